@@ -1,0 +1,36 @@
+"""voxome: from voxels to connectomes."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from voxome.contracts.tool import tool
+from voxome.contracts.volume import VolumeSpec
+from voxome.errors import VoxomeError
+from voxome.geometry import BlockGrid, Box
+
+if TYPE_CHECKING:
+    from voxome.resources.open import create, open
+    from voxome.resources.volume import Volume
+    from voxome.workflow.run import run
+
+__version__ = "0.1.0"
+__all__ = ["BlockGrid", "Box", "Volume", "VolumeSpec", "VoxomeError", "create", "open", "run", "tool"]
+
+_LAZY = {
+    "Volume": "voxome.resources.volume",
+    "create": "voxome.resources.open",
+    "open": "voxome.resources.open",
+    "run": "voxome.workflow.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'voxome' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,122 @@
+"""The arrays that a step writes: made before its first job, finished after its last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from voxome.blocks.step import Step
+from voxome.contracts.handle import STORE
+from voxome.contracts.kinds import Image
+from voxome.contracts.tool import Frame
+from voxome.contracts.volume import SupportsAttributes, SupportsLevels, VolumeSource, VolumeSpec, ability
+from voxome.errors import AlreadyThere, NotFound
+from voxome.geometry import Box
+from voxome.resources.open import create_source, open_source
+
+_CHUNK = 64
+"""Edge of a chunk in voxels, where the block allows it."""
+
+
+def step_folder(step: Step, store: str) -> Path:
+    """The folder of the step on disk."""
+    return Path(step.folder.replace(STORE, store))
+
+
+def scaled_box(box: Box, origin: tuple[int, ...], scale: tuple[int, ...]) -> Box:
+    """`box` of the frame in the voxels of an array `scale` times as coarse, both starting at `origin`."""
+    low = tuple((a - o) // s for a, o, s in zip(box.start, origin, scale, strict=True))
+    high = tuple(-(-(b - o) // s) for b, o, s in zip(box.stop, origin, scale, strict=True))
+    return Box(low, high).shift(origin)
+
+
+def chunk_of(block: tuple[int, ...]) -> tuple[int, ...]:
+    """A chunk that divides `block`, with edges near 64 voxels."""
+    return tuple(
+        max((d for d in range(1, min(n, 2 * _CHUNK) + 1) if n % d == 0 and (d <= _CHUNK or n == d)), key=int)
+        for n in block
+    )
+
+
+def output_spec(kind: Image, frame: Frame, block: tuple[int, ...], parameters: Mapping[str, Any]) -> VolumeSpec:
+    """The array that holds an output of `kind` over the whole domain of `frame`."""
+    channels = kind.channels(parameters) if callable(kind.channels) else kind.channels
+    attributes = kind.attributes(parameters) if callable(kind.attributes) else kind.attributes
+    domain = scaled_box(frame.domain, frame.domain.start, kind.scale)
+    chunk = chunk_of(tuple(-(-n // s) for n, s in zip(block, kind.scale, strict=True)))
+    axes: tuple[str, ...] = ("z", "y", "x")
+    if channels is not None:
+        domain = Box((0, *domain.start), (channels, *domain.stop))
+        chunk, axes = (channels, *chunk), ("c", *axes)
+    return VolumeSpec(
+        domain,
+        kind.dtype or "uint8",  # type: ignore[arg-type]
+        axes=axes,
+        kind=kind.meaning,
+        voxel_size_nm=frame.voxel_size_nm,
+        offset_nm=frame.offset_nm,
+        read_chunk=chunk,
+        write_chunk=chunk,
+        attributes=dict(attributes),
+    )
+
+
+def image_outputs(step: Step) -> dict[str, Image]:
+    """The outputs that are arrays."""
+    return {name: kind for name, kind in step.loaded.outputs.items() if isinstance(kind, Image)}
+
+
+def prepare(step: Step, store: str) -> None:
+    """Make the step's folder and arrays, or check that those that are there are its own.
+
+    Raises
+    ------
+    AlreadyThere
+        If another step's array is there.
+    """
+    folder = step_folder(step, store)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "step.json").write_text(json.dumps(step.to_json()), encoding="utf-8")
+    for name, kind in image_outputs(step).items():
+        uri = step.output(name).within(store).uri
+        if "?level=" in uri:
+            _create_level(uri)
+            continue
+        assert step.frame is not None
+        spec = output_spec(kind, step.frame, step.block, step.parameters)
+        mark = {"step": step.name, "step_key": step.key, "box": str(step.frame.box), "complete": False}
+        try:
+            found = open_source(uri).spec.attributes.get("voxome_run", {})
+        except NotFound:
+            create_source(uri, spec.but(attributes={**spec.attributes, "voxome_run": mark}))
+            continue
+        if found.get("step_key") != step.key:
+            raise AlreadyThere(f"{uri} holds the result of another run; choose another folder, or remove it")
+
+
+def _create_level(uri: str) -> None:
+    """Add the level that `uri` names to the pyramid before it, unless it is there."""
+    base, _, level = uri.partition("?level=")
+    pyramid = ability(open_source(base, mode="r+"), SupportsLevels)  # type: ignore[type-abstract]
+    if pyramid is not None and len(pyramid.levels) <= int(level):
+        pyramid.create_level((2 ** int(level),) * 3)
+
+
+def finish(step: Step, store: str) -> None:
+    """Say in the attributes of the step's arrays that they are complete."""
+    for name in image_outputs(step):
+        uri = step.output(name).within(store).uri
+        if "?level=" in uri:
+            continue
+        source = open_source(uri, mode="r+")
+        keeper = ability(source, SupportsAttributes)  # type: ignore[type-abstract]
+        if keeper is not None:
+            mark = {**source.spec.attributes.get("voxome_run", {}), "complete": True}
+            keeper.update_attributes({"voxome_run": mark})
+
+
+def open_outputs(step: Step, store: str) -> dict[str, VolumeSource]:
+    """The step's arrays, open for writing."""
+    return {name: open_source(step.output(name).within(store).uri, mode="r+") for name in image_outputs(step)}

@@ -1,0 +1,183 @@
+"""A step of a run, as JSON values: all that a worker needs to know of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from voxome.contracts.handle import STORE, Handle
+from voxome.contracts.kinds import File, Image, RegionTable
+from voxome.contracts.tool import Frame, Tool
+from voxome.geometry import BlockGrid, Box
+from voxome.registry import load
+
+JOBS_PER_STEP = 4096
+"""A step is cut into at most about this many jobs, so that its ledger and its parts do not grow with the volume."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One tool bound to its inputs, parameters and blocks.
+
+    Attributes
+    ----------
+    name : str
+        As the workflow calls it; those of a sub-workflow are ``outer.inner``.
+    tool : str
+        The tool's name in the registry.
+    version : str
+        The tool's version.
+    parameters : mapping
+        All of the tool's parameters.
+    inputs : mapping of str to Handle
+        Where its inputs are.
+    frame : Frame or None
+        Its voxels; None for a tool of whole tables.
+    block : (z, y, x)
+        The write box in voxels.
+    home : str
+        The folder of its own folder.
+    published : mapping of str to str
+        Outputs that are results of the run → their paths without extension, under the store.
+    """
+
+    name: str
+    tool: str
+    version: str
+    parameters: Mapping[str, Any]
+    inputs: Mapping[str, Handle]
+    frame: Frame | None = None
+    block: tuple[int, int, int] = (64, 128, 128)
+    home: str = STORE
+    published: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def loaded(self) -> Tool:
+        """The tool itself."""
+        found: Tool = load("voxome.tools", self.tool)
+        return found
+
+    @cached_property
+    def key(self) -> str:
+        """What decides the result: tool, version, parameters, keys of the inputs, domain, box, block and halo."""
+        told = {
+            "tool": self.tool,
+            "version": self.version,
+            "parameters": dict(self.parameters),
+            "inputs": {name: [h.key or h.uri, h.box, h.voxel_size_nm] for name, h in sorted(self.inputs.items())},
+            "frame": None if self.frame is None else frame_json(self.frame),
+            "block": self.block,
+        }
+        text = json.dumps(told, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def folder(self) -> str:
+        """Where it keeps its parts and its results that are not published."""
+        return f"{self.home}/{self.name}-{self.key}"
+
+    @cached_property
+    def phases(self) -> tuple[BlockGrid | None, ...]:
+        """The grids of blocks that run one after the other; ``(None,)`` for a tool of whole tables.
+
+        A tree of regions has the blocks first, then regions of twice the size along every axis until one covers all.
+        """
+        if self.frame is None or self.loaded.scope == "whole":
+            return (None,)
+        halo = self.loaded.halo_of(self.parameters, self.frame.scale_nm)
+        grids = [BlockGrid(self.frame.domain, self.block, self.frame.box, halo)]
+        if self.loaded.scope == "regions":
+            while len(grids[-1]) > 1:
+                doubled = tuple(2 * n for n in grids[-1].block)
+                grids.append(BlockGrid(self.frame.domain, doubled, self.frame.box))
+        return tuple(grids)
+
+    def blocks(self, phase: int) -> int:
+        """How many blocks `phase` has."""
+        grid = self.phases[phase]
+        return 1 if grid is None else len(grid)
+
+    @property
+    def total(self) -> int:
+        """How many blocks the step has; a tool of whole tables has one."""
+        return sum(self.blocks(phase) for phase in range(len(self.phases)))
+
+    def span(self, phase: int) -> int:
+        """How many blocks a job of `phase` has."""
+        return -(-self.blocks(phase) // JOBS_PER_STEP)
+
+    def jobs(self, phase: int) -> int:
+        """How many jobs `phase` has; job *i* has the blocks from ``i * span`` on."""
+        return -(-self.blocks(phase) // self.span(phase))
+
+    def output(self, name: str) -> Handle:
+        """Where the output `name` is."""
+        kind = self.loaded.outputs[name]
+        base = f"{STORE}/{self.published[name]}" if name in self.published else f"{self.folder}/{name}"
+        asked = None if self.frame is None else str(self.frame.box)
+        size = None if self.frame is None else self.frame.voxel_size_nm
+        if isinstance(kind, Image):
+            uri = f"zarr://{base}" if "?" in base else f"zarr://{base}.zarr"
+            return Handle("volume", uri, f"{self.key}/{name}", asked, size)
+        if isinstance(kind, File):
+            return Handle("file", f"{base}.{kind.extension}", f"{self.key}/{name}")
+        if isinstance(kind, RegionTable):
+            return Handle("regions", self.folder, f"{self.key}/{name}")
+        if self.frame is None:
+            return Handle("table", f"{base}.parquet", f"{self.key}/{name}")
+        domain, offset = str(self.frame.domain), self.frame.offset_nm
+        return Handle("table", f"{base}.parquet", f"{self.key}/{name}", asked, size, domain, offset)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "name": self.name,
+            "tool": self.tool,
+            "version": self.version,
+            "parameters": dict(self.parameters),
+            "inputs": {name: handle.to_json() for name, handle in self.inputs.items()},
+            "frame": None if self.frame is None else frame_json(self.frame),
+            "block": list(self.block),
+            "home": self.home,
+            "published": dict(self.published),
+        }
+
+    @classmethod
+    def of_json(cls, data: Mapping[str, Any]) -> Step:
+        """From what `to_json` gave."""
+        return cls(
+            data["name"],
+            data["tool"],
+            data["version"],
+            data["parameters"],
+            {name: Handle.of_json(handle) for name, handle in data["inputs"].items()},
+            None if data["frame"] is None else frame_of_json(data["frame"]),
+            (data["block"][0], data["block"][1], data["block"][2]),
+            data["home"],
+            data["published"],
+        )
+
+
+def frame_json(frame: Frame) -> dict[str, Any]:
+    """A frame as JSON values."""
+    return {
+        "domain": str(frame.domain),
+        "box": str(frame.box),
+        "voxel_size_nm": frame.voxel_size_nm and list(frame.voxel_size_nm),
+        "offset_nm": list(frame.offset_nm),
+    }
+
+
+def frame_of_json(data: Mapping[str, Any]) -> Frame:
+    """From what `frame_json` gave."""
+    size = data["voxel_size_nm"]
+    return Frame(
+        Box.parse(data["domain"]),
+        Box.parse(data["box"]),
+        tuple(size) if size else None,
+        tuple(data["offset_nm"]),
+    )

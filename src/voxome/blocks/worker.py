@@ -1,0 +1,85 @@
+"""A worker: a process that takes jobs on its standard input, a JSON line each, and answers on its standard output.
+
+It ends when its standard input does, or with its parent. What libraries print goes to the standard error.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from voxome.blocks.job import OpenStep
+from voxome.blocks.memory import peak_bytes, reset_peak
+from voxome.blocks.step import Step
+from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat, VoxomeError
+
+_PR_SET_PDEATHSIG = 1
+
+
+@lru_cache(maxsize=1)
+def _opened(path: str, store: str) -> OpenStep:
+    return OpenStep(Step.of_json(json.loads(Path(path).read_text(encoding="utf-8"))), store)
+
+
+def run_job(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Run what `payload` says: ``step`` (path of its JSON), ``store``, ``phase`` and ``job``; phase -1 folds tables.
+
+    Returns
+    -------
+    dict
+        ``seconds`` and ``peak_bytes``.
+    """
+    reset_peak()
+    began = time.perf_counter()
+    opened = _opened(payload["step"], payload["store"])
+    if payload["phase"] < 0:
+        opened.fold()
+    else:
+        opened.run(payload["phase"], payload["job"])
+    return {"seconds": time.perf_counter() - began, "peak_bytes": peak_bytes()}
+
+
+def answer(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a job and say how it ended; ``final`` errors would come again."""
+    try:
+        return {"state": "done", "result": run_job(payload)}
+    except Exception as error:
+        traceback.print_exc()
+        known = isinstance(error, VoxomeError | MemoryError)
+        final = isinstance(error, InvalidInput | UnsupportedFormat | CorruptData)
+        message = str(error) if known else f"{type(error).__name__}: {error}"
+        return {"state": "failed", "error": message, "result": {"final": final}}
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to end this process when its parent ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main() -> None:
+    """Answer jobs until the standard input ends."""
+    parent = os.getppid()
+    die_with_parent()
+    if os.getppid() != parent:
+        return
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for line in sys.stdin:
+        payload = json.loads(line)
+        replies.write(json.dumps({"id": payload["id"], **answer(payload)}) + "\n")
+        replies.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+"""``voxome clean``: drop intermediate results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voxome.cli.console import say, size_text
+
+
+def clean(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a finished run.")]) -> None:
+    """Remove the intermediate arrays and tables of a finished run; its results and records stay."""
+    from voxome.workflow.clean import clean as clean_folder
+
+    say(f"{size_text(clean_folder(folder))} freed in {folder}")

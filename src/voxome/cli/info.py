@@ -1,0 +1,67 @@
+"""``voxome info``: what is stored at a URI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from voxome.cli.console import Json, show_facts, show_json
+
+if TYPE_CHECKING:
+    from voxome.resources.volume import Volume
+
+
+def info(
+    uri: Annotated[str, typer.Argument(help="A URI or path of a volume; may end in ?level=2.")], json: Json = False
+) -> None:
+    """Tell what is stored at a URI: shape, dtype, axes, voxel size, offset, chunks, levels, kind and format."""
+    from voxome.resources.open import open
+
+    facts = describe_volume(open(uri))
+    if json:
+        show_json(facts)
+    else:
+        show_facts({name.replace("_", " "): _text(value) for name, value in facts.items()})
+
+
+def describe_volume(volume: Volume) -> dict[str, Any]:
+    """The facts of a volume as JSON values."""
+    from voxome.contracts.volume import SupportsLevels, ability
+    from voxome.resources.volume import Volume
+
+    spec = volume.spec
+    pyramid = ability(volume.source, SupportsLevels)  # type: ignore[type-abstract]
+    levels = [] if pyramid is None else pyramid.levels
+    return {
+        "uri": volume.uri,
+        "format": volume.uri.partition("://")[0],
+        "kind": spec.kind,
+        "shape": list(volume.shape),
+        "dtype": str(volume.dtype),
+        "axes": list(volume.axes),
+        "start": list(spec.domain.start),
+        "voxel_size_nm": spec.voxel_size_nm and list(spec.voxel_size_nm),
+        "offset_nm": list(spec.offset_nm),
+        "chunks": spec.read_chunk and list(spec.read_chunk),
+        "write_chunk": spec.write_chunk and list(spec.write_chunk),
+        "bytes": volume.nbytes,
+        "levels": [
+            {
+                "shape": list(Volume(volume.source if pyramid is None else pyramid.level(n)).shape),
+                "scale": list(level.scale),
+                "offset_nm": list(level.offset_nm),
+            }
+            for n, level in enumerate(levels)
+        ],
+    }
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "not said"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "; ".join(f"{n}: {_text(level['shape'])}, scale {_text(level['scale'])}" for n, level in enumerate(value))
+    if isinstance(value, list):
+        return ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value) or "none"
+    return str(value)

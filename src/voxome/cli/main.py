@@ -1,0 +1,48 @@
+"""``voxome``: the verbs, and how errors are told."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from voxome.cli import clean, info, phantom, plan, run, score, tool, tools, train
+from voxome.cli.console import say
+from voxome.errors import VoxomeError
+
+app = typer.Typer(
+    name="voxome",
+    help="From microscope voxels to connectomes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("info")(info.info)
+app.command("plan")(plan.plan)
+app.command("run")(run.run)
+app.command("tool", context_settings=tool.CONTEXT)(tool.tool)
+app.command("tools")(tools.tools)
+app.add_typer(score.app, name="score")
+app.command("phantom")(phantom.phantom)
+app.command("train")(train.train)
+app.command("clean")(clean.clean)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line.
+
+    The exit status is 0, 1 for an error of ours or of the system (one message on standard error), 2 for wrong usage, 130
+    for an interruption.
+    """
+    try:
+        app(arguments, prog_name="voxome")
+    except VoxomeError as error:
+        say(f"voxome: {error}")
+    except OSError as error:
+        say(f"voxome: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

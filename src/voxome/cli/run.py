@@ -1,0 +1,54 @@
+"""``voxome run``: run a workflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voxome.cli.console import Json, say, show_json
+from voxome.cli.options import (
+    Blocks,
+    BoxText,
+    Force,
+    Level,
+    Settings,
+    VoxelSize,
+    Workers,
+    read_options,
+    read_settings,
+)
+
+
+def run(
+    workflow: Annotated[str, typer.Argument(help="A CWL file.")],
+    out: Annotated[Path, typer.Option(help="The run folder; give the same command again to go on in it.")],
+    settings: Settings = None,
+    block: Blocks = None,
+    workers: Workers = 1,
+    box: BoxText = None,
+    level: Level = 0,
+    voxel_size: VoxelSize = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Run a workflow over a volume of any size, block by block; interrupted, the same command goes on."""
+    options = read_options(block, box, level, voxel_size, force)
+    from voxome.cli.progress import progress_bars
+    from voxome.workflow.cwl import load
+    from voxome.workflow.plan import make_plan
+    from voxome.workflow.run import run as run_plan
+
+    graph = load(workflow)
+    plan = make_plan(graph, read_settings(settings, graph), options)
+    for warning in plan.warnings:
+        say(f"warning: {warning}")
+    with progress_bars([step.name for step in plan.steps]) as progress:
+        record = run_plan(plan, out=out, workers=workers, progress=progress)
+    if json:
+        show_json(record)
+    else:
+        blocks = [step["blocks"] for step in record["steps"]]
+        run_now, reused = (sum(b[what] for b in blocks) for what in ("run", "reused"))
+        say(f"done in {record['wall_s']:.1f} s: {run_now:,} blocks run, {reused:,} reused; results in {out}")

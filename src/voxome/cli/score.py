@@ -1,0 +1,72 @@
+"""``voxome score``: results against truth."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from voxome.cli.console import Json, show_facts, show_json
+
+if TYPE_CHECKING:
+    from voxome.geometry import Box
+
+app = typer.Typer(help="Score results against truth.", no_args_is_help=True)
+
+LabelsUri = Annotated[str, typer.Option(metavar="URI", help="A volume of labels.")]
+TablePath = Annotated[Path, typer.Option(metavar="PARQUET", help="A table.")]
+BoxText = Annotated[
+    str | None, typer.Option("--box", metavar="Z0:Z1,Y0:Y1,X0:X1", help="The part to compare, in store coordinates.")
+]
+
+
+@app.command("segmentation")
+def segmentation(truth: LabelsUri, result: LabelsUri, box: BoxText = None, json: Json = False) -> None:
+    """Variation of information (bits) and adapted Rand error; voxels without truth are left out."""
+    from voxome.workflow import score
+
+    _show(score.segmentation(truth, result, _box(box)), json)
+
+
+@app.command("detections")
+def detections(
+    truth: TablePath,
+    result: TablePath,
+    tolerance_nm: Annotated[float, typer.Option(metavar="NM", help="Points this close may be the same.")] = 300.0,
+    json: Json = False,
+) -> None:
+    """Precision, recall and F1 of points (z_nm, y_nm, x_nm), matched one to one."""
+    from voxome.workflow import score
+
+    _show(score.detections(truth, result, tolerance_nm), json)
+
+
+@app.command("graph")
+def graph(
+    truth: TablePath,
+    result: TablePath,
+    truth_labels: LabelsUri,
+    result_labels: LabelsUri,
+    box: BoxText = None,
+    json: Json = False,
+) -> None:
+    """Precision, recall and F1 of connected pairs, their neurons matched by overlap."""
+    from voxome.workflow import score
+
+    _show(score.graph(truth, result, truth_labels, result_labels, _box(box)), json)
+
+
+def _box(text: str | None) -> Box | None:
+    from voxome.geometry import Box
+
+    return None if text is None else Box.parse(text)
+
+
+def _show(found: Any, json: bool) -> None:
+    told = asdict(found)
+    if json:
+        show_json(told)
+    else:
+        show_facts({name: f"{value:.4f}" if isinstance(value, float) else value for name, value in told.items()})

@@ -1,0 +1,99 @@
+"""``voxome tool NAME``: run one tool; its inputs and parameters are its options."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from voxome.cli.console import say, show_json
+from voxome.cli.options import read_options
+from voxome.contracts.tool import REQUIRED, Tool
+
+CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+def tool(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A tool; voxome tools lists them, voxome tool NAME --help its options.")],
+) -> None:
+    """Run one tool over a volume, block by block; where each result is, is written to OUTPUT.handle.json here."""
+    from voxome.registry import load
+
+    found: Tool = load("voxome.tools", name)
+    asked = vars(_parser(found).parse_args([_as_option(text) for text in context.args]))
+    options = read_options(
+        [asked["block"]] if asked["block"] else None, asked["box"], asked["level"], asked["voxel_size"], asked["force"]
+    )
+    from voxome.cli.progress import progress_bars
+    from voxome.workflow.folder import write_json
+    from voxome.workflow.tool import graph_of, run_tool
+
+    inputs = graph_of(found).inputs
+    given = {key: inputs[key].read(asked[key]) for key in inputs if asked[key] is not None}
+    with progress_bars([name]) as progress:
+        handles = run_tool(
+            name, given, store=asked["store"], workers=asked["workers"], options=options, progress=progress
+        )
+    told = {output: handle.to_json() for output, handle in handles.items()}
+    for output, handle in told.items():
+        write_json(Path(f"{output}.handle.json"), handle)
+    if asked["json"]:
+        show_json(told)
+    else:
+        for output, handle in handles.items():
+            say(f"{output}: {handle.uri}")
+
+
+def _as_option(text: str) -> str:
+    """``--min_voxels`` is taken for ``--min-voxels``."""
+    found = re.match(r"--[A-Za-z_]+", text)
+    return text if found is None else found.group().replace("_", "-") + text[found.end() :]
+
+
+def _parser(tool: Tool) -> argparse.ArgumentParser:
+    """The options of `tool`; wrong ones end with exit status 2."""
+    from voxome.workflow.describe import option
+
+    parser = argparse.ArgumentParser(f"voxome tool {tool.name}", description=tool.summary, allow_abbrev=False)
+    for one in tool.inputs.values():
+        add(parser, option(one.name), "a handle file, path or URI", dest=one.name, required=one.required)
+    for parameter in tool.parameters.values():
+        required = parameter.default is REQUIRED
+        default = "" if required else f" (default: {_text(parameter.default)})"
+        add(
+            parser,
+            option(parameter.name),
+            f"{parameter.summary}{default}".strip(),
+            dest=parameter.name,
+            metavar="VALUE",
+            required=required,
+        )
+    add(parser, "--store", "the folder under which results are written", metavar="DIR", required=True)
+    add(parser, "--block", "write box in voxels", metavar="Z,Y,X")
+    add(parser, "--workers", "processes at a time", metavar="N", type=_count, default=1)
+    add(parser, "--box", "the part to run, in the store's coordinates", metavar="Z0:Z1,Y0:Y1,X0:X1")
+    add(parser, "--level", "level of the pyramid of the inputs", metavar="N", type=int, default=0)
+    add(parser, "--voxel-size", "voxel size in nm, in place of what the volumes say", metavar="Z,Y,X")
+    add(parser, "--force", "run inputs that the tool's own check finds unfit", action="store_true")
+    add(parser, "--json", "print the handles as JSON", action="store_true")
+    return parser
+
+
+def add(parser: argparse.ArgumentParser, name: str, text: str, **settings: Any) -> None:
+    """Add an option whose help may hold a percent sign."""
+    parser.add_argument(name, help=text.replace("%", "%%"), **settings)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: at least 1 is needed")
+    return int(text)
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)

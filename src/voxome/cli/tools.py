@@ -1,0 +1,29 @@
+"""``voxome tools``: what tools there are."""
+
+from __future__ import annotations
+
+from voxome.cli.console import Json, show_json, show_table
+
+
+def tools(json: Json = False) -> None:
+    """List the tools: their inputs, outputs and what they do."""
+    from voxome.registry import load, targets
+
+    found = [load("voxome.tools", name) for name in sorted(targets("voxome.tools"))]
+    if json:
+        show_json(
+            [
+                {
+                    "name": tool.name,
+                    "version": tool.version,
+                    "summary": tool.summary,
+                    "inputs": list(tool.inputs),
+                    "parameters": list(tool.parameters),
+                    "outputs": list(tool.outputs),
+                }
+                for tool in found
+            ]
+        )
+        return
+    rows = [[t.name, ", ".join(t.inputs), ", ".join(t.outputs), t.summary] for t in found]
+    show_table(["tool", "inputs", "outputs", "what it does"], rows)

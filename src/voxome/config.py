@@ -1,0 +1,17 @@
+"""Settings of one process: an argument beats the environment, which beats these defaults."""
+
+from __future__ import annotations
+
+import os
+
+from voxome.errors import InvalidInput
+
+
+def setting(name: str, default: int) -> int:
+    """The number in the environment variable ``VOXOME_<NAME>``, or `default`."""
+    text = os.environ.get(f"VOXOME_{name}")
+    if text is None:
+        return default
+    if not text.isdigit():
+        raise InvalidInput(f"VOXOME_{name} is {text!r}; set it to a whole number")
+    return int(text)

@@ -1,0 +1,59 @@
+"""URIs: which remote, what in it, and options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlencode
+
+from voxome.errors import InvalidUri
+
+_SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://(.*)$", re.IGNORECASE | re.DOTALL)
+_SECRET = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+@dataclass(frozen=True)
+class Uri:
+    """``scheme://path?name=value``, as ``zarr:///data/a.zarr?level=2`` or ``precomputed://https://host/layer``.
+
+    Attributes
+    ----------
+    scheme : str
+        Which remote; empty for a bare path.
+    path : str
+        Everything between, itself a URL where the remote reaches over a network.
+    query : mapping
+        Options after the last question mark.
+    """
+
+    scheme: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> Uri:
+        """Read a URI or a bare path.
+
+        Raises
+        ------
+        InvalidUri
+            If there is nothing after the scheme, or the query is malformed.
+        """
+        matched = _SCHEME.match(text)
+        scheme, rest = (matched[1].lower(), matched[2]) if matched else ("", text)
+        path, mark, tail = rest.rpartition("?")
+        query: dict[str, str] = {}
+        if mark and re.fullmatch(r"[a-z_]+=[^/]*", tail):
+            query = dict(parse_qsl(tail, strict_parsing=True))
+        else:
+            path = rest
+        if not path:
+            raise InvalidUri(f"{text!r} names no data; write scheme://path, or a path")
+        return cls(scheme, path, query)
+
+    def __str__(self) -> str:
+        """The URI without any user name or password."""
+        head = f"{self.scheme}://" if self.scheme else ""
+        tail = f"?{urlencode(self.query)}" if self.query else ""
+        return _SECRET.sub("", f"{head}{self.path}{tail}")

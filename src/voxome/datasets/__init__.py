@@ -1,0 +1,1 @@
+"""Data that voxome makes, or brings in, for tests and trials."""

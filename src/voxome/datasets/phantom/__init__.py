@@ -1,0 +1,1 @@
+"""Synthetic neuropil with a complete truth, made block by block from a seed."""

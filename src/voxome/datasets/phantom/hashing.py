@@ -1,0 +1,48 @@
+"""Random numbers that are functions of a place: any block makes the same ones."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+
+
+@njit(cache=True, inline="always")
+def mix(state: np.uint64, value: int) -> np.uint64:
+    """Fold an integer into a hash: the finaliser of SplitMix64 (Steele, Lea & Flood 2014, figure 16)."""
+    z = (state ^ np.uint64(value)) + _GOLDEN
+    z = (z ^ (z >> np.uint64(30))) * _MIX_1
+    z = (z ^ (z >> np.uint64(27))) * _MIX_2
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True, inline="always")
+def uniform(state: np.uint64, stream: int) -> float:
+    """A number in [0, 1), the `stream`-th of a hash."""
+    return np.float64(mix(state, stream) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
+@njit(cache=True, inline="always")
+def normal(state: np.uint64, stream: int) -> float:
+    """A nearly normal number of mean 0 and variance 1: the sum of four uniform ones (Irwin-Hall)."""
+    h = mix(state, stream)
+    mask = np.uint64(0xFFFF)
+    total = (h & mask) + (h >> np.uint64(16) & mask) + (h >> np.uint64(32) & mask) + (h >> np.uint64(48))
+    return (np.float64(total) - 131070.0) * (1.0 / 37837.2)
+
+
+@njit(cache=True)
+def white_noise(start: NDArray[np.int64], shape: tuple[int, int, int], seed: np.uint64) -> NDArray[np.float32]:
+    """Independent normal numbers at the voxels of the box of `shape` (z, y, x) that starts at `start`."""
+    out = np.empty(shape, np.float32)
+    for z in range(shape[0]):
+        plane = mix(seed, start[0] + z)
+        for y in range(shape[1]):
+            row = mix(plane, start[1] + y)
+            for x in range(shape[2]):
+                out[z, y, x] = normal(row, start[2] + x)
+    return out

@@ -1,0 +1,328 @@
+"""The shape of the tissue: which neurite a point belongs to.
+
+Tissue is made backwards, by un-making it. A point is carried through a chain of maps, each of which is continuous and
+one-to-one: a smooth warp; then, for each family of thick tubes, the removal of the tubes (a point inside one belongs to it;
+the material around it closes the gap, radially); what is left at the end is a woven lattice of thin rods, which fills space.
+Tubes of one family are parallel and never meet, so nothing is ever cut: every neurite stays in one piece, thin ones bend
+around thick ones and are flattened by them, and one point costs the same in a volume of any size.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from voxome.datasets.phantom.hashing import mix, normal, uniform
+from voxome.datasets.phantom.spec import PhantomSpec
+
+WAVES = 28
+LONGEST_TRUNK_NM, LONGEST_BRANCH_NM, LONGEST_TWIG_NM = 5000.0, 2600.0, 1800.0
+
+
+class Plan(NamedTuple):
+    """The numbers from which any point is placed; lengths in nm, one entry a family of tubes (thickest first).
+
+    Attributes
+    ----------
+    key : uint64
+        Start of every hash.
+    wave_vectors, wave_amplitudes : (n, 3) float64
+        The warp is a sum of sine waves; phases in `wave_phases`.
+    frames : (families + 1, 3, 3) float64
+        Rows are the direction of the tubes and two across it; the last is that of the rods.
+    pitches, jitters, radii, spreads, lengths, presences : (families,) float64
+        Lattice constant across, greatest shift of an axis, median radius, standard deviation of its logarithm, length of a
+        tube, and share of the places that hold one.
+    rod_pitch, rod_length : float
+        Lattice constant and length of the finest neurites.
+    """
+
+    key: np.uint64
+    wave_vectors: NDArray[np.float64]
+    wave_amplitudes: NDArray[np.float64]
+    wave_phases: NDArray[np.float64]
+    frames: NDArray[np.float64]
+    pitches: NDArray[np.float64]
+    jitters: NDArray[np.float64]
+    radii: NDArray[np.float64]
+    spreads: NDArray[np.float64]
+    lengths: NDArray[np.float64]
+    presences: NDArray[np.float64]
+    rod_pitch: float
+    rod_length: float
+
+    @property
+    def greatest_warp_nm(self) -> float:
+        """No point is moved farther than this by the warp, along any axis."""
+        return float(np.abs(self.wave_amplitudes).sum(axis=0).max())
+
+    @property
+    def greatest_squeeze_nm(self) -> float:
+        """No point is moved farther than this by the removal of all tubes."""
+        return float((self.pitches / 4).sum())
+
+
+def plan_of(spec: PhantomSpec) -> Plan:
+    """Draw the waves and directions of a phantom from its seed."""
+    rng = np.random.default_rng(spec.seed)
+    wavelength = np.exp(rng.uniform(math.log(350.0), math.log(4000.0), WAVES))
+    direction = _directions(rng, WAVES)
+    amplitude = _directions(rng, WAVES) * (0.075 * wavelength / (2 * math.pi) * 1.3)[:, None]
+    frames = []
+    for _ in range(3):
+        axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        frames += [np.roll(axes, -i, axis=0) for i in range(3)]
+    trunk, branch = spec.trunk_radius_nm, spec.branch_radius_nm
+    return Plan(
+        key=spec.key,
+        wave_vectors=direction * (2 * math.pi / wavelength)[:, None],
+        wave_amplitudes=amplitude,
+        wave_phases=rng.uniform(0, 2 * math.pi, WAVES),
+        frames=np.ascontiguousarray(frames[:7]),
+        pitches=np.array([5.2 * trunk] * 3 + [5.4 * branch] * 3),
+        jitters=np.array([0.25 * trunk] * 3 + [0.3 * branch] * 3),
+        radii=np.array([trunk] * 3 + [branch] * 3),
+        spreads=np.array([0.3] * 3 + [0.35] * 3),
+        lengths=np.array([LONGEST_TRUNK_NM] * 3 + [LONGEST_BRANCH_NM] * 3),
+        presences=np.array([0.9] * 3 + [0.85] * 3),
+        rod_pitch=spec.twig_pitch_nm,
+        rod_length=LONGEST_TWIG_NM,
+    )
+
+
+def _directions(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+    vectors = rng.normal(size=(count, 3))
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+@njit(cache=True)
+def warp(plan: Plan, z: float, y: float, x: float) -> tuple[float, float, float]:
+    """Displacement of a point (nm) by the sum of sine waves."""
+    dz = dy = dx = 0.0
+    for i in range(plan.wave_phases.size):
+        k = plan.wave_vectors[i]
+        s = math.sin(k[0] * z + k[1] * y + k[2] * x + plan.wave_phases[i])
+        dz += s * plan.wave_amplitudes[i, 0]
+        dy += s * plan.wave_amplitudes[i, 1]
+        dx += s * plan.wave_amplitudes[i, 2]
+    return dz, dy, dx
+
+
+class Memory(NamedTuple):
+    """What was worked out for the last point of each family: neighbouring points mostly share it.
+
+    Attributes
+    ----------
+    cells : (families, 4) int64
+        Place across (two numbers), segment and knot of the tube.
+    numbers : (families, 8) float64
+        Axis (two), cosine and sine of its turn, flatness, radius at the knot and the next one, position of the segment.
+    tubes : (families,) uint64
+        Keys; 0 where there is no tube.
+    rod_cells : (3, 2) int64
+        Lattice cells of the rods.
+    rod_numbers : (3, 4, 3) float64
+        Axis and weight of the rods at the corners of the cell.
+    rods : (3, 4) uint64
+        Their keys.
+    """
+
+    cells: NDArray[np.int64]
+    numbers: NDArray[np.float64]
+    tubes: NDArray[np.uint64]
+    rod_cells: NDArray[np.int64]
+    rod_numbers: NDArray[np.float64]
+    rods: NDArray[np.uint64]
+
+
+@njit(cache=True)
+def memory_of(plan: Plan) -> Memory:
+    """An empty memory."""
+    n = plan.pitches.size
+    return Memory(
+        np.full((n, 4), -(1 << 40)), np.zeros((n, 8)), np.zeros(n, np.uint64),
+        np.full((3, 2), -(1 << 40)), np.zeros((3, 4, 3)), np.zeros((3, 4), np.uint64),
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def tube_key(plan: Plan, family: int, i: int, j: int) -> np.uint64:
+    """Hash of a line of tubes, by family and place across it."""
+    return mix(mix(mix(mix(plan.key, 101), family), i), j)
+
+
+@njit(cache=True)
+def axis_of(plan: Plan, family: int, line: np.uint64, i: int, j: int) -> tuple[float, float]:
+    """Where the axis of a line of tubes crosses the plane across it (nm)."""
+    v = (i + 0.5) * plan.pitches[family] + (2.0 * uniform(line, 4) - 1.0) * plan.jitters[family]
+    w = (j + 0.5) * plan.pitches[family] + (2.0 * uniform(line, 5) - 1.0) * plan.jitters[family]
+    return v, w
+
+
+@njit(cache=True, _nrt=False)
+def _reach(plan: Plan, family: int) -> float:
+    return 0.5 * plan.pitches[family] - plan.jitters[family]
+
+
+@njit(cache=True)
+def _radius_at(plan: Plan, family: int, line: np.uint64, tube: np.uint64, knot: int) -> float:
+    spread = 0.75 * normal(tube, 2) + 0.6 * normal(line, 1000 + knot)
+    return min(plan.radii[family] * math.exp(plan.spreads[family] * spread), 0.46 * _reach(plan, family))
+
+
+@njit(cache=True, _nrt=False)
+def recall(plan: Plan, memory: Memory, family: int, t: float, v: float, w: float) -> float:
+    """Bring the tube nearest to a point into memory; returns its radius (nm) there, 0 where there is none.
+
+    Tubes swell and thin along their length, and have round ends.
+    """
+    cells, numbers = memory.cells, memory.numbers
+    i, j = math.floor(v / plan.pitches[family]), math.floor(w / plan.pitches[family])
+    knots = t / (1.5 * plan.radii[family] + 250.0)
+    knot = math.floor(knots)
+    if cells[family, 0] != i or cells[family, 1] != j:
+        line = tube_key(plan, family, i, j)
+        numbers[family, 0], numbers[family, 1] = axis_of(plan, family, line, i, j)
+        numbers[family, 7] = uniform(line, 3)
+    place = t / plan.lengths[family] + numbers[family, 7]
+    segment = math.floor(place)
+    if cells[family, 0] != i or cells[family, 1] != j or cells[family, 2] != segment or cells[family, 3] != knot:
+        line = tube_key(plan, family, i, j)
+        tube = mix(line, segment)
+        cells[family, 0], cells[family, 1], cells[family, 2], cells[family, 3] = i, j, segment, knot
+        memory.tubes[family] = tube if uniform(tube, 1) < plan.presences[family] else np.uint64(0)
+        turn = 6.283 * uniform(tube, 6)
+        numbers[family, 2], numbers[family, 3] = math.cos(turn), math.sin(turn)
+        numbers[family, 4] = 1.0 + 0.25 * uniform(tube, 8)
+        numbers[family, 5] = _radius_at(plan, family, line, tube, knot)
+        numbers[family, 6] = _radius_at(plan, family, line, tube, knot + 1)
+    if memory.tubes[family] == 0:
+        return 0.0
+    f = knots - knot
+    f = f * f * (3.0 - 2.0 * f)
+    end = 2.0 * (place - segment) - 1.0
+    end *= end
+    end *= end
+    return ((1.0 - f) * numbers[family, 5] + f * numbers[family, 6]) * math.sqrt(max(1.0 - end * end, 0.0))
+
+
+@njit(cache=True, _nrt=False)
+def _nearest_rod(plan: Plan, memory: Memory, p: tuple[float, float, float]) -> tuple[np.uint64, float]:
+    """The rod nearest to a point, of three families that weave through each other; and the position along it."""
+    pitch = plan.rod_pitch
+    best, best_key, best_t = 1e30, np.uint64(0), 0.0
+    for family in range(3):
+        t, v, w = p[family] / pitch, p[(family + 1) % 3] / pitch, p[(family + 2) % 3] / pitch - 0.5
+        i, j = math.floor(v), math.floor(w)
+        if memory.rod_cells[family, 0] != i or memory.rod_cells[family, 1] != j:
+            memory.rod_cells[family, 0], memory.rod_cells[family, 1] = i, j
+            for c in range(4):
+                key = mix(mix(mix(mix(plan.key, 202), family), i + (c >> 1)), j + (c & 1))
+                memory.rods[family, c] = key
+                memory.rod_numbers[family, c, 0] = i + (c >> 1) + 0.24 * (uniform(key, 1) - 0.5)
+                memory.rod_numbers[family, c, 1] = j + (c & 1) + 0.24 * (uniform(key, 2) - 0.5)
+                memory.rod_numbers[family, c, 2] = 0.2 * (uniform(key, 3) - 0.5)
+        for c in range(4):
+            dv, dw = v - memory.rod_numbers[family, c, 0], w - memory.rod_numbers[family, c, 1]
+            d = math.sqrt(dv * dv + dw * dw) - memory.rod_numbers[family, c, 2]
+            if d < best:
+                best, best_key, best_t = d, memory.rods[family, c], t
+    return best_key, best_t
+
+
+@njit(cache=True, _nrt=False)
+def place(
+    plan: Plan, memory: Memory, first: int, z: float, y: float, x: float
+) -> tuple[np.uint64, float, float, float, float, int]:
+    """Carry a warped point (nm) through the families from `first` on.
+
+    Returns the key of its neurite; radius of that (nm; 0 for a rod); where the point is across it, as two parts of the
+    radius; where along it (nm); and the family (the number of families for a rod).
+    """
+    frames, numbers = plan.frames, memory.numbers
+    for family in range(first, plan.pitches.size):
+        e = family
+        t = frames[e, 0, 0] * z + frames[e, 0, 1] * y + frames[e, 0, 2] * x
+        v = frames[e, 1, 0] * z + frames[e, 1, 1] * y + frames[e, 1, 2] * x
+        w = frames[e, 2, 0] * z + frames[e, 2, 1] * y + frames[e, 2, 2] * x
+        radius = recall(plan, memory, family, t, v, w)
+        if radius <= 0.0:
+            continue
+        a = (numbers[family, 2] * (v - numbers[family, 0]) + numbers[family, 3] * (w - numbers[family, 1])) / numbers[family, 4]
+        b = (numbers[family, 2] * (w - numbers[family, 1]) - numbers[family, 3] * (v - numbers[family, 0])) * numbers[family, 4]
+        d = math.sqrt(a * a + b * b)
+        if d < radius:
+            return memory.tubes[family], radius, a / radius, b / radius, t, family
+        reach = _reach(plan, family) / numbers[family, 4]
+        if d < reach:
+            g = reach * (d - radius) / (reach - radius) / d - 1.0
+            dv, dw = (v - numbers[family, 0]) * g, (w - numbers[family, 1]) * g
+            z += frames[e, 1, 0] * dv + frames[e, 2, 0] * dw
+            y += frames[e, 1, 1] * dv + frames[e, 2, 1] * dw
+            x += frames[e, 1, 2] * dv + frames[e, 2, 2] * dw
+    e = plan.pitches.size
+    q = (
+        frames[e, 0, 0] * z + frames[e, 0, 1] * y + frames[e, 0, 2] * x,
+        frames[e, 1, 0] * z + frames[e, 1, 1] * y + frames[e, 1, 2] * x,
+        frames[e, 2, 0] * z + frames[e, 2, 1] * y + frames[e, 2, 2] * x,
+    )
+    rod, t = _nearest_rod(plan, memory, q)
+    t *= plan.rod_pitch
+    return mix(rod, math.floor(t / plan.rod_length + uniform(rod, 4))), 0.0, 0.0, 0.0, t, plan.pitches.size
+
+
+@njit(cache=True)
+def place_box(
+    plan: Plan, start: NDArray[np.int64], shape: tuple[int, int, int], voxel_nm: NDArray[np.float64],
+    keys: NDArray[np.uint64], tubes: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """Place every voxel of a box; the warp is exact every 4 voxels (of an absolute lattice) and linear between.
+
+    `keys` (z, y, x) takes the neurites, `tubes` (z, y, x, 4) radius, place across (two) and place along, as of `place`.
+    """
+    memory = memory_of(plan)
+    first = np.empty(3, np.int64)
+    count = np.empty(3, np.int64)
+    for a in range(3):
+        first[a] = math.floor(start[a] / 4)
+        count[a] = math.floor((start[a] + shape[a] - 1) / 4) + 2 - first[a]
+    shifts = np.empty((count[0], count[1], count[2], 3), np.float64)
+    for i in range(count[0]):
+        for j in range(count[1]):
+            for k in range(count[2]):
+                shifts[i, j, k] = warp(
+                    plan,
+                    (first[0] + i) * 4 * voxel_nm[0],
+                    (first[1] + j) * 4 * voxel_nm[1],
+                    (first[2] + k) * 4 * voxel_nm[2],
+                )
+    for z in range(shape[0]):
+        i = (start[0] + z) // 4 - first[0]
+        fz = (start[0] + z) % 4 * 0.25
+        for y in range(shape[1]):
+            j = (start[1] + y) // 4 - first[1]
+            fy = (start[1] + y) % 4 * 0.25
+            for x in range(shape[2]):
+                k = (start[2] + x) // 4 - first[2]
+                fx = (start[2] + x) % 4 * 0.25
+                p0 = p1 = p2 = 0.0
+                for c in range(8):
+                    u, v, w = c >> 2, c >> 1 & 1, c & 1
+                    f = (fz if u else 1 - fz) * (fy if v else 1 - fy) * (fx if w else 1 - fx)
+                    s = shifts[i + u, j + v, k + w]
+                    p0 += f * s[0]
+                    p1 += f * s[1]
+                    p2 += f * s[2]
+                p0 += (start[0] + z) * voxel_nm[0]
+                p1 += (start[1] + y) * voxel_nm[1]
+                p2 += (start[2] + x) * voxel_nm[2]
+                key, radius, a, b, t, _ = place(plan, memory, 0, p0, p1, p2)
+                keys[z, y, x] = key
+                tubes[z, y, x, 0] = radius
+                tubes[z, y, x, 1] = a
+                tubes[z, y, x, 2] = b
+                tubes[z, y, x, 3] = t

@@ -1,0 +1,1 @@
+"""Who schedules jobs: one file an engine."""

@@ -1,0 +1,6 @@
+"""Boxes, grids of blocks, axes and units: where things are. Needs numpy only."""
+
+from voxome.geometry.box import Box
+from voxome.geometry.grid import Block, BlockGrid
+
+__all__ = ["Block", "BlockGrid", "Box"]

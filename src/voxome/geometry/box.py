@@ -1,0 +1,115 @@
+"""Half-open boxes of voxels, in any number of dimensions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from voxome.errors import InvalidBox
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Index ranges ``start <= i < stop`` along every axis; any sign, no axis names.
+
+    Parameters
+    ----------
+    start, stop : tuple of int
+        First index and one past the last along every axis. A range may be empty, never reversed.
+
+    Raises
+    ------
+    InvalidBox
+        If the lengths differ or a range is reversed.
+    """
+
+    start: tuple[int, ...]
+    stop: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", tuple(int(i) for i in self.start))
+        object.__setattr__(self, "stop", tuple(int(i) for i in self.stop))
+        if len(self.start) != len(self.stop):
+            raise InvalidBox(f"a box needs as many starts as stops, not {self.start} and {self.stop}")
+        if any(a > b for a, b in zip(self.start, self.stop, strict=True)):
+            raise InvalidBox(f"box {self} is reversed: every start must be at most its stop")
+
+    @classmethod
+    def of_shape(cls, shape: Iterable[int], start: Sequence[int] | None = None) -> Box:
+        """The box of `shape` that starts at `start` (the origin if None)."""
+        extent = tuple(shape)
+        origin = (0,) * len(extent) if start is None else tuple(start)
+        return cls(origin, tuple(a + n for a, n in zip(origin, extent, strict=True)))
+
+    @classmethod
+    def parse(cls, text: str) -> Box:
+        """Read ``"Z0:Z1,Y0:Y1,X0:X1"``, the form that `str` writes."""
+        try:
+            pairs = [tuple(int(i) for i in part.split(":")) for part in text.split(",")]
+            start, stop = zip(*pairs, strict=True)
+        except ValueError as error:
+            raise InvalidBox(f"cannot read the box {text!r}; write it as Z0:Z1,Y0:Y1,X0:X1") from error
+        return cls(start, stop)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.start)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of voxels along every axis."""
+        return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))
+
+    @property
+    def size(self) -> int:
+        """Number of voxels."""
+        return math.prod(self.shape)
+
+    @property
+    def empty(self) -> bool:
+        """Whether the box holds no voxel."""
+        return any(n == 0 for n in self.shape)
+
+    def __and__(self, other: Box) -> Box:
+        """The overlap of two boxes; empty where they do not meet."""
+        start = tuple(max(a, b) for a, b in zip(self.start, other.start, strict=True))
+        stop = tuple(min(a, b) for a, b in zip(self.stop, other.stop, strict=True))
+        return Box(start, tuple(max(a, b) for a, b in zip(start, stop, strict=True)))
+
+    def __contains__(self, other: Box | Sequence[int]) -> bool:
+        """Whether a point, or every voxel of a box, lies inside."""
+        if isinstance(other, Box):
+            return other.empty or (self & other) == other
+        return all(a <= i < b for a, i, b in zip(self.start, other, self.stop, strict=True))
+
+    def __str__(self) -> str:
+        return ",".join(f"{a}:{b}" for a, b in zip(self.start, self.stop, strict=True))
+
+    def grow(self, low: Sequence[int], high: Sequence[int] | None = None) -> Box:
+        """The box grown by `low` before and `high` (as `low` if None) after, along every axis."""
+        after = low if high is None else high
+        return Box(
+            tuple(a - n for a, n in zip(self.start, low, strict=True)),
+            tuple(b + n for b, n in zip(self.stop, after, strict=True)),
+        )
+
+    def shift(self, by: Sequence[int]) -> Box:
+        """The box moved by `by`."""
+        return Box(
+            tuple(a + n for a, n in zip(self.start, by, strict=True)),
+            tuple(b + n for b, n in zip(self.stop, by, strict=True)),
+        )
+
+    def within(self, outer: Box) -> tuple[slice, ...]:
+        """Slices that cut this box out of an array that holds `outer`.
+
+        Raises
+        ------
+        InvalidBox
+            If the box is not inside `outer`.
+        """
+        if self not in outer:
+            raise InvalidBox(f"box {self} is not inside {outer}")
+        return tuple(slice(a - o, b - o) for a, b, o in zip(self.start, self.stop, outer.start, strict=True))

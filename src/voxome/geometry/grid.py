@@ -1,0 +1,140 @@
+"""A lazy cover of a box by blocks."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from voxome.errors import InvalidBox
+from voxome.geometry.box import Box
+
+Halo = tuple[tuple[int, ...], tuple[int, ...]]
+"""Voxels read before and after a write box, along every axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block of a grid.
+
+    Attributes
+    ----------
+    index : int
+        Its place in the grid, in C order.
+    write : Box
+        The voxels that are its own: the write boxes of a grid tile the requested box.
+    read : Box
+        The voxels it may look at: `write` grown by the halo, clipped at the domain.
+    """
+
+    index: int
+    write: Box
+    read: Box
+
+
+@dataclass(frozen=True)
+class BlockGrid:
+    """The blocks of a lattice anchored at ``domain.start`` that touch `box`.
+
+    Nothing is listed: block *i*, and the blocks that touch a box, are computed in constant time, so a grid of a
+    petabyte costs as much as one of a crop. Blocks at the rim of `box` write only what lies inside it.
+
+    Parameters
+    ----------
+    domain : Box
+        All voxels there are; the lattice starts here, whatever `box`.
+    block : tuple of int
+        Shape of a whole block in voxels.
+    box : Box, optional
+        The voxels that are asked for; the whole domain if None.
+    halo : pair of tuples of int, optional
+        Voxels read before and after the write box, along every axis.
+
+    Raises
+    ------
+    InvalidBox
+        If `box` is empty or leaves the domain, or a block has no voxel.
+
+    Examples
+    --------
+    >>> grid = BlockGrid(Box((0,), (10,)), (4,), halo=((1,), (1,)))
+    >>> [(str(b.write), str(b.read)) for b in grid]
+    [('0:4', '0:5'), ('4:8', '3:9'), ('8:10', '7:10')]
+    """
+
+    domain: Box
+    block: tuple[int, ...]
+    box: Box = None  # type: ignore[assignment]
+    halo: Halo | None = None
+
+    def __post_init__(self) -> None:
+        if self.box is None:
+            object.__setattr__(self, "box", self.domain)
+        object.__setattr__(self, "block", tuple(int(n) for n in self.block))
+        if len(self.block) != self.domain.ndim or min(self.block, default=0) < 1:
+            raise InvalidBox(f"block {self.block} must have {self.domain.ndim} axes of at least 1 voxel")
+        if self.box.ndim != self.domain.ndim or self.box not in self.domain or self.box.empty:
+            raise InvalidBox(f"box {self.box} is empty or outside the domain {self.domain}")
+
+    @cached_property
+    def _first(self) -> tuple[int, ...]:
+        return self._cell(self.box.start)
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Number of blocks along every axis."""
+        last = self._cell(tuple(i - 1 for i in self.box.stop))
+        return tuple(b - a + 1 for a, b in zip(self._first, last, strict=True))
+
+    def _cell(self, point: Sequence[int]) -> tuple[int, ...]:
+        return tuple((i - o) // n for i, o, n in zip(point, self.domain.start, self.block, strict=True))
+
+    def __len__(self) -> int:
+        return math.prod(self.shape)
+
+    def __iter__(self) -> Iterator[Block]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: int) -> Block:
+        """Block `index`, in C order (the last axis fastest)."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"block {index} of a grid of {len(self)}")
+        cell, rest = [], index
+        for n in reversed(self.shape):
+            rest, i = divmod(rest, n)
+            cell.append(i)
+        start = tuple(
+            o + (f + i) * n
+            for o, f, i, n in zip(self.domain.start, self._first, reversed(cell), self.block, strict=True)
+        )
+        write = Box.of_shape(self.block, start) & self.box
+        read = write if self.halo is None else write.grow(*self.halo) & self.domain
+        return Block(index, write, read)
+
+    def index_at(self, cell: Sequence[int]) -> int:
+        """The index of the block at place `cell` of the grid."""
+        index = 0
+        for i, n in zip(cell, self.shape, strict=True):
+            if not 0 <= i < n:
+                raise IndexError(f"place {tuple(cell)} of a grid of shape {self.shape}")
+            index = index * n + i
+        return index
+
+    def index_of(self, point: Sequence[int]) -> int:
+        """The index of the block whose write box holds `point`."""
+        if tuple(point) not in self.box:
+            raise InvalidBox(f"voxel {tuple(point)} is not in the box {self.box}")
+        return self.index_at(tuple(i - f for i, f in zip(self._cell(point), self._first, strict=True)))
+
+    def touching(self, box: Box) -> Iterator[int]:
+        """Indices of the blocks whose write box meets `box`, in order."""
+        met = box & self.box
+        if met.empty:
+            return
+        low = self._cell(met.start)
+        high = self._cell(tuple(i - 1 for i in met.stop))
+        ranges = [range(a - f, b - f + 1) for a, b, f in zip(low, high, self._first, strict=True)]
+        for cell in itertools.product(*ranges):
+            yield self.index_at(cell)

@@ -1,0 +1,24 @@
+"""Lengths in nanometres."""
+
+from __future__ import annotations
+
+_NM = {
+    "nm": 1.0, "nanometer": 1.0, "nanometers": 1.0, "nanometre": 1.0,
+    "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3,
+    "micrometer": 1e3, "micrometers": 1e3, "micrometre": 1e3,
+    "mm": 1e6, "millimeter": 1e6, "millimeters": 1e6, "millimetre": 1e6,
+    "cm": 1e7, "centimeter": 1e7, "centimetre": 1e7,
+    "m": 1e9, "meter": 1e9, "meters": 1e9, "metre": 1e9,
+    "pm": 1e-3, "picometer": 1e-3, "å": 0.1, "angstrom": 0.1,
+}  # fmt: skip
+
+
+def nm_per(unit: str | None) -> float | None:
+    """Nanometres in one `unit`; None if it is no length that is known (pixel, for one).
+
+    Examples
+    --------
+    >>> nm_per("micrometer"), nm_per("pixel")
+    (1000.0, None)
+    """
+    return None if unit is None else _NM.get(unit.strip().lower())

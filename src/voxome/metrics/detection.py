@@ -1,0 +1,84 @@
+"""How well detected points agree with true ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from voxome.errors import InvalidInput
+from voxome.metrics.matching import assign
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionScore:
+    """Scores of a set of detections, in [0, 1]; 1 is best."""
+
+    precision: float
+    recall: float
+    f1: float
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+
+    @classmethod
+    def of_counts(cls, matched: int, results: int, truths: int) -> DetectionScore:
+        """Score `matched` of `results` claims and `truths` facts; claiming nothing of nothing is perfect."""
+        if results == truths == 0:
+            return cls(1.0, 1.0, 1.0, 0, 0, 0)
+        return cls(
+            precision=matched / results if results else 0.0,
+            recall=matched / truths if truths else 0.0,
+            f1=2 * matched / (results + truths),
+            true_positives=matched,
+            false_positives=results - matched,
+            false_negatives=truths - matched,
+        )
+
+
+def match_points(
+    truth_nm: NDArray[Any], result_nm: NDArray[Any], tolerance_nm: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pair true with detected points, one to one.
+
+    Of all matchings of points at most `tolerance_nm` apart, one with the most pairs, and among those one with
+    the smallest sum of distances.
+
+    Parameters
+    ----------
+    truth_nm, result_nm : (n, 3) and (m, 3) float
+        Positions z, y, x in nm.
+    tolerance_nm : float
+        Largest distance of a pair, inclusive; not negative.
+
+    Returns
+    -------
+    pair of (k,) int64
+        Indices into `truth_nm` and into `result_nm`.
+
+    Raises
+    ------
+    InvalidInput
+        If the arrays are not lists of points of one dimension, or the tolerance is negative.
+    """
+    truth, result = np.asarray(truth_nm, np.float64), np.asarray(result_nm, np.float64)
+    if truth.ndim != 2 or result.ndim != 2 or truth.shape[1] != result.shape[1]:
+        raise InvalidInput(f"expected points (n, 3) and (m, 3), not {truth.shape} and {result.shape}")
+    if not tolerance_nm >= 0:
+        raise InvalidInput(f"tolerance_nm is {tolerance_nm}; it must be 0 or more")
+    if len(truth) == 0 or len(result) == 0:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    near = KDTree(truth).sparse_distance_matrix(KDTree(result), tolerance_nm, output_type="coo_matrix")
+    distance = near.data / tolerance_nm if tolerance_nm > 0 else near.data
+    left, right = near.row.astype(np.int64), near.col.astype(np.int64)
+    chosen = assign(left, right, 1 + distance, unmatched_cost=2.0 * (len(truth) + 1))
+    return left[chosen], right[chosen]
+
+
+def score_detections(truth_nm: NDArray[Any], result_nm: NDArray[Any], tolerance_nm: float) -> DetectionScore:
+    """Precision, recall and F1 of detected points against true ones, matched by `match_points`."""
+    matched, _ = match_points(truth_nm, result_nm, tolerance_nm)
+    return DetectionScore.of_counts(len(matched), len(result_nm), len(truth_nm))

@@ -1,0 +1,1 @@
+"""Training of the affinity network; needs torch."""

@@ -1,0 +1,78 @@
+"""``memory://name``: arrays of this process, gone with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import Mode, ResourceInfo, Version, VolumeSpec
+from voxome.errors import AlreadyThere, InvalidBox, NotFound, ReadOnly
+from voxome.geometry import Box
+
+_ARRAYS: dict[str, tuple[VolumeSpec, NDArray[Any]]] = {}
+
+
+class MemorySource:
+    """One array of this process."""
+
+    concurrent_writers = False
+
+    def __init__(self, name: str, mode: Mode) -> None:
+        self._name, self._mode = name, mode
+        self._data = _ARRAYS[name][1]
+
+    @property
+    def spec(self) -> VolumeSpec:
+        return _ARRAYS[self._name][0]
+
+    def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        data = self._data[box.within(self.spec.domain)]
+        if out is None:
+            return data.copy()
+        out[...] = data
+        return out
+
+    def write(self, box: Box, data: NDArray[Any]) -> None:
+        self._refuse_if_read_only()
+        if data.shape != box.shape:
+            raise InvalidBox(f"data of shape {data.shape} do not fill the box {box} of shape {box.shape}")
+        self._data[box.within(self.spec.domain)] = data
+
+    def version(self) -> Version:
+        return Version("memory", pinned=False)
+
+    def update_attributes(self, changes: Mapping[str, Any]) -> None:
+        self._refuse_if_read_only()
+        spec = self.spec
+        _ARRAYS[self._name] = (spec.but(attributes={**spec.attributes, **changes}), self._data)
+
+    def _refuse_if_read_only(self) -> None:
+        if self._mode == "r":
+            raise ReadOnly(f"memory://{self._name} is open for reading; open it with mode='r+'")
+
+
+class MemoryRemote:
+    """Arrays of this process, by name."""
+
+    def open(self, uri: Uri, *, mode: Mode = "r") -> MemorySource:
+        if uri.path not in _ARRAYS:
+            raise NotFound(f"there is no memory://{uri.path} in this process; make it with voxome.create")
+        return MemorySource(uri.path, mode)
+
+    def list(self, uri: Uri) -> Iterator[ResourceInfo]:
+        for name, (spec, _) in sorted(_ARRAYS.items()):
+            yield ResourceInfo(f"memory://{name}", "volume", f"{spec.dtype} {spec.domain}")
+
+    def create(self, uri: Uri, spec: VolumeSpec) -> MemorySource:
+        if uri.path in _ARRAYS:
+            raise AlreadyThere(f"memory://{uri.path} is there already; choose another name, or delete it")
+        _ARRAYS[uri.path] = (spec, np.full(spec.domain.shape, spec.fill, spec.dtype))
+        return MemorySource(uri.path, "r+")
+
+    def delete(self, uri: Uri) -> None:
+        self.open(uri)
+        del _ARRAYS[uri.path]

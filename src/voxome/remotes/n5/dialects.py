@@ -1,0 +1,215 @@
+"""Where the voxels of an N5 array lie: what n5-viewer, COSEM, Paintera, BigDataViewer and plain groups say of it.
+
+N5 keeps nothing of this itself. Every dialect puts a size, and the factors of a downsampled level, in the attributes of
+the array or of the group above it. Values are listed as the dimensions are, x first, but in COSEM's ``transform``,
+which is z first unless its ``ordering`` is F. A level downsampled by f has its first centre (f - 1) / 2 voxels further
+on. Lengths without a unit are taken as nm.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from voxome.geometry.axes import default_axes, standard_order
+from voxome.geometry.units import nm_per
+
+Json = Mapping[str, Any]
+Triple = tuple[float, float, float]
+
+OWN = "voxome"
+"""The attribute under which voxome keeps what no dialect has a word for: axes, first index, kind."""
+
+STRUCTURAL = frozenset(
+    f"""n5 dimensions blockSize dataType compression compressionType transform multiscales pixelResolution
+    downsamplingFactors scales multiScale resolution offset units axes {OWN}""".split()
+)
+"""Attributes that describe the array itself, and are not the user's."""
+
+_LEVEL = re.compile(r"s(\d+)$")
+
+
+@dataclass(frozen=True)
+class Around:
+    """The attributes above an array: of its group, of what holds that group, and of the group's finest array."""
+
+    group: Json = field(default_factory=dict)
+    above: Json = field(default_factory=dict)
+    finest: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the voxels of an array lie.
+
+    Attributes
+    ----------
+    stored : tuple of str
+        Names of the axes as stored, x first where nothing else is said.
+    order : tuple of int
+        Which stored axis comes first, second … when opened.
+    voxel_size_nm, offset_nm : (z, y, x)
+        Of a voxel, and of the centre of voxel 0; no size where none is said.
+    factor : (z, y, x)
+        Voxels of the finest level along one voxel.
+    """
+
+    stored: tuple[str, ...]
+    order: tuple[int, ...]
+    voxel_size_nm: Triple | None = None
+    offset_nm: Triple = (0.0, 0.0, 0.0)
+    factor: Triple = (1.0, 1.0, 1.0)
+
+
+def place(array: Json, name: str, around: Around) -> Place:
+    """Where the voxels of the array called `name` lie, by its attributes and those `around` it."""
+    ndim = len(array["dimensions"])
+    if array.get(OWN):
+        return _own(array[OWN])
+    factor = _factor(array, name, around)
+    transform = array.get("transform") or _listed(around.group, name)
+    if transform:
+        return _cosem(transform, ndim, factor)
+    stored = _axes(ndim, array, around.group)
+    order = standard_order(stored)
+    found = _resolution(array, around.group)
+    if found is None:
+        return Place(stored, order, factor=_triple(stored, factor, 1.0) or (1.0, 1.0, 1.0))
+    values, units = found
+    shift = array.get("offset", around.group.get("offset", [0] * ndim))
+    by_axis = list(zip(_lengths(values, units), factor, _lengths(shift, units), strict=False))
+    size = [r * f for r, f, _ in by_axis]
+    offset = [o + (f - 1) / 2 * r for r, f, o in by_axis]
+    return Place(
+        stored,
+        order,
+        _triple(stored, size),
+        _triple(stored, offset) or (0.0, 0.0, 0.0),
+        _triple(stored, factor, 1.0) or (1.0, 1.0, 1.0),
+    )
+
+
+def level_number(name: str) -> int | None:
+    """N of a level called sN; None for any other name."""
+    matched = _LEVEL.match(name)
+    return int(matched[1]) if matched else None
+
+
+def level_names(group: Json) -> list[str]:
+    """Paths of the levels that COSEM's ``multiscales`` lists, finest first; empty where there is none."""
+    listed = group.get("multiscales") or [{}]
+    return [str(one["path"]).strip("/") for one in listed[0].get("datasets", [])]
+
+
+def is_labels(array: Json, around: Around) -> bool:
+    """Whether the voxels are ids: Paintera says so, ids were counted, or they have 64 bits."""
+    paintera = around.group.get("painteraData") or around.above.get("painteraData") or {}
+    counted = any("maxId" in one for one in (array, around.group, around.above))
+    return bool(paintera.get("type") == "label" or counted or array["dataType"] == "uint64")
+
+
+def is_multiset(array: Json) -> bool:
+    """Whether the blocks are Paintera's label multisets."""
+    return bool(array.get("isLabelMultiset"))
+
+
+def _own(own: Json) -> Place:
+    opened = tuple(own["axes"])
+    size, offset, factor = own.get("voxel_size_nm"), own.get("offset_nm"), own.get("factor")
+    return Place(
+        opened[::-1],
+        tuple(reversed(range(len(opened)))),
+        None if size is None else _three(size),
+        _three(offset or (0, 0, 0)),
+        _three(factor or (1, 1, 1)),
+    )
+
+
+def _three(values: Sequence[float]) -> Triple:
+    z, y, x = values
+    return (float(z), float(y), float(x))
+
+
+def _cosem(transform: Json, ndim: int, factor: Sequence[float]) -> Place:
+    step = 1 if transform.get("ordering", "C") == "F" else -1
+    stored = tuple(str(name).lower() for name in transform["axes"])[::step]
+    if len(stored) != ndim:
+        raise ValueError(f"transform names the axes {stored}, the array has {ndim}")
+    units = transform.get("units", "nm")
+    size = _triple(stored, _lengths(transform["scale"], units)[::step])
+    offset = _triple(stored, _lengths(transform.get("translate", [0] * ndim), units)[::step])
+    zyx = _triple(stored, factor, 1.0) or (1.0, 1.0, 1.0)
+    return Place(stored, standard_order(stored), size, offset or (0.0, 0.0, 0.0), zyx)
+
+
+def _listed(group: Json, name: str) -> Json | None:
+    for one in (group.get("multiscales") or [{}])[0].get("datasets", []):
+        if str(one.get("path", "")).strip("/") == name:
+            transform: Json | None = one.get("transform")
+            return transform
+    return None
+
+
+def _axes(ndim: int, *where: Json) -> tuple[str, ...]:
+    for attributes in where:
+        names = attributes.get("axes")
+        if isinstance(names, list) and len(names) == ndim and all(isinstance(one, str) for one in names):
+            return tuple(one.lower() for one in names)
+    return default_axes(ndim)[::-1]
+
+
+def _resolution(*where: Json) -> tuple[Sequence[float], Any] | None:
+    for attributes in where:
+        for key in ("pixelResolution", "resolution"):
+            value = attributes.get(key)
+            if isinstance(value, Mapping):
+                return value["dimensions"], value.get("unit", "nm")
+            if value is not None:
+                return value, attributes.get("units", "nm")
+    return None
+
+
+def _factor(array: Json, name: str, around: Around) -> list[float]:
+    own = array.get("downsamplingFactors")
+    if own:
+        return [float(f) for f in own]
+    number = level_number(name)
+    if number is None:
+        return [1.0] * len(array["dimensions"])
+    for attributes, key in [
+        (around.group, "scales"),
+        (around.group, "downsamplingFactors"),
+        (around.above, "downsamplingFactors"),
+    ]:
+        listed = attributes.get(key)
+        if isinstance(listed, list) and number < len(listed) and isinstance(listed[number], list):
+            return [float(f) for f in listed[number]]
+    return _implied(number, array["dimensions"], around.finest.get("dimensions"))
+
+
+def _implied(number: int, dimensions: Sequence[int], finest: Sequence[int] | None) -> list[float]:
+    """The factors that a name sN stands for: 2^N, but where the sizes are plainly those of another one."""
+    two = float(2**number)
+    if finest is None:
+        return [two] * len(dimensions)
+    fits = [abs(whole / two - n) < 1 for whole, n in zip(finest, dimensions, strict=True)]
+    return [
+        two if fit else float(max(1, round(whole / n)))
+        for fit, whole, n in zip(fits, finest, dimensions, strict=True)
+    ]
+
+
+def _lengths(values: Sequence[float], units: Any) -> list[float]:
+    """`values` in nm, by one unit or one for each; nan where the unit is no length."""
+    names = [units] * len(values) if isinstance(units, str) else list(units)
+    scales = [nm_per(one) for one in names]
+    return [float("nan") if s is None else float(v) * s for v, s in zip(values, scales, strict=True)]
+
+
+def _triple(stored: Sequence[str], values: Sequence[float], default: float = float("nan")) -> Triple | None:
+    """The z, y and x of `values`, listed as the stored axes are; None if one is missing or no number."""
+    found = dict(zip(stored, values, strict=False))
+    z, y, x = (found.get(name, default) for name in "zyx")
+    return (z, y, x) if all(v == v for v in (z, y, x)) else None

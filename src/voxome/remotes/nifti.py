@@ -1,0 +1,257 @@
+"""``nifti://FILE.nii`` and ``.nii.gz``: NIfTI-1 and NIfTI-2, by nibabel.
+
+Stored x first, opened in the order t, c, z, y, x. Voxels are as stored, or scaled to float32 where the header has a
+slope other than 1 or an intercept other than 0. Lengths without a unit are mm, as NIfTI's own tools take them; a size
+of 1 without a unit is none.
+
+References
+----------
+NIfTI-1 data format, https://nifti.nimh.nih.gov/nifti-1 (dim, pixdim, xyzt_units, scl_slope, intent_code, sform).
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import threading
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import Mode, ResourceInfo, Version, VolumeSpec
+from voxome.errors import AlreadyThere, CorruptData, NotFound, UnsupportedFormat
+from voxome.geometry import Box
+from voxome.geometry.axes import standard_order
+from voxome.geometry.units import nm_per
+from voxome.remotes.local import (
+    hand_over,
+    hint,
+    local_path,
+    refuse_options,
+    refuse_what_is_lost,
+    replacing,
+    storing,
+    target,
+    write_blank,
+)
+
+GZ_LIMIT_BYTES = 2 * 1024**3
+"""Largest ``.nii.gz`` that is opened, unpacked: gzip has no index, so all of it is held in memory."""
+
+_SUFFIXES = (".nii", ".nii.gz")
+_STORED_AXES = ("x", "y", "z", "t", "c", "d5", "d6")
+
+
+class NiftiSource:
+    """One image. A ``.nii`` is mapped; a ``.nii.gz`` is unpacked at the first read, and packed whole at every write."""
+
+    concurrent_writers = False
+
+    def __init__(self, path: Path, mode: Mode) -> None:
+        self._path, self._mode = path, mode
+        self._zipped = path.name.endswith(".gz")
+        self._lock = threading.Lock()
+        self._loaded: tuple[Version, NDArray[Any]] | None = None
+        self._image = _load(path)
+        self._scale = (float(self._image.dataobj.slope), float(self._image.dataobj.inter))
+        self._spec = _spec(self._image, scaled=self._scale != (1, 0))
+        if mode == "r+" and self._scale != (1, 0):
+            raise UnsupportedFormat(f"{path} stores scaled voxels (scl_slope); to change it, copy it first")
+        _refuse_size(path, self._image, self._zipped)
+
+    @property
+    def spec(self) -> VolumeSpec:
+        return self._spec
+
+    def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        places = box.within(self._spec.domain)
+        with self._lock:
+            voxels = self._voxels()[places]
+        if self._scale != (1, 0):
+            voxels = voxels * np.float64(self._scale[0]) + self._scale[1]
+        return hand_over(voxels, self._spec.dtype, out)
+
+    def write(self, box: Box, data: NDArray[Any]) -> None:
+        places = target(f"nifti://{self._path}", self._mode, box, data, self._spec.domain)
+        with self._lock, storing(self._path):
+            self._voxels()[places] = data
+            if self._zipped:
+                self._pack()
+
+    def version(self) -> Version:
+        return hint(self._path)
+
+    def _voxels(self) -> NDArray[Any]:
+        """What is stored, in the order of the spec's axes; read anew if a zipped file has changed."""
+        now = hint(self._path)
+        if self._loaded is None or (self._zipped and self._loaded[0] != now):
+            raw = _unpack(self._path, self._image) if self._zipped else _map(self._path, self._image, self._mode)
+            self._loaded = now, raw.transpose(standard_order(_STORED_AXES[: raw.ndim]))
+        return self._loaded[1]
+
+    def _pack(self) -> None:
+        assert self._loaded is not None
+        voxels = self._loaded[1]
+        stored = voxels.transpose(np.argsort(standard_order(_STORED_AXES[: voxels.ndim])))
+        image = type(self._image)(stored, None, self._image.header)
+        with replacing(self._path) as new:
+            new.write_bytes(gzip.compress(image.to_bytes(), 6))
+        self._loaded = hint(self._path), voxels
+
+
+class NiftiRemote:
+    """Files of one image each."""
+
+    def recognises(self, path: str) -> bool:
+        file = local_path(path)
+        if not (file.is_file() and file.name.endswith(_SUFFIXES)):
+            return False
+        try:
+            with gzip.open(file) if file.name.endswith(".gz") else file.open("rb") as stream:
+                head = stream.read(348)
+        except (OSError, EOFError, zlib.error):
+            return False
+        return b"n+1\0" in head[344:] or b"n+2\0" in head[4:8]
+
+    def open(self, uri: Uri, *, mode: Mode = "r") -> NiftiSource:
+        return NiftiSource(_existing(uri), mode)
+
+    def list(self, uri: Uri) -> Iterator[ResourceInfo]:
+        path = local_path(uri.path)
+        inside = (file for file in sorted(path.glob("*.nii*")) if file.name.endswith(_SUFFIXES))
+        for file in inside if path.is_dir() else [_existing(uri)]:
+            spec = NiftiSource(file, "r").spec
+            yield ResourceInfo(f"nifti://{file}", "volume", f"{spec.dtype} {spec.domain}")
+
+    def create(self, uri: Uri, spec: VolumeSpec) -> NiftiSource:
+        path = local_path(uri.path)
+        if path.exists():
+            raise AlreadyThere(f"{path} is there already; choose another name, or delete it")
+        if not path.name.endswith(_SUFFIXES):
+            raise UnsupportedFormat(f"{path}: the name of a NIfTI file must end in .nii or .nii.gz")
+        refuse_options("NIfTI", spec, ())
+        header = _header_of(spec)
+        with storing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        zipped = path.name.endswith(".gz")
+        with replacing(path) as new, gzip.open(new, "wb", 6) if zipped else new.open("wb") as file:
+            header.write_to(file)
+            write_blank(file, spec)
+        return NiftiSource(path, "r+")
+
+    def delete(self, uri: Uri) -> None:
+        with storing(path := _existing(uri)):
+            path.unlink()
+
+
+def _existing(uri: Uri) -> Path:
+    path = local_path(uri.path)
+    if not path.is_file():
+        raise NotFound(f"there is no file {path}; nifti:// takes the path of a .nii or .nii.gz file")
+    return path
+
+
+def _load(path: Path) -> nibabel.Nifti1Image:
+    try:
+        image = nibabel.load(path)
+    except (ImageFileError, HeaderDataError) as error:
+        raise UnsupportedFormat(f"{path} is no NIfTI file that can be read: {error}") from error
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise CorruptData(f"the header of {path} cannot be read: {error}") from error
+    if not isinstance(image, nibabel.Nifti1Image):
+        raise UnsupportedFormat(f"{path} is a {type(image).__name__}; a NIfTI file was expected")
+    if image.get_data_dtype().kind not in "iuf":
+        name = image.header.get_value_label("datatype")
+        raise UnsupportedFormat(f"{path} holds {name} voxels; voxome takes integers and floats")
+    return image
+
+
+def _nbytes(image: nibabel.Nifti1Image) -> int:
+    return math.prod(image.shape) * int(image.get_data_dtype().itemsize)
+
+
+def _refuse_size(path: Path, image: nibabel.Nifti1Image, zipped: bool) -> None:
+    if zipped and _nbytes(image) > GZ_LIMIT_BYTES:
+        raise UnsupportedFormat(
+            f"{path} unpacks to {_nbytes(image)} bytes, more than {GZ_LIMIT_BYTES} are held in memory; gunzip it first"
+        )
+    if not zipped and path.stat().st_size < image.dataobj.offset + _nbytes(image):
+        raise CorruptData(f"{path} is cut short: {image.shape} voxels of {image.get_data_dtype()} need more bytes")
+
+
+def _map(path: Path, image: nibabel.Nifti1Image, mode: Mode) -> NDArray[Any]:
+    return np.memmap(path, image.get_data_dtype(), mode, image.dataobj.offset, image.shape, "F")
+
+
+def _unpack(path: Path, image: nibabel.Nifti1Image) -> NDArray[Any]:
+    try:
+        with gzip.open(path) as file:
+            file.seek(image.dataobj.offset)
+            raw = bytearray(file.read(_nbytes(image)))
+            while file.read(1 << 20):  # to the end, where the checksum is
+                pass
+    except (OSError, EOFError, zlib.error) as error:
+        raise CorruptData(f"{path} cannot be unpacked: {error}") from error
+    if len(raw) < _nbytes(image):
+        raise CorruptData(f"{path} is cut short: {len(raw)} bytes of voxels, {_nbytes(image)} were expected")
+    return np.frombuffer(raw, image.get_data_dtype()).reshape(image.shape, order="F")
+
+
+def _nm(length: np.floating[Any], per: float) -> float:
+    """A float32 length in nm: the shortest decimal that it stands for, so that 0.00065 mm is 650 nm."""
+    return round(float(str(np.float32(length))) * per, 6)
+
+
+def _spec(image: nibabel.Nifti1Image, *, scaled: bool) -> VolumeSpec:
+    header, stored = image.header, image.shape
+    names = _STORED_AXES[: len(stored)]
+    order = standard_order(names)
+    unit = header.get_xyzt_units()[0]
+    zooms, per = header.get_zooms()[:3], nm_per(unit) or 1e6
+    sized = len(zooms) == 3 and (unit != "unknown" or set(zooms) != {1.0}) and min(zooms) > 0
+    kept: dict[str, Any] = {}
+    if sized:
+        kept["voxel_size_nm"] = tuple(_nm(zoom, per) for zoom in zooms[::-1])
+    if header["sform_code"] or header["qform_code"]:
+        affine = np.asarray(image.affine)
+        if sized and np.allclose(affine[:3, :3], np.diag(zooms), atol=1e-4 * min(zooms)):
+            kept["offset_nm"] = tuple(_nm(origin, per) for origin in affine[2::-1, 3])
+        else:
+            kept["attributes"] = {"affine": affine.tolist()}
+    if header.get_intent()[0] == "label":
+        kept["kind"] = "labels"
+    dtype = np.dtype(np.float32) if scaled else image.get_data_dtype()
+    return VolumeSpec.of([stored[i] for i in order], dtype, axes=tuple(names[i] for i in order), **kept)
+
+
+def _header_of(spec: VolumeSpec) -> nibabel.Nifti1Header:
+    """A header for `spec`, with lengths in µm."""
+    names = _STORED_AXES[: spec.domain.ndim]
+    order = standard_order(names)
+    if spec.axes != tuple(names[i] for i in order):
+        raise UnsupportedFormat(f"NIfTI stores the axes t, c, z, y, x and the last of them, not {'/'.join(spec.axes)}")
+    refuse_what_is_lost("NIfTI", spec, "attributes", *([] if spec.voxel_size_nm else ["offset_nm"]))
+    big = max(spec.domain.shape, default=0) > np.iinfo(np.int16).max
+    header = nibabel.Nifti2Header() if big else nibabel.Nifti1Header()
+    try:
+        header.set_data_dtype(spec.dtype)
+    except HeaderDataError as error:
+        raise UnsupportedFormat(f"NIfTI holds no voxels of dtype {spec.dtype}: {error}") from error
+    header.set_data_shape([spec.domain.shape[i] for i in np.argsort(order)])
+    header.set_intent("label" if spec.kind == "labels" else "none")
+    if spec.voxel_size_nm is not None:
+        size_um = np.array(spec.voxel_size_nm[::-1]) / 1000
+        header.set_xyzt_units("micron", "unknown")
+        header.set_zooms((*size_um, *[1] * (spec.domain.ndim - 3))[: spec.domain.ndim])
+        affine = np.diag([*size_um, 1.0])
+        affine[:3, 3] = np.array(spec.offset_nm[::-1]) / 1000
+        header.set_sform(affine, "scanner")
+    return header

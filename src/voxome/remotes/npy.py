@@ -1,0 +1,131 @@
+"""``npy://FILE.npy``: one numpy array in a file, mapped into memory.
+
+The format is that of `numpy.lib.format`, NEP 1. It knows a shape, a dtype and an order, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import Mode, ResourceInfo, Version, VolumeSpec
+from voxome.errors import AlreadyThere, CorruptData, NotFound, UnsupportedFormat
+from voxome.geometry import Box
+from voxome.remotes.local import (
+    hand_over,
+    hint,
+    local_path,
+    refuse_options,
+    refuse_what_is_lost,
+    replacing,
+    storing,
+    target,
+    write_blank,
+)
+
+
+class NpySource:
+    """One memory-mapped array."""
+
+    concurrent_writers = False
+
+    def __init__(self, path: Path, mode: Mode) -> None:
+        self._path, self._mode = path, mode
+        self._data = _mapped(path, mode)
+        self._spec = VolumeSpec.of(self._data.shape, self._data.dtype)
+
+    @property
+    def spec(self) -> VolumeSpec:
+        return self._spec
+
+    def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        return hand_over(self._data[box.within(self._spec.domain)], self._spec.dtype, out)
+
+    def write(self, box: Box, data: NDArray[Any]) -> None:
+        places = target(f"npy://{self._path}", self._mode, box, data, self._spec.domain)
+        self._data[places] = data
+
+    def version(self) -> Version:
+        return hint(self._path)
+
+
+class NpyRemote:
+    """Files of one array each."""
+
+    def recognises(self, path: str) -> bool:
+        return _starts_as_npy(local_path(path))
+
+    def open(self, uri: Uri, *, mode: Mode = "r") -> NpySource:
+        return NpySource(_existing(uri), mode)
+
+    def list(self, uri: Uri) -> Iterator[ResourceInfo]:
+        path = local_path(uri.path)
+        for file in sorted(path.glob("*.npy")) if path.is_dir() else [_existing(uri)]:
+            spec = NpySource(file, "r").spec
+            yield ResourceInfo(f"npy://{file}", "volume", f"{spec.dtype} {spec.domain}")
+
+    def create(self, uri: Uri, spec: VolumeSpec) -> NpySource:
+        path = local_path(uri.path)
+        refuse_what_is_lost(".npy", spec, "voxel_size_nm", "offset_nm", "attributes", "axes")
+        refuse_options(".npy", spec, ())
+        _refuse_dtype(path, spec.dtype)
+        if path.exists():
+            raise AlreadyThere(f"{path} is there already; choose another name, or delete it")
+        with storing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        header = {"descr": npy.dtype_to_descr(spec.dtype), "fortran_order": False, "shape": spec.domain.shape}
+        with replacing(path) as new, new.open("wb") as file:
+            npy.write_array_header_1_0(file, header)
+            write_blank(file, spec)
+        return NpySource(path, "r+")
+
+    def delete(self, uri: Uri) -> None:
+        with storing(path := _existing(uri)):
+            path.unlink()
+
+
+def _starts_as_npy(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX
+
+
+def _existing(uri: Uri) -> Path:
+    path = local_path(uri.path)
+    if not path.is_file():
+        raise NotFound(f"there is no file {path}; npy:// takes the path of a .npy file")
+    return path
+
+
+def _refuse_dtype(path: Path, dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "biuf":
+        what = "pickled Python objects, which could run code" if dtype.hasobject else f"voxels of dtype {dtype}"
+        raise UnsupportedFormat(f"{path} holds {what}; voxome takes booleans, integers and floats")
+
+
+def _mapped(path: Path, mode: Mode) -> NDArray[Any]:
+    if not _starts_as_npy(path):
+        raise UnsupportedFormat(f"{path} is no .npy file: it does not start with {npy.MAGIC_PREFIX!r}")
+    try:
+        with path.open("rb") as file:
+            major, _ = npy.read_magic(file)
+            read_header = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
+            shape, fortran, dtype = read_header(file)
+            start = file.tell()
+    except ValueError as error:
+        raise CorruptData(f"the header of {path} cannot be read: {error}") from error
+    _refuse_dtype(path, dtype)
+    if not shape:
+        raise UnsupportedFormat(f"{path} holds a single number; an array of at least one axis was expected")
+    if path.stat().st_size < start + int(np.prod(shape)) * dtype.itemsize:
+        raise CorruptData(f"{path} is cut short: its header says {dtype} {shape}, which needs more bytes")
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    return np.memmap(path, dtype, mode, start, shape, "F" if fortran else "C")

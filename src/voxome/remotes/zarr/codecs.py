@@ -1,0 +1,94 @@
+"""How zarr says that chunks are encoded, for arrays that are made or copied."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from voxome.errors import InvalidInput, UnsupportedFormat
+from voxome.remotes.zarr.metadata import Node
+from voxome.remotes.zarr.repair import KNOWN_V2, KNOWN_V3
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "zstd": {"level": 1},
+    "gzip": {"level": 1},
+    "zlib": {"level": 1},
+    "bz2": {"level": 1},
+    "blosc": {"cname": "zstd", "clevel": 3, "shuffle": "bitshuffle"},
+}
+_SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
+
+
+def compressor_v2(codec: Any) -> dict[str, Any] | None:
+    """The zarr v2 compressor of a codec: a name, or a mapping of ``name`` and its options."""
+    name, options = _named(codec, KNOWN_V2, "zarr v2")
+    if name == "blosc":
+        shuffle = options["shuffle"]
+        options["shuffle"] = _SHUFFLES.index(shuffle) if shuffle in _SHUFFLES else shuffle
+        options.setdefault("blocksize", 0)
+    return None if name == "raw" else {"id": name, **options}
+
+
+def codecs_v3(codec: Any, dtype: np.dtype[Any]) -> list[dict[str, Any]]:
+    """The zarr v3 codecs of a codec: a name, a mapping of ``name`` and its options, or a list taken as it is."""
+    if isinstance(codec, Sequence) and not isinstance(codec, str):
+        return [dict(one) for one in codec]
+    to_bytes: dict[str, Any] = {"name": "bytes"}
+    if dtype.itemsize > 1:
+        to_bytes["configuration"] = {"endian": "little"}
+    name, options = _named(codec, {key: KNOWN_V3[key] for key in ("blosc", "gzip", "zstd")}, "zarr v3")
+    if name == "raw":
+        return [to_bytes]
+    if name == "blosc":
+        options = {"typesize": dtype.itemsize, "blocksize": 0, **options}
+    if name == "zstd":
+        options.setdefault("checksum", False)
+    return [to_bytes, {"name": name, "configuration": options}]
+
+
+def _named(codec: Any, known: Mapping[str, set[str]], what: str) -> tuple[str, dict[str, Any]]:
+    given = dict(codec) if isinstance(codec, Mapping) else {"name": codec}
+    name = given.pop("name", None)
+    if name != "raw" and name not in known:
+        raise UnsupportedFormat(f"{what} is written with the codecs raw, {', '.join(sorted(known))}, not {codec!r}")
+    wrong = set(given) - known.get(name, set()) - {"id"}
+    if wrong:
+        raise InvalidInput(f"codec {name} has no option {', '.join(sorted(wrong))}; it has {sorted(known[name])}")
+    return name, {**_DEFAULTS.get(name, {}), **given}
+
+
+def encoding_of(node: Node) -> dict[str, Any]:
+    """How an array is stored, as `create` takes it."""
+    if node.format == 2:
+        compressor = dict(node.document.get("compressor") or {"id": "raw"})
+        name = compressor.pop("id")
+        shuffle = compressor.get("shuffle")
+        if isinstance(shuffle, int) and 0 <= shuffle < len(_SHUFFLES):
+            compressor["shuffle"] = _SHUFFLES[shuffle]
+        return {"format": "zarr2", "codec": {"name": name, **compressor}}
+    codecs = node.document["codecs"]
+    if len(codecs) == 1 and codecs[0]["name"] == "sharding_indexed":
+        codecs = codecs[0]["configuration"]["codecs"]
+    names = [codec["name"] for codec in codecs]
+    if names == ["bytes"]:
+        return {"format": "zarr3", "codec": {"name": "raw"}}
+    if len(names) == 2 and names[0] == "bytes" and names[1] in ("blosc", "gzip", "zstd"):
+        return {"format": "zarr3", "codec": {"name": names[1], **codecs[1].get("configuration", {})}}
+    return {"format": "zarr3", "codec": list(codecs)}
+
+
+def encode_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
+    """`fill` as zarr's JSON writes it."""
+    value = dtype.type(fill).item()
+    if isinstance(value, complex):
+        return [_float(value.real), _float(value.imag)]
+    return _float(value) if isinstance(value, float) else value
+
+
+def _float(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")

@@ -1,0 +1,167 @@
+"""OME-Zarr multiscales: which arrays make a pyramid, and where their voxels lie.
+
+Source: OME-NGFF specification 0.4 and 0.5, section "multiscales" metadata; positions are of voxel centres.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from voxome.contracts.volume import VolumeSpec
+from voxome.errors import CorruptData, UnsupportedFormat
+from voxome.geometry.units import nm_per
+
+_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One array of a pyramid, its axes as stored.
+
+    Attributes
+    ----------
+    path : str
+        The array, relative to the group.
+    axes : tuple of str
+        Names of its axes.
+    units : tuple of str or None
+        The unit of each axis.
+    scale, translation : tuple of float
+        Size of a voxel, and the centre of the first, along each axis in its unit.
+    """
+
+    path: str
+    axes: tuple[str, ...]
+    units: tuple[str | None, ...]
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+
+    def nm(self, values: Sequence[float]) -> tuple[float, float, float] | None:
+        """`values` of its axes along (z, y, x) in nm; None unless it has all three in units of length."""
+        found = []
+        for name in "zyx":
+            place = self.axes.index(name) if name in self.axes else None
+            factor = None if place is None else nm_per(self.units[place])
+            if place is None or factor is None:
+                return None
+            found.append(values[place] * factor)
+        return (found[0], found[1], found[2])
+
+    def of_extent(self, shape: Sequence[int]) -> Dataset:
+        """The same array, its voxels as long as its `shape` says where every level spans the same volume."""
+        return replace(self, scale=tuple(1 / max(1, n) for n in shape))
+
+    def ratio(self, finest: Dataset) -> tuple[int, int, int]:
+        """Voxels of `finest` along one voxel of this one, along (z, y, x)."""
+        found = [1, 1, 1]
+        for i, name in enumerate("zyx"):
+            if name in self.axes:
+                place = self.axes.index(name)
+                found[i] = max(1, round(self.scale[place] / finest.scale[place]))
+        return (found[0], found[1], found[2])
+
+
+def multiscales(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The first multiscales entry among a group's attributes, or None."""
+    ome = attributes.get("ome")
+    entries = (ome if isinstance(ome, Mapping) else attributes).get("multiscales")
+    return entries[0] if isinstance(entries, list) and entries else None
+
+
+def holds_labels(attributes: Mapping[str, Any]) -> bool:
+    """Whether a group says that it is a label image."""
+    ome = attributes.get("ome")
+    return "image-label" in attributes or (isinstance(ome, Mapping) and "image-label" in ome)
+
+
+def datasets(entry: Mapping[str, Any], name: str) -> list[Dataset]:
+    """The arrays of a multiscales entry, finest first. Versions before 0.3 have the axes t, c, z, y, x.
+
+    Raises
+    ------
+    CorruptData
+        If the entry does not follow the specification.
+    """
+    try:
+        axes = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in entry.get("axes") or "tczyx"]
+        names = tuple(str(axis["name"]) for axis in axes)
+        units = tuple(axis.get("unit") for axis in axes)
+        outer = entry.get("coordinateTransformations") or []
+        found = []
+        for one in entry["datasets"]:
+            scale, shift = _compose([*(one.get("coordinateTransformations") or []), *outer], len(names))
+            found.append(Dataset(str(one["path"]), names, units, scale, shift))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptData(f"{name}: its multiscales do not follow OME-Zarr: {error!r}") from error
+    if not found:
+        raise CorruptData(f"{name}: its multiscales list no dataset")
+    return found
+
+
+def _compose(steps: Sequence[Mapping[str, Any]], ndim: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    scale, shift = [1.0] * ndim, [0.0] * ndim
+    for step in steps:
+        kind = step["type"]
+        if kind == "identity":
+            continue
+        if kind not in ("scale", "translation"):
+            raise ValueError(f"coordinate transformation of type {kind!r}; scale and translation are read")
+        values = [float(value) for value in step[kind]]
+        if len(values) != ndim:
+            raise ValueError(f"{kind} of {len(values)} numbers for {ndim} axes")
+        if kind == "scale":
+            scale = [a * b for a, b in zip(scale, values, strict=True)]
+            shift = [a * b for a, b in zip(shift, values, strict=True)]
+        else:
+            shift = [a + b for a, b in zip(shift, values, strict=True)]
+    return tuple(scale), tuple(shift)
+
+
+def expressible(spec: VolumeSpec) -> bool:
+    """Whether OME-Zarr has such axes: 2 to 5 of t, c, z, y, x, of which y and x."""
+    return set(spec.axes) <= set(_TYPES) and {"y", "x"} <= set(spec.axes)
+
+
+def document(spec: VolumeSpec, name: str, version: str) -> dict[str, Any]:
+    """The group attributes of a pyramid whose only level yet is array ``0``, holding `spec`."""
+    if not expressible(spec):
+        raise UnsupportedFormat(
+            f"{name}: OME-Zarr has the axes t, c, z, y, x, not {'/'.join(spec.axes)}; "
+            "write a plain array with encoding={'ome': False}"
+        )
+    axes = [{"name": axis, "type": _TYPES[axis]} for axis in spec.axes]
+    if spec.voxel_size_nm is not None:
+        for place in spec.spatial:
+            axes[place]["unit"] = "nanometer"
+    entry = {"name": name, "axes": axes, "datasets": [dataset("0", spec, (1, 1, 1))]}
+    if version == "0.4":
+        return {"multiscales": [{"version": version, **entry}]}
+    return {"ome": {"version": version, "multiscales": [entry]}}
+
+
+def dataset(path: str, spec: VolumeSpec, ratio: tuple[int, int, int]) -> dict[str, Any]:
+    """The entry of the array `path` that holds `spec`, its voxels `ratio` (z, y, x) times the finest ones.
+
+    Where the voxel size is unknown, lengths are in voxels of the finest level and carry no unit.
+    """
+    size = spec.voxel_size_nm or tuple(float(n) for n in ratio)
+    origin = spec.offset_nm if spec.voxel_size_nm else tuple((n - 1) / 2 for n in ratio)
+    scale, shift = [1.0] * len(spec.axes), [0.0] * len(spec.axes)
+    for i, axis in enumerate("zyx"):
+        if axis in spec.axes:
+            place = spec.axes.index(axis)
+            scale[place] = size[i]
+            shift[place] = origin[i] + spec.domain.start[place] * size[i]
+    steps = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": shift}]
+    return {"path": path, "coordinateTransformations": steps}
+
+
+def with_dataset(attributes: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:
+    """A group's attributes with one more array at the end of the first multiscale."""
+    ome = attributes.get("ome")
+    holder = dict(ome) if isinstance(ome, Mapping) and "multiscales" in ome else dict(attributes)
+    first, *others = holder["multiscales"]
+    holder["multiscales"] = [{**first, "datasets": [*first["datasets"], dict(one)]}, *others]
+    return {**attributes, "ome": holder} if isinstance(ome, Mapping) and "multiscales" in ome else holder

@@ -1,0 +1,131 @@
+"""Zarr metadata that tensorstore refuses though its meaning is clear, put right; what it really lacks, named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from voxome.errors import UnsupportedFormat
+from voxome.remotes.zarr.metadata import Node
+
+KNOWN_V2: dict[str, set[str]] = {
+    "blosc": {"id", "cname", "clevel", "shuffle", "blocksize"},
+    "zlib": {"id", "level"},
+    "gzip": {"id", "level"},
+    "bz2": {"id", "level"},
+    "zstd": {"id", "level"},
+}
+"""The compressors of zarr v2 that tensorstore has, and their options."""
+
+KNOWN_V3: dict[str, set[str]] = {
+    "blosc": {"cname", "clevel", "shuffle", "typesize", "blocksize"},
+    "gzip": {"level"},
+    "zstd": {"level", "checksum"},
+    "bytes": {"endian"},
+    "transpose": {"order"},
+    "crc32c": set(),
+    "sharding_indexed": {"chunk_shape", "codecs", "index_codecs", "index_location"},
+}
+"""The codecs of zarr v3 that tensorstore has, and their options."""
+
+_NUMERIC = "biufc"
+_NOT_NUMPY = ("bfloat16", "int4", "uint4")
+
+
+def corrected(node: Node) -> dict[str, Any]:
+    """The metadata of an array with what tensorstore refuses, though its meaning is clear, put right.
+
+    Numbers written as strings, gzip's level -1 and keys that only matter to the writer are seen in what Java writes.
+
+    Raises
+    ------
+    UnsupportedFormat
+        If its data type is no number.
+    """
+    return _corrected_v2(node) if node.format == 2 else _corrected_v3(node)
+
+
+def _corrected_v2(node: Node) -> dict[str, Any]:
+    document = dict(node.document)
+    try:
+        dtype = np.dtype(document["dtype"])
+    except TypeError:
+        dtype = np.dtype("V1")
+    if dtype.kind not in _NUMERIC:
+        raise _refused(node, document["dtype"])
+    document["fill_value"] = _fill(document.get("fill_value"), dtype)
+    compressor = document.get("compressor")
+    if compressor and compressor["id"] in KNOWN_V2:
+        document["compressor"] = _trimmed(compressor, KNOWN_V2[compressor["id"]])
+    document["filters"] = document.get("filters") or None
+    return document
+
+
+def _corrected_v3(node: Node) -> dict[str, Any]:
+    document = {key: value for key, value in node.document.items() if key != "storage_transformers"}
+    try:
+        dtype = np.dtype(document["data_type"])
+    except TypeError:
+        dtype = None if document["data_type"] in ("bfloat16", "int4", "uint4") else np.dtype("V1")
+    if dtype is not None:
+        if dtype.kind not in _NUMERIC:
+            raise _refused(node, document["data_type"])
+        document["fill_value"] = _fill(document.get("fill_value"), dtype)
+    document["codecs"] = _codecs(document["codecs"])
+    return document
+
+
+def _refused(node: Node, dtype: Any) -> UnsupportedFormat:
+    return UnsupportedFormat(f"{node.path} holds values of type {dtype}; numbers and booleans are read")
+
+
+def _fill(fill: Any, dtype: np.dtype[Any]) -> Any:
+    if not isinstance(fill, str) or dtype.kind not in "iuf":
+        return fill
+    if dtype.kind == "f":
+        return fill if fill in ("NaN", "Infinity", "-Infinity") or fill.startswith("0x") else float(fill)
+    return int(fill)
+
+
+def _codecs(codecs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for codec in codecs:
+        one = dict(codec)
+        known = KNOWN_V3.get(one["name"])
+        options = one.get("configuration")
+        if known is not None and options and not options.get("useZlib"):
+            one["configuration"] = _trimmed(options, known)
+            for key in {"codecs", "index_codecs"} & set(options):
+                one["configuration"][key] = _codecs(options[key])
+        found.append(one)
+    return found
+
+
+def _trimmed(options: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
+    kept = {key: value for key, value in options.items() if key in known}
+    if kept.get("level") == -1 and "checksum" not in options and options.get("id") != "zstd":
+        kept["level"] = 6
+    return kept
+
+
+def foreign_codecs(node: Node) -> list[str]:
+    """The names of codecs of an array that tensorstore does not have."""
+    if node.format == 2:
+        compressor = node.document.get("compressor")
+        used = [compressor] if compressor else []
+        return [one["id"] for one in (*used, *(node.document.get("filters") or ())) if one["id"] not in KNOWN_V2] + [
+            one["id"] for one in node.document.get("filters") or () if one["id"] in KNOWN_V2
+        ]
+    return _foreign_v3(node.document["codecs"])
+
+
+def _foreign_v3(codecs: Sequence[Mapping[str, Any]]) -> list[str]:
+    found = []
+    for codec in codecs:
+        options = codec.get("configuration") or {}
+        if codec["name"] not in KNOWN_V3 or options.get("useZlib"):
+            found.append(codec["name"])
+        found += _foreign_v3(options.get("codecs", ()))
+    return found

@@ -1,0 +1,91 @@
+"""What a report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One plane of the volume, as seen by the microscope and by the run.
+
+    Attributes
+    ----------
+    caption : str
+        Where it lies.
+    raw, membranes : (y, x) uint8, optional
+        Grey images.
+    neurons : (y, x) integer, optional
+        Labels, 0 = background.
+    """
+
+    caption: str
+    raw: NDArray[Any] | None = None
+    membranes: NDArray[Any] | None = None
+    neurons: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A connection of two neurons."""
+
+    pre_id: int
+    post_id: int
+    directed: bool
+    synapses: int
+    area_um2: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step of the run cost."""
+
+    name: str
+    total: int
+    run: int
+    reused: int
+    seconds: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """All that `render_report` puts on the page.
+
+    Attributes
+    ----------
+    title : str
+        Headline.
+    run : mapping of str to str
+        Facts about the run, shown in order: input, box, voxel size, date, versions.
+    totals : mapping of str to str
+        The few numbers at the head of the page: neurons, synapses, connections.
+    slices : sequence of Slice
+        Planes to look at.
+    edges : sequence of Edge
+        The whole connectome.
+    scores : mapping of str to mapping of str to float, optional
+        Group → name of a score → value; None where no truth was given.
+    steps : sequence of Step
+        In the order they ran.
+    """
+
+    title: str
+    run: Mapping[str, str] = field(default_factory=dict)
+    totals: Mapping[str, str] = field(default_factory=dict)
+    slices: Sequence[Slice] = ()
+    edges: Sequence[Edge] = ()
+    scores: Mapping[str, Mapping[str, float]] | None = None
+    steps: Sequence[Step] = ()
+
+
+def edges_of(connectome: Mapping[str, NDArray[Any]]) -> list[Edge]:
+    """Edges of a connectome table: ``pre_id, post_id, directed, synapses, area_um2``."""
+    names = ("pre_id", "post_id", "directed", "synapses", "area_um2")
+    columns = [np.asarray(connectome[name]).tolist() for name in names]
+    return [Edge(*row) for row in zip(*columns, strict=True)]

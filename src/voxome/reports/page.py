@@ -1,0 +1,162 @@
+"""The report as one HTML page that needs nothing else: no script, no other file, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib import resources
+
+from voxome.reports.data import Edge, ReportData, Slice, Step
+from voxome.reports.graph import MAX_EDGES, graph_drawing, strongest
+from voxome.reports.pictures import grey_picture, label_picture, neuron_colour
+
+TOP_EDGES = 15
+"""Connections listed beside the graph."""
+
+
+def render_report(data: ReportData) -> str:
+    """The page of a run.
+
+    Parameters
+    ----------
+    data : ReportData
+        What to show; what is empty is left out.
+
+    Returns
+    -------
+    str
+        A complete HTML document; write it as UTF-8.
+    """
+    style = resources.files("voxome.reports").joinpath("report.css").read_text(encoding="utf-8")
+    parts = [
+        f"<h1>{escape(data.title)}</h1>",
+        _totals(data.totals),
+        _section("Slices", _slices(data.slices)),
+        _section("Connectome", _connectome(data.edges)),
+        _section("Scores against the truth", _scores(data.scores)),
+        _section("Time and memory", _steps(data.steps)),
+        _section("Run", _facts(data.run)),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(data.title)}</title>\n<style>\n{style}</style></head>\n<body>\n"
+        + "\n".join(part for part in parts if part)
+        + "\n<footer>Made by voxome.</footer>\n</body></html>\n"
+    )
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>\n{content}</section>" if content else ""
+
+
+def _totals(totals: Mapping[str, str]) -> str:
+    tiles = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in totals.items())
+    return f'<dl class="totals">{tiles}</dl>' if tiles else ""
+
+
+def _facts(facts: Mapping[str, str]) -> str:
+    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
+    return f'<div class="card"><dl class="facts">{rows}</dl></div>' if rows else ""
+
+
+def _slices(slices: Sequence[Slice]) -> str:
+    return f'<div class="slices">{"".join(map(_slice, slices))}</div>' if slices else ""
+
+
+def _slice(plane: Slice) -> str:
+    pictures = {}
+    if plane.raw is not None:
+        pictures["raw"] = grey_picture(plane.raw)
+    if plane.membranes is not None:
+        pictures["membranes"] = grey_picture(plane.membranes)
+    if plane.neurons is not None:
+        pictures["neurons"] = label_picture(plane.neurons, plane.raw)
+    caption = escape(plane.caption)
+    images = "".join(
+        f'<div><img src="{uri}" alt="{name}, {caption}"><span>{name}</span></div>' for name, uri in pictures.items()
+    )
+    return f'<figure><div class="row">{images}</div><figcaption>{caption}</figcaption></figure>'
+
+
+def _connectome(edges: Sequence[Edge]) -> str:
+    if not edges:
+        return ""
+    rows = [
+        (_neuron(e.pre_id), "→" if e.directed else "–", _neuron(e.post_id), f"{e.synapses:,}", f"{e.area_um2:.3f}")
+        for e in strongest(edges, TOP_EDGES)
+    ]
+    table = _table(("pre", "", "post", "synapses", "area, µm²"), rows, numeric=(3, 4))
+    shown = f"{len(edges):,}" if len(edges) <= MAX_EDGES else f"The {MAX_EDGES} strongest of {len(edges):,}"
+    note = (
+        f"{shown} connections. An arrow points to the postsynaptic neuron; a line without one is a synapse of unknown "
+        "direction. Wider means more synapses; colours are those of the slices."
+    )
+    return (
+        f'<div class="pair"><div class="card">{graph_drawing(edges)}</div><div class="card">{table}</div></div>'
+        f'<p class="note">{note}</p>'
+    )
+
+
+def _neuron(neuron: int) -> str:
+    red, green, blue = neuron_colour(neuron)
+    return f'<i class="swatch" style="background:rgb({red} {green} {blue})"></i>{neuron}'
+
+
+def _scores(scores: Mapping[str, Mapping[str, float]] | None) -> str:
+    rows = [
+        (escape(group), escape(name), f"{value:.4g}")
+        for group, values in (scores or {}).items()
+        for name, value in values.items()
+    ]
+    return f'<div class="card">{_table(("", "score", "value"), rows, numeric=(2,))}</div>' if rows else ""
+
+
+def _steps(steps: Sequence[Step]) -> str:
+    if not steps:
+        return ""
+    longest = max(max(s.seconds for s in steps), 1e-9)
+    rows = [
+        (
+            escape(s.name),
+            *(f"{n:,}" for n in (s.total, s.run, s.reused)),
+            _duration(s.seconds),
+            f'<i style="width:{100 * s.seconds / longest:.1f}%"></i>',
+            _size(s.peak_bytes),
+        )
+        for s in steps
+    ]
+    total = ("all", *(f"{sum(getattr(s, k) for s in steps):,}" for k in ("total", "run", "reused")))
+    last = (*total, _duration(sum(s.seconds for s in steps)), "", _size(max(s.peak_bytes for s in steps)))
+    heads = ("step", "blocks", "run", "reused", "time", "", "peak memory")
+    return f'<div class="card">{_table(heads, [*rows, last], numeric=(1, 2, 3, 4, 6), bar=5, with_sum=True)}</div>'
+
+
+def _table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numeric: Sequence[int],
+    bar: int | None = None,
+    with_sum: bool = False,
+) -> str:
+    kinds = ["n" if i in numeric else "bar" if i == bar else "" for i in range(len(heads))]
+    marks = [f' class="{kind}"' if kind else "" for kind in kinds]
+    head = "".join(f"<th{mark}>{escape(name)}</th>" for name, mark in zip(heads, marks, strict=True))
+    body = ["".join(f"<td{m}>{cell}</td>" for cell, m in zip(row, marks, strict=True)) for row in rows]
+    tags = ["<tr>"] * len(body)
+    if with_sum:
+        tags[-1] = '<tr class="sum">'
+    lines = "".join(f"{tag}{row}</tr>" for tag, row in zip(tags, body, strict=True))
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB" if count < 1e9 else f"{count / 1e9:.2f} GB"

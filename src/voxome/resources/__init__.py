@@ -1,0 +1,1 @@
+"""What a user holds: volumes and tables, whatever store they are in."""

@@ -1,0 +1,143 @@
+"""Open and create volumes by URI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import (
+    Mode,
+    Remote,
+    SupportsCreate,
+    SupportsLevels,
+    SupportsRecognise,
+    VolumeSource,
+    VolumeSpec,
+    ability,
+)
+from voxome.errors import InvalidUri, NotFound, UnsupportedFormat
+from voxome.registry import load, targets
+from voxome.resources.volume import Volume
+
+
+def remote(scheme: str) -> Remote:
+    """The remote of `scheme`.
+
+    Raises
+    ------
+    UnknownName
+        If there is none.
+    """
+    made: Remote = load("voxome.remotes", scheme)()
+    return made
+
+
+def locate(text: str) -> Uri:
+    """The URI that `text` means; a bare path is recognised by its content.
+
+    Raises
+    ------
+    NotFound
+        If nothing is at a bare path.
+    UnsupportedFormat
+        If no format recognises what is there.
+    """
+    uri = Uri.parse(text)
+    if uri.scheme:
+        return uri
+    for scheme in targets("voxome.remotes"):
+        one = remote(scheme)
+        if isinstance(one, SupportsRecognise) and one.recognises(uri.path):
+            return Uri(scheme, uri.path, uri.query)
+    if not any(part.exists() for part in (Path(uri.path), *list(Path(uri.path).parents)[:-1])):
+        raise NotFound(f"there is nothing at {uri.path}; give a path that exists, or a URI such as zarr://PATH")
+    if not Path(uri.path).exists():
+        raise NotFound(f"there is no {uri.path}, nor does it lie inside a file that voxome reads")
+    raise UnsupportedFormat(
+        f"what lies at {uri.path} is of no format that voxome recognises; name one, such as zarr://{uri.path}"
+    )
+
+
+def open_source(uri: str, *, mode: Mode = "r", level: int | None = None) -> VolumeSource:
+    """The source behind `uri`, at `level` of its pyramid if one is asked for (or named by ``?level=``)."""
+    located = locate(uri)
+    source = remote(located.scheme).open(located, mode=mode)
+    asked = located.query.get("level")
+    if level is None and asked is not None:
+        if not asked.isdigit():
+            raise InvalidUri(f"{uri}: level {asked!r} is no number; write ?level=2")
+        level = int(asked)
+    if not level:
+        return source
+    pyramid = ability(source, SupportsLevels)  # type: ignore[type-abstract]
+    if pyramid is None or level >= len(pyramid.levels):
+        count = 1 if pyramid is None else len(pyramid.levels)
+        raise NotFound(f"{located} has no level {level}: its levels are 0 to {count - 1}")
+    return pyramid.level(level)
+
+
+def open(uri: str, *, mode: Mode = "r", level: int | None = None) -> Volume:
+    """Open a volume.
+
+    Parameters
+    ----------
+    uri : str
+        ``scheme://…``, or a bare path that is recognised by its content (``FILE.h5/volumes/raw`` included). It may end
+        in ``?level=2``.
+    mode : {"r", "r+"}
+        Read only, or read and write.
+    level : int, optional
+        Of its pyramid; 0 is the finest.
+
+    Returns
+    -------
+    Volume
+        numpy-like; nothing is read yet.
+
+    Raises
+    ------
+    NotFound, UnsupportedFormat, UnknownName, InvalidUri
+
+    Examples
+    --------
+    >>> import numpy as np, voxome
+    >>> made = voxome.create("memory://example", voxome.VolumeSpec.of((4, 5, 6), "uint8"))
+    >>> made[1] = 7
+    >>> int(voxome.open("memory://example")[:, 2, -1].sum())
+    7
+    """
+    return Volume(open_source(uri, mode=mode, level=level), str(locate(uri)))
+
+
+def create_source(uri: str, spec: VolumeSpec) -> VolumeSource:
+    """Make an array and open its source for writing."""
+    located = Uri.parse(uri)
+    if not located.scheme:
+        raise InvalidUri(f"to create {uri}, say in which format: zarr://{uri}, n5://{uri}, …")
+    one = remote(located.scheme)
+    if not isinstance(one, SupportsCreate):
+        raise UnsupportedFormat(f"{located.scheme}:// volumes cannot be created")
+    return one.create(located, spec)
+
+
+def create(uri: str, spec: VolumeSpec, **changes: Any) -> Volume:
+    """Make a volume and open it for writing.
+
+    Parameters
+    ----------
+    uri : str
+        ``scheme://…``; nothing may be stored there.
+    spec : VolumeSpec
+        Its shape and meaning.
+    **changes
+        Fields of the spec to change.
+
+    Raises
+    ------
+    AlreadyThere
+        If something is stored there.
+    UnsupportedFormat
+        If the format cannot hold such a volume.
+    """
+    return Volume(create_source(uri, spec.but(**changes)), uri)

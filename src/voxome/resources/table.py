@@ -1,0 +1,111 @@
+"""Tables on disk: Parquet files, sorted by their key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from voxome.contracts.kinds import Rows
+from voxome.errors import CorruptData, NotFound
+
+SCHEMA_VERSION = "1"
+ROW_GROUP = 65_536
+_DURABLE_SUFFIX = ".part"
+
+
+class Table:
+    """A Parquet file of columns of numbers.
+
+    Parameters
+    ----------
+    path : path
+        Of the file.
+
+    Raises
+    ------
+    NotFound
+        If there is no such file.
+    CorruptData
+        If it is no Parquet file, or is cut short.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self._file = pq.ParquetFile(self.path)
+        except FileNotFoundError as error:
+            raise NotFound(f"there is no table {path}") from error
+        except (pa.ArrowInvalid, OSError) as error:
+            raise CorruptData(f"{path} is no readable Parquet table: {error}") from error
+
+    def __len__(self) -> int:
+        return int(self._file.metadata.num_rows)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self._file.schema_arrow.names)
+
+    def read(self, columns: Sequence[str] | None = None) -> Rows:
+        """All rows."""
+        return _rows(self._file.read(columns=None if columns is None else list(columns)))
+
+    def lookup(self, column: str, keys: NDArray[Any]) -> Rows:
+        """The rows whose `column`, by which the table is sorted, is among `keys`; only their row groups are read."""
+        metadata = self._file.metadata
+        place = self.columns.index(column)
+        wanted = np.unique(keys)
+        groups = []
+        for group in range(metadata.num_row_groups):
+            statistics = metadata.row_group(group).column(place).statistics
+            first = np.searchsorted(wanted, statistics.min)
+            if first < len(wanted) and wanted[first] <= statistics.max:
+                groups.append(group)
+        rows = _rows(self._file.read_row_groups(groups))
+        keep = np.isin(rows[column], wanted, assume_unique=False)
+        return {name: values[keep] for name, values in rows.items()}
+
+
+def _rows(table: pa.Table) -> Rows:
+    return {name: table.column(name).combine_chunks().to_numpy(zero_copy_only=False) for name in table.column_names}
+
+
+def write_table(path: str | Path, rows: Rows, columns: Mapping[str, str], *, row_group: int = ROW_GROUP) -> None:
+    """Write rows as a Parquet file that is there whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Of the file; replaced if it is there.
+    rows : mapping of str to array
+        One array a column.
+    columns : mapping of str to str
+        Names and dtypes, in order.
+    row_group : int
+        Rows that are read together.
+    """
+    target = Path(path)
+    arrays = {name: pa.array(np.asarray(rows[name]).astype(dtype)) for name, dtype in columns.items()}
+    table = pa.table(arrays).replace_schema_metadata({"voxome_schema_version": SCHEMA_VERSION})
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + _DURABLE_SUFFIX)
+    pq.write_table(table, partial, row_group_size=row_group, compression="zstd")
+    partial.replace(target)
+
+
+def empty_rows(columns: Mapping[str, str]) -> Rows:
+    """A table of no rows."""
+    return {name: np.empty(0, dtype) for name, dtype in columns.items()}
+
+
+def concatenate(parts: Sequence[Rows], columns: Mapping[str, str]) -> Rows:
+    """One table of the rows of several."""
+    if not parts:
+        return empty_rows(columns)
+    return {name: np.concatenate([np.asarray(p[name]).astype(d) for p in parts]) for name, d in columns.items()}

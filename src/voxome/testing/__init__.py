@@ -1,0 +1,1 @@
+"""Contract suites and strategies for authors of plug-ins; only tests import it."""

@@ -1,0 +1,1 @@
+"""Tools: functions of arrays with a name and typed parameters, one a file."""

@@ -1,0 +1,90 @@
+"""The connectome: neurons, the synapses between them, and the graph of both."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+
+from voxome.contracts import kinds
+from voxome.contracts.kinds import Rows
+from voxome.contracts.tool import Frame, tool
+from voxome.resources.table import Table
+from voxome.tools.em.associate import CONTACTS, FACES, OBJECTS
+from voxome.tools.em.edges import NODES
+from voxome.tools.em.synaptic.graphml import graphml
+from voxome.tools.em.synaptic.partners import PartnerParams, connectome, partners
+from voxome.tools.em.synaptic.tables import neuron_table, select_objects, synapse_table
+
+_PLACE = {"z_nm": "float64", "y_nm": "float64", "x_nm": "float64"}
+_ENDS = {"pre_id": "uint64", "post_id": "uint64", "directed": "bool"}
+SYNAPSES = kinds.Table({"id": "uint64", **_PLACE, **_ENDS, "score": "float64", "size_voxels": "int64"}, key=("id",))
+CONNECTOME = kinds.Table({**_ENDS, "synapses": "int64", "area_um2": "float64"}, key=("pre_id", "post_id", "directed"))
+NEURONS = kinds.Table({"id": "uint64", **_PLACE, "voxels": "int64"}, key=("id",))
+
+
+@tool(
+    "common.graph",
+    scope="whole",
+    outputs={
+        "synapses": SYNAPSES,
+        "connectome": CONNECTOME,
+        "neurons": NEURONS,
+        "graph": kinds.File("graphml"),
+    },
+)
+def graph(
+    contacts: Annotated[Table, CONTACTS],
+    faces: Annotated[Table, FACES],
+    objects: Annotated[Table, OBJECTS],
+    neurons: Annotated[Table, NODES],
+    *,
+    min_synapse_voxels: int = 100,
+    min_area_um2: float = 0.002,
+    min_asymmetry: float = 0.1,
+    frame: Frame,
+) -> dict[str, Any]:
+    """Decide the partners of every synapse, and gather synapses into the edges of a graph.
+
+    Parameters
+    ----------
+    contacts, faces, objects : tables
+        What ``em.associate`` added up.
+    neurons : table
+        Size and place of every neuron.
+    min_synapse_voxels : int
+        Smallest synapse.
+    min_area_um2 : float
+        Smallest contact of two partners, in square micrometres.
+    min_asymmetry : float
+        Below this asymmetry of the evidence, in [0, 1], a synapse is undirected.
+
+    Returns
+    -------
+    synapses, connectome, neurons : tables
+    graph : file
+        GraphML.
+    """
+    limits = PartnerParams(min_area_um2, min_asymmetry)
+    kept = select_objects(objects.read(), min_synapse_voxels)
+    near, between = (_of(table.read(), kept["id"]) for table in (contacts, faces))
+    pairs = partners(near, between, voxel_size_nm=frame.scale_nm, params=limits)
+    where: dict[str, Any] = {
+        "domain": frame.domain,
+        "voxel_size_nm": frame.voxel_size_nm,
+        "offset_nm": frame.offset_nm,
+    }
+    cells, edges = neuron_table(neurons.read(), **where), connectome(pairs)
+    if frame.voxel_size_nm is None:
+        edges["area_um2"] = np.full(len(edges["area_um2"]), np.nan)
+    return {
+        "synapses": synapse_table(kept, pairs, **where),
+        "connectome": edges,
+        "neurons": cells,
+        "graph": graphml(edges, cells),
+    }
+
+
+def _of(rows: Rows, ids: Any) -> Rows:
+    keep = np.isin(rows["synapse_id"], ids)
+    return {name: values[keep] for name, values in rows.items()}

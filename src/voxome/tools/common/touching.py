@@ -1,0 +1,33 @@
+"""Which components of neighbouring blocks touch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts import kinds
+from voxome.contracts.kinds import Rows
+from voxome.contracts.tool import Block, tool
+from voxome.tools.common.components import touching_pairs
+
+PAIRS = kinds.Table({"a": "uint64", "b": "uint64"}, key=("a", "b"))
+
+
+@tool("common.touching", halo=((0, 0, 0), (1, 1, 1)), outputs={"pairs": PAIRS})
+def touching(labels: Annotated[NDArray[np.uint64], kinds.Labels()], *, block: Block) -> dict[str, Rows]:
+    """List the pairs of labels that touch by a face of two voxels.
+
+    Parameters
+    ----------
+    labels : (z, y, x) array of uint64
+        0 is background.
+
+    Returns
+    -------
+    pairs : table
+        ``a < b``.
+    """
+    inside = (block.read & block.frame.box).within(block.read)
+    return {"pairs": touching_pairs(labels[inside])}

@@ -1,0 +1,1 @@
+"""Tools of electron microscopy."""

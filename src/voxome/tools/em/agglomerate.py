@@ -1,0 +1,77 @@
+"""Neurons: fragments that belong together."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+
+from voxome.contracts import kinds
+from voxome.contracts.kinds import Rows
+from voxome.contracts.tool import tool
+from voxome.resources.table import Table
+from voxome.tools.em.edges import EDGES, NODE_SUMS, NODES
+from voxome.tools.em.kernels.agglomerate import agglomerate as group
+from voxome.tools.em.kernels.edges import Edges, Nodes
+from voxome.tools.em.kernels.filters import absorb_small, fill_holes
+
+LOOKUP = kinds.Table({"id": "uint64", "label": "uint64"}, key=("id",), fold={"label": "min"})
+
+
+def _memory(rows: int, _: object) -> int:
+    return 200 * rows
+
+
+@tool("em.agglomerate", scope="whole", outputs={"lookup": LOOKUP, "objects": NODES}, memory=_memory)
+def agglomerate(
+    edges: Annotated[Table, EDGES],
+    nodes: Annotated[Table, NODES],
+    *,
+    threshold: float = 0.5,
+    method: Literal["mean", "mutex"] = "mean",
+    min_voxels: int = 0,
+    holes: bool = True,
+) -> dict[str, Rows]:
+    """Group fragments into neurons, numbered 1..N in the order of their first fragments.
+
+    Parameters
+    ----------
+    edges : table
+        Pairs of fragments with the sum of their affinities.
+    nodes : table
+        Sizes of fragments.
+    threshold : float
+        Mean affinity (0 to 1) from which two regions belong together.
+    method : {"mean", "mutex"}
+        Mean-affinity agglomeration, or the mutex watershed on the region graph.
+    min_voxels : int
+        Neurons smaller than this are merged into the neighbour they hold to best.
+    holes : bool
+        Merge what has a single neighbour, and no voxel at the rim, into that neighbour.
+
+    Returns
+    -------
+    lookup : table
+        ``id`` of a fragment and the ``label`` of its neuron.
+    objects : table
+        ``id`` of a neuron, its voxels and sums of coordinates.
+    """
+    edge, node = edges.read(), nodes.read()
+    ids = np.stack([edge["a"], edge["b"]], axis=1)
+    pairs = Edges(ids, np.stack([edge["affinity"], edge["pairs"]], axis=1))
+    sizes = Nodes(node["id"], np.stack([node[name] for name in NODE_SUMS], axis=1))
+    objects = group(node["id"], pairs, threshold, method)
+    if min_voxels:
+        objects = absorb_small(sizes, pairs, objects, min_voxels)
+    if holes:
+        objects = fill_holes(sizes, pairs, objects)
+    smallest, label = np.unique(objects, return_inverse=True)
+    totals = np.zeros((len(smallest), len(NODE_SUMS)), np.int64)
+    np.add.at(totals, label, sizes.values)
+    return {
+        "lookup": {"id": node["id"], "label": label.astype(np.uint64) + np.uint64(1)},
+        "objects": {
+            "id": np.arange(1, len(smallest) + 1, dtype=np.uint64),
+            **dict(zip(NODE_SUMS, totals.T, strict=True)),
+        },
+    }

@@ -1,0 +1,55 @@
+"""Dark, thick spots at membranes: where synapses may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts import kinds
+from voxome.contracts.tool import Block, tool
+from voxome.resources.table import Table
+from voxome.tools.common.components import local_components
+from voxome.tools.common.statistics import HISTOGRAM, moments
+from voxome.tools.em.synaptic.score import PsdParams, psd_halo, psd_score
+
+
+def _halo(_: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> tuple[int, int, int]:
+    return psd_halo(PsdParams(), scale_nm)
+
+
+@tool("em.densities", halo=_halo, outputs={"score": kinds.Image("uint8"), "components": kinds.Labels()})
+def densities(
+    raw: Annotated[NDArray[Any], kinds.Image()],
+    membranes: Annotated[NDArray[np.uint8], kinds.Probability()],
+    histogram: Annotated[Table, HISTOGRAM],
+    *,
+    synapse_threshold: int = 60,
+    block: Block,
+) -> dict[str, NDArray[Any]]:
+    """Score voxels as T-bars or postsynaptic densities, and label the components above a threshold.
+
+    Parameters
+    ----------
+    raw : (z, y, x) array
+        Electron micrograph, dark membranes.
+    membranes : (z, y, x) array of uint8
+        255 = membrane.
+    histogram : table
+        Of the whole box, from ``common.statistics``.
+    synapse_threshold : int
+        Smallest score of a synapse's voxels, in hundredths of a standard deviation of the image.
+
+    Returns
+    -------
+    score : (z, y, x) array of uint8
+    components : (z, y, x) array of uint64
+        Place ids, to be joined over blocks by ``common.touching``, ``common.union`` and ``common.relabel``.
+    """
+    mean, std = moments(histogram.read())
+    score = psd_score(raw, mean=mean, std=std, voxel_size_nm=block.frame.scale_nm, membranes=membranes)
+    score = np.ascontiguousarray(score[block.write.within(block.read)])
+    components = local_components(score >= synapse_threshold, block.write, block.frame.domain)
+    return {"score": score, "components": components}

@@ -1,0 +1,60 @@
+"""Fragments of neurons: the basins of the distance to membrane, a block at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts import kinds
+from voxome.contracts.tool import Block, tool
+from voxome.tools.em.kernels.basins import basins
+from voxome.tools.em.kernels.height import HeightParams, height_halo, height_map
+
+
+def _height(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> HeightParams:
+    finest = min(scale_nm)
+    spacing = (scale_nm[0] / finest, scale_nm[1] / finest, scale_nm[2] / finest)
+    return HeightParams(parameters["threshold"], parameters["radius"], parameters["depth"], parameters["sigma"], spacing)
+
+
+def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> tuple[int, int, int]:
+    return height_halo(_height(parameters, scale_nm))
+
+
+@tool("em.fragments", halo=_halo, outputs={"basins": kinds.Labels()})
+def fragments(
+    membranes: Annotated[NDArray[np.uint8], kinds.Probability()],
+    *,
+    threshold: int = 128,
+    radius: float = 8.0,
+    depth: float = 4.0,
+    sigma: float = 0.8,
+    block: Block,
+) -> dict[str, NDArray[np.uint64]]:
+    """Label every voxel by where its path of steepest ascent ends, or leaves the block.
+
+    Parameters
+    ----------
+    membranes : (z, y, x) array of uint8
+        255 = membrane.
+    threshold : int
+        From this value on a voxel is membrane.
+    radius : float
+        Distances to membrane are capped here, in voxels of the finest axis.
+    depth : float
+        How much lower sure membrane lies than sure inside, beside the distance, in voxels of the finest axis.
+    sigma : float
+        Standard deviation of the smoothing, in voxels of the finest axis.
+
+    Returns
+    -------
+    basins : (z, y, x) array of uint64
+        Place ids (`kernels.ids`), to be resolved by ``em.fragments_join`` and ``em.fragments_apply``.
+    """
+    given = {"threshold": threshold, "radius": radius, "depth": depth, "sigma": sigma}
+    height = height_map(membranes, _height(given, block.frame.scale_nm))
+    frame = block.frame
+    return {"basins": basins(height, block.read, block.write, frame.domain, frame.box)}

@@ -1,0 +1,78 @@
+"""Which fragments belong together: agglomeration of the region adjacency graph."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import mwatershed
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.errors import InvalidInput
+from voxome.tools.em.kernels.edges import Edges
+from voxome.tools.em.kernels.mean import merge_by_mean
+
+Method = Literal["mean", "mutex"]
+
+
+def agglomerate(
+    nodes: NDArray[np.uint64], edges: Edges, threshold: float, method: Method = "mean"
+) -> NDArray[np.uint64]:
+    """Group fragments.
+
+    Parameters
+    ----------
+    nodes : (n,) uint64
+        Sorted distinct fragments.
+    edges : Edges
+        Edges between them.
+    threshold : float
+        Mean affinity (0 to 1) from which two regions belong together.
+    method : {"mean", "mutex"}
+        ``mean`` merges greedily by mean affinity, adding up edges as regions grow (the mean-affinity
+        agglomeration of Funke et al. 2019, IEEE TPAMI 41:1669; of equal means the smallest edge first).
+        ``mutex`` is the mutex watershed of Wolf et al. 2018 (ECCV) on the same graph: edges above
+        `threshold` attract, those below repel, the farthest from it go first.
+
+    Returns
+    -------
+    (n,) uint64
+        For each node the smallest node of its group.
+
+    Raises
+    ------
+    InvalidInput
+        If an edge ends at no node, or the threshold is no fraction.
+    """
+    if not 0 <= threshold <= 1:
+        raise InvalidInput(f"threshold {threshold} must be a mean affinity between 0 and 1")
+    ends = _places(nodes, edges.ids)
+    if method == "mutex":
+        group = _mutex(ends, edges.values, len(nodes), threshold)
+    else:
+        group = merge_by_mean(ends, edges.values.copy(), len(nodes), threshold * 255)
+    objects: NDArray[np.uint64] = nodes[group]
+    return objects
+
+
+def _places(nodes: NDArray[np.uint64], ids: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """Where ids stand among the nodes."""
+    places = np.searchsorted(nodes, ids)
+    known = np.isin(ids, nodes)
+    if not known.all():
+        raise InvalidInput(f"{(~known).sum()} ends of edges are no nodes: fold the rows of all blocks first")
+    return places.astype(np.int32)
+
+
+def _mutex(ends: NDArray[np.int32], values: NDArray[np.int64], count: int, threshold: float) -> NDArray[np.intp]:
+    """The smallest node of each node's group."""
+    weight = values[:, 0] / values[:, 1] - threshold * 255
+    order = np.lexsort((ends[:, 1], ends[:, 0], -np.abs(weight)))
+    rows = zip((weight[order] >= 0).tolist(), *ends[order].T.tolist(), strict=True)
+    group = np.arange(count)
+    if len(order):
+        member, cluster = np.array(mwatershed.cluster(list(rows))).T
+        small = np.full(cluster.max() + 1, count)
+        np.minimum.at(small, cluster, member)
+        group[member] = small[cluster]
+    return group

@@ -1,0 +1,210 @@
+"""The region adjacency graph: how well two fragments hold together, by block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.errors import InvalidInput
+from voxome.geometry import Box
+from voxome.tools.em.kernels import pairs
+
+
+class Edges(NamedTuple):
+    """Pairs of fragments, sorted, each once.
+
+    Attributes
+    ----------
+    ids : (n, 2) uint64
+        The fragments; the smaller id first.
+    values : (n, 2) int64
+        Sum of the affinities (0-255) of the voxel pairs between them, and the number of these pairs.
+    """
+
+    ids: NDArray[np.uint64]
+    values: NDArray[np.int64]
+
+
+class Nodes(NamedTuple):
+    """Fragments, sorted, each once.
+
+    Attributes
+    ----------
+    ids : (n,) uint64
+        The fragments.
+    values : (n, 5) int64
+        Number of voxels, the sums of their coordinates z, y, x relative to the domain, and the number of
+        voxels at the rim of the box that is segmented.
+    """
+
+    ids: NDArray[np.uint64]
+    values: NDArray[np.int64]
+
+
+def edge_rows(
+    fragments: NDArray[np.uint64],
+    affinities: NDArray[np.uint8],
+    offsets: Sequence[tuple[int, int, int]],
+    shape: tuple[int, int, int],
+) -> Edges:
+    """Edges of the voxel pairs that a block owns: (p, p + offset) belongs to the block that holds p.
+
+    Parameters
+    ----------
+    fragments : (z, y, x) uint64
+        Final fragments over the block's write box grown on its high side by the largest offset, clipped at
+        the box that is segmented; 0 = background, which has no edges.
+    affinities : (c, z, y, x) uint8
+        Channel k at p is the affinity of p and ``p + offsets[k]``, from the same voxel on; the write box
+        suffices.
+    offsets : sequence of (z, y, x)
+        One for each channel, none negative.
+    shape : (z, y, x)
+        Shape of the write box, where both arrays start.
+
+    Returns
+    -------
+    Edges
+        To be added to those of other blocks by `fold_edges`.
+
+    Raises
+    ------
+    InvalidInput
+        If an offset is negative, or the arrays do not match `shape` and `offsets`.
+    """
+    steps = np.array(offsets, dtype=np.int64).reshape(-1, 3)
+    if (steps < 0).any() or len(steps) != len(affinities):
+        raise InvalidInput(f"{len(affinities)} affinity channels need as many offsets >= 0, not {list(offsets)}")
+    for name, seen in (("fragments", fragments.shape), ("affinities", affinities.shape[1:])):
+        if len(seen) != 3 or any(a < b for a, b in zip(seen, shape, strict=True)):
+            raise InvalidInput(f"{name} of shape {seen} do not hold the write box of shape {shape}")
+    return Edges(*_ordered(*_edges(fragments, affinities, steps, np.array(shape, dtype=np.int64))))
+
+
+def node_rows(fragments: NDArray[np.uint64], write: Box, domain: Box, box: Box | None = None) -> Nodes:
+    """Size and place of the fragments in a block.
+
+    Parameters
+    ----------
+    fragments : (z, y, x) uint64
+        Final fragments over `write`.
+    write : Box
+        The write box of the block.
+    domain : Box
+        All voxels there are.
+    box : Box, optional
+        The voxels that are segmented at all; the domain if None.
+
+    Returns
+    -------
+    Nodes
+        To be added to those of other blocks by `fold_nodes`.
+    """
+    ids, values = _ordered(*_nodes(fragments, *_places(write, domain, domain if box is None else box)))
+    return Nodes(ids[:, 0], values)
+
+
+def fold_edges(rows: Sequence[Edges]) -> Edges:
+    """Add up the edges of several blocks; the order of the blocks does not matter."""
+    ids = np.concatenate([np.empty((0, 2), np.uint64), *(r.ids for r in rows)])
+    return Edges(*_folded(ids, np.concatenate([np.empty((0, 2), np.int64), *(r.values for r in rows)])))
+
+
+def fold_nodes(rows: Sequence[Nodes]) -> Nodes:
+    """Add up the nodes of several blocks; the order of the blocks does not matter."""
+    ids = np.concatenate([np.empty(0, np.uint64), *(r.ids for r in rows)])
+    values = np.concatenate([np.empty((0, 5), np.int64), *(r.values for r in rows)])
+    pair, values = _folded(np.stack([ids, np.zeros_like(ids)], axis=1), values)
+    return Nodes(pair[:, 0], values)
+
+
+def _places(write: Box, domain: Box, box: Box) -> tuple[NDArray[np.int64], ...]:
+    """Where the write box starts, and the segmented box starts and ends, relative to the domain."""
+    points = np.array([write.start, box.start, box.stop], dtype=np.int64) - domain.start
+    return points[0], points[1], points[2] - 1
+
+
+def _ordered(ids: NDArray[np.uint64], values: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    order = np.lexsort((ids[:, 1], ids[:, 0]))
+    return ids[order], values[order]
+
+
+def _folded(ids: NDArray[np.uint64], values: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Sort rows by their pair of ids, and add up those of the same pair."""
+    ids, values = _ordered(ids, values)
+    if not len(ids):
+        return ids, values
+    first = np.flatnonzero(np.concatenate([[True], (ids[1:] != ids[:-1]).any(axis=1)]))
+    return ids[first], np.add.reduceat(values, first, axis=0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _edges(
+    fragments: NDArray[np.uint64],
+    affinities: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    shape: NDArray[np.int64],
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    n, row = 0, -1
+    slots, ids, values = pairs.empty(1024, 2)
+    for k in range(len(offsets)):
+        dz, dy, dx = offsets[k]
+        for z in range(min(shape[0], fragments.shape[0] - dz)):
+            for y in range(min(shape[1], fragments.shape[1] - dy)):
+                for x in range(min(shape[2], fragments.shape[2] - dx)):
+                    a, b = fragments[z, y, x], fragments[z + dz, y + dy, x + dx]
+                    if a == b or a == 0 or b == 0:
+                        continue
+                    low, high = min(a, b), max(a, b)
+                    if row < 0 or ids[row, 0] != low or ids[row, 1] != high:
+                        slot = pairs.slot_of(slots, ids, low, high)
+                        if slots[slot] < 0:
+                            if n == len(ids):
+                                slots, ids, values = pairs.grown(ids, values)
+                                slot = pairs.slot_of(slots, ids, low, high)
+                            slots[slot] = n
+                            ids[n, 0], ids[n, 1] = low, high
+                            n += 1
+                        row = slots[slot]
+                    values[row, 0] += affinities[k, z, y, x]
+                    values[row, 1] += 1
+    return ids[:n], values[:n]
+
+
+@numba.njit(cache=True, nogil=True)
+def _nodes(
+    fragments: NDArray[np.uint64],
+    place: NDArray[np.int64],
+    low: NDArray[np.int64],
+    high: NDArray[np.int64],
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    n, row, none = 0, -1, np.uint64(0)
+    slots, ids, values = pairs.empty(1024, 5)
+    for z in range(fragments.shape[0]):
+        for y in range(fragments.shape[1]):
+            for x in range(fragments.shape[2]):
+                a = fragments[z, y, x]
+                if a == 0:
+                    continue
+                if row < 0 or ids[row, 0] != a:
+                    slot = pairs.slot_of(slots, ids, a, none)
+                    if slots[slot] < 0:
+                        if n == len(ids):
+                            slots, ids, values = pairs.grown(ids, values)
+                            slot = pairs.slot_of(slots, ids, a, none)
+                        slots[slot] = n
+                        ids[n, 0], ids[n, 1] = a, none
+                        n += 1
+                    row = slots[slot]
+                values[row, 0] += 1
+                rim = False
+                for axis, i in enumerate((z, y, x)):
+                    at = i + place[axis]
+                    values[row, 1 + axis] += at
+                    rim |= at == low[axis] or at == high[axis]
+                values[row, 4] += rim
+    return ids[:n], values[:n]

@@ -1,0 +1,165 @@
+"""The landscape whose hills become fragments: the distance to the membrane, in integers.
+
+All of it is integer arithmetic on a bounded neighbourhood, so a voxel's height is bitwise the same in any
+read box that holds the halo around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.errors import InvalidInput
+
+_UNIT = 16
+"""Distances are kept in 1/16 of the finest voxel side, squared."""
+_FINE = 1 << 10
+"""Heights are kept in 1/16384 of the finest voxel side."""
+_BITS = 12
+_ONE = 1 << _BITS
+"""The sum of the weights of a smoothing kernel."""
+_MAX_RADIUS = 16
+_MAX_DEPTH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class HeightParams:
+    """How a membrane map becomes a landscape.
+
+    Attributes
+    ----------
+    threshold : int
+        Membrane values (0-255) from here on count as membrane.
+    radius : float
+        Distances are capped here, in voxels of the finest axis; at most 16.
+    depth : float
+        How much lower sure membrane (255) lies than sure inside (0), in voxels of the finest axis, beside the
+        distance; at most 8. It draws the valleys along the middle of thick membranes.
+    sigma : float
+        Standard deviation of the Gaussian, in voxels of the finest axis.
+    spacing : tuple of float
+        Size of a voxel along z, y, x relative to the finest axis.
+    """
+
+    threshold: int = 128
+    radius: float = 8.0
+    depth: float = 4.0
+    sigma: float = 0.8
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (
+            ("radius", self.radius, 1, _MAX_RADIUS),
+            ("depth", self.depth, 0, _MAX_DEPTH),
+            ("sigma", self.sigma, 0, _MAX_RADIUS),
+        ):
+            if not low <= value <= high:
+                raise InvalidInput(f"{name} {value} must be {low} to {high} voxels")
+        if len(self.spacing) != 3 or min(self.spacing) != 1.0:
+            raise InvalidInput(f"spacing {self.spacing} must have three sizes of which the smallest is 1")
+
+
+def height_halo(params: HeightParams) -> tuple[int, int, int]:
+    """Voxels (z, y, x) that `height_map` must see on each side of a voxel to give it its height."""
+    z, y, x = (int(params.radius / s) + int(4 * params.sigma / s) for s in params.spacing)
+    return z, y, x
+
+
+def height_map(membrane: NDArray[np.uint8], params: HeightParams) -> NDArray[np.int32]:
+    """Capped distance to the membrane plus the clearness of the voxel, smoothed.
+
+    Parameters
+    ----------
+    membrane : (z, y, x) uint8
+        Membrane map, 255 = surely membrane.
+    params : HeightParams
+        Threshold, cap and smoothing.
+
+    Returns
+    -------
+    (z, y, x) int32
+        Height >= 0, the larger the deeper inside a cell. It is final where `height_halo` voxels of the
+        array, or the border of the domain, lie on every side.
+
+    Notes
+    -----
+    The squared Euclidean distance is the minimum over a window, axis by axis (Felzenszwalb and Huttenlocher
+    2012, "Distance transforms of sampled functions", eq. 2). Both windows are clamped at the array's
+    border: there is no membrane beyond, and the Gaussian sees the outermost voxel again.
+    """
+    cap = round((params.radius * _UNIT) ** 2)
+    heights: NDArray[np.int32] = np.where(membrane >= params.threshold, 0, cap).astype(np.int32)
+    for axis, spacing in enumerate(params.spacing):
+        heights = _along(heights, axis, _nearest, _steps(params.radius, spacing))
+    roots = np.round(np.sqrt(np.arange(cap + 1)) * _FINE).astype(np.int32)
+    clear = np.round((255 - np.arange(256)) / 255 * params.depth * _UNIT * _FINE).astype(np.int32)
+    heights = roots[heights] + clear[membrane]
+    for axis, spacing in enumerate(params.spacing):
+        heights = _along(heights, axis, _smooth, _weights(params.sigma / spacing))
+    return heights
+
+
+def _steps(radius: float, spacing: float) -> NDArray[np.int32]:
+    """Squared distance of each voxel of the window along an axis."""
+    reach = int(radius / spacing)
+    squares = (np.arange(-reach, reach + 1) * spacing * _UNIT) ** 2
+    return np.round(squares).astype(np.int32)
+
+
+def _weights(sigma: float) -> NDArray[np.int32]:
+    """Integer Gaussian weights that sum to `_ONE`, cut at four standard deviations."""
+    reach = int(4 * sigma)
+    if reach == 0:
+        return np.array([_ONE], dtype=np.int32)
+    gauss = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    weights: NDArray[np.int32] = np.round(_ONE * gauss / gauss.sum()).astype(np.int32)
+    weights[reach] += _ONE - weights.sum()
+    return weights
+
+
+def _along(
+    array: NDArray[np.int32], axis: int, kernel: Callable[..., None], window: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """Run a window kernel along one axis, on rows of contiguous voxels."""
+    last = axis == array.ndim - 1
+    source = np.ascontiguousarray(array.swapaxes(1, 2) if last else array)
+    n = source.shape[1 if last else axis]
+    rows = source.reshape(-1, n, source[0, 0].size if axis else source[0].size)
+    out = np.empty_like(rows)
+    kernel(rows, window, out)
+    result: NDArray[np.int32] = out.reshape(source.shape)
+    return result.swapaxes(1, 2) if last else result
+
+
+@numba.njit(cache=True, nogil=True)
+def _nearest(rows: NDArray[np.int32], steps: NDArray[np.int32], out: NDArray[np.int32]) -> None:
+    reach = len(steps) // 2
+    count, n, _ = rows.shape
+    for a in range(count):
+        for i in range(n):
+            best = out[a, i]
+            best[:] = rows[a, i]
+            for k in range(max(0, i - reach), min(n, i + reach + 1)):
+                step, row = steps[k - i + reach], rows[a, k]
+                for j in range(best.size):
+                    best[j] = min(best[j], row[j] + step)
+
+
+@numba.njit(cache=True, nogil=True)
+def _smooth(rows: NDArray[np.int32], weights: NDArray[np.int32], out: NDArray[np.int32]) -> None:
+    reach = len(weights) // 2
+    count, n, _ = rows.shape
+    for a in range(count):
+        for i in range(n):
+            total = out[a, i]
+            total[:] = _ONE // 2
+            for k in range(len(weights)):
+                weight, row = weights[k], rows[a, min(max(i + k - reach, 0), n - 1)]
+                for j in range(total.size):
+                    total[j] += weight * row[j]
+            for j in range(total.size):
+                total[j] >>= _BITS

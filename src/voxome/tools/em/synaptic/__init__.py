@@ -1,0 +1,1 @@
+"""Find synapses, and the neurons they join, by classical image analysis of the arrays of a block."""

@@ -1,0 +1,47 @@
+"""Write a connectome as GraphML."""
+
+from __future__ import annotations
+
+import io
+
+import networkx as nx
+
+from voxome.contracts.kinds import Rows
+from voxome.errors import InvalidInput
+
+MAX_ITEMS = 2_000_000
+"""Neurons and edges beyond which GraphML is refused; Parquet has no limit."""
+
+
+def graphml(connectome: Rows, neurons: Rows) -> bytes:
+    """The graph of neurons as a GraphML document (Brandes et al. 2002), UTF-8.
+
+    A GraphML graph is directed or not as a whole; this one is directed, and each edge says in its attribute
+    ``directed`` whether its direction means anything.
+
+    Parameters
+    ----------
+    connectome : Rows
+        ``pre_id, post_id, directed, synapses, area_um2``.
+    neurons : Rows
+        ``id, z_nm, y_nm, x_nm, voxels``.
+
+    Raises
+    ------
+    InvalidInput
+        If there are more than `MAX_ITEMS` neurons and edges.
+    """
+    count = len(neurons["id"]) + len(connectome["pre_id"])
+    if count > MAX_ITEMS:
+        raise InvalidInput(f"{count} neurons and edges are too many for GraphML (at most {MAX_ITEMS}): use the tables")
+    graph = nx.MultiDiGraph()
+    names = [name for name in neurons if name != "id"]
+    for node, *values in zip(neurons["id"].tolist(), *(neurons[name].tolist() for name in names), strict=True):
+        graph.add_node(node, **dict(zip(names, values, strict=True)))
+    names = [name for name in connectome if name not in ("pre_id", "post_id")]
+    ends = (connectome["pre_id"].tolist(), connectome["post_id"].tolist())
+    for pre, post, *values in zip(*ends, *(connectome[name].tolist() for name in names), strict=True):
+        graph.add_edge(pre, post, **dict(zip(names, values, strict=True)))
+    stream = io.BytesIO()
+    nx.write_graphml_xml(graph, stream, encoding="utf-8", prettyprint=True)
+    return stream.getvalue()

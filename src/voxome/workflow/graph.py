@@ -1,0 +1,107 @@
+"""A workflow as a flat graph of tools: what it takes, its steps in order, what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from voxome.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class FromInput:
+    """The workflow input `name`, or `default` if it is not given; None leaves it to the tool."""
+
+    name: str
+    default: Any = None
+
+
+@dataclass(frozen=True)
+class FromStep:
+    """The output `output` of the step `step`."""
+
+    step: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A value that the workflow itself holds."""
+
+    value: Any
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "boolean": lambda text: {"true": True, "false": False}[text.lower()],
+    "int": int,
+    "long": int,
+    "float": float,
+    "double": float,
+}
+
+Source = FromInput | FromStep | Constant
+
+
+@dataclass(frozen=True)
+class GraphInput:
+    """What a workflow takes.
+
+    Attributes
+    ----------
+    types : tuple of str
+        CWL types that fit, without ``null``: ``File``, ``string``, ``double``, ``enum``, ``array``, …
+    required : bool
+        Whether it must be given: it is neither optional nor has a default.
+    """
+
+    name: str
+    types: tuple[str, ...]
+    required: bool
+    default: Any = None
+    doc: str = ""
+
+    def read(self, text: str) -> Any:
+        """The value that `text` means, by the types that fit.
+
+        Raises
+        ------
+        InvalidInput
+            If none of them can be read from it.
+        """
+        if not self.types or set(self.types) - _READERS.keys():
+            return text.split(",") if self.types == ("array",) else text
+        for name in self.types:
+            try:
+                return _READERS[name](text)
+            except (ValueError, KeyError):
+                continue
+        raise InvalidInput(f"input {self.name!r} is {text!r}; it must be a {' or '.join(self.types)}")
+
+
+@dataclass(frozen=True)
+class Node:
+    """One step; those of a sub-workflow are called ``outer.inner``.
+
+    Attributes
+    ----------
+    tool, version : str
+        Of the tool, as its hint says.
+    inputs : mapping of str to Source
+        Ports that are connected or hold a value: inputs and parameters, ``store``, ``block`` and ``workers``.
+    """
+
+    name: str
+    tool: str
+    version: str
+    inputs: Mapping[str, Source]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A workflow with its sub-workflows laid flat; every step comes after those that it needs."""
+
+    name: str
+    inputs: Mapping[str, GraphInput]
+    steps: tuple[Node, ...]
+    outputs: Mapping[str, Source]

@@ -1,0 +1,331 @@
+"""Bind a workflow to its inputs and blocks: everything is checked and sized before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from voxome.blocks.outputs import output_spec
+from voxome.blocks.step import Step
+from voxome.contracts.handle import STORE, Handle
+from voxome.contracts.kinds import File, Image, RegionTable, Table
+from voxome.contracts.tool import ASSUMED_NM, Frame, Input, Tool
+from voxome.contracts.volume import VolumeSpec
+from voxome.errors import InvalidInput, PlanError, UnknownName, VoxomeError
+from voxome.geometry import Box
+from voxome.registry import load
+from voxome.resources.open import locate, open_source
+from voxome.workflow.cwl import Constant, FromInput, FromStep, Graph, Node, Source
+
+DEFAULT_BLOCK = (64, 128, 128)
+HOST_INPUTS = frozenset({"store", "block", "workers"})
+"""Workflow inputs that the host sets: where results go, and how the work is cut."""
+_PUBLISHED = re.compile(r"_(table|graph)$")
+_BYTES_PER_VOXEL = 24
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is asked for beside the workflow's own inputs.
+
+    Attributes
+    ----------
+    block : (z, y, x)
+        Write box in voxels.
+    blocks : mapping of step name to (z, y, x)
+        For single steps.
+    box : Box, optional
+        The part of the frame to run, in the store's coordinates.
+    level : int
+        Of the pyramid of volume inputs.
+    voxel_size_nm : (z, y, x), optional
+        In place of what the volumes say.
+    force : bool
+        Take faults that a tool's own check finds for warnings.
+    home : str
+        The folder of the steps' folders.
+    """
+
+    block: tuple[int, int, int] = DEFAULT_BLOCK
+    blocks: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    box: Box | None = None
+    level: int = 0
+    voxel_size_nm: tuple[float, float, float] | None = None
+    force: bool = False
+    home: str = f"{STORE}/.voxome/steps"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A workflow that can be run.
+
+    Attributes
+    ----------
+    workflow : str
+        Its name.
+    steps : tuple of Step
+        In an order in which they can run.
+    outputs : mapping of str to Handle
+        The workflow's outputs.
+    inputs : mapping of str to JSON values
+        What the workflow's inputs were set to, with the version of each volume.
+    warnings : tuple of str
+        What a person should know.
+    """
+
+    workflow: str
+    steps: tuple[Step, ...]
+    outputs: Mapping[str, Handle]
+    inputs: Mapping[str, Any]
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "schema_version": 1,
+            "workflow": self.workflow,
+            "inputs": dict(self.inputs),
+            "warnings": list(self.warnings),
+            "steps": [{**step.to_json(), **sizes(step)} for step in self.steps],
+            "outputs": {name: handle.to_json() for name, handle in self.outputs.items()},
+        }
+
+    @property
+    def key(self) -> str:
+        """What decides the result of the run."""
+        text = json.dumps([[step.name, step.key] for step in self.steps])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def sizes(step: Step) -> dict[str, Any]:
+    """Blocks of a step, voxels that it reads, and memory of a job in bytes (None where that depends on the objects)."""
+    grid = step.phases[0]
+    if grid is None or step.frame is None:
+        return {"key": step.key, "blocks": step.total, "voxels_read": None, "memory_bytes": None}
+    low, high = step.loaded.halo_of(step.parameters, step.frame.scale_nm)
+    whole = tuple(min(n + a + b, m) for n, a, b, m in zip(step.block, low, high, step.frame.domain.shape, strict=True))
+    volumes = sum(isinstance(i.kind, Image) for i in step.loaded.inputs.values() if i.name in step.inputs)
+    voxels = math.prod(whole)
+    estimate = step.loaded.memory
+    memory = estimate(voxels, step.parameters) if estimate else _BYTES_PER_VOXEL * voxels
+    return {
+        "key": step.key,
+        "blocks": step.total,
+        "voxels_read": voxels * len(grid) * volumes,
+        "memory_bytes": memory,
+    }
+
+
+def published_name(output: str) -> str:
+    """The file name, without extension, of a workflow output: ``neurons_table`` is the table beside ``neurons``."""
+    return _PUBLISHED.sub("", output)
+
+
+def make_plan(graph: Graph, given: Mapping[str, Any], options: Options) -> Plan:
+    """Bind `graph`.
+
+    Parameters
+    ----------
+    graph : Graph
+        The workflow.
+    given : mapping of str to values
+        The workflow's inputs: URIs, paths, handles, numbers.
+    options : Options
+        Blocks, box, level, voxel size.
+
+    Raises
+    ------
+    PlanError
+        With all that is wrong.
+    """
+    return _Planner(graph, dict(given), options).plan()
+
+
+class _Planner:
+    def __init__(self, graph: Graph, given: dict[str, Any], options: Options) -> None:
+        self.graph, self.given, self.options = graph, given, options
+        self.faults: list[str] = []
+        self.warnings: list[str] = []
+        self.steps: dict[str, Step] = {}
+        self.specs: dict[str, VolumeSpec] = {}
+        self.handles: dict[str, Handle] = {}
+        self.failed: set[str] = set()
+
+    def plan(self) -> Plan:
+        self._check_names()
+        for node in self.graph.steps:
+            try:
+                self._add(node)
+            except PlanError as error:
+                self._fail(node, *error.faults)
+            except VoxomeError as error:
+                self._fail(node, str(error))
+        if self.faults:
+            raise PlanError(list(dict.fromkeys(self.faults)))
+        outputs = {
+            name: self.steps[source.step].output(source.output)
+            for name, source in self.graph.outputs.items()
+            if isinstance(source, FromStep)
+        }
+        inputs = {**self.given, **{name: handle.to_json() for name, handle in self.handles.items()}}
+        return Plan(self.graph.name, tuple(self.steps.values()), outputs, inputs, tuple(dict.fromkeys(self.warnings)))
+
+    def _fail(self, node: Node, *faults: str) -> None:
+        self.failed.add(node.name)
+        self.faults.extend(faults)
+
+    def _check_names(self) -> None:
+        for name in self.given:
+            if name not in self.graph.inputs:
+                self.faults.append(str(UnknownName.of("input of the workflow", name, self.graph.inputs)))
+        for name, wanted in self.graph.inputs.items():
+            if wanted.required and name not in self.given and name not in HOST_INPUTS:
+                self.faults.append(f"the workflow needs the input {name!r}; give it with --set {name}=…")
+        for name in self.options.blocks:
+            if name not in {node.name for node in self.graph.steps}:
+                self.faults.append(str(UnknownName.of("step", name, [node.name for node in self.graph.steps])))
+
+    def _value(self, source: Source) -> Any:
+        """What a source gives: a handle of a step, or a value; None if it was not given."""
+        if isinstance(source, Constant):
+            return source.value
+        if isinstance(source, FromStep):
+            return self.steps[source.step].output(source.output)
+        default = self.graph.inputs[source.name].default if source.name in self.graph.inputs else None
+        found = self.given.get(source.name, default)
+        return found if found is not None else source.default
+
+    def _add(self, node: Node) -> None:
+        sources = {port: s for port, s in node.inputs.items() if port not in HOST_INPUTS}
+        if any(isinstance(s, FromStep) and s.step in self.failed for s in sources.values()):
+            self.failed.add(node.name)
+            return
+        tool: Tool = load("voxome.tools", node.tool)
+        inputs: dict[str, Handle] = {}
+        parameters: dict[str, Any] = {}
+        for port, source in sources.items():
+            value = self._value(source)
+            if port in tool.inputs:
+                if value is not None:
+                    inputs[port] = self._handle(source, value, tool.inputs[port])
+            elif value is not None:
+                parameters[port] = value
+        missing = [name for name, wanted in tool.inputs.items() if wanted.required and name not in inputs]
+        if missing:
+            raise InvalidInput(f"step {node.name} needs {', '.join(missing)}")
+        volumes = {n: self._spec(h) for n, h in inputs.items() if isinstance(tool.inputs[n].kind, Image)}
+        bound = tool.bind(parameters)
+        frame = self._frame(inputs, volumes) if volumes else _frame_of_tables(inputs)
+        self._check(node, tool, volumes, bound)
+        block = self.options.blocks.get(node.name, self.options.block)
+        published = {
+            source.output: published_name(name)
+            for name, source in self.graph.outputs.items()
+            if isinstance(source, FromStep) and source.step == node.name
+        }
+        home, published = self.options.home, published if self.options.home != STORE else {}
+        step = Step(node.name, node.tool, tool.version_of(bound), bound, inputs, frame, block, home, published)
+        self.steps[node.name] = step
+        if frame is not None:
+            for name, kind in tool.outputs.items():
+                if isinstance(kind, Image):
+                    self.specs[step.output(name).key] = output_spec(kind, frame, block, bound)
+
+    def _handle(self, source: Source, value: Any, wanted: Input) -> Handle:
+        if isinstance(value, Handle):
+            return value
+        name = source.name if isinstance(source, FromInput) else str(value)
+        if name not in self.handles:
+            self.handles[name] = self._external(value, wanted)
+        return self.handles[name]
+
+    def _external(self, value: Any, wanted: Input) -> Handle:
+        """A handle of an input from outside, with its version as the key."""
+        text = value.get("path") or value.get("location", "") if isinstance(value, Mapping) else str(value)
+        types = {Table: "table", RegionTable: "regions", File: "file"}
+        handle = Handle.of_text(text.removeprefix("file://"), type=types.get(type(wanted.kind), "volume"))  # type: ignore[arg-type]
+        if handle.type != "volume":
+            return handle
+        if self.options.level and "?" not in handle.uri:
+            handle = replace(handle, uri=f"{handle.uri}?level={self.options.level}")
+        if self.options.box is not None:
+            handle = replace(handle, box=str(self.options.box))
+        if self.options.voxel_size_nm is not None:
+            handle = replace(handle, voxel_size_nm=self.options.voxel_size_nm)
+        located = str(locate(handle.uri))
+        source = open_source(located)
+        version = source.version()
+        handle = replace(handle, uri=located, key=handle.key or (version.token if version.pinned else located))
+        self.specs[handle.key] = source.spec
+        return handle
+
+    def _spec(self, handle: Handle) -> VolumeSpec:
+        if handle.key not in self.specs:
+            self.specs[handle.key] = open_source(handle.uri).spec
+        return self.specs[handle.key]
+
+    def _frame(self, inputs: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec]) -> Frame:
+        first = next(iter(volumes))
+        handle, spec = inputs[first], volumes[first]
+        domain = _frame_of(spec, first, handle)
+        box = handle.asked or domain
+        if box.ndim != 3 or box.empty or box not in domain:
+            raise InvalidInput(f"the box {box} is empty or not inside the volume's {domain} ({handle.uri})")
+        size = handle.voxel_size_nm or spec.voxel_size_nm
+        if size is None:
+            self.warnings.append(
+                f"{handle.uri} says no voxel size: lengths in nm stay empty, and parameters in nm take voxels of "
+                f"{ASSUMED_NM[0]:g} nm for granted; give it with --voxel-size Z,Y,X"
+            )
+        for name, other in list(volumes.items())[1:]:
+            found = _frame_of(other, name, inputs[name])
+            if found != domain:
+                raise InvalidInput(
+                    f"{name} ({inputs[name].uri}) spans {found}, but {first} ({handle.uri}) spans {domain}: both must "
+                    "have the same voxels"
+                )
+            theirs = inputs[name].voxel_size_nm or other.voxel_size_nm
+            if size and theirs and not all(math.isclose(a, b, rel_tol=1e-3) for a, b in zip(size, theirs, strict=True)):
+                raise InvalidInput(f"{name} has voxels of {theirs} nm, but {first} of {size} nm (z, y, x)")
+        return Frame(domain, box, size, spec.offset_nm)
+
+    def _check(self, node: Node, tool: Tool, volumes: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> None:
+        faults = []
+        for name, spec in volumes.items():
+            kind = tool.inputs[name].kind
+            if isinstance(kind, Image) and kind.dtype and spec.dtype != kind.dtype:
+                faults.append(f"step {node.name} takes {name} as {kind.dtype}, but it is {spec.dtype}")
+        sized = {
+            name: spec.but(voxel_size_nm=self.options.voxel_size_nm or spec.voxel_size_nm)
+            for name, spec in volumes.items()
+        }
+        own = [f"step {node.name}: {fault}" for fault in (tool.check(sized, parameters) if tool.check else ())]
+        if self.options.force:
+            self.warnings.extend(own)
+        else:
+            faults.extend(f"{fault} (--force runs it all the same)" for fault in own)
+        if faults:
+            raise PlanError(faults)
+
+
+def _frame_of_tables(inputs: Mapping[str, Handle]) -> Frame | None:
+    """The frame of the volume that the first table tells of."""
+    for handle in inputs.values():
+        if handle.domain is not None:
+            domain = Box.parse(handle.domain)
+            return Frame(domain, handle.asked or domain, handle.voxel_size_nm, handle.offset_nm or (0.0, 0.0, 0.0))
+    return None
+
+
+def _frame_of(spec: VolumeSpec, name: str, handle: Handle) -> Box:
+    try:
+        return spec.frame
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"{name} ({handle.uri}) has axes {'/'.join(spec.axes)} and shape {spec.domain.shape}: {error}"
+        ) from error

@@ -1,0 +1,122 @@
+"""Score results against truth, of volumes of any size: read block by block, tables of counts folded."""
+
+from __future__ import annotations
+
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.errors import InvalidInput
+from voxome.geometry import Box, BlockGrid
+from voxome.metrics.detection import DetectionScore, score_detections
+from voxome.metrics.graph import Edges, match_neurons, score_graph
+from voxome.metrics.segmentation import (
+    Contingency,
+    SegmentationScore,
+    contingency,
+    fold_contingency,
+    score_segmentation,
+)
+from voxome.resources.open import open as open_volume
+from voxome.resources.table import Table
+from voxome.resources.volume import Volume
+
+BLOCK = (64, 256, 256)
+_POSITION = ("z_nm", "y_nm", "x_nm")
+
+
+def count_pairs(truth: str, result: str, box: Box | None = None) -> Contingency:
+    """How many voxels carry each pair of labels of two volumes.
+
+    Parameters
+    ----------
+    truth, result : str
+        URIs of label volumes (z, y, x).
+    box : Box, optional
+        In the coordinates of the stores; all of both, which must then span the same voxels, if None.
+
+    Raises
+    ------
+    InvalidInput
+        If one is no volume of labels, or the two do not match.
+    """
+    volumes = [_labels(uri) for uri in (truth, result)]
+    domains = [volume.domain for volume in volumes]
+    if box is None and domains[0] != domains[1]:
+        raise InvalidInput(
+            f"{truth} spans {domains[0]}, but {result} spans {domains[1]}; say with --box what is compared"
+        )
+    asked = box or domains[0]
+    for volume in volumes:
+        if asked.ndim != 3 or asked.empty or asked not in volume.domain:
+            raise InvalidInput(f"the box {asked} is empty or not inside the {volume.domain} of {volume.uri}")
+    parts = (contingency(*(volume.cutout(block.write) for volume in volumes)) for block in BlockGrid(asked, BLOCK))
+    return reduce(fold_contingency, parts)
+
+
+def segmentation(truth: str, result: str, box: Box | None = None) -> SegmentationScore:
+    """Variation of information and adapted Rand error of a segmentation; see `count_pairs`."""
+    return score_segmentation(count_pairs(truth, result, box))
+
+
+def detections(truth: str | Path, result: str | Path, tolerance_nm: float) -> DetectionScore:
+    """Precision, recall and F1 of the points of two tables with the columns ``z_nm, y_nm, x_nm``.
+
+    Raises
+    ------
+    InvalidInput
+        If a table lacks a column, or a position is empty.
+    """
+    if not tolerance_nm > 0:
+        raise InvalidInput(f"the tolerance is {tolerance_nm} nm; it must be more than 0")
+    return score_detections(_points(truth), _points(result), tolerance_nm)
+
+
+def graph(
+    truth: str | Path, result: str | Path, truth_labels: str, result_labels: str, box: Box | None = None
+) -> DetectionScore:
+    """Precision, recall and F1 of the connected pairs of two tables, their neurons matched by overlap.
+
+    Parameters
+    ----------
+    truth, result : path
+        Tables with the columns ``pre_id, post_id, directed``.
+    truth_labels, result_labels : str
+        URIs of the volumes whose labels the ids are.
+    box : Box, optional
+        See `count_pairs`.
+    """
+    edges = [_edges(path) for path in (truth, result)]
+    return score_graph(*edges, *match_neurons(count_pairs(truth_labels, result_labels, box)))
+
+
+def _labels(uri: str) -> Volume:
+    volume = open_volume(uri)
+    if volume.dtype.kind not in "iu" or volume.ndim != 3:
+        raise InvalidInput(
+            f"{uri} has axes {'/'.join(volume.axes)} of {volume.dtype}; labels are integers along z, y and x"
+        )
+    return volume
+
+
+def _columns(path: str | Path, names: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
+    table = Table(path)
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        raise InvalidInput(f"{path} has no column {', '.join(missing)}; its columns: {', '.join(table.columns)}")
+    return table.read(names)
+
+
+def _points(path: str | Path) -> NDArray[np.float64]:
+    rows = _columns(path, _POSITION)
+    points = np.stack([rows[name].astype(np.float64) for name in _POSITION], axis=1)
+    if not np.isfinite(points).all():
+        raise InvalidInput(f"{path} has rows without a position in nm; run again with --voxel-size Z,Y,X")
+    return points
+
+
+def _edges(path: str | Path) -> Edges:
+    rows = _columns(path, ("pre_id", "post_id", "directed"))
+    return Edges(rows["pre_id"], rows["post_id"], rows["directed"].astype(np.bool_))

@@ -1,0 +1,81 @@
+"""Run one tool over a volume, as a step of its own under a store: what a CWL runner starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from voxome.blocks.runner import run_step
+from voxome.contracts.handle import STORE, Handle
+from voxome.contracts.tool import REQUIRED, Tool
+from voxome.engines.local import LocalEngine
+from voxome.records.sql import SqlRecords
+from voxome.registry import load
+from voxome.workflow.describe import cwl_type
+from voxome.workflow.folder import OWN, locked
+from voxome.workflow.graph import FromInput, FromStep, Graph, GraphInput, Node
+from voxome.workflow.plan import Options, make_plan
+from voxome.workflow.run import WORKER, Progress
+
+
+def graph_of(tool: Tool) -> Graph:
+    """The workflow that has `tool` as its only step."""
+    inputs = {name: GraphInput(name, ("File", "string"), one.required) for name, one in tool.inputs.items()}
+    for name, parameter in tool.parameters.items():
+        kind = cwl_type(parameter.annotation)
+        types = (kind if isinstance(kind, str) else str(kind["type"]),)
+        inputs[name] = GraphInput(name, types, parameter.default is REQUIRED, doc=parameter.summary)
+    node = Node(tool.name, tool.name, tool.version, {name: FromInput(name) for name in inputs})
+    return Graph(tool.name, inputs, (node,), {name: FromStep(tool.name, name) for name in tool.outputs})
+
+
+def run_tool(
+    name: str,
+    given: Mapping[str, Any],
+    *,
+    store: str | Path,
+    workers: int = 1,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Handle]:
+    """Run the tool `name` block by block; what an interrupted call has done stays done.
+
+    Parameters
+    ----------
+    given : mapping of str to values
+        Inputs (handle files, paths, URIs) and parameters.
+    store : path
+        Results are written to the folder ``<name>-<step key>`` under it.
+    workers : int
+        Processes at a time.
+    options : Options, optional
+        Block, box, level, voxel size.
+    progress : function of a StepReport, optional
+        Called whenever something has ended.
+
+    Returns
+    -------
+    dict of str to Handle
+        Where each output is.
+
+    Raises
+    ------
+    UnknownName, PlanError, RunLocked, RunFailed
+    """
+    tool: Tool = load("voxome.tools", name)
+    plan = make_plan(graph_of(tool), given, replace(options or Options(), home=STORE))
+    step = plan.steps[0]
+    root = Path(store).resolve()
+    folder = root / step.folder
+    with locked(folder):
+        log = folder / OWN / "workers.log"
+        records = SqlRecords.in_file(folder / OWN / "step.sqlite")
+        engine = LocalEngine(WORKER, workers, log)
+        try:
+            run_step(step, str(root), engine, records, log=log, progress=progress)
+        finally:
+            engine.close()
+            records.close()
+    return {output: handle.within(str(root)) for output, handle in plan.outputs.items()}

@@ -1,0 +1,25 @@
+"""Shared fixtures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("voxome", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("voxome")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data; the tests that need it fail under CI, and skip elsewhere, where it is absent."""
+    root = Path(__file__).parent.parent
+    path = (root / os.environ.get("VOXOME_SHARED", "../shared")).resolve()
+    if not (path / "data").is_dir():
+        message = f"no real data at {path}: set VOXOME_SHARED to the folder that holds data/ and formats/"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return path

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxome.errors import InvalidInput
+from voxome.metrics.detection import DetectionScore, match_points, score_detections
+
+POINTS = st.lists(st.tuples(*[st.integers(0, 6)] * 3), max_size=5).map(
+    lambda rows: np.array(rows, float).reshape(-1, 3)
+)
+
+
+def best_by_brute_force(truth, result, tolerance):
+    """(pairs, total distance) of the best matching, trying all."""
+    if len(truth) > len(result):
+        truth, result = result, truth
+    best = (0, 0.0)
+    for order in itertools.permutations(range(len(result)), len(truth)):
+        distances = [np.linalg.norm(t - result[i]) for t, i in zip(truth, order, strict=True)]
+        taken = [d for d in distances if d <= tolerance]
+        best = min(best, (-len(taken), sum(taken)))
+    return -best[0], best[1]
+
+
+@given(POINTS, POINTS, st.sampled_from([0, 1, 2, 3.5]))
+def test_matching_is_largest_then_closest(truth, result, tolerance):
+    i, j = match_points(truth, result, tolerance)
+    assert len(set(i.tolist())) == len(i) == len(set(j.tolist()))
+    distances = np.linalg.norm(truth[i] - result[j], axis=1)
+    assert (distances <= tolerance).all()
+    pairs, total = best_by_brute_force(truth, result, tolerance)
+    assert len(i) == pairs
+    assert distances.sum() == pytest.approx(total)
+
+
+def test_greedy_matching_would_lose_a_pair():
+    truth = np.array([[0, 0, 0], [0, 0, 10]])
+    result = np.array([[0, 0, 4], [0, 0, -8]])
+    score = score_detections(truth, result, tolerance_nm=8)
+    assert score.true_positives == 2
+
+
+def test_scores_of_a_known_case():
+    truth = np.array([[0, 0, 0], [0, 0, 100], [0, 0, 200], [0, 0, 300]])
+    result = np.array([[0, 0, 5], [0, 0, 6], [0, 0, 101]])
+    assert score_detections(truth, result, 10) == DetectionScore(
+        precision=2 / 3, recall=0.5, f1=4 / 7, true_positives=2, false_positives=1, false_negatives=2
+    )
+
+
+def test_empty_sides():
+    none, one = np.empty((0, 3)), np.zeros((1, 3))
+    assert score_detections(none, none, 1).f1 == 1
+    assert score_detections(one, none, 1) == DetectionScore(0, 0, 0, 0, 0, 1)
+    assert score_detections(none, one, 1) == DetectionScore(0, 0, 0, 0, 1, 0)
+
+
+def test_a_hundred_thousand_points():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0, 40_000, (100_000, 3))
+    result = np.concatenate([truth[:80_000] + rng.normal(0, 40, (80_000, 3)), rng.uniform(0, 40_000, (20_000, 3))])
+    score = score_detections(truth, result, tolerance_nm=300)
+    assert 0.79 < score.recall < 0.83
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(InvalidInput, match="expected points"):
+        match_points(np.zeros(3), np.zeros((1, 3)), 1)
+    with pytest.raises(InvalidInput, match="tolerance_nm"):
+        match_points(np.zeros((1, 3)), np.zeros((1, 3)), -1)

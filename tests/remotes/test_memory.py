@@ -1,0 +1,37 @@
+"""Arrays of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from numpy.typing import NDArray
+
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import VolumeSpec
+from voxome.remotes import memory
+from voxome.testing.remote import VolumeRemoteContract
+
+
+class TestMemory(VolumeRemoteContract):
+    @pytest.fixture
+    def remote(self, monkeypatch: pytest.MonkeyPatch) -> memory.MemoryRemote:
+        monkeypatch.setattr(memory, "_ARRAYS", {})
+        return memory.MemoryRemote()
+
+    @pytest.fixture
+    def fresh(self) -> Callable[[], Uri]:
+        return lambda: Uri("memory", uuid4().hex)
+
+    seeds = frozenset({"voxel_size_nm", "offset_nm"})
+
+    def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
+        memory._ARRAYS[uri.path] = (spec, array.copy())
+
+    def inspect(self, uri: Uri) -> NDArray[Any]:
+        return memory._ARRAYS[uri.path][1]
+
+    def above(self, uri: Uri) -> Uri:
+        return Uri("memory", "")

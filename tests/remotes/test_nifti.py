@@ -1,0 +1,180 @@
+"""NIfTI files, against nibabel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import nibabel
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
+
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import VolumeSpec
+from voxome.errors import CorruptData, NotFound, ReadOnly, UnsupportedFormat
+from voxome.geometry import Box
+from voxome.remotes import nifti
+from voxome.remotes.nifti import NiftiRemote
+from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing.strategies import noise
+
+AXES = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x"), 4: ("t", "z", "y", "x"), 5: ("t", "c", "z", "y", "x")}
+REVERSED = {1: (0,), 2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 1, 0), 5: (4, 3, 2, 0, 1)}
+"""The stored axes x, y, z, t, c as places in those of a spec."""
+
+
+def uri_of(path: Path) -> Uri:
+    return Uri("nifti", str(path))
+
+
+class TestNifti(VolumeRemoteContract):
+    chunked = False
+    negative_start = False
+    kinds = ("image", "labels")
+    fills = (0,)
+    seeds = frozenset({"voxel_size_nm", "offset_nm"})
+    attributes = False
+    suffix = ".nii"
+
+    def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:
+        return super().spec(rank, dtype, axes=AXES[rank or 3], **others)
+
+    @pytest.fixture
+    def remote(self) -> NiftiRemote:
+        return NiftiRemote()
+
+    @pytest.fixture
+    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+        return lambda: uri_of(tmp_path / f"{uuid4().hex}{self.suffix}")
+
+    def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
+        affine = np.diag([*reversed(spec.voxel_size_nm or (1, 1, 1)), 1.0])
+        affine[:3, 3] = spec.offset_nm[::-1]
+        affine[:3] /= 1e6
+        stored = array.transpose(REVERSED[array.ndim])
+        image = nibabel.Nifti1Image(stored, affine, dtype=array.dtype)
+        image.header.set_xyzt_units("mm" if array.ndim % 2 else "unknown")
+        image.to_filename(uri.path)
+
+    def inspect(self, uri: Uri) -> NDArray[Any]:
+        stored = np.asanyarray(nibabel.load(uri.path).dataobj)
+        return stored.transpose(np.argsort(REVERSED[stored.ndim])).copy()
+
+    def above(self, uri: Uri) -> Uri:
+        return uri_of(Path(uri.path).parent)
+
+
+class TestZippedNifti(TestNifti):
+    suffix = ".nii.gz"
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("dtype", ["int16", ">i2", "uint8", "float64"])
+def test_scaled_voxels_are_those_of_nibabel(tmp_path: Path, suffix: str, dtype: str) -> None:
+    header = nibabel.Nifti1Header(endianness=">" if dtype == ">i2" else "<")
+    header.set_data_dtype(dtype)
+    image = nibabel.Nifti1Image(np.zeros((3, 4, 5)), np.eye(4), header)
+    image.header.set_slope_inter(0.1, -3)
+    image.dataobj[...] = np.linspace(-3, 9, 60).reshape(3, 4, 5)
+    image.to_filename(path := tmp_path / f"a{suffix}")
+    source = NiftiRemote().open(uri_of(path))
+    assert source.spec.dtype == np.float32
+    expected = nibabel.load(path).get_fdata().T
+    np.testing.assert_allclose(source.read(source.spec.domain), expected, rtol=1e-6)
+    box = Box((1, 2, 0), (4, 3, 3))
+    np.testing.assert_allclose(source.read(box), expected[box.within(source.spec.domain)], rtol=1e-6)
+    with pytest.raises(UnsupportedFormat, match="scaled"):
+        NiftiRemote().open(uri_of(path), mode="r+")
+
+
+def test_big_endian_is_opened_native_and_written_back(tmp_path: Path) -> None:
+    array = noise((3, 4, 5), "int16")
+    image = nibabel.Nifti1Image(array.T, np.eye(4), nibabel.Nifti1Header(endianness=">"), dtype="int16")
+    image.to_filename(path := tmp_path / "a.nii")
+    source = NiftiRemote().open(uri_of(path), mode="r+")
+    assert source.spec.dtype.isnative
+    assert_array_equal(source.read(source.spec.domain), array)
+    source.write(Box((0, 0, 0), (1, 1, 1)), np.full((1, 1, 1), 258, "int16"))
+    assert np.asanyarray(nibabel.load(path).dataobj)[0, 0, 0] == 258
+
+
+def test_long_axes_and_turned_images(tmp_path: Path) -> None:
+    spec = VolumeSpec.of((1, 1, 40000), "uint8", voxel_size_nm=(45.5, 4.6, 4.6))
+    again = NiftiRemote().create(uri_of(tmp_path / "long.nii"), spec)
+    assert again.spec == spec
+    affine = np.array([[0, -2, 0, 5], [3, 0, 0, 6], [0, 0, 4, 7], [0, 0, 0, 1.0]])
+    nibabel.Nifti1Image(np.zeros((2, 3, 4), "u1"), affine).to_filename(tmp_path / "turned.nii")
+    turned = NiftiRemote().open(uri_of(tmp_path / "turned.nii")).spec
+    assert turned.voxel_size_nm == (4e6, 2e6, 3e6)
+    assert turned.offset_nm == (0, 0, 0)
+    assert turned.attributes == {"affine": affine.tolist()}
+
+
+def test_sizes_nobody_stated(tmp_path: Path) -> None:
+    nibabel.Nifti1Image(np.zeros((2, 3, 4), "u1"), None).to_filename(tmp_path / "a.nii")
+    assert NiftiRemote().open(uri_of(tmp_path / "a.nii")).spec.voxel_size_nm is None
+
+
+def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remote = NiftiRemote()
+    rgb = np.zeros((2, 3, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    nibabel.Nifti1Image(rgb, np.eye(4)).to_filename(tmp_path / "rgb.nii")
+    with pytest.raises(UnsupportedFormat, match="RGB"):
+        remote.open(uri_of(tmp_path / "rgb.nii"))
+    (tmp_path / "text.nii").write_text("nothing of the sort " * 50)
+    with pytest.raises(UnsupportedFormat, match="no NIfTI"):
+        remote.open(uri_of(tmp_path / "text.nii"))
+    for axes in [("c", "z", "y", "x"), ("d0", "z", "y", "x")]:
+        with pytest.raises(UnsupportedFormat, match="axes"):
+            remote.create(uri_of(tmp_path / "new.nii"), VolumeSpec.of((1, 2, 3, 4), "u1", axes=axes))
+    with pytest.raises(UnsupportedFormat, match=r"attributes.*offset_nm"):
+        remote.create(
+            uri_of(tmp_path / "new.nii"),
+            VolumeSpec.of((2, 3, 4), "u1", attributes={"a": 1}, offset_nm=(1, 2, 3)),
+        )
+    with pytest.raises(UnsupportedFormat, match="bool"):
+        remote.create(uri_of(tmp_path / "new.nii"), VolumeSpec.of((2, 3, 4), "bool"))
+    with pytest.raises(UnsupportedFormat, match=r"\.nii\.gz"):
+        remote.create(uri_of(tmp_path / "new.hdr"), VolumeSpec.of((2, 3, 4), "u1"))
+    with pytest.raises(NotFound):
+        remote.open(uri_of(tmp_path / "new.nii"))
+    monkeypatch.setattr(nifti, "GZ_LIMIT_BYTES", 20)
+    with pytest.raises(UnsupportedFormat, match="gunzip"):
+        remote.create(uri_of(tmp_path / "new.nii.gz"), VolumeSpec.of((2, 3, 4), "u1"))
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("left", [0, 100, 0.5, -1])
+def test_damage_is_told(tmp_path: Path, suffix: str, left: float) -> None:
+    path = tmp_path / f"a{suffix}"
+    nibabel.Nifti1Image(noise((9, 9, 9), "u2"), np.eye(4)).to_filename(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * left) if left == 0.5 else int(left)])
+    with pytest.raises((CorruptData, UnsupportedFormat), match=r"a\.nii"):
+        NiftiRemote().open(uri_of(path)).read(Box((0, 0, 0), (9, 9, 9)))
+
+
+def test_a_reader_never_writes(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii.gz"
+    nibabel.Nifti1Image(noise((3, 3, 3), "u2"), np.eye(4)).to_filename(path)
+    before = path.read_bytes()
+    source = NiftiRemote().open(uri_of(path))
+    with pytest.raises(ReadOnly):
+        source.write(source.spec.domain, np.zeros((3, 3, 3), "u2"))
+    assert path.read_bytes() == before
+
+
+def test_real_files(shared: Path) -> None:
+    files = sorted((shared / "data" / "xray").glob("*.nii*"))
+    assert len(files) == 10
+    for file in files:
+        assert NiftiRemote().recognises(str(file))
+        source, image = NiftiRemote().open(uri_of(file)), nibabel.load(file)
+        assert source.spec.domain.shape == image.shape[::-1]
+        assert source.spec.dtype == image.get_data_dtype()
+        assert source.spec.voxel_size_nm == (650, 650, 650)
+        assert_array_equal(source.read(source.spec.domain), np.asanyarray(image.dataobj).T)

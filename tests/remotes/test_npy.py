@@ -1,0 +1,108 @@
+"""Arrays in .npy files, against numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import VolumeSpec
+from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
+from voxome.remotes.npy import NpyRemote
+from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing.strategies import DTYPES, noise
+
+
+def uri_of(path: Path) -> Uri:
+    return Uri("npy", str(path))
+
+
+class TestNpy(VolumeRemoteContract):
+    dtypes = (*DTYPES, "bool", "float16")
+    chunked = False
+    negative_start = False
+    kinds = ()
+    fills = (0,)
+    keeps = frozenset()
+    attributes = False
+
+    @pytest.fixture
+    def remote(self) -> NpyRemote:
+        return NpyRemote()
+
+    @pytest.fixture
+    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+        return lambda: uri_of(tmp_path / f"{uuid4().hex}.npy")
+
+    def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
+        np.save(uri.path, array)
+
+    def inspect(self, uri: Uri) -> NDArray[Any]:
+        return np.load(uri.path)
+
+    def above(self, uri: Uri) -> Uri:
+        return uri_of(Path(uri.path).parent)
+
+
+@pytest.mark.parametrize("stored", [np.asfortranarray, lambda a: a.astype(">i4"), lambda a: a[:, :0]])
+def test_other_orders_and_no_voxels(tmp_path: Path, stored: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+    array = stored(noise((4, 5, 6), "int32"))
+    np.save(tmp_path / "a.npy", array)
+    source = NpyRemote().open(uri_of(tmp_path / "a.npy"), mode="r+")
+    assert source.spec.dtype == np.dtype("int32")
+    np.testing.assert_array_equal(source.read(source.spec.domain), array)
+    source.write(source.spec.domain, np.full(array.shape, 258, "int32"))
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), np.full(array.shape, 258))
+
+
+def test_fill_is_written(tmp_path: Path) -> None:
+    NpyRemote().create(uri_of(tmp_path / "a.npy"), VolumeSpec.of((3, 4, 5), "int16", fill=-7))
+    assert (np.load(tmp_path / "a.npy") == -7).all()
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.array([{"a": 1}, None], dtype=object), "pickled"),
+        (np.zeros(3, dtype=[("a", "u1")]), "dtype"),
+        (np.array(["text"]), "dtype"),
+        (np.array(5), "single number"),
+    ],
+)
+def test_what_is_no_volume_is_refused(tmp_path: Path, array: NDArray[Any], said: str) -> None:
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+    with pytest.raises(UnsupportedFormat, match=said):
+        NpyRemote().open(uri_of(tmp_path / "a.npy"))
+
+
+def test_damage_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((9, 9)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    with pytest.raises(CorruptData, match="cut short"):
+        NpyRemote().open(uri_of(path))
+    path.write_bytes(whole[:40])
+    with pytest.raises(CorruptData, match="header"):
+        NpyRemote().open(uri_of(path))
+    path.write_bytes(b"text")
+    with pytest.raises(UnsupportedFormat, match=r"no \.npy file"):
+        NpyRemote().open(uri_of(path))
+
+
+def test_what_the_format_cannot_keep_is_refused(tmp_path: Path) -> None:
+    spec = VolumeSpec.of((3, 4, 5), "uint8", start=(1, 0, 0), voxel_size_nm=(1, 1, 1), attributes={"a": 1})
+    with pytest.raises(UnsupportedFormat, match=r"voxel_size_nm.*attributes.*starts at") as caught:
+        NpyRemote().create(uri_of(tmp_path / "a.npy"), spec)
+    assert "zarr" in str(caught.value)
+    with pytest.raises(InvalidInput, match="compression"):
+        NpyRemote().create(
+            uri_of(tmp_path / "a.npy"), VolumeSpec.of((3, 4, 5), "uint8", encoding={"compression": "gzip"})
+        )
+    assert not list(tmp_path.iterdir())
