@@ -17,7 +17,7 @@ from voxome.geometry import Box
 from voxome.resources.open import create_source, open_source
 
 _CHUNK = 64
-"""Edge of a chunk in voxels, where the block allows it."""
+_LARGEST_CHUNK = 256
 
 
 def step_folder(step: Step, store: str) -> Path:
@@ -33,11 +33,19 @@ def scaled_box(box: Box, origin: tuple[int, ...], scale: tuple[int, ...]) -> Box
 
 
 def chunk_of(block: tuple[int, ...]) -> tuple[int, ...]:
-    """A chunk that divides `block`, with edges near 64 voxels."""
-    return tuple(
-        max((d for d in range(1, min(n, 2 * _CHUNK) + 1) if n % d == 0 and (d <= _CHUNK or n == d)), key=int)
-        for n in block
-    )
+    """A chunk that divides `block`: its edges are at most 64 voxels, or the block's where only small ones divide it.
+
+    Examples
+    --------
+    >>> chunk_of((64, 128, 125))
+    (64, 64, 125)
+    """
+    return tuple(map(_chunk_edge, block))
+
+
+def _chunk_edge(length: int) -> int:
+    best = max(d for d in range(1, min(length, _CHUNK) + 1) if length % d == 0)
+    return best if best >= _CHUNK // 2 or length > _LARGEST_CHUNK else length
 
 
 def output_spec(kind: Image, frame: Frame, block: tuple[int, ...], parameters: Mapping[str, Any]) -> VolumeSpec:

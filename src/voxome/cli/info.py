@@ -61,7 +61,9 @@ def _text(value: Any) -> str:
     if value is None:
         return "not said"
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return "; ".join(f"{n}: {_text(level['shape'])}, scale {_text(level['scale'])}" for n, level in enumerate(value))
+        return "; ".join(
+            f"{n}: {_text(level['shape'])}, scale {_text(level['scale'])}" for n, level in enumerate(value)
+        )
     if isinstance(value, list):
         return ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value) or "none"
     return str(value)

@@ -32,8 +32,8 @@ app.command("clean")(clean.clean)
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line.
 
-    The exit status is 0, 1 for an error of ours or of the system (one message on standard error), 2 for wrong usage, 130
-    for an interruption.
+    The exit status is 0, 1 for an error of ours or of the system (one message on standard error), 2 for wrong usage,
+    130 for an interruption.
     """
     try:
         app(arguments, prog_name="voxome")

@@ -23,7 +23,14 @@ def progress_bars(steps: Sequence[str]) -> Iterator[Callable[[StepReport], None]
         yield _Lines(len(steps))
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
@@ -62,9 +69,7 @@ class _Lines:
             self._ended += 1
             self._steps = max(self._steps, self._ended)
             reused = f", {report.reused:,} of them reused" if report.reused else ""
-            say(
-                f"[{self._ended}/{self._steps}] {report.name}: {done:,} blocks in {report.wall_s:.1f} s{reused}"
-            )
+            say(f"[{self._ended}/{self._steps}] {report.name}: {done:,} blocks in {report.wall_s:.1f} s{reused}")
         elif time.monotonic() - self._last > _LINE_EVERY_S:
             say(f"[{self._ended + 1}/{self._steps}] {report.name}: {done:,} of {report.total:,} blocks")
         else:

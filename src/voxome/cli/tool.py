@@ -40,8 +40,8 @@ def tool(
             name, given, store=asked["store"], workers=asked["workers"], options=options, progress=progress
         )
     told = {output: handle.to_json() for output, handle in handles.items()}
-    for output, handle in told.items():
-        write_json(Path(f"{output}.handle.json"), handle)
+    for output, values in told.items():
+        write_json(Path(f"{output}.handle.json"), values)
     if asked["json"]:
         show_json(told)
     else:

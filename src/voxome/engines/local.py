@@ -89,6 +89,10 @@ class LocalEngine:
         self._workers: list[_Worker] = []
         self._selector = selectors.DefaultSelector()
 
+    def pids(self) -> list[int]:
+        """The processes of the workers."""
+        return [worker.process.pid for worker in self._workers]
+
     def submit(self, jobs: Sequence[Job]) -> None:
         self._waiting.extend(jobs)
         self._hand_out()
@@ -102,6 +106,7 @@ class LocalEngine:
                 ended.append(status)
             if worker.process.returncode is not None:
                 self._drop(worker)
+                worker.end()
         self._hand_out()
         return ended
 

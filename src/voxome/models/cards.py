@@ -33,7 +33,8 @@ class ModelCard(BaseModel):
     file, sha256 : name of the ONNX file beside the card, and the digest of its bytes.
     voxel_size_nm : (z, y, x) of the training data.
     dtype : of the training data.
-    offsets : (z, y, x) in voxels; output channel k at voxel p is the probability that p and p + offset k lie in one object.
+    offsets : (z, y, x) in voxels; output channel k at voxel p is the probability that p and p + offset k lie
+        in one object.
     context : voxels of input that the network needs beyond its output, on every side.
     stride : first output voxels lie at multiples of it, counted from the start of the domain.
     scores : what was measured, on which data.
@@ -78,7 +79,7 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: str) -> Model:
-    """The network of that name that comes with voxome, or, for a name ending in ``.json``, the one whose card lies there.
+    """The network of that name that comes with voxome; a name ending in ``.json`` is the path of any card.
 
     Raises
     ------
@@ -102,9 +103,13 @@ def load(path: Path) -> Model:
         card = ModelCard.model_validate_json(path.read_bytes())
         digest = hashlib.sha256((path.parent / card.file).read_bytes()).hexdigest()
     except FileNotFoundError as error:
-        raise NotFound(f"a model needs its card and its ONNX file side by side, but there is no {error.filename}") from error
+        raise NotFound(
+            f"a model needs its card and its ONNX file side by side, but there is no {error.filename}"
+        ) from error
     except ValidationError as error:
         raise CorruptData(f"{path} is no model card: {error}") from error
     if digest != card.sha256:
-        raise CorruptData(f"{path.parent / card.file} has SHA-256 {digest}, its card says {card.sha256}; fetch it again")
+        raise CorruptData(
+            f"{path.parent / card.file} has SHA-256 {digest}, its card says {card.sha256}; fetch it again"
+        )
     return Model(path.parent / card.file, card)

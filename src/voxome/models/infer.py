@@ -1,8 +1,8 @@
 """Apply an affinity network to a block of a volume, so that the result does not depend on the block.
 
-The network has valid convolutions only, so an output voxel depends on the raw within its context and on its position modulo
-the network's stride. Tiles start at multiples of the stride counted from the start of the domain, nothing is blended, and raw
-is mirrored at the ends of the domain only.
+The network has valid convolutions only, so an output voxel depends on the raw within its context and on its
+position modulo the network's stride. Tiles start at multiples of the stride counted from the start of the
+domain, nothing is blended, and raw is mirrored at the ends of the domain only.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def predict(
     threads : int
         Threads of onnxruntime. The result does not depend on it.
     tile : int
-        Voxels a side computed at once, a multiple of the stride; memory grows with its cube, the result stays.
+        Voxels a side computed at once, a multiple of the stride; memory grows with its cube, the result
+        stays.
 
     Returns
     -------
@@ -70,7 +71,8 @@ def predict(
     session = _session(model.path, threads)
     out = np.empty((len(card.offsets), *write.shape), np.uint8)
     for box in _tiles(_aligned(write, domain, card.stride), tile):
-        found = session.run(None, {"raw": _input(raw, read, box.grow((card.context,) * 3), domain, mean, std)})[0][0]
+        normalised = _input(raw, read, box.grow((card.context,) * 3), domain, mean, std)
+        found = session.run(None, {"raw": normalised})[0][0]
         common = box & write
         out[(slice(None), *common.within(write))] = _quantised(found[(slice(None), *common.within(box))])
     return out
@@ -85,11 +87,11 @@ def _check(raw: NDArray[Any], read: Box, write: Box, domain: Box, halo: int, std
     if needed not in read:
         raise InvalidInput(f"to write {write} the network needs {needed}; only {read} was read")
     if not std > 0:
-        raise InvalidInput(f"the standard deviation of the grey values must be above 0, not {std}: is the image constant?")
+        raise InvalidInput(f"the standard deviation of the grey values must be above 0, not {std}")
 
 
 def _aligned(write: Box, domain: Box, stride: int) -> Box:
-    """The smallest box around `write` whose start and shape are multiples of the stride, counted from the domain's start."""
+    """The smallest box around `write` on the lattice of strides that starts with the domain."""
     start = tuple(d + (w - d) // stride * stride for w, d in zip(write.start, domain.start, strict=True))
     stop = tuple(d - (d - w) // stride * stride for w, d in zip(write.stop, domain.start, strict=True))
     return Box(start, stop)

@@ -25,7 +25,7 @@ def local_path(path: str) -> Path:
 
 def hint(*paths: Path) -> Version:
     """The sizes and times of change of some files: they may change under us, so nothing is pinned."""
-    states = [f"{path.name}:{(s := path.stat()).st_size}:{s.st_mtime_ns}" for path in paths]
+    states = [f"{path.name}:{(s := path.stat()).st_ino}:{s.st_size}:{s.st_mtime_ns}" for path in paths]
     return Version(hashlib.sha256("\n".join(states).encode()).hexdigest()[:16], pinned=False)
 
 

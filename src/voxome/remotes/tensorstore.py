@@ -38,6 +38,7 @@ LIMITS: dict[str, Any] = {
 
 _SHARED: list[ts.Context] = []
 _SPEC_TAIL = re.compile(r"\s*\[(tensorstore_spec|transform|domain|source locations)=.*", re.DOTALL)
+_OF_THE_DISK = re.compile(r"Error writing|Failed to write|\[os_error_code=")
 _STATUS = re.compile(r"([A-Z_]+): (.*)", re.DOTALL)
 _BY_STATUS: dict[str, type[VoxomeError]] = {
     "NOT_FOUND": NotFound,
@@ -120,7 +121,7 @@ def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str
     if matched is None:
         return invalid, short
     kind = _BY_STATUS.get(matched[1], StoreError)
-    if re.search(r"Error writing|Failed to write|\[OS error \d+", short):
+    if kind is not AlreadyThere and _OF_THE_DISK.search(short):
         kind = StoreError
     return (invalid if kind is CorruptData else kind), matched[2]
 

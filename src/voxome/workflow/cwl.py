@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +17,8 @@ from voxome.workflow.graph import Constant, FromInput, FromStep, Graph, GraphInp
 
 HINT = "https://voxome.org/cwl#Tool"
 """Class of the hint by which a CommandLineTool says which of our tools it runs."""
+
+_UNWRAPPED = "100000"
 
 NOT_TAKEN = ("scatter", "when", "loop", "http://commonwl.org/cwltool#loop")
 NOT_TAKEN_OF_INPUTS = ("valueFrom", "pickValue", "loadContents", "loadListing")
@@ -52,16 +55,22 @@ def load(path: str | Path) -> Graph:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep cwltool from telling of hints that it does not know."""
+    """Keep cwltool from telling of hints that it does not know, and from wrapping its messages."""
     loggers = [logging.getLogger(name) for name in ("cwltool", "salad")]
     levels = [logger.level for logger in loggers]
+    columns = os.environ.get("COLUMNS")
     try:
+        os.environ["COLUMNS"] = _UNWRAPPED
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)
         yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+        if columns is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = columns
 
 
 def _parse(path: str) -> Any:
@@ -145,9 +154,7 @@ def _inner_scope(workflow: Any, bound: Mapping[str, Source]) -> dict[str, Source
     return scope
 
 
-def _source(
-    entry: Any, key: str, known: Mapping[str, Source], where: str, faults: list[str]
-) -> Source | None:
+def _source(entry: Any, key: str, known: Mapping[str, Source], where: str, faults: list[str]) -> Source | None:
     """Where `entry` (of a step's inputs or a workflow's outputs) comes from; None where nothing is said."""
     given = [name for name in NOT_TAKEN_OF_INPUTS if entry.get(name)]
     faults += [_at(entry, name, f"{where} has {name!r} at {_short(entry['id'])!r}") for name in given]

@@ -1,4 +1,4 @@
-"""A tool as a CWL CommandLineTool, so that any CWL runner can run it; ``python -m voxome.workflow.describe`` writes all."""
+"""A tool as a CWL CommandLineTool, for any CWL runner; ``python -m voxome.workflow.describe`` writes them all."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def option(name: str) -> str:
 def describe(tool: Tool) -> dict[str, Any]:
     """The CWL v1.2 document of `tool`.
 
-    Every input is a handle file, or the path or URI of a volume or table; every output is a handle file, which says where
-    under ``store`` the result is. What is optional is left to the tool's own default.
+    Every input is a handle file, or the path or URI of a volume or table; every output is a handle file, which says
+    where under ``store`` the result is. What is optional is left to the tool's own default.
 
     Raises
     ------
@@ -84,6 +84,8 @@ def _binding(name: str, kind: str | Mapping[str, Any]) -> dict[str, Any]:
 def cwl_type(annotation: Any) -> str | dict[str, Any]:
     """The CWL type, never optional, of a Python annotation.
 
+    A ``Literal`` is a string: enums of two documents never fit each other, and the tool checks the value itself.
+
     Raises
     ------
     TypeError
@@ -95,7 +97,7 @@ def cwl_type(annotation: Any) -> str | dict[str, Any]:
     if origin is Annotated:
         return cwl_type(arguments[0])
     if origin is Literal and all(isinstance(value, str) for value in arguments):
-        return {"type": "enum", "symbols": list(arguments)}
+        return "string"
     if origin in (Union, types.UnionType):
         others = [one for one in arguments if one is not type(None)]
         if len(others) == 1:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.errors import InvalidInput
-from voxome.geometry import Box, BlockGrid
+from voxome.geometry import BlockGrid, Box
 from voxome.metrics.detection import DetectionScore, score_detections
 from voxome.metrics.graph import Edges, match_neurons, score_graph
 from voxome.metrics.segmentation import (
@@ -88,8 +88,8 @@ def graph(
     box : Box, optional
         See `count_pairs`.
     """
-    edges = [_edges(path) for path in (truth, result)]
-    return score_graph(*edges, *match_neurons(count_pairs(truth_labels, result_labels, box)))
+    true_edges, edges = _edges(truth), _edges(result)
+    return score_graph(true_edges, edges, *match_neurons(count_pairs(truth_labels, result_labels, box)))
 
 
 def _labels(uri: str) -> Volume:

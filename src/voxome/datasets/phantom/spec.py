@@ -32,12 +32,16 @@ class PhantomSpec:
         Mean and standard deviation over neurons of the grey value inside (0 to 255).
     membrane, mitochondrion, density : float
         Grey values of membranes, of mitochondria and of synaptic densities, before the blur.
+    rim : float
+        How much of a membrane's stain (0 to 1) the voxels next to its two have.
     blur_voxels : (z, y, x)
         Standard deviation of the point spread function.
     granularity : float
         Standard deviation of the texture of cytoplasm, before the blur.
-    noise : (z, y, x)
-        Standard deviations of three noises; each is white, and smoothed along the two other axes.
+    noise : float
+        Standard deviation of the camera's noise, before its own blur.
+    noise_blur_voxels : (z, y, x)
+        Standard deviations of the Gaussian that its spectrum has.
     unevenness : float
         Relative amplitude of slow changes of contrast and brightness.
     """
@@ -45,18 +49,20 @@ class PhantomSpec:
     shape: tuple[int, int, int]
     seed: int = 0
     voxel_size_nm: tuple[float, float, float] = (10.0, 10.0, 10.0)
-    trunk_radius_nm: float = 340.0
-    branch_radius_nm: float = 105.0
-    twig_pitch_nm: float = 230.0
-    synapse_pitch_nm: float = 360.0
-    cytoplasm: float = 146.0
-    cytoplasm_spread: float = 22.0
-    membrane: float = 80.0
+    trunk_radius_nm: float = 460.0
+    branch_radius_nm: float = 205.0
+    twig_pitch_nm: float = 690.0
+    synapse_pitch_nm: float = 345.0
+    cytoplasm: float = 152.0
+    cytoplasm_spread: float = 24.0
+    membrane: float = 74.0
+    rim: float = 0.45
     mitochondrion: float = 76.0
     density: float = 40.0
-    blur_voxels: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    blur_voxels: tuple[float, float, float] = (0.9, 1.15, 1.15)
     granularity: float = 20.0
-    noise: tuple[float, float, float] = (6.0, 5.0, 3.0)
+    noise: float = 12.8
+    noise_blur_voxels: tuple[float, float, float] = (0.29, 0.29, 0.475)
     unevenness: float = 0.06
 
     def __post_init__(self) -> None:

@@ -12,8 +12,9 @@ from torch.nn import functional
 def coordinates(centre: NDArray[np.float64], size: int, rng: np.random.Generator) -> Tensor:
     """Source positions (size, size, size, 3), z, y, x in voxels, of a patch about `centre`.
 
-    Always one of the 48 symmetries of the cube; half of the patches are also turned about a random axis, scaled by up to 12 %
-    and elastically deformed (Simard et al. 2003, in three dimensions, from a coarse grid of displacements).
+    Always one of the 48 symmetries of the cube; half of the patches are also turned about a random axis,
+    scaled by up to 12 % and elastically deformed (Simard et al. 2003, in three dimensions, from a coarse grid
+    of displacements).
     """
     turn = symmetry(rng)
     warp = rng.random() < 0.5
@@ -22,7 +23,8 @@ def coordinates(centre: NDArray[np.float64], size: int, rng: np.random.Generator
     axis = torch.arange(size, dtype=torch.float32) - size // 2
     steps = torch.from_numpy(turn.astype(np.float32))
     z, y, x = (axis[:, None] * steps[:, a] for a in range(3))
-    where = z[:, None, None] + y[None, :, None] + x[None, None, :] + torch.from_numpy(centre.astype(np.float32))
+    middle = torch.from_numpy(centre.astype(np.float32))
+    where = z[:, None, None] + y[None, :, None] + x[None, None, :] + middle
     if not warp:
         return where
     return where + displacement(size, rng, spacing=24, amplitude=rng.uniform(0, 2.5))
@@ -51,7 +53,7 @@ def displacement(size: int, rng: np.random.Generator, *, spacing: int, amplitude
 
 
 def grey_values(raw: Tensor, rng: np.random.Generator) -> Tensor:
-    """Change contrast, brightness, gamma, sharpness and noise of a normalised (z, y, x) patch, and spoil a few sections."""
+    """Change contrast, gamma, sharpness and noise of a normalised (z, y, x) patch; spoil a few sections."""
     raw = raw * rng.uniform(0.75, 1.3) + rng.uniform(-0.35, 0.35)
     if rng.random() < 0.5:
         raw = _gamma(raw, float(np.exp(rng.uniform(-0.4, 0.4))))

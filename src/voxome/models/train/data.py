@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from voxome.geometry.box import Box
 from voxome.models.train import augment
+from voxome.models.train.network import AffinityNet
+from voxome.resources import open as volumes
 
 UNKNOWN = -1
 
 
 @dataclass(frozen=True)
 class TrainingVolume:
-    """Raw and labels over one lattice; labels cover the corner at the origin.
+    """Raw and labels on one lattice; the raw reaches as far as the labels or farther.
 
     Attributes
     ----------
     raw : (1, 1, z, y, x) float32, normalised.
-    labels : (1, 1, z, y, x) float32 of small integers; may be shorter than `raw` along an axis. Every voxel counts as known.
+    labels : (1, 1, z, y, x) float32 of small integers. Every voxel counts as known, label 0 as an object.
+    start : (z, y, x) of the first labelled voxel within `raw`.
     mean, std : grey-value statistics that `raw` was normalised with.
     """
 
     raw: Tensor
     labels: Tensor
+    start: tuple[int, int, int]
     mean: float
     std: float
 
@@ -43,53 +46,64 @@ class Patch:
     labels: Tensor
 
 
-def from_arrays(raw: NDArray[Any], labels: NDArray[np.integer[Any]]) -> TrainingVolume:
-    """Normalise raw (z, y, x) by the mean and standard deviation of its labelled part, and number labels densely.
+def from_arrays(
+    raw: NDArray[Any], labels: NDArray[np.integer[Any]], start: tuple[int, int, int] = (0, 0, 0)
+) -> TrainingVolume:
+    """Normalise raw (z, y, x) by the mean and standard deviation of its labelled part, and number the labels
+    densely.
 
-    Labels are (z, y, x) and start at raw's origin.
+    `start` is the place of the first labelled voxel in `raw`.
     """
-    known = raw[tuple(slice(n) for n in labels.shape)]
+    known = raw[Box.of_shape(labels.shape, start).within(Box.of_shape(raw.shape))]
     mean, std = float(known.mean()), float(known.std())
     dense = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
     return TrainingVolume(
         torch.from_numpy((raw.astype(np.float32) - mean) / std)[None, None],
         torch.from_numpy(dense.astype(np.float32))[None, None],
+        start,
         mean,
         std,
     )
 
 
-def load(
-    path: Path, stop_z: int, *, raw: str = "volumes/raw", labels: str = "volumes/labels/neuron_ids"
-) -> TrainingVolume:
-    """Read an HDF5 file in the CREMI layout; labels from z 0 to `stop_z`, raw whole."""
-    with h5py.File(path) as f:
-        return from_arrays(f[raw][:], f[labels][:stop_z])
+def load(raw: str, labels: str, box: Box, context: int = 2 * AffinityNet.context) -> TrainingVolume:
+    """Open two URIs and take the labels of `box`, with raw up to `context` voxels beyond it."""
+    image = volumes.open(raw)
+    read = box.grow((context,) * 3) & image.domain
+    z, y, x = (a - b for a, b in zip(box.start, read.start, strict=True))
+    return from_arrays(image.cutout(read), volumes.open(labels).cutout(box), (z, y, x))
 
 
 def cut(
-    volume: TrainingVolume, out: int, context: int, reach: int, rng: np.random.Generator, *, contrast: bool = True
+    volume: TrainingVolume,
+    out: int,
+    context: int,
+    reach: int,
+    rng: np.random.Generator,
+    *,
+    contrast: bool = True,
 ) -> Patch:
     """Cut one randomly placed, rotated, mirrored and deformed patch, with a change of contrast.
 
-    The raw patch has `out + 2 * context` voxels a side. The labels' first `out` voxels a side lie below its centre; `reach` more
-    follow along every axis for the far neighbours. Raw beyond the volume is mirrored, labels there are `UNKNOWN`.
+    The raw patch has `out + 2 * context` voxels a side. The labels are those of its central `out` voxels a
+    side and of `reach` more at the high end of every axis, for the far neighbours. Raw beyond the volume is
+    mirrored, labels there are `UNKNOWN`.
     """
     size = out + 2 * context
     where = augment.coordinates(_centre(volume, out, rng), size, rng)
     raw = _sample(volume.raw, where, "bilinear")
-    inner = where[context : context + out + reach, context : context + out + reach, context : context + out + reach]
+    central = slice(context, context + out + reach)
+    inner = where[central, central, central] - torch.tensor(volume.start)
     labels = _sample(volume.labels, inner, "nearest")
     last = torch.tensor(volume.labels.shape[2:]) - 1
-    inside = ((inner >= -0.5) & (inner <= last + 0.5)).all(-1)
-    labels[~inside] = UNKNOWN
+    labels[~((inner >= -0.5) & (inner <= last + 0.5)).all(-1)] = UNKNOWN
     return Patch(augment.grey_values(raw, rng) if contrast else raw, labels)
 
 
 def _centre(volume: TrainingVolume, out: int, rng: np.random.Generator) -> NDArray[np.float64]:
     shape = np.array(volume.labels.shape[2:])
     margin = np.minimum(out // 2 - 4, shape // 2)
-    return np.asarray(rng.integers(margin, shape - margin + 1), dtype=np.float64)
+    return np.asarray(rng.integers(margin, shape - margin + 1) + volume.start, dtype=np.float64)
 
 
 def _sample(volume: Tensor, where: Tensor, mode: str) -> Tensor:

@@ -1,13 +1,19 @@
-"""A trained network as an ONNX file."""
+"""A trained network as an ONNX file with its card."""
 
 from __future__ import annotations
 
+import copy
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from voxome.models.train.network import AffinityNet
+from voxome.models.cards import Model, ModelCard
+from voxome.models.train.network import OFFSETS, AffinityNet
+
+_FREE = {2: "z", 3: "y", 4: "x"}
 
 
 class _Probabilities(nn.Module):
@@ -19,19 +25,36 @@ class _Probabilities(nn.Module):
         return torch.sigmoid(self.net(raw))
 
 
-def export(net: AffinityNet, path: Path, tile: int = 32) -> None:
-    """Write `net` followed by a sigmoid; raw (1, 1, z, y, x) in, affinities (1, channels, z, y, x) out, any multiple of the stride."""
+def export(net: AffinityNet, path: Path, tile: int = 16) -> None:
+    """Write `net` with a sigmoid: raw (1, 1, z, y, x) to affinities (1, channels, z - 2 context, …)."""
+    plain = _Probabilities(copy.deepcopy(net).to(memory_format=torch.contiguous_format)).eval()
     size = tile + 2 * net.context
-    free = {2: "z", 3: "y", 4: "x"}
     partial = path.with_suffix(".part")
     torch.onnx.export(
-        _Probabilities(net).eval(),
+        plain,
         (torch.zeros(1, 1, size, size, size),),
         str(partial),
         input_names=["raw"],
         output_names=["affinities"],
-        dynamic_axes={"raw": free, "affinities": {2: "oz", 3: "oy", 4: "ox"}},
+        dynamic_axes={"raw": _FREE, "affinities": {axis: f"{name}_out" for axis, name in _FREE.items()}},
         opset_version=17,
         dynamo=False,
     )
     partial.replace(path)
+
+
+def publish(net: AffinityNet, folder: Path, facts: dict[str, Any]) -> Model:
+    """Write `folder` / NAME.onnx and the card NAME.json, made of `facts` and of what the network itself says."""
+    path = folder / f"{facts['name']}.onnx"
+    export(net, path)
+    card = ModelCard(
+        task="affinities",
+        file=path.name,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        offsets=OFFSETS,
+        context=net.context,
+        stride=net.stride,
+        **facts,
+    )
+    path.with_suffix(".json").write_text(card.model_dump_json(indent=1) + "\n")
+    return Model(path, card)

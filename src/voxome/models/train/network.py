@@ -1,9 +1,9 @@
 """A small valid 3-D U-Net that predicts affinities.
 
-The encoder and decoder of Ronneberger et al. 2015 (U-Net) in three dimensions, with the residual units of He et al. 2016 at
-the coarse levels and affinities to near and far neighbours as outputs (Lee et al. 2017, "Superhuman accuracy on the SNEMI3D
-connectomics challenge"). There is no normalisation layer and no padding, so an output voxel depends only on its own
-neighbourhood, never on the tile it was computed in.
+The encoder and decoder of Ronneberger et al. 2015 (U-Net) in three dimensions, with the residual units of He
+et al. 2016 at the coarse levels and affinities to near and far neighbours as outputs (Lee et al. 2017,
+"Superhuman accuracy on the SNEMI3D connectomics challenge"). There is no normalisation layer and no padding,
+so an output voxel depends only on its own neighbourhood, never on the tile it was computed in.
 """
 
 from __future__ import annotations

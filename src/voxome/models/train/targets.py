@@ -15,8 +15,9 @@ from voxome.models.train.network import Offset
 def affinities(labels: Tensor, offsets: Sequence[Offset], out: int) -> tuple[Tensor, Tensor]:
     """Targets and mask, each (channels, out, out, out), from labels (n, n, n) that reach beyond `out`.
 
-    Channel k at voxel p says whether p and p + offset k belong to one neuron. For nearest neighbours the outermost layer of
-    every neuron counts as outside, so that the boundary is two voxels thick. Pairs with an `UNKNOWN` end are masked.
+    Channel k at voxel p says whether p and p + offset k belong to one neuron. For nearest neighbours the
+    outermost layer of every neuron counts as outside, so that the boundary is two voxels thick. Pairs with an
+    `UNKNOWN` end are masked.
     """
     edge = boundary(labels)
     here = labels[:out, :out, :out]
@@ -45,7 +46,7 @@ def boundary(labels: Tensor) -> Tensor:
 
 
 def balanced_loss(logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Binary cross entropy, mean of channels, the rarer class weighted up by the root of the ratio of their frequencies."""
+    """Binary cross entropy, mean of channels; classes are weighted by the inverse root of their frequency."""
     axes = (-3, -2, -1)
     total = mask.sum(axes, keepdim=True).clamp(min=1)
     share = ((target * mask).sum(axes, keepdim=True) / total).clamp(0.02, 0.98)

@@ -196,8 +196,7 @@ def _implied(number: int, dimensions: Sequence[int], finest: Sequence[int] | Non
         return [two] * len(dimensions)
     fits = [abs(whole / two - n) < 1 for whole, n in zip(finest, dimensions, strict=True)]
     return [
-        two if fit else float(max(1, round(whole / n)))
-        for fit, whole, n in zip(fits, finest, dimensions, strict=True)
+        two if fit else float(max(1, round(whole / n))) for fit, whole, n in zip(fits, finest, dimensions, strict=True)
     ]
 
 

@@ -86,9 +86,7 @@ class N5Pyramid(N5Source):
     """The finest array of a group, with the others as its levels; its attributes are those of the group."""
 
     def __init__(self, group: Group, *, mode: Mode, name: str) -> None:
-        super().__init__(
-            f"{group.path}/{group.names[0]}", mode=mode, name=name, around=group.around, home=group.path
-        )
+        super().__init__(f"{group.path}/{group.names[0]}", mode=mode, name=name, around=group.around, home=group.path)
         self._group, self._mode = group, mode
 
     @property
@@ -132,9 +130,7 @@ class N5Pyramid(N5Source):
 
     def _open(self, name: str) -> N5Source:
         around = self._group.around
-        return N5Source(
-            f"{self._group.path}/{name}", mode=self._mode, name=f"{self.name}/{name}", around=around
-        )
+        return N5Source(f"{self._group.path}/{name}", mode=self._mode, name=f"{self.name}/{name}", around=around)
 
     def _scale(self, level: N5Source) -> tuple[int, int, int]:
         coarse, fine = level.spec.voxel_size_nm, self.spec.voxel_size_nm

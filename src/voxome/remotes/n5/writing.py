@@ -83,9 +83,7 @@ def _block(spec: VolumeSpec) -> tuple[int, ...]:
     if chunk is not None:
         return chunk
     side = round(_BLOCK_VOXELS ** (1 / max(1, len(spec.spatial))))
-    return tuple(
-        min(side, max(1, n)) if i in spec.spatial else 1 for i, n in enumerate(spec.domain.shape)
-    )
+    return tuple(min(side, max(1, n)) if i in spec.spatial else 1 for i, n in enumerate(spec.domain.shape))
 
 
 def _compression(spec: VolumeSpec, name: str) -> Json:

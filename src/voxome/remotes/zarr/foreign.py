@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from voxome.errors import CorruptData, StoreError, UnsupportedFormat
 from voxome.remotes.tensorstore import context, kvstore_spec, translated
 from voxome.remotes.zarr.metadata import Node
+from voxome.remotes.zarr.repair import foreign_codecs
 
 Decode = Callable[[bytes], NDArray[Any]]
 
@@ -107,7 +108,8 @@ def _decode_v3(node: Node, document: Mapping[str, Any], dtype: np.dtype[Any], ch
     if names[0] == "transpose":
         order = tuple(codecs.pop(0)["configuration"]["order"])
     if not codecs or codecs[0]["name"] != "bytes":
-        raise UnsupportedFormat(f"{node.path} is encoded with {', '.join(names)}; these are not read together")
+        foreign = ", ".join(foreign_codecs(node))
+        raise UnsupportedFormat(f"{node.path} is encoded with {', '.join(names)}, and in it {foreign}: not read")
     endian = (codecs.pop(0).get("configuration") or {}).get("endian", "little")
     steps = [_step_v3(codec) for codec in codecs]
     stored = dtype.newbyteorder("<" if endian == "little" else ">")

@@ -8,9 +8,9 @@ import tensorstore as ts
 
 from voxome.errors import UnsupportedFormat
 from voxome.remotes.tensorstore import kvstore_spec, open_store
-from voxome.remotes.zarr.repair import corrected, foreign_codecs
 from voxome.remotes.zarr.foreign import foreign_handle
 from voxome.remotes.zarr.metadata import Node
+from voxome.remotes.zarr.repair import corrected, foreign_codecs
 
 
 def open_handle(node: Node, *, writable: bool) -> ts.TensorStore:
@@ -29,5 +29,4 @@ def open_handle(node: Node, *, writable: bool) -> ts.TensorStore:
     spec: dict[str, Any] = {"driver": f"zarr{node.format}", "kvstore": kvstore_spec(node.path)}
     if document != node.document:
         spec |= {"metadata": document, "assume_metadata": True}
-        return open_store(spec, node.path, write=writable)
     return open_store(spec, node.path, read=True, write=writable)

@@ -10,19 +10,16 @@ import numpy as np
 import tensorstore as ts
 
 from voxome.contracts.volume import VolumeKind, VolumeSpec
-from voxome.errors import UnsupportedFormat
+from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.axes import STANDARD, default_axes, standard_order
 from voxome.remotes.tensorstore import arranged
 from voxome.remotes.zarr.codecs import encoding_of
 from voxome.remotes.zarr.metadata import Node
 from voxome.remotes.zarr.ome import Dataset
+from voxome.remotes.zarr.own import OWN, others
 
-OWN = "voxome"
-"""The attribute that holds what zarr and OME-Zarr have no place for."""
-
-RESERVED = (OWN, "ome", "multiscales", "omero", "image-label", "_ARRAY_DIMENSIONS")
-"""Attributes that describe the array itself; a spec's `attributes` leaves them out."""
+Triple = tuple[float, float, float]
 
 
 def stored_axes(node: Node, dataset: Dataset | None) -> tuple[str, ...] | None:
@@ -42,7 +39,7 @@ def stored_axes(node: Node, dataset: Dataset | None) -> tuple[str, ...] | None:
 
 
 def layout(
-    node: Node, handle: ts.TensorStore, dataset: Dataset | None, *, attributes: Mapping[str, Any], labels: bool = False
+    node: Node, handle: ts.TensorStore, dataset: Dataset | None, *, home: Node, labels: bool = False
 ) -> tuple[ts.TensorStore, VolumeSpec]:
     """The view of `handle` in the order of our axes, and its spec.
 
@@ -54,8 +51,8 @@ def layout(
         Its handle, axes as stored.
     dataset : Dataset or None
         Its place in a pyramid.
-    attributes : mapping
-        What the spec's `attributes` are taken from: those of the array, or of the group that stands for it.
+    home : Node
+        Whose attributes are the spec's: the array itself, or the group that it stands for.
     labels : bool
         Whether its group says that it holds labels.
     """
@@ -78,9 +75,9 @@ def layout(
         offset_nm=offset,
         read_chunk=_whole(chunks.read_chunk.shape),
         write_chunk=_whole(chunks.write_chunk.shape),
-        fill=_number(handle.fill_value),
+        fill=_fill(node, handle),
         encoding=encoding_of(node),
-        attributes={key: value for key, value in attributes.items() if key not in RESERVED},
+        attributes=others(home.attributes),
     )
     return view, spec
 
@@ -93,21 +90,30 @@ def _kind(dtype: np.dtype[Any], labels: bool) -> VolumeKind:
     return "labels" if labels or dtype == np.uint64 else "image"
 
 
-def _number(fill: Any) -> Any:
-    return 0 if fill is None else np.asarray(fill).item()
-
-
-Triple = tuple[float, float, float]
+def _fill(node: Node, handle: ts.TensorStore) -> Any:
+    fill = handle.fill_value
+    if fill is None:
+        fill = np.asarray(node.document.get("fill_value") or 0).astype(handle.dtype.numpy_dtype)
+    return np.asarray(fill).item()
 
 
 def _place(
     own: Mapping[str, Any], axes: tuple[str, ...], start: tuple[int, ...], dataset: Dataset | None
 ) -> tuple[Triple | None, Triple]:
     size = dataset.nm(dataset.scale) if dataset else None
-    first = dataset.nm(dataset.translation) if dataset else None
-    if size is None or first is None:
+    if dataset is None or size is None:
         given = own.get("voxel_size_nm")
         return (tuple(given) if given else None), tuple(own.get("offset_nm") or (0.0, 0.0, 0.0))
-    begin = [start[axes.index(axis)] for axis in "zyx"]
-    offset = [round(f - b * s, 9) if b else f for f, b, s in zip(first, begin, size, strict=True)]
-    return size, (offset[0], offset[1], offset[2])
+    return size, place_of(dataset, [start[axes.index(axis)] for axis in "zyx"])
+
+
+def place_of(dataset: Dataset, start: Sequence[int]) -> Triple:
+    """The centre of voxel index 0 (z, y, x) in nm of an array whose first voxel has index `start`.
+
+    The unit of each axis must be a length.
+    """
+    size, first = dataset.nm(dataset.scale), dataset.nm(dataset.translation)
+    if size is None or first is None:
+        raise InvalidInput(f"{dataset.path}: axes z, y, x with units of length are expected, not {dataset.units}")
+    z, y, x = (round(f - b * s, 9) if b else f for f, b, s in zip(first, start, size, strict=True))
+    return z, y, x

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from voxome.contracts.volume import VolumeSpec
 from voxome.errors import AlreadyThere, InvalidInput, StoreError, UnsupportedFormat
 from voxome.geometry.axes import standard_order
+from voxome.remotes.documents import update_json
 from voxome.remotes.tensorstore import kvstore_spec, open_store
 from voxome.remotes.zarr.codecs import codecs_v3, compressor_v2, encode_fill
-from voxome.remotes.zarr.layout import OWN, RESERVED
-from voxome.remotes.zarr.metadata import replace_json
+from voxome.remotes.zarr.metadata import find
 from voxome.remotes.zarr.ome import document as ome_document
 from voxome.remotes.zarr.ome import expressible
+from voxome.remotes.zarr.own import others, own
 
 _DEFAULT_SIDE = {1: 1 << 18, 2: 512}
+_GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
+    "zarr2": (".zgroup", {"zarr_format": 2}),
+    "zarr3": ("zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {}}),
+}
+_LARGEST = {"b": 1, "i": 8, "u": 8, "f": 8, "c": 16}
 _OPTIONS = ("format", "codec", "shard", "ome")
 
 
@@ -45,9 +52,19 @@ def make(path: Path, spec: VolumeSpec) -> None:
     try:
         draft.chmod(0o777 & ~_umask())
         _write(draft, spec, options, path.name)
+        _mark_groups(path, options["format"])
         _rename(draft, path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _mark_groups(path: Path, format: str) -> None:
+    """Say that the folders above `path` are groups, from the outermost that is named ``….zarr``."""
+    above = [folder for folder in path.parents if any(one.suffix == ".zarr" for one in (folder, *folder.parents))]
+    for folder in above:
+        if find(str(folder)) is None:
+            name, group = _GROUPS[format]
+            update_json(str(folder), name, lambda old, group=group: old or group)
 
 
 def _rename(draft: Path, path: Path) -> None:
@@ -78,14 +95,19 @@ def _settled(spec: VolumeSpec, name: str) -> tuple[VolumeSpec, dict[str, Any]]:
         raise UnsupportedFormat(f"{name}: the format of zarr is zarr2 or zarr3, not {options['format']!r}")
     if standard_order(spec.axes) != tuple(range(len(spec.axes))):
         raise InvalidInput(f"{name}: axes are {'/'.join(spec.axes)}; bring them into the order t, c, z, y, x")
-    read = spec.read_chunk or default_chunk(spec.domain.shape)
-    write = tuple(options.get("shard") or spec.write_chunk or read)
+    if spec.dtype.kind not in "biufc" or spec.dtype.itemsize > _LARGEST[spec.dtype.kind]:
+        raise UnsupportedFormat(f"{name}: zarr holds numbers of up to 64 bits and booleans, not {spec.dtype}")
+    read = _whole(spec.read_chunk or default_chunk(spec.domain.shape))
+    write = _whole(options.get("shard") or spec.write_chunk or read)
     if len(write) != len(read) or any(w % r for w, r in zip(write, read, strict=False)):
         raise UnsupportedFormat(f"{name}: shards of {write} do not hold whole chunks of {read}")
     if write != read and options["format"] == "zarr2":
         raise UnsupportedFormat(f"{name}: zarr v2 has no shards; write_chunk {write} must equal read_chunk {read}")
-    kept = {key: value for key, value in spec.attributes.items() if key not in RESERVED}
-    return spec.but(read_chunk=read, write_chunk=write, attributes=kept), options
+    return spec.but(read_chunk=read, write_chunk=write, attributes=others(spec.attributes)), options
+
+
+def _whole(chunk: Iterable[int]) -> tuple[int, ...]:
+    return tuple(int(n) for n in chunk)
 
 
 def default_chunk(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -96,38 +118,44 @@ def default_chunk(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _write(folder: Path, spec: VolumeSpec, options: Mapping[str, Any], name: str) -> None:
-    third = options["format"] == "zarr3"
-    if not options["ome"]:
-        write_array(folder, array_documents(spec, options, {**spec.attributes, **own(spec)}))
-    else:
-        (folder / "0").mkdir()
-        write_array(folder / "0", array_documents(spec, options, own(spec)))
-        group = {**spec.attributes, **ome_document(spec, name, "0.5" if third else "0.4")}
-        if third:
-            replace_json(folder / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": group})
-        else:
-            replace_json(folder / ".zattrs", group)
-            replace_json(folder / ".zgroup", {"zarr_format": 2})
     array = folder / "0" if options["ome"] else folder
+    if options["ome"]:
+        _put(array, array_documents(spec, options, own(spec)))
+        _put(folder, _group_documents(spec, options, name))
+    else:
+        _put(array, array_documents(spec, options, {**spec.attributes, **own(spec)}))
     open_store({"driver": options["format"], "kvstore": kvstore_spec(str(array))}, name)
 
 
-def write_array(folder: Path, documents: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write the metadata files of an array."""
-    for name, document in documents.items():
-        replace_json(folder / name, document)
+def _group_documents(spec: VolumeSpec, options: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
+    old = options["format"] == "zarr2"
+    attributes = {**spec.attributes, **ome_document(spec, name, "0.4" if old else "0.5")}
+    name, group = _GROUPS[options["format"]]
+    return {name: group, ".zattrs": attributes} if old else {name: {**group, "attributes": attributes}}
 
 
-def own(spec: VolumeSpec) -> dict[str, Any]:
-    """The attribute that keeps what zarr itself has no place for."""
-    found: dict[str, Any] = {"kind": spec.kind}
-    if any(spec.domain.start):
-        found["start"] = list(spec.domain.start)
-    if spec.voxel_size_nm is not None:
-        found["voxel_size_nm"] = list(spec.voxel_size_nm)
-    if any(spec.offset_nm):
-        found["offset_nm"] = list(spec.offset_nm)
-    return {OWN: found}
+def _put(folder: Path, documents: Mapping[str, Mapping[str, Any]]) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+        for name, document in documents.items():
+            (folder / name).write_text(json.dumps(document, indent=2, allow_nan=False))
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be written: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{folder.name}: attributes must be JSON values: {error}") from error
+
+
+def make_level(folder: Path, spec: VolumeSpec) -> None:
+    """Put the metadata of an array, encoded like the finest level, in a new folder that no group lists yet.
+
+    Raises
+    ------
+    AlreadyThere
+        If the folder is there already.
+    """
+    if folder.exists():
+        raise AlreadyThere(f"{folder} is there already; is another process adding a level?")
+    _put(folder, array_documents(spec, spec.encoding or {}, own(spec)))
 
 
 def array_documents(

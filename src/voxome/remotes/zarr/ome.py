@@ -152,8 +152,8 @@ def dataset(path: str, spec: VolumeSpec, ratio: tuple[int, int, int]) -> dict[st
     for i, axis in enumerate("zyx"):
         if axis in spec.axes:
             place = spec.axes.index(axis)
-            scale[place] = size[i]
-            shift[place] = origin[i] + spec.domain.start[place] * size[i]
+            scale[place] = float(size[i])
+            shift[place] = float(origin[i]) + spec.domain.start[place] * float(size[i])
     steps = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": shift}]
     return {"path": path, "coordinateTransformations": steps}
 

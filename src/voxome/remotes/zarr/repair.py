@@ -49,36 +49,32 @@ def corrected(node: Node) -> dict[str, Any]:
 
 def _corrected_v2(node: Node) -> dict[str, Any]:
     document = dict(node.document)
-    try:
-        dtype = np.dtype(document["dtype"])
-    except TypeError:
-        dtype = np.dtype("V1")
-    if dtype.kind not in _NUMERIC:
-        raise _refused(node, document["dtype"])
+    dtype = _numeric(node, document["dtype"])
     document["fill_value"] = _fill(document.get("fill_value"), dtype)
     compressor = document.get("compressor")
     if compressor and compressor["id"] in KNOWN_V2:
-        document["compressor"] = _trimmed(compressor, KNOWN_V2[compressor["id"]])
+        document["compressor"] = _trimmed(compressor["id"], compressor, KNOWN_V2[compressor["id"]])
     document["filters"] = document.get("filters") or None
     return document
 
 
 def _corrected_v3(node: Node) -> dict[str, Any]:
-    document = {key: value for key, value in node.document.items() if key != "storage_transformers"}
-    try:
-        dtype = np.dtype(document["data_type"])
-    except TypeError:
-        dtype = None if document["data_type"] in ("bfloat16", "int4", "uint4") else np.dtype("V1")
-    if dtype is not None:
-        if dtype.kind not in _NUMERIC:
-            raise _refused(node, document["data_type"])
+    document = dict(node.document)
+    if document["data_type"] not in _NOT_NUMPY:
+        dtype = _numeric(node, document["data_type"])
         document["fill_value"] = _fill(document.get("fill_value"), dtype)
     document["codecs"] = _codecs(document["codecs"])
     return document
 
 
-def _refused(node: Node, dtype: Any) -> UnsupportedFormat:
-    return UnsupportedFormat(f"{node.path} holds values of type {dtype}; numbers and booleans are read")
+def _numeric(node: Node, name: Any) -> np.dtype[Any]:
+    try:
+        dtype = np.dtype(name)
+    except (TypeError, ValueError):
+        dtype = None
+    if dtype is None or dtype.kind not in _NUMERIC:
+        raise UnsupportedFormat(f"{node.path} holds values of type {name}; numbers and booleans are read")
+    return dtype
 
 
 def _fill(fill: Any, dtype: np.dtype[Any]) -> Any:
@@ -93,39 +89,37 @@ def _codecs(codecs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for codec in codecs:
         one = dict(codec)
-        known = KNOWN_V3.get(one["name"])
         options = one.get("configuration")
-        if known is not None and options and not options.get("useZlib"):
-            one["configuration"] = _trimmed(options, known)
+        if not _is_foreign_v3(codec) and options:
+            one["configuration"] = _trimmed(one["name"], options, KNOWN_V3[one["name"]])
             for key in {"codecs", "index_codecs"} & set(options):
                 one["configuration"][key] = _codecs(options[key])
         found.append(one)
     return found
 
 
-def _trimmed(options: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
+def _trimmed(name: str, options: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
     kept = {key: value for key, value in options.items() if key in known}
-    if kept.get("level") == -1 and "checksum" not in options and options.get("id") != "zstd":
+    if name in ("gzip", "zlib") and kept.get("level") == -1:
         kept["level"] = 6
     return kept
 
 
 def foreign_codecs(node: Node) -> list[str]:
-    """The names of codecs of an array that tensorstore does not have."""
-    if node.format == 2:
-        compressor = node.document.get("compressor")
-        used = [compressor] if compressor else []
-        return [one["id"] for one in (*used, *(node.document.get("filters") or ())) if one["id"] not in KNOWN_V2] + [
-            one["id"] for one in node.document.get("filters") or () if one["id"] in KNOWN_V2
-        ]
-    return _foreign_v3(node.document["codecs"])
+    """The names of codecs of an array that tensorstore does not have; it has no zarr v2 filter."""
+    if node.format == 3:
+        return _foreign_v3(node.document["codecs"])
+    filters = [one["id"] for one in node.document.get("filters") or ()]
+    compressor = (node.document.get("compressor") or {"id": "zlib"})["id"]
+    return filters if compressor in KNOWN_V2 else [*filters, compressor]
 
 
 def _foreign_v3(codecs: Sequence[Mapping[str, Any]]) -> list[str]:
-    found = []
+    found = [codec["name"] for codec in codecs if _is_foreign_v3(codec)]
     for codec in codecs:
-        options = codec.get("configuration") or {}
-        if codec["name"] not in KNOWN_V3 or options.get("useZlib"):
-            found.append(codec["name"])
-        found += _foreign_v3(options.get("codecs", ()))
+        found += _foreign_v3((codec.get("configuration") or {}).get("codecs", ()))
     return found
+
+
+def _is_foreign_v3(codec: Mapping[str, Any]) -> bool:
+    return codec["name"] not in KNOWN_V3 or bool((codec.get("configuration") or {}).get("useZlib"))

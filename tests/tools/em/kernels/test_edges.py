@@ -32,15 +32,17 @@ def test_edges_of_blocks_add_up_to_those_of_all_pairs(
 ) -> None:
     fragments = labels(seed)
     affinities = np.random.default_rng(seed).integers(0, 256, (len(offsets), *SHAPE)).astype(np.uint8)
-    expected: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
+    expected: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0] * 10)
     for k, offset in enumerate(offsets):
         for p in np.ndindex(*SHAPE):
             q = tuple(a + b for a, b in zip(p, offset, strict=True))
             if all(a < n for a, n in zip(q, SHAPE, strict=True)):
                 a, b = sorted((int(fragments[p]), int(fragments[q])))
                 if 0 < a < b:
-                    expected[a, b][0] += int(affinities[(k, *p)])
+                    affinity = int(affinities[(k, *p)])
+                    expected[a, b][0] += affinity
                     expected[a, b][1] += 1
+                    expected[a, b][2 + affinity // 32] += 1
     domain = Box.of_shape(SHAPE, (-3, 5, 0))
     reach = tuple(max(o) for o in zip(*offsets, strict=True))
     rows = []
@@ -63,7 +65,7 @@ def test_nodes_of_blocks_add_up_to_sizes_and_centres(seed: int, block: tuple[int
     for i, row in zip(nodes.ids, nodes.values, strict=True):
         points = np.argwhere(fragments == i)
         rim = ((points == 0) | (points == np.array(SHAPE) - 1)).any(axis=1).sum()
-        assert row.tolist() == [len(points), *(points + [5, 5, 0]).sum(axis=0), rim]
+        assert row.tolist() == [len(points), *(points + np.array([5, 5, 0])).sum(axis=0), rim]
 
 
 def test_tables_grow() -> None:
@@ -71,7 +73,7 @@ def test_tables_grow() -> None:
     affinities = np.full((3, 20, 20, 20), 7, np.uint8)
     edges = edge_rows(fragments, affinities, NEAR, (20, 20, 20))
     assert len(edges.ids) == 3 * 19 * 20 * 20
-    assert (edges.values == [7, 1]).all()
+    assert (edges.values == [7, 1, 1, 0, 0, 0, 0, 0, 0, 0]).all()
 
 
 def test_nothing_folds_to_nothing() -> None:

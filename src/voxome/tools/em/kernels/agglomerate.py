@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 
 from voxome.errors import InvalidInput
 from voxome.tools.em.kernels.edges import Edges
-from voxome.tools.em.kernels.mean import merge_by_mean
+from voxome.tools.em.kernels.greedy import merge
 
-Method = Literal["mean", "mutex"]
+Method = Literal["quantile", "mean", "mutex"]
 
 
 def agglomerate(
-    nodes: NDArray[np.uint64], edges: Edges, threshold: float, method: Method = "mean"
+    nodes: NDArray[np.uint64],
+    edges: Edges,
+    threshold: float = 0.75,
+    method: Method = "quantile",
+    quantile: float = 0.75,
 ) -> NDArray[np.uint64]:
     """Group fragments.
 
@@ -27,12 +31,14 @@ def agglomerate(
     edges : Edges
         Edges between them.
     threshold : float
-        Mean affinity (0 to 1) from which two regions belong together.
-    method : {"mean", "mutex"}
-        ``mean`` merges greedily by mean affinity, adding up edges as regions grow (the mean-affinity
-        agglomeration of Funke et al. 2019, IEEE TPAMI 41:1669; of equal means the smallest edge first).
-        ``mutex`` is the mutex watershed of Wolf et al. 2018 (ECCV) on the same graph: edges above
-        `threshold` attract, those below repel, the farthest from it go first.
+        Affinity (0 to 1) from which two regions belong together.
+    method : {"quantile", "mean", "mutex"}
+        ``quantile`` and ``mean`` merge greedily by that statistic of the affinities between two regions, adding up
+        edges as regions grow; of equals the smallest edge goes first (the two agglomerations of Funke et al. 2019,
+        IEEE TPAMI 41:1669). ``mutex`` is the mutex watershed of Wolf et al. 2018 (ECCV) on the same graph: edges of a
+        mean above `threshold` attract, those below repel, the farthest from it go first.
+    quantile : float
+        Which quantile, for ``quantile``: from a histogram of 8 bins.
 
     Returns
     -------
@@ -42,15 +48,17 @@ def agglomerate(
     Raises
     ------
     InvalidInput
-        If an edge ends at no node, or the threshold is no fraction.
+        If an edge ends at no node, or threshold or quantile are no fractions.
     """
-    if not 0 <= threshold <= 1:
-        raise InvalidInput(f"threshold {threshold} must be a mean affinity between 0 and 1")
+    for name, value in (("threshold", threshold), ("quantile", quantile)):
+        if not 0 <= value <= 1:
+            raise InvalidInput(f"{name} {value} must be between 0 and 1")
     ends = _places(nodes, edges.ids)
     if method == "mutex":
         group = _mutex(ends, edges.values, len(nodes), threshold)
     else:
-        group = merge_by_mean(ends, edges.values.copy(), len(nodes), threshold * 255)
+        statistic = quantile if method == "quantile" else -1.0
+        group = merge(ends, edges.values.copy(), len(nodes), threshold * 255, statistic)
     objects: NDArray[np.uint64] = nodes[group]
     return objects
 

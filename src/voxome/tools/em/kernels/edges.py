@@ -13,6 +13,10 @@ from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.tools.em.kernels import pairs
 
+BINS = 8
+WIDTH = 256 // BINS
+"""Bins of an edge's histogram, and how many of the 256 affinities share one."""
+
 
 class Edges(NamedTuple):
     """Pairs of fragments, sorted, each once.
@@ -21,8 +25,9 @@ class Edges(NamedTuple):
     ----------
     ids : (n, 2) uint64
         The fragments; the smaller id first.
-    values : (n, 2) int64
-        Sum of the affinities (0-255) of the voxel pairs between them, and the number of these pairs.
+    values : (n, 2 + BINS) int64
+        Sum of the affinities (0-255) of the voxel pairs between them, the number of these pairs, and their histogram:
+        how many lie in each of `BINS` equal ranges.
     """
 
     ids: NDArray[np.uint64]
@@ -111,7 +116,7 @@ def node_rows(fragments: NDArray[np.uint64], write: Box, domain: Box, box: Box |
 def fold_edges(rows: Sequence[Edges]) -> Edges:
     """Add up the edges of several blocks; the order of the blocks does not matter."""
     ids = np.concatenate([np.empty((0, 2), np.uint64), *(r.ids for r in rows)])
-    return Edges(*_folded(ids, np.concatenate([np.empty((0, 2), np.int64), *(r.values for r in rows)])))
+    return Edges(*_folded(ids, np.concatenate([np.empty((0, 2 + BINS), np.int64), *(r.values for r in rows)])))
 
 
 def fold_nodes(rows: Sequence[Nodes]) -> Nodes:
@@ -150,7 +155,7 @@ def _edges(
     shape: NDArray[np.int64],
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     n, row = 0, -1
-    slots, ids, values = pairs.empty(1024, 2)
+    slots, ids, values = pairs.empty(1024, 2 + BINS)
     for k in range(len(offsets)):
         dz, dy, dx = offsets[k]
         for z in range(min(shape[0], fragments.shape[0] - dz)):
@@ -170,8 +175,10 @@ def _edges(
                             ids[n, 0], ids[n, 1] = low, high
                             n += 1
                         row = slots[slot]
-                    values[row, 0] += affinities[k, z, y, x]
+                    affinity = affinities[k, z, y, x]
+                    values[row, 0] += affinity
                     values[row, 1] += 1
+                    values[row, 2 + affinity // WIDTH] += 1
     return ids[:n], values[:n]
 
 

@@ -37,7 +37,7 @@ class PsdParams:
 
     sigma_nm: float = 15.0
     thickest_nm: float = 110.0
-    plateau: float = 0.8
+    plateau: float = 0.45
     membrane_nm: float = 30.0
 
 
@@ -51,8 +51,8 @@ def psd_halo(params: PsdParams, voxel_size_nm: Sequence[float]) -> tuple[int, in
 def psd_score(
     raw: NDArray[Any],
     *,
-    mean: float,
-    std: float,
+    median: float,
+    percentile_1: float,
     voxel_size_nm: Sequence[float],
     params: PsdParams = PsdParams(),
     membranes: NDArray[np.uint8] | None = None,
@@ -88,8 +88,11 @@ def psd_score(
     InvalidInput
         If the image has no contrast, or the arrays differ in shape.
     """
-    if not std > 0:
-        raise InvalidInput(f"the image's standard deviation is {std}: an image of one grey level has no synapses")
+    if not median > percentile_1:
+        raise InvalidInput(
+            f"the image's median {median} must be above its first percentile {percentile_1}: "
+            "an image of one grey level has no synapses"
+        )
     if membranes is not None and membranes.shape != raw.shape:
         raise InvalidInput(f"raw {raw.shape} and membranes {membranes.shape} must have the same shape")
     smooth, window, near = _extents(params, voxel_size_nm)
@@ -97,8 +100,8 @@ def psd_score(
     grey = ndimage.gaussian_filter(raw.astype(np.float64), sigma, radius=smooth, mode="nearest")
     dark = np.rint(grey * -_FINE).astype(np.int32)
     opened = ndimage.maximum_filter(ndimage.minimum_filter(dark, window, mode="nearest"), window, mode="nearest")
-    spread = std * _FINE
-    darkness = (dark + mean * _FINE) / spread
+    spread = (median - percentile_1) * _FINE
+    darkness = (dark + median * _FINE) / spread
     spot = np.minimum(darkness, (dark - opened) / spread + params.plateau)
     score: NDArray[np.uint8] = np.clip(np.rint(100 * spot), 0, 255).astype(np.uint8)
     if membranes is not None:

@@ -1,6 +1,6 @@
-"""Greedy agglomeration of a region adjacency graph by the mean affinity of its edges.
+"""Greedy agglomeration of a region adjacency graph by the mean or a quantile of the affinities of its edges.
 
-Average linkage on a graph: the edge of the highest mean is merged first, and the edges that then join the
+The edge of the highest score is merged first, and the edges that then join the
 same two regions are added up. Every edge is in a hash table by its two regions and in the lists of both;
 the shorter list is moved, so an edge moves O(log n) times.
 """
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.tools.em.kernels import heap as queue
+from voxome.tools.em.kernels.edges import BINS, WIDTH
 from voxome.tools.em.kernels.pairs import mix
 
 Index = NDArray[np.int32]
@@ -58,19 +59,35 @@ def _link(heads: Index, nexts: Index, degree: Index, node: int, half: int) -> No
 
 
 @numba.njit(cache=True, nogil=True)
-def merge_by_mean(ends: Index, values: NDArray[np.int64], nodes: int, threshold: float) -> Index:
-    """Merge regions until no edge has a mean of at least `threshold`.
+def score(row: NDArray[np.int64], quantile: float) -> float:
+    """Mean or quantile of an edge's affinities; the quantile is interpolated within its bin."""
+    if quantile < 0:
+        return float(row[0] / row[1])
+    wanted, below = quantile * row[1], 0
+    for i in range(BINS):
+        held = row[2 + i]
+        if held > 0 and below + held >= wanted:
+            return float(WIDTH * (i + (wanted - below) / held))
+        below += held
+    return float(WIDTH * BINS)
+
+
+@numba.njit(cache=True, nogil=True)
+def merge(ends: Index, values: NDArray[np.int64], nodes: int, threshold: float, quantile: float) -> Index:
+    """Merge regions until no edge has a score of at least `threshold`.
 
     Parameters
     ----------
     ends : (e, 2) int32
         The two regions of every edge, each pair once; overwritten.
-    values : (e, 2) int64
-        Sum and count of every edge; overwritten.
+    values : (e, 2 + BINS) int64
+        Those of `Edges`; overwritten.
     nodes : int
         Number of regions.
     threshold : float
-        Least mean that is merged.
+        Least score that is merged, in the unit of the affinities (0-255).
+    quantile : float
+        The score is this quantile of an edge's affinities; their mean if negative.
 
     Returns
     -------
@@ -93,7 +110,7 @@ def merge_by_mean(ends: Index, values: NDArray[np.int64], nodes: int, threshold:
         slots[_slot(slots, ends, ends[e, 0], ends[e, 1])] = e
         for side in range(2):
             _link(heads, nexts, degree, ends[e, side], 2 * e + side)
-        scores[e] = values[e, 0] / values[e, 1]
+        scores[e] = score(values[e], quantile)
         if scores[e] >= threshold:
             size = queue.push(heap, place, scores, first, size, e)
     while size > 0:
@@ -123,7 +140,7 @@ def merge_by_mean(ends: Index, values: NDArray[np.int64], nodes: int, threshold:
                     alive[e] = False
                     values[twin] += values[e]
                     first[twin] = min(first[twin], first[e])
-                    scores[twin] = values[twin, 0] / values[twin, 1]
+                    scores[twin] = score(values[twin], quantile)
                     if scores[twin] >= threshold:
                         size = queue.push(heap, place, scores, first, size, twin)
             half = after

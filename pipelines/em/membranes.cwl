@@ -1,0 +1,31 @@
+cwlVersion: v1.2
+class: Workflow
+label: em.membranes
+doc: >
+  Affinities and membranes of an electron micrograph, by the network that voxome ships. A membrane map that is given
+  takes the place of the network.
+inputs:
+  raw: {type: [File, string], doc: "Electron micrograph, z, y, x, dark membranes."}
+  membranes: {type: ["null", File, string], doc: "A membrane map, uint8, 255 = membrane."}
+  store: string
+  block: string?
+  workers: int?
+steps:
+  statistics:
+    run: ../tools/common.statistics.cwl
+    in: {image: raw, store: store, block: block, workers: workers}
+    out: [result]
+  network:
+    run: ../tools/em.network.cwl
+    in:
+      raw: raw
+      histogram: statistics/result
+      membranes: membranes
+      store: store
+      block: block
+      workers: workers
+    out: [affinities, membranes]
+outputs:
+  affinities: {type: File, outputSource: network/affinities}
+  membranes: {type: File, outputSource: network/membranes}
+  histogram: {type: File, outputSource: statistics/result}

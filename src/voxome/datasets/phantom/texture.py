@@ -1,0 +1,153 @@
+"""What the microscope sees of the tissue."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.ndimage as ndi
+from numba import njit
+from numpy.typing import NDArray
+
+from voxome.datasets.phantom.hashing import mix, normal, uniform, white_noise
+from voxome.datasets.phantom.spec import PhantomSpec
+from voxome.datasets.phantom.synapses import BARE, CLEFT, CLOUD, DENSITY
+from voxome.geometry import Box
+
+TEXTURE_HALO = 5
+"""Voxels at every face whose values `grey_values` may get wrong."""
+
+
+def borders(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Voxels with a face on another neuron: the two voxels at either side of a membrane."""
+    out = np.zeros(keys.shape, bool)
+    for axis in range(3):
+        low, high = np.moveaxis(out, axis, 0)[:-1], np.moveaxis(out, axis, 0)[1:]
+        along = np.moveaxis(keys, axis, 0)
+        differs = along[1:] != along[:-1]
+        low |= differs
+        high |= differs
+    return out
+
+
+def membrane_map(border: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Membranes (255), with a soft rim of one voxel (128)."""
+    rim = ndi.binary_dilation(border)
+    return np.where(border, 255, np.where(rim, 128, 0)).astype(np.uint8)
+
+
+def grey_values(
+    spec: PhantomSpec, box: Box, keys: NDArray[np.uint64], tubes: NDArray[np.float32],
+    border: NDArray[np.bool_], marks: NDArray[np.uint8],
+) -> NDArray[np.uint8]:  # fmt: skip
+    """The image (z, y, x; uint8) of a box whose neurons, tubes, borders and synapse marks are given."""
+    start, size = np.array(box.start), np.array(spec.voxel_size_nm)
+    grain = white_noise(start, box.shape, np.uint64(mix(spec.key, 301)))
+    grain *= np.float32(spec.granularity)
+    levels = np.array(
+        [spec.cytoplasm, spec.cytoplasm_spread, spec.membrane, spec.mitochondrion, spec.density, spec.rim], np.float64
+    )
+    rim = ndi.binary_dilation(border)
+    _stain(start, size, spec.key, levels, keys, tubes, border, rim, marks, grain)
+    image = _smooth(grain, spec.blur_voxels)
+    image *= _unevenness(spec, box)
+    image += np.float32(spec.noise) * _noise(spec, box)
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+def _smooth(image: NDArray[np.float32], sigmas: Sequence[float]) -> NDArray[np.float32]:
+    for axis, sigma in enumerate(sigmas):
+        image = ndi.gaussian_filter1d(image, sigma, axis=axis, radius=TEXTURE_HALO - 1)
+    return image
+
+
+def _noise(spec: PhantomSpec, box: Box) -> NDArray[np.float32]:
+    """White noise, smoothed along each axis by the kernel of 3 voxels that is a Gaussian's at the highest frequency."""
+    noise = white_noise(np.array(box.start), box.shape, np.uint64(mix(spec.key, 311)))
+    for axis, sigma in enumerate(spec.noise_blur_voxels):
+        side = 0.25 * (1.0 - math.exp(-0.5 * (math.pi * sigma) ** 2))
+        noise = ndi.correlate1d(noise, [side, 1.0 - 2.0 * side, side], axis=axis)
+    return noise
+
+
+def _unevenness(spec: PhantomSpec, box: Box) -> NDArray[np.float32]:
+    """Slow changes of contrast: waves of a few micrometres, the same along no two axes."""
+    rng = np.random.default_rng((spec.seed, 1))
+    gain = np.ones(box.shape, np.float64)
+    for _ in range(4):
+        vector = rng.normal(size=3) * 2 * math.pi / 6000.0
+        phase = rng.uniform(0, 2 * math.pi)
+        z, y, x = (
+            np.arange(a, b) * size * k
+            for a, b, size, k in zip(box.start, box.stop, spec.voxel_size_nm, vector, strict=True)
+        )
+        gain += 0.5 * spec.unevenness * np.sin(z[:, None, None] + y[None, :, None] + x[None, None, :] + phase)
+    return gain.astype(np.float32)
+
+
+@njit(cache=True)
+def _stain(
+    start: NDArray[np.int64], size: NDArray[np.float64], key: np.uint64, levels: NDArray[np.float64],
+    keys: NDArray[np.uint64], tubes: NDArray[np.float32], border: NDArray[np.bool_], rim: NDArray[np.bool_], marks: NDArray[np.uint8],
+    image: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """Add to `image`, which holds the grain, the stain of every voxel."""
+    last, grey, crowd = np.uint64(0), 0.0, 0.0
+    for z in range(keys.shape[0]):
+        for y in range(keys.shape[1]):
+            for x in range(keys.shape[2]):
+                if keys[z, y, x] != last:
+                    last = keys[z, y, x]
+                    grey = levels[0] + levels[1] * min(max(normal(last, 31), -2.0), 2.2)
+                    crowd = 0.9 * uniform(last, 32)
+                mark = marks[z, y, x]
+                if mark & DENSITY:
+                    image[z, y, x] = 0.3 * image[z, y, x] + levels[4]
+                elif mark & CLEFT:
+                    image[z, y, x] = 0.3 * image[z, y, x] + 0.6 * levels[4] + 0.4 * levels[2]
+                elif border[z, y, x]:
+                    image[z, y, x] = 0.4 * image[z, y, x] + levels[2]
+                elif not mark & BARE and _in_mitochondrion(keys[z, y, x], tubes[z, y, x]):
+                    image[z, y, x] = 0.6 * image[z, y, x] + levels[3]
+                elif rim[z, y, x]:
+                    image[z, y, x] += grey + levels[5] * (levels[2] - grey)
+                else:
+                    share = 0.9 if mark & CLOUD else crowd
+                    p = (start[0] + z) * size[0], (start[1] + y) * size[1], (start[2] + x) * size[2]
+                    image[z, y, x] += grey - 45.0 * _vesicle(key, share, p)
+
+
+@njit(cache=True)
+def _in_mitochondrion(neuron: np.uint64, tube: NDArray[np.float32]) -> bool:
+    """Whether a place in a tube is in a mitochondrion: blunt rods along tubes that are wide enough."""
+    radius, a, b, t = tube[0], tube[1], tube[2], tube[3]
+    if radius < 75.0:
+        return False
+    length = 900.0 + 2.0 * min(radius, 300.0)
+    place = t / length + uniform(neuron, 41)
+    n = math.floor(place)
+    h = mix(neuron, 7000 + n)
+    if uniform(h, 1) > 0.9:
+        return False
+    width = min(0.5 + 0.25 * uniform(h, 2), 1.0 - 45.0 / radius)
+    shift = (1.0 - width) - 40.0 / radius
+    turn = 6.283 * uniform(h, 3)
+    a -= max(shift, 0.0) * math.cos(turn)
+    b -= max(shift, 0.0) * math.sin(turn)
+    end = (2.0 * (place - n) - 1.0) / (0.6 + 0.35 * uniform(h, 4))
+    return (a * a + b * b) / (width * width) + end**4 < 1.0
+
+
+@njit(cache=True)
+def _vesicle(key: np.uint64, share: float, p: tuple[float, float, float]) -> float:
+    """Stain (0 to 1) of the vesicle wall at a place: at most one vesicle, 36 nm wide, a cell of 64 nm."""
+    i, j, k = math.floor(p[0] / 64.0), math.floor(p[1] / 64.0), math.floor(p[2] / 64.0)
+    h = mix(mix(mix(mix(key, 302), i), j), k)
+    if uniform(h, 1) > share:
+        return 0.0
+    dz = p[0] - (i + 0.35 + 0.3 * uniform(h, 2)) * 64.0
+    dy = p[1] - (j + 0.35 + 0.3 * uniform(h, 3)) * 64.0
+    dx = p[2] - (k + 0.35 + 0.3 * uniform(h, 4)) * 64.0
+    d = (math.sqrt(dz * dz + dy * dy + dx * dx) - 14.0) / 7.0
+    return math.exp(-d * d)

@@ -1,0 +1,51 @@
+"""How well affinities agree with labels that were kept out of training."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from voxome.models.train.data import UNKNOWN, TrainingVolume
+from voxome.models.train.network import NEAR, AffinityNet
+from voxome.models.train.targets import affinities
+
+_TILE = 64
+
+
+def boundary_scores(net: AffinityNet, volume: TrainingVolume) -> dict[str, float]:
+    """Precision, recall and F1 of the pairs of nearest neighbours that a boundary parts, at probability 0.5.
+
+    Only whole tiles of the labels are looked at, or what there is where the labels are smaller than a tile.
+    """
+    shape = volume.labels.shape[2:]
+    counts = torch.zeros(3)
+    for z in range(0, max(1, shape[0] - _TILE + 1), _TILE):
+        for y in range(0, max(1, shape[1] - _TILE + 1), _TILE):
+            for x in range(0, max(1, shape[2] - _TILE + 1), _TILE):
+                counts += _counts(net, volume, (z, y, x))
+    hits, found, true = counts.tolist()
+    precision, recall = hits / max(found, 1), hits / max(true, 1)
+    return {"precision": precision, "recall": recall, "f1": 2 * precision * recall / max(precision + recall, 1e-9)}
+
+
+def _counts(net: AffinityNet, volume: TrainingVolume, at: tuple[int, int, int]) -> Tensor:
+    """Boundary pairs of one tile: found rightly, found, and true."""
+    labels = torch.full((_TILE + 1,) * 3, float(UNKNOWN))
+    z, y, x = (slice(i, i + _TILE + 1) for i in at)
+    known = volume.labels[0, 0, z, y, x]
+    labels[: known.shape[0], : known.shape[1], : known.shape[2]] = known
+    target, mask = affinities(labels, NEAR, _TILE)
+    with torch.no_grad():
+        found = net(_mirrored(volume, at, net.context))[0, : len(NEAR)] < 0
+    true, seen = target == 0, mask > 0
+    return torch.stack([(found & true & seen).sum(), (found & seen).sum(), (true & seen).sum()]).float()
+
+
+def _mirrored(volume: TrainingVolume, at: tuple[int, int, int], context: int) -> Tensor:
+    raw = volume.raw
+    for axis in range(3):
+        last = volume.raw.shape[2 + axis] - 1
+        first = volume.start[axis] + at[axis] - context
+        index = torch.arange(first, first + _TILE + 2 * context)
+        raw = raw.index_select(2 + axis, last - (last - index % (2 * last)).abs())
+    return raw

@@ -1,0 +1,235 @@
+"""``images://FOLDER``, ``images://GLOB``, ``images://FILE``: stacks of PNG, JPEG and TIFF images.
+
+A folder or a glob is a stack of sections in natural order of their names, one image a file: z, y, x, or c, z, y, x
+where the images say that they have several samples a pixel. One file is what it says: y, x; a stack of pages; colours.
+Only sections that a box touches are decoded; some are kept. A folder may have a ``voxome.json`` beside its sections,
+with `voxel_size_nm`, `offset_nm`, `kind` and `attributes`; the folders that `create` makes have one, with their shape
+too, and sections that were never written are absent.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import Mode, ResourceInfo, Version, VolumeSpec
+from voxome.errors import AlreadyThere, CorruptData, InvalidInput, InvalidUri, NotFound, ReadOnly, UnsupportedFormat
+from voxome.geometry import Box
+from voxome.remotes.image_stacks import FileStack, SingleFile, StackSource
+from voxome.remotes.local import hint, local_path, refuse_options, replacing, storing, target
+from voxome.remotes.sections import SUFFIXES, Form, encode, format_of, natural_order, open_tiff, probe
+from voxome.remotes.tiffs import TiffStack, voxel_size
+
+SIDECAR = "voxome.json"
+_ENDS = {"png": ".png", "tiff": ".tif"}
+_COMPRESSIONS = ("zlib", "lzw", "zstd", "none")
+
+
+class FolderSource(StackSource):
+    """A folder of PNG or TIFF sections; different sections may be written at once."""
+
+    concurrent_writers = True
+
+    def __init__(self, folder: Path, stack: FileStack, mode: Mode, note: Mapping[str, Any]) -> None:
+        self._folder, self._files, self._mode, self._note = folder, stack.files, mode, note
+        self._writing = threading.Lock()
+        known = {name: note[name] for name in ("kind", "attributes", "fill") if name in note}
+        known |= {name: tuple(note[name]) for name in ("voxel_size_nm", "offset_nm") if note.get(name)}
+        super().__init__(stack.files, stack, **known)
+        if start := note.get("start"):
+            self._spec = self._spec.but(domain=self._spec.domain.shift(start))
+
+    def write(self, box: Box, data: NDArray[Any]) -> None:
+        places = self._as_stored(target(f"images://{self._folder}", self._mode, box, data, self._spec.domain))
+        stored = data.transpose(np.argsort(self._order))
+        with self._writing:
+            for index, place in self._touched(places[:1]) if data.size else ():
+                self._write_section(index, places[1:], stored[place])
+
+    def _write_section(self, index: int, places: tuple[slice, ...], part: NDArray[Any]) -> None:
+        if part.shape == self._stack.form.shape:
+            section = np.asarray(part, self._stack.form.dtype)
+        else:
+            section = self._section(index).copy()
+            section[places] = part
+        file = self._files[index]
+        kind = SUFFIXES[file.suffix.lower()]
+        with replacing(file) as new:
+            encode(new, section, kind, self._note.get("compression", "zlib"))
+        with self._lock:
+            self._kept.pop(index, None)
+
+    def version(self) -> Version:
+        sidecar = self._folder / SIDECAR
+        return hint(*(path for path in (*self.paths, sidecar) if path.exists()))
+
+    def update_attributes(self, changes: Mapping[str, Any]) -> None:
+        if self._mode == "r":
+            raise ReadOnly(f"images://{self._folder} is open for reading; open it with mode='r+'")
+        with self._writing:
+            note = _note(self._folder)
+            note["attributes"] = {**note.get("attributes", {}), **changes}
+            _write_note(self._folder, note)
+            self._spec = self._spec.but(attributes=note["attributes"])
+
+
+class ImagesRemote:
+    """Folders of images, and files of one image or of many pages."""
+
+    def recognises(self, path: str) -> bool:
+        files = _files(local_path(path))
+        if not files:
+            return (local_path(path) / SIDECAR).is_file()
+        try:
+            return files[0].suffix.lower() in SUFFIXES and bool(format_of(files[0]))
+        except UnsupportedFormat:
+            return False
+
+    def open(self, uri: Uri, *, mode: Mode = "r") -> StackSource:
+        path = local_path(uri.path)
+        note = _note(path) if path.is_dir() else {}
+        files = _planned(path, note) if "shape" in note else _files(path)
+        if not files:
+            raise NotFound(f"there are no PNG, JPEG or TIFF images at {path}; give a folder, a glob or a file of them")
+        if path.is_file():
+            return _open_file(path, mode)
+        stack = _created_stack(files, note) if "shape" in note else _found_stack(files)
+        if mode == "r+" and (not path.is_dir() or any(file.suffix.lower() in (".jpg", ".jpeg") for file in files)):
+            raise UnsupportedFormat(f"{path} cannot be written to: only folders of PNG or TIFF sections can")
+        return FolderSource(path, stack, mode, note) if path.is_dir() else StackSource(files, stack)
+
+    def list(self, uri: Uri) -> Iterator[ResourceInfo]:
+        path = local_path(uri.path)
+        inside = [path] if path.is_file() or _files(path) or (path / SIDECAR).is_file() else sorted(path.iterdir())
+        for one in inside:
+            if self.recognises(str(one)):
+                spec = self.open(Uri("images", str(one))).spec
+                yield ResourceInfo(f"images://{one}", "volume", f"{spec.dtype} {spec.domain}")
+
+    def create(self, uri: Uri, spec: VolumeSpec) -> StackSource:
+        folder = local_path(uri.path)
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+            raise AlreadyThere(f"there is something at {folder} already; choose another name, or delete it")
+        note = _new_note(folder, spec)
+        with storing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        _write_note(folder, note)
+        return self.open(uri, mode="r+")
+
+    def delete(self, uri: Uri) -> None:
+        path = local_path(uri.path)
+        source = self.open(uri)
+        if not path.exists():
+            raise InvalidUri(f"{uri} is a pattern; delete a folder or a file")
+        with storing(path):
+            for file in source.paths:
+                file.unlink(missing_ok=True)
+            if path.is_dir():
+                (path / SIDECAR).unlink(missing_ok=True)
+                if not any(path.iterdir()):
+                    path.rmdir()
+
+
+def _files(path: Path) -> list[Path]:
+    """The images at a file, in a folder, or that match a pattern; in natural order."""
+    if path.is_file():
+        return [path] if path.suffix.lower() in SUFFIXES else []
+    parts = path.parts
+    first = next((i for i, part in enumerate(parts) if set(part) & set("*?[")), None)
+    if path.is_dir():
+        found = list(path.iterdir())
+    else:
+        found = [] if first is None else list(Path(*parts[:first]).glob("/".join(parts[first:])))
+    images = (file for file in found if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
+    return sorted((file for file in images if file.is_file()), key=natural_order)
+
+
+def _open_file(file: Path, mode: Mode) -> StackSource:
+    if mode == "r+":
+        raise UnsupportedFormat(f"{file} cannot be written to: only folders of PNG or TIFF sections can")
+    return StackSource([file], TiffStack(file) if format_of(file) == "tiff" else SingleFile(file, probe(file)))
+
+
+def _found_stack(files: Sequence[Path]) -> FileStack:
+    """Sections that lie there, all of one form."""
+    first, kind = probe(files[0]), format_of(files[0])
+    for file in files[1:]:
+        if (found := format_of(file)) != kind:
+            raise UnsupportedFormat(f"{file} is {found}, {files[0]} is {kind}: name the sections by a glob, as *.png")
+        if (form := probe(file)) != first:
+            raise UnsupportedFormat(f"{file} is {form}, but {files[0]} is {first}: sections must be alike")
+    size = None
+    if kind == "tiff":
+        with open_tiff(files[0]) as tiff:
+            size = voxel_size(tiff)
+    return FileStack(files, first, voxel_size_nm=size)
+
+
+def _note(folder: Path) -> dict[str, Any]:
+    """What the sidecar of a folder says; nothing if there is none."""
+    path = folder / SIDECAR
+    if not path.is_file():
+        return {}
+    try:
+        note = json.loads(path.read_bytes())
+        shape, dtype = note.get("shape"), note.get("dtype")
+        if shape is not None:
+            Form(tuple(int(n) for n in shape), np.dtype(dtype))
+        return dict(note)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CorruptData(f"{path} is not what voxome writes: {error}") from error
+
+
+def _write_note(folder: Path, note: Mapping[str, Any]) -> None:
+    with replacing(folder / SIDECAR) as new:
+        new.write_text(json.dumps(note, indent=1))
+
+
+def _new_note(folder: Path, spec: VolumeSpec) -> dict[str, Any]:
+    """The sidecar of a new folder for `spec`."""
+    if folder.suffix.lower() in SUFFIXES:
+        raise InvalidUri(f"{folder} names an image; new stacks are folders of sections: images://{folder.with_suffix('')}")
+    options = refuse_options("image stacks", spec, ("format", "compression"))
+    kind, compression = options.get("format", "tiff"), options.get("compression", "zlib")
+    if kind not in _ENDS or compression not in _COMPRESSIONS:
+        raise InvalidInput(
+            f"images of format {kind!r}, compression {compression!r} are not written; formats: {', '.join(_ENDS)}; "
+            f"compressions (of tiff): {', '.join(_COMPRESSIONS)}"
+        )
+    colours = spec.domain.shape[0] in (3, 4)
+    if spec.axes != ("z", "y", "x") and not (spec.axes == ("c", "z", "y", "x") and colours):
+        raise UnsupportedFormat(
+            f"image stacks have axes z, y, x, or c, z, y, x with 3 or 4 channels, not "
+            f"{'/'.join(spec.axes)} of shape {spec.domain.shape}"
+        )
+    if spec.dtype.kind not in "biuf" or (kind == "png" and spec.dtype not in (np.uint8, np.uint16)):
+        raise UnsupportedFormat(f"{kind} images hold no voxels of dtype {spec.dtype}; PNG takes uint8 and uint16")
+    return {
+        "shape": spec.domain.shape,
+        "start": spec.domain.start,
+        "dtype": spec.dtype.name,
+        "fill": spec.fill,
+        "kind": spec.kind,
+        "voxel_size_nm": spec.voxel_size_nm,
+        "offset_nm": spec.offset_nm,
+        "attributes": dict(spec.attributes),
+        "format": kind,
+        "compression": compression,
+    }
+
+
+def _planned(folder: Path, note: Mapping[str, Any]) -> list[Path]:
+    """Where each section of a folder that we made is, written or not."""
+    return [folder / f"{z:06d}{_ENDS[note['format']]}" for z in range(note["shape"][-3])]
+
+
+def _created_stack(files: Sequence[Path], note: Mapping[str, Any]) -> FileStack:
+    *channels, _, y, x = note["shape"]
+    return FileStack(files, Form((*channels, y, x), np.dtype(note["dtype"])), fill=note["fill"])

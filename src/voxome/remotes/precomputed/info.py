@@ -1,0 +1,140 @@
+"""The ``info`` file of a precomputed volume: what it says of each scale, and what is not a volume of ours.
+
+Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precomputed/volume.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from voxome.contracts.volume import VolumeKind, VolumeSpec
+from voxome.errors import UnsupportedFormat
+from voxome.geometry import Box
+
+Json = dict[str, Any]
+
+OWN = "voxome"
+"""The key of ``info`` under which voxome keeps what the format has no word for; other readers pass over it."""
+
+STRUCTURAL = frozenset({"@type", "type", "data_type", "num_channels", "scales", OWN})
+"""Keys of ``info`` that describe the volume itself."""
+
+LINKS = frozenset({"mesh", "skeletons", "segment_properties"})
+"""Attributes that have a place of their own in ``info``."""
+
+_VOLUME = "neuroglancer_multiscale_volume"
+_READ = ("raw", "jpeg", "png", "compressed_segmentation")
+_OPTIONS = ("jpeg_quality", "png_level", "compressed_segmentation_block_size")
+
+
+def check(info: Mapping[str, Any], name: str) -> None:
+    """Refuse an ``info`` that describes no volume, or one whose voxels are made by a server.
+
+    Raises
+    ------
+    UnsupportedFormat
+        Naming what it is.
+    """
+    kind = info.get("@type", _VOLUME)
+    if kind != _VOLUME or not isinstance(info.get("scales"), list) or not info["scales"]:
+        what = kind if kind != _VOLUME else f"an info with {', '.join(sorted(info)) or 'nothing'} and no scales"
+        raise UnsupportedFormat(f"{name} holds {what}, not voxels")
+    if "graph" in info or "data_dir" in info:
+        raise UnsupportedFormat(f"{name} is a graphene layer, whose ids a server computes; voxome does not read it")
+
+
+def check_scale(info: Mapping[str, Any], number: int, name: str) -> None:
+    """Refuse a scale whose chunks are encoded in a way that is not read.
+
+    Raises
+    ------
+    UnsupportedFormat
+        Naming the encoding.
+    """
+    encoding = info["scales"][number].get("encoding")
+    if encoding not in _READ:
+        raise UnsupportedFormat(
+            f"{name}: the chunks of scale {info['scales'][number].get('key')!r} are encoded as {encoding}; "
+            f"voxome reads {', '.join(_READ)}"
+        )
+
+
+def spec_of(info: Mapping[str, Any], number: int, write_chunk: Sequence[int] | None = None) -> VolumeSpec:
+    """The spec of scale `number`.
+
+    Index i is centred at ``offset_nm + i * voxel_size_nm``, and the finest scale's offset is 0 unless voxome wrote
+    another one; Neuroglancer's own frame puts all centres half a voxel of the finest scale further on.
+
+    Parameters
+    ----------
+    info : mapping
+        The whole file.
+    number : int
+        Which scale, 0 the finest.
+    write_chunk : sequence of int, optional
+        Its shards (z, y, x), if it has any.
+    """
+    scale, own = info["scales"][number], info.get(OWN, {})
+    chunk = tuple(scale["chunk_sizes"][0][::-1])
+    shard = chunk if write_chunk is None else tuple(write_chunk)
+    domain = Box.of_shape(scale["size"][::-1], scale.get("voxel_offset", (0, 0, 0))[::-1])
+    many = info.get("num_channels", 1)
+    kind: VolumeKind = own.get("kind") or ("labels" if info.get("type") == "segmentation" else "image")
+    lead = (many,) if has_channels(info) else ()
+    return VolumeSpec(
+        Box((0,) * len(lead) + domain.start, lead + domain.stop),
+        np.dtype(info["data_type"].lower()),
+        axes=("c", "z", "y", "x") if lead else ("z", "y", "x"),
+        kind=kind,
+        voxel_size_nm=_size(info, number),
+        offset_nm=_offset(info, number),
+        read_chunk=lead + chunk,
+        write_chunk=lead + shard,
+        encoding={"codec": {"name": scale["encoding"], **{k: scale[k] for k in _OPTIONS if k in scale}}},
+        attributes=free_attributes(info),
+    )
+
+
+def has_channels(info: Mapping[str, Any]) -> bool:
+    """Whether the volume opens with an axis of channels: there are many, or it was created with one."""
+    return bool(info.get("num_channels", 1) > 1 or info.get(OWN, {}).get("channel_axis", False))
+
+
+def voxel_sizes(info: Mapping[str, Any]) -> list[tuple[float, float, float]]:
+    """The resolution (z, y, x) of every scale."""
+    found = []
+    for scale in info["scales"]:
+        x, y, z = scale["resolution"]
+        found.append((float(z), float(y), float(x)))
+    return found
+
+
+def free_attributes(info: Mapping[str, Any]) -> Json:
+    """What ``info`` says beyond the arrays."""
+    foreign = {key: value for key, value in info.items() if key not in STRUCTURAL}
+    return {**foreign, **info.get(OWN, {}).get("attributes", {})}
+
+
+def with_attributes(info: Mapping[str, Any], changes: Mapping[str, Any]) -> Json:
+    """`info` with some attributes set: links in their own place, all else under our key."""
+    own = info.get(OWN, {})
+    kept = {**own.get("attributes", {}), **{k: v for k, v in changes.items() if k not in LINKS}}
+    links = {k: v for k, v in changes.items() if k in LINKS}
+    return {**info, **links, OWN: {**own, "attributes": kept}}
+
+
+def _size(info: Mapping[str, Any], number: int) -> tuple[float, float, float] | None:
+    unknown = info.get(OWN, {}).get("voxel_size_unknown", False)
+    return None if unknown else voxel_sizes(info)[number]
+
+
+def _offset(info: Mapping[str, Any], number: int) -> tuple[float, float, float]:
+    fine, coarse = voxel_sizes(info)[0], voxel_sizes(info)[number]
+    first = info.get(OWN, {}).get("offset_nm", (0.0, 0.0, 0.0))
+    if info.get(OWN, {}).get("voxel_size_unknown", False):
+        return (first[0], first[1], first[2])
+    z, y, x = (o + (c - f) / 2 for o, c, f in zip(first, coarse, fine, strict=True))
+    return (z, y, x)

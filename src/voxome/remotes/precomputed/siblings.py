@@ -1,0 +1,159 @@
+"""Chunk files that cloud-volume compressed and renamed: ``x.gz`` where the format says ``x``.
+
+tensorstore takes them for missing chunks, which are 0. So a chunk that reads as 0 everywhere is looked up under those
+names, and decoded by tensorstore from memory once its bytes are unpacked.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import itertools
+import json
+import lzma
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from os.path import isfile
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import tensorstore as ts
+from numpy.typing import NDArray
+
+from voxome.errors import CorruptData, UnsupportedFormat
+from voxome.geometry import Box
+from voxome.remotes.precomputed.handles import oriented
+from voxome.remotes.tensorstore import context, is_remote, kvstore_spec, read_key, translated
+
+_UNPACK: dict[str, Callable[[bytes], Any]] = {
+    ".gz": gzip.decompress,
+    ".br": imagecodecs.brotli_decode,
+    ".zstd": imagecodecs.zstd_decode,
+    ".xz": lzma.decompress,
+    ".bz2": bz2.decompress,
+}
+_OVER_HTTP = (".gz", ".br")
+
+
+class Siblings:
+    """The compressed chunk files of one unsharded scale.
+
+    Parameters
+    ----------
+    path : str
+        Folder or http address of the volume.
+    info : mapping
+        Its info file.
+    number : int
+        Which scale.
+    """
+
+    def __init__(self, path: str, info: Mapping[str, Any], number: int) -> None:
+        scale = info["scales"][number]
+        self._path, self._info, self._number = path, info, number
+        self._key = scale["key"]
+        self._chunk = tuple(scale["chunk_sizes"][0][::-1])
+        self._domain = Box.of_shape(scale["size"][::-1], scale.get("voxel_offset", (0, 0, 0))[::-1])
+
+    def patch(self, box: Box, data: NDArray[Any]) -> None:
+        """Put the voxels of compressed chunk files into `data`, what was read for `box` (both z, y, x last)."""
+        found = self.find([chunk for chunk in self.chunks(box, data) if self._may_be_missing(chunk & box, box, data)])
+        if not found:
+            return
+        staged = self._staged(found)
+        for chunk, name in found.items():
+            part = chunk & box
+            index: Any = (..., *(slice(a, b) for a, b in zip(part.start, part.stop, strict=True)))
+            with translated(f"{self._path}/{name}"):
+                _part(data, box, part)[...] = staged[index].read(order="C").result()
+
+    def refuse(self, box: Box) -> None:
+        """Refuse to write over compressed chunk files.
+
+        Raises
+        ------
+        UnsupportedFormat
+            If a chunk that `box` touches is one.
+        """
+        if found := self.find(list(self.chunks(box))):
+            files = ", ".join(sorted(found.values())[:3])
+            raise UnsupportedFormat(
+                f"{self._path}: chunk files that cloud-volume compressed ({files}) are read, not written: copy it"
+            )
+
+    def chunks(self, box: Box, data: NDArray[Any] | None = None) -> Iterator[Box]:
+        """The chunks (z, y, x) that `box` touches; given its `data`, those of which the middle voxel is 0.
+
+        That one voxel settles most chunks, at no cost to speak of.
+        """
+        lines = (box.start, box.stop, self._domain.start, self._domain.stop, self._chunk)
+        for spans in itertools.product(*map(_spans, *lines)):
+            if data is None or not np.any(data[(..., *(middle for _, _, middle in spans))]):
+                yield Box(tuple(a for a, _, _ in spans), tuple(b for _, b, _ in spans))
+
+    def find(self, chunks: Sequence[Box]) -> dict[Box, str]:
+        """Which of `chunks` are stored only as a compressed file, and its name."""
+        names = [(chunk, self._file(chunk)) for chunk in chunks]
+        if is_remote(self._path):
+            return self._find_over_http(names)
+        found = {}
+        for chunk, name in names:
+            plain = f"{self._path}/{name}"
+            suffix = None if isfile(plain) else next((s for s in _UNPACK if isfile(plain + s)), None)
+            if suffix:
+                found[chunk] = name + suffix
+        return found
+
+    def _may_be_missing(self, part: Box, box: Box, data: NDArray[Any]) -> bool:
+        """Whether a chunk, of which the middle is 0, is worth a look: on a disk always, over http if all of it is 0."""
+        return not is_remote(self._path) or not _part(data, box, part).any()
+
+    def _find_over_http(self, names: Sequence[tuple[Box, str]]) -> dict[Box, str]:
+        with translated(self._path):
+            store = ts.KvStore.open(kvstore_spec(self._path), context=context()).result()
+            asked = [(chunk, f"{name}{s}", store.read(f"{name}{s}")) for chunk, name in names for s in _OVER_HTTP]
+            there = {chunk: file for chunk, file, answer in asked if answer.result().state != "missing"}
+        return {chunk: file for chunk, file in there.items() if read_key(self._path, self._file(chunk)) is None}
+
+    def _file(self, chunk: Box) -> str:
+        spans = "_".join(f"{a}-{b}" for a, b in zip(chunk.start[::-1], chunk.stop[::-1], strict=True))
+        return f"{self._key}/{spans}"
+
+    def _staged(self, found: Mapping[Box, str]) -> ts.TensorStore:
+        """A store in memory of just these chunks, unpacked, its axes in our order."""
+        own = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
+        with translated(self._path):
+            files = ts.KvStore.open({"driver": "memory"}, context=own).result()
+            files["info"] = json.dumps(self._info).encode()
+            for chunk, name in found.items():
+                files[self._file(chunk)] = self._unpacked(name)
+            spec = {"driver": "neuroglancer_precomputed", "kvstore": {"driver": "memory"}}
+            store = ts.open({**spec, "scale_index": self._number}, context=own).result()
+        return oriented(store, self._info)
+
+    def _unpacked(self, name: str) -> bytes:
+        data = read_key(self._path, name) or b""
+        suffix = Path(name).suffix
+        if suffix == ".gz" and is_remote(self._path) and data[:2] != b"\x1f\x8b":
+            return data
+        try:
+            return bytes(_UNPACK[suffix](data))
+        except (OSError, EOFError, RuntimeError, ValueError, zlib.error, lzma.LZMAError) as error:
+            raise CorruptData(f"{self._path}/{name} cannot be unpacked: {error}") from error
+
+
+def _spans(start: int, stop: int, first: int, last: int, chunk: int) -> list[tuple[int, int, int]]:
+    """The chunks from `start` to `stop` along one axis: start, stop, and the middle of the part asked for, from `start`."""
+    found = []
+    for at in range(start - (start - first) % chunk, stop, chunk):
+        end = min(at + chunk, last)
+        found.append((at, end, (max(at, start) + min(end, stop)) // 2 - start))
+    return found
+
+
+def _part(data: NDArray[Any], box: Box, part: Box) -> NDArray[Any]:
+    index: Any = (..., *part.within(box))
+    cut: NDArray[Any] = data[index]
+    return cut

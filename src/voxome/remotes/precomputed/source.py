@@ -1,0 +1,165 @@
+"""Precomputed scales that are open: one alone, and the finest with the others as levels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from voxome.contracts.volume import Level, Mode, VolumeSource
+from voxome.errors import AlreadyThere, InvalidInput, NotFound, ReadOnly
+from voxome.geometry import Box
+from voxome.remotes.documents import update_json
+from voxome.remotes.levels import check_coarser, coarser, whole_scale
+from voxome.remotes.precomputed.handles import oriented, shard_of
+from voxome.remotes.precomputed.info import (
+    STRUCTURAL,
+    Json,
+    check_scale,
+    free_attributes,
+    spec_of,
+    voxel_sizes,
+    with_attributes,
+)
+from voxome.remotes.precomputed.siblings import Siblings
+from voxome.remotes.precomputed.writing import entered, new_scale
+from voxome.remotes.tensorstore import TensorStoreSource, kvstore_spec, open_store
+
+INFO = "info"
+
+
+class PrecomputedSource(TensorStoreSource):
+    """One scale of a precomputed volume.
+
+    Parameters
+    ----------
+    path : str
+        The folder of the volume, or its http address.
+    info : mapping
+        Its info file.
+    number : int
+        Which scale, 0 the finest.
+    mode : {"r", "r+"}
+        Read only, or read and write.
+    name : str
+        The URI, for messages.
+
+    Raises
+    ------
+    UnsupportedFormat
+        If its chunks are encoded in a way that is not read.
+    """
+
+    def __init__(self, path: str, info: Json, number: int, *, mode: Mode, name: str) -> None:
+        check_scale(info, number, name)
+        chunk = info["scales"][number]["chunk_sizes"][0]
+        spec = {
+            "driver": "neuroglancer_precomputed",
+            "kvstore": kvstore_spec(path),
+            "scale_index": number,
+            "scale_metadata": {"chunk_size": chunk},
+        }
+        store = open_store(spec, name)
+        super().__init__(
+            oriented(store, info),
+            spec_of(info, number, shard_of(store)),
+            name=name,
+            writable=mode == "r+",
+            metadata=(path, INFO),
+        )
+        self._path, self._info, self._mode = path, info, mode
+        sharded = bool(info["scales"][number].get("sharding"))
+        self._siblings = None if sharded else Siblings(path, info, number)
+
+    def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Read `box`; what stays 0 is looked for in the compressed chunk files of cloud-volume."""
+        data = super().read(box, out=out)
+        if self._siblings is not None and not box.empty:
+            self._siblings.patch(self.spec.drop(box), data)
+        return data
+
+    def write(self, box: Box, data: NDArray[Any]) -> None:
+        """Write `box`.
+
+        Raises
+        ------
+        UnsupportedFormat
+            If a chunk of it is a compressed file of cloud-volume.
+        """
+        if self._siblings is not None and self._writable and box in self.spec.domain:
+            self._siblings.refuse(self.spec.drop(box))
+        super().write(box, data)
+
+    def update_attributes(self, changes: Mapping[str, Any]) -> None:
+        """Set some attributes in ``info``, keep the others; atomic.
+
+        Raises
+        ------
+        ReadOnly
+            If the volume is open for reading.
+        InvalidInput
+            If one of them describes the volume itself.
+        """
+        self._need_write()
+        if wrong := sorted(STRUCTURAL & set(changes)):
+            raise InvalidInput(f"{self.name}: {', '.join(wrong)} describe the volume itself; use other names")
+        self._info = update_json(self._path, INFO, lambda old: with_attributes(old, changes))
+        self._spec = self._spec.but(attributes=free_attributes(self._info))
+
+    def _need_write(self) -> None:
+        if not self._writable:
+            raise ReadOnly(f"{self.name} is open for reading; open it with mode='r+'")
+
+
+class PrecomputedPyramid(PrecomputedSource):
+    """The finest scale, with the others as its levels."""
+
+    def __init__(self, path: str, info: Json, *, mode: Mode, name: str) -> None:
+        super().__init__(path, info, 0, mode=mode, name=name)
+
+    @property
+    def levels(self) -> Sequence[Level]:
+        """All levels, finest first."""
+        sizes = voxel_sizes(self._info)
+        return [
+            Level(whole_scale(self.name, size, sizes[0]), spec_of(self._info, number).offset_nm)
+            for number, size in enumerate(sizes)
+        ]
+
+    def level(self, number: int) -> VolumeSource:
+        """Level `number`; 0 is the finest.
+
+        Raises
+        ------
+        NotFound
+            If there is no such level.
+        """
+        count = len(self._info["scales"])
+        if not 0 <= number < count:
+            raise NotFound(f"{self.name} has no level {number}: its levels are 0 to {count - 1}")
+        name = f"{self.name}?level={number}"
+        return PrecomputedSource(self._path, self._info, number, mode=self._mode, name=name)
+
+    def create_level(self, scale: tuple[int, int, int]) -> VolumeSource:
+        """Add a level whose voxels span `scale` (z, y, x) voxels of level 0, and open it for writing.
+
+        Raises
+        ------
+        InvalidInput
+            If it is not coarser than all there are.
+        ReadOnly
+            If the volume is open for reading.
+        """
+        self._need_write()
+        check_coarser(self.name, self.levels[-1].scale, scale)
+        size = voxel_sizes(self._info)[0]
+        made = new_scale(coarser(self.spec.but(voxel_size_nm=size), scale), self.name)
+
+        def enter(old: Json) -> Json:
+            if made["key"] in [one["key"] for one in old["scales"]]:
+                raise AlreadyThere(f"{self.name} has a scale {made['key']} already")
+            return entered(old, made)
+
+        self._info = update_json(self._path, INFO, enter)
+        return self.level([one["key"] for one in self._info["scales"]].index(made["key"]))

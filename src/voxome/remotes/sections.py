@@ -1,0 +1,207 @@
+"""Sections of image stacks: what one PNG, JPEG or TIFF file holds, read and written.
+
+A section is (y, x), or (c, y, x) where its file says that it has several samples a pixel. One-bit images are booleans.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import JpegImagePlugin
+
+from voxome.errors import CorruptData, NotFound, UnsupportedFormat, VoxomeError
+
+SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".tif": "tiff", ".tiff": "tiff"}
+"""How the names of images end, and their format."""
+
+_MAGIC = {
+    "png": (b"\x89PNG\r\n\x1a\n",),
+    "jpeg": (b"\xff\xd8\xff",),
+    "tiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+}
+_TIFFFILE = logging.getLogger("tifffile")
+_LOG_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Form:
+    """Shape and dtype of a section."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {'x'.join(str(n) for n in self.shape)}"
+
+
+def natural_order(path: Path) -> list[tuple[int, str]]:
+    """A key that sorts z2 before z10."""
+    return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", str(path))]
+
+
+def format_of(path: Path) -> str:
+    """``"png"``, ``"jpeg"`` or ``"tiff"``, by content.
+
+    Raises
+    ------
+    NotFound, UnsupportedFormat
+    """
+    if not path.is_file():
+        raise NotFound(f"there is no file {path}")
+    with path.open("rb") as file:
+        head = file.read(8)
+    for name, starts in _MAGIC.items():
+        if head.startswith(starts):
+            return name
+    raise UnsupportedFormat(f"{path} is no PNG, JPEG or TIFF image: it starts with {head!r}")
+
+
+def probe(path: Path) -> Form:
+    """Shape and dtype of the section in a file, from its header where that says it all."""
+    kind = format_of(path)
+    with reading(path):
+        if kind == "png":
+            return _probe_png(path)
+        if kind == "jpeg":
+            with JpegImagePlugin.JpegImageFile(path) as image:
+                bands = len(image.getbands())
+                return Form((*([bands] if bands > 1 else []), image.height, image.width), np.dtype("uint8"))
+        with open_tiff(path) as tiff:
+            page = single_series(path, tiff).pages[0]
+            if len(tiff.pages) > 1:
+                raise UnsupportedFormat(f"{path} holds {len(tiff.pages)} images; a section is one: open it by itself")
+            return Form(channels_first(page.shape, page.axes), voxel_dtype(path, page.dtype))
+
+
+def decode(path: Path) -> NDArray[Any]:
+    """The section in a file.
+
+    Raises
+    ------
+    CorruptData
+        If it is cut short or damaged.
+    """
+    kind = format_of(path)
+    with reading(path):
+        if kind == "png":
+            data = _decode_png(path.read_bytes())
+        elif kind == "jpeg":
+            with JpegImagePlugin.JpegImageFile(path) as image:
+                data = np.asarray(image)
+        else:
+            with open_tiff(path) as tiff:
+                return decode_page(path, tiff.pages[0])
+    return np.moveaxis(data, -1, 0) if data.ndim == 3 else data
+
+
+def encode(path: Path, section: NDArray[Any], kind: str, compression: str) -> None:
+    """Write a section as the one image of a file."""
+    colour = section.ndim == 3
+    pixels = np.ascontiguousarray(np.moveaxis(section, 0, -1) if colour else section)
+    if kind == "png":
+        path.write_bytes(imagecodecs.png_encode(pixels))
+        return
+    extra = {"extrasamples": ["unassalpha"]} if colour and pixels.shape[-1] == 4 else {}
+    tifffile.imwrite(
+        path,
+        pixels,
+        photometric="rgb" if colour else "minisblack",
+        compression=None if compression == "none" else compression,
+        metadata=None,
+        **extra,
+    )
+
+
+def _probe_png(path: Path) -> Form:
+    with path.open("rb") as file:
+        head = file.read(4096)
+    width, height = (int.from_bytes(head[i : i + 4], "big") for i in (16, 20))
+    depth, colour = head[24], head[25]
+    if colour == 3 or b"tRNS" in head:
+        data = np.atleast_3d(_decode_png(path.read_bytes()))
+        return Form(channels_first(data.shape, "YXS"), data.dtype)
+    bands = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
+    dtype = np.dtype("bool" if depth == 1 else "uint16" if depth == 16 else "uint8")
+    return Form((*([bands] if bands > 1 else []), height, width), dtype)
+
+
+def _decode_png(raw: bytes) -> NDArray[Any]:
+    data: NDArray[Any] = imagecodecs.png_decode(raw)
+    return data > 0 if raw[24:26] == b"\x01\x00" and data.ndim == 2 else data
+
+
+def channels_first(shape: tuple[int, ...], axes: str) -> tuple[int, ...]:
+    """The shape of a page with its samples before y, x."""
+    return (shape[-1], *shape[:-1]) if axes.endswith("S") else tuple(shape)
+
+
+def voxel_dtype(path: Path, dtype: np.dtype[Any] | None) -> np.dtype[Any]:
+    """The native dtype of what a TIFF holds; what has none is refused."""
+    if dtype is None or dtype.kind not in "biuf":
+        raise UnsupportedFormat(f"{path} holds samples of dtype {dtype}; voxome takes booleans, integers and floats")
+    return dtype.newbyteorder("=")
+
+
+@contextmanager
+def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
+    """A TIFF file; what tifffile would only log as an error (a chain of pages that breaks off) is raised."""
+    said: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.ERROR:
+            said.append(record.getMessage())
+        return record.levelno < logging.ERROR
+
+    with reading(path), _LOG_LOCK:
+        _TIFFFILE.addFilter(keep)
+        try:
+            tiff = tifffile.TiffFile(path)
+            len(tiff.pages), tiff.series
+        finally:
+            _TIFFFILE.removeFilter(keep)
+    with tiff:
+        if said:
+            raise CorruptData(f"{path} is cut short or damaged: {'; '.join(said)}")
+        yield tiff
+
+
+def single_series(path: Path, tiff: tifffile.TiffFile) -> tifffile.TiffPageSeries:
+    """The one image or stack of a TIFF file; several of different shapes are refused."""
+    if not tiff.series:
+        raise CorruptData(f"{path} holds no image")
+    if len(tiff.series) > 1:
+        found = ", ".join(f"{one.dtype} {one.shape}" for one in tiff.series)
+        raise UnsupportedFormat(f"{path} holds images of different shapes or dtypes, which make no volume: {found}")
+    return tiff.series[0]
+
+
+def decode_page(path: Path, page: tifffile.TiffPage) -> NDArray[Any]:
+    """The section of one page of a TIFF file."""
+    end = max((a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
+    if end > path.stat().st_size:
+        raise CorruptData(f"{path} is cut short: page {page.index} ends at byte {end}")
+    with reading(path):
+        data = page.asarray()
+    return np.moveaxis(data, -1, 0) if page.axes.endswith("S") else data
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what the codecs say of damaged files into CorruptData."""
+    try:
+        yield
+    except VoxomeError:
+        raise
+    except (OSError, RuntimeError, ValueError, IndexError, KeyError, SyntaxError, tifffile.TiffFileError) as error:
+        raise CorruptData(f"{path} cannot be decoded: {error}") from error

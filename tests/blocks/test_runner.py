@@ -1,0 +1,92 @@
+"""Steps run block by block give what numpy gives on the whole, however often they are interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from blocks.bench import Bench
+
+from voxome.blocks.runner import RETRIES
+from voxome.errors import RunFailed
+from voxome.geometry import Box
+from voxome.resources.table import Table
+from voxome.tools.common.threshold import threshold
+
+
+@pytest.mark.parametrize("block", [(16, 16, 16), (64, 64, 64), (7, 16, 5)])
+def test_blocks_do_not_show(bench: Bench, block: tuple[int, int, int]) -> None:
+    step = bench.step("common.threshold", block, at=100)
+    report = bench.run(step)
+    assert report.run == report.total == len(step.phases[0] or ())
+    assert np.array_equal(bench.result(step)[...], np.where(bench.array > 100, 255, 0))
+
+
+def test_a_box_leaves_the_rest_alone_and_keeps_the_domain(bench: Bench) -> None:
+    box = Box((0, 3, 8), (20, 17, 21))
+    step = bench.step("common.threshold", (8, 8, 8), box, at=100)
+    bench.run(step)
+    result = bench.result(step)
+    expected = np.zeros_like(bench.array)
+    inside = box.within(result.domain)
+    expected[inside] = np.where(bench.array[inside] > 100, 255, 0)
+    assert result.domain.start == (-3, 0, 5)
+    assert np.array_equal(result[...], expected)
+
+
+def test_tables_are_folded_over_blocks(bench: Bench) -> None:
+    step = bench.step("common.statistics", (8, 8, 8))
+    bench.run(step)
+    rows = Table(step.output("result").within(str(bench.folder)).uri).read()
+    values, voxels = np.unique(bench.array, return_counts=True)
+    assert rows["value"].tolist() == values.tolist()
+    assert rows["voxels"].tolist() == voxels.tolist()
+
+
+def test_a_second_run_repeats_nothing(bench: Bench) -> None:
+    step = bench.step("common.threshold", (16, 16, 16), at=100)
+    first = bench.run(step)
+    second = bench.run(step)
+    assert (second.run, second.reused) == (0, first.total)
+
+
+def test_only_missing_jobs_are_run_again(bench: Bench) -> None:
+    step = bench.step("common.threshold", (16, 16, 16), at=100)
+    done = {0, 3, 5}
+    for job in done:
+        bench.records.job_done(step.key, 0, job, 1.0, 1)
+    report = bench.run(step)
+    assert (report.run, report.reused) == (report.total - len(done), len(done))
+
+
+def test_the_attributes_say_complete_last(bench: Bench) -> None:
+    step = bench.step("common.threshold", (16, 16, 16), at=100)
+    bench.run(step)
+    assert bench.result(step).spec.attributes["voxome_run"]["complete"] is True
+
+
+def test_a_chunk_that_cannot_be_read_fails_its_jobs_only(bench: Bench) -> None:
+    chunks = sorted(path for path in Path(bench.folder / "raw.zarr").rglob("*") if path.parent.parent.name == "1")
+    assert chunks
+    for chunk in chunks[:1]:
+        chunk.write_bytes(b"not a chunk")
+    step = bench.step("common.threshold", (16, 16, 16), at=100)
+    with pytest.raises(RunFailed, match=r"1 of \d+ jobs of step common.threshold failed"):
+        bench.run(step)
+    done = bench.records.jobs_done(step.key, 0)
+    assert len(done) == step.jobs(0) - 1
+    assert not bench.result(step).spec.attributes["voxome_run"]["complete"]
+
+
+def test_a_failing_tool_is_tried_again_then_named(folder_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def broken(image: object, *, at: float) -> None:
+        calls.append(at)
+        raise OSError("the disk is full")
+
+    monkeypatch.setitem(threshold.__dict__, "function", broken)
+    with pytest.raises(RunFailed, match="the disk is full"):
+        folder_bench.run(folder_bench.step("common.threshold", (64, 64, 64), at=100))
+    assert len(calls) == RETRIES + 1

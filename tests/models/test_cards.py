@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from voxome.errors import CorruptData, NotFound, UnknownName
+from voxome.models import cards
+
+
+@pytest.mark.parametrize("name", cards.names())
+def test_shipped_model_is_small_and_described(name: str) -> None:
+    model = cards.find(name)
+    assert model.card.name == name
+    assert model.path.stat().st_size <= 5_000_000
+    assert model.card.licence
+    assert model.card.attribution
+    assert model.card.offsets[:3] == ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+    assert all(scores for scores in model.card.scores.values())
+
+
+def test_membranes_come_with_voxome() -> None:
+    assert "membranes" in cards.names()
+
+
+@pytest.mark.parametrize("name", ["membrane", "../membranes", ""])
+def test_unknown_name_is_refused(name: str) -> None:
+    with pytest.raises(UnknownName, match="membranes"):
+        cards.find(name)
+
+
+def _copy(folder: Path) -> Path:
+    model = cards.find("membranes")
+    shutil.copy(model.path, folder)
+    return Path(shutil.copy(model.path.with_suffix(".json"), folder))
+
+
+def test_card_anywhere_is_found_by_its_path(tmp_path: Path) -> None:
+    path = _copy(tmp_path)
+    assert cards.find(str(path)).path == tmp_path / "membranes.onnx"
+
+
+def test_changed_file_is_refused(tmp_path: Path) -> None:
+    path = _copy(tmp_path)
+    with (tmp_path / "membranes.onnx").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(CorruptData, match="SHA-256"):
+        cards.find(str(path))
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    path = _copy(tmp_path)
+    (tmp_path / "membranes.onnx").unlink()
+    with pytest.raises(NotFound, match=r"membranes\.onnx"):
+        cards.find(str(path))
+
+
+def test_card_with_an_unknown_field_is_refused(tmp_path: Path) -> None:
+    path = _copy(tmp_path)
+    path.write_text(path.read_text().replace('"task"', '"tusk"'))
+    with pytest.raises(CorruptData, match="tusk"):
+        cards.find(str(path))

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from voxome.errors import InvalidInput
+from voxome.geometry.box import Box
+from voxome.models.cards import Model, find
+from voxome.models.infer import predict
+
+DOMAIN = Box((3, -5, 7), (28, 36, 52))
+MEAN, STD = 128.0, 33.0
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return find("membranes")
+
+
+@pytest.fixture(scope="module")
+def raw() -> NDArray[np.uint8]:
+    noise = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=DOMAIN.shape), 2.0)
+    return np.clip(MEAN + STD * noise / noise.std(), 0, 255).astype(np.uint8)
+
+
+def blockwise(raw: NDArray[np.uint8], model: Model, block: int, **options: Any) -> NDArray[np.uint8]:
+    out = np.zeros((len(model.card.offsets), *DOMAIN.shape), np.uint8)
+    for start in itertools.product(*(range(a, b, block) for a, b in zip(DOMAIN.start, DOMAIN.stop, strict=True))):
+        write = Box.of_shape((block,) * 3, start) & DOMAIN
+        read = write.grow((model.card.halo,) * 3) & DOMAIN
+        found = predict(raw[read.within(DOMAIN)], read, write, DOMAIN, model, mean=MEAN, std=STD, **options)
+        out[(slice(None), *write.within(DOMAIN))] = found
+    return out
+
+
+@pytest.fixture(scope="module")
+def whole(raw: NDArray[np.uint8], model: Model) -> NDArray[np.uint8]:
+    return blockwise(raw, model, 64)
+
+
+@pytest.mark.parametrize("block", [32, 25])
+def test_blocks_equal_the_whole(raw: NDArray[np.uint8], model: Model, whole: NDArray[np.uint8], block: int) -> None:
+    assert np.array_equal(blockwise(raw, model, block), whole)
+
+
+@pytest.mark.parametrize(("threads", "tile"), [(2, 64), (1, 24)])
+def test_threads_and_tiles_do_not_matter(
+    raw: NDArray[np.uint8], model: Model, whole: NDArray[np.uint8], threads: int, tile: int
+) -> None:
+    assert np.array_equal(blockwise(raw, model, 64, threads=threads, tile=tile), whole)
+
+
+def test_the_output_is_not_trivial(whole: NDArray[np.uint8]) -> None:
+    assert np.all(whole.reshape(len(whole), -1).std(axis=1) > 10)
+
+
+def test_linear_changes_of_contrast_go_into_the_statistics(
+    raw: NDArray[np.uint8], model: Model, whole: NDArray[np.uint8]
+) -> None:
+    wide = raw.astype(np.uint16) * 16 + 5
+    found = predict(wide, DOMAIN, DOMAIN, DOMAIN, model, mean=MEAN * 16 + 5, std=STD * 16)
+    assert np.abs(found.astype(int) - whole).max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 5, 40)])
+def test_tiny_domains(model: Model, shape: tuple[int, int, int]) -> None:
+    domain = Box.of_shape(shape)
+    found = predict(np.full(shape, 128, np.uint8), domain, domain, domain, model, mean=MEAN, std=STD)
+    assert found.shape == (9, *shape)
+
+
+def test_too_small_a_read_box_is_refused(raw: NDArray[np.uint8], model: Model) -> None:
+    write = Box.of_shape((8, 8, 8), DOMAIN.start)
+    with pytest.raises(InvalidInput, match="needs"):
+        predict(raw[write.within(DOMAIN)], write, write, DOMAIN, model, mean=MEAN, std=STD)
+
+
+@pytest.mark.parametrize(("std", "tile"), [(0.0, 64), (STD, 30), (STD, 8)])
+def test_bad_options_are_refused(raw: NDArray[np.uint8], model: Model, std: float, tile: int) -> None:
+    with pytest.raises(InvalidInput):
+        predict(raw, DOMAIN, DOMAIN, DOMAIN, model, mean=MEAN, std=std, tile=tile)
+
+
+def test_membranes_of_real_tissue(shared: Path, model: Model) -> None:
+    """Pairs across a border between neurons of FIB-25, z 100-124, which was kept out of training, get low affinities."""
+    h5py = pytest.importorskip("h5py")
+    box = Box((100, 96, 96), (116, 144, 144))
+    read = box.grow((model.card.halo,) * 3)
+    with h5py.File(shared / "data" / "fib25" / "fib25.h5") as file:
+        domain = Box.of_shape(file["volumes/raw"].shape)
+        raw = file["volumes/raw"][read.within(domain)]
+        labels = file["volumes/labels/neuron_ids"][box.within(domain)]
+    card = model.card
+    found = predict(raw, read, box, domain, model, mean=card.contrast.mean, std=card.contrast.std)
+    border = labels[1:] != labels[:-1]
+    near = found[0, :-1]
+    assert near[border].mean() < 0.25 * 255
+    assert near[~border].mean() > 0.75 * 255

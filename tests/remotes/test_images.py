@@ -1,0 +1,392 @@
+"""Folders and files of images, against Pillow and tifffile."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
+from PIL import Image
+
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import VolumeSpec
+from voxome.errors import (
+    AlreadyThere,
+    CorruptData,
+    InvalidInput,
+    InvalidUri,
+    NotFound,
+    ReadOnly,
+    UnsupportedFormat,
+    VoxomeError,
+)
+from voxome.geometry import Box
+from voxome.remotes import image_stacks
+from voxome.remotes.images import ImagesRemote
+from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing.strategies import DTYPES, noise
+
+WHOLE = Box((0, 0, 0), (4, 20, 30))
+
+
+def uri_of(path: Path | str) -> Uri:
+    return Uri("images", str(path))
+
+
+def save_pngs(folder: Path, sections: NDArray[Any], name: str = "z{}.png") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for z, section in enumerate(sections):
+        Image.fromarray(section).save(folder / name.format(z))
+
+
+def read(path: Path | str) -> NDArray[Any]:
+    source = ImagesRemote().open(uri_of(path))
+    return source.read(source.spec.domain)
+
+
+class ImageContract(VolumeRemoteContract):
+    ranks = (3, 4)
+    chunked = False
+    negative_start = False
+
+    def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:
+        shape = (3, 13, 17, 11) if rank == 4 else (13, 17, 11)
+        return VolumeSpec.of(shape, dtype or self.dtypes[0], **others)
+
+    @pytest.fixture
+    def remote(self) -> ImagesRemote:
+        return ImagesRemote()
+
+    def above(self, uri: Uri) -> Uri:
+        return uri_of(Path(uri.path).parent)
+
+
+class TestTiffFolder(ImageContract):
+    dtypes = (*DTYPES, "bool", "float16")
+    encoding: dict[str, str] = {"format": "tiff"}  # noqa: RUF012
+
+    def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:
+        return super().spec(rank, dtype, encoding=self.encoding, **others)
+
+    @pytest.fixture
+    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+        return lambda: uri_of(tmp_path / uuid4().hex)
+
+    def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
+        Path(uri.path).mkdir()
+        sections = np.moveaxis(array, 0, -1) if array.ndim == 4 else array
+        for z, section in enumerate(sections):
+            colour = "rgb" if array.ndim == 4 else "minisblack"
+            tifffile.imwrite(f"{uri.path}/section_{z}.tif", section, photometric=colour, tile=(16, 16))
+
+    def inspect(self, uri: Uri) -> NDArray[Any]:
+        sections = [tifffile.imread(file) for file in sorted(Path(uri.path).glob("*.tif"))]
+        return np.moveaxis(np.array(sections), -1, 0) if sections[0].ndim == 3 else np.array(sections)
+
+
+class TestPngFolder(TestTiffFolder):
+    dtypes = ("uint8", "uint16")
+    encoding = {"format": "png"}  # noqa: RUF012
+
+    def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
+        save_pngs(Path(uri.path), np.moveaxis(array, 0, -1) if array.ndim == 4 else array)
+
+    def inspect(self, uri: Uri) -> NDArray[Any]:
+        sections = np.array([np.asarray(Image.open(file)) for file in sorted(Path(uri.path).glob("*.png"))])
+        return np.moveaxis(sections, -1, 0) if sections.ndim == 4 else sections
+
+
+class TestTiffStack(ImageContract):
+    """One file of many pages; tifffile's own description gives the axes."""
+
+    dtypes = (*DTYPES, "bool", "float16")
+    ranks = (2, 3, 4)
+    creates = False
+    packed: dict[str, Any] = {"compression": "zlib", "predictor": False, "metadata": {"axes": "ZYX"}}  # noqa: RUF012
+
+    def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:
+        return VolumeSpec.of((3, 13, 17, 11)[4 - (rank or 3) :], dtype or self.dtypes[0], **others)
+
+    @pytest.fixture
+    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+        return lambda: uri_of(tmp_path / f"{uuid4().hex}.tif")
+
+    def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
+        options = dict(self.packed)
+        if array.ndim != 3:
+            options["metadata"] = {"axes": "CZYX"[-array.ndim :]}
+        tifffile.imwrite(uri.path, array, photometric="minisblack", **options)
+
+
+class TestTiledBigTiff(TestTiffStack):
+    packed = {"tile": (16, 16), "compression": "zstd", "bigtiff": True, "byteorder": ">"}  # noqa: RUF012
+
+
+class TestMappedTiff(TestTiffStack):
+    packed = {"byteorder": ">"}  # noqa: RUF012
+
+
+class TestImageJ(TestTiffStack):
+    dtypes = ("uint8", "uint16", "float32")
+    seeds = frozenset({"voxel_size_nm"})
+
+    def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
+        z, y, x = (n / 1000 for n in spec.voxel_size_nm or (1, 1, 1))
+        metadata = {"axes": "CZYX"[-array.ndim :], "spacing": z, "unit": "um"}
+        stored, axes = array, metadata["axes"]
+        if array.ndim == 4:
+            stored, axes = array.swapaxes(0, 1), "ZCYX"
+        metadata["axes"] = axes
+        tifffile.imwrite(uri.path, stored, imagej=True, resolution=(1 / x, 1 / y), metadata=metadata)
+
+
+class TestOme(TestTiffStack):
+    dtypes = ("uint8", "uint16", "float32")
+    seeds = frozenset({"voxel_size_nm"})
+
+    def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
+        metadata: dict[str, Any] = {"axes": "CZYX"[-array.ndim :]}
+        for axis, length in zip("ZYX", spec.voxel_size_nm or (), strict=False):
+            metadata |= {f"PhysicalSize{axis}": length / 1000, f"PhysicalSize{axis}Unit": "µm"}
+        tifffile.imwrite(uri.path, array, ome=True, compression="lzw", metadata=metadata)
+
+
+# Folders
+
+
+def test_sections_sort_as_people_count(tmp_path: Path) -> None:
+    sections = noise((12, 5, 6), "uint8")
+    save_pngs(tmp_path / "s", sections)
+    (tmp_path / "s" / "notes.txt").write_text("no image")
+    (tmp_path / "s" / ".hidden.png").write_bytes(b"no image")
+    assert_array_equal(read(tmp_path / "s"), sections)
+    assert_array_equal(read(tmp_path / "s" / "z1*.png"), sections[[1, 10, 11]])
+    with pytest.raises(UnsupportedFormat, match="cannot be written"):
+        ImagesRemote().open(uri_of(tmp_path / "s" / "z1*.png"), mode="r+")
+    with pytest.raises(InvalidUri, match="pattern"):
+        ImagesRemote().delete(uri_of(tmp_path / "s" / "z1*.png"))
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [(noise((5, 7), "uint8"), "5x7"), (noise((5, 6), "uint16"), "uint16"), (noise((5, 6, 3), "uint8"), "3x5x6")],
+)
+def test_sections_that_differ_are_named(tmp_path: Path, other: NDArray[Any], said: str) -> None:
+    save_pngs(tmp_path / "s", noise((3, 5, 6), "uint8"))
+    Image.fromarray(other).save(tmp_path / "s" / "z2b.png")
+    with pytest.raises(UnsupportedFormat, match=rf"z2b\.png is .*{said}.*z0\.png"):
+        ImagesRemote().open(uri_of(tmp_path / "s"))
+
+
+def test_mixed_formats_and_stacks_in_folders_are_refused(tmp_path: Path) -> None:
+    save_pngs(tmp_path / "s", noise((3, 5, 6), "uint8"))
+    tifffile.imwrite(tmp_path / "s" / "z1.tif", noise((5, 6), "uint8"))
+    with pytest.raises(UnsupportedFormat, match="glob"):
+        ImagesRemote().open(uri_of(tmp_path / "s"))
+    tifffile.imwrite(tmp_path / "t" / "stack.tif", noise((4, 5, 6), "uint8")) if (tmp_path / "t").mkdir() else None
+    tifffile.imwrite(tmp_path / "t" / "stack.tif", noise((4, 5, 6), "uint8"), photometric="minisblack")
+    with pytest.raises(UnsupportedFormat, match=r"stack\.tif holds 4 images"):
+        ImagesRemote().open(uri_of(tmp_path / "t"))
+
+
+def test_a_section_replaced_by_another_form_is_named(tmp_path: Path) -> None:
+    save_pngs(tmp_path / "s", noise((4, 20, 30), "uint8"))
+    source = ImagesRemote().open(uri_of(tmp_path / "s"))
+    Image.fromarray(noise((20, 31), "uint8")).save(tmp_path / "s" / "z2.png")
+    source.read(Box((0, 0, 0), (2, 20, 30)))
+    with pytest.raises(CorruptData, match=r"z2\.png"):
+        source.read(WHOLE)
+    (tmp_path / "s" / "z2.png").unlink()
+    with pytest.raises(NotFound, match=r"z2\.png"):
+        source.read(WHOLE)
+
+
+def test_only_touched_sections_are_decoded_and_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_pngs(tmp_path / "s", noise((4, 20, 30), "uint8"))
+    monkeypatch.setattr(image_stacks, "KEPT_BYTES", 2 * 20 * 30)
+    decoded: list[str] = []
+    whole = image_stacks.decode
+    monkeypatch.setattr(image_stacks, "decode", lambda path: (decoded.append(path.name), whole(path))[1])
+    source = ImagesRemote().open(uri_of(tmp_path / "s"))
+    assert decoded == []
+    for z in (1, 2, 1, 3, 2):
+        source.read(Box((z, 0, 0), (z + 1, 3, 3)))
+    assert decoded == ["z1.png", "z2.png", "z3.png", "z2.png"]
+
+
+def test_what_another_writes_is_seen(tmp_path: Path) -> None:
+    source = ImagesRemote().create(uri_of(tmp_path / "s"), VolumeSpec.of((4, 20, 30), "uint8"))
+    other = ImagesRemote().open(uri_of(tmp_path / "s"), mode="r+")
+    for value in range(1, 5):
+        assert (source.read(WHOLE) == value - 1).all()
+        other.write(WHOLE, np.full(WHOLE.shape, value, "uint8"))
+    assert sorted(path.name for path in (tmp_path / "s").iterdir())[:2] == ["000000.tif", "000001.tif"]
+
+
+def test_a_folder_of_others_takes_sizes_and_sections(tmp_path: Path) -> None:
+    save_pngs(tmp_path / "s", noise((4, 20, 30), "uint8"))
+    (tmp_path / "s" / "voxome.json").write_text(json.dumps({"voxel_size_nm": [50, 4, 4], "kind": "labels"}))
+    source = ImagesRemote().open(uri_of(tmp_path / "s"), mode="r+")
+    assert (source.spec.voxel_size_nm, source.spec.kind) == ((50, 4, 4), "labels")
+    source.write(Box((1, 2, 3), (3, 4, 5)), np.ones((2, 2, 2), "uint8"))
+    expected = noise((4, 20, 30), "uint8")
+    expected[1:3, 2:4, 3:5] = 1
+    assert_array_equal(np.asarray(Image.open(tmp_path / "s" / "z1.png")), expected[1])
+    assert_array_equal(read(tmp_path / "s"), expected)
+    (tmp_path / "s" / "voxome.json").write_text("[")
+    with pytest.raises(CorruptData, match=r"voxome\.json"):
+        ImagesRemote().open(uri_of(tmp_path / "s"))
+
+
+def test_a_start_below_zero_is_kept(tmp_path: Path) -> None:
+    spec = VolumeSpec.of((4, 20, 30), "uint8", start=(-2, 5, 0))
+    source = ImagesRemote().create(uri_of(tmp_path / "s"), spec)
+    source.write(spec.domain, array := noise((4, 20, 30), "uint8"))
+    again = ImagesRemote().open(uri_of(tmp_path / "s"))
+    assert again.spec.domain == spec.domain
+    assert_array_equal(again.read(Box((-2, 6, 1), (0, 9, 3))), array[:2, 1:4, 1:3])
+
+
+def test_jpegs_are_read_not_written(tmp_path: Path) -> None:
+    save_pngs(tmp_path / "s", np.full((2, 16, 16), 90, "uint8"), "z{}.jpg")
+    assert (read(tmp_path / "s") == 90).all()
+    with pytest.raises(UnsupportedFormat, match="cannot be written"):
+        ImagesRemote().open(uri_of(tmp_path / "s"), mode="r+")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"encoding": {"format": "jpeg"}}, InvalidInput, "png, tiff"),
+        ({"encoding": {"quality": 3}}, InvalidInput, "quality"),
+        ({"dtype": np.dtype("int32"), "encoding": {"format": "png"}}, UnsupportedFormat, "uint16"),
+        ({"dtype": np.dtype("complex64")}, UnsupportedFormat, "complex"),
+        ({"axes": ("t", "y", "x")}, UnsupportedFormat, "t/y/x"),
+    ],
+)
+def test_what_cannot_be_made(tmp_path: Path, changes: dict[str, Any], error: type[VoxomeError], said: str) -> None:
+    with pytest.raises(error, match=said):
+        ImagesRemote().create(uri_of(tmp_path / "s"), VolumeSpec.of((4, 20, 30), "uint8").but(**changes))
+    assert not (tmp_path / "s").exists()
+
+
+def test_places_where_nothing_can_be_made(tmp_path: Path) -> None:
+    with pytest.raises(InvalidUri, match="folders of sections"):
+        ImagesRemote().create(uri_of(tmp_path / "s.tif"), VolumeSpec.of((4, 20, 30), "uint8"))
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(AlreadyThere):
+        ImagesRemote().create(uri_of(tmp_path), VolumeSpec.of((4, 20, 30), "uint8"))
+    save_pngs(tmp_path, noise((2, 5, 6), "uint8"))
+    ImagesRemote().delete(uri_of(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+# Files
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif"])
+def test_damaged_files_are_told(tmp_path: Path, name: str) -> None:
+    Image.fromarray(noise((64, 64), "uint8")).save(tmp_path / name)
+    whole = (tmp_path / name).read_bytes()
+    for left in (9, len(whole) // 2, len(whole) - 30):
+        (tmp_path / name).write_bytes(whole[:left])
+        with pytest.raises(CorruptData, match=name):
+            read(tmp_path / name)
+    (tmp_path / name).write_text("no image")
+    assert not ImagesRemote().recognises(str(tmp_path / name))
+    with pytest.raises(UnsupportedFormat, match="no PNG"):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"imagej": True}, {"tile": (16, 16)}])
+@pytest.mark.parametrize("left", [0.3, 0.6, 0.9])
+def test_a_stack_cut_short_is_no_shorter_stack(tmp_path: Path, options: dict[str, Any], left: float) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", noise((10, 50, 60), "uint8"), photometric="minisblack", **options)
+    whole = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(whole[: int(len(whole) * left)])
+    with pytest.raises(CorruptData, match=r"a\.tif"):
+        read(tmp_path / "a.tif")
+
+
+def test_pages_of_different_shapes_are_refused(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        for shape in [(20, 30), (20, 31)]:
+            tiff.write(noise(shape, "uint8"), photometric="minisblack")
+    with pytest.raises(UnsupportedFormat, match=r"\(20, 30\).*\(20, 31\)"):
+        ImagesRemote().open(uri_of(tmp_path / "a.tif"))
+
+
+def test_planar_colours(tmp_path: Path) -> None:
+    array = noise((3, 20, 30), "uint8")
+    tifffile.imwrite(tmp_path / "a.tif", array, photometric="rgb", planarconfig="separate")
+    assert ImagesRemote().open(uri_of(tmp_path / "a.tif")).spec.axes == ("c", "y", "x")
+    assert_array_equal(read(tmp_path / "a.tif"), array)
+
+
+def test_one_file_is_only_read(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", noise((4, 20, 30), "uint8"), photometric="minisblack")
+    with pytest.raises(UnsupportedFormat, match="folders"):
+        ImagesRemote().open(uri_of(tmp_path / "a.tif"), mode="r+")
+    with pytest.raises(ReadOnly):
+        ImagesRemote().open(uri_of(tmp_path / "a.tif")).write(WHOLE, np.zeros(WHOLE.shape, "uint8"))
+
+
+# Files of others
+
+
+def test_fixtures(shared: Path) -> None:
+    folder = shared / "formats" / "images_tensorstore"
+    colours = ("c", "y", "x")
+    for file in sorted(folder.rglob("*.*")):
+        source = ImagesRemote().open(uri_of(file))
+        array, spec = source.read(source.spec.domain), source.spec
+        assert spec.dtype == ("uint16" if "16b" in file.name else "bool" if "01b" in file.name else "uint8"), file
+        grey = "grey" in file.name or "01b" in file.name
+        axes = ("c", "z", "y", "x") if "3page" in file.name else ("y", "x") if grey else colours
+        assert spec.axes == axes, file
+        assert spec.voxel_size_nm is None
+        if file.suffix == ".tiff":
+            expected = tifffile.imread(file)
+        elif "16b.png" in file.name:
+            expected = tifffile.imread(folder / "tiff" / "D75_16b.tiff")  # Pillow halves its depth
+        else:
+            expected = np.asarray(Image.open(file))
+        assert_array_equal(array, expected if grey else np.moveaxis(expected, -1, 0), str(file))
+
+
+def test_real_stacks(shared: Path, tmp_path: Path) -> None:
+    data = shared / "data"
+    for folder, shape in [
+        ("isbi2012/train/image", (30, 512, 512)),
+        ("isbi2012/test/image", (30, 512, 512)),
+        ("isbi2012/train/label", (20, 512, 512)),
+        ("vnc/raw", (20, 1024, 1024)),
+        ("vnc/labels", (12, 1024, 1024)),
+        ("vnc/mitochondria", (12, 1024, 1024)),
+        ("vnc/membranes", (12, 1024, 1024)),
+        ("vnc/synapses", (12, 1024, 1024)),
+    ]:
+        assert ImagesRemote().recognises(str(data / folder))
+        source = ImagesRemote().open(uri_of(data / folder))
+        binary = folder in ("vnc/membranes", "vnc/synapses")
+        assert (source.spec.domain.shape, source.spec.dtype.name) == (shape, "bool" if binary else "uint8")
+        file = sorted((data / folder).iterdir())[7]
+        section = source.read(Box((7, 0, 0), (8, *shape[1:])))[0]
+        assert_array_equal(section, np.asarray(Image.open(file)))
+    for file in [*(data / "nuclei").glob("*.tif"), *(data / "gala" / "snemi-mini").glob("*.tif")]:
+        assert_array_equal(read(file), tifffile.imread(file))
+        assert ImagesRemote().open(uri_of(file)).spec.axes == (("y", "x") if "2d" in file.name else ("z", "y", "x"))
+    with tarfile.open(data / "lightsheet" / "crop_planes.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    planes = ImagesRemote().open(uri_of(tmp_path / "crop_planes" / "ch0"))
+    assert (planes.spec.domain.shape, planes.spec.dtype) == ((30, 510, 667), np.dtype("uint16"))
+    first = sorted((tmp_path / "crop_planes" / "ch0").iterdir())[4]
+    assert_array_equal(planes.read(Box((4, 0, 0), (5, 510, 667)))[0], tifffile.imread(first))
