@@ -7,13 +7,16 @@ requirements:
 inputs:
   raw: {type: [File, string], doc: "Electron micrograph, z, y, x, dark membranes."}
   membranes: {type: ["null", File, string], doc: "A membrane map, uint8, 255 = membrane, in place of the network's."}
-  fragment_threshold: {type: "int?", doc: "Membrane value from which a voxel is no seed of a fragment."}
+  model: {type: "string?", doc: "Name of a network, or path of its card."}
+  fragment_threshold: {type: "int?", doc: "From this value of the membrane map on a voxel is membrane."}
+  fragment_depth: {type: "double?", doc: "How much lower sure membrane lies than sure inside, in voxels."}
   threshold: {type: "double?", doc: "Affinity, 0 to 1, from which two fragments are one neuron."}
   method: {type: "string?", doc: "How fragments are grouped."}
   min_voxels: {type: "int?", doc: "Smaller neurons are given to the neighbour they hold to best."}
   holes: {type: "boolean?", doc: "Whether what lies inside one neuron is given to it."}
   synapse_threshold: {type: "int?", doc: "Smallest score of a voxel of a synapse."}
-  min_synapse_voxels: {type: "int?", doc: "Smallest synapse."}
+  min_synapse_nm3: {type: "double?", doc: "Smallest synapse, in cubic nanometres."}
+  min_synapse_peak: {type: "int?", doc: "Smallest largest score of a synapse."}
   min_area_um2: {type: "double?", doc: "Smallest contact of two partners, in square micrometres."}
   min_asymmetry: {type: "double?", doc: "Evidence, 0 to 1, from which a synapse is directed."}
   store: {type: string, doc: "Absolute path of the folder under which steps write; voxome run sets it."}
@@ -22,7 +25,7 @@ inputs:
 steps:
   predict:
     run: membranes.cwl
-    in: {raw: raw, membranes: membranes, store: store, block: block, workers: workers}
+    in: {raw: raw, membranes: membranes, model: model, store: store, block: block, workers: workers}
     out: [affinities, membranes, histogram]
   segment:
     run: neurons.cwl
@@ -30,6 +33,7 @@ steps:
       membranes: predict/membranes
       affinities: predict/affinities
       fragment_threshold: fragment_threshold
+      fragment_depth: fragment_depth
       threshold: threshold
       method: method
       min_voxels: min_voxels
@@ -54,7 +58,6 @@ steps:
     in:
       synapses: detect/synapses
       neurons: segment/neurons
-      raw: raw
       score: detect/score
       store: store
       block: block
@@ -67,7 +70,8 @@ steps:
       faces: associate/faces
       objects: associate/objects
       neurons: segment/objects
-      min_synapse_voxels: min_synapse_voxels
+      min_synapse_nm3: min_synapse_nm3
+      min_synapse_peak: min_synapse_peak
       min_area_um2: min_area_um2
       min_asymmetry: min_asymmetry
       store: store

@@ -7,6 +7,7 @@ doc: >
 inputs:
   raw: {type: [File, string], doc: "Electron micrograph, z, y, x, dark membranes."}
   membranes: {type: ["null", File, string], doc: "A membrane map, uint8, 255 = membrane."}
+  model: {type: "string?", doc: "Name of a network, or path of its card."}
   store: string
   block: string?
   workers: int?
@@ -21,6 +22,7 @@ steps:
       raw: raw
       histogram: statistics/result
       membranes: membranes
+      model: model
       store: store
       block: block
       workers: workers

@@ -7,7 +7,8 @@ doc: >
 inputs:
   membranes: {type: [File, string], doc: "Membrane map, uint8, 255 = membrane."}
   affinities: {type: [File, string], doc: "Affinities to the next voxel along z, y and x, uint8, 255 = one neuron."}
-  fragment_threshold: {type: "int?", doc: "Membrane value from which a voxel is no seed of a fragment."}
+  fragment_threshold: {type: "int?", doc: "From this value of the membrane map on a voxel is membrane."}
+  fragment_depth: {type: "double?", doc: "How much lower sure membrane lies than sure inside, in voxels."}
   threshold: {type: "double?", doc: "Affinity, 0 to 1, from which two fragments are one neuron."}
   method: {type: "string?", doc: "How fragments are grouped."}
   min_voxels: {type: "int?", doc: "Smaller neurons are given to the neighbour they hold to best."}
@@ -18,7 +19,13 @@ inputs:
 steps:
   fragments:
     run: ../tools/em.fragments.cwl
-    in: {membranes: membranes, threshold: fragment_threshold, store: store, block: block, workers: workers}
+    in:
+      membranes: membranes
+      threshold: fragment_threshold
+      depth: fragment_depth
+      store: store
+      block: block
+      workers: workers
     out: [basins]
   join:
     run: ../tools/em.fragments_join.cwl

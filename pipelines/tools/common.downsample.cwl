@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Halve a volume along z, y and x.
+doc: 'Halve a volume along z, y and x: voxel i of the result is made of the voxels 2i and 2i + 1.'
 hints:
   voxome:Tool:
     name: common.downsample

@@ -37,12 +37,18 @@ inputs:
     - string
     inputBinding:
       prefix: --neurons
-  min_synapse_voxels:
-    type: int?
-    default: 100
-    doc: Smallest synapse.
+  min_synapse_nm3:
+    type: double?
+    default: 100000.0
+    doc: Smallest synapse, in cubic nanometres.
     inputBinding:
-      prefix: --min-synapse-voxels
+      prefix: --min-synapse-nm3
+  min_synapse_peak:
+    type: int?
+    default: 112
+    doc: Smallest largest score of a synapse.
+    inputBinding:
+      prefix: --min-synapse-peak
   min_area_um2:
     type: double?
     default: 0.002

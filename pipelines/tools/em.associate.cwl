@@ -25,12 +25,6 @@ inputs:
     - string
     inputBinding:
       prefix: --neurons
-  raw:
-    type:
-    - File
-    - string
-    inputBinding:
-      prefix: --raw
   score:
     type:
     - File

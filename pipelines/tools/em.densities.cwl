@@ -33,8 +33,8 @@ inputs:
       prefix: --histogram
   synapse_threshold:
     type: int?
-    default: 60
-    doc: Smallest score of a synapse's voxels, in hundredths of a standard deviation of the image.
+    default: 80
+    doc: "Smallest score of a synapse's voxels: hundredths of the way from the median to the first percentile."
     inputBinding:
       prefix: --synapse-threshold
   store:

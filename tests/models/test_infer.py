@@ -12,7 +12,7 @@ from scipy import ndimage
 from voxome.errors import InvalidInput
 from voxome.geometry.box import Box
 from voxome.models.cards import Model, find
-from voxome.models.infer import predict
+from voxome.models.infer import TILE, _aligned, _tiles, predict
 
 DOMAIN = Box((3, -5, 7), (28, 36, 52))
 MEAN, STD = 128.0, 33.0
@@ -49,9 +49,9 @@ def test_blocks_equal_the_whole(raw: NDArray[np.uint8], model: Model, whole: NDA
     assert np.array_equal(blockwise(raw, model, block), whole)
 
 
-@pytest.mark.parametrize(("threads", "tile"), [(2, 64), (1, 24)])
+@pytest.mark.parametrize(("threads", "tile"), [(2, (64, 64, 64)), (1, (24, 20, 32))])
 def test_threads_and_tiles_do_not_matter(
-    raw: NDArray[np.uint8], model: Model, whole: NDArray[np.uint8], threads: int, tile: int
+    raw: NDArray[np.uint8], model: Model, whole: NDArray[np.uint8], threads: int, tile: tuple[int, int, int]
 ) -> None:
     assert np.array_equal(blockwise(raw, model, 64, threads=threads, tile=tile), whole)
 
@@ -81,14 +81,14 @@ def test_too_small_a_read_box_is_refused(raw: NDArray[np.uint8], model: Model) -
         predict(raw[write.within(DOMAIN)], write, write, DOMAIN, model, mean=MEAN, std=STD)
 
 
-@pytest.mark.parametrize(("std", "tile"), [(0.0, 64), (STD, 30), (STD, 8)])
-def test_bad_options_are_refused(raw: NDArray[np.uint8], model: Model, std: float, tile: int) -> None:
+@pytest.mark.parametrize(("std", "tile"), [(0.0, (64, 64, 64)), (STD, (64, 64, 30)), (STD, (8, 64, 64))])
+def test_bad_options_are_refused(raw: NDArray[np.uint8], model: Model, std: float, tile: tuple[int, int, int]) -> None:
     with pytest.raises(InvalidInput):
         predict(raw, DOMAIN, DOMAIN, DOMAIN, model, mean=MEAN, std=std, tile=tile)
 
 
 def test_membranes_of_real_tissue(shared: Path, model: Model) -> None:
-    """Pairs across a border between neurons of FIB-25, z 100-124, which was kept out of training, get low affinities."""
+    """Pairs across a border between neurons get low affinities, in sections kept out of training."""
     h5py = pytest.importorskip("h5py")
     box = Box((100, 96, 96), (116, 144, 144))
     read = box.grow((model.card.halo,) * 3)
@@ -102,3 +102,22 @@ def test_membranes_of_real_tissue(shared: Path, model: Model) -> None:
     near = found[0, :-1]
     assert near[border].mean() < 0.25 * 255
     assert near[~border].mean() > 0.75 * 255
+
+
+@pytest.mark.parametrize("block", [(64, 128, 128), (65, 129, 129), (32, 32, 32), (125, 250, 250), (3, 300, 20)])
+def test_tiles_cover_on_the_lattice_and_are_bounded(block: tuple[int, int, int]) -> None:
+    domain = Box.of_shape((150, 340, 280), (-7, 5, 0))
+    write = Box.of_shape(block, (6, 21, 15))
+    seen = np.zeros(domain.shape, np.uint8)
+    for tile in _tiles(_aligned(write, domain, 4), TILE, 4):
+        assert all((a - d) % 4 == 0 for a, d in zip(tile.start, domain.start, strict=True))
+        assert all(16 <= n <= 1.25 * most for n, most in zip(tile.shape, TILE, strict=True))
+        seen[tile.within(domain)] += 1
+    assert seen[write.within(domain)].min() == 1
+    assert seen.max() == 1
+
+
+def test_a_block_and_its_margin_are_one_tile() -> None:
+    domain = Box.of_shape((900, 900, 900))
+    write = Box.of_shape((64, 128, 128), (64, 128, 128)).grow((1, 1, 1), (0, 0, 0))
+    assert len(list(_tiles(_aligned(write, domain, 4), TILE, 4))) == 1

@@ -123,7 +123,7 @@ def test_grey_values_keep_the_shape_and_are_repeatable() -> None:
 
 
 def test_boundary_scores_of_a_perfect_network() -> None:
-    raw, labels = cells((66, 66, 66))
+    raw, labels = cells((65, 65, 65))
     known = data.from_arrays(raw, labels)
 
     class Oracle(AffinityNet):

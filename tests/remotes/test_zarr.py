@@ -118,7 +118,7 @@ class TestZarr2(ZarrContract):
 
 class TestOldOme(TestOme):
     dtypes = ("uint16",)
-    ranks = (2, 4)
+    ranks = (3, 5)
     encoding: ClassVar[dict[str, Any] | None] = {"format": "zarr2"}
     format = 2
 
@@ -367,6 +367,9 @@ def test_the_largest_labels_are_kept(tmp_path: Path) -> None:
         ({"axes": ("x", "y", "z")}, InvalidInput, "order"),
         ({"axes": ("angle", "y", "x"), "encoding": {"ome": True}}, UnsupportedFormat, "angle"),
         ({"dtype": np.dtype("S4")}, UnsupportedFormat, "S4"),
+        ({"fill": 256}, InvalidInput, "fill 256"),
+        ({"fill": 0.5}, InvalidInput, "fill 0.5"),
+        ({"attributes": {"a": np.zeros(3)}}, InvalidInput, "JSON"),
     ],
 )
 def test_what_zarr_cannot_hold_is_refused(

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from voxome.contracts import kinds
 from voxome.contracts.tool import tool
-from voxome.workflow.cwl import load
+from voxome.registry import load as load_plugin
+from voxome.workflow.cwl import FromStep, load
 from voxome.workflow.describe import cwl_type, describe, document, documents, write
 
 ROOT = Path(__file__).parents[2]
@@ -86,21 +87,19 @@ def test_the_files_of_the_repository_are_those_of_the_code() -> None:
     assert stored == documents(), "run: make cwl"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "pipelines").glob("*/*.cwl")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "pipelines").glob("[!t]*/*.cwl")), ids=lambda path: path.stem)
 def test_pipelines_fit_the_tools(path: Path) -> None:
-    from voxome.registry import load as load_plugin
-
-    if path.parent.name == "tools":
-        return
     graph = load(path)
     tools = {step.name: load_plugin("voxome.tools", step.tool) for step in graph.steps}
     for step in graph.steps:
         known = {*tools[step.name].inputs, *tools[step.name].parameters, "store", "block", "workers"}
         assert step.inputs.keys() <= known
         assert {name for name, one in tools[step.name].inputs.items() if one.required} <= step.inputs.keys()
-        assert step.version == tools[step.name].version
+        assert step.version == tools[step.name].version.partition("+")[0]
         for source in step.inputs.values():
-            if hasattr(source, "output"):
+            if isinstance(source, FromStep):
                 assert source.output in tools[source.step].outputs
+    assert graph.outputs
     for source in graph.outputs.values():
+        assert isinstance(source, FromStep)
         assert source.output in tools[source.step].outputs

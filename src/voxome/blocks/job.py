@@ -115,9 +115,7 @@ class OpenStep:
         return put_out
 
     def _write(self, name: str, source: VolumeSource, kind: Image, block: GridBlock, data: NDArray[Any]) -> None:
-        assert self.step.frame is not None
-        origin = self.step.frame.domain.start
-        write, read = (scaled_box(box, origin, kind.scale) for box in (block.write, block.read))
+        write, read = (scaled_box(box, kind.scale) for box in (block.write, block.read))
         if data.shape[-3:] == read.shape:
             inner = write.within(read)
             data = data[..., inner[0], inner[1], inner[2]]

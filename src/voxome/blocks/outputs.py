@@ -25,11 +25,10 @@ def step_folder(step: Step, store: str) -> Path:
     return Path(step.folder.replace(STORE, store))
 
 
-def scaled_box(box: Box, origin: tuple[int, ...], scale: tuple[int, ...]) -> Box:
-    """`box` of the frame in the voxels of an array `scale` times as coarse, both starting at `origin`."""
-    low = tuple((a - o) // s for a, o, s in zip(box.start, origin, scale, strict=True))
-    high = tuple(-(-(b - o) // s) for b, o, s in zip(box.stop, origin, scale, strict=True))
-    return Box(low, high).shift(origin)
+def scaled_box(box: Box, scale: tuple[int, ...]) -> Box:
+    """`box` in the voxels of an array `scale` times as coarse: its voxel i spans the indices from ``i * scale`` on."""
+    low = tuple(a // s for a, s in zip(box.start, scale, strict=True))
+    return Box(low, tuple(-(-b // s) for b, s in zip(box.stop, scale, strict=True)))
 
 
 def chunk_of(block: tuple[int, ...]) -> tuple[int, ...]:
@@ -52,7 +51,7 @@ def output_spec(kind: Image, frame: Frame, block: tuple[int, ...], parameters: M
     """The array that holds an output of `kind` over the whole domain of `frame`."""
     channels = kind.channels(parameters) if callable(kind.channels) else kind.channels
     attributes = kind.attributes(parameters) if callable(kind.attributes) else kind.attributes
-    domain = scaled_box(frame.domain, frame.domain.start, kind.scale)
+    domain = scaled_box(frame.domain, kind.scale)
     chunk = chunk_of(tuple(-(-n // s) for n, s in zip(block, kind.scale, strict=True)))
     axes: tuple[str, ...] = ("z", "y", "x")
     if channels is not None:

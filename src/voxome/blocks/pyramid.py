@@ -12,6 +12,7 @@ from voxome.contracts.volume import VolumeSpec
 
 COARSEST = 128
 """Levels are added until no axis is longer than this."""
+_HALF = (2, 2, 2)
 _METHOD = {"labels": "mode", "image": "mean", "probability": "mean"}
 
 
@@ -53,13 +54,17 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
             "1",
             {"method": _METHOD[spec.kind]},
             {"image": source},
-            Frame(frame, box, size, offset),
+            Frame(_even(frame), box, size, offset),
             (edges[0], edges[1], edges[2]),
             home,
             {"result": f"{stem}.zarr?level={level}"},
         )
-        origin = frame.start
-        frame, box = scaled_box(frame, origin, (2, 2, 2)), scaled_box(box, origin, (2, 2, 2))
+        frame, box = scaled_box(frame, _HALF), scaled_box(box, _HALF)
         if size is not None:
             offset = (offset[0] + size[0] / 2, offset[1] + size[1] / 2, offset[2] + size[2] / 2)
             size = (2 * size[0], 2 * size[1], 2 * size[2])
+
+
+def _even(domain: Box) -> Box:
+    """The domain from even indices on: no voxel of the next level then lies in two blocks."""
+    return Box(tuple(a // 2 * 2 for a in domain.start), domain.stop)

@@ -20,13 +20,15 @@ def show_json(data: Any) -> None:
     print(json.dumps(data, indent=1, default=str))
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
+def show_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, heads: bool = True
+) -> None:
     """Print a table on standard output."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", show_header=heads)
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
@@ -36,6 +38,9 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, titl
 
 def show_facts(facts: Mapping[str, object]) -> None:
     """Print names and values, one a line, on standard output."""
+    if sys.stdout.isatty():
+        show_table(("", ""), facts.items(), heads=False)
+        return
     width = max(len(name) for name in facts)
     for name, value in facts.items():
         print(f"{name:<{width}}  {value}")

@@ -69,7 +69,8 @@ class _Lines:
             self._ended += 1
             self._steps = max(self._steps, self._ended)
             reused = f", {report.reused:,} of them reused" if report.reused else ""
-            say(f"[{self._ended}/{self._steps}] {report.name}: {done:,} blocks in {report.wall_s:.1f} s{reused}")
+            blocks = "1 block" if done == 1 else f"{done:,} blocks"
+            say(f"[{self._ended}/{self._steps}] {report.name}: {blocks} in {report.wall_s:.1f} s{reused}")
         elif time.monotonic() - self._last > _LINE_EVERY_S:
             say(f"[{self._ended + 1}/{self._steps}] {report.name}: {done:,} of {report.total:,} blocks")
         else:

@@ -31,6 +31,9 @@ def run(
     level: Level = 0,
     voxel_size: VoxelSize = None,
     force: Force = False,
+    truth: Annotated[
+        Path | None, typer.Option(help="A folder with the truth, as voxome phantom writes it, to score against.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a workflow over a volume of any size, block by block; interrupted, the same command goes on."""
@@ -45,7 +48,7 @@ def run(
     for warning in plan.warnings:
         say(f"warning: {warning}")
     with progress_bars([step.name for step in plan.steps]) as progress:
-        record = run_plan(plan, out=out, workers=workers, progress=progress)
+        record = run_plan(plan, out=out, workers=workers, options=options, progress=progress, truth=truth)
     if json:
         show_json(record)
     else:

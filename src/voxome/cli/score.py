@@ -34,7 +34,7 @@ def segmentation(truth: LabelsUri, result: LabelsUri, box: BoxText = None, json:
 def detections(
     truth: TablePath,
     result: TablePath,
-    tolerance_nm: Annotated[float, typer.Option(metavar="NM", help="Points this close may be the same.")] = 300.0,
+    tolerance_nm: Annotated[float, typer.Option(metavar="NM", help="Points this close may be the same.")] = 150.0,
     json: Json = False,
 ) -> None:
     """Precision, recall and F1 of points (z_nm, y_nm, x_nm), matched one to one."""

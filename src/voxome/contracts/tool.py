@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origi
 
 from voxome.contracts.kinds import File, Image, Kind, Labels, RegionTable, Rows, Table
 from voxome.contracts.volume import VolumeSpec
-from voxome.errors import InvalidInput, UnknownName
+from voxome.errors import PlanError, UnknownName
 from voxome.geometry import Box
 from voxome.geometry.grid import Halo
 
@@ -171,27 +171,25 @@ class Tool:
 
         Raises
         ------
-        UnknownName
-            If there is no such parameter.
-        InvalidInput
-            If a value does not fit, or a required one is missing.
+        PlanError
+            With every parameter that is unknown, missing or does not fit.
         """
         from pydantic import TypeAdapter, ValidationError
 
         bound: dict[str, Any] = {}
-        for name in given:
-            if name not in self.parameters:
-                raise UnknownName.of(f"parameter of {self.name}", name, self.parameters)
+        what = f"parameter of {self.name}"
+        faults = [str(UnknownName.of(what, name, self.parameters)) for name in given if name not in self.parameters]
         for name, parameter in self.parameters.items():
             value = given.get(name, parameter.default)
             if value is REQUIRED:
-                raise InvalidInput(f"{self.name} needs the parameter {name!r}")
+                faults.append(f"{self.name} needs the parameter {name!r}")
+                continue
             try:
                 bound[name] = TypeAdapter(parameter.annotation).validate_python(value)
             except ValidationError as error:
-                raise InvalidInput(
-                    f"parameter {name!r} of {self.name} is {value!r}: {error.errors()[0]['msg']}"
-                ) from error
+                faults.append(f"parameter {name!r} of {self.name} is {value!r}: {error.errors()[0]['msg']}")
+        if faults:
+            raise PlanError(faults)
         return bound
 
 

@@ -8,6 +8,7 @@ domain, nothing is blended, and raw is mirrored at the ends of the domain only.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +22,7 @@ from voxome.errors import InvalidInput
 from voxome.geometry.box import Box
 from voxome.models.cards import Model
 
-TILE = 64
+TILE = (64, 128, 128)
 SMALLEST_TILE = 16
 """Matrix products of smaller tiles would be summed in another order by onnxruntime."""
 
@@ -36,7 +37,7 @@ def predict(
     mean: float,
     std: float,
     threads: int = 1,
-    tile: int = TILE,
+    tile: tuple[int, int, int] = TILE,
 ) -> NDArray[np.uint8]:
     """Affinities of one block.
 
@@ -50,9 +51,9 @@ def predict(
         Grey-value statistics of the whole volume; the same for all its blocks.
     threads : int
         Threads of onnxruntime. The result does not depend on it.
-    tile : int
-        Voxels a side computed at once, a multiple of the stride; memory grows with its cube, the result
-        stays.
+    tile : (z, y, x)
+        Voxels computed at once, multiples of the stride: half a gigabyte for the default. The result does not
+        depend on it.
 
     Returns
     -------
@@ -66,11 +67,11 @@ def predict(
     """
     card = model.card
     _check(raw, read, write, domain, card.halo, std)
-    if tile < SMALLEST_TILE or tile % card.stride:
-        raise InvalidInput(f"tile {tile} must be a multiple of the stride {card.stride} and at least {SMALLEST_TILE}")
+    if min(tile) < SMALLEST_TILE or any(n % card.stride for n in tile):
+        raise InvalidInput(f"tile {tile} must be multiples of the stride {card.stride}, at least {SMALLEST_TILE}")
     session = _session(model.path, threads)
     out = np.empty((len(card.offsets), *write.shape), np.uint8)
-    for box in _tiles(_aligned(write, domain, card.stride), tile):
+    for box in _tiles(_aligned(write, domain, card.stride), tile, card.stride):
         normalised = _input(raw, read, box.grow((card.context,) * 3), domain, mean, std)
         found = session.run(None, {"raw": normalised})[0][0]
         common = box & write
@@ -97,12 +98,20 @@ def _aligned(write: Box, domain: Box, stride: int) -> Box:
     return Box(start, stop)
 
 
-def _tiles(whole: Box, tile: int) -> Iterator[Box]:
-    """Cover a box by tiles of at most `tile` voxels a side; the last may overhang to reach `SMALLEST_TILE`."""
-    starts = [range(a, b, tile) for a, b in zip(whole.start, whole.stop, strict=True)]
+def _tiles(whole: Box, tile: tuple[int, int, int], stride: int) -> Iterator[Box]:
+    """Cover a box by equal tiles, at most a quarter larger than `tile`; the last may overhang.
+
+    So a block and the few voxels around it that its neighbours need are one tile.
+    """
+    steps = [_step(n, size, stride) for n, size in zip(whole.shape, tile, strict=True)]
+    starts = [range(a, b, n) for a, b, n in zip(whole.start, whole.stop, steps, strict=True)]
     for start in itertools.product(*starts):
-        shape = [max(SMALLEST_TILE, min(tile, b - a)) for a, b in zip(start, whole.stop, strict=True)]
-        yield Box.of_shape(shape, start)
+        yield Box.of_shape(steps, start)
+
+
+def _step(extent: int, size: int, stride: int) -> int:
+    pieces = math.ceil(extent / (1.25 * size))
+    return max(SMALLEST_TILE, math.ceil(extent / (pieces * stride)) * stride)
 
 
 def _input(raw: NDArray[Any], read: Box, box: Box, domain: Box, mean: float, std: float) -> NDArray[np.float32]:

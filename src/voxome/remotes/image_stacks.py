@@ -66,9 +66,9 @@ class FileStack:
             return np.full(self.form.shape, self._fill, self.form.dtype)
         data = decode(file)
         found = Form(data.shape, data.dtype.newbyteorder("="))
-        if found != self.form:
+        if not found.fits(self.form):
             raise CorruptData(f"{file} is {found}, where the other sections are {self.form}")
-        return data
+        return data if found == self.form else data * np.uint8(255)
 
     def stamp(self, index: int) -> object:
         try:

@@ -1,10 +1,11 @@
 """``images://FOLDER``, ``images://GLOB``, ``images://FILE``: stacks of PNG, JPEG and TIFF images.
 
 A folder or a glob is a stack of sections in natural order of their names, one image a file: z, y, x, or c, z, y, x
-where the images say that they have several samples a pixel. One file is what it says: y, x; a stack of pages; colours.
-Only sections that a box touches are decoded; some are kept. A folder may have a ``voxome.json`` beside its sections,
-with `voxel_size_nm`, `offset_nm`, `kind` and `attributes`; the folders that `create` makes have one, with their shape
-too, and sections that were never written are absent.
+where the images say that they have several samples a pixel; one-bit sections among those of eight bits are 0 and 255.
+One file is what it says: y, x; a stack of pages; colours. Only sections that a box touches are decoded; some are kept.
+
+A folder may have a ``voxome.json`` beside its sections, with `voxel_size_nm`, `offset_nm`, `kind` and `attributes`; the
+folders that `create` makes have one, with their shape too, and sections that were never written are absent.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ from numpy.typing import NDArray
 
 from voxome.contracts.uri import Uri
 from voxome.contracts.volume import Mode, ResourceInfo, Version, VolumeSpec
-from voxome.errors import AlreadyThere, CorruptData, InvalidInput, InvalidUri, NotFound, ReadOnly, UnsupportedFormat
+from voxome.errors import (
+    AlreadyThere,
+    CorruptData,
+    InvalidInput,
+    InvalidUri,
+    NotFound,
+    ReadOnly,
+    UnsupportedFormat,
+    VoxomeError,
+)
 from voxome.geometry import Box
 from voxome.remotes.image_stacks import FileStack, SingleFile, StackSource
 from voxome.remotes.local import hint, local_path, refuse_options, replacing, storing, target
@@ -107,11 +117,13 @@ class ImagesRemote:
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         path = local_path(uri.path)
-        inside = [path] if path.is_file() or _files(path) or (path / SIDECAR).is_file() else sorted(path.iterdir())
-        for one in inside:
-            if self.recognises(str(one)):
-                spec = self.open(Uri("images", str(one))).spec
-                yield ResourceInfo(f"images://{one}", "volume", f"{spec.dtype} {spec.domain}")
+        try:
+            found = [(path, self.open(uri).spec)]
+        except VoxomeError:
+            inside = sorted(path.iterdir(), key=natural_order) if path.is_dir() else []
+            found = [(one, self.open(Uri("images", str(one))).spec) for one in inside if self.recognises(str(one))]
+        for one, spec in found:
+            yield ResourceInfo(f"images://{one}", "volume", f"{spec.dtype} {spec.domain}")
 
     def create(self, uri: Uri, spec: VolumeSpec) -> StackSource:
         folder = local_path(uri.path)
@@ -159,17 +171,18 @@ def _open_file(file: Path, mode: Mode) -> StackSource:
 
 def _found_stack(files: Sequence[Path]) -> FileStack:
     """Sections that lie there, all of one form."""
-    first, kind = probe(files[0]), format_of(files[0])
-    for file in files[1:]:
+    kind, forms = format_of(files[0]), [probe(file) for file in files]
+    common = next((form for form in forms if form.dtype != bool), forms[0])
+    for file, form in zip(files, forms, strict=True):
         if (found := format_of(file)) != kind:
             raise UnsupportedFormat(f"{file} is {found}, {files[0]} is {kind}: name the sections by a glob, as *.png")
-        if (form := probe(file)) != first:
-            raise UnsupportedFormat(f"{file} is {form}, but {files[0]} is {first}: sections must be alike")
+        if not form.fits(common):
+            raise UnsupportedFormat(f"{file} is {form}, but {files[0]} is {forms[0]}: sections must be alike")
     size = None
     if kind == "tiff":
         with open_tiff(files[0]) as tiff:
             size = voxel_size(tiff)
-    return FileStack(files, first, voxel_size_nm=size)
+    return FileStack(files, common, voxel_size_nm=size)
 
 
 def _note(folder: Path) -> dict[str, Any]:
@@ -195,7 +208,9 @@ def _write_note(folder: Path, note: Mapping[str, Any]) -> None:
 def _new_note(folder: Path, spec: VolumeSpec) -> dict[str, Any]:
     """The sidecar of a new folder for `spec`."""
     if folder.suffix.lower() in SUFFIXES:
-        raise InvalidUri(f"{folder} names an image; new stacks are folders of sections: images://{folder.with_suffix('')}")
+        raise InvalidUri(
+            f"{folder} names an image; new stacks are folders of sections: images://{folder.with_suffix('')}"
+        )
     options = refuse_options("image stacks", spec, ("format", "compression"))
     kind, compression = options.get("format", "tiff"), options.get("compression", "zlib")
     if kind not in _ENDS or compression not in _COMPRESSIONS:

@@ -41,6 +41,11 @@ class Form:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
+    def fits(self, common: Form) -> bool:
+        """Whether such a section can be among those of `common` form: a one-bit mask can among 8 bits, as 0 and 255."""
+        packed = self.dtype == bool and common.dtype == np.uint8
+        return self.shape == common.shape and (packed or self.dtype == common.dtype)
+
     def __str__(self) -> str:
         return f"{self.dtype} {'x'.join(str(n) for n in self.shape)}"
 

@@ -69,8 +69,13 @@ class TiffStack:
         page = self._pages[index]
         if page is None:
             raise CorruptData(f"{self.path} lacks page {index}")
+        handle = page.parent.filehandle
         with self._lock:
-            return decode_page(self.path, page)
+            handle.open()
+            try:
+                return decode_page(self.path, page)
+            finally:
+                handle.close()
 
     def stamp(self, index: int) -> object:
         """What changes when the section does: nothing, as the file is only read."""

@@ -63,6 +63,8 @@ class Table:
         wanted = np.unique(keys)
         groups = []
         for group in range(metadata.num_row_groups):
+            if metadata.row_group(group).num_rows == 0:
+                continue
             statistics = metadata.row_group(group).column(place).statistics
             first = np.searchsorted(wanted, statistics.min)
             if first < len(wanted) and wanted[first] <= statistics.max:

@@ -65,9 +65,7 @@ def arrays(draw: st.DrawFn, shape: Sequence[int], dtype: DTypeLike) -> NDArray[A
 
 
 @st.composite
-def specs(
-    draw: st.DrawFn, *, ndim: int = 3, dtypes: Sequence[str] = DTYPES, negative: bool = True
-) -> VolumeSpec:
+def specs(draw: st.DrawFn, *, ndim: int = 3, dtypes: Sequence[str] = DTYPES, negative: bool = True) -> VolumeSpec:
     """Small specs with a voxel size, chunks, and a start of any sign unless `negative` is false."""
     shape = draw(st.tuples(*[st.integers(1, 12)] * ndim))
     start = draw(st.tuples(*[st.integers(-20 if negative else 0, 20)] * ndim))

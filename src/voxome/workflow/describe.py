@@ -31,7 +31,8 @@ def describe(tool: Tool) -> dict[str, Any]:
     """The CWL v1.2 document of `tool`.
 
     Every input is a handle file, or the path or URI of a volume or table; every output is a handle file, which says
-    where under ``store`` the result is. What is optional is left to the tool's own default.
+    where under ``store`` the result is. What is optional is left to the tool's own default. What a version has after
+    ``+``, the digest of a model say, stays out.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def describe(tool: Tool) -> dict[str, Any]:
         "class": "CommandLineTool",
         "$namespaces": dict(NAMESPACES),
         "doc": tool.summary,
-        "hints": {"voxome:Tool": {"name": tool.name, "version": tool.version}},
+        "hints": {"voxome:Tool": {"name": tool.name, "version": tool.version.partition("+")[0]}},
         "baseCommand": ["voxome", "tool", tool.name],
         "inputs": inputs,
         "outputs": {name: {"type": "File", "outputBinding": {"glob": f"{name}.handle.json"}} for name in tool.outputs},

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from voxome.errors import InvalidInput
-
 
 @dataclass(frozen=True)
 class FromInput:
@@ -62,13 +60,7 @@ class GraphInput:
     doc: str = ""
 
     def read(self, text: str) -> Any:
-        """The value that `text` means, by the types that fit.
-
-        Raises
-        ------
-        InvalidInput
-            If none of them can be read from it.
-        """
+        """The value that `text` means, by the types that fit; `text` itself if none does: the plan tells of it."""
         if not self.types or set(self.types) - _READERS.keys():
             return text.split(",") if self.types == ("array",) else text
         for name in self.types:
@@ -76,7 +68,7 @@ class GraphInput:
                 return _READERS[name](text)
             except (ValueError, KeyError):
                 continue
-        raise InvalidInput(f"input {self.name!r} is {text!r}; it must be a {' or '.join(self.types)}")
+        return text
 
 
 @dataclass(frozen=True)

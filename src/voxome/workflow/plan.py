@@ -202,24 +202,15 @@ class _Planner:
 
     def _add(self, node: Node) -> None:
         sources = {port: s for port, s in node.inputs.items() if port not in HOST_INPUTS}
-        if any(isinstance(s, FromStep) and s.step in self.failed for s in sources.values()):
+        tool: Tool = load("voxome.tools", node.tool)
+        settings = {port: self._value(source) for port, source in sources.items() if port not in tool.inputs}
+        bound = self._bind(tool, {port: value for port, value in settings.items() if value is not None})
+        unmade = any(isinstance(s, FromStep) and s.step in self.failed for s in sources.values())
+        inputs = None if unmade else self._inputs(node, tool, sources)
+        if bound is None or inputs is None:
             self.failed.add(node.name)
             return
-        tool: Tool = load("voxome.tools", node.tool)
-        inputs: dict[str, Handle] = {}
-        parameters: dict[str, Any] = {}
-        for port, source in sources.items():
-            value = self._value(source)
-            if port in tool.inputs:
-                if value is not None:
-                    inputs[port] = self._handle(source, value, tool.inputs[port])
-            elif value is not None:
-                parameters[port] = value
-        missing = [name for name, wanted in tool.inputs.items() if wanted.required and name not in inputs]
-        if missing:
-            raise InvalidInput(f"step {node.name} needs {', '.join(missing)}")
         volumes = {n: self._spec(h) for n, h in inputs.items() if isinstance(tool.inputs[n].kind, Image)}
-        bound = tool.bind(parameters)
         frame = self._frame(inputs, volumes) if volumes else _frame_of_tables(inputs)
         self._check(node, tool, volumes, bound)
         block = self.options.blocks.get(node.name, self.options.block)
@@ -235,6 +226,33 @@ class _Planner:
             for name, kind in tool.outputs.items():
                 if isinstance(kind, Image):
                     self.specs[step.output(name).key] = output_spec(kind, frame, block, bound)
+
+    def _bind(self, tool: Tool, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+        try:
+            return tool.bind(parameters)
+        except PlanError as error:
+            self.faults.extend(error.faults)
+            return None
+
+    def _inputs(self, node: Node, tool: Tool, sources: Mapping[str, Source]) -> dict[str, Handle] | None:
+        """A handle for every input; None if one cannot be had."""
+        found: dict[str, Handle] = {}
+        before = len(self.faults)
+        for name, wanted in tool.inputs.items():
+            value = self._value(sources[name]) if name in sources else None
+            if value is not None:
+                try:
+                    found[name] = self._handle(sources[name], value, wanted)
+                except VoxomeError as error:
+                    self.faults.append(str(error))
+            elif wanted.required and not self._is_missing_input(sources.get(name)):
+                self.faults.append(f"step {node.name} needs {name}")
+        missing = any(wanted.required and name not in found for name, wanted in tool.inputs.items())
+        return None if missing or len(self.faults) > before else found
+
+    def _is_missing_input(self, source: Source | None) -> bool:
+        """Whether a source is a workflow input that was not given, which has been told already."""
+        return isinstance(source, FromInput) and source.name not in self.given
 
     def _handle(self, source: Source, value: Any, wanted: Input) -> Handle:
         if isinstance(value, Handle):

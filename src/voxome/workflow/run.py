@@ -23,6 +23,7 @@ from voxome.resources.open import open_source
 from voxome.workflow.cwl import load
 from voxome.workflow.folder import OWN, keep_plan, locked, write_json
 from voxome.workflow.plan import Options, Plan, make_plan
+from voxome.workflow.report import scores_of, write_report
 
 RECORDED_PACKAGES = ("voxome", "numpy", "numba", "tensorstore", "onnxruntime", "scipy", "pyarrow", "cwltool")
 WORKER = (sys.executable, "-m", "voxome.blocks.worker")
@@ -37,7 +38,7 @@ def run(
     workers: int = 1,
     options: Options | None = None,
     progress: Progress | None = None,
-    finished: Callable[[Path, dict[str, Any]], None] | None = None,
+    truth: str | Path | None = None,
 ) -> dict[str, Any]:
     """Run a workflow over a volume of any size, block by block.
 
@@ -57,8 +58,8 @@ def run(
         Blocks, box, level, voxel size; not with a plan.
     progress : function of a StepReport, optional
         Called whenever something has ended.
-    finished : function of the folder and the record, optional
-        Called when all steps are done, before ``run.json`` is written.
+    truth : path, optional
+        A folder with ``labels.zarr``, ``synapses.parquet`` and ``connectome.parquet`` to score the results against.
 
     Returns
     -------
@@ -86,8 +87,10 @@ def run(
         engine = LocalEngine(WORKER, workers, log)
         try:
             record = _run(plan, folder, engine, records, log, progress)
-            if finished is not None:
-                finished(folder, record)
+            if truth is not None:
+                record["scores"] = scores_of(folder, Path(truth), options.box if options else None)
+            if {"raw", "neurons", "connectome"} <= {*record["inputs"], *record["outputs"]}:
+                write_report(folder, record)
             write_json(folder / "run.json", record)
         finally:
             engine.close()

@@ -46,3 +46,35 @@ def white_noise(start: NDArray[np.int64], shape: tuple[int, int, int], seed: np.
             for x in range(shape[2]):
                 out[z, y, x] = normal(row, start[2] + x)
     return out
+
+
+@njit(cache=True)
+def value_noise(
+    start: NDArray[np.int64], shape: tuple[int, int, int], seed: np.uint64, spacing: int
+) -> NDArray[np.float32]:
+    """Noise of variance below 1 that is linear between the points of a lattice of `spacing` voxels."""
+    low = np.empty(3, np.int64)
+    for a in range(3):
+        low[a] = start[a] // spacing
+    count = (
+        (start[0] + shape[0] - 1) // spacing + 2 - low[0],
+        (start[1] + shape[1] - 1) // spacing + 2 - low[1],
+        (start[2] + shape[2] - 1) // spacing + 2 - low[2],
+    )
+    knots = white_noise(low, count, seed)
+    out = np.empty(shape, np.float32)
+    for z in range(shape[0]):
+        i = (start[0] + z) // spacing - low[0]
+        fz = ((start[0] + z) % spacing) / spacing
+        for y in range(shape[1]):
+            j = (start[1] + y) // spacing - low[1]
+            fy = ((start[1] + y) % spacing) / spacing
+            for x in range(shape[2]):
+                k = (start[2] + x) // spacing - low[2]
+                fx = ((start[2] + x) % spacing) / spacing
+                near = (1 - fy) * (knots[i, j, k] * (1 - fx) + knots[i, j, k + 1] * fx)
+                near += fy * (knots[i, j + 1, k] * (1 - fx) + knots[i, j + 1, k + 1] * fx)
+                far = (1 - fy) * (knots[i + 1, j, k] * (1 - fx) + knots[i + 1, j, k + 1] * fx)
+                far += fy * (knots[i + 1, j + 1, k] * (1 - fx) + knots[i + 1, j + 1, k + 1] * fx)
+                out[z, y, x] = (1 - fz) * near + fz * far
+    return out

@@ -20,6 +20,8 @@ from voxome.datasets.phantom.hashing import mix, normal, uniform
 from voxome.datasets.phantom.spec import PhantomSpec
 
 WAVES = 28
+ROD_RADIUS = 0.3
+"""Radius of the rods at the end of the chain, where they fill space, in pitches: what lies nearer to an axis is inside."""
 LONGEST_TRUNK_NM, LONGEST_BRANCH_NM, LONGEST_TWIG_NM = 5000.0, 2600.0, 1800.0
 
 
@@ -211,10 +213,12 @@ def recall(plan: Plan, memory: Memory, family: int, t: float, v: float, w: float
 
 
 @njit(cache=True, _nrt=False)
-def _nearest_rod(plan: Plan, memory: Memory, p: tuple[float, float, float]) -> tuple[np.uint64, float]:
-    """The rod nearest to a point, of three families that weave through each other; and the position along it."""
+def _nearest_rod(
+    plan: Plan, memory: Memory, p: tuple[float, float, float]
+) -> tuple[np.uint64, float, float, float]:
+    """The rod nearest to a point, of three families that weave; the place across it (two) and along it, in pitches."""
     pitch = plan.rod_pitch
-    best, best_key, best_t = 1e30, np.uint64(0), 0.0
+    best, best_key, best_v, best_w, best_t = 1e30, np.uint64(0), 0.0, 0.0, 0.0
     for family in range(3):
         t, v, w = p[family] / pitch, p[(family + 1) % 3] / pitch, p[(family + 2) % 3] / pitch - 0.5
         i, j = math.floor(v), math.floor(w)
@@ -230,8 +234,8 @@ def _nearest_rod(plan: Plan, memory: Memory, p: tuple[float, float, float]) -> t
             dv, dw = v - memory.rod_numbers[family, c, 0], w - memory.rod_numbers[family, c, 1]
             d = math.sqrt(dv * dv + dw * dw) - memory.rod_numbers[family, c, 2]
             if d < best:
-                best, best_key, best_t = d, memory.rods[family, c], t
-    return best_key, best_t
+                best, best_key, best_v, best_w, best_t = d, memory.rods[family, c], dv, dw, t
+    return best_key, best_v, best_w, best_t
 
 
 @njit(cache=True, _nrt=False)
@@ -240,7 +244,7 @@ def place(
 ) -> tuple[np.uint64, float, float, float, float, int]:
     """Carry a warped point (nm) through the families from `first` on.
 
-    Returns the key of its neurite; radius of that (nm; 0 for a rod); where the point is across it, as two parts of the
+    Returns the key of its neurite; radius of that (nm); where the point is across it, as two parts of the
     radius; where along it (nm); and the family (the number of families for a rod).
     """
     frames, numbers = plan.frames, memory.numbers
@@ -270,9 +274,10 @@ def place(
         frames[e, 1, 0] * z + frames[e, 1, 1] * y + frames[e, 1, 2] * x,
         frames[e, 2, 0] * z + frames[e, 2, 1] * y + frames[e, 2, 2] * x,
     )
-    rod, t = _nearest_rod(plan, memory, q)
+    rod, a, b, t = _nearest_rod(plan, memory, q)
     t *= plan.rod_pitch
-    return mix(rod, math.floor(t / plan.rod_length + uniform(rod, 4))), 0.0, 0.0, 0.0, t, plan.pitches.size
+    rod = mix(rod, math.floor(t / plan.rod_length + uniform(rod, 4)))
+    return rod, ROD_RADIUS * plan.rod_pitch, a / ROD_RADIUS, b / ROD_RADIUS, t, plan.pitches.size
 
 
 @njit(cache=True)

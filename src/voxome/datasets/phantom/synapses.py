@@ -16,7 +16,7 @@ from voxome.datasets.phantom.spec import PhantomSpec
 from voxome.datasets.phantom.tissue import Tissue
 from voxome.geometry import Box
 
-SEARCH_NM = 50.0
+SEARCH_NM = 45.0
 """A synapse is at most this far, along each axis, from the middle of its lattice cell."""
 BALL_NM = 70.0
 """Surroundings of a contact that must belong to the two neurons."""
@@ -176,7 +176,7 @@ def mark_site(
 ) -> None:  # fmt: skip
     """Mark the voxels of one synapse in a block that starts at `start`: a T-bar in front, a dense membrane behind.
 
-    The T-bar is a foot of 30 nm radius on the membrane, with a plate of 55 nm radius 25 to 60 nm inside.
+    The T-bar is a foot of 35 nm radius on the membrane, with a head of 45 nm radius 25 to 65 nm inside.
     """
     low, high = np.empty(3, np.int64), np.empty(3, np.int64)
     for a in range(3):
@@ -195,12 +195,12 @@ def mark_site(
                 across = math.sqrt(max(square - depth * depth, 0.0))
                 if keys[z, y, x] == pre:
                     marks[z, y, x] |= CLOUD | BARE
-                    if (-10 <= depth < 30 and across <= 30) or (25 <= depth <= 60 and across <= 55):
+                    if (-10 <= depth < 25 and across <= 35) or (25 <= depth <= 65 and across <= 45):
                         marks[z, y, x] |= DENSITY
-                    elif depth < 15 and across <= 60:
+                    elif depth < 15 and across <= 50:
                         marks[z, y, x] |= CLEFT
                 elif keys[z, y, x] == post:
                     if square < 120.0**2:
                         marks[z, y, x] |= BARE
-                    if -22 <= depth < 15 and across <= 60:
+                    if -22 <= depth < 15 and across <= 50:
                         marks[z, y, x] |= CLEFT

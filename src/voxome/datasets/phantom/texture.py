@@ -10,7 +10,7 @@ import scipy.ndimage as ndi
 from numba import njit
 from numpy.typing import NDArray
 
-from voxome.datasets.phantom.hashing import mix, normal, uniform, white_noise
+from voxome.datasets.phantom.hashing import mix, normal, uniform, value_noise, white_noise
 from voxome.datasets.phantom.spec import PhantomSpec
 from voxome.datasets.phantom.synapses import BARE, CLEFT, CLOUD, DENSITY
 from voxome.geometry import Box
@@ -44,6 +44,8 @@ def grey_values(
     """The image (z, y, x; uint8) of a box whose neurons, tubes, borders and synapse marks are given."""
     start, size = np.array(box.start), np.array(spec.voxel_size_nm)
     grain = white_noise(start, box.shape, np.uint64(mix(spec.key, 301)))
+    for stream, spacing in ((303, 4), (304, 11)):
+        grain += value_noise(start, box.shape, np.uint64(mix(spec.key, stream)), spacing)
     grain *= np.float32(spec.granularity)
     levels = np.array(
         [spec.cytoplasm, spec.cytoplasm_spread, spec.membrane, spec.mitochondrion, spec.density, spec.rim], np.float64
@@ -100,12 +102,12 @@ def _stain(
                 if keys[z, y, x] != last:
                     last = keys[z, y, x]
                     grey = levels[0] + levels[1] * min(max(normal(last, 31), -2.0), 2.2)
-                    crowd = 0.9 * uniform(last, 32)
+                    crowd = 0.6 * uniform(last, 32)
                 mark = marks[z, y, x]
                 if mark & DENSITY:
                     image[z, y, x] = 0.3 * image[z, y, x] + levels[4]
                 elif mark & CLEFT:
-                    image[z, y, x] = 0.3 * image[z, y, x] + 0.6 * levels[4] + 0.4 * levels[2]
+                    image[z, y, x] = 0.3 * image[z, y, x] + 0.85 * levels[2]
                 elif border[z, y, x]:
                     image[z, y, x] = 0.4 * image[z, y, x] + levels[2]
                 elif not mark & BARE and _in_mitochondrion(keys[z, y, x], tubes[z, y, x]):
@@ -130,12 +132,12 @@ def _in_mitochondrion(neuron: np.uint64, tube: NDArray[np.float32]) -> bool:
     h = mix(neuron, 7000 + n)
     if uniform(h, 1) > 0.9:
         return False
-    width = min(0.5 + 0.25 * uniform(h, 2), 1.0 - 45.0 / radius)
+    width = min(0.5 + 0.3 * uniform(h, 2), 1.0 - 45.0 / radius)
     shift = (1.0 - width) - 40.0 / radius
     turn = 6.283 * uniform(h, 3)
     a -= max(shift, 0.0) * math.cos(turn)
     b -= max(shift, 0.0) * math.sin(turn)
-    end = (2.0 * (place - n) - 1.0) / (0.6 + 0.35 * uniform(h, 4))
+    end = (2.0 * (place - n) - 1.0) / (0.65 + 0.35 * uniform(h, 4))
     return (a * a + b * b) / (width * width) + end**4 < 1.0
 
 

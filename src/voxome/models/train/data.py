@@ -26,7 +26,7 @@ class TrainingVolume:
     Attributes
     ----------
     raw : (1, 1, z, y, x) float32, normalised.
-    labels : (1, 1, z, y, x) float32 of small integers. Every voxel counts as known, label 0 as an object.
+    labels : (1, 1, z, y, x) float32 of small integers; `UNKNOWN` where label 0 was.
     start : (z, y, x) of the first labelled voxel within `raw`.
     mean, std : grey-value statistics that `raw` was normalised with.
     """
@@ -56,7 +56,7 @@ def from_arrays(
     """
     known = raw[Box.of_shape(labels.shape, start).within(Box.of_shape(raw.shape))]
     mean, std = float(known.mean()), float(known.std())
-    dense = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
+    dense = np.where(labels == 0, UNKNOWN, np.unique(labels, return_inverse=True)[1].reshape(labels.shape))
     return TrainingVolume(
         torch.from_numpy((raw.astype(np.float32) - mean) / std)[None, None],
         torch.from_numpy(dense.astype(np.float32))[None, None],

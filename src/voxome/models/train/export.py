@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,18 @@ def export(net: AffinityNet, path: Path, tile: int = 16) -> None:
     plain = _Probabilities(copy.deepcopy(net).to(memory_format=torch.contiguous_format)).eval()
     size = tile + 2 * net.context
     partial = path.with_suffix(".part")
-    torch.onnx.export(
-        plain,
-        (torch.zeros(1, 1, size, size, size),),
-        str(partial),
-        input_names=["raw"],
-        output_names=["affinities"],
-        dynamic_axes={"raw": _FREE, "affinities": {axis: f"{name}_out" for axis, name in _FREE.items()}},
-        opset_version=17,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            plain,
+            (torch.zeros(1, 1, size, size, size),),
+            str(partial),
+            input_names=["raw"],
+            output_names=["affinities"],
+            dynamic_axes={"raw": _FREE, "affinities": {axis: f"{name}_out" for axis, name in _FREE.items()}},
+            opset_version=17,
+            dynamo=False,
+        )
     partial.replace(path)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxome.errors import CorruptData
+from voxome.errors import CorruptData, StoreError
 from voxome.remotes.documents import read_json
 from voxome.remotes.n5.dialects import Around, Json, level_names, level_number
-from voxome.remotes.tensorstore import is_remote
 
 ATTRIBUTES = "attributes.json"
 
@@ -48,21 +47,21 @@ def find_group(path: str) -> Group | None:
     group = attributes_of(path)
     if "painteraData" in group and (data := find_group(f"{path}/data")):
         return data
-    names = level_names(group) or _probed(path)
+    names = level_names(group) or [f"s{n}" for n in range(len(group.get("scales", [])))] or _probed(path)
     if not names:
         return None
     finest = attributes_of(f"{path}/{names[0]}")
     if "dimensions" not in finest:
         raise CorruptData(f"{path}/{ATTRIBUTES} names the level {names[0]!r}, which is not there")
-    return Group(path, Around(group, attributes_of(_parent(path)), finest), tuple(names))
+    return Group(path, Around(group, _above(path), finest), tuple(names))
 
 
 def around_level(path: str) -> Around:
     """What lies above the array at `path`, if its name says that it is a level; else nothing."""
-    parent = _parent(path)
     if level_number(path.rsplit("/", 1)[-1]) is None:
         return Around()
-    return Around(attributes_of(parent), attributes_of(_parent(parent)), attributes_of(f"{parent}/s0"))
+    parent = _parent(path)
+    return Around(_above(path), _above(parent), attributes_of(f"{parent}/s0"))
 
 
 def container(path: str) -> str:
@@ -81,6 +80,14 @@ def _probed(path: str) -> list[str]:
     return names
 
 
+def _above(path: str) -> Json:
+    """The attributes of the folder above; empty where it is not ours to look at."""
+    try:
+        return attributes_of(_parent(path))
+    except (StoreError, CorruptData):
+        return {}
+
+
 def _parent(path: str) -> str:
-    head, _, tail = path.rpartition("/")
-    return head if tail and not (is_remote(path) and path.count("/") == 3) else path
+    head, _, _ = path.rpartition("/")
+    return path if head in ("", "http:/", "https:/") else head

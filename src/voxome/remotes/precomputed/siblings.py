@@ -11,14 +11,13 @@ import gzip
 import itertools
 import json
 import lzma
+import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from os.path import isfile
 from pathlib import Path
 from typing import Any
 
 import imagecodecs
-import numpy as np
 import tensorstore as ts
 from numpy.typing import NDArray
 
@@ -90,7 +89,8 @@ class Siblings:
         """
         lines = (box.start, box.stop, self._domain.start, self._domain.stop, self._chunk)
         for spans in itertools.product(*map(_spans, *lines)):
-            if data is None or not np.any(data[(..., *(middle for _, _, middle in spans))]):
+            middle: Any = (..., *(at for _, _, at in spans))
+            if data is None or not data[middle].any():
                 yield Box(tuple(a for a, _, _ in spans), tuple(b for _, b, _ in spans))
 
     def find(self, chunks: Sequence[Box]) -> dict[Box, str]:
@@ -101,7 +101,7 @@ class Siblings:
         found = {}
         for chunk, name in names:
             plain = f"{self._path}/{name}"
-            suffix = None if isfile(plain) else next((s for s in _UNPACK if isfile(plain + s)), None)
+            suffix = None if _exists(plain) else next((s for s in _UNPACK if _exists(plain + s)), None)
             if suffix:
                 found[chunk] = name + suffix
         return found
@@ -144,8 +144,12 @@ class Siblings:
             raise CorruptData(f"{self._path}/{name} cannot be unpacked: {error}") from error
 
 
+def _exists(path: str) -> bool:
+    return os.access(path, os.F_OK)
+
+
 def _spans(start: int, stop: int, first: int, last: int, chunk: int) -> list[tuple[int, int, int]]:
-    """The chunks from `start` to `stop` along one axis: start, stop, and the middle of the part asked for, from `start`."""
+    """The chunks from `start` to `stop` along one axis: where each begins and ends, and the middle of what is asked."""
     found = []
     for at in range(start - (start - first) % chunk, stop, chunk):
         end = min(at + chunk, last)

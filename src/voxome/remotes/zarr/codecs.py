@@ -81,11 +81,24 @@ def encoding_of(node: Node) -> dict[str, Any]:
 
 
 def encode_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
-    """`fill` as zarr's JSON writes it."""
-    value = dtype.type(fill).item()
+    """`fill` as zarr's JSON writes it.
+
+    Raises
+    ------
+    InvalidInput
+        If `dtype` cannot hold it.
+    """
+    try:
+        value = dtype.type(fill).item()
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInput(f"fill {fill!r} is no {dtype}: {error}") from error
     if isinstance(value, complex):
         return [_float(value.real), _float(value.imag)]
-    return _float(value) if isinstance(value, float) else value
+    if isinstance(value, float):
+        return _float(value)
+    if value != fill:
+        raise InvalidInput(f"fill {fill!r} is no {dtype}, which would make it {value!r}")
+    return value
 
 
 def _float(value: float) -> float | str:

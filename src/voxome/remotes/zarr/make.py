@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,13 @@ from typing import Any
 from voxome.contracts.volume import VolumeSpec
 from voxome.errors import AlreadyThere, InvalidInput, StoreError, UnsupportedFormat
 from voxome.geometry.axes import standard_order
-from voxome.remotes.documents import update_json
+from voxome.remotes.documents import Json, update_json
 from voxome.remotes.tensorstore import kvstore_spec, open_store
-from voxome.remotes.zarr.codecs import codecs_v3, compressor_v2, encode_fill
+from voxome.remotes.zarr.describe import GROUPS, array_documents, default_chunk, group_documents
 from voxome.remotes.zarr.metadata import find
-from voxome.remotes.zarr.ome import document as ome_document
 from voxome.remotes.zarr.ome import expressible
 from voxome.remotes.zarr.own import others, own
 
-_DEFAULT_SIDE = {1: 1 << 18, 2: 512}
-_GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
-    "zarr2": (".zgroup", {"zarr_format": 2}),
-    "zarr3": ("zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {}}),
-}
 _LARGEST = {"b": 1, "i": 8, "u": 8, "f": 8, "c": 16}
 _OPTIONS = ("format", "codec", "shard", "ome")
 
@@ -46,11 +39,11 @@ def make(path: Path, spec: VolumeSpec) -> None:
     _refuse_full(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
+        draft.mkdir()
     except OSError as error:
         raise StoreError(f"{path} cannot be made: {error}") from error
     try:
-        draft.chmod(0o777 & ~_umask())
         _write(draft, spec, options, path.name)
         _mark_groups(path, options["format"])
         _rename(draft, path)
@@ -60,11 +53,15 @@ def make(path: Path, spec: VolumeSpec) -> None:
 
 def _mark_groups(path: Path, format: str) -> None:
     """Say that the folders above `path` are groups, from the outermost that is named ``….zarr``."""
-    above = [folder for folder in path.parents if any(one.suffix == ".zarr" for one in (folder, *folder.parents))]
-    for folder in above:
-        if find(str(folder)) is None:
-            name, group = _GROUPS[format]
-            update_json(str(folder), name, lambda old, group=group: old or group)
+    name, group = GROUPS[format]
+
+    def mark(old: Json) -> Json:
+        return old or dict(group)
+
+    for folder in path.parents:
+        within = any(one.suffix == ".zarr" for one in (folder, *folder.parents))
+        if within and find(str(folder)) is None:
+            update_json(str(folder), name, mark)
 
 
 def _rename(draft: Path, path: Path) -> None:
@@ -78,12 +75,6 @@ def _rename(draft: Path, path: Path) -> None:
 def _refuse_full(path: Path) -> None:
     if path.is_symlink() or path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise AlreadyThere(f"something is at {path} already; choose another path, or delete it")
-
-
-def _umask() -> int:
-    current = os.umask(0o022)
-    os.umask(current)
-    return current
 
 
 def _settled(spec: VolumeSpec, name: str) -> tuple[VolumeSpec, dict[str, Any]]:
@@ -110,28 +101,14 @@ def _whole(chunk: Iterable[int]) -> tuple[int, ...]:
     return tuple(int(n) for n in chunk)
 
 
-def default_chunk(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Chunks of about 2^18 voxels along the last three axes, single planes along those before."""
-    side = _DEFAULT_SIDE.get(len(shape), 64)
-    ahead = max(0, len(shape) - 3)
-    return tuple(1 if i < ahead else max(1, min(n, side)) for i, n in enumerate(shape))
-
-
 def _write(folder: Path, spec: VolumeSpec, options: Mapping[str, Any], name: str) -> None:
     array = folder / "0" if options["ome"] else folder
     if options["ome"]:
         _put(array, array_documents(spec, options, own(spec)))
-        _put(folder, _group_documents(spec, options, name))
+        _put(folder, group_documents(spec, options, name))
     else:
         _put(array, array_documents(spec, options, {**spec.attributes, **own(spec)}))
     open_store({"driver": options["format"], "kvstore": kvstore_spec(str(array))}, name)
-
-
-def _group_documents(spec: VolumeSpec, options: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
-    old = options["format"] == "zarr2"
-    attributes = {**spec.attributes, **ome_document(spec, name, "0.4" if old else "0.5")}
-    name, group = _GROUPS[options["format"]]
-    return {name: group, ".zattrs": attributes} if old else {name: {**group, "attributes": attributes}}
 
 
 def _put(folder: Path, documents: Mapping[str, Mapping[str, Any]]) -> None:
@@ -156,47 +133,3 @@ def make_level(folder: Path, spec: VolumeSpec) -> None:
     if folder.exists():
         raise AlreadyThere(f"{folder} is there already; is another process adding a level?")
     _put(folder, array_documents(spec, spec.encoding or {}, own(spec)))
-
-
-def array_documents(
-    spec: VolumeSpec, options: Mapping[str, Any], attributes: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
-    """File name → content, for an array that holds `spec`."""
-    read, write = spec.read_chunk or spec.domain.shape, spec.write_chunk or spec.domain.shape
-    shape, fill = list(spec.domain.shape), encode_fill(spec.fill, spec.dtype)
-    if options["format"] == "zarr2":
-        array = {
-            "zarr_format": 2,
-            "shape": shape,
-            "chunks": list(read),
-            "dtype": spec.dtype.newbyteorder("<").str,
-            "compressor": compressor_v2(options["codec"]),
-            "fill_value": fill,
-            "order": "C",
-            "filters": None,
-            "dimension_separator": "/",
-        }
-        return {".zattrs": {"_ARRAY_DIMENSIONS": list(spec.axes), **attributes}, ".zarray": array}
-    codecs = codecs_v3(options["codec"], spec.dtype)
-    if write != read:
-        codecs = [_sharding(read, codecs)]
-    return {
-        "zarr.json": {
-            "zarr_format": 3,
-            "node_type": "array",
-            "shape": shape,
-            "data_type": spec.dtype.name,
-            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(write)}},
-            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-            "fill_value": fill,
-            "codecs": codecs,
-            "dimension_names": list(spec.axes),
-            "attributes": dict(attributes),
-        }
-    }
-
-
-def _sharding(chunk: tuple[int, ...], codecs: list[dict[str, Any]]) -> dict[str, Any]:
-    index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
-    options = {"chunk_shape": list(chunk), "codecs": codecs, "index_codecs": index, "index_location": "end"}
-    return {"name": "sharding_indexed", "configuration": options}

@@ -39,9 +39,11 @@ class Node:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def file(self) -> str:
-        """The name of its metadata file."""
-        return "zarr.json" if self.format == 3 else _OLD[self.type]
+    def attributes_file(self) -> str:
+        """The file that changes with its attributes, or that is there at least."""
+        if self.format == 3:
+            return "zarr.json"
+        return ".zattrs" if self.attributes else _OLD[self.type]
 
     def change(self, change: Callable[[Json], Json]) -> Json:
         """Replace its attributes by ``change(attributes)``, atomically; the new ones."""

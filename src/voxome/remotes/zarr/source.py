@@ -23,10 +23,8 @@ from voxome.remotes.zarr.own import RESERVED, others
 class ZarrSource(TensorStoreSource):
     """One zarr array; its attributes are those of `home`, the array itself or the group that it stands for."""
 
-    def __init__(
-        self, store: ts.TensorStore, spec: VolumeSpec, *, node: Node, home: Node, name: str, writable: bool
-    ) -> None:
-        super().__init__(store, spec, name=name, writable=writable, metadata=(node.path, node.file))
+    def __init__(self, store: ts.TensorStore, spec: VolumeSpec, *, home: Node, name: str, writable: bool) -> None:
+        super().__init__(store, spec, name=name, writable=writable, metadata=(home.path, home.attributes_file))
         self._home = home
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
@@ -129,7 +127,7 @@ def open_array(
     """Open one array, `dataset` being its place in a pyramid if it has one."""
     handle = open_handle(node, writable=writable)
     view, spec = layout(node, handle, dataset, home=node, labels=labels)
-    return ZarrSource(view, spec, node=node, home=node, name=name, writable=writable)
+    return ZarrSource(view, spec, home=node, name=name, writable=writable)
 
 
 def open_pyramid(group: Node, entry: Mapping[str, Any], *, name: str, writable: bool) -> PyramidSource:
@@ -138,4 +136,4 @@ def open_pyramid(group: Node, entry: Mapping[str, Any], *, name: str, writable: 
     node = must_find(f"{group.path}/{finest.path}")
     handle = open_handle(node, writable=writable)
     view, spec = layout(node, handle, finest, home=group, labels=ome.holds_labels(group.attributes))
-    return PyramidSource(view, spec, node=node, home=group, name=name, writable=writable)
+    return PyramidSource(view, spec, home=group, name=name, writable=writable)

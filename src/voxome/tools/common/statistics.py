@@ -40,6 +40,12 @@ def statistics(image: Annotated[NDArray[Any], kinds.Image()]) -> Rows:
     return {"value": values.astype(np.int64), "voxels": voxels.astype(np.int64)}
 
 
+def percentile(histogram: Rows, percent: float) -> int:
+    """The smallest grey value that at least `percent` of the voxels of a `HISTOGRAM` do not exceed."""
+    reached = np.cumsum(histogram["voxels"])
+    return int(histogram["value"][np.searchsorted(reached, reached[-1] * percent / 100)])
+
+
 def moments(histogram: Rows) -> tuple[float, float]:
     """Mean and standard deviation of the grey values of a `HISTOGRAM`."""
     value, voxels = histogram["value"].astype(np.float64), histogram["voxels"]

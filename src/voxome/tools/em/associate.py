@@ -12,9 +12,9 @@ from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
 from voxome.contracts.tool import Block, tool
 from voxome.geometry.grid import Halo
-from voxome.tools.common.components import object_rows
 from voxome.tools.em.synaptic.association import AssociationParams, association_halo
 from voxome.tools.em.synaptic.association import associate as gather
+from voxome.tools.em.synaptic.objects import object_rows
 
 
 def _sums(columns: tuple[str, ...], key: tuple[str, ...], largest: tuple[str, ...] = ()) -> kinds.Table:
@@ -22,7 +22,7 @@ def _sums(columns: tuple[str, ...], key: tuple[str, ...], largest: tuple[str, ..
     return kinds.Table(dtypes, key=key, fold={name: "max" if name in largest else "sum" for name in columns})
 
 
-CONTACTS = _sums(("voxels", "dark", "deep", "texture"), ("synapse_id", "neuron_id"))
+CONTACTS = _sums(("voxels", "dark"), ("synapse_id", "neuron_id"))
 FACES = _sums(("z", "y", "x"), ("synapse_id", "a", "b"))
 OBJECTS = _sums(("voxels", "z", "y", "x", "score", "peak"), ("id",), largest=("peak",))
 
@@ -35,7 +35,6 @@ def _halo(_: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> Halo:
 def associate(
     synapses: Annotated[NDArray[np.uint64], kinds.Labels()],
     neurons: Annotated[NDArray[np.uint64], kinds.Labels()],
-    raw: Annotated[NDArray[Any], kinds.Image()],
     score: Annotated[NDArray[np.uint8], kinds.Image("uint8")],
     *,
     block: Block,
@@ -46,8 +45,6 @@ def associate(
     ----------
     synapses, neurons : (z, y, x) array of uint64
         Objects and segmentation; 0 is background.
-    raw : (z, y, x) array
-        Electron micrograph.
     score : (z, y, x) array of uint8
         What ``em.densities`` gave.
 
@@ -62,7 +59,7 @@ def associate(
     """
     frame, own = block.frame, block.write.within(block.read)
     contacts, faces = gather(
-        synapses, neurons, raw, score, write=block.write, read=block.read, voxel_size_nm=frame.scale_nm
+        synapses, neurons, score, write=block.write, read=block.read, voxel_size_nm=frame.scale_nm
     )
     objects = object_rows(
         np.ascontiguousarray(synapses[own]), np.ascontiguousarray(score[own]), block.write, frame.domain

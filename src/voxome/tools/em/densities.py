@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from voxome.contracts import kinds
 from voxome.contracts.tool import Block, tool
 from voxome.resources.table import Table
-from voxome.tools.common.components import local_components
-from voxome.tools.common.statistics import HISTOGRAM, moments
+from voxome.tools.common.statistics import HISTOGRAM, percentile
+from voxome.tools.em.synaptic.objects import local_components
 from voxome.tools.em.synaptic.score import PsdParams, psd_halo, psd_score
 
 
@@ -26,7 +26,7 @@ def densities(
     membranes: Annotated[NDArray[np.uint8], kinds.Probability()],
     histogram: Annotated[Table, HISTOGRAM],
     *,
-    synapse_threshold: int = 60,
+    synapse_threshold: int = 80,
     block: Block,
 ) -> dict[str, NDArray[Any]]:
     """Score voxels as T-bars or postsynaptic densities, and label the components above a threshold.
@@ -40,7 +40,7 @@ def densities(
     histogram : table
         Of the whole box, from ``common.statistics``.
     synapse_threshold : int
-        Smallest score of a synapse's voxels, in hundredths of a standard deviation of the image.
+        Smallest score of a synapse's voxels: hundredths of the way from the median to the first percentile.
 
     Returns
     -------
@@ -48,8 +48,14 @@ def densities(
     components : (z, y, x) array of uint64
         Place ids, to be joined over blocks by ``common.touching``, ``common.union`` and ``common.relabel``.
     """
-    mean, std = moments(histogram.read())
-    score = psd_score(raw, mean=mean, std=std, voxel_size_nm=block.frame.scale_nm, membranes=membranes)
+    grey = histogram.read()
+    score = psd_score(
+        raw,
+        median=percentile(grey, 50),
+        percentile_1=percentile(grey, 1),
+        voxel_size_nm=block.frame.scale_nm,
+        membranes=membranes,
+    )
     score = np.ascontiguousarray(score[block.write.within(block.read)])
     components = local_components(score >= synapse_threshold, block.write, block.frame.domain)
     return {"score": score, "components": components}

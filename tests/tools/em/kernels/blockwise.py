@@ -26,7 +26,7 @@ class Runner:
         halo = height_halo(params)
         for block in grid:
             near = block.write.grow((1, 1, 1)) & grid.box
-            read = near.grow(halo) & grid.domain
+            read = block.write.grow(halo) & grid.domain
             height = height_map(membrane[read.within(grid.domain)], params)[near.within(read)]
             cell = self.cell(block.index)
             self.labels[cell] = basins(height, near, block.write, grid.domain, grid.box)

@@ -5,10 +5,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from graphs import edge_table, region_graphs
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tools.em.kernels.graphs import edge_table, region_graphs
 
 from voxome.errors import InvalidInput
 from voxome.tools.em.kernels.agglomerate import agglomerate
@@ -49,6 +49,7 @@ def greedy(nodes: NDArray[np.uint64], edges: Edges, threshold: float, quantile: 
     return list(group.values())
 
 
+@settings(max_examples=50)
 @given(region_graphs(), st.sampled_from([0.0, 0.25, 0.5, 0.75]), st.sampled_from([None, 0.25, 0.5, 0.75, 1.0]))
 def test_agglomeration_is_the_greedy_one(
     graph: tuple[NDArray[np.uint64], Edges], threshold: float, quantile: float | None
@@ -100,3 +101,5 @@ def test_wrong_input_is_refused() -> None:
         agglomerate(NODES, edge_table([(3, 4, [1])]), 0.5)
     with pytest.raises(InvalidInput, match="between 0 and 1"):
         agglomerate(NODES, edge_table([]), 128)
+    with pytest.raises(InvalidInput, match="histogram"):
+        agglomerate(NODES, Edges(np.array([[3, 5]], np.uint64), np.array([[1, 1]])), 0.5, "quantile")

@@ -48,7 +48,7 @@ def test_edges_of_blocks_add_up_to_those_of_all_pairs(
     rows = []
     for part in BlockGrid(domain, block, halo=((0, 0, 0), reach)):
         own, read = part.write.within(domain), part.read.within(domain)
-        rows.append(edge_rows(fragments[read], affinities[:, *own], offsets, part.write.shape))
+        rows.append(edge_rows(fragments[read], affinities[:, *own], offsets, part.write.shape, histogram=True))
     order.shuffle(rows)  # type: ignore[attr-defined]
     edges = fold_edges(rows)
     assert edges.ids.tolist() == [list(pair) for pair in sorted(expected)]
@@ -73,7 +73,7 @@ def test_tables_grow() -> None:
     affinities = np.full((3, 20, 20, 20), 7, np.uint8)
     edges = edge_rows(fragments, affinities, NEAR, (20, 20, 20))
     assert len(edges.ids) == 3 * 19 * 20 * 20
-    assert (edges.values == [7, 1, 1, 0, 0, 0, 0, 0, 0, 0]).all()
+    assert (edges.values == [7, 1]).all()
 
 
 def test_nothing_folds_to_nothing() -> None:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from blockwise import Runner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tools.em.kernels.blockwise import Runner
 
 from voxome.errors import CorruptData
 from voxome.geometry import BlockGrid, Box

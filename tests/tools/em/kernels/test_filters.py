@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
-from graphs import edge_table
 from hypothesis import given
 from hypothesis import strategies as st
+from tools.em.kernels.graphs import edge_table
 
 from voxome.tools.em.kernels.edges import Nodes
 from voxome.tools.em.kernels.filters import absorb_small, fill_holes, join

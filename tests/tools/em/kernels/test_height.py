@@ -33,7 +33,7 @@ def test_height_is_the_same_in_every_read_box(params: HeightParams, seed: int, e
     whole = Box.of_shape((22, 26, 30))
     corners = np.sort(np.reshape(ends, (2, 3)) % whole.shape, axis=0)
     write = Box(tuple(corners[0]), tuple(corners[1] + 1))
-    read = write.grow(height_halo(params)) & whole
+    read = write.grow([n - 1 for n in height_halo(params)]) & whole
     membrane = noise(whole.shape, seed)
     expected = height_map(membrane, params)[write.within(whole)]
     np.testing.assert_array_equal(height_map(membrane[read.within(whole)], params)[write.within(read)], expected)

@@ -13,18 +13,17 @@ from voxome.tools.em.synaptic.rows import concatenate, sum_rows
 
 DOMAIN = Box((4, 0, -3), (18, 12, 11))
 SIZE = (10, 10, 10)
-SMALL = AssociationParams(gap_nm=10, contact_nm=20, vesicles_nm=30, depth_nm=10, sigma_nm=5)
+SMALL = AssociationParams(gap_nm=10, contact_nm=20)
 BIG = 2**62
 
 
 def arrays(seed):
-    """Synapses, neurons, raw and score at random, in clumps."""
+    """Synapses, neurons and score at random, in clumps."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 6, (2, 7, 6, 7))
     clumps = coarse.repeat(2, 1).repeat(2, 2).repeat(2, 3).astype(np.uint64)
     synapses = np.where(clumps[0] > 3, clumps[0] + np.uint64(BIG), np.uint64(0))
-    raw, score = rng.integers(0, 256, (2, *DOMAIN.shape)).astype(np.uint8)
-    return synapses, clumps[1], raw, score
+    return synapses, clumps[1], rng.integers(0, 256, DOMAIN.shape).astype(np.uint8)
 
 
 @settings(max_examples=25)
@@ -52,9 +51,8 @@ def test_counts_of_a_known_scene():
     synapses[3:6, 3:6, 2:5] = 7
     score = np.where(synapses != 0, 100, 0).astype(np.uint8)
     box = Box.of_shape(neurons.shape)
-    params = AssociationParams(gap_nm=10, contact_nm=0, vesicles_nm=0, depth_nm=0)
-    raw = np.full(neurons.shape, 9, np.uint8)
-    contacts, faces = associate(synapses, neurons, raw, score, write=box, read=box, voxel_size_nm=SIZE, params=params)
+    params = AssociationParams(gap_nm=10, contact_nm=0)
+    contacts, faces = associate(synapses, neurons, score, write=box, read=box, voxel_size_nm=SIZE, params=params)
     assert contacts["neuron_id"].tolist() == [1]
     assert (contacts["voxels"].tolist(), contacts["dark"].tolist()) == ([27], [2700])
     assert [faces[name].tolist() for name in ("synapse_id", "a", "b", "z", "y", "x")] == [[7], [1], [2], [0], [0], [9]]
@@ -64,11 +62,11 @@ def test_counts_of_a_known_scene():
 def test_without_synapses_tables_are_empty(neurons):
     box = Box.of_shape(neurons.shape)
     zero = np.zeros(neurons.shape, np.uint8)
-    tables = associate(zero.astype(np.uint64), neurons, zero, zero, write=box, read=box, voxel_size_nm=SIZE)
+    tables = associate(zero.astype(np.uint64), neurons, zero, write=box, read=box, voxel_size_nm=SIZE)
     assert all(len(column) == 0 for rows in tables for column in rows.values())
 
 
 def test_arrays_that_do_not_fill_the_read_box_are_refused():
-    synapses, neurons, raw, score = arrays(0)
-    with pytest.raises(InvalidInput, match="raw has shape"):
-        associate(synapses, neurons, raw[1:], score, write=DOMAIN, read=DOMAIN, voxel_size_nm=SIZE)
+    synapses, neurons, score = arrays(0)
+    with pytest.raises(InvalidInput, match="neurons has shape"):
+        associate(synapses, neurons[1:], score, write=DOMAIN, read=DOMAIN, voxel_size_nm=SIZE)

@@ -106,6 +106,7 @@ def test_without_voxel_size_positions_are_empty():
 
 def test_select_objects():
     assert select_objects(OBJECTS, min_voxels=5, min_peak=100)["id"].tolist() == [11]
+    assert select_objects(OBJECTS, min_voxels=1)["id"].tolist() == [11, 10]
 
 
 def test_graphml_reads_back(monkeypatch):

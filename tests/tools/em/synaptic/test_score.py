@@ -22,12 +22,12 @@ def scene():
 
 
 def test_finds_the_dense_spots_and_nothing_else():
-    score = psd_score(scene(), mean=130, std=33, voxel_size_nm=SIZE)
-    assert score[30, 33, 20] > 160
-    assert score[30, 33, 60] > 160
+    score = psd_score(scene(), median=150, percentile_1=70, voxel_size_nm=SIZE)
+    assert score[30, 33, 20] > 110
+    assert score[30, 33, 60] > 110
     score[24:36, 28:39, 14:26] = 0
     score[24:36, 28:39, 54:66] = 0
-    assert score.max() < 130
+    assert score.max() < 80
 
 
 @pytest.mark.parametrize("size", [(10, 10, 10), (40, 8, 8)])
@@ -36,13 +36,17 @@ def test_blocks_with_the_halo_give_the_whole_bit_for_bit(size, with_membranes):
     raw = scene()
     domain = Box.of_shape(raw.shape)
     membranes = np.where(raw < 100, 255, 0).astype(np.uint8) if with_membranes else None
-    whole = psd_score(raw, mean=130, std=33, voxel_size_nm=size, membranes=membranes)
+    whole = psd_score(raw, median=150, percentile_1=70, voxel_size_nm=size, membranes=membranes)
     assert whole.any()
     halo = psd_halo(PsdParams(), size)
     for b in BlockGrid(domain, (23, 31, 40), halo=(halo, halo)):
         at = b.read.within(domain)
         part = psd_score(
-            raw[at], mean=130, std=33, voxel_size_nm=size, membranes=None if membranes is None else membranes[at]
+            raw[at],
+            median=150,
+            percentile_1=70,
+            voxel_size_nm=size,
+            membranes=None if membranes is None else membranes[at],
         )
         np.testing.assert_array_equal(part[b.write.within(b.read)], whole[b.write.within(domain)])
 
@@ -50,14 +54,14 @@ def test_blocks_with_the_halo_give_the_whole_bit_for_bit(size, with_membranes):
 def test_far_from_membranes_nothing_scores():
     membranes = np.zeros((60, 70, 80), np.uint8)
     membranes[:, 35] = 200
-    score = psd_score(scene(), mean=130, std=33, voxel_size_nm=SIZE, membranes=membranes)
+    score = psd_score(scene(), median=150, percentile_1=70, voxel_size_nm=SIZE, membranes=membranes)
     assert not score[:, :32].any()
-    assert score[30, 33, 20] > 160
+    assert score[30, 33, 20] > 110
 
 
 def test_bad_input_is_refused():
     raw = np.zeros((4, 4, 4), np.uint8)
     with pytest.raises(InvalidInput, match="one grey level"):
-        psd_score(raw, mean=0, std=0, voxel_size_nm=SIZE)
+        psd_score(raw, median=0, percentile_1=0, voxel_size_nm=SIZE)
     with pytest.raises(InvalidInput, match=r"\(4, 4, 4\).*\(4, 4, 5\)"):
-        psd_score(raw, mean=0, std=1, voxel_size_nm=SIZE, membranes=np.zeros((4, 4, 5), np.uint8))
+        psd_score(raw, median=1, percentile_1=0, voxel_size_nm=SIZE, membranes=np.zeros((4, 4, 5), np.uint8))

@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.errors import InvalidInput
-from voxome.tools.em.kernels.edges import Edges
+from voxome.tools.em.kernels.edges import BINS, Edges
 from voxome.tools.em.kernels.greedy import merge
 
-Method = Literal["quantile", "mean", "mutex"]
+Method = Literal["mean", "quantile", "mutex"]
 
 
 def agglomerate(
     nodes: NDArray[np.uint64],
     edges: Edges,
-    threshold: float = 0.75,
-    method: Method = "quantile",
+    threshold: float = 0.45,
+    method: Method = "mean",
     quantile: float = 0.75,
 ) -> NDArray[np.uint64]:
     """Group fragments.
@@ -29,11 +29,11 @@ def agglomerate(
     nodes : (n,) uint64
         Sorted distinct fragments.
     edges : Edges
-        Edges between them.
+        Edges between them; with histograms for ``quantile``.
     threshold : float
         Affinity (0 to 1) from which two regions belong together.
-    method : {"quantile", "mean", "mutex"}
-        ``quantile`` and ``mean`` merge greedily by that statistic of the affinities between two regions, adding up
+    method : {"mean", "quantile", "mutex"}
+        ``mean`` and ``quantile`` merge greedily by that statistic of the affinities between two regions, adding up
         edges as regions grow; of equals the smallest edge goes first (the two agglomerations of Funke et al. 2019,
         IEEE TPAMI 41:1669). ``mutex`` is the mutex watershed of Wolf et al. 2018 (ECCV) on the same graph: edges of a
         mean above `threshold` attract, those below repel, the farthest from it go first.
@@ -48,11 +48,13 @@ def agglomerate(
     Raises
     ------
     InvalidInput
-        If an edge ends at no node, or threshold or quantile are no fractions.
+        If an edge ends at no node, threshold or quantile are no fractions, or a histogram is wanted that is not there.
     """
     for name, value in (("threshold", threshold), ("quantile", quantile)):
         if not 0 <= value <= 1:
             raise InvalidInput(f"{name} {value} must be between 0 and 1")
+    if method == "quantile" and edges.values.shape[1] != 2 + BINS:
+        raise InvalidInput("agglomeration by quantile needs edges with histograms: make them with histogram=True")
     ends = _places(nodes, edges.ids)
     if method == "mutex":
         group = _mutex(ends, edges.values, len(nodes), threshold)

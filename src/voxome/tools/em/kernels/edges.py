@@ -25,9 +25,9 @@ class Edges(NamedTuple):
     ----------
     ids : (n, 2) uint64
         The fragments; the smaller id first.
-    values : (n, 2 + BINS) int64
-        Sum of the affinities (0-255) of the voxel pairs between them, the number of these pairs, and their histogram:
-        how many lie in each of `BINS` equal ranges.
+    values : (n, 2) or (n, 2 + BINS) int64
+        Sum of the affinities (0-255) of the voxel pairs between them, and the number of these pairs; then, if asked
+        for, their histogram: how many lie in each of `BINS` equal ranges.
     """
 
     ids: NDArray[np.uint64]
@@ -55,6 +55,8 @@ def edge_rows(
     affinities: NDArray[np.uint8],
     offsets: Sequence[tuple[int, int, int]],
     shape: tuple[int, int, int],
+    *,
+    histogram: bool = False,
 ) -> Edges:
     """Edges of the voxel pairs that a block owns: (p, p + offset) belongs to the block that holds p.
 
@@ -70,6 +72,8 @@ def edge_rows(
         One for each channel, none negative.
     shape : (z, y, x)
         Shape of the write box, where both arrays start.
+    histogram : bool
+        Whether to make the histograms, which only agglomeration by quantile needs.
 
     Returns
     -------
@@ -87,7 +91,8 @@ def edge_rows(
     for name, seen in (("fragments", fragments.shape), ("affinities", affinities.shape[1:])):
         if len(seen) != 3 or any(a < b for a, b in zip(seen, shape, strict=True)):
             raise InvalidInput(f"{name} of shape {seen} do not hold the write box of shape {shape}")
-    return Edges(*_ordered(*_edges(fragments, affinities, steps, np.array(shape, dtype=np.int64))))
+    columns = 2 + BINS * histogram
+    return Edges(*_ordered(*_edges(fragments, affinities, steps, np.array(shape, dtype=np.int64), columns)))
 
 
 def node_rows(fragments: NDArray[np.uint64], write: Box, domain: Box, box: Box | None = None) -> Nodes:
@@ -115,8 +120,9 @@ def node_rows(fragments: NDArray[np.uint64], write: Box, domain: Box, box: Box |
 
 def fold_edges(rows: Sequence[Edges]) -> Edges:
     """Add up the edges of several blocks; the order of the blocks does not matter."""
-    ids = np.concatenate([np.empty((0, 2), np.uint64), *(r.ids for r in rows)])
-    return Edges(*_folded(ids, np.concatenate([np.empty((0, 2 + BINS), np.int64), *(r.values for r in rows)])))
+    if not rows:
+        return Edges(np.empty((0, 2), np.uint64), np.empty((0, 2), np.int64))
+    return Edges(*_folded(np.concatenate([r.ids for r in rows]), np.concatenate([r.values for r in rows])))
 
 
 def fold_nodes(rows: Sequence[Nodes]) -> Nodes:
@@ -153,9 +159,10 @@ def _edges(
     affinities: NDArray[np.uint8],
     offsets: NDArray[np.int64],
     shape: NDArray[np.int64],
+    columns: int,
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     n, row = 0, -1
-    slots, ids, values = pairs.empty(1024, 2 + BINS)
+    slots, ids, values = pairs.empty(1024, columns)
     for k in range(len(offsets)):
         dz, dy, dx = offsets[k]
         for z in range(min(shape[0], fragments.shape[0] - dz)):
@@ -178,7 +185,8 @@ def _edges(
                     affinity = affinities[k, z, y, x]
                     values[row, 0] += affinity
                     values[row, 1] += 1
-                    values[row, 2 + affinity // WIDTH] += 1
+                    if columns > 2:
+                        values[row, 2 + affinity // WIDTH] += 1
     return ids[:n], values[:n]
 
 

@@ -59,13 +59,13 @@ def _link(heads: Index, nexts: Index, degree: Index, node: int, half: int) -> No
 
 
 @numba.njit(cache=True, nogil=True)
-def score(row: NDArray[np.int64], quantile: float) -> float:
+def score(values: NDArray[np.int64], e: int, quantile: float) -> float:
     """Mean or quantile of an edge's affinities; the quantile is interpolated within its bin."""
     if quantile < 0:
-        return float(row[0] / row[1])
-    wanted, below = quantile * row[1], 0
+        return float(values[e, 0] / values[e, 1])
+    wanted, below = quantile * values[e, 1], 0
     for i in range(BINS):
-        held = row[2 + i]
+        held = values[e, 2 + i]
         if held > 0 and below + held >= wanted:
             return float(WIDTH * (i + (wanted - below) / held))
         below += held
@@ -80,8 +80,8 @@ def merge(ends: Index, values: NDArray[np.int64], nodes: int, threshold: float, 
     ----------
     ends : (e, 2) int32
         The two regions of every edge, each pair once; overwritten.
-    values : (e, 2 + BINS) int64
-        Those of `Edges`; overwritten.
+    values : (e, 2) or (e, 2 + BINS) int64
+        Those of `Edges`, with histograms if there is a quantile; overwritten.
     nodes : int
         Number of regions.
     threshold : float
@@ -110,7 +110,7 @@ def merge(ends: Index, values: NDArray[np.int64], nodes: int, threshold: float, 
         slots[_slot(slots, ends, ends[e, 0], ends[e, 1])] = e
         for side in range(2):
             _link(heads, nexts, degree, ends[e, side], 2 * e + side)
-        scores[e] = score(values[e], quantile)
+        scores[e] = score(values, e, quantile)
         if scores[e] >= threshold:
             size = queue.push(heap, place, scores, first, size, e)
     while size > 0:
@@ -136,13 +136,15 @@ def merge(ends: Index, values: NDArray[np.int64], nodes: int, threshold: float, 
                     _link(heads, nexts, degree, keep, half)
                 else:
                     size = queue.remove(heap, place, scores, first, size, e)
-                    size = queue.remove(heap, place, scores, first, size, twin)
                     alive[e] = False
-                    values[twin] += values[e]
+                    for column in range(values.shape[1]):
+                        values[twin, column] += values[e, column]
                     first[twin] = min(first[twin], first[e])
-                    scores[twin] = score(values[twin], quantile)
+                    scores[twin] = score(values, twin, quantile)
                     if scores[twin] >= threshold:
                         size = queue.push(heap, place, scores, first, size, twin)
+                    else:
+                        size = queue.remove(heap, place, scores, first, size, twin)
             half = after
         heads[gone] = -1
     return _smallest(parent)

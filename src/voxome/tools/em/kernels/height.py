@@ -46,7 +46,7 @@ class HeightParams:
     """
 
     threshold: int = 128
-    radius: float = 8.0
+    radius: float = 12.0
     depth: float = 4.0
     sigma: float = 0.8
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -64,8 +64,8 @@ class HeightParams:
 
 
 def height_halo(params: HeightParams) -> tuple[int, int, int]:
-    """Voxels (z, y, x) that `height_map` must see on each side of a voxel to give it its height."""
-    z, y, x = (int(params.radius / s) + int(4 * params.sigma / s) for s in params.spacing)
+    """Voxels (z, y, x) to read on each side of a block so that `basins` may compare its heights and the next ones."""
+    z, y, x = (int(params.radius / s) + int(4 * params.sigma / s) + 1 for s in params.spacing)
     return z, y, x
 
 
@@ -82,7 +82,7 @@ def height_map(membrane: NDArray[np.uint8], params: HeightParams) -> NDArray[np.
     Returns
     -------
     (z, y, x) int32
-        Height >= 0, the larger the deeper inside a cell. It is final where `height_halo` voxels of the
+        Height >= 0, the larger the deeper inside a cell. It is final where `height_halo` less 1 voxels of the
         array, or the border of the domain, lie on every side.
 
     Notes

@@ -30,7 +30,7 @@ class PsdParams:
     thickest_nm : float
         Dark things that hold a cube of this side are mitochondria, glia or the like, and are taken away.
     plateau : float
-        Darkness, in standard deviations of the image, that may be left of the surroundings of a spot.
+        Darkness (1 at the image's first percentile) that may be left of the surroundings of a spot.
     membrane_nm : float
         With a membrane map: how far from a membrane a spot may lie.
     """
@@ -59,17 +59,17 @@ def psd_score(
 ) -> NDArray[np.uint8]:
     """Score every voxel by how much it looks like a T-bar or a postsynaptic density.
 
-    Darkness is ``(mean - smoothed) / std``. A white top-hat (Serra 1982, Image Analysis and Mathematical
-    Morphology: what an opening by a cube takes away) of darkness leaves what is thinner than the cube; the
-    smoothing has faded what is as thin as a membrane. A voxel must be dark both absolutely and by its
-    top-hat.
+    Darkness is 0 at the median of the image and 1 at its first percentile, about the grey of mitochondria. A
+    white top-hat (Serra 1982, Image Analysis and Mathematical Morphology: what an opening by a cube takes
+    away) of darkness leaves what is thinner than the cube; the smoothing has faded what is as thin as a
+    membrane. A voxel must be dark both absolutely and by its top-hat.
 
     Parameters
     ----------
     raw : (z, y, x) uint8 or other integer
         Electron micrograph, dark membranes.
-    mean, std : float
-        Of all voxels of the box that is run, never of one block.
+    median, percentile_1 : float
+        Grey values of the whole box that is run, never of one block.
     voxel_size_nm : (z, y, x)
         Voxel size.
     params : PsdParams
@@ -80,8 +80,8 @@ def psd_score(
     Returns
     -------
     (z, y, x) uint8
-        Hundredths of a standard deviation, at most 255. Bitwise the same for any array that holds `psd_halo`
-        voxels, or the border of the domain, on every side of the voxel.
+        Hundredths of darkness, at most 255; T-bars peak at about 120 to 140. Bitwise the same for any array
+        that holds `psd_halo` voxels, or the border of the domain, on every side of the voxel.
 
     Raises
     ------

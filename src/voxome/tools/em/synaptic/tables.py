@@ -11,8 +11,12 @@ from voxome.contracts.kinds import Rows
 from voxome.geometry import Box
 
 
-def select_objects(rows: Rows, min_voxels: int, min_peak: int = 0) -> Rows:
-    """The rows of objects that are large and strong enough, of those from `objects.object_rows`."""
+MIN_PEAK = 112
+"""Smallest peak score of a synapse: T-bars are darker than the mitochondria from which darkness is measured."""
+
+
+def select_objects(rows: Rows, min_voxels: int, min_peak: int = MIN_PEAK) -> Rows:
+    """The rows of whole objects (of `objects.object_rows`, summed by object) that are large and dark enough."""
     keep = (rows["voxels"] >= min_voxels) & (rows["peak"] >= min_peak)
     return {name: column[keep] for name, column in rows.items()}
 

@@ -1,0 +1,259 @@
+"""The command line: verbs, options, errors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import voxome
+from voxome.cli.main import main
+from voxome.registry import load
+from voxome.workflow.describe import document
+
+VERBS = ["info", "plan", "run", "tool", "tools", "score", "phantom", "train", "clean"]
+SCORES = ["segmentation", "detections", "graph"]
+WORKFLOW = """
+cwlVersion: v1.2
+class: Workflow
+inputs: {raw: [File, string], at: double?, store: string}
+outputs:
+  mask: {type: File, outputSource: mark/result}
+steps:
+  mark: {run: tool.cwl, in: {image: raw, at: at, store: store}, out: [result]}
+"""
+
+
+class Said:
+    """What a command left."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def voxome_(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Run a command in a fresh folder that has a volume and a workflow."""
+    monkeypatch.chdir(tmp_path)
+    spec = voxome.VolumeSpec.of((20, 16, 12), "uint8", voxel_size_nm=(10, 8, 8))
+    volume = np.random.default_rng(2).integers(0, 255, (20, 16, 12))
+    voxome.create("zarr://raw.zarr", spec)[...] = volume
+    (tmp_path / "tool.cwl").write_text(document(load("voxome.tools", "common.threshold")))
+    (tmp_path / "mark.cwl").write_text(WORKFLOW)
+
+    def run(*arguments: str) -> Said:
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        told = capsys.readouterr()
+        assert "Traceback" not in told.err
+        return Said(int(ended.value.code or 0), told.out, told.err)
+
+    return run
+
+
+@pytest.mark.parametrize("verb", [*([verb] for verb in VERBS), *(["score", kind] for kind in SCORES)], ids=" ".join)
+def test_every_verb_has_help(voxome_: Any, verb: list[str]) -> None:
+    said = voxome_(*verb, "--help")
+    assert said.status == 0
+    assert f"voxome {' '.join(verb)}" in said.out
+
+
+def test_help_lists_every_verb(voxome_: Any) -> None:
+    said = voxome_("--help")
+    assert said.status == 0
+    assert all(verb in said.out for verb in VERBS)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["frobnicate"],
+        ["info"],
+        ["info", "raw.zarr", "--jsn"],
+        ["run", "mark.cwl"],
+        ["run", "mark.cwl", "--out", "out", "--workers", "0"],
+        ["plan", "mark.cwl", "--block", "8,8"],
+        ["plan", "mark.cwl", "--block", "mark=8,8,0"],
+        ["plan", "mark.cwl", "--voxel-size", "8,8,nan"],
+        ["plan", "mark.cwl", "--set", "raw"],
+        ["plan", "mark.cwl", "--set", "raw=a", "--set", "raw=b"],
+        ["tool", "common.threshold", "--image", "raw.zarr"],
+        ["tool", "common.threshold", "--image", "raw.zarr", "--store", "s", "--heigt", "3"],
+        ["tool", "common.threshold", "--image", "raw.zarr", "--store", "s", "--workers", "0"],
+        ["score", "segmentation", "--truth", "raw.zarr"],
+        ["phantom", "made", "--shape", "8"],
+    ],
+)
+def test_wrong_usage_ends_with_2(voxome_: Any, arguments: list[str]) -> None:
+    said = voxome_(*arguments)
+    assert said.status == 2
+    assert said.out == ""
+    assert said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["info", "none.zarr"], "none.zarr"),
+        (["info", "nothing://x"], "there is no scheme 'nothing'"),
+        (["plan", "none.cwl", "--set", "raw=raw.zarr"], "there is no workflow none.cwl"),
+        (["plan", "mark.cwl"], "needs the input 'raw'"),
+        (["plan", "mark.cwl", "--set", "raw=none.zarr"], "none.zarr"),
+        (["plan", "mark.cwl", "--set", "raw=raw.zarr", "--set", "att=3"], "did you mean 'at'?"),
+        (["plan", "mark.cwl", "--set", "raw=raw.zarr", "--set", "at=x"], "'at' of common.threshold is 'x'"),
+        (["plan", "mark.cwl", "--set", "raw=raw.zarr", "--block", "mork=8,8,8"], "did you mean 'mark'?"),
+        (["plan", "mark.cwl", "--set", "raw=raw.zarr", "--box", "0:8"], "0:8"),
+        (["plan", "mark.cwl", "--set", "raw=raw.zarr", "--box", "0-8"], "Z0:Z1,Y0:Y1,X0:X1"),
+        (["tool", "common.treshold"], "did you mean 'common.threshold'?"),
+        (["tool", "common.threshold", "--image", "none.zarr", "--store", "s"], "none.zarr"),
+        (["score", "detections", "--truth", "a.parquet", "--result", "b.parquet"], "a.parquet"),
+        (["score", "segmentation", "--truth", "raw.zarr", "--result", "none.zarr"], "none.zarr"),
+        (["clean", "."], "no folder of a run"),
+    ],
+)
+def test_errors_end_with_1_and_one_message(voxome_: Any, arguments: list[str], message: str) -> None:
+    said = voxome_(*arguments)
+    assert said.status == 1
+    assert said.err.startswith("voxome: ")
+    assert message in said.err
+    assert said.out == ""
+
+
+def test_info_tells_what_is_there(voxome_: Any) -> None:
+    facts = voxome_("info", "raw.zarr", "--json").json
+    assert facts["shape"] == [20, 16, 12]
+    assert (facts["dtype"], facts["kind"], facts["format"]) == ("uint8", "image", "zarr")
+    assert facts["voxel_size_nm"] == [10, 8, 8]
+    assert facts["axes"] == ["z", "y", "x"]
+    said = voxome_("info", "raw.zarr")
+    assert all(any(name in line and value in line for line in said.out.splitlines()) for name, value in [
+        ("shape", "20, 16, 12"), ("voxel size nm", "10, 8, 8"), ("dtype", "uint8"), ("levels", "20, 16, 12")
+    ])  # fmt: skip
+
+
+def test_plan_tells_the_run_and_run_does_it(voxome_: Any, tmp_path: Path) -> None:
+    asked = ["mark.cwl", "--set", "raw=raw.zarr", "--set", "at=99", "--block", "8,8,8"]
+    plan = voxome_("plan", *asked, "--json").json
+    assert [(step["name"], step["blocks"]) for step in plan["steps"]] == [("mark", 12)]
+    said = voxome_("plan", *asked)
+    assert "common.threshold" in said.out
+    first = voxome_("run", *asked, "--out", "out", "--workers", "2", "--json")
+    assert first.status == 0
+    assert first.json["steps"][0]["blocks"] == {"total": 12, "run": 12, "reused": 0}
+    assert "mark: 12 blocks" in first.err
+    again = voxome_("run", *asked, "--out", "out")
+    assert again.out == ""
+    assert "12 of them reused" in again.err
+    mask = voxome.open("out/mask.zarr")[...]
+    np.testing.assert_array_equal(mask, np.where(np.asarray(voxome.open("raw.zarr")) > 99, 255, 0))
+    assert voxome_("run", *asked, "--box", "0:8,0:8,0:8", "--out", "out").status == 1
+    assert voxome_("clean", "out").status == 0
+
+
+def test_an_empty_setting_is_as_not_given(voxome_: Any) -> None:
+    asked = ["plan", "mark.cwl", "--set", "raw=raw.zarr", "--set", "at=", "--json"]
+    assert voxome_(*asked).json["steps"][0]["parameters"] == {"at": 0.5}
+
+
+def test_a_tool_leaves_handles(voxome_: Any, tmp_path: Path) -> None:
+    asked = ["tool", "common.threshold", "--image", "raw.zarr", "--at=99", "--store", "store", "--block", "8,8,8"]
+    said = voxome_(*asked)
+    assert (said.status, said.out) == (0, "")
+    handle = json.loads((tmp_path / "result.handle.json").read_text())
+    assert voxome_(*asked, "--json").json == {"result": handle}
+    assert handle["uri"].startswith(f"zarr://{tmp_path}/store/common.threshold-")
+    counts = ["tool", "common.statistics", "--image", "result.handle.json", "--store", "store", "--json"]
+    assert voxome_(*counts).json["result"]["type"] == "table"
+    assert "--at" in voxome_("tool", "common.threshold", "--help").out
+
+
+def test_tools_are_listed(voxome_: Any) -> None:
+    told = {tool["name"]: tool for tool in voxome_("tools", "--json").json}
+    assert told["common.threshold"]["inputs"] == ["image"]
+    assert told["common.threshold"]["parameters"] == ["at"]
+    assert "common.threshold" in voxome_("tools").out
+
+
+def test_scores_are_printed(voxome_: Any) -> None:
+    labels = np.arange(4 * 4 * 4).reshape(4, 4, 4) // 8 + 1
+    voxome.create("zarr://truth.zarr", voxome.VolumeSpec.of((4, 4, 4), "uint64"))[...] = labels
+    said = voxome_("score", "segmentation", "--truth", "truth.zarr", "--result", "truth.zarr", "--json")
+    assert said.json == {"voi_split": 0, "voi_merge": 0, "adapted_rand_error": 0}
+    assert "voi_split" in voxome_("score", "segmentation", "--truth", "truth.zarr", "--result", "truth.zarr").out
+
+
+def test_a_phantom_is_made_once(voxome_: Any) -> None:
+    asked = ["phantom", "made", "--shape", "24,32,40", "--seed", "7"]
+    assert voxome_(*asked).status == 0
+    assert voxome_("info", "made/labels.zarr", "--json").json["shape"] == [24, 32, 40]
+    again = voxome_(*asked)
+    assert again.status == 1
+    assert "already holds raw.zarr" in again.err
+
+
+def test_training_without_torch_says_what_to_install(voxome_: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("voxome.models.train")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    said = voxome_("train", "raw.zarr", "labels.zarr", "--out", "model")
+    assert (said.status, said.err) == (1, "voxome: training needs torch: pip install 'voxome[train]'\n")
+
+
+def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_help_is_quick_and_loads_nothing_heavy() -> None:
+    heavy = ["scipy", "numba", "onnxruntime", "h5py", "torch", "pyarrow", "tensorstore", "cwltool", "sqlalchemy"]
+    code = f"""
+import sys
+from voxome.cli.main import main
+try:
+    main(["--help"])
+except SystemExit:
+    pass
+print([name for name in {heavy} if name in sys.modules], file=sys.stderr)
+"""
+    began = time.monotonic()
+    done = _python("-c", code)
+    assert done.stderr.strip() == "[]"
+    assert time.monotonic() - began < 5
+
+
+def test_the_installed_command_ends_as_said() -> None:
+    command = Path(sys.executable).with_name("voxome")
+    done = subprocess.run([command, "info", "none.zarr"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("voxome: ")
+    assert subprocess.run([command, "nothing"], capture_output=True, check=False).returncode == 2
+
+
+def test_an_interruption_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("voxome.resources.open.open", stop)
+    with pytest.raises(SystemExit) as ended:
+        main(["info", "raw.zarr"])
+    assert ended.value.code == 130
+
+
+def test_a_full_disk_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "out")
+
+    monkeypatch.setattr("voxome.resources.open.open", full)
+    with pytest.raises(SystemExit) as ended:
+        main(["info", "raw.zarr"])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "voxome: No space left on device: out\n"

@@ -1,0 +1,49 @@
+"""URIs: read, written, and without secrets."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxome.contracts.uri import Uri
+from voxome.errors import InvalidUri
+
+words = st.text("abcxyz0189_.-", min_size=1, max_size=8)
+
+
+@pytest.mark.parametrize(
+    ("text", "scheme", "path", "query"),
+    [
+        ("zarr:///data/a.zarr?level=2", "zarr", "/data/a.zarr", {"level": "2"}),
+        ("ZARR://data/a.zarr", "zarr", "data/a.zarr", {}),
+        ("precomputed://https://host/layer", "precomputed", "https://host/layer", {}),
+        ("precomputed://https://host/l?sig=a/b", "precomputed", "https://host/l?sig=a/b", {}),
+        ("hdf5://FILE.h5/volumes/raw", "hdf5", "FILE.h5/volumes/raw", {}),
+        ("images:///a/sl?ce*.png", "images", "/a/sl?ce*.png", {}),
+        ("/data/a.h5/volumes/raw", "", "/data/a.h5/volumes/raw", {}),
+        ("C:/data", "", "C:/data", {}),
+        ("memory://x?level=1&time_s=3", "memory", "x", {"level": "1", "time_s": "3"}),
+    ],
+)
+def test_parts(text: str, scheme: str, path: str, query: dict[str, str]) -> None:
+    uri = Uri.parse(text)
+    assert (uri.scheme, uri.path, dict(uri.query)) == (scheme, path, query)
+
+
+@given(st.sampled_from(["", "zarr", "hdf5"]), st.lists(words, min_size=1), st.dictionaries(st.just("level"), words))
+def test_what_is_written_is_read(scheme: str, parts: list[str], query: dict[str, str]) -> None:
+    uri = Uri(scheme, "/" + "/".join(parts), query)
+    assert Uri.parse(str(uri)) == uri
+
+
+@pytest.mark.parametrize("text", ["", "zarr://", "zarr://?level=2", "?level=2"])
+def test_nothing_named(text: str) -> None:
+    with pytest.raises(InvalidUri, match="names no data"):
+        Uri.parse(text)
+
+
+def test_a_password_is_not_printed() -> None:
+    uri = Uri.parse("precomputed://https://me:secret@host/layer?level=1")
+    assert str(uri) == "precomputed://https://host/layer?level=1"
+    assert "secret" in uri.path

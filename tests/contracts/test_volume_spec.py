@@ -1,0 +1,82 @@
+"""Specs of volumes, and how abilities are asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxome.contracts.volume import SupportsAttributes, SupportsLevels, VolumeSpec, ability
+from voxome.errors import InvalidInput
+from voxome.geometry import Box
+from voxome.testing.strategies import boxes, specs
+
+
+def test_of_shape_and_start() -> None:
+    spec = VolumeSpec.of((4, 5, 6), ">u2", chunk=[2, 2, 2], start=(-1, 0, 1), voxel_size_nm=(40, 4, 4))
+    assert spec.domain == Box((-1, 0, 1), (3, 5, 7))
+    assert spec.dtype == np.dtype("uint16")
+    assert spec.dtype.isnative
+    assert spec.axes == ("z", "y", "x")
+    assert spec.read_chunk == spec.write_chunk == (2, 2, 2)
+    assert (spec.kind, spec.fill, spec.offset_nm, dict(spec.attributes)) == ("image", 0, (0, 0, 0), {})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"axes": ("z", "y")},
+        {"axes": ("z", "y", "y")},
+        {"read_chunk": (1, 1)},
+        {"write_chunk": (1, 0, 1)},
+        {"voxel_size_nm": (1, 1)},
+        {"voxel_size_nm": (1, 0, 1)},
+    ],
+)
+def test_specs_that_make_no_sense(changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match=next(iter(changes))):
+        VolumeSpec.of((4, 5, 6), "uint8").but(**changes)
+
+
+@given(specs())
+def test_but_changes_only_what_is_named(spec: VolumeSpec) -> None:
+    changed = spec.but(kind="labels", dtype=np.dtype("uint64"))
+    assert changed.but(kind=spec.kind, dtype=spec.dtype) == spec
+    assert (changed.kind, changed.domain) == ("labels", spec.domain)
+
+
+@given(st.permutations(["t", "c", "z", "y", "x"]), st.data())
+def test_lift_takes_other_axes_whole_and_drop_leaves_them(axes: list[str], data: st.DataObject) -> None:
+    spec = VolumeSpec.of((2, 3, 4, 5, 6), "uint8", axes=tuple(axes), start=(-1, 2, 0, 3, -4))
+    box = data.draw(boxes(spec.frame))
+    lifted = spec.lift(box)
+    assert lifted in spec.domain
+    assert spec.drop(lifted) == box
+    for place, name in enumerate(axes):
+        if name in "tc":
+            assert (lifted.start[place], lifted.stop[place]) == (spec.domain.start[place], spec.domain.stop[place])
+    assert [axes[i] for i in spec.spatial] == ["z", "y", "x"]
+
+
+def test_a_frame_needs_three_axes() -> None:
+    with pytest.raises(InvalidInput, match="z, y, x was expected, not y/x"):
+        _ = VolumeSpec.of((4, 5), "uint8").frame
+
+
+class Plain:
+    def update_attributes(self, changes: Any) -> None: ...
+
+
+class Wrapper:
+    def ability(self, protocol: type) -> object | None:
+        return None
+
+
+def test_abilities_are_asked_of_wrappers() -> None:
+    source = Plain()
+    assert ability(source, SupportsAttributes) is source
+    assert ability(source, SupportsLevels) is None
+    assert ability(Wrapper(), SupportsAttributes) is None

@@ -1,0 +1,91 @@
+"""Boxes, against sets of points and numpy's slices."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxome.errors import InvalidBox
+from voxome.geometry import Box
+from voxome.testing.strategies import boxes, boxes_outside
+
+DOMAIN = Box((-4, 2, -1), (3, 9, 6))
+inside = boxes(DOMAIN)
+
+
+def points(box: Box) -> set[tuple[int, ...]]:
+    return set(itertools.product(*(range(a, b) for a, b in zip(box.start, box.stop, strict=True))))
+
+
+@given(inside, inside)
+def test_overlap_holds_the_points_of_both(a: Box, b: Box) -> None:
+    assert points(a & b) == points(a) & points(b)
+    assert (a & b) == (b & a)
+
+
+@given(inside, inside)
+def test_containing_is_of_points(a: Box, b: Box) -> None:
+    assert (a in b) == (points(a) <= points(b))
+
+
+@given(inside, st.tuples(*[st.integers(-6, 11)] * 3))
+def test_points_inside(box: Box, point: tuple[int, ...]) -> None:
+    assert (point in box) == (point in points(box))
+
+
+@given(inside)
+def test_size_and_shape(box: Box) -> None:
+    assert box.size == len(points(box)) == int(np.prod(box.shape))
+    assert box.empty == (not points(box))
+    assert Box.of_shape(box.shape, box.start) == box
+    assert Box.parse(str(box)) == box
+
+
+@given(boxes(DOMAIN, empty=False))
+def test_within_gives_the_slices_of_an_array(box: Box) -> None:
+    places = np.stack(
+        np.meshgrid(*(range(a, b) for a, b in zip(DOMAIN.start, DOMAIN.stop, strict=True)), indexing="ij")
+    )
+    cut = places[(slice(None), *box.within(DOMAIN))]
+    assert cut.shape[1:] == box.shape
+    assert tuple(cut[:, 0, 0, 0]) == box.start
+    assert tuple(cut[:, -1, -1, -1] + 1) == box.stop
+
+
+@given(boxes_outside(DOMAIN))
+def test_leaving_the_outer_box_is_refused(box: Box) -> None:
+    with pytest.raises(InvalidBox, match=str(DOMAIN)):
+        box.within(DOMAIN)
+
+
+@given(inside, st.tuples(*[st.integers(0, 3)] * 3), st.tuples(*[st.integers(0, 3)] * 3))
+def test_grow_and_shift(box: Box, low: tuple[int, ...], high: tuple[int, ...]) -> None:
+    grown = box.grow(low, high)
+    assert grown.grow([-n for n in low], [-n for n in high]) == box
+    assert box in grown
+    assert box.grow(low) == box.grow(low, low)
+    moved = box.shift(low)
+    assert moved.shape == box.shape
+    assert points(moved) == {tuple(i + n for i, n in zip(point, low, strict=True)) for point in points(box)}
+
+
+def test_numpy_numbers_become_ints() -> None:
+    box = Box(tuple(np.array([1, 2])), tuple(np.array([3, 4])))
+    assert [type(i) for i in (*box.start, *box.stop)] == [int] * 4
+    assert hash(box) == hash(Box((1, 2), (3, 4)))
+
+
+@pytest.mark.parametrize(("start", "stop", "said"), [((0, 0), (1,), "as many"), ((0, 5), (1, 4), "reversed")])
+def test_malformed_boxes(start: tuple[int, ...], stop: tuple[int, ...], said: str) -> None:
+    with pytest.raises(InvalidBox, match=said):
+        Box(start, stop)
+
+
+@pytest.mark.parametrize("text", ["", "1:2,3", "a:b", "1:2:3", "3:1"])
+def test_text_that_is_no_box(text: str) -> None:
+    with pytest.raises(InvalidBox):
+        Box.parse(text)

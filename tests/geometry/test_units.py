@@ -1,0 +1,31 @@
+"""Lengths in nm."""
+
+from __future__ import annotations
+
+import pytest
+
+from voxome.geometry.units import nm_per
+
+
+@pytest.mark.parametrize(
+    ("unit", "nm"),
+    [
+        ("nm", 1),
+        (" Nanometer ", 1),
+        ("µm", 1000),
+        ("\u03bcm", 1000),
+        ("micron", 1000),
+        ("mm", 1e6),
+        ("cm", 1e7),
+        ("meter", 1e9),
+        ("angstrom", 0.1),
+        ("Å", 0.1),
+    ],
+)
+def test_lengths(unit: str, nm: float) -> None:
+    assert nm_per(unit) == nm
+
+
+@pytest.mark.parametrize("unit", [None, "", "pixel", "second", "furlong"])
+def test_what_is_no_length(unit: str | None) -> None:
+    assert nm_per(unit) is None

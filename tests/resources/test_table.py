@@ -1,0 +1,44 @@
+"""Tables come back as written, and look-ups find what a scan finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from voxome.errors import CorruptData, NotFound
+from voxome.resources.table import Table, write_table
+
+COLUMNS = {"id": "uint64", "score": "float64", "good": "bool"}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(ids=st.lists(st.integers(0, 40), max_size=30), keys=st.lists(st.integers(0, 45), max_size=10))
+def test_lookup_finds_what_a_scan_finds(tmp_path: Path, ids: list[int], keys: list[int]) -> None:
+    column = np.array(sorted(ids), np.uint64)
+    rows = {"id": column, "score": np.arange(len(ids)) / 3, "good": column % 2 == 0}
+    write_table(tmp_path / "t.parquet", rows, COLUMNS, row_group=4)
+    table = Table(tmp_path / "t.parquet")
+    assert len(table) == len(ids)
+    assert table.columns == tuple(COLUMNS)
+    found = table.lookup("id", np.array(keys, np.uint64))
+    keep = np.isin(column, np.array(keys, np.uint64))
+    for name, values in rows.items():
+        assert np.array_equal(found[name], values[keep])
+        assert np.array_equal(table.read()[name], values)
+
+
+def test_no_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="none.parquet"):
+        Table(tmp_path / "none.parquet")
+
+
+def test_a_table_cut_short_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    write_table(path, {"id": np.arange(9), "score": np.zeros(9), "good": np.ones(9, bool)}, COLUMNS)
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(CorruptData, match="no readable Parquet"):
+        Table(path)

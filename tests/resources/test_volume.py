@@ -1,0 +1,272 @@
+"""Volumes index as numpy does, over every kind of back-end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
+
+import voxome
+from voxome import Box, Volume, VolumeSpec
+from voxome.errors import InvalidBox, NotFound, ReadOnly
+from voxome.testing.strategies import boxes, noise
+
+SHAPE = (7, 9, 6)
+BACK_ENDS = ("memory", "zarr", "hdf5", "npy")
+Make = Callable[..., Volume]
+
+some = settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+)
+
+
+@pytest.fixture(params=BACK_ENDS)
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    """Create a volume, in chunks where the format has them."""
+    scheme: str = request.param
+
+    def made(spec: VolumeSpec) -> Volume:
+        name = uuid4().hex
+        place = {
+            "memory": name,
+            "zarr": f"{tmp_path}/{name}.zarr",
+            "hdf5": f"{tmp_path}/{name}.h5/raw",
+            "npy": f"{tmp_path}/{name}.npy",
+        }
+        return voxome.create(f"{scheme}://{place[scheme]}", spec)
+
+    return made
+
+
+@pytest.fixture
+def pair(make: Make) -> tuple[Volume, NDArray[Any]]:
+    """A volume and the array that it holds."""
+    array = noise(SHAPE, "int32")
+    volume = make(VolumeSpec.of(SHAPE, "int32", chunk=(3, 4, 5)))
+    volume[...] = array
+    return volume, array
+
+
+@st.composite
+def array_keys(draw: st.DrawFn, shape: tuple[int, ...] = SHAPE) -> tuple[Any, ...]:
+    """Keys with one integer or boolean array among slices, integers, newaxes and an ellipsis."""
+    mask_axes = draw(st.integers(0, 2))
+    axis = draw(st.integers(0, len(shape) - max(1, mask_axes)))
+    part: NDArray[Any]
+    if mask_axes:
+        part = draw(hnp.arrays(bool, shape[axis : axis + mask_axes]))
+    else:
+        sides = draw(hnp.array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=4))
+        part = draw(hnp.arrays(np.int64, sides, elements=st.integers(-shape[axis], shape[axis] - 1)))
+    before = [draw(plain_parts(n)) for n in shape[:axis]]
+    after = [draw(plain_parts(n)) for n in shape[axis + max(1, mask_axes) :]]
+    if draw(st.booleans()):
+        before.insert(draw(st.integers(0, len(before))), None)
+    if draw(st.booleans()):
+        after = [Ellipsis]
+    return (*before, part, *after)
+
+
+def plain_parts(size: int) -> st.SearchStrategy[Any]:
+    return st.one_of(st.slices(size), st.integers(-size, size - 1))
+
+
+basic_keys = hnp.basic_indices(SHAPE, allow_newaxis=True, allow_ellipsis=True)
+
+
+@pytest.mark.parametrize("keys", [basic_keys, array_keys()], ids=["basic", "array"])
+def test_reads_as_numpy(pair: tuple[Volume, NDArray[Any]], keys: st.SearchStrategy[Any]) -> None:
+    volume, array = pair
+
+    @some
+    @given(key=keys)
+    def check(key: Any) -> None:
+        result = volume[key]
+        assert result.dtype == array.dtype
+        assert_array_equal(result, array[key])
+        assert np.shape(result) == np.shape(array[key])
+
+    check()
+
+
+@pytest.mark.parametrize("keys", [basic_keys, array_keys()], ids=["basic", "array"])
+def test_writes_as_numpy(pair: tuple[Volume, NDArray[Any]], keys: st.SearchStrategy[Any]) -> None:
+    volume, array = pair
+
+    @some
+    @given(key=keys, scalar=st.booleans(), broadcast=st.booleans(), seed=st.integers(0, 99))
+    def check(key: Any, scalar: bool, broadcast: bool, seed: int) -> None:
+        shape = np.shape(array[key])
+        if scalar:
+            value: Any = seed
+        else:
+            value = noise(shape[1:] if broadcast and shape else shape, "int32", seed)
+        if isinstance(key, tuple) and any(isinstance(part, np.ndarray) and part.dtype.kind == "i" for part in key):
+            whole = np.zeros(SHAPE, int)
+            np.add.at(whole, key, 1)
+            assume(scalar or whole.max() <= 1)  # numpy leaves open which of several values a voxel gets
+        array[key] = value
+        volume[key] = value
+        assert_array_equal(volume[...], array)
+
+    check()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        7,
+        -8,
+        (0, 9),
+        (0, 0, 0, 0),
+        (Ellipsis, Ellipsis),
+        1.5,
+        "x",
+        [7],
+        [-8],
+        np.zeros(6, bool),
+        (0, np.zeros((9, 7), bool)),
+    ],
+    ids=str,
+)
+def test_refuses_what_numpy_refuses(pair: tuple[Volume, NDArray[Any]], key: Any) -> None:
+    volume, array = pair
+    with pytest.raises(IndexError):
+        array[key]
+    with pytest.raises(IndexError):
+        volume[key]
+    with pytest.raises(IndexError):
+        volume[key] = 0
+
+
+@pytest.mark.parametrize("key", [np.s_[::0], np.s_[0, ::0]])
+def test_steps_of_zero(pair: tuple[Volume, NDArray[Any]], key: Any) -> None:
+    with pytest.raises(ValueError, match="zero"):
+        pair[0][key]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (np.s_[:2], np.ones((3, 9, 6))),
+        (np.s_[0, 0], np.ones(5)),
+        ([0, 1], np.ones((3, 9, 6))),
+    ],
+)
+def test_values_that_do_not_fit_write_nothing(pair: tuple[Volume, NDArray[Any]], key: Any, value: Any) -> None:
+    volume, array = pair
+    with pytest.raises(ValueError, match="broadcast"):
+        array.copy()[key] = value
+    with pytest.raises(ValueError):
+        volume[key] = value
+    assert_array_equal(volume[...], array)
+
+
+@pytest.mark.parametrize("key", [([0, 1], [0, 1]), (np.array([0, 1]), slice(None), np.array([True] * 6))])
+def test_more_arrays_are_sent_to_oindex(pair: tuple[Volume, NDArray[Any]], key: Any) -> None:
+    with pytest.raises(IndexError, match=r"\.oindex"):
+        pair[0][key]
+    with pytest.raises(IndexError, match=r"\.oindex"):
+        pair[0][key] = 1
+
+
+def test_oindex_takes_each_axis_by_itself(pair: tuple[Volume, NDArray[Any]]) -> None:
+    volume, array = pair
+    rows = st.lists(st.integers(-7, 6), min_size=1, max_size=5)
+    columns = hnp.arrays(bool, 9)
+
+    @some
+    @given(rows=rows, columns=columns, last=plain_parts(6))
+    def check(rows: list[int], columns: NDArray[Any], last: Any) -> None:
+        expected = array[rows][:, columns][:, :, last]
+        assert_array_equal(volume.oindex[rows, columns, last], expected)
+
+    check()
+    assert_array_equal(volume.oindex[[2, 1]], array[[2, 1]])
+
+
+def test_looks_like_an_array(pair: tuple[Volume, NDArray[Any]]) -> None:
+    volume, array = pair
+    for name in ("shape", "ndim", "size", "dtype", "nbytes"):
+        assert getattr(volume, name) == getattr(array, name), name
+    assert len(volume) == 7
+    assert_array_equal(np.asarray(volume), array)
+    assert np.asarray(volume, dtype="float32").dtype == np.float32
+    assert_array_equal(np.concatenate(list(volume)), np.concatenate(list(array)))
+    with pytest.raises(ValueError, match="copy"):
+        np.array(volume, copy=False)
+    assert "7" in repr(volume)
+    assert "int32" in repr(volume)
+
+
+def test_results_are_the_callers(pair: tuple[Volume, NDArray[Any]]) -> None:
+    volume, array = pair
+    volume[...][...] = 0
+    volume[2:4][...] = 0
+    assert_array_equal(volume[...], array)
+
+
+def test_a_volume_is_opened_for_reading(pair: tuple[Volume, NDArray[Any]]) -> None:
+    volume, array = pair
+    again = voxome.open(volume.uri)
+    with pytest.raises(ReadOnly, match=r"r\+"):
+        again[0] = 1
+    voxome.open(volume.uri, mode="r+")[0] = 1
+    array[0] = 1
+    assert_array_equal(again[...], array)
+    with pytest.raises(NotFound, match="level 1"):
+        again.level(1)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint64", "float32"])
+def test_values_are_cast_as_numpy_does(make: Make, dtype: str) -> None:
+    volume = make(VolumeSpec.of((2, 3, 4), dtype))
+    array = np.zeros((2, 3, 4), dtype)
+    for target in (volume, array):
+        target[0] = np.full((3, 4), 7.0)
+        target[1, :, ::2] = True
+    assert_array_equal(volume[...], array)
+    assert volume[...].dtype == array.dtype
+
+
+@pytest.mark.parametrize("scheme", ["memory", "zarr"])
+def test_the_stores_own_coordinates(scheme: str, tmp_path: Path) -> None:
+    spec = VolumeSpec.of(SHAPE, "uint8", start=(-3, 10, 0), chunk=(3, 4, 5))
+    place = uuid4().hex if scheme == "memory" else str(tmp_path / "a.zarr")
+    volume = voxome.create(f"{scheme}://{place}", spec)
+    array = noise(SHAPE, "uint8")
+    volume.paste(volume.domain, array)
+    assert_array_equal(volume[-1, 2:4], array[-1, 2:4])
+
+    @some
+    @given(box=boxes(spec.domain))
+    def check(box: Box) -> None:
+        assert_array_equal(volume.cutout(box), array[box.within(spec.domain)])
+
+    check()
+    volume.paste(Box((-3, 10, 0), (-1, 12, 2)), 5)
+    array[:2, :2, :2] = 5
+    assert_array_equal(volume[...], array)
+    with pytest.raises(InvalidBox):
+        volume.cutout(Box((0, 0, 0), (1, 1, 1)))
+    with pytest.raises(ValueError):
+        volume.paste(Box((-3, 10, 0), (-1, 12, 2)), np.ones((3, 2, 2)))
+
+
+def test_far_apart_indices_do_not_read_between() -> None:
+    volume = voxome.create(f"memory://{uuid4().hex}", VolumeSpec.of((1000, 4, 4), "uint8", chunk=(10, 4, 4)))
+    volume[[1, 990]] = 3
+    sizes: list[int] = []
+    read = volume.source.read
+    volume.source.read = lambda box, **options: (sizes.append(box.size), read(box, **options))[1]  # type: ignore[method-assign]
+    assert (volume[[990, 1]] == 3).all()
+    assert sum(sizes) == 2 * 16

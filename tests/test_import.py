@@ -1,0 +1,33 @@
+"""``import voxome`` is light."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+HEAVY = (
+    "cwltool", "dask", "h5py", "networkx", "numba", "onnxruntime", "pyarrow", "pydantic", "rich", "scipy", "skimage",
+    "sqlalchemy", "tensorstore", "torch", "typer",
+)  # fmt: skip
+CODE = """
+import json, sys, time
+began = time.perf_counter()
+import voxome
+print(json.dumps([time.perf_counter() - began, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+
+def test_import_is_light() -> None:
+    times = []
+    for _ in range(5):
+        done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
+        seconds, modules = json.loads(done.stdout)
+        times.append(seconds)
+        assert not set(HEAVY) & set(modules)
+    assert min(times) < 0.3, f"import voxome takes {min(times):.3f} s"
+
+
+def test_every_public_name_is_there() -> None:
+    code = "import voxome; print([getattr(voxome, name) for name in voxome.__all__])"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

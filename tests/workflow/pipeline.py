@@ -1,0 +1,45 @@
+"""The EM pipeline, and how its results are compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import voxome
+from voxome.resources.table import Table
+
+ROOT = Path(__file__).parent.parent.parent
+CONNECTOME = ROOT / "pipelines" / "em" / "connectome.cwl"
+ARRAYS = ("affinities", "membranes", "neurons")
+TABLES = ("synapses", "connectome", "neurons")
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """Where a phantom is, and what a run on it takes."""
+
+    folder: Path
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        return {name: str(self.folder / f"{name}.zarr") for name in ("raw", "membranes")}
+
+
+def assert_same_results(one: Path, other: Path) -> None:
+    """Arrays, tables and graph of two run folders are equal."""
+    for name in ARRAYS:
+        assert np.array_equal(voxome.open(f"{one}/{name}.zarr")[...], voxome.open(f"{other}/{name}.zarr")[...]), name
+    for name in TABLES:
+        assert_same_tables(one / f"{name}.parquet", other / f"{name}.parquet")
+    assert (one / "connectome.graphml").read_bytes() == (other / "connectome.graphml").read_bytes()
+
+
+def assert_same_tables(one: Path, other: Path) -> None:
+    """Two tables have the same columns and rows."""
+    a, b = Table(one).read(), Table(other).read()
+    assert list(a) == list(b)
+    for column, values in a.items():
+        assert np.array_equal(values, b[column], equal_nan=values.dtype.kind == "f"), column

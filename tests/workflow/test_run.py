@@ -1,0 +1,164 @@
+"""The whole pipeline: blocks, workers and interruptions do not show in its results."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from workflow.pipeline import CONNECTOME, ROOT, Phantom, assert_same_results, assert_same_tables
+
+from voxome.errors import PlanError, RunLocked
+from voxome.geometry import Box
+from voxome.workflow.folder import locked
+from voxome.workflow.plan import Options
+from voxome.workflow.run import run
+
+pytestmark = pytest.mark.slow
+KILLS = 10
+
+
+def test_the_record_tells_all(reference: Path) -> None:
+    record = json.loads((reference / "run.json").read_text(encoding="utf-8"))
+    assert {"affinities", "membranes", "neurons", "synapses", "connectome"} <= set(record["outputs"])
+    for step in record["steps"]:
+        assert step["blocks"]["run"] + step["blocks"]["reused"] == step["blocks"]["total"] > 0
+        assert step["peak_bytes"] > 0
+    assert record["unpinned"] == ["membranes", "raw"]
+    assert record["scores"]["graph"]["f1"] > 0.5
+    page = (reference / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png") >= 9
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+@pytest.mark.parametrize(("block", "workers"), [((32, 32, 32), 2), ((96, 96, 96), 1), ((40, 125, 64), 2)])
+def test_blocks_and_workers_do_not_show(
+    phantom: Phantom, reference: Path, tmp_path: Path, block: tuple[int, int, int], workers: int
+) -> None:
+    run(CONNECTOME, phantom.inputs, out=tmp_path, workers=workers, options=Options(block=block))
+    assert_same_results(reference, tmp_path)
+
+
+def test_killed_at_any_moment_it_goes_on(phantom: Phantom, reference: Path, tmp_path: Path) -> None:
+    chance = random.Random(0)
+    for attempt in range(KILLS):
+        process = _start(phantom, tmp_path)
+        _wait_for_lock(tmp_path, process.pid)
+        time.sleep(chance.uniform(0.3, 1.2))
+        if attempt % 2:
+            for pid in _children(process.pid)[:1]:
+                _kill(pid)
+            time.sleep(0.3)
+            assert process.poll() is None
+        process.kill()
+        process.wait()
+        assert not _workers_of(tmp_path, within_s=5)
+        assert not (tmp_path / "run.json").exists()
+    assert _start(phantom, tmp_path).wait(timeout=300) == 0
+    blocks = [step["blocks"] for step in json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["steps"]]
+    assert all(count["run"] + count["reused"] == count["total"] for count in blocks)
+    assert sum(count["reused"] for count in blocks) > 0
+    assert_same_results(reference, tmp_path)
+
+
+def test_two_runs_on_one_folder_the_second_is_refused(phantom: Phantom, tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(RunLocked, match=str(os.getpid())):
+        run(CONNECTOME, phantom.inputs, out=tmp_path, options=Options(block=(48, 48, 48)))
+
+
+def test_another_plan_on_the_folder_is_refused_and_the_difference_named(phantom: Phantom, reference: Path) -> None:
+    with pytest.raises(PlanError, match=r"(?s)another plan.*threshold was 0\.\d+, now it is 0\.9"):
+        run(CONNECTOME, {**phantom.inputs, "threshold": 0.9}, out=reference, options=Options(block=(48, 48, 48)))
+    with pytest.raises(PlanError, match=r"block was \[48, 48, 48\], now it is \[32, 32, 32\]"):
+        run(CONNECTOME, phantom.inputs, out=reference, options=Options(block=(32, 32, 32)))
+
+
+def test_a_box_is_run_alone(phantom: Phantom, tmp_path: Path) -> None:
+    box = Box((16, 0, 32), (80, 64, 96))
+    for block, name in (((48, 48, 48), "a"), ((64, 32, 64), "b")):
+        run(CONNECTOME, phantom.inputs, out=tmp_path / name, options=Options(block=block, box=box))
+    assert_same_results(tmp_path / "a", tmp_path / "b")
+
+
+def test_plain_cwltool_gives_the_same_tables_and_graph(phantom: Phantom, reference: Path, tmp_path: Path) -> None:
+    job = {**phantom.inputs, "store": str(tmp_path / "store"), "block": "64,96,96"}
+    (tmp_path / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    bin_folder = Path(sys.executable).parent
+    done = subprocess.run(
+        [bin_folder / "cwltool", "--outdir", tmp_path / "out", str(CONNECTOME), tmp_path / "job.json"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"},
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    outputs = json.loads(done.stdout)
+    for output, name in (("synapses", "synapses"), ("connectome", "connectome"), ("neurons_table", "neurons")):
+        handle = json.loads(Path(outputs[output]["path"]).read_text(encoding="utf-8"))
+        assert_same_tables(reference / f"{name}.parquet", Path(handle["uri"]))
+    graph = json.loads(Path(outputs["connectome_graph"]["path"]).read_text(encoding="utf-8"))
+    assert Path(graph["uri"]).read_bytes() == (reference / "connectome.graphml").read_bytes()
+
+
+def _start(phantom: Phantom, out: Path) -> subprocess.Popen[bytes]:
+    settings = [f"--set={name}={uri}" for name, uri in phantom.inputs.items()]
+    command = [sys.executable, "-m", "voxome.cli.main", "run", str(CONNECTOME), *settings]
+    arguments = ["--out", str(out), "--block", "32,32,32", "--workers", "2"]
+    return subprocess.Popen([*command, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _wait_for_lock(out: Path, pid: int) -> None:
+    """Wait until the process holds the run folder."""
+    lock = out / ".voxome" / "lock"
+    deadline = time.monotonic() + 60
+    while not (lock.exists() and lock.read_text(encoding="ascii") == str(pid)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text(encoding="ascii").rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(path.parent.name))
+    return found
+
+
+def _workers_of(out: Path, within_s: float) -> list[str]:
+    """Processes that still write the log of the run at `out` when the time is over."""
+    deadline = time.monotonic() + within_s
+    log = str(out / ".voxome" / "logs" / "workers.log")
+    while True:
+        left = [str(fd.parent.parent.name) for fd in _open_files() if _target(fd) == log]
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.1)
+
+
+def _open_files() -> list[Path]:
+    return list(Path("/proc").glob("[0-9]*/fd/2"))
+
+
+def _target(fd: Path) -> str:
+    try:
+        return str(fd.readlink())
+    except OSError:
+        return ""

@@ -1,0 +1,91 @@
+"""Scores of volumes and tables on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import voxome
+from voxome.errors import InvalidInput, NotFound
+from voxome.metrics.segmentation import contingency, score_segmentation
+from voxome.resources.table import write_table
+from voxome.workflow import score
+
+SHAPE = (12, 10, 14)
+RNG = np.random.default_rng(5)
+TRUTH = RNG.integers(0, 6, SHAPE).astype(np.uint64)
+RESULT = np.where(RNG.random(SHAPE) < 0.8, TRUTH + 3, RNG.integers(0, 9, SHAPE).astype(np.uint64))
+
+
+@pytest.fixture
+def uris(tmp_path: Path) -> tuple[str, str]:
+    made = []
+    for name, labels in {"truth": TRUTH, "result": RESULT}.items():
+        made.append(f"zarr://{tmp_path}/{name}.zarr")
+        voxome.create(made[-1], voxome.VolumeSpec.of(SHAPE, "uint64", kind="labels"))[...] = labels
+    return made[0], made[1]
+
+
+def _points(path: Path, rows: list[tuple[float, float, float]]) -> Path:
+    columns = dict(zip(("z_nm", "y_nm", "x_nm"), np.array(rows).T, strict=True))
+    write_table(path, columns, dict.fromkeys(columns, "float64"))
+    return path
+
+
+def test_blocks_fold_to_the_score_of_the_whole(uris: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = score_segmentation(contingency(TRUTH, RESULT))
+    assert score.segmentation(*uris) == expected
+    monkeypatch.setattr(score, "BLOCK", (5, 4, 3))
+    assert score.segmentation(*uris) == expected
+
+
+def test_a_box_is_in_the_stores_coordinates(uris: tuple[str, str]) -> None:
+    box = voxome.Box.parse("2:9,0:10,3:11")
+    inside = (slice(2, 9), slice(0, 10), slice(3, 11))
+    expected = score_segmentation(contingency(TRUTH[inside], RESULT[inside]))
+    assert score.segmentation(*uris, box) == expected
+
+
+def test_volumes_that_do_not_match_are_refused(uris: tuple[str, str], tmp_path: Path) -> None:
+    small, grey = (f"zarr://{tmp_path}/{name}.zarr" for name in ("small", "grey"))
+    voxome.create(small, voxome.VolumeSpec.of((4, 5, 6), "uint64"))[...] = 1
+    voxome.create(grey, voxome.VolumeSpec.of(SHAPE, "float32"))
+    with pytest.raises(InvalidInput, match="say with --box what is compared"):
+        score.segmentation(uris[0], small)
+    with pytest.raises(InvalidInput, match="not inside"):
+        score.segmentation(uris[0], small, voxome.Box.parse("0:5,0:5,0:5"))
+    with pytest.raises(InvalidInput, match="labels are integers"):
+        score.segmentation(uris[0], grey)
+    assert score.segmentation(uris[0], small, voxome.Box.parse("0:4,0:5,0:6")).voi_split == 0
+
+
+def test_points_are_matched_within_the_tolerance(tmp_path: Path) -> None:
+    truth = _points(tmp_path / "truth.parquet", [(0, 0, 0), (100, 0, 0)])
+    result = _points(tmp_path / "result.parquet", [(0, 0, 40), (500, 0, 0), (900, 0, 0)])
+    found = score.detections(truth, result, 50)
+    assert (found.true_positives, found.false_positives, found.false_negatives) == (1, 2, 1)
+    with pytest.raises(InvalidInput, match="more than 0"):
+        score.detections(truth, result, 0)
+
+
+def test_tables_that_lack_something_are_refused(tmp_path: Path) -> None:
+    truth = _points(tmp_path / "truth.parquet", [(0, 0, 0)])
+    empty = _points(tmp_path / "empty.parquet", [(np.nan, 0, 0)])
+    with pytest.raises(InvalidInput, match="--voxel-size"):
+        score.detections(truth, empty, 50)
+    with pytest.raises(NotFound):
+        score.detections(truth, tmp_path / "none.parquet", 50)
+    with pytest.raises(InvalidInput, match="no column pre_id, post_id, directed"):
+        score.graph(truth, truth, "", "")
+
+
+def test_graphs_are_compared_by_matched_neurons(tmp_path: Path, uris: tuple[str, str]) -> None:
+    columns = {"pre_id": "uint64", "post_id": "uint64", "directed": "bool"}
+    edges = {"pre_id": np.array([1, 2]), "post_id": np.array([2, 4]), "directed": np.array([True, True])}
+    other = {"pre_id": np.array([4, 7]), "post_id": np.array([5, 5]), "directed": np.array([True, True])}
+    for name, rows in {"truth": edges, "result": other}.items():
+        write_table(tmp_path / f"{name}.parquet", rows, columns)
+    found = score.graph(tmp_path / "truth.parquet", tmp_path / "result.parquet", *uris)
+    assert (found.true_positives, found.false_positives, found.false_negatives) == (1, 1, 1)
