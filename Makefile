@@ -7,8 +7,18 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 .PHONY: demo check lint fast test cwl clean
 
-demo: .venv/base
-	$(BIN)/python examples/demo.py demo-output
+TRUTH := demo-output/phantom
+
+demo: .venv/base $(TRUTH)/connectome.parquet
+	$(BIN)/voxome run pipelines/em/connectome.cwl --set raw=$(TRUTH)/raw.zarr --out demo-output \
+	  --block 80,80,80 --workers 2 --truth $(TRUTH)
+	$(BIN)/voxome score segmentation --truth $(TRUTH)/labels.zarr --result demo-output/neurons.zarr
+	$(BIN)/voxome score graph --truth $(TRUTH)/connectome.parquet --result demo-output/connectome.parquet \
+	  --truth-labels $(TRUTH)/labels.zarr --result-labels demo-output/neurons.zarr
+	@echo "Look at demo-output/report.html"
+
+$(TRUTH)/connectome.parquet: | .venv/base
+	$(BIN)/voxome phantom $(TRUTH) --shape 160,160,160 --seed 1
 
 check: lint fast
 
@@ -17,7 +27,7 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m numpydoc.hooks.validate_docstrings $$(git ls-files 'src/*.py')
+	$(BIN)/numpydoc lint $$(git ls-files 'src/*.py')
 
 fast: .venv/dev
 	$(BIN)/pytest -m "not slow"

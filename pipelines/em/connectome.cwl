@@ -15,7 +15,7 @@ inputs:
   min_voxels: {type: "int?", doc: "Smaller neurons are given to the neighbour they hold to best."}
   holes: {type: "boolean?", doc: "Whether what lies inside one neuron is given to it."}
   synapse_threshold: {type: "int?", doc: "Smallest score of a voxel of a synapse."}
-  min_synapse_nm3: {type: "double?", doc: "Smallest synapse, in cubic nanometres."}
+  min_synapse_voxels: {type: "int?", doc: "Smallest synapse."}
   min_synapse_peak: {type: "int?", doc: "Smallest largest score of a synapse."}
   min_area_um2: {type: "double?", doc: "Smallest contact of two partners, in square micrometres."}
   min_asymmetry: {type: "double?", doc: "Evidence, 0 to 1, from which a synapse is directed."}
@@ -70,7 +70,7 @@ steps:
       faces: associate/faces
       objects: associate/objects
       neurons: segment/objects
-      min_synapse_nm3: min_synapse_nm3
+      min_synapse_voxels: min_synapse_voxels
       min_synapse_peak: min_synapse_peak
       min_area_um2: min_area_um2
       min_asymmetry: min_asymmetry

@@ -37,15 +37,15 @@ inputs:
     - string
     inputBinding:
       prefix: --neurons
-  min_synapse_nm3:
-    type: double?
-    default: 100000.0
-    doc: Smallest synapse, in cubic nanometres.
+  min_synapse_voxels:
+    type: int?
+    default: 100
+    doc: Smallest synapse.
     inputBinding:
-      prefix: --min-synapse-nm3
+      prefix: --min-synapse-voxels
   min_synapse_peak:
     type: int?
-    default: 112
+    default: 108
     doc: Smallest largest score of a synapse.
     inputBinding:
       prefix: --min-synapse-peak

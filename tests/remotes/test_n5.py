@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import imagecodecs
 import numpy as np
 import pytest
 import tensorstore as ts
-from numcodecs import lz4
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 from voxome.contracts.uri import Uri
 from voxome.contracts.volume import SupportsLevels, VolumeSpec, ability
 from voxome.errors import AlreadyThere, CorruptData, InvalidInput, NotFound, ReadOnly, UnsupportedFormat
-from voxome.remotes.n5.codecs import unpack_lz4
+from voxome.remotes.n5.lz4 import unpack_lz4
 from voxome.remotes.n5.remote import N5Remote
 from voxome.testing.remote import VolumeRemoteContract
 from voxome.testing.strategies import noise
@@ -123,6 +123,14 @@ def test_what_others_would_read_places_it_alike(tmp_path: Path) -> None:
         file.write_text(json.dumps(stored))
 
 
+def test_one_root_is_marked(tmp_path: Path) -> None:
+    N5Remote().create(n5(tmp_path / "em"), VolumeSpec.of((4, 4, 4), "uint8"))
+    N5Remote().create(n5(tmp_path / "b.n5" / "x" / "em"), VolumeSpec.of((4, 4, 4), "uint8"))
+    N5Remote().create(n5(tmp_path / "line"), VolumeSpec.of((4,), "uint8"))
+    files = [file for file in tmp_path.rglob("attributes.json") if "n5" in json.loads(file.read_text())]
+    assert {str(file.parent.relative_to(tmp_path)) for file in files} == {"em", "b.n5", "line"}
+
+
 def test_levels_must_get_coarser(tmp_path: Path) -> None:
     source = N5Remote().create(n5(tmp_path / "em"), VolumeSpec.of((8, 8, 8), "uint8"))
     pyramid = ability(source, SupportsLevels)
@@ -152,7 +160,7 @@ def lz4_stream(data: bytes, part: int) -> bytes:
     parts = [data[i : i + part] for i in range(0, len(data), part)]
     stream = b""
     for number, plain in enumerate(parts):
-        packed = plain if number % 2 else lz4.compress(plain)[4:]
+        packed = plain if number % 2 else imagecodecs.lz4_encode(plain)
         stream += struct.pack("<8sBiiI", b"LZ4Block", 0x16 if number % 2 else 0x26, len(packed), len(plain), 0) + packed
     return stream + struct.pack("<8sBiiI", b"LZ4Block", 0x16, 0, 0, 0)
 
@@ -189,6 +197,25 @@ def test_lz4_blocks_are_read_and_not_written(tmp_path: Path) -> None:
         N5Remote().open(n5(tmp_path / "a"), mode="r+")
 
 
+def test_over_http(serve: Callable[[Path], str], tmp_path: Path) -> None:
+    array = noise((9, 20, 13), "int32")
+    write_lz4(tmp_path / "packed", array, 8)
+    spec = VolumeSpec.of(array.shape, "int32", chunk=(8, 8, 8), **LEVELS)
+    made = N5Remote().create(n5(tmp_path / "em"), spec)
+    made.write(spec.domain, array)
+    pyramid = ability(made, SupportsLevels)
+    assert pyramid is not None
+    pyramid.create_level((1, 2, 2))
+    address = serve(tmp_path)
+    for name in ("packed", "em", "em/s0"):
+        assert_array_equal(N5Remote().open(n5(f"{address}/{name}")).read(spec.domain), array)
+    again = ability(N5Remote().open(n5(f"{address}/em")), SupportsLevels)
+    assert again is not None
+    assert [level.scale for level in again.levels] == [(1, 1, 1), (1, 2, 2)]
+    with pytest.raises(NotFound):
+        N5Remote().open(n5(f"{address}/none"))
+
+
 @pytest.mark.parametrize("codec", ["lz4", "gzip"])
 def test_a_block_cut_short_is_corrupt(tmp_path: Path, codec: str) -> None:
     array = noise((8, 8, 8), "uint8")
@@ -215,6 +242,7 @@ def edit(path: Path, **changes: Any) -> None:
     ("changes", "message"),
     [
         ({"compression": {"type": "jpeg"}}, "'jpeg'"),
+        ({"compression": None}, "None"),
         ({"dataType": "string"}, "'string'"),
         ({"isLabelMultiset": True}, "label multisets"),
         ({"blockSize": [1]}, "make no sense"),
@@ -237,6 +265,7 @@ def test_what_is_not_read_is_named(tmp_path: Path, changes: dict[str, Any], mess
         (VolumeSpec.of((4, 4, 4), "uint8", fill=3), UnsupportedFormat, "fill of 3"),
         (VolumeSpec.of((4, 4, 4), "uint8", encoding={"codec": "lz4"}), UnsupportedFormat, "lz4"),
         (VolumeSpec.of((4, 4, 4), "uint8", encoding={"codex": "gzip"}), InvalidInput, "codex"),
+        (VolumeSpec.of((4, 4, 4), "uint8", encoding={"codec": {"name": "gzip", "levl": 1}}), InvalidInput, "levl"),
     ],
 )
 def test_what_n5_cannot_hold_is_refused(tmp_path: Path, spec: VolumeSpec, error: type[Exception], message: str) -> None:

@@ -158,6 +158,18 @@ def test_damage_is_told(tmp_path: Path, suffix: str, left: float) -> None:
         NiftiRemote().open(uri_of(path)).read(Box((0, 0, 0), (9, 9, 9)))
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_two_writers_in_turn_keep_what_the_other_wrote(tmp_path: Path, suffix: str) -> None:
+    place = uri_of(tmp_path / f"a{suffix}")
+    first = NiftiRemote().create(place, VolumeSpec.of((2, 3, 4), "uint8"))
+    second = NiftiRemote().open(place, mode="r+")
+    for value, source in enumerate([first, second, first, second]):
+        box = Box((0, 0, value), (2, 3, value + 1))
+        source.write(box, np.full(box.shape, value, "uint8"))
+    for source in (first, second, NiftiRemote().open(place)):
+        assert_array_equal(source.read(source.spec.domain)[0, 0], [0, 1, 2, 3])
+
+
 def test_a_reader_never_writes(tmp_path: Path) -> None:
     path = tmp_path / "a.nii.gz"
     nibabel.Nifti1Image(noise((3, 3, 3), "u2"), np.eye(4)).to_filename(path)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import bz2
-import functools
 import gzip
 import json
 import lzma
-import threading
-from collections.abc import Callable, Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -265,45 +262,9 @@ def test_bad_compressed_files_are_corrupt(tmp_path: Path, content: bytes) -> Non
         PrecomputedRemote().open(at(tmp_path / "a")).read(spec.domain)
 
 
-class Handler(SimpleHTTPRequestHandler):
-    """A folder over http; with ``encoded``, as a bucket does it: x.gz is sent for x, with Content-Encoding."""
-
-    encoded = False
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Be quiet."""
-
-    def do_GET(self) -> None:
-        packed = Path(self.translate_path(self.path) + ".gz")
-        if not (self.encoded and packed.is_file()):
-            return super().do_GET()
-        body = packed.read_bytes()
-        self.send_response(200)
-        self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-        return None
-
-
-class Server(ThreadingHTTPServer):
-    """One that lets all readers connect at once."""
-
-    request_queue_size = 64
-
-
-@pytest.fixture(params=[False, True], ids=["plain", "encoded"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    handler = type("One", (Handler,), {"encoded": request.param})
-    with Server(("127.0.0.1", 0), functools.partial(handler, directory=str(tmp_path))) as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
-        thread.join()
-
-
-def test_over_http(server: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("unpacks", [False, True])
+def test_over_http(serve: Callable[..., str], tmp_path: Path, unpacks: bool) -> None:
+    server = serve(tmp_path, unpacks=unpacks)
     array = sparse((12, 20, 24), "uint16")
     spec = make(tmp_path / "a", array, chunk=(8, 8, 8))
     remote = PrecomputedRemote()

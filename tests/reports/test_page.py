@@ -23,7 +23,7 @@ DATA = ReportData(
     totals={"neurons": "3"},
     slices=[Slice("z = 4", GREY, GREY, LABELS), Slice("z = 5", raw=GREY)],
     edges=[Edge(1, 2, True, 3, 0.25), Edge(2, 1, False, 1, 0.5), Edge(1, 1, True, 1, 0.5)],
-    scores={"graph": {"F1": 0.96666}},
+    scores={"graph": {"f1": 0.96666, "true_positives": 12345}},
     steps=[Step("membranes", 18, 12, 6, 75.2, 612_000_000), Step("graph", 1, 1, 0, 0.5, 1_300_000_000)],
 )
 VOID = {"meta", "img", "link", "br"}
@@ -59,7 +59,16 @@ def decode(uri):
 def test_page_is_well_formed_and_escaped():
     outline = Outline(render_report(DATA))
     assert ("b", {}) not in outline.tags
-    for text in ("A <b>run</b> & more", "zarr://a&b", "0.9667", "1 min 15 s", "1.30 GB", "0.250"):
+    for text in (
+        "A <b>run</b> & more",
+        "zarr://a&b",
+        "0.9667",
+        "true positives",
+        "12,345",
+        "1 min 15 s",
+        "1.30 GB",
+        "0.250",
+    ):
         assert text in outline.text
 
 

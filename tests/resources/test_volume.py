@@ -255,6 +255,9 @@ def test_the_stores_own_coordinates(scheme: str, tmp_path: Path) -> None:
     check()
     volume.paste(Box((-3, 10, 0), (-1, 12, 2)), 5)
     array[:2, :2, :2] = 5
+    for target in (volume, array):
+        target[4:, ::-2, [0, 3]] = 9
+        target[-1] = 11
     assert_array_equal(volume[...], array)
     with pytest.raises(InvalidBox):
         volume.cutout(Box((0, 0, 0), (1, 1, 1)))

@@ -33,6 +33,23 @@ def assign(
     (m,) int64
         Indices of the edges that are taken, sorted by left node.
     """
+    cost = np.asarray(cost, np.float64)
+    lonely = _only_edge(left) & _only_edge(right) & (cost < unmatched_cost)
+    rest = np.flatnonzero(~lonely)
+    taken = rest[_assign(left[rest], right[rest], cost[rest], unmatched_cost)]
+    chosen = np.concatenate([np.flatnonzero(lonely), taken])
+    return chosen[np.argsort(left[chosen], kind="stable")]
+
+
+def _only_edge(nodes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    _, place, count = np.unique(nodes, return_inverse=True, return_counts=True)
+    alone: NDArray[np.bool_] = count[place] == 1
+    return alone
+
+
+def _assign(
+    left: NDArray[np.int64], right: NDArray[np.int64], cost: NDArray[np.float64], unmatched_cost: float
+) -> NDArray[np.int64]:
     if len(left) == 0:
         return np.empty(0, np.int64)
     lefts, row = np.unique(left, return_inverse=True)
@@ -40,7 +57,7 @@ def assign(
     alone = np.arange(len(lefts))
     weights = coo_array(
         (
-            np.concatenate([np.asarray(cost, np.float64), np.full(len(lefts), float(unmatched_cost))]),
+            np.concatenate([cost, np.full(len(lefts), float(unmatched_cost))]),
             (np.concatenate([row, alone]), np.concatenate([column, len(rights) + alone])),
         ),
         shape=(len(lefts), len(rights) + len(lefts)),
@@ -48,5 +65,4 @@ def assign(
     taken = np.full(len(lefts), -1)
     rows, columns = min_weight_full_bipartite_matching(weights.tocsr())
     taken[rows] = columns
-    chosen = np.flatnonzero(taken[row] == column)
-    return chosen[np.argsort(row[chosen], kind="stable")]
+    return np.flatnonzero(taken[row] == column)

@@ -8,6 +8,7 @@ may come between.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -158,7 +159,7 @@ def _ours(file: Path, error: OSError | RuntimeError) -> VoxomeError:
     said = str(error)
     if "unable to lock" in said or "already open" in said:
         return StoreError(f"{file} is open elsewhere, and HDF5 lets one process write at a time: {said}")
-    if getattr(error, "errno", None):
+    if getattr(error, "errno", None) or re.search(r"errno = [1-9]", said):
         return StoreError(f"{file} cannot be read or written: {said}")
     return CorruptData(f"{file} is cut short or damaged: {said}")
 

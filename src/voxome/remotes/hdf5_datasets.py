@@ -1,8 +1,9 @@
-"""What an HDF5 dataset says of itself as a volume: whether it is one, its axes, sizes and attributes; and making one."""
+"""HDF5 datasets as volumes: whether they are one, their axes, sizes and attributes; and making one."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -40,12 +41,13 @@ def stored_axes(dataset: h5py.Dataset) -> tuple[str, ...]:
     """Names of the axes as stored, where the file gives one to each; otherwise the default ones."""
     labels = [dim.label.lower() for dim in dataset.dims]
     if "axistags" in dataset.attrs:
-        labels = [tag["key"].lower() for tag in json.loads(dataset.attrs["axistags"])["axes"]]
+        labels = re.findall(r'"key"\s*:\s*"(\w+)"', dataset.attrs["axistags"])
     known = len(set(labels)) == len(labels) == dataset.ndim and set(labels) <= set(STANDARD)
     return tuple(labels) if known else default_axes(dataset.ndim)
 
 
 def spec_of(dataset: h5py.Dataset, order: tuple[int, ...]) -> VolumeSpec:
+    """The spec of a dataset whose stored axes are brought into `order`."""
     names, attributes = stored_axes(dataset), dataset.attrs
     size = _triple(attributes.get("resolution"))
     if size is None and (micrometres := _triple(attributes.get("element_size_um"))):
@@ -92,6 +94,7 @@ def _json(name: str, value: Any) -> tuple[str, Any]:
 
 
 def set_attributes(dataset: h5py.Dataset, changes: Mapping[str, Any]) -> None:
+    """Set attributes, as HDF5's own types where it has one and as JSON text where it has none."""
     for name, value in changes.items():
         numbers = isinstance(value, list) and value and len({type(one) for one in value} & {int, float}) == 1
         plain = isinstance(value, bool | int | float | str) or (numbers and np.asarray(value).dtype.kind in "if")
@@ -102,6 +105,12 @@ def set_attributes(dataset: h5py.Dataset, changes: Mapping[str, Any]) -> None:
 
 
 def refuse_unusual(spec: VolumeSpec) -> None:
+    """Refuse dtypes and axes that could not be read back.
+
+    Raises
+    ------
+    UnsupportedFormat
+    """
     if spec.dtype.kind not in "biuf":
         raise UnsupportedFormat(f"HDF5 volumes are of booleans, integers or floats, not of {spec.dtype}")
     named = tuple(spec.axes[i] for i in standard_order(spec.axes)) == spec.axes and set(spec.axes) <= set(STANDARD)
@@ -110,6 +119,15 @@ def refuse_unusual(spec: VolumeSpec) -> None:
 
 
 def create_dataset(h5: h5py.File, name: str, inner: str, spec: VolumeSpec, options: Mapping[str, Any]) -> None:
+    """Make the dataset `inner` for `spec`, with h5py's own `options`; `name` is what errors call it.
+
+    Raises
+    ------
+    AlreadyThere
+        If something is there.
+    InvalidInput
+        If HDF5 refuses the options or the place.
+    """
     if inner in h5:
         raise AlreadyThere(f"{name} is there already; choose another name, or delete it")
     chunks: tuple[int, ...] | bool | None = True if options else None
@@ -123,8 +141,7 @@ def create_dataset(h5: h5py.File, name: str, inner: str, spec: VolumeSpec, optio
         dataset.attrs["resolution"] = spec.voxel_size_nm
     if any(spec.offset_nm):
         dataset.attrs["offset"] = spec.offset_nm
-    if spec.kind != "image":
-        dataset.attrs["kind"] = spec.kind
+    dataset.attrs["kind"] = spec.kind
     for dimension, axis in zip(dataset.dims, spec.axes, strict=True):
         dimension.label = axis
     set_attributes(dataset, spec.attributes)

@@ -105,7 +105,7 @@ def _neuron(neuron: int) -> str:
 
 def _scores(scores: Mapping[str, Mapping[str, float]] | None) -> str:
     rows = [
-        (escape(group), escape(name), f"{value:.4g}")
+        (escape(group), escape(name.replace("_", " ")), f"{value:,}" if isinstance(value, int) else f"{value:.4f}")
         for group, values in (scores or {}).items()
         for name, value in values.items()
     ]

@@ -344,6 +344,24 @@ class VolumeRemoteContract:
             list(pool.map(lambda block: source.write(block.write, array[block.write.within(domain)]), grid))
         assert_array_equal(remote.open(uri).read(domain), array)
 
+    def test_threads_read_while_one_writes(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+        uri = fresh()
+        source = self.created(remote, uri, self.spec())
+        domain = source.spec.domain
+        array = noise(domain.shape, source.spec.dtype)
+        source.write(domain, array)
+        grid = BlockGrid(domain, source.spec.write_chunk or (4,) * domain.ndim)
+        last = grid[len(grid) - 1].write
+        written, seen = array[last.within(domain)], grid[0].write
+        with ThreadPoolExecutor(4) as pool:
+            writes = [pool.submit(source.write, last, written) for _ in range(10)]
+            reads = [pool.submit(remote.open(uri).read, seen) for _ in range(30)]
+            for read in reads:
+                assert_array_equal(read.result(), array[seen.within(domain)])
+            for write in writes:
+                write.result()
+        assert_array_equal(source.read(domain), array)
+
     # Creating and deleting
 
     def test_create_keeps_the_spec(self, remote: Remote, fresh: Callable[[], Uri]) -> None:

@@ -43,7 +43,7 @@ class PhantomSpec:
     noise_blur_voxels : (z, y, x)
         Standard deviations of the Gaussian that its spectrum has.
     unevenness : float
-        Relative amplitude of slow changes of contrast and brightness.
+        Relative amplitude (standard deviation) of slow changes of contrast and brightness.
     """
 
     shape: tuple[int, int, int]
@@ -53,16 +53,16 @@ class PhantomSpec:
     branch_radius_nm: float = 205.0
     twig_pitch_nm: float = 690.0
     synapse_pitch_nm: float = 300.0
-    cytoplasm: float = 160.0
-    cytoplasm_spread: float = 24.0
+    cytoplasm: float = 158.0
+    cytoplasm_spread: float = 18.0
     membrane: float = 72.0
     rim: float = 0.5
     mitochondrion: float = 76.0
     density: float = 18.0
-    blur_voxels: tuple[float, float, float] = (0.95, 1.25, 1.25)
-    granularity: float = 15.0
-    noise: float = 12.8
-    noise_blur_voxels: tuple[float, float, float] = (0.29, 0.29, 0.475)
+    blur_voxels: tuple[float, float, float] = (0.75, 1.3, 1.35)
+    granularity: float = 13.0
+    noise: float = 13.2
+    noise_blur_voxels: tuple[float, float, float] = (0.26, 0.33, 0.5)
     unevenness: float = 0.06
 
     def __post_init__(self) -> None:

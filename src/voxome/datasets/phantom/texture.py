@@ -15,8 +15,12 @@ from voxome.datasets.phantom.spec import PhantomSpec
 from voxome.datasets.phantom.synapses import BARE, CLEFT, CLOUD, DENSITY
 from voxome.geometry import Box
 
-TEXTURE_HALO = 5
+BLUR_RADIUS = 4
+"""Voxels on each side that the point spread function reaches."""
+TEXTURE_HALO = BLUR_RADIUS + 2
 """Voxels at every face whose values `grey_values` may get wrong."""
+UNEVEN_VOXELS = 250
+"""Distance over which the contrast changes."""
 
 
 def borders(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -53,14 +57,15 @@ def grey_values(
     rim = ndi.binary_dilation(border)
     _stain(start, size, spec.key, levels, keys, tubes, border, rim, marks, grain)
     image = _smooth(grain, spec.blur_voxels)
-    image *= _unevenness(spec, box)
+    slow = value_noise(start, box.shape, np.uint64(mix(spec.key, 305)), UNEVEN_VOXELS)
+    image *= 1 + np.float32(spec.unevenness) * slow
     image += np.float32(spec.noise) * _noise(spec, box)
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
 def _smooth(image: NDArray[np.float32], sigmas: Sequence[float]) -> NDArray[np.float32]:
     for axis, sigma in enumerate(sigmas):
-        image = ndi.gaussian_filter1d(image, sigma, axis=axis, radius=TEXTURE_HALO - 1)
+        image = ndi.gaussian_filter1d(image, sigma, axis=axis, radius=BLUR_RADIUS)
     return image
 
 
@@ -71,21 +76,6 @@ def _noise(spec: PhantomSpec, box: Box) -> NDArray[np.float32]:
         side = 0.25 * (1.0 - math.exp(-0.5 * (math.pi * sigma) ** 2))
         noise = ndi.correlate1d(noise, [side, 1.0 - 2.0 * side, side], axis=axis)
     return noise
-
-
-def _unevenness(spec: PhantomSpec, box: Box) -> NDArray[np.float32]:
-    """Slow changes of contrast: waves of a few micrometres, the same along no two axes."""
-    rng = np.random.default_rng((spec.seed, 1))
-    gain = np.ones(box.shape, np.float64)
-    for _ in range(4):
-        vector = rng.normal(size=3) * 2 * math.pi / 6000.0
-        phase = rng.uniform(0, 2 * math.pi)
-        z, y, x = (
-            np.arange(a, b) * size * k
-            for a, b, size, k in zip(box.start, box.stop, spec.voxel_size_nm, vector, strict=True)
-        )
-        gain += 0.5 * spec.unevenness * np.sin(z[:, None, None] + y[None, :, None] + x[None, None, :] + phase)
-    return gain.astype(np.float32)
 
 
 @njit(cache=True)

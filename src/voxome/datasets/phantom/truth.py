@@ -13,8 +13,15 @@ from voxome.datasets.phantom.spec import PhantomSpec
 from voxome.datasets.phantom.synapses import CLEFT, DENSITY, Site, mark_site
 from voxome.geometry import Box
 from voxome.resources.table import concatenate
-from voxome.tools.common.graph import CONNECTOME, SYNAPSES
 
+_ENDS = {"pre_id": "uint64", "post_id": "uint64", "directed": "bool"}
+SYNAPSE_COLUMNS = {
+    "id": "uint64", "z_nm": "float64", "y_nm": "float64", "x_nm": "float64", **_ENDS, "score": "float64",
+    "size_voxels": "int64",
+}  # fmt: skip
+"""Columns of ``synapses.parquet`` and their dtypes: those of a run."""
+CONNECTOME_COLUMNS = {**_ENDS, "synapses": "int64", "area_um2": "float64"}
+"""Columns of ``connectome.parquet``."""
 CONTACT_NM = 60.0
 """Faces of the two neurons this near to the centre of a synapse are its area."""
 
@@ -48,7 +55,7 @@ def synapse_rows(spec: PhantomSpec, sites: Sequence[Site], read: ReadLabels) -> 
         "size_voxels": np.array([f[3] for f in found]),
     }
     area = np.array([f[4] for f in found])
-    return concatenate([rows], SYNAPSES.columns), _connectome(rows, area)
+    return concatenate([rows], SYNAPSE_COLUMNS), _connectome(rows, area)
 
 
 def _connectome(rows: Rows, area: NDArray[np.float64]) -> Rows:
@@ -59,7 +66,7 @@ def _connectome(rows: Rows, area: NDArray[np.float64]) -> Rows:
         "pre_id": unique[0], "post_id": unique[1], "directed": np.ones(len(count), bool), "synapses": count,
         "area_um2": total,
     }  # fmt: skip
-    return concatenate([table], CONNECTOME.columns)
+    return concatenate([table], CONNECTOME_COLUMNS)
 
 
 def _measure(spec: PhantomSpec, site: Site, pre: int, post: int, read: ReadLabels) -> tuple[int, float]:

@@ -16,13 +16,12 @@ from voxome.datasets.phantom.pieces import Pieces
 from voxome.datasets.phantom.render import render
 from voxome.datasets.phantom.spec import PhantomSpec
 from voxome.datasets.phantom.synapses import Site
-from voxome.datasets.phantom.truth import synapse_rows
+from voxome.datasets.phantom.truth import CONNECTOME_COLUMNS, SYNAPSE_COLUMNS, synapse_rows
 from voxome.errors import AlreadyThere
 from voxome.geometry import Block, BlockGrid
 from voxome.resources.open import create
 from voxome.resources.table import write_table
 from voxome.resources.volume import Volume
-from voxome.tools.common.graph import CONNECTOME, SYNAPSES
 
 CHUNK = (64, 64, 64)
 
@@ -103,8 +102,8 @@ def write_phantom(
         labels.paste(one.write, numbers[provisional.cutout(one.write)])
     shutil.rmtree(hidden)
     synapses, connectome = synapse_rows(spec, sites, labels.cutout)
-    write_table(target / "synapses.parquet", synapses, SYNAPSES.columns)
-    write_table(target / "connectome.parquet", connectome, CONNECTOME.columns)
+    write_table(target / "synapses.parquet", synapses, SYNAPSE_COLUMNS)
+    write_table(target / "connectome.parquet", connectome, CONNECTOME_COLUMNS)
 
 
 def _refuse_old(folder: Path) -> None:

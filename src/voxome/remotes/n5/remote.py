@@ -74,7 +74,7 @@ class N5Remote:
         if single or not (spec.encoding or {}).get("pyramid", True):
             make_array(path, spec, FINEST, name=str(uri), free=spec.attributes)
         else:
-            make_array(f"{path}/s0", spec, FINEST, name=str(uri))
+            make_array(f"{path}/s0", spec, FINEST, name=str(uri), group=path)
             register_level(path, "s0", spec, FINEST, free=spec.attributes)
         return self.open(uri, mode="r+")
 

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 import tensorstore as ts
+from numpy.typing import NDArray
 
 from voxome.contracts.volume import Level, Mode, VolumeKind, VolumeSource, VolumeSpec
 from voxome.errors import InvalidInput, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.documents import read_json, update_json
 from voxome.remotes.levels import check_coarser, whole_scale
-from voxome.remotes.n5.codecs import is_lz4, lz4_store, plain_metadata, stored_compression
+from voxome.remotes.n5.codecs import is_lz4, plain_metadata, stored_compression
 from voxome.remotes.n5.dialects import OWN, STRUCTURAL, Around, Json, Place, is_labels, is_multiset, place
 from voxome.remotes.n5.groups import ATTRIBUTES, Group
+from voxome.remotes.n5.lz4 import unpacked_part
 from voxome.remotes.n5.writing import make_array, register_level
 from voxome.remotes.tensorstore import TensorStoreSource, arranged, kvstore_spec, open_store
 
@@ -59,7 +61,19 @@ class N5Source(TensorStoreSource):
             raise UnsupportedFormat(f"{name}: the attributes of this array make no sense: {error}") from error
         view = arranged(_handle(path, array, mode, name), self.place.order, spec.domain.start)
         super().__init__(view, spec, name=name, writable=mode == "r+", metadata=(path, ATTRIBUTES))
-        self._home = home or path
+        self._path, self._home, self._array = path, home or path, array
+
+    def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        if not is_lz4(self._array) or box.empty:
+            return super().read(box, out=out)
+        self._check(box)
+        order, origin = self.place.order, self.spec.domain.start
+        start, stop = [0] * len(order), [0] * len(order)
+        for stored, a, b, o in zip(order, box.start, box.stop, origin, strict=True):
+            start[stored], stop[stored] = a - o, b - o
+        view = arranged(unpacked_part(self._path, self._array, start, stop, self.name), order, origin)
+        part = TensorStoreSource(view, self.spec, name=self.name, writable=False, metadata=self._metadata)
+        return part.read(box, out=out)
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         """Set some attributes in ``attributes.json``, keep the others; atomic.
@@ -119,8 +133,9 @@ class N5Pyramid(N5Source):
         self._need_write()
         check_coarser(self.name, self.levels[-1].scale, scale)
         name = f"s{len(self._coarser) + 1}"
-        make_array(f"{self._group.path}/{name}", self.spec, scale, name=f"{self.name}/{name}")
-        register_level(self._group.path, name, self.spec, scale)
+        path = self._group.path
+        make_array(f"{path}/{name}", self.spec, scale, name=f"{self.name}/{name}", group=path)
+        register_level(path, name, self.spec, scale)
         self._coarser.append(self._open(name))
         return self._coarser[-1]
 
@@ -142,10 +157,8 @@ class N5Pyramid(N5Source):
 def _handle(path: str, array: Json, mode: Mode, name: str) -> ts.TensorStore:
     if is_multiset(array):
         raise UnsupportedFormat(f"{name}: its blocks are Paintera label multisets, which voxome does not read")
-    if is_lz4(array):
-        if mode == "r+":
-            raise UnsupportedFormat(f"{name}: blocks compressed by lz4 are read, not written; open it with mode='r'")
-        return lz4_store(path, array, name)
+    if is_lz4(array) and mode == "r+":
+        raise UnsupportedFormat(f"{name}: blocks compressed by lz4 are read, not written; open it with mode='r'")
     metadata = plain_metadata(array, name)
     spec = {"driver": "n5", "kvstore": kvstore_spec(path), "metadata": metadata, "assume_metadata": True}
     return open_store(spec, name)

@@ -10,21 +10,28 @@ from voxome.contracts.volume import VolumeSpec
 from voxome.errors import UnsupportedFormat
 from voxome.remotes.documents import Json, update_json
 from voxome.remotes.levels import Scale, coarser
-from voxome.remotes.n5.codecs import plain_compression
+from voxome.remotes.n5.codecs import written_compression
 from voxome.remotes.n5.dialects import OWN, STRUCTURAL
 from voxome.remotes.n5.groups import ATTRIBUTES, container
 from voxome.remotes.tensorstore import kvstore_spec, open_store
 
 _DTYPES = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float32", "float64"}
 _VERSION = "2.0.0"
+_CODEC = {"name": "gzip", "level": 1}
 _BLOCK_VOXELS = 2**18
 FINEST: Scale = (1, 1, 1)
 
 
 def make_array(
-    path: str, spec: VolumeSpec, scale: Scale, *, name: str, free: Mapping[str, Any] = MappingProxyType({})
+    path: str,
+    spec: VolumeSpec,
+    scale: Scale,
+    *,
+    name: str,
+    free: Mapping[str, Any] = MappingProxyType({}),
+    group: str | None = None,
 ) -> None:
-    """Make the array at `path` for the level of `spec` at `scale`, with `free` attributes beside its own.
+    """Make the array at `path` for `spec` at `scale`, with `free` attributes; in the `group` if it is a level.
 
     Raises
     ------
@@ -41,14 +48,15 @@ def make_array(
         "dimensions": list(_level(spec, scale).domain.shape[::-1]),
         "blockSize": list(_block(spec)[::-1]),
         "dataType": spec.dtype.name,
-        "compression": _compression(spec, name),
+        "compression": written_compression((spec.encoding or {}).get("codec", _CODEC), name),
         **_placement(spec, scale),
         **_kept(free),
     }
-    if container(path) == path:
+    root = container(group or path)
+    if root == path:
         metadata["n5"] = _VERSION
     else:
-        update_json(container(path), ATTRIBUTES, lambda old: {"n5": _VERSION, **old})
+        update_json(root, ATTRIBUTES, lambda old: {"n5": _VERSION, **old})
     store = {"driver": "n5", "kvstore": kvstore_spec(path), "metadata": metadata}
     open_store(store, name, create=True)
 
@@ -57,14 +65,13 @@ def register_level(
     path: str, name: str, spec: VolumeSpec, scale: Scale, free: Mapping[str, Any] = MappingProxyType({})
 ) -> None:
     """Enter the level `name` of `spec` at `scale` into the attributes of the group at `path`."""
-    root = {"n5": _VERSION} if container(path) == path else {}
     dataset = {"path": name, "transform": _placement(spec, scale).get("transform", {})}
 
     def change(old: Json) -> Json:
         multiscale = {"name": path.rsplit("/", 1)[-1], "datasets": [], **(old.get("multiscales") or [{}])[0]}
         multiscale["datasets"] = [*multiscale["datasets"], dataset]
         scales = [*old.get("scales", []), list(scale[::-1])]
-        return {**root, **old, **_kept(free), "multiscales": [multiscale], "scales": scales, **_resolution(spec)}
+        return {**old, **_kept(free), "multiscales": [multiscale], "scales": scales, **_resolution(spec)}
 
     update_json(path, ATTRIBUTES, change)
 
@@ -84,12 +91,6 @@ def _block(spec: VolumeSpec) -> tuple[int, ...]:
         return chunk
     side = round(_BLOCK_VOXELS ** (1 / max(1, len(spec.spatial))))
     return tuple(min(side, max(1, n)) if i in spec.spatial else 1 for i, n in enumerate(spec.domain.shape))
-
-
-def _compression(spec: VolumeSpec, name: str) -> Json:
-    codec = (spec.encoding or {}).get("codec", {"name": "gzip", "level": 1})
-    options = {"name": codec} if isinstance(codec, str) else dict(codec)
-    return plain_compression({"type": options.pop("name", None), **options}, name)
 
 
 def _resolution(spec: VolumeSpec) -> Json:

@@ -13,9 +13,8 @@ from voxome.resources.table import Table
 from voxome.tools.em.associate import CONTACTS, FACES, OBJECTS
 from voxome.tools.em.edges import NODES
 from voxome.tools.em.synaptic.graphml import graphml
-from voxome.tools.em.synaptic.objects import ObjectParams, select_objects
 from voxome.tools.em.synaptic.partners import PartnerParams, connectome, partners
-from voxome.tools.em.synaptic.tables import neuron_table, synapse_table
+from voxome.tools.em.synaptic.tables import MIN_PEAK, neuron_table, select_objects, synapse_table
 
 _PLACE = {"z_nm": "float64", "y_nm": "float64", "x_nm": "float64"}
 _ENDS = {"pre_id": "uint64", "post_id": "uint64", "directed": "bool"}
@@ -40,8 +39,8 @@ def graph(
     objects: Annotated[Table, OBJECTS],
     neurons: Annotated[Table, NODES],
     *,
-    min_synapse_nm3: float = 1e5,
-    min_synapse_peak: int = 112,
+    min_synapse_voxels: int = 100,
+    min_synapse_peak: int = MIN_PEAK,
     min_area_um2: float = 0.002,
     min_asymmetry: float = 0.1,
     frame: Frame,
@@ -54,8 +53,8 @@ def graph(
         What ``em.associate`` added up.
     neurons : table
         Size and place of every neuron.
-    min_synapse_nm3 : float
-        Smallest synapse, in cubic nanometres.
+    min_synapse_voxels : int
+        Smallest synapse.
     min_synapse_peak : int
         Smallest largest score of a synapse.
     min_area_um2 : float
@@ -70,8 +69,7 @@ def graph(
         GraphML.
     """
     limits = PartnerParams(min_area_um2, min_asymmetry)
-    strong = ObjectParams(min_peak=min_synapse_peak, min_volume_nm3=min_synapse_nm3)
-    kept = select_objects(objects.read(), voxel_size_nm=frame.scale_nm, params=strong)
+    kept = select_objects(objects.read(), min_synapse_voxels, min_synapse_peak)
     near, between = (_of(table.read(), kept["id"]) for table in (contacts, faces))
     pairs = partners(near, between, voxel_size_nm=frame.scale_nm, params=limits)
     where: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import mwatershed
 import numpy as np
@@ -56,6 +56,7 @@ def agglomerate(
     if method == "quantile" and edges.values.shape[1] != 2 + BINS:
         raise InvalidInput("agglomeration by quantile needs edges with histograms: make them with histogram=True")
     ends = _places(nodes, edges.ids)
+    group: NDArray[Any]
     if method == "mutex":
         group = _mutex(ends, edges.values, len(nodes), threshold)
     else:
@@ -67,11 +68,11 @@ def agglomerate(
 
 def _places(nodes: NDArray[np.uint64], ids: NDArray[np.uint64]) -> NDArray[np.int32]:
     """Where ids stand among the nodes."""
-    places = np.searchsorted(nodes, ids)
-    known = np.isin(ids, nodes)
+    places = np.searchsorted(nodes, ids).astype(np.int32)
+    known = nodes.take(places, mode="clip") == ids if len(nodes) else np.zeros(ids.shape, np.bool_)
     if not known.all():
         raise InvalidInput(f"{(~known).sum()} ends of edges are no nodes: fold the rows of all blocks first")
-    return places.astype(np.int32)
+    return places
 
 
 def _mutex(ends: NDArray[np.int32], values: NDArray[np.int64], count: int, threshold: float) -> NDArray[np.intp]:

@@ -173,15 +173,7 @@ def _edges(
                         continue
                     low, high = min(a, b), max(a, b)
                     if row < 0 or ids[row, 0] != low or ids[row, 1] != high:
-                        slot = pairs.slot_of(slots, ids, low, high)
-                        if slots[slot] < 0:
-                            if n == len(ids):
-                                slots, ids, values = pairs.grown(ids, values)
-                                slot = pairs.slot_of(slots, ids, low, high)
-                            slots[slot] = n
-                            ids[n, 0], ids[n, 1] = low, high
-                            n += 1
-                        row = slots[slot]
+                        row, n, slots, ids, values = pairs.row_of(slots, ids, values, n, low, high)
                     affinity = affinities[k, z, y, x]
                     values[row, 0] += affinity
                     values[row, 1] += 1
@@ -206,15 +198,7 @@ def _nodes(
                 if a == 0:
                     continue
                 if row < 0 or ids[row, 0] != a:
-                    slot = pairs.slot_of(slots, ids, a, none)
-                    if slots[slot] < 0:
-                        if n == len(ids):
-                            slots, ids, values = pairs.grown(ids, values)
-                            slot = pairs.slot_of(slots, ids, a, none)
-                        slots[slot] = n
-                        ids[n, 0], ids[n, 1] = a, none
-                        n += 1
-                    row = slots[slot]
+                    row, n, slots, ids, values = pairs.row_of(slots, ids, values, n, a, none)
                 values[row, 0] += 1
                 rim = False
                 for axis, i in enumerate((z, y, x)):

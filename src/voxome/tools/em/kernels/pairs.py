@@ -43,7 +43,23 @@ def slot_of(slots: Slots, ids: Ids, a: np.uint64, b: np.uint64) -> np.int64:
 
 
 @numba.njit(cache=True, nogil=True)
-def grown(ids: Ids, values: Values) -> tuple[Slots, Ids, Values]:
+def row_of(
+    slots: Slots, ids: Ids, values: Values, n: int, a: np.uint64, b: np.uint64
+) -> tuple[int, int, Slots, Ids, Values]:
+    """The row of a pair, made if there is none, in a table that grows for it; returns row, n, slots, ids, values."""
+    slot = slot_of(slots, ids, a, b)
+    if slots[slot] >= 0:
+        return int(slots[slot]), n, slots, ids, values
+    if n == len(ids):
+        slots, ids, values = _grown(ids, values)
+        slot = slot_of(slots, ids, a, b)
+    slots[slot] = n
+    ids[n, 0], ids[n, 1] = a, b
+    return n, n + 1, slots, ids, values
+
+
+@numba.njit(cache=True, nogil=True)
+def _grown(ids: Ids, values: Values) -> tuple[Slots, Ids, Values]:
     """The same rows in a table with twice the room."""
     n = len(ids)
     slots, more_ids, more_values = empty(2 * n, values.shape[1])

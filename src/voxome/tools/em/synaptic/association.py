@@ -29,7 +29,7 @@ class AssociationParams:
     """
 
     gap_nm: float = 30.0
-    contact_nm: float = 30.0
+    contact_nm: float = 10.0
 
 
 def association_halo(params: AssociationParams, voxel_size_nm: Sequence[float]) -> Halo:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from voxome.contracts.kinds import Rows
 from voxome.geometry import Box
 
-
-MIN_PEAK = 112
+MIN_PEAK = 108
 """Smallest peak score of a synapse: T-bars are darker than the mitochondria from which darkness is measured."""
 
 

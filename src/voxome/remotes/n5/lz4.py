@@ -1,0 +1,87 @@
+"""N5 blocks that lz4-java packed as LZ4Block streams, which tensorstore does not know: unpacked into memory for it."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import imagecodecs
+import tensorstore as ts
+
+from voxome.errors import CorruptData
+from voxome.remotes.n5.codecs import plain_metadata
+from voxome.remotes.tensorstore import context, kvstore_spec, translated
+
+_MAGIC, _HEAD = b"LZ4Block", struct.Struct("<8sBiiI")
+_STORED, _PACKED = 0x10, 0x20
+
+
+def unpacked_part(
+    path: str, attributes: Mapping[str, Any], start: Sequence[int], stop: Sequence[int], name: str
+) -> ts.TensorStore:
+    """The array at `path` in memory, with no other blocks than those between `start` and `stop` (as stored, x first).
+
+    Raises
+    ------
+    CorruptData
+        If a block cannot be unpacked.
+    """
+    spans = [range(a // n, -(-b // n)) for a, b, n in zip(start, stop, attributes["blockSize"], strict=True)]
+    keys = ["/".join(map(str, index)) for index in itertools.product(*spans)]
+    own = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
+    memory = {"driver": "memory"}
+    with translated(name):
+        stored = ts.KvStore.open(kvstore_spec(path), context=context()).result()
+        unpacked = ts.KvStore.open(memory, context=own).result()
+        for key, answer in [(key, stored.read(key)) for key in keys]:
+            found = answer.result()
+            if found.state != "missing":
+                unpacked[key] = _unpack_block(bytes(found.value), f"{name}: block {key}")
+        spec = {"driver": "n5", "kvstore": memory, "metadata": plain_metadata(attributes, name)}
+        return ts.open({**spec, "assume_metadata": True}, context=own).result()
+
+
+def _unpack_block(block: bytes, name: str) -> bytes:
+    """The same block, raw: its head is two bytes of mode, two of rank, and four an axis."""
+    try:
+        rank = struct.unpack_from(">HH", block)[1]
+        head = 4 + 4 * rank
+        return block[:head] + unpack_lz4(block[head:])
+    except (struct.error, ValueError, RuntimeError) as error:
+        raise CorruptData(f"{name} cannot be unpacked: {error}") from error
+
+
+def unpack_lz4(stream: bytes) -> bytes:
+    """Decompress a stream of lz4-java's ``LZ4BlockOutputStream``; its checksums are not looked at.
+
+    Each part has a head, little-endian: the magic, a token (upper half: stored or packed), packed size, size, checksum.
+    A part of size 0 ends it.
+
+    Raises
+    ------
+    ValueError
+        If it is no such stream, or cut short.
+    """
+    parts: list[bytes] = []
+    at = 0
+    while at < len(stream):
+        magic, token, packed, size, _ = _HEAD.unpack_from(stream, at)
+        at += _HEAD.size
+        if magic != _MAGIC or packed < 0 or size < 0 or at + packed > len(stream):
+            raise ValueError("not a whole LZ4Block stream")
+        if size == 0:
+            break
+        parts.append(_unpack_part(token & 0xF0, stream[at : at + packed], size))
+        at += packed
+    return b"".join(parts)
+
+
+def _unpack_part(method: int, part: bytes, size: int) -> bytes:
+    if method not in (_STORED, _PACKED):
+        raise ValueError(f"LZ4Block method {method:#x} is unknown")
+    data = part if method == _STORED else bytes(imagecodecs.lz4_decode(part, out=size))
+    if len(data) != size:
+        raise ValueError(f"LZ4Block part holds {len(data)} bytes, not {size}")
+    return data

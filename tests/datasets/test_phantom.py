@@ -1,0 +1,175 @@
+"""Phantoms: independent of blocks, connected, consistent with their tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cc3d
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from voxome.contracts.kinds import Rows
+from voxome.datasets.phantom.pieces import LEAST_VOXELS, Pieces
+from voxome.datasets.phantom.render import RenderedBlock, render
+from voxome.datasets.phantom.spec import PhantomSpec
+from voxome.datasets.phantom.texture import borders
+from voxome.datasets.phantom.truth import CONNECTOME_COLUMNS, SYNAPSE_COLUMNS
+from voxome.datasets.phantom.write import phantom, write_phantom
+from voxome.errors import AlreadyThere, InvalidInput
+from voxome.geometry import BlockGrid, Box
+from voxome.resources.open import open as open_volume
+from voxome.resources.table import Table
+
+SPEC = PhantomSpec((64, 84, 76), seed=3)
+Made = tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint8], Rows]
+
+
+@pytest.fixture(scope="module")
+def whole() -> RenderedBlock:
+    return render(SPEC, SPEC.domain)
+
+
+@pytest.fixture(scope="module")
+def made() -> Made:
+    return phantom(SPEC.shape, SPEC.seed)
+
+
+@settings(max_examples=6)
+@given(st.data())
+def test_any_box_alone_equals_its_part_of_the_whole(whole: RenderedBlock, data: st.DataObject) -> None:
+    start = tuple(data.draw(st.integers(0, n - 1)) for n in SPEC.shape)
+    stop = tuple(data.draw(st.integers(a + 1, min(a + 24, n))) for a, n in zip(start, SPEC.shape, strict=True))
+    box = Box(start, stop)
+    part = render(SPEC, box)
+    inner = box.within(SPEC.domain)
+    np.testing.assert_array_equal(part.keys, whole.keys[inner])
+    np.testing.assert_array_equal(part.raw, whole.raw[inner])
+    np.testing.assert_array_equal(part.membranes, whole.membranes[inner])
+
+
+def test_a_box_far_from_the_origin_is_made_like_any_other() -> None:
+    domain = Box((10**6, -300, 5), (10**6 + 30, -270, 35))
+    half = Box(domain.start, (10**6 + 15, -270, 35))
+    whole, part = render(SPEC, domain), render(SPEC, half)
+    np.testing.assert_array_equal(part.raw, whole.raw[half.within(domain)])
+
+
+def test_what_is_written_in_blocks_equals_what_is_made_at_once(made: Made, tmp_path: Path) -> None:
+    write_phantom(tmp_path, SPEC, block=(64, 64, 64))
+    for name, array in zip(("raw", "labels", "membranes"), made[:3], strict=True):
+        volume = open_volume(f"zarr://{tmp_path / name}.zarr")
+        np.testing.assert_array_equal(volume[:], array, err_msg=name)
+        assert volume.voxel_size_nm == (10.0, 10.0, 10.0)
+    rows = Table(tmp_path / "synapses.parquet").read()
+    assert tuple(rows) == tuple(SYNAPSE_COLUMNS)
+    for name, values in made[3].items():
+        np.testing.assert_array_equal(rows[name], values, err_msg=name)
+    connectome = Table(tmp_path / "connectome.parquet").read()
+    assert tuple(connectome) == tuple(CONNECTOME_COLUMNS)
+    assert connectome["synapses"].sum() == len(rows["id"])
+    assert (connectome["area_um2"] > 0).all()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "connectome.parquet", "labels.zarr", "membranes.zarr", "raw.zarr", "synapses.parquet",
+    ]  # fmt: skip
+
+
+def test_the_tables_have_the_columns_of_a_run() -> None:
+    from voxome.tools.common.graph import CONNECTOME, SYNAPSES
+
+    assert dict(SYNAPSES.columns) == SYNAPSE_COLUMNS
+    assert dict(CONNECTOME.columns) == CONNECTOME_COLUMNS
+
+
+def test_a_folder_that_holds_a_phantom_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "raw.zarr").mkdir()
+    with pytest.raises(AlreadyThere, match=r"raw\.zarr"):
+        write_phantom(tmp_path, SPEC)
+
+
+def test_every_neuron_is_one_piece_and_numbered_from_one(made: Made) -> None:
+    labels = made[1]
+    sizes = np.bincount(labels.ravel().astype(np.int64))
+    assert (sizes[1:] >= LEAST_VOXELS).all()
+    assert sizes[0] < 0.005 * labels.size
+    pieces, count = cc3d.connected_components(labels, connectivity=6, return_N=True)
+    assert count == len(sizes) - 1
+
+
+def test_every_neuron_touches_another(made: Made) -> None:
+    labels = made[1]
+    touching = np.unique(labels[borders(labels)])
+    assert set(np.unique(labels)) - {0} <= set(touching)
+
+
+def test_membranes_lie_between_neurons(made: Made) -> None:
+    labels, membranes = made[1], made[2]
+    inside = borders(labels) & (labels > 0)
+    assert (membranes[inside] >= 128).all()
+    assert 0.08 < (membranes == 255).mean() < 0.2
+
+
+def test_synapses_join_the_two_neurons_at_their_place(made: Made) -> None:
+    raw, labels, _, rows = made
+    assert len(rows["id"]) > 3
+    np.testing.assert_array_equal(rows["id"], np.arange(1, len(rows["id"]) + 1))
+    for z, y, x, pre, post in zip(*(rows[n] for n in ("z_nm", "y_nm", "x_nm", "pre_id", "post_id")), strict=True):
+        voxel = np.rint(np.array([z, y, x]) / 10).astype(int)
+        near = tuple(slice(v - 4, v + 5) for v in voxel)
+        assert {pre, post} <= set(np.unique(labels[near]))
+        assert pre != post
+        dark = raw[near] < 60
+        assert dark[labels[near] == pre].sum() > dark[labels[near] == post].sum()
+
+
+def test_synapses_keep_their_distance(made: Made) -> None:
+    rows = made[3]
+    places = np.stack([rows[n] for n in ("z_nm", "y_nm", "x_nm")], axis=1)
+    apart = np.linalg.norm(places[:, None] - places[None], axis=2) + 1e9 * np.eye(len(places))
+    assert apart.min() > 200
+
+
+def test_pairs_are_dense_enough(made: Made) -> None:
+    rows = made[3]
+    pairs = {*zip(rows["pre_id"].tolist(), rows["post_id"].tolist(), strict=True)}
+    assert len(pairs) / (made[0].size * 1e-6) >= 10
+
+
+def test_another_seed_is_another_phantom(made: Made) -> None:
+    small = Box.of_shape((20, 20, 20))
+    assert (render(PhantomSpec(SPEC.shape, 4), small).raw != made[0][:20, :20, :20]).mean() > 0.5
+
+
+def test_anisotropic_voxels_show_the_same_tissue() -> None:
+    fine = render(PhantomSpec((40, 40, 40), 5), Box.of_shape((40, 40, 40))).keys
+    coarse = render(PhantomSpec((10, 40, 40), 5, (40.0, 10.0, 10.0)), Box.of_shape((10, 40, 40))).keys
+    assert (fine[::4] == coarse).mean() > 0.9
+
+
+@pytest.mark.parametrize("bad", [{"shape": (0, 3, 3)}, {"shape": (3, 3)}, {"seed": -1}, {"voxel_size_nm": (0, 1, 1)}])
+def test_bad_specs_are_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput):
+        PhantomSpec(**{"shape": (4, 4, 4), **bad})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("block", [(3, 4, 5), (7, 2, 3), (16, 16, 16)])
+def test_pieces_found_in_blocks_are_those_of_the_whole(block: tuple[int, int, int]) -> None:
+    keys = np.random.default_rng(1).integers(1, 3, (9, 10, 11)).repeat(3, 0).repeat(3, 1).repeat(3, 2)
+    keys = keys.astype(np.uint64)
+    domain = Box.of_shape(keys.shape)
+    pieces, provisional = Pieces(domain), np.zeros_like(keys)
+    for one in BlockGrid(domain, block):
+        at = one.write.within(domain)
+        provisional[at] = pieces.add(one, np.ascontiguousarray(keys[at]))
+        pieces.join(one, provisional[at], lambda box: provisional[box.within(domain)])
+    found = pieces.numbers()[provisional]
+    expected = cc3d.connected_components(keys, connectivity=6)
+    sizes = np.bincount(expected.ravel())
+    kept = sizes[expected] >= LEAST_VOXELS
+    assert ((found > 0) == kept).all()
+    assert len(np.unique(np.stack([found[kept], expected[kept]]), axis=1).T) == len(np.unique(expected[kept]))
+    assert len(np.unique(found[kept])) == len(np.unique(expected[kept])) == found.max()
+    first = np.unique(found[kept], return_index=True)[1]
+    assert (np.diff(first) > 0).all()

@@ -1,0 +1,87 @@
+"""Bare paths are recognised by what lies there; what is not is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import nibabel
+import numpy as np
+import pytest
+import tifffile
+from numpy.testing import assert_array_equal
+from PIL import Image
+
+import voxome
+from voxome.errors import InvalidUri, NotFound, UnknownName, UnsupportedFormat
+from voxome.testing.strategies import noise
+
+ARRAY = noise((4, 5, 6), "uint8")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """One array in every local format, by the format's own library."""
+    np.save(tmp_path / "a.npy", ARRAY)
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5["volumes/raw"] = ARRAY
+    nibabel.Nifti1Image(ARRAY.T, np.eye(4)).to_filename(tmp_path / "a.nii.gz")
+    tifffile.imwrite(tmp_path / "a.tif", ARRAY, photometric="minisblack")
+    (tmp_path / "sections").mkdir()
+    for z, section in enumerate(ARRAY):
+        Image.fromarray(section).save(tmp_path / "sections" / f"{z}.png")
+    for scheme in ("zarr", "n5", "precomputed"):
+        made = voxome.create(
+            f"{scheme}://{tmp_path}/{scheme}", voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(4, 4, 4))
+        )
+        made[...] = ARRAY
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("path", "scheme"),
+    [
+        ("a.npy", "npy"),
+        ("a.h5", "hdf5"),
+        ("a.h5/volumes/raw", "hdf5"),
+        ("a.nii.gz", "nifti"),
+        ("a.tif", "images"),
+        ("sections", "images"),
+        ("sections/*.png", "images"),
+        ("zarr", "zarr"),
+        ("n5", "n5"),
+        ("precomputed", "precomputed"),
+    ],
+)
+def test_bare_paths(folder: Path, path: str, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = voxome.open(str(folder / path))
+    assert volume.uri.startswith(f"{scheme}://")
+    assert_array_equal(volume[...], ARRAY)
+    monkeypatch.chdir(folder)
+    assert_array_equal(voxome.open(path)[...], ARRAY)
+    assert_array_equal(voxome.open(f"{scheme}://{path}")[...], ARRAY)
+
+
+@pytest.mark.parametrize(
+    ("uri", "error", "said"),
+    [
+        ("nowhere/at/all", NotFound, "nowhere"),
+        ("a.h5/volumes/row", NotFound, "volumes/raw"),
+        ("a.npy/inside", NotFound, "a.npy/inside"),
+        ("notes.txt", UnsupportedFormat, "notes.txt"),
+        ("zar://a", UnknownName, "zarr"),
+        ("zarr", NotFound, "level 3"),
+        ("", InvalidUri, "names no data"),
+    ],
+)
+def test_what_cannot_be_opened(folder: Path, uri: str, error: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "notes.txt").write_text("no volume")
+    monkeypatch.chdir(folder)
+    with pytest.raises(error, match=said):
+        voxome.open(uri, level=3 if uri == "zarr" else None)
+
+
+def test_creating_needs_a_format(tmp_path: Path) -> None:
+    with pytest.raises(InvalidUri, match="zarr://"):
+        voxome.create(str(tmp_path / "a"), voxome.VolumeSpec.of((1, 1, 1), "uint8"))
