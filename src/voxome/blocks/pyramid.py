@@ -9,6 +9,7 @@ from voxome.blocks.step import Step
 from voxome.contracts.handle import Handle
 from voxome.contracts.tool import Frame
 from voxome.contracts.volume import VolumeSpec
+from voxome.geometry import Box
 
 COARSEST = 128
 """Levels are added until no axis is longer than this."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
 from voxome.contracts.tool import Block, tool
-from voxome.tools.em.synaptic.objects import touching_pairs
+from voxome.tools.common.components import touching_pairs
 
 PAIRS = kinds.Table({"a": "uint64", "b": "uint64"}, key=("a", "b"))
 

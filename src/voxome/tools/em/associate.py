@@ -14,7 +14,7 @@ from voxome.contracts.tool import Block, tool
 from voxome.geometry.grid import Halo
 from voxome.tools.em.synaptic.association import AssociationParams, association_halo
 from voxome.tools.em.synaptic.association import associate as gather
-from voxome.tools.em.synaptic.objects import object_rows
+from voxome.tools.common.components import object_rows
 
 
 def _sums(columns: tuple[str, ...], key: tuple[str, ...], largest: tuple[str, ...] = ()) -> kinds.Table:

@@ -15,7 +15,7 @@ MIN_PEAK = 108
 
 
 def select_objects(rows: Rows, min_voxels: int, min_peak: int = MIN_PEAK) -> Rows:
-    """The rows of whole objects (of `objects.object_rows`, summed by object) that are large and dark enough."""
+    """The rows of whole objects (of `components.object_rows`, summed by object) that are large and dark enough."""
     keep = (rows["voxels"] >= min_voxels) & (rows["peak"] >= min_peak)
     return {name: column[keep] for name, column in rows.items()}
 
@@ -33,7 +33,7 @@ def synapse_table(
     Parameters
     ----------
     objects : Rows
-        From `objects.object_rows`, summed over all blocks and by object.
+        From `components.object_rows`, summed over all blocks and by object.
     partners : Rows
         From `partners.partners`.
     domain : Box
