@@ -1,6 +1,7 @@
 """Measure phantoms beside FIB-25: boundary contrast, noise spectrum and calibres; draw both.
 
-``python benchmarks/phantom_vs_fib25.py [--seeds 1,2,3] [--figure docs/phantom.png]`` prints the table of `docs/phantom.md`.
+``python benchmarks/phantom_vs_fib25.py [--seeds 1,2,3] [--figure docs/phantom.png]`` prints the table of
+`docs/phantom.md`.
 FIB-25 is read from ``VOXOME_SHARED`` (default ``../shared``): its labelled part, z 0-124.
 """
 

@@ -11,6 +11,7 @@ inputs:
   fragment_depth: {type: "double?", doc: "How much lower sure membrane lies than sure inside, in voxels."}
   threshold: {type: "double?", doc: "Affinity, 0 to 1, from which two fragments are one neuron."}
   method: {type: "string?", doc: "How fragments are grouped."}
+  quantile: {type: "double?", doc: "Which quantile, for the method of that name."}
   min_voxels: {type: "int?", doc: "Smaller neurons are given to the neighbour they hold to best."}
   holes: {type: "boolean?", doc: "Whether what lies inside one neuron is given to it."}
   store: string
@@ -56,6 +57,7 @@ steps:
       nodes: edges/nodes
       threshold: threshold
       method: method
+      quantile: quantile
       min_voxels: min_voxels
       holes: holes
       store: store

@@ -27,19 +27,26 @@ inputs:
       prefix: --nodes
   threshold:
     type: double?
-    default: 0.5
-    doc: Mean affinity (0 to 1) from which two regions belong together.
+    default: 0.45
+    doc: Affinity (0 to 1) from which two regions belong together.
     inputBinding:
       prefix: --threshold
   method:
     type: string?
     default: mean
-    doc: Mean-affinity agglomeration, or the mutex watershed on the region graph.
+    doc: Agglomeration by mean affinity, or by a quantile of it (the histogram score of waterz), or the mutex 
+      watershed
     inputBinding:
       prefix: --method
+  quantile:
+    type: double?
+    default: 0.75
+    doc: Which quantile, from a histogram of 8 bins.
+    inputBinding:
+      prefix: --quantile
   min_voxels:
     type: int?
-    default: 0
+    default: 500
     doc: Neurons smaller than this are merged into the neighbour they hold to best.
     inputBinding:
       prefix: --min-voxels

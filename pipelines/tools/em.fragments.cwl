@@ -27,20 +27,20 @@ inputs:
       prefix: --threshold
   radius:
     type: double?
-    default: 8.0
+    default: 12.0
     doc: Distances to membrane are capped here, in voxels of the finest axis.
     inputBinding:
       prefix: --radius
   depth:
     type: double?
-    default: 4.0
+    default: 8.0
     doc: How much lower sure membrane lies than sure inside, beside the distance, in voxels of the finest 
       axis.
     inputBinding:
       prefix: --depth
   sigma:
     type: double?
-    default: 0.8
+    default: 0.7
     doc: Standard deviation of the smoothing, in voxels of the finest axis.
     inputBinding:
       prefix: --sigma

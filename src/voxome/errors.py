@@ -62,6 +62,9 @@ class PlanError(InvalidInput):
         count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
         super().__init__(f"the run cannot start, {count}:\n{lines}")
 
+    def __reduce__(self) -> tuple[type[PlanError], tuple[tuple[str, ...]]]:
+        return type(self), (self.faults,)
+
 
 class NotFound(VoxomeError, FileNotFoundError):
     """Nothing is stored there."""

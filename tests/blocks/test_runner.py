@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from blocks.bench import Bench
 
+from voxome.blocks.outputs import prepare
 from voxome.blocks.runner import RETRIES
 from voxome.errors import RunFailed
 from voxome.geometry import Box
@@ -53,6 +54,7 @@ def test_a_second_run_repeats_nothing(bench: Bench) -> None:
 
 def test_only_missing_jobs_are_run_again(bench: Bench) -> None:
     step = bench.step("common.threshold", (16, 16, 16), at=100)
+    prepare(step, str(bench.folder))
     done = {0, 3, 5}
     for job in done:
         bench.records.job_done(step.key, 0, job, 1.0, 1)

@@ -155,6 +155,21 @@ def test_channels_come_first(tmp_path: Path) -> None:
     assert_array_equal(again.read(spec.domain), array)
 
 
+def test_levels_are_added_to_what_java_wrote(tmp_path: Path) -> None:
+    made = N5Remote().create(n5(tmp_path / "em"), VolumeSpec.of((8, 8, 8), "uint16", encoding={"codec": "blosc"}))
+    array = noise((8, 8, 8), "uint16")
+    made.write(made.spec.domain, array)
+    stored = json.loads((tmp_path / "em" / "s0" / "attributes.json").read_text())
+    edit(tmp_path / "em" / "s0", compression={**stored["compression"], "nthreads": 1, "typesize": 2})
+    source = N5Remote().open(n5(tmp_path / "em"), mode="r+")
+    pyramid = ability(source, SupportsLevels)
+    assert pyramid is not None
+    level = pyramid.create_level((2, 2, 2))
+    level.write(level.spec.domain, array[::2, ::2, ::2])
+    assert_array_equal(np.asarray(peer(tmp_path / "em" / "s1").read().result()).T, array[::2, ::2, ::2])
+    assert_array_equal(source.read(source.spec.domain), array)
+
+
 def lz4_stream(data: bytes, part: int) -> bytes:
     """What lz4-java's LZ4BlockOutputStream writes, by its documentation; every other part is stored as it is."""
     parts = [data[i : i + part] for i in range(0, len(data), part)]
@@ -195,6 +210,15 @@ def test_lz4_blocks_are_read_and_not_written(tmp_path: Path) -> None:
     assert not source.read(source.spec.domain)[:8, :8, :8].any()
     with pytest.raises(UnsupportedFormat, match="lz4"):
         N5Remote().open(n5(tmp_path / "a"), mode="r+")
+
+
+def test_other_lz4_blocks_are_named(tmp_path: Path) -> None:
+    write_lz4(tmp_path / "a", noise((8, 8, 8), "uint8"), 8)
+    block = tmp_path / "a" / "0" / "0" / "0"
+    block.write_bytes(block.read_bytes()[:16] + imagecodecs.lz4_encode(bytes(512)))
+    source = N5Remote().open(n5(tmp_path / "a"))
+    with pytest.raises(UnsupportedFormat, match="LZ4Block"):
+        source.read(source.spec.domain)
 
 
 def test_over_http(serve: Callable[[Path], str], tmp_path: Path) -> None:

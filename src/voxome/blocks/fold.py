@@ -43,9 +43,10 @@ def fold_parts(parts: Iterable[Rows], kind: Table) -> Rows:
     """Fold many parts; memory holds the folded rows and a bounded number of others."""
     done = empty_rows(kind.columns)
     waiting: list[Rows] = []
+    pending = 0
     for part in parts:
         waiting.append(part)
-        pending = sum(len(p[kind.key[0]]) for p in waiting)
+        pending += len(part[kind.key[0]])
         if pending > max(_ROWS_AT_ONCE, len(done[kind.key[0]])):
-            done, waiting = fold_rows(concatenate([done, *waiting], kind.columns), kind), []
+            done, waiting, pending = fold_rows(concatenate([done, *waiting], kind.columns), kind), [], 0
     return fold_rows(concatenate([done, *waiting], kind.columns), kind)

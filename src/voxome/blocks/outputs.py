@@ -11,7 +11,7 @@ from voxome.blocks.step import Step
 from voxome.contracts.handle import STORE
 from voxome.contracts.kinds import Image
 from voxome.contracts.tool import Frame
-from voxome.contracts.volume import SupportsAttributes, SupportsLevels, VolumeSource, VolumeSpec, ability
+from voxome.contracts.volume import Mode, SupportsAttributes, SupportsLevels, VolumeSource, VolumeSpec, ability
 from voxome.errors import AlreadyThere, NotFound
 from voxome.geometry import Box
 from voxome.resources.open import create_source, open_source
@@ -75,6 +75,15 @@ def image_outputs(step: Step) -> dict[str, Image]:
     return {name: kind for name, kind in step.loaded.outputs.items() if isinstance(kind, Image)}
 
 
+def missing(step: Step, store: str) -> bool:
+    """Whether the step's folder or one of its arrays is not there, so that nothing of it is done."""
+    try:
+        open_outputs(step, store, mode="r")
+    except NotFound:
+        return True
+    return not (step_folder(step, store) / "step.json").exists()
+
+
 def prepare(step: Step, store: str) -> None:
     """Make the step's folder and arrays, or check that those that are there are its own.
 
@@ -124,6 +133,6 @@ def finish(step: Step, store: str) -> None:
             keeper.update_attributes({"voxome_run": mark})
 
 
-def open_outputs(step: Step, store: str) -> dict[str, VolumeSource]:
-    """The step's arrays, open for writing."""
-    return {name: open_source(step.output(name).within(store).uri, mode="r+") for name in image_outputs(step)}
+def open_outputs(step: Step, store: str, mode: Mode = "r+") -> dict[str, VolumeSource]:
+    """The step's arrays."""
+    return {name: open_source(step.output(name).within(store).uri, mode=mode) for name in image_outputs(step)}

@@ -26,7 +26,7 @@ def level_count(shape: tuple[int, ...]) -> int:
 
 
 def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: str) -> Iterator[Step]:
-    """The steps that make the levels of the published array `stem`; run each before the next is asked for.
+    """The steps that make the levels of the published array `stem`, each after the one before.
 
     Parameters
     ----------

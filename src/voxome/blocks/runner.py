@@ -6,15 +6,15 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from voxome.blocks.outputs import finish, prepare, step_folder
+from voxome.blocks.outputs import finish, missing, prepare, step_folder
 from voxome.blocks.regions import part_path
 from voxome.blocks.step import Step
 from voxome.contracts.engine import Engine, Job, JobStatus
-from voxome.contracts.kinds import Table
+from voxome.contracts.kinds import File, Table
 from voxome.errors import RunFailed
 
 RETRIES = 2
@@ -25,6 +25,7 @@ MAX_FAILED_JOBS = 16
 """After so many failed jobs the step is given up."""
 FOLD = -1
 """The phase that folds the tables of a step."""
+_IF_KILLED = "if memory ran out, take a smaller block or fewer workers"
 _WINDOW = 4
 _POLL_S = 1.0
 
@@ -37,6 +38,9 @@ class Ledger(Protocol):
 
     def jobs_done(self, step_key: str, phase: int) -> set[int]:
         """The jobs of a phase that are done."""
+
+    def forget(self, step_key: str) -> None:
+        """Take all jobs of a step for not done."""
 
     def usage(self, step_key: str) -> tuple[float, int]:
         """Seconds of all jobs, and the largest peak memory of one."""
@@ -55,6 +59,7 @@ class StepReport:
     wall_s: float = 0.0
     worker_s: float = 0.0
     peak_bytes: int = 0
+    ended: bool = False
 
 
 Progress = Callable[[StepReport], None]
@@ -91,6 +96,8 @@ class _Phase:
         if status.state == "lost":
             self.losses[number] += 1
             retry = self.losses[number] <= LOSSES
+            if not retry:
+                status = replace(status, error=f"{status.error}, {LOSSES + 1} times; {_IF_KILLED}")
         else:
             self.tries[number] += 1
             retry = self.tries[number] <= RETRIES and not status.result.get("final", False)
@@ -116,7 +123,7 @@ def run_step(
     log: Path | None = None,
     progress: Progress | None = None,
 ) -> StepReport:
-    """Run a step; jobs that the ledger says are done are left alone.
+    """Run a step; jobs that the ledger says are done are left alone, unless what they made is gone.
 
     Raises
     ------
@@ -127,6 +134,8 @@ def run_step(
     """
     began = time.monotonic()
     report = StepReport(step.name, step.tool, step.key, step.total)
+    if missing(step, store) or _is_lost(step, store, ledger):
+        ledger.forget(step.key)
     prepare(step, store)
     _sweep_locks(step, store)
     told = progress or (lambda _: None)
@@ -138,6 +147,7 @@ def run_step(
     finish(step, store)
     report.wall_s = time.monotonic() - began
     report.worker_s, report.peak_bytes = ledger.usage(step.key)
+    report.ended = True
     told(report)
     return report
 
@@ -190,6 +200,13 @@ def _failure(phase: _Phase, jobs: int, log: Path | None) -> str:
     head = f"{len(phase.failed)} of {jobs} jobs of step {phase.step.name} failed{more}:"
     tail = "Mend the cause and give the same command again: what is done stays done."
     return "\n".join([head, *lines, *([f"What the workers said is in {log}."] if log else []), tail])
+
+
+def _is_lost(step: Step, store: str, ledger: Ledger) -> bool:
+    """Whether a table or file is gone that the ledger takes for made."""
+    made = ledger.jobs_done(step.key, 0 if step.loaded.scope == "whole" else FOLD)
+    names = [name for name, kind in step.loaded.outputs.items() if isinstance(kind, Table | File)]
+    return bool(made) and not all(Path(step.output(name).within(store).uri).exists() for name in names)
 
 
 def _drop_parts(step: Step, store: str) -> None:

@@ -5,6 +5,7 @@ It ends when its standard input does, or with its parent. What libraries print g
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -53,7 +54,8 @@ def answer(payload: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {"state": "done", "result": run_job(payload)}
     except Exception as error:
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
         known = isinstance(error, VoxomeError | MemoryError)
         final = isinstance(error, InvalidInput | UnsupportedFormat | CorruptData)
         message = str(error) if known else f"{type(error).__name__}: {error}"

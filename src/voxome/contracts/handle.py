@@ -10,6 +10,7 @@ from typing import Any, Literal
 from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import Box
 
+HandleType = Literal["volume", "table", "regions", "file"]
 STORE = "{store}"
 """Stands for the run's store in URIs of a plan, so that a run folder can be moved."""
 
@@ -34,7 +35,7 @@ class Handle:
         Of the volume that a table tells of: all its voxels, and the position of the centre of voxel index 0.
     """
 
-    type: Literal["volume", "table", "regions", "file"]
+    type: HandleType
     uri: str
     key: str = ""
     box: str | None = None
@@ -68,7 +69,7 @@ class Handle:
             raise InvalidInput(f"this is no handle that voxome wrote: {error}") from error
 
     @classmethod
-    def of_text(cls, text: str, *, type: Literal["volume", "table", "regions", "file"] = "volume") -> Handle:
+    def of_text(cls, text: str, *, type: HandleType = "volume") -> Handle:
         """From what a person or a CWL runner gives: a handle file, a path or a URI.
 
         Raises

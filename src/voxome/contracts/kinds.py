@@ -27,7 +27,7 @@ class Image:
     dtype : str, optional
         Of an output: its dtype. Of an input: the only dtype that is taken; None takes any.
     channels : int or function of the parameters, optional
-        Of an output: channels before z, y, x; None has no channel axis.
+        Channels before z, y, x; None has no channel axis.
     attributes : mapping or function of the parameters
         Of an output: JSON attributes kept beside the voxels.
     scale : (z, y, x)

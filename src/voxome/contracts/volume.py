@@ -81,10 +81,13 @@ class VolumeSpec:
         dtype: DTypeLike,
         *,
         chunk: Sequence[int] | None = None,
+        write_chunk: Sequence[int] | None = None,
         start: Sequence[int] | None = None,
         **others: Any,
     ) -> VolumeSpec:
         """A spec of `shape` that starts at `start` (the origin if None), in chunks of `chunk`.
+
+        `write_chunk` is the smallest piece worth writing (a shard), `chunk` if None.
 
         Examples
         --------
@@ -92,7 +95,8 @@ class VolumeSpec:
         ('z', 'y', 'x')
         """
         chunks = None if chunk is None else tuple(chunk)
-        return cls(Box.of_shape(shape, start), np.dtype(dtype), read_chunk=chunks, write_chunk=chunks, **others)
+        shards = chunks if write_chunk is None else tuple(write_chunk)
+        return cls(Box.of_shape(shape, start), np.dtype(dtype), read_chunk=chunks, write_chunk=shards, **others)
 
     def but(self, **changes: Any) -> VolumeSpec:
         """The same spec with some fields changed."""

@@ -72,14 +72,21 @@ class Box:
         """Whether the box holds no voxel."""
         return any(n == 0 for n in self.shape)
 
+    def _same_rank(self, other: Box | Sequence[int]) -> None:
+        rank = other.ndim if isinstance(other, Box) else len(other)
+        if rank != self.ndim:
+            raise InvalidBox(f"box {self} has {self.ndim} axes, but {rank} were given: {other}")
+
     def __and__(self, other: Box) -> Box:
         """The overlap of two boxes; empty where they do not meet."""
+        self._same_rank(other)
         start = tuple(max(a, b) for a, b in zip(self.start, other.start, strict=True))
         stop = tuple(min(a, b) for a, b in zip(self.stop, other.stop, strict=True))
         return Box(start, tuple(max(a, b) for a, b in zip(start, stop, strict=True)))
 
     def __contains__(self, other: Box | Sequence[int]) -> bool:
         """Whether a point, or every voxel of a box, lies inside."""
+        self._same_rank(other)
         if isinstance(other, Box):
             return other.empty or (self & other) == other
         return all(a <= i < b for a, i, b in zip(self.start, other, self.stop, strict=True))
@@ -90,6 +97,8 @@ class Box:
     def grow(self, low: Sequence[int], high: Sequence[int] | None = None) -> Box:
         """The box grown by `low` before and `high` (as `low` if None) after, along every axis."""
         after = low if high is None else high
+        self._same_rank(low)
+        self._same_rank(after)
         return Box(
             tuple(a - n for a, n in zip(self.start, low, strict=True)),
             tuple(b + n for b, n in zip(self.stop, after, strict=True)),
@@ -97,6 +106,7 @@ class Box:
 
     def shift(self, by: Sequence[int]) -> Box:
         """The box moved by `by`."""
+        self._same_rank(by)
         return Box(
             tuple(a + n for a, n in zip(self.start, by, strict=True)),
             tuple(b + n for b, n in zip(self.stop, by, strict=True)),

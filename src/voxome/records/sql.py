@@ -72,6 +72,11 @@ class SqlRecords:
         with self._engine.connect() as connection:
             return set(connection.execute(asked).scalars())
 
+    def forget(self, step_key: str) -> None:
+        """Take all jobs of a step for not done."""
+        with self._engine.begin() as connection:
+            connection.execute(_JOBS.delete().where(_JOBS.c.step_key == step_key))
+
     def usage(self, step_key: str) -> tuple[float, int]:
         """Seconds of all jobs of a step, and the largest peak memory of one, in bytes."""
         asked = sa.select(sa.func.sum(_JOBS.c.seconds), sa.func.max(_JOBS.c.peak_bytes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,13 @@ def locate(text: str) -> Uri:
     raise UnsupportedFormat(
         f"what lies at {uri.path} is of no format that voxome recognises; name one, such as zarr://{uri.path}"
     )
+
+
+def absolute(uri: Uri) -> Uri:
+    """`uri` as it holds in any working directory: the path of local files whole."""
+    if "://" in uri.path or not isinstance(remote(uri.scheme), SupportsRecognise):
+        return uri
+    return replace(uri, path=str(Path(uri.path).expanduser().absolute()))
 
 
 def open_source(uri: str, *, mode: Mode = "r", level: int | None = None) -> VolumeSource:

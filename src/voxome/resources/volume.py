@@ -129,6 +129,7 @@ class Volume:
     def __setitem__(self, key: Key, value: Any) -> None:
         selection = select(key, self.shape)
         if 0 in selection.shape:
+            np.empty(selection.shape, self.dtype)[selection.key] = value
             return
         box = selection.box
         whole = box.shape == selection.shape

@@ -10,10 +10,35 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from voxome.errors import InvalidInput, PlanError, RunLocked, StoreError
+from sqlalchemy.exc import DatabaseError
+
+from voxome.errors import CorruptData, PlanError, RunLocked, StoreError, VoxomeError
 
 OWN = ".voxome"
 """The folder, in the run folder, of what is not a result."""
+_THEN = "make room or mend it, and give the same command again: what is done stays done"
+
+
+@contextmanager
+def written(folder: Path) -> Iterator[None]:
+    """Tell of a disk or ledger that fails while `folder` is written to.
+
+    Raises
+    ------
+    StoreError
+    """
+    try:
+        yield
+    except VoxomeError:
+        raise
+    except OSError as error:
+        what = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
+        raise StoreError(f"cannot write to {folder}: {what}; {_THEN}") from error
+    except DatabaseError as error:
+        raise StoreError(
+            f"the ledger in {folder / OWN} cannot be read or written: {error.orig}; make room if the disk is full, "
+            f"else remove {folder}, and give the same command again"
+        ) from error
 
 
 @contextmanager
@@ -28,7 +53,9 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         (folder / OWN).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"cannot make the run folder {folder}: {error.strerror}") from error
+        raise StoreError(
+            f"cannot make the run folder {folder}: {error.strerror}; choose a folder that can be written to"
+        ) from error
     with (folder / OWN / "lock").open("a+", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -51,6 +78,15 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     partial.replace(path)
 
 
+def read_json(path: Path) -> dict[str, Any] | None:
+    """What `write_json` wrote; None if it is not there or makes no sense."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def keep_plan(folder: Path, plan: Mapping[str, Any]) -> None:
     """Write the plan of a new run; of one that is continued, check that it is the same.
 
@@ -66,9 +102,9 @@ def keep_plan(folder: Path, plan: Mapping[str, Any]) -> None:
         return
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InvalidInput(f"{path} cannot be read ({error}); choose another folder, or remove {folder}") from error
-    differences = list(_differences(before["steps"], now["steps"]))
+        differences = list(_differences(before["steps"], now["steps"]))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise CorruptData(f"{path} is no plan ({error!r}); choose another folder, or remove {folder}") from error
     if differences:
         advice = f"{folder} holds a run of another plan: give the same command, choose another folder, or remove it"
         raise PlanError([advice, *differences])
@@ -89,7 +125,15 @@ def _differences(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> Ite
                 continue
             for key in sorted({*a, *b}):
                 if a.get(key) != b.get(key) and not (what == "inputs" and _made_by_step(a.get(key), b.get(key))):
-                    yield f"step {name}: {what} {key} was {a.get(key)}, now it is {b.get(key)}"
+                    yield f"step {name}: {what} {key} was {_shown(a.get(key))}, now it is {_shown(b.get(key))}"
+
+
+def _shown(value: Any) -> Any:
+    """A handle without what tells nothing to a person."""
+    if not isinstance(value, dict) or "uri" not in value:
+        return value
+    others = [f"{k} {v}" for k, v in value.items() if k not in ("voxome", "type", "uri", "key")]
+    return ", ".join([value["uri"], *others])
 
 
 def _made_by_step(*handles: Any) -> bool:

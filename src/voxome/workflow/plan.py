@@ -6,21 +6,23 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from voxome.blocks.outputs import output_spec
+from voxome.blocks.pyramid import pyramid_steps
 from voxome.blocks.step import Step
 from voxome.contracts.handle import STORE, Handle
-from voxome.contracts.kinds import File, Image, RegionTable, Table
+from voxome.contracts.kinds import Image
 from voxome.contracts.tool import ASSUMED_NM, Frame, Input, Tool
 from voxome.contracts.volume import VolumeSpec
 from voxome.errors import InvalidInput, PlanError, UnknownName, VoxomeError
 from voxome.geometry import Box
 from voxome.registry import load
-from voxome.resources.open import locate, open_source
+from voxome.resources.open import open_source
 from voxome.workflow.cwl import Constant, FromInput, FromStep, Graph, Node, Source
+from voxome.workflow.inputs import external, unfit
 
 DEFAULT_BLOCK = (64, 128, 128)
 HOST_INPUTS = frozenset({"store", "block", "workers"})
@@ -69,7 +71,7 @@ class Plan:
     workflow : str
         Its name.
     steps : tuple of Step
-        In an order in which they can run.
+        In an order in which they can run; the pyramids of the arrays among the outputs come last.
     outputs : mapping of str to Handle
         The workflow's outputs.
     inputs : mapping of str to JSON values
@@ -173,7 +175,14 @@ class _Planner:
             if isinstance(source, FromStep)
         }
         inputs = {**self.given, **{name: handle.to_json() for name, handle in self.handles.items()}}
-        return Plan(self.graph.name, tuple(self.steps.values()), outputs, inputs, tuple(dict.fromkeys(self.warnings)))
+        steps = (*self.steps.values(), *self._pyramids(outputs))
+        return Plan(self.graph.name, steps, outputs, inputs, tuple(dict.fromkeys(self.warnings)))
+
+    def _pyramids(self, outputs: Mapping[str, Handle]) -> Iterator[Step]:
+        """The steps that make the coarser levels of the arrays that are published."""
+        for name, handle in outputs.items():
+            if handle.type == "volume" and self.options.home != STORE:
+                yield from pyramid_steps(name, published_name(name), handle, self.specs[handle.key], self.options.home)
 
     def _fail(self, node: Node, *faults: str) -> None:
         self.failed.add(node.name)
@@ -191,26 +200,29 @@ class _Planner:
                 self.faults.append(str(UnknownName.of("step", name, [node.name for node in self.graph.steps])))
 
     def _value(self, source: Source) -> Any:
-        """What a source gives: a handle of a step, or a value; None if it was not given."""
+        """What a source gives: a handle of a step, or a value; None if it was not given or the step failed."""
         if isinstance(source, Constant):
             return source.value
         if isinstance(source, FromStep):
-            return self.steps[source.step].output(source.output)
+            return None if source.step in self.failed else self.steps[source.step].output(source.output)
         default = self.graph.inputs[source.name].default if source.name in self.graph.inputs else None
         found = self.given.get(source.name, default)
         return found if found is not None else source.default
 
     def _add(self, node: Node) -> None:
-        sources = {port: s for port, s in node.inputs.items() if port not in HOST_INPUTS}
         tool: Tool = load("voxome.tools", node.tool)
+        self._compare_versions(node, tool)
+        sources = {port: s for port, s in node.inputs.items() if port not in HOST_INPUTS}
         settings = {port: self._value(source) for port, source in sources.items() if port not in tool.inputs}
         bound = self._bind(tool, {port: value for port, value in settings.items() if value is not None})
-        unmade = any(isinstance(s, FromStep) and s.step in self.failed for s in sources.values())
-        inputs = None if unmade else self._inputs(node, tool, sources)
-        if bound is None or inputs is None:
-            self.failed.add(node.name)
-            return
+        inputs, whole = self._inputs(node, tool, sources)
         volumes = {n: self._spec(h) for n, h in inputs.items() if isinstance(tool.inputs[n].kind, Image)}
+        faults = [
+            fault for name in volumes for fault in unfit(node.name, tool.inputs[name], inputs[name], volumes[name])
+        ]
+        if bound is None or not whole or faults:
+            self._fail(node, *faults)
+            return
         frame = self._frame(inputs, volumes) if volumes else _frame_of_tables(inputs)
         self._check(node, tool, volumes, bound)
         block = self.options.blocks.get(node.name, self.options.block)
@@ -234,10 +246,16 @@ class _Planner:
             self.faults.extend(error.faults)
             return None
 
-    def _inputs(self, node: Node, tool: Tool, sources: Mapping[str, Source]) -> dict[str, Handle] | None:
-        """A handle for every input; None if one cannot be had."""
+    def _compare_versions(self, node: Node, tool: Tool) -> None:
+        if node.version != tool.version:
+            self.warnings.append(
+                f"step {node.name} was written for {node.tool} {node.version}; {tool.version} is installed and runs"
+            )
+
+    def _inputs(self, node: Node, tool: Tool, sources: Mapping[str, Source]) -> tuple[dict[str, Handle], bool]:
+        """A handle for every input that can be had, and whether these are all that the step needs."""
         found: dict[str, Handle] = {}
-        before = len(self.faults)
+        whole = True
         for name, wanted in tool.inputs.items():
             value = self._value(sources[name]) if name in sources else None
             if value is not None:
@@ -245,14 +263,15 @@ class _Planner:
                     found[name] = self._handle(sources[name], value, wanted)
                 except VoxomeError as error:
                     self.faults.append(str(error))
-            elif wanted.required and not self._is_missing_input(sources.get(name)):
+                    whole = False
+            elif wanted.required and not self._is_told(sources.get(name)):
                 self.faults.append(f"step {node.name} needs {name}")
-        missing = any(wanted.required and name not in found for name, wanted in tool.inputs.items())
-        return None if missing or len(self.faults) > before else found
+            whole = whole and (name in found or not (wanted.required or isinstance(sources.get(name), FromStep)))
+        return found, whole
 
-    def _is_missing_input(self, source: Source | None) -> bool:
-        """Whether a source is a workflow input that was not given, which has been told already."""
-        return isinstance(source, FromInput) and source.name not in self.given
+    def _is_told(self, source: Source | None) -> bool:
+        """Whether a source is a step that failed or a workflow input that was not given: that is told already."""
+        return isinstance(source, FromStep) or (isinstance(source, FromInput) and source.name not in self.given)
 
     def _handle(self, source: Source, value: Any, wanted: Input) -> Handle:
         if isinstance(value, Handle):
@@ -263,24 +282,13 @@ class _Planner:
         return self.handles[name]
 
     def _external(self, value: Any, wanted: Input) -> Handle:
-        """A handle of an input from outside, with its version as the key."""
-        text = value.get("path") or value.get("location", "") if isinstance(value, Mapping) else str(value)
-        types = {Table: "table", RegionTable: "regions", File: "file"}
-        handle = Handle.of_text(text.removeprefix("file://"), type=types.get(type(wanted.kind), "volume"))  # type: ignore[arg-type]
-        if handle.type != "volume":
+        """A handle of an input from outside, with what the run is asked for."""
+        handle, spec = external(value, wanted, self.options.level)
+        if spec is None:
             return handle
-        if self.options.level and "?" not in handle.uri:
-            handle = replace(handle, uri=f"{handle.uri}?level={self.options.level}")
-        if self.options.box is not None:
-            handle = replace(handle, box=str(self.options.box))
-        if self.options.voxel_size_nm is not None:
-            handle = replace(handle, voxel_size_nm=self.options.voxel_size_nm)
-        located = str(locate(handle.uri))
-        source = open_source(located)
-        version = source.version()
-        handle = replace(handle, uri=located, key=handle.key or (version.token if version.pinned else located))
-        self.specs[handle.key] = source.spec
-        return handle
+        self.specs[handle.key] = spec
+        box, size = self.options.box, self.options.voxel_size_nm
+        return replace(handle, box=handle.box if box is None else str(box), voxel_size_nm=size or handle.voxel_size_nm)
 
     def _spec(self, handle: Handle) -> VolumeSpec:
         if handle.key not in self.specs:
@@ -290,18 +298,20 @@ class _Planner:
     def _frame(self, inputs: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec]) -> Frame:
         first = next(iter(volumes))
         handle, spec = inputs[first], volumes[first]
-        domain = _frame_of(spec, first, handle)
+        domain = spec.frame
         box = handle.asked or domain
         if box.ndim != 3 or box.empty or box not in domain:
-            raise InvalidInput(f"the box {box} is empty or not inside the volume's {domain} ({handle.uri})")
+            raise InvalidInput(
+                f"the box {box} is no part of {handle.uri}: give Z0:Z1,Y0:Y1,X0:X1 inside {domain}, none empty"
+            )
         size = handle.voxel_size_nm or spec.voxel_size_nm
-        if size is None:
+        if size is None and STORE not in handle.uri:
             self.warnings.append(
                 f"{handle.uri} says no voxel size: lengths in nm stay empty, and parameters in nm take voxels of "
                 f"{ASSUMED_NM[0]:g} nm for granted; give it with --voxel-size Z,Y,X"
             )
         for name, other in list(volumes.items())[1:]:
-            found = _frame_of(other, name, inputs[name])
+            found = other.frame
             if found != domain:
                 raise InvalidInput(
                     f"{name} ({inputs[name].uri}) spans {found}, but {first} ({handle.uri}) spans {domain}: both must "
@@ -313,11 +323,6 @@ class _Planner:
         return Frame(domain, box, size, spec.offset_nm)
 
     def _check(self, node: Node, tool: Tool, volumes: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> None:
-        faults = []
-        for name, spec in volumes.items():
-            kind = tool.inputs[name].kind
-            if isinstance(kind, Image) and kind.dtype and spec.dtype != kind.dtype:
-                faults.append(f"step {node.name} takes {name} as {kind.dtype}, but it is {spec.dtype}")
         sized = {
             name: spec.but(voxel_size_nm=self.options.voxel_size_nm or spec.voxel_size_nm)
             for name, spec in volumes.items()
@@ -325,10 +330,8 @@ class _Planner:
         own = [f"step {node.name}: {fault}" for fault in (tool.check(sized, parameters) if tool.check else ())]
         if self.options.force:
             self.warnings.extend(own)
-        else:
-            faults.extend(f"{fault} (--force runs it all the same)" for fault in own)
-        if faults:
-            raise PlanError(faults)
+        elif own:
+            raise PlanError([f"{fault} (--force runs it all the same)" for fault in own])
 
 
 def _frame_of_tables(inputs: Mapping[str, Handle]) -> Frame | None:
@@ -338,12 +341,3 @@ def _frame_of_tables(inputs: Mapping[str, Handle]) -> Frame | None:
             domain = Box.parse(handle.domain)
             return Frame(domain, handle.asked or domain, handle.voxel_size_nm, handle.offset_nm or (0.0, 0.0, 0.0))
     return None
-
-
-def _frame_of(spec: VolumeSpec, name: str, handle: Handle) -> Box:
-    try:
-        return spec.frame
-    except InvalidInput as error:
-        raise InvalidInput(
-            f"{name} ({handle.uri}) has axes {'/'.join(spec.axes)} and shape {spec.domain.shape}: {error}"
-        ) from error

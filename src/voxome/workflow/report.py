@@ -11,18 +11,42 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.errors import NotFound
+from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import Box
 from voxome.reports.data import ReportData, Slice, Step, edges_of
 from voxome.reports.page import render_report
 from voxome.resources.open import open_source
 from voxome.resources.table import Table
 from voxome.workflow import score
+from voxome.workflow.plan import Plan
 
 SYNAPSE_TOLERANCE_NM = 150.0
 LARGEST_PICTURE = 512
 """Voxels a side of the planes that a report shows."""
 _PLANES = 3
+
+
+def check_truth(truth: Path, plan: Plan, box: Box | None = None) -> None:
+    """See that results can be scored against the folder `truth`, before there are any.
+
+    Raises
+    ------
+    NotFound
+        If there are no labels.
+    InvalidInput
+        If they do not span the voxels of the run.
+    """
+    labels = truth / "labels.zarr"
+    if not labels.exists():
+        raise NotFound(f"there is no {labels}: --truth names a folder with labels.zarr")
+    frame = next((step.frame for step in plan.steps if "neurons" in step.published), None)
+    if frame is None:
+        raise InvalidInput(f"{plan.workflow} makes no neurons that could be scored: leave out --truth")
+    domain = open_source(str(labels)).spec.domain
+    if domain.ndim != 3 or (frame.domain != domain if box is None else box not in domain):
+        raise InvalidInput(
+            f"{labels} spans {domain}, but the run {box or frame.domain}: give the truth of these voxels"
+        )
 
 
 def scores_of(folder: Path, truth: Path, box: Box | None = None) -> dict[str, dict[str, float]]:
@@ -36,15 +60,8 @@ def scores_of(folder: Path, truth: Path, box: Box | None = None) -> dict[str, di
         A folder with ``labels.zarr``, and if there are any ``synapses.parquet`` and ``connectome.parquet``.
     box : Box, optional
         The voxels that were run.
-
-    Raises
-    ------
-    NotFound
-        If there are no labels.
     """
     labels, neurons = str(truth / "labels.zarr"), str(folder / "neurons.zarr")
-    if not Path(labels).exists():
-        raise NotFound(f"there is no {labels}: --truth names a folder with labels.zarr")
     found = {"segmentation": asdict(score.segmentation(labels, neurons, box))}
     if (truth / "synapses.parquet").exists():
         pair = truth / "synapses.parquet", folder / "synapses.parquet"
@@ -73,12 +90,17 @@ def write_report(folder: Path, record: Mapping[str, Any]) -> None:
             "versions": versions,
             **{f"warning {i + 1}": text for i, text in enumerate(record["warnings"])},
         },
-        totals={"neurons": f"{neurons:,}", "synapses": f"{synapses:,}", "connections": f"{len(connectome['pre_id']):,}"},
+        totals={
+            "neurons": f"{neurons:,}",
+            "synapses": f"{synapses:,}",
+            "connections": f"{len(connectome['pre_id']):,}",
+        },
         slices=list(_slices(folder, raw, box)),
         edges=edges_of(connectome),
         scores=record.get("scores"),
         steps=[
-            Step(name=s["name"], **s["blocks"], seconds=s["wall_s"], peak_bytes=s["peak_bytes"]) for s in record["steps"]
+            Step(name=s["name"], **s["blocks"], seconds=s["wall_s"], peak_bytes=s["peak_bytes"])
+            for s in record["steps"]
         ],
     )
     (folder / "report.html").write_text(render_report(data), encoding="utf-8")

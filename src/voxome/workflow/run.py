@@ -10,20 +10,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from voxome.blocks.pyramid import pyramid_steps
 from voxome.blocks.runner import StepReport, run_step
 from voxome.blocks.step import Step
 from voxome.contracts.engine import Engine
-from voxome.contracts.handle import Handle
 from voxome.contracts.records import Event
 from voxome.engines.local import LocalEngine
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, VoxomeError
 from voxome.records.sql import SqlRecords
 from voxome.resources.open import open_source
 from voxome.workflow.cwl import load
-from voxome.workflow.folder import OWN, keep_plan, locked, write_json
+from voxome.workflow.folder import OWN, keep_plan, locked, read_json, write_json, written
 from voxome.workflow.plan import Options, Plan, make_plan
-from voxome.workflow.report import scores_of, write_report
+from voxome.workflow.report import check_truth, scores_of, write_report
 
 RECORDED_PACKAGES = ("voxome", "numpy", "numba", "tensorstore", "onnxruntime", "scipy", "pyarrow", "cwltool")
 WORKER = (sys.executable, "-m", "voxome.blocks.worker")
@@ -78,24 +76,62 @@ def run(
     if workers < 1:
         raise InvalidInput(f"{workers} workers were asked for; at least 1 is needed")
     plan = workflow if isinstance(workflow, Plan) else make_plan(load(workflow), inputs or {}, options or Options())
+    box = options.box if options else None
+    if truth is not None:
+        check_truth(Path(truth), plan, box)
     folder = Path(out).resolve()
-    with locked(folder):
+    with written(folder), locked(folder):
         keep_plan(folder, plan.to_json())
-        (folder / "run.json").unlink(missing_ok=True)
-        log = folder / OWN / "logs" / "workers.log"
-        records = SqlRecords.in_file(folder / OWN / "run.sqlite")
-        engine = LocalEngine(WORKER, workers, log)
-        try:
-            record = _run(plan, folder, engine, records, log, progress)
-            if truth is not None:
-                record["scores"] = scores_of(folder, Path(truth), options.box if options else None)
-            if {"raw", "neurons", "connectome"} <= {*record["inputs"], *record["outputs"]}:
-                write_report(folder, record)
-            write_json(folder / "run.json", record)
-        finally:
-            engine.close()
-            records.close()
+        record = _finished(plan, folder, progress) or _run_anew(plan, folder, workers, progress)
+        if truth is not None:
+            record["scores"] = scores_of(folder, Path(truth), box)
+        if {"raw", "neurons", "connectome"} <= {*record["inputs"], *record["outputs"]}:
+            write_report(folder, record)
+        write_json(folder / "run.json", record)
     return record
+
+
+def _finished(plan: Plan, folder: Path, progress: Progress | None) -> dict[str, Any] | None:
+    """The record of the run that has ended in `folder`, if its results are all there; intermediates need not be."""
+    before = read_json(folder / "run.json")
+    if before is None or before.get("plan") != plan.key or not _is_whole(plan, folder):
+        return None
+    began = time.time()
+    for step, told in zip(plan.steps, before["steps"], strict=True):
+        told["blocks"] = {"total": step.total, "run": 0, "reused": step.total}
+        if progress is not None:
+            progress(StepReport(step.name, step.tool, step.key, step.total, reused=step.total, ended=True))
+    return {**before, "started_s": began, "wall_s": time.time() - began}
+
+
+def _is_whole(plan: Plan, folder: Path) -> bool:
+    """Whether all results are there, and the arrays among them complete."""
+    for step in plan.steps:
+        for name in step.published:
+            handle = step.output(name).within(str(folder))
+            if handle.type != "volume":
+                if not Path(handle.uri).exists():
+                    return False
+                continue
+            try:
+                mark = open_source(handle.uri).spec.attributes.get("voxome_run", {})
+            except VoxomeError:
+                return False
+            if "?level=" not in handle.uri and not (mark.get("complete") and mark.get("step_key") == step.key):
+                return False
+    return True
+
+
+def _run_anew(plan: Plan, folder: Path, workers: int, progress: Progress | None) -> dict[str, Any]:
+    (folder / "run.json").unlink(missing_ok=True)
+    log = folder / OWN / "logs" / "workers.log"
+    records = SqlRecords.in_file(folder / OWN / "run.sqlite")
+    engine = LocalEngine(WORKER, workers, log)
+    try:
+        return _run(plan, folder, engine, records, log, progress)
+    finally:
+        engine.close()
+        records.close()
 
 
 def _run(
@@ -112,17 +148,8 @@ def _run(
     records.append([Event(began, "run started", details={"plan": plan.key, "workers": engine.slots})])
     for step in plan.steps:
         one(step)
-    for name, handle in plan.outputs.items():
-        if handle.type == "volume":
-            stem = str(Path(handle.uri.partition("://")[2]).stem)
-            for step in pyramid_steps(name, stem, handle, _spec(handle, folder), plan.steps[0].home):
-                one(step)
     records.append([Event(time.time(), "run ended", details={"plan": plan.key})])
     return _record(plan, reports, began, engine)
-
-
-def _spec(handle: Handle, folder: Path) -> Any:
-    return open_source(handle.within(str(folder)).uri).spec
 
 
 def _record(plan: Plan, reports: list[StepReport], began: float, engine: Engine) -> dict[str, Any]:
@@ -144,10 +171,10 @@ def _record(plan: Plan, reports: list[StepReport], began: float, engine: Engine)
             {
                 "name": r.name,
                 "tool": r.tool,
-                "version": steps[r.name].version if r.name in steps else "1",
+                "version": steps[r.name].version,
                 "key": r.key,
-                "parameters": dict(steps[r.name].parameters) if r.name in steps else {},
-                "seeds": {k: v for k, v in steps[r.name].parameters.items() if k == "seed"} if r.name in steps else {},
+                "parameters": dict(steps[r.name].parameters),
+                "seeds": {k: v for k, v in steps[r.name].parameters.items() if k == "seed"},
                 "blocks": {"total": r.total, "run": r.run, "reused": r.reused},
                 "wall_s": round(r.wall_s, 3),
                 "worker_s": round(r.worker_s, 3),

@@ -14,7 +14,7 @@ from voxome.engines.local import LocalEngine
 from voxome.records.sql import SqlRecords
 from voxome.registry import load
 from voxome.workflow.describe import cwl_type
-from voxome.workflow.folder import OWN, locked
+from voxome.workflow.folder import OWN, locked, written
 from voxome.workflow.graph import FromInput, FromStep, Graph, GraphInput, Node
 from voxome.workflow.plan import Options, make_plan
 from voxome.workflow.run import WORKER, Progress
@@ -69,7 +69,7 @@ def run_tool(
     step = plan.steps[0]
     root = Path(store).resolve()
     folder = root / step.folder
-    with locked(folder):
+    with written(folder), locked(folder):
         log = folder / OWN / "workers.log"
         records = SqlRecords.in_file(folder / OWN / "step.sqlite")
         engine = LocalEngine(WORKER, workers, log)

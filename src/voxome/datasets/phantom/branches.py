@@ -10,9 +10,8 @@ from numba.typed import Dict
 from numpy.typing import NDArray
 
 from voxome.datasets.phantom.hashing import mix, uniform
-from voxome.datasets.phantom.neurites import (
-    LONGEST_BRANCH_NM, LONGEST_TRUNK_NM, LONGEST_TWIG_NM, Plan, axis_of, memory_of, place, recall, tube_key,
-)  # fmt: skip
+from voxome.datasets.phantom.neurites import axis_of, memory_of, place, recall, tube_key
+from voxome.datasets.phantom.plan import LONGEST_BRANCH_NM, LONGEST_TRUNK_NM, LONGEST_TWIG_NM, Plan
 
 _SPACING_NM = 500.0
 """Length of trunk or branch for one try to grow a branch or a twig."""
@@ -21,9 +20,10 @@ _SPACING_NM = 500.0
 def parents_in(plan: Plan, low_nm: NDArray[np.float64], high_nm: NDArray[np.float64]) -> Dict:
     """The thicker neurite that each neurite near a region grows from, by their keys.
 
-    A tube stands in material that was pushed aside from its axis, so what once lay on the axis touches it: at places along
-    the axis, the neurite that was there is made a branch of the tube. A neurite that several claim goes to the one with the
-    least hash. Claims reach no farther than the longest neurite, so those of a region are found from its surroundings.
+    A tube stands in material that was pushed aside from its axis, so what once lay on the axis touches it: at places
+    along the axis, the neurite that was there is made a branch of the tube. A neurite that several claim goes to the
+    one with the least hash. Claims reach no farther than the longest neurite, so those of a region are found from its
+    surroundings.
     """
     parents = Dict.empty(types.uint64, types.uint64)
     slack = plan.greatest_warp_nm + plan.greatest_squeeze_nm + LONGEST_TWIG_NM

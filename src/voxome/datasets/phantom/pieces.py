@@ -21,8 +21,8 @@ ReadPlane = Callable[[Box], NDArray[np.uint64]]
 class Pieces:
     """Gathers the pieces of each block, then gives every connected one a number.
 
-    Pieces of one neuron that meet across the face of two blocks are one. Numbers run from 1 in the order of first voxels, so
-    they do not depend on the blocks. Memory grows with the number of pieces.
+    Pieces of one neuron that meet across the face of two blocks are one. Numbers run from 1 in the order of first
+    voxels, so they do not depend on the blocks. Memory grows with the number of pieces.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Pieces:
     def __init__(self, domain: Box) -> None:
         self.domain = domain
         self._count = 0
-        self._keys: list[NDArray[np.uint64]] = [np.zeros(1, np.uint64)]
+        self._keys = np.zeros(1024, np.uint64)
         self._firsts: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
         self._sizes: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
         self._joined: list[NDArray[np.int64]] = []
@@ -41,21 +41,21 @@ class Pieces:
     def add(self, block: Block, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """Number the pieces of one block for the time being (from 1, over all blocks added so far)."""
         local, count = cc3d.connected_components(keys, connectivity=6, return_N=True, out_dtype=np.uint32)
-        ids, first, size = np.unique(local, return_index=True, return_counts=True)
+        _, first, size = np.unique(local, return_index=True, return_counts=True)
         z, y, x = (
             i + a for i, a in zip(np.unravel_index(first, keys.shape), block.write.start, strict=True)
         )
-        self._keys.append(keys.ravel()[first])
         self._firsts.append(np.ravel_multi_index((z, y, x), self.domain.shape).astype(np.int64))
         self._sizes.append(size)
         offset = self._count
         self._count += int(count)
-        assert len(ids) == count
+        if self._count >= len(self._keys):
+            self._keys = np.concatenate([self._keys, np.zeros(len(self._keys) + int(count), np.uint64)])
+        self._keys[offset + 1 : self._count + 1] = keys.ravel()[first]
         return np.asarray(local, np.uint64) + np.uint64(offset)
 
     def join(self, block: Block, numbered: NDArray[np.uint64], read: ReadPlane) -> None:
         """Join the pieces of a block to those before it along each axis, whose planes `read` returns."""
-        key = np.concatenate(self._keys)
         for axis in range(3):
             if block.write.start[axis] == self.domain.start[axis]:
                 continue
@@ -63,7 +63,7 @@ class Pieces:
             start[axis], stop[axis] = start[axis] - 1, start[axis]
             low = read(Box(tuple(start), tuple(stop))).ravel().astype(np.int64)
             high = np.take(numbered, [0], axis=axis).ravel().astype(np.int64)
-            same = key[low] == key[high]
+            same = self._keys[low] == self._keys[high]
             if same.any():
                 self._joined.append(np.unique(np.stack([low[same], high[same]]), axis=1))
 

@@ -52,17 +52,17 @@ class PhantomSpec:
     trunk_radius_nm: float = 460.0
     branch_radius_nm: float = 205.0
     twig_pitch_nm: float = 690.0
-    synapse_pitch_nm: float = 300.0
+    synapse_pitch_nm: float = 290.0
     cytoplasm: float = 158.0
-    cytoplasm_spread: float = 18.0
-    membrane: float = 72.0
-    rim: float = 0.5
+    cytoplasm_spread: float = 16.0
+    membrane: float = 70.0
+    rim: float = 0.65
     mitochondrion: float = 76.0
     density: float = 18.0
-    blur_voxels: tuple[float, float, float] = (0.75, 1.3, 1.35)
-    granularity: float = 13.0
-    noise: float = 13.2
-    noise_blur_voxels: tuple[float, float, float] = (0.26, 0.33, 0.5)
+    blur_voxels: tuple[float, float, float] = (0.8, 1.4, 1.4)
+    granularity: float = 9.0
+    noise: float = 13.5
+    noise_blur_voxels: tuple[float, float, float] = (0.28, 0.33, 0.5)
     unevenness: float = 0.06
 
     def __post_init__(self) -> None:

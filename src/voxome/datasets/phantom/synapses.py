@@ -53,8 +53,8 @@ class Site:
 def synapse_sites(spec: PhantomSpec, box: Box, tissue: Tissue | None = None) -> list[Site]:
     """All synapses whose marks may reach into a box.
 
-    In each cell of a lattice the best contact near the middle is taken: two neurons that share nearly all of a small ball,
-    one with room for the presynaptic density. So no two are nearer than the pitch less twice the search.
+    In each cell of a lattice the best contact near the middle is taken: two neurons that share nearly all of a small
+    ball; the one with more of it is presynaptic. So no two are nearer than the pitch less twice the search.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def _middles(spec: PhantomSpec, box: Box) -> Iterator[tuple[int, int, int]]:
         cells = range(math.floor(low / pitch[axis]) - 1, math.floor(high / pitch[axis]) + 2)
         places = (round((c + 0.5) * pitch[axis]) for c in cells)
         ranges.append([p for p in places if low <= p < high])
-    yield from itertools.product(*ranges)  # type: ignore[misc]
+    yield from itertools.product(*ranges)
 
 
 def _site_in(spec: PhantomSpec, tissue: Tissue, middle: tuple[int, int, int]) -> Site | None:
@@ -97,7 +97,7 @@ def _site_in(spec: PhantomSpec, tissue: Tissue, middle: tuple[int, int, int]) ->
     search = np.maximum(SEARCH_NM // size, 1).astype(np.int64)
     ball = np.ceil(BALL_NM / size).astype(np.int64) + 1
     start = np.array(middle) - search - ball
-    patch = Box.of_shape(2 * (search + ball) + 1, start)
+    patch = Box.of_shape((2 * (search + ball) + 1).tolist(), start.tolist())
     keys = tissue.keys_before_cleaning(patch)
     best = _best_contact(keys, ball, size)
     if best[0] <= 0.0:
@@ -120,7 +120,7 @@ def _triple(values: NDArray[Any]) -> Any:
 def _best_contact(
     keys: NDArray[np.uint64], margin: NDArray[np.int64], size: NDArray[np.float64]
 ) -> tuple[float, float, float, float, float, float, float]:
-    """(score, place in voxels, normal) of the best contact in a patch, at least `margin` from its faces; score 0 if none."""
+    """(score, place in voxels, normal) of the best contact in a patch, `margin` from its faces; score 0 if none."""
     best = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     nz, ny, nx = keys.shape
     for z in range(margin[0], nz - margin[0]):

@@ -81,8 +81,8 @@ def _noise(spec: PhantomSpec, box: Box) -> NDArray[np.float32]:
 @njit(cache=True)
 def _stain(
     start: NDArray[np.int64], size: NDArray[np.float64], key: np.uint64, levels: NDArray[np.float64],
-    keys: NDArray[np.uint64], tubes: NDArray[np.float32], border: NDArray[np.bool_], rim: NDArray[np.bool_], marks: NDArray[np.uint8],
-    image: NDArray[np.float32],
+    keys: NDArray[np.uint64], tubes: NDArray[np.float32], border: NDArray[np.bool_], rim: NDArray[np.bool_],
+    marks: NDArray[np.uint8], image: NDArray[np.float32],
 ) -> None:  # fmt: skip
     """Add to `image`, which holds the grain, the stain of every voxel."""
     last, grey, crowd = np.uint64(0), 0.0, 0.0

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from voxome.datasets.phantom.branches import parents_in, to_roots
 from voxome.datasets.phantom.clean import CLEAN_HALO, clean
-from voxome.datasets.phantom.neurites import Plan, place_box, plan_of
+from voxome.datasets.phantom.neurites import place_box
+from voxome.datasets.phantom.plan import Plan, plan_of
 from voxome.datasets.phantom.spec import PhantomSpec
 from voxome.geometry import Box
 

@@ -40,7 +40,7 @@ class Settings:
     threads: int = 2
     out: int = 64
     rate: float = 2e-3
-    others_share: float = 0.3
+    others_share: float = 0.25
     report_minutes: float = 10.0
 
 

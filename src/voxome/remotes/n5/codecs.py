@@ -61,6 +61,16 @@ def written_compression(codec: str | Mapping[str, Any], name: str) -> dict[str, 
     return compression
 
 
+def codec_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """How an array's blocks are compressed, in the words of `written_compression`."""
+    stored = stored_compression(attributes)
+    known = _OPTIONS.get(stored.get("type", ""), stored)
+    return {
+        "name": stored.get("type"),
+        **{key: value for key, value in stored.items() if key in known and key != "type"},
+    }
+
+
 def is_lz4(attributes: Mapping[str, Any]) -> bool:
     """Whether the blocks are LZ4Block streams, which tensorstore does not know."""
     return bool(stored_compression(attributes).get("type") == "lz4")

@@ -10,7 +10,7 @@ from typing import Any
 import imagecodecs
 import tensorstore as ts
 
-from voxome.errors import CorruptData
+from voxome.errors import CorruptData, UnsupportedFormat, VoxomeError
 from voxome.remotes.n5.codecs import plain_metadata
 from voxome.remotes.tensorstore import context, kvstore_spec, translated
 
@@ -27,6 +27,8 @@ def unpacked_part(
     ------
     CorruptData
         If a block cannot be unpacked.
+    UnsupportedFormat
+        If it is packed in another way than Java's.
     """
     spans = [range(a // n, -(-b // n)) for a, b, n in zip(start, stop, attributes["blockSize"], strict=True)]
     keys = ["/".join(map(str, index)) for index in itertools.product(*spans)]
@@ -48,7 +50,11 @@ def _unpack_block(block: bytes, name: str) -> bytes:
     try:
         rank = struct.unpack_from(">HH", block)[1]
         head = 4 + 4 * rank
+        if not block.startswith(_MAGIC, head):
+            raise UnsupportedFormat(f"{name} is packed by lz4, but not as the LZ4Block stream that Java writes")
         return block[:head] + unpack_lz4(block[head:])
+    except VoxomeError:
+        raise
     except (struct.error, ValueError, RuntimeError) as error:
         raise CorruptData(f"{name} cannot be unpacked: {error}") from error
 

@@ -15,7 +15,7 @@ from voxome.errors import InvalidInput, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.documents import read_json, update_json
 from voxome.remotes.levels import check_coarser, whole_scale
-from voxome.remotes.n5.codecs import is_lz4, plain_metadata, stored_compression
+from voxome.remotes.n5.codecs import codec_of, is_lz4, plain_metadata
 from voxome.remotes.n5.dialects import OWN, STRUCTURAL, Around, Json, Place, is_labels, is_multiset, place
 from voxome.remotes.n5.groups import ATTRIBUTES, Group
 from voxome.remotes.n5.lz4 import unpacked_part
@@ -170,7 +170,6 @@ def _spec(array: Json, found: Place, around: Around, *, free: Json) -> VolumeSpe
     order, own = found.order, array.get(OWN, {})
     block = tuple(array["blockSize"][i] for i in order)
     kind: VolumeKind = own.get("kind") or ("labels" if is_labels(array, around) else "image")
-    compression = stored_compression(array)
     return VolumeSpec(
         Box.of_shape([array["dimensions"][i] for i in order], own.get("start")),
         np.dtype(array["dataType"]),
@@ -180,7 +179,7 @@ def _spec(array: Json, found: Place, around: Around, *, free: Json) -> VolumeSpe
         offset_nm=found.offset_nm,
         read_chunk=block,
         write_chunk=block,
-        encoding={"codec": {"name": compression.pop("type", None), **compression}},
+        encoding={"codec": codec_of(array)},
         attributes=_free(free),
     )
 

@@ -87,7 +87,9 @@ class PrecomputedSource(TensorStoreSource):
         UnsupportedFormat
             If a chunk of it is a compressed file of cloud-volume.
         """
-        if self._siblings is not None and self._writable and box in self.spec.domain:
+        self._need_write()
+        self._check(box)
+        if self._siblings is not None and not box.empty:
             self._siblings.refuse(self.spec.drop(box))
         super().write(box, data)
 

@@ -8,8 +8,8 @@ from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
 from voxome.contracts.tool import tool
 from voxome.resources.table import Table
-from voxome.tools.common.touching import PAIRS
 from voxome.tools.common.components import union as joined
+from voxome.tools.common.touching import PAIRS
 
 
 @tool(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
 from voxome.contracts.tool import tool
 from voxome.resources.table import Table
-from voxome.tools.em.edges import EDGES, NODE_SUMS, NODES
+from voxome.tools.em.edges import EDGE_SUMS, EDGES, NODE_SUMS, NODES
 from voxome.tools.em.kernels.agglomerate import agglomerate as group
 from voxome.tools.em.kernels.edges import Edges, Nodes
 from voxome.tools.em.kernels.filters import absorb_small, fill_holes
@@ -27,9 +28,10 @@ def agglomerate(
     edges: Annotated[Table, EDGES],
     nodes: Annotated[Table, NODES],
     *,
-    threshold: float = 0.5,
-    method: Literal["mean", "mutex"] = "mean",
-    min_voxels: int = 0,
+    threshold: float = 0.45,
+    method: Literal["mean", "quantile", "mutex"] = "mean",
+    quantile: float = 0.75,
+    min_voxels: int = 500,
     holes: bool = True,
 ) -> dict[str, Rows]:
     """Group fragments into neurons, numbered 1..N in the order of their first fragments.
@@ -41,9 +43,12 @@ def agglomerate(
     nodes : table
         Sizes of fragments.
     threshold : float
-        Mean affinity (0 to 1) from which two regions belong together.
-    method : {"mean", "mutex"}
-        Mean-affinity agglomeration, or the mutex watershed on the region graph.
+        Affinity (0 to 1) from which two regions belong together.
+    method : {"mean", "quantile", "mutex"}
+        Agglomeration by mean affinity, or by a quantile of it (the histogram score of waterz), or the mutex watershed
+        on the region graph.
+    quantile : float
+        Which quantile, from a histogram of 8 bins.
     min_voxels : int
         Neurons smaller than this are merged into the neighbour they hold to best.
     holes : bool
@@ -57,10 +62,10 @@ def agglomerate(
         ``id`` of a neuron, its voxels and sums of coordinates.
     """
     edge, node = edges.read(), nodes.read()
-    ids = np.stack([edge["a"], edge["b"]], axis=1)
-    pairs = Edges(ids, np.stack([edge["affinity"], edge["pairs"]], axis=1))
-    sizes = Nodes(node["id"], np.stack([node[name] for name in NODE_SUMS], axis=1))
-    objects = group(node["id"], pairs, threshold, method)
+    columns = EDGE_SUMS if method == "quantile" else EDGE_SUMS[:2]
+    pairs = Edges(_stacked(edge, ("a", "b")), _stacked(edge, columns))
+    sizes = Nodes(node["id"], _stacked(node, NODE_SUMS))
+    objects = group(node["id"], pairs, threshold, method, quantile)
     if min_voxels:
         objects = absorb_small(sizes, pairs, objects, min_voxels)
     if holes:
@@ -75,3 +80,7 @@ def agglomerate(
             **dict(zip(NODE_SUMS, totals.T, strict=True)),
         },
     }
+
+
+def _stacked(rows: Rows, columns: tuple[str, ...]) -> NDArray[Any]:
+    return np.stack([rows[name] for name in columns], axis=1)

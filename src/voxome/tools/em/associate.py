@@ -12,9 +12,9 @@ from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
 from voxome.contracts.tool import Block, tool
 from voxome.geometry.grid import Halo
+from voxome.tools.common.components import object_rows
 from voxome.tools.em.synaptic.association import AssociationParams, association_halo
 from voxome.tools.em.synaptic.association import associate as gather
-from voxome.tools.common.components import object_rows
 
 
 def _sums(columns: tuple[str, ...], key: tuple[str, ...], largest: tuple[str, ...] = ()) -> kinds.Table:
@@ -58,9 +58,7 @@ def associate(
         Size, place and score of every synapse.
     """
     frame, own = block.frame, block.write.within(block.read)
-    contacts, faces = gather(
-        synapses, neurons, score, write=block.write, read=block.read, voxel_size_nm=frame.scale_nm
-    )
+    contacts, faces = gather(synapses, neurons, score, write=block.write, read=block.read, voxel_size_nm=frame.scale_nm)
     objects = object_rows(
         np.ascontiguousarray(synapses[own]), np.ascontiguousarray(score[own]), block.write, frame.domain
     )

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from voxome.contracts import kinds
 from voxome.contracts.tool import Block, tool
 from voxome.resources.table import Table
-from voxome.tools.common.statistics import HISTOGRAM, percentile
 from voxome.tools.common.components import local_components
+from voxome.tools.common.statistics import HISTOGRAM, percentile
 from voxome.tools.em.synaptic.score import PsdParams, psd_halo, psd_score
 
 

@@ -12,12 +12,13 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.tool import Block, tool
 from voxome.geometry import Box
 from voxome.tools.em.kernels.affinity import NEAR
-from voxome.tools.em.kernels.edges import edge_rows, node_rows
+from voxome.tools.em.kernels.edges import BINS, edge_rows, node_rows
 
+EDGE_SUMS = ("affinity", "pairs", *(f"bin{i}" for i in range(BINS)))
 EDGES = kinds.Table(
-    {"a": "uint64", "b": "uint64", "affinity": "int64", "pairs": "int64"},
+    {"a": "uint64", "b": "uint64"} | dict.fromkeys(EDGE_SUMS, "int64"),
     key=("a", "b"),
-    fold={"affinity": "sum", "pairs": "sum"},
+    fold=dict.fromkeys(EDGE_SUMS, "sum"),
 )
 NODE_SUMS = ("voxels", "z", "y", "x", "rim")
 NODES = kinds.Table(
@@ -28,7 +29,7 @@ NODES = kinds.Table(
 @tool("em.edges", halo=((0, 0, 0), (1, 1, 1)), outputs={"edges": EDGES, "nodes": NODES})
 def edges(
     fragments: Annotated[NDArray[np.uint64], kinds.Labels()],
-    affinities: Annotated[NDArray[np.uint8], kinds.Probability()],
+    affinities: Annotated[NDArray[np.uint8], kinds.Probability(channels=len(NEAR))],
     *,
     block: Block,
 ) -> dict[str, Rows]:
@@ -44,7 +45,7 @@ def edges(
     Returns
     -------
     edges : table
-        ``a < b``, the sum of their affinities and the number of voxel pairs.
+        ``a < b``, the sum of their affinities, the number of voxel pairs, and how many lie in each eighth of 0-255.
     nodes : table
         ``id``, voxels, sums of z, y and x from the domain's start, and voxels at the rim of the box.
     """
@@ -52,13 +53,12 @@ def edges(
     seen = (block.read & frame.box).within(block.read)
     shape = block.write.shape
     inside, near = fragments[seen], affinities[(slice(0, 3), *seen)]
-    found = edge_rows(inside, near, NEAR, (shape[0], shape[1], shape[2]))
+    found = edge_rows(inside, near, NEAR, (shape[0], shape[1], shape[2]), histogram=True)
     own = Box.of_shape(shape).within(Box.of_shape(inside.shape))
     nodes = node_rows(np.ascontiguousarray(inside[own]), block.write, frame.domain, frame.box)
     sums = dict(zip(NODE_SUMS, nodes.values.T, strict=True))
     a, b = found.ids.T
-    affinity, pairs = found.values.T
     return {
-        "edges": {"a": a, "b": b, "affinity": affinity, "pairs": pairs},
+        "edges": {"a": a, "b": b, **dict(zip(EDGE_SUMS, found.values.T, strict=True))},
         "nodes": {"id": nodes.ids, **sums},
     }

@@ -17,7 +17,8 @@ from voxome.tools.em.kernels.height import HeightParams, height_halo, height_map
 def _height(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> HeightParams:
     finest = min(scale_nm)
     spacing = (scale_nm[0] / finest, scale_nm[1] / finest, scale_nm[2] / finest)
-    return HeightParams(parameters["threshold"], parameters["radius"], parameters["depth"], parameters["sigma"], spacing)
+    threshold, radius, depth, sigma = (parameters[name] for name in ("threshold", "radius", "depth", "sigma"))
+    return HeightParams(threshold, radius, depth, sigma, spacing)
 
 
 def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> tuple[int, int, int]:
@@ -29,9 +30,9 @@ def fragments(
     membranes: Annotated[NDArray[np.uint8], kinds.Probability()],
     *,
     threshold: int = 128,
-    radius: float = 8.0,
-    depth: float = 4.0,
-    sigma: float = 0.8,
+    radius: float = 12.0,
+    depth: float = 8.0,
+    sigma: float = 0.7,
     block: Block,
 ) -> dict[str, NDArray[np.uint64]]:
     """Label every voxel by where its path of steepest ascent ends, or leaves the block.

@@ -95,7 +95,7 @@ def network(
     affinities : (3, z, y, x) array of uint8
         At p, that of p and its next voxel along z, y and x; 255 = surely one neuron.
     membranes : (z, y, x) array of uint8
-        255 less the mean affinity of a voxel and its six neighbours.
+        255 less the least affinity of a voxel and its six neighbours.
     """
     if membranes is not None:
         own = block.write.within(block.read)

@@ -11,9 +11,10 @@ from tools.em.kernels.blockwise import Runner
 from voxome.geometry import BlockGrid, Box
 from voxome.tools.em.kernels.affinity import NEAR, membrane_map, near_affinities
 from voxome.tools.em.kernels.agglomerate import Method, agglomerate
+from voxome.tools.em.kernels.basins import basins
 from voxome.tools.em.kernels.edges import edge_rows, fold_edges, fold_nodes, node_rows
 from voxome.tools.em.kernels.filters import absorb_small, fill_holes
-from voxome.tools.em.kernels.height import HeightParams
+from voxome.tools.em.kernels.height import HeightParams, height_map
 
 DOMAIN = Box.of_shape((40, 44, 48), (-7, 3, 11))
 BOX = Box((-5, 5, 12), (30, 44, 58))
@@ -50,6 +51,23 @@ def test_segmentation_does_not_depend_on_blocks(method: Method) -> None:
     assert 3 < count < 1000
     for block in ((16, 16, 16), (9, 25, 50)):
         np.testing.assert_array_equal(segment(membrane, block, method), whole)
+
+
+def test_a_single_voxel_and_a_background_one() -> None:
+    box = Box.of_shape((1, 1, 1))
+    for value, expected in ((0, [1]), (-1, [])):
+        height = (
+            height_map(np.zeros(box.shape, np.uint8), HeightParams())
+            if value == 0
+            else np.full(box.shape, -1, np.int32)
+        )
+        fragments = basins(height, box, box, box)
+        nodes, edges = (
+            node_rows(fragments, box, box),
+            edge_rows(fragments, np.zeros((3, 1, 1, 1), np.uint8), NEAR, (1, 1, 1)),
+        )
+        objects = fill_holes(nodes, edges, absorb_small(nodes, edges, agglomerate(nodes.ids, edges), 500))
+        assert objects.tolist() == expected
 
 
 def test_membranes_from_affinities_do_not_depend_on_blocks() -> None:

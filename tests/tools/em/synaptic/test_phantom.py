@@ -7,8 +7,8 @@ from voxome.datasets.phantom.write import phantom
 from voxome.geometry import BlockGrid, Box
 from voxome.metrics.detection import score_detections
 from voxome.metrics.graph import Edges, score_graph
-from voxome.tools.em.synaptic.association import AssociationParams, associate, association_halo
 from voxome.tools.common.components import local_components, object_rows, touching_pairs, union
+from voxome.tools.em.synaptic.association import AssociationParams, associate, association_halo
 from voxome.tools.em.synaptic.partners import partners
 from voxome.tools.em.synaptic.rows import concatenate, sum_rows
 from voxome.tools.em.synaptic.score import PsdParams, psd_halo, psd_score

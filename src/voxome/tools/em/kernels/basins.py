@@ -63,7 +63,7 @@ def basins(height: NDArray[np.int32], read: Box, write: Box, domain: Box, box: B
     if height.shape != read.shape:
         raise InvalidInput(f"height has shape {height.shape}, its box {read} has shape {read.shape}")
     known = read & box
-    steps = _steps(height[known.within(read)], _offset(write, known), np.array(write.shape))
+    steps = _steps(np.ascontiguousarray(height[known.within(read)]), _offset(write, known), np.array(write.shape))
     labels: NDArray[np.uint64] = _follow(steps, _offset(write, domain))
     return labels
 

@@ -92,6 +92,7 @@ def edge_rows(
         if len(seen) != 3 or any(a < b for a, b in zip(seen, shape, strict=True)):
             raise InvalidInput(f"{name} of shape {seen} do not hold the write box of shape {shape}")
     columns = 2 + BINS * histogram
+    fragments, affinities = np.ascontiguousarray(fragments), np.ascontiguousarray(affinities)
     return Edges(*_ordered(*_edges(fragments, affinities, steps, np.array(shape, dtype=np.int64), columns)))
 
 
@@ -114,6 +115,7 @@ def node_rows(fragments: NDArray[np.uint64], write: Box, domain: Box, box: Box |
     Nodes
         To be added to those of other blocks by `fold_nodes`.
     """
+    fragments = np.ascontiguousarray(fragments)
     ids, values = _ordered(*_nodes(fragments, *_places(write, domain, domain if box is None else box)))
     return Nodes(ids[:, 0], values)
 

@@ -85,7 +85,7 @@ def join(objects: NDArray[np.uint64], a: NDArray[np.uint64], b: NDArray[np.uint6
         (np.ones(len(a), np.bool_), (np.searchsorted(ids, a), np.searchsorted(ids, b))), (len(ids), len(ids))
     )
     _, group = connected_components(graph, directed=False)
-    smallest = np.full(len(ids), ids[-1] if len(ids) else 0)
+    smallest = np.full(len(ids), np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(smallest, group, ids)
     joined: NDArray[np.uint64] = smallest[group][place]
     return joined

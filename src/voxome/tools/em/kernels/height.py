@@ -47,8 +47,8 @@ class HeightParams:
 
     threshold: int = 128
     radius: float = 12.0
-    depth: float = 4.0
-    sigma: float = 0.8
+    depth: float = 8.0
+    sigma: float = 0.7
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:
@@ -132,7 +132,7 @@ def _along(
     out = np.empty_like(rows)
     kernel(rows, window, out)
     result: NDArray[np.int32] = out.reshape(source.shape)
-    return result.swapaxes(1, 2) if last else result
+    return np.ascontiguousarray(result.swapaxes(1, 2)) if last else result
 
 
 @numba.njit(cache=True, nogil=True)
