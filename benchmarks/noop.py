@@ -1,4 +1,4 @@
-"""Tools that do nothing, and the worker that knows them: ``python benchmarks/noop.py`` takes jobs as voxome's own does."""
+"""Tools that do nothing, and a worker that knows them: ``python benchmarks/noop.py`` takes jobs as our own does."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """What a plan of 10^6 blocks a step costs: five steps over a volume of 6,400^3 voxels that holds no data.
 
-``python benchmarks/planning.py [--edge 6400]``. The volume is a zarr array without a chunk in it, the block 64^3. Time is
-that of `make_plan`, of the plan as JSON with the sizes of its steps, and of the jobs of all steps counted; memory is what
-the resident set of this process grows by, at its peak. The first of the three plans pays for imports; the second, of one
-block a step, and the third, large again, say what grows with the blocks.
+``python benchmarks/planning.py [--edge 6400]``. The volume is a zarr array without a chunk in it, the block 64^3. Time
+is that of `make_plan`, of the plan as JSON with the sizes of its steps, and of the jobs of all steps counted; memory is
+what the resident set of this process grows by, at its peak. The first of the three plans pays for imports; the second,
+of one block a step, and the third, large again, say what grows with the blocks.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Cutouts through `Volume` against tensorstore itself, on local zarr v3, N5 and precomputed volumes.
 
-``python benchmarks/reading.py [--folder DIR] [--large 8] [--small 100]``. A volume of 512^3 uint8 voxels in chunks of
-64^3 is made once a format, noise that compresses about 2:1. Both ways read the same boxes at the same places, in turn, the
-one to go first changing; tensorstore has its default options (no cache either) and a handle turned to z, y, x, read in C
-order. Figures are medians over pairs, so other work on the machine meets both: ratio of tensorstore's time to ours, and
-microseconds that ours takes more. Files are in the page cache.
+``python benchmarks/reading.py [--folder DIR] [--large 30] [--small 400]``. A volume of 512^3 uint8 voxels in chunks of
+64^3 is made once a format, noise that compresses about 2:1. Both ways read the same boxes at the same places, in turn,
+the one to go first changing; tensorstore has its default options (no cache either) and a handle turned to z, y, x, read
+in C order. Figures are medians over pairs, so other work on the machine meets both: ratio of tensorstore's time to
+ours, and microseconds that ours takes more. Files are in the page cache.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A threshold over a large zarr: memory of workers and runner as it goes on, and speed.
 
-``python benchmarks/threshold.py --folder DIR [--shape 2560,2432,2432] [--block 64,128,128] [--workers 2]``. The volume has
-15 GB of uint8 voxels in chunks of 64^3: those of a phantom over and over, as hard links, so that it takes little room;
-reading them decodes them all the same, from the page cache. What the step writes is real (some GB); the folder is
-emptied at the end. A worker's memory is the peak of each job, by tenths of the run.
+``python benchmarks/threshold.py --folder DIR [--shape 2560,2432,2432] [--block 64,128,128] [--workers 2]``. The volume
+has 15 GB of uint8 voxels in chunks of 64^3: 64 chunks of noise over and over, as hard links, so that it takes little
+room; reading them decodes them all the same, from the page cache. What the step writes is real (some GB); the folder is
+removed at the end. A worker's memory is the peak of each job, by tenths of the run.
 """
 
 from __future__ import annotations
@@ -23,15 +23,13 @@ from voxome.blocks.runner import run_step
 from voxome.blocks.step import Step
 from voxome.contracts.handle import Handle
 from voxome.contracts.tool import Frame
-from voxome.datasets.phantom.spec import PhantomSpec
-from voxome.datasets.phantom.write import write_phantom
 from voxome.engines.local import LocalEngine
 from voxome.geometry import BlockGrid, Box
 from voxome.records.sql import SqlRecords
 from voxome.workflow.run import WORKER
 
 CHUNK = (64, 64, 64)
-PHANTOM = (256, 256, 256)
+REPEATED = (256, 256, 256)
 VOXEL_NM = (10.0, 10.0, 10.0)
 Triple = tuple[int, int, int]
 
@@ -43,20 +41,21 @@ def triple(text: str) -> Triple:
 
 
 def chunk_files(shape: Triple) -> Iterator[tuple[str, str]]:
-    """Every chunk of the volume, and the one of the phantom that it repeats, as paths in an array."""
-    own = BlockGrid(Box.of_shape(PHANTOM), CHUNK).shape
+    """Every chunk of the volume, and the one that it repeats, as paths in an array."""
+    own = BlockGrid(Box.of_shape(REPEATED), CHUNK).shape
     for cell in np.ndindex(BlockGrid(Box.of_shape(shape), CHUNK).shape):
         repeated = (i % n for i, n in zip(cell, own, strict=True))
         yield "c/" + "/".join(map(str, cell)), "c/" + "/".join(map(str, repeated))
 
 
 def make_volume(folder: Path, shape: Triple) -> str:
-    """The URI of a volume of `shape` that repeats a phantom."""
-    write_phantom(folder / "phantom", PhantomSpec(PHANTOM, 0))
-    small = voxome.open(f"zarr://{folder}/phantom/raw.zarr")
+    """The URI of a volume of `shape` that repeats 256^3 voxels."""
     uri = f"zarr://{folder}/raw.zarr"
     made = voxome.create(uri, voxome.VolumeSpec.of(shape, "uint8", chunk=CHUNK, voxel_size_nm=VOXEL_NM))
-    made[: PHANTOM[0], : PHANTOM[1], : PHANTOM[2]] = small[...]
+    rng = np.random.default_rng(0)
+    for z in range(0, REPEATED[0], CHUNK[0]):
+        noise = rng.normal(128, 30, (CHUNK[0], *REPEATED[1:]))
+        made[z : z + CHUNK[0], : REPEATED[1], : REPEATED[2]] = noise.clip(0, 255).astype(np.uint8)
     array = folder / "raw.zarr/0"
     for chunk, repeated in chunk_files(shape):
         if chunk != repeated:

@@ -32,7 +32,7 @@ def test_lookup_finds_what_a_scan_finds(tmp_path: Path, ids: list[int], keys: li
 
 
 def test_no_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="none.parquet"):
+    with pytest.raises(NotFound, match=r"none\.parquet"):
         Table(tmp_path / "none.parquet")
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.kinds import Rows, Table
-from voxome.resources.table import concatenate, empty_rows
+from voxome.resources.table import empty_rows
 
 _FOLDS = {"sum": np.add, "min": np.minimum, "max": np.maximum}
-_ROWS_AT_ONCE = 1_000_000
 
 
 def fold_rows(rows: Rows, kind: Table) -> Rows:
@@ -23,8 +20,7 @@ def fold_rows(rows: Rows, kind: Table) -> Rows:
     count = len(rows[kind.key[0]])
     if not count:
         return empty_rows(kind.columns)
-    order_by = [*kind.key, *(() if kind.fold else (name for name in kind.columns if name not in kind.key))]
-    order = np.lexsort([np.asarray(rows[name]) for name in reversed(order_by)])
+    order = np.lexsort([np.asarray(rows[name]) for name in reversed(order_of(kind))])
     keys = [np.asarray(rows[name])[order] for name in kind.key]
     if not kind.fold:
         return {name: np.asarray(rows[name])[order] for name in kind.columns}
@@ -39,14 +35,6 @@ def fold_rows(rows: Rows, kind: Table) -> Rows:
     return {name: folded[name].astype(dtype, copy=False) for name, dtype in kind.columns.items()}
 
 
-def fold_parts(parts: Iterable[Rows], kind: Table) -> Rows:
-    """Fold many parts; memory holds the folded rows and a bounded number of others."""
-    done = empty_rows(kind.columns)
-    waiting: list[Rows] = []
-    pending = 0
-    for part in parts:
-        waiting.append(part)
-        pending += len(part[kind.key[0]])
-        if pending > max(_ROWS_AT_ONCE, len(done[kind.key[0]])):
-            done, waiting, pending = fold_rows(concatenate([done, *waiting], kind.columns), kind), [], 0
-    return fold_rows(concatenate([done, *waiting], kind.columns), kind)
+def order_of(kind: Table) -> list[str]:
+    """The columns by which folded rows are sorted."""
+    return [*kind.key, *(() if kind.fold else (name for name in kind.columns if name not in kind.key))]

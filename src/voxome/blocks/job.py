@@ -10,7 +10,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.blocks.fold import fold_parts, fold_rows
+from voxome.blocks.fold import fold_rows
+from voxome.blocks.merge import merge_parts
 from voxome.blocks.outputs import open_outputs, scaled_box, step_folder
 from voxome.blocks.regions import REGION, RegionReader, part_path
 from voxome.blocks.step import Step
@@ -76,8 +77,8 @@ class OpenStep:
         """Fold the parts of every table into one, sorted by its key."""
         for name, kind in self._tables.items():
             if isinstance(kind, Table):
-                parts = (TableFile(part_path(self.folder, name, 0, job)).read() for job in range(self.step.jobs(0)))
-                write_table(self.step.output(name).within(self.store).uri, fold_parts(parts, kind), kind.columns)
+                parts = (part_path(self.folder, name, 0, job) for job in range(self.step.jobs(0)))
+                merge_parts(parts, Path(self.step.output(name).within(self.store).uri), kind)
 
     @property
     def _regions(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,13 @@ def output_spec(kind: Image, frame: Frame, block: tuple[int, ...], parameters: M
     )
 
 
+def own_arrays(step: Step, store: str) -> Iterator[tuple[str, Image]]:
+    """URIs and kinds of the arrays that are the step's own: not those which were there before it."""
+    for name, kind in image_outputs(step).items():
+        if name not in step.into:
+            yield step.output(name).within(store).uri, kind
+
+
 def image_outputs(step: Step) -> dict[str, Image]:
     """The outputs that are arrays."""
     return {name: kind for name, kind in step.loaded.outputs.items() if isinstance(kind, Image)}
@@ -95,8 +102,7 @@ def prepare(step: Step, store: str) -> None:
     folder = step_folder(step, store)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "step.json").write_text(json.dumps(step.to_json()), encoding="utf-8")
-    for name, kind in image_outputs(step).items():
-        uri = step.output(name).within(store).uri
+    for uri, kind in own_arrays(step, store):
         if "?level=" in uri:
             _create_level(uri)
             continue
@@ -122,8 +128,7 @@ def _create_level(uri: str) -> None:
 
 def finish(step: Step, store: str) -> None:
     """Say in the attributes of the step's arrays that they are complete."""
-    for name in image_outputs(step):
-        uri = step.output(name).within(store).uri
+    for uri, _ in own_arrays(step, store):
         if "?level=" in uri:
             continue
         source = open_source(uri, mode="r+")

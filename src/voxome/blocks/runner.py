@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from voxome.blocks.outputs import finish, missing, prepare, step_folder
+from voxome.blocks.outputs import finish, missing, own_arrays, prepare, step_folder
 from voxome.blocks.regions import part_path
 from voxome.blocks.step import Step
 from voxome.contracts.engine import Engine, Job, JobStatus
@@ -218,9 +218,7 @@ def _drop_parts(step: Step, store: str) -> None:
 
 def _sweep_locks(step: Step, store: str) -> None:
     """Remove lock files that writers left which were killed."""
-    for name in step.loaded.outputs:
-        handle = step.output(name).within(store)
-        if handle.type == "volume":
-            for lock in Path(handle.uri.partition("://")[2]).rglob("*.__lock"):
-                with contextlib.suppress(FileNotFoundError):
-                    lock.unlink()
+    for uri, _ in own_arrays(step, store):
+        for lock in Path(uri.partition("://")[2]).rglob("*.__lock"):
+            with contextlib.suppress(FileNotFoundError):
+                lock.unlink()

@@ -43,6 +43,8 @@ class Step:
         The folder of its own folder.
     published : mapping of str to str
         Outputs that are results of the run → their paths without extension, under the store.
+    into : mapping of str to str
+        Outputs that go into arrays which are there already → the URIs of these.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Step:
     block: tuple[int, int, int] = (64, 128, 128)
     home: str = STORE
     published: Mapping[str, str] = field(default_factory=dict)
+    into: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def loaded(self) -> Tool:
@@ -71,6 +74,7 @@ class Step:
             "inputs": {name: [h.key or h.uri, h.box, h.voxel_size_nm] for name, h in sorted(self.inputs.items())},
             "frame": None if self.frame is None else frame_json(self.frame),
             "block": self.block,
+            **({"into": dict(self.into)} if self.into else {}),
         }
         text = json.dumps(told, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -122,7 +126,7 @@ class Step:
         size = None if self.frame is None else self.frame.voxel_size_nm
         if isinstance(kind, Image):
             uri = f"zarr://{base}" if "?" in base else f"zarr://{base}.zarr"
-            return Handle("volume", uri, f"{self.key}/{name}", asked, size)
+            return Handle("volume", self.into.get(name, uri), f"{self.key}/{name}", asked, size)
         if isinstance(kind, File):
             return Handle("file", f"{base}.{kind.extension}", f"{self.key}/{name}")
         if isinstance(kind, RegionTable):
@@ -144,6 +148,7 @@ class Step:
             "block": list(self.block),
             "home": self.home,
             "published": dict(self.published),
+            "into": dict(self.into),
         }
 
     @classmethod
@@ -159,6 +164,7 @@ class Step:
             (data["block"][0], data["block"][1], data["block"][2]),
             data["home"],
             data["published"],
+            data["into"],
         )
 
 

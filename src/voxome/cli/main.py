@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import NoReturn
 
 import typer
@@ -41,6 +42,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         say(f"voxome: {error}")
     except OSError as error:
         say(f"voxome: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        say(f"voxome: a fault of voxome itself, please report it: {error!r} at {at.filename}:{at.lineno}")
     sys.exit(1)
 
 

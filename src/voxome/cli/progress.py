@@ -1,4 +1,4 @@
-"""How far a run is: a bar a step on a terminal, plain lines elsewhere."""
+"""How far a run is: a line for every step that has ended, and on a terminal a bar for the one that runs."""
 
 from __future__ import annotations
 
@@ -18,40 +18,56 @@ _LINE_EVERY_S = 10.0
 
 @contextmanager
 def progress_bars(steps: Sequence[str]) -> Iterator[Callable[[StepReport], None]]:
-    """A function to call with every report of a step, while the steps named `steps` run."""
-    if not sys.stderr.isatty():
-        yield _Lines(len(steps))
-        return
+    """A function to call with every report of a step, while the steps named `steps` run in that order."""
+    places = {name: f"[{i + 1:>{len(str(len(steps)))}}/{len(steps)}] {name}" for i, name in enumerate(steps)}
+    try:
+        if sys.stderr.isatty():
+            with _bar() as told:
+                yield lambda report: told(report, places[report.name])
+        else:
+            lines = _Lines()
+            yield lambda report: lines(report, places[report.name])
+    except KeyboardInterrupt:
+        say("interrupted: the same command goes on where it was")
+        raise
+
+
+def _ended(report: StepReport, name: str) -> str:
+    done = report.run + report.reused
+    reused = f", {report.reused:,} of them reused" if report.reused else ""
+    return f"{name}: {'1 block' if done == 1 else f'{done:,} blocks'} in {report.wall_s:.1f} s{reused}"
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[StepReport, str], None]]:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} blocks"),
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        tasks = {name: bars.add_task(name, total=None, start=False, rate="") for name in steps}
+    console = Console(stderr=True, markup=False, highlight=False)
+    with Progress(*columns, console=console, transient=True, expand=True) as bar:
+        task = bar.add_task("", total=1, rate="", visible=False)
+        running = ""
 
-        def told(report: StepReport) -> None:
-            if report.name not in tasks:
-                tasks[report.name] = bars.add_task(report.name, total=None, start=False, rate="")
-            task = tasks[report.name]
-            if not bars.tasks[task].started:
-                bars.start_task(task)
-            elapsed = bars.tasks[task].elapsed or 0.0
+        def told(report: StepReport, name: str) -> None:
+            nonlocal running
+            if report.ended:
+                bar.update(task, visible=False)
+                bar.print(_ended(report, name))
+                return
+            if name != running:
+                running = name
+                bar.reset(task, total=report.total, description=name, visible=True)
+            elapsed = bar.tasks[0].elapsed or 0.0
             rate = f"{report.run / elapsed:.3g}/s" if report.run and elapsed else ""
-            bars.update(task, total=report.total, completed=report.run + report.reused, rate=rate)
+            bar.update(task, completed=report.run + report.reused, rate=rate)
 
         yield told
 
@@ -59,20 +75,14 @@ def progress_bars(steps: Sequence[str]) -> Iterator[Callable[[StepReport], None]
 class _Lines:
     """A line when a step ends, and every few seconds between."""
 
-    def __init__(self, steps: int) -> None:
-        self._steps, self._ended = steps, 0
+    def __init__(self) -> None:
         self._last = time.monotonic()
 
-    def __call__(self, report: StepReport) -> None:
-        done = report.run + report.reused
-        if report.wall_s:
-            self._ended += 1
-            self._steps = max(self._steps, self._ended)
-            reused = f", {report.reused:,} of them reused" if report.reused else ""
-            blocks = "1 block" if done == 1 else f"{done:,} blocks"
-            say(f"[{self._ended}/{self._steps}] {report.name}: {blocks} in {report.wall_s:.1f} s{reused}")
+    def __call__(self, report: StepReport, name: str) -> None:
+        if report.ended:
+            say(_ended(report, name))
         elif time.monotonic() - self._last > _LINE_EVERY_S:
-            say(f"[{self._ended + 1}/{self._steps}] {report.name}: {done:,} of {report.total:,} blocks")
+            say(f"{name}: {report.run + report.reused:,} of {report.total:,} blocks")
         else:
             return
         self._last = time.monotonic()

@@ -13,6 +13,7 @@ import typer
 from voxome.cli.console import say, show_json
 from voxome.cli.options import read_options
 from voxome.contracts.tool import REQUIRED, Tool
+from voxome.errors import UnknownName
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -25,7 +26,7 @@ def tool(
     from voxome.registry import load
 
     found: Tool = load("voxome.tools", name)
-    asked = vars(_parser(found).parse_args([_as_option(text) for text in context.args]))
+    asked = _read(_parser(found), [_as_option(text) for text in context.args])
     options = read_options(
         [asked["block"]] if asked["block"] else None, asked["box"], asked["level"], asked["voxel_size"], asked["force"]
     )
@@ -37,7 +38,13 @@ def tool(
     given = {key: inputs[key].read(asked[key]) for key in inputs if asked[key] is not None}
     with progress_bars([name]) as progress:
         handles = run_tool(
-            name, given, store=asked["store"], workers=asked["workers"], options=options, progress=progress
+            name,
+            given,
+            store=asked["store"],
+            workers=asked["workers"],
+            options=options,
+            progress=progress,
+            into=dict(asked["into"]),
         )
     told = {output: handle.to_json() for output, handle in handles.items()}
     for output, values in told.items():
@@ -47,6 +54,15 @@ def tool(
     else:
         for output, handle in handles.items():
             say(f"{output}: {handle.uri}")
+
+
+def _read(parser: argparse.ArgumentParser, texts: list[str]) -> dict[str, Any]:
+    """The values of the options; an unknown one ends with exit status 2 and the nearest name."""
+    asked, unknown = parser.parse_known_args(texts)
+    if unknown:
+        name = unknown[0].partition("=")[0]
+        parser.error(str(UnknownName.of("option", name, parser._option_string_actions)))
+    return vars(asked)
 
 
 def _as_option(text: str) -> str:
@@ -74,6 +90,15 @@ def _parser(tool: Tool) -> argparse.ArgumentParser:
             required=required,
         )
     add(parser, "--store", "the folder under which results are written", metavar="DIR", required=True)
+    add(
+        parser,
+        "--into",
+        "an array that is there already, which an output goes into; repeatable",
+        metavar="OUTPUT=URI",
+        type=_target,
+        action="append",
+        default=[],
+    )
     add(parser, "--block", "write box in voxels", metavar="Z,Y,X")
     add(parser, "--workers", "processes at a time", metavar="N", type=_count, default=1)
     add(parser, "--box", "the part to run, in the store's coordinates", metavar="Z0:Z1,Y0:Y1,X0:X1")
@@ -93,6 +118,13 @@ def _count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text}: at least 1 is needed")
     return int(text)
+
+
+def _target(text: str) -> tuple[str, str]:
+    output, equals, uri = text.partition("=")
+    if not (output and equals and uri):
+        raise argparse.ArgumentTypeError(f"{text}: write OUTPUT=URI")
+    return output, uri
 
 
 def _text(value: Any) -> str:

@@ -70,6 +70,9 @@ class VolumeSpec:
             chunk = getattr(self, name)
             if chunk is not None and (len(chunk) != self.domain.ndim or min(chunk, default=1) < 1):
                 raise InvalidInput(f"{name} {chunk} must have {self.domain.ndim} axes of at least 1 voxel")
+        for name in ("voxel_size_nm", "offset_nm"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(float(length) for length in getattr(self, name)))
         size = self.voxel_size_nm
         if size is not None and (len(size) != 3 or min(size) <= 0):
             raise InvalidInput(f"voxel_size_nm {size} must be three positive lengths (z, y, x)")

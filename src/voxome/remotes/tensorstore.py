@@ -126,9 +126,7 @@ def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str
     return (invalid if kind is CorruptData else kind), matched[2]
 
 
-def arranged(
-    store: ts.TensorStore, order: Sequence[int], start: Sequence[int] | None = None
-) -> ts.TensorStore:
+def arranged(store: ts.TensorStore, order: Sequence[int], start: Sequence[int] | None = None) -> ts.TensorStore:
     """A view of `store` with its axes in `order`, beginning at `start` (its own first index if None).
 
     The view is turned, not the array that was read: reading a turned view in C order is the fast way.

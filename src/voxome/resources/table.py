@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from voxome.contracts.kinds import Rows
-from voxome.errors import CorruptData, NotFound
+from voxome.errors import CorruptData, NotFound, StoreError
 
 SCHEMA_VERSION = "1"
 ROW_GROUP = 65_536
@@ -56,6 +57,10 @@ class Table:
         """All rows."""
         return _rows(self._file.read(columns=None if columns is None else list(columns)))
 
+    def batches(self, rows: int) -> Iterator[Rows]:
+        """All rows in order, at most so many at a time."""
+        return (_rows(pa.Table.from_batches([batch])) for batch in self._file.iter_batches(rows) if len(batch))
+
     def lookup(self, column: str, keys: NDArray[Any]) -> Rows:
         """The rows whose `column`, by which the table is sorted, is among `keys`; only their row groups are read."""
         metadata = self._file.metadata
@@ -91,14 +96,49 @@ def write_table(path: str | Path, rows: Rows, columns: Mapping[str, str], *, row
         Names and dtypes, in order.
     row_group : int
         Rows that are read together.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or cannot be written to.
     """
+    write_batches(path, [rows], columns, row_group=row_group)
+
+
+def write_batches(
+    path: str | Path, batches: Iterable[Rows], columns: Mapping[str, str], *, row_group: int = ROW_GROUP
+) -> None:
+    """Write rows that come in batches as `write_table` does; memory holds a row group and a batch."""
     target = Path(path)
-    arrays = {name: pa.array(np.asarray(rows[name]).astype(dtype)) for name, dtype in columns.items()}
-    table = pa.table(arrays).replace_schema_metadata({"voxome_schema_version": SCHEMA_VERSION})
+    schema = pa.schema(
+        [(name, pa.from_numpy_dtype(dtype)) for name, dtype in columns.items()],
+        {"voxome_schema_version": SCHEMA_VERSION},
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + _DURABLE_SUFFIX)
-    pq.write_table(table, partial, row_group_size=row_group, compression="zstd")
-    partial.replace(target)
+    try:
+        with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+            for rows in _regrouped(batches, columns, row_group):
+                arrays = [pa.array(rows[name].astype(dtype, copy=False)) for name, dtype in columns.items()]
+                writer.write_table(pa.table(arrays, schema=schema), row_group_size=row_group)
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StoreError(f"cannot write {target}: {os.strerror(error.errno) if error.errno else error}") from error
+
+
+def _regrouped(batches: Iterable[Rows], columns: Mapping[str, str], row_group: int) -> Iterator[Rows]:
+    """The same rows in batches of whole row groups, the last one aside."""
+    waiting: list[Rows] = []
+    for batch in batches:
+        waiting.append(batch)
+        count = sum(len(next(iter(rows.values()))) for rows in waiting)
+        if count >= row_group:
+            rows = concatenate(waiting, columns)
+            whole = count // row_group * row_group
+            yield {name: values[:whole] for name, values in rows.items()}
+            waiting = [{name: values[whole:] for name, values in rows.items()}]
+    yield concatenate(waiting, columns)
 
 
 def empty_rows(columns: Mapping[str, str]) -> Rows:

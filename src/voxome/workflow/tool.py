@@ -16,6 +16,7 @@ from voxome.registry import load
 from voxome.workflow.describe import cwl_type
 from voxome.workflow.folder import OWN, locked, written
 from voxome.workflow.graph import FromInput, FromStep, Graph, GraphInput, Node
+from voxome.workflow.into import write_into
 from voxome.workflow.plan import Options, make_plan
 from voxome.workflow.run import WORKER, Progress
 
@@ -39,6 +40,7 @@ def run_tool(
     workers: int = 1,
     options: Options | None = None,
     progress: Progress | None = None,
+    into: Mapping[str, str] | None = None,
 ) -> dict[str, Handle]:
     """Run the tool `name` block by block; what an interrupted call has done stays done.
 
@@ -54,6 +56,9 @@ def run_tool(
         Block, box, level, voxel size.
     progress : function of a StepReport, optional
         Called whenever something has ended.
+    into : mapping of str to str, optional
+        Outputs that go into arrays which are there already → URIs of these; written anew by every call that is not
+        the continuation of an interrupted one.
 
     Returns
     -------
@@ -66,7 +71,7 @@ def run_tool(
     """
     tool: Tool = load("voxome.tools", name)
     plan = make_plan(graph_of(tool), given, replace(options or Options(), home=STORE))
-    step = plan.steps[0]
+    step = write_into(plan.steps[0], into or {}, workers)
     root = Path(store).resolve()
     folder = root / step.folder
     with written(folder), locked(folder):
@@ -75,7 +80,9 @@ def run_tool(
         engine = LocalEngine(WORKER, workers, log)
         try:
             run_step(step, str(root), engine, records, log=log, progress=progress)
+            if step.into:
+                records.forget(step.key)
         finally:
             engine.close()
             records.close()
-    return {output: handle.within(str(root)) for output, handle in plan.outputs.items()}
+    return {output: step.output(output).within(str(root)) for output in plan.outputs}

@@ -138,9 +138,7 @@ def recall(plan: Plan, memory: Memory, family: int, t: float, v: float, w: float
 
 
 @njit(cache=True, _nrt=False)
-def _nearest_rod(
-    plan: Plan, memory: Memory, p: tuple[float, float, float]
-) -> tuple[np.uint64, float, float, float]:
+def _nearest_rod(plan: Plan, memory: Memory, p: tuple[float, float, float]) -> tuple[np.uint64, float, float, float]:
     """The rod nearest to a point, of three families that weave; the place across it (two) and along it, in pitches."""
     pitch = plan.rod_pitch
     best, best_key, best_v, best_w, best_t = 1e30, np.uint64(0), 0.0, 0.0, 0.0

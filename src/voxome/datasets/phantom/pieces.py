@@ -42,9 +42,7 @@ class Pieces:
         """Number the pieces of one block for the time being (from 1, over all blocks added so far)."""
         local, count = cc3d.connected_components(keys, connectivity=6, return_N=True, out_dtype=np.uint32)
         _, first, size = np.unique(local, return_index=True, return_counts=True)
-        z, y, x = (
-            i + a for i, a in zip(np.unravel_index(first, keys.shape), block.write.start, strict=True)
-        )
+        z, y, x = (i + a for i, a in zip(np.unravel_index(first, keys.shape), block.write.start, strict=True))
         self._firsts.append(np.ravel_multi_index((z, y, x), self.domain.shape).astype(np.int64))
         self._sizes.append(size)
         offset = self._count

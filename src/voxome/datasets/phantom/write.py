@@ -57,9 +57,7 @@ def phantom(
     return made.raw, labels, made.membranes, synapses
 
 
-def write_phantom(
-    folder: str | Path, spec: PhantomSpec, block: tuple[int, int, int] = (128, 128, 128)
-) -> None:
+def write_phantom(folder: str | Path, spec: PhantomSpec, block: tuple[int, int, int] = (128, 128, 128)) -> None:
     """Write ``raw.zarr``, ``labels.zarr``, ``membranes.zarr``, ``synapses.parquet`` and ``connectome.parquet``.
 
     Parameters
@@ -125,4 +123,3 @@ def _own(spec: PhantomSpec, block: Block, sites: list[Site]) -> list[Site]:
         for site in sites
         if tuple(math.floor(c / v) for c, v in zip(site.centre_nm, spec.voxel_size_nm, strict=True)) in block.write
     ]
-

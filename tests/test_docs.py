@@ -1,0 +1,80 @@
+"""What the documentation says is true."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import voxome
+from voxome.cli.main import app
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+EXAMPLES = ("voxome.contracts", "voxome.geometry", "voxome.resources", "voxome.blocks")
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_example_of_the_readme_runs() -> None:
+    (example,) = _blocks(ROOT / "README.md", "python")
+    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=True)
+    assert done.stdout == "(32, 64, 64) (10.0, 10.0, 10.0) 1.9921875\n"
+
+
+def test_the_tool_of_the_guide_for_contributors_runs() -> None:
+    tool_example = _blocks(ROOT / "CONTRIBUTING.md", "python")[0]
+    check = "import numpy as np\nassert median(np.eye(5, dtype=np.uint8)[None], radius=1).shape == (1, 5, 5)\n"
+    check += "assert median.bind({}) == {'radius': 1} and median.halo_of({'radius': 2}) == ((2, 2, 2), (2, 2, 2))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{tool_example}\n{check}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_options_exist(page: Path) -> None:
+    text = "\n".join(_blocks(page, "sh")).replace("\\\n", " ")
+    for line in text.splitlines():
+        words = shlex.split(line, comments=True)
+        if words[:1] != ["voxome"] or words[1] == "tool":
+            continue
+        verbs = words[1:3] if words[1] == "score" else words[1:2]
+        told = CliRunner().invoke(app, [*verbs, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+        assert told.exit_code == 0, line
+        for option in (word.partition("=")[0] for word in words if word.startswith("--")):
+            assert option in told.output, (line, option)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_the_public_names_are_few_and_there() -> None:
+    assert len(voxome.__all__) <= 25
+    assert voxome.__all__ == sorted(voxome.__all__)
+    for name in voxome.__all__:
+        assert getattr(voxome, name).__doc__
+
+
+def test_examples_in_docstrings_are_true() -> None:
+    tried = 0
+    for package in EXAMPLES:
+        for found in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+            result = doctest.testmod(importlib.import_module(found.name))
+            assert result.failed == 0, found.name
+            tried += result.attempted
+    assert tried > 10
