@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import defaultdict
+from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxome.blocks.fold import fold_parts, fold_rows
+from voxome.blocks import merge
+from voxome.blocks.fold import fold_rows
 from voxome.contracts.kinds import Rows, Table
+from voxome.resources.table import Table as TableFile
+from voxome.resources.table import write_table
 
 KIND = Table(
     {"a": "uint64", "b": "int64", "total": "int64", "low": "int64", "high": "float64"},
@@ -43,11 +49,30 @@ def test_rows_of_one_key_are_combined(rows: list[tuple[float, ...]]) -> None:
     assert _listed(fold_rows(_rows(rows), KIND)) == _expected(rows)
 
 
-@given(st.lists(st.lists(ROW, max_size=8), max_size=6), st.randoms())
-def test_parts_fold_to_the_same_in_any_order(parts: list[list[tuple[float, ...]]], random: np.random.Generator) -> None:
+def _merged(parts: list[Rows], kind: Table) -> Rows:
+    with tempfile.TemporaryDirectory() as folder, patch.multiple(merge, _FAN_IN=2, _ROWS_AT_ONCE=3):
+        paths = [Path(folder) / f"{number}.parquet" for number in range(len(parts))]
+        for path, rows in zip(paths, parts, strict=True):
+            write_table(path, fold_rows(rows, kind), kind.columns)
+        merge.merge_parts(paths, Path(folder) / "all.parquet", kind)
+        assert len(list(Path(folder).iterdir())) == len(parts) + 1
+        return TableFile(Path(folder) / "all.parquet").read()
+
+
+@given(st.lists(st.lists(ROW, max_size=20), max_size=6))
+@settings(max_examples=40, deadline=None)
+def test_parts_are_merged_as_if_they_were_one(parts: list[list[tuple[float, ...]]]) -> None:
     everything = _expected([row for part in parts for row in part])
-    random.shuffle(parts)
-    assert _listed(fold_parts((fold_rows(_rows(part), KIND) for part in parts), KIND)) == everything
+    assert _listed(_merged([_rows(part) for part in parts], KIND)) == everything
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 2), st.integers(-2, 2)), max_size=20), max_size=6))
+@settings(max_examples=40, deadline=None)
+def test_rows_without_folds_are_merged_in_order(parts: list[list[tuple[int, int]]]) -> None:
+    kind = Table({"v": "int64", "a": "uint64"}, key=("a",))
+    rows = [{"a": np.array([a for a, _ in p], np.uint64), "v": np.array([v for _, v in p], np.int64)} for p in parts]
+    found = _merged(rows, kind)
+    assert list(zip(found["a"], found["v"], strict=True)) == sorted(row for part in parts for row in part)
 
 
 def test_a_table_without_folds_keeps_every_row_in_one_order() -> None:

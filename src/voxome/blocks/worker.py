@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from voxome.blocks.job import OpenStep
-from voxome.blocks.memory import peak_bytes, reset_peak
+from voxome.blocks.memory import give_back, peak_bytes, reset_peak
 from voxome.blocks.step import Step
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat, VoxomeError
 
@@ -28,6 +28,7 @@ _PR_SET_PDEATHSIG = 1
 
 @lru_cache(maxsize=1)
 def _opened(path: str, store: str) -> OpenStep:
+    give_back()
     return OpenStep(Step.of_json(json.loads(Path(path).read_text(encoding="utf-8"))), store)
 
 
@@ -39,9 +40,9 @@ def run_job(payload: Mapping[str, Any]) -> dict[str, Any]:
     dict
         ``seconds`` and ``peak_bytes``.
     """
-    reset_peak()
     began = time.perf_counter()
     opened = _opened(payload["step"], payload["store"])
+    reset_peak()
     if payload["phase"] < 0:
         opened.fold()
     else:

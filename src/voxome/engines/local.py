@@ -16,6 +16,8 @@ from voxome.contracts.engine import Job, JobStatus
 
 _CLOSE_TIMEOUT_S = 5.0
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VOXOME_THREADS")
+_MEMORY_SETTINGS = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""One pool of free memory for all libraries, which can be given back."""
 
 
 class _Worker:
@@ -133,7 +135,7 @@ class LocalEngine:
 
     def _spawn(self) -> _Worker:
         threads = str(max(1, (os.cpu_count() or 1) // self.slots))
-        environment = {**os.environ, **dict.fromkeys(_THREAD_SETTINGS, threads), "MALLOC_ARENA_MAX": "2"}
+        environment = {**os.environ, **dict.fromkeys(_THREAD_SETTINGS, threads), **_MEMORY_SETTINGS}
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             worker = _Worker(self._command, environment, log)

@@ -138,7 +138,8 @@ def _regrouped(batches: Iterable[Rows], columns: Mapping[str, str], row_group: i
             whole = count // row_group * row_group
             yield {name: values[:whole] for name, values in rows.items()}
             waiting = [{name: values[whole:] for name, values in rows.items()}]
-    yield concatenate(waiting, columns)
+    if waiting:
+        yield concatenate(waiting, columns)
 
 
 def empty_rows(columns: Mapping[str, str]) -> Rows:
@@ -150,4 +151,4 @@ def concatenate(parts: Sequence[Rows], columns: Mapping[str, str]) -> Rows:
     """One table of the rows of several."""
     if not parts:
         return empty_rows(columns)
-    return {name: np.concatenate([np.asarray(p[name]).astype(d) for p in parts]) for name, d in columns.items()}
+    return {name: np.concatenate([np.asarray(p[name]).astype(d, copy=False) for p in parts]) for name, d in columns.items()}
