@@ -50,7 +50,7 @@ def test_rows_of_one_key_are_combined(rows: list[tuple[float, ...]]) -> None:
 
 
 def _merged(parts: list[Rows], kind: Table) -> Rows:
-    with tempfile.TemporaryDirectory() as folder, patch.multiple(merge, _FAN_IN=2, _ROWS_AT_ONCE=3):
+    with tempfile.TemporaryDirectory() as folder, patch.multiple(merge, _FAN_IN=2, ROWS_AT_ONCE=3):
         paths = [Path(folder) / f"{number}.parquet" for number in range(len(parts))]
         for path, rows in zip(paths, parts, strict=True):
             write_table(path, fold_rows(rows, kind), kind.columns)

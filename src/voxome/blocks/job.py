@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.blocks.fold import fold_rows
-from voxome.blocks.merge import merge_parts
+from voxome.blocks.merge import ROWS_AT_ONCE, merge_parts
 from voxome.blocks.outputs import open_outputs, scaled_box, step_folder
 from voxome.blocks.regions import REGION, RegionReader, part_path
 from voxome.blocks.step import Step
@@ -164,7 +164,8 @@ class OpenStep:
         kind = self._tables[name]
         path = part_path(self.folder, name, phase, job)
         if isinstance(kind, Table):
-            write_table(path, fold_rows(concatenate(rows, kind.columns), kind), kind.columns)
+            folded = fold_rows(concatenate(rows, kind.columns), kind)
+            write_table(path, folded, kind.columns, row_group=ROWS_AT_ONCE)
         else:
             columns = {REGION: "int64", **kind.columns}
             write_table(path, concatenate(rows, columns), columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from voxome.resources.table import Table as TableFile
 from voxome.resources.table import concatenate, write_batches
 
 _FAN_IN = 32
-_ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE = 1024
+"""Of each table, in memory; parts have row groups of so many."""
 
 
 def merge_parts(paths: Iterable[Path], target: Path, kind: Table) -> None:
@@ -22,15 +23,17 @@ def merge_parts(paths: Iterable[Path], target: Path, kind: Table) -> None:
 
     They are merged as an external sort does (Knuth, The Art of Computer Programming 3, section 5.4), 32 at a time.
     """
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder:
-        tables = [path for path in paths if len(TableFile(path))]
-        made = 0
-        while len(tables) > _FAN_IN:
-            group, tables = tables[:_FAN_IN], tables[_FAN_IN:]
-            tables.append(Path(folder) / f"{made}.parquet")
-            write_batches(tables[-1], merged(group, kind), kind.columns)
-            made += 1
-        write_batches(target, merged(tables, kind), kind.columns)
+    hidden = target.with_name(f".{target.stem}")
+    shutil.rmtree(hidden, ignore_errors=True)
+    tables = [path for path in paths if len(TableFile(path))]
+    made = 0
+    while len(tables) > _FAN_IN:
+        group, tables = tables[:_FAN_IN], tables[_FAN_IN:]
+        tables.append(hidden / f"{made}.parquet")
+        write_batches(tables[-1], merged(group, kind), kind.columns, row_group=ROWS_AT_ONCE)
+        made += 1
+    write_batches(target, merged(tables, kind), kind.columns)
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
 def merged(tables: Sequence[Path], kind: Table) -> Iterator[Rows]:
@@ -38,7 +41,7 @@ def merged(tables: Sequence[Path], kind: Table) -> Iterator[Rows]:
 
     No table has rows left below the smallest of the last keys that are in memory: up to there, rows can be folded.
     """
-    streams = [TableFile(path).batches(_ROWS_AT_ONCE) for path in tables]
+    streams = [TableFile(path).batches(ROWS_AT_ONCE) for path in tables]
     held = [next(stream) for stream in streams]
     while held:
         bound = min(_key(rows, -1, kind) for rows in held)

@@ -14,7 +14,6 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,17 @@ from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat, VoxomeEr
 _PR_SET_PDEATHSIG = 1
 
 
-@lru_cache(maxsize=1)
+_held: dict[str, OpenStep] = {}
+"""The step at work, by the path of its JSON."""
+
+
 def _opened(path: str, store: str) -> OpenStep:
-    give_back()
-    return OpenStep(Step.of_json(json.loads(Path(path).read_text(encoding="utf-8"))), store)
+    if path not in _held:
+        _held.clear()
+        give_back()
+        reset_peak()
+        _held[path] = OpenStep(Step.of_json(json.loads(Path(path).read_text(encoding="utf-8"))), store)
+    return _held[path]
 
 
 def run_job(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,9 +46,9 @@ def run_job(payload: Mapping[str, Any]) -> dict[str, Any]:
     dict
         ``seconds`` and ``peak_bytes``.
     """
+    reset_peak()
     began = time.perf_counter()
     opened = _opened(payload["step"], payload["store"])
-    reset_peak()
     if payload["phase"] < 0:
         opened.fold()
     else:

@@ -9,7 +9,8 @@ from typing import Any
 import tensorstore as ts
 
 from voxome.errors import CorruptData, StoreError, UnsupportedFormat
-from voxome.remotes.tensorstore import context, kvstore_spec, local_path, read_key, translated
+from voxome.remotes.local import local_path
+from voxome.remotes.tensorstore import context, kvstore_spec, read_key, translated
 
 Json = dict[str, Any]
 _TRIES = 100

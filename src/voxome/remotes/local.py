@@ -19,8 +19,9 @@ from voxome.geometry.axes import default_axes
 
 
 def local_path(path: str) -> Path:
-    """`path` on this machine, whole; ``~`` is the home folder."""
-    return Path(path).expanduser().absolute()
+    """`path` on this machine, whole and without ``..``; ``~`` is the home folder."""
+    found = Path(path).expanduser().absolute()
+    return found.resolve() if ".." in found.parts else found
 
 
 def hint(*paths: Path) -> Version:

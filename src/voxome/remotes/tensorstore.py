@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +26,7 @@ from voxome.errors import (
     VoxomeError,
 )
 from voxome.geometry import Box
+from voxome.remotes.local import local_path
 
 LIMITS: dict[str, Any] = {
     "cache_pool": {"total_bytes_limit": 0},
@@ -71,11 +71,6 @@ def kvstore_spec(path: str) -> dict[str, Any]:
         return {"driver": "file", "path": f"{local_path(path)}/", "file_io_sync": False}
     url = urlsplit(path)
     return {"driver": "http", "base_url": f"{url.scheme}://{url.netloc}", "path": f"{url.path.rstrip('/')}/"}
-
-
-def local_path(path: str) -> Path:
-    """`path` on this machine, whole; ``~`` is the home folder."""
-    return Path(path).expanduser().absolute()
 
 
 def read_key(path: str, key: str) -> bytes | None:

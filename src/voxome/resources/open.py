@@ -19,6 +19,7 @@ from voxome.contracts.volume import (
 )
 from voxome.errors import InvalidUri, NotFound, UnsupportedFormat
 from voxome.registry import load, targets
+from voxome.remotes.local import local_path
 from voxome.resources.volume import Volume
 
 
@@ -64,7 +65,7 @@ def absolute(uri: Uri) -> Uri:
     """`uri` as it holds in any working directory: the path of local files whole."""
     if "://" in uri.path or not isinstance(remote(uri.scheme), SupportsRecognise):
         return uri
-    return replace(uri, path=str(Path(uri.path).expanduser().absolute()))
+    return replace(uri, path=str(local_path(uri.path)))
 
 
 def open_source(uri: str, *, mode: Mode = "r", level: int | None = None) -> VolumeSource:

@@ -151,4 +151,6 @@ def concatenate(parts: Sequence[Rows], columns: Mapping[str, str]) -> Rows:
     """One table of the rows of several."""
     if not parts:
         return empty_rows(columns)
-    return {name: np.concatenate([np.asarray(p[name]).astype(d, copy=False) for p in parts]) for name, d in columns.items()}
+    return {
+        name: np.concatenate([np.asarray(p[name]).astype(d, copy=False) for p in parts]) for name, d in columns.items()
+    }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from voxome.contracts.handle import STORE, Handle, HandleType
@@ -12,6 +11,7 @@ from voxome.contracts.kinds import Image, RegionTable, Table
 from voxome.contracts.tool import Input
 from voxome.contracts.volume import VolumeSpec
 from voxome.errors import InvalidInput, NotFound
+from voxome.remotes.local import local_path
 from voxome.resources.open import absolute, locate, open_source
 from voxome.resources.table import Table as TableFile
 
@@ -56,7 +56,7 @@ def _type_of(wanted: Input) -> HandleType:
 
 def _file(handle: Handle, wanted: Input) -> Handle:
     """The handle of a table or file with its path whole; a table must have the columns that are wanted."""
-    path = Path(handle.uri).expanduser().absolute()
+    path = local_path(handle.uri)
     if not path.exists():
         raise NotFound(f"there is no {path}, which was given as {wanted.name}")
     if isinstance(wanted.kind, Table):

@@ -14,7 +14,7 @@ from voxome.blocks.outputs import output_spec
 from voxome.blocks.pyramid import pyramid_steps
 from voxome.blocks.step import Step
 from voxome.contracts.handle import STORE, Handle
-from voxome.contracts.kinds import Image
+from voxome.contracts.kinds import Image, Kind
 from voxome.contracts.tool import ASSUMED_NM, Frame, Input, Tool
 from voxome.contracts.volume import VolumeSpec
 from voxome.errors import InvalidInput, PlanError, UnknownName, VoxomeError
@@ -215,16 +215,17 @@ class _Planner:
         sources = {port: s for port, s in node.inputs.items() if port not in HOST_INPUTS}
         settings = {port: self._value(source) for port, source in sources.items() if port not in tool.inputs}
         bound = self._bind(tool, {port: value for port, value in settings.items() if value is not None})
-        inputs, whole = self._inputs(node, tool, sources)
+        inputs, lacking = self._inputs(node, tool, sources)
         volumes = {n: self._spec(h) for n, h in inputs.items() if isinstance(tool.inputs[n].kind, Image)}
         faults = [
             fault for name in volumes for fault in unfit(node.name, tool.inputs[name], inputs[name], volumes[name])
         ]
-        if bound is None or not whole or faults:
+        if bound is not None and not faults and not any(isinstance(kind, Image) for kind in lacking.values()):
+            faults = self._own_faults(node, tool, volumes, bound)
+        if bound is None or lacking or faults:
             self._fail(node, *faults)
             return
         frame = self._frame(inputs, volumes) if volumes else _frame_of_tables(inputs)
-        self._check(node, tool, volumes, bound)
         block = self.options.blocks.get(node.name, self.options.block)
         published = {
             source.output: published_name(name)
@@ -252,10 +253,12 @@ class _Planner:
                 f"step {node.name} was written for {node.tool} {node.version}; {tool.version} is installed and runs"
             )
 
-    def _inputs(self, node: Node, tool: Tool, sources: Mapping[str, Source]) -> tuple[dict[str, Handle], bool]:
-        """A handle for every input that can be had, and whether these are all that the step needs."""
+    def _inputs(
+        self, node: Node, tool: Tool, sources: Mapping[str, Source]
+    ) -> tuple[dict[str, Handle], dict[str, Kind]]:
+        """A handle for every input that can be had, and the kinds of those that are needed and cannot."""
         found: dict[str, Handle] = {}
-        whole = True
+        lacking: dict[str, Kind] = {}
         for name, wanted in tool.inputs.items():
             value = self._value(sources[name]) if name in sources else None
             if value is not None:
@@ -263,11 +266,12 @@ class _Planner:
                     found[name] = self._handle(sources[name], value, wanted)
                 except VoxomeError as error:
                     self.faults.append(str(error))
-                    whole = False
-            elif wanted.required and not self._is_told(sources.get(name)):
-                self.faults.append(f"step {node.name} needs {name}")
-            whole = whole and (name in found or not (wanted.required or isinstance(sources.get(name), FromStep)))
-        return found, whole
+                    lacking[name] = wanted.kind
+            elif wanted.required or isinstance(sources.get(name), FromStep):
+                lacking[name] = wanted.kind
+                if not self._is_told(sources.get(name)):
+                    self.faults.append(f"step {node.name} needs {name}")
+        return found, lacking
 
     def _is_told(self, source: Source | None) -> bool:
         """Whether a source is a step that failed or a workflow input that was not given: that is told already."""
@@ -322,7 +326,10 @@ class _Planner:
                 raise InvalidInput(f"{name} has voxels of {theirs} nm, but {first} of {size} nm (z, y, x)")
         return Frame(domain, box, size, spec.offset_nm)
 
-    def _check(self, node: Node, tool: Tool, volumes: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> None:
+    def _own_faults(
+        self, node: Node, tool: Tool, volumes: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]
+    ) -> list[str]:
+        """What the tool's own check finds."""
         sized = {
             name: spec.but(voxel_size_nm=self.options.voxel_size_nm or spec.voxel_size_nm)
             for name, spec in volumes.items()
@@ -330,8 +337,8 @@ class _Planner:
         own = [f"step {node.name}: {fault}" for fault in (tool.check(sized, parameters) if tool.check else ())]
         if self.options.force:
             self.warnings.extend(own)
-        elif own:
-            raise PlanError([f"{fault} (--force runs it all the same)" for fault in own])
+            return []
+        return [f"{fault} (--force runs it all the same)" for fault in own]
 
 
 def _frame_of_tables(inputs: Mapping[str, Handle]) -> Frame | None:

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from voxome.geometry import BlockGrid, Box
 from voxome.tools.common.components import local_components, object_rows, touching_pairs, union
-from voxome.tools.em.kernels.ids import pack
+from voxome.tools.common.places import pack
 from voxome.tools.em.synaptic.rows import concatenate, sum_rows
 
 DOMAIN = Box((-2, 3, 10), (5, 9, 18))

@@ -20,11 +20,12 @@ from voxome.errors import (
     UnsupportedFormat,
 )
 from voxome.remotes.documents import folder_of
+from voxome.remotes.local import local_path
 from voxome.remotes.n5.dialects import Json, level_number
 from voxome.remotes.n5.groups import ATTRIBUTES, around_level, attributes_of, find_group
 from voxome.remotes.n5.source import N5Pyramid, N5Source
 from voxome.remotes.n5.writing import FINEST, make_array, register_level
-from voxome.remotes.tensorstore import is_remote, local_path
+from voxome.remotes.tensorstore import is_remote
 
 _DEEPEST = 32
 

@@ -11,10 +11,11 @@ from voxome.contracts.uri import Uri
 from voxome.contracts.volume import Mode, ResourceInfo, VolumeSpec
 from voxome.errors import AlreadyThere, CorruptData, NotFound, ReadOnly, StoreError, UnsupportedFormat
 from voxome.remotes.documents import folder_of, read_json, update_json
+from voxome.remotes.local import local_path
 from voxome.remotes.precomputed.info import Json, check
 from voxome.remotes.precomputed.source import INFO, PrecomputedPyramid
 from voxome.remotes.precomputed.writing import new_info
-from voxome.remotes.tensorstore import is_remote, local_path
+from voxome.remotes.tensorstore import is_remote
 
 _DEEPEST = 32
 

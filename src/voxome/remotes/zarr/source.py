@@ -11,7 +11,8 @@ from voxome.contracts.volume import Level, VolumeSpec
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly
 from voxome.remotes.documents import Json
 from voxome.remotes.levels import Scale, check_coarser, coarser
-from voxome.remotes.tensorstore import TensorStoreSource, local_path
+from voxome.remotes.local import local_path
+from voxome.remotes.tensorstore import TensorStoreSource
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.handle import open_handle
 from voxome.remotes.zarr.layout import layout, place_of

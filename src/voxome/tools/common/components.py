@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from voxome.contracts.kinds import Rows
 from voxome.geometry import Box
-from voxome.tools.em.kernels.ids import pack
+from voxome.tools.common.places import pack
 
 
 def local_components(mask: NDArray[np.bool_], box: Box, domain: Box) -> NDArray[np.uint64]:
@@ -31,7 +31,7 @@ def local_components(mask: NDArray[np.bool_], box: Box, domain: Box) -> NDArray[
     Returns
     -------
     (z, y, x) uint64
-        At each voxel the place id (`kernels.ids.pack`) of its component's first voxel in C order; 0 outside
+        At each voxel the place id (`tools.common.places.pack`) of its component's first voxel in C order; 0 outside
         the mask.
     """
     labels = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=6, out_dtype=np.uint32)

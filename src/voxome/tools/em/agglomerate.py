@@ -61,8 +61,8 @@ def agglomerate(
     objects : table
         ``id`` of a neuron, its voxels and sums of coordinates.
     """
-    edge, node = edges.read(), nodes.read()
     columns = EDGE_SUMS if method == "quantile" else EDGE_SUMS[:2]
+    edge, node = edges.read(("a", "b", *columns)), nodes.read()
     pairs = Edges(_stacked(edge, ("a", "b")), _stacked(edge, columns))
     sizes = Nodes(node["id"], _stacked(node, NODE_SUMS))
     objects = group(node["id"], pairs, threshold, method, quantile)

@@ -53,7 +53,7 @@ def fragments(
     Returns
     -------
     basins : (z, y, x) array of uint64
-        Place ids (`kernels.ids`), to be resolved by ``em.fragments_join`` and ``em.fragments_apply``.
+        Place ids (`tools.common.places`), to be resolved by ``em.fragments_join`` and ``em.fragments_apply``.
     """
     given = {"threshold": threshold, "radius": radius, "depth": depth, "sigma": sigma}
     height = height_map(membranes, _height(given, block.frame.scale_nm))

@@ -12,8 +12,8 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.tool import Region, tool
 from voxome.contracts.volume import VolumeView
 from voxome.geometry import Box
+from voxome.tools.common.places import unpack
 from voxome.tools.em.kernels.exits import apply_lookup, block_exits, resolve_region
-from voxome.tools.em.kernels.ids import unpack
 
 LOOKUP = kinds.RegionTable({"id": "uint64", "root": "uint64"})
 OUTGOING = kinds.RegionTable({"id": "uint64"})

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.geometry import BlockGrid, Box
+from voxome.tools.common.places import unpack
 from voxome.tools.em.kernels.basins import basins
 from voxome.tools.em.kernels.exits import Resolved, apply_lookup, block_exits, relabel, resolve_region
 from voxome.tools.em.kernels.height import HeightParams, height_halo, height_map
-from voxome.tools.em.kernels.ids import unpack
 
 Cell = tuple[int, ...]
 Ids = NDArray[np.uint64]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from voxome.errors import InvalidBox, InvalidInput
 from voxome.geometry import Box
+from voxome.tools.common.places import pack
 from voxome.tools.em.kernels.basins import basins
-from voxome.tools.em.kernels.ids import pack
 
 MOVES = [(0, 0, 0), (-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1)]
 

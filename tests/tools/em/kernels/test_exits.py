@@ -8,10 +8,10 @@ from tools.em.kernels.blockwise import Runner
 
 from voxome.errors import CorruptData
 from voxome.geometry import BlockGrid, Box
+from voxome.tools.common.places import pack
 from voxome.tools.em.kernels.basins import basins
 from voxome.tools.em.kernels.exits import apply_lookup, resolve_region
 from voxome.tools.em.kernels.height import HeightParams, height_map
-from voxome.tools.em.kernels.ids import pack
 
 small = st.integers(2, 12)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from voxome.errors import InvalidBox, InvalidInput
 from voxome.geometry import Box
-from voxome.tools.em.kernels.ids import BITS, check_domain
+from voxome.tools.common.places import BITS, check_domain
 
 _MOVES = np.array([(-1, 0, 0), (0, -1, 0), (0, 0, -1), (0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)], dtype=np.int64)
 """Where a path may go, in the order of the places reached: of equal heights the first wins."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from voxome.errors import CorruptData
 from voxome.geometry import Box
-from voxome.tools.em.kernels.ids import inside
+from voxome.tools.common.places import inside
 
 Ids = NDArray[np.uint64]
 

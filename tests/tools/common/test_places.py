@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from voxome.errors import InvalidBox
 from voxome.geometry import Box
-from voxome.tools.em.kernels.ids import inside, pack, unpack
+from voxome.tools.common.places import inside, pack, unpack
 
 side = st.integers(0, 2**21 - 1)
 

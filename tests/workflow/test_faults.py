@@ -1,0 +1,313 @@
+"""Runs that something goes wrong in: a clear end, nothing half-done passes for done, and the same command goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import voxome
+from voxome.errors import CorruptData, NotFound, PlanError, RunFailed, StoreError
+from voxome.registry import load, targets
+from voxome.workflow.clean import clean
+from voxome.workflow.describe import document
+from voxome.workflow.plan import Options
+from voxome.workflow.run import run
+
+TOOLS = """
+import os, signal, time
+from typing import Annotated, Any
+import numpy as np
+from numpy.typing import NDArray
+from voxome.contracts import kinds
+from voxome.contracts.tool import tool
+
+Image = Annotated[NDArray[Any], kinds.Image()]
+
+@tool("demo.shape", outputs=kinds.Image("uint8"))
+def shape(image: Image) -> Any:
+    return image[1:]
+
+@tool("demo.dtype", outputs=kinds.Image("uint8"))
+def dtype(image: Image) -> Any:
+    return image.astype("float32")
+
+@tool("demo.killed", outputs=kinds.Image("uint8"))
+def killed(image: Image) -> Any:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@tool("demo.slow", outputs=kinds.Image("uint8"))
+def slow(image: Image) -> Any:
+    time.sleep(0.5)
+    return image
+"""
+NAMES = ("shape", "dtype", "killed", "slow")
+WORKFLOW = """
+cwlVersion: v1.2
+class: Workflow
+inputs: {raw: [File, string], at: double?, store: string}
+outputs:
+  mask: {type: File, outputSource: second/result}
+  counts: {type: File, outputSource: count/result}
+steps:
+  first: {run: %s.cwl, in: {image: raw, store: store}, out: [result]}
+  second: {run: common.threshold.cwl, in: {image: first/result, at: at, store: store}, out: [result]}
+  count: {run: common.statistics.cwl, in: {image: second/result, store: store}, out: [result]}
+"""
+CUBES = Options(block=(16, 16, 16))
+Tuned = Callable[[str], Path]
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    noise = np.random.default_rng(1).integers(0, 256, (32, 32, 48)).astype(np.uint8)
+    spec = voxome.VolumeSpec.of(noise.shape, "uint8", chunk=(16, 16, 16), voxel_size_nm=(8, 8, 8))
+    voxome.create(f"zarr://{tmp_path}/raw.zarr", spec)[...] = noise
+    return tmp_path / "raw.zarr"
+
+
+@pytest.fixture
+def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tuned]:
+    """Writes a workflow whose first step runs a tool, maybe one of a package that misbehaves."""
+    package = tmp_path / "package"
+    told = package / "demo_tools-1.dist-info"
+    told.mkdir(parents=True)
+    (package / "demo_tools.py").write_text(TOOLS)
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: demo-tools\nVersion: 1\n")
+    entries = "\n".join(f"demo.{name} = demo_tools:{name}" for name in NAMES)
+    (told / "entry_points.txt").write_text(f"[voxome.tools]\n{entries}\n")
+    monkeypatch.syspath_prepend(str(package))
+    monkeypatch.setenv("PYTHONPATH", str(package))
+    targets.cache_clear()
+    load.cache_clear()
+
+    def make(first: str) -> Path:
+        for name in (first, "common.threshold", "common.statistics"):
+            (tmp_path / f"{name}.cwl").write_text(document(load("voxome.tools", name)))
+        path = tmp_path / "mark.cwl"
+        path.write_text(WORKFLOW % first)
+        return path
+
+    yield make
+    targets.cache_clear()
+    load.cache_clear()
+    sys.modules.pop("demo_tools", None)
+
+
+def assert_right(out: Path, raw: Path, at: float = 0.5) -> None:
+    first = np.where(voxome.open(str(raw))[...] > 0.5, 255, 0)
+    assert np.array_equal(voxome.open(f"{out}/mask.zarr")[...], np.where(first > at, 255, 0))
+    assert (out / "counts.parquet").exists()
+
+
+def assert_nothing_passes_for_done(out: Path) -> None:
+    assert not (out / "run.json").exists()
+    for path in out.glob("*.zarr"):
+        assert not voxome.open(str(path)).spec.attributes["voxome_run"]["complete"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "message"),
+    [
+        ("demo.shape", r"output 'result' of demo.shape is uint8 of shape \(15, 16, 48\); declared was uint8 of shape"),
+        ("demo.dtype", r"output 'result' of demo.dtype is float32"),
+        ("demo.killed", r"first at .*: its worker was ended by signal 9, \d times; if memory ran out, take a smaller"),
+    ],
+)
+def test_a_tool_that_misbehaves(workflow: Tuned, raw: Path, tmp_path: Path, tool: str, message: str) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(RunFailed, match=message):
+        run(workflow(tool), {"raw": raw}, out=out, options=Options(block=(16, 16, 48)))
+    assert_nothing_passes_for_done(out)
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut", "loop"])
+def test_a_chunk_that_cannot_be_read(workflow: Tuned, raw: Path, tmp_path: Path, damage: str) -> None:
+    chunk = sorted(path for path in raw.rglob("*") if path.parent.parent.name == "1")[0]
+    kept = chunk.read_bytes()
+    chunk.unlink()
+    if damage == "loop":
+        chunk.symlink_to(chunk)
+    else:
+        chunk.write_bytes(b"no chunk" if damage == "garbage" else kept[: len(kept) // 2])
+    out = tmp_path / "out"
+    with pytest.raises(RunFailed, match=r"(?s)1 of 12 jobs of step first failed.*raw\.zarr.*give the same command"):
+        run(workflow("common.threshold"), {"raw": raw}, out=out, options=CUBES)
+    assert_nothing_passes_for_done(out)
+    chunk.unlink()
+    chunk.write_bytes(kept)
+    record = run(workflow("common.threshold"), {"raw": raw}, out=out, options=CUBES)
+    assert record["steps"][0]["blocks"] == {"total": 12, "run": 1, "reused": 11}
+    assert_right(out, raw)
+
+
+def test_what_is_gone_is_made_again(workflow: Tuned, raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def again() -> int:
+        record = run(workflow("common.threshold"), {"raw": raw}, out=out, options=CUBES)
+        assert_right(out, raw)
+        assert all(s["blocks"]["run"] + s["blocks"]["reused"] == s["blocks"]["total"] for s in record["steps"])
+        return int(sum(step["blocks"]["run"] for step in record["steps"]))
+
+    assert again() == 36
+    assert again() == 0
+    shutil.rmtree(out / "mask.zarr")
+    assert again() == 12
+    (out / "counts.parquet").unlink()
+    assert again() == 12
+    (out / "run.json").unlink()
+    assert again() == 0
+    (out / "run.json").write_text("{")
+    assert again() == 0
+
+
+def test_a_cleaned_run_is_still_done_and_can_be_made_again(workflow: Tuned, raw: Path, tmp_path: Path) -> None:
+    out, path = tmp_path / "out", workflow("common.threshold")
+    run(path, {"raw": raw}, out=out, options=CUBES)
+    assert clean(out) > 0
+    assert sum(s["blocks"]["run"] for s in run(path, {"raw": raw}, out=out, options=CUBES)["steps"]) == 0
+    assert not (out / ".voxome" / "steps").exists()
+    assert_right(out, raw)
+    (out / "counts.parquet").unlink()
+    assert sum(s["blocks"]["run"] for s in run(path, {"raw": raw}, out=out, options=CUBES)["steps"]) == 36
+    assert_right(out, raw)
+
+
+def test_the_record_of_before_is_gone_while_a_run_is_under_way(workflow: Tuned, raw: Path, tmp_path: Path) -> None:
+    out, path = tmp_path / "out", workflow("common.threshold")
+    run(path, {"raw": raw}, out=out, options=CUBES)
+    shutil.rmtree(out / "mask.zarr")
+    seen = []
+    run(path, {"raw": raw}, out=out, options=CUBES, progress=lambda _: seen.append((out / "run.json").exists()))
+    assert seen
+    assert not any(seen)
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"steps": [{}]}', "\0"])
+def test_a_damaged_plan_is_told(workflow: Tuned, raw: Path, tmp_path: Path, text: str) -> None:
+    out, path = tmp_path / "out", workflow("common.threshold")
+    run(path, {"raw": raw}, out=out, options=CUBES)
+    (out / ".voxome" / "plan.json").write_text(text)
+    with pytest.raises(CorruptData, match=r"plan\.json is no plan .*choose another folder, or remove"):
+        run(path, {"raw": raw}, out=out, options=CUBES)
+
+
+def test_a_damaged_ledger_is_told(workflow: Tuned, raw: Path, tmp_path: Path) -> None:
+    out, path = tmp_path / "out", workflow("common.threshold")
+    (out / ".voxome").mkdir(parents=True)
+    (out / ".voxome" / "run.sqlite").write_bytes(b"no database at all" * 500)
+    with pytest.raises(StoreError, match=r"the ledger in .* not a database"):
+        run(path, {"raw": raw}, out=out, options=CUBES)
+
+
+def test_a_truth_that_is_not_there_is_told_before_the_run(workflow: Tuned, raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"labels\.zarr"):
+        run(workflow("common.threshold"), {"raw": raw}, out=tmp_path / "out", truth=tmp_path / "none")
+    assert not (tmp_path / "out").exists()
+
+
+def test_relative_paths_hold_elsewhere(
+    workflow: Tuned, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = workflow("common.threshold")
+    monkeypatch.chdir(tmp_path)
+    run(path, {"raw": "raw.zarr"}, out="out", options=CUBES)
+    (tmp_path / "deeper").mkdir()
+    monkeypatch.chdir(tmp_path / "deeper")
+    record = run(path, {"raw": "../raw.zarr"}, out="../out", options=CUBES)
+    assert all(step["blocks"]["run"] == 0 for step in record["steps"])
+    shutil.copytree(raw, tmp_path / "copy.zarr")
+    with pytest.raises(PlanError, match=r"step first: inputs image was zarr://.*/raw\.zarr, now it is zarr://"):
+        run(path, {"raw": "../copy.zarr"}, out="../out", options=CUBES)
+
+
+def _command(path: Path, raw: Path, out: Path, *more: str) -> list[str]:
+    asked = ["run", str(path), "--set", f"raw={raw}", "--out", str(out), "--block", "16,16,16", *more]
+    return [sys.executable, "-m", "voxome.cli.main", *asked]
+
+
+@pytest.mark.slow
+def test_an_interruption_ends_soon_and_can_be_continued(workflow: Tuned, raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = _command(workflow("demo.slow"), raw, out, "--workers", "2")
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(out.glob(".voxome/steps/first-*/result.zarr/0/c")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    time.sleep(0.7)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 5
+    assert told.splitlines()[-1] == "interrupted: the same command goes on where it was"
+    assert "Traceback" not in told
+    assert len(workers) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    assert_nothing_passes_for_done(out)
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["steps"][0]["blocks"]["reused"] > 0
+    assert np.array_equal(voxome.open(f"{out}/mask.zarr")[...], np.where(voxome.open(str(raw))[...] > 0.5, 255, 0))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """A disk of so many kilobytes; call it again to make it larger."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def size(kilobytes: int) -> Path:
+        how = f"remount,size={kilobytes}k" if os.path.ismount(place) else f"size={kilobytes}k"
+        if subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", how, "tmpfs", place], capture_output=True, check=False
+        ).returncode:
+            pytest.skip("a small disk can be mounted by root only")
+        return place
+
+    yield size
+    if os.path.ismount(place):
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_at_any_moment(
+    workflow: Tuned, raw: Path, tmp_path: Path, small_disk: Callable[[int], Path]
+) -> None:
+    path, failures = workflow("common.threshold"), 0
+    for kilobytes in (8, 40, 80, 120, 150, 180, 210, 240, 270, 300, 2000):
+        out = small_disk(kilobytes) / "out"
+        done = subprocess.run(_command(path, raw, out), capture_output=True, text=True, check=False)
+        assert "Traceback" not in done.stderr
+        if done.returncode == 0:
+            assert_right(out, raw)
+            continue
+        failures += 1
+        assert done.returncode == 1
+        assert "No space left" in done.stderr or "full" in done.stderr, done.stderr
+        assert_nothing_passes_for_done(out)
+    assert done.returncode == 0
+    assert failures >= 3
+
+
+@pytest.mark.slow
+def test_files_that_may_not_grow(workflow: Tuned, raw: Path, tmp_path: Path) -> None:
+    command = " ".join(_command(workflow("common.threshold"), raw, tmp_path / "out"))
+    done = subprocess.run(["bash", "-c", f"ulimit -f 3; exec {command}"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("voxome: ")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out" / "run.json").exists()
+    assert subprocess.run(["bash", "-c", command], capture_output=True, check=False).returncode == 0
+    assert_right(tmp_path / "out", raw)

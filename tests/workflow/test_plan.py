@@ -1,0 +1,173 @@
+"""What is wrong with a run is told before it starts, all at once."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from workflow.pipeline import CONNECTOME
+
+import voxome
+from voxome.errors import PlanError
+from voxome.geometry import Box
+from voxome.resources.table import write_table
+from voxome.workflow.cwl import load
+from voxome.workflow.graph import Graph
+from voxome.workflow.plan import Options, Plan, make_plan
+
+SHAPE = (24, 20, 16)
+Bind = Callable[..., Plan]
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return load(CONNECTOME)
+
+
+@pytest.fixture
+def bind(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bind:
+    """Plan the EM pipeline over volumes in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    make("raw")
+    make("membranes")
+
+    def plan(options: Options | None = None, **changes: Any) -> Plan:
+        given = {"raw": "raw.zarr", "membranes": "membranes.zarr", **changes}
+        return make_plan(graph, {k: v for k, v in given.items() if v is not None}, options or Options())
+
+    return plan
+
+
+def make(name: str, dtype: str = "uint8", shape: tuple[int, ...] = SHAPE, **changes: Any) -> None:
+    spec = voxome.VolumeSpec.of(shape, dtype, **{"voxel_size_nm": (10, 10, 10), **changes})
+    voxome.create(f"zarr://{name}.zarr", spec)
+
+
+def faults(bind: Bind, options: Options | None = None, **changes: Any) -> tuple[str, ...]:
+    with pytest.raises(PlanError) as raised:
+        bind(options, **changes)
+    return raised.value.faults
+
+
+def test_a_missing_path(bind: Bind) -> None:
+    assert faults(bind, raw="none.zarr") == (
+        "there is nothing at none.zarr; give a path that exists, or a URI such as zarr://PATH",
+    )
+
+
+def test_wrong_dtypes(bind: Bind) -> None:
+    make("float", "float32")
+    make("signed", "int32")
+    (fault,) = faults(bind, membranes="float.zarr")
+    assert "takes membranes as uint8, but it is float32 (zarr://" in fault
+    told = "\n".join(faults(bind, raw="signed.zarr", membranes=None))
+    assert "image is int32: a histogram is taken of integers of 8 or 16 bits" in told
+    assert "raw is int32; the model 'membranes' was trained on uint8" in told
+
+
+def test_a_volume_of_another_rank(bind: Bind) -> None:
+    np.save("plane.npy", np.zeros(SHAPE[1:], np.uint8))
+    (fault, *_) = faults(bind, raw="plane.npy")
+    assert "takes image with axes z/y/x, but it has y/x and shape (20, 16)" in fault
+    make("channels", shape=(2, *SHAPE), axes=("c", "z", "y", "x"))
+    (fault, *_) = faults(bind, raw="channels.zarr")
+    assert "with axes z/y/x, but it has c/z/y/x" in fault
+
+
+def test_names_that_are_not_known_give_the_nearest(bind: Bind) -> None:
+    told = faults(bind, Options(blocks={"segmnt.edges": (8, 8, 8)}), membrane="x", method="meen")
+    assert len(told) == 3
+    assert any("no input of the workflow 'membrane'; did you mean 'membranes'?" in fault for fault in told)
+    assert any("no step 'segmnt.edges'; did you mean 'segment.edges'?" in fault for fault in told)
+    assert any("'method' of em.agglomerate is 'meen'" in fault for fault in told)
+
+
+def test_a_fault_in_one_input_does_not_hide_those_of_others(bind: Bind) -> None:
+    make("float", "float32")
+    told = "\n".join(faults(bind, raw="none.zarr", membranes="float.zarr", threshold="high"))
+    assert all(text in told for text in ("none.zarr", "uint8, but it is float32", "'threshold' of em.agglomerate"))
+
+
+@pytest.mark.parametrize("box", [Box((0, 0, 0), (8, 8, 17)), Box((0, 3, 0), (8, 3, 8)), Box((0, 0), (8, 8))], ids=str)
+def test_a_box_outside_the_volume(bind: Bind, box: Box) -> None:
+    (fault,) = faults(bind, Options(box=box))
+    assert str(box) in fault
+    assert "inside 0:24,0:20,0:16" in fault
+
+
+def test_volumes_that_do_not_match(bind: Bind) -> None:
+    make("small", shape=(8, 8, 8))
+    assert any("both must have the same voxels" in fault for fault in faults(bind, membranes="small.zarr"))
+
+
+def test_a_volume_without_voxel_size_is_run_with_one_warning(bind: Bind) -> None:
+    make("bare", voxel_size_nm=None)
+    plan = bind(raw="bare.zarr")
+    assert len(plan.warnings) == 1
+    assert "says no voxel size" in plan.warnings[0]
+    assert "--voxel-size" in plan.warnings[0]
+    assert bind(Options(voxel_size_nm=(10, 10, 10)), raw="bare.zarr").warnings == ()
+
+
+def test_a_voxel_size_that_the_network_does_not_know(bind: Bind) -> None:
+    make("coarse", voxel_size_nm=(20, 20, 20))
+    (fault,) = faults(bind, raw="coarse.zarr", membranes=None)
+    assert "20 x 20 x 20 nm" in fault
+    assert "trained on 10 x 10 x 10 nm" in fault
+    plan = bind(Options(force=True), raw="coarse.zarr", membranes=None)
+    assert any("trained on 10 x 10 x 10 nm" in warning for warning in plan.warnings)
+
+
+def test_the_plan_holds_in_any_working_directory(bind: Bind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = bind()
+    (tmp_path / "deeper").mkdir()
+    monkeypatch.chdir(tmp_path / "deeper")
+    there = bind(raw=f"{tmp_path}/raw.zarr", membranes=f"zarr://{tmp_path}/membranes.zarr")
+    assert here.to_json() == there.to_json()
+    assert here.inputs["raw"]["uri"] == f"zarr://{tmp_path}/raw.zarr"
+
+
+def test_tables_are_looked_at_too(tmp_path: Path) -> None:
+    from voxome.registry import load as load_plugin
+    from voxome.workflow.tool import graph_of
+
+    union = graph_of(load_plugin("voxome.tools", "common.union"))
+    with pytest.raises(PlanError, match=r"there is no .*none\.parquet, which was given as pairs"):
+        make_plan(union, {"pairs": "none.parquet"}, Options())
+    write_table(tmp_path / "other.parquet", {"x": np.zeros(2)}, {"x": "float64"})
+    with pytest.raises(PlanError, match="lacks columns: a, b"):
+        make_plan(union, {"pairs": tmp_path / "other.parquet"}, Options())
+    (tmp_path / "cut.parquet").write_bytes((tmp_path / "other.parquet").read_bytes()[:100])
+    with pytest.raises(PlanError, match="no readable Parquet"):
+        make_plan(union, {"pairs": tmp_path / "cut.parquet"}, Options())
+    (tmp_path / "a.handle.json").write_text('{"voxome": "handle", "type": "volume", "uri": "zarr://x"}')
+    with pytest.raises(PlanError, match=r"pairs is a table, but .* tells of a volume"):
+        make_plan(union, {"pairs": tmp_path / "a.handle.json"}, Options())
+
+
+def test_another_version_of_a_tool_is_told(bind: Bind, graph: Graph) -> None:
+    steps = tuple(replace(n, version="0.9") if n.tool == "em.edges" else n for n in graph.steps)
+    given = {"raw": "raw.zarr", "membranes": "membranes.zarr"}
+    (warning,) = make_plan(replace(graph, steps=steps), given, Options()).warnings
+    assert "step segment.edges was written for em.edges 0.9; 1 is installed" in warning
+
+
+def test_pyramids_are_planned(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("raw", "membranes"):
+        make(name, shape=(8, 300, 16))
+    plan = make_plan(graph, {"raw": "raw.zarr", "membranes": "membranes.zarr"}, Options())
+    levels = [step.name for step in plan.steps if ".level" in step.name]
+    assert levels == [f"{name}.level{i}" for name in ("affinities", "membranes", "neurons") for i in (1, 2)]
+    assert [step.name for step in plan.steps[-6:]] == levels
+
+
+def test_a_plan_error_crosses_processes() -> None:
+    again = pickle.loads(pickle.dumps(PlanError(["no raw", "no box"])))  # noqa: S301
+    assert again.faults == ("no raw", "no box")
+    assert str(again) == str(PlanError(["no raw", "no box"]))
