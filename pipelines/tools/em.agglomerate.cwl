@@ -27,7 +27,7 @@ inputs:
       prefix: --nodes
   threshold:
     type: double?
-    default: 0.45
+    default: 0.42
     doc: Affinity (0 to 1) from which two regions belong together.
     inputBinding:
       prefix: --threshold
@@ -46,7 +46,7 @@ inputs:
       prefix: --quantile
   min_voxels:
     type: int?
-    default: 500
+    default: 2000
     doc: Neurons smaller than this are merged into the neighbour they hold to best.
     inputBinding:
       prefix: --min-voxels

@@ -80,3 +80,9 @@ def test_abilities_are_asked_of_wrappers() -> None:
     assert ability(source, SupportsAttributes) is source
     assert ability(source, SupportsLevels) is None
     assert ability(Wrapper(), SupportsAttributes) is None
+
+
+def test_shards_are_written_chunks_are_read() -> None:
+    spec = VolumeSpec.of((8, 8, 8), "uint8", chunk=(2, 2, 2), write_chunk=(4, 4, 4))
+    assert (spec.read_chunk, spec.write_chunk) == ((2, 2, 2), (4, 4, 4))
+    assert VolumeSpec.of((8, 8, 8), "uint8", chunk=(2, 2, 2)).write_chunk == (2, 2, 2)

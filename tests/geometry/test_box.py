@@ -89,3 +89,18 @@ def test_malformed_boxes(start: tuple[int, ...], stop: tuple[int, ...], said: st
 def test_text_that_is_no_box(text: str) -> None:
     with pytest.raises(InvalidBox):
         Box.parse(text)
+
+
+def test_boxes_of_other_rank_are_refused() -> None:
+    box, flat = Box((0, 0, 0), (4, 4, 4)), Box((0, 0), (4, 4))
+    for use in (
+        lambda: box & flat,
+        lambda: flat in box,
+        lambda: (1, 1) in box,
+        lambda: flat.within(box),
+        lambda: box.shift((1, 1)),
+        lambda: box.grow((1, 1)),
+        lambda: box.grow((1, 1, 1), (1,)),
+    ):
+        with pytest.raises(InvalidBox, match=r"has \d axes, but \d were given"):
+            use()

@@ -30,6 +30,10 @@ def test_the_ledger_knows_jobs_and_what_they_cost(tmp_path: Path) -> None:
     assert records.jobs_done("other", 0) == set()
     assert records.usage("key") == (4.0, 9)
     assert records.usage("other") == (0.0, 0)
+    records.job_done("other", 0, 1, 1.0, 7)
+    records.forget("key")
+    assert records.jobs_done("key", 0) == set()
+    assert records.jobs_done("other", 0) == {1}
     records.close()
 
 

@@ -273,3 +273,15 @@ def test_far_apart_indices_do_not_read_between() -> None:
     volume.source.read = lambda box, **options: (sizes.append(box.size), read(box, **options))[1]  # type: ignore[method-assign]
     assert (volume[[990, 1]] == 3).all()
     assert sum(sizes) == 2 * 16
+
+
+def test_an_empty_selection_takes_what_numpy_takes(pair: tuple[Volume, NDArray[Any]]) -> None:
+    volume, array = pair
+    volume[2:2] = 5
+    volume[2:2] = np.zeros((0, 9, 6))
+    for key, value in ((np.s_[2:2], np.zeros((3, 9, 6))), (np.s_[:, 4:4, 1], np.zeros((7, 2)))):
+        with pytest.raises(ValueError, match="broadcast"):
+            array[key] = value
+        with pytest.raises(ValueError, match="broadcast"):
+            volume[key] = value
+    assert_array_equal(volume[...], array)

@@ -118,7 +118,7 @@ def assert_nothing_passes_for_done(out: Path) -> None:
 @pytest.mark.parametrize(
     ("tool", "message"),
     [
-        ("demo.shape", r"output 'result' of demo.shape is uint8 of shape \(15, 16, 48\); declared was uint8 of shape"),
+        ("demo.shape", r"output 'result' of demo.shape is uint8 of shape \(31, 32, 48\); declared was uint8 of shape"),
         ("demo.dtype", r"output 'result' of demo.dtype is float32"),
         ("demo.killed", r"first at .*: its worker was ended by signal 9, \d times; if memory ran out, take a smaller"),
     ],
@@ -126,7 +126,7 @@ def assert_nothing_passes_for_done(out: Path) -> None:
 def test_a_tool_that_misbehaves(workflow: Tuned, raw: Path, tmp_path: Path, tool: str, message: str) -> None:
     out = tmp_path / "out"
     with pytest.raises(RunFailed, match=message):
-        run(workflow(tool), {"raw": raw}, out=out, options=Options(block=(16, 16, 48)))
+        run(workflow(tool), {"raw": raw}, out=out, options=Options(block=(32, 32, 48)))
     assert_nothing_passes_for_done(out)
 
 

@@ -28,10 +28,10 @@ def agglomerate(
     edges: Annotated[Table, EDGES],
     nodes: Annotated[Table, NODES],
     *,
-    threshold: float = 0.45,
+    threshold: float = 0.42,
     method: Literal["mean", "quantile", "mutex"] = "mean",
     quantile: float = 0.75,
-    min_voxels: int = 500,
+    min_voxels: int = 2000,
     holes: bool = True,
 ) -> dict[str, Rows]:
     """Group fragments into neurons, numbered 1..N in the order of their first fragments.

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 NEAR = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 """The offsets (z, y, x) of the affinities to the three next voxels."""
-IN_MEMBRANE = 100
+IN_MEMBRANE = 92
 """Affinity of two voxels of sure membrane: it is some voxels thick, so most neighbours in it lie on one side."""
 
 

@@ -18,7 +18,7 @@ Method = Literal["mean", "quantile", "mutex"]
 def agglomerate(
     nodes: NDArray[np.uint64],
     edges: Edges,
-    threshold: float = 0.45,
+    threshold: float = 0.42,
     method: Method = "mean",
     quantile: float = 0.75,
 ) -> NDArray[np.uint64]:
