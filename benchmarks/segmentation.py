@@ -35,7 +35,7 @@ from voxome.tools.em.kernels.height import HeightParams, height_map
 SCORED = slice(100, 125)
 THRESHOLDS: dict[Method, tuple[float, ...]] = {
     "mean": (0.3, 0.35, 0.4, 0.45, 0.5, 0.55),
-    "quantile": (0.5, 0.6, 0.7, 0.75, 0.8, 0.85),
+    "waterz": (0.5, 0.6, 0.7, 0.75, 0.8, 0.85),
     "mutex": (0.3, 0.4, 0.5, 0.6),
 }
 WATERZ = {

@@ -11,8 +11,8 @@ inputs:
   fragment_threshold: {type: "int?", doc: "From this value of the membrane map on a voxel is membrane."}
   fragment_depth: {type: "double?", doc: "How much lower sure membrane lies than sure inside, in voxels."}
   threshold: {type: "double?", doc: "Affinity, 0 to 1, from which two fragments are one neuron."}
-  method: {type: "string?", doc: "How fragments are grouped."}
-  quantile: {type: "double?", doc: "Which quantile, for the method of that name."}
+  method: {type: "string?", doc: "How fragments are grouped: mean, waterz or mutex."}
+  quantile: {type: "double?", doc: "Which quantile, for the method waterz."}
   min_voxels: {type: "int?", doc: "Smaller neurons are given to the neighbour they hold to best."}
   holes: {type: "boolean?", doc: "Whether what lies inside one neuron is given to it."}
   synapse_threshold: {type: "int?", doc: "Smallest score of a voxel of a synapse."}

@@ -34,14 +34,14 @@ inputs:
   method:
     type: string?
     default: mean
-    doc: Agglomeration by mean affinity, or by a quantile of it (the histogram score of waterz), or the mutex 
-      watershed
+    doc: Agglomeration by mean affinity, or by a quantile of it (the histogram score of waterz; Funke et al. 
+      2019, IEEE
     inputBinding:
       prefix: --method
   quantile:
     type: double?
     default: 0.75
-    doc: Which quantile, from a histogram of 8 bins.
+    doc: 'Which quantile, for ``waterz``: from a histogram of 8 bins.'
     inputBinding:
       prefix: --quantile
   min_voxels:

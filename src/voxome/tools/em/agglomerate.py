@@ -29,7 +29,7 @@ def agglomerate(
     nodes: Annotated[Table, NODES],
     *,
     threshold: float = 0.42,
-    method: Literal["mean", "quantile", "mutex"] = "mean",
+    method: Literal["mean", "waterz", "mutex"] = "mean",
     quantile: float = 0.75,
     min_voxels: int = 2000,
     holes: bool = True,
@@ -44,11 +44,11 @@ def agglomerate(
         Sizes of fragments.
     threshold : float
         Affinity (0 to 1) from which two regions belong together.
-    method : {"mean", "quantile", "mutex"}
-        Agglomeration by mean affinity, or by a quantile of it (the histogram score of waterz), or the mutex watershed
-        on the region graph.
+    method : {"mean", "waterz", "mutex"}
+        Agglomeration by mean affinity, or by a quantile of it (the histogram score of waterz; Funke et al. 2019, IEEE
+        TPAMI 41:1669), or the mutex watershed on the region graph.
     quantile : float
-        Which quantile, from a histogram of 8 bins.
+        Which quantile, for ``waterz``: from a histogram of 8 bins.
     min_voxels : int
         Neurons smaller than this are merged into the neighbour they hold to best.
     holes : bool
@@ -61,7 +61,7 @@ def agglomerate(
     objects : table
         ``id`` of a neuron, its voxels and sums of coordinates.
     """
-    columns = EDGE_SUMS if method == "quantile" else EDGE_SUMS[:2]
+    columns = EDGE_SUMS if method == "waterz" else EDGE_SUMS[:2]
     edge, node = edges.read(("a", "b", *columns)), nodes.read()
     pairs = Edges(_stacked(edge, ("a", "b")), _stacked(edge, columns))
     sizes = Nodes(node["id"], _stacked(node, NODE_SUMS))

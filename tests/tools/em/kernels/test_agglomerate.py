@@ -59,7 +59,7 @@ def test_agglomeration_is_the_greedy_one(
     if quantile is None:
         objects = agglomerate(nodes, edges, threshold, "mean")
     else:
-        objects = agglomerate(nodes, edges, threshold, "quantile", quantile)
+        objects = agglomerate(nodes, edges, threshold, "waterz", quantile)
     exact = None if quantile is None else Fraction(quantile)
     assert objects.tolist() == greedy(nodes, edges, threshold, exact)
     np.testing.assert_array_equal(edges.values, before)
@@ -69,8 +69,8 @@ def test_edges_add_up_as_regions_grow() -> None:
     edges = edge_table([(3, 5, [250]), (3, 8, [0] * 9), (5, 8, [200]), (13, 21, [100])])
     assert agglomerate(NODES, edges, 0.5, "mean").tolist() == [3, 3, 8, 13, 21]
     assert agglomerate(NODES, edges, 0.05, "mean").tolist() == [3, 3, 3, 13, 13]
-    assert agglomerate(NODES, edges, 0.75, "quantile", 0.95).tolist() == [3, 3, 3, 13, 21]
-    assert agglomerate(NODES, edges, 0.75, "quantile", 0.9).tolist() == [3, 3, 8, 13, 21]
+    assert agglomerate(NODES, edges, 0.75, "waterz", 0.95).tolist() == [3, 3, 3, 13, 21]
+    assert agglomerate(NODES, edges, 0.75, "waterz", 0.9).tolist() == [3, 3, 8, 13, 21]
 
 
 def test_a_repelling_edge_keeps_apart_what_weaker_edges_would_join() -> None:
@@ -91,7 +91,7 @@ def test_mutex_obeys_its_strongest_edge(graph: tuple[NDArray[np.uint64], Edges],
     np.testing.assert_array_equal(ends[:, 0] == ends[:, 1], mean[strongest] >= 255 * threshold)
 
 
-@pytest.mark.parametrize("method", ["mean", "quantile", "mutex"])
+@pytest.mark.parametrize("method", ["mean", "waterz", "mutex"])
 def test_no_edges_no_merges(method: str) -> None:
     assert agglomerate(NODES, edge_table([]), 0.5, method).tolist() == NODES.tolist()  # type: ignore[arg-type]
 
@@ -102,4 +102,4 @@ def test_wrong_input_is_refused() -> None:
     with pytest.raises(InvalidInput, match="between 0 and 1"):
         agglomerate(NODES, edge_table([]), 128)
     with pytest.raises(InvalidInput, match="histogram"):
-        agglomerate(NODES, Edges(np.array([[3, 5]], np.uint64), np.array([[1, 1]])), 0.5, "quantile")
+        agglomerate(NODES, Edges(np.array([[3, 5]], np.uint64), np.array([[1, 1]])), 0.5, "waterz")

@@ -43,7 +43,7 @@ def segment(membrane: NDArray[np.uint8], block: tuple[int, int, int], method: Me
     return objects[np.searchsorted(node.ids, fragments)]
 
 
-@pytest.mark.parametrize("method", ["mean", "quantile", "mutex"])
+@pytest.mark.parametrize("method", ["mean", "waterz", "mutex"])
 def test_segmentation_does_not_depend_on_blocks(method: Method) -> None:
     membrane = two_scales(1)
     whole = segment(membrane, DOMAIN.shape, method)

@@ -12,7 +12,7 @@ from voxome.errors import InvalidInput
 from voxome.tools.em.kernels.edges import BINS, Edges
 from voxome.tools.em.kernels.greedy import merge
 
-Method = Literal["mean", "quantile", "mutex"]
+Method = Literal["mean", "waterz", "mutex"]
 
 
 def agglomerate(
@@ -29,16 +29,16 @@ def agglomerate(
     nodes : (n,) uint64
         Sorted distinct fragments.
     edges : Edges
-        Edges between them; with histograms for ``quantile``.
+        Edges between them; with histograms for ``waterz``.
     threshold : float
         Affinity (0 to 1) from which two regions belong together.
-    method : {"mean", "quantile", "mutex"}
-        ``mean`` and ``quantile`` merge greedily by that statistic of the affinities between two regions, adding up
+    method : {"mean", "waterz", "mutex"}
+        ``mean`` and ``waterz`` merge greedily by the mean, or a quantile, of the affinities of two regions, adding up
         edges as regions grow; of equals the smallest edge goes first (the two agglomerations of Funke et al. 2019,
         IEEE TPAMI 41:1669). ``mutex`` is the mutex watershed of Wolf et al. 2018 (ECCV) on the same graph: edges of a
         mean above `threshold` attract, those below repel, the farthest from it go first.
     quantile : float
-        Which quantile, for ``quantile``: from a histogram of 8 bins.
+        Which quantile, for ``waterz``: from a histogram of 8 bins.
 
     Returns
     -------
@@ -53,14 +53,14 @@ def agglomerate(
     for name, value in (("threshold", threshold), ("quantile", quantile)):
         if not 0 <= value <= 1:
             raise InvalidInput(f"{name} {value} must be between 0 and 1")
-    if method == "quantile" and edges.values.shape[1] != 2 + BINS:
+    if method == "waterz" and edges.values.shape[1] != 2 + BINS:
         raise InvalidInput("agglomeration by quantile needs edges with histograms: make them with histogram=True")
     ends = _places(nodes, edges.ids)
     group: NDArray[Any]
     if method == "mutex":
         group = _mutex(ends, edges.values, len(nodes), threshold)
     else:
-        statistic = quantile if method == "quantile" else -1.0
+        statistic = quantile if method == "waterz" else -1.0
         group = merge(ends, edges.values.copy(), len(nodes), threshold * 255, statistic)
     objects: NDArray[np.uint64] = nodes[group]
     return objects
