@@ -1,0 +1,45 @@
+"""The pipeline on phantoms: graph F1 with the true membranes given, and from raw.
+
+python benchmarks/phantoms.py DIR --seeds 3 4 --shape 256,256,256
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from voxome.datasets.phantom.spec import PhantomSpec
+from voxome.datasets.phantom.write import write_phantom
+from voxome.workflow.run import run
+
+PIPELINE = Path(__file__).parent.parent / "pipelines" / "em" / "connectome.cwl"
+
+
+def main() -> None:
+    """Make each phantom, run it twice, print a line each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[3, 4])
+    parser.add_argument("--shape", default="256,256,256")
+    asked = parser.parse_args()
+    z, y, x = (int(n) for n in asked.shape.split(","))
+    for seed in asked.seeds:
+        truth = asked.folder / f"phantom{seed}"
+        if not (truth / "connectome.parquet").exists():
+            write_phantom(truth, PhantomSpec((z, y, x), seed))
+        for name, given in (("membranes given", ("raw", "membranes")), ("from raw", ("raw",))):
+            inputs = {volume: str(truth / f"{volume}.zarr") for volume in given}
+            out = asked.folder / f"run{seed}-{len(given)}"
+            scores = run(PIPELINE, inputs, out=out, workers=2, truth=truth)["scores"]
+            parts = scores["segmentation"]
+            print(
+                f"seed {seed}, {name:15}: "
+                f"graph F1 {scores['graph']['f1']:.3f}  synapse F1 {scores['synapses']['f1']:.3f}  "
+                f"adapted Rand error {parts['adapted_rand_error']:.3f}  "
+                f"VOI split {parts['voi_split']:.3f} merge {parts['voi_merge']:.3f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
