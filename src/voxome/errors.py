@@ -11,6 +11,7 @@
     ├── UnsupportedFormat (ValueError)     stored in a way that voxome does not read
     ├── CorruptData (OSError)              stored bytes that cannot be decoded
     ├── ReadOnly (PermissionError)         written to without write access
+    ├── AccessDenied (PermissionError)     the store wants another token, or more rights
     ├── StoreError (OSError)               the store or its disk failed
     ├── RunLocked (RuntimeError)           another run holds the run folder
     └── RunFailed (RuntimeError)           jobs of a run failed; names them and their logs
@@ -26,7 +27,15 @@ from collections.abc import Iterable, Sequence
 
 
 class VoxomeError(Exception):
-    """The root of the tree; ``except VoxomeError`` catches all of them."""
+    """The root of the tree; ``except VoxomeError`` catches all of them.
+
+    Attributes
+    ----------
+    status : int or None
+        The HTTP status, where a server's answer is the cause.
+    """
+
+    status: int | None = None
 
 
 class InvalidInput(VoxomeError, ValueError):
@@ -84,6 +93,10 @@ class CorruptData(VoxomeError, OSError):
 
 class ReadOnly(VoxomeError, PermissionError):
     """Written to without write access."""
+
+
+class AccessDenied(VoxomeError, PermissionError):
+    """The store does not let this user in, or not do this."""
 
 
 class StoreError(VoxomeError, OSError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
 
@@ -284,6 +284,43 @@ class SupportsAttributes(Protocol):
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         """Set some attributes, keep the others; atomic."""
+
+
+@runtime_checkable
+class SupportsMetadata(Protocol):
+    """A source whose store keeps names and values about it that are set one by one."""
+
+    @property
+    def metadata(self) -> MutableMapping[str, Any]:
+        """A live view: reading asks the store, setting changes it."""
+
+
+@runtime_checkable
+class SupportsIds(Protocol):
+    """A source of labels whose store knows which are where."""
+
+    def ids(self, box: Box) -> NDArray[np.uint64]:
+        """The labels in `box`, sorted, without 0."""
+
+    def bounding_box(self, label: int, *, exact: bool = True) -> Box:
+        """The box of a label; one that holds it, where `exact` is not asked for and that is quicker.
+
+        Raises
+        ------
+        NotFound
+            If there is no such label.
+        """
+
+    def reserve_ids(self, count: int) -> range:
+        """Labels that the store gives to nobody else."""
+
+
+@runtime_checkable
+class SupportsConnect(Protocol):
+    """A remote with more to it than volumes: projects, versions, permissions, …"""
+
+    def connect(self, uri: Uri) -> Any:
+        """The store's own face at `uri`; each remote documents its own."""
 
 
 Ability = TypeVar("Ability")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from voxome.contracts.volume import SupportsLevels, VolumeSource, VolumeSpec, ability
-from voxome.errors import NotFound
+from voxome.contracts.volume import SupportsIds, SupportsLevels, VolumeSource, VolumeSpec, ability
+from voxome.errors import NotFound, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.resources.indexing import Key, Selection, select
+from voxome.resources.metadata import metadata
 
 
 class Volume:
@@ -84,6 +86,49 @@ class Volume:
     def voxel_size_nm(self) -> tuple[float, float, float] | None:
         """Edge lengths of a voxel (z, y, x) in nm; None where the store does not say."""
         return self.spec.voxel_size_nm
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Names and values that the store keeps about the volume, live; ``volume.metadata[name] = value`` sets one."""
+        return metadata(self.source)
+
+    def ids(self, box: Box | None = None) -> NDArray[np.uint64]:
+        """The labels in `box` (all, if None), in the store's coordinates: sorted, without 0.
+
+        Asked of the store where it can tell, read from the voxels otherwise.
+        """
+        asked = self.domain if box is None else box
+        able = ability(self.source, SupportsIds)  # type: ignore[type-abstract]
+        if able is not None:
+            return able.ids(asked)
+        found = np.unique(self.source.read(asked)).astype(np.uint64)
+        return found[found != 0]
+
+    def bounding_box(self, label: int, *, exact: bool = True) -> Box:
+        """The box of a label, in the store's coordinates; see `SupportsIds`.
+
+        Raises
+        ------
+        UnsupportedFormat
+            If the store cannot tell.
+        """
+        return self._indexed().bounding_box(label, exact=exact)
+
+    def reserve_ids(self, count: int) -> range:
+        """Labels that the store gives to nobody else.
+
+        Raises
+        ------
+        UnsupportedFormat
+            If the store does not hand them out.
+        """
+        return self._indexed().reserve_ids(count)
+
+    def _indexed(self) -> SupportsIds:
+        able = ability(self.source, SupportsIds)  # type: ignore[type-abstract]
+        if able is None:
+            raise UnsupportedFormat(f"{self.uri}: this store keeps no index of its labels; BossDB and DVID do")
+        return able
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -1,0 +1,1 @@
+"""What a process was told from outside: settings, profiles, secrets."""

@@ -1,0 +1,119 @@
+"""Profiles: what beats what, and that no token shows or reaches another host."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from voxome.config.profiles import Secret, read, same_host, service
+from voxome.errors import InvalidInput, NotFound
+
+FILE = """
+profile = "lab"
+[profiles.lab.bossdb]
+host = "https://boss.example"
+token = "from-file"
+[profiles.lab.s3]
+host = "http://127.0.0.1:9000"
+options = { anonymous = "true" }
+[profiles.other.bossdb]
+host = "https://other.example"
+token_env = "OTHER_TOKEN"
+"""
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "config.toml"
+    file.write_text(FILE)
+    monkeypatch.setenv("VOXOME_CONFIG", str(file))
+    for name in ("VOXOME_PROFILE", "VOXOME_BOSSDB_HOST", "VOXOME_BOSSDB_TOKEN", "VOXOME_KEYRING"):
+        monkeypatch.delenv(name, raising=False)
+    read.cache_clear()
+    return file
+
+
+def revealed(token: Secret | None) -> str | None:
+    return None if token is None else token.reveal()
+
+
+def test_the_profile_in_use_gives_host_and_token() -> None:
+    found = service("bossdb")
+    assert (found.host, revealed(found.token)) == ("https://boss.example", "from-file")
+
+
+def test_options_belong_to_their_host() -> None:
+    assert service("s3").options == {"anonymous": "true"}
+    assert service("s3", "http://elsewhere:9000").options == {}
+
+
+def test_another_profile_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXOME_PROFILE", "other")
+    monkeypatch.setenv("OTHER_TOKEN", "named")
+    found = service("bossdb")
+    assert (found.host, revealed(found.token)) == ("https://other.example", "named")
+
+
+def test_the_environment_beats_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXOME_BOSSDB_TOKEN", "from-env")
+    assert revealed(service("bossdb").token) == "from-env"
+    monkeypatch.setenv("VOXOME_BOSSDB_HOST", "https://env.example")
+    assert service("bossdb").host == "https://env.example"
+
+
+@pytest.mark.parametrize("asked", ["https://evil.example", "http://boss.example", "https://boss.example:8443"])
+def test_a_token_goes_to_its_own_host_only(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXOME_BOSSDB_TOKEN", "from-env")
+    found = service("bossdb", asked)
+    assert (found.host, found.token) == (asked, None)
+
+
+def test_a_token_without_a_host_is_meant_for_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXOME_DVID_TOKEN", "t")
+    assert service("dvid", "http://some:8000").token is None
+    assert revealed(service("dvid", default="http://some:8000").token) == "t"
+
+
+def test_a_secret_never_shows() -> None:
+    token = Secret("hidden-text")
+    found = service("bossdb")
+    for text in (repr(token), str(token), f"{token}", repr(found), repr(read(str(Path("x"))))):
+        assert "hidden" not in text
+        assert "from-file" not in text
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(token)
+
+
+def test_a_wrong_file_is_told_without_its_values(config: Path) -> None:
+    config.write_text('[profiles.lab.bossdb]\nhost = "h"\ntokn = "hidden-text"\n')
+    with pytest.raises(InvalidInput, match="tokn") as caught:
+        service("bossdb")
+    assert "hidden-text" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_no_toml(config: Path) -> None:
+    config.write_text("profile = ")
+    with pytest.raises(InvalidInput, match="is not TOML"):
+        service("bossdb")
+
+
+def test_an_unknown_profile_names_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXOME_PROFILE", "labb")
+    with pytest.raises(NotFound, match="lab, other"):
+        service("bossdb")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://a", "https://a:443/x", True),
+        ("http://a", "https://a", False),
+        ("a:8000", "http://a:8000", True),
+        ("https://A.b", "https://a.b", True),
+    ],
+)
+def test_same_host(one: str, other: str, same: bool) -> None:
+    assert same_host(one, other) is same
