@@ -11,15 +11,16 @@ from voxome.errors import VoxomeError
 from voxome.geometry import BlockGrid, Box
 
 if TYPE_CHECKING:
-    from voxome.resources.open import create, open
+    from voxome.resources.open import connect, create, open
     from voxome.resources.volume import Volume
     from voxome.workflow.run import run
 
 __version__ = "0.1.0"
-__all__ = ["BlockGrid", "Box", "Volume", "VolumeSpec", "VoxomeError", "create", "open", "run", "tool"]
+__all__ = ["BlockGrid", "Box", "Volume", "VolumeSpec", "VoxomeError", "connect", "create", "open", "run", "tool"]
 
 _LAZY = {
     "Volume": "voxome.resources.volume",
+    "connect": "voxome.resources.open",
     "create": "voxome.resources.open",
     "open": "voxome.resources.open",
     "run": "voxome.workflow.run",

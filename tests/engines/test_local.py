@@ -97,3 +97,14 @@ def _alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def test_a_job_that_wants_to_be_alone_has_a_process_of_its_own(tmp_path: Path) -> None:
+    told = "import json, os, sys\nfor line in sys.stdin:\n"
+    told += "    print(json.dumps({'id': json.loads(line)['id'], 'state': 'done', 'result': {'pid': os.getpid()}}), flush=True)"
+    engine = LocalEngine([sys.executable, "-c", told], 1, tmp_path / "log")
+    engine.submit([Job("before", {}), Job("alone", {}, alone=True), Job("after", {}), Job("last", {})])
+    pids = {name: status.result["pid"] for name, status in _collect(engine, 4).items()}
+    engine.close()
+    assert len({pids["before"], pids["alone"], pids["after"]}) == 3
+    assert pids["after"] == pids["last"]

@@ -83,7 +83,12 @@ class _Phase:
             "phase": self.number,
             "job": number,
         }
-        return Job(f"{self.step.key}/{self.number}/{number}", payload)
+        return Job(f"{self.step.key}/{self.number}/{number}", payload, alone=self._of_whole_tables)
+
+    @property
+    def _of_whole_tables(self) -> bool:
+        """Whether its job sees the objects of the whole volume: a fold, a whole tool, the last of the regions."""
+        return self.number < 0 or (self.step.loaded.scope != "block" and self.step.jobs(self.number) == 1)
 
     def blocks(self, job: int) -> int:
         if self.number < 0:

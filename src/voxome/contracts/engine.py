@@ -9,10 +9,21 @@ from typing import Any, Literal, Protocol
 
 @dataclass(frozen=True)
 class Job:
-    """A span of blocks of one step, as a worker is told of it: JSON values only."""
+    """A span of blocks of one step, as a worker is told of it: JSON values only.
+
+    Attributes
+    ----------
+    id : str
+        Unique in its run.
+    payload : mapping
+        What the worker is told.
+    alone : bool
+        Whether it wants a process of its own, new and ended with it: its memory grows with the objects, not the block.
+    """
 
     id: str
     payload: Mapping[str, Any]
+    alone: bool = False
 
 
 @dataclass(frozen=True)

@@ -103,32 +103,34 @@ class LocalEngine:
         ended = []
         for key, _ in self._selector.select(timeout_s):
             worker: _Worker = key.data
-            status = worker.receive()
+            job, status = worker.job, worker.receive()
             if status is not None:
                 ended.append(status)
-            if worker.process.returncode is not None:
-                self._drop(worker)
-                worker.end()
+            used_up = status is not None and job is not None and job.alone
+            if used_up or worker.process.returncode is not None:
+                self._end(worker)
         self._hand_out()
         return ended
 
     def cancel(self, ids: Collection[str]) -> None:
         self._waiting = deque(job for job in self._waiting if job.id not in ids)
         for worker in [w for w in self._workers if w.job is not None and w.job.id in ids]:
-            self._drop(worker)
-            worker.end()
+            self._end(worker)
 
     def close(self) -> None:
         self._waiting.clear()
         for worker in list(self._workers):
-            self._drop(worker)
-            worker.end()
+            self._end(worker)
         self._selector.close()
 
     def _hand_out(self) -> None:
         while self._waiting and len(self._busy()) < self.slots:
-            idle = next((w for w in self._workers if w.job is None), None) or self._spawn()
-            idle.start(self._waiting.popleft())
+            job = self._waiting.popleft()
+            idle = next((w for w in self._workers if w.job is None), None)
+            if idle is not None and job.alone:
+                self._end(idle)
+                idle = None
+            (idle or self._spawn()).start(job)
 
     def _busy(self) -> list[_Worker]:
         return [w for w in self._workers if w.job is not None]
@@ -143,6 +145,7 @@ class LocalEngine:
         self._selector.register(worker.stdout, selectors.EVENT_READ, worker)
         return worker
 
-    def _drop(self, worker: _Worker) -> None:
+    def _end(self, worker: _Worker) -> None:
         self._selector.unregister(worker.stdout)
         self._workers.remove(worker)
+        worker.end()

@@ -10,6 +10,7 @@ from voxome.contracts.uri import Uri
 from voxome.contracts.volume import (
     Mode,
     Remote,
+    SupportsConnect,
     SupportsCreate,
     SupportsLevels,
     SupportsRecognise,
@@ -36,7 +37,7 @@ def remote(scheme: str) -> Remote:
 
 
 def locate(text: str) -> Uri:
-    """The URI that `text` means; a bare path is recognised by its content.
+    """The URI that `text` means; a bare path is recognised by its content, ``dataset:NAME`` looked up.
 
     Raises
     ------
@@ -48,6 +49,10 @@ def locate(text: str) -> Uri:
     uri = Uri.parse(text)
     if uri.scheme:
         return uri
+    prefix, colon, name = uri.path.partition(":")
+    if colon and prefix in targets("voxome.resolvers"):
+        meant = Uri.parse(load("voxome.resolvers", prefix)(name))
+        return replace(meant, query={**meant.query, **uri.query})
     for scheme in targets("voxome.remotes"):
         one = remote(scheme)
         if isinstance(one, SupportsRecognise) and one.recognises(uri.path):
@@ -92,8 +97,8 @@ def open(uri: str, *, mode: Mode = "r", level: int | None = None) -> Volume:
     Parameters
     ----------
     uri : str
-        ``scheme://…``, or a bare path that is recognised by its content (``FILE.h5/volumes/raw`` included). It may end
-        in ``?level=2``.
+        ``scheme://…``, ``dataset:NAME`` of the registry of public data, or a bare path that is recognised by its
+        content (``FILE.h5/volumes/raw`` included). It may end in ``?level=2``.
     mode : {"r", "r+"}
         Read only, or read and write.
     level : int, optional
@@ -117,6 +122,26 @@ def open(uri: str, *, mode: Mode = "r", level: int | None = None) -> Volume:
     7
     """
     return Volume(open_source(uri, mode=mode, level=level), str(locate(uri)))
+
+
+def connect(uri: str) -> Any:
+    """The store's own face: projects and permissions of a BossDB, versions and labels of a DVID, …
+
+    Parameters
+    ----------
+    uri : str
+        As ``bossdb://https://host``, ``dvid://host:port`` or ``dvid://host:port/uuid``.
+
+    Raises
+    ------
+    UnsupportedFormat
+        If the store has nothing but volumes.
+    """
+    parsed = Uri.parse(uri)
+    one = remote(parsed.scheme)
+    if not isinstance(one, SupportsConnect):
+        raise UnsupportedFormat(f"{parsed.scheme or 'a path'}:// has nothing to connect to; open its volumes")
+    return one.connect(parsed)
 
 
 def create_source(uri: str, spec: VolumeSpec) -> VolumeSource:

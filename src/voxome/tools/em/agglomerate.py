@@ -14,7 +14,7 @@ from voxome.resources.table import Table
 from voxome.tools.em.edges import EDGE_SUMS, EDGES, NODE_SUMS, NODES
 from voxome.tools.em.kernels.agglomerate import agglomerate as group
 from voxome.tools.em.kernels.edges import Edges, Nodes
-from voxome.tools.em.kernels.filters import absorb_small, fill_holes
+from voxome.tools.em.kernels.filters import absorb_small, contract, fill_holes
 
 LOOKUP = kinds.Table({"id": "uint64", "label": "uint64"}, key=("id",), fold={"label": "min"})
 
@@ -63,18 +63,21 @@ def agglomerate(
     """
     columns = EDGE_SUMS if method == "waterz" else EDGE_SUMS[:2]
     edge, node = edges.read(("a", "b", *columns)), nodes.read()
+    ids = node["id"]
     pairs = Edges(_stacked(edge, ("a", "b")), _stacked(edge, columns))
-    sizes = Nodes(node["id"], _stacked(node, NODE_SUMS))
-    objects = group(node["id"], pairs, threshold, method, quantile)
+    objects = group(ids, pairs, threshold, method, quantile)
+    sizes, contacts = contract(Nodes(ids, _stacked(node, NODE_SUMS)), pairs, objects)
+    del pairs
+    kept = sizes.ids
     if min_voxels:
-        objects = absorb_small(sizes, pairs, objects, min_voxels)
+        kept = absorb_small(sizes, contacts, kept, min_voxels)
     if holes:
-        objects = fill_holes(sizes, pairs, objects)
-    smallest, label = np.unique(objects, return_inverse=True)
+        kept = fill_holes(sizes, contacts, kept)
+    smallest, label = np.unique(kept, return_inverse=True)
     totals = np.zeros((len(smallest), len(NODE_SUMS)), np.int64)
     np.add.at(totals, label, sizes.values)
     return {
-        "lookup": {"id": node["id"], "label": label.astype(np.uint64) + np.uint64(1)},
+        "lookup": {"id": ids, "label": label[np.searchsorted(sizes.ids, objects)].astype(np.uint64) + np.uint64(1)},
         "objects": {
             "id": np.arange(1, len(smallest) + 1, dtype=np.uint64),
             **dict(zip(NODE_SUMS, totals.T, strict=True)),
@@ -82,5 +85,10 @@ def agglomerate(
     }
 
 
-def _stacked(rows: Rows, columns: tuple[str, ...]) -> NDArray[Any]:
-    return np.stack([rows[name] for name in columns], axis=1)
+def _stacked(rows: dict[str, NDArray[Any]], columns: tuple[str, ...]) -> NDArray[Any]:
+    """Columns side by side; they are taken out of `rows`."""
+    first = rows[columns[0]]
+    out = np.empty((len(first), len(columns)), first.dtype)
+    for place, name in enumerate(columns):
+        out[:, place] = rows.pop(name)
+    return out

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.config import setting
+from voxome.config.settings import setting
 from voxome.contracts import kinds
 from voxome.contracts.tool import Block, tool
 from voxome.contracts.volume import VolumeSpec

@@ -9,6 +9,35 @@ from scipy.sparse.csgraph import connected_components
 
 from voxome.tools.em.kernels.edges import Edges, Nodes, fold_edges, fold_nodes
 
+_AT_ONCE = 1 << 20
+
+
+def contract(nodes: Nodes, edges: Edges, objects: NDArray[np.uint64]) -> tuple[Nodes, Edges]:
+    """The graph of objects: their sums, and the sums of the edges between them.
+
+    Parameters
+    ----------
+    nodes : Nodes
+        Fragments.
+    edges : Edges
+        Edges between them.
+    objects : (n,) uint64
+        For each fragment the smallest fragment of its object.
+
+    Returns
+    -------
+    Nodes, Edges
+        With objects for fragments. A million edges are folded at a time, so that little memory is needed beside them.
+    """
+    folded = fold_edges([])
+    for start in range(0, len(edges.ids), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        ends = np.sort(objects[np.searchsorted(nodes.ids, edges.ids[part])], axis=1)
+        apart = ends[:, 0] != ends[:, 1]
+        between = fold_edges([Edges(ends[apart], edges.values[part][apart])])
+        folded = fold_edges([folded, between]) if start else between
+    return fold_nodes([Nodes(objects, nodes.values)]), folded
+
 
 def absorb_small(nodes: Nodes, edges: Edges, objects: NDArray[np.uint64], min_voxels: int) -> NDArray[np.uint64]:
     """Merge every object of fewer than `min_voxels` voxels into the neighbour it holds to best.
@@ -31,7 +60,7 @@ def absorb_small(nodes: Nodes, edges: Edges, objects: NDArray[np.uint64], min_vo
         affinity, of equals the smallest.
     """
     while True:
-        sizes, contacts = _of_objects(nodes, edges, objects)
+        sizes, contacts = contract(nodes, edges, objects)
         small = sizes.ids[sizes.values[:, 0] < min_voxels]
         own, other, mean = _both_ways(contacts)
         chosen = np.isin(own, small)
@@ -57,7 +86,7 @@ def fill_holes(nodes: Nodes, edges: Edges, objects: NDArray[np.uint64]) -> NDArr
     (n,) uint64
         As `objects`.
     """
-    sizes, contacts = _of_objects(nodes, edges, objects)
+    sizes, contacts = contract(nodes, edges, objects)
     own, other, _ = _both_ways(contacts)
     ids, first, neighbours = np.unique(own, return_index=True, return_counts=True)
     rim = sizes.values[np.searchsorted(sizes.ids, ids), 4]
@@ -89,13 +118,6 @@ def join(objects: NDArray[np.uint64], a: NDArray[np.uint64], b: NDArray[np.uint6
     np.minimum.at(smallest, group, ids)
     joined: NDArray[np.uint64] = smallest[group][place]
     return joined
-
-
-def _of_objects(nodes: Nodes, edges: Edges, objects: NDArray[np.uint64]) -> tuple[Nodes, Edges]:
-    """Sizes of the objects and the edges between them."""
-    ends = np.sort(objects[np.searchsorted(nodes.ids, edges.ids)], axis=1)
-    apart = ends[:, 0] != ends[:, 1]
-    return fold_nodes([Nodes(objects, nodes.values)]), fold_edges([Edges(ends[apart], edges.values[apart])])
 
 
 def _both_ways(edges: Edges) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.float64]]:
