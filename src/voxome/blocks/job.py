@@ -23,8 +23,9 @@ from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid
 from voxome.geometry.grid import Block as GridBlock
 from voxome.resources.open import open_source
+from voxome.resources.rows import concatenate
 from voxome.resources.table import Table as TableFile
-from voxome.resources.table import concatenate, write_table
+from voxome.resources.table import write_table
 from voxome.resources.volume import Volume
 
 

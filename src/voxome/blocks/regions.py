@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from voxome.blocks.step import Step
 from voxome.contracts.kinds import RegionTable, Rows
 from voxome.errors import InvalidInput
-from voxome.resources.table import Table, concatenate
+from voxome.resources.rows import concatenate
+from voxome.resources.table import Table
 
 REGION = "region"
 """The column that says which region a row of a part belongs to."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.kinds import Rows
 from voxome.errors import CorruptData, NotFound, StoreError
+from voxome.resources.rows import concatenate
 
 SCHEMA_VERSION = "1"
 ROW_GROUP = 65_536
@@ -140,17 +141,3 @@ def _regrouped(batches: Iterable[Rows], columns: Mapping[str, str], row_group: i
             waiting = [{name: values[whole:] for name, values in rows.items()}]
     if waiting:
         yield concatenate(waiting, columns)
-
-
-def empty_rows(columns: Mapping[str, str]) -> Rows:
-    """A table of no rows."""
-    return {name: np.empty(0, dtype) for name, dtype in columns.items()}
-
-
-def concatenate(parts: Sequence[Rows], columns: Mapping[str, str]) -> Rows:
-    """One table of the rows of several."""
-    if not parts:
-        return empty_rows(columns)
-    return {
-        name: np.concatenate([np.asarray(p[name]).astype(d, copy=False) for p in parts]) for name, d in columns.items()
-    }

@@ -7,9 +7,9 @@ from hypothesis.extra import numpy as npst
 from scipy import ndimage
 
 from voxome.geometry import BlockGrid, Box
+from voxome.resources.rows import combine, concatenate
 from voxome.tools.common.components import local_components, object_rows, touching_pairs, union
 from voxome.tools.common.places import pack
-from voxome.tools.em.synaptic.rows import concatenate, sum_rows
 
 DOMAIN = Box((-2, 3, 10), (5, 9, 18))
 MASKS = npst.arrays(np.bool_, DOMAIN.shape)
@@ -31,7 +31,7 @@ def in_blocks(mask, block):
     table = concatenate(rows)
     table["id"] = np.array([roots.get(i, i) for i in table["id"].tolist()], np.uint64)
     labels = np.vectorize(lambda i: roots.get(int(i), int(i)), otypes=[np.uint64])(local)
-    return labels, sum_rows(table, ["id"], largest=["peak"]), score
+    return labels, combine(table, ["id"], {"peak": "max"}), score
 
 
 @settings(max_examples=40)

@@ -12,7 +12,7 @@ from voxome.contracts.kinds import Rows
 from voxome.datasets.phantom.spec import PhantomSpec
 from voxome.datasets.phantom.synapses import CLEFT, DENSITY, Site, mark_site
 from voxome.geometry import Box
-from voxome.resources.table import concatenate
+from voxome.resources.rows import concatenate
 
 _ENDS = {"pre_id": "uint64", "post_id": "uint64", "directed": "bool"}
 SYNAPSE_COLUMNS = {

@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as npst
 
 from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid, Box
+from voxome.resources.rows import combine, concatenate
 from voxome.tools.em.synaptic.association import AssociationParams, associate, association_halo
-from voxome.tools.em.synaptic.rows import concatenate, sum_rows
 
 DOMAIN = Box((4, 0, -3), (18, 12, 11))
 SIZE = (10, 10, 10)
@@ -37,7 +37,7 @@ def test_rows_of_blocks_add_up_to_those_of_the_whole(seed, block):
         parts.append(associate(*cut, write=b.write, read=b.read, voxel_size_nm=SIZE, params=SMALL))
     keys = (["synapse_id", "neuron_id"], ["synapse_id", "a", "b"])
     for expected, rows, key in zip(whole, zip(*parts, strict=True), keys, strict=True):
-        folded = sum_rows(concatenate(rows), key)
+        folded = combine(concatenate(rows), key)
         assert folded.keys() == expected.keys()
         for name, column in expected.items():
             np.testing.assert_array_equal(folded[name], column)

@@ -7,10 +7,10 @@ from voxome.datasets.phantom.write import phantom
 from voxome.geometry import BlockGrid, Box
 from voxome.metrics.detection import score_detections
 from voxome.metrics.graph import Edges, score_graph
+from voxome.resources.rows import combine, concatenate
 from voxome.tools.common.components import local_components, object_rows, touching_pairs, union
 from voxome.tools.em.synaptic.association import AssociationParams, associate, association_halo
 from voxome.tools.em.synaptic.partners import partners
-from voxome.tools.em.synaptic.rows import concatenate, sum_rows
 from voxome.tools.em.synaptic.score import PsdParams, psd_halo, psd_score
 from voxome.tools.em.synaptic.tables import select_objects, synapse_table
 
@@ -47,9 +47,9 @@ def find_synapses(raw, neurons, block):
         parts.append((*tables, object_rows(synapses[write], score[write], b.write, DOMAIN)))
     contacts, faces, objects = (concatenate(column) for column in zip(*parts, strict=True))
     pairs = partners(
-        sum_rows(contacts, ["synapse_id", "neuron_id"]), sum_rows(faces, ["synapse_id", "a", "b"]), voxel_size_nm=SIZE
+        combine(contacts, ["synapse_id", "neuron_id"]), combine(faces, ["synapse_id", "a", "b"]), voxel_size_nm=SIZE
     )
-    kept = select_objects(sum_rows(objects, ["id"], largest=["peak"]), min_voxels=100)
+    kept = select_objects(combine(objects, ["id"], {"peak": "max"}), min_voxels=100)
     return synapse_table(kept, pairs, domain=DOMAIN, voxel_size_nm=SIZE)
 
 

@@ -12,8 +12,8 @@ from voxome.contracts.kinds import Rows
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.geometry.grid import Halo
+from voxome.resources.rows import combine, concatenate
 from voxome.tools.em.synaptic.growth import grow, growth_halo, growth_steps
-from voxome.tools.em.synaptic.rows import concatenate, sum_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +94,13 @@ def _contacts(near: NDArray[np.uint64], neurons: NDArray[np.uint64], score: NDAr
     dark = score[there].astype(np.int64)
     rows: Rows = {"synapse_id": near[there], "neuron_id": neurons[there]}
     rows |= {"voxels": np.ones_like(dark), "dark": dark}
-    return sum_rows(rows, ["synapse_id", "neuron_id"])
+    return combine(rows, ["synapse_id", "neuron_id"])
 
 
 def _faces(near: NDArray[np.uint64], neurons: NDArray[np.uint64], at: tuple[slice, ...]) -> Rows:
     """Faces between two neurons; a face belongs to the block and the synapse of its lower voxel."""
     parts = [_faces_across(axis, near, neurons, at) for axis in range(3)]
-    return sum_rows(concatenate(parts), ["synapse_id", "a", "b"])
+    return combine(concatenate(parts), ["synapse_id", "a", "b"])
 
 
 def _faces_across(axis: int, near: NDArray[np.uint64], neurons: NDArray[np.uint64], at: tuple[slice, ...]) -> Rows:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.kinds import Rows
-from voxome.tools.em.synaptic.rows import sum_rows
+from voxome.resources.rows import combine
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def connectome(partners: Rows) -> Rows:
     edges["directed"] = edges["directed"].astype(np.int64)
     edges["synapses"] = np.ones(len(edges["pre_id"]), np.int64)
     edges["area_um2"] = partners["area_um2"]
-    folded = sum_rows(edges, ["pre_id", "post_id", "directed"])
+    folded = combine(edges, ["pre_id", "post_id", "directed"])
     folded["directed"] = folded["directed"].astype(np.bool_)
     return folded
 

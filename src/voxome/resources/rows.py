@@ -1,0 +1,66 @@
+"""Tables in memory: put one under another, combine the rows of one key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.kinds import Rows
+
+_HOW = {"sum": np.add, "min": np.minimum, "max": np.maximum}
+
+
+def empty_rows(columns: Mapping[str, str]) -> Rows:
+    """A table of no rows."""
+    return {name: np.empty(0, dtype) for name, dtype in columns.items()}
+
+
+def concatenate(parts: Sequence[Rows], columns: Mapping[str, str] | None = None) -> Rows:
+    """One table of the rows of several; without `columns` (names and dtypes), of those of the first, at least one."""
+    if columns is None:
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if not parts:
+        return empty_rows(columns)
+    return {
+        name: np.concatenate([np.asarray(p[name]).astype(d, copy=False) for p in parts]) for name, d in columns.items()
+    }
+
+
+def combine(rows: Rows, key: Sequence[str], how: Mapping[str, str] | None = None) -> Rows:
+    """Combine the rows of one key.
+
+    Parameters
+    ----------
+    rows : mapping of str to array
+        One array a column, the rows in any order.
+    key : sequence of str
+        Columns that tell one row of the result from another; it is sorted by them, the first foremost.
+    how : mapping, optional
+        ``sum``, ``min`` or ``max`` for other columns; those not named are summed.
+
+    Returns
+    -------
+    mapping of str to array
+        One row a key, the columns in their order.
+    """
+    order = np.lexsort([np.asarray(rows[name]) for name in reversed(key)])
+    starts = first_of_runs([np.asarray(rows[name])[order] for name in key])
+    combined: Rows = {}
+    for name, values in rows.items():
+        column = np.asarray(values)[order]
+        if name in key or not len(starts):
+            combined[name] = column[starts]
+        else:
+            combined[name] = _HOW[(how or {}).get(name, "sum")].reduceat(column, starts)
+    return combined
+
+
+def first_of_runs(columns: Sequence[NDArray[np.generic]]) -> NDArray[np.intp]:
+    """Where, in sorted columns of equal length, rows begin that differ from those before."""
+    new = np.zeros(len(columns[0]), np.bool_)
+    new[:1] = True
+    for column in columns:
+        new[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(new)
