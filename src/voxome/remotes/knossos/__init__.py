@@ -1,0 +1,1 @@
+"""KNOSSOS cubes: a ``knossos.conf``, and a file for every 128 voxels a side."""

@@ -1,0 +1,61 @@
+"""``knossos.conf``: the name, size and voxel size of a folder of cubes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxome.errors import CorruptData
+from voxome.remotes.local import replacing, storing
+
+CONF = "knossos.conf"
+_LINE = re.compile(r'^\s*(experiment name|boundary [xyz]|scale [xyz]|magnification)\s+"?([^";]+)"?\s*;', re.MULTILINE)
+_MAG = re.compile(r"mag(\d+)")
+
+
+@dataclass(frozen=True)
+class Conf:
+    """A folder of cubes as its ``knossos.conf`` describes it."""
+
+    folder: Path
+    name: str
+    shape: tuple[int, int, int]
+    voxel_size_nm: tuple[float, float, float] | None
+
+    @classmethod
+    def read(cls, folder: Path) -> Conf:
+        path = folder / CONF
+        said = dict(_LINE.findall(path.read_text(encoding="utf-8", errors="replace")))
+        try:
+            z, y, x = (int(said[f"boundary {axis}"]) for axis in "zyx")
+            sizes = [float(said[f"scale {axis}"]) for axis in "zyx" if f"scale {axis}" in said]
+            name = said["experiment name"]
+        except (KeyError, ValueError) as error:
+            raise CorruptData(
+                f"{path} lacks, or spoils, {error}; experiment name, boundary and scale are wanted"
+            ) from error
+        return cls(folder, name, (z, y, x), (sizes[0], sizes[1], sizes[2]) if len(sizes) == 3 else None)
+
+    def write(self, magnification: int) -> None:
+        lines = [f'experiment name "{self.name}";']
+        lines += [f"boundary {axis} {n};" for axis, n in zip("xyz", self.shape[::-1], strict=True)]
+        if self.voxel_size_nm is not None:
+            lines += [f"scale {axis} {n!r};" for axis, n in zip("xyz", self.voxel_size_nm[::-1], strict=True)]
+        with storing(self.folder), replacing(self.folder / CONF) as new:
+            new.write_text("\n".join([*lines, f"magnification {magnification};", ""]), encoding="utf-8")
+
+    def cube(self, at: Sequence[int]) -> Path:
+        """The file of a cube, without suffix."""
+        z, y, x = at
+        return self.folder / f"x{x:04d}/y{y:04d}/z{z:04d}" / f"{self.name}_x{x:04d}_y{y:04d}_z{z:04d}"
+
+
+def magnifications(folder: Path) -> dict[int, Path]:
+    """Magnification → folder with a ``knossos.conf``; `folder` itself, or those named magN in it."""
+    if (folder / CONF).is_file():
+        return {1: folder}
+    found = folder.iterdir() if folder.is_dir() else iter(())
+    places = {int(mag[1]): place for place in found if (mag := _MAG.fullmatch(place.name))}
+    return {mag: place for mag, place in places.items() if (place / CONF).is_file()}
