@@ -58,6 +58,18 @@ class Table:
         """All rows."""
         return _rows(self._file.read(columns=None if columns is None else list(columns)))
 
+    def stacked(self, columns: Sequence[str]) -> NDArray[Any]:
+        """Columns of one dtype side by side, (rows, columns), in the memory of the result and a batch."""
+        dtype = self._file.schema_arrow.field(columns[0]).type.to_pandas_dtype()
+        out = np.empty((len(self), len(columns)), dtype)
+        start = 0
+        for batch in self._file.iter_batches(ROW_GROUP, columns=list(columns), use_threads=False):
+            part = out[start : start + len(batch)]
+            for place, name in enumerate(columns):
+                part[:, place] = batch.column(name).to_numpy()
+            start += len(batch)
+        return out
+
     def batches(self, rows: int) -> Iterator[Rows]:
         """All rows in order, at most so many at a time."""
         return (_rows(pa.Table.from_batches([batch])) for batch in self._file.iter_batches(rows) if len(batch))

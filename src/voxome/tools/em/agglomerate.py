@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
@@ -62,11 +61,10 @@ def agglomerate(
         ``id`` of a neuron, its voxels and sums of coordinates.
     """
     columns = EDGE_SUMS if method == "waterz" else EDGE_SUMS[:2]
-    edge, node = edges.read(("a", "b", *columns)), nodes.read()
-    ids = node["id"]
-    pairs = Edges(_stacked(edge, ("a", "b")), _stacked(edge, columns))
+    ids = nodes.stacked(("id",))[:, 0]
+    pairs = Edges(edges.stacked(("a", "b")), edges.stacked(columns))
     objects = group(ids, pairs, threshold, method, quantile)
-    sizes, contacts = contract(Nodes(ids, _stacked(node, NODE_SUMS)), pairs, objects)
+    sizes, contacts = contract(Nodes(ids, nodes.stacked(NODE_SUMS)), pairs, objects)
     del pairs
     kept = sizes.ids
     if min_voxels:
@@ -83,12 +81,3 @@ def agglomerate(
             **dict(zip(NODE_SUMS, totals.T, strict=True)),
         },
     }
-
-
-def _stacked(rows: dict[str, NDArray[Any]], columns: tuple[str, ...]) -> NDArray[Any]:
-    """Columns side by side; they are taken out of `rows`."""
-    first = rows[columns[0]]
-    out = np.empty((len(first), len(columns)), first.dtype)
-    for place, name in enumerate(columns):
-        out[:, place] = rows.pop(name)
-    return out

@@ -12,6 +12,7 @@ from voxome.errors import InvalidInput
 from voxome.tools.em.kernels.edges import BINS, Edges
 from voxome.tools.em.kernels.greedy import merge
 
+_AT_ONCE = 1 << 18
 Method = Literal["mean", "waterz", "mutex"]
 
 
@@ -68,10 +69,15 @@ def agglomerate(
 
 def _places(nodes: NDArray[np.uint64], ids: NDArray[np.uint64]) -> NDArray[np.int32]:
     """Where ids stand among the nodes."""
-    places = np.searchsorted(nodes, ids).astype(np.int32)
-    known = nodes.take(places, mode="clip") == ids if len(nodes) else np.zeros(ids.shape, np.bool_)
-    if not known.all():
-        raise InvalidInput(f"{(~known).sum()} ends of edges are no nodes: fold the rows of all blocks first")
+    places = np.empty(ids.shape, np.int32)
+    lost: int = 0
+    for start in range(0, len(ids), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        places[part] = np.searchsorted(nodes, ids[part])
+        known = nodes.take(places[part], mode="clip") == ids[part] if len(nodes) else np.False_
+        lost += ids[part].size - int(np.count_nonzero(known))
+    if lost:
+        raise InvalidInput(f"{lost} ends of edges are no nodes: fold the rows of all blocks first")
     return places
 
 

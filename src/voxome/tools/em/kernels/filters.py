@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from voxome.tools.em.kernels.edges import Edges, Nodes, fold_edges, fold_nodes
 
-_AT_ONCE = 1 << 20
+_AT_ONCE = 1 << 18
 
 
 def contract(nodes: Nodes, edges: Edges, objects: NDArray[np.uint64]) -> tuple[Nodes, Edges]:
@@ -27,7 +27,7 @@ def contract(nodes: Nodes, edges: Edges, objects: NDArray[np.uint64]) -> tuple[N
     Returns
     -------
     Nodes, Edges
-        With objects for fragments. A million edges are folded at a time, so that little memory is needed beside them.
+        With objects for fragments. Some edges are folded at a time, so that little memory is needed beside them.
     """
     folded = fold_edges([])
     for start in range(0, len(edges.ids), _AT_ONCE):
