@@ -1,0 +1,191 @@
+"""``cloudvolume://PATH`` and ``graphene://…``: what only the cloud-volume library reads, through that library.
+
+That is graphene layers, whose ids a server computes, and precomputed volumes whose chunks are encoded as crackle,
+compresso, fpzip, kempressed, zfpc, jxl, …; all others are read faster by ``precomputed://``. Needs the extra
+``voxome[cloudvolume]``. A missing chunk is an error, as cloud-volume cannot tell it from one that it may not see,
+unless ``?fill_missing=true`` says that it stands for zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.config.profiles import service
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import Level, Mode, ResourceInfo, Version, VolumeSpec
+from voxome.errors import (
+    AccessDenied,
+    CorruptData,
+    InvalidBox,
+    InvalidInput,
+    NotFound,
+    ReadOnly,
+    StoreError,
+    UnsupportedFormat,
+    VoxomeError,
+)
+from voxome.geometry import Box
+from voxome.remotes.levels import whole_scale
+from voxome.remotes.local import local_path
+
+try:
+    import cloudvolume
+except ImportError as error:
+    raise UnsupportedFormat("this store needs the extra: pip install 'voxome[cloudvolume]'") from error
+
+_OPTIONS = {"fill_missing", "agglomerate", "timestamp", "level"}
+
+
+class CloudVolumeSource:
+    """One scale of a layer, read only.
+
+    Parameters
+    ----------
+    volume : cloudvolume.CloudVolume
+        Opened at that scale.
+    spec : VolumeSpec
+        Shape and meaning.
+    name : str
+        The URI, for messages.
+    """
+
+    concurrent_writers = False
+
+    def __init__(self, volume: Any, spec: VolumeSpec, name: str) -> None:
+        self._volume, self._spec, self.name = volume, spec, name
+
+    @property
+    def spec(self) -> VolumeSpec:
+        return self._spec
+
+    def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        box.within(self._spec.domain)
+        if out is not None and out.shape != box.shape:
+            raise InvalidBox(f"{self.name}: out has shape {out.shape}, the box {box} has {box.shape}")
+        if box.empty:
+            return np.empty(box.shape, self._spec.dtype) if out is None else out
+        frame = self._spec.drop(box)
+        data = np.asarray(_asked(self.name, lambda: self._volume.download(_bounds(frame)))).T
+        first = 0 if box.ndim == 3 else slice(box.start[0], box.stop[0])
+        voxels = data[first]
+        if out is None:
+            return np.array(voxels, self._spec.dtype, order="C")
+        out[...] = voxels
+        return out
+
+    def write(self, box: Box, data: NDArray[Any]) -> None:
+        raise ReadOnly(
+            f"{self.name} is read, not written: cloud-volume may leave an old file beside a new one; copy it"
+        )
+
+    def version(self) -> Version:
+        return Version("", pinned=False)
+
+
+class CloudVolumePyramid(CloudVolumeSource):
+    """A layer with all its scales."""
+
+    def __init__(self, uri: Uri) -> None:
+        self._uri = uri
+        volume = _opened(uri, 0)
+        self._sizes = [tuple(float(n) for n in volume.mip_resolution(mip))[::-1] for mip in volume.available_mips]
+        super().__init__(volume, self._spec_of(volume, 0), str(uri))
+
+    @property
+    def levels(self) -> Sequence[Level]:
+        return [Level(whole_scale(self.name, size, self._sizes[0]), self._offset(size)) for size in self._sizes]
+
+    def level(self, number: int) -> CloudVolumeSource:
+        volume = _opened(self._uri, number)
+        return CloudVolumeSource(volume, self._spec_of(volume, number), f"{self.name}, scale {number}")
+
+    def create_level(self, scale: tuple[int, int, int]) -> CloudVolumeSource:
+        raise ReadOnly(f"{self.name} is read, not written: no level is added")
+
+    def _offset(self, size: Sequence[float]) -> tuple[float, float, float]:
+        z, y, x = ((coarse - fine) / 2 for coarse, fine in zip(size, self._sizes[0], strict=True))
+        return (z, y, x)
+
+    def _spec_of(self, volume: Any, mip: int) -> VolumeSpec:
+        bounds, chunk = volume.mip_bounds(mip), tuple(int(n) for n in volume.mip_chunk_size(mip))[::-1]
+        start, stop = (tuple(int(n) for n in point)[::-1] for point in (bounds.minpt, bounds.maxpt))
+        many = int(volume.num_channels)
+        lead = (many,) if many > 1 else ()
+        size = self._sizes[mip]
+        return VolumeSpec(
+            Box((0,) * len(lead) + start, lead + stop),
+            np.dtype(volume.dtype),
+            axes=("c", "z", "y", "x") if lead else ("z", "y", "x"),
+            kind="labels" if volume.layer_type == "segmentation" else "image",
+            voxel_size_nm=(size[0], size[1], size[2]),
+            offset_nm=self._offset(size),
+            read_chunk=lead + chunk,
+            write_chunk=lead + chunk,
+            encoding={"codec": {"name": volume.encoding}},
+        )
+
+
+class CloudVolumeRemote:
+    """Layers that cloud-volume opens."""
+
+    def open(self, uri: Uri, *, mode: Mode = "r") -> CloudVolumePyramid:
+        if foreign := sorted(set(uri.query) - _OPTIONS):
+            raise InvalidInput(f"{uri} has no option {', '.join(foreign)}; known: {', '.join(sorted(_OPTIONS))}")
+        if mode == "r+":
+            raise ReadOnly(f"{uri} is read, not written: write precomputed:// in an encoding of its own")
+        return CloudVolumePyramid(uri)
+
+    def list(self, uri: Uri) -> Iterator[ResourceInfo]:
+        raise UnsupportedFormat(f"{uri}: what lies under it cannot be listed; name a layer")
+
+
+def _opened(uri: Uri, mip: int) -> Any:
+    """cloud-volume's own object; it does not retry what it may not see, nor fill what is missing."""
+    options: dict[str, Any] = {name: uri.query.get(name, "false") == "true" for name in ("fill_missing", "agglomerate")}
+    if uri.scheme != "graphene":
+        options.pop("agglomerate")
+    if "timestamp" in uri.query:
+        options["timestamp"] = int(uri.query["timestamp"])
+    token = service(uri.scheme, uri.path if "://" in uri.path else f"https://{uri.path}").token
+    secrets = None if token is None else {"token": token.reveal()}
+    return _asked(
+        str(uri),
+        lambda: cloudvolume.CloudVolume(
+            _cloudpath(uri), mip=mip, bounded=True, progress=False, parallel=1, secrets=secrets, **options
+        ),
+    )
+
+
+def _cloudpath(uri: Uri) -> str:
+    if uri.scheme == "graphene":
+        return f"graphene://{uri.path}"
+    return uri.path if "://" in uri.path else f"file://{local_path(uri.path)}"
+
+
+def _bounds(frame: Box) -> Any:
+    return cloudvolume.Bbox(frame.start[::-1], frame.stop[::-1])
+
+
+_KINDS: tuple[tuple[tuple[str, ...], type[VoxomeError]], ...] = (
+    (("InfoUnavailableError", "ScaleUnavailableError"), NotFound),
+    (("EmptyVolumeException", "EmptyFileException", "DecodingError"), CorruptData),
+    (("AuthenticationError",), AccessDenied),
+    (("UnsupportedFormatError", "UnsupportedProtocolError"), UnsupportedFormat),
+)
+
+
+def _asked(name: str, call: Any) -> Any:
+    """What cloud-volume answers; its errors as ours."""
+    try:
+        return call()
+    except VoxomeError:
+        raise
+    except Exception as error:
+        names = {kind.__name__ for kind in type(error).__mro__}
+        kind = next((ours for theirs, ours in _KINDS if names & set(theirs)), StoreError)
+        hint = "; ?fill_missing=true reads missing chunks as 0" if "EmptyVolumeException" in names else ""
+        raise kind(f"{name}: cloud-volume says {type(error).__name__}: {error}{hint}") from error
