@@ -29,13 +29,9 @@ from voxome.errors import (
     VoxomeError,
 )
 from voxome.geometry import Box
+from voxome.remotes.extras import library
 from voxome.remotes.levels import whole_scale
 from voxome.remotes.local import local_path
-
-try:
-    import cloudvolume
-except ImportError as error:
-    raise UnsupportedFormat("this store needs the extra: pip install 'voxome[cloudvolume]'") from error
 
 _OPTIONS = {"fill_missing", "agglomerate", "timestamp", "level"}
 
@@ -154,7 +150,7 @@ def _opened(uri: Uri, mip: int) -> Any:
     secrets = None if token is None else {"token": token.reveal()}
     return _asked(
         str(uri),
-        lambda: cloudvolume.CloudVolume(
+        lambda: library("cloudvolume", "cloudvolume").CloudVolume(
             _cloudpath(uri), mip=mip, bounded=True, progress=False, parallel=1, secrets=secrets, **options
         ),
     )
@@ -167,7 +163,7 @@ def _cloudpath(uri: Uri) -> str:
 
 
 def _bounds(frame: Box) -> Any:
-    return cloudvolume.Bbox(frame.start[::-1], frame.stop[::-1])
+    return library("cloudvolume", "cloudvolume").Bbox(frame.start[::-1], frame.stop[::-1])
 
 
 _KINDS: tuple[tuple[tuple[str, ...], type[VoxomeError]], ...] = (

@@ -1,0 +1,206 @@
+"""``wkw://FOLDER``: a layer of a WEBKNOSSOS dataset, read through the wkw library.
+
+A layer is a folder of magnifications (``1``, ``2-2-1``, …: x, y, z), each with a ``header.wkw``; what is known of its
+extent and voxel size stands in ``datasource-properties.json`` beside it. Without that file the extent is that of the
+files there are, and the voxel size unknown. Needs the extra ``voxome[webknossos]``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import Level, Mode, ResourceInfo, Version, VolumeSpec
+from voxome.errors import CorruptData, InvalidBox, NotFound, ReadOnly, UnsupportedFormat
+from voxome.geometry import Box
+from voxome.remotes.extras import library
+from voxome.remotes.levels import coarser
+from voxome.remotes.local import hint, local_path
+
+HEADER = "header.wkw"
+PROPERTIES = "datasource-properties.json"
+Triple = tuple[int, int, int]
+
+
+class WkwSource:
+    """One magnification of a layer, read only.
+
+    Parameters
+    ----------
+    folder : path
+        With the header in it.
+    spec : VolumeSpec
+        Shape and meaning.
+    """
+
+    concurrent_writers = False
+
+    def __init__(self, folder: Path, spec: VolumeSpec) -> None:
+        self._folder, self._spec = folder, spec
+
+    @property
+    def spec(self) -> VolumeSpec:
+        return self._spec
+
+    def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        box.within(self._spec.domain)
+        if out is not None and out.shape != box.shape:
+            raise InvalidBox(f"out has shape {out.shape}, the box {box} has {box.shape}")
+        data = np.empty(box.shape, self._spec.dtype) if out is None else out
+        if not box.empty:
+            frame = self._spec.drop(box)
+            channels = slice(box.start[0], box.stop[0]) if box.ndim == 4 else 0
+            data[...] = _read(self._folder, frame)[channels]
+        return data
+
+    def write(self, box: Box, data: NDArray[Any]) -> None:
+        raise ReadOnly(f"wkw://{self._folder} is read, not written; write zarr, which WEBKNOSSOS reads too")
+
+    def version(self) -> Version:
+        return hint(self._folder / HEADER)
+
+
+class WkwPyramid(WkwSource):
+    """A layer with all its magnifications."""
+
+    def __init__(self, layer: Path, magnifications: Mapping[Triple, Path]) -> None:
+        self._folders = dict(magnifications)
+        self._said = _properties(layer)
+        super().__init__(next(iter(self._folders.values())), self._spec_of(0))
+
+    @property
+    def levels(self) -> Sequence[Level]:
+        scales = [self._scale(number) for number in range(len(self._folders))]
+        return [Level(scale, coarser(self._spec, scale).offset_nm) for scale in scales]
+
+    def level(self, number: int) -> WkwSource:
+        return WkwSource(list(self._folders.values())[number], self._spec_of(number))
+
+    def create_level(self, scale: Triple) -> WkwSource:
+        raise ReadOnly(f"wkw://{self._folder} is read, not written: no level is added")
+
+    def _scale(self, number: int) -> Triple:
+        finest, asked = next(iter(self._folders)), list(self._folders)[number]
+        z, y, x = (b // a for a, b in zip(finest, asked, strict=True))
+        return (z, y, x)
+
+    def _spec_of(self, number: int) -> VolumeSpec:
+        mag, folder = list(self._folders.items())[number]
+        header = _header(folder)
+        whole = self._said.get("box") or _extent(folder, header.block_len * header.file_len, mag)
+        start = [a // m for a, m in zip(whole.start, mag, strict=True)]
+        stop = [-(-b // m) for b, m in zip(whole.stop, mag, strict=True)]
+        lead = (header.num_channels,) if header.num_channels > 1 else ()
+        size = self._said.get("voxel_size_nm")
+        finest = next(iter(self._folders))
+        shift = [(m - f) / 2 * s for m, f, s in zip(mag, finest, size or (0, 0, 0), strict=True)]
+        chunk = (*lead, *(header.block_len,) * 3)
+        return VolumeSpec(
+            Box((0,) * len(lead) + tuple(start), lead + tuple(stop)),
+            np.dtype(header.voxel_type),
+            axes=("c", "z", "y", "x") if lead else ("z", "y", "x"),
+            kind="labels" if self._said.get("category") == "segmentation" else "image",
+            voxel_size_nm=size and tuple(s * m for s, m in zip(size, mag, strict=True)),
+            offset_nm=(shift[0], shift[1], shift[2]),
+            read_chunk=chunk,
+            write_chunk=chunk,
+        )
+
+
+class WkwRemote:
+    """Layers of WEBKNOSSOS datasets."""
+
+    def recognises(self, path: str) -> bool:
+        return bool(_magnifications(local_path(path)))
+
+    def open(self, uri: Uri, *, mode: Mode = "r") -> WkwPyramid:
+        layer = local_path(uri.path)
+        found = _magnifications(layer)
+        if not found:
+            raise NotFound(
+                f"{uri}: there is no folder with a {HEADER} in {layer}; name a layer, as wkw://DATASET/color"
+            )
+        if mode == "r+":
+            raise ReadOnly(f"{uri} is read, not written; write zarr, which WEBKNOSSOS reads too")
+        return WkwPyramid(layer, found)
+
+    def list(self, uri: Uri) -> Iterator[ResourceInfo]:
+        folder = local_path(uri.path)
+        if not folder.is_dir():
+            raise NotFound(f"there is no folder {folder}")
+        for layer in [folder] if _magnifications(folder) else sorted(p for p in folder.iterdir() if _magnifications(p)):
+            spec = WkwPyramid(layer, _magnifications(layer)).spec
+            yield ResourceInfo(f"wkw://{layer}", "volume", f"{spec.dtype} {spec.domain}")
+
+
+def _magnifications(layer: Path) -> dict[Triple, Path]:
+    """Magnification (z, y, x) → its folder, finest first."""
+    found = {}
+    for folder in layer.iterdir() if layer.is_dir() else ():
+        parts = folder.name.split("-")
+        if all(part.isdigit() for part in parts) and len(parts) in (1, 3) and (folder / HEADER).is_file():
+            x, y, z = (int(part) for part in (parts if len(parts) == 3 else parts * 3))
+            found[z, y, x] = folder
+    return dict(sorted(found.items()))
+
+
+def _properties(layer: Path) -> dict[str, Any]:
+    """What the dataset says of a layer: ``category``, ``box`` in voxels of magnification 1, ``voxel_size_nm``."""
+    path = layer.parent / PROPERTIES
+    if not path.is_file():
+        return {}
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        scale = said["scale"]
+        if isinstance(scale, dict):
+            if scale.get("unit", "nanometer") != "nanometer":
+                raise UnsupportedFormat(f"{path}: a scale in {scale['unit']}; nanometers were expected")
+            scale = scale["factor"]
+        x, y, z = (float(n) for n in scale)
+        found: dict[str, Any] = {"voxel_size_nm": (z, y, x)}
+        for one in said["dataLayers"]:
+            if one["name"] == layer.name:
+                corner, box = one["boundingBox"]["topLeft"], one["boundingBox"]
+                found["category"] = one.get("category")
+                found["box"] = Box.of_shape((box["depth"], box["height"], box["width"]), corner[::-1])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptData(f"{path} makes no sense: {error!r}") from error
+    return found
+
+
+def _extent(folder: Path, edge: int, mag: Triple) -> Box:
+    """The cubes of files there are, in voxels of magnification 1."""
+    places = []
+    for file in folder.glob("z*/y*/x*.wkw"):
+        z, y, x = (int(part[1:].removesuffix(".wkw")) for part in file.parts[-3:])
+        places.append((z, y, x))
+    if not places:
+        raise NotFound(f"{folder} has a header and no voxels, and {PROPERTIES} does not say how large it is")
+    low, high = np.min(places, axis=0) * edge * mag, (np.max(places, axis=0) + 1) * edge * mag
+    return Box(tuple(low.tolist()), tuple(high.tolist()))
+
+
+def _header(folder: Path) -> Any:
+    wkw = library("wkw", "webknossos")
+    try:
+        with wkw.Dataset.open(str(folder)) as opened:
+            return opened.header
+    except wkw.wkw.WKWException as error:
+        raise CorruptData(f"{folder / HEADER} cannot be read: {error}") from error
+
+
+def _read(folder: Path, frame: Box) -> NDArray[Any]:
+    """Voxels (c, z, y, x)."""
+    wkw = library("wkw", "webknossos")
+    try:
+        with wkw.Dataset.open(str(folder)) as opened:
+            data: NDArray[Any] = opened.read(frame.start[::-1], frame.shape[::-1])
+    except wkw.wkw.WKWException as error:
+        raise CorruptData(f"{folder}: {error}") from error
+    return data.transpose(0, 3, 2, 1)

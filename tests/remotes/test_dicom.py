@@ -1,0 +1,106 @@
+"""Series of DICOM images, written by pydicom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+import voxome
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import VolumeSpec
+from voxome.errors import CorruptData, UnsupportedFormat
+from voxome.remotes.dicom import DicomRemote
+from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing.strategies import noise
+
+Mm = tuple[float, float, float]
+
+
+def write(path: Path, pixels: NDArray[Any], *, place: float | None, number: int = 1, size_mm: Mm = (3, 2, 1)) -> None:
+    """One file: a section at `place` along z, or frames."""
+    made = pydicom.Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.file_meta.MediaStorageSOPClassUID = CTImageStorage
+    made.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    made.Rows, made.Columns = pixels.shape[-2:]
+    if pixels.ndim == 3:
+        made.NumberOfFrames = len(pixels)
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.BitsAllocated = made.BitsStored = 8 * pixels.itemsize
+    made.HighBit, made.PixelRepresentation = made.BitsAllocated - 1, int(pixels.dtype.kind == "i")
+    made.PixelSpacing, made.SliceThickness = [size_mm[1], size_mm[2]], size_mm[0]
+    made.SeriesInstanceUID, made.InstanceNumber, made.Modality = "1.2.3", number, "CT"
+    if place is not None:
+        made.ImagePositionPatient, made.ImageOrientationPatient = [0, 0, place], [1, 0, 0, 0, 1, 0]
+    made["PixelData"] = pydicom.DataElement(0x7FE00010, "OW", pixels.tobytes())
+    pydicom.dcmwrite(path, made, enforce_file_format=True)
+
+
+class TestDicom(VolumeRemoteContract):
+    dtypes = ("uint8", "uint16", "int16")
+    ranks = (3,)
+    creates = False
+    deletes = False
+    negative_start = False
+    seeds = frozenset({"voxel_size_nm"})
+
+    @pytest.fixture
+    def remote(self) -> DicomRemote:
+        return DicomRemote()
+
+    @pytest.fixture
+    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+        return lambda: Uri.parse(f"dicom://{tmp_path / uuid4().hex}")
+
+    def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
+        folder = Path(uri.path)
+        folder.mkdir()
+        z, y, x = (n / 1e6 for n in spec.voxel_size_nm or (1e6, 1e6, 1e6))
+        for n in np.random.default_rng(1).permutation(len(array)):
+            write(folder / f"{uuid4().hex}.dcm", array[n], place=n * z, size_mm=(z, y, x))
+
+    def above(self, uri: Uri) -> Uri:
+        return Uri("dicom", str(Path(uri.path).parent))
+
+
+def test_frames_of_one_file(tmp_path: Path) -> None:
+    pixels = noise((5, 6, 8), "uint16")
+    write(tmp_path / "a.dcm", pixels, place=None)
+    opened = voxome.open(str(tmp_path / "a.dcm"))
+    np.testing.assert_array_equal(opened[...], pixels)
+    assert opened.voxel_size_nm == (3e6, 2e6, 1e6)
+    assert opened.spec.attributes["Modality"] == "CT"
+
+
+def test_without_places_the_numbers_order(tmp_path: Path) -> None:
+    pixels = noise((5, 6, 8), "uint16")
+    for n in range(5):
+        write(tmp_path / f"{9 - n}.dcm", pixels[n], place=None, number=n + 1)
+    np.testing.assert_array_equal(voxome.open(f"dicom://{tmp_path}")[...], pixels)
+
+
+def test_a_missing_section(tmp_path: Path) -> None:
+    for n in (0, 1, 3):
+        write(tmp_path / f"{n}.dcm", noise((6, 8), "uint16"), place=n)
+    with pytest.raises(UnsupportedFormat, match="one is missing"):
+        voxome.open(f"dicom://{tmp_path}")
+
+
+def test_a_cut_file(tmp_path: Path) -> None:
+    for n in range(3):
+        write(tmp_path / f"{n}.dcm", noise((64, 64), "uint16"), place=n)
+    file = tmp_path / "1.dcm"
+    file.write_bytes(file.read_bytes()[:-1000])
+    opened = voxome.open(f"dicom://{tmp_path}")
+    with pytest.raises(CorruptData, match=r"1\.dcm"):
+        opened[...]
