@@ -17,9 +17,21 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "precomputed": "voxome.remotes.precomputed.remote:PrecomputedRemote",
         "hdf5": "voxome.remotes.hdf5:Hdf5Remote",
         "images": "voxome.remotes.images:ImagesRemote",
+        "cloudvolume": "voxome.remotes.cloudvolume:CloudVolumeRemote",
+        "dicom": "voxome.remotes.dicom:DicomRemote",
+        "graphene": "voxome.remotes.cloudvolume:CloudVolumeRemote",
+        "wkw": "voxome.remotes.wkw:WkwRemote",
+        "knossos": "voxome.remotes.knossos.remote:KnossosRemote",
         "npy": "voxome.remotes.npy:NpyRemote",
         "nifti": "voxome.remotes.nifti:NiftiRemote",
+        "bossdb": "voxome.remotes.bossdb.remote:BossdbRemote",
+        "dvid": "voxome.remotes.dvid.remote:DvidRemote",
+        "dvids": "voxome.remotes.dvid.remote:DvidRemote",
     },
+    "voxome.resolvers": {
+        "dataset": "voxome.datasets.registry.resolve:resolve",
+    },
+    "voxome.places": dict.fromkeys(("http", "https", "s3", "gs"), "voxome.remotes.places.find:place_of"),
     "voxome.tools": {
         "common.downsample": "voxome.tools.common.downsample:downsample",
         "common.graph": "voxome.tools.common.graph:graph",
@@ -40,7 +52,12 @@ BUILT_IN: dict[str, dict[str, str]] = {
 }
 """Group → name → ``module:attribute``."""
 
-_WHAT = {"voxome.remotes": "scheme", "voxome.tools": "tool"}
+_WHAT = {
+    "voxome.remotes": "scheme",
+    "voxome.resolvers": "kind of name",
+    "voxome.places": "kind of address",
+    "voxome.tools": "tool",
+}
 
 
 @cache

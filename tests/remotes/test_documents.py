@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from voxome.errors import CorruptData, UnsupportedFormat
-from voxome.remotes.documents import Json, folder_of, read_json, update_json
+from voxome.remotes.documents import Json, read_json, update_json
+from voxome.remotes.places.local import LocalPlace
 
 
 def test_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     def count(_: int) -> None:
-        update_json(str(tmp_path), "a.json", lambda old: {"n": old.get("n", 0) + 1})
+        update_json(LocalPlace(str(tmp_path)), "a.json", lambda old: {"n": old.get("n", 0) + 1})
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(count, range(40)))
-    assert read_json(str(tmp_path), "a.json") == {"n": 40}
+    assert read_json(LocalPlace(str(tmp_path)), "a.json") == {"n": 40}
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
 
 
@@ -29,7 +30,7 @@ def test_a_change_that_fails_changes_nothing(tmp_path: Path) -> None:
         raise UnsupportedFormat("no")
 
     with pytest.raises(UnsupportedFormat):
-        update_json(str(tmp_path), "a.json", fail)
+        update_json(LocalPlace(str(tmp_path)), "a.json", fail)
     assert json.loads((tmp_path / "a.json").read_text()) == {"n": 1}
 
 
@@ -37,14 +38,10 @@ def test_a_change_that_fails_changes_nothing(tmp_path: Path) -> None:
 def test_what_is_no_object_is_corrupt(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(CorruptData, match=r"a\.json"):
-        read_json(str(tmp_path), "a.json")
+        read_json(LocalPlace(str(tmp_path)), "a.json")
     with pytest.raises(CorruptData, match=r"a\.json"):
-        update_json(str(tmp_path), "a.json", lambda old: old)
+        update_json(LocalPlace(str(tmp_path)), "a.json", lambda old: old)
 
 
-def test_folders_and_addresses(tmp_path: Path) -> None:
-    assert read_json(str(tmp_path / "none"), "a.json") is None
-    assert folder_of(f"file://{tmp_path}/") == folder_of(f"{tmp_path}//") == str(tmp_path)
-    assert folder_of("https://host/a/b/") == "https://host/a/b"
-    with pytest.raises(UnsupportedFormat, match="s3://"):
-        folder_of("s3://bucket/a")
+def test_what_is_not_there(tmp_path: Path) -> None:
+    assert read_json(LocalPlace(str(tmp_path / "none")), "a.json") is None

@@ -338,5 +338,5 @@ def test_what_precomputed_cannot_hold_is_refused(
 
 
 def test_other_stores_are_named() -> None:
-    with pytest.raises(UnsupportedFormat, match="gs://"):
-        PrecomputedRemote().open(at("gs://bucket/layer"))
+    with pytest.raises(UnsupportedFormat, match="ftp://"):
+        PrecomputedRemote().open(at("ftp://host/layer"))

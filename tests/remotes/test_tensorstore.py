@@ -19,11 +19,23 @@ import pytest
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
+from voxome.contracts.uri import Uri
 from voxome.contracts.volume import VolumeSpec
-from voxome.errors import AlreadyThere, CorruptData, InvalidBox, InvalidInput, NotFound, ReadOnly, StoreError
+from voxome.errors import (
+    AccessDenied,
+    AlreadyThere,
+    CorruptData,
+    InvalidBox,
+    InvalidInput,
+    NotFound,
+    ReadOnly,
+    StoreError,
+    VoxomeError,
+)
 from voxome.geometry import Box
 from voxome.remotes import tensorstore
-from voxome.remotes.tensorstore import TensorStoreSource, arranged, kvstore_spec, open_store, read_key
+from voxome.remotes.places.find import place_of
+from voxome.remotes.tensorstore import TensorStoreSource, arranged, open_store
 from voxome.testing.strategies import noise
 
 SHAPE = (20, 24, 28)
@@ -39,12 +51,13 @@ def make(
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [8, 8, 8]}},
         "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
     }
-    spec = {"driver": "zarr3", "kvstore": kvstore_spec(path), **({"metadata": metadata} if create else {})}
+    place = place_of(Uri("zarr", path))
+    spec = {"driver": "zarr3", "kvstore": place.spec(), **({"metadata": metadata} if create else {})}
     store = open_store(spec, path, create=create, read=True, write=writable)
     shape = tuple(SHAPE[i] for i in order)
     seen = VolumeSpec.of(shape, "uint16", chunk=(8, 8, 8), start=(-5, 3, 100))
     return TensorStoreSource(
-        arranged(store, order, seen.domain.start), seen, name=path, writable=writable, metadata=(path, "zarr.json")
+        arranged(store, order, seen.domain.start), seen, name=path, writable=writable, metadata=(place, "zarr.json")
     )
 
 
@@ -107,10 +120,10 @@ def test_boxes_outside_never_reach_the_store(tmp_path: Path, stored: TensorStore
     assert not (tmp_path / "a").exists()
 
 
-def test_a_source_must_fit_its_spec(tmp_path: Path) -> None:
-    store = make(str(tmp_path / "a"))._store
+def test_a_source_must_fit_its_spec(stored: TensorStoreSource) -> None:
+    store = stored._store
     with pytest.raises(InvalidInput, match="its spec says"):
-        TensorStoreSource(store, VolumeSpec.of(SHAPE, "uint16"), name="a", writable=False, metadata=("a", "b"))
+        TensorStoreSource(store, VolumeSpec.of(SHAPE, "uint16"), name="a", writable=False, metadata=stored._metadata)
 
 
 def test_chunks_that_were_never_written_are_fill(tmp_path: Path) -> None:
@@ -234,7 +247,7 @@ def test_http_reads(tmp_path: Path, stored: TensorStoreSource, values: NDArray[n
     source = make(url(server), writable=False, create=False)
     assert_array_equal(source.read(source.spec.domain), values)
     assert source.version() == make(url(server), writable=False, create=False).version()
-    assert read_key(url(server), "none") is None
+    assert place_of(Uri("zarr", url(server))).read("none") is None
 
 
 def test_short_outages_are_ridden_out(stored: TensorStoreSource, values: NDArray[np.uint16], server: Server) -> None:
@@ -243,11 +256,13 @@ def test_short_outages_are_ridden_out(stored: TensorStoreSource, values: NDArray
     assert_array_equal(source.read(source.spec.domain), values)
 
 
-@pytest.mark.parametrize(("code", "times"), [(403, 1), (401, 1), (500, 99)])
+@pytest.mark.parametrize(
+    ("code", "times", "kind"), [(403, 1, AccessDenied), (401, 1, AccessDenied), (500, 99, StoreError)]
+)
 def test_a_chunk_that_is_refused_is_not_a_missing_one(
-    stored: TensorStoreSource, server: Server, code: int, times: int
+    stored: TensorStoreSource, server: Server, code: int, times: int, kind: type[VoxomeError]
 ) -> None:
     source = make(url(server), writable=False, create=False)
     server.answers = {"c/1/1/1": [code] * times}
-    with pytest.raises(StoreError, match=f"c/1/1/1.*{code}"):
+    with pytest.raises(kind, match=f"c/1/1/1.*{code}"):
         source.read(source.spec.domain)

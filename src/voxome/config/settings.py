@@ -7,6 +7,11 @@ import os
 from voxome.errors import InvalidInput
 
 
+def text_setting(name: str, default: str) -> str:
+    """The text in the environment variable ``VOXOME_<NAME>``, or `default` where there is none."""
+    return os.environ.get(f"VOXOME_{name}") or default
+
+
 def setting(name: str, default: int) -> int:
     """The number in the environment variable ``VOXOME_<NAME>``, or `default`."""
     text = os.environ.get(f"VOXOME_{name}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from voxome.errors import InvalidInput
 
@@ -68,7 +69,7 @@ class Skeleton:
         for name in ("radii_nm", "parents", "kinds"):
             if getattr(self, name).shape != (count,):
                 raise InvalidInput(f"{count} nodes have {name} of shape {getattr(self, name).shape}")
-        if count and not (-1 <= self.parents.min() and self.parents.max() < count):
+        if count and not (self.parents.min() >= -1 and self.parents.max() < count):
             raise InvalidInput(f"parents are rows of the {count} nodes, or -1")
 
     @property
@@ -79,9 +80,9 @@ class Skeleton:
         return float(np.linalg.norm(steps, axis=1).sum())
 
 
-def _rows(owner: object, name: str, dtype: type, width: int) -> None:
+def _rows(owner: object, name: str, dtype: DTypeLike, width: int) -> None:
     """Bring one attribute into `dtype`, and hold it to rows of `width`."""
-    values = np.asarray(getattr(owner, name), dtype)
+    values: NDArray[Any] = np.asarray(getattr(owner, name), dtype)
     if values.ndim != 2 or values.shape[1] != width:
         raise InvalidInput(f"{name} are rows of {width}, not of shape {values.shape}")
     object.__setattr__(owner, name, values)

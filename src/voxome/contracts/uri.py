@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 from voxome.errors import InvalidUri
 
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://(.*)$", re.IGNORECASE | re.DOTALL)
+_QUERY = re.compile(r"[a-z_]+=(?:https?://|[^/])*")
 _SECRET = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -24,7 +25,7 @@ class Uri:
     path : str
         Everything between, itself a URL where the remote reaches over a network.
     query : mapping
-        Options after the last question mark.
+        Options after the last question mark; a slash in one is only that of an ``http://``.
     """
 
     scheme: str
@@ -44,7 +45,7 @@ class Uri:
         scheme, rest = (matched[1].lower(), matched[2]) if matched else ("", text)
         path, mark, tail = rest.rpartition("?")
         query: dict[str, str] = {}
-        if mark and re.fullmatch(r"[a-z_]+=[^/]*", tail):
+        if mark and _QUERY.fullmatch(tail):
             query = dict(parse_qsl(tail, strict_parsing=True))
         else:
             path = rest
@@ -56,4 +57,9 @@ class Uri:
         """The URI without any user name or password."""
         head = f"{self.scheme}://" if self.scheme else ""
         tail = f"?{urlencode(self.query)}" if self.query else ""
-        return _SECRET.sub("", f"{head}{self.path}{tail}")
+        return without_secrets(f"{head}{self.path}{tail}")
+
+
+def without_secrets(text: str) -> str:
+    """`text` without the user names and passwords of the addresses in it."""
+    return _SECRET.sub("", text)

@@ -240,6 +240,15 @@ class SupportsRecognise(Protocol):
 
 
 @runtime_checkable
+class SupportsMarks(Protocol):
+    """A remote that can tell by certain files, in a folder anywhere, that it is its own."""
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Paths of files, JSON objects, of which every folder of this format has one."""
+
+
+@runtime_checkable
 class SupportsCreate(Protocol):
     """A remote that makes new arrays."""
 
@@ -317,7 +326,7 @@ class SupportsIds(Protocol):
 
 @runtime_checkable
 class SupportsConnect(Protocol):
-    """A remote with more to it than volumes: projects, versions, permissions, …"""
+    """A remote with more to it than volumes: projects, versions, permissions."""
 
     def connect(self, uri: Uri) -> Any:
         """The store's own face at `uri`; each remote documents its own."""

@@ -6,65 +6,63 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import tensorstore as ts
-
-from voxome.errors import CorruptData, StoreError, UnsupportedFormat
-from voxome.remotes.local import local_path
-from voxome.remotes.tensorstore import context, kvstore_spec, read_key, translated
+from voxome.errors import CorruptData, InvalidInput, StoreError
+from voxome.remotes.places.base import Place
 
 Json = dict[str, Any]
 _TRIES = 100
 
 
-def folder_of(path: str) -> str:
-    """The folder or http(s) address that the path of a URI names; ``file://`` is allowed, other stores are not.
-
-    Raises
-    ------
-    UnsupportedFormat
-        If it is in another kind of store (``gs://``, ``s3://``, …).
-    """
-    path = path.removeprefix("file://")
-    scheme, mark, _ = path.partition("://")
-    if mark and scheme not in ("http", "https"):
-        raise UnsupportedFormat(f"{path}: {scheme}:// is not read; give its http(s) address, or a local path")
-    return path.rstrip("/") if mark else str(local_path(path))
-
-
-def read_json(path: str, key: str) -> Json | None:
-    """The JSON object in the file `key` of the folder at `path`; None if there is no such file.
+def read_json(place: Place, key: str) -> Json | None:
+    """The JSON object in the file `key` of `place`; None if there is no such file.
 
     Raises
     ------
     CorruptData
         If it is no JSON object.
-    StoreError
-        If the store cannot be read.
+    AccessDenied, StoreError
+        If the store does not give it.
     """
-    text = read_key(path, key)
-    return None if text is None else _parse(text, f"{path}/{key}")
+    text = place.read(key)
+    return None if text is None else _parse(text, f"{place}/{key}")
 
 
-def update_json(path: str, key: str, change: Callable[[Json], Mapping[str, Any]]) -> Json:
+def update_json(place: Place, key: str, change: Callable[[Json], Mapping[str, Any]]) -> Json:
     """Replace the JSON object in `key` by ``change(object)``; an absent one is empty.
 
-    Atomic: a reader sees all or nothing, and of writers at once each sees what the others wrote.
+    A reader sees all or nothing. Of writers at once each sees what the others wrote: always in a folder, on Google's
+    and Amazon's stores; where another server speaks S3 its state is asked for just before it is changed.
 
     Raises
     ------
-    StoreError
+    AccessDenied, StoreError
         If it cannot be written, or others keep changing it.
     """
-    name = f"{path}/{key}"
-    with translated(name, invalid=StoreError):
-        store = ts.KvStore.open(kvstore_spec(path), context=context()).result()
-        for _ in range(_TRIES):
-            found = store.read(key).result()
-            changed = dict(change({} if found.state == "missing" else _parse(found.value, name)))
-            text = json.dumps(changed).encode()
-            if store.write(key, text, if_equal=found.stamp.generation).result().generation:
-                return changed
+    name = f"{place}/{key}"
+    changed: list[Json] = []
+
+    def text(old: bytes | None) -> bytes:
+        changed[:] = [dict(change({} if old is None else _parse(old, name)))]
+        return to_json(changed[0], name)
+
+    for _ in range(_TRIES):
+        if place.change(key, text):
+            return changed[0]
     raise StoreError(f"{name}: other writers changed it {_TRIES} times at once; try again")
+
+
+def to_json(document: Mapping[str, Any], name: str) -> bytes:
+    """The text of a JSON object that is to be stored as `name`.
+
+    Raises
+    ------
+    InvalidInput
+        If something in it is no JSON value.
+    """
+    try:
+        return json.dumps(document, indent=2, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{name}: attributes must be JSON values: {error}") from error
 
 
 def _parse(text: bytes, name: str) -> Json:

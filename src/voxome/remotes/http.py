@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import random
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -50,6 +51,7 @@ _BY_STATUS: dict[int, type[VoxomeError]] = {
     409: AlreadyThere,
 }
 _SHOWN = 500
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def plain_text(answer: httpx.Response) -> str:
@@ -229,8 +231,13 @@ def fan_out(call: Callable[[T], R], items: Iterable[T], *, workers: int) -> list
     return [results[place] for place in range(count)]
 
 
-@cache
 def _client(timeout_s: float) -> httpx.Client:
+    with _ONE_AT_A_TIME:
+        return _pool(timeout_s)
+
+
+@cache
+def _pool(timeout_s: float) -> httpx.Client:
     limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
     return httpx.Client(timeout=timeout_s, limits=limits)
 

@@ -70,7 +70,9 @@ class MemoryRemote:
     def create(self, uri: Uri, spec: VolumeSpec) -> MemorySource:
         if uri.path in _ARRAYS:
             raise AlreadyThere(f"memory://{uri.path} is there already; choose another name, or delete it")
-        _ARRAYS[uri.path] = (spec, np.full(spec.domain.shape, spec.fill, spec.dtype))
+        shape = spec.domain.shape
+        data = np.full(shape, spec.fill, spec.dtype) if spec.fill else np.zeros(shape, spec.dtype)
+        _ARRAYS[uri.path] = (spec, data)
         return MemorySource(uri.path, "r+")
 
     def delete(self, uri: Uri) -> None:

@@ -62,7 +62,7 @@ class NiftiSource:
         self._loaded: tuple[Version, NDArray[Any]] | None = None
         self._image = _load(path)
         self._scale = (float(self._image.dataobj.slope), float(self._image.dataobj.inter))
-        self._spec = _spec(self._image, scaled=self._scale != (1, 0))
+        self._spec = _spec(self._image, scaled=self._scale != (1, 0), zipped=self._zipped)
         if mode == "r+" and self._scale != (1, 0):
             raise UnsupportedFormat(f"{path} stores scaled voxels (scl_slope); to change it, copy it first")
         _refuse_size(path, self._image, self._zipped)
@@ -210,7 +210,7 @@ def _nm(length: np.floating[Any], per: float) -> float:
     return round(float(str(np.float32(length))) * per, 6)
 
 
-def _spec(image: nibabel.Nifti1Image, *, scaled: bool) -> VolumeSpec:
+def _spec(image: nibabel.Nifti1Image, *, scaled: bool, zipped: bool) -> VolumeSpec:
     header, stored = image.header, image.shape
     names = _STORED_AXES[: len(stored)]
     order = standard_order(names)
@@ -229,7 +229,9 @@ def _spec(image: nibabel.Nifti1Image, *, scaled: bool) -> VolumeSpec:
     if header.get_intent()[0] == "label":
         kept["kind"] = "labels"
     dtype = np.dtype(np.float32) if scaled else image.get_data_dtype()
-    return VolumeSpec.of([stored[i] for i in order], dtype, axes=tuple(names[i] for i in order), **kept)
+    shape = [stored[i] for i in order]
+    chunk = [max(1, n) for n in shape] if zipped else None
+    return VolumeSpec.of(shape, dtype, chunk=chunk, axes=tuple(names[i] for i in order), **kept)
 
 
 def _header_of(spec: VolumeSpec) -> nibabel.Nifti1Header:

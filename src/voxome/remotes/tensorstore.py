@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorstore as ts
 from numpy.typing import NDArray
 
+from voxome.config.settings import setting
+from voxome.contracts.uri import without_secrets
 from voxome.contracts.volume import Version, VolumeSpec
 from voxome.errors import (
+    AccessDenied,
     AlreadyThere,
     CorruptData,
     InvalidBox,
@@ -25,20 +27,32 @@ from voxome.errors import (
     UnsupportedFormat,
     VoxomeError,
 )
-from voxome.geometry import Box
-from voxome.remotes.local import local_path
+from voxome.geometry import BlockGrid, Box
+
+if TYPE_CHECKING:
+    from voxome.remotes.places.base import Place
+
+RETRIES = {"max_retries": 6, "initial_delay": "100ms", "max_delay": "1s"}
+"""How often a request that failed in passing is sent again."""
 
 LIMITS: dict[str, Any] = {
     "cache_pool": {"total_bytes_limit": 0},
     "file_io_concurrency": {"limit": 8},
     "http_request_concurrency": {"limit": 16},
-    "http_request_retries": {"max_retries": 6, "initial_delay": "100ms", "max_delay": "1s"},
+    "http_request_retries": RETRIES,
+    "s3_request_retries": RETRIES,
+    "gcs_request_retries": RETRIES,
 }
 """Options of the context that all stores of this process share; change them before the first is opened."""
 
+_STALL = {"CONNECT_TIMEOUT_SECONDS": 10, "LOW_SPEED_TIME_SECONDS": 10, "LOW_SPEED_LIMIT_BYTES": 1}
+_OPERATION_S = 3600
+
 _SHARED: list[ts.Context] = []
 _SPEC_TAIL = re.compile(r"\s*\[(tensorstore_spec|transform|domain|source locations)=.*", re.DOTALL)
-_OF_THE_DISK = re.compile(r"Error writing|Failed to write|\[os_error_code=")
+_BODY = re.compile(r" *\[http_response_body='(.*?)'\]", re.DOTALL)
+_TOLD = re.compile(r"<(?:Code|Message)>(.*?)</", re.DOTALL)
+_WRITING = re.compile(r"Error writing|Failed to write")
 _STATUS = re.compile(r"([A-Z_]+): (.*)", re.DOTALL)
 _BY_STATUS: dict[str, type[VoxomeError]] = {
     "NOT_FOUND": NotFound,
@@ -47,43 +61,36 @@ _BY_STATUS: dict[str, type[VoxomeError]] = {
     "DATA_LOSS": CorruptData,
     "INVALID_ARGUMENT": CorruptData,
     "FAILED_PRECONDITION": CorruptData,
+    "PERMISSION_DENIED": AccessDenied,
+    "UNAUTHENTICATED": AccessDenied,
+}
+_ADVICE: dict[type[VoxomeError], str] = {
+    AccessDenied: "; give other credentials (a profile, or the store's environment variables), ?anonymous=true where "
+    "the bucket is public, or ?missing=403 where the store says 403 of keys that are not there",
 }
 
 
 def context() -> ts.Context:
-    """The one context that all stores of this process share."""
+    """The one context that all stores of this process share.
+
+    A connection over which nothing comes for `STALL_S` seconds (``VOXOME_STALL_S``) is given up, and the request sent
+    again as `RETRIES` says, unless the environment says otherwise in tensorstore's own variables.
+    """
     if not _SHARED:
+        for name, value in _STALL.items():
+            told = setting("STALL_S", value) if name.endswith("_SECONDS") else value
+            os.environ.setdefault(f"TENSORSTORE_CURL_{name}", str(told))
         _SHARED.append(ts.Context(LIMITS))
     return _SHARED[0]
 
 
-def is_remote(path: str) -> bool:
-    """Whether `path` is an http address rather than a local path."""
-    return path.startswith(("http://", "https://"))
+def waited(future: Any) -> Any:
+    """The result of one operation, for which ``VOXOME_OPERATION_S`` seconds (an hour if not set) are given."""
+    return future.result(timeout=_patience_s())
 
 
-def kvstore_spec(path: str) -> dict[str, Any]:
-    """The key-value store of the folder at `path`: a local path, or an http(s) address, which is read-only.
-
-    Files are not flushed to the disk one by one: they outlive the process, not a power failure.
-    """
-    if not is_remote(path):
-        return {"driver": "file", "path": f"{local_path(path)}/", "file_io_sync": False}
-    url = urlsplit(path)
-    return {"driver": "http", "base_url": f"{url.scheme}://{url.netloc}", "path": f"{url.path.rstrip('/')}/"}
-
-
-def read_key(path: str, key: str) -> bytes | None:
-    """The file `key` in the folder at `path`, local or http; None if it is not there.
-
-    Raises
-    ------
-    StoreError
-        If the store cannot be read.
-    """
-    with translated(f"{path}/{key}"):
-        found = ts.KvStore.open(kvstore_spec(path), context=context()).result().read(key).result()
-    return None if found.state == "missing" else bytes(found.value)
+def _patience_s() -> int:
+    return setting("OPERATION_S", _OPERATION_S)
 
 
 def open_store(spec: Mapping[str, Any], name: str, **options: Any) -> ts.TensorStore:
@@ -95,7 +102,7 @@ def open_store(spec: Mapping[str, Any], name: str, **options: Any) -> ts.TensorS
         As tensorstore says; an array whose metadata it does not take is an unsupported one.
     """
     with translated(name, invalid=UnsupportedFormat):
-        return ts.open(dict(spec), context=context(), **options).result()
+        return waited(ts.open(dict(spec), context=context(), **options))
 
 
 @contextmanager
@@ -105,20 +112,32 @@ def translated(name: str, *, invalid: type[VoxomeError] = CorruptData) -> Iterat
         yield
     except VoxomeError:
         raise
+    except TimeoutError as error:
+        raise StoreError(
+            f"{name}: not done after {_patience_s()} s, hence given up; ask for less at once, or set VOXOME_OPERATION_S"
+        ) from error
     except (ValueError, RuntimeError, NotImplementedError, OverflowError, OSError) as error:
         kind, message = _sort(str(error), invalid)
-        raise kind(f"{name}: {message}") from error
+        raise kind(without_secrets(f"{name}: {message}{_ADVICE.get(kind, '')}")) from error
 
 
 def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str]:
-    short = _SPEC_TAIL.sub("", text)
+    short = _BODY.sub(_told, _SPEC_TAIL.sub("", text))
     matched = _STATUS.match(short)
     if matched is None:
         return invalid, short
     kind = _BY_STATUS.get(matched[1], StoreError)
-    if kind is not AlreadyThere and _OF_THE_DISK.search(short):
+    if "[os_error_code=" in short and kind is not AlreadyThere:
+        kind = StoreError
+    if _WRITING.search(short) and kind not in (AlreadyThere, AccessDenied):
         kind = StoreError
     return (invalid if kind is CorruptData else kind), matched[2]
+
+
+def _told(body: re.Match[str]) -> str:
+    """What the server says in the body of its answer: of XML the code and the message, for the rest quotes requests."""
+    said = ": ".join(_TOLD.findall(body[1])) or body[1]
+    return f" [the server says: {said[:300]}]"
 
 
 def arranged(store: ts.TensorStore, order: Sequence[int], start: Sequence[int] | None = None) -> ts.TensorStore:
@@ -148,8 +167,8 @@ class TensorStoreSource:
         The URI, for messages.
     writable : bool
         Whether it was opened for writing.
-    metadata : (str, str)
-        Folder and key of the file that describes the array; `version` looks at it.
+    metadata : (Place, str)
+        Place and key of the file that describes the array; `version` looks at it.
     """
 
     concurrent_writers = True
@@ -161,7 +180,7 @@ class TensorStoreSource:
         *,
         name: str,
         writable: bool,
-        metadata: tuple[str, str],
+        metadata: tuple[Place, str],
     ) -> None:
         if domain_of(store) != spec.domain:
             raise InvalidInput(f"{name}: the store holds {domain_of(store)}, its spec says {spec.domain}")
@@ -179,16 +198,35 @@ class TensorStoreSource:
             raise InvalidBox(f"{self.name}: out has shape {out.shape}, the box {box} has {box.shape}")
         if box.empty:
             return np.empty(box.shape, spec.dtype) if out is None else out
+        try:
+            return self._read(box, out)
+        except AccessDenied:
+            if not self._metadata[0].denied_is_missing:
+                raise
+        return self._read_what_is_given(box, out)
+
+    def _read(self, box: Box, out: NDArray[Any] | None) -> NDArray[Any]:
         view = self._store[_slices(box)]
         with translated(self.name):
-            if out is not None and out.dtype == spec.dtype and out.flags.writeable:
-                ts.array(out, context=context()).write(view).result()
+            if out is not None and out.dtype == self.spec.dtype and out.flags.writeable:
+                waited(ts.array(out, context=context()).write(view))
                 return out
-            data: NDArray[Any] = view.read(order="C").result()
+            data: NDArray[Any] = waited(view.read(order="C"))
         if out is None:
             return data
         out[...] = data
         return out
+
+    def _read_what_is_given(self, box: Box, out: NDArray[Any] | None) -> NDArray[Any]:
+        """Read shard by shard; those that the store denies are unwritten ones."""
+        spec = self.spec
+        found = np.empty(box.shape, spec.dtype) if out is None else out
+        for block in BlockGrid(spec.domain, spec.write_chunk or spec.domain.shape, box):
+            try:
+                found[block.write.within(box)] = self._read(block.write, None)
+            except AccessDenied:
+                found[block.write.within(box)] = spec.fill
+        return found
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
         if not self._writable:
@@ -200,18 +238,12 @@ class TensorStoreSource:
             return
         values = np.asarray(data).astype(self.spec.dtype, copy=False)
         with translated(self.name):
-            self._store[_slices(box)].write(values).result()
+            waited(self._store[_slices(box)].write(values))
 
     def version(self) -> Version:
         """A hint: the state of the array's metadata file."""
-        path, key = self._metadata
-        if is_remote(path):
-            token = hashlib.sha256(read_key(path, key) or b"").hexdigest()[:16]
-        else:
-            with translated(self.name, invalid=StoreError):
-                stat = (local_path(path) / key).stat()
-            token = f"{stat.st_mtime_ns}-{stat.st_size}"
-        return Version(token, pinned=False)
+        place, key = self._metadata
+        return Version(place.state(key), pinned=False)
 
     def _check(self, box: Box) -> None:
         domain = self.spec.domain

@@ -12,16 +12,17 @@ import tensorstore as ts
 
 from voxome.errors import CorruptData, UnsupportedFormat, VoxomeError
 from voxome.remotes.n5.codecs import plain_metadata
-from voxome.remotes.tensorstore import context, kvstore_spec, translated
+from voxome.remotes.places.base import Place
+from voxome.remotes.tensorstore import translated
 
 _MAGIC, _HEAD = b"LZ4Block", struct.Struct("<8sBiiI")
 _STORED, _PACKED = 0x10, 0x20
 
 
 def unpacked_part(
-    path: str, attributes: Mapping[str, Any], start: Sequence[int], stop: Sequence[int], name: str
+    place: Place, attributes: Mapping[str, Any], start: Sequence[int], stop: Sequence[int], name: str
 ) -> ts.TensorStore:
-    """The array at `path` in memory, with no other blocks than those between `start` and `stop` (as stored, x first).
+    """The array at `place` in memory, with no other blocks than those between `start` and `stop` (as stored, x first).
 
     Raises
     ------
@@ -34,13 +35,12 @@ def unpacked_part(
     keys = ["/".join(map(str, index)) for index in itertools.product(*spans)]
     own = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
     memory = {"driver": "memory"}
+    blocks = zip(keys, place.read_all(keys), strict=True)
     with translated(name):
-        stored = ts.KvStore.open(kvstore_spec(path), context=context()).result()
         unpacked = ts.KvStore.open(memory, context=own).result()
-        for key, answer in [(key, stored.read(key)) for key in keys]:
-            found = answer.result()
-            if found.state != "missing":
-                unpacked[key] = _unpack_block(bytes(found.value), f"{name}: block {key}")
+        for key, block in blocks:
+            if block is not None:
+                unpacked[key] = _unpack_block(block, f"{name}: block {key}")
         spec = {"driver": "n5", "kvstore": memory, "metadata": plain_metadata(attributes, name)}
         return ts.open({**spec, "assume_metadata": True}, context=own).result()
 

@@ -19,8 +19,9 @@ from voxome.remotes.n5.codecs import codec_of, is_lz4, plain_metadata
 from voxome.remotes.n5.dialects import OWN, STRUCTURAL, Around, Json, Place, is_labels, is_multiset, place
 from voxome.remotes.n5.groups import ATTRIBUTES, Group
 from voxome.remotes.n5.lz4 import unpacked_part
-from voxome.remotes.n5.writing import make_array, register_level
-from voxome.remotes.tensorstore import TensorStoreSource, arranged, kvstore_spec, open_store
+from voxome.remotes.n5.writing import make_level
+from voxome.remotes.places.base import Place as Store
+from voxome.remotes.tensorstore import TensorStoreSource, arranged, open_store
 
 
 class N5Source(TensorStoreSource):
@@ -28,15 +29,15 @@ class N5Source(TensorStoreSource):
 
     Parameters
     ----------
-    path : str
-        Its folder, or http address.
+    at : Place
+        Its folder.
     mode : {"r", "r+"}
         Read only, or read and write.
     name : str
         The URI, for messages.
     around : Around
         The attributes above it, if it is a level.
-    home : str, optional
+    home : Place, optional
         The group whose attributes are the volume's own, if not those of the array.
 
     Raises
@@ -48,20 +49,20 @@ class N5Source(TensorStoreSource):
     """
 
     def __init__(
-        self, path: str, *, mode: Mode, name: str, around: Around | None = None, home: str | None = None
+        self, at: Store, *, mode: Mode, name: str, around: Around | None = None, home: Store | None = None
     ) -> None:
-        array = read_json(path, ATTRIBUTES)
+        array = read_json(at, ATTRIBUTES)
         if array is None or "dimensions" not in array:
-            raise NotFound(f"{name}: there is no N5 array at {path}")
+            raise NotFound(f"{name}: there is no N5 array at {at}")
         around = around or Around()
         try:
-            self.place = place(array, path.rsplit("/", 1)[-1], around)
+            self.place = place(array, at.name, around)
             spec = _spec(array, self.place, around, free=around.group if home else array)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise UnsupportedFormat(f"{name}: the attributes of this array make no sense: {error}") from error
-        view = arranged(_handle(path, array, mode, name), self.place.order, spec.domain.start)
-        super().__init__(view, spec, name=name, writable=mode == "r+", metadata=(path, ATTRIBUTES))
-        self._path, self._home, self._array = path, home or path, array
+        view = arranged(_handle(at, array, mode, name), self.place.order, spec.domain.start)
+        super().__init__(view, spec, name=name, writable=mode == "r+", metadata=(at, ATTRIBUTES))
+        self._at, self._home, self._array = at, home or at, array
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         if not is_lz4(self._array) or box.empty:
@@ -71,7 +72,7 @@ class N5Source(TensorStoreSource):
         start, stop = [0] * len(order), [0] * len(order)
         for stored, a, b, o in zip(order, box.start, box.stop, origin, strict=True):
             start[stored], stop[stored] = a - o, b - o
-        view = arranged(unpacked_part(self._path, self._array, start, stop, self.name), order, origin)
+        view = arranged(unpacked_part(self._at, self._array, start, stop, self.name), order, origin)
         part = TensorStoreSource(view, self.spec, name=self.name, writable=False, metadata=self._metadata)
         return part.read(box, out=out)
 
@@ -100,7 +101,8 @@ class N5Pyramid(N5Source):
     """The finest array of a group, with the others as its levels; its attributes are those of the group."""
 
     def __init__(self, group: Group, *, mode: Mode, name: str) -> None:
-        super().__init__(f"{group.path}/{group.names[0]}", mode=mode, name=name, around=group.around, home=group.path)
+        first = group.place / group.names[0]
+        super().__init__(first, mode=mode, name=name, around=group.around, home=group.place)
         self._group, self._mode = group, mode
 
     @property
@@ -133,9 +135,8 @@ class N5Pyramid(N5Source):
         self._need_write()
         check_coarser(self.name, self.levels[-1].scale, scale)
         name = f"s{len(self._coarser) + 1}"
-        path = self._group.path
-        make_array(f"{path}/{name}", self.spec, scale, name=f"{self.name}/{name}", group=path)
-        register_level(path, name, self.spec, scale)
+        group = self._group.place
+        make_level(group, name, self.spec, scale, name=f"{self.name}/{name}")
         self._coarser.append(self._open(name))
         return self._coarser[-1]
 
@@ -145,7 +146,7 @@ class N5Pyramid(N5Source):
 
     def _open(self, name: str) -> N5Source:
         around = self._group.around
-        return N5Source(f"{self._group.path}/{name}", mode=self._mode, name=f"{self.name}/{name}", around=around)
+        return N5Source(self._group.place / name, mode=self._mode, name=f"{self.name}/{name}", around=around)
 
     def _scale(self, level: N5Source) -> tuple[int, int, int]:
         coarse, fine = level.spec.voxel_size_nm, self.spec.voxel_size_nm
@@ -154,13 +155,13 @@ class N5Pyramid(N5Source):
         return whole_scale(level.name, coarse, fine)
 
 
-def _handle(path: str, array: Json, mode: Mode, name: str) -> ts.TensorStore:
+def _handle(at: Store, array: Json, mode: Mode, name: str) -> ts.TensorStore:
     if is_multiset(array):
         raise UnsupportedFormat(f"{name}: its blocks are Paintera label multisets, which voxome does not read")
     if is_lz4(array) and mode == "r+":
         raise UnsupportedFormat(f"{name}: blocks compressed by lz4 are read, not written; open it with mode='r'")
     metadata = plain_metadata(array, name)
-    spec = {"driver": "n5", "kvstore": kvstore_spec(path), "metadata": metadata, "assume_metadata": True}
+    spec = {"driver": "n5", "kvstore": at.spec(), "metadata": metadata, "assume_metadata": True}
     return open_store(spec, name)
 
 

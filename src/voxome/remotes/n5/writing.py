@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import tensorstore as ts
 
 from voxome.contracts.volume import VolumeSpec
 from voxome.errors import UnsupportedFormat
-from voxome.remotes.documents import Json, update_json
+from voxome.remotes.documents import Json, to_json, update_json
 from voxome.remotes.levels import Scale, coarser
 from voxome.remotes.n5.codecs import written_compression
 from voxome.remotes.n5.dialects import OWN, STRUCTURAL
-from voxome.remotes.n5.groups import ATTRIBUTES, container
-from voxome.remotes.tensorstore import kvstore_spec, open_store
+from voxome.remotes.n5.groups import ATTRIBUTES, attributes_of, container
+from voxome.remotes.places.base import Place
+from voxome.remotes.tensorstore import translated
 
 _DTYPES = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float32", "float64"}
 _VERSION = "2.0.0"
@@ -22,16 +24,8 @@ _BLOCK_VOXELS = 2**18
 FINEST: Scale = (1, 1, 1)
 
 
-def make_array(
-    path: str,
-    spec: VolumeSpec,
-    scale: Scale,
-    *,
-    name: str,
-    free: Mapping[str, Any] = MappingProxyType({}),
-    group: str | None = None,
-) -> None:
-    """Make the array at `path` for `spec` at `scale`, with `free` attributes; in the `group` if it is a level.
+def make(place: Place, spec: VolumeSpec, *, name: str) -> None:
+    """Make the array at `place`, with the attributes of `spec`; whole or not at all.
 
     Raises
     ------
@@ -40,6 +34,52 @@ def make_array(
     UnsupportedFormat
         If N5 cannot hold it.
     """
+    array = {**_array(spec, FINEST, name), **_kept(spec.attributes)}
+    if _is_root(place):
+        array = {"n5": _VERSION, **array}
+    place.put_new({ATTRIBUTES: to_json(array, name)})
+
+
+def make_group(place: Place, spec: VolumeSpec, *, name: str) -> None:
+    """Make a group at `place` whose only level yet is ``s0``, with the attributes of `spec`.
+
+    Raises
+    ------
+    AlreadyThere, UnsupportedFormat
+        As `make` does.
+    """
+    array = _array(spec, FINEST, name)
+    enter = _entered(place, "s0", spec, FINEST, spec.attributes)
+    root = {"n5": _VERSION} if _is_root(place) else {}
+    if attributes_of(place):
+        update_json(place, ATTRIBUTES, enter)
+        (place / "s0").put_new({ATTRIBUTES: to_json(array, name)})
+    else:
+        place.put_new({ATTRIBUTES: to_json(enter(root), name), f"s0/{ATTRIBUTES}": to_json(array, name)})
+
+
+def make_level(group: Place, level: str, spec: VolumeSpec, scale: Scale, *, name: str) -> None:
+    """Make the array `level` for `spec` at `scale`, and enter it into the attributes of its group.
+
+    Raises
+    ------
+    AlreadyThere, UnsupportedFormat
+        As `make` does.
+    """
+    (group / level).put_new({ATTRIBUTES: to_json(_array(spec, scale, name), name)})
+    update_json(group, ATTRIBUTES, _entered(group, level, spec, scale, {}))
+
+
+def _is_root(place: Place) -> bool:
+    """Whether `place` is the root of its container; where it is not, the root is made to say that it is."""
+    root = container(place)
+    if root.path != place.path:
+        update_json(root, ATTRIBUTES, lambda old: {"n5": _VERSION, **old})
+    return root.path == place.path
+
+
+def _array(spec: VolumeSpec, scale: Scale, name: str) -> Json:
+    """The attributes of an array for `spec` at `scale`, taken by tensorstore."""
     if spec.dtype.name not in _DTYPES:
         raise UnsupportedFormat(f"{name}: N5 holds {', '.join(sorted(_DTYPES))}, not {spec.dtype}")
     if spec.fill != 0:
@@ -49,31 +89,26 @@ def make_array(
         "blockSize": list(_block(spec)[::-1]),
         "dataType": spec.dtype.name,
         "compression": written_compression((spec.encoding or {}).get("codec", _CODEC), name),
-        **_placement(spec, scale),
-        **_kept(free),
     }
-    root = container(group or path)
-    if root == path:
-        metadata["n5"] = _VERSION
-    else:
-        update_json(root, ATTRIBUTES, lambda old: {"n5": _VERSION, **old})
-    store = {"driver": "n5", "kvstore": kvstore_spec(path), "metadata": metadata}
-    open_store(store, name, create=True)
+    memory = {"driver": "n5", "kvstore": {"driver": "memory"}, "metadata": metadata}
+    with translated(name, invalid=UnsupportedFormat):
+        ts.open(memory, context=ts.Context(), create=True).result()
+    return {**metadata, **_placement(spec, scale)}
 
 
-def register_level(
-    path: str, name: str, spec: VolumeSpec, scale: Scale, free: Mapping[str, Any] = MappingProxyType({})
-) -> None:
-    """Enter the level `name` of `spec` at `scale` into the attributes of the group at `path`."""
-    dataset = {"path": name, "transform": _placement(spec, scale).get("transform", {})}
+def _entered(
+    group: Place, level: str, spec: VolumeSpec, scale: Scale, free: Mapping[str, Any]
+) -> Callable[[Json], Json]:
+    """What enters `level` into the attributes of `group`."""
+    dataset = {"path": level, "transform": _placement(spec, scale).get("transform", {})}
 
     def change(old: Json) -> Json:
-        multiscale = {"name": path.rsplit("/", 1)[-1], "datasets": [], **(old.get("multiscales") or [{}])[0]}
+        multiscale = {"name": group.name, "datasets": [], **(old.get("multiscales") or [{}])[0]}
         multiscale["datasets"] = [*multiscale["datasets"], dataset]
         scales = [*old.get("scales", []), list(scale[::-1])]
         return {**old, **_kept(free), "multiscales": [multiscale], "scales": scales, **_resolution(spec)}
 
-    update_json(path, ATTRIBUTES, change)
+    return change
 
 
 def _kept(free: Mapping[str, Any]) -> Json:

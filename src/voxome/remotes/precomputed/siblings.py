@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.geometry import Box
+from voxome.remotes.places.base import Place
 from voxome.remotes.precomputed.handles import oriented
-from voxome.remotes.tensorstore import context, is_remote, kvstore_spec, read_key, translated
+from voxome.remotes.tensorstore import translated, waited
 
 _UNPACK: dict[str, Callable[[bytes], Any]] = {
     ".gz": gzip.decompress,
@@ -33,7 +34,7 @@ _UNPACK: dict[str, Callable[[bytes], Any]] = {
     ".xz": lzma.decompress,
     ".bz2": bz2.decompress,
 }
-_OVER_HTTP = (".gz", ".br")
+_FAR = (".gz", ".br")
 
 
 class Siblings:
@@ -41,17 +42,17 @@ class Siblings:
 
     Parameters
     ----------
-    path : str
-        Folder or http address of the volume.
+    place : Place
+        Folder of the volume.
     info : mapping
         Its info file.
     number : int
         Which scale.
     """
 
-    def __init__(self, path: str, info: Mapping[str, Any], number: int) -> None:
+    def __init__(self, place: Place, info: Mapping[str, Any], number: int) -> None:
         scale = info["scales"][number]
-        self._path, self._info, self._number = path, info, number
+        self._place, self._info, self._number = place, info, number
         self._key = scale["key"]
         self._chunk = tuple(scale["chunk_sizes"][0][::-1])
         self._domain = Box.of_shape(scale["size"][::-1], scale.get("voxel_offset", (0, 0, 0))[::-1])
@@ -65,21 +66,22 @@ class Siblings:
         for chunk, name in found.items():
             part = chunk & box
             index: Any = (..., *(slice(a, b) for a, b in zip(part.start, part.stop, strict=True)))
-            with translated(f"{self._path}/{name}"):
+            with translated(f"{self._place}/{name}"):
                 _part(data, box, part)[...] = staged[index].read(order="C").result()
 
     def refuse(self, box: Box) -> None:
-        """Refuse to write over compressed chunk files.
+        """Refuse to write over compressed chunk files; away from this machine only where part of a chunk is kept.
 
         Raises
         ------
         UnsupportedFormat
             If a chunk that `box` touches is one.
         """
-        if found := self.find(list(self.chunks(box))):
+        found = self.find([one for one in self.chunks(box) if self._place.is_local or one not in box])
+        if found:
             files = ", ".join(sorted(found.values())[:3])
             raise UnsupportedFormat(
-                f"{self._path}: chunk files that cloud-volume compressed ({files}) are read, not written: copy it"
+                f"{self._place}: chunk files that cloud-volume compressed ({files}) are read, not written: copy it"
             )
 
     def chunks(self, box: Box, data: NDArray[Any] | None = None) -> Iterator[Box]:
@@ -96,26 +98,26 @@ class Siblings:
     def find(self, chunks: Sequence[Box]) -> dict[Box, str]:
         """Which of `chunks` are stored only as a compressed file, and its name."""
         names = [(chunk, self._file(chunk)) for chunk in chunks]
-        if is_remote(self._path):
-            return self._find_over_http(names)
+        if not self._place.is_local:
+            return self._find_far(names)
         found = {}
         for chunk, name in names:
-            plain = f"{self._path}/{name}"
+            plain = f"{self._place.path}/{name}"
             suffix = None if _exists(plain) else next((s for s in _UNPACK if _exists(plain + s)), None)
             if suffix:
                 found[chunk] = name + suffix
         return found
 
-    def _may_be_missing(self, part: Box, box: Box, data: NDArray[Any]) -> bool:
-        """Whether a chunk, of which the middle is 0, is worth a look: on a disk always, over http if all of it is 0."""
-        return not is_remote(self._path) or not _part(data, box, part).any()
+    def _find_far(self, names: Sequence[tuple[Box, str]]) -> dict[Box, str]:
+        asked = [(chunk, f"{name}{suffix}") for chunk, name in names for suffix in _FAR]
+        answers = self._place.read_all([file for _, file in asked])
+        there = {chunk: file for (chunk, file), found in zip(asked, answers, strict=True) if found is not None}
+        plain = self._place.read_all([self._file(chunk) for chunk in there])
+        return {chunk: file for (chunk, file), found in zip(there.items(), plain, strict=True) if found is None}
 
-    def _find_over_http(self, names: Sequence[tuple[Box, str]]) -> dict[Box, str]:
-        with translated(self._path):
-            store = ts.KvStore.open(kvstore_spec(self._path), context=context()).result()
-            asked = [(chunk, f"{name}{s}", store.read(f"{name}{s}")) for chunk, name in names for s in _OVER_HTTP]
-            there = {chunk: file for chunk, file, answer in asked if answer.result().state != "missing"}
-        return {chunk: file for chunk, file in there.items() if read_key(self._path, self._file(chunk)) is None}
+    def _may_be_missing(self, part: Box, box: Box, data: NDArray[Any]) -> bool:
+        """Whether a chunk, of which the middle is 0, is worth a look: on a disk always, elsewhere if all of it is 0."""
+        return self._place.is_local or not _part(data, box, part).any()
 
     def _file(self, chunk: Box) -> str:
         spans = "_".join(f"{a}-{b}" for a, b in zip(chunk.start[::-1], chunk.stop[::-1], strict=True))
@@ -124,8 +126,8 @@ class Siblings:
     def _staged(self, found: Mapping[Box, str]) -> ts.TensorStore:
         """A store in memory of just these chunks, unpacked, its axes in our order."""
         own = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
-        with translated(self._path):
-            files = ts.KvStore.open({"driver": "memory"}, context=own).result()
+        with translated(str(self._place)):
+            files = waited(ts.KvStore.open({"driver": "memory"}, context=own))
             files["info"] = json.dumps(self._info).encode()
             for chunk, name in found.items():
                 files[self._file(chunk)] = self._unpacked(name)
@@ -134,14 +136,14 @@ class Siblings:
         return oriented(store, self._info)
 
     def _unpacked(self, name: str) -> bytes:
-        data = read_key(self._path, name) or b""
+        data = self._place.read(name) or b""
         suffix = Path(name).suffix
-        if suffix == ".gz" and is_remote(self._path) and data[:2] != b"\x1f\x8b":
+        if suffix == ".gz" and not self._place.is_local and data[:2] != b"\x1f\x8b":
             return data
         try:
             return bytes(_UNPACK[suffix](data))
         except (OSError, EOFError, RuntimeError, ValueError, zlib.error, lzma.LZMAError) as error:
-            raise CorruptData(f"{self._path}/{name} cannot be unpacked: {error}") from error
+            raise CorruptData(f"{self._place}/{name} cannot be unpacked: {error}") from error
 
 
 def _exists(path: str) -> bool:

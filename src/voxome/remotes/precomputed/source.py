@@ -12,6 +12,7 @@ from voxome.errors import AlreadyThere, InvalidInput, NotFound, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.documents import update_json
 from voxome.remotes.levels import check_coarser, coarser, whole_scale
+from voxome.remotes.places.base import Place
 from voxome.remotes.precomputed.handles import oriented, shard_of
 from voxome.remotes.precomputed.info import (
     STRUCTURAL,
@@ -24,7 +25,7 @@ from voxome.remotes.precomputed.info import (
 )
 from voxome.remotes.precomputed.siblings import Siblings
 from voxome.remotes.precomputed.writing import entered, new_scale
-from voxome.remotes.tensorstore import TensorStoreSource, kvstore_spec, open_store
+from voxome.remotes.tensorstore import TensorStoreSource, open_store
 
 INFO = "info"
 
@@ -34,8 +35,8 @@ class PrecomputedSource(TensorStoreSource):
 
     Parameters
     ----------
-    path : str
-        The folder of the volume, or its http address.
+    place : Place
+        The folder of the volume.
     info : mapping
         Its info file.
     number : int
@@ -51,12 +52,12 @@ class PrecomputedSource(TensorStoreSource):
         If its chunks are encoded in a way that is not read.
     """
 
-    def __init__(self, path: str, info: Json, number: int, *, mode: Mode, name: str) -> None:
+    def __init__(self, place: Place, info: Json, number: int, *, mode: Mode, name: str) -> None:
         check_scale(info, number, name)
         chunk = info["scales"][number]["chunk_sizes"][0]
         spec = {
             "driver": "neuroglancer_precomputed",
-            "kvstore": kvstore_spec(path),
+            "kvstore": place.spec(),
             "scale_index": number,
             "scale_metadata": {"chunk_size": chunk},
         }
@@ -66,11 +67,11 @@ class PrecomputedSource(TensorStoreSource):
             spec_of(info, number, shard_of(store)),
             name=name,
             writable=mode == "r+",
-            metadata=(path, INFO),
+            metadata=(place, INFO),
         )
-        self._path, self._info, self._mode = path, info, mode
+        self._place, self._info, self._mode = place, info, mode
         sharded = bool(info["scales"][number].get("sharding"))
-        self._siblings = None if sharded else Siblings(path, info, number)
+        self._siblings = None if sharded else Siblings(place, info, number)
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Read `box`; what stays 0 is looked for in the compressed chunk files of cloud-volume."""
@@ -106,7 +107,7 @@ class PrecomputedSource(TensorStoreSource):
         self._need_write()
         if wrong := sorted(STRUCTURAL & set(changes)):
             raise InvalidInput(f"{self.name}: {', '.join(wrong)} describe the volume itself; use other names")
-        self._info = update_json(self._path, INFO, lambda old: with_attributes(old, changes))
+        self._info = update_json(self._place, INFO, lambda old: with_attributes(old, changes))
         self._spec = self._spec.but(attributes=free_attributes(self._info))
 
     def _need_write(self) -> None:
@@ -117,8 +118,8 @@ class PrecomputedSource(TensorStoreSource):
 class PrecomputedPyramid(PrecomputedSource):
     """The finest scale, with the others as its levels."""
 
-    def __init__(self, path: str, info: Json, *, mode: Mode, name: str) -> None:
-        super().__init__(path, info, 0, mode=mode, name=name)
+    def __init__(self, place: Place, info: Json, *, mode: Mode, name: str) -> None:
+        super().__init__(place, info, 0, mode=mode, name=name)
 
     @property
     def levels(self) -> Sequence[Level]:
@@ -141,7 +142,7 @@ class PrecomputedPyramid(PrecomputedSource):
         if not 0 <= number < count:
             raise NotFound(f"{self.name} has no level {number}: its levels are 0 to {count - 1}")
         name = f"{self.name}?level={number}"
-        return PrecomputedSource(self._path, self._info, number, mode=self._mode, name=name)
+        return PrecomputedSource(self._place, self._info, number, mode=self._mode, name=name)
 
     def create_level(self, scale: tuple[int, int, int]) -> VolumeSource:
         """Add a level whose voxels span `scale` (z, y, x) voxels of level 0, and open it for writing.
@@ -163,5 +164,5 @@ class PrecomputedPyramid(PrecomputedSource):
                 raise AlreadyThere(f"{self.name} has a scale {made['key']} already")
             return entered(old, made)
 
-        self._info = update_json(self._path, INFO, enter)
+        self._info = update_json(self._place, INFO, enter)
         return self.level([one["key"] for one in self._info["scales"]].index(made["key"]))

@@ -11,8 +11,9 @@ import tensorstore as ts
 from numcodecs.errors import UnknownCodecError
 from numpy.typing import NDArray
 
-from voxome.errors import CorruptData, StoreError, UnsupportedFormat
-from voxome.remotes.tensorstore import context, kvstore_spec, translated
+from voxome.errors import CorruptData, UnsupportedFormat
+from voxome.remotes.places.base import Place
+from voxome.remotes.tensorstore import context
 from voxome.remotes.zarr.metadata import Node
 from voxome.remotes.zarr.repair import foreign_codecs
 
@@ -42,13 +43,12 @@ def foreign_handle(node: Node, document: Mapping[str, Any]) -> ts.TensorStore:
     except (UnknownCodecError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, UnsupportedFormat):
             raise
-        raise UnsupportedFormat(f"{node.path} is encoded in a way that is not read: {error!r}") from error
+        raise UnsupportedFormat(f"{node.place} is encoded in a way that is not read: {error!r}") from error
     fill = np.asarray(document.get("fill_value") or 0).astype(dtype)
-    store = ts.KvStore.open(kvstore_spec(node.path), context=context()).result()
 
     def read(domain: ts.IndexDomain, array: NDArray[Any], parameters: Any) -> None:
         where = tuple(i // n for i, n in zip(domain.origin, chunk, strict=True))
-        whole = _chunk(store, f"{node.path}/{key(where)}", key(where), decode)
+        whole = _chunk(node.place, key(where), decode)
         first = [i - w * n for i, w, n in zip(domain.origin, where, chunk, strict=True)]
         inside = tuple(slice(f, f + n) for f, n in zip(first, domain.shape, strict=True))
         array[...] = fill if whole is None else whole[inside]
@@ -62,15 +62,14 @@ def foreign_handle(node: Node, document: Mapping[str, Any]) -> ts.TensorStore:
     )
 
 
-def _chunk(store: ts.KvStore, name: str, key: str, decode: Decode) -> NDArray[Any] | None:
-    with translated(name, invalid=StoreError):
-        found = store.read(key).result()
-    if found.state == "missing":
+def _chunk(place: Place, key: str, decode: Decode) -> NDArray[Any] | None:
+    found = place.read(key)
+    if found is None:
         return None
     try:
-        return decode(bytes(found.value))
+        return decode(found)
     except Exception as error:
-        raise CorruptData(f"{name} cannot be decoded: {error}; restore it from a copy") from error
+        raise CorruptData(f"{place}/{key} cannot be decoded: {error}; restore it from a copy") from error
 
 
 def _key_v2(document: Mapping[str, Any]) -> Callable[[Sequence[int]], str]:
@@ -109,7 +108,7 @@ def _decode_v3(node: Node, document: Mapping[str, Any], dtype: np.dtype[Any], ch
         order = tuple(codecs.pop(0)["configuration"]["order"])
     if not codecs or codecs[0]["name"] != "bytes":
         foreign = ", ".join(foreign_codecs(node))
-        raise UnsupportedFormat(f"{node.path} is encoded with {', '.join(names)}, and in it {foreign}: not read")
+        raise UnsupportedFormat(f"{node.place} is encoded with {', '.join(names)}, and in it {foreign}: not read")
     endian = (codecs.pop(0).get("configuration") or {}).get("endian", "little")
     steps = [_step_v3(codec) for codec in codecs]
     stored = dtype.newbyteorder("<" if endian == "little" else ">")

@@ -7,7 +7,7 @@ from typing import Any
 import tensorstore as ts
 
 from voxome.errors import UnsupportedFormat
-from voxome.remotes.tensorstore import kvstore_spec, open_store
+from voxome.remotes.tensorstore import open_store
 from voxome.remotes.zarr.foreign import foreign_handle
 from voxome.remotes.zarr.metadata import Node
 from voxome.remotes.zarr.repair import corrected, foreign_codecs
@@ -23,10 +23,10 @@ def open_handle(node: Node, *, writable: bool) -> ts.TensorStore:
     """
     document, codecs = corrected(node), foreign_codecs(node)
     if codecs and writable:
-        raise UnsupportedFormat(f"{node.path} is encoded with {', '.join(codecs)}, which is read but not written")
+        raise UnsupportedFormat(f"{node.place} is encoded with {', '.join(codecs)}, which is read but not written")
     if codecs:
         return foreign_handle(node, document)
-    spec: dict[str, Any] = {"driver": f"zarr{node.format}", "kvstore": kvstore_spec(node.path)}
+    spec: dict[str, Any] = {"driver": f"zarr{node.format}", "kvstore": node.place.spec()}
     if document != node.document:
         spec |= {"metadata": document, "assume_metadata": True}
-    return open_store(spec, node.path, read=True, write=writable)
+    return open_store(spec, str(node.place), read=True, write=writable)

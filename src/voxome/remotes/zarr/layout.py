@@ -59,7 +59,7 @@ def layout(
     own = node.attributes.get(OWN) or {}
     names = stored_axes(node, dataset)
     if dataset is not None and names is None:
-        raise UnsupportedFormat(f"{node.path} has shape {node.document['shape']}, its axes {dataset.axes} do not fit")
+        raise UnsupportedFormat(f"{node.place} has shape {node.document['shape']}, its axes {dataset.axes} do not fit")
     order = standard_order(names) if names else tuple(range(handle.rank))
     axes = tuple(names[i] for i in order) if names else default_axes(handle.rank)
     start = tuple(own.get("start") or (0,) * handle.rank)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
+import tensorstore as ts
+
 from voxome.contracts.volume import VolumeSpec
-from voxome.errors import AlreadyThere, InvalidInput, StoreError, UnsupportedFormat
+from voxome.errors import AlreadyThere, InvalidInput, UnsupportedFormat
 from voxome.geometry.axes import standard_order
-from voxome.remotes.documents import Json, update_json
-from voxome.remotes.tensorstore import kvstore_spec, open_store
+from voxome.remotes.documents import Json, to_json, update_json
+from voxome.remotes.places.base import Place
+from voxome.remotes.tensorstore import translated
 from voxome.remotes.zarr.describe import GROUPS, array_documents, default_chunk, group_documents
 from voxome.remotes.zarr.metadata import find
 from voxome.remotes.zarr.ome import expressible
@@ -23,58 +22,36 @@ _LARGEST = {"b": 1, "i": 8, "u": 8, "f": 8, "c": 16}
 _OPTIONS = ("format", "codec", "shard", "ome")
 
 
-def make(path: Path, spec: VolumeSpec) -> None:
-    """Put the metadata of a new array, or of a pyramid of one level, at `path`.
-
-    It is written beside `path` and renamed into place, so that nothing is ever there in part.
+def make(place: Place, spec: VolumeSpec) -> None:
+    """Put the metadata of a new array, or of a pyramid of one level, at `place`, whole or not at all.
 
     Raises
     ------
     AlreadyThere
-        If anything is at `path`.
+        If anything is at `place`.
     UnsupportedFormat, InvalidInput
         If zarr cannot hold such an array, or the encoding is not understood.
     """
-    spec, options = _settled(spec, str(path))
-    _refuse_full(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
-        draft.mkdir()
-    except OSError as error:
-        raise StoreError(f"{path} cannot be made: {error}") from error
-    try:
-        _write(draft, spec, options, path.name)
-        _mark_groups(path, options["format"])
-        _rename(draft, path)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    spec, options = _settled(spec, str(place))
+    documents = _documents(spec, options, place.name)
+    if find(place) is not None:
+        raise AlreadyThere(f"a zarr array or group is at {place} already; choose another path, or delete it")
+    place.must_be_free(str(place))
+    _mark_groups(place, options["format"])
+    place.put_new(documents)
 
 
-def _mark_groups(path: Path, format: str) -> None:
-    """Say that the folders above `path` are groups, from the outermost that is named ``….zarr``."""
+def _mark_groups(place: Place, format: str) -> None:
+    """Say that the folders above `place` are groups, from the outermost that is named ``….zarr``."""
     name, group = GROUPS[format]
 
     def mark(old: Json) -> Json:
         return old or dict(group)
 
-    for folder in path.parents:
-        within = any(one.suffix == ".zarr" for one in (folder, *folder.parents))
-        if within and find(str(folder)) is None:
-            update_json(str(folder), name, mark)
-
-
-def _rename(draft: Path, path: Path) -> None:
-    try:
-        draft.rename(path)
-    except OSError as error:
-        _refuse_full(path)
-        raise StoreError(f"{path} cannot be made: {error}") from error
-
-
-def _refuse_full(path: Path) -> None:
-    if path.is_symlink() or path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise AlreadyThere(f"something is at {path} already; choose another path, or delete it")
+    for folder in place.parents:
+        within = any(one.name.endswith(".zarr") for one in (folder, *folder.parents))
+        if within and find(folder) is None:
+            update_json(folder, name, mark)
 
 
 def _settled(spec: VolumeSpec, name: str) -> tuple[VolumeSpec, dict[str, Any]]:
@@ -101,35 +78,37 @@ def _whole(chunk: Iterable[int]) -> tuple[int, ...]:
     return tuple(int(n) for n in chunk)
 
 
-def _write(folder: Path, spec: VolumeSpec, options: Mapping[str, Any], name: str) -> None:
-    array = folder / "0" if options["ome"] else folder
-    if options["ome"]:
-        _put(array, array_documents(spec, options, own(spec)))
-        _put(folder, group_documents(spec, options, name))
-    else:
-        _put(array, array_documents(spec, options, {**spec.attributes, **own(spec)}))
-    open_store({"driver": options["format"], "kvstore": kvstore_spec(str(array))}, name)
+def _documents(spec: VolumeSpec, options: Mapping[str, Any], name: str) -> dict[str, bytes]:
+    if not options["ome"]:
+        array = _texts(array_documents(spec, options, {**spec.attributes, **own(spec)}), name)
+        _try_out(array, options["format"], name)
+        return array
+    array = _texts(array_documents(spec, options, own(spec)), name)
+    _try_out(array, options["format"], name)
+    group = _texts(group_documents(spec, options, name), name)
+    return {**{f"0/{key}": text for key, text in array.items()}, **group}
 
 
-def _put(folder: Path, documents: Mapping[str, Mapping[str, Any]]) -> None:
-    try:
-        folder.mkdir(exist_ok=True)
-        for name, document in documents.items():
-            (folder / name).write_text(json.dumps(document, indent=2, allow_nan=False))
-    except OSError as error:
-        raise StoreError(f"{folder} cannot be written: {error}") from error
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{folder.name}: attributes must be JSON values: {error}") from error
+def _texts(documents: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, bytes]:
+    return {key: to_json(one, name) for key, one in documents.items()}
 
 
-def make_level(folder: Path, spec: VolumeSpec) -> None:
+def _try_out(array: Mapping[str, bytes], format: str, name: str) -> None:
+    """Have tensorstore open the array in memory, so that nothing is written that it does not take."""
+    own_context = ts.Context()
+    with translated(name, invalid=UnsupportedFormat):
+        memory = ts.KvStore.open({"driver": "memory"}, context=own_context).result()
+        for key, text in array.items():
+            memory[key] = text
+        ts.open({"driver": format, "kvstore": {"driver": "memory"}}, context=own_context).result()
+
+
+def make_level(place: Place, spec: VolumeSpec) -> None:
     """Put the metadata of an array, encoded like the finest level, in a new folder that no group lists yet.
 
     Raises
     ------
     AlreadyThere
-        If the folder is there already.
+        If something is there already.
     """
-    if folder.exists():
-        raise AlreadyThere(f"{folder} is there already; is another process adding a level?")
-    _put(folder, array_documents(spec, spec.encoding or {}, own(spec)))
+    place.put_new(_texts(array_documents(spec, spec.encoding or {}, own(spec)), str(place)))

@@ -8,6 +8,7 @@ from typing import Any
 
 from voxome.errors import CorruptData, NotFound
 from voxome.remotes.documents import Json, read_json, update_json
+from voxome.remotes.places.base import Place
 
 _OLD = {"array": ".zarray", "group": ".zgroup"}
 FILES = ("zarr.json", *_OLD.values())
@@ -20,8 +21,8 @@ class Node:
 
     Attributes
     ----------
-    path : str
-        Its folder, or http address.
+    place : Place
+        Its folder.
     format : int
         2 or 3.
     type : {"array", "group"}
@@ -32,7 +33,7 @@ class Node:
         What others wrote about it.
     """
 
-    path: str
+    place: Place
     format: int
     type: str
     document: Mapping[str, Any]
@@ -48,45 +49,45 @@ class Node:
     def change(self, change: Callable[[Json], Json]) -> Json:
         """Replace its attributes by ``change(attributes)``, atomically; the new ones."""
         if self.format == 2:
-            return update_json(self.path, ".zattrs", change)
+            return update_json(self.place, ".zattrs", change)
         whole = update_json(
-            self.path, "zarr.json", lambda old: {**old, "attributes": change(old.get("attributes") or {})}
+            self.place, "zarr.json", lambda old: {**old, "attributes": change(old.get("attributes") or {})}
         )
         return dict(whole["attributes"])
 
 
-def find(path: str) -> Node | None:
-    """The zarr node at `path`, or None if there is none.
+def find(place: Place) -> Node | None:
+    """The zarr node at `place`, or None if there is none.
 
     Raises
     ------
     CorruptData
         If a metadata file is not a JSON object.
-    StoreError
-        If the store does not answer.
+    AccessDenied, StoreError
+        If the store does not answer, or not that.
     """
-    document = read_json(path, "zarr.json")
+    document = read_json(place, "zarr.json")
     if document is not None:
         kind = document.get("node_type")
         if kind not in _OLD:
-            raise CorruptData(f"{path}/zarr.json: node_type is {kind!r}, not 'array' or 'group'")
-        return Node(path, 3, kind, document, document.get("attributes") or {})
+            raise CorruptData(f"{place}/zarr.json: node_type is {kind!r}, not 'array' or 'group'")
+        return Node(place, 3, kind, document, document.get("attributes") or {})
     for kind, name in _OLD.items():
-        document = read_json(path, name)
+        document = read_json(place, name)
         if document is not None:
-            return Node(path, 2, kind, document, read_json(path, ".zattrs") or {})
+            return Node(place, 2, kind, document, read_json(place, ".zattrs") or {})
     return None
 
 
-def must_find(path: str) -> Node:
-    """The zarr node at `path`.
+def must_find(place: Place) -> Node:
+    """The zarr node at `place`.
 
     Raises
     ------
     NotFound
         If there is none.
     """
-    node = find(path)
+    node = find(place)
     if node is None:
-        raise NotFound(f"there is no zarr array or group at {path}: none of {', '.join(FILES)} is in it")
+        raise NotFound(f"there is no zarr array or group at {place}: none of {', '.join(FILES)} is in it")
     return node

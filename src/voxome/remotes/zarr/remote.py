@@ -1,16 +1,16 @@
-"""``zarr://PATH``: an array, or an OME-Zarr group, in a folder or behind http(s)."""
+"""``zarr://PATH``: an array, or an OME-Zarr group, in any place."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from itertools import islice
 
 from voxome.contracts.uri import Uri
 from voxome.contracts.volume import Mode, ResourceInfo, VolumeSpec
-from voxome.errors import NotFound, ReadOnly, StoreError, UnsupportedFormat
-from voxome.remotes.documents import folder_of
-from voxome.remotes.tensorstore import is_remote
+from voxome.errors import AccessDenied, NotFound, UnsupportedFormat
+from voxome.remotes.local import local_path
+from voxome.remotes.places.base import Place
+from voxome.remotes.places.find import place_of
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.listing import volumes_under
 from voxome.remotes.zarr.make import make
@@ -23,13 +23,17 @@ _SHOWN = 12
 class ZarrRemote:
     """Zarr v2 and v3, sharded or not, and OME-Zarr 0.1 to 0.5."""
 
+    marks = FILES
+    """Files by which a place is seen to hold zarr."""
+
     def open(self, uri: Uri, *, mode: Mode = "r") -> ZarrSource:
-        path, name, writable = folder_of(uri.path), str(uri), mode == "r+"
-        if writable and is_remote(path):
-            raise ReadOnly(f"{name} is behind http, which is read-only; copy it to a local store to write")
-        node = find(path)
+        writable = mode == "r+"
+        return self._open(place_of(uri, writing=writable), str(uri), writable=writable)
+
+    def _open(self, place: Place, name: str, *, writable: bool = False) -> ZarrSource:
+        node = find(place)
         if node is None:
-            raise NotFound(_nothing(path, name))
+            raise NotFound(_nothing(place, name))
         if node.type == "array":
             dataset, labels = _in_pyramid(node)
             return open_array(node, dataset, name=name, writable=writable, labels=labels)
@@ -39,61 +43,62 @@ class ZarrRemote:
         return open_pyramid(node, entry, name=name, writable=writable)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        root = folder_of(uri.path)
-        for path in volumes_under(root):
-            whole = root if path == "." else f"{root}/{path}"
-            yield ResourceInfo(f"zarr://{whole}", "volume", self._describe(whole))
+        for place in volumes_under(place_of(uri)):
+            yield ResourceInfo(place.uri("zarr"), "volume", self._describe(place))
 
-    def _describe(self, path: str) -> str:
+    def _describe(self, place: Place) -> str:
         try:
-            spec = self.open(Uri("zarr", path)).spec
+            spec = self._open(place, str(place)).spec
         except UnsupportedFormat as error:
             return f"cannot be opened: {error}"
         return f"{spec.dtype} {spec.domain}"
 
     def create(self, uri: Uri, spec: VolumeSpec) -> ZarrSource:
-        path = folder_of(uri.path)
-        if is_remote(path):
-            raise ReadOnly(f"{uri} is behind http, which is read-only; create it in a local folder")
-        make(Path(path), spec)
+        make(place_of(uri, writing=True), spec)
         return self.open(uri, mode="r+")
 
     def delete(self, uri: Uri) -> None:
-        path = folder_of(uri.path)
-        if is_remote(path):
-            raise ReadOnly(f"{uri} is behind http, which is read-only")
-        must_find(path)
-        try:
-            shutil.rmtree(path)
-        except OSError as error:
-            raise StoreError(f"{uri} cannot be deleted: {error}") from error
+        place = place_of(uri, writing=True)
+        must_find(place)
+        place.delete()
 
     def recognises(self, path: str) -> bool:
-        folder = Path(path)
-        return any((folder / name).is_file() for name in FILES)
+        """Whether a zarr array or group lies in the folder at `path`."""
+        return any((local_path(path) / name).is_file() for name in FILES)
 
 
 def _in_pyramid(node: Node) -> tuple[ome.Dataset | None, bool]:
     """The place of an array in the pyramid of a group one or two folders up, and whether that holds labels."""
-    above, _, below = node.path.rpartition("/")
-    for _ in range(2):
-        group = find(above) if above else None
+    below = node.place.name
+    for above in islice(node.place.parents, 2):
+        group = _if_given(above)
         entry = None if group is None else ome.multiscales(group.attributes)
         if group is not None and entry is not None:
-            for one in ome.datasets(entry, group.path):
+            for one in ome.datasets(entry, str(group.place)):
                 if one.path.strip("/") == below:
                     return one, ome.holds_labels(group.attributes)
-        above, _, last = above.rpartition("/")
-        below = f"{last}/{below}"
+        below = f"{above.name}/{below}"
     return None, False
 
 
-def _nothing(path: str, name: str) -> str:
+def _if_given(place: Place) -> Node | None:
+    try:
+        return find(place)
+    except AccessDenied:
+        return None
+
+
+def _nothing(place: Place, name: str) -> str:
     message = f"{name}: there is no zarr array or group, none of {', '.join(FILES)}"
-    inside = (
-        [] if is_remote(path) else sorted(file.parent.name for one in FILES for file in Path(path).glob(f"*/{one}"))
-    )
+    inside = [one.name for one in _nodes_in(place)] if place.is_local and place.taken() else []
     return f"{message}; name one that is in it: {_some(inside)}" if inside else message
+
+
+def _nodes_in(place: Place) -> Iterator[Place]:
+    names = place.lister()
+    for folder in names(place)[0]:
+        if set(names(place / folder)[1]) & set(FILES):
+            yield place / folder
 
 
 def _some(names: Sequence[str]) -> str:
@@ -101,7 +106,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _no_pyramid(node: Node, name: str) -> str:
-    found = list(volumes_under(node.path))
+    found = [place.path.removeprefix(f"{node.place.path}/") for place in volumes_under(node.place)]
     if not found:
         return f"{name} is a zarr group without arrays that can be listed; name an array in it: {name}/ARRAY"
     return f"{name} is a zarr group without multiscales; name one of its arrays, as {name}/{found[0]}: {_some(found)}"

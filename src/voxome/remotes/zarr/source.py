@@ -11,7 +11,6 @@ from voxome.contracts.volume import Level, VolumeSpec
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly
 from voxome.remotes.documents import Json
 from voxome.remotes.levels import Scale, check_coarser, coarser
-from voxome.remotes.local import local_path
 from voxome.remotes.tensorstore import TensorStoreSource
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.handle import open_handle
@@ -25,7 +24,7 @@ class ZarrSource(TensorStoreSource):
     """One zarr array; its attributes are those of `home`, the array itself or the group that it stands for."""
 
     def __init__(self, store: ts.TensorStore, spec: VolumeSpec, *, home: Node, name: str, writable: bool) -> None:
-        super().__init__(store, spec, name=name, writable=writable, metadata=(home.path, home.attributes_file))
+        super().__init__(store, spec, name=name, writable=writable, metadata=(home.place, home.attributes_file))
         self._home = home
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
@@ -72,7 +71,7 @@ class PyramidSource(ZarrSource):
         found = self._datasets()
         if not 0 <= number < len(found):
             raise NotFound(f"{self.name} has no level {number}: its levels are 0 to {len(found) - 1}")
-        node = must_find(f"{self._home.path}/{found[number].path}")
+        node = must_find(self._home.place / found[number].path)
         labels = self.spec.kind == "labels"
         name = f"{self.name}?level={number}"
         return open_array(node, found[number], name=name, writable=self._writable, labels=labels)
@@ -94,19 +93,19 @@ class PyramidSource(ZarrSource):
         check_coarser(self.name, self._scales(found)[-1], scale)
         spec = coarser(self.spec, scale)
         path = self._free_path([one.path for one in found])
-        make_level(local_path(self._home.path) / path, spec)
+        make_level(self._home.place / path, spec)
         self._change(lambda old: ome.with_dataset(old, ome.dataset(path, spec, scale)))
         return self.level(len(found))
 
     def _datasets(self) -> list[ome.Dataset]:
-        entry = ome.multiscales(must_find(self._home.path).attributes)
+        entry = ome.multiscales(must_find(self._home.place).attributes)
         if entry is None:
-            raise CorruptData(f"{self._home.path} has lost its multiscales since it was opened")
-        return ome.datasets(entry, self._home.path)
+            raise CorruptData(f"{self._home.place} has lost its multiscales since it was opened")
+        return ome.datasets(entry, str(self._home.place))
 
     def _scales(self, found: list[ome.Dataset]) -> list[Scale]:
         if len(found) > 1 and len({one.scale for one in found}) == 1:
-            shapes = [must_find(f"{self._home.path}/{one.path}").document["shape"] for one in found]
+            shapes = [must_find(self._home.place / one.path).document["shape"] for one in found]
             found = [one.of_extent(shape) for one, shape in zip(found, shapes, strict=True)]
         return [one.ratio(found[0]) for one in found]
 
@@ -117,7 +116,7 @@ class PyramidSource(ZarrSource):
 
     def _free_path(self, paths: list[str]) -> str:
         lead, number = paths[-1].rstrip("0123456789"), len(paths)
-        while (local_path(self._home.path) / f"{lead}{number}").exists():
+        while (self._home.place / f"{lead}{number}").taken():
             number += 1
         return f"{lead}{number}"
 
@@ -133,8 +132,8 @@ def open_array(
 
 def open_pyramid(group: Node, entry: Mapping[str, Any], *, name: str, writable: bool) -> PyramidSource:
     """Open the finest level of the multiscale `entry` of `group`."""
-    finest = ome.datasets(entry, group.path)[0]
-    node = must_find(f"{group.path}/{finest.path}")
+    finest = ome.datasets(entry, str(group.place))[0]
+    node = must_find(group.place / finest.path)
     handle = open_handle(node, writable=writable)
     view, spec = layout(node, handle, finest, home=group, labels=ome.holds_labels(group.attributes))
     return PyramidSource(view, spec, home=group, name=name, writable=writable)
