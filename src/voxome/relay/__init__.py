@@ -1,0 +1,1 @@
+"""The caching server: other stores' dialects over any store of ours."""

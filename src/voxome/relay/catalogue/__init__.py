@@ -1,0 +1,1 @@
+"""What a relay knows beside voxels: projects, frames, metadata, groups, permissions, users."""

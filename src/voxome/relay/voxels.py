@@ -1,0 +1,125 @@
+"""The voxels of a relay's channels, in volumes of our own: one array a channel and level."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from threading import Lock
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import SupportsDelete, VolumeSource
+from voxome.errors import InvalidBox, NotFound
+from voxome.geometry import Box
+from voxome.relay.boxlocks import BoxLocks
+from voxome.relay.catalogue.records import Channel
+from voxome.relay.pyramid import Pyramid
+from voxome.resources.open import create_source, open_source, remote
+
+
+class Voxels(Protocol):
+    """Where a relay reads and writes. Boxes are (t, z, y, x); methods may be called from several threads."""
+
+    def read(self, pyramid: Pyramid, level: int, box: Box) -> NDArray[Any]:
+        """The voxels of `box`; 0 where none were written, and beyond the extent of the level."""
+
+    def merge(self, pyramid: Pyramid, level: int, box: Box, data: NDArray[Any]) -> None:
+        """Write the voxels of `data` that are not 0, and keep what is stored where they are."""
+
+    def put(self, pyramid: Pyramid, level: int, box: Box, data: NDArray[Any]) -> None:
+        """Write all voxels of `data`, zeros too."""
+
+    def erase(self, pyramid: Pyramid, level: int, box: Box) -> None:
+        """Write 0 into all of `box`."""
+
+    def forget(self, channel: Channel, levels: range) -> None:
+        """Delete all voxels of a channel."""
+
+
+class OwnVoxels:
+    """Volumes under one URI, made when they are first written to.
+
+    Parameters
+    ----------
+    root : str
+        ``memory://NAME`` or ``zarr://FOLDER``.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/")
+        self._open: dict[str, VolumeSource] = {}
+        self._opening = Lock()
+        self._locks = BoxLocks()
+
+    def read(self, pyramid: Pyramid, level: int, box: Box) -> NDArray[Any]:
+        source = self._source(pyramid, level)
+        if source is not None and box in source.spec.domain:
+            return source.read(box)
+        out = np.zeros(box.shape, pyramid.channel.datatype)
+        inside = box if source is None else box & source.spec.domain
+        if source is not None and not inside.empty:
+            out[inside.within(box)] = source.read(inside)
+        return out
+
+    def merge(self, pyramid: Pyramid, level: int, box: Box, data: NDArray[Any]) -> None:
+        written = data != 0
+        if written.all():
+            self.put(pyramid, level, box, data)
+        elif written.any():
+            self._refuse_beyond(pyramid, level, box, written)
+            inside = box & pyramid.domain(level)
+            cut = inside.within(box)
+            with self._locks.hold(self._uri(pyramid.channel, level), inside):
+                source = self._made(pyramid, level)
+                old = source.read(inside)
+                np.copyto(old, data[cut], where=written[cut])
+                source.write(inside, old)
+
+    def put(self, pyramid: Pyramid, level: int, box: Box, data: NDArray[Any]) -> None:
+        if box not in pyramid.domain(level):
+            raise InvalidBox(f"box {box} leaves level {level}, which is {pyramid.domain(level)} (t, z, y, x)")
+        with self._locks.hold(self._uri(pyramid.channel, level), box):
+            self._made(pyramid, level).write(box, data)
+
+    def erase(self, pyramid: Pyramid, level: int, box: Box) -> None:
+        inside = box & pyramid.domain(level)
+        source = self._source(pyramid, level)
+        if source is not None and not inside.empty:
+            with self._locks.hold(self._uri(pyramid.channel, level), inside):
+                source.write(inside, np.zeros(inside.shape, source.spec.dtype))
+
+    def forget(self, channel: Channel, levels: range) -> None:
+        for level in levels:
+            uri = self._uri(channel, level)
+            with self._opening, suppress(NotFound):
+                self._open.pop(uri, None)
+                located = Uri.parse(uri)
+                store = remote(located.scheme)
+                if isinstance(store, SupportsDelete):
+                    store.delete(located)
+
+    def _refuse_beyond(self, pyramid: Pyramid, level: int, box: Box, written: NDArray[np.bool_]) -> None:
+        domain = pyramid.domain(level)
+        if box not in domain and written.sum() != written[(box & domain).within(box)].sum():
+            raise InvalidBox(f"box {box} has voxels beyond level {level}, which is {domain} (t, z, y, x)")
+
+    def _uri(self, channel: Channel, level: int) -> str:
+        return f"{self.root}/{channel.uid}/{level}.zarr"
+
+    def _source(self, pyramid: Pyramid, level: int) -> VolumeSource | None:
+        uri = self._uri(pyramid.channel, level)
+        found = self._open.get(uri)
+        if found is None:
+            with suppress(NotFound):
+                found = self._open[uri] = open_source(uri, mode="r+")
+        return found
+
+    def _made(self, pyramid: Pyramid, level: int) -> VolumeSource:
+        with self._opening:
+            found = self._source(pyramid, level)
+            if found is None:
+                uri = self._uri(pyramid.channel, level)
+                found = self._open[uri] = create_source(uri, pyramid.spec(level))
+        return found

@@ -1,0 +1,155 @@
+"""Both forms of a catalogue, by one suite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voxome.errors import AlreadyThere, NotFound
+from voxome.relay.catalogue.contract import Catalogue
+from voxome.relay.catalogue.memory import MemoryCatalogue
+from voxome.relay.catalogue.records import (
+    KINDS,
+    Channel,
+    Collection,
+    CoordinateFrame,
+    Experiment,
+    Grant,
+    Group,
+    Membership,
+    Metadatum,
+    Record,
+    Role,
+    Token,
+    User,
+)
+from voxome.relay.catalogue.sql import SqlCatalogue
+
+ONE_OF_EACH: list[Record] = [
+    Collection(name="c", description="é", creator="u", public=True),
+    CoordinateFrame(
+        name="f", x_start=0, x_stop=2**40, y_start=1, y_stop=2, z_start=3, z_stop=4,
+        x_voxel_size=0.5, y_voxel_size=4.0, z_voxel_size=40.0,
+    ),
+    Experiment(collection="c", name="e", coord_frame="f", time_step=0.25),
+    Channel(collection="c", experiment="e", name="ch", sources=("raw",), next_id=2**62),
+    Metadatum(collection="c", label="k", value="v" * 1000),
+    Group(name="g", owner="u"),
+    Membership(group="g", user="u", rank="member"),
+    Grant(group="g", collection="c", permissions=("add", "read")),
+    User(name="u", password="salt$hash"),
+    Role(user="u", role="admin"),
+    Token(digest="d", user="u"),
+]  # fmt: skip
+
+
+@pytest.fixture(params=["memory", "sql"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Catalogue]:
+    count = iter(range(1000))
+    forms: dict[str, Callable[[], Catalogue]] = {
+        "memory": MemoryCatalogue,
+        "sql": lambda: SqlCatalogue.in_file(tmp_path / "folder" / f"{next(count)}.sqlite"),
+    }
+    return forms[request.param]
+
+
+def test_every_kind_comes_back_as_it_was(make: Callable[[], Catalogue]) -> None:
+    assert {type(one) for one in ONE_OF_EACH} == set(KINDS)
+    with closing(make()) as catalogue:
+        catalogue.write(add=ONE_OF_EACH)
+        for one in ONE_OF_EACH:
+            assert catalogue.get(type(one), *one.key) == one
+            assert catalogue.find(type(one)) == [one]
+
+
+def test_find_goes_by_fields_in_the_order_of_keys(make: Callable[[], Catalogue]) -> None:
+    with closing(make()) as catalogue:
+        added = [Group(name=name, owner=owner) for name, owner in (("b", "x"), ("a", "x"), ("c", "y"))]
+        catalogue.write(add=added)
+        assert [one.name for one in catalogue.find(Group, owner="x")] == ["a", "b"]
+        assert catalogue.find(Group, owner="x", name="c") == []
+
+
+def test_what_is_not_there_is_not_found(make: Callable[[], Catalogue]) -> None:
+    with closing(make()) as catalogue:
+        with pytest.raises(NotFound, match="collection c"):
+            catalogue.get(Collection, "c")
+        with pytest.raises(NotFound, match="group g"):
+            catalogue.write(remove=[Group(name="g")])
+        with pytest.raises(NotFound):
+            catalogue.change(Group(name="g"), lambda now: now)
+
+
+def test_a_write_is_done_whole_or_not_at_all(make: Callable[[], Catalogue]) -> None:
+    with closing(make()) as catalogue:
+        catalogue.write(add=[Group(name="a"), Group(name="b")])
+        with pytest.raises(AlreadyThere, match="group b already exists"):
+            catalogue.write(remove=[Group(name="a")], add=[Group(name="c"), Group(name="b")])
+        assert [one.name for one in catalogue.find(Group)] == ["a", "b"]
+        catalogue.write(remove=[Group(name="b")], add=[Group(name="b", owner="new")])
+        assert catalogue.get(Group, "b").owner == "new"
+
+
+def test_a_change_that_takes_anothers_key_changes_nothing(make: Callable[[], Catalogue]) -> None:
+    with closing(make()) as catalogue:
+        catalogue.write(add=[Group(name="a"), Group(name="b")])
+        with pytest.raises(AlreadyThere):
+            catalogue.change(Group(name="a"), lambda now: replace(now, name="b"))
+        assert [one.name for one in catalogue.find(Group)] == ["a", "b"]
+
+
+def test_changes_from_many_threads_are_all_kept(make: Callable[[], Catalogue]) -> None:
+    channel = Channel(collection="c", experiment="e", name="ch")
+    with closing(make()) as catalogue:
+        catalogue.write(add=[channel])
+
+        def take(_: int) -> int:
+            return catalogue.change(channel, lambda now: replace(now, next_id=now.next_id + 1)).next_id
+
+        with ThreadPoolExecutor(8) as threads:
+            taken = list(threads.map(take, range(80)))
+    assert sorted(taken) == list(range(2, 82))
+
+
+names = st.sampled_from("abc")
+steps = st.lists(st.tuples(st.sampled_from(["add", "remove", "change"]), names, st.text(max_size=3)), max_size=12)
+
+
+@settings(max_examples=30)
+@given(steps)
+def test_both_forms_do_the_same(taken: list[tuple[str, str, str]]) -> None:
+    forms: tuple[Catalogue, Catalogue] = (MemoryCatalogue(), SqlCatalogue("sqlite://"))
+    for what, name, owner in taken:
+        outcomes = [_do(form, what, name, owner.replace("\0", "")) for form in forms]
+        assert outcomes[0] == outcomes[1]
+    assert forms[0].find(Group) == forms[1].find(Group)
+    for form in forms:
+        form.close()
+
+
+def _do(catalogue: Catalogue, what: str, name: str, owner: str) -> object:
+    try:
+        if what == "change":
+            return catalogue.change(Group(name=name), lambda now: replace(now, owner=now.owner + owner))
+        catalogue.write(**{what: [Group(name=name, owner=owner)]})
+    except (NotFound, AlreadyThere) as error:
+        return type(error), str(error)
+    return None
+
+
+def test_a_file_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "relay.sqlite"
+    for add in (ONE_OF_EACH, []):
+        with closing(SqlCatalogue.in_file(path)) as catalogue:
+            catalogue.write(add=add)
+            assert catalogue.get(User, "u").password == "salt$hash"
+    with closing(sqlite3.connect(path)) as plain:
+        assert plain.execute("select name, sources from channel").fetchall() == [("ch", '["raw"]')]

@@ -1,0 +1,29 @@
+"""Hashes of tokens and passwords."""
+
+from __future__ import annotations
+
+import hashlib
+
+from voxome.relay.catalogue.records import Token, User
+from voxome.relay.catalogue.secrets import digest, hash_password, new_token
+
+
+def test_tokens_differ_and_their_digests_do_not_show_them() -> None:
+    one, other = new_token(), new_token()
+    assert one != other
+    assert len(one) >= 43
+    assert digest(one) == digest(one) != digest(other)
+    assert one not in digest(one)
+
+
+def test_a_password_is_salted() -> None:
+    one, other = hash_password("secret"), hash_password("secret")
+    assert one != other
+    assert "secret" not in one
+    salt, hashed = one.split("$")
+    assert hashlib.scrypt(b"secret", salt=bytes.fromhex(salt), n=2**14, r=8, p=1).hex() == hashed
+
+
+def test_hashes_are_not_shown() -> None:
+    assert "hash" not in repr(User(name="u", password="hash"))
+    assert "abc" not in repr(Token(digest="abc", user="u"))

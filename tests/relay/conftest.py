@@ -1,0 +1,48 @@
+"""Servers, and a client with a project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+from relay.client import Client
+
+from voxome.testing.boss import Boss, serving
+
+
+@pytest.fixture(scope="module")
+def boss() -> Iterator[Boss]:
+    """A server for the tests of one module."""
+    with serving(largest_cutout_bytes=2**20) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def admin(boss: Boss) -> Iterator[Client]:
+    """Who may do everything; the project is there, with an image `raw` and an annotation `seg`."""
+    with closing(Client(boss.url, boss.token)) as client:
+        client.project()
+        client.channel("raw")
+        client.channel("seg", "uint64", sources=["raw"])
+        yield client
+
+
+@pytest.fixture
+def fresh() -> Iterator[Boss]:
+    """A server of the test's own."""
+    with serving() as one:
+        yield one
+
+
+@pytest.fixture
+def caller(fresh: Boss) -> Iterator[Callable[[str | None], Client]]:
+    """Clients of `fresh` by their tokens; None is nobody."""
+    with ExitStack() as stack:
+        yield lambda token: stack.enter_context(closing(Client(fresh.url, token)))
+
+
+@pytest.fixture
+def client(fresh: Boss, caller: Callable[[str | None], Client]) -> Client:
+    """The admin of `fresh`."""
+    return caller(fresh.token)

@@ -1,0 +1,100 @@
+"""The real intern 1.4.2, as its users run it, against our server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from voxome.testing.boss import serving
+
+ROOT = Path(__file__).parents[2]
+PYTHON = ROOT / ".venv" / "intern" / "bin" / "python"
+TIMEOUT_S = 300
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """All that came of `intern_session.py`."""
+    if not PYTHON.exists():
+        message = (
+            f"no intern: python -m venv {PYTHON.parents[1].relative_to(ROOT)}, and pip install intern==1.4.2 there"
+        )
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    home = tmp_path_factory.mktemp("home")
+    with serving() as boss:
+        told = {"INTERN_PROTOCOL": "http", "INTERN_HOST": boss.url.removeprefix("http://"), "INTERN_TOKEN": boss.token}
+        script = Path(__file__).with_name("intern_session.py")
+        ran = subprocess.run(
+            [PYTHON, script], env={"HOME": str(home), "PATH": os.environ["PATH"], **told},
+            cwd=home, capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+        )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def test_arrays(session: dict[str, Any]) -> None:
+    """Voxel sizes come out as x, y, z there, whatever the server says."""
+    found = session["arrays"]
+    assert "404" in found.pop("missing")
+    assert found == {
+        "shape": [20, 600, 700], "dtype": "uint8", "voxel_size": [4, 4, 40], "voxel_unit": "nanometers",
+        "status": "NOT_DOWNSAMPLED", "resolutions": [0, 1, 2, 3, 4, 5],
+        "whole": True, "part": True, "slice": True, "wide": True, "seg": True,
+    }  # fmt: skip
+
+
+def test_large_ones(session: dict[str, Any]) -> None:
+    assert session["large"] == {"parallel": True, "serial": True}
+
+
+def test_cutouts(session: dict[str, Any]) -> None:
+    found = session["cutouts"]
+    assert "400" in found.pop("beyond")
+    assert "400" in found.pop("wrong dtype")
+    assert "404" in found.pop("no box")
+    assert found == {
+        "filter": True,
+        "time": [1, 20, 30, 40],
+        "ids": [7, 2**40],
+        "tight": {"x_range": [0, 40], "y_range": [0, 30], "z_range": [0, 20], "t_range": [0, 1]},
+        "loose": {"x_range": [0, 512], "y_range": [0, 512], "z_range": [0, 32], "t_range": [0, 1]},
+        "reserved": [1, 11],
+        "black": True,
+    }
+
+
+def test_projects(session: dict[str, Any]) -> None:
+    found = session["projects"]
+    assert "4003" in found.pop("in use")
+    assert found == {
+        "collections": ["col", "mine"], "experiments": ["run"], "channels": ["a", "b"],
+        "frames": ["CF_col_exp", "frame"], "updated": "new", "public": True,
+        "extents": [[0, 10], [0, 10], [0, 10]], "left": ["col"],
+    }  # fmt: skip
+
+
+def test_metadata(session: dict[str, Any]) -> None:
+    found = session["metadata"]
+    assert "already exists" in found.pop("twice")
+    assert found == {"keys": ["k1", "k2"], "values": {"k1": "new", "k2": "v2"}, "mapping": ["k2", "k3"]}
+
+
+def test_people(session: dict[str, Any]) -> None:
+    found = session["people"]
+    groups, gone = found.pop("then")
+    assert groups == []
+    assert "404" in gone
+    place = {"group": "lab", "collection": "col", "experiment": "exp", "channel": "em", "permissions": ["read"]}
+    assert found == {
+        "user": "bob", "roles": ["resource-manager"], "groups": ["lab"],
+        "group": {"name": "lab", "owner": "admin", "resources": [place]},
+        "members": ["admin", "bob"], "is member": True, "maintainers": ["admin", "bob"],
+        "permissions": ["read"], "all": 1,
+    }  # fmt: skip

@@ -1,0 +1,81 @@
+"""Ids, bounding boxes, reservations."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from relay.client import Client
+
+from voxome.geometry import Box
+from voxome.testing.strategies import boxes
+
+DOMAIN = Box((0, 0, 0), (21, 70, 130))
+NAMES = (f"labels{i}" for i in count())
+WHOLE = "0:130/0:70/0:21"
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_ids_and_boxes_are_as_numpy_has_them(admin: Client, data: st.DataObject) -> None:
+    name, box = next(NAMES), data.draw(boxes(DOMAIN, empty=False))
+    admin.channel(name, "uint64", sources=["raw"])
+    ids = np.array([0, 3, 2**40, 2**64 - 1], "uint64")
+    labels = np.zeros(DOMAIN.shape, "uint64")
+    labels[box.within(DOMAIN)] = np.random.default_rng(0).choice(ids, box.shape, p=[0.7, 0.1, 0.1, 0.1])
+    admin.write(f"{name}/0/{WHOLE}", labels)
+    asked = data.draw(boxes(DOMAIN, empty=False))
+    inside = np.unique(labels[asked.within(DOMAIN)])
+    path = "/".join(f"{a}:{b}" for a, b in reversed(list(zip(asked.start, asked.stop, strict=True))))
+    assert admin.get(f"/v1/ids/col/exp/{name}/0/{path}/0:1/") == {"ids": [str(i) for i in inside if i]}
+    for one in ids[1:]:
+        places = np.argwhere(labels == one)
+        where = f"/v1/boundingbox/col/exp/{name}/0/{one}/?type=tight"
+        if not len(places):
+            admin.ask("GET", where, status=404, code=4004)
+            continue
+        low, high = places.min(0).tolist(), (places.max(0) + 1).tolist()
+        found = admin.get(where)
+        assert [found[f"{axis}_range"] for axis in "zyx"] == [[a, b] for a, b in zip(low, high, strict=True)]
+        assert found["t_range"] == [0, 1]
+
+
+def test_a_loose_box_is_made_of_cuboids(admin: Client) -> None:
+    name = next(NAMES)
+    admin.channel(name, "uint64", sources=["raw"])
+    admin.write(f"{name}/0/5:6/69:70/17:18", np.full((1, 1, 1), 9, "uint64"))
+    loose = {"x_range": [0, 512], "y_range": [0, 512], "z_range": [16, 32], "t_range": [0, 1]}
+    for query in ("", "?type=loose"):
+        assert admin.get(f"/v1/boundingbox/col/exp/{name}/0/9/{query}") == loose
+
+
+def test_every_id_is_reserved_once(admin: Client) -> None:
+    name = next(NAMES)
+    admin.channel(name, "uint64", sources=["raw"])
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda n: admin.get(f"/v1/reserve/col/exp/{name}/{n}"), range(1, 20)))
+    taken = [i for one in found for i in range(one["start_id"], one["start_id"] + one["count"])]
+    assert sorted(taken) == list(range(1, 191))
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/v1/ids/col/exp/raw/0/0:1/0:1/0:1", 400, 2003),
+        ("/v1/boundingbox/col/exp/raw/0/1", 400, 2003),
+        ("/v1/reserve/col/exp/raw/1", 400, 2003),
+        ("/v1/reserve/col/exp/seg/0", 400, 1001),
+        (f"/v1/reserve/col/exp/seg/{2**63}", 400, 1001),
+        ("/v1/reserve/col/exp/seg/x", 400, 1002),
+        ("/v1/boundingbox/col/exp/seg/0/1?type=exact", 400, 1001),
+        ("/v1/boundingbox/col/exp/seg/7/1", 400, 1002),
+        (f"/v1/boundingbox/col/exp/seg/0/{2**64}", 400, 1002),
+        ("/v1/ids/col/exp/none/0/0:1/0:1/0:1", 404, 4000),
+    ],
+)
+def test_what_is_wrong(admin: Client, path: str, status: int, code: int) -> None:
+    admin.ask("GET", path, status=status, code=code)

@@ -1,0 +1,231 @@
+"""Users, roles, groups, permissions: who may do what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from relay.client import CHANNEL, Client
+
+from voxome.relay.catalogue.records import User
+from voxome.testing.boss import Boss
+
+ONES = np.ones((1, 1, 1), "uint8")
+VOXEL = "raw/0/0:1/0:1/0:1"
+Connect = Callable[[str | None], Client]
+
+
+@pytest.fixture
+def bob(fresh: Boss, caller: Connect, client: Client) -> Client:
+    """A user without roles, in the group `lab`, beside a project that is not theirs."""
+    client.project()
+    client.channel("raw")
+    client.channel("seg", "uint64", sources=["raw"])
+    one = caller(fresh.add_user("bob"))
+    client.ask("POST", "/v1/groups/lab", status=201)
+    client.ask("POST", "/v1/groups/lab/members/bob", status=204)
+    return one
+
+
+def grant(client: Client, *permissions: str, method: str = "POST", status: int = 201, **where: str) -> None:
+    place = {"collection": "col", "experiment": "exp", "channel": "raw", **where}
+    body = {"group": "lab", "permissions": permissions, **{key: value for key, value in place.items() if value}}
+    client.ask(method, "/v1/permissions/", json=body, status=status)
+
+
+def test_keywords_of_the_header(fresh: Boss, client: Client) -> None:
+    url = "/v1/groups"
+    for keyword in ("Token", "token", "BEARER"):
+        client.ask("GET", url, headers={"Authorization": f"{keyword} {fresh.token}"})
+    for header in ("Token nonsense", "Basic YTpi", "Token", fresh.token):
+        found = client.ask("GET", url, headers={"Authorization": header}, status=401)
+        assert fresh.token not in found.text
+        assert found.headers["www-authenticate"] == "Token"
+
+
+def test_nobody_in_particular_reads_what_is_public_only(caller: Connect, client: Client, bob: Client) -> None:
+    everybody = [caller(None), caller("public")]
+    for one in (*everybody, bob):
+        one.ask("GET", f"{CHANNEL}/raw", status=403, code=3001)
+        one.ask("GET", f"/v1/cutout/col/exp/{VOXEL}", status=403, code=3001)
+        assert one.get("/v1/collection") == {"collections": []}
+    for path in ("/v1/collection/col", "/v1/collection/col/experiment/exp", f"{CHANNEL}/raw"):
+        client.ask("PUT", path, json={"public": True})
+    for one in (*everybody, bob):
+        assert one.get("/v1/collection/col")["experiments"] == ["exp"]
+        assert one.get("/v1/collection/col/experiment/exp")["channels"] == ["raw"]
+        assert one.get(CHANNEL) == {"channels": ["raw"]}
+        assert one.read(VOXEL, "uint8", (1, 1, 1)) == 0
+        assert one.get("/v1/meta/col/exp/raw") == {"keys": []}
+        one.ask("GET", f"{CHANNEL}/seg", status=403, code=3001)
+    for one in everybody:
+        one.write(VOXEL, ONES, status=401)
+        one.ask("DELETE", f"{CHANNEL}/raw", status=401)
+        one.ask("POST", "/v1/collection/mine", json={}, status=401)
+        one.ask("GET", "/v1/groups/lab", status=403)
+        one.ask("GET", "/v1/sso/user/bob", status=403, code=3000)
+    bob.write(VOXEL, ONES, status=403, code=3001)
+    bob.ask("POST", "/v1/collection/mine", json={}, status=403, code=3000)
+
+
+NEEDED = [
+    ("GET", f"{CHANNEL}/raw", "read"),
+    ("GET", "/v1/meta/col/exp/raw", "read"),
+    ("GET", "/v1/downsample/col/exp/raw", "read"),
+    ("PUT", f"{CHANNEL}/raw", "update"),
+    ("POST", "/v1/meta/col/exp/raw?key=k&value=v", "update"),
+    ("GET", f"/v1/cutout/col/exp/{VOXEL}", "read_volumetric_data"),
+    ("GET", "/v1/image/col/exp/raw/xy/0/0:1/0:1/0", "read_volumetric_data"),
+    ("POST", f"/v1/cutout/col/exp/{VOXEL}", "add_volumetric_data"),
+    ("PUT", f"/v1/cutout/to_black/col/exp/{VOXEL}", "delete_volumetric_data"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "permission"), NEEDED)
+def test_what_a_request_needs(client: Client, bob: Client, method: str, path: str, permission: str) -> None:
+    others = {"read", "update", "delete", "read_volumetric_data", "add_volumetric_data", "delete_volumetric_data"}
+    grant(client, *(others - {permission}))
+    message = bob.ask(method, path, status=403, code=3001).json()["message"]
+    assert permission in message
+    grant(client, permission)
+    assert bob.http.request(method, path).status_code not in (401, 403)
+
+
+def test_permissions_are_added_replaced_and_taken(client: Client, bob: Client) -> None:
+    where = {"collection": "col", "experiment": "exp", "channel": "raw"}
+    query = {"group": "lab", **where}
+    grant(client, "read")
+    grant(client, "update", "read")
+    expected = {"group": "lab", **where, "permissions": ["read", "update"]}
+    assert client.get("/v1/permissions", params=query) == {"permission-sets": [expected]}
+    grant(client, "add", method="PATCH", status=200)
+    assert client.get("/v1/permissions", params=query)["permission-sets"][0]["permissions"] == ["add"]
+    assert client.get("/v1/groups/lab")["resources"] == [{**expected, "permissions": ["add"]}]
+    grant(client, "read", channel="", experiment="")
+    assert bob.get("/v1/permissions")["permission-sets"] == [
+        {"group": "lab", "collection": "col", "permissions": ["read"]},
+        {**expected, "permissions": ["add"]},
+    ]
+    assert len(client.get("/v1/permissions", params=where)["permission-sets"]) == 1
+    client.ask("DELETE", "/v1/permissions", params=query, status=204)
+    assert client.get("/v1/permissions", params=query) == {"permission-sets": []}
+    bob.ask("GET", f"{CHANNEL}/raw", status=403)
+    assert bob.get("/v1/collection/col")["experiments"] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"permissions": ["everything"]}, 404, 3002),
+        ({"permissions": ["read_volumetric_data"], "channel": ""}, 404, 3002),
+        ({"group": "none"}, 404, 4001),
+        ({"channel": "none"}, 404, 4000),
+        ({"group": "public", "permissions": ["update"]}, 400, 1003),
+        ({"permissions": None}, 400, 1003),
+    ],
+)
+def test_wrong_permissions(admin: Client, changes: dict[str, object], status: int, code: int) -> None:
+    admin.http.post("/v1/groups/lab")
+    body = {"group": "lab", "permissions": ["read"], "collection": "col", "experiment": "exp", "channel": "raw"}
+    for method in ("POST", "PATCH"):
+        admin.ask(method, "/v1/permissions", json={**body, **changes}, status=status, code=code)
+
+
+def test_what_the_group_public_may_everybody_may(caller: Connect, client: Client, bob: Client) -> None:
+    grant(client, "read", "read_volumetric_data", group="public")
+    for one in (caller(None), bob):
+        assert one.get(CHANNEL) == {"channels": ["raw"]}
+        one.ask("GET", f"/v1/cutout/col/exp/{VOXEL}")
+
+
+def test_only_managers_of_resources_make_them_and_own_what_they_make(fresh: Boss, caller: Connect, bob: Client) -> None:
+    eve = caller(fresh.add_user("eve", "resource-manager"))
+    eve.ask("POST", "/v1/collection/col/experiment/mine", json={"coord_frame": "cf"}, status=403, code=3001)
+    eve.ask("POST", "/v1/collection/hers", json={}, status=201)
+    eve.ask("POST", "/v1/collection/hers/experiment/mine", json={"coord_frame": "cf"}, status=201)
+    assert eve.get("/v1/collection") == {"collections": ["hers"]}
+    eve.ask("PUT", "/v1/coord/cf", json={"description": "x"}, status=403, code=3001)
+    assert eve.get("/v1/coord/cf")["name"] == "cf"
+    for path in ("/v1/collection/col", "/v1/coord/cf"):
+        eve.ask("DELETE", path, status=403, code=3001)
+    bob.ask("DELETE", "/v1/collection/hers", status=403, code=3000)
+    eve.ask("DELETE", "/v1/collection/hers/experiment/mine", status=204)
+    eve.ask("DELETE", "/v1/collection/hers", status=204)
+
+
+def test_groups(fresh: Boss, caller: Connect, client: Client, bob: Client) -> None:
+    eve = caller(fresh.add_user("eve", "resource-manager"))
+    assert client.get("/v1/groups/lab") == {"name": "lab", "owner": "admin", "resources": []}
+    assert bob.get("/v1/groups") == {"groups": ["lab"]}
+    assert bob.get("/v1/groups?filter=maintainer") == {"groups": []}
+    assert client.get("/v1/groups?filter=maintainer") == {"groups": ["lab"]}
+    assert client.get("/v1/groups/lab/members") == {"members": ["admin", "bob"]}
+    assert client.get("/v1/groups/lab/members/bob") == {"result": True}
+    assert client.get("/v1/groups/lab/maintainers/bob") == {"result": False}
+    for one in (bob, eve):
+        one.ask("POST", "/v1/groups/lab/members/eve", status=403, code=3001)
+        one.ask("POST", "/v1/groups/admin/members/eve", status=403, code=3001)
+    eve.ask("DELETE", "/v1/groups/lab", status=403, code=3001)
+    client.ask("POST", "/v1/groups/lab/maintainers/bob", status=204)
+    for _ in range(2):
+        bob.ask("POST", "/v1/groups/lab/members/eve", status=204)
+    for _ in range(2):
+        bob.ask("DELETE", "/v1/groups/lab/members/eve", status=204)
+    client.ask("POST", "/v1/groups/lab/members/none", status=404, code=4002)
+    client.ask("GET", "/v1/groups/none", status=404, code=4001)
+    client.ask("GET", "/v1/groups?filter=x", status=400, code=1004)
+    for name in ("lab", "admin", "public"):
+        client.ask("POST", f"/v1/groups/{name}", status=404, code=6001)
+    bob.ask("POST", "/v1/groups/mine", status=403, code=3000)
+    grant(client, "read")
+    client.ask("DELETE", "/v1/groups/lab", status=204)
+    bob.ask("GET", f"{CHANNEL}/raw", status=403)
+    client.ask("POST", "/v1/groups/lab", status=201)
+    assert client.get("/v1/groups/lab/members") == {"members": ["admin"]}
+    assert client.get("/v1/groups/lab")["resources"] == []
+
+
+def test_a_group_gives_rights_only_to_those_in_it(fresh: Boss, caller: Connect, client: Client) -> None:
+    client.project()
+    client.channel("raw")
+    eve = caller(fresh.add_user("eve", "resource-manager"))
+    client.ask("POST", "/v1/groups/lab", status=201)
+    grant(eve, "read", status=403)
+    eve.ask("POST", "/v1/groups/hers", status=201)
+    grant(eve, "read", group="hers", status=403)
+    eve.ask("GET", f"{CHANNEL}/raw", status=403, code=3001)
+
+
+def test_users_and_roles(fresh: Boss, caller: Connect, client: Client, bob: Client) -> None:
+    meg = caller(fresh.add_user("meg", "user-manager"))
+    new = {"first_name": "A", "last_name": "B", "email": "a@b", "password": "open sesame"}
+    meg.ask("POST", "/v1/sso/user/ann", json=new, status=201)
+    meg.ask("POST", "/v1/sso/user/ann", json=new, status=409)
+    shown = {"username": "ann", "firstName": "A", "lastName": "B", "email": "a@b", "realmRoles": []}
+    assert meg.ask("GET", "/v1/sso/user/ann", json={}).json() == shown
+    assert "sesame" not in repr(fresh.relay.catalogue.get(User, "ann").password)
+    assert bob.get("/v1/sso/user/bob")["username"] == "bob"
+    for path in ("/v1/sso/user/ann", "/v1/sso/user-role/ann"):
+        bob.ask("GET", path, status=403, code=3000)
+    meg.ask("POST", "/v1/sso/user-role/ann/resource-manager", status=201)
+    assert meg.get("/v1/sso/user-role/ann") == ["resource-manager"]
+    for role in ("admin", "user-manager", "king"):
+        meg.ask("POST", f"/v1/sso/user-role/meg/{role}", status=403, code=7002)
+    client.ask("POST", "/v1/sso/user-role/ann/admin", status=201)
+    meg.ask("DELETE", "/v1/sso/user/ann", status=403, code=3001)
+    client.ask("DELETE", "/v1/sso/user-role/ann/admin", status=204)
+    meg.ask("DELETE", "/v1/sso/user-role/ann/resource-manager", status=204)
+    assert meg.get("/v1/sso/user-role/ann") == []
+    meg.ask("DELETE", "/v1/sso/user/ann", json={}, status=204)
+    meg.ask("GET", "/v1/sso/user/ann", status=404, code=4002)
+    meg.ask("POST", "/v1/sso/user/admin", json=new, status=409)
+    meg.ask("POST", "/v1/sso/user/a.b", json=new, status=400, code=1003)
+    bob.ask("POST", "/v1/sso/user/eve", json=new, status=403, code=3000)
+
+
+def test_a_deleted_user_is_let_in_no_more(client: Client, bob: Client) -> None:
+    assert bob.get("/v1/groups") == {"groups": ["lab"]}
+    client.ask("DELETE", "/v1/sso/user/bob", status=204)
+    bob.ask("GET", "/v1/groups", status=401)
+    assert client.get("/v1/groups/lab/members") == {"members": ["admin"]}

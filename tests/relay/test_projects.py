@@ -1,0 +1,186 @@
+"""Collections, experiments, channels, frames and metadata."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from relay.client import CHANNEL, FRAME, Client
+
+
+def test_what_is_made_is_listed_and_described(client: Client) -> None:
+    client.project()
+    client.channel("raw", "uint16", base_resolution=1, description="first")
+    client.channel("seg", "uint64", sources=["raw"])
+    assert client.get("/v1/collection//") == {"collections": ["col"]}
+    assert client.get("/v1/coord") == {"coords": ["cf"]}
+    assert client.get("/v1/collection/col/experiment") == {"experiments": ["exp"]}
+    assert client.get(CHANNEL) == {"channels": ["raw", "seg"]}
+    assert client.get("/v1/collection/col") == {
+        "name": "col", "description": "c", "creator": "admin", "public": False, "experiments": ["exp"],
+    }  # fmt: skip
+    assert client.get("/v1/coord/cf") == {"name": "cf", "description": "", "creator": "admin", **FRAME}
+    assert client.get("/v1/collection/col/experiment/exp") == {
+        "name": "exp", "collection": "col", "description": "", "creator": "admin", "public": False,
+        "coord_frame": "cf", "num_hierarchy_levels": 3, "hierarchy_method": "anisotropic", "num_time_samples": 1,
+        "time_step": 0, "time_step_unit": "seconds", "channels": ["raw", "seg"],
+    }  # fmt: skip
+    assert client.get(f"{CHANNEL}/raw") == {
+        "name": "raw", "experiment": "exp", "description": "first", "creator": "admin", "public": False,
+        "type": "image", "datatype": "uint16", "base_resolution": 1, "default_time_sample": 0, "sources": [],
+        "related": [], "downsample_status": "NOT_DOWNSAMPLED", "storage_type": "spdb", "bucket": None, "cv_path": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "changes"),
+    [
+        ("/v1/collection/col", {"description": "new", "public": True}),
+        ("/v1/coord/cf", {"description": "new"}),
+        ("/v1/collection/col/experiment/exp", {"num_hierarchy_levels": 5, "hierarchy_method": "isotropic"}),
+        (f"{CHANNEL}/raw", {"description": "new", "public": True, "related": ["other"]}),
+    ],
+)
+def test_a_change_keeps_what_it_does_not_name(client: Client, path: str, changes: dict[str, Any]) -> None:
+    client.project()
+    for name in ("raw", "other"):
+        client.channel(name)
+    before = client.get(path)
+    changed = client.ask("PUT", path, json={"name": before["name"], **changes}).json()
+    assert changed == client.get(path) == {**before, **changes}
+
+
+def test_what_others_need_is_not_deleted(client: Client) -> None:
+    client.project()
+    client.channel("raw")
+    client.channel("seg", "uint64", sources=["raw"])
+    order = [f"{CHANNEL}/seg", f"{CHANNEL}/raw", "/v1/collection/col/experiment/exp", "/v1/coord/cf"]
+    for path in (*order[1:], "/v1/collection/col"):
+        client.ask("DELETE", path, status=400, code=4003)
+    for path in (*order, "/v1/collection/col"):
+        client.ask("DELETE", path, status=204)
+        client.ask("GET", path, status=404, code=4000)
+    assert client.get("/v1/collection") == {"collections": []}
+
+
+def test_a_name_is_free_again_with_nothing_left_of_before(client: Client) -> None:
+    client.project()
+    client.channel("raw")
+    client.write("raw/0/0:4/0:4/0:4", np.ones((4, 4, 4), "uint8"))
+    client.ask("POST", "/v1/meta/col/exp/raw/?key=k&value=v", status=201)
+    client.ask("DELETE", f"{CHANNEL}/raw", status=204)
+    client.channel("raw", "uint16")
+    assert not client.read("raw/0/0:4/0:4/0:4", "uint16", (4, 4, 4)).any()
+    assert client.get("/v1/meta/col/exp/raw") == {"keys": []}
+
+
+WRONG = [
+    ("/v1/collection/col", {}, 400, 1003),
+    ("/v1/collection/bad.name", {}, 400, 1003),
+    ("/v1/collection/" + "x" * 256, {}, 400, 1003),
+    ("/v1/coord/new", {}, 400, 1003),
+    ("/v1/coord/new", {**FRAME, "x_stop": 0}, 400, 1003),
+    ("/v1/coord/new", {**FRAME, "x_start": -1}, 400, 1003),
+    ("/v1/coord/new", {**FRAME, "z_voxel_size": 0}, 400, 1003),
+    ("/v1/coord/new", {**FRAME, "voxel_unit": "inches"}, 400, 1003),
+    ("/v1/collection/none/experiment/new", {"coord_frame": "cf"}, 404, 4000),
+    ("/v1/collection/col/experiment/new", {"coord_frame": "none"}, 404, 4000),
+    ("/v1/collection/col/experiment/new", {}, 400, 1003),
+    ("/v1/collection/col/experiment/new", {"coord_frame": "cf", "num_hierarchy_levels": 11}, 400, 1003),
+    ("/v1/collection/col/experiment/new", {"coord_frame": "cf", "hierarchy_method": "near_iso"}, 400, 1003),
+    ("/v1/collection/col/experiment/new", {"coord_frame": "cf", "time_step_unit": "days"}, 400, 1003),
+    (f"{CHANNEL}/new", {"type": "image", "datatype": "float32"}, 400, 1003),
+    (f"{CHANNEL}/new", {"type": "mask", "datatype": "uint8"}, 400, 1003),
+    (f"{CHANNEL}/new", {"type": "annotation", "datatype": "uint64"}, 400, 1003),
+    (f"{CHANNEL}/new", {"type": "annotation", "datatype": "uint64", "sources": ["none"]}, 400, 1003),
+    (f"{CHANNEL}/new", {"type": "image", "datatype": "uint8", "sources": ["raw"], "related": ["raw"]}, 400, 1003),
+    (f"{CHANNEL}/new", {"type": "image", "datatype": "uint8", "base_resolution": 3}, 400, 1003),
+    (f"{CHANNEL}/new", {"type": "image", "datatype": "uint8", "default_time_sample": 1}, 400, 1003),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "status", "code"), WRONG)
+def test_what_is_wrong_is_not_made(admin: Client, path: str, body: dict[str, Any], status: int, code: int) -> None:
+    admin.ask("POST", path, json=body, status=status, code=code)
+    if path != "/v1/collection/col":
+        admin.ask("GET", path, status=404)
+
+
+def test_all_faults_of_a_body_are_named(admin: Client) -> None:
+    body = {**FRAME, "x_start": "none", "y_voxel_size": -1}
+    message = admin.ask("POST", "/v1/coord/new", json=body, status=400, code=1003).json()["message"]
+    assert "x_start" in message
+    assert "y_voxel_size" in message
+
+
+def test_a_body_that_is_no_json_is_refused(admin: Client) -> None:
+    for body in (b"{", b"[]", b"\xff"):
+        admin.ask("POST", "/v1/collection/new", content=body, status=400, code=1003)
+    admin.ask("POST", "/v1/collection/new", content=b" " * (2**20 + 1), status=413, code=2000)
+
+
+def test_all_follow_a_new_name(client: Client) -> None:
+    client.project()
+    client.channel("raw")
+    client.channel("seg", "uint64", sources=["raw"])
+    client.write("raw/0/0:4/0:4/0:4", np.ones((4, 4, 4), "uint8"))
+    for place in ("col", "col/exp", "col/exp/raw"):
+        client.ask("POST", f"/v1/meta/{place}/?key=k&value={place}", status=201)
+    body = {"group": "admin", "permissions": ["read"], "collection": "col", "experiment": "exp", "channel": "raw"}
+    client.ask("POST", "/v1/permissions", json=body, status=201)
+    client.ask("PUT", f"{CHANNEL}/raw", json={"name": "seg"}, status=400, code=1003)
+    client.ask("PUT", f"{CHANNEL}/raw", json={"name": "a.b"}, status=400, code=1003)
+    assert client.ask("PUT", f"{CHANNEL}/raw", json={"name": "em", "description": "d"}).json()["name"] == "em"
+    client.ask("PUT", "/v1/coord/cf", json={"name": "frame"})
+    client.ask("PUT", "/v1/collection/col/experiment/exp", json={"name": "run"})
+    client.ask("PUT", "/v1/collection/col", json={"name": "lab"})
+    assert client.get("/v1/collection") == {"collections": ["lab"]}
+    assert client.get("/v1/collection/lab")["experiments"] == ["run"]
+    found = client.get("/v1/collection/lab/experiment/run")
+    assert (found["channels"], found["coord_frame"]) == (["em", "seg"], "frame")
+    assert client.get("/v1/collection/lab/experiment/run/channel/seg")["sources"] == ["em"]
+    for place, value in (("lab", "col"), ("lab/run", "col/exp"), ("lab/run/em", "col/exp/raw")):
+        assert client.get(f"/v1/meta/{place}?key=k")["value"] == value
+    moved = {**body, "collection": "lab", "experiment": "run", "channel": "em"}
+    assert client.get("/v1/permissions?group=admin") == {"permission-sets": [moved]}
+    assert len(client.ask("GET", "/v1/cutout/lab/run/em/0/0:4/0:4/0:4").content) == 64 + 16
+    client.ask("GET", "/v1/collection/col", status=404, code=4000)
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/", "/v1/resource/col", "/v1/cutout/col/exp/raw/0/0:1/0:1"])
+def test_what_is_not_served_is_said_so(admin: Client, path: str) -> None:
+    admin.ask("GET", path, status=404, code=2004)
+
+
+def test_versions_and_methods(admin: Client) -> None:
+    admin.ask("GET", "/v0.8/collection/", status=400, code=9003)
+    admin.ask("PUT", "/v1/coord", status=405, code=2004)
+    assert admin.get("/ping/")["ip"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("path", ["/v1/collection/col", "/v1//collection//col//", "/latest/collection/col/"])
+def test_slashes_and_latest(admin: Client, path: str) -> None:
+    assert admin.get(path)["name"] == "col"
+
+
+@pytest.mark.parametrize("place", ["col", "col/exp", "col/exp/raw"])
+def test_metadata_of_each_place(admin: Client, place: str) -> None:
+    path = f"/v1/meta/{place}/"
+    key = {"key": "a b/ü&=", "value": "1 & 2"}
+    admin.ask("GET", path, params={"key": key["key"]}, status=400, code=1003)
+    admin.ask("POST", path, params=key, status=201)
+    admin.ask("POST", path, params=key, status=400, code=1003)
+    assert admin.get(path) == {"keys": [key["key"]]}
+    assert admin.get(path, params={"key": key["key"]}) == key
+    admin.ask("PUT", path, params={**key, "value": "new"})
+    assert admin.get(path, params={"key": key["key"]})["value"] == "new"
+    admin.ask("DELETE", path, params={"key": key["key"]}, status=204)
+    for method in ("PUT", "DELETE"):
+        admin.ask(method, path, params=key, status=400, code=1003)
+    admin.ask("POST", path, params={"key": "k"}, status=400, code=1003)
+    assert admin.get(path) == {"keys": []}
+
+
+def test_metadata_of_nothing(admin: Client) -> None:
+    admin.ask("GET", "/v1/meta/col/none", status=404, code=4000)
