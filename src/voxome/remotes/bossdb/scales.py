@@ -1,0 +1,91 @@
+"""The size of voxels and volume at every resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from voxome.remotes.bossdb.service import Json, understood
+from voxome.remotes.bossdb.values import CoordinateFrame, Experiment, Triple
+from voxome.remotes.levels import Scale as Factor
+from voxome.remotes.levels import whole_scale
+
+CUBOID = (16, 512, 512)
+"""Voxels (z, y, x) of what the Boss stores as one piece, at every resolution, from index 0 on."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One resolution.
+
+    Attributes
+    ----------
+    factor : (z, y, x)
+        Voxels of resolution 0 along one of its voxels.
+    stop : (z, y, x)
+        One past its last index.
+    voxel_size : (z, y, x)
+        In the unit of the coordinate frame.
+    cuboid : (z, y, x)
+        Voxels of what the server stores as one piece, from index 0 on.
+    """
+
+    factor: Factor
+    stop: tuple[int, int, int]
+    voxel_size: Triple
+    cuboid: tuple[int, int, int] = CUBOID
+
+
+def factor_at(experiment: Experiment, resolution: int) -> Factor:
+    """Voxels (z, y, x) of resolution 0 along one voxel of `resolution`."""
+    half = 2**resolution
+    return (half if experiment.hierarchy_method == "isotropic" else 1), half, half
+
+
+def computed(frame: CoordinateFrame, experiment: Experiment, resolution: int) -> Scale:
+    """A resolution by the server's rule: extents are halved, rounded up; an anisotropic one keeps its sections."""
+    factor = factor_at(experiment, resolution)
+    z, y, x = (-(-stop // f) for stop, f in zip(frame.box.stop, factor, strict=True))
+    c, b, a = (size * f for size, f in zip(frame.voxel_size, factor, strict=True))
+    return Scale(factor, (z, y, x), (c, b, a))
+
+
+def told(answer: Json, name: str) -> dict[int, Scale]:
+    """The resolutions in the server's answer about downsampling, whose triples are x, y, z."""
+    with understood(f"the resolutions of {name}"):
+        sizes = {int(key): _zyx(size) for key, size in answer["voxel_size"].items()}
+        stops = {int(key): _zyx(size) for key, size in answer["extent"].items()}
+        cuboids = {int(key): _zyx(size) for key, size in answer.get("cuboid_size", {}).items()}
+        return {
+            resolution: Scale(
+                whole_scale(name, size, sizes[0]),
+                _whole(stops[resolution]),
+                size,
+                _whole(cuboids.get(resolution, CUBOID)),
+            )
+            for resolution, size in sizes.items()
+        }
+
+
+def answerable(frame: CoordinateFrame, experiment: Experiment) -> bool:
+    """Whether the server is worth asking: one level says nothing new, and it fails for x and y of different size."""
+    _, y, x = frame.voxel_size
+    return experiment.levels > 1 and (y == x or experiment.hierarchy_method == "isotropic")
+
+
+def all_scales(
+    frame: CoordinateFrame, experiment: Experiment, base_resolution: int, known: Mapping[int, Scale]
+) -> dict[int, Scale]:
+    """Every resolution of a channel, as `known` from the server, else computed."""
+    numbers = range(base_resolution, base_resolution + experiment.levels)
+    return {number: known.get(number) or computed(frame, experiment, number) for number in numbers}
+
+
+def _zyx(xyz: Sequence[float]) -> Triple:
+    x, y, z = (float(value) for value in xyz)
+    return z, y, x
+
+
+def _whole(zyx: Sequence[float]) -> tuple[int, int, int]:
+    z, y, x = (int(value) for value in zyx)
+    return z, y, x

@@ -1,0 +1,167 @@
+"""A channel that is open, at one resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.volume import Ability, Level, Mode, SupportsIds, SupportsLevels, Version, VolumeSpec
+from voxome.errors import InvalidBox, InvalidInput, NotFound, ReadOnly
+from voxome.geometry import Box
+from voxome.remotes.bossdb.cutouts import Cutouts
+from voxome.remotes.bossdb.description import Description, describe, keep_notes
+from voxome.remotes.bossdb.labels import Labels
+from voxome.remotes.bossdb.metadata import Metadata
+from voxome.remotes.bossdb.projects import Experiments
+from voxome.remotes.bossdb.scales import factor_at
+from voxome.remotes.http import Api
+
+
+class BossdbSource:
+    """One channel at one resolution; its description is asked for once.
+
+    Coarser resolutions are its levels, unless one resolution alone was opened. The server compares a box at any
+    resolution with the coordinate frame, so where that does not begin at 0 it may refuse boxes of coarser ones.
+
+    Parameters
+    ----------
+    api : Api
+        The server.
+    description : Description
+        What it says of the channel.
+    resolution : int
+        0 is the finest.
+    mode : {"r", "r+"}
+        Read only, or read and write.
+    pyramid : bool
+        Whether the others are its levels.
+    """
+
+    concurrent_writers = True
+
+    def __init__(self, api: Api, description: Description, resolution: int, mode: Mode, *, pyramid: bool) -> None:
+        self._api, self._description, self._resolution = api, description, resolution
+        self._mode, self._pyramid = mode, pyramid
+        self._spec = spec = description.spec(resolution)
+        names = description.address.names
+        self._cutouts = Cutouts(api, names, resolution, spec.dtype, spec.read_chunk or ())
+        self._labels = Labels(api, names, resolution, spec.domain)
+
+    def __repr__(self) -> str:
+        return f"<BossdbSource {self._description.address} of {self._api.base} at resolution {self._resolution}>"
+
+    @property
+    def spec(self) -> VolumeSpec:
+        """Shape and meaning."""
+        return self._spec
+
+    def ability(self, protocol: type[Ability]) -> Ability | None:
+        """Labels have ids, pyramids have levels."""
+        lacks = {SupportsIds: self._spec.kind != "labels", SupportsLevels: not self._pyramid}
+        return self if isinstance(self, protocol) and not lacks.get(protocol) else None
+
+    def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Read `box`, in requests side by side."""
+        self._check(box)
+        out = np.empty(box.shape, self._spec.dtype) if out is None else out
+        self._cutouts.read(box, out)
+        return out
+
+    def write(self, box: Box, data: NDArray[Any]) -> None:
+        """Write `box`, zeros too; not atomic, but writing again makes right what was lost half-way.
+
+        Raises
+        ------
+        ReadOnly
+            If the channel is open for reading.
+        InvalidInput
+            If `data` are of another type.
+        """
+        self._need_write()
+        self._check(box)
+        if data.shape != box.shape:
+            raise InvalidBox(f"data of shape {data.shape} do not fill the box {box} of shape {box.shape}")
+        if data.dtype != self._spec.dtype:
+            raise InvalidInput(f"{self._description.address} holds {self._spec.dtype}, not {data.dtype}: convert first")
+        self._cutouts.write(box, data)
+
+    def version(self) -> Version:
+        """The server tells nothing of changes."""
+        return Version("bossdb", pinned=False)
+
+    @property
+    def metadata(self) -> Metadata:
+        """Names and values kept beside the channel."""
+        return Metadata(self._api, *self._description.address.names)
+
+    def update_attributes(self, changes: Mapping[str, Any]) -> None:
+        """Set some attributes; the last of several at once is kept."""
+        self._need_write()
+        self._description = describe(self._api, self._description.address)
+        kept = {**self._description.notes.get("attributes", {}), **changes}
+        self._description = self._description.noted(attributes=kept)
+        keep_notes(self._api, self._description)
+        self._spec = self._description.spec(self._resolution)
+
+    def ids(self, box: Box) -> NDArray[np.uint64]:
+        """The labels in `box`, sorted, without 0."""
+        self._check(box)
+        return self._labels.inside(box)
+
+    def bounding_box(self, label: int, *, exact: bool = True) -> Box:
+        """The box of a label at this resolution; of the cuboids that hold it unless `exact`."""
+        return self._labels.bounding_box(label, exact)
+
+    def reserve_ids(self, count: int) -> range:
+        """Labels that the server gives to nobody else."""
+        return self._labels.reserve(count)
+
+    @property
+    def levels(self) -> Sequence[Level]:
+        """All resolutions, finest first."""
+        scales = self._description.scales
+        first = next(iter(scales.values())).factor
+        found = []
+        for number, scale in scales.items():
+            z, y, x = (f // g for f, g in zip(scale.factor, first, strict=True))
+            found.append(Level((z, y, x), self._description.spec(number).offset_nm))
+        return found
+
+    def level(self, number: int) -> BossdbSource:
+        """Resolution `number`, counted from the finest that the channel has."""
+        resolutions = list(self._description.scales)
+        if not 0 <= number < len(resolutions):
+            last = len(resolutions) - 1
+            raise NotFound(f"{self._description.address} has no level {number}: its levels are 0 to {last}")
+        return BossdbSource(self._api, self._description, resolutions[number], self._mode, pyramid=False)
+
+    def create_level(self, scale: tuple[int, int, int]) -> BossdbSource:
+        """Add a resolution to the experiment, hence to all its channels, and open it for writing.
+
+        Raises
+        ------
+        InvalidInput
+            If `scale` is not that of the next resolution.
+        """
+        self._need_write()
+        experiment, last = self._description.experiment, len(self._description.scales)
+        base = self._description.channel.base_resolution
+        first = factor_at(experiment, base)
+        following = tuple(f // g for f, g in zip(factor_at(experiment, base + last), first, strict=True))
+        if tuple(scale) != following:
+            method = experiment.hierarchy_method
+            raise InvalidInput(f"the next level of an {method} experiment has scale {following} (z, y, x), not {scale}")
+        Experiments(self._api).update(*experiment.names, levels=last + 1)
+        self._description = describe(self._api, self._description.address)
+        return self.level(last)
+
+    def _check(self, box: Box) -> None:
+        if box not in self._spec.domain:
+            raise InvalidBox(f"box {box} is not inside {self._spec.domain}, all of {self._description.address}")
+
+    def _need_write(self) -> None:
+        if self._mode != "r+":
+            raise ReadOnly(f"{self._description.address} is open for reading; open it with mode='r+'")
