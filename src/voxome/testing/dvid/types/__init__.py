@@ -1,0 +1,1 @@
+"""The types of data instances, one a file."""

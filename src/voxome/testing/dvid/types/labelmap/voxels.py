@@ -1,0 +1,132 @@
+"""Labels as volumes and as blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+from starlette.responses import Response
+
+from voxome.testing.dvid.calls import Call, Refusal, Xyz, done, octets, point
+from voxome.testing.dvid.codecs import compression, label_block
+from voxome.testing.dvid.instances import route
+from voxome.testing.dvid.types.labelmap.blocks import LabelBlock
+from voxome.testing.dvid.types.labelmap.state import LabelState, View, level
+from voxome.testing.dvid.types.volumes import picture
+from voxome.testing.dvid.versions import Node
+from voxome.testing.dvid.voxels import asked, check_aligned, dissect, parse, region
+
+_BLOCKS: Mapping[str, Callable[[LabelBlock], bytes]] = {
+    "lz4": lambda block: compression.lz4(block.voxels.tobytes()),
+    "gzip": lambda block: compression.packed(block.voxels.tobytes()),
+    "blocks": lambda block: compression.packed(block.native),
+    "uncompressed": lambda block: block.voxels.tobytes(),
+}
+
+
+class Voxels(LabelState):
+    """The requests that carry voxels."""
+
+    @route("GET", "raw")
+    def get_raw(self, node: Node, call: Call) -> Response:
+        """A volume in the asked compression or a plane as a picture."""
+        asked_for, is_volume = asked(call)
+        encode = compression.VOLUMES.get(name := call.query.get("compression", ""))
+        if encode is None:
+            raise Refusal(f'unknown compression type "{name}"')
+        array = self.read(node, View.of(call), asked_for)
+        outside = self.outside_roi(node, call, asked_for)
+        if outside is not None:
+            array[outside] = 0
+        if not is_volume:
+            return picture(array, call.parts[4] if len(call.parts) > 4 else "png")
+        return octets(encode(array), {"Content-Encoding": "gzip"} if name == "googlegzip" else None)
+
+    @route("POST", "raw")
+    def post_raw(self, node: Node, call: Call) -> Response:
+        """Store whole blocks of supervoxels, all levels in step."""
+        asked_for, is_volume = asked(call)
+        if not is_volume:
+            raise Refusal(f'cannot store labels for data "{self.name}" in non 3D format')
+        body = compression.unpacked(call.body) if call.query.get("compression") == "gzip" else call.body
+        check_aligned(asked_for, self.block_size, f'cannot store labels for data "{self.name}"')
+        array = parse(body, asked_for, np.uint64)
+        blocks = {place: LabelBlock(voxels) for place, voxels in dissect(array, asked_for, self.block_size)}
+        self.repo.next_mutation()
+        self.ingest(node, blocks, mutate=call.flag("mutate"))
+        self.downscale(node, blocks)
+        return done()
+
+    @route("GET", "blocks")
+    def get_blocks(self, node: Node, call: Call) -> Response:
+        """The blocks of an aligned region that exist, one after another."""
+        asked_for = region(call.part(1), call.part(2))
+        encode = _encoder(call.query.get("compression", "lz4"))
+        check_aligned(asked_for, self.block_size, "cannot use labels via 'blocks' endpoint")
+        return self._stream(node, View.of(call), asked_for.blocks(self.block_size), encode)
+
+    @route("GET", "specificblocks")
+    def get_specific(self, node: Node, call: Call) -> Response:
+        """The named blocks that exist, one after another."""
+        numbers = point(call.query.get("blocks", ""), ",")
+        if len(numbers) % 3:
+            raise Refusal("block query string must be in sets of three coordinates")
+        encode = _encoder(call.query.get("compression", "blocks"))
+        return self._stream(node, View.of(call), zip(*[iter(numbers)] * 3, strict=True), encode)
+
+    def _stream(
+        self, node: Node, view: View, places: Iterable[tuple[int, ...]], encode: Callable[[LabelBlock], bytes]
+    ) -> Response:
+        out = []
+        for x, y, z in places:
+            block = self.block(node, view, (x, y, z))
+            if block is not None:
+                out.append(compression.stream((x, y, z), encode(block)))
+        return octets(b"".join(out))
+
+    @route("POST", "blocks")
+    def post_blocks(self, node: Node, call: Call) -> Response:
+        """Store native blocks; coarser levels follow with ``downres=true``."""
+        at, downres = level(call), call.flag("downres")
+        if downres and at:
+            raise Refusal("cannot downscale blocks of scale > 0")
+        if call.query.get("compression", "blocks") != "blocks":
+            raise Refusal('compression must be "blocks" (default) at this time')
+        self.repo.next_mutation()
+        blocks = self._parsed(call.body)
+        if at:
+            self._put_coarse(node, at, blocks)
+            return done()
+        self.ingest(node, blocks, mutate=False, index=not call.flag("noindexing"))
+        if downres:
+            self.downscale(node, blocks)
+        return done()
+
+    @route("POST", "ingest-supervoxels")
+    def ingest_supervoxels(self, node: Node, call: Call) -> Response:
+        """Store native blocks and nothing else: no index, no coarser levels."""
+        at, blocks = level(call), self._parsed(call.body)
+        if at:
+            self._put_coarse(node, at, blocks)
+        else:
+            self.ingest(node, blocks, mutate=False, index=False)
+        return done()
+
+    def _put_coarse(self, node: Node, at: int, blocks: Mapping[Xyz, LabelBlock]) -> None:
+        for place, block in blocks.items():
+            self.blocks.put(node, (at, place), block)
+
+    def _parsed(self, body: bytes) -> dict[Xyz, LabelBlock]:
+        blocks = {}
+        for place, content in compression.records(body):
+            voxels = label_block.decode(compression.unpacked(content))
+            if voxels.shape != self.block_size[::-1]:
+                raise Refusal(f"block {place} has shape {voxels.shape[::-1]}, this instance has {self.block_size}")
+            blocks[place] = LabelBlock(voxels)
+        return blocks
+
+
+def _encoder(name: str) -> Callable[[LabelBlock], bytes]:
+    if name not in _BLOCKS:
+        raise Refusal('compression must be "lz4" (default), "gzip", "blocks" or "uncompressed"')
+    return _BLOCKS[name]

@@ -1,0 +1,118 @@
+"""What all types that hold voxels share: block and voxel size, extents, metadata, planes as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from starlette.responses import Response
+
+from voxome.testing.dvid.calls import Call, Refusal, Xyz, as_json, done
+from voxome.testing.dvid.instances import Instance, route, triple
+from voxome.testing.dvid.types.roi import Roi
+from voxome.testing.dvid.versions import Node
+from voxome.testing.dvid.voxels import Extent, Region
+
+_FORMATS = {"png", "jpg", "jpeg"}
+
+
+class VolumeInstance(Instance):
+    """An instance that holds voxels in blocks."""
+
+    dtype: ClassVar[str]
+    default_block: ClassVar[int] = 32
+    interpolable: ClassVar[bool] = True
+
+    def create(self, options: Mapping[str, str]) -> None:
+        """Read the options of its creation."""
+        x, y, z = map(int, triple(options, "blocksize", self.default_block))
+        self.block_size: Xyz = (x, y, z)
+        self.voxel_size = list(triple(options, "voxelsize", 8))
+        self.voxel_units = options.get("voxelunits", "nanometers,nanometers,nanometers").split(",")
+        self.extent = Extent()
+
+    def extended(self) -> dict[str, Any]:
+        """What ``/info`` tells beyond the common part."""
+        return {
+            "Values": [{"DataType": self.dtype, "Label": self.value_label}],
+            "Interpolable": self.interpolable,
+            "BlockSize": self.block_size,
+            "VoxelSize": self.voxel_size,
+            "VoxelUnits": self.voxel_units,
+            **self.extent.as_json(),
+            **self.extent.in_blocks(self.block_size),
+            "Background": 0,
+            "GridStore": "",
+            "ScaleLevel": 0,
+        }
+
+    @property
+    def value_label(self) -> str:
+        """What its values are called."""
+        return self.dtype
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``/info`` tells."""
+        return {**super().as_json(), "Extents": self.extent.as_json()}
+
+    @route("GET", "metadata")
+    def metadata(self, node: Node, call: Call) -> Response:
+        """Axes and extents, or the crash of the real server where units are not given for every axis."""
+        if len(self.voxel_units) < 3:
+            n = len(self.voxel_units)
+            raise Refusal(f"runtime error: index out of range [{n}] with length {n}", 500, bare=True)
+        low, high = self.extent.low or (0, 0, 0), self.extent.high or (-1, -1, -1)
+        axes = [
+            {
+                "Label": "XYZ"[axis],
+                "Resolution": self.voxel_size[axis],
+                "Units": self.voxel_units[axis],
+                "Size": high[axis] - low[axis] + 1,
+                "Offset": low[axis],
+            }
+            for axis in range(3)
+        ]
+        return as_json({"Axes": axes, "Properties": self.extended()})
+
+    @route("POST", "resolution")
+    def set_resolution(self, node: Node, call: Call) -> Response:
+        """Set the voxel size."""
+        self.voxel_size = call.json(list[float])
+        return done()
+
+    @route("POST", "extents")
+    def set_extents(self, node: Node, call: Call) -> Response:
+        """Set the extents."""
+        told = call.json(dict[str, Xyz])
+        if not {"MinPoint", "MaxPoint"} <= told.keys():
+            raise Refusal("extents must be a JSON object with MinPoint and MaxPoint")
+        self.extent.low, self.extent.high = told["MinPoint"], told["MaxPoint"]
+        return done()
+
+    def outside_roi(self, node: Node, call: Call, asked_for: Region) -> NDArray[np.bool_] | None:
+        """Where a region lies outside the ROI that the query names, if it names one."""
+        if "roi" not in call.query:
+            return None
+        roi = self.repo.instance(call.query["roi"].split(",")[0])
+        if not isinstance(roi, Roi):
+            raise Refusal(f'"{roi.name}" is not an ROI')
+        return ~roi.mask(node, asked_for)
+
+
+def picture(plane: NDArray[Any], name: str) -> Response:
+    """A plane as a picture: numbers of 32 and 64 bits as four channels of 8 and 16 bits, their low bytes first."""
+    kind, _, quality = name.partition(":")
+    if kind not in _FORMATS:
+        raise Refusal(f'unknown image format "{name}"')
+    image = np.ascontiguousarray(plane.squeeze(next(axis for axis in range(3) if plane.shape[axis] == 1)))
+    if image.dtype.itemsize > 2:
+        image = image.view(">u2" if image.dtype.itemsize == 8 else "u1").reshape(*image.shape, 4)
+    if kind == "png":
+        return Response(
+            bytes(imagecodecs.png_encode(image.astype(image.dtype.newbyteorder("=")))), media_type="image/png"
+        )
+    content = bytes(imagecodecs.jpeg_encode(image, level=int(quality or 80)))
+    return Response(content, media_type="image/jpeg")
