@@ -1,0 +1,1 @@
+"""DVID: versioned volumes, labels, annotations and keys of one server."""

@@ -1,0 +1,105 @@
+"""The protobuf messages of DVID's interface, built from their descriptions in its documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError, Message
+
+from voxome.errors import CorruptData
+
+_PACKAGE = "voxome.dvid"
+_MAP = "map"
+_FIELDS: dict[str, list[tuple[str, int, str]]] = {
+    "KeyValue": [("key", 1, "string"), ("value", 2, "bytes")],
+    "KeyValues": [("kvs", 1, "repeated KeyValue")],
+    "Keys": [("keys", 1, "repeated string")],
+    "SVCount": [("counts", 1, "map uint32")],
+    "LabelIndex": [
+        ("blocks", 1, "map SVCount"),
+        ("label", 2, "uint64"),
+        ("last_mutid", 3, "uint64"),
+        ("last_mod_time", 4, "string"),
+        ("last_mod_user", 5, "string"),
+        ("last_mod_app", 6, "string"),
+    ],
+    "LabelIndices": [("indices", 1, "repeated LabelIndex")],
+}
+"""name: (field, number, type) of each; the keys of a map are uint64."""
+
+
+def message(name: str) -> Any:
+    """An empty message."""
+    return _classes()[name]()
+
+
+def parsed(name: str, data: bytes, what: str) -> Any:
+    """The message in `data`.
+
+    Raises
+    ------
+    CorruptData
+        If it is none; the text begins with `what`.
+    """
+    try:
+        return _classes()[name].FromString(data)
+    except DecodeError as error:
+        raise CorruptData(f"{what}: {len(data)} bytes are no {name} message of protobuf") from error
+
+
+def encode_key_values(items: Mapping[str, bytes]) -> bytes:
+    """A KeyValues message."""
+    out = message("KeyValues")
+    for key, value in items.items():
+        out.kvs.add(key=key, value=value)
+    return bytes(out.SerializeToString())
+
+
+def encode_keys(keys: Iterable[str]) -> bytes:
+    """A Keys message."""
+    out = message("Keys")
+    out.keys.extend(keys)
+    return bytes(out.SerializeToString())
+
+
+@cache
+def _classes() -> Mapping[str, type[Message]]:
+    file = descriptor_pb2.FileDescriptorProto(name="voxome/dvid.proto", package=_PACKAGE, syntax="proto3")
+    for name, fields in _FIELDS.items():
+        described = file.message_type.add(name=name)
+        for field, number, kind in fields:
+            repeat, _, inner = kind.rpartition(" ")
+            if repeat == _MAP:
+                _add_entry(described, field, inner)
+                inner = f"{name}.{_entry(field)}"
+            _add_field(described, field, number, inner, repeated=bool(repeat))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {n: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{n}")) for n in _FIELDS}
+
+
+def _entry(field: str) -> str:
+    """What protobuf calls the message of one entry of a map."""
+    return f"{field.title()}Entry"
+
+
+def _add_entry(owner: descriptor_pb2.DescriptorProto, field: str, kind: str) -> None:
+    entry = owner.nested_type.add(name=_entry(field))
+    entry.options.map_entry = True
+    _add_field(entry, "key", 1, "uint64")
+    _add_field(entry, "value", 2, kind)
+
+
+def _add_field(
+    owner: descriptor_pb2.DescriptorProto, name: str, number: int, kind: str, *, repeated: bool = False
+) -> None:
+    described = descriptor_pb2.FieldDescriptorProto
+    field = owner.field.add(name=name, number=number)
+    field.label = described.LABEL_REPEATED if repeated else described.LABEL_OPTIONAL
+    if kind[0].islower():
+        field.type = described.Type.Value(f"TYPE_{kind.upper()}")
+    else:
+        field.type, field.type_name = described.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"

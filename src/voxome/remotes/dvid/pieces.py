@@ -1,0 +1,71 @@
+"""Boxes cut along the lattice of blocks, and blocks that one thread at a time may change."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Collection, Hashable, Iterator
+from contextlib import contextmanager
+
+from voxome.geometry import Box
+from voxome.remotes.dvid.types import Triple
+
+
+def hull(box: Box, block: Triple) -> Box:
+    """The smallest box of whole blocks that holds `box`; the lattice has a corner at 0."""
+    low = tuple(a // n * n for a, n in zip(box.start, block, strict=True))
+    high = tuple(-(-b // n) * n for b, n in zip(box.stop, block, strict=True))
+    return Box(low, high)
+
+
+def pieces(box: Box, block: Triple, voxels: int) -> list[Box]:
+    """`box` cut between blocks into parts of at most `voxels` (or one block), long in x, then in y.
+
+    Examples
+    --------
+    >>> [str(one) for one in pieces(Box((0, 0, 5), (4, 4, 20)), (4, 4, 8), 256)]
+    ['0:4,0:4,5:16', '0:4,0:4,16:20']
+    """
+    if box.empty:
+        return []
+    whole = hull(box, block)
+    step = list(block)
+    for axis in (2, 1, 0):
+        others = step[0] * step[1] * step[2] // step[axis]
+        most = max(voxels // (others * block[axis]), 1) * block[axis]
+        step[axis] = min(most, whole.shape[axis])
+        if step[axis] < whole.shape[axis]:
+            break
+    starts = [range(a, b, n) for a, b, n in zip(whole.start, whole.stop, step, strict=True)]
+    return [Box(at, tuple(a + n for a, n in zip(at, step, strict=True))) & box for at in itertools.product(*starts)]
+
+
+def blocks(box: Box, block: Triple) -> list[Triple]:
+    """The places (z, y, x, in blocks) of all blocks that `box` touches."""
+    whole = hull(box, block)
+    ranges = [range(a // n, b // n) for a, b, n in zip(whole.start, whole.stop, block, strict=True)]
+    return [(z, y, x) for z in ranges[0] for y in ranges[1] for x in ranges[2]]
+
+
+def block_box(place: Triple, block: Triple) -> Box:
+    """The box of the block at a place."""
+    return Box.of_shape(block, tuple(i * n for i, n in zip(place, block, strict=True)))
+
+
+_held: set[Hashable] = set()
+_changed = threading.Condition()
+
+
+@contextmanager
+def holding(keys: Collection[Hashable]) -> Iterator[None]:
+    """Wait until no other thread of this process holds any of `keys`, and hold all of them."""
+    wanted = set(keys)
+    with _changed:
+        _changed.wait_for(lambda: _held.isdisjoint(wanted))
+        _held.update(wanted)
+    try:
+        yield
+    finally:
+        with _changed:
+            _held.difference_update(wanted)
+            _changed.notify_all()

@@ -1,0 +1,96 @@
+"""Connections of bodies on the stand-in server."""
+
+from __future__ import annotations
+
+import httpx
+import numpy as np
+import pytest
+
+from voxome.errors import InvalidInput
+from voxome.remotes.dvid.annotations import Annotations
+from voxome.remotes.dvid.connections import Connections
+from voxome.remotes.dvid.elements import Element, Relation
+from voxome.remotes.dvid.labels import Labels
+
+# From body, to body; body b is the slab of z = 8 b … 8 b + 7.
+SYNAPSES = [(1, 2), (1, 2), (1, 3), (2, 1), (3, 3), (2, 0)]
+
+
+def _elements():
+    """A presynaptic and a postsynaptic point for each, on their bodies."""
+    for at, (pre, post) in enumerate(SYNAPSES):
+        here, there = (8 * pre + 1, at, 1), (8 * post + 2, at, 5)
+        yield Element(here, "PreSyn", properties={"conf": "0.5"}, relations=(Relation("PreSynTo", there),))
+        yield Element(there, "PostSyn", relations=(Relation("PostSynTo", here),))
+    yield Element((8, 30, 30), "Note")
+
+
+@pytest.fixture
+def connections(node, make):
+    make("labelmap", "segmentation", BlockSize="32,32,32")
+    voxels = np.arange(4, dtype=np.uint64).repeat(8)[:, None, None] * np.ones((1, 32, 32), np.uint64)
+    url = f"{node.api.base}/api/node/{node.uuid}/segmentation/raw/0_1_2/32_32_32/0_0_0"
+    httpx.post(url, content=voxels.tobytes()).raise_for_status()
+    make("annotation", "synapses")
+    httpx.post(f"{node.api.base}/api/node/{node.uuid}/synapses/sync", json={"sync": "segmentation"}).raise_for_status()
+    synapses = Annotations(node, "synapses")
+    synapses.post(_elements())
+    return Connections(synapses, Labels(node, "segmentation"))
+
+
+def test_counts(connections):
+    rows = connections.counts([3, 1, 99])
+    assert {name: values.tolist() for name, values in rows.items()} == {
+        "body": [3, 1, 99],
+        "pre": [1, 3, 0],
+        "post": [2, 1, 0],
+    }
+
+
+def test_connectivity(connections):
+    rows = connections.connectivity([2, 1])
+    found = list(zip(*(rows[name].tolist() for name in ("body", "partner", "direction", "synapses")), strict=True))
+    assert found == [
+        (1, 2, "upstream", 1),
+        (1, 2, "downstream", 2),
+        (1, 3, "downstream", 1),
+        (2, 1, "upstream", 2),
+        (2, 0, "downstream", 1),
+        (2, 1, "downstream", 1),
+    ]
+    assert len(connections.connectivity([99])["body"]) == 0
+    assert len(connections.connectivity([])["body"]) == 0
+
+
+def test_adjacency(connections):
+    expected = np.zeros((4, 4), np.int64)
+    np.add.at(expected, tuple(np.transpose(SYNAPSES)), 1)
+    for sources, targets in (([1, 2, 3], [3, 1, 2]), ([2], [1, 99, 3]), ([3, 2, 1], [2]), ([], [1]), ([1], [])):
+        wanted = np.array([[expected[s, t] if t < 4 else 0 for t in targets] for s in sources], np.int64)
+        found = connections.adjacency(sources, targets)
+        assert np.array_equal(found, wanted.reshape(len(sources), len(targets)))
+    with pytest.raises(InvalidInput, match="among the targets twice"):
+        connections.adjacency([1], [2, 2])
+
+
+def test_tables_of_points(connections):
+    rows = connections.synapse_rows([1])
+    assert rows["kind"].tolist().count("PreSyn") == 3
+    assert np.unique(rows["body"]).tolist() == [1]
+    partners = connections.partner_rows([1])
+    assert set(partners["z"][partners["direction"] == "downstream"].tolist()) == {9}
+    assert sorted(partners["partner"].tolist()) == [2, 2, 2, 3]
+    assert np.nanmax(partners["confidence"]) == 0.5
+    assert "relations" in connections.synapse_rows([])
+
+
+def test_they_follow_a_merge(connections):
+    connections.labels.merge(1, [2])
+    rows = connections.connectivity([1])
+    found = {(p, d): n for p, d, n in zip(rows["partner"].tolist(), rows["direction"], rows["synapses"], strict=True)}
+    assert found == {
+        (1, "upstream"): 3,
+        (1, "downstream"): 3,
+        (3, "downstream"): 1,
+        (0, "downstream"): 1,
+    }

@@ -1,0 +1,86 @@
+"""Meshes in FlyEM's formats, written here by hand or by another library."""
+
+from __future__ import annotations
+
+import struct
+
+import DracoPy
+import numpy as np
+import pytest
+
+from voxome.contracts.morphology import Mesh
+from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
+from voxome.remotes.dvid.mesh_formats import decode_mesh, encode_ngmesh
+
+XYZ = np.array([[0, 0, 0], [10, 0, 0], [0, 20, 0], [0, 0, 30]], np.float32)
+FACES = np.array([[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]], np.uint32)
+NGMESH = struct.pack("<I", 4) + XYZ.tobytes() + FACES.tobytes()
+OBJ = b"""# a corner
+v 0 0 0
+v 10 0 0 1.0
+v 0 20.0 0
+v 0 0 3e1
+vn 0 0 1
+g part
+f 1 2 3
+f 1/1 2/2/2 4//1
+f -4 -2 -1
+f 2 3 4
+"""
+
+
+@pytest.mark.parametrize(("name", "data"), [("1.ngmesh", NGMESH), ("1.obj", OBJ)])
+def test_decoded(name, data):
+    mesh = decode_mesh(name, data)
+    assert np.array_equal(mesh.vertices_nm, XYZ[:, ::-1])
+    assert np.array_equal(mesh.faces, FACES)
+    assert encode_ngmesh(mesh) == NGMESH
+
+
+def test_draco():
+    mesh = decode_mesh("1.drc", DracoPy.encode(XYZ, FACES, quantization_bits=16))
+
+    def triangles(corners):
+        return {frozenset(map(tuple, triangle)) for triangle in corners.round(2).tolist()}
+
+    assert triangles(mesh.vertices_nm[mesh.faces]) == triangles(XYZ[FACES][..., ::-1])
+
+
+def test_faces_of_four_corners_are_cut():
+    mesh = decode_mesh("a/b.obj", b"v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\n")
+    assert mesh.faces.tolist() == [[0, 1, 2], [0, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("1.ngmesh", NGMESH[:-1]),
+        ("1.ngmesh", NGMESH[:20]),
+        ("1.ngmesh", b"\1"),
+        ("1.ngmesh", struct.pack("<I", 4) + XYZ.tobytes() + (FACES + 1).tobytes()),
+        ("1.obj", b"v 0 0 0\nf 1 2 3\n"),
+        ("1.obj", b"v 0 0\n"),
+        ("1.obj", b"v a b c\n"),
+        ("1.obj", b"\xff\xfe"),
+        ("1.drc", b"DRACO no more"),
+        ("1.drc", b"something else"),
+    ],
+)
+def test_what_is_no_mesh(name, data):
+    with pytest.raises(CorruptData, match=rf"{name}: {len(data)} bytes are no mesh"):
+        decode_mesh(name, data)
+
+
+def test_unknown_endings_are_named():
+    with pytest.raises(UnsupportedFormat, match=r"1\.stl is no mesh .* \.ngmesh, \.obj, \.drc"):
+        decode_mesh("1.stl", b"")
+
+
+def test_joined():
+    one = decode_mesh("1.obj", OBJ)
+    both = Mesh.join([one, one])
+    assert both.vertices_nm.shape == (8, 3)
+    assert both.faces[4:].tolist() == (FACES + 4).tolist()
+    assert Mesh.join([]).faces.shape == (0, 3)
+    with pytest.raises(InvalidInput, match="vertex 9 of 4"):
+        Mesh(XYZ, np.array([[0, 1, 9]]))

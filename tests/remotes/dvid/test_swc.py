@@ -1,0 +1,52 @@
+"""SWC text to skeletons."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from voxome.errors import CorruptData
+from voxome.remotes.dvid.swc import decode_swc, swc_mutation_id
+
+SWC = """# made by hand
+#${"mutation id": 1000100013}
+#${"scale": 2}
+7 0 10 20 30 2 -1
+3 2 11 20 30 1 7
+9 3 11 22 30 0 3
+1 1 5 5 5 1 -1
+"""
+
+
+def test_nodes_in_nm():
+    found = decode_swc(SWC, (40, 16, 8), "swc")
+    assert found.nodes_nm[0].tolist() == [1200, 320, 80]
+    assert found.parents.tolist() == [-1, 0, 1, -1]
+    assert found.kinds.tolist() == [0, 2, 3, 1]
+    mean = (40 * 16 * 8) ** (1 / 3)
+    assert np.allclose(found.radii_nm[:2], [2 * mean, mean])
+    assert np.isnan(found.radii_nm[2])
+    assert found.length_nm == 8 + 32
+    assert swc_mutation_id(SWC) == 1000100013
+
+
+def test_a_file_of_comments_only():
+    found = decode_swc("# nothing\n", (8, 8, 8), "swc")
+    assert found.nodes_nm.shape == (0, 3)
+    assert found.length_nm == 0
+    assert swc_mutation_id("# nothing\n#[1]\n#{\n") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1 0 1 2 3 1", "seven numbers"),
+        ("1 0 1 2 3 1 -1\n2 0 1 2 3 1", "seven numbers"),
+        ("1 0 1 2 x 1 -1", "seven numbers"),
+        ("1 0 1 2 3 1 -1\n1 0 1 2 3 1 -1", "twice"),
+        ("1 0 1 2 3 1 8", "parent 8, which is not there"),
+    ],
+)
+def test_what_is_no_skeleton(text, said):
+    with pytest.raises(CorruptData, match=f"swc: .*{said}"):
+        decode_swc(text, (8, 8, 8), "swc")

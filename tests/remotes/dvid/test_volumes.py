@@ -1,0 +1,314 @@
+"""Volumes of a DVID server: the contract, blocks at the edges, extents, options, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+from uuid import uuid4
+
+import httpx
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
+
+import voxome
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import VolumeSpec
+from voxome.errors import CorruptData, InvalidBox, InvalidInput, InvalidUri, NotFound, ReadOnly, UnsupportedFormat
+from voxome.geometry import Box
+from voxome.remotes.dvid import volumes
+from voxome.remotes.dvid.pieces import hull
+from voxome.remotes.dvid.remote import DvidRemote
+from voxome.remotes.dvid.types import DTYPES, LABELS
+from voxome.testing.dvid import serving
+from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing.strategies import noise
+
+ROOT = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[str]:
+    """``host:port/uuid`` of an open version of a server."""
+    with serving("secret") as url:
+        httpx.post(f"{url}/api/repos?admintoken=secret", json={"alias": "t", "root": ROOT}).raise_for_status()
+        yield f"{url.removeprefix('http://')}/{ROOT}"
+
+
+def underscored(zyx: Sequence[int]) -> str:
+    return "_".join(str(n) for n in reversed(zyx))
+
+
+def listed(zyx: Sequence[float]) -> str:
+    return ",".join(f"{n:g}" for n in reversed(zyx))
+
+
+class Dvid(VolumeRemoteContract):
+    ranks = (3,)
+    fills = (0,)
+    keeps = frozenset({"voxel_size_nm"})
+    seeds = frozenset({"voxel_size_nm"})
+    attributes = False
+    deletes = False
+    chunk: ClassVar[tuple[int, int, int]] = (5, 6, 4)
+
+    @pytest.fixture
+    def remote(self) -> DvidRemote:
+        return DvidRemote()
+
+    @pytest.fixture
+    def fresh(self, place: str) -> Callable[[], Uri]:
+        return lambda: Uri("dvid", f"{place}/{uuid4().hex}")
+
+    def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:
+        made = super().spec(rank, dtype, **{"kind": self.kinds[0], **others})
+        return made.but(read_chunk=self.chunk, write_chunk=self.chunk)
+
+    def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
+        host, uuid, name = uri.path.split("/")
+        assert spec.write_chunk is not None
+        size = spec.voxel_size_nm or (8, 8, 8)
+        made = {"typename": self.type_of(spec), "dataname": name, "BlockSize": listed(spec.write_chunk)}
+        made |= {"VoxelSize": listed(size), "VoxelUnits": "nanometers,nanometers,nanometers"}
+        httpx.post(f"http://{host}/api/repo/{uuid}/instance", json=made).raise_for_status()
+        whole = hull(spec.domain, spec.write_chunk)  # type: ignore[arg-type]
+        padded = np.zeros(whole.shape, spec.dtype)
+        padded[spec.domain.within(whole)] = array
+        node = f"http://{host}/api/node/{uuid}/{name}"
+        raw = f"{node}/raw/0_1_2/{underscored(whole.shape)}/{underscored(whole.start)}"
+        httpx.post(raw, content=padded.tobytes()).raise_for_status()
+        low, high = [*reversed(spec.domain.start)], [n - 1 for n in reversed(spec.domain.stop)]
+        httpx.post(f"{node}/extents", json={"MinPoint": low, "MaxPoint": high}).raise_for_status()
+
+    def inspect(self, uri: Uri) -> NDArray[Any]:
+        host, uuid, name = uri.path.split("/")
+        node = f"http://{host}/api/node/{uuid}/{name}"
+        info = httpx.get(f"{node}/info").json()
+        extended = info["Extended"]
+        extents = info.get("Extents") or extended
+        low = extents["MinPoint"]
+        shape = [b - a + 1 for a, b in zip(low, extents["MaxPoint"], strict=True)]
+        raw = httpx.get(f"{node}/raw/0_1_2/{underscored(shape[::-1])}/{underscored(low[::-1])}").raise_for_status()
+        return np.frombuffer(raw.content, DTYPES[info["Base"]["TypeName"]]).reshape(shape[::-1])
+
+    def type_of(self, spec: VolumeSpec) -> str:
+        return f"{spec.dtype}blk"
+
+    def above(self, uri: Uri) -> Uri:
+        return Uri("dvid", uri.path.rpartition("/")[0])
+
+
+class TestGrey(Dvid):
+    dtypes = ("uint8", "uint16", "uint32", "uint64", "float32")
+    kinds = ("image",)
+
+
+class TestLabelmap(Dvid):
+    dtypes = ("uint64",)
+    kinds = ("labels",)
+    chunk = (8, 16, 8)
+
+    def type_of(self, spec: VolumeSpec) -> str:
+        return "labelmap"
+
+
+def made(place: str, *, start: tuple[int, int, int] = (-7, 5, 30), **others: Any) -> tuple[str, voxome.Volume]:
+    """A volume of blocks of 8^3 (a labelmap, or what is asked for), unaligned, and its URI."""
+    uri = f"dvid://{place}/{uuid4().hex}"
+    given = {"dtype": "uint8", **others}
+    spec = VolumeSpec.of((20, 25, 30), given.pop("dtype"), chunk=(8, 8, 8), start=start, **given)
+    return uri, voxome.create(uri, spec)
+
+
+@pytest.mark.parametrize("kind", ["uint64blk", "labelblk", "labelmap"])
+def test_pieces_are_put_together(place: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXOME_DVID_PIECE_VOXELS", "5000")
+    meaning = "labels" if kind in LABELS else "image"
+    uri, volume = made(place, dtype="uint64", kind=meaning, encoding={"type": kind})
+    assert volume.spec.encoding == {"type": kind, "levels": 0}
+    model = noise((20, 25, 30), volume.dtype)
+    volume[:] = model
+    model[3:11, 2:20, 5:25] = 7
+    volume[3:11, 2:20, 5:25] = 7
+    assert_array_equal(voxome.open(uri)[:], model)
+    assert_array_equal(voxome.open(uri)[1:18, 3:24, 7:29], model[1:18, 3:24, 7:29])
+
+
+@pytest.mark.parametrize("kind", ["image", "labels"])
+def test_threads_share_the_blocks_at_edges(place: str, kind: Any) -> None:
+    uri, volume = made(place, dtype="uint64", kind=kind)
+    model = noise((20, 25, 30), volume.dtype)
+    parts = [(slice(z, z + 3), slice(y, y + 5), slice(0, 30)) for z in range(0, 20, 3) for y in range(0, 25, 5)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda part: volume.__setitem__(part, model[part]), parts))
+    assert_array_equal(voxome.open(uri)[:], model)
+
+
+def test_extents_stay_those_asked_for(place: str) -> None:
+    uri, volume = made(place)
+    volume[:] = 1
+    assert voxome.open(uri).spec.domain == volume.spec.domain == Box((-7, 5, 30), (13, 30, 60))
+    assert not volume.source.concurrent_writers
+    assert made(place, start=(-8, 0, 16))[1].source.concurrent_writers
+
+
+def test_extents_of_others_are_kept(place: str) -> None:
+    uri, volume = made(place)
+    host, uuid, name = uri.removeprefix("dvid://").split("/")
+    block = bytes(range(256)) * 2
+    httpx.post(f"http://{host}/api/node/{uuid}/{name}/raw/0_1_2/8_8_8/80_80_80", content=block).raise_for_status()
+    volume[:] = 1
+    assert Box((80, 80, 80), (88, 88, 88)) in voxome.open(uri).spec.domain
+
+
+def test_outside_says_how_to_extend(place: str) -> None:
+    uri, volume = made(place)
+    with pytest.raises(InvalidBox, match="set_extents"):
+        volume.source.read(Box((0, 0, 0), (1, 1, 1)))
+    host, uuid, name = uri.removeprefix("dvid://").split("/")
+    voxome.connect(f"dvid://{host}/{uuid}").set_extents(name, Box((-20, 0, 0), (20, 40, 60)))
+    larger = voxome.open(uri, mode="r+")
+    larger.paste(Box((-20, 0, 0), (-19, 1, 1)), np.full((1, 1, 1), 9, np.uint8))
+    assert larger.cutout(Box((-20, 0, 0), (-19, 1, 2))).tolist() == [[[9, 0]]]
+
+
+def test_no_voxel_size_stays_none(place: str) -> None:
+    uri, _ = made(place)
+    assert voxome.open(uri).voxel_size_nm is None
+
+
+def test_other_units_become_nm(place: str) -> None:
+    host, uuid = place.split("/")
+    sent = {"typename": "uint8blk", "dataname": "in_um", "VoxelSize": "0.5,1,2", "VoxelUnits": "microns,um,micrometers"}
+    httpx.post(f"http://{host}/api/repo/{uuid}/instance", json=sent).raise_for_status()
+    opened = voxome.open(f"dvid://{place}/in_um")
+    assert opened.voxel_size_nm == (2000, 1000, 500)
+    assert opened.shape == (0, 0, 0)
+    voxome.connect(f"dvid://{place}").set_voxel_size("in_um", (3, 2, 1))
+    assert voxome.open(f"dvid://{place}/in_um").voxel_size_nm == (3000, 2000, 1000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"dtype": "int16"}, UnsupportedFormat),
+        ({"dtype": "uint32", "kind": "labels"}, UnsupportedFormat),
+        ({"dtype": "uint8", "kind": "probability", "encoding": {"type": "labelmap"}}, UnsupportedFormat),
+        ({"fill": 7}, UnsupportedFormat),
+        ({"offset_nm": (1, 2, 3)}, UnsupportedFormat),
+        ({"attributes": {"a": 1}}, UnsupportedFormat),
+        ({"encoding": {"codec": "zstd"}}, InvalidInput),
+        ({"dtype": "uint64", "kind": "labels", "write_chunk": (8, 8, 12)}, UnsupportedFormat),
+    ],
+)
+def test_what_dvid_cannot_hold_is_refused(place: str, changes: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        made(place, **changes)
+
+
+def test_another_axis_order_is_refused(place: str) -> None:
+    for spec in (VolumeSpec.of((2, 3), "uint8"), VolumeSpec.of((2, 3, 4), "uint8", axes=("c", "y", "x"))):
+        with pytest.raises(UnsupportedFormat, match="axes z, y, x"):
+            voxome.create(f"dvid://{place}/odd", spec)
+
+
+@pytest.mark.parametrize(
+    ("tail", "error"),
+    [
+        ("nosuch", NotFound),
+        ("a/b", InvalidUri),
+        ("", InvalidUri),
+        ("nosuch?supervoxel=true", InvalidUri),
+        ("grey?supervoxels=true", UnsupportedFormat),
+        ("grey?throttle=yes", InvalidUri),
+        ("keys", UnsupportedFormat),
+    ],
+)
+def test_uris_that_name_no_volume(place: str, tail: str, error: type[Exception]) -> None:
+    host, uuid = place.split("/")
+    for name, kind in {"grey": "uint8blk", "keys": "keyvalue"}.items():
+        httpx.post(f"http://{host}/api/repo/{uuid}/instance", json={"typename": kind, "dataname": name})
+    with pytest.raises(error):
+        voxome.open(f"dvid://{place}/{tail}")
+
+
+def test_an_unknown_version_is_not_found(place: str) -> None:
+    host = place.partition("/")[0]
+    for version in ("ffffff", "f" * 32, f"{ROOT}:nosuch"):
+        with pytest.raises(NotFound):
+            voxome.open(f"dvid://{host}/{version}/grey")
+
+
+def test_listing(place: str) -> None:
+    uri, volume = made(place)
+    host, uuid, name = uri.removeprefix("dvid://").split("/")
+    httpx.post(f"http://{host}/api/repo/{uuid}/instance", json={"typename": "keyvalue", "dataname": "names"})
+    remote = DvidRemote()
+    assert (f"dvid://{host}/{ROOT}", "repo", "t") in [
+        (one.uri, one.type, one.description) for one in remote.list(Uri.parse(f"dvid://{host}"))
+    ]
+    found = {one.uri: one for one in remote.list(Uri.parse(f"dvid://{host}/{ROOT[:8]}"))}
+    assert found[f"dvid://{host}/{ROOT}"].type == "version"
+    assert found[f"dvid://{host}/{ROOT[:8]}/names"].type == "keyvalue"
+    assert found[f"dvid://{host}/{ROOT[:8]}/{name}"].description == f"uint8blk uint8 {volume.spec.domain}"
+    (one,) = remote.list(Uri.parse(uri))
+    assert (one.uri, one.type) == (uri, "volume")
+
+
+def test_all_types_are_of_their_kind(place: str) -> None:
+    host, uuid = place.split("/")
+    for kind, dtype in DTYPES.items():
+        sent = {"typename": kind, "dataname": f"of_{kind}"}
+        httpx.post(f"http://{host}/api/repo/{uuid}/instance", json=sent).raise_for_status()
+        spec = voxome.open(f"dvid://{place}/of_{kind}").spec
+        assert (spec.dtype, spec.kind) == (dtype, "labels" if kind in LABELS else "image")
+
+
+@pytest.mark.parametrize("kind", ["image", "labels"])
+def test_versions(kind: Any) -> None:
+    with serving("secret") as url:
+        httpx.post(f"{url}/api/repos?admintoken=secret", json={"root": ROOT})
+        host = url.removeprefix("http://")
+        uri = f"dvid://{host}/{ROOT[:6]}/v"
+        spec = VolumeSpec.of((8, 8, 8), "uint64", chunk=(8, 8, 8), kind=kind)
+        volume = voxome.create(uri, spec)
+        volume[:] = 5
+        assert not volume.source.version().pinned
+        first = voxome.connect(f"dvid://{host}/{ROOT[:6]}")
+        first.commit("done")
+        pinned = voxome.open(uri).source.version()
+        assert pinned.pinned
+        assert ROOT in pinned.token
+        with pytest.raises(ReadOnly, match=r"locked.*make a child"):
+            voxome.open(uri, mode="r+")[:] = 6
+        second = first.new_version("more")
+        newer = voxome.open(f"dvid://{host}/{ROOT[:6]}:master/v", mode="r+")
+        assert (newer[:] == 5).all()
+        newer[0] = 6
+        assert second.uuid in newer.source.version().token
+        assert not newer.source.version().pinned
+        assert (voxome.open(uri)[:] == 5).all()
+        assert newer[:].sum() == 64 * 6 + 448 * 5
+
+
+def test_an_unversioned_instance_is_never_pinned() -> None:
+    with serving("secret") as url:
+        httpx.post(f"{url}/api/repos?admintoken=secret", json={"root": ROOT})
+        uri = f"dvid://{url.removeprefix('http://')}/{ROOT}/free"
+        spec = VolumeSpec.of((8, 8, 8), "uint8", chunk=(8, 8, 8), encoding={"versioned": False})
+        volume = voxome.create(uri, spec)
+        voxome.connect(uri.rpartition("/")[0]).commit()
+        assert not volume.source.version().pinned
+        volume[:] = 3
+        assert (volume[:] == 3).all()
+
+
+def test_a_wrong_length_is_never_voxels(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri, _ = made(place)
+    source = DvidRemote().open(Uri.parse(uri))
+    monkeypatch.setattr(volumes, "DELAY_S", 0)
+    monkeypatch.setattr(source._node, "get", lambda *_, **__: httpx.Response(200, content=b"123"))
+    with pytest.raises(CorruptData, match="sent 3 bytes"):
+        source.read(source.spec.domain)

@@ -1,0 +1,155 @@
+"""Whatever a server answers, what comes of it is data of the right form, or an error that voxome raises on purpose."""
+
+from __future__ import annotations
+
+import pytest
+from remotes.dvid.recorded import ROOT
+
+from voxome.errors import CorruptData, StoreError, VoxomeError
+from voxome.geometry import Box
+from voxome.remotes.dvid.annotations import Annotations
+from voxome.remotes.dvid.connections import Connections
+from voxome.remotes.dvid.keyvalue import KeyValue
+from voxome.remotes.dvid.label_sizes import LabelSizes
+from voxome.remotes.dvid.labels import Labels
+from voxome.remotes.dvid.morphology import Meshes, Skeletons, region_mesh
+from voxome.remotes.dvid.neurons import Neurons
+from voxome.remotes.dvid.node import DvidApi, Node
+from voxome.remotes.dvid.roi import Roi
+from voxome.remotes.dvid.sparse import Runs
+from voxome.remotes.dvid.supervoxels import SupervoxelFiles
+from voxome.testing.faults import Answer, Cut, FaultyProxy
+
+BOX = Box((0, 0, 0), (9, 9, 9))
+QUESTIONS = {
+    "at": lambda node: Labels(node, "i").at([[1, 2, 3]]),
+    "bodies_of": lambda node: Labels(node, "i").bodies_of([1]),
+    "sizes": lambda node: Labels(node, "i").sizes([1]),
+    "size": lambda node: Labels(node, "i").size(1),
+    "supervoxels": lambda node: Labels(node, "i").supervoxels(1),
+    "supervoxel_sizes": lambda node: Labels(node, "i").supervoxel_sizes(1),
+    "bounding_box": lambda node: Labels(node, "i").bounding_box(1),
+    "existing": lambda node: Labels(node, "i").existing(),
+    "listed": lambda node: Labels(node, "i").listed(),
+    "mappings": lambda node: Labels(node, "i").mappings(),
+    "max_label": lambda node: Labels(node, "i").max_label,
+    "next_label": lambda node: Labels(node, "i").next_label,
+    "reserve": lambda node: Labels(node, "i").reserve(2),
+    "voxel_size_nm": lambda node: Labels(node, "i").voxel_size_nm,
+    "runs": lambda node: Labels(node, "i").runs(1),
+    "blocks": lambda node: Labels(node, "i").blocks(1),
+    "blocks_between": lambda node: Labels(node, "i").blocks_between(1, 2),
+    "index": lambda node: Labels(node, "i").index(1),
+    "indices": lambda node: Labels(node, "i").indices([1]),
+    "proximity": lambda node: Labels(node, "i").proximity(1, [2]),
+    "merge": lambda node: Labels(node, "i").merge(1, [2]),
+    "cleave": lambda node: Labels(node, "i").cleave(1, [2]),
+    "split": lambda node: Labels(node, "i").split_supervoxel(1, Runs.of([[0, 0, 0, 1]])),
+    "renumber": lambda node: Labels(node, "i").renumber({1: 2}),
+    "mutations": lambda node: Labels(node, "i").mutations(),
+    "history": lambda node: Labels(node, "i").history(1, "a", "b"),
+    "last_edit": lambda node: Labels(node, "i").last_edit(1),
+    "splits": lambda node: Labels(node, "i").splits(),
+    "keys": lambda node: list(KeyValue(node, "i")),
+    "key in": lambda node: "a" in KeyValue(node, "i"),
+    "get_json": lambda node: KeyValue(node, "i").get_json("a"),
+    "keys_between": lambda node: KeyValue(node, "i").keys_between("a", "b"),
+    "many": lambda node: KeyValue(node, "i").many(["a"]),
+    "within": lambda node: Annotations(node, "i").within(BOX),
+    "of_label": lambda node: Annotations(node, "i").of_label(1),
+    "all elements": lambda node: Annotations(node, "i").all(),
+    "connectivity": lambda node: Connections(Annotations(node, "i"), Labels(node, "j")).connectivity([1]),
+    "counts": lambda node: LabelSizes(node, "i").counts([1]),
+    "top": lambda node: LabelSizes(node, "i").top(1),
+    "roi": lambda node: Roi(node, "i").runs(),
+    "mask": lambda node: Roi(node, "i").mask(BOX),
+    "contains": lambda node: Roi(node, "i").contains([[1, 2, 3]]),
+    "partition": lambda node: Roi(node, "i").partition(2),
+    "neuron": lambda node: Neurons(node, "i").get(1),
+    "neurons": lambda node: Neurons(node, "i").many([1]),
+    "bodies": lambda node: Neurons(node, "i").bodies(),
+    "fields": lambda node: Neurons(node, "i").fields(),
+    "query": lambda node: Neurons(node, "i").query({"a": 1}),
+    "query_bodies": lambda node: Neurons(node, "i").query_bodies({"a": 1}),
+    "table": lambda node: Neurons(node, "i").table(),
+    "exist": lambda node: SupervoxelFiles(node, "i").exist([1]),
+    "missing": lambda node: SupervoxelFiles(node, "i").missing(1),
+    "of_body": lambda node: SupervoxelFiles(node, "i").of_body(1),
+    "mesh": lambda node: Meshes(node, "i").get(1),
+    "skeleton": lambda node: Skeletons(node, "i").get(1),
+    "region": lambda node: region_mesh(node, "i"),
+}
+BODIES = [
+    b"",
+    b"\0" * 7,
+    b"\xff" * 33,
+    b"<html>sign in</html>",
+    b"null",
+    b"7",
+    b"-7.5",
+    b'"a"',
+    b"{}",
+    b"[[]]",
+    b"[{}]",
+    b"[-1]",
+    b'[1, "a", null]',
+    b'{"a": [1]}',
+    b'[{"bodyid": []}]',
+    b'{"voxels": "many", "maxlabel": null, "Base": {}, "Extended": {"BlockSize": 7}}',
+]
+MAY_BE_EMPTY = {b"", b"null", b"{}", b"[[]]", b"[{}]"}
+
+
+@pytest.fixture(scope="module")
+def proxy():
+    with FaultyProxy() as one:
+        yield one
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_wrong_bodies(proxy, name):
+    node = Node(DvidApi(proxy.url, retries=0), ROOT)
+    understood = set()
+    for body in BODIES:
+        proxy.calm()
+        proxy.chance(1, Answer(200, body), seed=0)
+        try:
+            QUESTIONS[name](node)
+        except VoxomeError:
+            pass
+        else:
+            understood.add(body)
+    lenient = {"renumber", "get_json", "neuron", "neurons", "max_label"}
+    assert len(understood) <= len(MAY_BE_EMPTY) or name in lenient, understood
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_servers_that_fail(proxy, name):
+    node = Node(DvidApi(proxy.url, retries=0), ROOT)
+    for fault in (Answer(500, b"a panic"), Cut(), Cut(0)):
+        proxy.calm()
+        proxy.chance(1, fault, seed=0)
+        with pytest.raises(StoreError, match=proxy.url):
+            QUESTIONS[name](node)
+
+
+def test_a_short_body_is_asked_for_again_or_noticed(proxy, recorded):
+    node = Node(DvidApi(proxy.url, retries=2), ROOT)
+    proxy.calm()
+    proxy.script(
+        "/labels", Answer(503, b"Server already running 1 throttled operations (max = 1)"), Cut(), Answer(200, b"[5]")
+    )
+    assert Labels(node, "i").at([[1, 2, 3]]).tolist() == [5]
+    proxy.script("/labels", Answer(200, b"[5, 6]"))
+    with pytest.raises(CorruptData, match="i: 2 answers to 1 questions"):
+        Labels(node, "i").at([[1, 2, 3]])
+
+
+def test_an_edit_is_not_sent_twice(proxy):
+    node = Node(DvidApi(proxy.url, retries=3), ROOT)
+    proxy.calm()
+    proxy.script("/sizes", Answer(200, b"[5, 5]"))
+    proxy.script("/merge", Cut(), Cut(), Answer(200, b'{"MutationID": 7}'))
+    with pytest.raises(StoreError):
+        Labels(node, "i").merge(1, [2])
+    assert [request.method for request in proxy.seen].count("POST") == 1
