@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from blocks.bench import Bench
 
+from voxome.blocks.jobs import RETRIES
 from voxome.blocks.outputs import prepare
-from voxome.blocks.runner import RETRIES
 from voxome.errors import RunFailed
 from voxome.geometry import Box
 from voxome.resources.table import Table

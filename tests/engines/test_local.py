@@ -101,7 +101,8 @@ def _alive(pid: int) -> bool:
 
 def test_a_job_that_wants_to_be_alone_has_a_process_of_its_own(tmp_path: Path) -> None:
     told = "import json, os, sys\nfor line in sys.stdin:\n"
-    told += "    print(json.dumps({'id': json.loads(line)['id'], 'state': 'done', 'result': {'pid': os.getpid()}}), flush=True)"
+    told += "    done = {'id': json.loads(line)['id'], 'state': 'done', 'result': {'pid': os.getpid()}}\n"
+    told += "    print(json.dumps(done), flush=True)"
     engine = LocalEngine([sys.executable, "-c", told], 1, tmp_path / "log")
     engine.submit([Job("before", {}), Job("alone", {}, alone=True), Job("after", {}), Job("last", {})])
     pids = {name: status.result["pid"] for name, status in _collect(engine, 4).items()}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from voxome.errors import InvalidInput, NotFound, RunLocked
+from voxome.records.folder import locked
 from voxome.workflow.clean import clean
-from voxome.workflow.folder import locked
 
 
 @pytest.fixture

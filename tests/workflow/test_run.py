@@ -16,7 +16,7 @@ from workflow.pipeline import CONNECTOME, ROOT, Phantom, assert_same_results, as
 
 from voxome.errors import PlanError, RunLocked
 from voxome.geometry import Box
-from voxome.workflow.folder import locked
+from voxome.records.folder import locked
 from voxome.workflow.plan import Options
 from voxome.workflow.run import run
 

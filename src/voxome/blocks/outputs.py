@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -141,3 +142,10 @@ def finish(step: Step, store: str) -> None:
 def open_outputs(step: Step, store: str, mode: Mode = "r+") -> dict[str, VolumeSource]:
     """The step's arrays."""
     return {name: open_source(step.output(name).within(store).uri, mode=mode) for name in image_outputs(step)}
+
+
+def sweep_locks(uri: str) -> None:
+    """Remove lock files that writers left which were killed; nobody may be writing."""
+    for lock in Path(uri.partition("://")[2]).rglob("*.__lock"):
+        with contextlib.suppress(FileNotFoundError):
+            lock.unlink()

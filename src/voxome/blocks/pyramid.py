@@ -14,7 +14,8 @@ from voxome.geometry import Box
 COARSEST = 128
 """Levels are added until no axis is longer than this."""
 _HALF = (2, 2, 2)
-_METHOD = {"labels": "mode", "image": "mean", "probability": "mean"}
+METHODS = {"labels": "mode", "image": "mean", "probability": "mean"}
+"""How voxels of each kind are combined."""
 
 
 def level_count(shape: tuple[int, ...]) -> int:
@@ -53,7 +54,7 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
             f"{name}.level{level}",
             "common.downsample",
             "1",
-            {"method": _METHOD[spec.kind]},
+            {"method": METHODS[spec.kind]},
             {"image": source},
             Frame(_even(frame), box, size, offset),
             (edges[0], edges[1], edges[2]),

@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from voxome.blocks.step import Step
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat, VoxomeError
 
 _PR_SET_PDEATHSIG = 1
+Run = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Runs the job of a payload; returns ``seconds``, ``peak_bytes`` and what else there is to say."""
 
 
 _held: dict[str, OpenStep] = {}
@@ -56,13 +58,14 @@ def run_job(payload: Mapping[str, Any]) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - began, "peak_bytes": peak_bytes()}
 
 
-def answer(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Run a job and say how it ended; ``final`` errors would come again."""
+def answer(payload: Mapping[str, Any], run: Run = run_job, *, quiet: bool = False) -> dict[str, Any]:
+    """Run a job and say how it ended; ``final`` errors would come again. Unless `quiet`, they are printed too."""
     try:
-        return {"state": "done", "result": run_job(payload)}
+        return {"state": "done", "result": run(payload)}
     except Exception as error:
-        with contextlib.suppress(OSError):
-            traceback.print_exc()
+        if not quiet:
+            with contextlib.suppress(OSError):
+                traceback.print_exc()
         known = isinstance(error, VoxomeError | MemoryError)
         final = isinstance(error, InvalidInput | UnsupportedFormat | CorruptData)
         message = str(error) if known else f"{type(error).__name__}: {error}"
@@ -75,8 +78,8 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def main() -> None:
-    """Answer jobs until the standard input ends."""
+def main(run: Run = run_job) -> None:
+    """Answer jobs, each a call of `run`, until the standard input ends."""
     parent = os.getppid()
     die_with_parent()
     if os.getppid() != parent:
@@ -86,7 +89,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for line in sys.stdin:
         payload = json.loads(line)
-        replies.write(json.dumps({"id": payload["id"], **answer(payload)}) + "\n")
+        replies.write(json.dumps({"id": payload["id"], **answer(payload, run)}) + "\n")
         replies.flush()
 
 

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from voxome.errors import InvalidInput, NotFound
-from voxome.workflow.folder import OWN, locked
+from voxome.records.folder import OWN, locked
 
 
 def clean(folder: str | Path) -> int:

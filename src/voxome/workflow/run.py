@@ -16,10 +16,11 @@ from voxome.contracts.engine import Engine
 from voxome.contracts.records import Event
 from voxome.engines.local import LocalEngine
 from voxome.errors import InvalidInput, VoxomeError
+from voxome.records.folder import OWN, locked, read_json, write_json, written
 from voxome.records.sql import SqlRecords
 from voxome.resources.open import open_source
 from voxome.workflow.cwl import load
-from voxome.workflow.folder import OWN, keep_plan, locked, read_json, write_json, written
+from voxome.workflow.folder import keep_plan
 from voxome.workflow.plan import Options, Plan, make_plan
 from voxome.workflow.report import check_truth, scores_of, write_report
 

@@ -11,10 +11,10 @@ from voxome.blocks.runner import run_step
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.tool import REQUIRED, Tool
 from voxome.engines.local import LocalEngine
+from voxome.records.folder import OWN, locked, written
 from voxome.records.sql import SqlRecords
 from voxome.registry import load
 from voxome.workflow.describe import cwl_type
-from voxome.workflow.folder import OWN, locked, written
 from voxome.workflow.graph import FromInput, FromStep, Graph, GraphInput, Node
 from voxome.workflow.into import write_into
 from voxome.workflow.plan import Options, make_plan

@@ -1,0 +1,1 @@
+"""Copy volumes between stores, block by block."""

@@ -1,0 +1,123 @@
+"""A copy run through an engine, with the ledger of its transfer."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from voxome.blocks.jobs import Work, run_jobs
+from voxome.blocks.runner import Progress, StepReport
+from voxome.blocks.worker import answer
+from voxome.contracts.engine import Engine
+from voxome.contracts.volume import VolumeSource
+from voxome.engines.local import LocalEngine
+from voxome.engines.threads import ThreadEngine
+from voxome.records.folder import OWN, write_json
+from voxome.services.transfer.copy import Copy
+from voxome.services.transfer.job import OpenCopy
+from voxome.services.transfer.lattice import COVER_BYTES, block_bytes
+from voxome.services.transfer.settle import Asked
+from voxome.services.transfer.state import State
+
+WORKER = (sys.executable, "-m", "voxome.services.transfer.worker")
+_THREADS = 2
+"""While one writes, another reads."""
+
+
+@dataclass
+class Tally:
+    """What was done by all copies of a transfer."""
+
+    bytes: int = 0
+    run: int = 0
+    verified: int = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the copies of one call share."""
+
+    source: VolumeSource
+    target: VolumeSource
+    asked: Asked
+    state: State
+    workers: int
+    progress: Progress
+    tally: Tally = field(default_factory=Tally)
+
+    def tokens(self) -> dict[str, str]:
+        """The versions of both ends."""
+        return {"source": self.source.version().token, "target": self.target.version().token}
+
+    def keep_if_same(self, before: Mapping[str, str]) -> None:
+        """Keep the versions that writing to the target does not change: later calls tell by them what is what."""
+        now = self.tokens()
+        self.state.keep(**{name: token for name, token in before.items() if now[name] == token})
+
+
+def run_copy(run: Run, number: int, copy: Copy) -> None:
+    """Run the blocks of copy `number` of a transfer that the ledger does not know.
+
+    Raises
+    ------
+    RunFailed
+    """
+    began, itemsize, tokens = time.monotonic(), run.target.spec.dtype.itemsize, run.tokens()
+    report = StepReport(copy.name, "transfer", copy.key, len(copy.grid))
+    report.block_bytes = block_bytes(copy.block, copy.grid.box.shape, itemsize)
+    report.reused = sum(len(copy.blocks(job)) for job in run.state.ledger.jobs_done(copy.key, 0))
+
+    def ended(job: int, result: Mapping[str, Any]) -> None:
+        if not report.run:
+            run.keep_if_same(tokens)
+        blocks = copy.blocks(job)
+        report.run += len(blocks)
+        run.tally.run += len(blocks)
+        run.tally.bytes += sum(copy.grid[index].write.size for index in blocks) * itemsize
+        run.tally.verified += result["verified"]
+
+    run.progress(report)
+    with _engine(run, number, copy) as (engine, payload, log):
+        work = Work("the transfer", copy.key, 0, copy.jobs, lambda job: {**payload, "job": job}, copy.where)
+        run_jobs(work, engine, run.state.ledger, ended=ended, tick=lambda: run.progress(report), log=log)
+    report.wall_s, report.ended = time.monotonic() - began, True
+    run.progress(report)
+
+
+@contextmanager
+def _engine(run: Run, number: int, copy: Copy) -> Iterator[tuple[Engine, dict[str, Any], Path | None]]:
+    """What runs the jobs, what each is told beside its number, and the log of those who do."""
+    asked = run.asked
+    if run.workers > 1 and run.target.concurrent_writers and asked.source.reachable and asked.target.reachable:
+        path, log = run.state.folder / f"copy-{number}.json", run.state.folder / OWN / "workers.log"
+        write_json(path, asdict(copy))
+        engine: Engine = LocalEngine(WORKER, run.workers, log)
+        payload = {"copy": str(path), "verify": asked.verify, "seed": asked.seed}
+    else:
+        log, payload = None, {}
+        engine = ThreadEngine(partial(answer, run=_opened(run, number, copy).run, quiet=True), _threads(copy))
+    try:
+        yield engine, payload, log
+    finally:
+        engine.close()
+
+
+def _opened(run: Run, number: int, copy: Copy) -> OpenCopy:
+    asked, end = run.asked, run.asked.target.level(number)
+    source = asked.target.level(number - 1).open() if number else run.source
+    target = end.open("r+") if number else run.target
+    return OpenCopy(copy, source, target, end.fresh, verify=asked.verify, seed=asked.seed)
+
+
+def _threads(copy: Copy) -> int:
+    """Two, unless the blocks are so large that only one of them should be in memory."""
+    large = 2 * block_bytes(copy.block, copy.grid.box.shape, np.dtype(copy.dtype).itemsize) > COVER_BYTES
+    return 1 if large else _THREADS

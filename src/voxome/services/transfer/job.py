@@ -1,0 +1,138 @@
+"""The blocks of a job: read, converted or halved, written, read back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.blocks.memory import peak_bytes
+from voxome.contracts.tool import Block, Frame
+from voxome.contracts.volume import VolumeSource
+from voxome.errors import CorruptData
+from voxome.geometry import BlockGrid, Box
+from voxome.resources.open import open_source
+from voxome.services.transfer.convert import converted
+from voxome.services.transfer.copy import Copy, Verify, is_verified
+from voxome.services.transfer.lattice import GOOD_BYTES
+from voxome.tools.common.downsample import downsample
+
+_IN_EIGHT = 8
+
+
+class OpenCopy:
+    """A copy with both ends open; its jobs may run in several threads.
+
+    Parameters
+    ----------
+    copy : Copy
+        What to do.
+    source, target : VolumeSource
+        Its ends.
+    fresh : function
+        Opens the target anew, to read back what was written.
+    verify, seed : str, int
+        Which blocks are read back.
+    """
+
+    def __init__(
+        self,
+        copy: Copy,
+        source: VolumeSource,
+        target: VolumeSource,
+        fresh: Callable[[], VolumeSource],
+        *,
+        verify: Verify,
+        seed: int,
+    ) -> None:
+        self.copy, self._source, self._target, self._fresh = copy, source, target, fresh
+        self._verify, self._seed = verify, seed
+
+    def run(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Run job ``payload["job"]``; on return its voxels are stored.
+
+        Raises
+        ------
+        CorruptData
+            If a block reads back otherwise than it was written.
+        InvalidInput
+            If voxels do not fit the dtype of the target.
+        """
+        began, verified = time.perf_counter(), 0
+        for index in self.copy.blocks(payload["job"]):
+            box = self.copy.grid[index].write
+            data = self._halved(box) if self.copy.method else self._copied(box)
+            self._target.write(box, data)
+            if is_verified(self._verify, self._seed, index, len(self.copy.grid)):
+                self._read_back(box, data)
+                verified += 1
+        return {"seconds": time.perf_counter() - began, "peak_bytes": peak_bytes(), "verified": verified}
+
+    def _copied(self, box: Box) -> NDArray[Any]:
+        data = self._source.read(box.shift([-n for n in self.copy.shift]))
+        return converted(data, np.dtype(self.copy.dtype))
+
+    def _halved(self, box: Box) -> NDArray[Any]:
+        """The block made of the level before, in pieces, for it takes eight times as many voxels."""
+        spec = self._source.spec
+        scale = [2 if axis in spec.spatial else 1 for axis in range(box.ndim)]
+        frame = Frame(spec.frame, spec.frame, spec.voxel_size_nm, spec.offset_nm)
+        made = np.empty(box.shape, spec.dtype)
+        for part in BlockGrid(box, _piece(box.shape, spec.dtype.itemsize)):
+            below = _times(part.write, scale) & spec.domain
+            place = spec.drop(below)
+            fine = self._source.read(below)
+            made[part.write.within(box)] = downsample(fine, method=self.copy.method, block=Block(place, place, frame))
+        return made
+
+    def _read_back(self, box: Box, data: NDArray[Any]) -> None:
+        found = self._fresh().read(box)
+        if found.dtype != data.dtype or not np.array_equal(_bits(found), _bits(data)):
+            wrong = int((found != data).sum())
+            raise CorruptData(
+                f"{self.copy.target} reads back otherwise than it was written, at {box}: {wrong:,} of {box.size:,} "
+                "voxels differ; look at the disk or the server that holds it, and give the same command again"
+            )
+
+
+def _times(box: Box, scale: Sequence[int]) -> Box:
+    start, stop = (tuple(i * n for i, n in zip(ends, scale, strict=True)) for ends in (box.start, box.stop))
+    return Box(start, stop)
+
+
+def _bits(data: NDArray[Any]) -> NDArray[np.uint8]:
+    """The voxels as bytes: numbers that are none are compared too."""
+    return np.ascontiguousarray(data).view(np.uint8)
+
+
+def _piece(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """A part of a block that is made of about as many bytes as a block is copied of."""
+    piece = list(shape)
+    while np.prod(piece) * itemsize * _IN_EIGHT > GOOD_BYTES:
+        longest = int(np.argmax(piece))
+        piece[longest] = -(-piece[longest] // 2)
+    return tuple(piece)
+
+
+_held: dict[tuple[str, str, int], OpenCopy] = {}
+"""The copy at work in a worker."""
+
+
+def run_job(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Run what `payload` says: ``copy`` (path of its JSON), ``verify``, ``seed`` and ``job``."""
+    asked = payload["copy"], payload["verify"], payload["seed"]
+    if asked not in _held:
+        _held.clear()
+        _held[asked] = _opened(*asked)
+    return _held[asked].run(payload)
+
+
+def _opened(path: str, verify: Verify, seed: int) -> OpenCopy:
+    copy = Copy.of_json(json.loads(Path(path).read_text(encoding="utf-8")))
+    ends = open_source(copy.source), open_source(copy.target, mode="r+")
+    return OpenCopy(copy, *ends, lambda: open_source(copy.target), verify=verify, seed=seed)

@@ -1,0 +1,234 @@
+"""A transfer that was interrupted goes on where it was, and never writes into what is not its own."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import voxome
+from voxome.errors import AlreadyThere, PlanError, RunFailed, RunLocked
+from voxome.resources.volume import Volume
+from voxome.services.transfer.copy import Copy, is_verified
+
+CHUNK = (16, 16, 16)
+SHAPE = (64, 64, 64)
+pytestmark = pytest.mark.usefixtures("small_blocks")
+
+
+def made(folder: Path, name: str = "a.zarr", **spec: Any) -> Volume:
+    volume = voxome.create(f"zarr://{folder}/{name}", voxome.VolumeSpec.of(SHAPE, "uint8", chunk=CHUNK, **spec))
+    volume[...] = np.random.default_rng(0).integers(1, 255, SHAPE)
+    return volume
+
+
+def damage(volume: Volume) -> tuple[Path, bytes]:
+    """A chunk of the second half that cannot be read any more, and what it was."""
+    chunk = next(
+        path for path in sorted(Path(volume.uri.partition("://")[2]).rglob("*")) if path.parts[-3:-1] == ("3", "2")
+    )
+    before = chunk.read_bytes()
+    chunk.write_bytes(b"no chunk")
+    return chunk, before
+
+
+def interrupted(source: Volume, target: str) -> int:
+    """Blocks that a transfer copied before it failed."""
+    chunk, before = damage(source)
+    with pytest.raises(RunFailed, match=r"1 of 64 jobs of the transfer failed:\n  - 48:64,32:48,"):
+        voxome.transfer(source, target, chunk=CHUNK)
+    chunk.write_bytes(before)
+    return 63
+
+
+@pytest.mark.parametrize("target", ["zarr://{}/b.zarr", "n5://{}/b", "precomputed://{}/b", "hdf5://{}/b.h5/v"])
+def test_only_what_is_missing_is_copied(tmp_path: Path, target: str) -> None:
+    source, uri = made(tmp_path), target.format(tmp_path)
+    assert interrupted(source, uri) == 63
+    report = voxome.transfer(source, uri, chunk=CHUNK)
+    assert (report.run, report.reused) == (1, 63)
+    assert np.array_equal(voxome.open(uri)[...], source[...])
+    again = voxome.transfer(source, uri, chunk=CHUNK)
+    assert (again.run, again.reused, again.bytes) == (0, 64, 0)
+
+
+def test_another_transfer_is_another(tmp_path: Path) -> None:
+    source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
+    interrupted(source, uri)
+    others: list[dict[str, Any]] = [{"box": "0:32,0:64,0:64"}, {"dtype": "uint16"}, {"chunk": (8, 8, 8)}]
+    for changes in others:
+        with pytest.raises(AlreadyThere, match="not from this transfer"):
+            voxome.transfer(source, uri, **{"chunk": CHUNK, **changes})
+    with pytest.raises(AlreadyThere, match="not from this transfer"):
+        voxome.transfer(made(tmp_path, "c.zarr"), uri, chunk=CHUNK)
+
+
+def test_levels_may_be_added_later(tmp_path: Path) -> None:
+    source, uri = made(tmp_path, voxel_size_nm=(8, 8, 8)), f"precomputed://{tmp_path}/b"
+    voxome.transfer(source, uri, chunk=CHUNK)
+    report = voxome.transfer(source, uri, chunk=CHUNK, levels=2)
+    assert (report.reused, report.run) == (64, report.blocks - 64)
+    assert voxome.open(uri, level=1).shape == (32, 32, 32)
+
+
+def test_a_destination_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+    source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
+    interrupted(source, uri)
+    shutil.rmtree(tmp_path / "b.zarr")
+    report = voxome.transfer(source, uri, chunk=CHUNK)
+    assert (report.run, report.reused) == (64, 0)
+    assert np.array_equal(voxome.open(uri)[...], source[...])
+
+
+def test_a_destination_that_was_replaced_is_refused(tmp_path: Path) -> None:
+    source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
+    interrupted(source, uri)
+    shutil.rmtree(tmp_path / "b.zarr")
+    voxome.create(uri, source.spec)
+    with pytest.raises(AlreadyThere, match="changed or made anew since this transfer began"):
+        voxome.transfer(source, uri, chunk=CHUNK)
+    report = voxome.transfer(source, uri, chunk=CHUNK, existing=True)
+    assert (report.run, report.reused) == (64, 0)
+
+
+def test_a_source_that_was_replaced_is_refused(tmp_path: Path) -> None:
+    source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
+    voxome.transfer(source, uri)
+    shutil.rmtree(tmp_path / "a.zarr")
+    with pytest.raises(AlreadyThere, match=r"a\.zarr was changed or made anew"):
+        voxome.transfer(made(tmp_path), uri)
+
+
+def test_what_is_there_is_written_into_only_if_it_may_be_and_fits(tmp_path: Path) -> None:
+    source = made(tmp_path, voxel_size_nm=(8, 8, 8))
+    uri = f"zarr://{tmp_path}/b.zarr"
+    spec = voxome.VolumeSpec.of((80, 64, 64), "uint8", start=(-10, 0, 0), chunk=(16, 32, 16), voxel_size_nm=(8, 8, 8))
+    target = voxome.create(uri, spec)
+    target[...] = 7
+    with pytest.raises(AlreadyThere, match="existing=True"):
+        voxome.transfer(source, uri)
+    box = "3:50,1:63,10:60"
+    first = voxome.transfer(source, uri, box=box, existing=True)
+    expected = np.full(target.shape, 7, np.uint8)
+    expected[13:60, 1:63, 10:60] = source[3:50, 1:63, 10:60]
+    assert np.array_equal(target[...], expected)
+    again = voxome.transfer(source, uri, box=box, existing=True)
+    assert (again.run, again.reused) == (first.run, 0)
+    with pytest.raises(PlanError) as told:
+        voxome.transfer(source, uri, dtype="uint16", existing=True, drop=["voxel_size"])
+    assert len(told.value.faults) == 2
+    other = voxome.create(f"zarr://{tmp_path}/c.zarr", voxome.VolumeSpec.of((32, 64, 64), "uint8"))
+    with pytest.raises(PlanError, match="does not hold"):
+        voxome.transfer(source, other, drop=["voxel_size"])
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
+
+    def told(_: object) -> None:
+        with pytest.raises(RunLocked):
+            voxome.transfer(source, uri)
+
+    voxome.transfer(source, uri, progress=told)
+
+
+def test_what_is_refused_leaves_no_trace(tmp_path: Path, state: Path) -> None:
+    source = made(tmp_path, voxel_size_nm=(8, 8, 8))
+    with pytest.raises(Exception, match="no place"):
+        voxome.transfer(source, f"npy://{tmp_path}/b.npy")
+    assert not list(state.iterdir())
+
+
+def test_a_full_disk_is_told_and_the_same_call_goes_on(tmp_path: Path) -> None:
+    source = made(tmp_path)
+    uri = f"zarr://{tmp_path}/b.zarr"
+    code = f"""
+import resource, voxome
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+voxome.transfer({source.uri!r}, {uri!r}, chunk=(64, 64, 64))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "RunFailed: 1 of 1 jobs of the transfer failed:\n  - 0:64,0:64,0:64: " in done.stderr
+    assert "File too large" in done.stderr
+    voxome.transfer(source, uri, chunk=(64, 64, 64))
+    assert np.array_equal(voxome.open(uri)[...], source[...])
+
+
+def finished(state: Path) -> set[int]:
+    """The blocks that the ledger has."""
+    files = list(state.glob("*/.voxome/transfer.sqlite"))
+    if not files:
+        return set()
+    try:
+        with closing(sqlite3.connect(f"file:{files[0]}?mode=ro", uri=True)) as ledger:
+            return {row[0] for row in ledger.execute("SELECT job FROM jobs")}
+    except sqlite3.OperationalError:
+        return set()
+
+
+def written_at(grid: Copy, array: Path, blocks: set[int]) -> dict[int, int]:
+    """When the chunks of blocks were written."""
+    starts = {index: grid.grid[index].write.start for index in blocks}
+    return {
+        index: (array / "c" / "/".join(str(i // 16) for i in at)).stat().st_mtime_ns for index, at in starts.items()
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_ten_times_at_random(tmp_path: Path, state: Path, workers: int) -> None:
+    volume = voxome.create(f"zarr://{tmp_path}/a.zarr", voxome.VolumeSpec.of((96, 128, 128), "uint8", chunk=CHUNK))
+    volume[...] = np.random.default_rng(0).integers(1, 255, volume.shape)
+    target = f"zarr://{tmp_path}/b.zarr"
+    options = ["--chunk", "16,16,16", "--codec", "raw", "--workers", str(workers), "--levels", "2", "--json"]
+    command = [sys.executable, "-m", "voxome.cli.main", "transfer", volume.uri, target, *options]
+    rng, times, done = random.Random(workers), dict[int, int](), set[int]()
+    whole = str(volume.domain)
+    plan = Copy("copy", volume.uri, target, whole, whole, CHUNK, "uint8", (0, 0, 0))
+    for _ in range(10):
+        wanted, process = len(done) + rng.randint(1, 30), subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        while process.poll() is None and len(finished(state)) < wanted:
+            time.sleep(rng.random() / 500)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        time.sleep(0.1)
+        done = finished(state) & set(range(len(plan.grid)))
+        times |= {k: v for k, v in written_at(plan, tmp_path / "b.zarr/0", done).items() if k not in times}
+    assert 10 <= len(done) <= len(plan.grid)
+    report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert report["reused"] >= len(done)
+    assert written_at(plan, tmp_path / "b.zarr/0", set(times)) == times
+    assert np.array_equal(voxome.open(target)[...], volume[...])
+    voxome.transfer(volume, f"zarr://{tmp_path}/c.zarr", levels=2, chunk=CHUNK, encoding={"codec": "raw"})
+    files = {path.relative_to(tmp_path / "c.zarr") for path in (tmp_path / "c.zarr").rglob("*") if path.is_file()}
+    assert files == {
+        path.relative_to(tmp_path / "b.zarr") for path in (tmp_path / "b.zarr").rglob("*") if path.is_file()
+    }
+    assert all(
+        (tmp_path / "c.zarr" / one).read_bytes() == (tmp_path / "b.zarr" / one).read_bytes()
+        for one in files
+        if one.name != "zarr.json"
+    )
+
+
+def test_the_sample() -> None:
+    for count in (1, 2, 1000):
+        chosen = [index for index in range(count) if is_verified("sampled", 0, index, count)]
+        assert {0, count - 1} <= set(chosen)
+        assert len(chosen) <= max(2, count // 10)
+    assert len(chosen) >= 50
+    assert chosen != [index for index in range(1000) if is_verified("sampled", 1, index, 1000)]
+    assert not any(is_verified("none", 0, index, 9) for index in range(9))
+    assert all(is_verified("all", 0, index, 9) for index in range(9))

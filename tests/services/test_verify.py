@@ -1,0 +1,114 @@
+"""What reads back otherwise than it was written is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import voxome
+from voxome import registry
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import Mode, VolumeSource, VolumeSpec
+from voxome.errors import InvalidInput, RunFailed
+from voxome.geometry import Box
+from voxome.remotes.zarr.remote import ZarrRemote
+from voxome.services.transfer.copy import is_verified
+
+CHUNK = (16, 16, 16)
+BAD = (20, 5, 33)
+pytestmark = pytest.mark.usefixtures("small_blocks")
+
+
+class ForgetfulSource:
+    """A zarr array that loses the voxel `BAD`, and says nothing."""
+
+    concurrent_writers = True
+
+    def __init__(self, source: VolumeSource) -> None:
+        self._source = source
+
+    @property
+    def spec(self) -> VolumeSpec:
+        return self._source.spec
+
+    def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        return self._source.read(box, out=out)
+
+    def write(self, box: Box, data: NDArray[Any]) -> None:
+        data = data.copy()
+        if BAD in box:
+            data[Box(BAD, tuple(i + 1 for i in BAD)).within(box)] ^= 1
+        self._source.write(box, data)
+
+    def version(self) -> Any:
+        return self._source.version()
+
+
+class ForgetfulRemote:
+    def open(self, uri: Uri, *, mode: Mode = "r") -> ForgetfulSource:
+        return ForgetfulSource(ZarrRemote().open(Uri("zarr", uri.path), mode=mode))
+
+    def create(self, uri: Uri, spec: VolumeSpec) -> ForgetfulSource:
+        return ForgetfulSource(ZarrRemote().create(Uri("zarr", uri.path), spec))
+
+
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The scheme ``forgetful://``, of this process."""
+    monkeypatch.setitem(registry.BUILT_IN["voxome.remotes"], "forgetful", f"{__name__}:ForgetfulRemote")
+    registry.targets.cache_clear()
+    yield
+    registry.targets.cache_clear()
+    registry.load.cache_clear()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    volume = voxome.create(f"zarr://{tmp_path}/a.zarr", voxome.VolumeSpec.of((64, 64, 64), "uint8", chunk=CHUNK))
+    volume[...] = np.random.default_rng(0).integers(1, 255, (64, 64, 64))
+    return volume.uri
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_all(tmp_path: Path, source: str) -> None:
+    uri = f"forgetful://{tmp_path}/b"
+    with pytest.raises(RunFailed, match=r"reads back otherwise than it was written, at 16:32,0:16,32:48: 1 of 4,096"):
+        voxome.transfer(source, uri, chunk=CHUNK, verify="all")
+    with pytest.raises(RunFailed):
+        voxome.transfer(source, uri, chunk=CHUNK, verify="all")
+    report = voxome.transfer(source, uri, chunk=CHUNK, verify="none")
+    assert (report.run, report.reused, report.verified) == (1, 63, 0)
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_sampled_finds_what_is_in_the_sample(tmp_path: Path, source: str) -> None:
+    bad = 16 + 2
+    hit, miss = (
+        next(s for s in range(100) if is_verified("sampled", s, bad, 64) == wanted) for wanted in (True, False)
+    )
+    report = voxome.transfer(source, f"forgetful://{tmp_path}/b", chunk=CHUNK, seed=miss)
+    assert report.verified == sum(is_verified("sampled", miss, index, 64) for index in range(64))
+    with pytest.raises(RunFailed, match="at 16:32,0:16,32:48"):
+        voxome.transfer(source, f"forgetful://{tmp_path}/c", chunk=CHUNK, seed=hit)
+
+
+def test_bits_are_compared(tmp_path: Path) -> None:
+    volume = voxome.create(f"zarr://{tmp_path}/f.zarr", voxome.VolumeSpec.of((4, 4, 4), "float32"))
+    volume[...] = np.nan
+    voxome.transfer(volume, f"zarr://{tmp_path}/g.zarr", verify="all")
+    assert np.isnan(voxome.open(f"{tmp_path}/g.zarr")[...]).all()
+
+
+def test_a_lossy_encoding_is_not_read_back(tmp_path: Path, source: str) -> None:
+    uri = f"precomputed://{tmp_path}/b"
+    with pytest.raises(InvalidInput, match=r"encoded with a loss \(jpeg\).*--verify none"):
+        voxome.transfer(source, uri, encoding={"codec": "jpeg"})
+    report = voxome.transfer(source, uri, encoding={"codec": "jpeg"}, verify="none")
+    assert report.verified == 0
+    with pytest.raises(InvalidInput, match="encoded with a loss"):
+        voxome.transfer(source, uri, encoding={"codec": "jpeg"}, existing=True)
