@@ -11,19 +11,36 @@ from voxome.errors import VoxomeError
 from voxome.geometry import BlockGrid, Box
 
 if TYPE_CHECKING:
+    from voxome.resources.array import array
     from voxome.resources.open import connect, create, open
     from voxome.resources.volume import Volume
+    from voxome.services.transfer.run import transfer
     from voxome.workflow.run import run
 
 __version__ = "0.1.0"
-__all__ = ["BlockGrid", "Box", "Volume", "VolumeSpec", "VoxomeError", "connect", "create", "open", "run", "tool"]
+__all__ = [
+    "BlockGrid",
+    "Box",
+    "Volume",
+    "VolumeSpec",
+    "VoxomeError",
+    "array",
+    "connect",
+    "create",
+    "open",
+    "run",
+    "tool",
+    "transfer",
+]
 
 _LAZY = {
     "Volume": "voxome.resources.volume",
+    "array": "voxome.resources.array",
     "connect": "voxome.resources.open",
     "create": "voxome.resources.open",
     "open": "voxome.resources.open",
     "run": "voxome.workflow.run",
+    "transfer": "voxome.services.transfer.run",
 }
 
 

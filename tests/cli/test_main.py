@@ -17,7 +17,7 @@ from voxome.cli.main import main
 from voxome.registry import load
 from voxome.workflow.describe import document
 
-VERBS = ["info", "plan", "run", "tool", "tools", "score", "phantom", "train", "clean"]
+VERBS = ["info", "plan", "run", "tool", "tools", "score", "phantom", "train", "transfer", "clean"]
 SCORES = ["segmentation", "detections", "graph"]
 WORKFLOW = """
 cwlVersion: v1.2

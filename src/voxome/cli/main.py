@@ -8,7 +8,25 @@ from typing import NoReturn
 
 import typer
 
-from voxome.cli import clean, info, phantom, plan, run, score, tool, tools, train
+from voxome.cli import (
+    bench,
+    clean,
+    datasets,
+    get,
+    info,
+    ls,
+    phantom,
+    plan,
+    profiles,
+    put,
+    rm,
+    run,
+    score,
+    tool,
+    tools,
+    train,
+    transfer,
+)
 from voxome.cli.console import say
 from voxome.errors import VoxomeError
 
@@ -16,10 +34,16 @@ app = typer.Typer(
     name="voxome",
     help="From microscope voxels to connectomes.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("ls")(ls.ls)
 app.command("info")(info.info)
+app.command("get")(get.get)
+app.command("put")(put.put)
+app.command("transfer")(transfer.transfer)
+app.command("rm")(rm.rm)
+app.command("datasets")(datasets.datasets)
+app.command("profiles")(profiles.profiles)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
 app.command("tool", context_settings=tool.CONTEXT)(tool.tool)
@@ -27,6 +51,7 @@ app.command("tools")(tools.tools)
 app.add_typer(score.app, name="score")
 app.command("phantom")(phantom.phantom)
 app.command("train")(train.train)
+app.add_typer(bench.app, name="bench")
 app.command("clean")(clean.clean)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from voxome.cli.console import say
+from voxome.cli.console import say, size_text
 
 if TYPE_CHECKING:
     from voxome.blocks.runner import StepReport
@@ -66,10 +66,14 @@ def _bar() -> Iterator[Callable[[StepReport, str], None]]:
                 running = name
                 bar.reset(task, total=report.total, description=name, visible=True)
             elapsed = bar.tasks[0].elapsed or 0.0
-            rate = f"{report.run / elapsed:.3g}/s" if report.run and elapsed else ""
+            rate = f"{_amount(report, report.run / elapsed)}/s" if report.run and elapsed else ""
             bar.update(task, completed=report.run + report.reused, rate=rate)
 
         yield told
+
+
+def _amount(report: StepReport, blocks: float) -> str:
+    return size_text(blocks * report.block_bytes) if report.block_bytes else f"{blocks:.3g}"
 
 
 class _Lines:
@@ -77,12 +81,22 @@ class _Lines:
 
     def __init__(self) -> None:
         self._last = time.monotonic()
+        self._began: dict[str, float] = {}
+
+    def _pace(self, report: StepReport, name: str) -> str:
+        """Rate, and time left."""
+        elapsed = time.monotonic() - self._began[name]
+        if not report.run or not elapsed:
+            return ""
+        left = (report.total - report.run - report.reused) * elapsed / report.run
+        return f", {_amount(report, report.run / elapsed)}/s, {left:.0f} s left"
 
     def __call__(self, report: StepReport, name: str) -> None:
+        self._began.setdefault(name, self._last)
         if report.ended:
             say(_ended(report, name))
         elif time.monotonic() - self._last > _LINE_EVERY_S:
-            say(f"{name}: {report.run + report.reused:,} of {report.total:,} blocks")
+            say(f"{name}: {report.run + report.reused:,} of {report.total:,} blocks{self._pace(report, name)}")
         else:
             return
         self._last = time.monotonic()

@@ -31,7 +31,7 @@ def tool(
         [asked["block"]] if asked["block"] else None, asked["box"], asked["level"], asked["voxel_size"], asked["force"]
     )
     from voxome.cli.progress import progress_bars
-    from voxome.workflow.folder import write_json
+    from voxome.records.folder import write_json
     from voxome.workflow.tool import graph_of, run_tool
 
     inputs = graph_of(found).inputs

@@ -1,6 +1,6 @@
 """``array(uri)``: a volume as users of intern write it.
 
-The words of its options are those of ``intern.array`` 1.4.2; what comes back is our `Volume`, with numpy's own indexing.
+The words of its options are those of ``intern.array`` 1.4.2; what comes back is our `Volume`, indexed as numpy indexes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from voxome.contracts.volume import VolumeSpec
-from voxome.errors import InvalidInput, UnsupportedFormat
+from voxome.errors import InvalidInput, UnknownName, UnsupportedFormat
 from voxome.geometry.units import nm_per
 from voxome.resources.open import create, open
 from voxome.resources.transposed import Transposed
@@ -20,6 +20,14 @@ from voxome.resources.volume import Volume
 
 _IMAGES = (np.uint8, np.uint16)
 """What intern makes an image channel of; all else are annotations."""
+
+_OF_BOSSDB = {
+    "downsample_levels": "levels",
+    "downsample_method": "hierarchy_method",
+    "coordinate_frame_name": "coordinate_frame",
+    "source_channel": "sources",
+}
+"""intern's word and ours for what a new BossDB channel may be told beside its spec."""
 
 
 def array(
@@ -58,8 +66,8 @@ def array(
     description : str, optional
         Kept as an attribute of the volume.
     **store
-        What else a BossDB takes: `downsample_levels`, `downsample_method`, `coordinate_frame_name`,
-        `coordinate_frame_desc`, `collection_desc`, `experiment_desc`, `source_channel`.
+        What else a BossDB takes: `downsample_levels` (1 where intern has 6), `downsample_method`,
+        `coordinate_frame_name`, `source_channel`.
 
     Returns
     -------
@@ -82,6 +90,8 @@ def array(
     """
     if axis_order.upper() not in ("ZYX", "XYZ"):
         raise InvalidInput(f"axis_order {axis_order!r}: ZYX and XYZ are known")
+    if unknown := sorted(set(store) - set(_OF_BOSSDB)):
+        raise UnknownName.of("option of array", unknown[0], _OF_BOSSDB)
     asked = {"dtype": dtype, "extents": extents, "voxel_size": voxel_size}
     if create_new:
         volume = create(uri, _spec(asked, voxel_unit, description, store))
@@ -112,7 +122,9 @@ def _spec(asked: dict[str, Any], unit: str, description: str | None, store: dict
     if nm is None:
         raise InvalidInput(f"voxel_unit {unit!r} is no length; write nanometers, micrometers, millimeters, …")
     dtype = np.dtype(asked["dtype"])
-    given = {name: value for name, value in store.items() if value is not None}
+    given = {_OF_BOSSDB[name]: value for name, value in store.items() if value is not None}
+    if isinstance(given.get("sources"), str):
+        given["sources"] = [given["sources"]]
     return VolumeSpec.of(
         asked["extents"],
         dtype,

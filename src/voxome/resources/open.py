@@ -13,6 +13,7 @@ from voxome.contracts.volume import (
     SupportsConnect,
     SupportsCreate,
     SupportsLevels,
+    SupportsMarks,
     SupportsRecognise,
     VolumeSource,
     VolumeSpec,
@@ -22,6 +23,9 @@ from voxome.errors import InvalidUri, NotFound, UnsupportedFormat
 from voxome.registry import load, targets
 from voxome.remotes.local import local_path
 from voxome.resources.volume import Volume
+
+_PLACES = "voxome.places"
+"""Schemes of bare addresses, and what gives the place of one."""
 
 
 def remote(scheme: str) -> Remote:
@@ -37,17 +41,19 @@ def remote(scheme: str) -> Remote:
 
 
 def locate(text: str) -> Uri:
-    """The URI that `text` means; a bare path is recognised by its content, ``dataset:NAME`` looked up.
+    """The URI that `text` means: a bare path or address is recognised by its content, ``dataset:NAME`` looked up.
 
     Raises
     ------
     NotFound
-        If nothing is at a bare path.
+        If nothing is at a bare path or address.
     UnsupportedFormat
         If no format recognises what is there.
     """
     uri = Uri.parse(text)
-    if uri.scheme:
+    if uri.scheme in targets(_PLACES):
+        return _recognised(replace(uri, scheme="", path=f"{uri.scheme}://{uri.path}"))
+    if uri.scheme not in ("", "file"):
         return uri
     prefix, colon, name = uri.path.partition(":")
     if colon and prefix in targets("voxome.resolvers"):
@@ -64,6 +70,19 @@ def locate(text: str) -> Uri:
     raise UnsupportedFormat(
         f"what lies at {uri.path} is of no format that voxome recognises; name one, such as zarr://{uri.path}"
     )
+
+
+def _recognised(uri: Uri) -> Uri:
+    """The URI of what lies at a bare address, by the files that each format is known by, all asked for at once."""
+    formats = {scheme: remote(scheme) for scheme in targets("voxome.remotes")}
+    marks = {scheme: one.marks for scheme, one in formats.items() if isinstance(one, SupportsMarks)}
+    keys = [key for names in marks.values() for key in names]
+    place = load(_PLACES, uri.path.partition("://")[0])(uri)
+    found = dict(zip(keys, place.read_all(keys), strict=True))
+    for scheme, names in marks.items():
+        if any((found[key] or b"").lstrip().startswith(b"{") for key in names):
+            return replace(uri, scheme=scheme)
+    raise NotFound(f"{uri}: none of {', '.join(keys)} is there; give the address of a volume, as zarr://{uri}")
 
 
 def absolute(uri: Uri) -> Uri:
@@ -125,7 +144,7 @@ def open(uri: str, *, mode: Mode = "r", level: int | None = None) -> Volume:
 
 
 def connect(uri: str) -> Any:
-    """The store's own face: projects and permissions of a BossDB, versions and labels of a DVID, …
+    """The store's own face: projects and permissions of a BossDB, versions and labels of a DVID.
 
     Parameters
     ----------
@@ -147,7 +166,7 @@ def connect(uri: str) -> Any:
 def create_source(uri: str, spec: VolumeSpec) -> VolumeSource:
     """Make an array and open its source for writing."""
     located = Uri.parse(uri)
-    if not located.scheme:
+    if located.scheme in ("", "file", *targets(_PLACES)):
         raise InvalidUri(f"to create {uri}, say in which format: zarr://{uri}, n5://{uri}, …")
     one = remote(located.scheme)
     if not isinstance(one, SupportsCreate):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from voxome.contracts.volume import SupportsIds, SupportsLevels, VolumeSource, VolumeSpec, ability
+from voxome.contracts.volume import Level, SupportsIds, SupportsLevels, VolumeSource, VolumeSpec, ability
 from voxome.errors import NotFound, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.resources.indexing import Key, Selection, select
@@ -152,6 +152,12 @@ class Volume:
         """Write `data`, broadcast to the shape of `box`, in the store's coordinates."""
         values = np.asarray(data, dtype=self.dtype)
         self.source.write(box, np.ascontiguousarray(np.broadcast_to(values, box.shape)))
+
+    @property
+    def levels(self) -> Sequence[Level]:
+        """Scale and position of each level of the pyramid, finest first; empty where there is none."""
+        pyramid = ability(self.source, SupportsLevels)  # type: ignore[type-abstract]
+        return () if pyramid is None else pyramid.levels
 
     def level(self, number: int) -> Volume:
         """Level `number` of the pyramid; 0 is the finest.

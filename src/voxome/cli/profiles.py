@@ -1,0 +1,51 @@
+"""``voxome profiles``: which hosts and tokens are configured; tokens are never printed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from voxome.cli.console import Json, say, show_json, show_table
+
+_VARIABLE = re.compile(r"VOXOME_([A-Z0-9]+)_(?:HOST|TOKEN)")
+_LOGIN = re.compile(r"(?<=//)[^/@\s]*@")
+
+
+def profiles(json: Json = False) -> None:
+    """List profiles, their hosts and whether a token is set; the environment beats the profile in use."""
+    from voxome.config.profiles import path, read
+
+    file, settings = path(), read(str(path()))
+    used = os.environ.get("VOXOME_PROFILE") or settings.profile
+    rows = [*_from_environment(), *_from_file(used)]
+    if json:
+        show_json({"file": str(file), "profile": used, "services": rows})
+        return
+    say(f"{file}{'' if file.exists() else ' (not there)'}; profile in use: {used}")
+    columns = ["profile", "store", "host", "token", "options"]
+    show_table(
+        columns, [[row["profile"], row["kind"], row["host"] or "", row["token"], row["options"]] for row in rows]
+    )
+
+
+def _from_environment() -> Iterator[dict[str, Any]]:
+    for kind in sorted({found[1] for name in os.environ if (found := _VARIABLE.fullmatch(name))}):
+        host, token = (os.environ.get(f"VOXOME_{kind}_{what}") for what in ("HOST", "TOKEN"))
+        yield _row("environment", kind.lower(), host, "set" if token else "not set", ())
+
+
+def _from_file(used: str) -> Iterator[dict[str, Any]]:
+    from voxome.config.profiles import path, read
+
+    for name, services in read(str(path())).profiles.items():
+        for kind, entry in services.items():
+            variable = f", by {entry.token_env}" if entry.token_env and entry.token is None else ""
+            state = ("set" if entry.secret() else "not set") + variable
+            yield _row(f"{name} (in use)" if name == used else name, kind, entry.host, state, entry.options)
+
+
+def _row(profile: str, kind: str, host: str | None, token: str, options: Any) -> dict[str, Any]:
+    shown = host and _LOGIN.sub("", host)
+    return {"profile": profile, "kind": kind, "host": shown, "token": token, "options": ", ".join(options)}

@@ -1,0 +1,42 @@
+"""Run commands in a fresh folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from voxome.cli.main import main
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command left."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Said]:
+    """Run ``voxome ARGUMENTS`` in a fresh folder, without any configuration."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VOXOME_CONFIG", str(tmp_path / "config.toml"))
+
+    def run(*arguments: str) -> Said:
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        told = capsys.readouterr()
+        assert "Traceback" not in told.err
+        return Said(int(ended.value.code or 0), told.out, told.err)
+
+    return run

@@ -1,0 +1,75 @@
+"""``voxome ls``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import voxome
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import ResourceInfo
+from voxome.registry import BUILT_IN, load, targets
+
+
+@pytest.fixture
+def folder(command: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """Volumes of several formats, one of them in a folder further down."""
+    spec = voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(4, 4, 4))
+    for uri in ("zarr://a.zarr", "n5://b.n5", "precomputed://c", "zarr://deep/er/d.zarr"):
+        voxome.create(uri, spec)
+    np.save("e.npy", np.zeros((2, 3)))
+    (tmp_path / "notes.txt").write_text("no volume")
+    return command
+
+
+def _names(said: Any) -> dict[str, str]:
+    return {info["uri"].rpartition("/")[2]: info["type"] for info in said.json}
+
+
+def test_a_folder_of_any_formats(folder: Any) -> None:
+    there = {"a.zarr": "volume", "b.n5": "volume", "c": "volume", "e.npy": "volume", "deep": "folder"}
+    assert _names(folder("ls", "--json")) == there
+    assert _names(folder("ls", ".", "-r", "--json")) == {**there, "er": "folder", "d.zarr": "volume"}
+    said = folder("ls")
+    assert (said.status, said.err) == (0, "")
+    assert all(name in said.out for name in there)
+
+
+def test_one_volume(folder: Any, tmp_path: Path) -> None:
+    for uri in ("a.zarr", f"zarr://{tmp_path}/a.zarr"):
+        (info,) = folder("ls", uri, "--json").json
+        assert info["uri"].endswith("a.zarr")
+        assert info["description"] == "uint8 0:4,0:5,0:6"
+
+
+def test_what_is_not_there(folder: Any) -> None:
+    for uri in ("nowhere", "zarr://nowhere", "nothing://x"):
+        said = folder("ls", uri)
+        assert (said.status, said.out) == (1, "")
+        assert said.err.startswith("voxome: ")
+
+
+class Tree:
+    """A store whose places hold places."""
+
+    def list(self, uri: Uri) -> Any:
+        depth = uri.path.count("/")
+        for name in ("x", "y") if depth < 2 else ():
+            yield ResourceInfo(f"tree://{uri.path}/{name}", "volume" if depth == 1 else "collection")
+
+
+def test_a_store_is_looked_into_as_deep_as_asked(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BUILT_IN["voxome.remotes"], "tree", f"{__name__}:Tree")
+    for cached in (targets, load):
+        cached.cache_clear()
+    try:
+        assert [info["type"] for info in command("ls", "tree://top", "--json").json] == ["collection"] * 2
+        found = command("ls", "tree://top", "-r", "--json").json
+    finally:
+        for cached in (targets, load):
+            cached.cache_clear()
+    assert [info["uri"].removeprefix("tree://top/") for info in found] == ["x", "x/x", "x/y", "y", "y/x", "y/y"]

@@ -1,0 +1,75 @@
+"""``voxome profiles``: what is configured is told, tokens are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from voxome.config import profiles
+
+SECRETS = ("hunter2", "swordfish", "opensesame", "tr0ub4dor")
+FILE = """
+profile = "lab"
+
+[profiles.lab.bossdb]
+host = "https://user:hunter2@boss.lab.org"
+token = "swordfish"
+
+[profiles.lab.dvid]
+host = "http://dvid.lab.org:8000"
+token_env = "LAB_DVID_TOKEN"
+options = { key = "tr0ub4dor" }
+
+[profiles.home.s3]
+host = "http://127.0.0.1:9000"
+"""
+
+
+@pytest.fixture
+def configured(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    (tmp_path / "config.toml").write_text(FILE)
+    monkeypatch.setenv("VOXOME_BOSSDB_TOKEN", "opensesame")
+    profiles.read.cache_clear()
+    return command
+
+
+def test_hosts_are_told_and_tokens_are_not(configured: Any, tmp_path: Path) -> None:
+    told = configured("profiles", "--json")
+    rows = {(row["profile"], row["kind"]): (row["host"], row["token"]) for row in told.json["services"]}
+    assert rows == {
+        ("environment", "bossdb"): (None, "set"),
+        ("lab (in use)", "bossdb"): ("https://boss.lab.org", "set"),
+        ("lab (in use)", "dvid"): ("http://dvid.lab.org:8000", "not set, by LAB_DVID_TOKEN"),
+        ("home", "s3"): ("http://127.0.0.1:9000", "not set"),
+    }
+    assert (told.json["file"], told.json["profile"]) == (str(tmp_path / "config.toml"), "lab")
+    said = configured("profiles")
+    assert "boss.lab.org" in said.out
+    for text in (told.out, told.err, said.out, said.err):
+        assert not any(secret in text for secret in SECRETS)
+
+
+def test_a_token_named_by_a_variable(configured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_DVID_TOKEN", "hunter2")
+    monkeypatch.setenv("VOXOME_PROFILE", "home")
+    said = configured("profiles", "--json")
+    rows = {(row["profile"], row["kind"]): row["token"] for row in said.json["services"]}
+    assert rows["lab", "dvid"] == "set, by LAB_DVID_TOKEN"
+    assert ("home (in use)", "s3") in rows
+    assert "hunter2" not in said.out
+
+
+def test_no_file_is_no_fault(command: Any) -> None:
+    assert command("profiles", "--json").json["services"] == []
+    assert "(not there)" in command("profiles").err
+
+
+def test_a_wrong_file_is_told_without_its_secrets(command: Any, tmp_path: Path) -> None:
+    profiles.read.cache_clear()
+    (tmp_path / "config.toml").write_text('[profiles.lab.bossdb]\ntoken = "hunter2"\nhots = "x"\n')
+    said = command("profiles")
+    assert (said.status, said.out) == (1, "")
+    assert "hots" in said.err
+    assert "hunter2" not in said.err

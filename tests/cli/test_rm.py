@@ -1,0 +1,55 @@
+"""``voxome rm``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import voxome
+from voxome.cli.main import app
+
+SPEC = voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(4, 4, 4))
+
+
+@pytest.mark.parametrize("scheme", ["zarr", "n5", "precomputed", "npy"])
+def test_a_volume_is_removed(command: Any, scheme: str, tmp_path: Path) -> None:
+    name = "a.npy" if scheme == "npy" else "a"
+    voxome.create(f"{scheme}://{name}", voxome.VolumeSpec.of((4, 5, 6), "uint8") if scheme == "npy" else SPEC)
+    said = command("rm", name, "--yes", "--json")
+    assert said.json["removed"].startswith(f"{scheme}://")
+    assert not (tmp_path / name).exists()
+    assert command("rm", name, "--yes").status == 1
+
+
+@pytest.mark.parametrize(("answer", "gone"), [("y\n", True), ("n\n", False), ("", False)])
+def test_it_asks(tmp_path: Path, answer: str, gone: bool) -> None:
+    voxome.create(f"zarr://{tmp_path}/a.zarr", SPEC)
+    said = CliRunner().invoke(app, ["rm", str(tmp_path / "a.zarr")], input=answer)
+    assert "4 x 5 x 6 voxels of uint8" in said.output
+    assert (said.exit_code == 0) == gone
+    assert (tmp_path / "a.zarr").exists() != gone
+
+
+def test_one_dataset_of_a_file(command: Any, tmp_path: Path) -> None:
+    with h5py.File("a.h5", "w") as h5:
+        h5["x/raw"], h5["y"] = np.zeros((2, 3, 4), np.uint8), np.zeros((2, 3, 4), np.uint8)
+    assert command("rm", "a.h5/x/raw", "--yes").status == 0
+    with h5py.File("a.h5") as h5:
+        assert "raw" not in h5["x"]
+        assert "y" in h5
+
+
+def test_what_is_no_volume_is_left_alone(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "folder" / "inside").mkdir(parents=True)
+    (tmp_path / "folder" / "notes.txt").write_text("mine")
+    voxome.create("zarr://a.zarr", SPEC)
+    for uri in ("folder", "zarr://folder", "folder/notes.txt", "a.zarr?level=1", "a.zarr?level=0"):
+        said = command("rm", uri, "--yes")
+        assert (said.status, said.out) == (1, "")
+    assert (tmp_path / "folder" / "notes.txt").read_text() == "mine"
+    assert voxome.open("a.zarr").shape == (4, 5, 6)

@@ -1,0 +1,109 @@
+"""``voxome.array``: the lines of intern's users, on stores that need no server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+import voxome
+from voxome.contracts.uri import Uri
+from voxome.errors import InvalidInput, ReadOnly, UnknownName, UnsupportedFormat
+from voxome.remotes.memory import MemoryRemote
+from voxome.testing.strategies import noise
+
+SHAPE = (7, 9, 11)
+TURNED = Uri.parse("memory://turned")
+NEW: dict[str, Any] = {"create_new": True, "dtype": "uint8", "extents": SHAPE, "voxel_size": (40, 4, 4)}
+
+
+def _made(tmp_path: Path, **changes: Any) -> voxome.Volume:
+    return voxome.array(f"zarr://{tmp_path}/new.zarr", **{**NEW, **changes})
+
+
+def test_a_new_volume_is_as_described(tmp_path: Path) -> None:
+    made = _made(tmp_path, description="a crop")
+    assert (made.shape, made.dtype, made.voxel_size_nm) == (SHAPE, np.uint8, (40, 4, 4))
+    assert (made.spec.kind, made.spec.attributes["description"]) == ("image", "a crop")
+    made[...] = noise(SHAPE, "uint8")
+    assert_array_equal(voxome.array(f"zarr://{tmp_path}/new.zarr"), noise(SHAPE, "uint8"))
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [("uint16", "image"), ("uint64", "labels"), ("uint32", "labels")])
+def test_the_dtype_says_whether_voxels_are_labels(tmp_path: Path, dtype: str, kind: str) -> None:
+    assert _made(tmp_path, dtype=dtype).spec.kind == kind
+
+
+def test_units_are_lengths(tmp_path: Path) -> None:
+    assert _made(tmp_path, voxel_size=(2, 1, 0.5), voxel_unit="micrometers").voxel_size_nm == (2000, 1000, 500)
+    with pytest.raises(InvalidInput, match="parsecs"):
+        _made(tmp_path, voxel_unit="parsecs")
+
+
+def test_all_that_a_new_volume_lacks_is_listed_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="dtype, extents, voxel_size"):
+        voxome.array(f"zarr://{tmp_path}/new.zarr", create_new=True)
+
+
+def test_options_of_a_new_volume_are_refused_for_an_old_one(tmp_path: Path) -> None:
+    _made(tmp_path)
+    with pytest.raises(InvalidInput, match="extents, source_channel describe a new volume"):
+        voxome.array(f"zarr://{tmp_path}/new.zarr", extents=SHAPE, source_channel="em")
+
+
+def test_options_of_another_store_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="levels"):
+        _made(tmp_path, downsample_levels=3)
+    with pytest.raises(UnknownName, match="downsample_levels"):
+        _made(tmp_path, downsample_level=3)
+
+
+def test_it_is_opened_for_writing_where_that_is_possible(tmp_path: Path) -> None:
+    _made(tmp_path)[...] = 3
+    voxome.array(f"zarr://{tmp_path}/new.zarr")[0] = 4
+    assert int(voxome.open(f"zarr://{tmp_path}/new.zarr")[...].sum()) == 9 * 11 * (4 + 6 * 3)
+
+
+def test_it_is_opened_for_reading_where_writing_is_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", noise(SHAPE, "uint8"), photometric="minisblack")
+    volume = voxome.array(str(tmp_path / "a.tif"))
+    assert_array_equal(volume, noise(SHAPE, "uint8"))
+    with pytest.raises((ReadOnly, UnsupportedFormat)):
+        volume[0] = 1
+
+
+def test_resolution_is_a_level(tmp_path: Path) -> None:
+    made = _made(tmp_path)
+    made.source.create_level((1, 2, 2))  # type: ignore[attr-defined]
+    assert voxome.array(f"zarr://{tmp_path}/new.zarr", resolution=1).shape == (7, 5, 6)
+    assert voxome.array(f"zarr://{tmp_path}/new.zarr", 1).voxel_size_nm == (40, 8, 8)
+    assert voxome.array(f"zarr://{tmp_path}/new.zarr?level=1").shape == (7, 5, 6)
+
+
+@settings(max_examples=25)
+@given(data=st.data())
+def test_xyz_is_the_transpose(data: st.DataObject) -> None:
+    if TURNED.path in {Uri.parse(info.uri).path for info in MemoryRemote().list(TURNED)}:
+        MemoryRemote().delete(TURNED)
+    voxome.array("memory://turned", **NEW)[...] = (expected := noise(SHAPE, "uint8").copy())
+    turned = voxome.array("memory://turned", axis_order="XYZ")
+    key = tuple(data.draw(st.one_of(st.integers(0, n - 1), st.slices(n))) for n in SHAPE[::-1])
+    assert (turned.shape, turned.axes) == (SHAPE[::-1], ("x", "y", "z"))
+    assert_array_equal(turned[key], expected.T[key])
+    turned[key] = 5
+    expected.T[key] = 5
+    assert_array_equal(voxome.open("memory://turned"), expected)
+
+
+def test_only_zyx_is_turned_round(tmp_path: Path) -> None:
+    voxome.create(f"zarr://{tmp_path}/plane", voxome.VolumeSpec.of((4, 5), "uint8"))
+    with pytest.raises(UnsupportedFormat, match="axis_order='ZYX'"):
+        voxome.array(f"zarr://{tmp_path}/plane", axis_order="XYZ")
+    with pytest.raises(InvalidInput, match="YZX"):
+        voxome.array(f"zarr://{tmp_path}/plane", axis_order="YZX")
