@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo check lint fast test cwl clean
+.PHONY: demo check lint fast test peers cwl clean
 
 TRUTH := demo-output/phantom
 
@@ -32,8 +32,12 @@ lint: .venv/dev
 fast: .venv/dev
 	$(BIN)/pytest -m "not slow"
 
-test: .venv/train lint
+test: .venv/train .venv/intern/ready lint peers
 	$(BIN)/pytest
+
+peers:
+	@command -v nginx > /dev/null || test "$$(id -u)" != 0 || \
+	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends nginx-light; } > /dev/null
 
 cwl: .venv/dev
 	$(BIN)/python -m voxome.workflow.describe
@@ -53,6 +57,11 @@ cwl: .venv/dev
 .venv/train: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) --editable '.[dev,train]'
 	touch $@ .venv/dev .venv/base
+
+.venv/intern/ready: constraints-intern.txt | .venv/bin/python
+	$(PYTHON) -m venv .venv/intern
+	.venv/intern/bin/python -m pip install --quiet --disable-pip-version-check --requirement constraints-intern.txt
+	touch $@
 
 clean:
 	rm -rf .venv demo-output
