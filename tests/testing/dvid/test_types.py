@@ -119,15 +119,19 @@ def test_counts_by_body(client: Client) -> None:
     ]
 
 
-def test_fields_are_merged_and_forgotten(client: Client) -> None:
+def test_fields_are_merged(client: Client) -> None:
     client.add("neuronjson", "neurons")
     at = f"node/{ROOT}/neurons"
     client.ok("POST", f"{at}/key/7", {"bodyid": 7, "type": "a", "hits": [1, 2]}, u="ana")
     client.ok("POST", f"{at}/key/7", {"bodyid": 7, "type": "b", "hits": None}, u="ben")
-    assert client.json("GET", f"{at}/key/7") == {"bodyid": 7, "type": "b"}
-    assert client.json("GET", f"{at}/key/7", show="user") == {"bodyid": 7, "type": "b", "type_user": "ben"}
+    assert client.json("GET", f"{at}/key/7") == {"bodyid": 7, "type": "b", "hits": None}
+    booked = {"type_user": "ben", "hits_user": "ben"}
+    assert client.json("GET", f"{at}/key/7", show="user") == {"bodyid": 7, "type": "b", "hits": None, **booked}
     client.ok("POST", f"{at}/key/7", {"bodyid": 7, "type": "c", "new": 1}, u="ben", conditionals="type,new")
-    assert client.json("GET", f"{at}/key/7") == {"bodyid": 7, "type": "b", "new": 1}
+    assert client.json("GET", f"{at}/key/7", fields="type,new") == {"bodyid": 7, "type": "b", "new": 1}
+    client.ok("POST", f"{at}/key/7", {"bodyid": 7, "type": "b", "by": 2, "by_user": "her"}, u="cia")
+    told = {"bodyid": 7, "type": "b", "type_user": "ben", "by": 2, "by_user": "her"}
+    assert client.json("GET", f"{at}/key/7", show="user", fields="type,by") == told
     client.ok("POST", f"{at}/key/7", {"bodyid": 7}, u="ben", replace=True)
     assert client.json("GET", f"{at}/key/7") == {"bodyid": 7}
 
@@ -143,7 +147,11 @@ def test_fields_are_merged_and_forgotten(client: Client) -> None:
         ({"type": "exists/1", "hits": "exists/0"}, [2]),
         ([{"type": "x"}, {"bodyid": 3}], [1, 3]),
         ({"absent": None}, []),
+        ({"type": 1}, []),
+        ({"bodyid": True}, []),
+        ({"bodyid": ["1", 1]}, []),
         ([], []),
+        ({}, [1, 2, 3]),
     ],
 )
 def test_queries(client: Client, query: Any, found: list[int]) -> None:
@@ -151,7 +159,8 @@ def test_queries(client: Client, query: Any, found: list[int]) -> None:
     for neuron in ({"bodyid": 1, "type": "x", "hits": [4, 5]}, {"bodyid": 2, "type": "yx"}, {"bodyid": 3}):
         client.ok("POST", f"node/{ROOT}/neurons/key/{neuron['bodyid']}", neuron, u="ana")
     client.commit(ROOT)
-    assert client.json("POST", f"node/{ROOT}/neurons/query", query, onlyid=True) == found
+    assert client.json("GET", f"node/{ROOT}/neurons/query", query, onlyid=True) == found
+    assert client.ask("POST", f"node/{ROOT}/neurons/query", query).status_code == 400
 
 
 def test_supervoxel_files_from_an_archive(client: Client) -> None:

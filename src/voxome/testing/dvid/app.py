@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from voxome.testing.dvid.calls import Call
-from voxome.testing.dvid.service import Service, not_found
+from voxome.testing.dvid.calls import Call, not_found
+from voxome.testing.dvid.service import Service
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from hashlib import md5
+from typing import Annotated, Any, TypeVar, get_origin
 
-from pydantic import NonNegativeInt, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from starlette.responses import Response
 
 T = TypeVar("T")
 
-Ids = list[NonNegativeInt]
+Ids = list[Annotated[int, Field(ge=0, lt=1 << 64)]]
 """Ids of labels in the body of a request."""
 Xyz = tuple[int, int, int]
 """A point, an offset, a size or a block's place: x, y, z, as DVID writes them."""
@@ -47,6 +48,11 @@ def absent() -> Refusal:
     return Refusal(status=404)
 
 
+def not_found() -> Refusal:
+    """What the router says of a path that it does not know."""
+    return Refusal("404 page not found", 404, bare=True)
+
+
 @dataclass(frozen=True)
 class Call:
     """One request: ``parts`` are the pieces of its path behind what the router has used up."""
@@ -65,9 +71,13 @@ class Call:
         if not self.is_admin:
             raise Refusal(f"{what} requires admin privileges (admintoken or DSG admin)")
 
-    def flag(self, name: str) -> bool:
-        """Whether an option of the query is switched on."""
-        return self.query.get(name, "").lower() in {"true", "on", "1"}
+    def flag(self, name: str, *words: str) -> bool:
+        """Whether an option of the query is ``true``, or one of other words."""
+        return self.query.get(name) in {"true", *words}
+
+    def option(self, name: str, default: int) -> int:
+        """An option of the query that must be an integer."""
+        return signed(self.query[name]) if self.query.get(name) else default
 
     def part(self, index: int, missing: str = "too few parts in the path") -> str:
         """A piece of the path, refused where there is none."""
@@ -79,18 +89,40 @@ class Call:
         """A piece of the path that must be an unsigned integer."""
         return unsigned(self.part(index))
 
+    def label(self, index: int = 1) -> int:
+        """A piece of the path that must be the id of a label, not of the background."""
+        found = self.number(index)
+        if not found:
+            raise Refusal("Label 0 is protected background value and cannot be queried as body.\n")
+        return found
+
+    def check_hash(self) -> None:
+        """Refuse a body of which the query tells another MD5 sum."""
+        told, found = self.query.get("hash"), md5(self.body, usedforsecurity=False).hexdigest()
+        if told and told != found:
+            raise Refusal(f'content hash incorrect.  expected "{told}", got "{found}"')
+
     def json(self, shape: type[T], prefix: str = "") -> T:
-        """Parse the body to values of a shape such as ``list[int]``, worded as Go's parser words its refusals."""
+        """Parse the body to values of a shape such as ``list[int]``, as strict as Go's parser and worded alike.
+
+        ``null`` is an empty list or object.
+        """
         try:
             told = json.loads(self.body)
         except ValueError as error:
             raise Refusal(prefix + _complaint(self.body, error)) from None
+        if told is None:
+            return (get_origin(shape) or shape)()
         try:
-            return TypeAdapter(shape).validate_python(told)
+            return TypeAdapter(shape).validate_json(self.body, strict=True)
         except ValidationError as error:
             fault = error.errors()[0]
             where = "".join(f"[{step}]" for step in fault["loc"])
             raise Refusal(f"{prefix}json: cannot unmarshal body{where}: {fault['msg']}") from None
+
+    def config(self, prefix: str = "Malformed JSON request in body: ") -> dict[str, Any]:
+        """Parse the body to options; none where there is no body."""
+        return self.json(dict[str, Any], prefix) if self.body else {}
 
     def points(self, prefix: str = "") -> list[Xyz]:
         """Parse the body to points; as in Go, missing coordinates are 0 and further ones are not looked at."""
@@ -103,6 +135,14 @@ class Call:
         return self.query.get("u", ""), self.query.get("app", "")
 
 
+def log_lines(call: Call) -> list[str]:
+    """The lines that a request adds to a log."""
+    told = call.json(dict[str, list[str]], "Malformed JSON request in body: ") if call.body else {}
+    if "log" not in told:
+        raise Refusal("Could not find 'log' value in POSTed JSON.")
+    return told["log"]
+
+
 def _complaint(body: bytes, error: ValueError) -> str:
     at = error.pos if isinstance(error, json.JSONDecodeError) else 0
     rest = body.decode(errors="replace")[at:].strip()
@@ -113,15 +153,22 @@ def unsigned(text: str) -> int:
     """Read an unsigned integer."""
     if not text.isascii() or not text.isdigit():
         raise Refusal(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+    if int(text) >> 64:
+        raise Refusal(f'strconv.ParseUint: parsing "{text}": value out of range')
     return int(text)
 
 
 def point(text: str, separator: str = "_") -> tuple[int, ...]:
-    """Read integers with a separator between them."""
-    return tuple(map(_signed, text.split(separator)))
+    """Read integers of 32 bits with a separator between them."""
+    found = tuple(map(signed, text.split(separator)))
+    for n in found:
+        if not -(1 << 31) <= n < 1 << 31:
+            raise Refusal(f'strconv.ParseInt: parsing "{n}": value out of range')
+    return found
 
 
-def _signed(text: str) -> int:
+def signed(text: str) -> int:
+    """Read an integer."""
     try:
         return int(text)
     except ValueError:

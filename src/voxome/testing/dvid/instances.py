@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
@@ -9,6 +10,7 @@ from uuid import uuid4
 
 from starlette.responses import Response
 
+from voxome.testing.dvid.blobs import Blobs
 from voxome.testing.dvid.calls import Call, Refusal, as_json, done
 from voxome.testing.dvid.versions import Node
 
@@ -65,8 +67,14 @@ class Instance:
         self.uuid = uuid4().hex
         self.versioned = options.get("versioned", "1").lower() not in {"0", "false", "off"}
         self.syncs: list[str] = []
-        self.tags: dict[str, str] = {}
+        self.tags: dict[str, str] | None = None
+        self.blobs = Blobs()
         self.create(options)
+
+    @classmethod
+    def url(cls) -> str:
+        """Where the type's reference implementation is."""
+        return f"{_ORIGIN}/{cls.source}"
 
     def create(self, options: Mapping[str, str]) -> None:
         """Read the options of its creation; their names are in lower case."""
@@ -79,7 +87,7 @@ class Instance:
         """What ``/info`` tells."""
         base = {
             "TypeName": self.typename,
-            "TypeURL": f"{_ORIGIN}/{self.source}",
+            "TypeURL": self.url(),
             "TypeVersion": self.type_version,
             "DataUUID": self.uuid,
             "Name": self.name,
@@ -90,14 +98,18 @@ class Instance:
             "Versioned": self.versioned,
             "KVStore": "memory",
             "LogStore": "memory",
-            "Tags": self.tags or None,
+            "Tags": self.tags,
         }
         return {"Base": base, "Extended": self.extended()}
 
     def handle(self, node: Node, call: Call) -> Response:
         """Answer a request; ``call.parts[0]`` is its keyword."""
         keyword = call.parts[0] if call.parts else ""
+        if keyword == "blobstore":
+            return self.blobs.answer(call)
         handler, reads = self.routes.get((call.method, keyword), (None, call.method in {"GET", "HEAD"}))
+        if handler is None and call.method == "HEAD":
+            handler, reads = self.routes.get(("GET", keyword), (None, True))
         if self.versioned and node.locked and not reads and call.method not in {"GET", "HEAD"}:
             raise Refusal(f'Cannot do {call.method} on endpoint "{keyword}" of locked node {node.uuid}')
         if handler is None:
@@ -112,9 +124,9 @@ class Instance:
             bare=True,
         )
 
-    @route("GET", "info")
+    @route("GET POST", "info")
     def info(self, node: Node, call: Call) -> Response:
-        """Describe the instance."""
+        """Describe the instance; a POST does no more, whatever is documented."""
         return as_json(self.as_json())
 
     @route("GET", "help")
@@ -135,7 +147,7 @@ class Tagged(Instance):
     def post_tags(self, node: Node, call: Call) -> Response:
         """Add tags, or take them in place of those before."""
         tags = call.json(dict[str, str])
-        self.tags = tags if call.flag("replace") else {**self.tags, **tags}
+        self.tags = tags if call.flag("replace") else {**(self.tags or {}), **tags}
         return done()
 
 
@@ -146,9 +158,10 @@ class Synced(Instance):
     def sync(self, node: Node, call: Call) -> Response:
         """Name the instances that are followed."""
         names = [name for name in re.split(r"\s*,\s*", call.json(dict[str, str]).get("sync", "")) if name]
-        for name in names:
-            self.repo.instance(name)
+        uuids = [self.repo.instance(name).uuid for name in names]
         self.syncs = names if call.flag("replace") else [*dict.fromkeys([*self.syncs, *names])]
+        followed = " ".join(f"{uuid}:{{}}" for uuid in sorted(uuids))
+        self.repo.say([f'Data instance "{self.name}" set to sync with map[{followed}]'])
         return done()
 
     def followed(self, kind: type[T]) -> T | None:
@@ -168,4 +181,6 @@ def triple(options: Mapping[str, str], name: str, default: float) -> tuple[float
         x, y, z = map(float, options[name].split(","))
     except ValueError:
         raise Refusal(f"{name} must be three numbers with commas between them, not {options[name]!r}") from None
+    if not min(x, y, z) > 0 or max(x, y, z) == math.inf:
+        raise Refusal(f"{name} must be of numbers above 0, not {options[name]!r}")
     return x, y, z

@@ -67,12 +67,14 @@ class Repo:
         options = " ".join(f"{key}:{value}" for key, value in sorted(config.items()))
         self.say([f'New data instance "{instance.name}" of type "{instance.typename}" with config {{map[{options}]}}'])
 
-    def grow(self, parents: tuple[Node, ...], branch: str, note: str, uuid: str | None) -> Node:
-        """Add a version behind locked ones."""
+    def grow(
+        self, parents: tuple[Node, ...], branch: str, note: str, uuid: str | None, *, ranked: bool = False
+    ) -> Node:
+        """Add a version behind locked ones; if they are `ranked`, the earlier ones hide what is in the later."""
         if not all(parent.locked for parent in parents):
             raise Refusal("can't branch an unlocked node")
         self._check_branch(parents[0], branch)
-        node = Node(uuid or uuid4().hex, next(self._numbers), parents, branch, note)
+        node = Node(uuid or uuid4().hex, next(self._numbers), parents, branch, note, ranked=ranked)
         for parent in parents:
             parent.children.append(node)
             parent.updated = now()

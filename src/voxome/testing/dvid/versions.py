@@ -35,12 +35,16 @@ class Node:
     children: list[Node] = field(default_factory=list)
     created: str = field(default_factory=now)
     updated: str = field(default_factory=now)
+    ranked: bool = False
 
     @cached_property
     def lineage(self) -> tuple[Node, ...]:
-        """The version, then its ancestors: a nearer one, and among these the newest, hides what is behind it."""
+        """The version, then its ancestors: a nearer one, and among these the newest, hides what is behind it.
+
+        Where the parents are ranked, all that the first one sees hides what only the second one does.
+        """
         found = {node.number: node for parent in self.parents for node in parent.lineage}
-        return (self, *(found[number] for number in sorted(found, reverse=True)))
+        return (self, *(found.values() if self.ranked else (found[number] for number in sorted(found, reverse=True))))
 
     def say(self, lines: list[str]) -> None:
         """Add lines to the log."""

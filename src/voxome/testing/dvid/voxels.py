@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -12,6 +13,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from voxome.testing.dvid.calls import Call, Refusal, Xyz, point
 
+MOST_BYTES = 3 << 30
+"""The largest answer that a server gives, with standard settings."""
 _PLANES = {"xy": "0_1", "xz": "0_2", "yz": "1_2"}
 
 
@@ -80,6 +83,12 @@ def asked(call: Call) -> tuple[Region, bool]:
     return region("_".join(full), offset), False
 
 
+def thickness(call: Call) -> int:
+    """The axis, of x, y, z, that is across the plane for which ``raw/<dims>/…`` asks."""
+    dims = call.part(1)
+    return next(axis for axis in range(3) if axis not in point(_PLANES.get(dims, dims)))
+
+
 def check_aligned(asked_for: Region, block: Xyz, what: str) -> None:
     """Refuse a region that is not made of whole blocks."""
     if not asked_for.is_aligned(block):
@@ -88,7 +97,7 @@ def check_aligned(asked_for: Region, block: Xyz, what: str) -> None:
 
 def parse(body: bytes, asked_for: Region, dtype: DTypeLike) -> NDArray[Any]:
     """The array that a body holds for a region."""
-    expected = int(np.prod(asked_for.size)) * np.dtype(dtype).itemsize
+    expected = math.prod(asked_for.size) * np.dtype(dtype).itemsize
     if len(body) != expected:
         raise Refusal(
             f"voxels data was {len(body)} bytes, expected {expected} bytes for 3d volume "
@@ -126,6 +135,9 @@ def assemble(
     -------
     (z, y, x) array
     """
+    nbytes = math.prod(asked_for.size) * np.dtype(dtype).itemsize
+    if nbytes > MOST_BYTES:
+        raise Refusal(f"requested payload ({nbytes} bytes) exceeds this DVID server's set limit ({MOST_BYTES})")
     out = np.zeros(asked_for.shape, dtype)
     for place in asked_for.blocks(block):
         stored = get(place)

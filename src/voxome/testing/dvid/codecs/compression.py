@@ -44,6 +44,21 @@ def unpacked(data: bytes) -> bytes:
         raise Refusal(text) from None
 
 
+def received(data: bytes, name: str, size: int) -> bytes:
+    """Undo a named compression of a body that should have a size."""
+    match name:
+        case "" | "uncompressed":
+            return data
+        case "gzip":
+            return unpacked(data)
+        case "lz4":
+            try:
+                return bytes(imagecodecs.lz4_decode(data, header=False, out=size))
+            except (RuntimeError, ValueError):
+                raise Refusal("error in lz4 decompression of the body") from None
+    raise Refusal(f'unknown compression type "{name}"')
+
+
 def stream(place: Xyz, content: bytes) -> bytes:
     """One record of a stream of blocks."""
     return struct.pack("<4i", *place, len(content)) + content

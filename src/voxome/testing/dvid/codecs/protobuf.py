@@ -67,7 +67,7 @@ def decode(data: bytes) -> list[Field]:
 
 def decode_keys(data: bytes) -> list[str]:
     """``Keys``: a list of keys."""
-    return [content(value).decode() for number, value in decode(data) if number == 1]
+    return [text(value) for number, value in decode(data) if number == 1]
 
 
 def encode_keyvalues(values: Mapping[str, bytes]) -> bytes:
@@ -78,12 +78,20 @@ def encode_keyvalues(values: Mapping[str, bytes]) -> bytes:
 def decode_keyvalues(data: bytes) -> dict[str, bytes]:
     """``KeyValues``: a list of key and value."""
     pairs = [dict(decode(content(value))) for number, value in decode(data) if number == 1]
-    return {content(pair.get(1, b"")).decode(): content(pair.get(2, b"")) for pair in pairs}
+    return {text(pair.get(1, b"")): content(pair.get(2, b"")) for pair in pairs}
 
 
 def content(value: int | bytes) -> bytes:
     """A field that must be bytes."""
     return value if isinstance(value, bytes) else b""
+
+
+def text(value: int | bytes) -> str:
+    """A field that must be a text."""
+    try:
+        return content(value).decode()
+    except UnicodeDecodeError:
+        raise Refusal("string field contains invalid UTF-8") from None
 
 
 def number(value: int | bytes) -> int:
@@ -101,7 +109,10 @@ def packed(value: int | bytes) -> list[int]:
     if isinstance(value, int):
         return [value]
     numbers, at = [], 0
-    while at < len(value):
-        n, at = _varint(value, at)
-        numbers.append(n)
+    try:
+        while at < len(value):
+            n, at = _varint(value, at)
+            numbers.append(n)
+    except IndexError:
+        raise Refusal("unexpected EOF in protocol buffer") from None
     return numbers

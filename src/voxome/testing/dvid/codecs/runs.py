@@ -16,6 +16,10 @@ Runs = NDArray[np.int32]
 """(n, 4) array: x, y, z, length."""
 
 
+HEADER = 12
+"""Bytes before the runs in the form ``rles``."""
+
+
 def of_mask(mask: NDArray[np.bool_], offset: Xyz) -> Runs:
     """The runs of a (z, y, x) mask whose first voxel lies at an offset."""
     edges = np.diff(mask.astype(np.int8), axis=2, prepend=0, append=0)
@@ -47,12 +51,12 @@ def encode(runs: Runs) -> bytes:
 
 def decode(data: bytes) -> Runs:
     """Read ``rles``."""
-    if len(data) < 12:
+    if len(data) < HEADER:
         raise Refusal("unexpected EOF")
     count = struct.unpack_from("<I", data, 8)[0]
-    if len(data) < 12 + 16 * count:
+    if len(data) < HEADER + 16 * count:
         raise Refusal("unexpected EOF")
-    return np.frombuffer(data, "<i4", 4 * count, 12).reshape(-1, 4).astype(np.int32)
+    return np.frombuffer(data, "<i4", 4 * count, HEADER).reshape(-1, 4).astype(np.int32)
 
 
 def encode_block(mask: NDArray[np.bool_], offset: Xyz) -> bytes:

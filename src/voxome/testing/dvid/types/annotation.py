@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from dataclasses import replace
 
 from starlette.responses import Response
 
-from voxome.testing.dvid.calls import Call, Refusal, Xyz, as_json, done, xyz
-from voxome.testing.dvid.instances import Synced, Tagged, route, triple
+from voxome.testing.dvid.calls import Call, Refusal, Xyz, as_json, done, point, unsigned, xyz
+from voxome.testing.dvid.instances import Synced, Tagged, route
+from voxome.testing.dvid.types.elements import Element, Told, checked
+from voxome.testing.dvid.types.labelblk import LabelBlocks
 from voxome.testing.dvid.types.labelmap.instance import LabelMap
 from voxome.testing.dvid.types.labelmap.state import View
-from voxome.testing.dvid.types.roi import Roi
+from voxome.testing.dvid.types.roi import roi_of
 from voxome.testing.dvid.versions import Node, Versioned
 from voxome.testing.dvid.voxels import Region, region
-
-Element = Mapping[str, Any]
-
-_KINDS = {"Unknown", "PostSyn", "PreSyn", "Gap", "Note"}
-_RELATIONS = {"UnknownRelationship", "PostSynTo", "PreSynTo", "ConvergentTo", "GroupedWith"}
 
 
 class Annotation(Tagged, Synced):
@@ -27,10 +24,15 @@ class Annotation(Tagged, Synced):
     typename, source = "annotation", "annotation"
 
     def create(self, options: Mapping[str, str]) -> None:
-        """Read the options of its creation."""
-        x, y, z = map(int, triple(options, "blocksize", 64))
-        self.block_size: Xyz = (x, y, z)
+        """Start empty."""
         self._elements: Versioned[Xyz, Element] = Versioned()
+        self._told: Versioned[int, list[Element]] = Versioned()
+
+    @property
+    def block_size(self) -> Xyz:
+        """The blocks of the labels that are followed, if any are."""
+        labels = self.followed(LabelMap) or self.followed(LabelBlocks)
+        return labels.block_size if labels else (64, 64, 64)
 
     def elements(self, node: Node) -> list[Element]:
         """All elements, in the order z, y, x."""
@@ -38,21 +40,21 @@ class Annotation(Tagged, Synced):
         return [found[place] for place in sorted(found, key=lambda place: place[::-1])]
 
     def with_labels(self, node: Node) -> list[tuple[int, Element]]:
-        """All elements with the bodies that they lie in."""
-        labels = self.followed(LabelMap)
-        if labels is None:
-            raise Refusal(f'no labels are synced with annotation "{self.name}"')
-        view = View(0, supervoxels=False)
-        return [(labels.label_at(node, view, _place(element)), element) for element in self.elements(node)]
+        """All elements with the bodies that they lie in; none where no labels are followed."""
+        bodies, view = self.followed(LabelMap), View(0, supervoxels=False)
+        if bodies:
+            return [(bodies.label_at(node, view, _place(element)), element) for element in self.elements(node)]
+        labels = self.followed(LabelBlocks)
+        return [(labels.label_at(node, _place(one)), one) for one in self.elements(node)] if labels else []
 
     @route("POST", "elements")
     def post_elements(self, node: Node, call: Call) -> Response:
         """Store elements in place of those at the same positions."""
-        self._store(node, call.json(list[dict[str, Any]]))
+        self._store(node, call.json(list[Told]))
         return done()
 
-    def _store(self, node: Node, told: Iterable[Any]) -> None:
-        for element in [_checked(element) for element in told]:
+    def _store(self, node: Node, told: Iterable[Told]) -> None:
+        for element in [checked(element) for element in told]:
             self._elements.put(node, _place(element), element)
 
     @route("GET", "elements")
@@ -70,7 +72,9 @@ class Annotation(Tagged, Synced):
     @route("POST", "blocks")
     def post_blocks(self, node: Node, call: Call) -> Response:
         """Store elements that come by block."""
-        for elements in call.json(dict[str, list[dict[str, Any]]]).values():
+        for place, elements in call.json(dict[str, list[Told]]).items():
+            if len(point(place, ",")) != 3:
+                raise Refusal(f'expected block coordinates "x,y,z", got "{place}"')
             self._store(node, elements)
         return done()
 
@@ -100,16 +104,33 @@ class Annotation(Tagged, Synced):
     @route("GET", "label")
     def get_label(self, node: Node, call: Call) -> Response:
         """The elements in a body."""
-        label = call.number(1)
-        return _listed([element for own, element in self.with_labels(node) if own == label], call)
+        label = call.label()
+        told = self._told.get(node, label) or []
+        return _listed(told + [element for own, element in self.with_labels(node) if own == label], call)
+
+    @route("POST", "labels")
+    def post_labels(self, node: Node, call: Call) -> Response:
+        """Store the elements of bodies, told in JSON within JSON, beside those that follow from positions."""
+        if len(call.parts) > 1:
+            raise Refusal("Extraneous arguments after POST /labels endpoint.")
+        for label, text in call.json(dict[str, str]).items():
+            elements = replace(call, body=text.encode()).json(list[Told])
+            self._told.put(node, unsigned(label), [checked(element) for element in elements])
+        return done()
+
+    @route("GET", "scan")
+    def scan(self, node: Node, call: Call) -> Response:
+        """How many blocks hold elements."""
+        blocks = {self._block(element) for element in self.elements(node)}
+        return as_json({"num kv pairs": len(blocks), "num empty blocks": 0})
 
     @route("GET", "roi")
     def get_roi(self, node: Node, call: Call) -> Response:
         """The elements in an ROI."""
-        roi = self.repo.instance(call.part(1).split(",")[0])
-        if not isinstance(roi, Roi):
-            raise Refusal(f'"{roi.name}" is not an ROI')
-        return as_json([element for element in self.elements(node) if roi.contains(node, [_place(element)])[0]])
+        roi, version = roi_of(self.repo, node, call.part(1))
+        elements = self.elements(node)
+        inside = roi.contains(version, map(_place, elements))
+        return as_json([element for element, within in zip(elements, inside, strict=True) if within] or None)
 
     @route("DELETE", "element")
     def delete_element(self, node: Node, call: Call) -> Response:
@@ -153,19 +174,6 @@ def _place(element: Element) -> Xyz:
     return x, y, z
 
 
-def _checked(told: Any) -> Element:
-    kind, relations = told.get("Kind", "Unknown"), told.get("Rels") or []
-    if kind not in _KINDS:
-        raise Refusal(f'Unknown element type in JSON: "{kind}"')
-    for relation in relations:
-        if relation.get("Rel") not in _RELATIONS:
-            raise Refusal(f'Unknown relationship type in JSON: "{relation.get("Rel")}"')
-    if len(told.get("Pos") or ()) != 3:
-        raise Refusal("element must have a position of three coordinates")
-    tags, properties = told.get("Tags") or [], told.get("Prop") or {}
-    return {"Pos": told["Pos"], "Kind": kind, "Tags": tags, "Prop": properties, "Rels": relations}
-
-
 def _inside(element: Element, asked_for: Region) -> bool:
     axes = zip(_place(element), asked_for.offset, asked_for.size, strict=True)
     return all(start <= n < start + size for n, start, size in axes)
@@ -178,6 +186,6 @@ def _redirected(relation: Element, old: Xyz, new: Xyz | None) -> Element | None:
 
 
 def _listed(elements: list[Element], call: Call) -> Response:
-    if call.flag("relationships"):
+    if call.flag("relationships", "verbose"):
         return as_json(elements)
     return as_json([{key: value for key, value in element.items() if key != "Rels"} for element in elements])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,18 +14,24 @@ from starlette.responses import Response
 from voxome.testing.dvid.calls import Call, Refusal, Xyz, done, octets, point, xyz
 from voxome.testing.dvid.codecs import compression
 from voxome.testing.dvid.instances import route
-from voxome.testing.dvid.types.volumes import VolumeInstance, picture
+from voxome.testing.dvid.types.oblique import ObliquePlanes
+from voxome.testing.dvid.types.pictures import plane
 from voxome.testing.dvid.versions import Node, Versioned
-from voxome.testing.dvid.voxels import Region, asked, assemble, check_aligned, dissect, parse, region
+from voxome.testing.dvid.voxels import MOST_BYTES, Region, asked, assemble, check_aligned, dissect, parse, region
 
 
-class ImageBlocks(VolumeInstance):
+class ImageBlocks(ObliquePlanes):
     """Voxels of a fixed dtype."""
 
     def create(self, options: Mapping[str, str]) -> None:
         """Read the options of its creation."""
         super().create(options)
         self.blocks: Versioned[Xyz, NDArray[Any]] = Versioned()
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of a block."""
+        return math.prod(self.block_size) * np.dtype(self.dtype).itemsize
 
     def read(self, node: Node, asked_for: Region) -> NDArray[Any]:
         """The (z, y, x) array of a region, zeros where nothing was written."""
@@ -36,17 +43,22 @@ class ImageBlocks(VolumeInstance):
             self.blocks.put(node, place, block)
         self.extent.include(asked_for.offset, asked_for.last)
 
-    @route("GET", "raw")
-    def get_raw(self, node: Node, call: Call) -> Response:
-        """A volume as bytes or a plane as a picture."""
-        asked_for, is_volume = asked(call)
+    def seen(self, node: Node, call: Call, asked_for: Region) -> NDArray[Any]:
+        """The array of a region, in the ROI that the query names."""
         array = self.read(node, asked_for)
         outside = self.outside_roi(node, call, asked_for)
         if outside is not None:
             array[outside] = 0
+        return array
+
+    @route("GET", "raw")
+    @route("GET", "isotropic")
+    def get_raw(self, node: Node, call: Call) -> Response:
+        """A volume as bytes or a plane as a picture."""
+        asked_for, is_volume = asked(call)
         if is_volume:
-            return self.packed(array, call)
-        return picture(array, call.parts[4] if len(call.parts) > 4 else "png")
+            return self.packed(self.seen(node, call, asked_for), call)
+        return plane(call, self.resolution, asked_for, lambda part: self.seen(node, call, part))
 
     def packed(self, array: NDArray[Any], call: Call) -> Response:
         """The answer that carries a volume."""
@@ -74,37 +86,42 @@ class ImageBlocks(VolumeInstance):
     @route("GET", "specificblocks")
     def specific(self, node: Node, call: Call) -> Response:
         """The named blocks that exist, one after another."""
-        numbers = point(call.query.get("blocks", ""), ",")
+        if not call.query.get("blocks"):
+            return octets(b"")
+        numbers = point(call.query["blocks"], ",")
         if len(numbers) % 3:
-            raise Refusal("block query string must be in sets of three coordinates")
+            raise Refusal("block query string should be three coordinates per block")
         places = zip(*[iter(numbers)] * 3, strict=True)
         return self._stream(node, places, call)
 
     def _stream(self, node: Node, places: Iterable[tuple[int, ...]], call: Call) -> Response:
-        encode = _uncompressed if call.query.get("compression") == "uncompressed" else _jpeg
+        name = call.query.get("compression") or "jpeg"
+        if name not in _BLOCKS:
+            raise Refusal(f"don't understand 'compression' query string value: {name}")
         out = bytearray()
         for x, y, z in places:
             block = self.blocks.get(node, (x, y, z))
             if block is not None:
-                content = encode(block)
-                out += compression.stream((x, y, z), content)
+                out += compression.stream((x, y, z), _BLOCKS[name](block))
         return octets(bytes(out))
 
     @route("GET", "blocks")
     def get_blocks(self, node: Node, call: Call) -> Response:
         """Blocks along x, one after another without headers."""
-        x, y, z = xyz(call.part(1))
+        (x, y, z), count = xyz(call.part(1)), call.number(2)
+        if count * self.block_bytes > MOST_BYTES:
+            raise Refusal(f"requested payload ({count} blocks) exceeds this DVID server's set limit ({MOST_BYTES})")
         empty = np.zeros(self.block_size[::-1], self.dtype)
-        blocks = (self.blocks.get(node, (x + i, y, z)) for i in range(call.number(2)))
+        blocks = (self.blocks.get(node, (x + i, y, z)) for i in range(count))
         return octets(b"".join((empty if block is None else block).tobytes() for block in blocks))
 
     @route("POST", "blocks")
     def post_blocks(self, node: Node, call: Call) -> Response:
         """Store blocks along x."""
         place, count = xyz(call.part(1)), call.number(2)
-        arrays = np.frombuffer(call.body, self.dtype)
-        if not count or arrays.size != count * int(np.prod(self.block_size)):
+        if not count or len(call.body) != count * self.block_bytes:
             raise Refusal(f"expected {count} blocks, got {len(call.body)} bytes")
+        arrays = np.frombuffer(call.body, self.dtype)
         x, y, z = (index * n for index, n in zip(place, self.block_size, strict=True))
         row = np.concatenate([*arrays.reshape(count, *self.block_size[::-1])], axis=2)
         self.write(node, Region((x, y, z), (count * self.block_size[0], *self.block_size[1:])), row)
@@ -117,6 +134,9 @@ def _uncompressed(block: NDArray[Any]) -> bytes:
 
 def _jpeg(block: NDArray[Any]) -> bytes:
     return bytes(imagecodecs.jpeg_encode(block.reshape(-1, block.shape[2]).astype(np.uint8), level=80))
+
+
+_BLOCKS = {"uncompressed": _uncompressed, "jpeg": _jpeg}
 
 
 class Uint8Blocks(ImageBlocks):

@@ -14,12 +14,13 @@ from starlette.responses import Response
 from voxome.testing.dvid.calls import Call, Refusal, as_json, done, octets
 from voxome.testing.dvid.codecs import protobuf
 from voxome.testing.dvid.instances import Tagged, route
+from voxome.testing.dvid.types.recorded import Recorded
 from voxome.testing.dvid.versions import Node, Versioned
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
-class KeyValue(Tagged):
+class KeyValue(Tagged, Recorded):
     """Bytes by key."""
 
     typename, source, type_version = "keyvalue", "keyvalue", "0.2"
@@ -40,8 +41,13 @@ class KeyValue(Tagged):
     @route("POST", "key")
     def post_key(self, node: Node, call: Call) -> Response:
         """Store a value."""
-        self.values.put(node, _key(call), call.body)
+        self.put(node, call, _key(call), call.body)
         return done()
+
+    def put(self, node: Node, call: Call, key: str, value: bytes) -> None:
+        """Store a value, and remember it."""
+        self.values.put(node, key, value)
+        self.record(node, call, "postkv", Key=key, Bytes=len(value))
 
     @route("DELETE", "key")
     def delete_key(self, node: Node, call: Call) -> Response:
@@ -71,8 +77,8 @@ class KeyValue(Tagged):
 
     @route("GET", "keyvalues")
     def get_keyvalues(self, node: Node, call: Call) -> Response:
-        """The values of keys that the body names, in protobuf or, for JSON and tar, in JSON."""
-        is_json = call.flag("json") or call.flag("jsontar")
+        """The values of keys that the body names, in protobuf or, for JSON and tar, in JSON; empty ones for others."""
+        is_json = call.flag("json") or call.flag("jsontar") or call.flag("tar")
         keys = call.json(list[str]) if is_json else protobuf.decode_keys(call.body)
         return pack({key: self.values.get(node, key) for key in keys}, call)
 
@@ -80,7 +86,7 @@ class KeyValue(Tagged):
     def post_keyvalues(self, node: Node, call: Call) -> Response:
         """Store the values of a protobuf message."""
         for key, value in protobuf.decode_keyvalues(call.body).items():
-            self.values.put(node, key, value)
+            self.put(node, call, key, value)
         return done()
 
 
@@ -108,12 +114,25 @@ def _ranged(value: bytes, header: str) -> Response:
 
 def pack(values: Mapping[str, bytes | None], call: Call) -> Response:
     """Several values in the form that the query asks for: JSON, tar or protobuf."""
+    is_tar = call.flag("jsontar") or call.flag("tar")
+    if call.flag("json") and is_tar:
+        raise Refusal("can only specify tar or json output, not both")
     if call.flag("json"):
+        _check(values, call)
         pairs = (f"{json.dumps(key)}:{(value or b'{}').decode(errors='replace')}" for key, value in values.items())
         return Response(f"{{{','.join(pairs)}}}", media_type="application/json")
-    if call.flag("jsontar") or call.flag("tar"):
+    if is_tar:
         return tar({key: value or b"" for key, value in values.items()})
     return octets(protobuf.encode_keyvalues({key: value or b"" for key, value in values.items()}))
+
+
+def _check(values: Mapping[str, bytes | None], call: Call) -> None:
+    """With ``check=true``, refuse values that are no JSON; without, they are sent as they are."""
+    for key, value in values.items() if call.flag("check") else ():
+        try:
+            json.loads(value or b"{}")
+        except ValueError:
+            raise Refusal(f'bad JSON for key "{key}"') from None
 
 
 def tar(files: Mapping[str, bytes]) -> Response:

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from voxome.testing.dvid.calls import Call, Ids, Refusal, as_json, done
+from voxome.testing.dvid.calls import Call, Ids, Refusal, as_json, done, unsigned
 from voxome.testing.dvid.instances import Synced, route
 from voxome.testing.dvid.types.annotation import Annotation
 from voxome.testing.dvid.types.labelmap.instance import LabelMap
@@ -69,9 +69,9 @@ class LabelSizes(Synced):
     @route("GET", "threshold")
     def get_threshold(self, node: Node, call: Call) -> Response:
         """The bodies with at least a count."""
-        least, start = call.number(1), int(call.query.get("offset", "0"))
+        least, start = call.number(1), unsigned(call.query.get("offset") or "0")
         large = [entry for entry in self.ranked(node, call.part(2)) if entry["Size"] >= least]
-        return as_json(large[start : start + int(call.query.get("n", "10000"))])
+        return as_json(large[start : start + unsigned(call.query.get("n") or "10000")])
 
     @route("POST", "reload")
     def reload(self, node: Node, call: Call) -> Response:

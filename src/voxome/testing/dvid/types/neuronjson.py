@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
 
-from voxome.testing.dvid.calls import Call, Refusal, as_json, done
+from voxome.testing.dvid.calls import Call, Refusal, absent, as_json, done, unsigned
 from voxome.testing.dvid.codecs import protobuf
 from voxome.testing.dvid.instances import Tagged, route
 from voxome.testing.dvid.types.keyvalue import pack
+from voxome.testing.dvid.types.neuron_query import matches, queries_of
 from voxome.testing.dvid.versions import Node, Versioned, now
 
 Neuron = Mapping[str, Any]
 
 _SHOWN = {"": (), "user": ("_user",), "time": ("_time",), "all": ("_user", "_time")}
-_BOOKED = ("_user", "_time")
+_BOOKED, _UNBOOKED = ("_user", "_time"), {"bodyid", "user"}
+_SCHEMA_KEYS = {"schema", "schema_batch"}
+"""Keys of a schema rather than of a neuron."""
 
 
 class NeuronJson(Tagged):
@@ -41,13 +44,28 @@ class NeuronJson(Tagged):
         user, _ = call.author
         if not user:
             raise Refusal("cannot alter neuronjson data without a valid user")
-        told = _object(body)
+        if key in _SCHEMA_KEYS:
+            self.schemas.put(node, key, body)
+            return
+        told = replace(call, body=body).json(dict[str, Any])
         if "bodyid" not in told:
             raise Refusal("neuronjson data must have 'bodyid' field")
+        if not unsigned(key):
+            raise Refusal("body id 0 is reserved and so cannot be stored")
         old = self.neurons.get(node, key) or {}
-        kept = set(call.query.get("conditionals", "").split(","))
-        told = {field: value for field, value in told.items() if field not in kept or field not in old}
-        self.neurons.put(node, key, _merged({} if call.flag("replace") else old, told, user))
+        if call.flag("replace"):
+            self.neurons.put(node, key, _booked(old, told, user))
+        else:
+            kept = {field for field in call.query.get("conditionals", "").split(",") if field in old}
+            told |= {field: old[field] for field in kept}
+            self.neurons.put(node, key, {**old, **_booked(old, told, user)})
+
+    def get(self, node: Node, call: Call, key: str) -> bytes | None:
+        """The JSON of a neuron, or a schema."""
+        if key in _SCHEMA_KEYS:
+            return self.schemas.get(node, key)
+        neuron = self.neurons.get(node, str(unsigned(key)))
+        return json.dumps(_seen(neuron, call)).encode() if neuron else None
 
     @route("POST", "key")
     def post_key(self, node: Node, call: Call) -> Response:
@@ -58,15 +76,18 @@ class NeuronJson(Tagged):
     @route("GET HEAD", "key")
     def get_key(self, node: Node, call: Call) -> Response:
         """One neuron."""
-        neuron = self.neurons.get(node, call.part(1))
-        if neuron is None:
+        found = self.get(node, call, call.part(1))
+        if found is None:
             raise Refusal(f'Key "{call.part(1)}" not found', 404, bare=True)
-        return Response(json.dumps(_seen(neuron, call)), media_type="text/plain")
+        return Response(found, media_type="text/plain")
 
     @route("DELETE", "key")
     def delete_key(self, node: Node, call: Call) -> Response:
         """Forget one neuron."""
-        self.neurons.delete(node, call.part(1))
+        if call.part(1) in _SCHEMA_KEYS:
+            self.schemas.delete(node, call.part(1))
+        else:
+            self.neurons.delete(node, str(call.number(1)))
         return done()
 
     @route("GET", "keys")
@@ -76,8 +97,9 @@ class NeuronJson(Tagged):
 
     @route("GET", "all")
     def get_all(self, node: Node, call: Call) -> Response:
-        """All neurons."""
-        return as_json([_seen(neuron, call) for neuron in self.all(node).values()])
+        """All neurons of which more is seen than their body."""
+        seen = (_seen(neuron, call) for neuron in self.all(node).values())
+        return as_json([neuron for neuron in seen if len(neuron) > 1])
 
     @route("GET", "fields")
     def fields(self, node: Node, call: Call) -> Response:
@@ -107,14 +129,17 @@ class NeuronJson(Tagged):
     @route("GET", "keyrangevalues")
     def keyrangevalues(self, node: Node, call: Call) -> Response:
         """The neurons in a range of body ids."""
-        return _packed(self._between(node, call), call)
+        return pack({key: self.get(node, call, key) for key in self._between(node, call)}, call)
 
     @route("GET", "keyvalues")
     def get_keyvalues(self, node: Node, call: Call) -> Response:
-        """The neurons of the keys that the body names."""
-        is_json = call.flag("json") or call.flag("jsontar")
+        """The neurons of the keys that the body names; in JSON, only of those that there are."""
+        is_json = call.flag("json") or call.flag("jsontar") or call.flag("tar")
         keys = call.json(list[str | int]) if is_json else protobuf.decode_keys(call.body)
-        return _packed({str(key): self.neurons.get(node, str(key)) for key in keys}, call)
+        found = {str(key): self.get(node, call, str(key)) for key in keys}
+        if call.flag("json"):
+            found = {key: value for key, value in found.items() if value is not None}
+        return pack(found, call)
 
     @route("POST", "keyvalues")
     def post_keyvalues(self, node: Node, call: Call) -> Response:
@@ -123,13 +148,11 @@ class NeuronJson(Tagged):
             self.update(node, call, key, value)
         return done()
 
-    @route("GET", "query")
-    @route("POST", "query", reads=True)
+    @route("GET POST", "query")
     def query(self, node: Node, call: Call) -> Response:
-        """The neurons that match the fields of an object, or of any of several."""
-        several = call.body.lstrip().startswith(b"[")
-        queries = call.json(list[dict[str, Any]]) if several else [call.json(dict[str, Any])]
-        found = [neuron for neuron in self.all(node).values() if any(_matches(neuron, query) for query in queries)]
+        """The neurons that match the fields of an object, or of any of several; a POST counts as a change."""
+        queries = queries_of(call)
+        found = [neuron for neuron in self.all(node).values() if any(matches(neuron, query) for query in queries)]
         if call.flag("onlyid"):
             return as_json([neuron["bodyid"] for neuron in found])
         return as_json([_seen(neuron, call) for neuron in found])
@@ -141,7 +164,7 @@ class NeuronJson(Tagged):
         """A schema that a client has left."""
         schema = self.schemas.get(node, call.parts[0])
         if schema is None:
-            raise Refusal("no schema", 404)
+            raise absent()
         return Response(schema, media_type="application/json")
 
     @route("POST", "json_schema")
@@ -161,68 +184,21 @@ class NeuronJson(Tagged):
         return done()
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        told = json.loads(body)
-    except ValueError:
-        raise Refusal("invalid character looking for beginning of object key string") from None
-    if not isinstance(told, dict):
-        raise Refusal("neuronjson data must be a JSON object")
-    return told
-
-
-def _merged(old: Neuron, told: Neuron, user: str) -> Neuron:
-    merged = dict(old)
-    for field, value in told.items():
-        if value is None:
-            for name in (field, *(field + suffix for suffix in _BOOKED)):
-                merged.pop(name, None)
-        elif merged.get(field) != value:
-            merged[field] = value
-            if field != "bodyid" and not field.endswith(_BOOKED):
-                merged |= {f"{field}_user": user, f"{field}_time": now()}
-    return merged
+def _booked(old: Neuron, told: Neuron, user: str) -> Neuron:
+    """The fields that are told, with who has set those that change, and when."""
+    changed = {field: value for field, value in told.items() if field not in old or old[field] != value}
+    booked: dict[str, Any] = {}
+    for field in changed:
+        if field not in _UNBOOKED and not field.endswith(_BOOKED):
+            booked |= {f"{field}_user": user, f"{field}_time": now()}
+    return {**told, **{field: value for field, value in booked.items() if field not in changed}}
 
 
 def _seen(neuron: Neuron, call: Call) -> Neuron:
     shown = _SHOWN.get(call.query.get("show", ""), ())
     hidden = tuple(suffix for suffix in _BOOKED if suffix not in shown)
-    wanted = {field for field in call.query.get("fields", "").split(",") if field}
-    return {
-        field: value
-        for field, value in sorted(neuron.items())
-        if not (hidden and field.endswith(hidden)) and (not wanted or field == "bodyid" or _base(field) in wanted)
-    }
-
-
-def _base(field: str) -> str:
-    return next((field.removesuffix(suffix) for suffix in _BOOKED if field.endswith(suffix)), field)
-
-
-def _packed(neurons: Mapping[str, Neuron | None], call: Call) -> Response:
-    values = {key: json.dumps(_seen(neuron, call)).encode() if neuron else None for key, neuron in neurons.items()}
-    return pack(values, call)
-
-
-def _matches(neuron: Neuron, query: Neuron) -> bool:
-    return all(_field_matches(neuron, field, wanted) for field, wanted in query.items())
-
-
-def _field_matches(neuron: Neuron, field: str, wanted: Any) -> bool:
-    choices: Iterable[Any] = wanted if isinstance(wanted, list) else [wanted]
-    return any(_test(choice)(neuron.get(field)) for choice in choices)
-
-
-def _test(wanted: Any) -> Callable[[Any], bool]:
-    if isinstance(wanted, str) and wanted.startswith("exists/"):
-        return lambda value: (value is not None) == (wanted != "exists/0")
-    if isinstance(wanted, str) and wanted.startswith("re/"):
-        pattern = re.compile(wanted.removeprefix("re/"))
-        return lambda value: any(isinstance(own, str) and pattern.search(own) for own in _several(value))
-    return lambda value: wanted in _several(value)
-
-
-def _several(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
+    wanted = [field for field in call.query.get("fields", "").split(",") if field]
+    if wanted:
+        names = ["bodyid", *(field + suffix for field in wanted for suffix in ("", *shown))]
+        return {field: neuron[field] for field in sorted({*names}) if field in neuron}
+    return {field: value for field, value in sorted(neuron.items()) if not (hidden and field.endswith(hidden))}

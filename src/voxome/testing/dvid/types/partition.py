@@ -9,6 +9,8 @@ from voxome.testing.dvid.calls import Xyz
 
 Span = tuple[int, int, int, int]
 """z, y, first x, last x, in blocks."""
+EMPTY_Z = (1 << 31) - 1, -(1 << 31)
+"""The first and the last layer of an ROI without blocks."""
 
 
 def partition(spans: Sequence[Span], batch: int, block: Xyz) -> dict[str, Any]:
@@ -34,14 +36,15 @@ def partition(spans: Sequence[Span], batch: int, block: Xyz) -> dict[str, Any]:
         "NumTotalBlocks": sum(cube["TotalBlocks"] for cube in cubes),
         "NumActiveBlocks": sum(cube["ActiveBlocks"] for cube in cubes),
         "NumSubvolumes": sum(cube["ActiveBlocks"] > 0 for cube in cubes),
-        "ROI": _bounds(spans),
+        "ROI": bounds(spans),
         "Subvolumes": [cube for cube in cubes if cube["ActiveBlocks"]],
     }
 
 
-def _bounds(spans: Sequence[Span]) -> dict[str, list[int]]:
+def bounds(spans: Sequence[Span]) -> dict[str, list[int]]:
+    """The bounds of runs; those in x and y hold 0 too."""
     if not spans:
-        return {"MinChunk": [0, 0, 0], "MaxChunk": [0, 0, 0]}
+        return {"MinChunk": [0, 0, EMPTY_Z[0]], "MaxChunk": [0, 0, EMPTY_Z[1]]}
     z, y, first, last = zip(*spans, strict=True)
     low, high = [min(0, *first), min(0, *y), min(z)], [max(0, *last), max(0, *y), max(z)]
     return {"MinChunk": low, "MaxChunk": high}
@@ -77,16 +80,17 @@ def _rows(first_z: int, layer: list[Span], batch: int) -> Iterator[tuple[tuple[i
 def _cubes(corner: tuple[int, int], row: list[Span], batch: int, block: Xyz) -> Iterator[dict[str, Any]]:
     for x in _centred(min(span[2] for span in row), max(span[3] for span in row), batch):
         active = sum(max(0, min(last, x + batch - 1) - max(first, x) + 1) for _, _, first, last in row)
-        yield _cube([x, *corner], active, batch, block)
+        first = x, *corner
+        yield box(first, [n + batch - 1 for n in first], (batch**3, active), block)
 
 
-def _cube(first: list[int], active: int, batch: int, block: Xyz) -> dict[str, Any]:
-    last = [n + batch - 1 for n in first]
+def box(first: Sequence[int], last: Sequence[int], counts: tuple[int, int], block: Xyz) -> dict[str, Any]:
+    """What is told of a box from a first to a last block: how many blocks it has, how many of them are active."""
     return {
         "MinPoint": [n * b for n, b in zip(first, block, strict=True)],
         "MaxPoint": [(n + 1) * b - 1 for n, b in zip(last, block, strict=True)],
-        "MinChunk": first,
-        "MaxChunk": last,
-        "TotalBlocks": batch**3,
-        "ActiveBlocks": active,
+        "MinChunk": list(first),
+        "MaxChunk": list(last),
+        "TotalBlocks": counts[0],
+        "ActiveBlocks": counts[1],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,13 @@ from starlette.responses import Response
 
 from voxome.testing.dvid.calls import Call, Refusal, Xyz, as_json, done, octets
 from voxome.testing.dvid.instances import Instance, route, triple
-from voxome.testing.dvid.types.partition import Span, partition
+from voxome.testing.dvid.types.partition import EMPTY_Z, Span, partition
+from voxome.testing.dvid.types.partition_by_need import optimized
 from voxome.testing.dvid.versions import Node, Versioned
 from voxome.testing.dvid.voxels import Region, assemble, region
+
+if TYPE_CHECKING:
+    from voxome.testing.dvid.repos import Repo
 
 
 class Roi(Instance):
@@ -26,10 +30,11 @@ class Roi(Instance):
         x, y, z = map(int, triple(options, "blocksize", 32))
         self.block_size: Xyz = (x, y, z)
         self._spans: Versioned[str, tuple[Span, ...]] = Versioned()
+        self._z = EMPTY_Z
 
     def extended(self) -> dict[str, Any]:
         """What ``/info`` tells beyond the common part."""
-        return {"BlockSize": self.block_size}
+        return {"BlockSize": self.block_size, "MinZ": self._z[0], "MaxZ": self._z[1]}
 
     def spans(self, node: Node) -> tuple[Span, ...]:
         """The runs that a version sees: z, y, first x, last x."""
@@ -58,19 +63,25 @@ class Roi(Instance):
     def post_roi(self, node: Node, call: Call) -> Response:
         """Take other runs in place of those before, which a refused request erases as well."""
         spans = call.json(list[list[int]], "Error trying to parse POSTed JSON: ")
-        self._spans.put(node, "", ())
-        self._spans.put(node, "", tuple(sorted({_checked(span) for span in spans})))
+        self.delete_roi(node, call)
+        checked = sorted({_checked(span) for span in spans})
+        self._spans.put(node, "", tuple(checked))
+        if checked:
+            self._z = checked[0][0], checked[-1][0]
         return done()
 
     @route("DELETE", "roi")
     def delete_roi(self, node: Node, call: Call) -> Response:
         """Forget all runs."""
         self._spans.put(node, "", ())
+        self._z = EMPTY_Z
         return done()
 
     @route("GET", "mask")
     def get_mask(self, node: Node, call: Call) -> Response:
         """A volume of ones inside, zeros outside, a byte a voxel."""
+        if call.part(1) != "0_1_2":
+            raise Refusal("Currently only 3d masks ('0_1_2' shape) is supported")
         return octets(self.mask(node, region(call.part(2), call.part(3))).tobytes())
 
     @route("POST", "ptquery", reads=True)
@@ -84,7 +95,18 @@ class Roi(Instance):
         batch = call.query.get("batchsize", "")
         if not batch.isdigit() or not int(batch):
             raise Refusal(f'Error reading batchsize query string: "{batch}"')
-        return as_json(partition(self.spans(node), int(batch), self.block_size))
+        cover = optimized if call.flag("optimized", "on") else partition
+        return as_json(cover(self.spans(node), int(batch), self.block_size))
+
+
+def roi_of(repo: Repo, node: Node, text: str) -> tuple[Roi, Node]:
+    """The ROI, and the version, that ``name`` or ``name,uuid`` means."""
+    name, comma, uuid = text.partition(",")
+    roi = repo.instance(name)
+    if not isinstance(roi, Roi):
+        raise Refusal(f'"{roi.name}" is not an ROI')
+    version = repo.version(uuid) if comma else node
+    return roi, version if roi.versioned else repo.root
 
 
 def _checked(span: list[int]) -> Span:

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from voxome.testing.dvid.calls import Call, Ids, Refusal, as_json, done, octets
+from voxome.testing.dvid.calls import Call, Ids, Refusal, as_json, done, octets, unsigned
 from voxome.testing.dvid.instances import Synced, route
 from voxome.testing.dvid.types.keyvalue import tar
 from voxome.testing.dvid.types.labelmap.instance import LabelMap
@@ -53,13 +53,17 @@ class TarSupervoxels(Synced):
     @route("POST", "load")
     def load(self, node: Node, call: Call) -> Response:
         """Store the files of a tar archive, named by supervoxel."""
-        with tarfile.open(fileobj=io.BytesIO(call.body)) as archive:
-            for member in archive:
-                name, _, extension = member.name.partition(".")
-                content = archive.extractfile(member)
-                if not name.isdigit() or extension != self.extension or content is None:
-                    raise Refusal(f'file "{member.name}" is not named SUPERVOXEL.{self.extension}')
-                self.files.put(node, int(name), content.read())
+        try:
+            with tarfile.open(fileobj=io.BytesIO(call.body)) as archive:
+                files = {member.name: archive.extractfile(member) for member in archive}
+                contents = {name: file.read() for name, file in files.items() if file}
+        except tarfile.TarError as error:
+            raise Refusal(f"the body is not a tar archive: {error}") from None
+        for name, content in contents.items():
+            number, _, extension = name.partition(".")
+            if extension != self.extension:
+                raise Refusal(f'file "{name}" is not named SUPERVOXEL.{self.extension}')
+            self.files.put(node, unsigned(number), content)
         return done()
 
     def of_body(self, node: Node, label: int) -> dict[int, bytes | None]:

@@ -1,22 +1,19 @@
-"""What all types that hold voxels share: block and voxel size, extents, metadata, planes as pictures."""
+"""What all types that hold voxels share: block and voxel size, extents, metadata."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from starlette.responses import Response
 
 from voxome.testing.dvid.calls import Call, Refusal, Xyz, as_json, done
 from voxome.testing.dvid.instances import Instance, route, triple
-from voxome.testing.dvid.types.roi import Roi
+from voxome.testing.dvid.types.roi import roi_of
 from voxome.testing.dvid.versions import Node
 from voxome.testing.dvid.voxels import Extent, Region
-
-_FORMATS = {"png", "jpg", "jpeg"}
 
 
 class VolumeInstance(Instance):
@@ -58,17 +55,21 @@ class VolumeInstance(Instance):
         """What ``/info`` tells."""
         return {**super().as_json(), "Extents": self.extent.as_json()}
 
+    @property
+    def resolution(self) -> list[float]:
+        """The voxel size, or the crash of the real server where it is not given for every axis."""
+        _check_three(self.voxel_size)
+        return self.voxel_size
+
     @route("GET", "metadata")
     def metadata(self, node: Node, call: Call) -> Response:
         """Axes and extents, or the crash of the real server where units are not given for every axis."""
-        if len(self.voxel_units) < 3:
-            n = len(self.voxel_units)
-            raise Refusal(f"runtime error: index out of range [{n}] with length {n}", 500, bare=True)
+        _check_three(self.voxel_units)
         low, high = self.extent.low or (0, 0, 0), self.extent.high or (-1, -1, -1)
         axes = [
             {
                 "Label": "XYZ"[axis],
-                "Resolution": self.voxel_size[axis],
+                "Resolution": self.resolution[axis],
                 "Units": self.voxel_units[axis],
                 "Size": high[axis] - low[axis] + 1,
                 "Offset": low[axis],
@@ -94,25 +95,13 @@ class VolumeInstance(Instance):
 
     def outside_roi(self, node: Node, call: Call, asked_for: Region) -> NDArray[np.bool_] | None:
         """Where a region lies outside the ROI that the query names, if it names one."""
-        if "roi" not in call.query:
+        if not call.query.get("roi"):
             return None
-        roi = self.repo.instance(call.query["roi"].split(",")[0])
-        if not isinstance(roi, Roi):
-            raise Refusal(f'"{roi.name}" is not an ROI')
-        return ~roi.mask(node, asked_for)
+        roi, version = roi_of(self.repo, node, call.query["roi"])
+        return ~roi.mask(version, asked_for)
 
 
-def picture(plane: NDArray[Any], name: str) -> Response:
-    """A plane as a picture: numbers of 32 and 64 bits as four channels of 8 and 16 bits, their low bytes first."""
-    kind, _, quality = name.partition(":")
-    if kind not in _FORMATS:
-        raise Refusal(f'unknown image format "{name}"')
-    image = np.ascontiguousarray(plane.squeeze(next(axis for axis in range(3) if plane.shape[axis] == 1)))
-    if image.dtype.itemsize > 2:
-        image = image.view(">u2" if image.dtype.itemsize == 8 else "u1").reshape(*image.shape, 4)
-    if kind == "png":
-        return Response(
-            bytes(imagecodecs.png_encode(image.astype(image.dtype.newbyteorder("=")))), media_type="image/png"
-        )
-    content = bytes(imagecodecs.jpeg_encode(image, level=int(quality or 80)))
-    return Response(content, media_type="image/jpeg")
+def _check_three(values: Sequence[object]) -> None:
+    n = len(values)
+    if n < 3:
+        raise Refusal(f"runtime error: index out of range [{n}] with length {n}", 500, bare=True)

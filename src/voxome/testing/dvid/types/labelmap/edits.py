@@ -45,7 +45,7 @@ class Edits(History):
                 self.mapping.put(node, supervoxel, target)
             self.bodies.delete(node, label)
         self.put_body(node, target, self.stamp(index, mutation, call))
-        self.record(node, call, mutation, "merge", Target=target, Labels=merged)
+        self.record(node, call, "merge-complete", MutationID=mutation, Target=target, Labels=merged)
         return as_json({"MutationID": mutation})
 
     def _merged(self, node: Node, target: int, merged: list[int]) -> LabelIndex:
@@ -80,7 +80,9 @@ class Edits(History):
         self.put_body(node, label, rest)
         self.map_to(node, supervoxels, cleaved)
         told = {"OrigLabel": label, "CleavedLabel": cleaved, "CleavedSupervoxels": supervoxels}
-        self.record(node, call, mutation, "cleave", CleavedSize=part.size, RemainSize=rest.size, **told)
+        self.record(
+            node, call, "cleave-complete", MutationID=mutation, CleavedSize=part.size, RemainSize=rest.size, **told
+        )
         return as_json({"CleavedLabel": cleaved, "MutationID": mutation})
 
     def _cleavable(self, node: Node, label: int, supervoxels: list[int]) -> LabelIndex:
@@ -119,7 +121,7 @@ class Edits(History):
         self.bodies.delete(node, old)
         self.put_body(node, new, self.stamp(index, mutation, call))
         self.map_to(node, index.supervoxels, new)
-        self.record(node, call, mutation, "renumber", NewLabel=new, OrigLabel=old)
+        self.record(node, call, "renumber-complete", MutationID=mutation, NewLabel=new, OrigLabel=old)
 
     @route("POST", "mappings")
     def post_mappings(self, node: Node, call: Call) -> Response:

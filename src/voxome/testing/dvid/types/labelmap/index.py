@@ -94,7 +94,7 @@ def decode(data: bytes) -> tuple[int, LabelIndex]:
         numbers = (dict(count) for count in protobuf.messages(counts, 1))
         own = {protobuf.number(count.get(1, 0)): protobuf.number(count.get(2, 0)) for count in numbers}
         blocks[_place(protobuf.number(pair.get(1, 0)))] = own
-    time, user, app = (protobuf.content(single.get(number, b"")).decode() for number in (4, 5, 6))
+    time, user, app = (protobuf.text(single.get(number, b"")) for number in (4, 5, 6))
     return protobuf.number(single.get(2, 0)), LabelIndex(blocks, protobuf.number(single.get(3, 0)), time, user, app)
 
 

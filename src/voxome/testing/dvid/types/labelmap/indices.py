@@ -6,12 +6,14 @@ import struct
 
 from starlette.responses import Response
 
-from voxome.testing.dvid.calls import Call, Ids, Refusal, as_json, done, octets
+from voxome.testing.dvid.calls import Call, Ids, Refusal, absent, as_json, done, octets, unsigned
 from voxome.testing.dvid.codecs import compression, protobuf
 from voxome.testing.dvid.instances import route
 from voxome.testing.dvid.types.labelmap.index import LabelIndex, decode, encode
 from voxome.testing.dvid.types.labelmap.state import LabelState
 from voxome.testing.dvid.versions import Node
+
+MOST_LABEL, MOST_INDICES = 1 << 48, 50_000
 
 
 class Indices(LabelState):
@@ -19,8 +21,11 @@ class Indices(LabelState):
 
     @route("GET", "index")
     def get_index(self, node: Node, call: Call) -> Response:
-        """The index of one label."""
-        label = call.number(1)
+        """The index of one label; earlier ones (``mutid``) are kept only by servers that are set up to."""
+        label = call.label()
+        if "mutid" in call.query:
+            unsigned(call.query["mutid"])
+            raise absent()
         index = self.body(node, label)
         if call.flag("metadata-only"):
             return as_json(
@@ -37,7 +42,7 @@ class Indices(LabelState):
     @route("POST", "index")
     def post_index(self, node: Node, call: Call) -> Response:
         """Set the index of one label."""
-        label, (told, index) = call.number(1), decode(call.body)
+        label, (told, index) = call.label(), decode(call.body)
         if told != label:
             raise Refusal(f"serialized Index was for label {told} yet was POSTed to label {label}")
         self.put_body(node, label, index)
@@ -46,7 +51,7 @@ class Indices(LabelState):
     @route("GET", "indices")
     def get_indices(self, node: Node, call: Call) -> Response:
         """The indices of the labels in the body, empty ones for unknown labels."""
-        labels = call.json(Ids, "expected JSON label array: ")
+        labels = _asked(call)
         indices = ((label, self.bodies.get(node, label) or LabelIndex()) for label in labels)
         return octets(protobuf.encode((1, encode(label, index)) for label, index in indices))
 
@@ -62,7 +67,7 @@ class Indices(LabelState):
     def get_compressed(self, node: Node, call: Call) -> Response:
         """The indices of the labels in the body: length, label, and an LZ4 block; length 0 for unknown labels."""
         out = []
-        for label in call.json(Ids, "expected JSON label array: "):
+        for label in _asked(call):
             index = self.bodies.get(node, label)
             record = b""
             if index is not None:
@@ -74,7 +79,7 @@ class Indices(LabelState):
     @route("GET", "index-version")
     def get_index_version(self, node: Node, call: Call) -> Response:
         """The version that has written an index last."""
-        label = call.number(1)
+        label = call.label()
         self.body(node, label)
         where = self.bodies.where(node, label)
         return Response(where.uuid if where else "", media_type="text/plain")
@@ -82,7 +87,7 @@ class Indices(LabelState):
     @route("GET", "lastmod")
     def get_lastmod(self, node: Node, call: Call) -> Response:
         """Who has changed a label last."""
-        index = self.body(node, call.number(1))
+        index = self.body(node, call.label())
         return as_json(
             {
                 "mutation id": index.mutation,
@@ -104,13 +109,16 @@ class Indices(LabelState):
     def post_maxlabel(self, node: Node, call: Call) -> Response:
         """Raise the largest label; a lower one changes nothing."""
         call.check_admin("POST /maxlabel")
-        self.saw(node, call.number(1))
+        label = call.label()
+        if label > MOST_LABEL:
+            raise Refusal(f"label {label} exceeds the largest plausible label {MOST_LABEL}")
+        self.saw(node, label)
         return done()
 
     @route("GET", "nextlabel")
     def get_nextlabel(self, node: Node, call: Call) -> Response:
         """The label id that is given out next."""
-        return as_json({"nextlabel": self.next_label or self.max_repo_label + 1})
+        return as_json({"nextlabel": (self.next_label or self.max_repo_label) + 1})
 
     @route("POST", "nextlabel")
     def post_nextlabel(self, node: Node, call: Call) -> Response:
@@ -123,7 +131,17 @@ class Indices(LabelState):
 
     @route("POST", "set-nextlabel")
     def set_nextlabel(self, node: Node, call: Call) -> Response:
-        """Set the label id that is given out next."""
+        """Set the label id after which ids are given out, and the last one that may be."""
         call.check_admin("POST /set-nextlabel")
-        self.next_label = call.number(1)
+        label, ceiling = call.label(), unsigned(call.query.get("ceiling") or str(self.ceiling))
+        if ceiling and ceiling < label + 1:
+            raise Refusal(f"ceiling {ceiling} is below the next label {label + 1}")
+        self.next_label, self.ceiling = label, ceiling
         return done()
+
+
+def _asked(call: Call) -> Ids:
+    labels = call.json(Ids, "error getting protobuf label indices: expected JSON label array: ")
+    if len(labels) > MOST_INDICES:
+        raise Refusal(f"only {MOST_INDICES} label indices can be returned at a time, {len(labels)} given")
+    return labels

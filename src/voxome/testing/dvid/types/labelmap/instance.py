@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from voxome.testing.dvid.calls import Call, as_json
-from voxome.testing.dvid.instances import route
+from voxome.testing.dvid.calls import Call, Refusal
 from voxome.testing.dvid.types.labelmap.edits import Edits
 from voxome.testing.dvid.types.labelmap.indices import Indices
+from voxome.testing.dvid.types.labelmap.others import Others
 from voxome.testing.dvid.types.labelmap.sparse import Sparse
 from voxome.testing.dvid.types.labelmap.splits import Splits
 from voxome.testing.dvid.types.labelmap.voxels import Voxels
 from voxome.testing.dvid.versions import Node
 
+_UNINDEXED = frozenset(
+    {"blobstore", "blocks", "existing-labels", "extents", "help", "info", "ingest-supervoxels", "isotropic", "label"}
+    | {"labels", "map-stats", "mapping", "mappings", "metadata", "pseudocolor", "raw", "resolution", "specificblocks"}
+    | {"sync", "tags"}
+)
+"""What can be asked of labels without an index."""
 
-class LabelMap(Voxels, Sparse, Indices, Edits, Splits):
+
+class LabelMap(Voxels, Sparse, Indices, Edits, Splits, Others):
     """Labels with an index."""
 
     typename = "labelmap"
 
-    @route("GET", "proximity")
-    def proximity(self, node: Node, call: Call) -> Response:
-        """Refuse, as the real server does for the labels with commas between them that it documents."""
-        return as_json(call.number(1))
-
-    @route("GET", "map-stats")
-    def map_stats(self, node: Node, call: Call) -> Response:
-        """How much is mapped."""
-        return as_json({"Map entries": len(self.mapping.items(node))})
+    def handle(self, node: Node, call: Call) -> Response:
+        """Answer a request; ``call.parts[0]`` is its keyword."""
+        if not self.indexed and call.parts and call.parts[0] not in _UNINDEXED:
+            raise Refusal(f'data "{self.name}" is not label indexed (IndexedLabels=false): no "{call.parts[0]}"')
+        return super().handle(node, call)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from starlette.responses import Response
 
-from voxome.testing.dvid.calls import Call, Ids, Refusal, Xyz, as_json, octets, xyz
+from voxome.testing.dvid.calls import Call, Ids, Xyz, as_json, octets, unsigned, xyz
 from voxome.testing.dvid.instances import route
 from voxome.testing.dvid.types.labelmap.index import LabelIndex
 from voxome.testing.dvid.types.labelmap.state import LabelState, View
 from voxome.testing.dvid.versions import Node
 
-_BACKGROUND = "Label 0 is protected background value and cannot be queried as body.\n"
+_MOST = 10_000_000
 
 
 class Lookups(LabelState):
@@ -48,18 +48,22 @@ class Lookups(LabelState):
     @route("GET", "labels")
     def get_labels(self, node: Node, call: Call) -> Response:
         """The labels of the points in the body."""
+        call.check_hash()
         points, view = call.points("Bad labels request JSON: "), View.of(call)
         return as_json([self.label_at(node, view, at) for at in points])
 
     @route("GET", "mapping")
     def get_mapping(self, node: Node, call: Call) -> Response:
-        """The bodies of supervoxels; 0 for those that do not exist, unless ``nolookup`` trusts in them."""
+        """The bodies of supervoxels; 0 for what is neither mapped nor there, unless ``nolookup`` trusts in it."""
+        call.check_hash()
         supervoxels = call.json(Ids, "Bad mapping request JSON: ")
-        bodies = [self.body_of(node, supervoxel) for supervoxel in supervoxels]
-        if not call.flag("nolookup"):
+        mapped = [self.mapping.get(node, supervoxel) for supervoxel in supervoxels]
+        if call.flag("nolookup"):
+            known: Sequence[int] = supervoxels
+        else:
             known = self.sizes_of(node, supervoxels, supervoxels=True)
-            bodies = [body if n else 0 for body, n in zip(bodies, known, strict=True)]
-        return as_json(bodies)
+        bodies = zip(supervoxels, mapped, known, strict=True)
+        return as_json([(sv if n else 0) if body is None else body for sv, body, n in bodies])
 
     @route("GET", "mappings")
     def get_mappings(self, node: Node, call: Call) -> Response:
@@ -76,26 +80,24 @@ class Lookups(LabelState):
         return as_json({"voxels": index.size})
 
     def _asked(self, node: Node, call: Call) -> LabelIndex:
-        label = call.number(1)
-        if not label:
-            raise Refusal(_BACKGROUND)
-        return self.body(node, label, supervoxel=call.flag("supervoxels"))
+        return self.body(node, call.label(), supervoxel=call.flag("supervoxels"))
 
     @route("GET", "sizes")
     def get_sizes(self, node: Node, call: Call) -> Response:
         """The voxels of the labels in the body, 0 for unknown ones."""
-        labels = call.json(Ids, "Bad sizes request JSON: ")
+        call.check_hash()
+        labels = call.json(Ids, "Bad mapping request JSON: ")
         return as_json(self.sizes_of(node, labels, supervoxels=call.flag("supervoxels")))
 
     @route("GET", "supervoxels")
     def get_supervoxels(self, node: Node, call: Call) -> Response:
         """What a body is made of."""
-        return as_json(list(self._asked(node, call).supervoxels))
+        return as_json(list(self.body(node, call.label()).supervoxels))
 
     @route("GET", "supervoxel-sizes")
     def get_supervoxel_sizes(self, node: Node, call: Call) -> Response:
         """What a body is made of, with voxels."""
-        counts = self._asked(node, call).supervoxels
+        counts = self.body(node, call.label()).supervoxels
         return as_json({"supervoxels": list(counts), "sizes": list(counts.values())})
 
     @route("GET", "sparsevol-size")
@@ -116,7 +118,7 @@ class Lookups(LabelState):
     @route("GET", "listlabels")
     def get_list(self, node: Node, call: Call) -> Response:
         """Bodies from a start on, as uint64, with ``sizes`` in pairs."""
-        start, number = (int(call.query.get(name, default)) for name, default in (("start", 0), ("number", 10_000_000)))
+        start, number = unsigned(call.query.get("start") or "0"), unsigned(call.query.get("number") or str(_MOST))
         chosen = [(label, index) for label, index in self.existing(node).items() if label >= start][:number]
         if call.flag("sizes"):
             return octets(np.array([(label, index.size) for label, index in chosen], "<u8").tobytes())

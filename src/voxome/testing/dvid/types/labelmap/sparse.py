@@ -32,8 +32,8 @@ class Bounds:
     """The box, in voxels and both ends included, that a query asks for."""
 
     def __init__(self, call: Call) -> None:
-        self.low = [int(call.query.get(f"min{axis}", -_FAR)) for axis in "xyz"]
-        self.high = [int(call.query.get(f"max{axis}", _FAR)) for axis in "xyz"]
+        self.low = [call.option(f"min{axis}", -_FAR) for axis in "xyz"]
+        self.high = [call.option(f"max{axis}", _FAR) for axis in "xyz"]
 
     def meets(self, offset: Xyz, size: Xyz) -> bool:
         """Whether any voxel of a block lies within."""
@@ -54,13 +54,14 @@ class Sparse(Lookups):
     @route("GET", "sparsevol")
     def get_sparsevol(self, node: Node, call: Call) -> Response:
         """The voxels of a label in one of three forms."""
-        return self._sparsevol(node, call.number(1), call)
+        return self._sparsevol(node, call.label(), call)
 
     @route("HEAD", "sparsevol")
     def head_sparsevol(self, node: Node, call: Call) -> Response:
         """Whether a label has voxels."""
+        label = call.label()
         try:
-            index = self.body(node, call.number(1), supervoxel=call.flag("supervoxels"))
+            index = self.body(node, label, supervoxel=call.flag("supervoxels"))
         except Refusal as refusal:
             if refusal.status != 404:
                 raise
@@ -72,13 +73,15 @@ class Sparse(Lookups):
     @route("GET", "sparsevol-by-point")
     def get_by_point(self, node: Node, call: Call) -> Response:
         """The voxels of the label at a point."""
-        at = View(0, call.flag("supervoxels"))
-        return self._sparsevol(node, self.label_at(node, at, xyz(call.part(1))), call)
+        label = self.label_at(node, View.of(call), xyz(call.part(1)))
+        if not label:
+            raise Refusal("Label 0 is protected background value and cannot be used as sparse volume.\n")
+        return self._sparsevol(node, label, call)
 
     @route("GET", "sparsevol-coarse")
     def get_coarse(self, node: Node, call: Call) -> Response:
         """The blocks of a label as runs."""
-        index = self.body(node, call.number(1), supervoxel=call.flag("supervoxels"))
+        index = self.body(node, call.label(), supervoxel=call.flag("supervoxels"))
         bounds = Bounds(call)
         places = [place for place in index.blocks if bounds.meets(self._offset(place), self.block_size)]
         return octets(runs.encode(runs.of_places(places)))
@@ -86,11 +89,11 @@ class Sparse(Lookups):
     @route("GET", "sparsevols-coarse")
     def get_coarse_range(self, node: Node, call: Call) -> Response:
         """The blocks of all labels in a range, one after another."""
-        first, last = call.number(1), call.number(2)
+        first, last, bounds = call.label(1), call.label(2), Bounds(call)
         out = []
         for label, index in self.existing(node).items():
             if first <= label <= last:
-                table = runs.of_places(index.blocks)
+                table = runs.of_places(p for p in index.blocks if bounds.meets(self._offset(p), self.block_size))
                 out.append(struct.pack("<QI", label, len(table)) + table.astype("<i4").tobytes())
         return octets(b"".join(out))
 

@@ -107,5 +107,6 @@ class Splits(History):
         supervoxel, split, remain, body = labels
         self.splits.setdefault(node.number, []).append([mutation, supervoxel, remain, split])
         told = {"Supervoxel": supervoxel, "SplitSupervoxel": split, "RemainSupervoxel": remain, "Body": body}
-        told |= {"SplitSize": sizes.get(split, 0), "RemainSize": sizes.get(remain, 0)}
-        self.record(node, call, mutation, "split-supervoxel", Split=self.keep(call.body), **told)
+        told |= {"SplitSize": sizes.get(split, 0), "RemainSize": sizes.get(remain, 0), "MutationID": mutation}
+        cut = self.blobs.keep(call.body[runs.HEADER :])
+        self.record(node, call, "split-supervoxel-complete", Split=cut, **told)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from voxome.testing.dvid.calls import Call, Refusal, Xyz, absent
+from voxome.testing.dvid.calls import Call, Refusal, Xyz, absent, signed
 from voxome.testing.dvid.instances import Synced, Tagged
 from voxome.testing.dvid.types.labelmap.blocks import LabelBlock, Labels, halve_into
 from voxome.testing.dvid.types.labelmap.index import LabelIndex
@@ -34,10 +34,10 @@ class View:
 
 def level(call: Call) -> int:
     """The level that a query asks for; a missing one and a negative one are 0."""
-    text = call.query.get("scale", "0")
-    if not text.lstrip("-").isdigit():
-        raise Refusal(f'bad scale "{text}"')
-    return max(0, int(text))
+    found = call.option("scale", 0)
+    if found > 255:
+        raise Refusal(f"bad scale specified: {found}")
+    return max(0, found)
 
 
 class LabelState(VolumeInstance, Tagged, Synced):
@@ -50,12 +50,13 @@ class LabelState(VolumeInstance, Tagged, Synced):
     def create(self, options: Mapping[str, str]) -> None:
         """Read the options of its creation."""
         super().create(options)
-        self.max_level = int(options.get("maxdownreslevel", "7"))
+        self.max_level = signed(options.get("maxdownreslevel", "7"))
         self.blocks: Versioned[tuple[int, Xyz], LabelBlock] = Versioned()
         self.bodies: Versioned[int, LabelIndex] = Versioned()
         self.mapping: Versioned[int, int] = Versioned()
         self.max_label: dict[int, int] = {}
-        self.max_repo_label = self.next_label = 0
+        self.indexed = options.get("indexedlabels", "true").lower() not in {"false", "0"}
+        self.max_repo_label = self.next_label = self.ceiling = 0
 
     @property
     def value_label(self) -> str:
@@ -69,7 +70,7 @@ class LabelState(VolumeInstance, Tagged, Synced):
             "MaxLabel": {str(number): label for number, label in self.max_label.items()},
             "MaxRepoLabel": self.max_repo_label,
             "NextLabel": self.next_label,
-            "IndexedLabels": True,
+            "IndexedLabels": self.indexed,
             "MaxDownresLevel": self.max_level,
         }
 
@@ -85,11 +86,11 @@ class LabelState(VolumeInstance, Tagged, Synced):
 
     def new_labels(self, node: Node, count: int) -> range:
         """Use up unused label ids."""
+        first = (self.next_label or self.max_repo_label) + 1
         if self.next_label:
-            first = self.next_label
+            if self.ceiling and first + count - 1 > self.ceiling:
+                raise Refusal(f"new labels would exceed the ceiling {self.ceiling} of this instance")
             self.next_label += count
-        else:
-            first = self.max_repo_label + 1
         self.saw(node, first + count - 1)
         return range(first, first + count)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
@@ -10,11 +11,11 @@ from starlette.responses import Response
 from voxome.testing.dvid.calls import Call, Refusal, Xyz, done, octets, point
 from voxome.testing.dvid.codecs import compression, label_block
 from voxome.testing.dvid.instances import route
-from voxome.testing.dvid.types.labelmap.blocks import LabelBlock
+from voxome.testing.dvid.types.labelmap.blocks import LabelBlock, Labels
 from voxome.testing.dvid.types.labelmap.state import LabelState, View, level
-from voxome.testing.dvid.types.volumes import picture
+from voxome.testing.dvid.types.pictures import plane
 from voxome.testing.dvid.versions import Node
-from voxome.testing.dvid.voxels import asked, check_aligned, dissect, parse, region
+from voxome.testing.dvid.voxels import Region, asked, check_aligned, dissect, parse, region
 
 _BLOCKS: Mapping[str, Callable[[LabelBlock], bytes]] = {
     "lz4": lambda block: compression.lz4(block.voxels.tobytes()),
@@ -27,20 +28,34 @@ _BLOCKS: Mapping[str, Callable[[LabelBlock], bytes]] = {
 class Voxels(LabelState):
     """The requests that carry voxels."""
 
-    @route("GET", "raw")
-    def get_raw(self, node: Node, call: Call) -> Response:
-        """A volume in the asked compression or a plane as a picture."""
-        asked_for, is_volume = asked(call)
-        encode = compression.VOLUMES.get(name := call.query.get("compression", ""))
-        if encode is None:
-            raise Refusal(f'unknown compression type "{name}"')
+    def seen(self, node: Node, call: Call, asked_for: Region) -> Labels:
+        """The labels of a region, in the view and the ROI that the query names."""
         array = self.read(node, View.of(call), asked_for)
         outside = self.outside_roi(node, call, asked_for)
         if outside is not None:
             array[outside] = 0
+        return array
+
+    @route("GET", "raw")
+    @route("GET", "isotropic")
+    def get_raw(self, node: Node, call: Call) -> Response:
+        """A volume in the asked compression or a plane as a picture."""
+        asked_for, is_volume = asked(call)
         if not is_volume:
-            return picture(array, call.parts[4] if len(call.parts) > 4 else "png")
+            return plane(call, self.resolution, asked_for, lambda part: self.seen(node, call, part))
+        encode = compression.VOLUMES.get(name := call.query.get("compression", ""))
+        if encode is None:
+            raise Refusal(f'unknown compression type "{name}"')
+        array = self.seen(node, call, asked_for)
         return octets(encode(array), {"Content-Encoding": "gzip"} if name == "googlegzip" else None)
+
+    @route("GET", "pseudocolor")
+    def get_pseudocolor(self, node: Node, call: Call) -> Response:
+        """A plane as a picture in which every label has a colour of its own."""
+        asked_for, is_volume = asked(call)
+        if is_volume:
+            raise Refusal("DVID currently supports only 2d pseudocolor image requests")
+        return plane(call, self.resolution, asked_for, lambda part: _coloured(self.seen(node, call, part)))
 
     @route("POST", "raw")
     def post_raw(self, node: Node, call: Call) -> Response:
@@ -48,12 +63,12 @@ class Voxels(LabelState):
         asked_for, is_volume = asked(call)
         if not is_volume:
             raise Refusal(f'cannot store labels for data "{self.name}" in non 3D format')
-        body = compression.unpacked(call.body) if call.query.get("compression") == "gzip" else call.body
+        body = compression.received(call.body, call.query.get("compression", ""), 8 * math.prod(asked_for.size))
         check_aligned(asked_for, self.block_size, f'cannot store labels for data "{self.name}"')
         array = parse(body, asked_for, np.uint64)
         blocks = {place: LabelBlock(voxels) for place, voxels in dissect(array, asked_for, self.block_size)}
         self.repo.next_mutation()
-        self.ingest(node, blocks, mutate=call.flag("mutate"))
+        self.ingest(node, blocks, mutate=call.flag("mutate"), index=self.indexed)
         self.downscale(node, blocks)
         return done()
 
@@ -97,7 +112,7 @@ class Voxels(LabelState):
         if at:
             self._put_coarse(node, at, blocks)
             return done()
-        self.ingest(node, blocks, mutate=False, index=not call.flag("noindexing"))
+        self.ingest(node, blocks, mutate=False, index=self.indexed and not call.flag("noindexing"))
         if downres:
             self.downscale(node, blocks)
         return done()
@@ -130,3 +145,9 @@ def _encoder(name: str) -> Callable[[LabelBlock], bytes]:
     if name not in _BLOCKS:
         raise Refusal('compression must be "lz4" (default), "gzip", "blocks" or "uncompressed"')
     return _BLOCKS[name]
+
+
+def _coloured(labels: Labels) -> Labels:
+    """Labels whose low bytes are colours, spread by a multiplication; black is background."""
+    colours = labels * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(40)
+    return np.where(labels > 0, colours | np.uint64(0x010101), np.uint64(0)).astype(np.uint32)
