@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import logging
 import socket
 import threading
 import time
@@ -125,6 +127,56 @@ def test_nobody_listens() -> None:
 def test_a_redirected_write_is_no_success() -> None:
     with script(said(302, b"", "location: /elsewhere"), said(200)) as server, pytest.raises(StoreError, match="302"):
         Api(server.base).send("POST", "/x", content=b"1")
+
+
+def test_a_redirected_reading_is_followed_without_the_token() -> None:
+    with script(said(200, b"there")) as other, script(said(302, b"", f"location: {other.base}/there")) as server:
+        api = Api(server.base, headers=lambda: {"authorization": "Token hidden"})
+        assert api.send("GET", "/x").content == b"there"
+    assert b"Token hidden" in server.asked[0]
+    assert b"hidden" not in other.asked[0]
+
+
+def test_redirects_without_end() -> None:
+    with script(*[said(302, b"", "location: /x")] * 30) as server, pytest.raises(StoreError, match=r"redirects"):
+        Api(server.base).send("GET", "/x")
+    assert len(server.asked) < 30
+
+
+def test_a_body_packed_with_gzip_that_ends_early_is_asked_for_again() -> None:
+    packed = gzip.compress(b"right" * 100)
+    with script(*[said(200, body, "content-encoding: gzip") for body in (packed[:-9], b"what", packed)]) as server:
+        assert Api(server.base).send("GET", "/x").content == b"right" * 100
+    short = said(200, packed[:-9], "content-encoding: gzip")
+    with script(short, short) as server, pytest.raises(StoreError, match="ends early"):
+        Api(server.base, retries=1).send("GET", "/x")
+
+
+def test_a_server_that_says_a_token_back() -> None:
+    echo = b"no: Token hidden-token, me:hidden@, http://me:hidden@host/?admintoken=hidden"
+    with script(said(401, echo), said(200, echo)) as server:
+        api = Api(server.base, headers=lambda: {"authorization": "Token hidden-token"})
+        for call in (lambda: api.send("GET", "/x"), lambda: api.json("GET", "/x", params={"token": "hidden-too"})):
+            with pytest.raises(VoxomeError) as caught:
+                call()
+            assert "hidden-to" not in str(caught.value)
+            assert "http://host/?admintoken=***" in str(caught.value)
+
+
+def test_the_librarys_log_shows_no_token(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with script(said(200)) as server:
+        Api(server.base).send("GET", "/x", params={"admintoken": "hidden", "n": 1})
+    assert b"admintoken=hidden" in server.asked[0]
+    assert "admintoken=***&n=1" in caplog.text
+    assert "hidden" not in caplog.text + str([record.__dict__ for record in caplog.records])
+
+
+@pytest.mark.parametrize("base", ["ftp://me:hidden@host", "http://me:hidden@host:port", "me:hidden@host"])
+def test_an_address_that_is_none(base: str) -> None:
+    with pytest.raises(InvalidInput, match="no address") as caught:
+        Api(base)
+    assert "hidden" not in str(caught.value) or "://" not in base
 
 
 def test_headers_are_asked_for_each_time_and_not_kept() -> None:

@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
+from voxome.contracts.uri import without_secrets
 from voxome.errors import InvalidInput, NotFound
 
 
@@ -85,11 +86,15 @@ class Service:
     token: Secret | None = None
     options: Mapping[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        host = None if self.host is None else without_secrets(self.host)
+        return f"Service({self.kind!r}, {host!r}, {self.token!r})"
+
 
 class Entry(BaseModel):
     """One service of one profile, as written in the file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     host: str | None = None
     token: SecretStr | None = None
     token_env: str | None = None
@@ -106,7 +111,7 @@ class Entry(BaseModel):
 class Settings(BaseModel):
     """The whole file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     profile: str = "default"
     profiles: dict[str, dict[str, Entry]] = {}
 

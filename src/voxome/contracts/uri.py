@@ -11,7 +11,7 @@ from voxome.errors import InvalidUri
 
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://(.*)$", re.IGNORECASE | re.DOTALL)
 _QUERY = re.compile(r"[a-z_]+=(?:https?://|[^/])*")
-_SECRET = re.compile(r"(?<=://)[^/@\s]+@")
+_SECRET = re.compile(r"(?<=://)[^/?\s]*@")
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,9 @@ class Uri:
         head = f"{self.scheme}://" if self.scheme else ""
         tail = f"?{urlencode(self.query)}" if self.query else ""
         return without_secrets(f"{head}{self.path}{tail}")
+
+    def __repr__(self) -> str:
+        return f"Uri({str(self)!r})"
 
 
 def without_secrets(text: str) -> str:

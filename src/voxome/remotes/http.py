@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import json as jsonlib
 import random
 import threading
 import time
+import zlib
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -15,6 +17,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from voxome.config.discretion import HIDDEN, discreet, is_secret, quieten_libraries
+from voxome.contracts.uri import without_secrets
 from voxome.errors import (
     AccessDenied,
     AlreadyThere,
@@ -53,10 +57,12 @@ _BY_STATUS: dict[int, type[VoxomeError]] = {
 _SHOWN = 500
 _ONE_AT_A_TIME = threading.Lock()
 
+quieten_libraries()
+
 
 def plain_text(answer: httpx.Response) -> str:
-    """What a server says in a body of text, shortened."""
-    text = " ".join(answer.text.split())
+    """What a server says in a body of text, shortened, without the secrets that it may have been sent."""
+    text = discreet(" ".join(answer.text.split()), _sent_secrets(answer.request))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
 
 
@@ -86,9 +92,12 @@ class Api:
         timeout_s: float = TIMEOUT_S,
         retries: int = RETRIES,
     ) -> None:
-        url = httpx.URL(base)
+        try:
+            url = httpx.URL(base)
+        except httpx.InvalidURL:
+            url = httpx.URL()
         if url.scheme not in ("http", "https") or not url.host:
-            raise InvalidInput(f"{base!r} is no address; write http://HOST[:PORT] or https://HOST")
+            raise InvalidInput(f"{without_secrets(base)!r} is no address; write http://HOST[:PORT] or https://HOST")
         self.base = str(url.copy_with(userinfo=b"")).rstrip("/")
         self._headers, self._explain = headers, explain
         self._timeout_s, self._retries = timeout_s, retries
@@ -148,6 +157,8 @@ class Api:
                     headers={**self._headers(), **(headers or {})},
                     follow_redirects=method.upper() in _READING,
                 )
+            except httpx.TooManyRedirects as error:
+                raise self._lost(method, path, error) from None
             except (httpx.TransportError, httpx.DecodingError) as error:
                 problem = self._lost(method, path, error)
                 if not safe and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
@@ -179,7 +190,7 @@ class Api:
             raise CorruptData(f"{method} {shown(answer.url)} answered no JSON: {plain_text(answer)}") from error
 
     def _lost(self, method: str, path: str, error: Exception) -> VoxomeError:
-        what = str(error) or type(error).__name__
+        what = discreet(str(error)) or type(error).__name__
         if isinstance(error, httpx.TimeoutException):
             what = f"no answer within {self._timeout_s:g} s"
         return StoreError(f"{method} {self.base}{path}: {what}")
@@ -187,7 +198,7 @@ class Api:
     def _refused(self, method: str, answer: httpx.Response, errors: Mapping[int, type[VoxomeError]]) -> VoxomeError:
         status = answer.status_code
         kind = errors.get(status) or _BY_STATUS.get(status, StoreError)
-        said = self._explain(answer) or "no message"
+        said = discreet(self._explain(answer), _sent_secrets(answer.request)) or "no message"
         return _with_status(kind(f"{method} {shown(answer.url)} answered {status}: {said}"), status)
 
 
@@ -197,10 +208,8 @@ def _with_status(error: VoxomeError, status: int | None) -> VoxomeError:
 
 
 def shown(url: httpx.URL) -> str:
-    """A URL without user, password and query values, for messages."""
-    names = "&".join(
-        f"{name}=…" if name.lower().endswith("token") else f"{name}={value}" for name, value in url.params.multi_items()
-    )
+    """A URL without user, password and tokens, for messages."""
+    names = "&".join(f"{name}={HIDDEN if is_secret(name) else value}" for name, value in url.params.multi_items())
     bare = str(url.copy_with(userinfo=b"", query=None))
     return f"{bare}?{names}" if names else bare
 
@@ -231,6 +240,42 @@ def fan_out(call: Callable[[T], R], items: Iterable[T], *, workers: int) -> list
     return [results[place] for place in range(count)]
 
 
+class _Whole(httpx.SyncByteStream):
+    """A body that is packed with gzip, and an error where it ends before the packed data do."""
+
+    def __init__(self, stream: httpx.SyncByteStream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        unpacker, seen = zlib.decompressobj(zlib.MAX_WBITS | 16), False
+        for chunk in self._stream:
+            try:
+                seen = bool(chunk) or seen
+                unpacker.decompress(chunk)
+            except zlib.error as error:
+                raise httpx.DecodingError(f"the body is not gzip: {error}") from None
+            yield chunk
+        if seen and not unpacker.eof:
+            raise httpx.DecodingError("the body, packed with gzip, ends early")
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _check_whole(answer: httpx.Response) -> None:
+    """Notice a body that is cut short though its length is told right: httpx unpacks what there is."""
+    if answer.headers.get("content-encoding", "").lower() in {"gzip", "x-gzip"}:
+        assert isinstance(answer.stream, httpx.SyncByteStream)
+        answer.stream = _Whole(answer.stream)
+
+
+def _sent_secrets(request: httpx.Request) -> list[str]:
+    """The tokens that a request carries: a server may say them back."""
+    words = request.headers.get("authorization", "").split()[1:]
+    texts = [*words, *(value for name, value in request.url.params.multi_items() if is_secret(name))]
+    return [text for text in texts if len(text) > len("public")]
+
+
 def _client(timeout_s: float) -> httpx.Client:
     with _ONE_AT_A_TIME:
         return _pool(timeout_s)
@@ -239,7 +284,10 @@ def _client(timeout_s: float) -> httpx.Client:
 @cache
 def _pool(timeout_s: float) -> httpx.Client:
     limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    return httpx.Client(timeout=timeout_s, limits=limits)
+    packed = {"Accept-Encoding": "gzip"}
+    client = httpx.Client(timeout=timeout_s, limits=limits, headers=packed, event_hooks={"response": [_check_whole]})
+    atexit.register(client.close)
+    return client
 
 
 def _backoff(attempt: int) -> float:

@@ -167,7 +167,7 @@ def create_source(uri: str, spec: VolumeSpec) -> VolumeSource:
     """Make an array and open its source for writing."""
     located = Uri.parse(uri)
     if located.scheme in ("", "file", *targets(_PLACES)):
-        raise InvalidUri(f"to create {uri}, say in which format: zarr://{uri}, n5://{uri}, …")
+        raise InvalidUri(f"to create {located}, say in which format: zarr://{located}, n5://{located}, …")
     one = remote(located.scheme)
     if not isinstance(one, SupportsCreate):
         raise UnsupportedFormat(f"{located.scheme}:// volumes cannot be created")

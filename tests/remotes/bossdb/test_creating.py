@@ -183,3 +183,6 @@ def test_public_data_need_no_account(
     assert [info.uri for info in remote.list(at(above))] == [f"bossdb://{above}/em"]
     with pytest.raises(AccessDenied):
         remote.open(at(above, "em"), mode="r+").write(SPEC.domain, np.ones(SPEC.domain.shape, np.uint16))
+    monkeypatch.delenv("VOXOME_BOSSDB_TOKEN")
+    monkeypatch.delenv("VOXOME_BOSSDB_HOST")
+    assert (remote.open(at(boss.url, above, "em")).read(SPEC.domain) == 5).all()

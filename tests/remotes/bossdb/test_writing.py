@@ -15,7 +15,7 @@ from remotes.bossdb.conftest import Peer
 
 from voxome.contracts.uri import Uri
 from voxome.contracts.volume import VolumeSpec
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidBox, InvalidInput
 from voxome.geometry import Box
 from voxome.remotes.bossdb.remote import BossdbRemote
 from voxome.remotes.bossdb.source import BossdbSource
@@ -109,6 +109,44 @@ def test_other_dtypes_are_refused(source: BossdbSource) -> None:
     data: NDArray[np.int64] = np.full(SPEC.domain.shape, 300)
     with pytest.raises(InvalidInput, match="int64"):
         source.write(SPEC.domain, data)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box((-1, 0, 0), (2, 2, 2)),
+        Box((0, 0, -5), (2, 2, 2)),
+        Box((19, 0, 0), (21, 2, 2)),
+        Box((0, 529, 0), (1, 531, 1)),
+        Box((0, 0, 520), (1, 1, 521)),
+    ],
+)
+def test_boxes_outside_are_refused_unasked(source: BossdbSource, proxy: FaultyProxy, box: Box) -> None:
+    proxy.calm()
+    with pytest.raises(InvalidBox, match="0:20,0:530,0:520"):
+        source.read(box)
+    with pytest.raises(InvalidBox, match="0:20,0:530,0:520"):
+        source.write(box, np.ones(box.shape, np.uint8))
+    with pytest.raises(InvalidBox, match="do not fill"):
+        source.write(Box((0, 0, 0), (1, 1, 1)), np.ones((1, 1, 2), np.uint8))
+    assert not proxy.seen
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "uint64"])
+@pytest.mark.parametrize("resolution", [0, 1])
+def test_zeros_of_every_dtype_at_every_resolution(peer: Peer, dtype: str, resolution: int) -> None:
+    names = (uuid4().hex, "exp", "em")
+    peer.make(names, VolumeSpec.of((6, 20, 30), dtype), levels=2)
+    opened = BossdbRemote().open(Uri("bossdb", "/".join([*names, str(resolution)])), mode="r+")
+    domain, largest = opened.spec.domain, np.iinfo(dtype).max
+    wanted = np.full(domain.shape, largest, dtype)
+    opened.write(domain, wanted)
+    wanted[1:5, 3:7, 2:9] = 0
+    opened.write(Box((1, 3, 2), (5, 7, 9)), np.zeros((4, 4, 7), dtype))
+    wanted[0, 0] = np.arange(domain.shape[2]) % 2
+    opened.write(Box((0, 0, 0), (1, 1, domain.shape[2])), wanted[:1, :1])
+    assert_array_equal(opened.read(domain), wanted)
+    assert_array_equal(peer.get(names, (0, 0, 0), domain.shape, dtype, resolution), wanted)
 
 
 def test_points_in_time(peer: Peer) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from remotes.dvid.recorded import ROOT
 
+from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, StoreError, VoxomeError
 from voxome.geometry import Box
+from voxome.remotes import http
 from voxome.remotes.dvid.annotations import Annotations
 from voxome.remotes.dvid.connections import Connections
 from voxome.remotes.dvid.keyvalue import KeyValue
@@ -15,9 +17,12 @@ from voxome.remotes.dvid.labels import Labels
 from voxome.remotes.dvid.morphology import Meshes, Skeletons, region_mesh
 from voxome.remotes.dvid.neurons import Neurons
 from voxome.remotes.dvid.node import DvidApi, Node
+from voxome.remotes.dvid.remote import DvidRemote
+from voxome.remotes.dvid.repos import Dvid
 from voxome.remotes.dvid.roi import Roi
 from voxome.remotes.dvid.sparse import Runs
 from voxome.remotes.dvid.supervoxels import SupervoxelFiles
+from voxome.remotes.dvid.versions import DvidNode
 from voxome.testing.faults import Answer, Cut, FaultyProxy
 
 BOX = Box((0, 0, 0), (9, 9, 9))
@@ -78,6 +83,23 @@ QUESTIONS = {
     "mesh": lambda node: Meshes(node, "i").get(1),
     "skeleton": lambda node: Skeletons(node, "i").get(1),
     "region": lambda node: region_mesh(node, "i"),
+    "repos": lambda node: Dvid(node.api).repos,
+    "server": lambda node: Dvid(node.api).info,
+    "types": lambda node: Dvid(node.api).types,
+    "a repo": lambda node: Dvid(node.api).repo("aaa:b"),
+    "a version": lambda node: Dvid(node.api).node("aaa"),
+    "create_repo": lambda node: Dvid(node.api).create_repo("a"),
+    "instances": lambda node: node.instances(),
+    "versions": lambda node: DvidNode(node).versions,
+    "branch_versions": lambda node: DvidNode(node).branch_versions(),
+    "locked": lambda node: DvidNode(node).locked,
+    "note": lambda node: DvidNode(node).note,
+    "log": lambda node: DvidNode(node).log,
+    "new_version": lambda node: DvidNode(node).new_version(),
+    "branch": lambda node: DvidNode(node).branch("b"),
+    "tag": lambda node: DvidNode(node).tag("t"),
+    "open": lambda node: DvidRemote().open(Uri("dvid", f"{node.api.base.removeprefix('http://')}/{ROOT}/i")),
+    "list": lambda node: list(DvidRemote().list(Uri("dvid", node.api.base.removeprefix("http://")))),
 }
 BODIES = [
     b"",
@@ -124,7 +146,8 @@ def test_wrong_bodies(proxy, name):
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_servers_that_fail(proxy, name):
+def test_servers_that_fail(proxy, name, monkeypatch):
+    monkeypatch.setattr(http, "FIRST_DELAY_S", 0.001)
     node = Node(DvidApi(proxy.url, retries=0), ROOT)
     for fault in (Answer(500, b"a panic"), Cut(), Cut(0)):
         proxy.calm()

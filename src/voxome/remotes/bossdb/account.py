@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from voxome.config.profiles import Secret, same_host, service
+from voxome.contracts.uri import without_secrets
 from voxome.errors import InvalidInput
 
 DEFAULT_HOST = "https://api.bossdb.io"
@@ -77,4 +78,4 @@ def _read(path: Path, mtime_ns: int) -> tuple[Login, ...]:
 
 
 def _url(host: str, protocol: str = "https") -> str:
-    return (host if "://" in host else f"{protocol}://{host}").rstrip("/")
+    return without_secrets(host if "://" in host else f"{protocol}://{host}").rstrip("/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from voxome.contracts.uri import Uri
+from voxome.contracts.uri import Uri, without_secrets
 from voxome.errors import InvalidInput, InvalidUri
 
 _HOST = re.compile(r"^(https?://[^/]+)/*(.*)$", re.IGNORECASE)
@@ -35,6 +35,8 @@ class Address:
     def of(cls, uri: Uri) -> Address:
         """Read the path of a URI; a first part that has a dot or a port is a host, reached by https.
 
+        A user and a password before it are not used: what opens a BossDB is a token, which is configured.
+
         Raises
         ------
         InvalidUri
@@ -48,10 +50,10 @@ class Address:
         Address(host='http://localhost:8000', names=('a', 'b', 'c'), resolution=2)
         """
         given = _HOST.match(uri.path)
-        host, rest = (given[1], given[2]) if given else (None, uri.path)
+        host, rest = (without_secrets(given[1]), given[2]) if given else (None, uri.path)
         parts = [part for part in rest.split("/") if part]
         if host is None and parts and re.search(r"[.:]", parts[0]):
-            host = f"https://{parts.pop(0)}"
+            host = without_secrets(f"https://{parts.pop(0)}")
         if len(parts) > 4 or (len(parts) == 4 and not re.fullmatch(r"\d", parts[3])):
             raise InvalidUri(f"{uri} is not understood; write {_FORM}")
         try:

@@ -130,9 +130,11 @@ def _asked(api: Api, address: Address, frame: CoordinateFrame) -> dict[int, Scal
 def _notes(api: Api, address: Address) -> Mapping[str, Any]:
     """What was noted at creation; nothing where nothing was, or the metadata may not be read."""
     try:
-        text = api.json("GET", path("meta", *address.names), params={"key": NOTES})["value"]
+        said = api.json("GET", path("meta", *address.names), params={"key": NOTES})
     except (NotFound, InvalidInput, AccessDenied):
         return {}
+    with understood(f"the metadata of {address}"):
+        text = str(said["value"])
     try:
         notes = json.loads(text)
         if not isinstance(notes, dict):

@@ -138,6 +138,15 @@ class BossdbSource:
             raise NotFound(f"{self._description.address} has no level {number}: its levels are 0 to {last}")
         return BossdbSource(self._api, self._description, resolutions[number], self._mode, pyramid=False)
 
+    @property
+    def next_scale(self) -> tuple[int, int, int]:
+        """The scale (z, y, x) of the resolution after the last, by the hierarchy of the experiment."""
+        experiment, last = self._description.experiment, len(self._description.scales)
+        base = self._description.channel.base_resolution
+        ends = zip(factor_at(experiment, base + last), factor_at(experiment, base), strict=True)
+        z, y, x = (coarse // fine for coarse, fine in ends)
+        return z, y, x
+
     def create_level(self, scale: tuple[int, int, int]) -> BossdbSource:
         """Add a resolution to the experiment, hence to all its channels, and open it for writing.
 
@@ -148,12 +157,9 @@ class BossdbSource:
         """
         self._need_write()
         experiment, last = self._description.experiment, len(self._description.scales)
-        base = self._description.channel.base_resolution
-        first = factor_at(experiment, base)
-        following = tuple(f // g for f, g in zip(factor_at(experiment, base + last), first, strict=True))
-        if tuple(scale) != following:
-            method = experiment.hierarchy_method
-            raise InvalidInput(f"the next level of an {method} experiment has scale {following} (z, y, x), not {scale}")
+        if tuple(scale) != self.next_scale:
+            method, wanted = experiment.hierarchy_method, self.next_scale
+            raise InvalidInput(f"the next level of an {method} experiment has scale {wanted} (z, y, x), not {scale}")
         Experiments(self._api).update(*experiment.names, levels=last + 1)
         self._description = describe(self._api, self._description.address)
         return self.level(last)

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from voxome.config.profiles import Secret
 from voxome.errors import CorruptData
+from voxome.remotes.bossdb.service import understood
 from voxome.remotes.http import Api
 
 ROLES = ("admin", "user-manager", "resource-manager")
@@ -20,7 +21,9 @@ class Users:
 
     def get(self, name: str) -> dict[str, Any]:
         """What the server tells of a user."""
-        return dict(self._api.json("GET", _user(name)))
+        said = self._api.json("GET", _user(name))
+        with understood(f"the user {name}"):
+            return dict(said.items())
 
     def create(self, name: str, *, first_name: str, last_name: str, email: str, password: Secret) -> None:
         """Make a user; the password is not shown anywhere."""
@@ -33,10 +36,10 @@ class Users:
 
     def roles(self, name: str) -> list[str]:
         """The roles of a user, among `ROLES`."""
-        told = self._api.json("GET", _roles(name))
-        if not isinstance(told, list):
-            raise CorruptData(f"the server gives no list of the roles of {name}, but {type(told).__name__}")
-        return [str(role) for role in told]
+        said = self._api.json("GET", _roles(name))
+        if not isinstance(said, list) or not all(isinstance(role, str) for role in said):
+            raise CorruptData(f"the server gives no list of the roles of {name}, but {said!r}")
+        return said
 
     def add_role(self, name: str, role: str) -> None:
         """Give a user a role."""

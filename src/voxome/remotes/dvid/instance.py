@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sized
 from functools import cached_property
@@ -14,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.dvid.node import Node
-from voxome.remotes.http import fan_out, plain_text
+from voxome.remotes.dvid.understanding import Read, understood
+from voxome.remotes.http import fan_out
 
 
 class Sliced(Protocol):
@@ -28,7 +28,6 @@ class Sliced(Protocol):
 T = TypeVar("T")
 S = TypeVar("S", bound=Sliced)
 L = TypeVar("L", bound=Sized)
-Read = Callable[[Any], T]
 
 WORKERS = 8
 """Requests side by side."""
@@ -88,34 +87,21 @@ class Instance:
         return fan_out(checked, batches(items, size), workers=WORKERS)
 
 
-def understood(answer: httpx.Response, read: Read[T]) -> T:
-    """What `read` makes of the JSON of an answer.
+def block_shape(info: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Voxels of a block along z, y, x, from what the server says of an instance of blocks.
 
     Raises
     ------
     CorruptData
-        If it is no JSON, or not such as `read` takes.
+        If it makes no sense.
     """
     try:
-        return read(json.loads(answer.content))
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        text = plain_text(answer)
-        raise CorruptData(
-            f"{answer.request.method} {answer.url.path} answered what voxome does not understand: {text} ({error!r})"
-        ) from error
-
-
-def texts(said: Any) -> list[str]:
-    """A list of texts."""
-    if not isinstance(said, list) or not all(isinstance(text, str) for text in said):
-        raise ValueError("a list of texts was expected")
-    return said
-
-
-def block_shape(info: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Voxels of a block along z, y, x, from what the server says of an instance of blocks."""
-    x, y, z = info["Extended"]["BlockSize"]
-    return int(z), int(y), int(x)
+        x, y, z = map(int, info["Extended"]["BlockSize"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise CorruptData(f"what the server says of the blocks of an instance makes no sense: {error!r}") from error
+    if min(x, y, z) < 1:
+        raise CorruptData(f"the server says that blocks are {x} x {y} x {z} voxels large")
+    return z, y, x
 
 
 def is_absent(error: NotFound) -> bool:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequenc
 from typing import Any
 
 from voxome.errors import CorruptData, InvalidInput, NotFound
-from voxome.remotes.dvid.instance import WORKERS, Instance, batches, is_absent, texts
+from voxome.remotes.dvid.instance import WORKERS, Instance, batches, is_absent
 from voxome.remotes.dvid.messages import encode_key_values, encode_keys, parsed
+from voxome.remotes.dvid.understanding import texts
 from voxome.remotes.http import fan_out
 
 BATCH = 200

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from voxome.remotes.dvid.node import Node
 from voxome.remotes.dvid.pieces import block_box, hull, pieces
 from voxome.remotes.dvid.types import Info, Triple
 from voxome.remotes.dvid.volumes import DELAY_S, PIECE_VOXELS, TRIES, RawSource
+from voxome.remotes.http import shown
 from voxome.remotes.levels import coarser
 
 Packed = Mapping[Triple, memoryview]
@@ -82,7 +84,8 @@ class LabelLevel(RawSource):
             if place not in packed:
                 target[...] = 0
             else:
-                decode(unpack(packed[place]), target, shape=self._block, first=(first[0], first[1], first[2]))
+                with self._named(place):
+                    decode(unpack(packed[place]), target, shape=self._block, first=(first[0], first[1], first[2]))
         if labels is not out:
             out[...] = labels
 
@@ -91,11 +94,20 @@ class LabelLevel(RawSource):
         params: dict[str, Any] = {"compression": "blocks", **self._scale(), **self._params}
         if supervoxels:
             params["supervoxels"] = "true"
-        answer = self._node.get(self._instance, "blocks", *self._place(whole), **params).content
-        found = dict(part(answer))
+        answer = self._node.get(self._instance, "blocks", *self._place(whole), **params)
+        with self._named(shown(answer.url)):
+            found = dict(part(answer.content))
         if foreign := set(found) - set(self._blocks(whole)):
             raise CorruptData(f"{self.name}: the server sent the blocks {sorted(foreign)}, which {whole} does not hold")
         return found
+
+    @contextmanager
+    def _named(self, what: object) -> Iterator[None]:
+        """Errors inside tell which volume they are of, and which block or answer."""
+        try:
+            yield
+        except CorruptData as error:
+            raise CorruptData(f"{self.name}, {what}: {error}") from error
 
     def _scale(self) -> dict[str, str]:
         return {"scale": str(self._number)} if self._number else {}
@@ -128,7 +140,8 @@ class LabelLevel(RawSource):
             new = np.asarray(data[seen.within(box)], np.uint64)
             old = np.zeros(self._block, np.uint64)
             if place in stored:
-                decode(unpack(stored[place]), old, shape=self._block)
+                with self._named(place):
+                    decode(unpack(stored[place]), old, shape=self._block)
             if np.array_equal(old[seen.within(whole)], new):
                 continue
             if seen != whole:
@@ -175,8 +188,7 @@ class LabelmapSource(LabelLevel):
             raise InvalidInput(f"{self.name}: {count} labels cannot be reserved; ask for at least 1")
         if self._mode == "r":
             raise ReadOnly(f"{self.name} is open for reading; open it with mode='r+'")
-        said = self._node.post(self._instance, "nextlabel", count, again=True).json()
-        return range(said["start"], said["end"] + 1)
+        return Labels(self._node, self._instance).reserve(count)
 
     @property
     def levels(self) -> Sequence[Level]:

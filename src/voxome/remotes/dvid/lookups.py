@@ -183,7 +183,14 @@ class Lookups(Instance):
         """
         if count < 1:
             raise InvalidInput(f"{count} labels cannot be reserved; ask for 1 or more")
-        return self._posted("nextlabel", count, read=lambda said: range(said["start"], said["end"] + 1))
+
+        def read(said: Any) -> range:
+            labels = range(said["start"], said["end"] + 1)
+            if len(labels) != count:
+                raise ValueError(f"{count} labels were asked for")
+            return labels
+
+        return self._posted("nextlabel", count, read=read, again=True)
 
     def _many(self, question: str, items: NDArray[Any], **params: Any) -> NDArray[np.uint64]:
         """The answers to a question about each item."""

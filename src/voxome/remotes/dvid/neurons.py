@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from voxome.errors import CorruptData, InvalidInput, NotFound
-from voxome.remotes.dvid.instance import WORKERS, Instance, as_labels, batches, is_absent, texts
+from voxome.remotes.dvid.instance import WORKERS, Instance, as_labels, batches, is_absent
+from voxome.remotes.dvid.understanding import texts
 from voxome.remotes.http import fan_out
 
 BATCH = 1000

@@ -13,8 +13,9 @@ from urllib.parse import quote
 import httpx
 
 from voxome.config.profiles import service
-from voxome.contracts.uri import Uri
+from voxome.contracts.uri import Uri, without_secrets
 from voxome.errors import AccessDenied, AlreadyThere, InvalidUri, NotFound, ReadOnly, StoreError, VoxomeError
+from voxome.remotes.dvid.understanding import flag, texts, understood
 from voxome.remotes.http import Api, plain_text
 
 APP = "voxome"
@@ -57,6 +58,8 @@ class Address:
     def of(cls, uri: Uri) -> Address:
         """Take `uri` apart; without a host, the server is the one of the profile.
 
+        A user and a password before the host are not used: what opens a server is a token, which is configured.
+
         Raises
         ------
         InvalidUri
@@ -67,7 +70,7 @@ class Address:
         host = host or _without_scheme(service("dvid").host or "")
         if not host or len(parts) > 2:
             raise InvalidUri(f"{uri} cannot be understood; write {uri.scheme}://HOST[:PORT]/UUID[:BRANCH]/INSTANCE")
-        base = f"{'https' if uri.scheme == 'dvids' else 'http'}://{host}"
+        base = without_secrets(f"{'https' if uri.scheme == 'dvids' else 'http'}://{host}")
         return cls(base, *parts)
 
 
@@ -171,10 +174,16 @@ class Node:
         """DELETE of something in an instance."""
         return self.api.send("DELETE", self.path(instance, *parts), params=params)
 
+    def locked(self) -> bool:
+        """Whether the version is committed."""
+        return understood(self.api.send("GET", self.path("status")), lambda said: flag(said["Locked"]))
+
     def instances(self) -> dict[str, str]:
         """Name → type of all data instances of the repo."""
-        data = self.api.json("GET", self.repo_path("info"))["DataInstances"]
-        return {name: info["Base"]["TypeName"] for name, info in sorted(data.items())}
+        return understood(
+            self.api.send("GET", self.repo_path("info")),
+            lambda said: {name: info["Base"]["TypeName"] for name, info in sorted(said["DataInstances"].items())},
+        )
 
 
 def resolve(api: Api, version: str) -> str:
@@ -191,12 +200,14 @@ def resolve(api: Api, version: str) -> str:
     if colon:
         # The branch without a name is called master.
         path = f"/api/repo/{quote(uuid)}/branch-versions/{quote(branch or 'master', safe='')}"
-        if not (versions := api.json("GET", path, errors={400: NotFound})):
+        versions = understood(api.send("GET", path, errors={400: NotFound}), texts)
+        if not versions:
             raise NotFound(f"the repo of {uuid} at {api.base} has no branch {branch!r}")
-        return str(versions[0])
+        return versions[0]
     if re.fullmatch("[0-9a-f]{32}", uuid):
         return uuid
-    nodes = api.json("GET", f"/api/repo/{quote(uuid)}/info", errors={400: NotFound})["DAG"]["Nodes"]
+    answer = api.send("GET", f"/api/repo/{quote(uuid)}/info", errors={400: NotFound})
+    nodes = understood(answer, lambda said: list(said["DAG"]["Nodes"]))
     return uuid if uuid in nodes else next((one for one in nodes if one.startswith(uuid)), uuid)
 
 

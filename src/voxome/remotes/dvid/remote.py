@@ -30,8 +30,7 @@ class DvidRemote:
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> RawSource:
         node, instance = _place(uri)
-        said = node.api.json("GET", node.path(instance, "info"))
-        info, throttle = Info.of(str(uri), said), _flag(uri, "throttle")
+        info, throttle = Info.asked(node, instance, str(uri)), _flag(uri, "throttle")
         if info.type != "labelmap":
             if _flag(uri, "supervoxels"):
                 raise UnsupportedFormat(f"{uri} is a {info.type}; only a labelmap has supervoxels")

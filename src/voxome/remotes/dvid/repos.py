@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxome.remotes.dvid.node import DvidApi, Node, resolve
+from voxome.remotes.dvid.understanding import text, understood
 from voxome.remotes.dvid.versions import DvidNode, VersionInfo, versions_of
 
 
@@ -60,22 +61,25 @@ class Dvid:
     @property
     def repos(self) -> dict[str, Repo]:
         """Root UUID → repo."""
-        said = self.api.json("GET", "/api/repos/info")
-        return {root: Repo.of(repo) for root, repo in sorted(said.items()) if repo is not None}
+        return understood(
+            self.api.send("GET", "/api/repos/info"),
+            lambda said: {root: Repo.of(repo) for root, repo in sorted(said.items()) if repo is not None},
+        )
 
     @property
     def info(self) -> dict[str, Any]:
         """What the server says of itself: version, cores and others."""
-        return dict(self.api.json("GET", "/api/server/info"))
+        return understood(self.api.send("GET", "/api/server/info"), lambda said: dict(said.items()))
 
     @property
     def types(self) -> list[str]:
         """The types of data that it knows."""
-        return sorted(self.api.json("GET", "/api/server/compiled-types"))
+        return understood(self.api.send("GET", "/api/server/compiled-types"), lambda said: sorted(said.keys()))
 
     def repo(self, version: str) -> Repo:
         """The repo that a version is in."""
-        return Repo.of(self.api.json("GET", Node(self.api, resolve(self.api, version)).repo_path("info")))
+        node = Node(self.api, resolve(self.api, version))
+        return understood(self.api.send("GET", node.repo_path("info")), Repo.of)
 
     def node(self, version: str) -> DvidNode:
         """A version: a UUID, the unique beginning of one, either with ``:branch``, or a tag.
@@ -107,4 +111,4 @@ class Dvid:
         """
         body = {"alias": alias, "description": description, **({} if root is None else {"root": root})}
         answer = self.api.send("POST", "/api/repos", params=self.api.admin(), json=body)
-        return DvidNode(Node(self.api, str(answer.json()["root"])))
+        return DvidNode(Node(self.api, understood(answer, lambda said: text(said["root"]))))

@@ -14,6 +14,7 @@ from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.remotes.dvid.instance import Instance, as_points, block_shape
 from voxome.remotes.dvid.sparse import Runs
+from voxome.remotes.dvid.understanding import flags
 
 BATCH = 10_000
 """Points asked for at once."""
@@ -98,7 +99,7 @@ class Roi(Instance):
         rows = as_points(points)[:, ::-1]
 
         def ask(part: NDArray[np.int64]) -> list[bool]:
-            return self._posted("ptquery", json=part.tolist(), again=True, read=list)
+            return self._posted("ptquery", json=part.tolist(), again=True, read=flags)
 
         parts = self._each(ask, rows, BATCH)
         return np.array([inside for part in parts for inside in part], np.bool_)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.dvid.instance import Instance, as_labels, is_absent
+from voxome.remotes.dvid.understanding import flags
 
 BATCH = 10_000
 """Supervoxels asked for at once."""
@@ -43,7 +44,7 @@ class SupervoxelFiles(Instance):
         """Whether each supervoxel has a file."""
 
         def ask(part: list[int]) -> list[bool]:
-            return self._asked("exists", body=part, read=list)
+            return self._asked("exists", body=part, read=flags)
 
         parts = self._each(ask, as_labels(supervoxels).tolist(), BATCH)
         return np.array([there for part in parts for there in part], np.bool_)

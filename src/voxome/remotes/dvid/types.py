@@ -11,6 +11,7 @@ import numpy as np
 from voxome.contracts.volume import VolumeKind, VolumeSpec
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.geometry import Box
+from voxome.remotes.dvid.node import Node
 
 Triple = tuple[int, int, int]
 SUB = 8
@@ -84,22 +85,31 @@ class Info:
         CorruptData
             If what is said makes no sense.
         """
-        kind = info.get("Base", {}).get("TypeName")
-        if kind not in DTYPES:
-            raise UnsupportedFormat(f"{name} is a {kind}, which is no volume; volumes are {', '.join(DTYPES)}")
         try:
-            base, extended = info["Base"], info["Extended"]
-            return cls(
-                kind,
-                base["DataUUID"],
-                base["Versioned"],
-                _turned(extended["BlockSize"]),
-                _domain(info.get("Extents") or extended),
-                _voxel_size_nm(extended),
-                extended.get("MaxDownresLevel", 0),
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            kind = str(info["Base"]["TypeName"])
+            found = None if kind not in DTYPES else cls._read(kind, info["Base"], info["Extended"], info.get("Extents"))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CorruptData(f"{name}: what the server says of it makes no sense: {error!r}") from error
+        if found is None:
+            raise UnsupportedFormat(f"{name} is a {kind}, which is no volume; volumes are {', '.join(DTYPES)}")
+        return found
+
+    @classmethod
+    def _read(cls, kind: str, base: Mapping[str, Any], extended: Mapping[str, Any], extents: Any) -> Info:
+        return cls(
+            kind,
+            base["DataUUID"],
+            base["Versioned"],
+            _block(extended["BlockSize"]),
+            _domain(extents or extended),
+            _voxel_size_nm(extended),
+            int(extended.get("MaxDownresLevel", 0)),
+        )
+
+    @classmethod
+    def asked(cls, node: Node, instance: str, name: str) -> Info:
+        """What the server says of an instance; errors call it `name`."""
+        return cls.of(name, node.api.json("GET", node.path(instance, "info")))
 
     @property
     def spec(self) -> VolumeSpec:
@@ -176,6 +186,13 @@ def _voxel_size_nm(said: Mapping[str, Any]) -> tuple[float, float, float] | None
         return None
     x, y, z = (float(size) * cast(float, unit) for size, unit in zip(said["VoxelSize"], units, strict=True))
     return z, y, x
+
+
+def _block(xyz: Any) -> Triple:
+    block = _turned(xyz)
+    if min(block) < 1:
+        raise ValueError(f"blocks of {block} voxels")
+    return block
 
 
 def _turned(xyz: Any) -> Triple:

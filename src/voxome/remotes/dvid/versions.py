@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from voxome.geometry import Box
 from voxome.remotes.dvid.node import Node, resolve
 from voxome.remotes.dvid.types import extents
+from voxome.remotes.dvid.understanding import text, texts, understood
 
 if TYPE_CHECKING:
     from voxome.contracts.morphology import Mesh
@@ -114,7 +115,7 @@ class DvidNode:
     @property
     def versions(self) -> dict[str, VersionInfo]:
         """UUID → version of all of the repo, oldest first."""
-        return versions_of(self.node.api.json("GET", self.node.repo_path("info")))
+        return understood(self.node.api.send("GET", self.node.repo_path("info")), versions_of)
 
     @property
     def info(self) -> VersionInfo:
@@ -128,22 +129,22 @@ class DvidNode:
 
     def branch_versions(self, branch: str = MASTER) -> list[str]:
         """The UUIDs of a branch, from its leaf to the root of the repo; none if there is no such branch."""
-        return list(self.node.api.json("GET", self.node.repo_path("branch-versions", branch)))
+        return understood(self.node.api.send("GET", self.node.repo_path("branch-versions", branch)), texts)
 
     @property
     def locked(self) -> bool:
         """Whether the version is committed: nothing in it but unversioned instances changes any more."""
-        return bool(self._json("status")["Locked"])
+        return self.node.locked()
 
     @property
     def note(self) -> str:
         """What was said of the version."""
-        return str(self._json("note")["note"])
+        return understood(self.node.api.send("GET", self.node.path("note")), lambda said: str(said["note"]))
 
     @property
     def log(self) -> list[str]:
         """Its log, a line an entry, with times."""
-        return list(self._json("log")["log"])
+        return understood(self.node.api.send("GET", self.node.path("log")), lambda said: texts(said["log"]))
 
     def set_note(self, text: str) -> None:
         """Say what the version is; not once it is committed."""
@@ -299,12 +300,9 @@ class DvidNode:
 
         return region_mesh(self.node, region)
 
-    def _json(self, what: str) -> Any:
-        return self.node.api.json("GET", self.node.path(what))
-
     def _post(self, what: str, **said: Any) -> Any:
         body = {name: value for name, value in said.items() if value is not None}
         return self.node.api.send("POST", self.node.path(what), json=body)
 
     def _child(self, answer: Any) -> DvidNode:
-        return DvidNode(Node(self.node.api, str(answer.json()["child"])))
+        return DvidNode(Node(self.node.api, understood(answer, lambda said: text(said["child"]))))

@@ -98,8 +98,8 @@ class RawSource:
             self._keep_extents()
 
     def version(self) -> Version:
-        locked = bool(self._node.api.json("GET", self._node.path("status"))["Locked"])
-        return Version(f"{self._node.uuid}/{self._info.data_uuid}", pinned=locked and self._info.versioned)
+        pinned = self._node.locked() and self._info.versioned
+        return Version(f"{self._node.uuid}/{self._info.data_uuid}", pinned=pinned)
 
     @property
     def _block(self) -> Triple:
@@ -142,7 +142,7 @@ class RawSource:
 
     def _keep_extents(self) -> None:
         """Set the server's extents back to the domain: it has let them grow to whole blocks."""
-        now = Info.of(self.name, self._node.get(self._instance, "info").json()).domain
+        now = Info.asked(self._node, self._instance, self.name).domain
         if now != self._info.domain and now in hull(self._info.domain, self._block):
             self._node.post(self._instance, "extents", json=extents(self._info.domain), again=True)
 

@@ -1,0 +1,125 @@
+"""Whatever a server answers, what comes of it is data of the right form, or an error that voxome raises on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from voxome.config.profiles import Secret
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import VolumeSpec
+from voxome.errors import StoreError, VoxomeError
+from voxome.geometry import Box
+from voxome.remotes import http
+from voxome.remotes.bossdb.client import BossDB
+from voxome.remotes.bossdb.cutouts import Cutouts
+from voxome.remotes.bossdb.labels import Labels
+from voxome.remotes.bossdb.remote import BossdbRemote
+from voxome.remotes.bossdb.service import api_of
+from voxome.testing.faults import Answer, Cut, Fault, FaultyProxy
+
+NAMES, BOX = ("a", "b", "c"), Box((0, 0, 0), (4, 5, 6))
+SPEC = VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(8, 8, 8))
+
+
+def uri(host: str) -> Uri:
+    return Uri("bossdb", f"{host}/a/b/c")
+
+
+def labels(host: str) -> Labels:
+    return Labels(api_of(host), NAMES, 0, BOX)
+
+
+def cutout(host: str) -> Any:
+    source = Cutouts(api_of(host), NAMES, 0, np.dtype("u1"), (16, 512, 512))
+    return source.read(BOX, np.empty(BOX.shape, np.uint8))
+
+
+QUESTIONS: dict[str, Callable[[str], Any]] = {
+    "open": lambda host: BossdbRemote().open(uri(host)),
+    "create": lambda host: BossdbRemote().create(uri(host), SPEC),
+    "list collections": lambda host: list(BossdbRemote().list(Uri("bossdb", host))),
+    "list channels": lambda host: list(BossdbRemote().list(Uri("bossdb", f"{host}/a/b"))),
+    "collection": lambda host: BossDB(host).collections.get("a"),
+    "experiment": lambda host: BossDB(host).experiments.get("a", "b"),
+    "channel": lambda host: BossDB(host).channels.get(*NAMES),
+    "frames": lambda host: BossDB(host).coordinate_frames.list(),
+    "frame": lambda host: BossDB(host).coordinate_frames.get("f"),
+    "keys": lambda host: list(BossDB(host).metadata("a")),
+    "value": lambda host: BossDB(host).metadata("a").get("k"),
+    "groups": lambda host: BossDB(host).groups.list(),
+    "members": lambda host: BossDB(host).groups.members.list("g"),
+    "permissions": lambda host: BossDB(host).permissions.list(),
+    "roles": lambda host: BossDB(host).users.roles("u"),
+    "user": lambda host: BossDB(host).users.get("u"),
+    "downsampling": lambda host: BossDB(host).downsampling.status(*NAMES),
+    "ids": lambda host: labels(host).inside(BOX),
+    "bounding box": lambda host: labels(host).bounding_box(1, True),
+    "reserve": lambda host: labels(host).reserve(3),
+    "voxels": cutout,
+}
+BODIES = [
+    b"",
+    b"\0" * 7,
+    b"\xff" * 33,
+    b"<html>sign in</html>",
+    b"null",
+    b"7",
+    b'"a"',
+    b"{}",
+    b"[[]]",
+    b"[{}]",
+    b"[-1]",
+    b'{"ids": 7}',
+    b'{"keys": 5, "value": null}',
+    b'{"start_id": "a", "count": 1}',
+    b'{"name": "a", "type": [], "datatype": 3}',
+    b'{"collections": null, "experiments": 7, "channels": {}, "coords": 3, "groups": 1, "members": 2}',
+]
+HARMLESS = {"user", "value"}
+"""Whatever the server keeps of it is given as it is."""
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[FaultyProxy]:
+    with FaultyProxy() as one:
+        yield one
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "FIRST_DELAY_S", 0.0005)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_wrong_bodies(proxy: FaultyProxy, name: str) -> None:
+    understood = set()
+    for body in BODIES:
+        proxy.calm()
+        proxy.chance(1, Answer(200, body), seed=0)
+        try:
+            QUESTIONS[name](proxy.url)
+        except VoxomeError:
+            continue
+        understood.add(body)
+    assert len(understood) <= 1 or name in HARMLESS, understood
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("fault", [Answer(500, b"a panic"), Cut(), Cut(0)])
+def test_servers_that_fail(proxy: FaultyProxy, name: str, fault: Fault) -> None:
+    proxy.calm()
+    proxy.chance(1, fault, seed=0)
+    with pytest.raises(StoreError, match=proxy.url):
+        QUESTIONS[name](proxy.url)
+
+
+def test_a_refused_user_does_not_show_the_password(proxy: FaultyProxy) -> None:
+    proxy.calm()
+    proxy.chance(1, Answer(400, b'{"status": 400, "code": 3, "message": "no"}'), seed=0)
+    with pytest.raises(VoxomeError) as caught:
+        BossDB(proxy.url).users.create("u", first_name="a", last_name="b", email="c", password=Secret("hush-hush"))
+    assert "hush" not in f"{caught.value!r} {caught.value}"

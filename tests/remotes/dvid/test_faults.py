@@ -1,0 +1,211 @@
+"""A server, or a way to it, that misbehaves while voxels travel: retried or refused, never other voxels."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import httpx
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
+from remotes.dvid.recorded import ROOT
+
+import voxome
+from voxome.contracts.volume import VolumeSpec
+from voxome.errors import AccessDenied, CorruptData, InvalidInput, StoreError, VoxomeError
+from voxome.remotes import http
+from voxome.remotes.dvid import labelmap, volumes
+from voxome.remotes.dvid.labels import Labels
+from voxome.remotes.dvid.node import DvidApi, Node
+from voxome.testing.dvid import serving
+from voxome.testing.faults import Altered, Answer, Cut, Fault, FaultyProxy, Stall
+
+SHAPE = (40, 48, 50)
+BUSY = Answer(503, b"Server already running 1 throttled operations (max = 1)\n")
+PAGE = b"<html>welcome to the wifi of this hotel</html>"
+Voxels = NDArray[np.generic]
+
+
+@dataclass
+class Peer:
+    """A DVID with a volume that is half written, reached through a proxy; and the way around the proxy."""
+
+    proxy: FaultyProxy
+    url: str
+    uri: str
+    data: Voxels
+
+    def told(self) -> Voxels:
+        """What the server holds, asked without the client under test."""
+        z, y, x = SHAPE
+        answer = httpx.get(f"{self.url}/api/node/{ROOT}/v/raw/0_1_2/{x}_{y}_{z}/0_0_0").raise_for_status()
+        return np.frombuffer(answer.content, self.data.dtype).reshape(SHAPE)
+
+
+@pytest.fixture(params=["uint8", "labels"])
+def peer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
+    for module, name in ((http, "FIRST_DELAY_S"), (volumes, "DELAY_S"), (labelmap, "DELAY_S")):
+        monkeypatch.setattr(module, name, 0.001)
+    monkeypatch.setenv("VOXOME_DVID_PIECE_VOXELS", str(32**3))
+    is_labels = request.param == "labels"
+    coarse = np.random.default_rng(0).integers(1, 60, [-(-n // 6) for n in SHAPE])
+    whole = coarse.repeat(6, 0).repeat(6, 1).repeat(6, 2)[tuple(map(slice, SHAPE))]
+    data: Voxels = whole.astype("uint64" if is_labels else "uint8")
+    spec = VolumeSpec.of(SHAPE, data.dtype, chunk=(32, 32, 32), kind="labels" if is_labels else "image")
+    with serving("secret") as url, FaultyProxy(url) as proxy:
+        httpx.post(f"{url}/api/repos?admintoken=secret", json={"root": ROOT}).raise_for_status()
+        uri = f"dvid://{proxy.url.removeprefix('http://')}/{ROOT}/v"
+        voxome.create(uri, spec)[...] = data
+        proxy.calm()
+        yield Peer(proxy, url, uri, data)
+
+
+FAULTS = [Answer(429), BUSY, Answer(500, b"a panic"), Answer(502), Answer(504), Cut(), Cut(9), Cut(9, reaches=True)]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_reads_go_on_after_a_while(peer: Peer, fault: Fault) -> None:
+    source = voxome.open(peer.uri)
+    peer.proxy.script("GET .*(raw|blocks)", fault, fault, None, fault)
+    assert_array_equal(source[...], peer.data)
+    assert sum(one.fault == fault for one in peer.proxy.seen) == 3
+
+
+@pytest.mark.parametrize("fault", [Answer(500, b"a panic"), Answer(403, b"no way"), Cut(), Cut(9)])
+def test_a_server_that_stays_away_is_named(peer: Peer, fault: Fault) -> None:
+    source = voxome.open(peer.uri)
+    peer.proxy.chance(1, fault, seed=0)
+    with pytest.raises(VoxomeError, match=rf"GET {peer.proxy.url}/api/node/{ROOT}/v/") as caught:
+        source[...]
+    if isinstance(fault, Answer):
+        assert f"answered {fault.status}: {fault.body.decode()}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda body: body[:-1],
+        lambda body: body[: len(body) // 2],
+        lambda body: body + b"more",
+        lambda body: PAGE,
+        lambda body: b"\0" * 20,
+        lambda body: b"can't read a block (/api/node/x/v/blocks).\n",
+        lambda body: body + body[:20],
+    ],
+)
+def test_other_bodies_are_refused(peer: Peer, change: Callable[[bytes], bytes]) -> None:
+    source = voxome.open(peer.uri)
+    peer.proxy.chance(1, Altered(change), seed=0, target="raw|blocks")
+    with pytest.raises(CorruptData, match="dvid://"):
+        source[...]
+
+
+def test_an_empty_body_is_no_grey_voxels(peer: Peer) -> None:
+    source = voxome.open(peer.uri)
+    peer.proxy.chance(1, Altered(lambda body: b""), seed=0, target="raw")
+    if peer.data.dtype == np.uint8:
+        with pytest.raises(CorruptData, match="sent 0 bytes"):
+            source[...]
+
+
+def test_a_body_packed_on_the_way_and_cut_short(peer: Peer) -> None:
+    def cut(body: bytes) -> bytes:
+        return gzip.compress(body)[:-9]
+
+    source = voxome.open(peer.uri)
+    z, y, x = SHAPE
+    body = httpx.get(f"{peer.url}/api/node/{ROOT}/v/raw/0_1_2/{x}_{y}_{z}/0_0_0").content
+    peer.proxy.chance(1, Answer(200, cut(body), {"Content-Encoding": "gzip"}), seed=0, target="raw|blocks")
+    with pytest.raises(StoreError, match="ends early"):
+        source[...]
+
+
+def test_a_server_that_says_nothing(peer: Peer) -> None:
+    node = Node(DvidApi(peer.proxy.url, timeout_s=0.2, retries=1), ROOT)
+    peer.proxy.chance(1, Stall(), seed=0)
+    with pytest.raises(StoreError, match=r"no answer within 0.2 s \(after 2 tries\)"):
+        node.get("v", "info")
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, Cut(None, reaches=True), Cut(0, reaches=True)])
+def test_writes_go_on_after_a_while(peer: Peer, fault: Fault) -> None:
+    wanted = peer.data.copy()
+    wanted[3:39, 5:40, 7:] = wanted[3:39, 5:40, 7:][::-1] // 2
+    peer.proxy.script("POST .*(raw|blocks)", fault, None, fault)
+    target = voxome.open(peer.uri, mode="r+")
+    target[3:39, 5:40, 7:] = wanted[3:39, 5:40, 7:]
+    assert_array_equal(peer.told(), wanted)
+    _check_index(peer, wanted)
+
+
+def test_fresh_labels_count_once_however_often_they_are_sent(peer: Peer) -> None:
+    spec = voxome.open(peer.uri).spec
+    uri = peer.uri.replace("/v", "/w")
+    target = voxome.create(uri, spec)
+    peer.proxy.script("POST .*(raw|blocks)", Cut(None, reaches=True), Cut(None), Answer(500), None)
+    target[...] = peer.data
+    assert_array_equal(voxome.open(uri)[...], peer.data)
+    _check_index(peer, peer.data, "w")
+
+
+def test_a_write_that_fails_half_way_is_made_right_by_another(peer: Peer) -> None:
+    wanted = peer.data[::-1].copy()
+    target = voxome.open(peer.uri, mode="r+")
+    peer.proxy.script("POST .*(raw|blocks)", None, *[Answer(500, b"disk full")] * 999)
+    with pytest.raises(StoreError, match="answered 500: disk full"):
+        target[...] = wanted
+    peer.proxy.calm()
+    target[...] = wanted
+    assert_array_equal(peer.told(), wanted)
+    _check_index(peer, wanted)
+
+
+def test_many_faults_at_random(peer: Peer) -> None:
+    source = voxome.open(peer.uri, mode="r+")
+    for seed, fault in enumerate((Answer(503), Cut(50), Answer(500), Cut(None, reaches=True))):
+        peer.proxy.chance(0.1, fault, seed=seed, target="raw|blocks")
+    for _ in range(3):
+        source[1:39] = peer.data[1:39]
+        assert_array_equal(source[...], peer.data)
+    _check_index(peer, peer.data)
+
+
+def test_a_refusal_keeps_its_words(peer: Peer) -> None:
+    source = voxome.open(peer.uri)
+    peer.proxy.script("raw|blocks", Answer(400, b"something odd (/api/node/x/v/raw)."))
+    with pytest.raises(InvalidInput, match=r"answered 400: something odd$") as caught:
+        source[...]
+    assert caught.value.status == 400
+
+
+def test_a_token_stays_with_its_server(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXOME_DVID_HOST", peer.proxy.url)
+    monkeypatch.setenv("VOXOME_DVID_TOKEN", "not-for-others")
+    with FaultyProxy() as other:
+        other.chance(1, Answer(200, b"{}"), seed=0)
+        peer.proxy.script("info", Answer(302, b"", {"Location": f"{other.url}/login"}))
+        with pytest.raises(CorruptData):
+            voxome.open(peer.uri)
+        assert peer.proxy.seen[-1].headers["Authorization"] == "Bearer not-for-others"
+        assert "authorization" not in {name.lower() for name in other.seen[-1].headers}
+        peer.proxy.script("merge", Answer(307, b"", {"Location": f"{other.url}/login"}))
+        peer.proxy.script("sizes", Answer(200, b"[1, 1]"))
+        seen = len(other.seen)
+        with pytest.raises(StoreError, match="answered 307"):
+            Labels(Node(DvidApi(peer.proxy.url), ROOT), "v").merge(1, [2])
+        assert len(other.seen) == seen
+    peer.proxy.script("info", Answer(401, b"who are you, not-for-others?"))
+    with pytest.raises(AccessDenied) as caught:
+        voxome.open(peer.uri)
+    assert "not-for-others" not in str(caught.value)
+
+
+def _check_index(peer: Peer, wanted: Voxels, name: str = "v") -> None:
+    """The server counts the voxels of labels as numpy does."""
+    if wanted.dtype == np.uint64:
+        ids, sizes = np.unique(wanted[wanted > 0], return_counts=True)
+        answer = httpx.request("GET", f"{peer.url}/api/node/{ROOT}/{name}/sizes", json=ids.tolist())
+        assert answer.json() == sizes.tolist()
