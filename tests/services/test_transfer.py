@@ -28,6 +28,7 @@ FORMATS = {
 }
 SHAPE = (20, 33, 25)
 SIZE = (30.0, 4.0, 8.0)
+CUBE = (8.0, 8.0, 8.0)
 
 
 def made(uri: str, *, dtype: str = "uint8", shape: tuple[int, ...] = SHAPE, **spec: Any) -> Volume:
@@ -79,12 +80,12 @@ def test_a_box_of_a_level(tmp_path: Path) -> None:
     report = voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", levels=3, chunk=(16, 16, 16))
     level = voxome.open(f"{tmp_path}/b.zarr", level=2)
     assert report.blocks == report.run
-    assert level.shape == (16, 16, 19)
+    assert level.shape == (60, 16, 36)
     box = Box((-2, 3, 1), (10, 16, 18))
     voxome.transfer(f"{tmp_path}/b.zarr", f"n5://{tmp_path}/c", level=2, box=box, chunk=(8, 8, 8))
     copied = voxome.open(f"{tmp_path}/c")
     assert copied.domain == box
-    assert copied.voxel_size_nm == (120, 16, 32)
+    assert copied.voxel_size_nm == (30, 16, 16)
     assert copied.spec.offset_nm == level.spec.offset_nm
     assert np.array_equal(copied[...], level.cutout(box))
 
@@ -96,7 +97,7 @@ def test_levels_do_not_depend_on_blocks(
     tmp_path: Path, store: str, kind: str, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = made(
-        f"zarr://{tmp_path}/a.zarr", dtype=dtype, shape=(41, 38, 50), start=(-5, 2, 7), kind=kind, voxel_size_nm=SIZE
+        f"zarr://{tmp_path}/a.zarr", dtype=dtype, shape=(41, 38, 50), start=(-5, 2, 7), kind=kind, voxel_size_nm=CUBE
     )
     monkeypatch.setattr(job, "GOOD_BYTES", 4096)
     voxome.transfer(source, f"{store}://{tmp_path}/small", levels=3, chunk=(8, 8, 8), verify="all")
@@ -111,6 +112,20 @@ def test_levels_do_not_depend_on_blocks(
     if kind == "image":
         even = source.cutout(Box((-4, 2, 8), (36, 40, 56))).reshape(20, 2, 19, 2, 24, 2).mean(axis=(1, 3, 5))
         assert abs(voxome.open(f"{store}://{tmp_path}/small", level=1)[1:21, :19, 1:25] - even).max() <= 0.5
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_levels_bring_voxels_nearer_to_cubes(tmp_path: Path) -> None:
+    source = made(f"zarr://{tmp_path}/a.zarr", shape=(9, 32, 32), voxel_size_nm=(40, 8, 8))
+    voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", levels=5, chunk=(8, 8, 8), verify="all")
+    levels = [voxome.open(f"{tmp_path}/b.zarr", level=number) for number in range(5)]
+    sizes = [(40, 8, 8), (40, 16, 16), (40, 32, 32), (80, 64, 64), (160, 128, 128)]
+    assert [level.voxel_size_nm for level in levels] == sizes
+    for number, (z, y, x) in enumerate([(1, 2, 2), (1, 2, 2), (2, 2, 2), (2, 2, 2)], 1):
+        finer = levels[number - 1][...].astype(float)
+        whole = finer[: finer.shape[0] // z * z].reshape(-1, z, finer.shape[1] // y, y, finer.shape[2] // x, x)
+        found = levels[number][: finer.shape[0] // z].astype(float)
+        assert abs(found - whole.mean(axis=(1, 3, 5))).max() <= 0.5
 
 
 def test_channels(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from voxome.contracts.handle import Handle
 from voxome.contracts.tool import Frame
 from voxome.contracts.volume import VolumeSpec
 from voxome.geometry import Box
+from voxome.resources.coarsening import Method
 
 COARSEST = 128
 """Levels are added until no axis is longer than this."""
 _HALF = (2, 2, 2)
-METHODS = {"labels": "mode", "image": "mean", "probability": "mean"}
+METHODS: dict[str, Method] = {"labels": "mode", "image": "mean", "probability": "mean"}
 """How voxels of each kind are combined."""
 
 

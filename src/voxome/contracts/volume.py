@@ -288,6 +288,15 @@ class SupportsLevels(Protocol):
 
 
 @runtime_checkable
+class SupportsGivenScales(Protocol):
+    """A source whose store decides how coarse its next level is."""
+
+    @property
+    def next_scale(self) -> tuple[int, int, int]:
+        """The scale that `create_level` is to be given."""
+
+
+@runtime_checkable
 class SupportsAttributes(Protocol):
     """A source whose store keeps JSON attributes beside the voxels."""
 

@@ -5,21 +5,16 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
-from typing import Any, Literal
-
-import numpy as np
-import tensorstore as ts
-from numpy.typing import NDArray
 
 from voxome.errors import NotFound
 from voxome.geometry import BlockGrid, Box
 from voxome.relay.catalogue.records import Channel
 from voxome.relay.pyramid import Pyramid
 from voxome.relay.relay import Relay
+from voxome.resources.coarsening import Method, coarsened
 
 _BLOCK = (1, 32, 256, 256)
-_Method = Literal["mean", "mode"]
-_METHODS: dict[str, _Method] = {"image": "mean", "annotation": "mode"}
+_METHODS: dict[str, Method] = {"image": "mean", "annotation": "mode"}
 _LOG = logging.getLogger(__name__)
 
 
@@ -83,7 +78,7 @@ def compute(relay: Relay, pyramid: Pyramid, level: int, stop: Event) -> None:
         above = _scaled(block.write, factors) & pyramid.domain(level - 1)
         data = relay.voxels.read(pyramid, level - 1, above)
         if data.any():
-            relay.voxels.put(pyramid, level, block.write, _reduced(data, above, factors, method))
+            relay.voxels.put(pyramid, level, block.write, coarsened(data, above, factors, method))
         else:
             relay.voxels.erase(pyramid, level, block.write)
 
@@ -93,9 +88,3 @@ def _scaled(box: Box, factors: tuple[int, ...]) -> Box:
         tuple(a * n for a, n in zip(box.start, factors, strict=True)),
         tuple(b * n for b, n in zip(box.stop, factors, strict=True)),
     )
-
-
-def _reduced(data: NDArray[Any], box: Box, factors: tuple[int, ...], method: _Method) -> NDArray[Any]:
-    """`data` of `box` in cells of `factors` voxels that start at their multiples."""
-    placed = ts.array(data)[ts.d[:].translate_to[list(box.start)]]
-    return np.asarray(ts.downsample(placed, list(factors), method).read().result())

@@ -89,6 +89,12 @@ class KnossosPyramid(KnossosSource):
         level, conf = self.levels[number], list(self._confs.values())[number]
         return KnossosSource(conf, spec_of(conf, self._overlay).but(offset_nm=level.offset_nm), self._mode)
 
+    @property
+    def next_scale(self) -> tuple[int, int, int]:
+        """Twice the last, along every axis."""
+        z, y, x = (2 * n for n in self.levels[-1].scale)
+        return z, y, x
+
     def create_level(self, scale: tuple[int, int, int]) -> KnossosSource:
         """Add a magnification: the same factor along every axis."""
         name = f"knossos://{self._conf.folder}"

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from voxome.geometry import BlockGrid, Box
+from voxome.resources.coarsening import Method
 
 Verify = Literal["none", "sampled", "all"]
 MOST_JOBS = 1 << 17
@@ -36,8 +37,10 @@ class Copy:
         Of the target.
     shift : tuple of int
         What an index of the target is more than that of the source.
-    method : str
-        How 2x2x2 voxels become one; empty if the voxels are copied.
+    factors : tuple of int
+        Voxels of the source along one of the target.
+    method : str or None
+        How they become one; None if the voxels are copied.
     """
 
     name: str
@@ -48,7 +51,8 @@ class Copy:
     block: tuple[int, ...]
     dtype: str
     shift: tuple[int, ...]
-    method: str = ""
+    factors: tuple[int, ...]
+    method: Method | None = None
 
     @cached_property
     def key(self) -> str:
@@ -81,7 +85,7 @@ class Copy:
     @classmethod
     def of_json(cls, data: Mapping[str, Any]) -> Copy:
         """From what `dataclasses.asdict` gave."""
-        return cls(**{**data, "block": tuple(data["block"]), "shift": tuple(data["shift"])})
+        return cls(**{**data, **{name: tuple(data[name]) for name in ("block", "shift", "factors")}})
 
 
 def is_verified(verify: Verify, seed: int, index: int, count: int) -> bool:

@@ -1,4 +1,4 @@
-"""The blocks of a job: read, converted or halved, written, read back."""
+"""The blocks of a job: read, converted or made coarser, written, read back."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.blocks.memory import peak_bytes
-from voxome.contracts.tool import Block, Frame
 from voxome.contracts.volume import VolumeSource
 from voxome.errors import CorruptData
 from voxome.geometry import BlockGrid, Box
+from voxome.resources.coarsening import Method, coarsened
 from voxome.resources.open import open_source
 from voxome.services.transfer.convert import converted
 from voxome.services.transfer.copy import Copy, Verify, is_verified
 from voxome.services.transfer.lattice import GOOD_BYTES
-from voxome.tools.common.downsample import downsample
 
 _IN_EIGHT = 8
 
@@ -66,7 +65,7 @@ class OpenCopy:
         began, verified = time.perf_counter(), 0
         for index in self.copy.blocks(payload["job"]):
             box = self.copy.grid[index].write
-            data = self._halved(box) if self.copy.method else self._copied(box)
+            data = self._copied(box) if self.copy.method is None else self._coarsened(box, self.copy.method)
             self._target.write(box, data)
             if is_verified(self._verify, self._seed, index, len(self.copy.grid)):
                 self._read_back(box, data)
@@ -77,17 +76,13 @@ class OpenCopy:
         data = self._source.read(box.shift([-n for n in self.copy.shift]))
         return converted(data, np.dtype(self.copy.dtype))
 
-    def _halved(self, box: Box) -> NDArray[Any]:
-        """The block made of the level before, in pieces, for it takes eight times as many voxels."""
-        spec = self._source.spec
-        scale = [2 if axis in spec.spatial else 1 for axis in range(box.ndim)]
-        frame = Frame(spec.frame, spec.frame, spec.voxel_size_nm, spec.offset_nm)
+    def _coarsened(self, box: Box, method: Method) -> NDArray[Any]:
+        """The block made of the level before, in pieces, for it takes many times as many voxels."""
+        spec, factors = self._source.spec, self.copy.factors
         made = np.empty(box.shape, spec.dtype)
         for part in BlockGrid(box, _piece(box.shape, spec.dtype.itemsize)):
-            below = _times(part.write, scale) & spec.domain
-            place = spec.drop(below)
-            fine = self._source.read(below)
-            made[part.write.within(box)] = downsample(fine, method=self.copy.method, block=Block(place, place, frame))
+            below = _times(part.write, factors) & spec.domain
+            made[part.write.within(box)] = coarsened(self._source.read(below), below, factors, method)
         return made
 
     def _read_back(self, box: Box, data: NDArray[Any]) -> None:

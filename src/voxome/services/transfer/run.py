@@ -10,13 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-
 from voxome.blocks.runner import Progress
 from voxome.contracts.volume import VolumeSpec
 from voxome.errors import InvalidBox, InvalidInput, UnknownName
 from voxome.geometry import Box
 from voxome.resources.volume import Volume
+from voxome.services.copying import dtype_of
 from voxome.services.transfer.copy import Verify
 from voxome.services.transfer.ends import End
 from voxome.services.transfer.execute import Run, run_copy
@@ -90,7 +89,8 @@ def transfer(
     dtype : dtype, optional
         Of the destination; refused as soon as a voxel would change its value.
     levels : int
-        How many levels the destination is to have; the coarser ones are means, or the most frequent label.
+        How many levels the destination is to have; the coarser ones are means, or the most frequent label. Each
+        halves the axes along which voxels are less than twice as long as along the shortest, or as the store wants it.
     workers : int
         Processes. With 1 it is done in this one, a thread reading while another writes; so are destinations that only
         one process may write to.
@@ -126,7 +126,7 @@ def transfer(
     RunFailed
         If blocks could not be copied, or read back otherwise than they were written; it names their boxes.
     RunLocked
-        If the same transfer is under way.
+        If a transfer to `dst` is under way.
 
     Examples
     --------
@@ -145,7 +145,9 @@ def transfer(
         raise InvalidInput(f"{here.uri} cannot be copied to itself")
     source = here.open()
     region = _region(source.spec, box)
-    wishes = Wishes(_dtype(dtype), _three(chunk), _three(shard), encoding, tuple(sorted(drop)))
+    wishes = Wishes(
+        None if dtype is None else dtype_of(dtype).name, _three(chunk), _three(shard), encoding, tuple(sorted(drop))
+    )
     wanted = wishes.spec(source, region, there.scheme)
     asked = Asked(here, there, region, wanted, levels, existing or isinstance(dst, Volume), verify, seed)
     told = {"source": here.uri, "destination": there.uri, "box": str(region), "wishes": asdict(wishes)}
@@ -189,13 +191,6 @@ def _region(spec: VolumeSpec, box: Box | str | None) -> Box:
     if asked.ndim != spec.domain.ndim or asked not in spec.domain or asked.empty:
         raise InvalidBox(f"the box {asked} is empty, or not inside {spec.domain} ({'/'.join(spec.axes)})")
     return asked
-
-
-def _dtype(asked: Any) -> str | None:
-    try:
-        return None if asked is None else np.dtype(asked).name
-    except TypeError as error:
-        raise InvalidInput(f"there is no dtype {asked!r}; write one such as uint8") from error
 
 
 def _three(lengths: Sequence[int] | None) -> tuple[int, int, int] | None:

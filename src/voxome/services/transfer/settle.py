@@ -9,16 +9,12 @@ from voxome.blocks.outputs import scaled_box, sweep_locks
 from voxome.blocks.pyramid import METHODS
 from voxome.config.settings import setting
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import (
-    SupportsDelete,
-    SupportsLevels,
-    VolumeSource,
-    VolumeSpec,
-    ability,
-)
+from voxome.contracts.volume import SupportsGivenScales, SupportsLevels, VolumeSource, VolumeSpec, ability
 from voxome.errors import AlreadyThere, InvalidInput, NotFound, PlanError, UnsupportedFormat, VoxomeError
 from voxome.geometry import Box
-from voxome.resources.open import create_source, remote
+from voxome.resources.coarsening import Method, Scale, halving
+from voxome.resources.open import create_source
+from voxome.services.making import discard
 from voxome.services.transfer.copy import Copy, Verify
 from voxome.services.transfer.ends import End
 from voxome.services.transfer.lattice import GOOD_BYTES, block_shape
@@ -115,10 +111,11 @@ def _made(state: State, asked: Asked) -> VolumeSource:
         made = True
         fill_metadata(target, asked.wanted.attributes)
         _add_levels(state, target, asked)
-    except VoxomeError:
-        state.forget()
-        if made:
-            _remove(asked.target)
+    except VoxomeError as error:
+        if not made or discard(asked.target.text):
+            state.forget()
+        else:
+            error.add_note(f"{asked.target.uri} is made, and empty: a transfer that it can take fills it")
         raise
     return target
 
@@ -130,22 +127,33 @@ def _add_levels(state: State, target: VolumeSource, asked: Asked) -> None:
     pyramid = ability(target, SupportsLevels)  # type: ignore[type-abstract]
     if pyramid is None:
         raise UnsupportedFormat(f"{asked.target.uri} cannot have levels; leave --levels out, or write zarr, which can")
-    for number in range(1, asked.levels):
-        scale = (2**number,) * 3
-        if number >= len(pyramid.levels):
-            state.keep(target=None)
-            pyramid.create_level(scale)
-        elif pyramid.levels[number].scale != scale:
-            seen = pyramid.levels[number].scale
-            raise InvalidInput(f"level {number} of {asked.target.uri} has the scale {seen}; {scale} was expected")
+    while len(pyramid.levels) < asked.levels:
+        state.keep(target=None)
+        pyramid.create_level(_next_scale(target, pyramid))
+    _ = [_factors(pyramid, number) for number in range(1, asked.levels)]
 
 
-def _remove(target: End) -> None:
-    """Remove what was just made, where its store can."""
-    uri = Uri.parse(target.text)
-    store = remote(uri.scheme)
-    if isinstance(store, SupportsDelete):
-        store.delete(uri)
+def _next_scale(target: VolumeSource, pyramid: SupportsLevels) -> Scale:
+    """How coarse the next level is: as the store wants it, else so that voxels become cubes."""
+    given = ability(target, SupportsGivenScales)  # type: ignore[type-abstract]
+    if given is not None:
+        return given.next_scale
+    last, size = pyramid.levels[-1].scale, target.spec.voxel_size_nm
+    now = None if size is None else [length * n for length, n in zip(size, last, strict=True)]
+    z, y, x = (n * factor for n, factor in zip(last, halving(now), strict=True))
+    return z, y, x
+
+
+def _factors(pyramid: SupportsLevels, number: int) -> Scale:
+    """Voxels (z, y, x) of the level before along one of level `number`."""
+    before, scale = pyramid.levels[number - 1].scale, pyramid.levels[number].scale
+    if any(b % a for a, b in zip(before, scale, strict=True)):
+        raise InvalidInput(
+            f"level {number} has the scale {scale} (z, y, x), no multiple of {before}, that of the level before, from "
+            "which it would be made; ask for fewer levels"
+        )
+    z, y, x = (b // a for a, b in zip(before, scale, strict=True))
+    return z, y, x
 
 
 def plan(source: VolumeSource, target: VolumeSource, asked: Asked) -> list[Copy]:
@@ -154,18 +162,20 @@ def plan(source: VolumeSource, target: VolumeSource, asked: Asked) -> list[Copy]
     cover = source.spec.read_chunk or (1,) * spec.domain.ndim
     shift = tuple(b - a for a, b in zip(asked.region.start, box.start, strict=True))
     first = _copy("copy", asked.source, asked.target, spec, box, cover, shift=shift)
-    return [first, *_halvings(target, box, asked)]
+    return [first, *_coarser(target, box, asked)]
 
 
-def _halvings(target: VolumeSource, box: Box, asked: Asked) -> Iterator[Copy]:
+def _coarser(target: VolumeSource, box: Box, asked: Asked) -> Iterator[Copy]:
     pyramid = ability(target, SupportsLevels)  # type: ignore[type-abstract]
     for number in range(1, asked.levels):
         assert pyramid is not None
         spec = pyramid.level(number).spec
-        box = scaled_box(box, tuple(2 if axis in spec.spatial else 1 for axis in range(box.ndim)))
+        by_axis = dict(zip("zyx", _factors(pyramid, number), strict=True))
+        factors = tuple(by_axis.get(axis, 1) for axis in spec.axes)
+        box = scaled_box(box, factors)
         ends = asked.target.level(number - 1), asked.target.level(number)
         unit = spec.write_chunk or (1,) * box.ndim
-        yield _copy(f"level {number}", *ends, spec, box, unit, method=METHODS[spec.kind])
+        yield _copy(f"level {number}", *ends, spec, box, unit, factors=factors, method=METHODS[spec.kind])
 
 
 def _copy(
@@ -177,7 +187,8 @@ def _copy(
     cover: tuple[int, ...],
     *,
     shift: tuple[int, ...] | None = None,
-    method: str = "",
+    factors: tuple[int, ...] | None = None,
+    method: Method | None = None,
 ) -> Copy:
     unit, good = spec.write_chunk or (1,) * box.ndim, setting("TRANSFER_BLOCK_BYTES", GOOD_BYTES)
     block = block_shape(unit, spec.domain.shape, spec.dtype.itemsize, cover, good // 8 if method else good)
@@ -190,5 +201,6 @@ def _copy(
         block,
         spec.dtype.name,
         shift or (0,) * box.ndim,
+        factors or (1,) * box.ndim,
         method,
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import platformdirs
 
 from voxome.blocks.jobs import Ledger
 from voxome.config.settings import text_setting
-from voxome.errors import AlreadyThere
+from voxome.errors import AlreadyThere, RunLocked
 from voxome.records.folder import OWN, locked, read_json, write_json, written
 from voxome.records.sql import SqlRecords
 
@@ -86,23 +87,47 @@ class State:
 
 @contextmanager
 def held(root: Path, asked: Mapping[str, Any]) -> Iterator[State]:
-    """The state of the transfer that is `asked` for, locked.
+    """The state of the transfer that is `asked` for; no other to its ``destination`` goes on meanwhile.
 
     Raises
     ------
     RunLocked
-        If another process holds it.
+        If another one does, as far as it is kept under `root`.
     StoreError
         If it cannot be written.
     """
-    text = json.dumps(asked, sort_keys=True, default=str)
-    folder = root / hashlib.sha256(text.encode()).hexdigest()[:16]
-    with written(folder), locked(folder):
-        records = SqlRecords.in_file(folder / OWN / "transfer.sqlite")
-        state = State(folder, asked, records)
+    destination = str(asked["destination"])
+    place = root / _short(destination.partition("?")[0])
+    folder = place / _short(json.dumps(asked, sort_keys=True, default=str))
+    with written(place), _alone(place, destination):
         try:
-            yield state
+            (folder / OWN).mkdir(parents=True, exist_ok=True)
+            records = SqlRecords.in_file(folder / OWN / "transfer.sqlite")
+            state = State(folder, asked, records)
+            try:
+                yield state
+            finally:
+                records.close()
+                if not state.begun:
+                    shutil.rmtree(folder, ignore_errors=True)
         finally:
-            records.close()
-            if not state.begun:
-                shutil.rmtree(folder, ignore_errors=True)
+            if [one.name for one in place.iterdir()] == [OWN]:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _alone(place: Path, destination: str) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(place))
+        except RunLocked as error:
+            holder = re.search(r"process \d+", str(error))
+            raise RunLocked(
+                f"another transfer to {destination} is under way ({holder[0] if holder else 'another process'}): "
+                "wait for it, or end it"
+            ) from error
+        yield
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import numpy as np
-import tensorstore as ts
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
 from voxome.contracts.tool import Block, tool
+from voxome.geometry import Box
+from voxome.resources.coarsening import coarsened
 
 
 @tool("common.downsample", outputs=kinds.Image(scale=(2, 2, 2)))
@@ -33,7 +33,6 @@ def downsample(
     array of the same dtype
         Half as long along z, y and x, rounded up.
     """
-    factors = [1] * (image.ndim - 3) + [2, 2, 2]
-    start = [0] * (image.ndim - 3) + list(block.read.start)
-    placed = ts.array(image)[ts.d[:].translate_to[start]]
-    return np.asarray(ts.downsample(placed, factors, method).read().result())
+    others = (0,) * (image.ndim - 3)
+    box = Box((*others, *block.read.start), (*image.shape[: len(others)], *block.read.stop))
+    return coarsened(image, box, (*(1 for _ in others), 2, 2, 2), method)
