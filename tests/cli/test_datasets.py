@@ -38,7 +38,8 @@ def test_an_unknown_one(command: Any) -> None:
 
 
 def test_fetching_tells_the_hash(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(file: Any) -> Path:
+    def fetch(file: Any, told: Any) -> Path:
+        told(5_000_000, 170_000_000)
         (tmp_path / file.name).write_bytes(b"voxels")
         return tmp_path / file.name
 
@@ -60,6 +61,31 @@ def test_schemes_names_and_paths_are_offered(tmp_path: Path, monkeypatch: pytest
     assert ".hidden" not in uris("")
     assert "dataset:kasthuri2015/em" in uris("dataset:kas")
     assert uris("nowhere/x") == []
+    assert uris("zarr://z") == ["zarr://zebra/"]
+    assert uris("zarr://zebra/") == ["zarr://zebra/stripes/"]
+    assert uris("zarr://") == ["zarr://"]
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["info", "zarr", ":", "//z"], ["//zebra/"]),
+        (["info", "zar"], ["zarr://"]),
+        (["info", "dataset", ":", "cremi/A/e"], ["cremi/A/em"]),
+        (["transfer", "dataset", ":", "cremi/A/em", "zeb"], ["zebra/"]),
+        (["transfer", "zebra", "zarr", ":", "//zeb"], ["//zebra/"]),
+        (["tool", "em.agg"], ["em.agglomerate"]),
+        (["datasets", "cremi/B/n"], ["cremi/B/neurons"]),
+    ],
+)
+def test_bash_which_takes_words_apart_at_colons(
+    command: Any, tmp_path: Path, words: list[str], offered: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "zebra").mkdir()
+    monkeypatch.setenv("_VOXOME_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "\n".join(["voxome", *words]))
+    monkeypatch.setenv("COMP_CWORD", str(len(words)))
+    assert command().out.split() == offered
 
 
 def test_the_shell_is_answered(tmp_path: Path) -> None:

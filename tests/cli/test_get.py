@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,26 @@ def test_a_read_that_fails_leaves_no_half_file(command: Any, tmp_path: Path, mon
     for name in ("out.tif", "out.npy", "out.zarr", "out.nii", "out/"):
         assert command("get", "in.zarr", name).status == 1
     assert not [path for path in tmp_path.iterdir() if "out" in path.name]
+
+
+@pytest.mark.parametrize("name", ["out.npy", "out.h5/raw", "out.tif", "out.zarr", "out.nii", "out/"])
+def test_an_interruption_leaves_no_half_file(command: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    voxome.create("zarr://in.zarr", voxome.VolumeSpec.of((9, 9, 9), "uint8", chunk=(3, 9, 9)))[...] = 1
+    monkeypatch.setattr(copying, "BLOCK_BYTES", 1)
+    monkeypatch.setattr("voxome.cli.get.block_progress", lambda *_: nullcontext(stop))
+    said = command("get", "in.zarr", name)
+    assert said.status == 130
+    assert said.err.startswith("interrupted")
+    with pytest.raises(voxome.VoxomeError):
+        voxome.open(name)
+
+
+def test_a_uri_is_no_file(command: Any, tmp_path: Path) -> None:
+    voxome.create("zarr://in.zarr", voxome.VolumeSpec.of((9, 9, 9), "uint8"))
+    said = command("get", "in.zarr", "zarr://out.zarr")
+    assert said.status == 1
+    assert "voxome transfer SRC zarr://out.zarr" in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["in.zarr"]

@@ -39,6 +39,20 @@ def test_a_folder_of_any_formats(folder: Any) -> None:
     assert all(name in said.out for name in there)
 
 
+def test_what_is_hidden_is_not_listed(folder: Any, tmp_path: Path) -> None:
+    voxome.create("zarr://.hidden", voxome.VolumeSpec.of((4, 5, 6), "uint8"))
+    assert ".hidden" not in _names(folder("ls", "--json"))
+    assert _names(folder("ls", ".hidden", "--json")) == {".hidden": "volume"}
+
+
+def test_nothing_found_is_told(folder: Any, tmp_path: Path) -> None:
+    for place in ("notes.txt", "empty"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        said = folder("ls", place)
+        assert (said.status, said.out, said.err) == (0, "", f"no volume is found in {place}\n")
+        assert folder("ls", place, "--json").json == []
+
+
 def test_one_volume(folder: Any, tmp_path: Path) -> None:
     for uri in ("a.zarr", f"zarr://{tmp_path}/a.zarr"):
         (info,) = folder("ls", uri, "--json").json

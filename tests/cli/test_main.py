@@ -6,19 +6,19 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import typer
 
 import voxome
-from voxome.cli.main import main
+from voxome.cli.main import app, main
 from voxome.registry import load
 from voxome.workflow.describe import document
 
-VERBS = ["info", "plan", "run", "tool", "tools", "score", "phantom", "train", "transfer", "clean"]
-SCORES = ["segmentation", "detections", "graph"]
 WORKFLOW = """
 cwlVersion: v1.2
 class: Workflow
@@ -28,6 +28,16 @@ outputs:
 steps:
   mark: {run: tool.cwl, in: {image: raw, at: at, store: store}, out: [result]}
 """
+
+
+def _verbs(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """All verbs, those below others too."""
+    for name, one in getattr(command, "commands", {}).items():
+        yield (*path, name), one
+        yield from _verbs(one, (*path, name))
+
+
+VERBS = dict(_verbs(typer.main.get_command(app)))
 
 
 class Said:
@@ -61,17 +71,21 @@ def voxome_(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     return run
 
 
-@pytest.mark.parametrize("verb", [*([verb] for verb in VERBS), *(["score", kind] for kind in SCORES)], ids=" ".join)
-def test_every_verb_has_help(voxome_: Any, verb: list[str]) -> None:
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_every_verb_has_help(voxome_: Any, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
     said = voxome_(*verb, "--help")
     assert said.status == 0
     assert f"voxome {' '.join(verb)}" in said.out
+    told = [VERBS[verb].help, *(getattr(one, "help", None) for one in VERBS[verb].params)]
+    words = " ".join(said.out.split())
+    assert all(" ".join(text.split()) in words for text in told if text)
 
 
 def test_help_lists_every_verb(voxome_: Any) -> None:
     said = voxome_("--help")
     assert said.status == 0
-    assert all(verb in said.out for verb in VERBS)
+    assert all(verb[0] in said.out for verb in VERBS)
 
 
 @pytest.mark.parametrize(
@@ -238,14 +252,36 @@ def test_the_installed_command_ends_as_said() -> None:
     assert subprocess.run([command, "nothing"], capture_output=True, check=False).returncode == 2
 
 
-def test_an_interruption_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_ends_with_130_and_a_sentence(voxome_: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("voxome.resources.open.open", stop)
-    with pytest.raises(SystemExit) as ended:
-        main(["info", "raw.zarr"])
-    assert ended.value.code == 130
+    said = voxome_("info", "raw.zarr")
+    assert (said.status, said.out, said.err) == (130, "", "interrupted\n")
+    monkeypatch.setattr("voxome.services.transfer.run.transfer", lambda *_, **__: stop())
+    said = voxome_("transfer", "raw.zarr", "zarr://b.zarr")
+    assert (said.status, said.err) == (130, "interrupted: the same command goes on where it was\n")
+
+
+class Stubborn:
+    """Interrupted where no exception gets out."""
+
+    def __del__(self) -> None:
+        raise KeyboardInterrupt
+
+
+def test_an_interruption_is_never_lost(voxome_: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(*_: object) -> None:
+        Stubborn()
+        time.sleep(20)
+
+    monkeypatch.setattr("voxome.resources.open.open", work)
+    began, before = time.monotonic(), sys.unraisablehook
+    said = voxome_("info", "raw.zarr")
+    assert (said.status, said.err) == (130, "interrupted\n")
+    assert time.monotonic() - began < 10
+    assert sys.unraisablehook is before
 
 
 def test_a_full_disk_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

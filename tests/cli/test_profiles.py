@@ -73,3 +73,8 @@ def test_a_wrong_file_is_told_without_its_secrets(command: Any, tmp_path: Path) 
     assert (said.status, said.out) == (1, "")
     assert "hots" in said.err
     assert "hunter2" not in said.err
+
+
+def test_a_profile_that_is_not_there_is_told(configured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXOME_PROFILE", "labb")
+    assert "profile in use: labb (there is none of that name)" in configured("profiles").err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,25 @@ def test_values_that_would_change_are_refused(filed: Any) -> None:
     said = filed("put", "in.npy", "zarr://out.zarr", "--dtype", "uint8")
     assert said.status == 1
     assert "uint16 voxels do not fit uint8" in said.err
-    assert "zarr://out.zarr is incomplete" in said.err
+    assert "zarr://out.zarr is removed again" in said.err
+    assert filed("put", "in.npy", "zarr://out.zarr").status == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--at", "0,0,0"]])
+def test_an_interruption_is_told(filed: Any, options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    if options:
+        voxome.create("zarr://out.zarr", voxome.VolumeSpec.of(ARRAY.shape, "uint16"))
+    monkeypatch.setattr("voxome.cli.put.block_progress", lambda *_: nullcontext(stop))
+    said = filed("put", "in.npy", "zarr://out.zarr", *options)
+    left = "is written in part: the same command writes all of it" if options else "is removed again"
+    assert (said.status, said.err) == (130, f"interrupted: zarr://out.zarr {left}\n")
+
+
+def test_the_dtype_that_is_stored_is_told(filed: Any) -> None:
+    assert filed("put", "in.npy", "zarr://out.zarr", "--dtype", ">u2", "--json").json["dtype"] == "uint16"
 
 
 def test_into_a_place_of_a_volume(filed: Any) -> None:
@@ -61,17 +80,30 @@ def test_into_a_place_of_a_volume(filed: Any) -> None:
     expected = np.full((20, 40, 50), 7, np.uint16)
     expected[2:11, 7:27, 19:49] = ARRAY
     assert_array_equal(voxome.open("whole.zarr"), expected)
-    for corner in ("7,-3,21", "0,0"):
-        assert filed("put", "in.npy", "zarr://whole.zarr", "--at", corner).status == 1
+    for corner, text in (("7,-3,21", "not inside"), ("0,0", "the corner 0,0 has 2 numbers")):
+        said = filed("put", "in.npy", "zarr://whole.zarr", "--at", corner)
+        assert said.status == 1
+        assert text in said.err
     assert filed("put", "in.npy", "zarr://none.zarr", "--at", "0,0,0").status == 1
     assert_array_equal(voxome.open("whole.zarr"), expected)
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--voxel-size", "4"], ["--voxel-size", "a,b,c"], ["--chunk", "4,4.5,4"], ["--kind", "picture"]]
+    "wrong",
+    [
+        ["--voxel-size", "4"],
+        ["--voxel-size", "a,b,c"],
+        ["--voxel-size", "nan,1,1"],
+        ["--chunk", "4,4.5,4"],
+        ["--chunk", "0,4,4"],
+        ["--kind", "picture"],
+        ["--dtype", "uint9"],
+    ],
 )
 def test_wrong_usage(filed: Any, wrong: list[str], tmp_path: Path) -> None:
-    assert filed("put", "in.npy", "zarr://out.zarr", *wrong).status in (1, 2)
+    said = filed("put", "in.npy", "zarr://out.zarr", *wrong)
+    assert said.status in (1, 2)
+    assert "a fault of voxome itself" not in said.err
     assert not (tmp_path / "out.zarr").exists()
 
 

@@ -53,3 +53,54 @@ def test_what_is_no_volume_is_left_alone(command: Any, tmp_path: Path) -> None:
         assert (said.status, said.out) == (1, "")
     assert (tmp_path / "folder" / "notes.txt").read_text() == "mine"
     assert voxome.open("a.zarr").shape == (4, 5, 6)
+
+
+def test_what_is_write_protected_is_left_alone(command: Any, tmp_path: Path) -> None:
+    np.save("a.npy", np.zeros((2, 3, 4), np.uint8))
+    (tmp_path / "a.npy").chmod(0o444)
+    said = command("rm", "a.npy", "--yes")
+    assert said.status == 1
+    assert "is write-protected" in said.err
+    (tmp_path / "a.npy").chmod(0o644)
+    assert command("rm", "a.npy", "--yes").status == 0
+
+
+@pytest.mark.parametrize(("scheme", "level"), [("zarr", "0"), ("n5", "s1")])
+def test_one_level_is_left_alone(command: Any, scheme: str, level: str) -> None:
+    made: Any = voxome.create(f"{scheme}://a", SPEC).source
+    made.create_level((2, 2, 2))
+    said = command("rm", f"a/{level}", "--yes")
+    assert said.status == 1
+    assert "is a level of" in said.err
+    assert len(voxome.open("a").levels) == 2
+    assert command("rm", "a", "--yes").status == 0
+
+
+def test_volumes_inside_are_left_alone(command: Any) -> None:
+    voxome.create("zarr://a.zarr", SPEC)
+    voxome.create("zarr://a.zarr/labels/cells", SPEC)
+    said = command("rm", "a.zarr", "--yes")
+    assert said.status == 1
+    assert "a.zarr/labels/cells first" in said.err
+    assert voxome.open("a.zarr").shape == (4, 5, 6)
+    assert command("rm", "a.zarr/labels/cells", "--yes").status == 0
+    assert command("rm", "a.zarr", "--yes").status == 0
+
+
+def test_public_data_are_left_alone(command: Any) -> None:
+    said = command("rm", "dataset:cremi/A/em", "--yes")
+    assert (said.status, said.out) == (1, "")
+    assert "a dataset is not removed by its name" in said.err
+
+
+def test_an_interrupted_question_is_an_interruption(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Keys:
+        def readline(self) -> str:
+            raise KeyboardInterrupt
+
+    voxome.create("zarr://a.zarr", SPEC)
+    monkeypatch.setattr("sys.stdin", Keys())
+    said = command("rm", "a.zarr", "--json")
+    assert (said.status, said.out) == (130, "")
+    assert said.err.endswith("interrupted\n")
+    assert voxome.open("a.zarr").shape == (4, 5, 6)

@@ -65,6 +65,14 @@ def test_what_a_format_has_no_place_for_is_dropped(command: Any) -> None:
     assert np.array_equal(np.load("raw.npy"), voxome.open("raw.h5/v")[...])
 
 
+def test_options_of_the_format(command: Any, tmp_path: Path) -> None:
+    status, _, err = command("raw.zarr", "zarr://two.zarr", "--encoding", "format=zarr2", "--encoding", "ome=false")
+    assert status == 0
+    assert "; 1 block copied, " in err
+    assert (tmp_path / "two.zarr" / ".zarray").exists()
+    assert np.array_equal(voxome.open("two.zarr")[...], voxome.open("raw.zarr")[...])
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
@@ -78,6 +86,9 @@ def test_what_a_format_has_no_place_for_is_dropped(command: Any) -> None:
         (["raw.zarr", "zarr://b.zarr", "--chunk", "8,8"], 2, "--chunk 8,8"),
         (["raw.zarr", "zarr://b.zarr", "--verify", "some"], 2, "some"),
         (["raw.zarr", "zarr://b.zarr", "--levels", "0"], 2, "levels"),
+        (["raw.zarr", "zarr://b.zarr", "--chunk", "0,8,8"], 2, "--chunk 0,8,8"),
+        (["raw.zarr", "zarr://b.zarr", "--encoding", "format"], 2, "NAME=VALUE"),
+        (["raw.zarr", "zarr://b.zarr", "--encoding", "fromat=zarr2"], 1, "fromat"),
     ],
 )
 def test_errors(command: Any, arguments: list[str], status: int, text: str) -> None:

@@ -17,7 +17,8 @@ from numpy.testing import assert_array_equal
 
 import voxome
 from voxome.datasets.registry import read
-from voxome.datasets.registry.entry import Entry
+from voxome.datasets.registry.entry import Entry, File
+from voxome.datasets.registry.files import fetch
 from voxome.datasets.registry.resolve import resolve
 from voxome.errors import CorruptData, InvalidInput, NotFound, StoreError, UnknownName, UnsupportedFormat
 from voxome.registry import targets
@@ -210,3 +211,11 @@ def test_importing_the_resolver_loads_no_downloader() -> None:
     code = "import sys, voxome.datasets.registry.resolve as r; r.resolve('hemibrain/em'); print('pooch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
     assert np.isfinite([length for one in ALL.values() for length in one.voxel_size_nm or ()]).all()
+
+
+def test_what_has_come_is_told(server: Server, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    file = File.model_validate(_in_file(server)["file"])
+    path = fetch(file, lambda done, total: told.append((done, total)))
+    assert path.read_bytes() == server.content
+    assert told[-1] == (len(server.content), len(server.content))

@@ -152,6 +152,8 @@ def test_delete_a_file_or_a_group(tmp_path: Path) -> None:
     remote, file = Hdf5Remote(), tmp_path / "a.h5"
     for name in ("g/a", "g/b", "c"):
         remote.create(uri_of(file / name), VolumeSpec.of((3, 3), "u1"))
+    with pytest.raises(InvalidInput, match="/c, /g/a, /g/b: name what is to go"):
+        remote.delete(uri_of(file))
     remote.delete(uri_of(file / "g"))
     assert [info.uri for info in remote.list(uri_of(file))] == [f"hdf5://{file}/c"]
     remote.delete(uri_of(file))

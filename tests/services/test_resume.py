@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 
 import voxome
-from voxome.errors import AlreadyThere, PlanError, RunFailed, RunLocked
+from voxome.errors import AlreadyThere, PlanError, RunFailed, RunLocked, UnsupportedFormat
 from voxome.resources.volume import Volume
+from voxome.services.transfer import settle
 from voxome.services.transfer.copy import Copy, is_verified
 
 CHUNK = (16, 16, 16)
@@ -143,6 +144,29 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     voxome.transfer(source, uri, progress=told)
 
 
+@pytest.mark.parametrize("box", ["0:64,0:64,0:64", "0:32,0:64,0:64"])
+def test_no_other_part_at_a_time(tmp_path: Path, box: str) -> None:
+    source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
+
+    def told(_: object) -> None:
+        with pytest.raises(RunLocked, match=r"another transfer to zarr://.*b\.zarr is under way \(process \d+\)"):
+            voxome.transfer(source, uri, box=box, existing=True)
+
+    voxome.transfer(source, uri, progress=told)
+    assert voxome.transfer(source, uri, box=box, existing=True).run
+
+
+def test_what_cannot_be_removed_is_filled_by_the_next_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, uri = made(tmp_path), f"hdf5://{tmp_path}/b.h5/raw"
+    with monkeypatch.context() as patch:
+        patch.setattr(settle, "discard", lambda _: False)
+        with pytest.raises(UnsupportedFormat, match="cannot have levels") as told:
+            voxome.transfer(source, uri, levels=2)
+    assert "is made, and empty" in told.value.__notes__[0]
+    assert voxome.transfer(source, uri).run
+    assert np.array_equal(voxome.open(uri)[...], source[...])
+
+
 def test_what_is_refused_leaves_no_trace(tmp_path: Path, state: Path) -> None:
     source = made(tmp_path, voxel_size_nm=(8, 8, 8))
     with pytest.raises(Exception, match="no place"):
@@ -168,7 +192,7 @@ voxome.transfer({source.uri!r}, {uri!r}, chunk=(64, 64, 64))
 
 def finished(state: Path) -> set[int]:
     """The blocks that the ledger has."""
-    files = list(state.glob("*/.voxome/transfer.sqlite"))
+    files = list(state.glob("*/*/.voxome/transfer.sqlite"))
     if not files:
         return set()
     try:
@@ -196,7 +220,7 @@ def test_killed_ten_times_at_random(tmp_path: Path, state: Path, workers: int) -
     command = [sys.executable, "-m", "voxome.cli.main", "transfer", volume.uri, target, *options]
     rng, times, done = random.Random(workers), dict[int, int](), set[int]()
     whole = str(volume.domain)
-    plan = Copy("copy", volume.uri, target, whole, whole, CHUNK, "uint8", (0, 0, 0))
+    plan = Copy("copy", volume.uri, target, whole, whole, CHUNK, "uint8", (0, 0, 0), (1, 1, 1))
     for _ in range(10):
         wanted, process = len(done) + rng.randint(1, 30), subprocess.Popen(command, stdout=subprocess.DEVNULL)
         while process.poll() is None and len(finished(state)) < wanted:

@@ -57,10 +57,35 @@ class ForgetfulRemote:
         return ForgetfulSource(ZarrRemote().create(Uri("zarr", uri.path), spec))
 
 
+class DamagingSource(ForgetfulSource):
+    """A zarr array whose disk damages the file of a chunk, after it is written."""
+
+    def __init__(self, source: VolumeSource, folder: Path) -> None:
+        super().__init__(source)
+        self._folder = folder
+
+    def write(self, box: Box, data: NDArray[Any]) -> None:
+        self._source.write(box, data)
+        if BAD in box:
+            chunk = self._folder / "0" / "c" / "/".join(str(i // 16) for i in BAD)
+            stored = bytearray(chunk.read_bytes())
+            stored[len(stored) // 2] ^= 255
+            chunk.write_bytes(stored)
+
+
+class DamagingRemote:
+    def open(self, uri: Uri, *, mode: Mode = "r") -> DamagingSource:
+        return DamagingSource(ZarrRemote().open(Uri("zarr", uri.path), mode=mode), Path(uri.path))
+
+    def create(self, uri: Uri, spec: VolumeSpec) -> DamagingSource:
+        return DamagingSource(ZarrRemote().create(Uri("zarr", uri.path), spec), Path(uri.path))
+
+
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The scheme ``forgetful://``, of this process."""
-    monkeypatch.setitem(registry.BUILT_IN["voxome.remotes"], "forgetful", f"{__name__}:ForgetfulRemote")
+    """The schemes ``forgetful://`` and ``damaging://``, of this process."""
+    for name in ("Forgetful", "Damaging"):
+        monkeypatch.setitem(registry.BUILT_IN["voxome.remotes"], name.lower(), f"{__name__}:{name}Remote")
     registry.targets.cache_clear()
     yield
     registry.targets.cache_clear()
@@ -83,6 +108,14 @@ def test_all(tmp_path: Path, source: str) -> None:
         voxome.transfer(source, uri, chunk=CHUNK, verify="all")
     report = voxome.transfer(source, uri, chunk=CHUNK, verify="none")
     assert (report.run, report.reused, report.verified) == (1, 63, 0)
+
+
+@pytest.mark.usefixtures("forgetful")
+@pytest.mark.parametrize("codec", ["raw", "zstd"])
+def test_a_file_that_is_damaged_on_disk(tmp_path: Path, source: str, codec: str) -> None:
+    with pytest.raises(RunFailed, match="- 16:32,0:16,32:48: ") as told:
+        voxome.transfer(source, f"damaging://{tmp_path}/b", chunk=CHUNK, encoding={"codec": codec}, verify="all")
+    assert str(told.value).startswith("1 of 64 jobs")
 
 
 @pytest.mark.usefixtures("forgetful")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from voxome.cli.blocks import block_progress
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, say, show_json, show_table, size_text
 
@@ -38,7 +39,9 @@ def read(
     from voxome.services.bench import read_sweep
 
     name = str(locate(uri))
-    found = read_sweep(open_source(uri, level=level or None), edges, at_once=at_once, repeats=repeats, seed=seed)
+    source = open_source(uri, level=level or None)
+    with block_progress(name, unit="readings") as progress:
+        found = read_sweep(source, edges, at_once=at_once, repeats=repeats, seed=seed, told=progress)
     told = {"uri": name, "level": level, "readings": [asdict(reading) for reading in found]}
     if out is not None:
         from voxome.records.folder import write_json

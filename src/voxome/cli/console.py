@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -49,6 +50,25 @@ def show_facts(facts: Mapping[str, object]) -> None:
 def say(message: str) -> None:
     """Tell something on standard error."""
     print(message, file=sys.stderr, flush=True)
+
+
+def asked(question: str) -> bool:
+    """Whether a person says yes, on standard input, to a question on standard error; no answer is a no."""
+    print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        say("")
+    return answer.strip().lower() in ("y", "yes")
+
+
+@contextmanager
+def if_interrupted(then: str) -> Iterator[None]:
+    """What is told, beside that it was so, when a person interrupts what goes on inside."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        stop.add_note(then)
+        raise
 
 
 def size_text(count: float | None) -> str:

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voxome.cli.blocks import block_progress
 from voxome.cli.complete import datasets as names
 from voxome.cli.console import Json, say, show_facts, show_json, show_table
 from voxome.errors import InvalidInput
 
 if TYPE_CHECKING:
     from voxome.datasets.registry.entry import Entry
+
+_MB = 1_000_000
 
 
 def datasets(
@@ -50,7 +53,8 @@ def _fetch(one: Entry) -> None:
 
     if one.file is None:
         raise InvalidInput(f"{one.name} is read where it is, as dataset:{one.name}; there is no file to fetch")
-    path = fetch(one.file)
+    with block_progress(one.name, unit="MB") as progress:
+        path = fetch(one.file, lambda done, total: progress(done // _MB, total // _MB))
     say(f"{path}: sha256 {sha256_of(path)}")
 
 

@@ -17,8 +17,8 @@ def get(
         str,
         typer.Argument(
             metavar="OUT",
-            help="What is written: FILE.npy, FILE.h5[/DATASET], FILE.tif, FILE.png (one section), FOLDER/ (PNG "
-            "sections), FOLDER.zarr, FILE.nii.",
+            help="What is written: FILE.npy, FILE.h5 or FILE.h5/DATASET, FILE.tif, FILE.png (one section), FOLDER/ "
+            "(PNG sections), FOLDER.zarr, FILE.nii.",
         ),
     ],
     box: Annotated[
@@ -35,10 +35,11 @@ def get(
 
     source = open_source(uri, level=level or None)
     whole = asked(source.spec, None if box is None else Box.parse(box))
-    with block_progress(out) as told:
+    size = whole.size * source.spec.dtype.itemsize
+    with block_progress(out, size) as told:
         export(source, whole, out, told)
     if json:
         show_json({"out": out, "box": str(whole), "shape": list(whole.shape), "dtype": str(source.spec.dtype)})
     else:
         shape = " x ".join(map(str, whole.shape))
-        say(f"{out}: {shape} voxels of {source.spec.dtype}, {size_text(whole.size * source.spec.dtype.itemsize)}")
+        say(f"{out}: {shape} voxels of {source.spec.dtype}, {size_text(size)}")

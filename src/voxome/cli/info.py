@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from voxome.cli.complete import uris
 from voxome.cli.console import Json, show_facts, show_json
 
 if TYPE_CHECKING:
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def info(
-    uri: Annotated[str, typer.Argument(help="A URI or path of a volume; may end in ?level=2.")], json: Json = False
+    uri: Annotated[str, typer.Argument(help="A URI or path of a volume; may end in ?level=2.", autocompletion=uris)],
+    json: Json = False,
 ) -> None:
     """Tell what is stored at a URI: shape, dtype, axes, voxel size, offset, chunks, levels, kind and format."""
     from voxome.resources.open import open

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from voxome.cli.complete import uris
-from voxome.cli.console import Json, show_json, show_table
+from voxome.cli.console import Json, say, show_json, show_table
 
 
 def ls(
@@ -24,5 +24,7 @@ def ls(
     found = list(listing(uri, deep=recursive))
     if json:
         show_json([asdict(info) for info in found])
+    elif not found:
+        say(f"no volume is found in {uri}")
     else:
         show_table(["uri", "type", ""], [[info.uri, info.type, info.description] for info in found])

@@ -6,29 +6,35 @@ import sys
 import traceback
 from typing import NoReturn
 
-import typer
+try:
+    import typer
 
-from voxome.cli import (
-    bench,
-    clean,
-    datasets,
-    get,
-    info,
-    ls,
-    phantom,
-    plan,
-    profiles,
-    put,
-    rm,
-    run,
-    score,
-    tool,
-    tools,
-    train,
-    transfer,
-)
-from voxome.cli.console import say
-from voxome.errors import VoxomeError
+    from voxome.cli import (
+        bench,
+        clean,
+        datasets,
+        get,
+        info,
+        interrupt,
+        ls,
+        phantom,
+        plan,
+        profiles,
+        put,
+        rm,
+        run,
+        score,
+        tool,
+        tools,
+        train,
+        transfer,
+    )
+    from voxome.cli.complete import whole_words
+    from voxome.cli.console import say
+    from voxome.errors import VoxomeError
+except KeyboardInterrupt:
+    print("interrupted", file=sys.stderr)
+    raise SystemExit(130) from None
 
 app = typer.Typer(
     name="voxome",
@@ -61,15 +67,23 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     The exit status is 0, 1 for an error of ours or of the system (one message on standard error), 2 for wrong usage,
     130 for an interruption.
     """
+    before, sys.unraisablehook = sys.unraisablehook, interrupt.heed
     try:
-        app(arguments, prog_name="voxome")
+        with whole_words():
+            app(arguments, prog_name="voxome")
+    except SystemExit as end:
+        if end.code == interrupt.STATUS:
+            say(interrupt.sentence(end))
+        raise
     except VoxomeError as error:
-        say(f"voxome: {error}")
+        say("\n".join([f"voxome: {error}", *getattr(error, "__notes__", ())]))
     except OSError as error:
         say(f"voxome: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except Exception as error:
         at = traceback.extract_tb(error.__traceback__)[-1]
         say(f"voxome: a fault of voxome itself, please report it: {error!r} at {at.filename}:{at.lineno}")
+    finally:
+        sys.unraisablehook = before
     sys.exit(1)
 
 

@@ -60,34 +60,36 @@ def read_options(
     for text in block or ():
         step, equals, numbers = text.rpartition("=")
         if equals:
-            shapes[step] = _shape(numbers)
+            shapes[step] = voxels("--block", numbers)
         else:
-            shape = _shape(numbers)
+            shape = voxels("--block", numbers)
     return Options(
         block=shape,
         blocks=shapes,
         box=None if box is None else Box.parse(box),
         level=level,
-        voxel_size_nm=None if voxel_size is None else _lengths(voxel_size),
+        voxel_size_nm=None if voxel_size is None else lengths("--voxel-size", voxel_size),
         force=force,
     )
 
 
-def _shape(text: str) -> tuple[int, int, int]:
+def voxels(option: str, text: str) -> tuple[int, int, int]:
+    """Three whole numbers of voxels."""
     try:
         z, y, x = (int(part) for part in text.split(","))
     except ValueError:
-        raise typer.BadParameter(f"--block {text}: write three whole numbers of voxels, such as 64,128,128") from None
+        raise typer.BadParameter(f"{option} {text}: write three whole numbers of voxels, such as 64,128,128") from None
     if min(z, y, x) < 1:
-        raise typer.BadParameter(f"--block {text}: a block has at least 1 voxel along every axis")
+        raise typer.BadParameter(f"{option} {text}: at least 1 voxel is needed along every axis")
     return z, y, x
 
 
-def _lengths(text: str) -> tuple[float, float, float]:
+def lengths(option: str, text: str) -> tuple[float, float, float]:
+    """Three lengths in nm."""
     try:
         z, y, x = (float(part) for part in text.split(","))
     except ValueError:
-        raise typer.BadParameter(f"--voxel-size {text}: write three lengths in nm, such as 8,8,8") from None
+        raise typer.BadParameter(f"{option} {text}: write three lengths in nm, such as 8,8,8") from None
     if not all(0 < length < float("inf") for length in (z, y, x)):
-        raise typer.BadParameter(f"--voxel-size {text}: lengths in nm are more than 0")
+        raise typer.BadParameter(f"{option} {text}: lengths in nm are more than 0")
     return z, y, x

@@ -23,7 +23,8 @@ def profiles(json: Json = False) -> None:
     if json:
         show_json({"file": str(file), "profile": used, "services": rows})
         return
-    say(f"{file}{'' if file.exists() else ' (not there)'}; profile in use: {used}")
+    unknown = " (there is none of that name)" if settings.profiles and used not in settings.profiles else ""
+    say(f"{file}{'' if file.exists() else ' (not there)'}; profile in use: {used}{unknown}")
     columns = ["profile", "store", "host", "token", "options"]
     show_table(
         columns, [[row["profile"], row["kind"], row["host"] or "", row["token"], row["options"]] for row in rows]

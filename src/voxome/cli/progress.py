@@ -8,28 +8,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from voxome.cli.console import say, size_text
+from voxome.cli.blocks import LINE_EVERY_S, new_bar
+from voxome.cli.console import if_interrupted, say, size_text
 
 if TYPE_CHECKING:
     from voxome.blocks.runner import StepReport
-
-_LINE_EVERY_S = 10.0
 
 
 @contextmanager
 def progress_bars(steps: Sequence[str]) -> Iterator[Callable[[StepReport], None]]:
     """A function to call with every report of a step, while the steps named `steps` run in that order."""
     places = {name: f"[{i + 1:>{len(str(len(steps)))}}/{len(steps)}] {name}" for i, name in enumerate(steps)}
-    try:
+    with if_interrupted("the same command goes on where it was"):
         if sys.stderr.isatty():
             with _bar() as told:
                 yield lambda report: told(report, places[report.name])
         else:
             lines = _Lines()
             yield lambda report: lines(report, places[report.name])
-    except KeyboardInterrupt:
-        say("interrupted: the same command goes on where it was")
-        raise
 
 
 def _ended(report: StepReport, name: str) -> str:
@@ -40,20 +36,8 @@ def _ended(report: StepReport, name: str) -> str:
 
 @contextmanager
 def _bar() -> Iterator[Callable[[StepReport, str], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} blocks"),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True, markup=False, highlight=False)
-    with Progress(*columns, console=console, transient=True, expand=True) as bar:
-        task = bar.add_task("", total=1, rate="", visible=False)
+    with new_bar() as bar:
+        task = bar.add_task("", total=1, amount="", rate="", visible=False)
         running = ""
 
         def told(report: StepReport, name: str) -> None:
@@ -67,7 +51,8 @@ def _bar() -> Iterator[Callable[[StepReport, str], None]]:
                 bar.reset(task, total=report.total, description=name, visible=True)
             elapsed = bar.tasks[0].elapsed or 0.0
             rate = f"{_amount(report, report.run / elapsed)}/s" if report.run and elapsed else ""
-            bar.update(task, completed=report.run + report.reused, rate=rate)
+            done = report.run + report.reused
+            bar.update(task, completed=done, amount=f"{done:,}/{report.total:,} blocks", rate=rate)
 
         yield told
 
@@ -95,7 +80,7 @@ class _Lines:
         self._began.setdefault(name, self._last)
         if report.ended:
             say(_ended(report, name))
-        elif time.monotonic() - self._last > _LINE_EVERY_S:
+        elif time.monotonic() - self._last > LINE_EVERY_S:
             say(f"{name}: {report.run + report.reused:,} of {report.total:,} blocks{self._pace(report, name)}")
         else:
             return

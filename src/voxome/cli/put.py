@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from voxome.cli.blocks import block_progress
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, say, show_json
+from voxome.cli.options import lengths
+
+if TYPE_CHECKING:
+    from voxome.contracts.volume import VolumeSource
 
 
 class Kind(StrEnum):
@@ -35,39 +41,52 @@ def put(
     json: Json = False,
 ) -> None:
     """Put a file, or any volume, into a store: as a new volume, or --at a place of one that is there."""
-    sizes, chunks, corner = (_numbers(*one) for one in (("voxel-size", voxel_size), ("chunk", chunk), ("at", at)))
-    new = {"voxel_size_nm": sizes, "dtype": dtype, "kind": kind and kind.value, "read_chunk": chunks and _whole(chunks)}
+    chunks, corner = _whole("--chunk", chunk), _whole("--at", at)
+    sizes = None if voxel_size is None else lengths("--voxel-size", voxel_size)
+    new = {"voxel_size_nm": sizes, "dtype": dtype, "kind": kind and kind.value, "read_chunk": chunks}
     if corner is not None and (given := [name for name, value in new.items() if value is not None]):
         raise typer.BadParameter(f"--at writes into a volume that is there; {', '.join(given)} would be of a new one")
     from voxome.resources.open import open_source
     from voxome.services.copying import copy
-    from voxome.services.ingest import new_volume, place_for
 
     source = open_source(file)
-    target = new_volume(source, uri, **new) if corner is None else place_for(source, uri, _whole(corner))
-    try:
-        with block_progress(uri) as told:
-            copy(source, source.spec.domain, target, _whole(corner or target.spec.domain.start), told)
-    except BaseException:
-        say(f"{uri} is incomplete: write it again, or remove it by voxome rm")
-        raise
-    shape = source.spec.domain.shape
+    spec, size = source.spec, source.spec.domain.size * source.spec.dtype.itemsize
+    with (
+        _target(source, uri, corner, new) as target,
+        block_progress(uri, size) as told,
+    ):
+        copy(source, spec.domain, target, corner or target.spec.domain.start, told)
+    shape = spec.domain.shape
     if json:
-        show_json({"uri": uri, "shape": list(shape), "dtype": dtype or str(source.spec.dtype)})
+        show_json({"uri": uri, "shape": list(shape), "dtype": str(target.spec.dtype)})
     else:
         say(f"{uri}: {' x '.join(map(str, shape))} voxels are written")
 
 
-def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+@contextmanager
+def _target(
+    source: VolumeSource, uri: str, corner: tuple[int, ...] | None, new: dict[str, Any]
+) -> Iterator[VolumeSource]:
+    """What is written to: a new volume, or one that is there."""
+    from voxome.services.ingest import place_for, spec_like
+    from voxome.services.making import made
+
+    if corner is None:
+        with made(uri, spec_like(source.spec, **new)) as target:
+            yield target
+        return
+    target = place_for(source, uri, corner)
+    try:
+        yield target
+    except BaseException as error:
+        error.add_note(f"{uri} is written in part: the same command writes all of it")
+        raise
+
+
+def _whole(option: str, text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     try:
-        return tuple(float(part) for part in text.split(","))
+        return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise typer.BadParameter(f"--{option} {text}: write numbers as 8,8,8") from None
-
-
-def _whole(numbers: tuple[float, ...]) -> tuple[int, ...]:
-    if any(number != int(number) for number in numbers):
-        raise typer.BadParameter(f"{numbers}: whole numbers of voxels were expected")
-    return tuple(int(number) for number in numbers)
+        raise typer.BadParameter(f"{option} {text}: write whole numbers of voxels, such as 8,8,8") from None

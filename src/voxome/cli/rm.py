@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from voxome.cli.complete import uris
-from voxome.cli.console import Json, say, show_json, size_text
-from voxome.errors import InvalidUri, UnsupportedFormat
+from voxome.cli.console import Json, asked, say, show_json, size_text
+
+if TYPE_CHECKING:
+    from voxome.contracts.volume import SupportsDelete
 
 
 def rm(
@@ -17,19 +19,15 @@ def rm(
     json: Json = False,
 ) -> None:
     """Remove a volume and all its levels, after asking; what is no volume is left alone."""
-    from voxome.contracts.volume import SupportsDelete
-    from voxome.resources.open import locate, open_source, remote
+    from voxome.resources.open import remote
+    from voxome.services.removal import removable
 
-    located = locate(uri)
-    if "level" in located.query:
-        raise InvalidUri(f"{located}: a volume is removed with all its levels; leave out level=")
-    store, spec = remote(located.scheme), open_source(uri).spec
-    if not isinstance(store, SupportsDelete):
-        raise UnsupportedFormat(f"{located.scheme}:// volumes cannot be removed from here")
-    if not yes:
-        shape, size = " x ".join(map(str, spec.domain.shape)), size_text(spec.domain.size * spec.dtype.itemsize)
-        typer.confirm(f"Remove {located}: {shape} voxels of {spec.dtype}, {size}?", abort=True, err=True)
-    store.delete(located)
+    located, spec = removable(uri)
+    shape, size = " x ".join(map(str, spec.domain.shape)), size_text(spec.domain.size * spec.dtype.itemsize)
+    if not (yes or asked(f"Remove {located}: {shape} voxels of {spec.dtype}, {size}?")):
+        say("nothing is removed; --yes removes without asking")
+        raise typer.Exit(1)
+    cast("SupportsDelete", remote(located.scheme)).delete(located)
     if json:
         show_json({"removed": str(located)})
     else:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from voxome.cli.complete import tools
 from voxome.cli.console import say, show_json
 from voxome.cli.options import read_options
 from voxome.contracts.tool import REQUIRED, Tool
@@ -20,7 +21,12 @@ CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_inte
 
 def tool(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A tool; voxome tools lists them, voxome tool NAME --help its options.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A tool; voxome tools lists them, voxome tool NAME --help its options.", autocompletion=tools
+        ),
+    ],
 ) -> None:
     """Run one tool over a volume, block by block; where each result is, is written to OUTPUT.handle.json here."""
     from voxome.registry import load

@@ -19,7 +19,7 @@ HeldOut = Annotated[
 ]
 Others = Annotated[
     list[str] | None,
-    typer.Option("--other", metavar="RAW,LABELS", help="A further volume, mixed in from half-time on. Repeatable."),
+    typer.Option("--other", metavar="RAW,LABELS", help="A further volume, mixed in. Repeatable."),
 ]
 
 
@@ -33,6 +33,9 @@ def train(
     minutes: Annotated[float, typer.Option(min=0, help="Time to train.")] = 30.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the weights and the patches.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 2,
+    device: Annotated[str, typer.Option(help="Where to compute, as torch names it: cpu, cuda.")] = "cpu",
+    batch: Annotated[int, typer.Option(min=1, help="Patches a step.")] = 1,
+    others_share: Annotated[float, typer.Option(min=0, max=1, help="Share of patches from --other volumes.")] = 0.25,
     name: Annotated[str, typer.Option(help="Name of the network.")] = "model",
     version: Annotated[str, typer.Option(help="Version of the network.")] = "1",
     licence: Annotated[str, typer.Option(help="Licence of the data, for the card.")] = "unknown",
@@ -50,7 +53,9 @@ def train(
     made = training.train(
         training.Truth(raw, labels, None if box is None else Box.parse(box)),
         out,
-        settings=loop.Settings(minutes=minutes, seed=seed, threads=threads),
+        settings=loop.Settings(
+            minutes=minutes, seed=seed, threads=threads, device=device, batch=batch, others_share=others_share
+        ),
         held_out=None if held_out is None else training.Truth(raw, labels, Box.parse(held_out)),
         others=[training.Truth(*pair) for pair in pairs],
         name=name,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json as json_module
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from voxome.cli.complete import uris
 from voxome.cli.console import Json, say, show_json, size_text
+from voxome.cli.options import voxels
 
 
 class Verify(StrEnum):
@@ -30,8 +33,8 @@ class Drop(StrEnum):
 
 
 def transfer(
-    src: Annotated[str, typer.Argument(help="URI or path of a volume.")],
-    dst: Annotated[str, typer.Argument(help="URI of what is made, such as zarr://PATH.")],
+    src: Annotated[str, typer.Argument(help="URI or path of a volume.", autocompletion=uris)],
+    dst: Annotated[str, typer.Argument(help="URI of what is made, such as zarr://PATH.", autocompletion=uris)],
     box: Annotated[
         str | None,
         typer.Option(metavar="Z0:Z1,Y0:Y1,X0:X1", help="The part to copy, in the source's coordinates at its level."),
@@ -48,6 +51,10 @@ def transfer(
     chunk: Annotated[str | None, typer.Option(metavar="Z,Y,X", help="Chunk of the destination.")] = None,
     shard: Annotated[str | None, typer.Option(metavar="Z,Y,X", help="Shard of the destination.")] = None,
     codec: Annotated[str | None, typer.Option(help="Compression of the destination, by the format's own name.")] = None,
+    encoding: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Another option of the format, such as format=zarr2. Repeatable."),
+    ] = None,
     drop: Annotated[
         list[Drop] | None,
         typer.Option(help="What the destination need not keep; formats refuse what they cannot hold. Repeatable."),
@@ -60,9 +67,7 @@ def transfer(
     """Copy a volume, or a part of it, to another store; interrupted, the same command goes on."""
     from voxome.cli.progress import progress_bars
     from voxome.services.transfer.run import transfer as run_transfer
-    from voxome.services.transfer.target import CODEC_OPTION
 
-    named = CODEC_OPTION.get(dst.partition("://")[0], "codec")
     names = ["copy", *(f"level {number}" for number in range(1, levels))]
     with progress_bars(names) as progress:
         report = run_transfer(
@@ -76,9 +81,9 @@ def transfer(
             verify=verify.value,
             seed=seed,
             existing=existing,
-            chunk=_lengths("--chunk", chunk),
-            shard=_lengths("--shard", shard),
-            encoding=None if codec is None else {named: codec},
+            chunk=None if chunk is None else voxels("--chunk", chunk),
+            shard=None if shard is None else voxels("--shard", shard),
+            encoding=_encoding(dst.partition("://")[0], codec, encoding),
             drop=[one.value for one in drop or ()],
             state=state,
             progress=progress,
@@ -88,16 +93,30 @@ def transfer(
         return
     say(
         f"{report.destination} is complete: {size_text(report.bytes)} in {report.seconds:.1f} s, "
-        f"{size_text(report.bytes_per_s)}/s; {report.run:,} blocks copied, {report.verified:,} of them read back, "
+        f"{size_text(report.bytes_per_s)}/s; {_count(report.run)} copied, {report.verified:,} of them read back, "
         f"{report.reused:,} copied before"
     )
 
 
-def _lengths(option: str, text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
+def _encoding(scheme: str, codec: str | None, options: list[str] | None) -> dict[str, Any] | None:
+    from voxome.services.transfer.target import CODEC_OPTION
+
+    found: dict[str, Any] = {} if codec is None else {CODEC_OPTION.get(scheme, "codec"): codec}
+    for text in options or ():
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"--encoding {text}: write NAME=VALUE, such as format=zarr2")
+        found[name] = _value(value)
+    return found or None
+
+
+def _value(text: str) -> Any:
+    """A number, true, false or anything else that is JSON; text where it is not."""
     try:
-        z, y, x = (int(part) for part in text.split(","))
+        return json_module.loads(text)
     except ValueError:
-        raise typer.BadParameter(f"{option} {text}: write three whole numbers of voxels, such as 64,64,64") from None
-    return z, y, x
+        return text
+
+
+def _count(number: int) -> str:
+    return "1 block" if number == 1 else f"{number:,} blocks"

@@ -23,6 +23,7 @@ from voxome.contracts.uri import Uri
 from voxome.contracts.volume import Mode, ResourceInfo, Version, VolumeSpec
 from voxome.errors import (
     CorruptData,
+    InvalidInput,
     InvalidUri,
     NotFound,
     ReadOnly,
@@ -133,6 +134,7 @@ class Hdf5Remote:
         file, inner = _existing(uri)
         with storing(file):
             if not inner:
+                _refuse_others(file)
                 file.unlink()
                 return
             with _opened(file, "r+") as h5:
@@ -217,11 +219,27 @@ def _volumes(group: h5py.Group | h5py.Dataset) -> dict[str, str]:
     return {dataset.name.lstrip("/"): f"{dataset.dtype} {dataset.shape}" for dataset in _readable(group)}
 
 
-def _readable(node: h5py.Group | h5py.Dataset) -> list[h5py.Dataset]:
+def _refuse_others(file: Path) -> None:
+    """Refuse to take a file for one volume that holds more than that."""
+    with _opened(file) as h5:
+        names = [one.name for one in _within(h5) if isinstance(one, h5py.Dataset)]
+    if len(names) > 1:
+        raise InvalidInput(
+            f"{file} holds {', '.join(names)}: name what is to go, as in hdf5://{file}{names[0]}, or remove the file "
+            "yourself"
+        )
+
+
+def _within(node: h5py.Group | h5py.Dataset) -> list[h5py.Group | h5py.Dataset]:
+    """A node and all that is in it."""
     nodes = [node]
     if isinstance(node, h5py.Group):
         node.visititems(lambda _, one: nodes.append(one))
-    return [one for one in nodes if isinstance(one, h5py.Dataset) and not unreadable(one)]
+    return nodes
+
+
+def _readable(node: h5py.Group | h5py.Dataset) -> list[h5py.Dataset]:
+    return [one for one in _within(node) if isinstance(one, h5py.Dataset) and not unreadable(one)]
 
 
 def _told(volumes: Mapping[str, str]) -> str:

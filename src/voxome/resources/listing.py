@@ -55,9 +55,11 @@ def _of_path(path: Path, deep: bool) -> Iterator[ResourceInfo]:
         yield from remote(scheme).list(Uri(scheme, str(path)))
         return
     for inside in sorted(path.iterdir()) if path.is_dir() else []:
+        if inside.name.startswith("."):
+            continue
         if scheme := _recognised(inside):
             yield from remote(scheme).list(Uri(scheme, str(inside)))
-        elif inside.is_dir() and not inside.name.startswith("."):
+        elif inside.is_dir():
             yield ResourceInfo(str(inside), FOLDER)
             if deep:
                 yield from _of_path(inside, deep)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from voxome.contracts.volume import VolumeSource, VolumeSpec
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
+from voxome.services.copying import Told, silent
 
 EDGES = (32, 64, 128, 256, 512)
 """Edge lengths of the cubes that are asked for, in voxels, if nothing else is said."""
@@ -60,7 +62,7 @@ def read_sweep(
     at_once: int = 4,
     repeats: int = 3,
     seed: int = 0,
-    told: Callable[[Reading], None] = lambda reading: None,
+    told: Told = silent,
 ) -> list[Reading]:
     """Read cubes at random places, each size aligned and unaligned, one at a time and several.
 
@@ -77,7 +79,7 @@ def read_sweep(
     seed : int
         Of the places.
     told : callable
-        Called with each result.
+        Called after each result with the results that there are, and how many there will be.
 
     Returns
     -------
@@ -95,14 +97,13 @@ def read_sweep(
     if not kept or kept[0] < 1:
         raise InvalidInput(f"sizes {list(edges)}: none is of 1 to {LARGEST_BYTES:,} bytes a request")
     source.read(next(_places(spec, kept[0], True, random)))
-    found = []
-    for edge in kept:
-        for aligned in (True, False):
-            for count in sorted({1, at_once}):
-                places = _places(spec, edge, aligned, random)
-                boxes = [next(places) for _ in range(repeats * count)]
-                found.append(_measured(source, edge, aligned, count, boxes))
-                told(found[-1])
+    found: list[Reading] = []
+    asked = list(product(kept, (True, False), sorted({1, at_once})))
+    for edge, aligned, count in asked:
+        places = _places(spec, edge, aligned, random)
+        boxes = [next(places) for _ in range(repeats * count)]
+        found.append(_measured(source, edge, aligned, count, boxes))
+        told(len(found), len(asked))
     return found
 
 

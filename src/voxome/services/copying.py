@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def silent(done: int, total: int) -> None:
 
 
 def copy(source: VolumeSource, box: Box, target: VolumeSource, corner: Sequence[int], told: Told = silent) -> None:
-    """Write the voxels of `box` of `source` at `corner` of `target`.
+    """Write the voxels of `box` of `source` at `corner` of `target`; interrupted, the block under way is ended first.
 
     Parameters
     ----------
@@ -53,10 +54,14 @@ def copy(source: VolumeSource, box: Box, target: VolumeSource, corner: Sequence[
     back = tuple(a - b for a, b in zip(box.start, region.start, strict=True))
     unit = target.spec.write_chunk or source.spec.read_chunk or (1,) * box.ndim
     grid = BlockGrid(target.spec.domain, block_shape(unit, region.shape, source.spec.dtype.itemsize), region)
-    for done, block in enumerate(grid, 1):
-        data = source.read(block.write.shift(back))
-        target.write(block.write, fitted(data, target.spec.dtype))
-        told(done, len(grid))
+
+    def write(place: Box) -> None:
+        target.write(place, fitted(source.read(place.shift(back)), target.spec.dtype))
+
+    with ThreadPoolExecutor(1) as pool:
+        for done, block in enumerate(grid, 1):
+            pool.submit(write, block.write).result()
+            told(done, len(grid))
 
 
 def block_shape(unit: Sequence[int], shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
@@ -94,3 +99,17 @@ def fitted(data: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if not np.array_equal(made, data, equal_nan=data.dtype.kind == "f"):
         raise InvalidInput(f"{data.dtype} voxels do not fit {dtype}: values up to {data.max()} would change")
     return made
+
+
+def dtype_of(asked: Any) -> np.dtype[Any]:
+    """The dtype that a user asks for.
+
+    Raises
+    ------
+    InvalidInput
+        If there is none of that name.
+    """
+    try:
+        return np.dtype(asked)
+    except TypeError as error:
+        raise InvalidInput(f"there is no dtype {asked!r}; write one such as uint8") from error

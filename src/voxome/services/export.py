@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import SupportsDelete, VolumeSource, VolumeSpec
+from voxome.contracts.volume import VolumeSource, VolumeSpec
 from voxome.errors import AlreadyThere, InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.local import replacing
-from voxome.resources.open import create_source, remote
 from voxome.services.copying import Told, copy, silent, slabs
+from voxome.services.making import made
 
 Writer = Callable[[VolumeSource, Box, str, Told], None]
 
@@ -72,6 +72,8 @@ def asked(spec: VolumeSpec, box: Box | None) -> Box:
 
 def suffix_of(out: str) -> str:
     """What of the name says the format."""
+    if Uri.parse(out).scheme:
+        raise InvalidInput(f"{out} is no path of this machine: write one, or copy by voxome transfer SRC {out}")
     if out.endswith("/"):
         return "/"
     for part in reversed(Path(out).parts):
@@ -81,32 +83,32 @@ def suffix_of(out: str) -> str:
 
 
 def _npy(source: VolumeSource, box: Box, out: str, told: Told) -> None:
-    with _made(f"npy://{out}", VolumeSpec.of(box.shape, source.spec.dtype)) as target:
+    with made(f"npy://{out}", VolumeSpec.of(box.shape, source.spec.dtype)) as target:
         copy(source, box, target, (0,) * box.ndim, told)
 
 
 def _hdf5(source: VolumeSource, box: Box, out: str, told: Told) -> None:
     place = out if re.search(r"\.(h5|hdf5)/.", out, re.IGNORECASE) else f"{out}/volume"
-    with _made(f"hdf5://{place}", at_origin(source.spec, box)) as target:
+    with made(f"hdf5://{place}", at_origin(source.spec, box)) as target:
         copy(source, box, target, (0,) * box.ndim, told)
 
 
 def _zarr(source: VolumeSource, box: Box, out: str, told: Told) -> None:
     spec = source.spec.but(domain=box, write_chunk=source.spec.read_chunk, encoding=None)
-    with _made(f"zarr://{out}", spec) as target:
+    with made(f"zarr://{out}", spec) as target:
         copy(source, box, target, box.start, told)
 
 
 def _nifti(source: VolumeSource, box: Box, out: str, told: Told) -> None:
     spec = at_origin(source.spec, box).but(read_chunk=None, write_chunk=None, attributes={})
-    with _made(f"nifti://{out}", spec) as target:
+    with made(f"nifti://{out}", spec) as target:
         copy(source, box, target, (0,) * box.ndim, told)
 
 
 def _folder(source: VolumeSource, box: Box, out: str, told: Told) -> None:
     pieces = list(slabs(source.spec, box))
     spec = source.spec.but(domain=box, encoding={"format": "png"})
-    with _made(f"images://{out.rstrip('/')}", spec) as target:
+    with made(f"images://{out.rstrip('/')}", spec) as target:
         for done, piece in enumerate(pieces, 1):
             target.write(piece, source.read(piece))
             told(done, len(pieces))
@@ -170,18 +172,6 @@ def _ome_words(spec: VolumeSpec) -> dict[str, Any]:
     for axis, length in zip("ZYX", spec.voxel_size_nm or (), strict=False):
         words |= {f"PhysicalSize{axis}": length, f"PhysicalSize{axis}Unit": "nm"}
     return words
-
-
-@contextmanager
-def _made(uri: str, spec: VolumeSpec) -> Iterator[VolumeSource]:
-    """A new array, which is removed again if it does not become whole."""
-    target = create_source(uri, spec)
-    try:
-        yield target
-    except BaseException:
-        located = Uri.parse(uri)
-        cast("SupportsDelete", remote(located.scheme)).delete(located)
-        raise
 
 
 def _new(out: str) -> AbstractContextManager[Path]:

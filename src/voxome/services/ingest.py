@@ -5,39 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from voxome.contracts.volume import VolumeSource, VolumeSpec
 from voxome.errors import InvalidBox
 from voxome.geometry import Box
-from voxome.resources.open import create_source, open_source
+from voxome.resources.open import open_source
+from voxome.services.copying import dtype_of
 
 
-def new_volume(like: VolumeSource, uri: str, **changes: Any) -> VolumeSource:
-    """Make a volume at `uri` to hold what `like` holds.
+def spec_like(spec: VolumeSpec, **changes: Any) -> VolumeSpec:
+    """As `spec`, in the chunks and the encoding that the new format is best at unless asked otherwise.
 
     Parameters
     ----------
-    like : VolumeSource
-        What is to be copied.
-    uri : str
-        Of what is made, as ``zarr://PATH``.
+    spec : VolumeSpec
+        Of what is to be copied.
     **changes
-        Fields of the spec that are to differ: `dtype`, `voxel_size_nm`, `kind`, `read_chunk`; None changes nothing.
-
-    Returns
-    -------
-    VolumeSource
-        What was made; nothing is written yet.
+        Fields that are to differ: `dtype`, `voxel_size_nm`, `kind`, `read_chunk`; None changes nothing.
 
     Raises
     ------
-    AlreadyThere
-        If something is there.
-    UnsupportedFormat
-        If the format cannot hold such a volume.
+    InvalidInput
+        If there is no such dtype, or a field cannot be so.
     """
-    return create_source(uri, _spec(like.spec, changes))
+    asked = {name: value for name, value in changes.items() if value is not None}
+    if "dtype" in asked:
+        asked["dtype"] = dtype_of(asked["dtype"])
+    if "read_chunk" in asked:
+        asked["write_chunk"] = asked["read_chunk"]
+    return spec.but(**{"read_chunk": None, "write_chunk": None, "encoding": None, **asked})
 
 
 def place_for(like: VolumeSource, uri: str, corner: Sequence[int]) -> VolumeSource:
@@ -51,17 +46,12 @@ def place_for(like: VolumeSource, uri: str, corner: Sequence[int]) -> VolumeSour
         If `like` has other axes, or does not lie inside.
     """
     target, shape = open_source(uri, mode="r+"), like.spec.domain.shape
-    if not len(corner) == len(shape) == target.spec.domain.ndim:
-        raise InvalidBox(f"{len(shape)} axes do not go into the {target.spec.domain.ndim} of {uri} at {corner}")
+    there = target.spec.axes
+    if len(shape) != len(there):
+        raise InvalidBox(f"a volume of {'/'.join(like.spec.axes)} does not go into {uri}, which has {'/'.join(there)}")
+    if len(corner) != len(there):
+        raise InvalidBox(
+            f"the corner {','.join(map(str, corner))} has {len(corner)} numbers; {uri} has {'/'.join(there)}"
+        )
     Box.of_shape(shape, corner).within(target.spec.domain)
     return target
-
-
-def _spec(spec: VolumeSpec, changes: dict[str, Any]) -> VolumeSpec:
-    """As `spec`, in the chunks and the encoding that the new format is best at unless asked otherwise."""
-    asked = {name: value for name, value in changes.items() if value is not None}
-    if "dtype" in asked:
-        asked["dtype"] = np.dtype(asked["dtype"])
-    if "read_chunk" in asked:
-        asked["write_chunk"] = asked["read_chunk"]
-    return spec.but(**{"read_chunk": None, "write_chunk": None, "encoding": None, **asked})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -46,15 +47,49 @@ def in_cache(file: File) -> Path:
     return fetch(file)
 
 
-def fetch(file: File) -> Path:
-    """Fetch the file into the cache, whether its hash is known or not."""
+class _Bar:
+    """What pooch takes for a progress bar."""
+
+    total = 0
+
+    def __init__(self, told: Callable[[int, int], None]) -> None:
+        self._told, self._done = told, 0
+
+    def update(self, count: int) -> None:
+        self._done += count
+        self._told(self._done, self.total)
+
+    def reset(self) -> None:
+        self._done = 0
+
+    def close(self) -> None:
+        pass
+
+
+def fetch(file: File, told: Callable[[int, int], None] = lambda done, total: None) -> Path:
+    """Fetch the file into the cache, whether its hash is known or not.
+
+    Parameters
+    ----------
+    file : File
+        What is fetched.
+    told : callable
+        Called now and then with the bytes that came, and how many there are; 0 where the server does not say.
+
+    Raises
+    ------
+    CorruptData
+        If it has another hash than is known.
+    StoreError
+        If it cannot be fetched.
+    """
     import pooch
 
     known = None if file.sha256 is None else f"sha256:{file.sha256}"
-    quiet = pooch.HTTPDownloader(progressbar=False)
+    downloader = pooch.HTTPDownloader(progressbar=_Bar(told), chunk_size=_PIECE)
     pooch.get_logger().setLevel("ERROR")
     try:
-        pooch.retrieve(file.url, known, file.name, folder(), downloader=quiet)
+        pooch.retrieve(file.url, known, file.name, folder(), downloader=downloader)
     except ValueError as error:
         raise CorruptData(f"{file.url} is not what it was: {error}") from error
     except OSError as error:
