@@ -19,7 +19,14 @@ from voxome.cli.main import app
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-EXAMPLES = ("voxome.contracts", "voxome.geometry", "voxome.resources", "voxome.blocks")
+EXAMPLES = (
+    "voxome.blocks",
+    "voxome.config",
+    "voxome.contracts",
+    "voxome.geometry",
+    "voxome.resources",
+    "voxome.services.transfer",
+)
 
 
 def _blocks(page: Path, language: str) -> list[str]:
