@@ -59,10 +59,10 @@ class PhantomSpec:
     rim: float = 0.65
     mitochondrion: float = 76.0
     density: float = 18.0
-    blur_voxels: tuple[float, float, float] = (0.8, 1.4, 1.4)
+    blur_voxels: tuple[float, float, float] = (0.64, 1.56, 1.56)
     granularity: float = 9.0
     noise: float = 13.5
-    noise_blur_voxels: tuple[float, float, float] = (0.28, 0.33, 0.5)
+    noise_blur_voxels: tuple[float, float, float] = (0.29, 0.33, 0.51)
     unevenness: float = 0.06
 
     def __post_init__(self) -> None:

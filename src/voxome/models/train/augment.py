@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def coordinates(centre: NDArray[np.float64], size: int, rng: np.random.Generator) -> Tensor:
-    """Source positions (size, size, size, 3), z, y, x in voxels, of a patch about `centre`.
+def coordinates(centre: NDArray[np.float64], size: int, rng: np.random.Generator, device: torch.device) -> Tensor:
+    """Source positions (size, size, size, 3) on `device`, z, y, x in voxels, of a patch about `centre`.
 
     Always one of the 48 symmetries of the cube; half of the patches are also turned about a random axis,
     scaled by up to 12 % and elastically deformed (Simard et al. 2003, in three dimensions, from a coarse grid
@@ -20,14 +20,14 @@ def coordinates(centre: NDArray[np.float64], size: int, rng: np.random.Generator
     warp = rng.random() < 0.5
     if warp:
         turn = turn @ rotation(rng, max_angle=np.pi / 4) * rng.uniform(0.88, 1.12)
-    axis = torch.arange(size, dtype=torch.float32) - size // 2
-    steps = torch.from_numpy(turn.astype(np.float32))
+    axis = torch.arange(size, dtype=torch.float32, device=device) - size // 2
+    steps = torch.from_numpy(turn.astype(np.float32)).to(device)
     z, y, x = (axis[:, None] * steps[:, a] for a in range(3))
-    middle = torch.from_numpy(centre.astype(np.float32))
+    middle = torch.from_numpy(centre.astype(np.float32)).to(device)
     where = z[:, None, None] + y[None, :, None] + x[None, None, :] + middle
     if not warp:
         return where
-    return where + displacement(size, rng, spacing=24, amplitude=rng.uniform(0, 2.5))
+    return where + displacement(size, rng, spacing=24, amplitude=rng.uniform(0, 2.5), device=device)
 
 
 def symmetry(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -44,10 +44,12 @@ def rotation(rng: np.random.Generator, max_angle: float) -> NDArray[np.float64]:
     return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
 
 
-def displacement(size: int, rng: np.random.Generator, *, spacing: int, amplitude: float) -> Tensor:
+def displacement(
+    size: int, rng: np.random.Generator, *, spacing: int, amplitude: float, device: torch.device
+) -> Tensor:
     """A smooth random field (size, size, size, 3) of displacements in voxels."""
     n = size // spacing + 2
-    coarse = torch.from_numpy(rng.normal(0, amplitude, (1, 3, n, n, n)).astype(np.float32))
+    coarse = torch.from_numpy(rng.normal(0, amplitude, (1, 3, n, n, n)).astype(np.float32)).to(device)
     fine = functional.interpolate(coarse, size=(size, size, size), mode="trilinear", align_corners=True)
     return fine[0].permute(1, 2, 3, 0)
 
@@ -60,8 +62,8 @@ def grey_values(raw: Tensor, rng: np.random.Generator) -> Tensor:
     if rng.random() < 0.25:
         raw = _blur(raw, rng.uniform(0.4, 1.0))
     if rng.random() < 0.5:
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        raw = raw + rng.uniform(0, 0.35) * torch.randn(raw.shape, generator=generator)
+        generator = torch.Generator(raw.device).manual_seed(int(rng.integers(2**62)))
+        raw = raw + rng.uniform(0, 0.35) * torch.randn(raw.shape, generator=generator, device=raw.device)
     if rng.random() < 0.15:
         raw = _defects(raw.clone(), rng)
     return raw
@@ -75,7 +77,7 @@ def _gamma(raw: Tensor, gamma: float) -> Tensor:
 
 
 def _blur(raw: Tensor, sigma: float) -> Tensor:
-    weights = torch.exp(-0.5 * (torch.arange(-2, 3) / sigma) ** 2)
+    weights = torch.exp(-0.5 * (torch.arange(-2, 3, device=raw.device) / sigma) ** 2)
     weights = weights / weights.sum()
     out = raw[None, None]
     for axis in range(3):

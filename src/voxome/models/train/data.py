@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,10 @@ class TrainingVolume:
     start: tuple[int, int, int]
     mean: float
     std: float
+
+    def to(self, device: torch.device) -> TrainingVolume:
+        """The same volume in the memory of `device`."""
+        return replace(self, raw=self.raw.to(device), labels=self.labels.to(device))
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,13 @@ def cut(
     mirrored, labels there are `UNKNOWN`.
     """
     size = out + 2 * context
-    where = augment.coordinates(_centre(volume, out, rng), size, rng)
+    device = volume.raw.device
+    where = augment.coordinates(_centre(volume, out, rng), size, rng, device)
     raw = _sample(volume.raw, where, "bilinear")
     central = slice(context, context + out + reach)
-    inner = where[central, central, central] - torch.tensor(volume.start)
+    inner = where[central, central, central] - torch.tensor(volume.start, device=device)
     labels = _sample(volume.labels, inner, "nearest")
-    last = torch.tensor(volume.labels.shape[2:]) - 1
+    last = torch.tensor(volume.labels.shape[2:], device=device) - 1
     labels[~((inner >= -0.5) & (inner <= last + 0.5)).all(-1)] = UNKNOWN
     return Patch(augment.grey_values(raw, rng) if contrast else raw, labels)
 
@@ -108,6 +113,6 @@ def _centre(volume: TrainingVolume, out: int, rng: np.random.Generator) -> NDArr
 
 def _sample(volume: Tensor, where: Tensor, mode: str) -> Tensor:
     """Values of `volume` at voxel positions `where` (..., 3) in z, y, x, mirrored at the ends."""
-    last = torch.tensor(volume.shape[2:], dtype=torch.float32) - 1
+    last = torch.tensor(volume.shape[2:], dtype=torch.float32, device=volume.device) - 1
     grid = (2 * where / last - 1).flip(-1)[None]
     return functional.grid_sample(volume, grid, mode=mode, padding_mode="reflection", align_corners=True)[0, 0]

@@ -28,7 +28,7 @@ class _Probabilities(nn.Module):
 
 def export(net: AffinityNet, path: Path, tile: int = 16) -> None:
     """Write `net` with a sigmoid: raw (1, 1, z, y, x) to affinities (1, channels, z - 2 context, …)."""
-    plain = _Probabilities(copy.deepcopy(net).to(memory_format=torch.contiguous_format)).eval()
+    plain = _Probabilities(copy.deepcopy(net).to("cpu", memory_format=torch.contiguous_format)).eval()
     size = tile + 2 * net.context
     partial = path.with_suffix(".part")
     with warnings.catch_warnings():

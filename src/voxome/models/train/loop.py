@@ -20,6 +20,7 @@ from voxome.models.train.targets import affinities, balanced_loss
 
 _AVERAGE = 0.998
 _SAVE_EVERY_S = 60.0
+_LOOK_EVERY = 10
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,20 @@ class Settings:
     Attributes
     ----------
     minutes : time spent in steps before it ends; the learning rate follows a cosine over it.
+    device : where it is computed, as torch names it: "cpu", "cuda".
     out : voxels a side of the affinities of a patch.
+    batch : patches a step.
     rate : peak learning rate of AdamW.
-    others_share : share of patches cut from the volumes after the first, in the second half of the time.
+    others_share : share of patches cut from the volumes after the first.
     report_minutes : training time between two reports.
     """
 
     minutes: float
     seed: int = 1
     threads: int = 2
+    device: str = "cpu"
     out: int = 64
+    batch: int = 1
     rate: float = 2e-3
     others_share: float = 0.25
     report_minutes: float = 10.0
@@ -63,8 +68,11 @@ class Training:
     def __init__(self, volumes: Sequence[TrainingVolume], folder: Path, settings: Settings, report: Report) -> None:
         torch.set_num_threads(settings.threads)
         torch.manual_seed(settings.seed)
-        self.volumes, self.settings, self.report = volumes, settings, report
-        self.net = AffinityNet().to(memory_format=torch.channels_last_3d)
+        self.device = torch.device(settings.device)
+        self.volumes, self.settings, self.report = [v.to(self.device) for v in volumes], settings, report
+        self.half = _is_fast_in_half(self.device)
+        self.layout = torch.channels_last_3d if self.half else torch.contiguous_format
+        self.net = AffinityNet().to(self.device, memory_format=self.layout)
         self.average = copy.deepcopy(self.net)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=settings.rate, weight_decay=1e-4)
         self.progress = Progress()
@@ -104,7 +112,7 @@ class Training:
         rng = np.random.default_rng((settings.seed, state.step))
         for group in self.optimizer.param_groups:
             group["lr"] = settings.rate * learning_rate(spent)
-        loss = self._loss(self._volume(spent, rng), rng)
+        loss = self._loss(rng)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -114,22 +122,24 @@ class Training:
         with torch.no_grad():
             for slow, fast in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 slow.lerp_(fast, 1 - keep)
-        state.loss += (loss.item() - state.loss) * max(0.01, 1 / state.step)
-        if state.step % 100 == 0:
+        if state.step % _LOOK_EVERY == 0:
+            state.loss += (loss.item() - state.loss) * max(0.01 * _LOOK_EVERY, _LOOK_EVERY / state.step)
+        if state.step % (10 * _LOOK_EVERY) == 0:
             print(f"step {state.step}, {state.seconds / 60:.1f} minutes, loss {state.loss:.4f}", flush=True)
 
-    def _loss(self, volume: TrainingVolume, rng: np.random.Generator) -> torch.Tensor:
-        reach = max(max(offset) for offset in OFFSETS)
-        patch = cut(volume, self.settings.out, self.net.context, reach, rng)
-        target, mask = affinities(patch.labels, OFFSETS, self.settings.out)
-        raw = patch.raw[None, None].contiguous(memory_format=torch.channels_last_3d)
-        with torch.autocast("cpu", torch.bfloat16):
+    def _loss(self, rng: np.random.Generator) -> torch.Tensor:
+        reach, out = max(max(offset) for offset in OFFSETS), self.settings.out
+        patches = [cut(self._volume(rng), out, self.net.context, reach, rng) for _ in range(self.settings.batch)]
+        truth = [affinities(patch.labels, OFFSETS, out) for patch in patches]
+        target, mask = (torch.stack(parts) for parts in zip(*truth, strict=True))
+        raw = torch.stack([patch.raw[None] for patch in patches]).contiguous(memory_format=self.layout)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             logits = self.net(raw)
-        return balanced_loss(logits.float(), target[None], mask[None])
+        return balanced_loss(logits.float(), target, mask)
 
-    def _volume(self, spent: float, rng: np.random.Generator) -> TrainingVolume:
+    def _volume(self, rng: np.random.Generator) -> TrainingVolume:
         others = self.volumes[1:]
-        if others and spent > 0.5 and rng.random() < self.settings.others_share:
+        if others and rng.random() < self.settings.others_share:
             return others[int(rng.integers(len(others)))]
         return self.volumes[0]
 
@@ -142,11 +152,18 @@ class Training:
         partial.replace(self.checkpoint)
 
     def _load(self) -> None:
-        saved = torch.load(self.checkpoint, weights_only=True)
+        saved = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         self.net.load_state_dict(saved["net"])
         self.average.load_state_dict(saved["average"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.progress = Progress(**json.loads(saved["progress"]))
+
+
+def _is_fast_in_half(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 itself; where that is emulated it takes many times as long."""
+    if device.type == "cpu":
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return True
 
 
 def learning_rate(spent: float, warm_up: float = 0.02, floor: float = 0.005) -> float:

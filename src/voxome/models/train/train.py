@@ -62,7 +62,7 @@ def train(
     held_out : Truth, optional
         Where the boundary scores of the card are measured.
     others : sequence of Truth
-        Further volumes, mixed in from half-time on.
+        Further volumes, mixed in.
     name, version, licence, attribution, command : str
         For the card.
 

@@ -35,8 +35,9 @@ def _counts(net: AffinityNet, volume: TrainingVolume, at: tuple[int, int, int]) 
     known = volume.labels[0, 0, z, y, x]
     labels[: known.shape[0], : known.shape[1], : known.shape[2]] = known
     target, mask = affinities(labels, NEAR, _TILE)
+    device = net.head.weight.device
     with torch.no_grad():
-        found = net(_mirrored(volume, at, net.context))[0, : len(NEAR)] < 0
+        found = (net(_mirrored(volume, at, net.context).to(device))[0, : len(NEAR)] < 0).cpu()
     true, seen = target == 0, mask > 0
     return torch.stack([(found & true & seen).sum(), (found & seen).sum(), (true & seen).sum()]).float()
 
