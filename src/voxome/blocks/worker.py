@@ -1,6 +1,7 @@
 """A worker: a process that takes jobs on its standard input, a JSON line each, and answers on its standard output.
 
-It ends when its standard input does, or with its parent. What libraries print goes to the standard error.
+It ends when its standard input does, or with its parent: what takes long to import waits until it has seen to that.
+What libraries print goes to the standard error.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from voxome.blocks.job import OpenStep
 from voxome.blocks.memory import give_back, peak_bytes, reset_peak
-from voxome.blocks.step import Step
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat, VoxomeError
+
+if TYPE_CHECKING:
+    from voxome.blocks.job import OpenStep
 
 _PR_SET_PDEATHSIG = 1
 Run = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -32,6 +34,9 @@ _held: dict[str, OpenStep] = {}
 
 
 def _opened(path: str, store: str) -> OpenStep:
+    from voxome.blocks.job import OpenStep
+    from voxome.blocks.step import Step
+
     if path not in _held:
         _held.clear()
         give_back()
