@@ -25,7 +25,7 @@ from voxome.geometry import Box
 from voxome.metrics.segmentation import contingency, score_segmentation
 from voxome.models.cards import find
 from voxome.models.infer import predict
-from voxome.tools.em.kernels.affinity import OFFSETS, far_affinities, membrane_map, near_affinities
+from voxome.tools.em.kernels.affinity import NEAR, membrane_map, near_affinities
 from voxome.tools.em.kernels.agglomerate import Method, agglomerate
 from voxome.tools.em.kernels.basins import basins
 from voxome.tools.em.kernels.edges import Edges, Nodes, edge_rows, node_rows
@@ -46,7 +46,7 @@ WATERZ = {
 
 @dataclass(frozen=True)
 class Scene:
-    """Affinities (6, z, y, x) and membranes (z, y, x) over a box, truth over its last planes."""
+    """Affinities (3, z, y, x) and membranes (z, y, x) over a box, truth over its last planes."""
 
     name: str
     affinities: NDArray[np.uint8]
@@ -69,8 +69,7 @@ def fib25(model: str, low: int) -> Scene:
     box = Box((low, 0, 0), (SCORED.stop, *raw.shape[1:]))
     before = box.grow((1, 0, 0), (0, 0, 0)) & domain
     net = find(model)
-    mean, std = float(raw.mean()), float(raw.std())
-    affinities = predict(raw, domain, before, domain, net, mean=mean, std=std, threads=2)[: len(OFFSETS)]
+    affinities = predict(raw, domain, before, domain, net, mean=float(raw.mean()), std=float(raw.std()), threads=2)[:3]
     own = box.within(before)
     return Scene(f"FIB-25 z {low}-124", affinities[(slice(None), *own)], membrane_map(affinities)[own], truth)
 
@@ -78,18 +77,14 @@ def fib25(model: str, low: int) -> Scene:
 def synthetic(shape: tuple[int, int, int] = (128, 128, 128), seed: int = 0) -> Scene:
     """The true membranes of a phantom."""
     _, labels, membranes, _ = phantom(shape, seed)
-    near = near_affinities(membranes)
-    affinities = np.concatenate([near, far_affinities(near)])
-    return Scene(f"phantom {seed}, true membranes", affinities, membranes, labels)
+    return Scene(f"phantom {seed}, true membranes", near_affinities(membranes), membranes, labels)
 
 
 def graph(scene: Scene, params: HeightParams) -> tuple[NDArray[np.uint64], Nodes, Edges]:
     """Fragments, and their nodes and edges."""
     box = Box.of_shape(scene.membranes.shape)
     fragments = basins(height_map(scene.membranes, params), box, box, box)
-    found = edge_rows(fragments, scene.affinities, OFFSETS, scene.membranes.shape, histogram=True)
-    touching = found.values[:, 2] > 0
-    edges = Edges(found.ids[touching], found.values[touching])
+    edges = edge_rows(fragments, scene.affinities, NEAR, scene.membranes.shape, histogram=True)
     return fragments, node_rows(fragments, box, box), edges
 
 

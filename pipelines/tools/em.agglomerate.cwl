@@ -7,7 +7,7 @@ doc: Group fragments into neurons, numbered 1..N in the order of their first fra
 hints:
   voxome:Tool:
     name: em.agglomerate
-    version: '2'
+    version: '1'
 baseCommand:
 - voxome
 - tool
@@ -27,7 +27,7 @@ inputs:
       prefix: --nodes
   threshold:
     type: double?
-    default: 0.5
+    default: 0.42
     doc: Affinity (0 to 1) from which two regions belong together.
     inputBinding:
       prefix: --threshold

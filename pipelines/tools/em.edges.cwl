@@ -3,11 +3,11 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Add up the affinities of near voxels for every pair of fragments, and the sizes of fragments.
+doc: Add up the affinities of neighbouring voxels for every pair of fragments, and the sizes of fragments.
 hints:
   voxome:Tool:
     name: em.edges
-    version: '2'
+    version: '1'
 baseCommand:
 - voxome
 - tool

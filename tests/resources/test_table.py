@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voxome.errors import CorruptData, NotFound
-from voxome.resources import table as tables
 from voxome.resources.table import Table, write_table
 
 COLUMNS = {"id": "uint64", "score": "float64", "good": "bool"}
@@ -30,16 +29,6 @@ def test_lookup_finds_what_a_scan_finds(tmp_path: Path, ids: list[int], keys: li
     for name, values in rows.items():
         assert np.array_equal(found[name], values[keep])
         assert np.array_equal(table.read()[name], values)
-
-
-@pytest.mark.parametrize("rows", [0, 1, 40])
-def test_columns_are_stacked(tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "ROW_GROUP", 16)
-    values = {name: np.arange(rows, dtype=np.int64) * factor % 5 for name, factor in (("a", 1), ("b", 2), ("c", 3))}
-    write_table(tmp_path / "t.parquet", values, dict.fromkeys("abc", "int64"))
-    table, whole = Table(tmp_path / "t.parquet"), np.column_stack([values["b"], values["a"]])
-    assert np.array_equal(table.stacked(("b", "a")), whole)
-    assert np.array_equal(table.stacked(("b", "a"), where="c"), whole[values["c"] != 0])
 
 
 def test_no_table_is_named(tmp_path: Path) -> None:

@@ -58,26 +58,17 @@ class Table:
         """All rows."""
         return _rows(self._file.read(columns=None if columns is None else list(columns)))
 
-    def stacked(self, columns: Sequence[str], *, where: str | None = None) -> NDArray[Any]:
-        """Columns of one dtype side by side, (rows, columns), in the memory of the result and a batch.
-
-        Only the rows whose column `where` is not 0, if one is named.
-        """
+    def stacked(self, columns: Sequence[str]) -> NDArray[Any]:
+        """Columns of one dtype side by side, (rows, columns), in the memory of the result and a batch."""
         dtype = self._file.schema_arrow.field(columns[0]).type.to_pandas_dtype()
-        chosen = [where] if where else []
-        count = sum(np.count_nonzero(batch.column(0)) for batch in self._batches(chosen)) if where else len(self)
-        out = np.empty((count, len(columns)), dtype)
+        out = np.empty((len(self), len(columns)), dtype)
         start = 0
-        for batch in self._batches([*columns, *chosen]):
-            kept = np.flatnonzero(batch.column(len(columns))) if where else np.arange(len(batch))
-            part = out[start : start + len(kept)]
+        for batch in self._file.iter_batches(ROW_GROUP, columns=list(columns), use_threads=False):
+            part = out[start : start + len(batch)]
             for place, name in enumerate(columns):
-                part[:, place] = batch.column(name).to_numpy()[kept]
-            start += len(kept)
+                part[:, place] = batch.column(name).to_numpy()
+            start += len(batch)
         return out
-
-    def _batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        return self._file.iter_batches(ROW_GROUP, columns=list(columns), use_threads=False)
 
     def batches(self, rows: int) -> Iterator[Rows]:
         """All rows in order, at most so many at a time."""

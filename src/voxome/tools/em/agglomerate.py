@@ -10,9 +10,9 @@ from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
 from voxome.contracts.tool import tool
 from voxome.resources.table import Table
-from voxome.tools.em.edges import EDGE_SUMS, EDGES, NODE_SUMS, NODES, TOUCHING
+from voxome.tools.em.edges import EDGE_SUMS, EDGES, NODE_SUMS, NODES
 from voxome.tools.em.kernels.agglomerate import agglomerate as group
-from voxome.tools.em.kernels.edges import SUMS, Edges, Nodes
+from voxome.tools.em.kernels.edges import Edges, Nodes
 from voxome.tools.em.kernels.filters import absorb_small, contract, fill_holes
 
 LOOKUP = kinds.Table({"id": "uint64", "label": "uint64"}, key=("id",), fold={"label": "min"})
@@ -22,12 +22,12 @@ def _memory(rows: int, _: object) -> int:
     return 200 * rows
 
 
-@tool("em.agglomerate", version="2", scope="whole", outputs={"lookup": LOOKUP, "objects": NODES}, memory=_memory)
+@tool("em.agglomerate", scope="whole", outputs={"lookup": LOOKUP, "objects": NODES}, memory=_memory)
 def agglomerate(
     edges: Annotated[Table, EDGES],
     nodes: Annotated[Table, NODES],
     *,
-    threshold: float = 0.5,
+    threshold: float = 0.42,
     method: Literal["mean", "waterz", "mutex"] = "mean",
     quantile: float = 0.75,
     min_voxels: int = 2000,
@@ -38,7 +38,7 @@ def agglomerate(
     Parameters
     ----------
     edges : table
-        Pairs of fragments with the sum of their affinities; those that do not touch are left out.
+        Pairs of fragments with the sum of their affinities.
     nodes : table
         Sizes of fragments.
     threshold : float
@@ -60,9 +60,9 @@ def agglomerate(
     objects : table
         ``id`` of a neuron, its voxels and sums of coordinates.
     """
-    columns = EDGE_SUMS if method == "waterz" else EDGE_SUMS[:SUMS]
+    columns = EDGE_SUMS if method == "waterz" else EDGE_SUMS[:2]
     ids = nodes.stacked(("id",))[:, 0]
-    pairs = Edges(edges.stacked(("a", "b"), where=TOUCHING), edges.stacked(columns, where=TOUCHING))
+    pairs = Edges(edges.stacked(("a", "b")), edges.stacked(columns))
     objects = group(ids, pairs, threshold, method, quantile)
     sizes, contacts = contract(Nodes(ids, nodes.stacked(NODE_SUMS)), pairs, objects)
     del pairs

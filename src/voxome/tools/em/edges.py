@@ -11,11 +11,10 @@ from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
 from voxome.contracts.tool import Block, tool
 from voxome.geometry import Box
-from voxome.tools.em.kernels.affinity import FAR_VOXELS, OFFSETS
+from voxome.tools.em.kernels.affinity import NEAR
 from voxome.tools.em.kernels.edges import BINS, edge_rows, node_rows
 
-TOUCHING = "contacts"
-EDGE_SUMS = ("affinity", "pairs", TOUCHING, *(f"bin{i}" for i in range(BINS)))
+EDGE_SUMS = ("affinity", "pairs", *(f"bin{i}" for i in range(BINS)))
 EDGES = kinds.Table(
     {"a": "uint64", "b": "uint64"} | dict.fromkeys(EDGE_SUMS, "int64"),
     key=("a", "b"),
@@ -27,35 +26,34 @@ NODES = kinds.Table(
 )
 
 
-@tool("em.edges", version="2", halo=((0, 0, 0), (FAR_VOXELS,) * 3), outputs={"edges": EDGES, "nodes": NODES})
+@tool("em.edges", halo=((0, 0, 0), (1, 1, 1)), outputs={"edges": EDGES, "nodes": NODES})
 def edges(
     fragments: Annotated[NDArray[np.uint64], kinds.Labels()],
-    affinities: Annotated[NDArray[np.uint8], kinds.Probability(channels=len(OFFSETS))],
+    affinities: Annotated[NDArray[np.uint8], kinds.Probability(channels=len(NEAR))],
     *,
     block: Block,
 ) -> dict[str, Rows]:
-    """Add up the affinities of near voxels for every pair of fragments, and the sizes of fragments.
+    """Add up the affinities of neighbouring voxels for every pair of fragments, and the sizes of fragments.
 
     Parameters
     ----------
     fragments : (z, y, x) array of uint64
         0 is background.
     affinities : (c, z, y, x) array of uint8
-        At p, those of p and its next voxel along z, y and x, and those of p and the fourth; 255 = surely one neuron.
+        The first three channels at p are those of p and its next voxel along z, y and x; 255 = surely one neuron.
 
     Returns
     -------
     edges : table
-        ``a < b``, the sum of their affinities, the number of voxel pairs, how many of them are next neighbours, and how
-        many of those lie in each eighth of 0-255.
+        ``a < b``, the sum of their affinities, the number of voxel pairs, and how many lie in each eighth of 0-255.
     nodes : table
         ``id``, voxels, sums of z, y and x from the domain's start, and voxels at the rim of the box.
     """
     frame = block.frame
     seen = (block.read & frame.box).within(block.read)
     shape = block.write.shape
-    inside, given = fragments[seen], affinities[(slice(0, len(OFFSETS)), *seen)]
-    found = edge_rows(inside, given, OFFSETS, (shape[0], shape[1], shape[2]), histogram=True)
+    inside, near = fragments[seen], affinities[(slice(0, 3), *seen)]
+    found = edge_rows(inside, near, NEAR, (shape[0], shape[1], shape[2]), histogram=True)
     own = Box.of_shape(shape).within(Box.of_shape(inside.shape))
     nodes = node_rows(np.ascontiguousarray(inside[own]), block.write, frame.domain, frame.box)
     sums = dict(zip(NODE_SUMS, nodes.values.T, strict=True))

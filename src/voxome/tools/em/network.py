@@ -17,12 +17,7 @@ from voxome.models.cards import find
 from voxome.models.infer import predict
 from voxome.resources.table import Table
 from voxome.tools.common.statistics import HISTOGRAM, moments
-from voxome.tools.em.kernels.affinity import (
-    OFFSETS,
-    far_affinities,
-    membrane_map,
-    near_affinities,
-)
+from voxome.tools.em.kernels.affinity import NEAR, membrane_map, near_affinities
 
 VOXEL_SIZE_TOLERANCE = 0.2
 """Relative difference from the voxel size that the network was trained on."""
@@ -35,14 +30,16 @@ def _halo(parameters: Mapping[str, Any], _: object) -> tuple[tuple[int, int, int
     return (halo + 1, halo + 1, halo + 1), (halo, halo, halo)
 
 
+def _offsets(parameters: Mapping[str, Any]) -> list[list[int]]:
+    return [list(offset) for offset in find(parameters["model"]).card.offsets[: len(NEAR)]]
+
+
 def _faults(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> Iterable[str]:
     if "membranes" in specs:
         return
     card, spec = find(parameters["model"]).card, specs["raw"]
     if spec.dtype != card.dtype:
         yield f"raw is {spec.dtype}; the model {card.name!r} was trained on {card.dtype}: convert it first"
-    if card.offsets[: len(OFFSETS)] != OFFSETS:
-        yield f"the model {card.name!r} has affinities at {card.offsets}; the first must be {OFFSETS}: train it anew"
     size = spec.voxel_size_nm
     if size is None:
         return
@@ -65,7 +62,7 @@ def _memory(voxels: int, _: object) -> int:
     "em.network",
     halo=_halo,
     outputs={
-        "affinities": kinds.Probability(channels=len(OFFSETS), attributes={"offsets": [list(one) for one in OFFSETS]}),
+        "affinities": kinds.Probability(channels=len(NEAR), attributes=lambda p: {"offsets": _offsets(p)}),
         "membranes": kinds.Probability(),
     },
     check=_faults,
@@ -95,17 +92,14 @@ def network(
 
     Returns
     -------
-    affinities : (6, z, y, x) array of uint8
-        At p, those of p and its next voxel along z, y and x, and those of p and the fourth; 255 = surely one neuron. Of
-        a membrane map that is given, the latter are the least on the way.
+    affinities : (3, z, y, x) array of uint8
+        At p, that of p and its next voxel along z, y and x; 255 = surely one neuron.
     membranes : (z, y, x) array of uint8
         255 less the least affinity of a voxel and its six neighbours.
     """
     if membranes is not None:
         own = block.write.within(block.read)
-        near = near_affinities(membranes)
-        both = np.concatenate([near, far_affinities(near)])
-        return {"affinities": both[(slice(None), *own)], "membranes": membranes[own]}
+        return {"affinities": near_affinities(membranes)[(slice(None), *own)], "membranes": membranes[own]}
     mean, std = moments(histogram.read())
     box = block.write.grow((1, 1, 1), (0, 0, 0)) & block.frame.domain
     affinities = predict(
@@ -117,6 +111,6 @@ def network(
         mean=mean,
         std=std,
         threads=setting("THREADS", 1),
-    )[: len(OFFSETS)]
+    )[: len(NEAR)]
     own = block.write.within(box)
     return {"affinities": affinities[(slice(None), *own)], "membranes": membrane_map(affinities)[own]}

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from voxome.tools.em.kernels.edges import BINS, SUMS, Edges
+from voxome.tools.em.kernels.edges import BINS, Edges
 
 Row = tuple[int, int, Sequence[int]]
 
@@ -16,10 +16,10 @@ Row = tuple[int, int, Sequence[int]]
 def edge_table(rows: Sequence[Row]) -> Edges:
     """Edges from (u, v, affinities of their voxel pairs)."""
     ids = np.array([(u, v) for u, v, _ in rows], np.uint64).reshape(-1, 2)
-    values = np.zeros((len(rows), SUMS + BINS), np.int64)
+    values = np.zeros((len(rows), 2 + BINS), np.int64)
     for row, (_, _, affinities) in zip(values, rows, strict=True):
-        row[:SUMS] = sum(affinities), len(affinities), len(affinities)
-        row[SUMS:] = np.histogram(affinities, BINS, (0, 256))[0]
+        row[:2] = sum(affinities), len(affinities)
+        row[2:] = np.histogram(affinities, BINS, (0, 256))[0]
     return Edges(ids, values)
 
 

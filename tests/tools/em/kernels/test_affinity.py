@@ -4,14 +4,7 @@ import itertools
 
 import numpy as np
 
-from voxome.tools.em.kernels.affinity import (
-    FAR_VOXELS,
-    IN_MEMBRANE,
-    NEAR,
-    far_affinities,
-    membrane_map,
-    near_affinities,
-)
+from voxome.tools.em.kernels.affinity import IN_MEMBRANE, NEAR, membrane_map, near_affinities
 
 
 def test_affinity_is_that_of_the_worse_voxel() -> None:
@@ -22,15 +15,6 @@ def test_affinity_is_that_of_the_worse_voxel() -> None:
         outside = any(i >= n for i, n in zip(there, membrane.shape, strict=True))
         worse = 0 if outside else max(int(membrane[point]), int(membrane[there]))
         assert affinities[(k, *point)] == (0 if outside else 255 - (255 - IN_MEMBRANE) * worse // 255)
-
-
-def test_a_far_affinity_is_the_least_on_the_way() -> None:
-    near = np.random.default_rng(0).integers(0, 256, (3, 7, 8, 9)).astype(np.uint8)
-    far = far_affinities(near)
-    for axis in range(3):
-        along, seen = np.moveaxis(near[axis], axis, 0), np.moveaxis(far[axis], axis, 0)
-        for i in range(len(along)):
-            np.testing.assert_array_equal(seen[i], along[i : i + FAR_VOXELS].min(axis=0))
 
 
 def test_membrane_is_where_any_affinity_around_is_low() -> None:

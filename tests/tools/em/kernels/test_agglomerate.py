@@ -12,7 +12,7 @@ from tools.em.kernels.graphs import edge_table, region_graphs
 
 from voxome.errors import InvalidInput
 from voxome.tools.em.kernels.agglomerate import agglomerate
-from voxome.tools.em.kernels.edges import BINS, SUMS, Edges
+from voxome.tools.em.kernels.edges import BINS, Edges
 
 NODES = np.array([3, 5, 8, 13, 21], np.uint64)
 
@@ -21,9 +21,9 @@ def statistic(values: Sequence[int], quantile: Fraction | None) -> Fraction:
     if quantile is None:
         return Fraction(values[0], values[1])
     below = 0
-    for i, held in enumerate(values[SUMS : SUMS + BINS]):
-        if held and below + held >= quantile * values[2]:
-            return 32 * (i + (quantile * values[2] - below) / held)
+    for i, held in enumerate(values[2 : 2 + BINS]):
+        if held and below + held >= quantile * values[1]:
+            return 32 * (i + (quantile * values[1] - below) / held)
         below += held
     raise AssertionError(values)
 

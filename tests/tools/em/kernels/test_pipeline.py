@@ -38,7 +38,7 @@ def segment(membrane: NDArray[np.uint8], block: tuple[int, int, int], method: Me
         )
         nodes.append(node_rows(fragments[own], part.write, DOMAIN, BOX))
     edge, node = fold_edges(edges[::-1]), fold_nodes(nodes[::-1])
-    objects = agglomerate(node.ids, edge, 0.58, method)
+    objects = agglomerate(node.ids, edge, 0.5, method)
     objects = fill_holes(node, edge, absorb_small(node, edge, objects, 50))
     return objects[np.searchsorted(node.ids, fragments)]
 

@@ -7,33 +7,8 @@ from numpy.typing import NDArray
 
 NEAR = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 """The offsets (z, y, x) of the affinities to the three next voxels."""
-FAR_VOXELS = 4
-OFFSETS = (*NEAR, (FAR_VOXELS, 0, 0), (0, FAR_VOXELS, 0), (0, 0, FAR_VOXELS))
-"""The offsets of all affinities that fragments are joined by."""
-IN_MEMBRANE = 118
+IN_MEMBRANE = 92
 """Affinity of two voxels of sure membrane: it is some voxels thick, so most neighbours in it lie on one side."""
-
-
-def far_affinities(near: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Affinities over `FAR_VOXELS`, where only those to the next voxels are known: the least on the way.
-
-    Parameters
-    ----------
-    near : (3, z, y, x) uint8
-        Affinities to the next voxels along z, y, x.
-
-    Returns
-    -------
-    (3, z, y, x) uint8
-        Final where the array holds `FAR_VOXELS` more along the axis, or the domain ends.
-    """
-    far = near.copy()
-    for axis in range(3):
-        for step in range(1, FAR_VOXELS):
-            here = tuple(slice(None, -step if a == axis else None) for a in range(3))
-            there = tuple(slice(step if a == axis else None, None) for a in range(3))
-            np.minimum(far[axis][here], near[axis][there], out=far[axis][here])
-    return far
 
 
 def near_affinities(membrane: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.errors import InvalidInput
-from voxome.tools.em.kernels.edges import BINS, SUMS, Edges
+from voxome.tools.em.kernels.edges import BINS, Edges
 from voxome.tools.em.kernels.greedy import merge
 
 _AT_ONCE = 1 << 18
@@ -19,7 +19,7 @@ Method = Literal["mean", "waterz", "mutex"]
 def agglomerate(
     nodes: NDArray[np.uint64],
     edges: Edges,
-    threshold: float = 0.5,
+    threshold: float = 0.42,
     method: Method = "mean",
     quantile: float = 0.75,
 ) -> NDArray[np.uint64]:
@@ -54,7 +54,7 @@ def agglomerate(
     for name, value in (("threshold", threshold), ("quantile", quantile)):
         if not 0 <= value <= 1:
             raise InvalidInput(f"{name} {value} must be between 0 and 1")
-    if method == "waterz" and edges.values.shape[1] != SUMS + BINS:
+    if method == "waterz" and edges.values.shape[1] != 2 + BINS:
         raise InvalidInput("agglomeration by quantile needs edges with histograms: make them with histogram=True")
     ends = _places(nodes, edges.ids)
     group: NDArray[Any]

@@ -16,8 +16,6 @@ from voxome.tools.em.kernels import pairs
 BINS = 8
 WIDTH = 256 // BINS
 """Bins of an edge's histogram, and how many of the 256 affinities share one."""
-SUMS = 3
-"""Columns before the histogram."""
 
 
 class Edges(NamedTuple):
@@ -27,10 +25,9 @@ class Edges(NamedTuple):
     ----------
     ids : (n, 2) uint64
         The fragments; the smaller id first.
-    values : (n, SUMS) or (n, SUMS + BINS) int64
-        Sum of the affinities (0-255) of the voxel pairs between them, the number of these pairs, and how many of them
-        are next neighbours, 0 where the fragments do not touch; then, if asked for, the histogram of the affinities of
-        next neighbours: how many lie in each of `BINS` equal ranges.
+    values : (n, 2) or (n, 2 + BINS) int64
+        Sum of the affinities (0-255) of the voxel pairs between them, and the number of these pairs; then, if asked
+        for, their histogram: how many lie in each of `BINS` equal ranges.
     """
 
     ids: NDArray[np.uint64]
@@ -94,7 +91,7 @@ def edge_rows(
     for name, seen in (("fragments", fragments.shape), ("affinities", affinities.shape[1:])):
         if len(seen) != 3 or any(a < b for a, b in zip(seen, shape, strict=True)):
             raise InvalidInput(f"{name} of shape {seen} do not hold the write box of shape {shape}")
-    columns = SUMS + BINS * histogram
+    columns = 2 + BINS * histogram
     fragments, affinities = np.ascontiguousarray(fragments), np.ascontiguousarray(affinities)
     return Edges(*_ordered(*_edges(fragments, affinities, steps, np.array(shape, dtype=np.int64), columns)))
 
@@ -126,7 +123,7 @@ def node_rows(fragments: NDArray[np.uint64], write: Box, domain: Box, box: Box |
 def fold_edges(rows: Sequence[Edges]) -> Edges:
     """Add up the edges of several blocks; the order of the blocks does not matter."""
     if not rows:
-        return Edges(np.empty((0, 2), np.uint64), np.empty((0, SUMS), np.int64))
+        return Edges(np.empty((0, 2), np.uint64), np.empty((0, 2), np.int64))
     return Edges(*_folded(np.concatenate([r.ids for r in rows]), np.concatenate([r.values for r in rows])))
 
 
@@ -170,7 +167,6 @@ def _edges(
     slots, ids, values = pairs.empty(1024, columns)
     for k in range(len(offsets)):
         dz, dy, dx = offsets[k]
-        near = dz + dy + dx == 1
         for z in range(min(shape[0], fragments.shape[0] - dz)):
             for y in range(min(shape[1], fragments.shape[1] - dy)):
                 for x in range(min(shape[2], fragments.shape[2] - dx)):
@@ -183,9 +179,8 @@ def _edges(
                     affinity = affinities[k, z, y, x]
                     values[row, 0] += affinity
                     values[row, 1] += 1
-                    values[row, 2] += near
-                    if near and columns > SUMS:
-                        values[row, SUMS + affinity // WIDTH] += 1
+                    if columns > 2:
+                        values[row, 2 + affinity // WIDTH] += 1
     return ids[:n], values[:n]
 
 

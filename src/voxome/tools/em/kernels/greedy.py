@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.tools.em.kernels import heap as queue
-from voxome.tools.em.kernels.edges import BINS, SUMS, WIDTH
+from voxome.tools.em.kernels.edges import BINS, WIDTH
 from voxome.tools.em.kernels.heap import DEAD, EDGE, OUT, EdgeArray
 from voxome.tools.em.kernels.pairs import mix
 
@@ -29,7 +29,7 @@ def merge(ends: Index, values: Values, nodes: int, threshold: float, quantile: f
     ----------
     ends : (e, 2) int32
         The two regions of every edge, each pair once.
-    values : (e, SUMS) or (e, SUMS + BINS) int64
+    values : (e, 2) or (e, 2 + BINS) int64
         Those of `Edges`, with histograms if there is a quantile; overwritten.
     nodes : int
         Number of regions.
@@ -94,12 +94,12 @@ def _merge(edges: EdgeArray, values: Values, slots: Index, lists: Index, thresho
 
 @numba.njit(cache=True, nogil=True)
 def score(values: Values, e: int, quantile: float) -> float:
-    """Mean of an edge's affinities, or quantile of those of next neighbours, interpolated within its bin."""
+    """Mean or quantile of an edge's affinities; the quantile is interpolated within its bin."""
     if quantile < 0:
         return float(values[e, 0] / values[e, 1])
-    wanted, below = quantile * values[e, 2], 0
+    wanted, below = quantile * values[e, 1], 0
     for i in range(BINS):
-        held = values[e, SUMS + i]
+        held = values[e, 2 + i]
         if held > 0 and below + held >= wanted:
             return float(WIDTH * (i + (wanted - below) / held))
         below += held
