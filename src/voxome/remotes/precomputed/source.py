@@ -23,7 +23,7 @@ from voxome.remotes.precomputed.info import (
     voxel_sizes,
     with_attributes,
 )
-from voxome.remotes.precomputed.siblings import Siblings
+from voxome.remotes.precomputed.siblings import Siblings, refuse_packed_shards
 from voxome.remotes.precomputed.writing import entered, new_scale
 from voxome.remotes.tensorstore import TensorStoreSource, open_store
 
@@ -70,8 +70,9 @@ class PrecomputedSource(TensorStoreSource):
             metadata=(place, INFO),
         )
         self._place, self._info, self._mode = place, info, mode
-        sharded = bool(info["scales"][number].get("sharding"))
-        self._siblings = None if sharded else Siblings(place, info, number)
+        self._siblings = None if info["scales"][number].get("sharding") else Siblings(place, info, number)
+        if self._siblings is None:
+            refuse_packed_shards(place, info["scales"][number]["key"], name)
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Read `box`; what stays 0 is looked for in the compressed chunk files of cloud-volume."""
