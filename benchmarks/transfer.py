@@ -138,6 +138,8 @@ def main() -> None:
     if given.way:
         print(json.dumps(go(given.folder, given.way, given.workers)))
         return
+    if given.folder.exists():
+        parser.error(f"{given.folder} is there: name a folder that can be made, and removed at the end")
     given.folder.mkdir(parents=True)
     try:
         measure(given.folder, given.gigabytes, given.repeats, given.workers)

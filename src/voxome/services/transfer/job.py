@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -51,6 +53,7 @@ class OpenCopy:
     ) -> None:
         self.copy, self._source, self._target, self._fresh = copy, source, target, fresh
         self._verify, self._seed = verify, seed
+        self._kept = threading.local()
 
     def run(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Run job ``payload["job"]``; on return its voxels are stored.
@@ -73,7 +76,8 @@ class OpenCopy:
         return {"seconds": time.perf_counter() - began, "peak_bytes": peak_bytes(), "verified": verified}
 
     def _copied(self, box: Box) -> NDArray[Any]:
-        data = self._source.read(box.shift([-n for n in self.copy.shift]))
+        there = box.shift([-n for n in self.copy.shift])
+        data = self._source.read(there, out=self._room("data", box, self._source.spec.dtype))
         return converted(data, np.dtype(self.copy.dtype))
 
     def _coarsened(self, box: Box, method: Method) -> NDArray[Any]:
@@ -86,7 +90,8 @@ class OpenCopy:
         return made
 
     def _read_back(self, box: Box, data: NDArray[Any]) -> None:
-        found = self._fresh().read(box)
+        fresh = self._fresh()
+        found = fresh.read(box, out=self._room("found", box, fresh.spec.dtype))
         if found.dtype != data.dtype or not np.array_equal(_bits(found), _bits(data)):
             wrong = int((found != data).sum())
             raise CorruptData(
@@ -94,15 +99,26 @@ class OpenCopy:
                 "voxels differ; look at the disk or the server that holds it, and give the same command again"
             )
 
+    def _room(self, name: str, box: Box, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """An array for the voxels of `box`, in memory that this thread keeps: what is new is slow."""
+        needed = math.prod(box.shape)
+        kept = getattr(self._kept, name, None)
+        if kept is None or kept.dtype != dtype or kept.size < needed:
+            kept = np.empty(needed, dtype)
+            setattr(self._kept, name, kept)
+        room: NDArray[Any] = kept[:needed].reshape(box.shape)
+        return room
+
 
 def _times(box: Box, scale: Sequence[int]) -> Box:
     start, stop = (tuple(i * n for i, n in zip(ends, scale, strict=True)) for ends in (box.start, box.stop))
     return Box(start, stop)
 
 
-def _bits(data: NDArray[Any]) -> NDArray[np.uint8]:
-    """The voxels as bytes: numbers that are none are compared too."""
-    return np.ascontiguousarray(data).view(np.uint8)
+def _bits(data: NDArray[Any]) -> NDArray[Any]:
+    """The voxels as bytes, or eight of them at a time: numbers that are none are compared too."""
+    flat = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+    return flat if flat.size % 8 else flat.view(np.uint64)
 
 
 def _piece(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
