@@ -17,16 +17,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import socket
 import statistics
-import subprocess
 import tempfile
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,22 +36,10 @@ import zarr
 from numpy.typing import NDArray
 from reading import CHUNK, EDGE, Read, make, ours
 
+from voxome.testing.nginx import serving
+
 At = tuple[int, int, int]
 FAR_S = 0.05
-CONFIG = """
-{user}
-pid nginx.pid;
-error_log stderr crit;
-events {{ worker_connections 512; }}
-http {{
-  access_log off;
-  sendfile on;
-  tcp_nopush on;
-  {temporary}
-  server {{ listen 127.0.0.1:{port}; root {root}; }}
-}}
-"""
-TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 def by_zarr_python(path: Path) -> Read:
@@ -119,31 +104,6 @@ def make_gzip(folder: Path, source: Read) -> str:
         volume.commit_info()
         volume[:, :, :] = source((0, 0, 0), EDGE).T
     return address
-
-
-@contextmanager
-def served(root: Path) -> Iterator[str]:
-    """The address of nginx that serves `root` while the context lasts."""
-    with tempfile.TemporaryDirectory() as folder, closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-        found.close()
-        user = "user root;" if os.getuid() == 0 else ""
-        temporary = " ".join(f"{one}_temp_path {folder}/{one};" for one in TEMPORARY)
-        config = Path(folder, "nginx.conf")
-        config.write_text(CONFIG.format(user=user, temporary=temporary, port=port, root=root.resolve()))
-        command = [shutil.which("nginx") or "/usr/sbin/nginx", "-p", folder, "-c", str(config), "-g", "daemon off;"]
-        server = subprocess.Popen(command)
-        try:
-            for _ in range(100):
-                with closing(socket.socket()) as trial:
-                    if trial.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait()
 
 
 class Far(SimpleHTTPRequestHandler):
@@ -234,7 +194,7 @@ def main() -> None:
             measure("Disk, not aligned", ways, given.edge, given.disk)
         if given.http:
             (folder / "bytes").write_bytes(bytes(-((-EDGE // CHUNK) ** 3) * CHUNK**3))
-            with served(folder) as url:
+            with serving(folder) as url:
                 ways = {**by_http(url), "one GET of as many bytes": by_get(f"{url}/bytes")}
                 measure("http, aligned", ways, given.edge, given.http, step=CHUNK)
                 measure("http, not aligned", ways, given.edge, given.http)
