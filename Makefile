@@ -20,7 +20,8 @@ demo: .venv/base $(TRUTH)/connectome.parquet
 $(TRUTH)/connectome.parquet: | .venv/base
 	$(BIN)/voxome phantom $(TRUTH) --shape 160,160,160 --seed 1
 
-check: lint fast
+check: .venv/dev
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint fast
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -30,7 +31,7 @@ lint: .venv/dev
 	$(BIN)/numpydoc lint $$(git ls-files 'src/*.py')
 
 fast: .venv/dev
-	$(BIN)/pytest -m "not slow"
+	HYPOTHESIS_PROFILE=fast $(BIN)/pytest --quiet --numprocesses 2 --dist loadscope -m "not slow"
 
 test: .venv/train .venv/intern/ready lint peers
 	$(BIN)/pytest

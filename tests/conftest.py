@@ -9,7 +9,15 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("voxome", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("voxome")
+settings.register_profile("fast", settings.get_profile("voxome"), max_examples=20)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "voxome"))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import modules that are slow throughout when slow tests are not asked for."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text(encoding="utf-8") or None
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,7 @@ def test_the_tool_of_the_guide_for_contributors_runs() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_options_exist(page: Path) -> None:
     text = "\n".join(_blocks(page, "sh")).replace("\\\n", " ")

@@ -33,14 +33,14 @@ inputs:
       prefix: --threshold
   method:
     type: string?
-    default: mean
+    default: waterz
     doc: Agglomeration by mean affinity, or by a quantile of it (the histogram score of waterz; Funke et al. 
       2019, IEEE
     inputBinding:
       prefix: --method
   quantile:
     type: double?
-    default: 0.75
+    default: 0.7
     doc: 'Which quantile, for ``waterz``: from a histogram of 8 bins.'
     inputBinding:
       prefix: --quantile

@@ -8,6 +8,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ def _merged(parts: list[Rows], kind: Table) -> Rows:
         return TableFile(Path(folder) / "all.parquet").read()
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(ROW, max_size=20), max_size=6))
 @settings(max_examples=40, deadline=None)
 def test_parts_are_merged_as_if_they_were_one(parts: list[list[tuple[float, ...]]]) -> None:

@@ -16,6 +16,7 @@ from voxome.resources.table import Table
 from voxome.tools.common.threshold import threshold
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [(16, 16, 16), (64, 64, 64), (7, 16, 5)])
 def test_blocks_do_not_show(bench: Bench, block: tuple[int, int, int]) -> None:
     step = bench.step("common.threshold", block, at=100)
@@ -24,6 +25,7 @@ def test_blocks_do_not_show(bench: Bench, block: tuple[int, int, int]) -> None:
     assert np.array_equal(bench.result(step)[...], np.where(bench.array > 100, 255, 0))
 
 
+@pytest.mark.slow
 def test_a_box_leaves_the_rest_alone_and_keeps_the_domain(bench: Bench) -> None:
     box = Box((0, 3, 8), (20, 17, 21))
     step = bench.step("common.threshold", (8, 8, 8), box, at=100)
@@ -36,6 +38,7 @@ def test_a_box_leaves_the_rest_alone_and_keeps_the_domain(bench: Bench) -> None:
     assert np.array_equal(result[...], expected)
 
 
+@pytest.mark.slow
 def test_tables_are_folded_over_blocks(bench: Bench) -> None:
     step = bench.step("common.statistics", (8, 8, 8))
     bench.run(step)
@@ -45,6 +48,7 @@ def test_tables_are_folded_over_blocks(bench: Bench) -> None:
     assert rows["voxels"].tolist() == voxels.tolist()
 
 
+@pytest.mark.slow
 def test_a_second_run_repeats_nothing(bench: Bench) -> None:
     step = bench.step("common.threshold", (16, 16, 16), at=100)
     first = bench.run(step)
@@ -52,6 +56,7 @@ def test_a_second_run_repeats_nothing(bench: Bench) -> None:
     assert (second.run, second.reused) == (0, first.total)
 
 
+@pytest.mark.slow
 def test_only_missing_jobs_are_run_again(bench: Bench) -> None:
     step = bench.step("common.threshold", (16, 16, 16), at=100)
     prepare(step, str(bench.folder))
@@ -62,12 +67,14 @@ def test_only_missing_jobs_are_run_again(bench: Bench) -> None:
     assert (report.run, report.reused) == (report.total - len(done), len(done))
 
 
+@pytest.mark.slow
 def test_the_attributes_say_complete_last(bench: Bench) -> None:
     step = bench.step("common.threshold", (16, 16, 16), at=100)
     bench.run(step)
     assert bench.result(step).spec.attributes["voxome_run"]["complete"] is True
 
 
+@pytest.mark.slow
 def test_a_chunk_that_cannot_be_read_fails_its_jobs_only(bench: Bench) -> None:
     chunks = sorted(path for path in Path(bench.folder / "raw.zarr").rglob("*") if path.parent.parent.name == "1")
     assert chunks
@@ -81,6 +88,7 @@ def test_a_chunk_that_cannot_be_read_fails_its_jobs_only(bench: Bench) -> None:
     assert not bench.result(step).spec.attributes["voxome_run"]["complete"]
 
 
+@pytest.mark.slow
 def test_a_failing_tool_is_tried_again_then_named(folder_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 

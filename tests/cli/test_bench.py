@@ -16,6 +16,8 @@ from voxome.geometry import Box
 from voxome.resources.open import open_source
 from voxome.services.bench import read_sweep
 
+pytestmark = pytest.mark.slow
+
 ASKED = ["bench", "read", "a.zarr", "--sizes", "8,16", "--repeats", "2", "--at-once", "3"]
 
 

@@ -72,6 +72,7 @@ def test_wrong_usage_gives_the_nearest_name(say: Say, arguments: list[str], mess
     assert message in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -100,6 +101,7 @@ def test_a_folder_that_cannot_be_written_to(say: Say) -> None:
     assert "Permission denied; choose a folder" in told
 
 
+@pytest.mark.slow
 def test_truncated_inputs_are_named(say: Say) -> None:
     array = np.random.default_rng(0).integers(0, 255, (20, 16, 12)).astype(np.uint8)
     np.save("cut.npy", array)
@@ -126,6 +128,7 @@ def test_a_fault_of_our_own_is_told_in_a_line(say: Say, monkeypatch: pytest.Monk
     assert told.count("\n") == 1
 
 
+@pytest.mark.slow
 class TestInto:
     """``voxome tool --into``: an output goes into an array that is there already."""
 

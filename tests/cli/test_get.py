@@ -46,6 +46,7 @@ def stored(command: Any, array: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
 def test_files(stored: Any, array: Any, name: str, tmp_path: Path) -> None:
     said = stored("get", "in.zarr", name)
@@ -66,6 +67,7 @@ def test_zarr_keeps_where_it_lies(stored: Any, array: Any, tmp_path: Path) -> No
     assert zarr.open(tmp_path / "part.zarr") is not None
 
 
+@pytest.mark.slow
 def test_a_dataset_of_a_file_may_be_named(stored: Any, array: Any) -> None:
     assert stored("get", "in.zarr", "two.h5/volumes/raw").status == 0
     assert stored("get", "in.zarr", "two.h5/volumes/part", "--box", BOX).status == 0

@@ -71,6 +71,7 @@ def voxome_(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 def test_every_verb_has_help(voxome_: Any, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "1000")
@@ -88,6 +89,7 @@ def test_help_lists_every_verb(voxome_: Any) -> None:
     assert all(verb[0] in said.out for verb in VERBS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -115,6 +117,7 @@ def test_wrong_usage_ends_with_2(voxome_: Any, arguments: list[str]) -> None:
     assert said.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -155,6 +158,7 @@ def test_info_tells_what_is_there(voxome_: Any) -> None:
     ])  # fmt: skip
 
 
+@pytest.mark.slow
 def test_plan_tells_the_run_and_run_does_it(voxome_: Any, tmp_path: Path) -> None:
     asked = ["mark.cwl", "--set", "raw=raw.zarr", "--set", "at=99", "--block", "8,8,8"]
     plan = voxome_("plan", *asked, "--json").json
@@ -179,6 +183,7 @@ def test_an_empty_setting_is_as_not_given(voxome_: Any) -> None:
     assert voxome_(*asked).json["steps"][0]["parameters"] == {"at": 0.5}
 
 
+@pytest.mark.slow
 def test_a_tool_leaves_handles(voxome_: Any, tmp_path: Path) -> None:
     asked = ["tool", "common.threshold", "--image", "raw.zarr", "--at=99", "--store", "store", "--block", "8,8,8"]
     said = voxome_(*asked)
@@ -227,6 +232,7 @@ def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_help_is_quick_and_loads_nothing_heavy() -> None:
     heavy = ["scipy", "numba", "onnxruntime", "h5py", "torch", "pyarrow", "tensorstore", "cwltool", "sqlalchemy"]
     code = f"""
@@ -244,6 +250,7 @@ print([name for name in {heavy} if name in sys.modules], file=sys.stderr)
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_the_installed_command_ends_as_said() -> None:
     command = Path(sys.executable).with_name("voxome")
     done = subprocess.run([command, "info", "none.zarr"], capture_output=True, text=True, check=False)

@@ -27,6 +27,7 @@ def filed(command: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["in.npy", "in.tif"])
 @pytest.mark.parametrize("uri", ["zarr://out.zarr", "n5://out.n5", "precomputed://out", "hdf5://out.h5/volumes/raw"])
 def test_a_new_volume(filed: Any, file: str, uri: str) -> None:

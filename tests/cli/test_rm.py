@@ -65,6 +65,7 @@ def test_what_is_write_protected_is_left_alone(command: Any, tmp_path: Path) -> 
     assert command("rm", "a.npy", "--yes").status == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "level"), [("zarr", "0"), ("n5", "s1")])
 def test_one_level_is_left_alone(command: Any, scheme: str, level: str) -> None:
     made: Any = voxome.create(f"{scheme}://a", SPEC).source

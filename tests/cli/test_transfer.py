@@ -42,6 +42,7 @@ def test_a_copy(command: Any) -> None:
     assert "0 blocks copied, 0 of them read back, 2 copied before" in err
 
 
+@pytest.mark.slow
 def test_all_options(command: Any, tmp_path: Path) -> None:
     options = ["--box=-4:30,0:32,8:24", "--dtype", "uint8", "--workers", "2", "--verify", "all", "--seed", "3"]
     options += ["--chunk", "16,16,16", "--shard", "32,32,32", "--codec", "blosc", "--state", "kept", "--json"]
@@ -73,6 +74,7 @@ def test_options_of_the_format(command: Any, tmp_path: Path) -> None:
     assert np.array_equal(voxome.open("two.zarr")[...], voxome.open("raw.zarr")[...])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [

@@ -27,6 +27,8 @@ from voxome.testing.faults import Answer, Cut, Fault, FaultyProxy
 from voxome.workflow.plan import Options
 from voxome.workflow.tool import run_tool
 
+pytestmark = pytest.mark.slow
+
 SECRET = "zq7-nobody-must-see-this"
 ROOT = "ab" * 16
 ECHO = f"you sent Authorization: Token {SECRET} and ?admintoken={SECRET}".encode()

@@ -37,6 +37,7 @@ def made() -> Made:
     return phantom(SPEC.shape, SPEC.seed)
 
 
+@pytest.mark.slow
 @settings(max_examples=6)
 @given(st.data())
 def test_any_box_alone_equals_its_part_of_the_whole(whole: RenderedBlock, data: st.DataObject) -> None:
@@ -57,6 +58,7 @@ def test_a_box_far_from_the_origin_is_made_like_any_other() -> None:
     np.testing.assert_array_equal(part.raw, whole.raw[half.within(domain)])
 
 
+@pytest.mark.slow
 def test_what_is_written_in_blocks_equals_what_is_made_at_once(made: Made, tmp_path: Path) -> None:
     write_phantom(tmp_path, SPEC, block=(64, 64, 64))
     for name, array in zip(("raw", "labels", "membranes"), made[:3], strict=True):

@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 from docs import seeds
 from voxome.cli.main import app
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "coming-from.md"
 SEEDS: dict[str, Callable[[Path, pytest.MonkeyPatch], AbstractContextManager[dict[str, str]]]] = {
     "intern": seeds.of_intern,

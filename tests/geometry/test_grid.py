@@ -61,6 +61,7 @@ def test_places_in_the_grid(shape: tuple[int, ...], box: Box) -> None:
         assert grid[block.index] == block
 
 
+@pytest.mark.slow
 @given(shapes, boxes(DOMAIN, empty=False), boxes(Box((-9, -4, -9), (12, 19, 14))))
 def test_touching_finds_the_blocks_that_meet(shape: tuple[int, ...], box: Box, other: Box) -> None:
     grid = BlockGrid(DOMAIN, shape, box)

@@ -60,6 +60,7 @@ def test_empty_sides():
     assert score_detections(none, one, 1) == DetectionScore(0, 0, 0, 0, 1, 0)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_points():
     rng = np.random.default_rng(0)
     truth = rng.uniform(0, 40_000, (100_000, 3))

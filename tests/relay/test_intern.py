@@ -12,6 +12,8 @@ import pytest
 
 from voxome.testing.boss import serving
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv" / "intern" / "bin" / "python"
 TIMEOUT_S = 300

@@ -18,6 +18,8 @@ from voxome.relay.catalogue.records import Channel
 from voxome.relay.downsample import Downsampler
 from voxome.testing.boss import Boss
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/downsample/col/exp/raw"
 
 

@@ -11,6 +11,8 @@ from relay.client import CHANNEL, Client
 from voxome.relay.catalogue.records import User
 from voxome.testing.boss import Boss
 
+pytestmark = pytest.mark.slow
+
 ONES = np.ones((1, 1, 1), "uint8")
 VOXEL = "raw/0/0:1/0:1/0:1"
 Connect = Callable[[str | None], Client]
@@ -82,6 +84,7 @@ NEEDED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path", "permission"), NEEDED)
 def test_what_a_request_needs(client: Client, bob: Client, method: str, path: str, permission: str) -> None:
     others = {"read", "update", "delete", "read_volumetric_data", "add_volumetric_data", "delete_volumetric_data"}

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from relay.client import CHANNEL, FRAME, Client
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_is_made_is_listed_and_described(client: Client) -> None:
     client.project()

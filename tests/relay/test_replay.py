@@ -14,6 +14,8 @@ from relay.client import Client
 
 from voxome.testing.boss import Boss
 
+pytestmark = pytest.mark.slow
+
 DTYPES = {"chA": "uint8", "chB": "uint8", "big": "uint8", "c": "uint8", "seg": "uint64", "u16": "uint16"}
 ID = 1099511627777
 

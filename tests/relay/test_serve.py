@@ -15,6 +15,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from relay.client import Client
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "an-admin-token-that-is-secret"
 COMMAND = [sys.executable, "-W", "error", "-m", "voxome.relay"]
 

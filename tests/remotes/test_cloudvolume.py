@@ -20,6 +20,8 @@ from voxome.remotes.cloudvolume import CloudVolumeRemote
 from voxome.testing.remote import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
+pytestmark = pytest.mark.slow
+
 
 def make(folder: Path, array: NDArray[Any], encoding: str, start: tuple[int, ...] = (0, 0, 0)) -> Any:
     """A layer with `array` (z, y, x) in it, in chunks of 32."""

@@ -11,6 +11,8 @@ import pytest
 import voxome
 from voxome.errors import VoxomeError
 
+pytestmark = pytest.mark.slow
+
 CODE = """
 import resource, sys
 import numpy as np

@@ -86,6 +86,7 @@ def test_a_post_turned_away_is_sent_again() -> None:
         assert Api(server.base).send("POST", "/x").status_code == 201
 
 
+@pytest.mark.slow
 def test_retry_after_is_waited_for() -> None:
     with script(said(503, b"", "retry-after: 1"), said(200)) as server:
         begin = time.monotonic()

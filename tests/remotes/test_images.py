@@ -34,6 +34,8 @@ from voxome.remotes.images import ImagesRemote
 from voxome.testing.remote import VolumeRemoteContract
 from voxome.testing.strategies import DTYPES, noise
 
+pytestmark = pytest.mark.slow
+
 WHOLE = Box((0, 0, 0), (4, 20, 30))
 
 
@@ -373,6 +375,7 @@ def test_fixtures(shared: Path) -> None:
         assert_array_equal(array, expected if grey else np.moveaxis(expected, -1, 0), str(file))
 
 
+@pytest.mark.slow
 def test_real_stacks(shared: Path, tmp_path: Path) -> None:
     data = shared / "data"
     for folder, shape in [

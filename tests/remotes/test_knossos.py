@@ -21,6 +21,8 @@ from voxome.remotes.knossos.remote import KnossosRemote
 from voxome.testing.remote import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
+pytestmark = pytest.mark.slow
+
 CONF = """experiment name "{name}";
 boundary x {x};
 boundary y {y};

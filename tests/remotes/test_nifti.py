@@ -22,6 +22,8 @@ from voxome.remotes.nifti import NiftiRemote
 from voxome.testing.remote import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
+pytestmark = pytest.mark.slow
+
 AXES = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x"), 4: ("t", "z", "y", "x"), 5: ("t", "c", "z", "y", "x")}
 REVERSED = {1: (0,), 2: (1, 0), 3: (2, 1, 0), 4: (3, 2, 1, 0), 5: (4, 3, 2, 0, 1)}
 """The stored axes x, y, z, t, c as places in those of a spec."""

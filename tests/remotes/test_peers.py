@@ -26,6 +26,8 @@ from voxome.remotes.precomputed.remote import PrecomputedRemote
 from voxome.remotes.zarr.remote import ZarrRemote
 from voxome.testing.strategies import DTYPES, noise
 
+pytestmark = pytest.mark.slow
+
 SHAPE, CHUNK, START = (9, 17, 10), (8, 8, 8), (3, -5, 7)
 ALL = (*DTYPES, "bool", "float16", "complex64", "complex128")
 
@@ -169,6 +171,7 @@ def test_peers_read_each_precomputed_encoding(tmp_path: Path, codec: str, dtype:
         compare(by_cloud_volume(tmp_path, number), array, codec)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("writer", "sharded"), WRITERS)
 @pytest.mark.parametrize(("codec", "dtype"), HELD)
 def test_each_precomputed_encoding_of_peers(tmp_path: Path, codec: str, dtype: str, writer: str, sharded: bool) -> None:
@@ -363,6 +366,7 @@ def test_short_numbers_of_tensorstore_are_refused(tmp_path: Path, dtype: str) ->
 CODECS = ("raw", "gzip", "bzip2", "xz", "zstd", "blosc")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("codec", CODECS)
 def test_n5_both_ways(tmp_path: Path, codec: str, dtype: str) -> None:

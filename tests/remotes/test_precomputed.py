@@ -196,6 +196,7 @@ def sparse(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
     return array
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", PACK)
 @pytest.mark.parametrize("every", [1, 2])
 def test_compressed_chunk_files_are_decoded(tmp_path: Path, suffix: str, every: int) -> None:
@@ -252,7 +253,11 @@ def test_a_plain_chunk_hides_a_compressed_one(tmp_path: Path) -> None:
     assert not PrecomputedRemote().open(at(tmp_path / "a")).read(spec.domain).any()
 
 
-@pytest.mark.parametrize("content", [b"no gzip at all", gzip.compress(bytes(100))[:-9], gzip.compress(b"short")])
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip at all", gzip.compress(bytes(100))[:-9], gzip.compress(b"short")],
+    ids=["no gzip", "cut off", "too short"],
+)
 def test_bad_compressed_files_are_corrupt(tmp_path: Path, content: bytes) -> None:
     spec = make(tmp_path / "a", np.ones((4, 4, 4), np.uint8))
     compress(tmp_path / "a", ".gz")

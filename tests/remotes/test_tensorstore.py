@@ -38,6 +38,8 @@ from voxome.remotes.places.find import place_of
 from voxome.remotes.tensorstore import TensorStoreSource, arranged, open_store
 from voxome.testing.strategies import noise
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (20, 24, 28)
 
 

@@ -83,6 +83,7 @@ def plain_parts(size: int) -> st.SearchStrategy[Any]:
 basic_keys = hnp.basic_indices(SHAPE, allow_newaxis=True, allow_ellipsis=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", [basic_keys, array_keys()], ids=["basic", "array"])
 def test_reads_as_numpy(pair: tuple[Volume, NDArray[Any]], keys: st.SearchStrategy[Any]) -> None:
     volume, array = pair
@@ -98,6 +99,7 @@ def test_reads_as_numpy(pair: tuple[Volume, NDArray[Any]], keys: st.SearchStrate
     check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", [basic_keys, array_keys()], ids=["basic", "array"])
 def test_writes_as_numpy(pair: tuple[Volume, NDArray[Any]], keys: st.SearchStrategy[Any]) -> None:
     volume, array = pair
@@ -179,6 +181,7 @@ def test_more_arrays_are_sent_to_oindex(pair: tuple[Volume, NDArray[Any]], key: 
         pair[0][key] = 1
 
 
+@pytest.mark.slow
 def test_oindex_takes_each_axis_by_itself(pair: tuple[Volume, NDArray[Any]]) -> None:
     volume, array = pair
     rows = st.lists(st.integers(-7, 6), min_size=1, max_size=5)

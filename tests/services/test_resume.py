@@ -53,6 +53,7 @@ def interrupted(source: Volume, target: str) -> int:
     return 63
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["zarr://{}/b.zarr", "n5://{}/b", "precomputed://{}/b", "hdf5://{}/b.h5/v"])
 def test_only_what_is_missing_is_copied(tmp_path: Path, target: str) -> None:
     source, uri = made(tmp_path), target.format(tmp_path)
@@ -174,6 +175,7 @@ def test_what_is_refused_leaves_no_trace(tmp_path: Path, state: Path) -> None:
     assert not list(state.iterdir())
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_the_same_call_goes_on(tmp_path: Path) -> None:
     source = made(tmp_path)
     uri = f"zarr://{tmp_path}/b.zarr"

@@ -38,6 +38,7 @@ def made(uri: str, *, dtype: str = "uint8", shape: tuple[int, ...] = SHAPE, **sp
     return volume
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new", FORMATS)
 @pytest.mark.parametrize("old", FORMATS)
 def test_between_any_two_formats(tmp_path: Path, old: str, new: str) -> None:
@@ -52,6 +53,7 @@ def test_between_any_two_formats(tmp_path: Path, old: str, new: str) -> None:
     assert (report.bytes, report.reused, report.verified) == (source.nbytes, 0, report.blocks)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_all_that_is_said_of_a_volume_is_kept(tmp_path: Path, workers: int) -> None:
@@ -90,6 +92,7 @@ def test_a_box_of_a_level(tmp_path: Path) -> None:
     assert np.array_equal(copied[...], level.cutout(box))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize(("kind", "dtype"), [("image", "uint8"), ("labels", "uint64")])
 @pytest.mark.parametrize("store", ["zarr", "n5", "precomputed"])

@@ -110,6 +110,7 @@ def test_inputs_say_what_they_take(folder: Path) -> None:
     assert inputs["level"].read("high") == "high"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["v1.0", "v1.1"])
 def test_older_versions_are_read(folder: Path, version: str) -> None:
     expected = load(folder / "outer.cwl")
@@ -118,6 +119,7 @@ def test_older_versions_are_read(folder: Path, version: str) -> None:
     assert load(folder / "outer.cwl") == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

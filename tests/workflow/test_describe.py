@@ -87,6 +87,7 @@ def test_the_files_of_the_repository_are_those_of_the_code() -> None:
     assert stored == documents(), "run: make cwl"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((ROOT / "pipelines").glob("[!t]*/*.cwl")), ids=lambda path: path.stem)
 def test_pipelines_fit_the_tools(path: Path) -> None:
     graph = load(path)

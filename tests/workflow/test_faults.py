@@ -23,6 +23,8 @@ from voxome.workflow.describe import document
 from voxome.workflow.plan import Options
 from voxome.workflow.run import run
 
+pytestmark = pytest.mark.slow
+
 TOOLS = """
 import os, signal, time
 from typing import Annotated, Any

@@ -54,12 +54,14 @@ def faults(bind: Bind, options: Options | None = None, **changes: Any) -> tuple[
     return raised.value.faults
 
 
+@pytest.mark.slow
 def test_a_missing_path(bind: Bind) -> None:
     assert faults(bind, raw="none.zarr") == (
         "there is nothing at none.zarr; give a path that exists, or a URI such as zarr://PATH",
     )
 
 
+@pytest.mark.slow
 def test_wrong_dtypes(bind: Bind) -> None:
     make("float", "float32")
     make("signed", "int32")

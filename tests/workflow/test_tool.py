@@ -52,6 +52,7 @@ def raw(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_tool_runs_block_by_block_and_goes_on(raw: Path, tmp_path: Path) -> None:
     reports = []
     for _ in range(2):
@@ -71,6 +72,7 @@ def test_a_tool_runs_block_by_block_and_goes_on(raw: Path, tmp_path: Path) -> No
     )
 
 
+@pytest.mark.slow
 def test_a_handle_carries_the_box_to_the_next_tool(raw: Path, tmp_path: Path) -> None:
     options = Options(block=(8, 8, 8), box=voxome.Box.parse("0:8,0:16,4:12"))
     first = run_tool("common.threshold", {"image": raw, "at": 99.0}, store=tmp_path / "store", options=options)

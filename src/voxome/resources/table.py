@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from voxome.contracts.kinds import Rows
 from voxome.errors import CorruptData, NotFound, StoreError
@@ -58,10 +58,11 @@ class Table:
         """All rows."""
         return _rows(self._file.read(columns=None if columns is None else list(columns)))
 
-    def stacked(self, columns: Sequence[str]) -> NDArray[Any]:
-        """Columns of one dtype side by side, (rows, columns), in the memory of the result and a batch."""
-        dtype = self._file.schema_arrow.field(columns[0]).type.to_pandas_dtype()
-        out = np.empty((len(self), len(columns)), dtype)
+    def stacked(self, columns: Sequence[str], dtype: DTypeLike | None = None) -> NDArray[Any]:
+        """Columns side by side, (rows, columns), in the memory of the result and a batch; of the first one's dtype
+        if `dtype` is None."""
+        own = self._file.schema_arrow.field(columns[0]).type.to_pandas_dtype()
+        out = np.empty((len(self), len(columns)), own if dtype is None else dtype)
         start = 0
         for batch in self._file.iter_batches(ROW_GROUP, columns=list(columns), use_threads=False):
             part = out[start : start + len(batch)]
@@ -75,21 +76,27 @@ class Table:
         return (_rows(pa.Table.from_batches([batch])) for batch in self._file.iter_batches(rows) if len(batch))
 
     def lookup(self, column: str, keys: NDArray[Any]) -> Rows:
-        """The rows whose `column`, by which the table is sorted, is among `keys`; only their row groups are read."""
+        """The rows whose `column`, by which the table is sorted, is among `keys`; only their row groups are read, in
+        the memory of the result and one of them."""
+        wanted = np.unique(keys)
+        parts = [_rows(self._file.schema_arrow.empty_table())]
+        for group in self._groups(column, wanted):
+            rows = _rows(self._file.read_row_group(group, use_threads=False))
+            keep = np.isin(rows[column], wanted)
+            parts.append({name: values[keep] for name, values in rows.items()})
+        return concatenate(parts)
+
+    def _groups(self, column: str, wanted: NDArray[Any]) -> Iterator[int]:
+        """Row groups that may hold one of the sorted values."""
         metadata = self._file.metadata
         place = self.columns.index(column)
-        wanted = np.unique(keys)
-        groups = []
         for group in range(metadata.num_row_groups):
             if metadata.row_group(group).num_rows == 0:
                 continue
             statistics = metadata.row_group(group).column(place).statistics
             first = np.searchsorted(wanted, statistics.min)
             if first < len(wanted) and wanted[first] <= statistics.max:
-                groups.append(group)
-        rows = _rows(self._file.read_row_groups(groups))
-        keep = np.isin(rows[column], wanted, assume_unique=False)
-        return {name: values[keep] for name, values in rows.items()}
+                yield group
 
 
 def _rows(table: pa.Table) -> Rows:

@@ -21,6 +21,8 @@ from voxome.remotes.bossdb.source import BossdbSource
 from voxome.testing.boss import Boss
 from voxome.testing.faults import Altered, Answer, Cut, Fault, FaultyProxy
 
+pytestmark = pytest.mark.slow
+
 SPEC = VolumeSpec.of((34, 40, 50), "uint8", voxel_size_nm=(40, 4, 4))
 URI = Uri("bossdb", "faults/exp/em")
 BUSY = Answer(503, b'{"status": 503, "code": 9, "message": "come back later"}')

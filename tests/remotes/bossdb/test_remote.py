@@ -16,6 +16,8 @@ from voxome.contracts.volume import Remote, VolumeSource, VolumeSpec
 from voxome.remotes.bossdb.remote import BossdbRemote
 from voxome.testing.remote import VolumeRemoteContract
 
+pytestmark = pytest.mark.slow
+
 SIZE = (40.0, 4.0, 8.0)
 
 

@@ -23,6 +23,8 @@ from voxome.testing.boss import Boss
 from voxome.testing.faults import FaultyProxy
 from voxome.testing.strategies import boxes
 
+pytestmark = pytest.mark.slow
+
 SPEC = VolumeSpec.of((20, 530, 520), "uint8", voxel_size_nm=(40, 4, 4))
 few = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -50,6 +52,7 @@ def asked(proxy: FaultyProxy) -> set[str]:
     return kinds
 
 
+@pytest.mark.slow
 def test_any_box_with_many_zeros(source: BossdbSource) -> None:
     model = np.zeros(SPEC.domain.shape, np.uint8)
 

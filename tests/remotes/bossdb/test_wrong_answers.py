@@ -21,6 +21,8 @@ from voxome.remotes.bossdb.remote import BossdbRemote
 from voxome.remotes.bossdb.service import api_of
 from voxome.testing.faults import Answer, Cut, Fault, FaultyProxy
 
+pytestmark = pytest.mark.slow
+
 NAMES, BOX = ("a", "b", "c"), Box((0, 0, 0), (4, 5, 6))
 SPEC = VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(8, 8, 8))
 
@@ -94,6 +96,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "FIRST_DELAY_S", 0.0005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_wrong_bodies(proxy: FaultyProxy, name: str) -> None:
     understood = set()
@@ -108,6 +111,7 @@ def test_wrong_bodies(proxy: FaultyProxy, name: str) -> None:
     assert len(understood) <= 1 or name in HARMLESS, understood
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUESTIONS)
 @pytest.mark.parametrize("fault", [Answer(500, b"a panic"), Cut(), Cut(0)])
 def test_servers_that_fail(proxy: FaultyProxy, name: str, fault: Fault) -> None:

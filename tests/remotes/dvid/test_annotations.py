@@ -9,6 +9,8 @@ from voxome.geometry import Box
 from voxome.remotes.dvid.annotations import Annotations
 from voxome.remotes.dvid.elements import Element, Relation
 
+pytestmark = pytest.mark.slow
+
 PRE = Element(
     (26, 35, 117),
     "PreSyn",

@@ -12,6 +12,8 @@ from voxome.remotes.dvid.connections import Connections
 from voxome.remotes.dvid.elements import Element, Relation
 from voxome.remotes.dvid.labels import Labels
 
+pytestmark = pytest.mark.slow
+
 # From body, to body; body b is the slab of z = 8 b … 8 b + 7.
 SYNAPSES = [(1, 2), (1, 2), (1, 3), (2, 1), (3, 3), (2, 0)]
 

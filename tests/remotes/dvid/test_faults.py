@@ -23,6 +23,8 @@ from voxome.remotes.dvid.node import DvidApi, Node
 from voxome.testing.dvid import serving
 from voxome.testing.faults import Altered, Answer, Cut, Fault, FaultyProxy, Stall
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (40, 48, 50)
 BUSY = Answer(503, b"Server already running 1 throttled operations (max = 1)\n")
 PAGE = b"<html>welcome to the wifi of this hotel</html>"

@@ -7,6 +7,8 @@ import pytest
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.dvid.keyvalue import KeyValue
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def names(node, make):
@@ -14,6 +16,7 @@ def names(node, make):
     return KeyValue(node, "names")
 
 
+@pytest.mark.slow
 def test_a_mapping(names):
     assert (len(names), list(names), "a" in names, names.get("a")) == (0, [], False, None)
     names["a"] = b"\0\1"

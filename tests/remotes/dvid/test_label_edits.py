@@ -12,6 +12,8 @@ from voxome.geometry import Box
 from voxome.remotes.dvid.labels import Labels
 from voxome.remotes.dvid.sparse import Runs
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (32, 64, 64)
 WHOLE = Box.of_shape(SHAPE)
 

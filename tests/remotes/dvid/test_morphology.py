@@ -14,6 +14,8 @@ from voxome.remotes.dvid.mesh_formats import encode_ngmesh
 from voxome.remotes.dvid.morphology import Meshes, Skeletons, region_mesh
 from voxome.remotes.dvid.supervoxels import SupervoxelFiles
 
+pytestmark = pytest.mark.slow
+
 MESH = Mesh(np.array([[0, 0, 0], [30, 0, 0], [0, 20, 0], [0, 0, 10]]), np.array([[0, 1, 2], [0, 2, 3]]))
 SWC = '#${"mutation id": %d}\n1 1 10 20 30 2 -1\n2 0 11 20 30 1 1\n'
 

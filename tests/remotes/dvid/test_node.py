@@ -16,6 +16,8 @@ from voxome.remotes.dvid.node import Address, DvidApi, Node, resolve
 from voxome.testing.dvid import serving
 from voxome.testing.faults import Altered, Answer, FaultyProxy
 
+pytestmark = pytest.mark.slow
+
 ROOT = "4e1f0a7c9d3b4f6a8c2e5d7b9a1c3e50"
 TOKEN = "a-very-secret-token"
 

@@ -13,6 +13,8 @@ from voxome.geometry import Box
 from voxome.remotes.dvid.roi import Roi
 from voxome.remotes.dvid.sparse import Runs
 
+pytestmark = pytest.mark.slow
+
 RUNS = Runs.of([[0, 0, 0, 2], [0, 1, 1, 4], [1, 0, 2, 3], [1, 2, 0, 5]])
 
 
@@ -33,6 +35,7 @@ def test_written_and_read(core):
     assert len(core.runs()) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong", [[[1, 2, 3]], [[0, 0, 3, 3]], [[0, 0, 5, 3]], [[0.5, 0, 0, 1]], [], [[0, 0, 0, 2**40]]]
 )

@@ -9,6 +9,8 @@ import voxome
 from voxome.errors import NotFound, ReadOnly
 from voxome.testing import boss, dvid
 
+pytestmark = pytest.mark.slow
+
 START, SHAPE, VOXEL_SIZE_NM = (8, 16, 40), (70, 150, 130), (40.0, 8.0, 4.0)
 
 

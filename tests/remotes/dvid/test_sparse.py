@@ -13,6 +13,8 @@ from voxome.errors import CorruptData, InvalidInput
 from voxome.geometry import Box
 from voxome.remotes.dvid.sparse import Runs, decode_coarse, decode_rles, encode_rles
 
+pytestmark = pytest.mark.slow
+
 masks = hnp.arrays(bool, hnp.array_shapes(min_dims=3, max_dims=3, max_side=7))
 starts = st.tuples(*[st.integers(-9, 9)] * 3)
 
@@ -29,6 +31,7 @@ def test_a_mask_comes_back(mask, start):
         assert np.array_equal(runs.mask(), mask[runs.box.within(box)])
 
 
+@pytest.mark.slow
 @given(masks, starts, st.randoms(use_true_random=False))
 def test_any_order_and_any_cuts_give_the_same_runs(mask, start, random):
     runs = Runs.of_mask(mask, start)

@@ -26,6 +26,8 @@ from voxome.testing.dvid import serving
 from voxome.testing.remote import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
+pytestmark = pytest.mark.slow
+
 ROOT = "0123456789abcdef0123456789abcdef"
 
 

@@ -25,6 +25,8 @@ from voxome.remotes.dvid.supervoxels import SupervoxelFiles
 from voxome.remotes.dvid.versions import DvidNode
 from voxome.testing.faults import Answer, Cut, FaultyProxy
 
+pytestmark = pytest.mark.slow
+
 BOX = Box((0, 0, 0), (9, 9, 9))
 QUESTIONS = {
     "at": lambda node: Labels(node, "i").at([[1, 2, 3]]),
@@ -128,6 +130,7 @@ def proxy():
         yield one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_wrong_bodies(proxy, name):
     node = Node(DvidApi(proxy.url, retries=0), ROOT)
@@ -145,6 +148,7 @@ def test_wrong_bodies(proxy, name):
     assert len(understood) <= len(MAY_BE_EMPTY) or name in lenient, understood
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_servers_that_fail(proxy, name, monkeypatch):
     monkeypatch.setattr(http, "FIRST_DELAY_S", 0.001)

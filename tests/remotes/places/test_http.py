@@ -18,6 +18,8 @@ from voxome.testing import nginx
 from voxome.testing.faults import Altered, Answer, Cut, Fault, FaultyProxy, Stall
 from voxome.testing.strategies import boxes
 
+pytestmark = pytest.mark.slow
+
 DOMAIN = Box.of_shape((20, 36, 40), (3, 5, 7))
 CHUNK, SHARD = (8, 8, 8), (16, 16, 16)
 SPEC = voxome.VolumeSpec(DOMAIN, np.dtype("uint16"), voxel_size_nm=(8, 8, 8), read_chunk=CHUNK, write_chunk=CHUNK)

@@ -27,6 +27,8 @@ from voxome.testing import remote as contract
 from voxome.testing.remote import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
+pytestmark = pytest.mark.slow
+
 
 class OnS3(VolumeRemoteContract):
     """What makes a contract of local folders one of S3; few examples, for every chunk is a request."""

@@ -23,6 +23,8 @@ from voxome.remotes.places.find import place_of
 from voxome.testing.faults import Altered, Answer, Cut, FaultyProxy, Stall
 from voxome.testing.strategies import noise
 
+pytestmark = pytest.mark.slow
+
 SCHEMES = ("zarr", "n5", "precomputed")
 SPEC = VolumeSpec.of((24, 40, 40), "uint16", chunk=(8, 16, 16))
 CHUNK = r"GET .*(/c/|/\d+/\d+/\d+|_\d+-\d+_)"

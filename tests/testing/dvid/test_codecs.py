@@ -87,6 +87,7 @@ ids = st.integers(1, 2**64 - 1)
 places = st.tuples(*[st.integers(-(2**20) + 1, 2**20 - 1)] * 3)
 
 
+@pytest.mark.slow
 @given(ids, st.dictionaries(places, st.dictionaries(ids, st.integers(1, 2**32 - 1), min_size=1)), st.text())
 def test_an_index_comes_back(label: int, blocks: dict[tuple[int, int, int], dict[int, int]], user: str) -> None:
     told = index.LabelIndex(blocks, mutation=7, user=user, app="app")

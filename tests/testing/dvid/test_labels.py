@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -17,6 +18,8 @@ from voxome.testing.dvid.codecs import compression, label_block, runs
 from voxome.testing.dvid.types.labelmap.blocks import halved
 
 from .conftest import ROOT, Client
+
+pytestmark = pytest.mark.slow
 
 SHAPE = (16, 16, 32)
 Array = NDArray[np.uint64]

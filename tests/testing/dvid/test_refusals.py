@@ -13,6 +13,8 @@ from voxome.testing.dvid.types.catalogue import TYPES
 
 from .conftest import ROOT, Client
 
+pytestmark = pytest.mark.slow
+
 TAILS = ["", "1", "0", "-1", "a", "1/1", "0_0_0", "1_2", "0_1_2/8_8_8/0_0_0", "0_1/8_8/0_0_0/bmp", "8_8_8/0_0_0", "a/b"]
 TAILS += ["0_1_2/99999_99999_99999/0_0_0", f"{ROOT}/{ROOT}", "1/bbbb/cccc", "99999999999999999999", "x" * 40, "1,2"]
 TAILS += ["0_0_0/9_0_0/0_9_0/2", "0_0_0/0_0_0/0_0_0/0", "0_0_0/0_0_0", "0_0_0/99999999999", "0/PreSyn", "1/nothing"]

@@ -17,6 +17,8 @@ from voxome.testing.dvid.types.partition import partition
 
 from .conftest import ROOT, Client
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("typename", ["uint8blk", "uint16blk", "uint32blk", "uint64blk", "float32blk", "labelblk"])
 def test_voxels_of_every_dtype(client: Client, typename: str) -> None:
@@ -198,6 +200,7 @@ def test_every_type_describes_itself_and_refuses_what_it_does_not_know(client: C
     assert b"Bad API call" in answer.body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("header", "status", "expected"),
     [

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -34,6 +35,7 @@ def in_blocks(mask, block):
     return labels, combine(table, ["id"], {"peak": "max"}), score
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(MASKS, st.tuples(*[st.integers(1, 8)] * 3))
 def test_objects_do_not_depend_on_blocks_and_match_scipy(mask, block):

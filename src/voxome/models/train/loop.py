@@ -35,6 +35,7 @@ class Settings:
     batch : patches a step.
     rate : peak learning rate of AdamW.
     others_share : share of patches cut from the volumes after the first.
+    start : checkpoint of another training, whose averaged weights this one begins with; random ones if None.
     report_minutes : training time between two reports.
     """
 
@@ -46,6 +47,7 @@ class Settings:
     batch: int = 1
     rate: float = 2e-3
     others_share: float = 0.25
+    start: Path | None = None
     report_minutes: float = 10.0
 
 
@@ -80,6 +82,8 @@ class Training:
         self.stopping = False
         if self.checkpoint.exists():
             self._load()
+        elif settings.start is not None:
+            self._begin(settings.start)
 
     def run(self) -> Progress:
         """Train until the time is spent or SIGTERM comes, then save and report."""
@@ -150,6 +154,11 @@ class Training:
             {**kept, "optimizer": self.optimizer.state_dict(), "progress": json.dumps(vars(self.progress))}, partial
         )
         partial.replace(self.checkpoint)
+
+    def _begin(self, start: Path) -> None:
+        average = torch.load(start, map_location=self.device, weights_only=True)["average"]
+        self.net.load_state_dict(average)
+        self.average.load_state_dict(average)
 
     def _load(self) -> None:
         saved = torch.load(self.checkpoint, map_location=self.device, weights_only=True)

@@ -74,9 +74,11 @@ def train(
     Raises
     ------
     InvalidInput
-        If the labelled box is too small to cut patches from.
+        If the labelled box is too small to cut patches from, or the checkpoint to start from is missing.
     """
     box = truth.region()
+    if settings.start is not None and not settings.start.is_file():
+        raise InvalidInput(f"no checkpoint {settings.start} to start from: give the checkpoint.pt of another training")
     if min(box.shape) < 32:
         raise InvalidInput(f"the labelled box {box} is too small to train on: each axis needs 32 voxels or more")
     out.mkdir(parents=True, exist_ok=True)

@@ -28,8 +28,8 @@ def agglomerate(
     nodes: Annotated[Table, NODES],
     *,
     threshold: float = 0.42,
-    method: Literal["mean", "waterz", "mutex"] = "mean",
-    quantile: float = 0.75,
+    method: Literal["mean", "waterz", "mutex"] = "waterz",
+    quantile: float = 0.7,
     min_voxels: int = 2000,
     holes: bool = True,
 ) -> dict[str, Rows]:
@@ -60,10 +60,11 @@ def agglomerate(
     objects : table
         ``id`` of a neuron, its voxels and sums of coordinates.
     """
-    columns = EDGE_SUMS if method == "waterz" else EDGE_SUMS[:2]
     ids = nodes.stacked(("id",))[:, 0]
-    pairs = Edges(edges.stacked(("a", "b")), edges.stacked(columns))
-    objects = group(ids, pairs, threshold, method, quantile)
+    pairs = Edges(edges.stacked(("a", "b")), edges.stacked(EDGE_SUMS[:2]))
+    histograms = edges.stacked(EDGE_SUMS[2:], np.int32) if method == "waterz" else None
+    objects = group(ids, pairs, threshold, method, quantile, histograms)
+    del histograms
     sizes, contacts = contract(Nodes(ids, nodes.stacked(NODE_SUMS)), pairs, objects)
     del pairs
     kept = sizes.ids

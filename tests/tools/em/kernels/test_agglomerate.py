@@ -79,6 +79,7 @@ def test_a_repelling_edge_keeps_apart_what_weaker_edges_would_join() -> None:
     assert agglomerate(NODES, edges, 0.3, "mean").tolist() == [3, 3, 3, 3, 21]
 
 
+@pytest.mark.slow
 @given(region_graphs(), st.sampled_from([0.3, 0.5]))
 def test_mutex_obeys_its_strongest_edge(graph: tuple[NDArray[np.uint64], Edges], threshold: float) -> None:
     nodes, edges = graph

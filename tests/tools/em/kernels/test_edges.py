@@ -21,6 +21,7 @@ def labels(seed: int, count: int = 9) -> np.ndarray:
     return np.concatenate([[0], ids]).astype(np.uint64)[np.random.default_rng(seed).integers(0, count + 1, SHAPE)]
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 99),
     st.tuples(*[st.integers(2, 9)] * 3),

@@ -16,6 +16,7 @@ from voxome.tools.em.kernels.height import HeightParams, height_map
 small = st.integers(2, 12)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     st.integers(0, 2**16),

@@ -26,6 +26,7 @@ def arrays(seed):
     return synapses, clumps[1], rng.integers(0, 256, DOMAIN.shape).astype(np.uint8)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.integers(0, 10**6), st.tuples(*[st.integers(2, 14)] * 3))
 def test_rows_of_blocks_add_up_to_those_of_the_whole(seed, block):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -19,6 +20,7 @@ def test_steps_are_isotropic_in_nm():
     assert growth_halo(growth_steps(29, (30, 10, 10))) == (0, 2, 2)
 
 
+@pytest.mark.slow
 @given(LABELS)
 def test_one_step_takes_the_smallest_neighbour(labels):
     grown = grow(labels, growth_steps(10, (10, 10, 10)))
@@ -30,6 +32,7 @@ def test_one_step_takes_the_smallest_neighbour(labels):
         assert grown[at] == expected
 
 
+@pytest.mark.slow
 @given(LABELS, SIZES, st.integers(0, 60), st.tuples(*[st.integers(1, 8)] * 3))
 def test_blocks_with_the_halo_give_the_whole(labels, size, reach, block):
     steps = growth_steps(reach, size)

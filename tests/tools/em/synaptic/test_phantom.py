@@ -14,6 +14,8 @@ from voxome.tools.em.synaptic.partners import partners
 from voxome.tools.em.synaptic.score import PsdParams, psd_halo, psd_score
 from voxome.tools.em.synaptic.tables import select_objects, synapse_table
 
+pytestmark = pytest.mark.slow
+
 DOMAIN = Box.of_shape((112, 128, 120))
 SIZE = (10.0, 10.0, 10.0)
 NEXT = ((0, 0, 0), (1, 1, 1))

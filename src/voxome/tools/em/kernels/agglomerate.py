@@ -20,8 +20,9 @@ def agglomerate(
     nodes: NDArray[np.uint64],
     edges: Edges,
     threshold: float = 0.42,
-    method: Method = "mean",
-    quantile: float = 0.75,
+    method: Method = "waterz",
+    quantile: float = 0.7,
+    histograms: NDArray[np.int32] | None = None,
 ) -> NDArray[np.uint64]:
     """Group fragments.
 
@@ -30,7 +31,7 @@ def agglomerate(
     nodes : (n,) uint64
         Sorted distinct fragments.
     edges : Edges
-        Edges between them; with histograms for ``waterz``.
+        Edges between them.
     threshold : float
         Affinity (0 to 1) from which two regions belong together.
     method : {"mean", "waterz", "mutex"}
@@ -39,7 +40,9 @@ def agglomerate(
         IEEE TPAMI 41:1669). ``mutex`` is the mutex watershed of Wolf et al. 2018 (ECCV) on the same graph: edges of a
         mean above `threshold` attract, those below repel, the farthest from it go first.
     quantile : float
-        Which quantile, for ``waterz``: from a histogram of 8 bins.
+        Which quantile, for ``waterz``.
+    histograms : (e, BINS) int32, optional
+        Of the affinities of each edge, for ``waterz``, if `edges` does not hold them; used up.
 
     Returns
     -------
@@ -54,15 +57,18 @@ def agglomerate(
     for name, value in (("threshold", threshold), ("quantile", quantile)):
         if not 0 <= value <= 1:
             raise InvalidInput(f"{name} {value} must be between 0 and 1")
-    if method == "waterz" and edges.values.shape[1] != 2 + BINS:
+    if histograms is None and edges.values.shape[1] == 2 + BINS:
+        histograms = edges.values[:, 2:].astype(np.int32)
+    if method == "waterz" and (histograms is None or histograms.shape != (len(edges.ids), BINS)):
         raise InvalidInput("agglomeration by quantile needs edges with histograms: make them with histogram=True")
     ends = _places(nodes, edges.ids)
     group: NDArray[Any]
     if method == "mutex":
         group = _mutex(ends, edges.values, len(nodes), threshold)
+    elif method == "waterz" and histograms is not None:
+        group = merge(ends, histograms, len(nodes), threshold * 255, quantile)
     else:
-        statistic = quantile if method == "waterz" else -1.0
-        group = merge(ends, edges.values.copy(), len(nodes), threshold * 255, statistic)
+        group = merge(ends, edges.values[:, :2].copy(), len(nodes), threshold * 255, -1.0)
     objects: NDArray[np.uint64] = nodes[group]
     return objects
 

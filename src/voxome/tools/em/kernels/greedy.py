@@ -17,7 +17,7 @@ from voxome.tools.em.kernels.heap import DEAD, EDGE, OUT, EdgeArray
 from voxome.tools.em.kernels.pairs import mix
 
 Index = NDArray[np.int32]
-Values = NDArray[np.int64]
+Values = NDArray[np.int64] | NDArray[np.int32]
 _FREE = -1
 _NONE = -1
 
@@ -29,8 +29,8 @@ def merge(ends: Index, values: Values, nodes: int, threshold: float, quantile: f
     ----------
     ends : (e, 2) int32
         The two regions of every edge, each pair once.
-    values : (e, 2) or (e, 2 + BINS) int64
-        Those of `Edges`, with histograms if there is a quantile; overwritten.
+    values : (e, 2) int64 or (e, BINS) int32
+        Sums and numbers of affinities, or their histograms if there is a quantile; overwritten.
     nodes : int
         Number of regions.
     threshold : float
@@ -97,9 +97,9 @@ def score(values: Values, e: int, quantile: float) -> float:
     """Mean or quantile of an edge's affinities; the quantile is interpolated within its bin."""
     if quantile < 0:
         return float(values[e, 0] / values[e, 1])
-    wanted, below = quantile * values[e, 1], 0
+    wanted, below = quantile * values[e].sum(), 0
     for i in range(BINS):
-        held = values[e, 2 + i]
+        held = values[e, i]
         if held > 0 and below + held >= wanted:
             return float(WIDTH * (i + (wanted - below) / held))
         below += held
