@@ -3,7 +3,8 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: 'Halve a volume along z, y and x: voxel i of the result is made of the voxels 2i and 2i + 1.'
+doc: 'Halve a volume along z, y and x, or some of them: voxel i of the result is made of the voxels 2i and 2i +
+  1.'
 hints:
   voxome:Tool:
     name: common.downsample
@@ -25,6 +26,12 @@ inputs:
     doc: Mean for intensities, the most frequent id for labels, every second voxel.
     inputBinding:
       prefix: --method
+  factors:
+    type: string?
+    default: 2,2,2
+    doc: 'Z,Y,X: 2 for an axis that is halved, 1 for one that is kept.'
+    inputBinding:
+      prefix: --factors
   store:
     type: string
     doc: Absolute path of the folder under which results are written.

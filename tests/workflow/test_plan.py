@@ -169,6 +169,18 @@ def test_pyramids_are_planned(graph: Graph, tmp_path: Path, monkeypatch: pytest.
     assert [step.name for step in plan.steps[-6:]] == levels
 
 
+def test_pyramids_halve_long_voxels_later(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("raw", "membranes"):
+        make(name, shape=(8, 600, 16))
+    options = Options(voxel_size_nm=(40.0, 10.0, 10.0))
+    plan = make_plan(graph, {"raw": "raw.zarr", "membranes": "membranes.zarr"}, options)
+    levels = [step for step in plan.steps if step.name.startswith("neurons.level")]
+    assert [step.parameters["factors"] for step in levels] == ["1,2,2", "1,2,2", "2,2,2"]
+    assert levels[-1].frame is not None
+    assert levels[-1].frame.voxel_size_nm == (40.0, 40.0, 40.0)
+
+
 def test_a_plan_error_crosses_processes() -> None:
     again = pickle.loads(pickle.dumps(PlanError(["no raw", "no box"])))  # noqa: S301
     assert again.faults == ("no raw", "no box")

@@ -117,7 +117,8 @@ class OpenStep:
         return put_out
 
     def _write(self, name: str, source: VolumeSource, kind: Image, block: GridBlock, data: NDArray[Any]) -> None:
-        write, read = (scaled_box(box, kind.scale) for box in (block.write, block.read))
+        scale = kind.scale_for(self.step.parameters)
+        write, read = (scaled_box(box, scale) for box in (block.write, block.read))
         if data.shape[-3:] == read.shape:
             inner = write.within(read)
             data = data[..., inner[0], inner[1], inner[2]]

@@ -19,6 +19,7 @@ from voxome.resources.open import create_source, open_source
 
 _CHUNK = 64
 _LARGEST_CHUNK = 256
+Nm = tuple[float, float, float]
 
 
 def step_folder(step: Step, store: str) -> Path:
@@ -30,6 +31,15 @@ def scaled_box(box: Box, scale: tuple[int, ...]) -> Box:
     """`box` in the voxels of an array `scale` times as coarse: its voxel i spans the indices from ``i * scale`` on."""
     low = tuple(a // s for a, s in zip(box.start, scale, strict=True))
     return Box(low, tuple(-(-b // s) for b, s in zip(box.stop, scale, strict=True)))
+
+
+def scaled_place(size: Nm | None, offset: Nm, scale: tuple[int, ...]) -> tuple[Nm | None, Nm]:
+    """Voxel size and position (z, y, x) in nm of an array `scale` times as coarse as one of `size` at `offset`."""
+    if size is None:
+        return None, offset
+    places = [(o + s * (n - 1) / 2, s * n) for o, s, n in zip(offset, size, scale, strict=True)]
+    (z, dz), (y, dy), (x, dx) = places
+    return (dz, dy, dx), (z, y, x)
 
 
 def chunk_of(block: tuple[int, ...]) -> tuple[int, ...]:
@@ -52,9 +62,11 @@ def output_spec(kind: Image, frame: Frame, block: tuple[int, ...], parameters: M
     """The array that holds an output of `kind` over the whole domain of `frame`."""
     channels = kind.channels(parameters) if callable(kind.channels) else kind.channels
     attributes = kind.attributes(parameters) if callable(kind.attributes) else kind.attributes
-    domain = scaled_box(frame.domain, kind.scale)
-    chunk = chunk_of(tuple(-(-n // s) for n, s in zip(block, kind.scale, strict=True)))
+    scale = kind.scale_for(parameters)
+    domain = scaled_box(frame.domain, scale)
+    chunk = chunk_of(tuple(-(-n // s) for n, s in zip(block, scale, strict=True)))
     axes: tuple[str, ...] = ("z", "y", "x")
+    size, offset = scaled_place(frame.voxel_size_nm, frame.offset_nm, scale)
     if channels is not None:
         domain = Box((0, *domain.start), (channels, *domain.stop))
         chunk, axes = (channels, *chunk), ("c", *axes)
@@ -63,8 +75,8 @@ def output_spec(kind: Image, frame: Frame, block: tuple[int, ...], parameters: M
         kind.dtype or "uint8",  # type: ignore[arg-type]
         axes=axes,
         kind=kind.meaning,
-        voxel_size_nm=frame.voxel_size_nm,
-        offset_nm=frame.offset_nm,
+        voxel_size_nm=size,
+        offset_nm=offset,
         read_chunk=chunk,
         write_chunk=chunk,
         attributes=dict(attributes),
@@ -105,7 +117,7 @@ def prepare(step: Step, store: str) -> None:
     (folder / "step.json").write_text(json.dumps(step.to_json()), encoding="utf-8")
     for uri, kind in own_arrays(step, store):
         if "?level=" in uri:
-            _create_level(uri)
+            _create_level(uri, kind.scale_for(step.parameters))
             continue
         assert step.frame is not None
         spec = output_spec(kind, step.frame, step.block, step.parameters)
@@ -119,12 +131,13 @@ def prepare(step: Step, store: str) -> None:
             raise AlreadyThere(f"{uri} holds the result of another run; choose another folder, or remove it")
 
 
-def _create_level(uri: str) -> None:
-    """Add the level that `uri` names to the pyramid before it, unless it is there."""
+def _create_level(uri: str, factors: tuple[int, int, int]) -> None:
+    """Add the level that `uri` names, `factors` times as coarse as the one before it, unless it is there."""
     base, _, level = uri.partition("?level=")
     pyramid = ability(open_source(base, mode="r+"), SupportsLevels)  # type: ignore[type-abstract]
     if pyramid is not None and len(pyramid.levels) <= int(level):
-        pyramid.create_level((2 ** int(level),) * 3)
+        z, y, x = (n * f for n, f in zip(pyramid.levels[-1].scale, factors, strict=True))
+        pyramid.create_level((z, y, x))
 
 
 def finish(step: Step, store: str) -> None:

@@ -16,6 +16,7 @@ Rows = dict[str, NDArray[Any]]
 
 Fold = Literal["sum", "min", "max"]
 Parameters = Mapping[str, Any]
+Scale = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,19 @@ class Image:
         Channels before z, y, x; None has no channel axis.
     attributes : mapping or function of the parameters
         Of an output: JSON attributes kept beside the voxels.
-    scale : (z, y, x)
+    scale : (z, y, x) or function of the parameters
         Of an output: voxels of the frame along one voxel of it.
     """
 
     dtype: str | None = None
     channels: int | Callable[[Parameters], int] | None = None
     attributes: Mapping[str, Any] | Callable[[Parameters], Mapping[str, Any]] = field(default_factory=dict)
-    scale: tuple[int, int, int] = (1, 1, 1)
+    scale: Scale | Callable[[Parameters], Scale] = (1, 1, 1)
     meaning: VolumeKind = "image"
+
+    def scale_for(self, parameters: Parameters) -> Scale:
+        """`scale` (z, y, x) for these parameters."""
+        return self.scale(parameters) if callable(self.scale) else self.scale
 
 
 @dataclass(frozen=True)

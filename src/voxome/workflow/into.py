@@ -64,7 +64,8 @@ def _faults(step: Step, kind: Image, target: VolumeSource, uri: str, workers: in
     if workers > 1 and not target.concurrent_writers:
         yield f"{uri} cannot be written to by {workers} processes at once: take --workers 1"
     chunk = spec.write_chunk or (1,) * spec.domain.ndim
-    lattice = [chunk[place] * scale for place, scale in zip(spec.spatial, kind.scale, strict=True)]
+    factors = kind.scale_for(step.parameters)
+    lattice = [chunk[place] * scale for place, scale in zip(spec.spatial, factors, strict=True)]
     extents = step.frame.domain.shape
     off = [b % n and b < whole for b, n, whole in zip(step.block, lattice, extents, strict=True)]
     if any(off):

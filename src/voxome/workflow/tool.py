@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from voxome.blocks.outputs import step_folder
 from voxome.blocks.runner import run_step
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.tool import REQUIRED, Tool
@@ -73,7 +74,7 @@ def run_tool(
     plan = make_plan(graph_of(tool), given, replace(options or Options(), home=STORE))
     step = write_into(plan.steps[0], into or {}, workers)
     root = Path(store).resolve()
-    folder = root / step.folder
+    folder = step_folder(step, str(root))
     with written(folder), locked(folder):
         log = folder / OWN / "workers.log"
         records = SqlRecords.in_file(folder / OWN / "step.sqlite")

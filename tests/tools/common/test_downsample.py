@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from voxome.blocks.outputs import output_spec
+from voxome.contracts.kinds import Image
 from voxome.contracts.tool import Block, Frame
+from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.tools.common.downsample import downsample
 
@@ -25,6 +28,27 @@ def test_every_voxel_is_the_mean_of_those_that_it_spans(start: tuple[int, int, i
     np.add.at(total, np.ix_(*indices), image)
     np.add.at(count, np.ix_(*indices), 1)
     assert np.allclose(made, total / count)
+
+
+def test_an_axis_may_be_kept() -> None:
+    image = np.random.default_rng(1).random((3, 4, 5))
+    made = downsample(image, method="mean", factors="1,2,1", block=_block(Box.of_shape(image.shape)))
+    assert np.allclose(made, image.reshape(3, 2, 2, 5).mean(axis=2))
+
+
+def test_the_result_knows_its_voxel_size() -> None:
+    frame = Frame(Box.of_shape((4, 6, 8)), Box.of_shape((4, 6, 8)), (40.0, 4.0, 4.0), (0.0, 8.0, 0.0))
+    kind = downsample.outputs["result"]
+    assert isinstance(kind, Image)
+    spec = output_spec(kind, frame, (4, 6, 8), {"method": "mean", "factors": "1,2,2"})
+    assert spec.domain == Box.of_shape((4, 3, 4))
+    assert (spec.voxel_size_nm, spec.offset_nm) == ((40.0, 8.0, 8.0), (0.0, 10.0, 2.0))
+
+
+@pytest.mark.parametrize("factors", ["2,2", "3,2,2", "2;2;2", ""])
+def test_other_factors_are_refused(factors: str) -> None:
+    with pytest.raises(InvalidInput, match="not three numbers Z,Y,X of 1 and 2"):
+        downsample(np.zeros((4, 4, 4)), factors=factors, block=_block(Box.of_shape((4, 4, 4))))
 
 
 def test_labels_keep_the_most_frequent_id() -> None:

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
 from voxome.contracts.tool import Block, tool
+from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.resources.coarsening import coarsened
 
 
-@tool("common.downsample", outputs=kinds.Image(scale=(2, 2, 2)))
+def _factors(parameters: Mapping[str, Any]) -> tuple[int, int, int]:
+    text = parameters["factors"]
+    if not re.fullmatch("[12],[12],[12]", text):
+        raise InvalidInput(f"factors {text!r} are not three numbers Z,Y,X of 1 and 2, such as 1,2,2")
+    z, y, x = (int(n) for n in text.split(","))
+    return z, y, x
+
+
+@tool("common.downsample", outputs=kinds.Image(scale=_factors))
 def downsample(
     image: Annotated[NDArray[Any], kinds.Image()],
     *,
     method: Literal["mean", "mode", "stride"] = "mean",
+    factors: str = "2,2,2",
     block: Block,
 ) -> NDArray[Any]:
-    """Halve a volume along z, y and x: voxel i of the result is made of the voxels 2i and 2i + 1.
+    """Halve a volume along z, y and x, or some of them: voxel i of the result is made of the voxels 2i and 2i + 1.
 
     Parameters
     ----------
@@ -27,12 +39,14 @@ def downsample(
         Any dtype.
     method : {"mean", "mode", "stride"}
         Mean for intensities, the most frequent id for labels, every second voxel.
+    factors : str
+        Z,Y,X: 2 for an axis that is halved, 1 for one that is kept.
 
     Returns
     -------
     array of the same dtype
-        Half as long along z, y and x, rounded up.
+        Half as long along the axes that are halved, rounded up.
     """
     others = (0,) * (image.ndim - 3)
     box = Box((*others, *block.read.start), (*image.shape[: len(others)], *block.read.stop))
-    return coarsened(image, box, (*(1 for _ in others), 2, 2, 2), method)
+    return coarsened(image, box, (*(1 for _ in others), *_factors({"factors": factors})), method)
