@@ -59,8 +59,10 @@ class Table:
         return _rows(self._file.read(columns=None if columns is None else list(columns)))
 
     def stacked(self, columns: Sequence[str], dtype: DTypeLike | None = None) -> NDArray[Any]:
-        """Columns side by side, (rows, columns), in the memory of the result and a batch; of the first one's dtype
-        if `dtype` is None."""
+        """Columns side by side, (rows, columns), in the memory of the result and a batch.
+
+        They have the dtype of the first, if none is given.
+        """
         own = self._file.schema_arrow.field(columns[0]).type.to_pandas_dtype()
         out = np.empty((len(self), len(columns)), own if dtype is None else dtype)
         start = 0
@@ -76,8 +78,10 @@ class Table:
         return (_rows(pa.Table.from_batches([batch])) for batch in self._file.iter_batches(rows) if len(batch))
 
     def lookup(self, column: str, keys: NDArray[Any]) -> Rows:
-        """The rows whose `column`, by which the table is sorted, is among `keys`; only their row groups are read, in
-        the memory of the result and one of them."""
+        """The rows whose `column`, by which the table is sorted, is among `keys`.
+
+        Only their row groups are read, in the memory of the result and one group.
+        """
         wanted = np.unique(keys)
         parts = [_rows(self._file.schema_arrow.empty_table())]
         for group in self._groups(column, wanted):
