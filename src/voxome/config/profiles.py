@@ -25,9 +25,10 @@ from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 
 from voxome.contracts.uri import without_secrets
-from voxome.errors import InvalidInput, NotFound
+from voxome.errors import InvalidInput, NotFound, UnknownName
 
 
 class Secret:
@@ -177,8 +178,16 @@ def read(file: str) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"{file} is not TOML: {error}") from error
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
-        raise InvalidInput(f"{file}: {faults}") from None
+        raise InvalidInput(f"{file}: {'; '.join(map(_fault, error.errors(include_input=False)))}") from None
+
+
+def _fault(error: ErrorDetails) -> str:
+    """What is wrong where; of a word that is not known also the nearest that is."""
+    *within, name = map(str, error["loc"])
+    place = ".".join([*within, name])
+    if error["type"] != "extra_forbidden":
+        return f"{place}: {error['msg']}"
+    return f"{place}: {UnknownName.of('key', name, (Entry if within else Settings).model_fields)}"
 
 
 def same_host(one: str, other: str) -> bool:
