@@ -35,7 +35,7 @@ inputs:
     type: string?
     default: waterz
     doc: Agglomeration by mean affinity, or by a quantile of it (the histogram score of waterz; Funke et al. 
-      2019, IEEE
+      2019, IEEE TPAMI 41:1669), or the mutex watershed on the region graph.
     inputBinding:
       prefix: --method
   quantile:

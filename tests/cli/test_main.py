@@ -196,6 +196,12 @@ def test_a_tool_leaves_handles(voxome_: Any, tmp_path: Path) -> None:
     assert "--at" in voxome_("tool", "common.threshold", "--help").out
 
 
+def test_help_of_a_tool_names_choices_and_says_all(voxome_: Any) -> None:
+    said = " ".join(voxome_("tool", "em.agglomerate", "--help").out.split())
+    assert "--method mean|waterz|mutex" in said
+    assert "IEEE TPAMI 41:1669), or the mutex watershed on the region graph." in said
+
+
 def test_tools_are_listed(voxome_: Any) -> None:
     told = {tool["name"]: tool for tool in voxome_("tools", "--json").json}
     assert told["common.threshold"]["inputs"] == ["image"]

@@ -6,7 +6,7 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
@@ -92,7 +92,7 @@ def _parser(tool: Tool) -> argparse.ArgumentParser:
             option(parameter.name),
             f"{parameter.summary}{default}".strip(),
             dest=parameter.name,
-            metavar="VALUE",
+            metavar="|".join(get_args(parameter.annotation)) if get_origin(parameter.annotation) is Literal else "VALUE",
             required=required,
         )
     add(parser, "--store", "the folder under which results are written", metavar="DIR", required=True)

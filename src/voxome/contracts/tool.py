@@ -204,14 +204,14 @@ def _kind_of(annotation: Any) -> Kind | None:
 
 
 def _parameter_docs(function: Callable[..., Any]) -> dict[str, str]:
-    """The first sentence that the numpydoc docstring says of every parameter."""
+    """What the numpydoc docstring says of every parameter, on one line."""
     docs: dict[str, str] = {}
     name = ""
     for line in (inspect.getdoc(function) or "").splitlines():
         if line and not line.startswith(" ") and " : " in line:
             name = line.partition(" : ")[0].strip()
         elif name and line.startswith("    "):
-            docs.setdefault(name, line.strip())
+            docs[name] = f"{docs.get(name, '')} {line.strip()}".lstrip()
         else:
             name = ""
     return docs
