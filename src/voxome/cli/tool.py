@@ -92,7 +92,7 @@ def _parser(tool: Tool) -> argparse.ArgumentParser:
             option(parameter.name),
             f"{parameter.summary}{default}".strip(),
             dest=parameter.name,
-            metavar="|".join(get_args(parameter.annotation)) if get_origin(parameter.annotation) is Literal else "VALUE",
+            metavar=_value(parameter.annotation),
             required=required,
         )
     add(parser, "--store", "the folder under which results are written", metavar="DIR", required=True)
@@ -113,6 +113,11 @@ def _parser(tool: Tool) -> argparse.ArgumentParser:
     add(parser, "--force", "run inputs that the tool's own check finds unfit", action="store_true")
     add(parser, "--json", "print the handles as JSON", action="store_true")
     return parser
+
+
+def _value(annotation: Any) -> str:
+    """What to write: one of these, or some value."""
+    return "|".join(get_args(annotation)) if get_origin(annotation) is Literal else "VALUE"
 
 
 def add(parser: argparse.ArgumentParser, name: str, text: str, **settings: Any) -> None:
