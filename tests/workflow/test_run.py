@@ -17,6 +17,7 @@ from workflow.pipeline import CONNECTOME, ROOT, Phantom, assert_same_results, as
 from voxome.errors import PlanError, RunLocked
 from voxome.geometry import Box
 from voxome.records.folder import locked
+from voxome.records.sql import SqlRecords
 from voxome.workflow.plan import Options
 from voxome.workflow.run import run
 
@@ -50,6 +51,8 @@ def test_killed_at_any_moment_it_goes_on(phantom: Phantom, reference: Path, tmp_
     for attempt in range(KILLS):
         process = _start(phantom, tmp_path)
         _wait_for_lock(tmp_path, process.pid)
+        if attempt == KILLS - 1:
+            _wait_for_a_job(tmp_path)
         time.sleep(chance.uniform(0.3, 1.2))
         if attempt % 2:
             for pid in _children(process.pid)[:1]:
@@ -121,6 +124,16 @@ def _wait_for_lock(out: Path, pid: int) -> None:
     while not (lock.exists() and lock.read_text(encoding="ascii") == str(pid)):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def _wait_for_a_job(out: Path) -> None:
+    """Wait until the ledger of the run holds a job: on a busy machine ten short lives may not get there."""
+    deadline = time.monotonic() + 60
+    records = SqlRecords.in_file(out / ".voxome" / "run.sqlite")
+    while not list(records.query("jobs", {})):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    records.close()
 
 
 def _kill(pid: int) -> None:
