@@ -104,7 +104,7 @@ def ours(scene: Scene, params: HeightParams, min_voxels: int) -> NDArray[np.uint
     print(f"{len(nodes.ids)} fragments, {len(edges.ids)} edges; fragments alone: {scene.score(fragments)}")
     for method, thresholds in THRESHOLDS.items():
         for threshold in thresholds:
-            objects = agglomerate(nodes.ids, edges, threshold, method)
+            objects = agglomerate(nodes.ids, edges, threshold, method, quantile=0.75)
             plain = scene.score(objects[place])
             objects = fill_holes(nodes, edges, absorb_small(nodes, edges, objects, min_voxels))
             print(f"{method:9} {threshold:.2f}  {plain} | filtered {scene.score(objects[place])}", flush=True)

@@ -176,6 +176,10 @@ def test_a_training_begins_with_the_average_of_another(
     torch.testing.assert_close(weights, torch.load(start, weights_only=True)["average"], rtol=0, atol=0)
     with pytest.raises(InvalidInput, match=r"no checkpoint .*lost\.pt"):
         train.train(truth, tmp_path / "second", settings=dataclasses.replace(settings, start=tmp_path / "lost.pt"))
+    for content in (b"no weights", (tmp_path / "first" / "first.onnx").read_bytes()):
+        (tmp_path / "other").write_bytes(content)
+        with pytest.raises(InvalidInput, match="is no checkpoint of this network"):
+            loop.Training([], tmp_path, dataclasses.replace(further, start=tmp_path / "other"), lambda *_: None)
 
 
 def test_too_small_a_truth_is_refused(small: tuple[train.Truth, loop.Settings], tmp_path: Path) -> None:

@@ -12,14 +12,14 @@ from voxome.blocks.step import Step
 from voxome.contracts.handle import STORE
 from voxome.contracts.kinds import Image
 from voxome.contracts.tool import Frame
-from voxome.contracts.volume import Mode, SupportsAttributes, SupportsLevels, VolumeSource, VolumeSpec, ability
+from voxome.contracts.volume import Mode, Scale, SupportsAttributes, SupportsLevels, VolumeSource, VolumeSpec, ability
 from voxome.errors import AlreadyThere, NotFound
 from voxome.geometry import Box
+from voxome.remotes.levels import coarser
 from voxome.resources.open import create_source, open_source
 
 _CHUNK = 64
 _LARGEST_CHUNK = 256
-Nm = tuple[float, float, float]
 
 
 def step_folder(step: Step, store: str) -> Path:
@@ -31,15 +31,6 @@ def scaled_box(box: Box, scale: tuple[int, ...]) -> Box:
     """`box` in the voxels of an array `scale` times as coarse: its voxel i spans the indices from ``i * scale`` on."""
     low = tuple(a // s for a, s in zip(box.start, scale, strict=True))
     return Box(low, tuple(-(-b // s) for b, s in zip(box.stop, scale, strict=True)))
-
-
-def scaled_place(size: Nm | None, offset: Nm, scale: tuple[int, ...]) -> tuple[Nm | None, Nm]:
-    """Voxel size and position (z, y, x) in nm of an array `scale` times as coarse as one of `size` at `offset`."""
-    if size is None:
-        return None, offset
-    places = [(o + s * (n - 1) / 2, s * n) for o, s, n in zip(offset, size, scale, strict=True)]
-    (z, dz), (y, dy), (x, dx) = places
-    return (dz, dy, dx), (z, y, x)
 
 
 def chunk_of(block: tuple[int, ...]) -> tuple[int, ...]:
@@ -63,24 +54,24 @@ def output_spec(kind: Image, frame: Frame, block: tuple[int, ...], parameters: M
     channels = kind.channels(parameters) if callable(kind.channels) else kind.channels
     attributes = kind.attributes(parameters) if callable(kind.attributes) else kind.attributes
     scale = kind.scale_for(parameters)
-    domain = scaled_box(frame.domain, scale)
+    domain = frame.domain
     chunk = chunk_of(tuple(-(-n // s) for n, s in zip(block, scale, strict=True)))
     axes: tuple[str, ...] = ("z", "y", "x")
-    size, offset = scaled_place(frame.voxel_size_nm, frame.offset_nm, scale)
     if channels is not None:
         domain = Box((0, *domain.start), (channels, *domain.stop))
         chunk, axes = (channels, *chunk), ("c", *axes)
-    return VolumeSpec(
+    spec = VolumeSpec(
         domain,
         kind.dtype or "uint8",  # type: ignore[arg-type]
         axes=axes,
         kind=kind.meaning,
-        voxel_size_nm=size,
-        offset_nm=offset,
+        voxel_size_nm=frame.voxel_size_nm,
+        offset_nm=frame.offset_nm,
         read_chunk=chunk,
         write_chunk=chunk,
         attributes=dict(attributes),
     )
+    return coarser(spec, scale)
 
 
 def own_arrays(step: Step, store: str) -> Iterator[tuple[str, Image]]:
@@ -131,7 +122,7 @@ def prepare(step: Step, store: str) -> None:
             raise AlreadyThere(f"{uri} holds the result of another run; choose another folder, or remove it")
 
 
-def _create_level(uri: str, factors: tuple[int, int, int]) -> None:
+def _create_level(uri: str, factors: Scale) -> None:
     """Add the level that `uri` names, `factors` times as coarse as the one before it, unless it is there."""
     base, _, level = uri.partition("?level=")
     pyramid = ability(open_source(base, mode="r+"), SupportsLevels)  # type: ignore[type-abstract]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from voxome.blocks.outputs import scaled_box, scaled_place
+from voxome.blocks.outputs import scaled_box
 from voxome.blocks.step import Step
 from voxome.contracts.handle import Handle
 from voxome.contracts.tool import Frame
-from voxome.contracts.volume import VolumeSpec
+from voxome.contracts.volume import Scale, VolumeSpec
 from voxome.geometry import Box
-from voxome.resources.coarsening import Method, Scale, halving
+from voxome.remotes.levels import coarser
+from voxome.resources.coarsening import Method, halving
 
 COARSEST = 128
 """Levels are added until no axis is longer than this."""
@@ -37,11 +38,9 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
         The folder of the steps' folders.
     """
     chunk = spec.write_chunk or (64,) * spec.domain.ndim
-    frame, box = spec.frame, handle.asked or spec.frame
-    size, offset = spec.voxel_size_nm, spec.offset_nm
-    level = 0
-    while max(frame.shape) > COARSEST:
-        level, factors = level + 1, halving(size)
+    box, level = handle.asked or spec.frame, 0
+    while max(spec.frame.shape) > COARSEST:
+        level, factors = level + 1, halving(spec.voxel_size_nm)
         z, y, x = (f * chunk[place] for f, place in zip(factors, spec.spatial, strict=True))
         source = Handle(
             "volume", handle.uri + (f"?level={level - 1}" if level > 1 else ""), f"{handle.key}/{level - 1}"
@@ -52,13 +51,12 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
             "1",
             {"method": METHODS[spec.kind], "factors": ",".join(map(str, factors))},
             {"image": source},
-            Frame(_aligned(frame, factors), box, size, offset),
+            Frame(_aligned(spec.frame, factors), box, spec.voxel_size_nm, spec.offset_nm),
             (z, y, x),
             home,
             {"result": f"{stem}.zarr?level={level}"},
         )
-        frame, box = scaled_box(frame, factors), scaled_box(box, factors)
-        size, offset = scaled_place(size, offset, factors)
+        spec, box = coarser(spec, factors), scaled_box(box, factors)
 
 
 def _aligned(domain: Box, factors: Scale) -> Box:

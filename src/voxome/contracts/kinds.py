@@ -9,14 +9,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.volume import VolumeKind
+from voxome.contracts.volume import Scale, VolumeKind
 
 Rows = dict[str, NDArray[Any]]
 """A table in memory: one array a column, all of one length."""
 
 Fold = Literal["sum", "min", "max"]
 Parameters = Mapping[str, Any]
-Scale = tuple[int, int, int]
 
 
 @dataclass(frozen=True)

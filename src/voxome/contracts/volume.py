@@ -147,6 +147,10 @@ class Version:
     pinned: bool
 
 
+Scale = tuple[int, int, int]
+"""Voxels (z, y, x) of a finer array along one voxel of a coarser one."""
+
+
 @dataclass(frozen=True)
 class Level:
     """One level of a pyramid.
@@ -159,7 +163,7 @@ class Level:
         Position of the centre of its voxel index 0, in nm.
     """
 
-    scale: tuple[int, int, int]
+    scale: Scale
     offset_nm: tuple[float, float, float]
 
 
@@ -283,7 +287,7 @@ class SupportsLevels(Protocol):
     def level(self, number: int) -> VolumeSource:
         """Level `number`; 0 is the finest."""
 
-    def create_level(self, scale: tuple[int, int, int]) -> VolumeSource:
+    def create_level(self, scale: Scale) -> VolumeSource:
         """Add a level, coarser than all there are, and open it for writing."""
 
 

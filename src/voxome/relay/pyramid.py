@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voxome.contracts.volume import VolumeKind, VolumeSpec
+from voxome.contracts.volume import Scale, VolumeKind, VolumeSpec
 from voxome.geometry import Box
 from voxome.geometry.units import nm_per
 from voxome.relay.catalogue.records import Channel, CoordinateFrame, Experiment
 
-Scale = tuple[int, int, int]
 CUBOID = (16, 512, 512)
 """The unit (z, y, x) in which BossDB stores, and to which loose bounding boxes are rounded."""
 _CHUNK = (1, 16, 256, 256)

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from voxome.contracts.volume import VolumeSpec
+from voxome.contracts.volume import Scale, VolumeSpec
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
-
-Scale = tuple[int, int, int]
 
 
 def coarser(spec: VolumeSpec, scale: Scale) -> VolumeSpec:

@@ -9,10 +9,10 @@ import numpy as np
 import tensorstore as ts
 from numpy.typing import NDArray
 
+from voxome.contracts.volume import Scale
 from voxome.geometry import Box
 
 Method = Literal["mean", "mode", "stride"]
-Scale = tuple[int, int, int]
 
 
 def coarsened(data: NDArray[Any], box: Box, factors: Sequence[int], method: Method) -> NDArray[Any]:

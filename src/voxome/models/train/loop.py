@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import pickle
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from voxome.errors import InvalidInput
 from voxome.models.train.data import TrainingVolume, cut
 from voxome.models.train.network import OFFSETS, AffinityNet
 from voxome.models.train.targets import affinities, balanced_loss
@@ -156,8 +158,13 @@ class Training:
         partial.replace(self.checkpoint)
 
     def _begin(self, start: Path) -> None:
-        average = torch.load(start, map_location=self.device, weights_only=True)["average"]
-        self.net.load_state_dict(average)
+        try:
+            average = torch.load(start, map_location=self.device, weights_only=True)["average"]
+            self.net.load_state_dict(average)
+        except (pickle.UnpicklingError, RuntimeError, LookupError, TypeError, EOFError) as error:
+            raise InvalidInput(
+                f"{start} is no checkpoint of this network: give the checkpoint.pt of a training"
+            ) from error
         self.average.load_state_dict(average)
 
     def _load(self) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import tensorstore as ts
 
-from voxome.contracts.volume import VolumeSpec
+from voxome.contracts.volume import Scale, VolumeSpec
 from voxome.errors import UnsupportedFormat
 from voxome.remotes.documents import Json, to_json, update_json
-from voxome.remotes.levels import Scale, coarser
+from voxome.remotes.levels import coarser
 from voxome.remotes.n5.codecs import written_compression
 from voxome.remotes.n5.dialects import OWN, STRUCTURAL
 from voxome.remotes.n5.groups import ATTRIBUTES, attributes_of, container

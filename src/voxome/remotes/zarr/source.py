@@ -7,10 +7,10 @@ from typing import Any
 
 import tensorstore as ts
 
-from voxome.contracts.volume import Level, VolumeSpec
+from voxome.contracts.volume import Level, Scale, VolumeSpec
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly
 from voxome.remotes.documents import Json
-from voxome.remotes.levels import Scale, check_coarser, coarser
+from voxome.remotes.levels import check_coarser, coarser
 from voxome.remotes.tensorstore import TensorStoreSource
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.handle import open_handle

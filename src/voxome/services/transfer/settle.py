@@ -9,10 +9,10 @@ from voxome.blocks.outputs import scaled_box, sweep_locks
 from voxome.blocks.pyramid import METHODS
 from voxome.config.settings import setting
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import SupportsGivenScales, SupportsLevels, VolumeSource, VolumeSpec, ability
+from voxome.contracts.volume import Scale, SupportsGivenScales, SupportsLevels, VolumeSource, VolumeSpec, ability
 from voxome.errors import AlreadyThere, InvalidInput, NotFound, PlanError, UnsupportedFormat, VoxomeError
 from voxome.geometry import Box
-from voxome.resources.coarsening import Method, Scale, halving
+from voxome.resources.coarsening import Method, halving
 from voxome.resources.open import create_source
 from voxome.services.making import discard
 from voxome.services.transfer.copy import Copy, Verify

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
 from voxome.contracts.tool import Block, tool
+from voxome.contracts.volume import Scale
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.resources.coarsening import coarsened
 
 
-def _factors(parameters: Mapping[str, Any]) -> tuple[int, int, int]:
-    text = parameters["factors"]
+def _factors(text: str) -> Scale:
     if not re.fullmatch("[12],[12],[12]", text):
         raise InvalidInput(f"factors {text!r} are not three numbers Z,Y,X of 1 and 2, such as 1,2,2")
     z, y, x = (int(n) for n in text.split(","))
     return z, y, x
 
 
-@tool("common.downsample", outputs=kinds.Image(scale=_factors))
+@tool("common.downsample", outputs=kinds.Image(scale=lambda p: _factors(p["factors"])))
 def downsample(
     image: Annotated[NDArray[Any], kinds.Image()],
     *,
@@ -49,4 +48,4 @@ def downsample(
     """
     others = (0,) * (image.ndim - 3)
     box = Box((*others, *block.read.start), (*image.shape[: len(others)], *block.read.stop))
-    return coarsened(image, box, (*(1 for _ in others), *_factors({"factors": factors})), method)
+    return coarsened(image, box, (*(1 for _ in others), *_factors(factors)), method)

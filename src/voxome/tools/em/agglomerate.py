@@ -61,12 +61,13 @@ def agglomerate(
         ``id`` of a neuron, its voxels and sums of coordinates.
     """
     ids = nodes.stacked(("id",))[:, 0]
-    pairs = Edges(edges.stacked(("a", "b")), edges.stacked(EDGE_SUMS[:2]))
-    histograms = edges.stacked(EDGE_SUMS[2:], np.int32) if method == "waterz" else None
-    objects = group(ids, pairs, threshold, method, quantile, histograms)
-    del histograms
+    ends = edges.stacked(("a", "b"))
+    scored = edges.stacked(EDGE_SUMS[2:], np.int32) if method == "waterz" else edges.stacked(EDGE_SUMS[:2])
+    objects = group(ids, Edges(ends, scored), threshold, method, quantile)
+    del scored
+    pairs = Edges(ends, edges.stacked(EDGE_SUMS[:2]))
     sizes, contacts = contract(Nodes(ids, nodes.stacked(NODE_SUMS)), pairs, objects)
-    del pairs
+    del ends, pairs
     kept = sizes.ids
     if min_voxels:
         kept = absorb_small(sizes, contacts, kept, min_voxels)

@@ -22,7 +22,6 @@ def agglomerate(
     threshold: float = 0.42,
     method: Method = "waterz",
     quantile: float = 0.7,
-    histograms: NDArray[np.int32] | None = None,
 ) -> NDArray[np.uint64]:
     """Group fragments.
 
@@ -31,7 +30,8 @@ def agglomerate(
     nodes : (n,) uint64
         Sorted distinct fragments.
     edges : Edges
-        Edges between them.
+        Edges between them: their sums, and for ``waterz`` their histograms, alone or after the sums. Histograms alone,
+        as int32, are used up.
     threshold : float
         Affinity (0 to 1) from which two regions belong together.
     method : {"mean", "waterz", "mutex"}
@@ -41,8 +41,6 @@ def agglomerate(
         mean above `threshold` attract, those below repel, the farthest from it go first.
     quantile : float
         Which quantile, for ``waterz``.
-    histograms : (e, BINS) int32, optional
-        Of the affinities of each edge, for ``waterz``, if `edges` does not hold them; used up.
 
     Returns
     -------
@@ -57,15 +55,16 @@ def agglomerate(
     for name, value in (("threshold", threshold), ("quantile", quantile)):
         if not 0 <= value <= 1:
             raise InvalidInput(f"{name} {value} must be between 0 and 1")
-    if histograms is None and edges.values.shape[1] == 2 + BINS:
-        histograms = edges.values[:, 2:].astype(np.int32)
-    if method == "waterz" and (histograms is None or histograms.shape != (len(edges.ids), BINS)):
-        raise InvalidInput("agglomeration by quantile needs edges with histograms: make them with histogram=True")
+    alone = BINS if method == "waterz" else 2
+    if edges.values.shape[1] not in (alone, 2 + BINS):
+        needed = "histograms: make them with histogram=True" if method == "waterz" else "sums"
+        raise InvalidInput(f"agglomeration by {method} needs edges with {needed}")
     ends = _places(nodes, edges.ids)
     group: NDArray[Any]
     if method == "mutex":
         group = _mutex(ends, edges.values, len(nodes), threshold)
-    elif method == "waterz" and histograms is not None:
+    elif method == "waterz":
+        histograms = edges.values[:, -BINS:].astype(np.int32, copy=False)
         group = merge(ends, histograms, len(nodes), threshold * 255, quantile)
     else:
         group = merge(ends, edges.values[:, :2].copy(), len(nodes), threshold * 255, -1.0)
