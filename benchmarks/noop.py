@@ -11,7 +11,7 @@ from voxome.blocks.worker import main
 from voxome.contracts import kinds
 from voxome.contracts.tool import Block, tool
 from voxome.registry import BUILT_IN
-from voxome.resources.table import empty_rows
+from voxome.resources.rows import empty_rows
 
 _COLUMNS = {"id": "uint64"}
 _ROWS = kinds.Table(_COLUMNS, key=("id",))

@@ -1,0 +1,26 @@
+"""The benchmarks that the documentation names still start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if "argparse" in path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_it_starts_and_tells_its_options(script: str) -> None:
+    done = subprocess.run([sys.executable, FOLDER / script, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert script in done.stdout
+
+
+def test_each_is_in_the_list() -> None:
+    told = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert [script for script in SCRIPTS if f"`{script}" not in told] == []
