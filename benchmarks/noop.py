@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from voxome.blocks.worker import main
 from voxome.contracts import kinds
-from voxome.contracts.tool import Block, tool
+from voxome.contracts.tool import BlockContext, tool
 from voxome.registry import BUILT_IN
 from voxome.resources.rows import empty_rows
 
@@ -18,7 +18,7 @@ _ROWS = kinds.Table(_COLUMNS, key=("id",))
 
 
 @tool("bench.nothing", outputs=_ROWS)
-def nothing(*, block: Block) -> kinds.Rows:
+def nothing(*, block: BlockContext) -> kinds.Rows:
     """Read nothing, emit no rows: what is left is the blocks themselves."""
     del block
     return empty_rows(_COLUMNS)

@@ -35,8 +35,7 @@ import tensorstore as ts
 import zarr
 from numpy.typing import NDArray
 from reading import CHUNK, EDGE, Read, make, ours
-
-from voxome.testing.nginx import serving
+from standins.nginx import serving
 
 At = tuple[int, int, int]
 FAR_S = 0.05

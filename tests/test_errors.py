@@ -46,6 +46,6 @@ def test_an_unknown_name_gives_the_nearest() -> None:
 
 def test_a_plan_tells_all_its_faults() -> None:
     error = PlanError(["no raw", "no box"])
-    assert error.faults == ("no raw", "no box")
+    assert error.problems == ("no raw", "no box")
     assert str(error) == "the run cannot start, 2 faults:\n  - no raw\n  - no box"
     assert "1 fault:" in str(PlanError(["no raw"]))

@@ -66,13 +66,13 @@ class PlanError(InvalidInput):
     """A plan cannot be run; `faults` lists all that is wrong."""
 
     def __init__(self, faults: Sequence[str]) -> None:
-        self.faults = tuple(faults)
-        lines = "\n".join(f"  - {fault}" for fault in self.faults)
-        count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
+        self.problems = tuple(faults)
+        lines = "\n".join(f"  - {fault}" for fault in self.problems)
+        count = "1 fault" if len(self.problems) == 1 else f"{len(self.problems)} faults"
         super().__init__(f"the run cannot start, {count}:\n{lines}")
 
     def __reduce__(self) -> tuple[type[PlanError], tuple[tuple[str, ...]]]:
-        return type(self), (self.faults,)
+        return type(self), (self.problems,)
 
 
 class NotFound(VoxomeError, FileNotFoundError):

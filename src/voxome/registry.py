@@ -31,7 +31,12 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "voxome.resolvers": {
         "dataset": "voxome.datasets.registry.resolve:resolve",
     },
-    "voxome.places": dict.fromkeys(("http", "https", "s3", "gs"), "voxome.remotes.places.find:place_of"),
+    "voxome.storage": {
+        "http": "voxome.storage.network:HttpPath",
+        "https": "voxome.storage.network:HttpPath",
+        "s3": "voxome.storage.network:S3Path",
+        "gs": "voxome.storage.network:GcsPath",
+    },
     "voxome.tools": {
         "common.downsample": "voxome.tools.common.downsample:downsample",
         "common.graph": "voxome.tools.common.graph:graph",
@@ -55,7 +60,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
 _WHAT = {
     "voxome.remotes": "scheme",
     "voxome.resolvers": "kind of name",
-    "voxome.places": "kind of address",
+    "voxome.storage": "kind of address",
     "voxome.tools": "tool",
 }
 

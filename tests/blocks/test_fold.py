@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from voxome.blocks import merge
 from voxome.blocks.fold import fold_rows
 from voxome.contracts.kinds import Rows, Table
-from voxome.resources.table import Table as TableFile
-from voxome.resources.table import write_table
+from voxome.resources.table import TableFile, write_table
 
 KIND = Table(
     {"a": "uint64", "b": "int64", "total": "int64", "low": "int64", "high": "float64"},

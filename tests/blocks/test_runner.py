@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from blocks.bench import Bench
 
-from voxome.blocks.jobs import RETRIES
+from voxome.blocks.job_loop import RETRIES
 from voxome.blocks.outputs import prepare
 from voxome.errors import RunFailed
 from voxome.geometry import Box
-from voxome.resources.table import Table
+from voxome.resources.table import TableFile
 from voxome.tools.common.threshold import threshold
 
 
@@ -42,7 +42,7 @@ def test_a_box_leaves_the_rest_alone_and_keeps_the_domain(bench: Bench) -> None:
 def test_tables_are_folded_over_blocks(bench: Bench) -> None:
     step = bench.step("common.statistics", (8, 8, 8))
     bench.run(step)
-    rows = Table(step.output("result").within(str(bench.folder)).uri).read()
+    rows = TableFile(step.output("result").within(str(bench.folder)).uri).read()
     values, voxels = np.unique(bench.array, return_counts=True)
     assert rows["value"].tolist() == values.tolist()
     assert rows["voxels"].tolist() == voxels.tolist()

@@ -17,7 +17,7 @@ STEP = Step("cut", "common.threshold", "1", {"at": 3.0}, {"image": Handle("volum
 
 
 def test_json_gives_the_same_step_back() -> None:
-    again = Step.of_json(json.loads(json.dumps(STEP.to_json())))
+    again = Step.from_json(json.loads(json.dumps(STEP.to_json())))
     assert again == STEP
     assert again.key == STEP.key
 

@@ -17,7 +17,7 @@ import zarr
 from numpy.testing import assert_array_equal
 
 import voxome
-from voxome.services import copying
+from voxome.services import blockwise_copy
 from voxome.testing.strategies import noise
 
 SHAPE, START, SIZE = (9, 20, 30), (3, 10, -5), (40.0, 4.0, 5.0)
@@ -39,7 +39,7 @@ def array(request: Any) -> Any:
 @pytest.fixture
 def stored(command: Any, array: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The array as a volume; few bytes are in memory at a time."""
-    monkeypatch.setattr(copying, "BLOCK_BYTES", 700)
+    monkeypatch.setattr(blockwise_copy, "BLOCK_BYTES", 700)
     kind = "labels" if array.dtype == np.uint64 else "image"
     spec = voxome.VolumeSpec.of(SHAPE, array.dtype, chunk=(2, 8, 8), start=START, voxel_size_nm=SIZE, kind=kind)
     voxome.create("zarr://in.zarr", spec)[...] = array
@@ -139,7 +139,7 @@ def test_what_cannot_be_written(command: Any, arguments: list[str], message: str
 
 def test_a_read_that_fails_leaves_no_half_file(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     voxome.create("zarr://in.zarr", voxome.VolumeSpec.of((9, 9, 9), "uint8", chunk=(3, 9, 9)))[...] = 1
-    monkeypatch.setattr(copying, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(blockwise_copy, "BLOCK_BYTES", 1)
     chunks = [path for path in (tmp_path / "in.zarr").rglob("*") if path.is_file() and path.suffix != ".json"]
     for chunk in sorted(chunks)[1:]:
         chunk.write_bytes(b"broken")
@@ -154,7 +154,7 @@ def test_an_interruption_leaves_no_half_file(command: Any, name: str, monkeypatc
         raise KeyboardInterrupt
 
     voxome.create("zarr://in.zarr", voxome.VolumeSpec.of((9, 9, 9), "uint8", chunk=(3, 9, 9)))[...] = 1
-    monkeypatch.setattr(copying, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(blockwise_copy, "BLOCK_BYTES", 1)
     monkeypatch.setattr("voxome.cli.get.block_progress", lambda *_: nullcontext(stop))
     said = command("get", "in.zarr", name)
     assert said.status == 130

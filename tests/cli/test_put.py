@@ -12,7 +12,7 @@ import tifffile
 from numpy.testing import assert_array_equal
 
 import voxome
-from voxome.services import copying
+from voxome.services import blockwise_copy
 from voxome.testing.strategies import noise
 
 ARRAY = noise((9, 20, 30), "uint16")
@@ -21,7 +21,7 @@ ARRAY = noise((9, 20, 30), "uint16")
 @pytest.fixture
 def filed(command: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """An array as files; few bytes are in memory at a time."""
-    monkeypatch.setattr(copying, "BLOCK_BYTES", 700)
+    monkeypatch.setattr(blockwise_copy, "BLOCK_BYTES", 700)
     np.save("in.npy", ARRAY)
     tifffile.imwrite("in.tif", ARRAY, photometric="minisblack")
     return command

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from voxome.config.profiles import Secret, read, same_host, service
+from voxome.config.profiles import Secret, read, same_host, store_profile
 from voxome.errors import InvalidInput, NotFound
 
 FILE = """
@@ -40,45 +40,45 @@ def revealed(token: Secret | None) -> str | None:
 
 
 def test_the_profile_in_use_gives_host_and_token() -> None:
-    found = service("bossdb")
+    found = store_profile("bossdb")
     assert (found.host, revealed(found.token)) == ("https://boss.example", "from-file")
 
 
 def test_options_belong_to_their_host() -> None:
-    assert service("s3").options == {"anonymous": "true"}
-    assert service("s3", "http://elsewhere:9000").options == {}
+    assert store_profile("s3").options == {"anonymous": "true"}
+    assert store_profile("s3", "http://elsewhere:9000").options == {}
 
 
 def test_another_profile_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_PROFILE", "other")
     monkeypatch.setenv("OTHER_TOKEN", "named")
-    found = service("bossdb")
+    found = store_profile("bossdb")
     assert (found.host, revealed(found.token)) == ("https://other.example", "named")
 
 
 def test_the_environment_beats_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_BOSSDB_TOKEN", "from-env")
-    assert revealed(service("bossdb").token) == "from-env"
+    assert revealed(store_profile("bossdb").token) == "from-env"
     monkeypatch.setenv("VOXOME_BOSSDB_HOST", "https://env.example")
-    assert service("bossdb").host == "https://env.example"
+    assert store_profile("bossdb").host == "https://env.example"
 
 
 @pytest.mark.parametrize("asked", ["https://evil.example", "http://boss.example", "https://boss.example:8443"])
 def test_a_token_goes_to_its_own_host_only(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_BOSSDB_TOKEN", "from-env")
-    found = service("bossdb", asked)
+    found = store_profile("bossdb", asked)
     assert (found.host, found.token) == (asked, None)
 
 
 def test_a_token_without_a_host_is_meant_for_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_DVID_TOKEN", "t")
-    assert service("dvid", "http://some:8000").token is None
-    assert revealed(service("dvid", default="http://some:8000").token) == "t"
+    assert store_profile("dvid", "http://some:8000").token is None
+    assert revealed(store_profile("dvid", default="http://some:8000").token) == "t"
 
 
 def test_a_secret_never_shows() -> None:
     token = Secret("hidden-text")
-    found = service("bossdb")
+    found = store_profile("bossdb")
     for text in (repr(token), str(token), f"{token}", repr(found), repr(read(str(Path("x"))))):
         assert "hidden" not in text
         assert "from-file" not in text
@@ -89,7 +89,7 @@ def test_a_secret_never_shows() -> None:
 def test_a_wrong_file_is_told_without_its_values(config: Path) -> None:
     config.write_text('[profiles.lab.bossdb]\nhost = "h"\ntokn = "hidden-text"\n')
     with pytest.raises(InvalidInput, match=r"profiles\.lab\.bossdb\.tokn: .*did you mean 'token'") as caught:
-        service("bossdb")
+        store_profile("bossdb")
     assert "hidden-text" not in str(caught.value)
     assert caught.value.__cause__ is None
 
@@ -97,13 +97,13 @@ def test_a_wrong_file_is_told_without_its_values(config: Path) -> None:
 def test_no_toml(config: Path) -> None:
     config.write_text("profile = ")
     with pytest.raises(InvalidInput, match="is not TOML"):
-        service("bossdb")
+        store_profile("bossdb")
 
 
 def test_an_unknown_profile_names_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_PROFILE", "labb")
     with pytest.raises(NotFound, match="lab, other"):
-        service("bossdb")
+        store_profile("bossdb")
 
 
 @pytest.mark.parametrize(

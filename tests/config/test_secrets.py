@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from standins import boss, dvid
+from standins.faulty_proxy import Answer, Cut, Fault, FaultyProxy
 
 import voxome
 from voxome.cli.main import main
@@ -22,10 +24,8 @@ from voxome.remotes.bossdb.remote import BossdbRemote
 from voxome.remotes.dvid.remote import DvidRemote
 from voxome.remotes.http import Api
 from voxome.resources import open as opening
-from voxome.testing import boss, dvid
-from voxome.testing.faults import Answer, Cut, Fault, FaultyProxy
 from voxome.workflow.plan import Options
-from voxome.workflow.tool import run_tool
+from voxome.workflow.run_tool import run_tool
 
 pytestmark = pytest.mark.slow
 

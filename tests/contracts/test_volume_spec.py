@@ -38,13 +38,13 @@ def test_of_shape_and_start() -> None:
 )
 def test_specs_that_make_no_sense(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match=next(iter(changes))):
-        VolumeSpec.of((4, 5, 6), "uint8").but(**changes)
+        VolumeSpec.of((4, 5, 6), "uint8").replace(**changes)
 
 
 @given(specs())
 def test_but_changes_only_what_is_named(spec: VolumeSpec) -> None:
-    changed = spec.but(kind="labels", dtype=np.dtype("uint64"))
-    assert changed.but(kind=spec.kind, dtype=spec.dtype) == spec
+    changed = spec.replace(kind="labels", dtype=np.dtype("uint64"))
+    assert changed.replace(kind=spec.kind, dtype=spec.dtype) == spec
     assert (changed.kind, changed.domain) == ("labels", spec.domain)
 
 
@@ -54,7 +54,7 @@ def test_lift_takes_other_axes_whole_and_drop_leaves_them(axes: list[str], data:
     box = data.draw(boxes(spec.frame))
     lifted = spec.lift(box)
     assert lifted in spec.domain
-    assert spec.drop(lifted) == box
+    assert spec.spatial_box(lifted) == box
     for place, name in enumerate(axes):
         if name in "tc":
             assert (lifted.start[place], lifted.stop[place]) == (spec.domain.start[place], spec.domain.stop[place])

@@ -21,7 +21,7 @@ from voxome.datasets.phantom.write import phantom, write_phantom
 from voxome.errors import AlreadyThere, InvalidInput
 from voxome.geometry import BlockGrid, Box
 from voxome.resources.open import open as open_volume
-from voxome.resources.table import Table
+from voxome.resources.table import TableFile
 
 SPEC = PhantomSpec((72, 90, 80), seed=3)
 Made = tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint8], Rows]
@@ -65,11 +65,11 @@ def test_what_is_written_in_blocks_equals_what_is_made_at_once(made: Made, tmp_p
         volume = open_volume(f"zarr://{tmp_path / name}.zarr")
         np.testing.assert_array_equal(volume[:], array, err_msg=name)
         assert volume.voxel_size_nm == (10.0, 10.0, 10.0)
-    rows = Table(tmp_path / "synapses.parquet").read()
+    rows = TableFile(tmp_path / "synapses.parquet").read()
     assert tuple(rows) == tuple(SYNAPSE_COLUMNS)
     for name, values in made[3].items():
         np.testing.assert_array_equal(rows[name], values, err_msg=name)
-    connectome = Table(tmp_path / "connectome.parquet").read()
+    connectome = TableFile(tmp_path / "connectome.parquet").read()
     assert tuple(connectome) == tuple(CONNECTOME_COLUMNS)
     assert connectome["synapses"].sum() == len(rows["id"])
     assert (connectome["area_um2"] > 0).all()

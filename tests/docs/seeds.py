@@ -20,14 +20,14 @@ import tifffile
 from docs.graphene import Graphene
 from numpy.typing import NDArray
 from remotes.test_wkw import describe, put
+from standins import boss, dvid
 
 import voxome
-from voxome.contracts.morphology import Mesh
+from voxome.contracts.shapes import Mesh
 from voxome.remotes.bossdb.client import BossDB
 from voxome.remotes.dvid.elements import Element, Relation
 from voxome.remotes.dvid.mesh_formats import encode_ngmesh
 from voxome.remotes.dvid.versions import DvidNode
-from voxome.testing import boss, dvid
 from voxome.testing.strategies import noise
 
 SHAPE = (16, 60, 70)
@@ -50,7 +50,7 @@ def of_intern(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
         spec = voxome.VolumeSpec.of(SHAPE, "uint8", voxel_size_nm=NM)
         em = voxome.create("bossdb://lab/cortex/em", spec, encoding={"levels": 3})
         em[...] = noise(SHAPE, "uint8")
-        seg = voxome.create("bossdb://lab/cortex/seg", spec.but(dtype=np.dtype("uint64"), kind="labels"))
+        seg = voxome.create("bossdb://lab/cortex/seg", spec.replace(dtype=np.dtype("uint64"), kind="labels"))
         seg[:8], seg[8:] = 7, 9
         seg[4, 5, 6] = 9
         yield {"bossdb://api.bossdb.io": f"bossdb://{server.url}", "/data/": f"{folder}/"}
@@ -151,7 +151,7 @@ def of_dvidtools(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict
 def _fill(node: DvidNode, uri: str) -> None:
     spec = voxome.VolumeSpec.of((64, 64, 64), "uint8", chunk=(32, 32, 32), voxel_size_nm=(8, 8, 8))
     voxome.create(f"{uri}/grayscale", spec)[...] = noise((64, 64, 64), "uint8")
-    of_labels = spec.but(dtype=np.dtype("uint64"), kind="labels", encoding={"levels": 1})
+    of_labels = spec.replace(dtype=np.dtype("uint64"), kind="labels", encoding={"levels": 1})
     segmentation = voxome.create(f"{uri}/segmentation", of_labels)
     segmentation[...] = np.array(BODIES, np.uint64).repeat(16)[:, None, None]
     node.create_instance("synapses", "annotation", sync=["segmentation"])

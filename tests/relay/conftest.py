@@ -7,8 +7,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 from relay.client import Client
-
-from voxome.testing.boss import Boss, serving
+from standins.boss import Boss, serving
 
 
 @pytest.fixture(scope="module")

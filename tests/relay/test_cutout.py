@@ -17,10 +17,10 @@ from numcodecs import blosc
 from numpy.testing import assert_array_equal
 from PIL import Image
 from relay.client import CHANNEL, Client
+from standins.boss import Boss
 
 from voxome.geometry import Box
 from voxome.relay.catalogue.records import Channel
-from voxome.testing.boss import Boss
 from voxome.testing.strategies import boxes, noise
 
 pytestmark = pytest.mark.slow

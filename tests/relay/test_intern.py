@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from voxome.testing.boss import serving
+from standins.boss import serving
 
 pytestmark = pytest.mark.slow
 

@@ -12,11 +12,11 @@ import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
 from relay.client import FRAME, Client
+from standins.boss import Boss
 
 from voxome.errors import StoreError
 from voxome.relay.catalogue.records import Channel
 from voxome.relay.downsample import Downsampler
-from voxome.testing.boss import Boss
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from relay.client import CHANNEL, Client
+from standins.boss import Boss
 
 from voxome.relay.catalogue.records import User
-from voxome.testing.boss import Boss
 
 pytestmark = pytest.mark.slow
 

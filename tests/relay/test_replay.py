@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from numcodecs import blosc
 from relay.client import Client
-
-from voxome.testing.boss import Boss
+from standins.boss import Boss
 
 pytestmark = pytest.mark.slow
 

@@ -15,10 +15,10 @@ from numpy.testing import assert_array_equal
 import voxome
 from voxome.errors import InvalidBox
 from voxome.geometry import Box
-from voxome.relay.boxlocks import BoxLocks
+from voxome.relay.box_locks import BoxLocks
 from voxome.relay.catalogue.records import Channel, CoordinateFrame, Experiment
 from voxome.relay.pyramid import Pyramid
-from voxome.relay.voxels import OwnVoxels
+from voxome.relay.voxels import VolumeStore
 
 BOX = Box((0, 3, 5, 7), (1, 20, 69, 120))
 
@@ -43,15 +43,15 @@ def random(box: Box, dtype: str = "uint8") -> np.ndarray:
 
 def test_what_is_merged_is_read_by_another(root: str) -> None:
     place, old, new = pyramid(), random(BOX), random(BOX)[..., ::-1]
-    OwnVoxels(root).merge(place, 0, BOX, old)
-    OwnVoxels(root).merge(place, 0, BOX, new)
-    assert_array_equal(OwnVoxels(root).read(place, 0, BOX), np.where(new, new, old))
-    OwnVoxels(root).erase(place, 0, BOX)
-    assert not OwnVoxels(root).read(place, 0, place.native).any()
+    VolumeStore(root).merge(place, 0, BOX, old)
+    VolumeStore(root).merge(place, 0, BOX, new)
+    assert_array_equal(VolumeStore(root).read(place, 0, BOX), np.where(new, new, old))
+    VolumeStore(root).erase(place, 0, BOX)
+    assert not VolumeStore(root).read(place, 0, place.native).any()
 
 
 def test_what_was_never_written_is_zero_and_makes_nothing(root: str, tmp_path: Path) -> None:
-    voxels, place = OwnVoxels(root), pyramid(datatype="uint16")
+    voxels, place = VolumeStore(root), pyramid(datatype="uint16")
     assert not voxels.read(place, 1, BOX).any()
     assert voxels.read(place, 1, BOX).dtype == np.uint16
     voxels.erase(place, 1, BOX)
@@ -60,7 +60,7 @@ def test_what_was_never_written_is_zero_and_makes_nothing(root: str, tmp_path: P
 
 
 def test_reads_reach_beyond_a_level_and_writes_do_not(root: str) -> None:
-    voxels, place = OwnVoxels(root), pyramid()
+    voxels, place = VolumeStore(root), pyramid()
     level = Box((0, 0, 0, 0), (1, 21, 18, 33))
     assert place.domain(2) == level
     data = random(level)
@@ -74,17 +74,17 @@ def test_reads_reach_beyond_a_level_and_writes_do_not(root: str) -> None:
 
 
 def test_a_forgotten_channel_is_gone(root: str) -> None:
-    voxels, place = OwnVoxels(root), pyramid()
+    voxels, place = VolumeStore(root), pyramid()
     for level in (0, 1):
         voxels.put(place, level, Box((0, 0, 0, 0), (1, 1, 1, 1)), np.ones((1, 1, 1, 1), "uint8"))
     voxels.forget(place.channel, range(3))
     assert not voxels.read(place, 0, BOX).any()
-    assert not OwnVoxels(root).read(place, 1, place.native).any()
+    assert not VolumeStore(root).read(place, 1, place.native).any()
 
 
 def test_the_stored_volume_is_a_plain_one(root: str) -> None:
     place = pyramid(type="annotation", datatype="uint64")
-    OwnVoxels(root).put(place, 2, Box((0, 0, 0, 0), (1, 1, 1, 1)), np.ones((1, 1, 1, 1), "uint64"))
+    VolumeStore(root).put(place, 2, Box((0, 0, 0, 0), (1, 1, 1, 1)), np.ones((1, 1, 1, 1), "uint64"))
     volume = voxome.open(f"{root}/{place.channel.uid}/2.zarr")
     assert volume.axes == ("t", "z", "y", "x")
     assert volume.shape == (1, 21, 18, 33)
@@ -95,7 +95,7 @@ def test_the_stored_volume_is_a_plain_one(root: str) -> None:
 
 
 def test_merges_at_once_lose_nothing(root: str) -> None:
-    voxels, place = OwnVoxels(root), pyramid()
+    voxels, place = VolumeStore(root), pyramid()
     parts = [np.where(np.arange(place.native.size) % 9 == i, i + 1, 0).reshape(place.native.shape) for i in range(9)]
     with ThreadPoolExecutor(9) as threads:
         list(threads.map(lambda part: voxels.merge(place, 0, place.native, part.astype("uint8")), parts))

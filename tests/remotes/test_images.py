@@ -287,7 +287,7 @@ def test_jpegs_are_read_not_written(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_made(tmp_path: Path, changes: dict[str, Any], error: type[VoxomeError], said: str) -> None:
     with pytest.raises(error, match=said):
-        ImagesRemote().create(uri_of(tmp_path / "s"), VolumeSpec.of((4, 20, 30), "uint8").but(**changes))
+        ImagesRemote().create(uri_of(tmp_path / "s"), VolumeSpec.of((4, 20, 30), "uint8").replace(**changes))
     assert not (tmp_path / "s").exists()
 
 

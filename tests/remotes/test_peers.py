@@ -152,9 +152,9 @@ def put_by_tensorstore(path: Path, array: NDArray[Any], codec: str, *, sharded: 
 @pytest.mark.parametrize(("codec", "dtype"), HELD)
 def test_peers_read_each_precomputed_encoding(tmp_path: Path, codec: str, dtype: str, sharded: bool) -> None:
     spec = VolumeSpec.of(SHAPE, dtype, start=START, chunk=CHUNK, voxel_size_nm=(40, 4, 4))
-    spec = spec.but(encoding={"codec": {"name": codec, **({"jpeg_quality": 90} if codec == "jpeg" else {})}})
+    spec = spec.replace(encoding={"codec": {"name": codec, **({"jpeg_quality": 90} if codec == "jpeg" else {})}})
     made = PrecomputedRemote().create(
-        Uri("precomputed", str(tmp_path)), spec.but(write_chunk=(16, 16, 16)) if sharded else spec
+        Uri("precomputed", str(tmp_path)), spec.replace(write_chunk=(16, 16, 16)) if sharded else spec
     )
     pyramid = ability(made, SupportsLevels)
     assert pyramid is not None
@@ -280,7 +280,7 @@ def test_zarr_both_ways(tmp_path: Path, layout: str, codec: str, dtype: str) -> 
     array = voxels(dtype)
     encoding = {"format": "zarr2" if layout == "zarr2" else "zarr3", "codec": codec, "ome": False}
     spec = VolumeSpec.of(SHAPE, dtype, start=START, chunk=CHUNK, encoding=encoding)
-    spec = spec.but(write_chunk=(16, 16, 16)) if layout == "shards" else spec
+    spec = spec.replace(write_chunk=(16, 16, 16)) if layout == "shards" else spec
     ZarrRemote().create(Uri("zarr", str(tmp_path / "ours")), spec).write(spec.domain, array)
     theirs = zarr.open_array(tmp_path / "ours", mode="r")
     assert theirs.chunks == CHUNK
@@ -339,7 +339,7 @@ def test_fills_of_zarr_python(tmp_path: Path, layout: str, dtype: str) -> None:
         source = ZarrRemote().open(Uri("zarr", str(path)))
         assert_array_equal(np.asarray(source.spec.fill, dtype), fill)
         compare(source.read(source.spec.domain), np.asarray(stored[...]))
-        spec = source.spec.but(encoding={**(source.spec.encoding or {}), "ome": False})
+        spec = source.spec.replace(encoding={**(source.spec.encoding or {}), "ome": False})
         again = ZarrRemote().create(Uri("zarr", f"{path}.copy"), spec)
         again.write(Box((0, 9, 0), SHAPE), voxels(dtype)[:, 9:])
         compare(np.asarray(zarr.open_array(f"{path}.copy", mode="r")[...]), np.asarray(stored[...]))

@@ -66,7 +66,7 @@ class TestPrecomputedContract(VolumeRemoteContract):
 
     def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:
         spec = super().spec(rank, dtype, **others)
-        return spec if rank != 4 else spec.but(domain=spec.domain.shift((3, 0, 0, 0)))
+        return spec if rank != 4 else spec.replace(domain=spec.domain.shift((3, 0, 0, 0)))
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
         voxels = array[None] if array.ndim == 3 else array
@@ -91,7 +91,7 @@ class TestShardedContract(TestPrecomputedContract):
     def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:
         spec = super().spec(rank, dtype, **others)
         lead = spec.domain.shape[:-3]
-        return spec.but(read_chunk=(*lead, 5, 6, 4), write_chunk=(*lead, 10, 12, 8))
+        return spec.replace(read_chunk=(*lead, 5, 6, 4), write_chunk=(*lead, 10, 12, 8))
 
 
 def make(path: Path, array: NDArray[Any], start: tuple[int, ...] = (0, 0, 0), **others: Any) -> VolumeSpec:
@@ -116,7 +116,7 @@ def test_tensorstore_reads_each_encoding_we_write(tmp_path: Path, codec: str, dt
     make(tmp_path / "a", array, encoding={"codec": codec}, chunk=(16, 16, 16))
     if sharded:
         spec = VolumeSpec.of(array.shape, dtype, encoding={"codec": codec})
-        spec = spec.but(read_chunk=(16, 16, 16), write_chunk=(32, 32, 32))
+        spec = spec.replace(read_chunk=(16, 16, 16), write_chunk=(32, 32, 32))
         source = PrecomputedRemote().create(at(tmp_path / "b"), spec)
         source.write(spec.domain, array)
         assert source.spec.write_chunk == (32, 32, 32)
@@ -322,10 +322,14 @@ def test_other_infos_are_named(tmp_path: Path, info: str, error: type[Exception]
         (VolumeSpec.of((4, 4, 4), "float32", encoding={"codec": "jpeg"}), UnsupportedFormat, "jpeg"),
         (VolumeSpec.of((4, 4, 4), "uint8", encoding={"codec": "crackle"}), UnsupportedFormat, "encoding"),
         (VolumeSpec.of((4, 4, 4), "uint8", encoding={"codecs": "raw"}), InvalidInput, "codecs"),
-        (VolumeSpec.of((99, 99, 99), "uint8", chunk=(8, 8, 8)).but(write_chunk=(24, 8, 8)), UnsupportedFormat, "24"),
-        (VolumeSpec.of((99, 99, 99), "uint8", chunk=(8, 8, 8)).but(write_chunk=(8, 8, 16)), None, ""),
         (
-            VolumeSpec.of((99, 99, 99), "uint8", chunk=(8, 8, 8)).but(write_chunk=(16, 8, 8)),
+            VolumeSpec.of((99, 99, 99), "uint8", chunk=(8, 8, 8)).replace(write_chunk=(24, 8, 8)),
+            UnsupportedFormat,
+            "24",
+        ),
+        (VolumeSpec.of((99, 99, 99), "uint8", chunk=(8, 8, 8)).replace(write_chunk=(8, 8, 16)), None, ""),
+        (
+            VolumeSpec.of((99, 99, 99), "uint8", chunk=(8, 8, 8)).replace(write_chunk=(16, 8, 8)),
             UnsupportedFormat,
             "nearest",
         ),

@@ -33,9 +33,10 @@ from voxome.errors import (
     VoxomeError,
 )
 from voxome.geometry import Box
-from voxome.remotes import tensorstore
-from voxome.remotes.places.find import place_of
-from voxome.remotes.tensorstore import TensorStoreSource, arranged, open_store
+from voxome.remotes.tensorstore import TensorStoreSource, reorder_axes
+from voxome.storage import tensorstore
+from voxome.storage.find import storage_path
+from voxome.storage.tensorstore import open_store
 from voxome.testing.strategies import noise
 
 pytestmark = pytest.mark.slow
@@ -53,13 +54,13 @@ def make(
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [8, 8, 8]}},
         "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
     }
-    place = place_of(Uri("zarr", path))
+    place = storage_path(Uri("zarr", path))
     spec = {"driver": "zarr3", "kvstore": place.spec(), **({"metadata": metadata} if create else {})}
     store = open_store(spec, path, create=create, read=True, write=writable)
     shape = tuple(SHAPE[i] for i in order)
     seen = VolumeSpec.of(shape, "uint16", chunk=(8, 8, 8), start=(-5, 3, 100))
     return TensorStoreSource(
-        arranged(store, order, seen.domain.start), seen, name=path, writable=writable, metadata=(place, "zarr.json")
+        reorder_axes(store, order, seen.domain.start), seen, name=path, writable=writable, metadata=(place, "zarr.json")
     )
 
 
@@ -249,7 +250,7 @@ def test_http_reads(tmp_path: Path, stored: TensorStoreSource, values: NDArray[n
     source = make(url(server), writable=False, create=False)
     assert_array_equal(source.read(source.spec.domain), values)
     assert source.version() == make(url(server), writable=False, create=False).version()
-    assert place_of(Uri("zarr", url(server))).read("none") is None
+    assert storage_path(Uri("zarr", url(server))).read("none") is None
 
 
 def test_short_outages_are_ridden_out(stored: TensorStoreSource, values: NDArray[np.uint16], server: Server) -> None:

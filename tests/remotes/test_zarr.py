@@ -27,8 +27,8 @@ from voxome.errors import (
     UnsupportedFormat,
 )
 from voxome.geometry import Box
-from voxome.remotes import tensorstore
 from voxome.remotes.zarr.remote import ZarrRemote
+from voxome.storage import tensorstore
 from voxome.testing.remote import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
@@ -71,7 +71,7 @@ class ZarrContract(VolumeRemoteContract):
     def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:
         spec = super().spec(rank, dtype, encoding=self.encoding, **others)
         assert spec.write_chunk is not None
-        return spec.but(write_chunk=tuple(self.shards * n for n in spec.write_chunk))
+        return spec.replace(write_chunk=tuple(self.shards * n for n in spec.write_chunk))
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
         own: dict[str, Any] = {"start": spec.domain.start, "kind": spec.kind}
@@ -376,7 +376,7 @@ def test_what_zarr_cannot_hold_is_refused(
     tmp_path: Path, change: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        ZarrRemote().create(at(tmp_path / "a"), VolumeSpec.of((9, 9, 9), "uint8", chunk=(4, 4, 4)).but(**change))
+        ZarrRemote().create(at(tmp_path / "a"), VolumeSpec.of((9, 9, 9), "uint8", chunk=(4, 4, 4)).replace(**change))
     assert not list(tmp_path.iterdir())
 
 
@@ -393,7 +393,7 @@ def test_create_spares_files_that_are_no_zarr(tmp_path: Path) -> None:
 
 
 def test_shards_hold_their_chunks(tmp_path: Path) -> None:
-    spec = VolumeSpec.of((32, 32, 32), "uint8", chunk=(8, 8, 8), voxel_size_nm=(1, 1, 1)).but(write_chunk=(16,) * 3)
+    spec = VolumeSpec.of((32, 32, 32), "uint8", chunk=(8, 8, 8), voxel_size_nm=(1, 1, 1)).replace(write_chunk=(16,) * 3)
     source = ZarrRemote().create(at(tmp_path / "a"), spec)
     assert (source.spec.read_chunk, source.spec.write_chunk) == ((8,) * 3, (16,) * 3)
     source.write(spec.domain, noise(spec.domain.shape, "uint8"))

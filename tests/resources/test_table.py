@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voxome.errors import CorruptData, NotFound
-from voxome.resources.table import Table, write_table
+from voxome.resources.table import TableFile, write_table
 
 COLUMNS = {"id": "uint64", "score": "float64", "good": "bool"}
 
@@ -21,7 +21,7 @@ def test_lookup_finds_what_a_scan_finds(tmp_path: Path, ids: list[int], keys: li
     column = np.array(sorted(ids), np.uint64)
     rows = {"id": column, "score": np.arange(len(ids)) / 3, "good": column % 2 == 0}
     write_table(tmp_path / "t.parquet", rows, COLUMNS, row_group=4)
-    table = Table(tmp_path / "t.parquet")
+    table = TableFile(tmp_path / "t.parquet")
     assert len(table) == len(ids)
     assert table.columns == tuple(COLUMNS)
     found = table.lookup("id", np.array(keys, np.uint64))
@@ -33,7 +33,7 @@ def test_lookup_finds_what_a_scan_finds(tmp_path: Path, ids: list[int], keys: li
 
 def test_no_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"none\.parquet"):
-        Table(tmp_path / "none.parquet")
+        TableFile(tmp_path / "none.parquet")
 
 
 def test_a_table_cut_short_is_refused(tmp_path: Path) -> None:
@@ -41,4 +41,4 @@ def test_a_table_cut_short_is_refused(tmp_path: Path) -> None:
     write_table(path, {"id": np.arange(9), "score": np.zeros(9), "good": np.ones(9, bool)}, COLUMNS)
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(CorruptData, match="no readable Parquet"):
-        Table(path)
+        TableFile(path)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxome.services.transfer.lattice import COVER_BYTES, GOOD_BYTES, block_bytes, block_shape
+from voxome.services.transfer.block_shape import COVER_BYTES, GOOD_BYTES, block_bytes, block_shape
 
 SHAPES = st.tuples(*[st.integers(1, 4000)] * 3)
 CHUNKS = st.tuples(*[st.integers(1, 300)] * 3)

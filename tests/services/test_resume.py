@@ -20,7 +20,7 @@ import pytest
 import voxome
 from voxome.errors import AlreadyThere, PlanError, RunFailed, RunLocked, UnsupportedFormat
 from voxome.resources.volume import Volume
-from voxome.services.transfer import settle
+from voxome.services.transfer import prepare
 from voxome.services.transfer.copy import Copy, is_verified
 
 CHUNK = (16, 16, 16)
@@ -129,7 +129,7 @@ def test_what_is_there_is_written_into_only_if_it_may_be_and_fits(tmp_path: Path
     assert (again.run, again.reused) == (first.run, 0)
     with pytest.raises(PlanError) as told:
         voxome.transfer(source, uri, dtype="uint16", existing=True, drop=["voxel_size"])
-    assert len(told.value.faults) == 2
+    assert len(told.value.problems) == 2
     other = voxome.create(f"zarr://{tmp_path}/c.zarr", voxome.VolumeSpec.of((32, 64, 64), "uint8"))
     with pytest.raises(PlanError, match="does not hold"):
         voxome.transfer(source, other, drop=["voxel_size"])
@@ -160,7 +160,7 @@ def test_no_other_part_at_a_time(tmp_path: Path, box: str) -> None:
 def test_what_cannot_be_removed_is_filled_by_the_next_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, uri = made(tmp_path), f"hdf5://{tmp_path}/b.h5/raw"
     with monkeypatch.context() as patch:
-        patch.setattr(settle, "discard", lambda _: False)
+        patch.setattr(prepare, "discard", lambda _: False)
         with pytest.raises(UnsupportedFormat, match="cannot have levels") as told:
             voxome.transfer(source, uri, levels=2)
     assert "is made, and empty" in told.value.__notes__[0]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import voxome
-from voxome.resources.table import Table
+from voxome.resources.table import TableFile
 
 ROOT = Path(__file__).parent.parent.parent
 CONNECTOME = ROOT / "pipelines" / "em" / "connectome.cwl"
@@ -39,7 +39,7 @@ def assert_same_results(one: Path, other: Path) -> None:
 
 def assert_same_tables(one: Path, other: Path) -> None:
     """Two tables have the same columns and rows."""
-    a, b = Table(one).read(), Table(other).read()
+    a, b = TableFile(one).read(), TableFile(other).read()
     assert list(a) == list(b)
     for column, values in a.items():
         assert np.array_equal(values, b[column], equal_nan=values.dtype.kind == "f"), column

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from voxome.errors import InvalidInput, NotFound, RunLocked
-from voxome.records.folder import locked
+from voxome.records.folder import lock_folder
 from voxome.workflow.clean import clean
 
 
@@ -36,7 +36,7 @@ def test_a_run_that_has_not_finished_is_left_alone(folder: Path) -> None:
 
 def test_a_run_under_way_is_left_alone(folder: Path) -> None:
     (folder / "run.json").write_text("{}")
-    with locked(folder), pytest.raises(RunLocked):
+    with lock_folder(folder), pytest.raises(RunLocked):
         clean(folder)
 
 

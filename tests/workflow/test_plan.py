@@ -51,7 +51,7 @@ def make(name: str, dtype: str = "uint8", shape: tuple[int, ...] = SHAPE, **chan
 def faults(bind: Bind, options: Options | None = None, **changes: Any) -> tuple[str, ...]:
     with pytest.raises(PlanError) as raised:
         bind(options, **changes)
-    return raised.value.faults
+    return raised.value.problems
 
 
 @pytest.mark.slow
@@ -136,7 +136,7 @@ def test_the_plan_holds_in_any_working_directory(bind: Bind, tmp_path: Path, mon
 
 def test_tables_are_looked_at_too(tmp_path: Path) -> None:
     from voxome.registry import load as load_plugin
-    from voxome.workflow.tool import graph_of
+    from voxome.workflow.run_tool import graph_of
 
     union = graph_of(load_plugin("voxome.tools", "common.union"))
     with pytest.raises(PlanError, match=r"there is no .*none\.parquet, which was given as pairs"):
@@ -183,5 +183,5 @@ def test_pyramids_halve_long_voxels_later(graph: Graph, tmp_path: Path, monkeypa
 
 def test_a_plan_error_crosses_processes() -> None:
     again = pickle.loads(pickle.dumps(PlanError(["no raw", "no box"])))  # noqa: S301
-    assert again.faults == ("no raw", "no box")
+    assert again.problems == ("no raw", "no box")
     assert str(again) == str(PlanError(["no raw", "no box"]))

@@ -16,7 +16,7 @@ from workflow.pipeline import CONNECTOME, ROOT, Phantom, assert_same_results, as
 
 from voxome.errors import PlanError, RunLocked
 from voxome.geometry import Box
-from voxome.records.folder import locked
+from voxome.records.folder import lock_folder
 from voxome.records.sql import SqlRecords
 from voxome.workflow.plan import Options
 from voxome.workflow.run import run
@@ -71,7 +71,7 @@ def test_killed_at_any_moment_it_goes_on(phantom: Phantom, reference: Path, tmp_
 
 
 def test_two_runs_on_one_folder_the_second_is_refused(phantom: Phantom, tmp_path: Path) -> None:
-    with locked(tmp_path), pytest.raises(RunLocked, match=str(os.getpid())):
+    with lock_folder(tmp_path), pytest.raises(RunLocked, match=str(os.getpid())):
         run(CONNECTOME, phantom.inputs, out=tmp_path, options=Options(block=(48, 48, 48)))
 
 

@@ -17,15 +17,14 @@ from voxome.blocks.regions import REGION, RegionReader, part_path
 from voxome.blocks.step import Step
 from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import File, Image, RegionTable, Rows, Table
-from voxome.contracts.tool import Block, Region
+from voxome.contracts.tool import BlockContext, Region
 from voxome.contracts.volume import VolumeSource
 from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid
-from voxome.geometry.grid import Block as GridBlock
+from voxome.geometry.grid import Block
 from voxome.resources.open import open_source
 from voxome.resources.rows import concatenate
-from voxome.resources.table import Table as TableFile
-from voxome.resources.table import write_table
+from voxome.resources.table import TableFile, write_table
 from voxome.resources.volume import Volume
 
 
@@ -98,7 +97,7 @@ class OpenStep:
             raise InvalidInput(f"{self.tool.name} must return a mapping of {names}")
         return dict(made)
 
-    def _run_block(self, block: GridBlock) -> dict[str, Any]:
+    def _run_block(self, block: Block) -> dict[str, Any]:
         assert self.step.frame is not None
         arguments: dict[str, Any] = {}
         for name, opened in self.inputs.items():
@@ -108,7 +107,7 @@ class OpenStep:
             else:
                 arguments[name] = opened
         if "block" in self.tool.injected:
-            arguments["block"] = Block(block.write, block.read, self.step.frame)
+            arguments["block"] = BlockContext(block.write, block.read, self.step.frame)
         put_out = self._call(arguments)
         for name, source in self.outputs.items():
             kind = self.tool.outputs[name]
@@ -116,7 +115,7 @@ class OpenStep:
             self._write(name, source, kind, block, np.asarray(put_out[name]))
         return put_out
 
-    def _write(self, name: str, source: VolumeSource, kind: Image, block: GridBlock, data: NDArray[Any]) -> None:
+    def _write(self, name: str, source: VolumeSource, kind: Image, block: Block, data: NDArray[Any]) -> None:
         scale = kind.scale_for(self.step.parameters)
         write, read = (scaled_box(box, scale) for box in (block.write, block.read))
         if data.shape[-3:] == read.shape:

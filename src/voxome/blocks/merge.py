@@ -11,8 +11,7 @@ import numpy as np
 from voxome.blocks.fold import fold_rows, order_of
 from voxome.contracts.kinds import Rows, Table
 from voxome.resources.rows import concatenate
-from voxome.resources.table import Table as TableFile
-from voxome.resources.table import write_batches
+from voxome.resources.table import TableFile, write_batches
 
 _FAN_IN = 32
 ROWS_AT_ONCE = 1024

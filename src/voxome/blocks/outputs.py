@@ -116,7 +116,7 @@ def prepare(step: Step, store: str) -> None:
         try:
             found = open_source(uri).spec.attributes.get("voxome_run", {})
         except NotFound:
-            create_source(uri, spec.but(attributes={**spec.attributes, "voxome_run": mark}))
+            create_source(uri, spec.replace(attributes={**spec.attributes, "voxome_run": mark}))
             continue
         if found.get("step_key") != step.key:
             raise AlreadyThere(f"{uri} holds the result of another run; choose another folder, or remove it")

@@ -14,7 +14,7 @@ from voxome.blocks.step import Step
 from voxome.contracts.kinds import RegionTable, Rows
 from voxome.errors import InvalidInput
 from voxome.resources.rows import concatenate
-from voxome.resources.table import Table
+from voxome.resources.table import TableFile
 
 REGION = "region"
 """The column that says which region a row of a part belongs to."""
@@ -40,7 +40,7 @@ class RegionReader:
     def __init__(self, folder: Path, step: Step | None = None) -> None:
         self.folder = folder
         if step is None:
-            step = Step.of_json(json.loads((folder / "step.json").read_text(encoding="utf-8")))
+            step = Step.from_json(json.loads((folder / "step.json").read_text(encoding="utf-8")))
         self.step = step
         self._cached = lru_cache(_CACHED_REGIONS)(self._rows)
 
@@ -64,7 +64,7 @@ class RegionReader:
         kind = self.step.loaded.outputs[output]
         columns = kind.columns if isinstance(kind, RegionTable) else {}
         job = index // self.step.span(level)
-        table = Table(part_path(self.folder, output, level, job))
+        table = TableFile(part_path(self.folder, output, level, job))
         found = table.lookup(REGION, _one(index)) if len(table) else {}
         return {name: found[name] for name in columns} if found else concatenate([], columns)
 

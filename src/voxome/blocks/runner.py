@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxome.blocks.jobs import Ledger, Work, run_jobs
+from voxome.blocks.job_loop import JobBatch, Ledger, run_jobs
 from voxome.blocks.outputs import finish, missing, own_arrays, prepare, step_folder, sweep_locks
 from voxome.blocks.regions import part_path
 from voxome.blocks.step import Step
@@ -96,9 +96,9 @@ def _run_phase(
     run_jobs(_work(step, phase, store), engine, ledger, ended=ended, tick=lambda: told(report), log=log)
 
 
-def _work(step: Step, phase: int, store: str) -> Work:
+def _work(step: Step, phase: int, store: str) -> JobBatch:
     path = str(step_folder(step, store) / "step.json")
-    return Work(
+    return JobBatch(
         f"step {step.name}",
         step.key,
         phase,

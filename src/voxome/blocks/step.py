@@ -152,14 +152,14 @@ class Step:
         }
 
     @classmethod
-    def of_json(cls, data: Mapping[str, Any]) -> Step:
+    def from_json(cls, data: Mapping[str, Any]) -> Step:
         """From what `to_json` gave."""
         return cls(
             data["name"],
             data["tool"],
             data["version"],
             data["parameters"],
-            {name: Handle.of_json(handle) for name, handle in data["inputs"].items()},
+            {name: Handle.from_json(handle) for name, handle in data["inputs"].items()},
             None if data["frame"] is None else frame_of_json(data["frame"]),
             (data["block"][0], data["block"][1], data["block"][2]),
             data["home"],

@@ -41,7 +41,7 @@ def _opened(path: str, store: str) -> OpenStep:
         _held.clear()
         give_back()
         reset_peak()
-        _held[path] = OpenStep(Step.of_json(json.loads(Path(path).read_text(encoding="utf-8"))), store)
+        _held[path] = OpenStep(Step.from_json(json.loads(Path(path).read_text(encoding="utf-8"))), store)
     return _held[path]
 
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from voxome.cli.blocks import block_progress
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, say, show_json, show_table, size_text
+from voxome.cli.copy_progress import block_progress
 
 app = typer.Typer(help="Measure how fast stores are.", no_args_is_help=True)
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voxome.cli.blocks import block_progress
 from voxome.cli.complete import datasets as names
 from voxome.cli.console import Json, say, show_facts, show_json, show_table
+from voxome.cli.copy_progress import block_progress
 from voxome.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from voxome.cli.blocks import block_progress
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, say, show_json, size_text
+from voxome.cli.copy_progress import block_progress
 
 
 def get(

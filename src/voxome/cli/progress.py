@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from voxome.cli.blocks import LINE_EVERY_S, new_bar
 from voxome.cli.console import if_interrupted, say, size_text
+from voxome.cli.copy_progress import LINE_EVERY_S, new_bar
 
 if TYPE_CHECKING:
     from voxome.blocks.runner import StepReport

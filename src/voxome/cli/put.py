@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from voxome.cli.blocks import block_progress
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, say, show_json
+from voxome.cli.copy_progress import block_progress
 from voxome.cli.options import lengths
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def put(
     if corner is not None and (given := [name for name, value in new.items() if value is not None]):
         raise typer.BadParameter(f"--at writes into a volume that is there; {', '.join(given)} would be of a new one")
     from voxome.resources.open import open_source
-    from voxome.services.copying import copy
+    from voxome.services.blockwise_copy import copy
 
     source = open_source(file)
     spec, size = source.spec, source.spec.domain.size * source.spec.dtype.itemsize
@@ -69,10 +69,10 @@ def _target(
 ) -> Iterator[VolumeSource]:
     """What is written to: a new volume, or one that is there."""
     from voxome.services.ingest import place_for, spec_like
-    from voxome.services.making import made
+    from voxome.services.rollback import created_or_removed
 
     if corner is None:
-        with made(uri, spec_like(source.spec, **new)) as target:
+        with created_or_removed(uri, spec_like(source.spec, **new)) as target:
             yield target
         return
     target = place_for(source, uri, corner)

@@ -20,7 +20,7 @@ def rm(
 ) -> None:
     """Remove a volume and all its levels, after asking; what is no volume is left alone."""
     from voxome.resources.open import remote
-    from voxome.services.removal import removable
+    from voxome.services.delete import removable
 
     located, spec = removable(uri)
     shape, size = " x ".join(map(str, spec.domain.shape)), size_text(spec.domain.size * spec.dtype.itemsize)

@@ -38,7 +38,7 @@ def tool(
     )
     from voxome.cli.progress import progress_bars
     from voxome.records.folder import write_json
-    from voxome.workflow.tool import graph_of, run_tool
+    from voxome.workflow.run_tool import graph_of, run_tool
 
     inputs = graph_of(found).inputs
     given = {key: inputs[key].read(asked[key]) for key in inputs if asked[key] is not None}

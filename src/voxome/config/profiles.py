@@ -67,7 +67,7 @@ class Secret:
 
 
 @dataclass(frozen=True)
-class Service:
+class StoreProfile:
     """Where a kind of store is, and what opens it.
 
     Attributes
@@ -92,7 +92,7 @@ class Service:
         return f"Service({self.kind!r}, {host!r}, {self.token!r})"
 
 
-class Entry(BaseModel):
+class ProfileEntry(BaseModel):
     """One service of one profile, as written in the file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -114,10 +114,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     profile: str = "default"
-    profiles: dict[str, dict[str, Entry]] = {}
+    profiles: dict[str, dict[str, ProfileEntry]] = {}
 
 
-def service(kind: str, host: str | None = None, *, default: str | None = None) -> Service:
+def store_profile(kind: str, host: str | None = None, *, default: str | None = None) -> StoreProfile:
     """What is configured for stores of `kind`, at `host` if one is asked for.
 
     Parameters
@@ -136,17 +136,17 @@ def service(kind: str, host: str | None = None, *, default: str | None = None) -
     NotFound
         If the profile asked for by ``VOXOME_PROFILE`` is not in it.
     """
-    entry = in_use().get(kind, Entry())
+    entry = in_use().get(kind, ProfileEntry())
     own = os.environ.get(f"VOXOME_{kind.upper()}_HOST") or entry.host or default
     found = host or own
     if found is not None and (own is None or not same_host(own, found)):
-        return Service(kind, found, _from_keyring(kind, found))
+        return StoreProfile(kind, found, _from_keyring(kind, found))
     text = os.environ.get(f"VOXOME_{kind.upper()}_TOKEN")
     token = Secret(text) if text else entry.secret() or _from_keyring(kind, found)
-    return Service(kind, found, token, entry.options)
+    return StoreProfile(kind, found, token, entry.options)
 
 
-def in_use() -> Mapping[str, Entry]:
+def in_use() -> Mapping[str, ProfileEntry]:
     """The services of the profile in use."""
     settings = read(str(path()))
     asked = os.environ.get("VOXOME_PROFILE")
@@ -187,7 +187,7 @@ def _fault(error: ErrorDetails) -> str:
     place = ".".join([*within, name])
     if error["type"] != "extra_forbidden":
         return f"{place}: {error['msg']}"
-    return f"{place}: {UnknownName.of('key', name, (Entry if within else Settings).model_fields)}"
+    return f"{place}: {UnknownName.of('key', name, (ProfileEntry if within else Settings).model_fields)}"
 
 
 def same_host(one: str, other: str) -> bool:

@@ -57,7 +57,7 @@ class Handle:
         return {"voxome": "handle", **{k: v for k, v in asdict(self).items() if v not in (None, "")}}
 
     @classmethod
-    def of_json(cls, data: dict[str, Any]) -> Handle:
+    def from_json(cls, data: dict[str, Any]) -> Handle:
         """From what `to_json` gave."""
         fields = {k: v for k, v in data.items() if k != "voxome"}
         for name in ("voxel_size_nm", "offset_nm"):
@@ -69,7 +69,7 @@ class Handle:
             raise InvalidInput(f"this is no handle that voxome wrote: {error}") from error
 
     @classmethod
-    def of_text(cls, text: str, *, type: HandleType = "volume") -> Handle:
+    def from_text(cls, text: str, *, type: HandleType = "volume") -> Handle:
         """From what a person or a CWL runner gives: a handle file, a path or a URI.
 
         Raises
@@ -79,7 +79,7 @@ class Handle:
         """
         if text.endswith(".handle.json"):
             try:
-                return cls.of_json(json.loads(Path(text).read_text(encoding="utf-8")))
+                return cls.from_json(json.loads(Path(text).read_text(encoding="utf-8")))
             except FileNotFoundError as error:
                 raise NotFound(f"there is no handle file {text}") from error
             except json.JSONDecodeError as error:

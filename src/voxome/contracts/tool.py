@@ -51,7 +51,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Block:
+class BlockContext:
     """Where a tool is at work: injected as its argument ``block``."""
 
     write: Box
@@ -279,7 +279,7 @@ def tool(
 
 
 __all__ = [
-    "Block",
+    "BlockContext",
     "Frame",
     "Input",
     "Labels",

@@ -101,7 +101,7 @@ class VolumeSpec:
         shards = chunks if write_chunk is None else tuple(write_chunk)
         return cls(Box.of_shape(shape, start), np.dtype(dtype), read_chunk=chunks, write_chunk=shards, **others)
 
-    def but(self, **changes: Any) -> VolumeSpec:
+    def replace(self, **changes: Any) -> VolumeSpec:
         """The same spec with some fields changed."""
         return replace(self, **changes)
 
@@ -121,9 +121,9 @@ class VolumeSpec:
         """
         if len(self.spatial) != 3:
             raise InvalidInput(f"a volume with axes z, y, x was expected, not {'/'.join(self.axes)}")
-        return self.drop(self.domain)
+        return self.spatial_box(self.domain)
 
-    def drop(self, box: Box) -> Box:
+    def spatial_box(self, box: Box) -> Box:
         """The z, y, x part of a box in all axes."""
         return Box(tuple(box.start[i] for i in self.spatial), tuple(box.stop[i] for i in self.spatial))
 
@@ -244,11 +244,11 @@ class SupportsRecognise(Protocol):
 
 
 @runtime_checkable
-class SupportsMarks(Protocol):
+class SupportsMarkerFiles(Protocol):
     """A remote that can tell by certain files, in a folder anywhere, that it is its own."""
 
     @property
-    def marks(self) -> tuple[str, ...]:
+    def marker_files(self) -> tuple[str, ...]:
         """Paths of files, JSON objects, of which every folder of this format has one."""
 
 
@@ -292,7 +292,7 @@ class SupportsLevels(Protocol):
 
 
 @runtime_checkable
-class SupportsGivenScales(Protocol):
+class SupportsFixedScales(Protocol):
     """A source whose store decides how coarse its next level is."""
 
     @property

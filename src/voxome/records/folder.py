@@ -14,13 +14,13 @@ from sqlalchemy.exc import DatabaseError
 
 from voxome.errors import RunLocked, StoreError, VoxomeError
 
-OWN = ".voxome"
+PRIVATE = ".voxome"
 """The folder, in the run folder, of what is not a result."""
 _THEN = "make room or mend it, and give the same command again: what is done stays done"
 
 
 @contextmanager
-def written(folder: Path) -> Iterator[None]:
+def map_disk_errors(folder: Path) -> Iterator[None]:
     """Tell of a disk or ledger that fails while `folder` is written to.
 
     Raises
@@ -36,13 +36,13 @@ def written(folder: Path) -> Iterator[None]:
         raise StoreError(f"cannot write to {folder}: {what}; {_THEN}") from error
     except DatabaseError as error:
         raise StoreError(
-            f"the ledger in {folder / OWN} cannot be read or written: {error.orig}; make room if the disk is full, "
+            f"the ledger in {folder / PRIVATE} cannot be read or written: {error.orig}; make room if the disk is full, "
             f"else remove {folder}, and give the same command again"
         ) from error
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Hold the run folder for this process.
 
     Raises
@@ -51,12 +51,12 @@ def locked(folder: Path) -> Iterator[None]:
         If another process holds it.
     """
     try:
-        (folder / OWN).mkdir(parents=True, exist_ok=True)
+        (folder / PRIVATE).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
             f"cannot make the run folder {folder}: {error.strerror}; choose a folder that can be written to"
         ) from error
-    with (folder / OWN / "lock").open("a+", encoding="ascii") as lock:
+    with (folder / PRIVATE / "lock").open("a+", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

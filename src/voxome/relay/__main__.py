@@ -18,7 +18,7 @@ from voxome.relay.catalogue.secrets import digest, new_token
 from voxome.relay.catalogue.sql import SqlCatalogue
 from voxome.relay.relay import Relay
 from voxome.relay.serve import run
-from voxome.relay.voxels import OwnVoxels
+from voxome.relay.voxels import VolumeStore
 
 
 def main(
@@ -42,7 +42,7 @@ def main(
         if (catalogue is None) != (data is None):
             raise InvalidInput("give --catalogue and --data both, or neither: one without the other is worth nothing")
         access = Access(records, admins(admin_token_env))
-        voxels = OwnVoxels("memory://relay" if data is None else f"zarr://{data.absolute()}")
+        voxels = VolumeStore("memory://relay" if data is None else f"zarr://{data.absolute()}")
         relay = Relay(records, voxels, access, largest_cutout_mib * 2**20)
         app = application(relay, allow_origins=allow_origin or ())
         run(app, host=host, port=port, started=lambda url: typer.echo(f"serving at {url}"))

@@ -13,7 +13,7 @@ from voxome.contracts.uri import Uri
 from voxome.contracts.volume import SupportsDelete, VolumeSource
 from voxome.errors import InvalidBox, NotFound
 from voxome.geometry import Box
-from voxome.relay.boxlocks import BoxLocks
+from voxome.relay.box_locks import BoxLocks
 from voxome.relay.catalogue.records import Channel
 from voxome.relay.pyramid import Pyramid
 from voxome.resources.open import create_source, open_source, remote
@@ -38,7 +38,7 @@ class Voxels(Protocol):
         """Delete all voxels of a channel."""
 
 
-class OwnVoxels:
+class VolumeStore:
     """Volumes under one URI, made when they are first written to.
 
     Parameters

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.config.profiles import service
+from voxome.config.profiles import store_profile
 from voxome.contracts.uri import Uri
 from voxome.contracts.volume import Level, Mode, ResourceInfo, Version, VolumeSpec
 from voxome.errors import (
@@ -29,9 +29,9 @@ from voxome.errors import (
     VoxomeError,
 )
 from voxome.geometry import Box
-from voxome.remotes.extras import library
 from voxome.remotes.levels import whole_scale
-from voxome.remotes.local import local_path
+from voxome.remotes.optional_imports import library
+from voxome.storage.local import local_path
 
 _OPTIONS = {"fill_missing", "agglomerate", "timestamp", "level"}
 
@@ -64,7 +64,7 @@ class CloudVolumeSource:
             raise InvalidBox(f"{self.name}: out has shape {out.shape}, the box {box} has {box.shape}")
         if box.empty:
             return np.empty(box.shape, self._spec.dtype) if out is None else out
-        frame = self._spec.drop(box)
+        frame = self._spec.spatial_box(box)
         data = np.asarray(_asked(self.name, lambda: self._volume.download(_bounds(frame)))).T
         first = 0 if box.ndim == 3 else slice(box.start[0], box.stop[0])
         voxels = data[first]
@@ -146,7 +146,7 @@ def _opened(uri: Uri, mip: int) -> Any:
         options.pop("agglomerate")
     if "timestamp" in uri.query:
         options["timestamp"] = int(uri.query["timestamp"])
-    token = service(uri.scheme, uri.path if "://" in uri.path else f"https://{uri.path}").token
+    token = store_profile(uri.scheme, uri.path if "://" in uri.path else f"https://{uri.path}").token
     secrets = None if token is None else {"token": token.reveal()}
     return _asked(
         str(uri),

@@ -19,8 +19,9 @@ from voxome.contracts.uri import Uri
 from voxome.contracts.volume import Mode, ResourceInfo, Version, VolumeSpec
 from voxome.errors import CorruptData, InvalidBox, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
-from voxome.remotes.extras import library
-from voxome.remotes.local import hint, local_path
+from voxome.remotes.local_files import file_version
+from voxome.remotes.optional_imports import library
+from voxome.storage.local import local_path
 
 _NM_PER_MM = 1e6
 _LOOKED_AT = 8
@@ -62,7 +63,7 @@ class DicomSource:
         raise ReadOnly("DICOM is read, not written; write zarr")
 
     def version(self) -> Version:
-        return hint(*self._files)
+        return file_version(*self._files)
 
 
 class DicomRemote:

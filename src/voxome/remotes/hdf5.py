@@ -33,6 +33,7 @@ from voxome.errors import (
 )
 from voxome.geometry import Box
 from voxome.geometry.axes import standard_order
+from voxome.remotes.arrays import copy_out, writable_slices
 from voxome.remotes.hdf5_datasets import (
     create_dataset,
     refuse_unusual,
@@ -41,7 +42,9 @@ from voxome.remotes.hdf5_datasets import (
     stored_axes,
     unreadable,
 )
-from voxome.remotes.local import hand_over, hint, local_path, refuse_options, refuse_what_is_lost, storing, target
+from voxome.remotes.local_files import file_version
+from voxome.remotes.spec_checks import refuse_options, refuse_what_is_lost
+from voxome.storage.local import local_path, storing
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".h5ad", ".nwb", ".ims", ".mat")
 """How the names of HDF5 files end: where a new one's name ends in a URI."""
@@ -74,15 +77,15 @@ class Hdf5Source:
         places = box.within(self._spec.domain)
         with _opened(self._file) as h5:
             stored = _dataset(h5, self._file, self._inner)[self._as_stored(places)]
-        return hand_over(stored.transpose(self._order), self._spec.dtype, out)
+        return copy_out(stored.transpose(self._order), self._spec.dtype, out)
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        places = target(f"hdf5://{self._file}/{self._inner}", self._mode, box, data, self._spec.domain)
+        places = writable_slices(f"hdf5://{self._file}/{self._inner}", self._mode, box, data, self._spec.domain)
         with storing(self._file), _opened(self._file, "r+") as h5:
             _dataset(h5, self._file, self._inner)[self._as_stored(places)] = data.transpose(np.argsort(self._order))
 
     def version(self) -> Version:
-        return hint(self._file)
+        return file_version(self._file)
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         if self._mode == "r":

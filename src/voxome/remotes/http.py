@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from voxome.config.discretion import HIDDEN, discreet, is_secret, quieten_libraries
+from voxome.config.redaction import HIDDEN, is_secret, quieten_libraries, redact
 from voxome.contracts.uri import without_secrets
 from voxome.errors import (
     AccessDenied,
@@ -62,7 +62,7 @@ quieten_libraries()
 
 def plain_text(answer: httpx.Response) -> str:
     """What a server says in a body of text, shortened, without the secrets that it may have been sent."""
-    text = discreet(" ".join(answer.text.split()), _sent_secrets(answer.request))
+    text = redact(" ".join(answer.text.split()), _sent_secrets(answer.request))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
 
 
@@ -190,7 +190,7 @@ class Api:
             raise CorruptData(f"{method} {shown(answer.url)} answered no JSON: {plain_text(answer)}") from error
 
     def _lost(self, method: str, path: str, error: Exception) -> VoxomeError:
-        what = discreet(str(error)) or type(error).__name__
+        what = redact(str(error)) or type(error).__name__
         if isinstance(error, httpx.TimeoutException):
             what = f"no answer within {self._timeout_s:g} s"
         return StoreError(f"{method} {self.base}{path}: {what}")
@@ -198,7 +198,7 @@ class Api:
     def _refused(self, method: str, answer: httpx.Response, errors: Mapping[int, type[VoxomeError]]) -> VoxomeError:
         status = answer.status_code
         kind = errors.get(status) or _BY_STATUS.get(status, StoreError)
-        said = discreet(self._explain(answer), _sent_secrets(answer.request)) or "no message"
+        said = redact(self._explain(answer), _sent_secrets(answer.request)) or "no message"
         return _with_status(kind(f"{method} {shown(answer.url)} answered {status}: {said}"), status)
 
 

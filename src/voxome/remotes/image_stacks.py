@@ -16,8 +16,9 @@ from voxome.contracts.volume import Version, VolumeSpec
 from voxome.errors import CorruptData, ReadOnly
 from voxome.geometry import Box
 from voxome.geometry.axes import standard_order
-from voxome.remotes.local import hand_over, hint
-from voxome.remotes.sections import Form, decode
+from voxome.remotes.arrays import copy_out
+from voxome.remotes.image_codecs import Form, decode
+from voxome.remotes.local_files import file_version
 
 KEPT_BYTES = 128 * 1024**2
 """Decoded sections that a source keeps; one at least."""
@@ -116,13 +117,13 @@ class StackSource:
         stored = np.empty([part.stop - part.start for part in places], self._spec.dtype)
         for index, place in self._touched(places[:count]) if stored.size else ():
             stored[place] = self._section(index)[places[count:]]
-        return hand_over(stored.transpose(self._order), self._spec.dtype, out)
+        return copy_out(stored.transpose(self._order), self._spec.dtype, out)
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
         raise ReadOnly(f"{self.paths[0]} is open for reading; open a folder of PNG or TIFF sections with mode='r+'")
 
     def version(self) -> Version:
-        return hint(*self.paths)
+        return file_version(*self.paths)
 
     def _as_stored(self, places: tuple[slice, ...]) -> tuple[slice, ...]:
         return tuple(places[i] for i in np.argsort(self._order))

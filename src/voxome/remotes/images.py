@@ -32,10 +32,13 @@ from voxome.errors import (
     VoxomeError,
 )
 from voxome.geometry import Box
+from voxome.remotes.arrays import writable_slices
+from voxome.remotes.image_codecs import SUFFIXES, Form, encode, format_of, natural_order, open_tiff, probe
 from voxome.remotes.image_stacks import FileStack, SingleFile, StackSource
-from voxome.remotes.local import hint, local_path, refuse_options, replacing, storing, target
-from voxome.remotes.sections import SUFFIXES, Form, encode, format_of, natural_order, open_tiff, probe
+from voxome.remotes.local_files import file_version
+from voxome.remotes.spec_checks import refuse_options
 from voxome.remotes.tiffs import TiffStack, voxel_size
+from voxome.storage.local import local_path, replacing, storing
 
 SIDECAR = "voxome.json"
 _ENDS = {"png": ".png", "tiff": ".tif"}
@@ -54,10 +57,10 @@ class FolderSource(StackSource):
         known |= {name: tuple(note[name]) for name in ("voxel_size_nm", "offset_nm") if note.get(name)}
         super().__init__(stack.files, stack, **known)
         if start := note.get("start"):
-            self._spec = self._spec.but(domain=self._spec.domain.shift(start))
+            self._spec = self._spec.replace(domain=self._spec.domain.shift(start))
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        places = self._as_stored(target(f"images://{self._folder}", self._mode, box, data, self._spec.domain))
+        places = self._as_stored(writable_slices(f"images://{self._folder}", self._mode, box, data, self._spec.domain))
         stored = data.transpose(np.argsort(self._order))
         with self._writing:
             for index, place in self._touched(places[:1]) if data.size else ():
@@ -78,7 +81,7 @@ class FolderSource(StackSource):
 
     def version(self) -> Version:
         sidecar = self._folder / SIDECAR
-        return hint(*(path for path in (*self.paths, sidecar) if path.exists()))
+        return file_version(*(path for path in (*self.paths, sidecar) if path.exists()))
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         if self._mode == "r":
@@ -87,7 +90,7 @@ class FolderSource(StackSource):
             note = _note(self._folder)
             note["attributes"] = {**note.get("attributes", {}), **changes}
             _write_note(self._folder, note)
-            self._spec = self._spec.but(attributes=note["attributes"])
+            self._spec = self._spec.replace(attributes=note["attributes"])
 
 
 class ImagesRemote:

@@ -28,7 +28,9 @@ def coarser(spec: VolumeSpec, scale: Scale) -> VolumeSpec:
     shift = [(f - 1) / 2 * size for f, size in zip(scale, (z, y, x), strict=True)]
     offset = [o + s for o, s in zip(spec.offset_nm, shift, strict=True)]
     size = (z * scale[0], y * scale[1], x * scale[2]) if spec.voxel_size_nm else None
-    return spec.but(domain=spec.lift(Box(low, high)), voxel_size_nm=size, offset_nm=(offset[0], offset[1], offset[2]))
+    return spec.replace(
+        domain=spec.lift(Box(low, high)), voxel_size_nm=size, offset_nm=(offset[0], offset[1], offset[2])
+    )
 
 
 def check_coarser(name: str, last: Scale, scale: Scale) -> None:

@@ -48,7 +48,7 @@ class MemorySource:
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         self._refuse_if_read_only()
         spec = self.spec
-        _ARRAYS[self._name] = (spec.but(attributes={**spec.attributes, **changes}), self._data)
+        _ARRAYS[self._name] = (spec.replace(attributes={**spec.attributes, **changes}), self._data)
 
     def _refuse_if_read_only(self) -> None:
         if self._mode == "r":

@@ -31,17 +31,10 @@ from voxome.errors import AlreadyThere, CorruptData, NotFound, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.axes import standard_order
 from voxome.geometry.units import nm_per
-from voxome.remotes.local import (
-    hand_over,
-    hint,
-    local_path,
-    refuse_options,
-    refuse_what_is_lost,
-    replacing,
-    storing,
-    target,
-    write_blank,
-)
+from voxome.remotes.arrays import copy_out, writable_slices
+from voxome.remotes.local_files import file_version, write_blank
+from voxome.remotes.spec_checks import refuse_options, refuse_what_is_lost
+from voxome.storage.local import local_path, replacing, storing
 
 GZ_LIMIT_BYTES = 2 * 1024**3
 """Largest ``.nii.gz`` that is opened, unpacked: gzip has no index, so all of it is held in memory."""
@@ -77,21 +70,21 @@ class NiftiSource:
             voxels = self._voxels()[places]
         if self._scale != (1, 0):
             voxels = voxels * np.float64(self._scale[0]) + self._scale[1]
-        return hand_over(voxels, self._spec.dtype, out)
+        return copy_out(voxels, self._spec.dtype, out)
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        places = target(f"nifti://{self._path}", self._mode, box, data, self._spec.domain)
+        places = writable_slices(f"nifti://{self._path}", self._mode, box, data, self._spec.domain)
         with self._lock, storing(self._path):
             self._voxels()[places] = data
             if self._zipped:
                 self._pack()
 
     def version(self) -> Version:
-        return hint(self._path)
+        return file_version(self._path)
 
     def _voxels(self) -> NDArray[Any]:
         """What is stored, in the order of the spec's axes; read anew if a zipped file has changed."""
-        now = hint(self._path)
+        now = file_version(self._path)
         if self._loaded is None or (self._zipped and self._loaded[0] != now):
             raw = _unpack(self._path, self._image) if self._zipped else _map(self._path, self._image, self._mode)
             self._loaded = now, raw.transpose(standard_order(_STORED_AXES[: raw.ndim]))
@@ -104,7 +97,7 @@ class NiftiSource:
         image = type(self._image)(stored, None, self._image.header)
         with replacing(self._path) as new:
             new.write_bytes(gzip.compress(image.to_bytes(), 6))
-        self._loaded = hint(self._path), voxels
+        self._loaded = file_version(self._path), voxels
 
 
 class NiftiRemote:

@@ -17,17 +17,10 @@ from voxome.contracts.uri import Uri
 from voxome.contracts.volume import Mode, ResourceInfo, Version, VolumeSpec
 from voxome.errors import AlreadyThere, CorruptData, NotFound, UnsupportedFormat
 from voxome.geometry import Box
-from voxome.remotes.local import (
-    hand_over,
-    hint,
-    local_path,
-    refuse_options,
-    refuse_what_is_lost,
-    replacing,
-    storing,
-    target,
-    write_blank,
-)
+from voxome.remotes.arrays import copy_out, writable_slices
+from voxome.remotes.local_files import file_version, write_blank
+from voxome.remotes.spec_checks import refuse_options, refuse_what_is_lost
+from voxome.storage.local import local_path, replacing, storing
 
 
 class NpySource:
@@ -45,14 +38,14 @@ class NpySource:
         return self._spec
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        return hand_over(self._data[box.within(self._spec.domain)], self._spec.dtype, out)
+        return copy_out(self._data[box.within(self._spec.domain)], self._spec.dtype, out)
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        places = target(f"npy://{self._path}", self._mode, box, data, self._spec.domain)
+        places = writable_slices(f"npy://{self._path}", self._mode, box, data, self._spec.domain)
         self._data[places] = data
 
     def version(self) -> Version:
-        return hint(self._path)
+        return file_version(self._path)
 
 
 class NpyRemote:

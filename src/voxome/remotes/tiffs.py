@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.geometry.units import nm_per
-from voxome.remotes.sections import Form, channels_first, decode_page, open_tiff, single_series, voxel_dtype
+from voxome.remotes.image_codecs import Form, channels_first, decode_page, open_tiff, single_series, voxel_dtype
 
 _NAMES = {"X": "x", "Y": "y", "Z": "z", "C": "c", "S": "c", "T": "t", "I": "z", "Q": "z"}
 """tifffile's letters; I and Q are pages without a meaning, which are taken as sections."""

@@ -19,9 +19,10 @@ from voxome.contracts.uri import Uri
 from voxome.contracts.volume import Level, Mode, ResourceInfo, Version, VolumeSpec
 from voxome.errors import CorruptData, InvalidBox, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
-from voxome.remotes.extras import library
 from voxome.remotes.levels import coarser
-from voxome.remotes.local import hint, local_path
+from voxome.remotes.local_files import file_version
+from voxome.remotes.optional_imports import library
+from voxome.storage.local import local_path
 
 HEADER = "header.wkw"
 PROPERTIES = "datasource-properties.json"
@@ -54,7 +55,7 @@ class WkwSource:
             raise InvalidBox(f"out has shape {out.shape}, the box {box} has {box.shape}")
         data = np.empty(box.shape, self._spec.dtype) if out is None else out
         if not box.empty:
-            frame = self._spec.drop(box)
+            frame = self._spec.spatial_box(box)
             channels = slice(box.start[0], box.stop[0]) if box.ndim == 4 else 0
             data[...] = _read(self._folder, frame)[channels]
         return data
@@ -63,7 +64,7 @@ class WkwSource:
         raise ReadOnly(f"wkw://{self._folder} is read, not written; write zarr, which WEBKNOSSOS reads too")
 
     def version(self) -> Version:
-        return hint(self._folder / HEADER)
+        return file_version(self._folder / HEADER)
 
 
 class WkwPyramid(WkwSource):

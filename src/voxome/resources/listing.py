@@ -9,8 +9,8 @@ from voxome.contracts.uri import Uri
 from voxome.contracts.volume import Remote, ResourceInfo, SupportsRecognise
 from voxome.errors import NotFound
 from voxome.registry import targets
-from voxome.remotes.local import local_path
 from voxome.resources.open import locate, remote
+from voxome.storage.local import local_path
 
 FOLDER, VOLUME = "folder", "volume"
 

@@ -13,7 +13,7 @@ from voxome.contracts.volume import (
     SupportsConnect,
     SupportsCreate,
     SupportsLevels,
-    SupportsMarks,
+    SupportsMarkerFiles,
     SupportsRecognise,
     VolumeSource,
     VolumeSpec,
@@ -21,11 +21,9 @@ from voxome.contracts.volume import (
 )
 from voxome.errors import InvalidUri, NotFound, UnsupportedFormat
 from voxome.registry import load, targets
-from voxome.remotes.local import local_path
 from voxome.resources.volume import Volume
-
-_PLACES = "voxome.places"
-"""Schemes of bare addresses, and what gives the place of one."""
+from voxome.storage.find import GROUP, storage_path
+from voxome.storage.local import local_path
 
 
 def remote(scheme: str) -> Remote:
@@ -51,7 +49,7 @@ def locate(text: str) -> Uri:
         If no format recognises what is there.
     """
     uri = Uri.parse(text)
-    if uri.scheme in targets(_PLACES):
+    if uri.scheme in targets(GROUP):
         return _recognised(replace(uri, scheme="", path=f"{uri.scheme}://{uri.path}"))
     if uri.scheme not in ("", "file"):
         return uri
@@ -75,9 +73,9 @@ def locate(text: str) -> Uri:
 def _recognised(uri: Uri) -> Uri:
     """The URI of what lies at a bare address, by the files that each format is known by, all asked for at once."""
     formats = {scheme: remote(scheme) for scheme in targets("voxome.remotes")}
-    marks = {scheme: one.marks for scheme, one in formats.items() if isinstance(one, SupportsMarks)}
+    marks = {scheme: one.marker_files for scheme, one in formats.items() if isinstance(one, SupportsMarkerFiles)}
     keys = [key for names in marks.values() for key in names]
-    place = load(_PLACES, uri.path.partition("://")[0])(uri)
+    place = storage_path(uri)
     found = dict(zip(keys, place.read_all(keys), strict=True))
     for scheme, names in marks.items():
         if any((found[key] or b"").lstrip().startswith(b"{") for key in names):
@@ -166,7 +164,7 @@ def connect(uri: str) -> Any:
 def create_source(uri: str, spec: VolumeSpec) -> VolumeSource:
     """Make an array and open its source for writing."""
     located = Uri.parse(uri)
-    if located.scheme in ("", "file", *targets(_PLACES)):
+    if located.scheme in ("", "file", *targets(GROUP)):
         raise InvalidUri(f"to create {located}, say in which format: zarr://{located}, n5://{located}, …")
     one = remote(located.scheme)
     if not isinstance(one, SupportsCreate):
@@ -193,4 +191,4 @@ def create(uri: str, spec: VolumeSpec, **changes: Any) -> Volume:
     UnsupportedFormat
         If the format cannot hold such a volume.
     """
-    return Volume(create_source(uri, spec.but(**changes)), uri)
+    return Volume(create_source(uri, spec.replace(**changes)), uri)

@@ -21,7 +21,7 @@ ROW_GROUP = 65_536
 _DURABLE_SUFFIX = ".part"
 
 
-class Table:
+class TableFile:
     """A Parquet file of columns of numbers.
 
     Parameters

@@ -48,7 +48,7 @@ class Transposed:
     @property
     def spec(self) -> VolumeSpec:
         inner = self._source.spec
-        return inner.but(
+        return inner.replace(
             domain=_turned(inner.domain),
             axes=inner.axes[::-1],
             read_chunk=inner.read_chunk and inner.read_chunk[::-1],

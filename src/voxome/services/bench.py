@@ -18,7 +18,7 @@ import numpy as np
 from voxome.contracts.volume import VolumeSource, VolumeSpec
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.services.copying import Told, silent
+from voxome.services.blockwise_copy import ProgressCallback, silent
 
 EDGES = (32, 64, 128, 256, 512)
 """Edge lengths of the cubes that are asked for, in voxels, if nothing else is said."""
@@ -62,7 +62,7 @@ def read_sweep(
     at_once: int = 4,
     repeats: int = 3,
     seed: int = 0,
-    told: Told = silent,
+    told: ProgressCallback = silent,
 ) -> list[Reading]:
     """Read cubes at random places, each size aligned and unaligned, one at a time and several.
 

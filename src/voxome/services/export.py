@@ -15,18 +15,18 @@ from voxome.contracts.uri import Uri
 from voxome.contracts.volume import VolumeSource, VolumeSpec
 from voxome.errors import AlreadyThere, InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
-from voxome.remotes.local import replacing
-from voxome.services.copying import Told, copy, silent, slabs
-from voxome.services.making import made
+from voxome.services.blockwise_copy import ProgressCallback, copy, silent, slabs
+from voxome.services.rollback import created_or_removed
+from voxome.storage.local import replacing
 
-Writer = Callable[[VolumeSource, Box, str, Told], None]
+Writer = Callable[[VolumeSource, Box, str, ProgressCallback], None]
 
 _OME = {"bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"}
 """What OME-TIFF has a word for."""
 _CLASSIC_BYTES = 4_000_000_000
 
 
-def export(source: VolumeSource, box: Box | None, out: str, told: Told = silent) -> None:
+def export(source: VolumeSource, box: Box | None, out: str, told: ProgressCallback = silent) -> None:
     """Write `box` of `source` (all of it if None) as the file or folder `out`, of the format that its name ends in.
 
     Memory holds some blocks, or sections of images, at a time.
@@ -82,39 +82,39 @@ def suffix_of(out: str) -> str:
     raise InvalidInput(f"what is {out} to be? End it in {', '.join(WRITERS)} (a folder of PNG sections)")
 
 
-def _npy(source: VolumeSource, box: Box, out: str, told: Told) -> None:
-    with made(f"npy://{out}", VolumeSpec.of(box.shape, source.spec.dtype)) as target:
+def _npy(source: VolumeSource, box: Box, out: str, told: ProgressCallback) -> None:
+    with created_or_removed(f"npy://{out}", VolumeSpec.of(box.shape, source.spec.dtype)) as target:
         copy(source, box, target, (0,) * box.ndim, told)
 
 
-def _hdf5(source: VolumeSource, box: Box, out: str, told: Told) -> None:
+def _hdf5(source: VolumeSource, box: Box, out: str, told: ProgressCallback) -> None:
     place = out if re.search(r"\.(h5|hdf5)/.", out, re.IGNORECASE) else f"{out}/volume"
-    with made(f"hdf5://{place}", at_origin(source.spec, box)) as target:
+    with created_or_removed(f"hdf5://{place}", at_origin(source.spec, box)) as target:
         copy(source, box, target, (0,) * box.ndim, told)
 
 
-def _zarr(source: VolumeSource, box: Box, out: str, told: Told) -> None:
-    spec = source.spec.but(domain=box, write_chunk=source.spec.read_chunk, encoding=None)
-    with made(f"zarr://{out}", spec) as target:
+def _zarr(source: VolumeSource, box: Box, out: str, told: ProgressCallback) -> None:
+    spec = source.spec.replace(domain=box, write_chunk=source.spec.read_chunk, encoding=None)
+    with created_or_removed(f"zarr://{out}", spec) as target:
         copy(source, box, target, box.start, told)
 
 
-def _nifti(source: VolumeSource, box: Box, out: str, told: Told) -> None:
-    spec = at_origin(source.spec, box).but(read_chunk=None, write_chunk=None, attributes={})
-    with made(f"nifti://{out}", spec) as target:
+def _nifti(source: VolumeSource, box: Box, out: str, told: ProgressCallback) -> None:
+    spec = at_origin(source.spec, box).replace(read_chunk=None, write_chunk=None, attributes={})
+    with created_or_removed(f"nifti://{out}", spec) as target:
         copy(source, box, target, (0,) * box.ndim, told)
 
 
-def _folder(source: VolumeSource, box: Box, out: str, told: Told) -> None:
+def _folder(source: VolumeSource, box: Box, out: str, told: ProgressCallback) -> None:
     pieces = list(slabs(source.spec, box))
-    spec = source.spec.but(domain=box, encoding={"format": "png"})
-    with made(f"images://{out.rstrip('/')}", spec) as target:
+    spec = source.spec.replace(domain=box, encoding={"format": "png"})
+    with created_or_removed(f"images://{out.rstrip('/')}", spec) as target:
         for done, piece in enumerate(pieces, 1):
             target.write(piece, source.read(piece))
             told(done, len(pieces))
 
 
-def _tiff(source: VolumeSource, box: Box, out: str, told: Told) -> None:
+def _tiff(source: VolumeSource, box: Box, out: str, told: ProgressCallback) -> None:
     import tifffile
 
     spec = source.spec
@@ -133,7 +133,7 @@ def _tiff(source: VolumeSource, box: Box, out: str, told: Told) -> None:
         )
 
 
-def _png(source: VolumeSource, box: Box, out: str, told: Told) -> None:
+def _png(source: VolumeSource, box: Box, out: str, told: ProgressCallback) -> None:
     import imagecodecs
 
     spec = source.spec
@@ -154,13 +154,14 @@ def at_origin(spec: VolumeSpec, box: Box) -> VolumeSpec:
     offset = spec.offset_nm
     if spec.voxel_size_nm is not None and len(spec.spatial) == 3:
         z, y, x = (
-            o + start * size for o, start, size in zip(offset, spec.drop(box).start, spec.voxel_size_nm, strict=True)
+            o + start * size
+            for o, start, size in zip(offset, spec.spatial_box(box).start, spec.voxel_size_nm, strict=True)
         )
         offset = z, y, x
-    return spec.but(domain=Box.of_shape(box.shape), offset_nm=offset, write_chunk=spec.read_chunk, encoding=None)
+    return spec.replace(domain=Box.of_shape(box.shape), offset_nm=offset, write_chunk=spec.read_chunk, encoding=None)
 
 
-def _sections(source: VolumeSource, box: Box, told: Told) -> Iterator[NDArray[Any]]:
+def _sections(source: VolumeSource, box: Box, told: ProgressCallback) -> Iterator[NDArray[Any]]:
     pieces = list(slabs(source.spec, box))
     for done, piece in enumerate(pieces, 1):
         yield from source.read(piece).reshape(-1, *box.shape[-2:])

@@ -9,7 +9,7 @@ from voxome.contracts.volume import VolumeSource, VolumeSpec
 from voxome.errors import InvalidBox
 from voxome.geometry import Box
 from voxome.resources.open import open_source
-from voxome.services.copying import dtype_of
+from voxome.services.blockwise_copy import dtype_of
 
 
 def spec_like(spec: VolumeSpec, **changes: Any) -> VolumeSpec:
@@ -32,7 +32,7 @@ def spec_like(spec: VolumeSpec, **changes: Any) -> VolumeSpec:
         asked["dtype"] = dtype_of(asked["dtype"])
     if "read_chunk" in asked:
         asked["write_chunk"] = asked["read_chunk"]
-    return spec.but(**{"read_chunk": None, "write_chunk": None, "encoding": None, **asked})
+    return spec.replace(**{"read_chunk": None, "write_chunk": None, "encoding": None, **asked})
 
 
 def place_for(like: VolumeSource, uri: str, corner: Sequence[int]) -> VolumeSource:

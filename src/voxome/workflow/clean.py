@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from voxome.errors import InvalidInput, NotFound
-from voxome.records.folder import OWN, locked
+from voxome.records.folder import PRIVATE, lock_folder
 
 
 def clean(folder: str | Path) -> int:
@@ -27,12 +27,12 @@ def clean(folder: str | Path) -> int:
         If it is under way.
     """
     root = Path(folder)
-    if not (root / OWN).is_dir():
-        raise NotFound(f"{root} is no folder of a run: it has no {OWN}")
-    with locked(root):
+    if not (root / PRIVATE).is_dir():
+        raise NotFound(f"{root} is no folder of a run: it has no {PRIVATE}")
+    with lock_folder(root):
         if not (root / "run.json").exists():
             raise InvalidInput(f"the run in {root} has not finished: give its command again, or remove the folder")
-        steps = root / OWN / "steps"
+        steps = root / PRIVATE / "steps"
         freed = sum(path.stat().st_size for path in steps.rglob("*") if path.is_file())
         shutil.rmtree(steps, ignore_errors=True)
     return freed

@@ -11,12 +11,12 @@ from voxome.contracts.kinds import Image, RegionTable, Table
 from voxome.contracts.tool import Input
 from voxome.contracts.volume import VolumeSpec
 from voxome.errors import InvalidInput, NotFound
-from voxome.remotes.local import local_path
 from voxome.resources.open import absolute, locate, open_source
-from voxome.resources.table import Table as TableFile
+from voxome.resources.table import TableFile
+from voxome.storage.local import local_path
 
 
-def external(value: Any, wanted: Input, level: int = 0) -> tuple[Handle, VolumeSpec | None]:
+def bind_external(value: Any, wanted: Input, level: int = 0) -> tuple[Handle, VolumeSpec | None]:
     """A handle of an input from outside, with its version as the key, and the spec of a volume.
 
     Parameters
@@ -34,7 +34,7 @@ def external(value: Any, wanted: Input, level: int = 0) -> tuple[Handle, VolumeS
     """
     text = value.get("path") or value.get("location", "") if isinstance(value, Mapping) else str(value)
     expected = _type_of(wanted)
-    handle = Handle.of_text(text.removeprefix("file://"), type=expected)
+    handle = Handle.from_text(text.removeprefix("file://"), type=expected)
     if handle.type != expected:
         raise InvalidInput(f"{wanted.name} is a {expected}, but {text} tells of a {handle.type}")
     if expected != "volume":
@@ -66,7 +66,7 @@ def _file(handle: Handle, wanted: Input) -> Handle:
     return replace(handle, uri=str(path), key=handle.key or str(path))
 
 
-def unfit(step: str, wanted: Input, handle: Handle, spec: VolumeSpec) -> Iterator[str]:
+def mismatches(step: str, wanted: Input, handle: Handle, spec: VolumeSpec) -> Iterator[str]:
     """What keeps the step called `step` from taking a volume: its dtype, its axes."""
     assert isinstance(wanted.kind, Image)
     source = "" if STORE in handle.uri else f" ({handle.uri})"

@@ -22,7 +22,7 @@ from voxome.geometry import Box
 from voxome.registry import load
 from voxome.resources.open import open_source
 from voxome.workflow.cwl import Constant, FromInput, FromStep, Graph, Node, Source
-from voxome.workflow.inputs import external, unfit
+from voxome.workflow.inputs import bind_external, mismatches
 
 DEFAULT_BLOCK = (64, 128, 128)
 HOST_INPUTS = frozenset({"store", "block", "workers"})
@@ -151,7 +151,7 @@ def make_plan(graph: Graph, given: Mapping[str, Any], options: Options) -> Plan:
 class _Planner:
     def __init__(self, graph: Graph, given: dict[str, Any], options: Options) -> None:
         self.graph, self.given, self.options = graph, given, options
-        self.faults: list[str] = []
+        self.problems: list[str] = []
         self.warnings: list[str] = []
         self.steps: dict[str, Step] = {}
         self.specs: dict[str, VolumeSpec] = {}
@@ -164,11 +164,11 @@ class _Planner:
             try:
                 self._add(node)
             except PlanError as error:
-                self._fail(node, *error.faults)
+                self._fail(node, *error.problems)
             except VoxomeError as error:
                 self._fail(node, str(error))
-        if self.faults:
-            raise PlanError(list(dict.fromkeys(self.faults)))
+        if self.problems:
+            raise PlanError(list(dict.fromkeys(self.problems)))
         outputs = {
             name: self.steps[source.step].output(source.output)
             for name, source in self.graph.outputs.items()
@@ -186,18 +186,18 @@ class _Planner:
 
     def _fail(self, node: Node, *faults: str) -> None:
         self.failed.add(node.name)
-        self.faults.extend(faults)
+        self.problems.extend(faults)
 
     def _check_names(self) -> None:
         for name in self.given:
             if name not in self.graph.inputs:
-                self.faults.append(str(UnknownName.of("input of the workflow", name, self.graph.inputs)))
+                self.problems.append(str(UnknownName.of("input of the workflow", name, self.graph.inputs)))
         for name, wanted in self.graph.inputs.items():
             if wanted.required and name not in self.given and name not in HOST_INPUTS:
-                self.faults.append(f"the workflow needs the input {name!r}; give it with --set {name}=…")
+                self.problems.append(f"the workflow needs the input {name!r}; give it with --set {name}=…")
         for name in self.options.blocks:
             if name not in {node.name for node in self.graph.steps}:
-                self.faults.append(str(UnknownName.of("step", name, [node.name for node in self.graph.steps])))
+                self.problems.append(str(UnknownName.of("step", name, [node.name for node in self.graph.steps])))
 
     def _value(self, source: Source) -> Any:
         """What a source gives: a handle of a step, or a value; None if it was not given or the step failed."""
@@ -218,7 +218,7 @@ class _Planner:
         inputs, lacking = self._inputs(node, tool, sources)
         volumes = {n: self._spec(h) for n, h in inputs.items() if isinstance(tool.inputs[n].kind, Image)}
         faults = [
-            fault for name in volumes for fault in unfit(node.name, tool.inputs[name], inputs[name], volumes[name])
+            fault for name in volumes for fault in mismatches(node.name, tool.inputs[name], inputs[name], volumes[name])
         ]
         if bound is not None and not faults and not any(isinstance(kind, Image) for kind in lacking.values()):
             faults = self._own_faults(node, tool, volumes, bound)
@@ -244,7 +244,7 @@ class _Planner:
         try:
             return tool.bind(parameters)
         except PlanError as error:
-            self.faults.extend(error.faults)
+            self.problems.extend(error.problems)
             return None
 
     def _compare_versions(self, node: Node, tool: Tool) -> None:
@@ -265,12 +265,12 @@ class _Planner:
                 try:
                     found[name] = self._handle(sources[name], value, wanted)
                 except VoxomeError as error:
-                    self.faults.append(str(error))
+                    self.problems.append(str(error))
                     lacking[name] = wanted.kind
             elif wanted.required or isinstance(sources.get(name), FromStep):
                 lacking[name] = wanted.kind
                 if not self._is_told(sources.get(name)):
-                    self.faults.append(f"step {node.name} needs {name}")
+                    self.problems.append(f"step {node.name} needs {name}")
         return found, lacking
 
     def _is_told(self, source: Source | None) -> bool:
@@ -287,7 +287,7 @@ class _Planner:
 
     def _external(self, value: Any, wanted: Input) -> Handle:
         """A handle of an input from outside, with what the run is asked for."""
-        handle, spec = external(value, wanted, self.options.level)
+        handle, spec = bind_external(value, wanted, self.options.level)
         if spec is None:
             return handle
         self.specs[handle.key] = spec
@@ -331,7 +331,7 @@ class _Planner:
     ) -> list[str]:
         """What the tool's own check finds."""
         sized = {
-            name: spec.but(voxel_size_nm=self.options.voxel_size_nm or spec.voxel_size_nm)
+            name: spec.replace(voxel_size_nm=self.options.voxel_size_nm or spec.voxel_size_nm)
             for name, spec in volumes.items()
         }
         own = [f"step {node.name}: {fault}" for fault in (tool.check(sized, parameters) if tool.check else ())]

@@ -16,7 +16,7 @@ from voxome.geometry import Box
 from voxome.reports.data import ReportData, Slice, Step, edges_of
 from voxome.reports.page import render_report
 from voxome.resources.open import open_source
-from voxome.resources.table import Table
+from voxome.resources.table import TableFile
 from voxome.workflow import score
 from voxome.workflow.plan import Plan
 
@@ -74,8 +74,8 @@ def scores_of(folder: Path, truth: Path, box: Box | None = None) -> dict[str, di
 
 def write_report(folder: Path, record: Mapping[str, Any]) -> None:
     """Write ``report.html`` of a run of the EM pipeline into its folder."""
-    connectome = Table(folder / "connectome.parquet").read()
-    neurons, synapses = (len(Table(folder / f"{name}.parquet")) for name in ("neurons", "synapses"))
+    connectome = TableFile(folder / "connectome.parquet").read()
+    neurons, synapses = (len(TableFile(folder / f"{name}.parquet")) for name in ("neurons", "synapses"))
     raw = record["inputs"]["raw"]["uri"]
     box = Box.parse(str(open_source(str(folder / "neurons.zarr")).spec.attributes["voxome_run"]["box"]))
     versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())

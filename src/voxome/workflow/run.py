@@ -16,13 +16,13 @@ from voxome.contracts.engine import Engine
 from voxome.contracts.records import Event
 from voxome.engines.local import LocalEngine
 from voxome.errors import InvalidInput, VoxomeError
-from voxome.records.folder import OWN, locked, read_json, write_json, written
+from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors, read_json, write_json
 from voxome.records.sql import SqlRecords
 from voxome.resources.open import open_source
 from voxome.workflow.cwl import load
-from voxome.workflow.folder import keep_plan
 from voxome.workflow.plan import Options, Plan, make_plan
 from voxome.workflow.report import check_truth, scores_of, write_report
+from voxome.workflow.saved_plan import keep_plan
 
 RECORDED_PACKAGES = ("voxome", "numpy", "numba", "tensorstore", "onnxruntime", "scipy", "pyarrow", "cwltool")
 WORKER = (sys.executable, "-m", "voxome.blocks.worker")
@@ -81,7 +81,7 @@ def run(
     if truth is not None:
         check_truth(Path(truth), plan, box)
     folder = Path(out).resolve()
-    with written(folder), locked(folder):
+    with map_disk_errors(folder), lock_folder(folder):
         keep_plan(folder, plan.to_json())
         record = _finished(plan, folder, progress) or _run_anew(plan, folder, workers, progress)
         if truth is not None:
@@ -125,8 +125,8 @@ def _is_whole(plan: Plan, folder: Path) -> bool:
 
 def _run_anew(plan: Plan, folder: Path, workers: int, progress: Progress | None) -> dict[str, Any]:
     (folder / "run.json").unlink(missing_ok=True)
-    log = folder / OWN / "logs" / "workers.log"
-    records = SqlRecords.in_file(folder / OWN / "run.sqlite")
+    log = folder / PRIVATE / "logs" / "workers.log"
+    records = SqlRecords.in_file(folder / PRIVATE / "run.sqlite")
     engine = LocalEngine(WORKER, workers, log)
     try:
         return _run(plan, folder, engine, records, log, progress)

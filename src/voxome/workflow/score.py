@@ -20,7 +20,7 @@ from voxome.metrics.segmentation import (
     score_segmentation,
 )
 from voxome.resources.open import open as open_volume
-from voxome.resources.table import Table
+from voxome.resources.table import TableFile
 from voxome.resources.volume import Volume
 
 BLOCK = (64, 256, 256)
@@ -102,7 +102,7 @@ def _labels(uri: str) -> Volume:
 
 
 def _columns(path: str | Path, names: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
-    table = Table(path)
+    table = TableFile(path)
     missing = [name for name in names if name not in table.columns]
     if missing:
         raise InvalidInput(f"{path} has no column {', '.join(missing)}; its columns: {', '.join(table.columns)}")

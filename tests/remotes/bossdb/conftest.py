@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from numcodecs import blosc
 from numpy.typing import NDArray
+from standins.boss import Boss, serving
 
 from voxome.contracts.volume import VolumeSpec
-from voxome.testing.boss import Boss, serving
 
 
 class Peer:

@@ -6,6 +6,7 @@ import time
 from uuid import uuid4
 
 import pytest
+from standins.boss import Boss
 
 from voxome.config.profiles import Secret
 from voxome.contracts.uri import Uri
@@ -15,7 +16,6 @@ from voxome.remotes.bossdb.client import BossDB
 from voxome.remotes.bossdb.permissions import Permissions
 from voxome.remotes.bossdb.remote import BossdbRemote
 from voxome.remotes.bossdb.values import Channel, Collection, CoordinateFrame, Experiment
-from voxome.testing.boss import Boss
 
 FRAME = CoordinateFrame("frame", Box((0, 2, 4), (20, 30, 40)), (0.03, 0.004, 0.008), "micrometers", "a frame")
 

@@ -11,6 +11,8 @@ from numcodecs import blosc
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from remotes.bossdb.conftest import Peer
+from standins.boss import Boss
+from standins.faulty_proxy import Altered, Answer, Cut, Fault, FaultyProxy
 
 from voxome.contracts.uri import Uri
 from voxome.contracts.volume import VolumeSpec
@@ -18,8 +20,6 @@ from voxome.errors import AccessDenied, CorruptData, StoreError, VoxomeError
 from voxome.remotes import http
 from voxome.remotes.bossdb.remote import BossdbRemote
 from voxome.remotes.bossdb.source import BossdbSource
-from voxome.testing.boss import Boss
-from voxome.testing.faults import Altered, Answer, Cut, Fault, FaultyProxy
 
 pytestmark = pytest.mark.slow
 

@@ -22,7 +22,7 @@ SPEC = VolumeSpec.of((20, 40, 600), "uint64", kind="labels", start=(2, 0, 5))
 
 @pytest.fixture(scope="module")
 def data(peer: Peer) -> NDArray[np.uint64]:
-    peer.make(("labels", "exp", "em"), SPEC.but(kind="image"))
+    peer.make(("labels", "exp", "em"), SPEC.replace(kind="image"))
     peer.make(("labels", "exp", "seg"), SPEC, sources=["em"])
     voxels = np.random.default_rng(0).integers(0, 5, SPEC.domain.shape, dtype=np.uint64) * np.uint64(2**61)
     voxels[3:7, 10:20, 100:400] = 9

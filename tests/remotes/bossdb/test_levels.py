@@ -70,14 +70,14 @@ def test_a_resolution_by_its_uri(peer: Peer) -> None:
 
 
 def test_where_the_frame_does_not_begin_at_0(peer: Peer) -> None:
-    spec = SPEC.but(domain=Box((3, 101, 7), (12, 135, 57)))
+    spec = SPEC.replace(domain=Box((3, 101, 7), (12, 135, 57)))
     source = BossdbRemote().open(uri(channel(peer, "isotropic", spec)))
     assert source.level(1).spec.domain == Box((1, 50, 3), (6, 68, 29))
     assert source.level(2).spec.domain == Box((0, 25, 1), (3, 34, 15))
 
 
 def test_voxels_that_the_real_server_does_not_answer_for(peer: Peer) -> None:
-    source = BossdbRemote().open(uri(channel(peer, "anisotropic", SPEC.but(voxel_size_nm=(40, 4, 8)))))
+    source = BossdbRemote().open(uri(channel(peer, "anisotropic", SPEC.replace(voxel_size_nm=(40, 4, 8)))))
     assert source.level(2).spec.domain.shape == (9, 9, 13)
     assert source.level(2).spec.voxel_size_nm == (40, 16, 32)
 

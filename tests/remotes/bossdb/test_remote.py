@@ -60,7 +60,7 @@ class TestBossdb(VolumeRemoteContract):
         axes = tuple("tzyx") if rank == 4 else tuple("zyx")
         made = super().spec(rank, dtype, **{"voxel_size_nm": SIZE, "axes": axes, **others})
         start = (5, 4, 3)
-        return made.but(domain=made.domain.shift((0,) * (made.domain.ndim - 3) + start))
+        return made.replace(domain=made.domain.shift((0,) * (made.domain.ndim - 3) + start))
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
         self.peer.make(names_of(uri), spec)

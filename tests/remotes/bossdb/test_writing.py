@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from remotes.bossdb.conftest import Peer
+from standins.boss import Boss
+from standins.faulty_proxy import FaultyProxy
 
 from voxome.contracts.uri import Uri
 from voxome.contracts.volume import VolumeSpec
@@ -19,8 +21,6 @@ from voxome.errors import InvalidBox, InvalidInput
 from voxome.geometry import Box
 from voxome.remotes.bossdb.remote import BossdbRemote
 from voxome.remotes.bossdb.source import BossdbSource
-from voxome.testing.boss import Boss
-from voxome.testing.faults import FaultyProxy
 from voxome.testing.strategies import boxes
 
 pytestmark = pytest.mark.slow

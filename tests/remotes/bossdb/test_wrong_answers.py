@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from standins.faulty_proxy import Answer, Cut, Fault, FaultyProxy
 
 from voxome.config.profiles import Secret
 from voxome.contracts.uri import Uri
@@ -19,7 +20,6 @@ from voxome.remotes.bossdb.cutouts import Cutouts
 from voxome.remotes.bossdb.labels import Labels
 from voxome.remotes.bossdb.remote import BossdbRemote
 from voxome.remotes.bossdb.service import api_of
-from voxome.testing.faults import Answer, Cut, Fault, FaultyProxy
 
 pytestmark = pytest.mark.slow
 

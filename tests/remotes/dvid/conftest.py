@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 from remotes.dvid.recorded import EDITED, ROOT, giving
+from standins.dvid import serving
 
 from voxome.remotes.dvid.node import DvidApi, Node
-from voxome.testing.dvid import serving
 
 ADMIN = "test-admin"
 

@@ -12,6 +12,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from remotes.dvid.recorded import ROOT
+from standins.dvid import serving
+from standins.faulty_proxy import Altered, Answer, Cut, Fault, FaultyProxy, Stall
 
 import voxome
 from voxome.contracts.volume import VolumeSpec
@@ -20,8 +22,6 @@ from voxome.remotes import http
 from voxome.remotes.dvid import labelmap, volumes
 from voxome.remotes.dvid.labels import Labels
 from voxome.remotes.dvid.node import DvidApi, Node
-from voxome.testing.dvid import serving
-from voxome.testing.faults import Altered, Answer, Cut, Fault, FaultyProxy, Stall
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import DracoPy
 import numpy as np
 import pytest
 
-from voxome.contracts.morphology import Mesh
+from voxome.contracts.shapes import Mesh
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
 from voxome.remotes.dvid.mesh_formats import decode_mesh, encode_ngmesh
 

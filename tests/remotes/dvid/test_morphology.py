@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
-from voxome.contracts.morphology import Mesh
+from voxome.contracts.shapes import Mesh
 from voxome.errors import CorruptData, NotFound, UnsupportedFormat
 from voxome.remotes.dvid.keyvalue import KeyValue
 from voxome.remotes.dvid.mesh_formats import encode_ngmesh

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from standins.dvid import serving
+from standins.faulty_proxy import Altered, Answer, FaultyProxy
 
 import voxome
 from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, AlreadyThere, InvalidInput, InvalidUri, NotFound, ReadOnly, StoreError
 from voxome.remotes.dvid import node as module
 from voxome.remotes.dvid.node import Address, DvidApi, Node, resolve
-from voxome.testing.dvid import serving
-from voxome.testing.faults import Altered, Answer, FaultyProxy
 
 pytestmark = pytest.mark.slow
 

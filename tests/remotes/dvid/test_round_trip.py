@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from standins import boss, dvid
 
 import voxome
 from voxome.errors import NotFound, ReadOnly
-from voxome.testing import boss, dvid
 
 pytestmark = pytest.mark.slow
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
+from standins.dvid import serving
 
 import voxome
 from voxome.contracts.uri import Uri
@@ -19,10 +20,9 @@ from voxome.contracts.volume import VolumeSpec
 from voxome.errors import CorruptData, InvalidBox, InvalidInput, InvalidUri, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.dvid import volumes
-from voxome.remotes.dvid.pieces import hull
 from voxome.remotes.dvid.remote import DvidRemote
+from voxome.remotes.dvid.tiling import hull
 from voxome.remotes.dvid.types import DTYPES, LABELS
-from voxome.testing.dvid import serving
 from voxome.testing.remote import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
@@ -66,7 +66,7 @@ class Dvid(VolumeRemoteContract):
 
     def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:
         made = super().spec(rank, dtype, **{"kind": self.kinds[0], **others})
-        return made.but(read_chunk=self.chunk, write_chunk=self.chunk)
+        return made.replace(read_chunk=self.chunk, write_chunk=self.chunk)
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
         host, uuid, name = uri.path.split("/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from remotes.dvid.recorded import ROOT
+from standins.faulty_proxy import Answer, Cut, FaultyProxy
 
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, StoreError, VoxomeError
@@ -23,7 +24,6 @@ from voxome.remotes.dvid.roi import Roi
 from voxome.remotes.dvid.sparse import Runs
 from voxome.remotes.dvid.supervoxels import SupervoxelFiles
 from voxome.remotes.dvid.versions import DvidNode
-from voxome.testing.faults import Answer, Cut, FaultyProxy
 
 pytestmark = pytest.mark.slow
 

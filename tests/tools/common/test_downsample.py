@@ -7,14 +7,14 @@ import pytest
 
 from voxome.blocks.outputs import output_spec
 from voxome.contracts.kinds import Image
-from voxome.contracts.tool import Block, Frame
+from voxome.contracts.tool import BlockContext, Frame
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.tools.common.downsample import downsample
 
 
-def _block(box: Box) -> Block:
-    return Block(box, box, Frame(box, box, None, (0.0, 0.0, 0.0)))
+def _block(box: Box) -> BlockContext:
+    return BlockContext(box, box, Frame(box, box, None, (0.0, 0.0, 0.0)))
 
 
 @pytest.mark.parametrize("start", [(0, 0, 0), (1, 2, -3)])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from voxome.config.profiles import Secret, same_host, service
+from voxome.config.profiles import Secret, same_host, store_profile
 from voxome.contracts.uri import without_secrets
 from voxome.errors import InvalidInput
 
@@ -34,7 +34,7 @@ class Login:
 
 def default_host() -> str:
     """The server that is meant where a URI names none."""
-    own = service("bossdb").host
+    own = store_profile("bossdb").host
     return _url(own) if own else next((login.host for login in _of_intern()), DEFAULT_HOST)
 
 
@@ -45,9 +45,9 @@ def authorization(host: str) -> Mapping[str, str]:
 
 def token(host: str) -> Secret:
     """The token for `host`; ``public`` if none is configured for it."""
-    own = service("bossdb")
+    own = store_profile("bossdb")
     if own.host is None or not same_host(_url(own.host), host):
-        own = service("bossdb", host)
+        own = store_profile("bossdb", host)
     if own.token is not None:
         return own.token
     return next((login.token for login in _of_intern() if same_host(login.host, host)), Secret(PUBLIC_TOKEN))

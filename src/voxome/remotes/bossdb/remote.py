@@ -10,7 +10,7 @@ from voxome.errors import InvalidUri, NotFound
 from voxome.remotes.bossdb.account import default_host
 from voxome.remotes.bossdb.address import Address
 from voxome.remotes.bossdb.client import BossDB
-from voxome.remotes.bossdb.creating import check, create_channel, notes_of
+from voxome.remotes.bossdb.create import check, create_channel, notes_of
 from voxome.remotes.bossdb.description import describe, keep_notes
 from voxome.remotes.bossdb.projects import Channels, Collections, Experiments
 from voxome.remotes.bossdb.service import api_of

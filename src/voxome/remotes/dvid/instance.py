@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.dvid.node import Node
-from voxome.remotes.dvid.understanding import Read, understood
+from voxome.remotes.dvid.parsing import Read, understood
 from voxome.remotes.http import fan_out
 
 

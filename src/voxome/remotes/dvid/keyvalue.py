@@ -10,7 +10,7 @@ from typing import Any
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.dvid.instance import WORKERS, Instance, batches, is_absent
 from voxome.remotes.dvid.messages import encode_key_values, encode_keys, parsed
-from voxome.remotes.dvid.understanding import texts
+from voxome.remotes.dvid.parsing import texts
 from voxome.remotes.http import fan_out
 
 BATCH = 200

@@ -17,7 +17,7 @@ from voxome.geometry import Box
 from voxome.remotes.dvid.label_blocks import decode, encode, join, pack, part, unpack
 from voxome.remotes.dvid.labels import Labels
 from voxome.remotes.dvid.node import Node
-from voxome.remotes.dvid.pieces import block_box, hull, pieces
+from voxome.remotes.dvid.tiling import block_box, hull, pieces
 from voxome.remotes.dvid.types import Info, Triple
 from voxome.remotes.dvid.volumes import DELAY_S, PIECE_VOXELS, TRIES, RawSource
 from voxome.remotes.http import shown

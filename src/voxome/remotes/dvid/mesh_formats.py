@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from voxome.contracts.morphology import Mesh
+from voxome.contracts.shapes import Mesh
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
 
 _COUNT = struct.Struct("<I")

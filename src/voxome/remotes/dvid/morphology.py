@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
-from voxome.contracts.morphology import Mesh, Skeleton
+from voxome.contracts.shapes import Mesh, Skeleton
 from voxome.errors import CorruptData, NotFound
 from voxome.remotes.dvid.instance import WORKERS
 from voxome.remotes.dvid.keyvalue import AbsentKey, KeyValue

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.dvid.instance import WORKERS, Instance, as_labels, batches, is_absent
-from voxome.remotes.dvid.understanding import texts
+from voxome.remotes.dvid.parsing import texts
 from voxome.remotes.http import fan_out
 
 BATCH = 1000

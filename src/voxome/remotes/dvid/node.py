@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import httpx
 
-from voxome.config.profiles import service
+from voxome.config.profiles import store_profile
 from voxome.contracts.uri import Uri, without_secrets
 from voxome.errors import AccessDenied, AlreadyThere, InvalidUri, NotFound, ReadOnly, StoreError, VoxomeError
-from voxome.remotes.dvid.understanding import flag, texts, understood
+from voxome.remotes.dvid.parsing import flag, texts, understood
 from voxome.remotes.http import Api, plain_text
 
 APP = "voxome"
@@ -67,7 +67,7 @@ class Address:
         """
         host, *rest = uri.path.split("/")
         parts = [part for part in rest if part]
-        host = host or _without_scheme(service("dvid").host or "")
+        host = host or _without_scheme(store_profile("dvid").host or "")
         if not host or len(parts) > 2:
             raise InvalidUri(f"{uri} cannot be understood; write {uri.scheme}://HOST[:PORT]/UUID[:BRANCH]/INSTANCE")
         base = without_secrets(f"{'https' if uri.scheme == 'dvids' else 'http'}://{host}")
@@ -109,7 +109,7 @@ class DvidApi(Api):
 
     def admin(self) -> dict[str, str]:
         """The query that shows administrator's rights; empty if no token is configured for this server."""
-        token = service("dvid_admin", self.base, default=service("dvid").host).token
+        token = store_profile("dvid_admin", self.base, default=store_profile("dvid").host).token
         return {} if token is None else {"admintoken": token.reveal()}
 
 
@@ -232,13 +232,13 @@ def _meant(error: VoxomeError) -> VoxomeError:
 
 
 def _headers(base: str) -> dict[str, str]:
-    token = service("dvid", base).token
+    token = store_profile("dvid", base).token
     return {} if token is None else {"Authorization": f"Bearer {token.reveal()}"}
 
 
 def _user(base: str) -> str:
     """Who changes things: ``options.user`` of the profile, or the name of the account."""
-    return service("dvid", base).options.get("user") or getpass.getuser()
+    return store_profile("dvid", base).options.get("user") or getpass.getuser()
 
 
 def _without_scheme(host: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxome.remotes.dvid.node import DvidApi, Node, resolve
-from voxome.remotes.dvid.understanding import text, understood
+from voxome.remotes.dvid.parsing import text, understood
 from voxome.remotes.dvid.versions import DvidNode, VersionInfo, versions_of
 
 

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.remotes.dvid.instance import Instance, as_points, block_shape
+from voxome.remotes.dvid.parsing import flags
 from voxome.remotes.dvid.sparse import Runs
-from voxome.remotes.dvid.understanding import flags
 
 BATCH = 10_000
 """Points asked for at once."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.dvid.instance import Instance, as_labels, is_absent
-from voxome.remotes.dvid.understanding import flags
+from voxome.remotes.dvid.parsing import flags
 
 BATCH = 10_000
 """Supervoxels asked for at once."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from voxome.contracts.morphology import Skeleton
+from voxome.contracts.shapes import Skeleton
 from voxome.errors import CorruptData
 
 _MUTATION = "mutation id"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from voxome.geometry import Box
 from voxome.remotes.dvid.node import Node, resolve
+from voxome.remotes.dvid.parsing import text, texts, understood
 from voxome.remotes.dvid.types import extents
-from voxome.remotes.dvid.understanding import text, texts, understood
 
 if TYPE_CHECKING:
-    from voxome.contracts.morphology import Mesh
+    from voxome.contracts.shapes import Mesh
     from voxome.remotes.dvid.annotations import Annotations
     from voxome.remotes.dvid.connections import Connections
     from voxome.remotes.dvid.keyvalue import KeyValue

@@ -14,7 +14,7 @@ from voxome.contracts.volume import Mode, Version, VolumeSpec
 from voxome.errors import CorruptData, InvalidBox, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.dvid.node import Node
-from voxome.remotes.dvid.pieces import blocks, holding, hull, pieces
+from voxome.remotes.dvid.tiling import blocks, holding, hull, pieces
 from voxome.remotes.dvid.types import Info, Triple, extents
 from voxome.remotes.http import fan_out
 

@@ -18,7 +18,8 @@ from voxome.contracts.volume import Mode, ResourceInfo, VolumeSpec
 from voxome.errors import AlreadyThere, InvalidInput, NotFound, UnsupportedFormat
 from voxome.remotes.knossos.conf import CONF, Conf, magnifications
 from voxome.remotes.knossos.source import KnossosPyramid
-from voxome.remotes.local import local_path, refuse_options, refuse_what_is_lost, storing
+from voxome.remotes.spec_checks import refuse_options, refuse_what_is_lost
+from voxome.storage.local import local_path, storing
 
 
 class KnossosRemote:

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from voxome.contracts.volume import Level, Mode, Version, VolumeSpec
 from voxome.errors import InvalidBox, UnsupportedFormat
 from voxome.geometry import Box
+from voxome.remotes.arrays import writable_slices
 from voxome.remotes.knossos.conf import CONF, Conf
 from voxome.remotes.knossos.cubes import CUBE, EDGE, image, overlay, store
 from voxome.remotes.levels import check_coarser, coarser, whole_scale
-from voxome.remotes.local import hint, storing, target
+from voxome.remotes.local_files import file_version
+from voxome.storage.local import storing
 
 
 class KnossosSource:
@@ -42,7 +44,7 @@ class KnossosSource:
         return data
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        target(f"knossos://{self._conf.folder}", self._mode, box, data, self._spec.domain)
+        writable_slices(f"knossos://{self._conf.folder}", self._mode, box, data, self._spec.domain)
         for cube, part in self._touched(box):
             whole = np.zeros(CUBE, self._spec.dtype)
             if part != cube & self._spec.domain:
@@ -52,7 +54,7 @@ class KnossosSource:
             store(self._file(cube), whole)
 
     def version(self) -> Version:
-        return hint(self._conf.folder / CONF)
+        return file_version(self._conf.folder / CONF)
 
     def _touched(self, box: Box) -> Iterator[tuple[Box, Box]]:
         """Cubes (whole ones) that `box` touches, and the parts of it in them."""
@@ -87,7 +89,7 @@ class KnossosPyramid(KnossosSource):
 
     def level(self, number: int) -> KnossosSource:
         level, conf = self.levels[number], list(self._confs.values())[number]
-        return KnossosSource(conf, spec_of(conf, self._overlay).but(offset_nm=level.offset_nm), self._mode)
+        return KnossosSource(conf, spec_of(conf, self._overlay).replace(offset_nm=level.offset_nm), self._mode)
 
     @property
     def next_scale(self) -> tuple[int, int, int]:

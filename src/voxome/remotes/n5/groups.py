@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from voxome.errors import AccessDenied, CorruptData, StoreError
-from voxome.remotes.documents import read_json
-from voxome.remotes.n5.dialects import Around, Json, level_names, level_number
-from voxome.remotes.places.base import Place
+from voxome.remotes.json_store import read_json
+from voxome.remotes.n5.metadata_flavours import Around, Json, level_names, level_number
+from voxome.storage.path import StoragePath
 
 ATTRIBUTES = "attributes.json"
 
@@ -26,17 +26,17 @@ class Group:
         Paths of its arrays, finest first.
     """
 
-    place: Place
+    place: StoragePath
     around: Around
     names: tuple[str, ...]
 
 
-def attributes_of(place: Place) -> Json:
+def attributes_of(place: StoragePath) -> Json:
     """The attributes at `place`; empty where there are none."""
     return read_json(place, ATTRIBUTES) or {}
 
 
-def find_group(place: Place) -> Group | None:
+def find_group(place: StoragePath) -> Group | None:
     """The pyramid at `place`, by what its attributes list or by arrays called s0, s1 …; None if it is none.
 
     Raises
@@ -56,14 +56,14 @@ def find_group(place: Place) -> Group | None:
     return Group(place, Around(group, _above(place), finest), tuple(names))
 
 
-def around_level(place: Place) -> Around:
+def around_level(place: StoragePath) -> Around:
     """What lies above the array at `place`, if its name says that it is a level; else nothing."""
     if level_number(place.name) is None or place.parent is None:
         return Around()
     return Around(_above(place), _above(place.parent), attributes_of(place.parent / "s0"))
 
 
-def container(place: Place) -> Place:
+def container(place: StoragePath) -> StoragePath:
     """The root of the container that holds `place`: what says so, else what is called ``.n5``, else `place` itself."""
     around = [place, *place.parents]
     for one in around:
@@ -72,14 +72,14 @@ def container(place: Place) -> Place:
     return next((one for one in around if one.name.endswith(".n5")), place)
 
 
-def _probed(place: Place) -> list[str]:
+def _probed(place: StoragePath) -> list[str]:
     names: list[str] = []
     while "dimensions" in attributes_of(place / f"s{len(names)}"):
         names.append(f"s{len(names)}")
     return names
 
 
-def _above(place: Place) -> Json:
+def _above(place: StoragePath) -> Json:
     """The attributes of the folder above; empty where it is not ours to look at."""
     try:
         return attributes_of(place.parent) if place.parent else {}

@@ -12,15 +12,15 @@ import tensorstore as ts
 
 from voxome.errors import CorruptData, UnsupportedFormat, VoxomeError
 from voxome.remotes.n5.codecs import plain_metadata
-from voxome.remotes.places.base import Place
-from voxome.remotes.tensorstore import translated
+from voxome.storage.path import StoragePath
+from voxome.storage.tensorstore import map_errors
 
 _MAGIC, _HEAD = b"LZ4Block", struct.Struct("<8sBiiI")
 _STORED, _PACKED = 0x10, 0x20
 
 
 def unpacked_part(
-    place: Place, attributes: Mapping[str, Any], start: Sequence[int], stop: Sequence[int], name: str
+    place: StoragePath, attributes: Mapping[str, Any], start: Sequence[int], stop: Sequence[int], name: str
 ) -> ts.TensorStore:
     """The array at `place` in memory, with no other blocks than those between `start` and `stop` (as stored, x first).
 
@@ -36,7 +36,7 @@ def unpacked_part(
     own = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
     memory = {"driver": "memory"}
     blocks = zip(keys, place.read_all(keys), strict=True)
-    with translated(name):
+    with map_errors(name):
         unpacked = ts.KvStore.open(memory, context=own).result()
         for key, block in blocks:
             if block is not None:

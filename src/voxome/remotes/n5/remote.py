@@ -9,15 +9,14 @@ from pathlib import Path
 from voxome.contracts.uri import Uri
 from voxome.contracts.volume import Mode, ResourceInfo, VolumeSpec
 from voxome.errors import CorruptData, InvalidInput, NotFound, StoreError
-from voxome.remotes.local import local_path
-from voxome.remotes.n5.dialects import Json, level_number
+from voxome.remotes.n5.create import make, make_group
 from voxome.remotes.n5.groups import ATTRIBUTES, around_level, attributes_of, find_group
+from voxome.remotes.n5.metadata_flavours import Json, level_number
 from voxome.remotes.n5.source import N5Pyramid, N5Source
-from voxome.remotes.n5.writing import make, make_group
-from voxome.remotes.places.base import Place
-from voxome.remotes.places.find import place_of
-from voxome.remotes.places.local import LocalPlace
-from voxome.remotes.places.walk import walk
+from voxome.storage.find import storage_path
+from voxome.storage.local import LocalPath, local_path
+from voxome.storage.path import StoragePath
+from voxome.storage.walk import walk
 
 
 class N5Remote:
@@ -27,7 +26,7 @@ class N5Remote:
     """Files by which a place is seen to hold N5."""
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> N5Source:
-        place = place_of(uri, writing=mode == "r+")
+        place = storage_path(uri, writing=mode == "r+")
         if "dimensions" in attributes_of(place):
             return N5Source(place, mode=mode, name=str(uri), around=around_level(place))
         group = find_group(place)
@@ -36,7 +35,7 @@ class N5Remote:
         raise NotFound(f"{uri} is no N5 array nor a pyramid; {_hint(place)}")
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        for place, array in walk(place_of(uri), _look):
+        for place, array in walk(storage_path(uri), _look):
             yield _info(place, array)
 
     def recognises(self, path: str) -> bool:
@@ -56,7 +55,7 @@ class N5Remote:
         level or ``spec.encoding["pyramid"]`` is false. ``spec.encoding["codec"]`` is the name of a compression, or a
         mapping of ``name`` and its options in N5's words; gzip if None.
         """
-        place = place_of(uri, writing=True)
+        place = storage_path(uri, writing=True)
         if wrong := sorted(set(spec.encoding or {}) - {"codec", "pyramid"}):
             raise InvalidInput(f"{uri}: N5 has no encoding {', '.join(wrong)}; it has codec, pyramid")
         if not _is_bare_root(place):
@@ -69,31 +68,31 @@ class N5Remote:
         return self.open(uri, mode="r+")
 
     def delete(self, uri: Uri) -> None:
-        place = place_of(uri, writing=True)
+        place = storage_path(uri, writing=True)
         if "dimensions" not in attributes_of(place) and find_group(place) is None:
             raise NotFound(f"{uri} is no N5 array nor a pyramid: nothing was removed")
         place.delete()
 
 
-def _is_bare_root(place: Place) -> bool:
+def _is_bare_root(place: StoragePath) -> bool:
     return set(attributes_of(place)) == {"n5"} and place.names() == [ATTRIBUTES]
 
 
 def _is_n5(folder: Path, *, here: bool) -> bool:
     if not (folder / ATTRIBUTES).is_file():
         return False
-    found = attributes_of(LocalPlace(str(folder)))
+    found = attributes_of(LocalPath(str(folder)))
     return "n5" in found or (here and {"dimensions", "dataType"} <= set(found))
 
 
-def _hint(place: Place) -> str:
+def _hint(place: StoragePath) -> str:
     if not place.is_local or not Path(place.path).is_dir():
         return "nothing is there"
     inside = [found.uri("n5") for found, _ in islice(walk(place, _look, 2), 5)]
     return f"name one of what it holds: {', '.join(inside)}" if inside else "that folder holds none"
 
 
-def _look(place: Place, folders: Sequence[str], files: Sequence[str]) -> tuple[Json | None, Sequence[str]]:
+def _look(place: StoragePath, folders: Sequence[str], files: Sequence[str]) -> tuple[Json | None, Sequence[str]]:
     attributes = attributes_of(place) if ATTRIBUTES in files else {}
     if "dimensions" in attributes:
         return attributes, ()
@@ -101,6 +100,6 @@ def _look(place: Place, folders: Sequence[str], files: Sequence[str]) -> tuple[J
     return (None, folders) if group is None else (group.around.finest, ())
 
 
-def _info(place: Place, array: Json) -> ResourceInfo:
+def _info(place: StoragePath, array: Json) -> ResourceInfo:
     shape = "x".join(str(n) for n in reversed(array["dimensions"]))
     return ResourceInfo(place.uri("n5"), "volume", f"{array.get('dataType')} {shape}")

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from voxome.contracts.volume import Level, Mode, VolumeKind, VolumeSource, VolumeSpec
 from voxome.errors import InvalidInput, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
-from voxome.remotes.documents import read_json, update_json
+from voxome.remotes.json_store import read_json, update_json
 from voxome.remotes.levels import check_coarser, whole_scale
 from voxome.remotes.n5.codecs import codec_of, is_lz4, plain_metadata
-from voxome.remotes.n5.dialects import OWN, STRUCTURAL, Around, Json, Place, is_labels, is_multiset, place
+from voxome.remotes.n5.create import make_level
 from voxome.remotes.n5.groups import ATTRIBUTES, Group
 from voxome.remotes.n5.lz4 import unpacked_part
-from voxome.remotes.n5.writing import make_level
-from voxome.remotes.places.base import Place as Store
-from voxome.remotes.tensorstore import TensorStoreSource, arranged, open_store
+from voxome.remotes.n5.metadata_flavours import OWN, STRUCTURAL, Around, Json, Place, is_labels, is_multiset, place
+from voxome.remotes.tensorstore import TensorStoreSource, reorder_axes
+from voxome.storage.path import StoragePath as Store
+from voxome.storage.tensorstore import open_store
 
 
 class N5Source(TensorStoreSource):
@@ -60,7 +61,7 @@ class N5Source(TensorStoreSource):
             spec = _spec(array, self.place, around, free=around.group if home else array)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise UnsupportedFormat(f"{name}: the attributes of this array make no sense: {error}") from error
-        view = arranged(_handle(at, array, mode, name), self.place.order, spec.domain.start)
+        view = reorder_axes(_handle(at, array, mode, name), self.place.order, spec.domain.start)
         super().__init__(view, spec, name=name, writable=mode == "r+", metadata=(at, ATTRIBUTES))
         self._at, self._home, self._array = at, home or at, array
 
@@ -72,7 +73,7 @@ class N5Source(TensorStoreSource):
         start, stop = [0] * len(order), [0] * len(order)
         for stored, a, b, o in zip(order, box.start, box.stop, origin, strict=True):
             start[stored], stop[stored] = a - o, b - o
-        view = arranged(unpacked_part(self._at, self._array, start, stop, self.name), order, origin)
+        view = reorder_axes(unpacked_part(self._at, self._array, start, stop, self.name), order, origin)
         part = TensorStoreSource(view, self.spec, name=self.name, writable=False, metadata=self._metadata)
         return part.read(box, out=out)
 
@@ -90,7 +91,7 @@ class N5Source(TensorStoreSource):
         if wrong := sorted(STRUCTURAL & set(changes)):
             raise InvalidInput(f"{self.name}: {', '.join(wrong)} describe the array itself; use other names")
         changed = update_json(self._home, ATTRIBUTES, lambda old: {**old, **changes})
-        self._spec = self._spec.but(attributes=_free(changed))
+        self._spec = self._spec.replace(attributes=_free(changed))
 
     def _need_write(self) -> None:
         if not self._writable:

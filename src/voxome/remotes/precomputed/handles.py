@@ -8,12 +8,12 @@ from typing import Any
 import tensorstore as ts
 
 from voxome.remotes.precomputed.info import has_channels
-from voxome.remotes.tensorstore import arranged
+from voxome.remotes.tensorstore import reorder_axes
 
 
 def oriented(store: ts.TensorStore, info: Mapping[str, Any]) -> ts.TensorStore:
     """A store with axes x, y, z, channel as z, y, x, or as c, z, y, x if the volume has channels."""
-    view = arranged(store, (3, 2, 1, 0))
+    view = reorder_axes(store, (3, 2, 1, 0))
     return view if has_channels(info) else view[0]
 
 

@@ -8,15 +8,14 @@ from pathlib import Path
 from voxome.contracts.uri import Uri
 from voxome.contracts.volume import Mode, ResourceInfo, VolumeSpec
 from voxome.errors import AlreadyThere, CorruptData, NotFound, StoreError, UnsupportedFormat
-from voxome.remotes.documents import read_json, update_json
-from voxome.remotes.local import local_path
-from voxome.remotes.places.base import Place
-from voxome.remotes.places.find import place_of
-from voxome.remotes.places.local import LocalPlace
-from voxome.remotes.places.walk import walk
+from voxome.remotes.json_store import read_json, update_json
+from voxome.remotes.precomputed.create import new_info
 from voxome.remotes.precomputed.info import Json, check
 from voxome.remotes.precomputed.source import INFO, PrecomputedPyramid
-from voxome.remotes.precomputed.writing import new_info
+from voxome.storage.find import storage_path
+from voxome.storage.local import LocalPath, local_path
+from voxome.storage.path import StoragePath
+from voxome.storage.walk import walk
 
 
 class PrecomputedRemote:
@@ -26,7 +25,7 @@ class PrecomputedRemote:
     """Files by which a place is seen to hold one."""
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> PrecomputedPyramid:
-        place = place_of(uri, writing=mode == "r+")
+        place = storage_path(uri, writing=mode == "r+")
         info = read_json(place, INFO)
         if info is None:
             raise NotFound(f"{uri}: there is no precomputed volume, for there is no {place}/{INFO}")
@@ -39,7 +38,7 @@ class PrecomputedRemote:
             raise UnsupportedFormat(f"{uri}: its info makes no sense: {error!r}") from error
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        for place, info in walk(place_of(uri), _look):
+        for place, info in walk(storage_path(uri), _look):
             if "scales" in info:
                 size = "x".join(str(n) for n in reversed(info["scales"][0]["size"]))
                 yield ResourceInfo(place.uri("precomputed"), "volume", f"{info.get('data_type')} {size}")
@@ -48,7 +47,7 @@ class PrecomputedRemote:
         """Whether a folder with the ``info`` of a Neuroglancer layer lies at `path`."""
         whole = local_path(path)
         try:
-            return (Path(whole) / INFO).is_file() and _layer(LocalPlace(str(whole))) is not None
+            return (Path(whole) / INFO).is_file() and _layer(LocalPath(str(whole))) is not None
         except (CorruptData, StoreError):
             return False
 
@@ -59,7 +58,7 @@ class PrecomputedRemote:
         64 bits, else raw), or a mapping of ``name`` and options in the words of ``info``. A `write_chunk` larger than
         `read_chunk` makes shards.
         """
-        place = place_of(uri, writing=True)
+        place = storage_path(uri, writing=True)
         place.must_be_free(str(uri))
         info = new_info(spec, str(uri))
 
@@ -72,18 +71,18 @@ class PrecomputedRemote:
         return self.open(uri, mode="r+")
 
     def delete(self, uri: Uri) -> None:
-        place = place_of(uri, writing=True)
+        place = storage_path(uri, writing=True)
         if _layer(place) is None:
             raise NotFound(f"{uri} is no precomputed volume: nothing was removed")
         place.delete()
 
 
-def _layer(place: Place) -> Json | None:
+def _layer(place: StoragePath) -> Json | None:
     """The info file of a Neuroglancer layer of any kind; None if there is none."""
     info = read_json(place, INFO) or {}
     return info if "scales" in info or str(info.get("@type", "")).startswith("neuroglancer_") else None
 
 
-def _look(place: Place, folders: Sequence[str], files: Sequence[str]) -> tuple[Json | None, Sequence[str]]:
+def _look(place: StoragePath, folders: Sequence[str], files: Sequence[str]) -> tuple[Json | None, Sequence[str]]:
     info = _layer(place) if INFO in files else None
     return info, folders if info is None else ()

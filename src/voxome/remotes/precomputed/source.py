@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from voxome.contracts.volume import Level, Mode, VolumeSource
 from voxome.errors import AlreadyThere, InvalidInput, NotFound, ReadOnly
 from voxome.geometry import Box
-from voxome.remotes.documents import update_json
+from voxome.remotes.json_store import update_json
 from voxome.remotes.levels import check_coarser, coarser, whole_scale
-from voxome.remotes.places.base import Place
+from voxome.remotes.precomputed.compressed_chunks import Siblings, refuse_packed_shards
+from voxome.remotes.precomputed.create import entered, new_scale
 from voxome.remotes.precomputed.handles import oriented, shard_of
 from voxome.remotes.precomputed.info import (
     STRUCTURAL,
@@ -23,9 +24,9 @@ from voxome.remotes.precomputed.info import (
     voxel_sizes,
     with_attributes,
 )
-from voxome.remotes.precomputed.siblings import Siblings, refuse_packed_shards
-from voxome.remotes.precomputed.writing import entered, new_scale
-from voxome.remotes.tensorstore import TensorStoreSource, open_store
+from voxome.remotes.tensorstore import TensorStoreSource
+from voxome.storage.path import StoragePath
+from voxome.storage.tensorstore import open_store
 
 INFO = "info"
 
@@ -52,7 +53,7 @@ class PrecomputedSource(TensorStoreSource):
         If its chunks are encoded in a way that is not read.
     """
 
-    def __init__(self, place: Place, info: Json, number: int, *, mode: Mode, name: str) -> None:
+    def __init__(self, place: StoragePath, info: Json, number: int, *, mode: Mode, name: str) -> None:
         check_scale(info, number, name)
         chunk = info["scales"][number]["chunk_sizes"][0]
         spec = {
@@ -78,7 +79,7 @@ class PrecomputedSource(TensorStoreSource):
         """Read `box`; what stays 0 is looked for in the compressed chunk files of cloud-volume."""
         data = super().read(box, out=out)
         if self._siblings is not None and not box.empty:
-            self._siblings.patch(self.spec.drop(box), data)
+            self._siblings.patch(self.spec.spatial_box(box), data)
         return data
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
@@ -92,7 +93,7 @@ class PrecomputedSource(TensorStoreSource):
         self._need_write()
         self._check(box)
         if self._siblings is not None and not box.empty:
-            self._siblings.refuse(self.spec.drop(box))
+            self._siblings.refuse(self.spec.spatial_box(box))
         super().write(box, data)
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
@@ -109,7 +110,7 @@ class PrecomputedSource(TensorStoreSource):
         if wrong := sorted(STRUCTURAL & set(changes)):
             raise InvalidInput(f"{self.name}: {', '.join(wrong)} describe the volume itself; use other names")
         self._info = update_json(self._place, INFO, lambda old: with_attributes(old, changes))
-        self._spec = self._spec.but(attributes=free_attributes(self._info))
+        self._spec = self._spec.replace(attributes=free_attributes(self._info))
 
     def _need_write(self) -> None:
         if not self._writable:
@@ -119,7 +120,7 @@ class PrecomputedSource(TensorStoreSource):
 class PrecomputedPyramid(PrecomputedSource):
     """The finest scale, with the others as its levels."""
 
-    def __init__(self, place: Place, info: Json, *, mode: Mode, name: str) -> None:
+    def __init__(self, place: StoragePath, info: Json, *, mode: Mode, name: str) -> None:
         super().__init__(place, info, 0, mode=mode, name=name)
 
     @property
@@ -158,7 +159,7 @@ class PrecomputedPyramid(PrecomputedSource):
         self._need_write()
         check_coarser(self.name, self.levels[-1].scale, scale)
         size = voxel_sizes(self._info)[0]
-        made = new_scale(coarser(self.spec.but(voxel_size_nm=size), scale), self.name)
+        made = new_scale(coarser(self.spec.replace(voxel_size_nm=size), scale), self.name)
 
         def enter(old: Json) -> Json:
             if made["key"] in [one["key"] for one in old["scales"]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.remotes.zarr.metadata import Node
-from voxome.remotes.zarr.repair import KNOWN_V2, KNOWN_V3
+from voxome.remotes.zarr.normalize_metadata import KNOWN_V2, KNOWN_V3
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "zstd": {"level": 1},

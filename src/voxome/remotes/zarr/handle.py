@@ -7,10 +7,10 @@ from typing import Any
 import tensorstore as ts
 
 from voxome.errors import UnsupportedFormat
-from voxome.remotes.tensorstore import open_store
-from voxome.remotes.zarr.foreign import foreign_handle
 from voxome.remotes.zarr.metadata import Node
-from voxome.remotes.zarr.repair import corrected, foreign_codecs
+from voxome.remotes.zarr.normalize_metadata import corrected, foreign_codecs
+from voxome.remotes.zarr.numcodecs_reader import foreign_handle
+from voxome.storage.tensorstore import open_store
 
 
 def open_handle(node: Node, *, writable: bool) -> ts.TensorStore:

@@ -13,11 +13,11 @@ from voxome.contracts.volume import VolumeKind, VolumeSpec
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.axes import STANDARD, default_axes, standard_order
-from voxome.remotes.tensorstore import arranged
+from voxome.remotes.tensorstore import reorder_axes
 from voxome.remotes.zarr.codecs import encoding_of
 from voxome.remotes.zarr.metadata import Node
 from voxome.remotes.zarr.ome import Dataset
-from voxome.remotes.zarr.own import OWN, others
+from voxome.remotes.zarr.voxome_attrs import OWN, others
 
 Triple = tuple[float, float, float]
 
@@ -63,7 +63,7 @@ def layout(
     order = standard_order(names) if names else tuple(range(handle.rank))
     axes = tuple(names[i] for i in order) if names else default_axes(handle.rank)
     start = tuple(own.get("start") or (0,) * handle.rank)
-    view = arranged(handle, order, start)
+    view = reorder_axes(handle, order, start)
     size, offset = _place(own, axes, start, dataset)
     chunks = view.chunk_layout
     spec = VolumeSpec(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from voxome.remotes.documents import read_json
-from voxome.remotes.places.base import Place
-from voxome.remotes.places.network import HttpPlace
-from voxome.remotes.places.walk import walk
+from voxome.remotes.json_store import read_json
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.metadata import FILES, Node, find, must_find
+from voxome.storage.network import HttpPath
+from voxome.storage.path import StoragePath
+from voxome.storage.walk import walk
 
 
-def volumes_under(place: Place) -> Iterator[Place]:
+def volumes_under(place: StoragePath) -> Iterator[StoragePath]:
     """The arrays in `place`; a pyramid is named by its group, not by its levels.
 
     Over http nothing can be listed but what consolidated metadata name.
@@ -22,12 +22,12 @@ def volumes_under(place: Place) -> Iterator[Place]:
     NotFound
         If nothing is at `place`.
     """
-    if isinstance(place, HttpPlace):
+    if isinstance(place, HttpPath):
         return iter(_consolidated(place))
     return (found for found, _ in walk(place, _look))
 
 
-def _look(place: Place, folders: Sequence[str], files: Sequence[str]) -> tuple[Node | None, Sequence[str]]:
+def _look(place: StoragePath, folders: Sequence[str], files: Sequence[str]) -> tuple[Node | None, Sequence[str]]:
     node = find(place) if set(files) & set(FILES) else None
     if node is None:
         return None, folders
@@ -47,7 +47,7 @@ def _levels(group: Node) -> set[str] | None:
     return {one.path.partition("/")[0] for one in ome.datasets(entry, str(group.place))}
 
 
-def _consolidated(place: Place) -> list[Place]:
+def _consolidated(place: StoragePath) -> list[StoragePath]:
     node = must_find(place)
     if node.type == "array" or _levels(node) is not None:
         return [place]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voxome.errors import CorruptData, NotFound
-from voxome.remotes.documents import Json, read_json, update_json
-from voxome.remotes.places.base import Place
+from voxome.remotes.json_store import Json, read_json, update_json
+from voxome.storage.path import StoragePath
 
 _OLD = {"array": ".zarray", "group": ".zgroup"}
 FILES = ("zarr.json", *_OLD.values())
@@ -33,7 +33,7 @@ class Node:
         What others wrote about it.
     """
 
-    place: Place
+    place: StoragePath
     format: int
     type: str
     document: Mapping[str, Any]
@@ -56,7 +56,7 @@ class Node:
         return dict(whole["attributes"])
 
 
-def find(place: Place) -> Node | None:
+def find(place: StoragePath) -> Node | None:
     """The zarr node at `place`, or None if there is none.
 
     Raises
@@ -79,7 +79,7 @@ def find(place: Place) -> Node | None:
     return None
 
 
-def must_find(place: Place) -> Node:
+def must_find(place: StoragePath) -> Node:
     """The zarr node at `place`.
 
     Raises

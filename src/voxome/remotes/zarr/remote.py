@@ -8,14 +8,14 @@ from itertools import islice
 from voxome.contracts.uri import Uri
 from voxome.contracts.volume import Mode, ResourceInfo, VolumeSpec
 from voxome.errors import AccessDenied, NotFound, UnsupportedFormat
-from voxome.remotes.local import local_path
-from voxome.remotes.places.base import Place
-from voxome.remotes.places.find import place_of
 from voxome.remotes.zarr import ome
+from voxome.remotes.zarr.create import make
 from voxome.remotes.zarr.listing import volumes_under
-from voxome.remotes.zarr.make import make
 from voxome.remotes.zarr.metadata import FILES, Node, find, must_find
 from voxome.remotes.zarr.source import ZarrSource, open_array, open_pyramid
+from voxome.storage.find import storage_path
+from voxome.storage.local import local_path
+from voxome.storage.path import StoragePath
 
 _SHOWN = 12
 
@@ -28,9 +28,9 @@ class ZarrRemote:
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> ZarrSource:
         writable = mode == "r+"
-        return self._open(place_of(uri, writing=writable), str(uri), writable=writable)
+        return self._open(storage_path(uri, writing=writable), str(uri), writable=writable)
 
-    def _open(self, place: Place, name: str, *, writable: bool = False) -> ZarrSource:
+    def _open(self, place: StoragePath, name: str, *, writable: bool = False) -> ZarrSource:
         node = find(place)
         if node is None:
             raise NotFound(_nothing(place, name))
@@ -43,10 +43,10 @@ class ZarrRemote:
         return open_pyramid(node, entry, name=name, writable=writable)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        for place in volumes_under(place_of(uri)):
+        for place in volumes_under(storage_path(uri)):
             yield ResourceInfo(place.uri("zarr"), "volume", self._describe(place))
 
-    def _describe(self, place: Place) -> str:
+    def _describe(self, place: StoragePath) -> str:
         try:
             spec = self._open(place, str(place)).spec
         except UnsupportedFormat as error:
@@ -54,11 +54,11 @@ class ZarrRemote:
         return f"{spec.dtype} {spec.domain}"
 
     def create(self, uri: Uri, spec: VolumeSpec) -> ZarrSource:
-        make(place_of(uri, writing=True), spec)
+        make(storage_path(uri, writing=True), spec)
         return self.open(uri, mode="r+")
 
     def delete(self, uri: Uri) -> None:
-        place = place_of(uri, writing=True)
+        place = storage_path(uri, writing=True)
         must_find(place)
         place.delete()
 
@@ -81,20 +81,20 @@ def _in_pyramid(node: Node) -> tuple[ome.Dataset | None, bool]:
     return None, False
 
 
-def _if_given(place: Place) -> Node | None:
+def _if_given(place: StoragePath) -> Node | None:
     try:
         return find(place)
     except AccessDenied:
         return None
 
 
-def _nothing(place: Place, name: str) -> str:
+def _nothing(place: StoragePath, name: str) -> str:
     message = f"{name}: there is no zarr array or group, none of {', '.join(FILES)}"
     inside = [one.name for one in _nodes_in(place)] if place.is_local and place.taken() else []
     return f"{message}; name one that is in it: {_some(inside)}" if inside else message
 
 
-def _nodes_in(place: Place) -> Iterator[Place]:
+def _nodes_in(place: StoragePath) -> Iterator[StoragePath]:
     names = place.lister()
     for folder in names(place)[0]:
         if set(names(place / folder)[1]) & set(FILES):

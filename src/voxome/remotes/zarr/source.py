@@ -9,15 +9,15 @@ import tensorstore as ts
 
 from voxome.contracts.volume import Level, Scale, VolumeSpec
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly
-from voxome.remotes.documents import Json
+from voxome.remotes.json_store import Json
 from voxome.remotes.levels import check_coarser, coarser
 from voxome.remotes.tensorstore import TensorStoreSource
 from voxome.remotes.zarr import ome
+from voxome.remotes.zarr.create import make_level
 from voxome.remotes.zarr.handle import open_handle
 from voxome.remotes.zarr.layout import layout, place_of
-from voxome.remotes.zarr.make import make_level
 from voxome.remotes.zarr.metadata import Node, must_find
-from voxome.remotes.zarr.own import RESERVED, others
+from voxome.remotes.zarr.voxome_attrs import RESERVED, others
 
 
 class ZarrSource(TensorStoreSource):
@@ -44,7 +44,7 @@ class ZarrSource(TensorStoreSource):
 
     def _change(self, change: Callable[[Json], Json]) -> None:
         self._must_be_writable()
-        self._spec = self._spec.but(attributes=others(self._home.change(change)))
+        self._spec = self._spec.replace(attributes=others(self._home.change(change)))
 
     def _must_be_writable(self) -> None:
         if not self._writable:

@@ -83,7 +83,7 @@ class Copy:
         return -(-len(self.grid) // MOST_JOBS)
 
     @classmethod
-    def of_json(cls, data: Mapping[str, Any]) -> Copy:
+    def from_json(cls, data: Mapping[str, Any]) -> Copy:
         """From what `dataclasses.asdict` gave."""
         return cls(**{**data, **{name: tuple(data[name]) for name in ("block", "shift", "factors")}})
 

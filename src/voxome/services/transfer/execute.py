@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from voxome.blocks.jobs import Work, run_jobs
+from voxome.blocks.job_loop import JobBatch, run_jobs
 from voxome.blocks.runner import Progress, StepReport
 from voxome.blocks.worker import answer
 from voxome.contracts.engine import Engine
 from voxome.contracts.volume import VolumeSource
 from voxome.engines.local import LocalEngine
 from voxome.engines.threads import ThreadEngine
-from voxome.records.folder import OWN, write_json
+from voxome.records.folder import PRIVATE, write_json
+from voxome.services.transfer.block_shape import COVER_BYTES, block_bytes
 from voxome.services.transfer.copy import Copy
 from voxome.services.transfer.job import OpenCopy
-from voxome.services.transfer.lattice import COVER_BYTES, block_bytes
-from voxome.services.transfer.settle import Asked
+from voxome.services.transfer.prepare import TransferRequest
 from voxome.services.transfer.state import State
 
 WORKER = (sys.executable, "-m", "voxome.services.transfer.worker")
@@ -33,7 +33,7 @@ _THREADS = 2
 
 
 @dataclass
-class Tally:
+class Totals:
     """What was done by all copies of a transfer."""
 
     bytes: int = 0
@@ -42,16 +42,16 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Run:
+class TransferContext:
     """What the copies of one call share."""
 
     source: VolumeSource
     target: VolumeSource
-    asked: Asked
+    asked: TransferRequest
     state: State
     workers: int
     progress: Progress
-    tally: Tally = field(default_factory=Tally)
+    tally: Totals = field(default_factory=Totals)
 
     def tokens(self) -> dict[str, str]:
         """The versions of both ends."""
@@ -63,7 +63,7 @@ class Run:
         self.state.keep(**{name: token for name, token in before.items() if now[name] == token})
 
 
-def run_copy(run: Run, number: int, copy: Copy) -> None:
+def run_copy(run: TransferContext, number: int, copy: Copy) -> None:
     """Run the blocks of copy `number` of a transfer that the ledger does not know.
 
     Raises
@@ -86,18 +86,18 @@ def run_copy(run: Run, number: int, copy: Copy) -> None:
 
     run.progress(report)
     with _engine(run, number, copy) as (engine, payload, log):
-        work = Work("the transfer", copy.key, 0, copy.jobs, lambda job: {**payload, "job": job}, copy.where)
+        work = JobBatch("the transfer", copy.key, 0, copy.jobs, lambda job: {**payload, "job": job}, copy.where)
         run_jobs(work, engine, run.state.ledger, ended=ended, tick=lambda: run.progress(report), log=log)
     report.wall_s, report.ended = time.monotonic() - began, True
     run.progress(report)
 
 
 @contextmanager
-def _engine(run: Run, number: int, copy: Copy) -> Iterator[tuple[Engine, dict[str, Any], Path | None]]:
+def _engine(run: TransferContext, number: int, copy: Copy) -> Iterator[tuple[Engine, dict[str, Any], Path | None]]:
     """What runs the jobs, what each is told beside its number, and the log of those who do."""
     asked = run.asked
     if run.workers > 1 and run.target.concurrent_writers and asked.source.reachable and asked.target.reachable:
-        path, log = run.state.folder / f"copy-{number}.json", run.state.folder / OWN / "workers.log"
+        path, log = run.state.folder / f"copy-{number}.json", run.state.folder / PRIVATE / "workers.log"
         write_json(path, asdict(copy))
         engine: Engine = LocalEngine(WORKER, run.workers, log)
         payload = {"copy": str(path), "verify": asked.verify, "seed": asked.seed}
@@ -110,7 +110,7 @@ def _engine(run: Run, number: int, copy: Copy) -> Iterator[tuple[Engine, dict[st
         engine.close()
 
 
-def _opened(run: Run, number: int, copy: Copy) -> OpenCopy:
+def _opened(run: TransferContext, number: int, copy: Copy) -> OpenCopy:
     asked, end = run.asked, run.asked.target.level(number)
     source = asked.target.level(number - 1).open() if number else run.source
     target = end.open("r+") if number else run.target

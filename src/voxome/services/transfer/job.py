@@ -19,9 +19,9 @@ from voxome.errors import CorruptData
 from voxome.geometry import BlockGrid, Box
 from voxome.resources.coarsening import Method, coarsened
 from voxome.resources.open import open_source
+from voxome.services.transfer.block_shape import GOOD_BYTES
 from voxome.services.transfer.convert import converted
 from voxome.services.transfer.copy import Copy, Verify, is_verified
-from voxome.services.transfer.lattice import GOOD_BYTES
 
 _IN_EIGHT = 8
 
@@ -144,6 +144,6 @@ def run_job(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _opened(path: str, verify: Verify, seed: int) -> OpenCopy:
-    copy = Copy.of_json(json.loads(Path(path).read_text(encoding="utf-8")))
+    copy = Copy.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
     ends = open_source(copy.source), open_source(copy.target, mode="r+")
     return OpenCopy(copy, *ends, lambda: open_source(copy.target), verify=verify, seed=seed)

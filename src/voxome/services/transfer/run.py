@@ -15,13 +15,13 @@ from voxome.contracts.volume import VolumeSpec
 from voxome.errors import InvalidBox, InvalidInput, UnknownName
 from voxome.geometry import Box
 from voxome.resources.volume import Volume
-from voxome.services.copying import dtype_of
+from voxome.services.blockwise_copy import dtype_of
 from voxome.services.transfer.copy import Verify
-from voxome.services.transfer.ends import End
-from voxome.services.transfer.execute import Run, run_copy
-from voxome.services.transfer.settle import Asked, plan, settle
-from voxome.services.transfer.state import held, state_root
-from voxome.services.transfer.target import Wishes
+from voxome.services.transfer.endpoint import Endpoint
+from voxome.services.transfer.execute import TransferContext, run_copy
+from voxome.services.transfer.prepare import TransferRequest, plan, prepare
+from voxome.services.transfer.state import locked_state, state_root
+from voxome.services.transfer.target import TargetOptions
 
 
 @dataclass(frozen=True)
@@ -140,22 +140,22 @@ def transfer(
     """
     began = time.monotonic()
     _check(verify, levels, workers)
-    here, there = End.of(src, level), End.of(dst)
+    here, there = Endpoint.of(src, level), Endpoint.of(dst)
     if here.uri and here.uri == there.uri:
         raise InvalidInput(f"{here.uri} cannot be copied to itself")
     source = here.open()
     region = _region(source.spec, box)
-    wishes = Wishes(
+    wishes = TargetOptions(
         None if dtype is None else dtype_of(dtype).name, _three(chunk), _three(shard), encoding, tuple(sorted(drop))
     )
     wanted = wishes.spec(source, region, there.scheme)
-    asked = Asked(here, there, region, wanted, levels, existing or isinstance(dst, Volume), verify, seed)
+    asked = TransferRequest(here, there, region, wanted, levels, existing or isinstance(dst, Volume), verify, seed)
     told = {"source": here.uri, "destination": there.uri, "box": str(region), "wishes": asdict(wishes)}
-    with _root(asked, state) as root, held(root, told) as kept:
-        target = settle(kept, source, asked)
+    with _root(asked, state) as root, locked_state(root, told) as kept:
+        target = prepare(kept, source, asked)
         copies = plan(source, target, asked)
         kept.begin([copy.key for copy in copies])
-        run = Run(source, target, asked, kept, workers, progress or (lambda _: None))
+        run = TransferContext(source, target, asked, kept, workers, progress or (lambda _: None))
         for number, copy in enumerate(copies):
             run_copy(run, number, copy)
         kept.keep(complete=True)
@@ -203,7 +203,7 @@ def _three(lengths: Sequence[int] | None) -> tuple[int, int, int] | None:
 
 
 @contextmanager
-def _root(asked: Asked, given: str | Path | None) -> Iterator[Path]:
+def _root(asked: TransferRequest, given: str | Path | None) -> Iterator[Path]:
     """The folder of the states; one for now only, where an end is gone with this process."""
     if asked.source.reachable and asked.target.reachable:
         yield state_root(given)

@@ -13,10 +13,10 @@ from typing import Any
 
 import platformdirs
 
-from voxome.blocks.jobs import Ledger
+from voxome.blocks.job_loop import Ledger
 from voxome.config.settings import text_setting
 from voxome.errors import AlreadyThere, RunLocked
-from voxome.records.folder import OWN, locked, read_json, write_json, written
+from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors, read_json, write_json
 from voxome.records.sql import SqlRecords
 
 FACTS = "transfer.json"
@@ -86,7 +86,7 @@ class State:
 
 
 @contextmanager
-def held(root: Path, asked: Mapping[str, Any]) -> Iterator[State]:
+def locked_state(root: Path, asked: Mapping[str, Any]) -> Iterator[State]:
     """The state of the transfer that is `asked` for; no other to its ``destination`` goes on meanwhile.
 
     Raises
@@ -99,10 +99,10 @@ def held(root: Path, asked: Mapping[str, Any]) -> Iterator[State]:
     destination = str(asked["destination"])
     place = root / _short(destination.partition("?")[0])
     folder = place / _short(json.dumps(asked, sort_keys=True, default=str))
-    with written(place), _alone(place, destination):
+    with map_disk_errors(place), _alone(place, destination):
         try:
-            (folder / OWN).mkdir(parents=True, exist_ok=True)
-            records = SqlRecords.in_file(folder / OWN / "transfer.sqlite")
+            (folder / PRIVATE).mkdir(parents=True, exist_ok=True)
+            records = SqlRecords.in_file(folder / PRIVATE / "transfer.sqlite")
             state = State(folder, asked, records)
             try:
                 yield state
@@ -111,7 +111,7 @@ def held(root: Path, asked: Mapping[str, Any]) -> Iterator[State]:
                 if not state.begun:
                     shutil.rmtree(folder, ignore_errors=True)
         finally:
-            if [one.name for one in place.iterdir()] == [OWN]:
+            if [one.name for one in place.iterdir()] == [PRIVATE]:
                 shutil.rmtree(place, ignore_errors=True)
 
 
@@ -119,7 +119,7 @@ def held(root: Path, asked: Mapping[str, Any]) -> Iterator[State]:
 def _alone(place: Path, destination: str) -> Iterator[None]:
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(place))
+            stack.enter_context(lock_folder(place))
         except RunLocked as error:
             holder = re.search(r"process \d+", str(error))
             raise RunLocked(

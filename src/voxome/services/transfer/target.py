@@ -22,7 +22,7 @@ _LOSSY = {"jpeg"}
 
 
 @dataclass(frozen=True)
-class Wishes:
+class TargetOptions:
     """How a new array is to differ from its source.
 
     Attributes
@@ -60,7 +60,7 @@ class Wishes:
             dropped["offset_nm"] = (0.0, 0.0, 0.0)
         if "voxel_size" in self.drop:
             dropped["voxel_size_nm"] = None
-        return old.but(
+        return old.replace(
             **{
                 "domain": box,
                 "dtype": dtype,
@@ -101,7 +101,7 @@ def fill_metadata(target: VolumeSource, wanted: Mapping[str, Any]) -> None:
                 own.metadata[name] = value
 
 
-def faults_of(there: VolumeSpec, wanted: VolumeSpec) -> Iterator[str]:
+def mismatches(there: VolumeSpec, wanted: VolumeSpec) -> Iterator[str]:
     """Why an array does not hold what is to be written to it."""
     if there.axes != wanted.axes:
         yield f"its axes are {'/'.join(there.axes)}, not {'/'.join(wanted.axes)}"
@@ -115,7 +115,7 @@ def faults_of(there: VolumeSpec, wanted: VolumeSpec) -> Iterator[str]:
             yield f"its {unit} is {old} nm, not {new}"
 
 
-def refuse_lossy(spec: VolumeSpec, name: str) -> None:
+def require_lossless(spec: VolumeSpec, name: str) -> None:
     """Refuse to read back what is stored with a loss.
 
     Raises

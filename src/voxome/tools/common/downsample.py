@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
-from voxome.contracts.tool import Block, tool
+from voxome.contracts.tool import BlockContext, tool
 from voxome.contracts.volume import Scale
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
@@ -28,7 +28,7 @@ def downsample(
     *,
     method: Literal["mean", "mode", "stride"] = "mean",
     factors: str = "2,2,2",
-    block: Block,
+    block: BlockContext,
 ) -> NDArray[Any]:
     """Halve a volume along z, y and x, or some of them: voxel i of the result is made of the voxels 2i and 2i + 1.
 

@@ -9,7 +9,7 @@ import numpy as np
 from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
 from voxome.contracts.tool import Frame, tool
-from voxome.resources.table import Table
+from voxome.resources.table import TableFile
 from voxome.tools.em.associate import CONTACTS, FACES, OBJECTS
 from voxome.tools.em.edges import NODES
 from voxome.tools.em.synaptic.graphml import graphml
@@ -34,10 +34,10 @@ NEURONS = kinds.Table({"id": "uint64", **_PLACE, "voxels": "int64"}, key=("id",)
     },
 )
 def graph(
-    contacts: Annotated[Table, CONTACTS],
-    faces: Annotated[Table, FACES],
-    objects: Annotated[Table, OBJECTS],
-    neurons: Annotated[Table, NODES],
+    contacts: Annotated[TableFile, CONTACTS],
+    faces: Annotated[TableFile, FACES],
+    objects: Annotated[TableFile, OBJECTS],
+    neurons: Annotated[TableFile, NODES],
     *,
     min_synapse_voxels: int = 100,
     min_synapse_peak: int = MIN_PEAK,

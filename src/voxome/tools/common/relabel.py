@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from voxome.contracts import kinds
 from voxome.contracts.tool import tool
 from voxome.errors import CorruptData
-from voxome.resources.table import Table
+from voxome.resources.table import TableFile
 
 
 @tool("common.relabel", outputs=kinds.Labels())
 def relabel(
     labels: Annotated[NDArray[np.uint64], kinds.Labels()],
-    lookup: Annotated[Table, kinds.Table({"id": "uint64", "label": "uint64"}, key=("id",))],
+    lookup: Annotated[TableFile, kinds.Table({"id": "uint64", "label": "uint64"}, key=("id",))],
     *,
     keep: bool = False,
 ) -> NDArray[np.uint64]:

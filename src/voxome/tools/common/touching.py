@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
-from voxome.contracts.tool import Block, tool
+from voxome.contracts.tool import BlockContext, tool
 from voxome.tools.common.components import touching_pairs
 
 PAIRS = kinds.Table({"a": "uint64", "b": "uint64"}, key=("a", "b"))
 
 
 @tool("common.touching", halo=((0, 0, 0), (1, 1, 1)), outputs={"pairs": PAIRS})
-def touching(labels: Annotated[NDArray[np.uint64], kinds.Labels()], *, block: Block) -> dict[str, Rows]:
+def touching(labels: Annotated[NDArray[np.uint64], kinds.Labels()], *, block: BlockContext) -> dict[str, Rows]:
     """List the pairs of labels that touch by a face of two voxels.
 
     Parameters

@@ -7,7 +7,7 @@ from typing import Annotated
 from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
 from voxome.contracts.tool import tool
-from voxome.resources.table import Table
+from voxome.resources.table import TableFile
 from voxome.tools.common.components import union as joined
 from voxome.tools.common.touching import PAIRS
 
@@ -17,7 +17,7 @@ from voxome.tools.common.touching import PAIRS
     scope="whole",
     outputs={"lookup": kinds.Table({"id": "uint64", "label": "uint64"}, key=("id",))},
 )
-def union(pairs: Annotated[Table, PAIRS]) -> dict[str, Rows]:
+def union(pairs: Annotated[TableFile, PAIRS]) -> dict[str, Rows]:
     """Join components that touch, directly or through others.
 
     Parameters

@@ -9,7 +9,7 @@ import numpy as np
 from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
 from voxome.contracts.tool import tool
-from voxome.resources.table import Table
+from voxome.resources.table import TableFile
 from voxome.tools.em.edges import EDGE_SUMS, EDGES, NODE_SUMS, NODES
 from voxome.tools.em.kernels.agglomerate import agglomerate as group
 from voxome.tools.em.kernels.edges import Edges, Nodes
@@ -24,8 +24,8 @@ def _memory(rows: int, _: object) -> int:
 
 @tool("em.agglomerate", scope="whole", outputs={"lookup": LOOKUP, "objects": NODES}, memory=_memory)
 def agglomerate(
-    edges: Annotated[Table, EDGES],
-    nodes: Annotated[Table, NODES],
+    edges: Annotated[TableFile, EDGES],
+    nodes: Annotated[TableFile, NODES],
     *,
     threshold: float = 0.42,
     method: Literal["mean", "waterz", "mutex"] = "waterz",

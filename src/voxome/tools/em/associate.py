@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
-from voxome.contracts.tool import Block, tool
+from voxome.contracts.tool import BlockContext, tool
 from voxome.geometry.grid import Halo
 from voxome.tools.common.components import object_rows
 from voxome.tools.em.synaptic.association import AssociationParams, association_halo
@@ -37,7 +37,7 @@ def associate(
     neurons: Annotated[NDArray[np.uint64], kinds.Labels()],
     score: Annotated[NDArray[np.uint8], kinds.Image("uint8")],
     *,
-    block: Block,
+    block: BlockContext,
 ) -> dict[str, Rows]:
     """Add up, for every synapse, what it shares with each neuron near it.
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
-from voxome.contracts.tool import Block, tool
-from voxome.resources.table import Table
+from voxome.contracts.tool import BlockContext, tool
+from voxome.resources.table import TableFile
 from voxome.tools.common.components import local_components
 from voxome.tools.common.statistics import HISTOGRAM, percentile
 from voxome.tools.em.synaptic.score import PsdParams, psd_halo, psd_score
@@ -24,10 +24,10 @@ def _halo(_: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> tuple[i
 def densities(
     raw: Annotated[NDArray[Any], kinds.Image()],
     membranes: Annotated[NDArray[np.uint8], kinds.Probability()],
-    histogram: Annotated[Table, HISTOGRAM],
+    histogram: Annotated[TableFile, HISTOGRAM],
     *,
     synapse_threshold: int = 80,
-    block: Block,
+    block: BlockContext,
 ) -> dict[str, NDArray[Any]]:
     """Score voxels as T-bars or postsynaptic densities, and label the components above a threshold.
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
-from voxome.contracts.tool import Block, tool
+from voxome.contracts.tool import BlockContext, tool
 from voxome.geometry import Box
 from voxome.tools.em.kernels.affinity import NEAR
 from voxome.tools.em.kernels.edges import BINS, edge_rows, node_rows
@@ -31,7 +31,7 @@ def edges(
     fragments: Annotated[NDArray[np.uint64], kinds.Labels()],
     affinities: Annotated[NDArray[np.uint8], kinds.Probability(channels=len(NEAR))],
     *,
-    block: Block,
+    block: BlockContext,
 ) -> dict[str, Rows]:
     """Add up the affinities of neighbouring voxels for every pair of fragments, and the sizes of fragments.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
-from voxome.contracts.tool import Block, tool
+from voxome.contracts.tool import BlockContext, tool
 from voxome.tools.em.kernels.basins import basins
 from voxome.tools.em.kernels.height import HeightParams, height_halo, height_map
 
@@ -33,7 +33,7 @@ def fragments(
     radius: float = 12.0,
     depth: float = 8.0,
     sigma: float = 0.7,
-    block: Block,
+    block: BlockContext,
 ) -> dict[str, NDArray[np.uint64]]:
     """Label every voxel by where its path of steepest ascent ends, or leaves the block.
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
-from voxome.contracts.tool import Block, RegionParts, tool
+from voxome.contracts.tool import BlockContext, RegionParts, tool
 from voxome.tools.em.fragments_join import LOOKUP
 from voxome.tools.em.kernels.exits import relabel
 
@@ -18,7 +18,7 @@ def fragments_apply(
     basins: Annotated[NDArray[np.uint64], kinds.Labels()],
     lookup: Annotated[RegionParts, LOOKUP],
     *,
-    block: Block,
+    block: BlockContext,
 ) -> dict[str, NDArray[np.uint64]]:
     """Send the exits of a block through the tables of the regions that hold it, smallest first.
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from voxome.config.settings import setting
 from voxome.contracts import kinds
-from voxome.contracts.tool import Block, tool
+from voxome.contracts.tool import BlockContext, tool
 from voxome.contracts.volume import VolumeSpec
 from voxome.models.cards import find
 from voxome.models.infer import predict
-from voxome.resources.table import Table
+from voxome.resources.table import TableFile
 from voxome.tools.common.statistics import HISTOGRAM, moments
 from voxome.tools.em.kernels.affinity import NEAR, membrane_map, near_affinities
 
@@ -71,11 +71,11 @@ def _memory(voxels: int, _: object) -> int:
 )
 def network(
     raw: Annotated[NDArray[Any], kinds.Image()],
-    histogram: Annotated[Table, HISTOGRAM],
+    histogram: Annotated[TableFile, HISTOGRAM],
     membranes: Annotated[NDArray[np.uint8] | None, kinds.Probability()] = None,
     *,
     model: str = "membranes",
-    block: Block,
+    block: BlockContext,
 ) -> dict[str, NDArray[np.uint8]]:
     """Predict which neighbouring voxels belong to one neuron, and from that where membranes are.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from voxome.geometry import Box
 from voxome.relay.dialects.boss.call import Call
-from voxome.relay.dialects.boss.refusals import Code, Refused
+from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.pyramid import Pyramid
 
 _RANGE = re.compile(r"(\d{1,18}):(\d{1,18})")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from voxome.errors import NotFound
 from voxome.relay.access import Caller
 from voxome.relay.catalogue.records import Channel, Collection, Experiment, Resource
-from voxome.relay.dialects.boss.refusals import Code, Refused
+from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.downsample import Downsampler
 from voxome.relay.relay import Relay
 

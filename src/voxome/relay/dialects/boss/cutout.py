@@ -12,8 +12,8 @@ from voxome.errors import InvalidBox
 from voxome.relay.dialects.boss import formats
 from voxome.relay.dialects.boss.boxes import Region, region
 from voxome.relay.dialects.boss.call import Call
-from voxome.relay.dialects.boss.refusals import Code, Refused
-from voxome.relay.dialects.boss.sending import LongResponse
+from voxome.relay.dialects.boss.errors import Code, Refused
+from voxome.relay.dialects.boss.responses import LongResponse
 
 _MODES = ("cache", "no-cache", "raw")
 

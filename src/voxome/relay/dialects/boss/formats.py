@@ -12,7 +12,7 @@ from numcodecs import blosc
 from numpy.typing import NDArray
 from PIL import Image
 
-from voxome.relay.dialects.boss.refusals import Code, Refused
+from voxome.relay.dialects.boss.errors import Code, Refused
 
 BLOSC, NPYGZ, JPEG, PICKLED = "application/blosc", "application/npygz", "image/jpeg", "application/blosc-python"
 _HEADER = struct.Struct("<4xIII")

@@ -10,9 +10,9 @@ from voxome.errors import AlreadyThere, NotFound
 from voxome.relay.access import ADMIN, PUBLIC
 from voxome.relay.catalogue.records import Grant, Group, Membership, User
 from voxome.relay.dialects.boss.call import Call
+from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.permissions import shown
 from voxome.relay.dialects.boss.projects import valid_name
-from voxome.relay.dialects.boss.refusals import Code, Refused
 
 _RANKS = ("member", "maintainer")
 

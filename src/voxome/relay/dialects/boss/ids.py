@@ -9,7 +9,7 @@ from voxome.relay import labels
 from voxome.relay.catalogue.records import Channel
 from voxome.relay.dialects.boss.boxes import level, region
 from voxome.relay.dialects.boss.call import Call
-from voxome.relay.dialects.boss.refusals import Code, Refused
+from voxome.relay.dialects.boss.errors import Code, Refused
 
 _TYPES = ("loose", "tight")
 _LAST_ID = 2**63 - 1

@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, Response
 
 from voxome.relay.dialects.boss.boxes import refuse_iso
 from voxome.relay.dialects.boss.call import Call
-from voxome.relay.dialects.boss.refusals import Code, Refused
+from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.pyramid import CUBOID
 
 

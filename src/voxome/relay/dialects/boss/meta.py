@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from voxome.errors import AlreadyThere, NotFound
 from voxome.relay.catalogue.records import Metadatum, place
 from voxome.relay.dialects.boss.call import Call, resource_at
-from voxome.relay.dialects.boss.refusals import Code, Refused
+from voxome.relay.dialects.boss.errors import Code, Refused
 
 
 def get(call: Call) -> Response:

@@ -12,7 +12,7 @@ from voxome.errors import NotFound
 from voxome.relay.access import ADMIN, OF_EVERYBODY, PUBLIC, permissions_of
 from voxome.relay.catalogue.records import Grant, Group, Resource, place
 from voxome.relay.dialects.boss.call import Call, resource_at
-from voxome.relay.dialects.boss.refusals import Code, Refused
+from voxome.relay.dialects.boss.errors import Code, Refused
 
 _PLACES = ("collection", "experiment", "channel")
 

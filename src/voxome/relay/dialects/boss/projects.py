@@ -24,10 +24,10 @@ from voxome.relay.catalogue.records import (
     place,
 )
 from voxome.relay.catalogue.rename import rename
-from voxome.relay.dialects.boss import bodies
+from voxome.relay.dialects.boss import schemas
 from voxome.relay.dialects.boss.call import Call
-from voxome.relay.dialects.boss.refusals import Code, Refused
-from voxome.relay.dialects.boss.views import readable, view
+from voxome.relay.dialects.boss.errors import Code, Refused
+from voxome.relay.dialects.boss.serializers import readable, view
 from voxome.relay.relay import Relay
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -72,19 +72,19 @@ class Kind:
 
 
 COLLECTION = Kind(
-    Collection, "collection", "collections", bodies.NewCollection, bodies.ChangedCollection,
+    Collection, "collection", "collections", schemas.NewCollection, schemas.ChangedCollection,
     inside=(Experiment, {"collection": "name"}),
 )  # fmt: skip
 FRAME = Kind(
-    CoordinateFrame, "coord", "coords", bodies.NewFrame, bodies.ChangedFrame,
+    CoordinateFrame, "coord", "coords", schemas.NewFrame, schemas.ChangedFrame,
     inside=(Experiment, {"coord_frame": "name"}),
 )  # fmt: skip
 EXPERIMENT = Kind(
-    Experiment, "experiment", "experiments", bodies.NewExperiment, bodies.ChangedExperiment, ("collection",),
+    Experiment, "experiment", "experiments", schemas.NewExperiment, schemas.ChangedExperiment, ("collection",),
     inside=(Channel, {"collection": "collection", "experiment": "name"}),
 )  # fmt: skip
 CHANNEL = Kind(
-    Channel, "channel", "channels", bodies.NewChannel, bodies.ChangedChannel, ("collection", "experiment")
+    Channel, "channel", "channels", schemas.NewChannel, schemas.ChangedChannel, ("collection", "experiment")
 )  # fmt: skip
 _PARENT = {EXPERIMENT.part: COLLECTION, CHANNEL.part: EXPERIMENT}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from starlette.responses import Response
 
-from voxome.relay.dialects.boss import cutout, groups, ids, levels, meta, permissions, pictures, projects, users
+from voxome.relay.dialects.boss import cutout, groups, ids, images, levels, meta, permissions, projects, users
 from voxome.relay.dialects.boss.call import Call
 
 Handler = Callable[[Call], Response]
@@ -64,7 +64,7 @@ ROUTES: dict[str, Mapping[str, Handler]] = {
     "/v1/boundingbox/" + _CHANNEL + "/{resolution}/{id}": {"GET": ids.bounding_box},
     "/v1/reserve/" + _CHANNEL + "/{count}": {"GET": ids.reserve},
     "/v1/downsample/" + _CHANNEL: {"GET": levels.get, "POST": levels.post, "DELETE": levels.delete},
-    **_either("/v1/image/" + _CHANNEL + "/{orientation}" + _PLACE, {"GET": pictures.image}),
-    **_either("/v1/tile/" + _CHANNEL + "/{orientation}/{size}" + _PLACE, {"GET": pictures.tile}),
+    **_either("/v1/image/" + _CHANNEL + "/{orientation}" + _PLACE, {"GET": images.image}),
+    **_either("/v1/tile/" + _CHANNEL + "/{orientation}/{size}" + _PLACE, {"GET": images.tile}),
 }
 """Path without a slash at its end → method → handler. The first that matches counts."""

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from voxome.errors import AccessDenied, NotFound
 from voxome.relay.dialects.boss.call import Call
-from voxome.relay.dialects.boss.refusals import Code, Refused
+from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.routes import ROUTES, Handler
 from voxome.relay.downsample import Downsampler
 from voxome.relay.relay import Relay

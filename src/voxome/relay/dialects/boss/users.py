@@ -10,8 +10,8 @@ from voxome.relay.access import ROLES
 from voxome.relay.catalogue.records import Membership, Role, Token, User
 from voxome.relay.catalogue.secrets import hash_password
 from voxome.relay.dialects.boss.call import Call
+from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.projects import valid_name
-from voxome.relay.dialects.boss.refusals import Code, Refused
 
 
 class NewUser(BaseModel):

@@ -1,0 +1,37 @@
+"""Handing arrays in and out of a source."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.volume import Mode
+from voxome.errors import InvalidBox, ReadOnly
+from voxome.geometry import Box
+
+
+def copy_out(data: NDArray[Any], dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:
+    """`data` in `out`, or as an array of `dtype` of the caller's own."""
+    if out is None:
+        return np.array(data, dtype=dtype, order="C")
+    out[...] = data
+    return out
+
+
+def writable_slices(name: str, mode: Mode, box: Box, data: NDArray[Any], domain: Box) -> tuple[slice, ...]:
+    """The slices of an array over `domain` that writing `data` to `box` fills.
+
+    Raises
+    ------
+    ReadOnly
+        If `mode` is ``"r"``.
+    InvalidBox
+        If the box leaves the domain, or the data are of another shape.
+    """
+    if mode == "r":
+        raise ReadOnly(f"{name} is open for reading; open it with mode='r+'")
+    if data.shape != box.shape:
+        raise InvalidBox(f"data of shape {data.shape} do not fill the box {box} of shape {box.shape}")
+    return box.within(domain)

@@ -1,0 +1,156 @@
+"""New N5 arrays, with their place in the words of n5-viewer and COSEM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorstore as ts
+
+from voxome.contracts.volume import Scale, VolumeSpec
+from voxome.errors import UnsupportedFormat
+from voxome.remotes.json_store import Json, to_json, update_json
+from voxome.remotes.levels import coarser
+from voxome.remotes.n5.codecs import written_compression
+from voxome.remotes.n5.groups import ATTRIBUTES, attributes_of, container
+from voxome.remotes.n5.metadata_flavours import OWN, STRUCTURAL
+from voxome.storage.path import StoragePath
+from voxome.storage.tensorstore import map_errors
+
+_DTYPES = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"float32", "float64"}
+_VERSION = "2.0.0"
+_CODEC = {"name": "gzip", "level": 1}
+_BLOCK_VOXELS = 2**18
+FINEST: Scale = (1, 1, 1)
+
+
+def make(place: StoragePath, spec: VolumeSpec, *, name: str) -> None:
+    """Make the array at `place`, with the attributes of `spec`; whole or not at all.
+
+    Raises
+    ------
+    AlreadyThere
+        If there is one.
+    UnsupportedFormat
+        If N5 cannot hold it.
+    """
+    array = {**_array(spec, FINEST, name), **_kept(spec.attributes)}
+    if _is_root(place):
+        array = {"n5": _VERSION, **array}
+    place.put_new({ATTRIBUTES: to_json(array, name)})
+
+
+def make_group(place: StoragePath, spec: VolumeSpec, *, name: str) -> None:
+    """Make a group at `place` whose only level yet is ``s0``, with the attributes of `spec`.
+
+    Raises
+    ------
+    AlreadyThere, UnsupportedFormat
+        As `make` does.
+    """
+    array = _array(spec, FINEST, name)
+    enter = _entered(place, "s0", spec, FINEST, spec.attributes)
+    root = {"n5": _VERSION} if _is_root(place) else {}
+    if attributes_of(place):
+        update_json(place, ATTRIBUTES, enter)
+        (place / "s0").put_new({ATTRIBUTES: to_json(array, name)})
+    else:
+        place.put_new({ATTRIBUTES: to_json(enter(root), name), f"s0/{ATTRIBUTES}": to_json(array, name)})
+
+
+def make_level(group: StoragePath, level: str, spec: VolumeSpec, scale: Scale, *, name: str) -> None:
+    """Make the array `level` for `spec` at `scale`, and enter it into the attributes of its group.
+
+    Raises
+    ------
+    AlreadyThere, UnsupportedFormat
+        As `make` does.
+    """
+    (group / level).put_new({ATTRIBUTES: to_json(_array(spec, scale, name), name)})
+    update_json(group, ATTRIBUTES, _entered(group, level, spec, scale, {}))
+
+
+def _is_root(place: StoragePath) -> bool:
+    """Whether `place` is the root of its container; where it is not, the root is made to say that it is."""
+    root = container(place)
+    if root.path != place.path:
+        update_json(root, ATTRIBUTES, lambda old: {"n5": _VERSION, **old})
+    return root.path == place.path
+
+
+def _array(spec: VolumeSpec, scale: Scale, name: str) -> Json:
+    """The attributes of an array for `spec` at `scale`, taken by tensorstore."""
+    if spec.dtype.name not in _DTYPES:
+        raise UnsupportedFormat(f"{name}: N5 holds {', '.join(sorted(_DTYPES))}, not {spec.dtype}")
+    if spec.fill != 0:
+        raise UnsupportedFormat(f"{name}: unwritten voxels of N5 are 0; a fill of {spec.fill} cannot be kept")
+    metadata: Json = {
+        "dimensions": list(_level(spec, scale).domain.shape[::-1]),
+        "blockSize": list(_block(spec)[::-1]),
+        "dataType": spec.dtype.name,
+        "compression": written_compression((spec.encoding or {}).get("codec", _CODEC), name),
+    }
+    memory = {"driver": "n5", "kvstore": {"driver": "memory"}, "metadata": metadata}
+    with map_errors(name, invalid=UnsupportedFormat):
+        ts.open(memory, context=ts.Context(), create=True).result()
+    return {**metadata, **_placement(spec, scale)}
+
+
+def _entered(
+    group: StoragePath, level: str, spec: VolumeSpec, scale: Scale, free: Mapping[str, Any]
+) -> Callable[[Json], Json]:
+    """What enters `level` into the attributes of `group`."""
+    dataset = {"path": level, "transform": _placement(spec, scale).get("transform", {})}
+
+    def change(old: Json) -> Json:
+        multiscale = {"name": group.name, "datasets": [], **(old.get("multiscales") or [{}])[0]}
+        multiscale["datasets"] = [*multiscale["datasets"], dataset]
+        scales = [*old.get("scales", []), list(scale[::-1])]
+        return {**old, **_kept(free), "multiscales": [multiscale], "scales": scales, **_resolution(spec)}
+
+    return change
+
+
+def _kept(free: Mapping[str, Any]) -> Json:
+    """What `free` says beyond the array itself, which the spec says better."""
+    return {key: value for key, value in free.items() if key not in STRUCTURAL}
+
+
+def _level(spec: VolumeSpec, scale: Scale) -> VolumeSpec:
+    return spec if scale == FINEST else coarser(spec, scale)
+
+
+def _block(spec: VolumeSpec) -> tuple[int, ...]:
+    chunk = spec.read_chunk or spec.write_chunk
+    if chunk is not None:
+        return chunk
+    side = round(_BLOCK_VOXELS ** (1 / max(1, len(spec.spatial))))
+    return tuple(min(side, max(1, n)) if i in spec.spatial else 1 for i, n in enumerate(spec.domain.shape))
+
+
+def _resolution(spec: VolumeSpec) -> Json:
+    if spec.voxel_size_nm is None:
+        return {}
+    return {"pixelResolution": {"unit": "nm", "dimensions": list(spec.voxel_size_nm[::-1])}}
+
+
+def _placement(spec: VolumeSpec, scale: Scale) -> Json:
+    level = _level(spec, scale)
+    own = {"axes": list(spec.axes), "start": list(level.domain.start), "kind": spec.kind}
+    own |= {"voxel_size_nm": level.voxel_size_nm, "offset_nm": level.offset_nm}
+    if len(spec.spatial) != 3:
+        return {OWN: own}
+    factors = {"downsamplingFactors": list(scale[::-1])} if spec.domain.ndim == 3 else {}
+    return {OWN: own | {"factor": scale}, **factors, **_resolution(spec), **_transform(level)}
+
+
+def _transform(level: VolumeSpec) -> Json:
+    size = level.voxel_size_nm
+    if size is None:
+        return {}
+    first = [o + a * s for o, a, s in zip(level.offset_nm, level.frame.start, size, strict=True)]
+    scale, translate = [1.0] * level.domain.ndim, [0.0] * level.domain.ndim
+    units = [""] * level.domain.ndim
+    for place, one, shift in zip(level.spatial, size, first, strict=True):
+        scale[place], translate[place], units[place] = one, shift, "nm"
+    return {"transform": {"axes": list(level.axes), "scale": scale, "translate": translate, "units": units}}

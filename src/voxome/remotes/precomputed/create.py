@@ -1,0 +1,136 @@
+"""New precomputed scales: their part of ``info``, settled by tensorstore in memory before anything is written."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import tensorstore as ts
+
+from voxome.contracts.volume import VolumeSpec
+from voxome.errors import InvalidInput, UnsupportedFormat
+from voxome.remotes.precomputed.handles import shard_of
+from voxome.remotes.precomputed.info import OWN, Json, with_attributes
+from voxome.storage.tensorstore import map_errors
+
+_AXES = (("z", "y", "x"), ("c", "z", "y", "x"))
+_MINISHARD_BITS = 6
+_BLOCK = [8, 8, 8]
+
+
+def new_info(spec: VolumeSpec, name: str) -> Json:
+    """The info file of a volume of one scale that holds `spec`.
+
+    Raises
+    ------
+    UnsupportedFormat, InvalidInput
+        If the format cannot hold it, or the encoding is not understood.
+    """
+    if spec.axes not in _AXES:
+        raise UnsupportedFormat(f"{name}: precomputed has axes z, y, x or c, z, y, x, not {'/'.join(spec.axes)}")
+    if spec.fill != 0:
+        raise UnsupportedFormat(f"{name}: unwritten voxels of precomputed are 0; a fill of {spec.fill} cannot be kept")
+    if spec.domain.ndim == 4 and spec.domain.start[0] != 0:
+        raise UnsupportedFormat(f"{name}: channels of precomputed start at 0, not {spec.domain.start[0]}")
+    info = _settled(spec, name)
+    own: Json = {"kind": spec.kind}
+    if spec.domain.ndim == 4 and spec.domain.shape[0] == 1:
+        own["channel_axis"] = True
+    if spec.voxel_size_nm is None:
+        own["voxel_size_unknown"] = True
+    if any(spec.offset_nm):
+        own["offset_nm"] = list(spec.offset_nm)
+    return with_attributes({**info, OWN: own}, spec.attributes)
+
+
+def new_scale(spec: VolumeSpec, name: str) -> Json:
+    """The entry under ``scales`` for a level that holds `spec`."""
+    scale: Json = _settled(spec, name)["scales"][0]
+    return scale
+
+
+def _settled(spec: VolumeSpec, name: str) -> Json:
+    if wrong := sorted(set(spec.encoding or {}) - {"codec"}):
+        raise InvalidInput(f"{name}: precomputed has no encoding {', '.join(wrong)}; it has codec")
+    frame = spec.frame
+    size = spec.voxel_size_nm or (1.0, 1.0, 1.0)
+    sharding = _sharding(spec, name)
+    scale = {
+        "size": list(frame.shape[::-1]),
+        "voxel_offset": list(frame.start[::-1]),
+        "resolution": list(size[::-1]),
+        "chunk_size": list(_chunk(spec)[::-1]),
+        **_codec(spec),
+        **({"sharding": sharding} if sharding else {}),
+    }
+    channels = spec.domain.shape[0] if spec.domain.ndim == 4 else 1
+    kind = "segmentation" if spec.kind == "labels" else "image"
+    volume = {"type": kind, "data_type": spec.dtype.name, "num_channels": channels}
+    store = {"driver": "neuroglancer_precomputed", "kvstore": {"driver": "memory"}}
+    own = ts.Context()
+    with map_errors(name, invalid=UnsupportedFormat):
+        made = ts.open({**store, "multiscale_metadata": volume, "scale_metadata": scale}, context=own, create=True)
+        shard = shard_of(made.result())
+        info: Json = json.loads(ts.KvStore.open({"driver": "memory"}, context=own).result()["info"])
+    _check_shard(spec, shard, name)
+    return info
+
+
+def _chunk(spec: VolumeSpec) -> tuple[int, ...]:
+    chunk = spec.read_chunk or spec.write_chunk
+    if chunk is not None:
+        return tuple(chunk[i] for i in spec.spatial)
+    return tuple(max(1, min(64, n)) for n in spec.frame.shape)
+
+
+def _codec(spec: VolumeSpec) -> Json:
+    packs = spec.kind == "labels" and spec.dtype.name in ("uint32", "uint64")
+    usual = "compressed_segmentation" if packs else "raw"
+    codec = (spec.encoding or {}).get("codec", usual)
+    options = {"name": codec} if isinstance(codec, str) else dict(codec)
+    encoding = options.pop("name", None)
+    if encoding == "compressed_segmentation":
+        options = {"compressed_segmentation_block_size": _BLOCK, **options}
+    return {"encoding": encoding, **options}
+
+
+def _sharding(spec: VolumeSpec, name: str) -> Json | None:
+    """Shards of `write_chunk`: as many bits of the compressed Morton code of a chunk as fill one."""
+    if spec.write_chunk is None or spec.read_chunk is None or spec.write_chunk == spec.read_chunk:
+        return None
+    chunk, shard = _chunk(spec), tuple(spec.write_chunk[i] for i in spec.spatial)
+    grid = [-(-n // c) for n, c in zip(spec.frame.shape, chunk, strict=True)]
+    inside = [min(s // c, _power(g)) for s, c, g in zip(shard, chunk, grid, strict=True)]
+    if any(s % c for s, c in zip(shard, chunk, strict=True)) or any(n != _power(n) for n in inside):
+        raise UnsupportedFormat(f"{name}: a shard must be 1, 2, 4, 8 … chunks long; {shard} is not, of chunks {chunk}")
+    bits = sum(int(math.log2(n)) for n in inside)
+    minishard = min(bits, _MINISHARD_BITS)
+    return {
+        "@type": "neuroglancer_uint64_sharded_v1",
+        "hash": "identity",
+        "preshift_bits": bits - minishard,
+        "minishard_bits": minishard,
+        "shard_bits": sum(int(math.log2(_power(g))) for g in grid) - bits,
+        "minishard_index_encoding": "gzip",
+        "data_encoding": "gzip",
+    }
+
+
+def _power(number: int) -> int:
+    return 1 << max(0, number - 1).bit_length()
+
+
+def _check_shard(spec: VolumeSpec, made: tuple[int, ...], name: str) -> None:
+    if spec.write_chunk is None or spec.write_chunk == spec.read_chunk:
+        return
+    asked = tuple(spec.write_chunk[i] for i in spec.spatial)
+    fits = [a == m or min(a, m) >= n for a, m, n in zip(asked, made, spec.frame.shape, strict=True)]
+    if not all(fits):
+        raise UnsupportedFormat(f"{name}: shards of {asked} (z, y, x) are not possible here; the nearest are {made}")
+
+
+def entered(info: Mapping[str, Any], scale: Json) -> Json:
+    """`info` with one more scale at the end."""
+    return {**info, "scales": [*info["scales"], scale]}

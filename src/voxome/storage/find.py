@@ -1,0 +1,52 @@
+"""From the path of a URI to its place."""
+
+from __future__ import annotations
+
+from voxome.contracts.uri import Uri, without_secrets
+from voxome.errors import InvalidUri, ReadOnly, UnknownName, UnsupportedFormat
+from voxome.registry import load, targets
+from voxome.storage.local import LocalPath, local_path
+from voxome.storage.path import StoragePath
+
+GROUP = "voxome.storage"
+"""Registry group: scheme of an address → its class of storage path."""
+
+GENERAL = ("level",)
+"""Options of a URI that mean the same in every store, and are not the place's."""
+
+
+def storage_path(uri: Uri, *, writing: bool = False) -> StoragePath:
+    """The place that the path of a URI names, with the options of its query.
+
+    Parameters
+    ----------
+    uri : Uri
+        ``zarr:///data/a.zarr``, ``n5://https://host/a.n5/raw``, ``precomputed://s3://bucket/a?region=us-east-1`` …
+    writing : bool
+        Whether it is to be written.
+
+    Raises
+    ------
+    UnsupportedFormat
+        If it is in a kind of store that is not known.
+    InvalidUri, UnknownName
+        If an option is not one of that store's.
+    ReadOnly
+        If it is to be written, and cannot be.
+    """
+    path = uri.path.removeprefix("file://")
+    scheme, mark, _ = path.partition("://")
+    if mark and scheme not in targets(GROUP):
+        known = ", ".join(f"{one}://" for one in targets(GROUP))
+        raise UnsupportedFormat(f"{without_secrets(path)}: {scheme}:// is not read; give a local path, or {known}")
+    kind: type[StoragePath] = load(GROUP, scheme) if mark else LocalPath
+    options = {name: value for name, value in uri.query.items() if name not in GENERAL}
+    for name in options:
+        if name not in kind.known:
+            raise UnknownName.of(f"option of {scheme if mark else 'local'} stores", name, (*GENERAL, *kind.known))
+    if options.get("missing", "403") != "403":
+        raise InvalidUri(f"{uri}: missing={options['missing']} is not known; missing=403 takes a 403 for a missing key")
+    place = kind(path.rstrip("/") if mark else str(local_path(path)), options)
+    if writing and not place.writable:
+        raise ReadOnly(f"{uri} is behind http, which is read-only; write to a local folder, s3:// or gs://")
+    return place

@@ -1,0 +1,108 @@
+"""Folders on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import scandir, urandom
+from pathlib import Path
+from typing import Any
+
+from voxome.errors import AlreadyThere, NotFound, StoreError, VoxomeError
+from voxome.storage.path import Lister, StoragePath
+from voxome.storage.tensorstore import map_errors
+
+
+class LocalPath(StoragePath):
+    """A folder on this machine."""
+
+    is_local = True
+    known = ()
+
+    @property
+    def parent(self) -> StoragePath | None:
+        above = Path(self.path).parent
+        return None if str(above) == self.path else LocalPath(str(above))
+
+    def spec(self) -> dict[str, Any]:
+        """Files are not flushed to the disk one by one: they outlive the process, not a power failure."""
+        return {"driver": "file", "path": f"{self.path.rstrip('/')}/", "file_io_sync": False}
+
+    def state(self, key: str) -> str:
+        with map_errors(str(self), invalid=StoreError):
+            stat = (Path(self.path) / key).stat()
+        return f"{stat.st_mtime_ns}-{stat.st_size}"
+
+    def lister(self) -> Lister:
+        if not Path(self.path).is_dir():
+            raise NotFound(f"there is no folder {self.path}")
+        return _scan
+
+    def taken(self) -> bool:
+        path = Path(self.path)
+        return path.is_symlink() or path.is_file() or (path.is_dir() and any(path.iterdir()))
+
+    def put_new(self, documents: Mapping[str, bytes]) -> None:
+        """They are written beside this folder, and renamed into place: nothing is ever there in part."""
+        path = Path(self.path)
+        draft = path.with_name(f".{path.name}.{urandom(4).hex()}.part")
+        try:
+            for key, text in documents.items():
+                (draft / key).parent.mkdir(parents=True, exist_ok=True)
+                (draft / key).write_bytes(text)
+            draft.rename(path)
+        except OSError as error:
+            if self.taken():
+                raise AlreadyThere(f"something is at {self} already; choose another path, or delete it") from error
+            raise StoreError(f"{self} cannot be made: {error}") from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def delete(self) -> None:
+        try:
+            shutil.rmtree(self.path)
+        except OSError as error:
+            raise StoreError(f"{self} cannot be removed: {error}") from error
+
+
+def _scan(place: StoragePath) -> tuple[list[str], list[str]]:
+    folders: list[str] = []
+    files: list[str] = []
+    try:
+        with scandir(place.path) as entries:
+            for entry in entries:
+                (folders if entry.is_dir(follow_symlinks=False) else files).append(entry.name)
+    except OSError as error:
+        raise StoreError(f"{place} cannot be listed: {error}") from error
+    return sorted(folders), sorted(files)
+
+
+def local_path(path: str) -> Path:
+    """`path` on this machine, whole and without ``..``; ``~`` is the home folder."""
+    found = Path(path).expanduser().absolute()
+    return found.resolve() if ".." in found.parts else found
+
+
+@contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turn what the disk says while `path` is written into a StoreError."""
+    try:
+        yield
+    except VoxomeError:
+        raise
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; at the end it takes the place of `path` at once, or is removed on error."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
+    with storing(path):
+        try:
+            yield beside
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)

@@ -1,0 +1,116 @@
+"""Places behind a network: plain http(s), S3 and whatever speaks it, Google Cloud Storage."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from voxome.config.profiles import store_profile
+from voxome.errors import InvalidUri, UnsupportedFormat
+from voxome.storage.path import Lister, StoragePath
+
+_FILES = {
+    "credentials_file": ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+    "config_file": ("AWS_CONFIG_FILE", "~/.aws/config"),
+}
+_GOOGLE = "https://storage.googleapis.com"
+_NO_LISTING = (
+    "{}: what lies under an http address cannot be listed, for servers have no common way to say it; name a volume"
+)
+
+
+class HttpPath(StoragePath):
+    """A folder of an http(s) server, read by ranges."""
+
+    @property
+    def writable(self) -> bool:
+        return False
+
+    def spec(self) -> dict[str, Any]:
+        return _http(self.path)
+
+    def lister(self) -> Lister:
+        raise UnsupportedFormat(_NO_LISTING.format(self))
+
+
+class S3Path(StoragePath):
+    """A prefix of a bucket of S3, or of another server that speaks S3 (``?endpoint=``).
+
+    What the URI leaves open is taken from ``VOXOME_S3_HOST`` or the profile in use (host, region, anonymous, profile),
+    and then from the variables that AWS's own tools read. Keys come from those too, or from AWS's files, never from a
+    URI; ``?anonymous=true`` sends none.
+    """
+
+    known = ("endpoint", "region", "anonymous", "profile", "missing")
+
+    def spec(self) -> dict[str, Any]:
+        bucket, _, path = self.path.removeprefix("s3://").partition("/")
+        configured = store_profile("s3", self.options.get("endpoint"))
+        told = {**configured.options, **self.options}
+        endpoint = configured.host or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        region = told.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        return {
+            "driver": "s3",
+            "bucket": bucket,
+            "path": f"{path}/" if path else "",
+            **({"endpoint": endpoint, "aws_region": region or "us-east-1"} if endpoint else {}),
+            **({"aws_region": region} if region else {}),
+            "aws_credentials": _credentials(told),
+        }
+
+
+class GcsPath(StoragePath):
+    """A prefix of a bucket of Google Cloud Storage, with Google's application-default credentials.
+
+    ``?anonymous=true`` reads a public bucket without any, through its http address, which cannot be written or listed.
+    """
+
+    known = ("anonymous", "project", "missing")
+
+    @property
+    def writable(self) -> bool:
+        return not self._anonymous
+
+    @property
+    def _anonymous(self) -> bool:
+        return _yes({**store_profile("gs").options, **self.options}, "anonymous")
+
+    def lister(self) -> Lister:
+        if self._anonymous:
+            raise UnsupportedFormat(_NO_LISTING.format(self))
+        return super().lister()
+
+    def spec(self) -> dict[str, Any]:
+        bucket, _, path = self.path.removeprefix("gs://").partition("/")
+        if self._anonymous:
+            return _http(f"{os.environ.get('TENSORSTORE_GCS_HTTP_URL', _GOOGLE)}/{bucket}/{path}".rstrip("/"))
+        project = self.options.get("project")
+        user = {"gcs_user_project": {"project_id": project}} if project else {}
+        return {"driver": "gcs", "bucket": bucket, "path": f"{path}/" if path else "", **user}
+
+
+def _http(address: str) -> dict[str, Any]:
+    url = urlsplit(address)
+    return {"driver": "http", "base_url": f"{url.scheme}://{url.netloc}", "path": f"{url.path.rstrip('/')}/"}
+
+
+def _credentials(told: Mapping[str, str]) -> dict[str, str]:
+    if _yes(told, "anonymous"):
+        return {"type": "anonymous"}
+    if profile := told.get("profile") or os.environ.get("AWS_PROFILE"):
+        return {"type": "profile", "profile": profile, **{name: _file(*where) for name, where in _FILES.items()}}
+    return {"type": "environment" if os.environ.get("AWS_ACCESS_KEY_ID") else "default"}
+
+
+def _file(variable: str, usual: str) -> str:
+    return os.environ.get(variable) or str(Path(usual).expanduser())
+
+
+def _yes(told: Mapping[str, str], name: str) -> bool:
+    text = told.get(name, "false").lower()
+    if text not in ("true", "false"):
+        raise InvalidUri(f"{name}={text} is neither true nor false")
+    return text == "true"

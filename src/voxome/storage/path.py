@@ -1,0 +1,211 @@
+"""What a place is: a folder of a key-value store, whichever it is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import tensorstore as ts
+
+from voxome.contracts.uri import Uri, without_secrets
+from voxome.errors import AccessDenied, AlreadyThere, StoreError, VoxomeError
+from voxome.storage.tensorstore import context, map_errors, result_of
+
+Lister = Callable[["StoragePath"], tuple[list[str], list[str]]]
+"""Gives the names of the folders and of the files that lie in a place."""
+
+
+class StoragePath:
+    """A folder of a key-value store.
+
+    Parameters
+    ----------
+    path : str
+        Local path, or address with its scheme, without a slash at the end.
+    options : mapping
+        What the query of the URI says of the store, of the names in `known`.
+    """
+
+    is_local: ClassVar[bool] = False
+    known: ClassVar[tuple[str, ...]] = ("missing",)
+    """Options that a URI may give."""
+
+    def __init__(self, path: str, options: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.path, self.options = path, dict(options)
+
+    def __str__(self) -> str:
+        """The path, without a password."""
+        return without_secrets(self.path)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self})"
+
+    def __truediv__(self, below: str) -> StoragePath:
+        return type(self)(f"{self.path.rstrip('/')}/{below}", self.options)
+
+    @property
+    def writable(self) -> bool:
+        """Whether anything can be written here."""
+        return True
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def parent(self) -> StoragePath | None:
+        """The place above; None at the top of the store."""
+        head, _, last = self.path.rpartition("/")
+        return type(self)(head, self.options) if last and not head.endswith("/") else None
+
+    @property
+    def parents(self) -> Iterator[StoragePath]:
+        """The places above, the nearest first."""
+        one = self.parent
+        while one is not None:
+            yield one
+            one = one.parent
+
+    def uri(self, scheme: str) -> str:
+        """The URI of the volume of format `scheme` that lies here."""
+        return str(Uri(scheme, self.path, self.options))
+
+    def spec(self) -> dict[str, Any]:
+        """The key-value store of this folder, as tensorstore writes it."""
+        raise NotImplementedError
+
+    @cached_property
+    def kvstore(self) -> ts.KvStore:
+        """The key-value store of this folder."""
+        with map_errors(str(self), invalid=StoreError):
+            return result_of(ts.KvStore.open(self.spec(), context=context()))
+
+    @property
+    def denied_is_missing(self) -> bool:
+        """Whether a 403 stands for a key that is not there (``?missing=403``)."""
+        return self.options.get("missing") == "403"
+
+    def read(self, key: str) -> bytes | None:
+        """The file `key`; None if it is not there.
+
+        Raises
+        ------
+        AccessDenied, StoreError
+            If the store does not give it.
+        """
+        return self.read_all([key])[0]
+
+    def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Several files at once, as `read` gives each."""
+        asked = [(key, self.kvstore.read(key)) for key in keys]
+        return [self._answer(key, future) for key, future in asked]
+
+    def _answer(self, key: str, future: Any) -> bytes | None:
+        try:
+            with map_errors(f"{self}/{key}", invalid=StoreError):
+                found = result_of(future)
+        except AccessDenied:
+            if self.denied_is_missing:
+                return None
+            raise
+        return None if found.state == "missing" else bytes(found.value)
+
+    def change(self, key: str, change: Callable[[bytes | None], bytes]) -> bool:
+        """Change one file, unless another writer comes between: then nothing is changed, and the answer is False.
+
+        An answer may be lost on the way from a store, and the request repeated in vain: hence the second look.
+        """
+        with map_errors(f"{self}/{key}", invalid=StoreError):
+            found = result_of(self.kvstore.read(key))
+            text = change(None if found.state == "missing" else bytes(found.value))
+            if result_of(self.kvstore.write(key, text, if_equal=found.stamp.generation)).generation:
+                return True
+        return not self.is_local and self.read(key) == text
+
+    def state(self, key: str) -> str:
+        """A short text that changes with the file `key`."""
+        return hashlib.sha256(self.read(key) or b"").hexdigest()[:16]
+
+    def lister(self) -> Lister:
+        """What tells the names in this place and in those below it; an object store is listed whole, now.
+
+        Raises
+        ------
+        NotFound
+            If there is no such folder.
+        UnsupportedFormat
+            If the store has no listing.
+        """
+        with map_errors(str(self), invalid=StoreError):
+            keys = [key.decode() for key in result_of(self.kvstore.list())]
+        tree: dict[str, tuple[set[str], set[str]]] = {}
+        for key in keys:
+            *folders, file = key.split("/")
+            above = self.path
+            for folder in folders:
+                tree.setdefault(above, (set(), set()))[0].add(folder)
+                above = f"{above}/{folder}"
+            tree.setdefault(above, (set(), set()))[1].add(file)
+        return lambda place: _sorted(*tree.get(place.path, ((), ())))
+
+    def names(self) -> list[str]:
+        """The names of all that lies directly in this place."""
+        folders, files = self.lister()(self)
+        return sorted({*folders, *files})
+
+    def taken(self) -> bool:
+        """Whether anything is here."""
+        return bool(self.names())
+
+    def must_be_free(self, name: str) -> None:
+        """Refuse this place if something is here; `name` stands for it in the message.
+
+        Raises
+        ------
+        AlreadyThere
+            If anything is.
+        """
+        if self.taken():
+            raise AlreadyThere(f"something is at {name} already; choose another path, or delete it")
+
+    def put_new(self, documents: Mapping[str, bytes]) -> None:
+        """Put files into this place, where there was nothing: all of them or none, and the last one last.
+
+        Raises
+        ------
+        AlreadyThere
+            If one of them is there.
+        """
+        made: list[str] = []
+        try:
+            for key, text in documents.items():
+                if not self.change(key, self._only_new(key, text)):
+                    raise AlreadyThere(f"{self}/{key} was just made by another process")
+                made.append(key)
+        except VoxomeError:
+            with suppress(VoxomeError), map_errors(str(self)):
+                for key in made:
+                    result_of(self.kvstore.write(key, None))
+            raise
+
+    def _only_new(self, key: str, text: bytes) -> Callable[[bytes | None], bytes]:
+        def change(old: bytes | None) -> bytes:
+            if old is not None:
+                raise AlreadyThere(f"{self}/{key} is there already; choose another path, or delete it")
+            return text
+
+        return change
+
+    def delete(self) -> None:
+        """Remove all that is here."""
+        with map_errors(str(self), invalid=StoreError):
+            result_of(self.kvstore.delete_range(ts.KvStore.KeyRange()))
+
+
+def _sorted(folders: Collection[str], files: Collection[str]) -> tuple[list[str], list[str]]:
+    return sorted(folders), sorted(files)

@@ -1,0 +1,89 @@
+"""Run one tool over a volume, as a step of its own under a store: what a CWL runner starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from voxome.blocks.outputs import step_folder
+from voxome.blocks.runner import run_step
+from voxome.contracts.handle import STORE, Handle
+from voxome.contracts.tool import REQUIRED, Tool
+from voxome.engines.local import LocalEngine
+from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors
+from voxome.records.sql import SqlRecords
+from voxome.registry import load
+from voxome.workflow.describe import cwl_type
+from voxome.workflow.graph import FromInput, FromStep, Graph, GraphInput, Node
+from voxome.workflow.plan import Options, make_plan
+from voxome.workflow.run import WORKER, Progress
+from voxome.workflow.write_into import write_into
+
+
+def graph_of(tool: Tool) -> Graph:
+    """The workflow that has `tool` as its only step."""
+    inputs = {name: GraphInput(name, ("File", "string"), one.required) for name, one in tool.inputs.items()}
+    for name, parameter in tool.parameters.items():
+        kind = cwl_type(parameter.annotation)
+        types = (kind if isinstance(kind, str) else str(kind["type"]),)
+        inputs[name] = GraphInput(name, types, parameter.default is REQUIRED, doc=parameter.summary)
+    node = Node(tool.name, tool.name, tool.version, {name: FromInput(name) for name in inputs})
+    return Graph(tool.name, inputs, (node,), {name: FromStep(tool.name, name) for name in tool.outputs})
+
+
+def run_tool(
+    name: str,
+    given: Mapping[str, Any],
+    *,
+    store: str | Path,
+    workers: int = 1,
+    options: Options | None = None,
+    progress: Progress | None = None,
+    into: Mapping[str, str] | None = None,
+) -> dict[str, Handle]:
+    """Run the tool `name` block by block; what an interrupted call has done stays done.
+
+    Parameters
+    ----------
+    given : mapping of str to values
+        Inputs (handle files, paths, URIs) and parameters.
+    store : path
+        Results are written to the folder ``<name>-<step key>`` under it.
+    workers : int
+        Processes at a time.
+    options : Options, optional
+        Block, box, level, voxel size.
+    progress : function of a StepReport, optional
+        Called whenever something has ended.
+    into : mapping of str to str, optional
+        Outputs that go into arrays which are there already → URIs of these; written anew by every call that is not
+        the continuation of an interrupted one.
+
+    Returns
+    -------
+    dict of str to Handle
+        Where each output is.
+
+    Raises
+    ------
+    UnknownName, PlanError, RunLocked, RunFailed
+    """
+    tool: Tool = load("voxome.tools", name)
+    plan = make_plan(graph_of(tool), given, replace(options or Options(), home=STORE))
+    step = write_into(plan.steps[0], into or {}, workers)
+    root = Path(store).resolve()
+    folder = step_folder(step, str(root))
+    with map_disk_errors(folder), lock_folder(folder):
+        log = folder / PRIVATE / "workers.log"
+        records = SqlRecords.in_file(folder / PRIVATE / "step.sqlite")
+        engine = LocalEngine(WORKER, workers, log)
+        try:
+            run_step(step, str(root), engine, records, log=log, progress=progress)
+            if step.into:
+                records.forget(step.key)
+        finally:
+            engine.close()
+            records.close()
+    return {output: step.output(output).within(str(root)) for output in plan.outputs}

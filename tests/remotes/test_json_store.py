@@ -1,0 +1,47 @@
+"""JSON documents beside arrays."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from voxome.errors import CorruptData, UnsupportedFormat
+from voxome.remotes.json_store import Json, read_json, update_json
+from voxome.storage.local import LocalPath
+
+
+def test_writers_at_once_lose_nothing(tmp_path: Path) -> None:
+    def count(_: int) -> None:
+        update_json(LocalPath(str(tmp_path)), "a.json", lambda old: {"n": old.get("n", 0) + 1})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(count, range(40)))
+    assert read_json(LocalPath(str(tmp_path)), "a.json") == {"n": 40}
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_change_that_fails_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"n": 1}')
+
+    def fail(old: Json) -> Json:
+        raise UnsupportedFormat("no")
+
+    with pytest.raises(UnsupportedFormat):
+        update_json(LocalPath(str(tmp_path)), "a.json", fail)
+    assert json.loads((tmp_path / "a.json").read_text()) == {"n": 1}
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '"a"', ""])
+def test_what_is_no_object_is_corrupt(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(CorruptData, match=r"a\.json"):
+        read_json(LocalPath(str(tmp_path)), "a.json")
+    with pytest.raises(CorruptData, match=r"a\.json"):
+        update_json(LocalPath(str(tmp_path)), "a.json", lambda old: old)
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    assert read_json(LocalPath(str(tmp_path / "none")), "a.json") is None

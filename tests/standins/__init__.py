@@ -1,0 +1,1 @@
+"""Servers that tests talk to: DVID, BossDB, faulty proxies, nginx."""

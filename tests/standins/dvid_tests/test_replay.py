@@ -1,0 +1,46 @@
+"""The recorded requests of a real server get the recorded answers."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+TOKEN = "test-admin"
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    command = [sys.executable, "-m", "standins.dvid", "--port", "0", "--admin-token", TOKEN]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.terminate()
+
+
+@pytest.fixture
+def recording(shared: Path) -> Path:
+    folder = shared / "reference" / "dvid-recorded"
+    if not folder.is_dir():
+        pytest.skip(f"no recording at {folder}")
+    return folder
+
+
+def test_the_recording_is_answered_as_recorded(server: str, recording: Path) -> None:
+    told = tomllib.loads((Path(__file__).parent / "differences.toml").read_text())
+    pairs = [json.loads(line) for line in (recording / "pairs.jsonl").read_text().splitlines()]
+    bugs = {number for number, pair in enumerate(pairs, 1) if pair["compare"] == "server-bug"}
+    assert {int(number) for number in told["server-bug"]} == bugs
+    command = [sys.executable, str(recording / "replay.py"), server, "--show", "400"]
+    report = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    differing = {int(number) for number in re.findall(r"^ *(\d+) \S+ +(?:GET|HEAD|POST|DELETE) ", report, re.MULTILINE)}
+    assert differing == {int(number) for number in told["differs"]}, report
+    assert f"of {len(pairs)}" in report.splitlines()[-1]

@@ -1,0 +1,211 @@
+"""S3 that fails: refused credentials, dropped and stalled requests, refusals in the middle, and what is then told."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from remotes.places.conftest import BUCKET, Bucket
+from standins.faulty_proxy import Altered, Answer, Cut, FaultyProxy, Stall
+
+import voxome
+from voxome.contracts.uri import Uri
+from voxome.contracts.volume import VolumeSpec
+from voxome.errors import AccessDenied, CorruptData, StoreError, VoxomeError
+from voxome.storage import tensorstore
+from voxome.storage.find import storage_path
+from voxome.testing.strategies import noise
+
+pytestmark = pytest.mark.slow
+
+SCHEMES = ("zarr", "n5", "precomputed")
+SPEC = VolumeSpec.of((24, 40, 40), "uint16", chunk=(8, 16, 16))
+CHUNK = r"GET .*(/c/|/\d+/\d+/\d+|_\d+-\d+_)"
+"""A request for a chunk of any of the formats."""
+
+
+@pytest.fixture
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two profiles of AWS, and a server that from now on knows neither."""
+    file = tmp_path / "credentials"
+    file.write_text(
+        "[right]\naws_access_key_id = AKIAR\naws_secret_access_key = right-secret\n"
+        "[wrong]\naws_access_key_id = AKIAW\naws_secret_access_key = wrong-secret\n"
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setattr(tensorstore, "_SHARED", [])
+    return
+
+
+@pytest.fixture
+def strict(bucket: Bucket) -> Iterator[None]:
+    """A server that asks for credentials it knows."""
+    httpx.post(f"{bucket.url}/moto-api/reset-auth", content=b"0")
+    yield
+    httpx.post(f"{bucket.url}/moto-api/reset-auth", content=b"inf")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("query", ["", "&profile=wrong"])
+def test_credentials_that_are_refused(
+    bucket: Bucket, keys: None, strict: None, scheme: str, query: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    uri = f"{scheme}://{bucket.uri('refused/em')}{query}"
+    place = storage_path(Uri.parse(uri))
+    attempts = [
+        lambda: voxome.create(uri, SPEC),
+        lambda: voxome.open(uri),
+        lambda: voxome.open(f"{bucket.uri('refused/em')}{query}"),
+        lambda: list(voxome.resources.open.remote(scheme).list(Uri.parse(uri))),
+        place.delete,
+    ]
+    said = []
+    for attempt in attempts:
+        with pytest.raises(AccessDenied, match=r"s3://voxels/refused.*403.*give other credentials") as caught:
+            attempt()
+        said.append(f"{caught.value!r} {caught.value}")
+    for text in (*said, repr(place), str(place), *capfd.readouterr()):
+        assert not re.search("secret|AKIA", text)
+
+
+def test_a_short_outage_is_ridden_out(bucket: Bucket, proxy: FaultyProxy) -> None:
+    for scheme in SCHEMES:
+        uri = f"{scheme}://{bucket.uri(uuid4().hex, proxy.url)}"
+        for fault in (Answer(503), Answer(500), Answer(429), Cut(), Cut(7), Cut(reaches=True)):
+            proxy.script("", fault, None, fault)
+        made = voxome.create(uri, SPEC)
+        for fault in (Answer(503), Cut(), Cut(reaches=True)):
+            proxy.script("PUT ", fault, None, fault)
+        array = noise(SPEC.domain.shape, "uint16")
+        made[...] = array
+        for fault in (Answer(503), Answer(500), Answer(429), Cut(), Cut(7)):
+            proxy.script(CHUNK, fault, None, fault)
+        assert_array_equal(voxome.open(uri)[...], array)
+        assert not any(queue for _, queue in proxy._plans)
+        proxy.calm()
+
+
+@pytest.mark.parametrize("scheme", ["zarr", *(pytest.param(one, marks=pytest.mark.slow) for one in SCHEMES[1:])])
+def test_a_tenth_of_requests_dropped_and_others_stalled(
+    bucket: Bucket, proxy: FaultyProxy, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"{scheme}://{bucket.uri(uuid4().hex, proxy.url)}"
+    proxy.chance(0.1, Cut(), seed=1)
+    proxy.script(CHUNK, None, Stall(), None, Stall(9))
+    array = noise(SPEC.domain.shape, "uint16")
+    made = voxome.create(uri, SPEC)
+    made[...] = array
+    assert_array_equal(voxome.open(uri)[...], array)
+    kinds = {type(request.fault) for request in proxy.seen}
+    assert {Cut, Stall} <= kinds
+    proxy.calm()
+    assert_array_equal(voxome.open(uri)[...], array)
+
+
+@pytest.mark.parametrize("fault", [Answer(503, b"<Error><Code>SlowDown</Code></Error>"), Answer(500), Cut(), Cut(40)])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_one_chunk_that_never_comes(bucket: Bucket, proxy: FaultyProxy, scheme: str, fault: Answer | Cut) -> None:
+    uri = f"{scheme}://{bucket.uri(uuid4().hex, proxy.url)}"
+    made = voxome.create(uri, SPEC)
+    made[...] = noise(SPEC.domain.shape, "uint16") | 1
+    seen = len(proxy.seen)
+    assert made[...].all()
+    chunk = next(one.target for one in proxy.seen[seen:] if re.search(CHUNK, f"GET {one.target}"))
+    proxy.script(f"GET {re.escape(chunk)}$", *[fault] * 50)
+    with pytest.raises(StoreError, match=r"voxels/.*(503|500|retry|retries|transfer)") as caught:
+        voxome.open(uri)[...]
+    assert chunk.rpartition("/")[2] in str(caught.value)
+
+
+@pytest.mark.parametrize("fault", [Answer(403, b"<Error><Message>no more</Message></Error>"), Answer(503), Cut()])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_write_that_fails_in_part_is_no_success(
+    bucket: Bucket, proxy: FaultyProxy, scheme: str, fault: Answer | Cut
+) -> None:
+    uri = f"{scheme}://{bucket.uri(uuid4().hex, proxy.url)}"
+    made = voxome.create(uri, SPEC)
+    proxy.script("PUT ", None, None, *[fault] * 200)
+    with pytest.raises(VoxomeError, match="voxels/"):
+        made[...] = 7
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_volume_made_in_part_is_not_there(bucket: Bucket, proxy: FaultyProxy, scheme: str) -> None:
+    uri = f"{scheme}://{bucket.uri(uuid4().hex, proxy.url)}"
+    for allowed in range(5):
+        proxy.calm()
+        proxy.script("PUT ", *[None] * allowed, *[Answer(403)] * 50)
+        try:
+            voxome.create(uri, SPEC)
+        except AccessDenied:
+            proxy.calm()
+            with pytest.raises(VoxomeError):
+                voxome.open(uri)[...].any()
+            voxome_place = storage_path(Uri.parse(uri))
+            voxome_place.delete()
+            continue
+        return
+    pytest.fail("never made")
+
+
+def test_a_chunk_that_is_denied(bucket: Bucket, proxy: FaultyProxy) -> None:
+    for scheme in SCHEMES:
+        uri = f"{scheme}://{bucket.uri(uuid4().hex, proxy.url)}"
+        made = voxome.create(uri, SPEC)
+        made[...] = 5
+        seen = len(proxy.seen)
+        made[...]
+        chunk = [one.target for one in proxy.seen[seen:] if re.search(CHUNK, f"GET {one.target}")][3]
+        proxy.script(f"GET {re.escape(chunk)}$", *[Answer(403)] * 9)
+        with pytest.raises(AccessDenied, match="missing=403"):
+            voxome.open(uri)[...]
+        lenient = voxome.open(f"{uri}&missing=403")[...]
+        assert {int(n) for n in np.unique(lenient)} == {0, 5}
+        assert 0 < (lenient == 0).sum() <= 8 * 16 * 16
+        out = np.ones(SPEC.domain.shape, np.uint16)
+        voxome.open(f"{uri}&missing=403").source.read(SPEC.domain, out=out)
+        assert_array_equal(out, lenient)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_body_cut_short_but_said_whole(bucket: Bucket, proxy: FaultyProxy, scheme: str) -> None:
+    uri = f"{scheme}://{bucket.uri(uuid4().hex, proxy.url)}"
+    voxome.create(uri, SPEC)[...] = noise(SPEC.domain.shape, "uint16")
+    for change in (lambda body: body[:-9], lambda body: b"", lambda body: b"<html>hello</html>"):
+        proxy.calm()
+        proxy.script(CHUNK, Altered(change))
+        with pytest.raises(CorruptData, match="voxels/"):
+            voxome.open(uri)[...]
+
+
+def test_a_server_that_stalls_for_ever(bucket: Bucket, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXOME_OPERATION_S", "1")
+    uri = f"zarr://{bucket.uri(uuid4().hex, proxy.url)}"
+    made = voxome.create(uri, SPEC)
+    proxy.chance(1.0, Stall(), seed=0)
+    for attempt in (
+        lambda: made[...],
+        lambda: voxome.open(uri),
+        lambda: made.source.write(SPEC.domain, made_of_ones()),
+    ):
+        began = time.monotonic()
+        with pytest.raises(StoreError, match=r"not done after 1 s.*VOXOME_OPERATION_S"):
+            attempt()
+        assert time.monotonic() - began < 3
+
+
+def made_of_ones() -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:
+    return np.ones(SPEC.domain.shape, np.uint16)
+
+
+def test_nothing_listens(impatient: None) -> None:
+    for uri in (f"zarr://s3://{BUCKET}/a?endpoint=http://127.0.0.1:9", "n5://http://127.0.0.1:9/a"):
+        with pytest.raises(StoreError, match=r"connect to 127\.0\.0\.1 port 9"):
+            voxome.open(uri)

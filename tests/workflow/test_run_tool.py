@@ -1,0 +1,123 @@
+"""One tool as a step of its own, and the same under a CWL runner."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import voxome
+from voxome.contracts.handle import Handle
+from voxome.errors import PlanError, UnknownName
+from voxome.registry import load
+from voxome.workflow.describe import document
+from voxome.workflow.plan import Options
+from voxome.workflow.run import run
+from voxome.workflow.run_tool import run_tool
+
+WORKFLOW = """
+cwlVersion: v1.2
+class: Workflow
+inputs: {raw: [File, string], at: double?, store: string, block: string?, workers: int?}
+outputs:
+  mask: {type: File, outputSource: second/result}
+  counts: {type: File, outputSource: count/result}
+steps:
+  first:
+    run: common.threshold.cwl
+    in: {image: raw, at: at, store: store, block: block, workers: workers}
+    out: [result]
+  second:
+    run: common.threshold.cwl
+    in: {image: first/result, at: {default: 100}, store: store, block: block, workers: workers}
+    out: [result]
+  count:
+    run: common.statistics.cwl
+    in: {image: second/result, store: store, block: block, workers: workers}
+    out: [result]
+"""
+CUBE = Options(block=(8, 8, 8))
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    path = tmp_path / "raw.zarr"
+    spec = voxome.VolumeSpec.of((20, 16, 12), "uint8", voxel_size_nm=(8, 8, 8))
+    voxome.create(f"zarr://{path}", spec)[...] = np.random.default_rng(1).integers(0, 255, (20, 16, 12))
+    return path
+
+
+@pytest.mark.slow
+def test_a_tool_runs_block_by_block_and_goes_on(raw: Path, tmp_path: Path) -> None:
+    reports = []
+    for _ in range(2):
+        handles = run_tool(
+            "common.threshold",
+            {"image": raw, "at": 99.0},
+            store=tmp_path / "store",
+            options=CUBE,
+            progress=reports.append,
+        )
+        last = reports[-1]
+        assert last.run + last.reused == last.total == 12
+    assert last.reused == 12
+    assert isinstance(handles["result"], Handle)
+    np.testing.assert_array_equal(
+        voxome.open(handles["result"].uri)[...], np.where(np.asarray(voxome.open(str(raw))) > 99, 255, 0)
+    )
+
+
+@pytest.mark.slow
+def test_a_handle_carries_the_box_to_the_next_tool(raw: Path, tmp_path: Path) -> None:
+    options = Options(block=(8, 8, 8), box=voxome.Box.parse("0:8,0:16,4:12"))
+    first = run_tool("common.threshold", {"image": raw, "at": 99.0}, store=tmp_path / "store", options=options)
+    path = tmp_path / "first.handle.json"
+    path.write_text(json.dumps(first["result"].to_json()))
+    counts = run_tool("common.statistics", {"image": path}, store=tmp_path / "store", options=CUBE)
+    assert sum(voxome.resources.table.Table(counts["result"].uri).read()["voxels"]) == 8 * 16 * 8
+
+
+def test_what_is_wrong_is_told_before_it_starts(raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match=r"common\.threshold"):
+        run_tool("common.treshold", {}, store=tmp_path / "store")
+    with pytest.raises(PlanError, match="image"):
+        run_tool("common.threshold", {"at": 1.0}, store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+    with pytest.raises(PlanError, match=r"'at' of common\.threshold is 'high'"):
+        run_tool("common.threshold", {"image": raw, "at": "high"}, store=tmp_path / "store")
+
+
+@pytest.mark.slow
+def test_cwltool_gives_what_voxome_run_gives(raw: Path, tmp_path: Path) -> None:
+    for name in ("common.threshold", "common.statistics"):
+        (tmp_path / f"{name}.cwl").write_text(document(load("voxome.tools", name)))
+    workflow = tmp_path / "workflow.cwl"
+    workflow.write_text(WORKFLOW)
+    run(workflow, {"raw": str(raw), "at": 40.0}, out=tmp_path / "out", options=CUBE)
+    job = {"raw": str(raw), "at": 40.0, "store": str(tmp_path / "store"), "block": "4,8,8", "workers": 1}
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [
+        sys.executable,
+        "-m",
+        "cwltool",
+        "--outdir",
+        str(tmp_path / "handles"),
+        str(workflow),
+        str(tmp_path / "job.json"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    mask, counts = (Handle.from_json(json.loads(Path(told[name]["path"]).read_text())) for name in ("mask", "counts"))
+    assert Path(mask.uri.removeprefix("zarr://")).is_relative_to(tmp_path / "store")
+    np.testing.assert_array_equal(voxome.open(mask.uri)[...], voxome.open(str(tmp_path / "out" / "mask.zarr"))[...])
+    ours, theirs = (
+        voxome.resources.table.Table(path).read() for path in (counts.uri, tmp_path / "out" / "counts.parquet")
+    )
+    assert {name: list(values) for name, values in ours.items()} == {n: list(v) for n, v in theirs.items()}
