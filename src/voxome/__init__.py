@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import tool
-from voxome.contracts.volume import VolumeSpec
 from voxome.errors import VoxomeError
 from voxome.geometry import BlockGrid, Box
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import voxome
+from voxome.contracts.source import ResourceInfo
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import ResourceInfo
 from voxome.registry import BUILT_IN, load, targets
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxome.contracts.volume import SupportsAttributes, SupportsLevels, VolumeSpec, ability
+from voxome.contracts.abilities import SupportsAttributes, SupportsLevels, ability
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.testing.strategies import boxes, specs

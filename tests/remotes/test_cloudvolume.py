@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 import voxome
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import VolumeSpec
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly, StoreError
 from voxome.remotes.cloudvolume import CloudVolumeRemote
 from voxome.testing.remote import VolumeRemoteContract

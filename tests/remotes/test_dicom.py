@@ -15,8 +15,8 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 import voxome
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import VolumeSpec
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.remotes.dicom import DicomRemote
 from voxome.testing.remote import VolumeRemoteContract

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import VolumeSpec
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.remotes.knossos.remote import KnossosRemote
 from voxome.testing.remote import VolumeRemoteContract

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxome.contracts.volume import VolumeSpec
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.remotes.levels import check_coarser, coarser, whole_scale
 from voxome.testing.strategies import specs

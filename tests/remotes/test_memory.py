@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from numpy.typing import NDArray
 
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import VolumeSpec
 from voxome.remotes import memory
 from voxome.testing.remote import VolumeRemoteContract
 

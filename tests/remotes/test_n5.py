@@ -16,8 +16,9 @@ import tensorstore as ts
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import SupportsLevels, VolumeSpec, ability
 from voxome.errors import AlreadyThere, CorruptData, InvalidInput, NotFound, ReadOnly, UnsupportedFormat
 from voxome.remotes.n5.lz4 import unpack_lz4
 from voxome.remotes.n5.remote import N5Remote

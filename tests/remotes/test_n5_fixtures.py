@@ -9,8 +9,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.source import VolumeSource
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import SupportsLevels, VolumeSource, ability
 from voxome.errors import NotFound, UnsupportedFormat
 from voxome.remotes.n5.remote import N5Remote
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, ShardingCodec, TransposeCodec, ZstdCodec
 
 import voxome
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import SupportsLevels, VolumeSpec, ability
 from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.n5.remote import N5Remote

@@ -19,8 +19,9 @@ from hypothesis import given
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import SupportsLevels, VolumeSpec, ability
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.precomputed.remote import PrecomputedRemote

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import SupportsLevels, ability
 from voxome.errors import NotFound, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.precomputed.remote import PrecomputedRemote

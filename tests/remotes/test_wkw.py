@@ -15,8 +15,8 @@ import wkw
 from numpy.typing import NDArray
 
 import voxome
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import VolumeSpec
 from voxome.errors import CorruptData, NotFound, ReadOnly
 from voxome.remotes.wkw import WkwRemote
 from voxome.testing.remote import VolumeRemoteContract

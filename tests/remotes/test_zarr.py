@@ -15,8 +15,9 @@ import zarr
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import SupportsLevels, VolumeSpec, ability
 from voxome.errors import (
     AlreadyThere,
     CorruptData,

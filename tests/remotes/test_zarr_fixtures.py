@@ -10,8 +10,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
+from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import SupportsLevels, ability
 from voxome.errors import UnsupportedFormat
 from voxome.remotes.zarr.remote import ZarrRemote
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 import voxome
 from voxome import registry
+from voxome.contracts.source import Mode, VolumeSource
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Mode, VolumeSource, VolumeSpec
 from voxome.errors import InvalidInput, RunFailed
 from voxome.geometry import Box
 from voxome.remotes.zarr.remote import ZarrRemote

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from remotes.places.conftest import BUCKET, Bucket
 
 import voxome
+from voxome.contracts.abilities import SupportsAttributes, SupportsLevels, ability
+from voxome.contracts.source import Remote
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Remote, SupportsAttributes, SupportsLevels, VolumeSpec, ability
 from voxome.errors import AlreadyThere, NotFound, UnknownName
 from voxome.testing import remote as contract
 from voxome.testing.remote import VolumeRemoteContract
@@ -132,7 +134,7 @@ def test_a_volume_from_beginning_to_end(bucket: Bucket, layout: str) -> None:
     made[...] = array
     made[3:7, 5, :] = 9
     array[3:7, 5, :] = 9
-    pyramid = ability(made.source, SupportsLevels)  # type: ignore[type-abstract]
+    pyramid = ability(made.source, SupportsLevels)
     assert pyramid is not None
     level = pyramid.create_level((1, 2, 2))
     level.write(level.spec.domain, np.full(level.spec.domain.shape, 5, np.uint16))
@@ -187,7 +189,7 @@ def test_two_who_make_the_same_volume(bucket: Bucket) -> None:
 def test_writers_of_attributes_at_once(bucket: Bucket) -> None:
     uri = f"zarr://{bucket.uri(uuid4().hex)}"
     source = voxome.create(uri, VolumeSpec.of((4, 4, 4), "uint8")).source
-    editor = ability(source, SupportsAttributes)  # type: ignore[type-abstract]
+    editor = ability(source, SupportsAttributes)
     assert editor is not None
     for number in range(5):
         editor.update_attributes({f"a{number}": number})

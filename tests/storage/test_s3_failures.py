@@ -16,8 +16,8 @@ from remotes.places.conftest import BUCKET, Bucket
 from standins.faulty_proxy import Altered, Answer, Cut, FaultyProxy, Stall
 
 import voxome
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import VolumeSpec
 from voxome.errors import AccessDenied, CorruptData, StoreError, VoxomeError
 from voxome.storage import tensorstore
 from voxome.storage.find import storage_path

@@ -17,8 +17,8 @@ from voxome.blocks.regions import REGION, RegionReader, part_path
 from voxome.blocks.step import Step
 from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import File, Image, RegionTable, Rows, Table
+from voxome.contracts.source import VolumeSource
 from voxome.contracts.tool import BlockContext, Region
-from voxome.contracts.volume import VolumeSource
 from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid
 from voxome.geometry.grid import Block

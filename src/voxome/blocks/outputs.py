@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from voxome.blocks.step import Step
+from voxome.contracts.abilities import SupportsAttributes, SupportsLevels, ability
 from voxome.contracts.handle import STORE
 from voxome.contracts.kinds import Image
+from voxome.contracts.source import Mode, VolumeSource
+from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.tool import Frame
-from voxome.contracts.volume import Mode, Scale, SupportsAttributes, SupportsLevels, VolumeSource, VolumeSpec, ability
 from voxome.errors import AlreadyThere, NotFound
 from voxome.geometry import Box
 from voxome.remotes.levels import coarser
@@ -125,7 +127,7 @@ def prepare(step: Step, store: str) -> None:
 def _create_level(uri: str, factors: Scale) -> None:
     """Add the level that `uri` names, `factors` times as coarse as the one before it, unless it is there."""
     base, _, level = uri.partition("?level=")
-    pyramid = ability(open_source(base, mode="r+"), SupportsLevels)  # type: ignore[type-abstract]
+    pyramid = ability(open_source(base, mode="r+"), SupportsLevels)
     if pyramid is not None and len(pyramid.levels) <= int(level):
         z, y, x = (n * f for n, f in zip(pyramid.levels[-1].scale, factors, strict=True))
         pyramid.create_level((z, y, x))
@@ -137,7 +139,7 @@ def finish(step: Step, store: str) -> None:
         if "?level=" in uri:
             continue
         source = open_source(uri, mode="r+")
-        keeper = ability(source, SupportsAttributes)  # type: ignore[type-abstract]
+        keeper = ability(source, SupportsAttributes)
         if keeper is not None:
             mark = {**source.spec.attributes.get("voxome_run", {}), "complete": True}
             keeper.update_attributes({"voxome_run": mark})

@@ -29,11 +29,11 @@ def info(
 
 def describe_volume(volume: Volume) -> dict[str, Any]:
     """The facts of a volume as JSON values."""
-    from voxome.contracts.volume import SupportsLevels, ability
+    from voxome.contracts.abilities import SupportsLevels, ability
     from voxome.resources.volume import Volume
 
     spec = volume.spec
-    pyramid = ability(volume.source, SupportsLevels)  # type: ignore[type-abstract]
+    pyramid = ability(volume.source, SupportsLevels)
     levels = [] if pyramid is None else pyramid.levels
     return {
         "uri": volume.uri,

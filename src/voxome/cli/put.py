@@ -15,7 +15,7 @@ from voxome.cli.copy_progress import block_progress
 from voxome.cli.options import lengths
 
 if TYPE_CHECKING:
-    from voxome.contracts.volume import VolumeSource
+    from voxome.contracts.source import VolumeSource
 
 
 class Kind(StrEnum):

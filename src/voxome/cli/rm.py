@@ -10,7 +10,7 @@ from voxome.cli.complete import uris
 from voxome.cli.console import Json, asked, say, show_json, size_text
 
 if TYPE_CHECKING:
-    from voxome.contracts.volume import SupportsDelete
+    from voxome.contracts.abilities import SupportsDelete
 
 
 def rm(

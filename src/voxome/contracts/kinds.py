@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.volume import Scale, VolumeKind
+from voxome.contracts.spec import Scale, VolumeKind
 
 Rows = dict[str, NDArray[Any]]
 """A table in memory: one array a column, all of one length."""

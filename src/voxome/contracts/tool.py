@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
 
 from voxome.contracts.kinds import File, Image, Kind, Labels, RegionTable, Rows, Table
-from voxome.contracts.volume import VolumeSpec
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import PlanError, UnknownName
 from voxome.geometry import Box
 from voxome.geometry.grid import Halo

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voxome.contracts.volume import Scale, VolumeKind, VolumeSpec
+from voxome.contracts.spec import Scale, VolumeKind, VolumeSpec
 from voxome.geometry import Box
 from voxome.geometry.units import nm_per
 from voxome.relay.catalogue.records import Channel, CoordinateFrame, Experiment

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.abilities import SupportsDelete
+from voxome.contracts.source import VolumeSource
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import SupportsDelete, VolumeSource
 from voxome.errors import InvalidBox, NotFound
 from voxome.geometry import Box
 from voxome.relay.box_locks import BoxLocks

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.volume import Mode
+from voxome.contracts.source import Mode
 from voxome.errors import InvalidBox, ReadOnly
 from voxome.geometry import Box
 

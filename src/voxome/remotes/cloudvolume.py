@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.config.profiles import store_profile
+from voxome.contracts.abilities import Level
+from voxome.contracts.source import Mode, ResourceInfo, Version
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Level, Mode, ResourceInfo, Version, VolumeSpec
 from voxome.errors import (
     AccessDenied,
     CorruptData,

@@ -19,8 +19,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.source import Mode, ResourceInfo, Version
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Mode, ResourceInfo, Version, VolumeSpec
 from voxome.errors import (
     CorruptData,
     InvalidInput,

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import h5py
 import numpy as np
 
-from voxome.contracts.volume import VolumeKind, VolumeSpec
+from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import AlreadyThere, InvalidInput, UnsupportedFormat
 from voxome.geometry.axes import STANDARD, default_axes, standard_order
 

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.volume import Version, VolumeSpec
+from voxome.contracts.source import Version
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, ReadOnly
 from voxome.geometry import Box
 from voxome.geometry.axes import standard_order

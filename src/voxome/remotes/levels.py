@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from voxome.contracts.volume import Scale, VolumeSpec
+from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 

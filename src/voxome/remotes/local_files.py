@@ -8,7 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from voxome.contracts.volume import Version, VolumeSpec
+from voxome.contracts.source import Version
+from voxome.contracts.spec import VolumeSpec
 
 
 def file_version(*paths: Path) -> Version:

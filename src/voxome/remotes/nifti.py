@@ -25,8 +25,9 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from voxome.contracts.source import Mode, ResourceInfo, Version
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Mode, ResourceInfo, Version, VolumeSpec
 from voxome.errors import AlreadyThere, CorruptData, NotFound, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.axes import standard_order

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from voxome.contracts.source import Mode, ResourceInfo, Version
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Mode, ResourceInfo, Version, VolumeSpec
 from voxome.errors import AlreadyThere, CorruptData, NotFound, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.arrays import copy_out, writable_slices

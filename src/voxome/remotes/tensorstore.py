@@ -9,7 +9,8 @@ import numpy as np
 import tensorstore as ts
 from numpy.typing import NDArray
 
-from voxome.contracts.volume import Version, VolumeSpec
+from voxome.contracts.source import Version
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import AccessDenied, InvalidBox, InvalidInput, ReadOnly
 from voxome.geometry import BlockGrid, Box
 from voxome.storage.path import StoragePath

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from voxome.contracts.volume import VolumeSpec
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput, UnknownName, UnsupportedFormat
 from voxome.geometry.units import nm_per
 from voxome.resources.open import create, open

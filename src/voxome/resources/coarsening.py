@@ -9,7 +9,7 @@ import numpy as np
 import tensorstore as ts
 from numpy.typing import NDArray
 
-from voxome.contracts.volume import Scale
+from voxome.contracts.spec import Scale
 from voxome.geometry import Box
 
 Method = Literal["mean", "mode", "stride"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from voxome.contracts.abilities import SupportsRecognise
+from voxome.contracts.source import Remote, ResourceInfo
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Remote, ResourceInfo, SupportsRecognise
 from voxome.errors import NotFound
 from voxome.registry import targets
 from voxome.resources.open import locate, remote

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from voxome.contracts.volume import SupportsAttributes, SupportsMetadata, VolumeSource, ability
+from voxome.contracts.abilities import SupportsAttributes, SupportsMetadata, ability
+from voxome.contracts.source import VolumeSource
 from voxome.errors import UnsupportedFormat
 
 
@@ -25,7 +26,7 @@ class Attributes(Mapping[str, Any]):
         return len(self._source.spec.attributes)
 
     def __setitem__(self, name: str, value: Any) -> None:
-        able = ability(self._source, SupportsAttributes)  # type: ignore[type-abstract]
+        able = ability(self._source, SupportsAttributes)
         if able is None:
             raise UnsupportedFormat(f"this format has no place for attributes: {name!r} was not set")
         able.update_attributes({name: value})
@@ -36,5 +37,5 @@ class Attributes(Mapping[str, Any]):
 
 def metadata(source: VolumeSource) -> Mapping[str, Any]:
     """What the store knows of `source` by name: its own metadata, or else its attributes."""
-    own = ability(source, SupportsMetadata)  # type: ignore[type-abstract]
+    own = ability(source, SupportsMetadata)
     return Attributes(source) if own is None else own.metadata

@@ -6,19 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from voxome.contracts.uri import Uri
-from voxome.contracts.volume import (
-    Mode,
-    Remote,
+from voxome.contracts.abilities import (
     SupportsConnect,
     SupportsCreate,
     SupportsLevels,
     SupportsMarkerFiles,
     SupportsRecognise,
-    VolumeSource,
-    VolumeSpec,
     ability,
 )
+from voxome.contracts.source import Mode, Remote, VolumeSource
+from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.uri import Uri
 from voxome.errors import InvalidUri, NotFound, UnsupportedFormat
 from voxome.registry import load, targets
 from voxome.resources.volume import Volume
@@ -101,7 +99,7 @@ def open_source(uri: str, *, mode: Mode = "r", level: int | None = None) -> Volu
         level = int(asked)
     if not level:
         return source
-    pyramid = ability(source, SupportsLevels)  # type: ignore[type-abstract]
+    pyramid = ability(source, SupportsLevels)
     if pyramid is None or level >= len(pyramid.levels):
         count = 1 if pyramid is None else len(pyramid.levels)
         raise NotFound(f"{located} has no level {level}: its levels are 0 to {count - 1}")

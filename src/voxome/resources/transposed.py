@@ -7,15 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.volume import (
-    Ability,
-    SupportsAttributes,
-    SupportsMetadata,
-    Version,
-    VolumeSource,
-    VolumeSpec,
-    ability,
-)
+from voxome.contracts.abilities import Ability, SupportsAttributes, SupportsMetadata, ability
+from voxome.contracts.source import Version, VolumeSource
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from voxome.contracts.volume import Level, SupportsIds, SupportsLevels, VolumeSource, VolumeSpec, ability
+from voxome.contracts.abilities import Level, SupportsIds, SupportsLevels, ability
+from voxome.contracts.source import VolumeSource
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import NotFound, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.resources.indexing import Key, Selection, select
@@ -98,7 +100,7 @@ class Volume:
         Asked of the store where it can tell, read from the voxels otherwise.
         """
         asked = self.domain if box is None else box
-        able = ability(self.source, SupportsIds)  # type: ignore[type-abstract]
+        able = ability(self.source, SupportsIds)
         if able is not None:
             return able.ids(asked)
         found = np.unique(self.source.read(asked)).astype(np.uint64)
@@ -125,7 +127,7 @@ class Volume:
         return self._indexed().reserve_ids(count)
 
     def _indexed(self) -> SupportsIds:
-        able = ability(self.source, SupportsIds)  # type: ignore[type-abstract]
+        able = ability(self.source, SupportsIds)
         if able is None:
             raise UnsupportedFormat(f"{self.uri}: this store keeps no index of its labels; BossDB and DVID do")
         return able
@@ -156,7 +158,7 @@ class Volume:
     @property
     def levels(self) -> Sequence[Level]:
         """Scale and position of each level of the pyramid, finest first; empty where there is none."""
-        pyramid = ability(self.source, SupportsLevels)  # type: ignore[type-abstract]
+        pyramid = ability(self.source, SupportsLevels)
         return () if pyramid is None else pyramid.levels
 
     def level(self, number: int) -> Volume:
@@ -167,7 +169,7 @@ class Volume:
         NotFound
             If there is none.
         """
-        pyramid = ability(self.source, SupportsLevels)  # type: ignore[type-abstract]
+        pyramid = ability(self.source, SupportsLevels)
         count = 1 if pyramid is None else len(pyramid.levels)
         if not 0 <= number < count:
             raise NotFound(f"{self.uri} has no level {number}: its levels are 0 to {count - 1}")

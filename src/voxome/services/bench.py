@@ -15,7 +15,8 @@ from itertools import product
 
 import numpy as np
 
-from voxome.contracts.volume import VolumeSource, VolumeSpec
+from voxome.contracts.source import VolumeSource
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.services.blockwise_copy import ProgressCallback, silent

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.volume import VolumeSource, VolumeSpec
+from voxome.contracts.source import VolumeSource
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid, Box
 

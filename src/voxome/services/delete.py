@@ -6,8 +6,9 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
+from voxome.contracts.abilities import SupportsDelete, SupportsLevels, SupportsRecognise, ability
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import SupportsDelete, SupportsLevels, SupportsRecognise, VolumeSpec, ability
 from voxome.errors import InvalidInput, InvalidUri, ReadOnly, UnsupportedFormat, VoxomeError
 from voxome.registry import targets
 from voxome.resources.listing import VOLUME
@@ -49,7 +50,7 @@ def _refuse_parts(uri: Uri) -> None:
     """Refuse a level of a volume, named by its path."""
     whole = replace(absolute(uri), path=str(local_path(uri.path).parent))
     try:
-        pyramid = ability(remote(uri.scheme).open(whole), SupportsLevels)  # type: ignore[type-abstract]
+        pyramid = ability(remote(uri.scheme).open(whole), SupportsLevels)
     except VoxomeError:
         return
     if pyramid is not None and len(pyramid.levels) > 1:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.source import VolumeSource
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import VolumeSource, VolumeSpec
 from voxome.errors import AlreadyThere, InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.services.blockwise_copy import ProgressCallback, copy, silent, slabs

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from voxome.contracts.volume import VolumeSource, VolumeSpec
+from voxome.contracts.source import VolumeSource
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidBox
 from voxome.geometry import Box
 from voxome.resources.open import open_source

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from voxome.contracts.abilities import SupportsDelete
+from voxome.contracts.source import VolumeSource
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import SupportsDelete, VolumeSource, VolumeSpec
 from voxome.errors import VoxomeError
 from voxome.resources.open import create_source, remote
 

@@ -34,19 +34,17 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
-from voxome.contracts.uri import Uri
-from voxome.contracts.volume import (
-    Remote,
+from voxome.contracts.abilities import (
     SupportsAttributes,
     SupportsCreate,
     SupportsDelete,
     SupportsLevels,
     SupportsRecognise,
-    VolumeKind,
-    VolumeSource,
-    VolumeSpec,
     ability,
 )
+from voxome.contracts.source import Remote, VolumeSource
+from voxome.contracts.spec import VolumeKind, VolumeSpec
+from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyThere, InvalidBox, NotFound, ReadOnly
 from voxome.geometry import BlockGrid, Box
 from voxome.testing.strategies import DTYPES, arrays, boxes, boxes_outside, noise
@@ -329,7 +327,7 @@ class VolumeRemoteContract:
         source = remote.open(uri)
         with pytest.raises(ReadOnly):
             source.write(source.spec.domain, np.ones(source.spec.domain.shape, source.spec.dtype))
-        editor = ability(source, SupportsAttributes)  # type: ignore[type-abstract]
+        editor = ability(source, SupportsAttributes)
         if self.attributes and editor is not None:
             with pytest.raises(ReadOnly):
                 editor.update_attributes({"a": 1})
@@ -408,7 +406,7 @@ class VolumeRemoteContract:
         uri = fresh()
         spec = self.spec(attributes={"first": [1, 2.5, None], "second": {"deep": True}})
         source = self.created(remote, uri, spec)
-        editor = ability(source, SupportsAttributes)  # type: ignore[type-abstract]
+        editor = ability(source, SupportsAttributes)
         assert editor is not None
         editor.update_attributes({"second": "changed", "third": "µ"})
         for seen in (source.spec.attributes, remote.open(uri).spec.attributes):
@@ -424,7 +422,7 @@ class VolumeRemoteContract:
         source.write(spec.domain, array := noise(spec.domain.shape, spec.dtype))
         for scale in [(1, 2, 2), (2, 4, 4)]:
             self.add_level(source, spec, scale)
-        again = ability(remote.open(uri), SupportsLevels)  # type: ignore[type-abstract]
+        again = ability(remote.open(uri), SupportsLevels)
         assert again is not None
         assert [level.scale for level in again.levels] == [(1, 1, 1), (1, 2, 2), (2, 4, 4)]
         assert_array_equal(again.level(0).read(spec.domain), array)
@@ -435,7 +433,7 @@ class VolumeRemoteContract:
 
     def add_level(self, source: VolumeSource, spec: VolumeSpec, scale: tuple[int, int, int]) -> None:
         """Add a level filled with its number; check its size and place."""
-        pyramid = ability(source, SupportsLevels)  # type: ignore[type-abstract]
+        pyramid = ability(source, SupportsLevels)
         assert pyramid is not None
         assert spec.voxel_size_nm is not None
         number, fine = len(pyramid.levels), np.array(spec.voxel_size_nm)

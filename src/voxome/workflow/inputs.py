@@ -8,8 +8,8 @@ from typing import Any
 
 from voxome.contracts.handle import STORE, Handle, HandleType
 from voxome.contracts.kinds import Image, RegionTable, Table
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input
-from voxome.contracts.volume import VolumeSpec
 from voxome.errors import InvalidInput, NotFound
 from voxome.resources.open import absolute, locate, open_source
 from voxome.resources.table import TableFile

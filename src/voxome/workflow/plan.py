@@ -15,8 +15,8 @@ from voxome.blocks.pyramid import pyramid_steps
 from voxome.blocks.step import Step
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Image, Kind
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import ASSUMED_NM, Frame, Input, Tool
-from voxome.contracts.volume import VolumeSpec
 from voxome.errors import InvalidInput, PlanError, UnknownName, VoxomeError
 from voxome.geometry import Box
 from voxome.registry import load

@@ -8,7 +8,7 @@ from dataclasses import replace
 from voxome.blocks.outputs import image_outputs, output_spec
 from voxome.blocks.step import Step
 from voxome.contracts.kinds import Image
-from voxome.contracts.volume import VolumeSource
+from voxome.contracts.source import VolumeSource
 from voxome.errors import PlanError, UnknownName, VoxomeError
 from voxome.resources.open import absolute, locate, open_source
 

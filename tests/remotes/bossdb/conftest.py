@@ -14,7 +14,7 @@ from numcodecs import blosc
 from numpy.typing import NDArray
 from standins.boss import Boss, serving
 
-from voxome.contracts.volume import VolumeSpec
+from voxome.contracts.spec import VolumeSpec
 
 
 class Peer:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from standins.boss import Boss
 
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import VolumeSpec
 from voxome.errors import (
     AccessDenied,
     AlreadyThere,

@@ -14,8 +14,8 @@ from remotes.bossdb.conftest import Peer
 from standins.boss import Boss
 from standins.faulty_proxy import Altered, Answer, Cut, Fault, FaultyProxy
 
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import VolumeSpec
 from voxome.errors import AccessDenied, CorruptData, StoreError, VoxomeError
 from voxome.remotes import http
 from voxome.remotes.bossdb.remote import BossdbRemote

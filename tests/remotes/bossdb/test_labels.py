@@ -9,8 +9,9 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from remotes.bossdb.conftest import Peer
 
+from voxome.contracts.abilities import SupportsIds, ability
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import SupportsIds, VolumeSpec, ability
 from voxome.errors import InvalidBox, InvalidInput, NotFound
 from voxome.geometry import Box
 from voxome.remotes.bossdb.remote import BossdbRemote
@@ -68,6 +69,6 @@ def test_reserved_ids_are_ones_own(source: BossdbSource) -> None:
 
 
 def test_images_have_none(data: NDArray[np.uint64], source: BossdbSource) -> None:
-    assert ability(source, SupportsIds) is source  # type: ignore[type-abstract]
+    assert ability(source, SupportsIds) is source
     image = BossdbRemote().open(Uri("bossdb", "labels/exp/em"))
-    assert ability(image, SupportsIds) is None  # type: ignore[type-abstract]
+    assert ability(image, SupportsIds) is None

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from remotes.bossdb.conftest import Peer
 
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import SupportsLevels, VolumeSpec, ability
 from voxome.errors import InvalidInput, NotFound, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.bossdb import scales
@@ -62,9 +63,9 @@ def test_a_resolution_by_its_uri(peer: Peer) -> None:
     remote = BossdbRemote()
     one = remote.open(uri(names, 1))
     assert_array_equal(one.read(one.spec.domain), data)
-    assert ability(one, SupportsLevels) is None  # type: ignore[type-abstract]
+    assert ability(one, SupportsLevels) is None
     assert_array_equal(remote.open(uri(names)).level(1).read(one.spec.domain), data)
-    assert ability(remote.open(uri(names, 0)), SupportsLevels) is not None  # type: ignore[type-abstract]
+    assert ability(remote.open(uri(names, 0)), SupportsLevels) is not None
     with pytest.raises(NotFound, match="0 to 2"):
         remote.open(uri(names, 5))
 

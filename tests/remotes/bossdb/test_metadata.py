@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from remotes.bossdb.conftest import Peer
 
-from voxome.contracts.volume import VolumeSpec
+from voxome.contracts.spec import VolumeSpec
 from voxome.remotes.bossdb.client import BossDB
 from voxome.remotes.bossdb.metadata import Metadata
 

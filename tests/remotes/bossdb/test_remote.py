@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from remotes.bossdb.conftest import Peer
 
+from voxome.contracts.source import Remote, VolumeSource
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Remote, VolumeSource, VolumeSpec
 from voxome.remotes.bossdb.remote import BossdbRemote
 from voxome.testing.remote import VolumeRemoteContract
 

@@ -15,8 +15,8 @@ from remotes.bossdb.conftest import Peer
 from standins.boss import Boss
 from standins.faulty_proxy import FaultyProxy
 
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import VolumeSpec
 from voxome.errors import InvalidBox, InvalidInput
 from voxome.geometry import Box
 from voxome.remotes.bossdb.remote import BossdbRemote

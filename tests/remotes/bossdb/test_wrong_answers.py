@@ -10,8 +10,8 @@ import pytest
 from standins.faulty_proxy import Answer, Cut, Fault, FaultyProxy
 
 from voxome.config.profiles import Secret
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import VolumeSpec
 from voxome.errors import StoreError, VoxomeError
 from voxome.geometry import Box
 from voxome.remotes import http

@@ -16,7 +16,7 @@ from standins.dvid import serving
 from standins.faulty_proxy import Altered, Answer, Cut, Fault, FaultyProxy, Stall
 
 import voxome
-from voxome.contracts.volume import VolumeSpec
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import AccessDenied, CorruptData, InvalidInput, StoreError, VoxomeError
 from voxome.remotes import http
 from voxome.remotes.dvid import labelmap, volumes

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from standins.dvid import serving
 
 import voxome
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import VolumeSpec
 from voxome.errors import CorruptData, InvalidBox, InvalidInput, InvalidUri, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.dvid import volumes

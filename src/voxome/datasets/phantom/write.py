@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.kinds import Rows
-from voxome.contracts.volume import VolumeSpec
+from voxome.contracts.spec import VolumeSpec
 from voxome.datasets.phantom.pieces import Pieces
 from voxome.datasets.phantom.render import render
 from voxome.datasets.phantom.spec import PhantomSpec

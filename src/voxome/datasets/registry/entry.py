@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from voxome.contracts.volume import VolumeKind
+from voxome.contracts.spec import VolumeKind
 
 Length = Annotated[float, Field(gt=0)]
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from voxome.contracts.volume import VolumeSpec
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import AlreadyThere, InvalidInput, NotFound, UnknownName, UnsupportedFormat
 from voxome.remotes.bossdb.address import Address
 from voxome.remotes.bossdb.description import DTYPES

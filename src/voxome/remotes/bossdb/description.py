@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from voxome.contracts.volume import VolumeKind, VolumeSpec
+from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import AccessDenied, CorruptData, InvalidInput, NotFound, StoreError, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.bossdb.address import Address

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from voxome.contracts.source import Mode, ResourceInfo
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Mode, ResourceInfo, VolumeSpec
 from voxome.errors import InvalidUri, NotFound
 from voxome.remotes.bossdb.account import default_host
 from voxome.remotes.bossdb.address import Address

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from voxome.contracts.volume import Scale as Factor
+from voxome.contracts.spec import Scale as Factor
 from voxome.remotes.bossdb.service import Json, understood
 from voxome.remotes.bossdb.values import CoordinateFrame, Experiment, Triple
 from voxome.remotes.levels import whole_scale

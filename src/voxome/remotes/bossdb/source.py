@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.volume import Ability, Level, Mode, SupportsIds, SupportsLevels, Version, VolumeSpec
+from voxome.contracts.abilities import Ability, Level, SupportsIds, SupportsLevels
+from voxome.contracts.source import Mode, Version
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidBox, InvalidInput, NotFound, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.bossdb.cutouts import Cutouts

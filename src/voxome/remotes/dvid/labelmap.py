@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.config.settings import setting
-from voxome.contracts.volume import Level, Mode, Version
+from voxome.contracts.abilities import Level
+from voxome.contracts.source import Mode, Version
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly, StoreError, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.dvid.label_blocks import decode, encode, join, pack, part, unpack

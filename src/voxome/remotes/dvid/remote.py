@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from voxome.contracts.source import Mode, ResourceInfo, VolumeSource
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Mode, ResourceInfo, VolumeSource, VolumeSpec
 from voxome.errors import InvalidInput, InvalidUri, UnsupportedFormat
 from voxome.remotes.dvid.node import Address, DvidApi, Node, resolve
 from voxome.remotes.dvid.repos import Dvid, Repo

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from voxome.contracts.volume import VolumeKind, VolumeSpec
+from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.dvid.node import Node

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.config.settings import setting
-from voxome.contracts.volume import Mode, Version, VolumeSpec
+from voxome.contracts.source import Mode, Version
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, InvalidBox, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.dvid.node import Node

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from voxome.contracts.source import Mode, ResourceInfo
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Mode, ResourceInfo, VolumeSpec
 from voxome.errors import AlreadyThere, InvalidInput, NotFound, UnsupportedFormat
 from voxome.remotes.knossos.conf import CONF, Conf, magnifications
 from voxome.remotes.knossos.source import KnossosPyramid

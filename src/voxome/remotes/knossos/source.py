@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.volume import Level, Mode, Version, VolumeSpec
+from voxome.contracts.abilities import Level
+from voxome.contracts.source import Mode, Version
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidBox, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.arrays import writable_slices

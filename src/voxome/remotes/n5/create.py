@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorstore as ts
 
-from voxome.contracts.volume import Scale, VolumeSpec
+from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import UnsupportedFormat
 from voxome.remotes.json_store import Json, to_json, update_json
 from voxome.remotes.levels import coarser

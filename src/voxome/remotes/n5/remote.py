@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from voxome.contracts.source import Mode, ResourceInfo
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Mode, ResourceInfo, VolumeSpec
 from voxome.errors import CorruptData, InvalidInput, NotFound, StoreError
 from voxome.remotes.n5.create import make, make_group
 from voxome.remotes.n5.groups import ATTRIBUTES, around_level, attributes_of, find_group

@@ -10,7 +10,9 @@ import numpy as np
 import tensorstore as ts
 from numpy.typing import NDArray
 
-from voxome.contracts.volume import Level, Mode, VolumeKind, VolumeSource, VolumeSpec
+from voxome.contracts.abilities import Level
+from voxome.contracts.source import Mode, VolumeSource
+from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import InvalidInput, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.json_store import read_json, update_json

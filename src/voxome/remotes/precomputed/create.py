@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorstore as ts
 
-from voxome.contracts.volume import VolumeSpec
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.remotes.precomputed.handles import shard_of
 from voxome.remotes.precomputed.info import OWN, Json, with_attributes

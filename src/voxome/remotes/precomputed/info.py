@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from voxome.contracts.volume import VolumeKind, VolumeSpec
+from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from voxome.contracts.source import Mode, ResourceInfo
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Mode, ResourceInfo, VolumeSpec
 from voxome.errors import AlreadyThere, CorruptData, NotFound, StoreError, UnsupportedFormat
 from voxome.remotes.json_store import read_json, update_json
 from voxome.remotes.precomputed.create import new_info

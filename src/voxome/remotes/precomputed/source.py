@@ -7,7 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from voxome.contracts.volume import Level, Mode, VolumeSource
+from voxome.contracts.abilities import Level
+from voxome.contracts.source import Mode, VolumeSource
 from voxome.errors import AlreadyThere, InvalidInput, NotFound, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.json_store import update_json

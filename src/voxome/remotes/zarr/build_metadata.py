@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from voxome.contracts.volume import VolumeSpec
+from voxome.contracts.spec import VolumeSpec
 from voxome.remotes.zarr.codecs import codecs_v3, compressor_v2, encode_fill
 from voxome.remotes.zarr.ome import document as ome_document
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorstore as ts
 
-from voxome.contracts.volume import VolumeSpec
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import AlreadyThere, InvalidInput, UnsupportedFormat
 from voxome.geometry.axes import standard_order
 from voxome.remotes.json_store import Json, to_json, update_json

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorstore as ts
 
-from voxome.contracts.volume import VolumeKind, VolumeSpec
+from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.axes import STANDARD, default_axes, standard_order

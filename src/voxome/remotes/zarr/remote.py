@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from voxome.contracts.source import Mode, ResourceInfo
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Mode, ResourceInfo, VolumeSpec
 from voxome.errors import AccessDenied, NotFound, UnsupportedFormat
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.create import make

@@ -7,7 +7,8 @@ from typing import Any
 
 import tensorstore as ts
 
-from voxome.contracts.volume import Level, Scale, VolumeSpec
+from voxome.contracts.abilities import Level
+from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly
 from voxome.remotes.json_store import Json
 from voxome.remotes.levels import check_coarser, coarser

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Mode, SupportsLevels, VolumeSource, ability
 from voxome.errors import NotFound
 from voxome.resources.open import absolute, locate, open_source
 from voxome.resources.volume import Volume
@@ -62,7 +63,7 @@ class Endpoint:
         """Level `number` of this end; itself for 0."""
         if not number:
             return self
-        pyramid = ability(self.given, SupportsLevels) if self.given else None  # type: ignore[type-abstract]
+        pyramid = ability(self.given, SupportsLevels) if self.given else None
         given = pyramid.level(number) if pyramid else None
         return Endpoint(at_level(self.uri, number), at_level(self.text, number), given)
 

@@ -17,7 +17,7 @@ from voxome.blocks.job_loop import JobBatch, run_jobs
 from voxome.blocks.runner import Progress, StepReport
 from voxome.blocks.worker import answer
 from voxome.contracts.engine import Engine
-from voxome.contracts.volume import VolumeSource
+from voxome.contracts.source import VolumeSource
 from voxome.engines.local import LocalEngine
 from voxome.engines.threads import ThreadEngine
 from voxome.records.folder import PRIVATE, write_json

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.blocks.memory import peak_bytes
-from voxome.contracts.volume import VolumeSource
+from voxome.contracts.source import VolumeSource
 from voxome.errors import CorruptData
 from voxome.geometry import BlockGrid, Box
 from voxome.resources.coarsening import Method, coarsened

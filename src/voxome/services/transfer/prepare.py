@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from voxome.blocks.outputs import scaled_box, sweep_locks
 from voxome.blocks.pyramid import METHODS
 from voxome.config.settings import setting
+from voxome.contracts.abilities import SupportsFixedScales, SupportsLevels, ability
+from voxome.contracts.source import VolumeSource
+from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.contracts.volume import Scale, SupportsFixedScales, SupportsLevels, VolumeSource, VolumeSpec, ability
 from voxome.errors import AlreadyThere, InvalidInput, NotFound, PlanError, UnsupportedFormat, VoxomeError
 from voxome.geometry import Box
 from voxome.resources.coarsening import Method, halving
@@ -124,7 +126,7 @@ def _add_levels(state: State, target: VolumeSource, asked: TransferRequest) -> N
     """Make the levels that are missing; that changes the version of the target."""
     if asked.levels == 1:
         return
-    pyramid = ability(target, SupportsLevels)  # type: ignore[type-abstract]
+    pyramid = ability(target, SupportsLevels)
     if pyramid is None:
         raise UnsupportedFormat(f"{asked.target.uri} cannot have levels; leave --levels out, or write zarr, which can")
     while len(pyramid.levels) < asked.levels:
@@ -135,7 +137,7 @@ def _add_levels(state: State, target: VolumeSource, asked: TransferRequest) -> N
 
 def _next_scale(target: VolumeSource, pyramid: SupportsLevels) -> Scale:
     """How coarse the next level is: as the store wants it, else so that voxels become cubes."""
-    given = ability(target, SupportsFixedScales)  # type: ignore[type-abstract]
+    given = ability(target, SupportsFixedScales)
     if given is not None:
         return given.next_scale
     last, size = pyramid.levels[-1].scale, target.spec.voxel_size_nm
@@ -166,7 +168,7 @@ def plan(source: VolumeSource, target: VolumeSource, asked: TransferRequest) -> 
 
 
 def _coarser(target: VolumeSource, box: Box, asked: TransferRequest) -> Iterator[Copy]:
-    pyramid = ability(target, SupportsLevels)  # type: ignore[type-abstract]
+    pyramid = ability(target, SupportsLevels)
     for number in range(1, asked.levels):
         assert pyramid is not None
         spec = pyramid.level(number).spec

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from voxome.blocks.runner import Progress
-from voxome.contracts.volume import VolumeSpec
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidBox, InvalidInput, UnknownName
 from voxome.geometry import Box
 from voxome.resources.volume import Volume

@@ -8,7 +8,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from voxome.contracts.volume import SupportsMetadata, VolumeSource, VolumeSpec, ability
+from voxome.contracts.abilities import SupportsMetadata, ability
+from voxome.contracts.source import VolumeSource
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput, UnknownName
 from voxome.geometry import Box
 from voxome.resources.metadata import metadata
@@ -94,7 +96,7 @@ def _moved(spec: VolumeSpec, box: Box) -> tuple[float, float, float]:
 
 def fill_metadata(target: VolumeSource, wanted: Mapping[str, Any]) -> None:
     """Set what a store with metadata of its own did not take as it was made."""
-    own = ability(target, SupportsMetadata)  # type: ignore[type-abstract]
+    own = ability(target, SupportsMetadata)
     if own is not None:
         for name, value in wanted.items():
             if name not in own.metadata:
