@@ -73,6 +73,41 @@ def test_grow_and_shift(box: Box, low: tuple[int, ...], high: tuple[int, ...]) -
     assert points(moved) == {tuple(i + n for i, n in zip(point, low, strict=True)) for point in points(box)}
 
 
+factors = st.tuples(*[st.integers(1, 4)] * 3)
+
+
+@given(inside, factors)
+def test_a_coarsened_box_has_the_coarse_voxels_of_its_points(box: Box, by: tuple[int, ...]) -> None:
+    assert points(box.coarsen(by)) == {tuple(i // f for i, f in zip(point, by, strict=True)) for point in points(box)}
+
+
+@given(inside, factors)
+def test_a_refined_box_has_the_points_of_its_coarse_voxels(box: Box, by: tuple[int, ...]) -> None:
+    fine = box.refine(by)
+    assert fine.size == box.size * int(np.prod(by))
+    assert fine.coarsen(by) == box
+    assert {tuple(i // f for i, f in zip(point, by, strict=True)) for point in points(fine)} == points(box)
+
+
+@given(boxes(DOMAIN, empty=False), factors)
+def test_a_snapped_box_is_the_smallest_on_the_grid_that_holds_the_box(box: Box, grid: tuple[int, ...]) -> None:
+    snapped = box.snap(grid)
+    assert box in snapped
+    assert snapped.snap(grid) == snapped
+    assert all(i % n == 0 for ends in (snapped.start, snapped.stop) for i, n in zip(ends, grid, strict=True))
+    assert all(
+        a - low < n and high - b < n
+        for a, b, low, high, n in zip(box.start, box.stop, snapped.start, snapped.stop, grid, strict=True)
+    )
+
+
+@pytest.mark.parametrize("by", [(0, 1, 1), (1, 1), (1, -2, 1)])
+def test_factors_below_1_or_of_another_rank_are_refused(by: tuple[int, ...]) -> None:
+    for change in (DOMAIN.coarsen, DOMAIN.refine, DOMAIN.snap):
+        with pytest.raises(InvalidBox, match=r"factors|axes"):
+            change(by)
+
+
 def test_numpy_numbers_become_ints() -> None:
     box = Box(tuple(np.array([1, 2])), tuple(np.array([3, 4])))
     assert [type(i) for i in (*box.start, *box.stop)] == [int] * 4

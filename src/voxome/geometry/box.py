@@ -112,6 +112,55 @@ class Box:
             tuple(b + n for b, n in zip(self.stop, by, strict=True)),
         )
 
+    def coarsen(self, factors: Sequence[int]) -> Box:
+        """Return the smallest box of voxels `factors` times as long that covers this one.
+
+        Voxel *i* of the coarser array covers the indices from ``i * factor`` up to ``(i + 1) * factor``.
+
+        Parameters
+        ----------
+        factors : sequence of int
+            Indices of this box along one coarser voxel, at least 1 along every axis.
+
+        Examples
+        --------
+        >>> str(Box((3, -1), (9, 4)).coarsen((4, 2)))
+        '0:3,-1:2'
+        """
+        self._check_factors(factors)
+        start = tuple(a // f for a, f in zip(self.start, factors, strict=True))
+        ranges = zip(self.start, self.stop, start, factors, strict=True)
+        return Box(start, tuple(-(-b // f) if b > a else low for a, b, low, f in ranges))
+
+    def refine(self, factors: Sequence[int]) -> Box:
+        """Return the box that this one covers in an array whose voxels are `factors` times as short.
+
+        Examples
+        --------
+        >>> str(Box((0, -1), (3, 2)).refine((4, 2)))
+        '0:12,-2:4'
+        """
+        self._check_factors(factors)
+        return Box(
+            tuple(a * f for a, f in zip(self.start, factors, strict=True)),
+            tuple(b * f for b, f in zip(self.stop, factors, strict=True)),
+        )
+
+    def snap(self, grid: Sequence[int]) -> Box:
+        """Return the smallest box that holds this one and whose faces lie at multiples of `grid`.
+
+        Examples
+        --------
+        >>> str(Box((3, -1), (9, 4)).snap((4, 2)))
+        '0:12,-2:4'
+        """
+        return self.coarsen(grid).refine(grid)
+
+    def _check_factors(self, factors: Sequence[int]) -> None:
+        self._same_rank(factors)
+        if any(f < 1 for f in factors):
+            raise InvalidBox(f"factors {tuple(factors)} must be whole numbers of at least 1")
+
     def within(self, outer: Box) -> tuple[slice, ...]:
         """Slices that cut this box out of an array that holds `outer`.
 

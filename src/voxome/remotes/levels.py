@@ -8,7 +8,6 @@ import numpy as np
 
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import InvalidInput, UnsupportedFormat
-from voxome.geometry import Box
 
 
 def coarser(spec: VolumeSpec, scale: Scale) -> VolumeSpec:
@@ -21,15 +20,12 @@ def coarser(spec: VolumeSpec, scale: Scale) -> VolumeSpec:
     scale : (z, y, x)
         Its voxels along one voxel of the level.
     """
-    frame = spec.frame
-    low = tuple(a // f for a, f in zip(frame.start, scale, strict=True))
-    high = tuple(-(-b // f) for b, f in zip(frame.stop, scale, strict=True))
     z, y, x = spec.voxel_size_nm or (0.0, 0.0, 0.0)
     shift = [(f - 1) / 2 * size for f, size in zip(scale, (z, y, x), strict=True)]
     offset = [o + s for o, s in zip(spec.offset_nm, shift, strict=True)]
     size = (z * scale[0], y * scale[1], x * scale[2]) if spec.voxel_size_nm else None
     return spec.replace(
-        domain=spec.lift(Box(low, high)), voxel_size_nm=size, offset_nm=(offset[0], offset[1], offset[2])
+        domain=spec.lift(spec.frame.coarsen(scale)), voxel_size_nm=size, offset_nm=(offset[0], offset[1], offset[2])
     )
 
 

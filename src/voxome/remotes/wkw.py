@@ -97,15 +97,14 @@ class WkwPyramid(WkwSource):
         mag, folder = list(self._folders.items())[number]
         header = _header(folder)
         whole = self._said.get("box") or _extent(folder, header.block_len * header.file_len, mag)
-        start = [a // m for a, m in zip(whole.start, mag, strict=True)]
-        stop = [-(-b // m) for b, m in zip(whole.stop, mag, strict=True)]
+        frame = whole.coarsen(mag)
         lead = (header.num_channels,) if header.num_channels > 1 else ()
         size = self._said.get("voxel_size_nm")
         finest = next(iter(self._folders))
         shift = [(m - f) / 2 * s for m, f, s in zip(mag, finest, size or (0, 0, 0), strict=True)]
         chunk = (*lead, *(header.block_len,) * 3)
         return VolumeSpec(
-            Box((0,) * len(lead) + tuple(start), lead + tuple(stop)),
+            Box((0,) * len(lead) + frame.start, lead + frame.stop),
             np.dtype(header.voxel_type),
             axes=("c", "z", "y", "x") if lead else ("z", "y", "x"),
             kind="labels" if self._said.get("category") == "segmentation" else "image",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxome.geometry import Box
-from voxome.remotes.dvid.tiling import block_box, blocks, holding, hull, pieces
+from voxome.remotes.dvid.tiling import block_box, blocks, holding, pieces
 
 LENGTHS = st.tuples(*[st.integers(1, 20)] * 3)
 BOXES = st.builds(Box.of_shape, LENGTHS, st.tuples(*[st.integers(-30, 30)] * 3))
@@ -22,14 +22,14 @@ def test_pieces_cover_once_and_cut_no_block(box: Box, block: tuple[int, int, int
     most = max(voxels, block[0] * block[1] * block[2])
     for piece in pieces(box, block, voxels):
         seen[piece.within(box)] += 1
-        assert hull(piece, block).size <= most
-        assert (hull(piece, block) & box) == piece
+        assert piece.snap(block).size <= most
+        assert (piece.snap(block) & box) == piece
     assert (seen == 1).all()
 
 
 @given(BOXES, LENGTHS)
-def test_blocks_fill_the_hull(box: Box, block: tuple[int, int, int]) -> None:
-    whole = hull(box, block)
+def test_blocks_fill_the_snapped_box(box: Box, block: tuple[int, int, int]) -> None:
+    whole = box.snap(block)
     assert box in whole
     boxes = [block_box(place, block) for place in blocks(box, block)]
     assert sum(one.size for one in boxes) == whole.size

@@ -21,7 +21,6 @@ from voxome.errors import CorruptData, InvalidBox, InvalidInput, InvalidUri, Not
 from voxome.geometry import Box
 from voxome.remotes.dvid import volumes
 from voxome.remotes.dvid.remote import DvidRemote
-from voxome.remotes.dvid.tiling import hull
 from voxome.remotes.dvid.types import DTYPES, LABELS
 from voxome.testing.remote import VolumeRemoteContract
 from voxome.testing.strategies import noise
@@ -75,7 +74,7 @@ class Dvid(VolumeRemoteContract):
         made = {"typename": self.type_of(spec), "dataname": name, "BlockSize": listed(spec.write_chunk)}
         made |= {"VoxelSize": listed(size), "VoxelUnits": "nanometers,nanometers,nanometers"}
         httpx.post(f"http://{host}/api/repo/{uuid}/instance", json=made).raise_for_status()
-        whole = hull(spec.domain, spec.write_chunk)  # type: ignore[arg-type]
+        whole = spec.domain.snap(spec.write_chunk)  # type: ignore[arg-type]
         padded = np.zeros(whole.shape, spec.dtype)
         padded[spec.domain.within(whole)] = array
         node = f"http://{host}/api/node/{uuid}/{name}"

@@ -72,10 +72,9 @@ class Cutouts:
     def _requests(self, box: Box) -> list[Box]:
         if box.empty:
             return []
-        low = tuple(a // n * n for a, n in zip(box.start, self._cuboid, strict=True))
-        high = tuple(-(-b // n) * n for b, n in zip(box.stop, self._cuboid, strict=True))
-        shape = request_shape(Box(low, high).shape, self._cuboid, self._dtype.itemsize)
-        return [block.write for block in BlockGrid(Box(low, high), shape, box)]
+        cuboids = box.snap(self._cuboid)
+        shape = request_shape(cuboids.shape, self._cuboid, self._dtype.itemsize)
+        return [block.write for block in BlockGrid(cuboids, shape, box)]
 
     def _get(self, box: Box, out: NDArray[Any]) -> None:
         answer = self._api.send(

@@ -18,7 +18,7 @@ from voxome.geometry import Box
 from voxome.remotes.dvid.label_blocks import decode, encode, join, pack, part, unpack
 from voxome.remotes.dvid.labels import Labels
 from voxome.remotes.dvid.node import Node
-from voxome.remotes.dvid.tiling import block_box, hull, pieces
+from voxome.remotes.dvid.tiling import block_box, pieces
 from voxome.remotes.dvid.types import Info, Triple
 from voxome.remotes.dvid.volumes import DELAY_S, PIECE_VOXELS, TRIES, RawSource
 from voxome.remotes.http import shown
@@ -76,7 +76,7 @@ class LabelLevel(RawSource):
 
     def _fetch(self, box: Box, out: NDArray[Any]) -> None:
         labels = out if out.dtype == np.uint64 else np.empty(out.shape, np.uint64)
-        packed = self._packed(hull(box, self._block), supervoxels=self._supervoxels)
+        packed = self._packed(box.snap(self._block), supervoxels=self._supervoxels)
         for place in self._blocks(box):
             whole = block_box(place, self._block)
             seen = whole & box
@@ -132,7 +132,7 @@ class LabelLevel(RawSource):
         self, box: Box, data: NDArray[Any]
     ) -> tuple[dict[Triple, NDArray[np.uint64]], dict[Triple, NDArray[np.uint64]]]:
         """The blocks as they are to be: those that are not stored yet, and those that are but differ."""
-        stored = self._packed(hull(box, self._block), supervoxels=True)
+        stored = self._packed(box.snap(self._block), supervoxels=True)
         fresh: dict[Triple, NDArray[np.uint64]] = {}
         changed: dict[Triple, NDArray[np.uint64]] = {}
         for place in self._blocks(box):

@@ -11,13 +11,6 @@ from voxome.geometry import Box
 from voxome.remotes.dvid.types import Triple
 
 
-def hull(box: Box, block: Triple) -> Box:
-    """The smallest box of whole blocks that holds `box`; the lattice has a corner at 0."""
-    low = tuple(a // n * n for a, n in zip(box.start, block, strict=True))
-    high = tuple(-(-b // n) * n for b, n in zip(box.stop, block, strict=True))
-    return Box(low, high)
-
-
 def pieces(box: Box, block: Triple, voxels: int) -> list[Box]:
     """`box` cut between blocks into parts of at most `voxels` (or one block), long in x, then in y.
 
@@ -28,7 +21,7 @@ def pieces(box: Box, block: Triple, voxels: int) -> list[Box]:
     """
     if box.empty:
         return []
-    whole = hull(box, block)
+    whole = box.snap(block)
     step = list(block)
     for axis in (2, 1, 0):
         others = step[0] * step[1] * step[2] // step[axis]
@@ -42,8 +35,8 @@ def pieces(box: Box, block: Triple, voxels: int) -> list[Box]:
 
 def blocks(box: Box, block: Triple) -> list[Triple]:
     """The places (z, y, x, in blocks) of all blocks that `box` touches."""
-    whole = hull(box, block)
-    ranges = [range(a // n, b // n) for a, b, n in zip(whole.start, whole.stop, block, strict=True)]
+    touched = box.coarsen(block)
+    ranges = [range(a, b) for a, b in zip(touched.start, touched.stop, strict=True)]
     return [(z, y, x) for z in ranges[0] for y in ranges[1] for x in ranges[2]]
 
 

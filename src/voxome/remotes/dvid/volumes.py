@@ -15,7 +15,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, InvalidBox, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.dvid.node import Node
-from voxome.remotes.dvid.tiling import blocks, holding, hull, pieces
+from voxome.remotes.dvid.tiling import blocks, holding, pieces
 from voxome.remotes.dvid.types import Info, Triple, extents
 from voxome.remotes.http import fan_out
 
@@ -95,7 +95,7 @@ class RawSource:
                 self._store(piece, data[piece.within(box)])
 
         fan_out(store, pieces(box, self._block, setting("DVID_PIECE_VOXELS", PIECE_VOXELS)), workers=self._workers)
-        if hull(box, self._block) not in self.spec.domain:
+        if box.snap(self._block) not in self.spec.domain:
             self._keep_extents()
 
     def version(self) -> Version:
@@ -128,7 +128,7 @@ class RawSource:
         out[...] = np.frombuffer(answer, dtype).reshape(box.shape)
 
     def _store(self, box: Box, data: NDArray[Any]) -> None:
-        whole = hull(box, self._block)
+        whole = box.snap(self._block)
         if whole != box:
             old = np.empty(whole.shape, self.spec.dtype)
             _until_whole(lambda: self._fetch(whole, old))
@@ -144,7 +144,7 @@ class RawSource:
     def _keep_extents(self) -> None:
         """Set the server's extents back to the domain: it has let them grow to whole blocks."""
         now = Info.asked(self._node, self._instance, self.name).domain
-        if now != self._info.domain and now in hull(self._info.domain, self._block):
+        if now != self._info.domain and now in self._info.domain.snap(self._block):
             self._node.post(self._instance, "extents", json=extents(self._info.domain), again=True)
 
 

@@ -62,8 +62,8 @@ class KnossosSource:
         """Cubes (whole ones) that `box` touches, and the parts of it in them."""
         if box.empty:
             return
-        ranges = [range(a // EDGE, -(-b // EDGE)) for a, b in zip(box.start, box.stop, strict=True)]
-        for at in itertools.product(*ranges):
+        cubes = box.coarsen(CUBE)
+        for at in itertools.product(*(range(a, b) for a, b in zip(cubes.start, cubes.stop, strict=True))):
             cube = Box.of_shape(CUBE, tuple(n * EDGE for n in at))
             yield cube, cube & box
 
