@@ -1,23 +1,23 @@
-"""Every error that voxome raises on purpose.
+"""Exceptions raised by voxome.
 
     VoxomeError
-    ├── InvalidInput (ValueError)          an argument, file or document is wrong
-    │   ├── InvalidUri                     the URI cannot be understood
-    │   ├── InvalidBox                     a box is malformed or leaves the domain
-    │   ├── UnknownName (LookupError)      no scheme, tool, step, parameter … of that name
-    │   └── PlanError                      a plan cannot be run; lists every fault at once
-    ├── NotFound (FileNotFoundError)       nothing is stored there
-    ├── AlreadyThere (FileExistsError)     something is stored there already
-    ├── UnsupportedFormat (ValueError)     stored in a way that voxome does not read
-    ├── CorruptData (OSError)              stored bytes that cannot be decoded
-    ├── ReadOnly (PermissionError)         written to without write access
-    ├── AccessDenied (PermissionError)     the store wants another token, or more rights
+    ├── InvalidInput (ValueError)          an argument, file or document is invalid
+    │   ├── InvalidUri                     a URI cannot be parsed
+    │   ├── InvalidBox                     a box is malformed or exceeds the domain
+    │   ├── UnknownName (LookupError)      no scheme, tool, step, parameter … has this name
+    │   └── PlanError                      a plan cannot be run; lists every problem
+    ├── NotFound (FileNotFoundError)       nothing is stored at a URI or path
+    ├── AlreadyExists (FileExistsError)    something is already stored at a URI or path
+    ├── UnsupportedFormat (ValueError)     stored in a way that voxome does not support
+    ├── CorruptData (OSError)              stored bytes cannot be decoded
+    ├── ReadOnly (PermissionError)         a write without write access
+    ├── AccessDenied (PermissionError)     the store refuses the token or the request
     ├── StoreError (OSError)               the store or its disk failed
-    ├── RunLocked (RuntimeError)           another run holds the run folder
+    ├── RunLocked (RuntimeError)           another process is using the run folder
     └── RunFailed (RuntimeError)           jobs of a run failed; names them and their logs
 
-A message says what was seen, what was expected and what to do next. Each error also inherits the builtin that a caller
-would catch.
+A message states what happened, what was expected and what to do next. Each exception also inherits from the
+builtin that a caller would expect.
 """
 
 from __future__ import annotations
@@ -27,76 +27,92 @@ from collections.abc import Iterable, Sequence
 
 
 class VoxomeError(Exception):
-    """The root of the tree; ``except VoxomeError`` catches all of them.
+    """Base class of all exceptions raised by voxome.
 
     Attributes
     ----------
     status : int or None
-        The HTTP status, where a server's answer is the cause.
+        HTTP status code, if the error comes from a server's response.
     """
 
     status: int | None = None
 
 
 class InvalidInput(VoxomeError, ValueError):
-    """An argument, a file or a document is wrong."""
+    """An argument, file or document is invalid."""
 
 
 class InvalidUri(InvalidInput):
-    """A URI cannot be understood."""
+    """A URI cannot be parsed."""
 
 
 class InvalidBox(InvalidInput):
-    """A box is malformed, or leaves the domain of its volume."""
+    """A box is malformed or exceeds the domain of its volume."""
 
 
 class UnknownName(InvalidInput, LookupError):
-    """No such scheme, tool, step or parameter; the message names the nearest one."""
+    """No scheme, tool, step or parameter has this name; the message suggests the closest match."""
 
     @classmethod
     def of(cls, what: str, name: str, known: Iterable[str]) -> UnknownName:
-        """Build the error for `name`, seen where one of `known` was expected."""
+        """Return the error for an unknown `name`.
+
+        Parameters
+        ----------
+        what : str
+            What `name` should name, as in "scheme" or "workflow input".
+        name : str
+            The unknown name.
+        known : iterable of str
+            Valid names.
+        """
         choices = sorted(known)
         near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        return cls(f"there is no {what} {name!r}; {hint}known: {', '.join(choices) or 'none'}")
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        return cls(f"Unknown {what} {name!r}{hint} Known: {', '.join(choices) or 'none'}")
 
 
 class PlanError(InvalidInput):
-    """A plan cannot be run; `faults` lists all that is wrong."""
+    """A plan cannot be run.
 
-    def __init__(self, faults: Sequence[str]) -> None:
-        self.problems = tuple(faults)
-        lines = "\n".join(f"  - {fault}" for fault in self.problems)
-        count = "1 fault" if len(self.problems) == 1 else f"{len(self.problems)} faults"
-        super().__init__(f"the run cannot start, {count}:\n{lines}")
+    Parameters
+    ----------
+    problems : sequence of str
+        Everything that is wrong, one sentence each.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__(f"Cannot start: {count}\n{lines}")
 
     def __reduce__(self) -> tuple[type[PlanError], tuple[tuple[str, ...]]]:
         return type(self), (self.problems,)
 
 
 class NotFound(VoxomeError, FileNotFoundError):
-    """Nothing is stored there."""
+    """Nothing is stored at a URI or path."""
 
 
-class AlreadyThere(VoxomeError, FileExistsError):
-    """Something is stored there already."""
+class AlreadyExists(VoxomeError, FileExistsError):
+    """Something is already stored at a URI or path."""
 
 
 class UnsupportedFormat(VoxomeError, ValueError):
-    """Stored in a way that voxome does not read; the message names it."""
+    """Data are stored in a way that voxome does not support; the message names it."""
 
 
 class CorruptData(VoxomeError, OSError):
-    """Stored bytes that cannot be decoded."""
+    """Stored bytes cannot be decoded."""
 
 
 class ReadOnly(VoxomeError, PermissionError):
-    """Written to without write access."""
+    """A write was attempted without write access."""
 
 
 class AccessDenied(VoxomeError, PermissionError):
-    """The store does not let this user in, or not do this."""
+    """The store refuses the token or the request."""
 
 
 class StoreError(VoxomeError, OSError):
@@ -104,7 +120,7 @@ class StoreError(VoxomeError, OSError):
 
 
 class RunLocked(VoxomeError, RuntimeError):
-    """Another run holds the run folder."""
+    """Another process is using the run folder."""
 
 
 class RunFailed(VoxomeError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Plug-ins by name: what is built in, and what other packages add by entry points. Loaded at first use."""
+"""Plug-ins by name: built-in ones and those that other packages add as entry points, loaded on first use."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
 
 _WHAT = {
     "voxome.remotes": "scheme",
-    "voxome.resolvers": "kind of name",
-    "voxome.storage": "kind of address",
+    "voxome.resolvers": "URI prefix",
+    "voxome.storage": "storage scheme",
     "voxome.tools": "tool",
 }
 

@@ -60,7 +60,7 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         (["score", "segmentatio"], "Did you mean 'segmentation'?"),
         (["run", "mark.cwl", "--out", "o", "--worker", "2"], "--workers"),
         (["run", "mark.cwl", "--out", "o", "--workers", "0"], "greater than or equal to 1"),
-        ([*THRESHOLD, "--treshold", "3"], "there is no option '--treshold'"),
+        ([*THRESHOLD, "--treshold", "3"], "Unknown option '--treshold'"),
         ([*THRESHOLD, "--worker", "3"], "did you mean '--workers'?"),
         ([*THRESHOLD, "--into", "result"], "write OUTPUT=URI"),
     ],
@@ -171,5 +171,5 @@ class TestInto:
         assert status == 1
         assert "is uint16, but common.threshold writes uint8" in told
         assert "spans 0:20,0:16,0:13" in told
-        assert "there is no array among the outputs of common.threshold 'mask'" in told
+        assert "Unknown output array of common.threshold 'mask'" in told
         assert say(*self.asked(uri="none.zarr"))[0] == 1

@@ -158,7 +158,7 @@ def test_an_interruption_leaves_no_half_file(command: Any, name: str, monkeypatc
     monkeypatch.setattr("voxome.cli.get.block_progress", lambda *_: nullcontext(stop))
     said = command("get", "in.zarr", name)
     assert said.status == 130
-    assert said.err.startswith("interrupted")
+    assert said.err.startswith("Interrupted")
     with pytest.raises(voxome.VoxomeError):
         voxome.open(name)
 

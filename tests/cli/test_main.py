@@ -122,7 +122,7 @@ def test_wrong_usage_ends_with_2(voxome_: Any, arguments: list[str]) -> None:
     ("arguments", "message"),
     [
         (["info", "none.zarr"], "none.zarr"),
-        (["info", "nothing://x"], "there is no scheme 'nothing'"),
+        (["info", "nothing://x"], "Unknown scheme 'nothing'"),
         (["plan", "none.cwl", "--set", "raw=raw.zarr"], "there is no workflow none.cwl"),
         (["plan", "mark.cwl"], "needs the input 'raw'"),
         (["plan", "mark.cwl", "--set", "raw=none.zarr"], "none.zarr"),
@@ -271,10 +271,10 @@ def test_an_interruption_ends_with_130_and_a_sentence(voxome_: Any, monkeypatch:
 
     monkeypatch.setattr("voxome.resources.open.open", stop)
     said = voxome_("info", "raw.zarr")
-    assert (said.status, said.out, said.err) == (130, "", "interrupted\n")
+    assert (said.status, said.out, said.err) == (130, "", "Interrupted\n")
     monkeypatch.setattr("voxome.services.transfer.run.transfer", lambda *_, **__: stop())
     said = voxome_("transfer", "raw.zarr", "zarr://b.zarr")
-    assert (said.status, said.err) == (130, "interrupted: the same command goes on where it was\n")
+    assert (said.status, said.err) == (130, "Interrupted; rerun the same command to resume\n")
 
 
 class Stubborn:
@@ -292,7 +292,7 @@ def test_an_interruption_is_never_lost(voxome_: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("voxome.resources.open.open", work)
     began, before = time.monotonic(), sys.unraisablehook
     said = voxome_("info", "raw.zarr")
-    assert (said.status, said.err) == (130, "interrupted\n")
+    assert (said.status, said.err) == (130, "Interrupted\n")
     assert time.monotonic() - began < 10
     assert sys.unraisablehook is before
 

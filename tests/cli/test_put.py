@@ -67,7 +67,7 @@ def test_an_interruption_is_told(filed: Any, options: list[str], monkeypatch: py
     monkeypatch.setattr("voxome.cli.put.block_progress", lambda *_: nullcontext(stop))
     said = filed("put", "in.npy", "zarr://out.zarr", *options)
     left = "is written in part: the same command writes all of it" if options else "is removed again"
-    assert (said.status, said.err) == (130, f"interrupted: zarr://out.zarr {left}\n")
+    assert (said.status, said.err) == (130, f"Interrupted; zarr://out.zarr {left}\n")
 
 
 def test_the_dtype_that_is_stored_is_told(filed: Any) -> None:

@@ -103,5 +103,5 @@ def test_an_interrupted_question_is_an_interruption(command: Any, monkeypatch: p
     monkeypatch.setattr("sys.stdin", Keys())
     said = command("rm", "a.zarr", "--json")
     assert (said.status, said.out) == (130, "")
-    assert said.err.endswith("interrupted\n")
+    assert said.err.endswith("Interrupted\n")
     assert voxome.open("a.zarr").shape == (4, 5, 6)

@@ -18,7 +18,7 @@ from voxome.datasets.phantom.spec import PhantomSpec
 from voxome.datasets.phantom.texture import borders
 from voxome.datasets.phantom.truth import CONNECTOME_COLUMNS, SYNAPSE_COLUMNS
 from voxome.datasets.phantom.write import phantom, write_phantom
-from voxome.errors import AlreadyThere, InvalidInput
+from voxome.errors import AlreadyExists, InvalidInput
 from voxome.geometry import BlockGrid, Box
 from voxome.resources.open import open as open_volume
 from voxome.resources.table import TableFile
@@ -87,7 +87,7 @@ def test_the_tables_have_the_columns_of_a_run() -> None:
 
 def test_a_folder_that_holds_a_phantom_is_refused(tmp_path: Path) -> None:
     (tmp_path / "raw.zarr").mkdir()
-    with pytest.raises(AlreadyThere, match=r"raw\.zarr"):
+    with pytest.raises(AlreadyExists, match=r"raw\.zarr"):
         write_phantom(tmp_path, SPEC)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import (
-    AlreadyThere,
+    AlreadyExists,
     CorruptData,
     InvalidInput,
     InvalidUri,
@@ -217,7 +217,7 @@ def test_places_where_nothing_can_be_made(tmp_path: Path) -> None:
     with pytest.raises(InvalidUri, match=r"FILE\.h5"):
         remote.create(uri_of(tmp_path / "folder" / "raw"), spec)
     remote.create(uri_of(tmp_path / "a.h5/a"), spec)
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         remote.create(uri_of(tmp_path / "a.h5/a"), spec)
     with pytest.raises(InvalidInput):
         remote.create(uri_of(tmp_path / "a.h5/a/b"), spec)

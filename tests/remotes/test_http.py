@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from voxome.errors import AccessDenied, AlreadyThere, CorruptData, InvalidInput, NotFound, StoreError, VoxomeError
+from voxome.errors import AccessDenied, AlreadyExists, CorruptData, InvalidInput, NotFound, StoreError, VoxomeError
 from voxome.remotes import http
 from voxome.remotes.http import Api, fan_out
 
@@ -101,7 +101,7 @@ def test_retry_after_is_waited_for() -> None:
         (401, AccessDenied),
         (403, AccessDenied),
         (404, NotFound),
-        (409, AlreadyThere),
+        (409, AlreadyExists),
         (418, StoreError),
     ],
 )

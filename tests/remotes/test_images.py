@@ -19,7 +19,7 @@ from PIL import Image
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import (
-    AlreadyThere,
+    AlreadyExists,
     CorruptData,
     InvalidInput,
     InvalidUri,
@@ -295,7 +295,7 @@ def test_places_where_nothing_can_be_made(tmp_path: Path) -> None:
     with pytest.raises(InvalidUri, match="folders of sections"):
         ImagesRemote().create(uri_of(tmp_path / "s.tif"), VolumeSpec.of((4, 20, 30), "uint8"))
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         ImagesRemote().create(uri_of(tmp_path), VolumeSpec.of((4, 20, 30), "uint8"))
     save_pngs(tmp_path, noise((2, 5, 6), "uint8"))
     ImagesRemote().delete(uri_of(tmp_path))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyThere, CorruptData, InvalidInput, NotFound, ReadOnly, UnsupportedFormat
+from voxome.errors import AlreadyExists, CorruptData, InvalidInput, NotFound, ReadOnly, UnsupportedFormat
 from voxome.remotes.n5.lz4 import unpack_lz4
 from voxome.remotes.n5.remote import N5Remote
 from voxome.testing.remote import VolumeRemoteContract
@@ -309,7 +309,7 @@ def test_a_group_says_what_it_holds(tmp_path: Path) -> None:
     N5Remote().create(n5(tmp_path / "c.n5" / "em"), VolumeSpec.of((4, 4, 4), "uint8"))
     with pytest.raises(NotFound, match="em"):
         N5Remote().open(n5(tmp_path / "c.n5"))
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         N5Remote().create(n5(tmp_path / "c.n5"), VolumeSpec.of((4, 4, 4), "uint8"))
 
 

@@ -23,7 +23,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import (
     AccessDenied,
-    AlreadyThere,
+    AlreadyExists,
     CorruptData,
     InvalidBox,
     InvalidInput,
@@ -155,7 +155,7 @@ def test_read_only(tmp_path: Path, stored: TensorStoreSource) -> None:
 def test_opening_what_is_not_there_and_making_what_is(tmp_path: Path, stored: TensorStoreSource) -> None:
     with pytest.raises(NotFound):
         make(str(tmp_path / "none"), create=False)
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         make(str(tmp_path / "a"))
 
 

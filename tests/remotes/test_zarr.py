@@ -19,7 +19,7 @@ from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import (
-    AlreadyThere,
+    AlreadyExists,
     CorruptData,
     InvalidInput,
     NotFound,
@@ -386,7 +386,7 @@ def test_create_spares_files_that_are_no_zarr(tmp_path: Path) -> None:
     (tmp_path / "a" / "notes.txt").write_text("mine")
     (tmp_path / "b").write_text("mine")
     for name in "ab":
-        with pytest.raises(AlreadyThere):
+        with pytest.raises(AlreadyExists):
             ZarrRemote().create(at(tmp_path / name), VolumeSpec.of((4, 4), "uint8"))
     (tmp_path / "empty").mkdir()
     ZarrRemote().create(at(tmp_path / "empty"), VolumeSpec.of((4, 4), "uint8"))

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import voxome
-from voxome.errors import AlreadyThere, PlanError, RunFailed, RunLocked, UnsupportedFormat
+from voxome.errors import AlreadyExists, PlanError, RunFailed, RunLocked, UnsupportedFormat
 from voxome.resources.volume import Volume
 from voxome.services.transfer import prepare
 from voxome.services.transfer.copy import Copy, is_verified
@@ -70,9 +70,9 @@ def test_another_transfer_is_another(tmp_path: Path) -> None:
     interrupted(source, uri)
     others: list[dict[str, Any]] = [{"box": "0:32,0:64,0:64"}, {"dtype": "uint16"}, {"chunk": (8, 8, 8)}]
     for changes in others:
-        with pytest.raises(AlreadyThere, match="not from this transfer"):
+        with pytest.raises(AlreadyExists, match="not from this transfer"):
             voxome.transfer(source, uri, **{"chunk": CHUNK, **changes})
-    with pytest.raises(AlreadyThere, match="not from this transfer"):
+    with pytest.raises(AlreadyExists, match="not from this transfer"):
         voxome.transfer(made(tmp_path, "c.zarr"), uri, chunk=CHUNK)
 
 
@@ -98,7 +98,7 @@ def test_a_destination_that_was_replaced_is_refused(tmp_path: Path) -> None:
     interrupted(source, uri)
     shutil.rmtree(tmp_path / "b.zarr")
     voxome.create(uri, source.spec)
-    with pytest.raises(AlreadyThere, match="changed or made anew since this transfer began"):
+    with pytest.raises(AlreadyExists, match="changed or made anew since this transfer began"):
         voxome.transfer(source, uri, chunk=CHUNK)
     report = voxome.transfer(source, uri, chunk=CHUNK, existing=True)
     assert (report.run, report.reused) == (64, 0)
@@ -108,7 +108,7 @@ def test_a_source_that_was_replaced_is_refused(tmp_path: Path) -> None:
     source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
     voxome.transfer(source, uri)
     shutil.rmtree(tmp_path / "a.zarr")
-    with pytest.raises(AlreadyThere, match=r"a\.zarr was changed or made anew"):
+    with pytest.raises(AlreadyExists, match=r"a\.zarr was changed or made anew"):
         voxome.transfer(made(tmp_path), uri)
 
 
@@ -118,7 +118,7 @@ def test_what_is_there_is_written_into_only_if_it_may_be_and_fits(tmp_path: Path
     spec = voxome.VolumeSpec.of((80, 64, 64), "uint8", start=(-10, 0, 0), chunk=(16, 32, 16), voxel_size_nm=(8, 8, 8))
     target = voxome.create(uri, spec)
     target[...] = 7
-    with pytest.raises(AlreadyThere, match="existing=True"):
+    with pytest.raises(AlreadyExists, match="existing=True"):
         voxome.transfer(source, uri)
     box = "3:50,1:63,10:60"
     first = voxome.transfer(source, uri, box=box, existing=True)

@@ -24,7 +24,7 @@ from voxome.contracts.abilities import SupportsAttributes, SupportsLevels, abili
 from voxome.contracts.source import Remote
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyThere, NotFound, UnknownName
+from voxome.errors import AlreadyExists, NotFound, UnknownName
 from voxome.testing import remote as contract
 from voxome.testing.remote import VolumeRemoteContract
 from voxome.testing.strategies import noise
@@ -147,7 +147,7 @@ def test_a_volume_from_beginning_to_end(bucket: Bucket, layout: str) -> None:
     assert (voxome.open(f"{short}&level=1")[...] == 5).all()
     remote = voxome.resources.open.remote(scheme)
     assert [one.uri for one in remote.list(Uri.parse(f"{scheme}://{bucket.uri(root)}"))] == [str(Uri.parse(uri))]
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         voxome.create(uri, spec)
     bucket.client.put_object(Bucket=BUCKET, Key=f"{root}/lab/em2/kept", Body=b"1")
     remote.delete(Uri.parse(uri))
@@ -159,7 +159,7 @@ def test_a_volume_from_beginning_to_end(bucket: Bucket, layout: str) -> None:
 def test_something_else_is_there(bucket: Bucket) -> None:
     bucket.client.put_object(Bucket=BUCKET, Key="taken/notes.txt", Body=b"1")
     for scheme in ("zarr", "n5", "precomputed"):
-        with pytest.raises(AlreadyThere, match="s3://voxels/taken"):
+        with pytest.raises(AlreadyExists, match="s3://voxels/taken"):
             voxome.create(f"{scheme}://{bucket.uri('taken')}", VolumeSpec.of((4, 4, 4), "uint8"))
     assert bucket.keys("taken") == ["taken/notes.txt"]
 
@@ -177,7 +177,7 @@ def test_two_who_make_the_same_volume(bucket: Bucket) -> None:
     def make(edge: int) -> int | None:
         try:
             voxome.create(uri, VolumeSpec.of((edge,) * 3, "uint8"))
-        except AlreadyThere:
+        except AlreadyExists:
             return None
         return edge
 

@@ -254,7 +254,7 @@ def test_an_interruption_ends_soon_and_can_be_continued(workflow: Tuned, raw: Pa
     _, told = process.communicate(timeout=30)
     assert process.returncode == 130
     assert time.monotonic() - began < 5
-    assert told.splitlines()[-1] == "interrupted: the same command goes on where it was"
+    assert told.splitlines()[-1] == "Interrupted; rerun the same command to resume"
     assert "Traceback" not in told
     assert len(workers) == 2
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)

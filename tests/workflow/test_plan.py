@@ -84,8 +84,8 @@ def test_a_volume_of_another_rank(bind: Bind) -> None:
 def test_names_that_are_not_known_give_the_nearest(bind: Bind) -> None:
     told = faults(bind, Options(blocks={"segmnt.edges": (8, 8, 8)}), membrane="x", method="meen")
     assert len(told) == 3
-    assert any("no input of the workflow 'membrane'; did you mean 'membranes'?" in fault for fault in told)
-    assert any("no step 'segmnt.edges'; did you mean 'segment.edges'?" in fault for fault in told)
+    assert any("Unknown workflow input 'membrane'; did you mean 'membranes'?" in fault for fault in told)
+    assert any("Unknown step 'segmnt.edges'; did you mean 'segment.edges'?" in fault for fault in told)
     assert any("'method' of em.agglomerate is 'meen'" in fault for fault in told)
 
 

@@ -15,7 +15,7 @@ from voxome.contracts.kinds import Image
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.tool import Frame
-from voxome.errors import AlreadyThere, NotFound
+from voxome.errors import AlreadyExists, NotFound
 from voxome.geometry import Box
 from voxome.remotes.levels import coarser
 from voxome.resources.open import create_source, open_source
@@ -102,7 +102,7 @@ def prepare(step: Step, store: str) -> None:
 
     Raises
     ------
-    AlreadyThere
+    AlreadyExists
         If another step's array is there.
     """
     folder = step_folder(step, store)
@@ -121,7 +121,7 @@ def prepare(step: Step, store: str) -> None:
             create_source(uri, spec.replace(attributes={**spec.attributes, "voxome_run": mark}))
             continue
         if found.get("step_key") != step.key:
-            raise AlreadyThere(f"{uri} holds the result of another run; choose another folder, or remove it")
+            raise AlreadyExists(f"{uri} holds the result of another run; choose another folder, or remove it")
 
 
 def _create_level(uri: str, factors: Scale) -> None:

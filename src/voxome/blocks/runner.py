@@ -53,7 +53,7 @@ def run_step(
     ------
     RunFailed
         If a job failed for good; the others were run.
-    AlreadyThere
+    AlreadyExists
         If another step's array is in the place of one of its outputs.
     """
     began = time.monotonic()

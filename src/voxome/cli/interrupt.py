@@ -29,4 +29,4 @@ def sentence(error: BaseException | None) -> str:
     """What is told of the interruption that led to `error`."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
-    return ": ".join(["interrupted", *getattr(error, "__notes__", ())])
+    return "; ".join(["Interrupted", *getattr(error, "__notes__", ())])

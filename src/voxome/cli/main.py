@@ -33,7 +33,7 @@ try:
     from voxome.cli.console import say
     from voxome.errors import VoxomeError
 except KeyboardInterrupt:
-    print("interrupted", file=sys.stderr)
+    print("Interrupted", file=sys.stderr)
     raise SystemExit(130) from None
 
 app = typer.Typer(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def progress_bars(steps: Sequence[str]) -> Iterator[Callable[[StepReport], None]]:
     """A function to call with every report of a step, while the steps named `steps` run in that order."""
     places = {name: f"[{i + 1:>{len(str(len(steps)))}}/{len(steps)}] {name}" for i, name in enumerate(steps)}
-    with if_interrupted("the same command goes on where it was"):
+    with if_interrupted("rerun the same command to resume"):
         if sys.stderr.isatty():
             with _bar() as told:
                 yield lambda report: told(report, places[report.name])

@@ -57,7 +57,7 @@ class SupportsCreate(Protocol):
 
         Raises
         ------
-        AlreadyThere
+        AlreadyExists
             If something is stored there.
         UnsupportedFormat
             If the format cannot hold such an array.

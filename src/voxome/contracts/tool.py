@@ -177,7 +177,7 @@ class Tool:
         from pydantic import TypeAdapter, ValidationError
 
         bound: dict[str, Any] = {}
-        what = f"parameter of {self.name}"
+        what = f"{self.name} parameter"
         faults = [str(UnknownName.of(what, name, self.parameters)) for name in given if name not in self.parameters]
         for name, parameter in self.parameters.items():
             value = given.get(name, parameter.default)

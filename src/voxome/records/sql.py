@@ -87,7 +87,7 @@ class SqlRecords:
     def query(self, table: str, where: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
         """Rows of `table` (events or jobs) whose columns equal `where`."""
         if table not in _METADATA.tables:
-            raise UnknownName.of("table of records", table, _METADATA.tables)
+            raise UnknownName.of("record table", table, _METADATA.tables)
         asked = _METADATA.tables[table]
         conditions = [asked.c[name] == value for name, value in where.items()]
         with self._engine.connect() as connection:

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from voxome.contracts.spec import VolumeKind, VolumeSpec
-from voxome.errors import AlreadyThere, InvalidInput, UnsupportedFormat
+from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.geometry.axes import STANDARD, default_axes, standard_order
 
 _OWN = ("resolution", "offset", "element_size_um", "kind", "axistags", "DIMENSION_LABELS", "DIMENSION_LIST", "CLASS")
@@ -123,13 +123,13 @@ def create_dataset(h5: h5py.File, name: str, inner: str, spec: VolumeSpec, optio
 
     Raises
     ------
-    AlreadyThere
+    AlreadyExists
         If something is there.
     InvalidInput
         If HDF5 refuses the options or the place.
     """
     if inner in h5:
-        raise AlreadyThere(f"{name} is there already; choose another name, or delete it")
+        raise AlreadyExists(f"{name} is there already; choose another name, or delete it")
     chunks: tuple[int, ...] | bool | None = True if options else None
     if spec.write_chunk is not None:
         chunks = tuple(max(1, min(n, m)) for n, m in zip(spec.write_chunk, spec.domain.shape, strict=True))

@@ -21,7 +21,7 @@ from voxome.config.redaction import HIDDEN, is_secret, quieten_libraries, redact
 from voxome.contracts.uri import without_secrets
 from voxome.errors import (
     AccessDenied,
-    AlreadyThere,
+    AlreadyExists,
     CorruptData,
     InvalidInput,
     NotFound,
@@ -52,7 +52,7 @@ _BY_STATUS: dict[int, type[VoxomeError]] = {
     401: AccessDenied,
     403: AccessDenied,
     404: NotFound,
-    409: AlreadyThere,
+    409: AlreadyExists,
 }
 _SHOWN = 500
 _ONE_AT_A_TIME = threading.Lock()
@@ -140,7 +140,7 @@ class Api:
 
         Raises
         ------
-        AccessDenied, NotFound, AlreadyThere, InvalidInput, StoreError
+        AccessDenied, NotFound, AlreadyExists, InvalidInput, StoreError
             Naming the URL, the status and the server's message; its ``status`` is the number, None if there was no
             answer.
         """

@@ -23,7 +23,7 @@ from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import (
-    AlreadyThere,
+    AlreadyExists,
     CorruptData,
     InvalidInput,
     InvalidUri,
@@ -132,7 +132,7 @@ class ImagesRemote:
     def create(self, uri: Uri, spec: VolumeSpec) -> StackSource:
         folder = local_path(uri.path)
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            raise AlreadyThere(f"there is something at {folder} already; choose another name, or delete it")
+            raise AlreadyExists(f"there is something at {folder} already; choose another name, or delete it")
         note = _new_note(folder, spec)
         with storing(folder):
             folder.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyThere, InvalidBox, NotFound, ReadOnly
+from voxome.errors import AlreadyExists, InvalidBox, NotFound, ReadOnly
 from voxome.geometry import Box
 
 _ARRAYS: dict[str, tuple[VolumeSpec, NDArray[Any]]] = {}
@@ -70,7 +70,7 @@ class MemoryRemote:
 
     def create(self, uri: Uri, spec: VolumeSpec) -> MemorySource:
         if uri.path in _ARRAYS:
-            raise AlreadyThere(f"memory://{uri.path} is there already; choose another name, or delete it")
+            raise AlreadyExists(f"memory://{uri.path} is there already; choose another name, or delete it")
         shape = spec.domain.shape
         data = np.full(shape, spec.fill, spec.dtype) if spec.fill else np.zeros(shape, spec.dtype)
         _ARRAYS[uri.path] = (spec, data)

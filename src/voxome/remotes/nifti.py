@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyThere, CorruptData, NotFound, UnsupportedFormat
+from voxome.errors import AlreadyExists, CorruptData, NotFound, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.axes import standard_order
 from voxome.geometry.units import nm_per
@@ -128,7 +128,7 @@ class NiftiRemote:
     def create(self, uri: Uri, spec: VolumeSpec) -> NiftiSource:
         path = local_path(uri.path)
         if path.exists():
-            raise AlreadyThere(f"{path} is there already; choose another name, or delete it")
+            raise AlreadyExists(f"{path} is there already; choose another name, or delete it")
         if not path.name.endswith(_SUFFIXES):
             raise UnsupportedFormat(f"{path}: the name of a NIfTI file must end in .nii or .nii.gz")
         refuse_options("NIfTI", spec, ())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyThere, CorruptData, NotFound, UnsupportedFormat
+from voxome.errors import AlreadyExists, CorruptData, NotFound, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.arrays import copy_out, writable_slices
 from voxome.remotes.local_files import file_version, write_blank
@@ -70,7 +70,7 @@ class NpyRemote:
         refuse_options(".npy", spec, ())
         _refuse_dtype(path, spec.dtype)
         if path.exists():
-            raise AlreadyThere(f"{path} is there already; choose another name, or delete it")
+            raise AlreadyExists(f"{path} is there already; choose another name, or delete it")
         with storing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         header = {"descr": npy.dtype_to_descr(spec.dtype), "fortran_order": False, "shape": spec.domain.shape}

@@ -78,7 +78,7 @@ def array(
     ------
     InvalidInput
         If `create_new` lacks an option, an option is given without it, or an axis order or unit is not known.
-    NotFound, UnsupportedFormat, UnknownName, InvalidUri, AlreadyThere
+    NotFound, UnsupportedFormat, UnknownName, InvalidUri, AlreadyExists
 
     Examples
     --------
@@ -91,7 +91,7 @@ def array(
     if axis_order.upper() not in ("ZYX", "XYZ"):
         raise InvalidInput(f"axis_order {axis_order!r}: ZYX and XYZ are known")
     if unknown := sorted(set(store) - set(_OF_BOSSDB)):
-        raise UnknownName.of("option of array", unknown[0], _OF_BOSSDB)
+        raise UnknownName.of("array option", unknown[0], _OF_BOSSDB)
     asked = {"dtype": dtype, "extents": extents, "voxel_size": voxel_size}
     if create_new:
         volume = create(uri, _spec(asked, voxel_unit, description, store))

@@ -184,7 +184,7 @@ def create(uri: str, spec: VolumeSpec, **changes: Any) -> Volume:
 
     Raises
     ------
-    AlreadyThere
+    AlreadyExists
         If something is stored there.
     UnsupportedFormat
         If the format cannot hold such a volume.

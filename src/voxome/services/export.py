@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyThere, InvalidInput, UnsupportedFormat
+from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.services.blockwise_copy import ProgressCallback, copy, silent, slabs
 from voxome.services.rollback import created_or_removed
@@ -48,7 +48,7 @@ def export(source: VolumeSource, box: Box | None, out: str, told: ProgressCallba
     ------
     InvalidInput
         If the name ends in none of these.
-    AlreadyThere
+    AlreadyExists
         If something is there.
     UnsupportedFormat
         If the format cannot hold such voxels.
@@ -180,7 +180,7 @@ def _new(out: str) -> AbstractContextManager[Path]:
     """A file beside `out` that takes its place when it is whole."""
     path = Path(out)
     if path.exists():
-        raise AlreadyThere(f"{out} is there already; choose another name, or delete it")
+        raise AlreadyExists(f"{out} is there already; choose another name, or delete it")
     path.parent.mkdir(parents=True, exist_ok=True)
     return replacing(path)
 

@@ -43,7 +43,7 @@ def storage_path(uri: Uri, *, writing: bool = False) -> StoragePath:
     options = {name: value for name, value in uri.query.items() if name not in GENERAL}
     for name in options:
         if name not in kind.known:
-            raise UnknownName.of(f"option of {scheme if mark else 'local'} stores", name, (*GENERAL, *kind.known))
+            raise UnknownName.of(f"{scheme if mark else 'local'} storage option", name, (*GENERAL, *kind.known))
     if options.get("missing", "403") != "403":
         raise InvalidUri(f"{uri}: missing={options['missing']} is not known; missing=403 takes a 403 for a missing key")
     place = kind(path.rstrip("/") if mark else str(local_path(path)), options)

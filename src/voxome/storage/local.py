@@ -10,7 +10,7 @@ from os import scandir, urandom
 from pathlib import Path
 from typing import Any
 
-from voxome.errors import AlreadyThere, NotFound, StoreError, VoxomeError
+from voxome.errors import AlreadyExists, NotFound, StoreError, VoxomeError
 from voxome.storage.path import Lister, StoragePath
 from voxome.storage.tensorstore import map_errors
 
@@ -55,7 +55,7 @@ class LocalPath(StoragePath):
             draft.rename(path)
         except OSError as error:
             if self.taken():
-                raise AlreadyThere(f"something is at {self} already; choose another path, or delete it") from error
+                raise AlreadyExists(f"something is at {self} already; choose another path, or delete it") from error
             raise StoreError(f"{self} cannot be made: {error}") from error
         finally:
             shutil.rmtree(draft, ignore_errors=True)

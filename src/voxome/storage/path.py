@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import tensorstore as ts
 
 from voxome.contracts.uri import Uri, without_secrets
-from voxome.errors import AccessDenied, AlreadyThere, StoreError, VoxomeError
+from voxome.errors import AccessDenied, AlreadyExists, StoreError, VoxomeError
 from voxome.storage.tensorstore import context, map_errors, result_of
 
 Lister = Callable[["StoragePath"], tuple[list[str], list[str]]]
@@ -167,25 +167,25 @@ class StoragePath:
 
         Raises
         ------
-        AlreadyThere
+        AlreadyExists
             If anything is.
         """
         if self.taken():
-            raise AlreadyThere(f"something is at {name} already; choose another path, or delete it")
+            raise AlreadyExists(f"something is at {name} already; choose another path, or delete it")
 
     def put_new(self, documents: Mapping[str, bytes]) -> None:
         """Put files into this place, where there was nothing: all of them or none, and the last one last.
 
         Raises
         ------
-        AlreadyThere
+        AlreadyExists
             If one of them is there.
         """
         made: list[str] = []
         try:
             for key, text in documents.items():
                 if not self.change(key, self._only_new(key, text)):
-                    raise AlreadyThere(f"{self}/{key} was just made by another process")
+                    raise AlreadyExists(f"{self}/{key} was just made by another process")
                 made.append(key)
         except VoxomeError:
             with suppress(VoxomeError), map_errors(str(self)):
@@ -196,7 +196,7 @@ class StoragePath:
     def _only_new(self, key: str, text: bytes) -> Callable[[bytes | None], bytes]:
         def change(old: bytes | None) -> bytes:
             if old is not None:
-                raise AlreadyThere(f"{self}/{key} is there already; choose another path, or delete it")
+                raise AlreadyExists(f"{self}/{key} is there already; choose another path, or delete it")
             return text
 
         return change

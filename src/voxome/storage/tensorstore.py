@@ -14,7 +14,7 @@ from voxome.config.settings import setting
 from voxome.contracts.uri import without_secrets
 from voxome.errors import (
     AccessDenied,
-    AlreadyThere,
+    AlreadyExists,
     CorruptData,
     InvalidBox,
     NotFound,
@@ -51,7 +51,7 @@ _WRITING = re.compile(r"Error writing|Failed to write")
 _STATUS = re.compile(r"([A-Z_]+): (.*)", re.DOTALL)
 _BY_STATUS: dict[str, type[VoxomeError]] = {
     "NOT_FOUND": NotFound,
-    "ALREADY_EXISTS": AlreadyThere,
+    "ALREADY_EXISTS": AlreadyExists,
     "OUT_OF_RANGE": InvalidBox,
     "DATA_LOSS": CorruptData,
     "INVALID_ARGUMENT": CorruptData,
@@ -93,7 +93,7 @@ def open_store(spec: Mapping[str, Any], name: str, **options: Any) -> ts.TensorS
 
     Raises
     ------
-    NotFound, AlreadyThere, UnsupportedFormat, StoreError
+    NotFound, AlreadyExists, UnsupportedFormat, StoreError
         As tensorstore says; an array whose metadata it does not take is an unsupported one.
     """
     with map_errors(name, invalid=UnsupportedFormat):
@@ -122,9 +122,9 @@ def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str
     if matched is None:
         return invalid, short
     kind = _BY_STATUS.get(matched[1], StoreError)
-    if "[os_error_code=" in short and kind is not AlreadyThere:
+    if "[os_error_code=" in short and kind is not AlreadyExists:
         kind = StoreError
-    if _WRITING.search(short) and kind not in (AlreadyThere, AccessDenied):
+    if _WRITING.search(short) and kind not in (AlreadyExists, AccessDenied):
         kind = StoreError
     return (invalid if kind is CorruptData else kind), matched[2]
 

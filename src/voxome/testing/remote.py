@@ -45,7 +45,7 @@ from voxome.contracts.abilities import (
 from voxome.contracts.source import Remote, VolumeSource
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyThere, InvalidBox, NotFound, ReadOnly
+from voxome.errors import AlreadyExists, InvalidBox, NotFound, ReadOnly
 from voxome.geometry import BlockGrid, Box
 from voxome.testing.strategies import DTYPES, arrays, boxes, boxes_outside, noise
 
@@ -382,7 +382,7 @@ class VolumeRemoteContract:
         spec = self.spec()
         source = self.created(remote, uri, spec)
         source.write(spec.domain, np.ones(spec.domain.shape, spec.dtype))
-        with pytest.raises(AlreadyThere):
+        with pytest.raises(AlreadyExists):
             cast(SupportsCreate, remote).create(uri, spec)
         assert remote.open(uri).read(spec.domain).all()
 

@@ -191,7 +191,7 @@ class _Planner:
     def _check_names(self) -> None:
         for name in self.given:
             if name not in self.graph.inputs:
-                self.problems.append(str(UnknownName.of("input of the workflow", name, self.graph.inputs)))
+                self.problems.append(str(UnknownName.of("workflow input", name, self.graph.inputs)))
         for name, wanted in self.graph.inputs.items():
             if wanted.required and name not in self.given and name not in HOST_INPUTS:
                 self.problems.append(f"the workflow needs the input {name!r}; give it with --set {name}=…")

@@ -40,7 +40,7 @@ def write_into(step: Step, into: Mapping[str, str], workers: int) -> Step:
     for name, uri in into.items():
         try:
             if name not in kinds:
-                raise UnknownName.of(f"array among the outputs of {step.tool}", name, kinds)
+                raise UnknownName.of(f"output array of {step.tool}", name, kinds)
             found[name] = str(absolute(locate(uri)))
             faults += _faults(step, kinds[name], open_source(found[name]), found[name], workers)
         except VoxomeError as error:

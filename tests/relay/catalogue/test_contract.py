@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxome.errors import AlreadyThere, NotFound
+from voxome.errors import AlreadyExists, NotFound
 from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.catalogue.records import (
@@ -91,7 +91,7 @@ def test_what_is_not_there_is_not_found(make: Callable[[], Catalogue]) -> None:
 def test_a_write_is_done_whole_or_not_at_all(make: Callable[[], Catalogue]) -> None:
     with closing(make()) as catalogue:
         catalogue.write(add=[Group(name="a"), Group(name="b")])
-        with pytest.raises(AlreadyThere, match="group b already exists"):
+        with pytest.raises(AlreadyExists, match="group b already exists"):
             catalogue.write(remove=[Group(name="a")], add=[Group(name="c"), Group(name="b")])
         assert [one.name for one in catalogue.find(Group)] == ["a", "b"]
         catalogue.write(remove=[Group(name="b")], add=[Group(name="b", owner="new")])
@@ -101,7 +101,7 @@ def test_a_write_is_done_whole_or_not_at_all(make: Callable[[], Catalogue]) -> N
 def test_a_change_that_takes_anothers_key_changes_nothing(make: Callable[[], Catalogue]) -> None:
     with closing(make()) as catalogue:
         catalogue.write(add=[Group(name="a"), Group(name="b")])
-        with pytest.raises(AlreadyThere):
+        with pytest.raises(AlreadyExists):
             catalogue.change(Group(name="a"), lambda now: replace(now, name="b"))
         assert [one.name for one in catalogue.find(Group)] == ["a", "b"]
 
@@ -140,7 +140,7 @@ def _do(catalogue: Catalogue, what: str, name: str, owner: str) -> object:
         if what == "change":
             return catalogue.change(Group(name=name), lambda now: replace(now, owner=now.owner + owner))
         catalogue.write(**{what: [Group(name=name, owner=owner)]})
-    except (NotFound, AlreadyThere) as error:
+    except (NotFound, AlreadyExists) as error:
         return type(error), str(error)
     return None
 

@@ -10,7 +10,7 @@ from standins.boss import Boss
 
 from voxome.config.profiles import Secret
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyThere, InvalidInput, NotFound, UnknownName, VoxomeError
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnknownName, VoxomeError
 from voxome.geometry import Box
 from voxome.remotes.bossdb.client import BossDB
 from voxome.remotes.bossdb.permissions import Permissions
@@ -51,7 +51,7 @@ def test_collections(boss_db: BossDB) -> None:
     assert boss_db.collections.update(name, name=f"{name}-b").name == f"{name}-b"
     with pytest.raises(UnknownName, match="description"):
         boss_db.collections.update(f"{name}-b", descripton="typo")
-    with pytest.raises((InvalidInput, AlreadyThere)):
+    with pytest.raises((InvalidInput, AlreadyExists)):
         boss_db.collections.create(Collection(f"{name}-b"))
     boss_db.collections.delete(f"{name}-b")
     with pytest.raises(NotFound):
@@ -163,5 +163,5 @@ def test_downsampling(boss_db: BossDB, names: tuple[str, str, str]) -> None:
         time.sleep(0.02)
     assert boss_db.downsampling.status(*names).status == "DOWNSAMPLED"
     assert list(boss_db.downsampling.status(*names).scales) == [0, 1, 2]
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         boss_db.downsampling.start(*names)

@@ -13,7 +13,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import (
     AccessDenied,
-    AlreadyThere,
+    AlreadyExists,
     InvalidInput,
     InvalidUri,
     NotFound,
@@ -159,7 +159,7 @@ def test_a_resolution_cannot_be_created(remote: BossdbRemote, above: str) -> Non
 
 def test_a_channel_that_is_there_is_spared(remote: BossdbRemote, above: str) -> None:
     remote.create(at(above, "em"), SPEC)
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(AlreadyExists):
         remote.create(at(above, "em"), SPEC)
 
 

@@ -12,7 +12,7 @@ from standins.faulty_proxy import Altered, Answer, FaultyProxy
 
 import voxome
 from voxome.contracts.uri import Uri
-from voxome.errors import AccessDenied, AlreadyThere, InvalidInput, InvalidUri, NotFound, ReadOnly, StoreError
+from voxome.errors import AccessDenied, AlreadyExists, InvalidInput, InvalidUri, NotFound, ReadOnly, StoreError
 from voxome.remotes.dvid import node as module
 from voxome.remotes.dvid.node import Address, DvidApi, Node, resolve
 
@@ -94,7 +94,7 @@ def test_refusals_are_what_they_mean(node: Node, make: Callable[..., None]) -> N
     make("keyvalue", "keys")
     with pytest.raises(NotFound, match="no instance of that name"):
         node.get("nosuch", "info")
-    with pytest.raises(AlreadyThere, match="another name"):
+    with pytest.raises(AlreadyExists, match="another name"):
         node.api.send("POST", node.repo_path("instance"), json={"typename": "keyvalue", "dataname": "keys"})
     with pytest.raises(InvalidInput, match="Bad API call") as caught:
         node.get("keys", "nosuch")
@@ -161,7 +161,7 @@ def test_repos_are_made_with_the_administrators_token(
         made = server.create_repo("mine", "of mine", root=ROOT)
         assert made.uuid == ROOT
         assert (server.repos[ROOT].alias, server.repos[ROOT].description) == ("mine", "of mine")
-        with pytest.raises(AlreadyThere) as caught:
+        with pytest.raises(AlreadyExists) as caught:
             server.create_repo("mine", root=ROOT)
     assert TOKEN not in f"{caught.value} {caplog.text}"
 

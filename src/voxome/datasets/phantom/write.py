@@ -17,7 +17,7 @@ from voxome.datasets.phantom.render import render
 from voxome.datasets.phantom.spec import PhantomSpec
 from voxome.datasets.phantom.synapses import Site
 from voxome.datasets.phantom.truth import CONNECTOME_COLUMNS, SYNAPSE_COLUMNS, synapse_rows
-from voxome.errors import AlreadyThere
+from voxome.errors import AlreadyExists
 from voxome.geometry import Block, BlockGrid
 from voxome.resources.open import create
 from voxome.resources.table import write_table
@@ -71,7 +71,7 @@ def write_phantom(folder: str | Path, spec: PhantomSpec, block: tuple[int, int, 
 
     Raises
     ------
-    AlreadyThere
+    AlreadyExists
         If the folder holds any of these.
     """
     target = Path(folder)
@@ -108,7 +108,7 @@ def _refuse_old(folder: Path) -> None:
     names = ("raw.zarr", "labels.zarr", "membranes.zarr", "synapses.parquet", "connectome.parquet")
     old = [name for name in names if (folder / name).exists()]
     if old:
-        raise AlreadyThere(f"{folder} already holds {', '.join(old)}: remove them, or name another folder")
+        raise AlreadyExists(f"{folder} already holds {', '.join(old)}: remove them, or name another folder")
 
 
 def _array(spec: PhantomSpec, path: Path, dtype: str, kind: Any) -> Volume:

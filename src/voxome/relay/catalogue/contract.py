@@ -32,7 +32,7 @@ class Catalogue(Protocol):
         ------
         NotFound
             If one to remove is not there.
-        AlreadyThere
+        AlreadyExists
             If one to add has the key of another that stays.
         """
 
@@ -43,7 +43,7 @@ class Catalogue(Protocol):
         ------
         NotFound
             If there is no such record any more.
-        AlreadyThere
+        AlreadyExists
             If the changed one has the key of another.
         """
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from threading import RLock
 from typing import cast
 
-from voxome.errors import AlreadyThere, NotFound
+from voxome.errors import AlreadyExists, NotFound
 from voxome.relay.catalogue.contract import R
 from voxome.relay.catalogue.records import Record
 
@@ -41,7 +41,7 @@ class MemoryCatalogue:
                 del changed[type(one), one.key]
             for one in add:
                 if (type(one), one.key) in changed:
-                    raise AlreadyThere(f"the {type(one).__name__.lower()} {'/'.join(one.key)} already exists")
+                    raise AlreadyExists(f"the {type(one).__name__.lower()} {'/'.join(one.key)} already exists")
                 changed[type(one), one.key] = one
             self._records = changed
 

@@ -35,7 +35,7 @@ def rename(catalogue: Catalogue, old: Resource, new: Resource) -> None:
 
     Raises
     ------
-    AlreadyThere
+    AlreadyExists
         If there is another of that name.
     """
     if old.key == new.key:

@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
-from voxome.errors import AlreadyThere, NotFound
+from voxome.errors import AlreadyExists, NotFound
 from voxome.relay.catalogue.contract import R
 from voxome.relay.catalogue.records import KINDS, Record
 
@@ -83,7 +83,7 @@ class SqlCatalogue:
                     connection.execute(_TABLES[type(one)].insert(), asdict(one))
                 except sa.exc.IntegrityError as error:
                     name = f"{type(one).__name__.lower()} {'/'.join(one.key)}"
-                    raise AlreadyThere(f"the {name} already exists") from error
+                    raise AlreadyExists(f"the {name} already exists") from error
 
     def change(self, old: R, change: Callable[[R], R]) -> R:
         with self._lock:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import AlreadyThere, InvalidInput, NotFound, UnknownName, UnsupportedFormat
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnknownName, UnsupportedFormat
 from voxome.remotes.bossdb.address import Address
 from voxome.remotes.bossdb.description import DTYPES
 from voxome.remotes.bossdb.projects import Channels, Collections, CoordinateFrames, Experiments, Things
@@ -35,7 +35,7 @@ def check(spec: VolumeSpec, name: str) -> None:
     """
     for option in spec.encoding or {}:
         if option not in OPTIONS:
-            raise UnknownName.of("option of bossdb", option, OPTIONS)
+            raise UnknownName.of("bossdb option", option, OPTIONS)
     start = spec.domain.start
     wrong = {
         f"axes {'/'.join(spec.axes)}: it has z/y/x, or t/z/y/x": spec.axes not in (tuple("zyx"), tuple("tzyx")),
@@ -55,7 +55,7 @@ def create_channel(api: Api, address: Address, spec: VolumeSpec) -> None:
 
     Raises
     ------
-    AlreadyThere
+    AlreadyExists
         If there is such a channel.
     InvalidInput
         If the experiment is there, and its frame, voxel size, points in time or levels are not those of `spec`.
@@ -66,7 +66,7 @@ def create_channel(api: Api, address: Address, spec: VolumeSpec) -> None:
     except NotFound:
         pass
     else:
-        raise AlreadyThere(f"{address} is there already; choose another name, or delete it")
+        raise AlreadyExists(f"{address} is there already; choose another name, or delete it")
     _ensure(Collections(api), Collection(collection))
     wanted, frame = _around(collection, experiment, spec)
     _ensure(Experiments(api), wanted, before=lambda: _ensure_frame(api, frame, spec, address))
@@ -139,7 +139,7 @@ def _ensure(things: Things[V], new: V, before: Callable[[], None] = lambda: None
         before()
     try:
         things.create(new)
-    except (InvalidInput, AlreadyThere) as refusal:
+    except (InvalidInput, AlreadyExists) as refusal:
         try:
             things.get(*new.names)
         except NotFound:

@@ -44,7 +44,7 @@ class Downsampling:
 
         Raises
         ------
-        AlreadyThere
+        AlreadyExists
             If it does already, or has.
         """
         self._api.send("POST", path("downsample", collection, experiment, channel))

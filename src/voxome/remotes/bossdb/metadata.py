@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-from voxome.errors import AlreadyThere, InvalidInput, NotFound
+from voxome.errors import AlreadyExists, InvalidInput, NotFound
 from voxome.remotes.bossdb.service import path, understood
 from voxome.remotes.http import Api
 
@@ -44,7 +44,7 @@ class Metadata(MutableMapping[str, Any]):
         params = {"key": key, "value": value if isinstance(value, str) else json.dumps(value)}
         try:
             self._api.send("POST", self._path, params=params, again=True)
-        except (InvalidInput, AlreadyThere):
+        except (InvalidInput, AlreadyExists):
             self._api.send("PUT", self._path, params=params)
 
     def __delitem__(self, key: str) -> None:

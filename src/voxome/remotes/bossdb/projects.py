@@ -45,7 +45,7 @@ class Things(Generic[V]):
 
         Raises
         ------
-        InvalidInput, AlreadyThere
+        InvalidInput, AlreadyExists
             If the server refuses it; the message is the server's.
         """
         return self._told(self._api.json("POST", self._place(new.names), json=new.body()), new.names)
@@ -60,7 +60,7 @@ class Things(Generic[V]):
         """
         for field in changes:
             if field not in self.kind.changeable:
-                raise UnknownName.of("field that can be changed:", field, self.kind.changeable)
+                raise UnknownName.of("changeable field", field, self.kind.changeable)
         body = {self.kind.words.get(field, field): value for field, value in changes.items()}
         return self._told(self._api.json("PUT", self._place(names), json={"name": names[-1], **body}), names)
 

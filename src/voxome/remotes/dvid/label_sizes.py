@@ -52,5 +52,5 @@ class LabelSizes(Instance):
 
 def _known(kind: str) -> str:
     if kind not in KINDS:
-        raise UnknownName.of("kind of annotated point", kind, KINDS)
+        raise UnknownName.of("point kind", kind, KINDS)
     return kind

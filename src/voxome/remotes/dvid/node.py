@@ -14,7 +14,7 @@ import httpx
 
 from voxome.config.profiles import store_profile
 from voxome.contracts.uri import Uri, without_secrets
-from voxome.errors import AccessDenied, AlreadyThere, InvalidUri, NotFound, ReadOnly, StoreError, VoxomeError
+from voxome.errors import AccessDenied, AlreadyExists, InvalidUri, NotFound, ReadOnly, StoreError, VoxomeError
 from voxome.remotes.dvid.parsing import flag, texts, understood
 from voxome.remotes.http import Api, plain_text
 
@@ -31,7 +31,7 @@ _MEANINGS: tuple[tuple[str, type[VoxomeError], str], ...] = (
     (r"invalid data instance name", NotFound, "; this version has no instance of that name"),
     (r"could not find UUID|branch \S+ not found", NotFound, "; voxome ls dvid://HOST lists the repos"),
     (r"more than one UUID", InvalidUri, "; write more of it"),
-    (r"already exists", AlreadyThere, "; choose another name"),
+    (r"already exists", AlreadyExists, "; choose another name"),
 )
 """What a refusal (always status 400) says, the error that it is, and what to do."""
 

@@ -106,7 +106,7 @@ class Dvid:
         AccessDenied
             If the server asks for rights of an administrator: a token (``VOXOME_DVID_ADMIN_TOKEN`` beside
             ``VOXOME_DVID_HOST``, or the service ``dvid_admin`` of the profile), or a user who is one.
-        AlreadyThere
+        AlreadyExists
             If there is a version of that UUID.
         """
         body = {"alias": alias, "description": description, **({} if root is None else {"root": root})}

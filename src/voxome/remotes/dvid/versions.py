@@ -181,7 +181,7 @@ class DvidNode:
 
         Raises
         ------
-        AlreadyThere
+        AlreadyExists
             If the repo has such a branch.
         """
         return self._child(self._post("branch", branch=name, note=note, uuid=uuid))
@@ -218,7 +218,7 @@ class DvidNode:
 
         Raises
         ------
-        AlreadyThere
+        AlreadyExists
             If the repo has one of that name.
         """
         body = {"typename": type, "dataname": name, **({} if versioned else {"versioned": "0"}), **(settings or {})}

@@ -16,7 +16,7 @@ import numpy as np
 from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyThere, InvalidInput, NotFound, UnsupportedFormat
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnsupportedFormat
 from voxome.remotes.knossos.conf import CONF, Conf, magnifications
 from voxome.remotes.knossos.source import KnossosPyramid
 from voxome.remotes.spec_checks import refuse_options, refuse_what_is_lost
@@ -60,7 +60,7 @@ class KnossosRemote:
                 f"0 where nothing was written; not {spec.domain.ndim} axes of {spec.dtype} filled with {spec.fill}"
             )
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise AlreadyThere(f"something is at {uri} already; choose another path, or delete it")
+            raise AlreadyExists(f"something is at {uri} already; choose another path, or delete it")
         with storing(folder):
             (folder / "mag1").mkdir(parents=True)
         z, y, x = spec.frame.shape

@@ -29,7 +29,7 @@ def make(place: StoragePath, spec: VolumeSpec, *, name: str) -> None:
 
     Raises
     ------
-    AlreadyThere
+    AlreadyExists
         If there is one.
     UnsupportedFormat
         If N5 cannot hold it.
@@ -45,7 +45,7 @@ def make_group(place: StoragePath, spec: VolumeSpec, *, name: str) -> None:
 
     Raises
     ------
-    AlreadyThere, UnsupportedFormat
+    AlreadyExists, UnsupportedFormat
         As `make` does.
     """
     array = _array(spec, FINEST, name)
@@ -63,7 +63,7 @@ def make_level(group: StoragePath, level: str, spec: VolumeSpec, scale: Scale, *
 
     Raises
     ------
-    AlreadyThere, UnsupportedFormat
+    AlreadyExists, UnsupportedFormat
         As `make` does.
     """
     (group / level).put_new({ATTRIBUTES: to_json(_array(spec, scale, name), name)})

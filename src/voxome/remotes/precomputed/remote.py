@@ -8,7 +8,7 @@ from pathlib import Path
 from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyThere, CorruptData, NotFound, StoreError, UnsupportedFormat
+from voxome.errors import AlreadyExists, CorruptData, NotFound, StoreError, UnsupportedFormat
 from voxome.remotes.json_store import read_json, update_json
 from voxome.remotes.precomputed.create import new_info
 from voxome.remotes.precomputed.info import Json, check
@@ -65,7 +65,7 @@ class PrecomputedRemote:
 
         def enter(old: Json) -> Json:
             if old:
-                raise AlreadyThere(f"something is at {uri} already; choose another path, or delete it")
+                raise AlreadyExists(f"something is at {uri} already; choose another path, or delete it")
             return info
 
         update_json(place, INFO, enter)

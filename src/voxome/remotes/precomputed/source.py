@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.abilities import Level
 from voxome.contracts.source import Mode, VolumeSource
-from voxome.errors import AlreadyThere, InvalidInput, NotFound, ReadOnly
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.json_store import update_json
 from voxome.remotes.levels import check_coarser, coarser, whole_scale
@@ -164,7 +164,7 @@ class PrecomputedPyramid(PrecomputedSource):
 
         def enter(old: Json) -> Json:
             if made["key"] in [one["key"] for one in old["scales"]]:
-                raise AlreadyThere(f"{self.name} has a scale {made['key']} already")
+                raise AlreadyExists(f"{self.name} has a scale {made['key']} already")
             return entered(old, made)
 
         self._info = update_json(self._place, INFO, enter)

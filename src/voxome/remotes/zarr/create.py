@@ -8,7 +8,7 @@ from typing import Any
 import tensorstore as ts
 
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import AlreadyThere, InvalidInput, UnsupportedFormat
+from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.geometry.axes import standard_order
 from voxome.remotes.json_store import Json, to_json, update_json
 from voxome.remotes.zarr.build_metadata import GROUPS, array_documents, default_chunk, group_documents
@@ -27,7 +27,7 @@ def make(place: StoragePath, spec: VolumeSpec) -> None:
 
     Raises
     ------
-    AlreadyThere
+    AlreadyExists
         If anything is at `place`.
     UnsupportedFormat, InvalidInput
         If zarr cannot hold such an array, or the encoding is not understood.
@@ -35,7 +35,7 @@ def make(place: StoragePath, spec: VolumeSpec) -> None:
     spec, options = _settled(spec, str(place))
     documents = _documents(spec, options, place.name)
     if find(place) is not None:
-        raise AlreadyThere(f"a zarr array or group is at {place} already; choose another path, or delete it")
+        raise AlreadyExists(f"a zarr array or group is at {place} already; choose another path, or delete it")
     place.must_be_free(str(place))
     _mark_groups(place, options["format"])
     place.put_new(documents)
@@ -108,7 +108,7 @@ def make_level(place: StoragePath, spec: VolumeSpec) -> None:
 
     Raises
     ------
-    AlreadyThere
+    AlreadyExists
         If something is there already.
     """
     place.put_new(_texts(array_documents(spec, spec.encoding or {}, own(spec)), str(place)))

@@ -12,7 +12,7 @@ from voxome.contracts.abilities import SupportsFixedScales, SupportsLevels, abil
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyThere, InvalidInput, NotFound, PlanError, UnsupportedFormat, VoxomeError
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, PlanError, UnsupportedFormat, VoxomeError
 from voxome.geometry import Box
 from voxome.resources.coarsening import Method, halving
 from voxome.resources.open import create_source
@@ -59,7 +59,7 @@ def prepare(state: State, source: VolumeSource, asked: TransferRequest) -> Volum
 
     Raises
     ------
-    AlreadyThere, PlanError, UnsupportedFormat, InvalidInput
+    AlreadyExists, PlanError, UnsupportedFormat, InvalidInput
     """
     if asked.levels > 1:
         _ = source.spec.frame
@@ -84,13 +84,13 @@ def _refuse_others(state: State, source: VolumeSource, target: VolumeSource, ask
     """Refuse a target that is not from this transfer, unless it may be there; then begin anew."""
     try:
         if not state.begun:
-            raise AlreadyThere(
+            raise AlreadyExists(
                 f"{asked.target.uri} is there already, and not from this transfer: remove it, choose another name, or "
                 "have it written into with existing=True (--existing)"
             )
         state.check("target", asked.target.uri, target.version().token)
         state.check("source", asked.source.uri, source.version().token)
-    except AlreadyThere:
+    except AlreadyExists:
         if not asked.existing:
             raise
         state.forget()

@@ -117,7 +117,7 @@ def transfer(
 
     Raises
     ------
-    AlreadyThere
+    AlreadyExists
         If something is at `dst` that is not from this transfer.
     PlanError
         If an existing `dst` does not fit; all faults at once.
@@ -175,7 +175,7 @@ def transfer(
 
 def _check(verify: str, levels: int, workers: int) -> None:
     if verify not in get_args(Verify):
-        raise UnknownName.of("way to verify", verify, get_args(Verify))
+        raise UnknownName.of("verify mode", verify, get_args(Verify))
     for name, number in (("levels", levels), ("workers", workers)):
         if number < 1:
             raise InvalidInput(f"{name} is {number}; at least 1 is needed")

@@ -15,7 +15,7 @@ import platformdirs
 
 from voxome.blocks.job_loop import Ledger
 from voxome.config.settings import text_setting
-from voxome.errors import AlreadyThere, RunLocked
+from voxome.errors import AlreadyExists, RunLocked
 from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors, read_json, write_json
 from voxome.records.sql import SqlRecords
 
@@ -75,11 +75,11 @@ class State:
 
         Raises
         ------
-        AlreadyThere
+        AlreadyExists
         """
         before = self.facts.get(what)
         if before not in (None, token):
-            raise AlreadyThere(
+            raise AlreadyExists(
                 f"{name} was changed or made anew since this transfer began: remove the destination, or copy all of it "
                 "again with existing=True (--existing)"
             )

@@ -48,7 +48,7 @@ class TargetOptions:
     def __post_init__(self) -> None:
         for name in self.drop:
             if name not in get_args(Droppable):
-                raise UnknownName.of("thing to drop", name, get_args(Droppable))
+                raise UnknownName.of("property to drop", name, get_args(Droppable))
 
     def spec(self, source: VolumeSource, box: Box, scheme: str) -> VolumeSpec:
         """The spec of a new array that holds `box` of `source`."""

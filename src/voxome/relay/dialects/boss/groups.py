@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from starlette.responses import JSONResponse, Response
 
-from voxome.errors import AlreadyThere, NotFound
+from voxome.errors import AlreadyExists, NotFound
 from voxome.relay.access import ADMIN, PUBLIC
 from voxome.relay.catalogue.records import Grant, Group, Membership, User
 from voxome.relay.dialects.boss.call import Call
@@ -43,9 +43,9 @@ def post(call: Call) -> Response:
     ranks = [Membership(group=name, user=owner, rank=rank) for rank in _RANKS]
     try:
         if name in (ADMIN, PUBLIC):
-            raise AlreadyThere(name)
+            raise AlreadyExists(name)
         call.relay.catalogue.write(add=[Group(name=name, owner=owner), *ranks])
-    except AlreadyThere as error:
+    except AlreadyExists as error:
         raise Refused(Code.GROUP_EXISTS, f"A group with name {name} already exists") from error
     return Response(status_code=201)
 

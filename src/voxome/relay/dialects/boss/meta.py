@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from starlette.responses import JSONResponse, Response
 
-from voxome.errors import AlreadyThere, NotFound
+from voxome.errors import AlreadyExists, NotFound
 from voxome.relay.catalogue.records import Metadatum, place
 from voxome.relay.dialects.boss.call import Call, resource_at
 from voxome.relay.dialects.boss.errors import Code, Refused
@@ -29,7 +29,7 @@ def post(call: Call) -> Response:
     made = Metadatum(collection=collection, experiment=experiment, channel=channel, label=label, value=value)
     try:
         call.relay.catalogue.write(add=[made])
-    except AlreadyThere as error:
+    except AlreadyExists as error:
         raise Refused(Code.INVALID_POST_ARGUMENT, f"Invalid request. The key {label} already exists") from error
     return Response(status_code=201)
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from voxome.errors import AlreadyThere, NotFound
+from voxome.errors import AlreadyExists, NotFound
 from voxome.relay.catalogue.records import (
     Channel,
     Collection,
@@ -170,7 +170,7 @@ def delete(kind: Kind) -> Callable[[Call], Response]:
 def _unique(kind: Kind, name: str) -> Iterator[None]:
     try:
         yield
-    except AlreadyThere as error:
+    except AlreadyExists as error:
         raise Refused(Code.INVALID_POST_ARGUMENT, f"{kind.part} {name} already exists") from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, SecretStr
 from starlette.responses import JSONResponse, Response
 
-from voxome.errors import AlreadyThere, NotFound
+from voxome.errors import AlreadyExists, NotFound
 from voxome.relay.access import ROLES
 from voxome.relay.catalogue.records import Membership, Role, Token, User
 from voxome.relay.catalogue.secrets import hash_password
@@ -45,9 +45,9 @@ def post(call: Call) -> Response:
     )
     try:
         if made.name in call.relay.access.admins.values():
-            raise AlreadyThere(made.name)
+            raise AlreadyExists(made.name)
         call.relay.catalogue.write(add=[made])
-    except AlreadyThere as error:
+    except AlreadyExists as error:
         raise Refused(Code.INVALID_POST_ARGUMENT, f"user {made.name} already exists", 409) from error
     return Response(status_code=201)
 
