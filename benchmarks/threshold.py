@@ -21,8 +21,8 @@ import voxome
 from voxome.blocks.memory import peak_bytes, reset_peak
 from voxome.blocks.runner import run_step
 from voxome.blocks.step import Step
+from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
-from voxome.contracts.tool import Frame
 from voxome.engines.local import LocalEngine
 from voxome.geometry import BlockGrid, Box
 from voxome.records.sql import SqlRecords

@@ -13,8 +13,8 @@ import voxome
 from voxome.blocks.runner import StepReport, run_step
 from voxome.blocks.step import Step
 from voxome.contracts.engine import Engine
+from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle
-from voxome.contracts.tool import Frame
 from voxome.geometry import Box
 from voxome.records.sql import SqlRecords
 from voxome.resources.volume import Volume

@@ -8,8 +8,8 @@ import tracemalloc
 from dataclasses import replace
 
 from voxome.blocks.step import JOBS_PER_STEP, Step
+from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
-from voxome.contracts.tool import Frame
 from voxome.geometry import Box
 
 FRAME = Frame(Box((-4, 0, 0), (60, 64, 64)), Box((0, 0, 0), (60, 64, 64)), (8.0, 8.0, 8.0), (0.0, 0.0, 4.0))

@@ -10,11 +10,11 @@ from typing import Any
 
 from voxome.blocks.step import Step
 from voxome.contracts.abilities import SupportsAttributes, SupportsLevels, ability
+from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE
 from voxome.contracts.kinds import Image
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
-from voxome.contracts.tool import Frame
 from voxome.errors import AlreadyExists, NotFound
 from voxome.geometry import Box
 from voxome.remotes.levels import coarser

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from voxome.blocks.outputs import scaled_box
 from voxome.blocks.step import Step
+from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
 from voxome.contracts.spec import Scale, VolumeSpec
-from voxome.contracts.tool import Frame
 from voxome.geometry import Box
 from voxome.remotes.levels import coarser
 from voxome.resources.coarsening import Method, halving

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import File, Image, RegionTable
-from voxome.contracts.tool import Frame, Tool
+from voxome.contracts.tool import Tool
 from voxome.geometry import BlockGrid, Box
 from voxome.registry import load
 

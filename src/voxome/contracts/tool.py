@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
 
+from voxome.contracts.frame import ASSUMED_NM, Frame
 from voxome.contracts.kinds import File, Image, Kind, Labels, RegionTable, Rows, Table
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import PlanError, UnknownName
@@ -20,34 +21,7 @@ HaloLike = int | Sequence[int] | tuple[Sequence[int], Sequence[int]]
 HaloOf = Callable[[Mapping[str, Any], tuple[float, float, float]], HaloLike]
 """Halo from the parameters and the voxel size in nm."""
 INJECTED = frozenset({"block", "region", "frame"})
-ASSUMED_NM = (10.0, 10.0, 10.0)
-"""The voxel size that parameters in nm take for granted where nobody said one."""
 REQUIRED = inspect.Parameter.empty
-
-
-@dataclass(frozen=True)
-class Frame:
-    """The voxels of a step, along z, y, x. Injected as ``frame`` into a tool of whole tables.
-
-    Attributes
-    ----------
-    domain, box : Box
-        All voxels there are, and those that the run is asked for.
-    voxel_size_nm : (z, y, x) or None
-        None where nobody said.
-    offset_nm : (z, y, x)
-        Position of the centre of voxel index 0.
-    """
-
-    domain: Box
-    box: Box
-    voxel_size_nm: tuple[float, float, float] | None
-    offset_nm: tuple[float, float, float]
-
-    @property
-    def scale_nm(self) -> tuple[float, float, float]:
-        """The voxel size, or the one that is taken for granted."""
-        return self.voxel_size_nm or ASSUMED_NM
 
 
 @dataclass(frozen=True)
@@ -280,7 +254,6 @@ def tool(
 
 __all__ = [
     "BlockContext",
-    "Frame",
     "Input",
     "Labels",
     "Parameter",

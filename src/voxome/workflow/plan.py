@@ -13,10 +13,11 @@ from typing import Any
 from voxome.blocks.outputs import output_spec
 from voxome.blocks.pyramid import pyramid_steps
 from voxome.blocks.step import Step
+from voxome.contracts.frame import ASSUMED_NM, Frame
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Image, Kind
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.tool import ASSUMED_NM, Frame, Input, Tool
+from voxome.contracts.tool import Input, Tool
 from voxome.errors import InvalidInput, PlanError, UnknownName, VoxomeError
 from voxome.geometry import Box
 from voxome.registry import load

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from voxome.blocks.outputs import output_spec
+from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Image
-from voxome.contracts.tool import BlockContext, Frame
+from voxome.contracts.tool import BlockContext
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.tools.common.downsample import downsample
