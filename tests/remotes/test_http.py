@@ -1,4 +1,4 @@
-"""The HTTP client against a server that misbehaves by a script."""
+"""The HTTP client against a server that misbehaves according to a script."""
 
 from __future__ import annotations
 
@@ -16,79 +16,89 @@ from voxome.errors import AccessDenied, AlreadyExists, CorruptData, InvalidInput
 from voxome.remotes import http
 from voxome.remotes.http import Api, fan_out
 
-Answer = bytes | None
+Response = bytes | None
 Server = Callable[..., "Script"]
 
 
 class Script:
-    """What the server will say, request after request, and what it was asked."""
+    """Server that gives the listed responses one after the other, and keeps the requests."""
 
-    def __init__(self, answers: list[Answer]) -> None:
-        self.answers, self.asked = answers, list[bytes]()
+    def __init__(self, responses: list[Response]) -> None:
+        self.responses, self.requests = responses, list[bytes]()
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.base = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
-        while self.answers:
+        while self.responses:
             try:
                 link, _ = self.socket.accept()
             except OSError:
                 return
             with link:
-                self.asked.append(link.recv(65536))
-                answer = self.answers.pop(0)
-                if answer is None:
+                self.requests.append(link.recv(65536))
+                response = self.responses.pop(0)
+                if response is None:
                     time.sleep(0.5)
                 else:
-                    link.sendall(answer)
+                    link.sendall(response)
 
 
-def said(status: int, body: bytes = b"", *headers: str, length: int | None = None) -> bytes:
+def reply(status: int, body: bytes = b"", *headers: str, length: int | None = None) -> bytes:
     lines = [f"HTTP/1.1 {status} X", f"content-length: {len(body) if length is None else length}", "connection: close"]
     return "\r\n".join([*lines, *headers, "", ""]).encode() + body
 
 
 @contextmanager
-def script(*answers: Answer) -> Iterator[Script]:
-    made = Script(list(answers))
+def script(*responses: Response) -> Iterator[Script]:
+    server = Script(list(responses))
     try:
-        yield made
+        yield server
     finally:
-        made.socket.close()
+        server.socket.close()
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "FIRST_DELAY_S", 0.001)
 
 
 @pytest.mark.parametrize(
-    "fault", [said(429), said(500), said(502), said(503), said(504), b"", said(200, b"short", length=99), None]
+    "failure",
+    [
+        reply(429),
+        reply(500),
+        reply(502),
+        reply(503),
+        reply(504),
+        b"",
+        reply(200, b"short", length=99),
+        None,
+    ],
 )
-def test_a_reading_is_sent_again(fault: Answer) -> None:
-    with script(fault, said(200, b"right")) as server:
+def test_reads_are_retried(failure: Response) -> None:
+    with script(failure, reply(200, b"right")) as server:
         assert Api(server.base, timeout_s=0.3).send("GET", "/x").content == b"right"
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("fault", [said(500), b"", said(200, b"short", length=99)])
-def test_a_post_is_not_sent_again_unless_it_may_be(fault: Answer) -> None:
-    with script(fault, said(200)) as server, pytest.raises(StoreError, match="POST http"):
+@pytest.mark.parametrize("failure", [reply(500), b"", reply(200, b"short", length=99)])
+def test_a_post_is_retried_only_if_idempotent(failure: Response) -> None:
+    with script(failure, reply(200)) as server, pytest.raises(StoreError, match="POST http"):
         Api(server.base).send("POST", "/x", content=b"1")
-    assert len(server.asked) == 1
-    with script(fault, said(201)) as server:
-        assert Api(server.base).send("POST", "/x", content=b"1", again=True).status_code == 201
+    assert len(server.requests) == 1
+    with script(failure, reply(201)) as server:
+        assert Api(server.base).send("POST", "/x", content=b"1", idempotent=True).status_code == 201
 
 
-def test_a_post_turned_away_is_sent_again() -> None:
-    with script(said(503), said(429), said(201)) as server:
+def test_a_rejected_post_is_always_retried() -> None:
+    with script(reply(503), reply(429), reply(201)) as server:
         assert Api(server.base).send("POST", "/x").status_code == 201
 
 
 @pytest.mark.slow
-def test_retry_after_is_waited_for() -> None:
-    with script(said(503, b"", "retry-after: 1"), said(200)) as server:
+def test_retry_after_is_honoured() -> None:
+    with script(reply(503, b"", "retry-after: 1"), reply(200)) as server:
         begin = time.monotonic()
         Api(server.base).send("GET", "/x")
     assert time.monotonic() - begin >= 1
@@ -105,8 +115,8 @@ def test_retry_after_is_waited_for() -> None:
         (418, StoreError),
     ],
 )
-def test_a_refusal_is_an_error_that_says_what_the_server_said(status: int, kind: type[VoxomeError]) -> None:
-    with script(said(status, b"because of the moon")) as server, pytest.raises(kind) as caught:
+def test_an_error_carries_the_message_of_the_server(status: int, kind: type[VoxomeError]) -> None:
+    with script(reply(status, b"because of the moon")) as server, pytest.raises(kind) as caught:
         Api(server.base).send("GET", "/x", params={"a": 1, "admintoken": "hidden"})
     message = str(caught.value)
     assert f"GET {server.base}/x?a=1" in message
@@ -115,47 +125,59 @@ def test_a_refusal_is_an_error_that_says_what_the_server_said(status: int, kind:
     assert caught.value.status == status
 
 
-def test_it_gives_up() -> None:
-    with script(*[said(503, b"full")] * 3) as server, pytest.raises(StoreError, match=r"full \(after 3 tries\)"):
+def test_retries_are_limited() -> None:
+    with (
+        script(*[reply(503, b"full")] * 3) as server,
+        pytest.raises(StoreError, match=r"full \(after 3 attempts\)"),
+    ):
         Api(server.base, retries=2).send("GET", "/x")
 
 
-def test_nobody_listens() -> None:
+def test_a_refused_connection_is_a_store_error() -> None:
     with pytest.raises(StoreError, match=r"GET http://127\.0\.0\.1:1/x"):
         Api("http://127.0.0.1:1", retries=1).send("GET", "/x")
 
 
-def test_a_redirected_write_is_no_success() -> None:
-    with script(said(302, b"", "location: /elsewhere"), said(200)) as server, pytest.raises(StoreError, match="302"):
+def test_a_redirected_write_fails() -> None:
+    with (
+        script(reply(302, b"", "location: /elsewhere"), reply(200)) as server,
+        pytest.raises(StoreError, match="302"),
+    ):
         Api(server.base).send("POST", "/x", content=b"1")
 
 
-def test_a_redirected_reading_is_followed_without_the_token() -> None:
-    with script(said(200, b"there")) as other, script(said(302, b"", f"location: {other.base}/there")) as server:
+def test_a_redirected_read_is_followed_without_the_token() -> None:
+    with (
+        script(reply(200, b"there")) as other,
+        script(reply(302, b"", f"location: {other.base}/there")) as server,
+    ):
         api = Api(server.base, headers=lambda: {"authorization": "Token hidden"})
         assert api.send("GET", "/x").content == b"there"
-    assert b"Token hidden" in server.asked[0]
-    assert b"hidden" not in other.asked[0]
+    assert b"Token hidden" in server.requests[0]
+    assert b"hidden" not in other.requests[0]
 
 
-def test_redirects_without_end() -> None:
-    with script(*[said(302, b"", "location: /x")] * 30) as server, pytest.raises(StoreError, match=r"redirects"):
+def test_endless_redirects_fail() -> None:
+    with (
+        script(*[reply(302, b"", "location: /x")] * 30) as server,
+        pytest.raises(StoreError, match=r"redirects"),
+    ):
         Api(server.base).send("GET", "/x")
-    assert len(server.asked) < 30
+    assert len(server.requests) < 30
 
 
-def test_a_body_packed_with_gzip_that_ends_early_is_asked_for_again() -> None:
+def test_a_truncated_gzip_body_is_requested_again() -> None:
     packed = gzip.compress(b"right" * 100)
-    with script(*[said(200, body, "content-encoding: gzip") for body in (packed[:-9], b"what", packed)]) as server:
+    with script(*[reply(200, body, "content-encoding: gzip") for body in (packed[:-9], b"what", packed)]) as server:
         assert Api(server.base).send("GET", "/x").content == b"right" * 100
-    short = said(200, packed[:-9], "content-encoding: gzip")
+    short = reply(200, packed[:-9], "content-encoding: gzip")
     with script(short, short) as server, pytest.raises(StoreError, match="ends early"):
         Api(server.base, retries=1).send("GET", "/x")
 
 
-def test_a_server_that_says_a_token_back() -> None:
+def test_a_token_that_the_server_echoes_is_hidden() -> None:
     echo = b"no: Token hidden-token, me:hidden@, http://me:hidden@host/?admintoken=hidden"
-    with script(said(401, echo), said(200, echo)) as server:
+    with script(reply(401, echo), reply(200, echo)) as server:
         api = Api(server.base, headers=lambda: {"authorization": "Token hidden-token"})
         for call in (lambda: api.send("GET", "/x"), lambda: api.json("GET", "/x", params={"token": "hidden-too"})):
             with pytest.raises(VoxomeError) as caught:
@@ -164,35 +186,35 @@ def test_a_server_that_says_a_token_back() -> None:
             assert "http://host/?admintoken=***" in str(caught.value)
 
 
-def test_the_librarys_log_shows_no_token(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_of_the_library_shows_no_token(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with script(said(200)) as server:
+    with script(reply(200)) as server:
         Api(server.base).send("GET", "/x", params={"admintoken": "hidden", "n": 1})
-    assert b"admintoken=hidden" in server.asked[0]
+    assert b"admintoken=hidden" in server.requests[0]
     assert "admintoken=***&n=1" in caplog.text
     assert "hidden" not in caplog.text + str([record.__dict__ for record in caplog.records])
 
 
 @pytest.mark.parametrize("base", ["ftp://me:hidden@host", "http://me:hidden@host:port", "me:hidden@host"])
-def test_an_address_that_is_none(base: str) -> None:
-    with pytest.raises(InvalidInput, match="no address") as caught:
+def test_an_invalid_address_is_refused(base: str) -> None:
+    with pytest.raises(InvalidInput, match="not an address") as caught:
         Api(base)
     assert "hidden" not in str(caught.value) or "://" not in base
 
 
-def test_headers_are_asked_for_each_time_and_not_kept() -> None:
-    with script(said(200), said(200)) as server:
+def test_headers_are_computed_for_each_request_and_not_kept() -> None:
+    with script(reply(200), reply(200)) as server:
         tokens = iter(["one", "two"])
         api = Api(server.base, headers=lambda: {"authorization": next(tokens)})
         api.send("GET", "/x")
         api.send("GET", "/x")
-    assert b"one" in server.asked[0]
-    assert b"two" in server.asked[1]
+    assert b"one" in server.requests[0]
+    assert b"two" in server.requests[1]
     assert "one" not in repr(api)
 
 
-def test_no_json() -> None:
-    with script(said(200, b"<html>")) as server, pytest.raises(CorruptData, match="<html>"):
+def test_a_body_that_is_not_json_is_corrupt() -> None:
+    with script(reply(200, b"<html>")) as server, pytest.raises(CorruptData, match="<html>"):
         Api(server.base).json("GET", "/x")
 
 
@@ -201,7 +223,7 @@ def test_an_address_needs_a_scheme() -> None:
         Api("host:80")
 
 
-def test_user_and_password_in_an_address_do_not_show() -> None:
+def test_user_and_password_are_removed_from_the_address() -> None:
     assert Api("http://me:hidden@host").base == "http://host"
 
 

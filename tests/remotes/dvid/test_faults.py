@@ -128,7 +128,7 @@ def test_a_body_packed_on_the_way_and_cut_short(peer: Peer) -> None:
 def test_a_server_that_says_nothing(peer: Peer) -> None:
     node = Node(DvidApi(peer.proxy.url, timeout_s=0.2, retries=1), ROOT)
     peer.proxy.chance(1, Stall(), seed=0)
-    with pytest.raises(StoreError, match=r"no answer within 0.2 s \(after 2 tries\)"):
+    with pytest.raises(StoreError, match=r"no response within 0.2 s \(after 2 attempts\)"):
         node.get("v", "info")
 
 

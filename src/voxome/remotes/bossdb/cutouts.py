@@ -93,7 +93,7 @@ class Cutouts:
         if count:
             body = encode(np.ascontiguousarray(data, self._dtype))
             headers = {"Content-Type": _BLOSC}
-            self._api.send("POST", self._path("cutout", box), content=body, headers=headers, again=True)
+            self._api.send("POST", self._path("cutout", box), content=body, headers=headers, idempotent=True)
 
     def _blacken(self, box: Box, data: NDArray[Any], count: int) -> None:
         """Erase where `data` are 0 and the server has other voxels."""

@@ -78,7 +78,7 @@ class People:
 
     def add(self, group: str, user: str) -> None:
         """Make a user one of them."""
-        self._api.send("POST", self._at(group, user), again=True)
+        self._api.send("POST", self._at(group, user), idempotent=True)
 
     def remove(self, group: str, user: str) -> None:
         """Make a user none of them any more."""

@@ -43,7 +43,7 @@ class Metadata(MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         params = {"key": key, "value": value if isinstance(value, str) else json.dumps(value)}
         try:
-            self._api.send("POST", self._path, params=params, again=True)
+            self._api.send("POST", self._path, params=params, idempotent=True)
         except (InvalidInput, AlreadyExists):
             self._api.send("PUT", self._path, params=params)
 

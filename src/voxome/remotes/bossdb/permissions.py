@@ -56,11 +56,11 @@ class PermissionSets:
 
     def add(self, group: str, *names: str, rights: Some[str]) -> None:
         """Let `group` do more."""
-        self._api.send("POST", "/v1/permissions/", json=_body(group, names, rights), again=True)
+        self._api.send("POST", "/v1/permissions/", json=_body(group, names, rights), idempotent=True)
 
     def replace(self, group: str, *names: str, rights: Some[str]) -> None:
         """Let `group` do just this."""
-        self._api.send("PATCH", "/v1/permissions/", json=_body(group, names, rights), again=True)
+        self._api.send("PATCH", "/v1/permissions/", json=_body(group, names, rights), idempotent=True)
 
     def remove(self, group: str, *names: str) -> None:
         """Let `group` do nothing with it."""

@@ -12,7 +12,7 @@ import httpx
 from voxome.errors import CorruptData
 from voxome.remotes.bossdb.account import authorization
 from voxome.remotes.bossdb.address import checked
-from voxome.remotes.http import Api, plain_text
+from voxome.remotes.http import Api, message_text
 
 Json = Mapping[str, Any]
 
@@ -28,7 +28,7 @@ def explain(answer: httpx.Response) -> str:
         said = answer.json()
         return f"{said['message']} (code {said['code']})"
     except (ValueError, KeyError, TypeError):
-        return plain_text(answer)
+        return message_text(answer)
 
 
 def path(*parts: str | int) -> str:

@@ -43,7 +43,7 @@ class Users:
 
     def add_role(self, name: str, role: str) -> None:
         """Give a user a role."""
-        self._api.send("POST", f"{_roles(name)}/{quote(role, safe='')}", again=True)
+        self._api.send("POST", f"{_roles(name)}/{quote(role, safe='')}", idempotent=True)
 
     def remove_role(self, name: str, role: str) -> None:
         """Take a role from a user."""

@@ -48,7 +48,7 @@ class Annotations(Instance):
             If one is not as DVID takes it; then none is written.
         """
         for part in batches(elements_json(elements), BATCH):
-            self._post("elements", json=part, again=True)
+            self._post("elements", json=part, idempotent=True)
 
     def move(self, start: Point, to: Point) -> None:
         """Move one element; the relations of its partners follow.

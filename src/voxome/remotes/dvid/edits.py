@@ -164,5 +164,5 @@ def _once(labels: list[int]) -> None:
 
 
 def _listed(labels: list[int]) -> str:
-    shown = ", ".join(map(str, labels[:10]))
-    return f"{shown} and {len(labels) - 10} more" if len(labels) > 10 else shown
+    printable_url = ", ".join(map(str, labels[:10]))
+    return f"{printable_url} and {len(labels) - 10} more" if len(labels) > 10 else printable_url

@@ -46,7 +46,7 @@ class KeyValue(Instance, MutableMapping[str, bytes]):
             raise AbsentKey(f"there is no key {key!r} in {self.name}") from None
 
     def __setitem__(self, key: str, value: bytes) -> None:
-        self._post("key", _checked(key), content=bytes(value), again=True)
+        self._post("key", _checked(key), content=bytes(value), idempotent=True)
 
     def __delitem__(self, key: str) -> None:
         if key not in self:
@@ -137,7 +137,9 @@ class KeyValue(Instance, MutableMapping[str, bytes]):
         """Store several values in few requests."""
         parts = [dict(part) for part in batches(list(values.items()), BATCH)]
         fan_out(
-            lambda part: self._post("keyvalues", content=encode_key_values(part), again=True), parts, workers=WORKERS
+            lambda part: self._post("keyvalues", content=encode_key_values(part), idempotent=True),
+            parts,
+            workers=WORKERS,
         )
 
     def _batch(self, keys: Sequence[str]) -> dict[str, bytes]:

@@ -21,7 +21,7 @@ from voxome.remotes.dvid.node import Node
 from voxome.remotes.dvid.tiling import block_box, pieces
 from voxome.remotes.dvid.types import Info, Triple
 from voxome.remotes.dvid.volumes import DELAY_S, PIECE_VOXELS, TRIES, RawSource
-from voxome.remotes.http import shown
+from voxome.remotes.http import printable_url
 from voxome.remotes.levels import coarser
 
 Packed = Mapping[Triple, memoryview]
@@ -96,7 +96,7 @@ class LabelLevel(RawSource):
         if supervoxels:
             params["supervoxels"] = "true"
         answer = self._node.get(self._instance, "blocks", *self._place(whole), **params)
-        with self._named(shown(answer.url)):
+        with self._named(printable_url(answer.url)):
             found = dict(part(answer.content))
         if foreign := set(found) - set(self._blocks(whole)):
             raise CorruptData(f"{self.name}: the server sent the blocks {sorted(foreign)}, which {whole} does not hold")
@@ -156,7 +156,7 @@ class LabelLevel(RawSource):
         params: dict[str, Any] = {**self._scale(), **self._params}
         if self._info.coarsest and not self._number:
             params["downres"] = "true"
-        self._node.post(self._instance, "blocks", content=body, again=self._number > 0, **params)
+        self._node.post(self._instance, "blocks", content=body, idempotent=self._number > 0, **params)
 
 
 class LabelmapSource(LabelLevel):

@@ -190,7 +190,7 @@ class Lookups(Instance):
                 raise ValueError(f"{count} labels were asked for")
             return labels
 
-        return self._posted("nextlabel", count, read=read, again=True)
+        return self._posted("nextlabel", count, read=read, idempotent=True)
 
     def _many(self, question: str, items: NDArray[Any], **params: Any) -> NDArray[np.uint64]:
         """The answers to a question about each item."""

@@ -113,7 +113,7 @@ class Neurons(Instance):
         label = int(as_labels([body])[0])
         if properties.get(_BODY, label) != label:
             raise InvalidInput(f"properties of body {properties[_BODY]} cannot be set under body {label}")
-        self._post("key", label, json={**properties, _BODY: label}, again=True)
+        self._post("key", label, json={**properties, _BODY: label}, idempotent=True)
 
     def delete(self, body: int) -> None:
         """Remove all properties of a body.

@@ -16,7 +16,7 @@ from voxome.config.profiles import store_profile
 from voxome.contracts.uri import Uri, without_secrets
 from voxome.errors import AccessDenied, AlreadyExists, InvalidUri, NotFound, ReadOnly, StoreError, VoxomeError
 from voxome.remotes.dvid.parsing import flag, texts, understood
-from voxome.remotes.http import Api, plain_text
+from voxome.remotes.http import Api, message_text
 
 APP = "voxome"
 """How every change names the application."""
@@ -162,13 +162,15 @@ class Node:
         *parts: object,
         content: bytes | None = None,
         json: Any = None,
-        again: bool | None = None,
+        idempotent: bool | None = None,
         errors: Mapping[int, type[VoxomeError]] | None = None,
         **params: Any,
     ) -> httpx.Response:
-        """POST to an instance; `again` says that doing it twice does no harm."""
+        """POST to an instance; `idempotent` if doing it twice does no harm."""
         path = self.path(instance, *parts)
-        return self.api.send("POST", path, params=params, content=content, json=json, again=again, errors=errors)
+        return self.api.send(
+            "POST", path, params=params, content=content, json=json, idempotent=idempotent, errors=errors
+        )
 
     def delete(self, instance: str, *parts: object, **params: Any) -> httpx.Response:
         """DELETE of something in an instance."""
@@ -213,7 +215,7 @@ def resolve(api: Api, version: str) -> str:
 
 def _explain(answer: httpx.Response) -> str:
     """DVID's message without the path that it repeats at the end."""
-    return re.sub(r"\s*\(/api/\S*\)\.?$", "", plain_text(answer))
+    return re.sub(r"\s*\(/api/\S*\)\.?$", "", message_text(answer))
 
 
 def _is_throttled(error: VoxomeError) -> bool:

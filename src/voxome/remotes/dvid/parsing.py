@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import httpx
 
 from voxome.errors import CorruptData
-from voxome.remotes.http import plain_text
+from voxome.remotes.http import message_text
 
 T = TypeVar("T")
 Read = Callable[[Any], T]
@@ -26,7 +26,7 @@ def understood(answer: httpx.Response, read: Read[T]) -> T:
     try:
         return read(json.loads(answer.content))
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        text = plain_text(answer)
+        text = message_text(answer)
         raise CorruptData(
             f"{answer.request.method} {answer.url.path} answered what voxome does not understand: {text} ({error!r})"
         ) from error

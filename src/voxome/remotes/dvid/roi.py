@@ -76,7 +76,7 @@ class Roi(Instance):
             raise InvalidInput("a region has at least one block; use erase() to empty it")
         if max(abs(int(table.min())), abs(int(table.max()))) > np.iinfo(np.int32).max:
             raise InvalidInput(f"{self.name}: the runs reach over {Runs(table).box}; DVID's coordinates have 32 bits")
-        self._post("roi", json=(table - np.array([0, 0, 0, 1])).tolist(), again=True)
+        self._post("roi", json=(table - np.array([0, 0, 0, 1])).tolist(), idempotent=True)
 
     def erase(self) -> None:
         """Make the region empty."""
@@ -99,7 +99,7 @@ class Roi(Instance):
         rows = as_points(points)[:, ::-1]
 
         def ask(part: NDArray[np.int64]) -> list[bool]:
-            return self._posted("ptquery", json=part.tolist(), again=True, read=flags)
+            return self._posted("ptquery", json=part.tolist(), idempotent=True, read=flags)
 
         parts = self._each(ask, rows, BATCH)
         return np.array([inside for part in parts for inside in part], np.bool_)

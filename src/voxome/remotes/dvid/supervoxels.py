@@ -38,7 +38,7 @@ class SupervoxelFiles(Instance):
 
     def put(self, supervoxel: int, data: bytes) -> None:
         """Store the file of a supervoxel."""
-        self._post("supervoxel", *as_labels([supervoxel]), content=data, again=True)
+        self._post("supervoxel", *as_labels([supervoxel]), content=data, idempotent=True)
 
     def exist(self, supervoxels: Iterable[int]) -> NDArray[np.bool_]:
         """Whether each supervoxel has a file."""

@@ -224,15 +224,15 @@ class DvidNode:
         body = {"typename": type, "dataname": name, **({} if versioned else {"versioned": "0"}), **(settings or {})}
         self.node.api.send("POST", self.node.repo_path("instance"), json=body)
         if names := ",".join(sync):
-            self.node.post(name, "sync", json={"sync": names}, again=True)
+            self.node.post(name, "sync", json={"sync": names}, idempotent=True)
 
     def set_extents(self, instance: str, domain: Box) -> None:
         """Say which voxels (z, y, x) an instance of voxels has; nothing is stored or removed."""
-        self.node.post(instance, "extents", json=extents(domain), again=True)
+        self.node.post(instance, "extents", json=extents(domain), idempotent=True)
 
     def set_voxel_size(self, instance: str, voxel_size_nm: tuple[float, float, float]) -> None:
         """Say how large (z, y, x) the voxels of an instance are, in the unit that it was made with (nm as a rule)."""
-        self.node.post(instance, "resolution", json=list(reversed(voxel_size_nm)), again=True)
+        self.node.post(instance, "resolution", json=list(reversed(voxel_size_nm)), idempotent=True)
 
     def labels(self, name: str = "segmentation") -> Labels:
         """Labels of a labelmap: look-ups, shapes, edits, history."""

@@ -139,13 +139,13 @@ class RawSource:
     def _post_raw(self, box: Box, data: NDArray[Any]) -> None:
         body = np.ascontiguousarray(data, self.spec.dtype.newbyteorder("<")).tobytes()
         params: dict[str, Any] = {"mutate": "true", **self._params}
-        self._node.post(self._instance, "raw", "0_1_2", *self._place(box), content=body, again=True, **params)
+        self._node.post(self._instance, "raw", "0_1_2", *self._place(box), content=body, idempotent=True, **params)
 
     def _keep_extents(self) -> None:
         """Set the server's extents back to the domain: it has let them grow to whole blocks."""
         now = Info.asked(self._node, self._instance, self.name).domain
         if now != self._info.domain and now in self._info.domain.snap(self._block):
-            self._node.post(self._instance, "extents", json=extents(self._info.domain), again=True)
+            self._node.post(self._instance, "extents", json=extents(self._info.domain), idempotent=True)
 
 
 def _until_whole(work: Callable[[], R]) -> R:
