@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
@@ -15,7 +13,6 @@ from numpy.testing import assert_array_equal
 import voxome
 from voxome.errors import InvalidBox
 from voxome.geometry import Box
-from voxome.relay.box_locks import BoxLocks
 from voxome.relay.catalogue.records import Channel, CoordinateFrame, Experiment
 from voxome.relay.pyramid import Pyramid
 from voxome.relay.voxels import VolumeStore
@@ -100,27 +97,3 @@ def test_merges_at_once_lose_nothing(root: str) -> None:
     with ThreadPoolExecutor(9) as threads:
         list(threads.map(lambda part: voxels.merge(place, 0, place.native, part.astype("uint8")), parts))
     assert_array_equal(voxels.read(place, 0, place.native), sum(parts))
-
-
-def test_boxes_that_overlap_wait_and_others_do_not() -> None:
-    locks, order = BoxLocks(), []
-
-    def hold(volume: str, box: Box, then: Callable[[], object]) -> None:
-        with locks.hold(volume, box):
-            order.append(volume + str(box))
-            then()
-
-    held, go = threading.Event(), threading.Event()
-    first = threading.Thread(target=hold, args=("a", Box((0,), (5,)), lambda: (held.set(), go.wait(10))))
-    first.start()
-    assert held.wait(10)
-    hold("a", Box((5,), (9,)), lambda: None)
-    hold("b", Box((0,), (5,)), lambda: None)
-    waiting = threading.Thread(target=hold, args=("a", Box((4,), (6,)), lambda: None))
-    waiting.start()
-    waiting.join(0.05)
-    assert order == ["a0:5", "a5:9", "b0:5"]
-    go.set()
-    for thread in (first, waiting):
-        thread.join(10)
-    assert order[-1] == "a4:6"

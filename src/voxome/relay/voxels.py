@@ -14,7 +14,7 @@ from voxome.contracts.source import VolumeSource
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidBox, NotFound
 from voxome.geometry import Box
-from voxome.relay.box_locks import BoxLocks
+from voxome.geometry.box_locks import BoxLocks
 from voxome.relay.catalogue.records import Channel
 from voxome.relay.pyramid import Pyramid
 from voxome.resources.open import create_source, open_source, remote

@@ -1,16 +1,13 @@
-"""Boxes cut along blocks, and blocks held by one thread."""
+"""Boxes cut along blocks."""
 
 from __future__ import annotations
-
-import threading
-import time
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from voxome.geometry import Box
-from voxome.remotes.dvid.tiling import block_box, blocks, holding, pieces
+from voxome.remotes.dvid.tiling import block_box, blocks, pieces
 
 LENGTHS = st.tuples(*[st.integers(1, 20)] * 3)
 BOXES = st.builds(Box.of_shape, LENGTHS, st.tuples(*[st.integers(-30, 30)] * 3))
@@ -38,31 +35,3 @@ def test_blocks_fill_the_snapped_box(box: Box, block: tuple[int, int, int]) -> N
 
 def test_an_empty_box_has_no_pieces() -> None:
     assert pieces(Box((1, 2, 3), (1, 5, 5)), (4, 4, 4), 100) == []
-
-
-def test_one_thread_holds_a_block() -> None:
-    inside, most = 0, 0
-
-    def work(keys: list[int]) -> None:
-        nonlocal inside, most
-        with holding(keys):
-            inside += 1
-            most = max(most, inside)
-            time.sleep(0.002)
-            inside -= 1
-
-    threads = [threading.Thread(target=work, args=([0, i],)) for i in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (inside, most) == (0, 1)
-
-
-def test_others_are_not_held_up() -> None:
-    with holding([1, 2]):
-        done = threading.Event()
-        thread = threading.Thread(target=lambda: holding([3]).__enter__() or done.set())
-        thread.start()
-        assert done.wait(5)
-        thread.join()

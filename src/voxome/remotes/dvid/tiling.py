@@ -1,11 +1,8 @@
-"""Boxes cut along the lattice of blocks, and blocks that one thread at a time may change."""
+"""Boxes cut along the grid of blocks."""
 
 from __future__ import annotations
 
 import itertools
-import threading
-from collections.abc import Collection, Hashable, Iterator
-from contextlib import contextmanager
 
 from voxome.geometry import Box
 from voxome.remotes.dvid.types import Triple
@@ -43,22 +40,3 @@ def blocks(box: Box, block: Triple) -> list[Triple]:
 def block_box(place: Triple, block: Triple) -> Box:
     """The box of the block at a place."""
     return Box.of_shape(block, tuple(i * n for i, n in zip(place, block, strict=True)))
-
-
-_held: set[Hashable] = set()
-_changed = threading.Condition()
-
-
-@contextmanager
-def holding(keys: Collection[Hashable]) -> Iterator[None]:
-    """Wait until no other thread of this process holds any of `keys`, and hold all of them."""
-    wanted = set(keys)
-    with _changed:
-        _changed.wait_for(lambda: _held.isdisjoint(wanted))
-        _held.update(wanted)
-    try:
-        yield
-    finally:
-        with _changed:
-            _held.difference_update(wanted)
-            _changed.notify_all()

@@ -14,8 +14,9 @@ from voxome.contracts.source import Mode, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, InvalidBox, ReadOnly
 from voxome.geometry import Box
+from voxome.geometry.box_locks import BoxLocks
 from voxome.remotes.dvid.node import Node
-from voxome.remotes.dvid.tiling import blocks, holding, pieces
+from voxome.remotes.dvid.tiling import blocks, pieces
 from voxome.remotes.dvid.types import Info, Triple, extents
 from voxome.remotes.http import fan_out
 
@@ -27,6 +28,7 @@ PIECE_VOXELS = 1 << 22
 """Voxels of the largest request (``VOXOME_DVID_PIECE_VOXELS``)."""
 TRIES, DELAY_S = 3, 0.1
 """How often what came in a wrong length is asked for, and the first wait between."""
+_LOCKS = BoxLocks()
 
 
 class RawSource:
@@ -91,7 +93,7 @@ class RawSource:
         self._check(box)
 
         def store(piece: Box) -> None:
-            with holding({(self._node.api.base, self._node.uuid, self._instance, *at) for at in self._blocks(piece)}):
+            with _LOCKS.hold((self._node.api.base, self._node.uuid, self._instance), piece.snap(self._block)):
                 self._store(piece, data[piece.within(box)])
 
         fan_out(store, pieces(box, self._block, setting("DVID_PIECE_VOXELS", PIECE_VOXELS)), workers=self._workers)
