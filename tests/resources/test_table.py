@@ -40,5 +40,5 @@ def test_a_table_cut_short_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     write_table(path, {"id": np.arange(9), "score": np.zeros(9), "good": np.ones(9, bool)}, COLUMNS)
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(CorruptData, match="no readable Parquet"):
+    with pytest.raises(CorruptData, match="not a readable Parquet"):
         TableFile(path)

@@ -145,7 +145,7 @@ def test_tables_are_looked_at_too(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="lacks columns: a, b"):
         make_plan(union, {"pairs": tmp_path / "other.parquet"}, Options())
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "other.parquet").read_bytes()[:100])
-    with pytest.raises(PlanError, match="no readable Parquet"):
+    with pytest.raises(PlanError, match="not a readable Parquet"):
         make_plan(union, {"pairs": tmp_path / "cut.parquet"}, Options())
     (tmp_path / "a.handle.json").write_text('{"voxome": "handle", "type": "volume", "uri": "zarr://x"}')
     with pytest.raises(PlanError, match=r"pairs is a table, but .* tells of a volume"):

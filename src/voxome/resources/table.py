@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,12 @@ import pyarrow.parquet as pq
 from numpy.typing import DTypeLike, NDArray
 
 from voxome.contracts.kinds import Rows
-from voxome.errors import CorruptData, NotFound, StoreError
+from voxome.errors import CorruptData, NotFound
 from voxome.resources.rows import concatenate
+from voxome.storage.find import storage_at
 
 SCHEMA_VERSION = "1"
 ROW_GROUP = 65_536
-_DURABLE_SUFFIX = ".part"
 
 
 class TableFile:
@@ -26,8 +25,8 @@ class TableFile:
 
     Parameters
     ----------
-    path : path
-        Of the file.
+    path : path or address
+        Of the file: on this machine, or as ``s3://bucket/key?endpoint=…``.
 
     Raises
     ------
@@ -38,13 +37,13 @@ class TableFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = str(path)
         try:
-            self._file = pq.ParquetFile(self.path)
+            self._file = pq.ParquetFile(_readable(self.path))
         except FileNotFoundError as error:
             raise NotFound(f"there is no table {path}") from error
         except (pa.ArrowInvalid, OSError) as error:
-            raise CorruptData(f"{path} is no readable Parquet table: {error}") from error
+            raise CorruptData(f"{path} is not a readable Parquet table: {error}") from error
 
     def __len__(self) -> int:
         return int(self._file.metadata.num_rows)
@@ -107,13 +106,23 @@ def _rows(table: pa.Table) -> Rows:
     return {name: table.column(name).combine_chunks().to_numpy(zero_copy_only=False) for name in table.column_names}
 
 
+def _readable(path: str) -> str | pa.PythonFile:
+    """What pyarrow reads: a local file itself, with its own fast ways, or a file over a store."""
+    if "://" not in path:
+        return path
+    try:
+        return pa.PythonFile(storage_at(path).open_file(), mode="r")
+    except NotFound as error:
+        raise FileNotFoundError(path) from error
+
+
 def write_table(path: str | Path, rows: Rows, columns: Mapping[str, str], *, row_group: int = ROW_GROUP) -> None:
-    """Write rows as a Parquet file that is there whole or not at all.
+    """Write rows as a Parquet file, atomically.
 
     Parameters
     ----------
-    path : path
-        Of the file; replaced if it is there.
+    path : path or address
+        Of the file, which is replaced if it exists.
     rows : mapping of str to array
         One array a column.
     columns : mapping of str to str
@@ -124,7 +133,7 @@ def write_table(path: str | Path, rows: Rows, columns: Mapping[str, str], *, row
     Raises
     ------
     StoreError
-        If the disk is full or cannot be written to.
+        If the disk is full, or the store cannot be written to.
     """
     write_batches(path, [rows], columns, row_group=row_group)
 
@@ -133,22 +142,17 @@ def write_batches(
     path: str | Path, batches: Iterable[Rows], columns: Mapping[str, str], *, row_group: int = ROW_GROUP
 ) -> None:
     """Write rows that come in batches as `write_table` does; memory holds a row group and a batch."""
-    target = Path(path)
     schema = pa.schema(
         [(name, pa.from_numpy_dtype(dtype)) for name, dtype in columns.items()],
         {"voxome_schema_version": SCHEMA_VERSION},
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + _DURABLE_SUFFIX)
-    try:
-        with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
-            for rows in _regrouped(batches, columns, row_group):
-                arrays = [pa.array(rows[name].astype(dtype, copy=False)) for name, dtype in columns.items()]
-                writer.write_table(pa.table(arrays, schema=schema), row_group_size=row_group)
-        partial.replace(target)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StoreError(f"cannot write {target}: {os.strerror(error.errno) if error.errno else error}") from error
+    with (
+        storage_at(str(path), writing=True).create_file() as file,
+        pq.ParquetWriter(file, schema, compression="zstd") as writer,
+    ):
+        for rows in _regrouped(batches, columns, row_group):
+            arrays = [pa.array(rows[name].astype(dtype, copy=False)) for name, dtype in columns.items()]
+            writer.write_table(pa.table(arrays, schema=schema), row_group_size=row_group)
 
 
 def _regrouped(batches: Iterable[Rows], columns: Mapping[str, str], row_group: int) -> Iterator[Rows]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from voxome.contracts.uri import Uri, without_secrets
 from voxome.errors import InvalidUri, ReadOnly, UnknownName, UnsupportedFormat
 from voxome.registry import load, targets
@@ -50,3 +52,17 @@ def storage_path(uri: Uri, *, writing: bool = False) -> StoragePath:
     if writing and not place.writable:
         raise ReadOnly(f"{uri} is behind http, which is read-only; write to a local folder, s3:// or gs://")
     return place
+
+
+def storage_at(address: str, *, writing: bool = False) -> StoragePath:
+    """Return the path that an address without a format names: ``/data/run``, ``s3://bucket/prefix?endpoint=…``.
+
+    Raises
+    ------
+    UnsupportedFormat, InvalidUri, UnknownName, ReadOnly
+        As `storage_path`.
+    """
+    uri = Uri.parse(address)
+    return storage_path(
+        replace(uri, scheme="", path=f"{uri.scheme}://{uri.path}" if uri.scheme else uri.path), writing=writing
+    )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import scandir, urandom
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from voxome.errors import AlreadyExists, NotFound, StoreError, VoxomeError
 from voxome.storage.path import Lister, StoragePath
@@ -34,6 +34,48 @@ class LocalPath(StoragePath):
         with map_errors(str(self), invalid=StoreError):
             stat = (Path(self.path) / key).stat()
         return f"{stat.st_mtime_ns}-{stat.st_size}"
+
+    def read_bytes(self) -> bytes | None:
+        try:
+            return Path(self.path).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"cannot read {self}: {error.strerror or error}") from error
+
+    def write_bytes(self, data: bytes) -> None:
+        with self.create_file() as file:
+            file.write(data)
+
+    def exists(self) -> bool:
+        return Path(self.path).is_file()
+
+    def unlink(self) -> None:
+        with storing(Path(self.path)):
+            Path(self.path).unlink(missing_ok=True)
+
+    def open_file(self) -> BinaryIO:
+        try:
+            return Path(self.path).open("rb")
+        except FileNotFoundError as error:
+            raise NotFound(f"there is no file {self}") from error
+        except OSError as error:
+            raise StoreError(f"cannot read {self}: {error.strerror or error}") from error
+
+    @contextmanager
+    def create_file(self) -> Iterator[BinaryIO]:
+        """Open a file for writing that appears at this path, complete, when the block ends without an error."""
+        path = Path(self.path)
+        partial = path.with_name(f"{path.name}.part")
+        with storing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with partial.open("wb") as file:
+                    yield file
+                partial.replace(path)
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
 
     def lister(self) -> Lister:
         if not Path(self.path).is_dir():

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import tensorstore as ts
 
 from voxome.contracts.uri import Uri, without_secrets
-from voxome.errors import AccessDenied, AlreadyExists, StoreError, VoxomeError
+from voxome.errors import AccessDenied, AlreadyExists, InvalidBox, NotFound, StoreError, VoxomeError
+from voxome.storage.ranged import TAIL_BYTES, open_ranged
 from voxome.storage.tensorstore import context, map_errors, result_of
 
 Lister = Callable[["StoragePath"], tuple[list[str], list[str]]]
@@ -75,6 +77,11 @@ class StoragePath:
         """The URI of the volume of format `scheme` that lies here."""
         return str(Uri(scheme, self.path, self.options))
 
+    @property
+    def address(self) -> str:
+        """The path with its options, as `storage_at` reads it: a local path, or ``s3://bucket/prefix?endpoint=…``."""
+        return self.uri("") if self.options else str(self)
+
     def spec(self) -> dict[str, Any]:
         """The key-value store of this folder, as tensorstore writes it."""
         raise NotImplementedError
@@ -126,6 +133,84 @@ class StoragePath:
             if result_of(self.kvstore.write(key, text, if_equal=found.stamp.generation)).generation:
                 return True
         return not self.is_local and self.read(key) == text
+
+    def read_bytes(self) -> bytes | None:
+        """Return the content of the file at this path; None if there is none.
+
+        Raises
+        ------
+        AccessDenied, StoreError
+            If the store refuses, or fails.
+        """
+        return self._folder.read(self.name)
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write the file at this path, atomically: a reader sees the old content or the new, never a part.
+
+        Raises
+        ------
+        AccessDenied, StoreError
+            If the store refuses, or fails.
+        """
+        with map_errors(str(self), invalid=StoreError):
+            result_of(self._folder.kvstore.write(self.name, data))
+
+    def exists(self) -> bool:
+        """Whether there is a file at this path."""
+        return self._read_range(0, 0) is not None
+
+    def unlink(self) -> None:
+        """Remove the file at this path, if there is one."""
+        with map_errors(str(self), invalid=StoreError):
+            result_of(self._folder.kvstore.write(self.name, None))
+
+    def open_file(self) -> BinaryIO:
+        """Open the file at this path for reading; of a large one, only the ranges that are read are fetched.
+
+        Raises
+        ------
+        NotFound
+            If there is none.
+        """
+        try:
+            tail = self._read_range(-TAIL_BYTES, None)
+        except InvalidBox:
+            whole = self._read_range(None, None)
+            tail, file = whole, io.BytesIO(whole or b"")
+        else:
+            file = open_ranged(self._present_range, tail or b"")  # type: ignore[assignment]
+        if tail is None:
+            raise NotFound(f"there is no file {self}")
+        return file
+
+    @contextmanager
+    def create_file(self) -> Iterator[BinaryIO]:
+        """Open a file for writing that appears at this path, complete, when the block ends without an error.
+
+        An object store gets it in one request: until then, memory holds it.
+        """
+        buffer = io.BytesIO()
+        yield buffer
+        self.write_bytes(buffer.getvalue())
+
+    def _present_range(self, start: int | None, stop: int | None) -> bytes:
+        data = self._read_range(start, stop)
+        if data is None:
+            raise NotFound(f"the file {self} was removed while it was read")
+        return data
+
+    def _read_range(self, start: int | None, stop: int | None) -> bytes | None:
+        """Bytes of the file at this path, None if there is none; InvalidBox if they are not inside it."""
+        with map_errors(str(self), invalid=StoreError):
+            found = result_of(self._folder.kvstore.read(self.name, byte_range=slice(start, stop)))
+        return None if found.state == "missing" else bytes(found.value)
+
+    @cached_property
+    def _folder(self) -> StoragePath:
+        folder = self.parent
+        if folder is None:
+            raise StoreError(f"{self} is the top of its store, not a file; give a path inside it")
+        return folder
 
     def state(self, key: str) -> str:
         """A short text that changes with the file `key`."""

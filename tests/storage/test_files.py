@@ -1,0 +1,96 @@
+"""Files of a store: read by ranges, written atomically, tables in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from storage.conftest import Bucket
+
+from voxome.errors import NotFound, StoreError
+from voxome.resources.table import TableFile, write_table
+from voxome.storage.find import storage_at
+from voxome.storage.path import StoragePath
+
+COLUMNS = {"id": "uint64", "score": "float64"}
+
+
+@pytest.fixture(params=["local", "s3"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, bucket: Bucket, fresh_key: Callable[[], str]) -> StoragePath:
+    return storage_at(str(tmp_path) if request.param == "local" else bucket.uri(fresh_key()))
+
+
+def test_an_address_names_its_path_again(folder: StoragePath) -> None:
+    below = folder / "a" / "b.json"
+    assert storage_at(below.address).path == below.path
+    assert storage_at(below.address).options == below.options
+
+
+def test_a_file_is_written_read_and_removed(folder: StoragePath) -> None:
+    file = folder / "deep" / "a.json"
+    assert (file.read_bytes(), file.exists()) == (None, False)
+    file.write_bytes(b"{}")
+    file.write_bytes(b"[]")
+    assert (file.read_bytes(), file.exists()) == (b"[]", True)
+    assert (folder / "deep").names() == ["a.json"]
+    file.unlink()
+    file.unlink()
+    assert file.read_bytes() is None
+    with pytest.raises(NotFound, match=r"a\.json"):
+        file.open_file()
+
+
+def test_a_file_that_is_not_finished_does_not_appear(folder: StoragePath) -> None:
+    file = folder / "a.json"
+    file.write_bytes(b"old")
+    with pytest.raises(ZeroDivisionError):
+        _write_half(file)
+    assert file.read_bytes() == b"old"
+    assert folder.names() == ["a.json"]
+
+
+def _write_half(file: StoragePath) -> None:
+    with file.create_file() as opened:
+        opened.write(b"new")
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 65_536, 65_537, 1_000_000])
+def test_ranges_of_a_file_of_any_size(folder: StoragePath, size: int) -> None:
+    data = np.random.default_rng(size).bytes(size)
+    file = folder / "noise"
+    file.write_bytes(data)
+    with file.open_file() as opened:
+        for start in (0, size // 3, max(0, size - 10)):
+            opened.seek(start)
+            assert opened.read(min(5000, size - start)) == data[start : start + 5000]
+        for back in (min(8, size), min(70_000, size)):
+            opened.seek(-back, 2)
+            assert opened.read(back) == data[size - back :]
+
+
+@pytest.mark.parametrize("count", [0, 3, 50_000])
+def test_tables_are_read_by_row_groups(folder: StoragePath, count: int) -> None:
+    rows = {"id": np.arange(count, dtype=np.uint64), "score": np.random.default_rng(1).random(count)}
+    address = (folder / "t.parquet").address
+    write_table(address, rows, COLUMNS, row_group=1024)
+    table = TableFile(address)
+    assert len(table) == count
+    assert np.array_equal(table.read()["score"], rows["score"])
+    keys = np.array([2, 20_000, 10**9], np.uint64)
+    assert np.array_equal(table.lookup("id", keys)["id"], [key for key in keys if key < count])
+    assert sum(len(batch["id"]) for batch in table.batches(1000)) == count
+
+
+def test_a_table_that_is_missing_is_named(folder: StoragePath) -> None:
+    with pytest.raises(NotFound, match=r"there is no table .*none\.parquet"):
+        TableFile((folder / "none.parquet").address)
+
+
+def test_a_folder_cannot_be_written_as_a_file(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(StoreError, match="taken"):
+        storage_at(f"{tmp_path}/taken").write_bytes(b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
