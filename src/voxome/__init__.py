@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from voxome.contracts.shapes import Annotations, Mesh, Skeleton
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import tool
 from voxome.errors import VoxomeError
@@ -13,14 +14,21 @@ from voxome.geometry import BlockGrid, Box
 if TYPE_CHECKING:
     from voxome.resources.array import array
     from voxome.resources.open import connect, create, open
+    from voxome.resources.shapes import Meshes, Points, Skeletons
     from voxome.resources.volume import Volume
     from voxome.services.transfer.run import transfer
     from voxome.workflow.run import run
 
 __version__ = "0.1.0"
 __all__ = [
+    "Annotations",
     "BlockGrid",
     "Box",
+    "Mesh",
+    "Meshes",
+    "Points",
+    "Skeleton",
+    "Skeletons",
     "Volume",
     "VolumeSpec",
     "VoxomeError",
@@ -34,6 +42,9 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Meshes": "voxome.resources.shapes",
+    "Points": "voxome.resources.shapes",
+    "Skeletons": "voxome.resources.shapes",
     "Volume": "voxome.resources.volume",
     "array": "voxome.resources.array",
     "connect": "voxome.resources.open",
@@ -44,7 +55,7 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _LAZY:
         raise AttributeError(f"module 'voxome' has no attribute {name!r}")
     return getattr(import_module(_LAZY[name]), name)

@@ -78,8 +78,8 @@ def test_options_of_the_format(command: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
-        (["none.zarr", "zarr://b.zarr"], 1, "there is nothing at none.zarr"),
-        (["raw.zarr", "b.zarr"], 1, "say in which format: zarr://b.zarr"),
+        (["none.zarr", "zarr://b.zarr"], 1, "none.zarr does not exist"),
+        (["raw.zarr", "b.zarr"], 1, "without a format; write zarr://b.zarr"),
         (["raw.zarr?level=0", "zarr://raw.zarr"], 1, "is there already, and not from this transfer"),
         (["raw.zarr", "zarr://raw.zarr"], 1, "cannot be copied to itself"),
         (["raw.zarr", "zarr://b.zarr", "--box", "0:9"], 1, "not inside"),

@@ -57,7 +57,7 @@ def faults(bind: Bind, options: Options | None = None, **changes: Any) -> tuple[
 @pytest.mark.slow
 def test_a_missing_path(bind: Bind) -> None:
     assert faults(bind, raw="none.zarr") == (
-        "there is nothing at none.zarr; give a path that exists, or a URI such as zarr://PATH",
+        "none.zarr does not exist; give an existing path, or a URI such as zarr://PATH",
     )
 
 

@@ -10,21 +10,38 @@ from voxome.cli.complete import uris
 from voxome.cli.console import Json, show_facts, show_json
 
 if TYPE_CHECKING:
+    from voxome.resources.shapes import Meshes, Points, Skeletons
     from voxome.resources.volume import Volume
 
 
 def info(
-    uri: Annotated[str, typer.Argument(help="A URI or path of a volume; may end in ?level=2.", autocompletion=uris)],
+    uri: Annotated[str, typer.Argument(help="A URI or path; may end in ?level=2.", autocompletion=uris)],
     json: Json = False,
 ) -> None:
-    """Tell what is stored at a URI: shape, dtype, axes, voxel size, offset, chunks, levels, kind and format."""
+    """Describe a volume (shape, dtype, axes, voxel size, offset, chunks, levels, kind, format), meshes, or points."""
     from voxome.resources.open import open
+    from voxome.resources.volume import Volume
 
-    facts = describe_volume(open(uri))
+    resource = open(uri)
+    facts = describe_volume(resource) if isinstance(resource, Volume) else describe_shapes(resource)
     if json:
         show_json(facts)
     else:
         show_facts({name.replace("_", " "): _text(value) for name, value in facts.items()})
+
+
+def describe_shapes(resource: Meshes | Skeletons | Points) -> dict[str, Any]:
+    """The facts of meshes, skeletons or points as JSON values."""
+    from voxome.resources.shapes import Points
+
+    facts: dict[str, Any] = {
+        "uri": resource.uri,
+        "format": resource.uri.partition("://")[0],
+        "kind": type(resource).__name__.lower(),
+    }
+    if isinstance(resource, Points):
+        facts |= {"shape": resource.shape, "relations": list(resource.relations)}
+    return facts
 
 
 def describe_volume(volume: Volume) -> dict[str, Any]:

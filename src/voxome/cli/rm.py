@@ -19,7 +19,7 @@ def rm(
     json: Json = False,
 ) -> None:
     """Remove a volume and all its levels, after asking; what is no volume is left alone."""
-    from voxome.resources.open import remote
+    from voxome.resources.open import get_remote
     from voxome.services.delete import removable
 
     located, spec = removable(uri)
@@ -27,7 +27,7 @@ def rm(
     if not (yes or asked(f"Remove {located}: {shape} voxels of {spec.dtype}, {size}?")):
         say("nothing is removed; --yes removes without asking")
         raise typer.Exit(1)
-    cast("SupportsDelete", remote(located.scheme)).delete(located)
+    cast("SupportsDelete", get_remote(located.scheme)).delete(located)
     if json:
         show_json({"removed": str(located)})
     else:

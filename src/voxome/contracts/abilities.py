@@ -133,12 +133,20 @@ class SupportsIds(Protocol):
         """Labels that the store gives to nobody else."""
 
 
+class Connection(Protocol):
+    """A connection to a store beyond its volumes; each remote documents its own class."""
+
+    @property
+    def url(self) -> str:
+        """Address of the server."""
+
+
 @runtime_checkable
 class SupportsConnect(Protocol):
-    """A remote with more to it than volumes: projects, versions, permissions."""
+    """A remote with more than volumes: projects, versions, permissions."""
 
-    def connect(self, uri: Uri) -> Any:
-        """The store's own face at `uri`; each remote documents its own."""
+    def connect(self, uri: Uri) -> Connection:
+        """Connect to the store at `uri`."""
 
 
 Ability = TypeVar("Ability")

@@ -1,14 +1,23 @@
-"""Shapes of objects: meshes and skeletons, as plain arrays."""
+"""Meshes, skeletons and annotations as plain arrays.
+
+Positions are z, y, x in nm, in the frame of the store that they come from: that of Neuroglancer, for instance, in which
+voxel i spans ``i * voxel_size_nm`` to ``(i + 1) * voxel_size_nm``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from voxome.errors import InvalidInput
+
+AnnotationShape = Literal["point", "line", "box", "ellipsoid"]
+"""Geometry that all annotations of one collection share."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,23 +27,23 @@ class Mesh:
     Attributes
     ----------
     vertices_nm : (n, 3) array of float32
-        z, y, x of each corner, in nm.
+        z, y, x of each vertex, in nm.
     faces : (m, 3) array of uint32
-        Three vertices a triangle.
+        Rows of the three vertices of each triangle.
     """
 
     vertices_nm: NDArray[np.float32]
     faces: NDArray[np.uint32]
 
     def __post_init__(self) -> None:
-        _rows(self, "vertices_nm", np.float32, 3)
-        _rows(self, "faces", np.uint32, 3)
+        _set_array(self, "vertices_nm", np.float32, (3,))
+        _set_array(self, "faces", np.uint32, (3,))
         if self.faces.size and self.faces.max() >= len(self.vertices_nm):
-            raise InvalidInput(f"a face names vertex {self.faces.max()} of {len(self.vertices_nm)}")
+            raise InvalidInput(f"a face refers to vertex {self.faces.max()} of {len(self.vertices_nm)}")
 
     @classmethod
-    def join(cls, parts: list[Mesh]) -> Mesh:
-        """One mesh of several, their vertices one after the other."""
+    def join(cls, parts: Sequence[Mesh]) -> Mesh:
+        """Concatenate several meshes; vertices that coincide are kept apart."""
         if not parts:
             return cls(np.empty((0, 3), np.float32), np.empty((0, 3), np.uint32))
         offsets = np.cumsum([0, *(len(part.vertices_nm) for part in parts[:-1])])
@@ -44,45 +53,172 @@ class Mesh:
 
 @dataclass(frozen=True, eq=False)
 class Skeleton:
-    """A tree (or several) of nodes.
+    """A graph of nodes and edges, usually a tree.
 
     Attributes
     ----------
     nodes_nm : (n, 3) array of float64
         z, y, x of each node, in nm.
+    edges : (m, 2) array of int64
+        Rows of the two nodes of each edge; from child to parent where the format distinguishes them.
     radii_nm : (n,) array of float64
         NaN where unknown.
-    parents : (n,) array of int64
-        Row of each node's parent; -1 for a root.
-    kinds : (n,) array of int64
-        What each node is, by the numbers of SWC: 0 undefined, 1 soma, 2 axon, 3 dendrite, …
+    attributes : mapping
+        Further values of the nodes by name, each an array of n rows. ``swc_type`` holds the numbers of SWC: 0
+        undefined, 1 soma, 2 axon, 3 dendrite, …
     """
 
     nodes_nm: NDArray[np.float64]
+    edges: NDArray[np.int64]
     radii_nm: NDArray[np.float64]
-    parents: NDArray[np.int64]
-    kinds: NDArray[np.int64]
+    attributes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _rows(self, "nodes_nm", np.float64, 3)
+        _set_array(self, "nodes_nm", np.float64, (3,))
+        _set_array(self, "edges", np.int64, (2,))
+        _set_array(self, "radii_nm", np.float64, ())
         count = len(self.nodes_nm)
-        for name in ("radii_nm", "parents", "kinds"):
-            if getattr(self, name).shape != (count,):
-                raise InvalidInput(f"{count} nodes have {name} of shape {getattr(self, name).shape}")
-        if count and not (self.parents.min() >= -1 and self.parents.max() < count):
-            raise InvalidInput(f"parents are rows of the {count} nodes, or -1")
+        for name, values in {"radii_nm": self.radii_nm, **self.attributes}.items():
+            if len(values) != count:
+                raise InvalidInput(f"a skeleton of {count} nodes cannot have {len(values)} values of {name}")
+        if self.edges.size and not 0 <= self.edges.min() <= self.edges.max() < count:
+            raise InvalidInput(f"edges join rows of the {count} nodes, from 0 to {count - 1}")
 
     @property
     def length_nm(self) -> float:
-        """Length of all edges, in nm."""
-        child = np.flatnonzero(self.parents >= 0)
-        steps = self.nodes_nm[child] - self.nodes_nm[self.parents[child]]
+        """Total length of the edges, in nm."""
+        steps = self.nodes_nm[self.edges[:, 0]] - self.nodes_nm[self.edges[:, 1]]
         return float(np.linalg.norm(steps, axis=1).sum())
 
+    @cached_property
+    def parents(self) -> NDArray[np.int64]:
+        """Row of the parent of each node, -1 for a root.
 
-def _rows(owner: object, name: str, dtype: DTypeLike, width: int) -> None:
-    """Bring one attribute into `dtype`, and hold it to rows of `width`."""
+        Where the edges do not run from child to parent, the first node of each connected part is its root.
+
+        Raises
+        ------
+        InvalidInput
+            If the edges contain a cycle.
+        """
+        parents = np.full(len(self.nodes_nm), -1, np.int64)
+        directed = len(np.unique(self.edges[:, 0])) == len(self.edges)
+        if len(self.edges) != len(self.nodes_nm) - self._count_parts():
+            raise InvalidInput("a skeleton whose edges contain a cycle has no parents; use edges")
+        if directed:
+            parents[self.edges[:, 0]] = self.edges[:, 1]
+            return parents
+        return self._rooted(parents)
+
+    def _count_parts(self) -> int:
+        from scipy.sparse.csgraph import connected_components
+
+        return int(connected_components(self._graph(), directed=False, return_labels=False))
+
+    def _rooted(self, parents: NDArray[np.int64]) -> NDArray[np.int64]:
+        from scipy.sparse.csgraph import breadth_first_order, connected_components
+
+        graph = self._graph()
+        _, part = connected_components(graph, directed=False)
+        for root in np.unique(part, return_index=True)[1]:
+            order, before = breadth_first_order(graph, root, directed=False)
+            parents[order[1:]] = before[order[1:]]
+        return parents
+
+    def _graph(self) -> Any:
+        from scipy.sparse import coo_array
+
+        count = len(self.nodes_nm)
+        ends = self.edges[:, 0], self.edges[:, 1]
+        return coo_array((np.ones(len(self.edges), np.uint8), ends), shape=(count, count)).tocsr()
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """Points, lines, boxes or ellipsoids, with properties and the labels that they belong to.
+
+    Attributes
+    ----------
+    shape : {"point", "line", "box", "ellipsoid"}
+        Geometry of all of them.
+    ids : (n,) array of uint64
+        Unique in their store.
+    positions_nm : (n, k, 3) array of float64
+        z, y, x in nm. Of a point its position (k = 1), of a line its two ends, of a box two opposite corners, of an
+        ellipsoid its centre and its radii (k = 2).
+    properties : mapping
+        Values by name, each an array of n rows.
+    relations : mapping
+        By name, the labels (uint64 arrays) that each of the n annotations is related to; empty where the store does
+        not deliver them with the annotations.
+    """
+
+    shape: AnnotationShape
+    ids: NDArray[np.uint64]
+    positions_nm: NDArray[np.float64]
+    properties: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    relations: Mapping[str, Sequence[NDArray[np.uint64]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _set_array(self, "ids", np.uint64, ())
+        _set_array(self, "positions_nm", np.float64, (1 if self.shape == "point" else 2, 3))
+        columns = {"positions_nm": self.positions_nm, **self.properties, **self.relations}
+        for name, values in columns.items():
+            if len(values) != len(self.ids):
+                raise InvalidInput(f"{len(self.ids)} annotations cannot have {len(values)} rows of {name}")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def bounds_nm(self) -> NDArray[np.float64]:
+        """Lowest and highest corner of each annotation.
+
+        Returns
+        -------
+        (n, 2, 3) array of float64
+            z, y, x in nm.
+        """
+        at = self.positions_nm
+        if self.shape == "ellipsoid":
+            return np.stack([at[:, 0] - at[:, 1], at[:, 0] + at[:, 1]], axis=1)
+        return np.stack([at.min(axis=1), at.max(axis=1)], axis=1)
+
+    def select(self, rows: NDArray[np.integer[Any]]) -> Annotations:
+        """Return the annotations at some indices."""
+        return Annotations(
+            self.shape,
+            self.ids[rows],
+            self.positions_nm[rows],
+            {name: values[rows] for name, values in self.properties.items()},
+            {name: [labels[row] for row in rows] for name, labels in self.relations.items()},
+        )
+
+    def within(self, start_nm: Sequence[float], stop_nm: Sequence[float]) -> Annotations:
+        """Return the annotations whose bounds meet the box from `start_nm` to `stop_nm` (z, y, x), half-open."""
+        low, high = self.bounds_nm[:, 0], self.bounds_nm[:, 1]
+        meets = (low < np.asarray(stop_nm)) & (high >= np.asarray(start_nm))
+        return self.select(np.flatnonzero(meets.all(axis=1)))
+
+    @classmethod
+    def join(cls, parts: Sequence[Annotations]) -> Annotations:
+        """Concatenate parts of one collection and sort them by id; one that occurs in several parts is kept once."""
+        first = parts[0]
+        joined = cls(
+            first.shape,
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.positions_nm for part in parts]),
+            {name: np.concatenate([part.properties[name] for part in parts]) for name in first.properties},
+            {name: [row for part in parts for row in part.relations[name]] for name in first.relations},
+        )
+        return joined.select(np.unique(joined.ids, return_index=True)[1])
+
+
+def _set_array(owner: object, name: str, dtype: DTypeLike, row: tuple[int, ...]) -> None:
+    """Convert one attribute to an array of `dtype` whose rows have the shape `row`."""
     values: NDArray[Any] = np.asarray(getattr(owner, name), dtype)
-    if values.ndim != 2 or values.shape[1] != width:
-        raise InvalidInput(f"{name} are rows of {width}, not of shape {values.shape}")
+    if values.size == 0:
+        values = values.reshape(0, *row)
+    if values.ndim != 1 + len(row) or values.shape[1:] != row:
+        raise InvalidInput(f"{name} should have the shape {('n', *row)}, not {values.shape}")
     object.__setattr__(owner, name, values)

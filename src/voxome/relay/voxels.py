@@ -17,7 +17,7 @@ from voxome.geometry import Box
 from voxome.geometry.box_locks import BoxLocks
 from voxome.relay.catalogue.records import Channel
 from voxome.relay.pyramid import Pyramid
-from voxome.resources.open import create_source, open_source, remote
+from voxome.resources.open import create_source, get_remote, open_source
 
 
 class Voxels(Protocol):
@@ -97,7 +97,7 @@ class VolumeStore:
             with self._opening, suppress(NotFound):
                 self._open.pop(uri, None)
                 located = Uri.parse(uri)
-                store = remote(located.scheme)
+                store = get_remote(located.scheme)
                 if isinstance(store, SupportsDelete):
                     store.delete(located)
 

@@ -109,9 +109,9 @@ def _writable(uri: str, resolution: int) -> Volume:
     """Opened for writing too, unless the store or its format does not take that."""
     level = resolution or None
     try:
-        return open(uri, mode="r+", level=level)
+        return open(uri, expect=Volume, mode="r+", level=level)
     except (PermissionError, UnsupportedFormat):
-        return open(uri, level=level)
+        return open(uri, expect=Volume, level=level)
 
 
 def _spec(asked: dict[str, Any], unit: str, description: str | None, store: dict[str, Any]) -> VolumeSpec:

@@ -1,12 +1,14 @@
-"""Open and create volumes by URI."""
+"""Open and create resources by URI."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast, overload
 
 from voxome.contracts.abilities import (
+    Connection,
     SupportsConnect,
     SupportsCreate,
     SupportsLevels,
@@ -14,164 +16,262 @@ from voxome.contracts.abilities import (
     SupportsRecognise,
     ability,
 )
-from voxome.contracts.source import Mode, Remote, VolumeSource
+from voxome.contracts.source import MeshSource, Mode, PointsSource, Remote, SkeletonSource, Source, VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import InvalidUri, NotFound, UnsupportedFormat
+from voxome.errors import InvalidInput, InvalidUri, NotFound, UnsupportedFormat
 from voxome.registry import load, targets
+from voxome.resources.shapes import Meshes, Points, Skeletons
 from voxome.resources.volume import Volume
 from voxome.storage.find import GROUP, storage_path
 from voxome.storage.local import local_path
 
+Resource = Volume | Meshes | Skeletons | Points
+"""Anything that `open` returns."""
 
-def remote(scheme: str) -> Remote:
-    """The remote of `scheme`.
+R = TypeVar("R", Volume, Meshes, Skeletons, Points)
+C = TypeVar("C")
+
+_RESOURCES: Mapping[type[Any], tuple[type[Any], str]] = {
+    MeshSource: (Meshes, "meshes"),
+    SkeletonSource: (Skeletons, "skeletons"),
+    PointsSource: (Points, "points"),
+    VolumeSource: (Volume, "a volume"),
+}
+"""Protocol of a source → the resource that users hold, and what to call it."""
+
+
+def get_remote(scheme: str) -> Remote:
+    """Return the remote of `scheme`.
 
     Raises
     ------
     UnknownName
         If there is none.
     """
-    made: Remote = load("voxome.remotes", scheme)()
-    return made
+    return cast("Remote", load("voxome.remotes", scheme)())
 
 
 def locate(text: str) -> Uri:
-    """The URI that `text` means: a bare path or address is recognised by its content, ``dataset:NAME`` looked up.
+    """Return the URI of `text`: a bare path or address is recognised by its content, ``dataset:NAME`` looked up.
 
     Raises
     ------
     NotFound
-        If nothing is at a bare path or address.
+        If nothing is stored at a bare path or address.
     UnsupportedFormat
-        If no format recognises what is there.
+        If no format recognises it.
     """
     uri = Uri.parse(text)
     if uri.scheme in targets(GROUP):
-        return _recognised(replace(uri, scheme="", path=f"{uri.scheme}://{uri.path}"))
+        return _recognise_address(replace(uri, scheme="", path=f"{uri.scheme}://{uri.path}"))
     if uri.scheme not in ("", "file"):
         return uri
     prefix, colon, name = uri.path.partition(":")
     if colon and prefix in targets("voxome.resolvers"):
-        meant = Uri.parse(load("voxome.resolvers", prefix)(name))
-        return replace(meant, query={**meant.query, **uri.query})
-    for scheme in targets("voxome.remotes"):
-        one = remote(scheme)
-        if isinstance(one, SupportsRecognise) and one.recognises(uri.path):
-            return Uri(scheme, uri.path, uri.query)
+        resolved = Uri.parse(load("voxome.resolvers", prefix)(name))
+        return replace(resolved, query={**resolved.query, **uri.query})
+    if scheme := recognise(uri.path):
+        return replace(uri, scheme=scheme)
     if not any(part.exists() for part in (Path(uri.path), *list(Path(uri.path).parents)[:-1])):
-        raise NotFound(f"there is nothing at {uri.path}; give a path that exists, or a URI such as zarr://PATH")
+        raise NotFound(f"{uri.path} does not exist; give an existing path, or a URI such as zarr://PATH")
     if not Path(uri.path).exists():
-        raise NotFound(f"there is no {uri.path}, nor does it lie inside a file that voxome reads")
+        raise NotFound(f"{uri.path} does not exist, neither as a file nor inside a file that voxome reads")
     raise UnsupportedFormat(
-        f"what lies at {uri.path} is of no format that voxome recognises; name one, such as zarr://{uri.path}"
+        f"{uri.path} is not a recognised volume; name its format, as in zarr://{uri.path}, "
+        f"or look around with `voxome ls {uri.path}`"
     )
 
 
-def _recognised(uri: Uri) -> Uri:
-    """The URI of what lies at a bare address, by the files that each format is known by, all asked for at once."""
-    formats = {scheme: remote(scheme) for scheme in targets("voxome.remotes")}
-    marks = {scheme: one.marker_files for scheme, one in formats.items() if isinstance(one, SupportsMarkerFiles)}
-    keys = [key for names in marks.values() for key in names]
-    place = storage_path(uri)
-    found = dict(zip(keys, place.read_all(keys), strict=True))
-    for scheme, names in marks.items():
+def recognise(path: str) -> str | None:
+    """Return the scheme whose remote recognises a local path, or None."""
+    for scheme in targets("voxome.remotes"):
+        store = get_remote(scheme)
+        if isinstance(store, SupportsRecognise) and store.recognises(path):
+            return scheme
+    return None
+
+
+def _recognise_address(uri: Uri) -> Uri:
+    """Give the URI of a bare address the scheme of its format, by the marker files of all formats, read at once."""
+    stores = {scheme: get_remote(scheme) for scheme in targets("voxome.remotes")}
+    markers = {name: one.marker_files for name, one in stores.items() if isinstance(one, SupportsMarkerFiles)}
+    keys = [key for names in markers.values() for key in names]
+    found = dict(zip(keys, storage_path(uri).read_all(keys), strict=True))
+    for scheme, names in markers.items():
         if any((found[key] or b"").lstrip().startswith(b"{") for key in names):
             return replace(uri, scheme=scheme)
-    raise NotFound(f"{uri}: none of {', '.join(keys)} is there; give the address of a volume, as zarr://{uri}")
+    raise NotFound(
+        f"{uri} is not a recognised volume: none of {', '.join(keys)} exists; name its format, as zarr://{uri}"
+    )
 
 
 def absolute(uri: Uri) -> Uri:
-    """`uri` as it holds in any working directory: the path of local files whole."""
-    if "://" in uri.path or not isinstance(remote(uri.scheme), SupportsRecognise):
+    """Return `uri` with an absolute path, so that it holds in any working directory."""
+    if "://" in uri.path or not isinstance(get_remote(uri.scheme), SupportsRecognise):
         return uri
     return replace(uri, path=str(local_path(uri.path)))
 
 
 def open_source(uri: str, *, mode: Mode = "r", level: int | None = None) -> VolumeSource:
-    """The source behind `uri`, at `level` of its pyramid if one is asked for (or named by ``?level=``)."""
+    """Open the volume at `uri` as a source, at `level` of its pyramid (or at that of ``?level=``).
+
+    Raises
+    ------
+    InvalidInput
+        If the URI holds meshes, skeletons or points.
+    NotFound, UnsupportedFormat, UnknownName, InvalidUri
+    """
     located = locate(uri)
-    source = remote(located.scheme).open(located, mode=mode)
-    asked = located.query.get("level")
-    if level is None and asked is not None:
-        if not asked.isdigit():
-            raise InvalidUri(f"{uri}: level {asked!r} is no number; write ?level=2")
-        level = int(asked)
+    return _at_level(_volume(_open(located, mode), located), located, level)
+
+
+def _open(uri: Uri, mode: Mode) -> Source:
+    return get_remote(uri.scheme).open(uri, mode=mode)
+
+
+def _volume(source: Source, uri: Uri) -> VolumeSource:
+    if isinstance(source, VolumeSource):
+        return source
+    raise _unexpected(source, uri, Volume)
+
+
+def _kind_of(source: Source) -> tuple[type[Any], str]:
+    return next(names for protocol, names in _RESOURCES.items() if isinstance(source, protocol))
+
+
+def _unexpected(source: Source, uri: Uri, expected: type[Any]) -> InvalidInput:
+    noun = next(noun for resource, noun in _RESOURCES.values() if resource is expected)
+    found, was = _kind_of(source)[1], "was" if expected is Volume else "were"
+    return InvalidInput(f"{uri} holds {found}; {noun} {was} expected; open {found} with voxome.open(uri)")
+
+
+def _at_level(source: VolumeSource, uri: Uri, level: int | None) -> VolumeSource:
+    query = uri.query.get("level")
+    if level is None and query is not None:
+        if not query.isdigit():
+            raise InvalidUri(f"{uri}: level {query!r} is not a number; write ?level=2")
+        level = int(query)
     if not level:
         return source
     pyramid = ability(source, SupportsLevels)
     if pyramid is None or level >= len(pyramid.levels):
         count = 1 if pyramid is None else len(pyramid.levels)
-        raise NotFound(f"{located} has no level {level}: its levels are 0 to {count - 1}")
+        raise NotFound(f"{uri} has no level {level}: its levels are 0 to {count - 1}")
     return pyramid.level(level)
 
 
-def open(uri: str, *, mode: Mode = "r", level: int | None = None) -> Volume:
-    """Open a volume.
+@overload
+def open(uri: str, *, expect: type[R], mode: Mode = "r", level: int | None = None) -> R: ...
+
+
+@overload
+def open(uri: str, *, mode: Mode = "r", level: int) -> Volume: ...
+
+
+@overload
+def open(uri: str, *, mode: Mode = "r", level: None = None) -> Resource: ...
+
+
+def open(uri: str, *, expect: type[Any] | None = None, mode: Mode = "r", level: int | None = None) -> Resource:
+    """Open a volume, or meshes, skeletons or points.
 
     Parameters
     ----------
     uri : str
         ``scheme://…``, ``dataset:NAME`` of the registry of public data, or a bare path that is recognised by its
         content (``FILE.h5/volumes/raw`` included). It may end in ``?level=2``.
+    expect : {Volume, Meshes, Skeletons, Points}, optional
+        Class of the result; anything else is an error. It also tells a type checker what is returned.
     mode : {"r", "r+"}
         Read only, or read and write.
     level : int, optional
-        Of its pyramid; 0 is the finest.
+        Level of a volume's pyramid; 0 is the finest.
 
     Returns
     -------
-    Volume
-        numpy-like; nothing is read yet.
+    Volume, Meshes, Skeletons or Points
+        Depending on what the URI holds; nothing is read yet.
 
     Raises
     ------
+    InvalidInput
+        If the URI does not hold what `expect` or `level` asks for.
     NotFound, UnsupportedFormat, UnknownName, InvalidUri
 
     Examples
     --------
     >>> import numpy as np, voxome
-    >>> made = voxome.create("memory://example", voxome.VolumeSpec.of((4, 5, 6), "uint8"))
-    >>> made[1] = 7
+    >>> volume = voxome.create("memory://example", voxome.VolumeSpec.of((4, 5, 6), "uint8"))
+    >>> volume[1] = 7
     >>> int(voxome.open("memory://example")[:, 2, -1].sum())
     7
     """
-    return Volume(open_source(uri, mode=mode, level=level), str(locate(uri)))
+    located = locate(uri)
+    source = _open(located, mode)
+    resource = _kind_of(source)[0]
+    wanted = expect or (Volume if level is not None else resource)
+    if resource is not wanted:
+        raise _unexpected(source, located, wanted)
+    if resource is Volume:
+        return Volume(_at_level(_volume(source, located), located, level), str(located))
+    return cast("Resource", resource(source, str(located)))
 
 
-def connect(uri: str) -> Any:
-    """The store's own face: projects and permissions of a BossDB, versions and labels of a DVID.
+@overload
+def connect(uri: str, expect: type[C]) -> C: ...
+
+
+@overload
+def connect(uri: str, expect: None = None) -> Connection: ...
+
+
+def connect(uri: str, expect: type[Any] | None = None) -> object:
+    """Connect to a store that offers more than volumes: a BossDB with its projects, a DVID with its versions.
 
     Parameters
     ----------
     uri : str
-        As ``bossdb://https://host``, ``dvid://host:port`` or ``dvid://host:port/uuid``.
+        ``bossdb://https://host``, ``dvid://host:port`` or ``dvid://host:port/uuid``.
+    expect : class, optional
+        Class of the result; anything else is an error. It also tells a type checker what is returned.
+
+    Returns
+    -------
+    Connection
+        `voxome.remotes.bossdb.client.BossDB`; `voxome.remotes.dvid.repos.Dvid` (a server) or
+        `voxome.remotes.dvid.versions.DvidNode` (one version).
 
     Raises
     ------
+    InvalidInput
+        If the connection is not what `expect` asks for.
     UnsupportedFormat
-        If the store has nothing but volumes.
+        If the store offers nothing but volumes.
     """
     parsed = Uri.parse(uri)
-    one = remote(parsed.scheme)
-    if not isinstance(one, SupportsConnect):
+    store = get_remote(parsed.scheme)
+    if not isinstance(store, SupportsConnect):
         raise UnsupportedFormat(f"{parsed.scheme or 'a path'}:// has nothing to connect to; open its volumes")
-    return one.connect(parsed)
+    connection = store.connect(parsed)
+    if expect is not None and not isinstance(connection, expect):
+        raise InvalidInput(f"{parsed} is a {type(connection).__name__}; a {expect.__name__} was expected")
+    return connection
 
 
 def create_source(uri: str, spec: VolumeSpec) -> VolumeSource:
-    """Make an array and open its source for writing."""
+    """Create an array and open its source for writing."""
     located = Uri.parse(uri)
     if located.scheme in ("", "file", *targets(GROUP)):
-        raise InvalidUri(f"to create {located}, say in which format: zarr://{located}, n5://{located}, …")
-    one = remote(located.scheme)
-    if not isinstance(one, SupportsCreate):
+        raise InvalidUri(f"cannot create {located} without a format; write zarr://{located}, n5://{located}, …")
+    store = get_remote(located.scheme)
+    if not isinstance(store, SupportsCreate):
         raise UnsupportedFormat(f"{located.scheme}:// volumes cannot be created")
-    return one.create(located, spec)
+    return store.create(located, spec)
 
 
 def create(uri: str, spec: VolumeSpec, **changes: Any) -> Volume:
-    """Make a volume and open it for writing.
+    """Create a volume and open it for writing.
 
     Parameters
     ----------

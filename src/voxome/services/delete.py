@@ -12,7 +12,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, InvalidUri, ReadOnly, UnsupportedFormat, VoxomeError
 from voxome.registry import targets
 from voxome.resources.listing import VOLUME
-from voxome.resources.open import absolute, locate, open_source, remote
+from voxome.resources.open import absolute, get_remote, locate, open_source
 from voxome.storage.local import local_path
 
 
@@ -35,7 +35,7 @@ def removable(uri: str) -> tuple[Uri, VolumeSpec]:
     located = locate(uri)
     if "level" in located.query:
         raise InvalidUri(f"{located}: a volume is removed with all its levels; leave out level=")
-    store, spec = remote(located.scheme), open_source(uri).spec
+    store, spec = get_remote(located.scheme), open_source(uri).spec
     if not isinstance(store, SupportsDelete):
         raise UnsupportedFormat(f"{located.scheme}:// volumes cannot be removed from here")
     if isinstance(store, SupportsRecognise) and "://" not in located.path:
@@ -50,7 +50,7 @@ def _refuse_parts(uri: Uri) -> None:
     """Refuse a level of a volume, named by its path."""
     whole = replace(absolute(uri), path=str(local_path(uri.path).parent))
     try:
-        pyramid = ability(remote(uri.scheme).open(whole), SupportsLevels)
+        pyramid = ability(get_remote(uri.scheme).open(whole), SupportsLevels)
     except VoxomeError:
         return
     if pyramid is not None and len(pyramid.levels) > 1:

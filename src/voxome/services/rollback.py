@@ -10,7 +10,7 @@ from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import VoxomeError
-from voxome.resources.open import create_source, remote
+from voxome.resources.open import create_source, get_remote
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def created_or_removed(uri: str, spec: VolumeSpec) -> Iterator[VolumeSource]:
 def discard(uri: str) -> bool:
     """Remove what was just made at `uri`; whether its store did."""
     located = Uri.parse(uri)
-    store = remote(located.scheme)
+    store = get_remote(located.scheme)
     if not isinstance(store, SupportsDelete):
         return False
     try:

@@ -42,7 +42,7 @@ from voxome.contracts.abilities import (
     SupportsRecognise,
     ability,
 )
-from voxome.contracts.source import Remote, VolumeSource
+from voxome.contracts.source import VolumeRemote, VolumeSource
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidBox, NotFound, ReadOnly
@@ -96,7 +96,7 @@ class VolumeRemoteContract:
     deletes: ClassVar[bool] = True
 
     @pytest.fixture
-    def remote(self) -> Remote:
+    def remote(self) -> VolumeRemote:
         """The remote under test."""
         raise NotImplementedError
 
@@ -135,13 +135,13 @@ class VolumeRemoteContract:
             if name in metafunc.fixturenames:
                 metafunc.parametrize(name, values)
 
-    def seeded(self, remote: Remote, uri: Uri, spec: VolumeSpec) -> tuple[NDArray[Any], VolumeSource]:
+    def seeded(self, remote: VolumeRemote, uri: Uri, spec: VolumeSpec) -> tuple[NDArray[Any], VolumeSource]:
         """Random voxels stored by `seed`, and the source that the remote opens for them."""
         array = noise(spec.domain.shape, spec.dtype)
         self.seed(uri, array, spec)
         return array, remote.open(uri)
 
-    def created(self, remote: Remote, uri: Uri, spec: VolumeSpec) -> VolumeSource:
+    def created(self, remote: VolumeRemote, uri: Uri, spec: VolumeSpec) -> VolumeSource:
         """An empty array made by the remote; skips where it makes none."""
         if not self.creates:
             pytest.skip("this remote makes no arrays")
@@ -149,7 +149,7 @@ class VolumeRemoteContract:
 
     # Reading
 
-    def test_opens_every_dtype(self, remote: Remote, fresh: Callable[[], Uri], dtype: str) -> None:
+    def test_opens_every_dtype(self, remote: VolumeRemote, fresh: Callable[[], Uri], dtype: str) -> None:
         spec = self.spec(dtype=dtype)
         array, source = self.seeded(remote, fresh(), spec)
         assert source.spec.dtype == np.dtype(dtype)
@@ -159,7 +159,7 @@ class VolumeRemoteContract:
         assert result.dtype == source.spec.dtype
         assert_array_equal(result, array)
 
-    def test_reads_any_box(self, remote: Remote, fresh: Callable[[], Uri], rank: int) -> None:
+    def test_reads_any_box(self, remote: VolumeRemote, fresh: Callable[[], Uri], rank: int) -> None:
         spec = self.spec(rank)
         array, source = self.seeded(remote, fresh(), spec)
         assert source.spec.axes == spec.axes
@@ -171,7 +171,7 @@ class VolumeRemoteContract:
 
         check()
 
-    def test_fills_and_returns_out(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_fills_and_returns_out(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         spec = self.spec()
         array, source = self.seeded(remote, fresh(), spec)
 
@@ -185,12 +185,12 @@ class VolumeRemoteContract:
 
         check()
 
-    def test_result_is_the_callers(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_result_is_the_callers(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         array, source = self.seeded(remote, fresh(), self.spec())
         source.read(source.spec.domain)[...] = 1
         assert_array_equal(source.read(source.spec.domain), array)
 
-    def test_reading_outside_is_refused(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_reading_outside_is_refused(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         _, source = self.seeded(remote, fresh(), self.spec())
 
         @any_example
@@ -201,7 +201,7 @@ class VolumeRemoteContract:
 
         check()
 
-    def test_threads_read_at_once(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_threads_read_at_once(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         array, source = self.seeded(remote, fresh(), self.spec())
         grid = BlockGrid(source.spec.domain, (3,) * source.spec.domain.ndim)
         cuts = [block.write for block in grid][::3] * 2
@@ -209,24 +209,24 @@ class VolumeRemoteContract:
             for box, result in zip(cuts, pool.map(source.read, cuts), strict=True):
                 assert_array_equal(result, array[box.within(source.spec.domain)])
 
-    def test_keeps_what_a_peer_says(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_keeps_what_a_peer_says(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         spec = self.spec(voxel_size_nm=(40.0, 4.0, 8.0), offset_nm=(400.0, 24.0, 16.0))
         _, source = self.seeded(remote, fresh(), spec)
         for name in sorted(self.seeds):
             assert getattr(source.spec, name) == pytest.approx(getattr(spec, name)), name
 
-    def test_version_stays_while_nothing_is_written(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_version_stays_while_nothing_is_written(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         uri = fresh()
         _, source = self.seeded(remote, uri, self.spec())
         assert source.version() == remote.open(uri).version()
 
     # Opening
 
-    def test_nothing_there(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_nothing_there(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         with pytest.raises(NotFound):
             remote.open(fresh())
 
-    def test_recognises_its_own(self, remote: Remote, fresh: Callable[[], Uri], tmp_path: Path) -> None:
+    def test_recognises_its_own(self, remote: VolumeRemote, fresh: Callable[[], Uri], tmp_path: Path) -> None:
         if not isinstance(remote, SupportsRecognise):
             pytest.skip("this remote recognises no local paths")
         uri = fresh()
@@ -238,7 +238,7 @@ class VolumeRemoteContract:
         assert not remote.recognises(str(tmp_path / "foreign"))
         assert not remote.recognises(str(tmp_path / "foreign" / "notes.txt"))
 
-    def test_is_listed(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_is_listed(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         uri = fresh()
         self.seeded(remote, uri, self.spec())
         if (parent := self.above(uri)) is None:
@@ -248,7 +248,7 @@ class VolumeRemoteContract:
 
     # Writing
 
-    def test_writes_are_read_back(self, remote: Remote, fresh: Callable[[], Uri], rank: int) -> None:
+    def test_writes_are_read_back(self, remote: VolumeRemote, fresh: Callable[[], Uri], rank: int) -> None:
         spec = self.spec(rank)
         uri = fresh()
         source = self.created(remote, uri, spec)
@@ -275,7 +275,7 @@ class VolumeRemoteContract:
         grid = BlockGrid(spec.domain, spec.write_chunk)
         return st.integers(0, len(grid) - 1).map(lambda i: grid[i].write)
 
-    def test_writes_every_dtype(self, remote: Remote, fresh: Callable[[], Uri], dtype: str) -> None:
+    def test_writes_every_dtype(self, remote: VolumeRemote, fresh: Callable[[], Uri], dtype: str) -> None:
         spec = self.spec(dtype=dtype)
         uri = fresh()
         values = noise(spec.domain.shape, dtype)
@@ -286,7 +286,7 @@ class VolumeRemoteContract:
         assert_array_equal(self.inspect(uri), kept)
         assert_array_equal(remote.open(uri).read(spec.domain), kept)
 
-    def test_unwritten_is_fill(self, remote: Remote, fresh: Callable[[], Uri], fill: int) -> None:
+    def test_unwritten_is_fill(self, remote: VolumeRemote, fresh: Callable[[], Uri], fill: int) -> None:
         spec = self.spec(fill=fill)
         uri = fresh()
         source = self.created(remote, uri, spec)
@@ -300,7 +300,7 @@ class VolumeRemoteContract:
         assert fresh_source.spec.fill == fill
         assert_array_equal(fresh_source.read(spec.domain), blank)
 
-    def test_writing_outside_is_refused(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_writing_outside_is_refused(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         uri = fresh()
         source = self.created(remote, uri, self.spec())
         before = source.read(source.spec.domain)
@@ -314,14 +314,14 @@ class VolumeRemoteContract:
         check()
         assert_array_equal(remote.open(uri).read(source.spec.domain), before)
 
-    def test_data_of_another_shape_are_refused(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_data_of_another_shape_are_refused(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         source = self.created(remote, fresh(), self.spec())
         domain = source.spec.domain
         for shape in [domain.shape[1:], (1,) * domain.ndim, (), (1, *domain.shape)]:
             with pytest.raises(InvalidBox):
                 source.write(domain, np.ones(shape, source.spec.dtype))
 
-    def test_open_for_reading_refuses_writes(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_open_for_reading_refuses_writes(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         uri = fresh()
         self.created(remote, uri, self.spec())
         source = remote.open(uri)
@@ -332,7 +332,7 @@ class VolumeRemoteContract:
             with pytest.raises(ReadOnly):
                 editor.update_attributes({"a": 1})
 
-    def test_threads_write_different_chunks(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_threads_write_different_chunks(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         uri = fresh()
         source = self.created(remote, uri, self.spec())
         domain = source.spec.domain
@@ -342,7 +342,7 @@ class VolumeRemoteContract:
             list(pool.map(lambda block: source.write(block.write, array[block.write.within(domain)]), grid))
         assert_array_equal(remote.open(uri).read(domain), array)
 
-    def test_threads_read_while_one_writes(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_threads_read_while_one_writes(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         uri = fresh()
         source = self.created(remote, uri, self.spec())
         domain = source.spec.domain
@@ -362,7 +362,7 @@ class VolumeRemoteContract:
 
     # Creating and deleting
 
-    def test_create_keeps_the_spec(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_create_keeps_the_spec(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         others: dict[str, Any] = {"voxel_size_nm": (40.0, 4.0, 8.0), "offset_nm": (400.0, 24.0, 16.0)}
         spec = self.spec(**{name: value for name, value in others.items() if name in self.keeps})
         uri = fresh()
@@ -372,12 +372,12 @@ class VolumeRemoteContract:
             for name in sorted(self.keeps):
                 assert getattr(source.spec, name) == pytest.approx(getattr(spec, name)), name
 
-    def test_create_keeps_the_kind(self, remote: Remote, fresh: Callable[[], Uri], kind: VolumeKind) -> None:
+    def test_create_keeps_the_kind(self, remote: VolumeRemote, fresh: Callable[[], Uri], kind: VolumeKind) -> None:
         uri = fresh()
         self.created(remote, uri, self.spec(kind=kind))
         assert remote.open(uri).spec.kind == kind
 
-    def test_create_spares_what_is_there(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_create_spares_what_is_there(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         uri = fresh()
         spec = self.spec()
         source = self.created(remote, uri, spec)
@@ -386,7 +386,7 @@ class VolumeRemoteContract:
             cast(SupportsCreate, remote).create(uri, spec)
         assert remote.open(uri).read(spec.domain).all()
 
-    def test_delete(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_delete(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         if not self.deletes:
             pytest.skip("this remote deletes nothing")
         assert isinstance(remote, SupportsDelete)
@@ -400,7 +400,7 @@ class VolumeRemoteContract:
 
     # Abilities
 
-    def test_attributes(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_attributes(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         if not self.attributes:
             pytest.skip("this remote keeps no attributes")
         uri = fresh()
@@ -413,7 +413,7 @@ class VolumeRemoteContract:
             assert {"first": [1, 2.5, None], "second": "changed", "third": "µ"}.items() <= dict(seen).items()
         assert source.spec.domain == spec.domain
 
-    def test_levels(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
+    def test_levels(self, remote: VolumeRemote, fresh: Callable[[], Uri]) -> None:
         if not self.levels:
             pytest.skip("this remote has no pyramids")
         uri = fresh()

@@ -93,7 +93,7 @@ def graph(
 
 
 def _labels(uri: str) -> Volume:
-    volume = open_volume(uri)
+    volume = open_volume(uri, expect=Volume)
     if volume.dtype.kind not in "iu" or volume.ndim != 3:
         raise InvalidInput(
             f"{uri} has axes {'/'.join(volume.axes)} of {volume.dtype}; labels are integers along z, y and x"

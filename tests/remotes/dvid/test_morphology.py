@@ -10,9 +10,9 @@ import pytest
 from voxome.contracts.shapes import Mesh
 from voxome.errors import CorruptData, NotFound, UnsupportedFormat
 from voxome.remotes.dvid.keyvalue import KeyValue
-from voxome.remotes.dvid.mesh_formats import encode_ngmesh
 from voxome.remotes.dvid.morphology import Meshes, Skeletons, region_mesh
 from voxome.remotes.dvid.supervoxels import SupervoxelFiles
+from voxome.remotes.mesh_formats import encode_ngmesh
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ def test_meshes_of_bodies(segmentation, make):
     assert np.array_equal(meshes.get(1).vertices_nm, MESH.vertices_nm)
     assert np.array_equal(meshes.get(1).faces, MESH.faces)
     assert meshes.get(2).vertices_nm[0].tolist() == [1, 0, 0]
-    with pytest.raises(CorruptData, match=r"3\.ngmesh: 5 bytes are no mesh"):
+    with pytest.raises(CorruptData, match=r"3\.ngmesh: cannot decode its 5 bytes as a mesh"):
         meshes.get(3)
     with pytest.raises(NotFound, match=r"body 9 has no mesh: no key 9\.ngmesh, 9\.obj, 9\.drc in segmentation_meshes"):
         meshes.get(9)

@@ -22,7 +22,7 @@ def test_nodes_in_nm():
     found = decode_swc(SWC, (40, 16, 8), "swc")
     assert found.nodes_nm[0].tolist() == [1200, 320, 80]
     assert found.parents.tolist() == [-1, 0, 1, -1]
-    assert found.kinds.tolist() == [0, 2, 3, 1]
+    assert found.attributes["swc_type"].tolist() == [0, 2, 3, 1]
     mean = (40 * 16 * 8) ** (1 / 3)
     assert np.allclose(found.radii_nm[:2], [2 * mean, mean])
     assert np.isnan(found.radii_nm[2])

@@ -14,7 +14,7 @@ from torch.nn import functional
 from voxome.geometry.box import Box
 from voxome.models.train import augment
 from voxome.models.train.network import AffinityNet
-from voxome.resources import open as volumes
+from voxome.resources.open import open_source
 
 UNKNOWN = -1
 
@@ -72,10 +72,10 @@ def from_arrays(
 
 def load(raw: str, labels: str, box: Box, context: int = 2 * AffinityNet.context) -> TrainingVolume:
     """Open two URIs and take the labels of `box`, with raw up to `context` voxels beyond it."""
-    image = volumes.open(raw)
-    read = box.grow((context,) * 3) & image.domain
+    image = open_source(raw)
+    read = box.grow((context,) * 3) & image.spec.domain
     z, y, x = (a - b for a, b in zip(box.start, read.start, strict=True))
-    return from_arrays(image.cutout(read), volumes.open(labels).cutout(box), (z, y, x))
+    return from_arrays(image.read(read), open_source(labels).read(box), (z, y, x))
 
 
 def cut(

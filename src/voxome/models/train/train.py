@@ -15,7 +15,7 @@ from voxome.models.train import data, loop
 from voxome.models.train.export import publish
 from voxome.models.train.network import AffinityNet
 from voxome.models.train.validate import boundary_scores
-from voxome.resources import open as volumes
+from voxome.resources.open import open_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Truth:
         """The box to use."""
         if self.box is not None:
             return self.box
-        return volumes.open(self.raw).domain & volumes.open(self.labels).domain
+        return open_source(self.raw).spec.domain & open_source(self.labels).spec.domain
 
 
 def train(
@@ -82,16 +82,16 @@ def train(
     if min(box.shape) < 32:
         raise InvalidInput(f"the labelled box {box} is too small to train on: each axis needs 32 voxels or more")
     out.mkdir(parents=True, exist_ok=True)
-    image = volumes.open(truth.raw)
-    grey = image.cutout(box)
+    image = open_source(truth.raw)
+    grey = image.read(box)
     facts = {
         "name": name,
         "version": version,
         "licence": licence,
         "attribution": attribution,
         "data": f"{truth.raw} {box}",
-        "voxel_size_nm": image.voxel_size_nm or (1.0, 1.0, 1.0),
-        "dtype": str(image.dtype),
+        "voxel_size_nm": image.spec.voxel_size_nm or (1.0, 1.0, 1.0),
+        "dtype": str(image.spec.dtype),
         "contrast": Contrast(
             mean=float(grey.mean()),
             std=float(grey.std()),

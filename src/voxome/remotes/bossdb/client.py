@@ -51,7 +51,12 @@ class BossDB:
         self.downsampling = Downsampling(api)
 
     def __repr__(self) -> str:
-        return f"BossDB({self._api.base!r})"
+        return f"BossDB({self.url!r})"
+
+    @property
+    def url(self) -> str:
+        """Address of the server."""
+        return self._api.base
 
     def metadata(self, *names: str) -> Metadata:
         """Names and values kept beside a collection, experiment or channel: a mutable mapping."""

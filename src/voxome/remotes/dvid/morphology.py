@@ -10,11 +10,11 @@ from voxome.errors import CorruptData, NotFound
 from voxome.remotes.dvid.instance import WORKERS
 from voxome.remotes.dvid.keyvalue import AbsentKey, KeyValue
 from voxome.remotes.dvid.labels import Labels
-from voxome.remotes.dvid.mesh_formats import FORMATS, decode_mesh
 from voxome.remotes.dvid.node import Node
 from voxome.remotes.dvid.supervoxels import SupervoxelFiles
 from voxome.remotes.dvid.swc import decode_swc, swc_mutation_id
 from voxome.remotes.http import fan_out
+from voxome.remotes.mesh_formats import FORMATS, decode_mesh
 
 
 class Meshes:

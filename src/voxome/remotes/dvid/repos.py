@@ -56,7 +56,12 @@ class Dvid:
         self.api = api
 
     def __repr__(self) -> str:
-        return f"Dvid({self.api.base!r})"
+        return f"Dvid({self.url!r})"
+
+    @property
+    def url(self) -> str:
+        """Address of the server."""
+        return self.api.base
 
     @property
     def repos(self) -> dict[str, Repo]:

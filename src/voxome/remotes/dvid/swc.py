@@ -35,13 +35,15 @@ def decode_swc(text: str, voxel_size_nm: Sequence[float], what: str) -> Skeleton
         table = np.array(lines, np.float64).reshape(-1, 7)
     except ValueError as error:
         raise CorruptData(f"{what}: lines of seven numbers were expected: {error}") from error
-    ids, kinds, x, y, z, radius, parent = table.T
+    ids, types, x, y, z, radius, parent = table.T
     size = np.asarray(voxel_size_nm, np.float64)
+    parents = _rows_of(ids.astype(np.int64), parent.astype(np.int64), what)
+    children = np.flatnonzero(parents >= 0)
     return Skeleton(
         nodes_nm=np.column_stack([z, y, x]) * size,
         radii_nm=np.where(radius > 0, radius, np.nan) * np.prod(size) ** (1 / 3),
-        parents=_rows_of(ids.astype(np.int64), parent.astype(np.int64), what),
-        kinds=kinds.astype(np.int64),
+        edges=np.column_stack([children, parents[children]]),
+        attributes={"swc_type": types.astype(np.int64)},
     )
 
 

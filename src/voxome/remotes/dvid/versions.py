@@ -100,7 +100,12 @@ class DvidNode:
         self.node = node
 
     def __repr__(self) -> str:
-        return f"DvidNode({self.node.api.base!r}, {self.uuid!r})"
+        return f"DvidNode({self.url!r}, {self.uuid!r})"
+
+    @property
+    def url(self) -> str:
+        """Address of the server."""
+        return self.node.api.base
 
     @property
     def uuid(self) -> str:

@@ -1,4 +1,4 @@
-"""Meshes as FlyEM keeps them: Neuroglancer's single-resolution format, Wavefront OBJ and Draco; x, y, z in nm."""
+"""Mesh files: Neuroglancer's single-resolution format, Wavefront OBJ and Draco, with vertices x, y, z in nm."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import struct
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voxome.contracts.shapes import Mesh
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
@@ -16,26 +18,26 @@ _COUNT = struct.Struct("<I")
 
 
 def decode_mesh(name: str, data: bytes) -> Mesh:
-    """The mesh in a file, by the ending of its name.
+    """Decode a mesh file; the format follows from the suffix of its name.
 
     Raises
     ------
     UnsupportedFormat
-        If the ending is unknown.
+        If the suffix is unknown.
     CorruptData
-        If the file is none of its kind.
+        If the file cannot be decoded.
     """
     decode = FORMATS.get(PurePosixPath(name).suffix)
     if decode is None:
-        raise UnsupportedFormat(f"{name} is no mesh that voxome reads; those end in {', '.join(FORMATS)}")
+        raise UnsupportedFormat(f"{name} is not a known mesh format; supported suffixes: {', '.join(FORMATS)}")
     try:
         return decode(data)
     except (ValueError, IndexError, struct.error, InvalidInput) as error:
-        raise CorruptData(f"{name}: {len(data)} bytes are no mesh of that kind: {error}") from error
+        raise CorruptData(f"{name}: cannot decode its {len(data)} bytes as a mesh: {error}") from error
 
 
 def decode_ngmesh(data: bytes) -> Mesh:
-    """Neuroglancer's single-resolution format: a count (uint32), so many vertices (float32), then faces (uint32)."""
+    """Decode Neuroglancer's single-resolution format: the vertex count (uint32), vertices (float32), faces (uint32)."""
     count = _COUNT.unpack_from(data)[0]
     vertices = np.frombuffer(data, "<f4", 3 * count, _COUNT.size).reshape(-1, 3)
     faces = np.frombuffer(data, "<u4", offset=_COUNT.size + vertices.nbytes).reshape(-1, 3)
@@ -43,13 +45,13 @@ def decode_ngmesh(data: bytes) -> Mesh:
 
 
 def encode_ngmesh(mesh: Mesh) -> bytes:
-    """A mesh in Neuroglancer's single-resolution format."""
+    """Encode a mesh in Neuroglancer's single-resolution format."""
     vertices = mesh.vertices_nm[:, ::-1].astype("<f4").tobytes()
     return _COUNT.pack(len(mesh.vertices_nm)) + vertices + mesh.faces.astype("<u4").tobytes()
 
 
 def decode_obj(data: bytes) -> Mesh:
-    """Wavefront OBJ: ``v x y z`` and ``f a b c …`` lines; faces of more than three corners are cut into fans."""
+    """Decode Wavefront OBJ: ``v x y z`` and ``f a b c …`` lines; larger polygons are cut into fans of triangles."""
     vertices: list[list[float]] = []
     faces: list[tuple[int, int, int]] = []
     for line in data.decode().splitlines():
@@ -63,25 +65,36 @@ def decode_obj(data: bytes) -> Mesh:
 
 
 def _corner(text: str, count: int) -> int:
-    """The vertex that ``7``, ``7/1/3`` or ``-1`` (the last one so far) names."""
+    """Return the vertex that ``7``, ``7/1/3`` or ``-1`` (the latest one) refers to."""
     number = int(text.partition("/")[0])
-    place = number - 1 if number > 0 else count + number
-    if number == 0 or not 0 <= place < count:
-        raise ValueError(f"a face names vertex {number} of {count}")
-    return place
+    row = number - 1 if number > 0 else count + number
+    if number == 0 or not 0 <= row < count:
+        raise ValueError(f"a face refers to vertex {number} of {count}")
+    return row
 
 
 def decode_draco(data: bytes) -> Mesh:
-    """A Draco mesh."""
+    """Decode a Draco mesh."""
+    points, faces = decode_draco_arrays(data)
+    return Mesh(points[:, ::-1].astype(np.float32), faces)
+
+
+def decode_draco_arrays(data: bytes) -> tuple[NDArray[Any], NDArray[np.uint32]]:
+    """Decode a Draco mesh to its points (x, y, z, in the type that they are stored in) and faces.
+
+    Raises
+    ------
+    ValueError
+        If the data are not a Draco mesh.
+    """
     import DracoPy
 
     try:
         found = DracoPy.decode(data)
-        points, faces = found.points, found.faces
+        return np.asarray(found.points), np.asarray(found.faces, np.uint32)
     except (DracoPy.FileTypeException, AttributeError) as error:
         raise ValueError(str(error)) from error
-    return Mesh(np.asarray(points, np.float32)[:, ::-1].copy(), np.asarray(faces, np.uint32))
 
 
 FORMATS: dict[str, Callable[[bytes], Mesh]] = {".ngmesh": decode_ngmesh, ".obj": decode_obj, ".drc": decode_draco}
-"""By ending of the name."""
+"""Suffix of the file name → decoder."""

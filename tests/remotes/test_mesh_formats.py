@@ -10,7 +10,7 @@ import pytest
 
 from voxome.contracts.shapes import Mesh
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
-from voxome.remotes.dvid.mesh_formats import decode_mesh, encode_ngmesh
+from voxome.remotes.mesh_formats import decode_mesh, encode_ngmesh
 
 XYZ = np.array([[0, 0, 0], [10, 0, 0], [0, 20, 0], [0, 0, 30]], np.float32)
 FACES = np.array([[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]], np.uint32)
@@ -66,13 +66,13 @@ def test_faces_of_four_corners_are_cut():
         ("1.drc", b"something else"),
     ],
 )
-def test_what_is_no_mesh(name, data):
-    with pytest.raises(CorruptData, match=rf"{name}: {len(data)} bytes are no mesh"):
+def test_data_that_are_not_a_mesh_are_refused(name, data):
+    with pytest.raises(CorruptData, match=rf"{name}: cannot decode its {len(data)} bytes as a mesh"):
         decode_mesh(name, data)
 
 
-def test_unknown_endings_are_named():
-    with pytest.raises(UnsupportedFormat, match=r"1\.stl is no mesh .* \.ngmesh, \.obj, \.drc"):
+def test_unknown_suffixes_are_named():
+    with pytest.raises(UnsupportedFormat, match=r"1\.stl is not a known mesh format.* \.ngmesh, \.obj, \.drc"):
         decode_mesh("1.stl", b"")
 
 
