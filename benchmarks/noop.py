@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from voxome.blocks.worker import main
 from voxome.contracts import kinds
-from voxome.contracts.tool import BlockContext, tool
+from voxome.contracts.context import BlockContext
+from voxome.contracts.python_tool import tool
 from voxome.registry import BUILT_IN
 from voxome.resources.rows import empty_rows
 

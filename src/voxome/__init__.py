@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from voxome.contracts.python_tool import tool
 from voxome.contracts.shapes import Annotations, Mesh, Skeleton
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.tool import tool
 from voxome.errors import VoxomeError
 from voxome.geometry import BlockGrid, Box
 

@@ -38,7 +38,7 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     noise = np.random.default_rng(2).integers(0, 255, (20, 16, 12))
     spec = voxome.VolumeSpec.of(noise.shape, "uint8", voxel_size_nm=(10, 8, 8), chunk=(8, 8, 8))
     voxome.create("zarr://raw.zarr", spec)[...] = noise
-    Path("tool.cwl").write_text(document(load("voxome.tools", "common.threshold")))
+    Path("tool.cwl").write_text(document(load("voxome.tools", "common.threshold").spec))
     Path("mark.cwl").write_text(WORKFLOW)
 
     def run(*arguments: str) -> tuple[int, str]:

@@ -58,7 +58,7 @@ def voxome_(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     spec = voxome.VolumeSpec.of((20, 16, 12), "uint8", voxel_size_nm=(10, 8, 8))
     volume = np.random.default_rng(2).integers(0, 255, (20, 16, 12))
     voxome.create("zarr://raw.zarr", spec)[...] = volume
-    (tmp_path / "tool.cwl").write_text(document(load("voxome.tools", "common.threshold")))
+    (tmp_path / "tool.cwl").write_text(document(load("voxome.tools", "common.threshold").spec))
     (tmp_path / "mark.cwl").write_text(WORKFLOW)
 
     def run(*arguments: str) -> Said:

@@ -72,7 +72,7 @@ steps:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    tool = document(load_plugin("voxome.tools", "common.threshold"))
+    tool = document(load_plugin("voxome.tools", "common.threshold").spec)
     for name, text in {"tool": tool, "inner": INNER, "outer": OUTER, "one": ONE_STEP}.items():
         (tmp_path / f"{name}.cwl").write_text(text)
     return tmp_path

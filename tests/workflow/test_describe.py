@@ -13,7 +13,7 @@ from cwltool.workflow import default_make_tool
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
-from voxome.contracts.tool import tool
+from voxome.contracts.python_tool import tool
 from voxome.registry import load as load_plugin
 from voxome.workflow.cwl import FromStep, load
 from voxome.workflow.describe import cwl_type, describe, document, documents, write
@@ -44,7 +44,7 @@ def everything(
 
 
 def test_a_tool_is_described_port_by_port() -> None:
-    told = describe(everything)
+    told = describe(everything.spec)
     inputs = told["inputs"]
     assert told["baseCommand"] == ["voxome", "tool", "demo.all"]
     assert told["hints"] == {"voxome:Tool": {"name": "demo.all", "version": "3"}}
@@ -65,7 +65,7 @@ def test_a_tool_is_described_port_by_port() -> None:
 
 def test_the_description_is_valid_cwl(tmp_path: Path) -> None:
     path = tmp_path / "tool.cwl"
-    path.write_text(document(everything))
+    path.write_text(document(everything.spec))
     process = load_tool(str(path), LoadingContext({"construct_tool_object": default_make_tool, "strict": True}))
     assert process.tool["class"] == "CommandLineTool"
 
@@ -91,7 +91,7 @@ def test_the_files_of_the_repository_are_those_of_the_code() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "pipelines").glob("[!t]*/*.cwl")), ids=lambda path: path.stem)
 def test_pipelines_fit_the_tools(path: Path) -> None:
     graph = load(path)
-    tools = {step.name: load_plugin("voxome.tools", step.tool) for step in graph.steps}
+    tools = {step.name: load_plugin("voxome.tools", step.tool).spec for step in graph.steps}
     for step in graph.steps:
         known = {*tools[step.name].inputs, *tools[step.name].parameters, "store", "block", "workers"}
         assert step.inputs.keys() <= known

@@ -31,7 +31,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 from voxome.contracts import kinds
-from voxome.contracts.tool import tool
+from voxome.contracts.python_tool import tool
 
 Image = Annotated[NDArray[Any], kinds.Image()]
 
@@ -94,7 +94,7 @@ def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tuned]
 
     def make(first: str) -> Path:
         for name in (first, "common.threshold", "common.statistics"):
-            (tmp_path / f"{name}.cwl").write_text(document(load("voxome.tools", name)))
+            (tmp_path / f"{name}.cwl").write_text(document(load("voxome.tools", name).spec))
         path = tmp_path / "mark.cwl"
         path.write_text(WORKFLOW % first)
         return path

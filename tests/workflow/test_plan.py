@@ -138,7 +138,7 @@ def test_tables_are_looked_at_too(tmp_path: Path) -> None:
     from voxome.registry import load as load_plugin
     from voxome.workflow.run_tool import graph_of
 
-    union = graph_of(load_plugin("voxome.tools", "common.union"))
+    union = graph_of(load_plugin("voxome.tools", "common.union").spec)
     with pytest.raises(PlanError, match=r"there is no .*none\.parquet, which was given as pairs"):
         make_plan(union, {"pairs": "none.parquet"}, Options())
     write_table(tmp_path / "other.parquet", {"x": np.zeros(2)}, {"x": "float64"})

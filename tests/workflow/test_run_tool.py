@@ -95,7 +95,7 @@ def test_what_is_wrong_is_told_before_it_starts(raw: Path, tmp_path: Path) -> No
 @pytest.mark.slow
 def test_cwltool_gives_what_voxome_run_gives(raw: Path, tmp_path: Path) -> None:
     for name in ("common.threshold", "common.statistics"):
-        (tmp_path / f"{name}.cwl").write_text(document(load("voxome.tools", name)))
+        (tmp_path / f"{name}.cwl").write_text(document(load("voxome.tools", name).spec))
     workflow = tmp_path / "workflow.cwl"
     workflow.write_text(WORKFLOW)
     run(workflow, {"raw": str(raw), "at": 40.0}, out=tmp_path / "out", options=CUBE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -15,10 +14,10 @@ from voxome.blocks.merge import ROWS_AT_ONCE, merge_parts
 from voxome.blocks.outputs import open_outputs, scaled_box, step_folder
 from voxome.blocks.regions import REGION, RegionReader, part_path
 from voxome.blocks.step import Step
+from voxome.contracts.context import BlockContext, Region
 from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import File, Image, RegionTable, Rows, Table
 from voxome.contracts.source import VolumeSource
-from voxome.contracts.tool import BlockContext, Region
 from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid
 from voxome.geometry.grid import Block
@@ -42,8 +41,14 @@ class OpenStep:
     def __init__(self, step: Step, store: str) -> None:
         self.step, self.store = step, store
         self.tool = step.loaded
+        if step.digest and step.digest != self.tool.digest:
+            raise InvalidInput(
+                f"the tool {step.tool} of this worker (source {self.tool.digest}) is not the one that was planned "
+                f"({step.digest}): its code was edited since, or the worker has another installation; install the same "
+                "code everywhere and give the command again"
+            )
         self.folder = step_folder(step, store)
-        self.parameters = self.tool.bind(step.parameters)
+        self.parameters = self.tool.spec.bind(step.parameters)
         self.inputs = {name: self._open(handle.within(store)) for name, handle in step.inputs.items()}
 
     @cached_property
@@ -82,35 +87,25 @@ class OpenStep:
 
     @property
     def _regions(self) -> bool:
-        return self.tool.scope == "regions"
+        return self.tool.spec.scope == "regions"
 
     @cached_property
     def _tables(self) -> dict[str, Table | RegionTable]:
-        return {n: k for n, k in self.tool.outputs.items() if isinstance(k, Table | RegionTable)}
-
-    def _call(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        made = self.tool.function(**arguments, **self.parameters)
-        names = list(self.tool.outputs)
-        if names == ["result"]:
-            made = {"result": made}
-        if not isinstance(made, Mapping) or set(made) != set(names):
-            raise InvalidInput(f"{self.tool.name} must return a mapping of {names}")
-        return dict(made)
+        return {n: k for n, k in self.tool.spec.outputs.items() if isinstance(k, Table | RegionTable)}
 
     def _run_block(self, block: Block) -> dict[str, Any]:
         assert self.step.frame is not None
         arguments: dict[str, Any] = {}
         for name, opened in self.inputs.items():
-            if isinstance(self.tool.inputs[name].kind, Image):
+            if isinstance(self.tool.spec.inputs[name].kind, Image):
                 source = cast("VolumeSource", opened)
                 arguments[name] = source.read(source.spec.lift(block.read))
             else:
                 arguments[name] = opened
-        if "block" in self.tool.injected:
-            arguments["block"] = BlockContext(block.write, block.read, self.step.frame)
-        put_out = self._call(arguments)
+        context = BlockContext(block.write, block.read, self.step.frame)
+        put_out = self.tool.call(arguments, self.parameters, context)
         for name, source in self.outputs.items():
-            kind = self.tool.outputs[name]
+            kind = self.tool.spec.outputs[name]
             assert isinstance(kind, Image)
             self._write(name, source, kind, block, np.asarray(put_out[name]))
         return put_out
@@ -124,7 +119,7 @@ class OpenStep:
         target = source.spec.lift(write)
         if data.shape != target.shape or data.dtype != source.spec.dtype:
             raise InvalidInput(
-                f"output {name!r} of {self.tool.name} is {data.dtype} of shape {data.shape}; declared was "
+                f"output {name!r} of {self.step.tool} is {data.dtype} of shape {data.shape}; declared was "
                 f"{source.spec.dtype} of shape {target.shape} (or that of the read box)"
             )
         source.write(target, data)
@@ -136,23 +131,22 @@ class OpenStep:
         children = tuple(below.touching(box)) if below is not None else ()
         reader = RegionReader(self.folder, self.step)
         region = Region(level, box, children, reader, self.step.frame)
-        put_out = self._call({**self._views(), "region": region})
+        put_out = self.tool.call(self._views(), self.parameters, region)
         for rows in put_out.values():
             rows[REGION] = np.full(len(next(iter(rows.values()))), index, np.int64)
         return put_out
 
     def _views(self) -> dict[str, Any]:
         """Inputs as a tool gets them that reads what it likes: volumes in the store's coordinates."""
-        kinds = self.tool.inputs
+        kinds = self.tool.spec.inputs
         return {
             name: Volume(opened) if isinstance(kinds[name].kind, Image) else opened  # type: ignore[arg-type]
             for name, opened in self.inputs.items()
         }
 
     def _run_whole(self) -> None:
-        injected = {"frame": self.step.frame} if "frame" in self.tool.injected else {}
-        put_out = self._call({**self._views(), **injected})
-        for name, kind in self.tool.outputs.items():
+        put_out = self.tool.call(self._views(), self.parameters, self.step.frame)
+        for name, kind in self.tool.spec.outputs.items():
             path = Path(self.step.output(name).within(self.store).uri)
             if isinstance(kind, Table):
                 write_table(path, put_out[name], kind.columns)

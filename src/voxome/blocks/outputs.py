@@ -85,7 +85,7 @@ def own_arrays(step: Step, store: str) -> Iterator[tuple[str, Image]]:
 
 def image_outputs(step: Step) -> dict[str, Image]:
     """The outputs that are arrays."""
-    return {name: kind for name, kind in step.loaded.outputs.items() if isinstance(kind, Image)}
+    return {name: kind for name, kind in step.spec.outputs.items() if isinstance(kind, Image)}
 
 
 def missing(step: Step, store: str) -> bool:

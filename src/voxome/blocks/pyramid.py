@@ -10,6 +10,7 @@ from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.geometry import Box
+from voxome.registry import load
 from voxome.remotes.levels import coarser
 from voxome.resources.coarsening import Method, halving
 
@@ -37,6 +38,7 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
     home : str
         The folder of the steps' folders.
     """
+    digest = load("voxome.tools", "common.downsample").digest
     chunk = spec.write_chunk or (64,) * spec.domain.ndim
     box, level = handle.asked or spec.frame, 0
     while max(spec.frame.shape) > COARSEST:
@@ -55,6 +57,7 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
             (z, y, x),
             home,
             {"result": f"{stem}.zarr?level={level}"},
+            digest=digest,
         )
         spec, box = coarser(spec, factors), scaled_box(box, factors)
 

@@ -61,7 +61,7 @@ class RegionReader:
         return self._cached(output, level, index)
 
     def _rows(self, output: str, level: int, index: int) -> Rows:
-        kind = self.step.loaded.outputs[output]
+        kind = self.step.spec.outputs[output]
         columns = kind.columns if isinstance(kind, RegionTable) else {}
         job = index // self.step.span(level)
         table = TableFile(part_path(self.folder, output, level, job))

@@ -66,7 +66,7 @@ def run_step(
     told = progress or (lambda _: None)
     for phase in range(len(step.phases)):
         _run_phase(step, phase, store, engine, ledger, report, told, log)
-    if step.loaded.scope == "block" and any(isinstance(kind, Table) for kind in step.loaded.outputs.values()):
+    if step.spec.scope == "block" and any(isinstance(kind, Table) for kind in step.spec.outputs.values()):
         _run_phase(step, FOLD, store, engine, ledger, report, told, log)
         _drop_parts(step, store)
     finish(step, store)
@@ -111,7 +111,7 @@ def _work(step: Step, phase: int, store: str) -> JobBatch:
 
 def _of_whole_tables(step: Step, phase: int) -> bool:
     """Whether a job sees the objects of the whole volume: a fold, a whole tool, the last of the regions."""
-    return phase == FOLD or (step.loaded.scope != "block" and step.jobs(phase) == 1)
+    return phase == FOLD or (step.spec.scope != "block" and step.jobs(phase) == 1)
 
 
 def _blocks(step: Step, phase: int, job: int) -> int:
@@ -132,13 +132,13 @@ def _where(step: Step, phase: int, job: int) -> str:
 
 def _is_lost(step: Step, store: str, ledger: Ledger) -> bool:
     """Whether a table or file is gone that the ledger takes for made."""
-    made = ledger.jobs_done(step.key, 0 if step.loaded.scope == "whole" else FOLD)
-    names = [name for name, kind in step.loaded.outputs.items() if isinstance(kind, Table | File)]
+    made = ledger.jobs_done(step.key, 0 if step.spec.scope == "whole" else FOLD)
+    names = [name for name, kind in step.spec.outputs.items() if isinstance(kind, Table | File)]
     return bool(made) and not all(Path(step.output(name).within(store).uri).exists() for name in names)
 
 
 def _drop_parts(step: Step, store: str) -> None:
-    for name, kind in step.loaded.outputs.items():
+    for name, kind in step.spec.outputs.items():
         if isinstance(kind, Table):
             for job in range(step.jobs(0)):
                 part_path(step_folder(step, store), name, 0, job).unlink(missing_ok=True)

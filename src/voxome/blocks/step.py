@@ -12,7 +12,7 @@ from typing import Any
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import File, Image, RegionTable
-from voxome.contracts.tool import Tool
+from voxome.contracts.tool import Tool, ToolSpec
 from voxome.geometry import BlockGrid, Box
 from voxome.registry import load
 
@@ -46,6 +46,8 @@ class Step:
         Outputs that are results of the run → their paths without extension, under the store.
     into : mapping of str to str
         Outputs that go into arrays which are there already → the URIs of these.
+    digest : str
+        Of what the tool runs (its source code); a worker with another one refuses the step.
     """
 
     name: str
@@ -58,19 +60,26 @@ class Step:
     home: str = STORE
     published: Mapping[str, str] = field(default_factory=dict)
     into: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
 
     @cached_property
     def loaded(self) -> Tool:
-        """The tool itself."""
+        """The tool that the step runs."""
         found: Tool = load("voxome.tools", self.tool)
         return found
 
+    @property
+    def spec(self) -> ToolSpec:
+        """What the tool takes and gives."""
+        return self.loaded.spec
+
     @cached_property
     def key(self) -> str:
-        """What decides the result: tool, version, parameters, keys of the inputs, domain, box, block and halo."""
+        """Digest of what decides the result: tool, version, source, parameters, keys of the inputs, frame and block."""
         told = {
             "tool": self.tool,
             "version": self.version,
+            "digest": self.digest,
             "parameters": dict(self.parameters),
             "inputs": {name: [h.key or h.uri, h.box, h.voxel_size_nm] for name, h in sorted(self.inputs.items())},
             "frame": None if self.frame is None else frame_json(self.frame),
@@ -91,11 +100,11 @@ class Step:
 
         A tree of regions has the blocks first, then regions of twice the size along every axis until one covers all.
         """
-        if self.frame is None or self.loaded.scope == "whole":
+        if self.frame is None or self.spec.scope == "whole":
             return (None,)
-        halo = self.loaded.halo_of(self.parameters, self.frame.scale_nm)
+        halo = self.spec.halo_of(self.parameters, self.frame.scale_nm)
         grids = [BlockGrid(self.frame.domain, self.block, self.frame.box, halo)]
-        if self.loaded.scope == "regions":
+        if self.spec.scope == "regions":
             while len(grids[-1]) > 1:
                 doubled = tuple(2 * n for n in grids[-1].block)
                 grids.append(BlockGrid(self.frame.domain, doubled, self.frame.box))
@@ -121,7 +130,7 @@ class Step:
 
     def output(self, name: str) -> Handle:
         """Where the output `name` is."""
-        kind = self.loaded.outputs[name]
+        kind = self.spec.outputs[name]
         base = f"{STORE}/{self.published[name]}" if name in self.published else f"{self.folder}/{name}"
         asked = None if self.frame is None else str(self.frame.box)
         size = None if self.frame is None else self.frame.voxel_size_nm
@@ -150,6 +159,7 @@ class Step:
             "home": self.home,
             "published": dict(self.published),
             "into": dict(self.into),
+            "digest": self.digest,
         }
 
     @classmethod
@@ -166,6 +176,7 @@ class Step:
             data["home"],
             data["published"],
             data["into"],
+            data["digest"],
         )
 
 

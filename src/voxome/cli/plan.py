@@ -49,11 +49,11 @@ def plan(
             [
                 step.name,
                 f"{step.tool} {step.version}",
-                "tables" if step.loaded.scope == "whole" else ",".join(map(str, step.block)),
+                "tables" if step.spec.scope == "whole" else ",".join(map(str, step.block)),
                 told["blocks"],
                 "" if read is None else f"{read:,}",
                 "by objects" if told["memory_bytes"] is None else size_text(told["memory_bytes"]),
-                step.loaded.invariance,
+                step.spec.invariance,
             ]
         )
     columns = ["step", "tool", "block", "blocks", "voxels read", "memory a job", "invariance"]

@@ -13,7 +13,8 @@ import typer
 from voxome.cli.complete import tools
 from voxome.cli.console import say, show_json
 from voxome.cli.options import read_options
-from voxome.contracts.tool import REQUIRED, Tool
+from voxome.contracts.parameter import REQUIRED
+from voxome.contracts.tool import Tool, ToolSpec
 from voxome.errors import UnknownName
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -32,7 +33,7 @@ def tool(
     from voxome.registry import load
 
     found: Tool = load("voxome.tools", name)
-    asked = _read(_parser(found), [_as_option(text) for text in context.args])
+    asked = _read(_parser(found.spec), [_as_option(text) for text in context.args])
     options = read_options(
         [asked["block"]] if asked["block"] else None, asked["box"], asked["level"], asked["voxel_size"], asked["force"]
     )
@@ -40,7 +41,7 @@ def tool(
     from voxome.records.folder import write_json
     from voxome.workflow.run_tool import graph_of, run_tool
 
-    inputs = graph_of(found).inputs
+    inputs = graph_of(found.spec).inputs
     given = {key: inputs[key].read(asked[key]) for key in inputs if asked[key] is not None}
     with progress_bars([name]) as progress:
         handles = run_tool(
@@ -77,14 +78,14 @@ def _as_option(text: str) -> str:
     return text if found is None else found.group().replace("_", "-") + text[found.end() :]
 
 
-def _parser(tool: Tool) -> argparse.ArgumentParser:
-    """The options of `tool`; wrong ones end with exit status 2."""
+def _parser(spec: ToolSpec) -> argparse.ArgumentParser:
+    """The options of a tool; wrong ones end with exit status 2."""
     from voxome.workflow.describe import option
 
-    parser = argparse.ArgumentParser(f"voxome tool {tool.name}", description=tool.summary, allow_abbrev=False)
-    for one in tool.inputs.values():
+    parser = argparse.ArgumentParser(f"voxome tool {spec.name}", description=spec.summary, allow_abbrev=False)
+    for one in spec.inputs.values():
         add(parser, option(one.name), "a handle file, path or URI", dest=one.name, required=one.required)
-    for parameter in tool.parameters.values():
+    for parameter in spec.parameters.values():
         required = parameter.default is REQUIRED
         default = "" if required else f" (default: {_text(parameter.default)})"
         add(

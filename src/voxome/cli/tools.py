@@ -9,7 +9,7 @@ def tools(json: Json = False) -> None:
     """List the tools: their inputs, outputs and what they do."""
     from voxome.registry import load, targets
 
-    found = [load("voxome.tools", name) for name in sorted(targets("voxome.tools"))]
+    found = [load("voxome.tools", name).spec for name in sorted(targets("voxome.tools"))]
     if json:
         show_json(
             [

@@ -17,7 +17,7 @@ from voxome.contracts.frame import ASSUMED_NM, Frame
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Image, Kind
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.tool import Input, Tool
+from voxome.contracts.tool import Input, Tool, ToolSpec
 from voxome.errors import InvalidInput, PlanError, UnknownName, VoxomeError
 from voxome.geometry import Box
 from voxome.registry import load
@@ -110,11 +110,11 @@ def sizes(step: Step) -> dict[str, Any]:
     grid = step.phases[0]
     if grid is None or step.frame is None:
         return {"key": step.key, "blocks": step.total, "voxels_read": None, "memory_bytes": None}
-    low, high = step.loaded.halo_of(step.parameters, step.frame.scale_nm)
+    low, high = step.spec.halo_of(step.parameters, step.frame.scale_nm)
     whole = tuple(min(n + a + b, m) for n, a, b, m in zip(step.block, low, high, step.frame.domain.shape, strict=True))
-    volumes = sum(isinstance(i.kind, Image) for i in step.loaded.inputs.values() if i.name in step.inputs)
+    volumes = sum(isinstance(i.kind, Image) for i in step.spec.inputs.values() if i.name in step.inputs)
     voxels = math.prod(whole)
-    estimate = step.loaded.memory
+    estimate = step.spec.memory
     memory = estimate(voxels, step.parameters) if estimate else _BYTES_PER_VOXEL * voxels
     return {
         "key": step.key,
@@ -211,7 +211,8 @@ class _Planner:
         return found if found is not None else source.default
 
     def _add(self, node: Node) -> None:
-        tool: Tool = load("voxome.tools", node.tool)
+        loaded: Tool = load("voxome.tools", node.tool)
+        tool = loaded.spec
         self._compare_versions(node, tool)
         sources = {port: s for port, s in node.inputs.items() if port not in HOST_INPUTS}
         settings = {port: self._value(source) for port, source in sources.items() if port not in tool.inputs}
@@ -234,28 +235,39 @@ class _Planner:
             if isinstance(source, FromStep) and source.step == node.name
         }
         home, published = self.options.home, published if self.options.home != STORE else {}
-        step = Step(node.name, node.tool, tool.version_of(bound), bound, inputs, frame, block, home, published)
+        step = Step(
+            node.name,
+            node.tool,
+            tool.version_of(bound),
+            bound,
+            inputs,
+            frame,
+            block,
+            home,
+            published,
+            digest=loaded.digest,
+        )
         self.steps[node.name] = step
         if frame is not None:
             for name, kind in tool.outputs.items():
                 if isinstance(kind, Image):
                     self.specs[step.output(name).key] = output_spec(kind, frame, block, bound)
 
-    def _bind(self, tool: Tool, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _bind(self, tool: ToolSpec, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
         try:
             return tool.bind(parameters)
         except PlanError as error:
             self.problems.extend(error.problems)
             return None
 
-    def _compare_versions(self, node: Node, tool: Tool) -> None:
+    def _compare_versions(self, node: Node, tool: ToolSpec) -> None:
         if node.version != tool.version:
             self.warnings.append(
                 f"step {node.name} was written for {node.tool} {node.version}; {tool.version} is installed and runs"
             )
 
     def _inputs(
-        self, node: Node, tool: Tool, sources: Mapping[str, Source]
+        self, node: Node, tool: ToolSpec, sources: Mapping[str, Source]
     ) -> tuple[dict[str, Handle], dict[str, Kind]]:
         """A handle for every input that can be had, and the kinds of those that are needed and cannot."""
         found: dict[str, Handle] = {}
@@ -328,7 +340,7 @@ class _Planner:
         return Frame(domain, box, size, spec.offset_nm)
 
     def _own_faults(
-        self, node: Node, tool: Tool, volumes: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]
+        self, node: Node, tool: ToolSpec, volumes: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]
     ) -> list[str]:
         """What the tool's own check finds."""
         sized = {

@@ -10,7 +10,8 @@ from typing import Any
 from voxome.blocks.outputs import step_folder
 from voxome.blocks.runner import run_step
 from voxome.contracts.handle import STORE, Handle
-from voxome.contracts.tool import REQUIRED, Tool
+from voxome.contracts.parameter import REQUIRED
+from voxome.contracts.tool import Tool, ToolSpec
 from voxome.engines.local import LocalEngine
 from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors
 from voxome.records.sql import SqlRecords
@@ -22,15 +23,15 @@ from voxome.workflow.run import WORKER, Progress
 from voxome.workflow.write_into import write_into
 
 
-def graph_of(tool: Tool) -> Graph:
-    """The workflow that has `tool` as its only step."""
-    inputs = {name: GraphInput(name, ("File", "string"), one.required) for name, one in tool.inputs.items()}
-    for name, parameter in tool.parameters.items():
+def graph_of(spec: ToolSpec) -> Graph:
+    """Return the workflow that has the tool as its only step."""
+    inputs = {name: GraphInput(name, ("File", "string"), one.required) for name, one in spec.inputs.items()}
+    for name, parameter in spec.parameters.items():
         kind = cwl_type(parameter.annotation)
         types = (kind if isinstance(kind, str) else str(kind["type"]),)
         inputs[name] = GraphInput(name, types, parameter.default is REQUIRED, doc=parameter.summary)
-    node = Node(tool.name, tool.name, tool.version, {name: FromInput(name) for name in inputs})
-    return Graph(tool.name, inputs, (node,), {name: FromStep(tool.name, name) for name in tool.outputs})
+    node = Node(spec.name, spec.name, spec.version, {name: FromInput(name) for name in inputs})
+    return Graph(spec.name, inputs, (node,), {name: FromStep(spec.name, name) for name in spec.outputs})
 
 
 def run_tool(
@@ -71,7 +72,7 @@ def run_tool(
     UnknownName, PlanError, RunLocked, RunFailed
     """
     tool: Tool = load("voxome.tools", name)
-    plan = make_plan(graph_of(tool), given, replace(options or Options(), home=STORE))
+    plan = make_plan(graph_of(tool.spec), given, replace(options or Options(), home=STORE))
     step = write_into(plan.steps[0], into or {}, workers)
     root = Path(store).resolve()
     folder = step_folder(step, str(root))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from voxome.blocks.outputs import output_spec
+from voxome.contracts.context import BlockContext
 from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Image
-from voxome.contracts.tool import BlockContext
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.tools.common.downsample import downsample
@@ -39,7 +39,7 @@ def test_an_axis_may_be_kept() -> None:
 
 def test_the_result_knows_its_voxel_size() -> None:
     frame = Frame(Box.of_shape((4, 6, 8)), Box.of_shape((4, 6, 8)), (40.0, 4.0, 4.0), (0.0, 8.0, 0.0))
-    kind = downsample.outputs["result"]
+    kind = downsample.spec.outputs["result"]
     assert isinstance(kind, Image)
     spec = output_spec(kind, frame, (4, 6, 8), {"method": "mean", "factors": "1,2,2"})
     assert spec.domain == Box.of_shape((4, 3, 4))

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
+from voxome.contracts.context import BlockContext
+from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import Scale
-from voxome.contracts.tool import BlockContext, tool
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.resources.coarsening import coarsened

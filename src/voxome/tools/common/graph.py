@@ -9,7 +9,7 @@ import numpy as np
 from voxome.contracts import kinds
 from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
-from voxome.contracts.tool import tool
+from voxome.contracts.python_tool import tool
 from voxome.resources.table import TableFile
 from voxome.tools.em.associate import CONTACTS, FACES, OBJECTS
 from voxome.tools.em.edges import NODES

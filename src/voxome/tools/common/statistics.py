@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
+from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.tool import tool
 
 HISTOGRAM = kinds.Table({"value": "int64", "voxels": "int64"}, key=("value",), fold={"voxels": "sum"})
 

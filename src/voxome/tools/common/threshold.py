@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
-from voxome.contracts.tool import tool
+from voxome.contracts.python_tool import tool
 
 
 @tool("common.threshold", outputs=kinds.Image("uint8"))

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
+from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Rows
-from voxome.contracts.tool import BlockContext, tool
+from voxome.contracts.python_tool import tool
 from voxome.tools.common.components import touching_pairs
 
 PAIRS = kinds.Table({"a": "uint64", "b": "uint64"}, key=("a", "b"))

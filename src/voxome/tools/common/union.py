@@ -6,7 +6,7 @@ from typing import Annotated
 
 from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
-from voxome.contracts.tool import tool
+from voxome.contracts.python_tool import tool
 from voxome.resources.table import TableFile
 from voxome.tools.common.components import union as joined
 from voxome.tools.common.touching import PAIRS

@@ -8,7 +8,7 @@ import numpy as np
 
 from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
-from voxome.contracts.tool import tool
+from voxome.contracts.python_tool import tool
 from voxome.resources.table import TableFile
 from voxome.tools.em.edges import EDGE_SUMS, EDGES, NODE_SUMS, NODES
 from voxome.tools.em.kernels.agglomerate import agglomerate as group

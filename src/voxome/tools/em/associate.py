@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
+from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Rows
-from voxome.contracts.tool import BlockContext, tool
+from voxome.contracts.python_tool import tool
 from voxome.geometry.grid import Halo
 from voxome.tools.common.components import object_rows
 from voxome.tools.em.synaptic.association import AssociationParams, association_halo

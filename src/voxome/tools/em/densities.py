@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
-from voxome.contracts.tool import BlockContext, tool
+from voxome.contracts.context import BlockContext
+from voxome.contracts.python_tool import tool
 from voxome.resources.table import TableFile
 from voxome.tools.common.components import local_components
 from voxome.tools.common.statistics import HISTOGRAM, percentile

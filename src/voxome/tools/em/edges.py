@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
+from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Rows
-from voxome.contracts.tool import BlockContext, tool
+from voxome.contracts.python_tool import tool
 from voxome.geometry import Box
 from voxome.tools.em.kernels.affinity import NEAR
 from voxome.tools.em.kernels.edges import BINS, edge_rows, node_rows

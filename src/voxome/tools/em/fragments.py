@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
-from voxome.contracts.tool import BlockContext, tool
+from voxome.contracts.context import BlockContext
+from voxome.contracts.python_tool import tool
 from voxome.tools.em.kernels.basins import basins
 from voxome.tools.em.kernels.height import HeightParams, height_halo, height_map
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
-from voxome.contracts.tool import BlockContext, RegionParts, tool
+from voxome.contracts.context import BlockContext, RegionParts
+from voxome.contracts.python_tool import tool
 from voxome.tools.em.fragments_join import LOOKUP
 from voxome.tools.em.kernels.exits import relabel
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
+from voxome.contracts.context import Region
 from voxome.contracts.kinds import Rows
+from voxome.contracts.python_tool import tool
 from voxome.contracts.source import VolumeView
-from voxome.contracts.tool import Region, tool
 from voxome.geometry import Box
 from voxome.tools.common.places import unpack
 from voxome.tools.em.kernels.exits import apply_lookup, block_exits, resolve_region

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from voxome.config.settings import setting
 from voxome.contracts import kinds
+from voxome.contracts.context import BlockContext
+from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.tool import BlockContext, tool
 from voxome.models.cards import find
 from voxome.models.infer import predict
 from voxome.resources.table import TableFile

@@ -1,0 +1,49 @@
+"""What a tool is told about where it works: a block, a region of a tree, or the frame of the whole step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from voxome.contracts.frame import Frame
+from voxome.contracts.kinds import Rows
+from voxome.geometry import Box
+
+
+@dataclass(frozen=True)
+class BlockContext:
+    """One block: what the tool writes, what it has read, and the frame of the step."""
+
+    write: Box
+    read: Box
+    frame: Frame
+
+
+class RegionParts(Protocol):
+    """The rows of a tree of regions, read region by region; also what a tool gets as such an input."""
+
+    @property
+    def levels(self) -> int:
+        """Number of levels of the tree; the last has one region."""
+
+    def rows(self, output: str, level: int, index: int) -> Rows:
+        """Return the rows of region `index` of `level`."""
+
+    def index_at(self, level: int, point: Sequence[int]) -> int:
+        """Return the region of `level` that contains the voxel `point` (z, y, x)."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """One region of a tree: a block at level 0, above it two of the level below along every axis."""
+
+    level: int
+    box: Box
+    children: tuple[int, ...]
+    parts: RegionParts
+    frame: Frame
+
+
+Context = BlockContext | Region | Frame
+"""What a tool of blocks, of regions or of whole tables can ask for."""

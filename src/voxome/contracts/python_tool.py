@@ -1,0 +1,167 @@
+"""A tool that is a Python function of arrays; the decorator only describes it."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from voxome.contracts.context import BlockContext, Context, Region
+from voxome.contracts.frame import Frame
+from voxome.contracts.kinds import Kind
+from voxome.contracts.parameter import REQUIRED, Parameter
+from voxome.contracts.source_digest import source_digest
+from voxome.contracts.tool import Check, HaloLike, HaloOf, Input, Invariance, Scope, ToolSpec
+from voxome.errors import InvalidInput
+
+_CONTEXTS: tuple[type, ...] = (BlockContext, Region, Frame)
+
+
+@dataclass(frozen=True)
+class PythonTool:
+    """A function of arrays with the spec of what it takes and gives; call it as the function it is.
+
+    Attributes
+    ----------
+    spec : ToolSpec
+        What it takes and gives.
+    function : callable
+        The function.
+    injected : mapping of str to type
+        Arguments annotated `BlockContext`, `Region` or `Frame` → which of them.
+    """
+
+    spec: ToolSpec
+    function: Callable[..., Any]
+    injected: Mapping[str, type] = field(default_factory=dict)
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the function's source and of what it imports from its own package; see `source_digest`."""
+        return source_digest(self.function)
+
+    def call(self, inputs: Mapping[str, Any], parameters: Mapping[str, Any], context: Context | None) -> dict[str, Any]:
+        """Call the function; see `voxome.contracts.tool.Tool.call`."""
+        injected = {argument: _context_as(wanted, context) for argument, wanted in self.injected.items()}
+        result = self.function(**inputs, **parameters, **injected)
+        names = list(self.spec.outputs)
+        if names == ["result"]:
+            return {"result": result}
+        if not isinstance(result, Mapping) or set(result) != set(names):
+            raise InvalidInput(f"{self.spec.name} must return a mapping of {names}, not {_shown(result)}")
+        return dict(result)
+
+
+def tool(
+    name: str,
+    *,
+    outputs: Kind | Mapping[str, Kind],
+    version: str = "1",
+    scope: Scope = "block",
+    halo: HaloLike | HaloOf = 0,
+    invariance: Invariance = "exact",
+    check: Check | None = None,
+    memory: Callable[[int, Mapping[str, Any]], int] | None = None,
+    content: Callable[[Mapping[str, Any]], str] | None = None,
+) -> Callable[[Callable[..., Any]], PythonTool]:
+    """Make a tool of a function.
+
+    Arguments annotated with a kind are its inputs (optional if they default to None; the first volume is the frame),
+    arguments annotated `BlockContext`, `Region` or `Frame` are injected, all others are parameters, whatever their
+    names. A single output is called ``result``; a function with several returns a mapping of their names.
+
+    Examples
+    --------
+    >>> from typing import Annotated
+    >>> import numpy as np
+    >>> from annotated_types import Interval
+    >>> from voxome.contracts import kinds
+    >>> @tool("demo.threshold", outputs=kinds.Image("uint8"))
+    ... def threshold(
+    ...     image: Annotated[np.ndarray, kinds.Image()], *, at: Annotated[float, Interval(ge=0, le=1)] = 0.5
+    ... ) -> np.ndarray:
+    ...     return (image > at).astype("uint8")
+    >>> threshold.spec.bind({"at": "0.25"})
+    {'at': 0.25}
+    >>> str(threshold.spec.parameters["at"].range)
+    '0 to 1'
+    """
+
+    def describe(function: Callable[..., Any]) -> PythonTool:
+        hints = get_type_hints(function, include_extras=True)
+        docs = _parameter_docs(function)
+        inputs: dict[str, Input] = {}
+        parameters: dict[str, Parameter] = {}
+        injected: dict[str, type] = {}
+        for argument, signature in inspect.signature(function).parameters.items():
+            annotation = hints.get(argument, Any)
+            kind, context = _kind_of(annotation), _context_of(annotation)
+            if kind is not None:
+                inputs[argument] = Input(argument, kind, signature.default is REQUIRED)
+            elif context is not None:
+                injected[argument] = context
+            else:
+                parameters[argument] = Parameter(argument, annotation, signature.default, docs.get(argument, ""))
+        spec = ToolSpec(
+            name=name,
+            version=version,
+            scope=scope,
+            inputs=inputs,
+            parameters=parameters,
+            outputs=dict(outputs) if isinstance(outputs, Mapping) else {"result": outputs},
+            halo=halo,
+            invariance=invariance,
+            check=check,
+            memory=memory,
+            content=content,
+            summary=(inspect.getdoc(function) or "").partition("\n")[0],
+        )
+        return PythonTool(spec, function, injected)
+
+    return describe
+
+
+def _context_as(wanted: type, context: Context | None) -> Context | None:
+    """The context as a `wanted`: the frame of a block or region, where the frame is wanted."""
+    if wanted is Frame and isinstance(context, BlockContext | Region):
+        return context.frame
+    return context
+
+
+def _context_of(annotation: Any) -> type | None:
+    """Which context an annotation asks for, alone or in a union with None."""
+    alternatives = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    return next((one for one in alternatives if one in _CONTEXTS), None)
+
+
+def _kind_of(annotation: Any) -> Kind | None:
+    """The kind in ``Annotated[…, kind]``, alone or in a union with None."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next((kind for kind in map(_kind_of, get_args(annotation)) if kind is not None), None)
+    if get_origin(annotation) is Annotated:
+        return next((one for one in annotation.__metadata__ if isinstance(one, get_args(Kind))), None)
+    return None
+
+
+def _parameter_docs(function: Callable[..., Any]) -> dict[str, str]:
+    """The description of every parameter in the numpydoc docstring, on one line."""
+    docs: dict[str, str] = {}
+    name = ""
+    for line in (inspect.getdoc(function) or "").splitlines():
+        if line and not line.startswith(" ") and " : " in line:
+            name = line.partition(" : ")[0].strip()
+        elif name and line.startswith("    "):
+            docs[name] = f"{docs.get(name, '')} {line.strip()}".lstrip()
+        else:
+            name = ""
+    return docs
+
+
+def _shown(result: object) -> str:
+    return str(sorted(map(str, result))) if isinstance(result, Mapping) else type(result).__name__

@@ -1,0 +1,52 @@
+"""Ranges are read from annotations, whichever way they are written."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pytest
+from annotated_types import Ge, Gt, Interval, Lt
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+
+from voxome.contracts.parameter import Parameter, Range, range_of
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        (Annotated[float, Interval(ge=0, le=1)], Range(minimum=0, maximum=1)),
+        (Annotated[float, Ge(0), Lt(1)], Range(minimum=0, below=1)),
+        (Annotated[int, Field(gt=0)], Range(above=0)),
+        (Annotated[int, Interval(ge=1)] | None, Range(minimum=1)),
+        (tuple[Annotated[int, Gt(0)], ...], Range(above=0)),
+        (Annotated[list[Annotated[float, Ge(0)]], "sigmas"], Range(minimum=0)),
+        (float, None),
+        (Annotated[float, "a remark"], None),
+        (Literal["a", "b"], None),
+    ],
+)
+def test_the_range_of_an_annotation(annotation: Any, expected: Range | None) -> None:
+    assert range_of(annotation) == expected
+
+
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
+def test_a_range_keeps_its_limits_as_json(low: float, high: float) -> None:
+    assert range_of(Annotated[float, Interval(ge=low, lt=high)]) == Range(minimum=low, below=high)
+    assert Range(minimum=low, below=high).to_json() == {"minimum": low, "exclusiveMaximum": high}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        (Annotated[float, Interval(ge=0, le=1)], "a number, 0 to 1"),
+        (Annotated[int, Ge(0)] | None, "a whole number, at least 0"),
+        (Literal["mean", "mode"], "one of mean, mode"),
+        (Annotated[Literal["mean"], "a remark"], "one of mean"),
+        (bool, "true or false"),
+        (tuple[int, int], None),
+    ],
+)
+def test_what_is_expected_is_said_in_words(annotation: Any, expected: str | None) -> None:
+    assert Parameter("at", annotation, 0).expected == expected
