@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.blocks.worker import main
+from voxome.blocks.worker import serve
 from voxome.contracts import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
@@ -45,4 +45,4 @@ def register() -> None:
 
 if __name__ == "__main__":
     register()
-    main()
+    serve()

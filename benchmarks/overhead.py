@@ -59,7 +59,7 @@ def ms_a_block(tool: str, repeats: int, workers: int) -> tuple[list[float], floa
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder)
         raw = make_volume(store / "raw.zarr")
-        engine = LocalEngine((sys.executable, noop.__file__), workers, store / "log")
+        engine = LocalEngine(workers=workers, log=store / "log", command=(sys.executable, noop.__file__))
         records = SqlRecords.in_file(store / "run.sqlite")
         before = cpu_s()
         try:

@@ -26,7 +26,6 @@ from voxome.contracts.handle import Handle
 from voxome.engines.local import LocalEngine
 from voxome.geometry import BlockGrid, Box
 from voxome.records.sql import SqlRecords
-from voxome.workflow.run import WORKER
 
 CHUNK = (64, 64, 64)
 REPEATED = (256, 256, 256)
@@ -70,7 +69,7 @@ def measure(folder: Path, shape: Triple, block: Triple, workers: int) -> None:
     domain = voxome.open(handle.uri).domain
     frame = Frame(domain, domain, VOXEL_NM, (0.0, 0.0, 0.0))
     step = Step("threshold", "common.threshold", "1", {"at": 100.0}, {"image": handle}, frame, block)
-    engine = LocalEngine(WORKER, workers, folder / "log")
+    engine = LocalEngine(workers=workers, log=folder / "log")
     records = SqlRecords.in_file(folder / "run.sqlite")
     reset_peak()
     before = peak_bytes()

@@ -10,6 +10,14 @@ from typing import Any
 from voxome.errors import UnknownName
 
 BUILT_IN: dict[str, dict[str, str]] = {
+    "voxome.engines": {
+        "local": "voxome.engines.local:open_local",
+        "sequential": "voxome.engines.sequential:SequentialEngine",
+        "threads": "voxome.engines.threads:open_threads",
+    },
+    "voxome.records": {
+        "sqlite": "voxome.records.sql:open_sqlite",
+    },
     "voxome.remotes": {
         "memory": "voxome.remotes.memory:MemoryRemote",
         "zarr": "voxome.remotes.zarr.remote:ZarrRemote",
@@ -37,6 +45,11 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "s3": "voxome.storage.network:S3Path",
         "gs": "voxome.storage.network:GcsPath",
     },
+    "voxome.tasks": {
+        "probe": "voxome.testing.probe:probe",
+        "step": "voxome.blocks.job:run_job",
+        "transfer": "voxome.services.transfer.job:run_job",
+    },
     "voxome.tools": {
         "common.downsample": "voxome.tools.common.downsample:downsample",
         "common.graph": "voxome.tools.common.graph:graph",
@@ -58,6 +71,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
 """Group → name → ``module:attribute``."""
 
 _WHAT = {
+    "voxome.engines": "engine",
+    "voxome.records": "record store",
+    "voxome.tasks": "task",
     "voxome.remotes": "scheme",
     "voxome.resolvers": "URI prefix",
     "voxome.storage": "storage scheme",

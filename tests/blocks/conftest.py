@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from blocks.bench import Bench, make_bench
 
-from voxome.blocks.worker import answer
 from voxome.contracts.engine import Engine
 from voxome.engines.local import LocalEngine
 from voxome.engines.sequential import SequentialEngine
 
-WORKER = (sys.executable, "-m", "voxome.blocks.worker")
-
 
 @pytest.fixture(scope="module")
 def local_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
-    engine = LocalEngine(WORKER, 2, tmp_path_factory.mktemp("engine") / "log")
+    engine = LocalEngine(workers=2, log=tmp_path_factory.mktemp("engine") / "log")
     yield engine
     engine.close()
 
 
 @pytest.fixture
 def folder_bench(tmp_path: Path) -> Iterator[Bench]:
-    made = make_bench(tmp_path, SequentialEngine(answer))
+    made = make_bench(tmp_path, SequentialEngine())
     yield made
     made.records.close()
 
 
 @pytest.fixture(params=["sequential", "local"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path, local_engine: LocalEngine) -> Iterator[Bench]:
-    engine: Engine = local_engine if request.param == "local" else SequentialEngine(answer)
+    engine: Engine = local_engine if request.param == "local" else SequentialEngine()
     made = make_bench(tmp_path, engine)
     yield made
     made.records.close()

@@ -1,4 +1,4 @@
-"""Workers come, go and die; jobs do not get lost."""
+"""Workers start, die and are replaced; no job is lost without notice."""
 
 from __future__ import annotations
 
@@ -12,69 +12,69 @@ from pathlib import Path
 
 import pytest
 
-from voxome.contracts.engine import Job, JobStatus
+from voxome.contracts.engine import Engine, Resources
 from voxome.engines.local import LocalEngine
+from voxome.testing import EngineContract
+from voxome.testing.engine import collect, count, probe, wait_until
 
-ECHO = """
-import json, sys, time
-for line in sys.stdin:
-    job = json.loads(line)
-    if job.get("die"): sys.exit(3)
-    time.sleep(job.get("sleep", 0))
-    print(json.dumps({"id": job["id"], "state": "done", "result": {"n": job["n"]}}), flush=True)
-"""
+
+class TestLocal(EngineContract):
+    def open_engine(self, workers: int, log: Path) -> Engine:
+        return LocalEngine(workers=workers, log=log)
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[LocalEngine]:
-    made = LocalEngine([sys.executable, "-c", ECHO], 2, tmp_path / "log")
-    yield made
-    made.close()
+    engine = LocalEngine(workers=1, log=tmp_path / "log")
+    yield engine
+    engine.close()
 
 
-def _collect(engine: LocalEngine, count: int) -> dict[str, JobStatus]:
-    ended: dict[str, JobStatus] = {}
-    deadline = time.monotonic() + 20
-    while len(ended) < count and time.monotonic() < deadline:
-        ended.update((status.id, status) for status in engine.wait(0.2))
-    return ended
-
-
-def test_every_job_is_answered_once(engine: LocalEngine) -> None:
-    engine.submit([Job(str(n), {"n": n}) for n in range(50)])
-    ended = _collect(engine, 50)
-    assert {int(k): v.result["n"] for k, v in ended.items()} == {n: n for n in range(50)}
-
-
-def test_a_job_whose_worker_ends_is_lost_and_the_others_go_on(engine: LocalEngine) -> None:
-    engine.submit([Job("dies", {"n": 0, "die": True}), *(Job(str(n), {"n": n}) for n in range(10))])
-    ended = _collect(engine, 11)
-    assert ended["dies"].state == "lost"
-    assert "status 3" in ended["dies"].error
-    assert sum(status.state == "done" for status in ended.values()) == 10
-
-
-def test_a_killed_worker_is_told_by_its_signal(engine: LocalEngine) -> None:
-    engine.submit([Job("slow", {"n": 0, "sleep": 30})])
+def test_the_signal_that_killed_a_worker_is_named(engine: LocalEngine, tmp_path: Path) -> None:
+    engine.submit([probe("slow", "sleep", folder=str(tmp_path), seconds=30)])
     os.kill(engine.pids()[0], signal.SIGKILL)
-    assert "signal 9" in _collect(engine, 1)["slow"].error
+    assert "killed by signal 9" in collect(engine, 1)["slow"].error
 
 
-def test_cancelled_jobs_do_not_run(engine: LocalEngine) -> None:
-    engine.submit([Job(str(n), {"n": n, "sleep": 30}) for n in range(3)])
-    engine.cancel(["0", "1", "2"])
-    engine.submit([Job("next", {"n": 7})])
-    assert set(_collect(engine, 1)) == {"next"}
+def test_the_exit_status_of_a_worker_is_named(tmp_path: Path) -> None:
+    engine = LocalEngine(workers=1, log=tmp_path / "log", command=[sys.executable, "-c", "import sys; sys.exit(3)"])
+    engine.submit([probe("one", "checksum", text="")])
+    assert "exited with status 3" in collect(engine, 1)["one"].error
+    engine.close()
+
+
+def test_a_worker_takes_one_job_after_the_other(engine: LocalEngine) -> None:
+    apart = Resources(own_process=True)
+    names = ("before", "apart", "after", "last")
+    engine.submit([probe(n, "checksum", resources=apart if n == "apart" else None, text="") for n in names])
+    pids = {name: count(status, "pid") for name, status in collect(engine, 4).items()}
+    assert len({pids["before"], pids["apart"], pids["after"]}) == 3
+    assert pids["after"] == pids["last"]
+
+
+def test_cancelled_jobs_take_their_processes_with_them(engine: LocalEngine, tmp_path: Path) -> None:
+    engine.submit([probe("slow", "sleep", folder=str(tmp_path), seconds=600)])
+    wait_until((tmp_path / "started").exists, engine)
+    pids = engine.pids()
+    engine.cancel(["slow"])
+    assert engine.pids() == []
+    assert not any(_alive(pid) for pid in pids)
+
+
+def test_what_workers_print_is_in_the_log(engine: LocalEngine, tmp_path: Path) -> None:
+    engine.submit([probe("one", "fail", message="look here")])
+    collect(engine, 1)
+    assert "RuntimeError: look here" in (tmp_path / "log").read_text()
 
 
 def test_no_worker_outlives_its_runner(tmp_path: Path) -> None:
     script = f"""
 import sys, time
 from pathlib import Path
-from voxome.contracts.engine import Job
 from voxome.engines.local import LocalEngine
-engine = LocalEngine([sys.executable, "-m", "voxome.blocks.worker"], 2, Path({str(tmp_path / "log")!r}))
-engine.submit([Job("a", {{"step": "none"}}), Job("b", {{"step": "none"}})])
+from voxome.testing.engine import probe
+engine = LocalEngine(workers=2, log=Path({str(tmp_path / "log")!r}))
+engine.submit([probe(n, "fail", message="") for n in "ab"])
 print(*engine.pids(), flush=True)
 time.sleep(60)
 """
@@ -97,15 +97,3 @@ def _alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
-
-
-def test_a_job_that_wants_to_be_alone_has_a_process_of_its_own(tmp_path: Path) -> None:
-    told = "import json, os, sys\nfor line in sys.stdin:\n"
-    told += "    done = {'id': json.loads(line)['id'], 'state': 'done', 'result': {'pid': os.getpid()}}\n"
-    told += "    print(json.dumps(done), flush=True)"
-    engine = LocalEngine([sys.executable, "-c", told], 1, tmp_path / "log")
-    engine.submit([Job("before", {}), Job("alone", {}, alone=True), Job("after", {}), Job("last", {})])
-    pids = {name: status.result["pid"] for name, status in _collect(engine, 4).items()}
-    engine.close()
-    assert len({pids["before"], pids["alone"], pids["after"]}) == 3
-    assert pids["after"] == pids["last"]

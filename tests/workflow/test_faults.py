@@ -122,7 +122,7 @@ def assert_nothing_passes_for_done(out: Path) -> None:
     [
         ("demo.shape", r"output 'result' of demo.shape is uint8 of shape \(31, 32, 48\); declared was uint8 of shape"),
         ("demo.dtype", r"output 'result' of demo.dtype is float32"),
-        ("demo.killed", r"first at .*: its worker was ended by signal 9, \d times; if memory ran out, take a smaller"),
+        ("demo.killed", r"first at .*: its worker was killed by signal 9, \d times; if memory ran out, use a smaller"),
     ],
 )
 def test_a_tool_that_misbehaves(workflow: Tuned, raw: Path, tmp_path: Path, tool: str, message: str) -> None:
@@ -142,7 +142,7 @@ def test_a_chunk_that_cannot_be_read(workflow: Tuned, raw: Path, tmp_path: Path,
     else:
         chunk.write_bytes(b"no chunk" if damage == "garbage" else kept[: len(kept) // 2])
     out = tmp_path / "out"
-    with pytest.raises(RunFailed, match=r"(?s)1 of 12 jobs of step first failed.*raw\.zarr.*give the same command"):
+    with pytest.raises(RunFailed, match=r"(?s)1 of 12 jobs of step first failed.*raw\.zarr.*Fix the cause and rerun"):
         run(workflow("common.threshold"), {"raw": raw}, out=out, options=CUBES)
     assert_nothing_passes_for_done(out)
     chunk.unlink()

@@ -1,7 +1,10 @@
-"""One job: the tool over a span of blocks."""
+"""Jobs of a step: the tool over a span of blocks."""
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -10,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.blocks.fold import fold_rows
+from voxome.blocks.memory import peak_bytes, release_free_memory, reset_peak
 from voxome.blocks.merge import ROWS_AT_ONCE, merge_parts
 from voxome.blocks.outputs import open_outputs, scaled_box, step_folder
 from voxome.blocks.regions import REGION, RegionReader, part_path
 from voxome.blocks.step import Step
 from voxome.contracts.context import BlockContext, Region
+from voxome.contracts.engine import JobResult
 from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import File, Image, RegionTable, Rows, Table
 from voxome.contracts.source import VolumeSource
@@ -164,3 +169,35 @@ class OpenStep:
         else:
             columns = {REGION: "int64", **kind.columns}
             write_table(path, concatenate(rows, columns), columns)
+
+
+_open: dict[tuple[str, str], OpenStep] = {}
+"""The step that this process works on, by the path of its JSON and the store."""
+
+
+def run_job(payload: Mapping[str, Any]) -> JobResult:
+    """Run one job of a step: the task ``step``.
+
+    Parameters
+    ----------
+    payload : mapping
+        ``step`` (path of its JSON), ``store``, ``phase`` (-1 folds the tables) and ``job`` (its number).
+    """
+    reset_peak()
+    began = time.perf_counter()
+    opened = _opened(payload["step"], payload["store"])
+    if payload["phase"] < 0:
+        opened.fold()
+    else:
+        opened.run(payload["phase"], payload["job"])
+    return JobResult(time.perf_counter() - began, peak_bytes())
+
+
+def _opened(path: str, store: str) -> OpenStep:
+    if (path, store) not in _open:
+        _open.clear()
+        release_free_memory()
+        reset_peak()
+        step = Step.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+        _open[path, store] = OpenStep(step, store)
+    return _open[path, store]

@@ -1,4 +1,4 @@
-"""Run numbered jobs that are not done yet through an engine, and keep a ledger."""
+"""The loop that runs the unfinished jobs of a batch on an engine and records them in a ledger."""
 
 from __future__ import annotations
 
@@ -6,81 +6,79 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from voxome.contracts.engine import Engine, Job, JobStatus
+from voxome.contracts.engine import Engine, Job, JobResult, JobStatus, Resources
+from voxome.contracts.records import Ledger
 from voxome.errors import RunFailed
 
 RETRIES = 2
-"""How often a job that failed is tried again."""
+"""Number of further attempts at a job that failed."""
 LOSSES = 5
-"""How often a job is tried again whose worker died."""
+"""Number of further attempts at a job whose worker died."""
 MAX_FAILED_JOBS = 16
-"""After so many failed jobs the rest is given up."""
-_IF_KILLED = "if memory ran out, take a smaller block or fewer workers"
+"""Number of failed jobs at which the batch is abandoned."""
+_IF_KILLED = "if memory ran out, use a smaller block or fewer workers"
 _WINDOW = 4
+"""Jobs submitted at a time, for each slot of the engine."""
 _POLL_S = 1.0
-
-
-class Ledger(Protocol):
-    """Which jobs are done."""
-
-    def job_done(self, step_key: str, phase: int, job: int, seconds: float, peak_bytes: int) -> None:
-        """Keep that a job is done."""
-
-    def jobs_done(self, step_key: str, phase: int) -> set[int]:
-        """The jobs of a phase that are done."""
-
-    def forget(self, step_key: str) -> None:
-        """Take all jobs of a step for not done."""
-
-    def usage(self, step_key: str) -> tuple[float, int]:
-        """Seconds of all jobs, and the largest peak memory of one."""
 
 
 @dataclass(frozen=True)
 class JobBatch:
-    """The jobs of one phase.
+    """The jobs of one phase of a step, numbered from 0.
 
     Attributes
     ----------
     name : str
-        What errors call it.
+        Name for messages.
     key, phase : str, int
-        By which the ledger knows it.
+        Key in the ledger.
     jobs : int
-        How many there are.
+        Number of jobs.
+    task : str
+        Name of the task that every job calls.
     payload : function of a job's number
-        What a worker is told.
+        Payload of the job.
     where : function of a job's number
-        Where the job is at work, for people to read.
-    alone : bool
-        Whether each job wants a process of its own; see `Job`.
+        Part of the data that the job works on, for messages.
+    resources : Resources
+        What each job needs.
     """
 
     name: str
     key: str
     phase: int
     jobs: int
+    task: str
     payload: Callable[[int], Mapping[str, Any]]
     where: Callable[[int], str]
-    alone: bool = False
+    resources: Resources = field(default_factory=Resources)
+
+    def id(self, number: int) -> str:
+        """Return the id of job `number`."""
+        return f"{self.key}/{self.phase}/{number}"
 
     def job(self, number: int) -> Job:
-        """Job `number`, for the engine."""
-        return Job(f"{self.key}/{self.phase}/{number}", self.payload(number), alone=self.alone)
+        """Return job `number`."""
+        return Job(self.id(number), self.task, self.payload(number), self.resources)
 
 
 @dataclass
 class RetryState:
-    """What went wrong so far."""
+    """Failures and losses so far, by job number."""
 
     failed: dict[int, str] = field(default_factory=dict)
     errors: Counter[int] = field(default_factory=Counter)
     losses: Counter[int] = field(default_factory=Counter)
 
-    def again(self, number: int, status: JobStatus) -> bool:
-        """Whether the job that `status` tells of is to be tried again; if not, it has failed."""
+    @property
+    def exhausted(self) -> bool:
+        """Whether so many jobs have failed that the batch is abandoned."""
+        return len(self.failed) >= MAX_FAILED_JOBS
+
+    def should_retry(self, number: int, status: JobStatus) -> bool:
+        """Count an unsuccessful attempt and return whether to try again; if not, the job has failed."""
         if status.state == "lost":
             self.losses[number] += 1
             retry = self.losses[number] <= LOSSES
@@ -88,71 +86,101 @@ class RetryState:
                 status = replace(status, error=f"{status.error}, {LOSSES + 1} times; {_IF_KILLED}")
         else:
             self.errors[number] += 1
-            retry = self.errors[number] <= RETRIES and not status.result.get("final", False)
+            retry = self.errors[number] <= RETRIES and status.retryable
         if not retry:
             self.failed[number] = status.error
         return retry
 
 
 def run_jobs(
-    work: JobBatch,
+    batch: JobBatch,
     engine: Engine,
     ledger: Ledger,
     *,
-    ended: Callable[[int, Mapping[str, Any]], None],
-    tick: Callable[[], None],
+    on_done: Callable[[int, JobResult], None],
+    on_progress: Callable[[], None],
     log: Path | None = None,
 ) -> None:
-    """Run the jobs that the ledger does not know.
+    """Run the jobs of a batch that are not in the ledger.
+
+    Jobs still waiting or running are cancelled if the loop is interrupted, or if too many have failed.
 
     Parameters
     ----------
-    ended : function of a job's number and result
+    batch : JobBatch
+        Jobs to run.
+    engine : Engine
+        Runs them.
+    ledger : Ledger
+        Knows which are done.
+    on_done : function of a job's number and result
         Called when a job is done and in the ledger.
-    tick : function
-        Called every now and then, and when something has ended.
+    on_progress : function
+        Called at least once a second while jobs run.
     log : path, optional
-        What the workers say, for errors to name.
+        Log of the workers, for messages.
 
     Raises
     ------
     RunFailed
-        If a job failed for good; the others were run.
+        If a job failed for good; the others ran, unless too many failed.
     """
-    done, tries = ledger.jobs_done(work.key, work.phase), RetryState()
-    waiting: Iterator[int] = (number for number in range(work.jobs) if number not in done)
-    running: set[int] = set()
+    loop = _Loop(batch, engine, ledger)
+    try:
+        loop.submit()
+        while loop.running and not loop.retries.exhausted:
+            for status in engine.wait(_POLL_S):
+                number = int(status.id.rpartition("/")[2])
+                result = loop.take(number, status)
+                if result is not None:
+                    on_done(number, result)
+            loop.submit()
+            on_progress()
+    finally:
+        if loop.running:
+            engine.cancel([batch.id(number) for number in sorted(loop.running)])
+    if loop.retries.failed:
+        raise RunFailed(_failure(batch, loop.retries, log))
 
-    def fill() -> None:
-        while len(running) < _WINDOW * engine.slots and len(tries.failed) < MAX_FAILED_JOBS:
-            number = next(waiting, None)
+
+class _Loop:
+    """Jobs of a batch that wait, run and have failed."""
+
+    def __init__(self, batch: JobBatch, engine: Engine, ledger: Ledger) -> None:
+        done = ledger.jobs_done(batch.key, batch.phase)
+        self._batch, self._engine, self._ledger = batch, engine, ledger
+        self._waiting: Iterator[int] = (number for number in range(batch.jobs) if number not in done)
+        self.running: set[int] = set()
+        self.retries = RetryState()
+
+    def submit(self) -> None:
+        """Submit jobs until the engine has a few in reserve."""
+        while len(self.running) < _WINDOW * self._engine.slots and not self.retries.exhausted:
+            number = next(self._waiting, None)
             if number is None:
                 return
-            running.add(number)
-            engine.submit([work.job(number)])
+            self.running.add(number)
+            self._engine.submit([self._batch.job(number)])
 
-    fill()
-    while running:
-        for status in engine.wait(_POLL_S):
-            number = int(status.id.rpartition("/")[2])
-            if status.state == "done":
-                result = status.result
-                ledger.job_done(work.key, work.phase, number, result["seconds"], result["peak_bytes"])
-                running.discard(number)
-                ended(number, result)
-            elif tries.again(number, status):
-                engine.submit([work.job(number)])
-            else:
-                running.discard(number)
-        fill()
-        tick()
-    if tries.failed:
-        raise RunFailed(_failure(work, tries.failed, log))
+    def take(self, number: int, status: JobStatus) -> JobResult | None:
+        """Record a job that is done and return its result; submit it again if it may succeed."""
+        if number not in self.running:
+            return None
+        if status.state == "done" and status.result is not None:
+            result = status.result
+            self._ledger.job_done(self._batch.key, self._batch.phase, number, result.seconds, result.peak_bytes)
+            self.running.discard(number)
+            return result
+        if self.retries.should_retry(number, status):
+            self._engine.submit([self._batch.job(number)])
+        else:
+            self.running.discard(number)
+        return None
 
 
-def _failure(work: JobBatch, failed: Mapping[int, str], log: Path | None) -> str:
-    lines = [f"  - {work.where(number)}: {error}" for number, error in sorted(failed.items())]
-    more = "; it was given up" if len(failed) >= MAX_FAILED_JOBS else ""
-    head = f"{len(failed)} of {work.jobs} jobs of {work.name} failed{more}:"
-    tail = "Mend the cause and give the same command again: what is done stays done."
-    return "\n".join([head, *lines, *([f"What the workers said is in {log}."] if log else []), tail])
+def _failure(batch: JobBatch, retries: RetryState, log: Path | None) -> str:
+    lines = [f"  - {batch.where(number)}: {error}" for number, error in sorted(retries.failed.items())]
+    rest = "; the rest was cancelled" if retries.exhausted else ""
+    head = f"{len(retries.failed)} of {batch.jobs} jobs of {batch.name} failed{rest}:"
+    tail = "Fix the cause and rerun; finished blocks are kept."
+    return "\n".join([head, *lines, *([f"The workers' log is {log}."] if log else []), tail])

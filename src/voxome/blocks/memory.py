@@ -1,4 +1,4 @@
-"""How much memory this process used."""
+"""Memory of this process."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 
 
-def give_back() -> None:
-    """Return memory that is free, but still held by this process, to the system."""
+def release_free_memory() -> None:
+    """Return memory that this process has freed to the system."""
     gc.collect()
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):
@@ -22,13 +22,13 @@ def give_back() -> None:
 
 
 def reset_peak() -> None:
-    """Forget the peak so far, where the system can."""
+    """Start measuring the peak anew, on systems that can."""
     with contextlib.suppress(OSError):
         _CLEAR.write_text("5", encoding="ascii")
 
 
 def peak_bytes() -> int:
-    """The largest resident memory since `reset_peak` (since the start, where the system cannot reset it)."""
+    """Return the peak resident memory since `reset_peak` (since the start, where the system cannot reset it)."""
     with contextlib.suppress(OSError):
         for line in _STATUS.read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):

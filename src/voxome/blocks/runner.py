@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxome.blocks.job_loop import JobBatch, Ledger, run_jobs
+from voxome.blocks.job_loop import JobBatch, run_jobs
 from voxome.blocks.outputs import finish, missing, own_arrays, prepare, step_folder, sweep_locks
 from voxome.blocks.regions import part_path
+from voxome.blocks.sizes import block_memory_bytes
 from voxome.blocks.step import Step
-from voxome.contracts.engine import Engine
+from voxome.contracts.engine import Engine, Resources
 from voxome.contracts.kinds import File, Table
+from voxome.contracts.records import Ledger
 
 FOLD = -1
 """The phase that folds the tables of a step."""
@@ -90,23 +92,30 @@ def _run_phase(
     report.reused += sum(_blocks(step, phase, number) for number in ledger.jobs_done(step.key, phase))
     told(report)
 
-    def ended(number: int, _: object) -> None:
+    def on_done(number: int, _: object) -> None:
         report.run += _blocks(step, phase, number)
 
-    run_jobs(_work(step, phase, store), engine, ledger, ended=ended, tick=lambda: told(report), log=log)
+    batch = _batch(step, phase, store)
+    run_jobs(batch, engine, ledger, on_done=on_done, on_progress=lambda: told(report), log=log)
 
 
-def _work(step: Step, phase: int, store: str) -> JobBatch:
+def _batch(step: Step, phase: int, store: str) -> JobBatch:
     path = str(step_folder(step, store) / "step.json")
     return JobBatch(
         f"step {step.name}",
         step.key,
         phase,
         1 if phase == FOLD else step.jobs(phase),
+        "step",
         lambda number: {"step": path, "store": store, "phase": phase, "job": number},
         lambda number: _where(step, phase, number),
-        alone=_of_whole_tables(step, phase),
+        _resources(step, phase),
     )
+
+
+def _resources(step: Step, phase: int) -> Resources:
+    own_process = _of_whole_tables(step, phase)
+    return Resources(memory_bytes=None if own_process else block_memory_bytes(step), own_process=own_process)
 
 
 def _of_whole_tables(step: Step, phase: int) -> bool:

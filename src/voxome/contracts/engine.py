@@ -1,63 +1,152 @@
-"""Who schedules jobs."""
+"""Jobs, and the engines that schedule them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What a job needs; an engine that cannot reserve a resource ignores it.
+
+    Attributes
+    ----------
+    cpus, gpus : int
+        Processor cores and graphics cards.
+    memory_bytes : int or None
+        Estimated peak memory; None where it depends on the data.
+    time_s : float or None
+        Time limit in seconds; None for no limit.
+    own_process : bool
+        Whether the job needs a new process that ends with it, because its memory grows with the number of objects.
+    """
+
+    cpus: int = 1
+    memory_bytes: int | None = None
+    gpus: int = 0
+    time_s: float | None = None
+    own_process: bool = False
+
+
+@dataclass(frozen=True)
 class Job:
-    """A span of blocks of one step, as a worker is told of it: JSON values only.
+    """One call of a task, in JSON values, so that it can run in another process or on another machine.
 
     Attributes
     ----------
     id : str
-        Unique in its run.
+        Unique within a run.
+    task : str
+        Function of the registry group ``voxome.tasks`` that takes the payload and returns a `JobResult`.
     payload : mapping
-        What the worker is told.
-    alone : bool
-        Whether it wants a process of its own, new and ended with it: its memory grows with the objects, not the block.
+        Argument of the task; paths in it are absolute.
+    resources : Resources
+        What the job needs.
+    settings : mapping
+        Settings of the run that the worker adopts, none of them secret.
     """
 
     id: str
-    payload: Mapping[str, Any]
-    alone: bool = False
+    task: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    resources: Resources = field(default_factory=Resources)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the job as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Job:
+        """Return the job that `to_json` wrote."""
+        return cls(data["id"], data["task"], data["payload"], Resources(**data["resources"]), data["settings"])
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What a finished job used and counted.
+
+    Attributes
+    ----------
+    seconds : float
+        Wall time.
+    peak_bytes : int
+        Peak resident memory of its process.
+    counts : mapping of str to int
+        What the task counts, such as ``{"verified": 3}``.
+    """
+
+    seconds: float
+    peak_bytes: int
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class JobStatus:
     """How a job ended.
 
-    ``lost`` means that its worker died; the job itself may be sound.
+    Attributes
+    ----------
+    id : str
+        Id of the job.
+    state : {"done", "failed", "lost"}
+        ``lost`` means that the worker died; the job itself may be sound.
+    result : JobResult or None
+        Set if the job is done.
+    error : str
+        Message for the user, if it is not.
+    retryable : bool
+        Whether another attempt could succeed.
     """
 
     id: str
     state: Literal["done", "failed", "lost"]
-    result: Mapping[str, Any] = field(default_factory=dict)
+    result: JobResult | None = None
     error: str = ""
+    retryable: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the status as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> JobStatus:
+        """Return the status that `to_json` wrote."""
+        result = data["result"]
+        return cls(
+            data["id"],
+            data["state"],
+            None if result is None else JobResult(**result),
+            data["error"],
+            data["retryable"],
+        )
 
 
 class Engine(Protocol):
-    """Runs jobs somewhere, several at a time; it knows nothing of what is in them."""
+    """Runs jobs, several at a time, without knowing what they do.
+
+    An engine is found by name in the registry group ``voxome.engines``, whose entries are functions
+    ``(*, workers: int, log: Path, **options: str) -> Engine``. `voxome.testing.EngineContract` tests one.
+    """
 
     @property
     def name(self) -> str:
-        """As the user says it."""
+        """Engine name."""
 
     @property
     def slots(self) -> int:
-        """How many jobs run at once."""
+        """Number of jobs that run at once."""
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Take jobs; they start as slots become free."""
+        """Queue jobs; each starts as soon as a slot is free."""
 
     def wait(self, timeout_s: float) -> Iterable[JobStatus]:
-        """Jobs that have ended since the last call; returns at the first, or after `timeout_s`."""
+        """Return the jobs that have ended since the last call, as soon as there is one or after `timeout_s`."""
 
     def cancel(self, ids: Collection[str]) -> None:
-        """Forget jobs, end those that run."""
+        """Remove waiting jobs and stop running ones; they get no status."""
 
     def close(self) -> None:
-        """End the workers."""
+        """Stop all jobs and workers; closing again has no effect."""

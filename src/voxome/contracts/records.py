@@ -1,4 +1,4 @@
-"""What a run leaves on record."""
+"""Events of a run and its ledger of finished jobs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,40 @@ class Event:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-class RecordStore(Protocol):
-    """Keeps events and finished jobs."""
+class Ledger(Protocol):
+    """Which jobs are done. A step is known by its key, its jobs by phase and number."""
+
+    def job_done(self, step_key: str, phase: int, job: int, seconds: float, peak_bytes: int) -> None:
+        """Record that a job is done; its output is durable. A job recorded again replaces the first record."""
+
+    def jobs_done(self, step_key: str, phase: int) -> set[int]:
+        """Return the finished jobs of a phase."""
+
+    def forget(self, step_key: str) -> None:
+        """Delete the jobs of a step."""
+
+    def usage(self, step_key: str) -> tuple[float, int]:
+        """Return the seconds of all jobs of a step and the largest peak memory of one, in bytes."""
+
+
+class RecordStore(Ledger, Protocol):
+    """Events and finished jobs of a run; one process writes.
+
+    A record store is found by name in the registry group ``voxome.records``, whose entries are functions
+    ``(folder: Path, name: str, **options: str) -> RecordStore``. `voxome.testing.RecordStoreContract` tests one.
+    """
 
     def append(self, events: Sequence[Event]) -> None:
-        """Keep events, in order."""
+        """Append events in order."""
 
     def query(self, table: str, where: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-        """Rows of `table` whose columns equal `where`."""
+        """Return the rows of `table` (``events`` or ``jobs``) whose columns equal `where`.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such table or column.
+        """
+
+    def close(self) -> None:
+        """Close the store; closing again has no effect."""

@@ -1,1 +1,1 @@
-"""Who schedules jobs: one file an engine."""
+"""Engines that run jobs: one module each."""

@@ -7,21 +7,24 @@ import json
 import os
 import selectors
 import subprocess
+import sys
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from voxome.contracts.engine import Job, JobStatus
 
+WORKER = (sys.executable, "-m", "voxome.blocks.worker")
+"""Command that starts a worker: a job per line on its standard input, a status per line on its standard output."""
 _CLOSE_TIMEOUT_S = 5.0
-_THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VOXOME_THREADS")
-_MEMORY_SETTINGS = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
-"""One pool of free memory for all libraries, which can be given back."""
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VOXOME_THREADS")
+_MEMORY_VARIABLES = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""Make all libraries free memory into one pool, from which it returns to the system."""
 
 
 class _Worker:
-    """One process, the job that it has, and the bytes of its answer so far."""
+    """One process, the job it runs, and the bytes of the reply so far."""
 
     def __init__(self, command: Sequence[str], environment: dict[str, str], log: IO[bytes]) -> None:
         self.process = subprocess.Popen(
@@ -31,35 +34,35 @@ class _Worker:
         assert self.process.stdout is not None
         self.stdin, self.stdout = self.process.stdin, self.process.stdout
         self.job: Job | None = None
-        self.answer = b""
+        self.reply = b""
 
     def start(self, job: Job) -> None:
         self.job = job
         with contextlib.suppress(BrokenPipeError):
-            self.stdin.write(json.dumps({"id": job.id, **job.payload}).encode() + b"\n")
+            self.stdin.write(json.dumps(job.to_json()).encode() + b"\n")
             self.stdin.flush()
 
     def receive(self) -> JobStatus | None:
-        """The status of its job once the answer is complete, or the process is gone."""
+        """Return the status of the job once the reply is complete or the process has ended."""
         data = os.read(self.stdout.fileno(), 1 << 16)
         job = self.job
         if not data:
             self.job = None
             code = self.process.wait()
-            reason = f"its worker was ended by signal {-code}" if code < 0 else f"its worker ended with status {code}"
+            reason = f"its worker was killed by signal {-code}" if code < 0 else f"its worker exited with status {code}"
             return None if job is None else JobStatus(job.id, "lost", error=reason)
-        self.answer += data
-        if not self.answer.endswith(b"\n"):
+        self.reply += data
+        if not self.reply.endswith(b"\n"):
             return None
-        told: dict[str, Any] = json.loads(self.answer)
-        self.job, self.answer = None, b""
-        return JobStatus(told["id"], told["state"], told.get("result", {}), told.get("error", ""))
+        reply, self.job, self.reply = self.reply, None, b""
+        return JobStatus.from_json(json.loads(reply))
 
-    def end(self) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            self.stdin.close()
+    def stop(self) -> None:
+        """End the process; kill it if it is busy or does not end."""
         if self.job is not None:
             self.process.kill()
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.close()
         try:
             self.process.wait(_CLOSE_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -69,21 +72,21 @@ class _Worker:
 
 
 class LocalEngine:
-    """Workers that are started at the first job, replaced when they die, and end with this process.
+    """Workers that start with the first job, are replaced when they die, and end with this process.
 
     Parameters
     ----------
-    command : sequence of str
-        Starts a worker: a job a JSON line on its standard input, an answer a line on its standard output.
     workers : int
-        How many.
+        Number of processes.
     log : path
-        What the workers say on their standard error.
+        File to which the workers' standard error is appended.
+    command : sequence of str
+        Starts a worker.
     """
 
     name = "local"
 
-    def __init__(self, command: Sequence[str], workers: int, log: Path) -> None:
+    def __init__(self, *, workers: int, log: Path, command: Sequence[str] = WORKER) -> None:
         self.slots = workers
         self._command = list(command)
         self._log = log
@@ -92,52 +95,56 @@ class LocalEngine:
         self._selector = selectors.DefaultSelector()
 
     def pids(self) -> list[int]:
-        """The processes of the workers."""
+        """Return the process ids of the workers."""
         return [worker.process.pid for worker in self._workers]
 
     def submit(self, jobs: Sequence[Job]) -> None:
+        """Queue jobs and start as many as there are free slots."""
         self._waiting.extend(jobs)
-        self._hand_out()
+        self._start_jobs()
 
     def wait(self, timeout_s: float) -> Iterable[JobStatus]:
+        """Return the jobs that have ended, and start the next ones."""
         ended = []
         for key, _ in self._selector.select(timeout_s):
             worker: _Worker = key.data
             job, status = worker.job, worker.receive()
             if status is not None:
                 ended.append(status)
-            used_up = status is not None and job is not None and job.alone
+            used_up = status is not None and job is not None and job.resources.own_process
             if used_up or worker.process.returncode is not None:
-                self._end(worker)
-        self._hand_out()
+                self._stop(worker)
+        self._start_jobs()
         return ended
 
     def cancel(self, ids: Collection[str]) -> None:
+        """Remove waiting jobs and kill the workers of running ones."""
         self._waiting = deque(job for job in self._waiting if job.id not in ids)
         for worker in [w for w in self._workers if w.job is not None and w.job.id in ids]:
-            self._end(worker)
+            self._stop(worker)
 
     def close(self) -> None:
+        """End all workers."""
         self._waiting.clear()
         for worker in list(self._workers):
-            self._end(worker)
+            self._stop(worker)
         self._selector.close()
 
-    def _hand_out(self) -> None:
+    def _start_jobs(self) -> None:
         while self._waiting and len(self._busy()) < self.slots:
             job = self._waiting.popleft()
             idle = next((w for w in self._workers if w.job is None), None)
-            if idle is not None and job.alone:
-                self._end(idle)
+            if idle is not None and job.resources.own_process:
+                self._stop(idle)
                 idle = None
-            (idle or self._spawn()).start(job)
+            (idle or self._start_worker()).start(job)
 
     def _busy(self) -> list[_Worker]:
         return [w for w in self._workers if w.job is not None]
 
-    def _spawn(self) -> _Worker:
+    def _start_worker(self) -> _Worker:
         threads = str(max(1, (os.cpu_count() or 1) // self.slots))
-        environment = {**os.environ, **dict.fromkeys(_THREAD_SETTINGS, threads), **_MEMORY_SETTINGS}
+        environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, threads), **_MEMORY_VARIABLES}
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             worker = _Worker(self._command, environment, log)
@@ -145,7 +152,12 @@ class LocalEngine:
         self._selector.register(worker.stdout, selectors.EVENT_READ, worker)
         return worker
 
-    def _end(self, worker: _Worker) -> None:
+    def _stop(self, worker: _Worker) -> None:
         self._selector.unregister(worker.stdout)
         self._workers.remove(worker)
-        worker.end()
+        worker.stop()
+
+
+def open_local(*, workers: int, log: Path) -> LocalEngine:
+    """Return the engine ``local``."""
+    return LocalEngine(workers=workers, log=log)

@@ -1,42 +1,45 @@
-"""Jobs one after the other, in this process: to look at a tool with a debugger."""
+"""One job after the other in this process, for debugging a tool."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
 from voxome.contracts.engine import Job, JobStatus
+from voxome.engines.perform import perform
 
 
 class SequentialEngine:
-    """Runs one job a call of `wait`.
+    """Runs one job in each call of `wait`.
 
     Parameters
     ----------
-    answer : function of a payload
-        Returns ``state``, ``result`` and ``error``.
+    workers : int
+        Ignored: there is one.
+    log : path, optional
+        Ignored: tracebacks go to standard error.
     """
 
     name = "sequential"
     slots = 1
 
-    def __init__(self, answer: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
-        self._answer = answer
+    def __init__(self, *, workers: int = 1, log: Path | None = None) -> None:
+        del workers, log
         self._waiting: deque[Job] = deque()
 
     def submit(self, jobs: Sequence[Job]) -> None:
+        """Queue jobs."""
         self._waiting.extend(jobs)
 
     def wait(self, timeout_s: float) -> Iterable[JobStatus]:
-        if not self._waiting:
-            return []
-        job = self._waiting.popleft()
-        told = self._answer({"id": job.id, **job.payload})
-        return [JobStatus(job.id, told["state"], told.get("result", {}), told.get("error", ""))]
+        """Run the next job and return its status."""
+        return [perform(self._waiting.popleft())] if self._waiting else []
 
     def cancel(self, ids: Collection[str]) -> None:
+        """Remove waiting jobs."""
         self._waiting = deque(job for job in self._waiting if job.id not in ids)
 
     def close(self) -> None:
+        """Remove all jobs."""
         self._waiting.clear()

@@ -1,13 +1,14 @@
-"""Threads of this process: where jobs wait for disks and networks, and their work is done outside of Python."""
+"""Threads of this process, for jobs that wait for disks and networks or compute outside of Python."""
 
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from pathlib import Path
 
 from voxome.contracts.engine import Job, JobStatus
+from voxome.engines.perform import perform
 
 
 class ThreadEngine:
@@ -15,41 +16,52 @@ class ThreadEngine:
 
     Parameters
     ----------
-    answer : function of a payload
-        Returns ``state``, ``result`` and ``error``; called from several threads.
-    slots : int
-        How many threads.
+    workers : int
+        Number of threads.
+    log : path, optional
+        Ignored: tracebacks go to standard error.
+    run : function of a Job
+        Returns its status; called from several threads.
     """
 
     name = "threads"
 
-    def __init__(self, answer: Callable[[Mapping[str, Any]], Mapping[str, Any]], slots: int) -> None:
-        self.slots = slots
-        self._answer = answer
-        self._pool = ThreadPoolExecutor(slots, thread_name_prefix="voxome-job")
-        self._futures: dict[str, Future[None]] = {}
-        self._ended: queue.SimpleQueue[JobStatus] = queue.SimpleQueue()
+    def __init__(self, *, workers: int = 1, log: Path | None = None, run: Callable[[Job], JobStatus] = perform) -> None:
+        del log
+        self.slots = workers
+        self._run = run
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="voxome-job")
+        self._futures: dict[str, Future[JobStatus]] = {}
+        self._ended: queue.SimpleQueue[tuple[str, Future[JobStatus]]] = queue.SimpleQueue()
 
     def submit(self, jobs: Sequence[Job]) -> None:
+        """Queue jobs."""
         for job in jobs:
-            self._futures[job.id] = self._pool.submit(self._run, job)
+            future = self._futures[job.id] = self._pool.submit(self._run, job)
+            future.add_done_callback(lambda future, name=job.id: self._ended.put((name, future)))  # type: ignore[misc]
 
     def wait(self, timeout_s: float) -> Iterable[JobStatus]:
+        """Return the next job that has ended, if one does within `timeout_s`."""
         try:
-            status = self._ended.get(timeout=timeout_s)
+            name, future = self._ended.get(timeout=timeout_s)
         except queue.Empty:
             return []
-        self._futures.pop(status.id, None)
-        return [status]
+        if self._futures.get(name) is not future:
+            return []
+        del self._futures[name]
+        return [future.result()]
 
     def cancel(self, ids: Collection[str]) -> None:
-        """Forget jobs that have not started; those that run are let run."""
+        """Remove waiting jobs. A running job cannot be stopped: it ends by itself, and its status is dropped."""
         for name in set(ids) & set(self._futures):
             self._futures.pop(name).cancel()
 
     def close(self) -> None:
+        """Remove waiting jobs and wait for the running ones."""
+        self._futures.clear()
         self._pool.shutdown(cancel_futures=True)
 
-    def _run(self, job: Job) -> None:
-        told = self._answer({"id": job.id, **job.payload})
-        self._ended.put(JobStatus(job.id, told["state"], told.get("result", {}), told.get("error", "")))
+
+def open_threads(*, workers: int, log: Path) -> ThreadEngine:
+    """Return the engine ``threads`` for jobs whose task the registry has."""
+    return ThreadEngine(workers=workers, log=log)

@@ -99,6 +99,11 @@ class SqlRecords:
         self._engine.dispose()
 
 
+def open_sqlite(folder: Path, name: str) -> SqlRecords:
+    """Return the records in the file ``<name>.sqlite`` of `folder`."""
+    return SqlRecords.in_file(folder / f"{name}.sqlite")
+
+
 def _tune_sqlite(connection: Any, _: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")

@@ -1,1 +1,19 @@
 """Contract suites and strategies for authors of plug-ins; only tests import it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from voxome.testing.engine import EngineContract
+
+__all__ = ["EngineContract"]
+
+_LAZY = {"EngineContract": "voxome.testing.engine"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'voxome.testing' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

@@ -12,6 +12,7 @@ from typing import Any
 
 from voxome.blocks.outputs import output_spec
 from voxome.blocks.pyramid import pyramid_steps
+from voxome.blocks.sizes import block_memory_bytes, block_voxels
 from voxome.blocks.step import Step
 from voxome.contracts.frame import ASSUMED_NM, Frame
 from voxome.contracts.handle import STORE, Handle
@@ -29,7 +30,6 @@ DEFAULT_BLOCK = (64, 128, 128)
 HOST_INPUTS = frozenset({"store", "block", "workers"})
 """Workflow inputs that the host sets: where results go, and how the work is cut."""
 _PUBLISHED = re.compile(r"_(table|graph)$")
-_BYTES_PER_VOXEL = 24
 
 
 @dataclass(frozen=True)
@@ -107,20 +107,13 @@ class Plan:
 
 def sizes(step: Step) -> dict[str, Any]:
     """Blocks of a step, voxels that it reads, and memory of a job in bytes (None where that depends on the objects)."""
-    grid = step.phases[0]
-    if grid is None or step.frame is None:
-        return {"key": step.key, "blocks": step.total, "voxels_read": None, "memory_bytes": None}
-    low, high = step.spec.halo_of(step.parameters, step.frame.scale_nm)
-    whole = tuple(min(n + a + b, m) for n, a, b, m in zip(step.block, low, high, step.frame.domain.shape, strict=True))
+    grid, voxels = step.phases[0], block_voxels(step)
     volumes = sum(isinstance(i.kind, Image) for i in step.spec.inputs.values() if i.name in step.inputs)
-    voxels = math.prod(whole)
-    estimate = step.spec.memory
-    memory = estimate(voxels, step.parameters) if estimate else _BYTES_PER_VOXEL * voxels
     return {
         "key": step.key,
         "blocks": step.total,
-        "voxels_read": voxels * len(grid) * volumes,
-        "memory_bytes": memory,
+        "voxels_read": None if grid is None or voxels is None else voxels * len(grid) * volumes,
+        "memory_bytes": block_memory_bytes(step),
     }
 
 

@@ -25,7 +25,6 @@ from voxome.workflow.report import check_truth, scores_of, write_report
 from voxome.workflow.saved_plan import keep_plan
 
 RECORDED_PACKAGES = ("voxome", "numpy", "numba", "tensorstore", "onnxruntime", "scipy", "pyarrow", "cwltool")
-WORKER = (sys.executable, "-m", "voxome.blocks.worker")
 Progress = Callable[[StepReport], None]
 
 
@@ -127,7 +126,7 @@ def _run_anew(plan: Plan, folder: Path, workers: int, progress: Progress | None)
     (folder / "run.json").unlink(missing_ok=True)
     log = folder / PRIVATE / "logs" / "workers.log"
     records = SqlRecords.in_file(folder / PRIVATE / "run.sqlite")
-    engine = LocalEngine(WORKER, workers, log)
+    engine = LocalEngine(workers=workers, log=log)
     try:
         return _run(plan, folder, engine, records, log, progress)
     finally:

@@ -19,7 +19,7 @@ from voxome.registry import load
 from voxome.workflow.describe import cwl_type
 from voxome.workflow.graph import FromInput, FromStep, Graph, GraphInput, Node
 from voxome.workflow.plan import Options, make_plan
-from voxome.workflow.run import WORKER, Progress
+from voxome.workflow.run import Progress
 from voxome.workflow.write_into import write_into
 
 
@@ -79,7 +79,7 @@ def run_tool(
     with map_disk_errors(folder), lock_folder(folder):
         log = folder / PRIVATE / "workers.log"
         records = SqlRecords.in_file(folder / PRIVATE / "step.sqlite")
-        engine = LocalEngine(WORKER, workers, log)
+        engine = LocalEngine(workers=workers, log=log)
         try:
             run_step(step, str(root), engine, records, log=log, progress=progress)
             if step.into:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -15,19 +14,18 @@ import numpy as np
 
 from voxome.blocks.job_loop import JobBatch, run_jobs
 from voxome.blocks.runner import Progress, StepReport
-from voxome.blocks.worker import answer
-from voxome.contracts.engine import Engine
+from voxome.contracts.engine import Engine, JobResult
 from voxome.contracts.source import VolumeSource
 from voxome.engines.local import LocalEngine
+from voxome.engines.perform import perform
 from voxome.engines.threads import ThreadEngine
-from voxome.records.folder import PRIVATE, write_json
+from voxome.records.folder import PRIVATE
 from voxome.services.transfer.block_shape import COVER_BYTES, block_bytes
 from voxome.services.transfer.copy import Copy
 from voxome.services.transfer.job import OpenCopy
 from voxome.services.transfer.prepare import TransferRequest
 from voxome.services.transfer.state import State
 
-WORKER = (sys.executable, "-m", "voxome.services.transfer.worker")
 _THREADS = 2
 """While one writes, another reads."""
 
@@ -75,37 +73,41 @@ def run_copy(run: TransferContext, number: int, copy: Copy) -> None:
     report.block_bytes = block_bytes(copy.block, copy.grid.box.shape, itemsize)
     report.reused = sum(len(copy.blocks(job)) for job in run.state.ledger.jobs_done(copy.key, 0))
 
-    def ended(job: int, result: Mapping[str, Any]) -> None:
+    def on_done(job: int, result: JobResult) -> None:
         if not report.run:
             run.keep_if_same(tokens)
         blocks = copy.blocks(job)
         report.run += len(blocks)
         run.tally.run += len(blocks)
         run.tally.bytes += sum(copy.grid[index].write.size for index in blocks) * itemsize
-        run.tally.verified += result["verified"]
+        run.tally.verified += result.counts["verified"]
 
     run.progress(report)
-    with _engine(run, number, copy) as (engine, payload, log):
-        work = JobBatch("the transfer", copy.key, 0, copy.jobs, lambda job: {**payload, "job": job}, copy.where)
-        run_jobs(work, engine, run.state.ledger, ended=ended, tick=lambda: run.progress(report), log=log)
+    with _engine(run, number, copy) as (engine, log):
+        batch = JobBatch("the transfer", copy.key, 0, copy.jobs, "transfer", _payload(run, copy), copy.where)
+        run_jobs(batch, engine, run.state.ledger, on_done=on_done, on_progress=lambda: run.progress(report), log=log)
     report.wall_s, report.ended = time.monotonic() - began, True
     run.progress(report)
 
 
+def _payload(run: TransferContext, copy: Copy) -> Callable[[int], dict[str, Any]]:
+    shared = {"copy": asdict(copy), "verify": run.asked.verify, "seed": run.asked.seed}
+    return lambda job: {**shared, "job": job}
+
+
 @contextmanager
-def _engine(run: TransferContext, number: int, copy: Copy) -> Iterator[tuple[Engine, dict[str, Any], Path | None]]:
-    """What runs the jobs, what each is told beside its number, and the log of those who do."""
-    asked = run.asked
-    if run.workers > 1 and run.target.concurrent_writers and asked.source.reachable and asked.target.reachable:
-        path, log = run.state.folder / f"copy-{number}.json", run.state.folder / PRIVATE / "workers.log"
-        write_json(path, asdict(copy))
-        engine: Engine = LocalEngine(WORKER, run.workers, log)
-        payload = {"copy": str(path), "verify": asked.verify, "seed": asked.seed}
+def _engine(run: TransferContext, number: int, copy: Copy) -> Iterator[tuple[Engine, Path | None]]:
+    """Yield the engine for the jobs of a copy, and the log of its workers if it has some."""
+    ends = run.asked
+    if run.workers > 1 and run.target.concurrent_writers and ends.source.reachable and ends.target.reachable:
+        log = run.state.folder / PRIVATE / "workers.log"
+        engine: Engine = LocalEngine(workers=run.workers, log=log)
     else:
-        log, payload = None, {}
-        engine = ThreadEngine(partial(answer, run=_opened(run, number, copy).run, quiet=True), _threads(copy))
+        log = None
+        job = partial(perform, task=_opened(run, number, copy).run, quiet=True)
+        engine = ThreadEngine(workers=_threads(copy), run=job)
     try:
-        yield engine, payload, log
+        yield engine, log
     finally:
         engine.close()
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxome.blocks.memory import peak_bytes
+from voxome.contracts.engine import JobResult
 from voxome.contracts.source import VolumeSource
 from voxome.errors import CorruptData
 from voxome.geometry import BlockGrid, Box
@@ -55,8 +54,8 @@ class OpenCopy:
         self._verify, self._seed = verify, seed
         self._kept = threading.local()
 
-    def run(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Run job ``payload["job"]``; on return its voxels are stored.
+    def run(self, payload: Mapping[str, Any]) -> JobResult:
+        """Run job ``payload["job"]``; on return its voxels are stored. ``verified`` counts the blocks read back.
 
         Raises
         ------
@@ -73,7 +72,7 @@ class OpenCopy:
             if is_verified(self._verify, self._seed, index, len(self.copy.grid)):
                 self._read_back(box, data)
                 verified += 1
-        return {"seconds": time.perf_counter() - began, "peak_bytes": peak_bytes(), "verified": verified}
+        return JobResult(time.perf_counter() - began, peak_bytes(), {"verified": verified})
 
     def _copied(self, box: Box) -> NDArray[Any]:
         there = box.shift([-n for n in self.copy.shift])
@@ -130,20 +129,26 @@ def _piece(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     return tuple(piece)
 
 
-_held: dict[tuple[str, str, int], OpenCopy] = {}
-"""The copy at work in a worker."""
+_open: dict[tuple[str, str, int], OpenCopy] = {}
+"""The copy that this process works on."""
 
 
-def run_job(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Run what `payload` says: ``copy`` (path of its JSON), ``verify``, ``seed`` and ``job``."""
-    asked = payload["copy"], payload["verify"], payload["seed"]
-    if asked not in _held:
-        _held.clear()
-        _held[asked] = _opened(*asked)
-    return _held[asked].run(payload)
+def run_job(payload: Mapping[str, Any]) -> JobResult:
+    """Run one job of a copy: the task ``transfer``.
+
+    Parameters
+    ----------
+    payload : mapping
+        ``copy`` (as JSON values), ``verify``, ``seed`` and ``job`` (its number).
+    """
+    copy = Copy.from_json(payload["copy"])
+    key = copy.key, payload["verify"], payload["seed"]
+    if key not in _open:
+        _open.clear()
+        _open[key] = _opened(copy, payload["verify"], payload["seed"])
+    return _open[key].run(payload)
 
 
-def _opened(path: str, verify: Verify, seed: int) -> OpenCopy:
-    copy = Copy.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
-    ends = open_source(copy.source), open_source(copy.target, mode="r+")
-    return OpenCopy(copy, *ends, lambda: open_source(copy.target), verify=verify, seed=seed)
+def _opened(copy: Copy, verify: Verify, seed: int) -> OpenCopy:
+    source, target = open_source(copy.source), open_source(copy.target, mode="r+")
+    return OpenCopy(copy, source, target, lambda: open_source(copy.target), verify=verify, seed=seed)

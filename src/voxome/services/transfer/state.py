@@ -13,8 +13,8 @@ from typing import Any
 
 import platformdirs
 
-from voxome.blocks.job_loop import Ledger
 from voxome.config.settings import text_setting
+from voxome.contracts.records import Ledger
 from voxome.errors import AlreadyExists, RunLocked
 from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors, read_json, write_json
 from voxome.records.sql import SqlRecords

@@ -1,0 +1,28 @@
+"""Estimates of what the blocks of a step read, and of the memory that one takes."""
+
+from __future__ import annotations
+
+import math
+
+from voxome.blocks.step import Step
+
+_BYTES_PER_VOXEL = 24
+"""Memory for each voxel read, where the tool has no estimate of its own."""
+
+
+def block_voxels(step: Step) -> int | None:
+    """Return the voxels of one block with its halo; None for a step without blocks."""
+    if step.phases[0] is None or step.frame is None:
+        return None
+    low, high = step.spec.halo_of(step.parameters, step.frame.scale_nm)
+    sides = zip(step.block, low, high, step.frame.domain.shape, strict=True)
+    return math.prod(min(n + a + b, m) for n, a, b, m in sides)
+
+
+def block_memory_bytes(step: Step) -> int | None:
+    """Return the estimated peak memory of one block in bytes; None where that depends on the objects in the data."""
+    voxels = block_voxels(step)
+    if voxels is None:
+        return None
+    estimate = step.spec.memory
+    return estimate(voxels, step.parameters) if estimate else _BYTES_PER_VOXEL * voxels

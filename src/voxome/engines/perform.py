@@ -1,0 +1,45 @@
+"""One job, performed in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from voxome.contracts.engine import Job, JobResult, JobStatus
+from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat, VoxomeError
+from voxome.registry import load
+
+Task = Callable[[Mapping[str, Any]], JobResult]
+"""Takes the payload of a job; entries of the registry group ``voxome.tasks`` are such functions."""
+
+
+def perform(job: Job, task: Task | None = None, *, quiet: bool = False) -> JobStatus:
+    """Call `task` (by default the one that `job` names) with the payload of `job`.
+
+    Parameters
+    ----------
+    job : Job
+        What to perform.
+    task : function of a payload, optional
+        In place of the registered one.
+    quiet : bool
+        Whether not to print the traceback of a failure to standard error.
+
+    Returns
+    -------
+    JobStatus
+        ``done`` or ``failed``. Wrong input, unsupported formats and corrupt data would fail again: not retryable.
+    """
+    try:
+        found: Task = task or load("voxome.tasks", job.task)
+        return JobStatus(job.id, "done", found(job.payload))
+    except Exception as error:
+        if not quiet:
+            with contextlib.suppress(OSError):
+                traceback.print_exc()
+        known = isinstance(error, VoxomeError | MemoryError)
+        retryable = not isinstance(error, InvalidInput | UnsupportedFormat | CorruptData)
+        message = str(error) if known else f"{type(error).__name__}: {error}"
+        return JobStatus(job.id, "failed", error=message, retryable=retryable)

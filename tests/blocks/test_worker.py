@@ -1,0 +1,60 @@
+"""A worker performs one job from a file, or jobs until its input ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+
+from voxome.blocks.worker import DONE, FAILED, WRONG_USAGE
+from voxome.contracts.engine import Job, JobStatus
+from voxome.testing.engine import count, probe
+
+WORKER = [sys.executable, "-m", "voxome.blocks.worker"]
+
+
+def _run_one(job: Job, folder: Path) -> tuple[int, JobStatus]:
+    (folder / "job.json").write_text(json.dumps(job.to_json()), encoding="utf-8")
+    arguments = ["--job", str(folder / "job.json"), "--result", str(folder / "result.json")]
+    ended = subprocess.run([*WORKER, *arguments], capture_output=True, timeout=60, check=False)
+    status = JobStatus.from_json(json.loads((folder / "result.json").read_text(encoding="utf-8")))
+    assert sorted(path.name for path in folder.iterdir()) == ["job.json", "result.json"]
+    return ended.returncode, status
+
+
+def test_one_job_leaves_its_status_in_a_file(tmp_path: Path) -> None:
+    code, status = _run_one(probe("κ/0/1", "checksum", text="脳"), tmp_path)
+    assert (code, status.id, status.state) == (DONE, "κ/0/1", "done")
+    assert count(status, "crc32") == zlib.crc32("脳".encode())
+
+
+def test_one_job_that_fails_leaves_its_message(tmp_path: Path) -> None:
+    code, status = _run_one(probe("one", "reject", message="no such level"), tmp_path)
+    assert (code, status) == (FAILED, JobStatus("one", "failed", error="no such level", retryable=False))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"id": "one"}'])
+def test_a_file_that_is_not_a_job_is_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text(text)
+    arguments = ["--job", str(tmp_path / "job.json"), "--result", str(tmp_path / "result.json")]
+    ended = subprocess.run([*WORKER, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == WRONG_USAGE
+    assert f"{tmp_path / 'job.json'} is not a job file" in ended.stderr
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_a_job_without_a_file_for_its_result_is_wrong_usage(tmp_path: Path) -> None:
+    ended = subprocess.run([*WORKER, "--job", "x"], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == WRONG_USAGE
+    assert "--job and --result go together" in ended.stderr
+
+
+def test_jobs_and_statuses_survive_json() -> None:
+    job = probe("one", "checksum", text="x")
+    assert Job.from_json(json.loads(json.dumps(job.to_json()))) == job
+    lost = JobStatus("one", "lost", error="gone")
+    assert JobStatus.from_json(json.loads(json.dumps(lost.to_json()))) == lost
