@@ -9,6 +9,12 @@ hints:
   voxome:Tool:
     name: common.downsample
     version: '1'
+    parameters:
+      method:
+        enum:
+        - mean
+        - mode
+        - stride
 baseCommand:
 - voxome
 - tool

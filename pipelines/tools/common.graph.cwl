@@ -8,6 +8,17 @@ hints:
   voxome:Tool:
     name: common.graph
     version: '1'
+    parameters:
+      min_synapse_voxels:
+        minimum: 0
+      min_synapse_peak:
+        minimum: 0
+        maximum: 255
+      min_area_um2:
+        minimum: 0
+      min_asymmetry:
+        minimum: 0
+        maximum: 1
 baseCommand:
 - voxome
 - tool
@@ -40,25 +51,25 @@ inputs:
   min_synapse_voxels:
     type: int?
     default: 100
-    doc: Smallest synapse.
+    doc: 'Smallest synapse. Allowed: at least 0.'
     inputBinding:
       prefix: --min-synapse-voxels
   min_synapse_peak:
     type: int?
     default: 108
-    doc: Smallest largest score of a synapse.
+    doc: 'Smallest largest score of a synapse. Allowed: 0 to 255.'
     inputBinding:
       prefix: --min-synapse-peak
   min_area_um2:
     type: double?
     default: 0.002
-    doc: Smallest contact of two partners, in square micrometres.
+    doc: 'Smallest contact of two partners, in square micrometres. Allowed: at least 0.'
     inputBinding:
       prefix: --min-area-um2
   min_asymmetry:
     type: double?
     default: 0.1
-    doc: Below this asymmetry of the evidence, in [0, 1], a synapse is undirected.
+    doc: 'Below this asymmetry of the evidence, in [0, 1], a synapse is undirected. Allowed: 0 to 1.'
     inputBinding:
       prefix: --min-asymmetry
   store:

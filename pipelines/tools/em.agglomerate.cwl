@@ -8,6 +8,20 @@ hints:
   voxome:Tool:
     name: em.agglomerate
     version: '1'
+    parameters:
+      threshold:
+        minimum: 0
+        maximum: 1
+      method:
+        enum:
+        - mean
+        - waterz
+        - mutex
+      quantile:
+        minimum: 0
+        maximum: 1
+      min_voxels:
+        minimum: 0
 baseCommand:
 - voxome
 - tool
@@ -28,7 +42,7 @@ inputs:
   threshold:
     type: double?
     default: 0.42
-    doc: Affinity (0 to 1) from which two regions belong together.
+    doc: 'Affinity (0 to 1) from which two regions belong together. Allowed: 0 to 1.'
     inputBinding:
       prefix: --threshold
   method:
@@ -41,13 +55,13 @@ inputs:
   quantile:
     type: double?
     default: 0.7
-    doc: 'Which quantile, for ``waterz``: from a histogram of 8 bins.'
+    doc: 'Which quantile, for ``waterz``: from a histogram of 8 bins. Allowed: 0 to 1.'
     inputBinding:
       prefix: --quantile
   min_voxels:
     type: int?
     default: 2000
-    doc: Neurons smaller than this are merged into the neighbour they hold to best.
+    doc: 'Neurons smaller than this are merged into the neighbour they hold to best. Allowed: at least 0.'
     inputBinding:
       prefix: --min-voxels
   holes:

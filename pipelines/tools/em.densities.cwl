@@ -8,6 +8,10 @@ hints:
   voxome:Tool:
     name: em.densities
     version: '1'
+    parameters:
+      synapse_threshold:
+        minimum: 0
+        maximum: 255
 baseCommand:
 - voxome
 - tool
@@ -34,7 +38,8 @@ inputs:
   synapse_threshold:
     type: int?
     default: 80
-    doc: "Smallest score of a synapse's voxels: hundredths of the way from the median to the first percentile."
+    doc: "Smallest score of a synapse's voxels: hundredths of the way from the median to the first percentile. Allowed:
+      0 to 255."
     inputBinding:
       prefix: --synapse-threshold
   store:

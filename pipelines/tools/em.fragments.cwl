@@ -8,6 +8,19 @@ hints:
   voxome:Tool:
     name: em.fragments
     version: '1'
+    parameters:
+      threshold:
+        minimum: 0
+        maximum: 255
+      radius:
+        minimum: 1
+        maximum: 16
+      depth:
+        minimum: 0
+        maximum: 8
+      sigma:
+        minimum: 0
+        maximum: 16
 baseCommand:
 - voxome
 - tool
@@ -22,26 +35,26 @@ inputs:
   threshold:
     type: int?
     default: 128
-    doc: From this value on a voxel is membrane.
+    doc: 'From this value on a voxel is membrane. Allowed: 0 to 255.'
     inputBinding:
       prefix: --threshold
   radius:
     type: double?
     default: 12.0
-    doc: Distances to membrane are capped here, in voxels of the finest axis.
+    doc: 'Distances to membrane are capped here, in voxels of the finest axis. Allowed: 1 to 16.'
     inputBinding:
       prefix: --radius
   depth:
     type: double?
     default: 8.0
-    doc: How much lower sure membrane lies than sure inside, beside the distance, in voxels of the finest 
-      axis.
+    doc: 'How much lower sure membrane lies than sure inside, beside the distance, in voxels of the finest axis.
+      Allowed: 0 to 8.'
     inputBinding:
       prefix: --depth
   sigma:
     type: double?
     default: 0.7
-    doc: Standard deviation of the smoothing, in voxels of the finest axis.
+    doc: 'Standard deviation of the smoothing, in voxels of the finest axis. Allowed: 0 to 16.'
     inputBinding:
       prefix: --sigma
   store:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from workflow.pipeline import CONNECTOME, Phantom
 
 from voxome.datasets.phantom.spec import PhantomSpec
 from voxome.datasets.phantom.write import write_phantom
+from voxome.registry import load, targets
 from voxome.workflow.plan import Options
 from voxome.workflow.run import run
 
@@ -26,3 +29,18 @@ def reference(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Pat
     out = tmp_path_factory.mktemp("reference")
     run(CONNECTOME, phantom.inputs, out=out, workers=1, options=Options(block=(48, 48, 48)), truth=phantom.folder)
     return out
+
+
+@pytest.fixture
+def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Somebody else's package, installed for this process and its workers."""
+    folder = Path(__file__).parent / "plugins"
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    targets.cache_clear()
+    load.cache_clear()
+    yield folder
+    targets.cache_clear()
+    load.cache_clear()
+    for module in folder.glob("*.py"):
+        sys.modules.pop(module.stem, None)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
+from annotated_types import Interval
 from cwltool.context import LoadingContext
 from cwltool.load_tool import load_tool
 from cwltool.workflow import default_make_tool
@@ -28,6 +29,7 @@ def everything(
     *,
     needed: int,
     level: float = 0.5,
+    share: Annotated[float, Interval(ge=0, lt=1)] = 0.5,
     loud: bool = False,
     way: Literal["a", "b"] = "a",
     size: tuple[int, int, int] = (1, 2, 3),
@@ -39,6 +41,8 @@ def everything(
     ----------
     level : float
         Where to cut.
+    share : float
+        How much.
     """
     return {"mask": np.zeros(image.shape, np.uint64), "rows": {}}
 
@@ -47,12 +51,15 @@ def test_a_tool_is_described_port_by_port() -> None:
     told = describe(everything.spec)
     inputs = told["inputs"]
     assert told["baseCommand"] == ["voxome", "tool", "demo.all"]
-    assert told["hints"] == {"voxome:Tool": {"name": "demo.all", "version": "3"}}
+    limits = {"share": {"minimum": 0, "exclusiveMaximum": 1}, "way": {"enum": ["a", "b"]}}
+    assert told["hints"] == {"voxome:Tool": {"name": "demo.all", "version": "3", "parameters": limits}}
+    assert inputs["share"]["doc"] == "How much. Allowed: at least 0 and less than 1."
     assert inputs["image"]["type"] == ["File", "string"]
     assert inputs["other"]["type"] == ["null", "File", "string"]
     assert inputs["needed"] == {"type": "int", "inputBinding": {"prefix": "--needed"}}
-    assert inputs["level"]["default"] == 0.5
-    assert inputs["level"]["doc"] == "Where to cut."
+    assert inputs["tool_level"]["default"] == 0.5
+    assert inputs["tool_level"]["doc"] == "Where to cut."
+    assert inputs["tool_level"]["inputBinding"] == {"prefix": "--tool-level"}
     assert inputs["loud"]["inputBinding"] == {"valueFrom": "--loud=$(self)"}
     assert inputs["way"]["type"] == "string?"
     assert inputs["size"]["type"] == ["null", {"type": "array", "items": "int"}]

@@ -6,14 +6,14 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any
 
 import typer
 
 from voxome.cli.complete import tools
 from voxome.cli.console import say, show_json
 from voxome.cli.options import read_options
-from voxome.contracts.parameter import REQUIRED
+from voxome.contracts.ports import option_of, port_of
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.errors import UnknownName
 
@@ -41,8 +41,8 @@ def tool(
     from voxome.records.folder import write_json
     from voxome.workflow.run_tool import graph_of, run_tool
 
-    inputs = graph_of(found.spec).inputs
-    given = {key: inputs[key].read(asked[key]) for key in inputs if asked[key] is not None}
+    inputs, ports = graph_of(found.spec).inputs, found.spec.ports
+    given = {ports[port]: inputs[port].read(asked[port]) for port in inputs if asked[port] is not None}
     with progress_bars([name]) as progress:
         handles = run_tool(
             name,
@@ -80,21 +80,21 @@ def _as_option(text: str) -> str:
 
 def _parser(spec: ToolSpec) -> argparse.ArgumentParser:
     """The options of a tool; wrong ones end with exit status 2."""
-    from voxome.workflow.describe import option
-
     parser = argparse.ArgumentParser(f"voxome tool {spec.name}", description=spec.summary, allow_abbrev=False)
     for one in spec.inputs.values():
-        add(parser, option(one.name), "a handle file, path or URI", dest=one.name, required=one.required)
+        port = port_of(one.name)
+        add(parser, option_of(port), "a handle file, path or URI", dest=port, required=one.required)
     for parameter in spec.parameters.values():
-        required = parameter.default is REQUIRED
-        default = "" if required else f" (default: {_text(parameter.default)})"
+        port = port_of(parameter.name)
+        notes = [str(parameter.range)] if parameter.range else []
+        notes += [] if parameter.required else [f"default: {_text(parameter.default)}"]
         add(
             parser,
-            option(parameter.name),
-            f"{parameter.summary}{default}".strip(),
-            dest=parameter.name,
-            metavar=_value(parameter.annotation),
-            required=required,
+            option_of(port),
+            f"{parameter.summary} ({'; '.join(notes)})".strip() if notes else parameter.summary,
+            dest=port,
+            metavar="|".join(map(str, parameter.choices)) or "VALUE",
+            required=parameter.required,
         )
     add(parser, "--store", "the folder under which results are written", metavar="DIR", required=True)
     add(
@@ -114,11 +114,6 @@ def _parser(spec: ToolSpec) -> argparse.ArgumentParser:
     add(parser, "--force", "run inputs that the tool's own check finds unfit", action="store_true")
     add(parser, "--json", "print the handles as JSON", action="store_true")
     return parser
-
-
-def _value(annotation: Any) -> str:
-    """What to write: one of these, or some value."""
-    return "|".join(get_args(annotation)) if get_origin(annotation) is Literal else "VALUE"
 
 
 def add(parser: argparse.ArgumentParser, name: str, text: str, **settings: Any) -> None:

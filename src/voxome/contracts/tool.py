@@ -10,6 +10,7 @@ from voxome.contracts.context import Context
 from voxome.contracts.frame import ASSUMED_NM
 from voxome.contracts.kinds import Kind
 from voxome.contracts.parameter import REQUIRED, Parameter
+from voxome.contracts.ports import port_of
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import PlanError, UnknownName
 from voxome.geometry.grid import Halo
@@ -74,6 +75,11 @@ class ToolSpec:
     memory: Callable[[int, Mapping[str, Any]], int] | None = None
     content: Callable[[Mapping[str, Any]], str] | None = None
     summary: str = ""
+
+    @property
+    def ports(self) -> dict[str, str]:
+        """Port → input or parameter; see `voxome.contracts.ports`."""
+        return {port_of(name): name for name in (*self.inputs, *self.parameters)}
 
     def halo_of(self, parameters: Mapping[str, Any], scale_nm: tuple[float, float, float] = ASSUMED_NM) -> Halo:
         """Return the halo under `parameters` in voxels of `scale_nm`, as (low, high) triples."""

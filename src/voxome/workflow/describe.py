@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from voxome.contracts.parameter import REQUIRED, Parameter
+from voxome.contracts.ports import option_of, port_of
 from voxome.contracts.tool import Input, ToolSpec
 from voxome.registry import BUILT_IN, load
 
@@ -21,11 +22,6 @@ _HOST = {
     "block": ("string?", "Write box in voxels, Z,Y,X."),
     "workers": ("int?", "Worker processes."),
 }
-
-
-def option(name: str) -> str:
-    """The command-line option of an input or parameter: ``min_voxels`` is ``--min-voxels``."""
-    return "--" + name.replace("_", "-")
 
 
 def describe(spec: ToolSpec) -> dict[str, Any]:
@@ -40,25 +36,36 @@ def describe(spec: ToolSpec) -> dict[str, Any]:
     TypeError
         If a parameter is of a type that CWL cannot say.
     """
-    inputs: dict[str, Any] = {name: _input(one) for name, one in spec.inputs.items()}
-    inputs.update((name, _parameter(one)) for name, one in spec.parameters.items())
+    inputs: dict[str, Any] = {port_of(name): _input(one) for name, one in spec.inputs.items()}
+    inputs.update((port_of(name), _parameter(one)) for name, one in spec.parameters.items())
     for name, (kind, doc) in _HOST.items():
-        inputs[name] = {"type": kind, "doc": doc, "inputBinding": {"prefix": option(name)}}
+        inputs[name] = {"type": kind, "doc": doc, "inputBinding": {"prefix": option_of(name)}}
     return {
         "cwlVersion": "v1.2",
         "class": "CommandLineTool",
         "$namespaces": dict(NAMESPACES),
         "doc": spec.summary,
-        "hints": {"voxome:Tool": {"name": spec.name, "version": spec.version.partition("+")[0]}},
+        "hints": {"voxome:Tool": _hint(spec)},
         "baseCommand": ["voxome", "tool", spec.name],
         "inputs": inputs,
         "outputs": {name: {"type": "File", "outputBinding": {"glob": f"{name}.handle.json"}} for name in spec.outputs},
     }
 
 
+def _hint(spec: ToolSpec) -> dict[str, Any]:
+    """What voxome reads: which tool it is, and the limits and choices of its parameters."""
+    hint: dict[str, Any] = {"name": spec.name, "version": spec.version.partition("+")[0]}
+    limits: dict[str, Any] = {}
+    for name, one in spec.parameters.items():
+        limit = {**(one.range.to_json() if one.range else {}), **({"enum": list(one.choices)} if one.choices else {})}
+        if limit:
+            limits[port_of(name)] = limit
+    return {**hint, "parameters": limits} if limits else hint
+
+
 def _input(one: Input) -> dict[str, Any]:
     kinds = ["File", "string"] if one.required else ["null", "File", "string"]
-    return {"type": kinds, "inputBinding": {"prefix": option(one.name)}}
+    return {"type": kinds, "inputBinding": {"prefix": option_of(port_of(one.name))}}
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:
@@ -68,19 +75,20 @@ def _parameter(one: Parameter) -> dict[str, Any]:
         described["type"] = f"{kind}?" if isinstance(kind, str) else ["null", kind]
         if one.default is not None:
             described["default"] = list(one.default) if isinstance(one.default, tuple) else one.default
-    if one.summary:
-        described["doc"] = one.summary
-    described["inputBinding"] = _binding(one.name, kind)
+    doc = f"{one.summary} Allowed: {one.range}." if one.range else one.summary
+    if doc:
+        described["doc"] = doc.lstrip()
+    described["inputBinding"] = _binding(port_of(one.name), kind)
     return described
 
 
-def _binding(name: str, kind: str | Mapping[str, Any]) -> dict[str, Any]:
+def _binding(port: str, kind: str | Mapping[str, Any]) -> dict[str, Any]:
     """How a value is put on the command line; a boolean is spelled out, for its flag could not say false."""
     if kind == "boolean":
-        return {"valueFrom": f"{option(name)}=$(self)"}
+        return {"valueFrom": f"{option_of(port)}=$(self)"}
     if isinstance(kind, Mapping) and kind["type"] == "array":
-        return {"prefix": option(name), "itemSeparator": ","}
-    return {"prefix": option(name)}
+        return {"prefix": option_of(port), "itemSeparator": ","}
+    return {"prefix": option_of(port)}
 
 
 def cwl_type(annotation: Any) -> str | dict[str, Any]:

@@ -17,6 +17,7 @@ from voxome.blocks.step import Step
 from voxome.contracts.frame import ASSUMED_NM, Frame
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Image, Kind
+from voxome.contracts.ports import HOST_PORTS
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input, Tool, ToolSpec
 from voxome.errors import InvalidInput, PlanError, UnknownName, VoxomeError
@@ -27,8 +28,6 @@ from voxome.workflow.cwl import Constant, FromInput, FromStep, Graph, Node, Sour
 from voxome.workflow.inputs import bind_external, mismatches
 
 DEFAULT_BLOCK = (64, 128, 128)
-HOST_INPUTS = frozenset({"store", "block", "workers"})
-"""Workflow inputs that the host sets: where results go, and how the work is cut."""
 _PUBLISHED = re.compile(r"_(table|graph)$")
 
 
@@ -187,7 +186,7 @@ class _Planner:
             if name not in self.graph.inputs:
                 self.problems.append(str(UnknownName.of("workflow input", name, self.graph.inputs)))
         for name, wanted in self.graph.inputs.items():
-            if wanted.required and name not in self.given and name not in HOST_INPUTS:
+            if wanted.required and name not in self.given and name not in HOST_PORTS:
                 self.problems.append(f"the workflow needs the input {name!r}; give it with --set {name}=…")
         for name in self.options.blocks:
             if name not in {node.name for node in self.graph.steps}:
@@ -207,7 +206,7 @@ class _Planner:
         loaded: Tool = load("voxome.tools", node.tool)
         tool = loaded.spec
         self._compare_versions(node, tool)
-        sources = {port: s for port, s in node.inputs.items() if port not in HOST_INPUTS}
+        sources = {tool.ports.get(port, port): s for port, s in node.inputs.items() if port not in HOST_PORTS}
         settings = {port: self._value(source) for port, source in sources.items() if port not in tool.inputs}
         bound = self._bind(tool, {port: value for port, value in settings.items() if value is not None})
         inputs, lacking = self._inputs(node, tool, sources)

@@ -10,7 +10,7 @@ from typing import Any
 from voxome.blocks.outputs import step_folder
 from voxome.blocks.runner import run_step
 from voxome.contracts.handle import STORE, Handle
-from voxome.contracts.parameter import REQUIRED
+from voxome.contracts.ports import port_of
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.engines.local import LocalEngine
 from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors
@@ -25,12 +25,16 @@ from voxome.workflow.write_into import write_into
 
 def graph_of(spec: ToolSpec) -> Graph:
     """Return the workflow that has the tool as its only step."""
-    inputs = {name: GraphInput(name, ("File", "string"), one.required) for name, one in spec.inputs.items()}
+    inputs: dict[str, GraphInput] = {}
+    for name, one in spec.inputs.items():
+        port = port_of(name)
+        inputs[port] = GraphInput(port, ("File", "string"), one.required)
     for name, parameter in spec.parameters.items():
         kind = cwl_type(parameter.annotation)
         types = (kind if isinstance(kind, str) else str(kind["type"]),)
-        inputs[name] = GraphInput(name, types, parameter.default is REQUIRED, doc=parameter.summary)
-    node = Node(spec.name, spec.name, spec.version, {name: FromInput(name) for name in inputs})
+        port = port_of(name)
+        inputs[port] = GraphInput(port, types, parameter.required, doc=parameter.summary)
+    node = Node(spec.name, spec.name, spec.version, {port: FromInput(port) for port in inputs})
     return Graph(spec.name, inputs, (node,), {name: FromStep(spec.name, name) for name in spec.outputs})
 
 
@@ -72,7 +76,8 @@ def run_tool(
     UnknownName, PlanError, RunLocked, RunFailed
     """
     tool: Tool = load("voxome.tools", name)
-    plan = make_plan(graph_of(tool.spec), given, replace(options or Options(), home=STORE))
+    by_port = {port_of(name): value for name, value in given.items()}
+    plan = make_plan(graph_of(tool.spec), by_port, replace(options or Options(), home=STORE))
     step = write_into(plan.steps[0], into or {}, workers)
     root = Path(store).resolve()
     folder = step_folder(step, str(root))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Interval
 
 from voxome.contracts import kinds
 from voxome.contracts.frame import Frame
@@ -40,10 +41,10 @@ def graph(
     objects: Annotated[TableFile, OBJECTS],
     neurons: Annotated[TableFile, NODES],
     *,
-    min_synapse_voxels: int = 100,
-    min_synapse_peak: int = MIN_PEAK,
-    min_area_um2: float = 0.002,
-    min_asymmetry: float = 0.1,
+    min_synapse_voxels: Annotated[int, Ge(0)] = 100,
+    min_synapse_peak: Annotated[int, Interval(ge=0, le=255)] = MIN_PEAK,
+    min_area_um2: Annotated[float, Ge(0)] = 0.002,
+    min_asymmetry: Annotated[float, Interval(ge=0, le=1)] = 0.1,
     frame: Frame,
 ) -> dict[str, Any]:
     """Decide the partners of every synapse, and gather synapses into the edges of a graph.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge, Interval
 
 from voxome.contracts import kinds
 from voxome.contracts.kinds import Rows
@@ -15,6 +16,7 @@ from voxome.tools.em.kernels.agglomerate import agglomerate as group
 from voxome.tools.em.kernels.edges import Edges, Nodes
 from voxome.tools.em.kernels.filters import absorb_small, contract, fill_holes
 
+Fraction = Annotated[float, Interval(ge=0, le=1)]
 LOOKUP = kinds.Table({"id": "uint64", "label": "uint64"}, key=("id",), fold={"label": "min"})
 
 
@@ -27,10 +29,10 @@ def agglomerate(
     edges: Annotated[TableFile, EDGES],
     nodes: Annotated[TableFile, NODES],
     *,
-    threshold: float = 0.42,
+    threshold: Fraction = 0.42,
     method: Literal["mean", "waterz", "mutex"] = "waterz",
-    quantile: float = 0.7,
-    min_voxels: int = 2000,
+    quantile: Fraction = 0.7,
+    min_voxels: Annotated[int, Ge(0)] = 2000,
     holes: bool = True,
 ) -> dict[str, Rows]:
     """Group fragments into neurons, numbered 1..N in the order of their first fragments.

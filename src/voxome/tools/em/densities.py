@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Interval
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
@@ -27,7 +28,7 @@ def densities(
     membranes: Annotated[NDArray[np.uint8], kinds.Probability()],
     histogram: Annotated[TableFile, HISTOGRAM],
     *,
-    synapse_threshold: int = 80,
+    synapse_threshold: Annotated[int, Interval(ge=0, le=255)] = 80,
     block: BlockContext,
 ) -> dict[str, NDArray[Any]]:
     """Score voxels as T-bars or postsynaptic densities, and label the components above a threshold.

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Interval
 from numpy.typing import NDArray
 
 from voxome.contracts import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.tools.em.kernels.basins import basins
-from voxome.tools.em.kernels.height import HeightParams, height_halo, height_map
+from voxome.tools.em.kernels.height import MAX_DEPTH, MAX_RADIUS, HeightParams, height_halo, height_map
 
 
 def _height(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> HeightParams:
@@ -30,10 +31,10 @@ def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -
 def fragments(
     membranes: Annotated[NDArray[np.uint8], kinds.Probability()],
     *,
-    threshold: int = 128,
-    radius: float = 12.0,
-    depth: float = 8.0,
-    sigma: float = 0.7,
+    threshold: Annotated[int, Interval(ge=0, le=255)] = 128,
+    radius: Annotated[float, Interval(ge=1, le=MAX_RADIUS)] = 12.0,
+    depth: Annotated[float, Interval(ge=0, le=MAX_DEPTH)] = 8.0,
+    sigma: Annotated[float, Interval(ge=0, le=MAX_RADIUS)] = 0.7,
     block: BlockContext,
 ) -> dict[str, NDArray[np.uint64]]:
     """Label every voxel by where its path of steepest ascent ends, or leaves the block.

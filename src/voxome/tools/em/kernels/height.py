@@ -22,8 +22,8 @@ _FINE = 1 << 10
 _BITS = 12
 _ONE = 1 << _BITS
 """The sum of the weights of a smoothing kernel."""
-_MAX_RADIUS = 16
-_MAX_DEPTH = 8
+MAX_RADIUS = 16
+MAX_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ class HeightParams:
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
-            ("radius", self.radius, 1, _MAX_RADIUS),
-            ("depth", self.depth, 0, _MAX_DEPTH),
-            ("sigma", self.sigma, 0, _MAX_RADIUS),
+            ("radius", self.radius, 1, MAX_RADIUS),
+            ("depth", self.depth, 0, MAX_DEPTH),
+            ("sigma", self.sigma, 0, MAX_RADIUS),
         ):
             if not low <= value <= high:
                 raise InvalidInput(f"{name} {value} must be {low} to {high} voxels")

@@ -1,0 +1,38 @@
+"""The names of a tool's inputs and parameters outside Python: as CWL ports and command-line options.
+
+They are the names of the function's arguments, but for those that the host takes for itself (where results go, how the
+work is cut, what the command prints): a parameter ``block`` is the port ``tool_block`` and the option ``--tool-block``.
+The rule is one to one: a parameter ``tool_block`` is ``tool_tool_block``.
+"""
+
+from __future__ import annotations
+
+HOST_PORTS = frozenset({"store", "block", "workers"})
+"""Inputs that every tool has as CWL: the host sets them."""
+_RESERVED = HOST_PORTS | {"into", "box", "level", "voxel_size", "force", "engine", "records", "json", "help"}
+_PREFIX = "tool_"
+
+
+def port_of(name: str) -> str:
+    """Return the port of an input or parameter.
+
+    Examples
+    --------
+    >>> port_of("threshold"), port_of("block"), port_of("tool_block")
+    ('threshold', 'tool_block', 'tool_tool_block')
+    """
+    plain = name
+    while plain.startswith(_PREFIX):
+        plain = plain.removeprefix(_PREFIX)
+    return f"{_PREFIX}{name}" if plain in _RESERVED else name
+
+
+def option_of(port: str) -> str:
+    """Return the command-line option of a port.
+
+    Examples
+    --------
+    >>> option_of("min_voxels")
+    '--min-voxels'
+    """
+    return "--" + port.replace("_", "-")
