@@ -29,20 +29,20 @@ NAMES = "bench/em/raw"
 
 SERVE = """
 import socket, sys
-from voxome.relay.access import Access
+from voxome.relay.accounts import Accounts
 from voxome.relay.app import application
 from voxome.relay.catalogue.memory import MemoryCatalogue
-from voxome.relay.catalogue.secrets import digest
+from voxome.relay.dialects.boss.dialect import BossDialect
+from voxome.relay.secrets import digest
 from voxome.relay.relay import Relay
-from voxome.relay.serve import server_of
-from voxome.relay.voxels import OwnVoxels
+from voxome.relay.serve import create_server
 
 known = MemoryCatalogue()
-relay = Relay(known, OwnVoxels("memory://bench"), Access(known, {digest("token"): "admin"}), 520 * 2**20)
+relay = Relay(known, Accounts(known, {digest("token"): "admin"}), "memory://bench")
 listener = socket.create_server(("127.0.0.1", 0))
 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 print(listener.getsockname()[1], flush=True)
-server_of(application(relay)).run([listener])
+create_server(application([BossDialect(relay)])).run([listener])
 """
 
 FILL = """

@@ -10,6 +10,9 @@ from typing import Any
 from voxome.errors import UnknownName
 
 BUILT_IN: dict[str, dict[str, str]] = {
+    "voxome.dialects": {
+        "boss": "voxome.relay.dialects.boss.dialect:BossDialect",
+    },
     "voxome.engines": {
         "local": "voxome.engines.local:open_local",
         "sequential": "voxome.engines.sequential:SequentialEngine",
@@ -71,6 +74,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
 """Group → name → ``module:attribute``."""
 
 _WHAT = {
+    "voxome.dialects": "dialect",
     "voxome.engines": "engine",
     "voxome.records": "record store",
     "voxome.tasks": "task",

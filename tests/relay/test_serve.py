@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from relay.client import Client
+from relay.dialects.boss.client import Client
 
 pytestmark = pytest.mark.slow
 
@@ -84,11 +84,3 @@ def test_faults_of_the_command_line(tmp_path: Path) -> None:
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with running(tmp_path) as url:
         assert "in use" in fails("--port", url.rpartition(":")[2])
-
-
-@pytest.mark.parametrize("name", ["..", "../x", "%2e%2e%2fx", "a%2Fb", "a.b", "%00", "a b", "ü"])
-def test_no_name_leads_out(admin: Client, name: str) -> None:
-    for path in (f"/v1/collection/{name}", f"/v1/coord/{name}", f"/v1/collection/col/experiment/{name}"):
-        answer = admin.http.post(path.replace("..", "%2e%2e"), json={})
-        assert answer.status_code in (400, 404, 405), answer.text
-    assert admin.get("/v1/collection") == {"collections": ["col"]}

@@ -1,1 +1,1 @@
-"""The caching server: other stores' dialects over any store of ours."""
+"""A server of sources: anything that voxome opens, in the APIs of other stores."""

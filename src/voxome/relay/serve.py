@@ -1,4 +1,4 @@
-"""Start a relay, and stop it."""
+"""Start a server, and stop it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from starlette.applications import Starlette
 _STOP_TIMEOUT_S = 20.0
 
 
-def server_of(app: Starlette) -> uvicorn.Server:
-    """The server of a relay: its log has faults, but no line a request."""
+def create_server(app: Starlette) -> uvicorn.Server:
+    """Return a server of `app` that logs errors, not requests."""
     settings = uvicorn.Config(app, access_log=False, log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
     return uvicorn.Server(settings)
 
 
 def run(app: Starlette, *, host: str, port: int, started: Callable[[str], None]) -> None:
-    """Serve `app` until the process is asked to end (SIGINT, SIGTERM).
+    """Serve `app` until SIGINT or SIGTERM.
 
     Parameters
     ----------
@@ -29,18 +29,18 @@ def run(app: Starlette, *, host: str, port: int, started: Callable[[str], None])
     host : str
         Address to listen on.
     port : int
-        Any free one if 0.
+        Port to listen on; any free one if 0.
     started : function
-        Called with ``http://HOST:PORT`` once connections are taken.
+        Called with ``http://HOST:PORT`` once connections are accepted.
     """
     with _listening(host, port) as listener:
         started(_address(listener))
-        server_of(app).run([listener])
+        create_server(app).run([listener])
 
 
 @contextmanager
 def in_thread(app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """Serve `app` from a thread of this process as long as the context lasts.
+    """Serve `app` from a thread of this process inside the context.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def in_thread(app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> Iter
     host : str
         Address to listen on.
     port : int
-        Any free one if 0.
+        Port to listen on; any free one if 0.
 
     Yields
     ------
@@ -57,7 +57,7 @@ def in_thread(app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> Iter
         ``http://HOST:PORT``.
     """
     listener = _listening(host, port)
-    server = server_of(app)
+    server = create_server(app)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="voxome-relay", daemon=True)
     thread.start()
     try:
@@ -69,7 +69,7 @@ def in_thread(app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> Iter
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """A listening socket that says it is TCP: else asyncio lets small answers wait 40 ms (no TCP_NODELAY)."""
+    """Return a listening socket that declares TCP: otherwise asyncio delays small answers by 40 ms (no TCP_NODELAY)."""
     listener = socket.create_server((host, port))
     return socket.socket(listener.family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach())
 

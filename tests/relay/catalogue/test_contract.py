@@ -1,4 +1,4 @@
-"""Both forms of a catalogue, by one suite."""
+"""Both catalogues, in memory and SQL, by one suite."""
 
 from __future__ import annotations
 
@@ -14,24 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxome.errors import AlreadyExists, NotFound
-from voxome.relay.catalogue.contract import Catalogue
+from voxome.relay.accounts import Group, Membership, Role, Token, User
+from voxome.relay.catalogue.contract import Catalogue, Record
 from voxome.relay.catalogue.memory import MemoryCatalogue
-from voxome.relay.catalogue.records import (
-    KINDS,
+from voxome.relay.catalogue.sql import SqlCatalogue
+from voxome.relay.dialects.boss.records import (
     Channel,
     Collection,
     CoordinateFrame,
     Experiment,
     Grant,
-    Group,
-    Membership,
     Metadatum,
-    Record,
-    Role,
-    Token,
-    User,
 )
-from voxome.relay.catalogue.sql import SqlCatalogue
 
 ONE_OF_EACH: list[Record] = [
     Collection(name="c", description="é", creator="u", public=True),
@@ -61,8 +55,8 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Catalog
     return forms[request.param]
 
 
-def test_every_kind_comes_back_as_it_was(make: Callable[[], Catalogue]) -> None:
-    assert {type(one) for one in ONE_OF_EACH} == set(KINDS)
+def test_records_of_every_type_are_read_back_unchanged(make: Callable[[], Catalogue]) -> None:
+    assert {type(one) for one in ONE_OF_EACH} == set(Record.__subclasses__())
     with closing(make()) as catalogue:
         catalogue.write(add=ONE_OF_EACH)
         for one in ONE_OF_EACH:
@@ -78,7 +72,7 @@ def test_find_goes_by_fields_in_the_order_of_keys(make: Callable[[], Catalogue])
         assert catalogue.find(Group, owner="x", name="c") == []
 
 
-def test_what_is_not_there_is_not_found(make: Callable[[], Catalogue]) -> None:
+def test_a_record_that_does_not_exist_is_not_found(make: Callable[[], Catalogue]) -> None:
     with closing(make()) as catalogue:
         with pytest.raises(NotFound, match="collection c"):
             catalogue.get(Collection, "c")
@@ -88,7 +82,7 @@ def test_what_is_not_there_is_not_found(make: Callable[[], Catalogue]) -> None:
             catalogue.change(Group(name="g"), lambda now: now)
 
 
-def test_a_write_is_done_whole_or_not_at_all(make: Callable[[], Catalogue]) -> None:
+def test_a_write_is_all_or_nothing(make: Callable[[], Catalogue]) -> None:
     with closing(make()) as catalogue:
         catalogue.write(add=[Group(name="a"), Group(name="b")])
         with pytest.raises(AlreadyExists, match="group b already exists"):
@@ -125,7 +119,7 @@ steps = st.lists(st.tuples(st.sampled_from(["add", "remove", "change"]), names, 
 
 @settings(max_examples=30)
 @given(steps)
-def test_both_forms_do_the_same(taken: list[tuple[str, str, str]]) -> None:
+def test_both_catalogues_behave_alike(taken: list[tuple[str, str, str]]) -> None:
     forms: tuple[Catalogue, Catalogue] = (MemoryCatalogue(), SqlCatalogue("sqlite://"))
     for what, name, owner in taken:
         outcomes = [_do(form, what, name, owner.replace("\0", "")) for form in forms]
@@ -145,7 +139,7 @@ def _do(catalogue: Catalogue, what: str, name: str, owner: str) -> object:
     return None
 
 
-def test_a_file_is_read_again(tmp_path: Path) -> None:
+def test_a_file_is_read_by_the_next_process(tmp_path: Path) -> None:
     path = tmp_path / "relay.sqlite"
     for add in (ONE_OF_EACH, []):
         with closing(SqlCatalogue.in_file(path)) as catalogue:

@@ -1,1 +1,1 @@
-"""What a relay knows beside voxels: projects, frames, metadata, groups, permissions, users."""
+"""What a relay keeps besides voxels: records of accounts, and those of its dialects."""

@@ -1,4 +1,4 @@
-"""A catalogue in a SQL database: one table a kind of record."""
+"""A catalogue in a SQL database: one table for each type of record."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from voxome.errors import AlreadyExists, NotFound
-from voxome.relay.catalogue.contract import R
-from voxome.relay.catalogue.records import KINDS, Record
+from voxome.relay.catalogue.contract import R, Record
 
 _TYPES: dict[Any, TypeEngine[Any]] = {
     str: sa.Text(),
@@ -22,87 +21,92 @@ _TYPES: dict[Any, TypeEngine[Any]] = {
     bool: sa.Boolean(),
     tuple[str, ...]: sa.JSON(),
 }
-_METADATA = sa.MetaData()
-
-
-def _table(kind: type[Record]) -> sa.Table:
-    hints = get_type_hints(kind)
-    columns = [
-        sa.Column(one.name, sa.String(255), primary_key=True)
-        if one.name in kind.KEY
-        else sa.Column(one.name, _TYPES[hints[one.name]], nullable=False)
-        for one in fields(kind)
-    ]
-    return sa.Table(kind.__name__.lower(), _METADATA, *columns)
-
-
-_TABLES = {kind: _table(kind) for kind in KINDS}
 
 
 class SqlCatalogue:
-    """Records in the tables of a database; one process writes.
+    """Records in the tables of a database; one process writes. A table is created when its type is first used.
 
     Parameters
     ----------
     url : str
-        As SQLAlchemy takes it.
+        Address of the database, as SQLAlchemy takes it.
     """
 
     def __init__(self, url: str) -> None:
         self._engine = sa.create_engine(url)
         self._lock = RLock()
+        self._tables: dict[type[Record], sa.Table] = {}
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _tune_sqlite)
-        _METADATA.create_all(self._engine)
 
     @classmethod
     def in_file(cls, path: Path) -> SqlCatalogue:
-        """A catalogue in the SQLite file `path`, made if it is not there."""
+        """Return a catalogue in the SQLite file `path`, created if it does not exist."""
         path.parent.mkdir(parents=True, exist_ok=True)
         return cls(f"sqlite:///{path}")
 
-    def get(self, kind: type[R], *key: str) -> R:
-        found = self.find(kind, **dict(zip(kind.KEY, key, strict=True)))
+    def get(self, record_type: type[R], *key: str) -> R:
+        found = self.find(record_type, **dict(zip(record_type.KEY, key, strict=True)))
         if not found:
-            raise NotFound(f"there is no {kind.__name__.lower()} {'/'.join(key)}")
+            raise NotFound(f"{record_type.__name__.lower()} {'/'.join(key)} does not exist")
         return found[0]
 
-    def find(self, kind: type[R], **equal: str) -> list[R]:
-        table = _TABLES[kind]
-        asked = sa.select(table).where(*(table.c[name] == value for name, value in equal.items()))
+    def find(self, record_type: type[R], **equal: str) -> list[R]:
+        table = self._table(record_type)
+        query = sa.select(table).where(*(table.c[name] == value for name, value in equal.items()))
         with self._engine.connect() as connection:
-            return sorted((_record(kind, row) for row in connection.execute(asked).mappings()), key=lambda one: one.key)
+            records = [_record(record_type, row) for row in connection.execute(query).mappings()]
+        return sorted(records, key=lambda one: one.key)
 
     def write(self, *, add: Iterable[Record] = (), remove: Iterable[Record] = ()) -> None:
+        removed = [(one, self._table(type(one))) for one in remove]
+        added = [(one, self._table(type(one))) for one in add]
         with self._lock, self._engine.begin() as connection:
-            for one in remove:
-                if connection.execute(_TABLES[type(one)].delete().where(*_is(one))).rowcount == 0:
-                    raise NotFound(f"there is no {type(one).__name__.lower()} {'/'.join(one.key)}")
-            for one in add:
+            for one, table in removed:
+                if connection.execute(table.delete().where(*_has_key(table, one))).rowcount == 0:
+                    raise NotFound(f"{one} does not exist")
+            for one, table in added:
                 try:
-                    connection.execute(_TABLES[type(one)].insert(), asdict(one))
+                    connection.execute(table.insert(), asdict(one))
                 except sa.exc.IntegrityError as error:
-                    name = f"{type(one).__name__.lower()} {'/'.join(one.key)}"
-                    raise AlreadyExists(f"the {name} already exists") from error
+                    raise AlreadyExists(f"{one} already exists") from error
 
     def change(self, old: R, change: Callable[[R], R]) -> R:
         with self._lock:
-            now = self.get(type(old), *old.key)
-            new = change(now)
-            self.write(remove=[now], add=[new])
+            current = self.get(type(old), *old.key)
+            new = change(current)
+            self.write(remove=[current], add=[new])
         return new
 
     def close(self) -> None:
         self._engine.dispose()
 
+    def _table(self, record_type: type[Record]) -> sa.Table:
+        with self._lock:
+            if record_type not in self._tables:
+                table = _table(record_type)
+                table.metadata.create_all(self._engine)
+                self._tables[record_type] = table
+            return self._tables[record_type]
 
-def _is(record: Record) -> list[sa.ColumnElement[bool]]:
-    table = _TABLES[type(record)]
+
+def _table(record_type: type[Record]) -> sa.Table:
+    hints = get_type_hints(record_type)
+    columns = [
+        sa.Column(one.name, sa.String(255), primary_key=True)
+        if one.name in record_type.KEY
+        else sa.Column(one.name, _TYPES[hints[one.name]], nullable=False)
+        for one in fields(record_type)
+    ]
+    return sa.Table(record_type.__name__.lower(), sa.MetaData(), *columns)
+
+
+def _has_key(table: sa.Table, record: Record) -> list[sa.ColumnElement[bool]]:
     return [table.c[name] == value for name, value in zip(record.KEY, record.key, strict=True)]
 
 
-def _record(kind: type[R], row: Mapping[Any, Any]) -> R:
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
+def _record(record_type: type[R], row: Mapping[Any, Any]) -> R:
+    return record_type(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
 
 
 def _tune_sqlite(connection: Any, _: object) -> None:

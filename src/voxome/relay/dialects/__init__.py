@@ -1,1 +1,1 @@
-"""The protocols that a relay speaks to its clients."""
+"""The APIs that a relay speaks, found by the registry."""

@@ -11,21 +11,21 @@ import numpy as np
 from voxome.geometry import Box
 from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.errors import Code, Refused
-from voxome.relay.pyramid import Pyramid
+from voxome.relay.dialects.boss.pyramid import Pyramid
 
 _RANGE = re.compile(r"(\d{1,18}):(\d{1,18})")
 
 
 @dataclass(frozen=True)
 class Region:
-    """What a request is about.
+    """The part of a channel that a request is about.
 
     Attributes
     ----------
     box : Box
         (t, z, y, x), inside the coordinate frame.
     has_time : bool
-        Whether the URL has a time range, so that voxels are sent in four axes.
+        Whether the URL has a time range, so that arrays have four axes.
     """
 
     pyramid: Pyramid
@@ -35,37 +35,37 @@ class Region:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the array on the wire."""
+        """Shape of the array on the wire."""
         return self.box.shape if self.has_time else self.box.shape[1:]
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
-        """Of its voxels."""
+        """Data type of its voxels."""
         return np.dtype(self.pyramid.channel.datatype)
 
 
 def region(call: Call, *permissions: str, ranges: Mapping[str, str] | None = None, beyond: bool = False) -> Region:
-    """The region that the path of `call` names, if the caller has all `permissions` on its channel.
+    """Return the region that the path of `call` names, if the caller has all `permissions` on its channel.
 
     Parameters
     ----------
     permissions : str
-        What is needed.
+        Permissions that the caller needs.
     ranges : mapping, optional
-        Ranges along x, y, z; those in the path if None.
+        Ranges along some axes, in place of those in the path.
     beyond : bool
-        Whether the box may end beyond the coordinate frame.
+        Whether the box may extend beyond the coordinate frame.
 
     Raises
     ------
     Refused
-        If there is no such channel or level, or the box is malformed or leaves the coordinate frame.
+        If the channel or level does not exist, or the box is malformed or leaves the coordinate frame.
     """
-    pyramid = call.relay.pyramid(call.channel(*permissions))
+    pyramid = call.boss.pyramid(call.channel(*permissions))
     number = level(pyramid, call.path["resolution"])
-    refuse_iso(call, pyramid)
-    now = pyramid.channel.default_time_sample
-    texts = {"t": f"{now}:{now + 1}", **call.path, **(ranges or {})}
+    check_iso(call, pyramid)
+    time = pyramid.channel.default_time_sample
+    texts = {"t": f"{time}:{time + 1}", **call.path, **(ranges or {})}
     starts, stops = zip(*(_range(texts[axis]) for axis in "tzyx"), strict=True)
     for axis, a, b, low, high in zip("tzyx", starts, stops, pyramid.native.start, pyramid.native.stop, strict=True):
         if not low <= a < b or (a >= high if beyond else b > high):
@@ -74,15 +74,15 @@ def region(call: Call, *permissions: str, ranges: Mapping[str, str] | None = Non
     return Region(pyramid, number, Box(starts, stops), "t" in call.path)
 
 
-def refuse_iso(call: Call, pyramid: Pyramid) -> None:
-    """Refuse ``?iso=true`` where there are no levels that are halved along z too."""
+def check_iso(call: Call, pyramid: Pyramid) -> None:
+    """Refuse ``?iso=true`` where no levels are halved along z too."""
     if call.flag("iso") and pyramid.experiment.hierarchy_method != "isotropic":
-        message = f"{pyramid.experiment.name} is anisotropic: no levels halved along z are kept; leave out iso=true"
+        message = f"{pyramid.experiment.name} is anisotropic and has no levels halved along z; leave out iso=true"
         raise Refused(Code.INVALID_CUTOUT_ARGS, message)
 
 
 def level(pyramid: Pyramid, text: str) -> int:
-    """The level that a URL names."""
+    """Return the level that a URL names."""
     if not text.isascii() or not text.isdigit() or int(text[:9]) not in pyramid.levels:
         first, last = pyramid.levels[0], pyramid.levels[-1]
         raise Refused(Code.TYPE_ERROR, f"Invalid resolution {text}: this channel has {first} to {last}")

@@ -1,4 +1,4 @@
-"""What BossDB answers when it refuses: an HTTP status, a code of its own, a message."""
+"""Refusals of BossDB: an HTTP status, an error code, a message."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Code(IntEnum):
-    """The codes in the JSON of an error."""
+    """BossDB's error codes."""
 
     INVALID_URL = 1000
     INVALID_CUTOUT_ARGS = 1001
@@ -54,22 +54,22 @@ _STATUS = {
 
 
 class Refused(Exception):
-    """A request that is not done.
+    """A request that is refused.
 
     Parameters
     ----------
     code : Code
-        Of BossDB.
+        BossDB's error code.
     message : str
-        What was seen and what was expected.
+        What was seen, and what was expected.
     status : int, optional
-        Of HTTP; what belongs to the code (400 where nothing else is said) if None.
+        HTTP status; that of the code if None.
     """
 
     def __init__(self, code: Code, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.status = code, message, status or _STATUS.get(code, 400)
 
-    def document(self) -> dict[str, object]:
-        """The JSON that is sent."""
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON that is sent."""
         return {"status": self.status, "code": int(self.code), "message": self.message}

@@ -1,4 +1,4 @@
-"""Voxels on the wire: blosc, npygz (zlib over npy) and JPEG."""
+"""Encodings of voxels on the wire: blosc, npygz (zlib over npy) and JPEG."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from voxome.relay.dialects.boss.errors import Code, Refused
 
 BLOSC, NPYGZ, JPEG, PICKLED = "application/blosc", "application/npygz", "image/jpeg", "application/blosc-python"
 _HEADER = struct.Struct("<4xIII")
-"""Of blosc: versions, flags and typesize; then bytes unpacked, of a block, and of all that is sent."""
+"""Header of a blosc buffer: four bytes of versions and flags; uncompressed, block and compressed sizes."""
 _LONGEST_JPEG = 65_535
-_NO_PICKLE = f"{PICKLED} is a Python pickle, which runs code of the sender; it is refused. Use {BLOSC} or {NPYGZ}"
+_NO_PICKLE = f"{PICKLED} is a Python pickle, which can run code of its sender, and is refused. Use {BLOSC} or {NPYGZ}"
 
 
 def encode(data: NDArray[Any], accept: str) -> tuple[bytes, str]:
-    """Bytes of `data`, and their content type: the first in `accept` that is known, blosc where anything will do.
+    """Return `data` encoded, and the content type: the first known in `accept`, blosc where any is accepted.
 
     Parameters
     ----------
     data : (z, y, x) or (t, z, y, x) array
         Contiguous.
     accept : str
-        The header.
+        The Accept header.
 
     Raises
     ------
     Refused
-        If none of what is accepted can be sent.
+        If no accepted type can be sent.
     """
-    wanted = [one.split(";")[0].strip().lower() for one in accept.split(",")]
-    for one in wanted:
+    accepted = [one.split(";")[0].strip().lower() for one in accept.split(",")]
+    for one in accepted:
         if one in _ENCODERS:
             return _ENCODERS[one](data), one
         if one in ("", "*/*", "application/*"):
             return _to_blosc(data), BLOSC
-    message = _NO_PICKLE if PICKLED in wanted else f"voxels are sent as {', '.join(_ENCODERS)}, not {accept}"
+    message = _NO_PICKLE if PICKLED in accepted else f"voxels can be sent as {', '.join(_ENCODERS)}, not {accept}"
     raise Refused(Code.UNSUPPORTED_TRANSPORT_FORMAT, message, 406)
 
 
 def _to_blosc(data: NDArray[Any]) -> bytes:
     if data.nbytes > blosc.MAX_BUFFERSIZE:
         raise Refused(
-            Code.REQUEST_TOO_LARGE, f"blosc holds at most {blosc.MAX_BUFFERSIZE} bytes; ask for a smaller box"
+            Code.REQUEST_TOO_LARGE, f"a blosc buffer has at most {blosc.MAX_BUFFERSIZE} bytes; request a smaller box"
         )
     packed: bytes = blosc.compress(np.ascontiguousarray(data), b"lz4", 1, blosc.SHUFFLE)
     return packed
@@ -63,7 +63,7 @@ def _to_npygz(data: NDArray[Any]) -> bytes:
 
 def _to_jpeg(data: NDArray[Any]) -> bytes:
     if data.dtype != np.uint8 or data.ndim != 3:
-        raise Refused(Code.DATATYPE_NOT_SUPPORTED, "JPEG holds (z, y, x) cutouts of uint8 channels only")
+        raise Refused(Code.DATATYPE_NOT_SUPPORTED, "JPEG is for cutouts (z, y, x) of uint8 channels only")
     strip = data.reshape(-1, data.shape[2])
     if max(strip.shape) > _LONGEST_JPEG:
         raise Refused(Code.INVALID_CUTOUT_ARGS, f"a JPEG has at most {_LONGEST_JPEG} rows, not z * y = {len(strip)}")
@@ -76,27 +76,27 @@ _ENCODERS = {BLOSC: _to_blosc, NPYGZ: _to_npygz, JPEG: _to_jpeg}
 
 
 def decode(body: bytearray, content_type: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """The array of `shape` and `dtype` that a client sent.
+    """Return the array of `shape` and `dtype` that a client sent.
 
     Raises
     ------
     Refused
-        If it is sent in another way, is broken, or is of another size or dtype.
+        If its encoding is not supported or broken, or its size or dtype differs.
     """
-    kind = content_type.split(";")[0].strip().lower()
-    if kind == PICKLED:
+    media_type = content_type.split(";")[0].strip().lower()
+    if media_type == PICKLED:
         raise Refused(Code.UNSUPPORTED_TRANSPORT_FORMAT, _NO_PICKLE, 415)
-    if kind not in _DECODERS:
-        message = f"voxels are taken as {', '.join(_DECODERS)}, not {content_type or 'without a Content-Type'}"
+    if media_type not in _DECODERS:
+        message = f"voxels are accepted as {', '.join(_DECODERS)}, not {content_type or 'without a Content-Type'}"
         raise Refused(Code.UNSUPPORTED_TRANSPORT_FORMAT, message, 415)
-    return _DECODERS[kind](body, dtype, shape)
+    return _DECODERS[media_type](body, dtype, shape)
 
 
-def _of_blosc(body: bytearray, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def _from_blosc(body: bytearray, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     out = np.empty(shape, dtype)
     unpacked, _, packed = _HEADER.unpack_from(body) if len(body) >= _HEADER.size else (0, 0, -1)
     if packed != len(body):
-        raise Refused(Code.DESERIALIZATION_ERROR, "the body is no whole blosc buffer")
+        raise Refused(Code.DESERIALIZATION_ERROR, "the body is not a complete blosc buffer")
     if unpacked != out.nbytes:
         raise _mismatch(unpacked, out)
     try:
@@ -106,25 +106,26 @@ def _of_blosc(body: bytearray, dtype: np.dtype[Any], shape: tuple[int, ...]) -> 
     return out
 
 
-def _of_npygz(body: bytearray, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    wanted = np.empty(shape, dtype)
+def _from_npygz(body: bytearray, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    expected = np.empty(shape, dtype)
     try:
         inflater = zlib.decompressobj()
-        stream = io.BytesIO(inflater.decompress(body, wanted.nbytes + 4096))
+        stream = io.BytesIO(inflater.decompress(body, expected.nbytes + 4096))
         found: NDArray[Any] = np.load(stream, allow_pickle=False)
     except (zlib.error, ValueError, EOFError) as error:
-        raise Refused(Code.DESERIALIZATION_ERROR, f"the body is no npy array under zlib: {error}") from error
+        raise Refused(
+            Code.DESERIALIZATION_ERROR, f"the body is not an npy array compressed by zlib: {error}"
+        ) from error
     if found.shape != shape or found.dtype != dtype:
-        raise _mismatch(found.nbytes, wanted)
+        raise _mismatch(found.nbytes, expected)
     return np.ascontiguousarray(found)
 
 
-_DECODERS = {BLOSC: _of_blosc, NPYGZ: _of_npygz}
+_DECODERS = {BLOSC: _from_blosc, NPYGZ: _from_npygz}
 
 
 def _mismatch(nbytes: int, expected: NDArray[Any]) -> Refused:
-    seen = f"the body holds {nbytes} bytes, the box {expected.shape} of {expected.dtype} has {expected.nbytes}"
-    others = (expected.size * size for size in (1, 2, 4, 8))
-    if nbytes in others:
+    seen = f"the body has {nbytes} bytes, the box {expected.shape} of {expected.dtype} has {expected.nbytes}"
+    if nbytes in (expected.size * itemsize for itemsize in (1, 2, 4, 8)):
         return Refused(Code.DATATYPE_DOES_NOT_MATCH, f"Datatype does not match channel: {seen}")
     return Refused(Code.DIMENSION_MISMATCH, f"Data dimensions in URL do not match POSTed data: {seen}")

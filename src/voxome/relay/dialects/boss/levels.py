@@ -1,19 +1,19 @@
-"""``downsample``: what levels a channel has, and computing them."""
+"""``downsample``: the levels of a channel, and their computation."""
 
 from __future__ import annotations
 
 from starlette.responses import JSONResponse, Response
 
-from voxome.relay.dialects.boss.boxes import refuse_iso
+from voxome.relay.dialects.boss.boxes import check_iso
 from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.errors import Code, Refused
-from voxome.relay.pyramid import CUBOID
+from voxome.relay.dialects.boss.pyramid import CUBOID
 
 
 def get(call: Call) -> Response:
-    """State of the levels, and the voxels, extents and cuboids (x, y, z) of each."""
-    pyramid = call.relay.pyramid(call.channel("read"))
-    refuse_iso(call, pyramid)
+    """Send the status of the levels; voxel size, extent and cuboid size (x, y, z) of each."""
+    pyramid = call.boss.pyramid(call.channel("read"))
+    check_iso(call, pyramid)
     levels = range(pyramid.levels.stop)
     return JSONResponse(
         {
@@ -27,7 +27,7 @@ def get(call: Call) -> Response:
 
 
 def post(call: Call) -> Response:
-    """Begin to compute the levels below the first."""
+    """Start computing all levels from the first."""
     channel = call.channel("update")
     if channel.downsample_status in ("IN_PROGRESS", "QUEUED", "DOWNSAMPLED"):
         message = f"Channel {channel.name} is {channel.downsample_status} already. Invalid Request."
@@ -37,6 +37,6 @@ def post(call: Call) -> Response:
 
 
 def delete(call: Call) -> Response:
-    """Stop computing."""
+    """Stop computing levels."""
     call.downsampler.cancel(call.channel("update"))
     return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""What clients send as JSON to make and change projects."""
+"""The JSON that clients send to create and change projects."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Index = Annotated[int, Field(ge=0, lt=2**40)]
 
 
-class Described(BaseModel):
-    """What anything may say."""
+class HasDescription(BaseModel):
+    """A resource with a description."""
 
     description: str = ""
 
 
-class NewCollection(Described):
+class NewCollection(HasDescription):
     """``POST collection/…``."""
 
     public: bool = False
 
 
-class NewFrame(Described):
+class NewFrame(HasDescription):
     """``POST coord/…``."""
 
     x_start: _Index
@@ -42,7 +42,7 @@ class NewFrame(Described):
     voxel_unit: _Unit = "nanometers"
 
     @model_validator(mode="after")
-    def _has_voxels(self) -> Self:
+    def _check_extent(self) -> Self:
         pairs = {"x": (self.x_start, self.x_stop), "y": (self.y_start, self.y_stop), "z": (self.z_start, self.z_stop)}
         wrong = [axis for axis, (start, stop) in pairs.items() if start >= stop]
         if wrong:
@@ -50,7 +50,7 @@ class NewFrame(Described):
         return self
 
 
-class NewExperiment(Described):
+class NewExperiment(HasDescription):
     """``POST collection/…/experiment/…``."""
 
     public: bool = False
@@ -62,7 +62,7 @@ class NewExperiment(Described):
     time_step_unit: _TimeUnit = ""
 
 
-class NewChannel(Described):
+class NewChannel(HasDescription):
     """``POST …/channel/…``."""
 
     public: bool = False
@@ -74,7 +74,7 @@ class NewChannel(Described):
     related: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _derives_rightly(self) -> Self:
+    def _check_references(self) -> Self:
         if self.type == "annotation" and not self.sources:
             raise ValueError("Annotation channels require the source channel to be set")
         if set(self.sources) & set(self.related):
@@ -83,7 +83,7 @@ class NewChannel(Described):
 
 
 class ChangedCollection(BaseModel):
-    """``PUT collection/…``; what is not said stays, here and below."""
+    """``PUT collection/…``; fields that are left out keep their values, here and below."""
 
     name: str | None = None
     description: str | None = None

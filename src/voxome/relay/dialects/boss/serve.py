@@ -1,44 +1,54 @@
-"""The dialect as Starlette routes: who calls, bodies, threads, errors."""
+"""The dialect as Starlette routes: callers, bodies, threads, errors."""
 
 from __future__ import annotations
 
 import logging
-import os
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import anyio
 import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voxome.errors import AccessDenied, NotFound
 from voxome.relay.dialects.boss.call import Call
+from voxome.relay.dialects.boss.downsample import Downsampler
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.routes import ROUTES, Handler
-from voxome.relay.downsample import Downsampler
-from voxome.relay.relay import Relay
+from voxome.relay.dialects.boss.state import BossState
+from voxome.relay.http import BodyTooLarge, handler_threads, read_body
 
 _LARGEST_DOCUMENT_BYTES = 2**20
-_VOXELS = "/v1/cutout/"
+_CUTOUTS = "/v1/cutout/"
+_SLASHES = re.compile("/+")
 _LOG = logging.getLogger(__name__)
 
 
-def routes(relay: Relay, downsampler: Downsampler) -> list[Route]:
-    """The routes of BossDB's API over `relay`; handlers run in threads of their own."""
-    threads = anyio.CapacityLimiter(max(8, 2 * (os.cpu_count() or 1)))
-    server = _Server(relay, downsampler, threads)
-    return [
+def boss_app(boss: BossState, downsampler: Downsampler) -> Starlette:
+    """Return BossDB's API as an ASGI application; handlers run in threads of their own."""
+    server = _Server(boss, downsampler, handler_threads())
+    routes = [Route("/ping", _ping)]
+    routes += [
         Route(path, server.endpoint(handler), methods=[method])
         for path, methods in ROUTES.items()
         for method, handler in methods.items()
     ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(_NormalizePath)],
+        exception_handlers={404: _no_route, 405: _no_route},
+    )
 
 
 @dataclass(frozen=True)
 class _Server:
-    relay: Relay
+    boss: BossState
     downsampler: Downsampler
     threads: anyio.CapacityLimiter
 
@@ -51,49 +61,56 @@ class _Server:
                 return JSONResponse({"detail": str(denied)}, 401, {"WWW-Authenticate": "Token"})
             except Exception as error:
                 refused = _refusal(error, request)
-                return JSONResponse(refused.document(), refused.status)
+                return JSONResponse(refused.to_json(), refused.status)
 
         return answer
 
     async def _call(self, request: Request) -> Call:
-        relay, headers = self.relay, request.headers
-        who = headers.get("authorization", "")
-        caller = await anyio.to_thread.run_sync(relay.access.caller, who, limiter=self.threads)
+        headers, authorization = request.headers, request.headers.get("authorization", "")
+        caller = await anyio.to_thread.run_sync(self.boss.accounts.caller, authorization, limiter=self.threads)
         if not caller.name and request.method not in ("GET", "HEAD"):
             raise AccessDenied("Authentication credentials were not provided.")
-        voxels = request.url.path.startswith(_VOXELS)
-        body = await _body(request, relay.largest_cutout_bytes * 4 if voxels else _LARGEST_DOCUMENT_BYTES)
-        return Call(relay, self.downsampler, caller, request.path_params, request.query_params, headers, body)
+        has_voxels = request.url.path.startswith(_CUTOUTS)
+        limit = self.boss.largest_cutout_bytes * 4 if has_voxels else _LARGEST_DOCUMENT_BYTES
+        body = await read_body(request, limit)
+        return Call(self.boss, self.downsampler, caller, request.path_params, request.query_params, headers, body)
 
 
 def _refusal(error: Exception, request: Request) -> Refused:
     if isinstance(error, Refused):
         return error
+    if isinstance(error, BodyTooLarge):
+        return Refused(Code.REQUEST_TOO_LARGE, str(error))
     if isinstance(error, NotFound):
         return Refused(Code.RESOURCE_NOT_FOUND, str(error))
     _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return Refused(Code.UNHANDLED_EXCEPTION, "the server failed; its log says why")
+    return Refused(Code.UNHANDLED_EXCEPTION, "internal error; see the log of the server")
 
 
-async def _body(request: Request, limit: int) -> bytearray:
-    announced = request.headers.get("content-length", "0")
-    body = bytearray()
-    if not announced.isdigit() or int(announced) > limit:
-        raise Refused(Code.REQUEST_TOO_LARGE, f"a body of {announced} bytes is more than {limit}")
-    async for part in request.stream():
-        body += part
-        if len(body) > limit:
-            raise Refused(Code.REQUEST_TOO_LARGE, f"the body is over {limit} bytes")
-    return body
+class _NormalizePath:
+    """Take ``/v1//coord/`` for ``/v1/coord``, and ``latest`` for the only version."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = _SLASHES.sub("/", scope["path"]).rstrip("/") or "/"
+            scope = {**scope, "path": re.sub("^/latest(?=/|$)", "/v1", path)}
+        await self._app(scope, receive, send)
 
 
-async def no_route(request: Request, error: Exception) -> Response:
+async def _ping(request: Request) -> Response:
+    return JSONResponse({"ip": request.client.host if request.client else None})
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
     """Answer a path that no route matches, or a method that it does not take."""
     status = getattr(error, "status_code", 404)
     version = request.url.path.split("/")[1]
     if status == 404 and version[:1] == "v" and version[1:2].isdigit() and version != "v1":
         refused = Refused(Code.UNSUPPORTED_VERSION, f"Unsupported API version {version}; v1 is served")
     else:
-        message = f"{request.method} {request.url.path} is nothing that is served"
+        message = f"{request.method} {request.url.path} is not part of the API"
         refused = Refused(Code.INVALID_REQUEST, message, status)
-    return JSONResponse(refused.document(), refused.status)
+    return JSONResponse(refused.to_json(), refused.status)

@@ -13,9 +13,9 @@ from numpy.testing import assert_array_equal
 import voxome
 from voxome.errors import InvalidBox
 from voxome.geometry import Box
-from voxome.relay.catalogue.records import Channel, CoordinateFrame, Experiment
-from voxome.relay.pyramid import Pyramid
-from voxome.relay.voxels import VolumeStore
+from voxome.relay.dialects.boss.pyramid import Pyramid
+from voxome.relay.dialects.boss.records import Channel, CoordinateFrame, Experiment
+from voxome.relay.dialects.boss.voxels import VolumeStore
 
 BOX = Box((0, 3, 5, 7), (1, 20, 69, 120))
 
@@ -74,7 +74,7 @@ def test_a_forgotten_channel_is_gone(root: str) -> None:
     voxels, place = VolumeStore(root), pyramid()
     for level in (0, 1):
         voxels.put(place, level, Box((0, 0, 0, 0), (1, 1, 1, 1)), np.ones((1, 1, 1, 1), "uint8"))
-    voxels.forget(place.channel, range(3))
+    voxels.delete(place.channel, range(3))
     assert not voxels.read(place, 0, BOX).any()
     assert not VolumeStore(root).read(place, 1, place.native).any()
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from relay.client import CHANNEL, Client
+from relay.dialects.boss.client import CHANNEL, Client
 from standins.boss import Boss
 
-from voxome.relay.catalogue.records import User
+from voxome.relay.accounts import User
 
 pytestmark = pytest.mark.slow
 
@@ -207,7 +207,7 @@ def test_users_and_roles(fresh: Boss, caller: Connect, client: Client, bob: Clie
     meg.ask("POST", "/v1/sso/user/ann", json=new, status=409)
     shown = {"username": "ann", "firstName": "A", "lastName": "B", "email": "a@b", "realmRoles": []}
     assert meg.ask("GET", "/v1/sso/user/ann", json={}).json() == shown
-    assert "sesame" not in repr(fresh.relay.catalogue.get(User, "ann").password)
+    assert "sesame" not in repr(fresh.state.catalogue.get(User, "ann").password)
     assert bob.get("/v1/sso/user/bob")["username"] == "bob"
     for path in ("/v1/sso/user/ann", "/v1/sso/user-role/ann"):
         bob.ask("GET", path, status=403, code=3000)

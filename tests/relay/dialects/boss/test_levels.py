@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
-from relay.client import FRAME, Client
+from relay.dialects.boss.client import FRAME, Client
 from standins.boss import Boss
 
 from voxome.errors import StoreError
-from voxome.relay.catalogue.records import Channel
-from voxome.relay.downsample import Downsampler
+from voxome.relay.dialects.boss.downsample import Downsampler
+from voxome.relay.dialects.boss.records import Channel
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +98,7 @@ def test_what_fails_is_said_to_have_failed(fresh: Boss, client: Client, monkeypa
     def fail(*_: object) -> None:
         raise StoreError("no space left")
 
-    monkeypatch.setattr(fresh.relay.voxels, "read", fail)
+    monkeypatch.setattr(fresh.state.voxels, "read", fail)
     client.ask("POST", PATH, status=201)
     assert wait(client) == "FAILED"
     client.ask("GET", "/v1/cutout/col/exp/raw/0/0:1/0:1/0:1", status=500, code=9002)
@@ -108,13 +108,13 @@ def test_it_can_be_stopped(fresh: Boss, client: Client, monkeypatch: pytest.Monk
     client.project()
     client.channel("raw")
     client.write("raw/0/0:130/0:70/0:21", np.full((21, 70, 130), 8, "uint8"))
-    go, put = Event(), fresh.relay.voxels.put
+    go, put = Event(), fresh.state.voxels.put
 
     def slow(*args: object) -> None:
         go.wait(10)
         put(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(fresh.relay.voxels, "put", slow)
+    monkeypatch.setattr(fresh.state.voxels, "put", slow)
     client.ask("POST", PATH, status=201)
     client.ask("POST", PATH, status=409, code=2006)
     client.ask("DELETE", PATH, status=204)
@@ -125,9 +125,9 @@ def test_it_can_be_stopped(fresh: Boss, client: Client, monkeypatch: pytest.Monk
 def test_what_a_stopped_server_left_has_failed(fresh: Boss, client: Client) -> None:
     client.project()
     client.channel("raw")
-    channel = fresh.relay.catalogue.get(Channel, "col", "exp", "raw")
-    fresh.relay.change(channel, downsample_status="IN_PROGRESS")
-    Downsampler(fresh.relay).close()
+    channel = fresh.state.catalogue.get(Channel, "col", "exp", "raw")
+    fresh.state.change(channel, downsample_status="IN_PROGRESS")
+    Downsampler(fresh.state).close()
     assert client.get(PATH)["status"] == "FAILED"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from relay.client import Client
+from relay.dialects.boss.client import Client
 
 from voxome.geometry import Box
 from voxome.testing.strategies import boxes

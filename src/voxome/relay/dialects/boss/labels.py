@@ -1,4 +1,4 @@
-"""Ids of a channel of labels: which are there, and where they are."""
+"""Ids of annotation channels, and their bounding boxes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from voxome.errors import NotFound
 from voxome.geometry import BlockGrid, Box
-from voxome.relay.pyramid import CUBOID, Pyramid
-from voxome.relay.voxels import Voxels
+from voxome.relay.dialects.boss.pyramid import CUBOID, Pyramid
+from voxome.relay.dialects.boss.voxels import VoxelReader
 
 _BLOCK = (1, 32, 512, 512)
 
 
-def ids_in(voxels: Voxels, pyramid: Pyramid, level: int, box: Box) -> NDArray[Any]:
-    """The ids in `box`, ascending, without 0."""
+def ids_in(voxels: VoxelReader, pyramid: Pyramid, level: int, box: Box) -> NDArray[Any]:
+    """Return the ids in `box`, ascending, without 0."""
     found = np.empty(0, pyramid.channel.datatype)
     for _, data in _blocks(voxels, pyramid, level, box):
         flat = data.ravel()
@@ -26,18 +26,18 @@ def ids_in(voxels: Voxels, pyramid: Pyramid, level: int, box: Box) -> NDArray[An
     return found[found != 0]
 
 
-def bounding_box(voxels: Voxels, pyramid: Pyramid, level: int, label: int, *, tight: bool) -> Box:
-    """The smallest box (t, z, y, x) that holds every voxel of `label` at `level`.
+def bounding_box(voxels: VoxelReader, pyramid: Pyramid, level: int, label: int, *, tight: bool) -> Box:
+    """Return the smallest box (t, z, y, x) that contains all voxels of `label` at `level`.
 
     Parameters
     ----------
     tight : bool
-        If false the box is made of whole cuboids of 16, 512, 512 voxels, which may leave the volume.
+        If false, the box is enlarged to whole cuboids of 16, 512, 512 voxels, and may leave the volume.
 
     Raises
     ------
     NotFound
-        If there is no voxel of it.
+        If the level has no such label.
     """
     spans: list[list[tuple[int, int]]] = []
     for box, data in _blocks(voxels, pyramid, level, pyramid.domain(level)):
@@ -45,19 +45,14 @@ def bounding_box(voxels: Voxels, pyramid: Pyramid, level: int, label: int, *, ti
         if inside.any():
             spans.append([_span(inside, axis, start) for axis, start in enumerate(box.start)])
     if not spans:
-        raise NotFound(f"there is no id {label} at level {level} of {pyramid.channel.name}")
+        raise NotFound(f"id {label} does not occur at level {level} of {pyramid.channel.name}")
     start = tuple(min(span[axis][0] for span in spans) for axis in range(4))
     stop = tuple(max(span[axis][1] for span in spans) for axis in range(4))
-    if tight:
-        return Box(start, stop)
-    units = (1, *CUBOID)
-    return Box(
-        tuple(a // n * n for a, n in zip(start, units, strict=True)),
-        tuple(-(-b // n) * n for b, n in zip(stop, units, strict=True)),
-    )
+    box = Box(start, stop)
+    return box if tight else box.snap((1, *CUBOID))
 
 
-def _blocks(voxels: Voxels, pyramid: Pyramid, level: int, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
+def _blocks(voxels: VoxelReader, pyramid: Pyramid, level: int, box: Box) -> Iterator[tuple[Box, NDArray[Any]]]:
     inside = box & pyramid.domain(level)
     if not inside.empty:
         for block in BlockGrid(pyramid.domain(level), _BLOCK, inside):
@@ -65,6 +60,5 @@ def _blocks(voxels: Voxels, pyramid: Pyramid, level: int, box: Box) -> Iterator[
 
 
 def _span(inside: NDArray[np.bool_], axis: int, start: int) -> tuple[int, int]:
-    others = tuple(other for other in range(inside.ndim) if other != axis)
-    places = np.flatnonzero(inside.any(axis=others))
-    return start + int(places[0]), start + int(places[-1]) + 1
+    indices = np.flatnonzero(inside.any(axis=tuple(i for i in range(inside.ndim) if i != axis)))
+    return start + int(indices[0]), start + int(indices[-1]) + 1

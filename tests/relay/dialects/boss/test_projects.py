@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from relay.client import CHANNEL, FRAME, Client
+from relay.dialects.boss.client import CHANNEL, FRAME, Client
 
 pytestmark = pytest.mark.slow
 
@@ -186,3 +186,11 @@ def test_metadata_of_each_place(admin: Client, place: str) -> None:
 
 def test_metadata_of_nothing(admin: Client) -> None:
     admin.ask("GET", "/v1/meta/col/none", status=404, code=4000)
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "%2e%2e%2fx", "a%2Fb", "a.b", "%00", "a b", "ü"])
+def test_no_name_leads_out(admin: Client, name: str) -> None:
+    for path in (f"/v1/collection/{name}", f"/v1/coord/{name}", f"/v1/collection/col/experiment/{name}"):
+        answer = admin.http.post(path.replace("..", "%2e%2e"), json={})
+        assert answer.status_code in (400, 404, 405), answer.text
+    assert admin.get("/v1/collection") == {"collections": ["col"]}

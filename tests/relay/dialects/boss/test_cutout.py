@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from numcodecs import blosc
 from numpy.testing import assert_array_equal
 from PIL import Image
-from relay.client import CHANNEL, Client
+from relay.dialects.boss.client import CHANNEL, Client
 from standins.boss import Boss
 
 from voxome.geometry import Box
-from voxome.relay.catalogue.records import Channel
+from voxome.relay.dialects.boss.records import Channel
 from voxome.testing.strategies import boxes, noise
 
 pytestmark = pytest.mark.slow
@@ -238,8 +238,8 @@ def test_a_write_makes_lower_levels_old(fresh: Boss, client: Client) -> None:
     client.channel("raw")
 
     def statuses(change: Callable[[], object]) -> list[str]:
-        channel = fresh.relay.catalogue.get(Channel, "col", "exp", "raw")
-        fresh.relay.change(channel, downsample_status="DOWNSAMPLED")
+        channel = fresh.state.catalogue.get(Channel, "col", "exp", "raw")
+        fresh.state.change(channel, downsample_status="DOWNSAMPLED")
         before = client.get(f"{CHANNEL}/raw")["downsample_status"]
         change()
         return [before, client.get(f"{CHANNEL}/raw")["downsample_status"]]

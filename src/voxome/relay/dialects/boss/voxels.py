@@ -1,4 +1,4 @@
-"""The voxels of a relay's channels, in volumes of our own: one array a channel and level."""
+"""The voxels of channels, stored as one volume for each channel and level."""
 
 from __future__ import annotations
 
@@ -15,32 +15,36 @@ from voxome.contracts.uri import Uri
 from voxome.errors import InvalidBox, NotFound
 from voxome.geometry import Box
 from voxome.geometry.box_locks import BoxLocks
-from voxome.relay.catalogue.records import Channel
-from voxome.relay.pyramid import Pyramid
+from voxome.relay.dialects.boss.pyramid import Pyramid
+from voxome.relay.dialects.boss.records import Channel
 from voxome.resources.open import create_source, get_remote, open_source
 
 
-class Voxels(Protocol):
-    """Where a relay reads and writes. Boxes are (t, z, y, x); methods may be called from several threads."""
+class VoxelReader(Protocol):
+    """Where the voxels of channels are read. Boxes are (t, z, y, x); methods may be called from several threads."""
 
     def read(self, pyramid: Pyramid, level: int, box: Box) -> NDArray[Any]:
-        """The voxels of `box`; 0 where none were written, and beyond the extent of the level."""
+        """Return the voxels of `box`; 0 where none were written, and beyond the extent of the level."""
+
+
+class VoxelStore(VoxelReader, Protocol):
+    """Where the voxels of channels are read and written."""
 
     def merge(self, pyramid: Pyramid, level: int, box: Box, data: NDArray[Any]) -> None:
-        """Write the voxels of `data` that are not 0, and keep what is stored where they are."""
+        """Write the voxels of `data` that are not 0; keep the stored voxels where they are."""
 
     def put(self, pyramid: Pyramid, level: int, box: Box, data: NDArray[Any]) -> None:
-        """Write all voxels of `data`, zeros too."""
+        """Write all voxels of `data`, including zeros."""
 
     def erase(self, pyramid: Pyramid, level: int, box: Box) -> None:
-        """Write 0 into all of `box`."""
+        """Set all voxels of `box` to 0."""
 
-    def forget(self, channel: Channel, levels: range) -> None:
+    def delete(self, channel: Channel, levels: range) -> None:
         """Delete all voxels of a channel."""
 
 
 class VolumeStore:
-    """Volumes under one URI, made when they are first written to.
+    """Volumes under one URI, created when they are first written.
 
     Parameters
     ----------
@@ -73,7 +77,7 @@ class VolumeStore:
             inside = box & pyramid.domain(level)
             cut = inside.within(box)
             with self._locks.hold(self._uri(pyramid.channel, level), inside):
-                source = self._made(pyramid, level)
+                source = self._open_or_create(pyramid, level)
                 old = source.read(inside)
                 np.copyto(old, data[cut], where=written[cut])
                 source.write(inside, old)
@@ -82,7 +86,7 @@ class VolumeStore:
         if box not in pyramid.domain(level):
             raise InvalidBox(f"box {box} leaves level {level}, which is {pyramid.domain(level)} (t, z, y, x)")
         with self._locks.hold(self._uri(pyramid.channel, level), box):
-            self._made(pyramid, level).write(box, data)
+            self._open_or_create(pyramid, level).write(box, data)
 
     def erase(self, pyramid: Pyramid, level: int, box: Box) -> None:
         inside = box & pyramid.domain(level)
@@ -91,7 +95,7 @@ class VolumeStore:
             with self._locks.hold(self._uri(pyramid.channel, level), inside):
                 source.write(inside, np.zeros(inside.shape, source.spec.dtype))
 
-    def forget(self, channel: Channel, levels: range) -> None:
+    def delete(self, channel: Channel, levels: range) -> None:
         for level in levels:
             uri = self._uri(channel, level)
             with self._opening, suppress(NotFound):
@@ -117,7 +121,7 @@ class VolumeStore:
                 found = self._open[uri] = open_source(uri, mode="r+")
         return found
 
-    def _made(self, pyramid: Pyramid, level: int) -> VolumeSource:
+    def _open_or_create(self, pyramid: Pyramid, level: int) -> VolumeSource:
         with self._opening:
             found = self._source(pyramid, level)
             if found is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 
 import pytest
-from relay.client import Client
+from relay.dialects.boss.client import Client
 from standins.boss import Boss, serving
 
 

@@ -1,27 +1,16 @@
-"""The records of a catalogue: plain values, found by their keys."""
+"""The records of BossDB projects."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 from uuid import uuid4
 
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """One thing that a catalogue keeps; `KEY` names the fields that tell it from others of its kind."""
-
-    KEY: ClassVar[tuple[str, ...]] = ("name",)
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """The values of the fields that `KEY` names."""
-        return tuple(getattr(self, name) for name in self.KEY)
+from voxome.relay.catalogue.contract import Record
 
 
 @dataclass(frozen=True, kw_only=True)
 class Collection(Record):
-    """A project: it holds experiments."""
+    """A project that contains experiments."""
 
     name: str
     description: str = ""
@@ -31,7 +20,7 @@ class Collection(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class CoordinateFrame(Record):
-    """The extent and the voxels of the finest level; several experiments may share one.
+    """Extent and voxel size of the finest level; several experiments may share one.
 
     Attributes
     ----------
@@ -81,10 +70,10 @@ class Channel(Record):
 
     Attributes
     ----------
-    uid : str
-        Names its voxels in the store; never used again, whatever the channel is called.
     next_id : int
         The first id that nobody has reserved.
+    uid : str
+        Names its voxels in the store; never used again, whatever the channel is called.
     """
 
     KEY = ("collection", "experiment", "name")
@@ -108,7 +97,7 @@ class Channel(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Metadatum(Record):
-    """A text kept under a key of a collection, an experiment or a channel (deeper names are empty)."""
+    """A text under a key of a collection, an experiment or a channel (names below it are empty)."""
 
     KEY = ("collection", "experiment", "channel", "label")
 
@@ -120,27 +109,8 @@ class Metadatum(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group(Record):
-    """Users who are given permissions together."""
-
-    name: str
-    owner: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Membership(Record):
-    """That a user is in a group, as its ``member`` or ``maintainer``."""
-
-    KEY = ("group", "user", "rank")
-
-    group: str
-    user: str
-    rank: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Grant(Record):
-    """What a group may do with a collection, an experiment or a channel (deeper names are empty)."""
+    """The permissions of a group on a collection, an experiment or a channel (names below it are empty)."""
 
     KEY = ("group", "collection", "experiment", "channel")
 
@@ -151,47 +121,13 @@ class Grant(Record):
     permissions: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class User(Record):
-    """Who may have a token; `password` is a salted hash."""
-
-    name: str
-    first_name: str = ""
-    last_name: str = ""
-    email: str = ""
-    password: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Role(Record):
-    """That a user may manage users or resources, or everything."""
-
-    KEY = ("user", "role")
-
-    user: str
-    role: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Token(Record):
-    """The SHA-256 of a token, and whose it is; the token itself is kept nowhere."""
-
-    KEY = ("digest",)
-
-    digest: str = field(repr=False)
-    user: str
-
-
-KINDS: tuple[type[Record], ...] = (
-    Collection, CoordinateFrame, Experiment, Channel, Metadatum, Group, Membership, Grant, User, Role, Token,
-)  # fmt: skip
-"""All kinds of records."""
-
 Resource = Collection | CoordinateFrame | Experiment | Channel
 """What has a creator, and may be read, changed and deleted by those who are permitted."""
+PARTS = ("collection", "experiment", "channel")
+"""Names that lead to a channel, outermost first."""
 
 
-def place(resource: Resource) -> tuple[str, str, str]:
-    """Collection, experiment and channel of a resource, empty where it has none."""
-    keys = () if isinstance(resource, CoordinateFrame) else resource.key
-    return (*keys, "", "", "")[:3]  # type: ignore[return-value]
+def names_of(resource: Resource) -> dict[str, str]:
+    """Return the names of the collection, the experiment and the channel of a resource, empty where it has none."""
+    key = () if isinstance(resource, CoordinateFrame) else resource.key
+    return dict(zip(PARTS, (*key, "", "", ""), strict=False))

@@ -13,7 +13,7 @@ from standins.boss import serving
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 PYTHON = ROOT / ".venv" / "intern" / "bin" / "python"
 TIMEOUT_S = 300
 

@@ -1,4 +1,4 @@
-"""Tokens and passwords, which a catalogue knows only as hashes."""
+"""Tokens and passwords, which a relay keeps only as hashes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _COST = {"n": 2**14, "r": 8, "p": 1}
 
 
 def new_token() -> str:
-    """A token that nobody guesses: 256 random bits."""
+    """Return a token of 256 random bits."""
     return secrets.token_urlsafe(32)
 
 
 def digest(token: str) -> str:
-    """The SHA-256 of a token, as it is kept."""
+    """Return the SHA-256 of a token, the form in which it is kept."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def hash_password(password: str) -> str:
-    """scrypt (RFC 7914) of a password under a fresh salt: ``salt$hash``."""
+    """Return the scrypt hash (RFC 7914) of a password with a fresh salt: ``salt$hash``."""
     salt = os.urandom(16)
     return f"{salt.hex()}${hashlib.scrypt(password.encode(), salt=salt, **_COST).hex()}"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numcodecs import blosc
-from relay.client import Client
+from relay.dialects.boss.client import Client
 from standins.boss import Boss
 
 pytestmark = pytest.mark.slow

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from voxome.relay.catalogue.records import Token, User
-from voxome.relay.catalogue.secrets import digest, hash_password, new_token
+from voxome.relay.accounts import Token, User
+from voxome.relay.secrets import digest, hash_password, new_token
 
 
 def test_tokens_differ_and_their_digests_do_not_show_them() -> None:

@@ -1,0 +1,36 @@
+"""What a dialect is: one API in front of a relay's sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from starlette.routing import BaseRoute
+
+from voxome.registry import load, targets
+from voxome.relay.relay import Relay
+
+GROUP = "voxome.dialects"
+"""Group of the registry and of entry points: functions of a `Relay` that return a `Dialect`."""
+
+
+class Dialect(Protocol):
+    """One API in front of a relay: it translates requests into boxes of sources, and back."""
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the routes of the API, under prefixes of its own; what is mounted at the root is tried last."""
+
+    def close(self) -> None:
+        """Stop what runs in the background, and wait until it has ended."""
+
+
+def open_dialects(relay: Relay, names: Iterable[str] = ()) -> list[Dialect]:
+    """Return the dialects of these names for `relay`; all that are known if there are none.
+
+    Raises
+    ------
+    UnknownName
+        If a name is unknown.
+    """
+    factories: list[Callable[[Relay], Dialect]] = [load(GROUP, name) for name in list(names) or targets(GROUP)]
+    return [factory(relay) for factory in factories]

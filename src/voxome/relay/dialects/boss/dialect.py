@@ -1,0 +1,37 @@
+"""The BossDB dialect of a relay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute, Mount
+
+from voxome.relay.dialects.boss.downsample import Downsampler
+from voxome.relay.dialects.boss.serve import boss_app
+from voxome.relay.dialects.boss.state import BossState
+from voxome.relay.relay import Relay
+
+
+class BossDialect:
+    """BossDB's REST API v1, as strict as the real server, at the root of the address.
+
+    Parameters
+    ----------
+    relay : Relay
+        Its catalogue has the projects; their voxels are under its data URI.
+
+    Attributes
+    ----------
+    state : BossState
+        Projects, permissions and voxels.
+    """
+
+    def __init__(self, relay: Relay) -> None:
+        self.state = BossState(relay)
+        self._downsampler = Downsampler(self.state)
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [Mount("/", app=boss_app(self.state, self._downsampler))]
+
+    def close(self) -> None:
+        self._downsampler.close()
