@@ -12,9 +12,9 @@ HEAVY = (
 )  # fmt: skip
 CODE = """
 import json, sys, time
-began = time.perf_counter()
+began = time.process_time()
 import voxome
-print(json.dumps([time.perf_counter() - began, sorted({name.partition(".")[0] for name in sys.modules})]))
+print(json.dumps([time.process_time() - began, sorted({name.partition(".")[0] for name in sys.modules})]))
 """
 
 
@@ -25,7 +25,7 @@ def test_import_is_light() -> None:
         seconds, modules = json.loads(done.stdout)
         times.append(seconds)
         assert not set(HEAVY) & set(modules)
-    assert min(times) < 0.3, f"import voxome takes {min(times):.3f} s"
+    assert min(times) < 0.3, f"import voxome takes {min(times):.3f} s of CPU time"
 
 
 def test_every_public_name_is_there() -> None:
