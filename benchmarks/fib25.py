@@ -19,7 +19,7 @@ import voxome
 from voxome.geometry import Box
 from voxome.reports.pictures import neuron_colour
 from voxome.workflow import score
-from voxome.workflow.plan import Options
+from voxome.workflow.options import RunOptions
 from voxome.workflow.run import run
 
 ROOT = Path(__file__).parent.parent
@@ -41,7 +41,7 @@ def main() -> None:
     asked = parser.parse_args()
     raw, truth = f"hdf5://{FILE}/volumes/raw", f"hdf5://{FILE}/volumes/labels/neuron_ids"
     z, y, x = (int(n) for n in asked.block.split(","))
-    options = Options(block=(z, y, x), box=asked.box)
+    options = RunOptions(block=(z, y, x), box=asked.box)
     inputs = {"raw": raw, "model": asked.model}
     record = run(ROOT / "pipelines/em/connectome.cwl", inputs, out=asked.out, workers=2, options=options)
     keys = {step["name"]: step["key"] for step in record["steps"]}

@@ -21,7 +21,8 @@ from voxome.datasets.phantom.spec import PhantomSpec
 from voxome.datasets.phantom.write import write_phantom
 from voxome.records.sql import SqlRecords
 from voxome.workflow.cwl import load
-from voxome.workflow.plan import Options, Plan, make_plan
+from voxome.workflow.options import RunOptions
+from voxome.workflow.plan import Plan, make_plan
 from voxome.workflow.run import run
 
 SHAPES = ((128, 128, 128), (256, 256, 256), (512, 512, 256))
@@ -41,7 +42,7 @@ def planned(phantom: Path, block: Triple, from_raw: bool) -> Plan:
     given = {"raw": str(phantom / "raw.zarr")}
     if not from_raw:
         given["membranes"] = str(phantom / "membranes.zarr")
-    return make_plan(load(WORKFLOW), given, Options(block=block))
+    return make_plan(load(WORKFLOW), given, RunOptions(block=block))
 
 
 def check_unclipped(plan: Plan) -> None:

@@ -16,7 +16,8 @@ import time
 import voxome
 from voxome.blocks.memory import peak_bytes, reset_peak
 from voxome.workflow.graph import Constant, FromInput, FromStep, Graph, GraphInput, Node
-from voxome.workflow.plan import Options, make_plan
+from voxome.workflow.options import RunOptions
+from voxome.workflow.plan import make_plan
 
 BLOCK = (64, 64, 64)
 
@@ -41,7 +42,7 @@ def measure(edge: int) -> tuple[float, int]:
         voxome.create(uri, voxome.VolumeSpec.of((edge,) * 3, "uint8", chunk=BLOCK, voxel_size_nm=(10, 10, 10)))
         reset_peak()
         before, began = peak_bytes(), time.perf_counter()
-        plan = make_plan(chain(), {"raw": uri}, Options(block=BLOCK))
+        plan = make_plan(chain(), {"raw": uri}, RunOptions(block=BLOCK))
         text = json.dumps(plan.to_json())
         jobs = sum(step.jobs(phase) for step in plan.steps for phase in range(len(step.phases)))
         seconds, grown = time.perf_counter() - began, peak_bytes() - before

@@ -24,7 +24,7 @@ from voxome.remotes.bossdb.remote import BossdbRemote
 from voxome.remotes.dvid.remote import DvidRemote
 from voxome.remotes.http import Api
 from voxome.resources import open as opening
-from voxome.workflow.plan import Options
+from voxome.workflow.options import RunOptions
 from voxome.workflow.run_tool import run_tool
 
 pytestmark = pytest.mark.slow
@@ -254,7 +254,7 @@ def test_records_of_transfers_and_runs(
             uri = f"dvid://{proofreading.removeprefix('http://')}/{ROOT}/c"
         voxome.create(uri, SPEC)[...] = data
         emitted.say(voxome.transfer(uri, f"zarr://{seen}/copy.zarr", state=seen / "state"))
-        options = Options(block=(4, 8, 8))
+        options = RunOptions(block=(4, 8, 8))
         emitted.say(run_tool("common.threshold", {"image": uri, "at": 9}, store=seen / "run", options=options))
         files = [file.read_bytes() for file in seen.rglob("*") if file.is_file()]
         assert any(uri.encode() in content for content in files)

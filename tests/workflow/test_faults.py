@@ -20,7 +20,7 @@ from voxome.errors import CorruptData, NotFound, PlanError, RunFailed, StoreErro
 from voxome.registry import load, targets
 from voxome.workflow.clean import clean
 from voxome.workflow.describe import document
-from voxome.workflow.plan import Options
+from voxome.workflow.options import RunOptions
 from voxome.workflow.run import run
 
 pytestmark = pytest.mark.slow
@@ -65,7 +65,7 @@ steps:
   second: {run: common.threshold.cwl, in: {image: first/result, at: at, store: store}, out: [result]}
   count: {run: common.statistics.cwl, in: {image: second/result, store: store}, out: [result]}
 """
-CUBES = Options(block=(16, 16, 16))
+CUBES = RunOptions(block=(16, 16, 16))
 Tuned = Callable[[str], Path]
 
 
@@ -128,7 +128,7 @@ def assert_nothing_passes_for_done(out: Path) -> None:
 def test_a_tool_that_misbehaves(workflow: Tuned, raw: Path, tmp_path: Path, tool: str, message: str) -> None:
     out = tmp_path / "out"
     with pytest.raises(RunFailed, match=message):
-        run(workflow(tool), {"raw": raw}, out=out, options=Options(block=(32, 32, 48)))
+        run(workflow(tool), {"raw": raw}, out=out, options=RunOptions(block=(32, 32, 48)))
     assert_nothing_passes_for_done(out)
 
 

@@ -18,7 +18,8 @@ from voxome.geometry import Box
 from voxome.resources.table import write_table
 from voxome.workflow.cwl import load
 from voxome.workflow.graph import Graph
-from voxome.workflow.plan import Options, Plan, make_plan
+from voxome.workflow.options import RunOptions
+from voxome.workflow.plan import Plan, make_plan
 
 SHAPE = (24, 20, 16)
 Bind = Callable[..., Plan]
@@ -36,9 +37,9 @@ def bind(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bind:
     make("raw")
     make("membranes")
 
-    def plan(options: Options | None = None, **changes: Any) -> Plan:
+    def plan(options: RunOptions | None = None, **changes: Any) -> Plan:
         given = {"raw": "raw.zarr", "membranes": "membranes.zarr", **changes}
-        return make_plan(graph, {k: v for k, v in given.items() if v is not None}, options or Options())
+        return make_plan(graph, {k: v for k, v in given.items() if v is not None}, options or RunOptions())
 
     return plan
 
@@ -48,7 +49,7 @@ def make(name: str, dtype: str = "uint8", shape: tuple[int, ...] = SHAPE, **chan
     voxome.create(f"zarr://{name}.zarr", spec)
 
 
-def faults(bind: Bind, options: Options | None = None, **changes: Any) -> tuple[str, ...]:
+def faults(bind: Bind, options: RunOptions | None = None, **changes: Any) -> tuple[str, ...]:
     with pytest.raises(PlanError) as raised:
         bind(options, **changes)
     return raised.value.problems
@@ -82,7 +83,7 @@ def test_a_volume_of_another_rank(bind: Bind) -> None:
 
 
 def test_names_that_are_not_known_give_the_nearest(bind: Bind) -> None:
-    told = faults(bind, Options(blocks={"segmnt.edges": (8, 8, 8)}), membrane="x", method="meen")
+    told = faults(bind, RunOptions(blocks={"segmnt.edges": (8, 8, 8)}), membrane="x", method="meen")
     assert len(told) == 3
     assert any("Unknown workflow input 'membrane'; did you mean 'membranes'?" in fault for fault in told)
     assert any("Unknown step 'segmnt.edges'; did you mean 'segment.edges'?" in fault for fault in told)
@@ -97,7 +98,7 @@ def test_a_fault_in_one_input_does_not_hide_those_of_others(bind: Bind) -> None:
 
 @pytest.mark.parametrize("box", [Box((0, 0, 0), (8, 8, 17)), Box((0, 3, 0), (8, 3, 8)), Box((0, 0), (8, 8))], ids=str)
 def test_a_box_outside_the_volume(bind: Bind, box: Box) -> None:
-    (fault,) = faults(bind, Options(box=box))
+    (fault,) = faults(bind, RunOptions(box=box))
     assert str(box) in fault
     assert "inside 0:24,0:20,0:16" in fault
 
@@ -113,7 +114,7 @@ def test_a_volume_without_voxel_size_is_run_with_one_warning(bind: Bind) -> None
     assert len(plan.warnings) == 1
     assert "says no voxel size" in plan.warnings[0]
     assert "--voxel-size" in plan.warnings[0]
-    assert bind(Options(voxel_size_nm=(10, 10, 10)), raw="bare.zarr").warnings == ()
+    assert bind(RunOptions(voxel_size_nm=(10, 10, 10)), raw="bare.zarr").warnings == ()
 
 
 def test_a_voxel_size_that_the_network_does_not_know(bind: Bind) -> None:
@@ -121,7 +122,7 @@ def test_a_voxel_size_that_the_network_does_not_know(bind: Bind) -> None:
     (fault,) = faults(bind, raw="coarse.zarr", membranes=None)
     assert "20 x 20 x 20 nm" in fault
     assert "trained on 10 x 10 x 10 nm" in fault
-    plan = bind(Options(force=True), raw="coarse.zarr", membranes=None)
+    plan = bind(RunOptions(force=True), raw="coarse.zarr", membranes=None)
     assert any("trained on 10 x 10 x 10 nm" in warning for warning in plan.warnings)
 
 
@@ -140,22 +141,22 @@ def test_tables_are_looked_at_too(tmp_path: Path) -> None:
 
     union = graph_of(load_plugin("voxome.tools", "common.union").spec)
     with pytest.raises(PlanError, match=r"there is no .*none\.parquet, which was given as pairs"):
-        make_plan(union, {"pairs": "none.parquet"}, Options())
+        make_plan(union, {"pairs": "none.parquet"}, RunOptions())
     write_table(tmp_path / "other.parquet", {"x": np.zeros(2)}, {"x": "float64"})
     with pytest.raises(PlanError, match="lacks columns: a, b"):
-        make_plan(union, {"pairs": tmp_path / "other.parquet"}, Options())
+        make_plan(union, {"pairs": tmp_path / "other.parquet"}, RunOptions())
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "other.parquet").read_bytes()[:100])
     with pytest.raises(PlanError, match="not a readable Parquet"):
-        make_plan(union, {"pairs": tmp_path / "cut.parquet"}, Options())
+        make_plan(union, {"pairs": tmp_path / "cut.parquet"}, RunOptions())
     (tmp_path / "a.handle.json").write_text('{"voxome": "handle", "type": "volume", "uri": "zarr://x"}')
     with pytest.raises(PlanError, match=r"pairs is a table, but .* tells of a volume"):
-        make_plan(union, {"pairs": tmp_path / "a.handle.json"}, Options())
+        make_plan(union, {"pairs": tmp_path / "a.handle.json"}, RunOptions())
 
 
 def test_another_version_of_a_tool_is_told(bind: Bind, graph: Graph) -> None:
     steps = tuple(replace(n, version="0.9") if n.tool == "em.edges" else n for n in graph.steps)
     given = {"raw": "raw.zarr", "membranes": "membranes.zarr"}
-    (warning,) = make_plan(replace(graph, steps=steps), given, Options()).warnings
+    (warning,) = make_plan(replace(graph, steps=steps), given, RunOptions()).warnings
     assert "step segment.edges was written for em.edges 0.9; 1 is installed" in warning
 
 
@@ -163,7 +164,7 @@ def test_pyramids_are_planned(graph: Graph, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     for name in ("raw", "membranes"):
         make(name, shape=(8, 300, 16))
-    plan = make_plan(graph, {"raw": "raw.zarr", "membranes": "membranes.zarr"}, Options())
+    plan = make_plan(graph, {"raw": "raw.zarr", "membranes": "membranes.zarr"}, RunOptions())
     levels = [step.name for step in plan.steps if ".level" in step.name]
     assert levels == [f"{name}.level{i}" for name in ("affinities", "membranes", "neurons") for i in (1, 2)]
     assert [step.name for step in plan.steps[-6:]] == levels
@@ -173,7 +174,7 @@ def test_pyramids_halve_long_voxels_later(graph: Graph, tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     for name in ("raw", "membranes"):
         make(name, shape=(8, 600, 16))
-    options = Options(voxel_size_nm=(40.0, 10.0, 10.0))
+    options = RunOptions(voxel_size_nm=(40.0, 10.0, 10.0))
     plan = make_plan(graph, {"raw": "raw.zarr", "membranes": "membranes.zarr"}, options)
     levels = [step for step in plan.steps if step.name.startswith("neurons.level")]
     assert [step.parameters["factors"] for step in levels] == ["1,2,2", "1,2,2", "2,2,2"]

@@ -11,7 +11,7 @@ from voxome.datasets.phantom.spec import PhantomSpec
 from voxome.datasets.phantom.write import write_phantom
 from voxome.geometry import Box
 from voxome.workflow import score
-from voxome.workflow.plan import Options
+from voxome.workflow.options import RunOptions
 from voxome.workflow.run import run
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ def fib25(shared: Path) -> str:
 
 
 def test_unseen_sections_of_fib25(fib25: str, tmp_path: Path) -> None:
-    run(CONNECTOME, {"raw": f"{fib25}/raw"}, out=tmp_path, workers=2, options=Options(box=UNSEEN))
+    run(CONNECTOME, {"raw": f"{fib25}/raw"}, out=tmp_path, workers=2, options=RunOptions(box=UNSEEN))
     found = score.segmentation(f"{fib25}/labels/neuron_ids", str(tmp_path / "neurons.zarr"), UNSEEN)
     assert found.adapted_rand_error <= 0.12
     assert found.voi_split + found.voi_merge <= 2.0
@@ -34,7 +34,7 @@ def test_unseen_sections_of_fib25(fib25: str, tmp_path: Path) -> None:
 
 def test_the_network_does_not_show_blocks_either(fib25: str, tmp_path: Path) -> None:
     for (block, workers), name in zip(BLOCKS, "abc", strict=True):
-        options = Options(block=block, box=CROP)
+        options = RunOptions(block=block, box=CROP)
         run(CONNECTOME, {"raw": f"{fib25}/raw"}, out=tmp_path / name, workers=workers, options=options)
     assert_same_results(tmp_path / "a", tmp_path / "b")
     assert_same_results(tmp_path / "a", tmp_path / "c")

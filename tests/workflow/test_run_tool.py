@@ -16,7 +16,7 @@ from voxome.contracts.handle import Handle
 from voxome.errors import PlanError, UnknownName
 from voxome.registry import load
 from voxome.workflow.describe import document
-from voxome.workflow.plan import Options
+from voxome.workflow.options import RunOptions
 from voxome.workflow.run import run
 from voxome.workflow.run_tool import run_tool
 
@@ -41,7 +41,7 @@ steps:
     in: {image: second/result, store: store, block: block, workers: workers}
     out: [result]
 """
-CUBE = Options(block=(8, 8, 8))
+CUBE = RunOptions(block=(8, 8, 8))
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_tool_runs_block_by_block_and_goes_on(raw: Path, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_a_handle_carries_the_box_to_the_next_tool(raw: Path, tmp_path: Path) -> None:
-    options = Options(block=(8, 8, 8), box=voxome.Box.parse("0:8,0:16,4:12"))
+    options = RunOptions(block=(8, 8, 8), box=voxome.Box.parse("0:8,0:16,4:12"))
     first = run_tool("common.threshold", {"image": raw, "at": 99.0}, store=tmp_path / "store", options=options)
     path = tmp_path / "first.handle.json"
     path.write_text(json.dumps(first["result"].to_json()))

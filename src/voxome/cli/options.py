@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from voxome.workflow.graph import Graph
-    from voxome.workflow.plan import Options
+    from voxome.workflow.options import RunOptions
 
 Settings = Annotated[
     list[str] | None,
@@ -51,10 +51,10 @@ def read_options(
     level: int = 0,
     voxel_size: str | None = None,
     force: bool = False,
-) -> Options:
+) -> RunOptions:
     """What a run is asked for beside its inputs."""
     from voxome.geometry import Box
-    from voxome.workflow.plan import DEFAULT_BLOCK, Options
+    from voxome.workflow.options import DEFAULT_BLOCK, RunOptions
 
     shape, shapes = DEFAULT_BLOCK, {}
     for text in block or ():
@@ -63,7 +63,7 @@ def read_options(
             shapes[step] = voxels("--block", numbers)
         else:
             shape = voxels("--block", numbers)
-    return Options(
+    return RunOptions(
         block=shape,
         blocks=shapes,
         box=None if box is None else Box.parse(box),

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from voxome.blocks.outputs import output_spec
@@ -26,40 +26,9 @@ from voxome.registry import load
 from voxome.resources.open import open_source
 from voxome.workflow.cwl import Constant, FromInput, FromStep, Graph, Node, Source
 from voxome.workflow.inputs import bind_external, mismatches
+from voxome.workflow.options import RunOptions
 
-DEFAULT_BLOCK = (64, 128, 128)
 _PUBLISHED = re.compile(r"_(table|graph)$")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a run is asked for beside the workflow's own inputs.
-
-    Attributes
-    ----------
-    block : (z, y, x)
-        Write box in voxels.
-    blocks : mapping of step name to (z, y, x)
-        For single steps.
-    box : Box, optional
-        The part of the frame to run, in the store's coordinates.
-    level : int
-        Of the pyramid of volume inputs.
-    voxel_size_nm : (z, y, x), optional
-        In place of what the volumes say.
-    force : bool
-        Take faults that a tool's own check finds for warnings.
-    home : str
-        The folder of the steps' folders.
-    """
-
-    block: tuple[int, int, int] = DEFAULT_BLOCK
-    blocks: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
-    box: Box | None = None
-    level: int = 0
-    voxel_size_nm: tuple[float, float, float] | None = None
-    force: bool = False
-    home: str = f"{STORE}/.voxome/steps"
 
 
 @dataclass(frozen=True)
@@ -121,7 +90,7 @@ def published_name(output: str) -> str:
     return _PUBLISHED.sub("", output)
 
 
-def make_plan(graph: Graph, given: Mapping[str, Any], options: Options) -> Plan:
+def make_plan(graph: Graph, given: Mapping[str, Any], options: RunOptions) -> Plan:
     """Bind `graph`.
 
     Parameters
@@ -130,7 +99,7 @@ def make_plan(graph: Graph, given: Mapping[str, Any], options: Options) -> Plan:
         The workflow.
     given : mapping of str to values
         The workflow's inputs: URIs, paths, handles, numbers.
-    options : Options
+    options : RunOptions
         Blocks, box, level, voxel size.
 
     Raises
@@ -142,7 +111,7 @@ def make_plan(graph: Graph, given: Mapping[str, Any], options: Options) -> Plan:
 
 
 class _Planner:
-    def __init__(self, graph: Graph, given: dict[str, Any], options: Options) -> None:
+    def __init__(self, graph: Graph, given: dict[str, Any], options: RunOptions) -> None:
         self.graph, self.given, self.options = graph, given, options
         self.problems: list[str] = []
         self.warnings: list[str] = []

@@ -20,7 +20,8 @@ from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors, read_js
 from voxome.records.sql import SqlRecords
 from voxome.resources.open import open_source
 from voxome.workflow.cwl import load
-from voxome.workflow.plan import Options, Plan, make_plan
+from voxome.workflow.options import RunOptions
+from voxome.workflow.plan import Plan, make_plan
 from voxome.workflow.report import check_truth, scores_of, write_report
 from voxome.workflow.saved_plan import keep_plan
 
@@ -34,7 +35,7 @@ def run(
     *,
     out: str | Path,
     workers: int = 1,
-    options: Options | None = None,
+    options: RunOptions | None = None,
     progress: Progress | None = None,
     truth: str | Path | None = None,
 ) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def run(
         The run folder; its results are there when ``run.json`` is.
     workers : int
         Processes at a time. The result does not depend on it.
-    options : Options, optional
+    options : RunOptions, optional
         Blocks, box, level, voxel size; not with a plan.
     progress : function of a StepReport, optional
         Called whenever something has ended.
@@ -75,7 +76,7 @@ def run(
     """
     if workers < 1:
         raise InvalidInput(f"{workers} workers were asked for; at least 1 is needed")
-    plan = workflow if isinstance(workflow, Plan) else make_plan(load(workflow), inputs or {}, options or Options())
+    plan = workflow if isinstance(workflow, Plan) else make_plan(load(workflow), inputs or {}, options or RunOptions())
     box = options.box if options else None
     if truth is not None:
         check_truth(Path(truth), plan, box)

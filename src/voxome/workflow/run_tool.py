@@ -18,7 +18,8 @@ from voxome.records.sql import SqlRecords
 from voxome.registry import load
 from voxome.workflow.describe import cwl_type
 from voxome.workflow.graph import FromInput, FromStep, Graph, GraphInput, Node
-from voxome.workflow.plan import Options, make_plan
+from voxome.workflow.options import RunOptions
+from voxome.workflow.plan import make_plan
 from voxome.workflow.run import Progress
 from voxome.workflow.write_into import write_into
 
@@ -44,7 +45,7 @@ def run_tool(
     *,
     store: str | Path,
     workers: int = 1,
-    options: Options | None = None,
+    options: RunOptions | None = None,
     progress: Progress | None = None,
     into: Mapping[str, str] | None = None,
 ) -> dict[str, Handle]:
@@ -58,7 +59,7 @@ def run_tool(
         Results are written to the folder ``<name>-<step key>`` under it.
     workers : int
         Processes at a time.
-    options : Options, optional
+    options : RunOptions, optional
         Block, box, level, voxel size.
     progress : function of a StepReport, optional
         Called whenever something has ended.
@@ -77,7 +78,7 @@ def run_tool(
     """
     tool: Tool = load("voxome.tools", name)
     by_port = {port_of(name): value for name, value in given.items()}
-    plan = make_plan(graph_of(tool.spec), by_port, replace(options or Options(), home=STORE))
+    plan = make_plan(graph_of(tool.spec), by_port, replace(options or RunOptions(), home=STORE))
     step = write_into(plan.steps[0], into or {}, workers)
     root = Path(store).resolve()
     folder = step_folder(step, str(root))

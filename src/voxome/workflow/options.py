@@ -1,0 +1,43 @@
+"""What a run is given beside the workflow and its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from voxome.contracts.handle import STORE
+from voxome.geometry import Box
+
+DEFAULT_BLOCK = (64, 128, 128)
+"""Write box in voxels (z, y, x)."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run cuts its volumes, and which part of them it covers.
+
+    Attributes
+    ----------
+    block : (z, y, x)
+        Write box in voxels.
+    blocks : mapping of str to (z, y, x)
+        Write boxes of single steps, by their names.
+    box : Box, optional
+        The part of the volumes to run, in the store's coordinates.
+    level : int
+        Level of multiscale inputs; 0 is the finest.
+    voxel_size_nm : (z, y, x), optional
+        Used instead of the voxel size that the volumes have.
+    force : bool
+        Whether problems that a tool's own check finds are only warnings.
+    home : str
+        Folder under which every step has its own.
+    """
+
+    block: tuple[int, int, int] = DEFAULT_BLOCK
+    blocks: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    box: Box | None = None
+    level: int = 0
+    voxel_size_nm: tuple[float, float, float] | None = None
+    force: bool = False
+    home: str = f"{STORE}/.voxome/steps"
