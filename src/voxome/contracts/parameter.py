@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt
-
 REQUIRED = inspect.Parameter.empty
 """The default of a parameter that has none."""
 _NOUNS: dict[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
@@ -123,6 +121,8 @@ def _plain_type(annotation: Any) -> Any:
 
 
 def _limits(metadata: Iterable[object]) -> dict[str, Any]:
+    from annotated_types import Ge, Gt, Le, Lt
+
     limits: dict[str, Any] = {}
     for one in _flat(metadata):
         match one:
@@ -139,6 +139,8 @@ def _limits(metadata: Iterable[object]) -> dict[str, Any]:
 
 def _flat(metadata: Iterable[object]) -> Iterator[object]:
     """Limits one by one: those of an ``Interval``, and those of a pydantic ``Field``, among them."""
+    from annotated_types import GroupedMetadata
+
     for one in metadata:
         if isinstance(one, GroupedMetadata):
             yield from _flat(one)
