@@ -33,7 +33,7 @@ import numpy as np
 import voxome
 from voxome.blocks.memory import peak_bytes
 from voxome.geometry import BlockGrid, Box
-from voxome.services.transfer.block_shape import block_shape
+from voxome.services.transfer.copy import block_shape
 
 EDGE, REPEATED = 64, 256
 PLANE = 1024

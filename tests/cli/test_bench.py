@@ -18,7 +18,7 @@ from voxome.services.bench import read_sweep
 
 pytestmark = pytest.mark.slow
 
-ASKED = ["bench", "read", "a.zarr", "--sizes", "8,16", "--repeats", "2", "--at-once", "3"]
+ARGUMENTS = ["bench", "read", "a.zarr", "--sizes", "8,16", "--repeats", "2", "--concurrency", "3"]
 
 
 @pytest.fixture
@@ -28,22 +28,22 @@ def volume(command: Any) -> Any:
     return command
 
 
-def test_the_sweep_is_told_and_drawn(volume: Any, tmp_path: Path) -> None:
-    told = volume(*ASKED, "--out", "out", "--json").json
-    assert told == json.loads((tmp_path / "out" / "read.json").read_text())
-    seen = [(one["edge"], one["aligned"], one["at_once"], one["bytes"]) for one in told["readings"]]
+def test_the_sweep_is_printed_and_plotted(volume: Any, tmp_path: Path) -> None:
+    report = volume(*ARGUMENTS, "--out", "out", "--json").json
+    assert report == json.loads((tmp_path / "out" / "read.json").read_text())
+    seen = [(one["edge"], one["aligned"], one["concurrency"], one["bytes"]) for one in report["readings"]]
     assert seen == [(e, a, n, e**3 * 2) for e in (8, 16) for a in (True, False) for n in (1, 3)]
-    assert all(one["seconds"] > 0 and one["bytes_per_s"] > 0 for one in told["readings"])
+    assert all(one["seconds"] > 0 and one["bytes_per_s"] > 0 for one in report["readings"])
     with Image.open(tmp_path / "out" / "read.png") as figure:
         pixels = np.asarray(figure.convert("RGB"))
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
-    table = volume(*ASKED)
+    table = volume(*ARGUMENTS)
     assert table.status == 0
     assert "unaligned" in table.out
 
 
-class Watched:
-    """A source that notes what is read."""
+class RecordingSource:
+    """A source that records the boxes it reads."""
 
     def __init__(self, uri: str) -> None:
         self._source = open_source(uri)
@@ -56,37 +56,37 @@ class Watched:
 
 
 def _chunks(box: Box) -> int:
-    """How many chunks of 8 from (1, 2, 3) a box touches."""
+    """Count the chunks of 8 voxels from (1, 2, 3) on that a box touches."""
     ends = zip(box.start, box.stop, (1, 2, 3), strict=True)
     return int(np.prod([(b - o - 1) // 8 - (a - o) // 8 + 1 for a, b, o in ends]))
 
 
-def test_requests_are_aligned_or_astride(volume: Any) -> None:
-    for edge, aligned, astride in ((8, 1, 8), (4, 1, 8), (16, 8, 27)):
-        watched: Any = Watched("a.zarr")
-        read_sweep(watched, [edge], at_once=1, repeats=5)
-        assert {_chunks(box) for box in watched.boxes[1:6]} == {aligned}
-        assert {_chunks(box) for box in watched.boxes[6:]} == {astride}
+def test_requests_start_at_chunk_borders_or_straddle_them(volume: Any) -> None:
+    for edge, aligned, straddling in ((8, 1, 8), (4, 1, 8), (16, 8, 27)):
+        recording: Any = RecordingSource("a.zarr")
+        read_sweep(recording, [edge], concurrency=1, repeats=5)
+        assert {_chunks(box) for box in recording.boxes[1:6]} == {aligned}
+        assert {_chunks(box) for box in recording.boxes[6:]} == {straddling}
 
 
 def test_other_axes_are_read_at_their_first_index(volume: Any) -> None:
     spec = voxome.VolumeSpec.of((3, 2, 9, 9, 9), "uint8", axes=tuple("tczyx"), chunk=(1, 1, 4, 4, 4))
     voxome.create("zarr://five.zarr", spec)
-    watched: Any = Watched("five.zarr")
-    assert {one.bytes for one in read_sweep(watched, [4, 100])} == {64, 729}
-    assert {box.shape[:2] for box in watched.boxes} == {(1, 1)}
+    recording: Any = RecordingSource("five.zarr")
+    assert {one.bytes for one in read_sweep(recording, [4, 100])} == {64, 729}
+    assert {box.shape[:2] for box in recording.boxes} == {(1, 1)}
 
 
-def test_without_matplotlib_it_says_what_to_install(volume: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_error_says_what_to_install(volume: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    said = volume(*ASKED, "--out", "out")
-    assert said.status == 1
-    assert "pip install 'voxome[plots]'" in said.err
+    result = volume(*ARGUMENTS, "--out", "out")
+    assert result.status == 1
+    assert "pip install 'voxome[plots]'" in result.err
 
 
-def test_what_cannot_be_measured(volume: Any) -> None:
+def test_invalid_arguments_are_refused(volume: Any) -> None:
     voxome.create("zarr://plane.zarr", voxome.VolumeSpec.of((9, 9), "uint8"))
     assert volume("bench", "read", "plane.zarr").status == 1
     assert volume("bench", "read", "none.zarr").status == 1

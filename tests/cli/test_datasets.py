@@ -28,7 +28,7 @@ def test_one_is_told_with_its_sources(command: Any) -> None:
     one = command("datasets", "cremi/A/em", "--json").json
     assert one["uri"] == "hdf5://{file}/volumes/raw"
     said = command("datasets", "cremi/A/em")
-    assert all(text in said.out for text in ("https://cremi.org/data", "40, 4, 4", "nobody has opened it", "not found"))
+    assert all(text in said.out for text in ("https://cremi.org/data", "40, 4, 4", "not yet opened", "unknown"))
 
 
 def test_an_unknown_one(command: Any) -> None:
@@ -38,8 +38,8 @@ def test_an_unknown_one(command: Any) -> None:
 
 
 def test_fetching_tells_the_hash(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(file: Any, told: Any) -> Path:
-        told(5_000_000, 170_000_000)
+    def fetch(file: Any, progress: Any) -> Path:
+        progress(5_000_000, 170_000_000)
         (tmp_path / file.name).write_bytes(b"voxels")
         return tmp_path / file.name
 

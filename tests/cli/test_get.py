@@ -116,13 +116,13 @@ def test_a_level(command: Any, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["none.zarr", "out.npy"], "none.zarr"),
-        (["in.zarr", "out.xyz"], "what is out.xyz to be?"),
-        (["in.zarr", "out"], "what is out to be?"),
-        (["in.zarr", "out.png"], "a .png is one section"),
+        (["in.zarr", "out.xyz"], 'Unknown output format "out.xyz"'),
+        (["in.zarr", "out"], 'Unknown output format "out"'),
+        (["in.zarr", "out.png"], "a .png holds one section"),
         (["in.zarr", "out.npy", "--box", "0:9,0:9,0:99"], "not inside"),
         (["in.zarr", "out.npy", "--box", "0:0,0:9,0:9"], "is empty"),
-        (["in.zarr", "there.tif"], "there already"),
-        (["in.zarr", "there.npy"], "there already"),
+        (["in.zarr", "there.tif"], "already exists"),
+        (["in.zarr", "there.npy"], "already"),
     ],
 )
 def test_what_cannot_be_written(command: Any, arguments: list[str], message: str, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_nothing_found_is_told(folder: Any, tmp_path: Path) -> None:
     for place in ("notes.txt", "empty"):
         (tmp_path / "empty").mkdir(exist_ok=True)
         said = folder("ls", place)
-        assert (said.status, said.out, said.err) == (0, "", f"no volume is found in {place}\n")
+        assert (said.status, said.out, said.err) == (0, "", f"No volumes found in {place}\n")
         assert folder("ls", place, "--json").json == []
 
 

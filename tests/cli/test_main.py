@@ -231,7 +231,7 @@ def test_training_without_torch_says_what_to_install(voxome_: Any, monkeypatch: 
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     said = voxome_("train", "raw.zarr", "labels.zarr", "--out", "model")
-    assert (said.status, said.err) == (1, "voxome: training needs torch: pip install 'voxome[train]'\n")
+    assert (said.status, said.err) == (1, "voxome: Training needs torch: pip install 'voxome[train]'\n")
 
 
 def _python(*arguments: str) -> subprocess.CompletedProcess[str]:

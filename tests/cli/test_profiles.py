@@ -63,7 +63,7 @@ def test_a_token_named_by_a_variable(configured: Any, monkeypatch: pytest.Monkey
 
 def test_no_file_is_no_fault(command: Any) -> None:
     assert command("profiles", "--json").json["services"] == []
-    assert "(not there)" in command("profiles").err
+    assert "(missing)" in command("profiles").err
 
 
 def test_a_wrong_file_is_told_without_its_secrets(command: Any, tmp_path: Path) -> None:
@@ -75,6 +75,6 @@ def test_a_wrong_file_is_told_without_its_secrets(command: Any, tmp_path: Path) 
     assert "hunter2" not in said.err
 
 
-def test_a_profile_that_is_not_there_is_told(configured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_undefined_profile_is_reported(configured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_PROFILE", "labb")
-    assert "profile in use: labb (there is none of that name)" in configured("profiles").err
+    assert "profile in use: labb (not defined)" in configured("profiles").err

@@ -44,7 +44,7 @@ def test_one_dataset_of_a_file(command: Any, tmp_path: Path) -> None:
         assert "y" in h5
 
 
-def test_what_is_no_volume_is_left_alone(command: Any, tmp_path: Path) -> None:
+def test_anything_that_is_not_a_volume_is_kept(command: Any, tmp_path: Path) -> None:
     (tmp_path / "folder" / "inside").mkdir(parents=True)
     (tmp_path / "folder" / "notes.txt").write_text("mine")
     voxome.create("zarr://a.zarr", SPEC)
@@ -55,7 +55,7 @@ def test_what_is_no_volume_is_left_alone(command: Any, tmp_path: Path) -> None:
     assert voxome.open("a.zarr").shape == (4, 5, 6)
 
 
-def test_what_is_write_protected_is_left_alone(command: Any, tmp_path: Path) -> None:
+def test_a_write_protected_volume_is_kept(command: Any, tmp_path: Path) -> None:
     np.save("a.npy", np.zeros((2, 3, 4), np.uint8))
     (tmp_path / "a.npy").chmod(0o444)
     said = command("rm", "a.npy", "--yes")
@@ -67,7 +67,7 @@ def test_what_is_write_protected_is_left_alone(command: Any, tmp_path: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "level"), [("zarr", "0"), ("n5", "s1")])
-def test_one_level_is_left_alone(command: Any, scheme: str, level: str) -> None:
+def test_a_single_level_is_kept(command: Any, scheme: str, level: str) -> None:
     made: Any = voxome.create(f"{scheme}://a", SPEC).source
     made.create_level((2, 2, 2))
     said = command("rm", f"a/{level}", "--yes")
@@ -77,7 +77,7 @@ def test_one_level_is_left_alone(command: Any, scheme: str, level: str) -> None:
     assert command("rm", "a", "--yes").status == 0
 
 
-def test_volumes_inside_are_left_alone(command: Any) -> None:
+def test_nested_volumes_are_kept(command: Any) -> None:
     voxome.create("zarr://a.zarr", SPEC)
     voxome.create("zarr://a.zarr/labels/cells", SPEC)
     said = command("rm", "a.zarr", "--yes")
@@ -88,13 +88,13 @@ def test_volumes_inside_are_left_alone(command: Any) -> None:
     assert command("rm", "a.zarr", "--yes").status == 0
 
 
-def test_public_data_are_left_alone(command: Any) -> None:
+def test_public_data_are_kept(command: Any) -> None:
     said = command("rm", "dataset:cremi/A/em", "--yes")
     assert (said.status, said.out) == (1, "")
-    assert "a dataset is not removed by its name" in said.err
+    assert "a dataset cannot be removed" in said.err
 
 
-def test_an_interrupted_question_is_an_interruption(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_at_the_question_interrupts(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Keys:
         def readline(self) -> str:
             raise KeyboardInterrupt

@@ -102,7 +102,7 @@ def test_levels_do_not_depend_on_blocks(
     source = made(
         f"zarr://{tmp_path}/a.zarr", dtype=dtype, shape=(41, 38, 50), start=(-5, 2, 7), kind=kind, voxel_size_nm=CUBE
     )
-    monkeypatch.setattr(job, "GOOD_BYTES", 4096)
+    monkeypatch.setattr(job, "TARGET_BYTES", 4096)
     voxome.transfer(source, f"{store}://{tmp_path}/small", levels=3, chunk=(8, 8, 8), verify="all")
     monkeypatch.undo()
     monkeypatch.setenv("VOXOME_STATE", str(tmp_path / "state"))
@@ -167,7 +167,7 @@ def test_dtypes_change_only_where_no_voxel_does(tmp_path: Path) -> None:
     assert voxome.open(f"{tmp_path}/b.zarr").dtype == np.uint8
     assert np.array_equal(voxome.open(f"{tmp_path}/b.zarr")[...], source[...])
     source[20, 3, 3] = 300
-    with pytest.raises(RunFailed, match=r"16:32,0:16,0:16: voxels of uint16 from 1 to 300 do not fit uint8"):
+    with pytest.raises(RunFailed, match=r"16:32,0:16,0:16: uint16 voxels from 1 to 300 do not fit uint8"):
         voxome.transfer(source, f"zarr://{tmp_path}/c.zarr", dtype="uint8", chunk=(16, 16, 16))
     assert not voxome.open(f"{tmp_path}/c.zarr")[16:32].any()
 
@@ -191,7 +191,7 @@ def test_what_is_asked_wrong(tmp_path: Path) -> None:
         voxome.transfer(source, target, verify="sample")  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="levels is 0"):
         voxome.transfer(source, target, levels=0)
-    with pytest.raises(InvalidInput, match="three lengths"):
+    with pytest.raises(InvalidInput, match="Expected three lengths"):
         voxome.transfer(source, target, chunk=(8, 8))
     with pytest.raises(UnsupportedFormat, match="cannot have levels"):
         voxome.transfer(source, f"npy://{tmp_path}/b.npy", levels=2)

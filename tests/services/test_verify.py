@@ -1,4 +1,4 @@
-"""What reads back otherwise than it was written is found."""
+"""Verification finds blocks that differ from what was written."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def source(tmp_path: Path) -> str:
 @pytest.mark.usefixtures("forgetful")
 def test_all(tmp_path: Path, source: str) -> None:
     uri = f"forgetful://{tmp_path}/b"
-    with pytest.raises(RunFailed, match=r"reads back otherwise than it was written, at 16:32,0:16,32:48: 1 of 4,096"):
+    with pytest.raises(RunFailed, match=r"differs from what was written at 16:32,0:16,32:48, in 1 of 4,096"):
         voxome.transfer(source, uri, chunk=CHUNK, verify="all")
     with pytest.raises(RunFailed):
         voxome.transfer(source, uri, chunk=CHUNK, verify="all")
@@ -140,9 +140,9 @@ def test_bits_are_compared(tmp_path: Path) -> None:
 
 def test_a_lossy_encoding_is_not_read_back(tmp_path: Path, source: str) -> None:
     uri = f"precomputed://{tmp_path}/b"
-    with pytest.raises(InvalidInput, match=r"encoded with a loss \(jpeg\).*--verify none"):
+    with pytest.raises(InvalidInput, match=r"lossy codec \(jpeg\).*--verify none"):
         voxome.transfer(source, uri, encoding={"codec": "jpeg"})
     report = voxome.transfer(source, uri, encoding={"codec": "jpeg"}, verify="none")
     assert report.verified == 0
-    with pytest.raises(InvalidInput, match="encoded with a loss"):
+    with pytest.raises(InvalidInput, match="lossy codec"):
         voxome.transfer(source, uri, encoding={"codec": "jpeg"}, existing=True)

@@ -1,1 +1,1 @@
-"""The command line; one file a verb, each a thin skin on a function of the library."""
+"""Command line: one module per command, each a thin layer over a library function."""

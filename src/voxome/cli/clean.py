@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from voxome.cli.console import say, size_text
+from voxome.cli.console import print_stderr, size_text
 
 
 def clean(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a finished run.")]) -> None:
     """Remove the intermediate arrays and tables of a finished run; its results and records stay."""
     from voxome.workflow.clean import clean as clean_folder
 
-    say(f"{size_text(clean_folder(folder))} freed in {folder}")
+    print_stderr(f"{size_text(clean_folder(folder))} freed in {folder}")

@@ -1,4 +1,4 @@
-"""What the command line prints: results on standard output, all else on standard error."""
+"""Output of the command line: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -10,69 +10,69 @@ from typing import Annotated, Any
 
 import typer
 
-_WIDE = 4096
-"""Width off a terminal, where lines are not wrapped."""
+_PIPE_WIDTH = 4096
+"""Width when output is not a terminal, so that lines are not wrapped."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def show_json(data: Any) -> None:
-    """Print JSON values on standard output."""
+    """Print data as JSON on standard output."""
     print(json.dumps(data, indent=1, default=str))
 
 
 def show_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, heads: bool = True
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, header: bool = True
 ) -> None:
     """Print a table on standard output."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", show_header=heads)
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", show_header=header)
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False, markup=False).print(table)
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, markup=False).print(table)
 
 
 def show_facts(facts: Mapping[str, object]) -> None:
-    """Print names and values, one a line, on standard output."""
+    """Print names and values, one per line, on standard output."""
     if sys.stdout.isatty():
-        show_table(("", ""), facts.items(), heads=False)
+        show_table(("", ""), facts.items(), header=False)
         return
     width = max(len(name) for name in facts)
     for name, value in facts.items():
         print(f"{name:<{width}}  {value}")
 
 
-def say(message: str) -> None:
-    """Tell something on standard error."""
+def print_stderr(message: str) -> None:
+    """Print a message on standard error."""
     print(message, file=sys.stderr, flush=True)
 
 
-def asked(question: str) -> bool:
-    """Whether a person says yes, on standard input, to a question on standard error; no answer is a no."""
+def confirm(question: str) -> bool:
+    """Ask a question on standard error; return whether the answer on standard input is yes."""
     print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
-        say("")
+        print_stderr("")
     return answer.strip().lower() in ("y", "yes")
 
 
 @contextmanager
-def if_interrupted(then: str) -> Iterator[None]:
-    """What is told, beside that it was so, when a person interrupts what goes on inside."""
+def note_on_interrupt(note: str) -> Iterator[None]:
+    """Add a note to the message printed after Ctrl-C in the body of the ``with`` statement."""
     try:
         yield
-    except KeyboardInterrupt as stop:
-        stop.add_note(then)
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(note)
         raise
 
 
 def size_text(count: float | None) -> str:
-    """A number of bytes for people to read."""
+    """Return a number of bytes as readable text."""
     if count is None:
         return "?"
     units = ["B", "kB", "MB", "GB", "TB", "PB"]

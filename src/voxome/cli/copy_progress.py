@@ -1,4 +1,4 @@
-"""How far a copy is: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of a copy: a bar on a terminal, an occasional line elsewhere."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ from contextlib import contextmanager
 from threading import Timer
 from typing import TYPE_CHECKING
 
-from voxome.cli.console import say, size_text
+from voxome.cli.console import print_stderr, size_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 LINE_EVERY_S = 10.0
+"""Seconds between progress lines."""
 _QUIET_S = 2.0
-_Told = Callable[[int, int], None]
+"""Seconds before a bar is shown."""
+_Callback = Callable[[int, int], None]
 
 
 @contextmanager
-def block_progress(name: str, size: int | None = None, unit: str = "blocks") -> Iterator[_Told]:
-    """A function to call with how much is done and how much there is; quick work is not told of.
+def block_progress(name: str, size: int | None = None, unit: str = "blocks") -> Iterator[_Callback]:
+    """Yield a function to call with the number of units done and the total; quick work shows no progress.
 
     Parameters
     ----------
     name : str
-        What is written or read.
+        Label of the progress bar.
     size : int, optional
-        Bytes of all of it; then the rate is in bytes.
+        Total size in bytes; if given, the rate is in bytes.
     unit : str
-        What is counted.
+        Unit of progress.
     """
     began = time.monotonic()
 
@@ -43,21 +45,21 @@ def block_progress(name: str, size: int | None = None, unit: str = "blocks") -> 
         return
     with new_bar() as bar:
         task = bar.add_task(name, total=None, amount="", rate="", visible=False)
-        later = Timer(_QUIET_S, lambda: bar.update(task, visible=True))
-        later.daemon = True
-        later.start()
+        show_later = Timer(_QUIET_S, lambda: bar.update(task, visible=True))
+        show_later.daemon = True
+        show_later.start()
 
-        def told(done: int, total: int) -> None:
+        def update(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, amount=f"{done:,}/{total:,} {unit}", rate=rate(done, total))
 
         try:
-            yield told
+            yield update
         finally:
-            later.cancel()
+            show_later.cancel()
 
 
 def new_bar() -> Progress:
-    """A bar on standard error that is gone at the end; its tasks have the fields ``amount`` and ``rate``."""
+    """Return a transient bar on standard error; its tasks have the fields ``amount`` and ``rate``."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -73,15 +75,15 @@ def new_bar() -> Progress:
     return Progress(*columns, console=console, transient=True, expand=True)
 
 
-def _lines(name: str, unit: str, rate: Callable[[int, int], str]) -> _Told:
+def _lines(name: str, unit: str, rate: Callable[[int, int], str]) -> _Callback:
     began = last = time.monotonic()
 
-    def told(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last > LINE_EVERY_S and 0 < done < total:
             last = now
             left = (total - done) * (now - began) / done
-            say(f"{name}: {done:,} of {total:,} {unit}, {rate(done, total)}, {left:.0f} s left")
+            print_stderr(f"{name}: {done:,} of {total:,} {unit}, {rate(done, total)}, {left:.0f} s left")
 
-    return told
+    return report

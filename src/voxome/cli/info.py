@@ -1,4 +1,4 @@
-"""``voxome info``: what is stored at a URI."""
+"""``voxome info``: show the metadata of a volume."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def info(
-    uri: Annotated[str, typer.Argument(help="A URI or path; may end in ?level=2.", autocompletion=uris)],
+    uri: Annotated[str, typer.Argument(help="URI or path, or a level (?level=2).", autocompletion=uris)],
     json: Json = False,
 ) -> None:
-    """Describe a volume (shape, dtype, axes, voxel size, offset, chunks, levels, kind, format), meshes, or points."""
+    """Describe a volume (shape, dtype, axes, voxel size, offset, chunks, levels, kind, format), meshes or points."""
     from voxome.resources.open import open
     from voxome.resources.volume import Volume
 
@@ -45,7 +45,7 @@ def describe_shapes(resource: Meshes | Skeletons | Points) -> dict[str, Any]:
 
 
 def describe_volume(volume: Volume) -> dict[str, Any]:
-    """The facts of a volume as JSON values."""
+    """Return the metadata of a volume as JSON values."""
     from voxome.contracts.abilities import SupportsLevels, ability
     from voxome.resources.volume import Volume
 
@@ -78,7 +78,7 @@ def describe_volume(volume: Volume) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     if value is None:
-        return "not said"
+        return "unknown"
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return "; ".join(
             f"{n}: {_text(level['shape'])}, scale {_text(level['scale'])}" for n, level in enumerate(value)

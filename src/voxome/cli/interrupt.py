@@ -1,4 +1,4 @@
-"""Ctrl-C: never lost, and told in a sentence."""
+"""Handling of Ctrl-C: it is never lost and ends in one sentence."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import sys
 import threading
 
 STATUS = 130
-"""The exit status of what was interrupted."""
-_AGAIN_S = 0.05
+"""Exit status after an interruption."""
+_DELAY_S = 0.05
 
 
-def heed(lost: sys.UnraisableHookArgs) -> None:
-    """Interrupt again where it came inside a callback or a destructor, out of which no exception gets.
+def reraise_interrupt(unraisable: sys.UnraisableHookArgs) -> None:
+    """Interrupt again after a Ctrl-C inside a callback or destructor, where exceptions are swallowed.
 
-    Other exceptions that are lost so are told as Python tells them. To be set as ``sys.unraisablehook``.
+    To be set as ``sys.unraisablehook``; other exceptions go to Python's own hook.
     """
-    if issubclass(lost.exc_type, KeyboardInterrupt):
-        again = threading.Timer(_AGAIN_S, os.kill, [os.getpid(), signal.SIGINT])
-        again.daemon = True
-        again.start()
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        timer = threading.Timer(_DELAY_S, os.kill, [os.getpid(), signal.SIGINT])
+        timer.daemon = True
+        timer.start()
     else:
-        sys.__unraisablehook__(lost)
+        sys.__unraisablehook__(unraisable)
 
 
-def sentence(error: BaseException | None) -> str:
-    """What is told of the interruption that led to `error`."""
+def message(error: BaseException | None) -> str:
+    """Return the message for the interruption that led to `error`."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return "; ".join(["Interrupted", *getattr(error, "__notes__", ())])

@@ -1,4 +1,4 @@
-"""``voxome ls``: what lies under a place."""
+"""``voxome ls``: list volumes."""
 
 from __future__ import annotations
 
@@ -8,23 +8,21 @@ from typing import Annotated
 import typer
 
 from voxome.cli.complete import uris
-from voxome.cli.console import Json, say, show_json, show_table
+from voxome.cli.console import Json, print_stderr, show_json, show_table
 
 
 def ls(
-    uri: Annotated[
-        str, typer.Argument(help="A URI, such as bossdb://COLLECTION, or a folder.", autocompletion=uris)
-    ] = ".",
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into what is found too.")] = False,
+    uri: Annotated[str, typer.Argument(help="Folder or URI, such as bossdb://COLLECTION.", autocompletion=uris)] = ".",
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="List nested volumes too.")] = False,
     json: Json = False,
 ) -> None:
-    """List the volumes under a place, and what holds volumes."""
+    """List volumes, and folders or collections of volumes."""
     from voxome.resources.listing import listing
 
     found = list(listing(uri, deep=recursive))
     if json:
         show_json([asdict(info) for info in found])
     elif not found:
-        say(f"no volume is found in {uri}")
+        print_stderr(f"No volumes found in {uri}")
     else:
         show_table(["uri", "type", ""], [[info.uri, info.type, info.description] for info in found])

@@ -1,4 +1,4 @@
-"""``voxome``: the verbs, and how errors are told."""
+"""``voxome``: entry point of the command line, and its error messages."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ try:
         train,
         transfer,
     )
-    from voxome.cli.complete import whole_words
-    from voxome.cli.console import say
+    from voxome.cli.complete import joined_words
+    from voxome.cli.console import print_stderr
     from voxome.errors import VoxomeError
 except KeyboardInterrupt:
     print("Interrupted", file=sys.stderr)
@@ -64,24 +64,24 @@ app.command("clean")(clean.clean)
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line.
 
-    The exit status is 0, 1 for an error of ours or of the system (one message on standard error), 2 for wrong usage,
-    130 for an interruption.
+    The exit status is 0 on success, 1 after an error (with one message on standard error), 2 for wrong usage, and 130
+    after an interruption.
     """
-    before, sys.unraisablehook = sys.unraisablehook, interrupt.heed
+    before, sys.unraisablehook = sys.unraisablehook, interrupt.reraise_interrupt
     try:
-        with whole_words():
+        with joined_words():
             app(arguments, prog_name="voxome")
-    except SystemExit as end:
-        if end.code == interrupt.STATUS:
-            say(interrupt.sentence(end))
+    except SystemExit as stop:
+        if stop.code == interrupt.STATUS:
+            print_stderr(interrupt.message(stop))
         raise
     except VoxomeError as error:
-        say("\n".join([f"voxome: {error}", *getattr(error, "__notes__", ())]))
+        print_stderr("\n".join([f"voxome: {error}", *getattr(error, "__notes__", ())]))
     except OSError as error:
-        say(f"voxome: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        print_stderr(f"voxome: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except Exception as error:
         at = traceback.extract_tb(error.__traceback__)[-1]
-        say(f"voxome: a fault of voxome itself, please report it: {error!r} at {at.filename}:{at.lineno}")
+        print_stderr(f"voxome: internal error, please report it: {error!r} at {at.filename}:{at.lineno}")
     finally:
         sys.unraisablehook = before
     sys.exit(1)

@@ -1,4 +1,4 @@
-"""Options that several verbs share, and how they are read."""
+"""Options shared by several commands, and their parsing."""
 
 from __future__ import annotations
 
@@ -12,37 +12,38 @@ if TYPE_CHECKING:
 
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="An input of the workflow: a URI, a path, a number. Repeatable."),
+    typer.Option("--set", metavar="NAME=VALUE", help="Workflow input: a URI, path or number. Repeatable."),
 ]
 Blocks = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="[STEP=]Z,Y,X", help="Write box in voxels, of all steps or of one. Repeatable.", show_default=False
+        metavar="[STEP=]Z,Y,X", help="Block shape in voxels, for all steps or for one. Repeatable.", show_default=False
     ),
 ]
 BoxText = Annotated[
-    str | None, typer.Option("--box", metavar="Z0:Z1,Y0:Y1,X0:X1", help="The part to run, in the store's coordinates.")
+    str | None,
+    typer.Option("--box", metavar="Z0:Z1,Y0:Y1,X0:X1", help="Box to process, in store coordinates."),
 ]
-Level = Annotated[int, typer.Option(min=0, help="Level of the pyramid of the inputs; 0 is the finest.")]
+Level = Annotated[int, typer.Option(min=0, help="Pyramid level of the inputs; 0 is the finest.")]
 VoxelSize = Annotated[
-    str | None, typer.Option(metavar="Z,Y,X", help="Voxel size in nm, in place of what the volumes say.")
+    str | None, typer.Option(metavar="Z,Y,X", help="Voxel size in nm; overrides that of the volumes.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Run inputs that a tool's own check finds unfit.")]
-Workers = Annotated[int, typer.Option(min=1, help="Processes at a time; the result does not depend on it.")]
+Force = Annotated[bool, typer.Option("--force", help="Run even if a tool rejects its inputs as unsuitable.")]
+Workers = Annotated[int, typer.Option(min=1, help="Number of processes; results do not depend on it.")]
 
 
 def read_settings(texts: list[str] | None, graph: Graph) -> dict[str, Any]:
-    """``NAME=VALUE`` settings as values of the types of the workflow's inputs; an empty value is as not given."""
-    given: dict[str, Any] = {}
+    """Parse ``NAME=VALUE`` settings as values of the workflow's input types; an empty value means not set."""
+    values: dict[str, Any] = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals:
-            raise typer.BadParameter(f"{text!r}: write --set NAME=VALUE")
-        if name in given:
-            raise typer.BadParameter(f"{name} is set twice")
+            raise typer.BadParameter(f"--set {text}: expected NAME=VALUE")
+        if name in values:
+            raise typer.BadParameter(f"--set {name}: set twice")
         if value:
-            given[name] = graph.inputs[name].read(value) if name in graph.inputs else value
-    return given
+            values[name] = graph.inputs[name].read(value) if name in graph.inputs else value
+    return values
 
 
 def read_options(
@@ -52,7 +53,7 @@ def read_options(
     voxel_size: str | None = None,
     force: bool = False,
 ) -> RunOptions:
-    """What a run is asked for beside its inputs."""
+    """Return the options of a run."""
     from voxome.geometry import Box
     from voxome.workflow.options import DEFAULT_BLOCK, RunOptions
 
@@ -74,22 +75,22 @@ def read_options(
 
 
 def voxels(option: str, text: str) -> tuple[int, int, int]:
-    """Three whole numbers of voxels."""
+    """Parse three integers, in voxels."""
     try:
         z, y, x = (int(part) for part in text.split(","))
     except ValueError:
-        raise typer.BadParameter(f"{option} {text}: write three whole numbers of voxels, such as 64,128,128") from None
+        raise typer.BadParameter(f"{option} {text}: expected three integers, such as 64,128,128") from None
     if min(z, y, x) < 1:
-        raise typer.BadParameter(f"{option} {text}: at least 1 voxel is needed along every axis")
+        raise typer.BadParameter(f"{option} {text}: expected at least 1 voxel along every axis")
     return z, y, x
 
 
 def lengths(option: str, text: str) -> tuple[float, float, float]:
-    """Three lengths in nm."""
+    """Parse three lengths, in nm."""
     try:
         z, y, x = (float(part) for part in text.split(","))
     except ValueError:
-        raise typer.BadParameter(f"{option} {text}: write three lengths in nm, such as 8,8,8") from None
+        raise typer.BadParameter(f"{option} {text}: expected three lengths in nm, such as 8,8,8") from None
     if not all(0 < length < float("inf") for length in (z, y, x)):
-        raise typer.BadParameter(f"{option} {text}: lengths in nm are more than 0")
+        raise typer.BadParameter(f"{option} {text}: expected lengths greater than 0")
     return z, y, x

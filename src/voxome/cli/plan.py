@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from voxome.cli.console import Json, say, show_json, show_table, size_text
+from voxome.cli.console import Json, print_stderr, show_json, show_table, size_text
 from voxome.cli.options import (
     Blocks,
     BoxText,
@@ -40,7 +40,7 @@ def plan(
         show_json(made.to_json())
         return
     for warning in made.warnings:
-        say(f"warning: {warning}")
+        print_stderr(f"warning: {warning}")
     rows = []
     for step in made.steps:
         told = sizes(step)

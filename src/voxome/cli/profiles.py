@@ -1,4 +1,4 @@
-"""``voxome profiles``: which hosts and tokens are configured; tokens are never printed."""
+"""``voxome profiles``: list configured hosts and tokens, without printing the tokens."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from voxome.cli.console import Json, say, show_json, show_table
+from voxome.cli.console import Json, print_stderr, show_json, show_table
 
 _VARIABLE = re.compile(r"VOXOME_([A-Z0-9]+)_(?:HOST|TOKEN)")
 _LOGIN = re.compile(r"(?<=//)[^/@\s]*@")
 
 
 def profiles(json: Json = False) -> None:
-    """List profiles, their hosts and whether a token is set; the environment beats the profile in use."""
+    """List profiles, their hosts and whether a token is set. Environment variables override profiles."""
     from voxome.config.profiles import path, read
 
     file, settings = path(), read(str(path()))
@@ -23,8 +23,8 @@ def profiles(json: Json = False) -> None:
     if json:
         show_json({"file": str(file), "profile": used, "services": rows})
         return
-    unknown = " (there is none of that name)" if settings.profiles and used not in settings.profiles else ""
-    say(f"{file}{'' if file.exists() else ' (not there)'}; profile in use: {used}{unknown}")
+    unknown = " (not defined)" if settings.profiles and used not in settings.profiles else ""
+    print_stderr(f"{file}{'' if file.exists() else ' (missing)'}; profile in use: {used}{unknown}")
     columns = ["profile", "store", "host", "token", "options"]
     show_table(
         columns, [[row["profile"], row["kind"], row["host"] or "", row["token"], row["options"]] for row in rows]

@@ -1,4 +1,4 @@
-"""How far a run is: a line for every step that has ended, and on a terminal a bar for the one that runs."""
+"""Progress of a run: a line for every finished step and, on a terminal, a bar for the current one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from voxome.cli.console import if_interrupted, say, size_text
+from voxome.cli.console import note_on_interrupt, print_stderr, size_text
 from voxome.cli.copy_progress import LINE_EVERY_S, new_bar
 
 if TYPE_CHECKING:
@@ -17,15 +17,21 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress_bars(steps: Sequence[str]) -> Iterator[Callable[[StepReport], None]]:
-    """A function to call with every report of a step, while the steps named `steps` run in that order."""
-    places = {name: f"[{i + 1:>{len(str(len(steps)))}}/{len(steps)}] {name}" for i, name in enumerate(steps)}
-    with if_interrupted("rerun the same command to resume"):
+    """Yield a function to call with every report of a step.
+
+    Parameters
+    ----------
+    steps : sequence of str
+        Names of the steps, in the order in which they run.
+    """
+    titles = {name: f"[{i + 1:>{len(str(len(steps)))}}/{len(steps)}] {name}" for i, name in enumerate(steps)}
+    with note_on_interrupt("rerun the same command to resume"):
         if sys.stderr.isatty():
-            with _bar() as told:
-                yield lambda report: told(report, places[report.name])
+            with _bar() as update:
+                yield lambda report: update(report, titles[report.name])
         else:
             lines = _Lines()
-            yield lambda report: lines(report, places[report.name])
+            yield lambda report: lines(report, titles[report.name])
 
 
 def _ended(report: StepReport, name: str) -> str:
@@ -40,7 +46,7 @@ def _bar() -> Iterator[Callable[[StepReport, str], None]]:
         task = bar.add_task("", total=1, amount="", rate="", visible=False)
         running = ""
 
-        def told(report: StepReport, name: str) -> None:
+        def update(report: StepReport, name: str) -> None:
             nonlocal running
             if report.ended:
                 bar.update(task, visible=False)
@@ -54,7 +60,7 @@ def _bar() -> Iterator[Callable[[StepReport, str], None]]:
             done = report.run + report.reused
             bar.update(task, completed=done, amount=f"{done:,}/{report.total:,} blocks", rate=rate)
 
-        yield told
+        yield update
 
 
 def _amount(report: StepReport, blocks: float) -> str:
@@ -62,14 +68,14 @@ def _amount(report: StepReport, blocks: float) -> str:
 
 
 class _Lines:
-    """A line when a step ends, and every few seconds between."""
+    """Print a line when a step ends, and every few seconds in between."""
 
     def __init__(self) -> None:
         self._last = time.monotonic()
         self._began: dict[str, float] = {}
 
     def _pace(self, report: StepReport, name: str) -> str:
-        """Rate, and time left."""
+        """Return the rate and the time left."""
         elapsed = time.monotonic() - self._began[name]
         if not report.run or not elapsed:
             return ""
@@ -79,9 +85,9 @@ class _Lines:
     def __call__(self, report: StepReport, name: str) -> None:
         self._began.setdefault(name, self._last)
         if report.ended:
-            say(_ended(report, name))
+            print_stderr(_ended(report, name))
         elif time.monotonic() - self._last > LINE_EVERY_S:
-            say(f"{name}: {report.run + report.reused:,} of {report.total:,} blocks{self._pace(report, name)}")
+            print_stderr(f"{name}: {report.run + report.reused:,} of {report.total:,} blocks{self._pace(report, name)}")
         else:
             return
         self._last = time.monotonic()

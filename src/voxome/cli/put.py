@@ -1,4 +1,4 @@
-"""``voxome put``: a file into a store."""
+"""``voxome put``: write a file into a store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from voxome.cli.complete import uris
-from voxome.cli.console import Json, say, show_json
+from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.copy_progress import block_progress
 from voxome.cli.options import lengths
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What voxels mean."""
+    """Meaning of voxels."""
 
     image = "image"
     labels = "labels"
@@ -27,25 +27,25 @@ class Kind(StrEnum):
 
 
 def put(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A path or URI of a volume.", autocompletion=uris)],
-    uri: Annotated[str, typer.Argument(help="What is made, such as zarr://PATH.", autocompletion=uris)],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Path or URI of a volume.", autocompletion=uris)],
+    uri: Annotated[str, typer.Argument(help="Destination, such as zarr://PATH.", autocompletion=uris)],
     voxel_size: Annotated[
-        str | None, typer.Option(metavar="Z,Y,X", help="Voxel size in nm, in place of what the file says.")
+        str | None, typer.Option(metavar="Z,Y,X", help="Voxel size in nm; overrides that of the file.")
     ] = None,
-    dtype: Annotated[str | None, typer.Option(help="Of the new volume; no voxel may change its value.")] = None,
-    kind: Annotated[Kind | None, typer.Option(help="What the voxels mean, in place of what the file says.")] = None,
-    chunk: Annotated[str | None, typer.Option(metavar="Z,Y,X", help="Chunk of the new volume.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="Data type of the new volume; values must not change.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Meaning of the voxels; overrides that of the file.")] = None,
+    chunk: Annotated[str | None, typer.Option(metavar="Z,Y,X", help="Chunk shape of the new volume.")] = None,
     at: Annotated[
-        str | None, typer.Option(metavar="Z,Y,X", help="Write into the volume that is there, with this corner.")
+        str | None, typer.Option(metavar="Z,Y,X", help="Write into an existing volume, starting at this index.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Put a file, or any volume, into a store: as a new volume, or --at a place of one that is there."""
-    chunks, corner = _whole("--chunk", chunk), _whole("--at", at)
+    """Write a file, or any volume, into a store: as a new volume, or --at an index of an existing one."""
+    chunks, corner = _indices("--chunk", chunk), _indices("--at", at)
     sizes = None if voxel_size is None else lengths("--voxel-size", voxel_size)
     new = {"voxel_size_nm": sizes, "dtype": dtype, "kind": kind and kind.value, "read_chunk": chunks}
-    if corner is not None and (given := [name for name, value in new.items() if value is not None]):
-        raise typer.BadParameter(f"--at writes into a volume that is there; {', '.join(given)} would be of a new one")
+    if corner is not None and (unused := [name for name, value in new.items() if value is not None]):
+        raise typer.BadParameter(f"--at writes into an existing volume, but {', '.join(unused)} would need a new one")
     from voxome.resources.open import open_source
     from voxome.services.blockwise_copy import copy
 
@@ -53,40 +53,40 @@ def put(
     spec, size = source.spec, source.spec.domain.size * source.spec.dtype.itemsize
     with (
         _target(source, uri, corner, new) as target,
-        block_progress(uri, size) as told,
+        block_progress(uri, size) as progress,
     ):
-        copy(source, spec.domain, target, corner or target.spec.domain.start, told)
+        copy(source, spec.domain, target, corner or target.spec.domain.start, progress)
     shape = spec.domain.shape
     if json:
         show_json({"uri": uri, "shape": list(shape), "dtype": str(target.spec.dtype)})
     else:
-        say(f"{uri}: {' x '.join(map(str, shape))} voxels are written")
+        print_stderr(f"Wrote {' x '.join(map(str, shape))} voxels to {uri}")
 
 
 @contextmanager
 def _target(
     source: VolumeSource, uri: str, corner: tuple[int, ...] | None, new: dict[str, Any]
 ) -> Iterator[VolumeSource]:
-    """What is written to: a new volume, or one that is there."""
-    from voxome.services.ingest import place_for, spec_like
+    """Yield the volume to write: a new one, or an existing one."""
+    from voxome.services.ingest import open_target, spec_like
     from voxome.services.rollback import created_or_removed
 
     if corner is None:
         with created_or_removed(uri, spec_like(source.spec, **new)) as target:
             yield target
         return
-    target = place_for(source, uri, corner)
+    target = open_target(uri, source, corner)
     try:
         yield target
     except BaseException as error:
-        error.add_note(f"{uri} is written in part: the same command writes all of it")
+        error.add_note(f"{uri} is partly written; rerun the same command to complete it")
         raise
 
 
-def _whole(option: str, text: str | None) -> tuple[int, ...] | None:
+def _indices(option: str, text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise typer.BadParameter(f"{option} {text}: write whole numbers of voxels, such as 8,8,8") from None
+        raise typer.BadParameter(f"{option} {text}: expected integers, such as 8,8,8") from None

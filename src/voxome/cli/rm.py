@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from voxome.cli.complete import uris
-from voxome.cli.console import Json, asked, say, show_json, size_text
+from voxome.cli.console import Json, confirm, print_stderr, show_json, size_text
 
 if TYPE_CHECKING:
     from voxome.contracts.abilities import SupportsDelete
 
 
 def rm(
-    uri: Annotated[str, typer.Argument(help="A URI or path of a volume.", autocompletion=uris)],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    uri: Annotated[str, typer.Argument(help="URI or path of a volume.", autocompletion=uris)],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
     json: Json = False,
 ) -> None:
-    """Remove a volume and all its levels, after asking; what is no volume is left alone."""
+    """Remove a volume and all its levels, after asking. Anything that is not a volume is kept."""
     from voxome.resources.open import get_remote
-    from voxome.services.delete import removable
+    from voxome.services.delete import require_deletable
 
-    located, spec = removable(uri)
+    located, spec = require_deletable(uri)
     shape, size = " x ".join(map(str, spec.domain.shape)), size_text(spec.domain.size * spec.dtype.itemsize)
-    if not (yes or asked(f"Remove {located}: {shape} voxels of {spec.dtype}, {size}?")):
-        say("nothing is removed; --yes removes without asking")
+    if not (yes or confirm(f"Remove {located}: {shape} voxels of {spec.dtype}, {size}?")):
+        print_stderr("Nothing was removed; use --yes to remove without asking")
         raise typer.Exit(1)
     cast("SupportsDelete", get_remote(located.scheme)).delete(located)
     if json:
         show_json({"removed": str(located)})
     else:
-        say(f"{located} is removed")
+        print_stderr(f"Removed {located}")

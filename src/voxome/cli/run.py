@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from voxome.cli.console import Json, say, show_json
+from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.options import (
     Blocks,
     BoxText,
@@ -46,7 +46,7 @@ def run(
     graph = load(workflow)
     plan = make_plan(graph, read_settings(settings, graph), options)
     for warning in plan.warnings:
-        say(f"warning: {warning}")
+        print_stderr(f"warning: {warning}")
     with progress_bars([step.name for step in plan.steps]) as progress:
         record = run_plan(plan, out=out, workers=workers, options=options, progress=progress, truth=truth)
     if json:
@@ -54,4 +54,4 @@ def run(
     else:
         blocks = [step["blocks"] for step in record["steps"]]
         run_now, reused = (sum(b[what] for b in blocks) for what in ("run", "reused"))
-        say(f"done in {record['wall_s']:.1f} s: {run_now:,} blocks run, {reused:,} reused; results in {out}")
+        print_stderr(f"done in {record['wall_s']:.1f} s: {run_now:,} blocks run, {reused:,} reused; results in {out}")

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from voxome.cli.complete import tools
-from voxome.cli.console import say, show_json
+from voxome.cli.console import print_stderr, show_json
 from voxome.cli.options import read_options
 from voxome.contracts.ports import option_of, port_of
 from voxome.contracts.tool import Tool, ToolSpec
@@ -60,7 +60,7 @@ def tool(
         show_json(told)
     else:
         for output, handle in handles.items():
-            say(f"{output}: {handle.uri}")
+            print_stderr(f"{output}: {handle.uri}")
 
 
 def _read(parser: argparse.ArgumentParser, texts: list[str]) -> dict[str, Any]:

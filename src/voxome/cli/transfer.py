@@ -1,4 +1,4 @@
-"""``voxome transfer``: copy a volume from one store to another."""
+"""``voxome transfer``: copy a volume to another store."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from voxome.cli.complete import uris
-from voxome.cli.console import Json, say, show_json, size_text
+from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.options import voxels
 
 
 class Verify(StrEnum):
-    """Which blocks are read back."""
+    """Which blocks to read back."""
 
     none = "none"
     sampled = "sampled"
@@ -24,7 +24,7 @@ class Verify(StrEnum):
 
 
 class Drop(StrEnum):
-    """What a destination need not keep."""
+    """Properties that a destination may leave out."""
 
     start = "start"
     voxel_size = "voxel_size"
@@ -33,38 +33,38 @@ class Drop(StrEnum):
 
 
 def transfer(
-    src: Annotated[str, typer.Argument(help="URI or path of a volume.", autocompletion=uris)],
-    dst: Annotated[str, typer.Argument(help="URI of what is made, such as zarr://PATH.", autocompletion=uris)],
+    src: Annotated[str, typer.Argument(help="URI or path of the source.", autocompletion=uris)],
+    dst: Annotated[str, typer.Argument(help="URI of the destination, such as zarr://PATH.", autocompletion=uris)],
     box: Annotated[
         str | None,
-        typer.Option(metavar="Z0:Z1,Y0:Y1,X0:X1", help="The part to copy, in the source's coordinates at its level."),
+        typer.Option(metavar="Z0:Z1,Y0:Y1,X0:X1", help="Box to copy, in the coordinates of the level."),
     ] = None,
-    level: Annotated[int, typer.Option(min=0, help="Level of the source's pyramid; 0 is the finest.")] = 0,
-    levels: Annotated[int, typer.Option(min=1, help="How many levels the destination is to have.")] = 1,
-    dtype: Annotated[str | None, typer.Option(help="Of the destination; no voxel may change its value.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes at a time; the result does not depend on it.")] = 1,
+    level: Annotated[int, typer.Option(min=0, help="Pyramid level of the source; 0 is the finest.")] = 0,
+    levels: Annotated[int, typer.Option(min=1, help="Number of levels of the destination.")] = 1,
+    dtype: Annotated[str | None, typer.Option(help="Data type of the destination; values must not change.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes; results do not depend on it.")] = 1,
     verify: Annotated[
-        Verify, typer.Option(help="Which blocks are read back: a sample has the first, the last and one of 16.")
+        Verify, typer.Option(help="Blocks to read back and compare; a sample has the first, the last and 1 in 16.")
     ] = Verify.sampled,
-    seed: Annotated[int, typer.Option(help="Of the sample that is read back.")] = 0,
-    existing: Annotated[bool, typer.Option("--existing", help="Write into an array that is there and fits.")] = False,
-    chunk: Annotated[str | None, typer.Option(metavar="Z,Y,X", help="Chunk of the destination.")] = None,
-    shard: Annotated[str | None, typer.Option(metavar="Z,Y,X", help="Shard of the destination.")] = None,
-    codec: Annotated[str | None, typer.Option(help="Compression of the destination, by the format's own name.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the sample.")] = 0,
+    existing: Annotated[bool, typer.Option("--existing", help="Write into an existing array.")] = False,
+    chunk: Annotated[str | None, typer.Option(metavar="Z,Y,X", help="Chunk shape of the destination.")] = None,
+    shard: Annotated[str | None, typer.Option(metavar="Z,Y,X", help="Shard shape of the destination.")] = None,
+    codec: Annotated[str | None, typer.Option(help="Codec of the destination, as its format names it.")] = None,
     encoding: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Another option of the format, such as format=zarr2. Repeatable."),
+        typer.Option(metavar="NAME=VALUE", help="Other option of the format, such as format=zarr2. Repeatable."),
     ] = None,
     drop: Annotated[
         list[Drop] | None,
-        typer.Option(help="What the destination need not keep; formats refuse what they cannot hold. Repeatable."),
+        typer.Option(help="Property to leave out, if the format cannot store it. Repeatable."),
     ] = None,
     state: Annotated[
-        Path | None, typer.Option(help="Where is kept what is done: VOXOME_STATE, or a cache folder, if not given.")
+        Path | None, typer.Option(help="Folder for transfer progress; default: VOXOME_STATE or a cache folder.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Copy a volume, or a part of it, to another store; interrupted, the same command goes on."""
+    """Copy a volume, or a box of it, to another store. Rerun the same command to resume."""
     from voxome.cli.progress import progress_bars
     from voxome.services.transfer.run import transfer as run_transfer
 
@@ -91,27 +91,27 @@ def transfer(
     if json:
         show_json(asdict(report))
         return
-    say(
+    print_stderr(
         f"{report.destination} is complete: {size_text(report.bytes)} in {report.seconds:.1f} s, "
-        f"{size_text(report.bytes_per_s)}/s; {_count(report.run)} copied, {report.verified:,} of them read back, "
-        f"{report.reused:,} copied before"
+        f"{size_text(report.bytes_per_s)}/s; {_count(report.run)} copied, {report.verified:,} verified, "
+        f"{report.reused:,} copied earlier"
     )
 
 
 def _encoding(scheme: str, codec: str | None, options: list[str] | None) -> dict[str, Any] | None:
-    from voxome.services.transfer.target import CODEC_OPTION
+    from voxome.services.transfer.endpoint import CODEC_OPTION
 
-    found: dict[str, Any] = {} if codec is None else {CODEC_OPTION.get(scheme, "codec"): codec}
+    encoding: dict[str, Any] = {} if codec is None else {CODEC_OPTION.get(scheme, "codec"): codec}
     for text in options or ():
         name, equals, value = text.partition("=")
         if not equals:
-            raise typer.BadParameter(f"--encoding {text}: write NAME=VALUE, such as format=zarr2")
-        found[name] = _value(value)
-    return found or None
+            raise typer.BadParameter(f"--encoding {text}: expected NAME=VALUE, such as format=zarr2")
+        encoding[name] = _value(value)
+    return encoding or None
 
 
 def _value(text: str) -> Any:
-    """A number, true, false or anything else that is JSON; text where it is not."""
+    """Parse a JSON value such as a number, true or false; other text is kept."""
     try:
         return json_module.loads(text)
     except ValueError:

@@ -1,1 +1,1 @@
-"""Things done to resources: by the store's own server where it offers them, by our tools otherwise."""
+"""Operations on resources: by the store's own server where it offers them, otherwise by our tools."""

@@ -1,7 +1,7 @@
-"""How fast a volume is read, by size and alignment of the requests, and by how many are made at once.
+"""Benchmark reads of a volume over request size, chunk alignment and concurrency.
 
-The sweep of Figure 2 of the paper on intern (Matelsky et al.): time and throughput against the size of a cutout,
-aligned to the store's chunks and not.
+The sweep is that of figure 2 of the intern paper (Matelsky et al.): time and throughput against cutout size, aligned to
+the store's chunks and not.
 """
 
 from __future__ import annotations
@@ -12,46 +12,48 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, VoxomeError
 from voxome.geometry import Box
 from voxome.services.blockwise_copy import ProgressCallback, silent
 
 EDGES = (32, 64, 128, 256, 512)
-"""Edge lengths of the cubes that are asked for, in voxels, if nothing else is said."""
-LARGEST_BYTES = 512 << 20
-"""Larger requests are left out of a sweep."""
-_CHUNK = 64
+"""Default edge lengths of the cubes, in voxels."""
+MAX_REQUEST_BYTES = 512 << 20
+"""Size above which requests are skipped."""
+_DEFAULT_CHUNK = 64
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Requests of one size.
+    """Timing of the requests of one size.
 
     Attributes
     ----------
     edge : int
-        Of the cube, in voxels.
+        Edge length of the cube, in voxels.
     bytes : int
-        Of one request; less than a cube where the volume is thinner.
+        Size of one request; less than a cube where the volume is thinner.
     aligned : bool
-        Whether requests start on the store's chunks; the others lie astride their borders.
-    at_once : int
-        Requests under way at a time.
+        Whether requests start at chunk borders; otherwise they straddle them.
+    concurrency : int
+        Number of simultaneous requests.
     seconds : float
-        One request takes: the median.
+        Median time of one request.
     bytes_per_s : float
-        Of all of them together.
+        Throughput of all requests together.
     """
 
     edge: int
     bytes: int
     aligned: bool
-    at_once: int
+    concurrency: int
     seconds: float
     bytes_per_s: float
 
@@ -60,92 +62,133 @@ def read_sweep(
     source: VolumeSource,
     edges: Sequence[int] = EDGES,
     *,
-    at_once: int = 4,
+    concurrency: int = 4,
     repeats: int = 3,
     seed: int = 0,
-    told: ProgressCallback = silent,
+    progress: ProgressCallback = silent,
 ) -> list[Reading]:
-    """Read cubes at random places, each size aligned and unaligned, one at a time and several.
+    """Read cubes at random positions: each size aligned and unaligned, one request at a time and several.
+
+    Caches along the way (of the operating system, of a server) are not cleared, so small volumes are soon cached.
 
     Parameters
     ----------
     source : VolumeSource
-        With axes z, y, x; of others the first index is read.
+        Volume to read; along axes other than z, y, x, at the first index.
     edges : sequence of int
-        Edge lengths in voxels; those that would exceed `LARGEST_BYTES` are left out.
-    at_once : int
-        Requests under way at a time, in the second half of the sweep.
+        Edge lengths in voxels; those that exceed `MAX_REQUEST_BYTES` are skipped.
+    concurrency : int
+        Number of simultaneous requests, in the second half of the sweep.
     repeats : int
-        Requests one after the other.
+        Number of consecutive requests.
     seed : int
-        Of the places.
-    told : callable
-        Called after each result with the results that there are, and how many there will be.
+        Random seed for the positions.
+    progress : callable
+        Called after each reading.
 
     Returns
     -------
     list of Reading
-        Caches on the way (of the system, of a server) are not emptied: a small volume is soon in them.
 
     Raises
     ------
     InvalidInput
-        If no size is left.
+        If every size is skipped.
     """
     spec, random = source.spec, np.random.default_rng(seed)
-    sizes = {edge: _bytes(spec, edge) for edge in sorted(set(edges))}
-    kept = [edge for edge, size in sizes.items() if size <= LARGEST_BYTES]
+    sizes = {edge: _request_bytes(spec, edge) for edge in sorted(set(edges))}
+    kept = [edge for edge, size in sizes.items() if size <= MAX_REQUEST_BYTES]
     if not kept or kept[0] < 1:
-        raise InvalidInput(f"sizes {list(edges)}: none is of 1 to {LARGEST_BYTES:,} bytes a request")
-    source.read(next(_places(spec, kept[0], True, random)))
-    found: list[Reading] = []
-    asked = list(product(kept, (True, False), sorted({1, at_once})))
-    for edge, aligned, count in asked:
-        places = _places(spec, edge, aligned, random)
-        boxes = [next(places) for _ in range(repeats * count)]
-        found.append(_measured(source, edge, aligned, count, boxes))
-        told(len(found), len(asked))
-    return found
+        raise InvalidInput(f"No usable size in {list(edges)}: requests need 1 to {MAX_REQUEST_BYTES:,} bytes")
+    source.read(next(_random_boxes(spec, kept[0], True, random)))
+    readings: list[Reading] = []
+    cases = list(product(kept, (True, False), sorted({1, concurrency})))
+    for edge, aligned, count in cases:
+        positions = _random_boxes(spec, edge, aligned, random)
+        boxes = [next(positions) for _ in range(repeats * count)]
+        readings.append(_measure(source, edge, aligned, count, boxes))
+        progress(len(readings), len(cases))
+    return readings
 
 
-def _measured(source: VolumeSource, edge: int, aligned: bool, at_once: int, boxes: Sequence[Box]) -> Reading:
-    def timed(box: Box) -> float:
-        began = time.perf_counter()
+def _measure(source: VolumeSource, edge: int, aligned: bool, concurrency: int, boxes: Sequence[Box]) -> Reading:
+    def time_read(box: Box) -> float:
+        start = time.perf_counter()
         source.read(box)
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
     size = boxes[0].size * source.spec.dtype.itemsize
-    with ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(time.sleep, [0.001] * at_once))
-        began = time.perf_counter()
-        times = list(pool.map(timed, boxes))
-        whole = time.perf_counter() - began
-    return Reading(edge, size, aligned, at_once, statistics.median(times), size * len(boxes) / whole)
+    with ThreadPoolExecutor(concurrency) as pool:
+        list(pool.map(time.sleep, [0.001] * concurrency))
+        start = time.perf_counter()
+        times = list(pool.map(time_read, boxes))
+        elapsed = time.perf_counter() - start
+    return Reading(edge, size, aligned, concurrency, statistics.median(times), size * len(boxes) / elapsed)
 
 
-def _bytes(spec: VolumeSpec, edge: int) -> int:
+def _request_bytes(spec: VolumeSpec, edge: int) -> int:
     return int(np.prod([min(edge, extent) for extent in spec.frame.shape])) * spec.dtype.itemsize
 
 
-def _places(spec: VolumeSpec, edge: int, aligned: bool, random: np.random.Generator) -> Iterator[Box]:
-    """Cubes in the volume that start where chunks do, at random, or that lie astride the borders of chunks."""
+def _random_boxes(spec: VolumeSpec, edge: int, aligned: bool, random: np.random.Generator) -> Iterator[Box]:
+    """Yield cubes at random positions that start at chunk borders, or straddle them."""
     frame = spec.frame
-    chunks = [(spec.read_chunk or (_CHUNK,) * spec.domain.ndim)[axis] for axis in spec.spatial]
+    chunks = [(spec.read_chunk or (_DEFAULT_CHUNK,) * spec.domain.ndim)[axis] for axis in spec.spatial]
     while True:
         start = []
         for first, extent, chunk in zip(frame.start, frame.shape, chunks, strict=True):
             room = max(0, extent - edge)
-            astride = chunk // 2 if edge >= chunk else chunk - edge // 2
-            off = 0 if aligned else min(astride, room)
-            start.append(first + off + int(random.integers((room - off) // chunk + 1)) * chunk)
+            straddling = chunk // 2 if edge >= chunk else chunk - edge // 2
+            shift = 0 if aligned else min(straddling, room)
+            start.append(first + shift + int(random.integers((room - shift) // chunk + 1)) * chunk)
         shape = [min(edge, extent) for extent in frame.shape]
-        yield _lifted(spec, Box.of_shape(shape, start))
+        yield _at_first_index(spec, Box.of_shape(shape, start))
 
 
-def _lifted(spec: VolumeSpec, box: Box) -> Box:
-    """`box` in all axes, at the first index of those that are not z, y or x."""
-    whole = spec.lift(box)
-    stop = [
-        b if axis in spec.spatial else a + 1 for axis, (a, b) in enumerate(zip(whole.start, whole.stop, strict=True))
-    ]
-    return Box(whole.start, tuple(stop))
+def _at_first_index(spec: VolumeSpec, box: Box) -> Box:
+    """Return `box` along all axes, at the first index of those other than z, y, x."""
+    full = spec.lift(box)
+    stop = [b if axis in spec.spatial else a + 1 for axis, (a, b) in enumerate(zip(full.start, full.stop, strict=True))]
+    return Box(full.start, tuple(stop))
+
+
+def draw(readings: Sequence[Reading], title: str, path: Path) -> None:
+    """Plot time and throughput against request size as a PNG.
+
+    Raises
+    ------
+    VoxomeError
+        If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise VoxomeError("Plots need matplotlib: pip install 'voxome[plots]'") from error
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    time_axes, rate_axes = figure.subplots(1, 2)
+    for (aligned, concurrency), line in _lines(readings).items():
+        style: dict[str, Any] = {
+            "label": f"{'aligned' if aligned else 'unaligned'}, {concurrency} at a time",
+            "color": "#0072b2" if aligned else "#d55e00",
+            "linestyle": "-" if concurrency == 1 else "--",
+            "marker": "o" if concurrency == 1 else "s",
+        }
+        sizes = [reading.bytes / 1e6 for reading in line]
+        time_axes.plot(sizes, [reading.seconds for reading in line], **style)
+        rate_axes.plot(sizes, [reading.bytes_per_s / 1e6 for reading in line], **style)
+    for axes, label in ((time_axes, "request time (s)"), (rate_axes, "throughput (MB/s)")):
+        axes.set(xscale="log", yscale="log", xlabel="request size (MB)", ylabel=label)
+        axes.grid(which="major", color="0.9")
+    rate_axes.legend(frameon=False)
+    figure.suptitle(title)
+    figure.savefig(path, dpi=150)
+
+
+def _lines(readings: Sequence[Reading]) -> dict[tuple[bool, int], list[Reading]]:
+    """Group readings into the lines of the plot, by alignment and concurrency."""
+    lines: dict[tuple[bool, int], list[Reading]] = {}
+    for reading in sorted(readings, key=lambda reading: reading.bytes):
+        lines.setdefault((reading.aligned, reading.concurrency), []).append(reading)
+    return lines

@@ -1,118 +1,131 @@
-"""Copy a box of one array into another, block by block; `transfer` is the way to do it at scale."""
+"""Copy a box of one array into another, block by block.
+
+`voxome.services.transfer` does the same for large arrays: in parallel, verified and resumable.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike
 
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidBox, InvalidInput
 from voxome.geometry import BlockGrid, Box
+from voxome.services.cast import cast_exact
 
 BLOCK_BYTES = 64 << 20
-"""What is in memory at a time, unless a chunk, or a section of an image, is larger."""
+"""Memory for one block, unless a chunk or an image section is larger."""
 
-_MOST_BYTES = 16 * BLOCK_BYTES
-"""What is in memory at most, so that chunks of many sections are decoded once."""
+_MAX_SLAB_BYTES = 16 * BLOCK_BYTES
+"""Memory for one slab of sections; larger than a block, so that chunks spanning many sections are decoded once."""
 
 ProgressCallback = Callable[[int, int], None]
-"""Called with the blocks that are done, and how many there are."""
+"""Function called with the number of blocks done and the total number of blocks."""
 
 
 def silent(done: int, total: int) -> None:
-    """Tell nobody."""
+    """Report no progress."""
 
 
 def copy(
-    source: VolumeSource, box: Box, target: VolumeSource, corner: Sequence[int], told: ProgressCallback = silent
+    source: VolumeSource, box: Box, target: VolumeSource, corner: Sequence[int], progress: ProgressCallback = silent
 ) -> None:
-    """Write the voxels of `box` of `source` at `corner` of `target`; interrupted, the block under way is ended first.
+    """Copy the voxels of `box` in `source` to `corner` in `target`.
+
+    An interrupt takes effect when the current block is written.
 
     Parameters
     ----------
     source : VolumeSource
-        What is read.
+        Array to read.
     box : Box
-        In the coordinates of `source`.
+        Box to copy, in the coordinates of `source`.
     target : VolumeSource
-        What is written, of as many axes.
+        Array to write, with the same number of axes.
     corner : tuple of int
-        In the coordinates of `target`.
-    told : callable
+        First index to write, in the coordinates of `target`.
+    progress : callable
         Called after each block.
 
     Raises
     ------
     InvalidBox
-        If the box leaves the domain of either.
+        If the box exceeds the domain of either array.
     InvalidInput
-        If a voxel's value does not fit the dtype of `target`.
+        If a voxel value does not fit the dtype of `target`.
     """
     region = Box.of_shape(box.shape, corner)
-    back = tuple(a - b for a, b in zip(box.start, region.start, strict=True))
-    unit = target.spec.write_chunk or source.spec.read_chunk or (1,) * box.ndim
-    grid = BlockGrid(target.spec.domain, block_shape(unit, region.shape, source.spec.dtype.itemsize), region)
+    to_source = tuple(a - b for a, b in zip(box.start, region.start, strict=True))
+    chunk = target.spec.write_chunk or source.spec.read_chunk or (1,) * box.ndim
+    grid = BlockGrid(target.spec.domain, _block_shape(chunk, region.shape, source.spec.dtype.itemsize), region)
 
-    def write(place: Box) -> None:
-        target.write(place, cast_exact(source.read(place.shift(back)), target.spec.dtype))
+    def copy_block(block: Box) -> None:
+        target.write(block, cast_exact(source.read(block.shift(to_source)), target.spec.dtype))
 
     with ThreadPoolExecutor(1) as pool:
         for done, block in enumerate(grid, 1):
-            pool.submit(write, block.write).result()
-            told(done, len(grid))
+            pool.submit(copy_block, block.write).result()
+            progress(done, len(grid))
 
 
-def block_shape(unit: Sequence[int], shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
-    """The largest block of whole units that fits in `BLOCK_BYTES`, longest along the last axis; at least one unit."""
-    block = list(unit)
+def _block_shape(chunk: Sequence[int], shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
+    """Return the largest block of complete chunks within `BLOCK_BYTES`, at least one; it grows from the last axis."""
+    block = list(chunk)
     for axis in reversed(range(len(block))):
-        room = BLOCK_BYTES // (int(np.prod(block)) * itemsize)
-        block[axis] *= max(1, min(-(-shape[axis] // unit[axis]), room))
+        fits = BLOCK_BYTES // (int(np.prod(block)) * itemsize)
+        block[axis] *= max(1, min(-(-shape[axis] // chunk[axis]), fits))
     return tuple(block)
 
 
 def slabs(spec: VolumeSpec, box: Box) -> Iterator[Box]:
-    """Boxes of whole sections (the last two axes) that tile `box` in order, some sections each."""
+    """Tile `box`, in order, with slabs of complete sections (the last two axes)."""
     *lead, _, _ = box.shape
     section = box.shape[-1] * box.shape[-2] * spec.dtype.itemsize
     chunk = spec.read_chunk[-3] if lead and spec.read_chunk else 1
-    unit = chunk if chunk * section <= _MOST_BYTES else 1
+    unit = chunk if chunk * section <= _MAX_SLAB_BYTES else 1
     depth = unit * max(1, BLOCK_BYTES // (unit * section))
     block = (*(1 for _ in lead[:-1]), *(depth for _ in lead[-1:]), *box.shape[-2:])
-    yield from (one.write for one in BlockGrid(box, block))
+    yield from (slab.write for slab in BlockGrid(box, block))
 
 
-def cast_exact(data: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """`data` in another dtype, every value unchanged.
+def resolve_box(spec: VolumeSpec, box: Box | str | None) -> Box:
+    """Return `box` along all axes of a volume.
+
+    Parameters
+    ----------
+    spec : VolumeSpec
+        Description of the volume.
+    box : Box, str or None
+        Box along all axes, or along z, y, x only and complete along the others; None for the domain.
 
     Raises
     ------
-    InvalidInput
-        If a value would change.
+    InvalidBox
+        If the box has another number of axes, is empty, or exceeds the domain.
     """
-    if data.dtype == dtype:
-        return data
-    with np.errstate(invalid="ignore"):
-        made = data.astype(dtype)
-    if not np.array_equal(made, data, equal_nan=data.dtype.kind == "f"):
-        raise InvalidInput(f"{data.dtype} voxels do not fit {dtype}: values up to {data.max()} would change")
-    return made
+    if box is None:
+        return spec.domain
+    full = Box.parse(box) if isinstance(box, str) else box
+    if full.ndim == len(spec.spatial) != spec.domain.ndim:
+        full = spec.lift(full)
+    if full.ndim != spec.domain.ndim or full not in spec.domain or full.empty:
+        raise InvalidBox(f"the box {full} is empty, or not inside {spec.domain} ({'/'.join(spec.axes)})")
+    return full
 
 
-def dtype_of(asked: Any) -> np.dtype[Any]:
-    """The dtype that a user asks for.
+def parse_dtype(dtype: DTypeLike) -> np.dtype[np.generic]:
+    """Return the NumPy dtype that `dtype` names.
 
     Raises
     ------
     InvalidInput
-        If there is none of that name.
+        If NumPy does not know it.
     """
     try:
-        return np.dtype(asked)
+        return np.dtype(dtype)
     except TypeError as error:
-        raise InvalidInput(f"there is no dtype {asked!r}; write one such as uint8") from error
+        raise InvalidInput(f"Unknown dtype {dtype!r}; use a NumPy dtype such as uint8") from error

@@ -1,4 +1,4 @@
-"""A volume as a file that other programs read: ``.npy``, ``.h5``, ``.tif``, ``.png``, ``.zarr``, ``.nii``."""
+"""Export of volumes to file formats of other programs: ``.npy``, ``.h5``, ``.tif``, ``.png``, ``.zarr``, ``.nii``."""
 
 from __future__ import annotations
 
@@ -16,142 +16,137 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
-from voxome.services.blockwise_copy import ProgressCallback, copy, silent, slabs
+from voxome.services.blockwise_copy import ProgressCallback, copy, resolve_box, silent, slabs
 from voxome.services.rollback import created_or_removed
 from voxome.storage.local import replacing
 
 Writer = Callable[[VolumeSource, Box, str, ProgressCallback], None]
 
-_OME = {"bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"}
-"""What OME-TIFF has a word for."""
-_CLASSIC_BYTES = 4_000_000_000
+_OME_DTYPES = {"bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"}
+"""Data types that OME-TIFF supports."""
+_CLASSIC_TIFF_BYTES = 4_000_000_000
+"""Size above which a file is written as BigTIFF."""
 
 
-def export(source: VolumeSource, box: Box | None, out: str, told: ProgressCallback = silent) -> None:
-    """Write `box` of `source` (all of it if None) as the file or folder `out`, of the format that its name ends in.
+def export(source: VolumeSource, box: Box | None, out: str, progress: ProgressCallback = silent) -> None:
+    """Write a volume to a file or folder, in the format given by its suffix.
 
-    Memory holds some blocks, or sections of images, at a time.
+    Memory holds a few blocks, or image sections, at a time.
 
     Parameters
     ----------
     source : VolumeSource
-        What is read.
+        Volume to read.
     box : Box or None
-        In its coordinates; of z, y, x, or of all its axes.
+        Part to export, in the coordinates of `source`, along z, y, x or all its axes; everything if None.
     out : str
         ``FILE.npy``, ``FILE.h5[/DATASET]``, ``FILE.tif``, ``FILE.png`` (one section), ``FOLDER/`` (PNG sections),
         ``FOLDER.zarr`` or ``FILE.nii``.
-    told : callable
-        Called after each block with the blocks that are done, and how many there are.
+    progress : callable
+        Called after each block.
 
     Raises
     ------
     InvalidInput
-        If the name ends in none of these.
+        If the suffix is unknown.
+    InvalidBox
+        If the box is empty or exceeds the domain.
     AlreadyExists
-        If something is there.
+        If `out` exists.
     UnsupportedFormat
-        If the format cannot hold such voxels.
+        If the format cannot store such voxels.
     """
-    WRITERS[suffix_of(out)](source, asked(source.spec, box), out, told)
-
-
-def asked(spec: VolumeSpec, box: Box | None) -> Box:
-    """The box in all axes; all there is if None.
-
-    Raises
-    ------
-    InvalidInput
-        If it has another number of axes, or is empty.
-    """
-    found = spec.domain if box is None else spec.lift(box) if box.ndim == len(spec.spatial) == 3 else box
-    if found.ndim != spec.domain.ndim or found.empty:
-        raise InvalidInput(f"the box {box} is empty, or not one of axes {'/'.join(spec.axes)}")
-    found.within(spec.domain)
-    return found
+    WRITERS[suffix_of(out)](source, resolve_box(source.spec, box), out, progress)
 
 
 def suffix_of(out: str) -> str:
-    """What of the name says the format."""
+    """Return the part of an output name that determines its format: a suffix in lower case, or "/" for a folder.
+
+    Raises
+    ------
+    InvalidInput
+        If the name is a URI or has no known suffix.
+    """
     if Uri.parse(out).scheme:
-        raise InvalidInput(f"{out} is no path of this machine: write one, or copy by voxome transfer SRC {out}")
+        raise InvalidInput(f"{out} is a URI, not a local path; to write it, use `voxome transfer SRC {out}`")
     if out.endswith("/"):
         return "/"
     for part in reversed(Path(out).parts):
         if (suffix := Path(part).suffix.lower()) in WRITERS:
             return suffix
-    raise InvalidInput(f"what is {out} to be? End it in {', '.join(WRITERS)} (a folder of PNG sections)")
+    suffixes = ", ".join(suffix for suffix in WRITERS if suffix != "/")
+    raise InvalidInput(f'Unknown output format "{out}"; use {suffixes}, or / for a folder of PNG sections')
 
 
-def _npy(source: VolumeSource, box: Box, out: str, told: ProgressCallback) -> None:
+def _npy(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
     with created_or_removed(f"npy://{out}", VolumeSpec.of(box.shape, source.spec.dtype)) as target:
-        copy(source, box, target, (0,) * box.ndim, told)
+        copy(source, box, target, (0,) * box.ndim, progress)
 
 
-def _hdf5(source: VolumeSource, box: Box, out: str, told: ProgressCallback) -> None:
-    place = out if re.search(r"\.(h5|hdf5)/.", out, re.IGNORECASE) else f"{out}/volume"
-    with created_or_removed(f"hdf5://{place}", at_origin(source.spec, box)) as target:
-        copy(source, box, target, (0,) * box.ndim, told)
+def _hdf5(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
+    dataset = out if re.search(r"\.(h5|hdf5)/.", out, re.IGNORECASE) else f"{out}/volume"
+    with created_or_removed(f"hdf5://{dataset}", at_origin(source.spec, box)) as target:
+        copy(source, box, target, (0,) * box.ndim, progress)
 
 
-def _zarr(source: VolumeSource, box: Box, out: str, told: ProgressCallback) -> None:
+def _zarr(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
     spec = source.spec.replace(domain=box, write_chunk=source.spec.read_chunk, encoding=None)
     with created_or_removed(f"zarr://{out}", spec) as target:
-        copy(source, box, target, box.start, told)
+        copy(source, box, target, box.start, progress)
 
 
-def _nifti(source: VolumeSource, box: Box, out: str, told: ProgressCallback) -> None:
+def _nifti(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
     spec = at_origin(source.spec, box).replace(read_chunk=None, write_chunk=None, attributes={})
     with created_or_removed(f"nifti://{out}", spec) as target:
-        copy(source, box, target, (0,) * box.ndim, told)
+        copy(source, box, target, (0,) * box.ndim, progress)
 
 
-def _folder(source: VolumeSource, box: Box, out: str, told: ProgressCallback) -> None:
-    pieces = list(slabs(source.spec, box))
+def _folder(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
+    parts = list(slabs(source.spec, box))
     spec = source.spec.replace(domain=box, encoding={"format": "png"})
     with created_or_removed(f"images://{out.rstrip('/')}", spec) as target:
-        for done, piece in enumerate(pieces, 1):
-            target.write(piece, source.read(piece))
-            told(done, len(pieces))
+        for done, part in enumerate(parts, 1):
+            target.write(part, source.read(part))
+            progress(done, len(parts))
 
 
-def _tiff(source: VolumeSource, box: Box, out: str, told: ProgressCallback) -> None:
+def _tiff(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
     import tifffile
 
     spec = source.spec
     if spec.dtype.kind not in "biuf" or box.ndim < 2:
-        raise UnsupportedFormat(f"{out}: TIFF holds images of y, x; this is {spec.dtype} of {'/'.join(spec.axes)}")
-    ome = spec.dtype.name in _OME and {*spec.axes} <= {*"tczyx"}
-    big = box.size * spec.dtype.itemsize > _CLASSIC_BYTES
+        raise UnsupportedFormat(f"{out}: TIFF cannot store {spec.dtype} with axes {'/'.join(spec.axes)}")
+    ome = spec.dtype.name in _OME_DTYPES and {*spec.axes} <= {*"tczyx"}
+    big = box.size * spec.dtype.itemsize > _CLASSIC_TIFF_BYTES
     with _new(out) as path, tifffile.TiffWriter(path, ome=ome, bigtiff=big) as tiff:
         tiff.write(
-            _sections(source, box, told),
+            _sections(source, box, progress),
             shape=box.shape,
             dtype=spec.dtype,
             photometric="minisblack",
             compression="zlib",
-            metadata=_ome_words(spec) if ome else {"axes": "".join(spec.axes).upper()},
+            metadata=_ome_metadata(spec) if ome else {"axes": "".join(spec.axes).upper()},
         )
 
 
-def _png(source: VolumeSource, box: Box, out: str, told: ProgressCallback) -> None:
+def _png(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
     import imagecodecs
 
     spec = source.spec
     if box.size != int(np.prod(box.shape[-2:])):
         raise InvalidInput(
-            f"{out} would hold {box.shape}: a .png is one section; name one by --box, or a folder: NAME/"
+            f"{out}: a .png holds one section, not {box.shape}; choose one with --box, or write a folder, NAME/"
         )
     if spec.dtype not in (np.uint8, np.uint16):
-        raise UnsupportedFormat(f"{out}: PNG holds uint8 and uint16, not {spec.dtype}; write .tif")
+        raise UnsupportedFormat(f"{out}: PNG stores uint8 and uint16, not {spec.dtype}; write .tif instead")
     section = np.ascontiguousarray(source.read(box).reshape(box.shape[-2:]))
     with _new(out) as path:
         path.write_bytes(imagecodecs.png_encode(section))
-    told(1, 1)
+    progress(1, 1)
 
 
 def at_origin(spec: VolumeSpec, box: Box) -> VolumeSpec:
-    """The spec of a copy of `box` whose indices start at 0; where it lies is kept in its offset."""
+    """Return the spec of a copy of `box` whose indices start at 0, with its position in the offset."""
     offset = spec.offset_nm
     if spec.voxel_size_nm is not None and len(spec.spatial) == 3:
         z, y, x = (
@@ -162,25 +157,26 @@ def at_origin(spec: VolumeSpec, box: Box) -> VolumeSpec:
     return spec.replace(domain=Box.of_shape(box.shape), offset_nm=offset, write_chunk=spec.read_chunk, encoding=None)
 
 
-def _sections(source: VolumeSource, box: Box, told: ProgressCallback) -> Iterator[NDArray[Any]]:
-    pieces = list(slabs(source.spec, box))
-    for done, piece in enumerate(pieces, 1):
-        yield from source.read(piece).reshape(-1, *box.shape[-2:])
-        told(done, len(pieces))
+def _sections(source: VolumeSource, box: Box, progress: ProgressCallback) -> Iterator[NDArray[Any]]:
+    """Yield the sections of `box` in order."""
+    parts = list(slabs(source.spec, box))
+    for done, part in enumerate(parts, 1):
+        yield from source.read(part).reshape(-1, *box.shape[-2:])
+        progress(done, len(parts))
 
 
-def _ome_words(spec: VolumeSpec) -> dict[str, Any]:
-    words: dict[str, Any] = {"axes": "".join(spec.axes).upper()}
+def _ome_metadata(spec: VolumeSpec) -> dict[str, Any]:
+    fields: dict[str, Any] = {"axes": "".join(spec.axes).upper()}
     for axis, length in zip("ZYX", spec.voxel_size_nm or (), strict=False):
-        words |= {f"PhysicalSize{axis}": length, f"PhysicalSize{axis}Unit": "nm"}
-    return words
+        fields |= {f"PhysicalSize{axis}": length, f"PhysicalSize{axis}Unit": "nm"}
+    return fields
 
 
 def _new(out: str) -> AbstractContextManager[Path]:
-    """A file beside `out` that takes its place when it is whole."""
+    """Return a context manager that writes to a temporary file and renames it to `out` when complete."""
     path = Path(out)
     if path.exists():
-        raise AlreadyExists(f"{out} is there already; choose another name, or delete it")
+        raise AlreadyExists(f"{out} already exists; choose another name, or delete it")
     path.parent.mkdir(parents=True, exist_ok=True)
     return replacing(path)
 

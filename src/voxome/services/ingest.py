@@ -1,4 +1,4 @@
-"""Where a file, or any volume, is put: a new volume, or a place in one that is there."""
+"""Targets to put a volume into: a new volume, or a box of an existing one."""
 
 from __future__ import annotations
 
@@ -10,49 +10,49 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidBox
 from voxome.geometry import Box
 from voxome.resources.open import open_source
-from voxome.services.blockwise_copy import dtype_of
+from voxome.services.blockwise_copy import parse_dtype
 
 
 def spec_like(spec: VolumeSpec, **changes: Any) -> VolumeSpec:
-    """As `spec`, in the chunks and the encoding that the new format is best at unless asked otherwise.
+    """Return `spec` with `changes`, and with the default chunks and encoding of the new format.
 
     Parameters
     ----------
     spec : VolumeSpec
-        Of what is to be copied.
+        Description of the source.
     **changes
-        Fields that are to differ: `dtype`, `voxel_size_nm`, `kind`, `read_chunk`; None changes nothing.
+        New values of `dtype`, `voxel_size_nm`, `kind` or `read_chunk`; None keeps the old value.
 
     Raises
     ------
     InvalidInput
-        If there is no such dtype, or a field cannot be so.
+        If the dtype is unknown or a value is invalid.
     """
-    asked = {name: value for name, value in changes.items() if value is not None}
-    if "dtype" in asked:
-        asked["dtype"] = dtype_of(asked["dtype"])
-    if "read_chunk" in asked:
-        asked["write_chunk"] = asked["read_chunk"]
-    return spec.replace(**{"read_chunk": None, "write_chunk": None, "encoding": None, **asked})
+    fields = {name: value for name, value in changes.items() if value is not None}
+    if "dtype" in fields:
+        fields["dtype"] = parse_dtype(fields["dtype"])
+    if "read_chunk" in fields:
+        fields["write_chunk"] = fields["read_chunk"]
+    return spec.replace(**{"read_chunk": None, "write_chunk": None, "encoding": None, **fields})
 
 
-def place_for(like: VolumeSource, uri: str, corner: Sequence[int]) -> VolumeSource:
-    """Open a volume that is there, to write what `like` holds at `corner` in its coordinates.
+def open_target(uri: str, source: VolumeSource, corner: Sequence[int]) -> VolumeSource:
+    """Open an existing volume for writing `source` at `corner` in its coordinates.
 
     Raises
     ------
     NotFound
-        If nothing is there.
+        If there is no volume at `uri`.
     InvalidBox
-        If `like` has other axes, or does not lie inside.
+        If the axes differ, or `source` does not fit inside.
     """
-    target, shape = open_source(uri, mode="r+"), like.spec.domain.shape
-    there = target.spec.axes
-    if len(shape) != len(there):
-        raise InvalidBox(f"a volume of {'/'.join(like.spec.axes)} does not go into {uri}, which has {'/'.join(there)}")
-    if len(corner) != len(there):
+    target, shape = open_source(uri, mode="r+"), source.spec.domain.shape
+    axes = target.spec.axes
+    if len(shape) != len(axes):
+        raise InvalidBox(f"{uri} has axes {'/'.join(axes)}, but the source has {'/'.join(source.spec.axes)}")
+    if len(corner) != len(axes):
         raise InvalidBox(
-            f"the corner {','.join(map(str, corner))} has {len(corner)} numbers; {uri} has {'/'.join(there)}"
+            f"The corner {','.join(map(str, corner))} has length {len(corner)}; {uri} has axes {'/'.join(axes)}"
         )
     Box.of_shape(shape, corner).within(target.spec.domain)
     return target

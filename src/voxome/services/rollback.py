@@ -1,4 +1,4 @@
-"""New volumes that become whole, or are removed again."""
+"""Creation of volumes that is undone on failure."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from voxome.resources.open import create_source, get_remote
 
 @contextmanager
 def created_or_removed(uri: str, spec: VolumeSpec) -> Iterator[VolumeSource]:
-    """A new volume at `uri`, open for writing, which is removed again if it does not become whole.
+    """Create a volume at `uri`, open for writing, and remove it if the body of the ``with`` statement fails.
 
-    What goes wrong inside gets a note that tells which of them came true.
+    The exception gets a note that says whether the volume could be removed.
     """
     target = create_source(uri, spec)
     try:
         yield target
     except BaseException as error:
-        left = "is removed again" if discard(uri) else "is incomplete: remove it before you write it again"
-        error.add_note(f"{Uri.parse(uri)} {left}")
+        outcome = "was removed" if discard(uri) else "is incomplete; remove it before writing it again"
+        error.add_note(f"{Uri.parse(uri)} {outcome}")
         raise
 
 
 def discard(uri: str) -> bool:
-    """Remove what was just made at `uri`; whether its store did."""
+    """Remove a volume that was just created; return whether its store did."""
     located = Uri.parse(uri)
     store = get_remote(located.scheme)
     if not isinstance(store, SupportsDelete):

@@ -1,1 +1,1 @@
-"""Copy volumes between stores, block by block."""
+"""Copies between stores: parallel, verified and resumable."""

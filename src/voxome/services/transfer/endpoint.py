@@ -1,83 +1,205 @@
-"""The two ends of a transfer: URIs, or volumes that are open."""
+"""The endpoints of a transfer: URIs or open volumes, and how a new destination differs from its source."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
-from voxome.contracts.abilities import SupportsLevels, ability
+import numpy as np
+
+from voxome.contracts.abilities import SupportsLevels, SupportsMetadata, ability
 from voxome.contracts.source import Mode, VolumeSource
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import NotFound
+from voxome.errors import InvalidInput, NotFound, UnknownName
+from voxome.geometry import Box
+from voxome.resources.metadata import metadata
 from voxome.resources.open import absolute, locate, open_source
 from voxome.resources.volume import Volume
 
-_OF_THIS_PROCESS = ("", "memory")
+Droppable = Literal["start", "voxel_size", "offset", "attributes"]
+_CHUNK_EDGE = {"hdf5": 64}
+"""Chunk edge length for formats that are not chunked by default."""
+CODEC_OPTION = {"hdf5": "compression", "images": "compression"}
+"""Encoding option that names the codec, where it is not "codec"."""
+_LOSSY_CODECS = {"jpeg"}
+_SCHEMES_OF_ONE_PROCESS = ("", "memory")
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One end.
+    """Source or destination of a transfer.
 
     Attributes
     ----------
     uri : str
-        As another process can open it, and as it is printed: without a password.
+        URI to display and to open in other processes, without a password.
     text : str
-        As the user gave it.
-    given : VolumeSource, optional
-        Where the user gave it open.
+        URI or path as the user wrote it.
+    source : VolumeSource, optional
+        Open array, if the user passed a volume.
     """
 
     uri: str
     text: str
-    given: VolumeSource | None = None
+    source: VolumeSource | None = None
 
     @classmethod
-    def of(cls, end: str | Volume, level: int = 0) -> Endpoint:
-        """The end that a user means, at `level` of its pyramid."""
-        if isinstance(end, Volume):
-            volume = end.level(level) if level else end
-            return cls(_whole(volume.uri) if volume.uri else "", volume.uri, volume.source)
-        text = at_level(end, level)
-        return cls(_whole(text), text)
+    def of(cls, volume: str | Volume, level: int = 0) -> Endpoint:
+        """Return the endpoint for a URI, path or volume, at `level` of its pyramid."""
+        if isinstance(volume, Volume):
+            leveled = volume.level(level) if level else volume
+            return cls(_absolute(leveled.uri) if leveled.uri else "", leveled.uri, leveled.source)
+        text = at_level(volume, level)
+        return cls(_absolute(text), text)
 
     @property
     def scheme(self) -> str:
-        """Of its URI."""
+        """Scheme of the URI."""
         return self.uri.partition("://")[0] if "://" in self.uri else ""
 
     @property
     def reachable(self) -> bool:
         """Whether other processes can open it."""
-        return self.scheme not in _OF_THIS_PROCESS
+        return self.scheme not in _SCHEMES_OF_ONE_PROCESS
 
     def open(self, mode: Mode = "r") -> VolumeSource:
-        """Its source."""
-        return self.given or open_source(self.text, mode=mode)
+        """Open the array, unless the user passed an open one."""
+        return self.source or open_source(self.text, mode=mode)
 
-    def fresh(self) -> VolumeSource:
-        """A reader that has not seen what was written, where the end has a URI."""
+    def reopen(self) -> VolumeSource:
+        """Open the array anew, past any cache, if the endpoint has a URI."""
         return open_source(self.text) if self.scheme else self.open()
 
     def level(self, number: int) -> Endpoint:
-        """Level `number` of this end; itself for 0."""
+        """Return level `number` of this endpoint."""
         if not number:
             return self
-        pyramid = ability(self.given, SupportsLevels) if self.given else None
-        given = pyramid.level(number) if pyramid else None
-        return Endpoint(at_level(self.uri, number), at_level(self.text, number), given)
+        pyramid = ability(self.source, SupportsLevels) if self.source else None
+        source = pyramid.level(number) if pyramid else None
+        return Endpoint(at_level(self.uri, number), at_level(self.text, number), source)
 
 
 def at_level(text: str, level: int) -> str:
-    """The URI of a level of what `text` names; `text` itself for 0."""
+    """Return the URI of a level of a volume; `text` itself for level 0."""
     if not level:
         return text
     return f"{text}{'&' if Uri.parse(text).query else '?'}level={level}"
 
 
-def _whole(text: str) -> str:
-    """The URI of `text`, as it holds in any working directory; `text` itself where there is nothing to be found."""
+def _absolute(text: str) -> str:
+    """Return the URI independent of the working directory; `text` itself if there is nothing at it."""
     try:
         return str(absolute(locate(text)))
     except NotFound:
         return text
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """How a new array differs from its source.
+
+    Attributes
+    ----------
+    dtype : str, optional
+        Data type.
+    chunk, shard : (z, y, x), optional
+        Shape of the chunks to read, and of those to write.
+    encoding : mapping, optional
+        Options of the format.
+    drop : collection of {"start", "voxel_size", "offset", "attributes"}
+        Properties of the source to leave out, for formats that cannot store them.
+    """
+
+    dtype: str | None = None
+    chunk: tuple[int, int, int] | None = None
+    shard: tuple[int, int, int] | None = None
+    encoding: Mapping[str, Any] | None = None
+    drop: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.drop:
+            if name not in get_args(Droppable):
+                raise UnknownName.of("property to drop", name, get_args(Droppable))
+
+    def spec(self, source: VolumeSource, box: Box, scheme: str) -> VolumeSpec:
+        """Return the spec of a new array for `box` of `source`."""
+        old = source.spec
+        dtype = old.dtype if self.dtype is None else np.dtype(self.dtype)
+        chunk = self.chunk or (_CHUNK_EDGE[scheme],) * 3 if self.chunk or scheme in _CHUNK_EDGE else None
+        overrides: dict[str, Any] = {}
+        if "start" in self.drop:
+            overrides = {"domain": Box.of_shape(box.shape), "offset_nm": _offset_at(old, box)}
+        if "offset" in self.drop:
+            overrides["offset_nm"] = (0.0, 0.0, 0.0)
+        if "voxel_size" in self.drop:
+            overrides["voxel_size_nm"] = None
+        return old.replace(
+            **{
+                "domain": box,
+                "dtype": dtype,
+                "read_chunk": _chunk_along_axes(chunk, old, box),
+                "write_chunk": _chunk_along_axes(self.shard or chunk, old, box),
+                "fill": 0,
+                "encoding": self.encoding,
+                "attributes": {} if "attributes" in self.drop else {**old.attributes, **metadata(source)},
+                **overrides,
+            }
+        )
+
+
+def _chunk_along_axes(chunk: Sequence[int] | None, spec: VolumeSpec, box: Box) -> tuple[int, ...] | None:
+    """Return a (z, y, x) chunk along all axes, with length 1 along the others."""
+    if chunk is None:
+        return None
+    by_name = dict(zip("zyx", chunk, strict=True))
+    return tuple(min(by_name.get(axis, 1), max(1, n)) for axis, n in zip(spec.axes, box.shape, strict=True))
+
+
+def _offset_at(spec: VolumeSpec, box: Box) -> tuple[float, float, float]:
+    """Return the offset that keeps the position of voxels when indices are shifted to start at 0."""
+    start = dict(zip(spec.axes, box.start, strict=True))
+    z, y, x = (
+        offset + start.get(axis, 0) * size
+        for axis, offset, size in zip("zyx", spec.offset_nm, spec.voxel_size_nm or (0.0,) * 3, strict=True)
+    )
+    return z, y, x
+
+
+def fill_metadata(target: VolumeSource, values: Mapping[str, Any]) -> None:
+    """Set metadata that the store did not take over when the array was created."""
+    store = ability(target, SupportsMetadata)
+    if store is not None:
+        for name, value in values.items():
+            if name not in store.metadata:
+                store.metadata[name] = value
+
+
+def mismatches(spec: VolumeSpec, expected: VolumeSpec) -> Iterator[str]:
+    """Yield the reasons why an existing array cannot take the place of the expected one."""
+    if spec.axes != expected.axes:
+        yield f"its axes are {'/'.join(spec.axes)}, not {'/'.join(expected.axes)}"
+    elif expected.domain not in spec.domain:
+        yield f"its domain {spec.domain} does not contain {expected.domain}"
+    if spec.dtype != expected.dtype:
+        yield f"its dtype is {spec.dtype}, not {expected.dtype}"
+    for name, unit in (("voxel_size_nm", "voxel size"), ("offset_nm", "offset")):
+        old, new = getattr(spec, name), getattr(expected, name)
+        if (old is None) != (new is None) or (old is not None and not np.allclose(old, new, rtol=1e-4, atol=1e-3)):
+            yield f"its {unit} is {old} nm, not {new}"
+
+
+def require_lossless(spec: VolumeSpec, name: str) -> None:
+    """Refuse to verify a lossy encoding.
+
+    Raises
+    ------
+    InvalidInput
+        If the codec is lossy.
+    """
+    codec = (spec.encoding or {}).get("codec")
+    if (codec.get("name") if isinstance(codec, Mapping) else codec) in _LOSSY_CODECS:
+        raise InvalidInput(
+            f"{name} has a lossy codec ({codec}), so voxels cannot be verified: use verify='none' (--verify none)"
+        )

@@ -1,4 +1,4 @@
-"""A copy run through an engine, with the ledger of its transfer."""
+"""Execution of a copy by an engine, recorded in the ledger of its transfer."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ from voxome.engines.local import LocalEngine
 from voxome.engines.perform import perform
 from voxome.engines.threads import ThreadEngine
 from voxome.records.folder import PRIVATE
-from voxome.services.transfer.block_shape import COVER_BYTES, block_bytes
-from voxome.services.transfer.copy import Copy
+from voxome.services.transfer.copy import COVER_BYTES, Copy, block_bytes
 from voxome.services.transfer.job import OpenCopy
 from voxome.services.transfer.prepare import TransferRequest
 from voxome.services.transfer.state import State
 
 _THREADS = 2
-"""While one writes, another reads."""
+"""Number of threads, so that one reads while another writes."""
 
 
 @dataclass
 class Totals:
-    """What was done by all copies of a transfer."""
+    """Totals over all copies of a transfer."""
 
     bytes: int = 0
     run: int = 0
@@ -41,32 +40,33 @@ class Totals:
 
 @dataclass(frozen=True)
 class TransferContext:
-    """What the copies of one call share."""
+    """State shared by the copies of one call."""
 
     source: VolumeSource
     target: VolumeSource
-    asked: TransferRequest
+    request: TransferRequest
     state: State
     workers: int
     progress: Progress
-    tally: Totals = field(default_factory=Totals)
+    totals: Totals = field(default_factory=Totals)
 
     def tokens(self) -> dict[str, str]:
-        """The versions of both ends."""
+        """Return the version tokens of source and target."""
         return {"source": self.source.version().token, "target": self.target.version().token}
 
-    def keep_if_same(self, before: Mapping[str, str]) -> None:
-        """Keep the versions that writing to the target does not change: later calls tell by them what is what."""
+    def keep_stable_tokens(self, before: Mapping[str, str]) -> None:
+        """Record the versions that writing does not change, by which later calls recognise source and target."""
         now = self.tokens()
         self.state.keep(**{name: token for name, token in before.items() if now[name] == token})
 
 
 def run_copy(run: TransferContext, number: int, copy: Copy) -> None:
-    """Run the blocks of copy `number` of a transfer that the ledger does not know.
+    """Run the remaining blocks of copy `number` of a transfer.
 
     Raises
     ------
     RunFailed
+        If a job failed.
     """
     began, itemsize, tokens = time.monotonic(), run.target.spec.dtype.itemsize, run.tokens()
     report = StepReport(copy.name, "transfer", copy.key, len(copy.grid))
@@ -75,12 +75,12 @@ def run_copy(run: TransferContext, number: int, copy: Copy) -> None:
 
     def on_done(job: int, result: JobResult) -> None:
         if not report.run:
-            run.keep_if_same(tokens)
+            run.keep_stable_tokens(tokens)
         blocks = copy.blocks(job)
         report.run += len(blocks)
-        run.tally.run += len(blocks)
-        run.tally.bytes += sum(copy.grid[index].write.size for index in blocks) * itemsize
-        run.tally.verified += result.counts["verified"]
+        run.totals.run += len(blocks)
+        run.totals.bytes += sum(copy.grid[index].write.size for index in blocks) * itemsize
+        run.totals.verified += result.counts["verified"]
 
     run.progress(report)
     with _engine(run, number, copy) as (engine, log):
@@ -91,20 +91,20 @@ def run_copy(run: TransferContext, number: int, copy: Copy) -> None:
 
 
 def _payload(run: TransferContext, copy: Copy) -> Callable[[int], dict[str, Any]]:
-    shared = {"copy": asdict(copy), "verify": run.asked.verify, "seed": run.asked.seed}
+    shared = {"copy": asdict(copy), "verify": run.request.verify, "seed": run.request.seed}
     return lambda job: {**shared, "job": job}
 
 
 @contextmanager
 def _engine(run: TransferContext, number: int, copy: Copy) -> Iterator[tuple[Engine, Path | None]]:
     """Yield the engine for the jobs of a copy, and the log of its workers if it has some."""
-    ends = run.asked
-    if run.workers > 1 and run.target.concurrent_writers and ends.source.reachable and ends.target.reachable:
+    request = run.request
+    if run.workers > 1 and run.target.concurrent_writers and request.source.reachable and request.target.reachable:
         log = run.state.folder / PRIVATE / "workers.log"
         engine: Engine = LocalEngine(workers=run.workers, log=log)
     else:
         log = None
-        job = partial(perform, task=_opened(run, number, copy).run, quiet=True)
+        job = partial(perform, task=_open_copy(run, number, copy).run, quiet=True)
         engine = ThreadEngine(workers=_threads(copy), run=job)
     try:
         yield engine, log
@@ -112,14 +112,14 @@ def _engine(run: TransferContext, number: int, copy: Copy) -> Iterator[tuple[Eng
         engine.close()
 
 
-def _opened(run: TransferContext, number: int, copy: Copy) -> OpenCopy:
-    asked, end = run.asked, run.asked.target.level(number)
-    source = asked.target.level(number - 1).open() if number else run.source
-    target = end.open("r+") if number else run.target
-    return OpenCopy(copy, source, target, end.fresh, verify=asked.verify, seed=asked.seed)
+def _open_copy(run: TransferContext, number: int, copy: Copy) -> OpenCopy:
+    request, endpoint = run.request, run.request.target.level(number)
+    source = request.target.level(number - 1).open() if number else run.source
+    target = endpoint.open("r+") if number else run.target
+    return OpenCopy(copy, source, target, endpoint.reopen, verify=request.verify, seed=request.seed)
 
 
 def _threads(copy: Copy) -> int:
-    """Two, unless the blocks are so large that only one of them should be in memory."""
+    """Return the number of threads: one if blocks are so large that only one should be in memory."""
     large = 2 * block_bytes(copy.block, copy.grid.box.shape, np.dtype(copy.dtype).itemsize) > COVER_BYTES
     return 1 if large else _THREADS

@@ -1,11 +1,11 @@
-"""The blocks of a job: read, converted or made coarser, written, read back."""
+"""A job of a transfer: read, convert or downsample, write and verify its blocks."""
 
 from __future__ import annotations
 
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,26 +18,28 @@ from voxome.errors import CorruptData
 from voxome.geometry import BlockGrid, Box
 from voxome.resources.coarsening import Method, coarsened
 from voxome.resources.open import open_source
-from voxome.services.transfer.block_shape import GOOD_BYTES
-from voxome.services.transfer.convert import converted
-from voxome.services.transfer.copy import Copy, Verify, is_verified
+from voxome.services.cast import cast_exact
+from voxome.services.transfer.copy import TARGET_BYTES, Copy, Verify, is_verified
 
-_IN_EIGHT = 8
+_FINER_PER_COARSER = 8
+"""Typical number of voxels that are downsampled to one."""
 
 
 class OpenCopy:
-    """A copy with both ends open; its jobs may run in several threads.
+    """A copy whose source and target are open; jobs may run in several threads.
 
     Parameters
     ----------
     copy : Copy
-        What to do.
+        Description of the copy.
     source, target : VolumeSource
-        Its ends.
-    fresh : function
+        Arrays to read and write.
+    reopen : callable
         Opens the target anew, to read back what was written.
-    verify, seed : str, int
-        Which blocks are read back.
+    verify : {"none", "sampled", "all"}
+        Which blocks to read back.
+    seed : int
+        Random seed of the sample.
     """
 
     def __init__(
@@ -45,92 +47,87 @@ class OpenCopy:
         copy: Copy,
         source: VolumeSource,
         target: VolumeSource,
-        fresh: Callable[[], VolumeSource],
+        reopen: Callable[[], VolumeSource],
         *,
         verify: Verify,
         seed: int,
     ) -> None:
-        self.copy, self._source, self._target, self._fresh = copy, source, target, fresh
+        self.copy, self._source, self._target, self._reopen = copy, source, target, reopen
         self._verify, self._seed = verify, seed
-        self._kept = threading.local()
+        self._buffers = threading.local()
 
     def run(self, payload: Mapping[str, Any]) -> JobResult:
-        """Run job ``payload["job"]``; on return its voxels are stored. ``verified`` counts the blocks read back.
+        """Run job ``payload["job"]``; its voxels are stored on return, and ``verified`` counts the blocks read back.
 
         Raises
         ------
         CorruptData
-            If a block reads back otherwise than it was written.
+            If a block that is read back differs from what was written.
         InvalidInput
             If voxels do not fit the dtype of the target.
         """
         began, verified = time.perf_counter(), 0
         for index in self.copy.blocks(payload["job"]):
             box = self.copy.grid[index].write
-            data = self._copied(box) if self.copy.method is None else self._coarsened(box, self.copy.method)
+            data = self._read(box) if self.copy.method is None else self._downsample(box, self.copy.method)
             self._target.write(box, data)
             if is_verified(self._verify, self._seed, index, len(self.copy.grid)):
-                self._read_back(box, data)
+                self._verify_block(box, data)
                 verified += 1
         return JobResult(time.perf_counter() - began, peak_bytes(), {"verified": verified})
 
-    def _copied(self, box: Box) -> NDArray[Any]:
-        there = box.shift([-n for n in self.copy.shift])
-        data = self._source.read(there, out=self._room("data", box, self._source.spec.dtype))
-        return converted(data, np.dtype(self.copy.dtype))
+    def _read(self, box: Box) -> NDArray[Any]:
+        source_box = box.shift([-n for n in self.copy.shift])
+        data = self._source.read(source_box, out=self._buffer("data", box, self._source.spec.dtype))
+        return cast_exact(data, np.dtype(self.copy.dtype))
 
-    def _coarsened(self, box: Box, method: Method) -> NDArray[Any]:
-        """The block made of the level before, in pieces, for it takes many times as many voxels."""
+    def _downsample(self, box: Box, method: Method) -> NDArray[Any]:
+        """Downsample the previous level to a block, in parts to save memory."""
         spec, factors = self._source.spec, self.copy.factors
-        made = np.empty(box.shape, spec.dtype)
-        for part in BlockGrid(box, _piece(box.shape, spec.dtype.itemsize)):
-            below = _times(part.write, factors) & spec.domain
-            made[part.write.within(box)] = coarsened(self._source.read(below), below, factors, method)
-        return made
+        data = np.empty(box.shape, spec.dtype)
+        for part in BlockGrid(box, _part_shape(box.shape, spec.dtype.itemsize)):
+            finer = part.write.refine(factors) & spec.domain
+            data[part.write.within(box)] = coarsened(self._source.read(finer), finer, factors, method)
+        return data
 
-    def _read_back(self, box: Box, data: NDArray[Any]) -> None:
-        fresh = self._fresh()
-        found = fresh.read(box, out=self._room("found", box, fresh.spec.dtype))
-        if found.dtype != data.dtype or not np.array_equal(_bits(found), _bits(data)):
-            wrong = int((found != data).sum())
+    def _verify_block(self, box: Box, data: NDArray[Any]) -> None:
+        target = self._reopen()
+        stored = target.read(box, out=self._buffer("stored", box, target.spec.dtype))
+        if stored.dtype != data.dtype or not np.array_equal(raw_words(stored), raw_words(data)):
+            wrong = int((stored != data).sum())
             raise CorruptData(
-                f"{self.copy.target} reads back otherwise than it was written, at {box}: {wrong:,} of {box.size:,} "
-                "voxels differ; look at the disk or the server that holds it, and give the same command again"
+                f"{self.copy.target} differs from what was written at {box}, in {wrong:,} of {box.size:,} voxels; "
+                "check its disk or server, and rerun the same command"
             )
 
-    def _room(self, name: str, box: Box, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """An array for the voxels of `box`, in memory that this thread keeps: what is new is slow."""
-        needed = math.prod(box.shape)
-        kept = getattr(self._kept, name, None)
-        if kept is None or kept.dtype != dtype or kept.size < needed:
-            kept = np.empty(needed, dtype)
-            setattr(self._kept, name, kept)
-        room: NDArray[Any] = kept[:needed].reshape(box.shape)
-        return room
+    def _buffer(self, name: str, box: Box, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return an array for the voxels of `box` in memory that this thread reuses, as allocation is slow."""
+        size = math.prod(box.shape)
+        buffer = getattr(self._buffers, name, None)
+        if buffer is None or buffer.dtype != dtype or buffer.size < size:
+            buffer = np.empty(size, dtype)
+            setattr(self._buffers, name, buffer)
+        array: NDArray[Any] = buffer[:size].reshape(box.shape)
+        return array
 
 
-def _times(box: Box, scale: Sequence[int]) -> Box:
-    start, stop = (tuple(i * n for i, n in zip(ends, scale, strict=True)) for ends in (box.start, box.stop))
-    return Box(start, stop)
-
-
-def _bits(data: NDArray[Any]) -> NDArray[Any]:
-    """The voxels as bytes, or eight of them at a time: numbers that are none are compared too."""
+def raw_words(data: NDArray[Any]) -> NDArray[Any]:
+    """Return the bytes of an array as 64-bit words, or as bytes if they do not divide; NaNs compare bit by bit."""
     flat = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
     return flat if flat.size % 8 else flat.view(np.uint64)
 
 
-def _piece(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """A part of a block that is made of about as many bytes as a block is copied of."""
-    piece = list(shape)
-    while np.prod(piece) * itemsize * _IN_EIGHT > GOOD_BYTES:
-        longest = int(np.argmax(piece))
-        piece[longest] = -(-piece[longest] // 2)
-    return tuple(piece)
+def _part_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Return the shape of parts that need about as much memory to downsample as a block to copy."""
+    part = list(shape)
+    while np.prod(part) * itemsize * _FINER_PER_COARSER > TARGET_BYTES:
+        longest = int(np.argmax(part))
+        part[longest] = -(-part[longest] // 2)
+    return tuple(part)
 
 
-_open: dict[tuple[str, str, int], OpenCopy] = {}
-"""The copy that this process works on."""
+_open_copies: dict[tuple[str, str, int], OpenCopy] = {}
+"""The current copy of this process."""
 
 
 def run_job(payload: Mapping[str, Any]) -> JobResult:
@@ -143,12 +140,12 @@ def run_job(payload: Mapping[str, Any]) -> JobResult:
     """
     copy = Copy.from_json(payload["copy"])
     key = copy.key, payload["verify"], payload["seed"]
-    if key not in _open:
-        _open.clear()
-        _open[key] = _opened(copy, payload["verify"], payload["seed"])
-    return _open[key].run(payload)
+    if key not in _open_copies:
+        _open_copies.clear()
+        _open_copies[key] = _open_copy(copy, payload["verify"], payload["seed"])
+    return _open_copies[key].run(payload)
 
 
-def _opened(copy: Copy, verify: Verify, seed: int) -> OpenCopy:
+def _open_copy(copy: Copy, verify: Verify, seed: int) -> OpenCopy:
     source, target = open_source(copy.source), open_source(copy.target, mode="r+")
     return OpenCopy(copy, source, target, lambda: open_source(copy.target), verify=verify, seed=seed)

@@ -11,33 +11,31 @@ from pathlib import Path
 from typing import Any, get_args
 
 from voxome.blocks.runner import Progress
-from voxome.contracts.spec import VolumeSpec
-from voxome.errors import InvalidBox, InvalidInput, UnknownName
+from voxome.errors import InvalidInput, UnknownName
 from voxome.geometry import Box
 from voxome.resources.volume import Volume
-from voxome.services.blockwise_copy import dtype_of
+from voxome.services.blockwise_copy import parse_dtype, resolve_box
 from voxome.services.transfer.copy import Verify
-from voxome.services.transfer.endpoint import Endpoint
+from voxome.services.transfer.endpoint import Endpoint, TargetOptions
 from voxome.services.transfer.execute import TransferContext, run_copy
 from voxome.services.transfer.prepare import TransferRequest, plan, prepare
 from voxome.services.transfer.state import locked_state, state_root
-from voxome.services.transfer.target import TargetOptions
 
 
 @dataclass(frozen=True)
 class TransferReport:
-    """How a transfer went.
+    """Outcome of a transfer.
 
     Attributes
     ----------
     source, destination : str
         URIs.
     bytes : int
-        Of the voxels that were written now, as they are in memory.
+        Uncompressed size of the voxels written by this call.
     blocks, run, reused, verified : int
-        All blocks, those written now, those written by earlier calls, and those read back.
+        Number of all blocks, of those written by this call, by earlier calls, and of those read back.
     seconds, bytes_per_s : float
-        Time from start to end, and rate.
+        Elapsed time, and throughput.
     """
 
     source: str
@@ -72,44 +70,45 @@ def transfer(
 ) -> TransferReport:
     """Copy a volume, or a part of it, to another store.
 
-    Give the same call again after it was interrupted, and it goes on where it was: no block that was finished is copied
-    again. Voxel size, offset, first index, attributes and kind are kept.
+    After an interruption, repeat the same call to resume: finished blocks are not copied again. Voxel size, offset,
+    first index, attributes and kind are kept.
 
     Parameters
     ----------
     src : str or Volume
-        What is copied.
+        Source.
     dst : str or Volume
-        Where to: a URI at which nothing is stored, or with `existing` an array that holds the box and is of the same
-        dtype, axes, voxel size and offset. A Volume is taken as one that may be written into.
+        Destination: a URI at which nothing is stored, or, with `existing` or as a Volume, an array that contains the
+        box and has the same dtype, axes, voxel size and offset.
     box : Box or str, optional
-        The part to copy, in the coordinates of `src` at `level`: all axes, or z, y, x with the others whole.
+        Part to copy, in the coordinates of `src` at `level`, along all axes or along z, y, x.
     level : int
-        Of the source's pyramid.
+        Level of the source's pyramid.
     dtype : dtype, optional
-        Of the destination; refused as soon as a voxel would change its value.
+        Data type of the destination; values that would change are refused.
     levels : int
-        How many levels the destination is to have; the coarser ones are means, or the most frequent label. Each
-        halves the axes along which voxels are less than twice as long as along the shortest, or as the store wants it.
+        Number of levels of the destination. Coarser ones are means, or the most frequent label. Each halves the axes
+        along which voxels are less than twice as long as along the shortest, unless the store fixes the scales.
     workers : int
-        Processes. With 1 it is done in this one, a thread reading while another writes; so are destinations that only
-        one process may write to.
+        Number of processes. With 1, and for destinations that allow only one writing process, this process copies,
+        with one thread reading while another writes.
     verify : {"none", "sampled", "all"}
-        Which blocks are read back by a fresh reader and compared: a sample of the first, the last and one of 16.
+        Which blocks to read back and compare; a sample has the first, the last and one in 16 others.
     seed : int
-        Of the sample.
+        Random seed of the sample.
     existing : bool
-        Whether an array that is there may be written into.
+        Whether to write into an existing array.
     chunk, shard : (z, y, x), optional
-        Of a new destination; what its format takes by default if None.
+        Chunk and shard shape of a new destination; the format's default if None.
     encoding : mapping, optional
-        Of a new destination: the format's own options, such as ``{"codec": "zstd"}``.
+        Options of the format of a new destination, such as ``{"codec": "zstd"}``.
     drop : collection of {"start", "voxel_size", "offset", "attributes"}
-        What a new destination need not keep. Without its start it begins at 0, its offset moved along.
+        Properties that a new destination does not keep. Without the start, indices begin at 0 and the offset is
+        adjusted.
     state : path, optional
-        The folder under which it is kept what is done; ``VOXOME_STATE`` or the user's cache folder if None.
-    progress : function of a StepReport, optional
-        Called whenever something has ended.
+        Folder for transfer progress; ``VOXOME_STATE`` or a folder in the user's cache if None.
+    progress : callable, optional
+        Called with a `StepReport` whenever a job ends.
 
     Returns
     -------
@@ -118,51 +117,51 @@ def transfer(
     Raises
     ------
     AlreadyExists
-        If something is at `dst` that is not from this transfer.
+        If something else is stored at `dst`.
     PlanError
-        If an existing `dst` does not fit; all faults at once.
+        If an existing `dst` does not fit; lists every problem.
     UnsupportedFormat, InvalidInput
-        If the format of `dst` cannot keep what `src` has, before any work.
+        If the format of `dst` cannot store what `src` contains.
     RunFailed
-        If blocks could not be copied, or read back otherwise than they were written; it names their boxes.
+        If blocks could not be copied or verified; names their boxes.
     RunLocked
-        If a transfer to `dst` is under way.
+        If another transfer to `dst` is running.
 
     Examples
     --------
     >>> import voxome
-    >>> made = voxome.create("memory://here", voxome.VolumeSpec.of((4, 5, 6), "uint8"))
-    >>> made[...] = 7
-    >>> voxome.transfer("memory://here", "memory://there", verify="all").verified
+    >>> volume = voxome.create("memory://source", voxome.VolumeSpec.of((4, 5, 6), "uint8"))
+    >>> volume[...] = 7
+    >>> voxome.transfer("memory://source", "memory://copy", verify="all").verified
     1
-    >>> int(voxome.open("memory://there")[3, 4, 5])
+    >>> int(voxome.open("memory://copy")[3, 4, 5])
     7
     """
     began = time.monotonic()
     _check(verify, levels, workers)
-    here, there = Endpoint.of(src, level), Endpoint.of(dst)
-    if here.uri and here.uri == there.uri:
-        raise InvalidInput(f"{here.uri} cannot be copied to itself")
-    source = here.open()
-    region = _region(source.spec, box)
-    wishes = TargetOptions(
-        None if dtype is None else dtype_of(dtype).name, _three(chunk), _three(shard), encoding, tuple(sorted(drop))
+    start, end = Endpoint.of(src, level), Endpoint.of(dst)
+    if start.uri and start.uri == end.uri:
+        raise InvalidInput(f"{start.uri} cannot be copied to itself")
+    source = start.open()
+    region = resolve_box(source.spec, box)
+    options = TargetOptions(
+        None if dtype is None else parse_dtype(dtype).name, _three(chunk), _three(shard), encoding, tuple(sorted(drop))
     )
-    wanted = wishes.spec(source, region, there.scheme)
-    asked = TransferRequest(here, there, region, wanted, levels, existing or isinstance(dst, Volume), verify, seed)
-    told = {"source": here.uri, "destination": there.uri, "box": str(region), "wishes": asdict(wishes)}
-    with _root(asked, state) as root, locked_state(root, told) as kept:
-        target = prepare(kept, source, asked)
-        copies = plan(source, target, asked)
-        kept.begin([copy.key for copy in copies])
-        run = TransferContext(source, target, asked, kept, workers, progress or (lambda _: None))
+    spec = options.spec(source, region, end.scheme)
+    request = TransferRequest(start, end, region, spec, levels, existing or isinstance(dst, Volume), verify, seed)
+    identity = {"source": start.uri, "destination": end.uri, "box": str(region), "options": asdict(options)}
+    with _state_folder(request, state) as root, locked_state(root, identity) as record:
+        target = prepare(record, source, request)
+        copies = plan(source, target, request)
+        record.begin([copy.key for copy in copies])
+        run = TransferContext(source, target, request, record, workers, progress or (lambda _: None))
         for number, copy in enumerate(copies):
             run_copy(run, number, copy)
-        kept.keep(complete=True)
-    blocks, done, seconds = sum(len(copy.grid) for copy in copies), run.tally, time.monotonic() - began
+        record.keep(complete=True)
+    blocks, done, seconds = sum(len(copy.grid) for copy in copies), run.totals, time.monotonic() - began
     return TransferReport(
-        here.uri,
-        there.uri,
+        start.uri,
+        end.uri,
         done.bytes,
         blocks,
         done.run,
@@ -178,35 +177,23 @@ def _check(verify: str, levels: int, workers: int) -> None:
         raise UnknownName.of("verify mode", verify, get_args(Verify))
     for name, number in (("levels", levels), ("workers", workers)):
         if number < 1:
-            raise InvalidInput(f"{name} is {number}; at least 1 is needed")
-
-
-def _region(spec: VolumeSpec, box: Box | str | None) -> Box:
-    """The part to copy, along all axes."""
-    if box is None:
-        return spec.domain
-    asked = Box.parse(box) if isinstance(box, str) else box
-    if asked.ndim == len(spec.spatial) != spec.domain.ndim:
-        asked = spec.lift(asked)
-    if asked.ndim != spec.domain.ndim or asked not in spec.domain or asked.empty:
-        raise InvalidBox(f"the box {asked} is empty, or not inside {spec.domain} ({'/'.join(spec.axes)})")
-    return asked
+            raise InvalidInput(f"{name} is {number}; it must be at least 1")
 
 
 def _three(lengths: Sequence[int] | None) -> tuple[int, int, int] | None:
     if lengths is None:
         return None
     if len(lengths) != 3 or min(lengths) < 1:
-        raise InvalidInput(f"{tuple(lengths)} voxels were asked for; three lengths (z, y, x) of at least 1 are needed")
+        raise InvalidInput(f"Expected three lengths (z, y, x) of at least 1 voxel, not {tuple(lengths)}")
     z, y, x = lengths
     return z, y, x
 
 
 @contextmanager
-def _root(asked: TransferRequest, given: str | Path | None) -> Iterator[Path]:
-    """The folder of the states; one for now only, where an end is gone with this process."""
-    if asked.source.reachable and asked.target.reachable:
-        yield state_root(given)
+def _state_folder(request: TransferRequest, folder: str | Path | None) -> Iterator[Path]:
+    """Yield the folder for transfer progress, a temporary one if an endpoint exists in this process only."""
+    if request.source.reachable and request.target.reachable:
+        yield state_root(folder)
         return
-    with tempfile.TemporaryDirectory(prefix="voxome-transfer-") as folder:
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(prefix="voxome-transfer-") as temporary:
+        yield Path(temporary)

@@ -1,4 +1,4 @@
-"""What is known of a transfer between its calls: a folder with a ledger, a lock, and a few facts."""
+"""Progress of a transfer, kept between calls: a folder with a ledger, a lock and a few facts."""
 
 from __future__ import annotations
 
@@ -22,88 +22,91 @@ from voxome.records.sql import SqlRecords
 FACTS = "transfer.json"
 
 
-def state_root(given: str | Path | None) -> Path:
-    """Where transfers keep what they know: `given`, or ``VOXOME_STATE``, or the user's cache folder."""
-    usual = text_setting("STATE", str(Path(platformdirs.user_cache_dir("voxome")) / "transfers"))
-    return Path(given or usual).expanduser().absolute()
+def state_root(folder: str | Path | None) -> Path:
+    """Return the folder for transfer progress: `folder`, ``VOXOME_STATE``, or one in the user's cache folder."""
+    default = text_setting("STATE", str(Path(platformdirs.user_cache_dir("voxome")) / "transfers"))
+    return Path(folder or default).expanduser().absolute()
 
 
 class State:
-    """The folder of one transfer, held by this process.
+    """Progress of one transfer, locked by this process.
 
     Parameters
     ----------
     folder : path
-        Its own.
-    asked : mapping
-        Source, target, box, …: what tells this transfer from others.
+        Folder of this transfer.
+    request : mapping
+        Source, destination, box and options, which identify the transfer.
+    records : SqlRecords
+        Ledger.
     """
 
-    def __init__(self, folder: Path, asked: Mapping[str, Any], records: SqlRecords) -> None:
-        self.folder, self._asked, self._records = folder, asked, records
+    def __init__(self, folder: Path, request: Mapping[str, Any], records: SqlRecords) -> None:
+        self.folder, self._request, self._records = folder, request, records
         self.facts = read_json(folder / FACTS) or {}
 
     @property
     def ledger(self) -> Ledger:
-        """Which jobs are done."""
+        """Ledger of the jobs that are done."""
         return self._records
 
     @property
     def begun(self) -> bool:
-        """Whether this transfer has been at its target before."""
+        """Whether an earlier call has started this transfer."""
         return bool(self.facts)
 
     def keep(self, **facts: Any) -> None:
-        """Keep some facts, beside those that are known."""
-        self.facts = {"asked": self._asked, **self.facts, **facts}
+        """Update and store the facts."""
+        self.facts = {"request": self._request, **self.facts, **facts}
         write_json(self.folder / FACTS, self.facts)
 
     def begin(self, copies: Sequence[str]) -> None:
-        """Go on with the copies of these keys; anew, if nothing is known of this transfer but that it began."""
+        """Resume the copies with these keys, or start them if the transfer is new."""
         if "copies" not in self.facts:
             for key in copies:
                 self._records.forget(key)
         self.keep(copies=list(copies), complete=False)
 
     def forget(self) -> None:
-        """Take nothing for done."""
+        """Forget all progress."""
         self.facts = {}
         (self.folder / FACTS).unlink(missing_ok=True)
 
-    def check(self, what: str, name: str, token: str) -> None:
-        """Refuse to go on where `what` is another one than before.
+    def check(self, fact: str, name: str, token: str) -> None:
+        """Check that a version token is the recorded one.
 
         Raises
         ------
         AlreadyExists
+            If it differs.
         """
-        before = self.facts.get(what)
-        if before not in (None, token):
+        recorded = self.facts.get(fact)
+        if recorded not in (None, token):
             raise AlreadyExists(
-                f"{name} was changed or made anew since this transfer began: remove the destination, or copy all of it "
-                "again with existing=True (--existing)"
+                f"{name} has changed since this transfer started: remove the destination, or copy everything again "
+                "with existing=True (--existing)"
             )
 
 
 @contextmanager
-def locked_state(root: Path, asked: Mapping[str, Any]) -> Iterator[State]:
-    """The state of the transfer that is `asked` for; no other to its ``destination`` goes on meanwhile.
+def locked_state(root: Path, request: Mapping[str, Any]) -> Iterator[State]:
+    """Open the state of a transfer and lock its destination against other transfers.
 
     Raises
     ------
     RunLocked
-        If another one does, as far as it is kept under `root`.
+        If another transfer to the destination, with its state under `root`, is running.
     StoreError
-        If it cannot be written.
+        If the folder cannot be written.
     """
-    destination = str(asked["destination"])
-    place = root / _short(destination.partition("?")[0])
-    folder = place / _short(json.dumps(asked, sort_keys=True, default=str))
-    with map_disk_errors(place), _alone(place, destination):
+    destination = str(request["destination"])
+    parent = root / _digest(destination.partition("?")[0])
+    folder = parent / _digest(json.dumps(request, sort_keys=True, default=str))
+    with map_disk_errors(parent), _lock(parent, destination):
         try:
             (folder / PRIVATE).mkdir(parents=True, exist_ok=True)
             records = SqlRecords.in_file(folder / PRIVATE / "transfer.sqlite")
-            state = State(folder, asked, records)
+            state = State(folder, request, records)
             try:
                 yield state
             finally:
@@ -111,23 +114,23 @@ def locked_state(root: Path, asked: Mapping[str, Any]) -> Iterator[State]:
                 if not state.begun:
                     shutil.rmtree(folder, ignore_errors=True)
         finally:
-            if [one.name for one in place.iterdir()] == [PRIVATE]:
-                shutil.rmtree(place, ignore_errors=True)
+            if [path.name for path in parent.iterdir()] == [PRIVATE]:
+                shutil.rmtree(parent, ignore_errors=True)
 
 
 @contextmanager
-def _alone(place: Path, destination: str) -> Iterator[None]:
+def _lock(folder: Path, destination: str) -> Iterator[None]:
     with ExitStack() as stack:
         try:
-            stack.enter_context(lock_folder(place))
+            stack.enter_context(lock_folder(folder))
         except RunLocked as error:
             holder = re.search(r"process \d+", str(error))
             raise RunLocked(
-                f"another transfer to {destination} is under way ({holder[0] if holder else 'another process'}): "
-                "wait for it, or end it"
+                f"Another transfer to {destination} is running ({holder[0] if holder else 'another process'}): wait "
+                "for it, or stop it"
             ) from error
         yield
 
 
-def _short(text: str) -> str:
+def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""No voxel changes its value."""
+"""Dtype conversion keeps every value or refuses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
 from voxome.errors import InvalidInput
-from voxome.services.transfer.convert import converted
+from voxome.services.cast import cast_exact
 
 DTYPES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
 ARRAYS = st.sampled_from(DTYPES).flatmap(lambda dtype: npst.arrays(dtype, npst.array_shapes(max_dims=3, max_side=4)))
@@ -24,13 +24,13 @@ def test_values_are_kept_or_refused(data: NDArray[Any], dtype: str) -> None:
         return [repr(value) if value != value else value for value in array.ravel().tolist()]
 
     try:
-        made = converted(data, np.dtype(dtype))
+        cast = cast_exact(data, np.dtype(dtype))
     except InvalidInput:
         with np.errstate(all="ignore"):
             assert exact(data.astype(dtype)) != exact(data)
         return
-    assert made.dtype == dtype
-    assert exact(made) == exact(data)
+    assert cast.dtype == dtype
+    assert exact(cast) == exact(data)
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,11 @@ def test_values_are_kept_or_refused(data: NDArray[Any], dtype: str) -> None:
         (1j, "complex64", "float32"),
     ],
 )
-def test_what_would_change_is_refused(value: Any, old: str, new: str) -> None:
+def test_values_that_would_change_are_refused(value: Any, old: str, new: str) -> None:
     with pytest.raises(InvalidInput):
-        converted(np.array([0, value], old), np.dtype(new))
+        cast_exact(np.array([0, value], old), np.dtype(new))
 
 
-def test_what_is_no_number_stays_so() -> None:
-    made = converted(np.array([np.nan, np.inf, -np.inf, 1.5], "float64"), np.dtype("float32"))
-    assert np.array_equal(made, np.array([np.nan, np.inf, -np.inf, 1.5], "float32"), equal_nan=True)
+def test_nan_and_infinity_are_kept() -> None:
+    cast = cast_exact(np.array([np.nan, np.inf, -np.inf, 1.5], "float64"), np.dtype("float32"))
+    assert np.array_equal(cast, np.array([np.nan, np.inf, -np.inf, 1.5], "float32"), equal_nan=True)

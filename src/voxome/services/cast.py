@@ -1,0 +1,60 @@
+"""Lossless dtype conversion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.errors import InvalidInput
+
+_PARTS = 16
+"""Number of parts in which values are compared, to save memory."""
+
+
+def cast_exact(data: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return `data` as `dtype`, with every value unchanged.
+
+    Raises
+    ------
+    InvalidInput
+        If a value would change because it is too large, negative, fractional, complex or not a number.
+
+    Examples
+    --------
+    >>> cast_exact(np.array([0, 255], np.uint16), np.dtype("uint8")).tolist()
+    [0, 255]
+    """
+    if data.dtype == dtype:
+        return data
+    if data.dtype.kind == "c" and dtype.kind != "c":
+        raise InvalidInput(f"Complex voxels cannot be converted to {dtype}")
+    with np.errstate(all="ignore"):
+        cast = data.astype(dtype)
+        parts = zip(np.array_split(data, _PARTS), np.array_split(cast, _PARTS), strict=True)
+        if not _is_always_exact(data.dtype, dtype) and not all(_equal(old, new) for old, new in parts if old.size):
+            low, high = data.min().item(), data.max().item()
+            raise InvalidInput(
+                f"{data.dtype} voxels from {low} to {high} do not fit {dtype} without a change; choose a larger dtype"
+            )
+    return cast
+
+
+def _is_always_exact(old: np.dtype[Any], new: np.dtype[Any]) -> bool:
+    rounded = old.kind in "iu" and old.itemsize == 8 and new.kind in "fc"
+    return np.can_cast(old, new, "safe") and not rounded
+
+
+def _equal(old: NDArray[Any], new: NDArray[Any]) -> bool:
+    """Return whether both hold the same numbers: each within the other's range, and equal after a round trip."""
+    if not (_in_range(old, new.dtype) and _in_range(new, old.dtype)):
+        return False
+    return np.array_equal(new.astype(old.dtype), old, equal_nan=True)
+
+
+def _in_range(data: NDArray[Any], dtype: np.dtype[Any]) -> bool:
+    if dtype.kind not in "iu":
+        return True
+    limits = np.iinfo(dtype)
+    return bool(limits.min <= data.min().item() and data.max().item() <= limits.max)
