@@ -7,8 +7,8 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome import kinds
 from voxome.blocks.worker import serve
-from voxome.contracts import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.registry import BUILT_IN

@@ -9,7 +9,7 @@ import pytest
 from blocks.bench import Bench
 
 from voxome.blocks.job_loop import RETRIES
-from voxome.blocks.outputs import prepare
+from voxome.blocks.runner import prepare
 from voxome.errors import RunFailed
 from voxome.geometry import Box
 from voxome.resources.table import TableFile

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from annotated_types import Ge, Interval
 
-from voxome.contracts import kinds
+from voxome import kinds
 from voxome.contracts.context import BlockContext, Region
 from voxome.contracts.frame import Frame
 from voxome.contracts.python_tool import PythonTool, tool

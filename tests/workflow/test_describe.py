@@ -13,7 +13,7 @@ from cwltool.load_tool import load_tool
 from cwltool.workflow import default_make_tool
 from numpy.typing import NDArray
 
-from voxome.contracts import kinds
+from voxome import kinds
 from voxome.contracts.python_tool import tool
 from voxome.registry import load as load_plugin
 from voxome.workflow.cwl import FromStep, load

@@ -30,7 +30,7 @@ import os, signal, time
 from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
-from voxome.contracts import kinds
+from voxome import kinds
 from voxome.contracts.python_tool import tool
 
 Image = Annotated[NDArray[Any], kinds.Image()]
@@ -120,7 +120,7 @@ def assert_nothing_passes_for_done(out: Path) -> None:
 @pytest.mark.parametrize(
     ("tool", "message"),
     [
-        ("demo.shape", r"output 'result' of demo.shape is uint8 of shape \(31, 32, 48\); declared was uint8 of shape"),
+        ("demo.shape", r"output 'result' of demo.shape is uint8 of shape \(31, 32, 48\); expected uint8 of shape"),
         ("demo.dtype", r"output 'result' of demo.dtype is float32"),
         ("demo.killed", r"first at .*: its worker was killed by signal 9, \d times; if memory ran out, use a smaller"),
     ],

@@ -67,7 +67,7 @@ def test_wrong_dtypes(bind: Bind) -> None:
     make("float", "float32")
     make("signed", "int32")
     (fault,) = faults(bind, membranes="float.zarr")
-    assert "takes membranes as uint8, but it is float32 (zarr://" in fault
+    assert "must be uint8, but it is float32" in fault
     told = "\n".join(faults(bind, raw="signed.zarr", membranes=None))
     assert "image is int32: a histogram is taken of integers of 8 or 16 bits" in told
     assert "raw is int32; the model 'membranes' was trained on uint8" in told
@@ -76,10 +76,10 @@ def test_wrong_dtypes(bind: Bind) -> None:
 def test_a_volume_of_another_rank(bind: Bind) -> None:
     np.save("plane.npy", np.zeros(SHAPE[1:], np.uint8))
     (fault, *_) = faults(bind, raw="plane.npy")
-    assert "takes image with axes z/y/x, but it has y/x and shape (20, 16)" in fault
+    assert "must have axes z/y/x, but it has y/x and shape (20, 16)" in fault
     make("channels", shape=(2, *SHAPE), axes=("c", "z", "y", "x"))
     (fault, *_) = faults(bind, raw="channels.zarr")
-    assert "with axes z/y/x, but it has c/z/y/x" in fault
+    assert "must have axes z/y/x, but it has c/z/y/x" in fault
 
 
 def test_names_that_are_not_known_give_the_nearest(bind: Bind) -> None:
@@ -140,7 +140,7 @@ def test_tables_are_looked_at_too(tmp_path: Path) -> None:
     from voxome.workflow.run_tool import graph_of
 
     union = graph_of(load_plugin("voxome.tools", "common.union").spec)
-    with pytest.raises(PlanError, match=r"there is no .*none\.parquet, which was given as pairs"):
+    with pytest.raises(PlanError, match=r"there is no .*none\.parquet"):
         make_plan(union, {"pairs": "none.parquet"}, RunOptions())
     write_table(tmp_path / "other.parquet", {"x": np.zeros(2)}, {"x": "float64"})
     with pytest.raises(PlanError, match="lacks columns: a, b"):
@@ -149,7 +149,7 @@ def test_tables_are_looked_at_too(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="not a readable Parquet"):
         make_plan(union, {"pairs": tmp_path / "cut.parquet"}, RunOptions())
     (tmp_path / "a.handle.json").write_text('{"voxome": "handle", "type": "volume", "uri": "zarr://x"}')
-    with pytest.raises(PlanError, match=r"pairs is a table, but .* tells of a volume"):
+    with pytest.raises(PlanError, match=r"pairs is a table, but .* is the handle of a volume"):
         make_plan(union, {"pairs": tmp_path / "a.handle.json"}, RunOptions())
 
 

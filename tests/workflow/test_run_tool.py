@@ -79,7 +79,7 @@ def test_a_handle_carries_the_box_to_the_next_tool(raw: Path, tmp_path: Path) ->
     path = tmp_path / "first.handle.json"
     path.write_text(json.dumps(first["result"].to_json()))
     counts = run_tool("common.statistics", {"image": path}, store=tmp_path / "store", options=CUBE)
-    assert sum(voxome.resources.table.Table(counts["result"].uri).read()["voxels"]) == 8 * 16 * 8
+    assert sum(voxome.resources.table.TableFile(counts["result"].uri).read()["voxels"]) == 8 * 16 * 8
 
 
 def test_what_is_wrong_is_told_before_it_starts(raw: Path, tmp_path: Path) -> None:
@@ -118,6 +118,6 @@ def test_cwltool_gives_what_voxome_run_gives(raw: Path, tmp_path: Path) -> None:
     assert Path(mask.uri.removeprefix("zarr://")).is_relative_to(tmp_path / "store")
     np.testing.assert_array_equal(voxome.open(mask.uri)[...], voxome.open(str(tmp_path / "out" / "mask.zarr"))[...])
     ours, theirs = (
-        voxome.resources.table.Table(path).read() for path in (counts.uri, tmp_path / "out" / "counts.parquet")
+        voxome.resources.table.TableFile(path).read() for path in (counts.uri, tmp_path / "out" / "counts.parquet")
     )
     assert {name: list(values) for name, values in ours.items()} == {n: list(v) for n, v in theirs.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from voxome.blocks.outputs import scaled_box
 from voxome.blocks.step import Step
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
@@ -44,9 +43,8 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
     while max(spec.frame.shape) > COARSEST:
         level, factors = level + 1, halving(spec.voxel_size_nm)
         z, y, x = (f * chunk[place] for f, place in zip(factors, spec.spatial, strict=True))
-        source = Handle(
-            "volume", handle.uri + (f"?level={level - 1}" if level > 1 else ""), f"{handle.key}/{level - 1}"
-        )
+        finer = handle.uri + (f"?level={level - 1}" if level > 1 else "")
+        source = Handle(handle.type, finer, f"{handle.key}/{level - 1}")
         yield Step(
             f"{name}.level{level}",
             "common.downsample",
@@ -56,10 +54,10 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
             Frame(_aligned(spec.frame, factors), box, spec.voxel_size_nm, spec.offset_nm),
             (z, y, x),
             home,
-            {"result": f"{stem}.zarr?level={level}"},
+            {"result": f"{stem}?level={level}"},
             digest=digest,
         )
-        spec, box = coarser(spec, factors), scaled_box(box, factors)
+        spec, box = coarser(spec, factors), box.coarsen(factors)
 
 
 def _aligned(domain: Box, factors: Scale) -> Box:

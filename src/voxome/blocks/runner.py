@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from voxome.blocks.job_loop import JobBatch, run_jobs
-from voxome.blocks.outputs import finish, missing, own_arrays, prepare, step_folder, sweep_locks
-from voxome.blocks.regions import part_path
 from voxome.blocks.sizes import block_memory_bytes
 from voxome.blocks.step import Step
 from voxome.contracts.engine import Engine, Resources
-from voxome.contracts.kinds import File, Table
 from voxome.contracts.records import Ledger
 
 FOLD = -1
@@ -49,33 +47,35 @@ def run_step(
     log: Path | None = None,
     progress: Progress | None = None,
 ) -> StepReport:
-    """Run a step; jobs that the ledger says are done are left alone, unless what they made is gone.
+    """Run a step; jobs that the ledger says are done are not repeated, unless their data have gone.
 
     Raises
     ------
     RunFailed
         If a job failed for good; the others were run.
     AlreadyExists
-        If another step's array is in the place of one of its outputs.
+        If something else is where an output is to be.
     """
     began = time.monotonic()
     report = StepReport(step.name, step.tool, step.key, step.total)
-    if missing(step, store) or _is_lost(step, store, ledger):
+    targets = list(step.targets(store))
+    if is_lost(step, store, ledger):
         ledger.forget(step.key)
     prepare(step, store)
-    for uri, _ in own_arrays(step, store):
-        sweep_locks(uri)
-    told = progress or (lambda _: None)
+    notify = progress or (lambda _: None)
     for phase in range(len(step.phases)):
-        _run_phase(step, phase, store, engine, ledger, report, told, log)
-    if step.spec.scope == "block" and any(isinstance(kind, Table) for kind in step.spec.outputs.values()):
-        _run_phase(step, FOLD, store, engine, ledger, report, told, log)
-        _drop_parts(step, store)
-    finish(step, store)
+        _run_phase(step, phase, store, engine, ledger, report, notify, log)
+    if _has_fold(step):
+        _run_phase(step, FOLD, store, engine, ledger, report, notify, log)
+        for kind, target in targets:
+            if kind.has_parts:
+                kind.drop_parts(target)
+    for kind, target in targets:
+        kind.finish(target)
     report.wall_s = time.monotonic() - began
     report.worker_s, report.peak_bytes = ledger.usage(step.key)
     report.ended = True
-    told(report)
+    notify(report)
     return report
 
 
@@ -86,21 +86,21 @@ def _run_phase(
     engine: Engine,
     ledger: Ledger,
     report: StepReport,
-    told: Progress,
+    notify: Progress,
     log: Path | None,
 ) -> None:
     report.reused += sum(_blocks(step, phase, number) for number in ledger.jobs_done(step.key, phase))
-    told(report)
+    notify(report)
 
     def on_done(number: int, _: object) -> None:
         report.run += _blocks(step, phase, number)
 
     batch = _batch(step, phase, store)
-    run_jobs(batch, engine, ledger, on_done=on_done, on_progress=lambda: told(report), log=log)
+    run_jobs(batch, engine, ledger, on_done=on_done, on_progress=lambda: notify(report), log=log)
 
 
 def _batch(step: Step, phase: int, store: str) -> JobBatch:
-    path = str(step_folder(step, store) / "step.json")
+    path = step.file(store).address
     return JobBatch(
         f"step {step.name}",
         step.key,
@@ -139,15 +139,27 @@ def _where(step: Step, phase: int, job: int) -> str:
     return f"{step.name} at {first.write}" + ("" if first == last else f" to {last.write}")
 
 
-def _is_lost(step: Step, store: str, ledger: Ledger) -> bool:
-    """Whether a table or file is gone that the ledger takes for made."""
-    made = ledger.jobs_done(step.key, 0 if step.spec.scope == "whole" else FOLD)
-    names = [name for name, kind in step.spec.outputs.items() if isinstance(kind, Table | File)]
-    return bool(made) and not all(Path(step.output(name).within(store).uri).exists() for name in names)
+def prepare(step: Step, store: str) -> None:
+    """Write the step's JSON for workers, and create what they write into.
+
+    Raises
+    ------
+    AlreadyExists
+        If something else is where an output is to be.
+    """
+    step.file(store).write_bytes(json.dumps(step.to_json()).encode())
+    for kind, target in step.targets(store):
+        kind.prepare(target)
 
 
-def _drop_parts(step: Step, store: str) -> None:
-    for name, kind in step.spec.outputs.items():
-        if isinstance(kind, Table):
-            for job in range(step.jobs(0)):
-                part_path(step_folder(step, store), name, 0, job).unlink(missing_ok=True)
+def is_lost(step: Step, store: str, ledger: Ledger) -> bool:
+    """Return whether data have gone of jobs that the ledger says are done."""
+    if not step.file(store).exists():
+        return True
+    last = FOLD if _has_fold(step) else len(step.phases) - 1
+    ended = len(ledger.jobs_done(step.key, last)) == (1 if last == FOLD else step.jobs(last))
+    return any(kind.is_lost(target, ended=ended) for kind, target in step.targets(store))
+
+
+def _has_fold(step: Step) -> bool:
+    return step.spec.scope == "block" and any(kind.has_parts for kind in step.spec.outputs.values())

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from voxome.contracts.frame import Frame
-from voxome.contracts.handle import STORE, Handle
-from voxome.contracts.kinds import File, Image, RegionTable
+from voxome.contracts.handle import STORE, Handle, within
+from voxome.contracts.kinds import Kind, Target
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.geometry import BlockGrid, Box
+from voxome.kinds.region_table import RegionTree
 from voxome.registry import load
+from voxome.storage.find import storage_at
+from voxome.storage.path import StoragePath
 
 JOBS_PER_STEP = 4096
 """A step is cut into at most about this many jobs, so that its ledger and its parts do not grow with the volume."""
@@ -102,13 +105,9 @@ class Step:
         """
         if self.frame is None or self.spec.scope == "whole":
             return (None,)
-        halo = self.spec.halo_of(self.parameters, self.frame.scale_nm)
-        grids = [BlockGrid(self.frame.domain, self.block, self.frame.box, halo)]
-        if self.spec.scope == "regions":
-            while len(grids[-1]) > 1:
-                doubled = tuple(2 * n for n in grids[-1].block)
-                grids.append(BlockGrid(self.frame.domain, doubled, self.frame.box))
-        return tuple(grids)
+        domain, box = self.frame.domain, self.frame.box
+        blocks = BlockGrid(domain, self.block, box, self.spec.halo_of(self.parameters, self.frame.scale_nm))
+        return (blocks, *(RegionTree(domain, box, self.block).grids[1:] if self.spec.scope == "regions" else ()))
 
     def blocks(self, phase: int) -> int:
         """How many blocks `phase` has."""
@@ -129,22 +128,42 @@ class Step:
         return -(-self.blocks(phase) // self.span(phase))
 
     def output(self, name: str) -> Handle:
-        """Where the output `name` is."""
+        """Return the handle of the output `name`."""
         kind = self.spec.outputs[name]
         base = f"{STORE}/{self.published[name]}" if name in self.published else f"{self.folder}/{name}"
-        asked = None if self.frame is None else str(self.frame.box)
-        size = None if self.frame is None else self.frame.voxel_size_nm
-        if isinstance(kind, Image):
-            uri = f"zarr://{base}" if "?" in base else f"zarr://{base}.zarr"
-            return Handle("volume", self.into.get(name, uri), f"{self.key}/{name}", asked, size)
-        if isinstance(kind, File):
-            return Handle("file", f"{base}.{kind.extension}", f"{self.key}/{name}")
-        if isinstance(kind, RegionTable):
-            return Handle("regions", self.folder, f"{self.key}/{name}")
+        uri, key = self.into.get(name) or kind.location(base), f"{self.key}/{name}"
         if self.frame is None:
-            return Handle("table", f"{base}.parquet", f"{self.key}/{name}")
-        domain, offset = str(self.frame.domain), self.frame.offset_nm
-        return Handle("table", f"{base}.parquet", f"{self.key}/{name}", asked, size, domain, offset)
+            return Handle(kind.type, uri, key)
+        box, size = str(self.frame.box), self.frame.voxel_size_nm
+        if kind.is_volume:
+            return Handle(kind.type, uri, key, box, size)
+        return Handle(kind.type, uri, key, box, size, str(self.frame.domain), self.frame.offset_nm)
+
+    def targets(self, store: str) -> Iterator[tuple[Kind, Target]]:
+        """Yield the kind of every output, and where it is kept in `store`."""
+        grids = tuple(grid for grid in self.phases if grid is not None)
+        for name, kind in self.spec.outputs.items():
+            yield (
+                kind,
+                Target(
+                    name,
+                    self.tool,
+                    self.output(name).within(store).uri,
+                    within(self.folder, store),
+                    self.name,
+                    self.key,
+                    self.frame,
+                    self.block,
+                    self.parameters,
+                    grids,
+                    tuple(self.span(phase) for phase in range(len(grids))),
+                    name in self.into,
+                ),
+            )
+
+    def file(self, store: str) -> StoragePath:
+        """Return the path of its JSON document, which workers read, in `store`."""
+        return storage_at(within(self.folder, store)) / "step.json"
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""

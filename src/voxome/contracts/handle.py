@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from voxome.errors import InvalidInput, NotFound
+from voxome.contracts.uri import Uri
+from voxome.errors import InvalidInput
 from voxome.geometry import Box
 
-HandleType = Literal["volume", "table", "regions", "file"]
 STORE = "{store}"
 """Stands for the run's store in URIs of a plan, so that a run folder can be moved."""
 
@@ -21,8 +19,8 @@ class Handle:
 
     Attributes
     ----------
-    type : {"volume", "table", "regions", "file"}
-        What is there.
+    type : str
+        Kind of the data: ``volume``, ``table``, ``regions``, ``file``, or what another package calls its own.
     uri : str
         A URI for volumes, a path for the others; may start with ``{store}``.
     key : str
@@ -35,7 +33,7 @@ class Handle:
         Of the volume that a table tells of: all its voxels, and the position of the centre of voxel index 0.
     """
 
-    type: HandleType
+    type: str
     uri: str
     key: str = ""
     box: str | None = None
@@ -44,8 +42,8 @@ class Handle:
     offset_nm: tuple[float, float, float] | None = None
 
     def within(self, store: str) -> Handle:
-        """The handle with ``{store}`` replaced."""
-        return replace(self, uri=self.uri.replace(STORE, store))
+        """Return the handle with ``{store}`` replaced by the address of a store."""
+        return replace(self, uri=within(self.uri, store))
 
     @property
     def asked(self) -> Box | None:
@@ -68,20 +66,20 @@ class Handle:
         except TypeError as error:
             raise InvalidInput(f"this is no handle that voxome wrote: {error}") from error
 
-    @classmethod
-    def from_text(cls, text: str, *, type: HandleType = "volume") -> Handle:
-        """From what a person or a CWL runner gives: a handle file, a path or a URI.
 
-        Raises
-        ------
-        NotFound
-            If a handle file is named that is not there.
-        """
-        if text.endswith(".handle.json"):
-            try:
-                return cls.from_json(json.loads(Path(text).read_text(encoding="utf-8")))
-            except FileNotFoundError as error:
-                raise NotFound(f"there is no handle file {text}") from error
-            except json.JSONDecodeError as error:
-                raise InvalidInput(f"{text} is no handle that voxome wrote: {error}") from error
-        return cls(type, text)
+def within(uri: str, store: str) -> str:
+    """Return `uri` with ``{store}`` replaced by the address of a store; options of both are kept.
+
+    Examples
+    --------
+    >>> within("zarr://{store}/neurons.zarr?level=1", "s3://bucket/run?region=eu-west-1")
+    'zarr://s3://bucket/run/neurons.zarr?region=eu-west-1&level=1'
+    """
+    if STORE not in uri:
+        return uri
+    base = Uri.parse(store)
+    if not base.scheme:
+        return uri.replace(STORE, store)
+    own = Uri.parse(uri)
+    path = own.path.replace(STORE, f"{base.scheme}://{base.path.rstrip('/')}")
+    return str(Uri(own.scheme, path, {**base.query, **own.query}))

@@ -1,106 +1,180 @@
-"""What goes into a tool and what comes out: kinds of data, as annotations and declarations."""
+"""What goes into a tool and what comes out: a kind opens, writes, checks and folds its own data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.spec import Scale, VolumeKind
+from voxome.contracts.frame import Frame
+from voxome.contracts.handle import Handle
+from voxome.contracts.spec import VolumeSpec
+from voxome.geometry import BlockGrid, Box
+from voxome.geometry.grid import Block
 
 Rows = dict[str, NDArray[Any]]
 """A table in memory: one array a column, all of one length."""
 
-Fold = Literal["sum", "min", "max"]
 Parameters = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Image:
-    """A volume of intensities.
+class Target:
+    """Where an output of a step is kept, and what decides its form.
 
     Attributes
     ----------
-    dtype : str, optional
-        Of an output: its dtype. Of an input: the only dtype that is taken; None takes any.
-    channels : int or function of the parameters, optional
-        Channels before z, y, x; None has no channel axis.
-    attributes : mapping or function of the parameters
-        Of an output: JSON attributes kept beside the voxels.
-    scale : (z, y, x) or function of the parameters
-        Of an output: voxels of the frame along one voxel of it.
+    name, tool : str
+        Of the output and of the tool that returns it.
+    uri : str
+        Where the data are, as the kind's `location` says.
+    folder : str
+        Address of the folder of the step; what is below ``folder/name`` belongs to this output.
+    step, key : str
+        Name and key of the step.
+    frame : Frame or None
+        Voxels of the step; None for a tool of whole tables without any.
+    block : (z, y, x)
+        Its write box in voxels.
+    parameters : mapping
+        All parameters of the tool.
+    grids : tuple of BlockGrid
+        The blocks of each phase of the step; none for a tool of whole tables.
+    spans : tuple of int
+        Blocks of a job of each phase: job *i* has the blocks from ``i * span`` on.
+    existing : bool
+        Whether the data existed before the step, which then only writes into them.
     """
 
-    dtype: str | None = None
-    channels: int | Callable[[Parameters], int] | None = None
-    attributes: Mapping[str, Any] | Callable[[Parameters], Mapping[str, Any]] = field(default_factory=dict)
-    scale: Scale | Callable[[Parameters], Scale] = (1, 1, 1)
-    meaning: VolumeKind = "image"
+    name: str
+    tool: str
+    uri: str
+    folder: str
+    step: str
+    key: str
+    frame: Frame | None
+    block: tuple[int, int, int]
+    parameters: Parameters
+    grids: tuple[BlockGrid, ...] = ()
+    spans: tuple[int, ...] = ()
+    existing: bool = False
 
-    def scale_for(self, parameters: Parameters) -> Scale:
-        """`scale` (z, y, x) for these parameters."""
-        return self.scale(parameters) if callable(self.scale) else self.scale
-
-
-@dataclass(frozen=True)
-class Probability(Image):
-    """A volume of probabilities; as uint8, 255 is certainty."""
-
-    dtype: str | None = "uint8"
-    meaning: VolumeKind = "probability"
-
-
-@dataclass(frozen=True)
-class Labels(Image):
-    """A volume of object ids, uint64; 0 is background."""
-
-    dtype: str | None = "uint64"
-    meaning: VolumeKind = "labels"
+    def jobs(self, phase: int) -> int:
+        """Return the number of jobs of a phase."""
+        return -(-len(self.grids[phase]) // self.spans[phase])
 
 
-@dataclass(frozen=True)
-class Table:
-    """Rows that blocks emit and that are folded into one table sorted by its key.
+class Reader(Protocol):
+    """An input, open in a worker."""
 
-    Attributes
-    ----------
-    columns : mapping of str to str
-        Column name → dtype.
-    key : tuple of str
-        Columns that tell one row of the folded table from another; integers.
-    fold : mapping of str to {"sum", "min", "max"}
-        How every other column of rows with the same key is combined. Sums are of integers only, so that their order
-        does not matter.
-    """
+    def read(self, box: Box) -> object:
+        """Return what a tool of blocks gets: of a volume, the voxels of `box` (z, y, x)."""
 
-    columns: Mapping[str, str]
-    key: tuple[str, ...]
-    fold: Mapping[str, Fold] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        others = set(self.columns) - set(self.key)
-        if set(self.fold) != others and self.fold:
-            raise TypeError(f"fold must say how {sorted(others)} combine, not {sorted(self.fold)}")
-        for name, how in self.fold.items():
-            if how == "sum" and np.dtype(self.columns[name]).kind not in "iu":
-                raise TypeError(f"column {name!r} is a sum of {self.columns[name]}: sums are of integers only")
+    def view(self) -> object:
+        """Return what a tool gets that reads what it likes."""
 
 
-@dataclass(frozen=True)
-class RegionTable:
-    """Rows of every region of a tree of regions, kept a region: nothing is folded."""
+class Writer(Protocol):
+    """An output, open in a worker, written block by block."""
 
-    columns: Mapping[str, str]
+    def write(self, value: object, block: Block) -> None:
+        """Take what the tool returned for `block`."""
 
-
-@dataclass(frozen=True)
-class File:
-    """A file that a whole-volume tool returns as bytes."""
-
-    extension: str
+    def end_job(self, phase: int, job: int) -> None:
+        """Store what is not stored yet: on return, the data of the job survive the process."""
 
 
-Kind = Image | Table | RegionTable | File
+class Kind(ABC):
+    """A kind of data between steps. A subclass is a frozen dataclass of what distinguishes one input from another."""
+
+    type: ClassVar[str]
+    """What handles call it: ``volume``, ``table``, …"""
+    is_volume: ClassVar[bool] = False
+    """Whether it consists of voxels, which a VolumeSpec describes."""
+    has_parts: ClassVar[bool] = False
+    """Whether jobs of a tool of blocks write parts, which `fold_parts` combines after the last of them."""
+
+    @abstractmethod
+    def locate(self, handle: Handle, *, level: int = 0) -> Handle:
+        """Return a handle of data from outside a run with an absolute URI, and with their version as its key.
+
+        Parameters
+        ----------
+        handle : Handle
+            As a person gave it.
+        level : int
+            Level of the pyramid, of a volume whose URI names none.
+
+        Raises
+        ------
+        NotFound, CorruptData, UnsupportedFormat
+        """
+
+    def spec(self, handle: Handle) -> VolumeSpec | None:
+        """Return the spec of a volume that exists; None for other kinds."""
+        return None
+
+    def problems(self, handle: Handle, spec: VolumeSpec | None) -> Iterator[str]:
+        """Yield what makes the data of a handle unsuitable as this input, as predicates: ``must be uint8, but is …``.
+
+        Parameters
+        ----------
+        handle : Handle
+            Data with ``{store}`` in their URI are yet to be made.
+        spec : VolumeSpec, optional
+            Of a volume.
+        """
+        yield from ()
+
+    @abstractmethod
+    def open(self, handle: Handle) -> Reader:
+        """Open an input."""
+
+    @abstractmethod
+    def location(self, base: str) -> str:
+        """Return the URI of an output whose path, without extension, is `base`; options after ``?`` are kept."""
+
+    def output_spec(self, frame: Frame, block: tuple[int, ...], parameters: Parameters) -> VolumeSpec | None:
+        """Return the spec of an output over the whole domain of `frame`; None for other kinds than volumes."""
+        return None
+
+    def prepare(self, target: Target) -> None:  # noqa: B027
+        """Create what the jobs write into, or check that it is there.
+
+        Raises
+        ------
+        AlreadyExists
+            If something else is there.
+        """
+
+    def target_problems(self, target: Target, workers: int) -> Iterator[str]:
+        """Yield what prevents so many workers from writing the output into the existing data at ``target.uri``."""
+        yield f"{target.uri}: a {self.type} cannot be written into existing data"
+
+    @abstractmethod
+    def is_lost(self, target: Target, *, ended: bool) -> bool:
+        """Return whether data of jobs that are done have gone; `ended`: all jobs are done and folded."""
+
+    @abstractmethod
+    def is_complete(self, target: Target) -> bool:
+        """Return whether the finished output is there."""
+
+    def writer(self, target: Target) -> Writer:
+        """Open an output of a tool of blocks or regions."""
+        raise TypeError(f"{type(self).__name__} cannot be the output {target.name!r} of {target.tool}, block by block")
+
+    def write(self, target: Target, value: object) -> None:
+        """Write the output of a tool of whole tables."""
+        raise TypeError(f"{type(self).__name__} cannot be the output {target.name!r} of {target.tool}, all at once")
+
+    def fold_parts(self, target: Target) -> None:  # noqa: B027
+        """Combine what the jobs wrote; may be repeated after an interruption."""
+
+    def drop_parts(self, target: Target) -> None:  # noqa: B027
+        """Remove what the jobs wrote and `fold_parts` has combined."""
+
+    def finish(self, target: Target) -> None:  # noqa: B027
+        """Mark the output as complete."""

@@ -81,7 +81,7 @@ def tool(
     >>> from typing import Annotated
     >>> import numpy as np
     >>> from annotated_types import Interval
-    >>> from voxome.contracts import kinds
+    >>> from voxome import kinds
     >>> @tool("demo.threshold", outputs=kinds.Image("uint8"))
     ... def threshold(
     ...     image: Annotated[np.ndarray, kinds.Image()], *, at: Annotated[float, Interval(ge=0, le=1)] = 0.5
@@ -145,7 +145,7 @@ def _kind_of(annotation: Any) -> Kind | None:
     if get_origin(annotation) in (Union, types.UnionType):
         return next((kind for kind in map(_kind_of, get_args(annotation)) if kind is not None), None)
     if get_origin(annotation) is Annotated:
-        return next((one for one in annotation.__metadata__ if isinstance(one, get_args(Kind))), None)
+        return next((one for one in annotation.__metadata__ if isinstance(one, Kind)), None)
     return None
 
 

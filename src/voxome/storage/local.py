@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import scandir, urandom
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -148,3 +148,10 @@ def replacing(path: Path) -> Iterator[Path]:
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def remove_stale_locks(path: str) -> None:
+    """Remove the lock files that killed writers left below `path`; nobody may be writing there."""
+    for lock in Path(path).rglob("*.__lock"):
+        with suppress(FileNotFoundError):
+            lock.unlink()

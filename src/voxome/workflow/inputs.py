@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
-from voxome.contracts.handle import STORE, Handle, HandleType
-from voxome.contracts.kinds import Image, RegionTable, Table
+from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input
-from voxome.errors import InvalidInput, NotFound
-from voxome.resources.open import absolute, locate, open_source
-from voxome.resources.table import TableFile
-from voxome.storage.local import local_path
+from voxome.errors import InvalidInput, NotFound, VoxomeError
+from voxome.storage.find import storage_at
+
+_SUFFIX = ".handle.json"
 
 
 def bind_external(value: Any, wanted: Input, level: int = 0) -> tuple[Handle, VolumeSpec | None]:
-    """A handle of an input from outside, with its version as the key, and the spec of a volume.
+    """Return the handle of an input from outside, with its version as the key, and the spec of a volume.
 
     Parameters
     ----------
@@ -26,55 +25,48 @@ def bind_external(value: Any, wanted: Input, level: int = 0) -> tuple[Handle, Vo
     wanted : Input
         What it is for.
     level : int
-        Of the pyramid of a volume that names none.
+        Level of the pyramid, of a volume whose URI names none.
 
     Raises
     ------
     NotFound, CorruptData, UnsupportedFormat, UnknownName, InvalidInput
     """
     text = value.get("path") or value.get("location", "") if isinstance(value, Mapping) else str(value)
-    expected = _type_of(wanted)
-    handle = Handle.from_text(text.removeprefix("file://"), type=expected)
-    if handle.type != expected:
-        raise InvalidInput(f"{wanted.name} is a {expected}, but {text} tells of a {handle.type}")
-    if expected != "volume":
-        return _file(handle, wanted), None
-    uri = handle.uri if not level or "?" in handle.uri else f"{handle.uri}?level={level}"
-    located = str(absolute(locate(uri)))
-    source = open_source(located)
-    version = source.version()
-    key = handle.key or (version.token if version.pinned else located)
-    return replace(handle, uri=located, key=key), source.spec
+    text, kind = text.removeprefix("file://"), wanted.kind
+    handle = read_handle(text) if text.partition("?")[0].endswith(_SUFFIX) else Handle(kind.type, text)
+    if handle.type != kind.type:
+        raise InvalidInput(f"{wanted.name} is a {kind.type}, but {text} is the handle of a {handle.type}")
+    handle = kind.locate(handle, level=level)
+    return handle, kind.spec(handle)
 
 
-def _type_of(wanted: Input) -> HandleType:
-    """What a handle of that input is called."""
-    if isinstance(wanted.kind, Image):
-        return "volume"
-    return "table" if isinstance(wanted.kind, Table) else "regions" if isinstance(wanted.kind, RegionTable) else "file"
+def read_handle(address: str) -> Handle:
+    """Read a handle file.
+
+    Raises
+    ------
+    NotFound
+        If there is no such file.
+    InvalidInput
+        If it is not a handle.
+    """
+    text = storage_at(address).read_bytes()
+    if text is None:
+        raise NotFound(f"there is no handle file {address}")
+    try:
+        return Handle.from_json(json.loads(text))
+    except (ValueError, AttributeError) as error:
+        raise InvalidInput(f"{address} is not a voxome handle: {error}") from error
 
 
-def _file(handle: Handle, wanted: Input) -> Handle:
-    """The handle of a table or file with its path whole; a table must have the columns that are wanted."""
-    path = local_path(handle.uri)
-    if not path.exists():
-        raise NotFound(f"there is no {path}, which was given as {wanted.name}")
-    if isinstance(wanted.kind, Table):
-        missing = wanted.kind.columns.keys() - set(TableFile(path).columns)
-        if missing:
-            raise InvalidInput(f"{path}, which was given as {wanted.name}, lacks columns: {', '.join(sorted(missing))}")
-    return replace(handle, uri=str(path), key=handle.key or str(path))
-
-
-def mismatches(step: str, wanted: Input, handle: Handle, spec: VolumeSpec) -> Iterator[str]:
-    """What keeps the step called `step` from taking a volume: its dtype, its axes."""
-    assert isinstance(wanted.kind, Image)
-    source = "" if STORE in handle.uri else f" ({handle.uri})"
-    if wanted.kind.dtype and spec.dtype != wanted.kind.dtype:
-        yield f"step {step} takes {wanted.name} as {wanted.kind.dtype}, but it is {spec.dtype}{source}"
-    axes = "zyx" if wanted.kind.channels is None else "czyx"
-    if sorted(spec.axes) != sorted(axes):
-        yield (
-            f"step {step} takes {wanted.name} with axes {'/'.join(axes)}, but it has {'/'.join(spec.axes)} and shape "
-            f"{spec.domain.shape}{source}"
-        )
+def mismatches(step: str, wanted: Input, handle: Handle, spec: VolumeSpec | None) -> Iterator[str]:
+    """Yield what prevents the step called `step` from taking the data of a handle."""
+    where = "" if STORE in handle.uri else f" ({handle.uri})"
+    if handle.type != wanted.kind.type:
+        yield f"step {step} needs a {wanted.kind.type} as {wanted.name}, but it is a {handle.type}{where}"
+        return
+    try:
+        for problem in wanted.kind.problems(handle, spec):
+            yield f"step {step}: {wanted.name}{where} {problem}"
+    except VoxomeError as error:
+        yield str(error)

@@ -10,20 +10,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from voxome.blocks.outputs import output_spec
 from voxome.blocks.pyramid import pyramid_steps
 from voxome.blocks.sizes import block_memory_bytes, block_voxels
 from voxome.blocks.step import Step
 from voxome.contracts.frame import ASSUMED_NM, Frame
 from voxome.contracts.handle import STORE, Handle
-from voxome.contracts.kinds import Image, Kind
+from voxome.contracts.kinds import Kind
 from voxome.contracts.ports import HOST_PORTS
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input, Tool, ToolSpec
 from voxome.errors import InvalidInput, PlanError, UnknownName, VoxomeError
 from voxome.geometry import Box
 from voxome.registry import load
-from voxome.resources.open import open_source
 from voxome.workflow.cwl import Constant, FromInput, FromStep, Graph, Node, Source
 from voxome.workflow.inputs import bind_external, mismatches
 from voxome.workflow.options import RunOptions
@@ -76,7 +74,7 @@ class Plan:
 def sizes(step: Step) -> dict[str, Any]:
     """Blocks of a step, voxels that it reads, and memory of a job in bytes (None where that depends on the objects)."""
     grid, voxels = step.phases[0], block_voxels(step)
-    volumes = sum(isinstance(i.kind, Image) for i in step.spec.inputs.values() if i.name in step.inputs)
+    volumes = sum(one.kind.is_volume for one in step.spec.inputs.values() if one.name in step.inputs)
     return {
         "key": step.key,
         "blocks": step.total,
@@ -143,7 +141,7 @@ class _Planner:
     def _pyramids(self, outputs: Mapping[str, Handle]) -> Iterator[Step]:
         """The steps that make the coarser levels of the arrays that are published."""
         for name, handle in outputs.items():
-            if handle.type == "volume" and self.options.home != STORE:
+            if handle.key in self.specs and self.options.home != STORE:
                 yield from pyramid_steps(name, published_name(name), handle, self.specs[handle.key], self.options.home)
 
     def _fail(self, node: Node, *faults: str) -> None:
@@ -179,11 +177,13 @@ class _Planner:
         settings = {port: self._value(source) for port, source in sources.items() if port not in tool.inputs}
         bound = self._bind(tool, {port: value for port, value in settings.items() if value is not None})
         inputs, lacking = self._inputs(node, tool, sources)
-        volumes = {n: self._spec(h) for n, h in inputs.items() if isinstance(tool.inputs[n].kind, Image)}
+        volumes = self._volumes(tool, inputs)
         faults = [
-            fault for name in volumes for fault in mismatches(node.name, tool.inputs[name], inputs[name], volumes[name])
+            problem
+            for name, handle in inputs.items()
+            for problem in mismatches(node.name, tool.inputs[name], handle, volumes.get(name))
         ]
-        if bound is not None and not faults and not any(isinstance(kind, Image) for kind in lacking.values()):
+        if bound is not None and not faults and not any(kind.is_volume for kind in lacking.values()):
             faults = self._own_faults(node, tool, volumes, bound)
         if bound is None or lacking or faults:
             self._fail(node, *faults)
@@ -211,8 +211,9 @@ class _Planner:
         self.steps[node.name] = step
         if frame is not None:
             for name, kind in tool.outputs.items():
-                if isinstance(kind, Image):
-                    self.specs[step.output(name).key] = output_spec(kind, frame, block, bound)
+                spec = kind.output_spec(frame, block, bound)
+                if spec is not None:
+                    self.specs[step.output(name).key] = spec
 
     def _bind(self, tool: ToolSpec, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
         try:
@@ -268,10 +269,16 @@ class _Planner:
         box, size = self.options.box, self.options.voxel_size_nm
         return replace(handle, box=handle.box if box is None else str(box), voxel_size_nm=size or handle.voxel_size_nm)
 
-    def _spec(self, handle: Handle) -> VolumeSpec:
-        if handle.key not in self.specs:
-            self.specs[handle.key] = open_source(handle.uri).spec
-        return self.specs[handle.key]
+    def _volumes(self, tool: ToolSpec, inputs: Mapping[str, Handle]) -> dict[str, VolumeSpec]:
+        """The specs of the inputs that are volumes."""
+        found: dict[str, VolumeSpec] = {}
+        for name, handle in inputs.items():
+            kind = tool.inputs[name].kind
+            if kind.is_volume and handle.type == kind.type:
+                spec = self.specs[handle.key] if handle.key in self.specs else kind.spec(handle)
+                if spec is not None:
+                    found[name] = self.specs[handle.key] = spec
+        return found
 
     def _frame(self, inputs: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec]) -> Frame:
         first = next(iter(volumes))

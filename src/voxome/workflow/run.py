@@ -15,10 +15,9 @@ from voxome.blocks.step import Step
 from voxome.contracts.engine import Engine
 from voxome.contracts.records import Event
 from voxome.engines.local import LocalEngine
-from voxome.errors import InvalidInput, VoxomeError
+from voxome.errors import InvalidInput
 from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors, read_json, write_json
 from voxome.records.sql import SqlRecords
-from voxome.resources.open import open_source
 from voxome.workflow.cwl import load
 from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import Plan, make_plan
@@ -95,7 +94,7 @@ def run(
 def _finished(plan: Plan, folder: Path, progress: Progress | None) -> dict[str, Any] | None:
     """The record of the run that has ended in `folder`, if its results are all there; intermediates need not be."""
     before = read_json(folder / "run.json")
-    if before is None or before.get("plan") != plan.key or not _is_whole(plan, folder):
+    if before is None or before.get("plan") != plan.key or not _is_complete(plan, str(folder)):
         return None
     began = time.time()
     for step, told in zip(plan.steps, before["steps"], strict=True):
@@ -105,22 +104,14 @@ def _finished(plan: Plan, folder: Path, progress: Progress | None) -> dict[str, 
     return {**before, "started_s": began, "wall_s": time.time() - began}
 
 
-def _is_whole(plan: Plan, folder: Path) -> bool:
-    """Whether all results are there, and the arrays among them complete."""
-    for step in plan.steps:
-        for name in step.published:
-            handle = step.output(name).within(str(folder))
-            if handle.type != "volume":
-                if not Path(handle.uri).exists():
-                    return False
-                continue
-            try:
-                mark = open_source(handle.uri).spec.attributes.get("voxome_run", {})
-            except VoxomeError:
-                return False
-            if "?level=" not in handle.uri and not (mark.get("complete") and mark.get("step_key") == step.key):
-                return False
-    return True
+def _is_complete(plan: Plan, store: str) -> bool:
+    """Whether all results are there and complete."""
+    return all(
+        kind.is_complete(target)
+        for step in plan.steps
+        for kind, target in step.targets(store)
+        if target.name in step.published
+    )
 
 
 def _run_anew(plan: Plan, folder: Path, workers: int, progress: Progress | None) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from voxome.blocks.outputs import step_folder
 from voxome.blocks.runner import run_step
-from voxome.contracts.handle import STORE, Handle
+from voxome.contracts.handle import STORE, Handle, within
 from voxome.contracts.ports import port_of
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.engines.local import LocalEngine
@@ -81,7 +80,7 @@ def run_tool(
     plan = make_plan(graph_of(tool.spec), by_port, replace(options or RunOptions(), home=STORE))
     step = write_into(plan.steps[0], into or {}, workers)
     root = Path(store).resolve()
-    folder = step_folder(step, str(root))
+    folder = Path(within(step.folder, str(root)))
     with map_disk_errors(folder), lock_folder(folder):
         log = folder / PRIVATE / "workers.log"
         records = SqlRecords.in_file(folder / PRIVATE / "step.sqlite")

@@ -1,20 +1,17 @@
-"""Outputs that go into arrays which are there already."""
+"""Outputs that are written into existing arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
-from voxome.blocks.outputs import image_outputs, output_spec
 from voxome.blocks.step import Step
-from voxome.contracts.kinds import Image
-from voxome.contracts.source import VolumeSource
+from voxome.contracts.handle import STORE, Handle
 from voxome.errors import PlanError, UnknownName, VoxomeError
-from voxome.resources.open import absolute, locate, open_source
 
 
 def write_into(step: Step, into: Mapping[str, str], workers: int) -> Step:
-    """The step with outputs written into existing arrays.
+    """Return the step with outputs written into existing arrays.
 
     Two blocks must never share a chunk, or one would undo what the other wrote: the block has to be a multiple of the
     array's write chunk, counted from the start of its domain.
@@ -22,7 +19,7 @@ def write_into(step: Step, into: Mapping[str, str], workers: int) -> Step:
     Parameters
     ----------
     step : Step
-        As it was planned.
+        As planned.
     into : mapping of str to str
         Output → URI of an array.
     workers : int
@@ -31,50 +28,21 @@ def write_into(step: Step, into: Mapping[str, str], workers: int) -> Step:
     Raises
     ------
     PlanError
-        If an array is not there, is of another dtype or domain, or the block does not fit its chunks; all faults at
-        once, with the nearest block that does.
+        If an array does not exist, has another dtype or domain, or the block does not match its chunks; all problems
+        at once, with the nearest block that does.
     """
-    faults: list[str] = []
+    problems: list[str] = []
     found: dict[str, str] = {}
-    kinds = image_outputs(step)
+    targets = {target.name: (kind, target) for kind, target in step.targets(STORE)}
     for name, uri in into.items():
         try:
-            if name not in kinds:
-                raise UnknownName.of(f"output array of {step.tool}", name, kinds)
-            found[name] = str(absolute(locate(uri)))
-            faults += _faults(step, kinds[name], open_source(found[name]), found[name], workers)
+            if name not in targets:
+                raise UnknownName.of(f"output of {step.tool}", name, targets)
+            kind, target = targets[name]
+            found[name] = kind.locate(Handle(kind.type, uri)).uri
+            problems += kind.target_problems(replace(target, uri=found[name], existing=True), workers)
         except VoxomeError as error:
-            faults.append(str(error))
-    if faults:
-        raise PlanError(faults)
+            problems.append(str(error))
+    if problems:
+        raise PlanError(problems)
     return replace(step, into=found)
-
-
-def _faults(step: Step, kind: Image, target: VolumeSource, uri: str, workers: int) -> Iterator[str]:
-    assert step.frame is not None
-    made, spec = output_spec(kind, step.frame, step.block, step.parameters), target.spec
-    if spec.dtype != made.dtype:
-        yield f"{uri} is {spec.dtype}, but {step.tool} writes {made.dtype}"
-    if (spec.axes, spec.domain) != (made.axes, made.domain):
-        yield (
-            f"{uri} spans {spec.domain} along {'/'.join(spec.axes)}, but what is written spans {made.domain} along "
-            f"{'/'.join(made.axes)}"
-        )
-        return
-    if workers > 1 and not target.concurrent_writers:
-        yield f"{uri} cannot be written to by {workers} processes at once: take --workers 1"
-    chunk = spec.write_chunk or (1,) * spec.domain.ndim
-    factors = kind.scale_for(step.parameters)
-    lattice = [chunk[place] * scale for place, scale in zip(spec.spatial, factors, strict=True)]
-    extents = step.frame.domain.shape
-    off = [b % n and b < whole for b, n, whole in zip(step.block, lattice, extents, strict=True)]
-    if any(off):
-        nearest = [max(1, round(b / n)) * n if bad else b for b, n, bad in zip(step.block, lattice, off, strict=True)]
-        yield (
-            f"the block {_text(step.block)} is not on the chunk lattice of {uri}, whose write chunk is "
-            f"{_text(lattice)}: the nearest block that is, is --block {_text(nearest)}"
-        )
-
-
-def _text(numbers: tuple[int, ...] | list[int]) -> str:
-    return ",".join(map(str, numbers))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from voxome.blocks.outputs import sweep_locks
 from voxome.blocks.pyramid import METHODS
 from voxome.config.settings import setting
 from voxome.contracts.abilities import SupportsFixedScales, SupportsLevels, ability
@@ -20,6 +19,7 @@ from voxome.services.rollback import discard
 from voxome.services.transfer.copy import TARGET_BYTES, Copy, Verify, block_shape
 from voxome.services.transfer.endpoint import Endpoint, fill_metadata, mismatches, require_lossless
 from voxome.services.transfer.state import State
+from voxome.storage.local import remove_stale_locks
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def prepare(state: State, source: VolumeSource, request: TransferRequest) -> Vol
     if problems := list(mismatches(target.spec, request.target_spec)):
         raise PlanError([f"{request.target.uri}: {problem}" for problem in problems])
     if state.begun:
-        sweep_locks(request.target.uri)
+        remove_stale_locks(Uri.parse(request.target.uri).path)
     else:
         state.keep()
     _add_levels(state, target, request)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from numpy.typing import NDArray
 
-from voxome.contracts import kinds
+from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import Scale

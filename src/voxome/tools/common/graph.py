@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Ge, Interval
 
-from voxome.contracts import kinds
+from voxome import kinds
 from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts import kinds
+from voxome import kinds
 from voxome.contracts.python_tool import tool
 from voxome.errors import CorruptData
 from voxome.resources.table import TableFile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from voxome.contracts import kinds
+from voxome import kinds
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.resources.table import TableFile

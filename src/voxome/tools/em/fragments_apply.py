@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts import kinds
+from voxome import kinds
 from voxome.contracts.context import BlockContext, RegionParts
 from voxome.contracts.python_tool import tool
 from voxome.tools.em.fragments_join import LOOKUP

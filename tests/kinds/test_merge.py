@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxome.blocks import merge
-from voxome.blocks.fold import fold_rows
-from voxome.contracts.kinds import Rows, Table
+from voxome.contracts.kinds import Rows
+from voxome.kinds import Table, merge
 from voxome.resources.table import TableFile, write_table
+from voxome.storage.find import storage_at
 
 KIND = Table(
     {"a": "uint64", "b": "int64", "total": "int64", "low": "int64", "high": "float64"},
@@ -46,15 +46,15 @@ def _listed(rows: Rows) -> list[tuple[float, ...]]:
 
 @given(st.lists(ROW, max_size=30))
 def test_rows_of_one_key_are_combined(rows: list[tuple[float, ...]]) -> None:
-    assert _listed(fold_rows(_rows(rows), KIND)) == _expected(rows)
+    assert _listed(KIND.folding.apply(_rows(rows))) == _expected(rows)
 
 
 def _merged(parts: list[Rows], kind: Table) -> Rows:
     with tempfile.TemporaryDirectory() as folder, patch.multiple(merge, _FAN_IN=2, ROWS_AT_ONCE=3):
         paths = [Path(folder) / f"{number}.parquet" for number in range(len(parts))]
         for path, rows in zip(paths, parts, strict=True):
-            write_table(path, fold_rows(rows, kind), kind.columns)
-        merge.merge_parts(paths, Path(folder) / "all.parquet", kind)
+            write_table(path, kind.folding.apply(rows), kind.columns)
+        merge.merge_parts(map(str, paths), f"{folder}/all.parquet", storage_at(f"{folder}/scratch"), kind.folding)
         assert len(list(Path(folder).iterdir())) == len(parts) + 1
         return TableFile(Path(folder) / "all.parquet").read()
 
@@ -79,4 +79,4 @@ def test_rows_without_folds_are_merged_in_order(parts: list[list[tuple[int, int]
 def test_a_table_without_folds_keeps_every_row_in_one_order() -> None:
     kind = Table({"a": "uint64", "v": "int64"}, key=("a",))
     rows = {"a": np.array([2, 1, 2], np.uint64), "v": np.array([5, 1, 4])}
-    assert fold_rows(rows, kind)["v"].tolist() == [1, 4, 5]
+    assert kind.folding.apply(rows)["v"].tolist() == [1, 4, 5]

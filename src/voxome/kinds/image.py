@@ -1,0 +1,254 @@
+"""Volumes: intensities, probabilities, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from voxome.contracts.abilities import SupportsAttributes, SupportsLevels, ability
+from voxome.contracts.frame import Frame
+from voxome.contracts.handle import Handle
+from voxome.contracts.kinds import Kind, Parameters, Target
+from voxome.contracts.source import Mode, VolumeSource
+from voxome.contracts.spec import Scale, VolumeKind, VolumeSpec
+from voxome.contracts.uri import Uri
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, VoxomeError
+from voxome.geometry import Box
+from voxome.geometry.grid import Block
+from voxome.kinds.chunks import chunk_of, chunk_problems
+from voxome.kinds.paths import with_extension
+from voxome.remotes.levels import coarser
+from voxome.resources.open import absolute, create_source, locate, open_source
+from voxome.resources.volume import Volume
+from voxome.storage.local import remove_stale_locks
+
+FORMAT = "zarr"
+"""The format of the arrays that a run creates."""
+_MARK = "voxome_run"
+"""The attribute that holds which step an array belongs to, and whether it is complete."""
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """A volume as an input: tools of blocks get the array of the read box, others a Volume in its coordinates."""
+
+    source: VolumeSource
+
+    def read(self, box: Box) -> object:
+        """Return the voxels of `box`, channels first."""
+        return self.source.read(self.source.spec.lift(box))
+
+    def view(self) -> Volume:
+        """Return the volume."""
+        return Volume(self.source)
+
+
+class ImageWriter:
+    """A volume that is written block by block."""
+
+    def __init__(self, source: VolumeSource, scale: Scale, target: Target) -> None:
+        self._source, self._scale, self._target = source, scale, target
+
+    def write(self, value: object, block: Block) -> None:
+        """Write the voxels of a block, given those of its write box or of its read box."""
+        data, spec = np.asarray(value), self._source.spec
+        write, read = block.write.coarsen(self._scale), block.read.coarsen(self._scale)
+        if data.shape[-3:] == read.shape:
+            inner = write.within(read)
+            data = data[..., inner[0], inner[1], inner[2]]
+        box = spec.lift(write)
+        if data.shape != box.shape or data.dtype != spec.dtype:
+            raise InvalidInput(
+                f"output {self._target.name!r} of {self._target.tool} is {data.dtype} of shape {data.shape}; expected "
+                f"{spec.dtype} of shape {box.shape} (or that of the read box)"
+            )
+        self._source.write(box, data)
+
+    def end_job(self, phase: int, job: int) -> None:
+        """Do nothing: blocks are stored as they are written."""
+
+
+@dataclass(frozen=True)
+class Image(Kind):
+    """A volume of intensities.
+
+    Attributes
+    ----------
+    dtype : str, optional
+        Of an output: its dtype. Of an input: the only dtype that is accepted; None accepts any.
+    channels : int or function of the parameters, optional
+        Channels before z, y, x; None has no channel axis.
+    attributes : mapping or function of the parameters
+        Of an output: JSON attributes kept beside the voxels.
+    scale : (z, y, x) or function of the parameters
+        Of an output: voxels of the frame along one voxel of it.
+    kind : {"image", "probability", "labels"}
+        Meaning of the voxels.
+    """
+
+    dtype: str | None = None
+    channels: int | Callable[[Parameters], int] | None = None
+    attributes: Mapping[str, Any] | Callable[[Parameters], Mapping[str, Any]] = field(default_factory=dict)
+    scale: Scale | Callable[[Parameters], Scale] = (1, 1, 1)
+    kind: VolumeKind = "image"
+    type: ClassVar[str] = "volume"
+    is_volume: ClassVar[bool] = True
+
+    def scale_for(self, parameters: Parameters) -> Scale:
+        """Return `scale` (z, y, x) for these parameters."""
+        return self.scale(parameters) if callable(self.scale) else self.scale
+
+    def locate(self, handle: Handle, *, level: int = 0) -> Handle:
+        uri = handle.uri if not level or "?" in handle.uri else f"{handle.uri}?level={level}"
+        located = str(absolute(locate(uri)))
+        version = open_source(located).version()
+        return replace(handle, uri=located, key=handle.key or (version.token if version.pinned else located))
+
+    def spec(self, handle: Handle) -> VolumeSpec:
+        return open_source(handle.uri).spec
+
+    def problems(self, handle: Handle, spec: VolumeSpec | None) -> Iterator[str]:
+        if spec is None:
+            return
+        if self.dtype and spec.dtype != self.dtype:
+            yield f"must be {self.dtype}, but it is {spec.dtype}"
+        axes = "zyx" if self.channels is None else "czyx"
+        if sorted(spec.axes) != sorted(axes):
+            yield (f"must have axes {'/'.join(axes)}, but it has {'/'.join(spec.axes)} and shape {spec.domain.shape}")
+
+    def open(self, handle: Handle) -> ImageReader:
+        return ImageReader(open_source(handle.uri))
+
+    def location(self, base: str) -> str:
+        return f"{FORMAT}://{with_extension(base, FORMAT)}"
+
+    def output_spec(self, frame: Frame, block: tuple[int, ...], parameters: Parameters) -> VolumeSpec:
+        channels = self.channels(parameters) if callable(self.channels) else self.channels
+        attributes = self.attributes(parameters) if callable(self.attributes) else self.attributes
+        scale = self.scale_for(parameters)
+        domain = frame.domain
+        chunk = chunk_of(tuple(-(-n // s) for n, s in zip(block, scale, strict=True)))
+        axes: tuple[str, ...] = ("z", "y", "x")
+        if channels is not None:
+            domain = Box((0, *domain.start), (channels, *domain.stop))
+            chunk, axes = (channels, *chunk), ("c", *axes)
+        spec = VolumeSpec(
+            domain,
+            self.dtype or "uint8",  # type: ignore[arg-type]
+            axes=axes,
+            kind=self.kind,
+            voxel_size_nm=frame.voxel_size_nm,
+            offset_nm=frame.offset_nm,
+            read_chunk=chunk,
+            write_chunk=chunk,
+            attributes=dict(attributes),
+        )
+        return coarser(spec, scale)
+
+    def prepare(self, target: Target) -> None:
+        if target.existing:
+            return
+        if _level_of(target):
+            self._create_level(target)
+        else:
+            self._create(target)
+        remove_stale_locks(Uri.parse(target.uri).path)
+
+    def _create(self, target: Target) -> None:
+        frame = _frame_of(target)
+        try:
+            mark = _mark_of(target)
+        except NotFound:
+            spec = self.output_spec(frame, target.block, target.parameters)
+            new = {"step": target.step, "step_key": target.key, "box": str(frame.box), "complete": False}
+            create_source(target.uri, spec.replace(attributes={**spec.attributes, _MARK: new}))
+            return
+        if mark.get("step_key") != target.key:
+            raise AlreadyExists(f"{target.uri} is the result of another run; choose another folder, or remove it")
+
+    def _create_level(self, target: Target) -> None:
+        """Add the level that the URI names, `scale` times as coarse as the one before it, unless it exists."""
+        uri = Uri.parse(target.uri)
+        base = replace(uri, query={name: value for name, value in uri.query.items() if name != "level"})
+        pyramid = ability(open_source(str(base), mode="r+"), SupportsLevels)
+        if pyramid is not None and len(pyramid.levels) <= _level_of(target):
+            factors = self.scale_for(target.parameters)
+            z, y, x = (n * f for n, f in zip(pyramid.levels[-1].scale, factors, strict=True))
+            pyramid.create_level((z, y, x))
+
+    def target_problems(self, target: Target, workers: int) -> Iterator[str]:
+        source = _open(target)
+        expected, spec = self.output_spec(_frame_of(target), target.block, target.parameters), source.spec
+        if spec.dtype != expected.dtype:
+            yield f"{target.uri} is {spec.dtype}, but {target.tool} writes {expected.dtype}"
+        if (spec.axes, spec.domain) != (expected.axes, expected.domain):
+            yield (
+                f"{target.uri} spans {spec.domain} along {'/'.join(spec.axes)}, but the output spans {expected.domain} "
+                f"along {'/'.join(expected.axes)}"
+            )
+            return
+        if workers > 1 and not source.concurrent_writers:
+            yield f"{target.uri} cannot be written by {workers} processes at once; use --workers 1"
+        yield from chunk_problems(target, spec, self.scale_for(target.parameters))
+
+    def is_lost(self, target: Target, *, ended: bool) -> bool:
+        try:
+            _open(target)
+        except NotFound:
+            return True
+        return False
+
+    def is_complete(self, target: Target) -> bool:
+        try:
+            mark = _mark_of(target)
+        except VoxomeError:
+            return False
+        return _level_of(target) > 0 or bool(mark.get("complete") and mark.get("step_key") == target.key)
+
+    def writer(self, target: Target) -> ImageWriter:
+        return ImageWriter(_open(target, "r+"), self.scale_for(target.parameters), target)
+
+    def finish(self, target: Target) -> None:
+        if target.existing or _level_of(target):
+            return
+        keeper = ability(_open(target, "r+"), SupportsAttributes)
+        if keeper is not None:
+            keeper.update_attributes({_MARK: {**_mark_of(target), "complete": True}})
+
+
+@dataclass(frozen=True)
+class Probability(Image):
+    """A volume of probabilities; as uint8, 255 is certainty."""
+
+    dtype: str | None = "uint8"
+    kind: VolumeKind = "probability"
+
+
+@dataclass(frozen=True)
+class Labels(Image):
+    """A volume of object ids, uint64; 0 is background."""
+
+    dtype: str | None = "uint64"
+    kind: VolumeKind = "labels"
+
+
+def _open(target: Target, mode: Mode = "r") -> VolumeSource:
+    return open_source(target.uri, mode=mode)
+
+
+def _mark_of(target: Target) -> dict[str, Any]:
+    mark = _open(target).spec.attributes.get(_MARK, {})
+    return dict(mark)
+
+
+def _level_of(target: Target) -> int:
+    return int(Uri.parse(target.uri).query.get("level", "0"))
+
+
+def _frame_of(target: Target) -> Frame:
+    if target.frame is None:
+        raise InvalidInput(f"output {target.name!r} of {target.tool} is a volume, but no input tells its voxels")
+    return target.frame

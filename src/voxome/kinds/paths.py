@@ -1,0 +1,47 @@
+"""Paths of data that are one file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from voxome.contracts.handle import Handle
+from voxome.contracts.kinds import Target
+from voxome.errors import NotFound
+from voxome.storage.find import storage_at
+from voxome.storage.path import StoragePath
+
+
+def with_extension(base: str, extension: str) -> str:
+    """Return `base` with an extension; options after ``?`` are kept.
+
+    Examples
+    --------
+    >>> with_extension("s3://bucket/neurons?region=us-east-1", "parquet")
+    's3://bucket/neurons.parquet?region=us-east-1'
+    """
+    path, mark, options = base.partition("?")
+    return f"{path}.{extension}{mark}{options}"
+
+
+def locate_file(handle: Handle) -> Handle:
+    """Return the handle of a file with its address absolute, and this as its key.
+
+    Raises
+    ------
+    NotFound
+        If there is no such file.
+    """
+    path = storage_at(handle.uri)
+    if not path.exists():
+        raise NotFound(f"there is no {path}")
+    return replace(handle, uri=path.address, key=handle.key or path.address)
+
+
+def parts_folder(target: Target) -> StoragePath:
+    """Return the folder of what belongs to the output alone."""
+    return storage_at(target.folder) / target.name
+
+
+def part_name(phase: int, job: int) -> str:
+    """Return the file name of the rows of one job."""
+    return f"{phase}-{job:07d}.parquet"

@@ -1,0 +1,192 @@
+"""Tables of regions: rows of every region of a tree of blocks, kept and read region by region."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import ClassVar, cast
+
+import numpy as np
+
+from voxome.contracts.handle import Handle
+from voxome.contracts.kinds import Kind, Rows, Target
+from voxome.errors import NotFound
+from voxome.geometry import BlockGrid, Box
+from voxome.geometry.grid import Block
+from voxome.kinds.paths import part_name, parts_folder
+from voxome.resources.rows import concatenate
+from voxome.resources.table import TableFile, write_table
+from voxome.storage.find import storage_at
+from voxome.storage.path import StoragePath
+
+REGION = "region"
+"""The column of a part that holds the region that a row belongs to."""
+_TREE = "tree.json"
+_CACHED_REGIONS = 64
+
+
+@dataclass(frozen=True)
+class RegionTree:
+    """A tree of regions: blocks, then 2 × 2 × 2 regions of the level below, up to one region.
+
+    Attributes
+    ----------
+    domain, box : Box
+        All voxels of the volume, and those that the blocks cover.
+    block : (z, y, x)
+        Shape of a block.
+    spans : tuple of int
+        Regions of a job, of each level.
+    """
+
+    domain: Box
+    box: Box
+    block: tuple[int, ...]
+    spans: tuple[int, ...] = ()
+
+    @cached_property
+    def grids(self) -> tuple[BlockGrid, ...]:
+        """The regions of each level."""
+        grids = [BlockGrid(self.domain, self.block, self.box)]
+        while len(grids[-1]) > 1:
+            doubled = tuple(2 * n for n in grids[-1].block)
+            grids.append(BlockGrid(self.domain, doubled, self.box))
+        return tuple(grids)
+
+    def to_json(self) -> bytes:
+        """As a JSON document."""
+        return json.dumps(
+            {"domain": str(self.domain), "box": str(self.box), "block": self.block, "spans": self.spans}
+        ).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> RegionTree:
+        """From a document of `to_json`."""
+        data = json.loads(text)
+        return cls(Box.parse(data["domain"]), Box.parse(data["box"]), tuple(data["block"]), tuple(data["spans"]))
+
+
+class RegionReader:
+    """The rows of a tree of regions, read region by region; tools get it as such an input.
+
+    Parameters
+    ----------
+    folder : StoragePath
+        Folder of the step, with a folder for each output.
+    tree : RegionTree
+        The regions.
+    """
+
+    def __init__(self, folder: StoragePath, tree: RegionTree) -> None:
+        self._folder, self._tree = folder, tree
+        self._cached = lru_cache(_CACHED_REGIONS)(self._rows)
+
+    def read(self, box: Box) -> RegionReader:
+        """Return this reader."""
+        return self
+
+    def view(self) -> RegionReader:
+        """Return this reader."""
+        return self
+
+    @property
+    def levels(self) -> int:
+        """Number of levels of the tree; the last has one region."""
+        return len(self._tree.grids)
+
+    def index_at(self, level: int, point: Sequence[int]) -> int:
+        """Return the region of `level` that contains the voxel `point` (z, y, x)."""
+        return self._tree.grids[level].index_of(point)
+
+    def rows(self, output: str, level: int, index: int) -> Rows:
+        """Return the rows of `output` of region `index` of `level`."""
+        return self._cached(output, level, index)
+
+    def _rows(self, output: str, level: int, index: int) -> Rows:
+        job = index // self._tree.spans[level]
+        table = TableFile((self._folder / output / part_name(level, job)).address)
+        rows = table.lookup(REGION, np.array([index], np.int64))
+        return {name: values for name, values in rows.items() if name != REGION}
+
+
+class RegionWriter:
+    """The rows of the regions of a job, in one part."""
+
+    def __init__(self, columns: Mapping[str, str], folder: StoragePath) -> None:
+        self._columns, self._folder = {REGION: "int64", **columns}, folder
+        self._rows: list[Rows] = []
+
+    def write(self, value: object, block: Block) -> None:
+        """Take the rows of a region."""
+        rows = cast("Rows", value)
+        count = len(next(iter(rows.values())))
+        self._rows.append({REGION: np.full(count, block.index, np.int64), **rows})
+
+    def end_job(self, phase: int, job: int) -> None:
+        """Write the part of the job."""
+        rows, self._rows = self._rows, []
+        write_table((self._folder / part_name(phase, job)).address, concatenate(rows, self._columns), self._columns)
+
+
+@dataclass(frozen=True)
+class RegionTable(Kind):
+    """Rows of every region of a tree of regions, kept by region: nothing is folded.
+
+    Attributes
+    ----------
+    columns : mapping of str to str
+        Column name → dtype.
+    """
+
+    columns: Mapping[str, str]
+    type: ClassVar[str] = "regions"
+
+    def locate(self, handle: Handle, *, level: int = 0) -> Handle:
+        path = storage_at(handle.uri)
+        if not (path / _TREE).exists():
+            raise NotFound(f"there is no table of regions at {path}")
+        return replace(handle, uri=path.address, key=handle.key or path.address)
+
+    def open(self, handle: Handle) -> RegionReader:
+        return open_regions(storage_at(handle.uri))
+
+    def location(self, base: str) -> str:
+        return base
+
+    def prepare(self, target: Target) -> None:
+        (parts_folder(target) / _TREE).write_bytes(_tree_of(target).to_json())
+
+    def is_lost(self, target: Target, *, ended: bool) -> bool:
+        return not self.is_complete(target)
+
+    def is_complete(self, target: Target) -> bool:
+        return (parts_folder(target) / _TREE).exists()
+
+    def writer(self, target: Target) -> RegionWriter:
+        return RegionWriter(self.columns, parts_folder(target))
+
+
+def open_regions(path: StoragePath) -> RegionReader:
+    """Return the reader of the regions in the folder `path` of an output.
+
+    Raises
+    ------
+    NotFound
+        If there are none.
+    """
+    text, folder = (path / _TREE).read_bytes(), path.parent
+    if text is None or folder is None:
+        raise NotFound(f"there is no table of regions at {path}")
+    return RegionReader(folder, RegionTree.from_json(text))
+
+
+def regions_of(target: Target) -> RegionReader:
+    """Return the reader of the regions that a step has written so far."""
+    return RegionReader(storage_at(target.folder), _tree_of(target))
+
+
+def _tree_of(target: Target) -> RegionTree:
+    first = target.grids[0]
+    return RegionTree(first.domain, first.box, first.block, target.spans)

@@ -1,0 +1,128 @@
+"""Tables: blocks emit rows, which are folded into one table by their key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar, cast
+
+import numpy as np
+
+from voxome.contracts.handle import STORE, Handle
+from voxome.contracts.kinds import Kind, Rows, Target
+from voxome.contracts.spec import VolumeSpec
+from voxome.errors import NotFound, StoreError
+from voxome.geometry import Box
+from voxome.geometry.grid import Block
+from voxome.kinds.merge import ROWS_AT_ONCE, Fold, Folding, merge_parts
+from voxome.kinds.paths import locate_file, part_name, parts_folder, with_extension
+from voxome.resources.rows import concatenate
+from voxome.resources.table import TableFile, write_table
+from voxome.storage.find import storage_at
+
+
+@dataclass(frozen=True)
+class TableReader:
+    """A table as an input: tools get a TableFile, and read the rows that they need."""
+
+    table: TableFile
+
+    def read(self, box: Box) -> TableFile:
+        """Return the table."""
+        return self.table
+
+    def view(self) -> TableFile:
+        """Return the table."""
+        return self.table
+
+
+class TableWriter:
+    """The rows of a job, folded into one part."""
+
+    def __init__(self, folding: Folding, target: Target) -> None:
+        self._folding, self._folder = folding, parts_folder(target)
+        self._rows: list[Rows] = []
+
+    def write(self, value: object, block: Block) -> None:
+        """Take the rows of a block."""
+        self._rows.append(cast("Rows", value))
+
+    def end_job(self, phase: int, job: int) -> None:
+        """Write the part of the job."""
+        rows, self._rows = self._rows, []
+        columns = self._folding.columns
+        folded = self._folding.apply(concatenate(rows, columns))
+        write_table((self._folder / part_name(phase, job)).address, folded, columns, row_group=ROWS_AT_ONCE)
+
+
+@dataclass(frozen=True)
+class Table(Kind):
+    """Rows that blocks emit and that are folded into one table sorted by its key.
+
+    Attributes
+    ----------
+    columns : mapping of str to str
+        Column name → dtype.
+    key : tuple of str
+        Columns that identify a row of the folded table; integers.
+    fold : mapping of str to {"sum", "min", "max"}
+        How every other column of rows with the same key is combined; a table without folds keeps every row. Sums are
+        of integers only, so that the order of blocks does not matter.
+    """
+
+    columns: Mapping[str, str]
+    key: tuple[str, ...]
+    fold: Mapping[str, Fold] = field(default_factory=dict)
+    type: ClassVar[str] = "table"
+    has_parts: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        rest = set(self.columns) - set(self.key)
+        if set(self.fold) != rest and self.fold:
+            raise TypeError(f"fold names {sorted(self.fold)}; it must name {sorted(rest)}")
+        for name, how in self.fold.items():
+            if how == "sum" and np.dtype(self.columns[name]).kind not in "iu":
+                raise TypeError(f"column {name!r} is a sum of {self.columns[name]}; only integers can be summed")
+
+    @cached_property
+    def folding(self) -> Folding:
+        """How its rows are combined."""
+        return Folding(self.columns, self.key, self.fold)
+
+    def locate(self, handle: Handle, *, level: int = 0) -> Handle:
+        return locate_file(handle)
+
+    def problems(self, handle: Handle, spec: VolumeSpec | None) -> Iterator[str]:
+        if STORE not in handle.uri:
+            missing = self.columns.keys() - set(TableFile(handle.uri).columns)
+            if missing:
+                yield f"lacks columns: {', '.join(sorted(missing))}"
+
+    def open(self, handle: Handle) -> TableReader:
+        return TableReader(TableFile(handle.uri))
+
+    def location(self, base: str) -> str:
+        return with_extension(base, "parquet")
+
+    def is_lost(self, target: Target, *, ended: bool) -> bool:
+        return ended and not self.is_complete(target)
+
+    def is_complete(self, target: Target) -> bool:
+        return storage_at(target.uri).exists()
+
+    def writer(self, target: Target) -> TableWriter:
+        return TableWriter(self.folding, target)
+
+    def write(self, target: Target, value: object) -> None:
+        write_table(target.uri, cast("Rows", value), self.columns)
+
+    def fold_parts(self, target: Target) -> None:
+        folder = parts_folder(target)
+        parts = ((folder / part_name(0, job)).address for job in range(target.jobs(0)))
+        merge_parts(parts, target.uri, folder / "merge", self.folding)
+
+    def drop_parts(self, target: Target) -> None:
+        with suppress(NotFound, StoreError):
+            parts_folder(target).delete()
