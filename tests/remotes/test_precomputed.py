@@ -298,7 +298,7 @@ def test_foreign_encodings_are_named(tmp_path: Path, encoding: str | None) -> No
 @pytest.mark.parametrize(
     ("info", "error", "message"),
     [
-        ('{"@type": "neuroglancer_skeletons"}', UnsupportedFormat, "neuroglancer_skeletons"),
+        ('{"@type": "neuroglancer_unheard_of"}', UnsupportedFormat, "neuroglancer_unheard_of"),
         ('{"mesh": "mesh"}', UnsupportedFormat, "no scales"),
         ('{"scales": [{"encoding": "raw"}]}', UnsupportedFormat, "chunk_sizes"),
         ('{"scales": [1], "graph": {}}', UnsupportedFormat, "graphene"),
@@ -319,7 +319,7 @@ def test_other_infos_are_named(tmp_path: Path, info: str, error: type[Exception]
         (VolumeSpec.of((4, 4, 4), "bool"), UnsupportedFormat, "bool"),
         (VolumeSpec.of((4, 4), "uint8"), UnsupportedFormat, "y/x"),
         (VolumeSpec.of((2, 2, 4, 4, 4), "uint8"), UnsupportedFormat, "t/c/z/y/x"),
-        (VolumeSpec.of((4, 4, 4), "uint8", fill=3), UnsupportedFormat, "fill of 3"),
+        (VolumeSpec.of((4, 4, 4), "uint8", fill=3), UnsupportedFormat, "must be 0, not 3"),
         (VolumeSpec.of((4, 4, 4), "float32", encoding={"codec": "jpeg"}), UnsupportedFormat, "jpeg"),
         (VolumeSpec.of((4, 4, 4), "uint8", encoding={"codec": "crackle"}), UnsupportedFormat, "encoding"),
         (VolumeSpec.of((4, 4, 4), "uint8", encoding={"codecs": "raw"}), InvalidInput, "codecs"),

@@ -49,17 +49,15 @@ def test_segmentation_without_voxels(shared: Path) -> None:
     [
         ("test_cv_sharded", "compresso"),
         ("test_seg_unsharded", "compresso"),
-        ("test_precomputed_annotation", "neuroglancer_annotations_v1"),
-        ("test_cv/skeletons_mip_2", "spatial_index"),
     ],
 )
-def test_what_is_no_volume_of_ours_is_named(shared: Path, name: str, message: str) -> None:
+def test_unsupported_encodings_are_named(shared: Path, name: str, message: str) -> None:
     path = shared / "formats/precomputed_cloudvolume" / name
     with pytest.raises(UnsupportedFormat, match=message):
         PrecomputedRemote().open(Uri("precomputed", str(path)))
 
 
-def test_a_folder_of_meshes_holds_no_volume(shared: Path) -> None:
+def test_meshes_without_metadata_are_recognised_by_their_volume_only(shared: Path) -> None:
     path = shared / "formats/precomputed_cloudvolume/test_cv/mesh_mip_2_err_40_sv16"
     assert not PrecomputedRemote().recognises(str(path))
     with pytest.raises(NotFound, match="info"):

@@ -157,7 +157,7 @@ class StoragePath:
 
     def exists(self) -> bool:
         """Whether there is a file at this path."""
-        return self._read_range(0, 0) is not None
+        return self.read_range(0, 0) is not None
 
     def unlink(self) -> None:
         """Remove the file at this path, if there is one."""
@@ -173,9 +173,9 @@ class StoragePath:
             If there is none.
         """
         try:
-            tail = self._read_range(-TAIL_BYTES, None)
+            tail = self.read_range(-TAIL_BYTES, None)
         except InvalidBox:
-            whole = self._read_range(None, None)
+            whole = self.read_range(None, None)
             tail, file = whole, io.BytesIO(whole or b"")
         else:
             file = open_ranged(self._present_range, tail or b"")  # type: ignore[assignment]
@@ -194,12 +194,12 @@ class StoragePath:
         self.write_bytes(buffer.getvalue())
 
     def _present_range(self, start: int | None, stop: int | None) -> bytes:
-        data = self._read_range(start, stop)
+        data = self.read_range(start, stop)
         if data is None:
             raise NotFound(f"the file {self} was removed while it was read")
         return data
 
-    def _read_range(self, start: int | None, stop: int | None) -> bytes | None:
+    def read_range(self, start: int | None, stop: int | None) -> bytes | None:
         """Bytes of the file at this path, None if there is none; InvalidBox if they are not inside it."""
         with map_errors(str(self), invalid=StoreError):
             found = result_of(self._folder.kvstore.read(self.name, byte_range=slice(start, stop)))

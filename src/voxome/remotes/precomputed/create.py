@@ -1,4 +1,4 @@
-"""New precomputed scales: their part of ``info``, settled by tensorstore in memory before anything is written."""
+"""Metadata of new precomputed scales, completed by tensorstore in memory before anything is written."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _BLOCK = [8, 8, 8]
 
 
 def new_info(spec: VolumeSpec, name: str) -> Json:
-    """The info file of a volume of one scale that holds `spec`.
+    """Return the metadata of a volume of one scale with the given spec.
 
     Raises
     ------
     UnsupportedFormat, InvalidInput
-        If the format cannot hold it, or the encoding is not understood.
+        If the format cannot hold it, or the encoding is unknown.
     """
     if spec.axes not in _AXES:
-        raise UnsupportedFormat(f"{name}: precomputed has axes z, y, x or c, z, y, x, not {'/'.join(spec.axes)}")
+        raise UnsupportedFormat(f"{name}: precomputed supports the axes z/y/x or c/z/y/x, not {'/'.join(spec.axes)}")
     if spec.fill != 0:
-        raise UnsupportedFormat(f"{name}: unwritten voxels of precomputed are 0; a fill of {spec.fill} cannot be kept")
+        raise UnsupportedFormat(f"{name}: precomputed cannot store a fill value; it must be 0, not {spec.fill}")
     if spec.domain.ndim == 4 and spec.domain.start[0] != 0:
-        raise UnsupportedFormat(f"{name}: channels of precomputed start at 0, not {spec.domain.start[0]}")
-    info = _settled(spec, name)
+        raise UnsupportedFormat(f"{name}: channels of precomputed must start at 0, not {spec.domain.start[0]}")
+    info = _complete(spec, name)
     own: Json = {"kind": spec.kind}
     if spec.domain.ndim == 4 and spec.domain.shape[0] == 1:
         own["channel_axis"] = True
@@ -46,14 +46,14 @@ def new_info(spec: VolumeSpec, name: str) -> Json:
 
 
 def new_scale(spec: VolumeSpec, name: str) -> Json:
-    """The entry under ``scales`` for a level that holds `spec`."""
-    scale: Json = _settled(spec, name)["scales"][0]
+    """Return the entry of ``scales`` for a level with the given spec."""
+    scale: Json = _complete(spec, name)["scales"][0]
     return scale
 
 
-def _settled(spec: VolumeSpec, name: str) -> Json:
+def _complete(spec: VolumeSpec, name: str) -> Json:
     if wrong := sorted(set(spec.encoding or {}) - {"codec"}):
-        raise InvalidInput(f"{name}: precomputed has no encoding {', '.join(wrong)}; it has codec")
+        raise InvalidInput(f"{name}: unknown encoding option {', '.join(wrong)}; precomputed has codec")
     frame = spec.frame
     size = spec.voxel_size_nm or (1.0, 1.0, 1.0)
     sharding = _sharding(spec, name)
@@ -71,8 +71,8 @@ def _settled(spec: VolumeSpec, name: str) -> Json:
     store = {"driver": "neuroglancer_precomputed", "kvstore": {"driver": "memory"}}
     own = ts.Context()
     with map_errors(name, invalid=UnsupportedFormat):
-        made = ts.open({**store, "multiscale_metadata": volume, "scale_metadata": scale}, context=own, create=True)
-        shard = shard_of(made.result())
+        created = ts.open({**store, "multiscale_metadata": volume, "scale_metadata": scale}, context=own, create=True)
+        shard = shard_of(created.result())
         info: Json = json.loads(ts.KvStore.open({"driver": "memory"}, context=own).result()["info"])
     _check_shard(spec, shard, name)
     return info
@@ -86,9 +86,9 @@ def _chunk(spec: VolumeSpec) -> tuple[int, ...]:
 
 
 def _codec(spec: VolumeSpec) -> Json:
-    packs = spec.kind == "labels" and spec.dtype.name in ("uint32", "uint64")
-    usual = "compressed_segmentation" if packs else "raw"
-    codec = (spec.encoding or {}).get("codec", usual)
+    is_segmentation = spec.kind == "labels" and spec.dtype.name in ("uint32", "uint64")
+    default = "compressed_segmentation" if is_segmentation else "raw"
+    codec = (spec.encoding or {}).get("codec", default)
     options = {"name": codec} if isinstance(codec, str) else dict(codec)
     encoding = options.pop("name", None)
     if encoding == "compressed_segmentation":
@@ -97,14 +97,16 @@ def _codec(spec: VolumeSpec) -> Json:
 
 
 def _sharding(spec: VolumeSpec, name: str) -> Json | None:
-    """Shards of `write_chunk`: as many bits of the compressed Morton code of a chunk as fill one."""
+    """Return the parameters that make a shard of `write_chunk`, from the bits of the Morton codes of its chunks."""
     if spec.write_chunk is None or spec.read_chunk is None or spec.write_chunk == spec.read_chunk:
         return None
     chunk, shard = _chunk(spec), tuple(spec.write_chunk[i] for i in spec.spatial)
     grid = [-(-n // c) for n, c in zip(spec.frame.shape, chunk, strict=True)]
-    inside = [min(s // c, _power(g)) for s, c, g in zip(shard, chunk, grid, strict=True)]
-    if any(s % c for s, c in zip(shard, chunk, strict=True)) or any(n != _power(n) for n in inside):
-        raise UnsupportedFormat(f"{name}: a shard must be 1, 2, 4, 8 … chunks long; {shard} is not, of chunks {chunk}")
+    inside = [min(s // c, _next_power(g)) for s, c, g in zip(shard, chunk, grid, strict=True)]
+    if any(s % c for s, c in zip(shard, chunk, strict=True)) or any(n != _next_power(n) for n in inside):
+        raise UnsupportedFormat(
+            f"{name}: a shard must be 1, 2, 4, 8, … chunks long; {shard} is not, with chunks of {chunk}"
+        )
     bits = sum(int(math.log2(n)) for n in inside)
     minishard = min(bits, _MINISHARD_BITS)
     return {
@@ -112,25 +114,25 @@ def _sharding(spec: VolumeSpec, name: str) -> Json | None:
         "hash": "identity",
         "preshift_bits": bits - minishard,
         "minishard_bits": minishard,
-        "shard_bits": sum(int(math.log2(_power(g))) for g in grid) - bits,
+        "shard_bits": sum(int(math.log2(_next_power(g))) for g in grid) - bits,
         "minishard_index_encoding": "gzip",
         "data_encoding": "gzip",
     }
 
 
-def _power(number: int) -> int:
+def _next_power(number: int) -> int:
     return 1 << max(0, number - 1).bit_length()
 
 
-def _check_shard(spec: VolumeSpec, made: tuple[int, ...], name: str) -> None:
+def _check_shard(spec: VolumeSpec, nearest: tuple[int, ...], name: str) -> None:
     if spec.write_chunk is None or spec.write_chunk == spec.read_chunk:
         return
-    asked = tuple(spec.write_chunk[i] for i in spec.spatial)
-    fits = [a == m or min(a, m) >= n for a, m, n in zip(asked, made, spec.frame.shape, strict=True)]
+    shard = tuple(spec.write_chunk[i] for i in spec.spatial)
+    fits = [a == m or min(a, m) >= n for a, m, n in zip(shard, nearest, spec.frame.shape, strict=True)]
     if not all(fits):
-        raise UnsupportedFormat(f"{name}: shards of {asked} (z, y, x) are not possible here; the nearest are {made}")
+        raise UnsupportedFormat(f"{name}: shards of {shard} (z, y, x) are not possible here; the nearest are {nearest}")
 
 
 def entered(info: Mapping[str, Any], scale: Json) -> Json:
-    """`info` with one more scale at the end."""
+    """Return `info` with one more scale at the end."""
     return {**info, "scales": [*info["scales"], scale]}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from voxome.contracts.source import Mode, ResourceInfo
+from voxome.contracts.source import Mode, ResourceInfo, Source
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, CorruptData, NotFound, StoreError, UnsupportedFormat
 from voxome.remotes.json_store import read_json, update_json
 from voxome.remotes.precomputed.create import new_info
 from voxome.remotes.precomputed.info import Json, check
+from voxome.remotes.precomputed.layers import VOLUME, list_layer, open_shapes, read_layer, type_of
 from voxome.remotes.precomputed.source import INFO, PrecomputedPyramid
 from voxome.storage.find import storage_path
 from voxome.storage.local import LocalPath, local_path
@@ -25,11 +26,16 @@ class PrecomputedRemote:
     marks = (INFO,)
     """Files by which a place is seen to hold one."""
 
-    def open(self, uri: Uri, *, mode: Mode = "r") -> PrecomputedPyramid:
+    def open(self, uri: Uri, *, mode: Mode = "r") -> Source:
         place = storage_path(uri, writing=mode == "r+")
-        info = read_json(place, INFO)
+        info = read_layer(place) or read_json(place, INFO)
         if info is None:
-            raise NotFound(f"{uri}: there is no precomputed volume, for there is no {place}/{INFO}")
+            raise NotFound(f"{uri} is not a precomputed layer: {place}/{INFO} does not exist")
+        if type_of(info) != VOLUME:
+            return open_shapes(place, info, str(uri))
+        return self._open_volume(place, info, uri, mode)
+
+    def _open_volume(self, place: StoragePath, info: Json, uri: Uri, mode: Mode) -> PrecomputedPyramid:
         check(info, str(uri))
         try:
             return PrecomputedPyramid(place, info, mode=mode, name=str(uri))
@@ -39,16 +45,14 @@ class PrecomputedRemote:
             raise UnsupportedFormat(f"{uri}: its info makes no sense: {error!r}") from error
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        for place, info in walk(storage_path(uri), _look):
-            if "scales" in info:
-                size = "x".join(str(n) for n in reversed(info["scales"][0]["size"]))
-                yield ResourceInfo(place.uri("precomputed"), "volume", f"{info.get('data_type')} {size}")
+        for folder, info in walk(storage_path(uri), _look):
+            yield from list_layer(folder, info)
 
     def recognises(self, path: str) -> bool:
         """Whether a folder with the ``info`` of a Neuroglancer layer lies at `path`."""
         whole = local_path(path)
         try:
-            return (Path(whole) / INFO).is_file() and _layer(LocalPath(str(whole))) is not None
+            return (Path(whole) / INFO).is_file() and read_layer(LocalPath(str(whole))) is not None
         except (CorruptData, StoreError):
             return False
 
@@ -69,21 +73,15 @@ class PrecomputedRemote:
             return info
 
         update_json(place, INFO, enter)
-        return self.open(uri, mode="r+")
+        return self._open_volume(place, info, uri, "r+")
 
     def delete(self, uri: Uri) -> None:
         place = storage_path(uri, writing=True)
-        if _layer(place) is None:
+        if read_layer(place) is None:
             raise NotFound(f"{uri} is no precomputed volume: nothing was removed")
         place.delete()
 
 
-def _layer(place: StoragePath) -> Json | None:
-    """The info file of a Neuroglancer layer of any kind; None if there is none."""
-    info = read_json(place, INFO) or {}
-    return info if "scales" in info or str(info.get("@type", "")).startswith("neuroglancer_") else None
-
-
 def _look(place: StoragePath, folders: Sequence[str], files: Sequence[str]) -> tuple[Json | None, Sequence[str]]:
-    info = _layer(place) if INFO in files else None
+    info = read_layer(place) if INFO in files else None
     return info, folders if info is None else ()

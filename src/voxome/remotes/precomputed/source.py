@@ -7,8 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from voxome.contracts.abilities import Level
-from voxome.contracts.source import Mode, VolumeSource
+from voxome.contracts.abilities import Ability, Level
+from voxome.contracts.source import MeshSource, Mode, SkeletonSource, VolumeSource
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.json_store import update_json
@@ -25,11 +25,14 @@ from voxome.remotes.precomputed.info import (
     voxel_sizes,
     with_attributes,
 )
+from voxome.remotes.precomputed.layers import open_link
 from voxome.remotes.tensorstore import TensorStoreSource
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import open_store
 
 INFO = "info"
+_LINKED: Mapping[type[Any], str] = {MeshSource: "mesh", SkeletonSource: "skeletons"}
+"""Ability → key of the metadata that names its folder."""
 
 
 class PrecomputedSource(TensorStoreSource):
@@ -96,6 +99,12 @@ class PrecomputedSource(TensorStoreSource):
         if self._siblings is not None and not box.empty:
             self._siblings.refuse(self.spec.spatial_box(box))
         super().write(box, data)
+
+    def ability(self, protocol: type[Ability]) -> Ability | None:
+        """Return this source as `protocol`, or the meshes or skeletons that the volume's metadata name."""
+        key = _LINKED.get(protocol)
+        found: object = self if key is None else open_link(self._place, self._info, key)
+        return found if isinstance(found, protocol) else None
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         """Set some attributes in ``info``, keep the others; atomic.

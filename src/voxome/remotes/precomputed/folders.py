@@ -1,0 +1,74 @@
+"""Folders and files that metadata refer to: kept inside their root, read also where cloud-volume compressed them."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+import imagecodecs
+
+from voxome.errors import CorruptData
+from voxome.storage.path import StoragePath
+
+INFO = "info"
+"""Name of the metadata file of every precomputed folder."""
+
+DECOMPRESS: Mapping[str, Callable[[bytes], Any]] = {
+    ".gz": gzip.decompress,
+    ".br": imagecodecs.brotli_decode,
+    ".zstd": imagecodecs.zstd_decode,
+    ".xz": lzma.decompress,
+    ".bz2": bz2.decompress,
+}
+"""Suffix that cloud-volume adds to the name of a compressed file → decompressor."""
+
+NETWORK_SUFFIXES = (".gz", ".br")
+"""Suffixes that are looked up in stores behind a network, where each costs a request."""
+
+
+def inside(root: StoragePath, relative: str) -> StoragePath:
+    """Return the folder or file `relative` to `root`.
+
+    Raises
+    ------
+    CorruptData
+        If it is absolute, an address, or leaves `root`.
+    """
+    path = PurePosixPath(relative)
+    if not relative or path.is_absolute() or ".." in path.parts or ":/" in relative or "\\" in relative:
+        raise CorruptData(f"{root}: its metadata refer to {relative!r}; a path inside this folder was expected")
+    return root / str(path)
+
+
+def read_files(folder: StoragePath, names: Sequence[str]) -> list[bytes | None]:
+    """Read several files, each as ``name`` or compressed as ``name.gz`` and the like; None for a missing one."""
+    found = folder.read_all(names)
+    missing = [row for row, data in enumerate(found) if data is None]
+    suffixes = tuple(DECOMPRESS) if folder.is_local else NETWORK_SUFFIXES
+    keys = [(row, names[row] + suffix) for row in missing for suffix in suffixes]
+    for (row, key), data in zip(keys, folder.read_all([key for _, key in keys]), strict=True):
+        if data is not None and found[row] is None:
+            found[row] = decompress(folder, key, data)
+    return found
+
+
+def decompress(folder: StoragePath, key: str, data: bytes) -> bytes:
+    """Decompress a file according to its suffix, unless the server has already done so.
+
+    Raises
+    ------
+    CorruptData
+        If it cannot be decompressed.
+    """
+    suffix = PurePosixPath(key).suffix
+    if suffix == ".gz" and not folder.is_local and data[:2] != b"\x1f\x8b":
+        return data
+    try:
+        return bytes(DECOMPRESS[suffix](data))
+    except (OSError, EOFError, RuntimeError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise CorruptData(f"{folder}/{key} cannot be decompressed: {error}") from error

@@ -1,0 +1,120 @@
+"""What a precomputed folder holds: voxels, meshes, skeletons, annotations or properties of segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from voxome.contracts.source import MeshSource, PointsSource, ResourceInfo, SkeletonSource
+from voxome.errors import UnsupportedFormat, VoxomeError
+from voxome.remotes.json_store import read_json
+from voxome.remotes.precomputed.annotations import PrecomputedAnnotations
+from voxome.remotes.precomputed.folders import INFO, inside
+from voxome.remotes.precomputed.info import Json
+from voxome.remotes.precomputed.meshes import MULTIRESOLUTION, open_meshes
+from voxome.remotes.precomputed.skeletons import PrecomputedSkeletons
+from voxome.storage.path import StoragePath
+
+ShapeSource = MeshSource | SkeletonSource | PointsSource
+
+VOLUME = "neuroglancer_multiscale_volume"
+"""Type of the content, which the metadata of a volume may leave out."""
+
+LEGACY_MESHES = "neuroglancer_legacy_mesh"
+SKELETONS = "neuroglancer_skeletons"
+ANNOTATIONS = "neuroglancer_annotations_v1"
+PROPERTIES = "neuroglancer_segment_properties"
+
+LINKS: Mapping[str, tuple[str, str]] = {
+    "mesh": (LEGACY_MESHES, "meshes"),
+    "skeletons": (SKELETONS, "skeletons"),
+    "segment_properties": (PROPERTIES, "segment properties"),
+}
+"""Key of a volume's metadata that names a folder → type of its content if that has no metadata, and what to call it."""
+
+NOUNS: Mapping[str, str] = {
+    VOLUME: "volume",
+    LEGACY_MESHES: "meshes",
+    MULTIRESOLUTION: "meshes",
+    SKELETONS: "skeletons",
+    ANNOTATIONS: "points",
+    PROPERTIES: "segment properties",
+}
+"""Type of the content → what a listing calls it."""
+
+_OPENERS: Mapping[str, Callable[[StoragePath, Json, str], ShapeSource]] = {
+    LEGACY_MESHES: open_meshes,
+    MULTIRESOLUTION: open_meshes,
+    SKELETONS: PrecomputedSkeletons,
+    ANNOTATIONS: PrecomputedAnnotations,
+}
+
+
+def type_of(info: Mapping[str, Any]) -> str:
+    """Return the ``@type`` of a folder, which volumes may leave out."""
+    return str(info.get("@type", VOLUME))
+
+
+def read_layer(folder: StoragePath) -> Json | None:
+    """Return the metadata of a folder of any type; None if there is none.
+
+    A folder of meshes or skeletons may lack metadata, or their type; the volume above it then tells what it is.
+    """
+    info = read_json(folder, INFO) or {}
+    if "scales" in info or str(info.get("@type", "")).startswith("neuroglancer_"):
+        return info
+    volume = None if folder.parent is None else _volume_above(folder.parent)
+    link = next((key for key in LINKS if volume is not None and volume.get(key) == folder.name), None)
+    return None if link is None else {"@type": LINKS[link][0], **info}
+
+
+def _volume_above(folder: StoragePath) -> Json | None:
+    try:
+        return read_json(folder, INFO)
+    except VoxomeError:
+        return None
+
+
+def open_shapes(folder: StoragePath, info: Json, name: str) -> ShapeSource:
+    """Open a folder that is not a volume.
+
+    Raises
+    ------
+    UnsupportedFormat
+        If its type or its metadata are not understood.
+    """
+    kind = type_of(info)
+    if kind not in _OPENERS:
+        raise UnsupportedFormat(f"{name} holds {kind}; voxome opens {', '.join([VOLUME, *_OPENERS])}")
+    try:
+        return _OPENERS[kind](folder, info, name)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, VoxomeError):
+            raise
+        raise UnsupportedFormat(f"{name}: its info cannot be understood: {error!r}") from error
+
+
+def open_link(volume: StoragePath, info: Mapping[str, Any], key: str) -> ShapeSource | None:
+    """Open the folder that ``info[key]`` of a volume names; None if it names none."""
+    link = info.get(key)
+    if not link:
+        return None
+    folder = inside(volume, str(link))
+    found = {"@type": LINKS[key][0], **(read_json(folder, INFO) or {})}
+    return open_shapes(folder, found, folder.uri("precomputed"))
+
+
+def list_layer(folder: StoragePath, info: Json) -> Iterator[ResourceInfo]:
+    """List a folder, and the folders that a volume's metadata name."""
+    noun = NOUNS.get(type_of(info))
+    if noun is not None:
+        yield ResourceInfo(folder.uri("precomputed"), noun, _describe(info))
+    for key, (_, linked) in LINKS.items():
+        if info.get(key) and type_of(info) == VOLUME:
+            yield ResourceInfo(inside(folder, str(info[key])).uri("precomputed"), linked)
+
+
+def _describe(info: Json) -> str:
+    if "scales" in info:
+        return f"{info.get('data_type')} {'x'.join(str(n) for n in reversed(info['scales'][0]['size']))}"
+    return str(info.get("annotation_type", "")).lower()

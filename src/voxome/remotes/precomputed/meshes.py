@@ -1,0 +1,158 @@
+"""Meshes of a precomputed layer, in one resolution or in several.
+
+Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precomputed/mesh.rst
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.shapes import Mesh
+from voxome.contracts.source import MeshSource
+from voxome.errors import CorruptData, InvalidInput, NotFound
+from voxome.remotes.mesh_formats import decode_draco, decode_draco_arrays, decode_ngmesh
+from voxome.remotes.precomputed.folders import inside, read_files
+from voxome.remotes.precomputed.keyed import KeyedValues, check_id
+from voxome.remotes.precomputed.mesh_manifest import Manifest
+from voxome.remotes.precomputed.shards import locate_value
+from voxome.remotes.precomputed.transforms import Transform
+from voxome.storage.path import StoragePath
+
+MULTIRESOLUTION = "neuroglancer_multilod_draco"
+_DRACO = b"DRACO"
+
+
+def open_meshes(folder: StoragePath, info: Mapping[str, Any], name: str) -> MeshSource:
+    """Return the meshes in `folder`, whose metadata are `info` (empty where there are none)."""
+    kind = MultiresolutionMeshes if info.get("@type") == MULTIRESOLUTION else LegacyMeshes
+    return kind(folder, info, name)
+
+
+class LegacyMeshes:
+    """Meshes in one resolution: a manifest for each segment, and the fragments that it lists.
+
+    Parameters
+    ----------
+    folder : StoragePath
+        Their folder.
+    info : mapping
+        Its metadata; empty where there are none.
+    name : str
+        URI, for messages.
+    """
+
+    def __init__(self, folder: StoragePath, info: Mapping[str, Any], name: str) -> None:
+        self.name, self._folder = name, folder
+        self._manifests = KeyedValues(folder, None, ":0")
+
+    def ids(self) -> NDArray[np.uint64]:
+        return self._manifests.ids()
+
+    def mesh(self, id: int, lod: int = 0) -> Mesh:
+        manifest = self._manifests.read(id)
+        if manifest is None:
+            raise NotFound(f"{self.name} has no mesh of segment {id}")
+        if lod != 0:
+            raise NotFound(f"{self.name} has one level of detail, 0, not {lod}")
+        names = [self._within_folder(fragment) for fragment in self._fragments(id, manifest)]
+        files = dict(zip(names, read_files(self._folder, names), strict=True))
+        missing = [fragment for fragment, data in files.items() if data is None]
+        if missing:
+            raise CorruptData(
+                f"{self.name}: segment {id} lacks {len(missing)} of {len(files)} fragments, as {missing[0]}"
+            )
+        return Mesh.join([self._decode(fragment, data or b"") for fragment, data in files.items()])
+
+    def _fragments(self, id: int, manifest: bytes) -> list[str]:
+        try:
+            return [str(fragment) for fragment in json.loads(manifest)["fragments"]]
+        except (ValueError, LookupError, TypeError) as error:
+            raise CorruptData(f"{self.name}: cannot decode the manifest of segment {id}: {error!r}") from error
+
+    def _within_folder(self, fragment: str) -> str:
+        """Return the name of a fragment in the folder; the manifests of graphene repeat that of the folder."""
+        inside(self._folder, fragment)
+        return fragment.removeprefix(f"{self._folder.name}/")
+
+    def _decode(self, fragment: str, data: bytes) -> Mesh:
+        try:
+            return decode_draco(data) if data.startswith(_DRACO) else decode_ngmesh(data)
+        except (ValueError, IndexError, struct.error, InvalidInput) as error:
+            raise CorruptData(f"{self.name}: cannot decode fragment {fragment}: {error}") from error
+
+
+class MultiresolutionMeshes:
+    """Meshes in several levels of detail, each cut into Draco fragments.
+
+    Parameters
+    ----------
+    folder : StoragePath
+        Their folder.
+    info : mapping
+        Its metadata.
+    name : str
+        URI, for messages.
+    """
+
+    def __init__(self, folder: StoragePath, info: Mapping[str, Any], name: str) -> None:
+        self.name, self._folder = name, folder
+        self._manifests = KeyedValues(folder, info.get("sharding"), ".index")
+        self._transform = Transform(info, name)
+        self._steps = (1 << int(info["vertex_quantization_bits"])) - 1
+
+    def ids(self) -> NDArray[np.uint64]:
+        return self._manifests.ids()
+
+    def mesh(self, id: int, lod: int = 0) -> Mesh:
+        manifest = self._manifest(id)
+        if not 0 <= lod < len(manifest.levels):
+            raise NotFound(f"{self.name}: segment {id} has levels of detail 0 to {len(manifest.levels) - 1}, not {lod}")
+        level = manifest.levels[lod]
+        before = sum(int(one.sizes.sum()) for one in manifest.levels[:lod])
+        data = self._read_fragments(id, manifest, before, before + int(level.sizes.sum()))
+        starts = np.cumsum([0, *level.sizes])
+        parts = [
+            self._decode(id, data[start:stop], manifest, lod, position)
+            for start, stop, position in zip(starts[:-1], starts[1:], level.positions, strict=True)
+            if stop > start
+        ]
+        return Mesh.join(parts)
+
+    def _manifest(self, id: int) -> Manifest:
+        data = self._manifests.read(id)
+        if data is None:
+            raise NotFound(f"{self.name} has no mesh of segment {id}")
+        try:
+            return Manifest.decode(data)
+        except (ValueError, struct.error) as error:
+            raise CorruptData(f"{self.name}: cannot decode the manifest of segment {id}: {error}") from error
+
+    def _read_fragments(self, id: int, manifest: Manifest, start: int, stop: int) -> bytes:
+        """Read some of the fragments, which lie in a file of their own or just before the manifest in its shard."""
+        if start == stop:
+            return b""
+        if self._manifests.sharding is None:
+            found = read_files(self._folder, [str(check_id(id))])[0]
+            data = None if found is None else found[start:stop]
+        else:
+            location = locate_value(self._folder, self._manifests.sharding, check_id(id))
+            first = 0 if location is None else location.start - sum(int(one.sizes.sum()) for one in manifest.levels)
+            data = None if location is None or first < 0 else location.file.read_range(first + start, first + stop)
+        if data is None or len(data) != stop - start:
+            raise CorruptData(f"{self.name}: the fragments of segment {id} are missing or cut short")
+        return data
+
+    def _decode(self, id: int, data: bytes, manifest: Manifest, lod: int, position: NDArray[np.uint32]) -> Mesh:
+        try:
+            points, faces = decode_draco_arrays(data)
+        except ValueError as error:
+            raise CorruptData(f"{self.name}: cannot decode a fragment of segment {id}: {error}") from error
+        cell = position + points.reshape(-1, 3).astype(np.float64) / self._steps
+        model = manifest.grid_origin + manifest.levels[lod].offset + manifest.chunk_shape * (1 << lod) * cell
+        return Mesh(self._transform.to_nm(model).astype(np.float32), faces)

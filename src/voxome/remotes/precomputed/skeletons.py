@@ -1,0 +1,79 @@
+"""Skeletons of a precomputed layer.
+
+Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precomputed/skeleton.rst
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.shapes import Skeleton
+from voxome.errors import CorruptData, InvalidInput, NotFound
+from voxome.remotes.precomputed.keyed import KeyedValues
+from voxome.remotes.precomputed.transforms import Transform
+from voxome.storage.path import StoragePath
+
+_RADIUS = "radius"
+_FILE_TYPES = {"vertex_types": "swc_type"}
+"""Name of an attribute in cloud-volume's files → ours."""
+
+
+class PrecomputedSkeletons:
+    """Skeletons by segment id.
+
+    Parameters
+    ----------
+    folder : StoragePath
+        Their folder.
+    info : mapping
+        Its metadata; empty where there are none.
+    name : str
+        URI, for messages.
+    """
+
+    def __init__(self, folder: StoragePath, info: Mapping[str, Any], name: str) -> None:
+        self.name = name
+        self._values = KeyedValues(folder, info.get("sharding"))
+        self._transform = Transform(info, name)
+        self._attributes = [
+            (str(one["id"]), np.dtype(one["data_type"]).newbyteorder("<"), int(one.get("num_components", 1)))
+            for one in info.get("vertex_attributes") or ()
+        ]
+
+    def ids(self) -> NDArray[np.uint64]:
+        return self._values.ids()
+
+    def skeleton(self, id: int) -> Skeleton:
+        data = self._values.read(id)
+        if data is None:
+            raise NotFound(f"{self.name} has no skeleton of segment {id}")
+        try:
+            return self._decode(data)
+        except (ValueError, InvalidInput) as error:
+            raise CorruptData(f"{self.name}: cannot decode the skeleton of segment {id}: {error}") from error
+
+    def _decode(self, data: bytes) -> Skeleton:
+        nodes, edges = (int(count) for count in np.frombuffer(data, "<u4", 2))
+        positions = np.frombuffer(data, "<f4", 3 * nodes, 8).reshape(-1, 3)
+        at = 8 + positions.nbytes
+        pairs = np.frombuffer(data, "<u4", 2 * edges, at).reshape(-1, 2)
+        at += pairs.nbytes
+        attributes: dict[str, NDArray[Any]] = {}
+        for name, dtype, width in self._attributes:
+            values = np.frombuffer(data, dtype, width * nodes, at)
+            at += values.nbytes
+            native = values.astype(dtype.newbyteorder("="))
+            attributes[_FILE_TYPES.get(name, name)] = native if width == 1 else native.reshape(-1, width)
+        if at != len(data):
+            raise ValueError(f"it has {len(data)} bytes; {at} were expected from its counts and the attributes in info")
+        radii = attributes.pop(_RADIUS, None)
+        return Skeleton(
+            self._transform.to_nm(positions),
+            pairs,
+            np.full(nodes, np.nan) if radii is None else radii.astype(np.float64) * self._transform.scale,
+            attributes,
+        )
