@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import voxome
-from voxome.remotes.dvid.label_blocks import decode, encode, pack, unpack
+from voxome.remotes.dvid.label_blocks import compress, decode, decompress, encode
 
 EDGE = 64
 SHAPE = (EDGE, EDGE, EDGE)
@@ -58,13 +58,13 @@ def main() -> None:
     labels = labels_of(chosen.labels)
     views = blocks_of(labels)
     native = [encode(view) for view in views]
-    packed = [pack(block) for block in native]
+    packed = [compress(block) for block in native]
     out = np.zeros_like(labels)
     places = blocks_of(out)
 
     def fill(unpacking: bool) -> None:
         for place, block in zip(places, packed if unpacking else native, strict=True):
-            decode(unpack(block) if unpacking else block, place, shape=SHAPE)
+            decode(decompress(block) if unpacking else block, place, shape=SHAPE)
 
     fill(True)
     if not np.array_equal(out, labels):
@@ -76,7 +76,7 @@ def main() -> None:
         "decode": lambda: fill(False),
         "gunzip and decode": lambda: fill(True),
         "encode": lambda: [encode(view) for view in views],
-        "encode and gzip": lambda: [pack(encode(view)) for view in views],
+        "encode and gzip": lambda: [compress(encode(view)) for view in views],
     }.items():
         print(f"{name:18} {million / best(work, chosen.tries):6.0f} Mvoxel/s")
 

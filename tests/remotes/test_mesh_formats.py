@@ -1,4 +1,4 @@
-"""Meshes in FlyEM's formats, written here by hand or by another library."""
+"""Mesh files written by hand or by another library."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ f 2 3 4
 
 
 @pytest.mark.parametrize(("name", "data"), [("1.ngmesh", NGMESH), ("1.obj", OBJ)])
-def test_decoded(name, data):
+def test_meshes_are_decoded(name, data):
     mesh = decode_mesh(name, data)
     assert np.array_equal(mesh.vertices_nm, XYZ[:, ::-1])
     assert np.array_equal(mesh.faces, FACES)
     assert encode_ngmesh(mesh) == NGMESH
 
 
-def test_draco():
+def test_draco_is_decoded():
     mesh = decode_mesh("1.drc", DracoPy.encode(XYZ, FACES, quantization_bits=16))
 
     def triangles(corners):
@@ -46,7 +46,7 @@ def test_draco():
     assert triangles(mesh.vertices_nm[mesh.faces]) == triangles(XYZ[FACES][..., ::-1])
 
 
-def test_faces_of_four_corners_are_cut():
+def test_quadrilaterals_are_split_into_triangles():
     mesh = decode_mesh("a/b.obj", b"v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\n")
     assert mesh.faces.tolist() == [[0, 1, 2], [0, 2, 3]]
 
@@ -76,7 +76,7 @@ def test_unknown_suffixes_are_named():
         decode_mesh("1.stl", b"")
 
 
-def test_joined():
+def test_meshes_are_joined():
     one = decode_mesh("1.obj", OBJ)
     both = Mesh.join([one, one])
     assert both.vertices_nm.shape == (8, 3)

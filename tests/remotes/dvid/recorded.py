@@ -1,4 +1,4 @@
-"""Answers of a real DVID server, from the shared recording: as bytes, and given again over a real socket."""
+"""Recorded requests and responses of a real DVID server, as bytes and replayed over a socket."""
 
 from __future__ import annotations
 
@@ -19,51 +19,53 @@ _IGNORED = {"u", "app"}
 
 
 @cache
-def pairs(folder: Path) -> list[dict[str, Any]]:
-    """All recorded requests with their answers, in order."""
+def exchanges(folder: Path) -> list[dict[str, Any]]:
+    """Return all recorded requests with their responses, in order."""
     return [json.loads(line) for line in (folder / "pairs.jsonl").read_text().splitlines()]
 
 
 def body(folder: Path, part: dict[str, Any] | None) -> bytes:
-    """The bytes of a recorded body."""
+    """Return the bytes of a recorded body."""
     if not part:
         return b""
     return part["text"].encode() if "text" in part else gzip.decompress((folder / part["file"]).read_bytes())
 
 
-def answer(folder: Path, ending: str, nth: int = 0) -> bytes:
-    """The body of the answer to the `nth` GET whose path ends so."""
-    asked = [(pair["request"]["method"], pair["request"]["path"], pair) for pair in pairs(folder)]
-    found = [pair for method, path, pair in asked if method == "GET" and path.endswith(ending)]
-    return body(folder, found[nth]["response"].get("body"))
+def response_body(folder: Path, ending: str, nth: int = 0) -> bytes:
+    """Return the response body of the `nth` GET whose path ends with `ending`."""
+    requests = [(pair["request"]["method"], pair["request"]["path"], pair) for pair in exchanges(folder)]
+    matches = [pair for method, path, pair in requests if method == "GET" and path.endswith(ending)]
+    return body(folder, matches[nth]["response"].get("body"))
 
 
 @contextmanager
-def giving(folder: Path, *, after: str = "") -> Iterator[str]:
-    """A server that answers as the real one did, each request by the first one like it in the recording.
+def replay_server(folder: Path, *, after: str = "") -> Iterator[str]:
+    """Run a server that responses each request with the first recorded response to the same request.
 
-    Only requests after the first whose path ends with `after` count. One that was not recorded is answered with 418.
+    Only requests after the first whose path ends with `after` are used. Requests that were not recorded get a 418.
     """
-    known = pairs(folder)
-    first = next(i for i, pair in enumerate(known) if pair["request"]["path"].endswith(after))
-    answers: dict[Any, dict[str, Any]] = {}
-    for pair in known[first:]:
+    recording = exchanges(folder)
+    first = next(i for i, pair in enumerate(recording) if pair["request"]["path"].endswith(after))
+    responses: dict[Any, dict[str, Any]] = {}
+    for pair in recording[first:]:
         request = pair["request"]
         key = _key(request["method"], request["path"], body(folder, request.get("body")))
-        answers.setdefault((*key, request.get("headers", {}).get("Range")), pair["response"])
+        responses.setdefault((*key, request.get("headers", {}).get("Range")), pair["response"])
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Be quiet."""
+            """Log nothing."""
 
-        def _answer(self) -> None:
+        def _respond(self) -> None:
             sent = self.rfile.read(int(self.headers.get("content-length", 0)))
-            found = answers.get((*_key(self.command, self.path, sent), self.headers.get("range")))
-            data = body(folder, found.get("body")) if found else f"not recorded: {self.command} {self.path}".encode()
-            self.send_response(found["status"] if found else 418)
-            for name, value in (found or {"headers": {}})["headers"].items():
+            response = responses.get((*_key(self.command, self.path, sent), self.headers.get("range")))
+            data = (
+                body(folder, response.get("body")) if response else f"not recorded: {self.command} {self.path}".encode()
+            )
+            self.send_response(response["status"] if response else 418)
+            for name, value in (response or {"headers": {}})["headers"].items():
                 if name.lower() in ("content-range", "content-type"):
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
@@ -71,7 +73,7 @@ def giving(folder: Path, *, after: str = "") -> Iterator[str]:
             if self.command != "HEAD":
                 self.wfile.write(data)
 
-        do_GET = do_HEAD = do_POST = do_DELETE = _answer
+        do_GET = do_HEAD = do_POST = do_DELETE = _respond
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)

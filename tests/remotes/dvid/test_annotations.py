@@ -1,4 +1,4 @@
-"""Annotations against a real server's answers, and on the stand-in server."""
+"""Annotations against recorded responses of a real server, and on the stand-in server."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def _sorted(elements):
     return sorted(elements, key=lambda element: element.position)
 
 
-def test_as_recorded(as_recorded):
-    synapses = Annotations(as_recorded, "synapses")
+def test_recorded_responses_are_parsed(recorded_node):
+    synapses = Annotations(recorded_node, "synapses")
     everything = _sorted([PRE, POST, WEAK, NOTE])
     assert _sorted(synapses.within(Box((0, 0, 0), (64, 128, 128)))) == everything
     assert _sorted(synapses.all()) == everything
     assert synapses.within(Box((14, 103, 111), (24, 113, 121))) == [POST]
     assert synapses.within(Box.of_shape((10, 10, 10), (5000, 5000, 5000))) == []
     assert synapses.within(Box.of_shape((0, 10, 10))) == []
-    assert _sorted(synapses.tagged("Synapse1")) == _sorted([PRE, POST, WEAK])
-    assert synapses.tagged("nosuch", relations=False) == []
-    assert synapses.of_label(1004) == [PRE]
-    assert [element.relations for element in synapses.of_label(1004, relations=False)] == [()]
-    assert synapses.of_label(99999999, relations=False) == []
+    assert _sorted(synapses.by_tag("Synapse1")) == _sorted([PRE, POST, WEAK])
+    assert synapses.by_tag("nosuch", relations=False) == []
+    assert synapses.by_label(1004) == [PRE]
+    assert [element.relations for element in synapses.by_label(1004, relations=False)] == [()]
+    assert synapses.by_label(99999999, relations=False) == []
     synapses.post([PRE, POST, WEAK, NOTE])
 
 
-def test_written_moved_and_deleted(node, make):
-    make("annotation", "notes")
+def test_elements_are_written_moved_and_deleted(node, create_instance):
+    create_instance("annotation", "notes")
     notes = Annotations(node, "notes")
     assert notes.all() == []
     notes.post([PRE, POST, WEAK, NOTE])
@@ -53,7 +53,7 @@ def test_written_moved_and_deleted(node, make):
     assert notes.within(Box((-50, -130, -20), (0, 0, 0))) == [Element((-36, -125, -17), "Note", (), {"text": "a note"})]
     notes.move(POST.position, (16, 105, 114))
     notes.delete(WEAK.position)
-    assert notes.tagged("weak") == []
+    assert notes.by_tag("weak") == []
     (pre,) = notes.within(Box.of_shape((1, 1, 1), PRE.position))
     assert pre.relations == (Relation("PreSynTo", (16, 105, 114)),)
     for edit in (notes.delete, lambda position: notes.move(position, (1, 2, 3))):
@@ -61,16 +61,16 @@ def test_written_moved_and_deleted(node, make):
             edit(WEAK.position)
 
 
-def test_nothing_is_written_if_one_is_wrong(node, make):
-    make("annotation", "notes")
+def test_nothing_is_written_if_one_element_is_invalid(node, create_instance):
+    create_instance("annotation", "notes")
     notes = Annotations(node, "notes")
     with pytest.raises(InvalidInput, match="'Tbar'"):
         notes.post([NOTE, Element((1, 2, 3), "Tbar")])
     assert notes.all() == []
 
 
-def test_bookmarks(node, make):
-    make("annotation", "bookmark_annotations")
+def test_bookmarks_are_found_by_user(node, create_instance):
+    create_instance("annotation", "bookmark_annotations")
     bookmarks = Annotations(node, "bookmark_annotations")
     bookmark = Element((1, 2, 3), "Note", ("user:ana",), {"comment": "look"})
     bookmarks.post([bookmark, NOTE])

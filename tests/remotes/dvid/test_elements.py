@@ -1,4 +1,4 @@
-"""Elements against JSON, and as tables."""
+"""Elements as JSON and as tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from remotes.dvid.recorded import answer
+from remotes.dvid.recorded import response_body
 
 from voxome.errors import InvalidInput
 from voxome.remotes.dvid.elements import (
@@ -27,15 +27,15 @@ T_BAR = Element(
 )
 
 
-def test_a_recorded_list(recorded):
-    found = parse_elements(json.loads(answer(recorded, "/elements/128_128_64/0_0_0")))
+def test_a_recorded_list_is_parsed(recorded):
+    found = parse_elements(json.loads(response_body(recorded, "/elements/128_128_64/0_0_0")))
     assert T_BAR in found
     assert {element.kind for element in found} == {"PreSyn", "PostSyn", "Note"}
     assert parse_elements(elements_json(found)) == found
     assert parse_elements(json.loads("null")) == []
 
 
-def test_a_table_with_a_row_an_element():
+def test_element_rows_has_one_row_per_element():
     rows = element_rows([T_BAR, Element((1, 2, 3), "Note", properties={"conf": "very"})])
     assert {name: values.tolist() for name, values in rows.items() if name != "confidence"} == {
         "z": [26, 1],
@@ -48,7 +48,7 @@ def test_a_table_with_a_row_an_element():
     assert np.isnan(rows["confidence"][1])
 
 
-def test_a_table_with_a_row_a_relation():
+def test_relation_rows_has_one_row_per_relation():
     rows = relation_rows([Element((1, 2, 3), "Note"), T_BAR])
     assert rows["z"].tolist() == [26, 26]
     assert rows["relation"].tolist() == ["PreSynTo", "PreSynTo"]
@@ -58,7 +58,7 @@ def test_a_table_with_a_row_a_relation():
         assert all(values.shape == (0,) for values in empty.values())
 
 
-def test_all_that_is_wrong_is_listed():
+def test_all_problems_are_listed():
     wrong = [
         Element((1, 2, 3), "Tbar"),
         Element((1, 2, 3), "Note", properties={"conf": 0.5}),  # type: ignore[dict-item]
@@ -66,11 +66,11 @@ def test_all_that_is_wrong_is_listed():
     ]
     with pytest.raises(InvalidInput) as raised:
         elements_json(wrong)
-    for said in ("'Tbar'", "'conf' is 0.5", "relation 'To'", "(1, 2, 3): there 2 times"):
-        assert said in str(raised.value)
+    for message in ("'Tbar'", "'conf' is 0.5", "unknown relation 'To'", "(1, 2, 3): occurs 2 times"):
+        assert message in str(raised.value)
 
 
 @pytest.mark.parametrize("value", [[{"Kind": "Note"}], {"a": 1}, [{"Pos": [1, 2], "Kind": "Note"}], "text"])
-def test_what_is_no_list_of_elements(value):
+def test_anything_but_a_list_of_elements_is_refused(value):
     with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
         parse_elements(value)

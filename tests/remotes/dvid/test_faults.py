@@ -1,4 +1,4 @@
-"""A server, or a way to it, that misbehaves while voxels travel: retried or refused, never other voxels."""
+"""Server and network failures during transfers of voxels: retried or reported, never wrong voxels."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ Voxels = NDArray[np.generic]
 
 @dataclass
 class Peer:
-    """A DVID with a volume that is half written, reached through a proxy; and the way around the proxy."""
+    """DVID server with a volume, reached through a proxy at `uri`, or directly at `url`."""
 
     proxy: FaultyProxy
     url: str
     uri: str
     data: Voxels
 
-    def told(self) -> Voxels:
-        """What the server holds, asked without the client under test."""
+    def stored(self) -> Voxels:
+        """Return the voxels on the server, without the client under test."""
         z, y, x = SHAPE
         answer = httpx.get(f"{self.url}/api/node/{ROOT}/v/raw/0_1_2/{x}_{y}_{z}/0_0_0").raise_for_status()
         return np.frombuffer(answer.content, self.data.dtype).reshape(SHAPE)
@@ -51,7 +51,7 @@ class Peer:
 def peer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
     for module, name in ((http, "FIRST_DELAY_S"), (volumes, "DELAY_S"), (labelmap, "DELAY_S")):
         monkeypatch.setattr(module, name, 0.001)
-    monkeypatch.setenv("VOXOME_DVID_PIECE_VOXELS", str(32**3))
+    monkeypatch.setenv("VOXOME_DVID_REQUEST_VOXELS", str(32**3))
     is_labels = request.param == "labels"
     coarse = np.random.default_rng(0).integers(1, 60, [-(-n // 6) for n in SHAPE])
     whole = coarse.repeat(6, 0).repeat(6, 1).repeat(6, 2)[tuple(map(slice, SHAPE))]
@@ -65,19 +65,19 @@ def peer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield Peer(proxy, url, uri, data)
 
 
-FAULTS = [Answer(429), BUSY, Answer(500, b"a panic"), Answer(502), Answer(504), Cut(), Cut(9), Cut(9, reaches=True)]
+FAILURES = [Answer(429), BUSY, Answer(500, b"a panic"), Answer(502), Answer(504), Cut(), Cut(9), Cut(9, reaches=True)]
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_reads_go_on_after_a_while(peer: Peer, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", FAILURES)
+def test_reads_are_retried(peer: Peer, fault: Fault) -> None:
     source = voxome.open(peer.uri)
     peer.proxy.script("GET .*(raw|blocks)", fault, fault, None, fault)
     assert_array_equal(source[...], peer.data)
-    assert sum(one.fault == fault for one in peer.proxy.seen) == 3
+    assert sum(request.fault == fault for request in peer.proxy.seen) == 3
 
 
 @pytest.mark.parametrize("fault", [Answer(500, b"a panic"), Answer(403, b"no way"), Cut(), Cut(9)])
-def test_a_server_that_stays_away_is_named(peer: Peer, fault: Fault) -> None:
+def test_an_error_names_the_server_that_keeps_failing(peer: Peer, fault: Fault) -> None:
     source = voxome.open(peer.uri)
     peer.proxy.chance(1, fault, seed=0)
     with pytest.raises(VoxomeError, match=rf"GET {peer.proxy.url}/api/node/{ROOT}/v/") as caught:
@@ -98,14 +98,14 @@ def test_a_server_that_stays_away_is_named(peer: Peer, fault: Fault) -> None:
         lambda body: body + body[:20],
     ],
 )
-def test_other_bodies_are_refused(peer: Peer, change: Callable[[bytes], bytes]) -> None:
+def test_malformed_bodies_are_refused(peer: Peer, change: Callable[[bytes], bytes]) -> None:
     source = voxome.open(peer.uri)
     peer.proxy.chance(1, Altered(change), seed=0, target="raw|blocks")
     with pytest.raises(CorruptData, match="dvid://"):
         source[...]
 
 
-def test_an_empty_body_is_no_grey_voxels(peer: Peer) -> None:
+def test_an_empty_body_is_not_taken_for_voxels(peer: Peer) -> None:
     source = voxome.open(peer.uri)
     peer.proxy.chance(1, Altered(lambda body: b""), seed=0, target="raw")
     if peer.data.dtype == np.uint8:
@@ -113,7 +113,7 @@ def test_an_empty_body_is_no_grey_voxels(peer: Peer) -> None:
             source[...]
 
 
-def test_a_body_packed_on_the_way_and_cut_short(peer: Peer) -> None:
+def test_a_truncated_gzip_body_is_refused(peer: Peer) -> None:
     def cut(body: bytes) -> bytes:
         return gzip.compress(body)[:-9]
 
@@ -125,25 +125,25 @@ def test_a_body_packed_on_the_way_and_cut_short(peer: Peer) -> None:
         source[...]
 
 
-def test_a_server_that_says_nothing(peer: Peer) -> None:
+def test_a_silent_server_times_out(peer: Peer) -> None:
     node = Node(DvidApi(peer.proxy.url, timeout_s=0.2, retries=1), ROOT)
     peer.proxy.chance(1, Stall(), seed=0)
     with pytest.raises(StoreError, match=r"no response within 0.2 s \(after 2 attempts\)"):
         node.get("v", "info")
 
 
-@pytest.mark.parametrize("fault", [*FAULTS, Cut(None, reaches=True), Cut(0, reaches=True)])
-def test_writes_go_on_after_a_while(peer: Peer, fault: Fault) -> None:
-    wanted = peer.data.copy()
-    wanted[3:39, 5:40, 7:] = wanted[3:39, 5:40, 7:][::-1] // 2
+@pytest.mark.parametrize("fault", [*FAILURES, Cut(None, reaches=True), Cut(0, reaches=True)])
+def test_writes_are_retried(peer: Peer, fault: Fault) -> None:
+    expected = peer.data.copy()
+    expected[3:39, 5:40, 7:] = expected[3:39, 5:40, 7:][::-1] // 2
     peer.proxy.script("POST .*(raw|blocks)", fault, None, fault)
     target = voxome.open(peer.uri, mode="r+")
-    target[3:39, 5:40, 7:] = wanted[3:39, 5:40, 7:]
-    assert_array_equal(peer.told(), wanted)
-    _check_index(peer, wanted)
+    target[3:39, 5:40, 7:] = expected[3:39, 5:40, 7:]
+    assert_array_equal(peer.stored(), expected)
+    _check_index(peer, expected)
 
 
-def test_fresh_labels_count_once_however_often_they_are_sent(peer: Peer) -> None:
+def test_new_labels_are_counted_once_however_often_they_are_sent(peer: Peer) -> None:
     spec = voxome.open(peer.uri).spec
     uri = peer.uri.replace("/v", "/w")
     target = voxome.create(uri, spec)
@@ -153,19 +153,19 @@ def test_fresh_labels_count_once_however_often_they_are_sent(peer: Peer) -> None
     _check_index(peer, peer.data, "w")
 
 
-def test_a_write_that_fails_half_way_is_made_right_by_another(peer: Peer) -> None:
-    wanted = peer.data[::-1].copy()
+def test_repeating_a_failed_write_completes_it(peer: Peer) -> None:
+    expected = peer.data[::-1].copy()
     target = voxome.open(peer.uri, mode="r+")
     peer.proxy.script("POST .*(raw|blocks)", None, *[Answer(500, b"disk full")] * 999)
     with pytest.raises(StoreError, match="answered 500: disk full"):
-        target[...] = wanted
+        target[...] = expected
     peer.proxy.calm()
-    target[...] = wanted
-    assert_array_equal(peer.told(), wanted)
-    _check_index(peer, wanted)
+    target[...] = expected
+    assert_array_equal(peer.stored(), expected)
+    _check_index(peer, expected)
 
 
-def test_many_faults_at_random(peer: Peer) -> None:
+def test_random_failures_do_no_harm(peer: Peer) -> None:
     source = voxome.open(peer.uri, mode="r+")
     for seed, fault in enumerate((Answer(503), Cut(50), Answer(500), Cut(None, reaches=True))):
         peer.proxy.chance(0.1, fault, seed=seed, target="raw|blocks")
@@ -175,7 +175,7 @@ def test_many_faults_at_random(peer: Peer) -> None:
     _check_index(peer, peer.data)
 
 
-def test_a_refusal_keeps_its_words(peer: Peer) -> None:
+def test_an_error_keeps_the_message_of_the_server(peer: Peer) -> None:
     source = voxome.open(peer.uri)
     peer.proxy.script("raw|blocks", Answer(400, b"something odd (/api/node/x/v/raw)."))
     with pytest.raises(InvalidInput, match=r"answered 400: something odd$") as caught:
@@ -183,7 +183,7 @@ def test_a_refusal_keeps_its_words(peer: Peer) -> None:
     assert caught.value.status == 400
 
 
-def test_a_token_stays_with_its_server(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_sent_to_its_own_server_only(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_DVID_HOST", peer.proxy.url)
     monkeypatch.setenv("VOXOME_DVID_TOKEN", "not-for-others")
     with FaultyProxy() as other:
@@ -205,9 +205,9 @@ def test_a_token_stays_with_its_server(peer: Peer, monkeypatch: pytest.MonkeyPat
     assert "not-for-others" not in str(caught.value)
 
 
-def _check_index(peer: Peer, wanted: Voxels, name: str = "v") -> None:
-    """The server counts the voxels of labels as numpy does."""
-    if wanted.dtype == np.uint64:
-        ids, sizes = np.unique(wanted[wanted > 0], return_counts=True)
+def _check_index(peer: Peer, expected: Voxels, name: str = "v") -> None:
+    """Check that the server counts the voxels of labels as numpy does."""
+    if expected.dtype == np.uint64:
+        ids, sizes = np.unique(expected[expected > 0], return_counts=True)
         answer = httpx.request("GET", f"{peer.url}/api/node/{ROOT}/{name}/sizes", json=ids.tolist())
         assert answer.json() == sizes.tolist()

@@ -1,4 +1,4 @@
-"""Labels on the stand-in server: what is looked up before and after edits is what numpy says."""
+"""Labels on the stand-in server: look-ups before and after edits agree with numpy."""
 
 from __future__ import annotations
 
@@ -20,48 +20,48 @@ WHOLE = Box.of_shape(SHAPE)
 
 @pytest.fixture
 def voxels():
-    """Supervoxels 10 to 15, each in several pieces, and background."""
+    """Supervoxels 10 to 15, each in several parts, and background."""
     coarse = np.random.default_rng(0).integers(9, 16, (4, 8, 8)).astype(np.uint64)
     coarse[coarse == 9] = 0
     return coarse.repeat(8, 0).repeat(8, 1).repeat(8, 2)
 
 
 @pytest.fixture
-def labels(node, make, voxels):
-    make("labelmap", "segmentation", BlockSize="32,32,32", VoxelSize="8,8,40")
+def labels(node, create_instance, voxels):
+    create_instance("labelmap", "segmentation", BlockSize="32,32,32", VoxelSize="8,8,40")
     url = f"{node.api.base}/api/node/{node.uuid}/segmentation/raw/0_1_2/64_64_32/0_0_0"
     httpx.post(url, content=voxels.tobytes()).raise_for_status()
     return Labels(node, "segmentation")
 
 
 def _check(labels, supervoxels, bodies):
-    """All that can be asked agrees with the arrays."""
+    """Check that all look-ups agree with the arrays."""
     names, sizes = np.unique(bodies[bodies > 0], return_counts=True)
-    assert np.array_equal(labels.existing(), names)
+    assert np.array_equal(labels.all_bodies(), names)
     assert np.array_equal(labels.sizes(names), sizes)
-    rows = labels.listed(start=1)
+    rows = labels.list_bodies(start=1)
     assert np.array_equal(rows["body"], names)
     assert np.array_equal(rows["voxels"], sizes)
     points = np.random.default_rng(1).integers(0, SHAPE, (500, 3))
     assert np.array_equal(labels.at(points), bodies[tuple(points.T)])
     assert np.array_equal(labels.at(points, supervoxels=True), supervoxels[tuple(points.T)])
     for name in names.tolist():
-        held = np.unique(supervoxels[bodies == name])
-        assert np.array_equal(labels.supervoxels(name), held)
+        members = np.unique(supervoxels[bodies == name])
+        assert np.array_equal(labels.supervoxels(name), members)
         assert np.array_equal(labels.runs(name).mask(WHOLE), bodies == name)
         index = labels.index(name)
-        assert np.array_equal(index.supervoxels, held)
+        assert np.array_equal(index.supervoxels, members)
         assert index.voxels == (bodies == name).sum()
         blocks = np.unique(np.argwhere(bodies == name) // 32, axis=0)
         assert np.array_equal(index.blocks, blocks)
         assert np.array_equal(labels.blocks(name).points(), blocks)
-        assert np.array_equal(labels.bodies_of(held), np.full(len(held), name))
+        assert np.array_equal(labels.bodies_of(members), np.full(len(members), name))
         assert labels.bounding_box(name).start <= tuple(np.argwhere(bodies == name).min(axis=0))
     for supervoxel in np.unique(supervoxels[supervoxels > 0]).tolist():
         assert labels.size(supervoxel, supervoxel=True) == (supervoxels == supervoxel).sum()
 
 
-def test_edits(labels, voxels):
+def test_look_ups_follow_edits(labels, voxels):
     bodies, supervoxels = voxels.copy(), voxels.copy()
     _check(labels, supervoxels, bodies)
 
@@ -69,32 +69,32 @@ def test_edits(labels, voxels):
     bodies[np.isin(bodies, [11, 12, 13])] = 10
     _check(labels, supervoxels, bodies)
 
-    cleaved = labels.cleave(10, [12, 13])
-    assert cleaved.mutation_id > first
-    bodies[np.isin(supervoxels, [12, 13])] = cleaved.label
+    cleave = labels.cleave(10, [12, 13])
+    assert cleave.mutation_id > first
+    bodies[np.isin(supervoxels, [12, 13])] = cleave.label
     _check(labels, supervoxels, bodies)
 
-    part = Runs.of_mask((supervoxels == 13) & (np.arange(64) < 30))
+    part = Runs.from_mask((supervoxels == 13) & (np.arange(64) < 30))
     split = labels.split_supervoxel(13, part)
     inside = part.mask(WHOLE)
     supervoxels[supervoxels == 13] = split.rest
     supervoxels[inside] = split.part
     _check(labels, supervoxels, bodies)
 
-    labels.renumber({14: 1000, cleaved.label: 2000})
-    bodies[bodies == 14], bodies[bodies == cleaved.label] = 1000, 2000
+    labels.renumber({14: 1000, cleave.label: 2000})
+    bodies[bodies == 14], bodies[bodies == cleave.label] = 1000, 2000
     _check(labels, supervoxels, bodies)
 
-    for absent in (11, 14, cleaved.label):
+    for absent in (11, 14, cleave.label):
         with pytest.raises(NotFound, match=f"no body {absent} in segmentation"):
             labels.size(absent)
     assert [mutation.action for mutation in labels.mutations()][:3] == ["merge", "cleave", "split-supervoxel"]
-    assert labels.last_edit(10).mutation_id == cleaved.mutation_id
+    assert labels.last_edit(10).mutation_id == cleave.mutation_id
 
 
 def test_refused_edits_change_nothing(labels, voxels):
     following = labels.next_label
-    wrong = Runs.of([[0, 0, 0, 64]])
+    wrong = Runs.from_table([[0, 0, 0, 64]])
     for edit in (
         lambda: labels.merge(10, [11, 99]),
         lambda: labels.cleave(10, [10]),
@@ -109,10 +109,10 @@ def test_refused_edits_change_nothing(labels, voxels):
     assert labels.next_label == following
 
 
-def test_a_box_of_a_sparse_volume(labels, voxels):
+def test_a_sparse_volume_is_clipped_to_a_box(labels, voxels):
     for box in (Box((3, 5, 7), (20, 40, 33)), Box((0, 0, 0), (1, 1, 1)), Box((-5, -5, -5), (100, 100, 3))):
         runs = labels.runs(10, box=box)
-        assert np.array_equal(runs.table, Runs.of_mask(voxels == 10).within(box).table)
+        assert np.array_equal(runs.table, Runs.from_mask(voxels == 10).clip(box).table)
     assert len(labels.runs(10, box=Box.of_shape((4, 4, 4), (500, 500, 500)))) == 0
     with pytest.raises(NotFound, match="no body 99"):
         labels.runs(99, box=Box((3, 5, 7), (20, 40, 33)))
@@ -120,7 +120,7 @@ def test_a_box_of_a_sparse_volume(labels, voxels):
         labels.runs(10, box=Box((3, 3, 3), (3, 4, 4)))
 
 
-def test_many_requests(labels, voxels, monkeypatch):
+def test_look_ups_are_split_into_requests(labels, voxels, monkeypatch):
     monkeypatch.setattr("voxome.remotes.dvid.lookups.BATCH", 7)
     monkeypatch.setattr("voxome.remotes.dvid.lookups.PAGE", 2)
     monkeypatch.setattr("voxome.remotes.dvid.shapes.INDICES", 2)
@@ -128,12 +128,12 @@ def test_many_requests(labels, voxels, monkeypatch):
     inside = ((points >= 0) & (points < SHAPE)).all(axis=1)
     expected = np.where(inside, voxels[tuple((points * inside[:, None]).T)], 0)
     assert np.array_equal(labels.at(points), expected)
-    assert labels.listed(start=1)["body"].tolist() == [10, 11, 12, 13, 14, 15]
-    assert labels.listed(start=11, count=3)["body"].tolist() == [11, 12, 13]
+    assert labels.list_bodies(start=1)["body"].tolist() == [10, 11, 12, 13, 14, 15]
+    assert labels.list_bodies(start=11, count=3)["body"].tolist() == [11, 12, 13]
     assert sorted(labels.indices([10, 11, 12, 99])) == [10, 11, 12]
 
 
-def test_proximity(labels, voxels):
+def test_proximity_agrees_with_distances_between_voxels(labels, voxels):
     rows = labels.proximity(10, [12, 11])
     expected = []
     for other in (11, 12):
@@ -148,21 +148,21 @@ def test_proximity(labels, voxels):
     corner = voxels[:32, :32, :32]
     near = cdist(np.argwhere(corner == 10), np.argwhere(corner == 11)).min()
     assert rows["distance"][0] == near
-    with pytest.raises(InvalidInput, match="body 10 is among the others"):
+    with pytest.raises(InvalidInput, match="body 10 is also among the others"):
         labels.proximity(10, [10])
 
 
-def test_a_locked_version_is_not_edited(labels, node):
+def test_a_committed_version_is_not_edited(labels, node):
     httpx.post(f"{node.api.base}/api/node/{node.uuid}/commit", json={"note": "done"}).raise_for_status()
-    with pytest.raises(ReadOnly, match="committed version"):
+    with pytest.raises(ReadOnly, match="committed versions"):
         labels.merge(10, [11])
 
 
-def test_reserved_labels_are_not_given_again(labels):
+def test_reserved_labels_are_not_assigned_by_edits(labels):
     taken = labels.reserve(10)
     assert len(taken) == 10
     assert taken.start > labels.max_label or labels.max_label >= taken[-1]
     labels.merge(10, [11])
     assert labels.cleave(10, [11]).label not in taken
-    with pytest.raises(InvalidInput, match="ask for 1 or more"):
+    with pytest.raises(InvalidInput, match="request at least 1"):
         labels.reserve(0)

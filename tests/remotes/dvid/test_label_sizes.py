@@ -1,4 +1,4 @@
-"""Counts of annotated points against a real server's answers."""
+"""Counts of annotated points against recorded responses of a real server."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from voxome.errors import UnknownName
 from voxome.remotes.dvid.label_sizes import LabelSizes
 
 
-def test_as_recorded(as_recorded):
-    sizes = LabelSizes(as_recorded, "synapses_labelsz")
+def test_recorded_responses_are_parsed(recorded_node):
+    sizes = LabelSizes(recorded_node, "synapses_labelsz")
     assert sizes.counts([1004, 1115, 1010], "PreSyn").tolist() == [1, 0, 0]
     top = sizes.top(3, "PostSyn")
     assert (top["body"].tolist(), top["count"].tolist()) == ([1115], [1])

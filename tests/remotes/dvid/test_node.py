@@ -1,4 +1,4 @@
-"""Addresses, versions by part of their name, refusals by what they mean, users and tokens."""
+"""Addresses, versions, error messages, users and tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import voxome
 from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, AlreadyExists, InvalidInput, InvalidUri, NotFound, ReadOnly, StoreError
 from voxome.remotes.dvid import node as module
-from voxome.remotes.dvid.node import Address, DvidApi, Node, resolve
+from voxome.remotes.dvid.node import Address, DvidApi, Node, resolve_version
 
 pytestmark = pytest.mark.slow
 
@@ -39,21 +39,21 @@ def no_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
         ("dvid://[::1]:80/4e1f/grey/", ("http://[::1]:80", "4e1f", "grey")),
     ],
 )
-def test_addresses(text: str, parts: tuple[str, str | None, str | None]) -> None:
-    assert Address.of(Uri.parse(text)) == Address(*parts)
+def test_addresses_are_parsed(text: str, parts: tuple[str, str | None, str | None]) -> None:
+    assert Address.parse(Uri.parse(text)) == Address(*parts)
 
 
-def test_the_host_of_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_host_is_that_of_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidUri, match="HOST"):
-        Address.of(Uri.parse("dvid:///4e1f/grey"))
+        Address.parse(Uri.parse("dvid:///4e1f/grey"))
     monkeypatch.setenv("VOXOME_DVID_HOST", "https://emdata:8000/")
-    assert Address.of(Uri.parse("dvid:///4e1f/grey")) == Address("http://emdata:8000", "4e1f", "grey")
+    assert Address.parse(Uri.parse("dvid:///4e1f/grey")) == Address("http://emdata:8000", "4e1f", "grey")
 
 
 @pytest.mark.parametrize("text", ["dvid://h/a/b/c", "dvids:///a/b"])
-def test_addresses_that_are_none(text: str) -> None:
+def test_invalid_addresses_are_refused(text: str) -> None:
     with pytest.raises(InvalidUri, match="UUID"):
-        Address.of(Uri.parse(text))
+        Address.parse(Uri.parse(text))
 
 
 def test_paths_are_quoted() -> None:
@@ -63,35 +63,35 @@ def test_paths_are_quoted() -> None:
     assert repr(node) == f"Node('http://h', '{ROOT}')"
 
 
-def test_versions_by_part_of_their_name(node: Node) -> None:
+def test_versions_are_resolved(node: Node) -> None:
     first = voxome.connect(f"dvid://{node.api.base.removeprefix('http://')}/{node.uuid}")
     first.commit()
     api = node.api
     child = first.new_version(uuid=f"{node.uuid[:6]}{'0' * 26}")
     side = first.branch("a side", uuid="f" * 32)
     first.tag("v1.0")
-    assert resolve(api, node.uuid[:20]) == node.uuid
-    assert resolve(api, node.uuid) == node.uuid
-    assert resolve(api, f"{node.uuid[:20]}:master") == resolve(api, f"{node.uuid}:") == child.uuid
-    assert resolve(api, f"{node.uuid}:a side") == side.uuid
-    assert resolve(api, "v1.0") == "v1.0"
+    assert resolve_version(api, node.uuid[:20]) == node.uuid
+    assert resolve_version(api, node.uuid) == node.uuid
+    assert resolve_version(api, f"{node.uuid[:20]}:master") == resolve_version(api, f"{node.uuid}:") == child.uuid
+    assert resolve_version(api, f"{node.uuid}:a side") == side.uuid
+    assert resolve_version(api, "v1.0") == "v1.0"
     assert first.at("ffff").uuid == side.uuid
     for unknown in ("0123", f"{node.uuid}:nosuch", "v1.1"):
         with pytest.raises(NotFound):
-            resolve(api, unknown)
+            resolve_version(api, unknown)
 
 
-def test_several_versions_that_begin_so(node: Node) -> None:
+def test_an_ambiguous_prefix_is_refused(node: Node) -> None:
     first = voxome.connect(f"dvid://{node.api.base.removeprefix('http://')}/{node.uuid}")
     first.commit()
     first.branch("a", uuid="ab" + "0" * 30)
     first.branch("b", uuid="ab" + "1" * 30)
     with pytest.raises(InvalidUri, match="more than one"):
-        resolve(node.api, "ab")
+        resolve_version(node.api, "ab")
 
 
-def test_refusals_are_what_they_mean(node: Node, make: Callable[..., None]) -> None:
-    make("keyvalue", "keys")
+def test_messages_become_errors_of_the_right_type(node: Node, create_instance: Callable[..., None]) -> None:
+    create_instance("keyvalue", "keys")
     with pytest.raises(NotFound, match="no instance of that name"):
         node.get("nosuch", "info")
     with pytest.raises(AlreadyExists, match="another name"):
@@ -100,13 +100,13 @@ def test_refusals_are_what_they_mean(node: Node, make: Callable[..., None]) -> N
         node.get("keys", "nosuch")
     assert caught.value.status == 400
     node.api.send("POST", node.path("commit"), json={})
-    with pytest.raises(ReadOnly, match=r"locked node .*make a child of it") as caught_too:
+    with pytest.raises(ReadOnly, match=r"locked node .*create a child") as caught_too:
         node.post("keys", "key", "a", content=b"x")
     assert caught_too.value.status == 400
     assert str(caught_too.value).count("/api/node") == 1
 
 
-def test_users_and_applications_are_named_with_every_change(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_and_application_are_sent_with_every_change(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "ana")
     with FaultyProxy(node.api.base) as proxy:
         one = Node(DvidApi(proxy.url), node.uuid)
@@ -121,7 +121,7 @@ def test_users_and_applications_are_named_with_every_change(node: Node, monkeypa
         assert not any("app=" in request.target for request in proxy.seen if request not in changing)
 
 
-def test_the_user_of_the_profile(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_user_is_that_of_the_profile(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "config.toml"
     file.write_text('[profiles.default.dvid]\nhost = "http://h:1"\noptions = { user = "bea" }\n')
     monkeypatch.setenv("VOXOME_CONFIG", str(file))
@@ -130,7 +130,7 @@ def test_the_user_of_the_profile(tmp_path: Any, monkeypatch: pytest.MonkeyPatch)
     assert module._user("http://other:1") == "ana"
 
 
-def test_the_token_goes_to_its_host_only(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_token_is_sent_to_its_host_only(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with serving() as url, FaultyProxy(url) as own, FaultyProxy(url) as other:
         monkeypatch.setenv("VOXOME_DVID_HOST", own.url)
@@ -145,7 +145,7 @@ def test_the_token_goes_to_its_host_only(monkeypatch: pytest.MonkeyPatch, caplog
     assert TOKEN not in f"{caught.value} {DvidApi(own.url)!r} {caplog.text}"
 
 
-def test_repos_are_made_with_the_administrators_token(
+def test_repos_are_created_with_the_administrators_token(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -166,7 +166,7 @@ def test_repos_are_made_with_the_administrators_token(
     assert TOKEN not in f"{caught.value} {caplog.text}"
 
 
-def test_a_throttled_server_is_waited_for(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_to_a_throttled_server_are_repeated(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = Answer(503, b"Server already running 1 throttled operations (max = 1)")
     with FaultyProxy(node.api.base) as proxy:
         api = DvidApi(proxy.url, retries=0)
@@ -176,13 +176,13 @@ def test_a_throttled_server_is_waited_for(node: Node, monkeypatch: pytest.Monkey
         proxy.script("GET", Answer(503, b"down for today"))
         with pytest.raises(StoreError, match="down for today"):
             api.send("GET", "/api/server/info")
-        monkeypatch.setattr(module, "PATIENCE_S", 0)
+        monkeypatch.setattr(module, "THROTTLE_TIMEOUT_S", 0)
         proxy.script("GET", busy)
         with pytest.raises(StoreError, match="throttled operations"):
             api.send("GET", "/api/server/info")
 
 
-def test_a_message_that_is_long_or_no_text(node: Node) -> None:
+def test_long_and_empty_messages(node: Node) -> None:
     with FaultyProxy(node.api.base) as proxy:
         proxy.script("GET", Answer(400, b"x" * 10_000), Answer(404))
         with pytest.raises(InvalidInput) as caught:
@@ -192,8 +192,8 @@ def test_a_message_that_is_long_or_no_text(node: Node) -> None:
             DvidApi(proxy.url).send("GET", "/api/server/info")
 
 
-def test_a_body_that_is_no_json(node: Node) -> None:
+def test_a_body_that_is_not_json_is_refused(node: Node) -> None:
     with FaultyProxy(node.api.base) as proxy:
         proxy.script("GET", Altered(lambda _: b"<html>"))
-        with pytest.raises(voxome.errors.CorruptData, match="no JSON: <html>"):
+        with pytest.raises(voxome.errors.CorruptData, match="did not answer with JSON: <html>"):
             DvidApi(proxy.url).json("GET", "/api/server/info")

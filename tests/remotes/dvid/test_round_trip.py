@@ -1,4 +1,4 @@
-"""The round trip: labels from BossDB to DVID, edited there, and back, in voxels as numpy has them."""
+"""Labels from BossDB to DVID, edited there, and back, compared with numpy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ START, SHAPE, VOXEL_SIZE_NM = (8, 16, 40), (70, 150, 130), (40.0, 8.0, 4.0)
 
 @pytest.fixture
 def stores(monkeypatch, tmp_path):
-    """A BossDB and a DVID, both empty."""
+    """Empty BossDB and DVID servers."""
     monkeypatch.setenv("VOXOME_CONFIG", str(tmp_path / "none.toml"))
     with boss.serving() as archive, dvid.serving("secret") as proofreading:
         monkeypatch.setenv("VOXOME_BOSSDB_HOST", archive.url)
@@ -28,14 +28,14 @@ def stores(monkeypatch, tmp_path):
 
 @pytest.fixture
 def segmentation():
-    """Labels 1 to 40 with large gaps between their numbers, in pieces, and background."""
+    """Forty labels with large gaps between their numbers, each in several parts, and background."""
     random = np.random.default_rng(3)
     coarse = random.integers(0, 41, (9, 19, 17)) * 1_000_003
     whole = coarse.repeat(8, 0).repeat(8, 1).repeat(8, 2)
     return whole[tuple(slice(0, size) for size in SHAPE)].astype(np.uint64)
 
 
-def test_labels_go_and_come_back(stores, segmentation, tmp_path):
+def test_labels_survive_a_round_trip(stores, segmentation, tmp_path):
     archive, server = stores
     spec = voxome.VolumeSpec.of(SHAPE, "uint64", start=START, kind="labels", voxel_size_nm=VOXEL_SIZE_NM)
     voxome.create(f"{archive}/em", spec, dtype=np.dtype("uint8"), kind="image")
@@ -45,9 +45,9 @@ def test_labels_go_and_come_back(stores, segmentation, tmp_path):
     repo = voxome.connect(server).create_repo("brain")
     ingested = f"{server}/{repo.uuid}/segmentation"
     voxome.transfer(source, ingested, verify="all", state=tmp_path / "in")
-    held = voxome.open(ingested)
-    assert held.voxel_size_nm == VOXEL_SIZE_NM
-    assert np.array_equal(held.cutout(spec.domain), segmentation)
+    volume = voxome.open(ingested)
+    assert volume.voxel_size_nm == VOXEL_SIZE_NM
+    assert np.array_equal(volume.cutout(spec.domain), segmentation)
 
     repo.commit("ingested")
     with pytest.raises(ReadOnly):
@@ -60,8 +60,8 @@ def test_labels_go_and_come_back(stores, segmentation, tmp_path):
     labels.merge(fourth, [int(np.unique(segmentation)[9])])
     expected[np.isin(segmentation, [second, third])] = first
     expected[segmentation == np.unique(segmentation)[9]] = fourth
-    cleaved = labels.cleave(first, [third])
-    expected[segmentation == third] = cleaved.label
+    cleave = labels.cleave(first, [third])
+    expected[segmentation == third] = cleave.label
     work.commit("proofread")
 
     edited = f"{server}/{work.uuid}/segmentation"
@@ -72,7 +72,7 @@ def test_labels_go_and_come_back(stores, segmentation, tmp_path):
     assert back.voxel_size_nm == VOXEL_SIZE_NM
     assert back.spec.kind == "labels"
 
-    assert np.array_equal(voxome.open(ingested).cutout(spec.domain), segmentation), "the committed version is as it was"
+    assert np.array_equal(voxome.open(ingested).cutout(spec.domain), segmentation), "the committed version is unchanged"
     assert np.array_equal(voxome.open(f"{archive}/segmentation").cutout(spec.domain), segmentation)
     assert np.array_equal(back.ids(spec.domain), np.unique(expected)[1:])
     assert [mutation.action for mutation in labels.mutations()] == ["merge", "merge", "cleave"]

@@ -1,9 +1,9 @@
-"""Files of supervoxels against a real server's answers, and on the stand-in server."""
+"""Files of supervoxels against recorded responses of a real server, and on the stand-in server."""
 
 from __future__ import annotations
 
 import pytest
-from remotes.dvid.recorded import answer
+from remotes.dvid.recorded import response_body
 
 from voxome.errors import CorruptData, NotFound
 from voxome.remotes.dvid.supervoxels import SupervoxelFiles, read_tar
@@ -11,30 +11,30 @@ from voxome.remotes.dvid.supervoxels import SupervoxelFiles, read_tar
 NAME = "segmentation_sv_meshes"
 
 
-def test_as_recorded(as_recorded, as_edited):
-    files = SupervoxelFiles(as_recorded, NAME)
+def test_recorded_responses_are_parsed(recorded_node, edited_node):
+    files = SupervoxelFiles(recorded_node, NAME)
     assert len(files.get(1004)) == 300
     assert files.exist([1004, 1115, 1010]).tolist() == [True, True, False]
     assert files.missing(1010) == [1010]
-    assert files.of_body(1004) == {"1004.drc": files.get(1004)}
-    assert files.of_body(1010) == {}
-    with pytest.raises(NotFound, match="supervoxel 1010 has no file in"):
+    assert files.by_body(1004) == {"1004.drc": files.get(1004)}
+    assert files.by_body(1010) == {}
+    with pytest.raises(NotFound, match="no file of supervoxel 1010 in"):
         files.get(1010)
-    with pytest.raises(NotFound, match="no body 99999999 for"):
-        files.of_body(99999999)
-    merged = SupervoxelFiles(as_edited, NAME).of_body(1004)
+    with pytest.raises(NotFound, match="no body 99999999 in the labels of"):
+        files.by_body(99999999)
+    merged = SupervoxelFiles(edited_node, NAME).by_body(1004)
     assert {name: len(data) for name, data in merged.items()} == {"1004.drc": 300, "1115.drc": 77}
 
 
-def test_an_archive_cut_short(recorded):
-    data = answer(recorded, f"{NAME}/tarfile/1004")
+def test_truncated_archives_are_refused(recorded):
+    data = response_body(recorded, f"{NAME}/tarfile/1004")
     for wrong in (data[:600], b"no archive"):
-        with pytest.raises(CorruptData, match="files: no archive"):
+        with pytest.raises(CorruptData, match="files: not a tar archive"):
             read_tar(wrong, "files")
 
 
-def test_stored(node, make):
-    make("tarsupervoxels", "meshes", Extension="drc")
+def test_files_are_stored(node, create_instance):
+    create_instance("tarsupervoxels", "meshes", Extension="drc")
     files = SupervoxelFiles(node, "meshes")
     files.put(7, b"\0\1")
     assert files.get(7) == b"\0\1"

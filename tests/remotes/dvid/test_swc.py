@@ -1,4 +1,4 @@
-"""SWC text to skeletons."""
+"""Skeletons from SWC."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ SWC = """# made by hand
 """
 
 
-def test_nodes_in_nm():
-    found = decode_swc(SWC, (40, 16, 8), "swc")
-    assert found.nodes_nm[0].tolist() == [1200, 320, 80]
-    assert found.parents.tolist() == [-1, 0, 1, -1]
-    assert found.attributes["swc_type"].tolist() == [0, 2, 3, 1]
+def test_nodes_are_converted_to_nm():
+    skeleton = decode_swc(SWC, (40, 16, 8), "swc")
+    assert skeleton.nodes_nm[0].tolist() == [1200, 320, 80]
+    assert skeleton.parents.tolist() == [-1, 0, 1, -1]
+    assert skeleton.attributes["swc_type"].tolist() == [0, 2, 3, 1]
     mean = (40 * 16 * 8) ** (1 / 3)
-    assert np.allclose(found.radii_nm[:2], [2 * mean, mean])
-    assert np.isnan(found.radii_nm[2])
-    assert found.length_nm == 8 + 32
+    assert np.allclose(skeleton.radii_nm[:2], [2 * mean, mean])
+    assert np.isnan(skeleton.radii_nm[2])
+    assert skeleton.length_nm == 8 + 32
     assert swc_mutation_id(SWC) == 1000100013
 
 
-def test_a_file_of_comments_only():
-    found = decode_swc("# nothing\n", (8, 8, 8), "swc")
-    assert found.nodes_nm.shape == (0, 3)
-    assert found.length_nm == 0
+def test_a_file_of_comments_is_an_empty_skeleton():
+    skeleton = decode_swc("# nothing\n", (8, 8, 8), "swc")
+    assert skeleton.nodes_nm.shape == (0, 3)
+    assert skeleton.length_nm == 0
     assert swc_mutation_id("# nothing\n#[1]\n#{\n") is None
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("1 0 1 2 3 1", "seven numbers"),
         ("1 0 1 2 3 1 -1\n2 0 1 2 3 1", "seven numbers"),
         ("1 0 1 2 x 1 -1", "seven numbers"),
         ("1 0 1 2 3 1 -1\n1 0 1 2 3 1 -1", "twice"),
-        ("1 0 1 2 3 1 8", "parent 8, which is not there"),
+        ("1 0 1 2 3 1 8", "parent 8, which is missing"),
     ],
 )
-def test_what_is_no_skeleton(text, said):
-    with pytest.raises(CorruptData, match=f"swc: .*{said}"):
+def test_malformed_files_are_refused(text, message):
+    with pytest.raises(CorruptData, match=f"swc: .*{message}"):
         decode_swc(text, (8, 8, 8), "swc")

@@ -1,4 +1,4 @@
-"""Volumes of a DVID server: the contract, blocks at the edges, extents, options, versions."""
+"""Volumes of a DVID server: the contract, blocks at the edges, extents, options and versions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from voxome.errors import CorruptData, InvalidBox, InvalidInput, InvalidUri, Not
 from voxome.geometry import Box
 from voxome.remotes.dvid import volumes
 from voxome.remotes.dvid.remote import DvidRemote
-from voxome.remotes.dvid.types import DTYPES, LABELS
+from voxome.remotes.dvid.types import DTYPES, LABEL_TYPES
 from voxome.testing.remote import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
@@ -31,18 +31,18 @@ ROOT = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[str]:
-    """``host:port/uuid`` of an open version of a server."""
+def address() -> Iterator[str]:
+    """``host:port/uuid`` of an open version."""
     with serving("secret") as url:
         httpx.post(f"{url}/api/repos?admintoken=secret", json={"alias": "t", "root": ROOT}).raise_for_status()
         yield f"{url.removeprefix('http://')}/{ROOT}"
 
 
-def underscored(zyx: Sequence[int]) -> str:
+def join_xyz(zyx: Sequence[int]) -> str:
     return "_".join(str(n) for n in reversed(zyx))
 
 
-def listed(zyx: Sequence[float]) -> str:
+def join_commas(zyx: Sequence[float]) -> str:
     return ",".join(f"{n:g}" for n in reversed(zyx))
 
 
@@ -60,25 +60,25 @@ class Dvid(VolumeRemoteContract):
         return DvidRemote()
 
     @pytest.fixture
-    def fresh(self, place: str) -> Callable[[], Uri]:
-        return lambda: Uri("dvid", f"{place}/{uuid4().hex}")
+    def fresh(self, address: str) -> Callable[[], Uri]:
+        return lambda: Uri("dvid", f"{address}/{uuid4().hex}")
 
     def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:
-        made = super().spec(rank, dtype, **{"kind": self.kinds[0], **others})
-        return made.replace(read_chunk=self.chunk, write_chunk=self.chunk)
+        create_volume = super().spec(rank, dtype, **{"kind": self.kinds[0], **others})
+        return create_volume.replace(read_chunk=self.chunk, write_chunk=self.chunk)
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
         host, uuid, name = uri.path.split("/")
         assert spec.write_chunk is not None
         size = spec.voxel_size_nm or (8, 8, 8)
-        made = {"typename": self.type_of(spec), "dataname": name, "BlockSize": listed(spec.write_chunk)}
-        made |= {"VoxelSize": listed(size), "VoxelUnits": "nanometers,nanometers,nanometers"}
-        httpx.post(f"http://{host}/api/repo/{uuid}/instance", json=made).raise_for_status()
+        create_volume = {"typename": self.type_of(spec), "dataname": name, "BlockSize": join_commas(spec.write_chunk)}
+        create_volume |= {"VoxelSize": join_commas(size), "VoxelUnits": "nanometers,nanometers,nanometers"}
+        httpx.post(f"http://{host}/api/repo/{uuid}/instance", json=create_volume).raise_for_status()
         whole = spec.domain.snap(spec.write_chunk)  # type: ignore[arg-type]
         padded = np.zeros(whole.shape, spec.dtype)
         padded[spec.domain.within(whole)] = array
         node = f"http://{host}/api/node/{uuid}/{name}"
-        raw = f"{node}/raw/0_1_2/{underscored(whole.shape)}/{underscored(whole.start)}"
+        raw = f"{node}/raw/0_1_2/{join_xyz(whole.shape)}/{join_xyz(whole.start)}"
         httpx.post(raw, content=padded.tobytes()).raise_for_status()
         low, high = [*reversed(spec.domain.start)], [n - 1 for n in reversed(spec.domain.stop)]
         httpx.post(f"{node}/extents", json={"MinPoint": low, "MaxPoint": high}).raise_for_status()
@@ -91,7 +91,7 @@ class Dvid(VolumeRemoteContract):
         extents = info.get("Extents") or extended
         low = extents["MinPoint"]
         shape = [b - a + 1 for a, b in zip(low, extents["MaxPoint"], strict=True)]
-        raw = httpx.get(f"{node}/raw/0_1_2/{underscored(shape[::-1])}/{underscored(low[::-1])}").raise_for_status()
+        raw = httpx.get(f"{node}/raw/0_1_2/{join_xyz(shape[::-1])}/{join_xyz(low[::-1])}").raise_for_status()
         return np.frombuffer(raw.content, DTYPES[info["Base"]["TypeName"]]).reshape(shape[::-1])
 
     def type_of(self, spec: VolumeSpec) -> str:
@@ -115,19 +115,21 @@ class TestLabelmap(Dvid):
         return "labelmap"
 
 
-def made(place: str, *, start: tuple[int, int, int] = (-7, 5, 30), **others: Any) -> tuple[str, voxome.Volume]:
-    """A volume of blocks of 8^3 (a labelmap, or what is asked for), unaligned, and its URI."""
-    uri = f"dvid://{place}/{uuid4().hex}"
+def create_volume(
+    address: str, *, start: tuple[int, int, int] = (-7, 5, 30), **others: Any
+) -> tuple[str, voxome.Volume]:
+    """Create a volume with blocks of 8^3, not aligned with them; return it and its URI."""
+    uri = f"dvid://{address}/{uuid4().hex}"
     given = {"dtype": "uint8", **others}
     spec = VolumeSpec.of((20, 25, 30), given.pop("dtype"), chunk=(8, 8, 8), start=start, **given)
     return uri, voxome.create(uri, spec)
 
 
 @pytest.mark.parametrize("kind", ["uint64blk", "labelblk", "labelmap"])
-def test_pieces_are_put_together(place: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VOXOME_DVID_PIECE_VOXELS", "5000")
-    meaning = "labels" if kind in LABELS else "image"
-    uri, volume = made(place, dtype="uint64", kind=meaning, encoding={"type": kind})
+def test_parts_are_joined(address: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXOME_DVID_REQUEST_VOXELS", "5000")
+    volume_kind = "labels" if kind in LABEL_TYPES else "image"
+    uri, volume = create_volume(address, dtype="uint64", kind=volume_kind, encoding={"type": kind})
     assert volume.spec.encoding == {"type": kind, "levels": 0}
     model = noise((20, 25, 30), volume.dtype)
     volume[:] = model
@@ -138,8 +140,8 @@ def test_pieces_are_put_together(place: str, kind: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("kind", ["image", "labels"])
-def test_threads_share_the_blocks_at_edges(place: str, kind: Any) -> None:
-    uri, volume = made(place, dtype="uint64", kind=kind)
+def test_threads_write_parts_of_the_same_blocks(address: str, kind: Any) -> None:
+    uri, volume = create_volume(address, dtype="uint64", kind=kind)
     model = noise((20, 25, 30), volume.dtype)
     parts = [(slice(z, z + 3), slice(y, y + 5), slice(0, 30)) for z in range(0, 20, 3) for y in range(0, 25, 5)]
     with ThreadPoolExecutor(8) as pool:
@@ -147,16 +149,16 @@ def test_threads_share_the_blocks_at_edges(place: str, kind: Any) -> None:
     assert_array_equal(voxome.open(uri)[:], model)
 
 
-def test_extents_stay_those_asked_for(place: str) -> None:
-    uri, volume = made(place)
+def test_extents_stay_as_created(address: str) -> None:
+    uri, volume = create_volume(address)
     volume[:] = 1
     assert voxome.open(uri).spec.domain == volume.spec.domain == Box((-7, 5, 30), (13, 30, 60))
     assert not volume.source.concurrent_writers
-    assert made(place, start=(-8, 0, 16))[1].source.concurrent_writers
+    assert create_volume(address, start=(-8, 0, 16))[1].source.concurrent_writers
 
 
-def test_extents_of_others_are_kept(place: str) -> None:
-    uri, volume = made(place)
+def test_extents_set_by_others_are_kept(address: str) -> None:
+    uri, volume = create_volume(address)
     host, uuid, name = uri.removeprefix("dvid://").split("/")
     block = bytes(range(256)) * 2
     httpx.post(f"http://{host}/api/node/{uuid}/{name}/raw/0_1_2/8_8_8/80_80_80", content=block).raise_for_status()
@@ -164,8 +166,8 @@ def test_extents_of_others_are_kept(place: str) -> None:
     assert Box((80, 80, 80), (88, 88, 88)) in voxome.open(uri).spec.domain
 
 
-def test_outside_says_how_to_extend(place: str) -> None:
-    uri, volume = made(place)
+def test_reading_outside_tells_how_to_extend_the_domain(address: str) -> None:
+    uri, volume = create_volume(address)
     with pytest.raises(InvalidBox, match="set_extents"):
         volume.source.read(Box((0, 0, 0), (1, 1, 1)))
     host, uuid, name = uri.removeprefix("dvid://").split("/")
@@ -175,20 +177,20 @@ def test_outside_says_how_to_extend(place: str) -> None:
     assert larger.cutout(Box((-20, 0, 0), (-19, 1, 2))).tolist() == [[[9, 0]]]
 
 
-def test_no_voxel_size_stays_none(place: str) -> None:
-    uri, _ = made(place)
+def test_a_missing_voxel_size_stays_missing(address: str) -> None:
+    uri, _ = create_volume(address)
     assert voxome.open(uri).voxel_size_nm is None
 
 
-def test_other_units_become_nm(place: str) -> None:
-    host, uuid = place.split("/")
+def test_units_are_converted_to_nm(address: str) -> None:
+    host, uuid = address.split("/")
     sent = {"typename": "uint8blk", "dataname": "in_um", "VoxelSize": "0.5,1,2", "VoxelUnits": "microns,um,micrometers"}
     httpx.post(f"http://{host}/api/repo/{uuid}/instance", json=sent).raise_for_status()
-    opened = voxome.open(f"dvid://{place}/in_um")
+    opened = voxome.open(f"dvid://{address}/in_um")
     assert opened.voxel_size_nm == (2000, 1000, 500)
     assert opened.shape == (0, 0, 0)
-    voxome.connect(f"dvid://{place}").set_voxel_size("in_um", (3, 2, 1))
-    assert voxome.open(f"dvid://{place}/in_um").voxel_size_nm == (3000, 2000, 1000)
+    voxome.connect(f"dvid://{address}").set_voxel_size("in_um", (3, 2, 1))
+    assert voxome.open(f"dvid://{address}/in_um").voxel_size_nm == (3000, 2000, 1000)
 
 
 @pytest.mark.parametrize(
@@ -204,15 +206,17 @@ def test_other_units_become_nm(place: str) -> None:
         ({"dtype": "uint64", "kind": "labels", "write_chunk": (8, 8, 12)}, UnsupportedFormat),
     ],
 )
-def test_what_dvid_cannot_hold_is_refused(place: str, changes: dict[str, Any], error: type[Exception]) -> None:
+def test_volumes_that_dvid_cannot_store_are_refused(
+    address: str, changes: dict[str, Any], error: type[Exception]
+) -> None:
     with pytest.raises(error):
-        made(place, **changes)
+        create_volume(address, **changes)
 
 
-def test_another_axis_order_is_refused(place: str) -> None:
+def test_another_axis_order_is_refused(address: str) -> None:
     for spec in (VolumeSpec.of((2, 3), "uint8"), VolumeSpec.of((2, 3, 4), "uint8", axes=("c", "y", "x"))):
         with pytest.raises(UnsupportedFormat, match="axes z, y, x"):
-            voxome.create(f"dvid://{place}/odd", spec)
+            voxome.create(f"dvid://{address}/odd", spec)
 
 
 @pytest.mark.parametrize(
@@ -227,23 +231,23 @@ def test_another_axis_order_is_refused(place: str) -> None:
         ("keys", UnsupportedFormat),
     ],
 )
-def test_uris_that_name_no_volume(place: str, tail: str, error: type[Exception]) -> None:
-    host, uuid = place.split("/")
+def test_uris_that_are_not_volumes_are_refused(address: str, tail: str, error: type[Exception]) -> None:
+    host, uuid = address.split("/")
     for name, kind in {"grey": "uint8blk", "keys": "keyvalue"}.items():
         httpx.post(f"http://{host}/api/repo/{uuid}/instance", json={"typename": kind, "dataname": name})
     with pytest.raises(error):
-        voxome.open(f"dvid://{place}/{tail}")
+        voxome.open(f"dvid://{address}/{tail}")
 
 
-def test_an_unknown_version_is_not_found(place: str) -> None:
-    host = place.partition("/")[0]
+def test_an_unknown_version_is_not_found(address: str) -> None:
+    host = address.partition("/")[0]
     for version in ("ffffff", "f" * 32, f"{ROOT}:nosuch"):
         with pytest.raises(NotFound):
             voxome.open(f"dvid://{host}/{version}/grey")
 
 
-def test_listing(place: str) -> None:
-    uri, volume = made(place)
+def test_servers_and_versions_are_listed(address: str) -> None:
+    uri, volume = create_volume(address)
     host, uuid, name = uri.removeprefix("dvid://").split("/")
     httpx.post(f"http://{host}/api/repo/{uuid}/instance", json={"typename": "keyvalue", "dataname": "names"})
     remote = DvidRemote()
@@ -258,17 +262,17 @@ def test_listing(place: str) -> None:
     assert (one.uri, one.type) == (uri, "volume")
 
 
-def test_all_types_are_of_their_kind(place: str) -> None:
-    host, uuid = place.split("/")
+def test_every_type_has_its_dtype_and_kind(address: str) -> None:
+    host, uuid = address.split("/")
     for kind, dtype in DTYPES.items():
         sent = {"typename": kind, "dataname": f"of_{kind}"}
         httpx.post(f"http://{host}/api/repo/{uuid}/instance", json=sent).raise_for_status()
-        spec = voxome.open(f"dvid://{place}/of_{kind}").spec
-        assert (spec.dtype, spec.kind) == (dtype, "labels" if kind in LABELS else "image")
+        spec = voxome.open(f"dvid://{address}/of_{kind}").spec
+        assert (spec.dtype, spec.kind) == (dtype, "labels" if kind in LABEL_TYPES else "image")
 
 
 @pytest.mark.parametrize("kind", ["image", "labels"])
-def test_versions(kind: Any) -> None:
+def test_committed_versions_are_pinned(kind: Any) -> None:
     with serving("secret") as url:
         httpx.post(f"{url}/api/repos?admintoken=secret", json={"root": ROOT})
         host = url.removeprefix("http://")
@@ -282,7 +286,7 @@ def test_versions(kind: Any) -> None:
         pinned = voxome.open(uri).source.version()
         assert pinned.pinned
         assert ROOT in pinned.token
-        with pytest.raises(ReadOnly, match=r"locked.*make a child"):
+        with pytest.raises(ReadOnly, match=r"locked.*create a child"):
             voxome.open(uri, mode="r+")[:] = 6
         second = first.new_version("more")
         newer = voxome.open(f"dvid://{host}/{ROOT[:6]}:master/v", mode="r+")
@@ -306,8 +310,8 @@ def test_an_unversioned_instance_is_never_pinned() -> None:
         assert (volume[:] == 3).all()
 
 
-def test_a_wrong_length_is_never_voxels(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    uri, _ = made(place)
+def test_a_response_of_the_wrong_length_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri, _ = create_volume(address)
     source = DvidRemote().open(Uri.parse(uri))
     monkeypatch.setattr(volumes, "DELAY_S", 0)
     monkeypatch.setattr(source._node, "get", lambda *_, **__: httpx.Response(200, content=b"123"))

@@ -1,4 +1,4 @@
-"""Whatever a server answers, what comes of it is data of the right form, or an error that voxome raises on purpose."""
+"""Unexpected responses give valid data or an error of voxome, never another exception."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from voxome.remotes.dvid.versions import DvidNode
 pytestmark = pytest.mark.slow
 
 BOX = Box((0, 0, 0), (9, 9, 9))
-QUESTIONS = {
+REQUESTS = {
     "at": lambda node: Labels(node, "i").at([[1, 2, 3]]),
     "bodies_of": lambda node: Labels(node, "i").bodies_of([1]),
     "sizes": lambda node: Labels(node, "i").sizes([1]),
@@ -36,8 +36,8 @@ QUESTIONS = {
     "supervoxels": lambda node: Labels(node, "i").supervoxels(1),
     "supervoxel_sizes": lambda node: Labels(node, "i").supervoxel_sizes(1),
     "bounding_box": lambda node: Labels(node, "i").bounding_box(1),
-    "existing": lambda node: Labels(node, "i").existing(),
-    "listed": lambda node: Labels(node, "i").listed(),
+    "all_bodies": lambda node: Labels(node, "i").all_bodies(),
+    "list_bodies": lambda node: Labels(node, "i").list_bodies(),
     "mappings": lambda node: Labels(node, "i").mappings(),
     "max_label": lambda node: Labels(node, "i").max_label,
     "next_label": lambda node: Labels(node, "i").next_label,
@@ -51,7 +51,7 @@ QUESTIONS = {
     "proximity": lambda node: Labels(node, "i").proximity(1, [2]),
     "merge": lambda node: Labels(node, "i").merge(1, [2]),
     "cleave": lambda node: Labels(node, "i").cleave(1, [2]),
-    "split": lambda node: Labels(node, "i").split_supervoxel(1, Runs.of([[0, 0, 0, 1]])),
+    "split": lambda node: Labels(node, "i").split_supervoxel(1, Runs.from_table([[0, 0, 0, 1]])),
     "renumber": lambda node: Labels(node, "i").renumber({1: 2}),
     "mutations": lambda node: Labels(node, "i").mutations(),
     "history": lambda node: Labels(node, "i").history(1, "a", "b"),
@@ -61,9 +61,9 @@ QUESTIONS = {
     "key in": lambda node: "a" in KeyValue(node, "i"),
     "get_json": lambda node: KeyValue(node, "i").get_json("a"),
     "keys_between": lambda node: KeyValue(node, "i").keys_between("a", "b"),
-    "many": lambda node: KeyValue(node, "i").many(["a"]),
+    "get_many": lambda node: KeyValue(node, "i").get_many(["a"]),
     "within": lambda node: Annotations(node, "i").within(BOX),
-    "of_label": lambda node: Annotations(node, "i").of_label(1),
+    "by_label": lambda node: Annotations(node, "i").by_label(1),
     "all elements": lambda node: Annotations(node, "i").all(),
     "connectivity": lambda node: Connections(Annotations(node, "i"), Labels(node, "j")).connectivity([1]),
     "counts": lambda node: LabelSizes(node, "i").counts([1]),
@@ -73,7 +73,7 @@ QUESTIONS = {
     "contains": lambda node: Roi(node, "i").contains([[1, 2, 3]]),
     "partition": lambda node: Roi(node, "i").partition(2),
     "neuron": lambda node: Neurons(node, "i").get(1),
-    "neurons": lambda node: Neurons(node, "i").many([1]),
+    "neurons": lambda node: Neurons(node, "i").get_many([1]),
     "bodies": lambda node: Neurons(node, "i").bodies(),
     "fields": lambda node: Neurons(node, "i").fields(),
     "query": lambda node: Neurons(node, "i").query({"a": 1}),
@@ -81,7 +81,7 @@ QUESTIONS = {
     "table": lambda node: Neurons(node, "i").table(),
     "exist": lambda node: SupervoxelFiles(node, "i").exist([1]),
     "missing": lambda node: SupervoxelFiles(node, "i").missing(1),
-    "of_body": lambda node: SupervoxelFiles(node, "i").of_body(1),
+    "by_body": lambda node: SupervoxelFiles(node, "i").by_body(1),
     "mesh": lambda node: Meshes(node, "i").get(1),
     "skeleton": lambda node: Skeletons(node, "i").get(1),
     "region": lambda node: region_mesh(node, "i"),
@@ -126,41 +126,41 @@ MAY_BE_EMPTY = {b"", b"null", b"{}", b"[[]]", b"[{}]"}
 
 @pytest.fixture(scope="module")
 def proxy():
-    with FaultyProxy() as one:
-        yield one
+    with FaultyProxy() as server:
+        yield server
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_wrong_bodies(proxy, name):
+@pytest.mark.parametrize("name", REQUESTS)
+def test_unexpected_bodies_are_refused(proxy, name):
     node = Node(DvidApi(proxy.url, retries=0), ROOT)
-    understood = set()
+    accepted = set()
     for body in BODIES:
         proxy.calm()
         proxy.chance(1, Answer(200, body), seed=0)
         try:
-            QUESTIONS[name](node)
+            REQUESTS[name](node)
         except VoxomeError:
             pass
         else:
-            understood.add(body)
+            accepted.add(body)
     lenient = {"renumber", "get_json", "neuron", "neurons", "max_label"}
-    assert len(understood) <= len(MAY_BE_EMPTY) or name in lenient, understood
+    assert len(accepted) <= len(MAY_BE_EMPTY) or name in lenient, accepted
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_servers_that_fail(proxy, name, monkeypatch):
+@pytest.mark.parametrize("name", REQUESTS)
+def test_failing_servers_are_named(proxy, name, monkeypatch):
     monkeypatch.setattr(http, "FIRST_DELAY_S", 0.001)
     node = Node(DvidApi(proxy.url, retries=0), ROOT)
     for fault in (Answer(500, b"a panic"), Cut(), Cut(0)):
         proxy.calm()
         proxy.chance(1, fault, seed=0)
         with pytest.raises(StoreError, match=proxy.url):
-            QUESTIONS[name](node)
+            REQUESTS[name](node)
 
 
-def test_a_short_body_is_asked_for_again_or_noticed(proxy, recorded):
+def test_a_truncated_body_is_requested_again_or_refused(proxy, recorded):
     node = Node(DvidApi(proxy.url, retries=2), ROOT)
     proxy.calm()
     proxy.script(
@@ -168,7 +168,7 @@ def test_a_short_body_is_asked_for_again_or_noticed(proxy, recorded):
     )
     assert Labels(node, "i").at([[1, 2, 3]]).tolist() == [5]
     proxy.script("/labels", Answer(200, b"[5, 6]"))
-    with pytest.raises(CorruptData, match="i: 2 answers to 1 questions"):
+    with pytest.raises(CorruptData, match="i: the server sent 2 results for 1 items"):
         Labels(node, "i").at([[1, 2, 3]])
 
 

@@ -1,4 +1,4 @@
-"""Connections of bodies: their synapses, and the bodies that their partners lie in."""
+"""Connections of bodies: their synapses, and the bodies of the partner points."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from voxome.remotes.http import fan_out
 
 
 class Connections:
-    """Who connects to whom: synapses of bodies, their partners looked up in the labels.
+    """Connections of bodies, from their synapses and the labels at the partner points.
 
     Parameters
     ----------
     synapses : Annotations
-        Synced with the labels.
+        Annotations synced with the labels.
     labels : Labels
-        Which body each point is in.
+        Labels that give the body at a point.
     """
 
     def __init__(self, synapses: Annotations, labels: Labels) -> None:
         self.synapses, self.labels = synapses, labels
 
     def synapse_rows(self, bodies: Iterable[int]) -> Rows:
-        """The synaptic points of some bodies.
+        """Return the synaptic points of some bodies.
 
         Returns
         -------
         table
-            ``body``, and a row an element as in `element_rows`.
+            ``body`` and the columns of `element_rows`; one row per element.
         """
-        wanted, found = self._synapses(bodies)
-        return _table(wanted, found, element_rows)
+        labels, elements = self._synapses(bodies)
+        return _join_rows(labels, elements, element_rows)
 
     def partner_rows(self, bodies: Iterable[int]) -> Rows:
-        """Every connection of some bodies.
+        """Return every connection of some bodies.
 
         Returns
         -------
         table
-            ``body``; a row a relation as in `relation_rows`; ``direction`` (``"downstream"``: the body gives to the
-            partner, or ``"upstream"``) and ``partner`` (the body at the partner's point, 0 where there is none).
+            ``body`` and the columns of `relation_rows`; ``direction`` (``"downstream"`` if the body is presynaptic,
+            else ``"upstream"``) and ``partner`` (the body at the partner point, or 0); one row per relation.
         """
-        wanted, found = self._synapses(bodies)
-        rows = _table(wanted, found, relation_rows)
+        labels, elements = self._synapses(bodies)
+        rows = _join_rows(labels, elements, relation_rows)
         downstream, upstream = rows["relation"] == "PreSynTo", rows["relation"] == "PostSynTo"
         rows["direction"] = np.where(downstream, "downstream", "upstream")
         rows = {name: values[downstream | upstream] for name, values in rows.items()}
@@ -59,28 +59,28 @@ class Connections:
         return {**rows, "partner": self.labels.at(points)}
 
     def counts(self, bodies: Iterable[int]) -> Rows:
-        """How many synapses some bodies have.
+        """Count the synapses of some bodies.
 
         Returns
         -------
         table
-            ``body``, ``pre`` and ``post`` (elements of kind PreSyn and PostSyn), in the order asked for.
+            ``body``, ``pre`` and ``post`` (elements of kind PreSyn and PostSyn), in the order of `bodies`.
         """
-        wanted, found = self._synapses(bodies)
-        kinds = [[element.kind for element in elements] for elements in found]
+        labels, elements = self._synapses(bodies)
+        kinds = [[element.kind for element in of_body] for of_body in elements]
         return {
-            "body": wanted,
+            "body": labels,
             "pre": np.array([kind.count("PreSyn") for kind in kinds], np.int64),
             "post": np.array([kind.count("PostSyn") for kind in kinds], np.int64),
         }
 
     def connectivity(self, bodies: Iterable[int]) -> Rows:
-        """How many synapses join some bodies with each of their partners, the bodies themselves among them.
+        """Count the synapses of some bodies with each of their partners, including the bodies themselves.
 
         Returns
         -------
         table
-            ``body, partner, direction, synapses``; for each body upstream before downstream, the strongest first.
+            ``body, partner, direction, synapses``; for each body upstream before downstream, strongest first.
         """
         rows = self.partner_rows(bodies)
         downstream = rows["direction"] == "downstream"
@@ -93,7 +93,7 @@ class Connections:
         return {**columns, "synapses": synapses[order].astype(np.int64)}
 
     def adjacency(self, sources: Sequence[int], targets: Sequence[int]) -> NDArray[np.int64]:
-        """How many synapses go from each source to each target; the smaller of the two sets is asked for.
+        """Count the synapses from each source to each target; requests the synapses of the smaller set only.
 
         Returns
         -------
@@ -102,44 +102,44 @@ class Connections:
         Raises
         ------
         InvalidInput
-            If a body is among the sources, or among the targets, twice.
+            If a body occurs twice among the sources, or among the targets.
         """
         pre, post = as_labels(sources), as_labels(targets)
-        for what, given in (("sources", pre), ("targets", post)):
-            if len(np.unique(given)) < len(given):
-                raise InvalidInput(f"a body is among the {what} twice")
+        for name, bodies in (("sources", pre), ("targets", post)):
+            if len(np.unique(bodies)) < len(bodies):
+                raise InvalidInput(f"a body occurs twice among the {name}; pass each body once")
         from_sources = len(pre) <= len(post)
         rows = self.connectivity(pre if from_sources else post)
-        chosen = rows["direction"] == ("downstream" if from_sources else "upstream")
-        body, partner, synapses = (rows[name][chosen] for name in ("body", "partner", "synapses"))
-        here, there = (body, partner) if from_sources else (partner, body)
-        row, known_row = _places(pre, here)
-        column, known_column = _places(post, there)
-        known = known_row & known_column
+        selected = rows["direction"] == ("downstream" if from_sources else "upstream")
+        body, partner, synapses = (rows[name][selected] for name in ("body", "partner", "synapses"))
+        source, target = (body, partner) if from_sources else (partner, body)
+        row, has_row = _find(pre, source)
+        column, has_column = _find(post, target)
+        known = has_row & has_column
         out = np.zeros((len(pre), len(post)), np.int64)
         out[row[known], column[known]] = synapses[known]
         return out
 
     def _synapses(self, bodies: Iterable[int]) -> tuple[NDArray[np.uint64], list[list[Element]]]:
-        wanted = as_labels(bodies)
-        return wanted, fan_out(self.synapses.of_label, wanted.tolist(), workers=WORKERS)
+        labels = as_labels(bodies)
+        return labels, fan_out(self.synapses.by_label, labels.tolist(), workers=WORKERS)
 
 
-def _table(
-    bodies: NDArray[np.uint64], found: Sequence[Sequence[Element]], rows_of: Callable[[Sequence[Element]], Rows]
+def _join_rows(
+    bodies: NDArray[np.uint64], elements: Sequence[Sequence[Element]], rows_of: Callable[[Sequence[Element]], Rows]
 ) -> Rows:
-    """One table of the elements of several bodies, with a column that names them."""
-    parts = [rows_of(elements) for elements in found] or [rows_of([])]
+    """Return one table of the elements of several bodies, with a column ``body``."""
+    parts = [rows_of(of_body) for of_body in elements] or [rows_of([])]
     lengths = [len(part["z"]) for part in parts][: len(bodies)]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return {"body": np.repeat(bodies, lengths), **columns}
 
 
-def _places(known: NDArray[np.uint64], values: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Where in `known` each value is, and whether it is there at all."""
+def _find(known: NDArray[np.uint64], values: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the index of each value in `known`, and whether it is there at all."""
     order = np.argsort(known)
     at = np.searchsorted(known, values, sorter=order).clip(max=max(len(known) - 1, 0))
     if not len(known):
         return np.zeros(len(values), np.int64), np.zeros(len(values), bool)
-    places = order[at]
-    return places, known[places] == values
+    indices = order[at]
+    return indices, known[indices] == values

@@ -1,4 +1,4 @@
-"""Annotated points: one element as a value, many as a table, and as DVID writes them in JSON."""
+"""Annotated points: single elements, tables of elements, and their JSON."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from voxome.errors import InvalidInput
 KINDS = ("Unknown", "PostSyn", "PreSyn", "Gap", "Note")
 RELATIONS = ("UnknownRelationship", "PostSynTo", "PreSynTo", "ConvergentTo", "GroupedWith")
 CONFIDENCE = "conf"
-"""The property that holds how sure a detector was."""
+"""Property with the confidence of a detector."""
 
 Point = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Relation:
-    """That a point belongs to another.
+    """Relation of a point to another.
 
     Attributes
     ----------
     kind : str
-        One of `RELATIONS`, as ``"PreSynTo"``.
+        One of `RELATIONS`, such as ``"PreSynTo"``.
     to : (z, y, x)
         The other point, in voxels.
     """
@@ -38,20 +38,20 @@ class Relation:
 
 @dataclass(frozen=True)
 class Element:
-    """One annotated point.
+    """Annotated point.
 
     Attributes
     ----------
     position : (z, y, x)
-        In voxels; no two elements have the same.
+        In voxels; unique within an instance.
     kind : str
-        One of `KINDS`, as ``"PreSyn"``.
+        One of `KINDS`, such as ``"PreSyn"``.
     tags : tuple of str
-        Words that it can be found by.
+        Words by which it can be looked up.
     properties : mapping of str to str
-        What else is known of it.
+        Further properties.
     relations : tuple of Relation
-        Its partners. Empty as well where they were not asked for.
+        Relations to its partners; empty if they were not requested.
     """
 
     position: Point
@@ -61,17 +61,17 @@ class Element:
     relations: tuple[Relation, ...] = ()
 
 
-def parse_elements(said: Any) -> list[Element]:
-    """Elements of a JSON list of them; none of null.
+def parse_elements(reply: Any) -> list[Element]:
+    """Parse a JSON list of elements; null is an empty list.
 
     Raises
     ------
     KeyError, TypeError, ValueError, AttributeError
-        If it is no such list.
+        If it is not such a list.
     """
-    if not isinstance(said, list | None):
+    if not isinstance(reply, list | None):
         raise TypeError("a list of elements was expected")
-    return [_element(item) for item in said or []]
+    return [_element(item) for item in reply or []]
 
 
 def _element(item: Mapping[str, Any]) -> Element:
@@ -90,41 +90,42 @@ def _zyx(xyz: Sequence[int]) -> Point:
 
 
 def elements_json(elements: Iterable[Element]) -> list[dict[str, Any]]:
-    """Elements as DVID takes them.
+    """Return the JSON of elements.
 
     Raises
     ------
     InvalidInput
-        If a kind or a relation has another name than DVID's, a property is no text, or a point is there twice; all
-        that is wrong is listed.
+        If a kind or a relation is unknown to DVID, a property is not a string, or a point occurs twice; all problems
+        are listed.
     """
-    listed = list(elements)
-    faults = [fault for element in listed for fault in _faults(element)]
-    counts = Counter(element.position for element in listed)
-    faults += [f"{position}: there {count} times" for position, count in counts.items() if count > 1]
-    if faults:
-        raise InvalidInput("these elements cannot be written:\n" + "\n".join(f"  - {fault}" for fault in faults))
-    return [_json(element) for element in listed]
+    elements = list(elements)
+    problems = [problem for element in elements for problem in _problems(element)]
+    counts = Counter(element.position for element in elements)
+    problems += [f"{position}: occurs {count} times" for position, count in counts.items() if count > 1]
+    if problems:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        raise InvalidInput(f"Cannot write the elements; fix these problems:\n{lines}")
+    return [_element_json(element) for element in elements]
 
 
-def _faults(element: Element) -> list[str]:
-    faults = []
+def _problems(element: Element) -> list[str]:
+    problems = []
     if element.kind not in KINDS:
-        faults.append(f"{element.position}: kind {element.kind!r}, not one of {', '.join(KINDS)}")
-    faults += [
-        f"{element.position}: relation {relation.kind!r}, not one of {', '.join(RELATIONS)}"
+        problems.append(f"{element.position}: unknown kind {element.kind!r}, expected one of {', '.join(KINDS)}")
+    problems += [
+        f"{element.position}: unknown relation {relation.kind!r}, expected one of {', '.join(RELATIONS)}"
         for relation in element.relations
         if relation.kind not in RELATIONS
     ]
-    faults += [
-        f"{element.position}: property {name!r} is {value!r}, where DVID keeps text"
+    problems += [
+        f"{element.position}: property {name!r} is {value!r}, expected a string"
         for name, value in element.properties.items()
         if not isinstance(value, str)
     ]
-    return faults
+    return problems
 
 
-def _json(element: Element) -> dict[str, Any]:
+def _element_json(element: Element) -> dict[str, Any]:
     return {
         "Pos": element.position[::-1],
         "Kind": element.kind,
@@ -135,13 +136,13 @@ def _json(element: Element) -> dict[str, Any]:
 
 
 def element_rows(elements: Sequence[Element]) -> Rows:
-    """A table with a row an element.
+    """Return a table with one row per element.
 
     Returns
     -------
     table
-        ``z, y, x`` (int64, voxels), ``kind`` (text), ``confidence`` (float64, NaN where there is none) and
-        ``relations`` (how many).
+        ``z, y, x`` (int64, voxels), ``kind`` (text), ``confidence`` (float64, NaN if missing) and
+        ``relations`` (their number).
     """
     return {
         **_points([element.position for element in elements]),
@@ -152,7 +153,7 @@ def element_rows(elements: Sequence[Element]) -> Rows:
 
 
 def relation_rows(elements: Sequence[Element]) -> Rows:
-    """A table with a row a relation; elements without any have none.
+    """Return a table with one row per relation.
 
     Returns
     -------
@@ -160,8 +161,8 @@ def relation_rows(elements: Sequence[Element]) -> Rows:
         ``z, y, x, kind, confidence`` of the element as in `element_rows`, ``relation`` (text), and
         ``partner_z, partner_y, partner_x`` (int64, voxels).
     """
-    pairs = [(place, relation) for place, element in enumerate(elements) for relation in element.relations]
-    owner = np.array([place for place, _ in pairs], np.int64)
+    pairs = [(row, relation) for row, element in enumerate(elements) for relation in element.relations]
+    owner = np.array([row for row, _ in pairs], np.int64)
     rows = {name: values[owner] for name, values in element_rows(elements).items() if name != "relations"}
     partners = _points([relation.to for _, relation in pairs])
     return {

@@ -1,4 +1,4 @@
-"""What was done to a labelmap, by whom and when."""
+"""Edit history of a labelmap."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any, NamedTuple
 
 from voxome.errors import CorruptData
 from voxome.remotes.dvid.instance import batches
-from voxome.remotes.dvid.lookups import Lookups, checked_label
+from voxome.remotes.dvid.lookups import Lookups, check_label
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """One edit.
+    """Edit of a labelmap.
 
     Attributes
     ----------
     action : str
-        As ``"merge"`` or ``"cleave"``.
+        Such as ``"merge"`` or ``"cleave"``.
     mutation_id : int or None
-        Its number; None where the server does not say.
+        Number of the edit; None if the server does not send it.
     user, app, time, uuid : str
-        By whom, with what, when and in which version; empty where the server does not say.
+        Who made it, with which application, when and in which version; empty if the server does not send it.
     details : mapping
-        All else, under DVID's own names.
+        All other fields, under DVID's names.
     """
 
     action: str
@@ -39,7 +39,7 @@ class Mutation:
 
 @dataclass(frozen=True)
 class LastEdit:
-    """The last edit of a body; number 0 and empty texts if there was none."""
+    """Last edit of a body; id 0 and empty strings if there was none."""
 
     mutation_id: int
     user: str
@@ -47,13 +47,13 @@ class LastEdit:
     time: str
 
     @classmethod
-    def of(cls, said: Mapping[str, Any]) -> LastEdit:
-        """Read DVID's JSON."""
-        return cls(int(said["mutation id"]), *(str(said[f"last mod {name}"]) for name in ("user", "app", "time")))
+    def from_json(cls, reply: Mapping[str, Any]) -> LastEdit:
+        """Parse DVID's JSON."""
+        return cls(int(reply["mutation id"]), *(str(reply[f"last mod {name}"]) for name in ("user", "app", "time")))
 
 
 class SupervoxelSplit(NamedTuple):
-    """One split: the number of the edit, the supervoxel, and what its rest and the part cut off became."""
+    """Split of a supervoxel: mutation id, the old supervoxel, and the new ones of the rest and of the part."""
 
     mutation_id: int
     supervoxel: int
@@ -62,54 +62,54 @@ class SupervoxelSplit(NamedTuple):
 
 
 class History(Lookups):
-    """The edits of a labelmap."""
+    """Edit history of a labelmap."""
 
     def mutations(self, *, user: str | None = None) -> list[Mutation]:
-        """The edits in this version, in order; of one user if given."""
+        """Return the edits in this version, in order; only those of `user` unless None."""
         params = {} if user is None else {"userid": user}
         return parse_mutations(self._get("mutations", **params), f"{self.name}: mutations")
 
     def mutations_between(self, first: str, last: str) -> list[Mutation]:
-        """The edits from version `first` to version `last` (UUIDs), both included."""
+        """Return the edits from version `first` to version `last` (UUIDs), inclusive."""
         return parse_mutations(self._get("mutations-range", first, last), f"{self.name}: mutations")
 
     def history(self, label: int, first: str, last: str) -> list[Mutation]:
-        """The edits of one body from version `first` to version `last` (UUIDs).
+        """Return the edits of one body from version `first` to version `last` (UUIDs).
 
-        A DVID server sometimes answers with nothing where there are edits; `mutations_between` does not.
+        DVID sometimes omits edits here that `mutations_between` returns.
         """
-        data = self._get("history", checked_label(label), first, last)
+        data = self._get("history", check_label(label), first, last)
         return parse_mutations(data, f"{self.name}: history of {label}")
 
     def last_edit(self, label: int) -> LastEdit:
-        """Who last changed a body.
+        """Return the last edit of a body.
 
         Raises
         ------
         NotFound
-            If there is no such body.
+            If the body does not exist.
         """
-        with self._naming(label):
-            return self._json("lastmod", checked_label(label), read=LastEdit.of)
+        with self._translate_not_found(label):
+            return self._get_json("lastmod", check_label(label), parse=LastEdit.from_json)
 
     def splits(self) -> dict[str, list[SupervoxelSplit]]:
-        """Splits of supervoxels by version (UUID), those of its ancestors among them."""
-        return self._json("supervoxel-splits", read=_splits)
+        """Return the splits of supervoxels by version (UUID), including those of ancestors."""
+        return self._get_json("supervoxel-splits", parse=_splits)
 
 
-def _splits(said: Any) -> dict[str, list[SupervoxelSplit]]:
-    """Versions and their splits take turns."""
-    turns = list(said or [])
-    return {uuid: [SupervoxelSplit(*split) for split in splits] for uuid, splits in batches(turns, 2)}
+def _splits(reply: Any) -> dict[str, list[SupervoxelSplit]]:
+    """Parse a list in which versions and their splits alternate."""
+    alternating = list(reply or [])
+    return {uuid: [SupervoxelSplit(*split) for split in splits] for uuid, splits in batches(alternating, 2)}
 
 
 def parse_mutations(data: bytes, what: str) -> list[Mutation]:
-    """Mutations from JSON: a list, or objects one after the other.
+    """Parse mutations from a JSON list, or from concatenated JSON objects.
 
     Raises
     ------
     CorruptData
-        If it is neither; the text begins with `what`.
+        If it is neither; the message begins with `what`.
     """
     decoder, text, at = json.JSONDecoder(), data.decode(errors="replace").strip(), 0
     items: list[Any] = []
@@ -120,7 +120,7 @@ def parse_mutations(data: bytes, what: str) -> list[Mutation]:
             at += len(text[at:]) - len(text[at:].lstrip())
         return [_mutation(item) for item in items]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CorruptData(f"{what}: no JSON objects of edits: {error!r}") from error
+        raise CorruptData(f"{what}: not JSON objects of edits: {error!r}") from error
 
 
 def _mutation(item: Mapping[str, Any]) -> Mutation:

@@ -1,4 +1,4 @@
-"""Label indices: how many voxels of each supervoxel of a body lie in each block."""
+"""Label indices: the number of voxels of each supervoxel of a body in each block."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from voxome.contracts.kinds import Rows
 from voxome.errors import CorruptData
-from voxome.remotes.dvid.messages import parsed
+from voxome.remotes.dvid.messages import parse_message
 
 _RECORD = struct.Struct("<QQ")
-_PACKED = struct.Struct("<BI")
+_HEADER = struct.Struct("<BI")
 _LZ4_FORMAT = 0x80
 _AXIS_BITS = 21
 _SIGN, _MAGNITUDE = 1 << 20, (1 << 20) - 1
@@ -24,19 +24,19 @@ _SIGN, _MAGNITUDE = 1 << 20, (1 << 20) - 1
 
 @dataclass(frozen=True, eq=False)
 class LabelIndex:
-    """Where a body is, by blocks.
+    """Voxels of a body by block and supervoxel.
 
     Attributes
     ----------
     label : int
         The body.
     rows : table
-        A row for each supervoxel in each block: ``block_z, block_y, block_x`` (in blocks), ``supervoxel``, ``voxels``;
+        One row per block and supervoxel: ``block_z, block_y, block_x`` (in blocks), ``supervoxel``, ``voxels``;
         sorted by block, then supervoxel.
     mutation_id : int
-        The last edit of the body; 0 if there was none.
+        Id of the last edit of the body; 0 if there was none.
     time, user, app : str
-        When, by whom and with what that was; empty if there was none.
+        When and by whom that edit was made, and with which application; empty if there was none.
     """
 
     label: int
@@ -48,84 +48,89 @@ class LabelIndex:
 
     @property
     def voxels(self) -> int:
-        """Size of the body."""
+        """Number of voxels of the body."""
         return int(self.rows["voxels"].sum())
 
     @property
     def supervoxels(self) -> NDArray[np.uint64]:
-        """Its supervoxels, sorted."""
+        """Supervoxels of the body, sorted."""
         return np.unique(self.rows["supervoxel"])
 
     @property
     def blocks(self) -> NDArray[np.int64]:
-        """The blocks it is in: rows of z, y, x, in blocks."""
+        """Blocks that the body touches: rows of z, y, x, in blocks."""
         return np.unique(np.column_stack([self.rows[f"block_{axis}"] for axis in "zyx"]), axis=0)
 
 
 def decode_index(data: bytes, what: str) -> LabelIndex:
-    """The index in a LabelIndex message.
+    """Decode a LabelIndex message.
 
     Raises
     ------
     CorruptData
-        If it is none; the text begins with `what`.
+        If it is malformed; the message begins with `what`.
     """
-    return _index(parsed("LabelIndex", data, what))
+    return _index(parse_message("LabelIndex", data, what))
 
 
-def decode_compressed(data: bytes, what: str) -> Iterator[tuple[int, LabelIndex | None]]:
-    """Labels and their indices, as DVID sends those of many; None for a label that it does not have.
+def decode_indices(data: bytes, what: str) -> Iterator[tuple[int, LabelIndex | None]]:
+    """Decode a response with several label indices; yields labels and their indices, None for an unknown label.
 
     Raises
     ------
     CorruptData
-        If the body is cut short or cannot be unpacked.
+        If the response is truncated or cannot be decompressed.
     """
     at = 0
     while at < len(data):
         if at + _RECORD.size > len(data):
-            raise CorruptData(f"{what}: cut short after {len(data)} bytes")
+            raise CorruptData(f"{what}: truncated after {len(data)} bytes")
         size, label = _RECORD.unpack_from(data, at)
         at += _RECORD.size
         if at + size > len(data):
-            raise CorruptData(f"{what}: {size} bytes of label {label} are announced, {len(data) - at} follow")
-        yield label, _index(parsed("LabelIndex", _unpack(data[at : at + size], what), what)) if size else None
+            raise CorruptData(f"{what}: expected {size} bytes for label {label}, found {len(data) - at}")
+        yield (
+            label,
+            _index(parse_message("LabelIndex", _decompress(data[at : at + size], what), what)) if size else None,
+        )
         at += size
 
 
-def _unpack(record: bytes, what: str) -> bytes:
-    if len(record) < _PACKED.size or record[0] != _LZ4_FORMAT:
-        raise CorruptData(f"{what}: a record begins with {record[:5].hex(' ')}, which is no LZ4 block of DVID")
-    plain = _PACKED.unpack_from(record)[1]
+def _decompress(record: bytes, what: str) -> bytes:
+    if len(record) < _HEADER.size or record[0] != _LZ4_FORMAT:
+        raise CorruptData(f"{what}: expected an LZ4 block of DVID, found {record[:5].hex(' ')}")
+    size = _HEADER.unpack_from(record)[1]
     try:
-        unpacked = bytes(imagecodecs.lz4_decode(record[_PACKED.size :], header=False, out=plain))
+        data = bytes(imagecodecs.lz4_decode(record[_HEADER.size :], header=False, out=size))
     except (imagecodecs.Lz4Error, ValueError) as error:
-        raise CorruptData(f"{what}: a record cannot be unpacked: {error}") from error
-    if len(unpacked) != plain:
-        raise CorruptData(f"{what}: a record has {len(unpacked)} bytes where {plain} are announced")
-    return unpacked
+        raise CorruptData(f"{what}: cannot decompress a record: {error}") from error
+    if len(data) != size:
+        raise CorruptData(f"{what}: expected a record of {size} bytes, found {len(data)}")
+    return data
 
 
-def _index(found: Any) -> LabelIndex:
+def _index(message: Any) -> LabelIndex:
     entries = [
-        (key, supervoxel, voxels) for key, block in found.blocks.items() for supervoxel, voxels in block.counts.items()
+        (key, supervoxel, voxels)
+        for key, block in message.blocks.items()
+        for supervoxel, voxels in block.counts.items()
     ]
     keys, supervoxels, voxels = np.array(entries, np.uint64).reshape(-1, 3).T
     z, y, x = decode_block_keys(keys)
     order = np.lexsort((supervoxels, x, y, z))
     columns = {"block_z": z, "block_y": y, "block_x": x, "supervoxel": supervoxels, "voxels": voxels.astype(np.int64)}
     return LabelIndex(
-        label=found.label,
+        label=message.label,
         rows={name: values[order] for name, values in columns.items()},
-        mutation_id=found.last_mutid,
-        time=found.last_mod_time,
-        user=found.last_mod_user,
-        app=found.last_mod_app,
+        mutation_id=message.last_mutid,
+        time=message.last_mod_time,
+        user=message.last_mod_user,
+        app=message.last_mod_app,
     )
 
 
 def decode_block_keys(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """z, y, x of blocks from DVID's packed numbers: 21 bits an axis, z highest, each a sign and 20 bits."""
+    """Decode DVID's packed block coordinates into z, y, x: 21 bits per axis, z highest, each a sign and 20 bits."""
     packed = keys.astype(np.int64)
     parts = [packed >> shift * _AXIS_BITS for shift in (2, 1, 0)]
     z, y, x = (np.where(part & _SIGN, -(part & _MAGNITUDE), part & _MAGNITUDE) for part in parts)

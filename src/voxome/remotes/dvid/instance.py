@@ -1,4 +1,4 @@
-"""One data instance of a version: what all kinds of data share."""
+"""Data instances of a version: what all data types share."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.dvid.node import Node
-from voxome.remotes.dvid.parsing import Read, understood
+from voxome.remotes.dvid.parsing import Parser, parse_json
 from voxome.remotes.http import fan_out
 
 
-class Sliced(Protocol):
-    """A list or an array."""
+class Sliceable(Protocol):
+    """List or array."""
 
     def __len__(self) -> int: ...
 
@@ -26,22 +26,22 @@ class Sliced(Protocol):
 
 
 T = TypeVar("T")
-S = TypeVar("S", bound=Sliced)
+S = TypeVar("S", bound=Sliceable)
 L = TypeVar("L", bound=Sized)
 
 WORKERS = 8
-"""Requests side by side."""
+"""Number of concurrent requests."""
 
 
 class Instance:
-    """One data instance, seen from one version.
+    """One data instance at one version.
 
     Parameters
     ----------
     node : Node
         The version.
     name : str
-        Of the instance.
+        Name of the instance.
     """
 
     def __init__(self, node: Node, name: str) -> None:
@@ -52,70 +52,69 @@ class Instance:
 
     @cached_property
     def info(self) -> Mapping[str, Any]:
-        """What the server says of the instance: ``Base`` and ``Extended``."""
-        return self._json("info", read=lambda said: {"Base": said["Base"], "Extended": said["Extended"]})
+        """The server's description of the instance: ``Base`` and ``Extended``."""
+        return self._get_json("info", parse=lambda reply: {"Base": reply["Base"], "Extended": reply["Extended"]})
 
     def _get(self, *parts: object, **params: Any) -> bytes:
         return self.node.get(self.name, *parts, **params).content
 
-    def _json(self, *parts: object, read: Read[T], **params: Any) -> T:
-        """What `read` makes of the JSON of an answer."""
-        return understood(self.node.get(self.name, *parts, **params), read)
+    def _get_json(self, *parts: object, parse: Parser[T], **params: Any) -> T:
+        return parse_json(self.node.get(self.name, *parts, **params), parse)
 
-    def _ask(self, *parts: object, body: Any, **params: Any) -> httpx.Response:
-        """A GET with a JSON body: how DVID is asked of many things at once."""
+    def _query(self, *parts: object, body: Any, **params: Any) -> httpx.Response:
+        """Send a GET with a JSON body, as DVID's bulk requests are."""
         return self.node.api.send("GET", self.node.path(self.name, *parts), params=params, json=body)
 
-    def _asked(self, *parts: object, body: Any, read: Read[T], **params: Any) -> T:
-        return understood(self._ask(*parts, body=body, **params), read)
+    def _query_json(self, *parts: object, body: Any, parse: Parser[T], **params: Any) -> T:
+        return parse_json(self._query(*parts, body=body, **params), parse)
 
     def _post(self, *parts: object, **options: Any) -> httpx.Response:
         return self.node.post(self.name, *parts, **options)
 
-    def _posted(self, *parts: object, read: Read[T], **options: Any) -> T:
-        return understood(self._post(*parts, **options), read)
+    def _post_json(self, *parts: object, parse: Parser[T], **options: Any) -> T:
+        return parse_json(self._post(*parts, **options), parse)
 
-    def _each(self, ask: Callable[[S], L], items: S, size: int) -> list[L]:
-        """What `ask` answers to so many items at a time; one answer to each is expected."""
+    def _in_batches(self, request: Callable[[S], L], items: S, size: int) -> list[L]:
+        """Return the results of `request` for batches of `size` items; each must have one result per item."""
 
-        def checked(part: S) -> L:
-            answers = ask(part)
-            if len(answers) != len(part):
-                raise CorruptData(f"{self.name}: {len(answers)} answers to {len(part)} questions")
-            return answers
+        def checked_request(batch: S) -> L:
+            results = request(batch)
+            if len(results) != len(batch):
+                raise CorruptData(f"{self.name}: the server sent {len(results)} results for {len(batch)} items")
+            return results
 
-        return fan_out(checked, batches(items, size), workers=WORKERS)
+        return fan_out(checked_request, batches(items, size), workers=WORKERS)
 
 
-def block_shape(info: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Voxels of a block along z, y, x, from what the server says of an instance of blocks.
+def parse_block_shape(info: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Return the voxels of a block along z, y, x, from the server's description of an instance.
 
     Raises
     ------
     CorruptData
-        If it makes no sense.
+        If it is malformed.
     """
     try:
         x, y, z = map(int, info["Extended"]["BlockSize"])
     except (LookupError, TypeError, ValueError) as error:
-        raise CorruptData(f"what the server says of the blocks of an instance makes no sense: {error!r}") from error
+        raise CorruptData(f"the server sent a malformed block size: {error!r}") from error
     if min(x, y, z) < 1:
-        raise CorruptData(f"the server says that blocks are {x} x {y} x {z} voxels large")
+        raise CorruptData(f"the server sent a block size of {x} x {y} x {z} voxels")
     return z, y, x
 
 
 def is_absent(error: NotFound) -> bool:
-    """Whether an error says that the thing asked for is not there, rather than its instance or its version."""
+    """Return whether the item itself is missing, rather than its instance or version."""
     return error.status == 404
 
 
 def as_labels(labels: Iterable[int] | NDArray[Any]) -> NDArray[np.uint64]:
-    """Labels as uint64.
+    """Convert labels to uint64.
 
     Raises
     ------
     InvalidInput
-        If one is no integer, or does not fit.
+        If one is not an integer, or out of range.
     """
     try:
         return np.array([operator.index(label) for label in labels], np.uint64)
@@ -124,12 +123,12 @@ def as_labels(labels: Iterable[int] | NDArray[Any]) -> NDArray[np.uint64]:
 
 
 def as_points(points: ArrayLike) -> NDArray[np.int64]:
-    """Points as rows of z, y, x.
+    """Convert points to rows of z, y, x.
 
     Raises
     ------
     InvalidInput
-        If they are no integers, or not three a row.
+        If they are not integers, or not three to a row.
     """
     rows = np.asarray(points)
     if rows.size == 0:
@@ -140,15 +139,15 @@ def as_points(points: ArrayLike) -> NDArray[np.int64]:
 
 
 def batches(items: S, size: int) -> list[S]:
-    """The same items, so many at a time."""
+    """Split a sequence into batches of at most `size` items."""
     return [items[at : at + size] for at in range(0, len(items), size)]
 
 
-def underscored(point: Iterable[int]) -> str:
-    """A point or a size (z, y, x) as it is written in a path: ``x_y_z``."""
-    return "_".join(str(int(number)) for number in reversed(tuple(point)))
-
-
-def given(**options: Any) -> dict[str, str]:
-    """Options as DVID takes them, without those that are off or 0, which is what they are if nothing is said."""
+def query_params(**options: Any) -> dict[str, str]:
+    """Return query parameters in DVID's spelling, without those that are false or 0, DVID's defaults."""
     return {name: "true" if value is True else str(value) for name, value in options.items() if value}
+
+
+def join_xyz(zyx: Iterable[int]) -> str:
+    """Return a point or shape (z, y, x) as DVID writes it in a path: ``x_y_z``."""
+    return "_".join(str(int(number)) for number in reversed(tuple(zyx)))

@@ -1,4 +1,4 @@
-"""Key-value instances: a mapping of text to bytes, with ranges and bulk requests."""
+"""Key-value instances: a mapping from strings to bytes, with ranges and bulk requests."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.dvid.instance import WORKERS, Instance, batches, is_absent
-from voxome.remotes.dvid.messages import encode_key_values, encode_keys, parsed
-from voxome.remotes.dvid.parsing import texts
+from voxome.remotes.dvid.messages import encode_key_values, encode_keys, parse_message
+from voxome.remotes.dvid.parsing import parse_strings
 from voxome.remotes.http import fan_out
 
 BATCH = 200
-"""Keys asked for at once."""
+"""Number of keys per request."""
 
 
 class AbsentKey(NotFound, KeyError):
-    """No value is stored under that key."""
+    """The key does not exist."""
 
 
 class KeyValue(Instance, MutableMapping[str, bytes]):
-    """A key-value instance, as a mapping.
+    """Key-value instance as a mapping.
 
-    DVID answers "not found" for a key whose value is empty, though it lists the key; here such a key has the value
-    ``b""``, at the cost of a second request wherever the first finds nothing.
+    DVID lists a key whose value is empty, but answers "not found" to a request for it. Here such a key has the value
+    ``b""``, at the cost of a second request whenever the first finds nothing.
 
     Examples
     --------
@@ -37,104 +37,104 @@ class KeyValue(Instance, MutableMapping[str, bytes]):
 
     def __getitem__(self, key: str) -> bytes:
         try:
-            return self._get("key", _checked(key))
+            return self._get("key", _check_key(key))
         except NotFound as error:
             if not is_absent(error):
                 raise
             if key in self:
                 return b""
-            raise AbsentKey(f"there is no key {key!r} in {self.name}") from None
+            raise AbsentKey(f"no key {key!r} in {self.name}") from None
 
     def __setitem__(self, key: str, value: bytes) -> None:
-        self._post("key", _checked(key), content=bytes(value), idempotent=True)
+        self._post("key", _check_key(key), content=bytes(value), idempotent=True)
 
     def __delitem__(self, key: str) -> None:
         if key not in self:
-            raise AbsentKey(f"there is no key {key!r} in {self.name}")
+            raise AbsentKey(f"no key {key!r} in {self.name}")
         self.node.delete(self.name, "key", key)
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and key in self.keys_between(key, key)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._json("keys", read=texts))
+        return iter(self._get_json("keys", parse=parse_strings))
 
     def __len__(self) -> int:
-        return len(self._json("keys", read=texts))
+        return len(self._get_json("keys", parse=parse_strings))
 
     def get_json(self, key: str) -> Any:
-        """The value as JSON.
+        """Return a value parsed as JSON.
 
         Raises
         ------
         NotFound
-            If there is none.
+            If the key does not exist.
         CorruptData
-            If it is no JSON.
+            If the value is not JSON.
         """
         value = self[key]
         try:
             return json.loads(value)
         except ValueError as error:
-            raise CorruptData(f"{self.name}, key {key!r}: no JSON: {error}") from error
+            raise CorruptData(f"{self.name}, key {key!r}: not JSON: {error}") from error
 
     def put_json(self, key: str, value: Any) -> None:
         """Store a value as JSON."""
         self[key] = json.dumps(value).encode()
 
-    def part(self, key: str, start: int, stop: int) -> bytes:
-        """Bytes `start` up to `stop` of a value, without the rest; fewer where the value ends before.
+    def read_range(self, key: str, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` to `stop` of a value; fewer if the value ends before `stop`.
 
         Raises
         ------
         NotFound
-            If there is no such key.
+            If the key does not exist.
         InvalidInput
             If `start` is at or past the end of the value, or not before `stop`.
         """
         if not 0 <= start < stop:
-            raise InvalidInput(f"bytes {start} up to {stop}: 0 <= start < stop was expected")
-        path = self.node.path(self.name, "key", _checked(key))
-        wanted = {"Range": f"bytes={start}-{stop - 1}"}
-        answer = self.node.api.send("GET", path, headers=wanted, ok=(200, 206), errors={416: InvalidInput})
-        if answer.status_code == 200:
-            return answer.content[start:stop]
-        begins = re.match(rf"bytes {start}-(\d+)/", answer.headers.get("content-range", ""))
-        if begins is None or int(begins[1]) - start + 1 != len(answer.content):
-            told = answer.headers.get("content-range")
-            raise CorruptData(f"{self.name}, key {key!r}: {len(answer.content)} bytes came as {told!r}")
-        return answer.content
+            raise InvalidInput(f"cannot read bytes {start} to {stop}; expected 0 <= start < stop")
+        path = self.node.path(self.name, "key", _check_key(key))
+        headers = {"Range": f"bytes={start}-{stop - 1}"}
+        response = self.node.api.send("GET", path, headers=headers, ok=(200, 206), errors={416: InvalidInput})
+        if response.status_code == 200:
+            return response.content[start:stop]
+        content_range = re.match(rf"bytes {start}-(\d+)/", response.headers.get("content-range", ""))
+        if content_range is None or int(content_range[1]) - start + 1 != len(response.content):
+            header, size = response.headers.get("content-range"), len(response.content)
+            raise CorruptData(f"{self.name}, key {key!r}: the server sent {size} bytes as {header!r}")
+        return response.content
 
     def keys_between(self, first: str, last: str) -> list[str]:
-        """Keys from `first` to `last`, both included, sorted."""
-        return self._json("keyrange", _checked(first), _checked(last), read=texts)
+        """Return the keys from `first` to `last`, inclusive, sorted."""
+        return self._get_json("keyrange", _check_key(first), _check_key(last), parse=parse_strings)
 
     def between(self, first: str, last: str) -> dict[str, bytes]:
-        """Keys from `first` to `last`, both included, and their values."""
-        return self.many(self.keys_between(first, last))
+        """Return the keys from `first` to `last`, inclusive, with their values."""
+        return self.get_many(self.keys_between(first, last))
 
-    def many(self, keys: Iterable[str]) -> dict[str, bytes]:
-        """Several values in few requests, in the order asked for.
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Return several values with few requests, in the order of `keys`.
 
         Raises
         ------
         NotFound
-            Naming the keys that are not there.
+            If keys do not exist; all of them are named.
         """
-        wanted = list(dict.fromkeys(keys))
+        unique = list(dict.fromkeys(keys))
         found: dict[str, bytes] = {}
-        for part in fan_out(self._batch, batches(wanted, BATCH), workers=WORKERS):
-            found.update(part)
-        # An absent key and an empty value look the same in such an answer.
-        unclear = [key for key in wanted if not found.get(key)]
+        for batch in fan_out(self._get_batch, batches(unique, BATCH), workers=WORKERS):
+            found.update(batch)
+        # An absent key and an empty value look the same in the response.
+        unclear = [key for key in unique if not found.get(key)]
         absent = [key for key in unclear if key not in self]
         if absent:
-            raise AbsentKey(f"there are no keys {', '.join(map(repr, absent))} in {self.name}")
+            raise AbsentKey(f"no keys {', '.join(map(repr, absent))} in {self.name}")
         found |= {key: self[key] for key in unclear}
-        return {key: found[key] for key in wanted}
+        return {key: found[key] for key in unique}
 
     def put_many(self, values: Mapping[str, bytes]) -> None:
-        """Store several values in few requests."""
+        """Store several values with few requests."""
         parts = [dict(part) for part in batches(list(values.items()), BATCH)]
         fan_out(
             lambda part: self._post("keyvalues", content=encode_key_values(part), idempotent=True),
@@ -142,20 +142,22 @@ class KeyValue(Instance, MutableMapping[str, bytes]):
             workers=WORKERS,
         )
 
-    def _batch(self, keys: Sequence[str]) -> dict[str, bytes]:
+    def _get_batch(self, keys: Sequence[str]) -> dict[str, bytes]:
         path = self.node.path(self.name, "keyvalues")
-        answer = self.node.api.send("GET", path, content=encode_keys(keys))
-        return {item.key: item.value for item in parsed("KeyValues", answer.content, f"{self.name}: values").kvs}
+        response = self.node.api.send("GET", path, content=encode_keys(keys))
+        return {
+            item.key: item.value for item in parse_message("KeyValues", response.content, f"{self.name}: values").kvs
+        }
 
 
-def _checked(key: str) -> str:
-    """The same key.
+def _check_key(key: str) -> str:
+    """Return the key unchanged.
 
     Raises
     ------
     InvalidInput
-        If it cannot be part of a path, as DVID's keys are.
+        If it cannot be part of a path, as DVID requires.
     """
     if not key or key in (".", "..") or "/" in key:
-        raise InvalidInput(f"{key!r} cannot be a key: it is part of a path, so it is not empty and holds no /")
+        raise InvalidInput(f"{key!r} cannot be a key; it must not be empty, '.' or '..', nor contain '/'")
     return key

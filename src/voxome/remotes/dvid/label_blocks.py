@@ -1,10 +1,10 @@
 """DVID's native label blocks, decoded and encoded by compiled code.
 
-A block is a cuboid of uint64 labels, cut into sub-blocks of 8×8×8 voxels. It holds the numbers gx, gy, gz of sub-blocks
-and N of labels (uint32 each), then the N labels. If N > 1 there follow how many labels each sub-block has (uint16,
-x fastest), which ones (uint32 places among the N), and the voxels of each sub-block as places among its own labels, in
-as few bits as hold them, the most significant first. Numbers are little-endian. On the wire each is packed by gzip.
-The format is that of DVID's ``datatype/common/labels``, read from its documentation and from recorded answers.
+A block is a cuboid of uint64 labels, divided into sub-blocks of 8×8×8 voxels. It starts with the numbers gx, gy, gz of
+sub-blocks and N of labels (uint32 each), then the N labels. If N > 1 there follow the size of each sub-block's palette
+(uint16, x fastest), the palettes (uint32 indices into the N labels), and the voxels of each sub-block as indices into
+its palette, in as few bits as needed, most significant first. Numbers are little-endian. Blocks are sent compressed
+with gzip. The format is that of DVID's ``datatype/common/labels``, from its documentation and recorded responses.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.errors import CorruptData, InvalidInput
-from voxome.remotes.dvid.types import SUB, Triple
+from voxome.remotes.dvid.types import SUB_BLOCK, Triple
 
 GZIP_LEVEL = 1
-"""Measured in ``benchmarks/dvid_label_blocks.py``: higher ones cost more time than they save bytes."""
+"""Measured in ``benchmarks/dvid_label_blocks.py``: higher levels cost more time than their smaller size is worth."""
 
 _HEADER = struct.Struct("<4I")
 _RECORD = struct.Struct("<4i")
 _GZIP = 31
-_BEFORE_VALUES = 512
-_FAULTS = {
+_SUB_VOXELS = 512
+_ERRORS = {
     1: "ends too early",
-    2: "names a label that is not in its list",
+    2: "has an index outside its list of labels",
     3: "has more than 512 labels in a sub-block",
-    4: "goes on after its end",
+    4: "continues after its end",
 }
 _jit = nb.njit(nogil=True, cache=True, boundscheck=False)
 
 
 def block_shape(data: bytes) -> Triple:
-    """Voxels (z, y, x) of a native block.
+    """Return the shape (z, y, x) of a native block.
 
     Raises
     ------
@@ -46,24 +46,24 @@ def block_shape(data: bytes) -> Triple:
         If the block has no header.
     """
     if len(data) < _HEADER.size:
-        raise CorruptData(f"a label block of {len(data)} bytes has no header")
+        raise CorruptData(f"a label block of {len(data)} bytes is shorter than its header")
     gx, gy, gz, _ = _HEADER.unpack_from(data)
-    return gz * SUB, gy * SUB, gx * SUB
+    return gz * SUB_BLOCK, gy * SUB_BLOCK, gx * SUB_BLOCK
 
 
 def decode(data: bytes, out: NDArray[np.uint64], *, shape: Triple, first: Triple = (0, 0, 0)) -> None:
-    """Write the voxels of a native block into `out`.
+    """Decode the voxels of a native block into `out`.
 
     Parameters
     ----------
     data : bytes
-        The block, not packed.
+        The block, decompressed.
     out : (z, y, x) array of uint64
-        Of any strides.
+        Any strides.
     shape : (z, y, x)
-        What the block must span.
+        Expected shape of the block.
     first : (z, y, x)
-        The block's voxel that goes to ``out[0, 0, 0]``; those that `out` has no room for are left out.
+        Voxel of the block that goes to ``out[0, 0, 0]``; voxels beyond the shape of `out` are skipped.
 
     Raises
     ------
@@ -71,78 +71,80 @@ def decode(data: bytes, out: NDArray[np.uint64], *, shape: Triple, first: Triple
         If the block is malformed, or of another shape.
     """
     if block_shape(data) != shape:
-        raise CorruptData(f"a label block spans {block_shape(data)} voxels (z, y, x), {shape} were expected")
-    if any(at < 0 or at + n > whole for at, n, whole in zip(first, out.shape, shape, strict=True)):
-        raise InvalidInput(f"{out.shape} voxels at {first} are not inside a block of {shape}")
-    fault = _decode(np.frombuffer(data, np.uint8), out, *first)
-    if fault:
-        raise CorruptData(f"a label block of {len(data)} bytes {_FAULTS[fault]}")
+        raise CorruptData(f"a label block has shape {block_shape(data)} (z, y, x), expected {shape}")
+    if any(at < 0 or at + n > length for at, n, length in zip(first, out.shape, shape, strict=True)):
+        raise InvalidInput(f"{out.shape} voxels at {first} are not inside a block of shape {shape}")
+    code = _decode(np.frombuffer(data, np.uint8), out, *first)
+    if code:
+        raise CorruptData(f"a label block of {len(data)} bytes {_ERRORS[code]}")
 
 
 def encode(labels: NDArray[np.uint64]) -> bytes:
-    """The native block of some labels, not packed.
+    """Encode labels as a native block, not compressed.
 
     Parameters
     ----------
     labels : (z, y, x) array of uint64
-        Of any strides; all lengths multiples of 8.
+        Any strides; lengths are multiples of 8.
 
     Raises
     ------
     InvalidInput
-        If it cannot be cut into sub-blocks.
+        If the array cannot be divided into sub-blocks.
     """
-    if labels.ndim != 3 or labels.dtype != np.uint64 or not labels.size or any(n % SUB for n in labels.shape):
-        raise InvalidInput(f"label blocks are uint64 and multiples of 8 long, not {labels.dtype} of {labels.shape}")
+    if labels.ndim != 3 or labels.dtype != np.uint64 or not labels.size or any(n % SUB_BLOCK for n in labels.shape):
+        raise InvalidInput(
+            f"cannot encode {labels.dtype} of shape {labels.shape}; expected uint64 and lengths that are multiples of 8"
+        )
     return _encode(labels).tobytes()
 
 
-def pack(block: bytes) -> bytes:
-    """A block as it travels."""
-    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP)
-    return packer.compress(block) + packer.flush()
+def compress(block: bytes) -> bytes:
+    """Compress a native block for sending."""
+    compressor = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP)
+    return compressor.compress(block) + compressor.flush()
 
 
-def unpack(data: bytes | memoryview) -> bytes:
-    """The block in what has travelled.
+def decompress(data: bytes | memoryview) -> bytes:
+    """Decompress a native block.
 
     Raises
     ------
     CorruptData
-        If it is no gzip, or not all of it.
+        If the data are not gzip, or truncated.
     """
     try:
         return zlib.decompress(data, _GZIP)
     except zlib.error as error:
-        raise CorruptData(f"a label block of {len(data)} bytes cannot be unpacked: {error}") from error
+        raise CorruptData(f"cannot decompress a label block of {len(data)} bytes: {error}") from error
 
 
-def join(blocks: Iterable[tuple[Triple, bytes]]) -> bytes:
-    """The body that holds packed blocks with their places (z, y, x, in blocks)."""
+def join_blocks(blocks: Iterable[tuple[Triple, bytes]]) -> bytes:
+    """Concatenate compressed blocks with their indices (z, y, x, in blocks) into one request body."""
     return b"".join(_RECORD.pack(x, y, z, len(data)) + data for (z, y, x), data in blocks)
 
 
-def part(body: bytes) -> Iterator[tuple[Triple, memoryview]]:
-    """The packed blocks in a body, each with its place (z, y, x, in blocks).
+def split_blocks(body: bytes) -> Iterator[tuple[Triple, memoryview]]:
+    """Split a response body into compressed blocks, each with its index (z, y, x, in blocks).
 
     Raises
     ------
     CorruptData
-        If the body ends within one.
+        If the body ends within a block.
     """
-    whole, at = memoryview(body), 0
-    while at < len(whole):
-        head = whole[at : at + _RECORD.size]
+    view, at = memoryview(body), 0
+    while at < len(view):
+        head = view[at : at + _RECORD.size]
         x, y, z, size = _RECORD.unpack(head) if len(head) == _RECORD.size else (0, 0, 0, -1)
         at += _RECORD.size
-        if size < 0 or at + size > len(whole):
+        if size < 0 or at + size > len(view):
             raise CorruptData(f"a body of {len(body)} bytes ends within a label block")
-        yield (z, y, x), whole[at : at + size]
+        yield (z, y, x), view[at : at + size]
         at += size
 
 
 @_jit
-def _number(data: Any, at: int, size: int) -> Any:
+def _get_number(data: Any, at: int, size: int) -> Any:
     value = np.uint64(0)
     for i in range(size):
         value |= np.uint64(data[at + i]) << np.uint64(8 * i)
@@ -151,7 +153,7 @@ def _number(data: Any, at: int, size: int) -> Any:
 
 @_jit
 def _bits(count: int) -> int:
-    """How many bits hold the numbers below `count`."""
+    """Return the number of bits that hold the numbers below `count`."""
     bits = 0
     while (1 << bits) < count:
         bits += 1
@@ -160,102 +162,102 @@ def _bits(count: int) -> int:
 
 @_jit
 def _decode(data: Any, out: Any, z0: int, y0: int, x0: int) -> int:
-    gx, gy, gz = int(_number(data, 0, 4)), int(_number(data, 4, 4)), int(_number(data, 8, 4))
-    count = int(_number(data, 12, 4))
+    gx, gy, gz = int(_get_number(data, 0, 4)), int(_get_number(data, 4, 4)), int(_get_number(data, 8, 4))
+    count = int(_get_number(data, 12, 4))
     subs = gx * gy * gz
     counts_at = 16 + 8 * count
     if counts_at > data.size:
         return 1
     if count < 2:
-        out[:] = _number(data, 16, 8) if count else np.uint64(0)
+        out[:] = _get_number(data, 16, 8) if count else np.uint64(0)
         return 0 if counts_at == data.size else 4
-    places_at = counts_at + 2 * subs
-    if places_at > data.size:
+    indices_at = counts_at + 2 * subs
+    if indices_at > data.size:
         return 1
     listed = 0
     for i in range(subs):
-        listed += int(_number(data, counts_at + 2 * i, 2))
-    at = places_at + 4 * listed
+        listed += int(_get_number(data, counts_at + 2 * i, 2))
+    at = indices_at + 4 * listed
     if at > data.size:
         return 1
-    own = np.zeros(_BEFORE_VALUES, np.uint64)
+    palette = np.zeros(_SUB_VOXELS, np.uint64)
     for i in range(subs):
-        m = int(_number(data, counts_at + 2 * i, 2))
-        if m > _BEFORE_VALUES:
+        m = int(_get_number(data, counts_at + 2 * i, 2))
+        if m > _SUB_VOXELS:
             return 3
-        own[0] = 0
+        palette[0] = 0
         for k in range(m):
-            place = int(_number(data, places_at, 4))
-            if place >= count:
+            index = int(_get_number(data, indices_at, 4))
+            if index >= count:
                 return 2
-            own[k] = _number(data, 16 + 8 * place, 8)
-            places_at += 4
+            palette[k] = _get_number(data, 16 + 8 * index, 8)
+            indices_at += 4
         bits = _bits(m)
         if at + 64 * bits > data.size:
             return 1
-        z, y, x = i // (gx * gy) * SUB - z0, i // gx % gy * SUB - y0, i % gx * SUB - x0
-        za, zb = max(z, 0), min(z + SUB, out.shape[0])
-        ya, yb = max(y, 0), min(y + SUB, out.shape[1])
-        xa, xb = max(x, 0), min(x + SUB, out.shape[2])
+        z, y, x = i // (gx * gy) * SUB_BLOCK - z0, i // gx % gy * SUB_BLOCK - y0, i % gx * SUB_BLOCK - x0
+        za, zb = max(z, 0), min(z + SUB_BLOCK, out.shape[0])
+        ya, yb = max(y, 0), min(y + SUB_BLOCK, out.shape[1])
+        xa, xb = max(x, 0), min(x + SUB_BLOCK, out.shape[2])
         if bits == 0:
             for zz in range(za, zb):
                 for yy in range(ya, yb):
                     for xx in range(xa, xb):
-                        out[zz, yy, xx] = own[0]
-        elif za < zb and ya < yb and xa < xb and not _sub_block(data, at, bits, m, own, out, z, y, x):
+                        out[zz, yy, xx] = palette[0]
+        elif za < zb and ya < yb and xa < xb and not _sub_block(data, at, bits, m, palette, out, z, y, x):
             return 2
         at += 64 * bits
     return 0 if at == data.size else 4
 
 
 @_jit
-def _sub_block(data: Any, at: int, bits: int, m: int, own: Any, out: Any, z: int, y: int, x: int) -> bool:
-    """Write the part of one sub-block that `out` has room for; whether all its values are below `m`.
+def _sub_block(data: Any, at: int, bits: int, m: int, palette: Any, out: Any, z: int, y: int, x: int) -> bool:
+    """Decode the part of a sub-block inside `out`; return whether all its values are below `m`.
 
-    A row of eight voxels takes `bits` whole bytes.
+    A row of eight voxels takes exactly `bits` bytes.
     """
     mask = np.uint64((1 << bits) - 1)
     width = np.uint64(bits)
-    wrong = 0
-    xa, xb = max(x, 0), min(x + SUB, out.shape[2])
-    for zz in range(max(z, 0), min(z + SUB, out.shape[0])):
-        for yy in range(max(y, 0), min(y + SUB, out.shape[1])):
-            row = at + ((zz - z) * SUB + yy - y) * bits
-            held, left, byte = np.uint64(0), np.uint64(0), row
+    invalid = 0
+    xa, xb = max(x, 0), min(x + SUB_BLOCK, out.shape[2])
+    for zz in range(max(z, 0), min(z + SUB_BLOCK, out.shape[0])):
+        for yy in range(max(y, 0), min(y + SUB_BLOCK, out.shape[1])):
+            row = at + ((zz - z) * SUB_BLOCK + yy - y) * bits
+            buffer, left, byte = np.uint64(0), np.uint64(0), row
             for xx in range(x, xb):
                 while left < width:
-                    held = (held << np.uint64(8)) | np.uint64(data[byte])
+                    buffer = (buffer << np.uint64(8)) | np.uint64(data[byte])
                     byte += 1
                     left += np.uint64(8)
                 left -= width
-                value = (held >> left) & mask
+                value = (buffer >> left) & mask
                 if xx >= xa:
-                    wrong += int(value >= np.uint64(m))
-                    out[zz, yy, xx] = own[value & np.uint64(_BEFORE_VALUES - 1)]
-    return wrong == 0
+                    invalid += int(value >= np.uint64(m))
+                    out[zz, yy, xx] = palette[value & np.uint64(_SUB_VOXELS - 1)]
+    return invalid == 0
 
 
 @_jit
-def _put(data: Any, at: int, value: Any, size: int) -> None:
+def _put_number(data: Any, at: int, value: Any, size: int) -> None:
     for i in range(size):
         data[at + i] = (value >> np.uint64(8 * i)) & np.uint64(255)
 
 
 @_jit
-def _local(labels: Any, z: int, y: int, x: int, own: Any, values: Any) -> int:
-    """List the labels of one sub-block in `own`, its voxels as places in that list in `values`; their number."""
+def _find_palette(labels: Any, z: int, y: int, x: int, palette: Any, values: Any) -> int:
+    """Fill the palette of a sub-block, and `values` with its voxels as palette indices; return the palette size."""
     m, at, i = 1, 0, 0
-    own[0] = labels[z, y, x]
-    for zz in range(z, z + SUB):
-        for yy in range(y, y + SUB):
-            for xx in range(x, x + SUB):
+    palette[0] = labels[z, y, x]
+    for zz in range(z, z + SUB_BLOCK):
+        for yy in range(y, y + SUB_BLOCK):
+            for xx in range(x, x + SUB_BLOCK):
                 label = labels[zz, yy, xx]
-                if label != own[at]:
+                if label != palette[at]:
                     at = 0
-                    while at < m and own[at] != label:
+                    while at < m and palette[at] != label:
                         at += 1
                     if at == m:
-                        own[m] = label
+                        palette[m] = label
                         m += 1
                 values[i] = at
                 i += 1
@@ -264,70 +266,72 @@ def _local(labels: Any, z: int, y: int, x: int, own: Any, values: Any) -> int:
 
 @_jit
 def _pack(values: Any, bits: int, data: Any, at: int) -> None:
-    held, left = np.uint64(0), 0
+    buffer, left = np.uint64(0), 0
     for i in range(values.size):
-        held = (held << np.uint64(bits)) | np.uint64(values[i])
+        buffer = (buffer << np.uint64(bits)) | np.uint64(values[i])
         left += bits
         while left >= 8:
             left -= 8
-            data[at] = (held >> np.uint64(left)) & np.uint64(255)
+            data[at] = (buffer >> np.uint64(left)) & np.uint64(255)
             at += 1
 
 
 @_jit
-def _places(listed: Any, places: Any) -> Any:
-    """The different labels among `listed`, in order of appearance; `places` gets the place of each among them."""
+def _unique_labels(listed: Any, indices: Any) -> Any:
+    """Return the distinct labels in `listed`, in order of appearance; `indices` gets the index of each among them."""
     slots = 16
     while slots < 2 * listed.size:
         slots *= 2
     table = np.full(slots, -1, np.int64)
-    found = np.empty_like(listed)
+    labels = np.empty_like(listed)
     count = 0
     for i in range(listed.size):
         slot = int((listed[i] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & (slots - 1)
-        while table[slot] >= 0 and found[table[slot]] != listed[i]:
+        while table[slot] >= 0 and labels[table[slot]] != listed[i]:
             slot = (slot + 1) & (slots - 1)
         if table[slot] < 0:
             table[slot] = count
-            found[count] = listed[i]
+            labels[count] = listed[i]
             count += 1
-        places[i] = table[slot]
-    return found[:count]
+        indices[i] = table[slot]
+    return labels[:count]
 
 
 @_jit
 def _encode(labels: Any) -> Any:
-    gz, gy, gx = labels.shape[0] // SUB, labels.shape[1] // SUB, labels.shape[2] // SUB
+    gz, gy, gx = labels.shape[0] // SUB_BLOCK, labels.shape[1] // SUB_BLOCK, labels.shape[2] // SUB_BLOCK
     subs = gx * gy * gz
     counts = np.empty(subs, np.int64)
     listed = np.empty(labels.size, np.uint64)
     packed = np.empty(labels.size // 512 * 64 * 9, np.uint8)
-    own, values = np.empty(_BEFORE_VALUES, np.uint64), np.empty(_BEFORE_VALUES, np.uint16)
-    many, end = 0, 0
+    palette, values = np.empty(_SUB_VOXELS, np.uint64), np.empty(_SUB_VOXELS, np.uint16)
+    total, end = 0, 0
     for i in range(subs):
-        m = _local(labels, i // (gx * gy) * SUB, i // gx % gy * SUB, i % gx * SUB, own, values)
+        m = _find_palette(
+            labels, i // (gx * gy) * SUB_BLOCK, i // gx % gy * SUB_BLOCK, i % gx * SUB_BLOCK, palette, values
+        )
         bits = _bits(m)
         if bits:
             _pack(values, bits, packed, end)
         counts[i] = m
-        listed[many : many + m] = own[:m]
-        many += m
+        listed[total : total + m] = palette[:m]
+        total += m
         end += 64 * bits
-    places = np.empty(many, np.int64)
-    found = _places(listed[:many], places)
-    tail = 2 * subs + 4 * many + end if found.size > 1 else 0
-    data = np.empty(16 + 8 * found.size + tail, np.uint8)
-    for k, value in enumerate((gx, gy, gz, found.size)):
-        _put(data, 4 * k, np.uint64(value), 4)
-    for k in range(found.size):
-        _put(data, 16 + 8 * k, found[k], 8)
+    indices = np.empty(total, np.int64)
+    unique = _unique_labels(listed[:total], indices)
+    tail = 2 * subs + 4 * total + end if unique.size > 1 else 0
+    data = np.empty(16 + 8 * unique.size + tail, np.uint8)
+    for k, value in enumerate((gx, gy, gz, unique.size)):
+        _put_number(data, 4 * k, np.uint64(value), 4)
+    for k in range(unique.size):
+        _put_number(data, 16 + 8 * k, unique[k], 8)
     if tail == 0:
         return data
-    at = 16 + 8 * found.size
+    at = 16 + 8 * unique.size
     for i in range(subs):
-        _put(data, at + 2 * i, np.uint64(counts[i]), 2)
+        _put_number(data, at + 2 * i, np.uint64(counts[i]), 2)
     at += 2 * subs
-    for i in range(many):
-        _put(data, at + 4 * i, np.uint64(places[i]), 4)
-    data[at + 4 * many :] = packed[:end]
+    for i in range(total):
+        _put_number(data, at + 4 * i, np.uint64(indices[i]), 4)
+    data[at + 4 * total :] = packed[:end]
     return data

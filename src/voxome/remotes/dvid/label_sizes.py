@@ -1,4 +1,4 @@
-"""Labelsz instances: how many annotated points each body has, counted by the server."""
+"""Labelsz instances: the numbers of annotated points of bodies, counted by the server."""
 
 from __future__ import annotations
 
@@ -12,39 +12,41 @@ from voxome.errors import UnknownName
 from voxome.remotes.dvid.instance import Instance, as_labels
 
 KINDS = ("PreSyn", "PostSyn", "Gap", "Note", "AllSyn")
-"""What is counted; AllSyn is PreSyn and PostSyn together."""
+"""Kinds of points; AllSyn is PreSyn and PostSyn together."""
 BATCH = 10_000
-"""Bodies asked for at once."""
+"""Number of bodies per request."""
 
 
 class LabelSizes(Instance):
-    """Counts of annotated points by body, kept up to date by the server."""
+    """Numbers of annotated points of bodies, kept up to date by the server."""
 
     def counts(self, bodies: Iterable[int], kind: str = "AllSyn") -> NDArray[np.int64]:
-        """How many points of a kind each body has, 0 where there is no such body.
+        """Return the number of points of a kind in each body; 0 if the body does not exist.
 
         Raises
         ------
         UnknownName
-            If `kind` is none of `KINDS`.
+            If `kind` is not one of `KINDS`.
         """
 
         def ask(part: list[int]) -> list[int]:
-            return self._asked("counts", _known(kind), body=part, read=lambda said: [int(row[kind]) for row in said])
+            return self._query_json(
+                "counts", _known(kind), body=part, parse=lambda reply: [int(row[kind]) for row in reply]
+            )
 
-        parts = self._each(ask, as_labels(bodies).tolist(), BATCH)
+        parts = self._in_batches(ask, as_labels(bodies).tolist(), BATCH)
         return np.array([count for part in parts for count in part], np.int64)
 
     def top(self, count: int, kind: str = "AllSyn") -> Rows:
-        """The bodies with most points of a kind: ``body`` and ``count``, most first.
+        """Return the `count` bodies with most points of a kind: ``body`` and ``count``, most first.
 
         Raises
         ------
         UnknownName
-            If `kind` is none of `KINDS`.
+            If `kind` is not one of `KINDS`.
         """
-        found = self._json(
-            "top", count, _known(kind), read=lambda said: [(r["Label"], int(r["Size"])) for r in said or []]
+        found = self._get_json(
+            "top", count, _known(kind), parse=lambda reply: [(r["Label"], int(r["Size"])) for r in reply or []]
         )
         bodies, counts = zip(*found, strict=True) if found else ((), ())
         return {"body": as_labels(bodies), "count": np.array(counts, np.int64)}

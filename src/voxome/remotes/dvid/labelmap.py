@@ -1,4 +1,4 @@
-"""Labelmaps: labels travel as native blocks both ways, and have levels and ids."""
+"""Labelmaps as volumes: labels are read and written as native blocks, and have levels and ids."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.config.settings import setting
 from voxome.contracts.abilities import Level
 from voxome.contracts.source import Mode, Version
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly, StoreError, UnsupportedFormat
 from voxome.geometry import Box
-from voxome.remotes.dvid.label_blocks import decode, encode, join, pack, part, unpack
+from voxome.remotes.dvid.label_blocks import compress, decode, decompress, encode, join_blocks, split_blocks
 from voxome.remotes.dvid.labels import Labels
 from voxome.remotes.dvid.node import Node
-from voxome.remotes.dvid.tiling import block_box, pieces
-from voxome.remotes.dvid.types import Info, Triple
-from voxome.remotes.dvid.volumes import DELAY_S, PIECE_VOXELS, TRIES, RawSource
+from voxome.remotes.dvid.tiling import block_box, split_box
+from voxome.remotes.dvid.types import InstanceInfo, Triple
+from voxome.remotes.dvid.volumes import ATTEMPTS, DELAY_S, RawSource, request_voxels
 from voxome.remotes.http import printable_url
 from voxome.remotes.levels import coarser
 
-Packed = Mapping[Triple, memoryview]
+CompressedBlocks = Mapping[Triple, memoryview]
+Blocks = dict[Triple, NDArray[np.uint64]]
 
 
 class LabelLevel(RawSource):
     """One level of a labelmap.
 
-    Bodies are read, or the supervoxels that they are made of; what is written is always supervoxels, so where bodies
-    were merged, what is read back is the body of what was written. The server keeps the index of its labels right only
-    if it is told what was there: a new block goes as a native block, one that changes as voxels with ``mutate``, one
-    that is as it was not at all.
+    Reads give bodies, or the supervoxels that they consist of. Writes always set supervoxels: where bodies were merged,
+    reading back gives the body of the supervoxel written. The server's label index stays correct only if each change
+    is sent in the right way: a block that is not stored yet as a native block, a block that changes as voxels with
+    ``mutate``, and an unchanged block not at all.
 
     Parameters
     ----------
     node, instance, info, name, mode, throttle
-        As those of `RawSource`.
+        As for `RawSource`.
     number : int
         The level; 0 is the finest.
     supervoxels : bool
@@ -49,7 +49,7 @@ class LabelLevel(RawSource):
         self,
         node: Node,
         instance: str,
-        info: Info,
+        info: InstanceInfo,
         *,
         name: str,
         mode: Mode,
@@ -62,49 +62,48 @@ class LabelLevel(RawSource):
         self._spec = coarser(info.spec, (2**number,) * 3) if number else info.spec
 
     def version(self) -> Version:
-        whole = super().version()
-        kind = "supervoxels" if self._supervoxels else "bodies"
-        return Version(f"{whole.token}/{kind}/{self._number}", whole.pinned)
+        version = super().version()
+        labels = "supervoxels" if self._supervoxels else "bodies"
+        return Version(f"{version.token}/{labels}/{self._number}", version.pinned)
 
     def ids(self, box: Box) -> NDArray[np.uint64]:
-        """The labels in `box`, sorted, without 0."""
+        """Return the labels in `box`, sorted, without 0."""
         self._check(box)
-        size = setting("DVID_PIECE_VOXELS", PIECE_VOXELS) * self._workers
-        found = [_different(self.read(piece)) for piece in pieces(box, self._block, size)]
-        every = np.unique(np.concatenate([np.empty(0, np.uint64), *found]))
-        return every[every != 0]
+        parts = split_box(box, self._block, request_voxels() * self._workers)
+        ids = np.unique(np.concatenate([np.empty(0, np.uint64), *(_unique_labels(self.read(part)) for part in parts)]))
+        return ids[ids != 0]
 
     def _fetch(self, box: Box, out: NDArray[Any]) -> None:
         labels = out if out.dtype == np.uint64 else np.empty(out.shape, np.uint64)
-        packed = self._packed(box.snap(self._block), supervoxels=self._supervoxels)
-        for place in self._blocks(box):
-            whole = block_box(place, self._block)
-            seen = whole & box
-            first = tuple(a - b for a, b in zip(seen.start, whole.start, strict=True))
-            target = labels[seen.within(box)]
-            if place not in packed:
+        blocks = self._get_blocks(box.snap(self._block), supervoxels=self._supervoxels)
+        for index in self._block_indices(box):
+            block = block_box(index, self._block)
+            overlap = block & box
+            z, y, x = (a - b for a, b in zip(overlap.start, block.start, strict=True))
+            target = labels[overlap.within(box)]
+            if index not in blocks:
                 target[...] = 0
             else:
-                with self._named(place):
-                    decode(unpack(packed[place]), target, shape=self._block, first=(first[0], first[1], first[2]))
+                with self._context(index):
+                    decode(decompress(blocks[index]), target, shape=self._block, first=(z, y, x))
         if labels is not out:
             out[...] = labels
 
-    def _packed(self, whole: Box, *, supervoxels: bool) -> Packed:
-        """The stored blocks of a box of whole ones."""
+    def _get_blocks(self, aligned: Box, *, supervoxels: bool) -> CompressedBlocks:
+        """Return the stored blocks of a box aligned with the block grid."""
         params: dict[str, Any] = {"compression": "blocks", **self._scale(), **self._params}
         if supervoxels:
             params["supervoxels"] = "true"
-        answer = self._node.get(self._instance, "blocks", *self._place(whole), **params)
-        with self._named(printable_url(answer.url)):
-            found = dict(part(answer.content))
-        if foreign := set(found) - set(self._blocks(whole)):
-            raise CorruptData(f"{self.name}: the server sent the blocks {sorted(foreign)}, which {whole} does not hold")
-        return found
+        response = self._node.get(self._instance, "blocks", *self._box_path(aligned), **params)
+        with self._context(printable_url(response.url)):
+            blocks = dict(split_blocks(response.content))
+        if unexpected := sorted(set(blocks) - set(self._block_indices(aligned))):
+            raise CorruptData(f"{self.name}: the server sent the blocks {unexpected}, which are outside {aligned}")
+        return blocks
 
     @contextmanager
-    def _named(self, what: object) -> Iterator[None]:
-        """Errors inside tell which volume they are of, and which block or answer."""
+    def _context(self, what: object) -> Iterator[None]:
+        """Add the volume and the block or URL to errors raised inside."""
         try:
             yield
         except CorruptData as error:
@@ -114,56 +113,54 @@ class LabelLevel(RawSource):
         return {"scale": str(self._number)} if self._number else {}
 
     def _store(self, box: Box, data: NDArray[Any]) -> None:
-        for attempt in range(TRIES):
-            fresh, changed = self._compared(box, data)
+        for attempt in range(ATTEMPTS):
+            absent, changed = self._changes(box, data)
             try:
-                for place, labels in changed.items():
-                    self._post_raw(block_box(place, self._block), labels)
-                if fresh:
-                    self._post_blocks(fresh)
+                for index, labels in changed.items():
+                    self._post_raw(block_box(index, self._block), labels)
+                if absent:
+                    self._post_blocks(absent)
                 return
             except StoreError:
-                # The server may have stored some: they are compared again, for a block counts twice if sent twice.
-                if attempt == TRIES - 1:
+                # The server may have stored some of them, and counts a block twice if it is sent twice: compare again.
+                if attempt == ATTEMPTS - 1:
                     raise
                 time.sleep(DELAY_S * 2**attempt)
 
-    def _compared(
-        self, box: Box, data: NDArray[Any]
-    ) -> tuple[dict[Triple, NDArray[np.uint64]], dict[Triple, NDArray[np.uint64]]]:
-        """The blocks as they are to be: those that are not stored yet, and those that are but differ."""
-        stored = self._packed(box.snap(self._block), supervoxels=True)
-        fresh: dict[Triple, NDArray[np.uint64]] = {}
-        changed: dict[Triple, NDArray[np.uint64]] = {}
-        for place in self._blocks(box):
-            whole = block_box(place, self._block)
-            seen = whole & box
-            new = np.asarray(data[seen.within(box)], np.uint64)
+    def _changes(self, box: Box, data: NDArray[Any]) -> tuple[Blocks, Blocks]:
+        """Return the new content of the blocks that are not stored yet, and of those that are stored but differ."""
+        stored = self._get_blocks(box.snap(self._block), supervoxels=True)
+        absent: Blocks = {}
+        changed: Blocks = {}
+        for index in self._block_indices(box):
+            block = block_box(index, self._block)
+            overlap = block & box
+            new = np.asarray(data[overlap.within(box)], np.uint64)
             old = np.zeros(self._block, np.uint64)
-            if place in stored:
-                with self._named(place):
-                    decode(unpack(stored[place]), old, shape=self._block)
-            if np.array_equal(old[seen.within(whole)], new):
+            if index in stored:
+                with self._context(index):
+                    decode(decompress(stored[index]), old, shape=self._block)
+            if np.array_equal(old[overlap.within(block)], new):
                 continue
-            if seen != whole:
-                old[seen.within(whole)] = new
+            if overlap != block:
+                old[overlap.within(block)] = new
                 new = old
-            (changed if place in stored and not self._number else fresh)[place] = new
-        return fresh, changed
+            (changed if index in stored and not self._number else absent)[index] = new
+        return absent, changed
 
-    def _post_blocks(self, blocks: Mapping[Triple, NDArray[np.uint64]]) -> None:
-        body = join((place, pack(encode(labels))) for place, labels in blocks.items())
+    def _post_blocks(self, blocks: Blocks) -> None:
+        body = join_blocks((index, compress(encode(labels))) for index, labels in blocks.items())
         params: dict[str, Any] = {**self._scale(), **self._params}
-        if self._info.coarsest and not self._number:
+        if self._info.max_level and not self._number:
             params["downres"] = "true"
         self._node.post(self._instance, "blocks", content=body, idempotent=self._number > 0, **params)
 
 
 class LabelmapSource(LabelLevel):
-    """A labelmap at its finest level."""
+    """Labelmap at its finest level."""
 
     def bounding_box(self, label: int, *, exact: bool = True) -> Box:
-        """The box of a label; without `exact`, of the blocks that it is in.
+        """Return the bounding box of a label; unless `exact`, of the blocks that it touches.
 
         Raises
         ------
@@ -176,37 +173,37 @@ class LabelmapSource(LabelLevel):
         return labels.bounding_box(label, supervoxel=self._supervoxels)
 
     def reserve_ids(self, count: int) -> range:
-        """Labels that the server gives to nobody else.
+        """Reserve labels, which the server then gives to nobody else.
 
         Raises
         ------
         InvalidInput
-            If none are asked for.
+            If `count` is less than 1.
         ReadOnly
             If the volume is open for reading.
         """
         if count < 1:
-            raise InvalidInput(f"{self.name}: {count} labels cannot be reserved; ask for at least 1")
+            raise InvalidInput(f"{self.name}: cannot reserve {count} labels; request at least 1")
         if self._mode == "r":
             raise ReadOnly(f"{self.name} is open for reading; open it with mode='r+'")
         return Labels(self._node, self._instance).reserve(count)
 
     @property
     def levels(self) -> Sequence[Level]:
-        """All levels, finest first; each has voxels twice as long as the one before."""
-        scales = [(2**n, 2**n, 2**n) for n in range(self._info.coarsest + 1)]
+        """All levels, finest first; the voxels of each are twice as long as those of the one before."""
+        scales = [(2**n, 2**n, 2**n) for n in range(self._info.max_level + 1)]
         return [Level(scale, coarser(self._info.spec, scale).offset_nm) for scale in scales]
 
     def level(self, number: int) -> LabelLevel:
-        """Level `number`; 0 is the finest.
+        """Return level `number`; 0 is the finest.
 
         Raises
         ------
         NotFound
             If there is no such level.
         """
-        if not 0 <= number <= self._info.coarsest:
-            raise NotFound(f"{self.name} has no level {number}: its levels are 0 to {self._info.coarsest}")
+        if not 0 <= number <= self._info.max_level:
+            raise NotFound(f"{self.name} has no level {number}: its levels are 0 to {self._info.max_level}")
         return LabelLevel(
             self._node,
             self._instance,
@@ -219,7 +216,7 @@ class LabelmapSource(LabelLevel):
         )
 
     def create_level(self, scale: tuple[int, int, int]) -> LabelLevel:
-        """Not possible: DVID makes levels itself.
+        """Raise an error: DVID creates levels itself.
 
         Raises
         ------
@@ -227,12 +224,12 @@ class LabelmapSource(LabelLevel):
             Always.
         """
         raise UnsupportedFormat(
-            f"{self.name}: the level {scale} cannot be added; DVID makes all levels itself, as many as it is told when "
-            "the labelmap is created: voxome.create(…, encoding={'levels': 3})"
+            f"{self.name}: cannot add the level {scale}, because DVID creates all levels itself; set their number when "
+            "you create the labelmap: voxome.create(…, encoding={'levels': 3})"
         )
 
 
-def _different(labels: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The labels in an array, sorted; only where a run of one label begins is looked at."""
+def _unique_labels(labels: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the labels in an array, sorted; sorts only the first voxel of each run of equal labels."""
     flat = labels.reshape(-1)
     return np.unique(flat[np.flatnonzero(np.r_[True, flat[1:] != flat[:-1]])])

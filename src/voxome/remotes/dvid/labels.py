@@ -1,4 +1,4 @@
-"""Labelmap instances: bodies and the supervoxels that they are made of."""
+"""Labelmap instances: bodies and the supervoxels that they consist of."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from voxome.remotes.dvid.history import History
 
 
 class Labels(Edits, History):
-    """The labels of one instance: look-ups, shapes, edits and their history.
+    """Labels of one instance: look-ups, shapes, edits and their history.
 
     Points and boxes are z, y, x in voxels, labels uint64. A *body* is a set of *supervoxels*; merges and cleaves change
-    which body a supervoxel is in, and only a split changes supervoxels.
+    the body of a supervoxel, and only splits change supervoxels.
 
     Examples
     --------

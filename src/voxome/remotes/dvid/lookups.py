@@ -1,4 +1,4 @@
-"""What a labelmap says of points, bodies and supervoxels."""
+"""Look-ups of points, bodies and supervoxels in a labelmap."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from voxome.remotes.dvid.instance import (
     Instance,
     as_labels,
     as_points,
-    given,
     is_absent,
+    query_params,
 )
-from voxome.remotes.dvid.types import Info
+from voxome.remotes.dvid.types import InstanceInfo
 
 BATCH = 10_000
-"""Points or labels asked for at once."""
+"""Number of points or labels per request."""
 PAGE = 1_000_000
-"""Labels listed at once."""
+"""Number of labels per request of a list."""
 
 
 class Lookups(Instance):
-    """Questions about labels. A *body* is a set of *supervoxels*, which are what the voxels hold."""
+    """Look-ups of labels. A *body* is a set of *supervoxels*, which are stored in the voxels."""
 
     @property
     def voxel_size_nm(self) -> tuple[float, float, float]:
-        """Edge lengths of a voxel along z, y, x.
+        """Voxel size along z, y, x.
 
         Raises
         ------
         UnsupportedFormat
-            If the server has them in no unit of length.
+            If the server's unit is not a length.
         """
-        size = Info.of(self.name, self.info).voxel_size_nm
+        size = InstanceInfo.parse(self.name, self.info).voxel_size_nm
         if size is None:
             units = self.info["Extended"]["VoxelUnits"]
-            raise UnsupportedFormat(f"{self.name} has voxels measured in {units}, which is no unit of length")
+            raise UnsupportedFormat(f"{self.name} has a voxel size in {units}; expected a unit of length")
         return size
 
     def at(self, points: ArrayLike, *, scale: int = 0, supervoxels: bool = False) -> NDArray[np.uint64]:
-        """The label of each point, 0 outside and in the background.
+        """Return the label at each point, 0 outside the volume and in the background.
 
         Parameters
         ----------
@@ -55,98 +55,98 @@ class Lookups(Instance):
         scale : int
             Level of the pyramid; 0 is the finest.
         supervoxels : bool
-            Give supervoxels, not bodies.
+            Return supervoxels instead of bodies.
 
         Returns
         -------
         (n,) array of uint64
         """
         rows = as_points(points)[:, ::-1]
-        return self._many("labels", rows, **given(scale=scale, supervoxels=supervoxels))
+        return self._lookup("labels", rows, **query_params(scale=scale, supervoxels=supervoxels))
 
     def bodies_of(self, supervoxels: Iterable[int]) -> NDArray[np.uint64]:
-        """The body of each supervoxel, 0 where there is no such supervoxel."""
-        return self._many("mapping", as_labels(supervoxels))
+        """Return the body of each supervoxel; 0 if the supervoxel does not exist."""
+        return self._lookup("mapping", as_labels(supervoxels))
 
     def sizes(self, labels: Iterable[int], *, supervoxels: bool = False) -> NDArray[np.int64]:
-        """Voxels of each body (or supervoxel), 0 where there is none."""
-        return self._many("sizes", as_labels(labels), **given(supervoxels=supervoxels)).astype(np.int64)
+        """Return the number of voxels of each body (or supervoxel); 0 if it does not exist."""
+        return self._lookup("sizes", as_labels(labels), **query_params(supervoxels=supervoxels)).astype(np.int64)
 
     def size(self, label: int, *, supervoxel: bool = False) -> int:
-        """Voxels of one body (or supervoxel).
+        """Return the number of voxels of one body (or supervoxel).
 
         Raises
         ------
         NotFound
-            If there is none.
+            If it does not exist.
         """
-        with self._naming(label, supervoxel):
-            options = given(supervoxels=supervoxel)
-            return self._json("size", checked_label(label), read=lambda said: int(said["voxels"]), **options)
+        with self._translate_not_found(label, supervoxel):
+            options = query_params(supervoxels=supervoxel)
+            return self._get_json("size", check_label(label), parse=lambda reply: int(reply["voxels"]), **options)
 
     def supervoxels(self, label: int) -> NDArray[np.uint64]:
-        """The supervoxels of a body, sorted.
+        """Return the supervoxels of a body, sorted.
 
         Raises
         ------
         NotFound
-            If there is no such body.
+            If the body does not exist.
         """
-        with self._naming(label):
-            return np.sort(self._json("supervoxels", checked_label(label), read=as_labels))
+        with self._translate_not_found(label):
+            return np.sort(self._get_json("supervoxels", check_label(label), parse=as_labels))
 
     def supervoxel_sizes(self, label: int) -> Rows:
-        """The supervoxels of a body: ``supervoxel`` and ``voxels``, sorted.
+        """Return the supervoxels of a body and their sizes: ``supervoxel`` and ``voxels``, sorted.
 
         Raises
         ------
         NotFound
-            If there is no such body.
+            If the body does not exist.
         """
-        with self._naming(label):
-            return self._json("supervoxel-sizes", checked_label(label), read=_supervoxel_sizes)
+        with self._translate_not_found(label):
+            return self._get_json("supervoxel-sizes", check_label(label), parse=_supervoxel_sizes)
 
     def bounding_box(self, label: int, *, supervoxel: bool = False) -> Box:
-        """A box (z, y, x) of whole blocks that holds all voxels of a body.
+        """Return the box (z, y, x) of the blocks that a body touches.
 
         Raises
         ------
         NotFound
-            If there is no such body.
+            If the body does not exist.
         """
-        with self._naming(label, supervoxel):
-            options = given(supervoxels=supervoxel)
-            return self._json("sparsevol-size", checked_label(label), read=_bounding_box, **options)
+        with self._translate_not_found(label, supervoxel):
+            options = query_params(supervoxels=supervoxel)
+            return self._get_json("sparsevol-size", check_label(label), parse=_bounding_box, **options)
 
-    def existing(self) -> NDArray[np.uint64]:
-        """All bodies there are, sorted."""
-        return np.sort(self._json("existing-labels", read=as_labels))
+    def all_bodies(self) -> NDArray[np.uint64]:
+        """Return all bodies, sorted."""
+        return np.sort(self._get_json("existing-labels", parse=as_labels))
 
-    def listed(self, *, start: int = 0, count: int | None = None) -> Rows:
-        """Bodies in order with their sizes: ``body`` and ``voxels``.
+    def list_bodies(self, *, start: int = 0, count: int | None = None) -> Rows:
+        """Return a range of bodies and their sizes: ``body`` and ``voxels``, sorted.
 
         Parameters
         ----------
         start : int
-            The lowest body wanted.
+            Lowest label to list.
         count : int, optional
-            How many at most; all if None.
+            Maximum number of bodies; all if None.
         """
         parts: list[NDArray[np.uint64]] = [np.empty((0, 2), np.uint64)]
-        wanted = count
-        while wanted is None or wanted > 0:
-            page = PAGE if wanted is None else min(wanted, PAGE)
+        remaining = count
+        while remaining is None or remaining > 0:
+            page = PAGE if remaining is None else min(remaining, PAGE)
             parts.append(self._pairs("listlabels", start=start, number=page, sizes="true"))
             if len(parts[-1]) < page:
                 break
-            start, wanted = int(parts[-1][-1, 0]) + 1, None if wanted is None else wanted - page
+            start, remaining = int(parts[-1][-1, 0]) + 1, None if remaining is None else remaining - page
         rows = np.concatenate(parts)
         return {"body": rows[:, 0], "voxels": rows[:, 1].astype(np.int64)}
 
     def mappings(self) -> Rows:
-        """Every supervoxel that is in a body of another name: ``supervoxel`` and ``body``, sorted.
+        """Return the supervoxels whose label differs from that of their body: ``supervoxel`` and ``body``, sorted.
 
-        Body 0 says that there is no such supervoxel any more, or that its name is in use for a body only.
+        Body 0 means that the supervoxel no longer exists, or that only a body has that label.
         """
         pairs = self._pairs("mappings", format="binary")
         pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
@@ -154,15 +154,15 @@ class Lookups(Instance):
 
     @property
     def max_label(self) -> int:
-        """The highest label in use.
+        """Highest label in use.
 
         Raises
         ------
         NotFound
-            If nothing was ever written.
+            If nothing has been written yet.
         """
         try:
-            return self._json("maxlabel", read=lambda said: int(said["maxlabel"]))
+            return self._get_json("maxlabel", parse=lambda reply: int(reply["maxlabel"]))
         except InvalidInput as error:
             if "No maximum label" not in str(error):
                 raise
@@ -170,11 +170,11 @@ class Lookups(Instance):
 
     @property
     def next_label(self) -> int:
-        """The label that the next edit would give."""
-        return self._json("nextlabel", read=lambda said: int(said["nextlabel"]))
+        """Label that the next edit will assign."""
+        return self._get_json("nextlabel", parse=lambda reply: int(reply["nextlabel"]))
 
     def reserve(self, count: int) -> range:
-        """Take so many new labels that no one else will be given.
+        """Reserve new labels, which the server then gives to nobody else.
 
         Raises
         ------
@@ -182,66 +182,66 @@ class Lookups(Instance):
             If `count` is less than 1.
         """
         if count < 1:
-            raise InvalidInput(f"{count} labels cannot be reserved; ask for 1 or more")
+            raise InvalidInput(f"cannot reserve {count} labels; request at least 1")
 
-        def read(said: Any) -> range:
-            labels = range(said["start"], said["end"] + 1)
+        def parse(reply: Any) -> range:
+            labels = range(reply["start"], reply["end"] + 1)
             if len(labels) != count:
-                raise ValueError(f"{count} labels were asked for")
+                raise ValueError(f"{count} labels were requested")
             return labels
 
-        return self._posted("nextlabel", count, read=read, idempotent=True)
+        return self._post_json("nextlabel", count, parse=parse, idempotent=True)
 
-    def _many(self, question: str, items: NDArray[Any], **params: Any) -> NDArray[np.uint64]:
-        """The answers to a question about each item."""
+    def _lookup(self, endpoint: str, items: NDArray[Any], **params: Any) -> NDArray[np.uint64]:
+        """Return the results of a bulk request, one for each item."""
 
-        def ask(part: NDArray[Any]) -> NDArray[np.uint64]:
-            return self._asked(question, body=part.tolist(), read=as_labels, **params)
+        def request(batch: NDArray[Any]) -> NDArray[np.uint64]:
+            return self._query_json(endpoint, body=batch.tolist(), parse=as_labels, **params)
 
-        return np.concatenate([np.empty(0, np.uint64), *self._each(ask, items, BATCH)])
+        return np.concatenate([np.empty(0, np.uint64), *self._in_batches(request, items, BATCH)])
 
     def _pairs(self, *parts: object, **params: Any) -> NDArray[np.uint64]:
-        """Pairs of labels, 16 bytes each."""
+        """Request pairs of labels of 16 bytes each."""
         data = self._get(*parts, **params)
         if len(data) % 16:
-            raise CorruptData(f"{self.name}: {parts[0]} answered {len(data)} bytes, which are no pairs of uint64")
+            raise CorruptData(f"{self.name}: {parts[0]} sent {len(data)} bytes, which are not pairs of uint64")
         return np.frombuffer(data, "<u8").reshape(-1, 2)
 
     @contextmanager
-    def _naming(self, label: int, supervoxel: bool = False) -> Iterator[None]:
-        """Raise `NotFound` that names the label: of many, DVID's own answer says nothing."""
+    def _translate_not_found(self, label: int, supervoxel: bool = False) -> Iterator[None]:
+        """Raise `NotFound` with the label in its message, which DVID's own often lacks."""
         try:
             yield
         except NotFound as error:
             if not is_absent(error):
                 raise
             what = "supervoxel" if supervoxel else "body"
-            raise NotFound(f"there is no {what} {label} in {self.name} of version {self.node.uuid}") from None
+            raise NotFound(f"no {what} {label} in {self.name} of version {self.node.uuid}") from None
 
 
-def _supervoxel_sizes(said: Mapping[str, Any]) -> Rows:
-    supervoxels, voxels = as_labels(said["supervoxels"]), np.array(said["sizes"], np.int64)
+def _supervoxel_sizes(reply: Mapping[str, Any]) -> Rows:
+    supervoxels, voxels = as_labels(reply["supervoxels"]), np.array(reply["sizes"], np.int64)
     if supervoxels.shape != voxels.shape:
-        raise ValueError("a size of each supervoxel was expected")
+        raise ValueError("one size per supervoxel was expected")
     order = np.argsort(supervoxels)
     return {"supervoxel": supervoxels[order], "voxels": voxels[order]}
 
 
-def _bounding_box(said: Mapping[str, Any]) -> Box:
-    """A box of DVID's first and last voxel, x, y, z."""
-    (x0, y0, z0), (x1, y1, z1) = said["minvoxel"], said["maxvoxel"]
+def _bounding_box(reply: Mapping[str, Any]) -> Box:
+    """Parse a box from DVID's first and last voxel (x, y, z)."""
+    (x0, y0, z0), (x1, y1, z1) = reply["minvoxel"], reply["maxvoxel"]
     return Box((z0, y0, x0), (z1 + 1, y1 + 1, x1 + 1))
 
 
-def checked_label(label: int) -> int:
-    """The same label.
+def check_label(label: int) -> int:
+    """Return a label unchanged.
 
     Raises
     ------
     InvalidInput
-        If it is 0, the background, or no label at all.
+        If it is 0, the background, or not a label.
     """
     number = int(as_labels([label])[0])
     if number == 0:
-        raise InvalidInput("label 0 is the background; it cannot be asked for or edited as a body")
+        raise InvalidInput("label 0 is the background, not a body")
     return number

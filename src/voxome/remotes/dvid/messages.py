@@ -1,4 +1,4 @@
-"""The protobuf messages of DVID's interface, built from their descriptions in its documentation."""
+"""Protobuf messages of DVID's API, built from the descriptions in its documentation."""
 
 from __future__ import annotations
 
@@ -28,39 +28,39 @@ _FIELDS: dict[str, list[tuple[str, int, str]]] = {
     ],
     "LabelIndices": [("indices", 1, "repeated LabelIndex")],
 }
-"""name: (field, number, type) of each; the keys of a map are uint64."""
+"""Name, number and type of the fields of each message; the keys of maps are uint64."""
 
 
-def message(name: str) -> Any:
-    """An empty message."""
+def new_message(name: str) -> Any:
+    """Return an empty message."""
     return _classes()[name]()
 
 
-def parsed(name: str, data: bytes, what: str) -> Any:
-    """The message in `data`.
+def parse_message(name: str, data: bytes, what: str) -> Any:
+    """Parse a message.
 
     Raises
     ------
     CorruptData
-        If it is none; the text begins with `what`.
+        If it is malformed; the error message begins with `what`.
     """
     try:
         return _classes()[name].FromString(data)
     except DecodeError as error:
-        raise CorruptData(f"{what}: {len(data)} bytes are no {name} message of protobuf") from error
+        raise CorruptData(f"{what}: {len(data)} bytes are not a protobuf message {name}") from error
 
 
 def encode_key_values(items: Mapping[str, bytes]) -> bytes:
-    """A KeyValues message."""
-    out = message("KeyValues")
+    """Encode a KeyValues message."""
+    out = new_message("KeyValues")
     for key, value in items.items():
         out.kvs.add(key=key, value=value)
     return bytes(out.SerializeToString())
 
 
 def encode_keys(keys: Iterable[str]) -> bytes:
-    """A Keys message."""
-    out = message("Keys")
+    """Encode a Keys message."""
+    out = new_message("Keys")
     out.keys.extend(keys)
     return bytes(out.SerializeToString())
 
@@ -69,37 +69,37 @@ def encode_keys(keys: Iterable[str]) -> bytes:
 def _classes() -> Mapping[str, type[Message]]:
     file = descriptor_pb2.FileDescriptorProto(name="voxome/dvid.proto", package=_PACKAGE, syntax="proto3")
     for name, fields in _FIELDS.items():
-        described = file.message_type.add(name=name)
-        for field, number, kind in fields:
-            repeat, _, inner = kind.rpartition(" ")
+        descriptor = file.message_type.add(name=name)
+        for field, number, type_name in fields:
+            repeat, _, inner = type_name.rpartition(" ")
             if repeat == _MAP:
-                _add_entry(described, field, inner)
+                _add_entry(descriptor, field, inner)
                 inner = f"{name}.{_entry(field)}"
-            _add_field(described, field, number, inner, repeated=bool(repeat))
+            _add_field(descriptor, field, number, inner, repeated=bool(repeat))
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return {n: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{n}")) for n in _FIELDS}
 
 
 def _entry(field: str) -> str:
-    """What protobuf calls the message of one entry of a map."""
+    """Return protobuf's name for the message of a map entry."""
     return f"{field.title()}Entry"
 
 
-def _add_entry(owner: descriptor_pb2.DescriptorProto, field: str, kind: str) -> None:
+def _add_entry(owner: descriptor_pb2.DescriptorProto, field: str, type_name: str) -> None:
     entry = owner.nested_type.add(name=_entry(field))
     entry.options.map_entry = True
     _add_field(entry, "key", 1, "uint64")
-    _add_field(entry, "value", 2, kind)
+    _add_field(entry, "value", 2, type_name)
 
 
 def _add_field(
-    owner: descriptor_pb2.DescriptorProto, name: str, number: int, kind: str, *, repeated: bool = False
+    owner: descriptor_pb2.DescriptorProto, name: str, number: int, type_name: str, *, repeated: bool = False
 ) -> None:
-    described = descriptor_pb2.FieldDescriptorProto
+    proto = descriptor_pb2.FieldDescriptorProto
     field = owner.field.add(name=name, number=number)
-    field.label = described.LABEL_REPEATED if repeated else described.LABEL_OPTIONAL
-    if kind[0].islower():
-        field.type = described.Type.Value(f"TYPE_{kind.upper()}")
+    field.label = proto.LABEL_REPEATED if repeated else proto.LABEL_OPTIONAL
+    if type_name[0].islower():
+        field.type = proto.Type.Value(f"TYPE_{type_name.upper()}")
     else:
-        field.type, field.type_name = described.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
+        field.type, field.type_name = proto.TYPE_MESSAGE, f".{_PACKAGE}.{type_name}"

@@ -1,4 +1,4 @@
-"""Meshes and skeletons of bodies, in the instances where FlyEM keeps them."""
+"""Meshes and skeletons of bodies, in FlyEM's layout of instances."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from voxome.remotes.mesh_formats import FORMATS, decode_mesh
 class Meshes:
     """Meshes of the bodies of a segmentation, in nm.
 
-    They are sought as ``{segmentation}_meshes``, a key-value instance with keys such as ``1004.ngmesh``, then as
-    ``{segmentation}_sv_meshes``, files of supervoxels that make up a body's mesh together.
+    They are read from the key-value instance ``{segmentation}_meshes``, with keys such as ``1004.ngmesh``, or else
+    joined from the files of a body's supervoxels in ``{segmentation}_sv_meshes``.
 
     Parameters
     ----------
     node : Node
         The version.
     segmentation : str
-        Name of the labels.
+        Name of the labelmap.
     """
 
     def __init__(self, node: Node, segmentation: str = "segmentation") -> None:
@@ -38,32 +38,34 @@ class Meshes:
         self.supervoxels = SupervoxelFiles(node, f"{segmentation}_sv_meshes")
 
     def get(self, body: int) -> Mesh:
-        """The mesh of a body.
+        """Return the mesh of a body.
 
         Raises
         ------
         NotFound
-            If there is none, or those of some of its supervoxels are not there.
+            If there is none, or only for some of its supervoxels.
         """
-        stored = self._whole(body)
+        stored = self._body_file(body)
         if stored is not None:
             return decode_mesh(*stored)
         if self.supervoxels.name not in self._instances:
-            keys = ", ".join(f"{body}{ending}" for ending in FORMATS)
-            raise NotFound(f"body {body} has no mesh: no key {keys} in {self.bodies.name}")
+            keys = ", ".join(f"{body}{extension}" for extension in FORMATS)
+            raise NotFound(f"no mesh of body {body}: no key {keys} in {self.bodies.name}")
         missing = self.supervoxels.missing(body)
         if missing:
-            raise NotFound(f"body {body} has no whole mesh: {len(missing)} supervoxels have none, as {missing[0]}")
-        return Mesh.join([decode_mesh(name, data) for name, data in self.supervoxels.of_body(body).items()])
+            raise NotFound(
+                f"the mesh of body {body} is incomplete: {len(missing)} supervoxels have none, such as {missing[0]}"
+            )
+        return Mesh.join([decode_mesh(name, data) for name, data in self.supervoxels.by_body(body).items()])
 
-    def many(self, bodies: Iterable[int]) -> dict[int, Mesh]:
-        """The meshes of several bodies; those without one are left out."""
-        wanted = list(bodies)
-        found = fan_out(self._or_none, wanted, workers=WORKERS)
-        return {body: mesh for body, mesh in zip(wanted, found, strict=True) if mesh is not None}
+    def get_many(self, bodies: Iterable[int]) -> dict[int, Mesh]:
+        """Return the meshes of several bodies; bodies without one are omitted."""
+        labels = list(bodies)
+        meshes = fan_out(self._get_or_none, labels, workers=WORKERS)
+        return {body: mesh for body, mesh in zip(labels, meshes, strict=True) if mesh is not None}
 
     def mutation_id(self, body: int) -> int | None:
-        """The edit of the body that its mesh was made after; None where none is written down."""
+        """Return the id of the body's last edit before its mesh was made; None if it is not recorded."""
         if self.edits.name not in self._instances:
             return None
         try:
@@ -71,34 +73,34 @@ class Meshes:
         except AbsentKey:
             return None
         except ValueError as error:
-            raise CorruptData(f"{self.edits.name}, key {body}: a number was expected: {error}") from error
+            raise CorruptData(f"{self.edits.name}, key {body}: expected a number: {error}") from error
 
-    def stale(self, body: int) -> bool:
-        """Whether the body was edited after its mesh was made.
+    def is_stale(self, body: int) -> bool:
+        """Return whether the body was edited after its mesh was made.
 
         Raises
         ------
         NotFound
-            If it is not written down when that was, or there is no such body.
+            If the edit is not recorded, or the body does not exist.
         """
-        return _stale(body, self.mutation_id(body), self.labels)
+        return _is_stale(body, self.mutation_id(body), self.labels)
 
     @cached_property
     def _instances(self) -> frozenset[str]:
         return frozenset(self.labels.node.instances())
 
-    def _whole(self, body: int) -> tuple[str, bytes] | None:
-        """Name and bytes of the file of a whole body."""
+    def _body_file(self, body: int) -> tuple[str, bytes] | None:
+        """Return name and content of the mesh file of a body."""
         if self.bodies.name not in self._instances:
             return None
-        for ending in FORMATS:
+        for extension in FORMATS:
             try:
-                return f"{body}{ending}", self.bodies[f"{body}{ending}"]
+                return f"{body}{extension}", self.bodies[f"{body}{extension}"]
             except AbsentKey:
                 continue
         return None
 
-    def _or_none(self, body: int) -> Mesh | None:
+    def _get_or_none(self, body: int) -> Mesh | None:
         try:
             return self.get(body)
         except NotFound:
@@ -113,7 +115,7 @@ class Skeletons:
     node : Node
         The version.
     segmentation : str
-        Name of the labels; their voxel size turns the files' voxels into nm.
+        Name of the labelmap; its voxel size converts the files' voxels to nm.
     """
 
     def __init__(self, node: Node, segmentation: str = "segmentation") -> None:
@@ -121,51 +123,51 @@ class Skeletons:
         self.files = KeyValue(node, f"{segmentation}_skeletons")
 
     def get(self, body: int) -> Skeleton:
-        """The skeleton of a body.
+        """Return the skeleton of a body.
 
         Raises
         ------
         NotFound
-            If there is none.
+            If the body has none.
         """
         return decode_swc(self.swc(body), self.labels.voxel_size_nm, f"{self.files.name}, key {body}_swc")
 
-    def many(self, bodies: Iterable[int]) -> dict[int, Skeleton]:
-        """The skeletons of several bodies; those without one are left out."""
-        wanted = list(bodies)
-        found = fan_out(self._or_none, wanted, workers=WORKERS)
-        return {body: skeleton for body, skeleton in zip(wanted, found, strict=True) if skeleton is not None}
+    def get_many(self, bodies: Iterable[int]) -> dict[int, Skeleton]:
+        """Return the skeletons of several bodies; bodies without one are omitted."""
+        labels = list(bodies)
+        skeletons = fan_out(self._get_or_none, labels, workers=WORKERS)
+        return {body: skeleton for body, skeleton in zip(labels, skeletons, strict=True) if skeleton is not None}
 
     def swc(self, body: int) -> str:
-        """The file as it is stored, in voxels.
+        """Return the SWC file of a body as it is stored, in voxels.
 
         Raises
         ------
         NotFound
-            If there is none.
+            If the body has none.
         """
         try:
             return self.files[f"{body}_swc"].decode()
         except AbsentKey:
-            raise NotFound(f"body {body} has no skeleton in {self.files.name}") from None
+            raise NotFound(f"no skeleton of body {body} in {self.files.name}") from None
         except UnicodeDecodeError as error:
-            raise CorruptData(f"{self.files.name}, key {body}_swc: no text: {error}") from error
+            raise CorruptData(f"{self.files.name}, key {body}_swc: not UTF-8: {error}") from error
 
     def mutation_id(self, body: int) -> int | None:
-        """The edit of the body that its skeleton was made after; None where the file does not say."""
+        """Return the id of the body's last edit before its skeleton was made; None if the file does not contain it."""
         return swc_mutation_id(self.swc(body))
 
-    def stale(self, body: int) -> bool:
-        """Whether the body was edited after its skeleton was made.
+    def is_stale(self, body: int) -> bool:
+        """Return whether the body was edited after its skeleton was made.
 
         Raises
         ------
         NotFound
-            If the file does not say when that was, or there is no such body.
+            If the file does not contain the edit, or the body does not exist.
         """
-        return _stale(body, self.mutation_id(body), self.labels)
+        return _is_stale(body, self.mutation_id(body), self.labels)
 
-    def _or_none(self, body: int) -> Skeleton | None:
+    def _get_or_none(self, body: int) -> Skeleton | None:
         try:
             return self.get(body)
         except NotFound:
@@ -173,22 +175,22 @@ class Skeletons:
 
 
 def region_mesh(node: Node, region: str) -> Mesh:
-    """The mesh of a region of interest, where FlyEM keeps it: its key in ``rois`` names an OBJ file in ``roi_data``.
+    """Return the mesh of a region of interest: its key in ``rois`` refers to an OBJ file in ``roi_data``.
 
     Raises
     ------
     NotFound
-        If there is no such region, or it has no mesh.
+        If the region does not exist, or has no mesh.
     """
-    said = KeyValue(node, "rois").get_json(region)
+    entry = KeyValue(node, "rois").get_json(region)
     try:
-        key = said["->"]["key"]
+        key = entry["->"]["key"]
     except (KeyError, TypeError):
-        raise NotFound(f"region {region!r} names no mesh in rois: {said!r}") from None
+        raise NotFound(f"region {region!r} has no mesh: its entry in rois is {entry!r}") from None
     return decode_mesh(f"{key}.obj", KeyValue(node, "roi_data")[key])
 
 
-def _stale(body: int, made_after: int | None, labels: Labels) -> bool:
-    if made_after is None:
-        raise NotFound(f"it is not written down which edit of body {body} that was made after")
-    return labels.last_edit(body).mutation_id > made_after
+def _is_stale(body: int, mutation_id: int | None, labels: Labels) -> bool:
+    if mutation_id is None:
+        raise NotFound(f"the edit after which it was made is not recorded for body {body}")
+    return labels.last_edit(body).mutation_id > mutation_id

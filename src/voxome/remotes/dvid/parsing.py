@@ -1,4 +1,4 @@
-"""What is made of a server's JSON, or the error that says that nothing can be."""
+"""Parsing of the server's JSON."""
 
 from __future__ import annotations
 
@@ -12,49 +12,47 @@ from voxome.errors import CorruptData
 from voxome.remotes.http import message_text
 
 T = TypeVar("T")
-Read = Callable[[Any], T]
+Parser = Callable[[Any], T]
 
 
-def understood(answer: httpx.Response, read: Read[T]) -> T:
-    """What `read` makes of the JSON of an answer.
+def parse_json(response: httpx.Response, parse: Parser[T]) -> T:
+    """Return what `parse` makes of the JSON of a response.
 
     Raises
     ------
     CorruptData
-        If it is no JSON, or not such as `read` takes.
+        If the body is not JSON, or `parse` does not accept it.
     """
     try:
-        return read(json.loads(answer.content))
+        return parse(json.loads(response.content))
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        text = message_text(answer)
-        raise CorruptData(
-            f"{answer.request.method} {answer.url.path} answered what voxome does not understand: {text} ({error!r})"
-        ) from error
+        request, text = f"{response.request.method} {response.url.path}", message_text(response)
+        raise CorruptData(f"unexpected response to {request}: {text} ({error!r})") from error
 
 
-def texts(said: Any) -> list[str]:
-    """A list of texts."""
-    if not isinstance(said, list) or not all(isinstance(text, str) for text in said):
-        raise ValueError("a list of texts was expected")
-    return said
+def parse_strings(value: Any) -> list[str]:
+    """Return a list of strings unchanged, or raise `ValueError`."""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError("a list of strings was expected")
+    return value
 
 
-def text(said: Any) -> str:
-    """A text that is not empty."""
-    if not isinstance(said, str) or not said:
-        raise ValueError("a text was expected")
-    return said
+def parse_string(value: Any) -> str:
+    """Return a non-empty string unchanged, or raise `ValueError`."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("a string was expected")
+    return value
 
 
-def flag(said: Any) -> bool:
-    """True or false."""
-    if not isinstance(said, bool):
+def parse_bool(value: Any) -> bool:
+    """Return a boolean unchanged, or raise `TypeError`."""
+    if not isinstance(value, bool):
         raise TypeError("true or false was expected")
-    return said
+    return value
 
 
-def flags(said: Any) -> list[bool]:
-    """A list of true and false."""
-    if not isinstance(said, list):
-        raise TypeError("a list of true and false was expected")
-    return [flag(one) for one in said]
+def parse_bools(value: Any) -> list[bool]:
+    """Return a list of booleans unchanged, or raise `TypeError`."""
+    if not isinstance(value, list):
+        raise TypeError("a list of booleans was expected")
+    return [parse_bool(item) for item in value]

@@ -1,4 +1,4 @@
-"""A DVID server: its repos."""
+"""A DVID server and its repos."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from voxome.remotes.dvid.node import DvidApi, Node, resolve
-from voxome.remotes.dvid.parsing import text, understood
-from voxome.remotes.dvid.versions import DvidNode, VersionInfo, versions_of
+from voxome.remotes.dvid.node import DvidApi, Node, resolve_version
+from voxome.remotes.dvid.parsing import parse_json, parse_string
+from voxome.remotes.dvid.versions import DvidNode, VersionInfo, parse_versions
 
 
 @dataclass(frozen=True)
 class Repo:
-    """One repo, as the server lists it.
+    """One repo, as listed by the server.
 
     Attributes
     ----------
     root : str
-        UUID of its first version.
+        UUID of the first version.
     alias, description : str
-        What it was called when it was made.
+        Name and description given when it was created.
     log : tuple of str
-        Lines with their times.
+        Lines with timestamps.
     versions : mapping
-        UUID → version, oldest first.
+        Versions by UUID, oldest first.
     instances : mapping
-        Name → what the server says of the data instance: ``Base``, ``Extended``, …
+        Descriptions of the data instances by name: ``Base``, ``Extended``, …
     """
 
     root: str
@@ -37,19 +37,19 @@ class Repo:
     instances: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def of(cls, said: Mapping[str, Any]) -> Repo:
-        """Read the JSON of a repo."""
-        log, instances = tuple(said["Log"]), dict(sorted(said["DataInstances"].items()))
-        return cls(said["Root"], said["Alias"], said["Description"], log, versions_of(said), instances)
+    def from_json(cls, reply: Mapping[str, Any]) -> Repo:
+        """Parse the JSON of a repo."""
+        log, instances = tuple(reply["Log"]), dict(sorted(reply["DataInstances"].items()))
+        return cls(reply["Root"], reply["Alias"], reply["Description"], log, parse_versions(reply), instances)
 
 
 class Dvid:
-    """A server: reached by ``voxome.connect("dvid://host:port")``.
+    """DVID server, from ``voxome.connect("dvid://host:port")``.
 
     Parameters
     ----------
     api : DvidApi
-        Its address.
+        Client of the server.
     """
 
     def __init__(self, api: DvidApi) -> None:
@@ -65,55 +65,55 @@ class Dvid:
 
     @property
     def repos(self) -> dict[str, Repo]:
-        """Root UUID → repo."""
-        return understood(
+        """Repos by root UUID."""
+        return parse_json(
             self.api.send("GET", "/api/repos/info"),
-            lambda said: {root: Repo.of(repo) for root, repo in sorted(said.items()) if repo is not None},
+            lambda reply: {root: Repo.from_json(repo) for root, repo in sorted(reply.items()) if repo is not None},
         )
 
     @property
     def info(self) -> dict[str, Any]:
-        """What the server says of itself: version, cores and others."""
-        return understood(self.api.send("GET", "/api/server/info"), lambda said: dict(said.items()))
+        """The server's description of itself: version, cores and so on."""
+        return parse_json(self.api.send("GET", "/api/server/info"), lambda reply: dict(reply.items()))
 
     @property
     def types(self) -> list[str]:
-        """The types of data that it knows."""
-        return understood(self.api.send("GET", "/api/server/compiled-types"), lambda said: sorted(said.keys()))
+        """Data types supported by the server."""
+        return parse_json(self.api.send("GET", "/api/server/compiled-types"), lambda reply: sorted(reply.keys()))
 
     def repo(self, version: str) -> Repo:
-        """The repo that a version is in."""
-        node = Node(self.api, resolve(self.api, version))
-        return understood(self.api.send("GET", node.repo_path("info")), Repo.of)
+        """Return the repo of a version."""
+        node = Node(self.api, resolve_version(self.api, version))
+        return parse_json(self.api.send("GET", node.repo_path("info")), Repo.from_json)
 
     def node(self, version: str) -> DvidNode:
-        """A version: a UUID, the unique beginning of one, either with ``:branch``, or a tag.
+        """Return a version: a UUID, a unique prefix of one, either with ``:branch``, or a tag.
 
         Raises
         ------
         NotFound
-            If there is none.
+            If there is no such version.
         """
-        return DvidNode(Node(self.api, resolve(self.api, version)))
+        return DvidNode(Node(self.api, resolve_version(self.api, version)))
 
     def create_repo(self, alias: str, description: str = "", *, root: str | None = None) -> DvidNode:
-        """Make a repo; gives its first version, open for changes.
+        """Create a repo and return its first version, which is open for changes.
 
         Parameters
         ----------
         alias, description : str
-            What it is called.
+            Name and description.
         root : str, optional
-            UUID of the first version, 32 hexadecimal digits; the server takes one otherwise.
+            UUID of the first version, 32 hexadecimal digits; chosen by the server if None.
 
         Raises
         ------
         AccessDenied
-            If the server asks for rights of an administrator: a token (``VOXOME_DVID_ADMIN_TOKEN`` beside
-            ``VOXOME_DVID_HOST``, or the service ``dvid_admin`` of the profile), or a user who is one.
+            If the server requires an administrator: a token (``VOXOME_DVID_ADMIN_TOKEN`` with ``VOXOME_DVID_HOST``, or
+            ``dvid_admin`` in the profile), or a user with these rights.
         AlreadyExists
-            If there is a version of that UUID.
+            If a version with that UUID exists.
         """
         body = {"alias": alias, "description": description, **({} if root is None else {"root": root})}
-        answer = self.api.send("POST", "/api/repos", params=self.api.admin(), json=body)
-        return DvidNode(Node(self.api, understood(answer, lambda said: text(said["root"]))))
+        response = self.api.send("POST", "/api/repos", params=self.api.admin_params(), json=body)
+        return DvidNode(Node(self.api, parse_json(response, lambda reply: parse_string(reply["root"]))))

@@ -1,4 +1,4 @@
-"""Where bodies are: sparse volumes, coarse volumes, indices, and how near two bodies come."""
+"""Shapes of bodies: sparse and coarse volumes, indices, and distances between bodies."""
 
 from __future__ import annotations
 
@@ -10,87 +10,87 @@ import numpy as np
 from voxome.contracts.kinds import Rows
 from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import Box
-from voxome.remotes.dvid.indices import LabelIndex, decode_compressed, decode_index
-from voxome.remotes.dvid.instance import WORKERS, as_labels, batches, block_shape, given
-from voxome.remotes.dvid.lookups import Lookups, checked_label
+from voxome.remotes.dvid.indices import LabelIndex, decode_index, decode_indices
+from voxome.remotes.dvid.instance import WORKERS, as_labels, batches, parse_block_shape, query_params
+from voxome.remotes.dvid.lookups import Lookups, check_label
 from voxome.remotes.dvid.sparse import Runs, decode_coarse, decode_rles
 from voxome.remotes.http import fan_out
 
 INDICES = 500
-"""Label indices asked for at once."""
+"""Number of label indices per request."""
 
 
 class Shapes(Lookups):
-    """Sparse volumes and indices of labels."""
+    """Shapes of labels: sparse volumes and indices."""
 
     def runs(self, label: int, *, box: Box | None = None, scale: int = 0, supervoxel: bool = False) -> Runs:
-        """The voxels of a body (or supervoxel).
+        """Return the voxels of a body (or supervoxel).
 
         Parameters
         ----------
         label : int
             The body.
         box : Box, optional
-            Only what is in it (z, y, x, in voxels of `scale`).
+            Only the voxels inside (z, y, x, in voxels of `scale`).
         scale : int
             Level of the pyramid; 0 is the finest.
         supervoxel : bool
-            Take `label` as a supervoxel.
+            Whether `label` is a supervoxel.
 
         Returns
         -------
         Runs
-            In voxels of `scale`: a table by ``.table``, a mask by ``.mask(box)``.
+            In voxels of `scale`; as a table with ``.table``, as a mask with ``.mask(box)``.
 
         Raises
         ------
         NotFound
-            If there is no such body.
+            If the body does not exist.
         """
-        params: dict[str, Any] = given(scale=scale, supervoxels=supervoxel)
+        params: dict[str, Any] = query_params(scale=scale, supervoxels=supervoxel)
         if box is not None and scale == 0:
             params |= _bounds(box)
         try:
-            with self._naming(label, supervoxel):
-                data = self._get("sparsevol", checked_label(label), **params)
+            with self._translate_not_found(label, supervoxel):
+                data = self._get("sparsevol", check_label(label), **params)
         except NotFound:
             if box is None or not self.sizes([label], supervoxels=supervoxel)[0]:
                 raise
-            return Runs.of([])
+            return Runs.from_table([])
         runs = decode_rles(data, f"{self.name}: sparse volume of {label}")
-        return runs if box is None else runs.within(box)
+        return runs if box is None else runs.clip(box)
 
     def blocks(self, label: int, *, supervoxel: bool = False) -> Runs:
-        """The blocks that hold voxels of a body, in blocks.
+        """Return the blocks that a body touches, in blocks.
 
         Raises
         ------
         NotFound
-            If there is no such body.
+            If the body does not exist.
         """
-        with self._naming(label, supervoxel):
-            data = self._get("sparsevol-coarse", checked_label(label), **given(supervoxels=supervoxel))
+        with self._translate_not_found(label, supervoxel):
+            data = self._get("sparsevol-coarse", check_label(label), **query_params(supervoxels=supervoxel))
         return decode_rles(data, f"{self.name}: coarse volume of {label}")
 
     def blocks_between(self, first: int, last: int) -> dict[int, Runs]:
-        """The blocks of all bodies from `first` to `last`, both included."""
-        data = self._get("sparsevols-coarse", checked_label(first), checked_label(last))
+        """Return the blocks of all bodies from `first` to `last`, inclusive."""
+        data = self._get("sparsevols-coarse", check_label(first), check_label(last))
         return dict(decode_coarse(data, f"{self.name}: coarse volumes from {first} to {last}"))
 
     def index(self, label: int) -> LabelIndex:
-        """Voxels of each supervoxel of a body in each block.
+        """Return the number of voxels of each supervoxel of a body in each block.
 
         Raises
         ------
         NotFound
-            If there is no such body.
+            If the body does not exist.
         """
-        with self._naming(label):
-            data = self._get("index", checked_label(label))
+        with self._translate_not_found(label):
+            data = self._get("index", check_label(label))
         return decode_index(data, f"{self.name}: index of {label}")
 
     def indices(self, labels: Iterable[int]) -> dict[int, LabelIndex]:
-        """The indices of several bodies; those that are not there are left out.
+        """Return the indices of several bodies; bodies that do not exist are omitted.
 
         Examples
         --------
@@ -98,54 +98,53 @@ class Shapes(Lookups):
         >>> absent = {1004, 1005} - set(found)                          # doctest: +SKIP
         """
 
-        def ask(part: list[int]) -> list[tuple[int, LabelIndex | None]]:
-            data = self._ask("indices-compressed", body=part).content
-            return list(decode_compressed(data, f"{self.name}: indices"))
+        def request(batch: list[int]) -> list[tuple[int, LabelIndex | None]]:
+            data = self._query("indices-compressed", body=batch).content
+            return list(decode_indices(data, f"{self.name}: indices"))
 
-        wanted = as_labels(labels).tolist()
-        parts = fan_out(ask, batches(wanted, INDICES), workers=WORKERS)
+        parts = fan_out(request, batches(as_labels(labels).tolist(), INDICES), workers=WORKERS)
         return {label: index for part in parts for label, index in part if index is not None}
 
     def index_version(self, label: int) -> str:
-        """UUID of the version that last changed a body's index.
+        """Return the UUID of the version that last changed a body's index.
 
         Raises
         ------
         NotFound
-            If there is no such body.
+            If the body does not exist.
         """
-        with self._naming(label):
-            return self._get("index-version", checked_label(label)).decode().strip()
+        with self._translate_not_found(label):
+            return self._get("index-version", check_label(label)).decode().strip()
 
     def proximity(self, label: int, others: Iterable[int]) -> Rows:
-        """How near other bodies come to one, in each block that holds both.
+        """Return the distances of other bodies from one, in each block that they share.
 
-        Computed here from sparse volumes: the request that DVID documents for it is refused by its server.
+        Computed from sparse volumes, because the server refuses the request that DVID documents for it.
 
         Returns
         -------
         table
-            ``other, block_z, block_y, block_x`` (in blocks) and ``distance``, the smallest between voxel centres, in
-            voxels; sorted.
+            ``other, block_z, block_y, block_x`` (in blocks) and ``distance``, the smallest distance between
+            voxel centres, in voxels; sorted.
 
         Raises
         ------
         NotFound
-            If one of the bodies is not there.
+            If one of the bodies does not exist.
         """
         from scipy.spatial import KDTree
 
         rows: list[tuple[int, ...]] = []
         distances: list[float] = []
-        mine, held = self.runs(label), self.blocks(label)
-        shape = block_shape(self.info)
+        runs, blocks = self.runs(label), self.blocks(label)
+        shape = parse_block_shape(self.info)
         for other in sorted(set(as_labels(others).tolist())):
             if other == label:
-                raise InvalidInput(f"body {label} is among the others as well")
-            theirs, shared = self.runs(other), self.blocks(other)
-            for block in shared.outside(shared.outside(held)).points():
+                raise InvalidInput(f"body {label} is also among the others")
+            other_runs, other_blocks = self.runs(other), self.blocks(other)
+            for block in other_blocks.difference(other_blocks.difference(blocks)).points():
                 box = Box.of_shape(shape, tuple(block * shape))
-                distance, _ = KDTree(mine.within(box).points()).query(theirs.within(box).points())
+                distance, _ = KDTree(runs.clip(box).points()).query(other_runs.clip(box).points())
                 rows.append((other, *block.tolist()))
                 distances.append(float(distance.min()))
         columns = np.array(rows, np.uint64).reshape(-1, 4) if not rows else np.array(rows, object)
@@ -157,9 +156,9 @@ class Shapes(Lookups):
 
 
 def _bounds(box: Box) -> dict[str, int]:
-    """A box as DVID's bounds: both ends included."""
+    """Return a box as DVID's bounds, both ends inclusive."""
     if box.empty:
-        raise InvalidInput(f"{box} is empty")
+        raise InvalidInput(f"the box {box} is empty")
     low = {f"min{axis}": start for axis, start in zip("zyx", box.start, strict=True)}
     high = {f"max{axis}": stop - 1 for axis, stop in zip("zyx", box.stop, strict=True)}
     return low | high

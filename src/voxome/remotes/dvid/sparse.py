@@ -1,4 +1,4 @@
-"""Sparse volumes: runs along x, as a table and as a mask, and as DVID sends and takes them."""
+"""Sparse volumes: runs along x as tables, as masks, and in DVID's encoding."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _INT32 = np.iinfo(np.int32)
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """A set of voxels (or of blocks), as runs along x.
+    """Set of voxels (or of blocks) as runs along x.
 
     Attributes
     ----------
     table : (n, 4) array of int64
-        z, y, x0, x1 of each run, x1 not in it; sorted, and no two runs touch.
+        z, y, x0, x1 of each run, x1 exclusive; sorted, and no two runs touch.
     """
 
     table: NDArray[np.int64]
 
     @classmethod
-    def of(cls, table: ArrayLike) -> Runs:
-        """Runs of any (n, 4) table of z, y, x0, x1 (x1 not in it): sorted, those that touch or overlap joined.
+    def from_table(cls, table: ArrayLike) -> Runs:
+        """Create runs from an (n, 4) table of z, y, x0, x1 (x1 exclusive) in any order; touching runs are merged.
 
         Raises
         ------
         InvalidInput
-            If it is not such a table of integers, or a run has no voxels.
+            If it is not such a table of integers, or a run is empty.
         """
         runs = np.asarray(table)
         if runs.size == 0:
@@ -48,15 +48,15 @@ class Runs:
         empty = np.flatnonzero(runs[:, 3] <= runs[:, 2])
         if empty.size:
             raise InvalidInput(
-                f"run {runs[empty[0]].tolist()} (row {empty[0]}) has no voxels; x0 < x1 was expected (x1 is not in it)"
+                f"run {runs[empty[0]].tolist()} (row {empty[0]}) is empty; expected x0 < x1, with x1 exclusive"
             )
-        return cls(_joined(runs[np.lexsort((runs[:, 2], runs[:, 1], runs[:, 0]))]))
+        return cls(_merge_runs(runs[np.lexsort((runs[:, 2], runs[:, 1], runs[:, 0]))]))
 
     @classmethod
-    def of_mask(cls, mask: NDArray[np.bool_], start: tuple[int, int, int] = (0, 0, 0)) -> Runs:
-        """The runs of a (z, y, x) mask whose first voxel is `start`."""
+    def from_mask(cls, mask: NDArray[np.bool_], start: tuple[int, int, int] = (0, 0, 0)) -> Runs:
+        """Create the runs of a (z, y, x) mask whose first voxel is at `start`."""
         if mask.ndim != 3:
-            raise InvalidInput(f"a mask has axes z, y, x, not shape {mask.shape}")
+            raise InvalidInput(f"expected a mask with axes z, y, x, not of shape {mask.shape}")
         steps = np.diff(mask.astype(np.int8), axis=2, prepend=0, append=0)
         first, last = np.argwhere(steps == 1), np.argwhere(steps == -1)
         return cls(np.column_stack([first, last[:, 2]]) + np.array([*start, start[2]], np.int64))
@@ -71,52 +71,52 @@ class Runs:
 
     @property
     def count(self) -> int:
-        """How many voxels there are."""
+        """Number of voxels."""
         return int((self.table[:, 3] - self.table[:, 2]).sum())
 
     @property
     def box(self) -> Box:
-        """The smallest box (z, y, x) around all of them; an empty one at the origin if there are none."""
+        """Bounding box (z, y, x); an empty one at the origin if there are no voxels."""
         if not len(self):
             return Box.of_shape((0, 0, 0))
         low, high = self.table.min(axis=0), self.table.max(axis=0)
         return Box((low[0], low[1], low[2]), (high[0] + 1, high[1] + 1, high[3]))
 
-    def within(self, box: Box) -> Runs:
-        """The part inside `box`."""
+    def clip(self, box: Box) -> Runs:
+        """Return the voxels inside `box`."""
         z, y, x0, x1 = self.table.T
         x0, x1 = np.maximum(x0, box.start[2]), np.minimum(x1, box.stop[2])
         keep = (x0 < x1) & (z >= box.start[0]) & (z < box.stop[0]) & (y >= box.start[1]) & (y < box.stop[1])
         return Runs(np.column_stack([z, y, x0, x1])[keep])
 
     def mask(self, box: Box | None = None) -> NDArray[np.bool_]:
-        """A (z, y, x) mask of `box`; of `self.box` if None."""
+        """Return a (z, y, x) mask of `box`; of `self.box` if None."""
         box = self.box if box is None else box
-        z, y, x0, x1 = (self.within(box).table - np.array([*box.start, box.start[2]])).T
+        z, y, x0, x1 = (self.clip(box).table - np.array([*box.start, box.start[2]])).T
         steps = np.zeros((*box.shape[:2], box.shape[2] + 1), np.int8)
         steps[z, y, x0] = 1
         steps[z, y, x1] = -1
         return np.cumsum(steps[..., :-1], axis=2, dtype=np.int8).view(np.bool_)
 
     def points(self) -> NDArray[np.int64]:
-        """Every voxel, a row of z, y, x, in that order."""
+        """Return the voxels as sorted rows of z, y, x."""
         lengths = self.table[:, 3] - self.table[:, 2]
         points = np.repeat(self.table[:, :3], lengths, axis=0)
         points[:, 2] += np.arange(len(points)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return points
 
-    def outside(self, others: Runs) -> Runs:
-        """The part that is not in `others`."""
-        edges = np.concatenate([_edges(self.table, 1), _edges(others.table, -2)])
+    def difference(self, other: Runs) -> Runs:
+        """Return the voxels that are not in `other`."""
+        edges = np.concatenate([_edges(self.table, 1), _edges(other.table, -2)])
         edges = edges[np.lexsort((edges[:, 2], edges[:, 1], edges[:, 0]))]
         inside = np.cumsum(edges[:, 3])[:-1] == 1
         same_row = (np.diff(edges[:, :2], axis=0) == 0).all(axis=1)
-        pieces = np.column_stack([edges[:-1, :3], edges[1:, 2]])[inside & same_row]
-        return Runs.of(pieces[pieces[:, 3] > pieces[:, 2]])
+        rest = np.column_stack([edges[:-1, :3], edges[1:, 2]])[inside & same_row]
+        return Runs.from_table(rest[rest[:, 3] > rest[:, 2]])
 
 
-def _joined(runs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sorted runs, those that touch or overlap as one."""
+def _merge_runs(runs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Merge sorted runs that touch or overlap."""
     span = int(runs[:, 3].max() - runs[:, 2].min()) + 1
     row = np.cumsum(np.any(np.diff(runs[:, :2], axis=0, prepend=runs[:1, :2]) != 0, axis=1))
     reach = np.maximum.accumulate(runs[:, 3] + row * span)
@@ -130,33 +130,33 @@ def _joined(runs: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _edges(runs: NDArray[np.int64], weight: int) -> NDArray[np.int64]:
-    """Where runs begin (z, y, x, weight) and end (z, y, x, -weight)."""
+    """Return the starts (z, y, x, weight) and ends (z, y, x, -weight) of runs."""
     up, down = np.full(len(runs), weight), np.full(len(runs), -weight)
     return np.concatenate([np.column_stack([runs[:, :3], up]), np.column_stack([runs[:, [0, 1, 3]], down])])
 
 
 def decode_rles(data: bytes, what: str) -> Runs:
-    """Runs of a sparse volume as DVID sends it (``format=rles``).
+    """Decode a sparse volume in DVID's encoding (``format=rles``).
 
-    The twelve bytes before the runs say how many there are, so that a body cut short is noticed.
+    The header of twelve bytes contains the number of runs, which reveals a truncated response.
 
     Raises
     ------
     CorruptData
-        If it is cut short, or not of three dimensions with runs along x; the message begins with `what`.
+        If it is truncated, or not three-dimensional with runs along x; the message begins with `what`.
     """
     if len(data) < _HEAD.size:
-        raise CorruptData(f"{what}: {len(data)} bytes are too few for a sparse volume")
+        raise CorruptData(f"{what}: {len(data)} bytes are less than the header of a sparse volume")
     _, dimensions, direction, _, _, count = _HEAD.unpack_from(data)
     if (dimensions, direction) != (3, 0):
-        raise CorruptData(f"{what}: runs along axis {direction} of {dimensions}, where runs along x of 3 were expected")
+        raise CorruptData(f"{what}: expected runs along axis 0 of 3, found runs along axis {direction} of {dimensions}")
     if len(data) != _HEAD.size + count * _RUN_BYTES:
-        raise CorruptData(f"{what}: {count} runs are announced, but {len(data) - _HEAD.size} bytes follow")
-    return _of_wire(np.frombuffer(data, "<i4", 4 * count, _HEAD.size))
+        raise CorruptData(f"{what}: expected {count} runs of {_RUN_BYTES} bytes, found {len(data) - _HEAD.size} bytes")
+    return _decode_runs(np.frombuffer(data, "<i4", 4 * count, _HEAD.size))
 
 
 def encode_rles(runs: Runs) -> bytes:
-    """A sparse volume as DVID takes it.
+    """Encode a sparse volume for DVID.
 
     Raises
     ------
@@ -165,32 +165,32 @@ def encode_rles(runs: Runs) -> bytes:
     """
     table = runs.table
     if table.size and (table.min() < _INT32.min or table.max() > _INT32.max):
-        raise InvalidInput(f"the runs reach over {runs.box}; DVID's coordinates have 32 bits")
+        raise InvalidInput(f"the runs extend over {runs.box}, beyond DVID's 32-bit coordinates")
     wire = np.column_stack([table[:, 2], table[:, 1], table[:, 0], table[:, 3] - table[:, 2]]).astype("<i4")
     return _HEAD.pack(0, 3, 0, 0, 0, len(table)) + wire.tobytes()
 
 
 def decode_coarse(data: bytes, what: str) -> Iterator[tuple[int, Runs]]:
-    """Labels and their runs of blocks, as DVID sends those of a range of labels.
+    """Decode the coarse volumes of a range of labels; yields labels and their runs of blocks.
 
     Raises
     ------
     CorruptData
-        If the body is cut short.
+        If the data are truncated.
     """
     at = 0
     while at < len(data):
         if at + _COARSE_HEAD.size > len(data):
-            raise CorruptData(f"{what}: cut short after {len(data)} bytes")
+            raise CorruptData(f"{what}: truncated after {len(data)} bytes")
         label, count = _COARSE_HEAD.unpack_from(data, at)
         at += _COARSE_HEAD.size
         if at + count * _RUN_BYTES > len(data):
-            raise CorruptData(f"{what}: {count} runs of label {label} are announced, but the body ends before")
-        yield label, _of_wire(np.frombuffer(data, "<i4", 4 * count, at))
+            raise CorruptData(f"{what}: truncated within the {count} runs of label {label}")
+        yield label, _decode_runs(np.frombuffer(data, "<i4", 4 * count, at))
         at += count * _RUN_BYTES
 
 
-def _of_wire(numbers: NDArray[np.int32]) -> Runs:
-    """Runs of x, y, z, length."""
+def _decode_runs(numbers: NDArray[np.int32]) -> Runs:
+    """Decode runs of x, y, z, length."""
     x, y, z, length = numbers.reshape(-1, 4).T.astype(np.int64)
-    return Runs.of(np.column_stack([z, y, x, x + length]))
+    return Runs.from_table(np.column_stack([z, y, x, x + length]))

@@ -1,4 +1,4 @@
-"""Tarsupervoxels instances: one file a supervoxel, given out by body."""
+"""Tarsupervoxels instances: one file per supervoxel, downloaded by body."""
 
 from __future__ import annotations
 
@@ -11,55 +11,55 @@ from numpy.typing import NDArray
 
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.dvid.instance import Instance, as_labels, is_absent
-from voxome.remotes.dvid.parsing import flags
+from voxome.remotes.dvid.parsing import parse_bools
 
 BATCH = 10_000
-"""Supervoxels asked for at once."""
+"""Number of supervoxels per request."""
 _MISSING = ".missing"
 
 
 class SupervoxelFiles(Instance):
-    """Files of supervoxels, such as meshes; synced with labels, they are found by body as well."""
+    """Files of supervoxels, such as meshes; if synced with labels, they can be downloaded by body."""
 
     def get(self, supervoxel: int) -> bytes:
-        """The file of a supervoxel.
+        """Return the file of a supervoxel.
 
         Raises
         ------
         NotFound
-            If it has none.
+            If the supervoxel has none.
         """
         try:
             return self._get("supervoxel", *as_labels([supervoxel]))
         except NotFound as error:
             if not is_absent(error):
                 raise
-            raise NotFound(f"supervoxel {supervoxel} has no file in {self.name}") from None
+            raise NotFound(f"no file of supervoxel {supervoxel} in {self.name}") from None
 
     def put(self, supervoxel: int, data: bytes) -> None:
         """Store the file of a supervoxel."""
         self._post("supervoxel", *as_labels([supervoxel]), content=data, idempotent=True)
 
     def exist(self, supervoxels: Iterable[int]) -> NDArray[np.bool_]:
-        """Whether each supervoxel has a file."""
+        """Return whether each supervoxel has a file."""
 
-        def ask(part: list[int]) -> list[bool]:
-            return self._asked("exists", body=part, read=flags)
+        def request(batch: list[int]) -> list[bool]:
+            return self._query_json("exists", body=batch, parse=parse_bools)
 
-        parts = self._each(ask, as_labels(supervoxels).tolist(), BATCH)
-        return np.array([there for part in parts for there in part], np.bool_)
+        parts = self._in_batches(request, as_labels(supervoxels).tolist(), BATCH)
+        return np.array([exists for part in parts for exists in part], np.bool_)
 
     def missing(self, body: int) -> list[int]:
-        """The supervoxels of a body that have no file, sorted."""
-        return self._json("missing", *as_labels([body]), read=lambda said: sorted(map(int, said or [])))
+        """Return the supervoxels of a body without a file, sorted."""
+        return self._get_json("missing", *as_labels([body]), parse=lambda reply: sorted(map(int, reply or [])))
 
-    def of_body(self, body: int) -> dict[str, bytes]:
-        """The files of a body's supervoxels, by name, as ``"1004.drc"``; `missing` tells which have none.
+    def by_body(self, body: int) -> dict[str, bytes]:
+        """Return the files of a body's supervoxels by name, such as ``"1004.drc"``; `missing` lists those without one.
 
         Raises
         ------
         NotFound
-            If there is no such body.
+            If the body does not exist.
         CorruptData
             If the archive cannot be read.
         """
@@ -68,17 +68,17 @@ class SupervoxelFiles(Instance):
         except InvalidInput as error:
             if "has no supervoxels" not in str(error):
                 raise
-            raise NotFound(f"there is no body {body} for {self.name}") from None
+            raise NotFound(f"no body {body} in the labels of {self.name}") from None
         return read_tar(data, f"{self.name}: files of body {body}")
 
 
 def read_tar(data: bytes, what: str) -> dict[str, bytes]:
-    """The files of an archive by name, but for those that end in ``.missing``: DVID puts them in for what is not there.
+    """Return the files of an archive by name, without ``*.missing``, DVID's placeholders for missing files.
 
     Raises
     ------
     CorruptData
-        If it cannot be read; the text begins with `what`.
+        If it cannot be read; the message begins with `what`.
     """
     files = {}
     try:
@@ -88,5 +88,5 @@ def read_tar(data: bytes, what: str) -> dict[str, bytes]:
                 if content and not member.name.endswith(_MISSING):
                     files[member.name] = content.read()
     except (tarfile.TarError, EOFError) as error:
-        raise CorruptData(f"{what}: no archive of files: {error}") from error
+        raise CorruptData(f"{what}: not a tar archive: {error}") from error
     return files

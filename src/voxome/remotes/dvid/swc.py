@@ -1,4 +1,4 @@
-"""Skeletons as FlyEM keeps them: SWC text, in voxels, with the edit that they were made after in a comment."""
+"""Skeletons in FlyEM's form of SWC: in voxels, with the last edit of the body in a comment."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ _MUTATION = "mutation id"
 
 
 def decode_swc(text: str, voxel_size_nm: Sequence[float], what: str) -> Skeleton:
-    """A skeleton from SWC: a line a node, ``id kind x y z radius parent``, with parent -1 for a root.
+    """Decode a skeleton from SWC: one line ``id kind x y z radius parent`` per node, parent -1 for a root.
 
     Parameters
     ----------
     text : str
-        The file, in voxels; a radius of 0 or less is unknown.
+        Content of the file, in voxels; a radius of 0 or less means unknown.
     voxel_size_nm : (z, y, x)
-        Size of a voxel; radii are scaled by its geometric mean.
+        Voxel size; radii are scaled by its geometric mean.
     what : str
-        Begins the messages of errors.
+        Beginning of error messages.
 
     Raises
     ------
     CorruptData
-        If a line has not seven numbers, an id is there twice, or a parent is not there.
+        If a line does not have seven numbers, an id occurs twice, or a parent is missing.
     """
     lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     try:
         table = np.array(lines, np.float64).reshape(-1, 7)
     except ValueError as error:
-        raise CorruptData(f"{what}: lines of seven numbers were expected: {error}") from error
+        raise CorruptData(f"{what}: expected lines of seven numbers: {error}") from error
     ids, types, x, y, z, radius, parent = table.T
     size = np.asarray(voxel_size_nm, np.float64)
-    parents = _rows_of(ids.astype(np.int64), parent.astype(np.int64), what)
+    parents = _parent_rows(ids.astype(np.int64), parent.astype(np.int64), what)
     children = np.flatnonzero(parents >= 0)
     return Skeleton(
         nodes_nm=np.column_stack([z, y, x]) * size,
@@ -47,29 +47,29 @@ def decode_swc(text: str, voxel_size_nm: Sequence[float], what: str) -> Skeleton
     )
 
 
-def _rows_of(ids: np.ndarray, parents: np.ndarray, what: str) -> np.ndarray:
+def _parent_rows(ids: np.ndarray, parents: np.ndarray, what: str) -> np.ndarray:
     order = np.argsort(ids)
     if (np.diff(ids[order]) == 0).any():
-        raise CorruptData(f"{what}: a node is there twice")
+        raise CorruptData(f"{what}: a node id occurs twice")
     rows = np.full(len(ids), -1, np.int64)
     children = np.flatnonzero(parents >= 0)
-    places = np.searchsorted(ids, parents[children], sorter=order).clip(max=max(len(ids) - 1, 0))
-    rows[children] = order[places] if len(children) else []
-    lost = children[ids[rows[children]] != parents[children]]
-    if lost.size:
-        raise CorruptData(f"{what}: node {ids[lost[0]]} has parent {parents[lost[0]]}, which is not there")
+    positions = np.searchsorted(ids, parents[children], sorter=order).clip(max=max(len(ids) - 1, 0))
+    rows[children] = order[positions] if len(children) else []
+    orphans = children[ids[rows[children]] != parents[children]]
+    if orphans.size:
+        raise CorruptData(f"{what}: node {ids[orphans[0]]} has parent {parents[orphans[0]]}, which is missing")
     return rows
 
 
 def swc_mutation_id(text: str) -> int | None:
-    """The edit that a skeleton was made after, from a comment ``#${"mutation id": 7}``; None if there is none."""
+    """Return the last edit before a skeleton was made, from a comment ``#${"mutation id": 7}``; None if missing."""
     for line in text.splitlines():
         if not line.startswith("#"):
             continue
         try:
-            said = json.loads(line.lstrip("#").lstrip().removeprefix("$"))
+            comment = json.loads(line.lstrip("#").lstrip().removeprefix("$"))
         except ValueError:
             continue
-        if isinstance(said, dict) and isinstance(said.get(_MUTATION), int):
-            return int(said[_MUTATION])
+        if isinstance(comment, dict) and isinstance(comment.get(_MUTATION), int):
+            return int(comment[_MUTATION])
     return None

@@ -1,4 +1,4 @@
-"""Boxes cut along the grid of blocks."""
+"""Boxes split along the grid of blocks."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from voxome.geometry import Box
 from voxome.remotes.dvid.types import Triple
 
 
-def pieces(box: Box, block: Triple, voxels: int) -> list[Box]:
-    """`box` cut between blocks into parts of at most `voxels` (or one block), long in x, then in y.
+def split_box(box: Box, block: Triple, voxels: int) -> list[Box]:
+    """Split `box` between blocks into parts of at most `voxels` (or one block), longest along x, then y.
 
     Examples
     --------
-    >>> [str(one) for one in pieces(Box((0, 0, 5), (4, 4, 20)), (4, 4, 8), 256)]
+    >>> [str(part) for part in split_box(Box((0, 0, 5), (4, 4, 20)), (4, 4, 8), 256)]
     ['0:4,0:4,5:16', '0:4,0:4,16:20']
     """
     if box.empty:
         return []
-    whole = box.snap(block)
+    aligned = box.snap(block)
     step = list(block)
     for axis in (2, 1, 0):
-        others = step[0] * step[1] * step[2] // step[axis]
-        most = max(voxels // (others * block[axis]), 1) * block[axis]
-        step[axis] = min(most, whole.shape[axis])
-        if step[axis] < whole.shape[axis]:
+        area = step[0] * step[1] * step[2] // step[axis]
+        longest = max(voxels // (area * block[axis]), 1) * block[axis]
+        step[axis] = min(longest, aligned.shape[axis])
+        if step[axis] < aligned.shape[axis]:
             break
-    starts = [range(a, b, n) for a, b, n in zip(whole.start, whole.stop, step, strict=True)]
+    starts = [range(a, b, n) for a, b, n in zip(aligned.start, aligned.stop, step, strict=True)]
     return [Box(at, tuple(a + n for a, n in zip(at, step, strict=True))) & box for at in itertools.product(*starts)]
 
 
-def blocks(box: Box, block: Triple) -> list[Triple]:
-    """The places (z, y, x, in blocks) of all blocks that `box` touches."""
+def block_indices(box: Box, block: Triple) -> list[Triple]:
+    """Return the indices (z, y, x, in blocks) of all blocks that `box` touches."""
     touched = box.coarsen(block)
     ranges = [range(a, b) for a, b in zip(touched.start, touched.stop, strict=True)]
     return [(z, y, x) for z in ranges[0] for y in ranges[1] for x in ranges[2]]
 
 
-def block_box(place: Triple, block: Triple) -> Box:
-    """The box of the block at a place."""
-    return Box.of_shape(block, tuple(i * n for i, n in zip(place, block, strict=True)))
+def block_box(index: Triple, block: Triple) -> Box:
+    """Return the box of the block at an index."""
+    return Box.of_shape(block, tuple(i * n for i, n in zip(index, block, strict=True)))

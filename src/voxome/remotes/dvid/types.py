@@ -1,9 +1,9 @@
-"""DVID's types of voxels, and what the server says of an instance of one."""
+"""DVID's voxel types, and the description of an instance that holds voxels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -11,11 +11,12 @@ import numpy as np
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.geometry import Box
+from voxome.geometry.units import nm_per
 from voxome.remotes.dvid.node import Node
 
 Triple = tuple[int, int, int]
-SUB = 8
-"""Voxels along an edge of a sub-block of labels."""
+SUB_BLOCK = 8
+"""Edge length of a sub-block of labels, in voxels."""
 
 DTYPES: Mapping[str, str] = {
     "uint8blk": "uint8",
@@ -26,44 +27,33 @@ DTYPES: Mapping[str, str] = {
     "labelblk": "uint64",
     "labelmap": "uint64",
 }
-"""Type → dtype of its voxels."""
-LABELS = frozenset({"labelblk", "labelmap"})
-"""Those whose voxels are labels."""
-BLOCKS: Mapping[str, int] = {"labelmap": 64}
-"""Edge of a block where the server's own default is not the right one to name."""
-BLOCK = 32
-"""Edge of a block otherwise."""
-_NM = {
-    "nanometers": 1.0,
-    "nanometer": 1.0,
-    "nm": 1.0,
-    "microns": 1e3,
-    "micrometers": 1e3,
-    "um": 1e3,
-    "millimeters": 1e6,
-}
+"""Data type of the voxels of each instance type."""
+LABEL_TYPES = frozenset({"labelblk", "labelmap"})
+"""Instance types whose voxels are labels."""
+_LABELMAP_BLOCK, _BLOCK = 64, 32
+"""Default edge length of a block of a labelmap, and of the other types, in voxels."""
 
 
 @dataclass(frozen=True)
-class Info:
-    """What the server says of an instance that holds voxels.
+class InstanceInfo:
+    """The server's description of an instance that holds voxels.
 
     Attributes
     ----------
     type : str
-        Its DVID type.
+        DVID's name of the data type.
     data_uuid : str
-        What tells it from an instance that had its name before.
+        Identifies the instance, also after another one of the same name was deleted.
     versioned : bool
-        Whether each version has its own voxels.
+        Whether each version has voxels of its own, rather than all versions the same.
     block : (z, y, x)
-        Voxels of a block.
+        Block shape in voxels.
     domain : Box
-        Its extents, z, y, x; empty where nothing was written nor said.
+        Extents, z, y, x; empty until something is written or the extents are set.
     voxel_size_nm : (z, y, x) or None
-        None where the server's unit is not one of length ("voxels": what an instance is made with that has no size).
+        None if the server's unit is not a length ("voxels" for an instance created without a voxel size).
     coarsest : int
-        The number of its last level.
+        Number of the coarsest level.
     """
 
     type: str
@@ -72,133 +62,130 @@ class Info:
     block: Triple
     domain: Box
     voxel_size_nm: tuple[float, float, float] | None
-    coarsest: int
+    max_level: int
 
     @classmethod
-    def of(cls, name: str, info: Mapping[str, Any]) -> Info:
-        """Read the JSON of ``info``.
+    def parse(cls, name: str, info: Mapping[str, Any]) -> InstanceInfo:
+        """Parse the JSON of ``info``; errors begin with `name`.
 
         Raises
         ------
         UnsupportedFormat
-            If the instance holds no voxels that voxome reads.
+            If the instance type holds no voxels that voxome reads.
         CorruptData
-            If what is said makes no sense.
+            If the description is malformed.
         """
         try:
-            kind = str(info["Base"]["TypeName"])
-            found = None if kind not in DTYPES else cls._read(kind, info["Base"], info["Extended"], info.get("Extents"))
+            type_name = str(info["Base"]["TypeName"])
+            if type_name in DTYPES:
+                return cls._parse(type_name, info["Base"], info["Extended"], info.get("Extents"))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CorruptData(f"{name}: what the server says of it makes no sense: {error!r}") from error
-        if found is None:
-            raise UnsupportedFormat(f"{name} is a {kind}, which is no volume; volumes are {', '.join(DTYPES)}")
-        return found
+            raise CorruptData(f"{name}: the server sent a malformed description: {error!r}") from error
+        raise UnsupportedFormat(f"{name} is not a volume but a {type_name}; volumes are {', '.join(DTYPES)}")
 
     @classmethod
-    def _read(cls, kind: str, base: Mapping[str, Any], extended: Mapping[str, Any], extents: Any) -> Info:
+    def _parse(cls, type_name: str, base: Mapping[str, Any], extended: Mapping[str, Any], extents: Any) -> InstanceInfo:
         return cls(
-            kind,
+            type_name,
             base["DataUUID"],
             base["Versioned"],
-            _block(extended["BlockSize"]),
+            _block_shape(extended["BlockSize"]),
             _domain(extents or extended),
             _voxel_size_nm(extended),
             int(extended.get("MaxDownresLevel", 0)),
         )
 
     @classmethod
-    def asked(cls, node: Node, instance: str, name: str) -> Info:
-        """What the server says of an instance; errors call it `name`."""
-        return cls.of(name, node.api.json("GET", node.path(instance, "info")))
+    def fetch(cls, node: Node, instance: str, name: str) -> InstanceInfo:
+        """Request the description of an instance; errors begin with `name`."""
+        return cls.parse(name, node.api.json("GET", node.path(instance, "info")))
 
     @property
     def spec(self) -> VolumeSpec:
-        """The spec of its finest level."""
-        meaning: VolumeKind = "labels" if self.type in LABELS else "image"
+        """Spec of the finest level."""
+        kind: VolumeKind = "labels" if self.type in LABEL_TYPES else "image"
         return VolumeSpec(
             self.domain,
             np.dtype(DTYPES[self.type]),
             axes=("z", "y", "x"),
-            kind=meaning,
+            kind=kind,
             voxel_size_nm=self.voxel_size_nm,
             read_chunk=self.block,
             write_chunk=self.block,
-            encoding={"type": self.type, "levels": self.coarsest},
+            encoding={"type": self.type, "levels": self.max_level},
         )
 
-    def over(self, domain: Box) -> Info:
-        """The same with other extents."""
-        return replace(self, domain=domain)
 
-
-def type_of(spec: VolumeSpec) -> str:
-    """The type that holds `spec`: the one that its encoding names, or the usual one.
+def choose_type(spec: VolumeSpec) -> str:
+    """Return the instance type for `spec`: the one named in its encoding, or the default.
 
     Raises
     ------
     UnsupportedFormat
-        If there is none.
+        If DVID has no such type.
     """
-    asked = (spec.encoding or {}).get("type")
-    if asked is None:
-        asked = "labelmap" if spec.kind == "labels" else f"{spec.dtype}blk"
-    if DTYPES.get(asked) != spec.dtype.name or (asked in LABELS) != (spec.kind == "labels"):
-        held = ", ".join(f"{name} ({dtype}{', labels' if name in LABELS else ''})" for name, dtype in DTYPES.items())
-        raise UnsupportedFormat(f"DVID holds no {spec.dtype} {spec.kind} in a {asked}; it has {held}")
-    return str(asked)
+    type_name = (spec.encoding or {}).get("type")
+    if type_name is None:
+        type_name = "labelmap" if spec.kind == "labels" else f"{spec.dtype}blk"
+    if DTYPES.get(type_name) != spec.dtype.name or (type_name in LABEL_TYPES) != (spec.kind == "labels"):
+        known = ", ".join(
+            f"{name} ({dtype}{', labels' if name in LABEL_TYPES else ''})" for name, dtype in DTYPES.items()
+        )
+        raise UnsupportedFormat(f"a DVID {type_name} cannot hold {spec.kind} of {spec.dtype}; DVID has {known}")
+    return str(type_name)
 
 
-def settings(kind: str, spec: VolumeSpec) -> dict[str, str]:
-    """What an instance of type `kind` is made with.
+def instance_settings(type_name: str, spec: VolumeSpec) -> dict[str, str]:
+    """Return the settings with which an instance is created.
 
     Raises
     ------
     UnsupportedFormat
-        If its blocks cannot be of that size.
+        If its blocks cannot have that size.
     """
-    block = spec.write_chunk or (BLOCKS.get(kind, BLOCK),) * 3
-    if kind == "labelmap" and any(n % SUB for n in block):
-        raise UnsupportedFormat(f"blocks of a labelmap are multiples of {SUB} voxels long, not {block} (z, y, x)")
+    block = spec.write_chunk or (_LABELMAP_BLOCK if type_name == "labelmap" else _BLOCK,) * 3
+    if type_name == "labelmap" and any(n % SUB_BLOCK for n in block):
+        raise UnsupportedFormat(f"blocks of a labelmap must be multiples of {SUB_BLOCK} voxels, not {block} (z, y, x)")
     size, unit = (spec.voxel_size_nm, "nanometers") if spec.voxel_size_nm else ((1.0, 1.0, 1.0), "voxels")
-    # A unit given once instead of for each axis makes the server crash when it is asked for metadata.
-    found = {"BlockSize": _listed(block), "VoxelSize": _listed(size), "VoxelUnits": ",".join([unit] * 3)}
-    if kind == "labelmap":
-        found["MaxDownresLevel"] = str((spec.encoding or {}).get("levels", 0))
-    return found
+    # With one unit instead of one per axis, the server crashes on requests for metadata.
+    settings = {"BlockSize": _join_xyz(block), "VoxelSize": _join_xyz(size), "VoxelUnits": ",".join([unit] * 3)}
+    if type_name == "labelmap":
+        settings["MaxDownresLevel"] = str((spec.encoding or {}).get("levels", 0))
+    return settings
 
 
-def extents(domain: Box) -> dict[str, list[int]]:
-    """A domain (z, y, x) as DVID says it: x, y, z of the first and last voxel."""
+def extents_json(domain: Box) -> dict[str, list[int]]:
+    """Return a domain (z, y, x) in DVID's form: x, y, z of the first and the last voxel."""
     return {"MinPoint": [*reversed(domain.start)], "MaxPoint": [n - 1 for n in reversed(domain.stop)]}
 
 
-def _domain(said: Mapping[str, Any]) -> Box:
-    low, high = said.get("MinPoint"), said.get("MaxPoint")
+def _domain(reply: Mapping[str, Any]) -> Box:
+    low, high = reply.get("MinPoint"), reply.get("MaxPoint")
     if low is None or high is None:
         return Box((0, 0, 0), (0, 0, 0))
-    return Box(_turned(low), tuple(n + 1 for n in _turned(high)))
+    return Box(_zyx(low), tuple(n + 1 for n in _zyx(high)))
 
 
-def _voxel_size_nm(said: Mapping[str, Any]) -> tuple[float, float, float] | None:
-    units = [_NM.get(str(unit).lower()) for unit in said["VoxelUnits"]]
+def _voxel_size_nm(reply: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    units = [nm_per(str(unit)) for unit in reply["VoxelUnits"]]
     units = units * 3 if len(units) == 1 else units
     if None in units:
         return None
-    x, y, z = (float(size) * cast(float, unit) for size, unit in zip(said["VoxelSize"], units, strict=True))
+    x, y, z = (float(size) * cast(float, unit) for size, unit in zip(reply["VoxelSize"], units, strict=True))
     return z, y, x
 
 
-def _block(xyz: Any) -> Triple:
-    block = _turned(xyz)
+def _block_shape(xyz: Any) -> Triple:
+    block = _zyx(xyz)
     if min(block) < 1:
-        raise ValueError(f"blocks of {block} voxels")
+        raise ValueError(f"block shape {block}")
     return block
 
 
-def _turned(xyz: Any) -> Triple:
+def _zyx(xyz: Any) -> Triple:
     x, y, z = map(int, xyz)
     return z, y, x
 
 
-def _listed(zyx: tuple[float, ...]) -> str:
+def _join_xyz(zyx: tuple[float, ...]) -> str:
     return ",".join(f"{n:.9g}" for n in reversed(zyx))

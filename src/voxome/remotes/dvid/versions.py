@@ -1,4 +1,4 @@
-"""One version of a DVID repo: what is in it, how it is committed, and what grows from it."""
+"""One version of a DVID repo: its instances, its metadata, committing and branching."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import httpx
+
 from voxome.geometry import Box
-from voxome.remotes.dvid.node import Node, resolve
-from voxome.remotes.dvid.parsing import text, texts, understood
-from voxome.remotes.dvid.types import extents
+from voxome.remotes.dvid.node import Node, resolve_version
+from voxome.remotes.dvid.parsing import parse_json, parse_string, parse_strings
+from voxome.remotes.dvid.types import extents_json
 
 if TYPE_CHECKING:
     from voxome.contracts.shapes import Mesh
@@ -24,27 +26,27 @@ if TYPE_CHECKING:
     from voxome.remotes.dvid.supervoxels import SupervoxelFiles
 
 MASTER = "master"
-"""How the branch without a name is called."""
+"""Name of the branch that has none in DVID."""
 
 
 @dataclass(frozen=True)
 class VersionInfo:
-    """One version, as the repo lists it.
+    """One version, as listed by its repo.
 
     Attributes
     ----------
     uuid : str
-        Its name.
+        Identifies the version.
     branch : str
         ``master``, or the name of a side branch; ``tag-…`` for a tag.
     note : str
-        What was said when it was made or committed.
+        Note of the creation or the commit.
     log : tuple of str
-        Lines with their times.
+        Lines with timestamps.
     locked : bool
-        Whether it is committed.
+        Whether the version is committed.
     parents, children : tuple of str
-        Their UUIDs.
+        UUIDs of the neighbours in the version graph.
     created, updated : str
         Times, ISO 8601.
     """
@@ -60,8 +62,8 @@ class VersionInfo:
     updated: str
 
 
-def versions_of(repo: Mapping[str, Any]) -> dict[str, VersionInfo]:
-    """UUID → version, oldest first, from the JSON of a repo."""
+def parse_versions(repo: Mapping[str, Any]) -> dict[str, VersionInfo]:
+    """Parse the JSON of a repo into versions by UUID, oldest first."""
     nodes = sorted(repo["DAG"]["Nodes"].values(), key=lambda node: int(node["VersionID"]))
     names = {node["VersionID"]: node["UUID"] for node in nodes}
     return {
@@ -81,12 +83,12 @@ def versions_of(repo: Mapping[str, Any]) -> dict[str, VersionInfo]:
 
 
 class DvidNode:
-    """One version: reached by ``voxome.connect("dvid://host/uuid")``.
+    """Version of a DVID repo, from ``voxome.connect("dvid://host/uuid")``.
 
     Parameters
     ----------
     node : Node
-        Its address.
+        Requests to the version.
 
     Examples
     --------
@@ -109,22 +111,22 @@ class DvidNode:
 
     @property
     def uuid(self) -> str:
-        """The name of the version."""
+        """UUID of the version."""
         return self.node.uuid
 
     @property
     def instances(self) -> dict[str, str]:
-        """Name → type of the data instances of the repo."""
+        """Types of the data instances of the repo, by name."""
         return self.node.instances()
 
     @property
     def versions(self) -> dict[str, VersionInfo]:
-        """UUID → version of all of the repo, oldest first."""
-        return understood(self.node.api.send("GET", self.node.repo_path("info")), versions_of)
+        """All versions of the repo by UUID, oldest first."""
+        return parse_json(self.node.api.send("GET", self.node.repo_path("info")), parse_versions)
 
     @property
     def info(self) -> VersionInfo:
-        """This version."""
+        """Description of this version."""
         return self.versions[self.uuid]
 
     @property
@@ -133,71 +135,71 @@ class DvidNode:
         return list(dict.fromkeys(version.branch for version in self.versions.values()))
 
     def branch_versions(self, branch: str = MASTER) -> list[str]:
-        """The UUIDs of a branch, from its leaf to the root of the repo; none if there is no such branch."""
-        return understood(self.node.api.send("GET", self.node.repo_path("branch-versions", branch)), texts)
+        """Return the UUIDs of a branch from its leaf to the root of the repo; empty if the branch does not exist."""
+        return parse_json(self.node.api.send("GET", self.node.repo_path("branch-versions", branch)), parse_strings)
 
     @property
     def locked(self) -> bool:
-        """Whether the version is committed: nothing in it but unversioned instances changes any more."""
+        """Whether the version is committed: then only unversioned instances can be changed."""
         return self.node.locked()
 
     @property
     def note(self) -> str:
-        """What was said of the version."""
-        return understood(self.node.api.send("GET", self.node.path("note")), lambda said: str(said["note"]))
+        """Note of the version."""
+        return parse_json(self.node.api.send("GET", self.node.path("note")), lambda reply: str(reply["note"]))
 
     @property
     def log(self) -> list[str]:
-        """Its log, a line an entry, with times."""
-        return understood(self.node.api.send("GET", self.node.path("log")), lambda said: texts(said["log"]))
+        """Log of the version, one line per entry, with timestamps."""
+        return parse_json(self.node.api.send("GET", self.node.path("log")), lambda reply: parse_strings(reply["log"]))
 
     def set_note(self, text: str) -> None:
-        """Say what the version is; not once it is committed."""
+        """Set the note; only before the version is committed."""
         self._post("note", note=text)
 
     def add_log(self, *lines: str) -> None:
-        """Add lines to its log."""
+        """Add lines to the log."""
         self._post("log", log=list(lines))
 
     def commit(self, note: str = "", log: Iterable[str] = ()) -> None:
-        """Lock the version for good.
+        """Lock the version permanently.
 
         Raises
         ------
         ReadOnly
-            If it is committed already.
+            If it is already committed.
         """
         self._post("commit", note=note, log=list(log))
 
     def new_version(self, note: str = "", *, uuid: str | None = None) -> DvidNode:
-        """A child on the same branch, open for changes; the version must be committed, and have none yet.
+        """Create a child on the same branch, open for changes; the version must be committed and have no child yet.
 
         Parameters
         ----------
         note : str
-            What it is for.
+            Purpose of the version.
         uuid : str, optional
-            Its name, 32 hexadecimal digits; the server takes one otherwise.
+            UUID of the child, 32 hexadecimal digits; chosen by the server if None.
         """
         return self._child(self._post("newversion", note=note, uuid=uuid))
 
     def branch(self, name: str, note: str = "", *, uuid: str | None = None) -> DvidNode:
-        """A child on a branch of its own, open for changes; the version must be committed.
+        """Create a child on a new branch, open for changes; the version must be committed.
 
         Raises
         ------
         AlreadyExists
-            If the repo has such a branch.
+            If the repo has a branch of that name.
         """
         return self._child(self._post("branch", branch=name, note=note, uuid=uuid))
 
     def tag(self, name: str, note: str = "") -> DvidNode:
-        """Give the version a name that can take the place of its UUID; DVID keeps it as a locked child."""
+        """Tag the version with a name that can be used instead of its UUID; DVID stores it as a locked child."""
         return self._child(self._post("tag", tag=name, note=note))
 
     def at(self, version: str) -> DvidNode:
-        """Another version: a UUID, the unique beginning of one, either with ``:branch``, or a tag."""
-        return DvidNode(Node(self.node.api, resolve(self.node.api, version)))
+        """Return another version: a UUID, a unique prefix of one, either with ``:branch``, or a tag."""
+        return DvidNode(Node(self.node.api, resolve_version(self.node.api, version)))
 
     def create_instance(
         self,
@@ -208,23 +210,23 @@ class DvidNode:
         sync: Iterable[str] = (),
         settings: Mapping[str, str] | None = None,
     ) -> None:
-        """Make a data instance in this version and all that follow.
+        """Create a data instance in this version and all later ones.
 
         Parameters
         ----------
         name, type : str
-            As ``"synapses", "annotation"``.
+            Such as ``"synapses", "annotation"``.
         versioned : bool
-            If false, all versions share its data, which no commit locks.
+            If false, all versions share the data, and no commit locks them.
         sync : iterable of str
-            Instances that it follows.
+            Instances that it is synced with.
         settings : mapping, optional
-            What else the type takes, as ``{"BlockSize": "64,64,64"}``.
+            Further settings of the type, such as ``{"BlockSize": "64,64,64"}``.
 
         Raises
         ------
         AlreadyExists
-            If the repo has one of that name.
+            If the repo has an instance of that name.
         """
         body = {"typename": type, "dataname": name, **({} if versioned else {"versioned": "0"}), **(settings or {})}
         self.node.api.send("POST", self.node.repo_path("instance"), json=body)
@@ -232,82 +234,82 @@ class DvidNode:
             self.node.post(name, "sync", json={"sync": names}, idempotent=True)
 
     def set_extents(self, instance: str, domain: Box) -> None:
-        """Say which voxels (z, y, x) an instance of voxels has; nothing is stored or removed."""
-        self.node.post(instance, "extents", json=extents(domain), idempotent=True)
+        """Set the domain (z, y, x) of a volume; no voxels are stored or removed."""
+        self.node.post(instance, "extents", json=extents_json(domain), idempotent=True)
 
     def set_voxel_size(self, instance: str, voxel_size_nm: tuple[float, float, float]) -> None:
-        """Say how large (z, y, x) the voxels of an instance are, in the unit that it was made with (nm as a rule)."""
+        """Set the voxel size (z, y, x) of a volume, in the unit that it was created with (usually nm)."""
         self.node.post(instance, "resolution", json=list(reversed(voxel_size_nm)), idempotent=True)
 
     def labels(self, name: str = "segmentation") -> Labels:
-        """Labels of a labelmap: look-ups, shapes, edits, history."""
+        """Return the labels of a labelmap: look-ups, shapes, edits, history."""
         from voxome.remotes.dvid.labels import Labels
 
         return Labels(self.node, name)
 
     def keyvalue(self, name: str) -> KeyValue:
-        """Values by key."""
+        """Return a key-value instance."""
         from voxome.remotes.dvid.keyvalue import KeyValue
 
         return KeyValue(self.node, name)
 
     def annotations(self, name: str = "synapses") -> Annotations:
-        """Points with kinds, tags and relations, as synapses are."""
+        """Return points with kinds, tags and relations, such as synapses."""
         from voxome.remotes.dvid.annotations import Annotations
 
         return Annotations(self.node, name)
 
     def connections(self, synapses: str = "synapses", segmentation: str = "segmentation") -> Connections:
-        """Who connects to whom, by synapses and the bodies that they lie in."""
+        """Return the connections of bodies, from synapses and the labels at their positions."""
         from voxome.remotes.dvid.connections import Connections
 
         return Connections(self.annotations(synapses), self.labels(segmentation))
 
     def synapse_counts(self, name: str = "synapses_labelsz") -> LabelSizes:
-        """How many annotated points bodies have, as the server counts them."""
+        """Return the numbers of annotated points of bodies, counted by the server."""
         from voxome.remotes.dvid.label_sizes import LabelSizes
 
         return LabelSizes(self.node, name)
 
     def roi(self, name: str) -> Roi:
-        """A region of interest."""
+        """Return a region of interest."""
         from voxome.remotes.dvid.roi import Roi
 
         return Roi(self.node, name)
 
     def neurons(self, name: str = "segmentation_annotations") -> Neurons:
-        """Properties of neurons."""
+        """Return the properties of neurons."""
         from voxome.remotes.dvid.neurons import Neurons
 
         return Neurons(self.node, name)
 
     def supervoxels(self, name: str) -> SupervoxelFiles:
-        """Files by supervoxel."""
+        """Return files stored by supervoxel."""
         from voxome.remotes.dvid.supervoxels import SupervoxelFiles
 
         return SupervoxelFiles(self.node, name)
 
     def meshes(self, segmentation: str = "segmentation") -> Meshes:
-        """Meshes of the bodies of a segmentation, where FlyEM keeps them."""
+        """Return the meshes of the bodies of a segmentation, in FlyEM's layout."""
         from voxome.remotes.dvid.morphology import Meshes
 
         return Meshes(self.node, segmentation)
 
     def skeletons(self, segmentation: str = "segmentation") -> Skeletons:
-        """Skeletons of the bodies of a segmentation, where FlyEM keeps them."""
+        """Return the skeletons of the bodies of a segmentation, in FlyEM's layout."""
         from voxome.remotes.dvid.morphology import Skeletons
 
         return Skeletons(self.node, segmentation)
 
     def region_mesh(self, region: str) -> Mesh:
-        """The mesh of a region of interest, where FlyEM keeps it."""
+        """Return the mesh of a region of interest, in FlyEM's layout."""
         from voxome.remotes.dvid.morphology import region_mesh
 
         return region_mesh(self.node, region)
 
-    def _post(self, what: str, **said: Any) -> Any:
-        body = {name: value for name, value in said.items() if value is not None}
-        return self.node.api.send("POST", self.node.path(what), json=body)
+    def _post(self, action: str, **fields: Any) -> httpx.Response:
+        body = {name: value for name, value in fields.items() if value is not None}
+        return self.node.api.send("POST", self.node.path(action), json=body)
 
-    def _child(self, answer: Any) -> DvidNode:
-        return DvidNode(Node(self.node.api, understood(answer, lambda said: text(said["child"]))))
+    def _child(self, response: httpx.Response) -> DvidNode:
+        return DvidNode(Node(self.node.api, parse_json(response, lambda reply: parse_string(reply["child"]))))

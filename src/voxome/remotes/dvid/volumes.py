@@ -1,4 +1,4 @@
-"""Volumes whose voxels travel as they are: all types but labelmap."""
+"""Volumes transferred as raw voxels: all types but labelmap."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, InvalidBox, ReadOnly
 from voxome.geometry import Box
 from voxome.geometry.box_locks import BoxLocks
+from voxome.remotes.dvid.instance import join_xyz
 from voxome.remotes.dvid.node import Node
-from voxome.remotes.dvid.tiling import blocks, pieces
-from voxome.remotes.dvid.types import Info, Triple, extents
+from voxome.remotes.dvid.tiling import block_indices, split_box
+from voxome.remotes.dvid.types import InstanceInfo, Triple, extents_json
 from voxome.remotes.http import fan_out
 
 R = TypeVar("R")
 
 WORKERS = 8
-"""Requests side by side (``VOXOME_DVID_WORKERS``); one after the other where the server is asked to throttle."""
-PIECE_VOXELS = 1 << 22
-"""Voxels of the largest request (``VOXOME_DVID_PIECE_VOXELS``)."""
-TRIES, DELAY_S = 3, 0.1
-"""How often what came in a wrong length is asked for, and the first wait between."""
+"""Number of concurrent requests (``VOXOME_DVID_WORKERS``); 1 with ``throttle``."""
+REQUEST_VOXELS = 1 << 22
+"""Voxels of the largest request (``VOXOME_DVID_REQUEST_VOXELS``)."""
+ATTEMPTS, DELAY_S = 3, 0.1
+"""How often a response of the wrong length is requested, and the first delay between attempts."""
 _LOCKS = BoxLocks()
 
 
 class RawSource:
-    """One instance of voxels at one version.
+    """Volume of one data instance at one version.
 
-    DVID stores whole blocks. A write that cuts blocks reads them, changes its part and writes them whole; threads of
-    this process take turns at a block, but another process that writes another part of the same block at the same time
-    may lose to this one. Blocks lie on a lattice through index 0.
+    DVID stores whole blocks, on a grid through index 0. A write that cuts blocks reads them, changes its part and
+    writes them back. Threads of this process take turns at a block; another process that writes to the same block at
+    the same time may have its change overwritten.
 
     Parameters
     ----------
@@ -44,17 +45,19 @@ class RawSource:
         The version.
     instance : str
         Name of the instance.
-    info : Info
-        What the server says of it.
+    info : InstanceInfo
+        The server's description of the instance.
     name : str
         The URI, for messages.
     mode : {"r", "r+"}
         Read only, or read and write.
     throttle : bool
-        Whether the server may turn a request away while it has enough of them; then it is sent again later.
+        Whether the server may reject a request while it is busy; such a request is sent again later.
     """
 
-    def __init__(self, node: Node, instance: str, info: Info, *, name: str, mode: Mode, throttle: bool = False) -> None:
+    def __init__(
+        self, node: Node, instance: str, info: InstanceInfo, *, name: str, mode: Mode, throttle: bool = False
+    ) -> None:
         self._node, self._instance, self._info = node, instance, info
         self._mode: Mode = mode
         self._params: dict[str, Any] = {"throttle": "true"} if throttle else {}
@@ -76,14 +79,14 @@ class RawSource:
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         self._check(box)
-        found = np.empty(box.shape, self.spec.dtype) if out is None else out
+        data = np.empty(box.shape, self.spec.dtype) if out is None else out
 
-        def fetch(piece: Box) -> None:
-            part = found[piece.within(box)]
-            _until_whole(lambda: self._fetch(piece, part))
+        def fetch(part: Box) -> None:
+            view = data[part.within(box)]
+            _retry_corrupt(lambda: self._fetch(part, view))
 
-        fan_out(fetch, pieces(box, self._block, setting("DVID_PIECE_VOXELS", PIECE_VOXELS)), workers=self._workers)
-        return found
+        fan_out(fetch, split_box(box, self._block, request_voxels()), workers=self._workers)
+        return data
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
         if self._mode == "r":
@@ -92,13 +95,13 @@ class RawSource:
             raise InvalidBox(f"data of shape {data.shape} do not fill the box {box} of shape {box.shape}")
         self._check(box)
 
-        def store(piece: Box) -> None:
-            with _LOCKS.hold((self._node.api.base, self._node.uuid, self._instance), piece.snap(self._block)):
-                self._store(piece, data[piece.within(box)])
+        def store(part: Box) -> None:
+            with _LOCKS.hold((self._node.api.base, self._node.uuid, self._instance), part.snap(self._block)):
+                self._store(part, data[part.within(box)])
 
-        fan_out(store, pieces(box, self._block, setting("DVID_PIECE_VOXELS", PIECE_VOXELS)), workers=self._workers)
+        fan_out(store, split_box(box, self._block, request_voxels()), workers=self._workers)
         if box.snap(self._block) not in self.spec.domain:
-            self._keep_extents()
+            self._restore_extents()
 
     def version(self) -> Version:
         pinned = self._node.locked() and self._info.versioned
@@ -108,57 +111,58 @@ class RawSource:
     def _block(self) -> Triple:
         return self._info.block
 
-    def _blocks(self, box: Box) -> list[Triple]:
-        return blocks(box, self._block)
+    def _block_indices(self, box: Box) -> list[Triple]:
+        return block_indices(box, self._block)
 
     def _check(self, box: Box) -> None:
         try:
             box.within(self.spec.domain)
         except InvalidBox as error:
-            raise InvalidBox(f"{self.name}: {error}; voxome.connect(…).set_extents(…) changes its domain") from None
+            raise InvalidBox(f"{self.name}: {error}; to enlarge it, use voxome.connect(…).set_extents(…)") from None
 
-    def _place(self, box: Box) -> tuple[str, str]:
-        return _underscored(box.shape), _underscored(box.start)
+    def _box_path(self, box: Box) -> tuple[str, str]:
+        """Return shape and start as they stand in a path."""
+        return join_xyz(box.shape), join_xyz(box.start)
 
     def _fetch(self, box: Box, out: NDArray[Any]) -> None:
-        answer = self._node.get(self._instance, "raw", "0_1_2", *self._place(box), **self._params).content
+        body = self._node.get(self._instance, "raw", "0_1_2", *self._box_path(box), **self._params).content
         dtype = self.spec.dtype.newbyteorder("<")
-        if len(answer) != box.size * dtype.itemsize:
-            raise CorruptData(
-                f"{self.name}: the server sent {len(answer)} bytes for {box}, {box.size * dtype.itemsize} were expected"
-            )
-        out[...] = np.frombuffer(answer, dtype).reshape(box.shape)
+        expected = box.size * dtype.itemsize
+        if len(body) != expected:
+            raise CorruptData(f"{self.name}: the server sent {len(body)} bytes for {box}, expected {expected}")
+        out[...] = np.frombuffer(body, dtype).reshape(box.shape)
 
     def _store(self, box: Box, data: NDArray[Any]) -> None:
-        whole = box.snap(self._block)
-        if whole != box:
-            old = np.empty(whole.shape, self.spec.dtype)
-            _until_whole(lambda: self._fetch(whole, old))
-            old[box.within(whole)] = data
+        aligned = box.snap(self._block)
+        if aligned != box:
+            old = np.empty(aligned.shape, self.spec.dtype)
+            _retry_corrupt(lambda: self._fetch(aligned, old))
+            old[box.within(aligned)] = data
             data = old
-        self._post_raw(whole, data)
+        self._post_raw(aligned, data)
 
     def _post_raw(self, box: Box, data: NDArray[Any]) -> None:
         body = np.ascontiguousarray(data, self.spec.dtype.newbyteorder("<")).tobytes()
         params: dict[str, Any] = {"mutate": "true", **self._params}
-        self._node.post(self._instance, "raw", "0_1_2", *self._place(box), content=body, idempotent=True, **params)
+        self._node.post(self._instance, "raw", "0_1_2", *self._box_path(box), content=body, idempotent=True, **params)
 
-    def _keep_extents(self) -> None:
-        """Set the server's extents back to the domain: it has let them grow to whole blocks."""
-        now = Info.asked(self._node, self._instance, self.name).domain
-        if now != self._info.domain and now in self._info.domain.snap(self._block):
-            self._node.post(self._instance, "extents", json=extents(self._info.domain), idempotent=True)
+    def _restore_extents(self) -> None:
+        """Set the server's extents, which grow to whole blocks, back to the domain."""
+        current = InstanceInfo.fetch(self._node, self._instance, self.name).domain
+        if current != self._info.domain and current in self._info.domain.snap(self._block):
+            self._node.post(self._instance, "extents", json=extents_json(self._info.domain), idempotent=True)
 
 
-def _until_whole(work: Callable[[], R]) -> R:
-    """Do `work`, again where what came was not whole."""
-    for attempt in range(TRIES - 1):
+def request_voxels() -> int:
+    """Return the number of voxels of the largest request."""
+    return setting("DVID_REQUEST_VOXELS", REQUEST_VOXELS)
+
+
+def _retry_corrupt(request: Callable[[], R]) -> R:
+    """Call `request`, and again if it raises `CorruptData`."""
+    for attempt in range(ATTEMPTS - 1):
         try:
-            return work()
+            return request()
         except CorruptData:
             time.sleep(DELAY_S * 2**attempt)
-    return work()
-
-
-def _underscored(zyx: tuple[int, ...]) -> str:
-    return "_".join(str(n) for n in reversed(zyx))
+    return request()
