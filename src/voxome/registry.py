@@ -12,6 +12,7 @@ from voxome.errors import UnknownName
 BUILT_IN: dict[str, dict[str, str]] = {
     "voxome.dialects": {
         "boss": "voxome.relay.dialects.boss.dialect:BossDialect",
+        "raw": "voxome.relay.dialects.raw:RawDialect",
     },
     "voxome.engines": {
         "local": "voxome.engines.local:open_local",

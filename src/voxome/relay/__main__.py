@@ -16,9 +16,10 @@ from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.catalogue.sql import SqlCatalogue
 from voxome.relay.dialect import open_dialects
 from voxome.relay.relay import Relay
+from voxome.relay.rights import Rights
 from voxome.relay.secrets import digest, new_token
 from voxome.relay.serve import run
-from voxome.relay.sources import Rights, Sources
+from voxome.relay.sources import Sources
 
 
 def main(

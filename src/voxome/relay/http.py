@@ -1,21 +1,76 @@
-"""What dialects share of HTTP: request bodies with a limit, long response bodies, threads for handlers."""
+"""What dialects share of HTTP: callers, bodies with a limit, threads for handlers, errors, long answers."""
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Awaitable, Callable
 
 import anyio
+import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from voxome.errors import InvalidInput
+from voxome.errors import AccessDenied, InvalidInput, NotFound, ReadOnly
+from voxome.relay.accounts import Accounts, Caller
+from voxome.relay.sources import SourceUnavailable
 
 _SLICE_BYTES = 2**20
+_LOG = logging.getLogger(__name__)
 
 
-class BodyTooLarge(InvalidInput):
-    """The body of a request is over its limit."""
+class TooLarge(InvalidInput):
+    """A request, or the answer to it, is over its limit."""
+
+
+_STATUS: dict[type[Exception], int] = {
+    TooLarge: 413, InvalidInput: 400, NotFound: 404, ReadOnly: 403, AccessDenied: 403,
+    SourceUnavailable: 503,
+}  # fmt: skip
+"""The first type that fits decides; any other error is the server's."""
+
+Handler = Callable[[Request, Caller, bytearray], Response]
+"""Answers a request of a caller, with its body, in a thread."""
+
+
+def endpoint(accounts: Accounts, limit: int, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint that runs `handler` in a thread, and sends errors as JSON.
+
+    Parameters
+    ----------
+    accounts : Accounts
+        Who calls.
+    limit : int
+        Bytes of the longest body.
+    handler : function
+        What answers.
+    """
+    threads = handler_threads()
+
+    async def answer(request: Request) -> Response:
+        caller = Caller()
+        try:
+            authorization = request.headers.get("authorization", "")
+            caller = await anyio.to_thread.run_sync(accounts.caller, authorization, limiter=threads)
+            body = await read_body(request, limit)
+            return await anyio.to_thread.run_sync(handler, request, caller, body, limiter=threads)
+        except Exception as error:
+            return error_response(error, request, caller)
+
+    return answer
+
+
+def error_response(error: Exception, request: Request, caller: Caller) -> Response:
+    """Return the JSON of an error: 401 where a token may help, no details where the server failed."""
+    status = next((status for raised, status in _STATUS.items() if isinstance(error, raised)), 500)
+    if status >= 500:
+        _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    if status == 500:
+        return JSONResponse({"message": "internal error; see the log of the server"}, status)
+    if isinstance(error, AccessDenied) and not caller.name:
+        return JSONResponse({"message": str(error)}, 401, {"WWW-Authenticate": "Token"})
+    return JSONResponse({"message": str(error)}, status)
 
 
 async def read_body(request: Request, limit: int) -> bytearray:
@@ -23,22 +78,22 @@ async def read_body(request: Request, limit: int) -> bytearray:
 
     Raises
     ------
-    BodyTooLarge
+    TooLarge
         If it is longer, or its announced length is; no more than `limit` bytes are read into memory.
     """
     announced = request.headers.get("content-length", "0")
     body = bytearray()
     if not announced.isdigit() or int(announced) > limit:
-        raise BodyTooLarge(f"a body of {announced} bytes is more than {limit}")
+        raise TooLarge(f"a body of {announced} bytes is more than {limit}")
     async for part in request.stream():
         body += part
         if len(body) > limit:
-            raise BodyTooLarge(f"the body is over {limit} bytes")
+            raise TooLarge(f"the body is over {limit} bytes")
     return body
 
 
 def handler_threads() -> anyio.CapacityLimiter:
-    """Return the limit of threads in which the handlers of one dialect run."""
+    """Return the limit of threads in which handlers run."""
     return anyio.CapacityLimiter(max(8, 2 * (os.cpu_count() or 1)))
 
 

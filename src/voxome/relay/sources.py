@@ -1,24 +1,39 @@
-"""The sources that a relay serves: names, rights, and what is behind them."""
+"""The sources that a relay serves: names, rights, and the voxels behind them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import AccessDenied, AlreadyExists, InvalidInput, NotFound, ReadOnly
+from voxome.errors import (
+    AccessDenied,
+    AlreadyExists,
+    InvalidBox,
+    InvalidInput,
+    NotFound,
+    ReadOnly,
+    StoreError,
+    VoxomeError,
+)
 from voxome.geometry import Box
-from voxome.relay.accounts import PUBLIC, Caller
+from voxome.relay.accounts import Caller
+from voxome.relay.rights import PUBLIC_READ, Rights
 from voxome.resources.open import open_source
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
+
+
+class SourceUnavailable(StoreError):
+    """The store behind a source fails."""
 
 
 class ReadableSource(Protocol):
@@ -32,37 +47,9 @@ class ReadableSource(Protocol):
         """Return the voxels of `box`."""
 
 
-@dataclass(frozen=True)
-class Rights:
-    """Who may read and write a source.
-
-    Attributes
-    ----------
-    readers : frozenset of str
-        Names of groups; ``public`` is everybody. Admins may always read.
-    writers : frozenset of str
-        Names of groups; without any the source is read-only, for admins too.
-    """
-
-    readers: frozenset[str] = frozenset({PUBLIC})
-    writers: frozenset[str] = frozenset()
-
-    def may_read(self, caller: Caller) -> bool:
-        """Return whether `caller` may read."""
-        return caller.is_admin or not self.readers.isdisjoint(caller.groups)
-
-    def may_write(self, caller: Caller) -> bool:
-        """Return whether `caller` may write."""
-        return bool(self.writers) and (caller.is_admin or not self.writers.isdisjoint(caller.groups))
-
-
-PUBLIC_READ = Rights()
-"""Everybody may read, nobody may write."""
-
-
 @dataclass
 class _Entry:
-    """One name: a source, or the URI that it is opened from when it is first used."""
+    """A source, or the URI from which it is opened when it is first used."""
 
     uri: str
     rights: Rights
@@ -77,7 +64,10 @@ class _Entry:
 
 
 class Sources:
-    """Sources by name, read-only unless writers are named.
+    """Sources by name, read-only unless writers are named. Its methods may be called from several threads.
+
+    Errors of the store behind a source are raised as `SourceUnavailable`, whose message names the source only: clients
+    learn nothing about paths and hosts; the cause is for the log.
 
     Examples
     --------
@@ -85,8 +75,8 @@ class Sources:
     >>> created = voxome.create("memory://served", voxome.VolumeSpec.of((4, 5, 6), "uint8"))
     >>> sources = Sources()
     >>> sources.add("lab/em", "memory://served")
-    >>> sources.readable("lab/em", Caller()).spec.domain.shape
-    (4, 5, 6)
+    >>> sources.read("lab/em", Box((0, 0, 0), (1, 2, 2))).tolist()
+    [[[0, 0], [0, 0]]]
     """
 
     def __init__(self) -> None:
@@ -106,6 +96,8 @@ class Sources:
 
         Raises
         ------
+        InvalidInput
+            If the name is invalid, or an object that cannot be written has writers.
         AlreadyExists
             If another source has this name.
         """
@@ -114,10 +106,12 @@ class Sources:
         if name in self._entries:
             raise AlreadyExists(f"a source {name} is already served; choose another name")
         uri, opened = (source, None) if isinstance(source, str) else ("", source)
+        if rights.writers and opened is not None and not isinstance(opened, VolumeSource):
+            raise InvalidInput(f"the source {name} cannot be written; leave out its writers")
         self._entries[name] = _Entry(uri, rights, opened)
 
     def __iter__(self) -> Iterator[str]:
-        """Names of all sources, in order."""
+        """Iterate over the names of all sources, in order."""
         return iter(sorted(self._entries))
 
     def __contains__(self, name: object) -> bool:
@@ -133,30 +127,21 @@ class Sources:
         """
         return self._entry(name).rights
 
-    def readable(self, name: str, caller: Caller, *, level: int = 0) -> ReadableSource:
-        """Return a source, or a level of its pyramid, for reading.
+    def require_read(self, name: str, caller: Caller) -> None:
+        """Check that `caller` may read a source.
 
         Raises
         ------
         NotFound
-            If no source has this name, or it has no such level.
+            If no source has this name.
         AccessDenied
             If the caller may not read it.
         """
-        entry = self._entry(name)
-        if not entry.rights.may_read(caller):
+        if not self.rights(name).may_read(caller):
             raise AccessDenied(f"no permission to read {name}")
-        source = entry.open()
-        if level == 0:
-            return source
-        pyramid = ability(source, SupportsLevels)
-        count = 1 if pyramid is None else len(pyramid.levels)
-        if pyramid is None or level >= count:
-            raise NotFound(f"{name} has no level {level}: its levels are 0 to {count - 1}")
-        return pyramid.level(level)
 
-    def writable(self, name: str, caller: Caller) -> VolumeSource:
-        """Return a source for reading and writing.
+    def require_write(self, name: str, caller: Caller) -> None:
+        """Check that `caller` may write a source.
 
         Raises
         ------
@@ -165,16 +150,92 @@ class Sources:
         ReadOnly
             If nobody may write it.
         AccessDenied
-            If the caller may not.
+            If the caller may not write it.
         """
-        entry = self._entry(name)
-        if not entry.rights.writers:
+        rights = self.rights(name)
+        if not rights.writers:
             raise ReadOnly(f"{name} is served read-only")
-        if not entry.rights.may_write(caller):
+        if not rights.may_write(caller):
             raise AccessDenied(f"no permission to write {name}")
-        return cast(VolumeSource, entry.open())
+
+    def level_count(self, name: str) -> int:
+        """Return the number of levels of a source: 1 without a pyramid."""
+        source = self._open(name)
+        pyramid = ability(source, SupportsLevels)
+        return 1 if pyramid is None else len(pyramid.levels)
+
+    def spec(self, name: str, *, level: int = 0) -> VolumeSpec:
+        """Return the shape and meaning of a source, or of a level of its pyramid.
+
+        Raises
+        ------
+        NotFound
+            If no source has this name, or it has no such level.
+        """
+        return self._level(name, level).spec
+
+    def read(self, name: str, box: Box, *, level: int = 0) -> NDArray[Any]:
+        """Return the voxels of `box`, in the coordinates of the level.
+
+        Raises
+        ------
+        InvalidBox
+            If the box leaves the domain.
+        NotFound
+            If no source has this name, or it has no such level.
+        SourceUnavailable
+            If the store behind the source fails.
+        """
+        source = self._level(name, level)
+        _check_box(name, box, source.spec)
+        with _errors_of(name, "read"):
+            return source.read(box)
+
+    def write(self, name: str, box: Box, data: NDArray[Any]) -> None:
+        """Write the voxels of `box`.
+
+        Raises
+        ------
+        InvalidBox
+            If the box leaves the domain.
+        ReadOnly
+            If nobody may write the source.
+        SourceUnavailable
+            If the store behind it fails.
+        """
+        source = self._open(name)
+        if not self.rights(name).writers or not isinstance(source, VolumeSource):
+            raise ReadOnly(f"{name} is served read-only")
+        _check_box(name, box, source.spec)
+        with _errors_of(name, "written"):
+            source.write(box, data)
 
     def _entry(self, name: str) -> _Entry:
         if name not in self._entries:
             raise NotFound(f"no source {name} is served")
         return self._entries[name]
+
+    def _open(self, name: str) -> ReadableSource:
+        entry = self._entry(name)
+        with _errors_of(name, "opened"):
+            return entry.open()
+
+    def _level(self, name: str, level: int) -> ReadableSource:
+        source, count = self._open(name), self.level_count(name)
+        if not 0 <= level < count:
+            raise NotFound(f"{name} has no level {level}: its levels are 0 to {count - 1}")
+        pyramid = ability(source, SupportsLevels)
+        return pyramid.level(level) if pyramid is not None and level else source
+
+
+def _check_box(name: str, box: Box, spec: VolumeSpec) -> None:
+    if box.ndim != spec.domain.ndim or box not in spec.domain:
+        raise InvalidBox(f"box {box} is not inside {name}, which is {spec.domain} ({', '.join(spec.axes)})")
+
+
+@contextmanager
+def _errors_of(name: str, action: str) -> Iterator[None]:
+    try:
+        yield
+    except (VoxomeError, OSError) as error:
+        raise SourceUnavailable(f"the source {name} cannot be {action}; see the log of the server") from error

@@ -22,7 +22,7 @@ from voxome.relay.dialects.boss.downsample import Downsampler
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.routes import ROUTES, Handler
 from voxome.relay.dialects.boss.state import BossState
-from voxome.relay.http import BodyTooLarge, handler_threads, read_body
+from voxome.relay.http import TooLarge, handler_threads, read_body
 
 _LARGEST_DOCUMENT_BYTES = 2**20
 _CUTOUTS = "/v1/cutout/"
@@ -79,7 +79,7 @@ class _Server:
 def _refusal(error: Exception, request: Request) -> Refused:
     if isinstance(error, Refused):
         return error
-    if isinstance(error, BodyTooLarge):
+    if isinstance(error, TooLarge):
         return Refused(Code.REQUEST_TOO_LARGE, str(error))
     if isinstance(error, NotFound):
         return Refused(Code.RESOURCE_NOT_FOUND, str(error))

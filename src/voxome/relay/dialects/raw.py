@@ -1,0 +1,123 @@
+"""A plain dialect for scripts: sources as JSON and npy.
+
+========================================  ==========================================================
+``GET /raw``                              names of the sources that the caller may read
+``GET /raw/NAME/info[?level=N]``          JSON: shape and meaning of a level
+``GET /raw/NAME/cutout?box=…[&level=N]``  the voxels of a box, as npy
+``PUT /raw/NAME/cutout?box=…``            write a box, as npy, where the source is writable
+========================================  ==========================================================
+
+A box is written ``Z0:Z1,Y0:Y1,X0:X1``, in the axes and coordinates of the level.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from voxome.contracts.spec import VolumeSpec
+from voxome.errors import InvalidInput
+from voxome.geometry import Box
+from voxome.relay.accounts import Caller
+from voxome.relay.http import LongResponse, TooLarge, endpoint
+from voxome.relay.relay import Relay
+
+_HEADER_BYTES = 4096
+
+
+class RawDialect:
+    """Sources as JSON and npy under ``/raw``.
+
+    Parameters
+    ----------
+    relay : Relay
+        Its sources are served.
+    """
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay, self._sources = relay, relay.sources
+
+    def routes(self) -> Sequence[BaseRoute]:
+        serve = partial(endpoint, self._relay.accounts, self._relay.largest_cutout_bytes + _HEADER_BYTES)
+        info, cutout = "/raw/{name:path}/info", "/raw/{name:path}/cutout"
+        return [
+            Route("/raw", serve(self._list), methods=["GET"]),
+            Route(info, serve(self._info), methods=["GET"]),
+            Route(cutout, serve(self._read), methods=["GET"]),
+            Route(cutout, serve(self._write), methods=["PUT"]),
+        ]
+
+    def close(self) -> None:
+        """Do nothing: no work is left in the background."""
+
+    def _list(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        readable = [name for name in self._sources if self._sources.rights(name).may_read(caller)]
+        return JSONResponse({"sources": readable})
+
+    def _info(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        name, level = request.path_params["name"], _level(request)
+        self._sources.require_read(name, caller)
+        spec = self._sources.spec(name, level=level)
+        return JSONResponse({"name": name, "levels": self._sources.level_count(name), **_to_json(spec)})
+
+    def _read(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        name, level = request.path_params["name"], _level(request)
+        self._sources.require_read(name, caller)
+        box = self._box(request, self._sources.spec(name, level=level))
+        stream = io.BytesIO()
+        np.save(stream, self._sources.read(name, box, level=level), allow_pickle=False)
+        return LongResponse(stream.getvalue(), media_type="application/x-npy")
+
+    def _write(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        name = request.path_params["name"]
+        self._sources.require_write(name, caller)
+        spec = self._sources.spec(name)
+        box = self._box(request, spec)
+        self._sources.write(name, box, _decode(body, box.shape, spec.dtype))
+        return Response(status_code=204)
+
+    def _box(self, request: Request, spec: VolumeSpec) -> Box:
+        if "box" not in request.query_params:
+            raise InvalidInput("the query has no box; add ?box=Z0:Z1,Y0:Y1,X0:X1")
+        box = Box.parse(request.query_params["box"])
+        if box.size * spec.dtype.itemsize > self._relay.largest_cutout_bytes:
+            raise TooLarge(f"box {box} is over {self._relay.largest_cutout_bytes} bytes; request a smaller one")
+        return box
+
+
+def _level(request: Request) -> int:
+    text = request.query_params.get("level", "0")
+    if not text.isascii() or not text.isdigit():
+        raise InvalidInput(f"level {text} is not a number; write ?level=2")
+    return int(text[:9])
+
+
+def _to_json(spec: VolumeSpec) -> dict[str, Any]:
+    return {
+        "axes": spec.axes, "start": spec.domain.start, "stop": spec.domain.stop, "dtype": spec.dtype.name,
+        "kind": spec.kind, "voxel_size_nm": spec.voxel_size_nm, "offset_nm": spec.offset_nm,
+    }  # fmt: skip
+
+
+def _decode(body: bytearray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the npy array in `body`, whose header is checked before anything is allocated."""
+    stream = io.BytesIO(body)
+    try:
+        read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(stream)]
+        found_shape, fortran_order, found_dtype = read_header(stream)
+    except (ValueError, KeyError, EOFError) as error:
+        raise InvalidInput(f"the body is not an npy array: {error}") from error
+    voxels = memoryview(body)[stream.tell() :]
+    if (found_shape, found_dtype) != (shape, dtype) or voxels.nbytes != int(np.prod(shape)) * dtype.itemsize:
+        seen = f"{found_dtype} {found_shape} in {voxels.nbytes} bytes"
+        raise InvalidInput(f"the body holds {seen}; {dtype} {shape} was expected")
+    return np.frombuffer(voxels, dtype).reshape(shape, order="F" if fortran_order else "C")

@@ -1,0 +1,35 @@
+"""Who may read and write a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voxome.relay.accounts import PUBLIC, Caller
+
+
+@dataclass(frozen=True)
+class Rights:
+    """Who may read and write a source.
+
+    Attributes
+    ----------
+    readers : frozenset of str
+        Names of groups; ``public`` is everybody. Admins may always read.
+    writers : frozenset of str
+        Names of groups; without any the source is read-only, for admins too.
+    """
+
+    readers: frozenset[str] = frozenset({PUBLIC})
+    writers: frozenset[str] = frozenset()
+
+    def may_read(self, caller: Caller) -> bool:
+        """Return whether `caller` may read."""
+        return caller.is_admin or not self.readers.isdisjoint(caller.groups)
+
+    def may_write(self, caller: Caller) -> bool:
+        """Return whether `caller` may write."""
+        return bool(self.writers) and (caller.is_admin or not self.writers.isdisjoint(caller.groups))
+
+
+PUBLIC_READ = Rights()
+"""Everybody may read, nobody may write."""

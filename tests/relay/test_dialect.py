@@ -1,0 +1,119 @@
+"""Dialects are found by the registry, those of other packages too, and joined to one application."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+
+from voxome.errors import UnknownName
+from voxome.relay.accounts import Accounts
+from voxome.relay.app import application
+from voxome.relay.catalogue.memory import MemoryCatalogue
+from voxome.relay.dialect import open_dialects
+from voxome.relay.dialects.boss.dialect import BossDialect
+from voxome.relay.dialects.raw import RawDialect
+from voxome.relay.relay import Relay
+from voxome.relay.serve import in_thread
+
+PACKAGE = '''
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+
+class Sizes:
+    """How large the sources are, as text."""
+
+    def __init__(self, relay):
+        self.sources = relay.sources
+
+    def routes(self):
+        return [Route("/sizes/{name:path}", self.size)]
+
+    def size(self, request):
+        return PlainTextResponse(str(self.sources.spec(request.path_params["name"]).domain.size))
+
+    def close(self):
+        print("closed", flush=True)
+'''
+
+
+@pytest.fixture
+def relay() -> Relay:
+    catalogue = MemoryCatalogue()
+    return Relay(catalogue, Accounts(catalogue), "memory://dialects")
+
+
+class Fixed:
+    """Answers its name to everything under a mount, and notes that it was closed."""
+
+    def __init__(self, name: str, prefix: str) -> None:
+        self.name, self.prefix, self.closed = name, prefix, 0
+
+    def routes(self) -> list[Mount]:
+        async def answer(scope: object, receive: object, send: object) -> None:
+            await PlainTextResponse(self.name)(scope, receive, send)  # type: ignore[arg-type]
+
+        return [Mount(self.prefix, app=answer)]
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_built_in_dialects_are_opened_by_name(relay: Relay) -> None:
+    assert [type(one) for one in open_dialects(relay, ["raw", "boss"])] == [RawDialect, BossDialect]
+    assert {BossDialect, RawDialect} <= {type(one) for one in open_dialects(relay)}
+    with pytest.raises(UnknownName, match="boss"):
+        open_dialects(relay, ["bos"])
+
+
+def test_a_dialect_at_the_root_answers_what_no_other_does() -> None:
+    root, other = Fixed("root", "/"), Fixed("other", "/other")
+    with in_thread(application([root, other])) as url:
+        for path, name in (("/other/x", "other"), ("/", "root"), ("/x", "root")):
+            assert httpx.get(url + path).text == name
+        assert (root.closed, other.closed) == (0, 0)
+    assert (root.closed, other.closed) == (1, 1)
+
+
+def test_browsers_may_read_where_pages_are_allowed(relay: Relay) -> None:
+    class Plain(Fixed):
+        def routes(self) -> list[Route]:  # type: ignore[override]
+            return [Route("/plain", lambda request: PlainTextResponse("x"))]
+
+    with in_thread(application([Plain("plain", "/")], allow_origins=["https://viewer"])) as url:
+        answer = httpx.get(f"{url}/plain", headers={"Origin": "https://viewer"})
+        assert answer.headers["access-control-allow-origin"] == "https://viewer"
+        other = httpx.get(f"{url}/plain", headers={"Origin": "https://other"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.slow
+def test_a_dialect_of_another_package_is_served_by_its_name(tmp_path: Path) -> None:
+    package = tmp_path / "packages"
+    (package / "sizes-1.0.dist-info").mkdir(parents=True)
+    (package / "sizes.py").write_text(PACKAGE)
+    (package / "sizes-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: sizes\nVersion: 1.0\n")
+    (package / "sizes-1.0.dist-info" / "entry_points.txt").write_text("[voxome.dialects]\nsizes = sizes:Sizes\n")
+    script = "import numpy, sys; numpy.save(sys.argv[1], numpy.zeros((3, 4, 5), 'uint8'))"
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "a.npy")], check=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "voxome.relay", "--port", "0", "--dialect", "sizes", "--source", f"a={tmp_path}/a.npy"],
+        env={**os.environ, "PYTHONPATH": str(package)}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().removeprefix("serving at ").strip()
+        assert httpx.get(f"{url}/sizes/a").text == "60"
+        assert httpx.get(f"{url}/raw").status_code == 404
+    finally:
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+    assert "closed" in output

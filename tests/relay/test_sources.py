@@ -1,0 +1,133 @@
+"""Names and rights of sources, and what is read through them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import voxome
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.errors import AccessDenied, AlreadyExists, InvalidBox, InvalidInput, NotFound, ReadOnly
+from voxome.geometry import Box
+from voxome.relay.accounts import Caller
+from voxome.relay.rights import Rights
+from voxome.relay.sources import Sources, SourceUnavailable
+from voxome.resources.open import create_source
+from voxome.testing.strategies import noise
+
+SHAPE = (5, 6, 7)
+BOX = Box((0, 1, 2), (5, 5, 5))
+ADMIN, NOBODY = Caller("root", frozenset({"admin"})), Caller()
+MEMBER = Caller("bob", groups=frozenset({"public", "lab"}))
+
+
+class Computed:
+    """A source that is computed when it is read."""
+
+    spec = voxome.VolumeSpec.of(SHAPE, "uint16")
+
+    def read(self, box: Box) -> np.ndarray:
+        return np.arange(np.prod(SHAPE), dtype="uint16").reshape(SHAPE)[box.within(self.spec.domain)]
+
+
+@pytest.fixture
+def uri() -> str:
+    """A volume of noise."""
+    uri = f"memory://{uuid4().hex}"
+    voxome.create(uri, voxome.VolumeSpec.of(SHAPE, "uint8"))[:] = noise(SHAPE, "uint8")
+    return uri
+
+
+def test_a_uri_is_read_by_name(uri: str) -> None:
+    sources = Sources()
+    sources.add("lab/em", uri)
+    assert sources.spec("lab/em").dtype == np.uint8
+    assert_array_equal(sources.read("lab/em", BOX), noise(SHAPE, "uint8")[BOX.within(Box.of_shape(SHAPE))])
+    with pytest.raises(InvalidBox, match="lab/em"):
+        sources.read("lab/em", Box((0, 0, 0), (6, 1, 1)))
+    with pytest.raises(InvalidBox):
+        sources.read("lab/em", Box((0,), (1,)))
+
+
+def test_an_object_with_spec_and_read_is_served() -> None:
+    sources = Sources()
+    sources.add("computed", Computed())
+    assert sources.level_count("computed") == 1
+    assert sources.read("computed", Box((0, 0, 1), (1, 1, 3))).ravel().tolist() == [1, 2]
+    with pytest.raises(NotFound, match="level 1"):
+        sources.read("computed", BOX, level=1)
+    with pytest.raises(InvalidInput, match="writers"):
+        sources.add("other", Computed(), Rights(writers=frozenset({"lab"})))
+
+
+def test_levels_of_a_pyramid_are_read(tmp_path: Path) -> None:
+    uri, spec = f"zarr://{tmp_path}/a.zarr", voxome.VolumeSpec.of((8, 8, 8), "uint8", voxel_size_nm=(4, 4, 4))
+    pyramid = ability(create_source(uri, spec), SupportsLevels)
+    assert pyramid is not None
+    coarse = Box.of_shape((4, 4, 4))
+    pyramid.create_level((2, 2, 2)).write(coarse, np.full((4, 4, 4), 7, "uint8"))
+    sources = Sources()
+    sources.add("a", uri)
+    assert sources.level_count("a") == 2
+    assert sources.spec("a", level=1).domain == coarse
+    assert (sources.read("a", coarse, level=1) == 7).all()
+    assert not sources.read("a", Box.of_shape((8, 8, 8))).any()
+
+
+def test_everybody_reads_and_nobody_writes_unless_groups_are_named(uri: str) -> None:
+    sources = Sources()
+    sources.add("open", uri)
+    sources.add("private", uri, Rights(readers=frozenset({"lab"})))
+    sources.add("shared", uri, Rights(writers=frozenset({"lab"})))
+    for caller in (NOBODY, MEMBER, ADMIN):
+        sources.require_read("open", caller)
+        for name in ("open", "private"):
+            with pytest.raises(ReadOnly):
+                sources.require_write(name, caller)
+    for caller in (MEMBER, ADMIN):
+        sources.require_read("private", caller)
+        sources.require_write("shared", caller)
+    for require, name in ((sources.require_read, "private"), (sources.require_write, "shared")):
+        with pytest.raises(AccessDenied, match=name):
+            require(name, NOBODY)
+
+
+def test_a_writable_source_is_written(uri: str) -> None:
+    sources = Sources()
+    sources.add("shared", uri, Rights(writers=frozenset({"admin"})))
+    sources.add("open", uri)
+    sources.write("shared", BOX, np.full(BOX.shape, 9, "uint8"))
+    assert (sources.read("open", BOX) == 9).all()
+    with pytest.raises(ReadOnly):
+        sources.write("open", BOX, np.full(BOX.shape, 1, "uint8"))
+
+
+def test_a_source_that_cannot_be_opened_is_named_without_its_address() -> None:
+    sources = Sources()
+    sources.add("gone", "memory://secret-place")
+    with pytest.raises(SourceUnavailable, match="gone") as raised:
+        sources.spec("gone")
+    assert "secret" not in str(raised.value)
+    assert "secret" in str(raised.value.__cause__)
+
+
+@pytest.mark.parametrize("name", ["", "/", "a/", "/a", "a//b", "..", "a/../b", ".hidden", "a b", "a?b", "ü"])
+def test_invalid_names_are_refused(name: str) -> None:
+    with pytest.raises(InvalidInput, match="invalid source name"):
+        Sources().add(name, Computed())
+
+
+def test_names_are_unique_and_listed_in_order() -> None:
+    sources = Sources()
+    for name in ("b", "a/c"):
+        sources.add(name, Computed())
+    assert list(sources) == ["a/c", "b"]
+    assert "b" in sources
+    with pytest.raises(AlreadyExists):
+        sources.add("b", Computed())
+    with pytest.raises(NotFound, match="no source c"):
+        sources.spec("c")
