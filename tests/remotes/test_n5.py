@@ -270,7 +270,7 @@ def edit(path: Path, **changes: Any) -> None:
         ({"compression": None}, "None"),
         ({"dataType": "string"}, "'string'"),
         ({"isLabelMultiset": True}, "label multisets"),
-        ({"blockSize": [1]}, "make no sense"),
+        ({"blockSize": [1]}, "cannot be interpreted"),
         ({"voxome": {}, "transform": {"axes": ["z"], "scale": [1]}}, "names the axes"),
     ],
 )

@@ -300,7 +300,7 @@ def test_foreign_encodings_are_named(tmp_path: Path, encoding: str | None) -> No
     [
         ('{"@type": "neuroglancer_unheard_of"}', UnsupportedFormat, "neuroglancer_unheard_of"),
         ('{"mesh": "mesh"}', UnsupportedFormat, "no scales"),
-        ('{"scales": [{"encoding": "raw"}]}', UnsupportedFormat, "chunk_sizes"),
+        ('{"data_type": "uint8", "scales": [{"encoding": "raw"}]}', UnsupportedFormat, "chunk_sizes"),
         ('{"scales": [1], "graph": {}}', UnsupportedFormat, "graphene"),
         ('{"scales": ', CorruptData, "not JSON"),
         ("[]", CorruptData, "list"),

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from voxome.blocks.step import Step
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
+from voxome.contracts.levels import coarser
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.geometry import Box
 from voxome.registry import load
-from voxome.remotes.levels import coarser
 from voxome.resources.coarsening import Method, halving
 
 COARSEST = 128

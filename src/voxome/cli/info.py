@@ -8,8 +8,10 @@ import typer
 
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, show_facts, show_json
+from voxome.errors import VoxomeError
 
 if TYPE_CHECKING:
+    from voxome.contracts.abilities import SupportsLevels
     from voxome.resources.shapes import Meshes, Points, Skeletons
     from voxome.resources.volume import Volume
 
@@ -47,11 +49,9 @@ def describe_shapes(resource: Meshes | Skeletons | Points) -> dict[str, Any]:
 def describe_volume(volume: Volume) -> dict[str, Any]:
     """Return the metadata of a volume as JSON values."""
     from voxome.contracts.abilities import SupportsLevels, ability
-    from voxome.resources.volume import Volume
 
     spec = volume.spec
     pyramid = ability(volume.source, SupportsLevels)
-    levels = [] if pyramid is None else pyramid.levels
     return {
         "uri": volume.uri,
         "format": volume.uri.partition("://")[0],
@@ -65,24 +65,41 @@ def describe_volume(volume: Volume) -> dict[str, Any]:
         "chunks": spec.read_chunk and list(spec.read_chunk),
         "write_chunk": spec.write_chunk and list(spec.write_chunk),
         "bytes": volume.nbytes,
-        "levels": [
-            {
-                "shape": list(Volume(volume.source if pyramid is None else pyramid.level(n)).shape),
-                "scale": list(level.scale),
-                "offset_nm": list(level.offset_nm),
-            }
-            for n, level in enumerate(levels)
-        ],
+        "levels": [] if pyramid is None else [_describe_level(pyramid, n) for n in range(len(pyramid.levels))],
     }
+
+
+def _describe_level(pyramid: SupportsLevels, number: int) -> dict[str, Any]:
+    """The facts of one level; of one that cannot be opened, the reason."""
+    level = pyramid.levels[number]
+    facts: dict[str, Any] = {
+        "shape": None,
+        "voxel_size_nm": level.voxel_size_nm and list(level.voxel_size_nm),
+        "offset_nm": list(level.offset_nm),
+        "scale": level.scale and list(level.scale),
+        "problem": None,
+    }
+    try:
+        facts["shape"] = list(pyramid.level(number).spec.domain.shape)
+    except VoxomeError as error:
+        facts["problem"] = str(error)
+    return facts
 
 
 def _text(value: Any) -> str:
     if value is None:
         return "unknown"
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return "; ".join(
-            f"{n}: {_text(level['shape'])}, scale {_text(level['scale'])}" for n, level in enumerate(value)
-        )
+        return "; ".join(f"{number}: {_level_text(level)}" for number, level in enumerate(value))
     if isinstance(value, list):
         return ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value) or "none"
     return str(value)
+
+
+def _level_text(level: dict[str, Any]) -> str:
+    if level["problem"]:
+        return f"cannot be opened: {level['problem']}"
+    size = f"voxel size (nm) {_text(level['voxel_size_nm'])}"
+    return f"{_text(level['shape'])}, {size}, " + (
+        f"scale {_text(level['scale'])}" if level["scale"] else "no whole scale"
+    )

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.source import VolumeSource
+from voxome.contracts.levels import Level
+from voxome.contracts.source import Mode, Source, VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.geometry import Box
-
-
-@dataclass(frozen=True)
-class Level:
-    """One level of a pyramid.
-
-    Attributes
-    ----------
-    scale : (z, y, x)
-        Voxels of level 0 along one voxel of this level.
-    offset_nm : (z, y, x)
-        Position of the centre of its voxel index 0, in nm.
-    """
-
-    scale: Scale
-    offset_nm: tuple[float, float, float]
 
 
 @runtime_checkable
@@ -78,13 +62,39 @@ class SupportsLevels(Protocol):
 
     @property
     def levels(self) -> Sequence[Level]:
-        """All levels, finest first."""
+        """All levels that the store lists, finest first, whether or not each can be opened."""
 
     def level(self, number: int) -> VolumeSource:
-        """Level `number`; 0 is the finest."""
+        """Open level `number`; 0 is the finest.
+
+        Raises
+        ------
+        NotFound
+            If the pyramid has no such level, or its array is missing.
+        """
 
     def create_level(self, scale: Scale) -> VolumeSource:
-        """Add a level, coarser than all there are, and open it for writing."""
+        """Add a level, coarser than all there are, and open it for writing.
+
+        Raises
+        ------
+        InvalidInput
+            If it is not coarser than all there are, or their voxels are not whole multiples of the finest ones.
+        """
+
+
+@runtime_checkable
+class SupportsOpenLevel(Protocol):
+    """A remote that opens one level of a pyramid on its own, whatever state the others are in."""
+
+    def open_level(self, uri: Uri, number: int, *, mode: Mode = "r") -> Source:
+        """Open level `number` of the pyramid that `uri` names, 0 being the finest, or what else it names.
+
+        Raises
+        ------
+        NotFound
+            If there is no such level.
+        """
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ from voxome.contracts.abilities import SupportsAttributes, SupportsLevels, abili
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Kind, Parameters, Target
+from voxome.contracts.levels import coarser, require_scale
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import Scale, VolumeKind, VolumeSpec
 from voxome.contracts.uri import Uri
@@ -20,7 +21,6 @@ from voxome.geometry import Box
 from voxome.geometry.grid import Block
 from voxome.kinds.chunks import chunk_of, chunk_problems
 from voxome.kinds.paths import with_extension
-from voxome.remotes.levels import coarser
 from voxome.resources.open import absolute, create_source, locate, open_source
 from voxome.resources.volume import Volume
 from voxome.storage.local import remove_stale_locks
@@ -176,7 +176,8 @@ class Image(Kind):
         pyramid = ability(open_source(str(base), mode="r+"), SupportsLevels)
         if pyramid is not None and len(pyramid.levels) <= _level_of(target):
             factors = self.scale_for(target.parameters)
-            z, y, x = (n * f for n, f in zip(pyramid.levels[-1].scale, factors, strict=True))
+            last = require_scale(str(base), pyramid.levels, len(pyramid.levels) - 1)
+            z, y, x = (n * f for n, f in zip(last, factors, strict=True))
             pyramid.create_level((z, y, x))
 
     def target_problems(self, target: Target, workers: int) -> Iterator[str]:

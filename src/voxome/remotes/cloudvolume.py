@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.config.profiles import store_profile
-from voxome.contracts.abilities import Level
+from voxome.contracts.levels import Lengths, Level, finest_first, offset_at_corner, require_level, scale_between
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
@@ -31,7 +31,6 @@ from voxome.errors import (
     VoxomeError,
 )
 from voxome.geometry import Box
-from voxome.remotes.levels import whole_scale
 from voxome.remotes.optional_imports import library
 from voxome.storage.local import local_path
 
@@ -90,23 +89,24 @@ class CloudVolumePyramid(CloudVolumeSource):
     def __init__(self, uri: Uri) -> None:
         self._uri = uri
         volume = _opened(uri, 0)
-        self._sizes = [tuple(float(n) for n in volume.mip_resolution(mip))[::-1] for mip in volume.available_mips]
-        super().__init__(volume, self._spec_of(volume, 0), str(uri))
+        self._sizes = [_zyx(volume.mip_resolution(mip)) for mip in volume.available_mips]
+        self._mips = finest_first(self._sizes)
+        if self._mips[0] != 0:
+            volume = _opened(uri, self._mips[0])
+        super().__init__(volume, self._spec_of(volume, self._mips[0]), str(uri))
 
     @property
     def levels(self) -> Sequence[Level]:
-        return [Level(whole_scale(self.name, size, self._sizes[0]), self._offset(size)) for size in self._sizes]
+        sizes = [self._sizes[mip] for mip in self._mips]
+        return [Level(size, offset_at_corner(size, sizes[0]), scale_between(size, sizes[0])) for size in sizes]
 
     def level(self, number: int) -> CloudVolumeSource:
-        volume = _opened(self._uri, number)
-        return CloudVolumeSource(volume, self._spec_of(volume, number), f"{self.name}, scale {number}")
+        require_level(self.name, number, len(self._mips))
+        volume = _opened(self._uri, self._mips[number])
+        return CloudVolumeSource(volume, self._spec_of(volume, self._mips[number]), f"{self.name}?level={number}")
 
     def create_level(self, scale: tuple[int, int, int]) -> CloudVolumeSource:
         raise ReadOnly(f"{self.name} is read, not written: no level is added")
-
-    def _offset(self, size: Sequence[float]) -> tuple[float, float, float]:
-        z, y, x = ((coarse - fine) / 2 for coarse, fine in zip(size, self._sizes[0], strict=True))
-        return (z, y, x)
 
     def _spec_of(self, volume: Any, mip: int) -> VolumeSpec:
         bounds, chunk = volume.mip_bounds(mip), tuple(int(n) for n in volume.mip_chunk_size(mip))[::-1]
@@ -119,8 +119,8 @@ class CloudVolumePyramid(CloudVolumeSource):
             np.dtype(volume.dtype),
             axes=("c", "z", "y", "x") if lead else ("z", "y", "x"),
             kind="labels" if volume.layer_type == "segmentation" else "image",
-            voxel_size_nm=(size[0], size[1], size[2]),
-            offset_nm=self._offset(size),
+            voxel_size_nm=size,
+            offset_nm=offset_at_corner(size, self._sizes[self._mips[0]]),
             read_chunk=lead + chunk,
             write_chunk=lead + chunk,
             encoding={"codec": {"name": volume.encoding}},
@@ -162,6 +162,11 @@ def _cloudpath(uri: Uri) -> str:
     if uri.scheme == "graphene":
         return f"graphene://{uri.path}"
     return uri.path if "://" in uri.path else f"file://{local_path(uri.path)}"
+
+
+def _zyx(xyz: Sequence[Any]) -> Lengths:
+    x, y, z = (float(n) for n in xyz)
+    return (z, y, x)
 
 
 def _bounds(frame: Box) -> Any:

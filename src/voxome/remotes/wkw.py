@@ -8,6 +8,7 @@ files there are, and the voxel size unknown. Needs the extra ``voxome[webknossos
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.abilities import Level
+from voxome.contracts.levels import Lengths, Level, offset_at_corner, require_level, scale_between
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, InvalidBox, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
-from voxome.remotes.levels import coarser
 from voxome.remotes.local_files import file_version
 from voxome.remotes.optional_imports import library
 from voxome.storage.local import local_path
@@ -79,19 +79,19 @@ class WkwPyramid(WkwSource):
 
     @property
     def levels(self) -> Sequence[Level]:
-        scales = [self._scale(number) for number in range(len(self._folders))]
-        return [Level(scale, coarser(self._spec, scale).offset_nm) for scale in scales]
+        size, (finest, *_) = self._said.get("voxel_size_nm"), self._folders
+        found = []
+        for mag in self._folders:
+            coarse, offset = (None, (0.0, 0.0, 0.0)) if size is None else _placement(size, mag, finest)
+            found.append(Level(coarse, offset, scale_between(mag, finest)))
+        return found
 
     def level(self, number: int) -> WkwSource:
+        require_level(f"wkw://{self._folder.parent}", number, len(self._folders))
         return WkwSource(list(self._folders.values())[number], self._spec_of(number))
 
     def create_level(self, scale: Triple) -> WkwSource:
         raise ReadOnly(f"wkw://{self._folder} is read, not written: no level is added")
-
-    def _scale(self, number: int) -> Triple:
-        finest, asked = next(iter(self._folders)), list(self._folders)[number]
-        z, y, x = (b // a for a, b in zip(finest, asked, strict=True))
-        return (z, y, x)
 
     def _spec_of(self, number: int) -> VolumeSpec:
         mag, folder = list(self._folders.items())[number]
@@ -100,16 +100,15 @@ class WkwPyramid(WkwSource):
         frame = whole.coarsen(mag)
         lead = (header.num_channels,) if header.num_channels > 1 else ()
         size = self._said.get("voxel_size_nm")
-        finest = next(iter(self._folders))
-        shift = [(m - f) / 2 * s for m, f, s in zip(mag, finest, size or (0, 0, 0), strict=True)]
+        place = (None, (0.0, 0.0, 0.0)) if size is None else _placement(size, mag, next(iter(self._folders)))
         chunk = (*lead, *(header.block_len,) * 3)
         return VolumeSpec(
             Box((0,) * len(lead) + frame.start, lead + frame.stop),
             np.dtype(header.voxel_type),
             axes=("c", "z", "y", "x") if lead else ("z", "y", "x"),
             kind="labels" if self._said.get("category") == "segmentation" else "image",
-            voxel_size_nm=size and tuple(s * m for s, m in zip(size, mag, strict=True)),
-            offset_nm=(shift[0], shift[1], shift[2]),
+            voxel_size_nm=place[0],
+            offset_nm=place[1],
             read_chunk=chunk,
             write_chunk=chunk,
         )
@@ -141,6 +140,12 @@ class WkwRemote:
             yield ResourceInfo(f"wkw://{layer}", "volume", f"{spec.dtype} {spec.domain}")
 
 
+def _placement(size: Lengths, mag: Triple, finest: Triple) -> tuple[Lengths, Lengths]:
+    """Voxel size, and centre of voxel 0, of a magnification of a dataset whose voxels have `size` in nm."""
+    (coarse, fine) = ((size[0] * m[0], size[1] * m[1], size[2] * m[2]) for m in (mag, finest))
+    return coarse, offset_at_corner(coarse, fine)
+
+
 def _magnifications(layer: Path) -> dict[Triple, Path]:
     """Magnification (z, y, x) → its folder, finest first."""
     found = {}
@@ -149,7 +154,7 @@ def _magnifications(layer: Path) -> dict[Triple, Path]:
         if all(part.isdigit() for part in parts) and len(parts) in (1, 3) and (folder / HEADER).is_file():
             x, y, z = (int(part) for part in (parts if len(parts) == 3 else parts * 3))
             found[z, y, x] = folder
-    return dict(sorted(found.items()))
+    return {mag: found[mag] for mag in sorted(found, key=lambda mag: (math.prod(mag), mag))}
 
 
 def _properties(layer: Path) -> dict[str, Any]:

@@ -13,9 +13,11 @@ from voxome.contracts.abilities import (
     SupportsCreate,
     SupportsLevels,
     SupportsMarkerFiles,
+    SupportsOpenLevel,
     SupportsRecognise,
     ability,
 )
+from voxome.contracts.levels import require_level
 from voxome.contracts.source import MeshSource, Mode, PointsSource, Remote, SkeletonSource, Source, VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
@@ -123,11 +125,15 @@ def open_source(uri: str, *, mode: Mode = "r", level: int | None = None) -> Volu
     NotFound, UnsupportedFormat, UnknownName, InvalidUri
     """
     located = locate(uri)
-    return _at_level(_volume(_open(located, mode), located), located, level)
+    return _volume(_open(located, mode, _level_number(located, level)), located)
 
 
-def _open(uri: Uri, mode: Mode) -> Source:
-    return get_remote(uri.scheme).open(uri, mode=mode)
+def _open(uri: Uri, mode: Mode, level: int) -> Source:
+    store = get_remote(uri.scheme)
+    if level and isinstance(store, SupportsOpenLevel):
+        return store.open_level(uri, level, mode=mode)
+    source = store.open(uri, mode=mode)
+    return _at_level(_volume(source, uri), uri, level) if level else source
 
 
 def _volume(source: Source, uri: Uri) -> VolumeSource:
@@ -146,19 +152,20 @@ def _unexpected(source: Source, uri: Uri, expected: type[Any]) -> InvalidInput:
     return InvalidInput(f"{uri} holds {found}; {noun} {was} expected; open {found} with voxome.open(uri)")
 
 
-def _at_level(source: VolumeSource, uri: Uri, level: int | None) -> VolumeSource:
+def _level_number(uri: Uri, level: int | None) -> int:
+    """The level to open: the one given, else that of ``?level=``, else 0."""
     query = uri.query.get("level")
-    if level is None and query is not None:
-        if not query.isdigit():
-            raise InvalidUri(f"{uri}: level {query!r} is not a number; write ?level=2")
-        level = int(query)
-    if not level:
-        return source
+    if level is not None or query is None:
+        return level or 0
+    if not query.isdigit():
+        raise InvalidUri(f"{uri}: level {query!r} is not a number; write ?level=2")
+    return int(query)
+
+
+def _at_level(source: VolumeSource, uri: Uri, level: int) -> VolumeSource:
     pyramid = ability(source, SupportsLevels)
-    if pyramid is None or level >= len(pyramid.levels):
-        count = 1 if pyramid is None else len(pyramid.levels)
-        raise NotFound(f"{uri} has no level {level}: its levels are 0 to {count - 1}")
-    return pyramid.level(level)
+    require_level(str(uri), level, 1 if pyramid is None else len(pyramid.levels))
+    return source if pyramid is None else pyramid.level(level)
 
 
 @overload
@@ -208,13 +215,13 @@ def open(uri: str, *, expect: type[Any] | None = None, mode: Mode = "r", level: 
     7
     """
     located = locate(uri)
-    source = _open(located, mode)
+    source = _open(located, mode, _level_number(located, level))
     resource = _kind_of(source)[0]
     wanted = expect or (Volume if level is not None else resource)
     if resource is not wanted:
         raise _unexpected(source, located, wanted)
     if resource is Volume:
-        return Volume(_at_level(_volume(source, located), located, level), str(located))
+        return Volume(_volume(source, located), str(located))
     return cast("Resource", resource(source, str(located)))
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from voxome.contracts.abilities import Level, SupportsIds, SupportsLevels, ability
+from voxome.contracts.abilities import SupportsIds, SupportsLevels, ability
+from voxome.contracts.levels import Level, require_level
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import NotFound, UnsupportedFormat
+from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
 from voxome.resources.indexing import Key, Selection, select
 from voxome.resources.metadata import metadata
@@ -157,7 +158,7 @@ class Volume:
 
     @property
     def levels(self) -> Sequence[Level]:
-        """Scale and position of each level of the pyramid, finest first; empty where there is none."""
+        """Voxel size, position and scale of each level of the pyramid, finest first; empty where there is none."""
         pyramid = ability(self.source, SupportsLevels)
         return () if pyramid is None else pyramid.levels
 
@@ -167,12 +168,10 @@ class Volume:
         Raises
         ------
         NotFound
-            If there is none.
+            If there is none, or its array is missing.
         """
         pyramid = ability(self.source, SupportsLevels)
-        count = 1 if pyramid is None else len(pyramid.levels)
-        if not 0 <= number < count:
-            raise NotFound(f"{self.uri} has no level {number}: its levels are 0 to {count - 1}")
+        require_level(self.uri, number, 1 if pyramid is None else len(pyramid.levels))
         return self if pyramid is None else Volume(pyramid.level(number), f"{self.uri}?level={number}")
 
     def __getitem__(self, key: Key) -> NDArray[Any]:

@@ -428,7 +428,10 @@ class VolumeRemoteContract:
         assert_array_equal(again.level(0).read(spec.domain), array)
         for number, (fine, coarse) in enumerate(pairwise(again.levels), start=1):
             part = again.level(number)
-            assert all(a <= b for a, b in zip(fine.scale, coarse.scale, strict=True))
+            assert fine.voxel_size_nm is not None
+            assert coarse.voxel_size_nm is not None
+            assert all(a <= b for a, b in zip(fine.voxel_size_nm, coarse.voxel_size_nm, strict=True))
+            assert (part.spec.voxel_size_nm, part.spec.offset_nm) == (coarse.voxel_size_nm, coarse.offset_nm)
             assert (part.read(part.spec.domain) == number).all()
 
     def add_level(self, source: VolumeSource, spec: VolumeSpec, scale: tuple[int, int, int]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from voxome.contracts.levels import scale_between
 from voxome.contracts.spec import Scale as Factor
 from voxome.remotes.bossdb.service import Json, understood
 from voxome.remotes.bossdb.values import CoordinateFrame, Experiment, Triple
-from voxome.remotes.levels import whole_scale
 
 CUBOID = (16, 512, 512)
 """Voxels (z, y, x) of what the Boss stores as one piece, at every resolution, from index 0 on."""
@@ -57,13 +57,9 @@ def told(answer: Json, name: str) -> dict[int, Scale]:
         stops = {int(key): _zyx(size) for key, size in answer["extent"].items()}
         cuboids = {int(key): _zyx(size) for key, size in answer.get("cuboid_size", {}).items()}
         return {
-            resolution: Scale(
-                whole_scale(name, size, sizes[0]),
-                _whole(stops[resolution]),
-                size,
-                _whole(cuboids.get(resolution, CUBOID)),
-            )
+            resolution: Scale(factor, _whole(stops[resolution]), size, _whole(cuboids.get(resolution, CUBOID)))
             for resolution, size in sizes.items()
+            if (factor := scale_between(size, sizes[0])) is not None
         }
 
 

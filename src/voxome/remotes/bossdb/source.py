@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.abilities import Ability, Level, SupportsIds, SupportsLevels
+from voxome.contracts.abilities import Ability, SupportsIds, SupportsLevels
+from voxome.contracts.levels import Level, require_level
 from voxome.contracts.source import Mode, Version
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import InvalidBox, InvalidInput, NotFound, ReadOnly
+from voxome.errors import InvalidBox, InvalidInput, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.bossdb.cutouts import Cutouts
 from voxome.remotes.bossdb.description import Description, describe, keep_notes
@@ -129,15 +130,14 @@ class BossdbSource:
         found = []
         for number, scale in scales.items():
             z, y, x = (f // g for f, g in zip(scale.factor, first, strict=True))
-            found.append(Level((z, y, x), self._description.spec(number).offset_nm))
+            spec = self._description.spec(number)
+            found.append(Level(spec.voxel_size_nm, spec.offset_nm, (z, y, x)))
         return found
 
     def level(self, number: int) -> BossdbSource:
         """Resolution `number`, counted from the finest that the channel has."""
         resolutions = list(self._description.scales)
-        if not 0 <= number < len(resolutions):
-            last = len(resolutions) - 1
-            raise NotFound(f"{self._description.address} has no level {number}: its levels are 0 to {last}")
+        require_level(str(self._description.address), number, len(resolutions))
         return BossdbSource(self._api, self._description, resolutions[number], self._mode, pyramid=False)
 
     @property

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.abilities import Level
+from voxome.contracts.levels import Level, coarser, require_level
 from voxome.contracts.source import Mode, Version
-from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly, StoreError, UnsupportedFormat
+from voxome.errors import CorruptData, InvalidInput, ReadOnly, StoreError, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.dvid.label_blocks import compress, decode, decompress, encode, join_blocks, split_blocks
 from voxome.remotes.dvid.labels import Labels
@@ -21,7 +21,6 @@ from voxome.remotes.dvid.tiling import block_box, split_box
 from voxome.remotes.dvid.types import InstanceInfo, Triple
 from voxome.remotes.dvid.volumes import ATTEMPTS, DELAY_S, RawSource, request_voxels
 from voxome.remotes.http import printable_url
-from voxome.remotes.levels import coarser
 
 CompressedBlocks = Mapping[Triple, memoryview]
 Blocks = dict[Triple, NDArray[np.uint64]]
@@ -192,7 +191,8 @@ class LabelmapSource(LabelLevel):
     def levels(self) -> Sequence[Level]:
         """All levels, finest first; the voxels of each are twice as long as those of the one before."""
         scales = [(2**n, 2**n, 2**n) for n in range(self._info.max_level + 1)]
-        return [Level(scale, coarser(self._info.spec, scale).offset_nm) for scale in scales]
+        specs = [coarser(self._info.spec, scale) for scale in scales]
+        return [Level(spec.voxel_size_nm, spec.offset_nm, scale) for spec, scale in zip(specs, scales, strict=True)]
 
     def level(self, number: int) -> LabelLevel:
         """Return level `number`; 0 is the finest.
@@ -202,8 +202,7 @@ class LabelmapSource(LabelLevel):
         NotFound
             If there is no such level.
         """
-        if not 0 <= number <= self._info.max_level:
-            raise NotFound(f"{self.name} has no level {number}: its levels are 0 to {self._info.max_level}")
+        require_level(self.name, number, self._info.max_level + 1)
         return LabelLevel(
             self._node,
             self._instance,

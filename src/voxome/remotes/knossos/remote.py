@@ -31,10 +31,10 @@ class KnossosRemote:
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> KnossosPyramid:
         folder = local_path(uri.path)
-        confs = magnifications(folder)
-        if not confs:
+        folders = magnifications(folder)
+        if not folders:
             raise NotFound(f"{uri}: there is no {CONF} in {folder}, nor in a folder magN in it")
-        return KnossosPyramid({mag: Conf.read(place) for mag, place in confs.items()}, _wants_overlay(uri), mode)
+        return KnossosPyramid(folders, _wants_overlay(uri), mode)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         folder = local_path(uri.path)

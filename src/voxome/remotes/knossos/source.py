@@ -10,15 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.abilities import Level
+from voxome.contracts.levels import (
+    Lengths,
+    Level,
+    coarser,
+    offset_at_corner,
+    require_coarser,
+    require_level,
+    require_scale,
+    scale_between,
+)
 from voxome.contracts.source import Mode, Version
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import InvalidBox, UnsupportedFormat
+from voxome.errors import CorruptData, InvalidBox, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.arrays import writable_slices
 from voxome.remotes.knossos.conf import CONF, Conf
 from voxome.remotes.knossos.cubes import CUBE, EDGE, image, overlay, store
-from voxome.remotes.levels import check_coarser, coarser, whole_scale
 from voxome.remotes.local_files import file_version
 from voxome.storage.local import storing
 
@@ -77,32 +85,35 @@ class KnossosSource:
 class KnossosPyramid(KnossosSource):
     """A source with the other magnifications beside it."""
 
-    def __init__(self, confs: Mapping[int, Conf], overlay: bool, mode: Mode) -> None:
-        self._confs, self._overlay = dict(sorted(confs.items())), overlay
-        first = next(iter(self._confs.values()))
-        self._first = spec_of(first, overlay)
-        super().__init__(first, self._first, mode)
+    def __init__(self, folders: Mapping[int, Path], overlay: bool, mode: Mode) -> None:
+        self._folders, self._overlay = dict(sorted(folders.items())), overlay
+        self._finest, first = next(iter(self._folders.items()))
+        conf = Conf.read(first)
+        self._first = spec_of(conf, overlay)
+        super().__init__(conf, self._first, mode)
 
     @property
     def levels(self) -> Sequence[Level]:
-        return [
-            Level(self._scale(conf, mag), self._offset(self._scale(conf, mag))) for mag, conf in self._confs.items()
-        ]
+        return [self._level(mag) for mag in self._folders]
 
     def level(self, number: int) -> KnossosSource:
-        level, conf = self.levels[number], list(self._confs.values())[number]
-        return KnossosSource(conf, spec_of(conf, self._overlay).replace(offset_nm=level.offset_nm), self._mode)
+        require_level(f"knossos://{self._conf.folder.parent}", number, len(self._folders))
+        mag, folder = list(self._folders.items())[number]
+        conf = Conf.read(folder)
+        spec = spec_of(conf, self._overlay).replace(offset_nm=self._level(mag).offset_nm)
+        return KnossosSource(conf, spec, self._mode)
 
     @property
     def next_scale(self) -> tuple[int, int, int]:
         """Twice the last, along every axis."""
-        z, y, x = (2 * n for n in self.levels[-1].scale)
+        last = require_scale(f"knossos://{self._conf.folder.parent}", self.levels, len(self._folders) - 1)
+        z, y, x = (2 * n for n in last)
         return z, y, x
 
     def create_level(self, scale: tuple[int, int, int]) -> KnossosSource:
         """Add a magnification: the same factor along every axis."""
         name = f"knossos://{self._conf.folder}"
-        check_coarser(name, self.levels[-1].scale, scale)
+        require_coarser(name, self.levels, scale)
         if len(set(scale)) != 1 or not self._conf.folder.name.startswith("mag"):
             raise UnsupportedFormat(
                 f"{name}: a level is a folder magN beside it, coarser by N along every axis, not {scale}"
@@ -114,18 +125,20 @@ class KnossosPyramid(KnossosSource):
         with storing(folder):
             folder.mkdir(exist_ok=True)
         made.write(scale[0])
-        self._confs[scale[0]] = made
-        return self.level(len(self._confs) - 1)
+        self._folders[scale[0]] = folder
+        return self.level(len(self._folders) - 1)
 
-    def _scale(self, conf: Conf, mag: int) -> tuple[int, int, int]:
-        fine = self._conf.voxel_size_nm
-        if fine is None or conf.voxel_size_nm is None:
-            step = mag // next(iter(self._confs))
-            return (step, step, step)
-        return whole_scale(str(conf.folder), conf.voxel_size_nm, fine)
+    def _level(self, mag: int) -> Level:
+        fine, coarse = self._conf.voxel_size_nm, self._voxel_size_nm(mag)
+        if fine is None or coarse is None:
+            return Level(coarse, scale=scale_between((mag,) * 3, (self._finest,) * 3))
+        return Level(coarse, offset_at_corner(coarse, fine), scale_between(coarse, fine))
 
-    def _offset(self, scale: tuple[int, int, int]) -> tuple[float, float, float]:
-        return coarser(self._first, scale).offset_nm
+    def _voxel_size_nm(self, mag: int) -> Lengths | None:
+        try:
+            return Conf.read(self._folders[mag]).voxel_size_nm
+        except (CorruptData, OSError):
+            return None
 
 
 def spec_of(conf: Conf, labels: bool) -> VolumeSpec:

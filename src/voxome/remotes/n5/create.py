@@ -1,4 +1,4 @@
-"""New N5 arrays, with their place in the words of n5-viewer and COSEM."""
+"""New N5 arrays, with voxel size and position as n5-viewer and COSEM write them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import tensorstore as ts
 
+from voxome.contracts.levels import coarser
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import UnsupportedFormat
 from voxome.remotes.json_store import Json, to_json, update_json
-from voxome.remotes.levels import coarser
 from voxome.remotes.n5.codecs import written_compression
 from voxome.remotes.n5.groups import ATTRIBUTES, attributes_of, container
-from voxome.remotes.n5.metadata_flavours import OWN, STRUCTURAL
+from voxome.remotes.n5.metadata_flavours import STRUCTURAL, VOXOME
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import map_errors
 
@@ -24,8 +24,8 @@ _BLOCK_VOXELS = 2**18
 FINEST: Scale = (1, 1, 1)
 
 
-def make(place: StoragePath, spec: VolumeSpec, *, name: str) -> None:
-    """Make the array at `place`, with the attributes of `spec`; whole or not at all.
+def create_array(folder: StoragePath, spec: VolumeSpec, *, name: str) -> None:
+    """Create an array in `folder` with the attributes of `spec`, completely or not at all.
 
     Raises
     ------
@@ -34,52 +34,52 @@ def make(place: StoragePath, spec: VolumeSpec, *, name: str) -> None:
     UnsupportedFormat
         If N5 cannot hold it.
     """
-    array = {**_array(spec, FINEST, name), **_kept(spec.attributes)}
-    if _is_root(place):
+    array = {**_array(spec, FINEST, name), **_user_attributes(spec.attributes)}
+    if _is_root(folder):
         array = {"n5": _VERSION, **array}
-    place.put_new({ATTRIBUTES: to_json(array, name)})
+    folder.put_new({ATTRIBUTES: to_json(array, name)})
 
 
-def make_group(place: StoragePath, spec: VolumeSpec, *, name: str) -> None:
-    """Make a group at `place` whose only level yet is ``s0``, with the attributes of `spec`.
+def create_group(folder: StoragePath, spec: VolumeSpec, *, name: str) -> None:
+    """Create a group in `folder` with one level, ``s0``, and the attributes of `spec`.
 
     Raises
     ------
     AlreadyExists, UnsupportedFormat
-        As `make` does.
+        As `create_array` does.
     """
     array = _array(spec, FINEST, name)
-    enter = _entered(place, "s0", spec, FINEST, spec.attributes)
-    root = {"n5": _VERSION} if _is_root(place) else {}
-    if attributes_of(place):
-        update_json(place, ATTRIBUTES, enter)
-        (place / "s0").put_new({ATTRIBUTES: to_json(array, name)})
+    add = _adding(folder, "s0", spec, FINEST, spec.attributes)
+    root = {"n5": _VERSION} if _is_root(folder) else {}
+    if attributes_of(folder):
+        update_json(folder, ATTRIBUTES, add)
+        (folder / "s0").put_new({ATTRIBUTES: to_json(array, name)})
     else:
-        place.put_new({ATTRIBUTES: to_json(enter(root), name), f"s0/{ATTRIBUTES}": to_json(array, name)})
+        folder.put_new({ATTRIBUTES: to_json(add(root), name), f"s0/{ATTRIBUTES}": to_json(array, name)})
 
 
-def make_level(group: StoragePath, level: str, spec: VolumeSpec, scale: Scale, *, name: str) -> None:
-    """Make the array `level` for `spec` at `scale`, and enter it into the attributes of its group.
+def create_level(group: StoragePath, level: str, spec: VolumeSpec, scale: Scale, *, name: str) -> None:
+    """Create the array `level` for `spec` at `scale`, and list it in the attributes of its group.
 
     Raises
     ------
     AlreadyExists, UnsupportedFormat
-        As `make` does.
+        As `create_array` does.
     """
     (group / level).put_new({ATTRIBUTES: to_json(_array(spec, scale, name), name)})
-    update_json(group, ATTRIBUTES, _entered(group, level, spec, scale, {}))
+    update_json(group, ATTRIBUTES, _adding(group, level, spec, scale, {}))
 
 
-def _is_root(place: StoragePath) -> bool:
-    """Whether `place` is the root of its container; where it is not, the root is made to say that it is."""
-    root = container(place)
-    if root.path != place.path:
+def _is_root(folder: StoragePath) -> bool:
+    """Return whether `folder` is the root of its container; if not, write the version of N5 into the root."""
+    root = container(folder)
+    if root.path != folder.path:
         update_json(root, ATTRIBUTES, lambda old: {"n5": _VERSION, **old})
-    return root.path == place.path
+    return root.path == folder.path
 
 
 def _array(spec: VolumeSpec, scale: Scale, name: str) -> Json:
-    """The attributes of an array for `spec` at `scale`, taken by tensorstore."""
+    """The attributes of an array for `spec` at `scale`, checked by tensorstore."""
     if spec.dtype.name not in _DTYPES:
         raise UnsupportedFormat(f"{name}: N5 holds {', '.join(sorted(_DTYPES))}, not {spec.dtype}")
     if spec.fill != 0:
@@ -96,24 +96,30 @@ def _array(spec: VolumeSpec, scale: Scale, name: str) -> Json:
     return {**metadata, **_placement(spec, scale)}
 
 
-def _entered(
-    group: StoragePath, level: str, spec: VolumeSpec, scale: Scale, free: Mapping[str, Any]
+def _adding(
+    group: StoragePath, level: str, spec: VolumeSpec, scale: Scale, attributes: Mapping[str, Any]
 ) -> Callable[[Json], Json]:
-    """What enters `level` into the attributes of `group`."""
+    """Return the change that lists `level` in the attributes of `group`."""
     dataset = {"path": level, "transform": _placement(spec, scale).get("transform", {})}
 
     def change(old: Json) -> Json:
         multiscale = {"name": group.name, "datasets": [], **(old.get("multiscales") or [{}])[0]}
         multiscale["datasets"] = [*multiscale["datasets"], dataset]
         scales = [*old.get("scales", []), list(scale[::-1])]
-        return {**old, **_kept(free), "multiscales": [multiscale], "scales": scales, **_resolution(spec)}
+        return {
+            **old,
+            **_user_attributes(attributes),
+            "multiscales": [multiscale],
+            "scales": scales,
+            **_resolution(spec),
+        }
 
     return change
 
 
-def _kept(free: Mapping[str, Any]) -> Json:
-    """What `free` says beyond the array itself, which the spec says better."""
-    return {key: value for key, value in free.items() if key not in STRUCTURAL}
+def _user_attributes(attributes: Mapping[str, Any]) -> Json:
+    """All attributes but those that describe the array itself, which follow from the spec."""
+    return {key: value for key, value in attributes.items() if key not in STRUCTURAL}
 
 
 def _level(spec: VolumeSpec, scale: Scale) -> VolumeSpec:
@@ -136,12 +142,12 @@ def _resolution(spec: VolumeSpec) -> Json:
 
 def _placement(spec: VolumeSpec, scale: Scale) -> Json:
     level = _level(spec, scale)
-    own = {"axes": list(spec.axes), "start": list(level.domain.start), "kind": spec.kind}
-    own |= {"voxel_size_nm": level.voxel_size_nm, "offset_nm": level.offset_nm}
+    ours = {"axes": list(spec.axes), "start": list(level.domain.start), "kind": spec.kind}
+    ours |= {"voxel_size_nm": level.voxel_size_nm, "offset_nm": level.offset_nm}
     if len(spec.spatial) != 3:
-        return {OWN: own}
+        return {VOXOME: ours}
     factors = {"downsamplingFactors": list(scale[::-1])} if spec.domain.ndim == 3 else {}
-    return {OWN: own | {"factor": scale}, **factors, **_resolution(spec), **_transform(level)}
+    return {VOXOME: ours | {"factor": scale}, **factors, **_resolution(spec), **_transform(level)}
 
 
 def _transform(level: VolumeSpec) -> Json:
@@ -151,6 +157,6 @@ def _transform(level: VolumeSpec) -> Json:
     first = [o + a * s for o, a, s in zip(level.offset_nm, level.frame.start, size, strict=True)]
     scale, translate = [1.0] * level.domain.ndim, [0.0] * level.domain.ndim
     units = [""] * level.domain.ndim
-    for place, one, shift in zip(level.spatial, size, first, strict=True):
-        scale[place], translate[place], units[place] = one, shift, "nm"
+    for axis, length, shift in zip(level.spatial, size, first, strict=True):
+        scale[axis], translate[axis], units[axis] = length, shift, "nm"
     return {"transform": {"axes": list(level.axes), "scale": scale, "translate": translate, "units": units}}

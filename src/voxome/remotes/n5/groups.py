@@ -1,12 +1,21 @@
-"""What lies around an N5 array: its group, the levels in it, the root of its container."""
+"""The folders around an N5 array: its group, the levels in it, the root of its container."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+from voxome.contracts.levels import Lengths, Level, finest_first, scale_between
 from voxome.errors import AccessDenied, CorruptData, StoreError
 from voxome.remotes.json_store import read_json
-from voxome.remotes.n5.metadata_flavours import Around, Json, level_names, level_number
+from voxome.remotes.n5.metadata_flavours import (
+    GroupContext,
+    Json,
+    Transform,
+    level_names,
+    level_number,
+    transform_of,
+)
 from voxome.storage.path import StoragePath
 
 ATTRIBUTES = "attributes.json"
@@ -18,70 +27,121 @@ class Group:
 
     Attributes
     ----------
-    place : Place
-        Its folder.
-    around : Around
-        Its attributes, those above it, and those of its finest array.
-    names : tuple of str
-        Paths of its arrays, finest first.
+    folder : StoragePath
+        Where it is.
+    context : GroupContext
+        Its attributes, those above it, and those of its array ``s0``.
+    transforms : mapping
+        Path of each of its arrays → where its voxels lie, finest first; None where the metadata do not tell.
     """
 
-    place: StoragePath
-    around: Around
-    names: tuple[str, ...]
+    folder: StoragePath
+    context: GroupContext
+    transforms: Mapping[str, Transform | None]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Paths of its arrays, finest first."""
+        return tuple(self.transforms)
+
+    @property
+    def levels(self) -> list[Level]:
+        """Voxel size, position and scale of each array, finest first."""
+        transforms = list(self.transforms.values())
+        sizes = _sizes(transforms)
+        return [
+            Level(None if one is None else one.voxel_size_nm, _offset(one), scale_between(size, sizes[0]))
+            for one, size in zip(transforms, sizes, strict=True)
+        ]
 
 
-def attributes_of(place: StoragePath) -> Json:
-    """The attributes at `place`; empty where there are none."""
-    return read_json(place, ATTRIBUTES) or {}
+def attributes_of(folder: StoragePath) -> Json:
+    """Return the attributes in `folder`; empty where there are none."""
+    return read_json(folder, ATTRIBUTES) or {}
 
 
-def find_group(place: StoragePath) -> Group | None:
-    """The pyramid at `place`, by what its attributes list or by arrays called s0, s1 …; None if it is none.
+def find_group(folder: StoragePath) -> Group | None:
+    """Return the pyramid in `folder`, by what its attributes list or by arrays called s0, s1 …; None if it is none.
 
     Raises
     ------
     CorruptData
-        If its attributes list an array that is not there.
+        If its attributes list arrays of which none exists.
     """
-    group = attributes_of(place)
-    if "painteraData" in group and (data := find_group(place / "data")):
+    group = attributes_of(folder)
+    if "painteraData" in group and (data := find_group(folder / "data")):
         return data
-    names = level_names(group) or [f"s{n}" for n in range(len(group.get("scales", [])))] or _probed(place)
+    names = level_names(group) or [f"s{n}" for n in range(len(group.get("scales", [])))] or _probe(folder)
     if not names:
         return None
-    finest = attributes_of(place / names[0])
-    if "dimensions" not in finest:
-        raise CorruptData(f"{place}/{ATTRIBUTES} names the level {names[0]!r}, which is not there")
-    return Group(place, Around(group, _above(place), finest), tuple(names))
+    arrays = {name: _array_attributes(folder / name) for name in names}
+    if not any(arrays.values()):
+        raise CorruptData(f"{folder}/{ATTRIBUTES} lists the levels {', '.join(names)}, but none of these arrays exists")
+    context = GroupContext(group, _above(folder), arrays.get("s0", arrays[names[0]]))
+    ndim = next(len(array["dimensions"]) for array in arrays.values() if array)
+    transforms = [_transform(array, name, context, ndim) for name, array in arrays.items()]
+    return Group(folder, context, {names[i]: transforms[i] for i in finest_first(_sizes(transforms))})
 
 
-def around_level(place: StoragePath) -> Around:
-    """What lies above the array at `place`, if its name says that it is a level; else nothing."""
-    if level_number(place.name) is None or place.parent is None:
-        return Around()
-    return Around(_above(place), _above(place.parent), attributes_of(place.parent / "s0"))
+def context_of_level(folder: StoragePath) -> GroupContext:
+    """Return the attributes above the array in `folder`, if its name is that of a level; else nothing."""
+    if level_number(folder.name) is None or folder.parent is None:
+        return GroupContext()
+    return GroupContext(_above(folder), _above(folder.parent), attributes_of(folder.parent / "s0"))
 
 
-def container(place: StoragePath) -> StoragePath:
-    """The root of the container that holds `place`: what says so, else what is called ``.n5``, else `place` itself."""
-    around = [place, *place.parents]
-    for one in around:
+def container(folder: StoragePath) -> StoragePath:
+    """Return the root of the container that holds `folder`.
+
+    That is the folder whose attributes name an N5 version, else one called ``….n5``, else `folder` itself.
+    """
+    folders = [folder, *folder.parents]
+    for one in folders:
         if "n5" in attributes_of(one):
             return one
-    return next((one for one in around if one.name.endswith(".n5")), place)
+    return next((one for one in folders if one.name.endswith(".n5")), folder)
 
 
-def _probed(place: StoragePath) -> list[str]:
+def _array_attributes(folder: StoragePath) -> Json:
+    """The attributes of an array; empty where it is missing or they cannot be read."""
+    try:
+        found = attributes_of(folder)
+    except (CorruptData, AccessDenied):
+        return {}
+    return found if "dimensions" in found else {}
+
+
+def _transform(array: Json, name: str, context: GroupContext, ndim: int) -> Transform | None:
+    """Where the voxels of the array `name` lie; of one that is missing, as far as its group tells."""
+    try:
+        if array:
+            return transform_of(array, name, context)
+        return transform_of({"dimensions": [0] * ndim}, name, replace(context, s0={}))
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _sizes(transforms: list[Transform | None]) -> list[Lengths | None]:
+    """Voxel sizes in nm where the metadata tell them, else in voxels of the finest level."""
+    if any(one is not None and one.voxel_size_nm is not None for one in transforms):
+        return [None if one is None else one.voxel_size_nm for one in transforms]
+    return [None if one is None else one.factor for one in transforms]
+
+
+def _offset(transform: Transform | None) -> Lengths:
+    return (0.0, 0.0, 0.0) if transform is None else transform.offset_nm
+
+
+def _probe(folder: StoragePath) -> list[str]:
     names: list[str] = []
-    while "dimensions" in attributes_of(place / f"s{len(names)}"):
+    while "dimensions" in attributes_of(folder / f"s{len(names)}"):
         names.append(f"s{len(names)}")
     return names
 
 
-def _above(place: StoragePath) -> Json:
-    """The attributes of the folder above; empty where it is not ours to look at."""
+def _above(folder: StoragePath) -> Json:
+    """The attributes of the folder above; empty where they may not be read."""
     try:
-        return attributes_of(place.parent) if place.parent else {}
+        return attributes_of(folder.parent) if folder.parent else {}
     except (AccessDenied, StoreError, CorruptData):
         return {}

@@ -11,6 +11,7 @@ import imagecodecs
 import tensorstore as ts
 
 from voxome.errors import CorruptData, UnsupportedFormat, VoxomeError
+from voxome.geometry import Box
 from voxome.remotes.n5.codecs import plain_metadata
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import map_errors
@@ -20,9 +21,9 @@ _STORED, _PACKED = 0x10, 0x20
 
 
 def unpacked_part(
-    place: StoragePath, attributes: Mapping[str, Any], start: Sequence[int], stop: Sequence[int], name: str
+    folder: StoragePath, attributes: Mapping[str, Any], start: Sequence[int], stop: Sequence[int], name: str
 ) -> ts.TensorStore:
-    """The array at `place` in memory, with no other blocks than those between `start` and `stop` (as stored, x first).
+    """Return the array in `folder` as one in memory, with only the blocks between `start` and `stop` (stored order).
 
     Raises
     ------
@@ -31,22 +32,23 @@ def unpacked_part(
     UnsupportedFormat
         If it is packed in another way than Java's.
     """
-    spans = [range(a // n, -(-b // n)) for a, b, n in zip(start, stop, attributes["blockSize"], strict=True)]
+    touched = Box(tuple(start), tuple(stop)).coarsen(attributes["blockSize"])
+    spans = [range(a, b) for a, b in zip(touched.start, touched.stop, strict=True)]
     keys = ["/".join(map(str, index)) for index in itertools.product(*spans)]
-    own = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
+    separate = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
     memory = {"driver": "memory"}
-    blocks = zip(keys, place.read_all(keys), strict=True)
+    blocks = zip(keys, folder.read_all(keys), strict=True)
     with map_errors(name):
-        unpacked = ts.KvStore.open(memory, context=own).result()
+        unpacked = ts.KvStore.open(memory, context=separate).result()
         for key, block in blocks:
             if block is not None:
                 unpacked[key] = _unpack_block(block, f"{name}: block {key}")
         spec = {"driver": "n5", "kvstore": memory, "metadata": plain_metadata(attributes, name)}
-        return ts.open({**spec, "assume_metadata": True}, context=own).result()
+        return ts.open({**spec, "assume_metadata": True}, context=separate).result()
 
 
 def _unpack_block(block: bytes, name: str) -> bytes:
-    """The same block, raw: its head is two bytes of mode, two of rank, and four an axis."""
+    """Return the same block uncompressed: its head is two bytes of mode, two of rank, and four per axis."""
     try:
         rank = struct.unpack_from(">HH", block)[1]
         head = 4 + 4 * rank
@@ -60,7 +62,7 @@ def _unpack_block(block: bytes, name: str) -> bytes:
 
 
 def unpack_lz4(stream: bytes) -> bytes:
-    """Decompress a stream of lz4-java's ``LZ4BlockOutputStream``; its checksums are not looked at.
+    """Decompress a stream of lz4-java's ``LZ4BlockOutputStream``; its checksums are not verified.
 
     Each part has a head, little-endian: the magic, a token (upper half: stored or packed), packed size, size, checksum.
     A part of size 0 ends it.
@@ -68,7 +70,7 @@ def unpack_lz4(stream: bytes) -> bytes:
     Raises
     ------
     ValueError
-        If it is no such stream, or cut short.
+        If it is not such a stream, or truncated.
     """
     parts: list[bytes] = []
     at = 0
@@ -76,7 +78,7 @@ def unpack_lz4(stream: bytes) -> bytes:
         magic, token, packed, size, _ = _HEAD.unpack_from(stream, at)
         at += _HEAD.size
         if magic != _MAGIC or packed < 0 or size < 0 or at + packed > len(stream):
-            raise ValueError("not a whole LZ4Block stream")
+            raise ValueError("not a complete LZ4Block stream")
         if size == 0:
             break
         parts.append(_unpack_part(token & 0xF0, stream[at : at + packed], size))

@@ -1,9 +1,9 @@
-"""Where the voxels of an N5 array lie: what n5-viewer, COSEM, Paintera, BigDataViewer and plain groups say of it.
+"""Where the voxels of an N5 array lie: the metadata of n5-viewer, COSEM, Paintera, BigDataViewer and plain groups.
 
-N5 keeps nothing of this itself. Every dialect puts a size, and the factors of a downsampled level, in the attributes of
-the array or of the group above it. Values are listed as the dimensions are, x first, but in COSEM's ``transform``,
-which is z first unless its ``ordering`` is F. A level downsampled by f has its first centre (f - 1) / 2 voxels further
-on. Lengths without a unit are taken as nm.
+N5 itself prescribes none of this. Every flavour puts a size, and the factors of a downsampled level, in the attributes
+of the array or of the group above it. Values are listed as the dimensions are, x first, except in COSEM's
+``transform``, which is z first unless its ``ordering`` is F. A level downsampled by f has its first centre (f - 1) / 2
+voxels further on. Lengths without a unit are taken as nm.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from voxome.contracts.levels import Lengths
 from voxome.geometry.axes import default_axes, standard_order
 from voxome.geometry.units import nm_per
 
 Json = Mapping[str, Any]
-Triple = tuple[float, float, float]
 
-OWN = "voxome"
-"""The attribute under which voxome keeps what no dialect has a word for: axes, first index, kind."""
+VOXOME = "voxome"
+"""The attribute in which voxome keeps what no flavour has a key for: axes, first index, kind."""
 
 STRUCTURAL = frozenset(
     f"""n5 dimensions blockSize dataType compression compressionType transform multiscales pixelResolution
-    downsamplingFactors scales multiScale resolution offset units axes {OWN}""".split()
+    downsamplingFactors scales multiScale resolution offset units axes {VOXOME}""".split()
 )
 """Attributes that describe the array itself, and are not the user's."""
 
@@ -32,57 +32,67 @@ _LEVEL = re.compile(r"s(\d+)$")
 
 
 @dataclass(frozen=True)
-class Around:
-    """The attributes above an array: of its group, of what holds that group, and of the group's finest array."""
+class GroupContext:
+    """The attributes above an array.
+
+    Attributes
+    ----------
+    group, above : mapping
+        Attributes of its group, and of the folder that holds the group.
+    s0 : mapping
+        Attributes of the group's array ``s0``.
+    """
 
     group: Json = field(default_factory=dict)
     above: Json = field(default_factory=dict)
-    finest: Json = field(default_factory=dict)
+    s0: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Place:
+class Transform:
     """Where the voxels of an array lie.
 
     Attributes
     ----------
     stored : tuple of str
-        Names of the axes as stored, x first where nothing else is said.
+        Names of the axes as stored, x first unless the metadata name them.
     order : tuple of int
         Which stored axis comes first, second … when opened.
-    voxel_size_nm, offset_nm : (z, y, x)
-        Of a voxel, and of the centre of voxel 0; no size where none is said.
+    voxel_size_nm : (z, y, x) or None
+        Edge lengths of a voxel; None where the metadata give none.
+    offset_nm : (z, y, x)
+        Position of the centre of voxel 0.
     factor : (z, y, x)
         Voxels of the finest level along one voxel.
     """
 
     stored: tuple[str, ...]
     order: tuple[int, ...]
-    voxel_size_nm: Triple | None = None
-    offset_nm: Triple = (0.0, 0.0, 0.0)
-    factor: Triple = (1.0, 1.0, 1.0)
+    voxel_size_nm: Lengths | None = None
+    offset_nm: Lengths = (0.0, 0.0, 0.0)
+    factor: Lengths = (1.0, 1.0, 1.0)
 
 
-def place(array: Json, name: str, around: Around) -> Place:
-    """Where the voxels of the array called `name` lie, by its attributes and those `around` it."""
+def transform_of(array: Json, name: str, context: GroupContext) -> Transform:
+    """Return where the voxels of the array called `name` lie, by its attributes and those above it."""
     ndim = len(array["dimensions"])
-    if array.get(OWN):
-        return _own(array[OWN])
-    factor = _factor(array, name, around)
-    transform = array.get("transform") or _listed(around.group, name)
+    if array.get(VOXOME):
+        return _from_voxome(array[VOXOME])
+    factor = _factor(array, name, context)
+    transform = array.get("transform") or _listed(context.group, name)
     if transform:
         return _cosem(transform, ndim, factor)
-    stored = _axes(ndim, array, around.group)
+    stored = _axes(ndim, array, context.group)
     order = standard_order(stored)
-    found = _resolution(array, around.group)
-    if found is None:
-        return Place(stored, order, factor=_triple(stored, factor, 1.0) or (1.0, 1.0, 1.0))
-    values, units = found
-    shift = array.get("offset", around.group.get("offset", [0] * ndim))
+    resolution = _resolution(array, context.group)
+    if resolution is None:
+        return Transform(stored, order, factor=_triple(stored, factor, 1.0) or (1.0, 1.0, 1.0))
+    values, units = resolution
+    shift = array.get("offset", context.group.get("offset", [0] * ndim))
     by_axis = list(zip(_lengths(values, units), factor, _lengths(shift, units), strict=False))
     size = [r * f for r, f, _ in by_axis]
     offset = [o + (f - 1) / 2 * r for r, f, o in by_axis]
-    return Place(
+    return Transform(
         stored,
         order,
         _triple(stored, size),
@@ -92,33 +102,33 @@ def place(array: Json, name: str, around: Around) -> Place:
 
 
 def level_number(name: str) -> int | None:
-    """N of a level called sN; None for any other name."""
+    """Return N for a level called sN; None for any other name."""
     matched = _LEVEL.match(name)
     return int(matched[1]) if matched else None
 
 
 def level_names(group: Json) -> list[str]:
-    """Paths of the levels that COSEM's ``multiscales`` lists, finest first; empty where there is none."""
+    """Return the paths of the levels in COSEM's ``multiscales``, as it lists them; empty where there is none."""
     listed = group.get("multiscales") or [{}]
     return [str(one["path"]).strip("/") for one in listed[0].get("datasets", [])]
 
 
-def is_labels(array: Json, around: Around) -> bool:
-    """Whether the voxels are ids: Paintera says so, ids were counted, or they have 64 bits."""
-    paintera = around.group.get("painteraData") or around.above.get("painteraData") or {}
-    counted = any("maxId" in one for one in (array, around.group, around.above))
+def is_labels(array: Json, context: GroupContext) -> bool:
+    """Return whether the voxels are ids: Paintera calls them labels, a largest id is kept, or they have 64 bits."""
+    paintera = context.group.get("painteraData") or context.above.get("painteraData") or {}
+    counted = any("maxId" in one for one in (array, context.group, context.above))
     return bool(paintera.get("type") == "label" or counted or array["dataType"] == "uint64")
 
 
 def is_multiset(array: Json) -> bool:
-    """Whether the blocks are Paintera's label multisets."""
+    """Return whether the blocks are Paintera's label multisets."""
     return bool(array.get("isLabelMultiset"))
 
 
-def _own(own: Json) -> Place:
-    opened = tuple(own["axes"])
-    size, offset, factor = own.get("voxel_size_nm"), own.get("offset_nm"), own.get("factor")
-    return Place(
+def _from_voxome(ours: Json) -> Transform:
+    opened = tuple(ours["axes"])
+    size, offset, factor = ours.get("voxel_size_nm"), ours.get("offset_nm"), ours.get("factor")
+    return Transform(
         opened[::-1],
         tuple(reversed(range(len(opened)))),
         None if size is None else _three(size),
@@ -127,12 +137,12 @@ def _own(own: Json) -> Place:
     )
 
 
-def _three(values: Sequence[float]) -> Triple:
+def _three(values: Sequence[float]) -> Lengths:
     z, y, x = values
     return (float(z), float(y), float(x))
 
 
-def _cosem(transform: Json, ndim: int, factor: Sequence[float]) -> Place:
+def _cosem(transform: Json, ndim: int, factor: Sequence[float]) -> Transform:
     step = 1 if transform.get("ordering", "C") == "F" else -1
     stored = tuple(str(name).lower() for name in transform["axes"])[::step]
     if len(stored) != ndim:
@@ -141,7 +151,7 @@ def _cosem(transform: Json, ndim: int, factor: Sequence[float]) -> Place:
     size = _triple(stored, _lengths(transform["scale"], units)[::step])
     offset = _triple(stored, _lengths(transform.get("translate", [0] * ndim), units)[::step])
     zyx = _triple(stored, factor, 1.0) or (1.0, 1.0, 1.0)
-    return Place(stored, standard_order(stored), size, offset or (0.0, 0.0, 0.0), zyx)
+    return Transform(stored, standard_order(stored), size, offset or (0.0, 0.0, 0.0), zyx)
 
 
 def _listed(group: Json, name: str) -> Json | None:
@@ -171,26 +181,26 @@ def _resolution(*where: Json) -> tuple[Sequence[float], Any] | None:
     return None
 
 
-def _factor(array: Json, name: str, around: Around) -> list[float]:
-    own = array.get("downsamplingFactors")
-    if own:
-        return [float(f) for f in own]
+def _factor(array: Json, name: str, context: GroupContext) -> list[float]:
+    factors = array.get("downsamplingFactors")
+    if factors:
+        return [float(f) for f in factors]
     number = level_number(name)
     if number is None:
         return [1.0] * len(array["dimensions"])
     for attributes, key in [
-        (around.group, "scales"),
-        (around.group, "downsamplingFactors"),
-        (around.above, "downsamplingFactors"),
+        (context.group, "scales"),
+        (context.group, "downsamplingFactors"),
+        (context.above, "downsamplingFactors"),
     ]:
         listed = attributes.get(key)
         if isinstance(listed, list) and number < len(listed) and isinstance(listed[number], list):
             return [float(f) for f in listed[number]]
-    return _implied(number, array["dimensions"], around.finest.get("dimensions"))
+    return _implied(number, array["dimensions"], context.s0.get("dimensions"))
 
 
 def _implied(number: int, dimensions: Sequence[int], finest: Sequence[int] | None) -> list[float]:
-    """The factors that a name sN stands for: 2^N, but where the sizes are plainly those of another one."""
+    """The factors that a name sN stands for: 2^N, unless the dimensions clearly belong to another factor."""
     two = float(2**number)
     if finest is None:
         return [two] * len(dimensions)
@@ -207,8 +217,8 @@ def _lengths(values: Sequence[float], units: Any) -> list[float]:
     return [float("nan") if s is None else float(v) * s for v, s in zip(values, scales, strict=True)]
 
 
-def _triple(stored: Sequence[str], values: Sequence[float], default: float = float("nan")) -> Triple | None:
-    """The z, y and x of `values`, listed as the stored axes are; None if one is missing or no number."""
+def _triple(stored: Sequence[str], values: Sequence[float], default: float = float("nan")) -> Lengths | None:
+    """The z, y and x of `values`, listed as the stored axes are; None if one is missing or not a number."""
     found = dict(zip(stored, values, strict=False))
     z, y, x = (found.get(name, default) for name in "zyx")
     return (z, y, x) if all(v == v for v in (z, y, x)) else None

@@ -5,16 +5,19 @@ Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precom
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from voxome.contracts.levels import Level, finest_first, offset_at_corner, scale_between
 from voxome.contracts.spec import VolumeKind, VolumeSpec
-from voxome.errors import UnsupportedFormat
+from voxome.errors import UnsupportedFormat, VoxomeError
 from voxome.geometry import Box
 
 Json = dict[str, Any]
+Triple = tuple[float, float, float]
 
 OWN = "voxome"
 """The key of ``info`` under which voxome keeps what the format has no word for; other readers pass over it."""
@@ -46,6 +49,23 @@ def check(info: Mapping[str, Any], name: str) -> None:
         raise UnsupportedFormat(f"{name} is a graphene layer, whose ids a server computes; voxome does not read it")
 
 
+@contextmanager
+def parsing(name: str) -> Iterator[None]:
+    """Turn the errors that a malformed ``info`` causes into one that names the volume.
+
+    Raises
+    ------
+    UnsupportedFormat
+        If an entry is missing, or of another type than the format prescribes.
+    """
+    try:
+        yield
+    except VoxomeError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UnsupportedFormat(f"{name}: its info file does not follow the format: {error!r}") from error
+
+
 def check_scale(info: Mapping[str, Any], number: int, name: str) -> None:
     """Refuse a scale whose chunks are encoded in a way that is not read.
 
@@ -73,7 +93,7 @@ def spec_of(info: Mapping[str, Any], number: int, write_chunk: Sequence[int] | N
     info : mapping
         The whole file.
     number : int
-        Which scale, 0 the finest.
+        Which of its scales, as it lists them.
     write_chunk : sequence of int, optional
         Its shards (z, y, x), if it has any.
     """
@@ -103,13 +123,23 @@ def has_channels(info: Mapping[str, Any]) -> bool:
     return bool(info.get("num_channels", 1) > 1 or info.get(OWN, {}).get("channel_axis", False))
 
 
-def voxel_sizes(info: Mapping[str, Any]) -> list[tuple[float, float, float]]:
-    """The resolution (z, y, x) of every scale."""
-    found = []
-    for scale in info["scales"]:
-        x, y, z = scale["resolution"]
-        found.append((float(z), float(y), float(x)))
-    return found
+def voxel_sizes(info: Mapping[str, Any]) -> list[Triple | None]:
+    """Return the resolution (z, y, x) of every scale, as ``info`` lists them; None for one that has no valid one."""
+    return [_resolution(scale) for scale in info["scales"]]
+
+
+def scales_by_size(info: Mapping[str, Any]) -> list[int]:
+    """Return the numbers of the scales as ``info`` lists them, that of the finest first."""
+    return finest_first(voxel_sizes(info))
+
+
+def levels_of(info: Mapping[str, Any]) -> list[Level]:
+    """Return the levels that ``info`` describes, finest first."""
+    sizes, order = voxel_sizes(info), scales_by_size(info)
+    return [
+        Level(_size(info, number), _offset(info, number), scale_between(sizes[number], sizes[order[0]]))
+        for number in order
+    ]
 
 
 def free_attributes(info: Mapping[str, Any]) -> Json:
@@ -126,15 +156,22 @@ def with_attributes(info: Mapping[str, Any], changes: Mapping[str, Any]) -> Json
     return {**info, **links, OWN: {**own, "attributes": kept}}
 
 
-def _size(info: Mapping[str, Any], number: int) -> tuple[float, float, float] | None:
+def _resolution(scale: Any) -> Triple | None:
+    try:
+        x, y, z = (float(n) for n in scale["resolution"])
+    except (LookupError, TypeError, ValueError):
+        return None
+    return (z, y, x) if min(z, y, x) > 0 else None
+
+
+def _size(info: Mapping[str, Any], number: int) -> Triple | None:
     unknown = info.get(OWN, {}).get("voxel_size_unknown", False)
     return None if unknown else voxel_sizes(info)[number]
 
 
-def _offset(info: Mapping[str, Any], number: int) -> tuple[float, float, float]:
-    fine, coarse = voxel_sizes(info)[0], voxel_sizes(info)[number]
+def _offset(info: Mapping[str, Any], number: int) -> Triple:
+    fine, coarse = voxel_sizes(info)[scales_by_size(info)[0]], voxel_sizes(info)[number]
     first = info.get(OWN, {}).get("offset_nm", (0.0, 0.0, 0.0))
-    if info.get(OWN, {}).get("voxel_size_unknown", False):
+    if info.get(OWN, {}).get("voxel_size_unknown", False) or fine is None or coarse is None:
         return (first[0], first[1], first[2])
-    z, y, x = (o + (c - f) / 2 for o, c, f in zip(first, coarse, fine, strict=True))
-    return (z, y, x)
+    return offset_at_corner(coarse, fine, first)

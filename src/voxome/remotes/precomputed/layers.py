@@ -10,7 +10,7 @@ from voxome.errors import UnsupportedFormat, VoxomeError
 from voxome.remotes.json_store import read_json
 from voxome.remotes.precomputed.annotations import PrecomputedAnnotations
 from voxome.remotes.precomputed.folders import INFO, inside
-from voxome.remotes.precomputed.info import Json
+from voxome.remotes.precomputed.info import Json, scales_by_size
 from voxome.remotes.precomputed.meshes import MULTIRESOLUTION, open_meshes
 from voxome.remotes.precomputed.skeletons import PrecomputedSkeletons
 from voxome.storage.path import StoragePath
@@ -116,5 +116,6 @@ def list_layer(folder: StoragePath, info: Json) -> Iterator[ResourceInfo]:
 
 def _describe(info: Json) -> str:
     if "scales" in info:
-        return f"{info.get('data_type')} {'x'.join(str(n) for n in reversed(info['scales'][0]['size']))}"
+        finest = info["scales"][scales_by_size(info)[0]]
+        return f"{info.get('data_type')} {'x'.join(str(n) for n in reversed(finest['size']))}"
     return str(info.get("annotation_type", "")).lower()

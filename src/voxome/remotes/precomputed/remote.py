@@ -8,12 +8,12 @@ from pathlib import Path
 from voxome.contracts.source import Mode, ResourceInfo, Source
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyExists, CorruptData, NotFound, StoreError, UnsupportedFormat
+from voxome.errors import AlreadyExists, CorruptData, NotFound, StoreError
 from voxome.remotes.json_store import read_json, update_json
 from voxome.remotes.precomputed.create import new_info
 from voxome.remotes.precomputed.info import Json, check
 from voxome.remotes.precomputed.layers import VOLUME, list_layer, open_shapes, read_layer, type_of
-from voxome.remotes.precomputed.source import INFO, PrecomputedPyramid
+from voxome.remotes.precomputed.source import INFO, PrecomputedPyramid, open_level
 from voxome.storage.find import storage_path
 from voxome.storage.local import LocalPath, local_path
 from voxome.storage.path import StoragePath
@@ -23,26 +23,26 @@ from voxome.storage.walk import walk
 class PrecomputedRemote:
     """Volumes that Neuroglancer reads."""
 
-    marks = (INFO,)
+    marker_files = (INFO,)
     """Files by which a place is seen to hold one."""
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> Source:
-        place = storage_path(uri, writing=mode == "r+")
-        info = read_layer(place) or read_json(place, INFO)
-        if info is None:
-            raise NotFound(f"{uri} is not a precomputed layer: {place}/{INFO} does not exist")
-        if type_of(info) != VOLUME:
-            return open_shapes(place, info, str(uri))
-        return self._open_volume(place, info, uri, mode)
+        return self._open(uri, mode)
 
-    def _open_volume(self, place: StoragePath, info: Json, uri: Uri, mode: Mode) -> PrecomputedPyramid:
+    def open_level(self, uri: Uri, number: int, *, mode: Mode = "r") -> Source:
+        return self._open(uri, mode, number)
+
+    def _open(self, uri: Uri, mode: Mode, number: int | None = None) -> Source:
+        folder = storage_path(uri, writing=mode == "r+")
+        info = read_layer(folder) or read_json(folder, INFO)
+        if info is None:
+            raise NotFound(f"{uri} is not a precomputed layer: {folder}/{INFO} does not exist")
+        if type_of(info) != VOLUME:
+            return open_shapes(folder, info, str(uri))
         check(info, str(uri))
-        try:
-            return PrecomputedPyramid(place, info, mode=mode, name=str(uri))
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, UnsupportedFormat):
-                raise
-            raise UnsupportedFormat(f"{uri}: its info makes no sense: {error!r}") from error
+        if number is None:
+            return PrecomputedPyramid(folder, info, mode=mode, name=str(uri))
+        return open_level(folder, info, number, mode=mode, name=str(uri))
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         for folder, info in walk(storage_path(uri), _look):
@@ -73,7 +73,7 @@ class PrecomputedRemote:
             return info
 
         update_json(place, INFO, enter)
-        return self._open_volume(place, info, uri, "r+")
+        return PrecomputedPyramid(place, info, mode="r+", name=str(uri))
 
     def delete(self, uri: Uri) -> None:
         place = storage_path(uri, writing=True)

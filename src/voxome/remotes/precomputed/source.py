@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import tensorstore as ts
 from numpy.typing import NDArray
 
-from voxome.contracts.abilities import Ability, Level
+from voxome.contracts.abilities import Ability
+from voxome.contracts.levels import Level, coarser, require_coarser, require_level
 from voxome.contracts.source import MeshSource, Mode, SkeletonSource, VolumeSource
-from voxome.errors import AlreadyExists, InvalidInput, NotFound, ReadOnly
+from voxome.errors import AlreadyExists, InvalidInput, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.json_store import update_json
-from voxome.remotes.levels import check_coarser, coarser, whole_scale
 from voxome.remotes.precomputed.compressed_chunks import Siblings, refuse_packed_shards
 from voxome.remotes.precomputed.create import entered, new_scale
 from voxome.remotes.precomputed.handles import oriented, shard_of
@@ -21,6 +22,9 @@ from voxome.remotes.precomputed.info import (
     Json,
     check_scale,
     free_attributes,
+    levels_of,
+    parsing,
+    scales_by_size,
     spec_of,
     voxel_sizes,
     with_attributes,
@@ -33,6 +37,7 @@ from voxome.storage.tensorstore import open_store
 INFO = "info"
 _LINKED: Mapping[type[Any], str] = {MeshSource: "mesh", SkeletonSource: "skeletons"}
 """Ability → key of the metadata that names its folder."""
+_SCALE = ("key", "size", "resolution", "encoding", "sharding", "compressed_segmentation_block_size")
 
 
 class PrecomputedSource(TensorStoreSource):
@@ -45,7 +50,7 @@ class PrecomputedSource(TensorStoreSource):
     info : mapping
         Its info file.
     number : int
-        Which scale, 0 the finest.
+        Which of its scales, as it lists them.
     mode : {"r", "r+"}
         Read only, or read and write.
     name : str
@@ -58,26 +63,15 @@ class PrecomputedSource(TensorStoreSource):
     """
 
     def __init__(self, place: StoragePath, info: Json, number: int, *, mode: Mode, name: str) -> None:
-        check_scale(info, number, name)
-        chunk = info["scales"][number]["chunk_sizes"][0]
-        spec = {
-            "driver": "neuroglancer_precomputed",
-            "kvstore": place.spec(),
-            "scale_index": number,
-            "scale_metadata": {"chunk_size": chunk},
-        }
-        store = open_store(spec, name)
-        super().__init__(
-            oriented(store, info),
-            spec_of(info, number, shard_of(store)),
-            name=name,
-            writable=mode == "r+",
-            metadata=(place, INFO),
-        )
-        self._place, self._info, self._mode = place, info, mode
-        self._siblings = None if info["scales"][number].get("sharding") else Siblings(place, info, number)
-        if self._siblings is None:
-            refuse_packed_shards(place, info["scales"][number]["key"], name)
+        with parsing(name):
+            check_scale(info, number, name)
+            store = _open_scale(place, info, number, name)
+            spec = spec_of(info, number, shard_of(store))
+            super().__init__(oriented(store, info), spec, name=name, writable=mode == "r+", metadata=(place, INFO))
+            self._place, self._info, self._mode = place, info, mode
+            self._siblings = None if info["scales"][number].get("sharding") else Siblings(place, info, number)
+            if self._siblings is None:
+                refuse_packed_shards(place, info["scales"][number]["key"], name)
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Read `box`; what stays 0 is looked for in the compressed chunk files of cloud-volume."""
@@ -131,16 +125,14 @@ class PrecomputedPyramid(PrecomputedSource):
     """The finest scale, with the others as its levels."""
 
     def __init__(self, place: StoragePath, info: Json, *, mode: Mode, name: str) -> None:
-        super().__init__(place, info, 0, mode=mode, name=name)
+        with parsing(name):
+            finest = scales_by_size(info)[0]
+        super().__init__(place, info, finest, mode=mode, name=name)
 
     @property
     def levels(self) -> Sequence[Level]:
         """All levels, finest first."""
-        sizes = voxel_sizes(self._info)
-        return [
-            Level(whole_scale(self.name, size, sizes[0]), spec_of(self._info, number).offset_nm)
-            for number, size in enumerate(sizes)
-        ]
+        return levels_of(self._info)
 
     def level(self, number: int) -> VolumeSource:
         """Level `number`; 0 is the finest.
@@ -150,11 +142,7 @@ class PrecomputedPyramid(PrecomputedSource):
         NotFound
             If there is no such level.
         """
-        count = len(self._info["scales"])
-        if not 0 <= number < count:
-            raise NotFound(f"{self.name} has no level {number}: its levels are 0 to {count - 1}")
-        name = f"{self.name}?level={number}"
-        return PrecomputedSource(self._place, self._info, number, mode=self._mode, name=name)
+        return open_level(self._place, self._info, number, mode=self._mode, name=self.name)
 
     def create_level(self, scale: tuple[int, int, int]) -> VolumeSource:
         """Add a level whose voxels span `scale` (z, y, x) voxels of level 0, and open it for writing.
@@ -167,8 +155,8 @@ class PrecomputedPyramid(PrecomputedSource):
             If the volume is open for reading.
         """
         self._need_write()
-        check_coarser(self.name, self.levels[-1].scale, scale)
-        size = voxel_sizes(self._info)[0]
+        require_coarser(self.name, self.levels, scale)
+        size = voxel_sizes(self._info)[scales_by_size(self._info)[0]]
         made = new_scale(coarser(self.spec.replace(voxel_size_nm=size), scale), self.name)
 
         def enter(old: Json) -> Json:
@@ -177,4 +165,37 @@ class PrecomputedPyramid(PrecomputedSource):
             return entered(old, made)
 
         self._info = update_json(self._place, INFO, enter)
-        return self.level([one["key"] for one in self._info["scales"]].index(made["key"]))
+        return self.level(len(self._info["scales"]) - 1)
+
+
+def open_level(place: StoragePath, info: Json, number: int, *, mode: Mode, name: str) -> PrecomputedSource:
+    """Open level `number` of the volume at `place`, 0 being the finest of the scales in `info`.
+
+    Raises
+    ------
+    NotFound
+        If there is no such level.
+    UnsupportedFormat
+        If its chunks are encoded in a way that is not read.
+    """
+    order = scales_by_size(info)
+    require_level(name, number, len(order))
+    return PrecomputedSource(place, info, order[number], mode=mode, name=f"{name}?level={number}")
+
+
+def _open_scale(place: StoragePath, info: Json, number: int, name: str) -> ts.TensorStore:
+    """Open one scale by its entry alone: tensorstore would refuse the volume for the invalid entry of another scale."""
+    scale = info["scales"][number]
+    volume = {"data_type": info["data_type"].lower(), "num_channels": info.get("num_channels", 1)}
+    spec = {
+        "driver": "neuroglancer_precomputed",
+        "kvstore": place.spec(),
+        "multiscale_metadata": {"type": info.get("type", "image"), **volume},
+        "scale_metadata": {
+            **{key: scale[key] for key in _SCALE if scale.get(key) is not None},
+            "voxel_offset": scale.get("voxel_offset", [0, 0, 0]),
+            "chunk_size": scale["chunk_sizes"][0],
+        },
+        "assume_metadata": True,
+    }
+    return open_store(spec, name)

@@ -6,12 +6,14 @@ Source: OME-NGFF specification 0.4 and 0.5, section "multiscales" metadata; posi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.geometry.units import nm_per
+
+Triple = tuple[float, float, float]
 
 _TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
@@ -30,6 +32,8 @@ class Dataset:
         The unit of each axis.
     scale, translation : tuple of float
         Size of a voxel, and the centre of the first, along each axis in its unit.
+    problem : str
+        Why its coordinate transformations cannot be read; empty where they can.
     """
 
     path: str
@@ -37,6 +41,7 @@ class Dataset:
     units: tuple[str | None, ...]
     scale: tuple[float, ...]
     translation: tuple[float, ...]
+    problem: str = ""
 
     def nm(self, values: Sequence[float]) -> tuple[float, float, float] | None:
         """`values` of its axes along (z, y, x) in nm; None unless it has all three in units of length."""
@@ -49,18 +54,13 @@ class Dataset:
             found.append(values[place] * factor)
         return (found[0], found[1], found[2])
 
-    def of_extent(self, shape: Sequence[int]) -> Dataset:
-        """The same array, its voxels as long as its `shape` says where every level spans the same volume."""
-        return replace(self, scale=tuple(1 / max(1, n) for n in shape))
-
-    def ratio(self, finest: Dataset) -> tuple[int, int, int]:
-        """Voxels of `finest` along one voxel of this one, along (z, y, x)."""
-        found = [1, 1, 1]
-        for i, name in enumerate("zyx"):
-            if name in self.axes:
-                place = self.axes.index(name)
-                found[i] = max(1, round(self.scale[place] / finest.scale[place]))
-        return (found[0], found[1], found[2])
+    @property
+    def size(self) -> Triple | None:
+        """Size of a voxel (z, y, x), each in the unit of its axis, 1 along an axis that is not there."""
+        if self.problem:
+            return None
+        by_axis = dict(zip(self.axes, self.scale, strict=True))
+        return (by_axis.get("z", 1.0), by_axis.get("y", 1.0), by_axis.get("x", 1.0))
 
 
 def multiscales(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -77,7 +77,7 @@ def holds_labels(attributes: Mapping[str, Any]) -> bool:
 
 
 def datasets(entry: Mapping[str, Any], name: str) -> list[Dataset]:
-    """The arrays of a multiscales entry, finest first. Versions before 0.3 have the axes t, c, z, y, x.
+    """Return the arrays of a multiscales entry as it lists them. Versions before 0.3 have the axes t, c, z, y, x.
 
     Raises
     ------
@@ -89,15 +89,23 @@ def datasets(entry: Mapping[str, Any], name: str) -> list[Dataset]:
         names = tuple(str(axis["name"]) for axis in axes)
         units = tuple(axis.get("unit") for axis in axes)
         outer = entry.get("coordinateTransformations") or []
-        found = []
-        for one in entry["datasets"]:
-            scale, shift = _compose([*(one.get("coordinateTransformations") or []), *outer], len(names))
-            found.append(Dataset(str(one["path"]), names, units, scale, shift))
+        found = [_dataset(one, names, units, outer) for one in entry["datasets"]]
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptData(f"{name}: its multiscales do not follow OME-Zarr: {error!r}") from error
     if not found:
         raise CorruptData(f"{name}: its multiscales list no dataset")
     return found
+
+
+def _dataset(
+    one: Mapping[str, Any], axes: tuple[str, ...], units: tuple[str | None, ...], outer: Sequence[Mapping[str, Any]]
+) -> Dataset:
+    path = str(one["path"])
+    try:
+        scale, shift = _compose([*(one.get("coordinateTransformations") or []), *outer], len(axes))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return Dataset(path, axes, units, (1.0,) * len(axes), (0.0,) * len(axes), problem=repr(error))
+    return Dataset(path, axes, units, scale, shift)
 
 
 def _compose(steps: Sequence[Mapping[str, Any]], ndim: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from voxome.contracts.levels import require_level
 from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
@@ -13,7 +14,7 @@ from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.create import make
 from voxome.remotes.zarr.listing import volumes_under
 from voxome.remotes.zarr.metadata import FILES, Node, find, must_find
-from voxome.remotes.zarr.source import ZarrSource, open_array, open_pyramid
+from voxome.remotes.zarr.source import ZarrSource, open_array, open_level, open_pyramid
 from voxome.storage.find import storage_path
 from voxome.storage.local import local_path
 from voxome.storage.path import StoragePath
@@ -24,7 +25,7 @@ _SHOWN = 12
 class ZarrRemote:
     """Zarr v2 and v3, sharded or not, and OME-Zarr 0.1 to 0.5."""
 
-    marks = FILES
+    marker_files = FILES
     """Files by which a place is seen to hold zarr."""
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> ZarrSource:
@@ -42,6 +43,15 @@ class ZarrRemote:
         if entry is None:
             raise UnsupportedFormat(_no_pyramid(node, name))
         return open_pyramid(node, entry, name=name, writable=writable)
+
+    def open_level(self, uri: Uri, number: int, *, mode: Mode = "r") -> ZarrSource:
+        writable = mode == "r+"
+        node = find(storage_path(uri, writing=writable))
+        entry = None if node is None else ome.multiscales(node.attributes)
+        if node is None or entry is None:
+            require_level(str(uri), number, 1)
+            return self.open(uri, mode=mode)
+        return open_level(node, entry, number, name=str(uri), writable=writable)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         for place in volumes_under(storage_path(uri)):

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorstore as ts
 
-from voxome.contracts.abilities import Level
+from voxome.contracts.levels import Level, coarser, finest_first, require_coarser, require_level, scale_between
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly
 from voxome.remotes.json_store import Json
-from voxome.remotes.levels import check_coarser, coarser
 from voxome.remotes.tensorstore import TensorStoreSource
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.create import make_level
 from voxome.remotes.zarr.handle import open_handle
 from voxome.remotes.zarr.layout import layout, place_of
-from voxome.remotes.zarr.metadata import Node, must_find
+from voxome.remotes.zarr.metadata import Node, find, must_find
 from voxome.remotes.zarr.voxome_attrs import RESERVED, others
+
+Shape = tuple[int, int, int]
 
 
 class ZarrSource(TensorStoreSource):
@@ -58,8 +60,9 @@ class PyramidSource(ZarrSource):
     @property
     def levels(self) -> Sequence[Level]:
         """All levels, finest first."""
-        found = self._datasets()
-        return [Level(scale, self._offset(one, scale)) for one, scale in zip(found, self._scales(found), strict=True)]
+        found = self._arrays()
+        sizes = level_sizes(self._home, found)
+        return [self._level(one, scale_between(size, sizes[0])) for one, size in zip(found, sizes, strict=True)]
 
     def level(self, number: int) -> ZarrSource:
         """Level `number`; 0 is the finest.
@@ -69,13 +72,8 @@ class PyramidSource(ZarrSource):
         NotFound
             If there is no such level.
         """
-        found = self._datasets()
-        if not 0 <= number < len(found):
-            raise NotFound(f"{self.name} has no level {number}: its levels are 0 to {len(found) - 1}")
-        node = must_find(self._home.place / found[number].path)
-        labels = self.spec.kind == "labels"
-        name = f"{self.name}?level={number}"
-        return open_array(node, found[number], name=name, writable=self._writable, labels=labels)
+        group = must_find(self._home.place)
+        return open_level(group, _entry(group), number, name=self.name, writable=self._writable)
 
     def create_level(self, scale: Scale) -> ZarrSource:
         """Add a level whose voxels span `scale` (z, y, x) voxels of level 0, and open it for writing.
@@ -90,30 +88,24 @@ class PyramidSource(ZarrSource):
             If the array is open for reading.
         """
         self._must_be_writable()
-        found = self._datasets()
-        check_coarser(self.name, self._scales(found)[-1], scale)
+        require_coarser(self.name, self.levels, scale)
         spec = coarser(self.spec, scale)
-        path = self._free_path([one.path for one in found])
+        paths = [one.path for one in self._arrays()]
+        path = self._free_path(paths)
         make_level(self._home.place / path, spec)
         self._change(lambda old: ome.with_dataset(old, ome.dataset(path, spec, scale)))
-        return self.level(len(found))
+        return self.level(len(paths))
 
-    def _datasets(self) -> list[ome.Dataset]:
-        entry = ome.multiscales(must_find(self._home.place).attributes)
-        if entry is None:
-            raise CorruptData(f"{self._home.place} has lost its multiscales since it was opened")
-        return ome.datasets(entry, str(self._home.place))
+    def _arrays(self) -> list[ome.Dataset]:
+        group = must_find(self._home.place)
+        return sorted_arrays(group, _entry(group))
 
-    def _scales(self, found: list[ome.Dataset]) -> list[Scale]:
-        if len(found) > 1 and len({one.scale for one in found}) == 1:
-            shapes = [must_find(self._home.place / one.path).document["shape"] for one in found]
-            found = [one.of_extent(shape) for one, shape in zip(found, shapes, strict=True)]
-        return [one.ratio(found[0]) for one in found]
-
-    def _offset(self, one: ome.Dataset, scale: Scale) -> tuple[float, float, float]:
-        if one.nm(one.scale) is None:
-            return (0.0, 0.0, 0.0)
-        return place_of(one, [a // n for a, n in zip(self.spec.frame.start, scale, strict=True)])
+    def _level(self, one: ome.Dataset, scale: Scale | None) -> Level:
+        size = None if one.problem else one.nm(one.scale)
+        if size is None:
+            return Level(None, scale=scale)
+        start = (0, 0, 0) if scale is None else self.spec.frame.coarsen(scale).start
+        return Level(size, place_of(one, start), scale)
 
     def _free_path(self, paths: list[str]) -> str:
         lead, number = paths[-1].rstrip("0123456789"), len(paths)
@@ -133,8 +125,77 @@ def open_array(
 
 def open_pyramid(group: Node, entry: Mapping[str, Any], *, name: str, writable: bool) -> PyramidSource:
     """Open the finest level of the multiscale `entry` of `group`."""
-    finest = ome.datasets(entry, str(group.place))[0]
-    node = must_find(group.place / finest.path)
+    finest = sorted_arrays(group, entry)[0]
+    node = _array(group, finest, name)
     handle = open_handle(node, writable=writable)
     view, spec = layout(node, handle, finest, home=group, labels=ome.holds_labels(group.attributes))
     return PyramidSource(view, spec, home=group, name=name, writable=writable)
+
+
+def open_level(group: Node, entry: Mapping[str, Any], number: int, *, name: str, writable: bool) -> ZarrSource:
+    """Open level `number` of the multiscale `entry` of `group`, 0 being the finest.
+
+    Raises
+    ------
+    NotFound
+        If there is no such level, or its array is missing.
+    """
+    arrays = sorted_arrays(group, entry)
+    require_level(name, number, len(arrays))
+    node, labels = _array(group, arrays[number], name), ome.holds_labels(group.attributes)
+    return open_array(node, arrays[number], name=f"{name}?level={number}", writable=writable, labels=labels)
+
+
+def sorted_arrays(group: Node, entry: Mapping[str, Any]) -> list[ome.Dataset]:
+    """Return the arrays of the multiscale `entry` of `group`, finest first."""
+    listed = ome.datasets(entry, str(group.place))
+    return [listed[i] for i in finest_first(level_sizes(group, listed))]
+
+
+def level_sizes(group: Node, arrays: Sequence[ome.Dataset]) -> list[ome.Triple | None]:
+    """Return the voxel size of each array (z, y, x) in some unit; None where it is unknown.
+
+    Where the metadata give all of them the same size, their shapes tell: all levels span the same volume.
+    """
+    sizes = [one.size for one in arrays]
+    if len(sizes) == 1 or len(set(sizes)) > 1:
+        return sizes
+    nodes = [find(group.place / one.path) for one in arrays]
+    shapes = [_shape(node, one) for node, one in zip(nodes, arrays, strict=True) if node]
+    largest = max(shapes, key=math.prod, default=(1, 1, 1))
+    return [
+        None if node is None else _size_by_extent(largest, _shape(node, one))
+        for node, one in zip(nodes, arrays, strict=True)
+    ]
+
+
+def _size_by_extent(finest: Shape, shape: Shape) -> ome.Triple:
+    """Voxels of the finest array along one of an array that spans the same volume: a whole number where one fits."""
+    sizes = []
+    for whole, n in zip(finest, shape, strict=True):
+        near = max(1, round(whole / max(1, n)))
+        sizes.append(float(near) if abs(whole / near - n) < 1 else whole / max(1, n))
+    return (sizes[0], sizes[1], sizes[2])
+
+
+def _shape(node: Node, one: ome.Dataset) -> Shape:
+    by_axis = dict(zip(one.axes, node.document["shape"], strict=False))
+    return (by_axis.get("z", 1), by_axis.get("y", 1), by_axis.get("x", 1))
+
+
+def _array(group: Node, one: ome.Dataset, name: str) -> Node:
+    if one.problem:
+        raise CorruptData(
+            f"{name}: the coordinate transformations of {one.path!r} do not follow OME-Zarr: {one.problem}"
+        )
+    node = find(group.place / one.path)
+    if node is None:
+        raise NotFound(f"{name}: its multiscales list {one.path!r}, but no zarr array is there; restore it from a copy")
+    return node
+
+
+def _entry(group: Node) -> Mapping[str, Any]:
+    entry = ome.multiscales(group.attributes)
+    if entry is None:
+        raise CorruptData(f"{group.place} has lost its multiscales since it was opened")
+    return entry

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from voxome.blocks.pyramid import METHODS
 from voxome.config.settings import setting
 from voxome.contracts.abilities import SupportsFixedScales, SupportsLevels, ability
+from voxome.contracts.levels import require_scale
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.uri import Uri
@@ -131,24 +132,25 @@ def _add_levels(state: State, target: VolumeSource, request: TransferRequest) ->
         raise UnsupportedFormat(f"{request.target.uri} cannot have levels; leave out --levels, or write zarr")
     while len(pyramid.levels) < request.levels:
         state.keep(target=None)
-        pyramid.create_level(_next_scale(target, pyramid))
-    _ = [_factors(pyramid, number) for number in range(1, request.levels)]
+        pyramid.create_level(_next_scale(str(request.target.uri), target, pyramid))
+    _ = [_factors(str(request.target.uri), pyramid, number) for number in range(1, request.levels)]
 
 
-def _next_scale(target: VolumeSource, pyramid: SupportsLevels) -> Scale:
+def _next_scale(name: str, target: VolumeSource, pyramid: SupportsLevels) -> Scale:
     """Return the scale of the next level: that of the store, or one that makes voxels more isotropic."""
     fixed = ability(target, SupportsFixedScales)
     if fixed is not None:
         return fixed.next_scale
-    last, size = pyramid.levels[-1].scale, target.spec.voxel_size_nm
+    levels, size = pyramid.levels, target.spec.voxel_size_nm
+    last = require_scale(name, levels, len(levels) - 1)
     now = None if size is None else [length * n for length, n in zip(size, last, strict=True)]
     z, y, x = (n * factor for n, factor in zip(last, halving(now), strict=True))
     return z, y, x
 
 
-def _factors(pyramid: SupportsLevels, number: int) -> Scale:
+def _factors(name: str, pyramid: SupportsLevels, number: int) -> Scale:
     """Return the downsampling factors (z, y, x) from the previous level to level `number`."""
-    before, scale = pyramid.levels[number - 1].scale, pyramid.levels[number].scale
+    before, scale = (require_scale(name, pyramid.levels, n) for n in (number - 1, number))
     if any(b % a for a, b in zip(before, scale, strict=True)):
         raise InvalidInput(
             f"Level {number} has scale {scale} (z, y, x), which is not a multiple of {before}, the scale of the "
@@ -172,7 +174,7 @@ def _level_copies(target: VolumeSource, box: Box, request: TransferRequest) -> I
     for number in range(1, request.levels):
         assert pyramid is not None
         spec = pyramid.level(number).spec
-        by_axis = dict(zip("zyx", _factors(pyramid, number), strict=True))
+        by_axis = dict(zip("zyx", _factors(str(request.target.uri), pyramid, number), strict=True))
         factors = tuple(by_axis.get(axis, 1) for axis in spec.axes)
         box = box.coarsen(factors)
         endpoints = request.target.level(number - 1), request.target.level(number)
