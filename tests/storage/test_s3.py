@@ -17,7 +17,7 @@ import remotes.test_zarr as zarr
 from hypothesis import settings
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
-from remotes.places.conftest import BUCKET, Bucket
+from standins.s3 import BUCKET, Bucket
 
 import voxome
 from voxome.contracts.abilities import SupportsAttributes, SupportsLevels, ability

@@ -155,6 +155,10 @@ class StoragePath:
         with map_errors(str(self), invalid=StoreError):
             result_of(self._folder.kvstore.write(self.name, data))
 
+    def change_file(self, change: Callable[[bytes | None], bytes]) -> bool:
+        """Change the file at this path, as `change` does one in this folder."""
+        return self._folder.change(self.name, change)
+
     def exists(self) -> bool:
         """Whether there is a file at this path."""
         return self.read_range(0, 0) is not None

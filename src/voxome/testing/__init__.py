@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voxome.testing.engine import EngineContract
+    from voxome.testing.kind import KindContract
 
-__all__ = ["EngineContract"]
+__all__ = ["EngineContract", "KindContract"]
 
-_LAZY = {"EngineContract": "voxome.testing.engine"}
+_LAZY = {"EngineContract": "voxome.testing.engine", "KindContract": "voxome.testing.kind"}
 
 
 def __getattr__(name: str) -> Any:

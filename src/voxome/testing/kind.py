@@ -1,0 +1,171 @@
+"""What every kind of data must do, as a pytest class that its test subclasses.
+
+Examples
+--------
+::
+
+    class TestPoints(KindContract):
+        @pytest.fixture
+        def kind(self):
+            return Points()
+
+        def value(self, block):              # what a tool returns for a block
+            return np.argwhere(...)
+
+        def content(self, uri):              # what is stored at last, as values that can be compared
+            return sorted(...)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pytest
+
+from voxome.contracts.frame import Frame
+from voxome.contracts.handle import Handle
+from voxome.contracts.kinds import Kind, Target
+from voxome.errors import NotFound, VoxomeError
+from voxome.geometry import Box
+from voxome.geometry.grid import Block
+from voxome.kinds.region_table import RegionTree
+
+FRAME = Frame(Box((-4, 0, 8), (12, 10, 20)), Box((-4, 0, 8), (12, 10, 20)), (8.0, 4.0, 4.0), (0.0, 0.0, 0.0))
+"""The voxels of the step that writes."""
+BLOCK = (8, 8, 8)
+_SPAN = 3
+
+
+class KindContract:
+    """Tests of a kind; subclass it, and give the fixture `kind` and the methods."""
+
+    scope: ClassVar[Literal["block", "regions", "whole"]] = "block"
+    """Scope of a tool that returns it."""
+
+    @pytest.fixture
+    def kind(self) -> Kind:
+        """The kind to test."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> str:
+        """Address of an empty folder; override it to test other stores."""
+        return str(tmp_path / "store")
+
+    def value(self, block: Block) -> object:
+        """Return what a tool returns for a block; for scope ``whole``, the block covers everything."""
+        raise NotImplementedError
+
+    def content(self, uri: str) -> Any:
+        """Return what is stored at a URI as values that compare equal if the data do."""
+        raise NotImplementedError
+
+    def test_the_type_is_a_word(self, kind: Kind) -> None:
+        assert kind.type
+        assert kind.type.isprintable()
+
+    def test_equal_declarations_are_equal(self, kind: Kind) -> None:
+        assert replace(kind) == kind  # type: ignore[type-var]
+
+    def test_options_of_a_location_stay_at_its_end(self, kind: Kind) -> None:
+        located = kind.location("{store}/a/b?region=there")
+        assert "{store}/a/b" in located
+        assert located.endswith("?region=there")
+        assert kind.location("{store}/a/c") != kind.location("{store}/a/b")
+
+    def test_only_volumes_have_a_spec(self, kind: Kind) -> None:
+        spec = kind.output_spec(FRAME, BLOCK, {})
+        assert (spec is not None) == kind.is_volume
+
+    def test_nothing_is_complete_before_the_last_job(self, kind: Kind, store: str) -> None:
+        target = self._target(kind, store)
+        assert not kind.is_complete(target)
+        kind.prepare(target)
+        self._run(kind, target, self._jobs(target)[:-1])
+        assert self.scope != "block" or not kind.is_complete(target)
+
+    def test_a_finished_output_is_complete_and_not_lost(self, kind: Kind, store: str) -> None:
+        target = self._target(kind, store)
+        self._write(kind, target, self._jobs(target))
+        assert kind.is_complete(target)
+        assert not kind.is_lost(target, ended=True)
+
+    def test_an_output_that_was_never_written_is_lost(self, kind: Kind, store: str) -> None:
+        assert kind.is_lost(self._target(kind, store), ended=True)
+
+    def test_the_order_of_jobs_does_not_show(self, kind: Kind, store: str) -> None:
+        one, other = self._target(kind, store, "one"), self._target(kind, store, "other")
+        self._write(kind, one, self._jobs(one))
+        self._write(kind, other, self._jobs(other)[::-1])
+        assert self.content(one.uri) == self.content(other.uri)
+
+    def test_jobs_that_are_repeated_do_no_harm(self, kind: Kind, store: str) -> None:
+        one, other = self._target(kind, store, "one"), self._target(kind, store, "other")
+        self._write(kind, one, self._jobs(one))
+        jobs = self._jobs(other)
+        kind.prepare(other)
+        self._run(kind, other, jobs)
+        self._write(kind, other, jobs[:2])
+        assert self.content(one.uri) == self.content(other.uri)
+
+    def test_parts_can_be_dropped_twice(self, kind: Kind, store: str) -> None:
+        target = self._target(kind, store)
+        self._write(kind, target, self._jobs(target))
+        before = self.content(target.uri)
+        kind.drop_parts(target)
+        kind.drop_parts(target)
+        assert self.content(target.uri) == before
+
+    def test_data_are_located_with_a_key(self, kind: Kind, store: str) -> None:
+        target = self._target(kind, store)
+        with pytest.raises(VoxomeError) as caught:
+            kind.locate(Handle(kind.type, target.uri))
+        assert isinstance(caught.value, NotFound)
+        self._write(kind, target, self._jobs(target))
+        found = kind.locate(Handle(kind.type, target.uri))
+        assert found.key
+        assert kind.locate(found) == found
+
+    def test_what_was_written_can_be_an_input(self, kind: Kind, store: str) -> None:
+        target = self._target(kind, store)
+        self._write(kind, target, self._jobs(target))
+        handle = Handle(kind.type, target.uri)
+        assert list(kind.problems(handle, kind.spec(handle))) == []
+        reader = kind.open(handle)
+        assert reader.read(Box((0, 0, 8), (8, 8, 16))) is not None
+        assert reader.view() is not None
+
+    def _target(self, kind: Kind, store: str, name: str = "result") -> Target:
+        path, mark, options = store.partition("?")
+        folder = f"{path}/step-{name}{mark}{options}"
+        uri = kind.location(f"{path}/step-{name}/{name}{mark}{options}")
+        tree = RegionTree(FRAME.domain, FRAME.box, BLOCK).grids
+        grids = {"whole": (), "block": tree[:1], "regions": tree}[self.scope]
+        spans = (_SPAN,) * len(grids)
+        return Target(name, "test.tool", uri, folder, "test", "key", FRAME, BLOCK, {}, grids, spans)
+
+    def _jobs(self, target: Target) -> list[tuple[int, int]]:
+        return [(phase, job) for phase in range(len(target.grids)) for job in range(target.jobs(phase))] or [(0, 0)]
+
+    def _run(self, kind: Kind, target: Target, jobs: Sequence[tuple[int, int]]) -> None:
+        if self.scope == "whole":
+            for _ in jobs:
+                kind.write(target, self.value(Block(0, FRAME.box, FRAME.domain)))
+            return
+        writer = kind.writer(target)
+        for phase, job in jobs:
+            grid = target.grids[phase]
+            for index in range(job * _SPAN, min((job + 1) * _SPAN, len(grid))):
+                writer.write(self.value(grid[index]), grid[index])
+            writer.end_job(phase, job)
+
+    def _write(self, kind: Kind, target: Target, jobs: Sequence[tuple[int, int]]) -> None:
+        kind.prepare(target)
+        self._run(kind, target, jobs)
+        if kind.has_parts and self.scope == "block":
+            kind.fold_parts(target)
+            kind.fold_parts(target)
+        kind.finish(target)

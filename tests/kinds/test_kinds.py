@@ -1,0 +1,163 @@
+"""Our kinds meet the contract, in folders and in object stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from standins.s3 import Bucket
+
+from voxome import kinds
+from voxome.contracts.handle import Handle
+from voxome.errors import AlreadyExists, InvalidInput
+from voxome.geometry.grid import Block
+from voxome.kinds.region_table import open_regions
+from voxome.resources.open import open_source
+from voxome.resources.table import TableFile
+from voxome.storage.find import storage_at
+from voxome.testing.kind import BLOCK, FRAME, KindContract
+
+
+class InStores(KindContract):
+    """The contract on a local folder and on an S3 server."""
+
+    @pytest.fixture(params=["local", "s3"])
+    def store(
+        self, request: pytest.FixtureRequest, tmp_path: Path, bucket: Bucket, fresh_key: Callable[[], str]
+    ) -> str:
+        return str(tmp_path / "store") if request.param == "local" else bucket.uri(fresh_key())
+
+
+class TestImage(InStores):
+    @pytest.fixture
+    def kind(self) -> kinds.Kind:
+        return kinds.Image("int32")
+
+    def value(self, block: Block) -> object:
+        return np.random.default_rng(block.index).integers(-9, 9, block.write.shape, np.int32)
+
+    def content(self, uri: str) -> Any:
+        source = open_source(uri)
+        return source.read(source.spec.domain).tolist()
+
+    def test_the_array_of_another_step_is_refused(self, kind: kinds.Kind, store: str) -> None:
+        from dataclasses import replace
+
+        target = self._target(kind, store)
+        kind.prepare(target)
+        with pytest.raises(AlreadyExists, match="is the result of another run"):
+            kind.prepare(replace(target, key="another"))
+
+    def test_an_array_of_another_shape_is_refused(self, kind: kinds.Kind, store: str) -> None:
+        target = self._target(kind, store)
+        kind.prepare(target)
+        with pytest.raises(InvalidInput, match=r"output 'result' of test.tool is int32 of shape \(1, 2, 3\); expected"):
+            kind.writer(target).write(np.zeros((1, 2, 3), np.int32), target.grids[0][0])
+
+
+class TestChannels(TestImage):
+    @pytest.fixture
+    def kind(self) -> kinds.Kind:
+        return kinds.Probability(channels=2)
+
+    def value(self, block: Block) -> object:
+        return np.random.default_rng(block.index).integers(0, 9, (2, *block.write.shape), np.uint8)
+
+    def test_an_array_of_another_shape_is_refused(self, kind: kinds.Kind, store: str) -> None:
+        target = self._target(kind, store)
+        kind.prepare(target)
+        with pytest.raises(InvalidInput, match=r"uint8 of shape \(8, 8, 8\); expected uint8 of shape \(2, 8, 8, 8\)"):
+            kind.writer(target).write(np.zeros(BLOCK, np.uint8), target.grids[0][0])
+
+
+class TestTable(InStores):
+    @pytest.fixture
+    def kind(self) -> kinds.Kind:
+        return kinds.Table({"id": "uint64", "count": "int64"}, key=("id",), fold={"count": "sum"})
+
+    def value(self, block: Block) -> object:
+        ids = np.random.default_rng(block.index).integers(0, 20, 30).astype(np.uint64)
+        return {"id": ids, "count": np.ones(30, np.int64)}
+
+    def content(self, uri: str) -> Any:
+        return {name: values.tolist() for name, values in TableFile(uri).read().items()}
+
+    def test_rows_are_summed_over_blocks(self, kind: kinds.Kind, store: str) -> None:
+        target = self._target(kind, store)
+        self._write(kind, target, self._jobs(target))
+        assert sum(self.content(target.uri)["count"]) == 30 * len(target.grids[0])
+
+    def test_missing_columns_are_named(self, kind: kinds.Kind, store: str) -> None:
+        target = self._target(kind, store)
+        self._write(kind, target, self._jobs(target))
+        other = kinds.Table({"id": "uint64", "size": "int64"}, key=("id",))
+        assert list(other.problems(Handle("table", target.uri), None)) == ["lacks columns: size"]
+
+
+class TestWholeTable(TestTable):
+    scope = "whole"
+
+    def test_rows_are_summed_over_blocks(self, kind: kinds.Kind, store: str) -> None:
+        target = self._target(kind, store)
+        self._write(kind, target, self._jobs(target))
+        assert sum(self.content(target.uri)["count"]) == 30
+
+
+class TestRegionTable(InStores):
+    scope = "regions"
+
+    @pytest.fixture
+    def kind(self) -> kinds.Kind:
+        return kinds.RegionTable({"id": "uint64"})
+
+    def value(self, block: Block) -> object:
+        return {"id": np.arange(block.index, dtype=np.uint64)}
+
+    def content(self, uri: str) -> Any:
+        name = uri.partition("?")[0].rpartition("/")[2]
+        reader = open_regions(storage_at(uri))
+        counts = (8, 1)
+        return [reader.rows(name, level, i)["id"].tolist() for level, n in enumerate(counts) for i in range(n)]
+
+    def test_rows_are_kept_by_region(self, kind: kinds.Kind, store: str) -> None:
+        target = self._target(kind, store)
+        self._write(kind, target, self._jobs(target))
+        assert [len(rows) for rows in self.content(target.uri)] == [*range(8), 0]
+
+
+class TestFile(InStores):
+    scope = "whole"
+
+    @pytest.fixture
+    def kind(self) -> kinds.Kind:
+        return kinds.File("txt")
+
+    def value(self, block: Block) -> object:
+        return b"text"
+
+    def content(self, uri: str) -> Any:
+        return storage_at(uri).read_bytes()
+
+    def test_only_bytes_can_be_written(self, kind: kinds.Kind, store: str) -> None:
+        with pytest.raises(InvalidInput, match="is a str; bytes are expected"):
+            kind.write(self._target(kind, store), "text")
+
+
+def test_a_kind_that_cannot_be_written_so_says_it(tmp_path: Path) -> None:
+    target = TestFile()._target(kinds.File("txt"), str(tmp_path))
+    with pytest.raises(TypeError, match=r"File cannot be the output 'result' of test\.tool, block by block"):
+        kinds.File("txt").writer(target)
+    with pytest.raises(TypeError, match=r"Image cannot be the output 'result' of test\.tool, all at once"):
+        kinds.Image().write(target, np.zeros(3))
+    assert list(kinds.File("txt").target_problems(target, 1)) == [
+        f"{target.uri}: a file cannot be written into existing data"
+    ]
+
+
+def test_a_coarser_output_has_coarser_voxels() -> None:
+    spec = kinds.Image("uint8", scale=(1, 2, 2)).output_spec(FRAME, BLOCK, {})
+    assert spec.voxel_size_nm == (8.0, 8.0, 8.0)
+    assert spec.domain.shape == (16, 5, 6)
