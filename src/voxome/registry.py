@@ -43,6 +43,13 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "voxome.resolvers": {
         "dataset": "voxome.datasets.registry.resolve:resolve",
     },
+    "voxome.services": {
+        "mesh": "voxome.services.shapes:mesh",
+        "meshes": "voxome.services.shapes:meshes",
+        "skeleton": "voxome.services.shapes:skeleton",
+        "skeletons": "voxome.services.shapes:skeletons",
+        "transfer": "voxome.services.transfer.run:transfer",
+    },
     "voxome.storage": {
         "http": "voxome.storage.network:HttpPath",
         "https": "voxome.storage.network:HttpPath",
@@ -81,6 +88,7 @@ _WHAT = {
     "voxome.tasks": "task",
     "voxome.remotes": "scheme",
     "voxome.resolvers": "URI prefix",
+    "voxome.services": "service",
     "voxome.storage": "storage scheme",
     "voxome.tools": "tool",
 }

@@ -17,6 +17,7 @@ from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
 from voxome.resources.indexing import Key, Selection, select
 from voxome.resources.metadata import metadata
+from voxome.resources.services import BoundService, get_service, service_names
 
 
 class Volume:
@@ -132,6 +133,12 @@ class Volume:
         if able is None:
             raise UnsupportedFormat(f"{self.uri}: this store keeps no index of its labels; BossDB and DVID do")
         return able
+
+    def __getattr__(self, name: str) -> BoundService:
+        return get_service(name, self)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *service_names()})
 
     def __len__(self) -> int:
         return self.shape[0]

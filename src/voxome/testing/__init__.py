@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from voxome.testing.engine import EngineContract
     from voxome.testing.kind import KindContract
+    from voxome.testing.service import ServiceContract
 
-__all__ = ["EngineContract", "KindContract"]
+__all__ = ["EngineContract", "KindContract", "ServiceContract"]
 
-_LAZY = {"EngineContract": "voxome.testing.engine", "KindContract": "voxome.testing.kind"}
+_LAZY = {
+    "EngineContract": "voxome.testing.engine",
+    "KindContract": "voxome.testing.kind",
+    "ServiceContract": "voxome.testing.service",
+}
 
 
 def __getattr__(name: str) -> Any:

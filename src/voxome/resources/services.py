@@ -1,0 +1,75 @@
+"""Services of a volume: ``volume.NAME(…)``."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from voxome.contracts.service import GROUP, Requirement
+from voxome.registry import load, targets
+
+if TYPE_CHECKING:
+    from voxome.resources.volume import Volume
+
+
+class BoundService:
+    """A service of one volume; call it with the arguments that follow the volume.
+
+    Parameters
+    ----------
+    name : str
+        Name of the service.
+    volume : Volume
+        First argument of every call.
+    """
+
+    def __init__(self, name: str, volume: Volume) -> None:
+        self._function: Callable[..., Any] = load(GROUP, name)
+        self._volume, self.__name__, self.__doc__ = volume, name, inspect.getdoc(self._function)
+
+    def __repr__(self) -> str:
+        return f"<service {self.__name__} of {self._volume.uri}>"
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        signature = inspect.signature(self._function)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Call the service.
+
+        Raises
+        ------
+        UnsupportedFormat
+            If the volume's store lacks what the service requires.
+        """
+        for requirement in requirements(self._function):
+            requirement.find(self._volume.source, self._volume.uri)
+        return self._function(self._volume, *arguments, **options)
+
+
+def requirements(service: object) -> Sequence[Requirement[Any]]:
+    """Return what a service requires; a plain function requires nothing."""
+    return tuple(getattr(service, "requires", ()))
+
+
+def service_names() -> list[str]:
+    """Return the names of all services, sorted."""
+    return sorted(targets(GROUP))
+
+
+def get_service(name: str, volume: Volume) -> BoundService:
+    """Return a service of `volume`.
+
+    Raises
+    ------
+    AttributeError
+        If there is none of that name; the message gives the nearest attribute.
+    """
+    if not name.startswith("_") and name in targets(GROUP):
+        return BoundService(name, volume)
+    near = [] if name.startswith("_") else difflib.get_close_matches(name, dir(volume), n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise AttributeError(f"{type(volume).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=volume)

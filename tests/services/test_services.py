@@ -1,0 +1,155 @@
+"""Services are attributes of a volume: those of voxome, and those of other packages."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from remotes.precomputed.layers import write_info, write_volume
+from remotes.precomputed.test_meshes import write_legacy
+from remotes.precomputed.test_skeletons import ATTRIBUTES, DATA
+
+import voxome
+from voxome.contracts.uri import Uri
+from voxome.errors import NotFound, UnsupportedFormat
+from voxome.registry import load, targets
+from voxome.remotes.memory import MemoryRemote
+from voxome.testing.service import ServiceContract
+
+
+@pytest.fixture
+def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Install somebody else's package."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "plugins"))
+    targets.cache_clear()
+    load.cache_clear()
+    yield
+    targets.cache_clear()
+    load.cache_clear()
+    sys.modules.pop("voxome_brightness", None)
+
+
+@pytest.fixture
+def volume() -> Iterator[voxome.Volume]:
+    volume = voxome.create("memory://services", voxome.VolumeSpec.of((2, 3, 4), "uint8"))
+    volume[0] = 4
+    yield volume
+    for name in ("services", "services-copy"):
+        with suppress(NotFound):
+            MemoryRemote().delete(Uri("memory", name))
+
+
+@pytest.mark.usefixtures("plugins")
+class TestSomebodyElsesService(ServiceContract):
+    name = "brightness"
+    arguments = (2,)
+
+    @pytest.fixture
+    def volume(self, bare_volume: voxome.Volume) -> voxome.Volume:
+        bare_volume[0] = 4
+        return bare_volume
+
+    def check(self, result: float) -> None:
+        assert result == 4
+
+
+@pytest.mark.usefixtures("plugins")
+class TestServiceWithARequirement(ServiceContract):
+    name = "level_shapes"
+
+    @pytest.fixture
+    def volume(self, tmp_path: Path) -> voxome.Volume:
+        write_volume(tmp_path)
+        return voxome.open(f"precomputed://{tmp_path}", expect=voxome.Volume)
+
+    def check(self, result: list[tuple[int, ...]]) -> None:
+        assert result == [(8, 8, 8)]
+
+
+def segmentation(folder: Path) -> voxome.Volume:
+    write_volume(folder, mesh="mesh", skeletons="skeletons")
+    write_legacy(folder / "mesh", 2**63 + 5)
+    write_info(folder / "skeletons", {"@type": "neuroglancer_skeletons", "vertex_attributes": ATTRIBUTES})
+    (folder / "skeletons" / "5").write_bytes(DATA)
+    return voxome.open(f"precomputed://{folder}", expect=voxome.Volume)
+
+
+class OnASegmentation(ServiceContract):
+    """A service of a segmentation with one mesh and one skeleton."""
+
+    @pytest.fixture
+    def volume(self, tmp_path: Path) -> voxome.Volume:
+        return segmentation(tmp_path)
+
+
+class TestMesh(OnASegmentation):
+    name = "mesh"
+    arguments = (2**63 + 5,)
+
+    def check(self, result: voxome.Mesh) -> None:
+        assert len(result.faces) == 4
+
+
+class TestMeshes(OnASegmentation):
+    name = "meshes"
+
+    def check(self, result: voxome.Meshes) -> None:
+        assert result.ids().tolist() == [2**63 + 5]
+
+
+class TestSkeleton(OnASegmentation):
+    name = "skeleton"
+    arguments = (5,)
+
+    def check(self, result: voxome.Skeleton) -> None:
+        assert result.parents.tolist() == [-1, 0, 1, 1]
+
+
+class TestSkeletons(OnASegmentation):
+    name = "skeletons"
+
+    def check(self, result: voxome.Skeletons) -> None:
+        assert result.ids().tolist() == [5]
+
+
+def test_a_segment_without_a_mesh_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no mesh of segment 7"):
+        segmentation(tmp_path).mesh(7)
+
+
+def test_a_store_without_meshes_says_what_would_have_them(volume: voxome.Volume) -> None:
+    with pytest.raises(UnsupportedFormat, match=r"^memory://services: this store keeps no meshes; a precomputed"):
+        volume.mesh(5)
+
+
+def test_a_volume_is_transferred_by_its_service(volume: voxome.Volume) -> None:
+    report = volume.transfer("memory://services-copy")
+    assert report.bytes == volume.nbytes
+    assert np.array_equal(voxome.open("memory://services-copy"), volume)
+
+
+def test_help_is_that_of_the_service(volume: voxome.Volume) -> None:
+    assert volume.mesh.__doc__.startswith("Return the mesh that the store keeps of a segment.")
+    assert str(inspect.signature(volume.mesh)) == "(id: 'int', lod: 'int' = 0) -> 'Mesh'"
+    assert repr(volume.mesh) == "<service mesh of memory://services>"
+    assert {"mesh", "skeleton", "transfer", "cutout"} <= set(dir(volume))
+
+
+def test_unknown_attributes_name_the_nearest(volume: voxome.Volume) -> None:
+    with pytest.raises(AttributeError, match=r"'Volume' object has no attribute 'mehs'; did you mean 'mesh'\?"):
+        _ = volume.mehs
+    with pytest.raises(AttributeError, match=r"did you mean 'shape'\?"):
+        _ = volume.shap
+    with pytest.raises(AttributeError, match=r"has no attribute '_private'$"):
+        _ = volume._private
+    assert not hasattr(volume, "brightness")
+
+
+def test_a_volume_can_be_copied(volume: voxome.Volume) -> None:
+    assert copy.copy(volume).shape == volume.shape
