@@ -3,8 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: 'Halve a volume along z, y and x, or some of them: voxel i of the result is made of the voxels 2i and 2i +
-  1.'
+doc: Downsample a volume by 2 along all axes, or some of them.
 hints:
   voxome:Tool:
     name: common.downsample
@@ -29,13 +28,13 @@ inputs:
   method:
     type: string?
     default: mean
-    doc: Mean for intensities, the most frequent id for labels, every second voxel.
+    doc: Mean for intensities, mode (most frequent value) for labels, or every second voxel.
     inputBinding:
       prefix: --method
   factors:
     type: string?
     default: 2,2,2
-    doc: 'Z,Y,X: 2 for an axis that is halved, 1 for one that is kept.'
+    doc: 'Factors Z,Y,X: 2 to halve an axis, 1 to keep it.'
     inputBinding:
       prefix: --factors
   store:

@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Decide the partners of every synapse, and gather synapses into the edges of a graph.
+doc: Find the partners of every synapse and build the connectome.
 hints:
   voxome:Tool:
     name: common.graph
@@ -51,25 +51,25 @@ inputs:
   min_synapse_voxels:
     type: int?
     default: 100
-    doc: 'Smallest synapse. Allowed: at least 0.'
+    doc: 'Minimum size of a synapse, in voxels. Allowed: at least 0.'
     inputBinding:
       prefix: --min-synapse-voxels
   min_synapse_peak:
     type: int?
     default: 108
-    doc: 'Smallest largest score of a synapse. Allowed: 0 to 255.'
+    doc: 'Minimum peak score of a synapse. Allowed: 0 to 255.'
     inputBinding:
       prefix: --min-synapse-peak
   min_area_um2:
     type: double?
     default: 0.002
-    doc: 'Smallest contact of two partners, in square micrometres. Allowed: at least 0.'
+    doc: 'Minimum contact area of two partners, in square micrometres. Allowed: at least 0.'
     inputBinding:
       prefix: --min-area-um2
   min_asymmetry:
     type: double?
     default: 0.1
-    doc: 'Below this asymmetry of the evidence, in [0, 1], a synapse is undirected. Allowed: 0 to 1.'
+    doc: 'Minimum asymmetry of the evidence, from 0 to 1; synapses below it are undirected. Allowed: 0 to 1.'
     inputBinding:
       prefix: --min-asymmetry
   store:

@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Replace every label by what a table says.
+doc: Replace labels according to a table.
 hints:
   voxome:Tool:
     name: common.relabel
@@ -28,7 +28,7 @@ inputs:
   keep:
     type: boolean?
     default: false
-    doc: Keep labels that the table does not have; if False they are an error.
+    doc: Keep labels that are not in the table, instead of raising an error.
     inputBinding:
       valueFrom: --keep=$(self)
   store:

@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Count the voxels of every grey value, over the whole box.
+doc: Compute the histogram of grey values over the box.
 hints:
   voxome:Tool:
     name: common.statistics

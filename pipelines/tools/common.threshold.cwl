@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Mark the voxels above a value.
+doc: Mark voxels above a threshold.
 hints:
   voxome:Tool:
     name: common.threshold
@@ -22,7 +22,7 @@ inputs:
   at:
     type: double?
     default: 0.5
-    doc: Voxels above it are marked.
+    doc: Threshold; voxels above it are marked.
     inputBinding:
       prefix: --at
   store:

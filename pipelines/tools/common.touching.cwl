@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: List the pairs of labels that touch by a face of two voxels.
+doc: List the pairs of labels that share a voxel face.
 hints:
   voxome:Tool:
     name: common.touching

@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Join components that touch, directly or through others.
+doc: Join components that touch, directly or through other components.
 hints:
   voxome:Tool:
     name: common.union

@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Group fragments into neurons, numbered 1..N in the order of their first fragments.
+doc: Agglomerate fragments (supervoxels) into neurons, numbered from 1 in the order of their first fragment.
 hints:
   voxome:Tool:
     name: em.agglomerate
@@ -42,32 +42,33 @@ inputs:
   threshold:
     type: double?
     default: 0.42
-    doc: 'Affinity (0 to 1) from which two regions belong together. Allowed: 0 to 1.'
+    doc: 'Affinity from which two regions are merged, from 0 to 1. Allowed: 0 to 1.'
     inputBinding:
       prefix: --threshold
   method:
     type: string?
     default: waterz
-    doc: Agglomeration by mean affinity, or by a quantile of it (the histogram score of waterz; Funke et al. 
-      2019, IEEE TPAMI 41:1669), or the mutex watershed on the region graph.
+    doc: Agglomeration by mean affinity, by a quantile of the affinities (the histogram score of waterz; Funke
+      et al. 2019, IEEE TPAMI 41:1669), or by the mutex watershed on the region graph.
     inputBinding:
       prefix: --method
   quantile:
     type: double?
     default: 0.7
-    doc: 'Which quantile, for ``waterz``: from a histogram of 8 bins. Allowed: 0 to 1.'
+    doc: 'Quantile for ``waterz``, from a histogram of 8 bins. Allowed: 0 to 1.'
     inputBinding:
       prefix: --quantile
   min_voxels:
     type: int?
     default: 2000
-    doc: 'Neurons smaller than this are merged into the neighbour they hold to best. Allowed: at least 0.'
+    doc: 'Minimum size of a neuron; smaller ones are merged into the neighbour with the highest affinity. Allowed:
+      at least 0.'
     inputBinding:
       prefix: --min-voxels
   holes:
     type: boolean?
     default: true
-    doc: Merge what has a single neighbour, and no voxel at the rim, into that neighbour.
+    doc: 'Fill holes: merge objects with a single neighbour, unless at the border of the box, into that neighbour.'
     inputBinding:
       valueFrom: --holes=$(self)
   store:

@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Add up, for every synapse, what it shares with each neuron near it.
+doc: Measure the contacts of every synapse with the neurons around it.
 hints:
   voxome:Tool:
     name: em.associate

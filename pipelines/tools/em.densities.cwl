@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Score voxels as T-bars or postsynaptic densities, and label the components above a threshold.
+doc: Score voxels as T-bars or postsynaptic densities, and label components above a threshold.
 hints:
   voxome:Tool:
     name: em.densities
@@ -38,8 +38,8 @@ inputs:
   synapse_threshold:
     type: int?
     default: 80
-    doc: "Smallest score of a synapse's voxels: hundredths of the way from the median to the first percentile. Allowed:
-      0 to 255."
+    doc: 'Minimum score of the voxels of a synapse; 0 is the median grey value, 100 the first percentile. Allowed:
+      0 to 255.'
     inputBinding:
       prefix: --synapse-threshold
   store:

@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Add up the affinities of neighbouring voxels for every pair of fragments, and the sizes of fragments.
+doc: Sum affinities between neighbouring fragments, and measure the fragments.
 hints:
   voxome:Tool:
     name: em.edges

@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Label every voxel by where its path of steepest ascent ends, or leaves the block.
+doc: 'Watershed into fragments (supervoxels): label voxels by where their path of steepest ascent ends.'
 hints:
   voxome:Tool:
     name: em.fragments
@@ -35,26 +35,26 @@ inputs:
   threshold:
     type: int?
     default: 128
-    doc: 'From this value on a voxel is membrane. Allowed: 0 to 255.'
+    doc: 'Value from which a voxel is membrane. Allowed: 0 to 255.'
     inputBinding:
       prefix: --threshold
   radius:
     type: double?
     default: 12.0
-    doc: 'Distances to membrane are capped here, in voxels of the finest axis. Allowed: 1 to 16.'
+    doc: 'Cap on the distance to membrane, in voxels along the finest axis. Allowed: 1 to 16.'
     inputBinding:
       prefix: --radius
   depth:
     type: double?
     default: 8.0
-    doc: 'How much lower sure membrane lies than sure inside, beside the distance, in voxels of the finest axis.
-      Allowed: 0 to 8.'
+    doc: 'Additional height of certain cell interior over certain membrane, in voxels along the finest axis. Allowed:
+      0 to 8.'
     inputBinding:
       prefix: --depth
   sigma:
     type: double?
     default: 0.7
-    doc: 'Standard deviation of the smoothing, in voxels of the finest axis. Allowed: 0 to 16.'
+    doc: 'Standard deviation of the smoothing, in voxels along the finest axis. Allowed: 0 to 16.'
     inputBinding:
       prefix: --sigma
   store:

@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Send the exits of a block through the tables of the regions that hold it, smallest first.
+doc: Apply joined fragment (supervoxel) ids to each block.
 hints:
   voxome:Tool:
     name: em.fragments_apply

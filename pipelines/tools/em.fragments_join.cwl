@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Resolve the exits of a region's children among themselves; keep those of the region for its parent.
+doc: Join fragments (supervoxels) across the blocks of a region.
 hints:
   voxome:Tool:
     name: em.fragments_join

@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Predict which neighbouring voxels belong to one neuron, and from that where membranes are.
+doc: Predict affinities of neighbouring voxels, and membranes, with a neural network.
 hints:
   voxome:Tool:
     name: em.network
@@ -35,7 +35,7 @@ inputs:
   model:
     type: string?
     default: membranes
-    doc: Name of a model, or path of its card.
+    doc: Name of a model, or path of a model card.
     inputBinding:
       prefix: --model
   store:

@@ -199,7 +199,7 @@ def test_a_tool_leaves_handles(voxome_: Any, tmp_path: Path) -> None:
 def test_help_of_a_tool_names_choices_and_says_all(voxome_: Any) -> None:
     said = " ".join(voxome_("tool", "em.agglomerate", "--help").out.split())
     assert "--method mean|waterz|mutex" in said
-    assert "IEEE TPAMI 41:1669), or the mutex watershed on the region graph." in said
+    assert "IEEE TPAMI 41:1669), or by the mutex watershed on the region graph." in said
 
 
 def test_tools_are_listed(voxome_: Any) -> None:

@@ -70,7 +70,7 @@ def test_a_hundred_thousand_points():
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(InvalidInput, match="expected points"):
+    with pytest.raises(InvalidInput, match="Expected points"):
         match_points(np.zeros(3), np.zeros((1, 3)), 1)
     with pytest.raises(InvalidInput, match="tolerance_nm"):
         match_points(np.zeros((1, 3)), np.zeros((1, 3)), -1)

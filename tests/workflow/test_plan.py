@@ -69,8 +69,8 @@ def test_wrong_dtypes(bind: Bind) -> None:
     (fault,) = faults(bind, membranes="float.zarr")
     assert "must be uint8, but it is float32" in fault
     told = "\n".join(faults(bind, raw="signed.zarr", membranes=None))
-    assert "image is int32: a histogram is taken of integers of 8 or 16 bits" in told
-    assert "raw is int32; the model 'membranes' was trained on uint8" in told
+    assert "image is int32; a histogram needs 8- or 16-bit integers" in told
+    assert "raw is int32, but model 'membranes' was trained on uint8" in told
 
 
 def test_a_volume_of_another_rank(bind: Bind) -> None:

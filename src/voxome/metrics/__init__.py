@@ -1,1 +1,1 @@
-"""How good a result is against a truth: plain functions of arrays."""
+"""Scores of results against ground truth, as plain functions of arrays."""

@@ -1,4 +1,4 @@
-"""How well detected points agree with true ones."""
+"""Detection scores: detected points against true ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voxome.metrics.matching import assign
 
 @dataclass(frozen=True, slots=True)
 class DetectionScore:
-    """Scores of a set of detections, in [0, 1]; 1 is best."""
+    """Precision, recall and F1 of detections, in [0, 1], and the counts behind them."""
 
     precision: float
     recall: float
@@ -26,7 +26,7 @@ class DetectionScore:
 
     @classmethod
     def of_counts(cls, matched: int, results: int, truths: int) -> DetectionScore:
-        """Score `matched` of `results` claims and `truths` facts; claiming nothing of nothing is perfect."""
+        """Return the score of `matched` out of `results` detections and `truths` true objects; 1 if there are none."""
         if results == truths == 0:
             return cls(1.0, 1.0, 1.0, 0, 0, 0)
         return cls(
@@ -42,31 +42,31 @@ class DetectionScore:
 def match_points(
     truth_nm: NDArray[Any], result_nm: NDArray[Any], tolerance_nm: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pair true with detected points, one to one.
+    """Match true to detected points one to one.
 
-    Of all matchings of points at most `tolerance_nm` apart, one with the most pairs, and among those one with
-    the smallest sum of distances.
+    Of all matchings of points at most `tolerance_nm` apart, the result has the most pairs and, among those, the
+    smallest sum of distances.
 
     Parameters
     ----------
     truth_nm, result_nm : (n, 3) and (m, 3) float
         Positions z, y, x in nm.
     tolerance_nm : float
-        Largest distance of a pair, inclusive; not negative.
+        Maximum distance of a pair, inclusive; not negative.
 
     Returns
     -------
     pair of (k,) int64
-        Indices into `truth_nm` and into `result_nm`.
+        Indices into `truth_nm` and `result_nm`.
 
     Raises
     ------
     InvalidInput
-        If the arrays are not lists of points of one dimension, or the tolerance is negative.
+        If the arrays are not points of the same dimension, or the tolerance is negative.
     """
     truth, result = np.asarray(truth_nm, np.float64), np.asarray(result_nm, np.float64)
     if truth.ndim != 2 or result.ndim != 2 or truth.shape[1] != result.shape[1]:
-        raise InvalidInput(f"expected points (n, 3) and (m, 3), not {truth.shape} and {result.shape}")
+        raise InvalidInput(f"Expected points of shape (n, 3) and (m, 3), not {truth.shape} and {result.shape}")
     if not tolerance_nm >= 0:
         raise InvalidInput(f"tolerance_nm is {tolerance_nm}; it must be 0 or more")
     if len(truth) == 0 or len(result) == 0:
@@ -79,6 +79,6 @@ def match_points(
 
 
 def score_detections(truth_nm: NDArray[Any], result_nm: NDArray[Any], tolerance_nm: float) -> DetectionScore:
-    """Precision, recall and F1 of detected points against true ones, matched by `match_points`."""
+    """Return precision, recall and F1 of detected points, matched by `match_points`."""
     matched, _ = match_points(truth_nm, result_nm, tolerance_nm)
     return DetectionScore.of_counts(len(matched), len(result_nm), len(truth_nm))

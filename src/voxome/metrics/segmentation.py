@@ -1,4 +1,4 @@
-"""How well a segmentation agrees with the truth: variation of information and adapted Rand error."""
+"""Segmentation scores: variation of information and adapted Rand error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voxome.errors import InvalidInput
 
 
 class Contingency(NamedTuple):
-    """How many voxels carry each pair of labels; one row a pair, sorted by truth, then result."""
+    """Number of voxels for each pair of labels, sorted by truth, then result."""
 
     truth: NDArray[np.uint64]
     result: NDArray[np.uint64]
@@ -24,26 +24,25 @@ class SegmentationScore:
     """Scores of a segmentation; 0 is best for all three."""
 
     voi_split: float
-    """H(result | truth) in bits: how much true objects are split."""
+    """H(result | truth) in bits, which measures splits."""
     voi_merge: float
-    """H(truth | result) in bits: how much true objects are merged."""
+    """H(truth | result) in bits, which measures merges."""
     adapted_rand_error: float
     """1 - F of the Rand index, in [0, 1]."""
 
 
 def contingency(truth: NDArray[Any], result: NDArray[Any]) -> Contingency:
-    """Count the voxels of every pair of labels in two arrays of one shape.
+    """Count the voxels of every pair of labels in two arrays.
 
     Parameters
     ----------
-    truth, result : integer arrays of any one shape
-        Labels; 0 is background. A block of a volume may be given: the tables of the blocks fold to that of
-        the whole.
+    truth, result : integer arrays of the same shape
+        Labels; 0 is background. The tables of blocks add up to that of the volume.
 
     Returns
     -------
     Contingency
-        Label 0 is kept on both sides.
+        Table that includes label 0.
 
     Raises
     ------
@@ -51,7 +50,7 @@ def contingency(truth: NDArray[Any], result: NDArray[Any]) -> Contingency:
         If the shapes differ.
     """
     if truth.shape != result.shape:
-        raise InvalidInput(f"truth {truth.shape} and result {result.shape} must have the same shape")
+        raise InvalidInput(f"truth and result must have the same shape, not {truth.shape} and {result.shape}")
     t, r = truth.ravel(), result.ravel()
     starts = np.flatnonzero(np.concatenate([[t.size > 0], (t[1:] != t[:-1]) | (r[1:] != r[:-1])]))
     lengths = np.diff(starts, append=t.size)
@@ -59,7 +58,7 @@ def contingency(truth: NDArray[Any], result: NDArray[Any]) -> Contingency:
 
 
 def fold_contingency(a: Contingency, b: Contingency) -> Contingency:
-    """Add two tables, of two blocks say; associative and commutative."""
+    """Add the tables of two blocks; associative and commutative."""
     return _sum_by_pair(
         np.concatenate([a.truth, b.truth]),
         np.concatenate([a.result, b.result]),
@@ -68,22 +67,22 @@ def fold_contingency(a: Contingency, b: Contingency) -> Contingency:
 
 
 def score_segmentation(table: Contingency) -> SegmentationScore:
-    """Score a segmentation from its table against the truth.
+    """Score a segmentation from its contingency table.
 
-    Voxels without truth (label 0) are ignored; those without result (label 0) count as one segment. The
-    variation of information is that of Meila 2003 (COLT), in its two parts and in bits; the adapted Rand
-    error is ``1 - 2 sum c^2 / (sum a^2 + sum b^2)`` with c the counts of pairs, a of truth, b of result
-    (Arganda-Carreras et al. 2015, Frontiers in Neuroanatomy 9:142).
+    Voxels with true label 0 are ignored; those with label 0 in the result count as one segment. The variation of
+    information is that of Meila 2003 (COLT), split into its two terms, in bits; the adapted Rand error is ``1 - 2 sum
+    c^2 / (sum a^2 + sum b^2)`` with c the counts of pairs, a of truth, b of result (Arganda-Carreras et al. 2015,
+    Frontiers in Neuroanatomy 9:142).
 
     Raises
     ------
     InvalidInput
-        If no voxel has a truth.
+        If no voxel has a true label.
     """
     known = table.truth != 0
     count = table.voxels[known].astype(np.float64)
     if len(count) == 0:
-        raise InvalidInput("no voxel has a true label (all are 0), so there is nothing to score against")
+        raise InvalidInput("All true labels are 0, so there is nothing to score against")
     in_truth = _totals(table.truth[known], count)
     in_result = _totals(table.result[known], count)
     total = count.sum()

@@ -1,1 +1,1 @@
-"""Tools: functions of arrays with a name and typed parameters, one a file."""
+"""Processing tools: functions of arrays, one per module."""

@@ -10,7 +10,7 @@ from scipy import ndimage
 from voxome.geometry import BlockGrid, Box
 from voxome.resources.rows import combine, concatenate
 from voxome.tools.common.components import local_components, object_rows, touching_pairs, union
-from voxome.tools.common.places import pack
+from voxome.tools.common.voxel_ids import pack
 
 DOMAIN = Box((-2, 3, 10), (5, 9, 18))
 MASKS = npst.arrays(np.bool_, DOMAIN.shape)

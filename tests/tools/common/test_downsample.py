@@ -46,7 +46,7 @@ def test_the_result_knows_its_voxel_size() -> None:
 
 @pytest.mark.parametrize("factors", ["2,2", "3,2,2", "2;2;2", ""])
 def test_other_factors_are_refused(factors: str) -> None:
-    with pytest.raises(InvalidInput, match="not three numbers Z,Y,X of 1 and 2"):
+    with pytest.raises(InvalidInput, match="expected Z,Y,X with 1 or 2"):
         downsample(np.zeros((4, 4, 4)), factors=factors, block=_block(Box.of_shape((4, 4, 4))))
 
 

@@ -1,1 +1,1 @@
-"""Tools of every kind of volume."""
+"""Tools for volumes of any modality."""

@@ -1,8 +1,8 @@
-"""Connected objects of a score map, found block by block.
+"""Blockwise connected components.
 
-Every block names the components that it sees by their first voxel (`local_components`); components that
-touch across a face of two blocks are joined (`touching_pairs`, `union`) under the smallest name, which is
-the first voxel of the whole object. So objects, and their names, do not depend on the blocks.
+Every block labels its components with the id of their first voxel (`local_components`). Components that touch across a
+block face are joined (`touching_pairs`, `union`) under their smallest id, that of the first voxel of the object.
+Objects and their ids therefore do not depend on the blocks.
 """
 
 from __future__ import annotations
@@ -15,78 +15,75 @@ from scipy.sparse.csgraph import connected_components
 
 from voxome.contracts.kinds import Rows
 from voxome.geometry import Box
-from voxome.tools.common.places import pack
+from voxome.tools.common.voxel_ids import pack
 
 
 def local_components(mask: NDArray[np.bool_], box: Box, domain: Box) -> NDArray[np.uint64]:
-    """Name the components of a block, voxels joined by their faces.
+    """Label the 6-connected components of a block.
 
     Parameters
     ----------
     mask : (z, y, x) bool
-        The voxels of `box` that belong to objects.
+        Foreground voxels of `box`.
     box, domain : Box
-        Where `mask` lies, and all voxels there are.
+        Box of `mask`, and domain of the volume.
 
     Returns
     -------
     (z, y, x) uint64
-        At each voxel the place id (`tools.common.places.pack`) of its component's first voxel in C order; 0 outside
-        the mask.
+        Voxel id (`tools.common.voxel_ids.pack`) of the first voxel, in C order, of the component; 0 outside the mask.
     """
     labels = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=6, out_dtype=np.uint32)
     numbers, first = np.unique(labels, return_index=True)
     points = np.stack(np.unravel_index(first, mask.shape), axis=-1) + np.array(box.start)
-    names = np.zeros(int(numbers[-1]) + 1 if len(numbers) else 1, np.uint64)
-    names[numbers] = pack(points, domain)
-    names[0] = 0
-    named: NDArray[np.uint64] = names[labels]
-    return named
+    ids = np.zeros(int(numbers[-1]) + 1 if len(numbers) else 1, np.uint64)
+    ids[numbers] = pack(points, domain)
+    ids[0] = 0
+    components: NDArray[np.uint64] = ids[labels]
+    return components
 
 
 def touching_pairs(labels: NDArray[np.uint64]) -> Rows:
-    """Pairs of components that touch by a face.
+    """Return the pairs of components that share a face.
 
     Parameters
     ----------
     labels : (z, y, x) uint64
-        Components of several blocks side by side: a block and one voxel beyond it, at the high side, along
-        every axis.
+        Components of a block and of one voxel beyond its high side along every axis.
 
     Returns
     -------
     Rows
-        ``a < b`` (uint64), distinct pairs, sorted.
+        Distinct pairs ``a < b`` (uint64), sorted.
     """
-    found = [np.empty((0, 2), np.uint64)]
+    parts = [np.empty((0, 2), np.uint64)]
     for axis in range(labels.ndim):
         low = np.moveaxis(labels, axis, 0)[:-1]
         high = np.moveaxis(labels, axis, 0)[1:]
         touching = (low != high) & (low != 0) & (high != 0)
-        found.append(np.sort(np.stack([low[touching], high[touching]], axis=1), axis=1))
-    pairs = np.unique(np.concatenate(found), axis=0)
+        parts.append(np.sort(np.stack([low[touching], high[touching]], axis=1), axis=1))
+    pairs = np.unique(np.concatenate(parts), axis=0)
     return {"a": pairs[:, 0], "b": pairs[:, 1]}
 
 
 def union(pairs: Rows) -> Rows:
-    """Join components that touch, directly or through others.
+    """Join components that touch, directly or through other components.
 
     Parameters
     ----------
     pairs : Rows
-        ``a``, ``b`` (uint64), from all blocks, in any order.
+        ``a``, ``b`` (uint64) of all blocks, in any order.
 
     Returns
     -------
     Rows
-        ``id``, ``root`` (uint64): every component that is in `pairs`, sorted, and the smallest id of its
-        object.
+        ``id``, ``root`` (uint64): components in `pairs`, sorted, and the smallest id of the object of each.
     """
     ends = np.stack([pairs["a"], pairs["b"]])
-    ids, place = np.unique(ends, return_inverse=True)
+    ids, position = np.unique(ends, return_inverse=True)
     if not len(ids):
         return {"id": ids, "root": ids}
-    left, right = place.reshape(2, -1)
+    left, right = position.reshape(2, -1)
     graph = coo_array((np.ones(len(left), np.bool_), (left, right)), shape=(len(ids), len(ids)))
     _, group = connected_components(graph, directed=False)
     _, first = np.unique(group, return_index=True)
@@ -94,7 +91,7 @@ def union(pairs: Rows) -> Rows:
 
 
 def object_rows(labels: NDArray[np.uint64], score: NDArray[np.uint8], box: Box, domain: Box) -> Rows:
-    """Size, place and score of the objects of a block; rows of several blocks add up.
+    """Return size, position and score of the objects of a block; rows of several blocks add up.
 
     Parameters
     ----------
@@ -103,7 +100,7 @@ def object_rows(labels: NDArray[np.uint64], score: NDArray[np.uint8], box: Box, 
     score : (z, y, x) uint8
         The score map.
     box, domain : Box
-        Where the arrays lie, and all voxels there are.
+        Box of the arrays, and domain of the volume.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The next level of a pyramid."""
+"""Downsampling by 2."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from voxome.resources.coarsening import coarsened
 
 def _factors(text: str) -> Scale:
     if not re.fullmatch("[12],[12],[12]", text):
-        raise InvalidInput(f"factors {text!r} are not three numbers Z,Y,X of 1 and 2, such as 1,2,2")
+        raise InvalidInput(f"Invalid factors {text!r}; expected Z,Y,X with 1 or 2 for each, such as 1,2,2")
     z, y, x = (int(n) for n in text.split(","))
     return z, y, x
 
@@ -31,22 +31,24 @@ def downsample(
     factors: str = "2,2,2",
     block: BlockContext,
 ) -> NDArray[Any]:
-    """Halve a volume along z, y and x, or some of them: voxel i of the result is made of the voxels 2i and 2i + 1.
+    """Downsample a volume by 2 along all axes, or some of them.
+
+    Voxel i of the result is computed from the voxels 2i and 2i + 1.
 
     Parameters
     ----------
     image : (z, y, x) or (c, z, y, x) array
-        Any dtype.
+        Volume of any dtype.
     method : {"mean", "mode", "stride"}
-        Mean for intensities, the most frequent id for labels, every second voxel.
+        Mean for intensities, mode (most frequent value) for labels, or every second voxel.
     factors : str
-        Z,Y,X: 2 for an axis that is halved, 1 for one that is kept.
+        Factors Z,Y,X: 2 to halve an axis, 1 to keep it.
 
     Returns
     -------
     array of the same dtype
-        Half as long along the axes that are halved, rounded up.
+        Downsampled volume; odd lengths are rounded up.
     """
-    others = (0,) * (image.ndim - 3)
-    box = Box((*others, *block.read.start), (*image.shape[: len(others)], *block.read.stop))
-    return coarsened(image, box, (*(1 for _ in others), *_factors(factors)), method)
+    leading = (0,) * (image.ndim - 3)
+    box = Box((*leading, *block.read.start), (*image.shape[: len(leading)], *block.read.stop))
+    return coarsened(image, box, (*(1 for _ in leading), *_factors(factors)), method)

@@ -1,4 +1,4 @@
-"""The connectome: neurons, the synapses between them, and the graph of both."""
+"""Connectome: neurons, synapses, and the graph that connects them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ from voxome.tools.em.synaptic.graphml import graphml
 from voxome.tools.em.synaptic.partners import PartnerParams, connectome, partners
 from voxome.tools.em.synaptic.tables import MIN_PEAK, neuron_table, select_objects, synapse_table
 
-_PLACE = {"z_nm": "float64", "y_nm": "float64", "x_nm": "float64"}
-_ENDS = {"pre_id": "uint64", "post_id": "uint64", "directed": "bool"}
-SYNAPSES = kinds.Table({"id": "uint64", **_PLACE, **_ENDS, "score": "float64", "size_voxels": "int64"}, key=("id",))
-CONNECTOME = kinds.Table({**_ENDS, "synapses": "int64", "area_um2": "float64"}, key=("pre_id", "post_id", "directed"))
-NEURONS = kinds.Table({"id": "uint64", **_PLACE, "voxels": "int64"}, key=("id",))
+_POSITION = {"z_nm": "float64", "y_nm": "float64", "x_nm": "float64"}
+_PARTNERS = {"pre_id": "uint64", "post_id": "uint64", "directed": "bool"}
+SYNAPSES = kinds.Table(
+    {"id": "uint64", **_POSITION, **_PARTNERS, "score": "float64", "size_voxels": "int64"}, key=("id",)
+)
+CONNECTOME = kinds.Table(
+    {**_PARTNERS, "synapses": "int64", "area_um2": "float64"}, key=("pre_id", "post_id", "directed")
+)
+NEURONS = kinds.Table({"id": "uint64", **_POSITION, "voxels": "int64"}, key=("id",))
 
 
 @tool(
@@ -47,22 +51,22 @@ def graph(
     min_asymmetry: Annotated[float, Interval(ge=0, le=1)] = 0.1,
     frame: Frame,
 ) -> dict[str, Any]:
-    """Decide the partners of every synapse, and gather synapses into the edges of a graph.
+    """Find the partners of every synapse and build the connectome.
 
     Parameters
     ----------
     contacts, faces, objects : tables
-        What ``em.associate`` added up.
+        Tables from ``em.associate``.
     neurons : table
-        Size and place of every neuron.
+        Size and position of every neuron.
     min_synapse_voxels : int
-        Smallest synapse.
+        Minimum size of a synapse, in voxels.
     min_synapse_peak : int
-        Smallest largest score of a synapse.
+        Minimum peak score of a synapse.
     min_area_um2 : float
-        Smallest contact of two partners, in square micrometres.
+        Minimum contact area of two partners, in square micrometres.
     min_asymmetry : float
-        Below this asymmetry of the evidence, in [0, 1], a synapse is undirected.
+        Minimum asymmetry of the evidence, from 0 to 1; synapses below it are undirected.
 
     Returns
     -------
@@ -72,24 +76,24 @@ def graph(
     """
     limits = PartnerParams(min_area_um2, min_asymmetry)
     kept = select_objects(objects.read(), min_synapse_voxels, min_synapse_peak)
-    near, between = (_of(table.read(), kept["id"]) for table in (contacts, faces))
+    near, between = (_select(table.read(), kept["id"]) for table in (contacts, faces))
     pairs = partners(near, between, voxel_size_nm=frame.scale_nm, params=limits)
-    where: dict[str, Any] = {
+    geometry: dict[str, Any] = {
         "domain": frame.domain,
         "voxel_size_nm": frame.voxel_size_nm,
         "offset_nm": frame.offset_nm,
     }
-    cells, edges = neuron_table(neurons.read(), **where), connectome(pairs)
+    cells, edges = neuron_table(neurons.read(), **geometry), connectome(pairs)
     if frame.voxel_size_nm is None:
         edges["area_um2"] = np.full(len(edges["area_um2"]), np.nan)
     return {
-        "synapses": synapse_table(kept, pairs, **where),
+        "synapses": synapse_table(kept, pairs, **geometry),
         "connectome": edges,
         "neurons": cells,
         "graph": graphml(edges, cells),
     }
 
 
-def _of(rows: Rows, ids: Any) -> Rows:
+def _select(rows: Rows, ids: Any) -> Rows:
     keep = np.isin(rows["synapse_id"], ids)
     return {name: values[keep] for name, values in rows.items()}

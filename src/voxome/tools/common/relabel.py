@@ -1,4 +1,4 @@
-"""Labels sent through a table."""
+"""Relabelling by a table."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ def relabel(
     *,
     keep: bool = False,
 ) -> NDArray[np.uint64]:
-    """Replace every label by what a table says.
+    """Replace labels according to a table.
 
     Parameters
     ----------
     labels : (z, y, x) array of uint64
-        0 stays 0.
+        Labels; 0 stays 0.
     lookup : table
-        ``id`` and ``label``, sorted by id; only the rows of the block's labels are read.
+        Old (``id``) and new (``label``) labels, sorted by id; only rows of labels in the block are read.
     keep : bool
-        Keep labels that the table does not have; if False they are an error.
+        Keep labels that are not in the table, instead of raising an error.
 
     Returns
     -------
     (z, y, x) array of uint64
     """
-    found, inverse = np.unique(labels, return_inverse=True)
-    rows = lookup.lookup("id", found)
-    place = np.searchsorted(rows["id"], found)
-    known = place < len(rows["id"])
-    known[known] = rows["id"][place[known]] == found[known]
-    if not keep and not (known | (found == 0)).all():
-        missing = found[~known & (found != 0)]
-        raise CorruptData(f"{len(missing)} labels, {missing[0]} for one, are not in the table {lookup.path}")
-    target = found.copy()
-    target[known] = rows["label"][place[known]]
-    target[found == 0] = 0
+    present, inverse = np.unique(labels, return_inverse=True)
+    rows = lookup.lookup("id", present)
+    position = np.searchsorted(rows["id"], present)
+    known = position < len(rows["id"])
+    known[known] = rows["id"][position[known]] == present[known]
+    if not keep and not (known | (present == 0)).all():
+        missing = present[~known & (present != 0)]
+        raise CorruptData(f"{len(missing)} labels, such as {missing[0]}, are not in the table {lookup.path}")
+    target = present.copy()
+    target[known] = rows["label"][position[known]]
+    target[present == 0] = 0
     return target[inverse].reshape(labels.shape)

@@ -1,4 +1,4 @@
-"""How often every grey value occurs."""
+"""Histogram of grey values."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from voxome.contracts.spec import VolumeSpec
 HISTOGRAM = kinds.Table({"value": "int64", "voxels": "int64"}, key=("value",), fold={"voxels": "sum"})
 
 
-def _faults(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> Iterable[str]:
+def _problems(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> Iterable[str]:
     dtype = specs["image"].dtype
     if dtype.kind not in "iu" or dtype.itemsize > 2:
-        yield f"image is {dtype}: a histogram is taken of integers of 8 or 16 bits"
+        yield f"image is {dtype}; a histogram needs 8- or 16-bit integers"
 
 
-@tool("common.statistics", outputs=HISTOGRAM, check=_faults)
+@tool("common.statistics", outputs=HISTOGRAM, check=_problems)
 def statistics(image: Annotated[NDArray[Any], kinds.Image()]) -> Rows:
-    """Count the voxels of every grey value, over the whole box.
+    """Compute the histogram of grey values over the box.
 
     Parameters
     ----------
     image : (z, y, x) array
-        Integers of 8 or 16 bits.
+        8- or 16-bit integers.
 
     Returns
     -------
     table
-        ``value`` and ``voxels``, one row a value that occurs.
+        ``value`` and ``voxels``, one row for every value that occurs.
     """
     values, voxels = np.unique(image, return_counts=True)
     return {"value": values.astype(np.int64), "voxels": voxels.astype(np.int64)}
 
 
 def percentile(histogram: Rows, percent: float) -> int:
-    """The smallest grey value that at least `percent` of the voxels of a `HISTOGRAM` do not exceed."""
-    reached = np.cumsum(histogram["voxels"])
-    return int(histogram["value"][np.searchsorted(reached, reached[-1] * percent / 100)])
+    """Return the smallest grey value that at least `percent` of the voxels do not exceed."""
+    cumulative = np.cumsum(histogram["voxels"])
+    return int(histogram["value"][np.searchsorted(cumulative, cumulative[-1] * percent / 100)])
 
 
 def moments(histogram: Rows) -> tuple[float, float]:
-    """Mean and standard deviation of the grey values of a `HISTOGRAM`."""
+    """Return the mean and standard deviation of the grey values."""
     value, voxels = histogram["value"].astype(np.float64), histogram["voxels"]
     total = int(voxels.sum())
     mean = float((value * voxels).sum() / total)

@@ -1,4 +1,4 @@
-"""Voxels above a value."""
+"""Thresholding."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from voxome.contracts.python_tool import tool
 
 @tool("common.threshold", outputs=kinds.Image("uint8"))
 def threshold(image: Annotated[NDArray[Any], kinds.Image()], *, at: float = 0.5) -> NDArray[np.uint8]:
-    """Mark the voxels above a value.
+    """Mark voxels above a threshold.
 
     Parameters
     ----------
     image : (z, y, x) array
-        Any dtype.
+        Volume of any dtype.
     at : float
-        Voxels above it are marked.
+        Threshold; voxels above it are marked.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Which components of neighbouring blocks touch."""
+"""Pairs of touching labels."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ PAIRS = kinds.Table({"a": "uint64", "b": "uint64"}, key=("a", "b"))
 
 @tool("common.touching", halo=((0, 0, 0), (1, 1, 1)), outputs={"pairs": PAIRS})
 def touching(labels: Annotated[NDArray[np.uint64], kinds.Labels()], *, block: BlockContext) -> dict[str, Rows]:
-    """List the pairs of labels that touch by a face of two voxels.
+    """List the pairs of labels that share a voxel face.
 
     Parameters
     ----------
     labels : (z, y, x) array of uint64
-        0 is background.
+        Labels; 0 is background.
 
     Returns
     -------
     pairs : table
-        ``a < b``.
+        Pairs ``a < b``.
     """
     inside = (block.read & block.frame.box).within(block.read)
     return {"pairs": touching_pairs(labels[inside])}

@@ -1,4 +1,4 @@
-"""Objects from components that touch."""
+"""Union of touching components."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from voxome import kinds
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.resources.table import TableFile
-from voxome.tools.common.components import union as joined
+from voxome.tools.common.components import union as join_components
 from voxome.tools.common.touching import PAIRS
 
 
@@ -18,17 +18,17 @@ from voxome.tools.common.touching import PAIRS
     outputs={"lookup": kinds.Table({"id": "uint64", "label": "uint64"}, key=("id",))},
 )
 def union(pairs: Annotated[TableFile, PAIRS]) -> dict[str, Rows]:
-    """Join components that touch, directly or through others.
+    """Join components that touch, directly or through other components.
 
     Parameters
     ----------
     pairs : table
-        ``a`` and ``b``, which touch.
+        Components ``a`` and ``b`` that touch.
 
     Returns
     -------
     lookup : table
-        ``id`` of every component that touches another, and as its ``label`` the smallest id of its object.
+        ``id`` of every component that touches another, and ``label``, the smallest id of its object.
     """
-    rows = joined(pairs.read())
+    rows = join_components(pairs.read())
     return {"lookup": {"id": rows["id"], "label": rows["root"]}}

@@ -1,1 +1,1 @@
-"""Tools of electron microscopy."""
+"""Tools for electron microscopy."""

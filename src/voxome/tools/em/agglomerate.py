@@ -1,4 +1,4 @@
-"""Neurons: fragments that belong together."""
+"""Agglomeration of fragments into neurons."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.resources.table import TableFile
 from voxome.tools.em.edges import EDGE_SUMS, EDGES, NODE_SUMS, NODES
-from voxome.tools.em.kernels.agglomerate import agglomerate as group
+from voxome.tools.em.kernels.agglomerate import agglomerate as group_fragments
 from voxome.tools.em.kernels.edges import Edges, Nodes
 from voxome.tools.em.kernels.filters import absorb_small, contract, fill_holes
 
@@ -35,37 +35,37 @@ def agglomerate(
     min_voxels: Annotated[int, Ge(0)] = 2000,
     holes: bool = True,
 ) -> dict[str, Rows]:
-    """Group fragments into neurons, numbered 1..N in the order of their first fragments.
+    """Agglomerate fragments (supervoxels) into neurons, numbered from 1 in the order of their first fragment.
 
     Parameters
     ----------
     edges : table
-        Pairs of fragments with the sum of their affinities.
+        Region adjacency graph: pairs of fragments and the sums of their affinities.
     nodes : table
-        Sizes of fragments.
+        Fragments and their sizes.
     threshold : float
-        Affinity (0 to 1) from which two regions belong together.
+        Affinity from which two regions are merged, from 0 to 1.
     method : {"mean", "waterz", "mutex"}
-        Agglomeration by mean affinity, or by a quantile of it (the histogram score of waterz; Funke et al. 2019, IEEE
-        TPAMI 41:1669), or the mutex watershed on the region graph.
+        Agglomeration by mean affinity, by a quantile of the affinities (the histogram score of waterz; Funke et al.
+        2019, IEEE TPAMI 41:1669), or by the mutex watershed on the region graph.
     quantile : float
-        Which quantile, for ``waterz``: from a histogram of 8 bins.
+        Quantile for ``waterz``, from a histogram of 8 bins.
     min_voxels : int
-        Neurons smaller than this are merged into the neighbour they hold to best.
+        Minimum size of a neuron; smaller ones are merged into the neighbour with the highest affinity.
     holes : bool
-        Merge what has a single neighbour, and no voxel at the rim, into that neighbour.
+        Fill holes: merge objects with a single neighbour, unless at the border of the box, into that neighbour.
 
     Returns
     -------
     lookup : table
-        ``id`` of a fragment and the ``label`` of its neuron.
+        ``id`` of every fragment and ``label`` of its neuron.
     objects : table
-        ``id`` of a neuron, its voxels and sums of coordinates.
+        ``id`` of every neuron, its number of voxels and sums of coordinates.
     """
     ids = nodes.stacked(("id",))[:, 0]
     ends = edges.stacked(("a", "b"))
     scored = edges.stacked(EDGE_SUMS[2:], np.int32) if method == "waterz" else edges.stacked(EDGE_SUMS[:2])
-    objects = group(ids, Edges(ends, scored), threshold, method, quantile)
+    objects = group_fragments(ids, Edges(ends, scored), threshold, method, quantile)
     del scored
     pairs = Edges(ends, edges.stacked(EDGE_SUMS[:2]))
     sizes, contacts = contract(Nodes(ids, nodes.stacked(NODE_SUMS)), pairs, objects)

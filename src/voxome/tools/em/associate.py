@@ -1,4 +1,4 @@
-"""Which neurons every synapse touches, and on whose side its dark matter lies."""
+"""Contacts between synapses and neurons."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voxome.contracts.python_tool import tool
 from voxome.geometry.grid import Halo
 from voxome.tools.common.components import object_rows
 from voxome.tools.em.synaptic.association import AssociationParams, association_halo
-from voxome.tools.em.synaptic.association import associate as gather
+from voxome.tools.em.synaptic.association import associate as sum_contacts
 
 
 def _sums(columns: tuple[str, ...], key: tuple[str, ...], largest: tuple[str, ...] = ()) -> kinds.Table:
@@ -40,27 +40,29 @@ def associate(
     *,
     block: BlockContext,
 ) -> dict[str, Rows]:
-    """Add up, for every synapse, what it shares with each neuron near it.
+    """Measure the contacts of every synapse with the neurons around it.
 
     Parameters
     ----------
     synapses, neurons : (z, y, x) array of uint64
-        Objects and segmentation; 0 is background.
+        Synapses and neurons; 0 is background.
     score : (z, y, x) array of uint8
-        What ``em.densities`` gave.
+        Score map from ``em.densities``.
 
     Returns
     -------
     contacts : table
-        Voxels and evidence of each neuron at each synapse.
+        Voxels and summed score of each neuron at each synapse.
     faces : table
-        Voxel faces between two neurons at a synapse.
+        Voxel faces between every two neurons at a synapse.
     objects : table
-        Size, place and score of every synapse.
+        Size, position and score of every synapse.
     """
-    frame, own = block.frame, block.write.within(block.read)
-    contacts, faces = gather(synapses, neurons, score, write=block.write, read=block.read, voxel_size_nm=frame.scale_nm)
+    frame, inner = block.frame, block.write.within(block.read)
+    contacts, faces = sum_contacts(
+        synapses, neurons, score, write=block.write, read=block.read, voxel_size_nm=frame.scale_nm
+    )
     objects = object_rows(
-        np.ascontiguousarray(synapses[own]), np.ascontiguousarray(score[own]), block.write, frame.domain
+        np.ascontiguousarray(synapses[inner]), np.ascontiguousarray(score[inner]), block.write, frame.domain
     )
     return {"contacts": contacts, "faces": faces, "objects": objects}

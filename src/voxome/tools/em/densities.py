@@ -1,4 +1,4 @@
-"""Dark, thick spots at membranes: where synapses may be."""
+"""Candidate synapses: T-bars and postsynaptic densities."""
 
 from __future__ import annotations
 
@@ -31,30 +31,31 @@ def densities(
     synapse_threshold: Annotated[int, Interval(ge=0, le=255)] = 80,
     block: BlockContext,
 ) -> dict[str, NDArray[Any]]:
-    """Score voxels as T-bars or postsynaptic densities, and label the components above a threshold.
+    """Score voxels as T-bars or postsynaptic densities, and label components above a threshold.
 
     Parameters
     ----------
     raw : (z, y, x) array
-        Electron micrograph, dark membranes.
+        EM image with dark membranes.
     membranes : (z, y, x) array of uint8
-        255 = membrane.
+        Membrane map; 255 is membrane.
     histogram : table
-        Of the whole box, from ``common.statistics``.
+        Histogram of the box, from ``common.statistics``.
     synapse_threshold : int
-        Smallest score of a synapse's voxels: hundredths of the way from the median to the first percentile.
+        Minimum score of the voxels of a synapse; 0 is the median grey value, 100 the first percentile.
 
     Returns
     -------
     score : (z, y, x) array of uint8
     components : (z, y, x) array of uint64
-        Place ids, to be joined over blocks by ``common.touching``, ``common.union`` and ``common.relabel``.
+        Components labelled with voxel ids, to be joined across blocks by ``common.touching``, ``common.union`` and
+        ``common.relabel``.
     """
-    grey = histogram.read()
+    rows = histogram.read()
     score = psd_score(
         raw,
-        median=percentile(grey, 50),
-        percentile_1=percentile(grey, 1),
+        median=percentile(rows, 50),
+        percentile_1=percentile(rows, 1),
         voxel_size_nm=block.frame.scale_nm,
         membranes=membranes,
     )

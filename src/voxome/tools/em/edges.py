@@ -1,4 +1,4 @@
-"""Which fragments touch, and how strongly they belong together."""
+"""Region adjacency graph of fragments."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ def edges(
     *,
     block: BlockContext,
 ) -> dict[str, Rows]:
-    """Add up the affinities of neighbouring voxels for every pair of fragments, and the sizes of fragments.
+    """Sum affinities between neighbouring fragments, and measure the fragments.
 
     Parameters
     ----------
     fragments : (z, y, x) array of uint64
-        0 is background.
+        Fragments; 0 is background.
     affinities : (c, z, y, x) array of uint8
-        The first three channels at p are those of p and its next voxel along z, y and x; 255 = surely one neuron.
+        Affinities; the first three channels are those to the next voxel along z, y and x, and 255 is certain.
 
     Returns
     -------
     edges : table
-        ``a < b``, the sum of their affinities, the number of voxel pairs, and how many lie in each eighth of 0-255.
+        Pairs ``a < b``, the sum of their affinities, the number of voxel pairs, and their histogram in 8 bins.
     nodes : table
-        ``id``, voxels, sums of z, y and x from the domain's start, and voxels at the rim of the box.
+        ``id``, number of voxels, sums of z, y and x from the start of the domain, and voxels at the border of the box.
     """
     frame = block.frame
-    seen = (block.read & frame.box).within(block.read)
+    visible = (block.read & frame.box).within(block.read)
     shape = block.write.shape
-    inside, near = fragments[seen], affinities[(slice(0, 3), *seen)]
-    found = edge_rows(inside, near, NEAR, (shape[0], shape[1], shape[2]), histogram=True)
-    own = Box.of_shape(shape).within(Box.of_shape(inside.shape))
-    nodes = node_rows(np.ascontiguousarray(inside[own]), block.write, frame.domain, frame.box)
+    inside, near = fragments[visible], affinities[(slice(0, 3), *visible)]
+    graph = edge_rows(inside, near, NEAR, (shape[0], shape[1], shape[2]), histogram=True)
+    write = Box.of_shape(shape).within(Box.of_shape(inside.shape))
+    nodes = node_rows(np.ascontiguousarray(inside[write]), block.write, frame.domain, frame.box)
     sums = dict(zip(NODE_SUMS, nodes.values.T, strict=True))
-    a, b = found.ids.T
+    a, b = graph.ids.T
     return {
-        "edges": {"a": a, "b": b, **dict(zip(EDGE_SUMS, found.values.T, strict=True))},
+        "edges": {"a": a, "b": b, **dict(zip(EDGE_SUMS, graph.values.T, strict=True))},
         "nodes": {"id": nodes.ids, **sums},
     }

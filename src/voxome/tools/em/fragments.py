@@ -1,4 +1,4 @@
-"""Fragments of neurons: the basins of the distance to membrane, a block at a time."""
+"""Watershed of the distance to membranes, blockwise."""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ def fragments(
     sigma: Annotated[float, Interval(ge=0, le=MAX_RADIUS)] = 0.7,
     block: BlockContext,
 ) -> dict[str, NDArray[np.uint64]]:
-    """Label every voxel by where its path of steepest ascent ends, or leaves the block.
+    """Watershed into fragments (supervoxels): label voxels by where their path of steepest ascent ends.
 
     Parameters
     ----------
     membranes : (z, y, x) array of uint8
-        255 = membrane.
+        Membrane map; 255 is membrane.
     threshold : int
-        From this value on a voxel is membrane.
+        Value from which a voxel is membrane.
     radius : float
-        Distances to membrane are capped here, in voxels of the finest axis.
+        Cap on the distance to membrane, in voxels along the finest axis.
     depth : float
-        How much lower sure membrane lies than sure inside, beside the distance, in voxels of the finest axis.
+        Additional height of certain cell interior over certain membrane, in voxels along the finest axis.
     sigma : float
-        Standard deviation of the smoothing, in voxels of the finest axis.
+        Standard deviation of the smoothing, in voxels along the finest axis.
 
     Returns
     -------
     basins : (z, y, x) array of uint64
-        Place ids (`tools.common.places`), to be resolved by ``em.fragments_join`` and ``em.fragments_apply``.
+        Voxel ids of the ends of paths, to be resolved by ``em.fragments_join`` and ``em.fragments_apply``.
     """
-    given = {"threshold": threshold, "radius": radius, "depth": depth, "sigma": sigma}
-    height = height_map(membranes, _height(given, block.frame.scale_nm))
+    parameters = {"threshold": threshold, "radius": radius, "depth": depth, "sigma": sigma}
+    height = height_map(membranes, _height(parameters, block.frame.scale_nm))
     frame = block.frame
     return {"basins": basins(height, block.read, block.write, frame.domain, frame.box)}

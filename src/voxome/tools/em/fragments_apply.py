@@ -1,4 +1,4 @@
-"""Fragments: the labels of blocks, brought to the same roots everywhere."""
+"""Relabelling of blocks with joined fragment ids."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def fragments_apply(
     *,
     block: BlockContext,
 ) -> dict[str, NDArray[np.uint64]]:
-    """Send the exits of a block through the tables of the regions that hold it, smallest first.
+    """Apply joined fragment (supervoxel) ids to each block.
 
     Parameters
     ----------
     basins : (z, y, x) array of uint64
-        What ``em.fragments`` made.
+        Basins from ``em.fragments``.
     lookup : tables of regions
-        What ``em.fragments_join`` made.
+        Lookup tables from ``em.fragments_join``; those of the smallest region come first.
 
     Returns
     -------
     fragments : (z, y, x) array of uint64
-        One place id a fragment, that of its summit.
+        Fragments, each labelled with the voxel id of its summit.
     """
     rows = (lookup.rows("lookup", n, lookup.index_at(n, block.write.start)) for n in range(1, lookup.levels))
     tables = ((table["id"], table["root"]) for table in rows)

@@ -1,4 +1,4 @@
-"""Affinities and membranes by a small network."""
+"""Affinities and membranes predicted by a neural network."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from voxome.tools.common.statistics import HISTOGRAM, moments
 from voxome.tools.em.kernels.affinity import NEAR, membrane_map, near_affinities
 
 VOXEL_SIZE_TOLERANCE = 0.2
-"""Relative difference from the voxel size that the network was trained on."""
+"""Maximum relative difference from the voxel size of the training data."""
 _BYTES_PER_VOXEL = 40
-_BYTES_OF_NETWORK = 600_000_000
+_NETWORK_BYTES = 600_000_000
 
 
 def _halo(parameters: Mapping[str, Any], _: object) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
@@ -35,19 +35,19 @@ def _offsets(parameters: Mapping[str, Any]) -> list[list[int]]:
     return [list(offset) for offset in find(parameters["model"]).card.offsets[: len(NEAR)]]
 
 
-def _faults(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> Iterable[str]:
+def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> Iterable[str]:
     if "membranes" in specs:
         return
     card, spec = find(parameters["model"]).card, specs["raw"]
     if spec.dtype != card.dtype:
-        yield f"raw is {spec.dtype}; the model {card.name!r} was trained on {card.dtype}: convert it first"
+        yield f"raw is {spec.dtype}, but model {card.name!r} was trained on {card.dtype}: convert it first"
     size = spec.voxel_size_nm
     if size is None:
         return
     if not all(math.isclose(a, b, rel_tol=VOXEL_SIZE_TOLERANCE) for a, b in zip(size, card.voxel_size_nm, strict=True)):
         yield (
-            f"raw has voxels of {_text(size)} nm (z, y, x); the model {card.name!r} was trained on "
-            f"{_text(card.voxel_size_nm)} nm: take another level (--level) or another model"
+            f"raw has a voxel size of {_text(size)} nm (z, y, x), but model {card.name!r} was trained on "
+            f"{_text(card.voxel_size_nm)} nm: choose another level (--level) or model"
         )
 
 
@@ -56,7 +56,7 @@ def _text(size: tuple[float, float, float]) -> str:
 
 
 def _memory(voxels: int, _: object) -> int:
-    return _BYTES_OF_NETWORK + _BYTES_PER_VOXEL * voxels
+    return _NETWORK_BYTES + _BYTES_PER_VOXEL * voxels
 
 
 @tool(
@@ -66,7 +66,7 @@ def _memory(voxels: int, _: object) -> int:
         "affinities": kinds.Probability(channels=len(NEAR), attributes=lambda p: {"offsets": _offsets(p)}),
         "membranes": kinds.Probability(),
     },
-    check=_faults,
+    check=_problems,
     memory=_memory,
     content=lambda parameters: find(parameters["model"]).card.sha256,
 )
@@ -78,29 +78,29 @@ def network(
     model: str = "membranes",
     block: BlockContext,
 ) -> dict[str, NDArray[np.uint8]]:
-    """Predict which neighbouring voxels belong to one neuron, and from that where membranes are.
+    """Predict affinities of neighbouring voxels, and membranes, with a neural network.
 
     Parameters
     ----------
     raw : (z, y, x) array
-        Electron micrograph of the dtype and voxel size that the model was trained on.
+        EM image with the dtype and voxel size of the training data.
     histogram : table
-        Of the whole box, from ``common.statistics``: raw is brought to mean 0 and standard deviation 1.
+        Histogram of the box, from ``common.statistics``, to normalize raw to mean 0 and standard deviation 1.
     membranes : (z, y, x) array of uint8, optional
-        A membrane map (255 = membrane) to take in place of the network's.
+        Membrane map (255 is membrane) to use instead of the network.
     model : str
-        Name of a model, or path of its card.
+        Name of a model, or path of a model card.
 
     Returns
     -------
     affinities : (3, z, y, x) array of uint8
-        At p, that of p and its next voxel along z, y and x; 255 = surely one neuron.
+        Affinities to the next voxel along z, y and x; 255 is certain.
     membranes : (z, y, x) array of uint8
-        255 less the least affinity of a voxel and its six neighbours.
+        255 minus the minimum affinity of a voxel to its six neighbours.
     """
     if membranes is not None:
-        own = block.write.within(block.read)
-        return {"affinities": near_affinities(membranes)[(slice(None), *own)], "membranes": membranes[own]}
+        inner = block.write.within(block.read)
+        return {"affinities": near_affinities(membranes)[(slice(None), *inner)], "membranes": membranes[inner]}
     mean, std = moments(histogram.read())
     box = block.write.grow((1, 1, 1), (0, 0, 0)) & block.frame.domain
     affinities = predict(
@@ -113,5 +113,5 @@ def network(
         std=std,
         threads=setting("THREADS", 1),
     )[: len(NEAR)]
-    own = block.write.within(box)
-    return {"affinities": affinities[(slice(None), *own)], "membranes": membrane_map(affinities)[own]}
+    inner = block.write.within(box)
+    return {"affinities": affinities[(slice(None), *inner)], "membranes": membrane_map(affinities)[inner]}

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.geometry import BlockGrid, Box
-from voxome.tools.common.places import unpack
+from voxome.tools.common.voxel_ids import unpack
 from voxome.tools.em.kernels.basins import basins
 from voxome.tools.em.kernels.exits import Resolved, apply_lookup, block_exits, relabel, resolve_region
 from voxome.tools.em.kernels.height import HeightParams, height_halo, height_map

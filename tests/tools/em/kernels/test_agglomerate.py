@@ -98,7 +98,7 @@ def test_no_edges_no_merges(method: str) -> None:
 
 
 def test_wrong_input_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="no nodes"):
+    with pytest.raises(InvalidInput, match="nodes of edges are unknown"):
         agglomerate(NODES, edge_table([(3, 4, [1])]), 0.5)
     with pytest.raises(InvalidInput, match="between 0 and 1"):
         agglomerate(NODES, edge_table([]), 128)

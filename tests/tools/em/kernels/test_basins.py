@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from voxome.errors import InvalidBox, InvalidInput
 from voxome.geometry import Box
-from voxome.tools.common.places import pack
+from voxome.tools.common.voxel_ids import pack
 from voxome.tools.em.kernels.basins import basins
 
 MOVES = [(0, 0, 0), (-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1)]

@@ -8,7 +8,7 @@ from tools.em.kernels.blockwise import Runner
 
 from voxome.errors import CorruptData
 from voxome.geometry import BlockGrid, Box
-from voxome.tools.common.places import pack
+from voxome.tools.common.voxel_ids import pack
 from voxome.tools.em.kernels.basins import basins
 from voxome.tools.em.kernels.exits import apply_lookup, resolve_region
 from voxome.tools.em.kernels.height import HeightParams, height_map
@@ -70,10 +70,10 @@ def test_lookup_replaces_only_what_it_knows() -> None:
     assert labels[0, 1] == 3
 
 
-def test_unlabelled_or_circular_exits_are_refused() -> None:
+def test_unlabelled_or_cyclic_exits_are_refused() -> None:
     region = Box.of_shape((1, 1, 9))
     exits = pack([(0, 0, 1), (0, 0, 2), (0, 0, 3)], region)
     with pytest.raises(CorruptData, match="without a label"):
         resolve_region([exits], np.zeros_like, region, region)
-    with pytest.raises(CorruptData, match="circle"):
+    with pytest.raises(CorruptData, match="form a cycle"):
         resolve_region([exits], lambda keys: np.roll(keys, 1), region, region)

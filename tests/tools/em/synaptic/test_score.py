@@ -61,7 +61,7 @@ def test_far_from_membranes_nothing_scores():
 
 def test_bad_input_is_refused():
     raw = np.zeros((4, 4, 4), np.uint8)
-    with pytest.raises(InvalidInput, match="one grey level"):
+    with pytest.raises(InvalidInput, match="has no contrast"):
         psd_score(raw, median=0, percentile_1=0, voxel_size_nm=SIZE)
     with pytest.raises(InvalidInput, match=r"\(4, 4, 4\).*\(4, 4, 5\)"):
         psd_score(raw, median=1, percentile_1=0, voxel_size_nm=SIZE, membranes=np.zeros((4, 4, 5), np.uint8))

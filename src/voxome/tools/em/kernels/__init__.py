@@ -1,1 +1,1 @@
-"""Segmentation of EM affinities: pure functions whose results do not depend on how a volume is cut."""
+"""Segmentation kernels for EM affinities: pure functions whose results do not depend on the blocks."""

@@ -1,4 +1,4 @@
-"""Which fragments belong together: agglomeration of the region adjacency graph."""
+"""Agglomeration of the region adjacency graph."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from voxome.errors import InvalidInput
 from voxome.tools.em.kernels.edges import BINS, Edges
 from voxome.tools.em.kernels.greedy import merge
 
-_AT_ONCE = 1 << 18
+_CHUNK_ROWS = 1 << 18
+"""Number of edges processed at a time, to save memory."""
 Method = Literal["mean", "waterz", "mutex"]
 
 
@@ -23,43 +24,43 @@ def agglomerate(
     method: Method = "waterz",
     quantile: float = 0.7,
 ) -> NDArray[np.uint64]:
-    """Group fragments.
+    """Agglomerate fragments.
 
     Parameters
     ----------
     nodes : (n,) uint64
-        Sorted distinct fragments.
+        Fragments, sorted and distinct.
     edges : Edges
-        Edges between them: their sums, and for ``waterz`` their histograms, alone or after the sums. Histograms alone,
-        as int32, are used up.
+        Edges between them: sums, or for ``waterz`` histograms, possibly after the sums. int32 histograms without sums
+        are overwritten.
     threshold : float
-        Affinity (0 to 1) from which two regions belong together.
+        Affinity from which two regions are merged, from 0 to 1.
     method : {"mean", "waterz", "mutex"}
-        ``mean`` and ``waterz`` merge greedily by the mean, or a quantile, of the affinities of two regions, adding up
-        edges as regions grow; of equals the smallest edge goes first (the two agglomerations of Funke et al. 2019,
-        IEEE TPAMI 41:1669). ``mutex`` is the mutex watershed of Wolf et al. 2018 (ECCV) on the same graph: edges of a
-        mean above `threshold` attract, those below repel, the farthest from it go first.
+        ``mean`` and ``waterz`` merge greedily by the mean, or a quantile, of the affinities between two regions, adding
+        up edges as regions grow; ties are broken by the smallest edge (the two agglomerations of Funke et al. 2019,
+        IEEE TPAMI 41:1669). ``mutex`` is the mutex watershed of Wolf et al. 2018 (ECCV) on the same graph: edges with
+        a mean above `threshold` are attractive, those below are repulsive, in order of distance to it.
     quantile : float
-        Which quantile, for ``waterz``.
+        Quantile for ``waterz``.
 
     Returns
     -------
     (n,) uint64
-        For each node the smallest node of its group.
+        Smallest node in the group of each node.
 
     Raises
     ------
     InvalidInput
-        If an edge ends at no node, threshold or quantile are no fractions, or a histogram is wanted that is not there.
+        If an edge has an unknown node, threshold or quantile are out of range, or a histogram is needed but missing.
     """
     for name, value in (("threshold", threshold), ("quantile", quantile)):
         if not 0 <= value <= 1:
-            raise InvalidInput(f"{name} {value} must be between 0 and 1")
-    alone = BINS if method == "waterz" else 2
-    if edges.values.shape[1] not in (alone, 2 + BINS):
-        needed = "histograms: make them with histogram=True" if method == "waterz" else "sums"
-        raise InvalidInput(f"agglomeration by {method} needs edges with {needed}")
-    ends = _places(nodes, edges.ids)
+            raise InvalidInput(f"{name} is {value}; it must be between 0 and 1")
+    columns = BINS if method == "waterz" else 2
+    if edges.values.shape[1] not in (columns, 2 + BINS):
+        needed = "histograms; compute them with histogram=True" if method == "waterz" else "sums"
+        raise InvalidInput(f"Agglomeration by {method} needs edges with {needed}")
+    ends = _positions(nodes, edges.ids)
     group: NDArray[Any]
     if method == "mutex":
         group = _mutex(ends, edges.values, len(nodes), threshold)
@@ -72,22 +73,22 @@ def agglomerate(
     return objects
 
 
-def _places(nodes: NDArray[np.uint64], ids: NDArray[np.uint64]) -> NDArray[np.int32]:
-    """Where ids stand among the nodes."""
-    places = np.empty(ids.shape, np.int32)
-    lost: int = 0
-    for start in range(0, len(ids), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        places[part] = np.searchsorted(nodes, ids[part])
-        known = nodes.take(places[part], mode="clip") == ids[part] if len(nodes) else np.False_
-        lost += ids[part].size - int(np.count_nonzero(known))
-    if lost:
-        raise InvalidInput(f"{lost} ends of edges are no nodes: fold the rows of all blocks first")
-    return places
+def _positions(nodes: NDArray[np.uint64], ids: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """Return the positions of ids among the nodes."""
+    positions = np.empty(ids.shape, np.int32)
+    unknown: int = 0
+    for start in range(0, len(ids), _CHUNK_ROWS):
+        part = slice(start, start + _CHUNK_ROWS)
+        positions[part] = np.searchsorted(nodes, ids[part])
+        known = nodes.take(positions[part], mode="clip") == ids[part] if len(nodes) else np.False_
+        unknown += ids[part].size - int(np.count_nonzero(known))
+    if unknown:
+        raise InvalidInput(f"{unknown} nodes of edges are unknown; fold the rows of all blocks first")
+    return positions
 
 
 def _mutex(ends: NDArray[np.int32], values: NDArray[np.int64], count: int, threshold: float) -> NDArray[np.intp]:
-    """The smallest node of each node's group."""
+    """Return the smallest node in the group of each node."""
     weight = values[:, 0] / values[:, 1] - threshold * 255
     order = np.lexsort((ends[:, 1], ends[:, 0], -np.abs(weight)))
     rows = zip((weight[order] >= 0).tolist(), *ends[order].T.tolist(), strict=True)

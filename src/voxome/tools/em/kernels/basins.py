@@ -1,4 +1,4 @@
-"""Basins of steepest ascent: which hill every voxel belongs to, block by block."""
+"""Blockwise watershed: basins of steepest ascent."""
 
 from __future__ import annotations
 
@@ -8,60 +8,59 @@ from numpy.typing import NDArray
 
 from voxome.errors import InvalidBox, InvalidInput
 from voxome.geometry import Box
-from voxome.tools.common.places import BITS, check_domain
+from voxome.tools.common.voxel_ids import BITS, check_domain
 
 _MOVES = np.array([(-1, 0, 0), (0, -1, 0), (0, 0, -1), (0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)], dtype=np.int64)
-"""Where a path may go, in the order of the places reached: of equal heights the first wins."""
+"""Moves of a path, in the order of the voxels reached; of equal heights the first wins."""
 _STAY = 3
 _NOWHERE = 7
 
 
 def basins(height: NDArray[np.int32], read: Box, write: Box, domain: Box, box: Box | None = None) -> NDArray[np.uint64]:
-    """Label every voxel by the end of its path of steepest ascent.
+    """Label voxels by the end of their path of steepest ascent.
 
-    A voxel points to the highest of itself and its six neighbours, of equals to the one with the smallest
-    coordinate (z, y, x); a voxel that points to itself is a root. Paths stay in `box` and never enter
-    voxels of negative height.
+    A voxel points to the highest of itself and its six neighbours, with ties broken by the smallest coordinate
+    (z, y, x). A voxel that points to itself is a root. Paths stay in `box` and never enter voxels of negative
+    height.
 
     Parameters
     ----------
     height : (z, y, x) int32
-        Height over `read`; negative = background.
+        Height over `read`; negative values are background.
     read : Box
-        Where `height` lies. It must hold `write` and the voxels of `box` that touch it.
+        Box of `height`. It must contain `write` and the voxels of `box` that touch it.
     write : Box
-        Where labels are wanted.
+        Box to label.
     domain : Box
-        All voxels there are: ids are relative to its start.
+        Domain of the volume; ids are relative to its start.
     box : Box, optional
-        The voxels that are segmented at all; the domain if None.
+        Box to segment; the domain if None.
 
     Returns
     -------
     (z, y, x) uint64
-        Labels over `write`: the place id of the root; where the path leaves `write`, the place id of the
-        first voxel outside (an exit, see `exits`); 0 where the height is negative.
+        Labels over `write`: the voxel id of the root or, where the path leaves `write`, of the first voxel outside
+        (an exit, see `exits`); 0 where the height is negative.
 
     Raises
     ------
     InvalidBox
-        If `read` lacks voxels that are needed, or the domain is too long.
+        If `read` lacks required voxels, or the domain is too large.
     InvalidInput
-        If `height` has not the shape of `read`.
+        If the shape of `height` is not that of `read`.
 
     Notes
     -----
-    The steepest-ascent ("drop of water") watershed of Cousty et al. 2009, with a total order on voxels in
-    place of the choice among equals: then every voxel has one successor, and the label depends on nothing
-    but the heights.
+    The steepest-ascent ("drop of water") watershed of Cousty et al. 2009, with a total order on voxels to break ties:
+    every voxel has one successor, and labels depend on nothing but the heights.
     """
     check_domain(domain)
     box = domain if box is None else box
     if write.grow((1, 1, 1)) & box not in read or write not in box:
         needed = write.grow((1, 1, 1)) & box
-        raise InvalidBox(f"to label {write} inside {box}, heights of {needed} are needed, not of {read}")
+        raise InvalidBox(f"Labelling {write} inside {box} needs heights of {needed}, not of {read}")
     if height.shape != read.shape:
-        raise InvalidInput(f"height has shape {height.shape}, its box {read} has shape {read.shape}")
+        raise InvalidInput(f"height has shape {height.shape}, but its box {read} has shape {read.shape}")
     known = read & box
     steps = _steps(np.ascontiguousarray(height[known.within(read)]), _offset(write, known), np.array(write.shape))
     labels: NDArray[np.uint64] = _follow(steps, _offset(write, domain))
@@ -69,13 +68,13 @@ def basins(height: NDArray[np.int32], read: Box, write: Box, domain: Box, box: B
 
 
 def _offset(box: Box, outer: Box) -> NDArray[np.int64]:
-    """Where `box` starts, seen from the start of `outer`."""
+    """Return the start of `box` relative to that of `outer`."""
     return np.array(box.start, dtype=np.int64) - outer.start
 
 
 @numba.njit(cache=True, nogil=True)
 def _steps(height: NDArray[np.int32], offset: NDArray[np.int64], shape: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """The move that each voxel of the write box makes."""
+    """Return the move of every voxel in the write box."""
     steps = np.full((shape[0], shape[1], shape[2]), _NOWHERE, dtype=np.uint8)
     high, wide, deep = height.shape
     for z in range(shape[0]):
@@ -103,15 +102,15 @@ def _steps(height: NDArray[np.int32], offset: NDArray[np.int64], shape: NDArray[
 
 
 @numba.njit(cache=True, nogil=True)
-def _follow(steps: NDArray[np.uint8], place: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Label all voxels by the ends of their paths; the first voxel is at `place` of the domain."""
+def _follow(steps: NDArray[np.uint8], start: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Label all voxels by the ends of their paths; `start` is the position of the first voxel in the domain."""
     labels = np.zeros(steps.shape, dtype=np.uint64)
     for z in range(steps.shape[0]):
         for y in range(steps.shape[1]):
             for x in range(steps.shape[2]):
                 if steps[z, y, x] == _NOWHERE or labels[z, y, x] != 0:
                     continue
-                label = _end(steps, labels, place, z, y, x)
+                label = _end(steps, labels, start, z, y, x)
                 a, b, c = z, y, x
                 while _within(steps, a, b, c) and labels[a, b, c] == 0:
                     labels[a, b, c] = label
@@ -122,16 +121,16 @@ def _follow(steps: NDArray[np.uint8], place: NDArray[np.int64]) -> NDArray[np.ui
 
 @numba.njit(cache=True, nogil=True)
 def _end(
-    steps: NDArray[np.uint8], labels: NDArray[np.uint64], place: NDArray[np.int64], z: int, y: int, x: int
+    steps: NDArray[np.uint8], labels: NDArray[np.uint64], start: NDArray[np.int64], z: int, y: int, x: int
 ) -> np.uint64:
-    """The label that the path from a voxel ends in."""
+    """Return the label at the end of the path from a voxel."""
     while _within(steps, z, y, x) and steps[z, y, x] != _STAY:
         label: np.uint64 = labels[z, y, x]
         if label != 0:
             return label
         move = _MOVES[steps[z, y, x]]
         z, y, x = z + move[0], y + move[1], x + move[2]
-    packed = ((z + place[0]) << (2 * BITS)) | ((y + place[1]) << BITS) | (x + place[2])
+    packed = ((z + start[0]) << (2 * BITS)) | ((y + start[1]) << BITS) | (x + start[2])
     return np.uint64(packed + 1)
 
 

@@ -1,4 +1,4 @@
-"""The region adjacency graph: how well two fragments hold together, by block."""
+"""Blockwise region adjacency graph of fragments."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from voxome.geometry import Box
 from voxome.tools.em.kernels import pairs
 
 BINS = 8
+"""Number of bins of the histogram of an edge."""
 WIDTH = 256 // BINS
-"""Bins of an edge's histogram, and how many of the 256 affinities share one."""
+"""Number of affinity values per bin."""
 
 
 class Edges(NamedTuple):
-    """Pairs of fragments, sorted, each once.
+    """Edges between fragments, sorted and distinct.
 
     Attributes
     ----------
     ids : (n, 2) uint64
-        The fragments; the smaller id first.
+        Pairs of fragments, with the smaller id first.
     values : (n, 2) or (n, 2 + BINS) int64
-        Sum of the affinities (0-255) of the voxel pairs between them, and the number of these pairs; then, if asked
-        for, their histogram: how many lie in each of `BINS` equal ranges.
+        Sum of the affinities (0-255) of the voxel pairs between them, and the number of these pairs; then,
+        optionally, their histogram in `BINS` equal bins.
     """
 
     ids: NDArray[np.uint64]
@@ -35,15 +36,15 @@ class Edges(NamedTuple):
 
 
 class Nodes(NamedTuple):
-    """Fragments, sorted, each once.
+    """Fragments, sorted and distinct.
 
     Attributes
     ----------
     ids : (n,) uint64
-        The fragments.
+        Fragments.
     values : (n, 5) int64
-        Number of voxels, the sums of their coordinates z, y, x relative to the domain, and the number of
-        voxels at the rim of the box that is segmented.
+        Number of voxels, sums of their coordinates z, y, x relative to the domain, and number of voxels at the
+        border of the segmented box.
     """
 
     ids: NDArray[np.uint64]
@@ -58,27 +59,26 @@ def edge_rows(
     *,
     histogram: bool = False,
 ) -> Edges:
-    """Edges of the voxel pairs that a block owns: (p, p + offset) belongs to the block that holds p.
+    """Return the edges of a block; a voxel pair (p, p + offset) belongs to the block of p.
 
     Parameters
     ----------
     fragments : (z, y, x) uint64
-        Final fragments over the block's write box grown on its high side by the largest offset, clipped at
-        the box that is segmented; 0 = background, which has no edges.
+        Final fragments over the write box of the block, grown on its high side by the largest offset and clipped to
+        the segmented box; 0 is background, without edges.
     affinities : (c, z, y, x) uint8
-        Channel k at p is the affinity of p and ``p + offsets[k]``, from the same voxel on; the write box
-        suffices.
+        Channel k at p is the affinity of p and ``p + offsets[k]``; at least over the write box.
     offsets : sequence of (z, y, x)
-        One for each channel, none negative.
+        Offset of each channel, not negative.
     shape : (z, y, x)
         Shape of the write box, where both arrays start.
     histogram : bool
-        Whether to make the histograms, which only agglomeration by quantile needs.
+        Whether to compute histograms, which only agglomeration by quantile needs.
 
     Returns
     -------
     Edges
-        To be added to those of other blocks by `fold_edges`.
+        Edges to add to those of other blocks by `fold_edges`.
 
     Raises
     ------
@@ -87,36 +87,38 @@ def edge_rows(
     """
     steps = np.array(offsets, dtype=np.int64).reshape(-1, 3)
     if (steps < 0).any() or len(steps) != len(affinities):
-        raise InvalidInput(f"{len(affinities)} affinity channels need as many offsets >= 0, not {list(offsets)}")
-    for name, seen in (("fragments", fragments.shape), ("affinities", affinities.shape[1:])):
-        if len(seen) != 3 or any(a < b for a, b in zip(seen, shape, strict=True)):
-            raise InvalidInput(f"{name} of shape {seen} do not hold the write box of shape {shape}")
+        raise InvalidInput(
+            f"{len(affinities)} affinity channels need as many offsets of at least 0, not {list(offsets)}"
+        )
+    for name, actual in (("fragments", fragments.shape), ("affinities", affinities.shape[1:])):
+        if len(actual) != 3 or any(a < b for a, b in zip(actual, shape, strict=True)):
+            raise InvalidInput(f"{name} have shape {actual}, smaller than the write box, {shape}")
     columns = 2 + BINS * histogram
     fragments, affinities = np.ascontiguousarray(fragments), np.ascontiguousarray(affinities)
-    return Edges(*_ordered(*_edges(fragments, affinities, steps, np.array(shape, dtype=np.int64), columns)))
+    return Edges(*_sort_rows(*_edges(fragments, affinities, steps, np.array(shape, dtype=np.int64), columns)))
 
 
 def node_rows(fragments: NDArray[np.uint64], write: Box, domain: Box, box: Box | None = None) -> Nodes:
-    """Size and place of the fragments in a block.
+    """Return size and position of the fragments in a block.
 
     Parameters
     ----------
     fragments : (z, y, x) uint64
         Final fragments over `write`.
     write : Box
-        The write box of the block.
+        Write box of the block.
     domain : Box
-        All voxels there are.
+        Domain of the volume.
     box : Box, optional
-        The voxels that are segmented at all; the domain if None.
+        Box to segment; the domain if None.
 
     Returns
     -------
     Nodes
-        To be added to those of other blocks by `fold_nodes`.
+        Nodes to add to those of other blocks by `fold_nodes`.
     """
     fragments = np.ascontiguousarray(fragments)
-    ids, values = _ordered(*_nodes(fragments, *_places(write, domain, domain if box is None else box)))
+    ids, values = _sort_rows(*_nodes(fragments, *_bounds(write, domain, domain if box is None else box)))
     return Nodes(ids[:, 0], values)
 
 
@@ -124,31 +126,31 @@ def fold_edges(rows: Sequence[Edges]) -> Edges:
     """Add up the edges of several blocks; the order of the blocks does not matter."""
     if not rows:
         return Edges(np.empty((0, 2), np.uint64), np.empty((0, 2), np.int64))
-    return Edges(*_folded(np.concatenate([r.ids for r in rows]), np.concatenate([r.values for r in rows])))
+    return Edges(*_fold_rows(np.concatenate([r.ids for r in rows]), np.concatenate([r.values for r in rows])))
 
 
 def fold_nodes(rows: Sequence[Nodes]) -> Nodes:
     """Add up the nodes of several blocks; the order of the blocks does not matter."""
     ids = np.concatenate([np.empty(0, np.uint64), *(r.ids for r in rows)])
     values = np.concatenate([np.empty((0, 5), np.int64), *(r.values for r in rows)])
-    pair, values = _folded(np.stack([ids, np.zeros_like(ids)], axis=1), values)
+    pair, values = _fold_rows(np.stack([ids, np.zeros_like(ids)], axis=1), values)
     return Nodes(pair[:, 0], values)
 
 
-def _places(write: Box, domain: Box, box: Box) -> tuple[NDArray[np.int64], ...]:
-    """Where the write box starts, and the segmented box starts and ends, relative to the domain."""
+def _bounds(write: Box, domain: Box, box: Box) -> tuple[NDArray[np.int64], ...]:
+    """Return the start of the write box, and the first and last index of the segmented box, in the domain."""
     points = np.array([write.start, box.start, box.stop], dtype=np.int64) - domain.start
     return points[0], points[1], points[2] - 1
 
 
-def _ordered(ids: NDArray[np.uint64], values: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def _sort_rows(ids: NDArray[np.uint64], values: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     order = np.lexsort((ids[:, 1], ids[:, 0]))
     return ids[order], values[order]
 
 
-def _folded(ids: NDArray[np.uint64], values: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Sort rows by their pair of ids, and add up those of the same pair."""
-    ids, values = _ordered(ids, values)
+def _fold_rows(ids: NDArray[np.uint64], values: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Sort rows by their pair of ids, and add up those with the same pair."""
+    ids, values = _sort_rows(ids, values)
     if not len(ids):
         return ids, values
     first = np.flatnonzero(np.concatenate([[True], (ids[1:] != ids[:-1]).any(axis=1)]))
@@ -187,7 +189,7 @@ def _edges(
 @numba.njit(cache=True, nogil=True)
 def _nodes(
     fragments: NDArray[np.uint64],
-    place: NDArray[np.int64],
+    start: NDArray[np.int64],
     low: NDArray[np.int64],
     high: NDArray[np.int64],
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -204,7 +206,7 @@ def _nodes(
                 values[row, 0] += 1
                 rim = False
                 for axis, i in enumerate((z, y, x)):
-                    at = i + place[axis]
+                    at = i + start[axis]
                     values[row, 1 + axis] += at
                     rim |= at == low[axis] or at == high[axis]
                 values[row, 4] += rim

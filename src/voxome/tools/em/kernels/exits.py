@@ -1,12 +1,11 @@
-"""Join the fragments of blocks: resolve exits over a tree of regions, in bounded memory.
+"""Joining of fragments across blocks: resolve exits over a tree of regions, in bounded memory.
 
-An *exit* is a label whose voxel lies outside the region that carries it (see `basins`). A tree of regions
-(a block, 2x2x2 blocks, 4x4x4, ...) turns exits into roots level by level: a region resolves the exits that
-end inside it and passes the others on, so only the exits through its outer faces are ever held. To relabel
-a block, send its labels through the tables of its ancestors, smallest first.
+An *exit* is a label whose voxel is outside the region where the label occurs (see `basins`). A tree of regions (a
+block, 2x2x2 blocks, 4x4x4, ...) turns exits into roots level by level: a region resolves the exits that end inside it
+and passes the rest on, so memory contains only exits through its outer faces. To relabel a block, apply the tables of
+its ancestors, smallest first.
 
-The scheme is the hierarchical resolution of a forest of pointers; one pass of Wyllie's pointer jumping
-(1979) per region.
+This resolves a forest of pointers hierarchically, by pointer jumping (Wyllie 1979) in every region.
 """
 
 from __future__ import annotations
@@ -20,21 +19,20 @@ from numpy.typing import NDArray
 
 from voxome.errors import CorruptData
 from voxome.geometry import Box
-from voxome.tools.common.places import inside
+from voxome.tools.common.voxel_ids import in_box
 
 Ids = NDArray[np.uint64]
 
 
 class Resolved(NamedTuple):
-    """What a region knows of exits.
+    """Exits of a region.
 
     Attributes
     ----------
     keys, targets : (n,) uint64
-        Exits that end inside the region, sorted, and the label each stands for: a root, or an exit of the
-        region.
+        Exits that end inside the region, sorted, and their labels: roots, or exits of the region.
     outgoing : (m,) uint64
-        Exits of the region, sorted: for its parent to resolve.
+        Exits of the region, sorted, for its parent to resolve.
     """
 
     keys: Ids
@@ -43,24 +41,24 @@ class Resolved(NamedTuple):
 
 
 def block_exits(labels: Ids, box: Box, domain: Box) -> Ids:
-    """The exits of a block.
+    """Return the exits of a block.
 
     Parameters
     ----------
     labels : (z, y, x) uint64
-        What `basins` gave.
+        Labels from `basins`.
     box : Box
-        The write box of the block.
+        Write box of the block.
     domain : Box
-        The domain of the ids.
+        Domain of the ids.
 
     Returns
     -------
     (n,) uint64
-        Sorted distinct labels whose voxel lies outside `box`.
+        Distinct labels whose voxel is outside `box`, sorted.
     """
-    found = _distinct(labels)
-    return found[~inside(found, box, domain)]
+    distinct = _distinct(labels)
+    return distinct[~in_box(distinct, box, domain)]
 
 
 def resolve_region(outgoing: Sequence[Ids], lookup: Callable[[Ids], Ids], region: Box, domain: Box) -> Resolved:
@@ -69,48 +67,46 @@ def resolve_region(outgoing: Sequence[Ids], lookup: Callable[[Ids], Ids], region
     Parameters
     ----------
     outgoing : sequence of (n,) uint64
-        The exits of each child.
+        Exits of each child.
     lookup : callable
-        Given sorted ids of voxels in the region, their labels as the child that holds each knows them: read
-        from that child's block, then sent through the tables of the block's ancestors below this region,
-        smallest first.
+        Maps sorted ids of voxels in the region to the labels that their child resolved: those in the voxel's block,
+        with the tables of the block's ancestors below this region applied, smallest first.
     region : Box
-        The voxels of all children.
+        Box of all children.
     domain : Box
-        The domain of the ids.
+        Domain of the ids.
 
     Returns
     -------
     Resolved
-        The table of this region, and the exits that are left.
+        Table of this region, and its remaining exits.
 
     Raises
     ------
     CorruptData
-        If an exit leads to a voxel without a label, or exits lead in a circle: then blocks disagree on the
-        heights.
+        If an exit leads to a voxel without a label, or exits form a cycle, because blocks differ in heights.
     """
     exits = np.unique(np.concatenate([np.empty(0, np.uint64), *outgoing]))
-    here = inside(exits, region, domain)
-    keys = exits[here]
+    ends_here = in_box(exits, region, domain)
+    keys = exits[ends_here]
     targets = lookup(keys) if len(keys) else keys
     if not targets.all():
         raise CorruptData(
             f"{np.count_nonzero(targets == 0)} of {len(keys)} exits into {region} lead to voxels without a "
-            "label: the blocks there were not labelled, or from other heights; label them again"
+            "label: the blocks there are not labelled, or from other heights; label them again"
         )
-    return Resolved(keys, targets[_last(keys, targets, region)], exits[~here])
+    return Resolved(keys, targets[_last(keys, targets, region)], exits[~ends_here])
 
 
 def apply_lookup(labels: Ids, keys: Ids, targets: Ids) -> Ids:
-    """Replace every label found in `keys` (sorted) by its target; keep the others.
+    """Replace labels in `keys` (sorted) by their targets; keep the rest.
 
     Parameters
     ----------
     labels : uint64 array of any shape
         Labels.
     keys, targets : (n,) uint64
-        The table.
+        Lookup table.
 
     Returns
     -------
@@ -124,21 +120,21 @@ def apply_lookup(labels: Ids, keys: Ids, targets: Ids) -> Ids:
 
 
 def relabel(labels: Ids, box: Box, domain: Box, tables: Iterable[tuple[Ids, Ids]]) -> Ids:
-    """Send a block's labels through the tables (keys, targets) of its ancestors, smallest region first.
+    """Apply the tables of the ancestors of a block to its labels, smallest region first.
 
     Parameters
     ----------
     labels : (z, y, x) uint64
-        What `basins` gave for the block.
+        Labels of the block from `basins`.
     box, domain : Box
-        The write box of the block, the domain of the ids.
+        Write box of the block, and domain of the ids.
     tables : iterable of (keys, targets)
-        One table a level; only the block's distinct exits are sent through them.
+        One table per level, applied to the distinct exits of the block only.
 
     Returns
     -------
     (z, y, x) uint64
-        A new array; final if the last table is that of a region that holds every voxel.
+        A new array; final if the last table is that of the region of all voxels.
     """
     exits = block_exits(labels, box, domain)
     targets = exits
@@ -148,22 +144,22 @@ def relabel(labels: Ids, box: Box, domain: Box, tables: Iterable[tuple[Ids, Ids]
 
 
 def _last(keys: Ids, targets: Ids, region: Box) -> NDArray[np.intp]:
-    """For every key the last key on its way."""
+    """Return the last key on the path of every key."""
     if not len(keys):
         return np.empty(0, np.intp)
-    place = np.minimum(np.searchsorted(keys, targets), len(keys) - 1)
-    found = keys[place] == targets
-    parent = np.where(found, place, np.arange(len(keys)))
+    position = np.minimum(np.searchsorted(keys, targets), len(keys) - 1)
+    found = keys[position] == targets
+    parent = np.where(found, position, np.arange(len(keys)))
     for _ in range(64):
         jumped = parent[parent]
         if np.array_equal(jumped, parent):
             return parent
         parent = jumped
-    raise CorruptData(f"exits in {region} lead in a circle: its blocks were labelled from different heights")
+    raise CorruptData(f"Exits in {region} form a cycle: blocks were labelled from different heights; label them again")
 
 
 def _distinct(labels: Ids) -> Ids:
-    """Sorted distinct labels but 0; drops runs first, as neighbours mostly agree."""
+    """Return the sorted distinct labels except 0; drops runs first, as neighbours are mostly equal."""
     flat = labels.reshape(-1)
     starts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     found: Ids = np.unique(np.concatenate([flat[:1], flat[starts]]))

@@ -1,4 +1,4 @@
-"""Clean an agglomeration: edits of its table that absorb small objects and fill holes."""
+"""Cleaning of an agglomeration: absorb small objects and fill holes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from scipy.sparse.csgraph import connected_components
 
 from voxome.tools.em.kernels.edges import Edges, Nodes, fold_edges, fold_nodes
 
-_AT_ONCE = 1 << 18
+_CHUNK_ROWS = 1 << 18
+"""Number of edges folded at a time, to save memory."""
 
 
 def contract(nodes: Nodes, edges: Edges, objects: NDArray[np.uint64]) -> tuple[Nodes, Edges]:
-    """The graph of objects: their sums, and the sums of the edges between them.
+    """Contract the graph of fragments to that of objects, adding up nodes and edges.
 
     Parameters
     ----------
@@ -22,16 +23,16 @@ def contract(nodes: Nodes, edges: Edges, objects: NDArray[np.uint64]) -> tuple[N
     edges : Edges
         Edges between them.
     objects : (n,) uint64
-        For each fragment the smallest fragment of its object.
+        Smallest fragment in the object of each fragment.
 
     Returns
     -------
     Nodes, Edges
-        With objects for fragments. Some edges are folded at a time, so that little memory is needed beside them.
+        Graph of the objects.
     """
     folded = fold_edges([])
-    for start in range(0, len(edges.ids), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
+    for start in range(0, len(edges.ids), _CHUNK_ROWS):
+        part = slice(start, start + _CHUNK_ROWS)
         ends = np.sort(objects[np.searchsorted(nodes.ids, edges.ids[part])], axis=1)
         apart = ends[:, 0] != ends[:, 1]
         between = fold_edges([Edges(ends[apart], edges.values[part][apart])])
@@ -40,7 +41,7 @@ def contract(nodes: Nodes, edges: Edges, objects: NDArray[np.uint64]) -> tuple[N
 
 
 def absorb_small(nodes: Nodes, edges: Edges, objects: NDArray[np.uint64], min_voxels: int) -> NDArray[np.uint64]:
-    """Merge every object of fewer than `min_voxels` voxels into the neighbour it holds to best.
+    """Merge small objects into the neighbour with the highest affinity.
 
     Parameters
     ----------
@@ -49,79 +50,79 @@ def absorb_small(nodes: Nodes, edges: Edges, objects: NDArray[np.uint64], min_vo
     edges : Edges
         Edges between them.
     objects : (n,) uint64
-        For each fragment the smallest fragment of its object.
+        Smallest fragment in the object of each fragment.
     min_voxels : int
-        Smaller objects are absorbed; those without a neighbour stay.
+        Minimum size; smaller objects are merged, except those without neighbours.
 
     Returns
     -------
     (n,) uint64
-        As `objects`. Works in rounds: all small objects choose at once, the neighbour of the highest mean
-        affinity, of equals the smallest.
+        Like `objects`. In each round, all small objects are merged into the neighbour with the highest mean affinity;
+        ties are broken by the smallest id.
     """
     while True:
         sizes, contacts = contract(nodes, edges, objects)
         small = sizes.ids[sizes.values[:, 0] < min_voxels]
-        own, other, mean = _both_ways(contacts)
-        chosen = np.isin(own, small)
-        own, other, mean = own[chosen], other[chosen], mean[chosen]
-        if not len(own):
+        source, target, mean = _both_ways(contacts)
+        chosen = np.isin(source, small)
+        source, target, mean = source[chosen], target[chosen], mean[chosen]
+        if not len(source):
             return objects
-        order = np.lexsort((other, -mean, own))
-        own, other = own[order], other[order]
-        best = np.concatenate([[True], own[1:] != own[:-1]])
-        objects = join(objects, own[best], other[best])
+        order = np.lexsort((target, -mean, source))
+        source, target = source[order], target[order]
+        best = np.concatenate([[True], source[1:] != source[:-1]])
+        objects = join(objects, source[best], target[best])
 
 
 def fill_holes(nodes: Nodes, edges: Edges, objects: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Merge every object with a single neighbour and no voxel at the rim of the volume into that neighbour.
+    """Merge objects with a single neighbour, and no voxel at the border of the box, into that neighbour.
 
     Parameters
     ----------
     nodes, edges, objects
-        As for `absorb_small`.
+        See `absorb_small`.
 
     Returns
     -------
     (n,) uint64
-        As `objects`.
+        Like `objects`.
     """
     sizes, contacts = contract(nodes, edges, objects)
-    own, other, _ = _both_ways(contacts)
-    ids, first, neighbours = np.unique(own, return_index=True, return_counts=True)
+    source, target, _ = _both_ways(contacts)
+    ids, first, neighbours = np.unique(source, return_index=True, return_counts=True)
     rim = sizes.values[np.searchsorted(sizes.ids, ids), 4]
     hole = (neighbours == 1) & (rim == 0)
-    return join(objects, ids[hole], other[first[hole]])
+    return join(objects, ids[hole], target[first[hole]])
 
 
 def join(objects: NDArray[np.uint64], a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Merge pairs of objects; each object keeps the smallest id of all it is merged with.
+    """Merge pairs of objects; merged objects get their smallest id.
 
     Parameters
     ----------
     objects : (n,) uint64
-        Objects of fragments.
+        Object of each fragment.
     a, b : (m,) uint64
         Objects to merge.
 
     Returns
     -------
     (n,) uint64
-        Objects after the merges.
+        Object of each fragment after merging.
     """
-    ids, place = np.unique(objects, return_inverse=True)
+    ids, position = np.unique(objects, return_inverse=True)
     graph = coo_array(
         (np.ones(len(a), np.bool_), (np.searchsorted(ids, a), np.searchsorted(ids, b))), (len(ids), len(ids))
     )
     _, group = connected_components(graph, directed=False)
     smallest = np.full(len(ids), np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(smallest, group, ids)
-    joined: NDArray[np.uint64] = smallest[group][place]
+    joined: NDArray[np.uint64] = smallest[group][position]
     return joined
 
 
 def _both_ways(edges: Edges) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.float64]]:
-    """Every edge seen from either end, with its mean affinity."""
+    """Return every edge in both directions, with its mean affinity."""
     mean = edges.values[:, 0] / edges.values[:, 1]
-    own, other = np.concatenate([edges.ids, edges.ids[:, ::-1]]).T
-    return own, other, np.concatenate([mean, mean])
+    source, target = np.concatenate([edges.ids, edges.ids[:, ::-1]]).T
+    return source, target, np.concatenate([mean, mean])

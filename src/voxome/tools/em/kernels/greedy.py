@@ -1,8 +1,8 @@
-"""Greedy agglomeration of a region adjacency graph by the mean or a quantile of the affinities of its edges.
+"""Greedy agglomeration of a region adjacency graph by the mean or a quantile of affinities.
 
-The edge of the highest score is merged first, and the edges that then join the same two regions are added up. Every
-edge is in a hash table by its two regions and in the lists of both; the shorter list is moved, so an edge moves
-O(log n) times. About 70 bytes an edge, beside its values.
+The edge with the highest score is merged first; edges that then join the same two regions are added up. Every edge is
+in a hash table, by its two regions, and in the lists of both. The shorter list is moved, so an edge moves O(log n)
+times. This takes about 70 bytes per edge, in addition to its values.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ _NONE = -1
 
 
 def merge(ends: Index, values: Values, nodes: int, threshold: float, quantile: float) -> Index:
-    """Merge regions until no edge has a score of at least `threshold`.
+    """Merge regions until the scores of all edges are below `threshold`.
 
     Parameters
     ----------
     ends : (e, 2) int32
-        The two regions of every edge, each pair once.
+        Regions of every edge; pairs are distinct.
     values : (e, 2) int64 or (e, BINS) int32
-        Sums and numbers of affinities, or their histograms if there is a quantile; overwritten.
+        Sum and number of affinities, or with a quantile their histogram; overwritten.
     nodes : int
         Number of regions.
     threshold : float
-        Least score that is merged, in the unit of the affinities (0-255).
+        Minimum score to merge, in units of affinity (0-255).
     quantile : float
-        The score is this quantile of an edge's affinities; their mean if negative.
+        Quantile of affinities that is the score of an edge; if negative, the mean.
 
     Returns
     -------
     (nodes,) int32
-        The smallest region of each region's group.
+        Smallest region in the group of each region.
     """
     edges = np.empty(len(ends), EDGE)
-    edges["ends"], edges["first"], edges["place"] = ends, np.arange(len(ends)), OUT
+    edges["ends"], edges["first"], edges["position"] = ends, np.arange(len(ends)), OUT
     slots = np.full(1 << (2 * len(ends)).bit_length(), _FREE, np.int32)
     lists = np.array([_NONE, 0], np.int32) + np.zeros((nodes, 1), np.int32)
     smallest: Index = _smallest(_merge(edges, values, slots, lists, threshold, quantile))
@@ -53,7 +53,7 @@ def merge(ends: Index, values: Values, nodes: int, threshold: float, quantile: f
 
 @numba.njit(cache=True, nogil=True)
 def _merge(edges: EdgeArray, values: Values, slots: Index, lists: Index, threshold: float, quantile: float) -> Index:
-    """Merge; returns for each region the one it was merged into, or itself."""
+    """Merge regions; return the region that each was merged into, or itself."""
     parent = np.arange(len(lists)).astype(np.int32)
     heap = np.empty(len(edges), dtype=np.int32)
     size = 0
@@ -71,17 +71,17 @@ def _merge(edges: EdgeArray, values: Values, slots: Index, lists: Index, thresho
         if lists[keep, 1] < lists[gone, 1]:
             keep, gone = gone, keep
         _clear(slots, edges, keep, gone)
-        edges[top].place = DEAD
+        edges[top].position = DEAD
         parent[gone] = keep
         half = lists[gone, 0]
         while half != _NONE:
             e, side = half >> 1, half & 1
             after = edges[e].nexts[side]
-            if edges[e].place != DEAD:
+            if edges[e].position != DEAD:
                 twin = _move(slots, edges, lists, keep, gone, half)
                 if twin != _NONE:
                     size = queue.remove(heap, edges, size, e)
-                    edges[e].place = DEAD
+                    edges[e].position = DEAD
                     _add(edges, values, twin, e)
                     edges[twin].score = score(values, twin, quantile)
                     if edges[twin].score >= threshold:
@@ -94,21 +94,21 @@ def _merge(edges: EdgeArray, values: Values, slots: Index, lists: Index, thresho
 
 @numba.njit(cache=True, nogil=True)
 def score(values: Values, e: int, quantile: float) -> float:
-    """Mean or quantile of an edge's affinities; the quantile is interpolated within its bin."""
+    """Return the mean or a quantile of the affinities of an edge; quantiles are interpolated within bins."""
     if quantile < 0:
         return float(values[e, 0] / values[e, 1])
-    wanted, below = quantile * values[e].sum(), 0
+    rank, below = quantile * values[e].sum(), 0
     for i in range(BINS):
-        held = values[e, i]
-        if held > 0 and below + held >= wanted:
-            return float(WIDTH * (i + (wanted - below) / held))
-        below += held
+        count = values[e, i]
+        if count > 0 and below + count >= rank:
+            return float(WIDTH * (i + (rank - below) / count))
+        below += count
     return float(WIDTH * BINS)
 
 
 @numba.njit(cache=True, nogil=True)
 def _move(slots: Index, edges: EdgeArray, lists: Index, keep: int, gone: int, half: int) -> int:
-    """Hand an edge of `gone` to `keep`, unless `keep` has one to the same region: then return that."""
+    """Move an edge from region `gone` to `keep`; if `keep` already has an edge to the same region, return that."""
     e, side = half >> 1, half & 1
     other = edges[e].ends[1 - side]
     _clear(slots, edges, gone, other)
@@ -130,7 +130,7 @@ def _add(edges: EdgeArray, values: Values, to: int, e: int) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def _link(lists: Index, edges: EdgeArray, region: int, half: int) -> None:
-    """Put a half-edge at the front of a region's list."""
+    """Prepend a half-edge to the list of a region."""
     edges[half >> 1].nexts[half & 1] = lists[region, 0]
     lists[region, 0] = half
     lists[region, 1] += 1
@@ -138,7 +138,7 @@ def _link(lists: Index, edges: EdgeArray, region: int, half: int) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def _slot(slots: Index, edges: EdgeArray, a: int, b: int) -> np.int64:
-    """The slot that holds the edge of two regions, or the empty one where it belongs."""
+    """Return the slot of the edge of two regions, or the empty slot for it."""
     low, high = min(a, b), max(a, b)
     mask = slots.size - 1
     slot = _home(low, high, mask)
@@ -152,7 +152,7 @@ def _slot(slots: Index, edges: EdgeArray, a: int, b: int) -> np.int64:
 
 @numba.njit(cache=True, nogil=True)
 def _clear(slots: Index, edges: EdgeArray, a: int, b: int) -> None:
-    """Take the edge of two regions out, and close the gap (Knuth, TAOCP 3, 6.4, algorithm R)."""
+    """Remove the edge of two regions from the hash table (Knuth, TAOCP 3, 6.4, algorithm R)."""
     mask = slots.size - 1
     gap = _slot(slots, edges, a, b)
     slots[gap] = _FREE
@@ -174,7 +174,7 @@ def _home(low: int, high: int, mask: int) -> np.int64:
 
 @numba.njit(cache=True, nogil=True)
 def _smallest(parent: Index) -> Index:
-    """The smallest member of each region's group, from a forest of parents."""
+    """Return the smallest region in the group of each region, from a forest of parents."""
     root = parent.copy()
     for i in range(len(root)):
         while root[i] != root[root[i]]:

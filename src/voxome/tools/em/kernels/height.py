@@ -1,7 +1,7 @@
-"""The landscape whose hills become fragments: the distance to the membrane, in integers.
+"""Height map for the watershed: the distance to membranes.
 
-All of it is integer arithmetic on a bounded neighbourhood, so a voxel's height is bitwise the same in any
-read box that holds the halo around it.
+Heights are computed with integer arithmetic in a bounded neighbourhood, so they are bitwise equal in any read box that
+contains the halo.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from numpy.typing import NDArray
 from voxome.errors import InvalidInput
 
 _UNIT = 16
-"""Distances are kept in 1/16 of the finest voxel side, squared."""
+"""Squared distances are in units of (1/16 of the finest voxel side) squared."""
 _FINE = 1 << 10
-"""Heights are kept in 1/16384 of the finest voxel side."""
+"""Heights are in units of 1/16384 of the finest voxel side."""
 _BITS = 12
 _ONE = 1 << _BITS
-"""The sum of the weights of a smoothing kernel."""
+"""Sum of the weights of a smoothing kernel."""
 MAX_RADIUS = 16
 MAX_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True)
 class HeightParams:
-    """How a membrane map becomes a landscape.
+    """Parameters of the height map.
 
     Attributes
     ----------
     threshold : int
-        Membrane values (0-255) from here on count as membrane.
+        Value (0-255) from which a voxel is membrane.
     radius : float
-        Distances are capped here, in voxels of the finest axis; at most 16.
+        Cap on the distance, in voxels along the finest axis; at most 16.
     depth : float
-        How much lower sure membrane (255) lies than sure inside (0), in voxels of the finest axis, beside the
-        distance; at most 8. It draws the valleys along the middle of thick membranes.
+        Additional height of certain cell interior (0) over certain membrane (255), in voxels along the finest axis; at
+        most 8. It places valleys along the middle of thick membranes.
     sigma : float
-        Standard deviation of the Gaussian, in voxels of the finest axis.
+        Standard deviation of the Gaussian, in voxels along the finest axis.
     spacing : tuple of float
         Size of a voxel along z, y, x relative to the finest axis.
     """
@@ -58,60 +58,60 @@ class HeightParams:
             ("sigma", self.sigma, 0, MAX_RADIUS),
         ):
             if not low <= value <= high:
-                raise InvalidInput(f"{name} {value} must be {low} to {high} voxels")
+                raise InvalidInput(f"{name} is {value}; it must be between {low} and {high} voxels")
         if len(self.spacing) != 3 or min(self.spacing) != 1.0:
-            raise InvalidInput(f"spacing {self.spacing} must have three sizes of which the smallest is 1")
+            raise InvalidInput(f"spacing is {self.spacing}; it must be three sizes, the smallest of which is 1")
 
 
 def height_halo(params: HeightParams) -> tuple[int, int, int]:
-    """Voxels (z, y, x) to read on each side of a block so that `basins` may compare its heights and the next ones."""
+    """Return the halo (z, y, x), in voxels, that `basins` needs on each side of a block."""
     z, y, x = (int(params.radius / s) + int(4 * params.sigma / s) + 1 for s in params.spacing)
     return z, y, x
 
 
 def height_map(membrane: NDArray[np.uint8], params: HeightParams) -> NDArray[np.int32]:
-    """Capped distance to the membrane plus the clearness of the voxel, smoothed.
+    """Compute the smoothed sum of the capped distance to membranes and the inverted membrane map.
 
     Parameters
     ----------
     membrane : (z, y, x) uint8
-        Membrane map, 255 = surely membrane.
+        Membrane map; 255 is certain membrane.
     params : HeightParams
-        Threshold, cap and smoothing.
+        Parameters.
 
     Returns
     -------
     (z, y, x) int32
-        Height >= 0, the larger the deeper inside a cell. It is final where `height_halo` less 1 voxels of the
-        array, or the border of the domain, lie on every side.
+        Non-negative heights, which increase towards the interior of cells. Exact where the array extends by
+        `height_halo` - 1 voxels, or to the border of the domain, on every side.
 
     Notes
     -----
     The squared Euclidean distance is the minimum over a window, axis by axis (Felzenszwalb and Huttenlocher
-    2012, "Distance transforms of sampled functions", eq. 2). Both windows are clamped at the array's
-    border: there is no membrane beyond, and the Gaussian sees the outermost voxel again.
+    2012, "Distance transforms of sampled functions", eq. 2). Beyond the border of the array there is no membrane, and
+    the Gaussian repeats the outermost voxel.
     """
     cap = round((params.radius * _UNIT) ** 2)
     heights: NDArray[np.int32] = np.where(membrane >= params.threshold, 0, cap).astype(np.int32)
     for axis, spacing in enumerate(params.spacing):
         heights = _along(heights, axis, _nearest, _steps(params.radius, spacing))
     roots = np.round(np.sqrt(np.arange(cap + 1)) * _FINE).astype(np.int32)
-    clear = np.round((255 - np.arange(256)) / 255 * params.depth * _UNIT * _FINE).astype(np.int32)
-    heights = roots[heights] + clear[membrane]
+    inverted = np.round((255 - np.arange(256)) / 255 * params.depth * _UNIT * _FINE).astype(np.int32)
+    heights = roots[heights] + inverted[membrane]
     for axis, spacing in enumerate(params.spacing):
         heights = _along(heights, axis, _smooth, _weights(params.sigma / spacing))
     return heights
 
 
 def _steps(radius: float, spacing: float) -> NDArray[np.int32]:
-    """Squared distance of each voxel of the window along an axis."""
+    """Return the squared distance of each voxel of the window along an axis."""
     reach = int(radius / spacing)
     squares = (np.arange(-reach, reach + 1) * spacing * _UNIT) ** 2
     return np.round(squares).astype(np.int32)
 
 
 def _weights(sigma: float) -> NDArray[np.int32]:
-    """Integer Gaussian weights that sum to `_ONE`, cut at four standard deviations."""
+    """Return integer Gaussian weights that sum to `_ONE`, truncated at four standard deviations."""
     reach = int(4 * sigma)
     if reach == 0:
         return np.array([_ONE], dtype=np.int32)
@@ -124,7 +124,7 @@ def _weights(sigma: float) -> NDArray[np.int32]:
 def _along(
     array: NDArray[np.int32], axis: int, kernel: Callable[..., None], window: NDArray[np.int32]
 ) -> NDArray[np.int32]:
-    """Run a window kernel along one axis, on rows of contiguous voxels."""
+    """Apply a window kernel along one axis, to rows of contiguous voxels."""
     last = axis == array.ndim - 1
     source = np.ascontiguousarray(array.swapaxes(1, 2) if last else array)
     n = source.shape[1 if last else axis]

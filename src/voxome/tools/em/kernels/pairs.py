@@ -1,8 +1,8 @@
-"""Add up rows of numbers by a pair of ids: an open-addressing hash table for numba code.
+"""Hash table from pairs of ids to rows of numbers, for numba code.
 
-A table is (slots, ids, values, n): `slots` holds rows or -1 and is twice as long as `ids`; row i has the
-pair ``ids[i]`` and the numbers ``values[i]``; n rows are in use. Linear probing (Knuth, The Art of Computer
-Programming 3, 6.4, algorithm L).
+A table is (slots, ids, values, n): `slots` contains row numbers or -1 and is twice as long as `ids`; row i has the pair
+``ids[i]`` and the numbers ``values[i]``; n rows are in use. Open addressing with linear probing (Knuth, The Art of
+Computer Programming 3, 6.4, algorithm L).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Values = NDArray[np.int64]
 
 @numba.njit(cache=True, nogil=True)
 def mix(a: np.uint64, b: np.uint64) -> np.uint64:
-    """A well spread 64-bit hash of a pair (the finaliser of SplitMix64; Steele, Lea, Flood 2014)."""
+    """Hash a pair to 64 bits (the finalizer of SplitMix64; Steele, Lea, Flood 2014)."""
     h = a * np.uint64(0x9E3779B97F4A7C15) + b
     h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -27,14 +27,14 @@ def mix(a: np.uint64, b: np.uint64) -> np.uint64:
 
 @numba.njit(cache=True, nogil=True)
 def empty(rows: int, columns: int) -> tuple[Slots, Ids, Values]:
-    """A table with room for `rows` (a power of 2)."""
+    """Create a table with capacity `rows`, a power of 2."""
     slots = np.full(2 * rows, -1, dtype=np.int32)
     return slots, np.empty((rows, 2), dtype=np.uint64), np.zeros((rows, columns), dtype=np.int64)
 
 
 @numba.njit(cache=True, nogil=True)
 def slot_of(slots: Slots, ids: Ids, a: np.uint64, b: np.uint64) -> np.int64:
-    """The slot that holds a pair, or the empty one where it belongs."""
+    """Return the slot of a pair, or the empty slot for it."""
     mask = np.uint64(slots.size - 1)
     slot = mix(a, b) & mask
     while slots[slot] >= 0 and (ids[slots[slot], 0] != a or ids[slots[slot], 1] != b):
@@ -46,12 +46,12 @@ def slot_of(slots: Slots, ids: Ids, a: np.uint64, b: np.uint64) -> np.int64:
 def row_of(
     slots: Slots, ids: Ids, values: Values, n: int, a: np.uint64, b: np.uint64
 ) -> tuple[int, int, Slots, Ids, Values]:
-    """The row of a pair, made if there is none, in a table that grows for it; returns row, n, slots, ids, values."""
+    """Find or add the row of a pair, growing the table if needed; return row, n, slots, ids, values."""
     slot = slot_of(slots, ids, a, b)
     if slots[slot] >= 0:
         return int(slots[slot]), n, slots, ids, values
     if n == len(ids):
-        slots, ids, values = _grown(ids, values)
+        slots, ids, values = _grow(ids, values)
         slot = slot_of(slots, ids, a, b)
     slots[slot] = n
     ids[n, 0], ids[n, 1] = a, b
@@ -59,8 +59,8 @@ def row_of(
 
 
 @numba.njit(cache=True, nogil=True)
-def _grown(ids: Ids, values: Values) -> tuple[Slots, Ids, Values]:
-    """The same rows in a table with twice the room."""
+def _grow(ids: Ids, values: Values) -> tuple[Slots, Ids, Values]:
+    """Return the table with twice the capacity."""
     n = len(ids)
     slots, more_ids, more_values = empty(2 * n, values.shape[1])
     more_ids[:n] = ids

@@ -1,1 +1,1 @@
-"""Find synapses, and the neurons they join, by classical image analysis of the arrays of a block."""
+"""Detection of synapses and their partners by classical image analysis."""

@@ -1,4 +1,4 @@
-"""Which neurons a synapse touches, and how much of its dark matter lies in each: sums that add up over blocks."""
+"""Contacts of synapses with neurons, as sums that add up over blocks."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from voxome.tools.em.synaptic.growth import grow, growth_halo, growth_steps
 
 @dataclass(frozen=True, slots=True)
 class AssociationParams:
-    """How far a synapse looks.
+    """Parameters of the association of synapses with neurons.
 
     Attributes
     ----------
     gap_nm : float
-        Neurons are grown by this into unassigned voxels, so that those on both sides of a membrane meet.
+        Distance by which neurons are grown into unassigned voxels, so that they meet across membranes.
     contact_nm : float
-        Neurons, and contacts between them, count this far from the voxels of a synapse.
+        Distance from a synapse within which neurons, and contacts between them, count.
     """
 
     gap_nm: float = 30.0
@@ -33,7 +33,7 @@ class AssociationParams:
 
 
 def association_halo(params: AssociationParams, voxel_size_nm: Sequence[float]) -> Halo:
-    """Voxels before and after a write box that `associate` must see."""
+    """Return the halo of `associate` before and after the write box, in voxels."""
     gap, contact = (growth_halo(growth_steps(nm, voxel_size_nm)) for nm in (params.gap_nm, params.contact_nm))
     low = tuple(max(g, c) for g, c in zip(gap, contact, strict=True))
     high = tuple(max(g + 1, c) for g, c in zip(gap, contact, strict=True))
@@ -50,39 +50,38 @@ def associate(
     voxel_size_nm: Sequence[float],
     params: AssociationParams = AssociationParams(),
 ) -> tuple[Rows, Rows]:
-    """Gather the contacts of the synapses of a block; rows of several blocks add up.
+    """Measure the contacts of the synapses of a block; rows of several blocks add up.
 
     Parameters
     ----------
     synapses, neurons : (z, y, x) uint64
-        Objects and segmentation in `read`; 0 is background.
+        Synapses and neurons in `read`; 0 is background.
     score : (z, y, x) uint8
-        The score map from which `synapses` was made.
+        Score map in which the synapses were detected.
     write, read : Box
-        The voxels to sum over, and those of the arrays: `write` grown by `association_halo`, clipped at the
-        domain.
+        Box to sum over, and box of the arrays: `write` grown by `association_halo` and clipped to the domain.
     voxel_size_nm : (z, y, x)
         Voxel size.
     params : AssociationParams
-        How far to look.
+        Parameters.
 
     Returns
     -------
     contacts : Rows
         Key ``synapse_id, neuron_id`` (uint64); sums (int64): ``voxels`` of the neuron within `contact_nm` of the
-        synapse, ``dark`` their score.
+        synapse, and ``dark``, their score.
     faces : Rows
-        Key ``synapse_id, a, b`` (uint64, a < b); ``z, y, x`` (int64): voxel faces across each axis between the
+        Key ``synapse_id, a, b`` (uint64, a < b); ``z, y, x`` (int64): number of voxel faces across each axis between
         neurons a and b within `contact_nm`.
 
     Raises
     ------
     InvalidInput
-        If the arrays do not fill `read`.
+        If the shape of an array is not that of `read`.
     """
     for name, array in (("synapses", synapses), ("neurons", neurons), ("score", score)):
         if array.shape != read.shape:
-            raise InvalidInput(f"{name} has shape {array.shape}; the read box {read} has {read.shape}")
+            raise InvalidInput(f"{name} has shape {array.shape}, but the read box {read} has shape {read.shape}")
     at = write.within(read)
     near = grow(synapses, growth_steps(params.contact_nm, voxel_size_nm))
     filled = grow(neurons, growth_steps(params.gap_nm, voxel_size_nm))
@@ -90,15 +89,15 @@ def associate(
 
 
 def _contacts(near: NDArray[np.uint64], neurons: NDArray[np.uint64], score: NDArray[np.uint8]) -> Rows:
-    there = (near != 0) & (neurons != 0)
-    dark = score[there].astype(np.int64)
-    rows: Rows = {"synapse_id": near[there], "neuron_id": neurons[there]}
+    overlap = (near != 0) & (neurons != 0)
+    dark = score[overlap].astype(np.int64)
+    rows: Rows = {"synapse_id": near[overlap], "neuron_id": neurons[overlap]}
     rows |= {"voxels": np.ones_like(dark), "dark": dark}
     return combine(rows, ["synapse_id", "neuron_id"])
 
 
 def _faces(near: NDArray[np.uint64], neurons: NDArray[np.uint64], at: tuple[slice, ...]) -> Rows:
-    """Faces between two neurons; a face belongs to the block and the synapse of its lower voxel."""
+    """Return faces between two neurons; a face belongs to the block and the synapse of its lower voxel."""
     parts = [_faces_across(axis, near, neurons, at) for axis in range(3)]
     return combine(concatenate(parts), ["synapse_id", "a", "b"])
 
@@ -107,7 +106,7 @@ def _faces_across(axis: int, near: NDArray[np.uint64], neurons: NDArray[np.uint6
     last = min(at[axis].stop, near.shape[axis] - 1)
     low = (*at[:axis], slice(at[axis].start, last), *at[axis + 1 :])
     high = (*at[:axis], slice(at[axis].start + 1, last + 1), *at[axis + 1 :])
-    there = (near[low] != 0) & (neurons[low] != neurons[high]) & (neurons[low] != 0) & (neurons[high] != 0)
-    one, other = neurons[low][there], neurons[high][there]
-    rows: Rows = {"synapse_id": near[low][there], "a": np.minimum(one, other), "b": np.maximum(one, other)}
+    overlap = (near[low] != 0) & (neurons[low] != neurons[high]) & (neurons[low] != 0) & (neurons[high] != 0)
+    one, other = neurons[low][overlap], neurons[high][overlap]
+    rows: Rows = {"synapse_id": near[low][overlap], "a": np.minimum(one, other), "b": np.maximum(one, other)}
     return rows | {name: np.full(len(one), int(i == axis), np.int64) for i, name in enumerate("zyx")}

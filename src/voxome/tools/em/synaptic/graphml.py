@@ -1,4 +1,4 @@
-"""Write a connectome as GraphML."""
+"""GraphML export of a connectome."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from voxome.contracts.kinds import Rows
 from voxome.errors import InvalidInput
 
 MAX_ITEMS = 2_000_000
-"""Neurons and edges beyond which GraphML is refused; Parquet has no limit."""
+"""Maximum number of neurons and edges for GraphML; Parquet has no limit."""
 
 
 def graphml(connectome: Rows, neurons: Rows) -> bytes:
-    """The graph of neurons as a GraphML document (Brandes et al. 2002), UTF-8.
+    """Return a connectome as a GraphML document (Brandes et al. 2002) in UTF-8.
 
-    A GraphML graph is directed or not as a whole; this one is directed, and each edge says in its attribute
-    ``directed`` whether its direction means anything.
+    GraphML graphs are either directed or not. This one is directed; the edge attribute ``directed`` says whether the
+    direction of an edge is known.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def graphml(connectome: Rows, neurons: Rows) -> bytes:
     """
     count = len(neurons["id"]) + len(connectome["pre_id"])
     if count > MAX_ITEMS:
-        raise InvalidInput(f"{count} neurons and edges are too many for GraphML (at most {MAX_ITEMS}): use the tables")
+        raise InvalidInput(f"{count} neurons and edges exceed the maximum for GraphML, {MAX_ITEMS}; use the tables")
     graph = nx.MultiDiGraph()
     names = [name for name in neurons if name != "id"]
     for node, *values in zip(neurons["id"].tolist(), *(neurons[name].tolist() for name in names), strict=True):

@@ -1,4 +1,4 @@
-"""Grow labels into the background, the same from whatever block they are seen."""
+"""Growth of labels into background, independent of blocks."""
 
 from __future__ import annotations
 
@@ -10,54 +10,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 Steps = tuple[tuple[bool, bool, bool], ...]
-"""For every step of growth, whether it goes along z, y and x."""
+"""For every step of growth, whether labels grow along z, y and x."""
 
 
 def growth_steps(reach_nm: float, voxel_size_nm: Sequence[float]) -> Steps:
-    """Steps that grow labels by `reach_nm` along every axis.
+    """Return the steps that grow labels by `reach_nm` along every axis.
 
-    The finest axis takes part in every step, a coarser one as often as its voxels fit into the way gone.
+    Labels grow along the finest axis in every step, and along coarser axes whenever the distance reaches another voxel.
 
     Parameters
     ----------
     reach_nm : float
-        How far to grow, along an axis; 0 does not grow.
+        Distance to grow along an axis.
     voxel_size_nm : (z, y, x)
         Voxel size.
     """
     finest = min(voxel_size_nm)
     count = math.floor(reach_nm / finest + 1e-9)
 
-    def gone(step: int, size: float) -> int:
+    def voxels(step: int, size: float) -> int:
         return math.floor(step * finest / size + 1e-9)
 
-    moves = [[gone(i + 1, size) > gone(i, size) for size in voxel_size_nm] for i in range(count)]
+    moves = [[voxels(i + 1, size) > voxels(i, size) for size in voxel_size_nm] for i in range(count)]
     return tuple((z, y, x) for z, y, x in moves)
 
 
 def growth_halo(steps: Steps) -> tuple[int, int, int]:
-    """Voxels (z, y, x) on either side that a grown label depends on."""
+    """Return the halo (z, y, x), in voxels, on which a grown label depends."""
     z, y, x = (sum(step[axis] for step in steps) for axis in range(3))
     return z, y, x
 
 
 def grow(labels: NDArray[np.uint64], steps: Steps) -> NDArray[np.uint64]:
-    """Labels grown into background.
+    """Grow labels into background.
 
-    In every step each background voxel takes the smallest label among its face neighbours along the axes of
-    the step.
+    In every step, each background voxel takes the smallest label of its face neighbours along the axes of the step.
 
     Parameters
     ----------
     labels : (z, y, x) uint64
-        0 is background.
+        Labels; 0 is background.
     steps : Steps
-        From `growth_steps`.
+        Steps from `growth_steps`.
 
     Returns
     -------
     (z, y, x) uint64
-        Exact for voxels at least `growth_halo` away from where the array was cut.
+        Exact at a distance of at least `growth_halo` from where the array was cut.
     """
     before = np.ascontiguousarray(labels, np.uint64)
     for step in steps:

@@ -1,4 +1,4 @@
-"""From the contacts of synapses to the neurons that each joins, and to the graph of neurons."""
+"""Synaptic partners and the connectome, from the contacts of synapses."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from voxome.resources.rows import combine
 
 @dataclass(frozen=True, slots=True)
 class PartnerParams:
-    """When two neurons are partners, and when it is clear which one is presynaptic.
+    """Limits for partners and their direction.
 
     Attributes
     ----------
     min_area_um2 : float
-        Smallest contact of two neurons at a synapse; an object without one is none.
+        Minimum contact area of two neurons at a synapse; objects without one are dropped.
     min_asymmetry : float
-        Smallest ``|a - b| / (a + b)`` of the evidence for either direction, in [0, 1]; below it the synapse
-        is undirected.
+        Minimum asymmetry ``|a - b| / (a + b)`` of the evidence for the two directions, in [0, 1]; synapses below it are
+        undirected.
     """
 
     min_area_um2: float = 0.002
@@ -37,27 +37,27 @@ def partners(
     voxel_size_nm: Sequence[float],
     params: PartnerParams = PartnerParams(),
 ) -> Rows:
-    """The two neurons that each synapse joins.
+    """Find the two neurons that each synapse connects.
 
-    They are the pair with the largest contact at the synapse (of equal ones that with the smallest ids). The
-    presynaptic one is where most of the dark matter lies: a T-bar stands inside the presynaptic cell, and
-    the cleft at its foot.
+    They are the pair with the largest contact at the synapse (ties are broken by the smallest ids). The presynaptic
+    neuron is the one with most of the dark material, as a T-bar is inside the presynaptic cell, with the cleft at its
+    foot.
 
     Parameters
     ----------
     contacts, faces : Rows
-        From `association.associate`, summed over all blocks.
+        Rows of `association.associate`, summed over all blocks.
     voxel_size_nm : (z, y, x)
         Voxel size.
     params : PartnerParams
-        Limits.
+        Limits for partners.
 
     Returns
     -------
     Rows
         ``synapse_id, pre_id, post_id`` (uint64), ``directed`` (bool), ``area_um2`` (float64); sorted by
-        synapse. Of an undirected synapse the smaller id is ``pre_id``. Objects that join no two neurons have
-        no row.
+        synapse. For undirected synapses, ``pre_id`` is the smaller id. Objects that do not connect two neurons are
+        omitted.
     """
     area = contact_area_um2(faces, voxel_size_nm)
     order = np.lexsort([faces["b"], faces["a"], -area, faces["synapse_id"]])
@@ -80,25 +80,24 @@ def partners(
 
 
 def contact_area_um2(faces: Rows, voxel_size_nm: Sequence[float]) -> NDArray[np.float64]:
-    """Area of contacts from their voxel faces across z, y and x.
+    """Return the area of contacts from their voxel faces across z, y and x.
 
-    The faces across an axis are the shadow that a flat contact throws along it, so that its area is the
-    length of the vector of the three (exact for a flat contact of any tilt, less than the true area for a
-    curved one).
+    The faces across an axis are the projection of the contact along it, so that the area is the norm of the vector of
+    the three. This is exact for flat contacts at any angle, and an underestimate for curved ones.
     """
     z, y, x = (float(size) for size in voxel_size_nm)
-    shadows = [faces["z"] * (y * x), faces["y"] * (z * x), faces["x"] * (z * y)]
-    area: NDArray[np.float64] = np.sqrt(sum(shadow**2 for shadow in shadows)) / 1e6
+    projections = [faces["z"] * (y * x), faces["y"] * (z * x), faces["x"] * (z * y)]
+    area: NDArray[np.float64] = np.sqrt(sum(projection**2 for projection in projections)) / 1e6
     return area
 
 
 def connectome(partners: Rows) -> Rows:
-    """The graph of neurons: one edge for every distinct (pre, post, directed).
+    """Return the graph of neurons, with one edge for every distinct (pre, post, directed).
 
     Parameters
     ----------
     partners : Rows
-        From `partners`.
+        Rows of `partners`.
 
     Returns
     -------
@@ -116,10 +115,10 @@ def connectome(partners: Rows) -> Rows:
 
 
 def _look_up(contacts: Rows, synapse: NDArray[Any], neuron: NDArray[Any], column: str) -> NDArray[np.int64]:
-    """`column` of the rows of (synapse, neuron); 0 where there is none."""
+    """Return `column` at (synapse, neuron); 0 without such a row."""
     known = np.stack([contacts["synapse_id"], contacts["neuron_id"]], axis=1)
-    asked = np.stack([synapse, neuron], axis=1)
-    _, place = np.unique(np.concatenate([known, asked]), axis=0, return_inverse=True)
-    values = np.zeros(int(place.max(initial=-1)) + 1, np.int64)
-    values[place[: len(known)]] = contacts[column]
-    return values[place[len(known) :]]
+    requested = np.stack([synapse, neuron], axis=1)
+    _, position = np.unique(np.concatenate([known, requested]), axis=0, return_inverse=True)
+    values = np.zeros(int(position.max(initial=-1)) + 1, np.int64)
+    values[position[: len(known)]] = contacts[column]
+    return values[position[len(known) :]]

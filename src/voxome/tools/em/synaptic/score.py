@@ -1,4 +1,4 @@
-"""Where a synapse may be: dark, compact spots, thicker than a membrane and thinner than a mitochondrion."""
+"""Score of candidate synapses: dark, compact spots thicker than membranes and thinner than mitochondria."""
 
 from __future__ import annotations
 
@@ -14,25 +14,24 @@ from scipy import ndimage
 from voxome.errors import InvalidInput
 
 _FINE = 64
-"""Smoothed intensities are kept in 1/64 of a grey level."""
+"""Smoothed intensities are in units of 1/64 grey level."""
 _TRUNCATE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class PsdParams:
-    """What counts as a dark spot.
+    """Parameters of dark spots.
 
     Attributes
     ----------
     sigma_nm : float
-        Standard deviation of the smoothing: about half the thickness of a membrane, so that an ordinary one
-        fades.
+        Standard deviation of the smoothing: about half the thickness of a membrane, to blur ordinary membranes.
     thickest_nm : float
-        Dark things that hold a cube of this side are mitochondria, glia or the like, and are taken away.
+        Size of the cube for the top-hat: larger dark objects, such as mitochondria and glia, are removed.
     plateau : float
-        Darkness (1 at the image's first percentile) that may be left of the surroundings of a spot.
+        Darkness, relative to the first percentile, that is tolerated around a spot.
     membrane_nm : float
-        With a membrane map: how far from a membrane a spot may lie.
+        Maximum distance of a spot from membranes, with a membrane map.
     """
 
     sigma_nm: float = 15.0
@@ -42,7 +41,7 @@ class PsdParams:
 
 
 def psd_halo(params: PsdParams, voxel_size_nm: Sequence[float]) -> tuple[int, int, int]:
-    """Voxels (z, y, x) that `psd_score` must see on each side of a voxel to give it its score."""
+    """Return the halo (z, y, x) of `psd_score` on each side, in voxels."""
     smooth, window, near = _extents(params, voxel_size_nm)
     z, y, x = (max(s + 2 * (w // 2), n) for s, w, n in zip(smooth, window, near, strict=True))
     return z, y, x
@@ -57,31 +56,31 @@ def psd_score(
     params: PsdParams = PsdParams(),
     membranes: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
-    """Score every voxel by how much it looks like a T-bar or a postsynaptic density.
+    """Score voxels by their similarity to a T-bar or postsynaptic density.
 
-    Darkness is 0 at the median of the image and 1 at its first percentile, about the grey of mitochondria. A
-    white top-hat (Serra 1982, Image Analysis and Mathematical Morphology: what an opening by a cube takes
-    away) of darkness leaves what is thinner than the cube; the smoothing has faded what is as thin as a
-    membrane. A voxel must be dark both absolutely and by its top-hat.
+    Darkness is 0 at the median of the image and 1 at its first percentile, about the grey value of mitochondria.
+    Smoothing blurs structures as thin as membranes, and a white top-hat of the darkness (Serra 1982, Image Analysis and
+    Mathematical Morphology: the residue of an opening by a cube) removes those thicker than the cube. A voxel must be
+    dark both absolutely and in the top-hat.
 
     Parameters
     ----------
     raw : (z, y, x) uint8 or other integer
-        Electron micrograph, dark membranes.
+        EM image with dark membranes.
     median, percentile_1 : float
-        Grey values of the whole box that is run, never of one block.
+        Grey values over all blocks.
     voxel_size_nm : (z, y, x)
         Voxel size.
     params : PsdParams
-        What counts as a dark spot.
+        Parameters.
     membranes : (z, y, x) uint8, optional
-        Membrane map, 255 = membrane; voxels far from membranes score 0.
+        Membrane map (255 is membrane); voxels far from membranes score 0.
 
     Returns
     -------
     (z, y, x) uint8
-        Hundredths of darkness, at most 255; T-bars peak at about 120 to 140. Bitwise the same for any array
-        that holds `psd_halo` voxels, or the border of the domain, on every side of the voxel.
+        Darkness in hundredths, at most 255; T-bars peak at about 120 to 140. Bitwise equal in any array that extends by
+        `psd_halo` voxels, or to the border of the domain, on every side.
 
     Raises
     ------
@@ -90,8 +89,7 @@ def psd_score(
     """
     if not median > percentile_1:
         raise InvalidInput(
-            f"the image's median {median} must be above its first percentile {percentile_1}: "
-            "an image of one grey level has no synapses"
+            f"The median {median} must exceed the first percentile {percentile_1}: the image has no contrast"
         )
     if membranes is not None and membranes.shape != raw.shape:
         raise InvalidInput(f"raw {raw.shape} and membranes {membranes.shape} must have the same shape")
@@ -111,7 +109,7 @@ def psd_score(
 
 
 def _extents(params: PsdParams, voxel_size_nm: Sequence[float]) -> tuple[list[int], list[int], list[int]]:
-    """Voxels (z, y, x): radius of the smoothing, side of the cube (odd), reach of a membrane."""
+    """Return, in voxels (z, y, x), the smoothing radius, the side of the cube (odd), and the membrane distance."""
     smooth = [math.ceil(_TRUNCATE * params.sigma_nm / size) for size in voxel_size_nm]
     window = [2 * round(params.thickest_nm / size / 2 - 0.5) + 1 for size in voxel_size_nm]
     near = [math.floor(params.membrane_nm / size) for size in voxel_size_nm]

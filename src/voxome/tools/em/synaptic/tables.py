@@ -1,4 +1,4 @@
-"""The tables of a run: ids 1..N, positions in nm."""
+"""Result tables, with ids from 1 and positions in nm."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from voxome.contracts.kinds import Rows
 from voxome.geometry import Box
 
 MIN_PEAK = 108
-"""Smallest peak score of a synapse: T-bars are darker than the mitochondria from which darkness is measured."""
+"""Minimum peak score of a synapse; T-bars are darker than mitochondria, which define a darkness of 1."""
 
 
 def select_objects(rows: Rows, min_voxels: int, min_peak: int = MIN_PEAK) -> Rows:
-    """The rows of whole objects (of `components.object_rows`, summed by object) that are large and dark enough."""
+    """Return the rows (of `components.object_rows`, summed by object) of objects that are large and dark enough."""
     keep = (rows["voxels"] >= min_voxels) & (rows["peak"] >= min_peak)
     return {name: column[keep] for name, column in rows.items()}
 
@@ -28,31 +28,31 @@ def synapse_table(
     voxel_size_nm: Sequence[float] | None,
     offset_nm: Sequence[float] = (0.0, 0.0, 0.0),
 ) -> Rows:
-    """One row a synapse; objects without partners are left out.
+    """Return the synapse table; objects without partners are omitted.
 
     Parameters
     ----------
     objects : Rows
-        From `components.object_rows`, summed over all blocks and by object.
+        Rows of `components.object_rows`, summed over all blocks and by object.
     partners : Rows
-        From `partners.partners`.
+        Rows of `partners.partners`.
     domain : Box
-        From whose start the sums of `objects` count.
+        Domain, to whose start the sums of `objects` are relative.
     voxel_size_nm, offset_nm : (z, y, x)
         Voxel size (positions are NaN if None) and position of the centre of voxel index 0.
 
     Returns
     -------
     Rows
-        ``id`` (uint64, 1..N in order of the objects' ids), ``z_nm, y_nm, x_nm`` (float64), ``pre_id,
+        ``id`` (uint64, from 1 in order of the objects' ids), ``z_nm, y_nm, x_nm`` (float64), ``pre_id,
         post_id`` (uint64), ``directed`` (bool), ``score`` (float64 in [0, 1]: the mean score of its voxels),
         ``size_voxels`` (int64).
     """
     order = np.argsort(objects["id"])
     ids = objects["id"][order]
-    place = np.minimum(np.searchsorted(ids, partners["synapse_id"]), max(len(ids) - 1, 0))
-    known = ids[place] == partners["synapse_id"] if len(ids) else np.zeros(len(place), np.bool_)
-    at = order[place[known]]
+    position = np.minimum(np.searchsorted(ids, partners["synapse_id"]), max(len(ids) - 1, 0))
+    known = ids[position] == partners["synapse_id"] if len(ids) else np.zeros(len(position), np.bool_)
+    at = order[position[known]]
     voxels = objects["voxels"][at]
     table: Rows = {"id": np.arange(1, len(at) + 1, dtype=np.uint64)}
     table |= _positions({name: objects[name][at] for name in "zyx"}, voxels, domain, voxel_size_nm, offset_nm)
@@ -69,14 +69,14 @@ def neuron_table(
     voxel_size_nm: Sequence[float] | None,
     offset_nm: Sequence[float] = (0.0, 0.0, 0.0),
 ) -> Rows:
-    """One row a neuron: ``id`` as given, centre of mass ``z_nm, y_nm, x_nm`` (float64), ``voxels`` (int64).
+    """Return the neuron table: ``id``, centre of mass ``z_nm, y_nm, x_nm`` (float64), ``voxels`` (int64).
 
     Parameters
     ----------
     objects : Rows
         ``id``, ``voxels`` and sums ``z, y, x`` of voxel indices from ``domain.start``.
     domain : Box
-        From whose start the sums count.
+        Domain, to whose start the sums are relative.
     voxel_size_nm, offset_nm : (z, y, x)
         Voxel size (positions are NaN if None) and position of the centre of voxel index 0.
     """

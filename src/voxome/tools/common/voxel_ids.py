@@ -1,6 +1,6 @@
-"""Labels that name a voxel: 1 + its packed coordinate relative to the start of the domain.
+"""Voxel ids: labels that encode a voxel as 1 + its packed coordinate relative to the start of the domain.
 
-Three times 21 bits (z, y, x), so ids order as the voxels do in C order, are the same for every block that
+Coordinates take 21 bits each (z, y, x). Ids therefore sort like voxels in C order, do not depend on the block that
 computes them, and stay below 2**63.
 """
 
@@ -18,34 +18,34 @@ _SHIFTS = np.array([2 * BITS, BITS, 0], dtype=np.uint64)
 
 
 def check_domain(domain: Box) -> None:
-    """Refuse a domain whose voxels cannot be named.
+    """Check that the voxels of a domain can be encoded.
 
     Raises
     ------
     InvalidBox
-        If it has not three axes, or an axis is longer than 2**21 voxels.
+        If it does not have three axes, or one is longer than 2**21 voxels.
     """
     if domain.ndim != 3 or max(domain.shape) > 1 << BITS:
         raise InvalidBox(
-            f"domain {domain} has shape {domain.shape}; place ids need three axes of at most {1 << BITS} "
-            "voxels: segment a smaller box of it"
+            f"The domain {domain} has shape {domain.shape}, but voxel ids need three axes of at most {1 << BITS} "
+            "voxels: segment a smaller box"
         )
 
 
 def pack(points: ArrayLike, domain: Box) -> NDArray[np.uint64]:
-    """Name voxels.
+    """Encode voxels as ids.
 
     Parameters
     ----------
     points : (..., 3) int
         Absolute voxel coordinates (z, y, x) inside `domain`.
     domain : Box
-        All voxels there are.
+        Domain of the volume.
 
     Returns
     -------
     (...) uint64
-        Ids, all positive, below 2**63.
+        Positive ids below 2**63.
     """
     check_domain(domain)
     relative = (np.asarray(points, dtype=np.int64) - domain.start).astype(np.uint64)
@@ -54,14 +54,14 @@ def pack(points: ArrayLike, domain: Box) -> NDArray[np.uint64]:
 
 
 def unpack(ids: ArrayLike, domain: Box) -> NDArray[np.int64]:
-    """The voxels of ids: the inverse of `pack`.
+    """Decode ids to voxels: the inverse of `pack`.
 
     Parameters
     ----------
     ids : (...) uint64
-        Place ids; 0 names no voxel.
+        Voxel ids, without 0.
     domain : Box
-        The domain they were packed in.
+        Domain in which they were encoded.
 
     Returns
     -------
@@ -74,8 +74,8 @@ def unpack(ids: ArrayLike, domain: Box) -> NDArray[np.int64]:
     return points
 
 
-def inside(ids: NDArray[np.uint64], box: Box, domain: Box) -> NDArray[np.bool_]:
-    """Whether the voxel of each id lies in `box`."""
+def in_box(ids: NDArray[np.uint64], box: Box, domain: Box) -> NDArray[np.bool_]:
+    """Return whether the voxel of each id is in `box`."""
     points = unpack(ids, domain)
     within: NDArray[np.bool_] = np.all((points >= box.start) & (points < box.stop), axis=-1)
     return within

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from voxome.errors import InvalidBox
 from voxome.geometry import Box
-from voxome.tools.common.places import inside, pack, unpack
+from voxome.tools.common.voxel_ids import in_box, pack, unpack
 
 side = st.integers(0, 2**21 - 1)
 
@@ -27,10 +27,10 @@ def test_first_voxel_is_one() -> None:
     assert pack([-5, 3, 9], Box.of_shape((4, 4, 4), (-5, 3, 9))) == 1
 
 
-def test_inside() -> None:
+def test_in_box() -> None:
     domain = Box.of_shape((9, 9, 9), (-2, 0, 0))
     ids = pack([(0, 1, 1), (0, 1, 2), (-2, 0, 0)], domain)
-    assert inside(ids, Box((-1, 0, 0), (1, 2, 2)), domain).tolist() == [True, False, False]
+    assert in_box(ids, Box((-1, 0, 0), (1, 2, 2)), domain).tolist() == [True, False, False]
 
 
 def test_a_domain_too_long_is_refused() -> None:
