@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from inspect import Parameter, signature
 from typing import Any
+from urllib.parse import parse_qsl
 
-from voxome.errors import UnknownName
+from voxome.errors import InvalidInput, PluginError, UnknownName, VoxomeError
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "voxome.dialects": {
@@ -93,10 +97,16 @@ _WHAT = {
     "voxome.tools": "tool",
 }
 
+_ARGUMENTS = {
+    "voxome.engines": ("workers", "log"),
+    "voxome.records": ("folder", "name"),
+}
+"""Group → arguments of its entries that are not options."""
+
 
 @cache
 def targets(group: str) -> dict[str, str]:
-    """Name → ``module:attribute`` of all that is known in `group`; nothing is imported."""
+    """Return name → ``module:attribute`` of everything in `group`, without importing it."""
     found = dict(BUILT_IN.get(group, {}))
     found.update((entry.name, entry.value) for entry in entry_points(group=group))
     return found
@@ -104,15 +114,88 @@ def targets(group: str) -> dict[str, str]:
 
 @cache
 def load(group: str, name: str) -> Any:
-    """Import what is called `name` in `group`.
+    """Import the plug-in `name` of `group`.
 
     Raises
     ------
     UnknownName
-        If there is no such name; the message gives the nearest.
+        If there is none; the message suggests the closest match.
+    PluginError
+        If it cannot be imported.
     """
     known = targets(group)
     if name not in known:
         raise UnknownName.of(_WHAT.get(group, group), name, known)
     module, _, attribute = known[name].partition(":")
-    return getattr(import_module(module), attribute)
+    with _naming(group, name, "cannot be loaded"):
+        return getattr(import_module(module), attribute)
+
+
+def factory(group: str, spec: str) -> Callable[..., Any]:
+    """Return what opens the plug-in that ``NAME[?option=value&…]`` names.
+
+    Parameters
+    ----------
+    group : str
+        A group whose entries are functions that take options as keyword arguments of type str.
+    spec : str
+        Name and options.
+
+    Returns
+    -------
+    function
+        Takes the other arguments of the entry.
+
+    Raises
+    ------
+    UnknownName, InvalidInput, PluginError
+        If there is no such plug-in, or if it does not take these options.
+    """
+    name, options = parse_spec(spec)
+    entry = load(group, name)
+    _check_options(group, name, entry, options)
+
+    def open_plugin(**arguments: Any) -> Any:
+        with _naming(group, name, "failed to start"):
+            return entry(**arguments, **options)
+
+    return open_plugin
+
+
+def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
+    """Split ``NAME[?option=value&…]`` into name and options.
+
+    Examples
+    --------
+    >>> parse_spec("slurm?partition=gpu&account=lab")
+    ('slurm', {'partition': 'gpu', 'account': 'lab'})
+    """
+    name, _, query = spec.partition("?")
+    try:
+        return name, dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
+    except ValueError as error:
+        raise InvalidInput(f"Cannot read the options of {spec!r}; write NAME?option=value&option=value") from error
+
+
+def _check_options(group: str, name: str, entry: Callable[..., Any], options: Mapping[str, str]) -> None:
+    parameters = signature(entry).parameters.values()
+    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [parameter.name for parameter in parameters if parameter.name not in _ARGUMENTS.get(group, ())]
+    for option in options:
+        if option not in known:
+            raise UnknownName.of(f"option of the {_WHAT.get(group, group)} {name!r}", option, known)
+
+
+@contextmanager
+def _naming(group: str, name: str, what: str) -> Iterator[None]:
+    """Name the plug-in in unexpected errors."""
+    try:
+        yield
+    except (VoxomeError, OSError):
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"The {_WHAT.get(group, group)} {name!r} ({targets(group)[name]}) {what}: {type(error).__name__}: {error}; "
+            "check its installation, or report this to its authors"
+        ) from error

@@ -1,4 +1,4 @@
-"""Records come back as they were kept."""
+"""SQL databases are record stores."""
 
 from __future__ import annotations
 
@@ -6,39 +6,46 @@ from pathlib import Path
 
 import pytest
 
-from voxome.contracts.records import Event
-from voxome.errors import UnknownName
-from voxome.records.sql import SqlRecords
+from voxome.contracts.records import RecordStore
+from voxome.errors import StoreError, UnknownName
+from voxome.records.choice import records_opener
+from voxome.records.sql import SqlRecords, open_sqlite
+from voxome.testing import RecordStoreContract
 
 
-def test_events_come_back_in_order_after_reopening(tmp_path: Path) -> None:
-    records = SqlRecords.in_file(tmp_path / "a" / "run.sqlite")
-    records.append([Event(1.5, "started", "one", {"n": 1}), Event(2.5, "ended", "one")])
-    records.close()
-    again = SqlRecords.in_file(tmp_path / "a" / "run.sqlite")
-    found = [(row["kind"], row["details"]) for row in again.query("events", {"step": "one"})]
-    again.close()
-    assert found == [("started", {"n": 1}), ("ended", {})]
+class TestSqlite(RecordStoreContract):
+    def open_records(self, folder: Path, name: str) -> RecordStore:
+        return open_sqlite(folder, name)
 
 
-def test_the_ledger_knows_jobs_and_what_they_cost(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run.sqlite").write_bytes(b"not a database" * 500)
+    with pytest.raises(StoreError, match=r"run\.sqlite: file is not a database; free space .* remove that file"):
+        open_sqlite(tmp_path, "run")
+
+
+def test_a_database_that_is_damaged_later_is_named(tmp_path: Path) -> None:
     records = SqlRecords.in_file(tmp_path / "run.sqlite")
-    for job, peak in ((0, 5), (4, 9)):
-        records.job_done("key", 0, job, 1.5, peak)
-    records.job_done("key", 1, 0, 1.0, 7)
-    assert records.jobs_done("key", 0) == {0, 4}
-    assert records.jobs_done("other", 0) == set()
-    assert records.usage("key") == (4.0, 9)
-    assert records.usage("other") == (0.0, 0)
-    records.job_done("other", 0, 1, 1.0, 7)
-    records.forget("key")
-    assert records.jobs_done("key", 0) == set()
-    assert records.jobs_done("other", 0) == {1}
+    records.job_done("a", 0, 0, 1.0, 1)
+    records.close()
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"not a database" * 500)
+    with pytest.raises(StoreError, match="not a database"):
+        records.jobs_done("a", 0)
     records.close()
 
 
-def test_an_unknown_table_is_named(tmp_path: Path) -> None:
-    records = SqlRecords.in_file(tmp_path / "run.sqlite")
-    with pytest.raises(UnknownName, match="events"):
-        list(records.query("event", {}))
-    records.close()
+def test_records_are_opened_by_name_and_closed(tmp_path: Path) -> None:
+    with records_opener(None)(tmp_path, "run") as records:
+        records.job_done("a", 0, 0, 1.0, 1)
+    with records_opener("sqlite")(tmp_path, "run") as again:
+        assert again.jobs_done("a", 0) == {0}
+    with records_opener(again)(tmp_path, "elsewhere") as same:
+        assert same is again
+
+
+def test_an_unknown_record_store_or_option_is_named() -> None:
+    with pytest.raises(UnknownName, match=r"Unknown record store 'sqlit'; did you mean 'sqlite'"):
+        records_opener("sqlit")
+    with pytest.raises(UnknownName, match=r"Unknown option of the record store 'sqlite' 'url'"):
+        records_opener("sqlite?url=x")

@@ -208,7 +208,7 @@ def test_a_damaged_ledger_is_told(workflow: Tuned, raw: Path, tmp_path: Path) ->
     out, path = tmp_path / "out", workflow("common.threshold")
     (out / ".voxome").mkdir(parents=True)
     (out / ".voxome" / "run.sqlite").write_bytes(b"no database at all" * 500)
-    with pytest.raises(StoreError, match=r"the ledger in .* not a database"):
+    with pytest.raises(StoreError, match=r"the records in .*run\.sqlite: file is not a database"):
         run(path, {"raw": raw}, out=out, options=CUBES)
 
 

@@ -30,6 +30,23 @@ VoxelSize = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run even if a tool rejects its inputs as unsuitable.")]
 Workers = Annotated[int, typer.Option(min=1, help="Number of processes; results do not depend on it.")]
+EngineName = Annotated[
+    str | None,
+    typer.Option("--engine", metavar="NAME[?OPTION=VALUE]", help="What runs the jobs; default: local processes."),
+]
+Engines = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--engine",
+        metavar="[STEP=]NAME[?OPTION=VALUE]",
+        help="What runs the jobs, of all steps or of one; default: local processes. Repeatable.",
+        show_default=False,
+    ),
+]
+Records = Annotated[
+    str | None,
+    typer.Option(metavar="NAME[?OPTION=VALUE]", help="What keeps events and finished jobs; default: sqlite."),
+]
 
 
 def read_settings(texts: list[str] | None, graph: Graph) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.options import (
     Blocks,
     BoxText,
+    Engines,
     Force,
     Level,
+    Records,
     Settings,
     VoxelSize,
     Workers,
@@ -27,6 +29,8 @@ def run(
     settings: Settings = None,
     block: Blocks = None,
     workers: Workers = 1,
+    engine: Engines = None,
+    records: Records = None,
     box: BoxText = None,
     level: Level = 0,
     voxel_size: VoxelSize = None,
@@ -39,6 +43,7 @@ def run(
     """Run a workflow over a volume of any size, block by block; interrupted, the same command goes on."""
     options = read_options(block, box, level, voxel_size, force)
     from voxome.cli.progress import progress_bars
+    from voxome.engines.choice import parse_engine_options
     from voxome.workflow.cwl import load
     from voxome.workflow.plan import make_plan
     from voxome.workflow.run import run as run_plan
@@ -48,7 +53,16 @@ def run(
     for warning in plan.warnings:
         print_stderr(f"warning: {warning}")
     with progress_bars([step.name for step in plan.steps]) as progress:
-        record = run_plan(plan, out=out, workers=workers, options=options, progress=progress, truth=truth)
+        record = run_plan(
+            plan,
+            out=out,
+            workers=workers,
+            options=options,
+            engine=parse_engine_options(engine or ()),
+            records=records,
+            progress=progress,
+            truth=truth,
+        )
     if json:
         show_json(record)
     else:

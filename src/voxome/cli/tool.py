@@ -50,6 +50,8 @@ def tool(
             store=asked["store"],
             workers=asked["workers"],
             options=options,
+            engine=asked["engine"],
+            records=asked["records"],
             progress=progress,
             into=dict(asked["into"]),
         )
@@ -108,6 +110,8 @@ def _parser(spec: ToolSpec) -> argparse.ArgumentParser:
     )
     add(parser, "--block", "write box in voxels", metavar="Z,Y,X")
     add(parser, "--workers", "processes at a time", metavar="N", type=_count, default=1)
+    add(parser, "--engine", "what runs the jobs (default: local processes)", metavar="NAME[?OPTION=VALUE]")
+    add(parser, "--records", "what keeps events and finished jobs (default: sqlite)", metavar="NAME[?OPTION=VALUE]")
     add(parser, "--box", "the part to run, in the store's coordinates", metavar="Z0:Z1,Y0:Y1,X0:X1")
     add(parser, "--level", "level of the pyramid of the inputs", metavar="N", type=int, default=0)
     add(parser, "--voxel-size", "voxel size in nm, in place of what the volumes say", metavar="Z,Y,X")

@@ -1,15 +1,18 @@
-"""Records in a SQL database: SQLite by default."""
+"""Records in a SQL database, SQLite by default."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DatabaseError
 
 from voxome.contracts.records import Event
-from voxome.errors import UnknownName
+from voxome.contracts.uri import without_secrets
+from voxome.errors import StoreError, UnknownName
 
 _METADATA = sa.MetaData()
 _EVENTS = sa.Table(
@@ -38,65 +41,97 @@ class SqlRecords:
     Parameters
     ----------
     url : str
-        As SQLAlchemy takes it.
+        Database URL, as SQLAlchemy takes it.
+
+    Raises
+    ------
+    StoreError
+        If the database cannot be opened, read or written; every method raises it.
     """
 
     def __init__(self, url: str) -> None:
+        self._name = without_secrets(url.removeprefix("sqlite:///"))
         self._engine = sa.create_engine(url)
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _tune_sqlite)
-        _METADATA.create_all(self._engine)
+        with self._mapped_errors():
+            _METADATA.create_all(self._engine)
 
     @classmethod
     def in_file(cls, path: Path) -> SqlRecords:
-        """Records in the SQLite file `path`."""
+        """Return the records in the SQLite file `path`."""
         path.parent.mkdir(parents=True, exist_ok=True)
         return cls(f"sqlite:///{path}")
 
     def append(self, events: Sequence[Event]) -> None:
-        """Keep events, in order."""
+        """Append events in order."""
         rows = [{"time_s": e.time_s, "kind": e.kind, "step": e.step, "details": dict(e.details)} for e in events]
         if rows:
-            with self._engine.begin() as connection:
+            with self._writing() as connection:
                 connection.execute(_EVENTS.insert(), rows)
 
     def job_done(self, step_key: str, phase: int, job: int, seconds: float, peak_bytes: int) -> None:
-        """Keep that a job is done: what it wrote is on disk."""
+        """Record that a job is done; a job recorded again replaces the first record."""
         row = {"step_key": step_key, "phase": phase, "job": job, "seconds": seconds, "peak_bytes": peak_bytes}
-        with self._engine.begin() as connection:
+        same = [_JOBS.c[name] == row[name] for name in ("step_key", "phase", "job")]
+        with self._writing() as connection:
+            connection.execute(_JOBS.delete().where(*same))
             connection.execute(_JOBS.insert(), [row])
 
     def jobs_done(self, step_key: str, phase: int) -> set[int]:
-        """The jobs of a phase that are done."""
-        asked = sa.select(_JOBS.c.job).where(_JOBS.c.step_key == step_key, _JOBS.c.phase == phase)
-        with self._engine.connect() as connection:
-            return set(connection.execute(asked).scalars())
+        """Return the finished jobs of a phase."""
+        query = sa.select(_JOBS.c.job).where(_JOBS.c.step_key == step_key, _JOBS.c.phase == phase)
+        with self._reading() as connection:
+            return set(connection.execute(query).scalars())
 
     def forget(self, step_key: str) -> None:
-        """Take all jobs of a step for not done."""
-        with self._engine.begin() as connection:
+        """Delete the jobs of a step."""
+        with self._writing() as connection:
             connection.execute(_JOBS.delete().where(_JOBS.c.step_key == step_key))
 
     def usage(self, step_key: str) -> tuple[float, int]:
-        """Seconds of all jobs of a step, and the largest peak memory of one, in bytes."""
-        asked = sa.select(sa.func.sum(_JOBS.c.seconds), sa.func.max(_JOBS.c.peak_bytes))
-        with self._engine.connect() as connection:
-            seconds, peak = connection.execute(asked.where(_JOBS.c.step_key == step_key)).one()
+        """Return the seconds of all jobs of a step and the largest peak memory of one, in bytes."""
+        query = sa.select(sa.func.sum(_JOBS.c.seconds), sa.func.max(_JOBS.c.peak_bytes))
+        with self._reading() as connection:
+            seconds, peak = connection.execute(query.where(_JOBS.c.step_key == step_key)).one()
         return float(seconds or 0.0), int(peak or 0)
 
     def query(self, table: str, where: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-        """Rows of `table` (events or jobs) whose columns equal `where`."""
+        """Return the rows of `table` (``events`` or ``jobs``) whose columns equal `where`."""
         if table not in _METADATA.tables:
-            raise UnknownName.of("record table", table, _METADATA.tables)
-        asked = _METADATA.tables[table]
-        conditions = [asked.c[name] == value for name, value in where.items()]
-        with self._engine.connect() as connection:
-            for row in connection.execute(sa.select(asked).where(*conditions)).mappings():
+            raise UnknownName.of("table of records", table, _METADATA.tables)
+        columns = _METADATA.tables[table].c
+        for name in where:
+            if name not in columns:
+                raise UnknownName.of(f"column of {table}", name, columns.keys())
+        query = sa.select(_METADATA.tables[table]).where(*(columns[name] == value for name, value in where.items()))
+        with self._reading() as connection:
+            for row in connection.execute(query).mappings():
                 yield dict(row)
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database; closing again has no effect."""
         self._engine.dispose()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._mapped_errors(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._mapped_errors(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _mapped_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            raise StoreError(
+                f"Cannot read or write the records in {self._name}: {error.orig}; free space if the disk is full, else "
+                "remove that file, and rerun: without it, finished blocks are computed again"
+            ) from error
 
 
 def open_sqlite(folder: Path, name: str) -> SqlRecords:

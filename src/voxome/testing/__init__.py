@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from voxome.testing.engine import EngineContract
     from voxome.testing.kind import KindContract
+    from voxome.testing.records import RecordStoreContract
     from voxome.testing.service import ServiceContract
 
-__all__ = ["EngineContract", "KindContract", "ServiceContract"]
+__all__ = ["EngineContract", "KindContract", "RecordStoreContract", "ServiceContract"]
 
 _LAZY = {
     "EngineContract": "voxome.testing.engine",
     "KindContract": "voxome.testing.kind",
+    "RecordStoreContract": "voxome.testing.records",
     "ServiceContract": "voxome.testing.service",
 }
 

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from voxome.blocks.runner import StepReport, run_step
-from voxome.blocks.step import Step
-from voxome.contracts.engine import Engine
 from voxome.contracts.records import Event
-from voxome.engines.local import LocalEngine
+from voxome.engines.choice import EngineChoice, StepEngines
 from voxome.errors import InvalidInput
+from voxome.records.choice import OpenRecords, RecordsChoice, records_opener
 from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors, read_json, write_json
-from voxome.records.sql import SqlRecords
 from voxome.workflow.cwl import load
 from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import Plan, make_plan
@@ -35,6 +33,8 @@ def run(
     out: str | Path,
     workers: int = 1,
     options: RunOptions | None = None,
+    engine: EngineChoice | None = None,
+    records: RecordsChoice | None = None,
     progress: Progress | None = None,
     truth: str | Path | None = None,
 ) -> dict[str, Any]:
@@ -54,6 +54,11 @@ def run(
         Processes at a time. The result does not depend on it.
     options : RunOptions, optional
         Blocks, box, level, voxel size; not with a plan.
+    engine : str, Engine or mapping, optional
+        What runs the jobs: the name of an engine, as ``NAME[?option=value&…]``, an engine, or step name → either, with
+        ``"*"`` for all other steps. ``local`` by default: processes on this machine.
+    records : str or RecordStore, optional
+        What keeps events and finished jobs: ``NAME[?option=value&…]`` or a record store; ``sqlite`` by default.
     progress : function of a StepReport, optional
         Called whenever something has ended.
     truth : path, optional
@@ -66,6 +71,8 @@ def run(
 
     Raises
     ------
+    UnknownName, InvalidInput, PluginError
+        If there is no such engine, step or record store.
     PlanError
         If something is wrong that can be known before it starts; or if the folder holds a run of another plan.
     RunLocked
@@ -74,15 +81,18 @@ def run(
         If jobs failed for good.
     """
     if workers < 1:
-        raise InvalidInput(f"{workers} workers were asked for; at least 1 is needed")
+        raise InvalidInput(f"{workers} workers cannot run anything; use at least 1")
     plan = workflow if isinstance(workflow, Plan) else make_plan(load(workflow), inputs or {}, options or RunOptions())
     box = options.box if options else None
     if truth is not None:
         check_truth(Path(truth), plan, box)
     folder = Path(out).resolve()
+    log = folder / PRIVATE / "logs" / "workers.log"
+    engines = StepEngines(engine, [step.name for step in plan.steps], workers=workers, log=log)
+    open_records = records_opener(records)
     with map_disk_errors(folder), lock_folder(folder):
         keep_plan(folder, plan.to_json())
-        record = _finished(plan, folder, progress) or _run_anew(plan, folder, workers, progress)
+        record = _finished(plan, folder, progress) or _run_steps(plan, folder, engines, open_records, log, progress)
         if truth is not None:
             record["scores"] = scores_of(folder, Path(truth), box)
         if {"raw", "neurons", "connectome"} <= {*record["inputs"], *record["outputs"]}:
@@ -114,37 +124,29 @@ def _is_complete(plan: Plan, store: str) -> bool:
     )
 
 
-def _run_anew(plan: Plan, folder: Path, workers: int, progress: Progress | None) -> dict[str, Any]:
-    (folder / "run.json").unlink(missing_ok=True)
-    log = folder / PRIVATE / "logs" / "workers.log"
-    records = SqlRecords.in_file(folder / PRIVATE / "run.sqlite")
-    engine = LocalEngine(workers=workers, log=log)
-    try:
-        return _run(plan, folder, engine, records, log, progress)
-    finally:
-        engine.close()
-        records.close()
-
-
-def _run(
-    plan: Plan, folder: Path, engine: Engine, records: SqlRecords, log: Path, progress: Progress | None
+def _run_steps(
+    plan: Plan,
+    folder: Path,
+    engines: StepEngines,
+    open_records: OpenRecords,
+    log: Path,
+    progress: Progress | None,
 ) -> dict[str, Any]:
+    (folder / "run.json").unlink(missing_ok=True)
     began = time.time()
     reports: list[StepReport] = []
-
-    def one(step: Step) -> None:
-        records.append([Event(time.time(), "step started", step.name, {"key": step.key})])
-        reports.append(run_step(step, str(folder), engine, records, log=log, progress=progress))
-        records.append([Event(time.time(), "step ended", step.name, asdict(reports[-1]))])
-
-    records.append([Event(began, "run started", details={"plan": plan.key, "workers": engine.slots})])
-    for step in plan.steps:
-        one(step)
-    records.append([Event(time.time(), "run ended", details={"plan": plan.key})])
-    return _record(plan, reports, began, engine)
+    with open_records(folder / PRIVATE, "run") as records, engines:
+        details = {"plan": plan.key, "engines": engines.to_json()}
+        records.append([Event(began, "run started", details=details)])
+        for step in plan.steps:
+            records.append([Event(time.time(), "step started", step.name, {"key": step.key})])
+            reports.append(run_step(step, str(folder), engines[step.name], records, log=log, progress=progress))
+            records.append([Event(time.time(), "step ended", step.name, asdict(reports[-1]))])
+        records.append([Event(time.time(), "run ended", details={"plan": plan.key})])
+        return _record(plan, reports, began, engines)
 
 
-def _record(plan: Plan, reports: list[StepReport], began: float, engine: Engine) -> dict[str, Any]:
+def _record(plan: Plan, reports: list[StepReport], began: float, engines: StepEngines) -> dict[str, Any]:
     steps = {step.name: step for step in plan.steps}
     return {
         "schema_version": 1,
@@ -156,7 +158,7 @@ def _record(plan: Plan, reports: list[StepReport], began: float, engine: Engine)
         ),
         "warnings": list(plan.warnings),
         "versions": {name: version(name) for name in RECORDED_PACKAGES} | {"python": sys.version.split()[0]},
-        "engine": {"name": engine.name, "workers": engine.slots},
+        "engines": engines.to_json(),
         "started_s": began,
         "wall_s": time.time() - began,
         "steps": [

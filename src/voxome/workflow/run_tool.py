@@ -11,9 +11,9 @@ from voxome.blocks.runner import run_step
 from voxome.contracts.handle import STORE, Handle, within
 from voxome.contracts.ports import port_of
 from voxome.contracts.tool import Tool, ToolSpec
-from voxome.engines.local import LocalEngine
+from voxome.engines.choice import EngineChoice, StepEngines
+from voxome.records.choice import RecordsChoice, records_opener
 from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors
-from voxome.records.sql import SqlRecords
 from voxome.registry import load
 from voxome.workflow.describe import cwl_type
 from voxome.workflow.graph import FromInput, FromStep, Graph, GraphInput, Node
@@ -45,6 +45,8 @@ def run_tool(
     store: str | Path,
     workers: int = 1,
     options: RunOptions | None = None,
+    engine: EngineChoice | None = None,
+    records: RecordsChoice | None = None,
     progress: Progress | None = None,
     into: Mapping[str, str] | None = None,
 ) -> dict[str, Handle]:
@@ -60,6 +62,8 @@ def run_tool(
         Processes at a time.
     options : RunOptions, optional
         Block, box, level, voxel size.
+    engine, records : optional
+        What runs the jobs, and what keeps events and finished jobs; see `voxome.run`.
     progress : function of a StepReport, optional
         Called whenever something has ended.
     into : mapping of str to str, optional
@@ -78,18 +82,14 @@ def run_tool(
     tool: Tool = load("voxome.tools", name)
     by_port = {port_of(name): value for name, value in given.items()}
     plan = make_plan(graph_of(tool.spec), by_port, replace(options or RunOptions(), home=STORE))
-    step = write_into(plan.steps[0], into or {}, workers)
+    step = write_into(plan.steps[0], into or {}, workers if engine is None else max(workers, 2))
     root = Path(store).resolve()
     folder = Path(within(step.folder, str(root)))
-    with map_disk_errors(folder), lock_folder(folder):
-        log = folder / PRIVATE / "workers.log"
-        records = SqlRecords.in_file(folder / PRIVATE / "step.sqlite")
-        engine = LocalEngine(workers=workers, log=log)
-        try:
-            run_step(step, str(root), engine, records, log=log, progress=progress)
-            if step.into:
-                records.forget(step.key)
-        finally:
-            engine.close()
-            records.close()
+    log = folder / PRIVATE / "workers.log"
+    engines = StepEngines(engine, [step.name], workers=workers, log=log)
+    open_records = records_opener(records)
+    with map_disk_errors(folder), lock_folder(folder), open_records(folder / PRIVATE, "step") as ledger, engines:
+        run_step(step, str(root), engines[step.name], ledger, log=log, progress=progress)
+        if step.into:
+            ledger.forget(step.key)
     return {output: step.output(output).within(str(root)) for output in plan.outputs}

@@ -1,0 +1,102 @@
+"""The engines that a user chose for the steps of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from voxome.config.redaction import HIDDEN, is_secret
+from voxome.contracts.engine import Engine
+from voxome.errors import InvalidInput, UnknownName
+from voxome.registry import factory, parse_spec
+
+GROUP = "voxome.engines"
+DEFAULT = "local"
+OTHERS = "*"
+"""Stands for the steps that a mapping does not name."""
+EngineChoice = str | Engine | Mapping[str, str | Engine]
+"""Engine of all steps, or step name → engine: ``NAME[?option=value&…]``, or an engine, which its owner closes."""
+
+
+def parse_engine_options(texts: Collection[str]) -> EngineChoice | None:
+    """Return the choice in texts ``[STEP=]NAME[?option=value&…]``; None if there are none.
+
+    Examples
+    --------
+    >>> parse_engine_options(["threads", "network=slurm?partition=gpu"])
+    {'*': 'threads', 'network': 'slurm?partition=gpu'}
+    """
+    choice: dict[str, str | Engine] = {}
+    for text in texts:
+        head, mark, query = text.partition("?")
+        step, equals, name = head.rpartition("=")
+        key = step if equals else OTHERS
+        if key in choice:
+            raise InvalidInput(f"Two engines for {'all steps' if key == OTHERS else f'step {key}'}; give one")
+        choice[key] = f"{name}{mark}{query}"
+    return choice or None
+
+
+class StepEngines:
+    """Engines by step: checked at once, opened on entry, closed on exit.
+
+    Parameters
+    ----------
+    choice : EngineChoice or None
+        What the user chose; ``local`` if None.
+    steps : collection of str
+        Names of the steps.
+    workers : int
+        Workers of each engine that is opened here.
+    log : path
+        Log of the workers.
+
+    Raises
+    ------
+    UnknownName, InvalidInput, PluginError
+        If there is no such step or engine, or if an engine does not take an option.
+    """
+
+    def __init__(self, choice: EngineChoice | None, steps: Collection[str], *, workers: int, log: Path) -> None:
+        by_step = dict(choice) if isinstance(choice, Mapping) else {OTHERS: choice or DEFAULT}
+        for name in by_step:
+            if name != OTHERS and name not in steps:
+                raise UnknownName.of("step", name, steps)
+        self._choices = {step: by_step.get(step, by_step.get(OTHERS, DEFAULT)) for step in steps}
+        specs = {chosen for chosen in (*self._choices.values(), *by_step.values()) if isinstance(chosen, str)}
+        self._factories: dict[str, Callable[..., Engine]] = {spec: factory(GROUP, spec) for spec in sorted(specs)}
+        self._workers, self._log = workers, log
+        self._opened: dict[str, Engine] = {}
+
+    def __enter__(self) -> StepEngines:
+        try:
+            for chosen in self._choices.values():
+                if isinstance(chosen, str) and chosen not in self._opened:
+                    self._opened[chosen] = self._factories[chosen](workers=self._workers, log=self._log)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while self._opened:
+            self._opened.popitem()[1].close()
+
+    def __getitem__(self, step: str) -> Engine:
+        chosen = self._choices[step]
+        return self._opened[chosen] if isinstance(chosen, str) else chosen
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return name, workers, options (secret ones hidden) and steps of each engine."""
+        rows: dict[int, dict[str, Any]] = {}
+        for step, chosen in self._choices.items():
+            engine = self[step]
+            options = parse_spec(chosen)[1] if isinstance(chosen, str) else {}
+            shown = {name: HIDDEN if is_secret(name) else value for name, value in options.items()}
+            row = {"name": engine.name, "workers": engine.slots, "options": shown, "steps": []}
+            rows.setdefault(id(engine), row)["steps"].append(step)
+        return list(rows.values())

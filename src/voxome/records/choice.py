@@ -1,0 +1,31 @@
+"""The record store that a user chose for a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
+from pathlib import Path
+
+from voxome.contracts.records import RecordStore
+from voxome.registry import factory
+
+DEFAULT = "sqlite"
+RecordsChoice = str | RecordStore
+"""``NAME[?option=value&…]``, or a record store, which its owner closes."""
+OpenRecords = Callable[[Path, str], AbstractContextManager[RecordStore]]
+"""Opens the records of this name in a folder, and closes them on exit."""
+
+
+def records_opener(choice: RecordsChoice | None) -> OpenRecords:
+    """Return what opens the records of the user's choice; ``sqlite`` if None.
+
+    Raises
+    ------
+    UnknownName, InvalidInput, PluginError
+        If there is no such record store, or if it does not take an option.
+    """
+    if choice is not None and not isinstance(choice, str):
+        store = choice
+        return lambda _folder, _name: nullcontext(store)
+    open_store: Callable[..., RecordStore] = factory("voxome.records", choice or DEFAULT)
+    return lambda folder, name: closing(open_store(folder=folder, name=name))
