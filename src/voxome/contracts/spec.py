@@ -22,7 +22,10 @@ Scale = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class VolumeSpec:
-    """The shape and meaning of one array, in the store's own coordinates.
+    """The shape and meaning of one array, in the store's coordinates.
+
+    The centre of the voxel with index i lies at ``offset_nm + i * voxel_size_nm``, its cell from half a voxel before to
+    half a voxel after; ``docs/coordinates.md`` tells how each format's own convention is brought to this one.
 
     Attributes
     ----------
@@ -121,6 +124,24 @@ class VolumeSpec:
         if len(self.spatial) != 3:
             raise InvalidInput(f"a volume with axes z, y, x was expected, not {'/'.join(self.axes)}")
         return self.spatial_box(self.domain)
+
+    def centre_nm(self, index: Sequence[float]) -> tuple[float, float, float]:
+        """Return the position of the centre of the voxel at `index` (z, y, x; may be fractional), in nm.
+
+        Raises
+        ------
+        InvalidInput
+            If the voxel size is unknown.
+
+        Examples
+        --------
+        >>> VolumeSpec.of((4, 4, 4), "uint8", voxel_size_nm=(40, 4, 4), offset_nm=(0, 2, 2)).centre_nm((1, 0, 3))
+        (40.0, 2.0, 14.0)
+        """
+        if self.voxel_size_nm is None:
+            raise InvalidInput("positions in nm need a voxel size, which this volume does not have")
+        z, y, x = (o + i * size for o, i, size in zip(self.offset_nm, index, self.voxel_size_nm, strict=True))
+        return (z, y, x)
 
     def spatial_box(self, box: Box) -> Box:
         """The z, y, x part of a box in all axes."""
