@@ -17,8 +17,8 @@ from PIL import Image
 
 import voxome
 from voxome.geometry import Box
+from voxome.reports import score
 from voxome.reports.pictures import neuron_colour
-from voxome.workflow import score
 from voxome.workflow.options import RunOptions
 from voxome.workflow.run import run
 

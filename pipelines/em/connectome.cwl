@@ -2,8 +2,14 @@ cwlVersion: v1.2
 class: Workflow
 label: em.connectome
 doc: From an electron micrograph to neurons, synapses and the graph that they make.
+$namespaces: {voxome: "https://voxome.org/cwl#"}
 requirements:
   SubworkflowFeatureRequirement: {}
+hints:
+  voxome:Run:
+    report: em.connectome
+    scorer: em.connectome
+    results: {neurons_table: neurons, connectome_graph: connectome}
 inputs:
   raw: {type: [File, string], doc: "Electron micrograph, z, y, x, dark membranes."}
   membranes: {type: ["null", File, string], doc: "A membrane map, uint8, 255 = membrane, in place of the network's."}

@@ -44,8 +44,14 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "dvid": "voxome.remotes.dvid.remote:DvidRemote",
         "dvids": "voxome.remotes.dvid.remote:DvidRemote",
     },
+    "voxome.reports": {
+        "em.connectome": "voxome.reports.em_connectome:ConnectomeReport",
+    },
     "voxome.resolvers": {
         "dataset": "voxome.datasets.registry.resolve:resolve",
+    },
+    "voxome.scorers": {
+        "em.connectome": "voxome.reports.em_scorer:ConnectomeScorer",
     },
     "voxome.services": {
         "mesh": "voxome.services.shapes:mesh",
@@ -91,7 +97,9 @@ _WHAT = {
     "voxome.records": "record store",
     "voxome.tasks": "task",
     "voxome.remotes": "scheme",
+    "voxome.reports": "report",
     "voxome.resolvers": "URI prefix",
+    "voxome.scorers": "scorer",
     "voxome.services": "service",
     "voxome.storage": "storage scheme",
     "voxome.tools": "tool",
@@ -127,7 +135,7 @@ def load(group: str, name: str) -> Any:
     if name not in known:
         raise UnknownName.of(_WHAT.get(group, group), name, known)
     module, _, attribute = known[name].partition(":")
-    with _naming(group, name, "cannot be loaded"):
+    with naming_plugin(group, name, "cannot be loaded"):
         return getattr(import_module(module), attribute)
 
 
@@ -156,7 +164,7 @@ def factory(group: str, spec: str) -> Callable[..., Any]:
     _check_options(group, name, entry, options)
 
     def open_plugin(**arguments: Any) -> Any:
-        with _naming(group, name, "failed to start"):
+        with naming_plugin(group, name, "failed to start"):
             return entry(**arguments, **options)
 
     return open_plugin
@@ -188,8 +196,20 @@ def _check_options(group: str, name: str, entry: Callable[..., Any], options: Ma
 
 
 @contextmanager
-def _naming(group: str, name: str, what: str) -> Iterator[None]:
-    """Name the plug-in in unexpected errors."""
+def naming_plugin(group: str, name: str, what: str) -> Iterator[None]:
+    """Name the plug-in in unexpected errors.
+
+    Parameters
+    ----------
+    group, name : str
+        The plug-in.
+    what : str
+        What went wrong: ``failed to start``.
+
+    Raises
+    ------
+    PluginError
+    """
     try:
         yield
     except (VoxomeError, OSError):

@@ -80,7 +80,7 @@ def test_wrong_usage_gives_the_nearest_name(say: Say, arguments: list[str], mess
         (["run", "mork.cwl", "--out", "o"], "there is no workflow mork.cwl"),
         (["run", "mark.cwl", "--out", "o", "--set", "raw=zar://raw.zarr"], "did you mean 'zarr'?"),
         (["run", "mark.cwl", "--out", "raw.zarr/zarr.json", "--set", "raw=raw.zarr"], "choose a folder"),
-        (["run", "mark.cwl", "--out", "o", "--set", "raw=raw.zarr", "--truth", "none"], "labels.zarr"),
+        (["run", "mark.cwl", "--out", "o", "--set", "raw=raw.zarr", "--truth", "none"], "names no scorer"),
         (["run", "mark.cwl", "--out", "o", "--set", "raw=raw.zarr", "--box", "0:99,0:8,0:8"], "inside 0:20,0:16,0:12"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

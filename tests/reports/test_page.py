@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from voxome.reports.data import Edge, ReportData, Slice, Step, edges_of
+from voxome.reports.data import Edge, ReportData, Slice, StepCost, edges_of
 from voxome.reports.graph import MAX_EDGES
 from voxome.reports.page import TOP_EDGES, render_report
 from voxome.reports.pictures import MAX_SIDE, grey_picture, label_picture, neuron_colour
@@ -24,7 +24,7 @@ DATA = ReportData(
     slices=[Slice("z = 4", GREY, GREY, LABELS), Slice("z = 5", raw=GREY)],
     edges=[Edge(1, 2, True, 3, 0.25), Edge(2, 1, False, 1, 0.5), Edge(1, 1, True, 1, 0.5)],
     scores={"graph": {"f1": 0.96666, "true_positives": 12345}},
-    steps=[Step("membranes", 18, 12, 6, 75.2, 612_000_000), Step("graph", 1, 1, 0, 0.5, 1_300_000_000)],
+    steps=[StepCost("membranes", 18, 12, 6, 75.2, 612_000_000), StepCost("graph", 1, 1, 0, 0.5, 1_300_000_000)],
 )
 VOID = {"meta", "img", "link", "br"}
 

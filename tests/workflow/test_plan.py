@@ -112,7 +112,7 @@ def test_a_volume_without_voxel_size_is_run_with_one_warning(bind: Bind) -> None
     make("bare", voxel_size_nm=None)
     plan = bind(raw="bare.zarr")
     assert len(plan.warnings) == 1
-    assert "says no voxel size" in plan.warnings[0]
+    assert "has no voxel size" in plan.warnings[0]
     assert "--voxel-size" in plan.warnings[0]
     assert bind(RunOptions(voxel_size_nm=(10, 10, 10)), raw="bare.zarr").warnings == ()
 
@@ -157,7 +157,7 @@ def test_another_version_of_a_tool_is_told(bind: Bind, graph: Graph) -> None:
     steps = tuple(replace(n, version="0.9") if n.tool == "em.edges" else n for n in graph.steps)
     given = {"raw": "raw.zarr", "membranes": "membranes.zarr"}
     (warning,) = make_plan(replace(graph, steps=steps), given, RunOptions()).warnings
-    assert "step segment.edges was written for em.edges 0.9; 1 is installed" in warning
+    assert "step segment.edges was written for em.edges 0.9; version 1 is installed" in warning
 
 
 def test_pyramids_are_planned(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

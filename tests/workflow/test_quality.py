@@ -10,7 +10,7 @@ from workflow.pipeline import CONNECTOME, assert_same_results
 from voxome.datasets.phantom.spec import PhantomSpec
 from voxome.datasets.phantom.write import write_phantom
 from voxome.geometry import Box
-from voxome.workflow import score
+from voxome.reports import score
 from voxome.workflow.options import RunOptions
 from voxome.workflow.run import run
 

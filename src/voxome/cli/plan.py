@@ -32,7 +32,8 @@ def plan(
     """Check a run and print its steps, blocks, voxels read and memory, before anything starts."""
     options = read_options(block, box, level, voxel_size, force)
     from voxome.workflow.cwl import load
-    from voxome.workflow.plan import make_plan, sizes
+    from voxome.workflow.plan import make_plan
+    from voxome.workflow.sizes import sizes
 
     graph = load(workflow)
     made = make_plan(graph, read_settings(settings, graph), options)

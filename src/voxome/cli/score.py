@@ -25,7 +25,7 @@ BoxText = Annotated[
 @app.command("segmentation")
 def segmentation(truth: LabelsUri, result: LabelsUri, box: BoxText = None, json: Json = False) -> None:
     """Variation of information (bits) and adapted Rand error; voxels without truth are left out."""
-    from voxome.workflow import score
+    from voxome.reports import score
 
     _show(score.segmentation(truth, result, _box(box)), json)
 
@@ -38,7 +38,7 @@ def detections(
     json: Json = False,
 ) -> None:
     """Precision, recall and F1 of points (z_nm, y_nm, x_nm), matched one to one."""
-    from voxome.workflow import score
+    from voxome.reports import score
 
     _show(score.detections(truth, result, tolerance_nm), json)
 
@@ -53,7 +53,7 @@ def graph(
     json: Json = False,
 ) -> None:
     """Precision, recall and F1 of connected pairs, their neurons matched by overlap."""
-    from voxome.workflow import score
+    from voxome.reports import score
 
     _show(score.graph(truth, result, truth_labels, result_labels, _box(box)), json)
 

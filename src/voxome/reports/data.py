@@ -42,7 +42,7 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Step:
+class StepCost:
     """What a step of the run cost."""
 
     name: str
@@ -71,7 +71,7 @@ class ReportData:
         The whole connectome.
     scores : mapping of str to mapping of str to float, optional
         Group → name of a score → value; None where no truth was given.
-    steps : sequence of Step
+    steps : sequence of StepCost
         In the order they ran.
     """
 
@@ -81,7 +81,7 @@ class ReportData:
     slices: Sequence[Slice] = ()
     edges: Sequence[Edge] = ()
     scores: Mapping[str, Mapping[str, float]] | None = None
-    steps: Sequence[Step] = ()
+    steps: Sequence[StepCost] = ()
 
 
 def edges_of(connectome: Mapping[str, NDArray[Any]]) -> list[Edge]:

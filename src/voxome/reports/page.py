@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
 
-from voxome.reports.data import Edge, ReportData, Slice, Step
+from voxome.reports.data import Edge, ReportData, Slice, StepCost
 from voxome.reports.graph import MAX_EDGES, graph_drawing, strongest
 from voxome.reports.pictures import grey_picture, label_picture, neuron_colour
 
@@ -112,7 +112,7 @@ def _scores(scores: Mapping[str, Mapping[str, float]] | None) -> str:
     return f'<div class="card">{_table(("", "score", "value"), rows, numeric=(2,))}</div>' if rows else ""
 
 
-def _steps(steps: Sequence[Step]) -> str:
+def _steps(steps: Sequence[StepCost]) -> str:
     if not steps:
         return ""
     longest = max(max(s.seconds for s in steps), 1e-9)

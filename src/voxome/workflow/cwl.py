@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from voxome.errors import InvalidInput, NotFound
 from voxome.workflow.graph import Constant, FromInput, FromStep, Graph, GraphInput, Node, Source
+from voxome.workflow.hint import RUN_HINT, RunHint, hint_problems
 
 HINT = "https://voxome.org/cwl#Tool"
 """Class of the hint by which a CommandLineTool says which of our tools it runs."""
@@ -46,11 +47,12 @@ def load(path: str | Path) -> Graph:
     faults: list[str] = []
     scope = {entry["id"]: FromInput(_short(entry["id"])) for entry in workflow.tool["inputs"]}
     steps, outputs = _flatten(workflow, "", scope, faults)
+    hint = _run_hint(workflow.tool, outputs, faults)
     if faults:
         lines = "\n".join(f"  - {fault}" for fault in faults)
         raise InvalidInput(f"voxome cannot run {path}; run it with cwltool, or change it:\n{lines}")
     inputs = {_short(entry["id"]): _input(entry) for entry in workflow.tool["inputs"]}
-    return Graph(Path(str(path).partition("#")[0]).stem, inputs, tuple(steps), outputs)
+    return Graph(Path(str(path).partition("#")[0]).stem, inputs, tuple(steps), outputs, hint)
 
 
 @contextmanager
@@ -187,6 +189,16 @@ def _node(name: str, step: Any, bound: Mapping[str, Source], faults: list[str]) 
     if "name" not in hint:
         faults.append(_at(step.tool, "run", f"step {name} runs a tool that voxome does not know"))
     return Node(name, _short(str(hint.get("name", ""))), str(hint.get("version", "1")), bound)
+
+
+def _run_hint(workflow: Any, outputs: Mapping[str, Source], problems: list[str]) -> RunHint:
+    """What the workflow says is made of its results."""
+    hint: Mapping[str, Any] = next((one for one in workflow.get("hints", ()) if one.get("class") == RUN_HINT), {})
+    found = list(hint_problems(hint, outputs))
+    problems += [_at(hint, name, problem) for name, problem in found]
+    if found:
+        return RunHint()
+    return RunHint(hint.get("report"), hint.get("scorer"), _plain(hint.get("results", {})))
 
 
 def _input(entry: Any) -> GraphInput:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from voxome.workflow.hint import RunHint
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A workflow with its sub-workflows laid flat; every step comes after those that it needs."""
+    """A workflow with its sub-workflows flattened; every step comes after those that it needs."""
 
     name: str
     inputs: Mapping[str, GraphInput]
     steps: tuple[Node, ...]
     outputs: Mapping[str, Source]
+    hint: RunHint = field(default_factory=RunHint)

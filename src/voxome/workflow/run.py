@@ -12,14 +12,16 @@ from typing import Any
 
 from voxome.blocks.runner import StepReport, run_step
 from voxome.contracts.records import Event
+from voxome.contracts.report import FinishedRun
 from voxome.engines.choice import EngineChoice, StepEngines
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, PlanError
 from voxome.records.choice import OpenRecords, RecordsChoice, records_opener
 from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors, read_json, write_json
+from voxome.registry import naming_plugin
 from voxome.workflow.cwl import load
 from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import Plan, make_plan
-from voxome.workflow.report import check_truth, scores_of, write_report
+from voxome.workflow.results import RECORD, load_report, load_scorer, results_within
 from voxome.workflow.saved_plan import keep_plan
 
 RECORDED_PACKAGES = ("voxome", "numpy", "numba", "tensorstore", "onnxruntime", "scipy", "pyarrow", "cwltool")
@@ -62,7 +64,8 @@ def run(
     progress : function of a StepReport, optional
         Called whenever something has ended.
     truth : path, optional
-        A folder with ``labels.zarr``, ``synapses.parquet`` and ``connectome.parquet`` to score the results against.
+        A folder with the truth, scored by the scorer that the workflow names; for the EM pipeline ``labels.zarr``,
+        ``synapses.parquet`` and ``connectome.parquet``.
 
     Returns
     -------
@@ -83,9 +86,8 @@ def run(
     if workers < 1:
         raise InvalidInput(f"{workers} workers cannot run anything; use at least 1")
     plan = workflow if isinstance(workflow, Plan) else make_plan(load(workflow), inputs or {}, options or RunOptions())
-    box = options.box if options else None
     if truth is not None:
-        check_truth(Path(truth), plan, box)
+        _check_truth(plan, Path(truth))
     folder = Path(out).resolve()
     log = folder / PRIVATE / "logs" / "workers.log"
     engines = StepEngines(engine, [step.name for step in plan.steps], workers=workers, log=log)
@@ -93,17 +95,36 @@ def run(
     with map_disk_errors(folder), lock_folder(folder):
         keep_plan(folder, plan.to_json())
         record = _finished(plan, folder, progress) or _run_steps(plan, folder, engines, open_records, log, progress)
-        if truth is not None:
-            record["scores"] = scores_of(folder, Path(truth), box)
-        if {"raw", "neurons", "connectome"} <= {*record["inputs"], *record["outputs"]}:
-            write_report(folder, record)
-        write_json(folder / "run.json", record)
+        results = results_within(plan.results, str(folder))
+        if truth is not None and plan.hint.scorer is not None:
+            with naming_plugin("voxome.scorers", plan.hint.scorer, "failed"):
+                record["scores"] = load_scorer(plan.hint.scorer).score(Path(truth), results)
+        if plan.hint.report is not None:
+            with naming_plugin("voxome.reports", plan.hint.report, "failed"):
+                load_report(plan.hint.report).write(FinishedRun(folder, record, results))
+        write_json(folder / RECORD, record)
     return record
+
+
+def _check_truth(plan: Plan, truth: Path) -> None:
+    """Make sure that the results can be scored, before there are any.
+
+    Raises
+    ------
+    PlanError
+    """
+    scorer = plan.hint.scorer
+    if scorer is None:
+        raise PlanError([f"{plan.workflow} names no scorer in a hint voxome:Run: leave out --truth"])
+    with naming_plugin("voxome.scorers", scorer, "failed"):
+        problems = list(load_scorer(scorer).check(truth, plan.results))
+    if problems:
+        raise PlanError(problems)
 
 
 def _finished(plan: Plan, folder: Path, progress: Progress | None) -> dict[str, Any] | None:
     """The record of the run that has ended in `folder`, if its results are all there; intermediates need not be."""
-    before = read_json(folder / "run.json")
+    before = read_json(folder / RECORD)
     if before is None or before.get("plan") != plan.key or not _is_complete(plan, str(folder)):
         return None
     began = time.time()
@@ -132,7 +153,7 @@ def _run_steps(
     log: Path,
     progress: Progress | None,
 ) -> dict[str, Any]:
-    (folder / "run.json").unlink(missing_ok=True)
+    (folder / RECORD).unlink(missing_ok=True)
     began = time.time()
     reports: list[StepReport] = []
     with open_records(folder / PRIVATE, "run") as records, engines:

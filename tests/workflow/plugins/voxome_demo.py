@@ -1,7 +1,9 @@
-"""Somebody else's package: a tool whose parameters are called as the host's own options are."""
+"""Somebody else's package: a tool, a report and a scorer."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,6 +13,9 @@ from numpy.typing import NDArray
 from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
+from voxome.contracts.report import FinishedRun, Results
+from voxome.resources.open import open as open_volume
+from voxome.resources.table import TableFile
 
 
 @tool("demo.names", outputs=kinds.Image("uint8"))
@@ -39,3 +44,35 @@ def names(
     texts = len(store) + len(name) + len(help)
     total = block + texts + int(workers) + int(region) + level + tool_level
     return np.full(where.write.shape, total, np.uint8)
+
+
+class CountsReport:
+    """Writes ``counts.txt``: how many voxels have each value."""
+
+    def check(self, inputs: Iterable[str], results: Results) -> Iterable[str]:
+        """Return a problem if there is no table of counts."""
+        return () if "counts" in results else ["the report demo.counts needs the output 'counts'"]
+
+    def write(self, run: FinishedRun) -> None:
+        """Write the report."""
+        rows = TableFile(run.results["counts"].uri).read()
+        lines = [f"{value}: {voxels}" for value, voxels in zip(rows["value"], rows["voxels"], strict=True)]
+        (run.folder / "counts.txt").write_text("\n".join([run.record["workflow"], *lines]) + "\n")
+
+
+class ShareScorer:
+    """Compares the share of marked voxels with the one in ``share.txt``."""
+
+    def check(self, truth: Path, results: Results) -> Iterable[str]:
+        """Return a problem if there is no truth, or no mask that covers a box."""
+        if not (truth / "share.txt").exists():
+            yield f"{truth} has no share.txt"
+        if results["mask"].frame is None:
+            yield "the mask covers no voxels"
+
+    def score(self, truth: Path, results: Results) -> Mapping[str, Mapping[str, float]]:
+        """Return the difference of the shares."""
+        share = float((truth / "share.txt").read_text())
+        frame = results["mask"].frame
+        assert frame is not None
+        return {"mask": {"difference": float((open_volume(results["mask"].uri).cutout(frame.box) > 0).mean()) - share}}

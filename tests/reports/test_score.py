@@ -10,8 +10,8 @@ import pytest
 import voxome
 from voxome.errors import InvalidInput, NotFound
 from voxome.metrics.segmentation import contingency, score_segmentation
+from voxome.reports import score
 from voxome.resources.table import write_table
-from voxome.workflow import score
 
 SHAPE = (12, 10, 14)
 RNG = np.random.default_rng(5)

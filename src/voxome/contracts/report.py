@@ -1,0 +1,80 @@
+"""What is made of the results of a run: reports for people, scores against truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from voxome.contracts.frame import Frame
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result of a run.
+
+    Attributes
+    ----------
+    type : str
+        Kind of the data: open a ``volume`` with `voxome.open`, a ``table`` with `voxome.resources.table.TableFile`.
+    uri : str
+        Its URI or path.
+    frame : Frame or None
+        The voxels that it covers, or was computed from; None where they are unknown.
+    """
+
+    type: str
+    uri: str
+    frame: Frame | None = None
+
+
+Results = Mapping[str, Result]
+"""The results of a run by the names of the workflow's outputs."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run whose results are complete.
+
+    Attributes
+    ----------
+    folder : path
+        The run folder.
+    record : mapping of str to JSON values
+        What ``run.json`` holds: inputs, steps, versions, times, scores.
+    results : mapping of str to Result
+        Results by the names of the workflow's outputs.
+    """
+
+    folder: Path
+    record: Mapping[str, Any]
+    results: Results
+
+
+class Report(Protocol):
+    """A report on a finished run.
+
+    It is a class without arguments in the registry group ``voxome.reports``; a workflow names it in its hint
+    ``voxome:Run``.
+    """
+
+    def check(self, inputs: Iterable[str], results: Results) -> Iterable[str]:
+        """Return the problems of a planned run, before any work: inputs (by name) or results that are missing."""
+
+    def write(self, run: FinishedRun) -> None:
+        """Write the report into the run folder; an older one is replaced."""
+
+
+class Scorer(Protocol):
+    """A comparison of results with truth.
+
+    It is a class without arguments in the registry group ``voxome.scorers``; a workflow names it in its hint
+    ``voxome:Run``.
+    """
+
+    def check(self, truth: Path, results: Results) -> Iterable[str]:
+        """Return the problems of scoring these results, planned but not computed yet, against the folder `truth`."""
+
+    def score(self, truth: Path, results: Results) -> Mapping[str, Mapping[str, float]]:
+        """Return scores by group and name."""

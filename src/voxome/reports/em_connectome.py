@@ -1,0 +1,93 @@
+"""The report of the EM pipeline: slices, the connectome, scores, times."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.report import FinishedRun, Results
+from voxome.geometry import Box
+from voxome.reports.data import ReportData, Slice, StepCost, edges_of
+from voxome.reports.page import render_report
+from voxome.resources.open import open_source
+from voxome.resources.table import TableFile
+
+MAX_SIDE = 512
+"""Voxels along each side of the planes that the report shows."""
+_PLANES = 3
+_NEEDED = ("neurons", "connectome", "neurons_table", "synapses", "membranes")
+
+
+class ConnectomeReport:
+    """Writes ``report.html``."""
+
+    def check(self, inputs: Iterable[str], results: Results) -> Iterable[str]:
+        """Return the problems of a run that lacks an input or result which the report shows."""
+        for name in sorted({"raw"} - set(inputs)):
+            yield f"the report em.connectome shows the workflow input {name!r}, which the workflow does not have"
+        for name in sorted(set(_NEEDED) - set(results)):
+            yield f"the report em.connectome shows the workflow output {name!r}, which the workflow does not have"
+
+    def write(self, run: FinishedRun) -> None:
+        """Write the report into the run folder."""
+        (run.folder / "report.html").write_text(render_report(_data(run)), encoding="utf-8")
+
+
+def _data(run: FinishedRun) -> ReportData:
+    record, results = run.record, run.results
+    connectome = TableFile(results["connectome"].uri).read()
+    neurons, synapses = (len(TableFile(results[name].uri)) for name in ("neurons_table", "synapses"))
+    frame = results["neurons"].frame
+    assert frame is not None
+    return ReportData(
+        title=f"{record['workflow']}: {run.folder.name}",
+        run=_facts(record, frame.box),
+        totals={
+            "neurons": f"{neurons:,}",
+            "synapses": f"{synapses:,}",
+            "connections": f"{len(connectome['pre_id']):,}",
+        },
+        slices=list(_slices(record["inputs"]["raw"]["uri"], results, frame.box)),
+        edges=edges_of(connectome),
+        scores=record.get("scores"),
+        steps=[
+            StepCost(name=step["name"], **step["blocks"], seconds=step["wall_s"], peak_bytes=step["peak_bytes"])
+            for step in record["steps"]
+        ],
+    )
+
+
+def _facts(record: Mapping[str, Any], box: Box) -> dict[str, str]:
+    return {
+        "input": record["inputs"]["raw"]["uri"],
+        "box": str(box),
+        "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record["started_s"])),
+        "took": f"{record['wall_s']:.0f} s on {record['engine']['workers']} workers",
+        "plan": record["plan"],
+        "versions": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
+        **{f"warning {i + 1}": text for i, text in enumerate(record["warnings"])},
+    }
+
+
+def _slices(raw: str, results: Results, box: Box) -> Iterator[Slice]:
+    depth = box.shape[0]
+    for z in sorted({box.start[0] + depth * (2 * i + 1) // (2 * _PLANES) for i in range(_PLANES)}):
+        yield Slice(
+            f"z = {z}",
+            raw=_plane(raw, box, z),
+            membranes=_plane(results["membranes"].uri, box, z),
+            neurons=_plane(results["neurons"].uri, box, z),
+        )
+
+
+def _plane(uri: str, box: Box, z: int) -> NDArray[Any]:
+    """The middle of a plane of the box."""
+    source = open_source(uri)
+    middle = [(a + b) // 2 for a, b in zip(box.start, box.stop, strict=True)]
+    half = MAX_SIDE // 2
+    around = Box((z, middle[1] - half, middle[2] - half), (z + 1, middle[1] + half, middle[2] + half)) & box
+    return np.asarray(source.read(source.spec.lift(around)))[0]

@@ -1,0 +1,131 @@
+"""What the inputs and steps of a workflow are bound to while it is planned: values, handles, specs of volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from voxome.contracts.handle import Handle
+from voxome.contracts.kinds import Kind
+from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.tool import Input, ToolSpec
+from voxome.errors import VoxomeError
+from voxome.workflow.graph import Constant, FromInput, FromStep, Graph, Source
+from voxome.workflow.inputs import bind_external
+from voxome.workflow.options import RunOptions
+
+
+@dataclass
+class BoundInputs:
+    """The inputs of one step.
+
+    Attributes
+    ----------
+    handles : dict of str to Handle
+        Inputs that are bound.
+    volumes : dict of str to VolumeSpec
+        The volumes among them.
+    missing : dict of str to Kind
+        Required inputs that could not be bound.
+    problems : list of str
+        Why; an input whose problem was reported before has none.
+    """
+
+    handles: dict[str, Handle] = field(default_factory=dict)
+    volumes: dict[str, VolumeSpec] = field(default_factory=dict)
+    missing: dict[str, Kind] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+class Bindings:
+    """The inputs of a workflow, and the outputs of the steps that are planned so far.
+
+    Parameters
+    ----------
+    graph : Graph
+        The workflow.
+    values : mapping of str to values
+        Its inputs: URIs, paths, handles, numbers.
+    options : RunOptions
+        Box, level and voxel size that volumes from outside get.
+
+    Attributes
+    ----------
+    handles : dict of str to Handle
+        The inputs from outside that are bound so far, by the names of the workflow's inputs.
+    specs : dict of str to VolumeSpec
+        Specs of volumes by the keys of their handles.
+    """
+
+    def __init__(self, graph: Graph, values: Mapping[str, Any], options: RunOptions) -> None:
+        self.graph, self.values, self.options = graph, values, options
+        self.handles: dict[str, Handle] = {}
+        self._outputs: dict[str, dict[str, Handle]] = {}
+        self.specs: dict[str, VolumeSpec] = {}
+
+    def add_outputs(self, step: str, outputs: Mapping[str, Handle], specs: Mapping[str, VolumeSpec]) -> None:
+        """Add a planned step: its outputs, and the specs of the volumes among them."""
+        self._outputs[step] = dict(outputs)
+        self.specs.update((outputs[name].key, spec) for name, spec in specs.items())
+
+    def value(self, source: Source) -> Any:
+        """Return the value or handle of a source; None if it has none, or its step could not be planned."""
+        if isinstance(source, Constant):
+            return source.value
+        if isinstance(source, FromStep):
+            return self._outputs.get(source.step, {}).get(source.output)
+        default = self.graph.inputs[source.name].default if source.name in self.graph.inputs else None
+        value = self.values.get(source.name, default)
+        return value if value is not None else source.default
+
+    def inputs(self, step: str, tool: ToolSpec, sources: Mapping[str, Source]) -> BoundInputs:
+        """Bind the inputs of a step."""
+        bound = BoundInputs()
+        for name, one in tool.inputs.items():
+            source = sources.get(name)
+            value = None if source is None else self.value(source)
+            if source is not None and value is not None:
+                try:
+                    bound.handles[name] = self._handle(source, value, one)
+                except VoxomeError as error:
+                    bound.problems.append(str(error))
+                    bound.missing[name] = one.kind
+            elif one.required or isinstance(source, FromStep):
+                bound.missing[name] = one.kind
+                if not self._is_reported(source):
+                    bound.problems.append(f"step {step} needs {name}")
+        bound.volumes = self._volumes(tool, bound.handles)
+        return bound
+
+    def _volumes(self, tool: ToolSpec, handles: Mapping[str, Handle]) -> dict[str, VolumeSpec]:
+        """The specs of the inputs that are volumes."""
+        volumes: dict[str, VolumeSpec] = {}
+        for name, handle in handles.items():
+            kind = tool.inputs[name].kind
+            if kind.is_volume and handle.type == kind.type:
+                spec = self.specs[handle.key] if handle.key in self.specs else kind.spec(handle)
+                if spec is not None:
+                    volumes[name] = self.specs[handle.key] = spec
+        return volumes
+
+    def _is_reported(self, source: Source | None) -> bool:
+        """Whether the problem of a source without a value is reported elsewhere: with its step or workflow input."""
+        return isinstance(source, FromStep) or (isinstance(source, FromInput) and source.name not in self.values)
+
+    def _handle(self, source: Source, value: Any, expected: Input) -> Handle:
+        if isinstance(value, Handle):
+            return value
+        name = source.name if isinstance(source, FromInput) else str(value)
+        if name not in self.handles:
+            self.handles[name] = self._external(value, expected)
+        return self.handles[name]
+
+    def _external(self, value: Any, expected: Input) -> Handle:
+        """A handle of an input from outside, with the box and voxel size of the run."""
+        handle, spec = bind_external(value, expected, self.options.level)
+        if spec is None:
+            return handle
+        self.specs[handle.key] = spec
+        box, size = self.options.box, self.options.voxel_size_nm
+        return replace(handle, box=handle.box if box is None else str(box), voxel_size_nm=size or handle.voxel_size_nm)

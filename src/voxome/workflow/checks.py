@@ -1,0 +1,57 @@
+"""What is wrong with a run, found before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from voxome.contracts.handle import STORE, Handle
+from voxome.contracts.ports import HOST_PORTS
+from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.tool import Input, ToolSpec
+from voxome.errors import UnknownName, VoxomeError
+from voxome.workflow.graph import Graph
+from voxome.workflow.options import RunOptions
+
+
+def name_problems(graph: Graph, values: Mapping[str, Any], options: RunOptions) -> Iterator[str]:
+    """Yield the names of inputs and steps that the workflow does not have, and the inputs that it needs."""
+    for name in values:
+        if name not in graph.inputs:
+            yield str(UnknownName.of("workflow input", name, graph.inputs))
+    for name, one in graph.inputs.items():
+        if one.required and name not in values and name not in HOST_PORTS:
+            yield f"the workflow needs the input {name!r}; give it with --set {name}=…"
+    steps = [node.name for node in graph.steps]
+    for name in options.blocks:
+        if name not in steps:
+            yield str(UnknownName.of("step", name, steps))
+
+
+def input_problems(step: str, expected: Input, handle: Handle, spec: VolumeSpec | None) -> Iterator[str]:
+    """Yield what prevents a step from taking the data of a handle."""
+    where = "" if STORE in handle.uri else f" ({handle.uri})"
+    if handle.type != expected.kind.type:
+        yield f"step {step} needs a {expected.kind.type} as {expected.name}, but it is a {handle.type}{where}"
+        return
+    try:
+        for problem in expected.kind.problems(handle, spec):
+            yield f"step {step}: {expected.name}{where} {problem}"
+    except VoxomeError as error:
+        yield str(error)
+
+
+def tool_problems(
+    step: str, tool: ToolSpec, volumes: Mapping[str, VolumeSpec], parameters: Mapping[str, Any], options: RunOptions
+) -> Iterator[str]:
+    """Yield what the tool's own check finds."""
+    if tool.check is not None:
+        size = options.voxel_size_nm
+        sized = {name: spec.replace(voxel_size_nm=size or spec.voxel_size_nm) for name, spec in volumes.items()}
+        yield from (f"step {step}: {problem}" for problem in tool.check(sized, parameters))
+
+
+def version_warnings(step: str, version: str, tool: ToolSpec) -> Iterator[str]:
+    """Yield the warning for a tool that has another version than the workflow was written for."""
+    if version != tool.version:
+        yield f"step {step} was written for {tool.name} {version}; version {tool.version} is installed and runs"

@@ -1,0 +1,132 @@
+"""A workflow names its report, its scorer and the files of its results; nothing of voxome knows them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import voxome
+from voxome.errors import InvalidInput, PlanError, PluginError
+from voxome.geometry import Box
+from voxome.registry import load as load_plugin
+from voxome.workflow.cwl import load
+from voxome.workflow.describe import document
+from voxome.workflow.options import RunOptions
+from voxome.workflow.plan import make_plan
+from voxome.workflow.run import run
+
+WORKFLOW = """
+cwlVersion: v1.2
+class: Workflow
+$namespaces: {{voxome: "https://voxome.org/cwl#"}}
+hints: {{voxome:Run: {hint}}}
+inputs: {{raw: [File, string], store: string}}
+outputs:
+  mask: {{type: File, outputSource: mark/result}}
+  counts: {{type: File, outputSource: count/result}}
+steps:
+  mark: {{run: common.threshold.cwl, in: {{image: raw, at: {{default: 100}}, store: store}}, out: [result]}}
+  count: {{run: common.statistics.cwl, in: {{image: mark/result, store: store}}, out: [result]}}
+"""
+HINT = "{report: demo.counts, scorer: demo.share, results: {counts: mask}}"
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    spec = voxome.VolumeSpec.of((8, 8, 8), "uint8", voxel_size_nm=(8, 8, 8))
+    volume = voxome.create(f"zarr://{tmp_path}/raw.zarr", spec)
+    volume[...] = np.where(np.arange(512) < 128, 200, 0).astype(np.uint8).reshape(8, 8, 8)
+    (tmp_path / "share.txt").write_text("0.5")
+    return tmp_path / "raw.zarr"
+
+
+def write_workflow(folder: Path, hint: str = HINT) -> Path:
+    for name in ("common.threshold", "common.statistics"):
+        (folder / f"{name}.cwl").write_text(document(load_plugin("voxome.tools", name).spec))
+    (folder / "mark.cwl").write_text(WORKFLOW.format(hint=hint))
+    return folder / "mark.cwl"
+
+
+@pytest.mark.slow
+def test_a_report_and_a_scorer_of_another_package_are_used(plugins: Path, raw: Path, tmp_path: Path) -> None:
+    workflow, out = write_workflow(tmp_path), tmp_path / "out"
+    options = RunOptions(box=Box((0, 0, 0), (4, 8, 8)))
+    record = run(workflow, {"raw": raw}, out=out, truth=tmp_path, options=options)
+    assert record["scores"] == {"mask": {"difference": 0.0}}
+    assert (out / "counts.txt").read_text() == "mark\n0: 128\n255: 128\n"
+    assert (out / "mask.parquet").exists()
+    assert json.loads((out / "run.json").read_text())["scores"] == record["scores"]
+    assert not (out / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_a_report_that_fails_is_named_and_the_results_are_kept(
+    plugins: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("neurons")
+
+    monkeypatch.setattr(load_plugin("voxome.reports", "demo.counts"), "write", broken)
+    workflow, out = write_workflow(tmp_path), tmp_path / "out"
+    with pytest.raises(PluginError, match=r"The report 'demo\.counts' .* failed: KeyError: 'neurons'"):
+        run(workflow, {"raw": raw}, out=out)
+    monkeypatch.undo()
+    record = run(workflow, {"raw": raw}, out=out)
+    assert all(step["blocks"]["run"] == 0 for step in record["steps"])
+    assert (out / "counts.txt").exists()
+
+
+def test_a_scorer_checks_the_truth_before_any_work(plugins: Path, raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "share.txt").unlink()
+    with pytest.raises(PlanError, match=r"has no share\.txt"):
+        run(write_workflow(tmp_path), {"raw": raw}, out=tmp_path / "out", truth=tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_truth_without_a_scorer_is_refused(raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="names no scorer"):
+        run(write_workflow(tmp_path, "{}"), {"raw": raw}, out=tmp_path / "out", truth=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("hint", "problem"),
+    [
+        ("{reports: x}", "Unknown field of the hint voxome:Run 'reports'; did you mean 'report'?"),
+        ("{report: [x]}", r"report is \['x'\]; expected a name"),
+        ("{results: [mask]}", "expected a mapping of outputs to file names"),
+        ("{results: {masks: x}}", "Unknown workflow output 'masks'; did you mean 'mask'?"),
+        ("{results: {mask: ../x}}", r"file name of mask is '\.\./x'"),
+        ("{results: {mask: .voxome}}", r"file name of mask is '\.voxome'"),
+    ],
+)
+def test_a_hint_that_is_wrong_is_refused_by_file_and_line(tmp_path: Path, hint: str, problem: str) -> None:
+    with pytest.raises(InvalidInput, match=rf"mark\.cwl:\d+:\d+:.*{problem}"):
+        load(write_workflow(tmp_path, hint))
+
+
+@pytest.mark.parametrize(
+    ("hint", "problem"),
+    [
+        ("{report: demo.count}", "Unknown report 'demo.count'; did you mean 'demo.counts'?"),
+        ("{scorer: demo.shares}", "Unknown scorer 'demo.shares'; did you mean 'demo.share'?"),
+        ("{report: em.connectome}", "the report em.connectome shows the workflow output 'neurons'"),
+    ],
+)
+def test_a_report_that_cannot_be_written_is_a_problem_of_the_plan(
+    plugins: Path, raw: Path, tmp_path: Path, hint: str, problem: str
+) -> None:
+    with pytest.raises(PlanError) as caught:
+        make_plan(load(write_workflow(tmp_path, hint)), {"raw": raw}, RunOptions())
+    assert any(one.startswith(problem) for one in caught.value.problems)
+
+
+def test_two_results_of_one_file_name_are_refused(raw: Path, tmp_path: Path) -> None:
+    text = write_workflow(tmp_path, "{results: {again: mask}}").read_text()
+    again = "  again: {type: File, outputSource: other/result}\nsteps:"
+    step = "  other: {run: common.threshold.cwl, in: {image: raw, store: store}, out: [result]}\n"
+    (tmp_path / "mark.cwl").write_text(text.replace("steps:", again) + step)
+    with pytest.raises(PlanError, match=r"and the output '(mask|again)' are both written to mask\.zarr"):
+        make_plan(load(tmp_path / "mark.cwl"), {"raw": raw}, RunOptions())
