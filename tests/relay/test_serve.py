@@ -1,7 +1,8 @@
-"""The server as a command: what it keeps, whom it lets in, what it says."""
+"""The server as a command: what it keeps, who may do what, and what it prints."""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -15,6 +16,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from relay.dialects.boss.client import Client
 
+import voxome
+
 pytestmark = pytest.mark.slow
 
 TOKEN = "an-admin-token-that-is-secret"
@@ -23,10 +26,10 @@ COMMAND = [sys.executable, "-W", "error", "-m", "voxome.relay"]
 
 @contextmanager
 def running(folder: Path, *more: str, stop: int = signal.SIGTERM) -> Iterator[str]:
-    """The URL of a server that keeps its things in `folder`; its output is checked for secrets at the end."""
-    kept = ["--catalogue", str(folder / "names.sqlite"), "--data", str(folder / "voxels")]
+    """Yield the URL of a server that stores everything in `folder`; check its output for secrets at the end."""
+    storage = ["--catalogue", str(folder / "names.sqlite"), "--data", str(folder / "voxels")]
     process = subprocess.Popen(
-        [*COMMAND, "--port", "0", *kept, "--admin-token-env", "RELAY_TOKEN", *more],
+        [*COMMAND, "--port", "0", *storage, "--admin-token-env", "RELAY_TOKEN", *more],
         env={**os.environ, "RELAY_TOKEN": TOKEN}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
@@ -34,9 +37,9 @@ def running(folder: Path, *more: str, stop: int = signal.SIGTERM) -> Iterator[st
         yield process.stdout.readline().removeprefix("serving at ").strip()
     finally:
         process.send_signal(stop)
-        said = "".join(process.communicate(timeout=30))
-    assert TOKEN not in said
-    assert "Error" not in said, said
+        output = "".join(process.communicate(timeout=30))
+    assert TOKEN not in output
+    assert "Error" not in output, output
 
 
 def fails(*arguments: str) -> str:
@@ -45,7 +48,7 @@ def fails(*arguments: str) -> str:
     return ran.stderr
 
 
-def test_all_is_there_after_a_kill(tmp_path: Path) -> None:
+def test_everything_survives_a_kill(tmp_path: Path) -> None:
     data = np.random.default_rng(0).integers(1, 255, (21, 70, 130), dtype="uint8")
     with running(tmp_path, stop=signal.SIGKILL) as url, closing(Client(url, TOKEN)) as client:
         client.project()
@@ -54,9 +57,11 @@ def test_all_is_there_after_a_kill(tmp_path: Path) -> None:
         client.ask("POST", "/v1/meta/col/?key=k&value=v", status=201)
         client.ask("POST", "/v1/sso/user/bob", json={"password": "open sesame"}, status=201)
         client.ask("PUT", "/v1/collection/col/experiment/exp/channel/raw", json={"public": True})
-    kept = ["--catalogue", str(tmp_path / "names.sqlite")]
-    made = subprocess.run([*COMMAND, *kept, "--new-token-for", "bob"], capture_output=True, text=True, check=True)
-    bob = made.stdout.strip()
+    catalogue = ["--catalogue", str(tmp_path / "names.sqlite")]
+    issued = subprocess.run(
+        [*COMMAND, *catalogue, "--new-token-for", "bob"], capture_output=True, text=True, check=True
+    )
+    bob = issued.stdout.strip()
     with running(tmp_path, "--allow-origin", "*") as url:
         with closing(Client(url, None)) as nobody:
             assert_array_equal(nobody.read("raw/0/0:130/0:70/0:21", "uint8", data.shape), data)
@@ -74,13 +79,37 @@ def test_all_is_there_after_a_kill(tmp_path: Path) -> None:
     assert all(len(name) == 32 for name in names)
 
 
-def test_faults_of_the_command_line(tmp_path: Path) -> None:
+def test_sources_are_served_by_name_and_admins_write_where_they_may(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).integers(1, 255, (9, 30, 40), dtype="uint8")
+    for name in ("em", "copy"):
+        spec = voxome.VolumeSpec.of(data.shape, "uint8", voxel_size_nm=(40, 4, 4))
+        voxome.create(f"zarr://{tmp_path}/{name}.zarr", spec)[:] = data
+    sources = ["--source", f"lab/exp/em={tmp_path}/em.zarr", "--source", f"copy={tmp_path}/copy.zarr"]
+    with running(tmp_path, *sources, "--writable", "copy") as url:
+        with closing(Client(url, None)) as nobody:
+            assert_array_equal(nobody.read_at("lab/exp/em/0/0:40/0:30/0:9", "uint8", data.shape), data)
+            answer = nobody.ask("GET", "/raw/copy/cutout?box=1:3,0:30,0:40")
+            assert_array_equal(np.load(io.BytesIO(answer.content)), data[1:3])
+            nobody.ask("PUT", "/raw/copy/cutout?box=0:1,0:1,0:1", content=b"", status=401)
+        body = io.BytesIO()
+        np.save(body, np.zeros((1, 1, 1), "uint8"))
+        box = "/raw/{}/cutout?box=0:1,0:1,0:1"
+        with closing(Client(url, TOKEN)) as admin:
+            admin.ask("PUT", box.format("copy"), content=body.getvalue(), status=204)
+            admin.ask("PUT", box.format("lab/exp/em"), content=body.getvalue(), status=403)
+    assert voxome.open(f"zarr://{tmp_path}/copy.zarr")[0, 0, 0] == 0
+
+
+def test_wrong_options_are_explained(tmp_path: Path) -> None:
     catalogue = str(tmp_path / "names.sqlite")
     assert "RELAY_NONE" in fails("--admin-token-env", "RELAY_NONE")
     assert "--data" in fails("--catalogue", catalogue)
     assert "no user bob" in fails("--catalogue", catalogue, "--new-token-for", "bob")
+    assert "NAME=URI" in fails("--source", "lab/em")
+    assert "no --source" in fails("--source", "a=a.npy", "--writable", "b")
+    assert "boss" in fails("--dialect", "bos")
 
 
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
     with running(tmp_path) as url:
         assert "in use" in fails("--port", url.rpartition(":")[2])

@@ -56,12 +56,20 @@ class Client:
         self.ask("POST", f"{CHANNEL}/{name}", json={"type": kind, "datatype": datatype, **rest}, status=201)
 
     def write(self, place: str, data: NDArray[Any], *, status: int = 201, **rest: Any) -> None:
-        """``POST cutout``; `place` is channel/resolution/x/y/z."""
+        """``POST cutout``; `place` is channel/resolution/x/y/z in the experiment exp."""
+        self.write_at(f"col/exp/{place}", data, status=status, **rest)
+
+    def write_at(self, path: str, data: NDArray[Any], *, status: int = 201, **rest: Any) -> None:
+        """``POST cutout``; `path` is collection/experiment/channel/resolution/x/y/z."""
         body, headers = blosc.compress(data, b"lz4", 1, blosc.SHUFFLE), {"Content-Type": "application/blosc"}
-        self.ask("POST", f"/v1/cutout/col/exp/{place}/", content=body, headers=headers, status=status, **rest)
+        self.ask("POST", f"/v1/cutout/{path}/", content=body, headers=headers, status=status, **rest)
 
     def read(self, place: str, dtype: str, shape: tuple[int, ...], query: str = "") -> NDArray[Any]:
-        """``GET cutout``."""
-        answer = self.ask("GET", f"/v1/cutout/col/exp/{place}/{query}")
+        """``GET cutout``; `place` is channel/resolution/x/y/z in the experiment exp."""
+        return self.read_at(f"col/exp/{place}", dtype, shape, query)
+
+    def read_at(self, path: str, dtype: str, shape: tuple[int, ...], query: str = "") -> NDArray[Any]:
+        """``GET cutout``; `path` is collection/experiment/channel/resolution/x/y/z."""
+        answer = self.ask("GET", f"/v1/cutout/{path}/{query}")
         assert answer.headers["content-type"] == "application/blosc"
         return np.frombuffer(blosc.decompress(answer.content), dtype).reshape(shape)

@@ -65,6 +65,24 @@ def large(boss: BossRemote) -> dict[str, Any]:
     }
 
 
+def published(boss: BossRemote) -> dict[str, Any]:
+    """A volume that the server publishes: an image of noise with uint64 labels beside it."""
+    image, labels = array("bossdb://published/exp/em"), array("bossdb://published/exp/seg")
+
+    def write() -> None:
+        image[0:1, 0:1, 0:1] = np.ones((1, 1, 1), "uint8")
+
+    return {
+        "shape": list(image.shape),
+        "dtypes": [image.dtype, labels.dtype],
+        "voxel_size": list(image.voxel_size),
+        "status": image.downsample_status,
+        "sums": [int(image[0:9, 0:30, 0:40].astype("uint64").sum()), int(labels[2:9, 3:30, 4:40].max())],
+        "ids": list(boss.get_ids_in_region(boss.get_channel("seg", "published", "exp"), 0, [0, 9], [0, 1], [0, 1])),
+        "written": failure(write),
+    }
+
+
 def cutouts(boss: BossRemote) -> dict[str, Any]:
     seg = boss.get_channel("seg", "col", "exp")
     labels = boss.get_cutout(seg, 0, *BOX)
@@ -167,7 +185,7 @@ def failure(call: Callable[[], Any]) -> str:
 def main() -> None:
     found = {"arrays": arrays()}
     boss = BossRemote()
-    for part in (cutouts, metadata, people, projects, large):
+    for part in (cutouts, published, metadata, people, projects, large):
         found[part.__name__] = part(boss)
     print(json.dumps(found, default=str))
 

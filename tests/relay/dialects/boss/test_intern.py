@@ -7,15 +7,21 @@ import os
 import subprocess
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from standins.boss import serving
+
+import voxome
+from voxome.relay.sources import Sources
+from voxome.testing.strategies import noise
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[4]
 PYTHON = ROOT / ".venv" / "intern" / "bin" / "python"
 TIMEOUT_S = 300
+SHAPE = (9, 30, 40)
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +35,11 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             pytest.fail(message)
         pytest.skip(message)
     home = tmp_path_factory.mktemp("home")
-    with serving() as boss:
-        told = {"INTERN_PROTOCOL": "http", "INTERN_HOST": boss.url.removeprefix("http://"), "INTERN_TOKEN": boss.token}
+    with serving(sources=published()) as boss:
+        login = {"INTERN_PROTOCOL": "http", "INTERN_HOST": boss.url.removeprefix("http://"), "INTERN_TOKEN": boss.token}
         script = Path(__file__).with_name("intern_session.py")
         ran = subprocess.run(
-            [PYTHON, script], env={"HOME": str(home), "PATH": os.environ["PATH"], **told},
+            [PYTHON, script], env={"HOME": str(home), "PATH": os.environ["PATH"], **login},
             cwd=home, capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
         )  # fmt: skip
     assert ran.returncode == 0, ran.stderr[-3000:]
@@ -48,6 +54,29 @@ def test_arrays(session: dict[str, Any]) -> None:
         "shape": [20, 600, 700], "dtype": "uint8", "voxel_size": [4, 4, 40], "voxel_unit": "nanometers",
         "status": "NOT_DOWNSAMPLED", "resolutions": [0, 1, 2, 3, 4, 5],
         "whole": True, "part": True, "slice": True, "wide": True, "seg": True,
+    }  # fmt: skip
+
+
+def published() -> Sources:
+    """An image and labels, which the server publishes as channels."""
+    sources = Sources()
+    for name, dtype in (("em", "uint8"), ("seg", "uint64")):
+        uri = f"memory://{uuid4().hex}"
+        kind = "image" if name == "em" else "labels"
+        spec = voxome.VolumeSpec.of(SHAPE, dtype, voxel_size_nm=(40, 4, 4), kind=kind)
+        voxome.create(uri, spec)[:] = noise(SHAPE, dtype)
+        sources.add(f"published/exp/{name}", uri)
+    return sources
+
+
+def test_a_volume_that_the_server_publishes(session: dict[str, Any]) -> None:
+    found = session["published"]
+    assert "403" in found.pop("written")
+    image, labels = noise(SHAPE, "uint8"), noise(SHAPE, "uint64")
+    assert found == {
+        "shape": list(SHAPE), "dtypes": ["uint8", "uint64"], "voxel_size": [4, 4, 40], "status": "DOWNSAMPLED",
+        "sums": [int(image.sum()), int(labels[2:, 3:, 4:].max())],
+        "ids": sorted(set(labels[:1, :1, :9].ravel().tolist()) - {0}),
     }  # fmt: skip
 
 
@@ -75,9 +104,9 @@ def test_projects(session: dict[str, Any]) -> None:
     found = session["projects"]
     assert "4003" in found.pop("in use")
     assert found == {
-        "collections": ["col", "mine"], "experiments": ["run"], "channels": ["a", "b"],
-        "frames": ["CF_col_exp", "frame"], "updated": "new", "public": True,
-        "extents": [[0, 10], [0, 10], [0, 10]], "left": ["col"],
+        "collections": ["col", "mine", "published"], "experiments": ["run"], "channels": ["a", "b"],
+        "frames": ["CF_col_exp", "CF_published_exp", "frame"], "updated": "new", "public": True,
+        "extents": [[0, 10], [0, 10], [0, 10]], "left": ["col", "published"],
     }  # fmt: skip
 
 

@@ -6,34 +6,71 @@ from dataclasses import dataclass
 
 from voxome.relay.accounts import Caller
 from voxome.relay.catalogue.contract import Catalogue
-from voxome.relay.dialects.boss.records import Channel, CoordinateFrame, Grant, Resource, names_of
+from voxome.relay.dialects.boss.records import (
+    Channel,
+    Collection,
+    CoordinateFrame,
+    Experiment,
+    Grant,
+    Resource,
+    names_of,
+)
+from voxome.relay.sources import Sources
 
 RESOURCE_PERMISSIONS = ("read", "update", "delete", "add", "assign_group", "remove_group")
 VOXEL_PERMISSIONS = ("add_volumetric_data", "read_volumetric_data", "delete_volumetric_data")
 PUBLIC_PERMISSIONS = ("read", "read_volumetric_data")
+_WRITE_PERMISSIONS = ("add_volumetric_data", "delete_volumetric_data")
 
 
 @dataclass(frozen=True)
 class Access:
-    """What callers may do, as a catalogue's grants have it."""
+    """What callers may do.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Permissions of groups.
+    sources : Sources
+        Rights of the channels that are sources of the relay: they alone decide who reads these, and nobody writes them.
+    """
 
     catalogue: Catalogue
+    sources: Sources
 
     def allows(self, caller: Caller, permission: str, resource: Resource) -> bool:
         """Return whether `caller` has `permission` on `resource`.
 
         Its creator may do everything, and so may admins. A public resource is read by everybody; other permissions are
         those of the caller's groups. Permissions on a collection do not extend to its experiments, nor those on an
-        experiment to its channels.
+        experiment to its channels. Who may read a source of the relay may read the experiment and the collection of its
+        channel too.
         """
+        if isinstance(resource, Channel) and resource.served:
+            if permission in _WRITE_PERMISSIONS:
+                return False
+            if resource.served in self.sources:
+                return self._allows_served(caller, permission, resource)
         if caller.is_admin or (caller.name and caller.name == resource.creator):
             return True
         if isinstance(resource, CoordinateFrame):
             return permission == "read"
         if resource.public and permission in PUBLIC_PERMISSIONS:
             return True
+        if permission == "read" and not isinstance(resource, Channel) and self._reads_inside(caller, resource):
+            return True
         grants = self.catalogue.find(Grant, **names_of(resource))
         return any(one.group in caller.groups and permission in one.permissions for one in grants)
+
+    def _allows_served(self, caller: Caller, permission: str, channel: Channel) -> bool:
+        if permission in PUBLIC_PERMISSIONS:
+            return self.sources.rights(channel.served).may_read(caller)
+        return permission != "delete" and caller.is_admin
+
+    def _reads_inside(self, caller: Caller, resource: Collection | Experiment) -> bool:
+        prefix = "/".join(resource.key) + "/"
+        names = (name for name in self.sources if name.startswith(prefix))
+        return any(self.sources.rights(name).may_read(caller) for name in names)
 
 
 def permissions_of(resource: Resource) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from voxome.relay.dialects.boss.records import Channel, CoordinateFrame, Experim
 from voxome.relay.dialects.boss.state import BossState
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_DECIDED_BY_SOURCE = ("name", "public", "base_resolution", "default_time_sample")
 
 
 def check_name(name: str) -> str:
@@ -29,6 +30,15 @@ def check_references(boss: BossState, new: Resource) -> None:
             raise Refused(Code.RESOURCE_NOT_FOUND, f"{new.coord_frame} does not exist.") from error
     if isinstance(new, Channel):
         _check_channel(boss, new)
+
+
+def check_served(old: Resource, new: Resource) -> None:
+    """Refuse changes to what a source of the relay decides about its channel."""
+    if isinstance(old, Channel) and isinstance(new, Channel) and old.served:
+        changed = [field for field in _DECIDED_BY_SOURCE if getattr(old, field) != getattr(new, field)]
+        if changed:
+            message = f"{old.name} is a source of this server: its {', '.join(changed)} cannot be changed"
+            raise Refused(Code.INVALID_POST_ARGUMENT, message)
 
 
 def _check_channel(boss: BossState, new: Channel) -> None:

@@ -24,7 +24,7 @@ def get(call: Call) -> Response:
     _check_access_mode(call)
     check_size(call, target)
     ids = _filter(call, target)
-    data = call.boss.voxels.read(target.pyramid, target.level, target.box).reshape(target.shape)
+    data = call.boss.reader(target.pyramid.channel).read(target.pyramid, target.level, target.box).reshape(target.shape)
     if ids is not None:
         data = np.where(np.isin(data, ids), data, 0).astype(data.dtype, copy=False)
     content, media_type = formats.encode(data, call.headers.get("accept", ""))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from starlette.routing import BaseRoute, Mount
 
 from voxome.relay.dialects.boss.downsample import Downsampler
+from voxome.relay.dialects.boss.publish import publish
 from voxome.relay.dialects.boss.serve import boss_app
 from voxome.relay.dialects.boss.state import BossState
 from voxome.relay.relay import Relay
@@ -18,7 +19,8 @@ class BossDialect:
     Parameters
     ----------
     relay : Relay
-        Its catalogue has the projects; their voxels are under its data URI.
+        Its catalogue has the projects; their voxels are under its data URI. Sources named
+        ``COLLECTION/EXPERIMENT/CHANNEL`` are channels too, read-only.
 
     Attributes
     ----------
@@ -27,6 +29,7 @@ class BossDialect:
     """
 
     def __init__(self, relay: Relay) -> None:
+        publish(relay.catalogue, relay.sources)
         self.state = BossState(relay)
         self._downsampler = Downsampler(self.state)
 

@@ -19,7 +19,7 @@ def in_box(call: Call) -> Response:
     """Send all ids in a box, as strings."""
     target = region(call, "read_volumetric_data")
     _require_annotation(target.pyramid.channel)
-    found = labels.ids_in(call.boss.voxels, target.pyramid, target.level, target.box)
+    found = labels.ids_in(call.boss.reader(target.pyramid.channel), target.pyramid, target.level, target.box)
     return JSONResponse({"ids": [str(one) for one in found]})
 
 
@@ -33,7 +33,7 @@ def bounding_box(call: Call) -> Response:
     pyramid = call.boss.pyramid(channel)
     number, label = level(pyramid, call.path["resolution"]), _number(call.path["id"])
     try:
-        box = labels.bounding_box(call.boss.voxels, pyramid, number, label, tight=fit == "tight")
+        box = labels.bounding_box(call.boss.reader(channel), pyramid, number, label, tight=fit == "tight")
     except NotFound as error:
         raise Refused(Code.OBJECT_NOT_FOUND, str(error)) from error
     ranges = zip("tzyx", box.start, box.stop, strict=True)

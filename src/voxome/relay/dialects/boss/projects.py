@@ -14,7 +14,7 @@ from voxome.errors import AlreadyExists, NotFound
 from voxome.relay.catalogue.contract import Record
 from voxome.relay.dialects.boss import schemas
 from voxome.relay.dialects.boss.call import Call
-from voxome.relay.dialects.boss.checks import check_name, check_references
+from voxome.relay.dialects.boss.checks import check_name, check_references, check_served
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.records import (
     Channel,
@@ -141,6 +141,7 @@ def put(resource_type: ResourceType) -> Callable[[Call], Response]:
             new = replace(found, **changes)
             check_name(new.name)
             check_references(call.boss, new)
+            check_served(found, new)
             rename(call.boss.catalogue, found, new)
         return _response(call, new, 200)
 

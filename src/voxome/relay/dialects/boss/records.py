@@ -70,6 +70,8 @@ class Channel(Record):
 
     Attributes
     ----------
+    served : str
+        Name of the relay's source that is this channel, read-only; empty where the voxels are stored by BossDB's API.
     next_id : int
         The first id that nobody has reserved.
     uid : str
@@ -91,6 +93,7 @@ class Channel(Record):
     sources: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
     downsample_status: str = "NOT_DOWNSAMPLED"
+    served: str = ""
     next_id: int = 1
     uid: str = field(default_factory=lambda: uuid4().hex)
 

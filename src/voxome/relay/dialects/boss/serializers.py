@@ -11,6 +11,8 @@ from voxome.relay.dialects.boss.access import Access
 from voxome.relay.dialects.boss.records import Channel, Collection, CoordinateFrame, Experiment, Resource
 
 Json = dict[str, Any]
+_INTERNAL = ("collection", "served", "next_id", "uid")
+"""Fields of a channel that clients do not see."""
 
 
 def collection(one: Collection, caller: Caller, access: Access) -> Json:
@@ -32,7 +34,7 @@ def experiment(one: Experiment, caller: Caller, access: Access) -> Json:
 
 def channel(one: Channel, caller: Caller, access: Access) -> Json:
     """Return a channel; its voxels are always stored by this server."""
-    shown = {name: value for name, value in asdict(one).items() if name not in ("uid", "next_id", "collection")}
+    shown = {name: value for name, value in asdict(one).items() if name not in _INTERNAL}
     return shown | {"storage_type": "spdb", "bucket": None, "cv_path": None}
 
 

@@ -12,7 +12,8 @@ from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.dialects.boss.access import Access
 from voxome.relay.dialects.boss.pyramid import Pyramid
 from voxome.relay.dialects.boss.records import Channel, CoordinateFrame, Experiment
-from voxome.relay.dialects.boss.voxels import VolumeStore, VoxelStore
+from voxome.relay.dialects.boss.served import ServedVoxels
+from voxome.relay.dialects.boss.voxels import VolumeStore, VoxelReader, VoxelStore
 from voxome.relay.relay import Relay
 
 
@@ -33,7 +34,7 @@ class BossState:
     access : Access
         What they may do.
     voxels : VoxelStore
-        The voxels of channels.
+        The voxels of channels that are not sources of the relay.
     largest_cutout_bytes : int
         Limit of one request, uncompressed.
     lock : RLock
@@ -43,10 +44,15 @@ class BossState:
     def __init__(self, relay: Relay) -> None:
         self.catalogue: Catalogue = relay.catalogue
         self.accounts: Accounts = relay.accounts
-        self.access = Access(relay.catalogue)
+        self.access = Access(relay.catalogue, relay.sources)
         self.voxels: VoxelStore = VolumeStore(relay.data)
+        self._served = ServedVoxels(relay.sources)
         self.largest_cutout_bytes = relay.largest_cutout_bytes
         self.lock = RLock()
+
+    def reader(self, channel: Channel) -> VoxelReader:
+        """Return where the voxels of a channel are read: in the store, or in a source of the relay."""
+        return self._served if channel.served else self.voxels
 
     def pyramid(self, channel: Channel) -> Pyramid:
         """Return the channel with its experiment and coordinate frame.
