@@ -12,7 +12,7 @@ import typer
 
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json, size_text
-from voxome.cli.options import voxels
+from voxome.cli.options import EngineName, Records, voxels
 
 
 class Verify(StrEnum):
@@ -62,6 +62,8 @@ def transfer(
     state: Annotated[
         Path | None, typer.Option(help="Folder for transfer progress; default: VOXOME_STATE or a cache folder.")
     ] = None,
+    engine: EngineName = None,
+    records: Records = None,
     json: Json = False,
 ) -> None:
     """Copy a volume, or a box of it, to another store. Rerun the same command to resume."""
@@ -86,6 +88,8 @@ def transfer(
             encoding=_encoding(dst.partition("://")[0], codec, encoding),
             drop=[one.value for one in drop or ()],
             state=state,
+            engine=engine,
+            records=records,
             progress=progress,
         )
     if json:

@@ -14,17 +14,17 @@ import numpy as np
 
 from voxome.blocks.job_loop import JobBatch, run_jobs
 from voxome.blocks.runner import Progress, StepReport
-from voxome.contracts.engine import Engine, JobResult
+from voxome.contracts.engine import Engine, JobResult, Resources
 from voxome.contracts.source import VolumeSource
-from voxome.engines.local import LocalEngine
 from voxome.engines.perform import perform
 from voxome.engines.threads import ThreadEngine
-from voxome.records.folder import PRIVATE
 from voxome.services.transfer.copy import COVER_BYTES, Copy, block_bytes
 from voxome.services.transfer.job import OpenCopy
 from voxome.services.transfer.prepare import TransferRequest
 from voxome.services.transfer.state import State
 
+_ARRAYS = 4
+"""Arrays of a block in memory at once: as read, converted, encoded and read back."""
 _THREADS = 2
 """Number of threads, so that one reads while another writes."""
 
@@ -40,13 +40,14 @@ class Totals:
 
 @dataclass(frozen=True)
 class TransferContext:
-    """State shared by the copies of one call."""
+    """State shared by the copies of one call; without an engine, threads of this process use the open volumes."""
 
     source: VolumeSource
     target: VolumeSource
     request: TransferRequest
     state: State
-    workers: int
+    engine: Engine | None
+    log: Path
     progress: Progress
     totals: Totals = field(default_factory=Totals)
 
@@ -83,9 +84,18 @@ def run_copy(run: TransferContext, number: int, copy: Copy) -> None:
         run.totals.verified += result.counts["verified"]
 
     run.progress(report)
-    with _engine(run, number, copy) as (engine, log):
-        batch = JobBatch("the transfer", copy.key, 0, copy.jobs, "transfer", _payload(run, copy), copy.where)
-        run_jobs(batch, engine, run.state.ledger, on_done=on_done, on_progress=lambda: run.progress(report), log=log)
+    with _engine(run, number, copy) as engine:
+        batch = JobBatch(
+            "the transfer", copy.key, 0, copy.jobs, "transfer", _payload(run, copy), copy.where, _resources(copy)
+        )
+        run_jobs(
+            batch,
+            engine,
+            run.state.ledger,
+            on_done=on_done,
+            on_progress=lambda: run.progress(report),
+            log=run.log if run.engine else None,
+        )
     report.wall_s, report.ended = time.monotonic() - began, True
     run.progress(report)
 
@@ -95,21 +105,24 @@ def _payload(run: TransferContext, copy: Copy) -> Callable[[int], dict[str, Any]
     return lambda job: {**shared, "job": job}
 
 
+def _resources(copy: Copy) -> Resources:
+    size = block_bytes(copy.block, copy.grid.box.shape, np.dtype(copy.dtype).itemsize)
+    return Resources(memory_bytes=_ARRAYS * size)
+
+
 @contextmanager
-def _engine(run: TransferContext, number: int, copy: Copy) -> Iterator[tuple[Engine, Path | None]]:
-    """Yield the engine for the jobs of a copy, and the log of its workers if it has some."""
-    request = run.request
-    if run.workers > 1 and run.target.concurrent_writers and request.source.reachable and request.target.reachable:
-        log = run.state.folder / PRIVATE / "workers.log"
-        engine: Engine = LocalEngine(workers=run.workers, log=log)
-    else:
-        log = None
-        job = partial(perform, task=_open_copy(run, number, copy).run, quiet=True)
-        engine = ThreadEngine(workers=_threads(copy), run=job)
+def _engine(run: TransferContext, number: int, copy: Copy) -> Iterator[Engine]:
+    """Yield the engine of the transfer, or threads over the open volumes."""
+    if run.engine is not None:
+        yield run.engine
+        return
+    threads = ThreadEngine(
+        workers=_threads(copy), run=partial(perform, task=_open_copy(run, number, copy).run, quiet=True)
+    )
     try:
-        yield engine, log
+        yield threads
     finally:
-        engine.close()
+        threads.close()
 
 
 def _open_copy(run: TransferContext, number: int, copy: Copy) -> OpenCopy:

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any, get_args
 
 from voxome.blocks.runner import Progress
+from voxome.contracts.engine import Engine
 from voxome.errors import InvalidInput, UnknownName
 from voxome.geometry import Box
+from voxome.records.choice import RecordsChoice, records_opener
+from voxome.records.folder import PRIVATE
 from voxome.resources.volume import Volume
 from voxome.services.blockwise_copy import parse_dtype, resolve_box
 from voxome.services.transfer.copy import Verify
 from voxome.services.transfer.endpoint import Endpoint, TargetOptions
+from voxome.services.transfer.engine import engine_opener
 from voxome.services.transfer.execute import TransferContext, run_copy
 from voxome.services.transfer.prepare import TransferRequest, plan, prepare
 from voxome.services.transfer.state import locked_state, state_root
@@ -66,6 +70,8 @@ def transfer(
     encoding: Mapping[str, Any] | None = None,
     drop: Collection[str] = (),
     state: str | Path | None = None,
+    engine: str | Engine | None = None,
+    records: RecordsChoice | None = None,
     progress: Progress | None = None,
 ) -> TransferReport:
     """Copy a volume, or a part of it, to another store.
@@ -107,6 +113,11 @@ def transfer(
         adjusted.
     state : path, optional
         Folder for transfer progress; ``VOXOME_STATE`` or a folder in the user's cache if None.
+    engine : str or Engine, optional
+        What runs the jobs: ``NAME[?option=value&…]`` or an engine. By default processes on this machine, or threads of
+        this process if there is one worker or if other processes cannot open an endpoint.
+    records : str or RecordStore, optional
+        What keeps the finished blocks: ``NAME[?option=value&…]`` or a record store; ``sqlite`` by default.
     progress : callable, optional
         Called with a `StepReport` whenever a job ends.
 
@@ -142,6 +153,7 @@ def transfer(
     start, end = Endpoint.of(src, level), Endpoint.of(dst)
     if start.uri and start.uri == end.uri:
         raise InvalidInput(f"{start.uri} cannot be copied to itself")
+    open_engine, open_records = engine_opener(engine, (start, end), workers), records_opener(records)
     source = start.open()
     region = resolve_box(source.spec, box)
     options = TargetOptions(
@@ -150,13 +162,15 @@ def transfer(
     spec = options.spec(source, region, end.scheme)
     request = TransferRequest(start, end, region, spec, levels, existing or isinstance(dst, Volume), verify, seed)
     identity = {"source": start.uri, "destination": end.uri, "box": str(region), "options": asdict(options)}
-    with _state_folder(request, state) as root, locked_state(root, identity) as record:
+    with _state_folder(request, state) as root, locked_state(root, identity, open_records) as record:
         target = prepare(record, source, request)
         copies = plan(source, target, request)
         record.begin([copy.key for copy in copies])
-        run = TransferContext(source, target, request, record, workers, progress or (lambda _: None))
-        for number, copy in enumerate(copies):
-            run_copy(run, number, copy)
+        log = record.folder / PRIVATE / "workers.log"
+        with open_engine(target, log) as opened:
+            run = TransferContext(source, target, request, record, opened, log, progress or (lambda _: None))
+            for number, copy in enumerate(copies):
+                run_copy(run, number, copy)
         record.keep(complete=True)
     blocks, done, seconds = sum(len(copy.grid) for copy in copies), run.totals, time.monotonic() - began
     return TransferReport(

@@ -14,10 +14,10 @@ from typing import Any
 import platformdirs
 
 from voxome.config.settings import text_setting
-from voxome.contracts.records import Ledger
+from voxome.contracts.records import Ledger, RecordStore
 from voxome.errors import AlreadyExists, RunLocked
+from voxome.records.choice import OpenRecords
 from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors, read_json, write_json
-from voxome.records.sql import SqlRecords
 
 FACTS = "transfer.json"
 
@@ -37,11 +37,11 @@ class State:
         Folder of this transfer.
     request : mapping
         Source, destination, box and options, which identify the transfer.
-    records : SqlRecords
+    records : RecordStore
         Ledger.
     """
 
-    def __init__(self, folder: Path, request: Mapping[str, Any], records: SqlRecords) -> None:
+    def __init__(self, folder: Path, request: Mapping[str, Any], records: RecordStore) -> None:
         self.folder, self._request, self._records = folder, request, records
         self.facts = read_json(folder / FACTS) or {}
 
@@ -89,7 +89,7 @@ class State:
 
 
 @contextmanager
-def locked_state(root: Path, request: Mapping[str, Any]) -> Iterator[State]:
+def locked_state(root: Path, request: Mapping[str, Any], open_records: OpenRecords) -> Iterator[State]:
     """Open the state of a transfer and lock its destination against other transfers.
 
     Raises
@@ -105,13 +105,16 @@ def locked_state(root: Path, request: Mapping[str, Any]) -> Iterator[State]:
     with map_disk_errors(parent), _lock(parent, destination):
         try:
             (folder / PRIVATE).mkdir(parents=True, exist_ok=True)
-            records = SqlRecords.in_file(folder / PRIVATE / "transfer.sqlite")
-            state = State(folder, request, records)
+            begun = False
             try:
-                yield state
+                with open_records(folder / PRIVATE, "transfer") as records:
+                    state = State(folder, request, records)
+                    try:
+                        yield state
+                    finally:
+                        begun = state.begun
             finally:
-                records.close()
-                if not state.begun:
+                if not begun:
                     shutil.rmtree(folder, ignore_errors=True)
         finally:
             if [path.name for path in parent.iterdir()] == [PRIVATE]:
