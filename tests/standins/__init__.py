@@ -1,1 +1,1 @@
-"""Servers that tests talk to: DVID, BossDB, faulty proxies, nginx."""
+"""Servers for tests: DVID, BossDB, faulty proxies, nginx."""

@@ -1,14 +1,14 @@
-"""An HTTP proxy that misbehaves on demand: in front of a server, or by itself.
+"""HTTP proxy that misbehaves on demand: in front of a server, or by itself.
 
 Examples
 --------
 ::
 
-    with FaultyProxy(server_url) as proxy:           # upstream=None: every request needs a fault, or gets 404
-        proxy.script(r"/chunk", Answer(503), Cut(), None)     # the next three requests whose target matches
+    with FaultyProxy(server_url) as proxy:           # without a URL, requests without a fault get a 404
+        proxy.script(r"/chunk", Answer(503), Cut(), None)     # the next three matching requests
         client.read(proxy.url + "/chunk")
         assert [request.fault for request in proxy.seen] == [Answer(503), Cut(), None]
-        proxy.chance(0.1, Cut(), seed=0)             # a tenth of all others, at random
+        proxy.chance(0.1, Cut(), seed=0)             # a random tenth of all others
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer",
 
 @dataclass(frozen=True)
 class Answer:
-    """Answer so, without asking the server."""
+    """Respond without forwarding the request."""
 
     status: int
     body: bytes = b""
@@ -39,9 +39,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Cut:
-    """Pass the request on if `reaches`, then close the connection after `after` bytes of the answer's body.
+    """Close the connection after `after` bytes of the response body; forward the request before only if `reaches`.
 
-    None as `after` closes it before the status line.
+    If `after` is None, close it before the status line.
     """
 
     after: int | None = None
@@ -50,14 +50,14 @@ class Cut:
 
 @dataclass(frozen=True)
 class Stall:
-    """Take the request and say nothing; `after` bytes of the answer's body are sent before, if not None."""
+    """Stop responding after `after` bytes of the response body, or at once if None."""
 
     after: int | None = None
 
 
 @dataclass(frozen=True)
 class Altered:
-    """Change the body of the server's answer; its length is told right."""
+    """Change the body of the server's response, with a correct content-length."""
 
     change: Callable[[bytes], bytes]
 
@@ -67,7 +67,7 @@ Fault = Answer | Cut | Stall | Altered
 
 @dataclass(frozen=True)
 class Request:
-    """A request that came, and what was done to it."""
+    """A received request, and its fault."""
 
     method: str
     target: str
@@ -76,12 +76,12 @@ class Request:
 
 
 class FaultyProxy(ThreadingHTTPServer):
-    """The proxy, on a port of its own of the loopback; a context manager.
+    """Proxy on a free port of the loopback interface; a context manager.
 
     Parameters
     ----------
     upstream : str, optional
-        Address of the server behind it.
+        URL of the server behind it.
     """
 
     request_queue_size = 256
@@ -95,34 +95,34 @@ class FaultyProxy(ThreadingHTTPServer):
         self.seen: list[Request] = []
         self.over = threading.Event()
         self._lock = threading.Lock()
-        self._plans: list[tuple[re.Pattern[str], list[Fault | None]]] = []
+        self._scripts: list[tuple[re.Pattern[str], list[Fault | None]]] = []
         self._chances: list[tuple[float, Fault, random.Random, re.Pattern[str]]] = []
 
     def script(self, target: str, *faults: Fault | None) -> None:
-        """Do these, one each, to the next requests whose ``METHOD /path?query`` matches the expression `target`."""
+        """Apply these faults, one each, to the next requests whose ``METHOD /path?query`` matches `target`."""
         with self._lock:
-            self._plans.append((re.compile(target), list(faults)))
+            self._scripts.append((re.compile(target), list(faults)))
 
     def chance(self, share: float, fault: Fault, *, seed: int, target: str = "") -> None:
-        """Do `fault` to a random `share` of the requests that match `target` and nothing else was planned for."""
+        """Apply `fault` to a random `share` of the requests that match `target` and have no scripted fault."""
         with self._lock:
             self._chances.append((share, fault, random.Random(seed), re.compile(target)))
 
     def calm(self) -> None:
-        """Forget all plans, and what was seen."""
+        """Remove all faults and seen requests."""
         with self._lock:
-            self._plans.clear()
+            self._scripts.clear()
             self._chances.clear()
             self.seen.clear()
 
-    def planned(self, handler: BaseHTTPRequestHandler) -> Fault | None:
-        """What to do to a request."""
+    def next_fault(self, handler: BaseHTTPRequestHandler) -> Fault | None:
+        """Record a request and return its fault."""
         method, target, line = handler.command, handler.path, f"{handler.command} {handler.path}"
         with self._lock:
-            queue = next((q for pattern, q in self._plans if q and pattern.search(line)), None)
+            queue = next((q for pattern, q in self._scripts if q and pattern.search(line)), None)
             fault = queue.pop(0) if queue else None
-            for share, other, dice, pattern in self._chances if queue is None else ():
-                if fault is None and pattern.search(line) and dice.random() < share:
+            for share, other, rng, pattern in self._chances if queue is None else ():
+                if fault is None and pattern.search(line) and rng.random() < share:
                     fault = other
             self.seen.append(Request(method, target, fault, dict(handler.headers.items())))
             return fault
@@ -141,7 +141,7 @@ class FaultyProxy(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Be quiet: clients that go away are what this is for."""
+        """Log nothing: clients that disconnect are expected."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -150,29 +150,29 @@ class _Handler(BaseHTTPRequestHandler):
     server: FaultyProxy
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Be quiet."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = self.server.planned(self)
+        fault = self.server.next_fault(self)
         if isinstance(fault, Answer):
             self._send(fault.status, list(fault.headers.items()), fault.body)
             return
         if (isinstance(fault, Cut) and fault.after is None and not fault.reaches) or fault == Stall():
             self._end(fault)
             return
-        status, headers, found = self._passed_on(body)
+        status, headers, content = self._forward(body)
         if isinstance(fault, Altered):
-            found = fault.change(found)
-        kept = fault.after if isinstance(fault, (Cut, Stall)) else None
-        if not isinstance(fault, (Cut, Stall)) or kept is not None:
-            self._send(status, headers, found, kept)
+            content = fault.change(content)
+        length = fault.after if isinstance(fault, (Cut, Stall)) else None
+        if not isinstance(fault, (Cut, Stall)) or length is not None:
+            self._send(status, headers, content, length)
         if isinstance(fault, (Cut, Stall)):
             self._end(fault)
 
     do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = do_GET
 
-    def _passed_on(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _forward(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         if self.server.upstream is None:
             return 404, [], b"nothing is behind this proxy"
         server = http.client.HTTPConnection(self.server.upstream, timeout=60)
@@ -182,23 +182,23 @@ class _Handler(BaseHTTPRequestHandler):
                 if name.lower() not in _HOP_BY_HOP:
                     server.putheader(name, value)
             server.endheaders(body)
-            answer = server.getresponse()
-            return answer.status, answer.getheaders(), answer.read()
+            response = server.getresponse()
+            return response.status, response.getheaders(), response.read()
         finally:
             server.close()
 
-    def _send(self, status: int, headers: list[tuple[str, str]], body: bytes, kept: int | None = None) -> None:
-        """An answer, of whose body only the first `kept` bytes are really sent."""
-        silent = self.command == "HEAD" or status in (204, 304)
+    def _send(self, status: int, headers: list[tuple[str, str]], body: bytes, length: int | None = None) -> None:
+        """Send a response, of whose body only the first `length` bytes are really sent."""
+        bodyless = self.command == "HEAD" or status in (204, 304)
         self.send_response_only(status)
         for name, value in headers:
-            if name.lower() not in _HOP_BY_HOP and (silent or name.lower() != "content-length"):
+            if name.lower() not in _HOP_BY_HOP and (bodyless or name.lower() != "content-length"):
                 self.send_header(name, value)
-        if not silent:
+        if not bodyless:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if not silent:
-            self.wfile.write(body if kept is None else body[:kept])
+        if not bodyless:
+            self.wfile.write(body if length is None else body[:length])
 
     def _end(self, fault: Fault | None) -> None:
         if isinstance(fault, Stall):

@@ -1,4 +1,4 @@
-"""A folder served over http by nginx, as packages of Debian bring it, on a free port of the loopback."""
+"""A folder served over HTTP by nginx, as packaged by Debian, on a free port of the loopback interface."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ http {{
 }}
 """
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-_STARTS_WITHIN_S = 5.0
+_START_TIMEOUT_S = 5.0
 
 
 def binary() -> str | None:
-    """The path of nginx; None where it is not installed."""
+    """Return the path of nginx, None if it is not installed."""
     return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
 @contextmanager
 def serving(root: Path, *, log: Path | None = None) -> Iterator[str]:
-    """The address of a server of `root` while the context lasts.
+    """Serve a folder; yields the base URL.
 
     Parameters
     ----------
     root : path
-        The folder.
+        Folder to serve.
     log : path, optional
-        Where each request is kept: ``METHOD PATH STATUS RANGE``.
+        File for the requests: ``METHOD PATH STATUS RANGE``.
     """
     nginx = binary()
     if nginx is None:
         raise FileNotFoundError("nginx is not installed: apt-get install nginx-light")
     with tempfile.TemporaryDirectory() as folder:
         port = _free_port()
-        told = {
+        values = {
             "user": "user root;" if os.getuid() == 0 else "",
-            "temporary": " ".join(f"{one}_temp_path {folder}/{one};" for one in _TEMPORARY),
+            "temporary": " ".join(f"{name}_temp_path {folder}/{name};" for name in _TEMPORARY),
             "log": log or "/dev/null",
         }
         config = Path(folder, "nginx.conf")
-        config.write_text(_CONFIG.format(**told, port=port, root=root.resolve()))
+        config.write_text(_CONFIG.format(**values, port=port, root=root.resolve()))
         with subprocess.Popen([nginx, "-p", folder, "-c", str(config), "-g", "daemon off;"]) as server:
             try:
                 _wait_for(port)
@@ -67,16 +67,16 @@ def serving(root: Path, *, log: Path | None = None) -> Iterator[str]:
 
 
 def _free_port() -> int:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:
-    end = time.monotonic() + _STARTS_WITHIN_S
+    end = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < end:
-        with closing(socket.socket()) as trial:
-            if trial.connect_ex(("127.0.0.1", port)) == 0:
+        with closing(socket.socket()) as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.02)
-    raise TimeoutError(f"nginx does not listen on port {port} after {_STARTS_WITHIN_S:g} s")
+    raise TimeoutError(f"nginx did not listen on port {port} within {_START_TIMEOUT_S:g} s")

@@ -1,4 +1,4 @@
-"""A stand-in for a DVID server, in memory: it answers as a recorded real one did, refusals included."""
+"""Stand-in for a DVID server, in memory: responds like a recorded real server, errors included."""
 
 from standins.dvid.app import application, serving
 from standins.dvid.service import Service

@@ -1,4 +1,4 @@
-"""The service as an ASGI app, and as a server on a real socket."""
+"""The service as an ASGI app, and as a server on a socket."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 
 
 def application(service: Service) -> Starlette:
-    """Make the ASGI app of a service."""
+    """Return the ASGI app of a service."""
 
-    async def answer(request: Request) -> Response:
+    async def handle(request: Request) -> Response:
         body = await request.body()
-        return await run_in_threadpool(service.answer, _call(request, body))
+        return await run_in_threadpool(service.handle, _call(request, body))
 
     async def unknown(request: Request) -> Response:
-        return not_found().answer(request.url.path)
+        return not_found().response(request.url.path)
 
-    return Starlette(routes=[Route("/api/{rest:path}", answer, methods=_METHODS), Route("/{rest:path}", unknown)])
+    return Starlette(routes=[Route("/api/{rest:path}", handle, methods=_METHODS), Route("/{rest:path}", unknown)])
 
 
 def _call(request: Request, body: bytes) -> Call:
@@ -46,14 +46,14 @@ def _call(request: Request, body: bytes) -> Call:
     )
 
 
-def server_of(service: Service) -> uvicorn.Server:
-    """Make the server that runs a service; it takes its sockets when it is run."""
+def create_server(service: Service) -> uvicorn.Server:
+    """Return a server for a service; pass sockets to its `run`."""
     return uvicorn.Server(uvicorn.Config(application(service), log_level="error", lifespan="off"))
 
 
 @contextmanager
-def listening(host: str = "127.0.0.1", port: int = 0) -> Iterator[tuple[socket.socket, str]]:
-    """Open a socket to serve on, port 0 for a free one; with it comes the base URL."""
+def open_listener(host: str = "127.0.0.1", port: int = 0) -> Iterator[tuple[socket.socket, str]]:
+    """Open a listening socket, on any free port if `port` is 0; yields it and the base URL."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -62,22 +62,22 @@ def listening(host: str = "127.0.0.1", port: int = 0) -> Iterator[tuple[socket.s
 
 @contextmanager
 def serving(admin_token: str | None = None, *, service: Service | None = None) -> Iterator[str]:
-    """Run a fresh server on a free port of this machine.
+    """Run a server on a free port of this machine.
 
     Parameters
     ----------
     admin_token : str, optional
-        What ``?admintoken=`` must be where the server asks for one.
+        Value that ``?admintoken=`` must have for administrators.
     service : Service, optional
-        The service to run, made elsewhere, in place of a fresh one.
+        The service to run; a new one if None.
 
     Yields
     ------
     str
         The base URL, such as ``http://127.0.0.1:40123``.
     """
-    server = server_of(service or Service(admin_token))
-    with listening() as (listener, url):
+    server = create_server(service or Service(admin_token))
+    with open_listener() as (listener, url):
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         while not server.started:

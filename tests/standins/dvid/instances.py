@@ -1,4 +1,4 @@
-"""What every type of data instance has: a name, options, routes; a type adds its own routes by a decorator."""
+"""Base classes of data instances; types add routes with a decorator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import uuid4
 from starlette.responses import Response
 
 from standins.dvid.blobs import Blobs
-from standins.dvid.calls import Call, Refusal, as_json, done
+from standins.dvid.calls import Call, Refusal, empty_response, json_response
 from standins.dvid.versions import Node
 
 if TYPE_CHECKING:
@@ -24,16 +24,16 @@ _ORIGIN = "github.com/janelia-flyem/dvid/datatype"
 
 
 def route(methods: str, keyword: str, *, reads: bool = False) -> Callable[[F], F]:
-    """Mark a method of an instance as what answers a keyword.
+    """Register a method as the handler of a keyword.
 
     Parameters
     ----------
     methods : str
-        HTTP methods, with blanks between them.
+        HTTP methods, separated by spaces.
     keyword : str
-        The piece of the path behind the instance's name.
+        Part of the path after the instance's name.
     reads : bool
-        A POST that changes nothing, allowed in a locked version.
+        Whether it changes nothing although it is a POST, and is allowed in locked versions.
     """
 
     def mark(handler: F) -> F:
@@ -45,7 +45,7 @@ def route(methods: str, keyword: str, *, reads: bool = False) -> Callable[[F], F
 
 
 class Instance:
-    """A data instance; its subclasses are the types that the server knows."""
+    """Data instance; subclasses are the supported types."""
 
     typename: ClassVar[str]
     source: ClassVar[str]
@@ -73,18 +73,18 @@ class Instance:
 
     @classmethod
     def url(cls) -> str:
-        """Where the type's reference implementation is."""
+        """Return the URL of the type's reference implementation."""
         return f"{_ORIGIN}/{cls.source}"
 
     def create(self, options: Mapping[str, str]) -> None:
-        """Read the options of its creation; their names are in lower case."""
+        """Initialize from the options of the creation, with names in lower case."""
 
     def extended(self) -> dict[str, Any]:
-        """What ``/info`` tells beyond the common part."""
+        """Return the type's own part of ``/info``."""
         return {}
 
     def as_json(self) -> dict[str, Any]:
-        """What ``/info`` tells."""
+        """Return the JSON of ``/info``."""
         base = {
             "TypeName": self.typename,
             "TypeURL": self.url(),
@@ -103,10 +103,10 @@ class Instance:
         return {"Base": base, "Extended": self.extended()}
 
     def handle(self, node: Node, call: Call) -> Response:
-        """Answer a request; ``call.parts[0]`` is its keyword."""
+        """Handle a request; ``call.parts[0]`` is its keyword."""
         keyword = call.parts[0] if call.parts else ""
         if keyword == "blobstore":
-            return self.blobs.answer(call)
+            return self.blobs.handle(call)
         handler, reads = self.routes.get((call.method, keyword), (None, call.method in {"GET", "HEAD"}))
         if handler is None and call.method == "HEAD":
             handler, reads = self.routes.get(("GET", keyword), (None, True))
@@ -117,7 +117,7 @@ class Instance:
         return handler(self, node if self.versioned else self.repo.root, call)
 
     def unknown(self, call: Call) -> Refusal:
-        """Refuse a request that the type does not know."""
+        """Return the error for an unknown request."""
         return Refusal(
             f'Bad API call ({call.path}) for data "{self.name}".  '
             f"See API help at {call.base_url}/api/help/{self.typename}",
@@ -126,55 +126,55 @@ class Instance:
 
     @route("GET POST", "info")
     def info(self, node: Node, call: Call) -> Response:
-        """Describe the instance; a POST does no more, whatever is documented."""
-        return as_json(self.as_json())
+        """Describe the instance; contrary to DVID's documentation, so does a POST."""
+        return json_response(self.as_json())
 
     @route("GET", "help")
     def help(self, node: Node, call: Call) -> Response:
-        """Name the keywords that it answers."""
+        """List the keywords."""
         return Response("\n".join(f"{method} {keyword}" for method, keyword in sorted(self.routes)))
 
 
 class Tagged(Instance):
-    """An instance that keeps tags: label, keyvalue and annotation types."""
+    """Instance with tags: label, keyvalue and annotation types."""
 
     @route("GET", "tags")
     def get_tags(self, node: Node, call: Call) -> Response:
-        """All tags."""
-        return as_json(self.tags)
+        """Return all tags."""
+        return json_response(self.tags)
 
     @route("POST", "tags")
     def post_tags(self, node: Node, call: Call) -> Response:
-        """Add tags, or take them in place of those before."""
+        """Add tags, or replace the existing ones."""
         tags = call.json(dict[str, str])
         self.tags = tags if call.flag("replace") else {**(self.tags or {}), **tags}
-        return done()
+        return empty_response()
 
 
 class Synced(Instance):
-    """An instance that follows another one."""
+    """Instance that can be synced with others."""
 
     @route("POST", "sync")
     def sync(self, node: Node, call: Call) -> Response:
-        """Name the instances that are followed."""
+        """Set the instances to sync with."""
         names = [name for name in re.split(r"\s*,\s*", call.json(dict[str, str]).get("sync", "")) if name]
         uuids = [self.repo.instance(name).uuid for name in names]
         self.syncs = names if call.flag("replace") else [*dict.fromkeys([*self.syncs, *names])]
-        followed = " ".join(f"{uuid}:{{}}" for uuid in sorted(uuids))
-        self.repo.say([f'Data instance "{self.name}" set to sync with map[{followed}]'])
-        return done()
+        synced = " ".join(f"{uuid}:{{}}" for uuid in sorted(uuids))
+        self.repo.add_log([f'Data instance "{self.name}" set to sync with map[{synced}]'])
+        return empty_response()
 
-    def followed(self, kind: type[T]) -> T | None:
-        """The first followed instance of a type."""
+    def synced(self, instance_type: type[T]) -> T | None:
+        """Return the first synced instance of a type."""
         instances = (self.repo.instance(name) for name in self.syncs)
-        return next((instance for instance in instances if isinstance(instance, kind)), None)
+        return next((instance for instance in instances if isinstance(instance, instance_type)), None)
 
 
 T = TypeVar("T", bound=Instance)
 
 
 def triple(options: Mapping[str, str], name: str, default: float) -> tuple[float, float, float]:
-    """An option of three numbers with commas between them."""
+    """Parse an option of three numbers separated by commas."""
     if name not in options:
         return default, default, default
     try:

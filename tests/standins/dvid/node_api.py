@@ -1,4 +1,4 @@
-"""The requests on a version."""
+"""Requests to a version."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from standins.dvid.calls import Call, Refusal, as_json, done, log_lines, not_found
+from standins.dvid.calls import Call, Refusal, empty_response, json_response, log_lines, not_found
 from standins.dvid.repos import Repo, Repos
 from standins.dvid.versions import Node
 
@@ -20,8 +20,8 @@ _BRANCHING = {"branch", "newversion", "tag"}
 _UUID = re.compile(r"[0-9a-fA-F]{32}")
 
 
-def answer(repos: Repos, repo: Repo, node: Node, call: Call, keyword: str) -> Response:
-    """Answer a request on a version."""
+def handle(repos: Repos, repo: Repo, node: Node, call: Call, keyword: str) -> Response:
+    """Handle a request to a version."""
     method = "GET" if call.method == "HEAD" else call.method
     if node.locked and method != "GET" and keyword not in _BRANCHING:
         raise Refusal(f"Cannot do {call.method.lower()} on locked node {node.uuid}")
@@ -32,51 +32,51 @@ def answer(repos: Repos, repo: Repo, node: Node, call: Call, keyword: str) -> Re
 
 
 def _status(repos: Repos, repo: Repo, node: Node, call: Call) -> Response:
-    return as_json({"Locked": node.locked})
+    return json_response({"Locked": node.locked})
 
 
 def _get_note(repos: Repos, repo: Repo, node: Node, call: Call) -> Response:
-    return as_json({"note": node.note})
+    return json_response({"note": node.note})
 
 
 def _post_note(repos: Repos, repo: Repo, node: Node, call: Call) -> Response:
-    told = call.json(dict[str, str], _MALFORMED) if call.body else {}
-    if "note" not in told:
+    payload = call.json(dict[str, str], _MALFORMED) if call.body else {}
+    if "note" not in payload:
         raise Refusal("Could not find 'note' value in POSTed JSON.")
-    node.note = told["note"]
-    return done()
+    node.note = payload["note"]
+    return empty_response()
 
 
 def _get_log(repos: Repos, repo: Repo, node: Node, call: Call) -> Response:
-    return as_json({"log": node.log})
+    return json_response({"log": node.log})
 
 
 def _post_log(repos: Repos, repo: Repo, node: Node, call: Call) -> Response:
-    node.say(log_lines(call))
-    return done()
+    node.add_log(log_lines(call))
+    return empty_response()
 
 
 def _commit(repos: Repos, repo: Repo, node: Node, call: Call) -> Response:
-    told = call.json(Object, _MALFORMED)
-    lines = told.get("log") or []
-    if not isinstance(lines, list) or not isinstance(told.get("note", ""), str):
+    payload = call.json(Object, _MALFORMED)
+    lines = payload.get("log") or []
+    if not isinstance(lines, list) or not isinstance(payload.get("note", ""), str):
         raise Refusal(f"{_MALFORMED}json: cannot unmarshal note or log")
-    node.note = told.get("note") or node.note
-    node.say([str(line) for line in lines])
+    node.note = payload.get("note") or node.note
+    node.add_log([str(line) for line in lines])
     node.locked = True
-    return as_json({"committed": node.uuid})
+    return json_response({"committed": node.uuid})
 
 
 def _new_version(repos: Repos, repo: Repo, node: Node, call: Call) -> Response:
-    told = _told(repos, call)
-    return _child(repo.grow((node,), node.branch, told.get("note", ""), told.get("uuid")))
+    payload = _parse_child_request(repos, call)
+    return _child(repo.add_version((node,), node.branch, payload.get("note", ""), payload.get("uuid")))
 
 
 def _branch(repos: Repos, repo: Repo, node: Node, call: Call) -> Response:
-    told = _told(repos, call)
-    if told.get("branch", "") in {"", "master"}:
+    payload = _parse_child_request(repos, call)
+    if payload.get("branch", "") in {"", "master"}:
         raise Refusal("Cannot create a master branch")
-    return _child(repo.grow((node,), told["branch"], told.get("note", ""), told.get("uuid")))
+    return _child(repo.add_version((node,), payload["branch"], payload.get("note", ""), payload.get("uuid")))
 
 
 def _tag(repos: Repos, repo: Repo, node: Node, call: Call) -> Response:
@@ -84,23 +84,23 @@ def _tag(repos: Repos, repo: Repo, node: Node, call: Call) -> Response:
     if not tag:
         raise Refusal("tag must be specified")
     repos.check_new(tag)
-    child = repo.grow((node,), f"tag-{tag}", f'Tag of version {node.uuid} with "{tag}"', tag)
+    child = repo.add_version((node,), f"tag-{tag}", f'Tag of version {node.uuid} with "{tag}"', tag)
     child.locked = True
     return _child(child)
 
 
-def _told(repos: Repos, call: Call) -> Object:
-    """The body of a request for a new version, with a UUID that can be had."""
-    told = call.json(Object, _MALFORMED) if call.body else {}
-    uuid = told.get("uuid")
+def _parse_child_request(repos: Repos, call: Call) -> Object:
+    """Parse the body of a request for a new version, and check its UUID."""
+    payload = call.json(Object, _MALFORMED) if call.body else {}
+    uuid = payload.get("uuid")
     if uuid and not _UUID.fullmatch(str(uuid)):
         raise Refusal(f"Bad UUID provided: UUID must be 32 character hexadecimal string, got {uuid!r}")
     repos.check_new(uuid)
-    return told
+    return payload
 
 
 def _child(node: Node) -> Response:
-    return as_json({"child": node.uuid})
+    return json_response({"child": node.uuid})
 
 
 _HANDLERS: Mapping[tuple[str, str], Handler] = {

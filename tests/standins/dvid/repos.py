@@ -1,4 +1,4 @@
-"""Repositories: a graph of versions and the data instances that live in it."""
+"""Repositories: graphs of versions with data instances."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _FIRST_MUTATION = 1_000_100_000
 
 
 class Repo:
-    """One repository.
+    """Repository.
 
     Parameters
     ----------
     root : Node
-        Its first version.
+        The first version.
     alias, description : str
-        What people call it.
+        Name and description.
     numbers : iterator of int
-        Where new versions take their numbers from.
+        Source of numbers for new versions.
     """
 
     def __init__(self, root: Node, alias: str, description: str, numbers: Iterator[int]) -> None:
@@ -37,40 +37,42 @@ class Repo:
         self._mutation = _FIRST_MUTATION
 
     def next_mutation(self) -> int:
-        """An id for a change; as in DVID, several refused changes use one up too."""
+        """Return an id for a change; as in DVID, some refused changes consume one too."""
         self._mutation += 1
         return self._mutation - 1
 
-    def say(self, lines: list[str]) -> None:
+    def add_log(self, lines: list[str]) -> None:
         """Add lines to the log."""
         self.log += [f"{now()}  {line}" for line in lines]
         self.updated = now()
 
     def instance(self, name: str) -> Instance:
-        """A data instance by its name."""
+        """Return a data instance by name."""
         if name not in self.instances:
             raise Refusal("invalid data instance name")
         return self.instances[name]
 
     def version(self, text: str) -> Node:
-        """A version by its UUID or a unique beginning of it."""
+        """Return a version by its UUID or a unique prefix of it."""
         found = [node for uuid, node in self.nodes.items() if uuid.startswith(text)]
         if len(found) != 1:
             raise Refusal(f"could not find UUID with partial match to {text}")
         return found[0]
 
     def add(self, instance: Instance, config: Mapping[str, str]) -> None:
-        """Take a new data instance in."""
+        """Add a data instance."""
         if instance.name in self.instances:
             raise Refusal(f'Data named "{instance.name}" already exists in repo (root {self.root.uuid})')
         self.instances[instance.name] = instance
         options = " ".join(f"{key}:{value}" for key, value in sorted(config.items()))
-        self.say([f'New data instance "{instance.name}" of type "{instance.typename}" with config {{map[{options}]}}'])
+        self.add_log(
+            [f'New data instance "{instance.name}" of type "{instance.typename}" with config {{map[{options}]}}']
+        )
 
-    def grow(
+    def add_version(
         self, parents: tuple[Node, ...], branch: str, note: str, uuid: str | None, *, ranked: bool = False
     ) -> Node:
-        """Add a version behind locked ones; if they are `ranked`, the earlier ones hide what is in the later."""
+        """Add a child of locked versions; if they are `ranked`, data of earlier parents hide those of later ones."""
         if not all(parent.locked for parent in parents):
             raise Refusal("can't branch an unlocked node")
         self._check_branch(parents[0], branch)
@@ -88,13 +90,13 @@ class Repo:
             raise Refusal("branch already exists with given name")
 
     def leaf(self, branch: str) -> Node | None:
-        """The newest version of a branch."""
+        """Return the newest version of a branch."""
         name = "" if branch == MASTER else branch
         nodes = [node for node in self.nodes.values() if node.branch == name]
         return next((node for node in nodes if all(child.branch != name for child in node.children)), None)
 
     def branch(self, name: str) -> list[str]:
-        """The versions from the newest one of a branch to the root."""
+        """Return the UUIDs from the newest version of a branch to the root."""
         path: list[str] = []
         node = self.leaf(name)
         while node is not None:
@@ -103,7 +105,7 @@ class Repo:
         return path
 
     def as_json(self) -> dict[str, Any]:
-        """What ``/info`` tells."""
+        """Return the JSON of ``/info``."""
         nodes = {uuid: node.as_json() for uuid, node in self.nodes.items()}
         return {
             "Root": self.root.uuid,
@@ -127,19 +129,19 @@ class Repos:
         self._numbers = count(1)
 
     def create(self, root: str | None, alias: str, description: str) -> Repo:
-        """Start a repository."""
+        """Create a repository."""
         self.check_new(root)
         node = Node(root or uuid4().hex, next(self._numbers))
         repo = self.by_root[node.uuid] = Repo(node, alias, description, self._numbers)
         return repo
 
     def check_new(self, uuid: str | None) -> None:
-        """Refuse a UUID that is taken."""
+        """Raise `Refusal` if a UUID exists."""
         if any(uuid in repo.nodes for repo in self.by_root.values()):
             raise Refusal("UUID already exists in datastore")
 
     def find(self, text: str) -> tuple[Repo, Node]:
-        """A version by its UUID, a unique beginning of it, or ``uuid:branch`` for a branch's newest."""
+        """Return a version by its UUID, a unique prefix of it, or ``uuid:branch`` for the newest of a branch."""
         prefix, colon, branch = text.partition(":")
         repo, node = self._match(prefix)
         if not colon:

@@ -1,4 +1,4 @@
-"""A server's state, and the way of a request to the part of the server that answers it."""
+"""State of the server, and routing of requests."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from standins.dvid.repos import Repos
 
 
 class Service:
-    """A server's state, and its answer to any request.
+    """State of the server, and its handler of requests.
 
     Parameters
     ----------
     admin_token : str, optional
-        What ``?admintoken=`` must be; without one nobody is an administrator.
+        Value that ``?admintoken=`` must have; if None, nobody is an administrator.
     note : str
-        What the server says of itself under ``/api/server/note``.
+        Text of ``/api/server/note``.
     throttled : int
-        How many requests with ``throttle=true`` may run at a time.
+        Maximum number of concurrent requests with ``throttle=true``.
     """
 
     def __init__(self, admin_token: str | None = None, note: str = "recording", throttled: int = 1) -> None:
@@ -37,17 +37,17 @@ class Service:
         self._gate = threading.Lock()
         self._lock = threading.RLock()
 
-    def answer(self, call: Call) -> Response:
-        """Answer one request; requests change the state one after another."""
+    def handle(self, call: Call) -> Response:
+        """Handle one request; requests are serialized."""
         try:
             with self.slot() if call.flag("throttle", "on") else nullcontext(), self._lock:
                 return self._dispatch(replace(call, is_admin=self._is_admin(call)))
         except Refusal as refusal:
-            return refusal.answer(call.path)
+            return refusal.response(call.path)
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Take one of the places for throttled requests, or refuse with 503."""
+        """Take one of the slots for throttled requests, or raise 503."""
         with self._gate:
             if self._running >= self.max_throttled:
                 text = f"Server already running {self._running} throttled operations (max = {self.max_throttled})\n"
@@ -63,16 +63,16 @@ class Service:
         match call.parts:
             case ("repo", uuid, *rest):
                 repo, node = self.repos.find(uuid)
-                return repo_api.answer(self.repos, repo, node, replace(call, parts=tuple(rest)))
+                return repo_api.handle(self.repos, repo, node, replace(call, parts=tuple(rest)))
             case ("node", uuid, keyword):
                 repo, node = self.repos.find(uuid)
-                return node_api.answer(self.repos, repo, node, call, keyword)
+                return node_api.handle(self.repos, repo, node, call, keyword)
             case ("node", uuid, name, *rest):
                 repo, node = self.repos.find(uuid)
                 return repo.instance(name).handle(node, replace(call, parts=tuple(rest)))
             case ("node" | "repo", *_):
                 raise not_found()
-        return server_api.answer(self, call)
+        return server_api.handle(self, call)
 
     def _is_admin(self, call: Call) -> bool:
         token = call.query.get("admintoken", "")

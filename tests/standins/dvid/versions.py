@@ -1,4 +1,4 @@
-"""Versions: a graph of nodes, and mappings in which a version sees what its ancestors hold."""
+"""Versions: a graph of nodes, and mappings inherited from ancestors."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 MASTER = "master"
-"""What the branch without a name is called in requests."""
+"""Name in requests of the branch without a name."""
 _GONE: Any = object()
 
 
 def now() -> str:
-    """The present second, as logs and histories write it."""
+    """Return the current time as in logs and histories."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(eq=False)
 class Node:
-    """One version."""
+    """Version of a repository."""
 
     uuid: str
     number: int
@@ -39,20 +39,20 @@ class Node:
 
     @cached_property
     def lineage(self) -> tuple[Node, ...]:
-        """The version, then its ancestors: a nearer one, and among these the newest, hides what is behind it.
+        """The version and its ancestors, in the order of precedence of their data: newest first.
 
-        Where the parents are ranked, all that the first one sees hides what only the second one does.
+        If the parents are ranked, the lineage of the first takes precedence over that of the second.
         """
         found = {node.number: node for parent in self.parents for node in parent.lineage}
         return (self, *(found.values() if self.ranked else (found[number] for number in sorted(found, reverse=True))))
 
-    def say(self, lines: list[str]) -> None:
+    def add_log(self, lines: list[str]) -> None:
         """Add lines to the log."""
         self.log += [f"{now()}  {line}" for line in lines]
         self.updated = now()
 
     def as_json(self) -> dict[str, Any]:
-        """What ``/info`` tells of a version."""
+        """Return the JSON of a version in ``/info``."""
         return {
             "Branch": self.branch,
             "Note": self.note,
@@ -68,38 +68,38 @@ class Node:
 
 
 class Versioned(Generic[K, V]):
-    """A mapping a version: what is written or deleted in one is seen in it and its descendants only."""
+    """Versioned mapping: writes and deletions are visible in their version and its descendants only."""
 
     def __init__(self) -> None:
-        self._own: dict[int, dict[K, V]] = {}
+        self._values: dict[int, dict[K, V]] = {}
 
     def get(self, node: Node, key: K) -> V | None:
-        """What the version sees under a key."""
+        """Return the value of a key in a version, None if there is none."""
         for ancestor in node.lineage:
-            value = self._own.get(ancestor.number, {}).get(key)
+            value = self._values.get(ancestor.number, {}).get(key)
             if value is not None:
                 return None if value is _GONE else value
         return None
 
     def put(self, node: Node, key: K, value: V) -> None:
-        """Write in a version."""
-        self._own.setdefault(node.number, {})[key] = value
+        """Set a value in a version."""
+        self._values.setdefault(node.number, {})[key] = value
 
     def delete(self, node: Node, key: K) -> None:
         """Hide a key from a version and its descendants."""
         self.put(node, key, _GONE)
 
     def items(self, node: Node) -> dict[K, V]:
-        """All that the version sees."""
+        """Return all items in a version."""
         seen: dict[K, V] = {}
         for ancestor in reversed(node.lineage):
-            seen.update(self._own.get(ancestor.number, {}))
+            seen.update(self._values.get(ancestor.number, {}))
         return {key: value for key, value in seen.items() if value is not _GONE}
 
     def where(self, node: Node, key: K) -> Node | None:
-        """The nearest version in the lineage that has written or deleted a key."""
-        return next((ancestor for ancestor in node.lineage if key in self._own.get(ancestor.number, {})), None)
+        """Return the first version of the lineage that has written or deleted a key."""
+        return next((ancestor for ancestor in node.lineage if key in self._values.get(ancestor.number, {})), None)
 
     def __iter__(self) -> Iterator[K]:
-        """Every key that any version has written."""
-        return iter({key for own in self._own.values() for key in own})
+        """Iterate over all keys that any version has written."""
+        return iter({key for values in self._values.values() for key in values})

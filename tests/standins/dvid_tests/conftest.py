@@ -1,4 +1,4 @@
-"""A service asked without a socket."""
+"""Client of a service without a socket."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ ROOT = "a" * 32
 
 
 class Client:
-    """Asks a fresh service that has one repository."""
+    """Client of a new service with one repository."""
 
     def __init__(self) -> None:
         self.service = Service(TOKEN)
         self.ok("POST", "repos", {"root": ROOT}, admintoken=TOKEN)
 
-    def ask(self, method: str, path: str, body: Any = b"", **query: Any) -> Response:
+    def request(self, method: str, path: str, body: Any = b"", **query: Any) -> Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in query.items()}
         full = f"/api/{path}?{urlencode(texts)}"
-        return self.service.answer(Call(method, full, tuple(path.split("/")), texts, {}, content, "http://dvid"))
+        return self.service.handle(Call(method, full, tuple(path.split("/")), texts, {}, content, "http://dvid"))
 
     def ok(self, method: str, path: str, body: Any = b"", **query: Any) -> bytes:
-        answer = self.ask(method, path, body, **query)
-        assert answer.status_code == 200, bytes(answer.body)
-        return bytes(answer.body)
+        handle = self.request(method, path, body, **query)
+        assert handle.status_code == 200, bytes(handle.body)
+        return bytes(handle.body)
 
     def json(self, method: str, path: str, body: Any = b"", **query: Any) -> Any:
         return json.loads(self.ok(method, path, body, **query))
@@ -46,8 +46,8 @@ class Client:
         self.ok("POST", f"node/{version}/commit", {})
 
     def child(self, parent: str, branch: str | None = None) -> str:
-        told = {"branch": branch} if branch else {}
-        return str(self.json("POST", f"node/{parent}/{'branch' if branch else 'newversion'}", told)["child"])
+        payload = {"branch": branch} if branch else {}
+        return str(self.json("POST", f"node/{parent}/{'branch' if branch else 'newversion'}", payload)["child"])
 
     def read(self, version: str, name: str, shape: tuple[int, int, int], dtype: str, **query: Any) -> NDArray[Any]:
         z, y, x = shape
@@ -56,7 +56,7 @@ class Client:
 
     def write(self, version: str, name: str, array: NDArray[Any], offset: str = "0_0_0", **query: Any) -> Response:
         z, y, x = array.shape
-        return self.ask("POST", f"node/{version}/{name}/raw/0_1_2/{x}_{y}_{z}/{offset}", array.tobytes(), **query)
+        return self.request("POST", f"node/{version}/{name}/raw/0_1_2/{x}_{y}_{z}/{offset}", array.tobytes(), **query)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Edits of labels move voxels between bodies and never lose one."""
+"""Edits of labels move voxels between bodies and never lose any."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from standins.dvid.codecs import compression, label_block, runs
-from standins.dvid.types.labelmap.blocks import halved
+from standins.dvid.types.labelmap.blocks import halve
 
 from .conftest import ROOT, Client
 
@@ -25,7 +25,7 @@ Array = NDArray[np.uint64]
 
 
 class Model:
-    """Supervoxels as an array, bodies as a dictionary: what a version should answer."""
+    """Supervoxels as an array, bodies as a dictionary: the expected state of a version."""
 
     def __init__(self, supervoxels: Array, bodies: dict[int, int]) -> None:
         self.supervoxels, self.bodies = supervoxels, bodies
@@ -40,7 +40,7 @@ class Model:
         return out
 
     def members(self, body: int) -> list[int]:
-        return sorted(supervoxel for supervoxel, own in self.bodies.items() if own == body)
+        return sorted(supervoxel for supervoxel, owner in self.bodies.items() if owner == body)
 
 
 class Edits(RuleBasedStateMachine):
@@ -88,24 +88,24 @@ class Edits(RuleBasedStateMachine):
         large = sorted(body for body, n in Counter(self.model.bodies.values()).items() if n > 1)
         body = data.draw(st.sampled_from(large))
         members = self.model.members(body)
-        chosen = data.draw(st.lists(st.sampled_from(members), min_size=1, max_size=len(members) - 1, unique=True))
-        new = self.post(f"cleave/{body}", chosen)["CleavedLabel"]
+        arguments = data.draw(st.lists(st.sampled_from(members), min_size=1, max_size=len(members) - 1, unique=True))
+        new = self.post(f"cleave/{body}", arguments)["CleavedLabel"]
         assert new not in {*self.model.bodies, *self.model.bodies.values()}
-        self.model.bodies.update(dict.fromkeys(chosen, new))
+        self.model.bodies.update(dict.fromkeys(arguments, new))
 
     @rule(data=st.data(), step=st.integers(1, 4))
     def split(self, data: st.DataObject, step: int) -> None:
         supervoxel = data.draw(st.sampled_from(sorted(self.model.bodies)))
         mask = self.model.supervoxels == supervoxel
         mask[:, :, ::step] = False
-        body = runs.encode(runs.of_mask(mask, (0, 0, 0)))
-        told = self.post(f"split-supervoxel/{supervoxel}", body)
+        body = runs.encode(runs.from_mask(mask, (0, 0, 0)))
+        payload = self.post(f"split-supervoxel/{supervoxel}", body)
         rest = (self.model.supervoxels == supervoxel) & ~mask
-        own = self.model.bodies.pop(supervoxel)
-        for label, part in ((told["SplitSupervoxel"], mask), (told["RemainSupervoxel"], rest)):
+        body = self.model.bodies.pop(supervoxel)
+        for label, part in ((payload["SplitSupervoxel"], mask), (payload["RemainSupervoxel"], rest)):
             self.model.supervoxels[part] = label
             if part.any():
-                self.model.bodies[label] = own
+                self.model.bodies[label] = body
 
     @rule(data=st.data())
     def renumber(self, data: st.DataObject) -> None:
@@ -122,7 +122,7 @@ class Edits(RuleBasedStateMachine):
         self.version = child
 
     @invariant()
-    def every_version_answers_as_its_model(self) -> None:
+    def every_version_agrees_with_its_model(self) -> None:
         for version, model in self.models.items():
             labels = model.labels()
             assert_array_equal(self.client.read(version, "seg", SHAPE, "uint64"), labels)
@@ -130,10 +130,10 @@ class Edits(RuleBasedStateMachine):
             assert_array_equal(supervoxels, model.supervoxels)
             half = tuple(n // 2 for n in SHAPE)
             coarse = self.client.read(version, "seg", half, "uint64", supervoxels=True, scale=1)
-            assert_array_equal(coarse, halved(model.supervoxels))
+            assert_array_equal(coarse, halve(model.supervoxels))
 
     @invariant()
-    def the_index_counts_what_the_voxels_are(self) -> None:
+    def the_index_agrees_with_the_voxels(self) -> None:
         if not self.models:
             return
         at = f"node/{self.version}/seg"
@@ -153,14 +153,14 @@ class Edits(RuleBasedStateMachine):
         assert_array_equal(mask, labels == body)
 
     @invariant()
-    def annotations_follow(self) -> None:
+    def annotations_follow_edits(self) -> None:
         if not self.models:
             return
         labels = self.model.labels()
         for body in sorted(set(self.model.bodies.values()))[:3]:
-            told = self.client.json("GET", f"node/{self.version}/points/label/{body}")
+            payload = self.client.json("GET", f"node/{self.version}/points/label/{body}")
             expected = {at for at in self.points if labels[at[::-1]] == body}
-            assert {tuple(element["Pos"]) for element in told} == expected
+            assert {tuple(element["Pos"]) for element in payload} == expected
 
 
 Edits.TestCase.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
@@ -172,7 +172,7 @@ def labelled(client: Client, **options: str) -> str:
     return f"node/{ROOT}/seg"
 
 
-def test_overwriting_forgets_the_old_voxels_only_when_told(client: Client) -> None:
+def test_overwriting_removes_old_voxels_from_the_index_only_with_mutate(client: Client) -> None:
     at = labelled(client)
     ones = np.ones((16, 16, 16), np.uint64)
     client.write(ROOT, "seg", ones)
@@ -182,17 +182,17 @@ def test_overwriting_forgets_the_old_voxels_only_when_told(client: Client) -> No
     assert client.json("GET", f"{at}/sizes", [2, 3]) == [16**3, 16**3]
 
 
-def test_native_blocks_at_negative_places(client: Client) -> None:
+def test_native_blocks_at_negative_coordinates(client: Client) -> None:
     at = labelled(client)
     voxels = np.random.default_rng(0).integers(0, 9, (16, 16, 16)).astype(np.uint64)
-    record = compression.stream((-1, 0, -2), compression.packed(label_block.encode(voxels)))
+    record = compression.encode_record((-1, 0, -2), compression.gzip_encode(label_block.encode(voxels)))
     client.ok("POST", f"{at}/blocks", record, downres=True)
     raw = client.ok("GET", f"{at}/raw/0_1_2/16_16_16/-16_0_-32")
     assert_array_equal(np.frombuffer(raw, "uint64").reshape(16, 16, 16), voxels)
     coarse = client.ok("GET", f"{at}/raw/0_1_2/8_8_8/-8_0_-16", scale=1)
-    assert_array_equal(np.frombuffer(coarse, "uint64").reshape(8, 8, 8), halved(voxels))
-    told = client.json("GET", f"{at}/sparsevol-size/3")
-    assert told == {
+    assert_array_equal(np.frombuffer(coarse, "uint64").reshape(8, 8, 8), halve(voxels))
+    payload = client.json("GET", f"{at}/sparsevol-size/3")
+    assert payload == {
         "voxels": int((voxels == 3).sum()),
         "numblocks": 1,
         "minvoxel": [-16, 0, -32],
@@ -203,20 +203,22 @@ def test_native_blocks_at_negative_places(client: Client) -> None:
     assert client.ok("GET", f"{at}/index/3") == index
 
 
-def test_blocks_without_an_index(client: Client) -> None:
+def test_blocks_are_stored_without_an_index(client: Client) -> None:
     at = labelled(client)
-    record = compression.stream((0, 0, 0), compression.packed(label_block.encode(np.full((16, 16, 16), 5, np.uint64))))
+    record = compression.encode_record(
+        (0, 0, 0), compression.gzip_encode(label_block.encode(np.full((16, 16, 16), 5, np.uint64)))
+    )
     client.ok("POST", f"{at}/blocks", record, noindexing=True)
     assert client.json("GET", f"{at}/label/3_3_3") == {"Label": 5}
-    assert client.ask("GET", f"{at}/size/5").status_code == 404
+    assert client.request("GET", f"{at}/size/5").status_code == 404
     assert client.json("GET", f"{at}/maxlabel") == {"maxlabel": 5}
 
 
 def test_a_block_of_another_size_is_refused(client: Client) -> None:
     at = labelled(client)
-    content = compression.packed(label_block.encode(np.ones((8, 8, 8), np.uint64)))
-    assert client.ask("POST", f"{at}/blocks", compression.stream((0, 0, 0), content)).status_code == 400
-    assert client.ask("POST", f"{at}/blocks", struct.pack("<4i", 0, 0, 0, 99)).status_code == 400
+    content = compression.gzip_encode(label_block.encode(np.ones((8, 8, 8), np.uint64)))
+    assert client.request("POST", f"{at}/blocks", compression.encode_record((0, 0, 0), content)).status_code == 400
+    assert client.request("POST", f"{at}/blocks", struct.pack("<4i", 0, 0, 0, 99)).status_code == 400
 
 
 def test_refused_edits_change_nothing(client: Client) -> None:
@@ -237,13 +239,13 @@ def test_refused_edits_change_nothing(client: Client) -> None:
         ("split/1", outside),
     ]
     for path, body in refused:
-        assert client.ask("POST", f"{at}/{path}", body).status_code == 400
+        assert client.request("POST", f"{at}/{path}", body).status_code == 400
     assert_array_equal(client.read(ROOT, "seg", (16, 16, 16), "uint64"), voxels)
     assert client.json("GET", f"{at}/sizes", [1, 2]) == [8 * 256, 8 * 256]
     assert client.json("GET", f"{at}/nextlabel") == {"nextlabel": 5}
 
 
-def test_history_tells_who(client: Client) -> None:
+def test_the_history_contains_users(client: Client) -> None:
     at = labelled(client)
     voxels = np.ones((16, 16, 16), np.uint64)
     voxels[8:] = 2
@@ -261,7 +263,7 @@ def test_history_tells_who(client: Client) -> None:
     assert client.ok("GET", f"node/{child}/seg/index-version/1") == child.encode()
 
 
-def test_bounds_of_a_sparse_volume(client: Client) -> None:
+def test_a_sparse_volume_is_bounded(client: Client) -> None:
     at = labelled(client)
     client.write(ROOT, "seg", np.ones((16, 16, 32), np.uint64))
     query = {"minx": 3, "maxx": 20, "miny": 2, "maxy": 2, "minz": 15}
@@ -269,5 +271,5 @@ def test_bounds_of_a_sparse_volume(client: Client) -> None:
     assert table.tolist() == [[3, 2, 15, 13], [16, 2, 15, 5]]
     whole = runs.decode(client.ok("GET", f"{at}/sparsevol/1", **query, exact=False))
     assert whole[:, 3].sum() == 2 * 16**3
-    assert client.ask("GET", f"{at}/sparsevol/1", minx=64).status_code == 404
-    assert client.ask("HEAD", f"{at}/sparsevol/1", minx=64).status_code == 204
+    assert client.request("GET", f"{at}/sparsevol/1", minx=64).status_code == 404
+    assert client.request("HEAD", f"{at}/sparsevol/1", minx=64).status_code == 204

@@ -1,4 +1,4 @@
-"""What the recording does not ask for, but DVID's documentation tells of."""
+"""Requests in DVID's documentation that were not recorded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from standins.dvid.blobs import name_of
+from standins.dvid.blobs import fnv_name
 from standins.dvid.codecs import compression, runs
 
 from .conftest import ROOT, TOKEN, Client
@@ -30,113 +30,113 @@ def segmented(client: Client) -> Client:
 
 
 def test_blobs_are_named_by_their_content(segmented: Client) -> None:
-    assert name_of(b"") == "bGInLge7AUJiuCF1YpXFjQ=="
+    assert fnv_name(b"") == "bGInLge7AUJiuCF1YpXFjQ=="
     name = segmented.json("POST", f"{AT}/seg/blobstore", b"content")["reference"]
     segmented.commit(ROOT)
     assert segmented.ok("GET", f"{AT}/seg/blobstore/{name}") == b"content"
     assert segmented.ok("GET", f"server/blobstore/{name}") == b"content"
-    assert segmented.ask("GET", f"{AT}/seg/blobstore/nothing").status_code == 404
-    assert segmented.ask("DELETE", f"{AT}/seg/blobstore/{name}").status_code == 400
+    assert segmented.request("GET", f"{AT}/seg/blobstore/nothing").status_code == 404
+    assert segmented.request("DELETE", f"{AT}/seg/blobstore/{name}").status_code == 400
 
 
-def test_the_runs_of_a_split_are_kept_without_their_header(segmented: Client) -> None:
+def test_the_runs_of_a_split_are_stored_without_their_header(segmented: Client) -> None:
     mask = labels() == 3
     mask[:, :, ::2] = False
-    body = runs.encode(runs.of_mask(mask, (0, 0, 0)))
+    body = runs.encode(runs.from_mask(mask, (0, 0, 0)))
     segmented.ok("POST", f"{AT}/seg/split-supervoxel/3", body, u="ana")
-    (told,) = segmented.json("GET", f"{AT}/seg/mutations")
-    assert "App" not in told
-    assert segmented.ok("GET", f"{AT}/seg/blobstore/{told['Split']}") == body[runs.HEADER :]
+    (payload,) = segmented.json("GET", f"{AT}/seg/mutations")
+    assert "App" not in payload
+    assert segmented.ok("GET", f"{AT}/seg/blobstore/{payload['Split']}") == body[runs.HEADER :]
 
 
-def test_label_ids_behind_a_counter(segmented: Client) -> None:
+def test_label_ids_are_reserved_with_a_counter(segmented: Client) -> None:
     at = f"{AT}/seg"
     segmented.ok("POST", f"{at}/set-nextlabel/99", ceiling=103, admintoken=TOKEN)
     assert segmented.json("GET", f"{at}/nextlabel") == {"nextlabel": 100}
     assert segmented.json("POST", f"{at}/nextlabel/2") == {"start": 100, "end": 101}
     segmented.ok("POST", f"{at}/merge", [1, 2])
     assert segmented.json("POST", f"{at}/cleave/1", [2])["CleavedLabel"] == 102
-    assert segmented.ask("POST", f"{at}/nextlabel/2").status_code == 400
+    assert segmented.request("POST", f"{at}/nextlabel/2").status_code == 400
     assert segmented.json("GET", f"{at}/maxlabel") == {"maxlabel": 102}
     for wrong in ("set-nextlabel/0", "set-nextlabel/a", "maxlabel/0", f"maxlabel/{(1 << 48) + 1}"):
-        assert segmented.ask("POST", f"{at}/{wrong}", admintoken=TOKEN).status_code == 400
-    assert segmented.ask("POST", f"{at}/set-nextlabel/9", ceiling=9, admintoken=TOKEN).status_code == 400
+        assert segmented.request("POST", f"{at}/{wrong}", admintoken=TOKEN).status_code == 400
+    assert segmented.request("POST", f"{at}/set-nextlabel/9", ceiling=9, admintoken=TOKEN).status_code == 400
     segmented.commit(ROOT)
     child = segmented.child(ROOT)
     assert segmented.json("GET", f"node/{child}/seg/maxlabel") == {"maxlabel": 102}
 
 
-def test_mappings_are_trusted_where_they_were_told(segmented: Client) -> None:
-    told = bytes([0x0A, 6, 0x10, 3, 0x1A, 2, 50, 51])  # MappingOps: 50 and 51 map to 3
-    segmented.ok("POST", f"{AT}/seg/mappings", told)
+def test_posted_mappings_are_trusted_with_nolookup(segmented: Client) -> None:
+    payload = bytes([0x0A, 6, 0x10, 3, 0x1A, 2, 50, 51])  # MappingOps: 50 and 51 map to 3
+    segmented.ok("POST", f"{AT}/seg/mappings", payload)
     assert segmented.json("GET", f"{AT}/seg/mapping", [50, 51, 3, 99]) == [3, 3, 3, 0]
     assert segmented.json("GET", f"{AT}/seg/mapping", [50, 99], nolookup=True) == [3, 99]
 
 
 @pytest.mark.parametrize("name", ["lz4", "gzip"])
-def test_packed_voxels_are_taken(client: Client, name: str) -> None:
+def test_compressed_voxels_are_accepted(client: Client, name: str) -> None:
     client.add("labelmap", "seg", BlockSize="16,16,16")
-    pack = {"lz4": compression.lz4, "gzip": compression.packed}[name]
+    pack = {"lz4": compression.lz4, "gzip": compression.gzip_encode}[name]
     path = f"{AT}/seg/raw/0_1_2/32_16_16/0_0_0"
     client.ok("POST", path, pack(labels().tobytes()), compression=name)
     assert_array_equal(client.read(ROOT, "seg", (16, 16, 32), "uint64"), labels())
-    assert client.ask("POST", path, b"none", compression=name).status_code == 400
-    assert client.ask("POST", path, labels().tobytes(), compression="nothing").status_code == 400
+    assert client.request("POST", path, b"none", compression=name).status_code == 400
+    assert client.request("POST", path, labels().tobytes(), compression="nothing").status_code == 400
 
 
-def test_pictures(segmented: Client) -> None:
+def test_images_of_labels(segmented: Client) -> None:
     raw = imagecodecs.png_decode(segmented.ok("GET", f"{AT}/seg/raw/xz/32_8/0_3_0"))
     assert raw.shape == (8, 32, 4)
     square = imagecodecs.png_decode(segmented.ok("GET", f"{AT}/seg/isotropic/xz/32_16/0_3_0"))
     assert_array_equal(square, raw.repeat(2, 0))
     coloured = imagecodecs.png_decode(segmented.ok("GET", f"{AT}/seg/pseudocolor/xy/32_16/0_0_2"))
-    plane = labels()[2]
-    colours = {tuple(coloured[plane == label][0]) for label in np.unique(plane)}
-    assert len(colours) == len(np.unique(plane))
-    assert segmented.ask("GET", f"{AT}/seg/pseudocolor/0_1_2/8_8_8/0_0_0").status_code == 400
+    plane_response = labels()[2]
+    colours = {tuple(coloured[plane_response == label][0]) for label in np.unique(plane_response)}
+    assert len(colours) == len(np.unique(plane_response))
+    assert segmented.request("GET", f"{AT}/seg/pseudocolor/0_1_2/8_8_8/0_0_0").status_code == 400
 
 
-def test_planes_that_lie_anyhow(client: Client) -> None:
+def test_oblique_planes(client: Client) -> None:
     client.add("uint8blk", "grey", BlockSize="16,16,16", VoxelSize="4,4,8")
     array = np.arange(16**3, dtype=np.uint64).reshape(16, 16, 16).astype(np.uint8)
     client.write(ROOT, "grey", array)
-    picture = client.ok("GET", f"{AT}/grey/arb/0_0_16/32_0_16/0_24_16/4")
-    assert_array_equal(imagecodecs.png_decode(picture), array[2, :6, :8])
+    image_response = client.ok("GET", f"{AT}/grey/arb/0_0_16/32_0_16/0_24_16/4")
+    assert_array_equal(imagecodecs.png_decode(image_response), array[2, :6, :8])
     assert len(client.json("GET", f"{AT}/grey/rawkey", x=1, y=2, z=3)["Key"]) > 32
     assert client.ok("GET", f"{AT}/grey/specificblocks") == b""
     for wrong in ("subvolblocks/16_16_16/0_0_0", "specificblocks"):
-        answer = client.ask("GET", f"{AT}/grey/{wrong}", compression="lz4", blocks="0,0,0")
-        assert answer.status_code == 400
+        handle = client.request("GET", f"{AT}/grey/{wrong}", compression="lz4", blocks="0,0,0")
+        assert handle.status_code == 400
 
 
-def test_labels_that_are_near(segmented: Client) -> None:
+def test_proximity_of_labels(segmented: Client) -> None:
     found = segmented.json("GET", f"{AT}/seg/proximity/1/2")
     assert [set(one) for one in found] == [{"Block", "Distance"}] * len(found)
     assert min(one["Distance"] for one in found) >= 1
-    assert segmented.ask("GET", f"{AT}/seg/proximity/1/1").status_code == 400
-    assert segmented.ask("GET", f"{AT}/seg/proximity/1/77").status_code == 404
+    assert segmented.request("GET", f"{AT}/seg/proximity/1/1").status_code == 400
+    assert segmented.request("GET", f"{AT}/seg/proximity/1/77").status_code == 404
 
 
-def test_points_of_bodies_and_what_they_follow(segmented: Client) -> None:
+def test_annotations_of_bodies_and_syncs(segmented: Client) -> None:
     segmented.add("annotation", "points")
     at = f"{AT}/points"
-    places = [[x, y, z] for z, y, x in np.argwhere(labels() == 4)[::9].tolist()]
-    segmented.ok("POST", f"{at}/elements", [{"Pos": place, "Kind": "Note"} for place in places])
+    coords = [[x, y, z] for z, y, x in np.argwhere(labels() == 4)[::9].tolist()]
+    segmented.ok("POST", f"{at}/elements", [{"Pos": coord, "Kind": "Note"} for coord in coords])
     assert segmented.json("GET", f"{at}/label/4") == []
     assert set(segmented.json("GET", f"{at}/all-elements")) == {"0,0,0"}
     segmented.ok("POST", f"{at}/sync", {"sync": "seg"})
-    assert {tuple(one["Pos"]) for one in segmented.json("GET", f"{at}/label/4")} == set(map(tuple, places))
-    assert set(segmented.json("GET", f"{at}/all-elements")) == {f"{x // 16},0,0" for x, _, _ in places}
-    assert segmented.json("GET", f"{at}/scan")["num kv pairs"] == len({x // 16 for x, _, _ in places})
+    assert {tuple(one["Pos"]) for one in segmented.json("GET", f"{at}/label/4")} == set(map(tuple, coords))
+    assert set(segmented.json("GET", f"{at}/all-elements")) == {f"{x // 16},0,0" for x, _, _ in coords}
+    assert segmented.json("GET", f"{at}/scan")["num kv pairs"] == len({x // 16 for x, _, _ in coords})
     segmented.ok("POST", f"{at}/labels", {"77": json.dumps([{"Pos": [1, 2], "Kind": "Gap"}])})
-    (told,) = segmented.json("GET", f"{at}/label/77", relationships="verbose")
-    assert told == {"Pos": [1, 2, 0], "Kind": "Gap", "Tags": [], "Prop": {}, "Rels": []}
+    (payload,) = segmented.json("GET", f"{at}/label/77", relationships="verbose")
+    assert payload == {"Pos": [1, 2, 0], "Kind": "Gap", "Tags": [], "Prop": {}, "Rels": []}
     refused: list[Any] = [[{"Pos": [1.5, 2, 3]}], [{"Prop": {"a": 1}}], [{"Tags": "a"}], [{"Rels": [{"Rel": "Odd"}]}]]
     for elements in refused:
-        assert segmented.ask("POST", f"{at}/elements", elements).status_code == 400
+        assert segmented.request("POST", f"{at}/elements", elements).status_code == 400
 
 
-def test_what_was_put_into_a_keyvalue(client: Client) -> None:
+def test_the_log_of_a_keyvalue_instance(client: Client) -> None:
     client.add("keyvalue", "kv")
     client.ok("POST", f"{AT}/kv/key/a", b"no json", u="ana")
     client.commit(ROOT)
@@ -147,10 +147,10 @@ def test_what_was_put_into_a_keyvalue(client: Client) -> None:
     assert (second["Key"], second["UUID"]) == ("b", child)
     assert client.json("GET", f"node/{child}/kv/mutations", userid="ana") == []
     for query in ({"json": True, "tar": True}, {"json": True, "check": True}):
-        assert client.ask("GET", f"node/{child}/kv/keyvalues", ["a"], **query).status_code == 400
+        assert client.request("GET", f"node/{child}/kv/keyvalues", ["a"], **query).status_code == 400
 
 
-def test_neurons_by_odd_keys(client: Client) -> None:
+def test_neurons_with_unusual_keys(client: Client) -> None:
     client.add("neuronjson", "neurons")
     at = f"{AT}/neurons"
     client.ok("POST", f"{at}/key/5", {"bodyid": 5}, u="ana")
@@ -160,10 +160,10 @@ def test_neurons_by_odd_keys(client: Client) -> None:
     client.ok("POST", f"{at}/key/schema", {"any": "thing"}, u="ana")
     assert client.json("GET", f"{at}/key/schema") == client.json("GET", f"{at}/schema") == {"any": "thing"}
     for method, key in (("GET", "name"), ("DELETE", "name"), ("POST", "0")):
-        assert client.ask(method, f"{at}/key/{key}", {"bodyid": 0}, u="ana").status_code == 400
+        assert client.request(method, f"{at}/key/{key}", {"bodyid": 0}, u="ana").status_code == 400
 
 
-def test_regions_of_other_versions_and_their_boxes(segmented: Client) -> None:
+def test_regions_of_other_versions_are_partitioned(segmented: Client) -> None:
     segmented.add("roi", "core", BlockSize="16,16,16")
     empty = segmented.json("GET", f"{AT}/core/partition", batchsize=2)
     assert (empty["NumSubvolumes"], empty["Subvolumes"]) == (0, [])
@@ -182,7 +182,7 @@ def test_regions_of_other_versions_and_their_boxes(segmented: Client) -> None:
     assert not segmented.read(child, "seg", (16, 16, 32), "uint64", roi="core").any()
 
 
-def test_versions_of_which_the_first_wins(client: Client) -> None:
+def test_the_first_parent_wins_after_resolving(client: Client) -> None:
     client.add("keyvalue", "kv")
     client.ok("POST", f"{AT}/kv/key/a", b"root")
     client.commit(ROOT)
@@ -191,9 +191,9 @@ def test_versions_of_which_the_first_wins(client: Client) -> None:
         client.ok("POST", f"node/{version}/kv/key/{key}", version.encode())
     for version in (one, other):
         client.commit(version)
-    told = {"data": ["kv"], "parents": [one, other]}
-    child = client.json("POST", f"repo/{ROOT}/resolve", told)["child"]
+    payload = {"data": ["kv"], "parents": [one, other]}
+    child = client.json("POST", f"repo/{ROOT}/resolve", payload)["child"]
     assert client.ok("GET", f"node/{child}/kv/key/a") == one.encode()
     assert client.ok("GET", f"node/{child}/kv/key/b") == other.encode()
     for wrong in ({"data": [], "parents": [one, other]}, {"data": ["kv"], "parents": [one]}, {"data": ["no"]}):
-        assert client.ask("POST", f"repo/{ROOT}/resolve", wrong).status_code == 400
+        assert client.request("POST", f"repo/{ROOT}/resolve", wrong).status_code == 400

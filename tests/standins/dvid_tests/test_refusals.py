@@ -1,4 +1,4 @@
-"""Whatever is asked, the answer is one that a server gives on purpose."""
+"""Every request, however malformed, gets an intended response."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ QUERIES += [
     {"scale": "9", "maxx": "-3", "format": "blocks", "blocks": "1,2,a", "roi": "nothing", "batchsize": "0", "u": "me"}
 ]
 QUERIES += [{"json": "true", "tar": "true", "hash": "0", "mutid": "7", "batchsize": "3", "optimized": "on", "u": "me"}]
-ON_PURPOSE = {200, 204, 206, 400, 404, 416, 500, 501}
+INTENDED = {200, 204, 206, 400, 404, 416, 500, 501}
 
 
 @pytest.mark.parametrize("typename", sorted(TYPES))
-def test_nonsense_is_refused_in_words(client: Client, typename: str) -> None:
+def test_malformed_requests_are_refused_with_a_message(client: Client, typename: str) -> None:
     client.add(typename, "data", BlockSize="8,8,8")
     if "labels" in str(TYPES[typename].routes) and "raw" in str(TYPES[typename].routes):
         client.write(ROOT, "data", np.ones((8, 8, 8), TYPES[typename].dtype))  # type: ignore[attr-defined]
@@ -60,14 +60,14 @@ def test_nonsense_is_refused_in_words(client: Client, typename: str) -> None:
         for tail, query in itertools.product(TAILS, QUERIES):
             path = f"node/{ROOT}/data/{keyword}" + (f"/{tail}" if tail else "")
             for body in BODIES if tail in {"", "1"} and len(query) != 1 else BODIES[:1]:
-                answer = client.ask(method, path, body, **query)
-                assert answer.status_code in ON_PURPOSE, (method, path, query, body, answer.body)
-                if answer.status_code in {400, 500, 501}:
-                    assert answer.body.strip(), (method, path, query, body)
+                handle = client.request(method, path, body, **query)
+                assert handle.status_code in INTENDED, (method, path, query, body, handle.body)
+                if handle.status_code in {400, 500, 501}:
+                    assert handle.body.strip(), (method, path, query, body)
 
 
 @pytest.mark.parametrize("path", ["repos", "server/settings", f"repo/{ROOT}/", f"node/{ROOT}/"])
-def test_nonsense_on_servers_repositories_and_versions(client: Client, path: str) -> None:
+def test_malformed_requests_to_servers_repositories_and_versions(client: Client, path: str) -> None:
     keywords = [
         "info",
         "instance",
@@ -82,8 +82,8 @@ def test_nonsense_on_servers_repositories_and_versions(client: Client, path: str
         "status",
     ]
     for keyword, body in itertools.product(keywords if path.endswith("/") else [""], BODIES):
-        answer = client.ask("POST", path + keyword, body, admintoken="secret")
-        assert answer.status_code in ON_PURPOSE, (keyword, body, answer.body)
+        handle = client.request("POST", path + keyword, body, admintoken="secret")
+        assert handle.status_code in INTENDED, (keyword, body, handle.body)
 
 
 @pytest.mark.parametrize(
@@ -112,28 +112,30 @@ def test_nonsense_on_servers_repositories_and_versions(client: Client, path: str
         ("DELETE", f"repo/{ROOT}", b"", 404),
     ],
 )
-def test_statuses(client: Client, method: str, path: str, body: bytes, status: int) -> None:
-    assert client.ask(method, path, body).status_code == status
+def test_requests_have_the_status_of_the_real_server(
+    client: Client, method: str, path: str, body: bytes, status: int
+) -> None:
+    assert client.request(method, path, body).status_code == status
 
 
-def test_a_locked_version_takes_no_instances_and_no_bad_uuids(client: Client) -> None:
+def test_a_locked_version_refuses_instances_and_malformed_uuids(client: Client) -> None:
     client.commit(ROOT)
-    told = {"typename": "keyvalue", "dataname": "late"}
-    assert b"locked node" in client.ask("POST", f"repo/{ROOT}/instance", told).body
-    assert b"hexadecimal" in client.ask("POST", f"node/{ROOT}/newversion", {"uuid": "short"}).body
+    payload = {"typename": "keyvalue", "dataname": "late"}
+    assert b"locked node" in client.request("POST", f"repo/{ROOT}/instance", payload).body
+    assert b"hexadecimal" in client.request("POST", f"node/{ROOT}/newversion", {"uuid": "short"}).body
     child = client.child(ROOT)
-    client.ok("POST", f"repo/{child}/instance", told)
+    client.ok("POST", f"repo/{child}/instance", payload)
 
 
-def test_labels_without_an_index(client: Client) -> None:
+def test_labels_without_an_index_refuse_index_requests(client: Client) -> None:
     client.add("labelmap", "seg", BlockSize="8,8,8", IndexedLabels="false")
     client.write(ROOT, "seg", np.full((8, 8, 8), 4, np.uint64))
     assert client.json("GET", f"node/{ROOT}/seg/label/1_1_1") == {"Label": 4}
     assert client.json("GET", f"node/{ROOT}/seg/info")["Extended"]["IndexedLabels"] is False
-    assert b"not label indexed" in client.ask("GET", f"node/{ROOT}/seg/size/4").body
+    assert b"not label indexed" in client.request("GET", f"node/{ROOT}/seg/size/4").body
 
 
-def test_strict_as_go(client: Client) -> None:
+def test_json_is_parsed_as_strictly_as_in_go(client: Client) -> None:
     client.add("labelmap", "seg", BlockSize="8,8,8")
     at = f"node/{ROOT}/seg"
     refused: list[tuple[str, Any]] = [
@@ -143,11 +145,11 @@ def test_strict_as_go(client: Client) -> None:
         ("sizes", [-1]),
     ]
     for keyword, body in refused:
-        assert client.ask("GET", f"{at}/{keyword}", body).status_code == 400
+        assert client.request("GET", f"{at}/{keyword}", body).status_code == 400
     assert client.json("GET", f"{at}/labels", b"null") == []
     assert client.json("GET", f"{at}/labels", [[1], [1, 2, 3, 4]]) == [0, 0]
-    assert client.ask("GET", f"{at}/sizes", [1], hash="00").status_code == 400
+    assert client.request("GET", f"{at}/sizes", [1], hash="00").status_code == 400
     md5_of_empty_list = "d751713988987e9331980363e24189ce"
     assert json.loads(client.ok("GET", f"{at}/sizes", b"[]", hash=md5_of_empty_list)) == []
     for path in ("size/0", "sparsevol/0", "index/0", "lastmod/0", "supervoxels/0", "sparsevol-by-point/1_1_1"):
-        assert client.ask("GET", f"{at}/{path}").status_code == 400, path
+        assert client.request("GET", f"{at}/{path}").status_code == 400, path

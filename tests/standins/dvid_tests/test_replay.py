@@ -1,4 +1,4 @@
-"""The recorded requests of a real server get the recorded answers."""
+"""Recorded requests of a real server get the recorded responses."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def recording(shared: Path) -> Path:
     return folder
 
 
-def test_the_recording_is_answered_as_recorded(server: str, recording: Path) -> None:
-    told = tomllib.loads((Path(__file__).parent / "differences.toml").read_text())
+def test_recorded_requests_get_the_recorded_responses(server: str, recording: Path) -> None:
+    differences = tomllib.loads((Path(__file__).parent / "differences.toml").read_text())
     pairs = [json.loads(line) for line in (recording / "pairs.jsonl").read_text().splitlines()]
     bugs = {number for number, pair in enumerate(pairs, 1) if pair["compare"] == "server-bug"}
-    assert {int(number) for number in told["server-bug"]} == bugs
+    assert {int(number) for number in differences["server-bug"]} == bugs
     command = [sys.executable, str(recording / "replay.py"), server, "--show", "400"]
     report = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     differing = {int(number) for number in re.findall(r"^ *(\d+) \S+ +(?:GET|HEAD|POST|DELETE) ", report, re.MULTILINE)}
-    assert differing == {int(number) for number in told["differs"]}, report
+    assert differing == {int(number) for number in differences["differs"]}, report
     assert f"of {len(pairs)}" in report.splitlines()[-1]

@@ -33,7 +33,7 @@ def test_voxels_of_every_dtype(client: Client, typename: str) -> None:
 
 
 @pytest.mark.parametrize(("axes", "expected"), [("xy", (5, 4)), ("xz", (6, 4)), ("yz", (6, 5))])
-def test_planes_are_pictures(client: Client, axes: str, expected: tuple[int, int]) -> None:
+def test_planes_are_images(client: Client, axes: str, expected: tuple[int, int]) -> None:
     from PIL import Image
 
     client.add("uint8blk", "grey", BlockSize="8,8,8")
@@ -48,7 +48,7 @@ def test_planes_are_pictures(client: Client, axes: str, expected: tuple[int, int
     assert_array_equal(image, np.squeeze(cut))
 
 
-def test_blocks_come_and_go_by_row(client: Client) -> None:
+def test_rows_of_blocks_survive_a_round_trip(client: Client) -> None:
     client.add("uint8blk", "grey", BlockSize="8,8,8")
     row = np.random.default_rng(0).integers(0, 255, (3, 8, 8, 8)).astype(np.uint8)
     client.ok("POST", f"node/{ROOT}/grey/blocks/-1_0_2/3", row.tobytes())
@@ -57,14 +57,14 @@ def test_blocks_come_and_go_by_row(client: Client) -> None:
     assert_array_equal(np.frombuffer(raw, np.uint8).reshape(8, 8, 8), row[1])
 
 
-def test_partition_centres_its_rows() -> None:
-    told = partition([(5, 4, 1, 3), (5, 5, 1, 1), (9, 4, 0, 0)], 2, (32, 32, 32))
-    corners = [cube["MinChunk"] for cube in told["Subvolumes"]]
+def test_the_partition_centres_its_rows() -> None:
+    payload = partition([(5, 4, 1, 3), (5, 5, 1, 1), (9, 4, 0, 0)], 2, (32, 32, 32))
+    corners = [cube["MinChunk"] for cube in payload["Subvolumes"]]
     assert corners == [[1, 4, 5], [3, 4, 5], [0, 4, 7]]
-    assert (told["NumActiveBlocks"], told["NumSubvolumes"]) == (5, 3)
+    assert (payload["NumActiveBlocks"], payload["NumSubvolumes"]) == (5, 3)
 
 
-def test_spans_stay_as_they_were_sent(client: Client) -> None:
+def test_spans_are_stored_as_sent(client: Client) -> None:
     client.add("roi", "roi")
     client.ok("POST", f"node/{ROOT}/roi/roi", [[1, 0, 3, 4], [0, 2, 0, 0], [1, 0, 5, 5]])
     assert client.json("GET", f"node/{ROOT}/roi/roi") == [[0, 2, 0, 0], [1, 0, 3, 4], [1, 0, 5, 5]]
@@ -89,20 +89,20 @@ def test_relations_follow_a_move_and_a_deletion(client: Client) -> None:
     client.ok("DELETE", f"{at}/element/140_2_3")
     (pre,) = client.json("GET", f"{at}/tag/t", relationships=True)
     assert pre["Rels"] == []
-    assert client.ask("DELETE", f"{at}/element/140_2_3").status_code == 400
-    assert client.ask("POST", f"{at}/move/140_2_3/1_1_1").status_code == 400
+    assert client.request("DELETE", f"{at}/element/140_2_3").status_code == 400
+    assert client.request("POST", f"{at}/move/140_2_3/1_1_1").status_code == 400
 
 
-def test_a_wrong_element_stores_none_of_its_list(client: Client) -> None:
+def test_an_invalid_element_stores_none_of_its_list(client: Client) -> None:
     at = synapses(client)
     wrong = [{"Pos": [9, 9, 9], "Kind": "Note"}, {"Pos": [8, 8, 8], "Kind": "Nonsense"}]
-    assert client.ask("POST", f"{at}/elements", wrong).status_code == 400
+    assert client.request("POST", f"{at}/elements", wrong).status_code == 400
     assert client.json("GET", f"{at}/elements/20_20_20/0_0_0") == [
         {"Pos": [1, 2, 3], "Kind": "PreSyn", "Tags": ["t"], "Prop": {}, "Rels": [{"Rel": "PreSynTo", "To": [70, 2, 3]}]}
     ]
 
 
-def test_counts_by_body(client: Client) -> None:
+def test_elements_are_counted_by_body(client: Client) -> None:
     at = synapses(client)
     client.add("labelmap", "seg", BlockSize="16,16,16")
     client.add("labelsz", "sizes")
@@ -131,14 +131,14 @@ def test_fields_are_merged(client: Client) -> None:
     client.ok("POST", f"{at}/key/7", {"bodyid": 7, "type": "c", "new": 1}, u="ben", conditionals="type,new")
     assert client.json("GET", f"{at}/key/7", fields="type,new") == {"bodyid": 7, "type": "b", "new": 1}
     client.ok("POST", f"{at}/key/7", {"bodyid": 7, "type": "b", "by": 2, "by_user": "her"}, u="cia")
-    told = {"bodyid": 7, "type": "b", "type_user": "ben", "by": 2, "by_user": "her"}
-    assert client.json("GET", f"{at}/key/7", show="user", fields="type,by") == told
+    payload = {"bodyid": 7, "type": "b", "type_user": "ben", "by": 2, "by_user": "her"}
+    assert client.json("GET", f"{at}/key/7", show="user", fields="type,by") == payload
     client.ok("POST", f"{at}/key/7", {"bodyid": 7}, u="ben", replace=True)
     assert client.json("GET", f"{at}/key/7") == {"bodyid": 7}
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ({"type": "x"}, [1]),
         ({"type": "re/^[xy]"}, [1, 2]),
@@ -155,16 +155,16 @@ def test_fields_are_merged(client: Client) -> None:
         ({}, [1, 2, 3]),
     ],
 )
-def test_queries(client: Client, query: Any, found: list[int]) -> None:
+def test_queries_match_fields(client: Client, query: Any, expected: list[int]) -> None:
     client.add("neuronjson", "neurons")
     for neuron in ({"bodyid": 1, "type": "x", "hits": [4, 5]}, {"bodyid": 2, "type": "yx"}, {"bodyid": 3}):
         client.ok("POST", f"node/{ROOT}/neurons/key/{neuron['bodyid']}", neuron, u="ana")
     client.commit(ROOT)
-    assert client.json("GET", f"node/{ROOT}/neurons/query", query, onlyid=True) == found
-    assert client.ask("POST", f"node/{ROOT}/neurons/query", query).status_code == 400
+    assert client.json("GET", f"node/{ROOT}/neurons/query", query, onlyid=True) == expected
+    assert client.request("POST", f"node/{ROOT}/neurons/query", query).status_code == 400
 
 
-def test_supervoxel_files_from_an_archive(client: Client) -> None:
+def test_supervoxel_files_are_loaded_from_an_archive(client: Client) -> None:
     client.add("labelmap", "seg", BlockSize="16,16,16")
     client.add("tarsupervoxels", "meshes", Extension="drc")
     client.ok("POST", f"node/{ROOT}/meshes/sync", {"sync": "seg"})
@@ -177,26 +177,26 @@ def test_supervoxel_files_from_an_archive(client: Client) -> None:
     client.ok("POST", f"node/{ROOT}/meshes/load", out.getvalue())
     with tarfile.open(fileobj=io.BytesIO(client.ok("GET", f"node/{ROOT}/meshes/tarfile/4"))) as archive:
         assert archive.getnames() == ["4.drc"]
-    assert client.ask("HEAD", f"node/{ROOT}/meshes/tarfile/4").status_code == 200
+    assert client.request("HEAD", f"node/{ROOT}/meshes/tarfile/4").status_code == 200
 
 
-def test_throttled_requests_over_the_limit_are_told_to_wait() -> None:
+def test_throttled_requests_over_the_limit_are_refused() -> None:
     service = Service("secret", throttled=1)
     with serving(service=service) as url, service.slot():
-        answer = httpx.get(f"{url}/api/server/note", params={"throttle": "true"})
-        assert answer.status_code == 503
-        assert "1 throttled operations (max = 1)" in answer.text
+        handle = httpx.get(f"{url}/api/server/note", params={"throttle": "true"})
+        assert handle.status_code == 503
+        assert "1 throttled operations (max = 1)" in handle.text
         assert httpx.get(f"{url}/api/server/note").status_code == 200
 
 
 @pytest.mark.parametrize("typename", sorted(TYPES))
-def test_every_type_describes_itself_and_refuses_what_it_does_not_know(client: Client, typename: str) -> None:
+def test_every_type_describes_itself_and_refuses_unknown_requests(client: Client, typename: str) -> None:
     client.add(typename, "data")
     info = client.json("GET", f"node/{ROOT}/data/info")
     assert (info["Base"]["TypeName"], info["Base"]["Name"]) == (typename, "data")
-    answer = client.ask("GET", f"node/{ROOT}/data/nonsense")
-    assert answer.status_code == 400
-    assert b"Bad API call" in answer.body
+    handle = client.request("GET", f"node/{ROOT}/data/nonsense")
+    assert handle.status_code == 400
+    assert b"Bad API call" in handle.body
 
 
 @pytest.mark.slow
@@ -212,12 +212,12 @@ def test_every_type_describes_itself_and_refuses_what_it_does_not_know(client: C
         ("bytes=10-", 416, None),
     ],
 )
-def test_ranges_over_a_socket(header: str, status: int, expected: bytes | None) -> None:
+def test_ranges_of_values_over_a_socket(header: str, status: int, expected: bytes | None) -> None:
     with serving("secret") as url:
         httpx.post(f"{url}/api/repos", params={"admintoken": "secret"}, json={"root": ROOT})
         httpx.post(f"{url}/api/repo/{ROOT}/instance", json={"typename": "keyvalue", "dataname": "kv"})
         key = f"{url}/api/node/{ROOT}/kv/key/a key%2Fwith more"
         httpx.post(key, content=b"abcdefghij")
-        answer = httpx.get(key, headers={"Range": header})
-    assert answer.status_code == status
-    assert expected is None or answer.content == expected
+        handle = httpx.get(key, headers={"Range": header})
+    assert handle.status_code == status
+    assert expected is None or handle.content == expected

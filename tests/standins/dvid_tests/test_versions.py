@@ -1,4 +1,4 @@
-"""A version sees what its ancestors hold, and nothing else."""
+"""A version inherits the data of its ancestors, and nothing else."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ class Versions(RuleBasedStateMachine):
     def delete(self, version: str, key: str) -> None:
         self.write(version, f"kv/{key}", None, "DELETE", f"kv/key/{key}")
 
-    @rule(version=opened, place=PLACES, value=st.integers(1, 255))
-    def paint(self, version: str, place: int, value: int) -> None:
+    @rule(version=opened, coord=PLACES, value=st.integers(1, 255))
+    def paint(self, version: str, coord: int, value: int) -> None:
         body = np.full((8, 8, 8), value, np.uint8).tobytes()
-        self.write(version, f"grey/{place}", value, "POST", f"grey/raw/0_1_2/8_8_8/{8 * place}_0_0", body)
+        self.write(version, f"grey/{coord}", value, "POST", f"grey/raw/0_1_2/8_8_8/{8 * coord}_0_0", body)
 
     @rule(version=opened, spans=st.sets(st.tuples(PLACES, PLACES), max_size=3))
     def outline(self, version: str, spans: set[tuple[int, int]]) -> None:
-        told = sorted([z, y, 0, 2] for z, y in spans)
-        self.write(version, "roi", told, "POST", "roi/roi", told)
+        payload = sorted([z, y, 0, 2] for z, y in spans)
+        self.write(version, "roi", payload, "POST", "roi/roi", payload)
 
     def write(self, version: str, name: str, value: Any, method: str, path: str, body: Any = b"") -> None:
-        answer = self.client.ask(method, f"node/{version}/{path}", body)
+        handle = self.client.request(method, f"node/{version}/{path}", body)
         locked = self.client.json("GET", f"node/{version}/status")["Locked"]
-        assert answer.status_code == (400 if locked else 200)
+        assert handle.status_code == (400 if locked else 200)
         if not locked:
             self.expected[version][name] = value
 
@@ -81,7 +81,7 @@ class Versions(RuleBasedStateMachine):
         return child
 
     @invariant()
-    def all_is_seen_where_it_should_be(self) -> None:
+    def data_are_visible_in_the_right_versions(self) -> None:
         for version, expected in self.expected.items():
             keys = sorted(name[3:] for name, value in expected.items() if name.startswith("kv/") and value is not None)
             assert self.client.json("GET", f"node/{version}/kv/keys") == keys
@@ -90,7 +90,7 @@ class Versions(RuleBasedStateMachine):
             for key, value in self.common.items():
                 assert self.client.ok("GET", f"node/{version}/shared/key/{key}") == value
             row = self.client.ok("GET", f"node/{version}/grey/raw/0_1_2/24_1_1/-8_3_3")
-            assert list(row[::8]) == [expected.get(f"grey/{place}", 0) for place in (-1, 0, 1)]
+            assert list(row[::8]) == [expected.get(f"grey/{coord}", 0) for coord in (-1, 0, 1)]
             assert self.client.json("GET", f"node/{version}/roi/roi") == expected.get("roi", [])
 
 
@@ -98,7 +98,7 @@ Versions.TestCase.settings = settings(max_examples=20, stateful_step_count=20, d
 TestVersions = Versions.TestCase
 
 
-def test_a_merged_version_sees_both_parents(client: Client) -> None:
+def test_a_merged_version_inherits_from_both_parents(client: Client) -> None:
     client.add("keyvalue", "kv")
     client.commit(ROOT)
     sides = [client.child(ROOT, name) for name in ("left", "right")]
@@ -109,7 +109,7 @@ def test_a_merged_version_sees_both_parents(client: Client) -> None:
     assert client.json("GET", f"node/{merged}/kv/keys") == sorted(side[:4] for side in sides)
 
 
-def test_names_of_versions(client: Client) -> None:
+def test_versions_are_found_by_name(client: Client) -> None:
     client.add("keyvalue", "kv")
     client.commit(ROOT)
     child = client.child(ROOT)
@@ -118,7 +118,7 @@ def test_names_of_versions(client: Client) -> None:
     assert client.ok("GET", f"node/{child[:8]}/kv/key/k") == b"v"
     tag = client.json("POST", f"node/{ROOT}/tag", {"tag": "v1"})["child"]
     assert client.json("GET", f"node/{tag}/status") == {"Locked": True}
-    assert client.ask("GET", f"node/{tag}/kv/key/k").status_code == 404
+    assert client.request("GET", f"node/{tag}/kv/key/k").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -132,22 +132,22 @@ def test_names_of_versions(client: Client) -> None:
         ("repos", {}, "admin"),
     ],
 )
-def test_refusals(client: Client, path: str, body: Any, message: str) -> None:
-    answer = client.ask("POST", path, body)
-    assert answer.status_code == 400
-    assert message in bytes(answer.body).decode()
+def test_invalid_requests_are_refused(client: Client, path: str, body: Any, message: str) -> None:
+    handle = client.request("POST", path, body)
+    assert handle.status_code == 400
+    assert message in bytes(handle.body).decode()
 
 
-def test_a_prefix_of_two_versions_is_refused(client: Client) -> None:
+def test_an_ambiguous_prefix_is_refused(client: Client) -> None:
     client.ok("POST", "repos", {"root": "a" * 31 + "b"}, admintoken=TOKEN)
-    assert b"more than one" in client.ask("GET", "repo/aaa/info").body
+    assert b"more than one" in client.request("GET", "repo/aaa/info").body
     assert client.json("GET", f"repo/{ROOT}/info")["Root"] == ROOT
 
 
 def test_nobody_is_an_administrator_without_a_token(new_client: Callable[[], Client]) -> None:
     client = new_client()
     client.service._admin_token = None
-    assert client.ask("POST", "repos", {}, admintoken="").status_code == 400
+    assert client.request("POST", "repos", {}, admintoken="").status_code == 400
 
 
 def test_a_refused_write_changes_nothing(client: Client) -> None:

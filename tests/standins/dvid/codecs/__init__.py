@@ -1,1 +1,1 @@
-"""Formats of voxels and labels on the wire, in numpy; independent of the ones that the client uses."""
+"""Encodings of voxels and labels in numpy, independent of the client's."""

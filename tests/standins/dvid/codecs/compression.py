@@ -1,4 +1,4 @@
-"""How label volumes and blocks are compressed on their way."""
+"""Compression of label volumes and blocks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ VOLUMES: Mapping[str, Callable[[NDArray[np.uint64]], bytes]] = {
     "": lambda array: array.tobytes(),
     "uncompressed": lambda array: array.tobytes(),
     "lz4": lambda array: lz4(array.tobytes()),
-    "gzip": lambda array: packed(array.tobytes()),
+    "gzip": lambda array: gzip_encode(array.tobytes()),
     "google": segmentation.encode,
-    "googlegzip": lambda array: packed(segmentation.encode(array)),
+    "googlegzip": lambda array: gzip_encode(segmentation.encode(array)),
 }
-"""What ``raw?compression=`` names."""
+"""Encoders by the value of ``raw?compression=``."""
 
 
 def lz4(data: bytes) -> bytes:
@@ -30,12 +30,12 @@ def lz4(data: bytes) -> bytes:
     return bytes(imagecodecs.lz4_encode(data, header=False))
 
 
-def packed(data: bytes) -> bytes:
-    """Compress with gzip, fast."""
+def gzip_encode(data: bytes) -> bytes:
+    """Compress with gzip at the fastest level."""
     return gzip.compress(data, 1)
 
 
-def unpacked(data: bytes) -> bytes:
+def gzip_decode(data: bytes) -> bytes:
     """Decompress with gzip."""
     try:
         return gzip.decompress(data)
@@ -44,13 +44,13 @@ def unpacked(data: bytes) -> bytes:
         raise Refusal(text) from None
 
 
-def received(data: bytes, name: str, size: int) -> bytes:
-    """Undo a named compression of a body that should have a size."""
+def decompress(data: bytes, name: str, size: int) -> bytes:
+    """Decompress a body that should have `size` bytes."""
     match name:
         case "" | "uncompressed":
             return data
         case "gzip":
-            return unpacked(data)
+            return gzip_decode(data)
         case "lz4":
             try:
                 return bytes(imagecodecs.lz4_decode(data, header=False, out=size))
@@ -59,13 +59,13 @@ def received(data: bytes, name: str, size: int) -> bytes:
     raise Refusal(f'unknown compression type "{name}"')
 
 
-def stream(place: Xyz, content: bytes) -> bytes:
-    """One record of a stream of blocks."""
-    return struct.pack("<4i", *place, len(content)) + content
+def encode_record(coord: Xyz, content: bytes) -> bytes:
+    """Encode one record of a stream of blocks."""
+    return struct.pack("<4i", *coord, len(content)) + content
 
 
-def records(data: bytes) -> Iterator[tuple[Xyz, bytes]]:
-    """The records of a stream of blocks."""
+def split_records(data: bytes) -> Iterator[tuple[Xyz, bytes]]:
+    """Split a stream of blocks into records."""
     at = 0
     while at < len(data):
         if at + 16 > len(data):

@@ -1,4 +1,4 @@
-"""Protocol buffers, as far as DVID's messages need them: varints and length-delimited fields.
+"""Protocol buffers as far as DVID's messages use them: varints and length-delimited fields.
 
 Written from the public description of the wire format, https://protobuf.dev/programming-guides/encoding/.
 """
@@ -23,7 +23,7 @@ def varint(value: int) -> bytes:
 
 
 def encode(fields: Iterable[Field]) -> bytes:
-    """Encode numbered fields; integers that are 0 are left out."""
+    """Encode numbered fields; zeros are omitted."""
     out = bytearray()
     for number, value in fields:
         if isinstance(value, int):
@@ -66,28 +66,28 @@ def decode(data: bytes) -> list[Field]:
 
 
 def decode_keys(data: bytes) -> list[str]:
-    """``Keys``: a list of keys."""
+    """Decode ``Keys``: a list of keys."""
     return [text(value) for number, value in decode(data) if number == 1]
 
 
 def encode_keyvalues(values: Mapping[str, bytes]) -> bytes:
-    """``KeyValues``: a list of key and value."""
+    """Encode ``KeyValues``: a list of key and value."""
     return encode((1, encode([(1, key.encode()), *([(2, value)] if value else [])])) for key, value in values.items())
 
 
 def decode_keyvalues(data: bytes) -> dict[str, bytes]:
-    """``KeyValues``: a list of key and value."""
+    """Decode ``KeyValues``: a list of key and value."""
     pairs = [dict(decode(content(value))) for number, value in decode(data) if number == 1]
     return {text(pair.get(1, b"")): content(pair.get(2, b"")) for pair in pairs}
 
 
 def content(value: int | bytes) -> bytes:
-    """A field that must be bytes."""
+    """Return a field as bytes; empty if it is an integer."""
     return value if isinstance(value, bytes) else b""
 
 
 def text(value: int | bytes) -> str:
-    """A field that must be a text."""
+    """Return a field as a string."""
     try:
         return content(value).decode()
     except UnicodeDecodeError:
@@ -95,17 +95,17 @@ def text(value: int | bytes) -> str:
 
 
 def number(value: int | bytes) -> int:
-    """A field that must be an integer."""
+    """Return a field as an integer; 0 if it is bytes."""
     return value if isinstance(value, int) else 0
 
 
-def messages(fields: Iterable[Field], wanted: int) -> list[list[Field]]:
-    """The messages under a number that repeats."""
-    return [decode(content(value)) for key, value in fields if key == wanted]
+def messages(fields: Iterable[Field], repeated: int) -> list[list[Field]]:
+    """Decode the messages of a repeated field."""
+    return [decode(content(value)) for key, value in fields if key == repeated]
 
 
 def packed(value: int | bytes) -> list[int]:
-    """A field that repeats an integer, packed or not."""
+    """Decode a repeated integer field, packed or not."""
     if isinstance(value, int):
         return [value]
     numbers, at = [], 0

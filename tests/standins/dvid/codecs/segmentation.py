@@ -31,14 +31,14 @@ def encode(voxels: NDArray[np.uint64]) -> bytes:
     for cube in cubes(padded):
         labels, inverse = np.unique(cube, return_inverse=True)
         bits = next(width for width in _WIDTHS if len(labels) <= 1 << width)
-        values = _packed(inverse.astype(np.uint32), bits)
+        values = _pack_bits(inverse.astype(np.uint32), bits)
         headers += [at + len(values) | bits << 24, at]
         bodies += [values, labels.astype("<u8").view("<u4")]
         at += len(values) + 2 * len(labels)
     return np.concatenate([np.array([1, *headers], "<u4"), *bodies]).astype("<u4").tobytes()
 
 
-def _packed(values: NDArray[np.uint32], bits: int) -> NDArray[np.uint32]:
+def _pack_bits(values: NDArray[np.uint32], bits: int) -> NDArray[np.uint32]:
     if not bits:
         return np.zeros(0, np.uint32)
     shifts = np.arange(0, 32, bits, dtype=np.uint32)

@@ -1,1 +1,1 @@
-"""The types of data instances, one a file."""
+"""Types of data instances, one per file."""

@@ -1,4 +1,4 @@
-"""Every type of data instance by its name."""
+"""All types of data instances by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from standins.dvid.types.neuronjson import NeuronJson
 from standins.dvid.types.roi import Roi
 from standins.dvid.types.tarsupervoxels import TarSupervoxels
 
-_KINDS: tuple[type[Instance], ...] = (
+_TYPES: tuple[type[Instance], ...] = (
     *imageblk.TYPES,
     LabelBlocks,
     LabelMap,
@@ -24,4 +24,4 @@ _KINDS: tuple[type[Instance], ...] = (
     NeuronJson,
     TarSupervoxels,
 )
-TYPES: dict[str, type[Instance]] = {kind.typename: kind for kind in _KINDS}
+TYPES: dict[str, type[Instance]] = {instance_type.typename: instance_type for instance_type in _TYPES}

@@ -1,4 +1,4 @@
-"""Elements of annotations, as strict as Go reads them."""
+"""Elements of annotations, parsed as strictly as in Go."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _RELATIONS = {"UnknownRelationship", "PostSynTo", "PreSynTo", "ConvergentTo", "G
 
 
 class Relation(BaseModel):
-    """To which other element it is related, and how."""
+    """Relation to another element."""
 
     Rel: str = "UnknownRelationship"
     To: list[int] | None = None
 
 
-class Told(BaseModel):
-    """An element as it is sent; what is missing is empty, or 0."""
+class ElementJson(BaseModel):
+    """JSON of an element; missing fields are empty, or 0."""
 
     Pos: list[int] | None = None
     Kind: str = "Unknown"
@@ -32,22 +32,22 @@ class Told(BaseModel):
     Rels: list[Relation] | None = None
 
 
-def checked(told: Told) -> Element:
-    """An element as it is kept, of a known kind and with known relations."""
-    if told.Kind not in _KINDS:
-        raise Refusal(f'Unknown element type in JSON: "{told.Kind}"')
-    for relation in told.Rels or ():
+def parse_element(payload: ElementJson) -> Element:
+    """Return an element after checking its kind and relations."""
+    if payload.Kind not in _KINDS:
+        raise Refusal(f'Unknown element type in JSON: "{payload.Kind}"')
+    for relation in payload.Rels or ():
         if relation.Rel not in _RELATIONS:
             raise Refusal(f'Unknown relationship type in JSON: "{relation.Rel}"')
     return {
-        "Pos": _point(told.Pos),
-        "Kind": told.Kind,
-        "Tags": told.Tags or [],
-        "Prop": told.Prop or {},
-        "Rels": [{"Rel": relation.Rel, "To": _point(relation.To)} for relation in told.Rels or ()],
+        "Pos": _point(payload.Pos),
+        "Kind": payload.Kind,
+        "Tags": payload.Tags or [],
+        "Prop": payload.Prop or {},
+        "Rels": [{"Rel": relation.Rel, "To": _point(relation.To)} for relation in payload.Rels or ()],
     }
 
 
-def _point(told: list[int] | None) -> list[int]:
-    """Three coordinates: missing ones are 0, further ones are not looked at."""
-    return [*(told or ()), 0, 0, 0][:3]
+def _point(payload: list[int] | None) -> list[int]:
+    """Return three coordinates: missing ones are 0, further ones are ignored."""
+    return [*(payload or ()), 0, 0, 0][:3]

@@ -11,27 +11,27 @@ from typing import Any
 
 from starlette.responses import Response
 
-from standins.dvid.calls import Call, Refusal, as_json, done, octets
+from standins.dvid.calls import Call, Refusal, binary_response, empty_response, json_response
 from standins.dvid.codecs import protobuf
 from standins.dvid.instances import Tagged, route
-from standins.dvid.types.recorded import Recorded
+from standins.dvid.types.mutations import MutationLog
 from standins.dvid.versions import Node, Versioned
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
-class KeyValue(Tagged, Recorded):
+class KeyValue(Tagged, MutationLog):
     """Bytes by key."""
 
     typename, source, type_version = "keyvalue", "keyvalue", "0.2"
 
     def create(self, options: Mapping[str, str]) -> None:
-        """Start empty."""
+        """Create an empty instance."""
         self.values: Versioned[str, bytes] = Versioned()
 
     @route("GET HEAD", "key")
     def get_key(self, node: Node, call: Call) -> Response:
-        """A value or a range of it; an empty value counts as none."""
+        """Return a value or a range of it; an empty value counts as missing."""
         key = _key(call)
         value = self.values.get(node, key)
         if not value:
@@ -42,42 +42,42 @@ class KeyValue(Tagged, Recorded):
     def post_key(self, node: Node, call: Call) -> Response:
         """Store a value."""
         self.put(node, call, _key(call), call.body)
-        return done()
+        return empty_response()
 
     def put(self, node: Node, call: Call, key: str, value: bytes) -> None:
-        """Store a value, and remember it."""
+        """Store a value and log the change."""
         self.values.put(node, key, value)
         self.record(node, call, "postkv", Key=key, Bytes=len(value))
 
     @route("DELETE", "key")
     def delete_key(self, node: Node, call: Call) -> Response:
-        """Forget a value."""
+        """Delete a value."""
         self.values.delete(node, _key(call))
-        return done()
+        return empty_response()
 
     @route("GET", "keys")
     def keys(self, node: Node, call: Call) -> Response:
-        """All keys in order."""
-        return as_json(sorted(self.values.items(node)))
+        """Return all keys, sorted."""
+        return json_response(sorted(self.values.items(node)))
 
     def between(self, node: Node, call: Call) -> dict[str, bytes]:
-        """The values whose keys lie in the range that the path gives, both ends included."""
+        """Return the values with keys in the range of the path, inclusive."""
         first, last = call.part(1), call.part(2)
         return {key: value for key, value in sorted(self.values.items(node).items()) if first <= key <= last}
 
     @route("GET", "keyrange")
     def keyrange(self, node: Node, call: Call) -> Response:
-        """The keys in a range."""
-        return as_json(list(self.between(node, call)))
+        """Return the keys in a range."""
+        return json_response(list(self.between(node, call)))
 
     @route("GET", "keyrangevalues")
     def keyrangevalues(self, node: Node, call: Call) -> Response:
-        """The values in a range, without empty ones."""
+        """Return the values in a range, without empty ones."""
         return pack({key: value for key, value in self.between(node, call).items() if value}, call)
 
     @route("GET", "keyvalues")
     def get_keyvalues(self, node: Node, call: Call) -> Response:
-        """The values of keys that the body names, in protobuf or, for JSON and tar, in JSON; empty ones for others."""
+        """Return the values of the keys in the body (protobuf, or JSON for JSON and tar); empty for unknown keys."""
         is_json = call.flag("json") or call.flag("jsontar") or call.flag("tar")
         keys = call.json(list[str]) if is_json else protobuf.decode_keys(call.body)
         return pack({key: self.values.get(node, key) for key in keys}, call)
@@ -87,7 +87,7 @@ class KeyValue(Tagged, Recorded):
         """Store the values of a protobuf message."""
         for key, value in protobuf.decode_keyvalues(call.body).items():
             self.put(node, call, key, value)
-        return done()
+        return empty_response()
 
 
 def _key(call: Call) -> str:
@@ -98,7 +98,7 @@ def _ranged(value: bytes, header: str) -> Response:
     ranges = {"Accept-Ranges": "bytes"}
     match = _RANGE.fullmatch(header)
     if match is None or match.group() == "bytes=-":
-        return octets(value, ranges)
+        return binary_response(value, ranges)
     first, last = match.groups()
     start, stop = (int(first), int(last or len(value))) if first else (max(0, len(value) - int(last)), len(value))
     if start >= len(value):
@@ -106,14 +106,16 @@ def _ranged(value: bytes, header: str) -> Response:
         return Response(text, 416, {"Content-Range": f"bytes */{len(value)}"}, media_type="text/plain")
     stop = min(stop, len(value) - 1)
     if stop < start:
-        return octets(value, ranges)
-    answer = octets(value[start : stop + 1], {**ranges, "Content-Range": f"bytes {start}-{stop}/{len(value)}"})
-    answer.status_code = 206
-    return answer
+        return binary_response(value, ranges)
+    response = binary_response(
+        value[start : stop + 1], {**ranges, "Content-Range": f"bytes {start}-{stop}/{len(value)}"}
+    )
+    response.status_code = 206
+    return response
 
 
 def pack(values: Mapping[str, bytes | None], call: Call) -> Response:
-    """Several values in the form that the query asks for: JSON, tar or protobuf."""
+    """Return a response with several values in the requested format: JSON, tar or protobuf."""
     is_tar = call.flag("jsontar") or call.flag("tar")
     if call.flag("json") and is_tar:
         raise Refusal("can only specify tar or json output, not both")
@@ -123,11 +125,11 @@ def pack(values: Mapping[str, bytes | None], call: Call) -> Response:
         return Response(f"{{{','.join(pairs)}}}", media_type="application/json")
     if is_tar:
         return tar({key: value or b"" for key, value in values.items()})
-    return octets(protobuf.encode_keyvalues({key: value or b"" for key, value in values.items()}))
+    return binary_response(protobuf.encode_keyvalues({key: value or b"" for key, value in values.items()}))
 
 
 def _check(values: Mapping[str, bytes | None], call: Call) -> None:
-    """With ``check=true``, refuse values that are no JSON; without, they are sent as they are."""
+    """With ``check=true``, raise `Refusal` for values that are not JSON; otherwise they are sent unchanged."""
     for key, value in values.items() if call.flag("check") else ():
         try:
             json.loads(value or b"{}")
@@ -136,7 +138,7 @@ def _check(values: Mapping[str, bytes | None], call: Call) -> None:
 
 
 def tar(files: Mapping[str, bytes]) -> Response:
-    """Files in a tar archive."""
+    """Return a response with a tar archive."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         for name, content in files.items():

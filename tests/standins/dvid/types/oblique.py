@@ -1,4 +1,4 @@
-"""Planes that lie anyhow in a volume, and the keys of blocks."""
+"""Oblique planes through a volume, and keys of blocks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from standins.dvid.calls import Call, Refusal, as_json
+from standins.dvid.calls import Call, Refusal, json_response
 from standins.dvid.instances import route
-from standins.dvid.types.pictures import picture
+from standins.dvid.types.images import image_response
 from standins.dvid.types.volumes import VolumeInstance
 from standins.dvid.versions import Node
 from standins.dvid.voxels import Region
@@ -19,32 +19,32 @@ Corner = NDArray[np.float64]
 
 
 class ObliquePlanes(VolumeInstance):
-    """The requests of numbers in blocks that few send."""
+    """Rare requests to image blocks."""
 
-    def read(self, node: Node, asked_for: Region) -> NDArray[Any]:
-        """The (z, y, x) array of a region."""
+    def read(self, node: Node, region: Region) -> NDArray[Any]:
+        """Return the (z, y, x) array of a region."""
         raise NotImplementedError
 
     @route("GET", "arb")
     def get_arbitrary(self, node: Node, call: Call) -> Response:
-        """A picture of a plane given by three corners and the size of a pixel; of the nearest voxels."""
-        first, right, down = (_corner(call.part(place)) for place in (1, 2, 3))
+        """Return an image of a plane given by three corners and a pixel size, from the nearest voxels."""
+        first, right, down = (_corner(call.part(index)) for index in (1, 2, 3))
         pixel = _real(call.part(4))
         if pixel <= 0:
             raise Refusal(f"resolution must be more than 0, not {pixel}")
         across, along = (_steps(edge - first, pixel) for edge in (right, down))
-        places = ((first + along[:, None] + across) / self.resolution).round().astype(int)
-        low, high = places.min((0, 1)).tolist(), places.max((0, 1)).tolist()
+        voxels = ((first + along[:, None] + across) / self.resolution).round().astype(int)
+        low, high = voxels.min((0, 1)).tolist(), voxels.max((0, 1)).tolist()
         x, y, z = (b - a + 1 for a, b in zip(low, high, strict=True))
         box = self.read(node, Region((low[0], low[1], low[2]), (x, y, z)))
-        i, j, k = np.moveaxis(places - low, 2, 0)
-        return picture(box[k, j, i], call.parts[5] if call.parts[5:] else "png")
+        i, j, k = np.moveaxis(voxels - low, 2, 0)
+        return image_response(box[k, j, i], call.parts[5] if call.parts[5:] else "png")
 
     @route("GET", "rawkey")
     def get_raw_key(self, node: Node, call: Call) -> Response:
-        """Some key of a block; in the real server, the one under which it is stored."""
-        place = [call.option(axis, 0) for axis in "zyx"]
-        return as_json({"Key": f"{self.uuid}{node.number:08x}" + "".join(f"{n & 0xFFFFFFFF:08x}" for n in place)})
+        """Return a key of a block; in the real server, its storage key."""
+        coord = [call.option(axis, 0) for axis in "zyx"]
+        return json_response({"Key": f"{self.uuid}{node.number:08x}" + "".join(f"{n & 0xFFFFFFFF:08x}" for n in coord)})
 
 
 def _steps(edge: Corner, pixel: float) -> Corner:

@@ -1,4 +1,4 @@
-"""Cubes of blocks that cover an ROI, laid out as DVID does: rows of cubes centred over what is there."""
+"""Cubes of blocks that cover an ROI, arranged as in DVID: rows of cubes centred on its blocks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from standins.dvid.calls import Xyz
 Span = tuple[int, int, int, int]
 """z, y, first x, last x, in blocks."""
 EMPTY_Z = (1 << 31) - 1, -(1 << 31)
-"""The first and the last layer of an ROI without blocks."""
+"""First and last layer of an empty ROI."""
 
 
 def partition(spans: Sequence[Span], batch: int, block: Xyz) -> dict[str, Any]:
@@ -19,16 +19,16 @@ def partition(spans: Sequence[Span], batch: int, block: Xyz) -> dict[str, Any]:
     Parameters
     ----------
     spans : sequence of (z, y, first x, last x)
-        The runs, in order.
+        The runs, sorted.
     batch : int
-        Blocks of a cube along an axis.
+        Number of blocks of a cube along an axis.
     block : (x, y, z)
-        Voxels of a block.
+        Block size in voxels.
 
     Returns
     -------
     dict
-        What ``GET partition`` answers.
+        JSON of ``GET partition``.
     """
     rows = [row for first, layer in _layers(spans, batch) for row in _rows(first, layer, batch)]
     cubes = [cube for corner, row in rows for cube in _cubes(corner, row, batch, block)]
@@ -42,7 +42,7 @@ def partition(spans: Sequence[Span], batch: int, block: Xyz) -> dict[str, Any]:
 
 
 def bounds(spans: Sequence[Span]) -> dict[str, list[int]]:
-    """The bounds of runs; those in x and y hold 0 too."""
+    """Return the bounds of runs; those in x and y include 0."""
     if not spans:
         return {"MinChunk": [0, 0, EMPTY_Z[0]], "MaxChunk": [0, 0, EMPTY_Z[1]]}
     z, y, first, last = zip(*spans, strict=True)
@@ -50,7 +50,7 @@ def bounds(spans: Sequence[Span]) -> dict[str, list[int]]:
     return {"MinChunk": low, "MaxChunk": high}
 
 
-def _centred(first: int, last: int, batch: int) -> range:
+def _centre(first: int, last: int, batch: int) -> range:
     left = (last - first + 1) % batch
     before = left // 2
     return range(first - before, last + left - before + 1, batch)
@@ -59,7 +59,7 @@ def _centred(first: int, last: int, batch: int) -> range:
 def _layers(spans: Sequence[Span], batch: int) -> Iterator[tuple[int, list[Span]]]:
     if not spans:
         return
-    first = _centred(spans[0][0], spans[-1][0], batch)[0]
+    first = _centre(spans[0][0], spans[-1][0], batch)[0]
     layer: list[Span] = []
     for span in spans:
         if span[0] >= first + batch:
@@ -70,22 +70,22 @@ def _layers(spans: Sequence[Span], batch: int) -> Iterator[tuple[int, list[Span]
 
 
 def _rows(first_z: int, layer: list[Span], batch: int) -> Iterator[tuple[tuple[int, int], list[Span]]]:
-    places = [y for _, y, _, _ in layer]
-    for first in _centred(min(places, default=0), max(places, default=0), batch):
+    rows_y = [y for _, y, _, _ in layer]
+    for first in _centre(min(rows_y, default=0), max(rows_y, default=0), batch):
         row = [span for span in layer if first <= span[1] < first + batch]
         if row:
             yield (first, first_z), row
 
 
 def _cubes(corner: tuple[int, int], row: list[Span], batch: int, block: Xyz) -> Iterator[dict[str, Any]]:
-    for x in _centred(min(span[2] for span in row), max(span[3] for span in row), batch):
+    for x in _centre(min(span[2] for span in row), max(span[3] for span in row), batch):
         active = sum(max(0, min(last, x + batch - 1) - max(first, x) + 1) for _, _, first, last in row)
         first = x, *corner
         yield box(first, [n + batch - 1 for n in first], (batch**3, active), block)
 
 
 def box(first: Sequence[int], last: Sequence[int], counts: tuple[int, int], block: Xyz) -> dict[str, Any]:
-    """What is told of a box from a first to a last block: how many blocks it has, how many of them are active."""
+    """Return the JSON of a box from a first to a last block; `counts` are its total and active blocks."""
     return {
         "MinPoint": [n * b for n, b in zip(first, block, strict=True)],
         "MaxPoint": [(n + 1) * b - 1 for n, b in zip(last, block, strict=True)],

@@ -1,4 +1,4 @@
-"""A file a supervoxel, handed out as a tar archive a body."""
+"""One file per supervoxel, downloaded as one tar archive per body."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from standins.dvid.calls import Call, Ids, Refusal, as_json, done, octets, unsigned
+from standins.dvid.calls import Call, Ids, Refusal, binary_response, empty_response, json_response, unsigned
 from standins.dvid.instances import Synced, route
 from standins.dvid.types.keyvalue import tar
 from standins.dvid.types.labelmap.instance import LabelMap
@@ -22,33 +22,33 @@ class TarSupervoxels(Synced):
     typename, source = "tarsupervoxels", "tarsupervoxels"
 
     def create(self, options: Mapping[str, str]) -> None:
-        """Read the options of its creation."""
+        """Initialize from the options of the creation."""
         self.extension = options.get("extension", "dat")
         self.files: Versioned[int, bytes] = Versioned()
 
     def extended(self) -> dict[str, Any]:
-        """What ``/info`` tells beyond the common part."""
+        """Return the type's own part of ``/info``."""
         return {"Extension": self.extension}
 
     @route("GET HEAD", "supervoxel")
     def get_supervoxel(self, node: Node, call: Call) -> Response:
-        """One file."""
+        """Return one file."""
         content = self.files.get(node, call.number(1))
         if content is None:
             raise Refusal(f"Supervoxel {call.number(1)} not found", 404, bare=True)
-        return octets(content)
+        return binary_response(content)
 
     @route("POST", "supervoxel")
     def post_supervoxel(self, node: Node, call: Call) -> Response:
         """Store one file."""
         self.files.put(node, call.number(1), call.body)
-        return done()
+        return empty_response()
 
     @route("DELETE", "supervoxel")
     def delete_supervoxel(self, node: Node, call: Call) -> Response:
-        """Forget one file."""
+        """Delete one file."""
         self.files.delete(node, call.number(1))
-        return done()
+        return empty_response()
 
     @route("POST", "load")
     def load(self, node: Node, call: Call) -> Response:
@@ -64,11 +64,11 @@ class TarSupervoxels(Synced):
             if extension != self.extension:
                 raise Refusal(f'file "{name}" is not named SUPERVOXEL.{self.extension}')
             self.files.put(node, unsigned(number), content)
-        return done()
+        return empty_response()
 
-    def of_body(self, node: Node, label: int) -> dict[int, bytes | None]:
-        """The files of a body's supervoxels; nothing for those that have none."""
-        labels = self.followed(LabelMap)
+    def files_of_body(self, node: Node, label: int) -> dict[int, bytes | None]:
+        """Return the files of a body's supervoxels, None for those without one."""
+        labels = self.synced(LabelMap)
         if labels is None:
             raise Refusal(f'no labels are synced with "{self.name}"')
         index = labels.bodies.get(node, label)
@@ -78,24 +78,26 @@ class TarSupervoxels(Synced):
 
     @route("GET", "tarfile")
     def get_tarfile(self, node: Node, call: Call) -> Response:
-        """The files of a body; those that are missing are empty and called so."""
-        files = self.of_body(node, call.number(1))
+        """Return the files of a body; missing ones are empty with the extension ``missing``."""
+        files = self.files_of_body(node, call.number(1))
         names = {sv: "missing" if content is None else self.extension for sv, content in files.items()}
         return tar({f"{sv}.{names[sv]}": content or b"" for sv, content in files.items()})
 
     @route("HEAD", "tarfile")
     def head_tarfile(self, node: Node, call: Call) -> Response:
-        """Whether no file of a body is missing."""
-        if None in self.of_body(node, call.number(1)).values():
+        """Respond with success if no file of a body is missing."""
+        if None in self.files_of_body(node, call.number(1)).values():
             raise Refusal("some supervoxels have no file")
-        return done()
+        return empty_response()
 
     @route("GET", "missing")
     def get_missing(self, node: Node, call: Call) -> Response:
-        """The supervoxels of a body that have no file."""
-        return as_json([sv for sv, content in self.of_body(node, call.number(1)).items() if content is None])
+        """Return the supervoxels of a body without a file."""
+        return json_response(
+            [sv for sv, content in self.files_of_body(node, call.number(1)).items() if content is None]
+        )
 
     @route("GET", "exists")
     def get_exists(self, node: Node, call: Call) -> Response:
-        """Which of the supervoxels in the body of the request have a file."""
-        return as_json([self.files.get(node, supervoxel) is not None for supervoxel in call.json(Ids)])
+        """Return whether each supervoxel in the request has a file."""
+        return json_response([self.files.get(node, supervoxel) is not None for supervoxel in call.json(Ids)])

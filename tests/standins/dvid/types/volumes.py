@@ -1,4 +1,4 @@
-"""What all types that hold voxels share: block and voxel size, extents, metadata."""
+"""Base class of types with voxels: block and voxel size, extents, metadata."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from standins.dvid.calls import Call, Refusal, Xyz, as_json, done
+from standins.dvid.calls import Call, Refusal, Xyz, empty_response, json_response
 from standins.dvid.instances import Instance, route, triple
-from standins.dvid.types.roi import roi_of
+from standins.dvid.types.roi import find_roi
 from standins.dvid.versions import Node
 from standins.dvid.voxels import Extent, Region
 
 
 class VolumeInstance(Instance):
-    """An instance that holds voxels in blocks."""
+    """Instance with voxels in blocks."""
 
     dtype: ClassVar[str]
     default_block: ClassVar[int] = 32
     interpolable: ClassVar[bool] = True
 
     def create(self, options: Mapping[str, str]) -> None:
-        """Read the options of its creation."""
+        """Initialize from the options of the creation."""
         x, y, z = map(int, triple(options, "blocksize", self.default_block))
         self.block_size: Xyz = (x, y, z)
         self.voxel_size = list(triple(options, "voxelsize", 8))
@@ -32,7 +32,7 @@ class VolumeInstance(Instance):
         self.extent = Extent()
 
     def extended(self) -> dict[str, Any]:
-        """What ``/info`` tells beyond the common part."""
+        """Return the type's own part of ``/info``."""
         return {
             "Values": [{"DataType": self.dtype, "Label": self.value_label}],
             "Interpolable": self.interpolable,
@@ -48,22 +48,22 @@ class VolumeInstance(Instance):
 
     @property
     def value_label(self) -> str:
-        """What its values are called."""
+        """Name of its values."""
         return self.dtype
 
     def as_json(self) -> dict[str, Any]:
-        """What ``/info`` tells."""
+        """Return the JSON of ``/info``."""
         return {**super().as_json(), "Extents": self.extent.as_json()}
 
     @property
     def resolution(self) -> list[float]:
-        """The voxel size, or the crash of the real server where it is not given for every axis."""
+        """Voxel size; reproduces the crash of the real server if it was not set for every axis."""
         _check_three(self.voxel_size)
         return self.voxel_size
 
     @route("GET", "metadata")
     def metadata(self, node: Node, call: Call) -> Response:
-        """Axes and extents, or the crash of the real server where units are not given for every axis."""
+        """Return axes and extents; reproduces the crash of the real server if units were not set for every axis."""
         _check_three(self.voxel_units)
         low, high = self.extent.low or (0, 0, 0), self.extent.high or (-1, -1, -1)
         axes = [
@@ -76,29 +76,29 @@ class VolumeInstance(Instance):
             }
             for axis in range(3)
         ]
-        return as_json({"Axes": axes, "Properties": self.extended()})
+        return json_response({"Axes": axes, "Properties": self.extended()})
 
     @route("POST", "resolution")
     def set_resolution(self, node: Node, call: Call) -> Response:
         """Set the voxel size."""
         self.voxel_size = call.json(list[float])
-        return done()
+        return empty_response()
 
     @route("POST", "extents")
     def set_extents(self, node: Node, call: Call) -> Response:
         """Set the extents."""
-        told = call.json(dict[str, Xyz])
-        if not {"MinPoint", "MaxPoint"} <= told.keys():
+        payload = call.json(dict[str, Xyz])
+        if not {"MinPoint", "MaxPoint"} <= payload.keys():
             raise Refusal("extents must be a JSON object with MinPoint and MaxPoint")
-        self.extent.low, self.extent.high = told["MinPoint"], told["MaxPoint"]
-        return done()
+        self.extent.low, self.extent.high = payload["MinPoint"], payload["MaxPoint"]
+        return empty_response()
 
-    def outside_roi(self, node: Node, call: Call, asked_for: Region) -> NDArray[np.bool_] | None:
-        """Where a region lies outside the ROI that the query names, if it names one."""
+    def outside_roi(self, node: Node, call: Call, region: Region) -> NDArray[np.bool_] | None:
+        """Return the mask of a region outside the ROI in the query, None without an ROI."""
         if not call.query.get("roi"):
             return None
-        roi, version = roi_of(self.repo, node, call.query["roi"])
-        return ~roi.mask(version, asked_for)
+        roi, version = find_roi(self.repo, node, call.query["roi"])
+        return ~roi.mask(version, region)
 
 
 def _check_three(values: Sequence[object]) -> None:

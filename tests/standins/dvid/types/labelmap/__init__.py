@@ -1,1 +1,1 @@
-"""Labels with an index: supervoxels in blocks, bodies made of them by a mapping."""
+"""Labels with an index: supervoxels in blocks, and their mapping to bodies."""

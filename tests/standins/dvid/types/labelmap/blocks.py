@@ -1,4 +1,4 @@
-"""A block of supervoxels and the halving of blocks to the next level."""
+"""Blocks of supervoxels, and their downsampling to the next level."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ Labels = NDArray[np.uint64]
 
 
 class LabelBlock:
-    """The supervoxels of one block, a (z, y, x) array that is never changed."""
+    """Supervoxels of one block, an immutable (z, y, x) array."""
 
     def __init__(self, voxels: Labels) -> None:
         self.voxels = voxels
 
     @cached_property
     def counts(self) -> dict[int, int]:
-        """Voxels by supervoxel, without the background."""
+        """Number of voxels by supervoxel, without the background."""
         labels, counts = np.unique(self.voxels, return_counts=True)
         return {int(label): int(n) for label, n in zip(labels, counts, strict=True) if label}
 
     @cached_property
     def native(self) -> bytes:
-        """The block as DVID encodes it."""
+        """The block in DVID's encoding."""
         return label_block.encode(self.voxels)
 
-    def mapped(self, mapping: Mapping[int, int]) -> LabelBlock:
-        """The block with some supervoxels replaced by others."""
+    def map_labels(self, mapping: Mapping[int, int]) -> LabelBlock:
+        """Return the block with supervoxels replaced."""
         changes = {old: mapping[old] for old in self.counts if mapping.get(old, old) != old}
         if not changes:
             return self
         old = np.array(sorted(changes), np.uint64)
         new = np.array([changes[int(label)] for label in old], np.uint64)
-        place = np.searchsorted(old, self.voxels).clip(max=len(old) - 1)
-        return LabelBlock(np.where(old[place] == self.voxels, new[place], self.voxels))
+        row = np.searchsorted(old, self.voxels).clip(max=len(old) - 1)
+        return LabelBlock(np.where(old[row] == self.voxels, new[row], self.voxels))
 
 
-def halved(voxels: Labels) -> Labels:
-    """Halve every axis: the commonest label of eight voxels, background last, the smallest of equals.
+def halve(voxels: Labels) -> Labels:
+    """Downsample by two: the most frequent label of eight voxels, background last; of ties, the smallest.
 
     Parameters
     ----------
     voxels : (z, y, x) array of uint64
-        Every axis even.
+        Even along every axis.
 
     Returns
     -------
@@ -65,10 +65,10 @@ def halved(voxels: Labels) -> Labels:
 
 
 def halve_into(low: Labels, octants: Mapping[Xyz, Labels]) -> Labels:
-    """Replace those octants of a block for which there is a block of the level above; place and array of each."""
+    """Replace octants of a block by downsampled blocks of the finer level, given by their coordinates."""
     out = low.copy()
     half = [n // 2 for n in low.shape[::-1]]
-    for place, voxels in octants.items():
-        x, y, z = (slice((i % 2) * n, (i % 2) * n + n) for i, n in zip(place, half, strict=True))
-        out[z, y, x] = halved(voxels)
+    for row, voxels in octants.items():
+        x, y, z = (slice((i % 2) * n, (i % 2) * n + n) for i, n in zip(row, half, strict=True))
+        out[z, y, x] = halve(voxels)
     return out

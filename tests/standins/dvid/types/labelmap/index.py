@@ -1,4 +1,4 @@
-"""Where a body lies: how many voxels of which supervoxel in which block."""
+"""Label index: the number of voxels of each supervoxel of a body in each block."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from standins.dvid.calls import Xyz
 from standins.dvid.codecs import protobuf
 
 Counts = Mapping[int, int]
-"""Voxels by supervoxel."""
+"""Number of voxels by supervoxel."""
 _BITS = 21
 _SIGN = 1 << _BITS - 1
 
 
 @dataclass(frozen=True)
 class LabelIndex:
-    """The index of one body; it is replaced, never changed."""
+    """Immutable index of one body."""
 
     blocks: Mapping[Xyz, Counts] = field(default_factory=dict)
     mutation: int = 0
@@ -27,7 +27,7 @@ class LabelIndex:
 
     @property
     def supervoxels(self) -> Counter[int]:
-        """Voxels by supervoxel, over all blocks."""
+        """Number of voxels by supervoxel, over all blocks."""
         total: Counter[int] = Counter()
         for counts in self.blocks.values():
             total.update(counts)
@@ -35,48 +35,48 @@ class LabelIndex:
 
     @property
     def size(self) -> int:
-        """All voxels."""
+        """Total number of voxels."""
         return self.supervoxels.total()
 
-    def only(self, supervoxels: Collection[int]) -> LabelIndex:
-        """The part of some supervoxels."""
-        return self._filtered((place, sv, n) for place, sv, n in self if sv in supervoxels)
+    def select(self, supervoxels: Collection[int]) -> LabelIndex:
+        """Return the index of some of the supervoxels."""
+        return self._from_entries((coord, sv, n) for coord, sv, n in self if sv in supervoxels)
 
-    def without(self, supervoxels: Collection[int]) -> LabelIndex:
-        """The part of all other supervoxels."""
-        return self._filtered((place, sv, n) for place, sv, n in self if sv not in supervoxels)
+    def exclude(self, supervoxels: Collection[int]) -> LabelIndex:
+        """Return the index without some of the supervoxels."""
+        return self._from_entries((coord, sv, n) for coord, sv, n in self if sv not in supervoxels)
 
-    def _filtered(self, entries: Iterator[tuple[Xyz, int, int]]) -> LabelIndex:
+    def _from_entries(self, entries: Iterator[tuple[Xyz, int, int]]) -> LabelIndex:
         blocks: dict[Xyz, dict[int, int]] = {}
-        for place, supervoxel, count in entries:
-            blocks.setdefault(place, {})[supervoxel] = count
+        for coord, supervoxel, count in entries:
+            blocks.setdefault(coord, {})[supervoxel] = count
         return replace(self, blocks=blocks)
 
-    def changed(self, changes: Mapping[Xyz, Counts]) -> LabelIndex:
-        """The index with voxels added (or taken away) by block; what is empty is left out."""
+    def add(self, changes: Mapping[Xyz, Counts]) -> LabelIndex:
+        """Return the index with numbers of voxels added by block (or subtracted); empty entries are dropped."""
         blocks = dict(self.blocks)
-        for place, change in changes.items():
-            sums = Counter(blocks.get(place, {}))
+        for coord, change in changes.items():
+            sums = Counter(blocks.get(coord, {}))
             sums.update(change)
-            kept = {supervoxel: n for supervoxel, n in sums.items() if n > 0}
-            if kept:
-                blocks[place] = kept
+            positive = {supervoxel: n for supervoxel, n in sums.items() if n > 0}
+            if positive:
+                blocks[coord] = positive
             else:
-                blocks.pop(place, None)
+                blocks.pop(coord, None)
         return replace(self, blocks=blocks)
 
     def __iter__(self) -> Iterator[tuple[Xyz, int, int]]:
-        for place, counts in self.blocks.items():
+        for coord, counts in self.blocks.items():
             for supervoxel, count in counts.items():
-                yield place, supervoxel, count
+                yield coord, supervoxel, count
 
 
 def encode(label: int, index: LabelIndex) -> bytes:
-    """The message ``LabelIndex``."""
+    """Encode a message ``LabelIndex``."""
     fields: list[protobuf.Field] = []
-    for place, counts in index.blocks.items():
+    for coord, counts in index.blocks.items():
         entries = protobuf.encode((1, protobuf.encode([(1, sv), (2, n)])) for sv, n in counts.items())
-        fields.append((1, protobuf.encode([(1, _block_key(place)), (2, entries)])))
+        fields.append((1, protobuf.encode([(1, _block_key(coord)), (2, entries)])))
     texts: list[protobuf.Field] = [
         (number, text.encode()) for number, text in ((4, index.time), (5, index.user), (6, index.app)) if text
     ]
@@ -84,7 +84,7 @@ def encode(label: int, index: LabelIndex) -> bytes:
 
 
 def decode(data: bytes) -> tuple[int, LabelIndex]:
-    """The label and the index of a message ``LabelIndex``."""
+    """Decode a message ``LabelIndex`` into label and index."""
     fields = protobuf.decode(data)
     single = dict(fields)
     blocks: dict[Xyz, Counts] = {}
@@ -92,20 +92,20 @@ def decode(data: bytes) -> tuple[int, LabelIndex]:
         pair = dict(entry)
         counts = protobuf.decode(protobuf.content(pair.get(2, b"")))
         numbers = (dict(count) for count in protobuf.messages(counts, 1))
-        own = {protobuf.number(count.get(1, 0)): protobuf.number(count.get(2, 0)) for count in numbers}
-        blocks[_place(protobuf.number(pair.get(1, 0)))] = own
+        counts_by_supervoxel = {protobuf.number(count.get(1, 0)): protobuf.number(count.get(2, 0)) for count in numbers}
+        blocks[_decode_block_key(protobuf.number(pair.get(1, 0)))] = counts_by_supervoxel
     time, user, app = (protobuf.text(single.get(number, b"")) for number in (4, 5, 6))
     return protobuf.number(single.get(2, 0)), LabelIndex(blocks, protobuf.number(single.get(3, 0)), time, user, app)
 
 
-def _block_key(place: Xyz) -> int:
+def _block_key(coord: Xyz) -> int:
     key = 0
-    for n in place[::-1]:
+    for n in coord[::-1]:
         key = key << _BITS | (-n | _SIGN if n < 0 else n)
     return key
 
 
-def _place(key: int) -> Xyz:
+def _decode_block_key(key: int) -> Xyz:
     x, y, z = (key >> shift & (1 << _BITS) - 1 for shift in (0, _BITS, 2 * _BITS))
     return _signed(x), _signed(y), _signed(z)
 

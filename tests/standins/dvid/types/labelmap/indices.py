@@ -1,4 +1,4 @@
-"""The index of labels, as protobuf messages, and the label ids in use."""
+"""Label indices as protobuf messages, and label ids in use."""
 
 from __future__ import annotations
 
@@ -6,29 +6,38 @@ import struct
 
 from starlette.responses import Response
 
-from standins.dvid.calls import Call, Ids, Refusal, absent, as_json, done, octets, unsigned
+from standins.dvid.calls import (
+    Call,
+    Ids,
+    Refusal,
+    binary_response,
+    empty_not_found,
+    empty_response,
+    json_response,
+    unsigned,
+)
 from standins.dvid.codecs import compression, protobuf
 from standins.dvid.instances import route
 from standins.dvid.types.labelmap.index import LabelIndex, decode, encode
 from standins.dvid.types.labelmap.state import LabelState
 from standins.dvid.versions import Node
 
-MOST_LABEL, MOST_INDICES = 1 << 48, 50_000
+MAX_LABEL, MAX_INDICES = 1 << 48, 50_000
 
 
 class Indices(LabelState):
-    """The requests that carry indices."""
+    """Requests for indices and ids."""
 
     @route("GET", "index")
     def get_index(self, node: Node, call: Call) -> Response:
-        """The index of one label; earlier ones (``mutid``) are kept only by servers that are set up to."""
+        """Return the index of one label; only specially configured servers keep earlier ones (``mutid``)."""
         label = call.label()
         if "mutid" in call.query:
             unsigned(call.query["mutid"])
-            raise absent()
+            raise empty_not_found()
         index = self.body(node, label)
         if call.flag("metadata-only"):
-            return as_json(
+            return json_response(
                 {
                     "num_voxels": index.size,
                     "last_mutid": index.mutation,
@@ -37,23 +46,23 @@ class Indices(LabelState):
                     "last_mod_app": index.app,
                 }
             )
-        return octets(encode(label, index))
+        return binary_response(encode(label, index))
 
     @route("POST", "index")
     def post_index(self, node: Node, call: Call) -> Response:
         """Set the index of one label."""
-        label, (told, index) = call.label(), decode(call.body)
-        if told != label:
-            raise Refusal(f"serialized Index was for label {told} yet was POSTed to label {label}")
+        label, (encoded, index) = call.label(), decode(call.body)
+        if encoded != label:
+            raise Refusal(f"serialized Index was for label {encoded} yet was POSTed to label {label}")
         self.put_body(node, label, index)
-        return done()
+        return empty_response()
 
     @route("GET", "indices")
     def get_indices(self, node: Node, call: Call) -> Response:
-        """The indices of the labels in the body, empty ones for unknown labels."""
-        labels = _asked(call)
+        """Return the indices of the labels in the body; empty for unknown labels."""
+        labels = _requested_labels(call)
         indices = ((label, self.bodies.get(node, label) or LabelIndex()) for label in labels)
-        return octets(protobuf.encode((1, encode(label, index)) for label, index in indices))
+        return binary_response(protobuf.encode((1, encode(label, index)) for label, index in indices))
 
     @route("POST", "indices")
     def post_indices(self, node: Node, call: Call) -> Response:
@@ -61,24 +70,24 @@ class Indices(LabelState):
         for number, message in protobuf.decode(call.body):
             if number == 1:
                 self.put_body(node, *decode(protobuf.content(message)))
-        return done()
+        return empty_response()
 
     @route("GET", "indices-compressed")
     def get_compressed(self, node: Node, call: Call) -> Response:
-        """The indices of the labels in the body: length, label, and an LZ4 block; length 0 for unknown labels."""
+        """Return the indices of the labels in the body as length, label and LZ4 block; length 0 for unknown labels."""
         out = []
-        for label in _asked(call):
+        for label in _requested_labels(call):
             index = self.bodies.get(node, label)
             record = b""
             if index is not None:
                 plain = encode(label, index)
                 record = struct.pack("<BI", 0x80, len(plain)) + compression.lz4(plain)
             out.append(struct.pack("<2Q", len(record), label) + record)
-        return octets(b"".join(out))
+        return binary_response(b"".join(out))
 
     @route("GET", "index-version")
     def get_index_version(self, node: Node, call: Call) -> Response:
-        """The version that has written an index last."""
+        """Return the version that last wrote an index."""
         label = call.label()
         self.body(node, label)
         where = self.bodies.where(node, label)
@@ -86,9 +95,9 @@ class Indices(LabelState):
 
     @route("GET", "lastmod")
     def get_lastmod(self, node: Node, call: Call) -> Response:
-        """Who has changed a label last."""
+        """Return who last changed a label."""
         index = self.body(node, call.label())
-        return as_json(
+        return json_response(
             {
                 "mutation id": index.mutation,
                 "last mod user": index.user,
@@ -99,49 +108,49 @@ class Indices(LabelState):
 
     @route("GET", "maxlabel")
     def get_maxlabel(self, node: Node, call: Call) -> Response:
-        """The largest label of the version."""
+        """Return the largest label of the version."""
         largest = self.largest(node)
         if not largest:
             raise Refusal(f"No maximum label found for {self.name} version {node.number}\n")
-        return as_json({"maxlabel": largest})
+        return json_response({"maxlabel": largest})
 
     @route("POST", "maxlabel")
     def post_maxlabel(self, node: Node, call: Call) -> Response:
-        """Raise the largest label; a lower one changes nothing."""
+        """Raise the largest label; a lower value changes nothing."""
         call.check_admin("POST /maxlabel")
         label = call.label()
-        if label > MOST_LABEL:
-            raise Refusal(f"label {label} exceeds the largest plausible label {MOST_LABEL}")
-        self.saw(node, label)
-        return done()
+        if label > MAX_LABEL:
+            raise Refusal(f"label {label} exceeds the largest plausible label {MAX_LABEL}")
+        self.register_label(node, label)
+        return empty_response()
 
     @route("GET", "nextlabel")
     def get_nextlabel(self, node: Node, call: Call) -> Response:
-        """The label id that is given out next."""
-        return as_json({"nextlabel": (self.next_label or self.max_repo_label) + 1})
+        """Return the next label id."""
+        return json_response({"nextlabel": (self.next_label or self.max_repo_label) + 1})
 
     @route("POST", "nextlabel")
     def post_nextlabel(self, node: Node, call: Call) -> Response:
-        """Give out label ids."""
+        """Reserve label ids."""
         count = call.number(1)
         if not count:
             raise Refusal("cannot request 0 new labels, must be 1 or more")
         labels = self.new_labels(node, count)
-        return as_json({"start": labels[0], "end": labels[-1]})
+        return json_response({"start": labels[0], "end": labels[-1]})
 
     @route("POST", "set-nextlabel")
     def set_nextlabel(self, node: Node, call: Call) -> Response:
-        """Set the label id after which ids are given out, and the last one that may be."""
+        """Set the label id after which ids are reserved, and optionally the largest one."""
         call.check_admin("POST /set-nextlabel")
         label, ceiling = call.label(), unsigned(call.query.get("ceiling") or str(self.ceiling))
         if ceiling and ceiling < label + 1:
             raise Refusal(f"ceiling {ceiling} is below the next label {label + 1}")
         self.next_label, self.ceiling = label, ceiling
-        return done()
+        return empty_response()
 
 
-def _asked(call: Call) -> Ids:
+def _requested_labels(call: Call) -> Ids:
     labels = call.json(Ids, "error getting protobuf label indices: expected JSON label array: ")
-    if len(labels) > MOST_INDICES:
-        raise Refusal(f"only {MOST_INDICES} label indices can be returned at a time, {len(labels)} given")
+    if len(labels) > MAX_INDICES:
+        raise Refusal(f"only {MAX_INDICES} label indices can be returned at a time, {len(labels)} given")
     return labels

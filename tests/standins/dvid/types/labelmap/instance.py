@@ -1,4 +1,4 @@
-"""The type ``labelmap``, put together."""
+"""The type ``labelmap``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from starlette.responses import Response
 from standins.dvid.calls import Call, Refusal
 from standins.dvid.types.labelmap.edits import Edits
 from standins.dvid.types.labelmap.indices import Indices
-from standins.dvid.types.labelmap.others import Others
+from standins.dvid.types.labelmap.misc_requests import MiscRequests
 from standins.dvid.types.labelmap.sparse import Sparse
 from standins.dvid.types.labelmap.splits import Splits
 from standins.dvid.types.labelmap.voxels import Voxels
@@ -18,16 +18,16 @@ _UNINDEXED = frozenset(
     | {"labels", "map-stats", "mapping", "mappings", "metadata", "pseudocolor", "raw", "resolution", "specificblocks"}
     | {"sync", "tags"}
 )
-"""What can be asked of labels without an index."""
+"""Keywords available without an index."""
 
 
-class LabelMap(Voxels, Sparse, Indices, Edits, Splits, Others):
+class LabelMap(Voxels, Sparse, Indices, Edits, Splits, MiscRequests):
     """Labels with an index."""
 
     typename = "labelmap"
 
     def handle(self, node: Node, call: Call) -> Response:
-        """Answer a request; ``call.parts[0]`` is its keyword."""
+        """Handle a request; ``call.parts[0]`` is its keyword."""
         if not self.indexed and call.parts and call.parts[0] not in _UNINDEXED:
             raise Refusal(f'data "{self.name}" is not label indexed (IndexedLabels=false): no "{call.parts[0]}"')
         return super().handle(node, call)

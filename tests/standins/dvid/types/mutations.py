@@ -1,4 +1,4 @@
-"""Instances that remember what was done to them in which version, by whom."""
+"""Instances with a log of mutations by version."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ if TYPE_CHECKING:
 Mutation = dict[str, Any]
 
 
-class Recorded(Instance):
-    """An instance with a log of mutations."""
+class MutationLog(Instance):
+    """Instance with a log of mutations."""
 
     def __init__(self, name: str, repo: Repo, options: Mapping[str, str]) -> None:
         self.history: dict[int, list[Mutation]] = {}
         super().__init__(name, repo, options)
 
-    def record(self, node: Node, call: Call, action: str, **told: Any) -> None:
-        """Add to the history of a version."""
-        booked = zip(("User", "App"), call.author, strict=True)
-        mutation = {"Action": action, "UUID": node.uuid, "Timestamp": str(datetime.now(UTC)), **told}
-        self.history.setdefault(node.number, []).append(mutation | {name: value for name, value in booked if value})
+    def record(self, node: Node, call: Call, action: str, **details: Any) -> None:
+        """Add a mutation to the log of a version."""
+        author = zip(("User", "App"), call.author, strict=True)
+        mutation = {"Action": action, "UUID": node.uuid, "Timestamp": str(datetime.now(UTC)), **details}
+        self.history.setdefault(node.number, []).append(mutation | {name: value for name, value in author if value})
 
     @route("GET", "mutations")
     def get_mutations(self, node: Node, call: Call) -> Response:
-        """What was done in one version."""
-        return _stream(self.done_in(node, call))
+        """Return the mutations in one version."""
+        return _stream(self.mutations_in(node, call))
 
     @route("GET", "mutations-range")
     def get_mutations_range(self, node: Node, call: Call) -> Response:
-        """What was done from one version to another."""
+        """Return the mutations from one version to another."""
         path = self.path(call.part(1), call.part(2))
-        return _stream([mutation for step in path for mutation in self.done_in(step, call)])
+        return _stream([mutation for step in path for mutation in self.mutations_in(step, call)])
 
-    def done_in(self, node: Node, call: Call) -> list[Mutation]:
-        """What was done in a version, by the user that the query names, if it names one."""
+    def mutations_in(self, node: Node, call: Call) -> list[Mutation]:
+        """Return the mutations in a version, of the user in the query, if any."""
         user = call.query.get("userid")
         return [m for m in self.history.get(node.number, []) if not user or m.get("User", "") == user]
 
     def path(self, first: str, last: str) -> list[Node]:
-        """The versions from one to another."""
+        """Return the versions from one to another."""
         start, end = (self.repo.version(text) for text in (first, last))
         if start not in end.lineage:
             raise Refusal(f"{start.uuid} is not an ancestor of {end.uuid}")

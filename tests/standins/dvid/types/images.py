@@ -1,4 +1,4 @@
-"""Planes as pictures."""
+"""Planes as images."""
 
 from __future__ import annotations
 
@@ -11,54 +11,54 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from standins.dvid.calls import Call, Refusal
-from standins.dvid.voxels import Region, thickness
+from standins.dvid.voxels import Region, normal_axis
 
 _FORMATS = {"png", "jpg", "jpeg"}
 
 
-def plane(
-    call: Call, voxel_size: Sequence[float], asked_for: Region, read: Callable[[Region], NDArray[Any]]
+def plane_response(
+    call: Call, voxel_size: Sequence[float], region: Region, read: Callable[[Region], NDArray[Any]]
 ) -> Response:
-    """The picture of a plane, for ``isotropic`` in pixels of one size: the smaller of the two that voxels have.
+    """Return the image of a plane; for ``isotropic``, with square pixels of the smaller edge of a voxel.
 
     Parameters
     ----------
     call : Call
-        The request; its path may end with a format.
+        The request; its path may end with an image format.
     voxel_size : sequence of float
-        Along x, y, z.
-    asked_for : Region
+        Voxel size along x, y, z.
+    region : Region
         The plane, one voxel thick.
     read : callable
-        Gives the voxels of a region.
+        Returns the voxels of a region.
     """
-    source, across = asked_for, thickness(call)
+    source, across = region, normal_axis(call)
     if call.parts[0] == "isotropic":
         axes = [axis for axis in range(3) if axis != across]
         finest = min(voxel_size[axis] for axis in axes)
-        size = list(asked_for.size)
+        size = list(region.size)
         for axis in axes:
             size[axis] = max(1, int(size[axis] * finest / voxel_size[axis] + 0.5))
-        source = Region(asked_for.offset, (size[0], size[1], size[2]))
+        source = Region(region.offset, (size[0], size[1], size[2]))
     array = read(source)
-    if source != asked_for:
-        array = array[np.ix_(*map(_nearest, asked_for.shape, source.shape))]
-    return picture(array.squeeze(2 - across), call.parts[4] if len(call.parts) > 4 else "png")
+    if source != region:
+        array = array[np.ix_(*map(_nearest, region.shape, source.shape))]
+    return image_response(array.squeeze(2 - across), call.parts[4] if len(call.parts) > 4 else "png")
 
 
-def _nearest(wanted: int, found: int) -> NDArray[np.int64]:
-    return np.arange(wanted, dtype=np.int64) * found // wanted
+def _nearest(size: int, source_size: int) -> NDArray[np.int64]:
+    return np.arange(size, dtype=np.int64) * source_size // size
 
 
-def picture(image: NDArray[Any], name: str) -> Response:
-    """A picture: numbers of 32 and 64 bits as four channels of 8 and 16 bits, their low bytes first."""
-    kind, _, quality = name.partition(":")
-    if kind not in _FORMATS or not (quality or "1").isdigit():
+def image_response(image: NDArray[Any], name: str) -> Response:
+    """Return an image; 32 and 64-bit numbers become four channels of 8 and 16 bits, low bytes first."""
+    image_format, _, quality = name.partition(":")
+    if image_format not in _FORMATS or not (quality or "1").isdigit():
         raise Refusal(f'unknown image format "{name}"')
     image = np.ascontiguousarray(image)
     if image.dtype.itemsize > 2:
         image = image.view(">u2" if image.dtype.itemsize == 8 else "u1").reshape(*image.shape, 4)
-    if kind == "png":
+    if image_format == "png":
         content = imagecodecs.png_encode(image.astype(image.dtype.newbyteorder("=")))
         return Response(bytes(content), media_type="image/png")
     if image.dtype == np.uint16:

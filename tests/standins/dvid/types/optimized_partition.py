@@ -1,6 +1,6 @@
-"""Boxes of blocks that cover an ROI, of sizes that leave out holes: what ``partition?optimized=true`` answers.
+"""Boxes of blocks that cover an ROI, of sizes that skip holes, for ``partition?optimized=true``.
 
-They follow the real server, its oddities too: a hole lengthens the box before, and fails the request if there is none.
+They reproduce the quirks of the real server: a hole extends the previous box, and fails the request if there is none.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from typing import Any
 from standins.dvid.calls import Refusal, Xyz
 from standins.dvid.types.partition import Span, bounds, box
 
-Found = dict[str, Any]
+Json = dict[str, Any]
 
 
-def optimized(spans: Sequence[Span], batch: int, block: Xyz) -> Found:
+def optimized_partition(spans: Sequence[Span], batch: int, block: Xyz) -> Json:
     """Cover runs of blocks with boxes.
 
     Parameters
     ----------
     spans : sequence of (z, y, first x, last x)
-        The runs, in order.
+        The runs, sorted.
     batch : int
-        Blocks of a box along an axis, about.
+        Approximate number of blocks of a box along an axis.
     block : (x, y, z)
-        Voxels of a block.
+        Block size in voxels.
 
     Returns
     -------
     dict
-        What ``GET partition`` answers.
+        JSON of ``GET partition``.
     """
-    found: Found = {"NumTotalBlocks": 0, "NumActiveBlocks": 0, "NumSubvolumes": 0, "ROI": bounds(spans)}
-    boxes: list[Found] = []
+    found: Json = {"NumTotalBlocks": 0, "NumActiveBlocks": 0, "NumSubvolumes": 0, "ROI": bounds(spans)}
+    boxes: list[Json] = []
     for z, layer in _layers(spans, batch):
         y = (min(span[1] for span in layer), max(span[1] for span in layer))
         for rows in _cuts(*y, batch):
@@ -68,8 +68,8 @@ def _cuts(low: int, high: int, batch: int) -> Iterator[tuple[int, int]]:
 
 
 def _row(
-    found: Found,
-    boxes: list[Found],
+    found: Json,
+    boxes: list[Json],
     actives: list[Span],
     across: tuple[tuple[int, int], tuple[int, int]],
     batch: int,
@@ -90,13 +90,13 @@ def _row(
             if hole is None:
                 boxes.append(box((x, y, z), corner, (total, active), block))
             else:
-                _lengthen(boxes, corner, (total, active), block)
+                _extend_last(boxes, corner, (total, active), block)
         found["NumTotalBlocks"] += total
         found["NumActiveBlocks"] += active
         x = (last if hole is None else hole[1]) + 1
 
 
-def _lengthen(boxes: list[Found], corner: Xyz, counts: tuple[int, int], block: Xyz) -> None:
+def _extend_last(boxes: list[Json], corner: Xyz, counts: tuple[int, int], block: Xyz) -> None:
     if not boxes:
         raise Refusal("runtime error: index out of range [-1]", 500, bare=True)
     last = boxes[-1]
@@ -107,7 +107,7 @@ def _lengthen(boxes: list[Found], corner: Xyz, counts: tuple[int, int], block: X
 
 
 def _hole(actives: list[Span], low: int, high: int) -> tuple[int, int] | None:
-    """The first of the longest runs of x from low to high that no run covers."""
+    """Return the first of the longest ranges of x from low to high that no span covers."""
     used = {x for span in actives for x in range(max(span[2], low), min(span[3], high) + 1)}
     best, start = None, low
     for x in range(low, high + 2):
