@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.abilities import Ability
 from voxome.contracts.levels import Level, coarser, require_level
-from voxome.contracts.source import Mode, Version
+from voxome.contracts.source import MeshSource, Mode, SkeletonSource, Version
 from voxome.errors import CorruptData, InvalidInput, ReadOnly, StoreError, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.dvid.label_blocks import compress, decode, decompress, encode, join_blocks, split_blocks
 from voxome.remotes.dvid.labels import Labels
 from voxome.remotes.dvid.node import Node
+from voxome.remotes.dvid.resources import linked_source
 from voxome.remotes.dvid.tiling import block_box, split_box
 from voxome.remotes.dvid.types import InstanceInfo, Triple
 from voxome.remotes.dvid.volumes import ATTEMPTS, DELAY_S, RawSource, request_voxels
@@ -157,6 +159,13 @@ class LabelLevel(RawSource):
 
 class LabelmapSource(LabelLevel):
     """Labelmap at its finest level."""
+
+    def ability(self, protocol: type[Ability]) -> Ability | None:
+        """Return this source as `protocol`, or the meshes or skeletons that the version has of its bodies."""
+        found: object = self
+        if protocol in (MeshSource, SkeletonSource):
+            found = None if self._supervoxels else linked_source(self._node, self._instance, protocol, self.name)
+        return found if isinstance(found, protocol) else None
 
     def bounding_box(self, label: int, *, exact: bool = True) -> Box:
         """Return the bounding box of a label; unless `exact`, of the blocks that it touches.

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from voxome.contracts.source import Mode, ResourceInfo, VolumeSource
+from voxome.contracts.source import Mode, ResourceInfo, Source, VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, InvalidUri, UnsupportedFormat
 from voxome.remotes.dvid.node import Address, DvidApi, Node, resolve_version
 from voxome.remotes.dvid.repos import Dvid, Repo
-from voxome.remotes.dvid.types import DTYPES, InstanceInfo, choose_type, instance_settings
+from voxome.remotes.dvid.resources import noun_of, open_resource
+from voxome.remotes.dvid.types import DTYPES, InstanceInfo, choose_type, instance_settings, instance_type
 from voxome.remotes.dvid.versions import DvidNode
 from voxome.remotes.dvid.volumes import RawSource
 
-_OPTIONS = frozenset({"level", "supervoxels", "throttle"})
+_OPTIONS = frozenset({"labels", "level", "supervoxels", "throttle"})
 _FLAGS: Mapping[str, bool] = {"true": True, "false": False}
 _ENCODING = frozenset({"type", "levels", "versioned"})
 _AXES = ("z", "y", "x")
@@ -25,13 +26,22 @@ class DvidRemote:
     """Volumes of DVID servers.
 
     A version is a UUID, a unique prefix of one, either followed by ``:branch`` (the leaf of that branch), or a tag.
-    Options after ``?`` are ``level=N``, ``supervoxels=true`` (of a labelmap, instead of bodies) and ``throttle=true``
-    (the server may postpone requests while it is busy).
+    Options after ``?`` are ``level=N``, ``supervoxels=true`` (of a labelmap, instead of bodies), ``throttle=true``
+    (the server may postpone requests while it is busy) and ``labels=NAME`` (whose voxel size annotations have).
     """
 
-    def open(self, uri: Uri, *, mode: Mode = "r") -> RawSource:
+    def open(self, uri: Uri, *, mode: Mode = "r") -> Source:
         node, instance = _find_instance(uri)
-        info, throttle = InstanceInfo.fetch(node, instance, str(uri)), _bool_option(uri, "throttle")
+        description = node.api.json("GET", node.path(instance, "info"))
+        type_name = instance_type(description)
+        if type_name not in DTYPES:
+            found = open_resource(node, instance, type_name, uri.query.get("labels"), str(uri))
+            if found is not None:
+                return found
+        return self._open_volume(uri, mode, node, instance, InstanceInfo.parse(str(uri), description))
+
+    def _open_volume(self, uri: Uri, mode: Mode, node: Node, instance: str, info: InstanceInfo) -> RawSource:
+        throttle = _bool_option(uri, "throttle")
         if info.type != "labelmap":
             if _bool_option(uri, "supervoxels"):
                 raise UnsupportedFormat(f"{uri} is a {info.type}; only a labelmap has supervoxels")
@@ -73,7 +83,7 @@ class DvidRemote:
             instance, type_name, versioned=options.get("versioned", True), settings=instance_settings(type_name, spec)
         )
         version.set_extents(instance, spec.domain)
-        return self.open(uri, mode="r+")
+        return self._open_volume(uri, "r+", node, instance, InstanceInfo.fetch(node, instance, str(uri)))
 
     def connect(self, uri: Uri) -> Dvid | DvidNode:
         """Return the server, or one of its versions."""
@@ -122,6 +132,6 @@ def _versions(head: str, repo: Repo) -> Iterator[ResourceInfo]:
 def _instance(uri: str, description: Mapping[str, Any]) -> ResourceInfo:
     type_name = description["Base"]["TypeName"]
     if type_name not in DTYPES:
-        return ResourceInfo(uri, type_name)
+        return ResourceInfo(uri, noun_of(type_name, uri.rpartition("/")[2]))
     info = InstanceInfo.parse(uri, description)
     return ResourceInfo(uri, "volume", f"{type_name} {info.spec.dtype} {info.domain}")

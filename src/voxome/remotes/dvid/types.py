@@ -116,6 +116,14 @@ class InstanceInfo:
         )
 
 
+def instance_type(info: Mapping[str, Any]) -> str:
+    """Return the type of an instance from the JSON of its ``info``; empty if the description is malformed."""
+    try:
+        return str(info["Base"]["TypeName"])
+    except (LookupError, TypeError):
+        return ""
+
+
 def choose_type(spec: VolumeSpec) -> str:
     """Return the instance type for `spec`: the one named in its encoding, or the default.
 
