@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from voxome.cli.main import app
 from voxome.config.profiles import Settings
 from voxome.registry import BUILT_IN, load
-from voxome.remotes.zarr.build_metadata import default_chunk
+from voxome.remotes.zarr.create import default_chunk
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "stores.md").read_text(encoding="utf-8")

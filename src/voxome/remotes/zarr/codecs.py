@@ -1,4 +1,4 @@
-"""How zarr says that chunks are encoded, for arrays that are made or copied."""
+"""Codecs of zarr arrays: from an encoding to metadata, and back."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
 
 
 def compressor_v2(codec: Any) -> dict[str, Any] | None:
-    """The zarr v2 compressor of a codec: a name, or a mapping of ``name`` and its options."""
-    name, options = _named(codec, KNOWN_V2, "zarr v2")
+    """Return the zarr v2 compressor of a codec: a name, or a mapping of ``name`` and its options."""
+    name, options = _parse(codec, KNOWN_V2, "zarr v2")
     if name == "blosc":
         shuffle = options["shuffle"]
         options["shuffle"] = _SHUFFLES.index(shuffle) if shuffle in _SHUFFLES else shuffle
@@ -33,13 +33,13 @@ def compressor_v2(codec: Any) -> dict[str, Any] | None:
 
 
 def codecs_v3(codec: Any, dtype: np.dtype[Any]) -> list[dict[str, Any]]:
-    """The zarr v3 codecs of a codec: a name, a mapping of ``name`` and its options, or a list taken as it is."""
+    """Return the zarr v3 codecs of a codec: a name, a mapping of ``name`` and its options, or a list used unchanged."""
     if isinstance(codec, Sequence) and not isinstance(codec, str):
         return [dict(one) for one in codec]
     to_bytes: dict[str, Any] = {"name": "bytes"}
     if dtype.itemsize > 1:
         to_bytes["configuration"] = {"endian": "little"}
-    name, options = _named(codec, {key: KNOWN_V3[key] for key in ("blosc", "gzip", "zstd")}, "zarr v3")
+    name, options = _parse(codec, {key: KNOWN_V3[key] for key in ("blosc", "gzip", "zstd")}, "zarr v3")
     if name == "raw":
         return [to_bytes]
     if name == "blosc":
@@ -49,19 +49,19 @@ def codecs_v3(codec: Any, dtype: np.dtype[Any]) -> list[dict[str, Any]]:
     return [to_bytes, {"name": name, "configuration": options}]
 
 
-def _named(codec: Any, known: Mapping[str, set[str]], what: str) -> tuple[str, dict[str, Any]]:
-    given = dict(codec) if isinstance(codec, Mapping) else {"name": codec}
-    name = given.pop("name", None)
+def _parse(codec: Any, known: Mapping[str, set[str]], what: str) -> tuple[str, dict[str, Any]]:
+    options = dict(codec) if isinstance(codec, Mapping) else {"name": codec}
+    name = options.pop("name", None)
     if name != "raw" and name not in known:
         raise UnsupportedFormat(f"{what} is written with the codecs raw, {', '.join(sorted(known))}, not {codec!r}")
-    wrong = set(given) - known.get(name, set()) - {"id"}
-    if wrong:
-        raise InvalidInput(f"codec {name} has no option {', '.join(sorted(wrong))}; it has {sorted(known[name])}")
-    return name, {**_DEFAULTS.get(name, {}), **given}
+    unknown = set(options) - known.get(name, set()) - {"id"}
+    if unknown:
+        raise InvalidInput(f"codec {name} has no option {', '.join(sorted(unknown))}; known: {sorted(known[name])}")
+    return name, {**_DEFAULTS.get(name, {}), **options}
 
 
 def encoding_of(node: Node) -> dict[str, Any]:
-    """How an array is stored, as `create` takes it."""
+    """Return the encoding of an array, in the form that creating one takes."""
     if node.format == 2:
         compressor = dict(node.document.get("compressor") or {"id": "raw"})
         name = compressor.pop("id")
@@ -81,7 +81,7 @@ def encoding_of(node: Node) -> dict[str, Any]:
 
 
 def encode_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
-    """`fill` as zarr's JSON writes it.
+    """Return `fill` as zarr writes it in JSON.
 
     Raises
     ------
@@ -91,13 +91,13 @@ def encode_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
     try:
         value = dtype.type(fill).item()
     except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInput(f"fill {fill!r} is no {dtype}: {error}") from error
+        raise InvalidInput(f"fill {fill!r} is not a valid {dtype}: {error}") from error
     if isinstance(value, complex):
         return [_float(value.real), _float(value.imag)]
     if isinstance(value, float):
         return _float(value)
     if value != fill:
-        raise InvalidInput(f"fill {fill!r} is no {dtype}, which would make it {value!r}")
+        raise InvalidInput(f"fill {fill!r} is not a valid {dtype}, which would turn it into {value!r}")
     return value
 
 

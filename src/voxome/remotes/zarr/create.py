@@ -1,4 +1,4 @@
-"""New zarr arrays: their metadata, put in place whole or not at all."""
+"""New zarr arrays and pyramids: their metadata, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,104 +11,171 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.geometry.axes import standard_order
 from voxome.remotes.json_store import Json, to_json, update_json
-from voxome.remotes.zarr.build_metadata import GROUPS, array_documents, default_chunk, group_documents
-from voxome.remotes.zarr.metadata import find
-from voxome.remotes.zarr.ome import expressible
-from voxome.remotes.zarr.voxome_attrs import others, own
+from voxome.remotes.zarr import ome
+from voxome.remotes.zarr.codecs import codecs_v3, compressor_v2, encode_fill
+from voxome.remotes.zarr.layout import user_attrs, voxome_attrs
+from voxome.remotes.zarr.metadata import find_node
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import map_errors
 
+Documents = Mapping[str, Mapping[str, Any]]
+"""Name of a metadata file → its content."""
+
+_GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
+    "zarr2": (".zgroup", {"zarr_format": 2}),
+    "zarr3": ("zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {}}),
+}
+"""Format → name and content of the metadata file of a group."""
+
+_DEFAULT_SIDE = {1: 1 << 18, 2: 512}
 _LARGEST = {"b": 1, "i": 8, "u": 8, "f": 8, "c": 16}
 _OPTIONS = ("format", "codec", "shard", "ome")
 
 
-def make(place: StoragePath, spec: VolumeSpec) -> None:
-    """Put the metadata of a new array, or of a pyramid of one level, at `place`, whole or not at all.
+def default_chunk(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return chunks of about 2^18 voxels along the last three axes, and of 1 along those before."""
+    side = _DEFAULT_SIDE.get(len(shape), 64)
+    leading = max(0, len(shape) - 3)
+    return tuple(1 if i < leading else max(1, min(n, side)) for i, n in enumerate(shape))
+
+
+def create(folder: StoragePath, spec: VolumeSpec) -> None:
+    """Write the metadata of a new array, or of a pyramid of one level, into `folder`, completely or not at all.
 
     Raises
     ------
     AlreadyExists
-        If anything is at `place`.
+        If `folder` holds anything.
     UnsupportedFormat, InvalidInput
-        If zarr cannot hold such an array, or the encoding is not understood.
+        If zarr cannot hold such an array, or the encoding is invalid.
     """
-    spec, options = _settled(spec, str(place))
-    documents = _documents(spec, options, place.name)
-    if find(place) is not None:
-        raise AlreadyExists(f"a zarr array or group is at {place} already; choose another path, or delete it")
-    place.must_be_free(str(place))
-    _mark_groups(place, options["format"])
-    place.put_new(documents)
+    spec, options = _complete(spec, str(folder))
+    documents = _new_files(spec, options, folder.name)
+    if find_node(folder) is not None:
+        raise AlreadyExists(f"a zarr array or group exists at {folder}; choose another path, or delete it")
+    folder.must_be_free(str(folder))
+    _create_groups_above(folder, options["format"])
+    folder.put_new(documents)
 
 
-def _mark_groups(place: StoragePath, format: str) -> None:
-    """Say that the folders above `place` are groups, from the outermost that is named ``….zarr``."""
-    name, group = GROUPS[format]
+def create_level(folder: StoragePath, spec: VolumeSpec) -> None:
+    """Write the metadata of an array, encoded as `spec` says, into a new folder; no group lists it yet.
 
-    def mark(old: Json) -> Json:
+    Raises
+    ------
+    AlreadyExists
+        If `folder` holds anything.
+    """
+    folder.put_new(_encode(_array_documents(spec, spec.encoding or {}, voxome_attrs(spec)), str(folder)))
+
+
+def _create_groups_above(array: StoragePath, format: str) -> None:
+    """Turn the folders above `array` into groups, from the outermost named ``….zarr`` on."""
+    name, group = _GROUPS[format]
+
+    def create_group(old: Json) -> Json:
         return old or dict(group)
 
-    for folder in place.parents:
-        within = any(one.name.endswith(".zarr") for one in (folder, *folder.parents))
-        if within and find(folder) is None:
-            update_json(folder, name, mark)
+    for folder in array.parents:
+        inside = any(one.name.endswith(".zarr") for one in (folder, *folder.parents))
+        if inside and find_node(folder) is None:
+            update_json(folder, name, create_group)
 
 
-def _settled(spec: VolumeSpec, name: str) -> tuple[VolumeSpec, dict[str, Any]]:
-    options = {"format": "zarr3", "codec": "zstd", "ome": expressible(spec), **(spec.encoding or {})}
-    wrong = set(options) - set(_OPTIONS)
-    if wrong:
-        raise InvalidInput(f"{name}: zarr has no encoding {', '.join(sorted(wrong))}; it has {', '.join(_OPTIONS)}")
+def _complete(spec: VolumeSpec, name: str) -> tuple[VolumeSpec, dict[str, Any]]:
+    options = {"format": "zarr3", "codec": "zstd", "ome": ome.expressible(spec), **(spec.encoding or {})}
+    unknown = sorted(set(options) - set(_OPTIONS))
+    if unknown:
+        raise InvalidInput(f"{name}: zarr has no encoding option {', '.join(unknown)}; known: {', '.join(_OPTIONS)}")
     if options["format"] not in ("zarr2", "zarr3"):
-        raise UnsupportedFormat(f"{name}: the format of zarr is zarr2 or zarr3, not {options['format']!r}")
+        raise UnsupportedFormat(f"{name}: the zarr format should be zarr2 or zarr3, not {options['format']!r}")
     if standard_order(spec.axes) != tuple(range(len(spec.axes))):
         raise InvalidInput(f"{name}: axes are {'/'.join(spec.axes)}; bring them into the order t, c, z, y, x")
     if spec.dtype.kind not in "biufc" or spec.dtype.itemsize > _LARGEST[spec.dtype.kind]:
         raise UnsupportedFormat(f"{name}: zarr holds numbers of up to 64 bits and booleans, not {spec.dtype}")
-    read = _whole(spec.read_chunk or default_chunk(spec.domain.shape))
-    write = _whole(options.get("shard") or spec.write_chunk or read)
+    read = _ints(spec.read_chunk or default_chunk(spec.domain.shape))
+    write = _ints(options.get("shard") or spec.write_chunk or read)
     if len(write) != len(read) or any(w % r for w, r in zip(write, read, strict=False)):
-        raise UnsupportedFormat(f"{name}: shards of {write} do not hold whole chunks of {read}")
+        raise UnsupportedFormat(f"{name}: shards of {write} are not multiples of chunks of {read}")
     if write != read and options["format"] == "zarr2":
         raise UnsupportedFormat(f"{name}: zarr v2 has no shards; write_chunk {write} must equal read_chunk {read}")
-    return spec.replace(read_chunk=read, write_chunk=write, attributes=others(spec.attributes)), options
+    return spec.replace(read_chunk=read, write_chunk=write, attributes=user_attrs(spec.attributes)), options
 
 
-def _whole(chunk: Iterable[int]) -> tuple[int, ...]:
+def _ints(chunk: Iterable[int]) -> tuple[int, ...]:
     return tuple(int(n) for n in chunk)
 
 
-def _documents(spec: VolumeSpec, options: Mapping[str, Any], name: str) -> dict[str, bytes]:
+def _new_files(spec: VolumeSpec, options: Mapping[str, Any], name: str) -> dict[str, bytes]:
+    """File name → content of a plain array, or of a pyramid whose array is ``0``."""
+    attributes = voxome_attrs(spec) if options["ome"] else {**spec.attributes, **voxome_attrs(spec)}
+    array = _encode(_array_documents(spec, options, attributes), name)
+    _check_with_tensorstore(array, options["format"], name)
     if not options["ome"]:
-        array = _texts(array_documents(spec, options, {**spec.attributes, **own(spec)}), name)
-        _try_out(array, options["format"], name)
         return array
-    array = _texts(array_documents(spec, options, own(spec)), name)
-    _try_out(array, options["format"], name)
-    group = _texts(group_documents(spec, options, name), name)
+    group = _encode(_group_documents(spec, options, name), name)
     return {**{f"0/{key}": text for key, text in array.items()}, **group}
 
 
-def _texts(documents: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, bytes]:
+def _encode(documents: Documents, name: str) -> dict[str, bytes]:
     return {key: to_json(one, name) for key, one in documents.items()}
 
 
-def _try_out(array: Mapping[str, bytes], format: str, name: str) -> None:
-    """Have tensorstore open the array in memory, so that nothing is written that it does not take."""
-    own_context = ts.Context()
+def _check_with_tensorstore(array: Mapping[str, bytes], format: str, name: str) -> None:
+    """Open the array in memory, so that nothing is written that tensorstore does not accept."""
+    separate = ts.Context()
     with map_errors(name, invalid=UnsupportedFormat):
-        memory = ts.KvStore.open({"driver": "memory"}, context=own_context).result()
+        memory = ts.KvStore.open({"driver": "memory"}, context=separate).result()
         for key, text in array.items():
             memory[key] = text
-        ts.open({"driver": format, "kvstore": {"driver": "memory"}}, context=own_context).result()
+        ts.open({"driver": format, "kvstore": {"driver": "memory"}}, context=separate).result()
 
 
-def make_level(place: StoragePath, spec: VolumeSpec) -> None:
-    """Put the metadata of an array, encoded like the finest level, in a new folder that no group lists yet.
+def _group_documents(spec: VolumeSpec, options: Mapping[str, Any], name: str) -> Documents:
+    """The files of a pyramid with one level, the array ``0`` for `spec`."""
+    version2 = options["format"] == "zarr2"
+    attributes = {**spec.attributes, **ome.document(spec, name, "0.4" if version2 else "0.5")}
+    file, group = _GROUPS[options["format"]]
+    return {file: group, ".zattrs": attributes} if version2 else {file: {**group, "attributes": attributes}}
 
-    Raises
-    ------
-    AlreadyExists
-        If something is there already.
-    """
-    place.put_new(_texts(array_documents(spec, spec.encoding or {}, own(spec)), str(place)))
+
+def _array_documents(spec: VolumeSpec, options: Mapping[str, Any], attributes: Mapping[str, Any]) -> Documents:
+    """The files of an array for `spec`."""
+    read, write = spec.read_chunk or spec.domain.shape, spec.write_chunk or spec.domain.shape
+    shape, fill = list(spec.domain.shape), encode_fill(spec.fill, spec.dtype)
+    if options["format"] == "zarr2":
+        array = {
+            "zarr_format": 2,
+            "shape": shape,
+            "chunks": list(read),
+            "dtype": spec.dtype.newbyteorder("<").str,
+            "compressor": compressor_v2(options["codec"]),
+            "fill_value": fill,
+            "order": "C",
+            "filters": None,
+            "dimension_separator": "/",
+        }
+        return {".zattrs": {"_ARRAY_DIMENSIONS": list(spec.axes), **attributes}, ".zarray": array}
+    codecs = codecs_v3(options["codec"], spec.dtype)
+    if write != read:
+        codecs = [_sharding(read, codecs)]
+    return {
+        "zarr.json": {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": shape,
+            "data_type": spec.dtype.name,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(write)}},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "fill_value": fill,
+            "codecs": codecs,
+            "dimension_names": list(spec.axes),
+            "attributes": dict(attributes),
+        }
+    }
+
+
+def _sharding(chunk: tuple[int, ...], codecs: list[dict[str, Any]]) -> dict[str, Any]:
+    index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
+    options = {"chunk_shape": list(chunk), "codecs": codecs, "index_codecs": index, "index_location": "end"}
+    return {"name": "sharding_indexed", "configuration": options}

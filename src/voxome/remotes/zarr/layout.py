@@ -1,4 +1,4 @@
-"""From the metadata of a zarr array to its VolumeSpec."""
+"""From the metadata of a zarr array to its VolumeSpec, and the attribute in which voxome adds to them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorstore as ts
 
+from voxome.contracts.levels import Lengths
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
@@ -17,22 +18,42 @@ from voxome.remotes.tensorstore import reorder_axes
 from voxome.remotes.zarr.codecs import encoding_of
 from voxome.remotes.zarr.metadata import Node
 from voxome.remotes.zarr.ome import Dataset
-from voxome.remotes.zarr.voxome_attrs import OWN, others
 
-Triple = tuple[float, float, float]
+VOXOME = "voxome"
+"""Name of the attribute in which voxome keeps what neither zarr nor OME-Zarr can express."""
+
+RESERVED = (VOXOME, "ome", "multiscales", "omero", "image-label", "_ARRAY_DIMENSIONS")
+"""Attributes that describe the array itself; a spec's `attributes` leaves them out."""
+
+
+def voxome_attrs(spec: VolumeSpec) -> dict[str, Any]:
+    """Return the attribute for `spec`: kind, first index, voxel size and offset where there are any."""
+    content: dict[str, Any] = {"kind": spec.kind}
+    if any(spec.domain.start):
+        content["start"] = list(spec.domain.start)
+    if spec.voxel_size_nm is not None:
+        content["voxel_size_nm"] = [float(size) for size in spec.voxel_size_nm]
+    if any(spec.offset_nm):
+        content["offset_nm"] = [float(offset) for offset in spec.offset_nm]
+    return {VOXOME: content}
+
+
+def user_attrs(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all attributes but those that describe the array itself."""
+    return {key: value for key, value in attributes.items() if key not in RESERVED}
 
 
 def stored_axes(node: Node, dataset: Dataset | None) -> tuple[str, ...] | None:
-    """The names of an array's axes in stored order, or None if it has none: OME, zarr v3, xarray, in this order.
+    """Return the names of an array's axes in stored order, or None: those of OME, else of zarr v3, else of xarray.
 
-    The placeholders ``dim_0``, ``dim_1`` … that some writers put are no names.
+    The placeholders ``dim_0``, ``dim_1`` … of some writers do not count.
     """
     ndim = len(node.document["shape"])
-    given = dataset.axes if dataset else node.document.get("dimension_names")
-    given = given or node.attributes.get("_ARRAY_DIMENSIONS")
-    if not isinstance(given, Sequence) or len(given) != ndim or not all(isinstance(n, str) for n in given):
+    listed = dataset.axes if dataset else node.document.get("dimension_names")
+    listed = listed or node.attributes.get("_ARRAY_DIMENSIONS")
+    if not isinstance(listed, Sequence) or len(listed) != ndim or not all(isinstance(n, str) for n in listed):
         return None
-    names = tuple(n.lower() if n.lower() in set(STANDARD) else n for n in given)
+    names = tuple(n.lower() if n.lower() in set(STANDARD) else n for n in listed)
     if len(set(names)) < ndim or all(re.fullmatch(r"dim_\d+", n) for n in names):
         return None
     return names
@@ -41,7 +62,7 @@ def stored_axes(node: Node, dataset: Dataset | None) -> tuple[str, ...] | None:
 def layout(
     node: Node, handle: ts.TensorStore, dataset: Dataset | None, *, home: Node, labels: bool = False
 ) -> tuple[ts.TensorStore, VolumeSpec]:
-    """The view of `handle` in the order of our axes, and its spec.
+    """Return the view of `handle` in voxome's order of axes, and its spec.
 
     Parameters
     ----------
@@ -50,39 +71,39 @@ def layout(
     handle : tensorstore.TensorStore
         Its handle, axes as stored.
     dataset : Dataset or None
-        Its place in a pyramid.
+        Its entry in a pyramid.
     home : Node
-        Whose attributes are the spec's: the array itself, or the group that it stands for.
+        Node whose attributes are the spec's: the array itself, or the group that it stands for.
     labels : bool
-        Whether its group says that it holds labels.
+        Whether its group is marked as labels.
     """
-    own = node.attributes.get(OWN) or {}
+    ours = node.attributes.get(VOXOME) or {}
     names = stored_axes(node, dataset)
     if dataset is not None and names is None:
-        raise UnsupportedFormat(f"{node.place} has shape {node.document['shape']}, its axes {dataset.axes} do not fit")
+        raise UnsupportedFormat(f"{node.folder} has shape {node.document['shape']}, which {dataset.axes} do not match")
     order = standard_order(names) if names else tuple(range(handle.rank))
     axes = tuple(names[i] for i in order) if names else default_axes(handle.rank)
-    start = tuple(own.get("start") or (0,) * handle.rank)
+    start = tuple(ours.get("start") or (0,) * handle.rank)
     view = reorder_axes(handle, order, start)
-    size, offset = _place(own, axes, start, dataset)
+    size, offset = _size_and_offset(ours, axes, start, dataset)
     chunks = view.chunk_layout
     spec = VolumeSpec(
         domain=Box.of_shape(view.shape, start),
         dtype=handle.dtype.numpy_dtype,
         axes=axes,
-        kind=own.get("kind") or _kind(handle.dtype.numpy_dtype, labels),
+        kind=ours.get("kind") or _kind(handle.dtype.numpy_dtype, labels),
         voxel_size_nm=size,
         offset_nm=offset,
-        read_chunk=_whole(chunks.read_chunk.shape),
-        write_chunk=_whole(chunks.write_chunk.shape),
+        read_chunk=_ints(chunks.read_chunk.shape),
+        write_chunk=_ints(chunks.write_chunk.shape),
         fill=_fill(node, handle),
         encoding=encoding_of(node),
-        attributes=others(home.attributes),
+        attributes=user_attrs(home.attributes),
     )
     return view, spec
 
 
-def _whole(chunk: Any) -> tuple[int, ...]:
+def _ints(chunk: Any) -> tuple[int, ...]:
     return tuple(int(n) for n in chunk)
 
 
@@ -97,23 +118,28 @@ def _fill(node: Node, handle: ts.TensorStore) -> Any:
     return np.asarray(fill).item()
 
 
-def _place(
-    own: Mapping[str, Any], axes: tuple[str, ...], start: tuple[int, ...], dataset: Dataset | None
-) -> tuple[Triple | None, Triple]:
+def _size_and_offset(
+    ours: Mapping[str, Any], axes: tuple[str, ...], start: tuple[int, ...], dataset: Dataset | None
+) -> tuple[Lengths | None, Lengths]:
     size = dataset.nm(dataset.scale) if dataset else None
     if dataset is None or size is None:
-        given = own.get("voxel_size_nm")
-        return (tuple(given) if given else None), tuple(own.get("offset_nm") or (0.0, 0.0, 0.0))
-    return size, place_of(dataset, [start[axes.index(axis)] for axis in "zyx"])
+        size_nm = ours.get("voxel_size_nm")
+        return (tuple(size_nm) if size_nm else None), tuple(ours.get("offset_nm") or (0.0, 0.0, 0.0))
+    return size, voxel_zero_nm(dataset, [start[axes.index(axis)] for axis in "zyx"])
 
 
-def place_of(dataset: Dataset, start: Sequence[int]) -> Triple:
-    """The centre of voxel index 0 (z, y, x) in nm of an array whose first voxel has index `start`.
+def voxel_zero_nm(dataset: Dataset, start: Sequence[int]) -> Lengths:
+    """Return the centre of voxel index 0 (z, y, x) in nm of an array whose first voxel has index `start`.
 
-    The unit of each axis must be a length.
+    Raises
+    ------
+    InvalidInput
+        If an axis is missing or its unit is not a length.
     """
     size, first = dataset.nm(dataset.scale), dataset.nm(dataset.translation)
     if size is None or first is None:
-        raise InvalidInput(f"{dataset.path}: axes z, y, x with units of length are expected, not {dataset.units}")
+        raise InvalidInput(
+            f"{dataset.path}: expected z, y, x in units of length, not {dataset.axes} in {dataset.units}"
+        )
     z, y, x = (round(f - b * s, 9) if b else f for f, b, s in zip(first, start, size, strict=True))
     return z, y, x

@@ -1,4 +1,4 @@
-"""What volumes lie under a zarr group."""
+"""The volumes in a zarr group."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Iterator, Sequence
 
 from voxome.remotes.json_store import read_json
 from voxome.remotes.zarr import ome
-from voxome.remotes.zarr.metadata import FILES, Node, find, must_find
+from voxome.remotes.zarr.metadata import FILES, Node, find_node, require_node
 from voxome.storage.network import HttpPath
 from voxome.storage.path import StoragePath
 from voxome.storage.walk import walk
 
 
-def volumes_under(place: StoragePath) -> Iterator[StoragePath]:
-    """The arrays in `place`; a pyramid is named by its group, not by its levels.
+def volumes_under(folder: StoragePath) -> Iterator[StoragePath]:
+    """Return the arrays in `folder`; a pyramid is listed as its group, not as its levels.
 
-    Over http nothing can be listed but what consolidated metadata name.
+    Over http only what consolidated metadata name can be listed.
 
     Raises
     ------
     NotFound
-        If nothing is at `place`.
+        If `folder` does not exist.
     """
-    if isinstance(place, HttpPath):
-        return iter(_consolidated(place))
-    return (found for found, _ in walk(place, _look))
+    if isinstance(folder, HttpPath):
+        return iter(_consolidated(folder))
+    return (volume for volume, _ in walk(folder, _look))
 
 
-def _look(place: StoragePath, folders: Sequence[str], files: Sequence[str]) -> tuple[Node | None, Sequence[str]]:
-    node = find(place) if set(files) & set(FILES) else None
+def _look(folder: StoragePath, folders: Sequence[str], files: Sequence[str]) -> tuple[Node | None, Sequence[str]]:
+    node = find_node(folder) if set(files) & set(FILES) else None
     if node is None:
         return None, folders
     if node.type == "array":
@@ -40,19 +40,19 @@ def _look(place: StoragePath, folders: Sequence[str], files: Sequence[str]) -> t
 
 
 def _levels(group: Node) -> set[str] | None:
-    """The folders of the levels of a pyramid; None if the group is none."""
+    """The folders of the levels of a pyramid; None if the group is not a pyramid."""
     entry = ome.multiscales(group.attributes)
     if entry is None:
         return None
-    return {one.path.partition("/")[0] for one in ome.datasets(entry, str(group.place))}
+    return {one.path.partition("/")[0] for one in ome.datasets(entry, str(group.folder))}
 
 
-def _consolidated(place: StoragePath) -> list[StoragePath]:
-    node = must_find(place)
+def _consolidated(folder: StoragePath) -> list[StoragePath]:
+    node = require_node(folder)
     if node.type == "array" or _levels(node) is not None:
-        return [place]
+        return [folder]
     if node.format == 2:
-        known = (read_json(place, ".zmetadata") or {}).get("metadata", {})
-        return [place / key.removesuffix("/.zarray") for key in sorted(known) if key.endswith("/.zarray")]
+        known = (read_json(folder, ".zmetadata") or {}).get("metadata", {})
+        return [folder / key.removesuffix("/.zarray") for key in sorted(known) if key.endswith("/.zarray")]
     known = (node.document.get("consolidated_metadata") or {}).get("metadata", {})
-    return [place / key for key, one in sorted(known.items()) if one.get("node_type") == "array"]
+    return [folder / key for key, one in sorted(known.items()) if one.get("node_type") == "array"]

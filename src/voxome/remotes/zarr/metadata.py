@@ -1,4 +1,4 @@
-"""The JSON files of zarr nodes: found, read, and their attributes changed."""
+"""The metadata files of zarr arrays and groups."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from voxome.errors import CorruptData, NotFound
 from voxome.remotes.json_store import Json, read_json, update_json
 from voxome.storage.path import StoragePath
 
-_OLD = {"array": ".zarray", "group": ".zgroup"}
-FILES = ("zarr.json", *_OLD.values())
-"""Names of the files of which every node has one."""
+_FILES_V2 = {"array": ".zarray", "group": ".zgroup"}
+FILES = ("zarr.json", *_FILES_V2.values())
+"""Names of the metadata files; every node has one of them."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A zarr array or group, as its metadata files tell it.
+    """A zarr array or group, as its metadata files describe it.
 
     Attributes
     ----------
-    place : Place
-        Its folder.
+    folder : StoragePath
+        Where it is.
     format : int
-        2 or 3.
+        Version of zarr, 2 or 3.
     type : {"array", "group"}
-        Which of the two.
+        Type of node.
     document : mapping
-        What its metadata file holds.
+        Content of its metadata file.
     attributes : mapping
-        What others wrote about it.
+        Its user attributes.
     """
 
-    place: StoragePath
+    folder: StoragePath
     format: int
     type: str
     document: Mapping[str, Any]
@@ -41,53 +41,53 @@ class Node:
 
     @property
     def attributes_file(self) -> str:
-        """The file that changes with its attributes, or that is there at least."""
+        """Name of the file that holds its attributes; of its metadata file, where there are none."""
         if self.format == 3:
             return "zarr.json"
-        return ".zattrs" if self.attributes else _OLD[self.type]
+        return ".zattrs" if self.attributes else _FILES_V2[self.type]
 
-    def change(self, change: Callable[[Json], Json]) -> Json:
-        """Replace its attributes by ``change(attributes)``, atomically; the new ones."""
+    def update_attributes(self, change: Callable[[Json], Json]) -> Json:
+        """Replace its attributes by ``change(attributes)`` atomically, and return the new ones."""
         if self.format == 2:
-            return update_json(self.place, ".zattrs", change)
-        whole = update_json(
-            self.place, "zarr.json", lambda old: {**old, "attributes": change(old.get("attributes") or {})}
+            return update_json(self.folder, ".zattrs", change)
+        document = update_json(
+            self.folder, "zarr.json", lambda old: {**old, "attributes": change(old.get("attributes") or {})}
         )
-        return dict(whole["attributes"])
+        return dict(document["attributes"])
 
 
-def find(place: StoragePath) -> Node | None:
-    """The zarr node at `place`, or None if there is none.
+def find_node(folder: StoragePath) -> Node | None:
+    """Return the zarr array or group in `folder`, or None if there is none.
 
     Raises
     ------
     CorruptData
         If a metadata file is not a JSON object.
     AccessDenied, StoreError
-        If the store does not answer, or not that.
+        If the store cannot be read.
     """
-    document = read_json(place, "zarr.json")
+    document = read_json(folder, "zarr.json")
     if document is not None:
-        kind = document.get("node_type")
-        if kind not in _OLD:
-            raise CorruptData(f"{place}/zarr.json: node_type is {kind!r}, not 'array' or 'group'")
-        return Node(place, 3, kind, document, document.get("attributes") or {})
-    for kind, name in _OLD.items():
-        document = read_json(place, name)
+        type = document.get("node_type")
+        if type not in _FILES_V2:
+            raise CorruptData(f"{folder}/zarr.json: node_type is {type!r}, not 'array' or 'group'")
+        return Node(folder, 3, type, document, document.get("attributes") or {})
+    for type, name in _FILES_V2.items():
+        document = read_json(folder, name)
         if document is not None:
-            return Node(place, 2, kind, document, read_json(place, ".zattrs") or {})
+            return Node(folder, 2, type, document, read_json(folder, ".zattrs") or {})
     return None
 
 
-def must_find(place: StoragePath) -> Node:
-    """The zarr node at `place`.
+def require_node(folder: StoragePath) -> Node:
+    """Return the zarr array or group in `folder`.
 
     Raises
     ------
     NotFound
         If there is none.
     """
-    node = find(place)
+    node = find_node(folder)
     if node is None:
-        raise NotFound(f"there is no zarr array or group at {place}: none of {', '.join(FILES)} is in it")
+        raise NotFound(f"there is no zarr array or group in {folder}: it has none of {', '.join(FILES)}")
     return node

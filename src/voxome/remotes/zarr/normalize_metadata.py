@@ -1,4 +1,4 @@
-"""Zarr metadata that tensorstore refuses though its meaning is clear, put right; what it really lacks, named."""
+"""Zarr metadata rewritten where tensorstore is stricter than the writers; codecs that it does not have."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KNOWN_V2: dict[str, set[str]] = {
     "bz2": {"id", "level"},
     "zstd": {"id", "level"},
 }
-"""The compressors of zarr v2 that tensorstore has, and their options."""
+"""Zarr v2 compressors that tensorstore has, with their options."""
 
 KNOWN_V3: dict[str, set[str]] = {
     "blosc": {"cname", "clevel", "shuffle", "typesize", "blocksize"},
@@ -28,37 +28,37 @@ KNOWN_V3: dict[str, set[str]] = {
     "crc32c": set(),
     "sharding_indexed": {"chunk_shape", "codecs", "index_codecs", "index_location"},
 }
-"""The codecs of zarr v3 that tensorstore has, and their options."""
+"""Zarr v3 codecs that tensorstore has, with their options."""
 
 _NUMERIC = "biufc"
 _NOT_NUMPY = ("bfloat16", "int4", "uint4")
 
 
-def corrected(node: Node) -> dict[str, Any]:
-    """The metadata of an array with what tensorstore refuses, though its meaning is clear, put right.
+def normalize(node: Node) -> dict[str, Any]:
+    """Return the metadata of an array in the form that tensorstore accepts.
 
-    Numbers written as strings, gzip's level -1 and keys that only matter to the writer are seen in what Java writes.
+    Java writes numbers as strings, gzip's level -1, and keys that matter to the writer only.
 
     Raises
     ------
     UnsupportedFormat
-        If its data type is no number.
+        If its data type is not a number.
     """
-    return _corrected_v2(node) if node.format == 2 else _corrected_v3(node)
+    return _normalize_v2(node) if node.format == 2 else _normalize_v3(node)
 
 
-def _corrected_v2(node: Node) -> dict[str, Any]:
+def _normalize_v2(node: Node) -> dict[str, Any]:
     document = dict(node.document)
     dtype = _numeric(node, document["dtype"])
     document["fill_value"] = _fill(document.get("fill_value"), dtype)
     compressor = document.get("compressor")
     if compressor and compressor["id"] in KNOWN_V2:
-        document["compressor"] = _trimmed(compressor["id"], compressor, KNOWN_V2[compressor["id"]])
+        document["compressor"] = _keep_known(compressor["id"], compressor, KNOWN_V2[compressor["id"]])
     document["filters"] = document.get("filters") or None
     return document
 
 
-def _corrected_v3(node: Node) -> dict[str, Any]:
+def _normalize_v3(node: Node) -> dict[str, Any]:
     document = dict(node.document)
     if document["data_type"] not in _NOT_NUMPY:
         dtype = _numeric(node, document["data_type"])
@@ -73,7 +73,7 @@ def _numeric(node: Node, name: Any) -> np.dtype[Any]:
     except (TypeError, ValueError):
         dtype = None
     if dtype is None or dtype.kind not in _NUMERIC:
-        raise UnsupportedFormat(f"{node.place} holds values of type {name}; numbers and booleans are read")
+        raise UnsupportedFormat(f"{node.folder} holds values of type {name}; numbers and booleans are read")
     return dtype
 
 
@@ -86,40 +86,40 @@ def _fill(fill: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _codecs(codecs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    found = []
+    normalized = []
     for codec in codecs:
         one = dict(codec)
         options = one.get("configuration")
-        if not _is_foreign_v3(codec) and options:
-            one["configuration"] = _trimmed(one["name"], options, KNOWN_V3[one["name"]])
+        if not _is_unknown_v3(codec) and options:
+            one["configuration"] = _keep_known(one["name"], options, KNOWN_V3[one["name"]])
             for key in {"codecs", "index_codecs"} & set(options):
                 one["configuration"][key] = _codecs(options[key])
-        found.append(one)
-    return found
+        normalized.append(one)
+    return normalized
 
 
-def _trimmed(name: str, options: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
+def _keep_known(name: str, options: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
     kept = {key: value for key, value in options.items() if key in known}
     if name in ("gzip", "zlib") and kept.get("level") == -1:
         kept["level"] = 6
     return kept
 
 
-def foreign_codecs(node: Node) -> list[str]:
-    """The names of codecs of an array that tensorstore does not have; it has no zarr v2 filter."""
+def codecs_without_tensorstore(node: Node) -> list[str]:
+    """Return the names of the codecs of an array that tensorstore does not have; it has no zarr v2 filter."""
     if node.format == 3:
-        return _foreign_v3(node.document["codecs"])
+        return _unknown_v3(node.document["codecs"])
     filters = [one["id"] for one in node.document.get("filters") or ()]
     compressor = (node.document.get("compressor") or {"id": "zlib"})["id"]
     return filters if compressor in KNOWN_V2 else [*filters, compressor]
 
 
-def _foreign_v3(codecs: Sequence[Mapping[str, Any]]) -> list[str]:
-    found = [codec["name"] for codec in codecs if _is_foreign_v3(codec)]
+def _unknown_v3(codecs: Sequence[Mapping[str, Any]]) -> list[str]:
+    names = [codec["name"] for codec in codecs if _is_unknown_v3(codec)]
     for codec in codecs:
-        found += _foreign_v3((codec.get("configuration") or {}).get("codecs", ()))
-    return found
+        names += _unknown_v3((codec.get("configuration") or {}).get("codecs", ()))
+    return names
 
 
-def _is_foreign_v3(codec: Mapping[str, Any]) -> bool:
+def _is_unknown_v3(codec: Mapping[str, Any]) -> bool:
     return codec["name"] not in KNOWN_V3 or bool((codec.get("configuration") or {}).get("useZlib"))

@@ -1,4 +1,4 @@
-"""OME-Zarr multiscales: which arrays make a pyramid, and where their voxels lie.
+"""OME-Zarr multiscales: the arrays of a pyramid, their voxel sizes and positions.
 
 Source: OME-NGFF specification 0.4 and 0.5, section "multiscales" metadata; positions are of voxel centres.
 """
@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from voxome.contracts.levels import Lengths
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.geometry.units import nm_per
-
-Triple = tuple[float, float, float]
 
 _TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
@@ -44,19 +43,19 @@ class Dataset:
     problem: str = ""
 
     def nm(self, values: Sequence[float]) -> tuple[float, float, float] | None:
-        """`values` of its axes along (z, y, x) in nm; None unless it has all three in units of length."""
-        found = []
+        """Return `values` of its axes along (z, y, x) in nm; None unless it has all three in units of length."""
+        lengths = []
         for name in "zyx":
-            place = self.axes.index(name) if name in self.axes else None
-            factor = None if place is None else nm_per(self.units[place])
-            if place is None or factor is None:
+            axis = self.axes.index(name) if name in self.axes else None
+            factor = None if axis is None else nm_per(self.units[axis])
+            if axis is None or factor is None:
                 return None
-            found.append(values[place] * factor)
-        return (found[0], found[1], found[2])
+            lengths.append(values[axis] * factor)
+        return (lengths[0], lengths[1], lengths[2])
 
     @property
-    def size(self) -> Triple | None:
-        """Size of a voxel (z, y, x), each in the unit of its axis, 1 along an axis that is not there."""
+    def size(self) -> Lengths | None:
+        """Size of a voxel (z, y, x) in the units of its axes, 1 along a missing axis; None if it cannot be read."""
         if self.problem:
             return None
         by_axis = dict(zip(self.axes, self.scale, strict=True))
@@ -64,14 +63,14 @@ class Dataset:
 
 
 def multiscales(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The first multiscales entry among a group's attributes, or None."""
+    """Return the first multiscales entry among a group's attributes, or None."""
     ome = attributes.get("ome")
     entries = (ome if isinstance(ome, Mapping) else attributes).get("multiscales")
     return entries[0] if isinstance(entries, list) and entries else None
 
 
 def holds_labels(attributes: Mapping[str, Any]) -> bool:
-    """Whether a group says that it is a label image."""
+    """Return whether a group is marked as a label image."""
     ome = attributes.get("ome")
     return "image-label" in attributes or (isinstance(ome, Mapping) and "image-label" in ome)
 
@@ -89,12 +88,12 @@ def datasets(entry: Mapping[str, Any], name: str) -> list[Dataset]:
         names = tuple(str(axis["name"]) for axis in axes)
         units = tuple(axis.get("unit") for axis in axes)
         outer = entry.get("coordinateTransformations") or []
-        found = [_dataset(one, names, units, outer) for one in entry["datasets"]]
+        arrays = [_dataset(one, names, units, outer) for one in entry["datasets"]]
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptData(f"{name}: its multiscales do not follow OME-Zarr: {error!r}") from error
-    if not found:
+    if not arrays:
         raise CorruptData(f"{name}: its multiscales list no dataset")
-    return found
+    return arrays
 
 
 def _dataset(
@@ -128,12 +127,12 @@ def _compose(steps: Sequence[Mapping[str, Any]], ndim: int) -> tuple[tuple[float
 
 
 def expressible(spec: VolumeSpec) -> bool:
-    """Whether OME-Zarr has such axes: 2 to 5 of t, c, z, y, x, of which y and x."""
+    """Return whether OME-Zarr has such axes: 2 to 5 of t, c, z, y, x, among them y and x."""
     return set(spec.axes) <= set(_TYPES) and {"y", "x"} <= set(spec.axes)
 
 
 def document(spec: VolumeSpec, name: str, version: str) -> dict[str, Any]:
-    """The group attributes of a pyramid whose only level yet is array ``0``, holding `spec`."""
+    """Return the group attributes of a pyramid with one level, the array ``0`` for `spec`."""
     if not expressible(spec):
         raise UnsupportedFormat(
             f"{name}: OME-Zarr has the axes t, c, z, y, x, not {'/'.join(spec.axes)}; "
@@ -141,8 +140,8 @@ def document(spec: VolumeSpec, name: str, version: str) -> dict[str, Any]:
         )
     axes = [{"name": axis, "type": _TYPES[axis]} for axis in spec.axes]
     if spec.voxel_size_nm is not None:
-        for place in spec.spatial:
-            axes[place]["unit"] = "nanometer"
+        for axis in spec.spatial:
+            axes[axis]["unit"] = "nanometer"
     entry = {"name": name, "axes": axes, "datasets": [dataset("0", spec, (1, 1, 1))]}
     if version == "0.4":
         return {"multiscales": [{"version": version, **entry}]}
@@ -150,26 +149,26 @@ def document(spec: VolumeSpec, name: str, version: str) -> dict[str, Any]:
 
 
 def dataset(path: str, spec: VolumeSpec, ratio: tuple[int, int, int]) -> dict[str, Any]:
-    """The entry of the array `path` that holds `spec`, its voxels `ratio` (z, y, x) times the finest ones.
+    """Return the entry of the array `path` for `spec`, whose voxels are `ratio` (z, y, x) times the finest ones.
 
     Where the voxel size is unknown, lengths are in voxels of the finest level and carry no unit.
     """
     size = spec.voxel_size_nm or tuple(float(n) for n in ratio)
     origin = spec.offset_nm if spec.voxel_size_nm else tuple((n - 1) / 2 for n in ratio)
     scale, shift = [1.0] * len(spec.axes), [0.0] * len(spec.axes)
-    for i, axis in enumerate("zyx"):
-        if axis in spec.axes:
-            place = spec.axes.index(axis)
-            scale[place] = float(size[i])
-            shift[place] = float(origin[i]) + spec.domain.start[place] * float(size[i])
+    for i, name in enumerate("zyx"):
+        if name in spec.axes:
+            axis = spec.axes.index(name)
+            scale[axis] = float(size[i])
+            shift[axis] = float(origin[i]) + spec.domain.start[axis] * float(size[i])
     steps = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": shift}]
     return {"path": path, "coordinateTransformations": steps}
 
 
 def with_dataset(attributes: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:
-    """A group's attributes with one more array at the end of the first multiscale."""
+    """Return a group's attributes with one more array at the end of the first multiscale."""
     ome = attributes.get("ome")
     holder = dict(ome) if isinstance(ome, Mapping) and "multiscales" in ome else dict(attributes)
-    first, *others = holder["multiscales"]
-    holder["multiscales"] = [{**first, "datasets": [*first["datasets"], dict(one)]}, *others]
+    first, *rest = holder["multiscales"]
+    holder["multiscales"] = [{**first, "datasets": [*first["datasets"], dict(one)]}, *rest]
     return {**attributes, "ome": holder} if isinstance(ome, Mapping) and "multiscales" in ome else holder

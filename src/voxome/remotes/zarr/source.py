@@ -1,4 +1,4 @@
-"""Zarr arrays that are open: alone, and as levels of a pyramid."""
+"""Open zarr arrays: single ones, and the levels of a pyramid."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from typing import Any
 
 import tensorstore as ts
 
-from voxome.contracts.levels import Level, coarser, finest_first, require_coarser, require_level, scale_between
+from voxome.contracts.levels import Lengths, Level, coarser, finest_first, require_coarser, require_level, scale_between
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly
 from voxome.remotes.json_store import Json
 from voxome.remotes.tensorstore import TensorStoreSource
 from voxome.remotes.zarr import ome
-from voxome.remotes.zarr.create import make_level
+from voxome.remotes.zarr.create import create_level
 from voxome.remotes.zarr.handle import open_handle
-from voxome.remotes.zarr.layout import layout, place_of
-from voxome.remotes.zarr.metadata import Node, find, must_find
-from voxome.remotes.zarr.voxome_attrs import RESERVED, others
+from voxome.remotes.zarr.layout import RESERVED, layout, user_attrs, voxel_zero_nm
+from voxome.remotes.zarr.metadata import Node, find_node, require_node
 
 Shape = tuple[int, int, int]
 
@@ -27,7 +26,7 @@ class ZarrSource(TensorStoreSource):
     """One zarr array; its attributes are those of `home`, the array itself or the group that it stands for."""
 
     def __init__(self, store: ts.TensorStore, spec: VolumeSpec, *, home: Node, name: str, writable: bool) -> None:
-        super().__init__(store, spec, name=name, writable=writable, metadata=(home.place, home.attributes_file))
+        super().__init__(store, spec, name=name, writable=writable, metadata=(home.folder, home.attributes_file))
         self._home = home
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
@@ -40,16 +39,16 @@ class ZarrSource(TensorStoreSource):
         InvalidInput
             If one of them describes the array itself.
         """
-        wrong = sorted(set(changes) & set(RESERVED))
-        if wrong:
-            raise InvalidInput(f"{self.name}: {', '.join(wrong)} describe the array itself; use other names")
+        reserved = sorted(set(changes) & set(RESERVED))
+        if reserved:
+            raise InvalidInput(f"{self.name}: {', '.join(reserved)} describe the array itself; use other names")
         self._change(lambda old: {**old, **changes})
 
     def _change(self, change: Callable[[Json], Json]) -> None:
-        self._must_be_writable()
-        self._spec = self._spec.replace(attributes=others(self._home.change(change)))
+        self._require_writable()
+        self._spec = self._spec.replace(attributes=user_attrs(self._home.update_attributes(change)))
 
-    def _must_be_writable(self) -> None:
+    def _require_writable(self) -> None:
         if not self._writable:
             raise ReadOnly(f"{self.name} is open for reading; open it with mode='r+'")
 
@@ -60,19 +59,19 @@ class PyramidSource(ZarrSource):
     @property
     def levels(self) -> Sequence[Level]:
         """All levels, finest first."""
-        found = self._arrays()
-        sizes = level_sizes(self._home, found)
-        return [self._level(one, scale_between(size, sizes[0])) for one, size in zip(found, sizes, strict=True)]
+        arrays = self._arrays()
+        sizes = level_sizes(self._home, arrays)
+        return [self._level(one, scale_between(size, sizes[0])) for one, size in zip(arrays, sizes, strict=True)]
 
     def level(self, number: int) -> ZarrSource:
-        """Level `number`; 0 is the finest.
+        """Open level `number`; 0 is the finest.
 
         Raises
         ------
         NotFound
             If there is no such level.
         """
-        group = must_find(self._home.place)
+        group = require_node(self._home.folder)
         return open_level(group, _entry(group), number, name=self.name, writable=self._writable)
 
     def create_level(self, scale: Scale) -> ZarrSource:
@@ -87,17 +86,17 @@ class PyramidSource(ZarrSource):
         ReadOnly
             If the array is open for reading.
         """
-        self._must_be_writable()
+        self._require_writable()
         require_coarser(self.name, self.levels, scale)
         spec = coarser(self.spec, scale)
         paths = [one.path for one in self._arrays()]
         path = self._free_path(paths)
-        make_level(self._home.place / path, spec)
+        create_level(self._home.folder / path, spec)
         self._change(lambda old: ome.with_dataset(old, ome.dataset(path, spec, scale)))
         return self.level(len(paths))
 
     def _arrays(self) -> list[ome.Dataset]:
-        group = must_find(self._home.place)
+        group = require_node(self._home.folder)
         return sorted_arrays(group, _entry(group))
 
     def _level(self, one: ome.Dataset, scale: Scale | None) -> Level:
@@ -105,11 +104,11 @@ class PyramidSource(ZarrSource):
         if size is None:
             return Level(None, scale=scale)
         start = (0, 0, 0) if scale is None else self.spec.frame.coarsen(scale).start
-        return Level(size, place_of(one, start), scale)
+        return Level(size, voxel_zero_nm(one, start), scale)
 
     def _free_path(self, paths: list[str]) -> str:
         lead, number = paths[-1].rstrip("0123456789"), len(paths)
-        while (self._home.place / f"{lead}{number}").taken():
+        while (self._home.folder / f"{lead}{number}").taken():
             number += 1
         return f"{lead}{number}"
 
@@ -117,7 +116,7 @@ class PyramidSource(ZarrSource):
 def open_array(
     node: Node, dataset: ome.Dataset | None, *, name: str, writable: bool, labels: bool = False
 ) -> ZarrSource:
-    """Open one array, `dataset` being its place in a pyramid if it has one."""
+    """Open one array, `dataset` being its entry in a pyramid if it has one."""
     handle = open_handle(node, writable=writable)
     view, spec = layout(node, handle, dataset, home=node, labels=labels)
     return ZarrSource(view, spec, home=node, name=name, writable=writable)
@@ -148,11 +147,11 @@ def open_level(group: Node, entry: Mapping[str, Any], number: int, *, name: str,
 
 def sorted_arrays(group: Node, entry: Mapping[str, Any]) -> list[ome.Dataset]:
     """Return the arrays of the multiscale `entry` of `group`, finest first."""
-    listed = ome.datasets(entry, str(group.place))
+    listed = ome.datasets(entry, str(group.folder))
     return [listed[i] for i in finest_first(level_sizes(group, listed))]
 
 
-def level_sizes(group: Node, arrays: Sequence[ome.Dataset]) -> list[ome.Triple | None]:
+def level_sizes(group: Node, arrays: Sequence[ome.Dataset]) -> list[Lengths | None]:
     """Return the voxel size of each array (z, y, x) in some unit; None where it is unknown.
 
     Where the metadata give all of them the same size, their shapes tell: all levels span the same volume.
@@ -160,7 +159,7 @@ def level_sizes(group: Node, arrays: Sequence[ome.Dataset]) -> list[ome.Triple |
     sizes = [one.size for one in arrays]
     if len(sizes) == 1 or len(set(sizes)) > 1:
         return sizes
-    nodes = [find(group.place / one.path) for one in arrays]
+    nodes = [find_node(group.folder / one.path) for one in arrays]
     shapes = [_shape(node, one) for node, one in zip(nodes, arrays, strict=True) if node]
     largest = max(shapes, key=math.prod, default=(1, 1, 1))
     return [
@@ -169,7 +168,7 @@ def level_sizes(group: Node, arrays: Sequence[ome.Dataset]) -> list[ome.Triple |
     ]
 
 
-def _size_by_extent(finest: Shape, shape: Shape) -> ome.Triple:
+def _size_by_extent(finest: Shape, shape: Shape) -> Lengths:
     """Voxels of the finest array along one of an array that spans the same volume: a whole number where one fits."""
     sizes = []
     for whole, n in zip(finest, shape, strict=True):
@@ -188,7 +187,7 @@ def _array(group: Node, one: ome.Dataset, name: str) -> Node:
         raise CorruptData(
             f"{name}: the coordinate transformations of {one.path!r} do not follow OME-Zarr: {one.problem}"
         )
-    node = find(group.place / one.path)
+    node = find_node(group.folder / one.path)
     if node is None:
         raise NotFound(f"{name}: its multiscales list {one.path!r}, but no zarr array is there; restore it from a copy")
     return node
@@ -197,5 +196,5 @@ def _array(group: Node, one: ome.Dataset, name: str) -> Node:
 def _entry(group: Node) -> Mapping[str, Any]:
     entry = ome.multiscales(group.attributes)
     if entry is None:
-        raise CorruptData(f"{group.place} has lost its multiscales since it was opened")
+        raise CorruptData(f"{group.folder} has lost its multiscales since it was opened")
     return entry
