@@ -223,7 +223,7 @@ def test_a_phantom_is_made_once(voxome_: Any) -> None:
     assert voxome_("info", "made/labels.zarr", "--json").json["shape"] == [24, 32, 40]
     again = voxome_(*asked)
     assert again.status == 1
-    assert "already holds raw.zarr" in again.err
+    assert "already contains raw.zarr" in again.err
 
 
 def test_training_without_torch_says_what_to_install(voxome_: Any, monkeypatch: pytest.MonkeyPatch) -> None:

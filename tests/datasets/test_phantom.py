@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from voxome.contracts.kinds import Rows
-from voxome.datasets.phantom.pieces import LEAST_VOXELS, Pieces
+from voxome.datasets.phantom.pieces import MIN_VOXELS, Pieces
 from voxome.datasets.phantom.render import RenderedBlock, render
 from voxome.datasets.phantom.spec import PhantomSpec
 from voxome.datasets.phantom.texture import borders
@@ -94,7 +94,7 @@ def test_a_folder_that_holds_a_phantom_is_refused(tmp_path: Path) -> None:
 def test_every_neuron_is_one_piece_and_numbered_from_one(made: Made) -> None:
     labels = made[1]
     sizes = np.bincount(labels.ravel().astype(np.int64))
-    assert (sizes[1:] >= LEAST_VOXELS).all()
+    assert (sizes[1:] >= MIN_VOXELS).all()
     assert sizes[0] < 0.005 * labels.size
     _, count = cc3d.connected_components(labels, connectivity=6, return_N=True)
     assert count == len(sizes) - 1
@@ -169,7 +169,7 @@ def test_pieces_found_in_blocks_are_those_of_the_whole(block: tuple[int, int, in
     found = pieces.numbers()[provisional]
     expected = cc3d.connected_components(keys, connectivity=6)
     sizes = np.bincount(expected.ravel())
-    kept = sizes[expected] >= LEAST_VOXELS
+    kept = sizes[expected] >= MIN_VOXELS
     assert ((found > 0) == kept).all()
     assert len(np.unique(np.stack([found[kept], expected[kept]]), axis=1).T) == len(np.unique(expected[kept]))
     assert len(np.unique(found[kept])) == len(np.unique(expected[kept])) == found.max()

@@ -123,7 +123,7 @@ def test_the_volumes_that_were_asked_for_are_there() -> None:
         ('[[volumes]]\nname = "a/b"\nlicense = "CC0"', "license"),
         ('[[volumes]]\nname = "a/b"\nvoxel_size_nm = [1, 2]', "voxel_size_nm"),
         ('[[volumes]]\nname = "a/b"\nsource = []', "source"),
-        ("volumes = ", "not TOML"),
+        ("volumes = ", "not valid TOML"),
     ],
 )
 def test_what_is_not_understood_is_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -135,7 +135,7 @@ def test_what_is_not_understood_is_refused(tmp_path: Path, text: str, said: str)
 def test_a_name_is_given_once(tmp_path: Path) -> None:
     lines = [f"{name} = {value!r}" for name, value in ENTRY.items()]
     (tmp_path / "mine.toml").write_text("\n".join(["[[volumes]]", *lines] * 2))
-    with pytest.raises(InvalidInput, match="mine/em is there twice"):
+    with pytest.raises(InvalidInput, match="mine/em is defined twice"):
         read.entries(tmp_path)
 
 
@@ -183,24 +183,24 @@ def test_a_cache_filled_beforehand_is_used(known: Any, server: Server, tmp_path:
     assert server.asked == 0
 
 
-def test_a_file_without_a_hash_is_not_fetched_by_itself(known: Any, server: Server) -> None:
+def test_a_file_without_a_hash_is_not_downloaded_automatically(known: Any, server: Server) -> None:
     known(**_in_file(server))
-    with pytest.raises(NotFound, match="nobody has recorded its hash"):
+    with pytest.raises(NotFound, match="because its SHA-256 is unknown"):
         voxome.open("dataset:mine/em")
     assert server.asked == 0
 
 
 def test_a_file_with_another_hash_is_not_kept(known: Any, server: Server, tmp_path: Path) -> None:
     known(**_in_file(server, _sha256(b"other")))
-    with pytest.raises(CorruptData, match="is not what it was"):
+    with pytest.raises(CorruptData, match="has changed"):
         voxome.open("dataset:mine/em")
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
 
-def test_a_server_that_fails_is_told(known: Any, server: Server) -> None:
+def test_an_error_of_the_server_is_reported(known: Any, server: Server) -> None:
     known(**_in_file(server, _sha256(server.content)))
     server.status = 404
-    with pytest.raises(StoreError, match=r"crop\.h5 cannot be fetched"):
+    with pytest.raises(StoreError, match=r"crop\.h5 cannot be downloaded"):
         voxome.open("dataset:mine/em")
 
 

@@ -12,7 +12,7 @@ from scipy import ndimage
 from voxome.errors import InvalidInput
 from voxome.geometry.box import Box
 from voxome.models.cards import Model, find, load
-from voxome.models.infer import TILE, _aligned, _tiles, predict
+from voxome.models.infer import TILE, _align, _tiles, predict
 
 DOMAIN = Box((3, -5, 7), (28, 36, 52))
 MEAN, STD = 128.0, 33.0
@@ -112,7 +112,7 @@ def test_tiles_cover_on_the_lattice_and_are_bounded(block: tuple[int, int, int])
     domain = Box.of_shape((150, 340, 280), (-7, 5, 0))
     write = Box.of_shape(block, (6, 21, 15))
     seen = np.zeros(domain.shape, np.uint8)
-    for tile in _tiles(_aligned(write, domain, 4), TILE, 4):
+    for tile in _tiles(_align(write, domain, 4), TILE, 4):
         assert all((a - d) % 4 == 0 for a, d in zip(tile.start, domain.start, strict=True))
         assert all(16 <= n <= 1.25 * most for n, most in zip(tile.shape, TILE, strict=True))
         seen[tile.within(domain)] += 1
@@ -123,4 +123,4 @@ def test_tiles_cover_on_the_lattice_and_are_bounded(block: tuple[int, int, int])
 def test_a_block_and_its_margin_are_one_tile() -> None:
     domain = Box.of_shape((900, 900, 900))
     write = Box.of_shape((64, 128, 128), (64, 128, 128)).grow((1, 1, 1), (0, 0, 0))
-    assert len(list(_tiles(_aligned(write, domain, 4), TILE, 4))) == 1
+    assert len(list(_tiles(_align(write, domain, 4), TILE, 4))) == 1

@@ -174,11 +174,11 @@ def test_a_training_begins_with_the_average_of_another(
     further = dataclasses.replace(settings, start=start, seed=2)
     weights = loop.Training([], tmp_path, further, lambda *_: None).net.state_dict()
     torch.testing.assert_close(weights, torch.load(start, weights_only=True)["average"], rtol=0, atol=0)
-    with pytest.raises(InvalidInput, match=r"no checkpoint .*lost\.pt"):
+    with pytest.raises(InvalidInput, match=r"The checkpoint .*lost\.pt"):
         train.train(truth, tmp_path / "second", settings=dataclasses.replace(settings, start=tmp_path / "lost.pt"))
     for content in (b"no weights", (tmp_path / "first" / "first.onnx").read_bytes()):
         (tmp_path / "other").write_bytes(content)
-        with pytest.raises(InvalidInput, match="is no checkpoint of this network"):
+        with pytest.raises(InvalidInput, match="is not a checkpoint of this network"):
             loop.Training([], tmp_path, dataclasses.replace(further, start=tmp_path / "other"), lambda *_: None)
 
 

@@ -35,7 +35,9 @@ def train(
     threads: Annotated[int, typer.Option(min=1, help="Number of torch threads.")] = 2,
     device: Annotated[str, typer.Option(help="Torch device: cpu, cuda.")] = "cpu",
     batch: Annotated[int, typer.Option(min=1, help="Batch size.")] = 1,
-    others_share: Annotated[float, typer.Option(min=0, max=1, help="Fraction of patches from --other volumes.")] = 0.25,
+    other_fraction: Annotated[
+        float, typer.Option(min=0, max=1, help="Fraction of patches from --other volumes.")
+    ] = 0.25,
     rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 2e-3,
     start: Annotated[Path | None, typer.Option(help="Checkpoint of another training to start from.")] = None,
     name: Annotated[str, typer.Option(help="Name of the network.")] = "model",
@@ -62,7 +64,7 @@ def train(
             device=device,
             batch=batch,
             rate=rate,
-            others_share=others_share,
+            other_fraction=other_fraction,
             start=start,
         ),
         held_out=None if held_out is None else training.Truth(raw, labels, Box.parse(held_out)),

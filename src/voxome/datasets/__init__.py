@@ -1,1 +1,1 @@
-"""Data that voxome makes, or brings in, for tests and trials."""
+"""Data sets: synthetic phantoms and a registry of public volumes."""

@@ -1,1 +1,1 @@
-"""Small trained networks, their cards, and how they are applied and trained."""
+"""Small neural networks: model cards, inference and training."""

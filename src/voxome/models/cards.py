@@ -1,4 +1,4 @@
-"""Networks that come with voxome, or that a user trained: the ONNX file and the card beside it."""
+"""Model cards: the networks shipped with voxome or trained by users, as an ONNX file and a JSON card."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from voxome.errors import CorruptData, NotFound, UnknownName
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 
 
 class Contrast(BaseModel):
-    """Grey values of the raw voxels that the network was trained on."""
+    """Grey values of the training data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,18 +26,18 @@ class Contrast(BaseModel):
 
 
 class ModelCard(BaseModel):
-    """What must be known of a network to use it, and to judge whether to.
+    """Description of a network.
 
     Attributes
     ----------
-    file, sha256 : name of the ONNX file beside the card, and the digest of its bytes.
-    voxel_size_nm : (z, y, x) of the training data.
-    dtype : of the training data.
-    offsets : (z, y, x) in voxels; output channel k at voxel p is the probability that p and p + offset k lie
-        in one object.
+    file, sha256 : name of the ONNX file in the folder of the card, and its SHA-256.
+    voxel_size_nm : voxel size (z, y, x) of the training data.
+    dtype : data type of the training data.
+    offsets : (z, y, x) in voxels; output channel k at voxel p is the probability that p and p + offset k belong to the
+        same object.
     context : voxels of input that the network needs beyond its output, on every side.
-    stride : first output voxels lie at multiples of it, counted from the start of the domain.
-    scores : what was measured, on which data.
+    stride : outputs start at multiples of it, relative to the start of the domain.
+    scores : scores by data set.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,55 +61,55 @@ class ModelCard(BaseModel):
 
     @property
     def halo(self) -> int:
-        """Voxels that must be read beyond any block, on every side, wherever it starts."""
+        """Voxels to read beyond any block, on every side."""
         return self.context + self.stride - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A network's file with its card."""
+    """ONNX file of a network, and its card."""
 
     path: Path
     card: ModelCard
 
 
 def names() -> tuple[str, ...]:
-    """Names of the networks that come with voxome."""
-    return tuple(sorted(path.stem for path in HERE.glob("*.json")))
+    """Return the names of the networks shipped with voxome."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
 
 
 def find(name: str) -> Model:
-    """The network of that name that comes with voxome; a name ending in ``.json`` is the path of any card.
+    """Return a network shipped with voxome, or that of any card if `name` is a path ending in ``.json``.
 
     Raises
     ------
     UnknownName
-        If voxome has no network of that name.
+        If voxome ships no such network.
     NotFound
         If the card or its ONNX file does not exist.
     CorruptData
-        If the card cannot be read, or the file is not the one that the card describes.
+        If the card is invalid, or the SHA-256 of the file differs.
     """
     if name.endswith(".json"):
         return load(Path(name))
     if not re.fullmatch(r"\w+", name) or name not in names():
         raise UnknownName.of("model", name, names())
-    return load(HERE / f"{name}.json")
+    return load(FOLDER / f"{name}.json")
 
 
 def load(path: Path) -> Model:
-    """Read a card and check the file beside it; raises as `find` does."""
+    """Read a card and check its ONNX file; raises the same errors as `find`."""
     try:
         card = ModelCard.model_validate_json(path.read_bytes())
         digest = hashlib.sha256((path.parent / card.file).read_bytes()).hexdigest()
     except FileNotFoundError as error:
         raise NotFound(
-            f"a model needs its card and its ONNX file side by side, but there is no {error.filename}"
+            f"A model needs its card and its ONNX file in the same folder, but {error.filename} does not exist"
         ) from error
     except ValidationError as error:
-        raise CorruptData(f"{path} is no model card: {error}") from error
+        raise CorruptData(f"{path} is not a valid model card: {error}") from error
     if digest != card.sha256:
         raise CorruptData(
-            f"{path.parent / card.file} has SHA-256 {digest}, its card says {card.sha256}; fetch it again"
+            f"{path.parent / card.file} has SHA-256 {digest}, not {card.sha256} as in its card; download it again"
         )
     return Model(path.parent / card.file, card)

@@ -1,8 +1,8 @@
-"""Apply an affinity network to a block of a volume, so that the result does not depend on the block.
+"""Blockwise inference with an affinity network, independent of the blocks.
 
-The network has valid convolutions only, so an output voxel depends on the raw within its context and on its
-position modulo the network's stride. Tiles start at multiples of the stride counted from the start of the
-domain, nothing is blended, and raw is mirrored at the ends of the domain only.
+The network has valid convolutions only, so an output voxel depends on the input within its context and on its position
+modulo the stride of the network. Tiles start at multiples of the stride relative to the start of the domain, nothing is
+blended, and the input is mirrored at the borders of the domain only.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from voxome.geometry.box import Box
 from voxome.models.cards import Model
 
 TILE = (64, 128, 128)
-SMALLEST_TILE = 16
-"""Matrix products of smaller tiles would be summed in another order by onnxruntime."""
+MIN_TILE = 16
+"""Minimum tile size; onnxruntime sums the matrix products of smaller tiles in another order."""
 
 
 def predict(
@@ -39,26 +39,26 @@ def predict(
     threads: int = 1,
     tile: tuple[int, int, int] = TILE,
 ) -> NDArray[np.uint8]:
-    """Affinities of one block.
+    """Predict the affinities of one block.
 
     Parameters
     ----------
     raw : (z, y, x)
-        Grey values of the box `read`: `write` grown by ``model.card.halo`` and clipped at `domain`, or more.
+        Grey values of the box `read`, which contains `write` grown by ``model.card.halo`` and clipped to `domain`.
     write, domain : Box
-        Where affinities are wanted, and where the volume ends.
+        Box to predict, and domain of the volume.
     mean, std : float
-        Grey-value statistics of the whole volume; the same for all its blocks.
+        Grey-value statistics of the volume, equal for all blocks.
     threads : int
-        Threads of onnxruntime. The result does not depend on it.
+        Number of onnxruntime threads, without effect on the result.
     tile : (z, y, x)
-        Voxels computed at once, multiples of the stride: half a gigabyte for the default. The result does not
-        depend on it.
+        Voxels computed at a time, a multiple of the stride, without effect on the result. The default needs half a
+        gigabyte.
 
     Returns
     -------
     (channels, z, y, x) uint8
-        ``round(255 * p)``; the channels are described by ``model.card.offsets``.
+        Affinities ``round(255 * p)``, with channels as in ``model.card.offsets``.
 
     Raises
     ------
@@ -67,69 +67,69 @@ def predict(
     """
     card = model.card
     _check(raw, read, write, domain, card.halo, std)
-    if min(tile) < SMALLEST_TILE or any(n % card.stride for n in tile):
-        raise InvalidInput(f"tile {tile} must be multiples of the stride {card.stride}, at least {SMALLEST_TILE}")
+    if min(tile) < MIN_TILE or any(n % card.stride for n in tile):
+        raise InvalidInput(f"tile is {tile}; it must be multiples of the stride {card.stride} and at least {MIN_TILE}")
     session = _session(model.path, threads)
     out = np.empty((len(card.offsets), *write.shape), np.uint8)
-    for box in _tiles(_aligned(write, domain, card.stride), tile, card.stride):
-        normalised = _input(raw, read, box.grow((card.context,) * 3), domain, mean, std)
-        found = session.run(None, {"raw": normalised})[0][0]
+    for box in _tiles(_align(write, domain, card.stride), tile, card.stride):
+        normalized = _prepare_input(raw, read, box.grow((card.context,) * 3), domain, mean, std)
+        prediction = session.run(None, {"raw": normalized})[0][0]
         common = box & write
-        out[(slice(None), *common.within(write))] = _quantised(found[(slice(None), *common.within(box))])
+        out[(slice(None), *common.within(write))] = _quantize(prediction[(slice(None), *common.within(box))])
     return out
 
 
 def _check(raw: NDArray[Any], read: Box, write: Box, domain: Box, halo: int, std: float) -> None:
     if raw.shape != read.shape:
-        raise InvalidInput(f"raw has the shape {raw.shape}, but its box {read} the shape {read.shape}")
+        raise InvalidInput(f"raw has shape {raw.shape}, but its box {read} has shape {read.shape}")
     if write not in domain or write.empty:
-        raise InvalidInput(f"the write box {write} must hold voxels and lie inside the domain {domain}")
+        raise InvalidInput(f"The write box {write} is empty, or not inside the domain {domain}")
     needed = write.grow((halo,) * 3) & domain
     if needed not in read:
-        raise InvalidInput(f"to write {write} the network needs {needed}; only {read} was read")
+        raise InvalidInput(f"To predict {write} the network needs {needed}, but only {read} was read")
     if not std > 0:
-        raise InvalidInput(f"the standard deviation of the grey values must be above 0, not {std}")
+        raise InvalidInput(f"The standard deviation of the grey values must be positive, not {std}")
 
 
-def _aligned(write: Box, domain: Box, stride: int) -> Box:
-    """The smallest box around `write` on the lattice of strides that starts with the domain."""
+def _align(write: Box, domain: Box, stride: int) -> Box:
+    """Return the smallest box around `write` that is aligned to the stride, relative to the domain."""
     start = tuple(d + (w - d) // stride * stride for w, d in zip(write.start, domain.start, strict=True))
     stop = tuple(d - (d - w) // stride * stride for w, d in zip(write.stop, domain.start, strict=True))
     return Box(start, stop)
 
 
-def _tiles(whole: Box, tile: tuple[int, int, int], stride: int) -> Iterator[Box]:
-    """Cover a box by equal tiles, at most a quarter larger than `tile`; the last may overhang.
+def _tiles(box: Box, tile: tuple[int, int, int], stride: int) -> Iterator[Box]:
+    """Cover a box with equal tiles, at most a quarter larger than `tile`; the last may overhang.
 
-    So a block and the few voxels around it that its neighbours need are one tile.
+    A block with a few voxels around it is therefore a single tile.
     """
-    steps = [_step(n, size, stride) for n, size in zip(whole.shape, tile, strict=True)]
-    starts = [range(a, b, n) for a, b, n in zip(whole.start, whole.stop, steps, strict=True)]
+    steps = [_step(n, size, stride) for n, size in zip(box.shape, tile, strict=True)]
+    starts = [range(a, b, n) for a, b, n in zip(box.start, box.stop, steps, strict=True)]
     for start in itertools.product(*starts):
         yield Box.of_shape(steps, start)
 
 
 def _step(extent: int, size: int, stride: int) -> int:
-    pieces = math.ceil(extent / (1.25 * size))
-    return max(SMALLEST_TILE, math.ceil(extent / (pieces * stride)) * stride)
+    count = math.ceil(extent / (1.25 * size))
+    return max(MIN_TILE, math.ceil(extent / (count * stride)) * stride)
 
 
-def _input(raw: NDArray[Any], read: Box, box: Box, domain: Box, mean: float, std: float) -> NDArray[np.float32]:
-    """Normalised raw (1, 1, z, y, x) of a box that may leave the domain, mirrored about its end voxels.
+def _prepare_input(raw: NDArray[Any], read: Box, box: Box, domain: Box, mean: float, std: float) -> NDArray[np.float32]:
+    """Return normalized input (1, 1, z, y, x) for a box, mirrored at the borders of the domain.
 
-    Where a mirrored place was not read it serves overhanging output only, and any value will do.
+    Mirrored voxels that were not read only affect output that is discarded; their values are arbitrary.
     """
-    places = []
+    indices = []
     for axis in range(3):
         last = domain.stop[axis] - domain.start[axis] - 1
         index = np.arange(box.start[axis], box.stop[axis]) - domain.start[axis]
         mirrored = last - np.abs(last - index % (2 * last)) if last else np.zeros_like(index)
-        places.append(np.clip(mirrored + domain.start[axis] - read.start[axis], 0, raw.shape[axis] - 1))
-    values = raw[np.ix_(*places)].astype(np.float32)
+        indices.append(np.clip(mirrored + domain.start[axis] - read.start[axis], 0, raw.shape[axis] - 1))
+    values = raw[np.ix_(*indices)].astype(np.float32)
     return ((values - np.float32(mean)) / np.float32(std))[None, None]
 
 
-def _quantised(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _quantize(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.rint(probability * np.float32(255)).astype(np.uint8)
 
 

@@ -1,1 +1,1 @@
-"""Synthetic neuropil with a complete truth, made block by block from a seed."""
+"""Synthetic neuropil with complete ground truth, generated block by block from a seed."""

@@ -1,4 +1,4 @@
-"""How neurites join into branching neurons."""
+"""Branching of neurons: which neurites are joined."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ from numba.typed import Dict
 from numpy.typing import NDArray
 
 from voxome.datasets.phantom.hashing import mix, uniform
-from voxome.datasets.phantom.neurites import axis_of, memory_of, place, recall, tube_key
-from voxome.datasets.phantom.plan import LONGEST_BRANCH_NM, LONGEST_TRUNK_NM, LONGEST_TWIG_NM, Plan
+from voxome.datasets.phantom.neurites import axis_of, locate, nearest_tube, new_cache, tube_key
+from voxome.datasets.phantom.plan import BRANCH_LENGTH_NM, TRUNK_LENGTH_NM, TWIG_LENGTH_NM, Plan
 
 _SPACING_NM = 500.0
-"""Length of trunk or branch for one try to grow a branch or a twig."""
+"""Spacing along trunks and branches at which a branch or twig may grow."""
 
 
 def parents_in(plan: Plan, low_nm: NDArray[np.float64], high_nm: NDArray[np.float64]) -> Dict:
-    """The thicker neurite that each neurite near a region grows from, by their keys.
+    """Return, for each neurite near a region, the thicker neurite from which it grows, by their keys.
 
-    A tube stands in material that was pushed aside from its axis, so what once lay on the axis touches it: at places
-    along the axis, the neurite that was there is made a branch of the tube. A neurite that several claim goes to the
-    one with the least hash. Claims reach no farther than the longest neurite, so those of a region are found from its
-    surroundings.
+    A tube displaces the material around its axis, so neurites that were on the axis touch it; at some positions along
+    the axis, such a neurite becomes a branch of the tube. If several tubes claim a neurite, that with the smallest hash
+    wins. Claims reach no farther than the length of a neurite, so those of a region follow from its surroundings.
     """
     parents = Dict.empty(types.uint64, types.uint64)
-    slack = plan.greatest_warp_nm + plan.greatest_squeeze_nm + LONGEST_TWIG_NM
+    slack = plan.max_warp_nm + plan.max_squeeze_nm + TWIG_LENGTH_NM
     families = plan.pitches.size
     for family in range(families):
-        trunk = plan.lengths[family] == LONGEST_TRUNK_NM
-        reach = slack + (LONGEST_BRANCH_NM if trunk else 0.0)
+        trunk = plan.lengths[family] == TRUNK_LENGTH_NM
+        reach = slack + (BRANCH_LENGTH_NM if trunk else 0.0)
         corners = np.array(list(itertools.product(*zip(low_nm - reach, high_nm + reach, strict=True))))
         across = corners @ plan.frames[family].T
         _claim(plan, family, 3 if trunk else families, across.min(axis=0), across.max(axis=0), parents)
@@ -41,7 +40,7 @@ def parents_in(plan: Plan, low_nm: NDArray[np.float64], high_nm: NDArray[np.floa
 def _claim(
     plan: Plan, family: int, first: int, low: NDArray[np.float64], high: NDArray[np.float64], parents: Dict
 ) -> None:
-    memory = memory_of(plan)
+    cache = new_cache(plan)
     pitch = plan.pitches[family]
     e = plan.frames[family]
     for i in range(int(np.floor(low[1] / pitch)), int(np.floor(high[1] / pitch)) + 1):
@@ -50,20 +49,20 @@ def _claim(
             v, w = axis_of(plan, family, line, i, j)
             for k in range(int(np.floor(low[0] / _SPACING_NM)), int(np.floor(high[0] / _SPACING_NM)) + 1):
                 t = (k + uniform(line, 5000 + k)) * _SPACING_NM
-                if recall(plan, memory, family, t, v, w) < 40.0:
+                if nearest_tube(plan, cache, family, t, v, w) < 40.0:
                     continue
-                parent = memory.tubes[family]
+                parent = cache.tubes[family]
                 z = e[0, 0] * t + e[1, 0] * v + e[2, 0] * w
                 y = e[0, 1] * t + e[1, 1] * v + e[2, 1] * w
                 x = e[0, 2] * t + e[1, 2] * v + e[2, 2] * w
-                child, _, _, _, _, found = place(plan, memory, family + 1, z, y, x)
-                if found >= first and (child not in parents or mix(parent, 9) < mix(parents[child], 9)):
+                child, _, _, _, _, family_of_child = locate(plan, cache, family + 1, z, y, x)
+                if family_of_child >= first and (child not in parents or mix(parent, 9) < mix(parents[child], 9)):
                     parents[child] = parent
 
 
 @njit(cache=True)
 def to_roots(keys: NDArray[np.uint64], parents: Dict) -> None:
-    """Replace the key of every neurite by that of the neuron it is part of, in place."""
+    """Replace, in place, the key of every neurite by that of its neuron."""
     flat = keys.ravel()
     last, root = np.uint64(0), np.uint64(0)
     for n in range(flat.size):

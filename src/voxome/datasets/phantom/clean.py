@@ -1,4 +1,4 @@
-"""Thin slivers go to their neighbours, so that every neurite has an inside wherever it is."""
+"""Removal of thin slivers, so that neurites have an interior everywhere."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from numba import njit
 from numpy.typing import NDArray
 
 CLEAN_HALO = 6
-"""Voxels at every face whose values `clean` may get wrong."""
+"""Margin in which the result of `clean` may be wrong, in voxels."""
 
 
 def clean(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Open every neurite by a cross of 7 voxels, and give what falls off to its most frequent neighbour; twice."""
+    """Open every neurite with a cross of 7 voxels and reassign the residue to its most frequent neighbour, twice."""
     for _ in range(2):
-        keys = _give_away(keys, _opened(keys))
+        keys = _reassign(keys, _opening(keys))
     return keys
 
 
 @njit(cache=True)
-def _opened(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Whether a voxel is in a cross of 7 voxels of one neurite."""
+def _opening(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Return whether each voxel is in a cross of 7 voxels of the same neurite."""
     out = np.zeros(keys.shape, np.bool_)
     nz, ny, nx = keys.shape
     for z in range(1, nz - 1):
@@ -38,11 +38,11 @@ def _opened(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
 
 
 @njit(cache=True)
-def _give_away(keys: NDArray[np.uint64], kept: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """Voxels that are not kept take the most frequent kept neighbour of the 26 (of equals, the least)."""
+def _reassign(keys: NDArray[np.uint64], kept: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Assign voxels that are not kept to the most frequent kept neighbour of 26; ties go to the smallest key."""
     out = keys.copy()
     nz, ny, nx = keys.shape
-    found, count = np.empty(26, np.uint64), np.empty(26, np.int64)
+    candidates, count = np.empty(26, np.uint64), np.empty(26, np.int64)
     for z in range(1, nz - 1):
         for y in range(1, ny - 1):
             for x in range(1, nx - 1):
@@ -54,15 +54,15 @@ def _give_away(keys: NDArray[np.uint64], kept: NDArray[np.bool_]) -> NDArray[np.
                     if not kept[i, j, k]:
                         continue
                     m = 0
-                    while m < n and found[m] != keys[i, j, k]:
+                    while m < n and candidates[m] != keys[i, j, k]:
                         m += 1
                     if m == n:
-                        found[n], count[n] = keys[i, j, k], 0
+                        candidates[n], count[n] = keys[i, j, k], 0
                         n += 1
                     count[m] += 1
                 most = 0
                 for m in range(n):
-                    if count[m] > most or (count[m] == most and found[m] < out[z, y, x]):
+                    if count[m] > most or (count[m] == most and candidates[m] < out[z, y, x]):
                         most = count[m]
-                        out[z, y, x] = found[m]
+                        out[z, y, x] = candidates[m]
     return out

@@ -1,4 +1,4 @@
-"""Random numbers that are functions of a place: any block makes the same ones."""
+"""Random numbers as functions of position, independent of blocks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 @njit(cache=True, inline="always")
 def mix(state: np.uint64, value: int) -> np.uint64:
-    """Fold an integer into a hash: the finaliser of SplitMix64 (Steele, Lea & Flood 2014, figure 16)."""
+    """Fold an integer into a hash: the finalizer of SplitMix64 (Steele, Lea & Flood 2014, figure 16)."""
     z = (state ^ np.uint64(value)) + _GOLDEN
     z = (z ^ (z >> np.uint64(30))) * _MIX_1
     z = (z ^ (z >> np.uint64(27))) * _MIX_2
@@ -22,13 +22,13 @@ def mix(state: np.uint64, value: int) -> np.uint64:
 
 @njit(cache=True, inline="always")
 def uniform(state: np.uint64, stream: int) -> float:
-    """A number in [0, 1), the `stream`-th of a hash."""
+    """Return number `stream` of a hash, uniform in [0, 1)."""
     return np.float64(mix(state, stream) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @njit(cache=True, inline="always")
 def normal(state: np.uint64, stream: int) -> float:
-    """A nearly normal number of mean 0 and variance 1: the sum of four uniform ones (Irwin-Hall)."""
+    """Return a nearly normal number with mean 0 and variance 1: a sum of four uniform ones (Irwin-Hall)."""
     h = mix(state, stream)
     mask = np.uint64(0xFFFF)
     total = (h & mask) + (h >> np.uint64(16) & mask) + (h >> np.uint64(32) & mask) + (h >> np.uint64(48))
@@ -37,7 +37,7 @@ def normal(state: np.uint64, stream: int) -> float:
 
 @njit(cache=True)
 def white_noise(start: NDArray[np.int64], shape: tuple[int, int, int], seed: np.uint64) -> NDArray[np.float32]:
-    """Independent normal numbers at the voxels of the box of `shape` (z, y, x) that starts at `start`."""
+    """Return independent normal numbers for a box with a given start and shape (z, y, x)."""
     out = np.empty(shape, np.float32)
     for z in range(shape[0]):
         plane = mix(seed, start[0] + z)
@@ -52,7 +52,7 @@ def white_noise(start: NDArray[np.int64], shape: tuple[int, int, int], seed: np.
 def value_noise(
     start: NDArray[np.int64], shape: tuple[int, int, int], seed: np.uint64, spacing: int
 ) -> NDArray[np.float32]:
-    """Noise of variance below 1 that is linear between the points of a lattice of `spacing` voxels."""
+    """Return noise that is linear between grid points every `spacing` voxels, with a variance below 1."""
     low = np.empty(3, np.int64)
     for a in range(3):
         low[a] = start[a] // spacing

@@ -1,4 +1,4 @@
-"""Number the connected pieces of neurons in a finite volume, block by block."""
+"""Blockwise numbering of the connected pieces of neurons in a finite volume."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from scipy.sparse.csgraph import connected_components
 
 from voxome.geometry import Block, Box
 
-LEAST_VOXELS = 50
-"""Pieces smaller than this are unassigned (0)."""
+MIN_VOXELS = 50
+"""Minimum size of a piece; smaller ones get label 0."""
 
 ReadPlane = Callable[[Box], NDArray[np.uint64]]
 
 
 class Pieces:
-    """Gathers the pieces of each block, then gives every connected one a number.
+    """Pieces of neurons, collected block by block and numbered at the end.
 
-    Pieces of one neuron that meet across the face of two blocks are one. Numbers run from 1 in the order of first
-    voxels, so they do not depend on the blocks. Memory grows with the number of pieces.
+    Pieces of a neuron that touch across a block face are joined. Numbers start at 1, in the order of first voxels, so
+    they do not depend on the blocks. Memory grows with the number of pieces.
 
     Parameters
     ----------
     domain : Box
-        The volume (z, y, x).
+        Domain of the volume (z, y, x).
     """
 
     def __init__(self, domain: Box) -> None:
@@ -39,7 +39,7 @@ class Pieces:
         self._joined: list[NDArray[np.int64]] = []
 
     def add(self, block: Block, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """Number the pieces of one block for the time being (from 1, over all blocks added so far)."""
+        """Return provisional numbers for the pieces of one block, unique over all blocks added so far."""
         local, count = cc3d.connected_components(keys, connectivity=6, return_N=True, out_dtype=np.uint32)
         _, first, size = np.unique(local, return_index=True, return_counts=True)
         z, y, x = (i + a for i, a in zip(np.unravel_index(first, keys.shape), block.write.start, strict=True))
@@ -53,7 +53,7 @@ class Pieces:
         return np.asarray(local, np.uint64) + np.uint64(offset)
 
     def join(self, block: Block, numbered: NDArray[np.uint64], read: ReadPlane) -> None:
-        """Join the pieces of a block to those before it along each axis, whose planes `read` returns."""
+        """Join the pieces of a block to those of the previous block along each axis, whose faces `read` returns."""
         for axis in range(3):
             if block.write.start[axis] == self.domain.start[axis]:
                 continue
@@ -66,7 +66,7 @@ class Pieces:
                 self._joined.append(np.unique(np.stack([low[same], high[same]]), axis=1))
 
     def numbers(self) -> NDArray[np.uint64]:
-        """For every provisional number, the final one: 1 to N, or 0."""
+        """Return the final number, from 1, or 0 for small pieces, of every provisional number."""
         total = self._count + 1
         pairs = np.concatenate([np.zeros((2, 0), np.int64), *self._joined], axis=1)
         graph = coo_array((np.ones(pairs.shape[1], bool), (pairs[0], pairs[1])), shape=(total, total))
@@ -74,7 +74,7 @@ class Pieces:
         size, first = np.zeros(count, np.int64), np.full(count, np.iinfo(np.int64).max)
         np.add.at(size, group, np.concatenate(self._sizes))
         np.minimum.at(first, group, np.concatenate(self._firsts))
-        kept = np.flatnonzero(size >= LEAST_VOXELS)
+        kept = np.flatnonzero(size >= MIN_VOXELS)
         final = np.zeros(count, np.uint64)
         final[kept[np.argsort(first[kept])]] = np.arange(1, len(kept) + 1, dtype=np.uint64)
         return final[group]

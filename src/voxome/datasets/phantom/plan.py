@@ -1,4 +1,4 @@
-"""The numbers that a phantom's tissue is made from, drawn from its seed."""
+"""Random parameters of the tissue of a phantom, drawn from its seed."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from numpy.typing import NDArray
 from voxome.datasets.phantom.spec import PhantomSpec
 
 WAVES = 28
-LONGEST_TRUNK_NM, LONGEST_BRANCH_NM, LONGEST_TWIG_NM = 5000.0, 2600.0, 1800.0
+TRUNK_LENGTH_NM, BRANCH_LENGTH_NM, TWIG_LENGTH_NM = 5000.0, 2600.0, 1800.0
 
 
 class Plan(NamedTuple):
-    """The numbers from which any point is placed; lengths in nm, one entry a family of tubes (thickest first).
+    """Parameters of the tissue; lengths in nm, one entry per family of tubes (thickest first).
 
     Attributes
     ----------
     key : uint64
-        Start of every hash.
+        Initial value of every hash.
     wave_vectors, wave_amplitudes : (n, 3) float64
-        The warp is a sum of sine waves; phases in `wave_phases`.
+        Sine waves of the warp, with phases in `wave_phases`.
     frames : (families + 1, 3, 3) float64
-        Rows are the direction of the tubes and two across it; the last is that of the rods.
+        Direction of the tubes, and two directions across it, as rows; the last frame is that of the rods.
     pitches, jitters, radii, spreads, lengths, presences : (families,) float64
-        Lattice constant across, greatest shift of an axis, median radius, standard deviation of its logarithm, length
-        of a tube, and share of the places that hold one.
+        Grid spacing across, maximum shift of an axis, median radius, standard deviation of its logarithm, length of a
+        tube, and fraction of grid positions with a tube.
     rod_pitch, rod_length : float
-        Lattice constant and length of the finest neurites.
+        Grid spacing and length of the finest neurites.
     """
 
     key: np.uint64
@@ -47,18 +47,18 @@ class Plan(NamedTuple):
     rod_length: float
 
     @property
-    def greatest_warp_nm(self) -> float:
-        """No point is moved farther than this by the warp, along any axis."""
+    def max_warp_nm(self) -> float:
+        """Maximum displacement by the warp along any axis."""
         return float(np.abs(self.wave_amplitudes).sum(axis=0).max())
 
     @property
-    def greatest_squeeze_nm(self) -> float:
-        """No point is moved farther than this by the removal of all tubes."""
+    def max_squeeze_nm(self) -> float:
+        """Maximum displacement by the removal of all tubes."""
         return float((self.pitches / 4).sum())
 
 
-def plan_of(spec: PhantomSpec) -> Plan:
-    """Draw the waves and directions of a phantom from its seed."""
+def draw_plan(spec: PhantomSpec) -> Plan:
+    """Draw the parameters of a phantom from its seed."""
     rng = np.random.default_rng(spec.seed)
     wavelength = np.exp(rng.uniform(math.log(350.0), math.log(4000.0), WAVES))
     direction = _directions(rng, WAVES)
@@ -78,10 +78,10 @@ def plan_of(spec: PhantomSpec) -> Plan:
         jitters=np.array([0.25 * trunk] * 3 + [0.3 * branch] * 3),
         radii=np.array([trunk] * 3 + [branch] * 3),
         spreads=np.array([0.3] * 3 + [0.35] * 3),
-        lengths=np.array([LONGEST_TRUNK_NM] * 3 + [LONGEST_BRANCH_NM] * 3),
+        lengths=np.array([TRUNK_LENGTH_NM] * 3 + [BRANCH_LENGTH_NM] * 3),
         presences=np.array([0.9] * 3 + [0.85] * 3),
         rod_pitch=spec.twig_pitch_nm,
-        rod_length=LONGEST_TWIG_NM,
+        rod_length=TWIG_LENGTH_NM,
     )
 
 

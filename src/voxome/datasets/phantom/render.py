@@ -1,4 +1,4 @@
-"""One block of a phantom, alone."""
+"""Rendering of one block of a phantom."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from voxome.geometry import Box
 
 @dataclass(frozen=True)
 class RenderedBlock:
-    """The voxels of one box.
+    """Voxels of one box.
 
     Attributes
     ----------
     raw : (z, y, x) uint8
-        The image.
+        Image.
     keys : (z, y, x) uint64
-        Neurons, by keys that hold in the endless tissue; in a finite volume one may fall into several pieces.
+        Keys of neurons in the infinite tissue; in a finite volume, a neuron may consist of several pieces.
     membranes : (z, y, x) uint8
-        255 on the two voxels at either side of a membrane, 128 on the next, 0 elsewhere.
+        255 in the two voxels on either side of a membrane, 128 in the next, and 0 elsewhere.
     sites : list of Site
-        The synapses whose marks may reach into the box.
+        Synapses that may extend into the box.
     """
 
     raw: NDArray[np.uint8]
@@ -37,14 +37,14 @@ class RenderedBlock:
 
 
 def render(spec: PhantomSpec, box: Box) -> RenderedBlock:
-    """Make the voxels of a box: the same whatever box they are asked in.
+    """Render the voxels of a box; they do not depend on the choice of the box.
 
     Parameters
     ----------
     spec : PhantomSpec
-        The phantom.
+        Phantom.
     box : Box
-        Voxels (z, y, x); may leave the domain.
+        Box (z, y, x); may exceed the domain.
     """
     grown = box.grow((TEXTURE_HALO,) * 3)
     tissue = Tissue.around(spec, grown.grow(reach_voxels(spec)))

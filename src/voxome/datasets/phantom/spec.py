@@ -1,4 +1,4 @@
-"""What a phantom is made of."""
+"""Parameters of a phantom."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ class PhantomSpec:
     Attributes
     ----------
     shape : (z, y, x)
-        Voxels.
+        Shape in voxels.
     seed : int
-        Everything random is a function of it and of the place.
+        Random seed.
     voxel_size_nm : (z, y, x)
-        Edge lengths of a voxel.
+        Voxel size.
     trunk_radius_nm, branch_radius_nm : float
-        Median radius of thick and of middling neurites.
+        Median radius of thick and of medium neurites.
     twig_pitch_nm : float
-        Lattice constant of the finest neurites; their radius is about a third of it.
+        Grid spacing of the finest neurites; their radius is about a third of it.
     synapse_pitch_nm : float
-        Lattice constant of the places where a synapse is tried.
+        Grid spacing of candidate synapses.
     cytoplasm, cytoplasm_spread : float
-        Mean and standard deviation over neurons of the grey value inside (0 to 255).
+        Mean and standard deviation over neurons of their grey value, from 0 to 255.
     membrane, mitochondrion, density : float
-        Grey values of membranes, of mitochondria and of synaptic densities, before the blur.
+        Grey values of membranes, mitochondria and synaptic densities, before blurring.
     rim : float
-        How much of a membrane's stain (0 to 1) the voxels next to its two have.
+        Membrane stain, from 0 to 1, of the voxels next to membranes.
     blur_voxels : (z, y, x)
         Standard deviation of the point spread function.
     granularity : float
-        Standard deviation of the texture of cytoplasm, before the blur.
+        Standard deviation of the texture of cytoplasm, before blurring.
     noise : float
-        Standard deviation of the camera's noise, before its own blur.
+        Standard deviation of the detector noise, before blurring.
     noise_blur_voxels : (z, y, x)
-        Standard deviations of the Gaussian that its spectrum has.
+        Standard deviation of the blur of the noise.
     unevenness : float
-        Relative amplitude (standard deviation) of slow changes of contrast and brightness.
+        Relative standard deviation of slow changes in contrast and brightness.
     """
 
     shape: tuple[int, int, int]
@@ -69,18 +69,18 @@ class PhantomSpec:
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
         object.__setattr__(self, "voxel_size_nm", tuple(float(n) for n in self.voxel_size_nm))
         if len(self.shape) != 3 or min(self.shape) < 1:
-            raise InvalidInput(f"a phantom needs a shape of 3 positive numbers of voxels (z, y, x), not {self.shape}")
+            raise InvalidInput(f"shape must be 3 positive integers (z, y, x), not {self.shape}")
         if len(self.voxel_size_nm) != 3 or min(self.voxel_size_nm) <= 0:
-            raise InvalidInput(f"voxel_size_nm needs 3 positive lengths (z, y, x), not {self.voxel_size_nm}")
+            raise InvalidInput(f"voxel_size_nm must be 3 positive lengths (z, y, x), not {self.voxel_size_nm}")
         if self.seed < 0:
-            raise InvalidInput(f"the seed is a number from 0, not {self.seed}")
+            raise InvalidInput(f"seed must not be negative, but is {self.seed}")
 
     @property
     def domain(self) -> Box:
-        """All voxels."""
+        """Domain of the volume."""
         return Box.of_shape(self.shape)
 
     @property
     def key(self) -> np.uint64:
-        """The seed as the start of a hash."""
+        """Initial value of every hash."""
         return np.uint64(self.seed)

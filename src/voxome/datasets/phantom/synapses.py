@@ -1,4 +1,4 @@
-"""Where synapses are, and what they look like."""
+"""Position and appearance of synapses."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from voxome.datasets.phantom.tissue import Tissue
 from voxome.geometry import Box
 
 SEARCH_NM = 45.0
-"""A synapse is at most this far, along each axis, from the middle of its lattice cell."""
+"""Maximum distance of a synapse from the middle of its grid cell, along each axis."""
 BALL_NM = 70.0
-"""Surroundings of a contact that must belong to the two neurons."""
+"""Radius around a contact in which most voxels must belong to the two neurons."""
 CLOUD_NM = 160.0
-"""Vesicles gather this near to a synapse."""
+"""Radius of the cloud of vesicles around a synapse."""
 DENSITY, CLEFT, CLOUD, BARE = 1, 2, 4, 8
 """Bits of a mark: presynaptic density, thickened membrane, cloud of vesicles, no mitochondrion."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """One synapse, before neurons are numbered.
+    """Synapse, before neurons are numbered.
 
     Attributes
     ----------
     centre_nm : (z, y, x)
-        On the membrane, in the middle of the contact.
+        Middle of the contact, on the membrane.
     normal : (z, y, x)
         Unit vector from the presynaptic to the postsynaptic side.
     pre_voxel, post_voxel : (z, y, x)
         A voxel of each of the two neurons.
     pre_key, post_key : int
-        The two neurons' keys.
+        Keys of the two neurons.
     """
 
     centre_nm: tuple[float, float, float]
@@ -51,28 +51,29 @@ class Site:
 
 
 def synapse_sites(spec: PhantomSpec, box: Box, tissue: Tissue | None = None) -> list[Site]:
-    """All synapses whose marks may reach into a box.
+    """Return all synapses that may extend into a box.
 
-    In each cell of a lattice the best contact near the middle is taken: two neurons that share nearly all of a small
-    ball; the one with more of it is presynaptic. So no two are nearer than the pitch less twice the search.
+    In each grid cell, the best contact near the middle is chosen: two neurons that share most of a small ball, of which
+    the one with more voxels is presynaptic. Synapses are therefore at least the pitch minus twice the search distance
+    apart.
 
     Parameters
     ----------
     spec : PhantomSpec
-        The phantom; synapses keep away from the faces of its domain.
+        Phantom; synapses keep a distance from the faces of its domain.
     box : Box
-        Voxels (z, y, x).
+        Box (z, y, x).
     tissue : Tissue, optional
-        Tissue that covers the box grown by `reach_voxels`, if at hand.
+        Tissue that covers the box grown by `reach_voxels`, if already computed.
     """
     around = box.grow(reach_voxels(spec))
     tissue = Tissue.around(spec, around) if tissue is None else tissue
-    found = (_site_in(spec, tissue, middle) for middle in _middles(spec, around))
-    return [site for site in found if site is not None]
+    sites = (_site_in(spec, tissue, middle) for middle in _middles(spec, around))
+    return [site for site in sites if site is not None]
 
 
 def reach_voxels(spec: PhantomSpec) -> tuple[int, int, int]:
-    """Voxels from the middle of a cell to the farthest that its synapse may mark, or look at."""
+    """Return the distance from the middle of a cell within which its synapse may affect or read voxels."""
     z, y, x = (math.ceil((SEARCH_NM + CLOUD_NM) / v) + 1 for v in spec.voxel_size_nm)
     return z, y, x
 
@@ -87,8 +88,8 @@ def _middles(spec: PhantomSpec, box: Box) -> Iterator[tuple[int, int, int]]:
         low = max(inside.start[axis], int(margin[axis]))
         high = min(inside.stop[axis], spec.shape[axis] - int(margin[axis]))
         cells = range(math.floor(low / pitch[axis]) - 1, math.floor(high / pitch[axis]) + 2)
-        places = (round((c + 0.5) * pitch[axis]) for c in cells)
-        ranges.append([p for p in places if low <= p < high])
+        positions = (round((c + 0.5) * pitch[axis]) for c in cells)
+        ranges.append([p for p in positions if low <= p < high])
     yield from itertools.product(*ranges)
 
 
@@ -120,7 +121,7 @@ def _triple(values: NDArray[Any]) -> Any:
 def _best_contact(
     keys: NDArray[np.uint64], margin: NDArray[np.int64], size: NDArray[np.float64]
 ) -> tuple[float, float, float, float, float, float, float]:
-    """(score, place in voxels, normal) of the best contact in a patch, `margin` from its faces; score 0 if none."""
+    """Return (score, position in voxels, normal) of the best contact, `margin` from the faces of a patch."""
     best = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     nz, ny, nx = keys.shape
     for z in range(margin[0], nz - margin[0]):
@@ -131,7 +132,7 @@ def _best_contact(
                 for axis in range(3):
                     z2, y2, x2 = z + (axis == 0), y + (axis == 1), x + (axis == 2)
                     if keys[z, y, x] != keys[z2, y2, x2]:
-                        contact = _judge(keys, margin, size, 0.5 * (z + z2), 0.5 * (y + y2), 0.5 * (x + x2),
+                        contact = _score_contact(keys, margin, size, 0.5 * (z + z2), 0.5 * (y + y2), 0.5 * (x + x2),
                                          keys[z, y, x], keys[z2, y2, x2])  # fmt: skip
                         if contact[0] > best[0]:
                             best = contact
@@ -139,11 +140,11 @@ def _best_contact(
 
 
 @njit(cache=True)
-def _judge(
+def _score_contact(
     keys: NDArray[np.uint64], margin: NDArray[np.int64], size: NDArray[np.float64],
     z: float, y: float, x: float, first: np.uint64, second: np.uint64,
 ) -> tuple[float, float, float, float, float, float, float]:  # fmt: skip
-    """Score a contact by the share of the ball that the two neurons have, and that of the lesser."""
+    """Score a contact by the fraction of the ball in the two neurons, and in the smaller one."""
     count = np.zeros(2)
     moment = np.zeros((2, 3))
     total = 0.0
@@ -174,9 +175,9 @@ def mark_site(
     marks: NDArray[np.uint8], keys: NDArray[np.uint64], start: NDArray[np.int64], size: NDArray[np.float64],
     centre: tuple[float, float, float], normal: tuple[float, float, float], pre: np.uint64, post: np.uint64,
 ) -> None:  # fmt: skip
-    """Mark the voxels of one synapse in a block that starts at `start`: a T-bar in front, a dense membrane behind.
+    """Mark the voxels of one synapse in a block that starts at `start`: a T-bar and a thickened membrane.
 
-    The T-bar is a foot of 35 nm radius on the membrane, with a head of 45 nm radius 25 to 65 nm inside.
+    The T-bar has a pedestal of 35 nm radius on the membrane, and a platform of 45 nm radius at a depth of 25 to 65 nm.
     """
     low, high = np.empty(3, np.int64), np.empty(3, np.int64)
     for a in range(3):

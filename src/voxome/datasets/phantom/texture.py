@@ -1,4 +1,4 @@
-"""What the microscope sees of the tissue."""
+"""Simulated EM image of the tissue."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from voxome.datasets.phantom.synapses import BARE, CLEFT, CLOUD, DENSITY
 from voxome.geometry import Box
 
 BLUR_RADIUS = 4
-"""Voxels on each side that the point spread function reaches."""
+"""Radius of the point spread function, in voxels."""
 TEXTURE_HALO = BLUR_RADIUS + 2
-"""Voxels at every face whose values `grey_values` may get wrong."""
+"""Margin in which `grey_values` may be wrong, in voxels."""
 UNEVEN_VOXELS = 250
-"""Distance over which the contrast changes."""
+"""Length scale of changes in contrast, in voxels."""
 
 
 def borders(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Voxels with a face on another neuron: the two voxels at either side of a membrane."""
+    """Return the voxels that share a face with another neuron, two voxels across every membrane."""
     out = np.zeros(keys.shape, bool)
     for axis in range(3):
         low, high = np.moveaxis(out, axis, 0)[:-1], np.moveaxis(out, axis, 0)[1:]
@@ -36,7 +36,7 @@ def borders(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
 
 
 def membrane_map(border: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Membranes (255), with a soft rim of one voxel (128)."""
+    """Return membranes (255) with a rim of one voxel (128)."""
     rim = ndi.binary_dilation(border)
     return np.where(border, 255, np.where(rim, 128, 0)).astype(np.uint8)
 
@@ -45,7 +45,7 @@ def grey_values(
     spec: PhantomSpec, box: Box, keys: NDArray[np.uint64], tubes: NDArray[np.float32],
     border: NDArray[np.bool_], marks: NDArray[np.uint8],
 ) -> NDArray[np.uint8]:  # fmt: skip
-    """The image (z, y, x; uint8) of a box whose neurons, tubes, borders and synapse marks are given."""
+    """Return the image (z, y, x; uint8) of a box from its neurons, tubes, borders and synapse marks."""
     start, size = np.array(box.start), np.array(spec.voxel_size_nm)
     grain = white_noise(start, box.shape, np.uint64(mix(spec.key, 301)))
     for stream, spacing in ((303, 4), (304, 11)):
@@ -70,7 +70,7 @@ def _smooth(image: NDArray[np.float32], sigmas: Sequence[float]) -> NDArray[np.f
 
 
 def _noise(spec: PhantomSpec, box: Box) -> NDArray[np.float32]:
-    """White noise, smoothed along each axis by the kernel of 3 voxels that is a Gaussian's at the highest frequency."""
+    """Return white noise smoothed along each axis by 3 voxels, to match a Gaussian at the highest frequency."""
     noise = white_noise(np.array(box.start), box.shape, np.uint64(mix(spec.key, 311)))
     for axis, sigma in enumerate(spec.noise_blur_voxels):
         side = 0.25 * (1.0 - math.exp(-0.5 * (math.pi * sigma) ** 2))
@@ -84,7 +84,7 @@ def _stain(
     keys: NDArray[np.uint64], tubes: NDArray[np.float32], border: NDArray[np.bool_], rim: NDArray[np.bool_],
     marks: NDArray[np.uint8], image: NDArray[np.float32],
 ) -> None:  # fmt: skip
-    """Add to `image`, which holds the grain, the stain of every voxel."""
+    """Add the stain of every voxel to `image`, which contains the grain."""
     last, grey, crowd = np.uint64(0), 0.0, 0.0
     for z in range(keys.shape[0]):
         for y in range(keys.shape[1]):
@@ -112,13 +112,13 @@ def _stain(
 
 @njit(cache=True)
 def _in_mitochondrion(neuron: np.uint64, tube: NDArray[np.float32]) -> bool:
-    """Whether a place in a tube is in a mitochondrion: blunt rods along tubes that are wide enough."""
+    """Return whether a position in a tube is in a mitochondrion; these are blunt rods along wide tubes."""
     radius, a, b, t = tube[0], tube[1], tube[2], tube[3]
     if radius < 75.0:
         return False
     length = 900.0 + 2.0 * min(radius, 300.0)
-    place = t / length + uniform(neuron, 41)
-    n = math.floor(place)
+    position = t / length + uniform(neuron, 41)
+    n = math.floor(position)
     h = mix(neuron, 7000 + n)
     if uniform(h, 1) > 0.9:
         return False
@@ -127,13 +127,13 @@ def _in_mitochondrion(neuron: np.uint64, tube: NDArray[np.float32]) -> bool:
     turn = 6.283 * uniform(h, 3)
     a -= max(shift, 0.0) * math.cos(turn)
     b -= max(shift, 0.0) * math.sin(turn)
-    end = (2.0 * (place - n) - 1.0) / (0.65 + 0.35 * uniform(h, 4))
+    end = (2.0 * (position - n) - 1.0) / (0.65 + 0.35 * uniform(h, 4))
     return (a * a + b * b) / (width * width) + end**4 < 1.0
 
 
 @njit(cache=True)
 def _vesicle(key: np.uint64, share: float, p: tuple[float, float, float]) -> float:
-    """Stain (0 to 1) of the vesicle wall at a place: at most one vesicle, 36 nm wide, a cell of 64 nm."""
+    """Return the stain (0 to 1) of the vesicle wall at a point; cells of 64 nm have at most one 36 nm vesicle."""
     i, j, k = math.floor(p[0] / 64.0), math.floor(p[1] / 64.0), math.floor(p[2] / 64.0)
     h = mix(mix(mix(mix(key, 302), i), j), k)
     if uniform(h, 1) > share:

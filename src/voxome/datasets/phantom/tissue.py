@@ -1,4 +1,4 @@
-"""Neurons of any box of a phantom, each box alone."""
+"""Neurons in any box of a phantom."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from numpy.typing import NDArray
 
 from voxome.datasets.phantom.branches import parents_in, to_roots
 from voxome.datasets.phantom.clean import CLEAN_HALO, clean
-from voxome.datasets.phantom.neurites import place_box
-from voxome.datasets.phantom.plan import Plan, plan_of
+from voxome.datasets.phantom.neurites import locate_box
+from voxome.datasets.phantom.plan import Plan, draw_plan
 from voxome.datasets.phantom.spec import PhantomSpec
 from voxome.geometry import Box
 
 
 @dataclass(frozen=True)
 class Tissue:
-    """The neurites around one box, joined into neurons.
+    """Neurites around a box, joined into neurons.
 
     Attributes
     ----------
     spec : PhantomSpec
-        The phantom.
+        Phantom.
     plan : Plan
-        Its numbers.
+        Parameters of the tissue.
     parents : numba.typed.Dict
-        What each neurite near the box grows from.
+        Parent of each neurite near the box.
     """
 
     spec: PhantomSpec
@@ -36,31 +36,31 @@ class Tissue:
 
     @classmethod
     def around(cls, spec: PhantomSpec, box: Box) -> Tissue:
-        """The tissue from which boxes inside `box` can be made."""
-        plan = plan_of(spec)
+        """Return the tissue for boxes inside `box`."""
+        plan = draw_plan(spec)
         grown = box.grow((CLEAN_HALO,) * 3)
         size = np.array(spec.voxel_size_nm)
         return cls(spec, plan, parents_in(plan, np.array(grown.start) * size, np.array(grown.stop) * size))
 
     def neurons(self, box: Box) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
-        """Keys of the neurons (z, y, x), and places in their tubes (z, y, x, 4: see `neurites.place_box`)."""
+        """Return keys of neurons (z, y, x) and positions in their tubes (z, y, x, 4; see `neurites.locate_box`)."""
         grown = box.grow((CLEAN_HALO,) * 3)
-        keys, tubes = self._place(grown)
+        keys, tubes = self._locate(grown)
         inner = box.within(grown)
         return np.ascontiguousarray(clean(keys)[inner]), tubes[inner]
 
     def keys_before_cleaning(self, box: Box) -> NDArray[np.uint64]:
-        """Keys of the neurons (z, y, x) with their thinnest slivers."""
-        return self._place(box)[0]
+        """Return keys of neurons (z, y, x), including thin slivers."""
+        return self._locate(box)[0]
 
     def key_at(self, voxel: NDArray[np.int64]) -> int:
-        """The neuron at one voxel."""
+        """Return the key of the neuron at one voxel."""
         keys, _ = self.neurons(Box.of_shape((1, 1, 1), voxel.tolist()))
         return int(keys[0, 0, 0])
 
-    def _place(self, box: Box) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+    def _locate(self, box: Box) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
         keys = np.empty(box.shape, np.uint64)
         tubes = np.empty((*box.shape, 4), np.float32)
-        place_box(self.plan, np.array(box.start), box.shape, np.array(self.spec.voxel_size_nm), keys, tubes)
+        locate_box(self.plan, np.array(box.start), box.shape, np.array(self.spec.voxel_size_nm), keys, tubes)
         to_roots(keys, self.parents)
         return keys, tubes

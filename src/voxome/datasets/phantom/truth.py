@@ -1,4 +1,4 @@
-"""The tables of a phantom: its synapses, and which neurons they connect."""
+"""Ground-truth tables of a phantom: synapses and connectome."""
 
 from __future__ import annotations
 
@@ -14,54 +14,54 @@ from voxome.datasets.phantom.synapses import CLEFT, DENSITY, Site, mark_site
 from voxome.geometry import Box
 from voxome.resources.rows import concatenate
 
-_ENDS = {"pre_id": "uint64", "post_id": "uint64", "directed": "bool"}
+_PARTNERS = {"pre_id": "uint64", "post_id": "uint64", "directed": "bool"}
 SYNAPSE_COLUMNS = {
-    "id": "uint64", "z_nm": "float64", "y_nm": "float64", "x_nm": "float64", **_ENDS, "score": "float64",
+    "id": "uint64", "z_nm": "float64", "y_nm": "float64", "x_nm": "float64", **_PARTNERS, "score": "float64",
     "size_voxels": "int64",
 }  # fmt: skip
-"""Columns of ``synapses.parquet`` and their dtypes: those of a run."""
-CONNECTOME_COLUMNS = {**_ENDS, "synapses": "int64", "area_um2": "float64"}
+"""Columns of ``synapses.parquet`` and their dtypes, as in results of runs."""
+CONNECTOME_COLUMNS = {**_PARTNERS, "synapses": "int64", "area_um2": "float64"}
 """Columns of ``connectome.parquet``."""
 CONTACT_NM = 60.0
-"""Faces of the two neurons this near to the centre of a synapse are its area."""
+"""Distance from the centre of a synapse within which faces between the two neurons count as its area."""
 
 ReadLabels = Callable[[Box], NDArray[np.uint64]]
 
 
 def synapse_rows(spec: PhantomSpec, sites: Sequence[Site], read: ReadLabels) -> tuple[Rows, Rows]:
-    """The synapses (sorted by place, numbered from 1) and the connectome.
+    """Return the synapses, sorted by position and numbered from 1, and the connectome.
 
     Parameters
     ----------
     spec : PhantomSpec
-        The phantom.
+        Phantom.
     sites : sequence of Site
-        Every synapse of its domain once. Those on a piece too small to have a number are left out.
-    read : function of a Box
-        Returns the final labels (z, y, x; uint64) there.
+        Distinct synapses in the domain. Those on unnumbered small pieces are omitted.
+    read : callable
+        Returns the final labels (z, y, x; uint64) of a Box.
     """
-    found = []
+    kept = []
     for site in sorted(sites, key=lambda s: s.centre_nm):
         pre, post = (int(read(Box.of_shape((1, 1, 1), v))[0, 0, 0]) for v in (site.pre_voxel, site.post_voxel))
         if pre and post:
-            found.append((site, pre, post, *_measure(spec, site, pre, post, read)))
+            kept.append((site, pre, post, *_measure(spec, site, pre, post, read)))
     rows = {
-        "id": np.arange(1, len(found) + 1),
-        **{f"{axis}_nm": np.array([f[0].centre_nm[i] for f in found]) for i, axis in enumerate("zyx")},
-        "pre_id": np.array([f[1] for f in found]),
-        "post_id": np.array([f[2] for f in found]),
-        "directed": np.ones(len(found), bool),
-        "score": np.ones(len(found)),
-        "size_voxels": np.array([f[3] for f in found]),
+        "id": np.arange(1, len(kept) + 1),
+        **{f"{axis}_nm": np.array([f[0].centre_nm[i] for f in kept]) for i, axis in enumerate("zyx")},
+        "pre_id": np.array([f[1] for f in kept]),
+        "post_id": np.array([f[2] for f in kept]),
+        "directed": np.ones(len(kept), bool),
+        "score": np.ones(len(kept)),
+        "size_voxels": np.array([f[3] for f in kept]),
     }
-    area = np.array([f[4] for f in found])
+    area = np.array([f[4] for f in kept])
     return concatenate([rows], SYNAPSE_COLUMNS), _connectome(rows, area)
 
 
 def _connectome(rows: Rows, area: NDArray[np.float64]) -> Rows:
     pairs = np.stack([rows["pre_id"], rows["post_id"]]).reshape(2, -1)
-    unique, place, count = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
-    total = np.bincount(place.ravel(), weights=area, minlength=unique.shape[1])
+    unique, position, count = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
+    total = np.bincount(position.ravel(), weights=area, minlength=unique.shape[1])
     table = {
         "pre_id": unique[0], "post_id": unique[1], "directed": np.ones(len(count), bool), "synapses": count,
         "area_um2": total,
@@ -70,7 +70,7 @@ def _connectome(rows: Rows, area: NDArray[np.float64]) -> Rows:
 
 
 def _measure(spec: PhantomSpec, site: Site, pre: int, post: int, read: ReadLabels) -> tuple[int, float]:
-    """Voxels of the densities, and area of the contact (um2)."""
+    """Return the number of voxels of the densities, and the contact area (um2)."""
     size = np.array(spec.voxel_size_nm)
     reach = [math.ceil(100.0 / v) + 1 for v in size]
     middle = np.rint(np.array(site.centre_nm) / size).astype(int).tolist()
@@ -89,8 +89,8 @@ def _area(
     for axis in range(3):
         low, high = np.moveaxis(labels, axis, 0)[:-1], np.moveaxis(labels, axis, 0)[1:]
         faces = np.moveaxis(((low == pre) & (high == post)) | ((low == post) & (high == pre)), 0, axis)
-        places = np.argwhere(faces).astype(np.float64) + start
-        places[:, axis] += 0.5
-        near = np.linalg.norm(places * size - np.array(site.centre_nm), axis=1) <= CONTACT_NM
+        positions = np.argwhere(faces).astype(np.float64) + start
+        positions[:, axis] += 0.5
+        near = np.linalg.norm(positions * size - np.array(site.centre_nm), axis=1) <= CONTACT_NM
         total += int(near.sum()) * float(np.prod(np.delete(size, axis)))
     return total * 1e-6

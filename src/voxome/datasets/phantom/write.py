@@ -1,4 +1,4 @@
-"""Make a phantom: in memory, or in a folder and block by block."""
+"""Generation of a phantom, in memory or block by block in a folder."""
 
 from __future__ import annotations
 
@@ -29,32 +29,34 @@ CHUNK = (64, 64, 64)
 def phantom(
     shape: tuple[int, int, int], seed: int = 0, **options: Any
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint8], Rows]:
-    """Make a small phantom in memory.
+    """Generate a small phantom in memory.
 
     Parameters
     ----------
     shape : (z, y, x)
-        Voxels.
+        Shape in voxels.
     seed : int
-        The same seed makes the same phantom.
+        Random seed; the same seed gives the same phantom.
     **options
         Other fields of `PhantomSpec`.
 
     Returns
     -------
     raw, labels, membranes : arrays (z, y, x) of uint8, uint64, uint8
-        The image; neurons 1 to N, 0 for pieces too small; 255 = membrane.
+        Image; neurons numbered from 1, with 0 for small pieces; membranes (255).
     synapses : mapping of column to array
-        As in ``synapses.parquet``.
+        Columns as in ``synapses.parquet``.
     """
     spec = PhantomSpec(shape, seed, **options)
     block = Block(0, spec.domain, spec.domain)
-    made = render(spec, spec.domain)
+    rendered = render(spec, spec.domain)
     pieces = Pieces(spec.domain)
-    provisional = pieces.add(block, made.keys)
+    provisional = pieces.add(block, rendered.keys)
     labels = pieces.numbers()[provisional]
-    synapses, _ = synapse_rows(spec, _own(spec, block, made.sites), lambda box: labels[box.within(spec.domain)])
-    return made.raw, labels, made.membranes, synapses
+    synapses, _ = synapse_rows(
+        spec, _sites_in(spec, block, rendered.sites), lambda box: labels[box.within(spec.domain)]
+    )
+    return rendered.raw, labels, rendered.membranes, synapses
 
 
 def write_phantom(folder: str | Path, spec: PhantomSpec, block: tuple[int, int, int] = (128, 128, 128)) -> None:
@@ -63,22 +65,22 @@ def write_phantom(folder: str | Path, spec: PhantomSpec, block: tuple[int, int, 
     Parameters
     ----------
     folder : path
-        Made if it is not there.
+        Output folder, created if missing.
     spec : PhantomSpec
-        The phantom.
+        Phantom.
     block : (z, y, x)
-        Voxels made at a time; the result does not depend on it.
+        Voxels generated at a time, without effect on the result.
 
     Raises
     ------
     AlreadyExists
-        If the folder holds any of these.
+        If the folder contains any of these.
     """
     target = Path(folder)
-    _refuse_old(target)
+    _refuse_existing(target)
     target.mkdir(parents=True, exist_ok=True)
-    whole = tuple(math.ceil(n / c) * c for n, c in zip(block, CHUNK, strict=True))
-    grid = BlockGrid(spec.domain, whole)
+    aligned = tuple(math.ceil(n / c) * c for n, c in zip(block, CHUNK, strict=True))
+    grid = BlockGrid(spec.domain, aligned)
     hidden = target / ".provisional.zarr"
     shutil.rmtree(hidden, ignore_errors=True)
     raw = _array(spec, target / "raw.zarr", "uint8", "image")
@@ -86,38 +88,38 @@ def write_phantom(folder: str | Path, spec: PhantomSpec, block: tuple[int, int, 
     provisional = _array(spec, hidden, "uint64", "labels")
     pieces = Pieces(spec.domain)
     sites: list[Site] = []
-    for one in grid:
-        made = render(spec, one.write)
-        raw.paste(one.write, made.raw)
-        membranes.paste(one.write, made.membranes)
-        numbered = pieces.add(one, made.keys)
-        provisional.paste(one.write, numbered)
-        pieces.join(one, numbered, provisional.cutout)
-        sites += _own(spec, one, made.sites)
+    for tile in grid:
+        rendered = render(spec, tile.write)
+        raw.paste(tile.write, rendered.raw)
+        membranes.paste(tile.write, rendered.membranes)
+        numbered = pieces.add(tile, rendered.keys)
+        provisional.paste(tile.write, numbered)
+        pieces.join(tile, numbered, provisional.cutout)
+        sites += _sites_in(spec, tile, rendered.sites)
     labels = _array(spec, target / "labels.zarr", "uint64", "labels")
     numbers = pieces.numbers()
-    for one in grid:
-        labels.paste(one.write, numbers[provisional.cutout(one.write)])
+    for tile in grid:
+        labels.paste(tile.write, numbers[provisional.cutout(tile.write)])
     shutil.rmtree(hidden)
     synapses, connectome = synapse_rows(spec, sites, labels.cutout)
     write_table(target / "synapses.parquet", synapses, SYNAPSE_COLUMNS)
     write_table(target / "connectome.parquet", connectome, CONNECTOME_COLUMNS)
 
 
-def _refuse_old(folder: Path) -> None:
+def _refuse_existing(folder: Path) -> None:
     names = ("raw.zarr", "labels.zarr", "membranes.zarr", "synapses.parquet", "connectome.parquet")
     old = [name for name in names if (folder / name).exists()]
     if old:
-        raise AlreadyExists(f"{folder} already holds {', '.join(old)}: remove them, or name another folder")
+        raise AlreadyExists(f"{folder} already contains {', '.join(old)}; remove them, or choose another folder")
 
 
 def _array(spec: PhantomSpec, path: Path, dtype: str, kind: Any) -> Volume:
-    shape = VolumeSpec.of(spec.shape, dtype, chunk=CHUNK, kind=kind, voxel_size_nm=spec.voxel_size_nm)
-    return create(f"zarr://{path}", shape)
+    volume_spec = VolumeSpec.of(spec.shape, dtype, chunk=CHUNK, kind=kind, voxel_size_nm=spec.voxel_size_nm)
+    return create(f"zarr://{path}", volume_spec)
 
 
-def _own(spec: PhantomSpec, block: Block, sites: list[Site]) -> list[Site]:
-    """The sites whose centre is in a block."""
+def _sites_in(spec: PhantomSpec, block: Block, sites: list[Site]) -> list[Site]:
+    """Return the sites whose centre is in a block."""
     return [
         site
         for site in sites

@@ -1,4 +1,4 @@
-"""What the registry says of one volume."""
+"""Entries of the registry."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Length = Annotated[float, Field(gt=0)]
 
 
 class File(BaseModel):
-    """One file that is fetched whole before it is opened.
+    """File to download before it is opened.
 
     Attributes
     ----------
     url : str
-        Where it is.
+        URL of the file.
     name : str
-        What it is called in the cache.
+        Name in the cache.
     sha256 : str or None
-        Of the file; None where nobody has hashed it.
+        SHA-256 of the file, if known.
     sha256_source : str or None
-        Who hashed it.
+        Source of the SHA-256.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,36 +35,36 @@ class File(BaseModel):
 
 
 class Entry(BaseModel):
-    """One public volume. What was not found is None; nothing is guessed.
+    """Public volume. Unknown facts are None; nothing is guessed.
 
     Attributes
     ----------
     name : str
-        As ``kasthuri2015/em``.
+        Name, such as ``kasthuri2015/em``.
     title : str
-        What it is, in a line.
+        One-line description.
     uri : str or None
-        What `voxome.open` opens; ``{file}`` in it stands for the fetched file. None where it is only to be had by hand.
+        URI for `voxome.open`, in which ``{file}`` stands for the downloaded file; None if it must be obtained manually.
     page : str
-        For people to read.
+        Web page.
     kind : {"image", "labels", "probability"}
-        What the voxels mean.
+        Meaning of the voxels.
     modality : str
-        How it was imaged.
+        Imaging modality.
     species : str
-        Whose tissue it is.
+        Species.
     voxel_size_nm : (z, y, x) or None
-        Of the finest level.
+        Voxel size of the finest level.
     licence, citation : str or None
-        As its makers ask for.
+        Licence and citation, as requested by the authors.
     source : tuple of str
-        Pages and files where these facts were read.
+        Pages and files that state these facts.
     verified : date or None
-        When somebody last opened it with voxome.
+        Date when it was last opened with voxome.
     note : str or None
-        What else to know.
+        Other remarks.
     file : File or None
-        What is fetched first.
+        File to download.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

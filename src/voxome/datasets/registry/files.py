@@ -1,6 +1,6 @@
-"""Files of public volumes, fetched by hash into a cache.
+"""Download of public files into a cache, verified by SHA-256.
 
-The cache is ``VOXOME_CACHE``, or the user's cache folder; it may be filled beforehand by any other means.
+The cache is ``VOXOME_CACHE``, or the user's cache folder; files may also be placed there by other means.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ import platformdirs
 from voxome.datasets.registry.entry import File
 from voxome.errors import CorruptData, NotFound, StoreError
 
-_PIECE = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 def folder() -> Path:
-    """Where fetched files lie."""
+    """Return the folder of the cache."""
     return Path(os.environ.get("VOXOME_CACHE") or platformdirs.user_cache_dir("voxome")) / "datasets"
 
 
-def in_cache(file: File) -> Path:
-    """The file on this machine: from the cache, or fetched if its hash is known.
+def cached_path(file: File) -> Path:
+    """Return the path of a file in the cache, downloading it first if its SHA-256 is known.
 
     Raises
     ------
     NotFound
-        If it is not in the cache, and nobody has hashed it.
+        If it is not in the cache and has no known SHA-256.
     CorruptData
-        If what is in the cache, or was fetched, has another hash.
+        If its SHA-256 differs.
     StoreError
-        If it cannot be fetched.
+        If it cannot be downloaded.
     """
     path = folder() / file.name
     if path.is_file():
@@ -41,23 +41,23 @@ def in_cache(file: File) -> Path:
         return path
     if file.sha256 is None:
         raise NotFound(
-            f"{file.url} is not fetched by itself, for nobody has recorded its hash: "
-            f"run voxome datasets NAME --fetch, or put it at {path}"
+            f"{file.url} is not downloaded automatically, because its SHA-256 is unknown: "
+            f"run `voxome datasets NAME --fetch`, or save it as {path}"
         )
     return fetch(file)
 
 
-class _Bar:
-    """What pooch takes for a progress bar."""
+class _ProgressBar:
+    """Progress bar as pooch expects it."""
 
     total = 0
 
-    def __init__(self, told: Callable[[int, int], None]) -> None:
-        self._told, self._done = told, 0
+    def __init__(self, progress: Callable[[int, int], None]) -> None:
+        self._progress, self._done = progress, 0
 
     def update(self, count: int) -> None:
         self._done += count
-        self._told(self._done, self.total)
+        self._progress(self._done, self.total)
 
     def reset(self) -> None:
         self._done = 0
@@ -66,46 +66,46 @@ class _Bar:
         pass
 
 
-def fetch(file: File, told: Callable[[int, int], None] = lambda done, total: None) -> Path:
-    """Fetch the file into the cache, whether its hash is known or not.
+def fetch(file: File, progress: Callable[[int, int], None] = lambda done, total: None) -> Path:
+    """Download a file into the cache.
 
     Parameters
     ----------
     file : File
-        What is fetched.
-    told : callable
-        Called now and then with the bytes that came, and how many there are; 0 where the server does not say.
+        File to download.
+    progress : callable
+        Called with the number of bytes received and the total; 0 if the server does not say.
 
     Raises
     ------
     CorruptData
-        If it has another hash than is known.
+        If its SHA-256 differs from the known one.
     StoreError
-        If it cannot be fetched.
+        If it cannot be downloaded.
     """
     import pooch
 
     known = None if file.sha256 is None else f"sha256:{file.sha256}"
-    downloader = pooch.HTTPDownloader(progressbar=_Bar(told), chunk_size=_PIECE)
+    downloader = pooch.HTTPDownloader(progressbar=_ProgressBar(progress), chunk_size=_CHUNK_BYTES)
     pooch.get_logger().setLevel("ERROR")
     try:
         pooch.retrieve(file.url, known, file.name, folder(), downloader=downloader)
     except ValueError as error:
-        raise CorruptData(f"{file.url} is not what it was: {error}") from error
+        raise CorruptData(f"{file.url} has changed: {error}") from error
     except OSError as error:
-        raise StoreError(f"{file.url} cannot be fetched: {error}") from error
+        raise StoreError(f"{file.url} cannot be downloaded: {error}") from error
     return folder() / file.name
 
 
 def sha256_of(path: Path) -> str:
-    """The hash of a file."""
+    """Return the SHA-256 of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while piece := stream.read(_PIECE):
-            digest.update(piece)
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
     return digest.hexdigest()
 
 
 def _check(path: Path, file: File) -> None:
-    if file.sha256 is not None and (found := sha256_of(path)) != file.sha256:
-        raise CorruptData(f"{path} has sha256 {found}, not {file.sha256}: remove it, and it is fetched again")
+    if file.sha256 is not None and (digest := sha256_of(path)) != file.sha256:
+        raise CorruptData(f"{path} has SHA-256 {digest}, not {file.sha256}; remove it to download it again")

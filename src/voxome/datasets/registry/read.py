@@ -1,4 +1,4 @@
-"""Read the registry: the TOML files beside this one, one a host."""
+"""Reading of the registry, which is a folder of TOML files, one per host."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ FOLDER = Path(__file__).with_name("entries")
 
 @cache
 def entries(folder: Path = FOLDER) -> Mapping[str, Entry]:
-    """All public volumes, by name.
+    """Return all public volumes by name.
 
     Raises
     ------
     InvalidInput
-        If a file has a word that is not known, lacks one, or names a volume twice.
+        If a file has an unknown key, lacks a key, or repeats a name.
     """
-    found: dict[str, Entry] = {}
+    result: dict[str, Entry] = {}
     for file in sorted(folder.glob("*.toml")):
-        for one in _entries_of(file):
-            if one.name in found:
-                raise InvalidInput(f"{file}: {one.name} is there twice")
-            found[one.name] = one
-    return dict(sorted(found.items()))
+        for volume in _read_file(file):
+            if volume.name in result:
+                raise InvalidInput(f"{file}: {volume.name} is defined twice")
+            result[volume.name] = volume
+    return dict(sorted(result.items()))
 
 
 def entry(name: str) -> Entry:
-    """The volume called `name`.
+    """Return the entry of a public volume.
 
     Raises
     ------
     UnknownName
-        If there is none; the message gives the nearest.
+        If the registry has no such volume; the message suggests the closest match.
     """
     known = entries()
     if name not in known:
@@ -47,14 +47,14 @@ def entry(name: str) -> Entry:
     return known[name]
 
 
-def _entries_of(file: Path) -> list[Entry]:
-    """The volumes of one file; what stands before the first of them holds for all."""
+def _read_file(file: Path) -> list[Entry]:
+    """Return the volumes of one file; keys before the first volume apply to all of them."""
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
         volumes = document.pop("volumes", [])
-        return [Entry.model_validate({"uri": None, **document, **one}) for one in volumes]
+        return [Entry.model_validate({"uri": None, **document, **volume}) for volume in volumes]
     except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"{file} is not TOML: {error}") from error
+        raise InvalidInput(f"{file} is not valid TOML: {error}") from error
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise InvalidInput(f"{file}: {faults}") from error
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise InvalidInput(f"{file}: {problems}") from error

@@ -1,30 +1,30 @@
-"""``dataset:NAME``: what it stands for."""
+"""Resolution of ``dataset:NAME``."""
 
 from __future__ import annotations
 
-from voxome.datasets.registry.files import in_cache
+from voxome.datasets.registry.files import cached_path
 from voxome.datasets.registry.read import entry
 from voxome.errors import UnsupportedFormat
 
 
 def resolve(name: str) -> str:
-    """The URI of the public volume `name`; its file is fetched first if it is one whose hash is known.
+    """Return the URI of a public volume, downloading its file first if its SHA-256 is known.
 
     Raises
     ------
     UnknownName
         If the registry has no such volume.
     UnsupportedFormat
-        If it has no address that can be opened.
+        If it has no URI.
     NotFound, CorruptData, StoreError
-        If its file is not in the cache, and cannot be fetched.
+        If its file is not in the cache and cannot be downloaded.
 
     Examples
     --------
     >>> resolve("witvliet2020/Dataset_2/em")
     'bossdb://witvliet2020/Dataset_2/em'
     """
-    one = entry(name)
-    if one.uri is None:
-        raise UnsupportedFormat(f"dataset:{name} is only to be had by hand: see {one.page}; then open what you have")
-    return one.uri if one.file is None else one.uri.format(file=in_cache(one.file))
+    dataset = entry(name)
+    if dataset.uri is None:
+        raise UnsupportedFormat(f"dataset:{name} must be obtained manually: see {dataset.page}, and open your copy")
+    return dataset.uri if dataset.file is None else dataset.uri.format(file=cached_path(dataset.file))

@@ -1,1 +1,1 @@
-"""Training of the affinity network; needs torch."""
+"""Training of the affinity network; requires torch."""

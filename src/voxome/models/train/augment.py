@@ -1,4 +1,4 @@
-"""Random geometry and grey values of training patches."""
+"""Data augmentation: random geometry and grey values of training patches."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch.nn import functional
 
 
 def coordinates(centre: NDArray[np.float64], size: int, rng: np.random.Generator, device: torch.device) -> Tensor:
-    """Source positions (size, size, size, 3) on `device`, z, y, x in voxels, of a patch about `centre`.
+    """Return random source positions (size, size, size, 3), z, y, x in voxels, of a patch around `centre`.
 
-    Always one of the 48 symmetries of the cube; half of the patches are also turned about a random axis,
-    scaled by up to 12 % and elastically deformed (Simard et al. 2003, in three dimensions, from a coarse grid
-    of displacements).
+    Patches are transformed by one of the 48 symmetries of the cube. Half of them are also rotated about a random axis,
+    scaled by up to 12 % and deformed elastically (Simard et al. 2003, in three dimensions, from a coarse grid of
+    displacements).
     """
     turn = symmetry(rng)
     warp = rng.random() < 0.5
@@ -31,12 +31,12 @@ def coordinates(centre: NDArray[np.float64], size: int, rng: np.random.Generator
 
 
 def symmetry(rng: np.random.Generator) -> NDArray[np.float64]:
-    """One of the 48 signed permutation matrices."""
+    """Return one of the 48 signed permutation matrices."""
     return np.eye(3)[rng.permutation(3)] * rng.choice([-1.0, 1.0], 3)
 
 
 def rotation(rng: np.random.Generator, max_angle: float) -> NDArray[np.float64]:
-    """Rotation by up to `max_angle` radians about a uniformly random axis (Rodrigues' formula)."""
+    """Return a rotation by up to `max_angle` radians about a uniformly random axis (Rodrigues' formula)."""
     axis = rng.normal(size=3)
     axis /= np.linalg.norm(axis)
     cross = np.cross(np.eye(3), axis)
@@ -47,7 +47,7 @@ def rotation(rng: np.random.Generator, max_angle: float) -> NDArray[np.float64]:
 def displacement(
     size: int, rng: np.random.Generator, *, spacing: int, amplitude: float, device: torch.device
 ) -> Tensor:
-    """A smooth random field (size, size, size, 3) of displacements in voxels."""
+    """Return a smooth random displacement field (size, size, size, 3), in voxels."""
     n = size // spacing + 2
     coarse = torch.from_numpy(rng.normal(0, amplitude, (1, 3, n, n, n)).astype(np.float32)).to(device)
     fine = functional.interpolate(coarse, size=(size, size, size), mode="trilinear", align_corners=True)
@@ -55,7 +55,7 @@ def displacement(
 
 
 def grey_values(raw: Tensor, rng: np.random.Generator) -> Tensor:
-    """Change contrast, gamma, sharpness and noise of a normalised (z, y, x) patch; spoil a few sections."""
+    """Randomly change contrast, gamma, sharpness and noise of a normalized (z, y, x) patch, and damage sections."""
     raw = raw * rng.uniform(0.75, 1.3) + rng.uniform(-0.35, 0.35)
     if rng.random() < 0.5:
         raw = _gamma(raw, float(np.exp(rng.uniform(-0.4, 0.4))))
@@ -90,7 +90,7 @@ def _blur(raw: Tensor, sigma: float) -> Tensor:
 
 
 def _defects(raw: Tensor, rng: np.random.Generator) -> Tensor:
-    """Darken, brighten, or replace by the one before, one to three sections along one axis."""
+    """Darken, brighten, or replace by the previous one, up to three sections along one axis."""
     planes = raw.movedim(int(rng.integers(3)), 0)
     for at in rng.integers(1, len(planes), rng.integers(1, 4)):
         if rng.random() < 0.5:

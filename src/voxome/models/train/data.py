@@ -1,4 +1,4 @@
-"""Training volumes and the patches cut from them."""
+"""Training volumes and patches."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class TrainingVolume:
-    """Raw and labels on one lattice; the raw reaches as far as the labels or farther.
+    """Image and labels with the same voxel size; the image covers at least the labels.
 
     Attributes
     ----------
-    raw : (1, 1, z, y, x) float32, normalised.
-    labels : (1, 1, z, y, x) float32 of small integers; `UNKNOWN` where label 0 was.
-    start : (z, y, x) of the first labelled voxel within `raw`.
-    mean, std : grey-value statistics that `raw` was normalised with.
+    raw : (1, 1, z, y, x) float32, normalized.
+    labels : (1, 1, z, y, x) float32 of consecutive integers; `UNKNOWN` in place of label 0.
+    start : position (z, y, x) of the first labelled voxel in `raw`.
+    mean, std : grey-value statistics used for normalization.
     """
 
     raw: Tensor
@@ -38,13 +38,13 @@ class TrainingVolume:
     std: float
 
     def to(self, device: torch.device) -> TrainingVolume:
-        """The same volume in the memory of `device`."""
+        """Return the volume in the memory of `device`."""
         return replace(self, raw=self.raw.to(device), labels=self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class Patch:
-    """`raw` (in, in, in) normalised and augmented, and `labels` (out, out, out), `UNKNOWN` outside the truth."""
+    """Augmented image `raw` (in, in, in) and `labels` (out, out, out), `UNKNOWN` outside the ground truth."""
 
     raw: Tensor
     labels: Tensor
@@ -53,10 +53,9 @@ class Patch:
 def from_arrays(
     raw: NDArray[Any], labels: NDArray[np.integer[Any]], start: tuple[int, int, int] = (0, 0, 0)
 ) -> TrainingVolume:
-    """Normalise raw (z, y, x) by the mean and standard deviation of its labelled part, and number the labels
-    densely.
+    """Return a training volume, with raw (z, y, x) normalized by the statistics of its labelled part.
 
-    `start` is the place of the first labelled voxel in `raw`.
+    Labels are renumbered consecutively; `start` is the position of the first labelled voxel in `raw`.
     """
     known = raw[Box.of_shape(labels.shape, start).within(Box.of_shape(raw.shape))]
     mean, std = float(known.mean()), float(known.std())
@@ -71,7 +70,7 @@ def from_arrays(
 
 
 def load(raw: str, labels: str, box: Box, context: int = 2 * AffinityNet.context) -> TrainingVolume:
-    """Open two URIs and take the labels of `box`, with raw up to `context` voxels beyond it."""
+    """Load the labels of `box` from one URI, and the image up to `context` voxels beyond it from another."""
     image = open_source(raw)
     read = box.grow((context,) * 3) & image.spec.domain
     z, y, x = (a - b for a, b in zip(box.start, read.start, strict=True))
@@ -87,11 +86,11 @@ def cut(
     *,
     contrast: bool = True,
 ) -> Patch:
-    """Cut one randomly placed, rotated, mirrored and deformed patch, with a change of contrast.
+    """Cut one patch at a random position, with random augmentation.
 
-    The raw patch has `out + 2 * context` voxels a side. The labels are those of its central `out` voxels a
-    side and of `reach` more at the high end of every axis, for the far neighbours. Raw beyond the volume is
-    mirrored, labels there are `UNKNOWN`.
+    The image has ``out + 2 * context`` voxels along every axis; the labels have its central `out` voxels and `reach`
+    more at the high end of every axis, for distant neighbours. Beyond the volume, the image is mirrored and labels are
+    `UNKNOWN`.
     """
     size = out + 2 * context
     device = volume.raw.device
@@ -112,7 +111,7 @@ def _centre(volume: TrainingVolume, out: int, rng: np.random.Generator) -> NDArr
 
 
 def _sample(volume: Tensor, where: Tensor, mode: str) -> Tensor:
-    """Values of `volume` at voxel positions `where` (..., 3) in z, y, x, mirrored at the ends."""
+    """Return the values of `volume` at voxel positions `where` (..., 3), z, y, x, mirrored at the borders."""
     last = torch.tensor(volume.shape[2:], dtype=torch.float32, device=volume.device) - 1
     grid = (2 * where / last - 1).flip(-1)[None]
     return functional.grid_sample(volume, grid, mode=mode, padding_mode="reflection", align_corners=True)[0, 0]

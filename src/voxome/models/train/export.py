@@ -1,4 +1,4 @@
-"""A trained network as an ONNX file with its card."""
+"""Export of a trained network to ONNX, with its card."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Probabilities(nn.Module):
 
 
 def export(net: AffinityNet, path: Path, tile: int = 16) -> None:
-    """Write `net` with a sigmoid: raw (1, 1, z, y, x) to affinities (1, channels, z - 2 context, …)."""
+    """Write `net` with a sigmoid, from raw (1, 1, z, y, x) to affinities (1, channels, z - 2 context, …)."""
     plain = _Probabilities(copy.deepcopy(net).to("cpu", memory_format=torch.contiguous_format)).eval()
     size = tile + 2 * net.context
     partial = path.with_suffix(".part")
@@ -47,7 +47,7 @@ def export(net: AffinityNet, path: Path, tile: int = 16) -> None:
 
 
 def publish(net: AffinityNet, folder: Path, facts: dict[str, Any]) -> Model:
-    """Write `folder` / NAME.onnx and the card NAME.json, made of `facts` and of what the network itself says."""
+    """Write NAME.onnx to `folder`, and the card NAME.json with `facts` and the properties of the network."""
     path = folder / f"{facts['name']}.onnx"
     export(net, path)
     card = ModelCard(

@@ -1,4 +1,4 @@
-"""The loop of training steps: stops by time, continues from its checkpoint."""
+"""Training loop with a time limit and checkpoints."""
 
 from __future__ import annotations
 
@@ -21,24 +21,27 @@ from voxome.models.train.network import OFFSETS, AffinityNet
 from voxome.models.train.targets import affinities, balanced_loss
 
 _AVERAGE = 0.998
+"""Decay of the running average of weights."""
 _SAVE_EVERY_S = 60.0
-_LOOK_EVERY = 10
+"""Seconds between checkpoints."""
+_LOSS_EVERY = 10
+"""Steps between readings of the loss."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a training depends on beside its data.
+    """Settings of a training.
 
     Attributes
     ----------
-    minutes : time spent in steps before it ends; the learning rate follows a cosine over it.
-    device : where it is computed, as torch names it: "cpu", "cuda".
-    out : voxels a side of the affinities of a patch.
-    batch : patches a step.
+    minutes : total time of the training steps; the learning rate follows a cosine over it.
+    device : torch device, such as "cpu" or "cuda".
+    out : edge length of the affinities of a patch, in voxels.
+    batch : batch size.
     rate : peak learning rate of AdamW.
-    others_share : share of patches cut from the volumes after the first.
-    start : checkpoint of another training, whose averaged weights this one begins with; random ones if None.
-    report_minutes : training time between two reports.
+    other_fraction : fraction of patches from the volumes after the first.
+    start : checkpoint of another training whose averaged weights to start from; random weights if None.
+    report_minutes : training time between reports.
     """
 
     minutes: float
@@ -48,14 +51,14 @@ class Settings:
     out: int = 64
     batch: int = 1
     rate: float = 2e-3
-    others_share: float = 0.25
+    other_fraction: float = 0.25
     start: Path | None = None
     report_minutes: float = 10.0
 
 
 @dataclass
 class Progress:
-    """What has been done; outlives a stopped process."""
+    """Progress of a training, stored in its checkpoint."""
 
     step: int = 0
     seconds: float = 0.0
@@ -67,7 +70,7 @@ Report = Callable[[AffinityNet, Progress], None]
 
 
 class Training:
-    """A network, its running average, its optimizer and its progress, kept in ``folder/checkpoint.pt``."""
+    """Network, running average, optimizer and progress of a training, stored in ``folder/checkpoint.pt``."""
 
     def __init__(self, volumes: Sequence[TrainingVolume], folder: Path, settings: Settings, report: Report) -> None:
         torch.set_num_threads(settings.threads)
@@ -85,10 +88,10 @@ class Training:
         if self.checkpoint.exists():
             self._load()
         elif settings.start is not None:
-            self._begin(settings.start)
+            self._start_from(settings.start)
 
     def run(self) -> Progress:
-        """Train until the time is spent or SIGTERM comes, then save and report."""
+        """Train until the time is up or SIGTERM is received, then save and report."""
         previous = signal.signal(signal.SIGTERM, self._stop)
         state, settings = self.progress, self.settings
         saved = time.monotonic()
@@ -128,9 +131,9 @@ class Training:
         with torch.no_grad():
             for slow, fast in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 slow.lerp_(fast, 1 - keep)
-        if state.step % _LOOK_EVERY == 0:
-            state.loss += (loss.item() - state.loss) * max(0.01 * _LOOK_EVERY, _LOOK_EVERY / state.step)
-        if state.step % (10 * _LOOK_EVERY) == 0:
+        if state.step % _LOSS_EVERY == 0:
+            state.loss += (loss.item() - state.loss) * max(0.01 * _LOSS_EVERY, _LOSS_EVERY / state.step)
+        if state.step % (10 * _LOSS_EVERY) == 0:
             print(f"step {state.step}, {state.seconds / 60:.1f} minutes, loss {state.loss:.4f}", flush=True)
 
     def _loss(self, rng: np.random.Generator) -> torch.Tensor:
@@ -145,7 +148,7 @@ class Training:
 
     def _volume(self, rng: np.random.Generator) -> TrainingVolume:
         others = self.volumes[1:]
-        if others and rng.random() < self.settings.others_share:
+        if others and rng.random() < self.settings.other_fraction:
             return others[int(rng.integers(len(others)))]
         return self.volumes[0]
 
@@ -157,13 +160,13 @@ class Training:
         )
         partial.replace(self.checkpoint)
 
-    def _begin(self, start: Path) -> None:
+    def _start_from(self, start: Path) -> None:
         try:
             average = torch.load(start, map_location=self.device, weights_only=True)["average"]
             self.net.load_state_dict(average)
         except (pickle.UnpicklingError, RuntimeError, LookupError, TypeError, EOFError) as error:
             raise InvalidInput(
-                f"{start} is no checkpoint of this network: give the checkpoint.pt of a training"
+                f"{start} is not a checkpoint of this network; use the checkpoint.pt of a training"
             ) from error
         self.average.load_state_dict(average)
 
@@ -176,14 +179,14 @@ class Training:
 
 
 def _is_fast_in_half(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 itself; where that is emulated it takes many times as long."""
+    """Return whether the device supports bfloat16 natively; emulation is many times slower."""
     if device.type == "cpu":
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return True
 
 
 def learning_rate(spent: float, warm_up: float = 0.02, floor: float = 0.005) -> float:
-    """Share of the peak rate: a linear warm-up, then a cosine (Loshchilov and Hutter 2017, SGDR)."""
+    """Return the fraction of the peak rate: a linear warm-up, then a cosine (Loshchilov and Hutter 2017, SGDR)."""
     if spent < warm_up:
         return floor + (1 - floor) * spent / warm_up
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, (spent - warm_up) / (1 - warm_up))))

@@ -1,9 +1,9 @@
-"""A small valid 3-D U-Net that predicts affinities.
+"""Small 3-D U-Net with valid convolutions that predicts affinities.
 
 The encoder and decoder of Ronneberger et al. 2015 (U-Net) in three dimensions, with the residual units of He
 et al. 2016 at the coarse levels and affinities to near and far neighbours as outputs (Lee et al. 2017,
 "Superhuman accuracy on the SNEMI3D connectomics challenge"). There is no normalisation layer and no padding,
-so an output voxel depends only on its own neighbourhood, never on the tile it was computed in.
+so an output voxel depends only on its neighbourhood, never on the tile.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OFFSETS: tuple[Offset, ...] = NEAR + FAR
 
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """Feature maps at full, half and quarter resolution."""
+    """Number of feature maps at full, half and quarter resolution."""
 
     full: int = 16
     half: int = 32
@@ -33,14 +33,14 @@ class Widths:
 
 
 def crop(x: Tensor, like: Tensor, margin: int = 0) -> Tensor:
-    """Cut the centre of `x` to the spatial shape of `like` and `margin` voxels a side more."""
+    """Crop the centre of `x` to the spatial shape of `like` plus `margin` voxels on every side."""
     lo = [(a - b) // 2 - margin for a, b in zip(x.shape[2:], like.shape[2:], strict=True)]
     z, y, w = (slice(s, s + n + 2 * margin) for s, n in zip(lo, like.shape[2:], strict=True))
     return x[:, :, z, y, w]
 
 
 class Residual(nn.Module):
-    """Two valid 3x3x3 convolutions beside a cropped identity: 2 voxels a side less."""
+    """Residual unit of two valid 3x3x3 convolutions, which removes 2 voxels on every side."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -53,12 +53,14 @@ class Residual(nn.Module):
 
 
 class AffinityNet(nn.Module):
-    """Raw (n, 1, z + 70, y + 70, x + 70) to affinity logits (n, channels, z, y, x); z, y, x multiples of 4.
+    """Network from raw (n, 1, z + 70, y + 70, x + 70) to affinity logits (n, channels, z, y, x).
+
+    Output lengths z, y, x are multiples of 4.
 
     Attributes
     ----------
-    context : voxels of raw needed on each side of the output.
-    stride : the tile's first output voxel must lie at a multiple of this from one common origin.
+    context : voxels of input needed on each side of the output.
+    stride : outputs must start at multiples of it, relative to a common origin.
     """
 
     context = 35

@@ -1,4 +1,4 @@
-"""Affinities from labels, and the loss against them."""
+"""Target affinities and the loss."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from voxome.models.train.network import Offset
 
 
 def affinities(labels: Tensor, offsets: Sequence[Offset], out: int) -> tuple[Tensor, Tensor]:
-    """Targets and mask, each (channels, out, out, out), from labels (n, n, n) that reach beyond `out`.
+    """Return target affinities and mask, each (channels, out, out, out), for labels (n, n, n) with n > `out`.
 
-    Channel k at voxel p says whether p and p + offset k belong to one neuron. For nearest neighbours the
-    outermost layer of every neuron counts as outside, so that the boundary is two voxels thick. Pairs with an
-    `UNKNOWN` end are masked.
+    Channel k at voxel p is 1 if p and p + offset k belong to the same neuron. For nearest neighbours, the outermost
+    layer of every neuron counts as outside, so that boundaries are two voxels thick. Pairs with an `UNKNOWN` voxel are
+    masked.
     """
     edge = boundary(labels)
-    here = labels[:out, :out, :out]
+    source = labels[:out, :out, :out]
     targets, masks = [], []
     for dz, dy, dx in offsets:
         window = (slice(dz, dz + out), slice(dy, dy + out), slice(dx, dx + out))
-        there = labels[window]
-        same = here == there
+        target = labels[window]
+        same = source == target
         if dz + dy + dx == 1:
             same = same & ~edge[:out, :out, :out] & ~edge[window]
         targets.append(same)
-        masks.append((here != UNKNOWN) & (there != UNKNOWN))
+        masks.append((source != UNKNOWN) & (target != UNKNOWN))
     return torch.stack(targets).float(), torch.stack(masks).float()
 
 
 def boundary(labels: Tensor) -> Tensor:
-    """Voxels with a differing known label among their six neighbours."""
+    """Return the voxels that have a different known label among their six neighbours."""
     edge = torch.zeros_like(labels, dtype=torch.bool)
     for axis in range(3):
         n = labels.shape[axis]
@@ -46,7 +46,7 @@ def boundary(labels: Tensor) -> Tensor:
 
 
 def balanced_loss(logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Binary cross entropy, mean of channels; classes are weighted by the inverse root of their frequency."""
+    """Return the mean over channels of the cross entropy, weighted by the inverse root of class frequencies."""
     axes = (-3, -2, -1)
     total = mask.sum(axes, keepdim=True).clamp(min=1)
     share = ((target * mask).sum(axes, keepdim=True) / total).clamp(0.02, 0.98)

@@ -1,4 +1,4 @@
-"""Train the affinity network on one labelled volume; what ``voxome train`` calls."""
+"""Training of the affinity network on labelled volumes, as by ``voxome train``."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from voxome.resources.open import open_source
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Two URIs, raw and labels, and the box of both to use (what both hold if None)."""
+    """URIs of an image and its labels, and the box to use (their overlap if None)."""
 
     raw: str
     labels: str
     box: Box | None = None
 
     def region(self) -> Box:
-        """The box to use."""
+        """Return the box to use."""
         if self.box is not None:
             return self.box
         return open_source(self.raw).spec.domain & open_source(self.labels).spec.domain
@@ -46,41 +46,40 @@ def train(
     attribution: str = "",
     command: str = "",
 ) -> Model:
-    """Train for ``settings.minutes``, and write ``out/NAME.onnx`` with its card ``out/NAME.json`` about every
-    ten minutes.
+    """Train a network, and write ``out/NAME.onnx`` and its card ``out/NAME.json`` about every ten minutes.
 
-    A stopped training continues when it is started again with the same `out`.
+    An interrupted training resumes when it is started again with the same `out`.
 
     Parameters
     ----------
     truth : Truth
-        Raw and labels (z, y, x) with isotropic voxels. Every labelled voxel is learned from.
+        Image and labels (z, y, x) with isotropic voxels. Training uses every labelled voxel.
     out : Path
-        Folder of the checkpoint and the results; made if absent.
+        Folder for the checkpoint and the results; created if missing.
     settings : loop.Settings
-        How long, and all else.
+        Duration and other settings.
     held_out : Truth, optional
-        Where the boundary scores of the card are measured.
+        Data for the boundary scores of the card.
     others : sequence of Truth
-        Further volumes, mixed in.
+        Other volumes to train on.
     name, version, licence, attribution, command : str
-        For the card.
+        Entries of the card.
 
     Returns
     -------
     Model
-        The files and the card.
+        ONNX file and card.
 
     Raises
     ------
     InvalidInput
-        If the labelled box is too small to cut patches from, or the checkpoint to start from is missing.
+        If the labelled box is too small for patches, or the checkpoint to start from is missing.
     """
     box = truth.region()
     if settings.start is not None and not settings.start.is_file():
-        raise InvalidInput(f"no checkpoint {settings.start} to start from: give the checkpoint.pt of another training")
+        raise InvalidInput(f"The checkpoint {settings.start} does not exist; use the checkpoint.pt of another training")
     if min(box.shape) < 32:
-        raise InvalidInput(f"the labelled box {box} is too small to train on: each axis needs 32 voxels or more")
+        raise InvalidInput(f"The labelled box {box} is too small: each axis needs at least 32 voxels")
     out.mkdir(parents=True, exist_ok=True)
     image = open_source(truth.raw)
     grey = image.read(box)
@@ -106,6 +105,6 @@ def train(
         spent = f"{command} ({state.step} steps in {state.seconds / 60:.0f} minutes)".strip()
         publish(net, out, {**facts, "scores": scores, "training": spent})
 
-    known = [data.load(one.raw, one.labels, one.region()) for one in (truth, *others)]
-    loop.Training(known, out, settings, report).run()
+    volumes = [data.load(pair.raw, pair.labels, pair.region()) for pair in (truth, *others)]
+    loop.Training(volumes, out, settings, report).run()
     return load(out / f"{name}.json")

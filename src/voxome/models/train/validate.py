@@ -1,4 +1,4 @@
-"""How well affinities agree with labels that were kept out of training."""
+"""Validation of affinities against held-out labels."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _TILE = 64
 
 
 def boundary_scores(net: AffinityNet, volume: TrainingVolume) -> dict[str, float]:
-    """Precision, recall and F1 of the pairs of nearest neighbours that a boundary parts, at probability 0.5.
+    """Return precision, recall and F1 of boundaries between nearest neighbours, at probability 0.5.
 
-    Only whole tiles of the labels are looked at, or what there is where the labels are smaller than a tile.
+    Only complete tiles of the labels are used, or all of them if they are smaller than a tile.
     """
     shape = volume.labels.shape[2:]
     counts = torch.zeros(3)
@@ -23,13 +23,13 @@ def boundary_scores(net: AffinityNet, volume: TrainingVolume) -> dict[str, float
         for y in range(0, max(1, shape[1] - _TILE + 1), _TILE):
             for x in range(0, max(1, shape[2] - _TILE + 1), _TILE):
                 counts += _counts(net, volume, (z, y, x))
-    hits, found, true = counts.tolist()
-    precision, recall = hits / max(found, 1), hits / max(true, 1)
+    hits, predicted, true = counts.tolist()
+    precision, recall = hits / max(predicted, 1), hits / max(true, 1)
     return {"precision": precision, "recall": recall, "f1": 2 * precision * recall / max(precision + recall, 1e-9)}
 
 
 def _counts(net: AffinityNet, volume: TrainingVolume, at: tuple[int, int, int]) -> Tensor:
-    """Boundary pairs of one tile: found rightly, found, and true."""
+    """Return the numbers of boundary pairs in one tile: correctly predicted, predicted and true."""
     labels = torch.full((_TILE + 1,) * 3, float(UNKNOWN))
     z, y, x = (slice(i, i + _TILE + 1) for i in at)
     known = volume.labels[0, 0, z, y, x]
@@ -37,12 +37,12 @@ def _counts(net: AffinityNet, volume: TrainingVolume, at: tuple[int, int, int]) 
     target, mask = affinities(labels, NEAR, _TILE)
     device = net.head.weight.device
     with torch.no_grad():
-        found = (net(_mirrored(volume, at, net.context).to(device))[0, : len(NEAR)] < 0).cpu()
+        predicted = (net(_mirror(volume, at, net.context).to(device))[0, : len(NEAR)] < 0).cpu()
     true, seen = target == 0, mask > 0
-    return torch.stack([(found & true & seen).sum(), (found & seen).sum(), (true & seen).sum()]).float()
+    return torch.stack([(predicted & true & seen).sum(), (predicted & seen).sum(), (true & seen).sum()]).float()
 
 
-def _mirrored(volume: TrainingVolume, at: tuple[int, int, int], context: int) -> Tensor:
+def _mirror(volume: TrainingVolume, at: tuple[int, int, int], context: int) -> Tensor:
     raw = volume.raw
     for axis in range(3):
         last = volume.raw.shape[2 + axis] - 1
