@@ -41,5 +41,5 @@ def test_a_run_under_way_is_left_alone(folder: Path) -> None:
 
 
 def test_other_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="no folder of a run"):
+    with pytest.raises(NotFound, match="not the folder of a run"):
         clean(tmp_path)

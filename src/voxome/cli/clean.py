@@ -14,4 +14,5 @@ def clean(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder
     """Remove the intermediate arrays and tables of a finished run; its results and records stay."""
     from voxome.workflow.clean import clean as clean_folder
 
-    print_stderr(f"{size_text(clean_folder(folder))} freed in {folder}")
+    freed = clean_folder(folder)
+    print_stderr(f"{'intermediate data' if freed is None else size_text(freed)} removed of the run in {folder}")

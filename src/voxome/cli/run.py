@@ -26,6 +26,10 @@ from voxome.cli.options import (
 def run(
     workflow: Annotated[str, typer.Argument(help="A CWL file.")],
     out: Annotated[Path, typer.Option(help="The run folder; give the same command again to go on in it.")],
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="DIR|URI", help="Where results and intermediate data are kept, if not in the run folder."),
+    ] = None,
     settings: Settings = None,
     block: Blocks = None,
     workers: Workers = 1,
@@ -56,6 +60,7 @@ def run(
         record = run_plan(
             plan,
             out=out,
+            store=store,
             workers=workers,
             options=options,
             engine=parse_engine_options(engine or ()),
@@ -68,4 +73,6 @@ def run(
     else:
         blocks = [step["blocks"] for step in record["steps"]]
         run_now, reused = (sum(b[what] for b in blocks) for what in ("run", "reused"))
-        print_stderr(f"done in {record['wall_s']:.1f} s: {run_now:,} blocks run, {reused:,} reused; results in {out}")
+        print_stderr(
+            f"done in {record['wall_s']:.1f} s: {run_now:,} blocks run, {reused:,} reused; results in {store or out}"
+        )

@@ -98,7 +98,7 @@ def _parser(spec: ToolSpec) -> argparse.ArgumentParser:
             metavar="|".join(map(str, parameter.choices)) or "VALUE",
             required=parameter.required,
         )
-    add(parser, "--store", "the folder under which results are written", metavar="DIR", required=True)
+    add(parser, "--store", "folder or address under which results are written", metavar="DIR|URI", required=True)
     add(
         parser,
         "--into",

@@ -66,7 +66,7 @@ def _facts(record: Mapping[str, Any], box: Box) -> dict[str, str]:
         "input": record["inputs"]["raw"]["uri"],
         "box": str(box),
         "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record["started_s"])),
-        "took": f"{record['wall_s']:.0f} s on {record['engine']['workers']} workers",
+        "took": f"{record['wall_s']:.0f} s on {max(engine['workers'] for engine in record['engines'])} workers",
         "plan": record["plan"],
         "versions": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
         **{f"warning {i + 1}": text for i, text in enumerate(record["warnings"])},

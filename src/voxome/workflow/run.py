@@ -18,11 +18,13 @@ from voxome.errors import InvalidInput, PlanError
 from voxome.records.choice import OpenRecords, RecordsChoice, records_opener
 from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors, read_json, write_json
 from voxome.registry import naming_plugin
+from voxome.storage.find import storage_at
 from voxome.workflow.cwl import load
 from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import Plan, make_plan
 from voxome.workflow.results import RECORD, load_report, load_scorer, results_within
 from voxome.workflow.saved_plan import keep_plan
+from voxome.workflow.store import lock_results, store_address, write_record
 
 RECORDED_PACKAGES = ("voxome", "numpy", "numba", "tensorstore", "onnxruntime", "scipy", "pyarrow", "cwltool")
 Progress = Callable[[StepReport], None]
@@ -33,6 +35,7 @@ def run(
     inputs: Mapping[str, Any] | None = None,
     *,
     out: str | Path,
+    store: str | Path | None = None,
     workers: int = 1,
     options: RunOptions | None = None,
     engine: EngineChoice | None = None,
@@ -51,7 +54,10 @@ def run(
     inputs : mapping of str to values
         The workflow's inputs: URIs, paths, numbers; not with a plan.
     out : path
-        The run folder; its results are there when ``run.json`` is.
+        The run folder; the results are complete when ``run.json`` is there.
+    store : str or path, optional
+        Where results and intermediate data are kept, if not in the run folder: a folder or an address, as
+        ``s3://bucket/prefix?endpoint=…``. Ledger, logs, plan and ``run.json`` stay in the run folder.
     workers : int
         Processes at a time. The result does not depend on it.
     options : RunOptions, optional
@@ -89,19 +95,26 @@ def run(
     if truth is not None:
         _check_truth(plan, Path(truth))
     folder = Path(out).resolve()
+    address = store_address(store, folder)
     log = folder / PRIVATE / "logs" / "workers.log"
     engines = StepEngines(engine, [step.name for step in plan.steps], workers=workers, log=log)
     open_records = records_opener(records)
-    with map_disk_errors(folder), lock_folder(folder):
-        keep_plan(folder, plan.to_json())
-        record = _finished(plan, folder, progress) or _run_steps(plan, folder, engines, open_records, log, progress)
-        results = results_within(plan.results, str(folder))
+    elsewhere = {} if address == str(folder) else {"store": address}
+    with map_disk_errors(folder), lock_folder(folder), lock_results(address, folder):
+        keep_plan(folder, {**plan.to_json(), **elsewhere})
+        record = _finished(plan, folder, address, progress) or {
+            **_run_steps(plan, folder, address, engines, open_records, log, progress),
+            **elsewhere,
+        }
+        results = results_within(plan.results, address)
         if truth is not None and plan.hint.scorer is not None:
             with naming_plugin("voxome.scorers", plan.hint.scorer, "failed"):
                 record["scores"] = load_scorer(plan.hint.scorer).score(Path(truth), results)
         if plan.hint.report is not None:
             with naming_plugin("voxome.reports", plan.hint.report, "failed"):
                 load_report(plan.hint.report).write(FinishedRun(folder, record, results))
+        if elsewhere:
+            write_record(address, RECORD, record)
         write_json(folder / RECORD, record)
     return record
 
@@ -122,10 +135,10 @@ def _check_truth(plan: Plan, truth: Path) -> None:
         raise PlanError(problems)
 
 
-def _finished(plan: Plan, folder: Path, progress: Progress | None) -> dict[str, Any] | None:
+def _finished(plan: Plan, folder: Path, store: str, progress: Progress | None) -> dict[str, Any] | None:
     """The record of the run that has ended in `folder`, if its results are all there; intermediates need not be."""
     before = read_json(folder / RECORD)
-    if before is None or before.get("plan") != plan.key or not _is_complete(plan, str(folder)):
+    if before is None or before.get("plan") != plan.key or not _is_complete(plan, store):
         return None
     began = time.time()
     for step, told in zip(plan.steps, before["steps"], strict=True):
@@ -148,12 +161,14 @@ def _is_complete(plan: Plan, store: str) -> bool:
 def _run_steps(
     plan: Plan,
     folder: Path,
+    store: str,
     engines: StepEngines,
     open_records: OpenRecords,
     log: Path,
     progress: Progress | None,
 ) -> dict[str, Any]:
-    (folder / RECORD).unlink(missing_ok=True)
+    for address in {str(folder), store}:
+        (storage_at(address) / RECORD).unlink()
     began = time.time()
     reports: list[StepReport] = []
     with open_records(folder / PRIVATE, "run") as records, engines:
@@ -161,7 +176,7 @@ def _run_steps(
         records.append([Event(began, "run started", details=details)])
         for step in plan.steps:
             records.append([Event(time.time(), "step started", step.name, {"key": step.key})])
-            reports.append(run_step(step, str(folder), engines[step.name], records, log=log, progress=progress))
+            reports.append(run_step(step, store, engines[step.name], records, log=log, progress=progress))
             records.append([Event(time.time(), "step ended", step.name, asdict(reports[-1]))])
         records.append([Event(time.time(), "run ended", details={"plan": plan.key})])
         return _record(plan, reports, began, engines)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from voxome.blocks.runner import run_step
+from voxome.blocks.step import Step
 from voxome.contracts.handle import STORE, Handle, within
 from voxome.contracts.ports import port_of
 from voxome.contracts.tool import Tool, ToolSpec
@@ -15,11 +17,14 @@ from voxome.engines.choice import EngineChoice, StepEngines
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors
 from voxome.registry import load
+from voxome.services.transfer.state import state_root
+from voxome.storage.find import storage_at
 from voxome.workflow.describe import cwl_type
 from voxome.workflow.graph import FromInput, FromStep, Graph, GraphInput, Node
 from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import make_plan
 from voxome.workflow.run import Progress
+from voxome.workflow.store import lock_results, store_address
 from voxome.workflow.write_into import write_into
 
 
@@ -56,8 +61,10 @@ def run_tool(
     ----------
     given : mapping of str to values
         Inputs (handle files, paths, URIs) and parameters.
-    store : path
-        Results are written to the folder ``<name>-<step key>`` under it.
+    store : str or path
+        Results are written to the folder ``<name>-<step key>`` below this folder or address
+        (``s3://bucket/prefix?endpoint=…``). Ledger and log are there too, or, if the store is not on this machine,
+        below ``VOXOME_STATE`` or the user's cache folder.
     workers : int
         Processes at a time.
     options : RunOptions, optional
@@ -83,13 +90,27 @@ def run_tool(
     by_port = {port_of(name): value for name, value in given.items()}
     plan = make_plan(graph_of(tool.spec), by_port, replace(options or RunOptions(), home=STORE))
     step = write_into(plan.steps[0], into or {}, workers if engine is None else max(workers, 2))
-    root = Path(store).resolve()
-    folder = Path(within(step.folder, str(root)))
+    address = store_address(store, Path(store))
+    folder = _ledger_folder(step, address)
     log = folder / PRIVATE / "workers.log"
     engines = StepEngines(engine, [step.name], workers=workers, log=log)
     open_records = records_opener(records)
-    with map_disk_errors(folder), lock_folder(folder), open_records(folder / PRIVATE, "step") as ledger, engines:
-        run_step(step, str(root), engines[step.name], ledger, log=log, progress=progress)
+    with (
+        map_disk_errors(folder),
+        lock_folder(folder),
+        lock_results(within(step.folder, address), folder),
+        open_records(folder / PRIVATE, "step") as ledger,
+        engines,
+    ):
+        run_step(step, address, engines[step.name], ledger, log=log, progress=progress)
         if step.into:
             ledger.forget(step.key)
-    return {output: step.output(output).within(str(root)) for output in plan.outputs}
+    return {output: step.output(output).within(address) for output in plan.outputs}
+
+
+def _ledger_folder(step: Step, address: str) -> Path:
+    """The folder of ledger and log: that of the step, or one for state where the store is not on this machine."""
+    folder = within(step.folder, address)
+    if storage_at(address).is_local:
+        return Path(folder)
+    return state_root(None) / f"{step.name}-{step.key}-{hashlib.sha256(folder.encode()).hexdigest()[:16]}"

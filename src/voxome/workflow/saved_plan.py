@@ -26,12 +26,18 @@ def keep_plan(folder: Path, plan: Mapping[str, Any]) -> None:
         return
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
-        differences = list(_differences(before["steps"], now["steps"]))
+        differences = [*_moved(before, now, folder), *_differences(before["steps"], now["steps"])]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise CorruptData(f"{path} is no plan ({error!r}); choose another folder, or remove {folder}") from error
     if differences:
         advice = f"{folder} holds a run of another plan: give the same command, choose another folder, or remove it"
         raise PlanError([advice, *differences])
+
+
+def _moved(before: dict[str, Any], now: dict[str, Any], folder: Path) -> Iterator[str]:
+    old, new = (plan.get("store", str(folder)) for plan in (before, now))
+    if old != new:
+        yield f"results were kept in {old}, now they would be in {new}"
 
 
 def _differences(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> Iterator[str]:

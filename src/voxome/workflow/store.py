@@ -1,0 +1,69 @@
+"""The store of a run: where its results and intermediate data are kept."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from voxome.records.folder import PRIVATE
+from voxome.storage.find import storage_at
+from voxome.storage.lock import lock_store
+from voxome.storage.path import StoragePath
+
+_RUN_ID = "id"
+
+
+def store_address(store: str | Path | None, folder: Path) -> str:
+    """Return the address of the store of a run, which is its own folder by default.
+
+    Raises
+    ------
+    ReadOnly
+        If nothing can be written there, as behind http.
+    UnsupportedFormat, InvalidUri, UnknownName
+        If it is not an address, or has unknown options.
+    """
+    if store is None:
+        return str(folder)
+    path = storage_at(str(store), writing=True)
+    return str(Path(path.path).resolve()) if path.is_local else path.address
+
+
+@contextmanager
+def lock_results(address: str, folder: Path) -> Iterator[None]:
+    """Hold a store for the run in `folder`, whose own lock is held already.
+
+    Raises
+    ------
+    RunLocked
+        If the run of another folder holds it.
+    """
+    if address == str(folder):
+        yield
+        return
+    with lock_store(storage_at(address), _run_id(folder), f"{socket.gethostname()}:{folder}"):
+        yield
+
+
+def _run_id(folder: Path) -> str:
+    """The name by which a run recognises its own lock after it was killed."""
+    path = folder / PRIVATE / _RUN_ID
+    if not path.exists():
+        path.write_text(uuid4().hex, encoding="ascii")
+    return path.read_text(encoding="ascii")
+
+
+def intermediates(address: str) -> StoragePath:
+    """Return the folder of the intermediate data of a run."""
+    return storage_at(address) / PRIVATE / "steps"
+
+
+def write_record(address: str, name: str, record: Mapping[str, Any]) -> None:
+    """Write a JSON document beside the results, so that they describe themselves."""
+    text = json.dumps(record, indent=1, default=str) + "\n"
+    (storage_at(address) / name).write_bytes(text.encode())

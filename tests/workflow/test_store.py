@@ -1,0 +1,202 @@
+"""Runs whose results and intermediate data are in an object store."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from standins.s3 import Bucket, bucket, fresh_key, s3_url  # noqa: F401
+from workflow.pipeline import ARRAYS, CONNECTOME, TABLES, Phantom
+
+import voxome
+from voxome.contracts.handle import within
+from voxome.errors import PlanError, ReadOnly, RunLocked
+from voxome.registry import load
+from voxome.resources.table import TableFile
+from voxome.storage.find import storage_at
+from voxome.workflow.clean import clean
+from voxome.workflow.describe import document
+from voxome.workflow.inputs import read_handle
+from voxome.workflow.options import RunOptions
+from voxome.workflow.run import run
+from voxome.workflow.run_tool import run_tool
+
+KEPT = {".voxome/id", ".voxome/lock", ".voxome/plan.json", "report.html", "run.json"}
+BLOCK = "48,48,48"
+SMALL = """
+cwlVersion: v1.2
+class: Workflow
+inputs: {raw: [File, string], at: double?, store: string}
+outputs:
+  mask: {type: File, outputSource: mark/result}
+  counts: {type: File, outputSource: count/result}
+steps:
+  mark: {run: common.threshold.cwl, in: {image: raw, at: at, store: store}, out: [result]}
+  count: {run: common.statistics.cwl, in: {image: mark/result, store: store}, out: [result]}
+"""
+
+
+@pytest.fixture
+def store(bucket: Bucket, fresh_key: Callable[[], str]) -> str:  # noqa: F811
+    return bucket.uri(fresh_key())
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    spec = voxome.VolumeSpec.of((16, 20, 12), "uint8", chunk=(8, 8, 8), voxel_size_nm=(8, 8, 8))
+    noise = np.random.default_rng(1).integers(0, 255, (16, 20, 12)).astype(np.uint8)
+    voxome.create(f"zarr://{tmp_path}/raw.zarr", spec)[...] = noise
+    return tmp_path / "raw.zarr"
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Path:
+    for name in ("common.threshold", "common.statistics"):
+        (tmp_path / f"{name}.cwl").write_text(document(load("voxome.tools", name).spec))
+    (tmp_path / "small.cwl").write_text(SMALL)
+    return tmp_path / "small.cwl"
+
+
+OPTIONS = RunOptions(block=(8, 8, 8))
+
+
+def local_files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def assert_only_records(out: Path) -> None:
+    kept = {name for name in local_files(out) if not name.startswith((".voxome/logs/", ".voxome/run.sqlite"))}
+    assert kept <= KEPT
+
+
+def volume(store: str, name: str) -> np.ndarray:
+    return voxome.open(within(f"zarr://{{store}}/{name}.zarr", store), expect=voxome.Volume)[...]
+
+
+@pytest.mark.slow
+def test_the_pipeline_killed_twice_gives_what_a_local_run_gives(
+    phantom: Phantom, reference: Path, tmp_path: Path, store: str
+) -> None:
+    out, scratch = tmp_path / "out", tmp_path / "tmp"
+    scratch.mkdir()
+    command = [sys.executable, "-m", "voxome.cli.main", "run", str(CONNECTOME), "--out", str(out), "--store", store]
+    command += ["--block", BLOCK, "--workers", "2"]
+    for name, path in phantom.inputs.items():
+        command += ["--set", f"{name}={path}"]
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    for kill in range(2):
+        process = subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
+        _wait_for_jobs(out, process, at_least=3 + 12 * kill)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert not (out / "run.json").exists()
+    with pytest.raises(RunLocked, match=f"in use by the run of .*:{out}"):
+        run(CONNECTOME, phantom.inputs, out=tmp_path / "other", store=store, options=RunOptions(block=(48, 48, 48)))
+    subprocess.run(command, env=environment, check=True, stderr=subprocess.DEVNULL)
+    record = json.loads((out / "run.json").read_text())
+    assert sum(step["blocks"]["reused"] for step in record["steps"]) > 0
+    for name in ARRAYS:
+        assert np.array_equal(volume(store, name), volume(str(reference), name)), name
+    for name in TABLES:
+        _assert_same_table(within(f"{{store}}/{name}.parquet", store), str(reference / f"{name}.parquet"))
+    graph = storage_at(within("{store}/connectome.graphml", store)).read_bytes()
+    assert graph == (reference / "connectome.graphml").read_bytes()
+    assert_only_records(out)
+    assert local_files(scratch) == set()
+
+
+def _wait_for_jobs(out: Path, process: subprocess.Popen[bytes], at_least: int) -> None:
+    import sqlite3
+
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.1)
+        if (out / ".voxome" / "run.sqlite").exists():
+            try:
+                with sqlite3.connect(f"file:{out}/.voxome/run.sqlite?mode=ro", uri=True, timeout=5) as ledger:
+                    if ledger.execute("select count(*) from jobs").fetchone()[0] >= at_least:
+                        return
+            except sqlite3.OperationalError:
+                continue
+    pytest.fail("no jobs were done")
+
+
+def _assert_same_table(one: str, other: str) -> None:
+    a, b = TableFile(one).read(), TableFile(other).read()
+    assert list(a) == list(b)
+    for column, values in a.items():
+        assert np.array_equal(values, b[column], equal_nan=values.dtype.kind == "f"), column
+
+
+@pytest.mark.slow
+def test_results_are_resumed_cleaned_and_described(
+    workflow: Path,
+    raw: Path,
+    tmp_path: Path,
+    store: str,
+    bucket: Bucket,  # noqa: F811
+) -> None:
+    out = tmp_path / "out"
+    first = run(workflow, {"raw": str(raw)}, out=out, store=store, options=OPTIONS)
+    assert first["store"] == storage_at(store).address
+    assert "secret" not in json.dumps(first)
+    assert json.loads(storage_at(within("{store}/run.json", store)).read_bytes() or b"") == first
+    assert_only_records(out)
+    again = run(workflow, {"raw": str(raw)}, out=out, store=store, options=OPTIONS)
+    assert sum(step["blocks"]["run"] for step in again["steps"]) == 0
+    counts = storage_at(within("{store}/counts.parquet", store))
+    counts.unlink()
+    run(workflow, {"raw": str(raw)}, out=out, store=store, options=OPTIONS)
+    assert counts.exists()
+    prefix = store.removeprefix("s3://voxels/").partition("?")[0]
+    assert any("/.voxome/steps/" in key for key in bucket.keys(prefix))
+    clean(out)
+    assert not any("/.voxome/" in key for key in bucket.keys(prefix))
+    assert counts.exists()
+
+
+def test_another_store_for_the_same_run_is_refused(workflow: Path, raw: Path, tmp_path: Path) -> None:
+    run(workflow, {"raw": str(raw)}, out=tmp_path / "out", store=tmp_path / "one", options=OPTIONS)
+    assert (tmp_path / "one" / "counts.parquet").exists()
+    assert_only_records(tmp_path / "out")
+    with pytest.raises(PlanError, match=f"results were kept in {tmp_path}/one, now .* in {tmp_path}/two"):
+        run(workflow, {"raw": str(raw)}, out=tmp_path / "out", store=tmp_path / "two", options=OPTIONS)
+    with pytest.raises(PlanError, match=f"results were kept in {tmp_path}/one"):
+        run(workflow, {"raw": str(raw)}, out=tmp_path / "out", options=OPTIONS)
+
+
+def test_a_store_that_cannot_be_written_is_refused_before_any_work(workflow: Path, raw: Path, tmp_path: Path) -> None:
+    with pytest.raises(ReadOnly, match="http"):
+        run(workflow, {"raw": str(raw)}, out=tmp_path / "out", store="https://localhost:1/run", options=OPTIONS)
+    with pytest.raises(ReadOnly, match="http"):
+        run_tool("common.threshold", {"image": str(raw)}, store="https://localhost:1/run", options=OPTIONS)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_tool_and_its_handles_in_a_store(
+    raw: Path, tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOXOME_STATE", str(tmp_path / "state"))
+    expected = np.where(voxome.open(str(raw), expect=voxome.Volume)[...] > 99, 255, 0)
+    handles = run_tool("common.threshold", {"image": str(raw), "at": 99.0}, store=store, options=OPTIONS, workers=2)
+    found = voxome.open(handles["result"].uri, expect=voxome.Volume)[...]
+    assert np.array_equal(found, expected)
+    address = within("{store}/mask.handle.json", store)
+    storage_at(address).write_bytes(json.dumps(handles["result"].to_json()).encode())
+    assert read_handle(address) == handles["result"]
+    counts = run_tool("common.statistics", {"image": address}, store=store, options=OPTIONS)["result"]
+    assert TableFile(counts.uri).read()["voxels"].sum() == expected.size
+    assert not any(
+        "sqlite" not in name and "lock" not in name and "log" not in name and not name.endswith("/id")
+        for name in local_files(tmp_path / "state")
+    )
