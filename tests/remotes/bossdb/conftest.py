@@ -1,4 +1,4 @@
-"""A BossDB on a socket, and a peer that speaks to it without the remote under test."""
+"""A BossDB server, and a peer that talks to it without the remote under test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from voxome.contracts.spec import VolumeSpec
 
 
 class Peer:
-    """Plain requests, as any client would send them."""
+    """Plain requests of an independent client."""
 
     def __init__(self, boss: Boss) -> None:
         self.url = boss.url
@@ -38,7 +38,7 @@ class Peer:
         method: str = "anisotropic",
         sources: list[str] | None = None,
     ) -> None:
-        """A channel as `spec` says, and what is above it."""
+        """Create a channel for `spec`, and what is above it."""
         collection, experiment, channel = names
         voxel = spec.voxel_size_nm or (1, 1, 1)
         frame: dict[str, Any] = {"name": uuid4().hex, "description": "", "voxel_unit": "nanometers"}
@@ -49,16 +49,16 @@ class Peer:
         kind = {"type": "annotation" if spec.kind == "labels" else "image", "datatype": spec.dtype.name}
         if self.http.get(f"/collection/{collection}/").status_code == 404:
             self.ask("POST", f"/collection/{collection}/", json={"name": collection})
-        above = f"/collection/{collection}/experiment/{experiment}/"
-        if self.http.get(above).status_code == 404:
+        parent = f"/collection/{collection}/experiment/{experiment}/"
+        if self.http.get(parent).status_code == 404:
             self.ask("POST", f"/coord/{frame['name']}/", json=frame)
-            self.ask("POST", above, json={"coord_frame": frame["name"], **shape})
-        self.ask("POST", f"{above}channel/{channel}/", json={**kind, "sources": sources or []})
+            self.ask("POST", parent, json={"coord_frame": frame["name"], **shape})
+        self.ask("POST", f"{parent}channel/{channel}/", json={**kind, "sources": sources or []})
 
     def put(self, names: tuple[str, str, str], start: tuple[int, ...], data: NDArray[Any], resolution: int = 0) -> None:
-        """Write voxels from `start` on; zeros leave what is there."""
+        """Write voxels from `start` on; zeros do not overwrite."""
         body = blosc.compress(np.ascontiguousarray(data), b"zstd", 1, 1)
-        path = self._place(names, start, data.shape, resolution)
+        path = self._path(names, start, data.shape, resolution)
         self.ask("POST", f"/cutout/{path}", content=body, headers={"Content-Type": "application/blosc"})
 
     def get(
@@ -70,25 +70,25 @@ class Peer:
         resolution: int = 0,
     ) -> NDArray[Any]:
         """Read voxels."""
-        path = self._place(names, start, shape, resolution)
+        path = self._path(names, start, shape, resolution)
         body = self.ask("GET", f"/cutout/{path}", headers={"Accept": "application/blosc"}).content
         return np.frombuffer(blosc.decompress(body), dtype).reshape(shape)
 
-    def _place(self, names: tuple[str, ...], start: tuple[int, ...], shape: tuple[int, ...], resolution: int) -> str:
+    def _path(self, names: tuple[str, ...], start: tuple[int, ...], shape: tuple[int, ...], resolution: int) -> str:
         *time, z, y, x = (f"{a}:{a + n}" for a, n in zip(start, shape, strict=True))
         return "/".join([*names, str(resolution), x, y, z, *time]) + "/"
 
 
 @pytest.fixture(scope="module")
 def boss() -> Iterator[Boss]:
-    """A server without anything in it."""
+    """An empty server."""
     with serving() as one:
         yield one
 
 
 @pytest.fixture(scope="module")
 def peer(boss: Boss) -> Iterator[Peer]:
-    """Who checks what is on the server."""
+    """A client that inspects the server."""
     one = Peer(boss)
     yield one
     one.http.close()
@@ -96,7 +96,7 @@ def peer(boss: Boss) -> Iterator[Peer]:
 
 @pytest.fixture(autouse=True)
 def configured(boss: Boss, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Our configuration names the server, and nothing else does."""
+    """Configure the server and its token in the environment, and nothing elsewhere."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("VOXOME_CONFIG", str(tmp_path / "none.toml"))
     for name in ("INTERN_HOST", "INTERN_TOKEN", "INTERN_PROTOCOL", "VOXOME_PROFILE", "VOXOME_KEYRING"):

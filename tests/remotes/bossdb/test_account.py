@@ -1,4 +1,4 @@
-"""Which server, and whose token."""
+"""The configured server, and the token for it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 
 from voxome.errors import InvalidInput
 from voxome.remotes.bossdb import account
-from voxome.remotes.bossdb.service import api_of
+from voxome.remotes.bossdb.service import api_at
 
 OTHER = "https://other.org"
 
 
 @pytest.fixture(autouse=True)
 def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing is configured."""
+    """Start without any configuration."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("VOXOME_CONFIG", str(tmp_path / "voxome.toml"))
     for name in ("INTERN_HOST", "INTERN_TOKEN", "INTERN_PROTOCOL", "VOXOME_PROFILE", "VOXOME_KEYRING"):
@@ -29,12 +29,12 @@ def intern_file(home: Path, text: str) -> None:
     (home / ".intern" / "intern.cfg").write_text(text)
 
 
-def test_nobody_reads_what_is_public() -> None:
+def test_without_configuration_public_data_are_read() -> None:
     assert account.default_host() == "https://api.bossdb.io"
     assert account.authorization(account.default_host()) == {"Authorization": "Token public"}
 
 
-def test_our_profile_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_voxome_profile_precedes_intern(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "voxome.toml").write_text('[profiles.default.bossdb]\nhost = "mine.org"\ntoken = "ours"\n')
     monkeypatch.setenv("INTERN_HOST", "mine.org")
     monkeypatch.setenv("INTERN_TOKEN", "theirs")
@@ -43,7 +43,7 @@ def test_our_profile_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert account.token(OTHER).reveal() == "public"
 
 
-def test_the_environment_of_intern(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_of_intern_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERN_PROTOCOL", "http")
     monkeypatch.setenv("INTERN_HOST", "lab.org:8000")
     monkeypatch.setenv("INTERN_TOKEN", "theirs")
@@ -54,7 +54,7 @@ def test_the_environment_of_intern(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("section", ["Default", "Volume Service"])
-def test_the_file_of_intern(tmp_path: Path, section: str) -> None:
+def test_the_file_of_intern_is_used(tmp_path: Path, section: str) -> None:
     intern_file(tmp_path, f"[{section}]\nprotocol = https\nhost = lab.org\ntoken = 50%off%(x)s\n")
     assert account.default_host() == "https://lab.org"
     assert account.token("https://lab.org").reveal() == "50%off%(x)s"
@@ -63,15 +63,15 @@ def test_the_file_of_intern(tmp_path: Path, section: str) -> None:
     assert account.token(OTHER).reveal() == "changed"
 
 
-def test_a_broken_file_is_named_without_its_content(tmp_path: Path) -> None:
+def test_a_broken_file_is_reported_without_its_content(tmp_path: Path) -> None:
     intern_file(tmp_path, "token = very-secret\n")
     with pytest.raises(InvalidInput, match=r"intern\.cfg") as caught:
         account.default_host()
     assert "very-secret" not in repr(caught.value) + str(caught.value.__cause__)
 
 
-def test_the_token_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERN_HOST", "lab.org")
     monkeypatch.setenv("INTERN_TOKEN", "very-secret")
-    shown = [account.token("https://lab.org"), api_of("https://lab.org"), list(account._of_intern())]
+    shown = [account.token("https://lab.org"), api_at("https://lab.org"), list(account._intern_logins())]
     assert "very-secret" not in f"{shown} {shown!r}"

@@ -1,4 +1,4 @@
-"""What a URI names."""
+"""Addresses in URIs."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from voxome.remotes.bossdb.address import Address
         ("localhost:8000", Address("https://localhost:8000")),
     ],
 )
-def test_forms(path: str, address: Address) -> None:
+def test_all_forms_are_parsed(path: str, address: Address) -> None:
     assert Address.of(Uri("bossdb", path)) == address
 
 
 @pytest.mark.parametrize(
     "path", ["a/b/c/d", "a/b/c/10", "a/b/c/1/2", "a/b c/d", "a/b/c?x", "a/../c", "https://h/a/ü/c"]
 )
-def test_what_is_not_understood(path: str) -> None:
+def test_other_forms_are_refused(path: str) -> None:
     with pytest.raises(InvalidUri, match="COLLECTION/EXPERIMENT/CHANNEL"):
         Address.of(Uri("bossdb", path))
 
 
-def test_written_as_it_was_read() -> None:
+def test_an_address_is_written_as_it_was_parsed() -> None:
     for text in ("bossdb://a/b/c/2", "bossdb://https://h.org/a/b"):
         assert str(Address.of(Uri.parse(text))) == text
-    assert str(Address.of(Uri.parse("bossdb://a")).below("b")) == "bossdb://a/b"
+    assert str(Address.of(Uri.parse("bossdb://a")).child("b")) == "bossdb://a/b"
 
 
-def test_a_channel_is_wanted() -> None:
-    with pytest.raises(InvalidUri, match="names no channel"):
-        Address.of(Uri.parse("bossdb://a/b")).of_channel()
+def test_a_channel_is_required() -> None:
+    with pytest.raises(InvalidUri, match="does not name a channel"):
+        Address.of(Uri.parse("bossdb://a/b")).require_channel()

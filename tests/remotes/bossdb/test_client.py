@@ -1,4 +1,4 @@
-"""What there is beside voxels: projects, groups, permissions, users, downsampling."""
+"""The client of a server: projects, groups, permissions, users, downsampling."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def boss_db(boss: Boss) -> BossDB:
 
 @pytest.fixture
 def names(boss_db: BossDB) -> tuple[str, str, str]:
-    """A channel in an experiment in a collection of its own."""
+    """Create a channel in an experiment in a new collection."""
     collection = uuid4().hex
     frame = CoordinateFrame(f"{collection}-frame", FRAME.box, FRAME.voxel_size)
     boss_db.collections.create(Collection(collection, "all of it"))
@@ -37,7 +37,7 @@ def names(boss_db: BossDB) -> tuple[str, str, str]:
     return collection, "exp", "em"
 
 
-def test_it_is_at_the_configured_server(boss: Boss) -> None:
+def test_the_configured_server_is_connected(boss: Boss) -> None:
     assert repr(BossdbRemote().connect(Uri("bossdb", ""))) == f"BossDB('{boss.url}')"
 
 

@@ -1,4 +1,4 @@
-"""New channels and what they need; lists; what is removed."""
+"""Creation, listing and deletion of channels."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ def at(*parts: str) -> Uri:
     [
         ({"dtype": np.dtype("float32")}, "float32"),
         ({"dtype": np.dtype("int16")}, "int16"),
-        ({"fill": 7}, "value 7"),
+        ({"fill": 7}, "fill value 7"),
         ({"voxel_size_nm": None}, "voxel size"),
         ({"domain": Box((-1, 0, 0), (4, 6, 7))}, "negative"),
         ({"domain": Box((0,) * 4, (2, 5, 6, 7)), "axes": tuple("czyx")}, "c/z/y/x"),
-        ({"domain": Box((1, 0, 0, 0), (2, 5, 6, 7)), "axes": tuple("tzyx")}, "time begins at 0"),
-        ({"domain": Box((0, 0, 0), (5, 0, 7))}, "no voxels"),
+        ({"domain": Box((1, 0, 0, 0), (2, 5, 6, 7)), "axes": tuple("tzyx")}, "time must start at 0"),
+        ({"domain": Box((0, 0, 0), (5, 0, 7))}, "without voxels"),
     ],
 )
-def test_what_cannot_be_held(remote: BossdbRemote, above: str, changes: dict[str, Any], named: str) -> None:
+def test_unsupported_specs_are_refused(remote: BossdbRemote, above: str, changes: dict[str, Any], named: str) -> None:
     with pytest.raises(UnsupportedFormat, match=named):
         remote.create(at(above, "em"), SPEC.replace(**changes))
     with pytest.raises(NotFound):
         list(remote.list(at(above.split("/")[0])))
 
 
-def test_options(remote: BossdbRemote, above: str, boss: Boss) -> None:
+def test_options_of_the_encoding(remote: BossdbRemote, above: str, boss: Boss) -> None:
     name = f"frame-{uuid4().hex}"
     encoding = {"coordinate_frame": name, "levels": 3, "hierarchy_method": "isotropic"}
     spec = SPEC.replace(encoding=encoding, attributes={"description": "a section", "other": [1]})
@@ -77,7 +77,7 @@ def test_options(remote: BossdbRemote, above: str, boss: Boss) -> None:
         remote.create(at(above, "third"), SPEC.replace(encoding={"level": 3}))
 
 
-def test_labels_come_from_an_image(remote: BossdbRemote, above: str, boss: Boss) -> None:
+def test_labels_need_a_source_image(remote: BossdbRemote, above: str, boss: Boss) -> None:
     labels = SPEC.replace(kind="labels", dtype=np.dtype("uint64"))
     with pytest.raises(InvalidInput, match="sources"):
         remote.create(at(above, "seg"), labels)
@@ -101,7 +101,7 @@ def test_labels_come_from_an_image(remote: BossdbRemote, above: str, boss: Boss)
         ({"domain": Box((0,) * 4, (2, 5, 6, 7)), "axes": tuple("tzyx")}, "time_samples is 1, not 2"),
     ],
 )
-def test_an_experiment_that_is_there_must_agree(
+def test_an_existing_experiment_must_agree(
     remote: BossdbRemote, above: str, changes: dict[str, Any], named: str
 ) -> None:
     remote.create(at(above, "em"), SPEC)
@@ -110,7 +110,7 @@ def test_an_experiment_that_is_there_must_agree(
     assert [info.uri for info in remote.list(at(above))] == [f"bossdb://{above}/em"]
 
 
-def test_a_frame_that_is_there_must_agree_before_an_experiment_is_made_in_it(remote: BossdbRemote, above: str) -> None:
+def test_an_existing_frame_must_agree_before_an_experiment_is_created(remote: BossdbRemote, above: str) -> None:
     collection = above.split("/")[0]
     name = f"frame-{uuid4().hex}"
     remote.create(at(above, "em"), SPEC.replace(encoding={"coordinate_frame": name}))
@@ -121,7 +121,7 @@ def test_a_frame_that_is_there_must_agree_before_an_experiment_is_made_in_it(rem
     remote.create(at(collection, "second", "em"), SPEC.replace(encoding={"coordinate_frame": name}))
 
 
-def test_lists(remote: BossdbRemote, above: str, boss: Boss) -> None:
+def test_collections_experiments_and_channels_are_listed(remote: BossdbRemote, above: str, boss: Boss) -> None:
     remote.create(at(above, "em"), SPEC)
     collection = above.split("/")[0]
     assert f"bossdb://{collection}" in [info.uri for info in remote.list(at(""))]
@@ -132,7 +132,7 @@ def test_lists(remote: BossdbRemote, above: str, boss: Boss) -> None:
     assert remote.open(Uri.parse(far[0].uri)).spec.domain == SPEC.domain
 
 
-def test_what_is_removed(remote: BossdbRemote, above: str) -> None:
+def test_channels_and_empty_parents_are_deleted(remote: BossdbRemote, above: str) -> None:
     remote.create(at(above, "em"), SPEC)
     with pytest.raises(InvalidInput):
         remote.delete(at(above))
@@ -144,7 +144,7 @@ def test_what_is_removed(remote: BossdbRemote, above: str) -> None:
             list(remote.list(uri))
 
 
-def test_two_at_once_make_one(remote: BossdbRemote, above: str) -> None:
+def test_concurrent_creation_creates_one(remote: BossdbRemote, above: str) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(4) as pool:
@@ -157,7 +157,7 @@ def test_a_resolution_cannot_be_created(remote: BossdbRemote, above: str) -> Non
         remote.create(at(above, "em", "1"), SPEC)
 
 
-def test_a_channel_that_is_there_is_spared(remote: BossdbRemote, above: str) -> None:
+def test_an_existing_channel_is_not_overwritten(remote: BossdbRemote, above: str) -> None:
     remote.create(at(above, "em"), SPEC)
     with pytest.raises(AlreadyExists):
         remote.create(at(above, "em"), SPEC)

@@ -1,4 +1,4 @@
-"""How boxes are cut into requests, and how voxels travel."""
+"""Requests for boxes, and the encoding of voxels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.testing import assert_array_equal
 from voxome.errors import CorruptData
 from voxome.geometry import Box
 from voxome.remotes.bossdb import cutouts
-from voxome.remotes.bossdb.service import api_of
+from voxome.remotes.bossdb.service import api_at
 
 CUBOID = (16, 512, 512)
 counts = st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
@@ -39,7 +39,7 @@ def test_requests_tile_the_box_along_the_cuboids(
     before = () if times is None else (times,)
     box = Box.of_shape((*before, *shape), (*(3 for _ in before), *start))
     cuboid = (*(1 for _ in before), *CUBOID)
-    parts = cutouts.Cutouts(api_of("http://h"), ("a", "b", "c"), 0, np.dtype("u2"), cuboid)._requests(box)
+    parts = cutouts.Cutouts(api_at("http://h"), ("a", "b", "c"), 0, np.dtype("u2"), cuboid)._requests(box)
     assert sum(part.size for part in parts) == box.size
     assert all(part in box for part in parts)
     for part in parts:
@@ -57,7 +57,7 @@ def test_the_settings_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["<u1", "<u2", "<u4", "<u8"])
-def test_decoded_into_any_array(dtype: str) -> None:
+def test_voxels_are_decoded_into_any_array(dtype: str) -> None:
     data = np.random.default_rng(0).integers(0, 200, (3, 5, 7)).astype(dtype)
     body = cutouts.encode(data)
     wide = np.zeros((3, 9, 7), dtype)
@@ -80,14 +80,14 @@ def test_decoded_into_any_array(dtype: str) -> None:
         lambda body: body[:16] + bytes(255 - byte for byte in body[16:]),
     ],
 )
-def test_other_bodies_are_refused(spoil: object) -> None:
+def test_malformed_bodies_are_refused(spoil: object) -> None:
     data = np.repeat(np.arange(15, dtype=np.uint8), 70).reshape(3, 5, 70)
     with pytest.raises(CorruptData, match="box of voxels"):
         cutouts.decode(spoil(cutouts.encode(data)), np.empty_like(data), data.dtype, "box of voxels")  # type: ignore[operator]
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(0, 6)), max_size=4))
-def test_the_extent_of_a_mask(points: list[tuple[int, int, int]]) -> None:
+def test_the_extent_of_a_mask_is_tight(points: list[tuple[int, int, int]]) -> None:
     mask = np.zeros((5, 6, 7), bool)
     for point in points:
         mask[point] = True

@@ -1,4 +1,4 @@
-"""A server, or a way to it, that misbehaves: retried or refused, never other voxels; and the token is never shown."""
+"""A server or a network that misbehaves: requests are retried or refused, never wrong voxels; no token is shown."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ def source(proxy: FaultyProxy) -> BossdbSource:
 @pytest.mark.parametrize(
     "fault", [Answer(429), BUSY, Answer(500), Answer(502), Answer(504), Cut(), Cut(9), Cut(9, True)]
 )
-def test_reads_go_on_after_a_while(
-    source: BossdbSource, proxy: FaultyProxy, data: NDArray[np.uint8], fault: Fault
-) -> None:
+def test_reads_are_retried(source: BossdbSource, proxy: FaultyProxy, data: NDArray[np.uint8], fault: Fault) -> None:
     proxy.script("cutout", fault, fault, None, fault)
     assert_array_equal(source.read(SPEC.domain), data)
     assert sum(one.fault == fault for one in proxy.seen) == 3
@@ -70,14 +68,14 @@ def test_reads_go_on_after_a_while(
         lambda body: blosc.compress(np.ones(7, np.uint8), b"lz4", 1, 0),
     ],
 )
-def test_other_bodies_are_refused(source: BossdbSource, proxy: FaultyProxy, change: object) -> None:
+def test_malformed_bodies_are_refused(source: BossdbSource, proxy: FaultyProxy, change: object) -> None:
     proxy.script("cutout", None, Altered(change))  # type: ignore[arg-type]
     with pytest.raises(CorruptData, match="faults/exp/em/0"):
         source.read(SPEC.domain)
 
 
 @pytest.mark.parametrize("fault", [Answer(429), BUSY, Answer(500), Cut(), Cut(None, True), Cut(0, True)])
-def test_writes_go_on_after_a_while(
+def test_writes_are_retried(
     source: BossdbSource, proxy: FaultyProxy, data: NDArray[np.uint8], peer: Peer, fault: Fault
 ) -> None:
     holed = data.copy()
@@ -89,7 +87,7 @@ def test_writes_go_on_after_a_while(
         assert_array_equal(peer.get(("faults", "exp", "em"), (0, 0, 0), SPEC.domain.shape, "u1"), wanted)
 
 
-def test_a_server_that_stays_away_is_named(
+def test_an_unavailable_server_is_named(
     source: BossdbSource, proxy: FaultyProxy, data: NDArray[np.uint8], peer: Peer
 ) -> None:
     proxy.chance(1, BUSY, seed=0, target="cutout")
@@ -104,7 +102,7 @@ def test_a_server_that_stays_away_is_named(
     assert_array_equal(source.read(SPEC.domain), data)
 
 
-def test_a_write_that_fails_half_way_is_made_right_by_another(
+def test_a_failed_write_is_completed_by_writing_again(
     source: BossdbSource, proxy: FaultyProxy, data: NDArray[np.uint8]
 ) -> None:
     holed = data * (np.random.default_rng(1).random(data.shape) < 0.5).astype(np.uint8)
@@ -117,7 +115,7 @@ def test_a_write_that_fails_half_way_is_made_right_by_another(
     source.write(SPEC.domain, data)
 
 
-def test_many_faults_at_random(source: BossdbSource, proxy: FaultyProxy, data: NDArray[np.uint8]) -> None:
+def test_random_faults_change_no_voxel(source: BossdbSource, proxy: FaultyProxy, data: NDArray[np.uint8]) -> None:
     for seed, fault in enumerate((Answer(503), Cut(50), Answer(500))):
         proxy.chance(0.15, fault, seed=seed, target="cutout")
     for _ in range(5):
@@ -134,7 +132,7 @@ def test_without_the_servers_resolutions_they_are_computed(source: BossdbSource,
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"<html>", b'{"name": "em"}'])
-def test_a_description_that_makes_no_sense(source: BossdbSource, proxy: FaultyProxy, body: bytes) -> None:
+def test_a_malformed_description_is_refused(source: BossdbSource, proxy: FaultyProxy, body: bytes) -> None:
     proxy.script("channel/em", Altered(lambda _: body))
     with pytest.raises(CorruptData):
         BossdbRemote().open(URI)
@@ -154,7 +152,7 @@ def test_the_token_is_never_shown(
     assert boss.token not in "".join(shown) + caplog.text
 
 
-def test_a_refusal_says_who_is_wanted(source: BossdbSource, proxy: FaultyProxy) -> None:
+def test_a_refusal_carries_the_message_of_the_server(source: BossdbSource, proxy: FaultyProxy) -> None:
     proxy.script("cutout", Answer(403, b'{"status": 403, "code": 3003, "message": "Missing permission"}'))
     with pytest.raises(AccessDenied, match=r"Missing permission \(code 3003\)") as caught:
         source.read(SPEC.domain)

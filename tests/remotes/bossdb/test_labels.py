@@ -1,4 +1,4 @@
-"""Which labels are where."""
+"""Labels of annotation channels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def source(data: NDArray[np.uint64]) -> BossdbSource:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(box=boxes(SPEC.domain))
-def test_ids_of_a_box(source: BossdbSource, data: NDArray[np.uint64], box: Box) -> None:
+def test_ids_are_those_in_the_box(source: BossdbSource, data: NDArray[np.uint64], box: Box) -> None:
     expected = np.unique(data[box.within(SPEC.domain)])
     found = source.ids(box)
     assert found.dtype == np.uint64
@@ -50,7 +50,7 @@ def test_ids_outside_are_refused(source: BossdbSource) -> None:
         source.ids(SPEC.domain.shift((0, 1, 0)))
 
 
-def test_bounding_boxes(source: BossdbSource) -> None:
+def test_bounding_boxes_are_tight_or_of_cuboids(source: BossdbSource) -> None:
     exact = Box((5, 10, 105), (9, 20, 405))
     assert source.bounding_box(9) == exact
     loose = source.bounding_box(9, exact=False)
@@ -60,7 +60,7 @@ def test_bounding_boxes(source: BossdbSource) -> None:
         source.bounding_box(77)
 
 
-def test_reserved_ids_are_ones_own(source: BossdbSource) -> None:
+def test_ids_are_reserved_once(source: BossdbSource) -> None:
     first, second = source.reserve_ids(10), source.reserve_ids(5)
     assert (len(first), len(second)) == (10, 5)
     assert not set(first) & set(second)
@@ -68,7 +68,7 @@ def test_reserved_ids_are_ones_own(source: BossdbSource) -> None:
         source.reserve_ids(0)
 
 
-def test_images_have_none(data: NDArray[np.uint64], source: BossdbSource) -> None:
+def test_images_have_no_ids(data: NDArray[np.uint64], source: BossdbSource) -> None:
     assert ability(source, SupportsIds) is source
     image = BossdbRemote().open(Uri("bossdb", "labels/exp/em"))
     assert ability(image, SupportsIds) is None

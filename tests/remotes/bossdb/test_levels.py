@@ -1,4 +1,4 @@
-"""Shapes, voxel sizes and places at every resolution."""
+"""Shapes, voxel sizes and offsets of every resolution."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def uri(names: tuple[str, ...], *more: int) -> Uri:
         ("isotropic", [(9, 35, 50), (5, 18, 25), (3, 9, 13)], [(1, 1, 1), (2, 2, 2), (4, 4, 4)]),
     ],
 )
-def test_of_both_hierarchies(
+def test_levels_of_both_hierarchies(
     peer: Peer, method: str, shapes: list[tuple[int, ...]], factors: list[tuple[int, int, int]]
 ) -> None:
     source = BossdbRemote().open(uri(channel(peer, method)))
@@ -56,7 +56,7 @@ def test_of_both_hierarchies(
         source.level(3)
 
 
-def test_a_resolution_by_its_uri(peer: Peer) -> None:
+def test_a_uri_names_a_resolution(peer: Peer) -> None:
     names = channel(peer, "anisotropic")
     data = np.random.default_rng(0).integers(1, 255, (9, 18, 25), np.uint8)
     peer.put(names, (0, 0, 0), data, resolution=1)
@@ -70,20 +70,20 @@ def test_a_resolution_by_its_uri(peer: Peer) -> None:
         remote.open(uri(names, 5))
 
 
-def test_where_the_frame_does_not_begin_at_0(peer: Peer) -> None:
+def test_a_frame_that_does_not_start_at_0(peer: Peer) -> None:
     spec = SPEC.replace(domain=Box((3, 101, 7), (12, 135, 57)))
     source = BossdbRemote().open(uri(channel(peer, "isotropic", spec)))
     assert source.level(1).spec.domain == Box((1, 50, 3), (6, 68, 29))
     assert source.level(2).spec.domain == Box((0, 25, 1), (3, 34, 15))
 
 
-def test_voxels_that_the_real_server_does_not_answer_for(peer: Peer) -> None:
+def test_voxels_for_which_the_real_server_fails(peer: Peer) -> None:
     source = BossdbRemote().open(uri(channel(peer, "anisotropic", SPEC.replace(voxel_size_nm=(40, 4, 8)))))
     assert source.level(2).spec.domain.shape == (9, 9, 13)
     assert source.level(2).spec.voxel_size_nm == (40, 16, 32)
 
 
-def test_a_new_level(peer: Peer) -> None:
+def test_a_level_is_added(peer: Peer) -> None:
     names = channel(peer, "anisotropic", levels=1)
     with pytest.raises(ReadOnly):
         BossdbRemote().open(uri(names)).create_level((1, 2, 2))
@@ -106,7 +106,7 @@ frames = st.builds(
 
 
 @given(frame=frames, method=st.sampled_from(["isotropic", "anisotropic"]), levels=st.integers(1, 8))
-def test_computed_as_the_server_does_level_by_level(frame: CoordinateFrame, method: str, levels: int) -> None:
+def test_scales_are_computed_by_the_rule_of_the_server(frame: CoordinateFrame, method: str, levels: int) -> None:
     experiment = Experiment("c", "e", "f", levels=levels, hierarchy_method=method)
     stop = frame.box.stop
     for resolution, scale in scales.all_scales(frame, experiment, 0, {}).items():

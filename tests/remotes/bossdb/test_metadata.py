@@ -1,4 +1,4 @@
-"""Names and values beside a channel."""
+"""Metadata: names and values of a channel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def metadata(peer: Peer) -> Metadata:
     return BossDB(peer.url).metadata(*NAMES)
 
 
-def test_a_mutable_mapping(metadata: Metadata, peer: Peer) -> None:
+def test_metadata_are_a_mutable_mapping(metadata: Metadata, peer: Peer) -> None:
     metadata["stain"] = "osmium"
     metadata["stain"] = "lead"
     metadata["section"] = {"nm": 40}
@@ -43,13 +43,13 @@ texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), m
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=texts, value=texts)
-def test_any_text_is_kept(metadata: Metadata, key: str, value: str) -> None:
+def test_any_text_is_stored(metadata: Metadata, key: str, value: str) -> None:
     metadata[key] = value
     assert metadata[key] == value
     del metadata[key]
 
 
-def test_of_collections_and_experiments_too(metadata: Metadata, peer: Peer) -> None:
+def test_collections_and_experiments_have_metadata_too(metadata: Metadata, peer: Peer) -> None:
     boss = BossDB(peer.url)
     boss.metadata("meta")["a&b=c"] = "100 % & more?"
     boss.metadata("meta", "exp")["a"] = "1"

@@ -1,4 +1,4 @@
-"""The contract of a remote, over a socket, and what BossDB has beyond it."""
+"""The contract of a remote, over a socket, and the abilities of BossDB."""
 
 from __future__ import annotations
 

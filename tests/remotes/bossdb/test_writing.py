@@ -1,4 +1,4 @@
-"""Zeros that stay zeros, boxes off the cuboids, requests that are not sent."""
+"""Writes: zeros, boxes off the cuboids, and no needless requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ few = settings(max_examples=12, deadline=None, suppress_health_check=list(Health
 
 @pytest.fixture
 def proxy(boss: Boss, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
-    """Between client and server, to see what is asked."""
+    """Between client and server, to count requests."""
     with FaultyProxy(boss.url) as one:
         monkeypatch.setenv("VOXOME_BOSSDB_HOST", one.url)
         monkeypatch.setenv("VOXOME_BOSSDB_REQUEST_MIB", "1")
@@ -44,7 +44,7 @@ def source(proxy: FaultyProxy) -> BossdbSource:
 
 
 def asked(proxy: FaultyProxy) -> set[str]:
-    """The kinds of requests since the last look."""
+    """Return the methods and endpoints of the requests since the last call."""
     kinds = {
         f"{one.method} {'to_black' if 'to_black' in one.target else one.target.split('/')[2]}" for one in proxy.seen
     }
@@ -53,7 +53,7 @@ def asked(proxy: FaultyProxy) -> set[str]:
 
 
 @pytest.mark.slow
-def test_any_box_with_many_zeros(source: BossdbSource) -> None:
+def test_any_box_with_many_zeros_is_written(source: BossdbSource) -> None:
     model = np.zeros(SPEC.domain.shape, np.uint8)
 
     @few
@@ -68,7 +68,7 @@ def test_any_box_with_many_zeros(source: BossdbSource) -> None:
     check()
 
 
-def test_only_what_is_needed_is_asked(source: BossdbSource, proxy: FaultyProxy) -> None:
+def test_no_needless_requests_are_sent(source: BossdbSource, proxy: FaultyProxy) -> None:
     domain = SPEC.domain
     full = np.full(domain.shape, 3, np.uint8)
     holed = full.copy()
@@ -87,7 +87,7 @@ def test_only_what_is_needed_is_asked(source: BossdbSource, proxy: FaultyProxy) 
     assert not source.read(domain).any()
 
 
-def test_requests_go_along_the_cuboids(source: BossdbSource, proxy: FaultyProxy) -> None:
+def test_requests_follow_the_cuboids(source: BossdbSource, proxy: FaultyProxy) -> None:
     proxy.calm()
     source.read(Box((3, 4, 5), (18, 530, 515)))
     boxes_seen = sorted(one.target.split("/0/")[1].split("?")[0] for one in proxy.seen)
@@ -95,7 +95,7 @@ def test_requests_go_along_the_cuboids(source: BossdbSource, proxy: FaultyProxy)
     assert boxes_seen == sorted(f"{x}/{y}/{z}/" for x in xs for y in ys for z in zs)
 
 
-def test_the_description_is_asked_for_once(source: BossdbSource, proxy: FaultyProxy) -> None:
+def test_the_description_is_read_once(source: BossdbSource, proxy: FaultyProxy) -> None:
     uri = Uri("bossdb", source._description.address.names and "/".join(source._description.address.names))
     proxy.calm()
     opened = BossdbRemote().open(uri)
@@ -124,7 +124,7 @@ def test_other_dtypes_are_refused(source: BossdbSource) -> None:
         Box((0, 0, 520), (1, 1, 521)),
     ],
 )
-def test_boxes_outside_are_refused_unasked(source: BossdbSource, proxy: FaultyProxy, box: Box) -> None:
+def test_boxes_outside_are_refused_without_a_request(source: BossdbSource, proxy: FaultyProxy, box: Box) -> None:
     proxy.calm()
     with pytest.raises(InvalidBox, match="0:20,0:530,0:520"):
         source.read(box)
@@ -137,7 +137,7 @@ def test_boxes_outside_are_refused_unasked(source: BossdbSource, proxy: FaultyPr
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "uint64"])
 @pytest.mark.parametrize("resolution", [0, 1])
-def test_zeros_of_every_dtype_at_every_resolution(peer: Peer, dtype: str, resolution: int) -> None:
+def test_zeros_are_written_for_every_dtype_at_every_resolution(peer: Peer, dtype: str, resolution: int) -> None:
     names = (uuid4().hex, "exp", "em")
     peer.make(names, VolumeSpec.of((6, 20, 30), dtype), levels=2)
     opened = BossdbRemote().open(Uri("bossdb", "/".join([*names, str(resolution)])), mode="r+")
@@ -152,7 +152,7 @@ def test_zeros_of_every_dtype_at_every_resolution(peer: Peer, dtype: str, resolu
     assert_array_equal(peer.get(names, (0, 0, 0), domain.shape, dtype, resolution), wanted)
 
 
-def test_points_in_time(peer: Peer) -> None:
+def test_points_in_time_are_written(peer: Peer) -> None:
     names = (uuid4().hex, "exp", "em")
     spec = VolumeSpec.of((3, 18, 20, 520), "uint16", axes=tuple("tzyx"), start=(0, 2, 3, 4))
     peer.make(names, spec)

@@ -1,4 +1,4 @@
-"""Whatever a server answers, what comes of it is data of the right form, or an error that voxome raises on purpose."""
+"""Whatever a server answers, the result is well-formed data or a VoxomeError."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voxome.remotes.bossdb.client import BossDB
 from voxome.remotes.bossdb.cutouts import Cutouts
 from voxome.remotes.bossdb.labels import Labels
 from voxome.remotes.bossdb.remote import BossdbRemote
-from voxome.remotes.bossdb.service import api_of
+from voxome.remotes.bossdb.service import api_at
 
 pytestmark = pytest.mark.slow
 
@@ -32,15 +32,15 @@ def uri(host: str) -> Uri:
 
 
 def labels(host: str) -> Labels:
-    return Labels(api_of(host), NAMES, 0, BOX)
+    return Labels(api_at(host), NAMES, 0, BOX)
 
 
 def cutout(host: str) -> Any:
-    source = Cutouts(api_of(host), NAMES, 0, np.dtype("u1"), (16, 512, 512))
+    source = Cutouts(api_at(host), NAMES, 0, np.dtype("u1"), (16, 512, 512))
     return source.read(BOX, np.empty(BOX.shape, np.uint8))
 
 
-QUESTIONS: dict[str, Callable[[str], Any]] = {
+REQUESTS: dict[str, Callable[[str], Any]] = {
     "open": lambda host: BossdbRemote().open(uri(host)),
     "create": lambda host: BossdbRemote().create(uri(host), SPEC),
     "list collections": lambda host: list(BossdbRemote().list(Uri("bossdb", host))),
@@ -58,7 +58,7 @@ QUESTIONS: dict[str, Callable[[str], Any]] = {
     "roles": lambda host: BossDB(host).users.roles("u"),
     "user": lambda host: BossDB(host).users.get("u"),
     "downsampling": lambda host: BossDB(host).downsampling.status(*NAMES),
-    "ids": lambda host: labels(host).inside(BOX),
+    "ids": lambda host: labels(host).ids(BOX),
     "bounding box": lambda host: labels(host).bounding_box(1, True),
     "reserve": lambda host: labels(host).reserve(3),
     "voxels": cutout,
@@ -82,7 +82,7 @@ BODIES = [
     b'{"collections": null, "experiments": 7, "channels": {}, "coords": 3, "groups": 1, "members": 2}',
 ]
 HARMLESS = {"user", "value"}
-"""Whatever the server keeps of it is given as it is."""
+"""Requests whose answers are returned unchanged."""
 
 
 @pytest.fixture(scope="module")
@@ -97,28 +97,28 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_wrong_bodies(proxy: FaultyProxy, name: str) -> None:
-    understood = set()
+@pytest.mark.parametrize("name", REQUESTS)
+def test_at_most_one_malformed_body_is_accepted(proxy: FaultyProxy, name: str) -> None:
+    accepted = set()
     for body in BODIES:
         proxy.calm()
         proxy.chance(1, Answer(200, body), seed=0)
         try:
-            QUESTIONS[name](proxy.url)
+            REQUESTS[name](proxy.url)
         except VoxomeError:
             continue
-        understood.add(body)
-    assert len(understood) <= 1 or name in HARMLESS, understood
+        accepted.add(body)
+    assert len(accepted) <= 1 or name in HARMLESS, accepted
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("name", REQUESTS)
 @pytest.mark.parametrize("fault", [Answer(500, b"a panic"), Cut(), Cut(0)])
-def test_servers_that_fail(proxy: FaultyProxy, name: str, fault: Fault) -> None:
+def test_a_server_that_fails_is_a_store_error_with_its_address(proxy: FaultyProxy, name: str, fault: Fault) -> None:
     proxy.calm()
     proxy.chance(1, fault, seed=0)
     with pytest.raises(StoreError, match=proxy.url):
-        QUESTIONS[name](proxy.url)
+        REQUESTS[name](proxy.url)
 
 
 def test_a_refused_user_does_not_show_the_password(proxy: FaultyProxy) -> None:

@@ -1,1 +1,1 @@
-"""BossDB: cutouts, projects, labels, permissions of a server that speaks the Boss's REST interface, version 1."""
+"""BossDB: cutouts, projects, labels, permissions of a server with the Boss REST API, version 1."""

@@ -26,38 +26,38 @@ _SECTIONS = ("Volume Service", "Default")
 
 @dataclass(frozen=True)
 class Login:
-    """A server, and the token that opens it."""
+    """A server and its token."""
 
     host: str
     token: Secret
 
 
 def default_host() -> str:
-    """The server that is meant where a URI names none."""
-    own = store_profile("bossdb").host
-    return _url(own) if own else next((login.host for login in _of_intern()), DEFAULT_HOST)
+    """Return the server of URIs that name none."""
+    configured = store_profile("bossdb").host
+    return _url(configured) if configured else next((login.host for login in _intern_logins()), DEFAULT_HOST)
 
 
 def authorization(host: str) -> Mapping[str, str]:
-    """The header that opens `host`."""
+    """Return the header with the token for `host`."""
     return {"Authorization": f"Token {token(host).reveal()}"}
 
 
 def token(host: str) -> Secret:
-    """The token for `host`; ``public`` if none is configured for it."""
-    own = store_profile("bossdb")
-    if own.host is None or not same_host(_url(own.host), host):
-        own = store_profile("bossdb", host)
-    if own.token is not None:
-        return own.token
-    return next((login.token for login in _of_intern() if same_host(login.host, host)), Secret(PUBLIC_TOKEN))
+    """Return the token for `host`; ``public`` if none is configured."""
+    profile = store_profile("bossdb")
+    if profile.host is None or not same_host(_url(profile.host), host):
+        profile = store_profile("bossdb", host)
+    if profile.token is not None:
+        return profile.token
+    return next((login.token for login in _intern_logins() if same_host(login.host, host)), Secret(PUBLIC_TOKEN))
 
 
-def _of_intern() -> Iterator[Login]:
-    known = os.environ.get
-    host, text = known("INTERN_HOST"), known("INTERN_TOKEN")
+def _intern_logins() -> Iterator[Login]:
+    env = os.environ.get
+    host, text = env("INTERN_HOST"), env("INTERN_TOKEN")
     if host and text:
-        yield Login(_url(host, known("INTERN_PROTOCOL") or "https"), Secret(text))
+        yield Login(_url(host, env("INTERN_PROTOCOL") or "https"), Secret(text))
     path = Path(INTERN_FILE).expanduser()
     if path.is_file():
         yield from _read(path, path.stat().st_mtime_ns)
@@ -65,12 +65,12 @@ def _of_intern() -> Iterator[Login]:
 
 @lru_cache
 def _read(path: Path, mtime_ns: int) -> tuple[Login, ...]:
-    """The login in intern's file, as it was at `mtime_ns`; a token may have any characters, % too."""
+    """Return the login in intern's file, as of `mtime_ns`; a token may have any characters, including %."""
     parser = ConfigParser(interpolation=None)
     try:
         parser.read_string(path.read_text())
     except Error:
-        raise InvalidInput(f"{path} is no configuration that intern would read; mend or remove it") from None
+        raise InvalidInput(f"{path} is not a configuration that intern can read; fix or remove it") from None
     section = next((parser[name] for name in _SECTIONS if name in parser), None)
     if section is None or not section.get("host") or not section.get("token"):
         return ()

@@ -1,4 +1,4 @@
-"""What a ``bossdb://`` URI names."""
+"""Addresses in ``bossdb://`` URIs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _FORM = "bossdb://[https://HOST/]COLLECTION/EXPERIMENT/CHANNEL[/RESOLUTION]"
 
 @dataclass(frozen=True)
 class Address:
-    """A place in a BossDB.
+    """Address of a server, collection, experiment, channel or resolution.
 
     Attributes
     ----------
     host : str or None
-        Address of the server, ``https://…`` or ``http://…``; None where the URI does not say.
+        URL of the server, ``https://…`` or ``http://…``; None where the URI names none.
     names : tuple of str
         Collection, experiment and channel: as many as are named.
     resolution : int or None
@@ -35,12 +35,12 @@ class Address:
     def of(cls, uri: Uri) -> Address:
         """Read the path of a URI; a first part that has a dot or a port is a host, reached by https.
 
-        A user and a password before it are not used: what opens a BossDB is a token, which is configured.
+        A user and a password before it are not used: BossDB needs a token, which is configured.
 
         Raises
         ------
         InvalidUri
-            If it is of another form, or a name has characters that BossDB does not allow.
+            If its form differs, or a name has characters that BossDB does not allow.
 
         Examples
         --------
@@ -49,21 +49,21 @@ class Address:
         >>> Address.of(Uri.parse("bossdb://http://localhost:8000/a/b/c/2"))
         Address(host='http://localhost:8000', names=('a', 'b', 'c'), resolution=2)
         """
-        given = _HOST.match(uri.path)
-        host, rest = (without_secrets(given[1]), given[2]) if given else (None, uri.path)
+        matched = _HOST.match(uri.path)
+        host, rest = (without_secrets(matched[1]), matched[2]) if matched else (None, uri.path)
         parts = [part for part in rest.split("/") if part]
         if host is None and parts and re.search(r"[.:]", parts[0]):
             host = without_secrets(f"https://{parts.pop(0)}")
         if len(parts) > 4 or (len(parts) == 4 and not re.fullmatch(r"\d", parts[3])):
-            raise InvalidUri(f"{uri} is not understood; write {_FORM}")
+            raise InvalidUri(f"{uri} is not a BossDB address; write {_FORM}")
         try:
-            names = tuple(checked(part) for part in parts[:3])
+            names = tuple(check_name(part) for part in parts[:3])
         except InvalidInput as error:
             raise InvalidUri(f"{uri}: {error}; write {_FORM}") from None
         return cls(host, names, int(parts[3]) if len(parts) == 4 else None)
 
-    def of_channel(self) -> Address:
-        """The same address, if it names a channel.
+    def require_channel(self) -> Address:
+        """Return this address, if it names a channel.
 
         Raises
         ------
@@ -71,11 +71,11 @@ class Address:
             If it does not.
         """
         if len(self.names) != 3:
-            raise InvalidUri(f"{self} names no channel; write {_FORM}")
+            raise InvalidUri(f"{self} does not name a channel; write {_FORM}")
         return self
 
-    def below(self, name: str) -> Address:
-        """The address of `name` inside this one."""
+    def child(self, name: str) -> Address:
+        """Return the address of `name` inside this one."""
         return Address(self.host, (*self.names, name))
 
     def __str__(self) -> str:
@@ -83,8 +83,8 @@ class Address:
         return "bossdb://" + "/".join(([self.host] if self.host else []) + parts)
 
 
-def checked(name: str) -> str:
-    """A name as BossDB allows it.
+def check_name(name: str) -> str:
+    """Return `name`, if BossDB allows it.
 
     Raises
     ------
@@ -92,5 +92,5 @@ def checked(name: str) -> str:
         If it is empty, or has characters other than letters, digits, ``-`` and ``_``.
     """
     if not _NAME.fullmatch(name):
-        raise InvalidInput(f"{name!r} is no name that BossDB allows: letters, digits, - and _ only")
+        raise InvalidInput(f"invalid BossDB name {name!r}: use letters, digits, - and _ only")
     return name

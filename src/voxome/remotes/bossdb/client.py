@@ -1,4 +1,4 @@
-"""What a BossDB holds beside voxels: projects, metadata, groups, permissions, users."""
+"""A BossDB server: projects, metadata, groups, permissions, users."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from voxome.remotes.bossdb.groups import Groups
 from voxome.remotes.bossdb.metadata import Metadata
 from voxome.remotes.bossdb.permissions import PermissionSets
 from voxome.remotes.bossdb.projects import Channels, Collections, CoordinateFrames, Experiments
-from voxome.remotes.bossdb.service import api_of
+from voxome.remotes.bossdb.service import api_at
 from voxome.remotes.bossdb.users import Users
 
 
 class BossDB:
-    """A server; what it holds is reached by theme.
+    """A BossDB server.
 
     Parameters
     ----------
     host : str
-        Its address, ``https://…`` or ``http://…``.
+        URL of the server, ``https://…`` or ``http://…``.
 
     Attributes
     ----------
     collections, experiments, channels, coordinate_frames
         ``list``, ``get``, ``create``, ``update``, ``make_public``, ``delete``.
     groups : Groups
-        With ``.members`` and ``.maintainers``.
+        Groups, with ``.members`` and ``.maintainers``.
     permissions : PermissionSets
-        What groups may do.
+        Permissions of groups.
     users : Users
-        And their roles.
+        Users and their roles.
     downsampling : Downsampling
-        Coarser resolutions, made by the server.
+        Coarser resolutions, computed by the server.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class BossDB:
     """
 
     def __init__(self, host: str) -> None:
-        api = self._api = api_of(host)
+        api = self._api = api_at(host)
         self.collections, self.experiments = Collections(api), Experiments(api)
         self.channels, self.coordinate_frames = Channels(api), CoordinateFrames(api)
         self.groups, self.permissions, self.users = Groups(api), PermissionSets(api), Users(api)
@@ -59,5 +59,5 @@ class BossDB:
         return self._api.base
 
     def metadata(self, *names: str) -> Metadata:
-        """Names and values kept beside a collection, experiment or channel: a mutable mapping."""
+        """Return the metadata of a collection, experiment or channel: a mutable mapping."""
         return Metadata(self._api, *names)

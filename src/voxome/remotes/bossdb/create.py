@@ -1,4 +1,4 @@
-"""New channels, with the collection, coordinate frame and experiment that they need."""
+"""Creation of channels, with the collection, coordinate frame and experiment that they need."""
 
 from __future__ import annotations
 
@@ -12,55 +12,55 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnknownName, UnsupportedFormat
 from voxome.remotes.bossdb.address import Address
 from voxome.remotes.bossdb.description import DTYPES
-from voxome.remotes.bossdb.projects import Channels, Collections, CoordinateFrames, Experiments, Things
-from voxome.remotes.bossdb.values import Channel, Collection, CoordinateFrame, Described, Experiment
+from voxome.remotes.bossdb.projects import Channels, Collections, CoordinateFrames, Experiments, ResourceClient
+from voxome.remotes.bossdb.values import BossRecord, Channel, Collection, CoordinateFrame, Experiment
 from voxome.remotes.http import Api
 
 OPTIONS = ("coordinate_frame", "levels", "hierarchy_method", "sources", "related")
-"""What ``spec.encoding`` may say: the name of the frame (``CF_COLLECTION_EXPERIMENT`` if not given), the number of
-resolutions (1), anisotropic (the default) or isotropic, and names of other channels. Labels need one among their
-sources: the experiment's only image channel if none is named."""
-V = TypeVar("V", bound=Described)
+"""Options in ``spec.encoding``: name of the frame (default ``CF_COLLECTION_EXPERIMENT``), number of resolutions (1),
+anisotropic (default) or isotropic, names of other channels. Labels need a source channel: by default the experiment's
+only image channel."""
+V = TypeVar("V", bound=BossRecord)
 
 
-def check(spec: VolumeSpec, name: str) -> None:
-    """Refuse what a BossDB cannot hold.
+def check_spec(spec: VolumeSpec, name: str) -> None:
+    """Refuse what a BossDB cannot store.
 
     Raises
     ------
     UnsupportedFormat
-        Naming all that it cannot.
+        The message names all reasons.
     UnknownName
-        If an option is none of `OPTIONS`.
+        If an option is not one of `OPTIONS`.
     """
     for option in spec.encoding or {}:
         if option not in OPTIONS:
             raise UnknownName.of("bossdb option", option, OPTIONS)
     start = spec.domain.start
-    wrong = {
-        f"axes {'/'.join(spec.axes)}: it has z/y/x, or t/z/y/x": spec.axes not in (tuple("zyx"), tuple("tzyx")),
-        f"a domain from {start}: it has no negative indices, and time begins at 0": min(start, default=0) < 0
+    problems = {
+        f"axes {'/'.join(spec.axes)}: they must be z/y/x or t/z/y/x": spec.axes not in (tuple("zyx"), tuple("tzyx")),
+        f"a domain from {start}: indices must not be negative, and time must start at 0": min(start, default=0) < 0
         or (spec.domain.ndim == 4 and start[0] != 0),
-        f"{spec.dtype}: it holds {', '.join(DTYPES)}": spec.dtype.name not in DTYPES,
-        f"the value {spec.fill} where nothing is written: it has 0": spec.fill != 0,
-        "no voxel size: give voxel_size_nm=(z, y, x)": spec.voxel_size_nm is None,
-        "no voxels": spec.domain.empty,
+        f"{spec.dtype}: the data type must be {', '.join(DTYPES)}": spec.dtype.name not in DTYPES,
+        f"the fill value {spec.fill}: it must be 0": spec.fill != 0,
+        "an unknown voxel size: pass voxel_size_nm=(z, y, x)": spec.voxel_size_nm is None,
+        "a volume without voxels": spec.domain.empty,
     }
-    if faults := [fault for fault, is_so in wrong.items() if is_so]:
-        raise UnsupportedFormat(f"{name}: a BossDB cannot hold " + "; nor ".join(faults))
+    if found := [problem for problem, applies in problems.items() if applies]:
+        raise UnsupportedFormat(f"{name}: BossDB cannot store " + "; nor ".join(found))
 
 
 def create_channel(api: Api, address: Address, spec: VolumeSpec) -> None:
-    """Make a channel, and what is missing above it.
+    """Create a channel, and its collection, experiment and frame if they do not exist.
 
     Raises
     ------
     AlreadyExists
-        If there is such a channel.
+        If the channel exists.
     InvalidInput
-        If the experiment is there, and its frame, voxel size, points in time or levels are not those of `spec`.
+        If the experiment exists, and its frame, voxel size, points in time or levels differ from those of `spec`.
     """
-    collection, experiment, channel = address.of_channel().names
+    collection, experiment, channel = address.require_channel().names
     try:
         Channels(api).get(collection, experiment, channel)
     except NotFound:
@@ -68,9 +68,9 @@ def create_channel(api: Api, address: Address, spec: VolumeSpec) -> None:
     else:
         raise AlreadyExists(f"{address} is there already; choose another name, or delete it")
     _ensure(Collections(api), Collection(collection))
-    wanted, frame = _around(collection, experiment, spec)
-    _ensure(Experiments(api), wanted, before=lambda: _ensure_frame(api, frame, spec, address))
-    _agree(api, address, spec)
+    parent, frame = _parents(collection, experiment, spec)
+    _ensure(Experiments(api), parent, before=lambda: _ensure_frame(api, frame, spec, address))
+    _check_experiment(api, address, spec)
     new = _channel(collection, experiment, channel, spec)
     if new.type == "annotation" and not new.sources:
         new = replace(new, sources=(_only_image(api, collection, experiment, channel),))
@@ -78,7 +78,7 @@ def create_channel(api: Api, address: Address, spec: VolumeSpec) -> None:
 
 
 def notes_of(spec: VolumeSpec) -> dict[str, Any]:
-    """What of a spec the Boss has no place for."""
+    """Return what BossDB has no fields for."""
     attributes = {name: value for name, value in spec.attributes.items() if not _is_description(name, value)}
     notes = {
         "kind": spec.kind if spec.kind == "probability" else None,
@@ -88,8 +88,8 @@ def notes_of(spec: VolumeSpec) -> dict[str, Any]:
     return {name: value for name, value in notes.items() if value is not None}
 
 
-def _around(collection: str, experiment: str, spec: VolumeSpec) -> tuple[Experiment, CoordinateFrame]:
-    """The experiment and the frame that a spec calls for."""
+def _parents(collection: str, experiment: str, spec: VolumeSpec) -> tuple[Experiment, CoordinateFrame]:
+    """Return the experiment and the coordinate frame for a spec."""
     options = spec.encoding or {}
     name = options.get("coordinate_frame", f"CF_{collection}_{experiment}")
     times = spec.domain.shape[0] if spec.domain.ndim == 4 else 1
@@ -99,29 +99,29 @@ def _around(collection: str, experiment: str, spec: VolumeSpec) -> tuple[Experim
 
 
 def _channel(collection: str, experiment: str, name: str, spec: VolumeSpec) -> Channel:
-    said = spec.attributes.get("description")
+    description = spec.attributes.get("description")
     return Channel(
         collection,
         experiment,
         name,
         "annotation" if spec.kind == "labels" else "image",
         spec.dtype.name,
-        said if isinstance(said, str) else "",
+        description if isinstance(description, str) else "",
         sources=tuple((spec.encoding or {}).get("sources", ())),
         related=tuple((spec.encoding or {}).get("related", ())),
     )
 
 
 def _only_image(api: Api, collection: str, experiment: str, new: str) -> str:
-    """The one image channel of an experiment: labels must have a source."""
+    """Return the only image channel of an experiment, the source of its labels."""
     channels = Channels(api)
     found = (channels.get(collection, experiment, name) for name in channels.list(collection, experiment))
     images = [one.name for one in found if one.type == "image"]
     if len(images) != 1:
-        seen = f"several: {', '.join(images)}" if images else "none"
+        count = f"several: {', '.join(images)}" if images else "none"
         raise InvalidInput(
-            f"labels in a BossDB need the image channel that they were made from, and {collection}/{experiment} has "
-            f"{seen}; before {new}, make it or name it: encoding={{'sources': ['em']}}"
+            f"{new} needs an image channel as its source, and {collection}/{experiment} has {count}; create one, "
+            "or name it: encoding={'sources': ['em']}"
         )
     return images[0]
 
@@ -130,52 +130,52 @@ def _is_description(name: str, value: object) -> bool:
     return name == "description" and isinstance(value, str)
 
 
-def _ensure(things: Things[V], new: V, before: Callable[[], None] = lambda: None) -> None:
-    """Make it unless it is there, or somebody else makes it just now."""
+def _ensure(client: ResourceClient[V], new: V, before: Callable[[], None] = lambda: None) -> None:
+    """Create a record, unless it exists or somebody else creates it at the same time."""
     try:
-        things.get(*new.names)
+        client.get(*new.names)
         return
     except NotFound:
         before()
     try:
-        things.create(new)
+        client.create(new)
     except (InvalidInput, AlreadyExists) as refusal:
         try:
-            things.get(*new.names)
+            client.get(*new.names)
         except NotFound:
             raise refusal from None
 
 
 def _ensure_frame(api: Api, frame: CoordinateFrame, spec: VolumeSpec, address: Address) -> None:
-    """A new experiment's frame: one that is there must agree before the experiment is made in it."""
+    """Create the frame of a new experiment, or check an existing one."""
     frames = CoordinateFrames(api)
     _ensure(frames, frame)
-    _refuse(address, _frame_faults(frames.get(frame.name), spec))
+    _raise_if(address, _frame_problems(frames.get(frame.name), spec))
 
 
-def _agree(api: Api, address: Address, spec: VolumeSpec) -> None:
-    """Refuse an experiment that is there and is of another shape."""
-    there = Experiments(api).get(*address.names[:2])
-    wanted, _ = _around(address.names[0], address.names[1], spec)
+def _check_experiment(api: Api, address: Address, spec: VolumeSpec) -> None:
+    """Refuse an experiment that differs from `spec`."""
+    existing = Experiments(api).get(*address.names[:2])
+    expected, _ = _parents(address.names[0], address.names[1], spec)
     options = spec.encoding or {}
-    asked = {"coordinate_frame", "levels", "hierarchy_method"} & set(options)
-    faults = [
-        f"the experiment's {name} is {getattr(there, name)}, not {getattr(wanted, name)}"
-        for name in sorted(asked | {"time_samples"})
-        if getattr(there, name) != getattr(wanted, name)
+    requested = {"coordinate_frame", "levels", "hierarchy_method"} & set(options)
+    problems = [
+        f"the experiment's {name} is {getattr(existing, name)}, not {getattr(expected, name)}"
+        for name in sorted(requested | {"time_samples"})
+        if getattr(existing, name) != getattr(expected, name)
     ]
-    _refuse(address, faults + _frame_faults(CoordinateFrames(api).get(there.coordinate_frame), spec))
+    _raise_if(address, problems + _frame_problems(CoordinateFrames(api).get(existing.coordinate_frame), spec))
 
 
-def _frame_faults(frame: CoordinateFrame, spec: VolumeSpec) -> list[str]:
-    faults = []
+def _frame_problems(frame: CoordinateFrame, spec: VolumeSpec) -> list[str]:
+    problems = []
     if frame.box != spec.frame:
-        faults.append(f"the coordinate frame {frame.name} spans {frame.box} (z, y, x), not {spec.frame}")
+        problems.append(f"the coordinate frame {frame.name} spans {frame.box} (z, y, x), not {spec.frame}")
     if not np.allclose(frame.voxel_size_nm, spec.voxel_size_nm or (), rtol=1e-6):
-        faults.append(f"the voxels of {frame.name} are {frame.voxel_size_nm} nm (z, y, x), not {spec.voxel_size_nm}")
-    return faults
+        problems.append(f"the voxels of {frame.name} are {frame.voxel_size_nm} nm (z, y, x), not {spec.voxel_size_nm}")
+    return problems
 
 
-def _refuse(address: Address, faults: list[str]) -> None:
-    if faults:
-        raise InvalidInput(f"{address} does not fit where it is to be: {'; '.join(faults)}; choose another experiment")
+def _raise_if(address: Address, problems: list[str]) -> None:
+    if problems:
+        raise InvalidInput(f"{address} does not fit its experiment: {'; '.join(problems)}; choose another experiment")

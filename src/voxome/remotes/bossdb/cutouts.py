@@ -1,4 +1,4 @@
-"""Voxels over the wire: a box is cut into requests that begin and end with the server's cuboids, sent side by side."""
+"""Voxels over the wire: a box is cut along the server's cuboids into concurrent requests."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from voxome.remotes.bossdb.service import path
 from voxome.remotes.http import Api, fan_out
 
 WORKERS = 8
-"""Requests on their way at once; ``VOXOME_BOSSDB_WORKERS`` changes it."""
+"""Concurrent requests; ``VOXOME_BOSSDB_WORKERS`` changes it."""
 REQUEST_MIB = 8
-"""Voxels of one request, if its cuboids are not larger; ``VOXOME_BOSSDB_REQUEST_MIB`` changes it."""
-MOST_MIB = 512
+"""Size of one request, unless a cuboid is larger; ``VOXOME_BOSSDB_REQUEST_MIB`` changes it."""
+LIMIT_MIB = 512
 """The server refuses requests of more than 520 MiB."""
 _BLOSC = "application/blosc"
 _HEADER = 16
@@ -38,9 +38,9 @@ class Cutouts:
     resolution : int
         0 is the finest.
     dtype : numpy.dtype
-        Of the voxels.
+        Data type of the voxels.
     cuboid : tuple of int
-        Voxels of what the server stores as one piece, along z, y, x or t, z, y, x.
+        Voxels that the server stores together, along z, y, x or t, z, y, x.
     """
 
     def __init__(
@@ -56,16 +56,15 @@ class Cutouts:
         Raises
         ------
         CorruptData
-            If the server sends other than the voxels asked for.
+            If the server sends anything but the requested voxels.
         """
         fan_out(lambda part: self._get(part, out[part.within(box)]), self._requests(box), workers=_workers())
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        """Store `data` as the voxels of `box`, zeros too.
+        """Store `data` as the voxels of `box`, including zeros.
 
-        The server lets zeros in what it is sent leave what it has. So where zeros are to replace voxels, these are
-        blackened first. A request that is lost half-way leaves its own part of the box as it was, black in places, or
-        written; writing again makes it right.
+        The server ignores zeros in what it is sent, so voxels that become 0 are erased first. A request that fails
+        leaves its part of the box unchanged, erased in places, or written; writing again completes it.
         """
         fan_out(lambda part: self._put(part, data[part.within(box)]), self._requests(box), workers=_workers())
 
@@ -89,13 +88,13 @@ class Cutouts:
     def _put(self, box: Box, data: NDArray[Any]) -> None:
         count = int(np.count_nonzero(data))
         if count < data.size:
-            self._blacken(box, data, count)
+            self._erase(box, data, count)
         if count:
             body = encode(np.ascontiguousarray(data, self._dtype))
             headers = {"Content-Type": _BLOSC}
             self._api.send("POST", self._path("cutout", box), content=body, headers=headers, idempotent=True)
 
-    def _blacken(self, box: Box, data: NDArray[Any], count: int) -> None:
+    def _erase(self, box: Box, data: NDArray[Any], count: int) -> None:
         """Erase where `data` are 0 and the server has other voxels."""
         stale: Box | None = box
         if count:
@@ -112,14 +111,14 @@ class Cutouts:
 
 
 def request_shape(shape: Sequence[int], cuboid: Sequence[int], itemsize: int) -> tuple[int, ...]:
-    """How many voxels one request should span: whole cuboids, x first, so that they lie together in the result.
+    """Return the shape of one request: whole cuboids, x first, so that its voxels are contiguous in the result.
 
     Parameters
     ----------
     shape : tuple of int
-        Of all that is asked for, in whole cuboids.
+        Shape of all that is read or written, in whole cuboids.
     cuboid : tuple of int
-        Of one.
+        Shape of a cuboid.
     itemsize : int
         Bytes of a voxel.
 
@@ -128,56 +127,54 @@ def request_shape(shape: Sequence[int], cuboid: Sequence[int], itemsize: int) ->
     >>> request_shape((512, 1024, 1024), (16, 512, 512), 1)
     (16, 512, 1024)
     """
-    most = min(setting("BOSSDB_REQUEST_MIB", REQUEST_MIB), MOST_MIB) << 20
+    limit = min(setting("BOSSDB_REQUEST_MIB", REQUEST_MIB), LIMIT_MIB) << 20
     whole = math.prod(shape) * itemsize
-    left = max(min(most, whole // _workers()) // (math.prod(cuboid) * itemsize), 1)
-    found = []
+    left = max(min(limit, whole // _workers()) // (math.prod(cuboid) * itemsize), 1)
+    shape_xyz = []
     for n, size in zip(reversed(shape), reversed(cuboid), strict=True):
         count = min(n // size, left)
-        found.append(count * size)
+        shape_xyz.append(count * size)
         left //= count
-    return tuple(reversed(found))
+    return tuple(reversed(shape_xyz))
 
 
 def decode(body: bytes, out: NDArray[Any], dtype: np.dtype[Any], what: str) -> None:
-    """Unpack voxels into `out`, straight where they lie together in it.
+    """Decompress voxels into `out`, without a copy where it is contiguous.
 
     Raises
     ------
     CorruptData
-        If they are not as many as `out` holds, or cannot be unpacked.
+        If their number is not that of `out`, or they cannot be decompressed.
     """
     size = out.size * dtype.itemsize
-    told = [int.from_bytes(body[at : at + 4], "little") for at in (4, 12)]
-    if len(body) < _HEADER or told != [size, len(body)]:
-        raise CorruptData(
-            f"{what}: blosc data of {size} bytes were expected, but {len(body)} bytes came: {body[:16]!r}"
-        )
-    straight = out.flags.c_contiguous and out.dtype == dtype
-    target = out if straight else np.empty(out.shape, dtype)
+    sizes = [int.from_bytes(body[at : at + 4], "little") for at in (4, 12)]
+    if len(body) < _HEADER or sizes != [size, len(body)]:
+        raise CorruptData(f"{what}: expected {size} bytes compressed by blosc, got {len(body)} bytes: {body[:16]!r}")
+    direct = out.flags.c_contiguous and out.dtype == dtype
+    target = out if direct else np.empty(out.shape, dtype)
     try:
         blosc.decompress(body, target)
     except (RuntimeError, ValueError) as error:
-        raise CorruptData(f"{what} cannot be unpacked: {error}") from error
-    if not straight:
+        raise CorruptData(f"{what} cannot be decompressed: {error}") from error
+    if not direct:
         out[...] = target
 
 
 def encode(data: NDArray[Any]) -> bytes:
-    """Pack voxels, in C order."""
+    """Compress voxels, in C order."""
     body: bytes = blosc.compress(data, b"lz4", 5, blosc.SHUFFLE if data.itemsize > 1 else blosc.NOSHUFFLE)
     return body
 
 
 def _extent(mask: NDArray[np.bool_], start: Sequence[int]) -> Box | None:
-    """The smallest box around what is true; None if nothing is."""
+    """Return the smallest box of the true voxels; None if there are none."""
     low, high = [], []
     for axis, first in enumerate(start):
-        found = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
-        if not len(found):
+        indices = np.flatnonzero(mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis)))
+        if not len(indices):
             return None
-        low.append(first + int(found[0]))
-        high.append(first + int(found[-1]) + 1)
+        low.append(first + int(indices[0]))
+        high.append(first + int(indices[-1]) + 1)
     return Box(tuple(low), tuple(high))
 
 

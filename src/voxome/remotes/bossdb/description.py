@@ -1,4 +1,4 @@
-"""All that is known of a channel before its voxels are read: asked once, when it is opened."""
+"""Description of a channel, read once when it is opened."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from voxome.geometry import Box
 from voxome.remotes.bossdb.address import Address
 from voxome.remotes.bossdb.metadata import Metadata
 from voxome.remotes.bossdb.projects import Channels, CoordinateFrames, Experiments
-from voxome.remotes.bossdb.scales import Scale, all_scales, answerable, told
-from voxome.remotes.bossdb.service import path, understood
+from voxome.remotes.bossdb.scales import Scale, all_scales, has_server_scales, scales_from_json
+from voxome.remotes.bossdb.service import parsing, path
 from voxome.remotes.bossdb.values import Channel, CoordinateFrame, Experiment
 from voxome.remotes.http import Api, fan_out
 
 DTYPES = ("uint8", "uint16", "uint32", "uint64")
-"""What channels hold."""
+"""Data types of channels."""
 NOTES = "voxome"
-"""The key of the channel's metadata under which lies, as JSON, what the Boss has no place for."""
+"""Key of a channel's metadata under which its `Description.notes` are stored, as JSON."""
 _TYPES: dict[str, VolumeKind] = {"image": "image", "annotation": "labels"}
 
 
@@ -34,13 +34,13 @@ class Description:
     Attributes
     ----------
     address : Address
-        Where it is.
+        Address of the channel.
     channel, experiment, frame : Channel, Experiment, CoordinateFrame
-        As the server tells them.
+        Records of the server.
     scales : mapping
         Resolution → its size.
     notes : mapping
-        ``kind``, ``offset_nm`` and ``attributes``, where they are not what the Boss would have them.
+        ``kind``, ``offset_nm`` and ``attributes``, which BossDB has no fields for, where they are not the default.
     """
 
     address: Address
@@ -51,19 +51,19 @@ class Description:
     notes: Mapping[str, Any]
 
     def spec(self, resolution: int) -> VolumeSpec:
-        """The array at one resolution: z, y, x, with t before them where there are several points in time."""
+        """Return the spec of one resolution: z, y, x, or t, z, y, x if there are several points in time."""
         scale = self.scales[resolution]
         start = tuple(a // f for a, f in zip(self.frame.box.start, scale.factor, strict=True))
         times = self.experiment.time_samples
-        before = (times,) if times > 1 else ()
-        chunk = (*(1 for _ in before), *scale.cuboid)
+        time = (times,) if times > 1 else ()
+        chunk = (*(1 for _ in time), *scale.cuboid)
         native = np.array(self.frame.voxel_size_nm)
-        with understood(str(self.address)):
+        with parsing(str(self.address)):
             offset = np.array(self.notes.get("offset_nm", (0, 0, 0)), float) + (np.array(scale.factor) - 1) / 2 * native
             return VolumeSpec(
-                Box((*(0 for _ in before), *start), (*before, *scale.stop)),
+                Box((*(0 for _ in time), *start), (*time, *scale.stop)),
                 self.dtype,
-                axes=(*("t" for _ in before), "z", "y", "x"),
+                axes=(*("t" for _ in time), "z", "y", "x"),
                 kind=cast(VolumeKind, self.notes.get("kind") or _TYPES[self.channel.type]),
                 voxel_size_nm=tuple(size * self.frame.unit_nm for size in scale.voxel_size),  # type: ignore[arg-type]
                 offset_nm=tuple(offset),
@@ -74,76 +74,79 @@ class Description:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of its voxels.
+        """Data type of its voxels.
 
         Raises
         ------
         UnsupportedFormat
-            If it is none of `DTYPES`.
+            If it is not one of `DTYPES`.
         """
         if self.channel.dtype not in DTYPES:
-            raise UnsupportedFormat(f"{self.address} holds {self.channel.dtype}; {', '.join(DTYPES)} are read")
+            raise UnsupportedFormat(
+                f"{self.address} has voxels of {self.channel.dtype}; supported are {', '.join(DTYPES)}"
+            )
         return np.dtype(self.channel.dtype)
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """Its own, the server's description among them."""
-        said = {"description": self.channel.description, "precomputed": self.channel.precomputed}
-        return {**{name: value for name, value in said.items() if value}, **self.notes.get("attributes", {})}
+        """Attributes, including the server's description."""
+        fields = {"description": self.channel.description, "precomputed": self.channel.precomputed}
+        return {**{name: value for name, value in fields.items() if value}, **self.notes.get("attributes", {})}
 
-    def noted(self, **changes: Any) -> Description:
-        """The same with other notes."""
+    def with_notes(self, **changes: Any) -> Description:
+        """Return the same description with some notes changed."""
         return replace(self, notes={**self.notes, **changes})
 
 
 def describe(api: Api, address: Address) -> Description:
-    """Ask the server for all of it, side by side.
+    """Return the description of a channel, by concurrent requests.
 
     Raises
     ------
     NotFound
-        If there is no such channel.
+        If the channel does not exist.
     AccessDenied
-        If it is not public, and the token does not open it.
+        If it is not public, and the token has no permission.
     """
-    collection, experiment, channel = address.of_channel().names
-    questions: list[Callable[[], Any]] = [
+    collection, experiment, channel = address.require_channel().names
+    requests: list[Callable[[], Any]] = [
         lambda: Channels(api).get(collection, experiment, channel),
         lambda: Experiments(api).get(collection, experiment),
         lambda: _notes(api, address),
     ]
-    found, around, notes = fan_out(lambda ask: ask(), questions, workers=len(questions))
-    frame = CoordinateFrames(api).get(around.coordinate_frame)
-    known = _asked(api, address, frame) if answerable(frame, around) else {}
-    return Description(address, found, around, frame, all_scales(frame, around, found.base_resolution, known), notes)
+    record, parent, notes = fan_out(lambda send: send(), requests, workers=len(requests))
+    frame = CoordinateFrames(api).get(parent.coordinate_frame)
+    known = _server_scales(api, address, frame) if has_server_scales(frame, parent) else {}
+    scales = all_scales(frame, parent, record.base_resolution, known)
+    return Description(address, record, parent, frame, scales, notes)
 
 
-def _asked(api: Api, address: Address, frame: CoordinateFrame) -> dict[int, Scale]:
-    """The resolutions as the server has them; none if it cannot say, or says otherwise than of the frame."""
+def _server_scales(api: Api, address: Address, frame: CoordinateFrame) -> dict[int, Scale]:
+    """Return the server's resolutions; none if it fails, or contradicts the coordinate frame."""
     try:
-        found = told(api.json("GET", path("downsample", *address.names)), str(address))
+        found = scales_from_json(api.json("GET", path("downsample", *address.names)), str(address))
     except (StoreError, NotFound, InvalidInput):
         return {}
     return found if found.get(0) and found[0].stop == frame.box.stop else {}
 
 
 def _notes(api: Api, address: Address) -> Mapping[str, Any]:
-    """What was noted at creation; nothing where nothing was, or the metadata may not be read."""
+    """Return the stored notes; empty if there are none, or they may not be read."""
     try:
-        said = api.json("GET", path("meta", *address.names), params={"key": NOTES})
+        answer = api.json("GET", path("meta", *address.names), params={"key": NOTES})
     except (NotFound, InvalidInput, AccessDenied):
         return {}
-    with understood(f"the metadata of {address}"):
-        text = str(said["value"])
+    with parsing(f"the metadata of {address}"):
+        text = str(answer["value"])
     try:
         notes = json.loads(text)
         if not isinstance(notes, dict):
-            raise TypeError(f"{text!r} is no mapping")
+            raise TypeError(f"{text!r} is not a JSON object")
     except (ValueError, TypeError) as error:
-        raise CorruptData(f"{address}: its metadata {NOTES!r} makes no sense: {error}; mend or remove it") from error
+        raise CorruptData(f"{address}: malformed metadata {NOTES!r}: {error}; fix or remove it") from error
     return notes
 
 
-def keep_notes(api: Api, description: Description) -> None:
-    """Store the notes beside the channel."""
+def store_notes(api: Api, description: Description) -> None:
+    """Store the notes in the metadata of the channel."""
     Metadata(api, *description.address.names)[NOTES] = json.dumps(dict(description.notes))

@@ -1,18 +1,18 @@
-"""The server's own making of coarser resolutions."""
+"""Coarser resolutions, computed by the server."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from voxome.remotes.bossdb.scales import Scale, told
-from voxome.remotes.bossdb.service import path, understood
+from voxome.remotes.bossdb.scales import Scale, scales_from_json
+from voxome.remotes.bossdb.service import parsing, path
 from voxome.remotes.http import Api
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the coarser resolutions of a channel are.
+    """Progress of the coarser resolutions of a channel.
 
     Attributes
     ----------
@@ -27,28 +27,28 @@ class Progress:
 
 
 class Downsampling:
-    """Coarser resolutions of channels: start, look, cancel."""
+    """Computation of coarser resolutions: start, status, cancel."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
     def status(self, collection: str, experiment: str, channel: str) -> Progress:
-        """How far it is, and which resolutions there are."""
-        place = path("downsample", collection, experiment, channel)
-        answer = self._api.json("GET", place)
-        with understood(place):
-            return Progress(answer["status"], told(answer, place))
+        """Return the status of the computation, and the resolutions."""
+        name = "/".join((collection, experiment, channel))
+        answer = self._api.json("GET", path("downsample", collection, experiment, channel))
+        with parsing(f"the resolutions of {name}"):
+            return Progress(answer["status"], scales_from_json(answer, name))
 
     def start(self, collection: str, experiment: str, channel: str) -> None:
-        """Have the server make them from the finest one.
+        """Start computing them from the finest one.
 
         Raises
         ------
         AlreadyExists
-            If it does already, or has.
+            If they are being computed, or finished.
         """
         self._api.send("POST", path("downsample", collection, experiment, channel))
 
     def cancel(self, collection: str, experiment: str, channel: str) -> None:
-        """Stop it."""
+        """Stop computing them."""
         self._api.send("DELETE", path("downsample", collection, experiment, channel))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
-from voxome.remotes.bossdb.service import understood
+from voxome.remotes.bossdb.service import parsing
 from voxome.remotes.http import Api
 
 Part = Literal["members", "maintainers"]
@@ -19,9 +19,9 @@ class Group:
     Attributes
     ----------
     name, owner : str
-        Of the group, and of the user who made it.
+        Names of the group, and of the user who created it.
     resources : tuple
-        What it has rights to, as the server tells it.
+        What it has permissions on, as the server sends it.
     """
 
     name: str
@@ -34,54 +34,54 @@ class Groups:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self.members = People(api, "members")
-        self.maintainers = People(api, "maintainers")
+        self.members = GroupUsers(api, "members")
+        self.maintainers = GroupUsers(api, "maintainers")
 
     def list(self, mine: Literal["member", "maintainer"] | None = None) -> list[str]:
-        """Names of all groups, or of those that one is a member or maintainer of."""
-        told = self._api.json("GET", "/v1/groups/", params={"filter": mine} if mine else None)
-        with understood("groups"):
-            return [str(name) for name in told["groups"]]
+        """Return the names of one's groups, or of those in which one is a member or maintainer."""
+        answer = self._api.json("GET", "/v1/groups/", params={"filter": mine} if mine else None)
+        with parsing("groups"):
+            return [str(name) for name in answer["groups"]]
 
     def get(self, name: str) -> Group:
-        """One of them."""
-        told = self._api.json("GET", _at(name))
-        with understood(f"the group {name}"):
-            return Group(told["name"], str(told.get("owner") or ""), tuple(told.get("resources") or ()))
+        """Return a group."""
+        answer = self._api.json("GET", _at(name))
+        with parsing(f"the group {name}"):
+            return Group(answer["name"], str(answer.get("owner") or ""), tuple(answer.get("resources") or ()))
 
     def create(self, name: str) -> None:
-        """Make one, owned by oneself."""
+        """Create a group, owned by oneself."""
         self._api.send("POST", _at(name))
 
     def delete(self, name: str) -> None:
-        """Remove one."""
+        """Delete a group."""
         self._api.send("DELETE", _at(name))
 
 
-class People:
+class GroupUsers:
     """The members, or the maintainers, of groups."""
 
     def __init__(self, api: Api, part: Part) -> None:
         self._api, self._part = api, part
 
     def list(self, group: str) -> list[str]:
-        """Their user names."""
-        told = self._api.json("GET", f"{_at(group)}{self._part}/")
-        with understood(f"the group {group}"):
-            return [str(name) for name in told[self._part]]
+        """Return their user names."""
+        answer = self._api.json("GET", f"{_at(group)}{self._part}/")
+        with parsing(f"the group {group}"):
+            return [str(name) for name in answer[self._part]]
 
     def has(self, group: str, user: str) -> bool:
-        """Whether a user is one of them."""
-        told = self._api.json("GET", self._at(group, user))
-        with understood(f"the group {group}"):
-            return bool(told["result"])
+        """Return whether a user is one of them."""
+        answer = self._api.json("GET", self._at(group, user))
+        with parsing(f"the group {group}"):
+            return bool(answer["result"])
 
     def add(self, group: str, user: str) -> None:
-        """Make a user one of them."""
+        """Add a user."""
         self._api.send("POST", self._at(group, user), idempotent=True)
 
     def remove(self, group: str, user: str) -> None:
-        """Make a user none of them any more."""
+        """Remove a user."""
         self._api.send("DELETE", self._at(group, user))
 
     def _at(self, group: str, user: str) -> str:

@@ -1,4 +1,4 @@
-"""Which labels are where, as the server knows it."""
+"""Labels of annotation channels: ids, bounding boxes, reservations."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid, Box
-from voxome.remotes.bossdb.service import path, understood
+from voxome.remotes.bossdb.service import parsing, path
 from voxome.remotes.http import Api, fan_out
 
 BLOCK = (256, 1024, 1024)
-"""Voxels (z, y, x) in which the server is asked for labels: within its limit, and whole cuboids."""
+"""Voxels (z, y, x) of one request for ids: within the server's limit, and whole cuboids."""
 WORKERS = 4
 
 
@@ -35,32 +35,32 @@ class Labels:
     def __init__(self, api: Api, names: Sequence[str], resolution: int, domain: Box) -> None:
         self._api, self._names, self._resolution, self._domain = api, tuple(names), resolution, domain
 
-    def inside(self, box: Box) -> NDArray[np.uint64]:
-        """The labels in `box`, sorted, without 0."""
+    def ids(self, box: Box) -> NDArray[np.uint64]:
+        """Return the labels in `box`, sorted, without 0."""
         if box.empty:
             return np.empty(0, np.uint64)
         block = (*(1 for _ in range(box.ndim - 3)), *BLOCK)
         anchor = Box((0,) * box.ndim, box.stop)
         parts = [part.write for part in BlockGrid(anchor, block, box)]
-        found = np.unique(np.concatenate(fan_out(self._asked, parts, workers=WORKERS)))
+        found = np.unique(np.concatenate(fan_out(self._fetch, parts, workers=WORKERS)))
         return found[found != 0]
 
     def bounding_box(self, label: int, exact: bool) -> Box:
-        """The box of `label`; of the cuboids that hold it unless `exact`.
+        """Return the bounding box of `label`; that of whole cuboids unless `exact`.
 
         Raises
         ------
         NotFound
-            If it is nowhere.
+            If it does not occur.
         """
-        place = f"{path('boundingbox', *self._names, self._resolution, label)}"
-        told = self._api.json("GET", place, params={"type": "tight" if exact else "loose"})
-        with understood(f"the label {label}"):
-            ranges = [told[f"{axis}_range"] for axis in "tzyx"[4 - self._domain.ndim :]]
+        url_path = path("boundingbox", *self._names, self._resolution, label)
+        answer = self._api.json("GET", url_path, params={"type": "tight" if exact else "loose"})
+        with parsing(f"the label {label}"):
+            ranges = [answer[f"{axis}_range"] for axis in "tzyx"[4 - self._domain.ndim :]]
             return Box(tuple(int(a) for a, _ in ranges), tuple(int(b) for _, b in ranges)) & self._domain
 
     def reserve(self, count: int) -> range:
-        """Labels that the server gives to nobody else.
+        """Reserve labels that no other caller gets.
 
         Raises
         ------
@@ -68,16 +68,16 @@ class Labels:
             If `count` is below 1.
         """
         if count < 1:
-            raise InvalidInput(f"{count} labels cannot be reserved; ask for 1 or more")
-        told = self._api.json("GET", path("reserve", *self._names, count))
-        with understood("the labels that were reserved"):
-            start = int(told["start_id"])
-            if int(told["count"]) != count:
-                raise ValueError(f"{told['count']} were reserved, not {count}")
+            raise InvalidInput(f"{count} labels cannot be reserved; reserve 1 or more")
+        answer = self._api.json("GET", path("reserve", *self._names, count))
+        with parsing("reserved labels"):
+            start = int(answer["start_id"])
+            if int(answer["count"]) != count:
+                raise ValueError(f"{answer['count']} were reserved, not {count}")
         return range(start, start + count)
 
-    def _asked(self, box: Box) -> NDArray[np.uint64]:
+    def _fetch(self, box: Box) -> NDArray[np.uint64]:
         *time, z, y, x = (f"{a}:{b}" for a, b in zip(box.start, box.stop, strict=True))
-        place = path("ids", *self._names, self._resolution) + "/".join([x, y, z, *(time or ["0:1"])]) + "/"
-        with understood(place):
-            return np.array([int(one) for one in self._api.json("GET", place)["ids"]], np.uint64)
+        url_path = path("ids", *self._names, self._resolution) + "/".join([x, y, z, *(time or ["0:1"])]) + "/"
+        with parsing(f"the labels in {box}"):
+            return np.array([int(one) for one in self._api.json("GET", url_path)["ids"]], np.uint64)

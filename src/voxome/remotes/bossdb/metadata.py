@@ -1,4 +1,4 @@
-"""Names and values that the server keeps beside a collection, experiment or channel."""
+"""Metadata of collections, experiments and channels: names and values."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from voxome.errors import AlreadyExists, InvalidInput, NotFound
-from voxome.remotes.bossdb.service import path, understood
+from voxome.remotes.bossdb.service import parsing, path
 from voxome.remotes.http import Api
 
 
 class Metadata(MutableMapping[str, Any]):
-    """A live view: reading asks the server, setting creates or updates.
+    """A live view: reading sends a request, setting creates or updates.
 
-    The server keeps text: other values are stored as their JSON, and come back as that text.
+    The server stores text: other values are stored as their JSON, and read as that text.
 
     Parameters
     ----------
     api : Api
         The server.
     *names : str
-        Collection, experiment and channel, as many as are meant.
+        Names from the collection down.
     """
 
     def __init__(self, api: Api, *names: str) -> None:
@@ -32,13 +32,13 @@ class Metadata(MutableMapping[str, Any]):
 
     def __getitem__(self, key: str) -> str:
         try:
-            told = self._api.json("GET", self._path, params={"key": key})
+            answer = self._api.json("GET", self._path, params={"key": key})
         except (NotFound, InvalidInput):
             if key in list(self):
                 raise
             raise KeyError(key) from None
-        with understood(f"the metadata of {'/'.join(self._names)}"):
-            return str(told["value"])
+        with parsing(f"the metadata of {'/'.join(self._names)}"):
+            return str(answer["value"])
 
     def __setitem__(self, key: str, value: Any) -> None:
         params = {"key": key, "value": value if isinstance(value, str) else json.dumps(value)}
@@ -56,9 +56,9 @@ class Metadata(MutableMapping[str, Any]):
             raise KeyError(key) from None
 
     def __iter__(self) -> Iterator[str]:
-        told = self._api.json("GET", self._path)
-        with understood(f"the metadata of {'/'.join(self._names)}"):
-            return iter([str(key) for key in told["keys"]])
+        answer = self._api.json("GET", self._path)
+        with parsing(f"the metadata of {'/'.join(self._names)}"):
+            return iter([str(key) for key in answer["keys"]])
 
     def __len__(self) -> int:
         return len(list(iter(self)))

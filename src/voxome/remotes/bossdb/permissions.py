@@ -1,31 +1,31 @@
-"""What groups may do with collections, experiments and channels."""
+"""Permissions of groups on collections, experiments and channels."""
 
 from __future__ import annotations
 
-from collections.abc import Collection as Some
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from voxome.errors import InvalidInput
-from voxome.remotes.bossdb.service import Json, understood
+from voxome.remotes.bossdb.service import Json, parsing
 from voxome.remotes.http import Api
 
 RIGHTS = ("read", "update", "delete", "add", "assign_group", "remove_group")
-"""Of any collection, experiment or channel."""
+"""Rights on collections, experiments and channels."""
 VOLUME_RIGHTS = ("add_volumetric_data", "read_volumetric_data", "delete_volumetric_data")
-"""Of channels besides."""
+"""Further rights on channels."""
 _STEPS = ("collection", "experiment", "channel")
 
 
 @dataclass(frozen=True)
 class Permissions:
-    """What a group may do with one thing.
+    """The rights of a group on one collection, experiment or channel.
 
     Attributes
     ----------
     group : str
-        Who may.
+        Name of the group.
     names : tuple of str
-        The thing: collection, experiment, channel, as many as it takes.
+        Names from the collection down.
     rights : frozenset of str
         Some of `RIGHTS` and `VOLUME_RIGHTS`.
     """
@@ -36,50 +36,50 @@ class Permissions:
 
 
 class PermissionSets:
-    """The permissions that a server keeps; ``names`` run from the collection down."""
+    """The permissions on a server; ``names`` run from the collection down."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
     def list(self, *names: str, group: str | None = None) -> list[Permissions]:
-        """All that one may see: of a thing, of a group, of both, of all."""
-        told = self._api.json(
-            "GET", "/v1/permissions/", params={**_place(names), **({"group": group} if group else {})}
+        """Return the permissions that one may see: all, or those of a group, or on what is named."""
+        answer = self._api.json(
+            "GET", "/v1/permissions/", params={**_query(names), **({"group": group} if group else {})}
         )
-        with understood("permissions"):
-            return [_read(one) for one in told["permission-sets"]]
+        with parsing("permissions"):
+            return [_from_json(one) for one in answer["permission-sets"]]
 
     def get(self, group: str, *names: str) -> frozenset[str]:
-        """What `group` may do with one thing."""
+        """Return the rights of `group` on what is named."""
         found = [one.rights for one in self.list(*names, group=group) if one.names == names]
         return frozenset().union(*found)
 
-    def add(self, group: str, *names: str, rights: Some[str]) -> None:
-        """Let `group` do more."""
+    def add(self, group: str, *names: str, rights: Collection[str]) -> None:
+        """Add rights of `group`."""
         self._api.send("POST", "/v1/permissions/", json=_body(group, names, rights), idempotent=True)
 
-    def replace(self, group: str, *names: str, rights: Some[str]) -> None:
-        """Let `group` do just this."""
+    def replace(self, group: str, *names: str, rights: Collection[str]) -> None:
+        """Set the rights of `group`."""
         self._api.send("PATCH", "/v1/permissions/", json=_body(group, names, rights), idempotent=True)
 
     def remove(self, group: str, *names: str) -> None:
-        """Let `group` do nothing with it."""
-        self._api.send("DELETE", "/v1/permissions/", params={"group": group, **_place(names)})
+        """Remove all rights of `group`."""
+        self._api.send("DELETE", "/v1/permissions/", params={"group": group, **_query(names)})
 
 
-def _place(names: tuple[str, ...]) -> dict[str, str]:
+def _query(names: tuple[str, ...]) -> dict[str, str]:
     if len(names) > len(_STEPS):
-        raise InvalidInput(f"{names} names nothing; give a collection, then an experiment, then a channel")
+        raise InvalidInput(f"too many names: {names}; give a collection, then an experiment, then a channel")
     return dict(zip(_STEPS, names, strict=False))
 
 
-def _body(group: str, names: tuple[str, ...], rights: Some[str]) -> dict[str, object]:
+def _body(group: str, names: tuple[str, ...], rights: Collection[str]) -> dict[str, object]:
     known = {*RIGHTS, *(VOLUME_RIGHTS if len(names) == 3 else ())}
     if isinstance(rights, str) or not set(rights) <= known:
-        raise InvalidInput(f"rights {rights!r} are not understood; give some of {', '.join(sorted(known))}")
-    return {"group": group, "permissions": sorted(rights), **_place(names)}
+        raise InvalidInput(f"unknown rights {rights!r}; choose from {', '.join(sorted(known))}")
+    return {"group": group, "permissions": sorted(rights), **_query(names)}
 
 
-def _read(told: Json) -> Permissions:
-    names = tuple(str(told[step]) for step in _STEPS if told.get(step))
-    return Permissions(told["group"], names, frozenset(told["permissions"]))
+def _from_json(answer: Json) -> Permissions:
+    names = tuple(str(answer[step]) for step in _STEPS if answer.get(step))
+    return Permissions(answer["group"], names, frozenset(answer["permissions"]))

@@ -11,10 +11,10 @@ from voxome.errors import InvalidUri, NotFound
 from voxome.remotes.bossdb.account import default_host
 from voxome.remotes.bossdb.address import Address
 from voxome.remotes.bossdb.client import BossDB
-from voxome.remotes.bossdb.create import check, create_channel, notes_of
-from voxome.remotes.bossdb.description import describe, keep_notes
+from voxome.remotes.bossdb.create import check_spec, create_channel, notes_of
+from voxome.remotes.bossdb.description import describe, store_notes
 from voxome.remotes.bossdb.projects import Channels, Collections, Experiments
-from voxome.remotes.bossdb.service import api_of
+from voxome.remotes.bossdb.service import api_at
 from voxome.remotes.bossdb.source import BossdbSource
 from voxome.remotes.http import Api
 
@@ -22,11 +22,11 @@ _TYPES = ("collection", "experiment", "volume")
 
 
 class BossdbRemote:
-    """Channels of a BossDB; api.bossdb.io and its public data, where nothing else is configured."""
+    """Channels of a BossDB: api.bossdb.io, unless another server is named or configured."""
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> BossdbSource:
-        """Open a channel with all its resolutions as levels, or the one resolution that the URI names."""
-        address = Address.of(uri).of_channel()
+        """Open a channel with its resolutions as levels, or the single resolution that the URI names."""
+        address = Address.of(uri).require_channel()
         api = _api(address)
         description = describe(api, address)
         first = next(iter(description.scales))
@@ -37,49 +37,47 @@ class BossdbRemote:
         return BossdbSource(api, description, resolution, mode, pyramid=resolution == first)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        """The collections of a server, the experiments of a collection, the channels of an experiment."""
+        """List the collections of a server, the experiments of a collection, or the channels of an experiment."""
         address = Address.of(uri)
         api, depth = _api(address), len(address.names)
         if depth == 3:
             Channels(api).get(*address.names)
             yield ResourceInfo(str(address), _TYPES[-1])
             return
-        things = (Collections, Experiments, Channels)[depth](api)
-        for name in things.list(*address.names):
-            yield ResourceInfo(str(address.below(name)), _TYPES[depth])
+        client = (Collections, Experiments, Channels)[depth](api)
+        for name in client.list(*address.names):
+            yield ResourceInfo(str(address.child(name)), _TYPES[depth])
 
     def create(self, uri: Uri, spec: VolumeSpec) -> BossdbSource:
-        """Make a channel, and the collection, coordinate frame and experiment if they are not there.
+        """Create a channel, and its collection, coordinate frame and experiment if they do not exist.
 
-        ``kind="labels"`` makes an annotation channel. ``spec.encoding`` may name the ``coordinate_frame``, the number
-        of ``levels``, the ``hierarchy_method`` and other channels as ``sources`` and ``related``.
+        ``kind="labels"`` creates an annotation channel. ``spec.encoding`` may have the ``coordinate_frame``, the number
+        of ``levels``, the ``hierarchy_method``, and other channels as ``sources`` and ``related``.
         """
-        address = Address.of(uri).of_channel()
+        address = Address.of(uri).require_channel()
         if address.resolution:
             raise InvalidUri(f"{uri}: a channel is created at its finest resolution; leave out /{address.resolution}")
-        check(spec, str(uri))
+        check_spec(spec, str(uri))
         api = _api(address)
         create_channel(api, address, spec)
         description = describe(api, address)
         if notes := notes_of(spec):
-            description = description.noted(**notes)
-            keep_notes(api, description)
+            description = description.with_notes(**notes)
+            store_notes(api, description)
         return BossdbSource(api, description, 0, "r+", pyramid=True)
 
     def delete(self, uri: Uri) -> None:
-        """Remove a channel; of experiments and collections the server removes only empty ones."""
+        """Delete a channel, or an empty experiment or collection."""
         address = Address.of(uri)
         if not address.names or address.resolution is not None:
-            raise InvalidUri(
-                f"{uri}: a collection, experiment or channel can be deleted, nothing more and nothing less"
-            )
-        things = (Collections, Experiments, Channels)[len(address.names) - 1](_api(address))
-        things.delete(*address.names)
+            raise InvalidUri(f"{uri} cannot be deleted: name a collection, an experiment or a channel")
+        client = (Collections, Experiments, Channels)[len(address.names) - 1](_api(address))
+        client.delete(*address.names)
 
     def connect(self, uri: Uri) -> BossDB:
-        """The server itself: projects, metadata, groups, permissions, users."""
+        """Return a client of the server: projects, metadata, groups, permissions, users."""
         return BossDB(Address.of(uri).host or default_host())
 
 
 def _api(address: Address) -> Api:
-    return api_of(address.host or default_host())
+    return api_at(address.host or default_host())

@@ -1,4 +1,4 @@
-"""The size of voxels and volume at every resolution."""
+"""Voxel size and extent at every resolution."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from voxome.contracts.levels import scale_between
 from voxome.contracts.spec import Scale as Factor
-from voxome.remotes.bossdb.service import Json, understood
+from voxome.remotes.bossdb.service import Json, parsing
 from voxome.remotes.bossdb.values import CoordinateFrame, Experiment, Triple
 
 CUBOID = (16, 512, 512)
-"""Voxels (z, y, x) of what the Boss stores as one piece, at every resolution, from index 0 on."""
+"""Voxels (z, y, x) that the Boss stores together, at every resolution, from index 0 on."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Scale:
     voxel_size : (z, y, x)
         In the unit of the coordinate frame.
     cuboid : (z, y, x)
-        Voxels of what the server stores as one piece, from index 0 on.
+        Voxels that the server stores together, from index 0 on.
     """
 
     factor: Factor
@@ -37,22 +37,22 @@ class Scale:
 
 
 def factor_at(experiment: Experiment, resolution: int) -> Factor:
-    """Voxels (z, y, x) of resolution 0 along one voxel of `resolution`."""
+    """Return the voxels (z, y, x) of resolution 0 along one voxel of `resolution`."""
     half = 2**resolution
     return (half if experiment.hierarchy_method == "isotropic" else 1), half, half
 
 
-def computed(frame: CoordinateFrame, experiment: Experiment, resolution: int) -> Scale:
-    """A resolution by the server's rule: extents are halved, rounded up; an anisotropic one keeps its sections."""
+def compute_scale(frame: CoordinateFrame, experiment: Experiment, resolution: int) -> Scale:
+    """Return a resolution by the server's rule: extents are halved, rounded up; along z only if isotropic."""
     factor = factor_at(experiment, resolution)
     z, y, x = (-(-stop // f) for stop, f in zip(frame.box.stop, factor, strict=True))
     c, b, a = (size * f for size, f in zip(frame.voxel_size, factor, strict=True))
     return Scale(factor, (z, y, x), (c, b, a))
 
 
-def told(answer: Json, name: str) -> dict[int, Scale]:
-    """The resolutions in the server's answer about downsampling, whose triples are x, y, z."""
-    with understood(f"the resolutions of {name}"):
+def scales_from_json(answer: Json, name: str) -> dict[int, Scale]:
+    """Return the resolutions in the server's answer about downsampling, whose triples are x, y, z."""
+    with parsing(f"the resolutions of {name}"):
         sizes = {int(key): _zyx(size) for key, size in answer["voxel_size"].items()}
         stops = {int(key): _zyx(size) for key, size in answer["extent"].items()}
         cuboids = {int(key): _zyx(size) for key, size in answer.get("cuboid_size", {}).items()}
@@ -63,8 +63,8 @@ def told(answer: Json, name: str) -> dict[int, Scale]:
         }
 
 
-def answerable(frame: CoordinateFrame, experiment: Experiment) -> bool:
-    """Whether the server is worth asking: one level says nothing new, and it fails for x and y of different size."""
+def has_server_scales(frame: CoordinateFrame, experiment: Experiment) -> bool:
+    """Return whether the server has more than the rule says; it fails for voxels with different x and y."""
     _, y, x = frame.voxel_size
     return experiment.levels > 1 and (y == x or experiment.hierarchy_method == "isotropic")
 
@@ -72,9 +72,9 @@ def answerable(frame: CoordinateFrame, experiment: Experiment) -> bool:
 def all_scales(
     frame: CoordinateFrame, experiment: Experiment, base_resolution: int, known: Mapping[int, Scale]
 ) -> dict[int, Scale]:
-    """Every resolution of a channel, as `known` from the server, else computed."""
+    """Return every resolution of a channel: as `known` from the server, otherwise computed."""
     numbers = range(base_resolution, base_resolution + experiment.levels)
-    return {number: known.get(number) or computed(frame, experiment, number) for number in numbers}
+    return {number: known.get(number) or compute_scale(frame, experiment, number) for number in numbers}
 
 
 def _zyx(xyz: Sequence[float]) -> Triple:

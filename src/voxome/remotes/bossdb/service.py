@@ -1,4 +1,4 @@
-"""A Boss server's interface: its address, its errors, its paths."""
+"""The REST API of a Boss server: its address, errors and paths."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ import httpx
 
 from voxome.errors import CorruptData
 from voxome.remotes.bossdb.account import authorization
-from voxome.remotes.bossdb.address import checked
+from voxome.remotes.bossdb.address import check_name
 from voxome.remotes.http import Api, message_text
 
 Json = Mapping[str, Any]
 
 
-def api_of(host: str) -> Api:
-    """The interface of the server at `host`."""
+def api_at(host: str) -> Api:
+    """Return the API of the server at `host`."""
     return Api(host, headers=partial(authorization, host), explain=explain)
 
 
 def explain(answer: httpx.Response) -> str:
-    """The message and code of a refusal, which are JSON; else the text as it is."""
+    """Return the message and code of a JSON error; the text of any other."""
     try:
-        said = answer.json()
-        return f"{said['message']} (code {said['code']})"
+        document = answer.json()
+        return f"{document['message']} (code {document['code']})"
     except (ValueError, KeyError, TypeError):
         return message_text(answer)
 
 
 def path(*parts: str | int) -> str:
-    """The path of what `parts` name, as ``path("meta", collection)``.
+    """Return the path of an endpoint, as ``path("meta", collection)``.
 
     Raises
     ------
     InvalidInput
         If a part has characters that BossDB does not allow.
     """
-    return "/".join(["/v1", *(checked(str(part)) for part in parts)]) + "/"
+    return "/".join(["/v1", *(check_name(str(part)) for part in parts)]) + "/"
 
 
 def channel_path(collection: str, experiment: str, channel: str) -> str:
-    """The path of a channel's description."""
+    """Return the path of a channel's description."""
     return path("collection", collection, "experiment", experiment, "channel", channel)
 
 
 @contextmanager
-def understood(what: str) -> Iterator[None]:
-    """Errors of missing or odd values inside become one that names `what` the server said it of.
+def parsing(what: str) -> Iterator[None]:
+    """Raise errors of missing or malformed values inside the context as `CorruptData` about `what`.
 
     Raises
     ------
@@ -61,4 +61,4 @@ def understood(what: str) -> Iterator[None]:
     except CorruptData:
         raise
     except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
-        raise CorruptData(f"what the server says of {what} makes no sense: {error!r}") from error
+        raise CorruptData(f"malformed answer of the server about {what}: {error!r}") from error

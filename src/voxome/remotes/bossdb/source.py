@@ -1,4 +1,4 @@
-"""A channel that is open, at one resolution."""
+"""An open channel at one resolution."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidBox, InvalidInput, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.bossdb.cutouts import Cutouts
-from voxome.remotes.bossdb.description import Description, describe, keep_notes
+from voxome.remotes.bossdb.description import Description, describe, store_notes
 from voxome.remotes.bossdb.labels import Labels
 from voxome.remotes.bossdb.metadata import Metadata
 from voxome.remotes.bossdb.projects import Experiments
@@ -24,23 +24,23 @@ from voxome.remotes.http import Api
 
 
 class BossdbSource:
-    """One channel at one resolution; its description is asked for once.
+    """One channel at one resolution.
 
-    Coarser resolutions are its levels, unless one resolution alone was opened. The server compares a box at any
-    resolution with the coordinate frame, so where that does not begin at 0 it may refuse boxes of coarser ones.
+    Coarser resolutions are its levels, unless a single resolution was opened. The server compares boxes at every
+    resolution with the coordinate frame, so it may refuse boxes of coarser ones if the frame does not start at 0.
 
     Parameters
     ----------
     api : Api
         The server.
     description : Description
-        What it says of the channel.
+        Description of the channel.
     resolution : int
         0 is the finest.
     mode : {"r", "r+"}
         Read only, or read and write.
     pyramid : bool
-        Whether the others are its levels.
+        Whether the coarser ones are its levels.
     """
 
     concurrent_writers = True
@@ -62,64 +62,66 @@ class BossdbSource:
         return self._spec
 
     def ability(self, protocol: type[Ability]) -> Ability | None:
-        """Labels have ids, pyramids have levels."""
+        """Return this source, if it has the ability: labels have ids, pyramids have levels."""
         lacks = {SupportsIds: self._spec.kind != "labels", SupportsLevels: not self._pyramid}
         return self if isinstance(self, protocol) and not lacks.get(protocol) else None
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Read `box`, in requests side by side."""
+        """Read `box`, by concurrent requests."""
         self._check(box)
         out = np.empty(box.shape, self._spec.dtype) if out is None else out
         self._cutouts.read(box, out)
         return out
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        """Write `box`, zeros too; not atomic, but writing again makes right what was lost half-way.
+        """Write `box`, including zeros. Not atomic: after a failure, write it again.
 
         Raises
         ------
         ReadOnly
             If the channel is open for reading.
         InvalidInput
-            If `data` are of another type.
+            If the data type of `data` differs.
         """
-        self._need_write()
+        self._require_writable()
         self._check(box)
         if data.shape != box.shape:
             raise InvalidBox(f"data of shape {data.shape} do not fill the box {box} of shape {box.shape}")
         if data.dtype != self._spec.dtype:
-            raise InvalidInput(f"{self._description.address} holds {self._spec.dtype}, not {data.dtype}: convert first")
+            raise InvalidInput(
+                f"{self._description.address} stores {self._spec.dtype}, not {data.dtype}: convert the data"
+            )
         self._cutouts.write(box, data)
 
     def version(self) -> Version:
-        """The server tells nothing of changes."""
+        """Return a version that is not pinned: the server does not report changes."""
         return Version("bossdb", pinned=False)
 
     @property
     def metadata(self) -> Metadata:
-        """Names and values kept beside the channel."""
+        """Metadata of the channel: names and values."""
         return Metadata(self._api, *self._description.address.names)
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
-        """Set some attributes; the last of several at once is kept."""
-        self._need_write()
+        """Set some attributes; of concurrent changes, the last one is kept."""
+        self._require_writable()
         self._description = describe(self._api, self._description.address)
-        kept = {**self._description.notes.get("attributes", {}), **changes}
-        self._description = self._description.noted(attributes=kept)
-        keep_notes(self._api, self._description)
+        attributes = {**self._description.notes.get("attributes", {}), **changes}
+        self._description = self._description.with_notes(attributes=attributes)
+        store_notes(self._api, self._description)
         self._spec = self._description.spec(self._resolution)
 
     def ids(self, box: Box) -> NDArray[np.uint64]:
-        """The labels in `box`, sorted, without 0."""
+        """Return the labels in `box`, sorted, without 0."""
         self._check(box)
-        return self._labels.inside(box)
+        return self._labels.ids(box)
 
     def bounding_box(self, label: int, *, exact: bool = True) -> Box:
-        """The box of a label at this resolution; of the cuboids that hold it unless `exact`."""
+        """Return the bounding box of a label at this resolution; that of whole cuboids unless `exact`."""
         return self._labels.bounding_box(label, exact)
 
     def reserve_ids(self, count: int) -> range:
-        """Labels that the server gives to nobody else."""
+        """Reserve labels that no other caller gets."""
         return self._labels.reserve(count)
 
     @property
@@ -135,14 +137,14 @@ class BossdbSource:
         return found
 
     def level(self, number: int) -> BossdbSource:
-        """Resolution `number`, counted from the finest that the channel has."""
+        """Return resolution `number`, counted from the finest of the channel."""
         resolutions = list(self._description.scales)
         require_level(str(self._description.address), number, len(resolutions))
         return BossdbSource(self._api, self._description, resolutions[number], self._mode, pyramid=False)
 
     @property
     def next_scale(self) -> tuple[int, int, int]:
-        """The scale (z, y, x) of the resolution after the last, by the hierarchy of the experiment."""
+        """Scale (z, y, x) of the resolution after the last, by the hierarchy of the experiment."""
         experiment, last = self._description.experiment, len(self._description.scales)
         base = self._description.channel.base_resolution
         ends = zip(factor_at(experiment, base + last), factor_at(experiment, base), strict=True)
@@ -157,19 +159,19 @@ class BossdbSource:
         InvalidInput
             If `scale` is not that of the next resolution.
         """
-        self._need_write()
+        self._require_writable()
         experiment, last = self._description.experiment, len(self._description.scales)
         if tuple(scale) != self.next_scale:
-            method, wanted = experiment.hierarchy_method, self.next_scale
-            raise InvalidInput(f"the next level of an {method} experiment has scale {wanted} (z, y, x), not {scale}")
+            method, expected = experiment.hierarchy_method, self.next_scale
+            raise InvalidInput(f"the next level of an {method} experiment has scale {expected} (z, y, x), not {scale}")
         Experiments(self._api).update(*experiment.names, levels=last + 1)
         self._description = describe(self._api, self._description.address)
         return self.level(last)
 
     def _check(self, box: Box) -> None:
         if box not in self._spec.domain:
-            raise InvalidBox(f"box {box} is not inside {self._spec.domain}, all of {self._description.address}")
+            raise InvalidBox(f"box {box} is not inside {self._description.address}, which is {self._spec.domain}")
 
-    def _need_write(self) -> None:
+    def _require_writable(self) -> None:
         if self._mode != "r+":
             raise ReadOnly(f"{self._description.address} is open for reading; open it with mode='r+'")

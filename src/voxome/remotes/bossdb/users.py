@@ -1,4 +1,4 @@
-"""Users of a server, and their roles. Only its user managers may change them."""
+"""Users of a server and their roles. Only user managers may change them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from voxome.config.profiles import Secret
 from voxome.errors import CorruptData
-from voxome.remotes.bossdb.service import understood
+from voxome.remotes.bossdb.service import parsing
 from voxome.remotes.http import Api
 
 ROLES = ("admin", "user-manager", "resource-manager")
@@ -20,13 +20,13 @@ class Users:
         self._api = api
 
     def get(self, name: str) -> dict[str, Any]:
-        """What the server tells of a user."""
-        said = self._api.json("GET", _user(name))
-        with understood(f"the user {name}"):
-            return dict(said.items())
+        """Return the server's record of a user."""
+        answer = self._api.json("GET", _user(name))
+        with parsing(f"the user {name}"):
+            return dict(answer.items())
 
     def create(self, name: str, *, first_name: str, last_name: str, email: str, password: Secret) -> None:
-        """Make a user; the password is not shown anywhere."""
+        """Create a user."""
         body = {"first_name": first_name, "last_name": last_name, "email": email, "password": password.reveal()}
         self._api.send("POST", _user(name), json=body)
 
@@ -35,18 +35,20 @@ class Users:
         self._api.send("DELETE", _user(name))
 
     def roles(self, name: str) -> list[str]:
-        """The roles of a user, among `ROLES`."""
-        said = self._api.json("GET", _roles(name))
-        if not isinstance(said, list) or not all(isinstance(role, str) for role in said):
-            raise CorruptData(f"the server gives no list of the roles of {name}, but {said!r}")
-        return said
+        """Return the roles of a user, some of `ROLES`."""
+        roles = self._api.json("GET", _roles(name))
+        if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+            raise CorruptData(
+                f"malformed answer of the server about the roles of {name}: {roles!r} is not a list of names"
+            )
+        return roles
 
     def add_role(self, name: str, role: str) -> None:
         """Give a user a role."""
         self._api.send("POST", f"{_roles(name)}/{quote(role, safe='')}", idempotent=True)
 
     def remove_role(self, name: str, role: str) -> None:
-        """Take a role from a user."""
+        """Remove a role of a user."""
         self._api.send("DELETE", f"{_roles(name)}/{quote(role, safe='')}")
 
 

@@ -1,4 +1,4 @@
-"""Collections, coordinate frames, experiments and channels as the server tells them."""
+"""Records of collections, coordinate frames, experiments and channels."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import Any, ClassVar, Self
 from voxome.errors import CorruptData
 from voxome.geometry import Box
 from voxome.geometry.units import nm_per
-from voxome.remotes.bossdb.service import Json, understood
+from voxome.remotes.bossdb.service import Json, parsing
 
 Triple = tuple[float, float, float]
 
 
-class Described:
-    """What the four have in common: names from the collection down, and fields by the server's words."""
+class BossRecord:
+    """A record of the server: names from the collection down, and fields with their JSON keys."""
 
-    words: ClassVar[dict[str, str]] = {}
-    """Field → the server's word for it; all that is sent to make one."""
+    keys: ClassVar[dict[str, str]] = {}
+    """Field → its key in JSON; all that are sent to create one."""
     changeable: ClassVar[frozenset[str]] = frozenset({"name", "description"})
-    """Fields that can be changed later."""
+    """Fields that can be changed."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names that lead to it."""
+        """Names from the collection down."""
         raise NotImplementedError
 
     @classmethod
-    def told(cls, told: Json, above: Sequence[str]) -> Self:
-        """Read what the server says of one inside what `above` names."""
+    def from_json(cls, answer: Json, parents: Sequence[str]) -> Self:
+        """Return the record in an answer of the server; `parents` are the names above it."""
         raise NotImplementedError
 
     def body(self) -> dict[str, Any]:
-        """What is sent to make it."""
-        return {word: getattr(self, field) for field, word in self.words.items()}
+        """Return the JSON that creates it."""
+        return {key: getattr(self, field) for field, key in self.keys.items()}
 
 
 @dataclass(frozen=True)
-class Collection(Described):
+class Collection(BossRecord):
     """A collection of experiments."""
 
     name: str
@@ -47,26 +47,26 @@ class Collection(Described):
     creator: str = ""
     experiments: tuple[str, ...] = ()
 
-    words: ClassVar[dict[str, str]] = {"name": "name", "description": "description"}
+    keys: ClassVar[dict[str, str]] = {"name": "name", "description": "description"}
 
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name,)
 
     @classmethod
-    def told(cls, told: Json, above: Sequence[str]) -> Self:
-        with understood("a collection"):
-            return cls(told["name"], experiments=_texts(told.get("experiments")), **_common(told))
+    def from_json(cls, answer: Json, parents: Sequence[str]) -> Self:
+        with parsing("a collection"):
+            return cls(answer["name"], experiments=_strings(answer.get("experiments")), **_common(answer))
 
 
 @dataclass(frozen=True)
-class CoordinateFrame(Described):
-    """Where the voxels of experiments lie, and how large they are.
+class CoordinateFrame(BossRecord):
+    """Extent and voxel size of experiments.
 
     Attributes
     ----------
     name, description : str
-        Its name is unique on the server.
+        The name is unique on the server.
     box : Box
         All voxels (z, y, x) of the finest resolution.
     voxel_size : (z, y, x)
@@ -90,7 +90,9 @@ class CoordinateFrame(Described):
         """Length of `voxel_unit` in nm."""
         nm = nm_per(self.voxel_unit.lower().removesuffix("s"))
         if nm is None:
-            raise CorruptData(f"the coordinate frame {self.name} has voxels in {self.voxel_unit!r}, no unit of length")
+            raise CorruptData(
+                f"the coordinate frame {self.name} has voxels in {self.voxel_unit!r}, which is not a unit of length"
+            )
         return nm
 
     @property
@@ -100,12 +102,14 @@ class CoordinateFrame(Described):
         return z, y, x
 
     @classmethod
-    def told(cls, told: Json, above: Sequence[str] = ()) -> Self:
-        with understood("a coordinate frame"):
-            start, stop, size = ([told[f"{axis}_{what}"] for axis in "zyx"] for what in ("start", "stop", "voxel_size"))
+    def from_json(cls, answer: Json, parents: Sequence[str] = ()) -> Self:
+        with parsing("a coordinate frame"):
+            start, stop, size = (
+                [answer[f"{axis}_{what}"] for axis in "zyx"] for what in ("start", "stop", "voxel_size")
+            )
             z, y, x = (float(length) for length in size)
             box = Box(tuple(start), tuple(stop))
-            return cls(told["name"], box, (z, y, x), told["voxel_unit"], told.get("description") or "")
+            return cls(answer["name"], box, (z, y, x), answer["voxel_unit"], answer.get("description") or "")
 
     def body(self) -> dict[str, Any]:
         body: dict[str, Any] = {"name": self.name, "description": self.description, "voxel_unit": self.voxel_unit}
@@ -115,7 +119,7 @@ class CoordinateFrame(Described):
 
 
 @dataclass(frozen=True)
-class Experiment(Described):
+class Experiment(BossRecord):
     """Channels in one coordinate frame.
 
     Attributes
@@ -123,17 +127,17 @@ class Experiment(Described):
     collection, name, coordinate_frame, description : str
         Names.
     levels : int
-        Resolutions there are, the finest included.
+        Number of resolutions, the finest included.
     hierarchy_method : {"anisotropic", "isotropic"}
         Whether coarser resolutions keep the sections (z), or halve them too.
     time_samples : int
-        Points in time.
+        Number of points in time.
     time_step, time_step_unit : optional
-        Between two of them.
+        Time between two of them.
     public : bool
-        Whether anybody may read it.
+        Whether everybody may read it.
     creator : str
-        Who made it.
+        User who created it.
     channels : tuple of str
         Names of its channels.
     """
@@ -151,7 +155,7 @@ class Experiment(Described):
     creator: str = ""
     channels: tuple[str, ...] = ()
 
-    words: ClassVar[dict[str, str]] = {
+    keys: ClassVar[dict[str, str]] = {
         "name": "name",
         "description": "description",
         "collection": "collection",
@@ -169,24 +173,24 @@ class Experiment(Described):
         return self.collection, self.name
 
     @classmethod
-    def told(cls, told: Json, above: Sequence[str]) -> Self:
-        with understood(f"an experiment of {above[0]}"):
+    def from_json(cls, answer: Json, parents: Sequence[str]) -> Self:
+        with parsing(f"an experiment of {parents[0]}"):
             return cls(
-                above[0],
-                told["name"],
-                told["coord_frame"],
-                levels=int(told["num_hierarchy_levels"]),
-                hierarchy_method=told["hierarchy_method"].lower(),
-                time_samples=int(told.get("num_time_samples") or 1),
-                time_step=told.get("time_step"),
-                time_step_unit=told.get("time_step_unit"),
-                channels=_texts(told.get("channels")),
-                **_common(told),
+                parents[0],
+                answer["name"],
+                answer["coord_frame"],
+                levels=int(answer["num_hierarchy_levels"]),
+                hierarchy_method=answer["hierarchy_method"].lower(),
+                time_samples=int(answer.get("num_time_samples") or 1),
+                time_step=answer.get("time_step"),
+                time_step_unit=answer.get("time_step_unit"),
+                channels=_strings(answer.get("channels")),
+                **_common(answer),
             )
 
 
 @dataclass(frozen=True)
-class Channel(Described):
+class Channel(BossRecord):
     """One array of voxels.
 
     Attributes
@@ -194,23 +198,23 @@ class Channel(Described):
     collection, experiment, name, description : str
         Names.
     type : {"image", "annotation"}
-        An annotation's voxels are labels.
+        The voxels of an annotation are labels.
     dtype : str
         uint8, uint16, uint32 or uint64.
     base_resolution : int
-        The finest resolution that it has.
+        Its finest resolution.
     default_time_sample : int
-        The point in time that is meant where none is named.
+        Point in time that is read where none is named.
     sources, related : tuple of str
-        Channels it was made from, or belongs with.
+        Channels from which it was derived, and related ones.
     downsample_status : str
         NOT_DOWNSAMPLED, IN_PROGRESS, QUEUED, DOWNSAMPLED or FAILED.
     public : bool
-        Whether anybody may read it.
+        Whether everybody may read it.
     creator : str
-        Who made it.
+        User who created it.
     precomputed : str or None
-        Where its voxels lie as a precomputed volume too, if the server keeps them so.
+        URI of its voxels as a precomputed volume, if the server stores them so.
     """
 
     collection: str
@@ -228,7 +232,7 @@ class Channel(Described):
     creator: str = ""
     precomputed: str | None = None
 
-    words: ClassVar[dict[str, str]] = {
+    keys: ClassVar[dict[str, str]] = {
         "name": "name",
         "description": "description",
         "type": "type",
@@ -245,32 +249,32 @@ class Channel(Described):
         return self.collection, self.experiment, self.name
 
     @classmethod
-    def told(cls, told: Json, above: Sequence[str]) -> Self:
-        with understood(f"a channel of {'/'.join(above[:2])}"):
-            kept = told.get("storage_type") == "cloudvol" and told.get("cv_path")
+    def from_json(cls, answer: Json, parents: Sequence[str]) -> Self:
+        with parsing(f"a channel of {'/'.join(parents[:2])}"):
+            cv_path = answer.get("cv_path") if answer.get("storage_type") == "cloudvol" else None
             return cls(
-                above[0],
-                above[1],
-                told["name"],
-                told["type"].lower(),
-                told["datatype"].lower(),
-                base_resolution=int(told.get("base_resolution") or 0),
-                default_time_sample=int(told.get("default_time_sample") or 0),
-                sources=_texts(told.get("sources")),
-                related=_texts(told.get("related")),
-                downsample_status=told.get("downsample_status") or "NOT_DOWNSAMPLED",
-                precomputed=f"precomputed://s3://{told.get('bucket')}/{kept.strip('/')}" if kept else None,
-                **_common(told),
+                parents[0],
+                parents[1],
+                answer["name"],
+                answer["type"].lower(),
+                answer["datatype"].lower(),
+                base_resolution=int(answer.get("base_resolution") or 0),
+                default_time_sample=int(answer.get("default_time_sample") or 0),
+                sources=_strings(answer.get("sources")),
+                related=_strings(answer.get("related")),
+                downsample_status=answer.get("downsample_status") or "NOT_DOWNSAMPLED",
+                precomputed=f"precomputed://s3://{answer.get('bucket')}/{cv_path.strip('/')}" if cv_path else None,
+                **_common(answer),
             )
 
 
-def _common(told: Json) -> dict[str, Any]:
+def _common(answer: Json) -> dict[str, Any]:
     return {
-        "description": told.get("description") or "",
-        "public": bool(told.get("public")),
-        "creator": str(told.get("creator") or ""),
+        "description": answer.get("description") or "",
+        "public": bool(answer.get("public")),
+        "creator": str(answer.get("creator") or ""),
     }
 
 
-def _texts(values: Any) -> tuple[str, ...]:
+def _strings(values: Any) -> tuple[str, ...]:
     return tuple(str(value) for value in values or ())
