@@ -17,7 +17,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly, StoreError
 from voxome.remotes.cloudvolume import CloudVolumeRemote
-from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
 pytestmark = pytest.mark.slow
@@ -53,13 +53,13 @@ class TestCrackle(VolumeRemoteContract):
         return CloudVolumeRemote()
 
     @pytest.fixture
-    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+    def new_uri(self, tmp_path: Path) -> Callable[[], Uri]:
         return lambda: Uri.parse(f"cloudvolume://{tmp_path / uuid4().hex}")
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
         make(Path(uri.path), array, self.encoding, spec.domain.start)
 
-    def above(self, uri: Uri) -> None:
+    def parent_uri(self, uri: Uri) -> None:
         return None
 
 

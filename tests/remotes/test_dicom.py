@@ -19,7 +19,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.remotes.dicom import DicomRemote
-from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
 Mm = tuple[float, float, float]
@@ -52,14 +52,14 @@ class TestDicom(VolumeRemoteContract):
     creates = False
     deletes = False
     negative_start = False
-    seeds = frozenset({"voxel_size_nm"})
+    seeded_fields = frozenset({"voxel_size_nm"})
 
     @pytest.fixture
     def remote(self) -> DicomRemote:
         return DicomRemote()
 
     @pytest.fixture
-    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+    def new_uri(self, tmp_path: Path) -> Callable[[], Uri]:
         return lambda: Uri.parse(f"dicom://{tmp_path / uuid4().hex}")
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
@@ -69,7 +69,7 @@ class TestDicom(VolumeRemoteContract):
         for n in np.random.default_rng(1).permutation(len(array)):
             write(folder / f"{uuid4().hex}.dcm", array[n], place=n * z, size_mm=(z, y, x))
 
-    def above(self, uri: Uri) -> Uri:
+    def parent_uri(self, uri: Uri) -> Uri:
         return Uri("dicom", str(Path(uri.path).parent))
 
 

@@ -29,7 +29,7 @@ from voxome.errors import (
 )
 from voxome.geometry import Box
 from voxome.remotes.hdf5 import Hdf5Remote
-from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import DTYPES, noise
 
 CORNER = Box((0, 0, 0), (1, 1, 1))
@@ -42,15 +42,15 @@ def uri_of(path: Path | str) -> Uri:
 class TestHdf5(VolumeRemoteContract):
     dtypes = (*DTYPES, "bool", "float16")
     negative_start = False
-    seeds = frozenset({"voxel_size_nm", "offset_nm", "write_chunk"})
-    keeps = frozenset({"voxel_size_nm", "offset_nm"})
+    seeded_fields = frozenset({"voxel_size_nm", "offset_nm", "write_chunk"})
+    stored_fields = frozenset({"voxel_size_nm", "offset_nm"})
 
     @pytest.fixture
     def remote(self) -> Hdf5Remote:
         return Hdf5Remote()
 
     @pytest.fixture
-    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+    def new_uri(self, tmp_path: Path) -> Callable[[], Uri]:
         return lambda: uri_of(tmp_path / f"{uuid4().hex}.h5" / "volumes" / "raw")
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
@@ -66,7 +66,7 @@ class TestHdf5(VolumeRemoteContract):
         with h5py.File(f"{file}.h5") as h5:
             return h5[inner][...]
 
-    def above(self, uri: Uri) -> Uri:
+    def parent_uri(self, uri: Uri) -> Uri:
         return uri_of(Path(uri.path).parent)
 
 

@@ -31,7 +31,7 @@ from voxome.errors import (
 from voxome.geometry import Box
 from voxome.remotes import image_stacks
 from voxome.remotes.images import ImagesRemote
-from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import DTYPES, noise
 
 pytestmark = pytest.mark.slow
@@ -73,7 +73,7 @@ class ImageContract(VolumeRemoteContract):
     def remote(self) -> ImagesRemote:
         return ImagesRemote()
 
-    def above(self, uri: Uri) -> Uri:
+    def parent_uri(self, uri: Uri) -> Uri:
         return uri_of(Path(uri.path).parent)
 
 
@@ -85,7 +85,7 @@ class TestTiffFolder(ImageContract):
         return super().spec(rank, dtype, encoding=self.encoding, **others)
 
     @pytest.fixture
-    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+    def new_uri(self, tmp_path: Path) -> Callable[[], Uri]:
         return lambda: uri_of(tmp_path / uuid4().hex)
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
@@ -129,7 +129,7 @@ class TestTiffStack(ImageContract):
         return VolumeSpec.of((3, 13, 17, 11)[4 - (rank or 3) :], dtype or self.dtypes[0], **others)
 
     @pytest.fixture
-    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+    def new_uri(self, tmp_path: Path) -> Callable[[], Uri]:
         return lambda: uri_of(tmp_path / f"{uuid4().hex}.tif")
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
@@ -149,7 +149,7 @@ class TestMappedTiff(TestTiffStack):
 
 class TestImageJ(TestTiffStack):
     dtypes = ("uint8", "uint16", "float32")
-    seeds = frozenset({"voxel_size_nm"})
+    seeded_fields = frozenset({"voxel_size_nm"})
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
         z, y, x = (n / 1000 for n in spec.voxel_size_nm or (1, 1, 1))
@@ -163,7 +163,7 @@ class TestImageJ(TestTiffStack):
 
 class TestOme(TestTiffStack):
     dtypes = ("uint8", "uint16", "float32")
-    seeds = frozenset({"voxel_size_nm"})
+    seeded_fields = frozenset({"voxel_size_nm"})
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
         metadata: dict[str, Any] = {"axes": "CZYX"[-array.ndim :]}

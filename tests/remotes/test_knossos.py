@@ -18,7 +18,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.remotes.knossos.remote import KnossosRemote
-from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
 pytestmark = pytest.mark.slow
@@ -64,8 +64,8 @@ class TestCubes(VolumeRemoteContract):
     negative_start = False
     kinds = ()
     fills = (0,)
-    keeps = frozenset({"voxel_size_nm"})
-    seeds = frozenset({"voxel_size_nm"})
+    stored_fields = frozenset({"voxel_size_nm"})
+    seeded_fields = frozenset({"voxel_size_nm"})
     attributes = False
     suffix = ""
 
@@ -74,7 +74,7 @@ class TestCubes(VolumeRemoteContract):
         return KnossosRemote()
 
     @pytest.fixture
-    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+    def new_uri(self, tmp_path: Path) -> Callable[[], Uri]:
         return lambda: Uri.parse(f"knossos://{tmp_path / uuid4().hex}{self.suffix}")
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
@@ -102,7 +102,7 @@ class TestCubes(VolumeRemoteContract):
                 inside[...] = self.get(file).reshape(128, 128, 128)[tuple(slice(n) for n in inside.shape)]
         return out
 
-    def above(self, uri: Uri) -> Uri:
+    def parent_uri(self, uri: Uri) -> Uri:
         return Uri("knossos", str(Path(uri.path).parent), uri.query)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.remotes import memory
-from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing import VolumeRemoteContract
 
 
 class TestMemory(VolumeRemoteContract):
@@ -22,10 +22,10 @@ class TestMemory(VolumeRemoteContract):
         return memory.MemoryRemote()
 
     @pytest.fixture
-    def fresh(self) -> Callable[[], Uri]:
+    def new_uri(self) -> Callable[[], Uri]:
         return lambda: Uri("memory", uuid4().hex)
 
-    seeds = frozenset({"voxel_size_nm", "offset_nm"})
+    seeded_fields = frozenset({"voxel_size_nm", "offset_nm"})
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
         memory._ARRAYS[uri.path] = (spec, array.copy())
@@ -33,5 +33,5 @@ class TestMemory(VolumeRemoteContract):
     def inspect(self, uri: Uri) -> NDArray[Any]:
         return memory._ARRAYS[uri.path][1]
 
-    def above(self, uri: Uri) -> Uri:
+    def parent_uri(self, uri: Uri) -> Uri:
         return Uri("memory", "")

@@ -22,7 +22,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, CorruptData, InvalidInput, NotFound, ReadOnly, UnsupportedFormat
 from voxome.remotes.n5.lz4 import unpack_lz4
 from voxome.remotes.n5.remote import N5Remote
-from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
 LEVELS = {"voxel_size_nm": (40.0, 5.0, 4.0), "offset_nm": (300.0, 200.0, 100.0)}
@@ -39,7 +39,7 @@ def peer(path: Path, **spec: Any) -> ts.TensorStore:
 
 class TestN5Contract(VolumeRemoteContract):
     fills = (0,)
-    seeds = frozenset({"voxel_size_nm", "offset_nm"})
+    seeded_fields = frozenset({"voxel_size_nm", "offset_nm"})
     levels = True
 
     @pytest.fixture
@@ -47,10 +47,10 @@ class TestN5Contract(VolumeRemoteContract):
         return N5Remote()
 
     @pytest.fixture
-    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+    def new_uri(self, tmp_path: Path) -> Callable[[], Uri]:
         return lambda: n5(tmp_path / "box.n5" / uuid4().hex)
 
-    def above(self, uri: Uri) -> Uri:
+    def parent_uri(self, uri: Uri) -> Uri:
         return n5(Path(uri.path).parent)
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:

@@ -19,7 +19,7 @@ from voxome.errors import CorruptData, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes import nifti
 from voxome.remotes.nifti import NiftiRemote
-from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
 pytestmark = pytest.mark.slow
@@ -38,7 +38,7 @@ class TestNifti(VolumeRemoteContract):
     negative_start = False
     kinds = ("image", "labels")
     fills = (0,)
-    seeds = frozenset({"voxel_size_nm", "offset_nm"})
+    seeded_fields = frozenset({"voxel_size_nm", "offset_nm"})
     attributes = False
     suffix = ".nii"
 
@@ -50,7 +50,7 @@ class TestNifti(VolumeRemoteContract):
         return NiftiRemote()
 
     @pytest.fixture
-    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+    def new_uri(self, tmp_path: Path) -> Callable[[], Uri]:
         return lambda: uri_of(tmp_path / f"{uuid4().hex}{self.suffix}")
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
@@ -66,7 +66,7 @@ class TestNifti(VolumeRemoteContract):
         stored = np.asanyarray(nibabel.load(uri.path).dataobj)
         return stored.transpose(np.argsort(REVERSED[stored.ndim])).copy()
 
-    def above(self, uri: Uri) -> Uri:
+    def parent_uri(self, uri: Uri) -> Uri:
         return uri_of(Path(uri.path).parent)
 
 

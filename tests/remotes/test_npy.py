@@ -15,7 +15,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
 from voxome.remotes.npy import NpyRemote
-from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import DTYPES, noise
 
 
@@ -29,7 +29,7 @@ class TestNpy(VolumeRemoteContract):
     negative_start = False
     kinds = ()
     fills = (0,)
-    keeps = frozenset()
+    stored_fields = frozenset()
     attributes = False
 
     @pytest.fixture
@@ -37,7 +37,7 @@ class TestNpy(VolumeRemoteContract):
         return NpyRemote()
 
     @pytest.fixture
-    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+    def new_uri(self, tmp_path: Path) -> Callable[[], Uri]:
         return lambda: uri_of(tmp_path / f"{uuid4().hex}.npy")
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
@@ -46,7 +46,7 @@ class TestNpy(VolumeRemoteContract):
     def inspect(self, uri: Uri) -> NDArray[Any]:
         return np.load(uri.path)
 
-    def above(self, uri: Uri) -> Uri:
+    def parent_uri(self, uri: Uri) -> Uri:
         return uri_of(Path(uri.path).parent)
 
 

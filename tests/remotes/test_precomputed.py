@@ -25,7 +25,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.precomputed.remote import PrecomputedRemote
-from voxome.testing.remote import VolumeRemoteContract, any_example
+from voxome.testing import VolumeRemoteContract, any_example
 from voxome.testing.strategies import boxes, noise
 
 PACK: dict[str, Callable[[bytes], Any]] = {
@@ -51,7 +51,7 @@ class TestPrecomputedContract(VolumeRemoteContract):
     dtypes = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "float32")
     ranks = (3, 4)
     fills = (0,)
-    seeds = frozenset({"voxel_size_nm"})
+    seeded_fields = frozenset({"voxel_size_nm"})
     levels = True
 
     @pytest.fixture
@@ -59,10 +59,10 @@ class TestPrecomputedContract(VolumeRemoteContract):
         return PrecomputedRemote()
 
     @pytest.fixture
-    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+    def new_uri(self, tmp_path: Path) -> Callable[[], Uri]:
         return lambda: at(tmp_path / uuid4().hex)
 
-    def above(self, uri: Uri) -> Uri:
+    def parent_uri(self, uri: Uri) -> Uri:
         return at(Path(uri.path).parent)
 
     def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:

@@ -19,7 +19,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, NotFound, ReadOnly
 from voxome.remotes.wkw import WkwRemote
-from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
 
@@ -49,14 +49,14 @@ class TestWkw(VolumeRemoteContract):
     creates = False
     deletes = False
     negative_start = False
-    seeds = frozenset({"voxel_size_nm"})
+    seeded_fields = frozenset({"voxel_size_nm"})
 
     @pytest.fixture
     def remote(self) -> WkwRemote:
         return WkwRemote()
 
     @pytest.fixture
-    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+    def new_uri(self, tmp_path: Path) -> Callable[[], Uri]:
         return lambda: Uri.parse(f"wkw://{tmp_path / uuid4().hex / 'color'}")
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
@@ -65,7 +65,7 @@ class TestWkw(VolumeRemoteContract):
         z, y, x = spec.voxel_size_nm or (10.0, 10.0, 10.0)
         describe(layer.parent, {"color": ((0, 0, 0), array.shape[-3:], "color")}, [x, y, z])
 
-    def above(self, uri: Uri) -> Uri:
+    def parent_uri(self, uri: Uri) -> Uri:
         return Uri("wkw", str(Path(uri.path).parent))
 
 

@@ -30,7 +30,7 @@ from voxome.errors import (
 from voxome.geometry import Box
 from voxome.remotes.zarr.remote import ZarrRemote
 from voxome.storage import tensorstore
-from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
 DTYPES = (
@@ -59,14 +59,14 @@ class ZarrContract(VolumeRemoteContract):
     format: ClassVar[int] = 3
     shards: ClassVar[int] = 1
     dtypes = ("uint16", "uint8", "bool", "uint64", "float32")
-    seeds = frozenset({"voxel_size_nm", "offset_nm", "kind"})
+    seeded_fields = frozenset({"voxel_size_nm", "offset_nm", "kind"})
 
     @pytest.fixture
     def remote(self) -> ZarrRemote:
         return ZarrRemote()
 
     @pytest.fixture
-    def fresh(self, tmp_path: Path) -> Callable[[], Uri]:
+    def new_uri(self, tmp_path: Path) -> Callable[[], Uri]:
         return lambda: at(tmp_path / "store" / uuid4().hex)
 
     def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:
@@ -93,7 +93,7 @@ class ZarrContract(VolumeRemoteContract):
     def inspect(self, uri: Uri) -> NDArray[Any]:
         return np.asarray(peer(Path(uri.path))[...])
 
-    def above(self, uri: Uri) -> Uri:
+    def parent_uri(self, uri: Uri) -> Uri:
         return at(Path(uri.path).parent)
 
 

@@ -25,8 +25,8 @@ from voxome.contracts.source import Remote
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, NotFound, UnknownName
+from voxome.testing import VolumeRemoteContract
 from voxome.testing import remote as contract
-from voxome.testing.remote import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
 pytestmark = pytest.mark.slow
@@ -45,10 +45,10 @@ class OnS3(VolumeRemoteContract):
         self.bucket = bucket
 
     @pytest.fixture
-    def fresh(self, bucket: Bucket) -> Callable[[], Uri]:
+    def new_uri(self, bucket: Bucket) -> Callable[[], Uri]:
         return lambda: Uri(self.scheme, f"s3://{BUCKET}/{uuid4().hex}/v", {"endpoint": bucket.url})
 
-    def above(self, uri: Uri) -> Uri | None:
+    def parent_uri(self, uri: Uri) -> Uri | None:
         return Uri(uri.scheme, uri.path.removesuffix("/v"), uri.query)
 
     def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:
@@ -57,8 +57,8 @@ class OnS3(VolumeRemoteContract):
         shard = chunk if spec.write_chunk == spec.read_chunk else (16, 16, 16)
         return spec.replace(read_chunk=chunk, write_chunk=shard)
 
-    def test_threads_read_at_once(self, remote: Remote, fresh: Callable[[], Uri]) -> None:
-        array, source = self.seeded(remote, fresh(), self.spec())
+    def test_threads_read_concurrently(self, remote: Remote, new_uri: Callable[[], Uri]) -> None:
+        array, source = self.seed_and_open(remote, new_uri(), self.spec())
         with ThreadPoolExecutor(4) as pool:
             for result in pool.map(source.read, [source.spec.domain] * 8):
                 assert_array_equal(result, array)
@@ -73,7 +73,7 @@ class OnS3(VolumeRemoteContract):
             self.bucket.download(_key(uri), Path(folder, "a"))
             return super().inspect(Uri(uri.scheme, f"{folder}/a"))
 
-    test_recognises_its_own = None  # type: ignore[assignment]  # of local paths; for addresses see below
+    test_it_recognises_its_own_arrays = None  # type: ignore[assignment]  # of local paths; for addresses see below
 
 
 def _key(uri: Uri) -> str:

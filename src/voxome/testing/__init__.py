@@ -1,4 +1,4 @@
-"""Contract suites and strategies for authors of plug-ins; only tests import it."""
+"""Contract suites and hypothesis strategies for authors of plug-ins; needs ``voxome[testing]``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ if TYPE_CHECKING:
     from voxome.testing.engine import EngineContract
     from voxome.testing.kind import KindContract
     from voxome.testing.records import RecordStoreContract
+    from voxome.testing.remote import VolumeRemoteContract
     from voxome.testing.service import ServiceContract
 
-__all__ = ["EngineContract", "KindContract", "RecordStoreContract", "ServiceContract"]
+__all__ = ["EngineContract", "KindContract", "RecordStoreContract", "ServiceContract", "VolumeRemoteContract"]
 
 _LAZY = {
     "EngineContract": "voxome.testing.engine",
     "KindContract": "voxome.testing.kind",
     "RecordStoreContract": "voxome.testing.records",
     "ServiceContract": "voxome.testing.service",
+    "VolumeRemoteContract": "voxome.testing.remote",
 }
 
 

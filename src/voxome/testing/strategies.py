@@ -1,4 +1,4 @@
-"""hypothesis strategies: boxes in and out of a domain, and voxels of any dtype."""
+"""Hypothesis strategies: boxes inside and outside a domain, arrays of any dtype, specs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.geometry import Box
 
 DTYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32", "float64")
-"""What most stores hold."""
+"""Data types that most stores support."""
 
 
 def noise(shape: Sequence[int], dtype: DTypeLike, seed: int = 0) -> NDArray[Any]:
-    """Random voxels over the whole range of `dtype`; of floats the first three are NaN and the infinities."""
+    """Return random voxels over the full range of `dtype`; the first three floats are NaN and the infinities."""
     kind, rng = np.dtype(dtype), np.random.default_rng(seed)
     if kind.kind == "b":
         return rng.random(shape) < 0.5
@@ -32,7 +32,7 @@ def noise(shape: Sequence[int], dtype: DTypeLike, seed: int = 0) -> NDArray[Any]
 
 @st.composite
 def boxes(draw: st.DrawFn, domain: Box, *, empty: bool = True) -> Box:
-    """Boxes inside `domain`; without voxels only if `empty`."""
+    """Return boxes inside `domain`; if `empty`, also boxes without voxels."""
     pairs = []
     for a, b in zip(domain.start, domain.stop, strict=True):
         start = draw(st.integers(a, b if empty else b - 1))
@@ -42,7 +42,7 @@ def boxes(draw: st.DrawFn, domain: Box, *, empty: bool = True) -> Box:
 
 @st.composite
 def boxes_outside(draw: st.DrawFn, domain: Box) -> Box:
-    """Boxes with voxels, of which at least one is outside `domain`."""
+    """Return non-empty boxes that are not inside `domain`."""
     inner = draw(boxes(domain, empty=False))
     axis = draw(st.integers(0, domain.ndim - 1))
     beyond = draw(st.integers(1, 5))
@@ -56,7 +56,7 @@ def boxes_outside(draw: st.DrawFn, domain: Box) -> Box:
 
 @st.composite
 def arrays(draw: st.DrawFn, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
-    """Voxels in any memory layout: C or Fortran order, or reversed along an axis."""
+    """Return random voxels in any memory layout: C or Fortran order, or reversed along an axis."""
     values = noise(shape, dtype, draw(st.integers(0, 2**32 - 1)))
     layout = draw(st.sampled_from("CFR"))
     if layout == "F":
@@ -66,7 +66,7 @@ def arrays(draw: st.DrawFn, shape: Sequence[int], dtype: DTypeLike) -> NDArray[A
 
 @st.composite
 def specs(draw: st.DrawFn, *, ndim: int = 3, dtypes: Sequence[str] = DTYPES, negative: bool = True) -> VolumeSpec:
-    """Small specs with a voxel size, chunks, and a start of any sign unless `negative` is false."""
+    """Return small specs with voxel size and chunks; the start can be below 0 if `negative`."""
     shape = draw(st.tuples(*[st.integers(1, 12)] * ndim))
     start = draw(st.tuples(*[st.integers(-20 if negative else 0, 20)] * ndim))
     chunk = draw(st.tuples(*[st.integers(1, 6)] * ndim))

@@ -15,7 +15,7 @@ from voxome.contracts.source import Remote, VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.remotes.bossdb.remote import BossdbRemote
-from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing import VolumeRemoteContract
 
 pytestmark = pytest.mark.slow
 
@@ -42,15 +42,15 @@ class TestBossdb(VolumeRemoteContract):
     negative_start = False
     kinds = ("image", "labels", "probability")
     fills = (0,)
-    keeps = frozenset({"voxel_size_nm", "offset_nm"})
-    seeds = frozenset({"voxel_size_nm"})
+    stored_fields = frozenset({"voxel_size_nm", "offset_nm"})
+    seeded_fields = frozenset({"voxel_size_nm"})
 
     @pytest.fixture
     def remote(self) -> BossdbRemote:
         return BossdbRemote()
 
     @pytest.fixture
-    def fresh(self) -> Callable[[], Uri]:
+    def new_uri(self) -> Callable[[], Uri]:
         return lambda: uri_of(some_names())
 
     @pytest.fixture(autouse=True)
@@ -71,11 +71,11 @@ class TestBossdb(VolumeRemoteContract):
         spec = BossdbRemote().open(uri).spec
         return self.peer.get(names_of(uri), spec.domain.start, spec.domain.shape, spec.dtype)
 
-    def above(self, uri: Uri) -> Uri:
+    def parent_uri(self, uri: Uri) -> Uri:
         return uri_of(names_of(uri)[:2])
 
-    def created(self, remote: Remote, uri: Uri, spec: VolumeSpec) -> VolumeSource:
+    def create_or_skip(self, remote: Remote, uri: Uri, spec: VolumeSpec) -> VolumeSource:
         if spec.kind == "labels":
             collection, experiment, _ = names_of(uri)
             self.peer.make((collection, experiment, "source"), replace(spec, kind="image"))
-        return super().created(remote, uri, spec)
+        return super().create_or_skip(remote, uri, spec)

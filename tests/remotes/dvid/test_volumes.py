@@ -22,7 +22,7 @@ from voxome.geometry import Box
 from voxome.remotes.dvid import volumes
 from voxome.remotes.dvid.remote import DvidRemote
 from voxome.remotes.dvid.types import DTYPES, LABEL_TYPES
-from voxome.testing.remote import VolumeRemoteContract
+from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
 pytestmark = pytest.mark.slow
@@ -49,8 +49,8 @@ def join_commas(zyx: Sequence[float]) -> str:
 class Dvid(VolumeRemoteContract):
     ranks = (3,)
     fills = (0,)
-    keeps = frozenset({"voxel_size_nm"})
-    seeds = frozenset({"voxel_size_nm"})
+    stored_fields = frozenset({"voxel_size_nm"})
+    seeded_fields = frozenset({"voxel_size_nm"})
     attributes = False
     deletes = False
     chunk: ClassVar[tuple[int, int, int]] = (5, 6, 4)
@@ -60,20 +60,20 @@ class Dvid(VolumeRemoteContract):
         return DvidRemote()
 
     @pytest.fixture
-    def fresh(self, address: str) -> Callable[[], Uri]:
+    def new_uri(self, address: str) -> Callable[[], Uri]:
         return lambda: Uri("dvid", f"{address}/{uuid4().hex}")
 
     def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:
-        create_volume = super().spec(rank, dtype, **{"kind": self.kinds[0], **others})
-        return create_volume.replace(read_chunk=self.chunk, write_chunk=self.chunk)
+        spec = super().spec(rank, dtype, **{"kind": self.kinds[0], **others})
+        return spec.replace(read_chunk=self.chunk, write_chunk=self.chunk)
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
         host, uuid, name = uri.path.split("/")
         assert spec.write_chunk is not None
         size = spec.voxel_size_nm or (8, 8, 8)
-        create_volume = {"typename": self.type_of(spec), "dataname": name, "BlockSize": join_commas(spec.write_chunk)}
-        create_volume |= {"VoxelSize": join_commas(size), "VoxelUnits": "nanometers,nanometers,nanometers"}
-        httpx.post(f"http://{host}/api/repo/{uuid}/instance", json=create_volume).raise_for_status()
+        settings = {"typename": self.type_of(spec), "dataname": name, "BlockSize": join_commas(spec.write_chunk)}
+        settings |= {"VoxelSize": join_commas(size), "VoxelUnits": "nanometers,nanometers,nanometers"}
+        httpx.post(f"http://{host}/api/repo/{uuid}/instance", json=settings).raise_for_status()
         whole = spec.domain.snap(spec.write_chunk)  # type: ignore[arg-type]
         padded = np.zeros(whole.shape, spec.dtype)
         padded[spec.domain.within(whole)] = array
@@ -97,7 +97,7 @@ class Dvid(VolumeRemoteContract):
     def type_of(self, spec: VolumeSpec) -> str:
         return f"{spec.dtype}blk"
 
-    def above(self, uri: Uri) -> Uri:
+    def parent_uri(self, uri: Uri) -> Uri:
         return Uri("dvid", uri.path.rpartition("/")[0])
 
 
@@ -120,8 +120,8 @@ def create_volume(
 ) -> tuple[str, voxome.Volume]:
     """Create a volume with blocks of 8^3, not aligned with them; return it and its URI."""
     uri = f"dvid://{address}/{uuid4().hex}"
-    given = {"dtype": "uint8", **others}
-    spec = VolumeSpec.of((20, 25, 30), given.pop("dtype"), chunk=(8, 8, 8), start=start, **given)
+    fields = {"dtype": "uint8", **others}
+    spec = VolumeSpec.of((20, 25, 30), fields.pop("dtype"), chunk=(8, 8, 8), start=start, **fields)
     return uri, voxome.create(uri, spec)
 
 
