@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from voxome.errors import CorruptData, NotFound
+from voxome.errors import CorruptData, NotFound, UnsupportedFormat
 from voxome.resources.table import TableFile, write_table
 
 COLUMNS = {"id": "uint64", "score": "float64", "good": "bool"}
@@ -42,3 +44,16 @@ def test_a_table_cut_short_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(CorruptData, match="not a readable Parquet"):
         TableFile(path)
+
+
+@pytest.mark.parametrize("version", [b"0", b"2", b"x"])
+def test_a_table_of_another_version_is_refused(tmp_path: Path, version: bytes) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"id": [1]}).replace_schema_metadata({b"voxome_format_version": version}), path)
+    with pytest.raises(UnsupportedFormat, match=r"t\.parquet is a table of version .; this voxome reads version 1"):
+        TableFile(path)
+
+
+def test_a_table_of_another_program_is_read(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": [1]}), tmp_path / "t.parquet")
+    assert TableFile(tmp_path / "t.parquet").read()["id"].tolist() == [1]

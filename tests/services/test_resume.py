@@ -145,6 +145,16 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     voxome.transfer(source, uri, progress=told)
 
 
+@pytest.mark.parametrize("version", [None, 0, 2])
+def test_the_state_of_another_version_is_refused(tmp_path: Path, state: Path, version: int | None) -> None:
+    source = made(tmp_path)
+    voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", chunk=CHUNK)
+    (facts,) = state.rglob("transfer.json")
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "format_version": version}))
+    with pytest.raises(UnsupportedFormat, match=r"transfer\.json is a transfer state .*reads version 1"):
+        voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", chunk=CHUNK)
+
+
 @pytest.mark.parametrize("box", ["0:64,0:64,0:64", "0:32,0:64,0:64"])
 def test_no_other_part_at_a_time(tmp_path: Path, box: str) -> None:
     source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from voxome.errors import InvalidInput, NotFound, RunLocked
-from voxome.records.folder import lock_folder
+from voxome.contracts.formats import RUN
+from voxome.errors import InvalidInput, NotFound, RunLocked, UnsupportedFormat
+from voxome.records.folder import lock_folder, write_json
 from voxome.workflow.clean import clean
 
 
@@ -21,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_only_intermediates_go(folder: Path) -> None:
-    (folder / "run.json").write_text("{}")
+    write_json(folder / "run.json", RUN.stamp({}))
     assert clean(folder) == 1000
     assert not (folder / ".voxome" / "steps").exists()
     assert (folder / "neurons.zarr").exists()
@@ -35,11 +36,18 @@ def test_a_run_that_has_not_finished_is_left_alone(folder: Path) -> None:
 
 
 def test_a_run_under_way_is_left_alone(folder: Path) -> None:
-    (folder / "run.json").write_text("{}")
+    write_json(folder / "run.json", RUN.stamp({}))
     with lock_folder(folder), pytest.raises(RunLocked):
         clean(folder)
 
 
 def test_other_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="not the folder of a run"):
+    with pytest.raises(NotFound, match="is not a run folder"):
         clean(tmp_path)
+
+
+def test_a_run_of_another_version_is_left_alone(folder: Path) -> None:
+    write_json(folder / "run.json", {"schema_version": 1})
+    with pytest.raises(UnsupportedFormat, match="without a version"):
+        clean(folder)
+    assert (folder / ".voxome" / "steps" / "mark-1").exists()

@@ -148,7 +148,9 @@ def test_tables_are_looked_at_too(tmp_path: Path) -> None:
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "other.parquet").read_bytes()[:100])
     with pytest.raises(PlanError, match="not a readable Parquet"):
         make_plan(union, {"pairs": tmp_path / "cut.parquet"}, RunOptions())
-    (tmp_path / "a.handle.json").write_text('{"voxome": "handle", "type": "volume", "uri": "zarr://x"}')
+    (tmp_path / "a.handle.json").write_text(
+        '{"voxome": "handle", "format_version": 1, "type": "volume", "uri": "zarr://x"}'
+    )
     with pytest.raises(PlanError, match=r"pairs is a table, but .* is the handle of a volume"):
         make_plan(union, {"pairs": tmp_path / "a.handle.json"}, RunOptions())
 

@@ -131,5 +131,5 @@ def _opened(path: str, store: str) -> OpenStep:
         text = storage_at(path).read_bytes()
         if text is None:
             raise NotFound(f"there is no {path}: the folder of the step was removed; rerun to create it again")
-        _open[path, store] = OpenStep(Step.from_json(json.loads(text)), store)
+        _open[path, store] = OpenStep(Step.from_json(json.loads(text), path), store)
     return _open[path, store]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from voxome.contracts.formats import STEP
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle, within
 from voxome.contracts.kinds import Kind, Target
@@ -166,8 +167,8 @@ class Step:
         return storage_at(within(self.folder, store)) / "step.json"
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
+        """Return the step as JSON values, marked with their format."""
+        content = {
             "name": self.name,
             "tool": self.tool,
             "version": self.version,
@@ -180,10 +181,18 @@ class Step:
             "into": dict(self.into),
             "digest": self.digest,
         }
+        return STEP.stamp(content)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Step:
-        """From what `to_json` gave."""
+    def from_json(cls, data: Mapping[str, Any], where: object = "a step") -> Step:
+        """Return the step that `to_json` wrote; `where` is its file, for messages.
+
+        Raises
+        ------
+        UnsupportedFormat
+            If it is of another version.
+        """
+        data = STEP.content(data, where)
         return cls(
             data["name"],
             data["tool"],

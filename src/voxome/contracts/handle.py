@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from voxome.contracts.formats import HANDLE
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
@@ -51,20 +53,35 @@ class Handle:
         return None if self.box is None else Box.parse(self.box)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values, marked as ours."""
-        return {"voxome": "handle", **{k: v for k, v in asdict(self).items() if v not in (None, "")}}
+        """Return the handle as JSON values, marked with their format."""
+        return HANDLE.stamp({name: value for name, value in asdict(self).items() if value not in (None, "")})
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Handle:
-        """From what `to_json` gave."""
-        fields = {k: v for k, v in data.items() if k != "voxome"}
+    def from_json(cls, data: Mapping[str, Any], where: object = "a handle") -> Handle:
+        """Return the handle that `to_json` wrote.
+
+        Parameters
+        ----------
+        data : mapping of str to JSON values
+            What was read.
+        where : object
+            Its file, for messages.
+
+        Raises
+        ------
+        UnsupportedFormat
+            If it is of another version, or something else.
+        InvalidInput
+            If it is damaged.
+        """
+        fields = HANDLE.content(data, where)
         for name in ("voxel_size_nm", "offset_nm"):
             if name in fields:
                 fields[name] = tuple(fields[name])
         try:
             return cls(**fields)
         except TypeError as error:
-            raise InvalidInput(f"this is no handle that voxome wrote: {error}") from error
+            raise InvalidInput(f"{where} is not a voxome handle: {error}") from error
 
 
 def within(uri: str, store: str) -> str:

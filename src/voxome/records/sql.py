@@ -10,9 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError
 
+from voxome.contracts.formats import LEDGER
 from voxome.contracts.records import Event
 from voxome.contracts.uri import without_secrets
 from voxome.errors import StoreError, UnknownName
+from voxome.records.sql_format import check_format
 
 _METADATA = sa.MetaData()
 _EVENTS = sa.Table(
@@ -47,6 +49,8 @@ class SqlRecords:
     ------
     StoreError
         If the database cannot be opened, read or written; every method raises it.
+    UnsupportedFormat
+        If it was written by another version.
     """
 
     def __init__(self, url: str) -> None:
@@ -55,6 +59,7 @@ class SqlRecords:
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _tune_sqlite)
         with self._mapped_errors():
+            check_format(self._engine, LEDGER, _METADATA.tables, self._name)
             _METADATA.create_all(self._engine)
 
     @classmethod

@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import DTypeLike, NDArray
 
+from voxome.contracts.formats import TABLE
 from voxome.contracts.kinds import Rows
 from voxome.errors import CorruptData, NotFound
 from voxome.resources.rows import concatenate
 from voxome.storage.find import storage_at
 
-SCHEMA_VERSION = "1"
+_VERSION = b"voxome_format_version"
 ROW_GROUP = 65_536
 
 
@@ -34,6 +35,8 @@ class TableFile:
         If there is no such file.
     CorruptData
         If it is no Parquet file, or is cut short.
+    UnsupportedFormat
+        If another version of voxome wrote it; tables of other programs have no version.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -44,6 +47,9 @@ class TableFile:
             raise NotFound(f"there is no table {path}") from error
         except (pa.ArrowInvalid, OSError) as error:
             raise CorruptData(f"{path} is not a readable Parquet table: {error}") from error
+        version = (self._file.schema_arrow.metadata or {}).get(_VERSION)
+        if version is not None:
+            TABLE.check_version(int(version) if version.isdigit() else version.decode(errors="replace"), path)
 
     def __len__(self) -> int:
         return int(self._file.metadata.num_rows)
@@ -144,7 +150,7 @@ def write_batches(
     """Write rows that come in batches as `write_table` does; memory holds a row group and a batch."""
     schema = pa.schema(
         [(name, pa.from_numpy_dtype(dtype)) for name, dtype in columns.items()],
-        {"voxome_schema_version": SCHEMA_VERSION},
+        {_VERSION: str(TABLE.version)},
     )
     with (
         storage_at(str(path), writing=True).create_file() as file,

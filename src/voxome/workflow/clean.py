@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from voxome.contracts.formats import RUN
 from voxome.errors import InvalidInput, NotFound
 from voxome.records.folder import PRIVATE, lock_folder, read_json
+from voxome.workflow.results import RECORD
 from voxome.workflow.store import intermediates, lock_results
 
 
@@ -20,19 +22,24 @@ def clean(folder: str | Path) -> int | None:
     Raises
     ------
     NotFound
-        If the folder is not that of a run.
+        If it is not a run folder.
     InvalidInput
-        If the run has not finished: its work so far would be lost.
+        If the run has not finished: its finished blocks would be lost.
+    UnsupportedFormat
+        If it is a run of another version.
     RunLocked
-        If it is in progress.
+        If it is running.
     """
     root = Path(folder).resolve()
     if not (root / PRIVATE).is_dir():
-        raise NotFound(f"{folder} is not the folder of a run: it has no {PRIVATE}")
+        raise NotFound(f"{folder} is not a run folder: it has no {PRIVATE}")
     with lock_folder(root):
-        record = read_json(root / "run.json")
+        record = read_json(root / RECORD)
         if record is None:
-            raise InvalidInput(f"the run in {folder} has not finished: rerun it to its end, or remove the folder")
+            raise InvalidInput(
+                f"the run in {folder} has not finished: rerun its command to resume it, or remove the folder"
+            )
+        RUN.content(record, root / RECORD)
         address = record.get("store", str(root))
         with lock_results(address, root):
             return _remove(address)

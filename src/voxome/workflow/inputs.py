@@ -47,13 +47,16 @@ def read_handle(address: str) -> Handle:
     ------
     NotFound
         If there is no such file.
-    InvalidInput
-        If it is not a handle.
+    InvalidInput, UnsupportedFormat
+        If it is not a handle, or of another version.
     """
     text = storage_at(address).read_bytes()
     if text is None:
         raise NotFound(f"there is no handle file {address}")
     try:
-        return Handle.from_json(json.loads(text))
-    except (ValueError, AttributeError) as error:
+        data = json.loads(text)
+    except ValueError as error:
         raise InvalidInput(f"{address} is not a voxome handle: {error}") from error
+    if not isinstance(data, dict):
+        raise InvalidInput(f"{address} is not a voxome handle: expected a JSON object")
+    return Handle.from_json(data, address)

@@ -10,6 +10,7 @@ from typing import Any
 
 from voxome.blocks.pyramid import pyramid_steps
 from voxome.blocks.step import Step
+from voxome.contracts.formats import PLAN
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.ports import HOST_PORTS
 from voxome.contracts.report import Result, Results
@@ -59,15 +60,15 @@ class Plan:
     hint: RunHint = field(default_factory=RunHint)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plan as JSON values."""
-        return {
-            "schema_version": 1,
+        """Return the plan as JSON values, marked with their format."""
+        content = {
             "workflow": self.workflow,
             "inputs": dict(self.inputs),
             "warnings": list(self.warnings),
             "steps": [{**step.to_json(), **sizes(step)} for step in self.steps],
             "outputs": {name: handle.to_json() for name, handle in self.outputs.items()},
         }
+        return PLAN.stamp(content)
 
     @property
     def key(self) -> str:

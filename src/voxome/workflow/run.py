@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from voxome.blocks.runner import StepReport, run_step
+from voxome.contracts.formats import RUN
 from voxome.contracts.records import Event
 from voxome.contracts.report import FinishedRun
 from voxome.engines.choice import EngineChoice, StepEngines
@@ -138,6 +139,8 @@ def _check_truth(plan: Plan, truth: Path) -> None:
 def _finished(plan: Plan, folder: Path, store: str, progress: Progress | None) -> dict[str, Any] | None:
     """The record of the run that has ended in `folder`, if its results are all there; intermediates need not be."""
     before = read_json(folder / RECORD)
+    if before is not None:
+        RUN.content(before, folder / RECORD)
     if before is None or before.get("plan") != plan.key or not _is_complete(plan, store):
         return None
     began = time.time()
@@ -184,8 +187,7 @@ def _run_steps(
 
 def _record(plan: Plan, reports: list[StepReport], began: float, engines: StepEngines) -> dict[str, Any]:
     steps = {step.name: step for step in plan.steps}
-    return {
-        "schema_version": 1,
+    content = {
         "workflow": plan.workflow,
         "plan": plan.key,
         "inputs": dict(plan.inputs),
@@ -214,3 +216,4 @@ def _record(plan: Plan, reports: list[StepReport], began: float, engines: StepEn
         ],
         "outputs": {name: handle.within(".").uri for name, handle in plan.outputs.items()},
     }
+    return RUN.stamp(content)

@@ -1,4 +1,4 @@
-"""The plan in the folder of a run."""
+"""The plan that a run folder holds, and how another plan differs from it."""
 
 from __future__ import annotations
 
@@ -7,30 +7,36 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from voxome.contracts.formats import PLAN
 from voxome.errors import CorruptData, PlanError
-from voxome.records.folder import PRIVATE, write_json
+from voxome.records.folder import PRIVATE, read_json, write_json
 
 
 def keep_plan(folder: Path, plan: Mapping[str, Any]) -> None:
-    """Write the plan of a new run; of one that is continued, check that it is the same.
+    """Write the plan of a new run, or check that a run that is resumed has the same plan.
 
     Raises
     ------
     PlanError
-        If the folder holds a run of another plan; the faults name what differs.
+        If the folder holds a run of another plan; the problems name the differences.
+    CorruptData, UnsupportedFormat
+        If the saved plan is damaged, or of another version.
     """
     path = folder / PRIVATE / "plan.json"
     now = json.loads(json.dumps(plan, default=str))
     if not path.exists():
         write_json(path, now)
         return
+    before = read_json(path)
+    if before is None:
+        raise CorruptData(f"{path} is damaged: it is not a JSON object. Choose another folder, or remove {folder}.")
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        differences = [*_moved(before, now, folder), *_differences(before["steps"], now["steps"])]
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise CorruptData(f"{path} is no plan ({error!r}); choose another folder, or remove {folder}") from error
+        content = PLAN.content(before, path)
+        differences = [*_moved(content, now, folder), *_differences(content["steps"], now["steps"])]
+    except (LookupError, TypeError, AttributeError) as error:
+        raise CorruptData(f"{path} is damaged ({error!r}). Choose another folder, or remove {folder}.") from error
     if differences:
-        advice = f"{folder} holds a run of another plan: give the same command, choose another folder, or remove it"
+        advice = f"{folder} holds a run of another plan: rerun the same command, choose another folder, or remove it"
         raise PlanError([advice, *differences])
 
 
@@ -46,26 +52,28 @@ def _differences(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> Ite
         if name not in new or name not in old:
             yield f"step {name} is {'missing now' if name in old else 'new'}"
             continue
-        for what in ("tool", "version", "parameters", "block", "frame", "inputs"):
+        for what in ("tool", "version", "digest", "parameters", "block", "frame", "inputs"):
             a, b = old[name][what], new[name][what]
             if a == b:
+                continue
+            if what == "digest":
+                yield f"step {name}: the code of {new[name]['tool']} has changed"
                 continue
             if not isinstance(a, dict) or not isinstance(b, dict):
                 yield f"step {name}: {what} was {a}, now it is {b}"
                 continue
             for key in sorted({*a, *b}):
-                if a.get(key) != b.get(key) and not (what == "inputs" and _made_by_step(a.get(key), b.get(key))):
+                if a.get(key) != b.get(key) and not (what == "inputs" and _come_from_steps(a.get(key), b.get(key))):
                     yield f"step {name}: {what} {key} was {_shown(a.get(key))}, now it is {_shown(b.get(key))}"
 
 
 def _shown(value: Any) -> Any:
-    """A handle without what tells nothing to a person."""
+    """A handle in a line: its URI, then its box and voxel size if it has any."""
     if not isinstance(value, dict) or "uri" not in value:
         return value
-    others = [f"{k} {v}" for k, v in value.items() if k not in ("voxome", "type", "uri", "key")]
-    return ", ".join([value["uri"], *others])
+    return ", ".join([value["uri"], *(f"{key} {value[key]}" for key in ("box", "voxel_size_nm") if key in value)])
 
 
-def _made_by_step(*handles: Any) -> bool:
+def _come_from_steps(*handles: Any) -> bool:
     """Whether the inputs differ only because a step before them does."""
     return all(isinstance(h, dict) and h.get("uri", "").find("{store}") >= 0 for h in handles)

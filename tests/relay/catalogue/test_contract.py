@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxome.errors import AlreadyExists, NotFound
+from voxome.errors import AlreadyExists, NotFound, UnsupportedFormat
 from voxome.relay.accounts import Group, Membership, Role, Token, User
 from voxome.relay.catalogue.contract import Catalogue, Record
 from voxome.relay.catalogue.memory import MemoryCatalogue
@@ -147,3 +147,17 @@ def test_a_file_is_read_by_the_next_process(tmp_path: Path) -> None:
             assert catalogue.get(User, "u").password == "salt$hash"
     with closing(sqlite3.connect(path)) as plain:
         assert plain.execute("select name, sources from channel").fetchall() == [("ch", '["raw"]')]
+
+
+def test_a_catalogue_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.sqlite"
+    with closing(SqlCatalogue.in_file(path)) as catalogue:
+        catalogue.write(add=[ONE_OF_EACH[0]])
+    for statement, found in (
+        ("UPDATE voxome_formats SET version = 2", "of version 2"),
+        ("DELETE FROM voxome_formats", "without a version"),
+    ):
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute(statement)
+        with closing(SqlCatalogue.in_file(path)) as catalogue, pytest.raises(UnsupportedFormat, match=found):
+            catalogue.find(Collection)

@@ -11,7 +11,9 @@ from typing import Any, get_type_hints
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
+from voxome.contracts.formats import CATALOGUE
 from voxome.errors import AlreadyExists, NotFound
+from voxome.records.sql_format import check_format
 from voxome.relay.catalogue.contract import R, Record
 
 _TYPES: dict[Any, TypeEngine[Any]] = {
@@ -29,7 +31,8 @@ class SqlCatalogue:
     Parameters
     ----------
     url : str
-        Address of the database, as SQLAlchemy takes it.
+        Address of the database, as SQLAlchemy takes it. One of another version is refused with UnsupportedFormat when
+        it is first used.
     """
 
     def __init__(self, url: str) -> None:
@@ -85,6 +88,8 @@ class SqlCatalogue:
         with self._lock:
             if record_type not in self._tables:
                 table = _table(record_type)
+                if not self._tables:
+                    check_format(self._engine, CATALOGUE, [table.name], str(self._engine.url))
                 table.metadata.create_all(self._engine)
                 self._tables[record_type] = table
             return self._tables[record_type]

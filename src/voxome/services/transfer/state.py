@@ -14,6 +14,7 @@ from typing import Any
 import platformdirs
 
 from voxome.config.settings import text_setting
+from voxome.contracts.formats import TRANSFER
 from voxome.contracts.records import Ledger, RecordStore
 from voxome.errors import AlreadyExists, RunLocked
 from voxome.records.choice import OpenRecords
@@ -43,7 +44,8 @@ class State:
 
     def __init__(self, folder: Path, request: Mapping[str, Any], records: RecordStore) -> None:
         self.folder, self._request, self._records = folder, request, records
-        self.facts = read_json(folder / FACTS) or {}
+        stored = read_json(folder / FACTS)
+        self.facts = {} if stored is None else TRANSFER.content(stored, folder / FACTS)
 
     @property
     def ledger(self) -> Ledger:
@@ -58,7 +60,7 @@ class State:
     def keep(self, **facts: Any) -> None:
         """Update and store the facts."""
         self.facts = {"request": self._request, **self.facts, **facts}
-        write_json(self.folder / FACTS, self.facts)
+        write_json(self.folder / FACTS, TRANSFER.stamp(self.facts))
 
     def begin(self, copies: Sequence[str]) -> None:
         """Resume the copies with these keys, or start them if the transfer is new."""

@@ -1,0 +1,80 @@
+"""Versions of voxome's own formats; data of another version are refused, never guessed at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from voxome.errors import UnsupportedFormat
+
+_FIELD, _VERSION = "voxome", "format_version"
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of voxome's own.
+
+    Attributes
+    ----------
+    name : str
+        What the data are, as in "run record".
+    version : int
+        The version that is written, and the only one that is read.
+    remedy : str
+        What to do about data of another version.
+    """
+
+    name: str
+    version: int
+    remedy: str
+
+    def stamp(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return JSON values with the name and version of the format first."""
+        return {_FIELD: self.name, _VERSION: self.version, **data}
+
+    def content(self, data: Mapping[str, Any], where: object) -> dict[str, Any]:
+        """Return what was stamped, if it has this format and version.
+
+        Parameters
+        ----------
+        data : mapping of str to JSON values
+            What was read.
+        where : object
+            The file, for the message.
+
+        Raises
+        ------
+        UnsupportedFormat
+            If they are of another version or format, or of none.
+        """
+        name = data.get(_FIELD)
+        if name not in (None, self.name):
+            raise UnsupportedFormat(f"{where} is a voxome {name}; expected a {self.name}")
+        self.check_version(data.get(_VERSION), where)
+        return {key: value for key, value in data.items() if key not in (_FIELD, _VERSION)}
+
+    def check_version(self, version: object, where: object) -> None:
+        """Check a version that was read; None where there is none.
+
+        Raises
+        ------
+        UnsupportedFormat
+            If it is another one.
+        """
+        if version != self.version:
+            found = "without a version, of an early voxome" if version is None else f"of version {version}"
+            raise UnsupportedFormat(
+                f"{where} is a {self.name} {found}; this voxome reads version {self.version}. {self.remedy}"
+            )
+
+
+_RERUN = "Use the voxome that wrote it, or remove the run folder and rerun."
+HANDLE = Format("handle", 1, "Rerun the step that wrote it.")
+STEP = Format("step", 1, "Use the same voxome for the run and its workers, or remove the run folder and rerun.")
+PLAN = Format("plan", 1, _RERUN)
+RUN = Format("run record", 1, _RERUN)
+LEDGER = Format("ledger", 1, "Use the voxome that wrote it, or remove its folder and rerun.")
+TRANSFER = Format("transfer state", 1, "Use the voxome that wrote it, or remove its folder and copy again.")
+CATALOGUE = Format("relay catalogue", 1, "Use the voxome that wrote it, or start with a new catalogue.")
+TABLE = Format("table", 1, "Use the voxome that wrote it, or compute it again.")
