@@ -39,7 +39,7 @@ def test_what_is_written_is_read(scheme: str, parts: list[str], query: dict[str,
 
 @pytest.mark.parametrize("text", ["", "zarr://", "zarr://?level=2", "?level=2"])
 def test_nothing_named(text: str) -> None:
-    with pytest.raises(InvalidUri, match="names no data"):
+    with pytest.raises(InvalidUri, match="has no path"):
         Uri.parse(text)
 
 

@@ -63,7 +63,7 @@ def test_lift_takes_other_axes_whole_and_drop_leaves_them(axes: list[str], data:
 
 
 def test_a_frame_needs_three_axes() -> None:
-    with pytest.raises(InvalidInput, match="z, y, x was expected, not y/x"):
+    with pytest.raises(InvalidInput, match="axes z, y and x, not y/x"):
         _ = VolumeSpec.of((4, 5), "uint8").frame
 
 

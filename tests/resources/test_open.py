@@ -72,7 +72,7 @@ def test_bare_paths(folder: Path, path: str, scheme: str, monkeypatch: pytest.Mo
         ("notes.txt", UnsupportedFormat, "notes.txt"),
         ("zar://a", UnknownName, "zarr"),
         ("zarr", NotFound, "level 3"),
-        ("", InvalidUri, "names no data"),
+        ("", InvalidUri, "has no path"),
     ],
 )
 def test_what_cannot_be_opened(folder: Path, uri: str, error: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What some remotes and sources can do beyond reading and writing: one protocol an ability."""
+"""Optional abilities of remotes and sources, a protocol each; `ability` finds them."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from voxome.geometry import Box
 
 @runtime_checkable
 class SupportsRecognise(Protocol):
-    """A remote that can tell whether a bare local path is its own."""
+    """A remote that recognises its format at a bare local path."""
 
     def recognises(self, path: str) -> bool:
-        """Whether what lies at `path` (a file, a folder, or a path into a file) is of this format; cheap."""
+        """Return whether `path` (a file, a folder, or a path into a file) has this format; must be cheap."""
 
 
 @runtime_checkable
 class SupportsMarkerFiles(Protocol):
-    """A remote that can tell by certain files, in a folder anywhere, that it is its own."""
+    """A remote whose format is recognised by certain files, in a folder of any store."""
 
     @property
     def marker_files(self) -> tuple[str, ...]:
-        """Paths of files, JSON objects, of which every folder of this format has one."""
+        """Paths of JSON files, at least one of which every folder of this format contains."""
 
 
 @runtime_checkable
 class SupportsCreate(Protocol):
-    """A remote that makes new arrays."""
+    """A remote that creates arrays."""
 
     def create(self, uri: Uri, spec: VolumeSpec) -> VolumeSource:
-        """Make an array; open it for writing.
+        """Create an array and open it for writing.
 
         Raises
         ------
@@ -50,10 +50,10 @@ class SupportsCreate(Protocol):
 
 @runtime_checkable
 class SupportsDelete(Protocol):
-    """A remote that removes arrays."""
+    """A remote that deletes arrays."""
 
     def delete(self, uri: Uri) -> None:
-        """Remove what `uri` names and all that is in it."""
+        """Delete the array at `uri` with all its levels."""
 
 
 @runtime_checkable
@@ -65,7 +65,7 @@ class SupportsLevels(Protocol):
         """All levels that the store lists, finest first, whether or not each can be opened."""
 
     def level(self, number: int) -> VolumeSource:
-        """Open level `number`; 0 is the finest.
+        """Open level `number`, 0 being the finest.
 
         Raises
         ------
@@ -74,21 +74,21 @@ class SupportsLevels(Protocol):
         """
 
     def create_level(self, scale: Scale) -> VolumeSource:
-        """Add a level, coarser than all there are, and open it for writing.
+        """Add a level that is coarser than all others, and open it for writing.
 
         Raises
         ------
         InvalidInput
-            If it is not coarser than all there are, or their voxels are not whole multiples of the finest ones.
+            If it is not coarser than all others, or their voxels are not whole multiples of the finest ones.
         """
 
 
 @runtime_checkable
 class SupportsOpenLevel(Protocol):
-    """A remote that opens one level of a pyramid on its own, whatever state the others are in."""
+    """A remote that opens a single level of a pyramid, whatever the state of the others."""
 
     def open_level(self, uri: Uri, number: int, *, mode: Mode = "r") -> Source:
-        """Open level `number` of the pyramid that `uri` names, 0 being the finest, or what else it names.
+        """Open level `number` of the pyramid at `uri`, 0 being the finest; a resource without levels is opened itself.
 
         Raises
         ------
@@ -99,39 +99,39 @@ class SupportsOpenLevel(Protocol):
 
 @runtime_checkable
 class SupportsFixedScales(Protocol):
-    """A source whose store decides how coarse its next level is."""
+    """A source whose store determines the scale of the next level."""
 
     @property
     def next_scale(self) -> tuple[int, int, int]:
-        """The scale that `create_level` is to be given."""
+        """Scale that `create_level` requires."""
 
 
 @runtime_checkable
 class SupportsAttributes(Protocol):
-    """A source whose store keeps JSON attributes beside the voxels."""
+    """A source whose store has JSON attributes beside the voxels."""
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
-        """Set some attributes, keep the others; atomic."""
+        """Set some attributes and keep the others, atomically."""
 
 
 @runtime_checkable
 class SupportsMetadata(Protocol):
-    """A source whose store keeps names and values about it that are set one by one."""
+    """A source whose store has metadata that are set one by one."""
 
     @property
     def metadata(self) -> MutableMapping[str, Any]:
-        """A live view: reading asks the store, setting changes it."""
+        """Live view: reading queries the store, assigning changes it."""
 
 
 @runtime_checkable
 class SupportsIds(Protocol):
-    """A source of labels whose store knows which are where."""
+    """A source of labels whose store has an index of them."""
 
     def ids(self, box: Box) -> NDArray[np.uint64]:
-        """The labels in `box`, sorted, without 0."""
+        """Return the labels in `box`, sorted, without 0."""
 
     def bounding_box(self, label: int, *, exact: bool = True) -> Box:
-        """The box of a label; one that holds it, where `exact` is not asked for and that is quicker.
+        """Return the bounding box of a label; unless `exact`, it may be larger where that is faster.
 
         Raises
         ------
@@ -140,7 +140,7 @@ class SupportsIds(Protocol):
         """
 
     def reserve_ids(self, count: int) -> range:
-        """Labels that the store gives to nobody else."""
+        """Reserve labels, which the store then gives to nobody else."""
 
 
 class Connection(Protocol):
@@ -163,11 +163,12 @@ Ability = TypeVar("Ability")
 
 
 def ability(source: object, protocol: type[Ability]) -> Ability | None:
-    """The `protocol` face of `source`, or None if it does not have that ability.
+    """Return `source`, or what it provides, as `protocol`; None if it does not have that ability.
 
-    The only way to ask: a wrapper forwards, changes or refuses an ability by a method ``ability(protocol)``.
+    This is the only way to find an ability: by a method ``ability(protocol)``, a source provides one through another
+    object, and a wrapper passes on, replaces or hides those of the source inside.
     """
-    ask = getattr(source, "ability", None)
-    if ask is not None:
-        return cast("Ability | None", ask(protocol))
+    provide = getattr(source, "ability", None)
+    if provide is not None:
+        return cast("Ability | None", provide(protocol))
     return source if isinstance(source, protocol) else None

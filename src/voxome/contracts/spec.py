@@ -1,10 +1,10 @@
-"""The shape and meaning of a volume."""
+"""Shape and meaning of a volume."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -14,41 +14,63 @@ from voxome.geometry import Box
 from voxome.geometry.axes import default_axes
 
 VolumeKind = Literal["image", "labels", "probability"]
-"""What the voxels mean: it decides how they are averaged, coloured and encoded."""
+"""Meaning of the voxels, by which they are averaged, coloured and encoded."""
 
 Scale = tuple[int, int, int]
 """Voxels (z, y, x) of a finer array along one voxel of a coarser one."""
 
 
+class SpecOptions(TypedDict, total=False):
+    """Fields of a `VolumeSpec` that `VolumeSpec.of` takes as they are."""
+
+    axes: Sequence[str]
+    kind: VolumeKind
+    voxel_size_nm: Sequence[float] | None
+    offset_nm: Sequence[float]
+    fill: float | int
+    encoding: Mapping[str, Any] | None
+    attributes: Mapping[str, Any]
+
+
+class SpecChanges(SpecOptions, total=False):
+    """Fields of a `VolumeSpec` that `VolumeSpec.replace` changes."""
+
+    domain: Box
+    dtype: DTypeLike
+    read_chunk: Sequence[int] | None
+    write_chunk: Sequence[int] | None
+
+
 @dataclass(frozen=True)
 class VolumeSpec:
-    """The shape and meaning of one array, in the store's coordinates.
+    """Shape and meaning of one array, in the store's coordinates.
 
-    The centre of the voxel with index i lies at ``offset_nm + i * voxel_size_nm``, its cell from half a voxel before to
-    half a voxel after; ``docs/coordinates.md`` tells how each format's own convention is brought to this one.
+    The centre of the voxel with index i is at ``offset_nm + i * voxel_size_nm``, and the voxel extends half its size to
+    either side; ``docs/coordinates.md`` relates the conventions of all formats to this one.
 
     Attributes
     ----------
     domain : Box
-        All voxels there are; ``domain.start`` is the store's own first index.
+        Extent of the array; ``domain.start`` is the store's first index.
     dtype : numpy.dtype
         In native byte order.
     axes : tuple of str
-        One name an axis; t, c, z, y, x in that order where the store names them.
+        Name of each axis; t, c, z, y, x in that order where the store names them.
     kind : {"image", "labels", "probability"}
-        What the voxels mean.
+        Meaning of the voxels.
     voxel_size_nm : (z, y, x) or None
-        Edge lengths of a voxel in nm; None where the store does not say.
+        Edge lengths of a voxel in nm; None if unknown.
     offset_nm : (z, y, x)
         Position of the centre of voxel index 0, in nm.
     read_chunk, write_chunk : tuple of int or None
-        Smallest pieces worth reading and safe to write side by side (the shard); None where there are none.
+        Shape of a chunk, the smallest piece worth reading, and of a shard, the smallest that several processes may
+        write at once; None where the array is not divided.
     fill : float or int
-        The value of voxels that were never written.
+        Value of voxels that were never written.
     encoding : mapping, optional
-        The format's own name and options; None takes its default.
+        Options of the format; None for its default.
     attributes : mapping
-        What else the store says, or is to say: JSON values.
+        Further JSON values that the store has, or should have.
     """
 
     domain: Box
@@ -67,17 +89,17 @@ class VolumeSpec:
         object.__setattr__(self, "dtype", np.dtype(self.dtype).newbyteorder("="))
         object.__setattr__(self, "axes", tuple(self.axes) or default_axes(self.domain.ndim))
         if len(self.axes) != self.domain.ndim or len(set(self.axes)) != len(self.axes):
-            raise InvalidInput(f"axes {self.axes} do not name each of the {self.domain.ndim} axes once")
+            raise InvalidInput(f"axes {self.axes} should name each of the {self.domain.ndim} axes once")
         for name in ("read_chunk", "write_chunk"):
             chunk = getattr(self, name)
             if chunk is not None and (len(chunk) != self.domain.ndim or min(chunk, default=1) < 1):
-                raise InvalidInput(f"{name} {chunk} must have {self.domain.ndim} axes of at least 1 voxel")
+                raise InvalidInput(f"{name} {chunk} should have {self.domain.ndim} axes of at least 1 voxel")
         for name in ("voxel_size_nm", "offset_nm"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, tuple(float(length) for length in getattr(self, name)))
         size = self.voxel_size_nm
         if size is not None and (len(size) != 3 or min(size) <= 0):
-            raise InvalidInput(f"voxel_size_nm {size} must be three positive lengths (z, y, x)")
+            raise InvalidInput(f"voxel_size_nm {size} should be three positive lengths (z, y, x)")
 
     @classmethod
     def of(
@@ -88,11 +110,24 @@ class VolumeSpec:
         chunk: Sequence[int] | None = None,
         write_chunk: Sequence[int] | None = None,
         start: Sequence[int] | None = None,
-        **others: Any,
+        **options: Unpack[SpecOptions],
     ) -> VolumeSpec:
-        """A spec of `shape` that starts at `start` (the origin if None), in chunks of `chunk`.
+        """Return a spec by shape and chunk.
 
-        `write_chunk` is the smallest piece worth writing (a shard), `chunk` if None.
+        Parameters
+        ----------
+        shape : sequence of int
+            Number of voxels along each axis.
+        dtype : dtype
+            Voxel data type.
+        chunk : sequence of int, optional
+            Shape of a chunk.
+        write_chunk : sequence of int, optional
+            Shape of a shard; `chunk` if None.
+        start : sequence of int, optional
+            First index; the origin if None.
+        **options
+            Other fields of the spec.
 
         Examples
         --------
@@ -101,20 +136,22 @@ class VolumeSpec:
         """
         chunks = None if chunk is None else tuple(chunk)
         shards = chunks if write_chunk is None else tuple(write_chunk)
-        return cls(Box.of_shape(shape, start), np.dtype(dtype), read_chunk=chunks, write_chunk=shards, **others)
+        return cls(
+            Box.of_shape(shape, start), np.dtype(dtype), read_chunk=chunks, write_chunk=shards, **cast("Any", options)
+        )
 
-    def replace(self, **changes: Any) -> VolumeSpec:
-        """The same spec with some fields changed."""
-        return replace(self, **changes)
+    def replace(self, **changes: Unpack[SpecChanges]) -> VolumeSpec:
+        """Return the spec with some fields changed."""
+        return replace(self, **cast("Any", changes))
 
     @property
     def spatial(self) -> tuple[int, ...]:
-        """The places of the z, y and x axes among `axes`."""
+        """Positions of z, y and x in `axes`."""
         return tuple(self.axes.index(name) for name in "zyx" if name in self.axes)
 
     @property
     def frame(self) -> Box:
-        """The domain along z, y, x only.
+        """Domain along z, y and x.
 
         Raises
         ------
@@ -122,7 +159,7 @@ class VolumeSpec:
             If the volume lacks one of them.
         """
         if len(self.spatial) != 3:
-            raise InvalidInput(f"a volume with axes z, y, x was expected, not {'/'.join(self.axes)}")
+            raise InvalidInput(f"expected a volume with axes z, y and x, not {'/'.join(self.axes)}")
         return self.spatial_box(self.domain)
 
     def centre_nm(self, index: Sequence[float]) -> tuple[float, float, float]:
@@ -139,17 +176,17 @@ class VolumeSpec:
         (40.0, 2.0, 14.0)
         """
         if self.voxel_size_nm is None:
-            raise InvalidInput("positions in nm need a voxel size, which this volume does not have")
+            raise InvalidInput("cannot compute positions in nm: the voxel size of this volume is unknown")
         z, y, x = (o + i * size for o, i, size in zip(self.offset_nm, index, self.voxel_size_nm, strict=True))
         return (z, y, x)
 
     def spatial_box(self, box: Box) -> Box:
-        """The z, y, x part of a box in all axes."""
+        """Return the part of a box along z, y and x."""
         return Box(tuple(box.start[i] for i in self.spatial), tuple(box.stop[i] for i in self.spatial))
 
     def lift(self, box_zyx: Box) -> Box:
-        """The box in all axes that spans `box_zyx`, the other axes whole."""
+        """Return the box that is `box_zyx` along z, y and x, and the domain along the other axes."""
         start, stop = list(self.domain.start), list(self.domain.stop)
-        for place, a, b in zip(self.spatial, box_zyx.start, box_zyx.stop, strict=True):
-            start[place], stop[place] = a, b
+        for axis, first, end in zip(self.spatial, box_zyx.start, box_zyx.stop, strict=True):
+            start[axis], stop[axis] = first, end
         return Box(tuple(start), tuple(stop))

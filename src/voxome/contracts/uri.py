@@ -1,4 +1,4 @@
-"""URIs: which remote, what in it, and options."""
+"""URIs: scheme, path and options."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Uri:
     Attributes
     ----------
     scheme : str
-        Which remote; empty for a bare path.
+        Name of the remote; empty for a bare path.
     path : str
-        Everything between, itself a URL where the remote reaches over a network.
+        Path in the store, itself a URL where that is behind a network.
     query : mapping
-        Options after the last question mark; a slash in one is only that of an ``http://``.
+        Options after the last question mark; they contain no slash but those of ``http://``.
     """
 
     scheme: str
@@ -34,12 +34,12 @@ class Uri:
 
     @classmethod
     def parse(cls, text: str) -> Uri:
-        """Read a URI or a bare path.
+        """Parse a URI or a bare path.
 
         Raises
         ------
         InvalidUri
-            If there is nothing after the scheme, or the query is malformed.
+            If the path is empty, or the query malformed.
         """
         matched = _SCHEME.match(text)
         scheme, rest = (matched[1].lower(), matched[2]) if matched else ("", text)
@@ -50,11 +50,11 @@ class Uri:
         else:
             path = rest
         if not path:
-            raise InvalidUri(f"{text!r} names no data; write scheme://path, or a path")
+            raise InvalidUri(f"{text!r} has no path; write scheme://path, or a path")
         return cls(scheme, path, query)
 
     def __str__(self) -> str:
-        """The URI without any user name or password."""
+        """Return the URI without user name and password."""
         head = f"{self.scheme}://" if self.scheme else ""
         tail = f"?{urlencode(self.query)}" if self.query else ""
         return without_secrets(f"{head}{self.path}{tail}")
@@ -64,5 +64,5 @@ class Uri:
 
 
 def without_secrets(text: str) -> str:
-    """`text` without the user names and passwords of the addresses in it."""
+    """Return `text` without the user names and passwords of the addresses in it."""
     return _SECRET.sub("", text)

@@ -1,6 +1,6 @@
-"""``array(uri)``: a volume as users of intern write it.
+"""``array(uri)``: open or create a volume with the arguments of ``intern.array``.
 
-The words of its options are those of ``intern.array`` 1.4.2; what comes back is our `Volume`, indexed as numpy indexes.
+Names of arguments are those of intern 1.4.2; the result is a `Volume`, which is indexed as numpy arrays are.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from voxome.resources.transposed import Transposed
 from voxome.resources.volume import Volume
 
 _IMAGES = (np.uint8, np.uint16)
-"""What intern makes an image channel of; all else are annotations."""
+"""Data types of image channels in intern; all others are annotations."""
 
-_OF_BOSSDB = {
+_BOSSDB_OPTIONS = {
     "downsample_levels": "levels",
     "downsample_method": "hierarchy_method",
     "coordinate_frame_name": "coordinate_frame",
     "source_channel": "sources",
 }
-"""intern's word and ours for what a new BossDB channel may be told beside its spec."""
+"""Option of a new BossDB channel in intern → in voxome."""
 
 
 def array(
@@ -43,62 +43,62 @@ def array(
     description: str | None = None,
     **store: Any,
 ) -> Volume:
-    """Open a volume of any store for reading and, where it lets us, for writing; or make one.
+    """Open a volume of any store, for writing too where possible; or create one.
 
     Parameters
     ----------
     uri : str
-        As ``bossdb://collection/experiment/channel`` or any other that `open` takes.
+        ``bossdb://collection/experiment/channel``, or any other URI that `open` takes.
     resolution : int
         Level of the pyramid; 0 is the finest.
     axis_order : {"ZYX", "XYZ"}
-        The second gives the same voxels with their axes turned round, as a view of the store.
+        Order of the axes of the result.
     create_new : bool
-        Make the volume; the options below are for that.
+        Create the volume; the arguments below describe it.
     dtype : dtype
-        Of a voxel. uint8 and uint16 make images, all else labels.
+        Voxel data type: uint8 and uint16 for images, all others for labels.
     extents : (z, y, x)
         Shape in voxels.
     voxel_size : (z, y, x)
         Edge lengths of a voxel, in `voxel_unit`.
     voxel_unit : str
-        As ``"nanometers"`` or ``"micrometers"``.
+        ``"nanometers"``, ``"micrometers"``, …
     description : str, optional
-        Kept as an attribute of the volume.
+        Stored as an attribute of the volume.
     **store
-        What else a BossDB takes: `downsample_levels` (1 where intern has 6), `downsample_method`,
+        Options of a BossDB: `downsample_levels` (1 where intern has 6), `downsample_method`,
         `coordinate_frame_name`, `source_channel`.
 
     Returns
     -------
     Volume
-        numpy-like; opened for reading only where the store refuses writing.
+        Opened for reading only where the store refuses writing.
 
     Raises
     ------
     InvalidInput
-        If `create_new` lacks an option, an option is given without it, or an axis order or unit is not known.
+        If arguments of a new volume are missing, or given without `create_new`, or an axis order or unit is unknown.
     NotFound, UnsupportedFormat, UnknownName, InvalidUri, AlreadyExists
 
     Examples
     --------
     >>> import voxome
-    >>> made = voxome.array("memory://new", create_new=True, dtype="uint8", extents=(4, 5, 6), voxel_size=(40, 4, 4))
-    >>> made[0:2, 0, ::2] = 9
+    >>> new = voxome.array("memory://new", create_new=True, dtype="uint8", extents=(4, 5, 6), voxel_size=(40, 4, 4))
+    >>> new[0:2, 0, ::2] = 9
     >>> voxome.array("memory://new", axis_order="XYZ")[0, 0, 0:3]
     array([9, 9, 0], dtype=uint8)
     """
     if axis_order.upper() not in ("ZYX", "XYZ"):
-        raise InvalidInput(f"axis_order {axis_order!r}: ZYX and XYZ are known")
-    if unknown := sorted(set(store) - set(_OF_BOSSDB)):
-        raise UnknownName.of("array option", unknown[0], _OF_BOSSDB)
-    asked = {"dtype": dtype, "extents": extents, "voxel_size": voxel_size}
+        raise InvalidInput(f"unknown axis_order {axis_order!r}; use ZYX or XYZ")
+    if unknown := sorted(set(store) - set(_BOSSDB_OPTIONS)):
+        raise UnknownName.of("array option", unknown[0], _BOSSDB_OPTIONS)
+    required = {"dtype": dtype, "extents": extents, "voxel_size": voxel_size}
     if create_new:
-        volume = create(uri, _spec(asked, voxel_unit, description, store))
+        volume = create(uri, _spec(required, voxel_unit, description, store))
     else:
-        given = [name for name, value in {**asked, "description": description, **store}.items() if value is not None]
-        if given:
-            raise InvalidInput(f"{', '.join(given)} describe a new volume: add create_new=True, or leave them out")
+        options = {**required, "description": description, **store}
+        if used := [name for name, value in options.items() if value is not None]:
+            raise InvalidInput(f"{', '.join(used)} describe a new volume; add create_new=True, or leave them out")
         volume = _writable(uri, resolution)
     if axis_order.upper() == "ZYX":
         return volume
@@ -106,7 +106,7 @@ def array(
 
 
 def _writable(uri: str, resolution: int) -> Volume:
-    """Opened for writing too, unless the store or its format does not take that."""
+    """Open a volume for writing, or for reading where the store or its format does not support that."""
     level = resolution or None
     try:
         return open(uri, expect=Volume, mode="r+", level=level)
@@ -114,22 +114,22 @@ def _writable(uri: str, resolution: int) -> Volume:
         return open(uri, expect=Volume, level=level)
 
 
-def _spec(asked: dict[str, Any], unit: str, description: str | None, store: dict[str, Any]) -> VolumeSpec:
-    lacking = [name for name, value in asked.items() if value is None]
-    if lacking:
-        raise InvalidInput(f"a new volume needs {', '.join(lacking)} too; extents and voxel_size are (z, y, x)")
+def _spec(required: dict[str, Any], unit: str, description: str | None, store: dict[str, Any]) -> VolumeSpec:
+    missing = [name for name, value in required.items() if value is None]
+    if missing:
+        raise InvalidInput(f"a new volume also needs {', '.join(missing)}; extents and voxel_size are (z, y, x)")
     nm = nm_per(unit)
     if nm is None:
-        raise InvalidInput(f"voxel_unit {unit!r} is no length; write nanometers, micrometers, millimeters, …")
-    dtype = np.dtype(asked["dtype"])
-    given = {_OF_BOSSDB[name]: value for name, value in store.items() if value is not None}
-    if isinstance(given.get("sources"), str):
-        given["sources"] = [given["sources"]]
+        raise InvalidInput(f"voxel_unit {unit!r} is not a unit of length; use nanometers, micrometers, millimeters, …")
+    dtype = np.dtype(required["dtype"])
+    encoding = {_BOSSDB_OPTIONS[name]: value for name, value in store.items() if value is not None}
+    if isinstance(encoding.get("sources"), str):
+        encoding["sources"] = [encoding["sources"]]
     return VolumeSpec.of(
-        asked["extents"],
+        required["extents"],
         dtype,
         kind="image" if dtype in _IMAGES else "labels",
-        voxel_size_nm=tuple(length * nm for length in asked["voxel_size"]),
+        voxel_size_nm=tuple(length * nm for length in required["voxel_size"]),
         attributes={} if description is None else {"description": description},
-        encoding=given or None,
+        encoding=encoding or None,
     )

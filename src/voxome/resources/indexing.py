@@ -1,4 +1,4 @@
-"""numpy's indexing over something that reads boxes."""
+"""numpy's indexing, translated to boxes to read."""
 
 from __future__ import annotations
 
@@ -12,50 +12,50 @@ from numpy.typing import NDArray
 from voxome.geometry import Box
 
 Key = Any
-"""Whatever numpy takes between square brackets."""
+"""Anything that numpy accepts between square brackets."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What a key needs of an array: a box around it, or runs of indices, and the key relative to what is read.
+    """Indices of an array that a key selects, and the key relative to them.
 
     Attributes
     ----------
-    wanted : tuple of int arrays
-        Along every axis, the indices needed, ascending and unique; a range object where they are contiguous.
+    indices : tuple of int arrays
+        Along each axis, ascending and unique; a range object where they are contiguous.
     key : tuple
-        What to index the array of the wanted voxels with.
+        Key into the array of the selected voxels.
     """
 
-    wanted: tuple[range | NDArray[np.int64], ...]
+    indices: tuple[range | NDArray[np.int64], ...]
     key: tuple[Key, ...]
 
     @property
     def box(self) -> Box:
-        """The smallest box that holds all that is wanted."""
+        """Smallest box around all selected voxels."""
         return Box(
-            tuple(int(w[0]) if len(w) else 0 for w in self.wanted),
-            tuple(int(w[-1]) + 1 if len(w) else 0 for w in self.wanted),
+            tuple(int(at[0]) if len(at) else 0 for at in self.indices),
+            tuple(int(at[-1]) + 1 if len(at) else 0 for at in self.indices),
         )
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """How many voxels are wanted along every axis."""
-        return tuple(len(w) for w in self.wanted)
+        """Number of selected indices along each axis."""
+        return tuple(len(at) for at in self.indices)
 
     def runs(self, axis: int, gap: int) -> list[tuple[int, int]]:
-        """Ranges that cover what is wanted along `axis`, not read across holes of `gap` or more."""
-        wanted = self.wanted[axis]
-        if isinstance(wanted, range):
-            return [(wanted.start, wanted.stop)] if len(wanted) else []
-        if not len(wanted):
+        """Return ranges that cover the selected indices along `axis`, split at holes of `gap` or more."""
+        indices = self.indices[axis]
+        if isinstance(indices, range):
+            return [(indices.start, indices.stop)] if len(indices) else []
+        if not len(indices):
             return []
-        cuts = np.flatnonzero(np.diff(wanted) > gap) + 1
-        return [(int(part[0]), int(part[-1]) + 1) for part in np.split(wanted, cuts)]
+        cuts = np.flatnonzero(np.diff(indices) > gap) + 1
+        return [(int(part[0]), int(part[-1]) + 1) for part in np.split(indices, cuts)]
 
 
 def _expand(key: Key, ndim: int) -> list[Key]:
-    """The key as a list with the ellipsis written out and one entry an axis (and one a newaxis)."""
+    """Return the key as a list without ellipsis, with one entry for each axis and each newaxis."""
     parts = list(key) if isinstance(key, tuple) else [key]
     parts = [np.asarray(p) if isinstance(p, list) else p for p in parts]
     used = sum(_axes_used(p) for p in parts if p is not None and p is not Ellipsis)
@@ -89,38 +89,38 @@ def _wrapped(index: NDArray[Any], size: int, axis: int) -> NDArray[np.int64]:
 
 def _of_slice(part: slice, size: int) -> tuple[range | NDArray[np.int64], slice]:
     start, stop, step = part.indices(size)
-    places = range(start, stop, step)
-    if not places:
+    indices = range(start, stop, step)
+    if not indices:
         return range(0), slice(0, 0)
     if step == 1:
-        return places, slice(None)
-    ascending = places if step > 0 else places[::-1]
-    wanted = ascending if abs(step) == 1 else np.asarray(ascending, dtype=np.int64)
-    return wanted, slice(None) if step > 0 else slice(None, None, -1)
+        return indices, slice(None)
+    ascending = indices if step > 0 else indices[::-1]
+    selected = ascending if abs(step) == 1 else np.asarray(ascending, dtype=np.int64)
+    return selected, slice(None) if step > 0 else slice(None, None, -1)
 
 
 def select(key: Key, shape: Sequence[int]) -> Selection:
-    """Understand `key` as numpy does.
+    """Interpret `key` as numpy does.
 
     Raises
     ------
     IndexError
         Where numpy raises one; and for more than one index array, which `.oindex` takes axis by axis.
     """
-    wanted: list[range | NDArray[np.int64]] = []
+    indices: list[range | NDArray[np.int64]] = []
     inner: list[Key] = []
     arrays = 0
     for part in _expand(key, len(shape)):
-        axis = len(wanted)
+        axis = len(indices)
         if part is None:
             inner.append(None)
         elif isinstance(part, slice):
             needed, relative = _of_slice(part, shape[axis])
-            wanted.append(needed)
+            indices.append(needed)
             inner.append(relative)
         elif _is_integer(part):
-            place = int(_wrapped(np.asarray(part), shape[axis], axis))
-            wanted.append(range(place, place + 1))
+            index = int(_wrapped(np.asarray(part), shape[axis], axis))
+            indices.append(range(index, index + 1))
             inner.append(0)
         elif isinstance(part, np.ndarray) and part.dtype == bool and part.ndim > 0:
             arrays += 1
@@ -128,14 +128,14 @@ def select(key: Key, shape: Sequence[int]) -> Selection:
                 raise IndexError(
                     f"boolean index of shape {part.shape} does not match {tuple(shape[axis:][: part.ndim])}"
                 )
-            for places in np.nonzero(part):
-                used, relative_index = np.unique(places, return_inverse=True)
-                wanted.append(used.astype(np.int64))
+            for along_axis in np.nonzero(part):
+                used, relative_index = np.unique(along_axis, return_inverse=True)
+                indices.append(used.astype(np.int64))
                 inner.append(relative_index)
         elif isinstance(part, np.ndarray) and (part.dtype.kind in "iu" or part.size == 0):
             arrays += 1
             used, relative_index = np.unique(_wrapped(part, shape[axis], axis), return_inverse=True)
-            wanted.append(used)
+            indices.append(used)
             inner.append(relative_index.reshape(part.shape))
         else:
             raise IndexError(
@@ -143,5 +143,5 @@ def select(key: Key, shape: Sequence[int]) -> Selection:
                 f"not {type(part).__name__}"
             )
         if arrays > 1:
-            raise IndexError("only one index array is taken; use .oindex[...] to index several axes by arrays")
-    return Selection(tuple(wanted), tuple(inner))
+            raise IndexError("only one index array is supported; use .oindex[...] to index several axes by arrays")
+    return Selection(tuple(indices), tuple(inner))

@@ -1,4 +1,4 @@
-"""Names and values about a volume, live, whatever its store calls them."""
+"""Metadata of a volume as a live mapping, whatever its store calls them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voxome.errors import UnsupportedFormat
 
 
 class Attributes(Mapping[str, Any]):
-    """The JSON attributes of a source; setting one changes the store."""
+    """JSON attributes of a source; assigning one changes the store."""
 
     def __init__(self, source: VolumeSource) -> None:
         self._source = source
@@ -26,16 +26,16 @@ class Attributes(Mapping[str, Any]):
         return len(self._source.spec.attributes)
 
     def __setitem__(self, name: str, value: Any) -> None:
-        able = ability(self._source, SupportsAttributes)
-        if able is None:
-            raise UnsupportedFormat(f"this format has no place for attributes: {name!r} was not set")
-        able.update_attributes({name: value})
+        writable = ability(self._source, SupportsAttributes)
+        if writable is None:
+            raise UnsupportedFormat(f"cannot set {name!r}: this format does not store attributes; zarr and N5 do")
+        writable.update_attributes({name: value})
 
     def __repr__(self) -> str:
         return repr(dict(self))
 
 
 def metadata(source: VolumeSource) -> Mapping[str, Any]:
-    """What the store knows of `source` by name: its own metadata, or else its attributes."""
-    own = ability(source, SupportsMetadata)
-    return Attributes(source) if own is None else own.metadata
+    """Return the metadata of `source` in its store, or else its attributes."""
+    stored = ability(source, SupportsMetadata)
+    return Attributes(source) if stored is None else stored.metadata

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, Unpack, cast, overload
 
 from voxome.contracts.abilities import (
     Connection,
@@ -19,7 +19,7 @@ from voxome.contracts.abilities import (
 )
 from voxome.contracts.levels import require_level
 from voxome.contracts.source import MeshSource, Mode, PointsSource, Remote, SkeletonSource, Source, VolumeSource
-from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.spec import SpecChanges, VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, InvalidUri, NotFound, UnsupportedFormat
 from voxome.registry import load, targets
@@ -153,7 +153,7 @@ def _unexpected(source: Source, uri: Uri, expected: type[Any]) -> InvalidInput:
 
 
 def _level_number(uri: Uri, level: int | None) -> int:
-    """The level to open: the one given, else that of ``?level=``, else 0."""
+    """Return `level`, or else that of ``?level=``, or else 0."""
     query = uri.query.get("level")
     if level is not None or query is None:
         return level or 0
@@ -217,9 +217,9 @@ def open(uri: str, *, expect: type[Any] | None = None, mode: Mode = "r", level: 
     located = locate(uri)
     source = _open(located, mode, _level_number(located, level))
     resource = _kind_of(source)[0]
-    wanted = expect or (Volume if level is not None else resource)
-    if resource is not wanted:
-        raise _unexpected(source, located, wanted)
+    expected = expect or (Volume if level is not None else resource)
+    if resource is not expected:
+        raise _unexpected(source, located, expected)
     if resource is Volume:
         return Volume(_volume(source, located), str(located))
     return cast("Resource", resource(source, str(located)))
@@ -277,7 +277,7 @@ def create_source(uri: str, spec: VolumeSpec) -> VolumeSource:
     return store.create(located, spec)
 
 
-def create(uri: str, spec: VolumeSpec, **changes: Any) -> Volume:
+def create(uri: str, spec: VolumeSpec, **changes: Unpack[SpecChanges]) -> Volume:
     """Create a volume and open it for writing.
 
     Parameters

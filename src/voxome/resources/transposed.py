@@ -1,4 +1,4 @@
-"""A volume with its axes turned round."""
+"""A volume with its axes reversed."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
 
-_PASSED_ON = (SupportsAttributes, SupportsMetadata)
-"""Abilities that know no axes."""
+_FORWARDED = (SupportsAttributes, SupportsMetadata)
+"""Abilities that do not depend on the order of axes."""
 
 
 class Transposed:
-    """A (z, y, x) source as (x, y, z), read and written where it lies.
+    """View of a (z, y, x) source as (x, y, z).
 
     Parameters
     ----------
     source : VolumeSource
-        What is turned.
+        Source to view.
     name : str
-        Of the volume, for messages.
+        URI of the volume, for messages.
 
     Raises
     ------
     UnsupportedFormat
-        If its axes are others.
+        If its axes are not z, y, x.
     """
 
     def __init__(self, source: VolumeSource, name: str) -> None:
         if source.spec.axes != ("z", "y", "x"):
             axes = "/".join(source.spec.axes)
-            raise UnsupportedFormat(f"{name} has axes {axes}; only z/y/x are turned into x/y/z: use axis_order='ZYX'")
+            raise UnsupportedFormat(f"{name} has axes {axes}; only z/y/x can be reversed: use axis_order='ZYX'")
         self._source = source
 
     @property
     def spec(self) -> VolumeSpec:
         inner = self._source.spec
         return inner.replace(
-            domain=_turned(inner.domain),
+            domain=_reversed(inner.domain),
             axes=inner.axes[::-1],
             read_chunk=inner.read_chunk and inner.read_chunk[::-1],
             write_chunk=inner.write_chunk and inner.write_chunk[::-1],
@@ -54,22 +54,22 @@ class Transposed:
         return self._source.concurrent_writers
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        data = self._source.read(_turned(box)).T
+        data = self._source.read(_reversed(box)).T
         if out is None:
             return data
         out[...] = data
         return out
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        self._source.write(_turned(box), np.ascontiguousarray(data.T))
+        self._source.write(_reversed(box), np.ascontiguousarray(data.T))
 
     def version(self) -> Version:
         return self._source.version()
 
     def ability(self, protocol: type[Ability]) -> Ability | None:
-        """What the source can do that does not depend on the order of axes."""
-        return ability(self._source, protocol) if protocol in _PASSED_ON else None
+        """Return the ability of the source if it does not depend on the order of axes."""
+        return ability(self._source, protocol) if protocol in _FORWARDED else None
 
 
-def _turned(box: Box) -> Box:
+def _reversed(box: Box) -> Box:
     return Box(box.start[::-1], box.stop[::-1])

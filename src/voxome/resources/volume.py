@@ -1,4 +1,4 @@
-"""A volume as numpy would have it, whatever store it is in."""
+"""A numpy-like volume, whatever store it is in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from voxome.contracts.abilities import SupportsIds, SupportsLevels, ability
 from voxome.contracts.levels import Level, require_level
@@ -21,16 +21,17 @@ from voxome.resources.services import BoundService, get_service, service_names
 
 
 class Volume:
-    """A numpy-like face of one array in a store.
+    """A numpy-like view of one array in a store.
 
-    Indexing is zero-based and reads or writes what it names; `cutout` and `paste` speak the store's own coordinates.
+    Indexing is zero-based and reads or writes the indexed voxels; `cutout` and `paste` use the store's coordinates.
+    Services, such as ``volume.mesh`` or ``volume.transfer``, are attributes too; ``dir(volume)`` lists them.
 
     Parameters
     ----------
     source : VolumeSource
-        What reads and writes boxes.
+        Reads and writes boxes.
     uri : str
-        Where it is, for people to read.
+        For people to read.
     """
 
     def __init__(self, source: VolumeSource, uri: str = "") -> None:
@@ -48,12 +49,12 @@ class Volume:
 
     @property
     def domain(self) -> Box:
-        """All voxels there are, in the store's coordinates."""
+        """Extent of the array, in the store's coordinates."""
         return self.spec.domain
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Voxels along every axis."""
+        """Number of voxels along each axis."""
         return self.domain.shape
 
     @property
@@ -68,17 +69,17 @@ class Volume:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of a voxel."""
+        """Voxel data type."""
         return self.spec.dtype
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all voxels in memory."""
+        """Bytes that all voxels take in memory."""
         return self.size * self.dtype.itemsize
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
-        """Smallest piece worth reading; None where there is none."""
+        """Shape of a chunk; None where the array is not divided."""
         return self.spec.read_chunk
 
     @property
@@ -88,51 +89,51 @@ class Volume:
 
     @property
     def voxel_size_nm(self) -> tuple[float, float, float] | None:
-        """Edge lengths of a voxel (z, y, x) in nm; None where the store does not say."""
+        """Edge lengths of a voxel (z, y, x) in nm; None if unknown."""
         return self.spec.voxel_size_nm
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """Names and values that the store keeps about the volume, live; ``volume.metadata[name] = value`` sets one."""
+        """Metadata of the volume in its store, live; ``volume.metadata[name] = value`` sets one."""
         return metadata(self.source)
 
     def ids(self, box: Box | None = None) -> NDArray[np.uint64]:
-        """The labels in `box` (all, if None), in the store's coordinates: sorted, without 0.
+        """Return the labels in `box` (everywhere, if None), sorted, without 0.
 
-        Asked of the store where it can tell, read from the voxels otherwise.
+        They come from the store's index of labels if it has one, from the voxels otherwise.
         """
-        asked = self.domain if box is None else box
-        able = ability(self.source, SupportsIds)
-        if able is not None:
-            return able.ids(asked)
-        found = np.unique(self.source.read(asked)).astype(np.uint64)
+        region = self.domain if box is None else box
+        index = ability(self.source, SupportsIds)
+        if index is not None:
+            return index.ids(region)
+        found = np.unique(self.source.read(region)).astype(np.uint64)
         return found[found != 0]
 
     def bounding_box(self, label: int, *, exact: bool = True) -> Box:
-        """The box of a label, in the store's coordinates; see `SupportsIds`.
+        """Return the bounding box of a label, in the store's coordinates; see `SupportsIds`.
 
         Raises
         ------
         UnsupportedFormat
-            If the store cannot tell.
+            If the store has no index of labels.
         """
-        return self._indexed().bounding_box(label, exact=exact)
+        return self._label_index().bounding_box(label, exact=exact)
 
     def reserve_ids(self, count: int) -> range:
-        """Labels that the store gives to nobody else.
+        """Reserve labels, which the store then gives to nobody else.
 
         Raises
         ------
         UnsupportedFormat
-            If the store does not hand them out.
+            If the store cannot reserve labels.
         """
-        return self._indexed().reserve_ids(count)
+        return self._label_index().reserve_ids(count)
 
-    def _indexed(self) -> SupportsIds:
-        able = ability(self.source, SupportsIds)
-        if able is None:
+    def _label_index(self) -> SupportsIds:
+        index = ability(self.source, SupportsIds)
+        if index is None:
             raise UnsupportedFormat(f"{self.uri}: this store keeps no index of its labels; BossDB and DVID do")
-        return able
+        return index
 
     def __getattr__(self, name: str) -> BoundService:
         return get_service(name, self)
@@ -145,11 +146,11 @@ class Volume:
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
-            raise ValueError("a volume is not in memory: making an array of it always copies; leave out copy=False")
+            raise ValueError("cannot make an array of a volume without copying it into memory; leave out copy=False")
         return np.asarray(self.source.read(self.domain), dtype=dtype)
 
     def cutout(self, box: Box) -> NDArray[Any]:
-        """The voxels of `box`, in the store's coordinates.
+        """Return the voxels of `box`, in the store's coordinates.
 
         Raises
         ------
@@ -158,7 +159,7 @@ class Volume:
         """
         return self.source.read(box)
 
-    def paste(self, box: Box, data: Any) -> None:
+    def paste(self, box: Box, data: ArrayLike) -> None:
         """Write `data`, broadcast to the shape of `box`, in the store's coordinates."""
         values = np.asarray(data, dtype=self.dtype)
         self.source.write(box, np.ascontiguousarray(np.broadcast_to(values, box.shape)))
@@ -170,7 +171,7 @@ class Volume:
         return () if pyramid is None else pyramid.levels
 
     def level(self, number: int) -> Volume:
-        """Level `number` of the pyramid; 0 is the finest.
+        """Return level `number` of the pyramid; 0 is the finest.
 
         Raises
         ------
@@ -193,50 +194,50 @@ class Volume:
         box = selection.box
         whole = box.shape == selection.shape
         block = np.empty(box.shape, self.dtype) if whole and _is_basic(selection) else self._read(box)
-        places = np.ix_(*(np.asarray(w) - a for w, a in zip(selection.wanted, box.start, strict=True)))
-        wanted = block if whole else block[places]
-        wanted[selection.key] = value
+        inside = np.ix_(*(np.asarray(at) - a for at, a in zip(selection.indices, box.start, strict=True)))
+        selected = block if whole else block[inside]
+        selected[selection.key] = value
         if not whole:
-            block[places] = wanted
+            block[inside] = selected
         self.source.write(box.shift(self.domain.start), block)
 
     @property
     def oindex(self) -> OrthogonalIndex:
-        """Index every axis by an array of its own, as zarr's ``oindex`` does."""
+        """Index each axis by a separate array, as zarr's ``oindex`` does."""
         return OrthogonalIndex(self)
 
     def _read(self, box: Box) -> NDArray[Any]:
         return self.source.read(box.shift(self.domain.start))
 
     def _gather(self, selection: Selection) -> NDArray[Any]:
-        """An array of the wanted voxels, read in runs where they lie far apart."""
-        if all(isinstance(w, range) for w in selection.wanted):
+        """Return the selected voxels, read in runs where they are far apart."""
+        if all(isinstance(at, range) for at in selection.indices):
             return np.empty(selection.shape, self.dtype) if 0 in selection.shape else self._read(selection.box)
         gaps = self.chunks or (64,) * self.ndim
         out = np.empty(selection.shape, self.dtype)
         runs = [selection.runs(axis, gaps[axis]) for axis in range(self.ndim)]
-        wanted = [np.asarray(w) for w in selection.wanted]
+        indices = [np.asarray(at) for at in selection.indices]
         for part in itertools.product(*runs):
             box = Box(tuple(a for a, _ in part), tuple(b for _, b in part))
-            inside = [(w >= a) & (w < b) for w, (a, b) in zip(wanted, part, strict=True)]
-            places = np.ix_(*(w[m] - a for w, m, (a, _) in zip(wanted, inside, part, strict=True)))
-            out[np.ix_(*inside)] = self._read(box)[places]
+            masks = [(at >= a) & (at < b) for at, (a, b) in zip(indices, part, strict=True)]
+            inside = np.ix_(*(at[mask] - a for at, mask, (a, _) in zip(indices, masks, part, strict=True)))
+            out[np.ix_(*masks)] = self._read(box)[inside]
         return out
 
     def to_dask(self, chunks: tuple[int, ...] | None = None) -> Any:
-        """A lazy dask array of the volume (dask must be installed).
+        """Return a lazy dask array of the volume (dask must be installed).
 
         Parameters
         ----------
         chunks : tuple of int, optional
-            Of the dask array; the store's own if None.
+            Chunks of the dask array; those of the store if None.
         """
         import dask.array
 
         return dask.array.from_array(self, chunks=chunks or self.chunks or "auto", name=False)
 
     def to_xarray(self) -> Any:
-        """A lazy xarray DataArray with coordinates in nm (xarray and dask must be installed)."""
+        """Return a lazy xarray DataArray with coordinates in nm (xarray and dask must be installed)."""
         import xarray
 
         coords = {}
@@ -253,7 +254,7 @@ def _is_basic(selection: Selection) -> bool:
 
 
 class OrthogonalIndex:
-    """``volume.oindex[a, b, c]``: integers, slices, integer and boolean arrays, each along its own axis."""
+    """``volume.oindex[a, b, c]``: integers, slices, integer and boolean arrays, each along one axis."""
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
@@ -261,13 +262,13 @@ class OrthogonalIndex:
     def __getitem__(self, key: Key) -> NDArray[Any]:
         parts = list(key) if isinstance(key, tuple) else [key]
         parts += [slice(None)] * (self._volume.ndim - len(parts))
-        wanted, inner = [], []
+        indices, inner = [], []
         for axis, part in enumerate(parts):
             before: tuple[Key, ...] = (slice(None),) * axis
             one = select((*before, np.asarray(part) if isinstance(part, list) else part), self._volume.shape)
-            wanted.append(one.wanted[axis])
+            indices.append(one.indices[axis])
             inner.append(one.key[axis])
-        out = self._volume._gather(Selection(tuple(wanted), ()))
+        out = self._volume._gather(Selection(tuple(indices), ()))
         for axis in reversed(range(len(parts))):
             out = out[(slice(None),) * axis + (inner[axis],)]
         return out
