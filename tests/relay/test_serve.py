@@ -54,9 +54,9 @@ def test_everything_survives_a_kill(tmp_path: Path) -> None:
         client.project()
         client.channel("raw")
         client.write("raw/0/0:130/0:70/0:21", data)
-        client.ask("POST", "/v1/meta/col/?key=k&value=v", status=201)
-        client.ask("POST", "/v1/sso/user/bob", json={"password": "open sesame"}, status=201)
-        client.ask("PUT", "/v1/collection/col/experiment/exp/channel/raw", json={"public": True})
+        client.request("POST", "/v1/meta/col/?key=k&value=v", status=201)
+        client.request("POST", "/v1/sso/user/bob", json={"password": "open sesame"}, status=201)
+        client.request("PUT", "/v1/collection/col/experiment/exp/channel/raw", json={"public": True})
     catalogue = ["--catalogue", str(tmp_path / "names.sqlite")]
     issued = subprocess.run(
         [*COMMAND, *catalogue, "--new-token-for", "bob"], capture_output=True, text=True, check=True
@@ -65,8 +65,8 @@ def test_everything_survives_a_kill(tmp_path: Path) -> None:
     with running(tmp_path, "--allow-origin", "*") as url:
         with closing(Client(url, None)) as nobody:
             assert_array_equal(nobody.read("raw/0/0:130/0:70/0:21", "uint8", data.shape), data)
-            nobody.ask("GET", "/v1/meta/col/", status=403, code=3001)
-            answer = nobody.ask("GET", "/v1/coord", headers={"Origin": "https://viewer"})
+            nobody.request("GET", "/v1/meta/col/", status=403, code=3001)
+            answer = nobody.request("GET", "/v1/coord", headers={"Origin": "https://viewer"})
             assert answer.headers["access-control-allow-origin"] == "*"
         with closing(Client(url, bob)) as user:
             assert user.get("/v1/sso/user/bob")["username"] == "bob"
@@ -88,15 +88,15 @@ def test_sources_are_served_by_name_and_admins_write_where_they_may(tmp_path: Pa
     with running(tmp_path, *sources, "--writable", "copy") as url:
         with closing(Client(url, None)) as nobody:
             assert_array_equal(nobody.read_at("lab/exp/em/0/0:40/0:30/0:9", "uint8", data.shape), data)
-            answer = nobody.ask("GET", "/raw/copy/cutout?box=1:3,0:30,0:40")
+            answer = nobody.request("GET", "/raw/copy/cutout?box=1:3,0:30,0:40")
             assert_array_equal(np.load(io.BytesIO(answer.content)), data[1:3])
-            nobody.ask("PUT", "/raw/copy/cutout?box=0:1,0:1,0:1", content=b"", status=401)
+            nobody.request("PUT", "/raw/copy/cutout?box=0:1,0:1,0:1", content=b"", status=401)
         body = io.BytesIO()
         np.save(body, np.zeros((1, 1, 1), "uint8"))
         box = "/raw/{}/cutout?box=0:1,0:1,0:1"
         with closing(Client(url, TOKEN)) as admin:
-            admin.ask("PUT", box.format("copy"), content=body.getvalue(), status=204)
-            admin.ask("PUT", box.format("lab/exp/em"), content=body.getvalue(), status=403)
+            admin.request("PUT", box.format("copy"), content=body.getvalue(), status=204)
+            admin.request("PUT", box.format("lab/exp/em"), content=body.getvalue(), status=403)
     assert voxome.open(f"zarr://{tmp_path}/copy.zarr")[0, 0, 0] == 0
 
 

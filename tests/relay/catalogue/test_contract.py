@@ -64,7 +64,7 @@ def test_records_of_every_type_are_read_back_unchanged(make: Callable[[], Catalo
             assert catalogue.find(type(one)) == [one]
 
 
-def test_find_goes_by_fields_in_the_order_of_keys(make: Callable[[], Catalogue]) -> None:
+def test_find_selects_by_fields_in_the_order_of_keys(make: Callable[[], Catalogue]) -> None:
     with closing(make()) as catalogue:
         added = [Group(name=name, owner=owner) for name, owner in (("b", "x"), ("a", "x"), ("c", "y"))]
         catalogue.write(add=added)
@@ -92,7 +92,7 @@ def test_a_write_is_all_or_nothing(make: Callable[[], Catalogue]) -> None:
         assert catalogue.get(Group, "b").owner == "new"
 
 
-def test_a_change_that_takes_anothers_key_changes_nothing(make: Callable[[], Catalogue]) -> None:
+def test_a_change_to_an_existing_key_changes_nothing(make: Callable[[], Catalogue]) -> None:
     with closing(make()) as catalogue:
         catalogue.write(add=[Group(name="a"), Group(name="b")])
         with pytest.raises(AlreadyExists):
@@ -100,7 +100,7 @@ def test_a_change_that_takes_anothers_key_changes_nothing(make: Callable[[], Cat
         assert [one.name for one in catalogue.find(Group)] == ["a", "b"]
 
 
-def test_changes_from_many_threads_are_all_kept(make: Callable[[], Catalogue]) -> None:
+def test_concurrent_changes_are_all_kept(make: Callable[[], Catalogue]) -> None:
     channel = Channel(collection="c", experiment="e", name="ch")
     with closing(make()) as catalogue:
         catalogue.write(add=[channel])
@@ -119,9 +119,9 @@ steps = st.lists(st.tuples(st.sampled_from(["add", "remove", "change"]), names, 
 
 @settings(max_examples=30)
 @given(steps)
-def test_both_catalogues_behave_alike(taken: list[tuple[str, str, str]]) -> None:
+def test_both_catalogues_behave_alike(operations: list[tuple[str, str, str]]) -> None:
     forms: tuple[Catalogue, Catalogue] = (MemoryCatalogue(), SqlCatalogue("sqlite://"))
-    for what, name, owner in taken:
+    for what, name, owner in operations:
         outcomes = [_do(form, what, name, owner.replace("\0", "")) for form in forms]
         assert outcomes[0] == outcomes[1]
     assert forms[0].find(Group) == forms[1].find(Group)

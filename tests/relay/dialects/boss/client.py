@@ -1,4 +1,4 @@
-"""A client of BossDB that knows its codes."""
+"""A client of BossDB that checks statuses and error codes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FRAME = {
     "x_start": 0, "x_stop": 130, "y_start": 0, "y_stop": 70, "z_start": 0, "z_stop": 21,
     "x_voxel_size": 4, "y_voxel_size": 5, "z_voxel_size": 40, "voxel_unit": "nanometers",
 }  # fmt: skip
-"""Of the project that `Client.project` makes."""
+"""Coordinate frame of the project that `Client.project` creates."""
 CHANNEL = "/v1/collection/col/experiment/exp/channel"
 
 
@@ -29,8 +29,10 @@ class Client:
         """Close the connections."""
         self.http.close()
 
-    def ask(self, method: str, path: str, *, status: int = 200, code: int | None = None, **rest: Any) -> httpx.Response:
-        """Send, and check the status and the code of the refusal."""
+    def request(
+        self, method: str, path: str, *, status: int = 200, code: int | None = None, **rest: Any
+    ) -> httpx.Response:
+        """Send a request; check its status, and the code of a refusal."""
         answer = self.http.request(method, path, **rest)
         assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text[:300]}"
         if code is not None:
@@ -40,36 +42,36 @@ class Client:
         return answer
 
     def get(self, path: str, **rest: Any) -> Any:
-        """The JSON there."""
-        return self.ask("GET", path, **rest).json()
+        """Return the JSON of ``GET``."""
+        return self.request("GET", path, **rest).json()
 
     def project(self, frame: dict[str, Any] = FRAME, **experiment: Any) -> None:
-        """Make collection col, frame cf and experiment exp."""
-        self.ask("POST", "/v1/collection/col", json={"description": "c"}, status=201)
-        self.ask("POST", "/v1/coord/cf", json=frame, status=201)
+        """Create the collection col, the frame cf and the experiment exp."""
+        self.request("POST", "/v1/collection/col", json={"description": "c"}, status=201)
+        self.request("POST", "/v1/coord/cf", json=frame, status=201)
         body = {"coord_frame": "cf", "num_hierarchy_levels": 3, "time_step_unit": "seconds", **experiment}
-        self.ask("POST", "/v1/collection/col/experiment/exp", json=body, status=201)
+        self.request("POST", "/v1/collection/col/experiment/exp", json=body, status=201)
 
     def channel(self, name: str, datatype: str = "uint8", **rest: Any) -> None:
-        """Make a channel of exp: an annotation of `raw` if it has sources."""
-        kind = "annotation" if "sources" in rest else "image"
-        self.ask("POST", f"{CHANNEL}/{name}", json={"type": kind, "datatype": datatype, **rest}, status=201)
+        """Create a channel in exp: an annotation if it has sources."""
+        channel_type = "annotation" if "sources" in rest else "image"
+        self.request("POST", f"{CHANNEL}/{name}", json={"type": channel_type, "datatype": datatype, **rest}, status=201)
 
-    def write(self, place: str, data: NDArray[Any], *, status: int = 201, **rest: Any) -> None:
-        """``POST cutout``; `place` is channel/resolution/x/y/z in the experiment exp."""
-        self.write_at(f"col/exp/{place}", data, status=status, **rest)
+    def write(self, path: str, data: NDArray[Any], *, status: int = 201, **rest: Any) -> None:
+        """``POST cutout``; `path` is channel/resolution/x/y/z in the experiment exp."""
+        self.write_at(f"col/exp/{path}", data, status=status, **rest)
 
     def write_at(self, path: str, data: NDArray[Any], *, status: int = 201, **rest: Any) -> None:
         """``POST cutout``; `path` is collection/experiment/channel/resolution/x/y/z."""
         body, headers = blosc.compress(data, b"lz4", 1, blosc.SHUFFLE), {"Content-Type": "application/blosc"}
-        self.ask("POST", f"/v1/cutout/{path}/", content=body, headers=headers, status=status, **rest)
+        self.request("POST", f"/v1/cutout/{path}/", content=body, headers=headers, status=status, **rest)
 
-    def read(self, place: str, dtype: str, shape: tuple[int, ...], query: str = "") -> NDArray[Any]:
-        """``GET cutout``; `place` is channel/resolution/x/y/z in the experiment exp."""
-        return self.read_at(f"col/exp/{place}", dtype, shape, query)
+    def read(self, path: str, dtype: str, shape: tuple[int, ...], query: str = "") -> NDArray[Any]:
+        """``GET cutout``; `path` is channel/resolution/x/y/z in the experiment exp."""
+        return self.read_at(f"col/exp/{path}", dtype, shape, query)
 
     def read_at(self, path: str, dtype: str, shape: tuple[int, ...], query: str = "") -> NDArray[Any]:
         """``GET cutout``; `path` is collection/experiment/channel/resolution/x/y/z."""
-        answer = self.ask("GET", f"/v1/cutout/{path}/{query}")
+        answer = self.request("GET", f"/v1/cutout/{path}/{query}")
         assert answer.headers["content-type"] == "application/blosc"
         return np.frombuffer(blosc.decompress(answer.content), dtype).reshape(shape)

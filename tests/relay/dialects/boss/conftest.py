@@ -19,7 +19,7 @@ def boss() -> Iterator[Boss]:
 
 @pytest.fixture(scope="module")
 def admin(boss: Boss) -> Iterator[Client]:
-    """Who may do everything; the project is there, with an image `raw` and an annotation `seg`."""
+    """The admin of a server with a project, the image `raw` and the annotation `seg`."""
     with closing(Client(boss.url, boss.token)) as client:
         client.project()
         client.channel("raw")
@@ -29,14 +29,14 @@ def admin(boss: Boss) -> Iterator[Client]:
 
 @pytest.fixture
 def fresh() -> Iterator[Boss]:
-    """A server of the test's own."""
+    """A server for one test."""
     with serving() as one:
         yield one
 
 
 @pytest.fixture
 def caller(fresh: Boss) -> Iterator[Callable[[str | None], Client]]:
-    """Clients of `fresh` by their tokens; None is nobody."""
+    """Return a client of `fresh` by its token; anonymous if None."""
     with ExitStack() as stack:
         yield lambda token: stack.enter_context(closing(Client(fresh.url, token)))
 

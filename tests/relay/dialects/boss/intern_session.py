@@ -1,6 +1,6 @@
-"""What a user of intern does, run by a Python that has the real intern 1.4.2; says on stdout what came of it, as JSON.
+"""A session of the real intern 1.4.2, run by a Python that has it; its results are printed as JSON.
 
-What to talk to is in INTERN_PROTOCOL, INTERN_HOST and INTERN_TOKEN.
+The server is in INTERN_PROTOCOL, INTERN_HOST and INTERN_TOKEN.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ BOX = ([0, 40], [0, 30], [0, 20])
 
 def arrays() -> dict[str, Any]:
     shape = {"extents": (20, 600, 700), "voxel_size": (40, 4, 4)}
-    made = array("bossdb://col/exp/em", create_new=True, dtype="uint8", **shape)
+    created = array("bossdb://col/exp/em", create_new=True, dtype="uint8", **shape)
     data = RNG.integers(0, 255, (20, 600, 700), dtype="uint8")
-    made[0:20, 0:600, 0:700] = data
+    created[0:20, 0:600, 0:700] = data
     wide = array("bossdb://col/exp/wide", create_new=True, dtype="uint16", **shape)
     wide[0:20, 0:30, 0:40] = data[:, :30, :40].astype("uint16") * 200
     seg = array("bossdb://col/exp/seg", create_new=True, dtype="uint64", source_channel="em", **shape)
@@ -53,10 +53,12 @@ def arrays() -> dict[str, Any]:
 
 
 def large(boss: BossRemote) -> dict[str, Any]:
-    """More than 1.2 of intern's chunks, so that it splits and reads by several processes."""
-    made = array("bossdb://big/exp/em", create_new=True, dtype="uint8", extents=(100, 600, 700), voxel_size=(1, 1, 1))
+    """Read more than 1.2 of intern's chunks, which it splits among several processes."""
+    created = array(
+        "bossdb://big/exp/em", create_new=True, dtype="uint8", extents=(100, 600, 700), voxel_size=(1, 1, 1)
+    )
     data = RNG.integers(0, 255, (100, 600, 700), dtype="uint8")
-    made[0:100, 0:600, 0:700] = data
+    created[0:100, 0:600, 0:700] = data
     box = ([0, 700], [0, 600], [0, 100])
     channel = boss.get_channel("em", "big", "exp")
     return {
@@ -66,7 +68,7 @@ def large(boss: BossRemote) -> dict[str, Any]:
 
 
 def published(boss: BossRemote) -> dict[str, Any]:
-    """A volume that the server publishes: an image of noise with uint64 labels beside it."""
+    """Read sources that the server publishes: an image of noise, and uint64 labels."""
     image, labels = array("bossdb://published/exp/em"), array("bossdb://published/exp/seg")
 
     def write() -> None:
@@ -123,8 +125,8 @@ def projects(boss: BossRemote) -> dict[str, Any]:
         "extents": boss.get_extents(boss.get_experiment("mine", "run")),
         "in use": failure(lambda: boss.delete_project(CollectionResource("mine"))),
     }
-    for name, kind in (("b", "annotation"), ("a", "image")):
-        boss.delete_project(ChannelResource(name, "mine", "run", kind, datatype="uint64"))
+    for name, channel_type in (("b", "annotation"), ("a", "image")):
+        boss.delete_project(ChannelResource(name, "mine", "run", channel_type, datatype="uint64"))
     boss.delete_project(ExperimentResource("run", "mine", "frame"))
     boss.delete_project(CoordinateFrameResource("frame"))
     boss.delete_project(CollectionResource("mine"))
@@ -174,7 +176,7 @@ def people(boss: BossRemote) -> dict[str, Any]:
 
 
 def failure(call: Callable[[], Any]) -> str:
-    """What `call` raised: its kind and the start of its text; empty if nothing."""
+    """Return the type and text of the error that `call` raises; empty if none."""
     try:
         call()
     except Exception as error:

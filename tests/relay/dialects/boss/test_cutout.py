@@ -1,4 +1,4 @@
-"""Voxels: what is written is read, zeros merge, boxes are checked."""
+"""Cutouts: reading, merging writes, erasing, encodings, limits."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ DOMAIN = Box((0, 0, 0), (21, 70, 130))
 NAMES = (f"ch{i}" for i in count())
 
 
-def place(channel: str, box: Box, level: int = 0) -> str:
+def path_of(channel: str, box: Box, level: int = 0) -> str:
     ranges = [f"{a}:{b}" for a, b in zip(box.start, box.stop, strict=True)]
     return "/".join([channel, str(level), *reversed(ranges)])
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), dtype=st.sampled_from(["uint8", "uint16", "uint32", "uint64"]))
-def test_writes_merge_and_reads_are_as_numpy_has_it(admin: Client, data: st.DataObject, dtype: str) -> None:
+def test_merging_and_erasing_match_numpy(admin: Client, data: st.DataObject, dtype: str) -> None:
     name = next(NAMES)
     admin.channel(name, dtype)
     expected = np.zeros(DOMAIN.shape, dtype)
@@ -44,22 +44,22 @@ def test_writes_merge_and_reads_are_as_numpy_has_it(admin: Client, data: st.Data
         box = data.draw(boxes(DOMAIN, empty=False))
         if data.draw(st.booleans()):
             values = noise(box.shape, dtype, seed) * noise(box.shape, "bool", seed)
-            admin.write(place(name, box), values)
+            admin.write(path_of(name, box), values)
             expected[box.within(DOMAIN)] = np.where(values, values, expected[box.within(DOMAIN)])
         else:
-            admin.ask("PUT", f"/v1/cutout/to_black/col/exp/{place(name, box)}/")
+            admin.request("PUT", f"/v1/cutout/to_black/col/exp/{path_of(name, box)}/")
             expected[box.within(DOMAIN)] = 0
     box = data.draw(boxes(DOMAIN, empty=False))
-    assert_array_equal(admin.read(place(name, box), dtype, box.shape), expected[box.within(DOMAIN)])
+    assert_array_equal(admin.read(path_of(name, box), dtype, box.shape), expected[box.within(DOMAIN)])
 
 
-def test_overlapping_writes_at_once_lose_nothing(admin: Client) -> None:
+def test_concurrent_overlapping_writes_lose_nothing(admin: Client) -> None:
     name = next(NAMES)
     admin.channel(name, "uint16")
     parts = [np.where(np.arange(DOMAIN.size) % 12 == i, i + 1, 0).reshape(DOMAIN.shape) for i in range(12)]
     with ThreadPoolExecutor(12) as threads:
-        list(threads.map(lambda part: admin.write(place(name, DOMAIN), part.astype("uint16")), parts))
-    assert_array_equal(admin.read(place(name, DOMAIN), "uint16", DOMAIN.shape), sum(parts))
+        list(threads.map(lambda part: admin.write(path_of(name, DOMAIN), part.astype("uint16")), parts))
+    assert_array_equal(admin.read(path_of(name, DOMAIN), "uint16", DOMAIN.shape), sum(parts))
 
 
 def test_a_time_range_makes_four_axes(client: Client) -> None:
@@ -70,7 +70,7 @@ def test_a_time_range_makes_four_axes(client: Client) -> None:
     assert_array_equal(client.read("raw/0/0:7/0:5/0:3/0:4", "uint16", (4, 3, 5, 7)), movie)
     assert_array_equal(client.read("raw/0/0:7/0:5/0:3/1:2", "uint16", (1, 3, 5, 7)), movie[1:2])
     assert_array_equal(client.read("raw/0/0:7/0:5/0:3", "uint16", (3, 5, 7)), movie[2])
-    client.ask("GET", "/v1/cutout/col/exp/raw/0/0:7/0:5/0:3/3:5", status=400, code=1001)
+    client.request("GET", "/v1/cutout/col/exp/raw/0/0:7/0:5/0:3/3:5", status=400, code=1001)
 
 
 def test_a_frame_may_start_anywhere(client: Client) -> None:
@@ -80,7 +80,7 @@ def test_a_frame_may_start_anywhere(client: Client) -> None:
     data = noise((3, 6, 13), "uint8")
     client.write("raw/0/7:20/3:9/1:4", data)
     assert_array_equal(client.read("raw/0/7:20/3:9/1:4", "uint8", (3, 6, 13)), data)
-    client.ask("GET", "/v1/cutout/col/exp/raw/0/6:20/3:9/1:4", status=400, code=1001)
+    client.request("GET", "/v1/cutout/col/exp/raw/0/6:20/3:9/1:4", status=400, code=1001)
 
 
 WRONG = [
@@ -105,12 +105,12 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("path", "status", "code"), WRONG)
-def test_what_is_wrong_is_not_read(admin: Client, path: str, status: int, code: int) -> None:
-    admin.ask("GET", f"/v1/cutout/col/exp/{path}", status=status, code=code)
+def test_wrong_requests_are_refused(admin: Client, path: str, status: int, code: int) -> None:
+    admin.request("GET", f"/v1/cutout/col/exp/{path}", status=status, code=code)
 
 
 @pytest.mark.parametrize("query", ["", "?access-mode=raw", "?access-mode=no-cache", "?no-cache=true", "?iso=false"])
-def test_ways_of_asking(admin: Client, query: str) -> None:
+def test_access_modes(admin: Client, query: str) -> None:
     assert not admin.read("raw/0/120:130/60:70/20:21", "uint8", (1, 10, 10), query).any()
 
 
@@ -132,23 +132,23 @@ def test_base_resolution_is_the_first_level(admin: Client) -> None:
     name = next(NAMES)
     admin.channel(name, base_resolution=1)
     for level, status in ((0, 400), (1, 200), (3, 200), (4, 400)):
-        admin.ask("GET", f"/v1/cutout/col/exp/{name}/{level}/0:1/0:1/0:1", status=status)
+        admin.request("GET", f"/v1/cutout/col/exp/{name}/{level}/0:1/0:1/0:1", status=status)
 
 
-def test_too_large_is_too_large(admin: Client) -> None:
-    """The limit of this server is 1 MiB; 64-bit voxels count a quarter."""
+def test_sizes_of_cutouts_and_bodies_are_limited(admin: Client) -> None:
+    """The limit of this server is 1 MiB, of 64-bit voxels 4 MiB."""
     for path in ("seg/0/0:130/0:70/0:21", "raw/0/0:130/0:70/0:21"):
-        admin.ask("GET", f"/v1/cutout/col/exp/{path}", status=200)
+        admin.request("GET", f"/v1/cutout/col/exp/{path}", status=200)
     name = next(NAMES)
     admin.channel(name, "uint64")
     assert 8 * DOMAIN.size / 4 < 2**20 < 8 * DOMAIN.size
     admin.channel(name + "-32", "uint32")
-    admin.ask("GET", f"/v1/cutout/col/exp/{place(name + '-32', DOMAIN)}", status=200)
+    admin.request("GET", f"/v1/cutout/col/exp/{path_of(name + '-32', DOMAIN)}", status=200)
     headers = {"Content-Type": "application/blosc"}
     path = "/v1/cutout/col/exp/raw/0/0:1/0:1/0:1"
-    admin.ask("POST", path, content=bytes(4 * 2**20 + 1), headers=headers, status=413, code=2000)
+    admin.request("POST", path, content=bytes(4 * 2**20 + 1), headers=headers, status=413, code=2000)
     parts = (bytes(2**20) for _ in range(5))
-    admin.ask("POST", path, content=parts, headers=headers, status=413, code=2000)
+    admin.request("POST", path, content=parts, headers=headers, status=413, code=2000)
 
 
 def test_a_cutout_over_the_limit_is_refused(client: Client) -> None:
@@ -156,27 +156,27 @@ def test_a_cutout_over_the_limit_is_refused(client: Client) -> None:
     client.project({**edges, **{f"{axis}_voxel_size": 1 for axis in "xyz"}})
     client.channel("raw", "uint16")
     for method in ("GET", "POST"):
-        client.ask(method, "/v1/cutout/col/exp/raw/0/0:10000/0:10000/0:3", status=413, code=2000)
+        client.request(method, "/v1/cutout/col/exp/raw/0/0:10000/0:10000/0:3", status=413, code=2000)
 
 
-def test_bodies_that_do_not_fit(admin: Client) -> None:
+def test_malformed_bodies_are_refused(admin: Client) -> None:
     path, blosc_type = "raw/0/0:4/0:4/0:4", {"Content-Type": "application/blosc"}
     admin.write(path, np.ones((4, 4, 5), "uint8"), status=400, code=2002)
     admin.write(path, np.ones((4, 4, 4), "uint16"), status=400, code=2001)
     packed = blosc.compress(np.arange(64, dtype="uint8"), b"lz4", 5, blosc.SHUFFLE)
     for body in (b"", packed[:-1], packed + b"x", packed[:16]):
-        admin.ask("POST", f"/v1/cutout/col/exp/{path}", content=body, headers=blosc_type, status=404, code=5003)
+        admin.request("POST", f"/v1/cutout/col/exp/{path}", content=body, headers=blosc_type, status=404, code=5003)
     broken = bytearray(blosc.compress(np.zeros(16**3, "uint8"), b"lz4", 5, blosc.SHUFFLE))
     broken[16:] = b"\xff" * (len(broken) - 16)
     larger = "/v1/cutout/col/exp/raw/0/0:16/0:16/0:16"
-    admin.ask("POST", larger, content=bytes(broken), headers=blosc_type, status=404, code=5003)
-    for kind in ("", "text/plain"):
-        headers = {"Content-Type": kind}
-        admin.ask("POST", f"/v1/cutout/col/exp/{path}", content=packed, headers=headers, status=415, code=5001)
+    admin.request("POST", larger, content=bytes(broken), headers=blosc_type, status=404, code=5003)
+    for media_type in ("", "text/plain"):
+        headers = {"Content-Type": media_type}
+        admin.request("POST", f"/v1/cutout/col/exp/{path}", content=packed, headers=headers, status=415, code=5001)
     assert not admin.read(path, "uint8", (4, 4, 4)).any()
 
 
-def test_npygz_both_ways(admin: Client) -> None:
+def test_npygz_is_read_and_written(admin: Client) -> None:
     name = next(NAMES)
     admin.channel(name, "uint16")
     data = noise((3, 4, 5), "uint16")
@@ -184,29 +184,29 @@ def test_npygz_both_ways(admin: Client) -> None:
     np.save(stream, np.asfortranarray(data))
     headers = {"Content-Type": "application/npygz", "Accept": "application/npygz"}
     path = f"/v1/cutout/col/exp/{name}/0/0:5/0:4/0:3"
-    admin.ask("POST", path, content=zlib.compress(stream.getvalue()), headers=headers, status=201)
-    answer = admin.ask("GET", path, headers=headers)
+    admin.request("POST", path, content=zlib.compress(stream.getvalue()), headers=headers, status=201)
+    answer = admin.request("GET", path, headers=headers)
     assert answer.headers["content-type"] == "application/npygz"
     assert_array_equal(np.load(io.BytesIO(zlib.decompress(answer.content))), data)
     bomb = zlib.compress(bytes(10**8))
     for body, status, code in ((b"x", 404, 5003), (bomb, 404, 5003)):
-        admin.ask("POST", path, content=body, headers=headers, status=status, code=code)
+        admin.request("POST", path, content=body, headers=headers, status=status, code=code)
     wrong = io.BytesIO()
     np.save(wrong, data.astype("uint8"))
-    admin.ask("POST", path, content=zlib.compress(wrong.getvalue()), headers=headers, status=400, code=2001)
+    admin.request("POST", path, content=zlib.compress(wrong.getvalue()), headers=headers, status=400, code=2001)
 
 
 def test_no_pickle_is_read_or_sent(admin: Client) -> None:
     path = "/v1/cutout/col/exp/raw/0/0:4/0:4/0:4"
-    kind = "application/blosc-python"
-    for method, headers, status in (("GET", {"Accept": kind}, 406), ("POST", {"Content-Type": kind}, 415)):
-        found = admin.ask(method, path, headers=headers, content=b"x", status=status, code=5001).json()
+    media_type = "application/blosc-python"
+    for method, headers, status in (("GET", {"Accept": media_type}, 406), ("POST", {"Content-Type": media_type}, 415)):
+        found = admin.request(method, path, headers=headers, content=b"x", status=status, code=5001).json()
         assert "pickle" in found["message"]
     stream = io.BytesIO()
     np.save(stream, np.array([Exception("ran")], object), allow_pickle=True)
     assert b"ran" in pickle.dumps(Exception("ran"))
     body = zlib.compress(stream.getvalue())
-    admin.ask("POST", path, content=body, headers={"Content-Type": "application/npygz"}, status=404, code=5003)
+    admin.request("POST", path, content=body, headers={"Content-Type": "application/npygz"}, status=404, code=5003)
 
 
 def test_jpeg_is_a_strip_of_slices(admin: Client) -> None:
@@ -215,16 +215,16 @@ def test_jpeg_is_a_strip_of_slices(admin: Client) -> None:
     data = np.broadcast_to(np.linspace(10, 250, 130).astype("uint8"), (3, 70, 130)).copy()
     admin.write(f"{name}/0/0:130/0:70/0:3", data)
     path = f"/v1/cutout/col/exp/{name}/0/0:130/0:70/0:3"
-    answer = admin.ask("GET", path, headers={"Accept": "image/jpeg"})
+    answer = admin.request("GET", path, headers={"Accept": "image/jpeg"})
     strip = np.asarray(Image.open(io.BytesIO(answer.content)))
     assert strip.shape == (210, 130)
     assert np.abs(strip.reshape(data.shape).astype(int) - data).max() < 10
     for wrong in ("seg/0/0:1/0:1/0:1", f"{name}/0/0:1/0:1/0:1/0:1"):
-        admin.ask("GET", f"/v1/cutout/col/exp/{wrong}", headers={"Accept": "image/jpeg"}, status=400, code=2003)
-    admin.ask("GET", path, headers={"Accept": "text/html"}, status=406, code=5001)
+        admin.request("GET", f"/v1/cutout/col/exp/{wrong}", headers={"Accept": "image/jpeg"}, status=400, code=2003)
+    admin.request("GET", path, headers={"Accept": "text/html"}, status=406, code=5001)
 
 
-def test_filter_keeps_the_ids_asked_for(admin: Client) -> None:
+def test_filter_keeps_the_requested_ids(admin: Client) -> None:
     name = next(NAMES)
     admin.channel(name, "uint64", sources=["raw"])
     labels = np.array([[[1, 2, 2**63], [0, 2, 5]]], "uint64")
@@ -233,7 +233,7 @@ def test_filter_keeps_the_ids_asked_for(admin: Client) -> None:
     assert_array_equal(kept, np.where((labels == 2) | (labels == 2**63), labels, 0))
 
 
-def test_a_write_makes_lower_levels_old(fresh: Boss, client: Client) -> None:
+def test_a_write_outdates_the_coarser_levels(fresh: Boss, client: Client) -> None:
     client.project()
     client.channel("raw")
 
@@ -246,4 +246,4 @@ def test_a_write_makes_lower_levels_old(fresh: Boss, client: Client) -> None:
 
     old = ["DOWNSAMPLED", "NOT_DOWNSAMPLED"]
     assert statuses(lambda: client.write("raw/0/0:1/0:1/0:1", np.ones((1, 1, 1), "uint8"))) == old
-    assert statuses(lambda: client.ask("PUT", "/v1/cutout/to_black/col/exp/raw/0/0:1/0:1/0:1")) == old
+    assert statuses(lambda: client.request("PUT", "/v1/cutout/to_black/col/exp/raw/0/0:1/0:1/0:1")) == old

@@ -26,7 +26,7 @@ SHAPE = (9, 30, 40)
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """All that came of `intern_session.py`."""
+    """Results of `intern_session.py`."""
     if not PYTHON.exists():
         message = (
             f"no intern: python -m venv {PYTHON.parents[1].relative_to(ROOT)}, and pip install intern==1.4.2 there"
@@ -46,8 +46,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads(ran.stdout.splitlines()[-1])
 
 
-def test_arrays(session: dict[str, Any]) -> None:
-    """Voxel sizes come out as x, y, z there, whatever the server says."""
+def test_arrays_are_created_written_and_read(session: dict[str, Any]) -> None:
+    """intern always gives voxel sizes as x, y, z."""
     found = session["arrays"]
     assert "404" in found.pop("missing")
     assert found == {
@@ -69,7 +69,7 @@ def published() -> Sources:
     return sources
 
 
-def test_a_volume_that_the_server_publishes(session: dict[str, Any]) -> None:
+def test_published_sources_are_read_only_channels(session: dict[str, Any]) -> None:
     found = session["published"]
     assert "403" in found.pop("written")
     image, labels = noise(SHAPE, "uint8"), noise(SHAPE, "uint64")
@@ -80,11 +80,11 @@ def test_a_volume_that_the_server_publishes(session: dict[str, Any]) -> None:
     }  # fmt: skip
 
 
-def test_large_ones(session: dict[str, Any]) -> None:
+def test_large_arrays_are_read_in_parallel(session: dict[str, Any]) -> None:
     assert session["large"] == {"parallel": True, "serial": True}
 
 
-def test_cutouts(session: dict[str, Any]) -> None:
+def test_cutouts_ids_and_times(session: dict[str, Any]) -> None:
     found = session["cutouts"]
     assert "400" in found.pop("beyond")
     assert "400" in found.pop("wrong dtype")
@@ -100,7 +100,7 @@ def test_cutouts(session: dict[str, Any]) -> None:
     }
 
 
-def test_projects(session: dict[str, Any]) -> None:
+def test_projects_are_created_changed_and_deleted(session: dict[str, Any]) -> None:
     found = session["projects"]
     assert "4003" in found.pop("in use")
     assert found == {
@@ -110,21 +110,21 @@ def test_projects(session: dict[str, Any]) -> None:
     }  # fmt: skip
 
 
-def test_metadata(session: dict[str, Any]) -> None:
+def test_metadata_are_created_changed_and_deleted(session: dict[str, Any]) -> None:
     found = session["metadata"]
     assert "already exists" in found.pop("twice")
     assert found == {"keys": ["k1", "k2"], "values": {"k1": "new", "k2": "v2"}, "mapping": ["k2", "k3"]}
 
 
-def test_people(session: dict[str, Any]) -> None:
+def test_users_groups_and_permissions(session: dict[str, Any]) -> None:
     found = session["people"]
     groups, gone = found.pop("then")
     assert groups == []
     assert "404" in gone
-    place = {"group": "lab", "collection": "col", "experiment": "exp", "channel": "em", "permissions": ["read"]}
+    grant = {"group": "lab", "collection": "col", "experiment": "exp", "channel": "em", "permissions": ["read"]}
     assert found == {
         "user": "bob", "roles": ["resource-manager"], "groups": ["lab"],
-        "group": {"name": "lab", "owner": "admin", "resources": [place]},
+        "group": {"name": "lab", "owner": "admin", "resources": [grant]},
         "members": ["admin", "bob"], "is member": True, "maintainers": ["admin", "bob"],
         "permissions": ["read"], "all": 1,
     }  # fmt: skip

@@ -21,22 +21,22 @@ WHOLE = "0:130/0:70/0:21"
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_ids_and_boxes_are_as_numpy_has_them(admin: Client, data: st.DataObject) -> None:
+def test_ids_and_bounding_boxes_match_numpy(admin: Client, data: st.DataObject) -> None:
     name, box = next(NAMES), data.draw(boxes(DOMAIN, empty=False))
     admin.channel(name, "uint64", sources=["raw"])
     ids = np.array([0, 3, 2**40, 2**64 - 1], "uint64")
     labels = np.zeros(DOMAIN.shape, "uint64")
     labels[box.within(DOMAIN)] = np.random.default_rng(0).choice(ids, box.shape, p=[0.7, 0.1, 0.1, 0.1])
     admin.write(f"{name}/0/{WHOLE}", labels)
-    asked = data.draw(boxes(DOMAIN, empty=False))
-    inside = np.unique(labels[asked.within(DOMAIN)])
-    path = "/".join(f"{a}:{b}" for a, b in reversed(list(zip(asked.start, asked.stop, strict=True))))
+    box_read = data.draw(boxes(DOMAIN, empty=False))
+    inside = np.unique(labels[box_read.within(DOMAIN)])
+    path = "/".join(f"{a}:{b}" for a, b in reversed(list(zip(box_read.start, box_read.stop, strict=True))))
     assert admin.get(f"/v1/ids/col/exp/{name}/0/{path}/0:1/") == {"ids": [str(i) for i in inside if i]}
     for one in ids[1:]:
         places = np.argwhere(labels == one)
         where = f"/v1/boundingbox/col/exp/{name}/0/{one}/?type=tight"
         if not len(places):
-            admin.ask("GET", where, status=404, code=4004)
+            admin.request("GET", where, status=404, code=4004)
             continue
         low, high = places.min(0).tolist(), (places.max(0) + 1).tolist()
         found = admin.get(where)
@@ -77,5 +77,5 @@ def test_every_id_is_reserved_once(admin: Client) -> None:
         ("/v1/ids/col/exp/none/0/0:1/0:1/0:1", 404, 4000),
     ],
 )
-def test_what_is_wrong(admin: Client, path: str, status: int, code: int) -> None:
-    admin.ask("GET", path, status=status, code=code)
+def test_wrong_requests_are_refused(admin: Client, path: str, status: int, code: int) -> None:
+    admin.request("GET", path, status=status, code=code)

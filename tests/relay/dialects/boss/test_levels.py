@@ -1,4 +1,4 @@
-"""Downsampling, and slices as pictures."""
+"""Downsampling, and slices as images."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def test_levels_halve_and_round_up(client: Client) -> None:
         "extent": {"0": [130, 70, 21], "1": [65, 35, 21], "2": [33, 18, 21]},
         "cuboid_size": {"0": [512, 512, 16], "1": [512, 512, 16], "2": [512, 512, 16]},
     }
-    client.ask("GET", f"{PATH}?iso=true", status=400, code=1001)
+    client.request("GET", f"{PATH}?iso=true", status=400, code=1001)
 
 
-def test_isotropic_ones_halve_along_z_too(client: Client) -> None:
+def test_isotropic_levels_halve_along_z_too(client: Client) -> None:
     client.project(hierarchy_method="isotropic")
     client.channel("raw")
     found = client.get(f"{PATH}?iso=true")
@@ -56,22 +56,22 @@ def test_images_are_averaged(client: Client) -> None:
     client.channel("raw")
     data = np.random.default_rng(0).integers(0, 255, (21, 70, 130), dtype="uint8")
     client.write("raw/0/0:130/0:70/0:21", data)
-    client.ask("POST", PATH, status=201)
+    client.request("POST", PATH, status=201)
     assert wait(client) == "DOWNSAMPLED"
-    client.ask("POST", PATH, status=409, code=2006)
+    client.request("POST", PATH, status=409, code=2006)
     mean = data.reshape(21, 35, 2, 65, 2).mean((2, 4))
     found = client.read("raw/1/0:65/0:35/0:21", "uint8", (21, 35, 65))
     assert np.abs(found - mean).max() <= 0.5
     assert client.read("raw/2/32:33/17:18/0:21", "uint8", (21, 1, 1)).any()
 
 
-def test_labels_get_the_id_that_is_there_most_often(client: Client) -> None:
+def test_labels_get_the_most_frequent_id(client: Client) -> None:
     client.project(hierarchy_method="isotropic", num_hierarchy_levels=2)
     client.channel("raw")
     client.channel("seg", "uint64", sources=["raw"])
     labels = np.random.default_rng(0).choice(np.array([0, 1, 2**63], "uint64"), (20, 70, 130), p=[0.2, 0.3, 0.5])
     client.write("seg/0/0:130/0:70/0:20", labels)
-    client.ask("POST", "/v1/downsample/col/exp/seg", status=201)
+    client.request("POST", "/v1/downsample/col/exp/seg", status=201)
     assert wait(client, "/v1/downsample/col/exp/seg") == "DOWNSAMPLED"
     found = client.read("seg/1/0:65/0:35/0:10", "uint64", (10, 35, 65))
     cells = labels.reshape(10, 2, 35, 2, 65, 2).transpose(0, 2, 4, 1, 3, 5).reshape(-1, 8)
@@ -80,18 +80,18 @@ def test_labels_get_the_id_that_is_there_most_often(client: Client) -> None:
         assert counts[one] == max(counts.values())
 
 
-def test_a_second_time_follows_what_was_erased(client: Client) -> None:
+def test_downsampling_again_follows_an_erasure(client: Client) -> None:
     client.project()
     client.channel("raw")
     client.write("raw/0/0:130/0:70/0:21", np.full((21, 70, 130), 8, "uint8"))
     for expected in (8, 0):
-        client.ask("POST", PATH, status=201)
+        client.request("POST", PATH, status=201)
         assert wait(client) == "DOWNSAMPLED"
         assert_array_equal(client.read("raw/2/0:33/0:18/0:21", "uint8", (21, 18, 33)), expected)
-        client.ask("PUT", "/v1/cutout/to_black/col/exp/raw/0/0:130/0:70/0:21")
+        client.request("PUT", "/v1/cutout/to_black/col/exp/raw/0/0:130/0:70/0:21")
 
 
-def test_what_fails_is_said_to_have_failed(fresh: Boss, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_reported(fresh: Boss, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     client.project()
     client.channel("raw")
 
@@ -99,12 +99,12 @@ def test_what_fails_is_said_to_have_failed(fresh: Boss, client: Client, monkeypa
         raise StoreError("no space left")
 
     monkeypatch.setattr(fresh.state.voxels, "read", fail)
-    client.ask("POST", PATH, status=201)
+    client.request("POST", PATH, status=201)
     assert wait(client) == "FAILED"
-    client.ask("GET", "/v1/cutout/col/exp/raw/0/0:1/0:1/0:1", status=500, code=9002)
+    client.request("GET", "/v1/cutout/col/exp/raw/0/0:1/0:1/0:1", status=500, code=9002)
 
 
-def test_it_can_be_stopped(fresh: Boss, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_downsampling_can_be_stopped(fresh: Boss, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     client.project()
     client.channel("raw")
     client.write("raw/0/0:130/0:70/0:21", np.full((21, 70, 130), 8, "uint8"))
@@ -115,14 +115,14 @@ def test_it_can_be_stopped(fresh: Boss, client: Client, monkeypatch: pytest.Monk
         put(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(fresh.state.voxels, "put", slow)
-    client.ask("POST", PATH, status=201)
-    client.ask("POST", PATH, status=409, code=2006)
-    client.ask("DELETE", PATH, status=204)
+    client.request("POST", PATH, status=201)
+    client.request("POST", PATH, status=409, code=2006)
+    client.request("DELETE", PATH, status=204)
     go.set()
     assert wait(client) == "NOT_DOWNSAMPLED"
 
 
-def test_what_a_stopped_server_left_has_failed(fresh: Boss, client: Client) -> None:
+def test_work_that_a_stopped_server_left_has_failed(fresh: Boss, client: Client) -> None:
     client.project()
     client.channel("raw")
     channel = fresh.state.catalogue.get(Channel, "col", "exp", "raw")
@@ -143,28 +143,28 @@ def slices(client: Client) -> np.ndarray:
     return data
 
 
-def picture(client: Client, path: str, kind: str = "image/png") -> np.ndarray:
-    answer = client.ask("GET", path, headers={"Accept": kind})
-    assert answer.headers["content-type"] == kind
+def fetch_image(client: Client, path: str, media_type: str = "image/png") -> np.ndarray:
+    answer = client.request("GET", path, headers={"Accept": media_type})
+    assert answer.headers["content-type"] == media_type
     return np.asarray(Image.open(io.BytesIO(answer.content)))
 
 
 def test_images_are_slices(client: Client, slices: np.ndarray) -> None:
     image = "/v1/image/col/exp/raw"
-    assert_array_equal(picture(client, f"{image}/xy/0/3:99/5:70/7/"), slices[7, 5:70, 3:99])
-    assert_array_equal(picture(client, f"{image}/xz/0/3:99/5/7:21/"), slices[7:21, 5, 3:99])
-    assert_array_equal(picture(client, f"{image}/yz/0/3/5:70/7:21/0"), slices[7:21, 5:70, 3])
-    assert picture(client, f"{image}/xy/0/3:99/5:70/7", "image/jpeg").shape == (65, 96)
-    assert_array_equal(picture(client, "/v1/image/col/exp/wide/xy/0/0:9/0:8/7"), slices[7, :8, :9] * np.uint16(200))
+    assert_array_equal(fetch_image(client, f"{image}/xy/0/3:99/5:70/7/"), slices[7, 5:70, 3:99])
+    assert_array_equal(fetch_image(client, f"{image}/xz/0/3:99/5/7:21/"), slices[7:21, 5, 3:99])
+    assert_array_equal(fetch_image(client, f"{image}/yz/0/3/5:70/7:21/0"), slices[7:21, 5:70, 3])
+    assert fetch_image(client, f"{image}/xy/0/3:99/5:70/7", "image/jpeg").shape == (65, 96)
+    assert_array_equal(fetch_image(client, "/v1/image/col/exp/wide/xy/0/0:9/0:8/7"), slices[7, :8, :9] * np.uint16(200))
 
 
-def test_tiles_are_black_beyond(client: Client, slices: np.ndarray) -> None:
-    tile = picture(client, "/v1/tile/col/exp/raw/xy/64/0/2/1/20/")
+def test_tiles_are_black_beyond_the_volume(client: Client, slices: np.ndarray) -> None:
+    tile = fetch_image(client, "/v1/tile/col/exp/raw/xy/64/0/2/1/20/")
     assert tile.shape == (64, 64)
     assert_array_equal(tile[:6, :2], slices[20, 64:, 128:])
     assert not tile[6:].any()
     assert not tile[:, 2:].any()
-    assert_array_equal(picture(client, "/v1/tile/col/exp/raw/yz/16/0/9/2/1")[:5], slices[16:, 32:48, 9])
+    assert_array_equal(fetch_image(client, "/v1/tile/col/exp/raw/yz/16/0/9/2/1")[:5], slices[16:, 32:48, 9])
 
 
 @pytest.mark.parametrize(
@@ -179,9 +179,9 @@ def test_tiles_are_black_beyond(client: Client, slices: np.ndarray) -> None:
         ("/v1/tile/col/exp/none/xy/64/0/3/0/0", 404, 4000),
     ],
 )
-def test_wrong_pictures(admin: Client, path: str, status: int, code: int) -> None:
-    admin.ask("GET", path, status=status, code=code)
+def test_wrong_images_are_refused(admin: Client, path: str, status: int, code: int) -> None:
+    admin.request("GET", path, status=status, code=code)
 
 
-def test_the_frame_is_what_the_tests_take_it_for() -> None:
+def test_the_frame_has_the_extent_that_these_tests_assume() -> None:
     assert (FRAME["x_stop"], FRAME["y_stop"], FRAME["z_stop"]) == (130, 70, 21)

@@ -1,4 +1,4 @@
-"""What the real intern 1.4.2 sent to a logging server, sent to ours: the same answers by status and meaning."""
+"""Requests of the real intern 1.4.2, recorded by a logging server, sent to ours: same status, needed content."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ BEFORE: dict[int, list[tuple[str, str, Any]]] = {
     53: [("POST", "/v1/sso/user/al", {}), ("POST", "/v1/sso/user/bob", {})],
     69: [("DELETE", "/v1/sso/user/bob", None)],
 }
-"""What the logging server took for there without being told: an id, and two users."""
+"""Line → requests before it, for what the logging server took for granted: an id, and two users."""
 
 DIFFERENT = {
     139: (400, "the real server keeps a channel that is the source of another; the logging server let it go"),
-    149: (404, "no name has a dot, and an empty one cannot be asked for; the logging server answered anything"),
+    149: (404, "no name has a dot, and an empty one cannot be requested; the logging server answered anything"),
 }
-"""Line → our status, and why it is not what was recorded."""
+"""Line → our status, and why it differs from the recorded one."""
 
 ALIKE = {*range(100, 117), *range(118, 129), *range(130, 138), *range(155, 163)}
-"""Cutouts of the same channel that differ from the lines before them by their blocks only: 500 MB in all."""
+"""Lines that are skipped: cutouts of the same channel that differ from others by their box only, 500 MB in all."""
 
 
 def recorded(shared: Path) -> list[dict[str, Any]]:
@@ -41,7 +41,7 @@ def recorded(shared: Path) -> list[dict[str, Any]]:
 
 
 def body_of(line: dict[str, Any]) -> bytes:
-    """The body as it was sent; of voxels, which were not kept, random ones (of another dtype where refused)."""
+    """Return the recorded body; random voxels for cutouts (of another dtype where refused), which were not recorded."""
     if not line["path"].startswith("/v1/cutout/") or line["method"] != "POST":
         return line.get("body", "").encode()
     dtype, shape = box_of(line["path"])
@@ -58,7 +58,7 @@ def box_of(path: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
     return np.dtype(DTYPES[channel]), tuple(b - a for a, b in reversed(ranges))
 
 
-def test_every_request_is_answered_as_intern_needs_it(shared: Path, fresh: Boss, client: Client) -> None:
+def test_every_request_is_answered_as_intern_needs(shared: Path, fresh: Boss, client: Client) -> None:
     for number, line in enumerate(recorded(shared)):
         for method, path, body in BEFORE.get(number, []):
             _prepare(client, method, path, body)
@@ -120,15 +120,15 @@ NEEDED = {
     r"/v1/permissions/.*": {"permission-sets"},
     r"/v1/sso/user/\w+": {"username"},
 }
-"""Path → what intern 1.4.2 looks for in the answer."""
+"""Path → keys that intern 1.4.2 needs in the answer."""
 
 
-def test_the_exceptions_are_still_needed(shared: Path) -> None:
+def test_every_difference_is_still_needed(shared: Path) -> None:
     lines = recorded(shared)
     for number, (status, why) in DIFFERENT.items():
         assert lines[number]["status"] != status, why
 
 
 @pytest.mark.parametrize("number", [0, 163])
-def test_all_lines_are_there(shared: Path, number: int) -> None:
+def test_the_recording_is_complete(shared: Path, number: int) -> None:
     assert recorded(shared)[number]["headers"]["User-Agent"] == "intern-py-1.4.2"

@@ -50,7 +50,7 @@ def memory() -> str:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[object]:
-    """A function that serves sources, and makes the server the one of the bossdb remote."""
+    """Return a function that serves sources and configures the bossdb remote for the server."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("VOXOME_CONFIG", str(tmp_path / "none.toml"))
     with ExitStack() as stack:
@@ -115,7 +115,7 @@ def test_levels_that_halve_are_served_and_others_are_not(server, tmp_path: Path)
         assert (served.level(number)[:] == number).all()
     with closing(Client(boss.url, boss.token)) as client:
         assert client.get("/v1/downsample/lab/exp/em")["num_hierarchy_levels"] == 3
-        client.ask("GET", "/v1/cutout/lab/exp/em/3/0:1/0:1/0:1", status=400, code=1002)
+        client.request("GET", "/v1/cutout/lab/exp/em/3/0:1/0:1/0:1", status=400, code=1002)
         beyond = client.read_at("lab/exp/em/2/0:32/0:32/0:8", "uint8", (8, 32, 32))
     assert (beyond[:, :8, :8] == 2).all()
     assert beyond.sum() == 2 * 8 * 8 * 8
@@ -126,15 +126,15 @@ def test_nobody_changes_a_served_channel(server, memory: str) -> None:
     with closing(Client(boss.url, boss.token)) as admin:
         ones = np.ones((1, 1, 1), "uint8")
         admin.write_at("lab/exp/em/0/8:9/6:7/4:5", ones, status=403, code=3001)
-        admin.ask("PUT", f"/v1/cutout/to_black/{NAME}/0/8:9/6:7/4:5", status=403, code=3001)
-        admin.ask("POST", f"/v1/downsample/{NAME}", status=409, code=2006)
-        admin.ask("DELETE", PATH, status=403, code=3001)
+        admin.request("PUT", f"/v1/cutout/to_black/{NAME}/0/8:9/6:7/4:5", status=403, code=3001)
+        admin.request("POST", f"/v1/downsample/{NAME}", status=409, code=2006)
+        admin.request("DELETE", PATH, status=403, code=3001)
         for changes in ({"name": "other"}, {"public": False}):
-            admin.ask("PUT", PATH, json=changes, status=400, code=1003)
-        changed = admin.ask("PUT", PATH, json={"description": "from a store"}).json()
+            admin.request("PUT", PATH, json=changes, status=400, code=1003)
+        changed = admin.request("PUT", PATH, json={"description": "from a store"}).json()
         assert changed["description"] == "from a store"
         assert "served" not in changed
-        admin.ask("POST", f"/v1/meta/{NAME}/?key=k&value=v", status=201)
+        admin.request("POST", f"/v1/meta/{NAME}/?key=k&value=v", status=201)
     assert_array_equal(voxome.open(memory)[:], noise(SHAPE, "uint8"))
 
 
@@ -145,12 +145,12 @@ def test_rights_of_the_source_decide_who_reads(server, memory: str) -> None:
     with ExitStack() as stack:
         tokens = (boss.token, boss.add_user("bob"), boss.add_user("eve"), None)
         admin, bob, eve, nobody = (stack.enter_context(closing(Client(boss.url, token))) for token in tokens)
-        admin.ask("POST", "/v1/groups/lab", status=201)
-        admin.ask("POST", "/v1/groups/lab/members/bob", status=204)
-        admin.ask("POST", "/v1/groups/all", status=201)
-        admin.ask("POST", "/v1/groups/all/members/eve", status=204)
+        admin.request("POST", "/v1/groups/lab", status=201)
+        admin.request("POST", "/v1/groups/lab/members/bob", status=204)
+        admin.request("POST", "/v1/groups/all", status=201)
+        admin.request("POST", "/v1/groups/all/members/eve", status=204)
         grant = {"group": "all", "collection": "lab", "experiment": "exp", "channel": "em"}
-        admin.ask("POST", "/v1/permissions/", json={**grant, "permissions": ["read_volumetric_data"]}, status=201)
+        admin.request("POST", "/v1/permissions/", json={**grant, "permissions": ["read_volumetric_data"]}, status=201)
         for client, status in ((admin, 200), (bob, 200), (eve, 403), (nobody, 403)):
             for path in (
                 PATH,
@@ -158,20 +158,20 @@ def test_rights_of_the_source_decide_who_reads(server, memory: str) -> None:
                 "/v1/collection/lab/experiment/exp",
                 f"/v1/cutout/{NAME}/0/{EVERYTHING}",
             ):
-                client.ask("GET", path, status=status)
+                client.request("GET", path, status=status)
             names = ["lab", "open"] if status == 200 else ["open"]
             assert client.get("/v1/collection") == {"collections": names}
             assert client.get("/v1/collection/open/experiment/exp/channel/em")["public"] is True
 
 
-def test_a_store_that_fails_is_the_servers_error(server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_store_is_a_server_error(server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     uri = create(f"zarr://{tmp_path}/a.zarr")
     boss = server(one(uri))
     for path in (tmp_path / "a.zarr").rglob("*"):
         if path.is_file() and "zarr" not in path.name:
             path.write_bytes(b"broken")
     with closing(Client(boss.url, boss.token)) as client:
-        message = client.ask("GET", f"/v1/cutout/{NAME}/0/{EVERYTHING}", status=503, code=9002).json()["message"]
+        message = client.request("GET", f"/v1/cutout/{NAME}/0/{EVERYTHING}", status=503, code=9002).json()["message"]
     assert NAME in message
     assert str(tmp_path) not in message
 
@@ -185,7 +185,7 @@ def test_a_store_that_fails_is_the_servers_error(server, tmp_path: Path, caplog:
         ({"axes": ("c", "y", "x")}, "axes are c/y/x"),
     ],
 )
-def test_what_bossdb_cannot_describe_is_left_out(
+def test_sources_that_bossdb_cannot_describe_are_left_out(
     changes: dict[str, object], reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     uri, fields = f"memory://{uuid4().hex}", {"dtype": "uint8", "voxel_size_nm": (1, 1, 1), **changes}
@@ -198,9 +198,7 @@ def test_what_bossdb_cannot_describe_is_left_out(
     assert reason in caplog.text
 
 
-def test_a_source_that_cannot_be_opened_or_does_not_fit_hides_no_other(
-    memory: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_sources_that_fail_or_do_not_fit_hide_no_others(memory: str, caplog: pytest.LogCaptureFixture) -> None:
     sources = one(memory)
     sources.add("lab/exp/gone", "memory://none")
     other = f"memory://{uuid4().hex}"
@@ -214,14 +212,14 @@ def test_a_source_that_cannot_be_opened_or_does_not_fit_hides_no_other(
         assert text in caplog.text
 
 
-def test_records_of_people_outlast_a_restart(memory: str) -> None:
+def test_edited_records_survive_a_restart(memory: str) -> None:
     catalogue, sources = MemoryCatalogue(), one(memory)
     publish(catalogue, sources)
     channel = catalogue.get(Channel, "lab", "exp", "em")
     catalogue.change(channel, lambda record: replace(record, description="mine", datatype="uint16"))
     publish(catalogue, sources)
     assert catalogue.get(Channel, "lab", "exp", "em") == replace(channel, description="mine")
-    counts = [len(catalogue.find(kind)) for kind in (Collection, Experiment, CoordinateFrame, Channel)]
+    counts = [len(catalogue.find(record)) for record in (Collection, Experiment, CoordinateFrame, Channel)]
     assert counts == [1, 1, 1, 1]
 
 

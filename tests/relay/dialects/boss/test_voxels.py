@@ -1,4 +1,4 @@
-"""Volumes of the relay's own, in memory and in a folder."""
+"""The voxel store of the Boss dialect, in memory and in a folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from voxome.relay.dialects.boss.voxels import VolumeStore
 BOX = Box((0, 3, 5, 7), (1, 20, 69, 120))
 
 
-def pyramid(**channel: str) -> Pyramid:
+def make_pyramid(**channel: str) -> Pyramid:
     frame = CoordinateFrame(
         name="f", x_start=0, x_stop=130, y_start=0, y_stop=70, z_start=0, z_stop=21,
         x_voxel_size=0.5, y_voxel_size=0.5, z_voxel_size=2, voxel_unit="micrometers",
@@ -38,51 +38,51 @@ def random(box: Box, dtype: str = "uint8") -> np.ndarray:
     return np.random.default_rng(0).integers(0, 3, box.shape, dtype=dtype)
 
 
-def test_what_is_merged_is_read_by_another(root: str) -> None:
-    place, old, new = pyramid(), random(BOX), random(BOX)[..., ::-1]
-    VolumeStore(root).merge(place, 0, BOX, old)
-    VolumeStore(root).merge(place, 0, BOX, new)
-    assert_array_equal(VolumeStore(root).read(place, 0, BOX), np.where(new, new, old))
-    VolumeStore(root).erase(place, 0, BOX)
-    assert not VolumeStore(root).read(place, 0, place.native).any()
+def test_merged_voxels_are_read_by_another_store(root: str) -> None:
+    pyramid, old, new = make_pyramid(), random(BOX), random(BOX)[..., ::-1]
+    VolumeStore(root).merge(pyramid, 0, BOX, old)
+    VolumeStore(root).merge(pyramid, 0, BOX, new)
+    assert_array_equal(VolumeStore(root).read(pyramid, 0, BOX), np.where(new, new, old))
+    VolumeStore(root).erase(pyramid, 0, BOX)
+    assert not VolumeStore(root).read(pyramid, 0, pyramid.native).any()
 
 
-def test_what_was_never_written_is_zero_and_makes_nothing(root: str, tmp_path: Path) -> None:
-    voxels, place = VolumeStore(root), pyramid(datatype="uint16")
-    assert not voxels.read(place, 1, BOX).any()
-    assert voxels.read(place, 1, BOX).dtype == np.uint16
-    voxels.erase(place, 1, BOX)
-    voxels.merge(place, 1, BOX, np.zeros(BOX.shape, "uint16"))
+def test_unwritten_voxels_are_zero_and_nothing_is_created(root: str, tmp_path: Path) -> None:
+    voxels, pyramid = VolumeStore(root), make_pyramid(datatype="uint16")
+    assert not voxels.read(pyramid, 1, BOX).any()
+    assert voxels.read(pyramid, 1, BOX).dtype == np.uint16
+    voxels.erase(pyramid, 1, BOX)
+    voxels.merge(pyramid, 1, BOX, np.zeros(BOX.shape, "uint16"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_reads_reach_beyond_a_level_and_writes_do_not(root: str) -> None:
-    voxels, place = VolumeStore(root), pyramid()
+def test_reads_but_not_writes_may_leave_a_level(root: str) -> None:
+    voxels, pyramid = VolumeStore(root), make_pyramid()
     level = Box((0, 0, 0, 0), (1, 21, 18, 33))
-    assert place.domain(2) == level
+    assert pyramid.domain(2) == level
     data = random(level)
-    voxels.put(place, 2, level, data)
-    whole = voxels.read(place, 2, place.native)
+    voxels.put(pyramid, 2, level, data)
+    whole = voxels.read(pyramid, 2, pyramid.native)
     assert_array_equal(whole[:, :, :18, :33], data)
     assert whole.sum() == data.sum()
     for write in (voxels.put, voxels.merge):
         with pytest.raises(InvalidBox, match="level 2"):
-            write(place, 2, place.native, np.ones(place.native.shape, "uint8"))
+            write(pyramid, 2, pyramid.native, np.ones(pyramid.native.shape, "uint8"))
 
 
-def test_a_forgotten_channel_is_gone(root: str) -> None:
-    voxels, place = VolumeStore(root), pyramid()
+def test_a_deleted_channel_has_no_voxels(root: str) -> None:
+    voxels, pyramid = VolumeStore(root), make_pyramid()
     for level in (0, 1):
-        voxels.put(place, level, Box((0, 0, 0, 0), (1, 1, 1, 1)), np.ones((1, 1, 1, 1), "uint8"))
-    voxels.delete(place.channel, range(3))
-    assert not voxels.read(place, 0, BOX).any()
-    assert not VolumeStore(root).read(place, 1, place.native).any()
+        voxels.put(pyramid, level, Box((0, 0, 0, 0), (1, 1, 1, 1)), np.ones((1, 1, 1, 1), "uint8"))
+    voxels.delete(pyramid.channel, range(3))
+    assert not voxels.read(pyramid, 0, BOX).any()
+    assert not VolumeStore(root).read(pyramid, 1, pyramid.native).any()
 
 
-def test_the_stored_volume_is_a_plain_one(root: str) -> None:
-    place = pyramid(type="annotation", datatype="uint64")
-    VolumeStore(root).put(place, 2, Box((0, 0, 0, 0), (1, 1, 1, 1)), np.ones((1, 1, 1, 1), "uint64"))
-    volume = voxome.open(f"{root}/{place.channel.uid}/2.zarr")
+def test_the_stored_volume_is_a_plain_zarr_array(root: str) -> None:
+    pyramid = make_pyramid(type="annotation", datatype="uint64")
+    VolumeStore(root).put(pyramid, 2, Box((0, 0, 0, 0), (1, 1, 1, 1)), np.ones((1, 1, 1, 1), "uint64"))
+    volume = voxome.open(f"{root}/{pyramid.channel.uid}/2.zarr")
     assert volume.axes == ("t", "z", "y", "x")
     assert volume.shape == (1, 21, 18, 33)
     assert volume.voxel_size_nm == (2000, 2000, 2000)
@@ -91,9 +91,11 @@ def test_the_stored_volume_is_a_plain_one(root: str) -> None:
     assert volume.spec.attributes["channel"] == "c/e/ch"
 
 
-def test_merges_at_once_lose_nothing(root: str) -> None:
-    voxels, place = VolumeStore(root), pyramid()
-    parts = [np.where(np.arange(place.native.size) % 9 == i, i + 1, 0).reshape(place.native.shape) for i in range(9)]
+def test_concurrent_merges_lose_nothing(root: str) -> None:
+    voxels, pyramid = VolumeStore(root), make_pyramid()
+    parts = [
+        np.where(np.arange(pyramid.native.size) % 9 == i, i + 1, 0).reshape(pyramid.native.shape) for i in range(9)
+    ]
     with ThreadPoolExecutor(9) as threads:
-        list(threads.map(lambda part: voxels.merge(place, 0, place.native, part.astype("uint8")), parts))
-    assert_array_equal(voxels.read(place, 0, place.native), sum(parts))
+        list(threads.map(lambda part: voxels.merge(pyramid, 0, pyramid.native, part.astype("uint8")), parts))
+    assert_array_equal(voxels.read(pyramid, 0, pyramid.native), sum(parts))
