@@ -20,29 +20,29 @@ METHODS: dict[str, Method] = {"labels": "mode", "image": "mean", "probability": 
 
 
 def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: str) -> Iterator[Step]:
-    """The steps that make the levels of the published array `stem`, each after the one before.
+    """Yield the steps that create the levels of a published array, each from the one before.
 
     Axes are halved so that voxels become cubes: those of long voxels later (`resources.coarsening.halving`).
 
     Parameters
     ----------
     name : str
-        Of the array, to call the steps by.
+        Name of the array, which begins the names of the steps.
     stem : str
-        Its path under the store, without extension.
+        Its path below the store, without extension.
     handle : Handle
-        Level 0.
+        Handle of level 0.
     spec : VolumeSpec
-        Of level 0.
+        Spec of level 0.
     home : str
-        The folder of the steps' folders.
+        Folder that contains the folders of the steps.
     """
     digest = load("voxome.tools", "common.downsample").digest
     chunk = spec.write_chunk or (64,) * spec.domain.ndim
-    box, level = handle.asked or spec.frame, 0
+    box, level = handle.region or spec.frame, 0
     while max(spec.frame.shape) > COARSEST:
         level, factors = level + 1, halving(spec.voxel_size_nm)
-        z, y, x = (f * chunk[place] for f, place in zip(factors, spec.spatial, strict=True))
+        z, y, x = (f * chunk[axis] for f, axis in zip(factors, spec.spatial, strict=True))
         finer = handle.uri + (f"?level={level - 1}" if level > 1 else "")
         source = Handle(handle.type, finer, f"{handle.key}/{level - 1}")
         yield Step(
@@ -61,5 +61,5 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
 
 
 def _aligned(domain: Box, factors: Scale) -> Box:
-    """The domain from multiples of `factors` on: no voxel of the next level then lies in two blocks."""
+    """The domain, extended to multiples of `factors`, so that no voxel of the next level is in two blocks."""
     return Box(tuple(a // f * f for a, f in zip(domain.start, factors, strict=True)), domain.stop)

@@ -1,4 +1,4 @@
-"""Run the jobs of a step that are not done yet, through an engine, and keep a ledger."""
+"""Run a step: its jobs on an engine, with a ledger, its outputs prepared, folded and completed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from voxome.contracts.engine import Engine, Resources
 from voxome.contracts.records import Ledger
 
 FOLD = -1
-"""The phase that folds the tables of a step."""
+"""The phase that folds the parts of a step."""
 
 
 @dataclass
 class StepReport:
-    """How a step went; blocks are counted, not jobs. `block_bytes` is the size of one, where bytes tell more."""
+    """Progress and cost of a step, counted in blocks; `block_bytes` is the size of one where bytes are reported."""
 
     name: str
     tool: str
@@ -119,7 +119,7 @@ def _resources(step: Step, phase: int) -> Resources:
 
 
 def _of_whole_tables(step: Step, phase: int) -> bool:
-    """Whether a job sees the objects of the whole volume: a fold, a whole tool, the last of the regions."""
+    """Whether a job sees the objects of the whole volume: a fold, a tool of whole tables, the last region."""
     return phase == FOLD or (step.spec.scope != "block" and step.jobs(phase) == 1)
 
 

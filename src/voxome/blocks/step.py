@@ -1,4 +1,4 @@
-"""A step of a run, as JSON values: all that a worker needs to know of it."""
+"""A step of a run: a tool bound to its inputs, parameters and blocks, as JSON values for workers."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ class Step:
     Attributes
     ----------
     name : str
-        As the workflow calls it; those of a sub-workflow are ``outer.inner``.
+        Its name in the workflow; those of a sub-workflow are ``outer.inner``.
     tool : str
-        The tool's name in the registry.
+        Name of the tool in the registry.
     version : str
-        The tool's version.
+        Version of the tool.
     parameters : mapping
-        All of the tool's parameters.
+        All parameters of the tool.
     inputs : mapping of str to Handle
-        Where its inputs are.
+        Handles of its inputs.
     frame : Frame or None
-        Its voxels; None for a tool of whole tables.
+        Its voxels; None for a tool of whole tables without any.
     block : (z, y, x)
-        The write box in voxels.
+        Write box in voxels.
     home : str
-        The folder of its own folder.
+        Folder that contains its folder.
     published : mapping of str to str
-        Outputs that are results of the run → their paths without extension, under the store.
+        Outputs that are results of the run → their paths without extension, below the store.
     into : mapping of str to str
-        Outputs that go into arrays which are there already → the URIs of these.
+        Outputs that are written into existing arrays → URIs of these.
     digest : str
-        Of what the tool runs (its source code); a worker with another one refuses the step.
+        Digest of what the tool runs (its source code); a worker with another one refuses the step.
     """
 
     name: str
@@ -69,8 +69,8 @@ class Step:
     @cached_property
     def loaded(self) -> Tool:
         """The tool that the step runs."""
-        found: Tool = load("voxome.tools", self.tool)
-        return found
+        tool: Tool = load("voxome.tools", self.tool)
+        return tool
 
     @property
     def spec(self) -> ToolSpec:
@@ -80,7 +80,7 @@ class Step:
     @cached_property
     def key(self) -> str:
         """Digest of what decides the result: tool, version, source, parameters, keys of the inputs, frame and block."""
-        told = {
+        decisive = {
             "tool": self.tool,
             "version": self.version,
             "digest": self.digest,
@@ -90,17 +90,17 @@ class Step:
             "block": self.block,
             **({"into": dict(self.into)} if self.into else {}),
         }
-        text = json.dumps(told, sort_keys=True, default=str)
+        text = json.dumps(decisive, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def folder(self) -> str:
-        """Where it keeps its parts and its results that are not published."""
+        """Folder of its intermediate data, and of results that are not published."""
         return f"{self.home}/{self.name}-{self.key}"
 
     @cached_property
     def phases(self) -> tuple[BlockGrid | None, ...]:
-        """The grids of blocks that run one after the other; ``(None,)`` for a tool of whole tables.
+        """Grids of blocks that run one after the other; ``(None,)`` for a tool of whole tables.
 
         A tree of regions has the blocks first, then regions of twice the size along every axis until one covers all.
         """
@@ -111,21 +111,21 @@ class Step:
         return (blocks, *(RegionTree(domain, box, self.block).grids[1:] if self.spec.scope == "regions" else ()))
 
     def blocks(self, phase: int) -> int:
-        """How many blocks `phase` has."""
+        """Return the number of blocks of a phase."""
         grid = self.phases[phase]
         return 1 if grid is None else len(grid)
 
     @property
     def total(self) -> int:
-        """How many blocks the step has; a tool of whole tables has one."""
+        """Number of blocks; a tool of whole tables has one."""
         return sum(self.blocks(phase) for phase in range(len(self.phases)))
 
     def span(self, phase: int) -> int:
-        """How many blocks a job of `phase` has."""
+        """Return the number of blocks of a job of a phase."""
         return -(-self.blocks(phase) // JOBS_PER_STEP)
 
     def jobs(self, phase: int) -> int:
-        """How many jobs `phase` has; job *i* has the blocks from ``i * span`` on."""
+        """Return the number of jobs of a phase; job *i* has the blocks from ``i * span`` on."""
         return -(-self.blocks(phase) // self.span(phase))
 
     def output(self, name: str) -> Handle:
@@ -209,7 +209,7 @@ class Step:
 
 
 def frame_json(frame: Frame) -> dict[str, Any]:
-    """A frame as JSON values."""
+    """Return a frame as JSON values."""
     return {
         "domain": str(frame.domain),
         "box": str(frame.box),
@@ -219,7 +219,7 @@ def frame_json(frame: Frame) -> dict[str, Any]:
 
 
 def frame_of_json(data: Mapping[str, Any]) -> Frame:
-    """From what `frame_json` gave."""
+    """Return the frame of `frame_json`."""
     size = data["voxel_size_nm"]
     return Frame(
         Box.parse(data["domain"]),

@@ -1,4 +1,4 @@
-"""What travels between steps: where a result is, never the result itself."""
+"""Handles: what travels between steps, the location of data rather than the data."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from voxome.errors import InvalidInput
 from voxome.geometry import Box
 
 STORE = "{store}"
-"""Stands for the run's store in URIs of a plan, so that a run folder can be moved."""
+"""Placeholder for the store of a run in the URIs of a plan, so that a run folder can be moved."""
 
 
 @dataclass(frozen=True)
 class Handle:
-    """Where a volume, table or file is, and which step made it.
+    """Location of a volume, table or file, and the step that created it.
 
     Attributes
     ----------
     type : str
         Kind of the data: ``volume``, ``table``, ``regions``, ``file``, or what another package calls its own.
     uri : str
-        A URI for volumes, a path for the others; may start with ``{store}``.
+        URI of a volume, address of anything else; may contain ``{store}``.
     key : str
-        The key of the step that made it, or the version of an input.
+        Key of the step that created it, or version of an input.
     box : str, optional
-        The part of it that the run is asked for.
+        The part of it to process.
     voxel_size_nm : (z, y, x), optional
-        In place of what the store says.
+        Overrides that of the store.
     domain, offset_nm : optional
-        Of the volume that a table tells of: all its voxels, and the position of the centre of voxel index 0.
+        Of the volume that a table describes: all its voxels, and the position of the centre of voxel index 0.
     """
 
     type: str
@@ -48,8 +48,8 @@ class Handle:
         return replace(self, uri=within(self.uri, store))
 
     @property
-    def asked(self) -> Box | None:
-        """`box`, read."""
+    def region(self) -> Box | None:
+        """`box` as a Box."""
         return None if self.box is None else Box.parse(self.box)
 
     def to_json(self) -> dict[str, Any]:

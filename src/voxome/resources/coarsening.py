@@ -1,4 +1,4 @@
-"""Fewer and larger voxels made of many."""
+"""Downsampling of arrays."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def coarsened(data: NDArray[Any], box: Box, factors: Sequence[int], method: Meth
     data : array of the shape of `box`
         Any dtype.
     box : Box
-        Where the data lie; cells at its rim are made of what they hold of it.
+        Box of the data; cells at its border combine the voxels inside it.
     factors : sequence of int
         Edge lengths of a cell, one an axis.
     method : {"mean", "mode", "stride"}

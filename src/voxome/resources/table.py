@@ -1,4 +1,4 @@
-"""Tables on disk: Parquet files, sorted by their key."""
+"""Tables in Parquet files, sorted by their key."""
 
 from __future__ import annotations
 
@@ -60,51 +60,51 @@ class TableFile:
         return tuple(self._file.schema_arrow.names)
 
     def read(self, columns: Sequence[str] | None = None) -> Rows:
-        """All rows."""
+        """Return all rows."""
         return _rows(self._file.read(columns=None if columns is None else list(columns)))
 
     def stacked(self, columns: Sequence[str], dtype: DTypeLike | None = None) -> NDArray[Any]:
-        """Columns side by side, (rows, columns), in the memory of the result and a batch.
+        """Return columns side by side, (rows, columns), in the memory of the result and a batch.
 
-        They have the dtype of the first, if none is given.
+        Without `dtype`, they have that of the first.
         """
         own = self._file.schema_arrow.field(columns[0]).type.to_pandas_dtype()
         out = np.empty((len(self), len(columns)), own if dtype is None else dtype)
         start = 0
         for batch in self._file.iter_batches(ROW_GROUP, columns=list(columns), use_threads=False):
             part = out[start : start + len(batch)]
-            for place, name in enumerate(columns):
-                part[:, place] = batch.column(name).to_numpy()
+            for index, name in enumerate(columns):
+                part[:, index] = batch.column(name).to_numpy()
             start += len(batch)
         return out
 
     def batches(self, rows: int) -> Iterator[Rows]:
-        """All rows in order, at most so many at a time."""
+        """Yield all rows in order, at most so many at a time."""
         return (_rows(pa.Table.from_batches([batch])) for batch in self._file.iter_batches(rows) if len(batch))
 
     def lookup(self, column: str, keys: NDArray[Any]) -> Rows:
-        """The rows whose `column`, by which the table is sorted, is among `keys`.
+        """Return the rows whose `column`, by which the table is sorted, is among `keys`.
 
         Only their row groups are read, in the memory of the result and one group.
         """
-        wanted = np.unique(keys)
+        keys = np.unique(keys)
         parts = [_rows(self._file.schema_arrow.empty_table())]
-        for group in self._groups(column, wanted):
+        for group in self._groups(column, keys):
             rows = _rows(self._file.read_row_group(group, use_threads=False))
-            keep = np.isin(rows[column], wanted)
+            keep = np.isin(rows[column], keys)
             parts.append({name: values[keep] for name, values in rows.items()})
         return concatenate(parts)
 
-    def _groups(self, column: str, wanted: NDArray[Any]) -> Iterator[int]:
-        """Row groups that may hold one of the sorted values."""
+    def _groups(self, column: str, keys: NDArray[Any]) -> Iterator[int]:
+        """Row groups that may contain one of the sorted keys."""
         metadata = self._file.metadata
-        place = self.columns.index(column)
+        index = self.columns.index(column)
         for group in range(metadata.num_row_groups):
             if metadata.row_group(group).num_rows == 0:
                 continue
-            statistics = metadata.row_group(group).column(place).statistics
-            first = np.searchsorted(wanted, statistics.min)
-            if first < len(wanted) and wanted[first] <= statistics.max:
+            statistics = metadata.row_group(group).column(index).statistics
+            first = np.searchsorted(keys, statistics.min)
+            if first < len(keys) and keys[first] <= statistics.max:
                 yield group
 
 
@@ -162,15 +162,15 @@ def write_batches(
 
 
 def _regrouped(batches: Iterable[Rows], columns: Mapping[str, str], row_group: int) -> Iterator[Rows]:
-    """The same rows in batches of whole row groups, the last one aside."""
+    """The same rows in batches of full row groups, except the last."""
     waiting: list[Rows] = []
     for batch in batches:
         waiting.append(batch)
         count = sum(len(next(iter(rows.values()))) for rows in waiting)
         if count >= row_group:
             rows = concatenate(waiting, columns)
-            whole = count // row_group * row_group
-            yield {name: values[:whole] for name, values in rows.items()}
-            waiting = [{name: values[whole:] for name, values in rows.items()}]
+            full = count // row_group * row_group
+            yield {name: values[:full] for name, values in rows.items()}
+            waiting = [{name: values[full:] for name, values in rows.items()}]
     if waiting:
         yield concatenate(waiting, columns)

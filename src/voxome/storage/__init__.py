@@ -1,1 +1,1 @@
-"""Where bytes lie: local folders, http(s), S3, Google Cloud Storage. Used by remotes and by runs."""
+"""Storage of bytes: local folders, http(s), S3, Google Cloud Storage; used by remotes and by runs."""

@@ -1,4 +1,4 @@
-"""From the path of a URI to its place."""
+"""Storage paths by URI or address."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ GROUP = "voxome.storage"
 """Registry group: scheme of an address → its class of storage path."""
 
 GENERAL = ("level",)
-"""Options of a URI that mean the same in every store, and are not the place's."""
+"""Options of a URI that mean the same in every store, and are not passed to it."""
 
 
 def storage_path(uri: Uri, *, writing: bool = False) -> StoragePath:
-    """The place that the path of a URI names, with the options of its query.
+    """Return the storage path of a URI, with the options of its query.
 
     Parameters
     ----------
     uri : Uri
         ``zarr:///data/a.zarr``, ``n5://https://host/a.n5/raw``, ``precomputed://s3://bucket/a?region=us-east-1`` …
     writing : bool
-        Whether it is to be written.
+        Whether it will be written.
 
     Raises
     ------
     UnsupportedFormat
-        If it is in a kind of store that is not known.
+        If there is no such store.
     InvalidUri, UnknownName
-        If an option is not one of that store's.
+        If the store has no such option.
     ReadOnly
-        If it is to be written, and cannot be.
+        If it will be written, and cannot be.
     """
     path = uri.path.removeprefix("file://")
     scheme, mark, _ = path.partition("://")
     if mark and scheme not in targets(GROUP):
         known = ", ".join(f"{one}://" for one in targets(GROUP))
-        raise UnsupportedFormat(f"{without_secrets(path)}: {scheme}:// is not read; give a local path, or {known}")
-    kind: type[StoragePath] = load(GROUP, scheme) if mark else LocalPath
+        raise UnsupportedFormat(f"{without_secrets(path)}: {scheme}:// is not supported; use a local path, or {known}")
+    path_class: type[StoragePath] = load(GROUP, scheme) if mark else LocalPath
     options = {name: value for name, value in uri.query.items() if name not in GENERAL}
     for name in options:
-        if name not in kind.known:
-            raise UnknownName.of(f"{scheme if mark else 'local'} storage option", name, (*GENERAL, *kind.known))
+        if name not in path_class.known:
+            raise UnknownName.of(f"{scheme if mark else 'local'} storage option", name, (*GENERAL, *path_class.known))
     if options.get("missing", "403") != "403":
-        raise InvalidUri(f"{uri}: missing={options['missing']} is not known; missing=403 takes a 403 for a missing key")
-    place = kind(path.rstrip("/") if mark else str(local_path(path)), options)
-    if writing and not place.writable:
+        raise InvalidUri(f"{uri}: missing={options['missing']} is not supported; only missing=403 is")
+    found = path_class(path.rstrip("/") if mark else str(local_path(path)), options)
+    if writing and not found.writable:
         raise ReadOnly(f"{uri} is behind http, which is read-only; write to a local folder, s3:// or gs://")
-    return place
+    return found
 
 
 def storage_at(address: str, *, writing: bool = False) -> StoragePath:

@@ -27,7 +27,7 @@ class LocalPath(StoragePath):
         return None if str(above) == self.path else LocalPath(str(above))
 
     def spec(self) -> dict[str, Any]:
-        """Files are not flushed to the disk one by one: they outlive the process, not a power failure."""
+        """Return the spec of a file store; files are not synced: they survive the process, not a power failure."""
         return {"driver": "file", "path": f"{self.path.rstrip('/')}/", "file_io_sync": False}
 
     def state(self, key: str) -> str:
@@ -87,7 +87,7 @@ class LocalPath(StoragePath):
         return path.is_symlink() or path.is_file() or (path.is_dir() and any(path.iterdir()))
 
     def put_new(self, documents: Mapping[str, bytes]) -> None:
-        """They are written beside this folder, and renamed into place: nothing is ever there in part."""
+        """Create files, written beside this folder and renamed at once: a partial folder is never visible."""
         path = Path(self.path)
         draft = path.with_name(f".{path.name}.{urandom(4).hex()}.part")
         try:
@@ -97,8 +97,8 @@ class LocalPath(StoragePath):
             draft.rename(path)
         except OSError as error:
             if self.taken():
-                raise AlreadyExists(f"something is at {self} already; choose another path, or delete it") from error
-            raise StoreError(f"{self} cannot be made: {error}") from error
+                raise AlreadyExists(f"{self} already exists; choose another path, or delete it") from error
+            raise StoreError(f"cannot create {self}: {error}") from error
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
@@ -106,30 +106,30 @@ class LocalPath(StoragePath):
         try:
             shutil.rmtree(self.path)
         except OSError as error:
-            raise StoreError(f"{self} cannot be removed: {error}") from error
+            raise StoreError(f"cannot remove {self}: {error}") from error
 
 
-def _scan(place: StoragePath) -> tuple[list[str], list[str]]:
+def _scan(path: StoragePath) -> tuple[list[str], list[str]]:
     folders: list[str] = []
     files: list[str] = []
     try:
-        with scandir(place.path) as entries:
+        with scandir(path.path) as entries:
             for entry in entries:
                 (folders if entry.is_dir(follow_symlinks=False) else files).append(entry.name)
     except OSError as error:
-        raise StoreError(f"{place} cannot be listed: {error}") from error
+        raise StoreError(f"cannot list {path}: {error}") from error
     return sorted(folders), sorted(files)
 
 
 def local_path(path: str) -> Path:
-    """`path` on this machine, whole and without ``..``; ``~`` is the home folder."""
+    """Return the absolute path, without ``..``; ``~`` is the home folder."""
     found = Path(path).expanduser().absolute()
     return found.resolve() if ".." in found.parts else found
 
 
 @contextmanager
 def storing(path: Path) -> Iterator[None]:
-    """Turn what the disk says while `path` is written into a StoreError."""
+    """Turn errors of the disk while `path` is written into a StoreError."""
     try:
         yield
     except VoxomeError:
@@ -140,14 +140,14 @@ def storing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; at the end it takes the place of `path` at once, or is removed on error."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
+    """Give a temporary path to write to; at the end it replaces `path` atomically, or is removed on error."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
     with storing(path):
         try:
-            yield beside
-            beside.replace(path)
+            yield temporary
+            temporary.replace(path)
         finally:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 def remove_stale_locks(path: str) -> None:

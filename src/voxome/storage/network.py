@@ -1,4 +1,4 @@
-"""Places behind a network: plain http(s), S3 and whatever speaks it, Google Cloud Storage."""
+"""Stores behind a network: plain http(s), S3 and compatible servers, Google Cloud Storage."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ _FILES = {
     "config_file": ("AWS_CONFIG_FILE", "~/.aws/config"),
 }
 _GOOGLE = "https://storage.googleapis.com"
-_NO_LISTING = (
-    "{}: what lies under an http address cannot be listed, for servers have no common way to say it; name a volume"
-)
+_NO_LISTING = "{} cannot be listed, for http servers have no common way of listing; give the address of a volume"
 
 
 class HttpPath(StoragePath):
@@ -49,16 +47,16 @@ class S3Path(StoragePath):
     def spec(self) -> dict[str, Any]:
         bucket, _, path = self.path.removeprefix("s3://").partition("/")
         configured = store_profile("s3", self.options.get("endpoint"))
-        told = {**configured.options, **self.options}
+        options = {**configured.options, **self.options}
         endpoint = configured.host or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        region = told.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        region = options.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         return {
             "driver": "s3",
             "bucket": bucket,
             "path": f"{path}/" if path else "",
             **({"endpoint": endpoint, "aws_region": region or "us-east-1"} if endpoint else {}),
             **({"aws_region": region} if region else {}),
-            "aws_credentials": _credentials(told),
+            "aws_credentials": _credentials(options),
         }
 
 
@@ -97,10 +95,10 @@ def _http(address: str) -> dict[str, Any]:
     return {"driver": "http", "base_url": f"{url.scheme}://{url.netloc}", "path": f"{url.path.rstrip('/')}/"}
 
 
-def _credentials(told: Mapping[str, str]) -> dict[str, str]:
-    if _yes(told, "anonymous"):
+def _credentials(options: Mapping[str, str]) -> dict[str, str]:
+    if _yes(options, "anonymous"):
         return {"type": "anonymous"}
-    if profile := told.get("profile") or os.environ.get("AWS_PROFILE"):
+    if profile := options.get("profile") or os.environ.get("AWS_PROFILE"):
         return {"type": "profile", "profile": profile, **{name: _file(*where) for name, where in _FILES.items()}}
     return {"type": "environment" if os.environ.get("AWS_ACCESS_KEY_ID") else "default"}
 
@@ -109,8 +107,8 @@ def _file(variable: str, usual: str) -> str:
     return os.environ.get(variable) or str(Path(usual).expanduser())
 
 
-def _yes(told: Mapping[str, str], name: str) -> bool:
-    text = told.get(name, "false").lower()
+def _yes(options: Mapping[str, str], name: str) -> bool:
+    text = options.get(name, "false").lower()
     if text not in ("true", "false"):
         raise InvalidUri(f"{name}={text} is neither true nor false")
     return text == "true"

@@ -1,4 +1,4 @@
-"""What a place is: a folder of a key-value store, whichever it is."""
+"""Paths in key-value stores: files and folders, whichever the store."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from voxome.storage.ranged import TAIL_BYTES, open_ranged
 from voxome.storage.tensorstore import context, map_errors, result_of
 
 Lister = Callable[["StoragePath"], tuple[list[str], list[str]]]
-"""Gives the names of the folders and of the files that lie in a place."""
+"""Returns the names of the folders and of the files at a path."""
 
 
 class StoragePath:
-    """A folder of a key-value store.
+    """A path in a key-value store: a folder with files, or a file.
 
     Parameters
     ----------
     path : str
         Local path, or address with its scheme, without a slash at the end.
     options : mapping
-        What the query of the URI says of the store, of the names in `known`.
+        Options of the store, of the names in `known`, as in the query of a URI.
     """
 
     is_local: ClassVar[bool] = False
     known: ClassVar[tuple[str, ...]] = ("missing",)
-    """Options that a URI may give."""
+    """Names of the options that the store has."""
 
     def __init__(self, path: str, options: Mapping[str, str] = MappingProxyType({})) -> None:
         self.path, self.options = path, dict(options)
@@ -61,20 +61,20 @@ class StoragePath:
 
     @property
     def parent(self) -> StoragePath | None:
-        """The place above; None at the top of the store."""
+        """The folder above; None at the top of the store."""
         head, _, last = self.path.rpartition("/")
         return type(self)(head, self.options) if last and not head.endswith("/") else None
 
     @property
     def parents(self) -> Iterator[StoragePath]:
-        """The places above, the nearest first."""
+        """The folders above, the nearest first."""
         one = self.parent
         while one is not None:
             yield one
             one = one.parent
 
     def uri(self, scheme: str) -> str:
-        """The URI of the volume of format `scheme` that lies here."""
+        """Return the URI of the volume of format `scheme` at this path."""
         return str(Uri(scheme, self.path, self.options))
 
     @property
@@ -83,7 +83,7 @@ class StoragePath:
         return self.uri("") if self.options else str(self)
 
     def spec(self) -> dict[str, Any]:
-        """The key-value store of this folder, as tensorstore writes it."""
+        """Return the tensorstore spec of the key-value store of this folder."""
         raise NotImplementedError
 
     @cached_property
@@ -94,25 +94,25 @@ class StoragePath:
 
     @property
     def denied_is_missing(self) -> bool:
-        """Whether a 403 stands for a key that is not there (``?missing=403``)."""
+        """Whether a 403 means a missing key (``?missing=403``)."""
         return self.options.get("missing") == "403"
 
     def read(self, key: str) -> bytes | None:
-        """The file `key`; None if it is not there.
+        """Return the content of the file `key`; None if there is none.
 
         Raises
         ------
         AccessDenied, StoreError
-            If the store does not give it.
+            If the store refuses, or fails.
         """
         return self.read_all([key])[0]
 
     def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Several files at once, as `read` gives each."""
-        asked = [(key, self.kvstore.read(key)) for key in keys]
-        return [self._answer(key, future) for key, future in asked]
+        """Return the contents of several files, read at once, as `read` returns each."""
+        futures = [(key, self.kvstore.read(key)) for key in keys]
+        return [self._content(key, future) for key, future in futures]
 
-    def _answer(self, key: str, future: Any) -> bytes | None:
+    def _content(self, key: str, future: Any) -> bytes | None:
         try:
             with map_errors(f"{self}/{key}", invalid=StoreError):
                 found = result_of(future)
@@ -123,9 +123,9 @@ class StoragePath:
         return None if found.state == "missing" else bytes(found.value)
 
     def change(self, key: str, change: Callable[[bytes | None], bytes]) -> bool:
-        """Change one file, unless another writer comes between: then nothing is changed, and the answer is False.
+        """Change the file `key`; return False, with nothing changed, if another writer was faster.
 
-        An answer may be lost on the way from a store, and the request repeated in vain: hence the second look.
+        The response of a store can be lost and the request repeated in vain: hence the second look.
         """
         with map_errors(f"{self}/{key}", invalid=StoreError):
             found = result_of(self.kvstore.read(key))
@@ -217,11 +217,11 @@ class StoragePath:
         return folder
 
     def state(self, key: str) -> str:
-        """A short text that changes with the file `key`."""
+        """Return a short text that changes with the file `key`."""
         return hashlib.sha256(self.read(key) or b"").hexdigest()[:16]
 
     def lister(self) -> Lister:
-        """What tells the names in this place and in those below it; an object store is listed whole, now.
+        """Return what lists this folder and those below it; an object store is listed at once, completely.
 
         Raises
         ------
@@ -240,58 +240,58 @@ class StoragePath:
                 tree.setdefault(above, (set(), set()))[0].add(folder)
                 above = f"{above}/{folder}"
             tree.setdefault(above, (set(), set()))[1].add(file)
-        return lambda place: _sorted(*tree.get(place.path, ((), ())))
+        return lambda path: _sorted(*tree.get(path.path, ((), ())))
 
     def names(self) -> list[str]:
-        """The names of all that lies directly in this place."""
+        """Return the names of the files and folders in this folder."""
         folders, files = self.lister()(self)
         return sorted({*folders, *files})
 
     def taken(self) -> bool:
-        """Whether anything is here."""
+        """Return whether there is anything at this path."""
         return bool(self.names())
 
     def must_be_free(self, name: str) -> None:
-        """Refuse this place if something is here; `name` stands for it in the message.
+        """Refuse this path if there is anything; `name` stands for it in the message.
 
         Raises
         ------
         AlreadyExists
-            If anything is.
+            If there is anything.
         """
         if self.taken():
-            raise AlreadyExists(f"something is at {name} already; choose another path, or delete it")
+            raise AlreadyExists(f"{name} already exists; choose another path, or delete it")
 
     def put_new(self, documents: Mapping[str, bytes]) -> None:
-        """Put files into this place, where there was nothing: all of them or none, and the last one last.
+        """Create files in this folder: all of them or none, in order.
 
         Raises
         ------
         AlreadyExists
-            If one of them is there.
+            If one of them exists.
         """
-        made: list[str] = []
+        created: list[str] = []
         try:
             for key, text in documents.items():
                 if not self.change(key, self._only_new(key, text)):
-                    raise AlreadyExists(f"{self}/{key} was just made by another process")
-                made.append(key)
+                    raise AlreadyExists(f"{self}/{key} was just created by another process")
+                created.append(key)
         except VoxomeError:
             with suppress(VoxomeError), map_errors(str(self)):
-                for key in made:
+                for key in created:
                     result_of(self.kvstore.write(key, None))
             raise
 
     def _only_new(self, key: str, text: bytes) -> Callable[[bytes | None], bytes]:
         def change(old: bytes | None) -> bytes:
             if old is not None:
-                raise AlreadyExists(f"{self}/{key} is there already; choose another path, or delete it")
+                raise AlreadyExists(f"{self}/{key} already exists; choose another path, or delete it")
             return text
 
         return change
 
     def delete(self) -> None:
-        """Remove all that is here."""
+        """Remove this folder with everything in it."""
         with map_errors(str(self), invalid=StoreError):
             result_of(self.kvstore.delete_range(ts.KvStore.KeyRange()))
 

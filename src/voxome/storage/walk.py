@@ -1,4 +1,4 @@
-"""Walking the folders of a place."""
+"""Walk the folders of a store."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from voxome.storage.path import Lister, StoragePath
 
 Found = TypeVar("Found")
 Look = Callable[[StoragePath, Sequence[str], Sequence[str]], tuple[Found | None, Sequence[str]]]
-"""Given a place, its folders and its files: what was found there, if anything, and the folders to go into."""
+"""Given a path, its folders and its files: what was found there, if anything, and the folders to descend into."""
 
 _DEEPEST = 32
 
 
-def walk(place: StoragePath, look: Look[Found], depth: int = _DEEPEST) -> Iterator[tuple[StoragePath, Found]]:
-    """What `look` finds in `place` and up to `depth` folders below it; names that begin with a dot are passed over.
+def walk(path: StoragePath, look: Look[Found], depth: int = _DEEPEST) -> Iterator[tuple[StoragePath, Found]]:
+    """Yield what `look` finds at `path` and up to `depth` folders below it; hidden folders are skipped.
 
     Raises
     ------
@@ -24,13 +24,13 @@ def walk(place: StoragePath, look: Look[Found], depth: int = _DEEPEST) -> Iterat
     UnsupportedFormat
         If the store cannot be listed.
     """
-    yield from _walk(place, look, place.lister(), depth)
+    yield from _walk(path, look, path.lister(), depth)
 
 
-def _walk(place: StoragePath, look: Look[Found], names: Lister, depth: int) -> Iterator[tuple[StoragePath, Found]]:
-    folders, files = names(place)
-    found, inside = look(place, [one for one in folders if not one.startswith(".")], files)
+def _walk(path: StoragePath, look: Look[Found], names: Lister, depth: int) -> Iterator[tuple[StoragePath, Found]]:
+    folders, files = names(path)
+    found, inside = look(path, [one for one in folders if not one.startswith(".")], files)
     if found is not None:
-        yield place, found
+        yield path, found
     for folder in inside if depth else ():
-        yield from _walk(place / folder, look, names, depth - 1)
+        yield from _walk(path / folder, look, names, depth - 1)

@@ -23,7 +23,7 @@ def frame_of_volumes(handles: Mapping[str, Handle], volumes: Mapping[str, Volume
     first = next(iter(volumes))
     handle, spec = handles[first], volumes[first]
     domain = spec.frame
-    box = handle.asked or domain
+    box = handle.region or domain
     if box.ndim != 3 or box.empty or box not in domain:
         raise InvalidInput(f"the box {box} is not in {handle.uri}: give a non-empty Z0:Z1,Y0:Y1,X0:X1 inside {domain}")
     size = handle.voxel_size_nm or spec.voxel_size_nm
@@ -44,7 +44,7 @@ def frame_of_tables(handles: Mapping[str, Handle]) -> Frame | None:
     for handle in handles.values():
         if handle.domain is not None:
             domain = Box.parse(handle.domain)
-            return Frame(domain, handle.asked or domain, handle.voxel_size_nm, handle.offset_nm or (0.0, 0.0, 0.0))
+            return Frame(domain, handle.region or domain, handle.voxel_size_nm, handle.offset_nm or (0.0, 0.0, 0.0))
     return None
 
 
