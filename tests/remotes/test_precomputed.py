@@ -25,8 +25,9 @@ from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.precomputed.remote import PrecomputedRemote
-from voxome.testing import VolumeRemoteContract, any_example
+from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import boxes, noise
+from voxome.testing.volume_case import any_example
 
 PACK: dict[str, Callable[[bytes], Any]] = {
     ".gz": gzip.compress,

@@ -18,7 +18,7 @@ import voxome
 from voxome.errors import CorruptData, NotFound, UnknownName, UnsupportedFormat
 from voxome.remotes.precomputed import annotations
 from voxome.remotes.precomputed.annotations import morton_cell, morton_code
-from voxome.testing.remote import any_example
+from voxome.testing.volume_case import any_example
 
 GRID = (2, 3, 1)
 DIMENSIONS = {"x": [4e-9, "m"], "y": [8, "nm"], "z": [0.04, "um"]}
@@ -176,9 +176,9 @@ def test_a_box_finds_what_meets_it(
         ({"dimensions": {"x": [1, "nm"], "y": [1, "nm"]}}, "x, y and z in units of length were expected"),
         ({"dimensions": {**DIMENSIONS, "t": [1, "s"]}}, "x, y and z in units of length were expected"),
         ({"dimensions": {**DIMENSIONS, "z": [1, ""]}}, "x, y and z in units of length were expected"),
-        ({"properties": [{"id": "a", "type": "text"}]}, "info cannot be understood"),
+        ({"properties": [{"id": "a", "type": "text"}]}, "does not follow the format"),
         ({"by_id": {"key": "../other"}}, "a path inside this folder was expected"),
-        ({"spatial": [{"key": "a", "chunk_size": [0, 1, 1], "grid_shape": [1, 1, 1]}]}, "info cannot be understood"),
+        ({"spatial": [{"key": "a", "chunk_size": [0, 1, 1], "grid_shape": [1, 1, 1]}]}, "does not follow the format"),
     ],
 )
 def test_metadata_that_do_not_follow_the_format_are_refused(

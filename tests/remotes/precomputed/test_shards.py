@@ -17,7 +17,7 @@ from voxome.remotes.precomputed.keyed import KeyedValues
 from voxome.remotes.precomputed.shards import locate_value
 from voxome.storage.find import storage_path
 from voxome.storage.path import StoragePath
-from voxome.testing.remote import any_example
+from voxome.testing.volume_case import any_example
 
 
 def folder(path: object) -> StoragePath:

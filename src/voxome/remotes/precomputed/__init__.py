@@ -1,1 +1,1 @@
-"""Neuroglancer's precomputed volumes: an ``info`` file, and chunks or shards for every scale."""
+"""Neuroglancer's precomputed format: volumes, meshes, skeletons and annotations, each with an ``info`` file."""

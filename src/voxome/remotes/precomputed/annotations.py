@@ -62,14 +62,14 @@ class PrecomputedAnnotations:
         return self._ids_index().ids()
 
     def get(self, ids: Iterable[int]) -> Annotations:
-        wanted = list(ids)
-        values = self._ids_index().read_all(wanted)
-        absent = [id for id, data in zip(wanted, values, strict=True) if data is None]
+        requested = list(ids)
+        values = self._ids_index().read_all(requested)
+        absent = [id for id, data in zip(requested, values, strict=True) if data is None]
         if absent:
             raise NotFound(f"{self.name} has no annotation {absent[0]}")
         found = [
             self._decode(partial(self._codec.decode_one, id), data or b"", f"annotation {id}")
-            for id, data in zip(wanted, values, strict=True)
+            for id, data in zip(requested, values, strict=True)
         ]
         return Annotations.join(found) if found else self._codec.none()
 

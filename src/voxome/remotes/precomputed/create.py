@@ -11,7 +11,6 @@ import tensorstore as ts
 
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput, UnsupportedFormat
-from voxome.remotes.precomputed.handles import shard_of
 from voxome.remotes.precomputed.info import OWN, Json, with_attributes
 from voxome.storage.tensorstore import map_errors
 
@@ -133,6 +132,12 @@ def _check_shard(spec: VolumeSpec, nearest: tuple[int, ...], name: str) -> None:
         raise UnsupportedFormat(f"{name}: shards of {shard} (z, y, x) are not possible here; the nearest are {nearest}")
 
 
-def entered(info: Mapping[str, Any], scale: Json) -> Json:
+def add_scale(info: Mapping[str, Any], scale: Json) -> Json:
     """Return `info` with one more scale at the end."""
     return {**info, "scales": [*info["scales"], scale]}
+
+
+def shard_of(store: ts.TensorStore) -> tuple[int, ...]:
+    """Return the shape (z, y, x) of a shard, or of a chunk: what several processes may write at once."""
+    x, y, z, _ = (n or 1 for n in store.chunk_layout.write_chunk.shape or (1, 1, 1, 1))
+    return (z, y, x)

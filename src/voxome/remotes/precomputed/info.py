@@ -1,4 +1,4 @@
-"""The ``info`` file of a precomputed volume: what it says of each scale, and what is not a volume of ours.
+"""The ``info`` file of a precomputed volume and its scales.
 
 Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precomputed/volume.md
 """
@@ -20,33 +20,32 @@ Json = dict[str, Any]
 Triple = tuple[float, float, float]
 
 OWN = "voxome"
-"""The key of ``info`` under which voxome keeps what the format has no word for; other readers pass over it."""
+"""Key of ``info`` for what the format cannot express; other readers ignore it."""
 
 STRUCTURAL = frozenset({"@type", "type", "data_type", "num_channels", "scales", OWN})
 """Keys of ``info`` that describe the volume itself."""
 
 LINKS = frozenset({"mesh", "skeletons", "segment_properties"})
-"""Attributes that have a place of their own in ``info``."""
+"""Attributes that are keys of ``info`` itself."""
 
-_VOLUME = "neuroglancer_multiscale_volume"
 _READ = ("raw", "jpeg", "png", "compressed_segmentation")
 _OPTIONS = ("jpeg_quality", "png_level", "compressed_segmentation_block_size")
 
 
 def check(info: Mapping[str, Any], name: str) -> None:
-    """Refuse an ``info`` that describes no volume, or one whose voxels are made by a server.
+    """Require that ``info`` describes a volume whose voxels are stored.
 
     Raises
     ------
     UnsupportedFormat
-        Naming what it is.
+        If it has no scales, or a server computes the voxels.
     """
-    kind = info.get("@type", _VOLUME)
-    if kind != _VOLUME or not isinstance(info.get("scales"), list) or not info["scales"]:
-        what = kind if kind != _VOLUME else f"an info with {', '.join(sorted(info)) or 'nothing'} and no scales"
-        raise UnsupportedFormat(f"{name} holds {what}, not voxels")
+    if not isinstance(info.get("scales"), list) or not info["scales"]:
+        raise UnsupportedFormat(
+            f"{name} is not a volume: its info has {', '.join(sorted(info)) or 'no keys'}, no scales"
+        )
     if "graph" in info or "data_dir" in info:
-        raise UnsupportedFormat(f"{name} is a graphene layer, whose ids a server computes; voxome does not read it")
+        raise UnsupportedFormat(f"{name} is a graphene layer, whose ids a server computes; open it as graphene://…")
 
 
 @contextmanager
@@ -67,23 +66,21 @@ def parsing(name: str) -> Iterator[None]:
 
 
 def check_scale(info: Mapping[str, Any], number: int, name: str) -> None:
-    """Refuse a scale whose chunks are encoded in a way that is not read.
+    """Require that voxome reads the encoding of a scale.
 
     Raises
     ------
     UnsupportedFormat
-        Naming the encoding.
+        If it does not; the message names the encoding.
     """
     encoding = info["scales"][number].get("encoding")
     if encoding not in _READ:
-        raise UnsupportedFormat(
-            f"{name}: the chunks of scale {info['scales'][number].get('key')!r} are encoded as {encoding}; "
-            f"voxome reads {', '.join(_READ)}"
-        )
+        key = info["scales"][number].get("key")
+        raise UnsupportedFormat(f"{name}: scale {key!r} has the encoding {encoding}; voxome reads {', '.join(_READ)}")
 
 
 def spec_of(info: Mapping[str, Any], number: int, write_chunk: Sequence[int] | None = None) -> VolumeSpec:
-    """The spec of scale `number`.
+    """Return the spec of scale `number`.
 
     Index i is centred at ``offset_nm + i * voxel_size_nm``, and the finest scale's offset is 0 unless voxome wrote
     another one; Neuroglancer's own frame puts all centres half a voxel of the finest scale further on.
@@ -91,11 +88,11 @@ def spec_of(info: Mapping[str, Any], number: int, write_chunk: Sequence[int] | N
     Parameters
     ----------
     info : mapping
-        The whole file.
+        Content of the file.
     number : int
-        Which of its scales, as it lists them.
+        Index of the scale in ``scales``.
     write_chunk : sequence of int, optional
-        Its shards (z, y, x), if it has any.
+        Shape of a shard (z, y, x), if there are any.
     """
     scale, own = info["scales"][number], info.get(OWN, {})
     chunk = tuple(scale["chunk_sizes"][0][::-1])
@@ -119,7 +116,7 @@ def spec_of(info: Mapping[str, Any], number: int, write_chunk: Sequence[int] | N
 
 
 def has_channels(info: Mapping[str, Any]) -> bool:
-    """Whether the volume opens with an axis of channels: there are many, or it was created with one."""
+    """Return whether the volume has an axis of channels: there are several, or it was created with one."""
     return bool(info.get("num_channels", 1) > 1 or info.get(OWN, {}).get("channel_axis", False))
 
 
@@ -143,13 +140,13 @@ def levels_of(info: Mapping[str, Any]) -> list[Level]:
 
 
 def free_attributes(info: Mapping[str, Any]) -> Json:
-    """What ``info`` says beyond the arrays."""
+    """Return what ``info`` contains beyond the description of the arrays."""
     foreign = {key: value for key, value in info.items() if key not in STRUCTURAL}
     return {**foreign, **info.get(OWN, {}).get("attributes", {})}
 
 
 def with_attributes(info: Mapping[str, Any], changes: Mapping[str, Any]) -> Json:
-    """`info` with some attributes set: links in their own place, all else under our key."""
+    """Return `info` with some attributes set: links as keys of their own, all others under our key."""
     own = info.get(OWN, {})
     kept = {**own.get("attributes", {}), **{k: v for k, v in changes.items() if k not in LINKS}}
     links = {k: v for k, v in changes.items() if k in LINKS}

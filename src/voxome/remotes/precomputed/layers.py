@@ -81,7 +81,7 @@ def open_shapes(folder: StoragePath, info: Json, name: str) -> ShapeSource:
     Raises
     ------
     UnsupportedFormat
-        If its type or its metadata are not understood.
+        If its type is unknown, or its metadata do not follow the format.
     """
     kind = type_of(info)
     if kind not in _OPENERS:
@@ -91,7 +91,7 @@ def open_shapes(folder: StoragePath, info: Json, name: str) -> ShapeSource:
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, VoxomeError):
             raise
-        raise UnsupportedFormat(f"{name}: its info cannot be understood: {error!r}") from error
+        raise UnsupportedFormat(f"{name}: its info file does not follow the format: {error!r}") from error
 
 
 def open_link(volume: StoragePath, info: Mapping[str, Any], key: str) -> ShapeSource | None:

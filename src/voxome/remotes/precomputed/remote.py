@@ -1,9 +1,8 @@
-"""``precomputed://PATH``: a Neuroglancer volume, in any place."""
+"""``precomputed://PATH``: volumes, meshes, skeletons and annotations of Neuroglancer, in any store."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from voxome.contracts.source import Mode, ResourceInfo, Source
 from voxome.contracts.spec import VolumeSpec
@@ -11,9 +10,10 @@ from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, CorruptData, NotFound, StoreError
 from voxome.remotes.json_store import read_json, update_json
 from voxome.remotes.precomputed.create import new_info
+from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import Json, check
 from voxome.remotes.precomputed.layers import VOLUME, list_layer, open_shapes, read_layer, type_of
-from voxome.remotes.precomputed.source import INFO, PrecomputedPyramid, open_level
+from voxome.remotes.precomputed.source import PrecomputedPyramid, open_level
 from voxome.storage.find import storage_path
 from voxome.storage.local import LocalPath, local_path
 from voxome.storage.path import StoragePath
@@ -21,10 +21,10 @@ from voxome.storage.walk import walk
 
 
 class PrecomputedRemote:
-    """Volumes that Neuroglancer reads."""
+    """Layers that Neuroglancer reads."""
 
     marker_files = (INFO,)
-    """Files by which a place is seen to hold one."""
+    """Files by which a folder is recognised."""
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> Source:
         return self._open(uri, mode)
@@ -49,39 +49,39 @@ class PrecomputedRemote:
             yield from list_layer(folder, info)
 
     def recognises(self, path: str) -> bool:
-        """Whether a folder with the ``info`` of a Neuroglancer layer lies at `path`."""
-        whole = local_path(path)
+        """Return whether `path` is a folder with the ``info`` of a Neuroglancer layer."""
+        folder = local_path(path)
         try:
-            return (Path(whole) / INFO).is_file() and read_layer(LocalPath(str(whole))) is not None
+            return (folder / INFO).is_file() and read_layer(LocalPath(str(folder))) is not None
         except (CorruptData, StoreError):
             return False
 
     def create(self, uri: Uri, spec: VolumeSpec) -> PrecomputedPyramid:
-        """Make a volume of one scale and open it for writing.
+        """Create a volume of one scale and open it for writing.
 
-        ``spec.encoding["codec"]`` is raw, jpeg, png or compressed_segmentation (if None: the last for labels of 32 or
-        64 bits, else raw), or a mapping of ``name`` and options in the words of ``info``. A `write_chunk` larger than
-        `read_chunk` makes shards.
+        ``spec.encoding["codec"]`` is raw, jpeg, png or compressed_segmentation (by default the last for labels of 32 or
+        64 bits, else raw), or a mapping of ``name`` and options under their names in ``info``. With a `write_chunk`
+        larger than `read_chunk`, the volume has shards.
         """
-        place = storage_path(uri, writing=True)
-        place.must_be_free(str(uri))
+        folder = storage_path(uri, writing=True)
+        folder.must_be_free(str(uri))
         info = new_info(spec, str(uri))
 
         def enter(old: Json) -> Json:
             if old:
-                raise AlreadyExists(f"something is at {uri} already; choose another path, or delete it")
+                raise AlreadyExists(f"{uri} already exists; choose another path, or delete it")
             return info
 
-        update_json(place, INFO, enter)
-        return PrecomputedPyramid(place, info, mode="r+", name=str(uri))
+        update_json(folder, INFO, enter)
+        return PrecomputedPyramid(folder, info, mode="r+", name=str(uri))
 
     def delete(self, uri: Uri) -> None:
-        place = storage_path(uri, writing=True)
-        if read_layer(place) is None:
-            raise NotFound(f"{uri} is no precomputed volume: nothing was removed")
-        place.delete()
+        folder = storage_path(uri, writing=True)
+        if read_layer(folder) is None:
+            raise NotFound(f"{uri} is not a precomputed layer; nothing was deleted")
+        folder.delete()
 
 
-def _look(place: StoragePath, folders: Sequence[str], files: Sequence[str]) -> tuple[Json | None, Sequence[str]]:
-    info = read_layer(place) if INFO in files else None
+def _look(folder: StoragePath, folders: Sequence[str], files: Sequence[str]) -> tuple[Json | None, Sequence[str]]:
+    info = read_layer(folder) if INFO in files else None
     return info, folders if info is None else ()

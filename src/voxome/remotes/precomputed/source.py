@@ -1,8 +1,9 @@
-"""Precomputed scales that are open: one alone, and the finest with the others as levels."""
+"""Open scales of a precomputed volume: single ones, and the finest with the others as levels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import tensorstore as ts
@@ -14,14 +15,15 @@ from voxome.contracts.source import MeshSource, Mode, SkeletonSource, VolumeSour
 from voxome.errors import AlreadyExists, InvalidInput, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.json_store import update_json
-from voxome.remotes.precomputed.compressed_chunks import Siblings, refuse_packed_shards
-from voxome.remotes.precomputed.create import entered, new_scale
-from voxome.remotes.precomputed.handles import oriented, shard_of
+from voxome.remotes.precomputed.compressed_chunks import CompressedChunks, require_plain_shards
+from voxome.remotes.precomputed.create import add_scale, new_scale, shard_of
+from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import (
     STRUCTURAL,
     Json,
     check_scale,
     free_attributes,
+    has_channels,
     levels_of,
     parsing,
     scales_by_size,
@@ -30,11 +32,10 @@ from voxome.remotes.precomputed.info import (
     with_attributes,
 )
 from voxome.remotes.precomputed.layers import open_link
-from voxome.remotes.tensorstore import TensorStoreSource
+from voxome.remotes.tensorstore import TensorStoreSource, reorder_axes
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import open_store
 
-INFO = "info"
 _LINKED: Mapping[type[Any], str] = {MeshSource: "mesh", SkeletonSource: "skeletons"}
 """Ability → key of the metadata that names its folder."""
 _SCALE = ("key", "size", "resolution", "encoding", "sharding", "compressed_segmentation_block_size")
@@ -45,39 +46,41 @@ class PrecomputedSource(TensorStoreSource):
 
     Parameters
     ----------
-    place : Place
-        The folder of the volume.
+    folder : StoragePath
+        Folder of the volume.
     info : mapping
-        Its info file.
+        Content of its info file.
     number : int
-        Which of its scales, as it lists them.
+        Index of the scale in ``scales``.
     mode : {"r", "r+"}
         Read only, or read and write.
     name : str
-        The URI, for messages.
+        URI, for messages.
 
     Raises
     ------
     UnsupportedFormat
-        If its chunks are encoded in a way that is not read.
+        If voxome does not read its encoding.
     """
 
-    def __init__(self, place: StoragePath, info: Json, number: int, *, mode: Mode, name: str) -> None:
+    def __init__(self, folder: StoragePath, info: Json, number: int, *, mode: Mode, name: str) -> None:
         with parsing(name):
             check_scale(info, number, name)
-            store = _open_scale(place, info, number, name)
+            store = _open_scale(folder, info, number, name)
             spec = spec_of(info, number, shard_of(store))
-            super().__init__(oriented(store, info), spec, name=name, writable=mode == "r+", metadata=(place, INFO))
-            self._place, self._info, self._mode = place, info, mode
-            self._siblings = None if info["scales"][number].get("sharding") else Siblings(place, info, number)
-            if self._siblings is None:
-                refuse_packed_shards(place, info["scales"][number]["key"], name)
+            super().__init__(_orient(store, info), spec, name=name, writable=mode == "r+", metadata=(folder, INFO))
+            self._folder, self._info, self._mode = folder, info, mode
+            sharded = info["scales"][number].get("sharding")
+            orient = partial(_orient, info=info)
+            self._compressed = None if sharded else CompressedChunks(folder, info, number, orient)
+            if self._compressed is None:
+                require_plain_shards(folder, info["scales"][number]["key"], name)
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Read `box`; what stays 0 is looked for in the compressed chunk files of cloud-volume."""
+        """Read `box`; chunks that read as 0 are looked up in compressed files of cloud-volume."""
         data = super().read(box, out=out)
-        if self._siblings is not None and not box.empty:
-            self._siblings.patch(self.spec.spatial_box(box), data)
+        if self._compressed is not None and not box.empty:
+            self._compressed.patch(self.spec.spatial_box(box), data)
         return data
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
@@ -86,22 +89,22 @@ class PrecomputedSource(TensorStoreSource):
         Raises
         ------
         UnsupportedFormat
-            If a chunk of it is a compressed file of cloud-volume.
+            If one of its chunks is a compressed file of cloud-volume.
         """
         self._need_write()
         self._check(box)
-        if self._siblings is not None and not box.empty:
-            self._siblings.refuse(self.spec.spatial_box(box))
+        if self._compressed is not None and not box.empty:
+            self._compressed.require_none(self.spec.spatial_box(box))
         super().write(box, data)
 
     def ability(self, protocol: type[Ability]) -> Ability | None:
         """Return this source as `protocol`, or the meshes or skeletons that the volume's metadata name."""
         key = _LINKED.get(protocol)
-        found: object = self if key is None else open_link(self._place, self._info, key)
+        found: object = self if key is None else open_link(self._folder, self._info, key)
         return found if isinstance(found, protocol) else None
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
-        """Set some attributes in ``info``, keep the others; atomic.
+        """Set some attributes in ``info`` and keep the others, atomically.
 
         Raises
         ------
@@ -112,8 +115,10 @@ class PrecomputedSource(TensorStoreSource):
         """
         self._need_write()
         if wrong := sorted(STRUCTURAL & set(changes)):
-            raise InvalidInput(f"{self.name}: {', '.join(wrong)} describe the volume itself; use other names")
-        self._info = update_json(self._place, INFO, lambda old: with_attributes(old, changes))
+            raise InvalidInput(
+                f"{self.name}: cannot set {', '.join(wrong)}, which describe the volume itself; use other names"
+            )
+        self._info = update_json(self._folder, INFO, lambda old: with_attributes(old, changes))
         self._spec = self._spec.replace(attributes=free_attributes(self._info))
 
     def _need_write(self) -> None:
@@ -122,12 +127,12 @@ class PrecomputedSource(TensorStoreSource):
 
 
 class PrecomputedPyramid(PrecomputedSource):
-    """The finest scale, with the others as its levels."""
+    """Finest scale, with the others as levels."""
 
-    def __init__(self, place: StoragePath, info: Json, *, mode: Mode, name: str) -> None:
+    def __init__(self, folder: StoragePath, info: Json, *, mode: Mode, name: str) -> None:
         with parsing(name):
             finest = scales_by_size(info)[0]
-        super().__init__(place, info, finest, mode=mode, name=name)
+        super().__init__(folder, info, finest, mode=mode, name=name)
 
     @property
     def levels(self) -> Sequence[Level]:
@@ -135,14 +140,14 @@ class PrecomputedPyramid(PrecomputedSource):
         return levels_of(self._info)
 
     def level(self, number: int) -> VolumeSource:
-        """Level `number`; 0 is the finest.
+        """Open level `number`; 0 is the finest.
 
         Raises
         ------
         NotFound
             If there is no such level.
         """
-        return open_level(self._place, self._info, number, mode=self._mode, name=self.name)
+        return open_level(self._folder, self._info, number, mode=self._mode, name=self.name)
 
     def create_level(self, scale: tuple[int, int, int]) -> VolumeSource:
         """Add a level whose voxels span `scale` (z, y, x) voxels of level 0, and open it for writing.
@@ -150,46 +155,52 @@ class PrecomputedPyramid(PrecomputedSource):
         Raises
         ------
         InvalidInput
-            If it is not coarser than all there are.
+            If it is not coarser than all others.
         ReadOnly
             If the volume is open for reading.
         """
         self._need_write()
         require_coarser(self.name, self.levels, scale)
         size = voxel_sizes(self._info)[scales_by_size(self._info)[0]]
-        made = new_scale(coarser(self.spec.replace(voxel_size_nm=size), scale), self.name)
+        new = new_scale(coarser(self.spec.replace(voxel_size_nm=size), scale), self.name)
 
         def enter(old: Json) -> Json:
-            if made["key"] in [one["key"] for one in old["scales"]]:
-                raise AlreadyExists(f"{self.name} has a scale {made['key']} already")
-            return entered(old, made)
+            if new["key"] in [one["key"] for one in old["scales"]]:
+                raise AlreadyExists(f"{self.name} already has a scale {new['key']}")
+            return add_scale(old, new)
 
-        self._info = update_json(self._place, INFO, enter)
+        self._info = update_json(self._folder, INFO, enter)
         return self.level(len(self._info["scales"]) - 1)
 
 
-def open_level(place: StoragePath, info: Json, number: int, *, mode: Mode, name: str) -> PrecomputedSource:
-    """Open level `number` of the volume at `place`, 0 being the finest of the scales in `info`.
+def open_level(folder: StoragePath, info: Json, number: int, *, mode: Mode, name: str) -> PrecomputedSource:
+    """Open level `number` of the volume in `folder`, 0 being the finest of the scales in `info`.
 
     Raises
     ------
     NotFound
         If there is no such level.
     UnsupportedFormat
-        If its chunks are encoded in a way that is not read.
+        If voxome does not read its encoding.
     """
     order = scales_by_size(info)
     require_level(name, number, len(order))
-    return PrecomputedSource(place, info, order[number], mode=mode, name=f"{name}?level={number}")
+    return PrecomputedSource(folder, info, order[number], mode=mode, name=f"{name}?level={number}")
 
 
-def _open_scale(place: StoragePath, info: Json, number: int, name: str) -> ts.TensorStore:
+def _orient(store: ts.TensorStore, info: Mapping[str, Any]) -> ts.TensorStore:
+    """Bring a store with axes x, y, z, channel to z, y, x, or to c, z, y, x if the volume has channels."""
+    view = reorder_axes(store, (3, 2, 1, 0))
+    return view if has_channels(info) else view[0]
+
+
+def _open_scale(folder: StoragePath, info: Json, number: int, name: str) -> ts.TensorStore:
     """Open one scale by its entry alone: tensorstore would refuse the volume for the invalid entry of another scale."""
     scale = info["scales"][number]
     volume = {"data_type": info["data_type"].lower(), "num_channels": info.get("num_channels", 1)}
     spec = {
         "driver": "neuroglancer_precomputed",
-        "kvstore": place.spec(),
+        "kvstore": folder.spec(),
         "multiscale_metadata": {"type": info.get("type", "image"), **volume},
         "scale_metadata": {
             **{key: scale[key] for key in _SCALE if scale.get(key) is not None},
