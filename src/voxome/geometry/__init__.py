@@ -1,4 +1,4 @@
-"""Boxes, grids of blocks, axes and units: where things are. Needs numpy only."""
+"""Boxes, grids of blocks, axes and units; needs numpy only."""
 
 from voxome.geometry.box import Box
 from voxome.geometry.grid import Block, BlockGrid

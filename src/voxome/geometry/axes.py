@@ -1,4 +1,4 @@
-"""Names of axes, and their order."""
+"""Names and order of axes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ STANDARD = "tczyx"
 
 
 def default_axes(ndim: int) -> tuple[str, ...]:
-    """Names for the axes of an array that has none: the last of t, c, z, y, x; then d0, d1, … before them.
+    """Return names for the axes of an array without: the last of t, c, z, y, x, preceded by d0, d1, … if more.
 
     Examples
     --------
@@ -21,7 +21,7 @@ def default_axes(ndim: int) -> tuple[str, ...]:
 
 
 def standard_order(axes: Sequence[str]) -> tuple[int, ...]:
-    """The permutation that brings `axes` into the order …, t, c, z, y, x; unknown names stay first, in their order.
+    """Return the permutation that brings `axes` into the order t, c, z, y, x; unknown names come first, in their order.
 
     Examples
     --------

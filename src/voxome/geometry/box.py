@@ -37,14 +37,14 @@ class Box:
 
     @classmethod
     def of_shape(cls, shape: Iterable[int], start: Sequence[int] | None = None) -> Box:
-        """The box of `shape` that starts at `start` (the origin if None)."""
+        """Return the box of `shape` that starts at `start` (the origin if None)."""
         extent = tuple(shape)
         origin = (0,) * len(extent) if start is None else tuple(start)
         return cls(origin, tuple(a + n for a, n in zip(origin, extent, strict=True)))
 
     @classmethod
     def parse(cls, text: str) -> Box:
-        """Read ``"Z0:Z1,Y0:Y1,X0:X1"``, the form that `str` writes."""
+        """Parse ``"Z0:Z1,Y0:Y1,X0:X1"``, the form that `str` returns."""
         try:
             pairs = [tuple(int(i) for i in part.split(":")) for part in text.split(",")]
             start, stop = zip(*pairs, strict=True)
@@ -69,23 +69,23 @@ class Box:
 
     @property
     def empty(self) -> bool:
-        """Whether the box holds no voxel."""
+        """Whether the box has no voxel."""
         return any(n == 0 for n in self.shape)
 
     def _same_rank(self, other: Box | Sequence[int]) -> None:
         rank = other.ndim if isinstance(other, Box) else len(other)
         if rank != self.ndim:
-            raise InvalidBox(f"box {self} has {self.ndim} axes, but {rank} were given: {other}")
+            raise InvalidBox(f"box {self} has {self.ndim} axes, but {other} has {rank}")
 
     def __and__(self, other: Box) -> Box:
-        """The overlap of two boxes; empty where they do not meet."""
+        """Return the overlap of two boxes; empty where they do not meet."""
         self._same_rank(other)
         start = tuple(max(a, b) for a, b in zip(self.start, other.start, strict=True))
         stop = tuple(min(a, b) for a, b in zip(self.stop, other.stop, strict=True))
         return Box(start, tuple(max(a, b) for a, b in zip(start, stop, strict=True)))
 
     def __contains__(self, other: Box | Sequence[int]) -> bool:
-        """Whether a point, or every voxel of a box, lies inside."""
+        """Return whether a point, or every voxel of a box, is inside."""
         self._same_rank(other)
         if isinstance(other, Box):
             return other.empty or (self & other) == other
@@ -95,7 +95,7 @@ class Box:
         return ",".join(f"{a}:{b}" for a, b in zip(self.start, self.stop, strict=True))
 
     def grow(self, low: Sequence[int], high: Sequence[int] | None = None) -> Box:
-        """The box grown by `low` before and `high` (as `low` if None) after, along every axis."""
+        """Return the box grown by `low` before and `high` (`low` if None) after, along every axis."""
         after = low if high is None else high
         self._same_rank(low)
         self._same_rank(after)
@@ -105,7 +105,7 @@ class Box:
         )
 
     def shift(self, by: Sequence[int]) -> Box:
-        """The box moved by `by`."""
+        """Return the box moved by `by`."""
         self._same_rank(by)
         return Box(
             tuple(a + n for a, n in zip(self.start, by, strict=True)),
@@ -162,7 +162,7 @@ class Box:
             raise InvalidBox(f"factors {tuple(factors)} must be whole numbers of at least 1")
 
     def within(self, outer: Box) -> tuple[slice, ...]:
-        """Slices that cut this box out of an array that holds `outer`.
+        """Return the slices that cut this box out of an array of `outer`.
 
         Raises
         ------

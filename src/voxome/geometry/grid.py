@@ -22,11 +22,11 @@ class Block:
     Attributes
     ----------
     index : int
-        Its place in the grid, in C order.
+        Position in the grid, in C order.
     write : Box
-        The voxels that are its own: the write boxes of a grid tile the requested box.
+        Voxels that belong to this block alone: the write boxes of a grid tile the requested box.
     read : Box
-        The voxels it may look at: `write` grown by the halo, clipped at the domain.
+        Voxels that it may read: `write` grown by the halo, clipped at the domain.
     """
 
     index: int
@@ -36,19 +36,19 @@ class Block:
 
 @dataclass(frozen=True)
 class BlockGrid:
-    """The blocks of a lattice anchored at ``domain.start`` that touch `box`.
+    """The blocks of a regular grid anchored at ``domain.start`` that touch `box`.
 
-    Nothing is listed: block *i*, and the blocks that touch a box, are computed in constant time, so a grid of a
-    petabyte costs as much as one of a crop. Blocks at the rim of `box` write only what lies inside it.
+    No list is kept: block *i*, and the blocks that touch a box, are computed in constant time, so a grid of a petabyte
+    costs as much as one of a crop. Blocks at the border of `box` write only the part inside it.
 
     Parameters
     ----------
     domain : Box
-        All voxels there are; the lattice starts here, whatever `box`.
+        All existing voxels; the grid starts here, whatever `box` is.
     block : tuple of int
-        Shape of a whole block in voxels.
+        Shape of a full block in voxels.
     box : Box, optional
-        The voxels that are asked for; the whole domain if None.
+        Voxels to cover; the domain if None.
     halo : pair of tuples of int, optional
         Voxels read before and after the write box, along every axis.
 
@@ -98,9 +98,9 @@ class BlockGrid:
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: int) -> Block:
-        """Block `index`, in C order (the last axis fastest)."""
+        """Return block `index`, in C order (the last axis fastest)."""
         if not 0 <= index < len(self):
-            raise IndexError(f"block {index} of a grid of {len(self)}")
+            raise IndexError(f"block {index} is out of range for a grid of {len(self)} blocks")
         cell, rest = [], index
         for n in reversed(self.shape):
             rest, i = divmod(rest, n)
@@ -114,27 +114,27 @@ class BlockGrid:
         return Block(index, write, read)
 
     def index_at(self, cell: Sequence[int]) -> int:
-        """The index of the block at place `cell` of the grid."""
+        """Return the index of the block at position `cell` of the grid."""
         index = 0
         for i, n in zip(cell, self.shape, strict=True):
             if not 0 <= i < n:
-                raise IndexError(f"place {tuple(cell)} of a grid of shape {self.shape}")
+                raise IndexError(f"cell {tuple(cell)} is out of range for a grid of shape {self.shape}")
             index = index * n + i
         return index
 
     def index_of(self, point: Sequence[int]) -> int:
-        """The index of the block whose write box holds `point`."""
+        """Return the index of the block whose write box contains `point`."""
         if tuple(point) not in self.box:
             raise InvalidBox(f"voxel {tuple(point)} is not in the box {self.box}")
         return self.index_at(tuple(i - f for i, f in zip(self._cell(point), self._first, strict=True)))
 
     def touching(self, box: Box) -> Iterator[int]:
-        """Indices of the blocks whose write box meets `box`, in order."""
-        met = box & self.box
-        if met.empty:
+        """Yield the indices of the blocks whose write box meets `box`, in order."""
+        overlap = box & self.box
+        if overlap.empty:
             return
-        low = self._cell(met.start)
-        high = self._cell(tuple(i - 1 for i in met.stop))
+        low = self._cell(overlap.start)
+        high = self._cell(tuple(i - 1 for i in overlap.stop))
         ranges = [range(a - f, b - f + 1) for a, b, f in zip(low, high, self._first, strict=True)]
         for cell in itertools.product(*ranges):
             yield self.index_at(cell)

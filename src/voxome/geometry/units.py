@@ -1,4 +1,4 @@
-"""Lengths in nanometres."""
+"""Units of length."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NM = {
 
 
 def nm_per(unit: str | None) -> float | None:
-    """Nanometres in one `unit`; None if it is no length that is known (pixel, for one).
+    """Return how many nanometres one `unit` has; None if it is not a known unit of length (such as pixel).
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Handing arrays in and out of a source."""
+"""Arrays that enter and leave a source."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voxome.geometry import Box
 
 
 def copy_out(data: NDArray[Any], dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:
-    """`data` in `out`, or as an array of `dtype` of the caller's own."""
+    """Return `data` in `out`, or as a new array of `dtype`."""
     if out is None:
         return np.array(data, dtype=dtype, order="C")
     out[...] = data
@@ -21,7 +21,7 @@ def copy_out(data: NDArray[Any], dtype: np.dtype[Any], out: NDArray[Any] | None)
 
 
 def writable_slices(name: str, mode: Mode, box: Box, data: NDArray[Any], domain: Box) -> tuple[slice, ...]:
-    """The slices of an array over `domain` that writing `data` to `box` fills.
+    """Return the slices of an array over `domain` that writing `data` to `box` fills.
 
     Raises
     ------

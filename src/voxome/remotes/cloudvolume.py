@@ -1,9 +1,9 @@
-"""``cloudvolume://PATH`` and ``graphene://…``: what only the cloud-volume library reads, through that library.
+"""``cloudvolume://PATH`` and ``graphene://…``: formats that only the cloud-volume library reads, by that library.
 
-That is graphene layers, whose ids a server computes, and precomputed volumes whose chunks are encoded as crackle,
+These are graphene layers, whose ids a server computes, and precomputed volumes whose chunks are encoded as crackle,
 compresso, fpzip, kempressed, zfpc, jxl, …; all others are read faster by ``precomputed://``. Needs the extra
-``voxome[cloudvolume]``. A missing chunk is an error, as cloud-volume cannot tell it from one that it may not see,
-unless ``?fill_missing=true`` says that it stands for zeros.
+``voxome[cloudvolume]``. A missing chunk is an error, as cloud-volume cannot tell it from one that it may not read,
+unless ``?fill_missing=true`` makes it zeros.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class CloudVolumeSource:
     Parameters
     ----------
     volume : cloudvolume.CloudVolume
-        Opened at that scale.
+        The volume, opened at that scale.
     spec : VolumeSpec
         Shape and meaning.
     name : str
@@ -66,7 +66,7 @@ class CloudVolumeSource:
         if box.empty:
             return np.empty(box.shape, self._spec.dtype) if out is None else out
         frame = self._spec.spatial_box(box)
-        data = np.asarray(_asked(self.name, lambda: self._volume.download(_bounds(frame)))).T
+        data = np.asarray(_call(self.name, lambda: self._volume.download(_bounds(frame)))).T
         first = 0 if box.ndim == 3 else slice(box.start[0], box.stop[0])
         voxels = data[first]
         if out is None:
@@ -76,7 +76,7 @@ class CloudVolumeSource:
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
         raise ReadOnly(
-            f"{self.name} is read, not written: cloud-volume may leave an old file beside a new one; copy it"
+            f"{self.name} is read only, as cloud-volume may leave an old file beside a new one; copy it instead"
         )
 
     def version(self) -> Version:
@@ -88,11 +88,11 @@ class CloudVolumePyramid(CloudVolumeSource):
 
     def __init__(self, uri: Uri) -> None:
         self._uri = uri
-        volume = _opened(uri, 0)
+        volume = _open(uri, 0)
         self._sizes = [_zyx(volume.mip_resolution(mip)) for mip in volume.available_mips]
         self._mips = finest_first(self._sizes)
         if self._mips[0] != 0:
-            volume = _opened(uri, self._mips[0])
+            volume = _open(uri, self._mips[0])
         super().__init__(volume, self._spec_of(volume, self._mips[0]), str(uri))
 
     @property
@@ -102,11 +102,11 @@ class CloudVolumePyramid(CloudVolumeSource):
 
     def level(self, number: int) -> CloudVolumeSource:
         require_level(self.name, number, len(self._mips))
-        volume = _opened(self._uri, self._mips[number])
+        volume = _open(self._uri, self._mips[number])
         return CloudVolumeSource(volume, self._spec_of(volume, self._mips[number]), f"{self.name}?level={number}")
 
     def create_level(self, scale: tuple[int, int, int]) -> CloudVolumeSource:
-        raise ReadOnly(f"{self.name} is read, not written: no level is added")
+        raise ReadOnly(f"{self.name} is read only; no level can be added")
 
     def _spec_of(self, volume: Any, mip: int) -> VolumeSpec:
         bounds, chunk = volume.mip_bounds(mip), tuple(int(n) for n in volume.mip_chunk_size(mip))[::-1]
@@ -131,18 +131,18 @@ class CloudVolumeRemote:
     """Layers that cloud-volume opens."""
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> CloudVolumePyramid:
-        if foreign := sorted(set(uri.query) - _OPTIONS):
-            raise InvalidInput(f"{uri} has no option {', '.join(foreign)}; known: {', '.join(sorted(_OPTIONS))}")
+        if unknown := sorted(set(uri.query) - _OPTIONS):
+            raise InvalidInput(f"{uri} has no option {', '.join(unknown)}; known: {', '.join(sorted(_OPTIONS))}")
         if mode == "r+":
-            raise ReadOnly(f"{uri} is read, not written: write precomputed:// in an encoding of its own")
+            raise ReadOnly(f"{uri} is read only; write precomputed:// instead")
         return CloudVolumePyramid(uri)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        raise UnsupportedFormat(f"{uri}: what lies under it cannot be listed; name a layer")
+        raise UnsupportedFormat(f"{uri} cannot be listed; name a layer")
 
 
-def _opened(uri: Uri, mip: int) -> Any:
-    """cloud-volume's own object; it does not retry what it may not see, nor fill what is missing."""
+def _open(uri: Uri, mip: int) -> Any:
+    """Return cloud-volume's object; it neither retries what it may not read nor fills what is missing."""
     options: dict[str, Any] = {name: uri.query.get(name, "false") == "true" for name in ("fill_missing", "agglomerate")}
     if uri.scheme != "graphene":
         options.pop("agglomerate")
@@ -150,7 +150,7 @@ def _opened(uri: Uri, mip: int) -> Any:
         options["timestamp"] = int(uri.query["timestamp"])
     token = store_profile(uri.scheme, uri.path if "://" in uri.path else f"https://{uri.path}").token
     secrets = None if token is None else {"token": token.reveal()}
-    return _asked(
+    return _call(
         str(uri),
         lambda: library("cloudvolume", "cloudvolume").CloudVolume(
             _cloudpath(uri), mip=mip, bounded=True, progress=False, parallel=1, secrets=secrets, **options
@@ -173,7 +173,7 @@ def _bounds(frame: Box) -> Any:
     return library("cloudvolume", "cloudvolume").Bbox(frame.start[::-1], frame.stop[::-1])
 
 
-_KINDS: tuple[tuple[tuple[str, ...], type[VoxomeError]], ...] = (
+_ERRORS: tuple[tuple[tuple[str, ...], type[VoxomeError]], ...] = (
     (("InfoUnavailableError", "ScaleUnavailableError"), NotFound),
     (("EmptyVolumeException", "EmptyFileException", "DecodingError"), CorruptData),
     (("AuthenticationError",), AccessDenied),
@@ -181,14 +181,14 @@ _KINDS: tuple[tuple[tuple[str, ...], type[VoxomeError]], ...] = (
 )
 
 
-def _asked(name: str, call: Any) -> Any:
-    """What cloud-volume answers; its errors as ours."""
+def _call(name: str, call: Any) -> Any:
+    """Return what `call` returns, and turn cloud-volume's errors into voxome's."""
     try:
         return call()
     except VoxomeError:
         raise
     except Exception as error:
-        names = {kind.__name__ for kind in type(error).__mro__}
-        kind = next((ours for theirs, ours in _KINDS if names & set(theirs)), StoreError)
+        names = {base.__name__ for base in type(error).__mro__}
+        category = next((ours for theirs, ours in _ERRORS if names & set(theirs)), StoreError)
         hint = "; ?fill_missing=true reads missing chunks as 0" if "EmptyVolumeException" in names else ""
-        raise kind(f"{name}: cloud-volume says {type(error).__name__}: {error}{hint}") from error
+        raise category(f"{name}: cloud-volume raised {type(error).__name__}: {error}{hint}") from error

@@ -1,7 +1,7 @@
-"""``dicom://FOLDER``: a series of DICOM images, a file a section, or one file of many frames; read only.
+"""``dicom://FOLDER``: a series of DICOM images, one file per section, or one file of many frames; read only.
 
-Sections are ordered by their place along the normal of the first (DICOM PS3.3, C.7.6.2), files of no place by their
-instance number. Values are those stored; slope and intercept of a rescaling stand in the attributes. Needs the extra
+Sections are ordered by position along the normal of the first (DICOM PS3.3, C.7.6.2), files without a position by
+instance number. Values are those stored; slope and intercept of a rescaling are in the attributes. Needs the extra
 ``voxome[dicom]``.
 """
 
@@ -25,8 +25,8 @@ from voxome.remotes.optional_imports import library
 from voxome.storage.local import local_path
 
 _NM_PER_MM = 1e6
-_LOOKED_AT = 8
-_ABOUT = ("Modality", "SeriesInstanceUID", "SeriesDescription", "RescaleSlope", "RescaleIntercept")
+_PROBED_FILES = 8
+_ATTRIBUTES = ("Modality", "SeriesInstanceUID", "SeriesDescription", "RescaleSlope", "RescaleIntercept")
 
 
 class DicomSource:
@@ -51,17 +51,17 @@ class DicomSource:
         if len(self._files) == 1:
             data[...] = _pixels(self._files[0]).reshape(self._spec.domain.shape)[box.within(self._spec.domain)]
             return data
-        for place, section in enumerate(range(box.start[0], box.stop[0])):
+        for row, section in enumerate(range(box.start[0], box.stop[0])):
             image = _pixels(self._files[section])
             if image.shape != self._spec.domain.shape[1:]:
                 raise CorruptData(
-                    f"{self._files[section]} is of shape {image.shape}, the series of {self._spec.domain}"
+                    f"{self._files[section]} has shape {image.shape}, but the series has {self._spec.domain}"
                 )
-            data[place] = image[rows, columns]
+            data[row] = image[rows, columns]
         return data
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        raise ReadOnly("DICOM is read, not written; write zarr")
+        raise ReadOnly("DICOM is read only; write zarr instead")
 
     def version(self) -> Version:
         return file_version(*self._files)
@@ -71,36 +71,36 @@ class DicomRemote:
     """Series of DICOM images."""
 
     def recognises(self, path: str) -> bool:
-        place = local_path(path)
-        first = itertools.islice(place.iterdir(), _LOOKED_AT) if place.is_dir() else iter((place,))
+        folder = local_path(path)
+        first = itertools.islice(folder.iterdir(), _PROBED_FILES) if folder.is_dir() else iter((folder,))
         return any(file.is_file() and _is_dicom(file) for file in first)
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> DicomSource:
         if mode == "r+":
-            raise ReadOnly(f"{uri}: DICOM is read, not written; write zarr")
+            raise ReadOnly(f"{uri}: DICOM is read only; write zarr instead")
         files = _files(local_path(uri.path))
         if not files:
-            raise NotFound(f"{uri}: there is no DICOM file")
+            raise NotFound(f"{uri} contains no DICOM file")
         heads = [library("pydicom", "dicom").dcmread(file, stop_before_pixels=True) for file in files]
         series = {str(head.get("SeriesInstanceUID", "")) for head in heads}
         if len(series) > 1:
-            raise UnsupportedFormat(f"{uri} holds {len(series)} series; give each a folder of its own")
-        order, step_mm = _ordered(heads)
+            raise UnsupportedFormat(f"{uri} holds {len(series)} series; put each into a separate folder")
+        order, step_mm = _section_order(heads)
         return DicomSource([files[n] for n in order], _spec(heads[order[0]], len(files), step_mm, str(uri)))
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         folder = local_path(uri.path)
         if not folder.exists():
-            raise NotFound(f"there is nothing at {folder}")
+            raise NotFound(f"{folder} does not exist")
         inside = [folder] if _files(folder) else sorted(path for path in folder.iterdir() if _files(path))
-        for place in inside:
-            yield ResourceInfo(f"dicom://{place}", "volume", f"{len(_files(place))} files")
+        for path in inside:
+            yield ResourceInfo(f"dicom://{path}", "volume", f"{len(_files(path))} files")
 
 
 def _files(path: Path) -> list[Path]:
-    """The DICOM files at `path`, by their magic word (PS3.10, 7.1)."""
-    found = sorted(path.iterdir()) if path.is_dir() else [path]
-    return [file for file in found if file.is_file() and _is_dicom(file)]
+    """Return the DICOM files at `path`, by their magic number (PS3.10, 7.1)."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [file for file in files if file.is_file() and _is_dicom(file)]
 
 
 def _is_dicom(file: Path) -> bool:
@@ -108,8 +108,8 @@ def _is_dicom(file: Path) -> bool:
         return opened.read(132)[128:] == b"DICM"
 
 
-def _ordered(heads: list[Any]) -> tuple[list[int], float | None]:
-    """The order of sections, and the distance in mm from one to the next, if the files say so."""
+def _section_order(heads: list[Any]) -> tuple[list[int], float | None]:
+    """Return the order of sections and the distance in mm between them, None where the files do not tell."""
     first = heads[0]
     if len(heads) == 1 or any("ImagePositionPatient" not in head for head in heads):
         order = sorted(range(len(heads)), key=lambda n: int(heads[n].get("InstanceNumber") or 0))
@@ -117,22 +117,22 @@ def _ordered(heads: list[Any]) -> tuple[list[int], float | None]:
         return order, None if step is None else float(step)
     along = np.array([float(n) for n in first.get("ImageOrientationPatient", (1, 0, 0, 0, 1, 0))])
     normal = np.cross(along[:3], along[3:])
-    places = [float(normal @ np.array([float(n) for n in head.ImagePositionPatient])) for head in heads]
-    steps = np.diff(sorted(places))
+    positions = [float(normal @ np.array([float(n) for n in head.ImagePositionPatient])) for head in heads]
+    steps = np.diff(sorted(positions))
     if not np.allclose(steps, steps[0], rtol=0.01) or steps[0] == 0:
         raise UnsupportedFormat(
-            f"the sections of this series lie {min(steps):g} to {max(steps):g} mm apart; equal steps were expected: "
-            "one is missing, or two lie in one place"
+            f"the sections of this series are {min(steps):g} to {max(steps):g} mm apart, not evenly spaced: "
+            "one is missing, or two have the same position"
         )
-    return sorted(range(len(heads)), key=lambda n: places[n]), float(steps[0])
+    return sorted(range(len(heads)), key=lambda n: positions[n]), float(steps[0])
 
 
 def _spec(head: Any, files: int, step_mm: float | None, name: str) -> VolumeSpec:
     if int(head.get("SamplesPerPixel", 1)) != 1:
-        raise UnsupportedFormat(f"{name} is in colour; images of one sample a pixel are read")
+        raise UnsupportedFormat(f"{name} is in colour; images with one sample per pixel are read")
     frames = int(head.get("NumberOfFrames") or 1)
     if files > 1 and frames > 1:
-        raise UnsupportedFormat(f"{name} holds {files} files of {frames} frames; give each file for itself")
+        raise UnsupportedFormat(f"{name} has {files} files of {frames} frames; open each file separately")
     signed = "int" if int(head.PixelRepresentation) else "uint"
     spacing = head.get("PixelSpacing")
     size = None
@@ -143,7 +143,7 @@ def _spec(head: Any, files: int, step_mm: float | None, name: str) -> VolumeSpec
         np.dtype(f"{signed}{int(head.BitsAllocated)}"),
         chunk=(1, int(head.Rows), int(head.Columns)),
         voxel_size_nm=size,
-        attributes={key: str(head[key].value) for key in _ABOUT if key in head},
+        attributes={key: str(head[key].value) for key in _ATTRIBUTES if key in head},
     )
 
 

@@ -1,4 +1,4 @@
-"""HDF5 datasets as volumes: whether they are one, their axes, sizes and attributes; and making one."""
+"""HDF5 datasets as volumes: which can be read, their axes, sizes and attributes, and new ones."""
 
 from __future__ import annotations
 
@@ -15,30 +15,39 @@ from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.geometry.axes import STANDARD, default_axes, standard_order
 
-_OWN = ("resolution", "offset", "element_size_um", "kind", "axistags", "DIMENSION_LABELS", "DIMENSION_LIST", "CLASS")
+_RESERVED = (
+    "resolution",
+    "offset",
+    "element_size_um",
+    "kind",
+    "axistags",
+    "DIMENSION_LABELS",
+    "DIMENSION_LIST",
+    "CLASS",
+)
 
 
 def unreadable(dataset: h5py.Dataset) -> str:
-    """Why a dataset is no volume that we read; empty if it is one."""
+    """Return why a dataset cannot be read as a volume; empty if it can."""
     if not dataset.shape:
-        return "a single value or none; an array of at least one axis was expected"
+        return "a single value or nothing; expected an array of at least one axis"
     if dataset.dtype.kind not in "biuf":
-        return f"elements of dtype {dataset.dtype}; voxome takes booleans, integers and floats"
+        return f"elements of dtype {dataset.dtype}; voxome reads booleans, integers and floats"
     if dataset.is_virtual:
         folder = Path(dataset.file.filename).parent
         sources = {source.file_name for source in dataset.virtual_sources()} - {"."}
-        if lost := sorted(name for name in sources if not (folder / name).exists()):
-            return f"views of files that are not there: {', '.join(lost)}"
+        if missing := sorted(name for name in sources if not (folder / name).exists()):
+            return f"views of missing files: {', '.join(missing)}"
     filters = dataset.id.get_create_plist()
-    for place in range(filters.get_nfilters()):
-        code, _, _, name = filters.get_filter(place)
+    for number in range(filters.get_nfilters()):
+        code, _, _, name = filters.get_filter(number)
         if not h5py.h5z.filter_avail(code):
-            return f"chunks packed by filter {code} ({name.decode()}), which this HDF5 lacks: install hdf5plugin"
+            return f"chunks compressed by filter {code} ({name.decode()}), which is not installed: install hdf5plugin"
     return ""
 
 
 def stored_axes(dataset: h5py.Dataset) -> tuple[str, ...]:
-    """Names of the axes as stored, where the file gives one to each; otherwise the default ones."""
+    """Return the names of the axes as stored, if each has one; otherwise the default ones."""
     labels = [dim.label.lower() for dim in dataset.dims]
     if "axistags" in dataset.attrs:
         labels = re.findall(r'"key"\s*:\s*"(\w+)"', dataset.attrs["axistags"])
@@ -47,7 +56,7 @@ def stored_axes(dataset: h5py.Dataset) -> tuple[str, ...]:
 
 
 def spec_of(dataset: h5py.Dataset, order: tuple[int, ...]) -> VolumeSpec:
-    """The spec of a dataset whose stored axes are brought into `order`."""
+    """Return the spec of a dataset whose stored axes are brought into `order`."""
     names, attributes = stored_axes(dataset), dataset.attrs
     size = _triple(attributes.get("resolution"))
     if size is None and (micrometres := _triple(attributes.get("element_size_um"))):
@@ -63,7 +72,7 @@ def spec_of(dataset: h5py.Dataset, order: tuple[int, ...]) -> VolumeSpec:
         voxel_size_nm=size,
         offset_nm=_triple(attributes.get("offset"), positive=False) or (0.0, 0.0, 0.0),
         fill=dataset.fillvalue.item(),
-        attributes=dict(_json(name, value) for name, value in attributes.items() if name not in _OWN),
+        attributes=dict(_json(name, value) for name, value in attributes.items() if name not in _RESERVED),
     )
 
 
@@ -79,11 +88,11 @@ def _triple(value: Any, *, positive: bool = True) -> tuple[float, float, float] 
 
 
 _JSON = ".json"
-"""Ends the names of attributes that HDF5 has no type for; they are JSON text."""
+"""Suffix of the names of attributes that HDF5 has no type for; they are stored as JSON text."""
 
 
 def _json(name: str, value: Any) -> tuple[str, Any]:
-    """An attribute as JSON values; what has no JSON form (a reference) as its text."""
+    """An attribute as JSON values; one without a JSON form (a reference) as text."""
     if name.endswith(_JSON) and isinstance(value, str):
         return name.removesuffix(_JSON), json.loads(value)
     if isinstance(value, bytes):
@@ -94,7 +103,7 @@ def _json(name: str, value: Any) -> tuple[str, Any]:
 
 
 def set_attributes(dataset: h5py.Dataset, changes: Mapping[str, Any]) -> None:
-    """Set attributes, as HDF5's own types where it has one and as JSON text where it has none."""
+    """Set attributes, as an HDF5 type where there is one and as JSON text where not."""
     for name, value in changes.items():
         numbers = isinstance(value, list) and value and len({type(one) for one in value} & {int, float}) == 1
         plain = isinstance(value, bool | int | float | str) or (numbers and np.asarray(value).dtype.kind in "if")
@@ -104,39 +113,41 @@ def set_attributes(dataset: h5py.Dataset, changes: Mapping[str, Any]) -> None:
         dataset.attrs[name if plain else name + _JSON] = value if plain else json.dumps(value)
 
 
-def refuse_unusual(spec: VolumeSpec) -> None:
-    """Refuse dtypes and axes that could not be read back.
+def require_readable(spec: VolumeSpec) -> None:
+    """Raise for dtypes and axes that could not be read back.
 
     Raises
     ------
     UnsupportedFormat
     """
     if spec.dtype.kind not in "biuf":
-        raise UnsupportedFormat(f"HDF5 volumes are of booleans, integers or floats, not of {spec.dtype}")
+        raise UnsupportedFormat(f"HDF5 volumes hold booleans, integers or floats, not {spec.dtype}")
     named = tuple(spec.axes[i] for i in standard_order(spec.axes)) == spec.axes and set(spec.axes) <= set(STANDARD)
     if not named and spec.axes != default_axes(spec.domain.ndim):
-        raise UnsupportedFormat(f"axes {'/'.join(spec.axes)} are not written to HDF5: bring them into t, c, z, y, x")
+        raise UnsupportedFormat(
+            f"axes {'/'.join(spec.axes)} cannot be written to HDF5: bring them into the order t, c, z, y, x"
+        )
 
 
 def create_dataset(h5: h5py.File, name: str, inner: str, spec: VolumeSpec, options: Mapping[str, Any]) -> None:
-    """Make the dataset `inner` for `spec`, with h5py's own `options`; `name` is what errors call it.
+    """Create the dataset `inner` for `spec`, with h5py's `options`; `name` is for messages.
 
     Raises
     ------
     AlreadyExists
-        If something is there.
+        If something exists there.
     InvalidInput
-        If HDF5 refuses the options or the place.
+        If HDF5 rejects the options or the path.
     """
     if inner in h5:
-        raise AlreadyExists(f"{name} is there already; choose another name, or delete it")
+        raise AlreadyExists(f"{name} exists; choose another name, or delete it")
     chunks: tuple[int, ...] | bool | None = True if options else None
     if spec.write_chunk is not None:
         chunks = tuple(max(1, min(n, m)) for n, m in zip(spec.write_chunk, spec.domain.shape, strict=True))
     try:
         dataset = h5.create_dataset(inner, spec.domain.shape, spec.dtype, chunks=chunks, fillvalue=spec.fill, **options)
     except (ValueError, TypeError, KeyError) as error:
-        raise InvalidInput(f"{name} cannot be made: {error}") from error
+        raise InvalidInput(f"{name} cannot be created: {error}") from error
     if spec.voxel_size_nm is not None:
         dataset.attrs["resolution"] = spec.voxel_size_nm
     if any(spec.offset_nm):

@@ -1,6 +1,6 @@
-"""Sections of image stacks: what one PNG, JPEG or TIFF file holds, read and written.
+"""Sections of image stacks: decoding and encoding one PNG, JPEG or TIFF file.
 
-A section is (y, x), or (c, y, x) where its file says that it has several samples a pixel. One-bit images are booleans.
+A section is (y, x), or (c, y, x) if its file has several samples per pixel. One-bit images are booleans.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from PIL import JpegImagePlugin
 from voxome.errors import CorruptData, NotFound, UnsupportedFormat, VoxomeError
 
 SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".tif": "tiff", ".tiff": "tiff"}
-"""How the names of images end, and their format."""
+"""Suffixes of images, with their format."""
 
 _MAGIC = {
     "png": (b"\x89PNG\r\n\x1a\n",),
@@ -42,38 +42,38 @@ class Form:
     dtype: np.dtype[Any]
 
     def fits(self, common: Form) -> bool:
-        """Whether such a section can be among those of `common` form: a one-bit mask can among 8 bits, as 0 and 255."""
-        packed = self.dtype == bool and common.dtype == np.uint8
-        return self.shape == common.shape and (packed or self.dtype == common.dtype)
+        """Return whether such a section fits those of `common` form; a one-bit mask fits 8 bits, as 0 and 255."""
+        mask = self.dtype == bool and common.dtype == np.uint8
+        return self.shape == common.shape and (mask or self.dtype == common.dtype)
 
     def __str__(self) -> str:
         return f"{self.dtype} {'x'.join(str(n) for n in self.shape)}"
 
 
 def natural_order(path: Path) -> list[tuple[int, str]]:
-    """A key that sorts z2 before z10."""
+    """Return a key that sorts z2 before z10."""
     return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", str(path))]
 
 
 def format_of(path: Path) -> str:
-    """``"png"``, ``"jpeg"`` or ``"tiff"``, by content.
+    """Return ``"png"``, ``"jpeg"`` or ``"tiff"``, by the content of a file.
 
     Raises
     ------
     NotFound, UnsupportedFormat
     """
     if not path.is_file():
-        raise NotFound(f"there is no file {path}")
+        raise NotFound(f"{path} does not exist")
     with path.open("rb") as file:
         head = file.read(8)
     for name, starts in _MAGIC.items():
         if head.startswith(starts):
             return name
-    raise UnsupportedFormat(f"{path} is no PNG, JPEG or TIFF image: it starts with {head!r}")
+    raise UnsupportedFormat(f"{path} is not a PNG, JPEG or TIFF image: it starts with {head!r}")
 
 
 def probe(path: Path) -> Form:
-    """Shape and dtype of the section in a file, from its header where that says it all."""
+    """Return shape and dtype of the section in a file, from its header where that suffices."""
     kind = format_of(path)
     with reading(path):
         if kind == "png":
@@ -85,17 +85,19 @@ def probe(path: Path) -> Form:
         with open_tiff(path) as tiff:
             page = single_series(path, tiff).pages[0]
             if len(tiff.pages) > 1:
-                raise UnsupportedFormat(f"{path} holds {len(tiff.pages)} images; a section is one: open it by itself")
+                raise UnsupportedFormat(
+                    f"{path} has {len(tiff.pages)} images, but a section is one; open the file separately"
+                )
             return Form(channels_first(page.shape, page.axes), voxel_dtype(path, page.dtype))
 
 
 def decode(path: Path) -> NDArray[Any]:
-    """The section in a file.
+    """Return the section in a file.
 
     Raises
     ------
     CorruptData
-        If it is cut short or damaged.
+        If it is truncated or damaged.
     """
     kind = format_of(path)
     with reading(path):
@@ -111,7 +113,7 @@ def decode(path: Path) -> NDArray[Any]:
 
 
 def encode(path: Path, section: NDArray[Any], kind: str, compression: str) -> None:
-    """Write a section as the one image of a file."""
+    """Write a section as the only image of a file."""
     colour = section.ndim == 3
     pixels = np.ascontiguousarray(np.moveaxis(section, 0, -1) if colour else section)
     if kind == "png":
@@ -147,55 +149,55 @@ def _decode_png(raw: bytes) -> NDArray[Any]:
 
 
 def channels_first(shape: tuple[int, ...], axes: str) -> tuple[int, ...]:
-    """The shape of a page with its samples before y, x."""
+    """Return the shape of a page with its samples before y, x."""
     return (shape[-1], *shape[:-1]) if axes.endswith("S") else tuple(shape)
 
 
 def voxel_dtype(path: Path, dtype: np.dtype[Any] | None) -> np.dtype[Any]:
-    """The native dtype of what a TIFF holds; what has none is refused."""
+    """Return the native dtype of the samples of a TIFF; raise if voxome cannot read them."""
     if dtype is None or dtype.kind not in "biuf":
-        raise UnsupportedFormat(f"{path} holds samples of dtype {dtype}; voxome takes booleans, integers and floats")
+        raise UnsupportedFormat(f"{path} holds samples of dtype {dtype}; voxome reads booleans, integers and floats")
     return dtype.newbyteorder("=")
 
 
 @contextmanager
 def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
-    """A TIFF file; what tifffile would only log as an error (a chain of pages that breaks off) is raised."""
-    said: list[str] = []
+    """Open a TIFF file; raise what tifffile only logs as an error, such as a broken chain of pages."""
+    errors: list[str] = []
 
-    def keep(record: logging.LogRecord) -> bool:
+    def collect(record: logging.LogRecord) -> bool:
         if record.levelno >= logging.ERROR:
-            said.append(record.getMessage())
+            errors.append(record.getMessage())
         return record.levelno < logging.ERROR
 
     with reading(path), _LOG_LOCK:
-        _TIFFFILE.addFilter(keep)
+        _TIFFFILE.addFilter(collect)
         try:
             tiff = tifffile.TiffFile(path)
             len(tiff.pages), tiff.series
         finally:
-            _TIFFFILE.removeFilter(keep)
+            _TIFFFILE.removeFilter(collect)
     with tiff:
-        if said:
-            raise CorruptData(f"{path} is cut short or damaged: {'; '.join(said)}")
+        if errors:
+            raise CorruptData(f"{path} is truncated or damaged: {'; '.join(errors)}")
         yield tiff
 
 
 def single_series(path: Path, tiff: tifffile.TiffFile) -> tifffile.TiffPageSeries:
-    """The one image or stack of a TIFF file; several of different shapes are refused."""
+    """Return the only image or stack of a TIFF file; raise if there are several of different shapes."""
     if not tiff.series:
-        raise CorruptData(f"{path} holds no image")
+        raise CorruptData(f"{path} has no image")
     if len(tiff.series) > 1:
-        found = ", ".join(f"{one.dtype} {one.shape}" for one in tiff.series)
-        raise UnsupportedFormat(f"{path} holds images of different shapes or dtypes, which make no volume: {found}")
+        forms = ", ".join(f"{one.dtype} {one.shape}" for one in tiff.series)
+        raise UnsupportedFormat(f"{path} has images of different shapes or dtypes, which cannot form a volume: {forms}")
     return tiff.series[0]
 
 
 def decode_page(path: Path, page: tifffile.TiffPage) -> NDArray[Any]:
-    """The section of one page of a TIFF file."""
+    """Return the section of one page of a TIFF file."""
     end = max((a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
     if end > path.stat().st_size:
-        raise CorruptData(f"{path} is cut short: page {page.index} ends at byte {end}")
+        raise CorruptData(f"{path} is truncated: page {page.index} ends at byte {end}")
     with reading(path):
         data = page.asarray()
     return np.moveaxis(data, -1, 0) if page.axes.endswith("S") else data
@@ -203,7 +205,7 @@ def decode_page(path: Path, page: tifffile.TiffPage) -> NDArray[Any]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what the codecs say of damaged files into CorruptData."""
+    """Turn the errors of codecs for damaged files into CorruptData."""
     try:
         yield
     except VoxomeError:

@@ -1,4 +1,4 @@
-"""Stacks of sections as one array: what is read of them, and the sections that are kept."""
+"""Stacks of sections as one array, with a cache of decoded sections."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ from voxome.remotes.arrays import copy_out
 from voxome.remotes.image_codecs import Form, decode
 from voxome.remotes.local_files import file_version
 
-KEPT_BYTES = 128 * 1024**2
-"""Decoded sections that a source keeps; one at least."""
+CACHE_BYTES = 128 * 1024**2
+"""Size of the cache of decoded sections of a source, which holds one at least."""
 
 VoxelSize = tuple[float, float, float] | None
 """Edge lengths of a voxel (z, y, x) in nm."""
 
 
 class Stack(Protocol):
-    """Sections of one form, over the axes before theirs."""
+    """Sections of one form, over leading axes."""
 
     axes: tuple[str, ...]
     """Names of all axes, as stored."""
     lead: tuple[int, ...]
-    """Shape of the axes over sections."""
+    """Shape of the leading axes."""
     form: Form
-    """Of a section."""
+    """Shape and dtype of a section."""
     voxel_size_nm: VoxelSize
 
     @property
     def mapped(self) -> bool:
-        """Whether sections lie in the file as in memory, so that keeping them gains nothing."""
+        """Whether sections are memory-mapped, so that caching them gains nothing."""
 
     def section(self, index: int) -> NDArray[Any]:
-        """Section `index`, in C order over `lead`."""
+        """Return section `index`, in C order over `lead`."""
 
     def stamp(self, index: int) -> object:
-        """Something that changes when the section does."""
+        """Return a value that changes when the section does."""
 
 
 class FileStack:
-    """Files of one section each, along z; absent ones are `fill`, if it is given."""
+    """Files of one section each, along z; missing ones count as `fill`, unless it is None."""
 
     mapped = False
 
@@ -67,10 +67,10 @@ class FileStack:
         if self._fill is not None and not file.exists():
             return np.full(self.form.shape, self._fill, self.form.dtype)
         data = decode(file)
-        found = Form(data.shape, data.dtype.newbyteorder("="))
-        if not found.fits(self.form):
-            raise CorruptData(f"{file} is {found}, where the other sections are {self.form}")
-        return data if found == self.form else data * np.uint8(255)
+        form = Form(data.shape, data.dtype.newbyteorder("="))
+        if not form.fits(self.form):
+            raise CorruptData(f"{file} is {form}, but the other sections are {self.form}")
+        return data if form == self.form else data * np.uint8(255)
 
     def stamp(self, index: int) -> object:
         try:
@@ -81,7 +81,7 @@ class FileStack:
 
 
 class SingleFile(FileStack):
-    """One file of one section, without z."""
+    """A file with one section, without z."""
 
     def __init__(self, file: Path, form: Form) -> None:
         super().__init__([file], form)
@@ -89,14 +89,14 @@ class SingleFile(FileStack):
 
 
 class StackSource:
-    """A stack that is only read."""
+    """A read-only stack."""
 
     concurrent_writers = False
 
-    def __init__(self, paths: Sequence[Path], stack: Stack, **known: Any) -> None:
+    def __init__(self, paths: Sequence[Path], stack: Stack, **fields: Any) -> None:
         self.paths, self._stack = paths, stack
         self._lock = threading.Lock()
-        self._kept: OrderedDict[int, tuple[object, NDArray[Any]]] = OrderedDict()
+        self._cache: OrderedDict[int, tuple[object, NDArray[Any]]] = OrderedDict()
         self._order = standard_order(stack.axes)
         stored = (*stack.lead, *stack.form.shape)
         one = (*[1] * len(stack.lead), *stack.form.shape)
@@ -105,7 +105,7 @@ class StackSource:
             stack.form.dtype,
             chunk=[max(1, one[i]) for i in self._order],
             axes=tuple(stack.axes[i] for i in self._order),
-            **{"voxel_size_nm": stack.voxel_size_nm, **known},
+            **{"voxel_size_nm": stack.voxel_size_nm, **fields},
         )
 
     @property
@@ -113,24 +113,24 @@ class StackSource:
         return self._spec
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        places = self._as_stored(box.within(self._spec.domain))
+        slices = self._as_stored(box.within(self._spec.domain))
         count = len(self._stack.lead)
-        stored = np.empty([part.stop - part.start for part in places], self._spec.dtype)
-        for index, place in self._touched(places[:count]) if stored.size else ():
-            stored[place] = self._section(index)[places[count:]]
+        stored = np.empty([part.stop - part.start for part in slices], self._spec.dtype)
+        for index, position in self._touched(slices[:count]) if stored.size else ():
+            stored[position] = self._section(index)[slices[count:]]
         return copy_out(stored.transpose(self._order), self._spec.dtype, out)
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        raise ReadOnly(f"{self.paths[0]} is open for reading; open a folder of PNG or TIFF sections with mode='r+'")
+        raise ReadOnly(f"{self.paths[0]} is read only; open a folder of PNG or TIFF sections with mode='r+'")
 
     def version(self) -> Version:
         return file_version(*self.paths)
 
-    def _as_stored(self, places: tuple[slice, ...]) -> tuple[slice, ...]:
-        return tuple(places[i] for i in np.argsort(self._order))
+    def _as_stored(self, slices: tuple[slice, ...]) -> tuple[slice, ...]:
+        return tuple(slices[i] for i in np.argsort(self._order))
 
     def _touched(self, lead: tuple[slice, ...]) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """Index of each section, and its place in what is read or written."""
+        """Index of each section, and its position in the array that is read or written."""
         for cell in product(*(range(part.start, part.stop) for part in lead)):
             index = int(np.ravel_multi_index(cell, self._stack.lead)) if cell else 0
             yield index, tuple(i - part.start for i, part in zip(cell, lead, strict=True))
@@ -140,13 +140,13 @@ class StackSource:
             return self._stack.section(index)
         stamp = self._stack.stamp(index)
         with self._lock:
-            kept = self._kept.get(index)
-            if kept is not None and kept[0] == stamp:
-                self._kept.move_to_end(index)
-                return kept[1]
+            cached = self._cache.get(index)
+            if cached is not None and cached[0] == stamp:
+                self._cache.move_to_end(index)
+                return cached[1]
         data = self._stack.section(index)
         with self._lock:
-            self._kept[index] = stamp, data
-            while len(self._kept) > max(1, KEPT_BYTES // max(1, data.nbytes)):
-                self._kept.popitem(last=False)
+            self._cache[index] = stamp, data
+            while len(self._cache) > max(1, CACHE_BYTES // max(1, data.nbytes)):
+                self._cache.popitem(last=False)
         return data

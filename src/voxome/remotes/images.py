@@ -1,11 +1,11 @@
 """``images://FOLDER``, ``images://GLOB``, ``images://FILE``: stacks of PNG, JPEG and TIFF images.
 
-A folder or a glob is a stack of sections in natural order of their names, one image a file: z, y, x, or c, z, y, x
-where the images say that they have several samples a pixel; one-bit sections among those of eight bits are 0 and 255.
-One file is what it says: y, x; a stack of pages; colours. Only sections that a box touches are decoded; some are kept.
+A folder or a glob is a stack of sections in natural order of their names, one image per file: z, y, x, or c, z, y, x if
+the images have several samples per pixel; one-bit sections among those of eight bits are 0 and 255. A single file is
+read as it is stored: y, x; a stack of pages; colours. Only sections that a box touches are decoded; some are cached.
 
 A folder may have a ``voxome.json`` beside its sections, with `voxel_size_nm`, `offset_nm`, `kind` and `attributes`; the
-folders that `create` makes have one, with their shape too, and sections that were never written are absent.
+folders that `create` makes have one, with their shape too, and files of unwritten sections are missing.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from voxome.remotes.arrays import writable_slices
 from voxome.remotes.image_codecs import SUFFIXES, Form, encode, format_of, natural_order, open_tiff, probe
 from voxome.remotes.image_stacks import FileStack, SingleFile, StackSource
 from voxome.remotes.local_files import file_version
-from voxome.remotes.spec_checks import refuse_options
+from voxome.remotes.spec_checks import parse_options
 from voxome.remotes.tiffs import TiffStack, voxel_size
 from voxome.storage.local import local_path, replacing, storing
 
 SIDECAR = "voxome.json"
-_ENDS = {"png": ".png", "tiff": ".tif"}
+_SUFFIX_OF = {"png": ".png", "tiff": ".tif"}
 _COMPRESSIONS = ("zlib", "lzw", "zstd", "none")
 
 
@@ -51,47 +51,47 @@ class FolderSource(StackSource):
 
     concurrent_writers = True
 
-    def __init__(self, folder: Path, stack: FileStack, mode: Mode, note: Mapping[str, Any]) -> None:
-        self._folder, self._files, self._mode, self._note = folder, stack.files, mode, note
+    def __init__(self, folder: Path, stack: FileStack, mode: Mode, sidecar: Mapping[str, Any]) -> None:
+        self._folder, self._files, self._mode, self._sidecar = folder, stack.files, mode, sidecar
         self._writing = threading.Lock()
-        known = {name: note[name] for name in ("kind", "attributes", "fill") if name in note}
-        known |= {name: tuple(note[name]) for name in ("voxel_size_nm", "offset_nm") if note.get(name)}
+        known = {name: sidecar[name] for name in ("kind", "attributes", "fill") if name in sidecar}
+        known |= {name: tuple(sidecar[name]) for name in ("voxel_size_nm", "offset_nm") if sidecar.get(name)}
         super().__init__(stack.files, stack, **known)
-        if start := note.get("start"):
+        if start := sidecar.get("start"):
             self._spec = self._spec.replace(domain=self._spec.domain.shift(start))
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        places = self._as_stored(writable_slices(f"images://{self._folder}", self._mode, box, data, self._spec.domain))
+        slices = self._as_stored(writable_slices(f"images://{self._folder}", self._mode, box, data, self._spec.domain))
         stored = data.transpose(np.argsort(self._order))
         with self._writing:
-            for index, place in self._touched(places[:1]) if data.size else ():
-                self._write_section(index, places[1:], stored[place])
+            for index, position in self._touched(slices[:1]) if data.size else ():
+                self._write_section(index, slices[1:], stored[position])
 
-    def _write_section(self, index: int, places: tuple[slice, ...], part: NDArray[Any]) -> None:
+    def _write_section(self, index: int, slices: tuple[slice, ...], part: NDArray[Any]) -> None:
         if part.shape == self._stack.form.shape:
             section = np.asarray(part, self._stack.form.dtype)
         else:
             section = self._section(index).copy()
-            section[places] = part
+            section[slices] = part
         file = self._files[index]
         kind = SUFFIXES[file.suffix.lower()]
         with replacing(file) as new:
-            encode(new, section, kind, self._note.get("compression", "zlib"))
+            encode(new, section, kind, self._sidecar.get("compression", "zlib"))
         with self._lock:
-            self._kept.pop(index, None)
+            self._cache.pop(index, None)
 
     def version(self) -> Version:
-        sidecar = self._folder / SIDECAR
-        return file_version(*(path for path in (*self.paths, sidecar) if path.exists()))
+        files = (*self.paths, self._folder / SIDECAR)
+        return file_version(*(path for path in files if path.exists()))
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         if self._mode == "r":
             raise ReadOnly(f"images://{self._folder} is open for reading; open it with mode='r+'")
         with self._writing:
-            note = _note(self._folder)
-            note["attributes"] = {**note.get("attributes", {}), **changes}
-            _write_note(self._folder, note)
-            self._spec = self._spec.replace(attributes=note["attributes"])
+            sidecar = _read_sidecar(self._folder)
+            sidecar["attributes"] = {**sidecar.get("attributes", {}), **changes}
+            _write_sidecar(self._folder, sidecar)
+            self._spec = self._spec.replace(attributes=sidecar["attributes"])
 
 
 class ImagesRemote:
@@ -108,35 +108,35 @@ class ImagesRemote:
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> StackSource:
         path = local_path(uri.path)
-        note = _note(path) if path.is_dir() else {}
-        files = _planned(path, note) if "shape" in note else _files(path)
+        sidecar = _read_sidecar(path) if path.is_dir() else {}
+        files = _section_paths(path, sidecar) if "shape" in sidecar else _files(path)
         if not files:
-            raise NotFound(f"there are no PNG, JPEG or TIFF images at {path}; give a folder, a glob or a file of them")
+            raise NotFound(f"{path} has no PNG, JPEG or TIFF images; name a folder, a glob or a file of them")
         if path.is_file():
             return _open_file(path, mode)
-        stack = _created_stack(files, note) if "shape" in note else _found_stack(files)
+        stack = _new_stack(files, sidecar) if "shape" in sidecar else _existing_stack(files)
         if mode == "r+" and (not path.is_dir() or any(file.suffix.lower() in (".jpg", ".jpeg") for file in files)):
-            raise UnsupportedFormat(f"{path} cannot be written to: only folders of PNG or TIFF sections can")
-        return FolderSource(path, stack, mode, note) if path.is_dir() else StackSource(files, stack)
+            raise UnsupportedFormat(f"{path} is read only; only folders of PNG or TIFF sections can be written")
+        return FolderSource(path, stack, mode, sidecar) if path.is_dir() else StackSource(files, stack)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         path = local_path(uri.path)
         try:
-            found = [(path, self.open(uri).spec)]
+            volumes = [(path, self.open(uri).spec)]
         except VoxomeError:
             inside = sorted(path.iterdir(), key=natural_order) if path.is_dir() else []
-            found = [(one, self.open(Uri("images", str(one))).spec) for one in inside if self.recognises(str(one))]
-        for one, spec in found:
+            volumes = [(one, self.open(Uri("images", str(one))).spec) for one in inside if self.recognises(str(one))]
+        for one, spec in volumes:
             yield ResourceInfo(f"images://{one}", "volume", f"{spec.dtype} {spec.domain}")
 
     def create(self, uri: Uri, spec: VolumeSpec) -> StackSource:
         folder = local_path(uri.path)
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            raise AlreadyExists(f"there is something at {folder} already; choose another name, or delete it")
-        note = _new_note(folder, spec)
+            raise AlreadyExists(f"{folder} exists; choose another name, or delete it")
+        sidecar = _new_sidecar(folder, spec)
         with storing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        _write_note(folder, note)
+        _write_sidecar(folder, sidecar)
         return self.open(uri, mode="r+")
 
     def delete(self, uri: Uri) -> None:
@@ -154,34 +154,36 @@ class ImagesRemote:
 
 
 def _files(path: Path) -> list[Path]:
-    """The images at a file, in a folder, or that match a pattern; in natural order."""
+    """Return the image at a path, those in a folder, or those that match a pattern, in natural order."""
     if path.is_file():
         return [path] if path.suffix.lower() in SUFFIXES else []
     parts = path.parts
     first = next((i for i, part in enumerate(parts) if set(part) & set("*?[")), None)
     if path.is_dir():
-        found = list(path.iterdir())
+        files = list(path.iterdir())
     else:
-        found = [] if first is None else list(Path(*parts[:first]).glob("/".join(parts[first:])))
-    images = (file for file in found if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
+        files = [] if first is None else list(Path(*parts[:first]).glob("/".join(parts[first:])))
+    images = (file for file in files if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
     return sorted((file for file in images if file.is_file()), key=natural_order)
 
 
 def _open_file(file: Path, mode: Mode) -> StackSource:
     if mode == "r+":
-        raise UnsupportedFormat(f"{file} cannot be written to: only folders of PNG or TIFF sections can")
+        raise UnsupportedFormat(f"{file} is read only; only folders of PNG or TIFF sections can be written")
     return StackSource([file], TiffStack(file) if format_of(file) == "tiff" else SingleFile(file, probe(file)))
 
 
-def _found_stack(files: Sequence[Path]) -> FileStack:
-    """Sections that lie there, all of one form."""
+def _existing_stack(files: Sequence[Path]) -> FileStack:
+    """The stack of existing sections, all of one form."""
     kind, forms = format_of(files[0]), [probe(file) for file in files]
     common = next((form for form in forms if form.dtype != bool), forms[0])
     for file, form in zip(files, forms, strict=True):
-        if (found := format_of(file)) != kind:
-            raise UnsupportedFormat(f"{file} is {found}, {files[0]} is {kind}: name the sections by a glob, as *.png")
+        if (other := format_of(file)) != kind:
+            raise UnsupportedFormat(f"{file} is {other}, {files[0]} is {kind}: name the sections by a glob, as *.png")
         if not form.fits(common):
-            raise UnsupportedFormat(f"{file} is {form}, but {files[0]} is {forms[0]}: sections must be alike")
+            raise UnsupportedFormat(
+                f"{file} is {form}, but {files[0]} is {forms[0]}: sections must have the same shape and dtype"
+            )
     size = None
     if kind == "tiff":
         with open_tiff(files[0]) as tiff:
@@ -189,38 +191,38 @@ def _found_stack(files: Sequence[Path]) -> FileStack:
     return FileStack(files, common, voxel_size_nm=size)
 
 
-def _note(folder: Path) -> dict[str, Any]:
-    """What the sidecar of a folder says; nothing if there is none."""
+def _read_sidecar(folder: Path) -> dict[str, Any]:
+    """Return the content of the sidecar of a folder; empty if there is none."""
     path = folder / SIDECAR
     if not path.is_file():
         return {}
     try:
-        note = json.loads(path.read_bytes())
-        shape, dtype = note.get("shape"), note.get("dtype")
+        sidecar = json.loads(path.read_bytes())
+        shape, dtype = sidecar.get("shape"), sidecar.get("dtype")
         if shape is not None:
             Form(tuple(int(n) for n in shape), np.dtype(dtype))
-        return dict(note)
+        return dict(sidecar)
     except (ValueError, TypeError, AttributeError) as error:
-        raise CorruptData(f"{path} is not what voxome writes: {error}") from error
+        raise CorruptData(f"{path} is not a valid sidecar: {error}") from error
 
 
-def _write_note(folder: Path, note: Mapping[str, Any]) -> None:
+def _write_sidecar(folder: Path, sidecar: Mapping[str, Any]) -> None:
     with replacing(folder / SIDECAR) as new:
-        new.write_text(json.dumps(note, indent=1))
+        new.write_text(json.dumps(sidecar, indent=1))
 
 
-def _new_note(folder: Path, spec: VolumeSpec) -> dict[str, Any]:
-    """The sidecar of a new folder for `spec`."""
+def _new_sidecar(folder: Path, spec: VolumeSpec) -> dict[str, Any]:
+    """Return the sidecar of a new folder for `spec`."""
     if folder.suffix.lower() in SUFFIXES:
         raise InvalidUri(
-            f"{folder} names an image; new stacks are folders of sections: images://{folder.with_suffix('')}"
+            f"{folder} names an image; a new stack is a folder of sections: images://{folder.with_suffix('')}"
         )
-    options = refuse_options("image stacks", spec, ("format", "compression"))
+    options = parse_options("image stacks", spec, ("format", "compression"))
     kind, compression = options.get("format", "tiff"), options.get("compression", "zlib")
-    if kind not in _ENDS or compression not in _COMPRESSIONS:
+    if kind not in _SUFFIX_OF or compression not in _COMPRESSIONS:
         raise InvalidInput(
-            f"images of format {kind!r}, compression {compression!r} are not written; formats: {', '.join(_ENDS)}; "
-            f"compressions (of tiff): {', '.join(_COMPRESSIONS)}"
+            f"images of format {kind!r}, compression {compression!r} cannot be written; formats: "
+            f"{', '.join(_SUFFIX_OF)}; compressions (for tiff): {', '.join(_COMPRESSIONS)}"
         )
     colours = spec.domain.shape[0] in (3, 4)
     if spec.axes != ("z", "y", "x") and not (spec.axes == ("c", "z", "y", "x") and colours):
@@ -229,7 +231,7 @@ def _new_note(folder: Path, spec: VolumeSpec) -> dict[str, Any]:
             f"{'/'.join(spec.axes)} of shape {spec.domain.shape}"
         )
     if spec.dtype.kind not in "biuf" or (kind == "png" and spec.dtype not in (np.uint8, np.uint16)):
-        raise UnsupportedFormat(f"{kind} images hold no voxels of dtype {spec.dtype}; PNG takes uint8 and uint16")
+        raise UnsupportedFormat(f"{kind} images cannot store voxels of dtype {spec.dtype}; PNG stores uint8 and uint16")
     return {
         "shape": spec.domain.shape,
         "start": spec.domain.start,
@@ -244,11 +246,11 @@ def _new_note(folder: Path, spec: VolumeSpec) -> dict[str, Any]:
     }
 
 
-def _planned(folder: Path, note: Mapping[str, Any]) -> list[Path]:
-    """Where each section of a folder that we made is, written or not."""
-    return [folder / f"{z:06d}{_ENDS[note['format']]}" for z in range(note["shape"][-3])]
+def _section_paths(folder: Path, sidecar: Mapping[str, Any]) -> list[Path]:
+    """Return the path of each section of a folder that voxome created, written or not."""
+    return [folder / f"{z:06d}{_SUFFIX_OF[sidecar['format']]}" for z in range(sidecar["shape"][-3])]
 
 
-def _created_stack(files: Sequence[Path], note: Mapping[str, Any]) -> FileStack:
-    *channels, _, y, x = note["shape"]
-    return FileStack(files, Form((*channels, y, x), np.dtype(note["dtype"])), fill=note["fill"])
+def _new_stack(files: Sequence[Path], sidecar: Mapping[str, Any]) -> FileStack:
+    *channels, _, y, x = sidecar["shape"]
+    return FileStack(files, Form((*channels, y, x), np.dtype(sidecar["dtype"])), fill=sidecar["fill"])

@@ -1,4 +1,4 @@
-"""JSON documents that describe arrays: read, and changed atomically."""
+"""JSON documents that describe arrays: reading, and atomic changes."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ from voxome.errors import CorruptData, InvalidInput, StoreError
 from voxome.storage.path import StoragePath
 
 Json = dict[str, Any]
-_TRIES = 100
+_ATTEMPTS = 100
 
 
-def read_json(place: StoragePath, key: str) -> Json | None:
-    """The JSON object in the file `key` of `place`; None if there is no such file.
+def read_json(folder: StoragePath, key: str) -> Json | None:
+    """Return the JSON object in the file `key` of `folder`; None if there is no such file.
 
     Raises
     ------
     CorruptData
-        If it is no JSON object.
+        If it is not a JSON object.
     AccessDenied, StoreError
-        If the store does not give it.
+        If it cannot be read.
     """
-    text = place.read(key)
-    return None if text is None else _parse(text, f"{place}/{key}")
+    text = folder.read(key)
+    return None if text is None else _parse(text, f"{folder}/{key}")
 
 
-def update_json(place: StoragePath, key: str, change: Callable[[Json], Mapping[str, Any]]) -> Json:
-    """Replace the JSON object in `key` by ``change(object)``; an absent one is empty.
+def update_json(folder: StoragePath, key: str, change: Callable[[Json], Mapping[str, Any]]) -> Json:
+    """Replace the JSON object in `key` by ``change(object)`` and return the new one; a missing file counts as ``{}``.
 
-    A reader sees all or nothing. Of writers at once each sees what the others wrote: always in a folder, on Google's
-    and Amazon's stores; where another server speaks S3 its state is asked for just before it is changed.
+    A reader sees all of the change or nothing. Concurrent writers see each other's changes: always in a local folder,
+    on Google's and on Amazon's stores; on other S3 servers the state is compared just before the change.
 
     Raises
     ------
     AccessDenied, StoreError
-        If it cannot be written, or others keep changing it.
+        If it cannot be written, or other writers keep changing it.
     """
-    name = f"{place}/{key}"
+    name = f"{folder}/{key}"
     changed: list[Json] = []
 
     def text(old: bytes | None) -> bytes:
         changed[:] = [dict(change({} if old is None else _parse(old, name)))]
         return to_json(changed[0], name)
 
-    for _ in range(_TRIES):
-        if place.change(key, text):
+    for _ in range(_ATTEMPTS):
+        if folder.change(key, text):
             return changed[0]
-    raise StoreError(f"{name}: other writers changed it {_TRIES} times at once; try again")
+    raise StoreError(f"{name}: other writers changed it {_ATTEMPTS} times at once; try again")
 
 
 def to_json(document: Mapping[str, Any], name: str) -> bytes:
-    """The text of a JSON object that is to be stored as `name`.
+    """Return the text of a JSON object, to be stored as `name`.
 
     Raises
     ------
     InvalidInput
-        If something in it is no JSON value.
+        If something in it is not a JSON value.
     """
     try:
         return json.dumps(document, indent=2, allow_nan=False).encode()

@@ -1,4 +1,4 @@
-"""Versions and blank voxels of local files."""
+"""Versions of local files, and blank voxels in new ones."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from voxome.contracts.spec import VolumeSpec
 
 
 def file_version(*paths: Path) -> Version:
-    """The sizes and times of change of some files: they may change under us, so nothing is pinned."""
+    """Return a version from the inodes, sizes and times of files; it is not pinned, since local files may change."""
     states = [f"{path.name}:{(s := path.stat()).st_ino}:{s.st_size}:{s.st_mtime_ns}" for path in paths]
     return Version(hashlib.sha256("\n".join(states).encode()).hexdigest()[:16], pinned=False)
 
 
 class Sink(Protocol):
-    """What bytes are written to."""
+    """A file opened for writing bytes."""
 
     def write(self, data: memoryview, /) -> int: ...
 
 
 def write_blank(file: Sink, spec: VolumeSpec) -> None:
-    """All voxels of `spec` as its fill, to the last byte, so that a full disk shows now."""
-    piece = np.full(1 << 20, spec.fill, spec.dtype)
-    whole, rest = divmod(spec.domain.size, piece.size)
-    for _ in range(whole):
-        file.write(piece.data)
-    file.write(piece[:rest].data)
+    """Write all voxels of `spec` as its fill value, so that a full disk fails now."""
+    part = np.full(1 << 20, spec.fill, spec.dtype)
+    count, rest = divmod(spec.domain.size, part.size)
+    for _ in range(count):
+        file.write(part.data)
+    file.write(part[:rest].data)

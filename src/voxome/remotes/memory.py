@@ -1,4 +1,4 @@
-"""``memory://name``: arrays of this process, gone with it."""
+"""``memory://name``: arrays in the memory of this process, lost when it ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ARRAYS: dict[str, tuple[VolumeSpec, NDArray[Any]]] = {}
 
 
 class MemorySource:
-    """One array of this process."""
+    """One array in memory."""
 
     concurrent_writers = False
 
@@ -38,7 +38,7 @@ class MemorySource:
         return out
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        self._refuse_if_read_only()
+        self._require_writable()
         if data.shape != box.shape:
             raise InvalidBox(f"data of shape {data.shape} do not fill the box {box} of shape {box.shape}")
         self._data[box.within(self.spec.domain)] = data
@@ -47,21 +47,21 @@ class MemorySource:
         return Version("memory", pinned=False)
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
-        self._refuse_if_read_only()
+        self._require_writable()
         spec = self.spec
         _ARRAYS[self._name] = (spec.replace(attributes={**spec.attributes, **changes}), self._data)
 
-    def _refuse_if_read_only(self) -> None:
+    def _require_writable(self) -> None:
         if self._mode == "r":
             raise ReadOnly(f"memory://{self._name} is open for reading; open it with mode='r+'")
 
 
 class MemoryRemote:
-    """Arrays of this process, by name."""
+    """Arrays in the memory of this process, by name."""
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> MemorySource:
         if uri.path not in _ARRAYS:
-            raise NotFound(f"there is no memory://{uri.path} in this process; make it with voxome.create")
+            raise NotFound(f"memory://{uri.path} does not exist in this process; create it with voxome.create")
         return MemorySource(uri.path, mode)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
@@ -70,7 +70,7 @@ class MemoryRemote:
 
     def create(self, uri: Uri, spec: VolumeSpec) -> MemorySource:
         if uri.path in _ARRAYS:
-            raise AlreadyExists(f"memory://{uri.path} is there already; choose another name, or delete it")
+            raise AlreadyExists(f"memory://{uri.path} exists; choose another name, or delete it")
         shape = spec.domain.shape
         data = np.full(shape, spec.fill, spec.dtype) if spec.fill else np.zeros(shape, spec.dtype)
         _ARRAYS[uri.path] = (spec, data)

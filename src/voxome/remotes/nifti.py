@@ -1,8 +1,8 @@
 """``nifti://FILE.nii`` and ``.nii.gz``: NIfTI-1 and NIfTI-2, by nibabel.
 
 Stored x first, opened in the order t, c, z, y, x. Voxels are as stored, or scaled to float32 where the header has a
-slope other than 1 or an intercept other than 0. Lengths without a unit are mm, as NIfTI's own tools take them; a size
-of 1 without a unit is none.
+slope other than 1 or an intercept other than 0. Lengths without a unit are taken as mm, as NIfTI's own tools do; a size
+of 1 without a unit counts as unknown.
 
 References
 ----------
@@ -34,18 +34,18 @@ from voxome.geometry.axes import standard_order
 from voxome.geometry.units import nm_per
 from voxome.remotes.arrays import copy_out, writable_slices
 from voxome.remotes.local_files import file_version, write_blank
-from voxome.remotes.spec_checks import refuse_options, refuse_what_is_lost
+from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.local import local_path, replacing, storing
 
 GZ_LIMIT_BYTES = 2 * 1024**3
-"""Largest ``.nii.gz`` that is opened, unpacked: gzip has no index, so all of it is held in memory."""
+"""Largest ``.nii.gz`` that is opened, uncompressed: gzip has no index, so all of it is kept in memory."""
 
 _SUFFIXES = (".nii", ".nii.gz")
 _STORED_AXES = ("x", "y", "z", "t", "c", "d5", "d6")
 
 
 class NiftiSource:
-    """One image. A ``.nii`` is mapped; a ``.nii.gz`` is unpacked at the first read, and packed whole at every write."""
+    """One image; a ``.nii`` is memory-mapped, a ``.nii.gz`` decompressed once and compressed again by every write."""
 
     concurrent_writers = False
 
@@ -58,7 +58,7 @@ class NiftiSource:
         self._scale = (float(self._image.dataobj.slope), float(self._image.dataobj.inter))
         self._spec = _spec(self._image, scaled=self._scale != (1, 0), zipped=self._zipped)
         if mode == "r+" and self._scale != (1, 0):
-            raise UnsupportedFormat(f"{path} stores scaled voxels (scl_slope); to change it, copy it first")
+            raise UnsupportedFormat(f"{path} stores scaled voxels (scl_slope), which cannot be changed; copy it first")
         _refuse_size(path, self._image, self._zipped)
 
     @property
@@ -66,17 +66,16 @@ class NiftiSource:
         return self._spec
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        places = box.within(self._spec.domain)
         with self._lock:
-            voxels = self._voxels()[places]
+            voxels = self._voxels()[box.within(self._spec.domain)]
         if self._scale != (1, 0):
             voxels = voxels * np.float64(self._scale[0]) + self._scale[1]
         return copy_out(voxels, self._spec.dtype, out)
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        places = writable_slices(f"nifti://{self._path}", self._mode, box, data, self._spec.domain)
+        slices = writable_slices(f"nifti://{self._path}", self._mode, box, data, self._spec.domain)
         with self._lock, storing(self._path):
-            self._voxels()[places] = data
+            self._voxels()[slices] = data
             if self._zipped:
                 self._pack()
 
@@ -84,7 +83,7 @@ class NiftiSource:
         return file_version(self._path)
 
     def _voxels(self) -> NDArray[Any]:
-        """What is stored, in the order of the spec's axes; read anew if a zipped file has changed."""
+        """The stored voxels in the order of the spec's axes; reread if a compressed file has changed."""
         now = file_version(self._path)
         if self._loaded is None or (self._zipped and self._loaded[0] != now):
             raw = _unpack(self._path, self._image) if self._zipped else _map(self._path, self._image, self._mode)
@@ -102,7 +101,7 @@ class NiftiSource:
 
 
 class NiftiRemote:
-    """Files of one image each."""
+    """Files with one image each."""
 
     def recognises(self, path: str) -> bool:
         file = local_path(path)
@@ -116,23 +115,23 @@ class NiftiRemote:
         return b"n+1\0" in head[344:] or b"n+2\0" in head[4:8]
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> NiftiSource:
-        return NiftiSource(_existing(uri), mode)
+        return NiftiSource(_require_file(uri), mode)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         path = local_path(uri.path)
         inside = (file for file in sorted(path.glob("*.nii*")) if file.name.endswith(_SUFFIXES))
-        for file in inside if path.is_dir() else [_existing(uri)]:
+        for file in inside if path.is_dir() else [_require_file(uri)]:
             spec = NiftiSource(file, "r").spec
             yield ResourceInfo(f"nifti://{file}", "volume", f"{spec.dtype} {spec.domain}")
 
     def create(self, uri: Uri, spec: VolumeSpec) -> NiftiSource:
         path = local_path(uri.path)
         if path.exists():
-            raise AlreadyExists(f"{path} is there already; choose another name, or delete it")
+            raise AlreadyExists(f"{path} exists; choose another name, or delete it")
         if not path.name.endswith(_SUFFIXES):
             raise UnsupportedFormat(f"{path}: the name of a NIfTI file must end in .nii or .nii.gz")
-        refuse_options("NIfTI", spec, ())
-        header = _header_of(spec)
+        parse_options("NIfTI", spec, ())
+        header = _new_header(spec)
         with storing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         zipped = path.name.endswith(".gz")
@@ -142,14 +141,14 @@ class NiftiRemote:
         return NiftiSource(path, "r+")
 
     def delete(self, uri: Uri) -> None:
-        with storing(path := _existing(uri)):
+        with storing(path := _require_file(uri)):
             path.unlink()
 
 
-def _existing(uri: Uri) -> Path:
+def _require_file(uri: Uri) -> Path:
     path = local_path(uri.path)
     if not path.is_file():
-        raise NotFound(f"there is no file {path}; nifti:// takes the path of a .nii or .nii.gz file")
+        raise NotFound(f"{path} does not exist; nifti:// takes the path of a .nii or .nii.gz file")
     return path
 
 
@@ -157,14 +156,14 @@ def _load(path: Path) -> nibabel.Nifti1Image:
     try:
         image = nibabel.load(path)
     except (ImageFileError, HeaderDataError) as error:
-        raise UnsupportedFormat(f"{path} is no NIfTI file that can be read: {error}") from error
+        raise UnsupportedFormat(f"{path} is not a readable NIfTI file: {error}") from error
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise CorruptData(f"the header of {path} cannot be read: {error}") from error
     if not isinstance(image, nibabel.Nifti1Image):
         raise UnsupportedFormat(f"{path} is a {type(image).__name__}; a NIfTI file was expected")
     if image.get_data_dtype().kind not in "iuf":
         name = image.header.get_value_label("datatype")
-        raise UnsupportedFormat(f"{path} holds {name} voxels; voxome takes integers and floats")
+        raise UnsupportedFormat(f"{path} holds {name} voxels; voxome reads integers and floats")
     return image
 
 
@@ -175,10 +174,10 @@ def _nbytes(image: nibabel.Nifti1Image) -> int:
 def _refuse_size(path: Path, image: nibabel.Nifti1Image, zipped: bool) -> None:
     if zipped and _nbytes(image) > GZ_LIMIT_BYTES:
         raise UnsupportedFormat(
-            f"{path} unpacks to {_nbytes(image)} bytes, more than {GZ_LIMIT_BYTES} are held in memory; gunzip it first"
+            f"{path} decompresses to {_nbytes(image)} bytes, more than the limit of {GZ_LIMIT_BYTES}; gunzip it first"
         )
     if not zipped and path.stat().st_size < image.dataobj.offset + _nbytes(image):
-        raise CorruptData(f"{path} is cut short: {image.shape} voxels of {image.get_data_dtype()} need more bytes")
+        raise CorruptData(f"{path} is truncated: {image.shape} voxels of {image.get_data_dtype()} need more bytes")
 
 
 def _map(path: Path, image: nibabel.Nifti1Image, mode: Mode) -> NDArray[Any]:
@@ -193,14 +192,14 @@ def _unpack(path: Path, image: nibabel.Nifti1Image) -> NDArray[Any]:
             while file.read(1 << 20):  # to the end, where the checksum is
                 pass
     except (OSError, EOFError, zlib.error) as error:
-        raise CorruptData(f"{path} cannot be unpacked: {error}") from error
+        raise CorruptData(f"{path} cannot be decompressed: {error}") from error
     if len(raw) < _nbytes(image):
-        raise CorruptData(f"{path} is cut short: {len(raw)} bytes of voxels, {_nbytes(image)} were expected")
+        raise CorruptData(f"{path} is truncated: it has {len(raw)} bytes of voxels, expected {_nbytes(image)}")
     return np.frombuffer(raw, image.get_data_dtype()).reshape(image.shape, order="F")
 
 
 def _nm(length: np.floating[Any], per: float) -> float:
-    """A float32 length in nm: the shortest decimal that it stands for, so that 0.00065 mm is 650 nm."""
+    """Return a float32 length in nm, by its shortest decimal form, so that 0.00065 mm is 650 nm."""
     return round(float(str(np.float32(length))) * per, 6)
 
 
@@ -211,36 +210,36 @@ def _spec(image: nibabel.Nifti1Image, *, scaled: bool, zipped: bool) -> VolumeSp
     unit = header.get_xyzt_units()[0]
     zooms, per = header.get_zooms()[:3], nm_per(unit) or 1e6
     sized = len(zooms) == 3 and (unit != "unknown" or set(zooms) != {1.0}) and min(zooms) > 0
-    kept: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     if sized:
-        kept["voxel_size_nm"] = tuple(_nm(zoom, per) for zoom in zooms[::-1])
+        fields["voxel_size_nm"] = tuple(_nm(zoom, per) for zoom in zooms[::-1])
     if header["sform_code"] or header["qform_code"]:
         affine = np.asarray(image.affine)
         if sized and np.allclose(affine[:3, :3], np.diag(zooms), atol=1e-4 * min(zooms)):
-            kept["offset_nm"] = tuple(_nm(origin, per) for origin in affine[2::-1, 3])
+            fields["offset_nm"] = tuple(_nm(origin, per) for origin in affine[2::-1, 3])
         else:
-            kept["attributes"] = {"affine": affine.tolist()}
+            fields["attributes"] = {"affine": affine.tolist()}
     if header.get_intent()[0] == "label":
-        kept["kind"] = "labels"
+        fields["kind"] = "labels"
     dtype = np.dtype(np.float32) if scaled else image.get_data_dtype()
     shape = [stored[i] for i in order]
     chunk = [max(1, n) for n in shape] if zipped else None
-    return VolumeSpec.of(shape, dtype, chunk=chunk, axes=tuple(names[i] for i in order), **kept)
+    return VolumeSpec.of(shape, dtype, chunk=chunk, axes=tuple(names[i] for i in order), **fields)
 
 
-def _header_of(spec: VolumeSpec) -> nibabel.Nifti1Header:
-    """A header for `spec`, with lengths in µm."""
+def _new_header(spec: VolumeSpec) -> nibabel.Nifti1Header:
+    """Return a header for `spec`, with lengths in µm."""
     names = _STORED_AXES[: spec.domain.ndim]
     order = standard_order(names)
     if spec.axes != tuple(names[i] for i in order):
-        raise UnsupportedFormat(f"NIfTI stores the axes t, c, z, y, x and the last of them, not {'/'.join(spec.axes)}")
-    refuse_what_is_lost("NIfTI", spec, "attributes", *([] if spec.voxel_size_nm else ["offset_nm"]))
+        raise UnsupportedFormat(f"NIfTI stores the last of the axes t, c, z, y, x, not {'/'.join(spec.axes)}")
+    require_storable("NIfTI", spec, "attributes", *([] if spec.voxel_size_nm else ["offset_nm"]))
     big = max(spec.domain.shape, default=0) > np.iinfo(np.int16).max
     header = nibabel.Nifti2Header() if big else nibabel.Nifti1Header()
     try:
         header.set_data_dtype(spec.dtype)
     except HeaderDataError as error:
-        raise UnsupportedFormat(f"NIfTI holds no voxels of dtype {spec.dtype}: {error}") from error
+        raise UnsupportedFormat(f"NIfTI cannot store voxels of dtype {spec.dtype}: {error}") from error
     header.set_data_shape([spec.domain.shape[i] for i in np.argsort(order)])
     header.set_intent("label" if spec.kind == "labels" else "none")
     if spec.voxel_size_nm is not None:

@@ -1,6 +1,6 @@
-"""``npy://FILE.npy``: one numpy array in a file, mapped into memory.
+"""``npy://FILE.npy``: one numpy array in a file, memory-mapped.
 
-The format is that of `numpy.lib.format`, NEP 1. It knows a shape, a dtype and an order, and nothing else.
+The format is that of `numpy.lib.format`, NEP 1. It stores a shape, a dtype and an order, and nothing else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from voxome.errors import AlreadyExists, CorruptData, NotFound, UnsupportedForma
 from voxome.geometry import Box
 from voxome.remotes.arrays import copy_out, writable_slices
 from voxome.remotes.local_files import file_version, write_blank
-from voxome.remotes.spec_checks import refuse_options, refuse_what_is_lost
+from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.local import local_path, replacing, storing
 
 
@@ -31,7 +31,7 @@ class NpySource:
 
     def __init__(self, path: Path, mode: Mode) -> None:
         self._path, self._mode = path, mode
-        self._data = _mapped(path, mode)
+        self._data = _map(path, mode)
         self._spec = VolumeSpec.of(self._data.shape, self._data.dtype)
 
     @property
@@ -42,35 +42,34 @@ class NpySource:
         return copy_out(self._data[box.within(self._spec.domain)], self._spec.dtype, out)
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        places = writable_slices(f"npy://{self._path}", self._mode, box, data, self._spec.domain)
-        self._data[places] = data
+        self._data[writable_slices(f"npy://{self._path}", self._mode, box, data, self._spec.domain)] = data
 
     def version(self) -> Version:
         return file_version(self._path)
 
 
 class NpyRemote:
-    """Files of one array each."""
+    """Files with one array each."""
 
     def recognises(self, path: str) -> bool:
-        return _starts_as_npy(local_path(path))
+        return _is_npy(local_path(path))
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> NpySource:
-        return NpySource(_existing(uri), mode)
+        return NpySource(_require_file(uri), mode)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         path = local_path(uri.path)
-        for file in sorted(path.glob("*.npy")) if path.is_dir() else [_existing(uri)]:
+        for file in sorted(path.glob("*.npy")) if path.is_dir() else [_require_file(uri)]:
             spec = NpySource(file, "r").spec
             yield ResourceInfo(f"npy://{file}", "volume", f"{spec.dtype} {spec.domain}")
 
     def create(self, uri: Uri, spec: VolumeSpec) -> NpySource:
         path = local_path(uri.path)
-        refuse_what_is_lost(".npy", spec, "voxel_size_nm", "offset_nm", "attributes", "axes")
-        refuse_options(".npy", spec, ())
+        require_storable(".npy", spec, "voxel_size_nm", "offset_nm", "attributes", "axes")
+        parse_options(".npy", spec, ())
         _refuse_dtype(path, spec.dtype)
         if path.exists():
-            raise AlreadyExists(f"{path} is there already; choose another name, or delete it")
+            raise AlreadyExists(f"{path} exists; choose another name, or delete it")
         with storing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         header = {"descr": npy.dtype_to_descr(spec.dtype), "fortran_order": False, "shape": spec.domain.shape}
@@ -80,33 +79,33 @@ class NpyRemote:
         return NpySource(path, "r+")
 
     def delete(self, uri: Uri) -> None:
-        with storing(path := _existing(uri)):
+        with storing(path := _require_file(uri)):
             path.unlink()
 
 
-def _starts_as_npy(path: Path) -> bool:
+def _is_npy(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
         return file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX
 
 
-def _existing(uri: Uri) -> Path:
+def _require_file(uri: Uri) -> Path:
     path = local_path(uri.path)
     if not path.is_file():
-        raise NotFound(f"there is no file {path}; npy:// takes the path of a .npy file")
+        raise NotFound(f"{path} does not exist; npy:// takes the path of a .npy file")
     return path
 
 
 def _refuse_dtype(path: Path, dtype: np.dtype[Any]) -> None:
     if dtype.kind not in "biuf":
         what = "pickled Python objects, which could run code" if dtype.hasobject else f"voxels of dtype {dtype}"
-        raise UnsupportedFormat(f"{path} holds {what}; voxome takes booleans, integers and floats")
+        raise UnsupportedFormat(f"{path} holds {what}; voxome reads booleans, integers and floats")
 
 
-def _mapped(path: Path, mode: Mode) -> NDArray[Any]:
-    if not _starts_as_npy(path):
-        raise UnsupportedFormat(f"{path} is no .npy file: it does not start with {npy.MAGIC_PREFIX!r}")
+def _map(path: Path, mode: Mode) -> NDArray[Any]:
+    if not _is_npy(path):
+        raise UnsupportedFormat(f"{path} is not a .npy file: it does not start with {npy.MAGIC_PREFIX!r}")
     try:
         with path.open("rb") as file:
             major, _ = npy.read_magic(file)
@@ -119,7 +118,7 @@ def _mapped(path: Path, mode: Mode) -> NDArray[Any]:
     if not shape:
         raise UnsupportedFormat(f"{path} holds a single number; an array of at least one axis was expected")
     if path.stat().st_size < start + int(np.prod(shape)) * dtype.itemsize:
-        raise CorruptData(f"{path} is cut short: its header says {dtype} {shape}, which needs more bytes")
+        raise CorruptData(f"{path} is truncated: {dtype} {shape} in its header needs more bytes")
     if 0 in shape:
         return np.empty(shape, dtype)
     return np.memmap(path, dtype, mode, start, shape, "F" if fortran else "C")

@@ -1,4 +1,4 @@
-"""Libraries that only some stores need, and that are installed on demand."""
+"""Libraries that only some stores need, installed as extras."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from voxome.errors import UnsupportedFormat
 
 
 def library(module: str, extra: str) -> Any:
-    """Import `module`, which the optional `extra` of voxome brings.
+    """Import `module`, which the extra `extra` of voxome installs.
 
     Raises
     ------
     UnsupportedFormat
-        If it is not installed; the message says how to.
+        If it is not installed; the message has the command that installs it.
     """
     try:
         return import_module(module)
     except ImportError as error:
-        raise UnsupportedFormat(f"this store needs {module}: pip install 'voxome[{extra}]'") from error
+        raise UnsupportedFormat(
+            f"this store needs the package {module}; install it with: pip install 'voxome[{extra}]'"
+        ) from error

@@ -1,4 +1,4 @@
-"""Whether a format can hold what a spec says."""
+"""Whether a format can store all that a spec describes."""
 
 from __future__ import annotations
 
@@ -9,34 +9,48 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry.axes import default_axes
 
+_NAMES = {"voxel_size_nm": "voxel size", "offset_nm": "offset", "attributes": "attributes", "axes": "axes"}
+_DROPPABLE = {"voxel_size_nm": "voxel_size", "offset_nm": "offset", "attributes": "attributes"}
 
-def refuse_what_is_lost(what: str, spec: VolumeSpec, *fields: str) -> None:
-    """Refuse a spec that says in `fields` what the format has no place for; starts other than 0 always.
+
+def require_storable(format: str, spec: VolumeSpec, *unsupported: str) -> None:
+    """Raise if `spec` has a value in a field that the format cannot store, or if its domain does not start at 0.
+
+    Parameters
+    ----------
+    format : str
+        Name of the format, for the message.
+    spec : VolumeSpec
+        Spec of a new volume.
+    unsupported : str
+        Fields of the spec that the format cannot store.
 
     Raises
     ------
     UnsupportedFormat
         Naming all of them.
     """
-    plain = {"offset_nm": (0.0, 0.0, 0.0), "attributes": {}, "axes": default_axes(spec.domain.ndim)}
-    lost = [f"{name} {getattr(spec, name)}" for name in fields if getattr(spec, name) != plain.get(name)]
+    empty = {"offset_nm": (0.0, 0.0, 0.0), "attributes": {}, "axes": default_axes(spec.domain.ndim)}
+    lost = [name for name in unsupported if getattr(spec, name) != empty.get(name)]
+    problems = [f"the {_NAMES[name]} {getattr(spec, name)}" for name in lost]
+    drop = [f"--drop {_DROPPABLE[name]}" for name in lost if name in _DROPPABLE]
     if any(spec.domain.start):
-        lost.append(f"a domain that starts at {spec.domain.start}")
-    if lost:
-        raise UnsupportedFormat(
-            f"{what} has no place for {', nor for '.join(lost)}: leave that out, or write zarr, which has"
-        )
+        problems.append(f"a domain that starts at {spec.domain.start}")
+        drop.append("--drop start")
+    if problems:
+        advice = f"add `{' '.join(drop)}`, or write zarr" if drop else "write zarr"
+        raise UnsupportedFormat(f"{format} cannot store {' or '.join(problems)}: {advice}")
 
 
-def refuse_options(what: str, spec: VolumeSpec, known: Iterable[str]) -> dict[str, Any]:
-    """The options of ``spec.encoding``.
+def parse_options(format: str, spec: VolumeSpec, known: Iterable[str]) -> dict[str, Any]:
+    """Return the options in ``spec.encoding``.
 
     Raises
     ------
     InvalidInput
-        If there is one that is not `known`.
+        If one of them is not `known`.
     """
     options, names = dict(spec.encoding or {}), sorted(known)
-    if foreign := sorted(set(options) - set(names)):
-        raise InvalidInput(f"{what} has no encoding option {', '.join(foreign)}; known: {', '.join(names) or 'none'}")
+    if unknown := sorted(set(options) - set(names)):
+        raise InvalidInput(f"{format} has no encoding option {', '.join(unknown)}; known: {', '.join(names) or 'none'}")
     return options

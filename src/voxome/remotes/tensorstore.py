@@ -18,16 +18,16 @@ from voxome.storage.tensorstore import context, map_errors, result_of
 
 
 def reorder_axes(store: ts.TensorStore, order: Sequence[int], start: Sequence[int] | None = None) -> ts.TensorStore:
-    """A view of `store` with its axes in `order`, beginning at `start` (its own first index if None).
+    """Return a view of `store` with its axes in `order`, beginning at `start` (its own first index if None).
 
-    The view is turned, not the array that was read: reading a turned view in C order is the fast way.
+    The view is transposed rather than the array that is read: reading a transposed view in C order is faster.
     """
-    turned = store.transpose(list(order))
-    return turned if start is None else turned[ts.d[:].translate_to[list(start)]]
+    transposed = store.transpose(list(order))
+    return transposed if start is None else transposed[ts.d[:].translate_to[list(start)]]
 
 
 def domain_of(store: ts.TensorStore) -> Box:
-    """All indices of `store`."""
+    """Return all indices of `store`."""
     return Box(tuple(store.domain.inclusive_min), tuple(store.domain.exclusive_max))
 
 
@@ -37,15 +37,15 @@ class TensorStoreSource:
     Parameters
     ----------
     store : tensorstore.TensorStore
-        The handle, brought to the spec's axes by `reorder_axes`.
+        Handle with the axes of the spec, by `reorder_axes`.
     spec : VolumeSpec
         Shape and meaning.
     name : str
         The URI, for messages.
     writable : bool
         Whether it was opened for writing.
-    metadata : (Place, str)
-        Place and key of the file that describes the array; `version` looks at it.
+    metadata : (StoragePath, str)
+        Folder and name of the file that describes the array; `version` is derived from it.
     """
 
     concurrent_writers = True
@@ -60,7 +60,7 @@ class TensorStoreSource:
         metadata: tuple[StoragePath, str],
     ) -> None:
         if domain_of(store) != spec.domain:
-            raise InvalidInput(f"{name}: the store holds {domain_of(store)}, its spec says {spec.domain}")
+            raise InvalidInput(f"{name}: the store has the domain {domain_of(store)}, its spec {spec.domain}")
         self._store, self._spec, self.name = store, spec, name
         self._writable, self._metadata = writable, metadata
 
@@ -80,7 +80,7 @@ class TensorStoreSource:
         except AccessDenied:
             if not self._metadata[0].denied_is_missing:
                 raise
-        return self._read_what_is_given(box, out)
+        return self._read_by_shard(box, out)
 
     def _read(self, box: Box, out: NDArray[Any] | None) -> NDArray[Any]:
         view = self._store[_slices(box)]
@@ -94,16 +94,16 @@ class TensorStoreSource:
         out[...] = data
         return out
 
-    def _read_what_is_given(self, box: Box, out: NDArray[Any] | None) -> NDArray[Any]:
-        """Read shard by shard; those that the store denies are unwritten ones."""
+    def _read_by_shard(self, box: Box, out: NDArray[Any] | None) -> NDArray[Any]:
+        """Read shard by shard; those that the store denies count as unwritten."""
         spec = self.spec
-        found = np.empty(box.shape, spec.dtype) if out is None else out
+        data = np.empty(box.shape, spec.dtype) if out is None else out
         for block in BlockGrid(spec.domain, spec.write_chunk or spec.domain.shape, box):
             try:
-                found[block.write.within(box)] = self._read(block.write, None)
+                data[block.write.within(box)] = self._read(block.write, None)
             except AccessDenied:
-                found[block.write.within(box)] = spec.fill
-        return found
+                data[block.write.within(box)] = spec.fill
+        return data
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
         if not self._writable:
@@ -118,9 +118,9 @@ class TensorStoreSource:
             result_of(self._store[_slices(box)].write(values))
 
     def version(self) -> Version:
-        """A hint: the state of the array's metadata file."""
-        place, key = self._metadata
-        return Version(place.state(key), pinned=False)
+        """Return the state of the array's metadata file, which is only a hint."""
+        folder, key = self._metadata
+        return Version(folder.state(key), pinned=False)
 
     def _check(self, box: Box) -> None:
         domain = self.spec.domain

@@ -1,8 +1,8 @@
 """``wkw://FOLDER``: a layer of a WEBKNOSSOS dataset, read through the wkw library.
 
-A layer is a folder of magnifications (``1``, ``2-2-1``, …: x, y, z), each with a ``header.wkw``; what is known of its
-extent and voxel size stands in ``datasource-properties.json`` beside it. Without that file the extent is that of the
-files there are, and the voxel size unknown. Needs the extra ``voxome[webknossos]``.
+A layer is a folder of magnifications (``1``, ``2-2-1``, …: x, y, z), each with a ``header.wkw``; its extent and voxel
+size are in ``datasource-properties.json`` beside it. Without that file the extent is that of the existing files, and
+the voxel size unknown. Needs the extra ``voxome[webknossos]``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class WkwSource:
     Parameters
     ----------
     folder : path
-        With the header in it.
+        Folder with the header.
     spec : VolumeSpec
         Shape and meaning.
     """
@@ -63,7 +63,7 @@ class WkwSource:
         return data
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
-        raise ReadOnly(f"wkw://{self._folder} is read, not written; write zarr, which WEBKNOSSOS reads too")
+        raise ReadOnly(f"wkw://{self._folder} is read only; write zarr, which WEBKNOSSOS reads too")
 
     def version(self) -> Version:
         return file_version(self._folder / HEADER)
@@ -74,39 +74,39 @@ class WkwPyramid(WkwSource):
 
     def __init__(self, layer: Path, magnifications: Mapping[Triple, Path]) -> None:
         self._folders = dict(magnifications)
-        self._said = _properties(layer)
+        self._properties = _properties(layer)
         super().__init__(next(iter(self._folders.values())), self._spec_of(0))
 
     @property
     def levels(self) -> Sequence[Level]:
-        size, (finest, *_) = self._said.get("voxel_size_nm"), self._folders
-        found = []
+        size, (finest, *_) = self._properties.get("voxel_size_nm"), self._folders
+        levels = []
         for mag in self._folders:
             coarse, offset = (None, (0.0, 0.0, 0.0)) if size is None else _placement(size, mag, finest)
-            found.append(Level(coarse, offset, scale_between(mag, finest)))
-        return found
+            levels.append(Level(coarse, offset, scale_between(mag, finest)))
+        return levels
 
     def level(self, number: int) -> WkwSource:
         require_level(f"wkw://{self._folder.parent}", number, len(self._folders))
         return WkwSource(list(self._folders.values())[number], self._spec_of(number))
 
     def create_level(self, scale: Triple) -> WkwSource:
-        raise ReadOnly(f"wkw://{self._folder} is read, not written: no level is added")
+        raise ReadOnly(f"wkw://{self._folder} is read only; no level can be added")
 
     def _spec_of(self, number: int) -> VolumeSpec:
         mag, folder = list(self._folders.items())[number]
         header = _header(folder)
-        whole = self._said.get("box") or _extent(folder, header.block_len * header.file_len, mag)
+        whole = self._properties.get("box") or _extent(folder, header.block_len * header.file_len, mag)
         frame = whole.coarsen(mag)
         lead = (header.num_channels,) if header.num_channels > 1 else ()
-        size = self._said.get("voxel_size_nm")
+        size = self._properties.get("voxel_size_nm")
         place = (None, (0.0, 0.0, 0.0)) if size is None else _placement(size, mag, next(iter(self._folders)))
         chunk = (*lead, *(header.block_len,) * 3)
         return VolumeSpec(
             Box((0,) * len(lead) + frame.start, lead + frame.stop),
             np.dtype(header.voxel_type),
             axes=("c", "z", "y", "x") if lead else ("z", "y", "x"),
-            kind="labels" if self._said.get("category") == "segmentation" else "image",
+            kind="labels" if self._properties.get("category") == "segmentation" else "image",
             voxel_size_nm=place[0],
             offset_nm=place[1],
             read_chunk=chunk,
@@ -122,19 +122,17 @@ class WkwRemote:
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> WkwPyramid:
         layer = local_path(uri.path)
-        found = _magnifications(layer)
-        if not found:
-            raise NotFound(
-                f"{uri}: there is no folder with a {HEADER} in {layer}; name a layer, as wkw://DATASET/color"
-            )
+        magnifications = _magnifications(layer)
+        if not magnifications:
+            raise NotFound(f"{uri}: no folder in {layer} has a {HEADER}; name a layer, as wkw://DATASET/color")
         if mode == "r+":
-            raise ReadOnly(f"{uri} is read, not written; write zarr, which WEBKNOSSOS reads too")
-        return WkwPyramid(layer, found)
+            raise ReadOnly(f"{uri} is read only; write zarr, which WEBKNOSSOS reads too")
+        return WkwPyramid(layer, magnifications)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         folder = local_path(uri.path)
         if not folder.is_dir():
-            raise NotFound(f"there is no folder {folder}")
+            raise NotFound(f"{folder} is not a folder")
         for layer in [folder] if _magnifications(folder) else sorted(p for p in folder.iterdir() if _magnifications(p)):
             spec = WkwPyramid(layer, _magnifications(layer)).spec
             yield ResourceInfo(f"wkw://{layer}", "volume", f"{spec.dtype} {spec.domain}")
@@ -148,48 +146,48 @@ def _placement(size: Lengths, mag: Triple, finest: Triple) -> tuple[Lengths, Len
 
 def _magnifications(layer: Path) -> dict[Triple, Path]:
     """Magnification (z, y, x) → its folder, finest first."""
-    found = {}
+    folders = {}
     for folder in layer.iterdir() if layer.is_dir() else ():
         parts = folder.name.split("-")
         if all(part.isdigit() for part in parts) and len(parts) in (1, 3) and (folder / HEADER).is_file():
             x, y, z = (int(part) for part in (parts if len(parts) == 3 else parts * 3))
-            found[z, y, x] = folder
-    return {mag: found[mag] for mag in sorted(found, key=lambda mag: (math.prod(mag), mag))}
+            folders[z, y, x] = folder
+    return {mag: folders[mag] for mag in sorted(folders, key=lambda mag: (math.prod(mag), mag))}
 
 
 def _properties(layer: Path) -> dict[str, Any]:
-    """What the dataset says of a layer: ``category``, ``box`` in voxels of magnification 1, ``voxel_size_nm``."""
+    """Return what the dataset lists of a layer: ``category``, ``box`` at magnification 1, ``voxel_size_nm``."""
     path = layer.parent / PROPERTIES
     if not path.is_file():
         return {}
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        scale = said["scale"]
+        dataset = json.loads(path.read_text(encoding="utf-8"))
+        scale = dataset["scale"]
         if isinstance(scale, dict):
             if scale.get("unit", "nanometer") != "nanometer":
-                raise UnsupportedFormat(f"{path}: a scale in {scale['unit']}; nanometers were expected")
+                raise UnsupportedFormat(f"{path}: the scale is in {scale['unit']}, expected nanometer")
             scale = scale["factor"]
         x, y, z = (float(n) for n in scale)
-        found: dict[str, Any] = {"voxel_size_nm": (z, y, x)}
-        for one in said["dataLayers"]:
+        properties: dict[str, Any] = {"voxel_size_nm": (z, y, x)}
+        for one in dataset["dataLayers"]:
             if one["name"] == layer.name:
                 corner, box = one["boundingBox"]["topLeft"], one["boundingBox"]
-                found["category"] = one.get("category")
-                found["box"] = Box.of_shape((box["depth"], box["height"], box["width"]), corner[::-1])
+                properties["category"] = one.get("category")
+                properties["box"] = Box.of_shape((box["depth"], box["height"], box["width"]), corner[::-1])
     except (ValueError, KeyError, TypeError) as error:
-        raise CorruptData(f"{path} makes no sense: {error!r}") from error
-    return found
+        raise CorruptData(f"{path} cannot be interpreted: {error!r}") from error
+    return properties
 
 
 def _extent(folder: Path, edge: int, mag: Triple) -> Box:
-    """The cubes of files there are, in voxels of magnification 1."""
-    places = []
+    """Return the extent of the existing files, in voxels of magnification 1."""
+    cubes = []
     for file in folder.glob("z*/y*/x*.wkw"):
         z, y, x = (int(part[1:].removesuffix(".wkw")) for part in file.parts[-3:])
-        places.append((z, y, x))
-    if not places:
-        raise NotFound(f"{folder} has a header and no voxels, and {PROPERTIES} does not say how large it is")
-    low, high = np.min(places, axis=0) * edge * mag, (np.max(places, axis=0) + 1) * edge * mag
+        cubes.append((z, y, x))
+    if not cubes:
+        raise NotFound(f"{folder} has a header but no voxels, and {PROPERTIES} does not give its size")
+    low, high = np.min(cubes, axis=0) * edge * mag, (np.max(cubes, axis=0) + 1) * edge * mag
     return Box(tuple(low.tolist()), tuple(high.tolist()))
 
 

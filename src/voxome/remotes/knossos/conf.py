@@ -1,4 +1,4 @@
-"""``knossos.conf``: the name, size and voxel size of a folder of cubes."""
+"""``knossos.conf``: name, size and voxel size of a folder of cubes."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Conf:
     @classmethod
     def read(cls, folder: Path) -> Conf:
         path = folder / CONF
-        said = dict(_LINE.findall(path.read_text(encoding="utf-8", errors="replace")))
+        values = dict(_LINE.findall(path.read_text(encoding="utf-8", errors="replace")))
         try:
-            z, y, x = (int(said[f"boundary {axis}"]) for axis in "zyx")
-            sizes = [float(said[f"scale {axis}"]) for axis in "zyx" if f"scale {axis}" in said]
-            name = said["experiment name"]
+            z, y, x = (int(values[f"boundary {axis}"]) for axis in "zyx")
+            sizes = [float(values[f"scale {axis}"]) for axis in "zyx" if f"scale {axis}" in values]
+            name = values["experiment name"]
         except (KeyError, ValueError) as error:
             raise CorruptData(
-                f"{path} lacks, or spoils, {error}; experiment name, boundary and scale are wanted"
+                f"{path} has no valid entry {error}; expected experiment name, boundary and scale"
             ) from error
         return cls(folder, name, (z, y, x), (sizes[0], sizes[1], sizes[2]) if len(sizes) == 3 else None)
 
@@ -46,16 +46,16 @@ class Conf:
         with storing(self.folder), replacing(self.folder / CONF) as new:
             new.write_text("\n".join([*lines, f"magnification {magnification};", ""]), encoding="utf-8")
 
-    def cube(self, at: Sequence[int]) -> Path:
-        """The file of a cube, without suffix."""
-        z, y, x = at
+    def cube(self, index: Sequence[int]) -> Path:
+        """Return the path of a cube, without suffix."""
+        z, y, x = index
         return self.folder / f"x{x:04d}/y{y:04d}/z{z:04d}" / f"{self.name}_x{x:04d}_y{y:04d}_z{z:04d}"
 
 
 def magnifications(folder: Path) -> dict[int, Path]:
-    """Magnification → folder with a ``knossos.conf``; `folder` itself, or those named magN in it."""
+    """Return magnification → folder with a ``knossos.conf``: `folder` itself, or those named magN in it."""
     if (folder / CONF).is_file():
         return {1: folder}
-    found = folder.iterdir() if folder.is_dir() else iter(())
-    places = {int(mag[1]): place for place in found if (mag := _MAG.fullmatch(place.name))}
-    return {mag: place for mag, place in places.items() if (place / CONF).is_file()}
+    inside = folder.iterdir() if folder.is_dir() else iter(())
+    folders = {int(mag[1]): path for path in inside if (mag := _MAG.fullmatch(path.name))}
+    return {mag: path for mag, path in folders.items() if (path / CONF).is_file()}

@@ -21,42 +21,42 @@ _OVERLAY = ".seg.sz.zip"
 
 
 def store(stem: Path, voxels: NDArray[Any]) -> None:
-    """Write a cube whole: 64-bit labels as an overlay, others raw."""
+    """Write a whole cube: 64-bit labels as an overlay, other voxels raw."""
     labels = voxels.dtype.itemsize == 8
     path = stem.with_name(stem.name + (_OVERLAY if labels else ".raw"))
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as new, new.open("wb") as file:
-        file.write(_packed(path.name, voxels) if labels else voxels.tobytes())
+        file.write(_pack(path.name, voxels) if labels else voxels.tobytes())
 
 
 def image(stem: Path) -> NDArray[np.uint8] | None:
-    """The voxels of a cube; None if there is no file."""
+    """Return the voxels of a cube; None if there is no file."""
     try:
         data: NDArray[np.uint8] = np.memmap(stem.with_name(stem.name + ".raw"), np.uint8, "r")
     except (FileNotFoundError, ValueError) as error:
         if isinstance(error, ValueError):
             raise CorruptData(f"{stem}.raw is empty") from error
         return _compressed(stem)
-    return _shaped(f"{stem}.raw", data)
+    return _reshape(f"{stem}.raw", data)
 
 
 def _compressed(stem: Path) -> NDArray[np.uint8] | None:
-    there = sorted(path for path in stem.parent.glob(f"{stem.name}.*") if not path.name.endswith(_OVERLAY))
-    if not there:
+    files = sorted(path for path in stem.parent.glob(f"{stem.name}.*") if not path.name.endswith(_OVERLAY))
+    if not files:
         return None
-    decode = _IMAGES.get(there[0].suffix)
+    file = files[0]
+    decode = _IMAGES.get(file.suffix)
     if decode is None:
-        known = ", ".join([".raw", *_IMAGES])
-        raise UnsupportedFormat(f"{there[0]}: such cubes are not read; known: {known}")
+        raise UnsupportedFormat(f"{file}: cubes in this format are not read; known: {', '.join(['.raw', *_IMAGES])}")
     try:
-        return _shaped(str(there[0]), np.asarray(decode(there[0].read_bytes())))
+        return _reshape(str(file), np.asarray(decode(file.read_bytes())))
     except (ValueError, RuntimeError) as error:
-        raise CorruptData(f"{there[0]} cannot be decoded: {error}") from error
+        raise CorruptData(f"{file} cannot be decoded: {error}") from error
 
 
 def overlay(stem: Path) -> NDArray[np.uint64] | None:
-    """The labels of a cube; None if there is no file."""
+    """Return the labels of a cube; None if there is no file."""
     path = stem.with_name(stem.name + _OVERLAY)
     if not path.exists():
         return None
@@ -65,19 +65,19 @@ def overlay(stem: Path) -> NDArray[np.uint64] | None:
             data = imagecodecs.snappy_decode(packed.read(packed.namelist()[0]))
     except (zipfile.BadZipFile, IndexError, ValueError, RuntimeError) as error:
         raise CorruptData(f"{path} cannot be decoded: {error}") from error
-    return _shaped(str(path), np.frombuffer(data, "<u8"))
+    return _reshape(str(path), np.frombuffer(data, "<u8"))
 
 
-def _packed(name: str, voxels: NDArray[np.uint64]) -> bytes:
-    whole = io.BytesIO()
-    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as packed:
+def _pack(name: str, voxels: NDArray[np.uint64]) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
         inside = zipfile.ZipInfo(name.removesuffix(".zip"))
         inside.compress_type = zipfile.ZIP_DEFLATED
         packed.writestr(inside, imagecodecs.snappy_encode(voxels.astype("<u8", copy=False).tobytes()))
-    return whole.getvalue()
+    return archive.getvalue()
 
 
-def _shaped(name: str, data: NDArray[Any]) -> NDArray[Any]:
+def _reshape(name: str, data: NDArray[Any]) -> NDArray[Any]:
     if data.size != EDGE**3:
-        raise CorruptData(f"{name} holds {data.size} voxels; a cube of {EDGE**3} was expected")
+        raise CorruptData(f"{name} has {data.size} voxels, expected a cube of {EDGE**3}")
     return data.reshape(CUBE)

@@ -1,4 +1,4 @@
-"""The voxels of a folder of cubes, and of the magnifications beside it."""
+"""The voxels of a folder of cubes, and of the other magnifications."""
 
 from __future__ import annotations
 
@@ -56,23 +56,23 @@ class KnossosSource:
     def write(self, box: Box, data: NDArray[Any]) -> None:
         writable_slices(f"knossos://{self._conf.folder}", self._mode, box, data, self._spec.domain)
         for cube, part in self._touched(box):
-            whole = np.zeros(CUBE, self._spec.dtype)
+            voxels = np.zeros(CUBE, self._spec.dtype)
             if part != cube & self._spec.domain:
                 old = self._load(cube)
-                whole[...] = 0 if old is None else old
-            whole[part.within(Box.of_shape(CUBE, cube.start))] = data[part.within(box)]
-            store(self._file(cube), whole)
+                voxels[...] = 0 if old is None else old
+            voxels[part.within(Box.of_shape(CUBE, cube.start))] = data[part.within(box)]
+            store(self._file(cube), voxels)
 
     def version(self) -> Version:
         return file_version(self._conf.folder / CONF)
 
     def _touched(self, box: Box) -> Iterator[tuple[Box, Box]]:
-        """Cubes (whole ones) that `box` touches, and the parts of it in them."""
+        """The cubes that `box` touches, and the part of it in each."""
         if box.empty:
             return
         cubes = box.coarsen(CUBE)
-        for at in itertools.product(*(range(a, b) for a, b in zip(cubes.start, cubes.stop, strict=True))):
-            cube = Box.of_shape(CUBE, tuple(n * EDGE for n in at))
+        for index in itertools.product(*(range(a, b) for a, b in zip(cubes.start, cubes.stop, strict=True))):
+            cube = Box.of_shape(CUBE, tuple(n * EDGE for n in index))
             yield cube, cube & box
 
     def _file(self, cube: Box) -> Path:
@@ -83,7 +83,7 @@ class KnossosSource:
 
 
 class KnossosPyramid(KnossosSource):
-    """A source with the other magnifications beside it."""
+    """The finest magnification, with all of them as levels."""
 
     def __init__(self, folders: Mapping[int, Path], overlay: bool, mode: Mode) -> None:
         self._folders, self._overlay = dict(sorted(folders.items())), overlay
@@ -105,7 +105,7 @@ class KnossosPyramid(KnossosSource):
 
     @property
     def next_scale(self) -> tuple[int, int, int]:
-        """Twice the last, along every axis."""
+        """Twice the scale of the last level, along every axis."""
         last = require_scale(f"knossos://{self._conf.folder.parent}", self.levels, len(self._folders) - 1)
         z, y, x = (2 * n for n in last)
         return z, y, x
@@ -116,15 +116,15 @@ class KnossosPyramid(KnossosSource):
         require_coarser(name, self.levels, scale)
         if len(set(scale)) != 1 or not self._conf.folder.name.startswith("mag"):
             raise UnsupportedFormat(
-                f"{name}: a level is a folder magN beside it, coarser by N along every axis, not {scale}"
+                f"{name}: a level is a folder magN beside it, coarser by the same N along every axis, not {scale}"
             )
         spec = coarser(self._first, scale)
         z, y, x = spec.frame.shape
         folder = self._conf.folder.parent / f"mag{scale[0]}"
-        made = Conf(folder, f"{self._conf.name.removesuffix('_mag1')}_mag{scale[0]}", (z, y, x), spec.voxel_size_nm)
+        conf = Conf(folder, f"{self._conf.name.removesuffix('_mag1')}_mag{scale[0]}", (z, y, x), spec.voxel_size_nm)
         with storing(folder):
             folder.mkdir(exist_ok=True)
-        made.write(scale[0])
+        conf.write(scale[0])
         self._folders[scale[0]] = folder
         return self.level(len(self._folders) - 1)
 
@@ -142,7 +142,7 @@ class KnossosPyramid(KnossosSource):
 
 
 def spec_of(conf: Conf, labels: bool) -> VolumeSpec:
-    """What a folder of cubes says of its images, or of the labels over them."""
+    """Return the spec of the images of a folder of cubes, or of the labels over them."""
     return VolumeSpec.of(
         conf.shape,
         "uint64" if labels else "uint8",

@@ -1,4 +1,4 @@
-"""Compressions of N5 blocks: what its Java reference writes, in the words that tensorstore takes."""
+"""Compressions of N5 blocks: from the metadata of the Java reference to those that tensorstore accepts, and back."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "zstd": {"level": 0},
     "blosc": {"cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0},
 }
-"""What each takes, and what it takes where nothing is said; Java writes more, which readers do not need."""
+"""Compression → its options with their defaults; Java writes more, which readers do not need."""
 
 
 def stored_compression(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The compression that an array's attributes name; N5 before 2.0 had ``compressionType``."""
+    """Return the compression in an array's attributes; N5 before 2.0 had ``compressionType``."""
     compression = attributes.get("compression", attributes.get("compressionType"))
     return {"type": compression} if isinstance(compression, str) else dict(compression or {})
 
 
 def plain_compression(compression: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The same compression with just the options that tensorstore takes.
+    """Return the same compression with only the options that tensorstore accepts.
 
     Raises
     ------
@@ -35,15 +35,15 @@ def plain_compression(compression: Mapping[str, Any], name: str) -> dict[str, An
     kind = compression.get("type")
     if kind not in _OPTIONS:
         known = ", ".join([*_OPTIONS, "lz4 (to read)"])
-        raise UnsupportedFormat(f"{name}: its blocks are compressed by {kind!r}; voxome knows {known}")
-    options = {key: compression.get(key, usual) for key, usual in _OPTIONS[kind].items()}
+        raise UnsupportedFormat(f"{name}: its blocks are compressed by {kind!r}; voxome reads {known}")
+    options = {key: compression.get(key, default) for key, default in _OPTIONS[kind].items()}
     if kind == "blosc":
         options["shuffle"] = min(max(options["shuffle"], 0), 2)
     return {"type": kind, **options}
 
 
 def written_compression(codec: str | Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The compression of a codec: a name, or a mapping of ``name`` and its options in N5's words.
+    """Return the compression of a codec: a name, or a mapping of ``name`` and its options as N5 spells them.
 
     Raises
     ------
@@ -55,14 +55,14 @@ def written_compression(codec: str | Mapping[str, Any], name: str) -> dict[str, 
     options = {"name": codec} if isinstance(codec, str) else dict(codec)
     kind = options.pop("name", None)
     compression = plain_compression({"type": kind, **options}, name)
-    if wrong := sorted(set(options) - set(compression)):
+    if unknown := sorted(set(options) - set(compression)):
         known = ", ".join(_OPTIONS[compression["type"]]) or "none"
-        raise InvalidInput(f"{name}: the codec {kind} has no option {', '.join(wrong)}; it has {known}")
+        raise InvalidInput(f"{name}: the codec {kind} has no option {', '.join(unknown)}; known: {known}")
     return compression
 
 
 def codec_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """How an array's blocks are compressed, in the words of `written_compression`."""
+    """Return the codec of an array's blocks, in the form that `written_compression` takes."""
     stored = stored_compression(attributes)
     known = _OPTIONS.get(stored.get("type", ""), stored)
     return {
@@ -72,12 +72,12 @@ def codec_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_lz4(attributes: Mapping[str, Any]) -> bool:
-    """Whether the blocks are LZ4Block streams, which tensorstore does not know."""
+    """Return whether the blocks are LZ4Block streams, which tensorstore cannot read."""
     return bool(stored_compression(attributes).get("type") == "lz4")
 
 
 def plain_metadata(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """What tensorstore needs to know of an array, in words it takes; lz4 stands for the raw blocks it unpacks to."""
+    """Return the metadata of an array in the form that tensorstore accepts; lz4, decompressed first, becomes raw."""
     keys: Sequence[str] = ("dimensions", "blockSize", "dataType")
     compression = {"type": "raw"} if is_lz4(attributes) else stored_compression(attributes)
     return {**{key: attributes[key] for key in keys}, "compression": plain_compression(compression, name)}
