@@ -160,6 +160,16 @@ def test_failing_servers_are_named(proxy, name, monkeypatch):
             REQUESTS[name](node)
 
 
+def test_unexpected_descriptions_of_a_repo_are_refused(proxy):
+    uri = Uri("dvid", f"{proxy.url.removeprefix('http://')}/{ROOT}/i")
+    for body in BODIES:
+        proxy.calm()
+        proxy.script("/i/info", Answer(200, b'{"Base": {"TypeName": "annotation"}, "Extended": {}}'))
+        proxy.chance(1, Answer(200, body), seed=0)
+        with pytest.raises(VoxomeError):
+            DvidRemote().open(uri)
+
+
 def test_a_truncated_body_is_requested_again_or_refused(proxy, recorded):
     node = Node(DvidApi(proxy.url, retries=2), ROOT)
     proxy.calm()

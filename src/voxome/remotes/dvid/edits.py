@@ -118,9 +118,8 @@ class Edits(Shapes):
             first = outside.table[0, :3].tolist()
             raise InvalidInput(f"{outside.count} voxels, from {first} on, are outside supervoxel {supervoxel}")
         if not 0 < part.count < whole.count:
-            raise InvalidInput(
-                f"{part.count} of {whole.count} voxels of supervoxel {supervoxel}; select some, but not all"
-            )
+            selected = f"{part.count} of {whole.count} voxels"
+            raise InvalidInput(f"cannot split {selected} off supervoxel {supervoxel}; select some, but not all")
         return self._post_json("split-supervoxel", supervoxel, content=encode_rles(part), parse=SplitResult.from_json)
 
     def renumber(self, new_labels: Mapping[int, int]) -> None:

@@ -89,10 +89,7 @@ def decode_indices(data: bytes, what: str) -> Iterator[tuple[int, LabelIndex | N
         at += _RECORD.size
         if at + size > len(data):
             raise CorruptData(f"{what}: expected {size} bytes for label {label}, found {len(data) - at}")
-        yield (
-            label,
-            _index(parse_message("LabelIndex", _decompress(data[at : at + size], what), what)) if size else None,
-        )
+        yield label, decode_index(_decompress(data[at : at + size], what), what) if size else None
         at += size
 
 

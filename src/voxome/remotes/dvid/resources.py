@@ -19,6 +19,7 @@ from voxome.remotes.dvid.instance import WORKERS, as_labels
 from voxome.remotes.dvid.keyvalue import KeyValue
 from voxome.remotes.dvid.morphology import Meshes, Skeletons
 from voxome.remotes.dvid.node import Node
+from voxome.remotes.dvid.parsing import parse_json
 from voxome.remotes.dvid.types import InstanceInfo
 from voxome.remotes.http import fan_out
 from voxome.remotes.mesh_formats import FORMATS
@@ -208,19 +209,24 @@ def _opener(type_name: str, instance: str) -> tuple[_Opener, str] | None:
 
 def _voxel_size_nm(node: Node, instance: str, labels: str | None, name: str) -> tuple[float, float, float]:
     """Return the voxel size of the labels that annotations are synced with, or of those named by ``?labels=``."""
-    instances = node.api.json("GET", node.repo_path("info"))["DataInstances"]
-    synced = instances[instance]["Base"].get("Syncs") or ()
-    names = [one for one, info in instances.items() if one in synced or info["Base"]["DataUUID"] in synced]
-    for one in [labels] if labels else names:
-        if one not in instances:
-            raise NotFound(f"{name}: this version has no instance {one}; name its labels, as in ?labels=segmentation")
-        size = InstanceInfo.parse(one, instances[one]).voxel_size_nm
+    instances = parse_json(node.api.send("GET", node.repo_path("info")), _parse_bases)
+    synced = instances[instance].get("Syncs") or () if instance in instances else ()
+    names = [key for key, base in instances.items() if key in synced or base.get("DataUUID") in synced]
+    for key in [labels] if labels else names:
+        if key not in instances:
+            raise NotFound(f"{name}: this version has no instance {key}; name its labels, as in ?labels=segmentation")
+        size = InstanceInfo.fetch(node, key, f"{name}: labels {key}").voxel_size_nm
         if size is not None:
             return size
     raise UnsupportedFormat(
         f"{name}: the voxel size of these annotations is unknown, as they are not synced with labels that have one; "
         "name some, as in ?labels=segmentation"
     )
+
+
+def _parse_bases(reply: Any) -> dict[str, dict[str, Any]]:
+    """Parse the JSON of a repo into the common part of the description of each instance."""
+    return {name: dict(info["Base"]) for name, info in reply["DataInstances"].items()}
 
 
 def _ids(files: KeyValue, suffixes: Sequence[str], name: str) -> NDArray[np.uint64]:
