@@ -123,7 +123,7 @@ def test_bossdb(where: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, t
             server = remote.connect(uri)
             emitted.say(server, vars(server))
             for fault in FAULTS:
-                proxy.calm()
+                proxy.reset()
                 proxy.chance(1, fault, seed=0)
                 emitted.attempt(lambda: remote.open(uri))  # noqa: B023
                 emitted.attempt(lambda: list(remote.list(uri)))  # noqa: B023
@@ -151,7 +151,7 @@ def test_dvid(where: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp
             )
             emitted.say(server, vars(server), version, vars(version), version.labels(), version.keyvalue("k"))
             for fault in FAULTS:
-                proxy.calm()
+                proxy.reset()
                 proxy.chance(1, fault, seed=0)
                 emitted.attempt(lambda: remote.open(uri))  # noqa: B023
                 emitted.attempt(lambda: list(remote.list(uri)))  # noqa: B023
@@ -181,7 +181,7 @@ def test_s3(way: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp_pat
         query = "&profile=lab"
     with FaultyProxy() as proxy:
         for fault in (Answer(403, b"<Error><Message>no</Message></Error>"), Answer(500), Answer(200, b"<html>"), Cut()):
-            proxy.calm()
+            proxy.reset()
             proxy.chance(1, fault, seed=0)
             for scheme in ("zarr", "n5", "precomputed"):
                 _use(emitted, f"{scheme}://s3://bucket/a?endpoint={proxy.url}{query}")

@@ -56,13 +56,13 @@ class Stall:
 
 
 @dataclass(frozen=True)
-class Altered:
+class Alter:
     """Change the body of the server's response, with a correct content-length."""
 
     change: Callable[[bytes], bytes]
 
 
-Fault = Answer | Cut | Stall | Altered
+Fault = Answer | Cut | Stall | Alter
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class FaultyProxy(ThreadingHTTPServer):
         with self._lock:
             self._chances.append((share, fault, random.Random(seed), re.compile(target)))
 
-    def calm(self) -> None:
+    def reset(self) -> None:
         """Remove all faults and seen requests."""
         with self._lock:
             self._scripts.clear()
@@ -162,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._end(fault)
             return
         status, headers, content = self._forward(body)
-        if isinstance(fault, Altered):
+        if isinstance(fault, Alter):
             content = fault.change(content)
         length = fault.after if isinstance(fault, (Cut, Stall)) else None
         if not isinstance(fault, (Cut, Stall)) or length is not None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from numpy.typing import NDArray
 from standins import nginx
-from standins.faulty_proxy import Altered, Answer, Cut, Fault, FaultyProxy, Stall
+from standins.faulty_proxy import Alter, Answer, Cut, Fault, FaultyProxy, Stall
 
 import voxome
 from voxome.errors import AccessDenied, CorruptData, NotFound, ReadOnly, StoreError, VoxomeError
@@ -128,7 +128,7 @@ LASTING: list[tuple[Fault, type[VoxomeError], str]] = [
     (Answer(503), StoreError, "503"),
     (Cut(), StoreError, "http"),
     (Cut(10), StoreError, "http"),
-    (Altered(lambda body: body[: len(body) // 2]), VoxomeError, "http"),
+    (Alter(lambda body: body[: len(body) // 2]), VoxomeError, "http"),
     (Answer(200, b"<html>sorry</html>"), VoxomeError, "http"),
 ]
 
@@ -167,6 +167,6 @@ def test_a_server_that_falls_silent(proxy: FaultyProxy, monkeypatch: pytest.Monk
 
 def test_a_damaged_shard_index_is_told(proxy: FaultyProxy) -> None:
     volume = voxome.open(f"zarr://{proxy.url}/zarr3-sharded")
-    proxy.chance(1.0, Altered(lambda body: bytes(len(body))), seed=0)
+    proxy.chance(1.0, Alter(lambda body: bytes(len(body))), seed=0)
     with pytest.raises(CorruptData):
         volume.cutout(DOMAIN)

@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from standins.faulty_proxy import Altered, Answer, Cut, FaultyProxy, Stall
+from standins.faulty_proxy import Alter, Answer, Cut, FaultyProxy, Stall
 from standins.s3 import BUCKET, Bucket
 
 import voxome
@@ -89,7 +89,7 @@ def test_a_short_outage_is_ridden_out(bucket: Bucket, proxy: FaultyProxy) -> Non
             proxy.script(CHUNK, fault, None, fault)
         assert_array_equal(voxome.open(uri)[...], array)
         assert not any(queue for _, queue in proxy._plans)
-        proxy.calm()
+        proxy.reset()
 
 
 @pytest.mark.parametrize("scheme", ["zarr", *(pytest.param(one, marks=pytest.mark.slow) for one in SCHEMES[1:])])
@@ -105,7 +105,7 @@ def test_a_tenth_of_requests_dropped_and_others_stalled(
     assert_array_equal(voxome.open(uri)[...], array)
     kinds = {type(request.fault) for request in proxy.seen}
     assert {Cut, Stall} <= kinds
-    proxy.calm()
+    proxy.reset()
     assert_array_equal(voxome.open(uri)[...], array)
 
 
@@ -140,12 +140,12 @@ def test_a_write_that_fails_in_part_is_no_success(
 def test_a_volume_made_in_part_is_not_there(bucket: Bucket, proxy: FaultyProxy, scheme: str) -> None:
     uri = f"{scheme}://{bucket.uri(uuid4().hex, proxy.url)}"
     for allowed in range(5):
-        proxy.calm()
+        proxy.reset()
         proxy.script("PUT ", *[None] * allowed, *[Answer(403)] * 50)
         try:
             voxome.create(uri, SPEC)
         except AccessDenied:
-            proxy.calm()
+            proxy.reset()
             with pytest.raises(VoxomeError):
                 voxome.open(uri)[...].any()
             voxome_place = storage_path(Uri.parse(uri))
@@ -179,8 +179,8 @@ def test_a_body_cut_short_but_said_whole(bucket: Bucket, proxy: FaultyProxy, sch
     uri = f"{scheme}://{bucket.uri(uuid4().hex, proxy.url)}"
     voxome.create(uri, SPEC)[...] = noise(SPEC.domain.shape, "uint16")
     for change in (lambda body: body[:-9], lambda body: b"", lambda body: b"<html>hello</html>"):
-        proxy.calm()
-        proxy.script(CHUNK, Altered(change))
+        proxy.reset()
+        proxy.script(CHUNK, Alter(change))
         with pytest.raises(CorruptData, match="voxels/"):
             voxome.open(uri)[...]
 

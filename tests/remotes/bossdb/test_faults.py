@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from remotes.bossdb.conftest import Peer
 from standins.boss import Boss
-from standins.faulty_proxy import Altered, Answer, Cut, Fault, FaultyProxy
+from standins.faulty_proxy import Alter, Answer, Cut, Fault, FaultyProxy
 
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
@@ -69,7 +69,7 @@ def test_reads_are_retried(source: BossdbSource, proxy: FaultyProxy, data: NDArr
     ],
 )
 def test_malformed_bodies_are_refused(source: BossdbSource, proxy: FaultyProxy, change: object) -> None:
-    proxy.script("cutout", None, Altered(change))  # type: ignore[arg-type]
+    proxy.script("cutout", None, Alter(change))  # type: ignore[arg-type]
     with pytest.raises(CorruptData, match="faults/exp/em/0"):
         source.read(SPEC.domain)
 
@@ -97,7 +97,7 @@ def test_an_unavailable_server_is_named(
         source.read(SPEC.domain)
     with pytest.raises(StoreError, match="answered 503"):
         source.write(SPEC.domain, data)
-    proxy.calm()
+    proxy.reset()
     source.write(SPEC.domain, data)
     assert_array_equal(source.read(SPEC.domain), data)
 
@@ -109,7 +109,7 @@ def test_a_failed_write_is_completed_by_writing_again(
     proxy.chance(1, Answer(500), seed=0, target="POST /v1/cutout")
     with pytest.raises(StoreError, match="answered 500"):
         source.write(SPEC.domain, holed)
-    proxy.calm()
+    proxy.reset()
     source.write(SPEC.domain, holed)
     assert_array_equal(source.read(SPEC.domain), holed)
     source.write(SPEC.domain, data)
@@ -123,7 +123,7 @@ def test_random_faults_change_no_voxel(source: BossdbSource, proxy: FaultyProxy,
 
 
 def test_without_the_servers_resolutions_they_are_computed(source: BossdbSource, proxy: FaultyProxy) -> None:
-    for fault in (Answer(404), Altered(lambda body: body.replace(b'"extent"', b'"extend"'))):
+    for fault in (Answer(404), Alter(lambda body: body.replace(b'"extent"', b'"extend"'))):
         proxy.script("downsample", *[fault] * 10)
         try:
             assert [level.scale for level in BossdbRemote().open(URI).levels] == [(1, 1, 1), (1, 2, 2)]
@@ -133,7 +133,7 @@ def test_without_the_servers_resolutions_they_are_computed(source: BossdbSource,
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"<html>", b'{"name": "em"}'])
 def test_a_malformed_description_is_refused(source: BossdbSource, proxy: FaultyProxy, body: bytes) -> None:
-    proxy.script("channel/em", Altered(lambda _: body))
+    proxy.script("channel/em", Alter(lambda _: body))
     with pytest.raises(CorruptData):
         BossdbRemote().open(URI)
 

@@ -48,7 +48,7 @@ def asked(proxy: FaultyProxy) -> set[str]:
     kinds = {
         f"{one.method} {'to_black' if 'to_black' in one.target else one.target.split('/')[2]}" for one in proxy.seen
     }
-    proxy.calm()
+    proxy.reset()
     return kinds
 
 
@@ -73,7 +73,7 @@ def test_no_needless_requests_are_sent(source: BossdbSource, proxy: FaultyProxy)
     full = np.full(domain.shape, 3, np.uint8)
     holed = full.copy()
     holed[2:4, 5:7, 10:12] = 0
-    proxy.calm()
+    proxy.reset()
     source.write(domain, holed)
     assert asked(proxy) == {"GET cutout", "POST cutout"}
     source.write(domain, full)
@@ -88,7 +88,7 @@ def test_no_needless_requests_are_sent(source: BossdbSource, proxy: FaultyProxy)
 
 
 def test_requests_follow_the_cuboids(source: BossdbSource, proxy: FaultyProxy) -> None:
-    proxy.calm()
+    proxy.reset()
     source.read(Box((3, 4, 5), (18, 530, 515)))
     boxes_seen = sorted(one.target.split("/0/")[1].split("?")[0] for one in proxy.seen)
     xs, ys, zs = ("5:512", "512:515"), ("4:512", "512:530"), ("3:16", "16:18")
@@ -97,11 +97,11 @@ def test_requests_follow_the_cuboids(source: BossdbSource, proxy: FaultyProxy) -
 
 def test_the_description_is_read_once(source: BossdbSource, proxy: FaultyProxy) -> None:
     uri = Uri("bossdb", source._description.address.names and "/".join(source._description.address.names))
-    proxy.calm()
+    proxy.reset()
     opened = BossdbRemote().open(uri)
     targets = [one.target.split("?")[0] for one in proxy.seen]
     assert len(targets) == len(set(targets)) == 4
-    proxy.calm()
+    proxy.reset()
     for _ in range(3):
         opened.read(Box((0, 0, 0), (2, 3, 4)))
         assert opened.spec.voxel_size_nm == (40, 4, 4)
@@ -125,7 +125,7 @@ def test_other_dtypes_are_refused(source: BossdbSource) -> None:
     ],
 )
 def test_boxes_outside_are_refused_without_a_request(source: BossdbSource, proxy: FaultyProxy, box: Box) -> None:
-    proxy.calm()
+    proxy.reset()
     with pytest.raises(InvalidBox, match="0:20,0:530,0:520"):
         source.read(box)
     with pytest.raises(InvalidBox, match="0:20,0:530,0:520"):

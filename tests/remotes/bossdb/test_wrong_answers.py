@@ -101,7 +101,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_at_most_one_malformed_body_is_accepted(proxy: FaultyProxy, name: str) -> None:
     accepted = set()
     for body in BODIES:
-        proxy.calm()
+        proxy.reset()
         proxy.chance(1, Answer(200, body), seed=0)
         try:
             REQUESTS[name](proxy.url)
@@ -115,14 +115,14 @@ def test_at_most_one_malformed_body_is_accepted(proxy: FaultyProxy, name: str) -
 @pytest.mark.parametrize("name", REQUESTS)
 @pytest.mark.parametrize("fault", [Answer(500, b"a panic"), Cut(), Cut(0)])
 def test_a_server_that_fails_is_a_store_error_with_its_address(proxy: FaultyProxy, name: str, fault: Fault) -> None:
-    proxy.calm()
+    proxy.reset()
     proxy.chance(1, fault, seed=0)
     with pytest.raises(StoreError, match=proxy.url):
         REQUESTS[name](proxy.url)
 
 
 def test_a_refused_user_does_not_show_the_password(proxy: FaultyProxy) -> None:
-    proxy.calm()
+    proxy.reset()
     proxy.chance(1, Answer(400, b'{"status": 400, "code": 3, "message": "no"}'), seed=0)
     with pytest.raises(VoxomeError) as caught:
         BossDB(proxy.url).users.create("u", first_name="a", last_name="b", email="c", password=Secret("hush-hush"))

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from remotes.dvid.recorded import ROOT
 from standins.dvid import serving
-from standins.faulty_proxy import Altered, Answer, Cut, Fault, FaultyProxy, Stall
+from standins.faulty_proxy import Alter, Answer, Cut, Fault, FaultyProxy, Stall
 
 import voxome
 from voxome.contracts.spec import VolumeSpec
@@ -61,7 +61,7 @@ def peer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         httpx.post(f"{url}/api/repos?admintoken=secret", json={"root": ROOT}).raise_for_status()
         uri = f"dvid://{proxy.url.removeprefix('http://')}/{ROOT}/v"
         voxome.create(uri, spec)[...] = data
-        proxy.calm()
+        proxy.reset()
         yield Peer(proxy, url, uri, data)
 
 
@@ -100,14 +100,14 @@ def test_an_error_names_the_server_that_keeps_failing(peer: Peer, fault: Fault) 
 )
 def test_malformed_bodies_are_refused(peer: Peer, change: Callable[[bytes], bytes]) -> None:
     source = voxome.open(peer.uri)
-    peer.proxy.chance(1, Altered(change), seed=0, target="raw|blocks")
+    peer.proxy.chance(1, Alter(change), seed=0, target="raw|blocks")
     with pytest.raises(CorruptData, match="dvid://"):
         source[...]
 
 
 def test_an_empty_body_is_not_taken_for_voxels(peer: Peer) -> None:
     source = voxome.open(peer.uri)
-    peer.proxy.chance(1, Altered(lambda body: b""), seed=0, target="raw")
+    peer.proxy.chance(1, Alter(lambda body: b""), seed=0, target="raw")
     if peer.data.dtype == np.uint8:
         with pytest.raises(CorruptData, match="sent 0 bytes"):
             source[...]
@@ -159,7 +159,7 @@ def test_repeating_a_failed_write_completes_it(peer: Peer) -> None:
     peer.proxy.script("POST .*(raw|blocks)", None, *[Answer(500, b"disk full")] * 999)
     with pytest.raises(StoreError, match="answered 500: disk full"):
         target[...] = expected
-    peer.proxy.calm()
+    peer.proxy.reset()
     target[...] = expected
     assert_array_equal(peer.stored(), expected)
     _check_index(peer, expected)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from standins.dvid import serving
-from standins.faulty_proxy import Altered, Answer, FaultyProxy
+from standins.faulty_proxy import Alter, Answer, FaultyProxy
 
 import voxome
 from voxome.contracts.uri import Uri
@@ -194,6 +194,6 @@ def test_long_and_empty_messages(node: Node) -> None:
 
 def test_a_body_that_is_not_json_is_refused(node: Node) -> None:
     with FaultyProxy(node.api.base) as proxy:
-        proxy.script("GET", Altered(lambda _: b"<html>"))
+        proxy.script("GET", Alter(lambda _: b"<html>"))
         with pytest.raises(voxome.errors.CorruptData, match="did not answer with JSON: <html>"):
             DvidApi(proxy.url).json("GET", "/api/server/info")

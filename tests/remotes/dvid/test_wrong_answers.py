@@ -136,7 +136,7 @@ def test_unexpected_bodies_are_refused(proxy, name):
     node = Node(DvidApi(proxy.url, retries=0), ROOT)
     accepted = set()
     for body in BODIES:
-        proxy.calm()
+        proxy.reset()
         proxy.chance(1, Answer(200, body), seed=0)
         try:
             REQUESTS[name](node)
@@ -154,7 +154,7 @@ def test_failing_servers_are_named(proxy, name, monkeypatch):
     monkeypatch.setattr(http, "FIRST_DELAY_S", 0.001)
     node = Node(DvidApi(proxy.url, retries=0), ROOT)
     for fault in (Answer(500, b"a panic"), Cut(), Cut(0)):
-        proxy.calm()
+        proxy.reset()
         proxy.chance(1, fault, seed=0)
         with pytest.raises(StoreError, match=proxy.url):
             REQUESTS[name](node)
@@ -163,7 +163,7 @@ def test_failing_servers_are_named(proxy, name, monkeypatch):
 def test_unexpected_descriptions_of_a_repo_are_refused(proxy):
     uri = Uri("dvid", f"{proxy.url.removeprefix('http://')}/{ROOT}/i")
     for body in BODIES:
-        proxy.calm()
+        proxy.reset()
         proxy.script("/i/info", Answer(200, b'{"Base": {"TypeName": "annotation"}, "Extended": {}}'))
         proxy.chance(1, Answer(200, body), seed=0)
         with pytest.raises(VoxomeError):
@@ -172,7 +172,7 @@ def test_unexpected_descriptions_of_a_repo_are_refused(proxy):
 
 def test_a_truncated_body_is_requested_again_or_refused(proxy, recorded):
     node = Node(DvidApi(proxy.url, retries=2), ROOT)
-    proxy.calm()
+    proxy.reset()
     proxy.script(
         "/labels", Answer(503, b"Server already running 1 throttled operations (max = 1)"), Cut(), Answer(200, b"[5]")
     )
@@ -184,7 +184,7 @@ def test_a_truncated_body_is_requested_again_or_refused(proxy, recorded):
 
 def test_an_edit_is_not_sent_twice(proxy):
     node = Node(DvidApi(proxy.url, retries=3), ROOT)
-    proxy.calm()
+    proxy.reset()
     proxy.script("/sizes", Answer(200, b"[5, 5]"))
     proxy.script("/merge", Cut(), Cut(), Answer(200, b'{"MutationID": 7}'))
     with pytest.raises(StoreError):
