@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import RLock
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -54,13 +54,25 @@ class _Entry:
     uri: str
     rights: Rights
     source: ReadableSource | None
-    opening: Lock = field(default_factory=Lock)
+    levels: dict[int, ReadableSource] = field(default_factory=dict)
+    lock: RLock = field(default_factory=RLock)
 
     def open(self) -> ReadableSource:
-        with self.opening:
+        with self.lock:
             if self.source is None:
                 self.source = open_source(self.uri, mode="r+" if self.rights.writers else "r")
             return self.source
+
+    def open_level(self, number: int) -> ReadableSource | None:
+        """Return a level, opened when it is first used; None if it does not exist."""
+        with self.lock:
+            source = self.open()
+            if number == 0:
+                return source
+            pyramid = ability(source, SupportsLevels)
+            if number not in self.levels and pyramid is not None and 0 < number < len(pyramid.levels):
+                self.levels[number] = pyramid.level(number)
+            return self.levels.get(number)
 
 
 class Sources:
@@ -221,11 +233,12 @@ class Sources:
             return entry.open()
 
     def _level(self, name: str, level: int) -> ReadableSource:
-        source, count = self._open(name), self.level_count(name)
-        if not 0 <= level < count:
-            raise NotFound(f"{name} has no level {level}: its levels are 0 to {count - 1}")
-        pyramid = ability(source, SupportsLevels)
-        return pyramid.level(level) if pyramid is not None and level else source
+        entry = self._entry(name)
+        with _errors_of(name, "opened"):
+            source = entry.open_level(level)
+        if source is None:
+            raise NotFound(f"{name} has no level {level}: its levels are 0 to {self.level_count(name) - 1}")
+        return source
 
 
 def _check_box(name: str, box: Box, spec: VolumeSpec) -> None:

@@ -44,7 +44,9 @@ class Region:
         return np.dtype(self.pyramid.channel.datatype)
 
 
-def region(call: Call, *permissions: str, ranges: Mapping[str, str] | None = None, beyond: bool = False) -> Region:
+def parse_region(
+    call: Call, *permissions: str, ranges: Mapping[str, str] | None = None, beyond: bool = False
+) -> Region:
     """Return the region that the path of `call` names, if the caller has all `permissions` on its channel.
 
     Parameters
@@ -62,7 +64,7 @@ def region(call: Call, *permissions: str, ranges: Mapping[str, str] | None = Non
         If the channel or level does not exist, or the box is malformed or leaves the coordinate frame.
     """
     pyramid = call.boss.pyramid(call.channel(*permissions))
-    number = level(pyramid, call.path["resolution"])
+    number = parse_level(pyramid, call.path["resolution"])
     check_iso(call, pyramid)
     time = pyramid.channel.default_time_sample
     texts = {"t": f"{time}:{time + 1}", **call.path, **(ranges or {})}
@@ -81,7 +83,7 @@ def check_iso(call: Call, pyramid: Pyramid) -> None:
         raise Refused(Code.INVALID_CUTOUT_ARGS, message)
 
 
-def level(pyramid: Pyramid, text: str) -> int:
+def parse_level(pyramid: Pyramid, text: str) -> int:
     """Return the level that a URL names."""
     if not text.isascii() or not text.isdigit() or int(text[:9]) not in pyramid.levels:
         first, last = pyramid.levels[0], pyramid.levels[-1]

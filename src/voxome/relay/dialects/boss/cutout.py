@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from voxome.errors import InvalidBox
 from voxome.relay.dialects.boss import formats
-from voxome.relay.dialects.boss.boxes import Region, region
+from voxome.relay.dialects.boss.boxes import Region, parse_region
 from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.http import LongResponse
@@ -20,7 +20,7 @@ _MODES = ("cache", "no-cache", "raw")
 
 def get(call: Call) -> Response:
     """Send the voxels of a box."""
-    target = region(call, "read_volumetric_data")
+    target = parse_region(call, "read_volumetric_data")
     _check_access_mode(call)
     check_size(call, target)
     ids = _filter(call, target)
@@ -33,7 +33,7 @@ def get(call: Call) -> Response:
 
 def post(call: Call) -> Response:
     """Write a box; zeros do not overwrite."""
-    target = region(call, "add_volumetric_data")
+    target = parse_region(call, "add_volumetric_data")
     check_size(call, target)
     data: NDArray[Any] = formats.decode(call.body, call.headers.get("content-type", ""), target.dtype, target.shape)
     try:
@@ -46,7 +46,7 @@ def post(call: Call) -> Response:
 
 def to_black(call: Call) -> Response:
     """Set the voxels of a box to 0."""
-    target = region(call, "delete_volumetric_data")
+    target = parse_region(call, "delete_volumetric_data")
     call.boss.voxels.erase(target.pyramid, target.level, target.box)
     _mark_levels_outdated(call, target)
     return Response(status_code=200)

@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, Response
 
 from voxome.errors import NotFound
 from voxome.relay.dialects.boss import labels
-from voxome.relay.dialects.boss.boxes import level, region
+from voxome.relay.dialects.boss.boxes import parse_level, parse_region
 from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.records import Channel
@@ -17,7 +17,7 @@ _LAST_ID = 2**63 - 1
 
 def in_box(call: Call) -> Response:
     """Send all ids in a box, as strings."""
-    target = region(call, "read_volumetric_data")
+    target = parse_region(call, "read_volumetric_data")
     _require_annotation(target.pyramid.channel)
     found = labels.ids_in(call.boss.reader(target.pyramid.channel), target.pyramid, target.level, target.box)
     return JSONResponse({"ids": [str(one) for one in found]})
@@ -31,7 +31,7 @@ def bounding_box(call: Call) -> Response:
     if fit not in _TYPES:
         raise Refused(Code.INVALID_CUTOUT_ARGS, f"type must be one of {', '.join(_TYPES)}, not {fit}")
     pyramid = call.boss.pyramid(channel)
-    number, label = level(pyramid, call.path["resolution"]), _number(call.path["id"])
+    number, label = parse_level(pyramid, call.path["resolution"]), _number(call.path["id"])
     try:
         box = labels.bounding_box(call.boss.reader(channel), pyramid, number, label, tight=fit == "tight")
     except NotFound as error:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from starlette.responses import Response
 
-from voxome.relay.dialects.boss.boxes import Region, region
+from voxome.relay.dialects.boss.boxes import Region, parse_region
 from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.cutout import check_size
 from voxome.relay.dialects.boss.errors import Code, Refused
@@ -24,7 +24,7 @@ def image(call: Call) -> Response:
     """Send a slice: one index along an axis, ranges along the other two."""
     slice_axis = _slice_axis(call)
     ranges = {axis: _single(call.path[axis]) for axis in (slice_axis, "t") if axis in call.path}
-    return _response(call, region(call, "read_volumetric_data", ranges=ranges), slice_axis)
+    return _response(call, parse_region(call, "read_volumetric_data", ranges=ranges), slice_axis)
 
 
 def tile(call: Call) -> Response:
@@ -36,7 +36,7 @@ def tile(call: Call) -> Response:
     indices = {axis: _index(call.path[axis]) for axis in "xyz" if axis != slice_axis}
     ranges = {axis: f"{n * size}:{(n + 1) * size}" for axis, n in indices.items()}
     ranges |= {axis: _single(call.path[axis]) for axis in (slice_axis, "t") if axis in call.path}
-    return _response(call, region(call, "read_volumetric_data", ranges=ranges, beyond=True), slice_axis)
+    return _response(call, parse_region(call, "read_volumetric_data", ranges=ranges, beyond=True), slice_axis)
 
 
 def _response(call: Call, target: Region, slice_axis: str) -> Response:

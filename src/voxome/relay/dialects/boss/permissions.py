@@ -85,7 +85,7 @@ def _requested(call: Call, *needed: str) -> Grant:
 def _check_permissions(requested: GrantSchema, resource: Resource) -> None:
     unknown = set(requested.permissions) - set(permissions_of(resource))
     if unknown:
-        message = f"Invalid permissions {', '.join(sorted(unknown))}; there are {', '.join(permissions_of(resource))}"
+        message = f"Invalid permissions {', '.join(sorted(unknown))}; valid are {', '.join(permissions_of(resource))}"
         raise Refused(Code.UNRECOGNIZED_PERMISSION, message)
     if requested.group == PUBLIC and not set(requested.permissions) <= set(PUBLIC_PERMISSIONS):
         raise Refused(Code.INVALID_POST_ARGUMENT, "The public group can only have read permissions")

@@ -15,25 +15,25 @@ _INTERNAL = ("collection", "served", "next_id", "uid")
 """Fields of a channel that clients do not see."""
 
 
-def collection(one: Collection, caller: Caller, access: Access) -> Json:
+def _collection(one: Collection, caller: Caller, access: Access) -> Json:
     """Return a collection with the names of its experiments that the caller may read."""
     contents = access.catalogue.find(Experiment, collection=one.name)
     return asdict(one) | {"experiments": readable_names(contents, caller, access)}
 
 
-def frame(one: CoordinateFrame, caller: Caller, access: Access) -> Json:
+def _frame(one: CoordinateFrame, caller: Caller, access: Access) -> Json:
     """Return a coordinate frame."""
     return asdict(one)
 
 
-def experiment(one: Experiment, caller: Caller, access: Access) -> Json:
+def _experiment(one: Experiment, caller: Caller, access: Access) -> Json:
     """Return an experiment with the names of its channels that the caller may read."""
     contents = access.catalogue.find(Channel, collection=one.collection, experiment=one.name)
     return asdict(one) | {"channels": readable_names(contents, caller, access)}
 
 
-def channel(one: Channel, caller: Caller, access: Access) -> Json:
-    """Return a channel; its voxels are always stored by this server."""
+def _channel(one: Channel, caller: Caller, access: Access) -> Json:
+    """Return a channel; its voxels are always sent by this server."""
     shown = {name: value for name, value in asdict(one).items() if name not in _INTERNAL}
     return shown | {"storage_type": "spdb", "bucket": None, "cv_path": None}
 
@@ -44,7 +44,7 @@ def readable_names(resources: list[Any], caller: Caller, access: Access) -> list
 
 
 _SERIALIZERS: dict[type[Any], Callable[[Any, Caller, Access], Json]] = {
-    Collection: collection, CoordinateFrame: frame, Experiment: experiment, Channel: channel,
+    Collection: _collection, CoordinateFrame: _frame, Experiment: _experiment, Channel: _channel,
 }  # fmt: skip
 
 

@@ -107,7 +107,5 @@ def _role(call: Call) -> Role:
     call.require_role("user-manager")
     name = call.path["role"]
     if name not in ROLES or (name != "resource-manager" and not call.caller.is_admin):
-        raise Refused(
-            Code.INVALID_ROLE, f"you cannot assign or remove the role {name}; the roles are {', '.join(ROLES)}"
-        )
+        raise Refused(Code.INVALID_ROLE, f"you cannot assign or remove the role {name}; valid are {', '.join(ROLES)}")
     return Role(user=_user(call).name, role=name)
