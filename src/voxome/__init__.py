@@ -12,6 +12,7 @@ from voxome.errors import VoxomeError
 from voxome.geometry import BlockGrid, Box
 
 if TYPE_CHECKING:
+    from voxome.config.settings import configure
     from voxome.resources.array import array
     from voxome.resources.open import connect, create, open
     from voxome.resources.shapes import Meshes, Points, Skeletons
@@ -33,6 +34,7 @@ __all__ = [
     "VolumeSpec",
     "VoxomeError",
     "array",
+    "configure",
     "connect",
     "create",
     "open",
@@ -47,6 +49,7 @@ _LAZY = {
     "Skeletons": "voxome.resources.shapes",
     "Volume": "voxome.resources.volume",
     "array": "voxome.resources.array",
+    "configure": "voxome.config.settings",
     "connect": "voxome.resources.open",
     "create": "voxome.resources.open",
     "open": "voxome.resources.open",

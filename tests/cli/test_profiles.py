@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from voxome.config import profiles
+from voxome.config.file import read_config
 
 SECRETS = ("hunter2", "swordfish", "opensesame", "tr0ub4dor")
 FILE = """
@@ -31,7 +31,7 @@ host = "http://127.0.0.1:9000"
 def configured(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "config.toml").write_text(FILE)
     monkeypatch.setenv("VOXOME_BOSSDB_TOKEN", "opensesame")
-    profiles.read.cache_clear()
+    read_config.cache_clear()
     return command
 
 
@@ -67,7 +67,7 @@ def test_no_file_is_no_fault(command: Any) -> None:
 
 
 def test_a_wrong_file_is_told_without_its_secrets(command: Any, tmp_path: Path) -> None:
-    profiles.read.cache_clear()
+    read_config.cache_clear()
     (tmp_path / "config.toml").write_text('[profiles.lab.bossdb]\ntoken = "hunter2"\nhots = "x"\n')
     said = command("profiles")
     assert (said.status, said.out) == (1, "")

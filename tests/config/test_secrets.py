@@ -85,10 +85,9 @@ def emitted(
     monkeypatch.setattr(http, "FIRST_DELAY_S", 0.001)
     monkeypatch.setattr(http, "RETRIES", 1)
     monkeypatch.setattr(Api.__init__, "__kwdefaults__", {**(Api.__init__.__kwdefaults__ or {}), "retries": 1})
-    monkeypatch.setattr(tensorstore, "_SHARED", [])
-    retries = {"max_retries": 1, "initial_delay": "1ms", "max_delay": "2ms"}
-    for kind in ("http", "s3"):
-        monkeypatch.setitem(tensorstore.LIMITS, f"{kind}_request_retries", retries)
+    monkeypatch.setenv("VOXOME_RETRIES", "1")
+    monkeypatch.setattr(tensorstore, "_SHARED", {})
+    monkeypatch.setattr(tensorstore, "_DELAYS", {"initial_delay": "1ms", "max_delay": "2ms"})
     caplog.set_level(logging.DEBUG)
     (tmp_path / "seen").mkdir()
     yield (found := Emitted(caplog, capfd, tmp_path / "seen"))

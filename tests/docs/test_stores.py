@@ -6,13 +6,13 @@ import re
 import tomllib
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from voxome.cli.main import app
-from voxome.config.profiles import Settings
+from voxome.config.file import ConfigFile
+from voxome.config.settings import VARIABLES, Settings
 from voxome.registry import BUILT_IN, load
 from voxome.remotes.zarr.create import default_chunk
 
@@ -20,7 +20,6 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "stores.md").read_text(encoding="utf-8")
 KINDS = {"BOSSDB", "DVID", "DVID_ADMIN", "GRAPHENE", "S3"}
 """Stores whose host and token may be in the environment."""
-OF_TESTS = {"VOXOME_SHARED"}
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -48,23 +47,28 @@ def test_who_removes() -> None:
     assert without == {"cloudvolume", "graphene", "dvid", "dvids", "wkw", "dicom"}
 
 
-@pytest.mark.parametrize("row", [row for row in rows("Settings and tuning") if row[2]], ids=lambda row: row[0])
-def test_constants_have_the_value_that_is_told(row: list[str]) -> None:
-    dotted, *keys = re.findall(r"[\w.]+", row[2])
-    module, _, name = dotted.rpartition(".")
-    value: Any = getattr(import_module(module), name)
-    for key in keys:
-        value = value[key]
-    assert value == float(row[1].replace(",", ""))
+def constants() -> list[list[str]]:
+    """The rows of the table of limits that are not settings."""
+    return [line.strip("| \n").split(" | ") for line in PAGE.splitlines() if re.search(r"\| `voxome\.\S+` \|$", line)]
+
+
+@pytest.mark.parametrize("row", constants(), ids=lambda row: row[0])
+def test_constants_have_the_value_in_the_table(row: list[str]) -> None:
+    module, _, name = row[2].strip("`").rpartition(".")
+    assert getattr(import_module(module), name) == float(row[1].replace(",", ""))
+
+
+def test_settings_are_those_of_the_code() -> None:
+    expected = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else str(field.default).lower()
+        expected.append([f"`{name}`", default, field.description])
+    assert [[row[0], row[1].replace(",", ""), row[2]] for row in rows("Settings and tuning")] == expected
 
 
 def test_variables_are_those_that_the_code_reads() -> None:
-    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
-    read = {f"VOXOME_{name}" for name in re.findall(r"setting\(\s*\"([A-Z_]+)\"", code)}
-    read |= set(re.findall(r"environ(?:\.get\(|\[)\s*\"(VOXOME_[A-Z_]+)\"", code)) - OF_TESTS
-    told = set(re.findall(r"VOXOME_[A-Z0-9_]+", PAGE))
-    assert read <= told
-    assert told - read <= {f"VOXOME_{kind}_{what}" for kind in KINDS for what in ("HOST", "TOKEN")}
+    stores = {f"VOXOME_{kind}_{what}" for kind in KINDS for what in ("HOST", "TOKEN")}
+    assert set(re.findall(r"VOXOME_[A-Z0-9_]+", PAGE)) - {"VOXOME_"} <= stores | set(VARIABLES.values())
 
 
 def test_the_sweep_has_the_options_that_are_told() -> None:
@@ -76,8 +80,8 @@ def test_the_sweep_has_the_options_that_are_told() -> None:
 
 def test_the_file_of_profiles_is_understood() -> None:
     (text,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    settings = Settings.model_validate(tomllib.loads(text))
-    assert set(settings.profiles[settings.profile]) == {"bossdb", "dvid", "s3"}
+    file = ConfigFile.model_validate(tomllib.loads(text))
+    assert set(file.profiles[file.profile]) == {"bossdb", "dvid", "s3"}
 
 
 def test_chunks_of_new_zarr() -> None:

@@ -14,10 +14,9 @@ from voxome.storage import tensorstore
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A context of few and quick retries."""
-    retries = {"max_retries": 3, "initial_delay": "1ms", "max_delay": "10ms"}
-    monkeypatch.setattr(tensorstore, "_SHARED", [])
-    for kind in ("http", "s3", "gcs"):
-        monkeypatch.setitem(tensorstore.LIMITS, f"{kind}_request_retries", retries)
+    monkeypatch.setenv("VOXOME_RETRIES", "3")
+    monkeypatch.setattr(tensorstore, "_SHARED", {})
+    monkeypatch.setattr(tensorstore, "_DELAYS", {"initial_delay": "1ms", "max_delay": "10ms"})
 
 
 @pytest.fixture

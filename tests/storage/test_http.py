@@ -158,8 +158,8 @@ def test_what_lasts_is_an_error_and_never_zeros(
 
 
 def test_a_server_that_falls_silent(proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    volume = voxome.open(f"zarr://{proxy.url}/zarr3")
     monkeypatch.setenv("VOXOME_OPERATION_S", "2")
+    volume = voxome.open(f"zarr://{proxy.url}/zarr3")
     proxy.chance(1.0, Stall(), seed=0)
     with pytest.raises(StoreError, match=r"not done after 2 s|http"):
         volume.cutout(DOMAIN)

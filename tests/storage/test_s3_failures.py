@@ -40,7 +40,7 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "[wrong]\naws_access_key_id = AKIAW\naws_secret_access_key = wrong-secret\n"
     )
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
-    monkeypatch.setattr(tensorstore, "_SHARED", [])
+    monkeypatch.setattr(tensorstore, "_SHARED", {})
     return
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from voxome.config.settings import exported
 from voxome.contracts.engine import Engine, Job, JobResult, JobStatus, Resources
 from voxome.contracts.records import Ledger
 from voxome.errors import RunFailed
@@ -44,6 +45,8 @@ class JobBatch:
         Part of the data that the job works on, for messages.
     resources : Resources
         What each job needs.
+    settings : mapping
+        Settings that the workers adopt; those of this process by default.
     """
 
     name: str
@@ -54,6 +57,7 @@ class JobBatch:
     payload: Callable[[int], Mapping[str, Any]]
     where: Callable[[int], str]
     resources: Resources = field(default_factory=Resources)
+    settings: Mapping[str, Any] = field(default_factory=exported)
 
     def id(self, number: int) -> str:
         """Return the id of job `number`."""
@@ -61,7 +65,7 @@ class JobBatch:
 
     def job(self, number: int) -> Job:
         """Return job `number`."""
-        return Job(self.id(number), self.task, self.payload(number), self.resources)
+        return Job(self.id(number), self.task, self.payload(number), self.resources, self.settings)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The tensorstore context that all stores of this process share, and tensorstore's errors as ours."""
+"""The tensorstore context that all stores of this process share, and the mapping of tensorstore's errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorstore as ts
 
-from voxome.config.settings import setting
+from voxome.config.settings import Settings, settings
 from voxome.contracts.uri import without_secrets
 from voxome.errors import (
     AccessDenied,
@@ -23,27 +23,13 @@ from voxome.errors import (
     VoxomeError,
 )
 
-RETRIES = {"max_retries": 6, "initial_delay": "100ms", "max_delay": "1s"}
-"""How often a request that failed in passing is sent again."""
+_DELAYS = {"initial_delay": "100ms", "max_delay": "1s"}
+_STALL_VARIABLES = ("TENSORSTORE_CURL_CONNECT_TIMEOUT_SECONDS", "TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS")
 
-LIMITS: dict[str, Any] = {
-    "cache_pool": {"total_bytes_limit": 0},
-    "file_io_concurrency": {"limit": 8},
-    "http_request_concurrency": {"limit": 32},
-    "http_request_retries": RETRIES,
-    "s3_request_retries": RETRIES,
-    "gcs_request_retries": RETRIES,
-}
-"""Options of the context that all stores of this process share; change them before the first is opened.
-
-So many http requests at once are what tensorstore sends to S3 and Google too. From a server that answers after 50 ms,
-125 chunks take 468 ms by 16 at once, 255 ms by 32 and 159 ms by 64; on the loopback 16 to 64 are within a tenth.
-"""
-
-_STALL = {"CONNECT_TIMEOUT_SECONDS": 10, "LOW_SPEED_TIME_SECONDS": 10, "LOW_SPEED_LIMIT_BYTES": 1}
-_OPERATION_S = 3600
-
-_SHARED: list[ts.Context] = []
+_SHARED: dict[Settings, ts.Context] = {}
+"""The context in use, by the settings that it was made with."""
+_ours: dict[str, str] = {}
+"""Variables of tensorstore that were set here, not by the user."""
 _SPEC_TAIL = re.compile(r"\s*\[(tensorstore_spec|transform|domain|source locations)=.*", re.DOTALL)
 _BODY = re.compile(r" *\[http_response_body='(.*?)'\]", re.DOTALL)
 _TOLD = re.compile(r"<(?:Code|Message)>(.*?)</", re.DOTALL)
@@ -66,26 +52,48 @@ _ADVICE: dict[type[VoxomeError], str] = {
 
 
 def context() -> ts.Context:
-    """The one context that all stores of this process share.
+    """Return the context that all stores opened from now on share; settings that changed make a new one.
 
-    A connection over which nothing comes for `STALL_S` seconds (``VOXOME_STALL_S``) is given up, and the request sent
-    again as `RETRIES` says, unless the environment says otherwise in tensorstore's own variables.
+    A connection without data for ``stall_s`` seconds is closed and the request repeated, ``retries`` times at most,
+    unless tensorstore's own environment variables say otherwise. S3 and GCS share the limit of HTTP requests: from a
+    server that answers after 50 ms, 125 chunks take 468 ms with 16 at once, 255 ms with 32 and 159 ms with 64; on
+    loopback 16 to 64 are within a tenth.
     """
-    if not _SHARED:
-        for name, value in _STALL.items():
-            told = setting("STALL_S", value) if name.endswith("_SECONDS") else value
-            os.environ.setdefault(f"TENSORSTORE_CURL_{name}", str(told))
-        _SHARED.append(ts.Context(LIMITS))
-    return _SHARED[0]
+    current = settings()
+    if current not in _SHARED:
+        _SHARED.clear()
+        _set_stall(current.stall_s)
+        _SHARED[current] = ts.Context(_limits(current))
+    return _SHARED[current]
+
+
+def _limits(current: Settings) -> dict[str, Any]:
+    retries = {"max_retries": current.retries, **_DELAYS}
+    return {
+        "cache_pool": {"total_bytes_limit": current.cache_bytes},
+        "file_io_concurrency": {"limit": current.file_concurrency},
+        "http_request_concurrency": {"limit": current.http_concurrency},
+        "http_request_retries": retries,
+        "s3_request_retries": retries,
+        "gcs_request_retries": retries,
+    }
+
+
+def _set_stall(seconds: int) -> None:
+    os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES", "1")
+    for name in _STALL_VARIABLES:
+        if os.environ.get(name) == _ours.get(name):
+            os.environ[name] = _ours[name] = str(seconds)
 
 
 def result_of(future: Any) -> Any:
-    """The result of one operation, for which ``VOXOME_OPERATION_S`` seconds (an hour if not set) are given."""
-    return future.result(timeout=_patience_s())
+    """Return the result of one operation, with the time limit ``operation_s`` of the last context."""
+    return future.result(timeout=_time_limit_s())
 
 
-def _patience_s() -> int:
-    return setting("OPERATION_S", _OPERATION_S)
+def _time_limit_s() -> int:
+    current = next(iter(_SHARED), None) or settings()
+    return current.operation_s
 
 
 def open_store(spec: Mapping[str, Any], name: str, **options: Any) -> ts.TensorStore:
@@ -109,7 +117,8 @@ def map_errors(name: str, *, invalid: type[VoxomeError] = CorruptData) -> Iterat
         raise
     except TimeoutError as error:
         raise StoreError(
-            f"{name}: not done after {_patience_s()} s, hence given up; ask for less at once, or set VOXOME_OPERATION_S"
+            f"{name}: not done after {_time_limit_s()} s; read or write less at once, or allow more time "
+            "(VOXOME_OPERATION_S)"
         ) from error
     except (ValueError, RuntimeError, NotImplementedError, OverflowError, OSError) as error:
         kind, message = _sort(str(error), invalid)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numcodecs import blosc
 from numpy.testing import assert_array_equal
 
-from voxome.errors import CorruptData
+from voxome.config.settings import settings
+from voxome.errors import CorruptData, InvalidInput
 from voxome.geometry import Box
 from voxome.remotes.bossdb import cutouts
 from voxome.remotes.bossdb.service import api_at
@@ -25,7 +26,7 @@ def test_requests_are_whole_cuboids_and_not_too_large(count: tuple[int, int, int
     shape = tuple(n * size for n, size in zip(count, CUBOID, strict=True))
     found = cutouts.request_shape(shape, CUBOID, itemsize)
     assert all(n % size == 0 and size <= n <= m for n, size, m in zip(found, CUBOID, shape, strict=True))
-    assert math.prod(found) * itemsize <= max(cutouts.REQUEST_MIB << 20, math.prod(CUBOID) * itemsize)
+    assert math.prod(found) * itemsize <= max(settings().bossdb_request_mib << 20, math.prod(CUBOID) * itemsize)
 
 
 @given(
@@ -53,7 +54,8 @@ def test_the_settings_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_BOSSDB_REQUEST_MIB", "64")
     assert cutouts.request_shape((512, 1024, 1024), CUBOID, 1) == (64, 1024, 1024)
     monkeypatch.setenv("VOXOME_BOSSDB_REQUEST_MIB", "9999")
-    assert math.prod(cutouts.request_shape((1024, 2048, 2048), CUBOID, 1)) == 512 << 20
+    with pytest.raises(InvalidInput, match=r"VOXOME_BOSSDB_REQUEST_MIB is '9999': .* less than or equal to 512"):
+        cutouts.request_shape((1024, 2048, 2048), CUBOID, 1)
 
 
 @pytest.mark.parametrize("dtype", ["<u1", "<u2", "<u4", "<u8"])

@@ -1,17 +1,18 @@
 """Download of public files into a cache, verified by SHA-256.
 
-The cache is ``VOXOME_CACHE``, or the user's cache folder; files may also be placed there by other means.
+The cache is the setting ``cache`` (``VOXOME_CACHE``), or the user's cache folder; files may also be placed there by other
+means.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
 
+from voxome.config.settings import settings
 from voxome.datasets.registry.entry import File
 from voxome.errors import CorruptData, NotFound, StoreError
 
@@ -20,7 +21,7 @@ _CHUNK_BYTES = 1 << 20
 
 def folder() -> Path:
     """Return the folder of the cache."""
-    return Path(os.environ.get("VOXOME_CACHE") or platformdirs.user_cache_dir("voxome")) / "datasets"
+    return (settings().cache or Path(platformdirs.user_cache_dir("voxome"))) / "datasets"
 
 
 def cached_path(file: File) -> Path:

@@ -10,18 +10,12 @@ import numpy as np
 from numcodecs import blosc
 from numpy.typing import NDArray
 
-from voxome.config.settings import setting
+from voxome.config.settings import settings
 from voxome.errors import CorruptData
 from voxome.geometry import BlockGrid, Box
 from voxome.remotes.bossdb.service import path
 from voxome.remotes.http import Api, fan_out
 
-WORKERS = 8
-"""Concurrent requests; ``VOXOME_BOSSDB_WORKERS`` changes it."""
-REQUEST_MIB = 8
-"""Size of one request, unless a cuboid is larger; ``VOXOME_BOSSDB_REQUEST_MIB`` changes it."""
-LIMIT_MIB = 512
-"""The server refuses requests of more than 520 MiB."""
 _BLOSC = "application/blosc"
 _HEADER = 16
 
@@ -127,7 +121,7 @@ def request_shape(shape: Sequence[int], cuboid: Sequence[int], itemsize: int) ->
     >>> request_shape((512, 1024, 1024), (16, 512, 512), 1)
     (16, 512, 1024)
     """
-    limit = min(setting("BOSSDB_REQUEST_MIB", REQUEST_MIB), LIMIT_MIB) << 20
+    limit = settings().bossdb_request_mib << 20
     whole = math.prod(shape) * itemsize
     left = max(min(limit, whole // _workers()) // (math.prod(cuboid) * itemsize), 1)
     shape_xyz = []
@@ -179,4 +173,4 @@ def _extent(mask: NDArray[np.bool_], start: Sequence[int]) -> Box | None:
 
 
 def _workers() -> int:
-    return max(setting("BOSSDB_WORKERS", WORKERS), 1)
+    return settings().bossdb_workers

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.config.settings import setting
+from voxome.config.settings import settings
 from voxome.contracts.source import Mode, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, InvalidBox, ReadOnly
@@ -23,10 +23,6 @@ from voxome.remotes.http import fan_out
 
 R = TypeVar("R")
 
-WORKERS = 8
-"""Number of concurrent requests (``VOXOME_DVID_WORKERS``); 1 with ``throttle``."""
-REQUEST_VOXELS = 1 << 22
-"""Voxels of the largest request (``VOXOME_DVID_REQUEST_VOXELS``)."""
 ATTEMPTS, DELAY_S = 3, 0.1
 """How often a response of the wrong length is requested, and the first delay between attempts."""
 _LOCKS = BoxLocks()
@@ -61,7 +57,7 @@ class RawSource:
         self._node, self._instance, self._info = node, instance, info
         self._mode: Mode = mode
         self._params: dict[str, Any] = {"throttle": "true"} if throttle else {}
-        self._workers = 1 if throttle else setting("DVID_WORKERS", WORKERS)
+        self._workers = 1 if throttle else settings().dvid_workers
         self._spec = info.spec
         self.name = name
 
@@ -155,7 +151,7 @@ class RawSource:
 
 def request_voxels() -> int:
     """Return the number of voxels of the largest request."""
-    return setting("DVID_REQUEST_VOXELS", REQUEST_VOXELS)
+    return settings().dvid_request_voxels
 
 
 def _retry_corrupt(request: Callable[[], R]) -> R:

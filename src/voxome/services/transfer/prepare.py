@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from voxome.blocks.pyramid import METHODS
-from voxome.config.settings import setting
+from voxome.config.settings import settings
 from voxome.contracts.abilities import SupportsFixedScales, SupportsLevels, ability
 from voxome.contracts.levels import require_scale
 from voxome.contracts.source import VolumeSource
@@ -17,7 +17,7 @@ from voxome.geometry import Box
 from voxome.resources.coarsening import Method, halving
 from voxome.resources.open import create_source
 from voxome.services.rollback import discard
-from voxome.services.transfer.copy import TARGET_BYTES, Copy, Verify, block_shape
+from voxome.services.transfer.copy import Copy, Verify, block_shape
 from voxome.services.transfer.endpoint import Endpoint, fill_metadata, mismatches, require_lossless
 from voxome.services.transfer.state import State
 from voxome.storage.local import remove_stale_locks
@@ -194,7 +194,7 @@ def _copy(
     factors: tuple[int, ...] | None = None,
     method: Method | None = None,
 ) -> Copy:
-    chunk, size = spec.write_chunk or (1,) * box.ndim, setting("TRANSFER_BLOCK_BYTES", TARGET_BYTES)
+    chunk, size = spec.write_chunk or (1,) * box.ndim, settings().transfer_block_bytes
     block = block_shape(chunk, spec.domain.shape, spec.dtype.itemsize, read_chunk, size // 8 if method else size)
     return Copy(
         name,

@@ -13,7 +13,7 @@ from typing import Any
 
 import platformdirs
 
-from voxome.config.settings import text_setting
+from voxome.config.settings import settings
 from voxome.contracts.formats import TRANSFER
 from voxome.contracts.records import Ledger, RecordStore
 from voxome.errors import AlreadyExists, RunLocked
@@ -25,7 +25,7 @@ FACTS = "transfer.json"
 
 def state_root(folder: str | Path | None) -> Path:
     """Return the folder for transfer progress: `folder`, ``VOXOME_STATE``, or one in the user's cache folder."""
-    default = text_setting("STATE", str(Path(platformdirs.user_cache_dir("voxome")) / "transfers"))
+    default = settings().state or Path(platformdirs.user_cache_dir("voxome")) / "transfers"
     return Path(folder or default).expanduser().absolute()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome import kinds
-from voxome.config.settings import setting
+from voxome.config.settings import settings
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
@@ -111,7 +111,7 @@ def network(
         find(model),
         mean=mean,
         std=std,
-        threads=setting("THREADS", 1),
+        threads=settings().threads,
     )[: len(NEAR)]
     inner = block.write.within(box)
     return {"affinities": affinities[(slice(None), *inner)], "membranes": membrane_map(affinities)[inner]}

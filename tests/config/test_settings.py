@@ -1,0 +1,87 @@
+"""Settings from Python, the environment and the file, in this order; wrong ones are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import voxome
+from voxome.config.file import read_config
+from voxome.config.settings import Settings, adopt, configure, exported, settings
+from voxome.errors import InvalidInput, UnknownName
+from voxome.storage.tensorstore import context
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    path = tmp_path / "config.toml"
+    monkeypatch.setenv("VOXOME_CONFIG", str(path))
+    yield path
+    path.unlink(missing_ok=True)
+    read_config.cache_clear()
+    monkeypatch.undo()
+    configure(**dict.fromkeys(Settings.model_fields))
+
+
+def test_defaults_hold_where_nothing_is_set() -> None:
+    assert settings() == Settings.model_construct(config=settings().config)
+
+
+def test_python_overrides_the_environment_which_overrides_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("[settings]\nhttp_concurrency = 3\nretries = 4\nstall_s = 5\n")
+    monkeypatch.setenv("VOXOME_HTTP_CONCURRENCY", "13")
+    monkeypatch.setenv("VOXOME_RETRIES", "14")
+    voxome.configure(http_concurrency=23)
+    assert (settings().http_concurrency, settings().retries, settings().stall_s) == (23, 14, 5)
+    voxome.configure(http_concurrency=None)
+    assert settings().http_concurrency == 13
+
+
+def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXOME_RETRIES", "")
+    assert settings().retries == 6
+
+
+def test_every_invalid_value_has_a_sentence_with_its_source(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("[settings]\nstall_s = 0\nhttp_concurency = 3\n")
+    monkeypatch.setenv("VOXOME_RETRIES", "many")
+    with pytest.raises(InvalidInput) as error:
+        settings()
+    assert "VOXOME_RETRIES is 'many': input should be a valid integer" in str(error.value)
+    assert f"stall_s in {file} is 0: input should be greater than or equal to 1" in str(error.value)
+    assert "Unknown setting 'http_concurency'; did you mean 'http_concurrency'?" in str(error.value)
+
+
+def test_a_wrong_call_changes_nothing() -> None:
+    configure(retries=2)
+    with pytest.raises(UnknownName, match="Unknown setting 'retry'; did you mean 'retries'"):
+        configure(retry=3)
+    with pytest.raises(InvalidInput, match="retries is -1"):
+        configure(retries=-1, stall_s=3)
+    assert (settings().retries, settings().stall_s) == (2, 10)
+
+
+def test_workers_adopt_what_was_changed_but_not_what_is_of_the_machine(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOXOME_THREADS", "4")
+    monkeypatch.setenv("VOXOME_RETRIES", "2")
+    configure(state=tmp_path, http_concurrency=64)
+    values = exported()
+    assert values == {"state": str(tmp_path), "http_concurrency": 64, "retries": 2}
+    file.write_text('profile = "lab"\n')
+    assert exported() == {**values, "config": str(file)}
+    monkeypatch.delenv("VOXOME_RETRIES")
+    adopt({**exported(), "config": str(tmp_path / "elsewhere.toml"), "retries": 3})
+    assert (settings().retries, settings().state, settings().config) == (3, tmp_path, file)
+
+
+def test_volumes_opened_later_share_a_new_context() -> None:
+    before = context()
+    assert context() is before
+    configure(http_concurrency=64, cache_bytes=1 << 20)
+    assert context() is not before
+    assert context()["http_request_concurrency"].to_json() == {"limit": 64}
+    assert context()["cache_pool"].to_json() == {"total_bytes_limit": 1 << 20}
