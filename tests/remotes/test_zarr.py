@@ -499,7 +499,8 @@ def test_http_is_read_only() -> None:
 
 
 def test_a_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensorstore, "_SHARED", [])
-    monkeypatch.setitem(tensorstore.LIMITS, "http_request_retries", {"max_retries": 2, "initial_delay": "1ms"})
+    monkeypatch.setenv("VOXOME_RETRIES", "2")
+    monkeypatch.setattr(tensorstore, "_SHARED", {})
+    monkeypatch.setattr(tensorstore, "_DELAYS", {"initial_delay": "1ms"})
     with pytest.raises(StoreError, match="127"):
         ZarrRemote().open(at("http://127.0.0.1:9/a"))

@@ -1,7 +1,7 @@
 """Download of public files into a cache, verified by SHA-256.
 
-The cache is the setting ``cache`` (``VOXOME_CACHE``), or the user's cache folder; files may also be placed there by other
-means.
+The cache is the setting ``cache`` (``VOXOME_CACHE``), or the user's cache folder; files may also be placed there by
+other means.
 """
 
 from __future__ import annotations
