@@ -17,6 +17,7 @@ from standins.faulty_proxy import Answer, Cut, Fault, FaultyProxy
 import voxome
 from voxome.cli.main import main
 from voxome.config import profiles
+from voxome.config.file import read_config
 from voxome.contracts.uri import Uri
 from voxome.errors import VoxomeError
 from voxome.remotes import http, tensorstore
@@ -108,14 +109,14 @@ def configure(patch: pytest.MonkeyPatch, folder: Path, where: str, kind: str, ho
     file = folder / f"{kind}.toml"
     file.write_text("\n".join(lines))
     patch.setenv("VOXOME_CONFIG", str(file))
-    profiles.read.cache_clear()
+    read_config.cache_clear()
 
 
 @pytest.mark.parametrize("where", WHERE)
 def test_bossdb(where: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with FaultyProxy() as proxy:
         configure(monkeypatch, tmp_path, where, "bossdb", proxy.url)
-        emitted.say(profiles.service("bossdb"), profiles.in_use())
+        emitted.say(profiles.store_profile("bossdb"), profiles.in_use())
         remote = BossdbRemote()
         for host in (proxy.url, proxy.url.replace("//", f"//me:{SECRET}@")):
             uri = Uri.parse(f"bossdb://{host}/a/b/c")
@@ -231,8 +232,8 @@ def test_a_configuration_that_is_wrong(emitted: Emitted, monkeypatch: pytest.Mon
     monkeypatch.setenv("VOXOME_CONFIG", str(file))
     for text in (f'tokn = "{SECRET}"', f'token = ["{SECRET}"]', f'token = "{SECRET}', f'options = "{SECRET}"'):
         file.write_text(f"[profiles.default.bossdb]\n{text}\n")
-        profiles.read.cache_clear()
-        emitted.attempt(lambda: profiles.service("bossdb"))
+        read_config.cache_clear()
+        emitted.attempt(lambda: profiles.store_profile("bossdb"))
 
 
 @pytest.mark.parametrize("kind", ["bossdb", "dvid"])

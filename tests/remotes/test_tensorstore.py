@@ -228,9 +228,9 @@ class Handler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(tensorstore, "_SHARED", [])
-    retries = {"max_retries": 4, "initial_delay": "1ms", "max_delay": "5ms"}
-    monkeypatch.setitem(tensorstore.LIMITS, "http_request_retries", retries)
+    monkeypatch.setenv("VOXOME_RETRIES", "4")
+    monkeypatch.setattr(tensorstore, "_SHARED", {})
+    monkeypatch.setattr(tensorstore, "_DELAYS", {"initial_delay": "1ms", "max_delay": "5ms"})
     with Server(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path))) as found:
         found.answers = {}
         thread = threading.Thread(target=found.serve_forever, args=(0.01,))
