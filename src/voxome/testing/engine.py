@@ -1,4 +1,4 @@
-"""A suite that an engine passes; subclass `EngineContract` to test one."""
+"""Contract suite for engines; subclass `EngineContract` to test one."""
 
 from __future__ import annotations
 

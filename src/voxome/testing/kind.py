@@ -1,4 +1,4 @@
-"""What every kind of data must do, as a pytest class that its test subclasses.
+"""Contract suite for kinds of data; subclass `KindContract` to test one.
 
 Examples
 --------
@@ -12,7 +12,7 @@ Examples
         def value(self, block):              # what a tool returns for a block
             return np.argwhere(...)
 
-        def content(self, uri):              # what is stored at last, as values that can be compared
+        def content(self, uri):              # what is stored, as values that can be compared
             return sorted(...)
 """
 
@@ -34,20 +34,20 @@ from voxome.geometry.grid import Block
 from voxome.kinds.region_table import RegionTree
 
 FRAME = Frame(Box((-4, 0, 8), (12, 10, 20)), Box((-4, 0, 8), (12, 10, 20)), (8.0, 4.0, 4.0), (0.0, 0.0, 0.0))
-"""The voxels of the step that writes."""
+"""Frame of the step that writes."""
 BLOCK = (8, 8, 8)
 _SPAN = 3
 
 
 class KindContract:
-    """Tests of a kind; subclass it, and give the fixture `kind` and the methods."""
+    """Tests of a kind. A subclass defines the fixture `kind` and the methods `value` and `content`."""
 
     scope: ClassVar[Literal["block", "regions", "whole"]] = "block"
     """Scope of a tool that returns it."""
 
     @pytest.fixture
     def kind(self) -> Kind:
-        """The kind to test."""
+        """Kind under test."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -56,7 +56,7 @@ class KindContract:
         return str(tmp_path / "store")
 
     def value(self, block: Block) -> object:
-        """Return what a tool returns for a block; for scope ``whole``, the block covers everything."""
+        """Return the value of a tool for a block; for scope ``whole``, the block covers everything."""
         raise NotImplementedError
 
     def content(self, uri: str) -> Any:

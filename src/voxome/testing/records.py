@@ -1,4 +1,4 @@
-"""A suite that a record store passes; subclass `RecordStoreContract` to test one."""
+"""Contract suite for record stores; subclass `RecordStoreContract` to test one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A suite that a service passes; subclass `ServiceContract` to test one."""
+"""Contract suite for services; subclass `ServiceContract` to test one."""
 
 from __future__ import annotations
 

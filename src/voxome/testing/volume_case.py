@@ -1,4 +1,4 @@
-"""What the tests of a remote of volumes share: its flags, its hooks, and helpers."""
+"""Base class of the tests of a remote of volumes: flags and hooks of subclasses, and helpers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from voxome.contracts.abilities import (
-    SupportsCreate,
-)
+from voxome.contracts.abilities import SupportsCreate
 from voxome.contracts.source import VolumeRemote, VolumeSource
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.contracts.uri import Uri

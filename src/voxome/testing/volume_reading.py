@@ -13,9 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from voxome.contracts.abilities import (
-    SupportsRecognise,
-)
+from voxome.contracts.abilities import SupportsRecognise
 from voxome.contracts.source import VolumeRemote
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidBox, NotFound

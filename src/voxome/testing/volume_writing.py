@@ -81,9 +81,9 @@ class VolumeWriting(VolumeCase):
             values = data.draw(arrays(box.shape, spec.dtype))
             model[box.within(spec.domain)] = values
             source.write(box, values)
-            seen = data.draw(boxes(spec.domain))
-            assert_array_equal(source.read(seen), model[seen.within(spec.domain)])
-            assert_array_equal(remote.open(uri).read(seen), model[seen.within(spec.domain)])
+            box = data.draw(boxes(spec.domain))
+            assert_array_equal(source.read(box), model[box.within(spec.domain)])
+            assert_array_equal(remote.open(uri).read(box), model[box.within(spec.domain)])
 
         check()
         assert_array_equal(self.inspect(uri), model)
@@ -92,12 +92,12 @@ class VolumeWriting(VolumeCase):
         spec = self.spec(dtype=dtype)
         uri = new_uri()
         values = noise(spec.domain.shape, dtype)
-        kept = values.copy()
+        expected = values.copy()
         self.create_or_skip(remote, uri, spec).write(spec.domain, values)
         values[...] = 0
         assert self.inspect(uri).dtype == np.dtype(dtype)
-        assert_array_equal(self.inspect(uri), kept)
-        assert_array_equal(remote.open(uri).read(spec.domain), kept)
+        assert_array_equal(self.inspect(uri), expected)
+        assert_array_equal(remote.open(uri).read(spec.domain), expected)
 
     def test_unwritten_voxels_have_the_fill_value(
         self, remote: VolumeRemote, new_uri: Callable[[], Uri], fill: int
@@ -165,12 +165,12 @@ class VolumeWriting(VolumeCase):
         source.write(domain, array)
         grid = BlockGrid(domain, source.spec.write_chunk or (4,) * domain.ndim)
         last = grid[len(grid) - 1].write
-        written, seen = array[last.within(domain)], grid[0].write
+        written, first = array[last.within(domain)], grid[0].write
         with ThreadPoolExecutor(4) as pool:
             writes = [pool.submit(source.write, last, written) for _ in range(10)]
-            reads = [pool.submit(remote.open(uri).read, seen) for _ in range(30)]
+            reads = [pool.submit(remote.open(uri).read, first) for _ in range(30)]
             for read in reads:
-                assert_array_equal(read.result(), array[seen.within(domain)])
+                assert_array_equal(read.result(), array[first.within(domain)])
             for write in writes:
                 write.result()
         assert_array_equal(source.read(domain), array)
@@ -184,6 +184,6 @@ class VolumeWriting(VolumeCase):
         editor = ability(source, SupportsAttributes)
         assert editor is not None
         editor.update_attributes({"second": "changed", "third": "µ"})
-        for seen in (source.spec.attributes, remote.open(uri).spec.attributes):
-            assert {"first": [1, 2.5, None], "second": "changed", "third": "µ"}.items() <= dict(seen).items()
+        for attributes in (source.spec.attributes, remote.open(uri).spec.attributes):
+            assert {"first": [1, 2.5, None], "second": "changed", "third": "µ"}.items() <= dict(attributes).items()
         assert source.spec.domain == spec.domain

@@ -31,7 +31,7 @@ class Neurons(Instance):
         ----------
         body : int
             Label of the body.
-        who : bool
+        provenance : bool
             Include ``…_user`` and ``…_time`` for each property: who set it and when.
 
         Raises
@@ -72,10 +72,10 @@ class Neurons(Instance):
 
         Parameters
         ----------
-        *wanted : mapping
+        *criteria : mapping
             Properties with a value, a list of values, ``"re/PATTERN"``, ``"exists/0"`` or ``"exists/1"``. A body
             matches if it fulfils all criteria of one mapping.
-        who : bool
+        provenance : bool
             As for `get`.
 
         Raises
