@@ -106,6 +106,6 @@ class LongResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         body = memoryview(self.body)
-        for start in range(0, len(body), _SLICE_BYTES):
+        for start in range(0, max(len(body), 1), _SLICE_BYTES):
             more = start + _SLICE_BYTES < len(body)
             await send({"type": "http.response.body", "body": body[start : start + _SLICE_BYTES], "more_body": more})
