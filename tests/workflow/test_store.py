@@ -92,15 +92,16 @@ def test_the_pipeline_killed_twice_gives_what_a_local_run_gives(
     for name, path in phantom.inputs.items():
         command += ["--set", f"{name}={path}"]
     environment = {**os.environ, "TMPDIR": str(scratch)}
+    log = (tmp_path / "log").open("w")
     for kill in range(2):
-        process = subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, env=environment, start_new_session=True, stderr=log)
         _wait_for_jobs(out, process, at_least=3 + 12 * kill)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert not (out / "run.json").exists()
     with pytest.raises(RunLocked, match=f"in use by the run of .*:{out}"):
         run(CONNECTOME, phantom.inputs, out=tmp_path / "other", store=store, options=RunOptions(block=(48, 48, 48)))
-    subprocess.run(command, env=environment, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(command, env=environment, check=True, stderr=log)
     record = json.loads((out / "run.json").read_text())
     assert sum(step["blocks"]["reused"] for step in record["steps"]) > 0
     for name in ARRAYS:
@@ -118,7 +119,7 @@ def _wait_for_jobs(out: Path, process: subprocess.Popen[bytes], at_least: int) -
 
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
-        assert process.poll() is None
+        assert process.poll() is None, (out.parent / "log").read_text()
         time.sleep(0.1)
         if (out / ".voxome" / "run.sqlite").exists():
             try:
