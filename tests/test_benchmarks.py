@@ -15,12 +15,12 @@ SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if "argparse" in path
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_it_starts_and_tells_its_options(script: str) -> None:
+def test_help_is_printed(script: str) -> None:
     done = subprocess.run([sys.executable, FOLDER / script, "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert script in done.stdout
 
 
-def test_each_is_in_the_list() -> None:
-    told = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert [script for script in SCRIPTS if f"`{script}" not in told] == []
+def test_every_script_is_in_the_readme() -> None:
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert [script for script in SCRIPTS if f"`{script}" not in readme] == []

@@ -1,4 +1,4 @@
-"""What the documentation says is true."""
+"""The documentation matches the code."""
 
 from __future__ import annotations
 
@@ -60,27 +60,27 @@ def test_commands_and_options_exist(page: Path) -> None:
         if words[:1] != ["voxome"] or words[1] == "tool":
             continue
         verbs = words[1:3] if words[1] == "score" else words[1:2]
-        told = CliRunner().invoke(app, [*verbs, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
-        assert told.exit_code == 0, line
+        result = CliRunner().invoke(app, [*verbs, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+        assert result.exit_code == 0, line
         for option in (word.partition("=")[0] for word in words if word.startswith("--")):
-            assert option in told.output, (line, option)
+            assert option in result.output, (line, option)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_are_valid(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
 
 
-def test_the_public_names_are_few_and_there() -> None:
+def test_public_names_are_few_and_documented() -> None:
     assert len(voxome.__all__) <= 25
     assert voxome.__all__ == sorted(voxome.__all__)
     for name in voxome.__all__:
         assert getattr(voxome, name).__doc__
 
 
-def test_examples_in_docstrings_are_true() -> None:
+def test_doctests_pass() -> None:
     tried = 0
     for package in EXAMPLES:
         for found in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):

@@ -14,7 +14,7 @@ from voxome.cli.main import main
 
 
 @dataclass(frozen=True)
-class Said:
+class Result:
     """What a command left."""
 
     status: int
@@ -27,16 +27,18 @@ class Said:
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Said]:
+def command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Result]:
     """Run ``voxome ARGUMENTS`` in a fresh folder, without any configuration."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VOXOME_CONFIG", str(tmp_path / "config.toml"))
 
-    def run(*arguments: str) -> Said:
+    def run(*arguments: str) -> Result:
         with pytest.raises(SystemExit) as ended:
             main(list(arguments))
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err
-        return Said(int(ended.value.code or 0), told.out, told.err)
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Result(int(ended.value.code or 0), captured.out, captured.err)
 
     return run

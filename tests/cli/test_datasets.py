@@ -19,34 +19,34 @@ def test_all_are_listed(command: Any) -> None:
     assert found["prasad2020/image"]["voxel_size_nm"] == [1170, 1170, 1170]
     assert found["prasad2020/image"]["licence"] == "CC-BY-4.0"
     assert {one["verified"] for one in found.values()} == {None}
-    said = command("datasets")
-    assert (said.status, said.err) == (0, "")
-    assert all(name in said.out for name in found)
+    result = command("datasets")
+    assert (result.status, result.err) == (0, "")
+    assert all(name in result.out for name in found)
 
 
-def test_one_is_told_with_its_sources(command: Any) -> None:
+def test_one_is_shown_with_its_sources(command: Any) -> None:
     one = command("datasets", "cremi/A/em", "--json").json
     assert one["uri"] == "hdf5://{file}/volumes/raw"
-    said = command("datasets", "cremi/A/em")
-    assert all(text in said.out for text in ("https://cremi.org/data", "40, 4, 4", "not yet opened", "unknown"))
+    result = command("datasets", "cremi/A/em")
+    assert all(text in result.out for text in ("https://cremi.org/data", "40, 4, 4", "not yet opened", "unknown"))
 
 
 def test_an_unknown_one(command: Any) -> None:
-    said = command("datasets", "cremi/A/en")
-    assert (said.status, said.out) == (1, "")
-    assert "did you mean 'cremi/A/em'" in said.err
+    result = command("datasets", "cremi/A/en")
+    assert (result.status, result.out) == (1, "")
+    assert "did you mean 'cremi/A/em'" in result.err
 
 
-def test_fetching_tells_the_hash(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetching_prints_the_hash(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fetch(file: Any, progress: Any) -> Path:
         progress(5_000_000, 170_000_000)
         (tmp_path / file.name).write_bytes(b"voxels")
         return tmp_path / file.name
 
     monkeypatch.setattr("voxome.datasets.registry.files.fetch", fetch)
-    said = command("datasets", "cremi/A/em", "--fetch")
-    assert said.status == 0
-    assert sha256_of(tmp_path / "cremi_sample_A_20160501.hdf") in said.err
+    result = command("datasets", "cremi/A/em", "--fetch")
+    assert result.status == 0
+    assert sha256_of(tmp_path / "cremi_sample_A_20160501.hdf") in result.err
     assert command("datasets", "hemibrain/em", "--fetch").status == 1
     assert command("datasets", "--fetch").status == 2
 
@@ -89,10 +89,10 @@ def test_bash_which_takes_words_apart_at_colons(
 
 
 def test_the_shell_is_answered(tmp_path: Path) -> None:
-    asked = {"_VOXOME_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "voxome datasets kas"}
+    arguments = {"_VOXOME_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "voxome datasets kas"}
     code = "import sys; sys.argv = ['voxome']; from voxome.cli.main import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], env={**os.environ, **arguments}, capture_output=True, text=True, check=False
     )
     assert "kasthuri2015/em" in done.stdout
     assert "hemibrain" not in done.stdout

@@ -33,7 +33,7 @@ Say = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Say:
-    """Run a command in a folder with a volume and a workflow; its exit status and what it said on standard error."""
+    """Run a command in a folder with a volume and a workflow; its exit status and what it result on standard error."""
     monkeypatch.chdir(tmp_path)
     noise = np.random.default_rng(2).integers(0, 255, (20, 16, 12))
     spec = voxome.VolumeSpec.of(noise.shape, "uint8", voxel_size_nm=(10, 8, 8), chunk=(8, 8, 8))
@@ -45,10 +45,10 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         began = time.monotonic()
         with pytest.raises(SystemExit) as ended:
             main(list(arguments))
-        told = capsys.readouterr().err
-        assert "Traceback" not in told
+        stderr = capsys.readouterr().err
+        assert "Traceback" not in stderr
         assert time.monotonic() - began < 20
-        return int(ended.value.code or 0), told
+        return int(ended.value.code or 0), stderr
 
     return run
 
@@ -67,9 +67,9 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_wrong_usage_gives_the_nearest_name(say: Say, arguments: list[str], message: str) -> None:
-    status, told = say(*arguments)
+    status, stderr = say(*arguments)
     assert status == 2
-    assert message in told
+    assert message in stderr
 
 
 @pytest.mark.slow
@@ -85,20 +85,20 @@ def test_wrong_usage_gives_the_nearest_name(say: Say, arguments: list[str], mess
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_run_is_refused_before_it_starts(say: Say, arguments: list[str], message: str) -> None:
-    status, told = say(*arguments)
+def test_unrunnable_input_is_refused_before_the_run_starts(say: Say, arguments: list[str], message: str) -> None:
+    status, stderr = say(*arguments)
     assert status == 1
-    assert told.startswith("voxome: ")
-    assert message in told
+    assert stderr.startswith("voxome: ")
+    assert message in stderr
     assert not Path("o").exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_cannot_be_written_to(say: Say) -> None:
     Path("locked").mkdir(mode=0o555)
-    status, told = say("run", "mark.cwl", "--out", "locked/o", "--set", "raw=raw.zarr")
+    status, stderr = say("run", "mark.cwl", "--out", "locked/o", "--set", "raw=raw.zarr")
     assert status == 1
-    assert "Permission denied; choose a folder" in told
+    assert "Permission denied; choose a folder" in stderr
 
 
 @pytest.mark.slow
@@ -110,22 +110,22 @@ def test_truncated_inputs_are_named(say: Say) -> None:
     tifffile.imwrite("cut.tif", array)
     for name in ("cut.npy", "cut.h5", "cut.tif"):
         os.truncate(name, Path(name).stat().st_size // 2)
-        status, told = say("run", "mark.cwl", "--out", "o", "--set", f"raw={name}{'/raw' if 'h5' in name else ''}")
+        status, stderr = say("run", "mark.cwl", "--out", "o", "--set", f"raw={name}{'/raw' if 'h5' in name else ''}")
         assert status == 1
-        assert name in told
-        assert "cut short" in told
+        assert name in stderr
+        assert "cut short" in stderr
     assert not Path("o").exists()
 
 
-def test_a_fault_of_our_own_is_told_in_a_line(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_is_one_line(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise KeyError("steps")
 
     monkeypatch.setattr("voxome.resources.open.open", broken)
-    status, told = say("info", "raw.zarr")
+    status, stderr = say("info", "raw.zarr")
     assert status == 1
-    assert "please report it: KeyError('steps') at " in told
-    assert told.count("\n") == 1
+    assert "please report it: KeyError('steps') at " in stderr
+    assert stderr.count("\n") == 1
 
 
 @pytest.mark.slow
@@ -138,38 +138,38 @@ class TestInto:
         voxome.create("zarr://target.zarr", spec)[...] = 7
         return Path("target.zarr")
 
-    def asked(self, *more: str, uri: str = "target.zarr") -> list[str]:
+    def arguments(self, *more: str, uri: str = "target.zarr") -> list[str]:
         return [*THRESHOLD, "--at", "99", "--into", f"result={uri}", *more]
 
     def test_it_is_written_and_written_again(self, say: Say, target: Path) -> None:
         expected = np.where(voxome.open("raw.zarr")[...] > 99, 255, 0)
         for _ in range(2):
-            assert say(*self.asked("--block", "8,8,12", "--workers", "2"))[0] == 0
+            assert say(*self.arguments("--block", "8,8,12", "--workers", "2"))[0] == 0
             assert np.array_equal(voxome.open("target.zarr")[...], expected)
             voxome.open("target.zarr", mode="r+")[...] = 7
         assert json.loads(Path("result.handle.json").read_text())["uri"] == f"zarr://{target.absolute()}"
 
     def test_a_box_leaves_the_rest(self, say: Say, target: Path) -> None:
-        assert say(*self.asked("--block", "8,8,12", "--workers", "2", "--box", "3:13,2:9,1:12"))[0] == 0
+        assert say(*self.arguments("--block", "8,8,12", "--workers", "2", "--box", "3:13,2:9,1:12"))[0] == 0
         expected = np.full((20, 16, 12), 7)
         inside = np.s_[3:13, 2:9, 1:12]
         expected[inside] = np.where(voxome.open("raw.zarr")[inside] > 99, 255, 0)
         assert np.array_equal(voxome.open("target.zarr")[...], expected)
 
     def test_a_block_off_the_chunk_lattice_is_refused(self, say: Say, target: Path) -> None:
-        status, told = say(*self.asked("--block", "10,8,7"))
+        status, stderr = say(*self.arguments("--block", "10,8,7"))
         assert status == 1
-        assert "the block 10,8,7 is not on the chunk lattice" in told
-        assert "write chunk is 8,4,6" in told
-        assert "--block 8,8,6" in told
+        assert "the block 10,8,7 is not on the chunk lattice" in stderr
+        assert "write chunk is 8,4,6" in stderr
+        assert "--block 8,8,6" in stderr
         assert not Path("store").exists()
         assert (voxome.open("target.zarr")[...] == 7).all()
 
-    def test_all_else_that_does_not_fit_is_told_at_once(self, say: Say, target: Path) -> None:
+    def test_every_other_mismatch_is_listed(self, say: Say, target: Path) -> None:
         voxome.create("zarr://wide.zarr", voxome.VolumeSpec.of((20, 16, 13), "uint16"))
-        status, told = say(*self.asked("--into", "mask=target.zarr", uri="wide.zarr"))
+        status, stderr = say(*self.arguments("--into", "mask=target.zarr", uri="wide.zarr"))
         assert status == 1
-        assert "is uint16, but common.threshold writes uint8" in told
-        assert "spans 0:20,0:16,0:13" in told
-        assert "Unknown output array of common.threshold 'mask'" in told
-        assert say(*self.asked(uri="none.zarr"))[0] == 1
+        assert "is uint16, but common.threshold writes uint8" in stderr
+        assert "spans 0:20,0:16,0:13" in stderr
+        assert "Unknown output array of common.threshold 'mask'" in stderr
+        assert say(*self.arguments(uri="none.zarr"))[0] == 1

@@ -49,17 +49,17 @@ def stored(command: Any, array: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
 def test_files(stored: Any, array: Any, name: str, tmp_path: Path) -> None:
-    said = stored("get", "in.zarr", name)
-    assert (said.status, said.out) == (0, "")
+    result = stored("get", "in.zarr", name)
+    assert (result.status, result.out) == (0, "")
     assert_array_equal(READERS[name](tmp_path / name), array)
-    said = stored("get", "in.zarr", f"part/{name}", "--box", BOX, "--json")
-    assert said.json["shape"] == [5, 8, 11]
+    result = stored("get", "in.zarr", f"part/{name}", "--box", BOX, "--json")
+    assert result.json["shape"] == [5, 8, 11]
     found = READERS[name](tmp_path / "part" / name)
     assert_array_equal(found, array[CUT])
     assert found.dtype == array.dtype
 
 
-def test_zarr_keeps_where_it_lies(stored: Any, array: Any, tmp_path: Path) -> None:
+def test_zarr_keeps_the_position(stored: Any, array: Any, tmp_path: Path) -> None:
     assert stored("get", "in.zarr", "part.zarr", "--box", BOX).status == 0
     made = voxome.open("part.zarr")
     assert (str(made.domain), made.voxel_size_nm, made.chunks) == (BOX, SIZE, (2, 8, 8))
@@ -77,10 +77,10 @@ def test_a_dataset_of_a_file_may_be_named(stored: Any, array: Any) -> None:
 
 
 def test_sections_of_png(stored: Any, array: Any, tmp_path: Path) -> None:
-    said = stored("get", "in.zarr", "sections/", "--box", BOX)
+    result = stored("get", "in.zarr", "sections/", "--box", BOX)
     if array.dtype not in (np.uint8, np.uint16):
-        assert said.status == 1
-        assert "PNG takes uint8 and uint16" in said.err
+        assert result.status == 1
+        assert "PNG takes uint8 and uint16" in result.err
         return
     files = sorted((tmp_path / "sections").glob("*.png"))
     assert_array_equal([imagecodecs.png_decode(file.read_bytes()) for file in files], array[CUT])
@@ -125,14 +125,14 @@ def test_a_level(command: Any, tmp_path: Path) -> None:
         (["in.zarr", "there.npy"], "already"),
     ],
 )
-def test_what_cannot_be_written(command: Any, arguments: list[str], message: str, tmp_path: Path) -> None:
+def test_invalid_outputs_are_refused(command: Any, arguments: list[str], message: str, tmp_path: Path) -> None:
     voxome.create("zarr://in.zarr", voxome.VolumeSpec.of((9, 9, 9), "uint8"))
     for name in ("there.tif", "there.npy"):
         (tmp_path / name).write_text("mine")
-    said = command("get", *arguments)
-    assert (said.status, said.out) == (1, "")
-    assert said.err.startswith("voxome: ")
-    assert message in said.err
+    result = command("get", *arguments)
+    assert (result.status, result.out) == (1, "")
+    assert result.err.startswith("voxome: ")
+    assert message in result.err
     assert not list(tmp_path.glob("out*"))
     assert (tmp_path / "there.tif").read_text() == "mine"
 
@@ -156,16 +156,16 @@ def test_an_interruption_leaves_no_half_file(command: Any, name: str, monkeypatc
     voxome.create("zarr://in.zarr", voxome.VolumeSpec.of((9, 9, 9), "uint8", chunk=(3, 9, 9)))[...] = 1
     monkeypatch.setattr(blockwise_copy, "BLOCK_BYTES", 1)
     monkeypatch.setattr("voxome.cli.get.block_progress", lambda *_: nullcontext(stop))
-    said = command("get", "in.zarr", name)
-    assert said.status == 130
-    assert said.err.startswith("Interrupted")
+    result = command("get", "in.zarr", name)
+    assert result.status == 130
+    assert result.err.startswith("Interrupted")
     with pytest.raises(voxome.VoxomeError):
         voxome.open(name)
 
 
-def test_a_uri_is_no_file(command: Any, tmp_path: Path) -> None:
+def test_a_uri_is_not_a_file(command: Any, tmp_path: Path) -> None:
     voxome.create("zarr://in.zarr", voxome.VolumeSpec.of((9, 9, 9), "uint8"))
-    said = command("get", "in.zarr", "zarr://out.zarr")
-    assert said.status == 1
-    assert "voxome transfer SRC zarr://out.zarr" in said.err
+    result = command("get", "in.zarr", "zarr://out.zarr")
+    assert result.status == 1
+    assert "voxome transfer SRC zarr://out.zarr" in result.err
     assert [path.name for path in tmp_path.iterdir()] == ["in.zarr"]

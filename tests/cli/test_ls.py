@@ -26,30 +26,30 @@ def folder(command: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     return command
 
 
-def _names(said: Any) -> dict[str, str]:
-    return {info["uri"].rpartition("/")[2]: info["type"] for info in said.json}
+def _names(result: Any) -> dict[str, str]:
+    return {info["uri"].rpartition("/")[2]: info["type"] for info in result.json}
 
 
 def test_a_folder_of_any_formats(folder: Any) -> None:
     there = {"a.zarr": "volume", "b.n5": "volume", "c": "volume", "e.npy": "volume", "deep": "folder"}
     assert _names(folder("ls", "--json")) == there
     assert _names(folder("ls", ".", "-r", "--json")) == {**there, "er": "folder", "d.zarr": "volume"}
-    said = folder("ls")
-    assert (said.status, said.err) == (0, "")
-    assert all(name in said.out for name in there)
+    result = folder("ls")
+    assert (result.status, result.err) == (0, "")
+    assert all(name in result.out for name in there)
 
 
-def test_what_is_hidden_is_not_listed(folder: Any, tmp_path: Path) -> None:
+def test_hidden_files_are_not_listed(folder: Any, tmp_path: Path) -> None:
     voxome.create("zarr://.hidden", voxome.VolumeSpec.of((4, 5, 6), "uint8"))
     assert ".hidden" not in _names(folder("ls", "--json"))
     assert _names(folder("ls", ".hidden", "--json")) == {".hidden": "volume"}
 
 
-def test_nothing_found_is_told(folder: Any, tmp_path: Path) -> None:
+def test_an_empty_folder_is_reported(folder: Any, tmp_path: Path) -> None:
     for place in ("notes.txt", "empty"):
         (tmp_path / "empty").mkdir(exist_ok=True)
-        said = folder("ls", place)
-        assert (said.status, said.out, said.err) == (0, "", f"No volumes found in {place}\n")
+        result = folder("ls", place)
+        assert (result.status, result.out, result.err) == (0, "", f"No volumes found in {place}\n")
         assert folder("ls", place, "--json").json == []
 
 
@@ -60,11 +60,11 @@ def test_one_volume(folder: Any, tmp_path: Path) -> None:
         assert info["description"] == "uint8 0:4,0:5,0:6"
 
 
-def test_what_is_not_there(folder: Any) -> None:
+def test_a_missing_folder_is_an_error(folder: Any) -> None:
     for uri in ("nowhere", "zarr://nowhere", "nothing://x"):
-        said = folder("ls", uri)
-        assert (said.status, said.out) == (1, "")
-        assert said.err.startswith("voxome: ")
+        result = folder("ls", uri)
+        assert (result.status, result.out) == (1, "")
+        assert result.err.startswith("voxome: ")
 
 
 class Tree:
@@ -76,7 +76,7 @@ class Tree:
             yield ResourceInfo(f"tree://{uri.path}/{name}", "volume" if depth == 1 else "collection")
 
 
-def test_a_store_is_looked_into_as_deep_as_asked(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recursive_listing_of_a_store(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(BUILT_IN["voxome.remotes"], "tree", f"{__name__}:Tree")
     for cached in (targets, load):
         cached.cache_clear()

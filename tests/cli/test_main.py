@@ -40,7 +40,7 @@ def _verbs(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 VERBS = dict(_verbs(typer.main.get_command(app)))
 
 
-class Said:
+class Result:
     """What a command left."""
 
     def __init__(self, status: int, out: str, err: str) -> None:
@@ -61,12 +61,12 @@ def voxome_(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     (tmp_path / "tool.cwl").write_text(document(load("voxome.tools", "common.threshold").spec))
     (tmp_path / "mark.cwl").write_text(WORKFLOW)
 
-    def run(*arguments: str) -> Said:
+    def run(*arguments: str) -> Result:
         with pytest.raises(SystemExit) as ended:
             main(list(arguments))
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err
-        return Said(int(ended.value.code or 0), told.out, told.err)
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Result(int(ended.value.code or 0), captured.out, captured.err)
 
     return run
 
@@ -75,18 +75,18 @@ def voxome_(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 def test_every_verb_has_help(voxome_: Any, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "1000")
-    said = voxome_(*verb, "--help")
-    assert said.status == 0
-    assert f"voxome {' '.join(verb)}" in said.out
-    told = [VERBS[verb].help, *(getattr(one, "help", None) for one in VERBS[verb].params)]
-    words = " ".join(said.out.split())
-    assert all(" ".join(text.split()) in words for text in told if text)
+    result = voxome_(*verb, "--help")
+    assert result.status == 0
+    assert f"voxome {' '.join(verb)}" in result.out
+    help_texts = [VERBS[verb].help, *(getattr(one, "help", None) for one in VERBS[verb].params)]
+    words = " ".join(result.out.split())
+    assert all(" ".join(text.split()) in words for text in help_texts if text)
 
 
 def test_help_lists_every_verb(voxome_: Any) -> None:
-    said = voxome_("--help")
-    assert said.status == 0
-    assert all(verb[0] in said.out for verb in VERBS)
+    result = voxome_("--help")
+    assert result.status == 0
+    assert all(verb[0] in result.out for verb in VERBS)
 
 
 @pytest.mark.slow
@@ -111,10 +111,10 @@ def test_help_lists_every_verb(voxome_: Any) -> None:
     ],
 )
 def test_wrong_usage_ends_with_2(voxome_: Any, arguments: list[str]) -> None:
-    said = voxome_(*arguments)
-    assert said.status == 2
-    assert said.out == ""
-    assert said.err
+    result = voxome_(*arguments)
+    assert result.status == 2
+    assert result.out == ""
+    assert result.err
 
 
 @pytest.mark.slow
@@ -139,57 +139,57 @@ def test_wrong_usage_ends_with_2(voxome_: Any, arguments: list[str]) -> None:
     ],
 )
 def test_errors_end_with_1_and_one_message(voxome_: Any, arguments: list[str], message: str) -> None:
-    said = voxome_(*arguments)
-    assert said.status == 1
-    assert said.err.startswith("voxome: ")
-    assert message in said.err
-    assert said.out == ""
+    result = voxome_(*arguments)
+    assert result.status == 1
+    assert result.err.startswith("voxome: ")
+    assert message in result.err
+    assert result.out == ""
 
 
-def test_info_tells_what_is_there(voxome_: Any) -> None:
+def test_info_shows_metadata(voxome_: Any) -> None:
     facts = voxome_("info", "raw.zarr", "--json").json
     assert facts["shape"] == [20, 16, 12]
     assert (facts["dtype"], facts["kind"], facts["format"]) == ("uint8", "image", "zarr")
     assert facts["voxel_size_nm"] == [10, 8, 8]
     assert facts["axes"] == ["z", "y", "x"]
-    said = voxome_("info", "raw.zarr")
-    assert all(any(name in line and value in line for line in said.out.splitlines()) for name, value in [
+    result = voxome_("info", "raw.zarr")
+    assert all(any(name in line and value in line for line in result.out.splitlines()) for name, value in [
         ("shape", "20, 16, 12"), ("voxel size nm", "10, 8, 8"), ("dtype", "uint8"), ("levels", "20, 16, 12")
     ])  # fmt: skip
 
 
 @pytest.mark.slow
 def test_plan_tells_the_run_and_run_does_it(voxome_: Any, tmp_path: Path) -> None:
-    asked = ["mark.cwl", "--set", "raw=raw.zarr", "--set", "at=99", "--block", "8,8,8"]
-    plan = voxome_("plan", *asked, "--json").json
+    arguments = ["mark.cwl", "--set", "raw=raw.zarr", "--set", "at=99", "--block", "8,8,8"]
+    plan = voxome_("plan", *arguments, "--json").json
     assert [(step["name"], step["blocks"]) for step in plan["steps"]] == [("mark", 12)]
-    said = voxome_("plan", *asked)
-    assert "common.threshold" in said.out
-    first = voxome_("run", *asked, "--out", "out", "--workers", "2", "--json")
+    result = voxome_("plan", *arguments)
+    assert "common.threshold" in result.out
+    first = voxome_("run", *arguments, "--out", "out", "--workers", "2", "--json")
     assert first.status == 0
     assert first.json["steps"][0]["blocks"] == {"total": 12, "run": 12, "reused": 0}
     assert "mark: 12 blocks" in first.err
-    again = voxome_("run", *asked, "--out", "out")
+    again = voxome_("run", *arguments, "--out", "out")
     assert again.out == ""
     assert "12 of them reused" in again.err
     mask = voxome.open("out/mask.zarr")[...]
     np.testing.assert_array_equal(mask, np.where(np.asarray(voxome.open("raw.zarr")) > 99, 255, 0))
-    assert voxome_("run", *asked, "--box", "0:8,0:8,0:8", "--out", "out").status == 1
+    assert voxome_("run", *arguments, "--box", "0:8,0:8,0:8", "--out", "out").status == 1
     assert voxome_("clean", "out").status == 0
 
 
 def test_an_empty_setting_is_as_not_given(voxome_: Any) -> None:
-    asked = ["plan", "mark.cwl", "--set", "raw=raw.zarr", "--set", "at=", "--json"]
-    assert voxome_(*asked).json["steps"][0]["parameters"] == {"at": 0.5}
+    arguments = ["plan", "mark.cwl", "--set", "raw=raw.zarr", "--set", "at=", "--json"]
+    assert voxome_(*arguments).json["steps"][0]["parameters"] == {"at": 0.5}
 
 
 @pytest.mark.slow
 def test_a_tool_leaves_handles(voxome_: Any, tmp_path: Path) -> None:
-    asked = ["tool", "common.threshold", "--image", "raw.zarr", "--at=99", "--store", "store", "--block", "8,8,8"]
-    said = voxome_(*asked)
-    assert (said.status, said.out) == (0, "")
+    arguments = ["tool", "common.threshold", "--image", "raw.zarr", "--at=99", "--store", "store", "--block", "8,8,8"]
+    result = voxome_(*arguments)
+    assert (result.status, result.out) == (0, "")
     handle = json.loads((tmp_path / "result.handle.json").read_text())
-    assert voxome_(*asked, "--json").json == {"result": handle}
+    assert voxome_(*arguments, "--json").json == {"result": handle}
     assert handle["uri"].startswith(f"zarr://{tmp_path}/store/common.threshold-")
     counts = ["tool", "common.statistics", "--image", "result.handle.json", "--store", "store", "--json"]
     assert voxome_(*counts).json["result"]["type"] == "table"
@@ -197,31 +197,31 @@ def test_a_tool_leaves_handles(voxome_: Any, tmp_path: Path) -> None:
 
 
 def test_help_of_a_tool_names_choices_and_says_all(voxome_: Any) -> None:
-    said = " ".join(voxome_("tool", "em.agglomerate", "--help").out.split())
-    assert "--method mean|waterz|mutex" in said
-    assert "IEEE TPAMI 41:1669), or by the mutex watershed on the region graph." in said
+    result = " ".join(voxome_("tool", "em.agglomerate", "--help").out.split())
+    assert "--method mean|waterz|mutex" in result
+    assert "IEEE TPAMI 41:1669), or by the mutex watershed on the region graph." in result
 
 
 def test_tools_are_listed(voxome_: Any) -> None:
-    told = {tool["name"]: tool for tool in voxome_("tools", "--json").json}
-    assert told["common.threshold"]["inputs"] == ["image"]
-    assert told["common.threshold"]["parameters"] == ["at"]
+    tools = {tool["name"]: tool for tool in voxome_("tools", "--json").json}
+    assert tools["common.threshold"]["inputs"] == ["image"]
+    assert tools["common.threshold"]["parameters"] == ["at"]
     assert "common.threshold" in voxome_("tools").out
 
 
 def test_scores_are_printed(voxome_: Any) -> None:
     labels = np.arange(4 * 4 * 4).reshape(4, 4, 4) // 8 + 1
     voxome.create("zarr://truth.zarr", voxome.VolumeSpec.of((4, 4, 4), "uint64"))[...] = labels
-    said = voxome_("score", "segmentation", "--truth", "truth.zarr", "--result", "truth.zarr", "--json")
-    assert said.json == {"voi_split": 0, "voi_merge": 0, "adapted_rand_error": 0}
+    result = voxome_("score", "segmentation", "--truth", "truth.zarr", "--result", "truth.zarr", "--json")
+    assert result.json == {"voi_split": 0, "voi_merge": 0, "adapted_rand_error": 0}
     assert "voi_split" in voxome_("score", "segmentation", "--truth", "truth.zarr", "--result", "truth.zarr").out
 
 
-def test_a_phantom_is_made_once(voxome_: Any) -> None:
-    asked = ["phantom", "made", "--shape", "24,32,40", "--seed", "7"]
-    assert voxome_(*asked).status == 0
+def test_a_phantom_is_not_overwritten(voxome_: Any) -> None:
+    arguments = ["phantom", "made", "--shape", "24,32,40", "--seed", "7"]
+    assert voxome_(*arguments).status == 0
     assert voxome_("info", "made/labels.zarr", "--json").json["shape"] == [24, 32, 40]
-    again = voxome_(*asked)
+    again = voxome_(*arguments)
     assert again.status == 1
     assert "already contains raw.zarr" in again.err
 
@@ -230,8 +230,8 @@ def test_training_without_torch_says_what_to_install(voxome_: Any, monkeypatch: 
     for name in [name for name in sys.modules if name.startswith("voxome.models.train")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
-    said = voxome_("train", "raw.zarr", "labels.zarr", "--out", "model")
-    assert (said.status, said.err) == (1, "voxome: Training needs torch: pip install 'voxome[train]'\n")
+    result = voxome_("train", "raw.zarr", "labels.zarr", "--out", "model")
+    assert (result.status, result.err) == (1, "voxome: Training needs torch: pip install 'voxome[train]'\n")
 
 
 def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -257,7 +257,7 @@ print([name for name in {heavy} if name in sys.modules], file=sys.stderr)
 
 
 @pytest.mark.slow
-def test_the_installed_command_ends_as_said() -> None:
+def test_the_exit_status_of_the_installed_command() -> None:
     command = Path(sys.executable).with_name("voxome")
     done = subprocess.run([command, "info", "none.zarr"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
@@ -270,11 +270,11 @@ def test_an_interruption_ends_with_130_and_a_sentence(voxome_: Any, monkeypatch:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("voxome.resources.open.open", stop)
-    said = voxome_("info", "raw.zarr")
-    assert (said.status, said.out, said.err) == (130, "", "Interrupted\n")
+    result = voxome_("info", "raw.zarr")
+    assert (result.status, result.out, result.err) == (130, "", "Interrupted\n")
     monkeypatch.setattr("voxome.services.transfer.run.transfer", lambda *_, **__: stop())
-    said = voxome_("transfer", "raw.zarr", "zarr://b.zarr")
-    assert (said.status, said.err) == (130, "Interrupted; rerun the same command to resume\n")
+    result = voxome_("transfer", "raw.zarr", "zarr://b.zarr")
+    assert (result.status, result.err) == (130, "Interrupted; rerun the same command to resume\n")
 
 
 class Stubborn:
@@ -291,13 +291,15 @@ def test_an_interruption_is_never_lost(voxome_: Any, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("voxome.resources.open.open", work)
     began, before = time.monotonic(), sys.unraisablehook
-    said = voxome_("info", "raw.zarr")
-    assert (said.status, said.err) == (130, "Interrupted\n")
+    result = voxome_("info", "raw.zarr")
+    assert (result.status, result.err) == (130, "Interrupted\n")
     assert time.monotonic() - began < 10
     assert sys.unraisablehook is before
 
 
-def test_a_full_disk_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_is_reported_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "out")
 

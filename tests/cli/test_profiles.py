@@ -1,4 +1,4 @@
-"""``voxome profiles``: what is configured is told, tokens are not."""
+"""``voxome profiles``: the configuration is listed, without tokens."""
 
 from __future__ import annotations
 
@@ -35,44 +35,44 @@ def configured(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return command
 
 
-def test_hosts_are_told_and_tokens_are_not(configured: Any, tmp_path: Path) -> None:
-    told = configured("profiles", "--json")
-    rows = {(row["profile"], row["kind"]): (row["host"], row["token"]) for row in told.json["services"]}
+def test_hosts_are_listed_without_tokens(configured: Any, tmp_path: Path) -> None:
+    listed = configured("profiles", "--json")
+    rows = {(row["profile"], row["kind"]): (row["host"], row["token"]) for row in listed.json["services"]}
     assert rows == {
         ("environment", "bossdb"): (None, "set"),
         ("lab (in use)", "bossdb"): ("https://boss.lab.org", "set"),
         ("lab (in use)", "dvid"): ("http://dvid.lab.org:8000", "not set, by LAB_DVID_TOKEN"),
         ("home", "s3"): ("http://127.0.0.1:9000", "not set"),
     }
-    assert (told.json["file"], told.json["profile"]) == (str(tmp_path / "config.toml"), "lab")
-    said = configured("profiles")
-    assert "boss.lab.org" in said.out
-    for text in (told.out, told.err, said.out, said.err):
+    assert (listed.json["file"], listed.json["profile"]) == (str(tmp_path / "config.toml"), "lab")
+    result = configured("profiles")
+    assert "boss.lab.org" in result.out
+    for text in (listed.out, listed.err, result.out, result.err):
         assert not any(secret in text for secret in SECRETS)
 
 
 def test_a_token_named_by_a_variable(configured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_DVID_TOKEN", "hunter2")
     monkeypatch.setenv("VOXOME_PROFILE", "home")
-    said = configured("profiles", "--json")
-    rows = {(row["profile"], row["kind"]): row["token"] for row in said.json["services"]}
+    result = configured("profiles", "--json")
+    rows = {(row["profile"], row["kind"]): row["token"] for row in result.json["services"]}
     assert rows["lab", "dvid"] == "set, by LAB_DVID_TOKEN"
     assert ("home (in use)", "s3") in rows
-    assert "hunter2" not in said.out
+    assert "hunter2" not in result.out
 
 
-def test_no_file_is_no_fault(command: Any) -> None:
+def test_a_missing_file_is_not_an_error(command: Any) -> None:
     assert command("profiles", "--json").json["services"] == []
     assert "(missing)" in command("profiles").err
 
 
-def test_a_wrong_file_is_told_without_its_secrets(command: Any, tmp_path: Path) -> None:
+def test_an_invalid_file_is_reported_without_secrets(command: Any, tmp_path: Path) -> None:
     read_config.cache_clear()
     (tmp_path / "config.toml").write_text('[profiles.lab.bossdb]\ntoken = "hunter2"\nhots = "x"\n')
-    said = command("profiles")
-    assert (said.status, said.out) == (1, "")
-    assert "hots" in said.err
-    assert "hunter2" not in said.err
+    result = command("profiles")
+    assert (result.status, result.out) == (1, "")
+    assert "hots" in result.err
+    assert "hunter2" not in result.err
 
 
 def test_an_undefined_profile_is_reported(configured: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,17 +31,17 @@ def filed(command: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("file", ["in.npy", "in.tif"])
 @pytest.mark.parametrize("uri", ["zarr://out.zarr", "n5://out.n5", "precomputed://out", "hdf5://out.h5/volumes/raw"])
 def test_a_new_volume(filed: Any, file: str, uri: str) -> None:
-    asked = ["--voxel-size", "40,4,4.5"] if "precomputed" in uri else []
-    said = filed("put", file, uri, *asked)
-    assert (said.status, said.out) == (0, "")
+    arguments = ["--voxel-size", "40,4,4.5"] if "precomputed" in uri else []
+    result = filed("put", file, uri, *arguments)
+    assert (result.status, result.out) == (0, "")
     assert_array_equal(voxome.open(uri), ARRAY)
-    assert filed("put", file, uri, *asked).status == 1
+    assert filed("put", file, uri, *arguments).status == 1
 
 
-def test_what_the_file_says_may_be_changed(filed: Any) -> None:
-    asked = ["--voxel-size", "40,4,4.5", "--dtype", "uint32", "--kind", "labels", "--chunk", "4,8,8", "--json"]
-    said = filed("put", "in.npy", "zarr://out.zarr", *asked)
-    assert said.json == {"uri": "zarr://out.zarr", "shape": [9, 20, 30], "dtype": "uint32"}
+def test_options_override_the_file(filed: Any) -> None:
+    arguments = ["--voxel-size", "40,4,4.5", "--dtype", "uint32", "--kind", "labels", "--chunk", "4,8,8", "--json"]
+    result = filed("put", "in.npy", "zarr://out.zarr", *arguments)
+    assert result.json == {"uri": "zarr://out.zarr", "shape": [9, 20, 30], "dtype": "uint32"}
     made = voxome.open("out.zarr")
     assert (made.voxel_size_nm, made.dtype, made.spec.kind, made.chunks) == (
         (40, 4, 4.5), np.uint32, "labels", (4, 8, 8)
@@ -50,31 +50,31 @@ def test_what_the_file_says_may_be_changed(filed: Any) -> None:
 
 
 def test_values_that_would_change_are_refused(filed: Any) -> None:
-    said = filed("put", "in.npy", "zarr://out.zarr", "--dtype", "uint8")
-    assert said.status == 1
-    assert "do not fit uint8 without a change" in said.err
-    assert "zarr://out.zarr was removed" in said.err
+    result = filed("put", "in.npy", "zarr://out.zarr", "--dtype", "uint8")
+    assert result.status == 1
+    assert "do not fit uint8 without a change" in result.err
+    assert "zarr://out.zarr was removed" in result.err
     assert filed("put", "in.npy", "zarr://out.zarr").status == 0
 
 
 @pytest.mark.parametrize("options", [[], ["--at", "0,0,0"]])
-def test_an_interruption_is_told(filed: Any, options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_is_reported(filed: Any, options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     if options:
         voxome.create("zarr://out.zarr", voxome.VolumeSpec.of(ARRAY.shape, "uint16"))
     monkeypatch.setattr("voxome.cli.put.block_progress", lambda *_: nullcontext(stop))
-    said = filed("put", "in.npy", "zarr://out.zarr", *options)
+    result = filed("put", "in.npy", "zarr://out.zarr", *options)
     left = "is partly written; rerun the same command to complete it" if options else "was removed"
-    assert (said.status, said.err) == (130, f"Interrupted; zarr://out.zarr {left}\n")
+    assert (result.status, result.err) == (130, f"Interrupted; zarr://out.zarr {left}\n")
 
 
-def test_the_dtype_that_is_stored_is_told(filed: Any) -> None:
+def test_the_stored_dtype_is_printed(filed: Any) -> None:
     assert filed("put", "in.npy", "zarr://out.zarr", "--dtype", ">u2", "--json").json["dtype"] == "uint16"
 
 
-def test_into_a_place_of_a_volume(filed: Any) -> None:
+def test_into_an_existing_volume(filed: Any) -> None:
     spec = voxome.VolumeSpec.of((20, 40, 50), "uint16", chunk=(8, 8, 8), start=(5, -10, 0))
     voxome.create("zarr://whole.zarr", spec)[...] = 7
     assert filed("put", "in.npy", "zarr://whole.zarr", "--at", "7,-3,19").status == 0
@@ -82,9 +82,9 @@ def test_into_a_place_of_a_volume(filed: Any) -> None:
     expected[2:11, 7:27, 19:49] = ARRAY
     assert_array_equal(voxome.open("whole.zarr"), expected)
     for corner, text in (("7,-3,21", "not inside"), ("0,0", "The corner 0,0 has length 2")):
-        said = filed("put", "in.npy", "zarr://whole.zarr", "--at", corner)
-        assert said.status == 1
-        assert text in said.err
+        result = filed("put", "in.npy", "zarr://whole.zarr", "--at", corner)
+        assert result.status == 1
+        assert text in result.err
     assert filed("put", "in.npy", "zarr://none.zarr", "--at", "0,0,0").status == 1
     assert_array_equal(voxome.open("whole.zarr"), expected)
 
@@ -102,19 +102,19 @@ def test_into_a_place_of_a_volume(filed: Any) -> None:
     ],
 )
 def test_wrong_usage(filed: Any, wrong: list[str], tmp_path: Path) -> None:
-    said = filed("put", "in.npy", "zarr://out.zarr", *wrong)
-    assert said.status in (1, 2)
-    assert "internal error" not in said.err
+    result = filed("put", "in.npy", "zarr://out.zarr", *wrong)
+    assert result.status in (1, 2)
+    assert "internal error" not in result.err
     assert not (tmp_path / "out.zarr").exists()
 
 
-def test_a_place_and_a_new_dtype_exclude_each_other(filed: Any) -> None:
-    said = filed("put", "in.npy", "zarr://out.zarr", "--at", "0,0,0", "--dtype", "uint8")
-    assert said.status == 2
-    assert "--at writes into an existing volume" in said.err
+def test_at_and_dtype_exclude_each_other(filed: Any) -> None:
+    result = filed("put", "in.npy", "zarr://out.zarr", "--at", "0,0,0", "--dtype", "uint8")
+    assert result.status == 2
+    assert "--at writes into an existing volume" in result.err
 
 
-def test_a_file_needs_a_format_to_become(filed: Any) -> None:
-    said = filed("put", "in.npy", "out")
-    assert said.status == 1
-    assert "zarr://out" in said.err
+def test_a_destination_needs_a_format(filed: Any) -> None:
+    result = filed("put", "in.npy", "out")
+    assert result.status == 1
+    assert "zarr://out" in result.err

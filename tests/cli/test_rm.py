@@ -20,8 +20,8 @@ SPEC = voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(4, 4, 4))
 def test_a_volume_is_removed(command: Any, scheme: str, tmp_path: Path) -> None:
     name = "a.npy" if scheme == "npy" else "a"
     voxome.create(f"{scheme}://{name}", voxome.VolumeSpec.of((4, 5, 6), "uint8") if scheme == "npy" else SPEC)
-    said = command("rm", name, "--yes", "--json")
-    assert said.json["removed"].startswith(f"{scheme}://")
+    result = command("rm", name, "--yes", "--json")
+    assert result.json["removed"].startswith(f"{scheme}://")
     assert not (tmp_path / name).exists()
     assert command("rm", name, "--yes").status == 1
 
@@ -29,9 +29,9 @@ def test_a_volume_is_removed(command: Any, scheme: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("answer", "gone"), [("y\n", True), ("n\n", False), ("", False)])
 def test_it_asks(tmp_path: Path, answer: str, gone: bool) -> None:
     voxome.create(f"zarr://{tmp_path}/a.zarr", SPEC)
-    said = CliRunner().invoke(app, ["rm", str(tmp_path / "a.zarr")], input=answer)
-    assert "4 x 5 x 6 voxels of uint8" in said.output
-    assert (said.exit_code == 0) == gone
+    result = CliRunner().invoke(app, ["rm", str(tmp_path / "a.zarr")], input=answer)
+    assert "4 x 5 x 6 voxels of uint8" in result.output
+    assert (result.exit_code == 0) == gone
     assert (tmp_path / "a.zarr").exists() != gone
 
 
@@ -49,8 +49,8 @@ def test_anything_that_is_not_a_volume_is_kept(command: Any, tmp_path: Path) -> 
     (tmp_path / "folder" / "notes.txt").write_text("mine")
     voxome.create("zarr://a.zarr", SPEC)
     for uri in ("folder", "zarr://folder", "folder/notes.txt", "a.zarr?level=1", "a.zarr?level=0"):
-        said = command("rm", uri, "--yes")
-        assert (said.status, said.out) == (1, "")
+        result = command("rm", uri, "--yes")
+        assert (result.status, result.out) == (1, "")
     assert (tmp_path / "folder" / "notes.txt").read_text() == "mine"
     assert voxome.open("a.zarr").shape == (4, 5, 6)
 
@@ -58,9 +58,9 @@ def test_anything_that_is_not_a_volume_is_kept(command: Any, tmp_path: Path) -> 
 def test_a_write_protected_volume_is_kept(command: Any, tmp_path: Path) -> None:
     np.save("a.npy", np.zeros((2, 3, 4), np.uint8))
     (tmp_path / "a.npy").chmod(0o444)
-    said = command("rm", "a.npy", "--yes")
-    assert said.status == 1
-    assert "is write-protected" in said.err
+    result = command("rm", "a.npy", "--yes")
+    assert result.status == 1
+    assert "is write-protected" in result.err
     (tmp_path / "a.npy").chmod(0o644)
     assert command("rm", "a.npy", "--yes").status == 0
 
@@ -70,9 +70,9 @@ def test_a_write_protected_volume_is_kept(command: Any, tmp_path: Path) -> None:
 def test_a_single_level_is_kept(command: Any, scheme: str, level: str) -> None:
     made: Any = voxome.create(f"{scheme}://a", SPEC).source
     made.create_level((2, 2, 2))
-    said = command("rm", f"a/{level}", "--yes")
-    assert said.status == 1
-    assert "is a level of" in said.err
+    result = command("rm", f"a/{level}", "--yes")
+    assert result.status == 1
+    assert "is a level of" in result.err
     assert len(voxome.open("a").levels) == 2
     assert command("rm", "a", "--yes").status == 0
 
@@ -80,18 +80,18 @@ def test_a_single_level_is_kept(command: Any, scheme: str, level: str) -> None:
 def test_nested_volumes_are_kept(command: Any) -> None:
     voxome.create("zarr://a.zarr", SPEC)
     voxome.create("zarr://a.zarr/labels/cells", SPEC)
-    said = command("rm", "a.zarr", "--yes")
-    assert said.status == 1
-    assert "a.zarr/labels/cells first" in said.err
+    result = command("rm", "a.zarr", "--yes")
+    assert result.status == 1
+    assert "a.zarr/labels/cells first" in result.err
     assert voxome.open("a.zarr").shape == (4, 5, 6)
     assert command("rm", "a.zarr/labels/cells", "--yes").status == 0
     assert command("rm", "a.zarr", "--yes").status == 0
 
 
 def test_public_data_are_kept(command: Any) -> None:
-    said = command("rm", "dataset:cremi/A/em", "--yes")
-    assert (said.status, said.out) == (1, "")
-    assert "a dataset cannot be removed" in said.err
+    result = command("rm", "dataset:cremi/A/em", "--yes")
+    assert (result.status, result.out) == (1, "")
+    assert "a dataset cannot be removed" in result.err
 
 
 def test_ctrl_c_at_the_question_interrupts(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_ctrl_c_at_the_question_interrupts(command: Any, monkeypatch: pytest.Mon
 
     voxome.create("zarr://a.zarr", SPEC)
     monkeypatch.setattr("sys.stdin", Keys())
-    said = command("rm", "a.zarr", "--json")
-    assert (said.status, said.out) == (130, "")
-    assert said.err.endswith("Interrupted\n")
+    result = command("rm", "a.zarr", "--json")
+    assert (result.status, result.out) == (130, "")
+    assert result.err.endswith("Interrupted\n")
     assert voxome.open("a.zarr").shape == (4, 5, 6)

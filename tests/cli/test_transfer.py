@@ -24,9 +24,9 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     def run(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
             main(["transfer", *arguments])
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err
-        return int(ended.value.code or 0), told.out, told.err
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return int(ended.value.code or 0), captured.out, captured.err
 
     return run
 

@@ -51,7 +51,7 @@ def test_any_box_alone_equals_its_part_of_the_whole(whole: RenderedBlock, data: 
     np.testing.assert_array_equal(part.membranes, whole.membranes[inner])
 
 
-def test_a_box_far_from_the_origin_is_made_like_any_other() -> None:
+def test_a_box_far_from_the_origin_is_like_any_other() -> None:
     domain = Box((10**6, -300, 5), (10**6 + 30, -270, 35))
     half = Box(domain.start, (10**6 + 15, -270, 35))
     whole, part = render(SPEC, domain), render(SPEC, half)
@@ -59,7 +59,7 @@ def test_a_box_far_from_the_origin_is_made_like_any_other() -> None:
 
 
 @pytest.mark.slow
-def test_what_is_written_in_blocks_equals_what_is_made_at_once(made: Made, tmp_path: Path) -> None:
+def test_blockwise_output_equals_output_in_memory(made: Made, tmp_path: Path) -> None:
     write_phantom(tmp_path, SPEC, block=(64, 64, 64))
     for name, array in zip(("raw", "labels", "membranes"), made[:3], strict=True):
         volume = open_volume(f"zarr://{tmp_path / name}.zarr")

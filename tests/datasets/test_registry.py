@@ -54,7 +54,7 @@ class Server(ThreadingHTTPServer):
 
     content = b""
     status = 200
-    asked = 0
+    requests = 0
 
     @property
     def url(self) -> str:
@@ -64,7 +64,7 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server: Any = self.server
-        server.asked += 1
+        server.requests += 1
         self.send_response(server.status)
         self.send_header("Content-Length", str(len(server.content)))
         self.end_headers()
@@ -111,14 +111,14 @@ def test_every_entry_is_sound(one: Entry) -> None:
         assert (one.file.sha256 is None) == (one.file.sha256_source is None)
 
 
-def test_the_volumes_that_were_asked_for_are_there() -> None:
+def test_the_required_volumes_are_registered() -> None:
     places = {name.partition("/")[0] for name in ALL}
     wanted = "hemibrain fib25 optic_lobe manc minnie65 microns_phase1 cremi snemi3d kasthuri2015 witvliet2020 dyer2017"
     assert {*wanted.split(), "prasad2020", "h01", "fafb"} <= places
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('[[volumes]]\nname = "a/b"\nlicense = "CC0"', "license"),
         ('[[volumes]]\nname = "a/b"\nvoxel_size_nm = [1, 2]', "voxel_size_nm"),
@@ -126,9 +126,9 @@ def test_the_volumes_that_were_asked_for_are_there() -> None:
         ("volumes = ", "not valid TOML"),
     ],
 )
-def test_what_is_not_understood_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_invalid_entries_are_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "mine.toml").write_text(text)
-    with pytest.raises(InvalidInput, match=said):
+    with pytest.raises(InvalidInput, match=message):
         read.entries(tmp_path)
 
 
@@ -150,14 +150,14 @@ def test_a_dataset_is_opened_by_its_name(known: Any, tmp_path: Path) -> None:
     assert voxome.open("dataset:mine/em", level=1).shape == (4, 3, 4)
 
 
-def test_an_unknown_name_is_told_with_the_nearest() -> None:
+def test_an_unknown_name_suggests_the_closest_match() -> None:
     with pytest.raises(UnknownName, match="did you mean 'kasthuri2015/em'"):
         voxome.open("dataset:kasthuri2015/eм")
     with pytest.raises(NotFound, match="datasets:kasthuri2015"):
         voxome.open("datasets:kasthuri2015/em")
 
 
-def test_what_has_no_address_says_where_to_get_it(known: Any) -> None:
+def test_an_entry_without_a_uri_names_its_page(known: Any) -> None:
     known(uri=None)
     with pytest.raises(UnsupportedFormat, match=r"example\.org"):
         resolve("mine/em")
@@ -167,7 +167,7 @@ def test_a_file_is_fetched_once_by_its_hash(known: Any, server: Server) -> None:
     known(**_in_file(server, _sha256(server.content)))
     for _ in range(2):
         assert_array_equal(voxome.open("dataset:mine/em"), ARRAY)
-    assert server.asked == 1
+    assert server.requests == 1
 
 
 def test_a_cache_filled_beforehand_is_used(known: Any, server: Server, tmp_path: Path) -> None:
@@ -180,14 +180,14 @@ def test_a_cache_filled_beforehand_is_used(known: Any, server: Server, tmp_path:
     place.write_bytes(server.content[:-1])
     with pytest.raises(CorruptData, match=r"remove it"):
         voxome.open("dataset:mine/em")
-    assert server.asked == 0
+    assert server.requests == 0
 
 
 def test_a_file_without_a_hash_is_not_downloaded_automatically(known: Any, server: Server) -> None:
     known(**_in_file(server))
     with pytest.raises(NotFound, match="because its SHA-256 is unknown"):
         voxome.open("dataset:mine/em")
-    assert server.asked == 0
+    assert server.requests == 0
 
 
 def test_a_file_with_another_hash_is_not_kept(known: Any, server: Server, tmp_path: Path) -> None:
@@ -213,9 +213,9 @@ def test_importing_the_resolver_loads_no_downloader() -> None:
     assert np.isfinite([length for one in ALL.values() for length in one.voxel_size_nm or ()]).all()
 
 
-def test_what_has_come_is_told(server: Server, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+def test_download_progress_is_reported(server: Server, tmp_path: Path) -> None:
+    progress: list[tuple[int, int]] = []
     file = File.model_validate(_in_file(server)["file"])
-    path = fetch(file, lambda done, total: told.append((done, total)))
+    path = fetch(file, lambda done, total: progress.append((done, total)))
     assert path.read_bytes() == server.content
-    assert told[-1] == (len(server.content), len(server.content))
+    assert progress[-1] == (len(server.content), len(server.content))

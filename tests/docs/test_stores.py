@@ -31,8 +31,8 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def test_every_remote_is_in_the_table() -> None:
-    told = {scheme for row in rows("Remotes") for scheme in re.findall(r"`(\w+)`", row[0])}
-    assert told == set(BUILT_IN["voxome.remotes"])
+    documented = {scheme for row in rows("Remotes") for scheme in re.findall(r"`(\w+)`", row[0])}
+    assert documented == set(BUILT_IN["voxome.remotes"])
 
 
 @pytest.mark.parametrize("row", rows("Remotes"), ids=lambda row: row[0])
@@ -73,9 +73,9 @@ def test_variables_are_those_that_the_code_reads() -> None:
 
 def test_the_sweep_has_the_options_that_are_told() -> None:
     (text,) = re.findall(r"```shell\n(.*?)```", PAGE, re.DOTALL)
-    told = CliRunner().invoke(app, ["bench", "read", "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+    documented = CliRunner().invoke(app, ["bench", "read", "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     assert all(line.startswith("voxome bench read ") for line in text.splitlines())
-    assert set(re.findall(r"--[\w-]+", text)) <= set(re.findall(r"--[\w-]+", told.output))
+    assert set(re.findall(r"--[\w-]+", text)) <= set(re.findall(r"--[\w-]+", documented.output))
 
 
 def test_the_file_of_profiles_is_understood() -> None:

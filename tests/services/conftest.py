@@ -1,4 +1,4 @@
-"""Transfers keep what they know in a folder of the test's own."""
+"""Transfers keep their progress in a folder of the test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A transfer that was interrupted goes on where it was, and never writes into what is not its own."""
+"""An interrupted transfer resumes, and never writes into the target of another one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def interrupted(source: Volume, target: str) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["zarr://{}/b.zarr", "n5://{}/b", "precomputed://{}/b", "hdf5://{}/b.h5/v"])
-def test_only_what_is_missing_is_copied(tmp_path: Path, target: str) -> None:
+def test_only_missing_blocks_are_copied(tmp_path: Path, target: str) -> None:
     source, uri = made(tmp_path), target.format(tmp_path)
     assert interrupted(source, uri) == 63
     report = voxome.transfer(source, uri, chunk=CHUNK)
@@ -84,7 +84,7 @@ def test_levels_may_be_added_later(tmp_path: Path) -> None:
     assert voxome.open(uri, level=1).shape == (32, 32, 32)
 
 
-def test_a_destination_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+def test_a_removed_destination_is_created_again(tmp_path: Path) -> None:
     source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
     interrupted(source, uri)
     shutil.rmtree(tmp_path / "b.zarr")
@@ -112,7 +112,7 @@ def test_a_source_that_was_replaced_is_refused(tmp_path: Path) -> None:
         voxome.transfer(made(tmp_path), uri)
 
 
-def test_what_is_there_is_written_into_only_if_it_may_be_and_fits(tmp_path: Path) -> None:
+def test_an_existing_array_is_written_only_if_allowed_and_fitting(tmp_path: Path) -> None:
     source = made(tmp_path, voxel_size_nm=(8, 8, 8))
     uri = f"zarr://{tmp_path}/b.zarr"
     spec = voxome.VolumeSpec.of((80, 64, 64), "uint8", start=(-10, 0, 0), chunk=(16, 32, 16), voxel_size_nm=(8, 8, 8))
@@ -127,9 +127,9 @@ def test_what_is_there_is_written_into_only_if_it_may_be_and_fits(tmp_path: Path
     assert np.array_equal(target[...], expected)
     again = voxome.transfer(source, uri, box=box, existing=True)
     assert (again.run, again.reused) == (first.run, 0)
-    with pytest.raises(PlanError) as told:
+    with pytest.raises(PlanError) as error:
         voxome.transfer(source, uri, dtype="uint16", existing=True, drop=["voxel_size"])
-    assert len(told.value.problems) == 2
+    assert len(error.value.problems) == 2
     other = voxome.create(f"zarr://{tmp_path}/c.zarr", voxome.VolumeSpec.of((32, 64, 64), "uint8"))
     with pytest.raises(PlanError, match="does not contain"):
         voxome.transfer(source, other, drop=["voxel_size"])
@@ -138,11 +138,11 @@ def test_what_is_there_is_written_into_only_if_it_may_be_and_fits(tmp_path: Path
 def test_one_at_a_time(tmp_path: Path) -> None:
     source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
 
-    def told(_: object) -> None:
+    def progress(_: object) -> None:
         with pytest.raises(RunLocked):
             voxome.transfer(source, uri)
 
-    voxome.transfer(source, uri, progress=told)
+    voxome.transfer(source, uri, progress=progress)
 
 
 @pytest.mark.parametrize("version", [None, 0, 2])
@@ -159,26 +159,28 @@ def test_the_state_of_another_version_is_refused(tmp_path: Path, state: Path, ve
 def test_no_other_part_at_a_time(tmp_path: Path, box: str) -> None:
     source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
 
-    def told(_: object) -> None:
+    def progress(_: object) -> None:
         with pytest.raises(RunLocked, match=r"Another transfer to zarr://.*b\.zarr is running \(process \d+\)"):
             voxome.transfer(source, uri, box=box, existing=True)
 
-    voxome.transfer(source, uri, progress=told)
+    voxome.transfer(source, uri, progress=progress)
     assert voxome.transfer(source, uri, box=box, existing=True).run
 
 
-def test_what_cannot_be_removed_is_filled_by_the_next_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_that_cannot_be_removed_is_filled_by_the_next_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source, uri = made(tmp_path), f"hdf5://{tmp_path}/b.h5/raw"
     with monkeypatch.context() as patch:
         patch.setattr(prepare, "discard", lambda _: False)
-        with pytest.raises(UnsupportedFormat, match="cannot have levels") as told:
+        with pytest.raises(UnsupportedFormat, match="cannot have levels") as error:
             voxome.transfer(source, uri, levels=2)
-    assert "was created and is empty" in told.value.__notes__[0]
+    assert "was created and is empty" in error.value.__notes__[0]
     assert voxome.transfer(source, uri).run
     assert np.array_equal(voxome.open(uri)[...], source[...])
 
 
-def test_what_is_refused_leaves_no_trace(tmp_path: Path, state: Path) -> None:
+def test_a_refused_transfer_leaves_no_trace(tmp_path: Path, state: Path) -> None:
     source = made(tmp_path, voxel_size_nm=(8, 8, 8))
     with pytest.raises(Exception, match="no place"):
         voxome.transfer(source, f"npy://{tmp_path}/b.npy")
@@ -186,7 +188,7 @@ def test_what_is_refused_leaves_no_trace(tmp_path: Path, state: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_told_and_the_same_call_goes_on(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_the_same_call_resumes(tmp_path: Path) -> None:
     source = made(tmp_path)
     uri = f"zarr://{tmp_path}/b.zarr"
     code = f"""

@@ -1,4 +1,4 @@
-"""What a transfer writes is what its source holds, between any two formats."""
+"""A transfer copies all voxels between any two formats."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def test_between_any_two_formats(tmp_path: Path, old: str, new: str) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("workers", [1, 2])
-def test_all_that_is_said_of_a_volume_is_kept(tmp_path: Path, workers: int) -> None:
-    said = {
+def test_all_metadata_are_kept(tmp_path: Path, workers: int) -> None:
+    fields = {
         "start": (-7, 5, -40),
         "voxel_size_nm": SIZE,
         "offset_nm": (1.5, -2.0, 3.0),
@@ -65,7 +65,7 @@ def test_all_that_is_said_of_a_volume_is_kept(tmp_path: Path, workers: int) -> N
         "kind": "labels",
         "chunk": (4, 8, 6),
     }
-    source = made(f"zarr://{tmp_path}/a.zarr", dtype="uint64", **said)
+    source = made(f"zarr://{tmp_path}/a.zarr", dtype="uint64", **fields)
     report = voxome.transfer(source.uri, f"n5://{tmp_path}/b.n5", chunk=(8, 8, 8), workers=workers)
     assert report.run == report.blocks > 8
     voxome.transfer(f"n5://{tmp_path}/b.n5", f"precomputed://{tmp_path}/c", chunk=(8, 16, 8), workers=workers)
@@ -174,7 +174,7 @@ def test_dtypes_change_only_where_no_voxel_does(tmp_path: Path) -> None:
     assert not voxome.open(f"{tmp_path}/c.zarr")[16:32].any()
 
 
-def test_what_a_new_volume_is_like(tmp_path: Path) -> None:
+def test_options_of_a_new_volume(tmp_path: Path) -> None:
     source = made(f"npy://{tmp_path}/a.npy", shape=(64, 64, 64))
     options = {"chunk": (16, 16, 16), "shard": (32, 32, 32), "encoding": {"codec": "gzip"}}
     voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", **options)
@@ -184,7 +184,7 @@ def test_what_a_new_volume_is_like(tmp_path: Path) -> None:
     assert spec.encoding["codec"]["name"] == "gzip"
 
 
-def test_what_is_asked_wrong(tmp_path: Path) -> None:
+def test_invalid_arguments_are_refused(tmp_path: Path) -> None:
     source = made(f"zarr://{tmp_path}/a.zarr")
     target = f"zarr://{tmp_path}/b.zarr"
     with pytest.raises(InvalidBox, match="not inside"):
@@ -213,10 +213,10 @@ def test_progress(tmp_path: Path) -> None:
     source = made(f"zarr://{tmp_path}/a.zarr", shape=(64, 32, 32), chunk=(16, 16, 16), voxel_size_nm=SIZE)
     seen: list[tuple[str, int, int, bool]] = []
 
-    def told(report: StepReport) -> None:
+    def progress(report: StepReport) -> None:
         seen.append((report.name, report.run, report.total, report.ended))
 
-    report = voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", chunk=(16, 16, 16), levels=2, progress=told)
+    report = voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", chunk=(16, 16, 16), levels=2, progress=progress)
     assert seen[0] == ("copy", 0, 16, False)
     assert ("copy", 16, 16, True) in seen
     assert seen[-1][0] == "level 1"

@@ -114,13 +114,13 @@ def test_all(tmp_path: Path, source: str) -> None:
 @pytest.mark.usefixtures("forgetful")
 @pytest.mark.parametrize("codec", ["raw", "zstd"])
 def test_a_file_that_is_damaged_on_disk(tmp_path: Path, source: str, codec: str) -> None:
-    with pytest.raises(RunFailed, match="- 16:32,0:16,32:48: ") as told:
+    with pytest.raises(RunFailed, match="- 16:32,0:16,32:48: ") as error:
         voxome.transfer(source, f"damaging://{tmp_path}/b", chunk=CHUNK, encoding={"codec": codec}, verify="all")
-    assert str(told.value).startswith("1 of 64 jobs")
+    assert str(error.value).startswith("1 of 64 jobs")
 
 
 @pytest.mark.usefixtures("forgetful")
-def test_sampled_finds_what_is_in_the_sample(tmp_path: Path, source: str) -> None:
+def test_sampled_verification_finds_damage_in_the_sample(tmp_path: Path, source: str) -> None:
     bad = 16 + 2
     hit, miss = (
         next(s for s in range(100) if is_verified("sampled", s, bad, 64) == wanted) for wanted in (True, False)

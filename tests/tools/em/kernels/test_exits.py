@@ -63,7 +63,7 @@ def test_only_exits_through_outer_faces_go_on() -> None:
         assert not np.isin(table.targets, table.keys[table.targets != table.keys]).any()
 
 
-def test_lookup_replaces_only_what_it_knows() -> None:
+def test_lookup_replaces_only_its_keys() -> None:
     keys, targets = np.array([3, 7], np.uint64), np.array([30, 3], np.uint64)
     labels = np.array([[0, 3, 3], [7, 8, 3]], np.uint64)
     assert apply_lookup(labels, keys, targets).tolist() == [[0, 30, 30], [3, 8, 30]]

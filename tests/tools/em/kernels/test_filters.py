@@ -32,7 +32,7 @@ def test_objects_are_weighed_whole() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 9)), max_size=12), st.integers(0, 30))
-def test_what_stays_small_has_no_neighbour(pairs: list[tuple[int, int, int]], least: int) -> None:
+def test_objects_that_stay_small_have_no_neighbour(pairs: list[tuple[int, int, int]], least: int) -> None:
     rows = {(int(IDS[a]), int(IDS[b])): w for a, b, w in pairs if a < b}
     table = nodes([1, 5, 9, 20, 3], [1] * 5)
     contacts = edge_table([(a, b, [w]) for (a, b), w in sorted(rows.items())])
