@@ -92,7 +92,7 @@ def test_damage_is_told(tmp_path: Path) -> None:
     with pytest.raises(CorruptData, match="header"):
         NpyRemote().open(uri_of(path))
     path.write_bytes(b"text")
-    with pytest.raises(UnsupportedFormat, match=r"no \.npy file"):
+    with pytest.raises(UnsupportedFormat, match=r"not a \.npy file"):
         NpyRemote().open(uri_of(path))
 
 
