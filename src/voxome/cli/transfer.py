@@ -103,9 +103,9 @@ def transfer(
 
 
 def _encoding(scheme: str, codec: str | None, options: list[str] | None) -> dict[str, Any] | None:
-    from voxome.services.transfer.endpoint import CODEC_OPTION
+    from voxome.resources.open import format_traits
 
-    encoding: dict[str, Any] = {} if codec is None else {CODEC_OPTION.get(scheme, "codec"): codec}
+    encoding: dict[str, Any] = {} if codec is None else {format_traits(scheme).codec_option: codec}
     for text in options or ():
         name, equals, value = text.partition("=")
         if not equals:

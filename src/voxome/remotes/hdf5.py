@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import (
     CorruptData,
@@ -101,6 +102,8 @@ class Hdf5Source:
 
 class Hdf5Remote:
     """Datasets of HDF5 files."""
+
+    traits = FormatTraits(chunk_edge=64, codec_option="compression")
 
     def recognises(self, path: str) -> bool:
         file, _ = _split(path)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import (
     AlreadyExists,
@@ -96,6 +97,8 @@ class FolderSource(StackSource):
 
 class ImagesRemote:
     """Folders of images, and files of one image or of many pages."""
+
+    traits = FormatTraits(codec_option="compression")
 
     def recognises(self, path: str) -> bool:
         files = _files(local_path(path))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidBox, NotFound, ReadOnly
 from voxome.geometry import Box
@@ -58,6 +59,8 @@ class MemorySource:
 
 class MemoryRemote:
     """Arrays in the memory of this process, by name."""
+
+    traits = FormatTraits(one_process=True)
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> MemorySource:
         if uri.path not in _ARRAYS:

@@ -20,8 +20,9 @@ from voxome.contracts.abilities import (
 from voxome.contracts.levels import require_level
 from voxome.contracts.source import MeshSource, Mode, PointsSource, Remote, SkeletonSource, Source, VolumeSource
 from voxome.contracts.spec import SpecChanges, VolumeSpec
+from voxome.contracts.traits import FormatTraits, SupportsFormatTraits
 from voxome.contracts.uri import Uri
-from voxome.errors import InvalidInput, InvalidUri, NotFound, UnsupportedFormat
+from voxome.errors import InvalidInput, InvalidUri, NotFound, UnknownName, UnsupportedFormat
 from voxome.registry import load, targets
 from voxome.resources.shapes import Meshes, Points, Skeletons
 from voxome.resources.volume import Volume
@@ -41,6 +42,15 @@ _RESOURCES: Mapping[type[Any], tuple[type[Any], str]] = {
     VolumeSource: (Volume, "a volume"),
 }
 """Protocol of a source → the resource that users hold, and what to call it."""
+
+
+def format_traits(scheme: str) -> FormatTraits:
+    """Return what the remote of `scheme` declares about its format; the defaults if there is no such remote."""
+    try:
+        remote = get_remote(scheme)
+    except UnknownName:
+        return FormatTraits()
+    return remote.traits if isinstance(remote, SupportsFormatTraits) else FormatTraits()
 
 
 def get_remote(scheme: str) -> Remote:

@@ -15,16 +15,11 @@ from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, NotFound, UnknownName
 from voxome.geometry import Box
 from voxome.resources.metadata import metadata
-from voxome.resources.open import absolute, locate, open_source
+from voxome.resources.open import absolute, format_traits, locate, open_source
 from voxome.resources.volume import Volume
 
 Droppable = Literal["start", "voxel_size", "offset", "attributes"]
-_CHUNK_EDGE = {"hdf5": 64}
-"""Chunk edge length for formats that are not chunked by default."""
-CODEC_OPTION = {"hdf5": "compression", "images": "compression"}
-"""Encoding option that names the codec, where it is not "codec"."""
 _LOSSY_CODECS = {"jpeg"}
-_SCHEMES_OF_ONE_PROCESS = ("", "memory")
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,7 @@ class Endpoint:
     @property
     def reachable(self) -> bool:
         """Whether other processes can open it."""
-        return self.scheme not in _SCHEMES_OF_ONE_PROCESS
+        return bool(self.scheme) and not format_traits(self.scheme).one_process
 
     def open(self, mode: Mode = "r") -> VolumeSource:
         """Open the array, unless the user passed an open one."""
@@ -127,7 +122,8 @@ class TargetOptions:
         """Return the spec of a new array for `box` of `source`."""
         old = source.spec
         dtype = old.dtype if self.dtype is None else np.dtype(self.dtype)
-        chunk = self.chunk or (_CHUNK_EDGE[scheme],) * 3 if self.chunk or scheme in _CHUNK_EDGE else None
+        edge = format_traits(scheme).chunk_edge
+        chunk = self.chunk or (None if edge is None else (edge,) * 3)
         overrides: dict[str, Any] = {}
         if "start" in self.drop:
             overrides = {"domain": Box.of_shape(box.shape), "offset_nm": _offset_at(old, box)}
