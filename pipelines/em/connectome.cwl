@@ -1,7 +1,7 @@
 cwlVersion: v1.2
 class: Workflow
 label: em.connectome
-doc: From an electron micrograph to neurons, synapses and the graph that they make.
+doc: From an electron micrograph to neurons, synapses and the connectome.
 $namespaces: {voxome: "https://voxome.org/cwl#"}
 requirements:
   SubworkflowFeatureRequirement: {}
@@ -11,24 +11,24 @@ hints:
     scorer: em.connectome
     results: {neurons_table: neurons, connectome_graph: connectome}
 inputs:
-  raw: {type: [File, string], doc: "Electron micrograph, z, y, x, dark membranes."}
-  membranes: {type: ["null", File, string], doc: "A membrane map, uint8, 255 = membrane, in place of the network's."}
-  model: {type: "string?", doc: "Name of a network, or path of its card."}
-  fragment_threshold: {type: "int?", doc: "From this value of the membrane map on a voxel is membrane."}
-  fragment_depth: {type: "double?", doc: "How much lower sure membrane lies than sure inside, in voxels."}
-  threshold: {type: "double?", doc: "Affinity, 0 to 1, from which two fragments are one neuron."}
-  method: {type: "string?", doc: "How fragments are grouped: mean, waterz or mutex."}
-  quantile: {type: "double?", doc: "Which quantile, for the method waterz."}
-  min_voxels: {type: "int?", doc: "Smaller neurons are given to the neighbour they hold to best."}
-  holes: {type: "boolean?", doc: "Whether what lies inside one neuron is given to it."}
-  synapse_threshold: {type: "int?", doc: "Smallest score of a voxel of a synapse."}
-  min_synapse_voxels: {type: "int?", doc: "Smallest synapse."}
-  min_synapse_peak: {type: "int?", doc: "Smallest largest score of a synapse."}
-  min_area_um2: {type: "double?", doc: "Smallest contact of two partners, in square micrometres."}
-  min_asymmetry: {type: "double?", doc: "Evidence, 0 to 1, from which a synapse is directed."}
-  store: {type: string, doc: "Absolute path of the folder under which steps write; voxome run sets it."}
-  block: {type: "string?", doc: "Write box in voxels, Z,Y,X; voxome run sets it."}
-  workers: {type: "int?", doc: "Processes a step; voxome run sets it."}
+  raw: {type: [File, string], doc: "Electron micrograph (z, y, x) with dark membranes."}
+  membranes: {type: ["null", File, string], doc: "Membrane map, uint8, 255 = membrane, used instead of the network's."}
+  model: {type: "string?", doc: "Name of a network, or path of its model card."}
+  fragment_threshold: {type: "int?", doc: "Voxels of the membrane map with at least this value are membrane."}
+  fragment_depth: {type: "double?", doc: "Depth of the valleys that certain membrane forms in the watershed landscape, in voxels."}
+  threshold: {type: "double?", doc: "Minimum affinity (0 to 1) at which two fragments are merged."}
+  method: {type: "string?", doc: "Agglomeration method: mean, waterz or mutex."}
+  quantile: {type: "double?", doc: "Quantile of the affinities (0 to 1), for the method waterz."}
+  min_voxels: {type: "int?", doc: "Neurons with fewer voxels are merged into the neighbour with the highest affinity."}
+  holes: {type: "boolean?", doc: "Whether objects enclosed by one neuron are merged into it."}
+  synapse_threshold: {type: "int?", doc: "Minimum score (0 to 255) of a voxel of a synapse."}
+  min_synapse_voxels: {type: "int?", doc: "Minimum size of a synapse in voxels."}
+  min_synapse_peak: {type: "int?", doc: "Minimum peak score (0 to 255) of a synapse."}
+  min_area_um2: {type: "double?", doc: "Minimum contact area of two partners, in square micrometres."}
+  min_asymmetry: {type: "double?", doc: "Minimum evidence (0 to 1) for the direction of a synapse."}
+  store: {type: string, doc: "Folder (absolute path) or address for the results of the steps; set by voxome run."}
+  block: {type: "string?", doc: "Block shape in voxels, Z,Y,X; set by voxome run."}
+  workers: {type: "int?", doc: "Number of processes; set by voxome run."}
 steps:
   predict:
     run: membranes.cwl

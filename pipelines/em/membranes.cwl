@@ -2,12 +2,12 @@ cwlVersion: v1.2
 class: Workflow
 label: em.membranes
 doc: >
-  Affinities and membranes of an electron micrograph, by the network that voxome ships. A membrane map that is given
-  takes the place of the network.
+  Affinities and membranes of an electron micrograph, predicted by a network that comes with voxome, or derived from a
+  membrane map.
 inputs:
-  raw: {type: [File, string], doc: "Electron micrograph, z, y, x, dark membranes."}
-  membranes: {type: ["null", File, string], doc: "A membrane map, uint8, 255 = membrane."}
-  model: {type: "string?", doc: "Name of a network, or path of its card."}
+  raw: {type: [File, string], doc: "Electron micrograph (z, y, x) with dark membranes."}
+  membranes: {type: ["null", File, string], doc: "Membrane map, uint8, 255 = membrane."}
+  model: {type: "string?", doc: "Name of a network, or path of its model card."}
   store: string
   block: string?
   workers: int?

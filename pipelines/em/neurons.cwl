@@ -2,18 +2,18 @@ cwlVersion: v1.2
 class: Workflow
 label: em.neurons
 doc: >
-  Neurons from membranes and affinities: basins of a watershed, joined over blocks to fragments, which are grouped by
-  their affinities. The result is the same for any blocks.
+  Neurons from membranes and affinities: watershed supervoxels, merged across blocks and agglomerated by their
+  affinities. The result does not depend on the blocks.
 inputs:
   membranes: {type: [File, string], doc: "Membrane map, uint8, 255 = membrane."}
-  affinities: {type: [File, string], doc: "Affinities to the next voxel along z, y and x, uint8, 255 = one neuron."}
-  fragment_threshold: {type: "int?", doc: "From this value of the membrane map on a voxel is membrane."}
-  fragment_depth: {type: "double?", doc: "How much lower sure membrane lies than sure inside, in voxels."}
-  threshold: {type: "double?", doc: "Affinity, 0 to 1, from which two fragments are one neuron."}
-  method: {type: "string?", doc: "How fragments are grouped: mean, waterz or mutex."}
-  quantile: {type: "double?", doc: "Which quantile, for the method waterz."}
-  min_voxels: {type: "int?", doc: "Smaller neurons are given to the neighbour they hold to best."}
-  holes: {type: "boolean?", doc: "Whether what lies inside one neuron is given to it."}
+  affinities: {type: [File, string], doc: "Affinities to the next voxel along z, y and x, uint8, 255 = same neuron."}
+  fragment_threshold: {type: "int?", doc: "Voxels of the membrane map with at least this value are membrane."}
+  fragment_depth: {type: "double?", doc: "Depth of the valleys that certain membrane forms in the watershed landscape, in voxels."}
+  threshold: {type: "double?", doc: "Minimum affinity (0 to 1) at which two fragments are merged."}
+  method: {type: "string?", doc: "Agglomeration method: mean, waterz or mutex."}
+  quantile: {type: "double?", doc: "Quantile of the affinities (0 to 1), for the method waterz."}
+  min_voxels: {type: "int?", doc: "Neurons with fewer voxels are merged into the neighbour with the highest affinity."}
+  holes: {type: "boolean?", doc: "Whether objects enclosed by one neuron are merged into it."}
   store: string
   block: string?
   workers: int?

@@ -1,12 +1,14 @@
 cwlVersion: v1.2
 class: Workflow
 label: em.synapses
-doc: Synapses as objects, by a classical detector of dark, thick spots at membranes; components are joined over blocks.
+doc: >
+  Synapses as objects, from a classical detector of dark, thick densities at membranes. Components are merged across
+  blocks.
 inputs:
-  raw: {type: [File, string], doc: "Electron micrograph, z, y, x, dark membranes."}
+  raw: {type: [File, string], doc: "Electron micrograph (z, y, x) with dark membranes."}
   membranes: {type: [File, string], doc: "Membrane map, uint8, 255 = membrane."}
-  histogram: {type: [File, string], doc: "Grey values of raw, from common.statistics."}
-  synapse_threshold: {type: "int?", doc: "Smallest score of a voxel of a synapse."}
+  histogram: {type: [File, string], doc: "Histogram of raw, from common.statistics."}
+  synapse_threshold: {type: "int?", doc: "Minimum score (0 to 255) of a voxel of a synapse."}
   store: string
   block: string?
   workers: int?

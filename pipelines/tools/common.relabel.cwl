@@ -33,17 +33,17 @@ inputs:
       valueFrom: --keep=$(self)
   store:
     type: string
-    doc: Absolute path of the folder under which results are written.
+    doc: Folder (absolute path) or address for results.
     inputBinding:
       prefix: --store
   block:
     type: string?
-    doc: Write box in voxels, Z,Y,X.
+    doc: Block shape in voxels, Z,Y,X.
     inputBinding:
       prefix: --block
   workers:
     type: int?
-    doc: Worker processes.
+    doc: Number of processes.
     inputBinding:
       prefix: --workers
 outputs:

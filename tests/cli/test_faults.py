@@ -62,7 +62,7 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         (["run", "mark.cwl", "--out", "o", "--workers", "0"], "greater than or equal to 1"),
         ([*THRESHOLD, "--treshold", "3"], "Unknown option '--treshold'"),
         ([*THRESHOLD, "--worker", "3"], "did you mean '--workers'?"),
-        ([*THRESHOLD, "--into", "result"], "write OUTPUT=URI"),
+        ([*THRESHOLD, "--into", "result"], "expected OUTPUT=URI"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

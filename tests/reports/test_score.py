@@ -52,11 +52,11 @@ def test_volumes_that_do_not_match_are_refused(uris: tuple[str, str], tmp_path: 
     small, grey = (f"zarr://{tmp_path}/{name}.zarr" for name in ("small", "grey"))
     voxome.create(small, voxome.VolumeSpec.of((4, 5, 6), "uint64"))[...] = 1
     voxome.create(grey, voxome.VolumeSpec.of(SHAPE, "float32"))
-    with pytest.raises(InvalidInput, match="say with --box what is compared"):
+    with pytest.raises(InvalidInput, match="give the box to compare with --box"):
         score.segmentation(uris[0], small)
     with pytest.raises(InvalidInput, match="not inside"):
         score.segmentation(uris[0], small, voxome.Box.parse("0:5,0:5,0:5"))
-    with pytest.raises(InvalidInput, match="labels are integers"):
+    with pytest.raises(InvalidInput, match="expected integer labels"):
         score.segmentation(uris[0], grey)
     assert score.segmentation(uris[0], small, voxome.Box.parse("0:4,0:5,0:6")).voi_split == 0
 

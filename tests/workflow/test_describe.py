@@ -48,11 +48,11 @@ def everything(
 
 
 def test_a_tool_is_described_port_by_port() -> None:
-    told = describe(everything.spec)
-    inputs = told["inputs"]
-    assert told["baseCommand"] == ["voxome", "tool", "demo.all"]
+    document_ = describe(everything.spec)
+    inputs = document_["inputs"]
+    assert document_["baseCommand"] == ["voxome", "tool", "demo.all"]
     limits = {"share": {"minimum": 0, "exclusiveMaximum": 1}, "way": {"enum": ["a", "b"]}}
-    assert told["hints"] == {"voxome:Tool": {"name": "demo.all", "version": "3", "parameters": limits}}
+    assert document_["hints"] == {"voxome:Tool": {"name": "demo.all", "version": "3", "parameters": limits}}
     assert inputs["share"]["doc"] == "How much. Allowed: at least 0 and less than 1."
     assert inputs["image"]["type"] == ["File", "string"]
     assert inputs["other"]["type"] == ["null", "File", "string"]
@@ -67,7 +67,7 @@ def test_a_tool_is_described_port_by_port() -> None:
     assert inputs["limit"]["type"] == "double?"
     assert "default" not in inputs["limit"]
     assert [inputs[name]["type"] for name in ("store", "block", "workers")] == ["string", "string?", "int?"]
-    assert told["outputs"]["rows"] == {"type": "File", "outputBinding": {"glob": "rows.handle.json"}}
+    assert document_["outputs"]["rows"] == {"type": "File", "outputBinding": {"glob": "rows.handle.json"}}
 
 
 def test_the_description_is_valid_cwl(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_the_description_is_valid_cwl(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("annotation", [dict[str, int], int | str, tuple[int, str], bytes])
-def test_types_that_cwl_cannot_say_are_refused(annotation: Any) -> None:
+def test_types_without_a_cwl_type_are_refused(annotation: Any) -> None:
     with pytest.raises(TypeError, match="CWL has no type"):
         cwl_type(annotation)
 
@@ -89,7 +89,7 @@ def test_stale_files_are_removed(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == set(documents())
 
 
-def test_the_files_of_the_repository_are_those_of_the_code() -> None:
+def test_the_files_in_the_repository_match_the_code() -> None:
     stored = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "pipelines/tools").glob("*.cwl")}
     assert stored == documents(), "run: make cwl"
 

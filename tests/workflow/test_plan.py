@@ -1,4 +1,4 @@
-"""What is wrong with a run is told before it starts, all at once."""
+"""A plan reports all problems of a run at once, before it starts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def make(name: str, dtype: str = "uint8", shape: tuple[int, ...] = SHAPE, **chan
     voxome.create(f"zarr://{name}.zarr", spec)
 
 
-def faults(bind: Bind, options: RunOptions | None = None, **changes: Any) -> tuple[str, ...]:
+def problems(bind: Bind, options: RunOptions | None = None, **changes: Any) -> tuple[str, ...]:
     with pytest.raises(PlanError) as raised:
         bind(options, **changes)
     return raised.value.problems
@@ -57,7 +57,7 @@ def faults(bind: Bind, options: RunOptions | None = None, **changes: Any) -> tup
 
 @pytest.mark.slow
 def test_a_missing_path(bind: Bind) -> None:
-    assert faults(bind, raw="none.zarr") == (
+    assert problems(bind, raw="none.zarr") == (
         "none.zarr does not exist; give an existing path, or a URI such as zarr://PATH",
     )
 
@@ -66,46 +66,46 @@ def test_a_missing_path(bind: Bind) -> None:
 def test_wrong_dtypes(bind: Bind) -> None:
     make("float", "float32")
     make("signed", "int32")
-    (fault,) = faults(bind, membranes="float.zarr")
-    assert "must be uint8, but it is float32" in fault
-    told = "\n".join(faults(bind, raw="signed.zarr", membranes=None))
-    assert "image is int32; a histogram needs 8- or 16-bit integers" in told
-    assert "raw is int32, but model 'membranes' was trained on uint8" in told
+    (problem,) = problems(bind, membranes="float.zarr")
+    assert "must be uint8, but it is float32" in problem
+    joined = "\n".join(problems(bind, raw="signed.zarr", membranes=None))
+    assert "image is int32; a histogram needs 8- or 16-bit integers" in joined
+    assert "raw is int32, but model 'membranes' was trained on uint8" in joined
 
 
 def test_a_volume_of_another_rank(bind: Bind) -> None:
     np.save("plane.npy", np.zeros(SHAPE[1:], np.uint8))
-    (fault, *_) = faults(bind, raw="plane.npy")
-    assert "must have axes z/y/x, but it has y/x and shape (20, 16)" in fault
+    (problem, *_) = problems(bind, raw="plane.npy")
+    assert "must have axes z/y/x, but it has y/x and shape (20, 16)" in problem
     make("channels", shape=(2, *SHAPE), axes=("c", "z", "y", "x"))
-    (fault, *_) = faults(bind, raw="channels.zarr")
-    assert "must have axes z/y/x, but it has c/z/y/x" in fault
+    (problem, *_) = problems(bind, raw="channels.zarr")
+    assert "must have axes z/y/x, but it has c/z/y/x" in problem
 
 
-def test_names_that_are_not_known_give_the_nearest(bind: Bind) -> None:
-    told = faults(bind, RunOptions(blocks={"segmnt.edges": (8, 8, 8)}), membrane="x", method="meen")
-    assert len(told) == 3
-    assert any("Unknown workflow input 'membrane'; did you mean 'membranes'?" in fault for fault in told)
-    assert any("Unknown step 'segmnt.edges'; did you mean 'segment.edges'?" in fault for fault in told)
-    assert any("'method' of em.agglomerate is 'meen'" in fault for fault in told)
+def test_unknown_names_suggest_the_closest(bind: Bind) -> None:
+    found = problems(bind, RunOptions(blocks={"segmnt.edges": (8, 8, 8)}), membrane="x", method="meen")
+    assert len(found) == 3
+    assert any("Unknown workflow input 'membrane'; did you mean 'membranes'?" in problem for problem in found)
+    assert any("Unknown step 'segmnt.edges'; did you mean 'segment.edges'?" in problem for problem in found)
+    assert any("'method' of em.agglomerate is 'meen'" in problem for problem in found)
 
 
-def test_a_fault_in_one_input_does_not_hide_those_of_others(bind: Bind) -> None:
+def test_a_problem_of_one_input_does_not_hide_those_of_others(bind: Bind) -> None:
     make("float", "float32")
-    told = "\n".join(faults(bind, raw="none.zarr", membranes="float.zarr", threshold="high"))
-    assert all(text in told for text in ("none.zarr", "uint8, but it is float32", "'threshold' of em.agglomerate"))
+    joined = "\n".join(problems(bind, raw="none.zarr", membranes="float.zarr", threshold="high"))
+    assert all(text in joined for text in ("none.zarr", "uint8, but it is float32", "'threshold' of em.agglomerate"))
 
 
 @pytest.mark.parametrize("box", [Box((0, 0, 0), (8, 8, 17)), Box((0, 3, 0), (8, 3, 8)), Box((0, 0), (8, 8))], ids=str)
 def test_a_box_outside_the_volume(bind: Bind, box: Box) -> None:
-    (fault,) = faults(bind, RunOptions(box=box))
-    assert str(box) in fault
-    assert "inside 0:24,0:20,0:16" in fault
+    (problem,) = problems(bind, RunOptions(box=box))
+    assert str(box) in problem
+    assert "inside 0:24,0:20,0:16" in problem
 
 
 def test_volumes_that_do_not_match(bind: Bind) -> None:
     make("small", shape=(8, 8, 8))
-    assert any("both must have the same voxels" in fault for fault in faults(bind, membranes="small.zarr"))
+    assert any("must have the same voxels" in problem for problem in problems(bind, membranes="small.zarr"))
 
 
 def test_a_volume_without_voxel_size_is_run_with_one_warning(bind: Bind) -> None:
@@ -119,9 +119,9 @@ def test_a_volume_without_voxel_size_is_run_with_one_warning(bind: Bind) -> None
 
 def test_a_voxel_size_that_the_network_does_not_know(bind: Bind) -> None:
     make("coarse", voxel_size_nm=(20, 20, 20))
-    (fault,) = faults(bind, raw="coarse.zarr", membranes=None)
-    assert "20 x 20 x 20 nm" in fault
-    assert "trained on 10 x 10 x 10 nm" in fault
+    (problem,) = problems(bind, raw="coarse.zarr", membranes=None)
+    assert "20 x 20 x 20 nm" in problem
+    assert "trained on 10 x 10 x 10 nm" in problem
     plan = bind(RunOptions(force=True), raw="coarse.zarr", membranes=None)
     assert any("trained on 10 x 10 x 10 nm" in warning for warning in plan.warnings)
 
@@ -135,7 +135,7 @@ def test_the_plan_holds_in_any_working_directory(bind: Bind, tmp_path: Path, mon
     assert here.inputs["raw"]["uri"] == f"zarr://{tmp_path}/raw.zarr"
 
 
-def test_tables_are_looked_at_too(tmp_path: Path) -> None:
+def test_tables_are_checked_too(tmp_path: Path) -> None:
     from voxome.registry import load as load_plugin
     from voxome.workflow.run_tool import graph_of
 
@@ -155,7 +155,7 @@ def test_tables_are_looked_at_too(tmp_path: Path) -> None:
         make_plan(union, {"pairs": tmp_path / "a.handle.json"}, RunOptions())
 
 
-def test_another_version_of_a_tool_is_told(bind: Bind, graph: Graph) -> None:
+def test_another_version_of_a_tool_causes_a_warning(bind: Bind, graph: Graph) -> None:
     steps = tuple(replace(n, version="0.9") if n.tool == "em.edges" else n for n in graph.steps)
     given = {"raw": "raw.zarr", "membranes": "membranes.zarr"}
     (warning,) = make_plan(replace(graph, steps=steps), given, RunOptions()).warnings

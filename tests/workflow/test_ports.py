@@ -85,7 +85,7 @@ def test_ports_of_names_never_meet() -> None:
 
 def test_the_description_has_the_ports_of_the_host_and_of_the_tool(plugins: Path) -> None:
     inputs = describe(load("voxome.tools", "demo.names").spec)["inputs"]
-    assert inputs["block"]["doc"].startswith("Write box")
+    assert inputs["block"]["doc"].startswith("Block shape")
     assert inputs["tool_block"]["doc"] == "A number of its own. Allowed: 0 to 9."
     assert inputs["tool_block"]["inputBinding"] == {"prefix": "--tool-block"}
 

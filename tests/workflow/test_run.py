@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 KILLS = 10
 
 
-def test_the_record_tells_all(reference: Path) -> None:
+def test_the_record_is_complete(reference: Path) -> None:
     record = json.loads((reference / "run.json").read_text(encoding="utf-8"))
     assert {"affinities", "membranes", "neurons", "synapses", "connectome"} <= set(record["outputs"])
     for step in record["steps"]:
@@ -39,14 +39,14 @@ def test_the_record_tells_all(reference: Path) -> None:
 
 
 @pytest.mark.parametrize(("block", "workers"), [((32, 32, 32), 2), ((96, 96, 96), 1), ((40, 125, 64), 2)])
-def test_blocks_and_workers_do_not_show(
+def test_results_do_not_depend_on_blocks_or_workers(
     phantom: Phantom, reference: Path, tmp_path: Path, block: tuple[int, int, int], workers: int
 ) -> None:
     run(CONNECTOME, phantom.inputs, out=tmp_path, workers=workers, options=RunOptions(block=block))
     assert_same_results(reference, tmp_path)
 
 
-def test_killed_at_any_moment_it_goes_on(phantom: Phantom, reference: Path, tmp_path: Path) -> None:
+def test_a_run_killed_at_any_moment_is_resumed(phantom: Phantom, reference: Path, tmp_path: Path) -> None:
     chance = random.Random(0)
     for attempt in range(KILLS):
         process = _start(phantom, tmp_path)

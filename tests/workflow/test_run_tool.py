@@ -53,7 +53,7 @@ def raw(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_tool_runs_block_by_block_and_goes_on(raw: Path, tmp_path: Path) -> None:
+def test_a_tool_runs_block_by_block_and_is_resumed(raw: Path, tmp_path: Path) -> None:
     reports = []
     for _ in range(2):
         handles = run_tool(
@@ -82,7 +82,7 @@ def test_a_handle_carries_the_box_to_the_next_tool(raw: Path, tmp_path: Path) ->
     assert sum(voxome.resources.table.TableFile(counts["result"].uri).read()["voxels"]) == 8 * 16 * 8
 
 
-def test_what_is_wrong_is_told_before_it_starts(raw: Path, tmp_path: Path) -> None:
+def test_problems_are_reported_before_it_starts(raw: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match=r"common\.threshold"):
         run_tool("common.treshold", {}, store=tmp_path / "store")
     with pytest.raises(PlanError, match="image"):
@@ -93,7 +93,7 @@ def test_what_is_wrong_is_told_before_it_starts(raw: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_cwltool_gives_what_voxome_run_gives(raw: Path, tmp_path: Path) -> None:
+def test_cwltool_computes_what_voxome_run_computes(raw: Path, tmp_path: Path) -> None:
     for name in ("common.threshold", "common.statistics"):
         (tmp_path / f"{name}.cwl").write_text(document(load("voxome.tools", name).spec))
     workflow = tmp_path / "workflow.cwl"
@@ -113,8 +113,10 @@ def test_cwltool_gives_what_voxome_run_gives(raw: Path, tmp_path: Path) -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    mask, counts = (Handle.from_json(json.loads(Path(told[name]["path"]).read_text())) for name in ("mask", "counts"))
+    outputs = json.loads(done.stdout)
+    mask, counts = (
+        Handle.from_json(json.loads(Path(outputs[name]["path"]).read_text())) for name in ("mask", "counts")
+    )
     assert Path(mask.uri.removeprefix("zarr://")).is_relative_to(tmp_path / "store")
     np.testing.assert_array_equal(voxome.open(mask.uri)[...], voxome.open(str(tmp_path / "out" / "mask.zarr"))[...])
     ours, theirs = (

@@ -1,4 +1,4 @@
-"""``voxome clean``: drop intermediate results."""
+"""``voxome clean``: remove intermediate data."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import typer
 from voxome.cli.console import print_stderr, size_text
 
 
-def clean(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a finished run.")]) -> None:
-    """Remove the intermediate arrays and tables of a finished run; its results and records stay."""
+def clean(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run.")]) -> None:
+    """Remove the intermediate arrays and tables of a finished run; keep its results and records."""
     from voxome.workflow.clean import clean as clean_folder
 
     freed = clean_folder(folder)

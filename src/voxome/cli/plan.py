@@ -1,4 +1,4 @@
-"""``voxome plan``: a run, before it starts."""
+"""``voxome plan``: check and size a run before it starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from voxome.cli.options import (
 
 
 def plan(
-    workflow: Annotated[str, typer.Argument(help="A CWL file.")],
+    workflow: Annotated[str, typer.Argument(help="CWL workflow.")],
     settings: Settings = None,
     block: Blocks = None,
     box: BoxText = None,
@@ -29,33 +29,33 @@ def plan(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Check a run and print its steps, blocks, voxels read and memory, before anything starts."""
+    """Check a run and print its steps, blocks, voxels to read and memory, without starting it."""
     options = read_options(block, box, level, voxel_size, force)
     from voxome.workflow.cwl import load
     from voxome.workflow.plan import make_plan
     from voxome.workflow.sizes import sizes
 
     graph = load(workflow)
-    made = make_plan(graph, read_settings(settings, graph), options)
+    plan = make_plan(graph, read_settings(settings, graph), options)
     if json:
-        show_json(made.to_json())
+        show_json(plan.to_json())
         return
-    for warning in made.warnings:
+    for warning in plan.warnings:
         print_stderr(f"warning: {warning}")
     rows = []
-    for step in made.steps:
-        told = sizes(step)
-        read = told["voxels_read"]
+    for step in plan.steps:
+        size = sizes(step)
+        read = size["voxels_read"]
         rows.append(
             [
                 step.name,
                 f"{step.tool} {step.version}",
                 "tables" if step.spec.scope == "whole" else ",".join(map(str, step.block)),
-                told["blocks"],
+                size["blocks"],
                 "" if read is None else f"{read:,}",
-                "by objects" if told["memory_bytes"] is None else size_text(told["memory_bytes"]),
+                "by number of objects" if size["memory_bytes"] is None else size_text(size["memory_bytes"]),
                 step.spec.invariance,
             ]
         )
-    columns = ["step", "tool", "block", "blocks", "voxels read", "memory a job", "invariance"]
-    show_table(columns, rows, title=f"{made.workflow}: {sum(int(row[3]) for row in rows):,} blocks")
+    columns = ["step", "tool", "block", "blocks", "voxels read", "memory per job", "invariance"]
+    show_table(columns, rows, title=f"{plan.workflow}: {sum(int(row[3]) for row in rows):,} blocks")

@@ -24,8 +24,8 @@ from voxome.cli.options import (
 
 
 def run(
-    workflow: Annotated[str, typer.Argument(help="A CWL file.")],
-    out: Annotated[Path, typer.Option(help="The run folder; give the same command again to go on in it.")],
+    workflow: Annotated[str, typer.Argument(help="CWL workflow.")],
+    out: Annotated[Path, typer.Option(help="Run folder; rerun the same command to resume.")],
     store: Annotated[
         str | None,
         typer.Option(metavar="DIR|URI", help="Where results and intermediate data are kept, if not in the run folder."),
@@ -40,11 +40,12 @@ def run(
     voxel_size: VoxelSize = None,
     force: Force = False,
     truth: Annotated[
-        Path | None, typer.Option(help="A folder with the truth, as voxome phantom writes it, to score against.")
+        Path | None,
+        typer.Option(help="Folder with ground truth to score the results against, as written by voxome phantom."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run a workflow over a volume of any size, block by block; interrupted, the same command goes on."""
+    """Run a workflow over a volume of any size, block by block; rerun the same command to resume."""
     options = read_options(block, box, level, voxel_size, force)
     from voxome.cli.progress import progress_bars
     from voxome.engines.choice import parse_engine_options
@@ -74,5 +75,5 @@ def run(
         blocks = [step["blocks"] for step in record["steps"]]
         run_now, reused = (sum(b[what] for b in blocks) for what in ("run", "reused"))
         print_stderr(
-            f"done in {record['wall_s']:.1f} s: {run_now:,} blocks run, {reused:,} reused; results in {store or out}"
+            f"Done in {record['wall_s']:.1f} s: {run_now:,} blocks run, {reused:,} reused; results in {store or out}"
         )

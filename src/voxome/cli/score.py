@@ -1,4 +1,4 @@
-"""``voxome score``: results against truth."""
+"""``voxome score``: compare results with ground truth."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from voxome.cli.console import Json, show_facts, show_json
 if TYPE_CHECKING:
     from voxome.geometry import Box
 
-app = typer.Typer(help="Score results against truth.", no_args_is_help=True)
+app = typer.Typer(help="Score results against ground truth.", no_args_is_help=True)
 
-LabelsUri = Annotated[str, typer.Option(metavar="URI", help="A volume of labels.")]
-TablePath = Annotated[Path, typer.Option(metavar="PARQUET", help="A table.")]
+LabelsUri = Annotated[str, typer.Option(metavar="URI", help="Label volume.")]
+TablePath = Annotated[Path, typer.Option(metavar="PARQUET", help="Parquet table.")]
 BoxText = Annotated[
-    str | None, typer.Option("--box", metavar="Z0:Z1,Y0:Y1,X0:X1", help="The part to compare, in store coordinates.")
+    str | None, typer.Option("--box", metavar="Z0:Z1,Y0:Y1,X0:X1", help="Box to compare, in store coordinates.")
 ]
 
 
 @app.command("segmentation")
 def segmentation(truth: LabelsUri, result: LabelsUri, box: BoxText = None, json: Json = False) -> None:
-    """Variation of information (bits) and adapted Rand error; voxels without truth are left out."""
+    """Variation of information (bits) and adapted Rand error; voxels without ground truth are ignored."""
     from voxome.reports import score
 
     _show(score.segmentation(truth, result, _box(box)), json)
@@ -34,7 +34,9 @@ def segmentation(truth: LabelsUri, result: LabelsUri, box: BoxText = None, json:
 def detections(
     truth: TablePath,
     result: TablePath,
-    tolerance_nm: Annotated[float, typer.Option(metavar="NM", help="Points this close may be the same.")] = 150.0,
+    tolerance_nm: Annotated[
+        float, typer.Option(metavar="NM", help="Largest distance at which two points can match.")
+    ] = 150.0,
     json: Json = False,
 ) -> None:
     """Precision, recall and F1 of points (z_nm, y_nm, x_nm), matched one to one."""
@@ -52,7 +54,7 @@ def graph(
     box: BoxText = None,
     json: Json = False,
 ) -> None:
-    """Precision, recall and F1 of connected pairs, their neurons matched by overlap."""
+    """Precision, recall and F1 of connected pairs of neurons, matched by overlap."""
     from voxome.reports import score
 
     _show(score.graph(truth, result, truth_labels, result_labels, _box(box)), json)
@@ -64,9 +66,9 @@ def _box(text: str | None) -> Box | None:
     return None if text is None else Box.parse(text)
 
 
-def _show(found: Any, json: bool) -> None:
-    told = asdict(found)
+def _show(score: Any, json: bool) -> None:
+    values = asdict(score)
     if json:
-        show_json(told)
+        show_json(values)
     else:
-        show_facts({name: f"{value:.4f}" if isinstance(value, float) else value for name, value in told.items()})
+        show_facts({name: f"{value:.4f}" if isinstance(value, float) else value for name, value in values.items()})

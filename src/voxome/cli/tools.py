@@ -1,4 +1,4 @@
-"""``voxome tools``: what tools there are."""
+"""``voxome tools``: list the tools."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from voxome.cli.console import Json, show_json, show_table
 
 
 def tools(json: Json = False) -> None:
-    """List the tools: their inputs, outputs and what they do."""
+    """List the tools with their inputs, outputs and purpose."""
     from voxome.registry import load, targets
 
-    found = [load("voxome.tools", name).spec for name in sorted(targets("voxome.tools"))]
+    specs = [load("voxome.tools", name).spec for name in sorted(targets("voxome.tools"))]
     if json:
         show_json(
             [
@@ -21,9 +21,9 @@ def tools(json: Json = False) -> None:
                     "parameters": list(tool.parameters),
                     "outputs": list(tool.outputs),
                 }
-                for tool in found
+                for tool in specs
             ]
         )
         return
-    rows = [[t.name, ", ".join(t.inputs), ", ".join(t.outputs), t.summary] for t in found]
-    show_table(["tool", "inputs", "outputs", "what it does"], rows)
+    rows = [[t.name, ", ".join(t.inputs), ", ".join(t.outputs), t.summary] for t in specs]
+    show_table(["tool", "inputs", "outputs", "purpose"], rows)

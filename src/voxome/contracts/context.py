@@ -1,4 +1,4 @@
-"""What a tool is told about where it works: a block, a region of a tree, or the frame of the whole step."""
+"""Where a tool works: a block, a region of a tree, or the frame of the step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voxome.geometry import Box
 
 @dataclass(frozen=True)
 class BlockContext:
-    """One block: what the tool writes, what it has read, and the frame of the step."""
+    """One block: the boxes to write and to read, and the frame of the step."""
 
     write: Box
     read: Box
@@ -46,4 +46,4 @@ class Region:
 
 
 Context = BlockContext | Region | Frame
-"""What a tool of blocks, of regions or of whole tables can ask for."""
+"""Context of a tool of blocks, of regions or of whole tables."""

@@ -1,4 +1,4 @@
-"""Versions of voxome's own formats; data of another version are refused, never guessed at."""
+"""Versions of voxome's formats; data of another version are refused."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _FIELD, _VERSION = "voxome", "format_version"
 
 @dataclass(frozen=True)
 class Format:
-    """A format of voxome's own.
+    """A versioned format.
 
     Attributes
     ----------
     name : str
-        What the data are, as in "run record".
+        Name of the data in messages, as in "run record".
     version : int
         The version that is written, and the only one that is read.
     remedy : str
-        What to do about data of another version.
+        Advice for data of another version.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Format:
         Raises
         ------
         UnsupportedFormat
-            If they are of another version or format, or of none.
+            If they have another format or version, or none.
         """
         name = data.get(_FIELD)
         if name not in (None, self.name):

@@ -1,14 +1,14 @@
-"""The names of a tool's inputs and parameters outside Python: as CWL ports and command-line options.
+"""Names of a tool's inputs and parameters outside Python: CWL ports and command-line options.
 
-They are the names of the function's arguments, but for those that the host takes for itself (where results go, how the
-work is cut, what the command prints): a parameter ``block`` is the port ``tool_block`` and the option ``--tool-block``.
-The rule is one to one: a parameter ``tool_block`` is ``tool_tool_block``.
+A port has the name of the function's argument, unless voxome itself has an option of that name, such as ``--block``:
+the parameter ``block`` is the port ``tool_block`` and the option ``--tool-block``. The rule is one to one: a parameter
+``tool_block`` is the port ``tool_tool_block``.
 """
 
 from __future__ import annotations
 
 HOST_PORTS = frozenset({"store", "block", "workers"})
-"""Inputs that every tool has as CWL: the host sets them."""
+"""Inputs that every tool has in CWL, and that the runner sets."""
 _RESERVED = HOST_PORTS | {"into", "box", "level", "voxel_size", "force", "engine", "records", "json", "help"}
 _PREFIX = "tool_"
 

@@ -1,4 +1,4 @@
-"""A tool that is a Python function of arrays; the decorator only describes it."""
+"""Tools that are Python functions of arrays."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _CONTEXTS: tuple[type, ...] = (BlockContext, Region, Frame)
 
 @dataclass(frozen=True)
 class PythonTool:
-    """A function of arrays with the spec of what it takes and gives; call it as the function it is.
+    """A function of arrays and its spec; it can be called like the function.
 
     Attributes
     ----------
     spec : ToolSpec
-        What it takes and gives.
+        Inputs, parameters and outputs.
     function : callable
         The function.
     injected : mapping of str to type
@@ -48,7 +48,7 @@ class PythonTool:
 
     def call(self, inputs: Mapping[str, Any], parameters: Mapping[str, Any], context: Context | None) -> dict[str, Any]:
         """Call the function; see `voxome.contracts.tool.Tool.call`."""
-        injected = {argument: _context_as(wanted, context) for argument, wanted in self.injected.items()}
+        injected = {argument: _context_as(annotation, context) for argument, annotation in self.injected.items()}
         result = self.function(**inputs, **parameters, **injected)
         names = list(self.spec.outputs)
         if names == ["result"]:
@@ -70,7 +70,7 @@ def tool(
     memory: Callable[[int, Mapping[str, Any]], int] | None = None,
     content: Callable[[Mapping[str, Any]], str] | None = None,
 ) -> Callable[[Callable[..., Any]], PythonTool]:
-    """Make a tool of a function.
+    """Turn a function into a tool.
 
     Arguments annotated with a kind are its inputs (optional if they default to None; the first volume is the frame),
     arguments annotated `BlockContext`, `Region` or `Frame` are injected, all others are parameters, whatever their
@@ -127,21 +127,21 @@ def tool(
     return describe
 
 
-def _context_as(wanted: type, context: Context | None) -> Context | None:
-    """The context as a `wanted`: the frame of a block or region, where the frame is wanted."""
-    if wanted is Frame and isinstance(context, BlockContext | Region):
+def _context_as(annotation: type, context: Context | None) -> Context | None:
+    """Return the context that an argument is annotated with: of a block or region also the frame."""
+    if annotation is Frame and isinstance(context, BlockContext | Region):
         return context.frame
     return context
 
 
 def _context_of(annotation: Any) -> type | None:
-    """Which context an annotation asks for, alone or in a union with None."""
+    """Return the context class of an annotation, alone or in a union with None."""
     alternatives = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
     return next((one for one in alternatives if one in _CONTEXTS), None)
 
 
 def _kind_of(annotation: Any) -> Kind | None:
-    """The kind in ``Annotated[…, kind]``, alone or in a union with None."""
+    """Return the kind in ``Annotated[…, kind]``, alone or in a union with None."""
     if get_origin(annotation) in (Union, types.UnionType):
         return next((kind for kind in map(_kind_of, get_args(annotation)) if kind is not None), None)
     if get_origin(annotation) is Annotated:
@@ -150,7 +150,7 @@ def _kind_of(annotation: Any) -> Kind | None:
 
 
 def _parameter_docs(function: Callable[..., Any]) -> dict[str, str]:
-    """The description of every parameter in the numpydoc docstring, on one line."""
+    """Return the description of every parameter in a numpydoc docstring, on one line."""
     docs: dict[str, str] = {}
     name = ""
     for line in (inspect.getdoc(function) or "").splitlines():

@@ -1,4 +1,4 @@
-"""What is made of the results of a run: reports for people, scores against truth."""
+"""Reports on the results of a run, and scores against ground truth."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Report(Protocol):
 
 
 class Scorer(Protocol):
-    """A comparison of results with truth.
+    """Scores of results against ground truth.
 
     It is a class without arguments in the registry group ``voxome.scorers``; a workflow names it in its hint
     ``voxome:Run``.

@@ -1,7 +1,7 @@
-"""Digest of a tool's source code: of its module, and of what that imports from its own package.
+"""Digest of the source code of a tool: of its module and of the modules that this imports from its package.
 
-Imports are found by parsing, also those within functions; wording does not count: comments and docstrings are left
-out. What is imported by a computed name is not seen.
+Imports are found by parsing, also those inside functions. Comments and docstrings do not count. Imports of computed
+names are not found.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 UNPINNED = "unpinned"
 """The digest of a function that has neither source nor bytecode."""
 _OWN = ("voxome.tools", "voxome.models")
-"""Within voxome, what decides the results of its tools; the rest is what runs them."""
+"""Packages of voxome that decide the results of its tools; the others run them."""
 
 
 def source_digest(function: Callable[..., Any]) -> str:
@@ -31,7 +31,7 @@ def source_digest(function: Callable[..., Any]) -> str:
     Returns
     -------
     str
-        24 hexadecimal digits; those of the bytecode where there is no source, `UNPINNED` where there is neither.
+        24 hexadecimal digits; of the bytecode if there is no source, `UNPINNED` if there is neither.
     """
     module = sys.modules.get(function.__module__)
     path = Path(getattr(module, "__file__", None) or "")
@@ -44,7 +44,7 @@ def source_digest(function: Callable[..., Any]) -> str:
 
 
 def _closure(name: str, path: Path, roots: tuple[str, ...]) -> dict[str, str]:
-    """Digests of the module `name` and of all that it imports below `roots`, by name."""
+    """Return the digests of the module `name` and of everything that it imports below `roots`, by name."""
     found: dict[str, str] = {}
     waiting = [(name, path)]
     while waiting:
@@ -63,7 +63,7 @@ def _closure(name: str, path: Path, roots: tuple[str, ...]) -> dict[str, str]:
 
 @cache
 def _parsed(path: Path, name: str, _mtime_ns: int, _size: int) -> tuple[str, tuple[str, ...]]:
-    """The digest of a file, and the names that it imports; cached until the file changes."""
+    """Return the digest of a file and the names that it imports; cached until the file changes."""
     content = path.read_bytes()
     if path.suffix != ".py":
         return hashlib.sha256(content).hexdigest(), ()
@@ -74,7 +74,7 @@ def _parsed(path: Path, name: str, _mtime_ns: int, _size: int) -> tuple[str, tup
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """Every module that may be imported; in ``from a import b``, ``a`` and ``a.b``."""
+    """Yield every module that may be imported: for ``from a import b``, ``a`` and ``a.b``."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -88,7 +88,7 @@ def _imports(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def _file_of(name: str) -> Path | None:
-    """The file of a module, found beside its package without importing it; None where there is none."""
+    """Return the file of a module, found in its package without importing it; None if it has none."""
     top, *rest = name.split(".")
     module = sys.modules.get(top)
     if module is None:
@@ -106,7 +106,7 @@ def _file_of(name: str) -> Path | None:
 
 
 def _dump(node: object) -> Iterator[str]:
-    """A syntax tree as text, without positions, docstrings and empty fields: the same under any Python version."""
+    """Yield a syntax tree as text, without positions, docstrings and empty fields: the same for any Python version."""
     if isinstance(node, ast.AST):
         yield type(node).__name__
         yield "("
@@ -127,7 +127,7 @@ def _dump(node: object) -> Iterator[str]:
 
 
 def _without_docstring(body: list[Any]) -> list[Any]:
-    """The statements of a body without strings that stand alone: docstrings, and those of attributes."""
+    """Return the statements of a body without docstrings, those of attributes included."""
     return [
         one
         for one in body

@@ -1,4 +1,4 @@
-"""What a tool takes and gives, and the protocol by which the block runner calls it."""
+"""The spec of a tool, and the protocol with which the block runner calls it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Input:
 
 @dataclass(frozen=True)
 class ToolSpec:
-    """What a tool takes and gives, whatever runs it.
+    """Inputs, parameters and outputs of a tool, whatever runs it.
 
     Attributes
     ----------
@@ -48,19 +48,19 @@ class ToolSpec:
     parameters : mapping of str to Parameter
         Settings, with their types, ranges and defaults.
     outputs : mapping of str to Kind
-        What it returns.
+        Kinds of the outputs.
     halo : halo, or function of the parameters and the voxel size
-        Voxels that it needs around what it writes.
+        Voxels needed around the write box.
     invariance : {"exact", "none"}
         Whether the result is bitwise equal for any blocks and workers.
     check : function of the specs of the volume inputs and the parameters, optional
-        Finds what makes the inputs unfit, before any work; ``--force`` overrules it.
+        Problems that make the inputs unsuitable, before any work; ``--force`` ignores them.
     memory : function of the voxels read and the parameters, optional
         Peak memory of one block in bytes.
     content : function of the parameters, optional
         Digest of the files that parameters name; part of the version.
     summary : str
-        What it does, in one line.
+        One line of description.
     """
 
     name: str
@@ -118,15 +118,15 @@ class ToolSpec:
 
 
 class Tool(Protocol):
-    """A tool as the block runner sees it: what it takes and gives, the digest of what runs, and a call."""
+    """A tool that the block runner can call."""
 
     @property
     def spec(self) -> ToolSpec:
-        """What it takes and gives."""
+        """Inputs, parameters and outputs."""
 
     @property
     def digest(self) -> str:
-        """Digest of what decides its results beside version and parameters: source code, or a container image."""
+        """Digest of its source code or container image, which decides its results besides version and parameters."""
 
     def call(self, inputs: Mapping[str, Any], parameters: Mapping[str, Any], context: Context | None) -> dict[str, Any]:
         """Return the outputs by name.
@@ -138,12 +138,12 @@ class Tool(Protocol):
         parameters : mapping of str to object
             All of them, as `ToolSpec.bind` returns them.
         context : BlockContext, Region, Frame or None
-            Where it works; None for whole tables without a frame.
+            Block, region or frame; None for whole tables without a frame.
 
         Raises
         ------
         InvalidInput
-            If what it returns is not a value for every output.
+            If it does not return a value for every output.
         """
 
 

@@ -1,1 +1,1 @@
-"""What a run leaves for a person to look at."""
+"""Reports on runs, and scores against ground truth."""

@@ -1,4 +1,4 @@
-"""What a report shows."""
+"""Content of the report of the EM pipeline."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Slice:
-    """One plane of the volume, as seen by the microscope and by the run.
+    """One plane of the volume: the image and what the run made of it.
 
     Attributes
     ----------
     caption : str
-        Where it lies.
+        Position.
     raw, membranes : (y, x) uint8, optional
-        Grey images.
+        Grey-scale images.
     neurons : (y, x) integer, optional
         Labels, 0 = background.
     """
@@ -43,7 +43,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class StepCost:
-    """What a step of the run cost."""
+    """Blocks, time and memory of a step."""
 
     name: str
     total: int
@@ -55,7 +55,7 @@ class StepCost:
 
 @dataclass(frozen=True)
 class ReportData:
-    """All that `render_report` puts on the page.
+    """Content of the page that `render_report` writes.
 
     Attributes
     ----------
@@ -64,13 +64,13 @@ class ReportData:
     run : mapping of str to str
         Facts about the run, shown in order: input, box, voxel size, date, versions.
     totals : mapping of str to str
-        The few numbers at the head of the page: neurons, synapses, connections.
+        Numbers at the top of the page: neurons, synapses, connections.
     slices : sequence of Slice
-        Planes to look at.
+        Planes to show.
     edges : sequence of Edge
-        The whole connectome.
+        All connections.
     scores : mapping of str to mapping of str to float, optional
-        Group → name of a score → value; None where no truth was given.
+        Group → name of a score → value; None without ground truth.
     steps : sequence of StepCost
         In the order they ran.
     """
@@ -85,7 +85,7 @@ class ReportData:
 
 
 def edges_of(connectome: Mapping[str, NDArray[Any]]) -> list[Edge]:
-    """Edges of a connectome table: ``pre_id, post_id, directed, synapses, area_um2``."""
+    """Return the edges of a connectome table: ``pre_id, post_id, directed, synapses, area_um2``."""
     names = ("pre_id", "post_id", "directed", "synapses", "area_um2")
     columns = [np.asarray(connectome[name]).tolist() for name in names]
     return [Edge(*row) for row in zip(*columns, strict=True)]

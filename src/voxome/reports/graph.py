@@ -1,4 +1,4 @@
-"""The connectome as a drawing."""
+"""Drawing of the connectome."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from voxome.reports.data import Edge
 from voxome.reports.pictures import neuron_colour
 
 MAX_EDGES = 90
-"""The strongest connections are drawn, this many."""
+"""Number of connections that are drawn, strongest first."""
 _SIDE = 640.0
 _MARGIN = 34.0
 
 
 def strongest(edges: Sequence[Edge], count: int) -> list[Edge]:
-    """The `count` edges with most synapses; of equal ones the largest, then the smallest ids."""
+    """Return the `count` edges with the most synapses; ties go to the largest area, then to the smallest ids."""
     return sorted(edges, key=lambda e: (-e.synapses, -e.area_um2, e.pre_id, e.post_id))[:count]
 
 
 def graph_drawing(edges: Sequence[Edge]) -> str:
-    """An SVG element: neurons as discs in the colours of the slices, connections as arrows or, if undirected, lines.
+    """Return an SVG element: neurons as discs in the colours of the slices, connections as arrows or lines.
 
-    The places come from the force-directed layout of Fruchterman & Reingold (1991) as networkx has it.
+    Undirected connections are lines. The layout is the force-directed one of Fruchterman & Reingold (1991), as
+    implemented in networkx.
     """
     drawn = strongest(edges, MAX_EDGES)
-    places = _layout(drawn)
+    positions = _layout(drawn)
     ends = Counter(i for e in drawn for i in (e.pre_id, e.post_id))
     most = max((e.synapses for e in drawn), default=1)
-    radius = {i: 6 + 2.2 * math.sqrt(ends[i]) for i in places}
-    lines = [_line(e, places, radius[e.post_id], most) for e in drawn if e.pre_id != e.post_id]
-    discs = [_disc(i, *places[i], radius[i]) for i in places]
+    radius = {i: 6 + 2.2 * math.sqrt(ends[i]) for i in positions}
+    lines = [_line(e, positions, radius[e.post_id], most) for e in drawn if e.pre_id != e.post_id]
+    discs = [_disc(i, *positions[i], radius[i]) for i in positions]
     return (
         f'<svg viewBox="0 0 {_SIDE:.0f} {_SIDE:.0f}" role="img" aria-label="Graph of the strongest connections">'
         '<defs><marker id="arrow" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="9" markerHeight="9" '
@@ -54,7 +55,7 @@ def _layout(edges: Sequence[Edge]) -> dict[int, tuple[float, float]]:
 
 
 def _spread_out(values: Sequence[float]) -> list[float]:
-    """Places on the drawing: half by value, half by rank, so that hubs do not crowd their neighbours together."""
+    """Return positions on the drawing: half by value, half by rank, so that hubs do not crowd their neighbours."""
     low, extent = min(values), max(values) - min(values)
     ranks = {i: rank for rank, i in enumerate(sorted(range(len(values)), key=lambda i: values[i]))}
     room, last = _SIDE - 2 * _MARGIN, max(len(values) - 1, 1)
@@ -64,8 +65,8 @@ def _spread_out(values: Sequence[float]) -> list[float]:
     ]
 
 
-def _line(edge: Edge, places: dict[int, tuple[float, float]], stop: float, most: int) -> str:
-    (x0, y0), (x1, y1) = places[edge.pre_id], places[edge.post_id]
+def _line(edge: Edge, positions: dict[int, tuple[float, float]], stop: float, most: int) -> str:
+    (x0, y0), (x1, y1) = positions[edge.pre_id], positions[edge.post_id]
     length = math.hypot(x1 - x0, y1 - y0) or 1.0
     short = max(0.0, 1 - (stop + 2) / length)
     x1, y1 = x0 + (x1 - x0) * short, y0 + (y1 - y0) * short

@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else: no script, no other file, no network."""
+"""The report as a self-contained HTML page: no script, no other file, no network."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from voxome.reports.graph import MAX_EDGES, graph_drawing, strongest
 from voxome.reports.pictures import grey_picture, label_picture, neuron_colour
 
 TOP_EDGES = 15
-"""Connections listed beside the graph."""
+"""Number of connections listed beside the graph."""
 
 
 def render_report(data: ReportData) -> str:
-    """The page of a run.
+    """Render the report of a run as HTML.
 
     Parameters
     ----------
     data : ReportData
-        What to show; what is empty is left out.
+        Content; empty parts are left out.
 
     Returns
     -------
     str
-        A complete HTML document; write it as UTF-8.
+        HTML document, to be written as UTF-8.
     """
     style = resources.files("voxome.reports").joinpath("report.css").read_text(encoding="utf-8")
     parts = [
@@ -140,8 +140,8 @@ def _table(
     bar: int | None = None,
     with_sum: bool = False,
 ) -> str:
-    kinds = ["n" if i in numeric else "bar" if i == bar else "" for i in range(len(heads))]
-    marks = [f' class="{kind}"' if kind else "" for kind in kinds]
+    classes = ["n" if i in numeric else "bar" if i == bar else "" for i in range(len(heads))]
+    marks = [f' class="{name_}"' if name_ else "" for name_ in classes]
     head = "".join(f"<th{mark}>{escape(name)}</th>" for name, mark in zip(heads, marks, strict=True))
     body = ["".join(f"<td{m}>{cell}</td>" for cell, m in zip(row, marks, strict=True)) for row in rows]
     tags = ["<tr>"] * len(body)

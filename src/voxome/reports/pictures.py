@@ -1,4 +1,4 @@
-"""Arrays as pictures within a page."""
+"""Arrays as images embedded in a page."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 MAX_SIDE = 1024
-"""Larger pictures are thinned out to fit."""
+"""Longest side of an image in pixels; larger ones are subsampled."""
 
 
 def neuron_colour(neuron_id: int) -> tuple[int, int, int]:
-    """The colour (red, green, blue) of a neuron, the same wherever it is drawn; black for 0.
+    """Return the colour (red, green, blue) of a neuron, the same everywhere; black for 0.
 
-    Its hue, saturation and lightness come from a hash: the finaliser of SplitMix64 (Steele, Lea & Flood 2014, fig. 16).
+    Hue, saturation and lightness come from a hash: the finaliser of SplitMix64 (Steele, Lea & Flood 2014, fig. 16).
     """
     if neuron_id == 0:
         return 0, 0, 0
@@ -33,7 +33,7 @@ def neuron_colour(neuron_id: int) -> tuple[int, int, int]:
 
 
 def grey_picture(image: NDArray[Any]) -> str:
-    """A (y, x) image as a PNG data URI; dtypes other than uint8 are stretched to their range."""
+    """Return a (y, x) image as a PNG data URI; dtypes other than uint8 are scaled from their range."""
     pixels = _thin(image)
     if pixels.dtype != np.uint8:
         low, high = float(pixels.min()), float(pixels.max())
@@ -42,10 +42,10 @@ def grey_picture(image: NDArray[Any]) -> str:
 
 
 def label_picture(labels: NDArray[Any], under: NDArray[Any] | None = None) -> str:
-    """(y, x) labels in colour as a PNG data URI, laid over the uint8 image `under` if that is given."""
-    ids, place = np.unique(_thin(labels), return_inverse=True)
+    """Return (y, x) labels in colour as a PNG data URI, drawn over the uint8 image `under` if there is one."""
+    ids, index = np.unique(_thin(labels), return_inverse=True)
     colours = np.array([neuron_colour(int(i)) for i in ids], np.float64)
-    pixels = colours[place.reshape(_thin(labels).shape)]
+    pixels = colours[index.reshape(_thin(labels).shape)]
     if under is not None:
         grey = _thin(under).astype(np.float64)[..., None]
         pixels = np.where(pixels.any(axis=-1, keepdims=True), 0.55 * pixels + 0.45 * grey, grey)

@@ -1,4 +1,4 @@
-"""Score results against truth, of volumes of any size: read block by block, tables of counts folded."""
+"""Score results on disk against ground truth, block by block."""
 
 from __future__ import annotations
 
@@ -28,41 +28,41 @@ _POSITION = ("z_nm", "y_nm", "x_nm")
 
 
 def count_pairs(truth: str, result: str, box: Box | None = None) -> Contingency:
-    """How many voxels carry each pair of labels of two volumes.
+    """Count the voxels of each pair of labels of two volumes.
 
     Parameters
     ----------
     truth, result : str
         URIs of label volumes (z, y, x).
     box : Box, optional
-        In the coordinates of the stores; all of both, which must then span the same voxels, if None.
+        In store coordinates; by default all of both volumes, which must then span the same voxels.
 
     Raises
     ------
     InvalidInput
-        If one is no volume of labels, or the two do not match.
+        If one is not a label volume, or the two do not match.
     """
     volumes = [_labels(uri) for uri in (truth, result)]
     domains = [volume.domain for volume in volumes]
     if box is None and domains[0] != domains[1]:
         raise InvalidInput(
-            f"{truth} spans {domains[0]}, but {result} spans {domains[1]}; say with --box what is compared"
+            f"{truth} spans {domains[0]}, but {result} spans {domains[1]}; give the box to compare with --box"
         )
-    asked = box or domains[0]
+    box = box or domains[0]
     for volume in volumes:
-        if asked.ndim != 3 or asked.empty or asked not in volume.domain:
-            raise InvalidInput(f"the box {asked} is empty or not inside the {volume.domain} of {volume.uri}")
-    parts = (contingency(*(volume.cutout(block.write) for volume in volumes)) for block in BlockGrid(asked, BLOCK))
+        if box.ndim != 3 or box.empty or box not in volume.domain:
+            raise InvalidInput(f"the box {box} is empty or not inside the domain {volume.domain} of {volume.uri}")
+    parts = (contingency(*(volume.cutout(block.write) for volume in volumes)) for block in BlockGrid(box, BLOCK))
     return reduce(fold_contingency, parts)
 
 
 def segmentation(truth: str, result: str, box: Box | None = None) -> SegmentationScore:
-    """Variation of information and adapted Rand error of a segmentation; see `count_pairs`."""
+    """Return variation of information and adapted Rand error of a segmentation; see `count_pairs`."""
     return score_segmentation(count_pairs(truth, result, box))
 
 
 def detections(truth: str | Path, result: str | Path, tolerance_nm: float) -> DetectionScore:
-    """Precision, recall and F1 of the points of two tables with the columns ``z_nm, y_nm, x_nm``.
+    """Return precision, recall and F1 of the points of two tables with the columns ``z_nm, y_nm, x_nm``.
 
     Raises
     ------
@@ -70,21 +70,21 @@ def detections(truth: str | Path, result: str | Path, tolerance_nm: float) -> De
         If a table lacks a column, or a position is empty.
     """
     if not tolerance_nm > 0:
-        raise InvalidInput(f"the tolerance is {tolerance_nm} nm; it must be more than 0")
+        raise InvalidInput(f"the tolerance is {tolerance_nm} nm; expected more than 0")
     return score_detections(_points(truth), _points(result), tolerance_nm)
 
 
 def graph(
     truth: str | Path, result: str | Path, truth_labels: str, result_labels: str, box: Box | None = None
 ) -> DetectionScore:
-    """Precision, recall and F1 of the connected pairs of two tables, their neurons matched by overlap.
+    """Return precision, recall and F1 of the connected pairs of two tables, with neurons matched by overlap.
 
     Parameters
     ----------
     truth, result : path
         Tables with the columns ``pre_id, post_id, directed``.
     truth_labels, result_labels : str
-        URIs of the volumes whose labels the ids are.
+        URIs of the label volumes that the ids refer to.
     box : Box, optional
         See `count_pairs`.
     """
@@ -96,7 +96,7 @@ def _labels(uri: str) -> Volume:
     volume = open_volume(uri, expect=Volume)
     if volume.dtype.kind not in "iu" or volume.ndim != 3:
         raise InvalidInput(
-            f"{uri} has axes {'/'.join(volume.axes)} of {volume.dtype}; labels are integers along z, y and x"
+            f"{uri} has axes {'/'.join(volume.axes)} and dtype {volume.dtype}; expected integer labels along z, y and x"
         )
     return volume
 
@@ -113,7 +113,7 @@ def _points(path: str | Path) -> NDArray[np.float64]:
     rows = _columns(path, _POSITION)
     points = np.stack([rows[name].astype(np.float64) for name in _POSITION], axis=1)
     if not np.isfinite(points).all():
-        raise InvalidInput(f"{path} has rows without a position in nm; run again with --voxel-size Z,Y,X")
+        raise InvalidInput(f"{path} has rows without a position in nm; rerun with --voxel-size Z,Y,X")
     return points
 
 

@@ -1,4 +1,4 @@
-"""What the inputs and steps of a workflow are bound to while it is planned: values, handles, specs of volumes."""
+"""Values, handles and volume specs of a workflow while it is planned."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BoundInputs:
     missing : dict of str to Kind
         Required inputs that could not be bound.
     problems : list of str
-        Why; an input whose problem was reported before has none.
+        Why not, unless that was reported before.
     """
 
     handles: dict[str, Handle] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class BoundInputs:
 
 
 class Bindings:
-    """The inputs of a workflow, and the outputs of the steps that are planned so far.
+    """The inputs of a workflow and the outputs of the steps planned so far.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ class Bindings:
     values : mapping of str to values
         Its inputs: URIs, paths, handles, numbers.
     options : RunOptions
-        Box, level and voxel size that volumes from outside get.
+        Box, level and voxel size for volumes from outside.
 
     Attributes
     ----------
     handles : dict of str to Handle
-        The inputs from outside that are bound so far, by the names of the workflow's inputs.
+        Inputs from outside bound so far, by the names of the workflow's inputs.
     specs : dict of str to VolumeSpec
         Specs of volumes by the keys of their handles.
     """
@@ -99,7 +99,7 @@ class Bindings:
         return bound
 
     def _volumes(self, tool: ToolSpec, handles: Mapping[str, Handle]) -> dict[str, VolumeSpec]:
-        """The specs of the inputs that are volumes."""
+        """Return the specs of the inputs that are volumes."""
         volumes: dict[str, VolumeSpec] = {}
         for name, handle in handles.items():
             kind = tool.inputs[name].kind
@@ -110,7 +110,7 @@ class Bindings:
         return volumes
 
     def _is_reported(self, source: Source | None) -> bool:
-        """Whether the problem of a source without a value is reported elsewhere: with its step or workflow input."""
+        """Whether a missing value is reported elsewhere: with the failed step or the workflow input."""
         return isinstance(source, FromStep) or (isinstance(source, FromInput) and source.name not in self.values)
 
     def _handle(self, source: Source, value: Any, expected: Input) -> Handle:
@@ -122,7 +122,7 @@ class Bindings:
         return self.handles[name]
 
     def _external(self, value: Any, expected: Input) -> Handle:
-        """A handle of an input from outside, with the box and voxel size of the run."""
+        """Return the handle of an input from outside, with the box and voxel size of the run."""
         handle, spec = bind_external(value, expected, self.options.level)
         if spec is None:
             return handle

@@ -1,4 +1,4 @@
-"""What is wrong with a run, found before any work."""
+"""Checks of a run before it starts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voxome.workflow.options import RunOptions
 
 
 def name_problems(graph: Graph, values: Mapping[str, Any], options: RunOptions) -> Iterator[str]:
-    """Yield the names of inputs and steps that the workflow does not have, and the inputs that it needs."""
+    """Yield unknown inputs and steps, and required inputs that are not set."""
     for name in values:
         if name not in graph.inputs:
             yield str(UnknownName.of("workflow input", name, graph.inputs))
@@ -44,7 +44,7 @@ def input_problems(step: str, expected: Input, handle: Handle, spec: VolumeSpec 
 def tool_problems(
     step: str, tool: ToolSpec, volumes: Mapping[str, VolumeSpec], parameters: Mapping[str, Any], options: RunOptions
 ) -> Iterator[str]:
-    """Yield what the tool's own check finds."""
+    """Yield the problems that the tool finds with its inputs."""
     if tool.check is not None:
         size = options.voxel_size_nm
         sized = {name: spec.replace(voxel_size_nm=size or spec.voxel_size_nm) for name, spec in volumes.items()}

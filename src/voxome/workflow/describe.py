@@ -1,4 +1,4 @@
-"""A tool as a CWL CommandLineTool, for any CWL runner; ``python -m voxome.workflow.describe`` writes them all."""
+"""Tools as CWL CommandLineTools, for any CWL runner; ``python -m voxome.workflow.describe`` writes them all."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ FOLDER = Path("pipelines/tools")
 NAMESPACES = {"voxome": "https://voxome.org/cwl#"}
 _SCALARS = {bool: "boolean", int: "int", float: "double", str: "string"}
 _HOST = {
-    "store": ("string", "Absolute path of the folder under which results are written."),
-    "block": ("string?", "Write box in voxels, Z,Y,X."),
-    "workers": ("int?", "Worker processes."),
+    "store": ("string", "Folder (absolute path) or address for results."),
+    "block": ("string?", "Block shape in voxels, Z,Y,X."),
+    "workers": ("int?", "Number of processes."),
 }
 
 
 def describe(spec: ToolSpec) -> dict[str, Any]:
-    """The CWL v1.2 document of the tool.
+    """Return the CWL v1.2 document of a tool.
 
-    Every input is a handle file, or the path or URI of a volume or table; every output is a handle file, which says
-    where under ``store`` the result is. What is optional is left to the tool's own default. What a version has after
-    ``+``, the digest of a model say, stays out.
+    Every input is a handle file, or the path or URI of a volume or table; every output is a handle file with the
+    location of the result under ``store``. Parameters that are not set have the tool's default. The part of a version
+    after ``+``, such as the digest of a model, is left out.
 
     Raises
     ------
     TypeError
-        If a parameter is of a type that CWL cannot say.
+        If CWL has no type for a parameter.
     """
     inputs: dict[str, Any] = {port_of(name): _input(one) for name, one in spec.inputs.items()}
     inputs.update((port_of(name), _parameter(one)) for name, one in spec.parameters.items())
-    for name, (kind, doc) in _HOST.items():
-        inputs[name] = {"type": kind, "doc": doc, "inputBinding": {"prefix": option_of(name)}}
+    for name, (cwl, doc) in _HOST.items():
+        inputs[name] = {"type": cwl, "doc": doc, "inputBinding": {"prefix": option_of(name)}}
     return {
         "cwlVersion": "v1.2",
         "class": "CommandLineTool",
@@ -53,7 +53,7 @@ def describe(spec: ToolSpec) -> dict[str, Any]:
 
 
 def _hint(spec: ToolSpec) -> dict[str, Any]:
-    """What voxome reads: which tool it is, and the limits and choices of its parameters."""
+    """Return the hint that voxome reads: name and version of the tool, limits and choices of its parameters."""
     hint: dict[str, Any] = {"name": spec.name, "version": spec.version.partition("+")[0]}
     limits: dict[str, Any] = {}
     for name, one in spec.parameters.items():
@@ -83,7 +83,7 @@ def _parameter(one: Parameter) -> dict[str, Any]:
 
 
 def _binding(port: str, kind: str | Mapping[str, Any]) -> dict[str, Any]:
-    """How a value is put on the command line; a boolean is spelled out, for its flag could not say false."""
+    """Return how a value is passed on the command line; booleans are spelled out, as a flag cannot be false."""
     if kind == "boolean":
         return {"valueFrom": f"{option_of(port)}=$(self)"}
     if isinstance(kind, Mapping) and kind["type"] == "array":
@@ -92,14 +92,14 @@ def _binding(port: str, kind: str | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cwl_type(annotation: Any) -> str | dict[str, Any]:
-    """The CWL type, never optional, of a Python annotation.
+    """Return the CWL type of a Python annotation, never optional.
 
-    A ``Literal`` is a string: enums of two documents never fit each other, and the tool checks the value itself.
+    A ``Literal`` is a string: CWL enums of two documents are never compatible, and the tool checks the value itself.
 
     Raises
     ------
     TypeError
-        If CWL has none.
+        If there is none.
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation in _SCALARS:
@@ -109,18 +109,18 @@ def cwl_type(annotation: Any) -> str | dict[str, Any]:
     if origin is Literal and all(isinstance(value, str) for value in arguments):
         return "string"
     if origin in (Union, types.UnionType):
-        others = [one for one in arguments if one is not type(None)]
-        if len(others) == 1:
-            return cwl_type(others[0])
+        alternatives = [one for one in arguments if one is not type(None)]
+        if len(alternatives) == 1:
+            return cwl_type(alternatives[0])
     if origin in (tuple, list) and arguments:
         items = {str(cwl_type(one)) for one in arguments if one is not Ellipsis}
         if len(items) == 1:
             return {"type": "array", "items": items.pop()}
-    raise TypeError(f"CWL has no type for {annotation}; use a number, str, bool, Literal, or a tuple of one of them")
+    raise TypeError(f"CWL has no type for {annotation}; use int, float, str, bool, Literal, or a tuple of one of them")
 
 
 def document(spec: ToolSpec) -> str:
-    """The text of the CWL file of a tool."""
+    """Return the text of the CWL file of a tool."""
     from ruamel.yaml import YAML
 
     yaml = YAML()
@@ -132,12 +132,12 @@ def document(spec: ToolSpec) -> str:
 
 
 def documents() -> dict[str, str]:
-    """File name → text of the CWL files of all built-in tools."""
+    """Return file name → text of the CWL files of all built-in tools."""
     return {f"{name}.cwl": document(load("voxome.tools", name).spec) for name in sorted(BUILT_IN["voxome.tools"])}
 
 
 def write(folder: Path) -> None:
-    """Write the CWL file of every built-in tool into `folder`, and remove those of tools that are gone."""
+    """Write the CWL file of every built-in tool into `folder`, and remove those of tools that no longer exist."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = documents()
     for stale in set(folder.glob("*.cwl")) - {folder / name for name in texts}:

@@ -1,4 +1,4 @@
-"""The voxels of a step: those of its first volume, or of the volume that its first table was computed from."""
+"""Frames of steps: the voxels of the first volume, or of the volume from which the first table was computed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from voxome.geometry import Box
 
 
 def frame_of_volumes(handles: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec]) -> Frame:
-    """Return the frame of a step with these volumes, of which the first decides.
+    """Return the frame of a step with these volumes: the voxels of the first one.
 
     Raises
     ------
     InvalidInput
-        If the box is empty or leaves the first volume, or another volume has other voxels.
+        If the box is empty or not inside the first volume, or if the volumes do not have the same voxels.
     """
     first = next(iter(volumes))
     handle, spec = handles[first], volumes[first]
@@ -30,8 +30,8 @@ def frame_of_volumes(handles: Mapping[str, Handle], volumes: Mapping[str, Volume
     for name, other in list(volumes.items())[1:]:
         if other.frame != domain:
             raise InvalidInput(
-                f"{name} ({handles[name].uri}) spans {other.frame}, but {first} ({handle.uri}) spans {domain}: both "
-                "must have the same voxels"
+                f"{name} ({handles[name].uri}) spans {other.frame}, but {first} ({handle.uri}) spans {domain}: the "
+                "volumes of a step must have the same voxels"
             )
         other_size = handles[name].voxel_size_nm or other.voxel_size_nm
         if size and other_size and not _are_close(size, other_size):
@@ -40,7 +40,7 @@ def frame_of_volumes(handles: Mapping[str, Handle], volumes: Mapping[str, Volume
 
 
 def frame_of_tables(handles: Mapping[str, Handle]) -> Frame | None:
-    """Return the frame of the volume that the first table was computed from; None if no table knows it."""
+    """Return the frame of the volume that the first table was computed from; None if it is unknown."""
     for handle in handles.values():
         if handle.domain is not None:
             domain = Box.parse(handle.domain)

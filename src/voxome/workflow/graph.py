@@ -1,4 +1,4 @@
-"""A workflow as a flat graph of tools: what it takes, its steps in order, what it gives."""
+"""A workflow as a flat graph of tools: inputs, steps in order, outputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voxome.workflow.hint import RunHint
 
 @dataclass(frozen=True)
 class FromInput:
-    """The workflow input `name`, or `default` if it is not given; None leaves it to the tool."""
+    """The workflow input `name`, or `default` if it is not set; None leaves it to the tool."""
 
     name: str
     default: Any = None
@@ -27,7 +27,7 @@ class FromStep:
 
 @dataclass(frozen=True)
 class Constant:
-    """A value that the workflow itself holds."""
+    """A value in the workflow itself."""
 
     value: Any
 
@@ -45,14 +45,14 @@ Source = FromInput | FromStep | Constant
 
 @dataclass(frozen=True)
 class GraphInput:
-    """What a workflow takes.
+    """An input of a workflow.
 
     Attributes
     ----------
     types : tuple of str
-        CWL types that fit, without ``null``: ``File``, ``string``, ``double``, ``enum``, ``array``, …
+        Its CWL types, without ``null``: ``File``, ``string``, ``double``, ``enum``, ``array``, …
     required : bool
-        Whether it must be given: it is neither optional nor has a default.
+        Whether it must be set: it is not optional and has no default.
     """
 
     name: str
@@ -62,7 +62,7 @@ class GraphInput:
     doc: str = ""
 
     def read(self, text: str) -> Any:
-        """The value that `text` means, by the types that fit; `text` itself if none does: the plan tells of it."""
+        """Parse `text` as one of its types; return `text` itself if none fits, for the plan to report."""
         if not self.types or set(self.types) - _READERS.keys():
             return text.split(",") if self.types == ("array",) else text
         for name in self.types:
@@ -80,9 +80,9 @@ class Node:
     Attributes
     ----------
     tool, version : str
-        Of the tool, as its hint says.
+        Name and version of the tool, from its hint.
     inputs : mapping of str to Source
-        Ports that are connected or hold a value: inputs and parameters, ``store``, ``block`` and ``workers``.
+        Sources of the ports that have one: inputs, parameters, ``store``, ``block`` and ``workers``.
     """
 
     name: str

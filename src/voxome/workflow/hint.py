@@ -1,4 +1,4 @@
-"""The hint by which a workflow says what is made of its results; other CWL runners ignore it."""
+"""The hint with which a workflow names its report, scorer and files; other CWL runners ignore it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class RunHint:
-    """What is made of the results of a run.
+    """Report, scorer and file names of the results of a workflow.
 
     Attributes
     ----------
     report, scorer : str, optional
         Names in the registry groups ``voxome.reports`` and ``voxome.scorers``.
     results : mapping of str to str
-        Workflow outputs → file names without extension, where these differ from the outputs' own names.
+        Workflow outputs → file names without extension, if they differ from the names of the outputs.
     """
 
     report: str | None = None
@@ -36,7 +36,7 @@ class RunHint:
 
 
 def hint_problems(hint: Mapping[str, Any], outputs: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield (field, problem) for all that is wrong with a hint of a workflow that has these outputs."""
+    """Yield (field, problem) for everything wrong with the hint of a workflow with these outputs."""
     fields = ("report", "scorer", "results")
     for name in hint:
         if name not in fields and name != "class":

@@ -1,4 +1,4 @@
-"""What a run is given beside the workflow and its inputs."""
+"""Options of a run, besides the inputs of its workflow."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class RunOptions:
     voxel_size_nm : (z, y, x), optional
         Used instead of the voxel size that the volumes have.
     force : bool
-        Whether problems that a tool's own check finds are only warnings.
+        Whether inputs that a tool rejects as unsuitable only cause warnings.
     home : str
-        Folder under which every step has its own.
+        Parent folder of the folders of the steps.
     """
 
     block: tuple[int, int, int] = DEFAULT_BLOCK

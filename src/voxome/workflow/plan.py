@@ -38,17 +38,17 @@ class Plan:
     workflow : str
         Its name.
     steps : tuple of Step
-        In an order in which they can run; the pyramids of the arrays among the outputs come last.
+        In an order in which they can run, the pyramids of the output arrays last.
     outputs : mapping of str to Handle
         The workflow's outputs.
     inputs : mapping of str to JSON values
-        What the workflow's inputs were set to, with the version of each volume.
+        Values of the workflow's inputs, with the version of each volume.
     results : mapping of str to Result
         The outputs with the voxels that they cover; their URIs have ``{store}``.
     warnings : tuple of str
         What the user should know.
     hint : RunHint
-        What is made of the results.
+        Report, scorer and file names of the results.
     """
 
     workflow: str
@@ -92,13 +92,13 @@ def make_plan(graph: Graph, values: Mapping[str, Any], options: RunOptions) -> P
     Raises
     ------
     PlanError
-        With everything that is wrong.
+        With all problems.
     """
     return _Planner(graph, dict(values), options).plan()
 
 
 class _Planner:
-    """Plans the steps of a workflow one after the other, and collects what is wrong with them."""
+    """Plans the steps of a workflow one by one, and collects their problems."""
 
     def __init__(self, graph: Graph, values: dict[str, Any], options: RunOptions) -> None:
         self.graph, self.values, self.options = graph, values, options
@@ -135,7 +135,7 @@ class _Planner:
             raise PlanError(list(dict.fromkeys(self.problems)))
 
     def _add(self, node: Node) -> None:
-        """Plan a step, unless something is wrong with it or with one that it needs."""
+        """Plan a step, unless it or a step that it needs has problems."""
         loaded: Tool = load("voxome.tools", node.tool)
         tool = loaded.spec
         self.warnings += version_warnings(node.name, node.version, tool)
@@ -152,7 +152,7 @@ class _Planner:
         self.bindings.add_outputs(node.name, {name: step.output(name) for name in tool.outputs}, _output_specs(step))
 
     def _parameters(self, tool: ToolSpec, sources: Mapping[str, Source]) -> dict[str, Any] | None:
-        """The parameters of a step; None if one is wrong."""
+        """Return the parameters of a step; None if one is invalid."""
         values = {name: self.bindings.value(source) for name, source in sources.items() if name not in tool.inputs}
         try:
             return tool.bind({name: value for name, value in values.items() if value is not None})
@@ -163,7 +163,7 @@ class _Planner:
     def _input_problems(
         self, step: str, tool: ToolSpec, inputs: BoundInputs, parameters: Mapping[str, Any] | None
     ) -> Iterator[str]:
-        """What is wrong with the inputs of a step; the tool itself checks them only if nothing else is."""
+        """Yield the problems of the inputs of a step; the tool itself checks only inputs without other problems."""
         found = [
             problem
             for name, handle in inputs.handles.items()
@@ -172,11 +172,11 @@ class _Planner:
         yield from found
         if found or parameters is None or any(kind.is_volume for kind in inputs.missing.values()):
             return
-        own = list(tool_problems(step, tool, inputs.volumes, parameters, self.options))
+        rejected = list(tool_problems(step, tool, inputs.volumes, parameters, self.options))
         if self.options.force:
-            self.warnings += own
+            self.warnings += rejected
         else:
-            yield from (f"{problem} (--force runs it all the same)" for problem in own)
+            yield from (f"{problem} (use --force to run anyway)" for problem in rejected)
 
     def _step(self, node: Node, tool: Tool, parameters: dict[str, Any], inputs: BoundInputs) -> Step:
         frame = frame_of_tables(inputs.handles)
@@ -185,7 +185,7 @@ class _Planner:
             self.warnings += size_warnings(inputs.handles[next(iter(inputs.volumes))], frame)
         if tool.digest == UNPINNED:
             self.warnings.append(
-                f"the tool {node.tool} has no Python source: its results are kept even if its code is edited"
+                f"the tool {node.tool} has no Python source: results are reused even after its code is edited"
             )
         return Step(
             node.name,
@@ -201,7 +201,7 @@ class _Planner:
         )
 
     def _pyramids(self, outputs: Mapping[str, Handle]) -> Iterator[Step]:
-        """The steps that compute the coarser levels of the arrays among the results."""
+        """Yield the steps that compute the coarser levels of the arrays among the results."""
         for name, handle in outputs.items():
             spec = self.bindings.specs.get(handle.key)
             if spec is not None and self.options.home != STORE:
@@ -209,7 +209,7 @@ class _Planner:
 
 
 def _output_specs(step: Step) -> dict[str, VolumeSpec]:
-    """The specs of the outputs of a step that are volumes."""
+    """Return the specs of the outputs of a step that are volumes."""
     if step.frame is None:
         return {}
     outputs = step.spec.outputs.items()

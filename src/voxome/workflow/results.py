@@ -1,4 +1,4 @@
-"""The results of a run: their file names, reports and scores."""
+"""Results of a run: file names, reports and scores."""
 
 from __future__ import annotations
 
@@ -30,17 +30,20 @@ def results_within(results: Results, store: str) -> Results:
 
 
 def file_problems(outputs: Mapping[str, Handle]) -> Iterator[str]:
-    """Yield the outputs that would be written to one file."""
+    """Yield the outputs that would be written to the same file."""
     seen: dict[str, tuple[str, str]] = {RECORD: ("the record of the run", "")}
     for name, handle in outputs.items():
         file = handle.uri.rpartition("/")[2]
         other, key = seen.setdefault(file, (f"the output {name!r}", handle.key))
         if key != handle.key:
-            yield f"{other} and the output {name!r} are both written to {file}: name another in the hint voxome:Run"
+            yield (
+                f"{other} and the output {name!r} would both be written to {file}: choose another name in the hint "
+                "voxome:Run"
+            )
 
 
 def report_problems(graph: Graph, results: Results) -> Iterator[str]:
-    """Yield what keeps the report and the scorer that the workflow names from being used."""
+    """Yield what prevents the use of the report and scorer that the workflow names."""
     try:
         if graph.hint.report is not None:
             yield from load_report(graph.hint.report).check(graph.inputs, results)

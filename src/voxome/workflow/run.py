@@ -1,4 +1,4 @@
-"""Run a plan, and leave everything on record."""
+"""Run a workflow, and record everything about it."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def run(
 ) -> dict[str, Any]:
     """Run a workflow over a volume of any size, block by block.
 
-    Give the same call again after it was interrupted, and it goes on where it was.
+    Repeat the same call to resume a run that was interrupted.
 
     Parameters
     ----------
     workflow : path or Plan
-        A CWL file, or a plan made from one.
+        A CWL file, or its plan.
     inputs : mapping of str to values
         The workflow's inputs: URIs, paths, numbers; not with a plan.
     out : path
@@ -60,7 +60,7 @@ def run(
         Where results and intermediate data are kept, if not in the run folder: a folder or an address, as
         ``s3://bucket/prefix?endpoint=…``. Ledger, logs, plan and ``run.json`` stay in the run folder.
     workers : int
-        Processes at a time. The result does not depend on it.
+        Number of processes; results do not depend on it.
     options : RunOptions, optional
         Blocks, box, level, voxel size; not with a plan.
     engine : str, Engine or mapping, optional
@@ -69,26 +69,26 @@ def run(
     records : str or RecordStore, optional
         What keeps events and finished jobs: ``NAME[?option=value&…]`` or a record store; ``sqlite`` by default.
     progress : function of a StepReport, optional
-        Called whenever something has ended.
+        Called after every job.
     truth : path, optional
-        A folder with the truth, scored by the scorer that the workflow names; for the EM pipeline ``labels.zarr``,
+        Folder with the ground truth for the scorer of the workflow; for the EM pipeline ``labels.zarr``,
         ``synapses.parquet`` and ``connectome.parquet``.
 
     Returns
     -------
     dict
-        What is written to ``run.json``.
+        The record of the run, as in ``run.json``.
 
     Raises
     ------
     UnknownName, InvalidInput, PluginError
         If there is no such engine, step or record store.
     PlanError
-        If something is wrong that can be known before it starts; or if the folder holds a run of another plan.
+        If the run cannot start, with all problems; or if the folder holds a run of another plan.
     RunLocked
-        If another run holds the folder.
+        If another process is using the folder.
     RunFailed
-        If jobs failed for good.
+        If jobs failed after all retries.
     """
     if workers < 1:
         raise InvalidInput(f"{workers} workers cannot run anything; use at least 1")
@@ -121,7 +121,7 @@ def run(
 
 
 def _check_truth(plan: Plan, truth: Path) -> None:
-    """Make sure that the results can be scored, before there are any.
+    """Check that the results can be scored, before there are any.
 
     Raises
     ------
@@ -137,15 +137,15 @@ def _check_truth(plan: Plan, truth: Path) -> None:
 
 
 def _finished(plan: Plan, folder: Path, store: str, progress: Progress | None) -> dict[str, Any] | None:
-    """The record of the run that has ended in `folder`, if its results are all there; intermediates need not be."""
+    """Return the record of the finished run in `folder` if its results are complete; intermediate data need not be."""
     before = read_json(folder / RECORD)
     if before is not None:
         RUN.content(before, folder / RECORD)
     if before is None or before.get("plan") != plan.key or not _is_complete(plan, store):
         return None
     began = time.time()
-    for step, told in zip(plan.steps, before["steps"], strict=True):
-        told["blocks"] = {"total": step.total, "run": 0, "reused": step.total}
+    for step, record in zip(plan.steps, before["steps"], strict=True):
+        record["blocks"] = {"total": step.total, "run": 0, "reused": step.total}
         if progress is not None:
             progress(StepReport(step.name, step.tool, step.key, step.total, reused=step.total, ended=True))
     return {**before, "started_s": began, "wall_s": time.time() - began}

@@ -1,4 +1,4 @@
-"""Run one tool over a volume, as a step of its own under a store: what a CWL runner starts."""
+"""Run one tool over a volume as a single step; this is what a CWL runner starts."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def graph_of(spec: ToolSpec) -> Graph:
         port = port_of(name)
         inputs[port] = GraphInput(port, ("File", "string"), one.required)
     for name, parameter in spec.parameters.items():
-        kind = cwl_type(parameter.annotation)
-        types = (kind if isinstance(kind, str) else str(kind["type"]),)
+        cwl = cwl_type(parameter.annotation)
+        types = (cwl if isinstance(cwl, str) else str(cwl["type"]),)
         port = port_of(name)
         inputs[port] = GraphInput(port, types, parameter.required, doc=parameter.summary)
     node = Node(spec.name, spec.name, spec.version, {port: FromInput(port) for port in inputs})
@@ -45,7 +45,7 @@ def graph_of(spec: ToolSpec) -> Graph:
 
 def run_tool(
     name: str,
-    given: Mapping[str, Any],
+    values: Mapping[str, Any],
     *,
     store: str | Path,
     workers: int = 1,
@@ -55,39 +55,39 @@ def run_tool(
     progress: Progress | None = None,
     into: Mapping[str, str] | None = None,
 ) -> dict[str, Handle]:
-    """Run the tool `name` block by block; what an interrupted call has done stays done.
+    """Run the tool `name` block by block; repeat the same call to resume one that was interrupted.
 
     Parameters
     ----------
-    given : mapping of str to values
+    values : mapping of str to values
         Inputs (handle files, paths, URIs) and parameters.
     store : str or path
         Results are written to the folder ``<name>-<step key>`` below this folder or address
         (``s3://bucket/prefix?endpoint=…``). Ledger and log are there too, or, if the store is not on this machine,
         below ``VOXOME_STATE`` or the user's cache folder.
     workers : int
-        Processes at a time.
+        Number of processes.
     options : RunOptions, optional
         Block, box, level, voxel size.
     engine, records : optional
         What runs the jobs, and what keeps events and finished jobs; see `voxome.run`.
     progress : function of a StepReport, optional
-        Called whenever something has ended.
+        Called after every job.
     into : mapping of str to str, optional
-        Outputs that go into arrays which are there already → URIs of these; written anew by every call that is not
-        the continuation of an interrupted one.
+        Outputs → URIs of existing arrays to write them into. They are written again by every call, unless it resumes
+        one that was interrupted.
 
     Returns
     -------
     dict of str to Handle
-        Where each output is.
+        Locations of the outputs.
 
     Raises
     ------
     UnknownName, PlanError, RunLocked, RunFailed
     """
     tool: Tool = load("voxome.tools", name)
-    by_port = {port_of(name): value for name, value in given.items()}
+    by_port = {port_of(name): value for name, value in values.items()}
     plan = make_plan(graph_of(tool.spec), by_port, replace(options or RunOptions(), home=STORE))
     step = write_into(plan.steps[0], into or {}, workers if engine is None else max(workers, 2))
     address = store_address(store, Path(store))

@@ -1,0 +1,63 @@
+"""What the scorer of the EM pipeline refuses before a run, and what it scores after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import voxome
+from voxome.contracts.frame import Frame
+from voxome.contracts.report import Result
+from voxome.geometry import Box
+from voxome.reports.em_scorer import ConnectomeScorer
+
+DOMAIN = Box((0, 0, 0), (4, 5, 6))
+
+
+def neurons(folder: Path, domain: Box = DOMAIN, box: Box = DOMAIN) -> dict[str, Result]:
+    frame = Frame(domain, box, (8.0, 8.0, 8.0), (0.0, 0.0, 0.0))
+    return {"neurons": Result("volume", f"zarr://{folder}/neurons.zarr", frame)}
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    for name in ("labels", "neurons"):
+        volume = voxome.create(f"zarr://{tmp_path}/{name}.zarr", voxome.VolumeSpec.of(DOMAIN.shape, "uint64"))
+        volume[...] = np.arange(120).reshape(DOMAIN.shape) // 40 + 1
+    return tmp_path
+
+
+def test_labels_of_the_same_voxels_are_scored(truth: Path) -> None:
+    scorer, results = ConnectomeScorer(), neurons(truth)
+    assert list(scorer.check(truth, results)) == []
+    scores = scorer.score(truth, results)
+    assert list(scores) == ["segmentation"]
+    assert scores["segmentation"]["adapted_rand_error"] == 0
+
+
+def test_a_part_of_the_volume_is_scored_on_that_part(truth: Path) -> None:
+    part = Box((0, 0, 0), (2, 5, 6))
+    voxome.open(f"zarr://{truth}/neurons.zarr", mode="r+")[2:] = 7
+    results = neurons(truth, box=part)
+    assert list(ConnectomeScorer().check(truth, results)) == []
+    assert ConnectomeScorer().score(truth, results)["segmentation"]["voi_merge"] == 0
+
+
+@pytest.mark.parametrize(
+    ("results", "problem"),
+    [
+        ({}, "no output 'neurons'"),
+        (neurons(Path("x"), Box((0, 0, 0), (9, 9, 9)), Box((0, 0, 0), (9, 9, 9))), "but the run 0:9,0:9,0:9"),
+        (neurons(Path("x"), Box((0, 0, 0), (9, 9, 9)), Box((0, 0, 0), (2, 2, 9))), "but the run 0:2,0:2,0:9"),
+    ],
+)
+def test_other_voxels_are_refused(truth: Path, results: dict[str, Result], problem: str) -> None:
+    (found,) = ConnectomeScorer().check(truth, results)
+    assert problem in found
+
+
+def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
+    (found,) = ConnectomeScorer().check(tmp_path, neurons(tmp_path))
+    assert found == f"{tmp_path / 'labels.zarr'} does not exist: --truth names a folder with labels.zarr"
