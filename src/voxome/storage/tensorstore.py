@@ -27,12 +27,12 @@ _DELAYS = {"initial_delay": "100ms", "max_delay": "1s"}
 _STALL_VARIABLES = ("TENSORSTORE_CURL_CONNECT_TIMEOUT_SECONDS", "TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS")
 
 _SHARED: dict[Settings, ts.Context] = {}
-"""The context in use, by the settings that it was made with."""
+"""The context in use, by its settings."""
 _ours: dict[str, str] = {}
 """Variables of tensorstore that were set here, not by the user."""
 _SPEC_TAIL = re.compile(r"\s*\[(tensorstore_spec|transform|domain|source locations)=.*", re.DOTALL)
 _BODY = re.compile(r" *\[http_response_body='(.*?)'\]", re.DOTALL)
-_TOLD = re.compile(r"<(?:Code|Message)>(.*?)</", re.DOTALL)
+_XML_MESSAGE = re.compile(r"<(?:Code|Message)>(.*?)</", re.DOTALL)
 _WRITING = re.compile(r"Error writing|Failed to write")
 _STATUS = re.compile(r"([A-Z_]+): (.*)", re.DOTALL)
 _BY_STATUS: dict[str, type[VoxomeError]] = {
@@ -47,7 +47,7 @@ _BY_STATUS: dict[str, type[VoxomeError]] = {
 }
 _ADVICE: dict[type[VoxomeError], str] = {
     AccessDenied: "; give other credentials (a profile, or the store's environment variables), ?anonymous=true where "
-    "the bucket is public, or ?missing=403 where the store says 403 of keys that are not there",
+    "the bucket is public, or ?missing=403 where the store answers 403 for missing keys",
 }
 
 
@@ -102,7 +102,7 @@ def open_store(spec: Mapping[str, Any], name: str, **options: Any) -> ts.TensorS
     Raises
     ------
     NotFound, AlreadyExists, UnsupportedFormat, StoreError
-        As tensorstore says; an array whose metadata it does not take is an unsupported one.
+        As reported by tensorstore; an array with metadata that it rejects is unsupported.
     """
     with map_errors(name, invalid=UnsupportedFormat):
         return result_of(ts.open(dict(spec), context=context(), **options))
@@ -126,7 +126,7 @@ def map_errors(name: str, *, invalid: type[VoxomeError] = CorruptData) -> Iterat
 
 
 def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str]:
-    short = _BODY.sub(_told, _SPEC_TAIL.sub("", text))
+    short = _BODY.sub(_server_message, _SPEC_TAIL.sub("", text))
     matched = _STATUS.match(short)
     if matched is None:
         return invalid, short
@@ -138,7 +138,7 @@ def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str
     return (invalid if kind is CorruptData else kind), matched[2]
 
 
-def _told(body: re.Match[str]) -> str:
-    """What the server says in the body of its answer: of XML the code and the message, for the rest quotes requests."""
-    said = ": ".join(_TOLD.findall(body[1])) or body[1]
-    return f" [the server says: {said[:300]}]"
+def _server_message(body: re.Match[str]) -> str:
+    """The message in the body of a response; of XML only code and message, for the rest quotes the request."""
+    message = ": ".join(_XML_MESSAGE.findall(body[1])) or body[1]
+    return f" [the server says: {message[:300]}]"
