@@ -25,9 +25,9 @@ from voxome.contracts.source import Remote
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, NotFound, UnknownName
-from voxome.testing import VolumeRemoteContract
-from voxome.testing import remote as contract
+from voxome.testing import VolumeRemoteContract, volume_reading, volume_writing
 from voxome.testing.strategies import noise
+from voxome.testing.volume_case import any_example
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,8 @@ class OnS3(VolumeRemoteContract):
 
     @pytest.fixture(autouse=True)
     def few_examples(self, monkeypatch: pytest.MonkeyPatch, bucket: Bucket) -> None:
-        monkeypatch.setattr(contract, "any_example", settings(contract.any_example, max_examples=5))
+        for module in (volume_reading, volume_writing):
+            monkeypatch.setattr(module, "any_example", settings(any_example, max_examples=5))
         self.bucket = bucket
 
     @pytest.fixture
@@ -145,7 +146,7 @@ def test_a_volume_from_beginning_to_end(bucket: Bucket, layout: str) -> None:
         assert again.source.spec.attributes["who"] == "µ"
         assert again.source.spec.voxel_size_nm == spec.voxel_size_nm
     assert (voxome.open(f"{short}&level=1")[...] == 5).all()
-    remote = voxome.resources.open.remote(scheme)
+    remote = voxome.resources.open.get_remote(scheme)
     assert [one.uri for one in remote.list(Uri.parse(f"{scheme}://{bucket.uri(root)}"))] == [str(Uri.parse(uri))]
     with pytest.raises(AlreadyExists):
         voxome.create(uri, spec)

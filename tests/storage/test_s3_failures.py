@@ -63,7 +63,7 @@ def test_credentials_that_are_refused(
         lambda: voxome.create(uri, SPEC),
         lambda: voxome.open(uri),
         lambda: voxome.open(f"{bucket.uri('refused/em')}{query}"),
-        lambda: list(voxome.resources.open.remote(scheme).list(Uri.parse(uri))),
+        lambda: list(voxome.resources.open.get_remote(scheme).list(Uri.parse(uri))),
         place.delete,
     ]
     said = []
