@@ -79,7 +79,7 @@ async def read_body(request: Request, limit: int) -> bytearray:
     Raises
     ------
     TooLarge
-        If it is longer, or its announced length is; no more than `limit` bytes are read into memory.
+        If it is longer, or its announced length is; the rest is not read.
     """
     announced = request.headers.get("content-length", "0")
     body = bytearray()

@@ -101,6 +101,22 @@ def test_times_and_offset_are_those_of_the_volume(server) -> None:
     assert_array_equal(served[1:3], noise(shape, "uint16")[1:3])
 
 
+def test_a_layer_that_is_computed_when_it_is_read_is_a_channel(server) -> None:
+    class Inverted:
+        """The negative of noise, computed for each box."""
+
+        spec = spec()
+
+        def read(self, box: Box) -> np.ndarray:
+            return ~noise(SHAPE, "uint8")[box.within(DOMAIN)]
+
+    sources = Sources()
+    sources.add(NAME, Inverted())
+    server(sources)
+    part = Box((5, 7, 9), (6, 20, 40))
+    assert_array_equal(voxome.open("bossdb://lab/exp/em").cutout(part), ~noise(SHAPE, "uint8")[part.within(DOMAIN)])
+
+
 def test_levels_that_halve_are_served_and_others_are_not(server, tmp_path: Path) -> None:
     uri = f"zarr://{tmp_path}/a.zarr"
     source = create_source(uri, voxome.VolumeSpec.of((8, 32, 32), "uint8", voxel_size_nm=(40, 4, 4)))
