@@ -88,10 +88,10 @@ class Edits(RuleBasedStateMachine):
         large = sorted(body for body, n in Counter(self.model.bodies.values()).items() if n > 1)
         body = data.draw(st.sampled_from(large))
         members = self.model.members(body)
-        arguments = data.draw(st.lists(st.sampled_from(members), min_size=1, max_size=len(members) - 1, unique=True))
-        new = self.post(f"cleave/{body}", arguments)["CleavedLabel"]
+        selected = data.draw(st.lists(st.sampled_from(members), min_size=1, max_size=len(members) - 1, unique=True))
+        new = self.post(f"cleave/{body}", selected)["CleavedLabel"]
         assert new not in {*self.model.bodies, *self.model.bodies.values()}
-        self.model.bodies.update(dict.fromkeys(arguments, new))
+        self.model.bodies.update(dict.fromkeys(selected, new))
 
     @rule(data=st.data(), step=st.integers(1, 4))
     def split(self, data: st.DataObject, step: int) -> None:
@@ -99,13 +99,13 @@ class Edits(RuleBasedStateMachine):
         mask = self.model.supervoxels == supervoxel
         mask[:, :, ::step] = False
         body = runs.encode(runs.from_mask(mask, (0, 0, 0)))
-        payload = self.post(f"split-supervoxel/{supervoxel}", body)
+        reply = self.post(f"split-supervoxel/{supervoxel}", body)
         rest = (self.model.supervoxels == supervoxel) & ~mask
-        body = self.model.bodies.pop(supervoxel)
-        for label, part in ((payload["SplitSupervoxel"], mask), (payload["RemainSupervoxel"], rest)):
+        owner = self.model.bodies.pop(supervoxel)
+        for label, part in ((reply["SplitSupervoxel"], mask), (reply["RemainSupervoxel"], rest)):
             self.model.supervoxels[part] = label
             if part.any():
-                self.model.bodies[label] = body
+                self.model.bodies[label] = owner
 
     @rule(data=st.data())
     def renumber(self, data: st.DataObject) -> None:
@@ -158,9 +158,9 @@ class Edits(RuleBasedStateMachine):
             return
         labels = self.model.labels()
         for body in sorted(set(self.model.bodies.values()))[:3]:
-            payload = self.client.json("GET", f"node/{self.version}/points/label/{body}")
+            elements = self.client.json("GET", f"node/{self.version}/points/label/{body}")
             expected = {at for at in self.points if labels[at[::-1]] == body}
-            assert {tuple(element["Pos"]) for element in payload} == expected
+            assert {tuple(element["Pos"]) for element in elements} == expected
 
 
 Edits.TestCase.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
@@ -191,8 +191,8 @@ def test_native_blocks_at_negative_coordinates(client: Client) -> None:
     assert_array_equal(np.frombuffer(raw, "uint64").reshape(16, 16, 16), voxels)
     coarse = client.ok("GET", f"{at}/raw/0_1_2/8_8_8/-8_0_-16", scale=1)
     assert_array_equal(np.frombuffer(coarse, "uint64").reshape(8, 8, 8), halve(voxels))
-    payload = client.json("GET", f"{at}/sparsevol-size/3")
-    assert payload == {
+    size = client.json("GET", f"{at}/sparsevol-size/3")
+    assert size == {
         "voxels": int((voxels == 3).sum()),
         "numblocks": 1,
         "minvoxel": [-16, 0, -32],

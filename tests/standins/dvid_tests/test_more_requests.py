@@ -44,9 +44,9 @@ def test_the_runs_of_a_split_are_stored_without_their_header(segmented: Client) 
     mask[:, :, ::2] = False
     body = runs.encode(runs.from_mask(mask, (0, 0, 0)))
     segmented.ok("POST", f"{AT}/seg/split-supervoxel/3", body, u="ana")
-    (payload,) = segmented.json("GET", f"{AT}/seg/mutations")
-    assert "App" not in payload
-    assert segmented.ok("GET", f"{AT}/seg/blobstore/{payload['Split']}") == body[runs.HEADER :]
+    (mutation,) = segmented.json("GET", f"{AT}/seg/mutations")
+    assert "App" not in mutation
+    assert segmented.ok("GET", f"{AT}/seg/blobstore/{mutation['Split']}") == body[runs.HEADER :]
 
 
 def test_label_ids_are_reserved_with_a_counter(segmented: Client) -> None:
@@ -67,8 +67,8 @@ def test_label_ids_are_reserved_with_a_counter(segmented: Client) -> None:
 
 
 def test_posted_mappings_are_trusted_with_nolookup(segmented: Client) -> None:
-    payload = bytes([0x0A, 6, 0x10, 3, 0x1A, 2, 50, 51])  # MappingOps: 50 and 51 map to 3
-    segmented.ok("POST", f"{AT}/seg/mappings", payload)
+    message = bytes([0x0A, 6, 0x10, 3, 0x1A, 2, 50, 51])  # MappingOps: 50 and 51 map to 3
+    segmented.ok("POST", f"{AT}/seg/mappings", message)
     assert segmented.json("GET", f"{AT}/seg/mapping", [50, 51, 3, 99]) == [3, 3, 3, 0]
     assert segmented.json("GET", f"{AT}/seg/mapping", [50, 99], nolookup=True) == [3, 99]
 
@@ -129,8 +129,8 @@ def test_annotations_of_bodies_and_syncs(segmented: Client) -> None:
     assert set(segmented.json("GET", f"{at}/all-elements")) == {f"{x // 16},0,0" for x, _, _ in coords}
     assert segmented.json("GET", f"{at}/scan")["num kv pairs"] == len({x // 16 for x, _, _ in coords})
     segmented.ok("POST", f"{at}/labels", {"77": json.dumps([{"Pos": [1, 2], "Kind": "Gap"}])})
-    (payload,) = segmented.json("GET", f"{at}/label/77", relationships="verbose")
-    assert payload == {"Pos": [1, 2, 0], "Kind": "Gap", "Tags": [], "Prop": {}, "Rels": []}
+    (element,) = segmented.json("GET", f"{at}/label/77", relationships="verbose")
+    assert element == {"Pos": [1, 2, 0], "Kind": "Gap", "Tags": [], "Prop": {}, "Rels": []}
     refused: list[Any] = [[{"Pos": [1.5, 2, 3]}], [{"Prop": {"a": 1}}], [{"Tags": "a"}], [{"Rels": [{"Rel": "Odd"}]}]]
     for elements in refused:
         assert segmented.request("POST", f"{at}/elements", elements).status_code == 400
@@ -168,8 +168,8 @@ def test_regions_of_other_versions_are_partitioned(segmented: Client) -> None:
     empty = segmented.json("GET", f"{AT}/core/partition", batchsize=2)
     assert (empty["NumSubvolumes"], empty["Subvolumes"]) == (0, [])
     segmented.ok("POST", f"{AT}/core/roi", [[0, 0, 0, 0], [0, 0, 4, 6], [0, 1, 0, 6]])
-    found = segmented.json("GET", f"{AT}/core/partition", batchsize=7, optimized="on")
-    assert [(one["MinChunk"], one["MaxChunk"], one["ActiveBlocks"]) for one in found["Subvolumes"]] == [
+    partition = segmented.json("GET", f"{AT}/core/partition", batchsize=7, optimized="on")
+    assert [(one["MinChunk"], one["MaxChunk"], one["ActiveBlocks"]) for one in partition["Subvolumes"]] == [
         ([0, 0, 0], [6, 7, 6], 11)
     ]
     segmented.commit(ROOT)

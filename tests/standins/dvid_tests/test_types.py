@@ -58,10 +58,10 @@ def test_rows_of_blocks_survive_a_round_trip(client: Client) -> None:
 
 
 def test_the_partition_centres_its_rows() -> None:
-    payload = partition([(5, 4, 1, 3), (5, 5, 1, 1), (9, 4, 0, 0)], 2, (32, 32, 32))
-    corners = [cube["MinChunk"] for cube in payload["Subvolumes"]]
+    result = partition([(5, 4, 1, 3), (5, 5, 1, 1), (9, 4, 0, 0)], 2, (32, 32, 32))
+    corners = [cube["MinChunk"] for cube in result["Subvolumes"]]
     assert corners == [[1, 4, 5], [3, 4, 5], [0, 4, 7]]
-    assert (payload["NumActiveBlocks"], payload["NumSubvolumes"]) == (5, 3)
+    assert (result["NumActiveBlocks"], result["NumSubvolumes"]) == (5, 3)
 
 
 def test_spans_are_stored_as_sent(client: Client) -> None:
@@ -131,8 +131,8 @@ def test_fields_are_merged(client: Client) -> None:
     client.ok("POST", f"{at}/key/7", {"bodyid": 7, "type": "c", "new": 1}, u="ben", conditionals="type,new")
     assert client.json("GET", f"{at}/key/7", fields="type,new") == {"bodyid": 7, "type": "b", "new": 1}
     client.ok("POST", f"{at}/key/7", {"bodyid": 7, "type": "b", "by": 2, "by_user": "her"}, u="cia")
-    payload = {"bodyid": 7, "type": "b", "type_user": "ben", "by": 2, "by_user": "her"}
-    assert client.json("GET", f"{at}/key/7", show="user", fields="type,by") == payload
+    expected = {"bodyid": 7, "type": "b", "type_user": "ben", "by": 2, "by_user": "her"}
+    assert client.json("GET", f"{at}/key/7", show="user", fields="type,by") == expected
     client.ok("POST", f"{at}/key/7", {"bodyid": 7}, u="ben", replace=True)
     assert client.json("GET", f"{at}/key/7") == {"bodyid": 7}
 

@@ -53,8 +53,8 @@ class Versions(RuleBasedStateMachine):
 
     @rule(version=opened, spans=st.sets(st.tuples(PLACES, PLACES), max_size=3))
     def outline(self, version: str, spans: set[tuple[int, int]]) -> None:
-        payload = sorted([z, y, 0, 2] for z, y in spans)
-        self.write(version, "roi", payload, "POST", "roi/roi", payload)
+        rows = sorted([z, y, 0, 2] for z, y in spans)
+        self.write(version, "roi", rows, "POST", "roi/roi", rows)
 
     def write(self, version: str, name: str, value: Any, method: str, path: str, body: Any = b"") -> None:
         handle = self.client.request(method, f"node/{version}/{path}", body)

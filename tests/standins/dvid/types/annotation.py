@@ -53,8 +53,8 @@ class Annotation(Tagged, Synced):
         self._store(node, call.json(list[ElementJson]))
         return empty_response()
 
-    def _store(self, node: Node, payload: Iterable[ElementJson]) -> None:
-        for element in [parse_element(element) for element in payload]:
+    def _store(self, node: Node, elements: Iterable[ElementJson]) -> None:
+        for element in [parse_element(element) for element in elements]:
             self._elements.put(node, _position(element), element)
 
     @route("GET", "elements")

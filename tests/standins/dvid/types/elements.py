@@ -32,22 +32,22 @@ class ElementJson(BaseModel):
     Rels: list[Relation] | None = None
 
 
-def parse_element(payload: ElementJson) -> Element:
+def parse_element(element: ElementJson) -> Element:
     """Return an element after checking its kind and relations."""
-    if payload.Kind not in _KINDS:
-        raise Refusal(f'Unknown element type in JSON: "{payload.Kind}"')
-    for relation in payload.Rels or ():
+    if element.Kind not in _KINDS:
+        raise Refusal(f'Unknown element type in JSON: "{element.Kind}"')
+    for relation in element.Rels or ():
         if relation.Rel not in _RELATIONS:
             raise Refusal(f'Unknown relationship type in JSON: "{relation.Rel}"')
     return {
-        "Pos": _point(payload.Pos),
-        "Kind": payload.Kind,
-        "Tags": payload.Tags or [],
-        "Prop": payload.Prop or {},
-        "Rels": [{"Rel": relation.Rel, "To": _point(relation.To)} for relation in payload.Rels or ()],
+        "Pos": _point(element.Pos),
+        "Kind": element.Kind,
+        "Tags": element.Tags or [],
+        "Prop": element.Prop or {},
+        "Rels": [{"Rel": relation.Rel, "To": _point(relation.To)} for relation in element.Rels or ()],
     }
 
 
-def _point(payload: list[int] | None) -> list[int]:
+def _point(coordinates: list[int] | None) -> list[int]:
     """Return three coordinates: missing ones are 0, further ones are ignored."""
-    return [*(payload or ()), 0, 0, 0][:3]
+    return [*(coordinates or ()), 0, 0, 0][:3]
