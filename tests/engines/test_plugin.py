@@ -1,0 +1,51 @@
+"""An engine of another package, found by its name, is as good as our own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from voxome.contracts.engine import Engine
+from voxome.engines.choice import StepEngines
+from voxome.errors import PluginError, UnknownName
+from voxome.registry import factory
+from voxome.testing import EngineContract
+from voxome.testing.engine import collect, probe
+
+LINES = 100
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("plugins")
+class TestOneshot(EngineContract):
+    def open_engine(self, workers: int, log: Path) -> Engine:
+        engine: Any = factory("voxome.engines", "oneshot?threads=1")(workers=workers, log=log)
+        return engine
+
+    def test_its_workers_have_other_folders(self, engine: Engine, tmp_path: Path) -> None:
+        engine.submit([probe("one", "environment", path=str(tmp_path / "environment.json"))])
+        assert collect(engine, 1)["one"].state == "done"
+        folders = json.loads((tmp_path / "environment.json").read_text())
+        assert all("oneshot-" in folders[name] for name in ("home", "temporary", "working"))
+
+
+def test_it_is_short() -> None:
+    assert len((Path(__file__).parent / "plugins" / "oneshot_engine.py").read_text().splitlines()) <= LINES
+
+
+@pytest.mark.usefixtures("plugins")
+def test_options_of_another_package_are_checked(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="Unknown option of the engine 'oneshot' 'thread'; did you mean 'threads'"):
+        StepEngines("oneshot?thread=1", ["one"], workers=1, log=tmp_path)
+
+
+@pytest.mark.usefixtures("plugins")
+def test_a_plug_in_that_fails_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=r"engine 'broken' \(oneshot_engine:missing\) cannot be loaded: Attrib"):
+        StepEngines("broken", ["one"], workers=1, log=tmp_path)
+    engines = StepEngines({"one": "clumsy"}, ["one"], workers=1, log=tmp_path)
+    with pytest.raises(PluginError, match=r"engine 'clumsy' .* failed to start: KeyError: 'no scheduler'"), engines:
+        pass
