@@ -20,11 +20,12 @@ from voxome.config import profiles
 from voxome.config.file import read_config
 from voxome.contracts.uri import Uri
 from voxome.errors import VoxomeError
-from voxome.remotes import http, tensorstore
+from voxome.remotes import http
 from voxome.remotes.bossdb.remote import BossdbRemote
 from voxome.remotes.dvid.remote import DvidRemote
 from voxome.remotes.http import Api
 from voxome.resources import open as opening
+from voxome.storage import tensorstore
 from voxome.workflow.options import RunOptions
 from voxome.workflow.run_tool import run_tool
 

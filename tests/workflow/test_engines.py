@@ -1,0 +1,140 @@
+"""Workflows run on any engine, by its name; an interrupted or failed run leaves no job running."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from workflow.pipeline import CONNECTOME, Phantom, assert_same_results
+
+from voxome.blocks.job_loop import MAX_FAILED_JOBS, JobBatch, run_jobs
+from voxome.contracts.engine import Job, JobResult, JobStatus
+from voxome.engines.local import LocalEngine
+from voxome.errors import RunFailed, UnknownName
+from voxome.records.sql import SqlRecords
+from voxome.registry import load, targets
+from voxome.workflow.options import RunOptions
+from voxome.workflow.run import run
+
+PLUGINS = Path(__file__).parents[1] / "engines" / "plugins"
+
+
+@pytest.fixture
+def oneshot(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The engine of another package."""
+    monkeypatch.syspath_prepend(str(PLUGINS))
+    targets.cache_clear()
+    load.cache_clear()
+    yield
+    targets.cache_clear()
+    load.cache_clear()
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[SqlRecords]:
+    records = SqlRecords.in_file(tmp_path / "run.sqlite")
+    yield records
+    records.close()
+
+
+class Scripted:
+    """An engine that ends its first jobs as it should, raises if there is an error, and notes what was cancelled."""
+
+    name, slots = "scripted", 2
+
+    def __init__(self, *statuses: JobStatus, error: BaseException | None = None) -> None:
+        self.statuses, self.error = list(statuses), error
+        self.submitted: list[str] = []
+        self.cancelled: list[str] = []
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        self.submitted += [job.id for job in jobs]
+
+    def wait(self, timeout_s: float) -> Iterable[JobStatus]:
+        if self.statuses:
+            return [self.statuses.pop(0)]
+        if self.error is not None:
+            raise self.error
+        return []
+
+    def cancel(self, ids: Collection[str]) -> None:
+        self.cancelled += ids
+
+    def close(self) -> None:
+        raise AssertionError("the loop does not close engines")
+
+
+def _batch(jobs: int, action: str = "checksum", **values: object) -> JobBatch:
+    return JobBatch("the test", "key", 0, jobs, "probe", lambda _: {"action": action, **values}, lambda n: f"job {n}")
+
+
+def _run(batch: JobBatch, engine: Scripted | LocalEngine, records: SqlRecords) -> list[int]:
+    done: list[int] = []
+    run_jobs(batch, engine, records, on_done=lambda number, _: done.append(number), on_progress=lambda: None)
+    return done
+
+
+def _failed(number: int) -> JobStatus:
+    return JobStatus(f"key/0/{number}", "failed", error="wrong", retryable=False)
+
+
+def test_an_interrupted_loop_cancels_the_jobs_that_have_not_ended(records: SqlRecords) -> None:
+    done = JobStatus("key/0/1", "done", JobResult(1.0, 1))
+    engine = Scripted(done, error=KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        _run(_batch(100), engine, records)
+    assert set(engine.cancelled) == set(engine.submitted) - {"key/0/1"}
+    assert records.jobs_done("key", 0) == {1}
+
+
+def test_a_batch_with_too_many_failures_is_cancelled(records: SqlRecords) -> None:
+    engine = Scripted(*map(_failed, range(MAX_FAILED_JOBS)))
+    with pytest.raises(RunFailed, match=f"{MAX_FAILED_JOBS} of 1000 jobs of the test failed; the rest was cancelled"):
+        _run(_batch(1000), engine, records)
+    failed = {f"key/0/{number}" for number in range(MAX_FAILED_JOBS)}
+    assert set(engine.cancelled) == set(engine.submitted) - failed != set()
+
+
+def test_a_batch_that_ends_cancels_nothing(records: SqlRecords) -> None:
+    engine = Scripted(*(JobStatus(f"key/0/{n}", "done", JobResult(1.0, 1)) for n in range(3)), _failed(3))
+    with pytest.raises(RunFailed, match="1 of 4 jobs of the test failed:\n  - job 3: wrong"):
+        _run(_batch(4), engine, records)
+    assert engine.cancelled == []
+
+
+def test_a_status_that_comes_twice_counts_once(records: SqlRecords) -> None:
+    one, two = (JobStatus(f"key/0/{n}", "done", JobResult(1.0, 1)) for n in range(2))
+    assert _run(_batch(2), Scripted(one, one, two), records) == [0, 1]
+
+
+def test_an_interruption_ends_the_workers_of_this_machine(records: SqlRecords, tmp_path: Path) -> None:
+    engine = LocalEngine(workers=2, log=tmp_path / "log")
+    started = tmp_path / "started"
+
+    def interrupt() -> None:
+        if started.exists():
+            raise KeyboardInterrupt
+
+    batch = _batch(5, "sleep", folder=str(tmp_path), seconds=600)
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(batch, engine, records, on_done=lambda *_: None, on_progress=interrupt)
+    assert engine.pids() == []
+    engine.close()
+
+
+@pytest.mark.slow
+def test_an_unknown_engine_or_step_is_an_error_before_any_work(phantom: Phantom, tmp_path: Path) -> None:
+    for choice in ("lokal", {"no such step": "local"}):
+        with pytest.raises(UnknownName):
+            run(CONNECTOME, phantom.inputs, out=tmp_path / "out", engine=choice)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("oneshot")
+def test_the_pipeline_runs_on_the_engine_of_another_package(phantom: Phantom, reference: Path, tmp_path: Path) -> None:
+    options = RunOptions(block=(64, 64, 64))
+    record = run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, options=options, engine="oneshot")
+    assert [(row["name"], row["workers"]) for row in record["engines"]] == [("oneshot", 2)]
+    assert_same_results(reference, tmp_path)
