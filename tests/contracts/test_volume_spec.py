@@ -1,4 +1,4 @@
-"""Specs of volumes, and how abilities are asked for."""
+"""Specs of volumes, and abilities."""
 
 from __future__ import annotations
 

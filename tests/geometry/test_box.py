@@ -28,7 +28,7 @@ def test_overlap_holds_the_points_of_both(a: Box, b: Box) -> None:
 
 
 @given(inside, inside)
-def test_containing_is_of_points(a: Box, b: Box) -> None:
+def test_a_box_contains_another_if_it_contains_its_points(a: Box, b: Box) -> None:
     assert (a in b) == (points(a) <= points(b))
 
 
@@ -114,19 +114,19 @@ def test_numpy_numbers_become_ints() -> None:
     assert hash(box) == hash(Box((1, 2), (3, 4)))
 
 
-@pytest.mark.parametrize(("start", "stop", "said"), [((0, 0), (1,), "as many"), ((0, 5), (1, 4), "reversed")])
-def test_malformed_boxes(start: tuple[int, ...], stop: tuple[int, ...], said: str) -> None:
-    with pytest.raises(InvalidBox, match=said):
+@pytest.mark.parametrize(("start", "stop", "message"), [((0, 0), (1,), "as many"), ((0, 5), (1, 4), "reversed")])
+def test_malformed_boxes(start: tuple[int, ...], stop: tuple[int, ...], message: str) -> None:
+    with pytest.raises(InvalidBox, match=message):
         Box(start, stop)
 
 
 @pytest.mark.parametrize("text", ["", "1:2,3", "a:b", "1:2:3", "3:1"])
-def test_text_that_is_no_box(text: str) -> None:
+def test_malformed_text_is_refused(text: str) -> None:
     with pytest.raises(InvalidBox):
         Box.parse(text)
 
 
-def test_boxes_of_other_rank_are_refused() -> None:
+def test_boxes_of_another_rank_are_refused() -> None:
     box, flat = Box((0, 0, 0), (4, 4, 4)), Box((0, 0), (4, 4))
     for use in (
         lambda: box & flat,

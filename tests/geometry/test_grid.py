@@ -30,7 +30,7 @@ def test_write_boxes_tile_the_box(shape: tuple[int, ...], box: Box) -> None:
 
 
 @given(shapes, boxes(DOMAIN, empty=False))
-def test_the_lattice_starts_at_the_domain_whatever_the_box(shape: tuple[int, ...], box: Box) -> None:
+def test_the_grid_starts_at_the_domain_whatever_the_box(shape: tuple[int, ...], box: Box) -> None:
     whole = {block.write for block in BlockGrid(DOMAIN, shape)}
     cut = {block.write for block in BlockGrid(DOMAIN, shape, box)}
     assert cut == {block & box for block in whole if not (block & box).empty}
@@ -48,7 +48,7 @@ def test_read_boxes_grow_within_the_domain(
 
 
 @given(shapes, boxes(DOMAIN, empty=False))
-def test_places_in_the_grid(shape: tuple[int, ...], box: Box) -> None:
+def test_indices_and_cells_agree(shape: tuple[int, ...], box: Box) -> None:
     grid = BlockGrid(DOMAIN, shape, box)
     blocks = list(grid)
     assert len(grid) == len(blocks) == int(np.prod(grid.shape))
@@ -81,7 +81,7 @@ def test_a_petabyte_costs_what_a_crop_does() -> None:
 
 
 @pytest.mark.parametrize("index", [-1, 8])
-def test_blocks_that_are_not_there(index: int) -> None:
+def test_blocks_out_of_range_are_refused(index: int) -> None:
     grid = BlockGrid(Box.of_shape((4, 4, 4)), (2, 2, 2))
     with pytest.raises(IndexError, match="grid of 8"):
         grid[index]
@@ -101,6 +101,6 @@ def test_blocks_that_are_not_there(index: int) -> None:
         ((4, 4, 4), Box((0, 0), (5, 5))),
     ],
 )
-def test_grids_that_make_no_sense(block: tuple[int, ...], box: Box | None) -> None:
+def test_invalid_grids_are_refused(block: tuple[int, ...], box: Box | None) -> None:
     with pytest.raises(InvalidBox):
         BlockGrid(Box.of_shape((10, 10, 10)), block, box)

@@ -27,5 +27,5 @@ def test_lengths(unit: str, nm: float) -> None:
 
 
 @pytest.mark.parametrize("unit", [None, "", "pixel", "second", "furlong"])
-def test_what_is_no_length(unit: str | None) -> None:
+def test_other_units_are_unknown(unit: str | None) -> None:
     assert nm_per(unit) is None

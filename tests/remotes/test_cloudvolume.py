@@ -99,7 +99,7 @@ def test_it_is_read_only(tmp_path: Path, labels: NDArray[np.uint64]) -> None:
         source.write(source.spec.domain, labels)
 
 
-def test_a_missing_chunk_is_no_zeros_unless_asked_for(tmp_path: Path, labels: NDArray[np.uint64]) -> None:
+def test_a_missing_chunk_reads_as_zeros_only_with_fill_missing(tmp_path: Path, labels: NDArray[np.uint64]) -> None:
     make(tmp_path / "a", labels, "crackle")
     next((tmp_path / "a" / "4_4_40").glob("0-32_0-32_0-32*")).unlink()
     with pytest.raises(CorruptData, match="fill_missing=true"):
@@ -108,14 +108,14 @@ def test_a_missing_chunk_is_no_zeros_unless_asked_for(tmp_path: Path, labels: ND
     np.testing.assert_array_equal(voxome.open(f"cloudvolume://{tmp_path / 'a'}?fill_missing=true")[...], labels)
 
 
-def test_a_spoilt_chunk(tmp_path: Path, labels: NDArray[np.uint64]) -> None:
+def test_a_damaged_chunk_is_corrupt(tmp_path: Path, labels: NDArray[np.uint64]) -> None:
     make(tmp_path / "a", labels, "crackle")
     next((tmp_path / "a" / "4_4_40").glob("0-32_0-32_0-32*")).write_bytes(b"crak rubbish")
     with pytest.raises((CorruptData, StoreError)):
         voxome.open(f"cloudvolume://{tmp_path / 'a'}")[...]
 
 
-def test_nothing_there(tmp_path: Path) -> None:
+def test_a_missing_layer_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         voxome.open(f"cloudvolume://{tmp_path / 'none'}")
 

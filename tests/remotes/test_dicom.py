@@ -82,21 +82,21 @@ def test_frames_of_one_file(tmp_path: Path) -> None:
     assert opened.spec.attributes["Modality"] == "CT"
 
 
-def test_without_places_the_numbers_order(tmp_path: Path) -> None:
+def test_without_positions_instance_numbers_give_the_order(tmp_path: Path) -> None:
     pixels = noise((5, 6, 8), "uint16")
     for n in range(5):
         write(tmp_path / f"{9 - n}.dcm", pixels[n], place=None, number=n + 1)
     np.testing.assert_array_equal(voxome.open(f"dicom://{tmp_path}")[...], pixels)
 
 
-def test_a_missing_section(tmp_path: Path) -> None:
+def test_a_missing_section_is_reported(tmp_path: Path) -> None:
     for n in (0, 1, 3):
         write(tmp_path / f"{n}.dcm", noise((6, 8), "uint16"), place=n)
     with pytest.raises(UnsupportedFormat, match="one is missing"):
         voxome.open(f"dicom://{tmp_path}")
 
 
-def test_a_cut_file(tmp_path: Path) -> None:
+def test_a_truncated_file_is_corrupt(tmp_path: Path) -> None:
     for n in range(3):
         write(tmp_path / f"{n}.dcm", noise((64, 64), "uint16"), place=n)
     file = tmp_path / "1.dcm"

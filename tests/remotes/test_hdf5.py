@@ -89,7 +89,7 @@ def test_compressions_and_byte_orders(tmp_path: Path, options: dict[str, Any], d
         assert h5["a"][0, 0, 0] == 258
 
 
-def test_create_packs_as_told(tmp_path: Path) -> None:
+def test_create_uses_the_compression_options(tmp_path: Path) -> None:
     remote = Hdf5Remote()
     spec = VolumeSpec.of((20, 20, 20), "uint8", chunk=(64, 5, 5), encoding={"compression": "lzf", "shuffle": True})
     assert remote.create(uri_of(tmp_path / "a.h5/v"), spec).spec.write_chunk == (20, 5, 5)
@@ -97,8 +97,8 @@ def test_create_packs_as_told(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5") as h5:
         assert (h5["v"].compression, h5["v"].shuffle) == ("lzf", True)
         assert h5["w"].compression == "gzip"
-    for encoding, said in [({"level": 3}, "level"), ({"compression": "zpaq"}, "zpaq")]:
-        with pytest.raises(InvalidInput, match=said):
+    for encoding, message in [({"level": 3}, "level"), ({"compression": "zpaq"}, "zpaq")]:
+        with pytest.raises(InvalidInput, match=message):
             remote.create(uri_of(tmp_path / "new.h5/v"), VolumeSpec.of((2, 2), "u1", encoding=encoding))
     assert not (tmp_path / "new.h5").exists()
 
@@ -125,7 +125,7 @@ def test_axes_named_by_labels_and_tags(tmp_path: Path) -> None:
         Hdf5Remote().create(uri_of(tmp_path / "a.h5/bad"), VolumeSpec.of((2, 3, 4, 1), "u1", axes=tuple("zyxc")))
 
 
-def test_one_volume_needs_no_path(tmp_path: Path) -> None:
+def test_a_single_volume_needs_no_path(tmp_path: Path) -> None:
     file = tmp_path / "a.dat"
     with h5py.File(file, "w") as h5:
         h5["deep/raw"] = noise((3, 4, 5), "uint8")
@@ -161,7 +161,7 @@ def test_delete_a_file_or_a_group(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         (np.array([(1, 2)], dtype=[("a", "i4"), ("b", "i4")]), "dtype"),
         (["text"], "dtype"),
@@ -170,16 +170,16 @@ def test_delete_a_file_or_a_group(tmp_path: Path) -> None:
         (np.ones(3, "c8"), "complex"),
     ],
 )
-def test_what_is_no_volume_is_refused(tmp_path: Path, value: Any, said: str) -> None:
+def test_datasets_that_are_not_volumes_are_refused(tmp_path: Path, value: Any, message: str) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as h5:
         h5["a"] = value
-    with pytest.raises(UnsupportedFormat, match=said):
+    with pytest.raises(UnsupportedFormat, match=message):
         Hdf5Remote().open(uri_of(tmp_path / "a.h5/a"))
     with pytest.raises(UnsupportedFormat, match="no volume"):
         Hdf5Remote().open(uri_of(tmp_path / "a.h5"))
 
 
-def test_views_of_lost_files_are_refused(tmp_path: Path) -> None:
+def test_views_of_missing_files_are_refused(tmp_path: Path) -> None:
     layout = h5py.VirtualLayout((4, 5), "u1")
     layout[...] = h5py.VirtualSource(tmp_path / "part.h5", "p", (4, 5))
     with h5py.File(tmp_path / "a.h5", "w") as h5:
@@ -192,7 +192,7 @@ def test_views_of_lost_files_are_refused(tmp_path: Path) -> None:
     assert_array_equal(source.read(source.spec.domain), noise((4, 5), "u1"))
 
 
-def test_damage_is_told(tmp_path: Path) -> None:
+def test_damage_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "a.h5"
     with h5py.File(file, "w") as h5:
         h5.create_dataset("a", data=noise((40, 40, 40), "u1"), chunks=(20, 20, 20), compression="gzip")
@@ -212,7 +212,7 @@ def test_damage_is_told(tmp_path: Path) -> None:
         Hdf5Remote().create(uri_of(file / "b"), VolumeSpec.of((2, 2), "u1"))
 
 
-def test_places_where_nothing_can_be_made(tmp_path: Path) -> None:
+def test_paths_where_nothing_can_be_created(tmp_path: Path) -> None:
     remote, spec = Hdf5Remote(), VolumeSpec.of((2, 2), "u1")
     with pytest.raises(InvalidUri, match=r"FILE\.h5"):
         remote.create(uri_of(tmp_path / "folder" / "raw"), spec)

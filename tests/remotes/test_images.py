@@ -175,27 +175,27 @@ class TestOme(TestTiffStack):
 # Folders
 
 
-def test_sections_sort_as_people_count(tmp_path: Path) -> None:
+def test_sections_are_sorted_in_natural_order(tmp_path: Path) -> None:
     sections = noise((12, 5, 6), "uint8")
     save_pngs(tmp_path / "s", sections)
     (tmp_path / "s" / "notes.txt").write_text("no image")
     (tmp_path / "s" / ".hidden.png").write_bytes(b"no image")
     assert_array_equal(read(tmp_path / "s"), sections)
     assert_array_equal(read(tmp_path / "s" / "z1*.png"), sections[[1, 10, 11]])
-    with pytest.raises(UnsupportedFormat, match="cannot be written"):
+    with pytest.raises(UnsupportedFormat, match="is read only"):
         ImagesRemote().open(uri_of(tmp_path / "s" / "z1*.png"), mode="r+")
     with pytest.raises(InvalidUri, match="pattern"):
         ImagesRemote().delete(uri_of(tmp_path / "s" / "z1*.png"))
 
 
 @pytest.mark.parametrize(
-    ("other", "said"),
+    ("other", "message"),
     [(noise((5, 7), "uint8"), "5x7"), (noise((5, 6), "uint16"), "uint16"), (noise((5, 6, 3), "uint8"), "3x5x6")],
 )
-def test_sections_that_differ_are_named(tmp_path: Path, other: NDArray[Any], said: str) -> None:
+def test_sections_that_differ_are_named(tmp_path: Path, other: NDArray[Any], message: str) -> None:
     save_pngs(tmp_path / "s", noise((3, 5, 6), "uint8"))
     Image.fromarray(other).save(tmp_path / "s" / "z2b.png")
-    with pytest.raises(UnsupportedFormat, match=rf"z2b\.png is .*{said}.*z0\.png"):
+    with pytest.raises(UnsupportedFormat, match=rf"z2b\.png is .*{message}.*z0\.png"):
         ImagesRemote().open(uri_of(tmp_path / "s"))
 
 
@@ -206,11 +206,11 @@ def test_mixed_formats_and_stacks_in_folders_are_refused(tmp_path: Path) -> None
         ImagesRemote().open(uri_of(tmp_path / "s"))
     (tmp_path / "t").mkdir()
     tifffile.imwrite(tmp_path / "t" / "stack.tif", noise((4, 5, 6), "uint8"), photometric="minisblack")
-    with pytest.raises(UnsupportedFormat, match=r"stack\.tif holds 4 images"):
+    with pytest.raises(UnsupportedFormat, match=r"stack\.tif has 4 images"):
         ImagesRemote().open(uri_of(tmp_path / "t"))
 
 
-def test_a_section_replaced_by_another_form_is_named(tmp_path: Path) -> None:
+def test_a_section_replaced_by_one_of_another_form_is_named(tmp_path: Path) -> None:
     save_pngs(tmp_path / "s", noise((4, 20, 30), "uint8"))
     source = ImagesRemote().open(uri_of(tmp_path / "s"))
     Image.fromarray(noise((20, 31), "uint8")).save(tmp_path / "s" / "z2.png")
@@ -222,9 +222,9 @@ def test_a_section_replaced_by_another_form_is_named(tmp_path: Path) -> None:
         source.read(WHOLE)
 
 
-def test_only_touched_sections_are_decoded_and_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_touched_sections_are_decoded_and_few_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_pngs(tmp_path / "s", noise((4, 20, 30), "uint8"))
-    monkeypatch.setattr(image_stacks, "KEPT_BYTES", 2 * 20 * 30)
+    monkeypatch.setattr(image_stacks, "CACHE_BYTES", 2 * 20 * 30)
     decoded: list[str] = []
     whole = image_stacks.decode
     monkeypatch.setattr(image_stacks, "decode", lambda path: (decoded.append(path.name), whole(path))[1])
@@ -235,7 +235,7 @@ def test_only_touched_sections_are_decoded_and_few_are_kept(tmp_path: Path, monk
     assert decoded == ["z1.png", "z2.png", "z3.png", "z2.png"]
 
 
-def test_what_another_writes_is_seen(tmp_path: Path) -> None:
+def test_changes_by_another_writer_are_seen(tmp_path: Path) -> None:
     source = ImagesRemote().create(uri_of(tmp_path / "s"), VolumeSpec.of((4, 20, 30), "uint8"))
     other = ImagesRemote().open(uri_of(tmp_path / "s"), mode="r+")
     for value in range(1, 5):
@@ -244,7 +244,7 @@ def test_what_another_writes_is_seen(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "s").iterdir())[:2] == ["000000.tif", "000001.tif"]
 
 
-def test_a_folder_of_others_takes_sizes_and_sections(tmp_path: Path) -> None:
+def test_a_folder_made_elsewhere_accepts_a_sidecar_and_sections(tmp_path: Path) -> None:
     save_pngs(tmp_path / "s", noise((4, 20, 30), "uint8"))
     (tmp_path / "s" / "voxome.json").write_text(json.dumps({"voxel_size_nm": [50, 4, 4], "kind": "labels"}))
     source = ImagesRemote().open(uri_of(tmp_path / "s"), mode="r+")
@@ -268,15 +268,15 @@ def test_a_start_below_zero_is_kept(tmp_path: Path) -> None:
     assert_array_equal(again.read(Box((-2, 6, 1), (0, 9, 3))), array[:2, 1:4, 1:3])
 
 
-def test_jpegs_are_read_not_written(tmp_path: Path) -> None:
+def test_jpegs_are_read_only(tmp_path: Path) -> None:
     save_pngs(tmp_path / "s", np.full((2, 16, 16), 90, "uint8"), "z{}.jpg")
     assert (read(tmp_path / "s") == 90).all()
-    with pytest.raises(UnsupportedFormat, match="cannot be written"):
+    with pytest.raises(UnsupportedFormat, match="is read only"):
         ImagesRemote().open(uri_of(tmp_path / "s"), mode="r+")
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "said"),
+    ("changes", "error", "message"),
     [
         ({"encoding": {"format": "jpeg"}}, InvalidInput, "png, tiff"),
         ({"encoding": {"quality": 3}}, InvalidInput, "quality"),
@@ -285,14 +285,16 @@ def test_jpegs_are_read_not_written(tmp_path: Path) -> None:
         ({"axes": ("t", "y", "x")}, UnsupportedFormat, "t/y/x"),
     ],
 )
-def test_what_cannot_be_made(tmp_path: Path, changes: dict[str, Any], error: type[VoxomeError], said: str) -> None:
-    with pytest.raises(error, match=said):
+def test_unsupported_stacks_are_not_created(
+    tmp_path: Path, changes: dict[str, Any], error: type[VoxomeError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
         ImagesRemote().create(uri_of(tmp_path / "s"), VolumeSpec.of((4, 20, 30), "uint8").replace(**changes))
     assert not (tmp_path / "s").exists()
 
 
-def test_places_where_nothing_can_be_made(tmp_path: Path) -> None:
-    with pytest.raises(InvalidUri, match="folders of sections"):
+def test_paths_where_nothing_can_be_created(tmp_path: Path) -> None:
+    with pytest.raises(InvalidUri, match="folder of sections"):
         ImagesRemote().create(uri_of(tmp_path / "s.tif"), VolumeSpec.of((4, 20, 30), "uint8"))
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(AlreadyExists):
@@ -306,7 +308,7 @@ def test_places_where_nothing_can_be_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif"])
-def test_damaged_files_are_told(tmp_path: Path, name: str) -> None:
+def test_damaged_files_are_reported(tmp_path: Path, name: str) -> None:
     Image.fromarray(noise((64, 64), "uint8")).save(tmp_path / name)
     whole = (tmp_path / name).read_bytes()
     for left in (9, len(whole) // 2, len(whole) - 30):
@@ -315,13 +317,13 @@ def test_damaged_files_are_told(tmp_path: Path, name: str) -> None:
             read(tmp_path / name)
     (tmp_path / name).write_text("no image")
     assert not ImagesRemote().recognises(str(tmp_path / name))
-    with pytest.raises(UnsupportedFormat, match="no PNG"):
+    with pytest.raises(UnsupportedFormat, match="not a PNG"):
         read(tmp_path / name)
 
 
 @pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"imagej": True}, {"tile": (16, 16)}])
 @pytest.mark.parametrize("left", [0.3, 0.6, 0.9])
-def test_a_stack_cut_short_is_no_shorter_stack(tmp_path: Path, options: dict[str, Any], left: float) -> None:
+def test_a_truncated_stack_is_corrupt(tmp_path: Path, options: dict[str, Any], left: float) -> None:
     tifffile.imwrite(tmp_path / "a.tif", noise((10, 50, 60), "uint8"), photometric="minisblack", **options)
     whole = (tmp_path / "a.tif").read_bytes()
     (tmp_path / "a.tif").write_bytes(whole[: int(len(whole) * left)])
@@ -344,7 +346,7 @@ def test_planar_colours(tmp_path: Path) -> None:
     assert_array_equal(read(tmp_path / "a.tif"), array)
 
 
-def test_one_file_is_only_read(tmp_path: Path) -> None:
+def test_a_single_file_is_read_only(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", noise((4, 20, 30), "uint8"), photometric="minisblack")
     with pytest.raises(UnsupportedFormat, match="folders"):
         ImagesRemote().open(uri_of(tmp_path / "a.tif"), mode="r+")

@@ -13,7 +13,7 @@ from voxome.remotes.json_store import Json, read_json, update_json
 from voxome.storage.local import LocalPath
 
 
-def test_writers_at_once_lose_nothing(tmp_path: Path) -> None:
+def test_concurrent_writers_lose_nothing(tmp_path: Path) -> None:
     def count(_: int) -> None:
         update_json(LocalPath(str(tmp_path)), "a.json", lambda old: {"n": old.get("n", 0) + 1})
 
@@ -35,7 +35,7 @@ def test_a_change_that_fails_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '"a"', ""])
-def test_what_is_no_object_is_corrupt(tmp_path: Path, text: str) -> None:
+def test_json_other_than_an_object_is_corrupt(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(CorruptData, match=r"a\.json"):
         read_json(LocalPath(str(tmp_path)), "a.json")
@@ -43,5 +43,5 @@ def test_what_is_no_object_is_corrupt(tmp_path: Path, text: str) -> None:
         update_json(LocalPath(str(tmp_path)), "a.json", lambda old: old)
 
 
-def test_what_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file_is_none(tmp_path: Path) -> None:
     assert read_json(LocalPath(str(tmp_path / "none")), "a.json") is None

@@ -129,7 +129,7 @@ def opened(folder: Path) -> Any:
     return KnossosRemote().open(Uri("knossos", str(folder)))
 
 
-def test_a_volume_of_many_cubes(tmp_path: Path) -> None:
+def test_a_volume_spans_many_cubes(tmp_path: Path) -> None:
     array = noise((140, 129, 260), "uint8")
     write_conf(tmp_path / "a", array.shape, (20.0, 10.0, 10.0))
     for at, part in cubes(array.shape):
@@ -139,7 +139,7 @@ def test_a_volume_of_many_cubes(tmp_path: Path) -> None:
     assert source.spec.voxel_size_nm == (20.0, 10.0, 10.0)
 
 
-def test_png_cubes(folder: Path) -> None:
+def test_png_cubes_are_decoded(folder: Path) -> None:
     cube = noise((128, 128, 128), "uint8")
     Path(f"{stem(folder, (0, 0, 0))}.png").write_bytes(imagecodecs.png_encode(cube.reshape(-1, 128)))
     source = opened(folder)
@@ -154,14 +154,14 @@ def test_a_short_cube_is_corrupt(folder: Path) -> None:
         source.read(source.spec.domain)
 
 
-def test_a_foreign_compression_is_named(folder: Path) -> None:
+def test_an_unknown_compression_is_named(folder: Path) -> None:
     Path(f"{stem(folder, (0, 0, 0))}.xyz").write_bytes(b"1")
     source = opened(folder)
     with pytest.raises(UnsupportedFormat, match=r"\.xyz"):
         source.read(source.spec.domain)
 
 
-def test_a_conf_that_lacks_its_size(folder: Path) -> None:
+def test_a_conf_without_size_is_corrupt(folder: Path) -> None:
     (folder / "knossos.conf").write_text('experiment name "e1";\n')
     with pytest.raises(CorruptData, match="boundary z"):
         opened(folder)

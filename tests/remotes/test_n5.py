@@ -88,7 +88,7 @@ def test_options_of_a_compression_are_written(tmp_path: Path) -> None:
     assert stored["compression"]["level"] == 9
 
 
-def test_others_find_the_voxel_size(tmp_path: Path) -> None:
+def test_other_readers_find_the_voxel_size(tmp_path: Path) -> None:
     source = N5Remote().create(n5(tmp_path / "c.n5" / "em"), VolumeSpec.of((8, 16, 32), "uint8", **LEVELS))
     pyramid = ability(source, SupportsLevels)
     assert pyramid is not None
@@ -105,7 +105,7 @@ def test_others_find_the_voxel_size(tmp_path: Path) -> None:
     assert "n5" in json.loads((tmp_path / "c.n5" / "attributes.json").read_text())
 
 
-def test_what_others_would_read_places_it_alike(tmp_path: Path) -> None:
+def test_every_flavour_gives_the_same_position(tmp_path: Path) -> None:
     made = N5Remote().create(n5(tmp_path / "em"), VolumeSpec.of((8, 16, 32), "uint8", start=(0, 3, -5), **LEVELS))
     pyramid = ability(made, SupportsLevels)
     assert pyramid is not None
@@ -124,7 +124,7 @@ def test_what_others_would_read_places_it_alike(tmp_path: Path) -> None:
         file.write_text(json.dumps(stored))
 
 
-def test_one_root_is_marked(tmp_path: Path) -> None:
+def test_only_the_root_has_the_version(tmp_path: Path) -> None:
     N5Remote().create(n5(tmp_path / "em"), VolumeSpec.of((4, 4, 4), "uint8"))
     N5Remote().create(n5(tmp_path / "b.n5" / "x" / "em"), VolumeSpec.of((4, 4, 4), "uint8"))
     N5Remote().create(n5(tmp_path / "line"), VolumeSpec.of((4,), "uint8"))
@@ -181,7 +181,7 @@ def lz4_stream(data: bytes, part: int) -> bytes:
     return stream + struct.pack("<8sBiiI", b"LZ4Block", 0x16, 0, 0, 0)
 
 
-def test_lz4_streams_of_many_parts() -> None:
+def test_lz4_streams_with_many_parts() -> None:
     data = noise((1000,), "uint8").tobytes() + bytes(3000)
     assert unpack_lz4(lz4_stream(data, 512)) == data
     with pytest.raises(ValueError, match="LZ4Block"):
@@ -222,7 +222,7 @@ def test_other_lz4_blocks_are_named(tmp_path: Path) -> None:
         source.read(source.spec.domain)
 
 
-def test_over_http(serve: Callable[[Path], str], tmp_path: Path) -> None:
+def test_volumes_are_read_over_http(serve: Callable[[Path], str], tmp_path: Path) -> None:
     array = noise((9, 20, 13), "int32")
     write_lz4(tmp_path / "packed", array, 8)
     spec = VolumeSpec.of(array.shape, "int32", chunk=(8, 8, 8), **LEVELS)
@@ -242,7 +242,7 @@ def test_over_http(serve: Callable[[Path], str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("codec", ["lz4", "gzip"])
-def test_a_block_cut_short_is_corrupt(tmp_path: Path, codec: str) -> None:
+def test_a_truncated_block_is_corrupt(tmp_path: Path, codec: str) -> None:
     array = noise((8, 8, 8), "uint8")
     path = tmp_path / "a"
     if codec == "lz4":
@@ -274,7 +274,7 @@ def edit(path: Path, **changes: Any) -> None:
         ({"voxome": {}, "transform": {"axes": ["z"], "scale": [1]}}, "names the axes"),
     ],
 )
-def test_what_is_not_read_is_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_unsupported_arrays_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     spec = VolumeSpec.of((4, 4, 4), "uint8", encoding={"pyramid": False})
     N5Remote().create(n5(tmp_path / "a"), spec)
     edit(tmp_path / "a", **changes)
@@ -293,7 +293,9 @@ def test_what_is_not_read_is_named(tmp_path: Path, changes: dict[str, Any], mess
         (VolumeSpec.of((4, 4, 4), "uint8", encoding={"codec": {"name": "gzip", "levl": 1}}), InvalidInput, "levl"),
     ],
 )
-def test_what_n5_cannot_hold_is_refused(tmp_path: Path, spec: VolumeSpec, error: type[Exception], message: str) -> None:
+def test_what_n5_cannot_store_is_refused(
+    tmp_path: Path, spec: VolumeSpec, error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         N5Remote().create(n5(tmp_path / "a"), spec)
     assert not (tmp_path / "a").exists()
@@ -305,7 +307,7 @@ def test_attributes_of_the_array_itself_are_not_set(tmp_path: Path) -> None:
         source.update_attributes({"dimensions": [1, 1, 1]})
 
 
-def test_a_group_says_what_it_holds(tmp_path: Path) -> None:
+def test_opening_a_group_lists_its_volumes(tmp_path: Path) -> None:
     N5Remote().create(n5(tmp_path / "c.n5" / "em"), VolumeSpec.of((4, 4, 4), "uint8"))
     with pytest.raises(NotFound, match="em"):
         N5Remote().open(n5(tmp_path / "c.n5"))

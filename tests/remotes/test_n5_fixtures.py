@@ -122,7 +122,7 @@ def test_java_container_is_listed(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("name", BACKWARD)
-def test_java_of_all_times(shared: Path, name: str) -> None:
+def test_java_containers_of_all_versions(shared: Path, name: str) -> None:
     data = read(shared / "formats/n5_java/backward" / name / "raw")
     expected = np.zeros((5, 7))
     expected[:4, 5:], expected[4, :5], expected[4, 5:] = 1, 2, 3

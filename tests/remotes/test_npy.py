@@ -67,7 +67,7 @@ def test_fill_is_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("array", "said"),
+    ("array", "message"),
     [
         (np.array([{"a": 1}, None], dtype=object), "pickled"),
         (np.zeros(3, dtype=[("a", "u1")]), "dtype"),
@@ -75,13 +75,13 @@ def test_fill_is_written(tmp_path: Path) -> None:
         (np.array(5), "single number"),
     ],
 )
-def test_what_is_no_volume_is_refused(tmp_path: Path, array: NDArray[Any], said: str) -> None:
+def test_files_that_are_not_volumes_are_refused(tmp_path: Path, array: NDArray[Any], message: str) -> None:
     np.save(tmp_path / "a.npy", array, allow_pickle=True)
-    with pytest.raises(UnsupportedFormat, match=said):
+    with pytest.raises(UnsupportedFormat, match=message):
         NpyRemote().open(uri_of(tmp_path / "a.npy"))
 
 
-def test_damage_is_told(tmp_path: Path) -> None:
+def test_damage_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     np.save(path, np.zeros((9, 9)))
     whole = path.read_bytes()
@@ -96,7 +96,7 @@ def test_damage_is_told(tmp_path: Path) -> None:
         NpyRemote().open(uri_of(path))
 
 
-def test_what_the_format_cannot_keep_is_refused(tmp_path: Path) -> None:
+def test_what_the_format_cannot_store_is_refused(tmp_path: Path) -> None:
     spec = VolumeSpec.of((3, 4, 5), "uint8", start=(1, 0, 0), voxel_size_nm=(1, 1, 1), attributes={"a": 1})
     with pytest.raises(
         UnsupportedFormat, match=r"voxel size.*attributes.*starts at.*--drop voxel_size --drop attributes --drop start"

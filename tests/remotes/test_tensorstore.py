@@ -76,7 +76,7 @@ def stored(tmp_path: Path, values: NDArray[np.uint16]) -> TensorStoreSource:
     return source
 
 
-def test_views_are_turned_and_shifted(tmp_path: Path, values: NDArray[np.uint16]) -> None:
+def test_views_are_transposed_and_shifted(tmp_path: Path, values: NDArray[np.uint16]) -> None:
     source = make(str(tmp_path / "a"), order=(2, 0, 1))
     turned = values.transpose(2, 0, 1)
     source.write(source.spec.domain, turned)
@@ -87,7 +87,7 @@ def test_views_are_turned_and_shifted(tmp_path: Path, values: NDArray[np.uint16]
     assert_array_equal(result, turned[box.within(source.spec.domain)])
 
 
-def test_reads_into_memory_that_is_given(stored: TensorStoreSource, values: NDArray[np.uint16]) -> None:
+def test_reads_fill_the_array_passed_as_out(stored: TensorStoreSource, values: NDArray[np.uint16]) -> None:
     box = Box((-3, 5, 101), (7, 20, 120))
     part = values[box.within(stored.spec.domain)]
     whole = np.zeros((12, 20, 40), np.uint16)
@@ -106,7 +106,7 @@ def test_out_of_another_shape_is_refused(stored: TensorStoreSource) -> None:
         stored.read(Box((0, 3, 100), (2, 5, 102)), out=np.empty((2, 2, 1), np.uint16))
 
 
-def test_memory_that_may_not_be_written_is_not(stored: TensorStoreSource) -> None:
+def test_read_only_memory_is_not_written(stored: TensorStoreSource) -> None:
     out = np.zeros((2, 2, 2), np.uint16)
     out.flags.writeable = False
     with pytest.raises(ValueError, match="read-only"):
@@ -125,18 +125,18 @@ def test_boxes_outside_never_reach_the_store(tmp_path: Path, stored: TensorStore
 
 def test_a_source_must_fit_its_spec(stored: TensorStoreSource) -> None:
     store = stored._store
-    with pytest.raises(InvalidInput, match="its spec says"):
+    with pytest.raises(InvalidInput, match="its spec"):
         TensorStoreSource(store, VolumeSpec.of(SHAPE, "uint16"), name="a", writable=False, metadata=stored._metadata)
 
 
-def test_chunks_that_were_never_written_are_fill(tmp_path: Path) -> None:
+def test_unwritten_chunks_read_as_fill(tmp_path: Path) -> None:
     source = make(str(tmp_path / "a"))
     assert not source.read(source.spec.domain).any()
     assert not (tmp_path / "a" / "c").exists()
 
 
 @pytest.mark.parametrize("keep", [0, 5])
-def test_a_chunk_cut_short_is_corrupt(tmp_path: Path, stored: TensorStoreSource, keep: int) -> None:
+def test_a_truncated_chunk_is_corrupt(tmp_path: Path, stored: TensorStoreSource, keep: int) -> None:
     chunk = tmp_path / "a" / "c" / "1" / "0" / "2"
     chunk.write_bytes(chunk.read_bytes()[:keep])
     with pytest.raises(CorruptData, match="a/c/1/0/2"):
@@ -152,7 +152,7 @@ def test_read_only(tmp_path: Path, stored: TensorStoreSource) -> None:
         source.write(source.spec.domain, np.zeros(SHAPE, np.uint16))
 
 
-def test_opening_what_is_not_there_and_making_what_is(tmp_path: Path, stored: TensorStoreSource) -> None:
+def test_opening_nothing_and_creating_over_something_fail(tmp_path: Path, stored: TensorStoreSource) -> None:
     with pytest.raises(NotFound):
         make(str(tmp_path / "none"), create=False)
     with pytest.raises(AlreadyExists):
@@ -168,7 +168,7 @@ def test_version_follows_the_metadata(tmp_path: Path, stored: TensorStoreSource)
     assert stored.version() != before
 
 
-def test_a_disk_that_fills_up_is_an_error(tmp_path: Path, stored: TensorStoreSource) -> None:
+def test_a_full_disk_is_an_error(tmp_path: Path, stored: TensorStoreSource) -> None:
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -192,7 +192,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_what_was_written_outlives_the_process(tmp_path: Path) -> None:
+def test_written_voxels_survive_the_process(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _WRITER, str(tmp_path / "a"), str(Path(__file__).parent)]
     done = subprocess.run(command, env=os.environ, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
@@ -253,7 +253,7 @@ def test_http_reads(tmp_path: Path, stored: TensorStoreSource, values: NDArray[n
     assert storage_path(Uri("zarr", url(server))).read("none") is None
 
 
-def test_short_outages_are_ridden_out(stored: TensorStoreSource, values: NDArray[np.uint16], server: Server) -> None:
+def test_short_outages_are_survived(stored: TensorStoreSource, values: NDArray[np.uint16], server: Server) -> None:
     source = make(url(server), writable=False, create=False)
     server.answers = {"c/1/1/1": [503, 500, 429], "c/0/0/0": [502]}
     assert_array_equal(source.read(source.spec.domain), values)
@@ -262,7 +262,7 @@ def test_short_outages_are_ridden_out(stored: TensorStoreSource, values: NDArray
 @pytest.mark.parametrize(
     ("code", "times", "kind"), [(403, 1, AccessDenied), (401, 1, AccessDenied), (500, 99, StoreError)]
 )
-def test_a_chunk_that_is_refused_is_not_a_missing_one(
+def test_a_denied_chunk_is_not_a_missing_one(
     stored: TensorStoreSource, server: Server, code: int, times: int, kind: type[VoxomeError]
 ) -> None:
     source = make(url(server), writable=False, create=False)

@@ -101,7 +101,7 @@ def test_a_short_file_is_corrupt(tmp_path: Path, labels: NDArray[np.uint32]) -> 
         voxome.open(f"wkw://{tmp_path / 'seg'}")[...]
 
 
-def test_properties_that_make_no_sense(tmp_path: Path, labels: NDArray[np.uint32]) -> None:
+def test_invalid_properties_are_corrupt(tmp_path: Path, labels: NDArray[np.uint32]) -> None:
     put(tmp_path / "seg" / "1", labels, (0, 0, 0))
     (tmp_path / "datasource-properties.json").write_text('{"scale": [1, 2]}')
     with pytest.raises(CorruptData, match="datasource-properties"):

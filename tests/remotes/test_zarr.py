@@ -142,7 +142,7 @@ def test_zarr_python_reads_each_codec(tmp_path: Path, codec: Any, format: str) -
     assert again.spec == source.spec
 
 
-def test_ome_zarr_says_where_voxels_lie(tmp_path: Path) -> None:
+def test_ome_zarr_gives_size_and_position(tmp_path: Path) -> None:
     spec = VolumeSpec.of((2, 8, 16, 32), "uint8", start=(0, 10, 0, -4), **PLACE)
     source = ZarrRemote().create(at(tmp_path / "em"), spec)
     source.create_level((1, 2, 2))  # type: ignore[attr-defined]
@@ -201,7 +201,7 @@ def test_scales_and_translations_are_composed(tmp_path: Path) -> None:
         pyramid.level(2)
 
 
-def test_units_that_are_no_lengths_give_no_size(tmp_path: Path) -> None:
+def test_units_other_than_lengths_give_no_voxel_size(tmp_path: Path) -> None:
     axes = [{"name": n, "type": "space", "unit": "pixel"} for n in "zyx"]
     steps = [{"type": "scale", "scale": [3, 2, 2]}]
     write_ome(tmp_path / "a", axes, [{"path": "0", "coordinateTransformations": steps}])
@@ -223,7 +223,7 @@ def test_label_images_are_labels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [{"axes": [{"name": "y"}]}, {"datasets": [{}]}, {"datasets": []}])
-def test_multiscales_that_make_no_sense_are_corrupt(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_invalid_multiscales_are_corrupt(tmp_path: Path, change: dict[str, Any]) -> None:
     write_ome(tmp_path / "a", [{"name": n} for n in "zyx"], [{"path": "0"}])
     group = zarr.open_group(tmp_path / "a")
     group.attrs["multiscales"] = [{**group.attrs["multiscales"][0], **change}]
@@ -245,7 +245,7 @@ def test_multiscales_that_make_no_sense_are_corrupt(tmp_path: Path, change: dict
     ],
 )
 @pytest.mark.parametrize("format", [2, 3])
-def test_named_axes_are_brought_in_order(
+def test_named_axes_are_reordered(
     tmp_path: Path, names: tuple[str, ...] | None, axes: tuple[str, ...], format: int
 ) -> None:
     array = noise((2, 3, 4, 5), "uint8")
@@ -327,7 +327,7 @@ def test_codecs_of_zarr3_that_tensorstore_lacks_are_read(tmp_path: Path) -> None
         ZarrRemote().open(at(tmp_path / "a"))
 
 
-def test_foreign_codecs_in_shards_are_named(tmp_path: Path) -> None:
+def test_unknown_codecs_inside_shards_are_named(tmp_path: Path) -> None:
     spec = VolumeSpec.of((8, 8), "int32", chunk=(4, 4), encoding={"ome": False, "shard": (8, 8)})
     ZarrRemote().create(at(tmp_path / "a"), spec)
     file = tmp_path / "a" / "zarr.json"
@@ -338,7 +338,7 @@ def test_foreign_codecs_in_shards_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fill", ["NaN", "Infinity", 0.5])
 @pytest.mark.parametrize("format", ["zarr2", "zarr3"])
-def test_fills_that_json_lacks(tmp_path: Path, fill: str | float, format: str) -> None:
+def test_fill_values_that_json_lacks(tmp_path: Path, fill: str | float, format: str) -> None:
     spec = VolumeSpec.of((4, 4), "float32", fill=float(fill), encoding={"format": format})
     source = ZarrRemote().create(at(tmp_path / "a"), spec)
     expected = np.full((4, 4), float(fill), np.float32)
@@ -346,7 +346,7 @@ def test_fills_that_json_lacks(tmp_path: Path, fill: str | float, format: str) -
     assert_array_equal(peer(tmp_path / "a")[...], expected)
 
 
-def test_the_largest_labels_are_kept(tmp_path: Path) -> None:
+def test_the_largest_labels_survive(tmp_path: Path) -> None:
     spec = VolumeSpec.of((4, 4, 4), "uint64", kind="labels", fill=2**64 - 1)
     source = ZarrRemote().create(at(tmp_path / "a"), spec)
     assert (source.read(spec.domain) == 2**64 - 1).all()
@@ -373,7 +373,7 @@ def test_the_largest_labels_are_kept(tmp_path: Path) -> None:
         ({"attributes": {"a": np.zeros(3)}}, InvalidInput, "JSON"),
     ],
 )
-def test_what_zarr_cannot_hold_is_refused(
+def test_what_zarr_cannot_store_is_refused(
     tmp_path: Path, change: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -381,7 +381,7 @@ def test_what_zarr_cannot_hold_is_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_create_spares_files_that_are_no_zarr(tmp_path: Path) -> None:
+def test_create_keeps_files_that_are_not_zarr(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "notes.txt").write_text("mine")
     (tmp_path / "b").write_text("mine")
@@ -393,7 +393,7 @@ def test_create_spares_files_that_are_no_zarr(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "empty"}
 
 
-def test_shards_hold_their_chunks(tmp_path: Path) -> None:
+def test_shards_contain_their_chunks(tmp_path: Path) -> None:
     spec = VolumeSpec.of((32, 32, 32), "uint8", chunk=(8, 8, 8), voxel_size_nm=(1, 1, 1)).replace(write_chunk=(16,) * 3)
     source = ZarrRemote().create(at(tmp_path / "a"), spec)
     assert (source.spec.read_chunk, source.spec.write_chunk) == ((8,) * 3, (16,) * 3)
@@ -411,7 +411,7 @@ def test_voxel_sizes_of_images_without_depth_are_kept(tmp_path: Path) -> None:
 # Opening
 
 
-def test_a_group_says_what_it_holds(tmp_path: Path) -> None:
+def test_opening_a_group_lists_its_arrays(tmp_path: Path) -> None:
     for name in ("raw", "deep/labels"):
         zarr.create_array(tmp_path / "g" / name, shape=(4,), dtype="u1")
     zarr.create_group(tmp_path / "g")
@@ -424,7 +424,7 @@ def test_a_group_says_what_it_holds(tmp_path: Path) -> None:
     assert ZarrRemote().open(at(tmp_path / "g" / "raw")).spec.axes == ("x",)
 
 
-def test_folders_within_a_zarr_are_groups(tmp_path: Path) -> None:
+def test_folders_inside_a_zarr_become_groups(tmp_path: Path) -> None:
     path = tmp_path / "out.zarr" / "em" / "raw"
     ZarrRemote().create(at(path), VolumeSpec.of((4, 4, 4), "uint8"))
     again = zarr.open_group(tmp_path / "out.zarr", mode="r")["em/raw/0"]
@@ -441,7 +441,7 @@ def test_a_plain_folder_of_arrays_names_them(tmp_path: Path) -> None:
         ZarrRemote().open(at(tmp_path))
 
 
-def test_an_array_made_anew_is_the_new_one(tmp_path: Path) -> None:
+def test_a_recreated_array_is_the_new_one(tmp_path: Path) -> None:
     for shape, dtype in [((4, 4, 4), "uint8"), ((5, 6), "float32")]:
         made = ZarrRemote().create(at(tmp_path / "a"), VolumeSpec.of(shape, dtype))
         assert not made.read(made.spec.domain).any()
@@ -452,7 +452,7 @@ def test_an_array_made_anew_is_the_new_one(tmp_path: Path) -> None:
         ZarrRemote().delete(at(tmp_path / "a"))
 
 
-def test_metadata_put_right_in_memory_does_not_hinder_writing(tmp_path: Path) -> None:
+def test_metadata_normalized_in_memory_do_not_prevent_writing(tmp_path: Path) -> None:
     array = zarr.create_array(tmp_path / "a", shape=(8, 8), chunks=(4, 4), dtype="u2", zarr_format=2, fill_value=7)
     edit(tmp_path / "a" / ".zarray", fill_value="7")
     before = (tmp_path / "a" / ".zarray").read_text()
@@ -477,7 +477,7 @@ def test_a_pyramid_is_listed_once_with_its_labels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "error"), [("{", CorruptData), ("[]", CorruptData), ("{}", CorruptData)])
-def test_metadata_that_is_broken_is_corrupt(tmp_path: Path, text: str, error: type[Exception]) -> None:
+def test_broken_metadata_are_corrupt(tmp_path: Path, text: str, error: type[Exception]) -> None:
     (tmp_path / "zarr.json").write_text(text)
     with pytest.raises(error, match=r"zarr\.json"):
         ZarrRemote().open(at(tmp_path))
@@ -498,7 +498,7 @@ def test_http_is_read_only() -> None:
         ZarrRemote().delete(at("http://127.0.0.1:9/a"))
 
 
-def test_a_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_does_not_respond(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_RETRIES", "2")
     monkeypatch.setattr(tensorstore, "_SHARED", {})
     monkeypatch.setattr(tensorstore, "_DELAYS", {"initial_delay": "1ms"})

@@ -27,7 +27,7 @@ class Level:
     offset_nm : (z, y, x)
         Position of the centre of its voxel index 0, in nm.
     scale : (z, y, x) of int, or None
-        Voxels of level 0 along one of its voxels; None where that is no whole number along every axis, or unknown.
+        Voxels of level 0 along one of its voxels; None where that is not a whole number along every axis, or unknown.
     """
 
     voxel_size_nm: Lengths | None

@@ -100,15 +100,15 @@ class WkwPyramid(WkwSource):
         frame = whole.coarsen(mag)
         lead = (header.num_channels,) if header.num_channels > 1 else ()
         size = self._properties.get("voxel_size_nm")
-        place = (None, (0.0, 0.0, 0.0)) if size is None else _placement(size, mag, next(iter(self._folders)))
+        coarse, offset = (None, (0.0, 0.0, 0.0)) if size is None else _placement(size, mag, next(iter(self._folders)))
         chunk = (*lead, *(header.block_len,) * 3)
         return VolumeSpec(
             Box((0,) * len(lead) + frame.start, lead + frame.stop),
             np.dtype(header.voxel_type),
             axes=("c", "z", "y", "x") if lead else ("z", "y", "x"),
             kind="labels" if self._properties.get("category") == "segmentation" else "image",
-            voxel_size_nm=place[0],
-            offset_nm=place[1],
+            voxel_size_nm=coarse,
+            offset_nm=offset,
             read_chunk=chunk,
             write_chunk=chunk,
         )

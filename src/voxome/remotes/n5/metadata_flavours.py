@@ -211,7 +211,7 @@ def _implied(number: int, dimensions: Sequence[int], finest: Sequence[int] | Non
 
 
 def _lengths(values: Sequence[float], units: Any) -> list[float]:
-    """`values` in nm, by one unit or one for each; nan where the unit is no length."""
+    """`values` in nm, by one unit or one for each; nan where the unit is not a length."""
     names = [units] * len(values) if isinstance(units, str) else list(units)
     scales = [nm_per(one) for one in names]
     return [float("nan") if s is None else float(v) * s for v, s in zip(values, scales, strict=True)]
