@@ -154,7 +154,7 @@ def test_info_shows_metadata(voxome_: Any) -> None:
     assert facts["axes"] == ["z", "y", "x"]
     result = voxome_("info", "raw.zarr")
     assert all(any(name in line and value in line for line in result.out.splitlines()) for name, value in [
-        ("shape", "20, 16, 12"), ("voxel size nm", "10, 8, 8"), ("dtype", "uint8"), ("levels", "20, 16, 12")
+        ("shape", "20, 16, 12"), ("voxel size (nm)", "10, 8, 8"), ("dtype", "uint8"), ("levels", "20, 16, 12")
     ])  # fmt: skip
 
 

@@ -61,5 +61,5 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
 
 
 def _aligned(domain: Box, factors: Scale) -> Box:
-    """The domain, extended to multiples of `factors`, so that no voxel of the next level is in two blocks."""
+    """Return the domain, extended to multiples of `factors`, so that no voxel of the next level is in two blocks."""
     return Box(tuple(a // f * f for a, f in zip(domain.start, factors, strict=True)), domain.stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,11 +30,11 @@ def info(
     if json:
         show_json(facts)
     else:
-        show_facts({name.replace("_", " "): _text(value) for name, value in facts.items()})
+        show_facts({_label(name): _text(value) for name, value in facts.items()})
 
 
 def describe_shapes(resource: Meshes | Skeletons | Points) -> dict[str, Any]:
-    """The facts of meshes, skeletons or points as JSON values."""
+    """Return the facts of meshes, skeletons or points as JSON values."""
     from voxome.resources.shapes import Points
 
     facts: dict[str, Any] = {
@@ -70,7 +71,7 @@ def describe_volume(volume: Volume) -> dict[str, Any]:
 
 
 def _describe_level(pyramid: SupportsLevels, number: int) -> dict[str, Any]:
-    """The facts of one level; of one that cannot be opened, the reason."""
+    """Return the facts of one level; of one that cannot be opened, the reason."""
     level = pyramid.levels[number]
     facts: dict[str, Any] = {
         "shape": None,
@@ -103,3 +104,8 @@ def _level_text(level: dict[str, Any]) -> str:
     return f"{_text(level['shape'])}, {size}, " + (
         f"scale {_text(level['scale'])}" if level["scale"] else "no whole scale"
     )
+
+
+def _label(name: str) -> str:
+    """Return a metadata key as a label: ``voxel_size_nm`` is "voxel size (nm)"."""
+    return re.sub(r" nm$", " (nm)", name.replace("_", " "))

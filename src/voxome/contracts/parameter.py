@@ -112,7 +112,7 @@ def range_of(annotation: Any) -> Range | None:
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union; any other annotation is the only one."""
+    """Return the members of a union; any other annotation is the only one."""
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
 
 

@@ -238,7 +238,7 @@ def _require_single(file: Path) -> None:
 
 
 def _within(node: h5py.Group | h5py.Dataset) -> list[h5py.Group | h5py.Dataset]:
-    """A node and all nodes below it."""
+    """Return a node and all nodes below it."""
     nodes = [node]
     if isinstance(node, h5py.Group):
         node.visititems(lambda _, one: nodes.append(one))

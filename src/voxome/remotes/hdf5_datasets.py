@@ -92,7 +92,7 @@ _JSON = ".json"
 
 
 def _json(name: str, value: Any) -> tuple[str, Any]:
-    """An attribute as JSON values; one without a JSON form (a reference) as text."""
+    """Return an attribute as JSON values; one without a JSON form (a reference) as text."""
     if name.endswith(_JSON) and isinstance(value, str):
         return name.removesuffix(_JSON), json.loads(value)
     if isinstance(value, bytes):

@@ -177,7 +177,7 @@ def _open_file(file: Path, mode: Mode) -> StackSource:
 
 
 def _existing_stack(files: Sequence[Path]) -> FileStack:
-    """The stack of existing sections, all of one form."""
+    """Return the stack of existing sections, all of one form."""
     kind, forms = format_of(files[0]), [probe(file) for file in files]
     common = next((form for form in forms if form.dtype != bool), forms[0])
     for file, form in zip(files, forms, strict=True):

@@ -83,7 +83,7 @@ class NiftiSource:
         return file_version(self._path)
 
     def _voxels(self) -> NDArray[Any]:
-        """The stored voxels in the order of the spec's axes; reread if a compressed file has changed."""
+        """Return the stored voxels in the order of the spec's axes; reread if a compressed file has changed."""
         now = file_version(self._path)
         if self._loaded is None or (self._zipped and self._loaded[0] != now):
             raw = _unpack(self._path, self._image) if self._zipped else _map(self._path, self._image, self._mode)

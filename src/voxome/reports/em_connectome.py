@@ -85,7 +85,7 @@ def _slices(raw: str, results: Results, box: Box) -> Iterator[Slice]:
 
 
 def _plane(uri: str, box: Box, z: int) -> NDArray[Any]:
-    """The middle of a plane of the box."""
+    """Return the middle of a plane of the box."""
     source = open_source(uri)
     middle = [(a + b) // 2 for a, b in zip(box.start, box.stop, strict=True)]
     half = MAX_SIDE // 2

@@ -54,5 +54,5 @@ def _scored_tables(truth: Path, results: Results) -> list[str]:
 
 
 def _part(frame: Frame) -> Box | None:
-    """The box of a run that covers only a part of its volume."""
+    """Return the box of a run that covers only a part of its volume."""
     return None if frame.box == frame.domain else frame.box

@@ -13,7 +13,7 @@ _HOW = {"sum": np.add, "min": np.minimum, "max": np.maximum}
 
 
 def empty_rows(columns: Mapping[str, str]) -> Rows:
-    """A table of no rows."""
+    """Return a table of no rows."""
     return {name: np.empty(0, dtype) for name, dtype in columns.items()}
 
 

@@ -113,7 +113,7 @@ def _rows(table: pa.Table) -> Rows:
 
 
 def _readable(path: str) -> str | pa.PythonFile:
-    """What pyarrow reads: a local file itself, with its own fast ways, or a file over a store."""
+    """Return what pyarrow reads: a local file itself, with its own fast ways, or a file over a store."""
     if "://" not in path:
         return path
     try:
@@ -162,7 +162,7 @@ def write_batches(
 
 
 def _regrouped(batches: Iterable[Rows], columns: Mapping[str, str], row_group: int) -> Iterator[Rows]:
-    """The same rows in batches of full row groups, except the last."""
+    """Return the same rows in batches of full row groups, except the last."""
     waiting: list[Rows] = []
     for batch in batches:
         waiting.append(batch)

@@ -40,7 +40,7 @@ class StoragePath:
         self.path, self.options = path, dict(options)
 
     def __str__(self) -> str:
-        """The path, without a password."""
+        """Return the path, without a password."""
         return without_secrets(self.path)
 
     def __repr__(self) -> str:

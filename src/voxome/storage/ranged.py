@@ -69,5 +69,5 @@ class RangedFile(io.RawIOBase):
 
 
 def open_ranged(read_range: ReadRange, tail: bytes) -> io.BufferedReader:
-    """A buffered file over `read_range`; parameters as of `RangedFile`."""
+    """Return a buffered file over `read_range`; parameters as of `RangedFile`."""
     return io.BufferedReader(RangedFile(read_range, tail), _BUFFER_BYTES)

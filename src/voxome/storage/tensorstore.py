@@ -139,6 +139,6 @@ def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str
 
 
 def _server_message(body: re.Match[str]) -> str:
-    """The message in the body of a response; of XML only code and message, for the rest quotes the request."""
+    """Return the message in the body of a response; of XML only code and message, for the rest quotes the request."""
     message = ": ".join(_XML_MESSAGE.findall(body[1])) or body[1]
     return f" [the server says: {message[:300]}]"

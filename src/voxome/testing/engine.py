@@ -42,7 +42,7 @@ class EngineContract(ABC):
 
     @pytest.fixture
     def engine(self, tmp_path: Path) -> Iterator[Engine]:
-        """An engine with `workers` workers."""
+        """Return an engine with `workers` workers."""
         engine = self.open_engine(self.workers, tmp_path / "logs" / "workers.log")
         yield engine
         engine.close()

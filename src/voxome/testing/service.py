@@ -39,12 +39,12 @@ class ServiceContract(ABC):
 
     @pytest.fixture
     def volume(self) -> Volume:
-        """A volume that has the service."""
+        """Return a volume that has the service."""
         raise NotImplementedError
 
     @pytest.fixture
     def bare_volume(self) -> Volume:
-        """A volume whose source can do nothing but read and write."""
+        """Return a volume whose source can do nothing but read and write."""
         uri = f"memory://{uuid4().hex}"
         return array(uri, create_new=True, dtype=np.uint64, extents=(2, 2, 2), voxel_size=(1, 1, 1))
 

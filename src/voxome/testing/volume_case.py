@@ -69,7 +69,7 @@ class VolumeCase:
 
     @pytest.fixture
     def new_uri(self) -> Callable[[], Uri]:
-        """Function that returns a new URI, where nothing is stored, with every call."""
+        """Return a function that returns a new URI, where nothing is stored, with every call."""
         raise NotImplementedError
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:

@@ -109,7 +109,7 @@ def run_tool(
 
 
 def _ledger_folder(step: Step, address: str) -> Path:
-    """The folder of ledger and log: that of the step, or one for state where the store is not on this machine."""
+    """Return the folder of ledger and log: that of the step, or a state folder if the store is remote."""
     folder = within(step.folder, address)
     if storage_at(address).is_local:
         return Path(folder)

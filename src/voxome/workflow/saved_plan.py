@@ -68,7 +68,7 @@ def _differences(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> Ite
 
 
 def _shown(value: Any) -> Any:
-    """A handle in a line: its URI, then its box and voxel size if it has any."""
+    """Return a handle in a line: its URI, then its box and voxel size if it has any."""
     if not isinstance(value, dict) or "uri" not in value:
         return value
     return ", ".join([value["uri"], *(f"{key} {value[key]}" for key in ("box", "voxel_size_nm") if key in value)])

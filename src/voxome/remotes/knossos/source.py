@@ -67,7 +67,7 @@ class KnossosSource:
         return file_version(self._conf.folder / CONF)
 
     def _touched(self, box: Box) -> Iterator[tuple[Box, Box]]:
-        """The cubes that `box` touches, and the part of it in each."""
+        """Return the cubes that `box` touches, and the part of it in each."""
         if box.empty:
             return
         cubes = box.coarsen(CUBE)

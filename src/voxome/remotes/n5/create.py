@@ -79,7 +79,7 @@ def _is_root(folder: StoragePath) -> bool:
 
 
 def _array(spec: VolumeSpec, scale: Scale, name: str) -> Json:
-    """The attributes of an array for `spec` at `scale`, checked by tensorstore."""
+    """Return the attributes of an array for `spec` at `scale`, checked by tensorstore."""
     if spec.dtype.name not in _DTYPES:
         raise UnsupportedFormat(f"{name}: N5 holds {', '.join(sorted(_DTYPES))}, not {spec.dtype}")
     if spec.fill != 0:

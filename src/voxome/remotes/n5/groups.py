@@ -103,7 +103,7 @@ def container(folder: StoragePath) -> StoragePath:
 
 
 def _array_attributes(folder: StoragePath) -> Json:
-    """The attributes of an array; empty where it is missing or they cannot be read."""
+    """Return the attributes of an array; empty where it is missing or they cannot be read."""
     try:
         found = attributes_of(folder)
     except (CorruptData, AccessDenied):
@@ -140,7 +140,7 @@ def _probe(folder: StoragePath) -> list[str]:
 
 
 def _above(folder: StoragePath) -> Json:
-    """The attributes of the folder above; empty where they may not be read."""
+    """Return the attributes of the folder above; empty where they may not be read."""
     try:
         return attributes_of(folder.parent) if folder.parent else {}
     except (AccessDenied, StoreError, CorruptData):

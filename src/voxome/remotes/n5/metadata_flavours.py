@@ -200,7 +200,7 @@ def _factor(array: Json, name: str, context: GroupContext) -> list[float]:
 
 
 def _implied(number: int, dimensions: Sequence[int], finest: Sequence[int] | None) -> list[float]:
-    """The factors that a name sN stands for: 2^N, unless the dimensions clearly belong to another factor."""
+    """Return the factors that a name sN stands for: 2^N, unless the dimensions clearly belong to another factor."""
     two = float(2**number)
     if finest is None:
         return [two] * len(dimensions)
@@ -218,7 +218,7 @@ def _lengths(values: Sequence[float], units: Any) -> list[float]:
 
 
 def _triple(stored: Sequence[str], values: Sequence[float], default: float = float("nan")) -> Lengths | None:
-    """The z, y and x of `values`, listed as the stored axes are; None if one is missing or not a number."""
+    """Return the z, y and x of `values`, listed as the stored axes are; None if one is missing or not a number."""
     found = dict(zip(stored, values, strict=False))
     z, y, x = (found.get(name, default) for name in "zyx")
     return (z, y, x) if all(v == v for v in (z, y, x)) else None

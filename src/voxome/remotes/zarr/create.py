@@ -132,7 +132,7 @@ def _check_with_tensorstore(array: Mapping[str, bytes], format: str, name: str) 
 
 
 def _group_documents(spec: VolumeSpec, options: Mapping[str, Any], name: str) -> Documents:
-    """The files of a pyramid with one level, the array ``0`` for `spec`."""
+    """Return the files of a pyramid with one level, the array ``0`` for `spec`."""
     version2 = options["format"] == "zarr2"
     attributes = {**spec.attributes, **ome.document(spec, name, "0.4" if version2 else "0.5")}
     file, group = _GROUPS[options["format"]]
@@ -140,7 +140,7 @@ def _group_documents(spec: VolumeSpec, options: Mapping[str, Any], name: str) ->
 
 
 def _array_documents(spec: VolumeSpec, options: Mapping[str, Any], attributes: Mapping[str, Any]) -> Documents:
-    """The files of an array for `spec`."""
+    """Return the files of an array for `spec`."""
     read, write = spec.read_chunk or spec.domain.shape, spec.write_chunk or spec.domain.shape
     shape, fill = list(spec.domain.shape), encode_fill(spec.fill, spec.dtype)
     if options["format"] == "zarr2":

@@ -40,7 +40,7 @@ def _look(folder: StoragePath, folders: Sequence[str], files: Sequence[str]) -> 
 
 
 def _levels(group: Node) -> set[str] | None:
-    """The folders of the levels of a pyramid; None if the group is not a pyramid."""
+    """Return the folders of the levels of a pyramid; None if the group is not a pyramid."""
     entry = ome.multiscales(group.attributes)
     if entry is None:
         return None
