@@ -134,7 +134,7 @@ def test_an_unknown_engine_or_step_is_an_error_before_any_work(phantom: Phantom,
 @pytest.mark.slow
 @pytest.mark.usefixtures("oneshot")
 def test_the_pipeline_runs_on_the_engine_of_another_package(phantom: Phantom, reference: Path, tmp_path: Path) -> None:
-    options = RunOptions(block=(64, 64, 64))
+    options = RunOptions(block=(96, 96, 96))
     record = run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, options=options, engine="oneshot")
     assert [(row["name"], row["workers"]) for row in record["engines"]] == [("oneshot", 2)]
     assert_same_results(reference, tmp_path)

@@ -127,7 +127,7 @@ def run_jobs(
     Raises
     ------
     RunFailed
-        If a job failed for good; the others ran, unless too many failed.
+        If a job failed permanently; the others ran, unless too many failed.
     """
     loop = _Loop(batch, engine, ledger)
     try:

@@ -22,7 +22,7 @@ def release_free_memory() -> None:
 
 
 def reset_peak() -> None:
-    """Start measuring the peak anew, on systems that can."""
+    """Restart the measurement of the peak, on systems that can."""
     with contextlib.suppress(OSError):
         _CLEAR.write_text("5", encoding="ascii")
 

@@ -7,7 +7,7 @@ import math
 from voxome.blocks.step import Step
 
 _BYTES_PER_VOXEL = 24
-"""Memory for each voxel read, where the tool has no estimate of its own."""
+"""Memory for each voxel read, if the tool has no estimate."""
 
 
 def block_voxels(step: Step) -> int | None:

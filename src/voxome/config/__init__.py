@@ -1,1 +1,1 @@
-"""What a process was told from outside: settings, profiles, secrets."""
+"""Settings, profiles of stores, and redaction of secrets."""

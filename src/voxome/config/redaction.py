@@ -1,4 +1,4 @@
-"""Texts for people, without the passwords and tokens that stand in them."""
+"""Redaction: passwords and tokens are removed from messages and logs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LIBRARIES = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11",
 
 
 def is_secret(name: str) -> bool:
-    """Whether what is called so in a query is a secret.
+    """Return whether a query parameter or option of this name is a secret.
 
     Examples
     --------
@@ -28,7 +28,7 @@ def is_secret(name: str) -> bool:
 
 
 def redact(text: str, secrets: Collection[str] = ()) -> str:
-    """`text` without users and passwords of addresses, tokens of queries and headers, and `secrets` that are known.
+    """Return `text` without users and passwords of addresses, tokens of queries and headers, and the given `secrets`.
 
     Examples
     --------
@@ -41,20 +41,20 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
     return _IN_HEADER.sub(rf"\1{HIDDEN}", text)
 
 
-class _Discreet(logging.Filter):
-    """Takes secrets out of the records of a logger."""
+class _Redacting(logging.Filter):
+    """Redacts the records of a logger."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        said = record.getMessage()
-        if (shown := redact(said)) != said:
+        message = record.getMessage()
+        if (shown := redact(message)) != message:
             record.msg, record.args = shown, ()
         return True
 
 
-_FILTER = _Discreet()
+_FILTER = _Redacting()
 
 
 def quieten_libraries() -> None:
-    """Keep the loggers of the HTTP libraries, which write whole addresses and headers, from showing a secret."""
+    """Redact the logs of the HTTP libraries, which contain complete addresses and headers."""
     for name in _LIBRARIES:
         logging.getLogger(name).addFilter(_FILTER)

@@ -126,7 +126,7 @@ def exported() -> dict[str, Any]:
 
 
 def adopt(values: Mapping[str, Any]) -> None:
-    """Take the settings that `exported` gave in the process of a run, in place of earlier ones.
+    """Replace the settings of this process by those that `exported` returned in the process of the run.
 
     A configuration file that does not exist on this machine is ignored.
     """

@@ -23,7 +23,7 @@ def perform(job: Job, task: Task | None = None, *, quiet: bool = False) -> JobSt
     job : Job
         What to perform.
     task : function of a payload, optional
-        In place of the registered one.
+        Replaces the registered one.
     quiet : bool
         Whether not to print the traceback of a failure to standard error.
 
