@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from remotes.precomputed.layers import write_info, write_volume
 
 import voxome
 from voxome.contracts.source import ResourceInfo
@@ -87,3 +88,31 @@ def test_recursive_listing_of_a_store(command: Any, monkeypatch: pytest.MonkeyPa
         for cached in (targets, load):
             cached.cache_clear()
     assert [info["uri"].removeprefix("tree://top/") for info in found] == ["x", "x/x", "x/y", "y", "y/x", "y/y"]
+
+
+def test_resources_beside_volumes_are_listed_and_described(command: Callable[..., Any], tmp_path: Path) -> None:
+    write_volume(tmp_path / "seg", mesh="mesh", skeletons="skeletons", segment_properties="properties")
+    write_info(tmp_path / "seg/mesh", {"@type": "neuroglancer_legacy_mesh"})
+    write_info(tmp_path / "seg/skeletons", {"@type": "neuroglancer_skeletons"})
+    point = {"@type": "neuroglancer_annotations_v1", "annotation_type": "line"}
+    write_info(tmp_path / "marks", {**point, "dimensions": {axis: [1, "nm"] for axis in "xyz"}})
+    assert _names(command("ls", ".", "--json")) == {
+        "seg": "volume",
+        "mesh": "meshes",
+        "skeletons": "skeletons",
+        "properties": "segment properties",
+        "marks": "points",
+    }
+    facts = {"uri": "precomputed://seg/mesh", "format": "precomputed", "kind": "meshes"}
+    assert command("info", "seg/mesh", "--json").json == facts
+    assert command("info", "seg/skeletons", "--json").json["kind"] == "skeletons"
+    assert command("info", "marks", "--json").json["shape"] == "line"
+    for arguments in (
+        ("transfer", "seg/mesh", "zarr://copy"),
+        ("get", "seg/mesh", "copy.npy"),
+        ("rm", "seg/mesh", "-y"),
+    ):
+        result = command(*arguments)
+        assert result.status == 1
+        assert "holds meshes; a volume was expected" in result.err
+    assert (tmp_path / "seg/mesh/info").exists()

@@ -56,9 +56,9 @@ def test_lift_takes_other_axes_whole_and_drop_leaves_them(axes: list[str], data:
     lifted = spec.lift(box)
     assert lifted in spec.domain
     assert spec.spatial_box(lifted) == box
-    for place, name in enumerate(axes):
+    for axis, name in enumerate(axes):
         if name in "tc":
-            assert (lifted.start[place], lifted.stop[place]) == (spec.domain.start[place], spec.domain.stop[place])
+            assert (lifted.start[axis], lifted.stop[axis]) == (spec.domain.start[axis], spec.domain.stop[axis])
     assert [axes[i] for i in spec.spatial] == ["z", "y", "x"]
 
 

@@ -23,27 +23,27 @@ TURNED = Uri.parse("memory://turned")
 NEW: dict[str, Any] = {"create_new": True, "dtype": "uint8", "extents": SHAPE, "voxel_size": (40, 4, 4)}
 
 
-def _made(tmp_path: Path, **changes: Any) -> voxome.Volume:
+def _created(tmp_path: Path, **changes: Any) -> voxome.Volume:
     return voxome.array(f"zarr://{tmp_path}/new.zarr", **{**NEW, **changes})
 
 
 def test_a_new_volume_is_as_described(tmp_path: Path) -> None:
-    made = _made(tmp_path, description="a crop")
-    assert (made.shape, made.dtype, made.voxel_size_nm) == (SHAPE, np.uint8, (40, 4, 4))
-    assert (made.spec.kind, made.spec.attributes["description"]) == ("image", "a crop")
-    made[...] = noise(SHAPE, "uint8")
+    volume = _created(tmp_path, description="a crop")
+    assert (volume.shape, volume.dtype, volume.voxel_size_nm) == (SHAPE, np.uint8, (40, 4, 4))
+    assert (volume.spec.kind, volume.spec.attributes["description"]) == ("image", "a crop")
+    volume[...] = noise(SHAPE, "uint8")
     assert_array_equal(voxome.array(f"zarr://{tmp_path}/new.zarr"), noise(SHAPE, "uint8"))
 
 
 @pytest.mark.parametrize(("dtype", "kind"), [("uint16", "image"), ("uint64", "labels"), ("uint32", "labels")])
 def test_the_dtype_says_whether_voxels_are_labels(tmp_path: Path, dtype: str, kind: str) -> None:
-    assert _made(tmp_path, dtype=dtype).spec.kind == kind
+    assert _created(tmp_path, dtype=dtype).spec.kind == kind
 
 
 def test_units_are_lengths(tmp_path: Path) -> None:
-    assert _made(tmp_path, voxel_size=(2, 1, 0.5), voxel_unit="micrometers").voxel_size_nm == (2000, 1000, 500)
+    assert _created(tmp_path, voxel_size=(2, 1, 0.5), voxel_unit="micrometers").voxel_size_nm == (2000, 1000, 500)
     with pytest.raises(InvalidInput, match="parsecs"):
-        _made(tmp_path, voxel_unit="parsecs")
+        _created(tmp_path, voxel_unit="parsecs")
 
 
 def test_all_that_a_new_volume_lacks_is_listed_at_once(tmp_path: Path) -> None:
@@ -52,20 +52,20 @@ def test_all_that_a_new_volume_lacks_is_listed_at_once(tmp_path: Path) -> None:
 
 
 def test_options_of_a_new_volume_are_refused_for_an_old_one(tmp_path: Path) -> None:
-    _made(tmp_path)
+    _created(tmp_path)
     with pytest.raises(InvalidInput, match="extents, source_channel describe a new volume"):
         voxome.array(f"zarr://{tmp_path}/new.zarr", extents=SHAPE, source_channel="em")
 
 
 def test_options_of_another_store_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="levels"):
-        _made(tmp_path, downsample_levels=3)
+        _created(tmp_path, downsample_levels=3)
     with pytest.raises(UnknownName, match="downsample_levels"):
-        _made(tmp_path, downsample_level=3)
+        _created(tmp_path, downsample_level=3)
 
 
 def test_it_is_opened_for_writing_where_that_is_possible(tmp_path: Path) -> None:
-    _made(tmp_path)[...] = 3
+    _created(tmp_path)[...] = 3
     voxome.array(f"zarr://{tmp_path}/new.zarr")[0] = 4
     assert int(voxome.open(f"zarr://{tmp_path}/new.zarr")[...].sum()) == 9 * 11 * (4 + 6 * 3)
 
@@ -79,8 +79,8 @@ def test_it_is_opened_for_reading_where_writing_is_refused(tmp_path: Path) -> No
 
 
 def test_resolution_is_a_level(tmp_path: Path) -> None:
-    made = _made(tmp_path)
-    made.source.create_level((1, 2, 2))  # type: ignore[attr-defined]
+    volume = _created(tmp_path)
+    volume.source.create_level((1, 2, 2))  # type: ignore[attr-defined]
     assert voxome.array(f"zarr://{tmp_path}/new.zarr", resolution=1).shape == (7, 5, 6)
     assert voxome.array(f"zarr://{tmp_path}/new.zarr", 1).voxel_size_nm == (40, 8, 8)
     assert voxome.array(f"zarr://{tmp_path}/new.zarr?level=1").shape == (7, 5, 6)

@@ -1,4 +1,4 @@
-"""Bare paths are recognised by what lies there; what is not is told."""
+"""Bare paths are recognised by their content; errors say what was expected."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def folder(tmp_path: Path) -> Path:
     for z, section in enumerate(ARRAY):
         Image.fromarray(section).save(tmp_path / "sections" / f"{z}.png")
     for scheme in ("zarr", "n5", "precomputed"):
-        made = voxome.create(
+        volume = voxome.create(
             f"{scheme}://{tmp_path}/{scheme}", voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(4, 4, 4))
         )
-        made[...] = ARRAY
+        volume[...] = ARRAY
     return tmp_path
 
 
@@ -64,7 +64,7 @@ def test_bare_paths(folder: Path, path: str, scheme: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("uri", "error", "said"),
+    ("uri", "error", "message"),
     [
         ("nowhere/at/all", NotFound, "nowhere"),
         ("a.h5/volumes/row", NotFound, "volumes/raw"),
@@ -75,10 +75,12 @@ def test_bare_paths(folder: Path, path: str, scheme: str, monkeypatch: pytest.Mo
         ("", InvalidUri, "has no path"),
     ],
 )
-def test_what_cannot_be_opened(folder: Path, uri: str, error: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_say_what_was_expected(
+    folder: Path, uri: str, error: Any, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "notes.txt").write_text("no volume")
     monkeypatch.chdir(folder)
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         voxome.open(uri, level=3 if uri == "zarr" else None)
 
 

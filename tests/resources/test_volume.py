@@ -34,17 +34,17 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
     """Create a volume, in chunks where the format has them."""
     scheme: str = request.param
 
-    def made(spec: VolumeSpec) -> Volume:
+    def create(spec: VolumeSpec) -> Volume:
         name = uuid4().hex
-        place = {
+        paths = {
             "memory": name,
             "zarr": f"{tmp_path}/{name}.zarr",
             "hdf5": f"{tmp_path}/{name}.h5/raw",
             "npy": f"{tmp_path}/{name}.npy",
         }
-        return voxome.create(f"{scheme}://{place[scheme]}", spec)
+        return voxome.create(f"{scheme}://{paths[scheme]}", spec)
 
-    return made
+    return create
 
 
 @pytest.fixture
@@ -244,8 +244,8 @@ def test_values_are_cast_as_numpy_does(make: Make, dtype: str) -> None:
 @pytest.mark.parametrize("scheme", ["memory", "zarr"])
 def test_the_stores_own_coordinates(scheme: str, tmp_path: Path) -> None:
     spec = VolumeSpec.of(SHAPE, "uint8", start=(-3, 10, 0), chunk=(3, 4, 5))
-    place = uuid4().hex if scheme == "memory" else str(tmp_path / "a.zarr")
-    volume = voxome.create(f"{scheme}://{place}", spec)
+    path = uuid4().hex if scheme == "memory" else str(tmp_path / "a.zarr")
+    volume = voxome.create(f"{scheme}://{path}", spec)
     array = noise(SHAPE, "uint8")
     volume.paste(volume.domain, array)
     assert_array_equal(volume[-1, 2:4], array[-1, 2:4])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -18,6 +18,10 @@ from voxome.geometry import Box
 from voxome.resources.indexing import Key, Selection, select
 from voxome.resources.metadata import metadata
 from voxome.resources.services import BoundService, get_service, service_names
+
+if TYPE_CHECKING:
+    import dask.array
+    import xarray
 
 
 class Volume:
@@ -224,7 +228,7 @@ class Volume:
             out[np.ix_(*masks)] = self._read(box)[inside]
         return out
 
-    def to_dask(self, chunks: tuple[int, ...] | None = None) -> Any:
+    def to_dask(self, chunks: tuple[int, ...] | None = None) -> dask.array.Array:
         """Return a lazy dask array of the volume (dask must be installed).
 
         Parameters
@@ -236,7 +240,7 @@ class Volume:
 
         return dask.array.from_array(self, chunks=chunks or self.chunks or "auto", name=False)
 
-    def to_xarray(self) -> Any:
+    def to_xarray(self) -> xarray.DataArray:
         """Return a lazy xarray DataArray with coordinates in nm (xarray and dask must be installed)."""
         import xarray
 
