@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from numpy.typing import DTypeLike
+
 from voxome.blocks.runner import Progress
 from voxome.contracts.engine import Engine
 from voxome.errors import InvalidInput, UnknownName
@@ -59,7 +61,7 @@ def transfer(
     *,
     box: Box | str | None = None,
     level: int = 0,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     levels: int = 1,
     workers: int = 1,
     verify: Verify = "sampled",
