@@ -133,10 +133,10 @@ def client(command: list[str], environment: Mapping[str, str]) -> tuple[float, i
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    said, _ = process.communicate()
+    output, _ = process.communicate()
     over.set()
     watcher.join()
-    seconds, checksum = json.loads(said)
+    seconds, checksum = json.loads(output)
     return seconds, checksum, peak[0]
 
 

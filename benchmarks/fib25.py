@@ -38,23 +38,23 @@ def main() -> None:
     parser.add_argument("--box", type=Box.parse, default=BOX, help="what is run")
     parser.add_argument("--scored", type=Box.parse, default=BOX, help="what is scored")
     parser.add_argument("--block", default="64,128,128")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     raw, truth = f"hdf5://{FILE}/volumes/raw", f"hdf5://{FILE}/volumes/labels/neuron_ids"
-    z, y, x = (int(n) for n in asked.block.split(","))
-    options = RunOptions(block=(z, y, x), box=asked.box)
-    inputs = {"raw": raw, "model": asked.model}
-    record = run(ROOT / "pipelines/em/connectome.cwl", inputs, out=asked.out, workers=2, options=options)
+    z, y, x = (int(n) for n in arguments.block.split(","))
+    options = RunOptions(block=(z, y, x), box=arguments.box)
+    inputs = {"raw": raw, "model": arguments.model}
+    record = run(ROOT / "pipelines/em/connectome.cwl", inputs, out=arguments.out, workers=2, options=options)
     keys = {step["name"]: step["key"] for step in record["steps"]}
-    fragments = asked.out / ".voxome/steps" / f"segment.apply-{keys['segment.apply']}" / "fragments.zarr"
-    for name, result in (("fragments", fragments), ("neurons", asked.out / "neurons.zarr")):
-        found = score.segmentation(truth, str(result), asked.scored)
+    fragments = arguments.out / ".voxome/steps" / f"segment.apply-{keys['segment.apply']}" / "fragments.zarr"
+    for name, result in (("fragments", fragments), ("neurons", arguments.out / "neurons.zarr")):
+        found = score.segmentation(truth, str(result), arguments.scored)
         total = found.voi_split + found.voi_merge
         print(
             f"{name:10} adapted Rand error {found.adapted_rand_error:.4f}  VOI split {found.voi_split:.4f} "
             f"merge {found.voi_merge:.4f} sum {total:.4f}"
         )
-    if asked.figure:
-        draw(asked.out, raw, asked.scored, asked.figure)
+    if arguments.figure:
+        draw(arguments.out, raw, arguments.scored, arguments.figure)
 
 
 def draw(folder: Path, raw: str, box: Box, path: Path) -> None:

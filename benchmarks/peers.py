@@ -2,7 +2,7 @@
 
 ``python benchmarks/peers.py [--folder DIR] [--disk 20] [--http 30] [--far 8] [--edge 256]``. A volume of 512^3 uint8
 voxels in chunks of 64^3, noise that compresses about 2:1, is kept as zarr v3 (zstd), as precomputed without
-compression, and as cloud-volume writes precomputed if nothing is said (gzip). All ways read the same boxes in turn, in
+compression, and as cloud-volume writes precomputed by default (gzip). All ways read the same boxes in turn, in
 one process of the default number of threads, the one to go first changing, and must give equal voxels; the first turn
 does not count. Figures are medians over turns: milliseconds of a cutout, its voxels as MB/s, milliseconds of CPU of the
 process, all its threads, and the time of a way over ours in the same turn. Files are in the page cache.
@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -35,7 +36,6 @@ import tensorstore as ts
 import zarr
 from numpy.typing import NDArray
 from reading import CHUNK, EDGE, Read, make, ours
-from standins.nginx import serving
 
 At = tuple[int, int, int]
 FAR_S = 0.05
@@ -93,7 +93,7 @@ def by_get(url: str) -> Callable[[At, int], bytes]:
 
 
 def make_gzip(folder: Path, source: Read) -> str:
-    """The volume as cloud-volume writes it if nothing is said of compression; its address."""
+    """Write the volume with cloud-volume and its default compression; return its address."""
     address = f"file://{folder / 'gzip'}"
     if not (folder / "gzip").exists():
         info = cloudvolume.CloudVolume.create_new_info(
@@ -193,6 +193,9 @@ def main() -> None:
             measure("Disk, not aligned", ways, given.edge, given.disk)
         if given.http:
             (folder / "bytes").write_bytes(bytes(-((-EDGE // CHUNK) ** 3) * CHUNK**3))
+            sys.path.append(str(Path(__file__).parents[1] / "tests"))
+            from standins.nginx import serving
+
             with serving(folder) as url:
                 ways = {**by_http(url), "one GET of as many bytes": by_get(f"{url}/bytes")}
                 measure("http, aligned", ways, given.edge, given.http, step=CHUNK)

@@ -1,4 +1,4 @@
-"""The pipeline on phantoms: graph F1 with the true membranes given, and from raw.
+"""The pipeline on phantoms: graph F1 from true membranes, and from the image.
 
 python benchmarks/phantoms.py DIR --seeds 3 4 --shape 256,256,256
 """
@@ -21,15 +21,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[3, 4])
     parser.add_argument("--shape", default="256,256,256")
-    asked = parser.parse_args()
-    z, y, x = (int(n) for n in asked.shape.split(","))
-    for seed in asked.seeds:
-        truth = asked.folder / f"phantom{seed}"
+    arguments = parser.parse_args()
+    z, y, x = (int(n) for n in arguments.shape.split(","))
+    for seed in arguments.seeds:
+        truth = arguments.folder / f"phantom{seed}"
         if not (truth / "connectome.parquet").exists():
             write_phantom(truth, PhantomSpec((z, y, x), seed))
-        for name, given in (("membranes given", ("raw", "membranes")), ("from raw", ("raw",))):
+        for name, given in (("from true membranes", ("raw", "membranes")), ("from raw", ("raw",))):
             inputs = {volume: str(truth / f"{volume}.zarr") for volume in given}
-            out = asked.folder / f"run{seed}-{len(given)}"
+            out = arguments.folder / f"run{seed}-{len(given)}"
             scores = run(PIPELINE, inputs, out=out, workers=2, truth=truth)["scores"]
             parts = scores["segmentation"]
             print(

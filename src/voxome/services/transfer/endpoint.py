@@ -64,7 +64,7 @@ class Endpoint:
         return self.source or open_source(self.text, mode=mode)
 
     def reopen(self) -> VolumeSource:
-        """Open the array anew, past any cache, if the endpoint has a URI."""
+        """Open the array again, bypassing any cache, if the endpoint has a URI."""
         return open_source(self.text) if self.scheme else self.open()
 
     def level(self, number: int) -> Endpoint:
@@ -173,7 +173,7 @@ def fill_metadata(target: VolumeSource, values: Mapping[str, Any]) -> None:
 
 
 def mismatches(spec: VolumeSpec, expected: VolumeSpec) -> Iterator[str]:
-    """Yield the reasons why an existing array cannot take the place of the expected one."""
+    """Yield the reasons why an existing array cannot replace the expected one."""
     if spec.axes != expected.axes:
         yield f"its axes are {'/'.join(spec.axes)}, not {'/'.join(expected.axes)}"
     elif expected.domain not in spec.domain:

@@ -35,7 +35,7 @@ class OpenCopy:
     source, target : VolumeSource
         Arrays to read and write.
     reopen : callable
-        Opens the target anew, to read back what was written.
+        Opens the target again, to read back what was written.
     verify : {"none", "sampled", "all"}
         Which blocks to read back.
     seed : int
