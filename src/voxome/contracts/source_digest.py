@@ -18,6 +18,7 @@ from typing import Any
 
 UNPINNED = "unpinned"
 """The digest of a function that has neither source nor bytecode."""
+_IGNORED_FIELDS = frozenset({"ctx", "type_comment"})
 _OWN = ("voxome.tools", "voxome.models")
 """Packages of voxome that decide the results of its tools; the others run them."""
 
@@ -70,7 +71,9 @@ def _parsed(path: Path, name: str, _mtime_ns: int, _size: int) -> tuple[str, tup
     tree = ast.parse(content)
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     imports = tuple(dict.fromkeys(_imports(tree, package)))
-    return _hash("".join(_dump(tree))), imports
+    parts: list[str] = []
+    _dump(tree, parts)
+    return _hash("".join(parts)), imports
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:
@@ -105,25 +108,24 @@ def _file_of(name: str) -> Path | None:
     return None
 
 
-def _dump(node: object) -> Iterator[str]:
-    """Yield a syntax tree as text, without positions, docstrings and empty fields: the same for any Python version."""
+def _dump(node: object, parts: list[str]) -> None:
+    """Append a syntax tree as text, without positions, docstrings and empty fields: the same for any Python version."""
     if isinstance(node, ast.AST):
-        yield type(node).__name__
-        yield "("
-        for name, value in ast.iter_fields(node):
-            if name == "body" and isinstance(value, list):
-                value = _without_docstring(value)
-            if value is not None and value != [] and name not in ("ctx", "type_comment"):
-                yield f"{name}="
-                yield from _dump(value)
-        yield ")"
+        parts.append(f"{type(node).__name__}(")
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if value is None or value == [] or name in _IGNORED_FIELDS:
+                continue
+            parts.append(name)
+            _dump(_without_docstring(value) if name == "body" and isinstance(value, list) else value, parts)
+        parts.append(")")
     elif isinstance(node, list):
-        yield "["
+        parts.append("[")
         for one in node:
-            yield from _dump(one)
-        yield "]"
+            _dump(one, parts)
+        parts.append("]")
     else:
-        yield f"{node!r},"
+        parts.append(f"={node!r},")
 
 
 def _without_docstring(body: list[Any]) -> list[Any]:
