@@ -157,6 +157,15 @@ class EngineContract(ABC):
         assert len({pids["second"], pids["third"]}) == 2
         assert not {pids["second"], pids["third"]} & {pids["first"], pids["last"], os.getpid()}
 
+    def test_the_settings_of_a_job_reach_its_worker(self, engine: Engine) -> None:
+        if not self.has_processes:
+            pytest.skip("jobs run in this process")
+        for number, settings in enumerate(({"http_concurrency": 57}, {"retries": 3}, {"http_concurrency": 58})):
+            job = Job(str(number), "probe", {"action": "setting", "name": "http_concurrency"}, settings=settings)
+            engine.submit([job])
+            expected = settings.get("http_concurrency", 32)
+            assert count(collect(engine, 1)[str(number)], "value") == expected
+
     def test_a_job_needs_no_folder_of_its_runner(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("HOME", "TMPDIR", "cwd"):
             (tmp_path / name).mkdir()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from voxome.blocks.memory import peak_bytes
+from voxome.config.settings import settings
 from voxome.contracts.engine import JobResult
 from voxome.errors import InvalidInput
 
@@ -22,8 +23,8 @@ def probe(payload: Mapping[str, Any]) -> JobResult:
 
     ``checksum`` counts the length and CRC-32 of ``text``; ``fail`` raises an error that may be retried, ``reject`` one
     that may not; ``die`` kills the process; ``sleep`` takes ``seconds``, between the files ``started`` and ``ended``
-    under ``folder``; ``environment`` writes the home, temporary and working directories to the file ``path``. The
-    process id is counted as ``pid``.
+    under ``folder``; ``environment`` writes the home, temporary and working directories to the file ``path``;
+    ``setting`` counts the setting ``name`` as ``value``. The process id is counted as ``pid``.
     """
     began = time.perf_counter()
     counts = _ACTIONS[payload["action"]](payload)
@@ -63,6 +64,10 @@ def _environment(payload: Mapping[str, Any]) -> dict[str, int]:
     return {}
 
 
+def _setting(payload: Mapping[str, Any]) -> dict[str, int]:
+    return {"value": getattr(settings(), payload["name"])}
+
+
 _ACTIONS: dict[str, Callable[[Mapping[str, Any]], dict[str, int]]] = {
     "checksum": _checksum,
     "fail": _fail,
@@ -70,4 +75,5 @@ _ACTIONS: dict[str, Callable[[Mapping[str, Any]], dict[str, int]]] = {
     "die": _die,
     "sleep": _sleep,
     "environment": _environment,
+    "setting": _setting,
 }
