@@ -113,7 +113,7 @@ def test_truncated_inputs_are_named(say: Say) -> None:
         status, stderr = say("run", "mark.cwl", "--out", "o", "--set", f"raw={name}{'/raw' if 'h5' in name else ''}")
         assert status == 1
         assert name in stderr
-        assert "cut short" in stderr
+        assert "truncated" in stderr
     assert not Path("o").exists()
 
 
