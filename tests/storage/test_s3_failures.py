@@ -88,7 +88,7 @@ def test_a_short_outage_is_ridden_out(bucket: Bucket, proxy: FaultyProxy) -> Non
         for fault in (Answer(503), Answer(500), Answer(429), Cut(), Cut(7)):
             proxy.script(CHUNK, fault, None, fault)
         assert_array_equal(voxome.open(uri)[...], array)
-        assert not any(queue for _, queue in proxy._plans)
+        assert not any(queue for _, queue in proxy._scripts)
         proxy.reset()
 
 
