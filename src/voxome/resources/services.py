@@ -5,13 +5,18 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from voxome.contracts.service import GROUP, Requirement
+from voxome.contracts.source import VolumeSource
 from voxome.registry import load, targets
 
-if TYPE_CHECKING:
-    from voxome.resources.volume import Volume
+
+class HasSource(Protocol):
+    """A `Volume`, as far as services are found and checked with it."""
+
+    source: VolumeSource
+    uri: str
 
 
 class BoundService:
@@ -25,7 +30,7 @@ class BoundService:
         First argument of every call.
     """
 
-    def __init__(self, name: str, volume: Volume) -> None:
+    def __init__(self, name: str, volume: HasSource) -> None:
         self._function: Callable[..., Any] = load(GROUP, name)
         self._volume, self.__name__, self.__doc__ = volume, name, inspect.getdoc(self._function)
 
@@ -60,7 +65,7 @@ def service_names() -> list[str]:
     return sorted(targets(GROUP))
 
 
-def get_service(name: str, volume: Volume) -> BoundService:
+def get_service(name: str, volume: HasSource) -> BoundService:
     """Return a service of `volume`.
 
     Raises
