@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,24 @@ import numpy as np
 import pytest
 import tensorstore as ts
 from numpy.typing import NDArray
-from remotes.precomputed.layers import legacy_fragment, skeleton, write_info
+from remotes.precomputed.layers import (
+    SHARDING,
+    draco,
+    legacy_fragment,
+    manifest,
+    shard_with_gaps,
+    skeleton,
+    write_info,
+)
 from standins import boss, dvid
 
 import voxome
 from voxome.contracts.abilities import ability
 from voxome.contracts.source import MeshSource, SkeletonSource
 from voxome.geometry import Box
+from voxome.remotes.dvid.elements import Element
 from voxome.remotes.dvid.repos import Dvid
+from voxome.remotes.dvid.versions import DvidNode
 from voxome.tools.em.synaptic.tables import neuron_table
 
 SIZE = (40.0, 4.0, 8.0)
@@ -243,23 +254,98 @@ def test_the_object_is_where_the_format_puts_it(
 # Shapes and tables
 
 
-def test_meshes_and_skeletons_of_precomputed_are_where_the_voxels_are(tmp_path: Path) -> None:
-    uri, _ = write_precomputed(tmp_path / "a")
-    corners = np.array([OBJECT.start, OBJECT.stop], float) * SIZE
-    write_info(tmp_path / "a" / "mesh", {"@type": "neuroglancer_legacy_mesh"})
-    (tmp_path / "a" / "mesh" / "7:0").write_text('{"fragments": ["7"]}')
-    vertices = np.array([*corners, corners.mean(axis=0)])[:, ::-1]
-    (tmp_path / "a" / "mesh" / "7").write_bytes(legacy_fragment(vertices, np.array([[0, 1, 2]])))
-    write_info(tmp_path / "a" / "skeletons", {"@type": "neuroglancer_skeletons"})
-    (tmp_path / "a" / "skeletons" / "7").write_bytes(skeleton(vertices, np.array([[0, 1], [1, 2]])))
+CORNERS = np.array([OBJECT.start, OBJECT.stop], float) * SIZE
+"""Corners of the object in nm, as formats store them that count from the corner of voxel 0."""
+VERTICES = np.array([*CORNERS, CORNERS.mean(axis=0)])
+FACES = np.array([[0, 1, 2]])
+
+
+def add_legacy(folder: Path) -> None:
+    write_info(folder, {"@type": "neuroglancer_legacy_mesh"})
+    (folder / "7:0").write_text('{"fragments": ["7"]}')
+    (folder / "7").write_bytes(legacy_fragment(VERTICES[:, ::-1], FACES))
+
+
+def add_multiresolution(folder: Path, *, sharded: bool = False) -> None:
+    """One fragment of the extent of the object, stored in half the units that its transform makes nm."""
+    transform = [2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0]
+    info = {"@type": "neuroglancer_multilod_draco", "vertex_quantization_bits": 10, "transform": transform}
+    index_only = {**SHARDING, "hash": "identity", "preshift_bits": 0, "minishard_bits": 0, "shard_bits": 0}
+    write_info(folder, {**info, "lod_scale_multiplier": 1, **({"sharding": index_only} if sharded else {})})
+    start, stop = CORNERS[:, ::-1] / 2
+    fragment = draco(np.array([[0, 0, 0], [1022, 1022, 1022], [511, 511, 511]]), FACES)
+    entry = manifest((stop - start) * 1023 / 1022, start, [(0, 0, 0)], [[((0, 0, 0), len(fragment))]])
+    if sharded:
+        (folder / "0.shard").write_bytes(shard_with_gaps({7: (fragment, entry)}))
+    else:
+        (folder / "7").write_bytes(fragment)
+        (folder / "7.index").write_bytes(entry)
+
+
+MESHES = {
+    "legacy": add_legacy,
+    "multiresolution": add_multiresolution,
+    "sharded": partial(add_multiresolution, sharded=True),
+}
+
+
+def assert_on_the_object(positions: NDArray[Any], volume: voxome.Volume) -> None:
+    """Compare two corners and the middle of a shape with those of the voxels of the object."""
+    first, last = (np.array(volume.spec.centre_nm(index)) for index in (OBJECT.start, np.array(OBJECT.stop) - 1))
+    half = np.array(SIZE) / 2
+    np.testing.assert_allclose(positions, [first - half, last + half, position_nm(volume)], atol=1e-3)
+
+
+@pytest.mark.parametrize("mesh", MESHES)
+@pytest.mark.parametrize("offset", [None, OFFSET])
+def test_shapes_of_precomputed_are_where_the_voxels_are(
+    tmp_path: Path, mesh: str, offset: tuple[float, float, float] | None
+) -> None:
+    folder = tmp_path / "a"
+    if offset is None:
+        uri, _ = write_precomputed(folder)
+    else:
+        uri, attributes = f"precomputed://{folder}", {"mesh": "mesh", "skeletons": "skeletons"}
+        spec = voxome.VolumeSpec.of(
+            DOMAIN.shape, "uint8", start=DOMAIN.start, voxel_size_nm=SIZE, offset_nm=offset, attributes=attributes
+        )
+        voxome.create(uri, spec).paste(spec.domain, voxels(spec.domain, "uint8"))
+    MESHES[mesh](folder / "mesh")
+    write_info(folder / "skeletons", {"@type": "neuroglancer_skeletons"})
+    (folder / "skeletons" / "7").write_bytes(skeleton(VERTICES[:, ::-1], np.array([[0, 1], [1, 2]])))
     volume = voxome.open(uri, expect=voxome.Volume)
     meshes, skeletons = ability(volume.source, MeshSource), ability(volume.source, SkeletonSource)
     assert meshes is not None
     assert skeletons is not None
-    for found in (meshes.mesh(7).vertices_nm, skeletons.skeleton(7).nodes_nm):
-        assert_near(found[2], position_nm(volume), SIZE)
-        first, last = (np.array(volume.spec.centre_nm(index)) for index in (OBJECT.start, np.array(OBJECT.stop) - 1))
-        assert_near((found[0], found[1]), (first - np.array(SIZE) / 2, last + np.array(SIZE) / 2), SIZE)
+    alone = voxome.open(f"{uri}/mesh", expect=voxome.Meshes), voxome.open(f"{uri}/skeletons", expect=voxome.Skeletons)
+    for one in (meshes, alone[0]):
+        assert one.aligned
+        assert_on_the_object(one.mesh(7).vertices_nm, volume)
+    for tree in (skeletons, alone[1]):
+        assert tree.aligned
+        assert_on_the_object(tree.skeleton(7).nodes_nm, volume)
+
+
+@pytest.mark.slow
+def test_shapes_of_dvid_are_where_the_voxels_are() -> None:
+    with dvid_server("") as uri:
+        spec = STORES["dvid"].spec
+        volume = voxome.create(uri, spec)
+        volume.paste(spec.domain, voxels(spec.domain, "uint64"))
+        node = voxome.connect(uri.rpartition("/")[0], expect=DvidNode)
+        for name, type_name in (("meshes", "keyvalue"), ("skeletons", "keyvalue")):
+            node.create_instance(f"segmentation_{name}", type_name)
+        node.create_instance("marks", "annotation")
+        node.keyvalue("segmentation_meshes")["7.ngmesh"] = legacy_fragment(VERTICES[:, ::-1], FACES)
+        z, y, x = OBJECT.start
+        node.keyvalue("segmentation_skeletons")["7_swc"] = f"1 0 {x} {y} {z} 1 -1\n".encode()
+        node.annotations("marks").post([Element((z, y, x), "Note")])
+        volume = voxome.open(uri, expect=voxome.Volume)
+        assert_on_the_object(volume.mesh(7).vertices_nm, volume)
+        centre = np.array([volume.spec.centre_nm(OBJECT.start)])
+        np.testing.assert_allclose(volume.skeleton(7).nodes_nm, centre)
+        points = voxome.open(f"{uri.rpartition('/')[0]}/marks?labels=segmentation", expect=voxome.Points)
+        np.testing.assert_allclose(points.get(points.ids()).positions_nm[:, 0], centre)
 
 
 def test_positions_in_tables_are_those_of_voxel_centres() -> None:

@@ -33,8 +33,24 @@ f 2 3 4
 def test_meshes_are_decoded(name, data):
     mesh = decode_mesh(name, data)
     assert np.array_equal(mesh.vertices_nm, XYZ[:, ::-1])
-    assert np.array_equal(mesh.faces, FACES)
+    assert np.array_equal(mesh.faces, FACES[:, ::-1])
     assert encode_ngmesh(mesh) == NGMESH
+
+
+def test_a_closed_mesh_encloses_a_positive_volume_in_our_order_of_axes():
+    outward = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]], np.uint32)
+    ngmesh = struct.pack("<I", 4) + XYZ.tobytes() + outward.tobytes()
+    obj = "".join(f"v {x} {y} {z}\n" for x, y, z in XYZ) + "".join(f"f {a} {b} {c}\n" for a, b, c in outward + 1)
+    draco = DracoPy.encode(XYZ, outward, quantization_bits=16)
+    for name, data in (("1.ngmesh", ngmesh), ("1.obj", obj.encode()), ("1.drc", draco)):
+        mesh = decode_mesh(name, data)
+        assert enclosed_volume(mesh) == pytest.approx(1000, rel=1e-3)
+
+
+def enclosed_volume(mesh):
+    """Signed volume, by the divergence theorem."""
+    a, b, c = np.moveaxis(mesh.vertices_nm[mesh.faces].astype(float), 1, 0)
+    return float((a * np.cross(b, c)).sum() / 6)
 
 
 def test_draco_is_decoded():
@@ -48,7 +64,7 @@ def test_draco_is_decoded():
 
 def test_quadrilaterals_are_split_into_triangles():
     mesh = decode_mesh("a/b.obj", b"v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\n")
-    assert mesh.faces.tolist() == [[0, 1, 2], [0, 2, 3]]
+    assert mesh.faces.tolist() == [[2, 1, 0], [3, 2, 0]]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +96,7 @@ def test_meshes_are_joined():
     one = decode_mesh("1.obj", OBJ)
     both = Mesh.join([one, one])
     assert both.vertices_nm.shape == (8, 3)
-    assert both.faces[4:].tolist() == (FACES + 4).tolist()
+    assert both.faces[4:].tolist() == (FACES + 4)[:, ::-1].tolist()
     assert Mesh.join([]).faces.shape == (0, 3)
     with pytest.raises(InvalidInput, match="vertex 9 of 4"):
         Mesh(XYZ, np.array([[0, 1, 9]]))

@@ -1,7 +1,8 @@
 """Meshes, skeletons and annotations as plain arrays.
 
-Positions are z, y, x in nm, in the frame of the store that they come from: that of Neuroglancer, for instance, in which
-voxel i spans ``i * voxel_size_nm`` to ``(i + 1) * voxel_size_nm``.
+Positions are z, y, x in nm, in the frame of the volume that they belong to: the centre of its voxel i lies at
+``offset_nm + i * voxel_size_nm``. Where that volume is unknown they are as stored, and
+`aligned` of their source is False.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Mesh:
     vertices_nm : (n, 3) array of float32
         z, y, x of each vertex, in nm.
     faces : (m, 3) array of uint32
-        Rows of the three vertices of each triangle.
+        Rows of the three vertices of each triangle, counter-clockwise seen from outside: with z, y, x as the axes of a
+        right-handed system, the volume that a closed mesh encloses is positive.
     """
 
     vertices_nm: NDArray[np.float32]
@@ -40,6 +42,10 @@ class Mesh:
         _set_array(self, "faces", np.uint32, (3,))
         if self.faces.size and self.faces.max() >= len(self.vertices_nm):
             raise InvalidInput(f"a face refers to vertex {self.faces.max()} of {len(self.vertices_nm)}")
+
+    def translate(self, shift_nm: Sequence[float]) -> Mesh:
+        """Return the mesh moved by `shift_nm` (z, y, x)."""
+        return Mesh((self.vertices_nm + np.asarray(shift_nm, np.float64)).astype(np.float32), self.faces)
 
     @classmethod
     def join(cls, parts: Sequence[Mesh]) -> Mesh:

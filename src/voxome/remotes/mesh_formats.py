@@ -1,4 +1,8 @@
-"""Mesh files: Neuroglancer's single-resolution format, Wavefront OBJ and Draco, with vertices x, y, z in nm."""
+"""Mesh files: Neuroglancer's single-resolution format, Wavefront OBJ and Draco, with vertices x, y, z in nm.
+
+Vertices stay in the frame of the file. Going from x, y, z to z, y, x mirrors, so faces are turned over to keep
+their outside.
+"""
 
 from __future__ import annotations
 
@@ -41,13 +45,13 @@ def decode_ngmesh(data: bytes) -> Mesh:
     count = _COUNT.unpack_from(data)[0]
     vertices = np.frombuffer(data, "<f4", 3 * count, _COUNT.size).reshape(-1, 3)
     faces = np.frombuffer(data, "<u4", offset=_COUNT.size + vertices.nbytes).reshape(-1, 3)
-    return Mesh(vertices[:, ::-1].copy(), faces)
+    return Mesh(vertices[:, ::-1].copy(), faces[:, ::-1].copy())
 
 
 def encode_ngmesh(mesh: Mesh) -> bytes:
     """Encode a mesh in Neuroglancer's single-resolution format."""
     vertices = mesh.vertices_nm[:, ::-1].astype("<f4").tobytes()
-    return _COUNT.pack(len(mesh.vertices_nm)) + vertices + mesh.faces.astype("<u4").tobytes()
+    return _COUNT.pack(len(mesh.vertices_nm)) + vertices + mesh.faces[:, ::-1].astype("<u4").tobytes()
 
 
 def decode_obj(data: bytes) -> Mesh:
@@ -61,7 +65,9 @@ def decode_obj(data: bytes) -> Mesh:
         elif word == "f":
             corners = [_corner(corner, len(vertices)) for corner in rest]
             faces += [(corners[0], b, c) for b, c in pairwise(corners[1:])]
-    return Mesh(np.array(vertices, np.float32).reshape(-1, 3)[:, ::-1], np.array(faces, np.uint32).reshape(-1, 3))
+    return Mesh(
+        np.array(vertices, np.float32).reshape(-1, 3)[:, ::-1], np.array(faces, np.uint32).reshape(-1, 3)[:, ::-1]
+    )
 
 
 def _corner(text: str, count: int) -> int:
@@ -76,7 +82,7 @@ def _corner(text: str, count: int) -> int:
 def decode_draco(data: bytes) -> Mesh:
     """Decode a Draco mesh."""
     points, faces = decode_draco_arrays(data)
-    return Mesh(points[:, ::-1].astype(np.float32), faces)
+    return Mesh(points[:, ::-1].astype(np.float32), faces[:, ::-1])
 
 
 def decode_draco_arrays(data: bytes) -> tuple[NDArray[Any], NDArray[np.uint32]]:

@@ -38,14 +38,25 @@ def test_meshes_of_bodies_are_read(segmentation, create_instance):
     meshes.bodies["1.ngmesh"] = encode_ngmesh(MESH)
     meshes.bodies["2.obj"] = b"v 0 0 1\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
     meshes.bodies["3.ngmesh"] = b"short"
-    assert np.array_equal(meshes.get(1).vertices_nm, MESH.vertices_nm)
+    assert np.array_equal(meshes.get(1).vertices_nm, MESH.vertices_nm - [20, 4, 4])
     assert np.array_equal(meshes.get(1).faces, MESH.faces)
-    assert meshes.get(2).vertices_nm[0].tolist() == [1, 0, 0]
+    assert meshes.get(2).vertices_nm[0].tolist() == [-19, -4, -4]
     with pytest.raises(CorruptData, match=r"3\.ngmesh: cannot decode its 5 bytes as a mesh"):
         meshes.get(3)
     with pytest.raises(NotFound, match=r"no mesh of body 9: no key 9\.ngmesh, 9\.obj, 9\.drc in segmentation_meshes"):
         meshes.get(9)
     assert sorted(meshes.get_many([1, 2, 9])) == [1, 2]
+
+
+def test_meshes_of_labels_without_a_voxel_size_are_as_stored(node, create_instance):
+    create_instance("labelmap", "segmentation", VoxelUnits="voxels,voxels,voxels")
+    create_instance("keyvalue", "segmentation_meshes")
+    create_instance("keyvalue", "other_meshes")
+    for name in ("segmentation", "other"):
+        meshes = Meshes(node, name)
+        meshes.bodies["1.ngmesh"] = encode_ngmesh(MESH)
+        assert not meshes.aligned
+        assert np.array_equal(meshes.get(1).vertices_nm, MESH.vertices_nm)
 
 
 def test_meshes_are_stale_after_an_edit(segmentation, create_instance):
@@ -110,7 +121,7 @@ def test_the_mesh_of_a_region_is_read(node, create_instance):
     rois.put_json("EB", {"->": {"type": "ROI", "key": "EB_mesh"}})
     rois.put_json("FB", {})
     KeyValue(node, "roi_data")["EB_mesh"] = b"v 0 0 1\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
-    assert region_mesh(node, "EB").faces.tolist() == [[0, 1, 2]]
+    assert region_mesh(node, "EB").faces.tolist() == [[2, 1, 0]]
     with pytest.raises(NotFound, match="'FB' has no mesh"):
         region_mesh(node, "FB")
     with pytest.raises(NotFound, match="no key 'PB' in rois"):
