@@ -8,10 +8,12 @@ from voxome.blocks.step import Step
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
 from voxome.contracts.levels import coarser
-from voxome.contracts.spec import Scale, VolumeSpec
+from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.uri import Uri, at_level
 from voxome.geometry import Box
 from voxome.registry import load
 from voxome.resources.coarsening import Method, halving
+from voxome.resources.open import format_traits
 
 COARSEST = 128
 """Levels are added until no axis is longer than this."""
@@ -37,29 +39,27 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
     home : str
         Folder that contains the folders of the steps.
     """
+    traits = format_traits(Uri.parse(handle.uri).scheme)
+    if not traits.creates_levels:
+        return
     digest = load("voxome.tools", "common.downsample").digest
-    chunk = spec.write_chunk or (64,) * spec.domain.ndim
+    chunk = spec.write_chunk or (traits.chunk_edge,) * spec.domain.ndim
     box, level = handle.region or spec.frame, 0
     while max(spec.frame.shape) > COARSEST:
         level, factors = level + 1, halving(spec.voxel_size_nm)
         z, y, x = (f * chunk[axis] for f, axis in zip(factors, spec.spatial, strict=True))
-        finer = handle.uri + (f"?level={level - 1}" if level > 1 else "")
-        source = Handle(handle.type, finer, f"{handle.key}/{level - 1}")
+        source = Handle(handle.type, at_level(handle.uri, level - 1), f"{handle.key}/{level - 1}")
+        domain = Box(spec.frame.snap(factors).start, spec.frame.stop)
         yield Step(
             f"{name}.level{level}",
             "common.downsample",
             "1",
             {"method": METHODS[spec.kind], "factors": ",".join(map(str, factors))},
             {"image": source},
-            Frame(_aligned(spec.frame, factors), box, spec.voxel_size_nm, spec.offset_nm),
+            Frame(domain, box, spec.voxel_size_nm, spec.offset_nm),
             (z, y, x),
             home,
-            {"result": f"{stem}?level={level}"},
+            {"result": at_level(stem, level)},
             digest=digest,
         )
         spec, box = coarser(spec, factors), box.coarsen(factors)
-
-
-def _aligned(domain: Box, factors: Scale) -> Box:
-    """Return the domain, extended to multiples of `factors`, so that no voxel of the next level is in two blocks."""
-    return Box(tuple(a // f * f for a, f in zip(domain.start, factors, strict=True)), domain.stop)

@@ -12,16 +12,28 @@ class FormatTraits:
 
     Attributes
     ----------
-    chunk_edge : int or None
-        Edge length of chunks to create, in voxels, if the format stores arrays in one piece by default.
+    suffix : str
+        End of the name of a new volume, as in ``.zarr``; empty where names have none.
+    chunk_edge : int
+        Edge length of chunks to create, in voxels.
+    one_piece : bool
+        Whether the format stores arrays in one piece unless a chunk is requested.
     codec_option : str
         Encoding option that names the codec.
+    lossy_codecs : frozenset of str
+        Codecs that change voxels.
+    creates_levels : bool
+        Whether coarser levels can be added to a volume.
     one_process : bool
         Whether only the process that created a volume can open it.
     """
 
-    chunk_edge: int | None = None
+    suffix: str = ""
+    chunk_edge: int = 64
+    one_piece: bool = False
     codec_option: str = "codec"
+    lossy_codecs: frozenset[str] = frozenset()
+    creates_levels: bool = False
     one_process: bool = False
 
 

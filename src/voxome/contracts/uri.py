@@ -63,6 +63,19 @@ class Uri:
         return f"Uri({str(self)!r})"
 
 
+def at_level(text: str, level: int) -> str:
+    """Return the URI of a level of a volume; `text` itself for level 0.
+
+    Examples
+    --------
+    >>> at_level("zarr://s3://bucket/em.zarr?region=eu-west-1", 2)
+    'zarr://s3://bucket/em.zarr?region=eu-west-1&level=2'
+    """
+    if not level:
+        return text
+    return f"{text}{'&' if Uri.parse(text).query else '?'}level={level}"
+
+
 def without_secrets(text: str) -> str:
     """Return `text` without the user names and passwords of the addresses in it."""
     return _SECRET.sub("", text)

@@ -7,27 +7,26 @@ from collections.abc import Iterator, Sequence
 from voxome.contracts.kinds import Target
 from voxome.contracts.spec import Scale, VolumeSpec
 
-_EDGE = 64
-"""Longest edge of a chunk that is chosen freely."""
 _LONGEST_EDGE = 256
+"""Longest edge of a block with small divisors only that is one chunk."""
 
 
-def chunk_of(block: tuple[int, ...]) -> tuple[int, ...]:
+def chunk_of(block: tuple[int, ...], edge: int) -> tuple[int, ...]:
     """Return a chunk that divides `block`.
 
-    Its edges are at most 64 voxels, or the block's own where that has only small divisors.
+    Its edges are at most `edge` voxels, or those of the block where they have only small divisors.
 
     Examples
     --------
-    >>> chunk_of((64, 128, 125))
+    >>> chunk_of((64, 128, 125), 64)
     (64, 64, 125)
     """
-    return tuple(map(_edge, block))
+    return tuple(_divisor(length, edge) for length in block)
 
 
-def _edge(length: int) -> int:
-    best = max(d for d in range(1, min(length, _EDGE) + 1) if length % d == 0)
-    return best if best >= _EDGE // 2 or length > _LONGEST_EDGE else length
+def _divisor(length: int, edge: int) -> int:
+    best = max(d for d in range(1, min(length, edge) + 1) if length % d == 0)
+    return best if best >= edge // 2 or length > _LONGEST_EDGE else length
 
 
 def chunk_problems(target: Target, spec: VolumeSpec, scale: Scale) -> Iterator[str]:

@@ -9,7 +9,7 @@ from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Kind, Target
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.kinds.paths import locate_file, with_extension
+from voxome.kinds.paths import locate_file, with_suffix
 from voxome.storage.find import storage_at
 from voxome.storage.path import StoragePath
 
@@ -43,7 +43,7 @@ class File(Kind):
         return FileReader(storage_at(handle.uri))
 
     def location(self, base: str) -> str:
-        return with_extension(base, self.extension)
+        return with_suffix(base, f".{self.extension}")
 
     def is_lost(self, target: Target, *, ended: bool) -> bool:
         return ended and not self.is_complete(target)

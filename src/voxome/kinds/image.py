@@ -15,13 +15,13 @@ from voxome.contracts.kinds import Kind, Parameters, Target
 from voxome.contracts.levels import coarser, require_scale
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import Scale, VolumeKind, VolumeSpec
-from voxome.contracts.uri import Uri
+from voxome.contracts.uri import Uri, at_level
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, VoxomeError
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
 from voxome.kinds.chunks import chunk_of, chunk_problems
-from voxome.kinds.paths import with_extension
-from voxome.resources.open import absolute, create_source, locate, open_source
+from voxome.kinds.paths import with_suffix
+from voxome.resources.open import absolute, create_source, format_traits, locate, open_source
 from voxome.resources.volume import Volume
 from voxome.storage.local import remove_stale_locks
 
@@ -102,7 +102,7 @@ class Image(Kind):
         return self.scale(parameters) if callable(self.scale) else self.scale
 
     def locate(self, handle: Handle, *, level: int = 0) -> Handle:
-        uri = handle.uri if not level or "?" in handle.uri else f"{handle.uri}?level={level}"
+        uri = handle.uri if "level" in Uri.parse(handle.uri).query else at_level(handle.uri, level)
         located = str(absolute(locate(uri)))
         version = open_source(located).version()
         return replace(handle, uri=located, key=handle.key or (version.token if version.pinned else located))
@@ -123,14 +123,14 @@ class Image(Kind):
         return ImageReader(open_source(handle.uri))
 
     def location(self, base: str) -> str:
-        return f"{FORMAT}://{with_extension(base, FORMAT)}"
+        return f"{FORMAT}://{with_suffix(base, format_traits(FORMAT).suffix)}"
 
     def output_spec(self, frame: Frame, block: tuple[int, ...], parameters: Parameters) -> VolumeSpec:
         channels = self.channels(parameters) if callable(self.channels) else self.channels
         attributes = self.attributes(parameters) if callable(self.attributes) else self.attributes
         scale = self.scale_for(parameters)
         domain = frame.domain
-        chunk = chunk_of(tuple(-(-n // s) for n, s in zip(block, scale, strict=True)))
+        chunk = chunk_of(tuple(-(-n // s) for n, s in zip(block, scale, strict=True)), format_traits(FORMAT).chunk_edge)
         axes: tuple[str, ...] = ("z", "y", "x")
         if channels is not None:
             domain = Box((0, *domain.start), (channels, *domain.stop))

@@ -11,16 +11,16 @@ from voxome.storage.find import storage_at
 from voxome.storage.path import StoragePath
 
 
-def with_extension(base: str, extension: str) -> str:
-    """Return `base` with an extension; options after ``?`` are kept.
+def with_suffix(base: str, suffix: str) -> str:
+    """Return `base` with a suffix; options after ``?`` are kept.
 
     Examples
     --------
-    >>> with_extension("s3://bucket/neurons?region=us-east-1", "parquet")
+    >>> with_suffix("s3://bucket/neurons?region=us-east-1", ".parquet")
     's3://bucket/neurons.parquet?region=us-east-1'
     """
     path, mark, options = base.partition("?")
-    return f"{path}.{extension}{mark}{options}"
+    return f"{path}{suffix}{mark}{options}"
 
 
 def locate_file(handle: Handle) -> Handle:

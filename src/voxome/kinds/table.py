@@ -17,7 +17,7 @@ from voxome.errors import NotFound, StoreError
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
 from voxome.kinds.merge import ROWS_AT_ONCE, Fold, Folding, merge_parts
-from voxome.kinds.paths import locate_file, part_name, parts_folder, with_extension
+from voxome.kinds.paths import locate_file, part_name, parts_folder, with_suffix
 from voxome.resources.rows import concatenate
 from voxome.resources.table import TableFile, write_table
 from voxome.storage.find import storage_at
@@ -104,7 +104,7 @@ class Table(Kind):
         return TableReader(TableFile(handle.uri))
 
     def location(self, base: str) -> str:
-        return with_extension(base, "parquet")
+        return with_suffix(base, ".parquet")
 
     def is_lost(self, target: Target, *, ended: bool) -> bool:
         return ended and not self.is_complete(target)

@@ -103,7 +103,7 @@ class Hdf5Source:
 class Hdf5Remote:
     """Datasets of HDF5 files."""
 
-    traits = FormatTraits(chunk_edge=64, codec_option="compression")
+    traits = FormatTraits(suffix=".h5", one_piece=True, codec_option="compression")
 
     def recognises(self, path: str) -> bool:
         file, _ = _split(path)

@@ -13,6 +13,7 @@ from voxome.contracts.abilities import SupportsIds, SupportsLevels, ability
 from voxome.contracts.levels import Level, require_level
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.uri import at_level
 from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
 from voxome.resources.indexing import Key, Selection, select
@@ -184,7 +185,9 @@ class Volume:
         """
         pyramid = ability(self.source, SupportsLevels)
         require_level(self.uri, number, 1 if pyramid is None else len(pyramid.levels))
-        return self if pyramid is None else Volume(pyramid.level(number), f"{self.uri}?level={number}")
+        if pyramid is None:
+            return self
+        return Volume(pyramid.level(number), at_level(self.uri, number) if self.uri else "")
 
     def __getitem__(self, key: Key) -> NDArray[Any]:
         selection = select(key, self.shape)

@@ -9,6 +9,7 @@ from pathlib import Path
 from voxome.contracts.levels import require_level
 from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, InvalidInput, NotFound, StoreError
 from voxome.remotes.n5.create import create_array, create_group
@@ -24,6 +25,7 @@ from voxome.storage.walk import walk
 class N5Remote:
     """Arrays and pyramids of N5 containers."""
 
+    traits = FormatTraits(suffix=".n5", creates_levels=True)
     marker_files = (ATTRIBUTES, f"s0/{ATTRIBUTES}")
     """Files of which every folder with an N5 volume has one."""
 

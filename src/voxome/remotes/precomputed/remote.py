@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from voxome.contracts.source import Mode, ResourceInfo, Source
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, CorruptData, NotFound, StoreError
 from voxome.remotes.json_store import read_json, update_json
@@ -23,6 +24,7 @@ from voxome.storage.walk import walk
 class PrecomputedRemote:
     """Layers that Neuroglancer reads."""
 
+    traits = FormatTraits(lossy_codecs=frozenset({"jpeg"}), creates_levels=True)
     marker_files = (INFO,)
     """Files by which a folder is recognised."""
 

@@ -8,6 +8,7 @@ from itertools import islice
 from voxome.contracts.levels import require_level
 from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, NotFound, UnsupportedFormat
 from voxome.remotes.zarr import ome
@@ -25,6 +26,7 @@ _SHOWN = 12
 class ZarrRemote:
     """Zarr v2 and v3, sharded or not, and OME-Zarr 0.1 to 0.5."""
 
+    traits = FormatTraits(suffix=".zarr", creates_levels=True)
     marker_files = FILES
     """Files of which every folder with a zarr array or group has one."""
 

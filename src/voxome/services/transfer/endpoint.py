@@ -11,7 +11,7 @@ import numpy as np
 from voxome.contracts.abilities import SupportsLevels, SupportsMetadata, ability
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.uri import Uri
+from voxome.contracts.uri import at_level
 from voxome.errors import InvalidInput, NotFound, UnknownName
 from voxome.geometry import Box
 from voxome.resources.metadata import metadata
@@ -19,7 +19,6 @@ from voxome.resources.open import absolute, format_traits, locate, open_source
 from voxome.resources.volume import Volume
 
 Droppable = Literal["start", "voxel_size", "offset", "attributes"]
-_LOSSY_CODECS = {"jpeg"}
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,6 @@ class Endpoint:
         return Endpoint(at_level(self.uri, number), at_level(self.text, number), source)
 
 
-def at_level(text: str, level: int) -> str:
-    """Return the URI of a level of a volume; `text` itself for level 0."""
-    if not level:
-        return text
-    return f"{text}{'&' if Uri.parse(text).query else '?'}level={level}"
-
-
 def _absolute(text: str) -> str:
     """Return the URI independent of the working directory; `text` itself if there is nothing at it."""
     try:
@@ -122,8 +114,8 @@ class TargetOptions:
         """Return the spec of a new array for `box` of `source`."""
         old = source.spec
         dtype = old.dtype if self.dtype is None else np.dtype(self.dtype)
-        edge = format_traits(scheme).chunk_edge
-        chunk = self.chunk or (None if edge is None else (edge,) * 3)
+        traits = format_traits(scheme)
+        chunk = self.chunk or ((traits.chunk_edge,) * 3 if traits.one_piece else None)
         overrides: dict[str, Any] = {}
         if "start" in self.drop:
             overrides = {"domain": Box.of_shape(box.shape), "offset_nm": _offset_at(old, box)}
@@ -186,16 +178,25 @@ def mismatches(spec: VolumeSpec, expected: VolumeSpec) -> Iterator[str]:
             yield f"its {unit} is {old} nm, not {new}"
 
 
-def require_lossless(spec: VolumeSpec, name: str) -> None:
+def require_lossless(spec: VolumeSpec, endpoint: Endpoint) -> None:
     """Refuse to verify a lossy encoding.
+
+    Parameters
+    ----------
+    spec : VolumeSpec
+        Of the array at `endpoint`.
+    endpoint : Endpoint
+        The destination.
 
     Raises
     ------
     InvalidInput
         If the codec is lossy.
     """
-    codec = (spec.encoding or {}).get("codec")
-    if (codec.get("name") if isinstance(codec, Mapping) else codec) in _LOSSY_CODECS:
+    traits = format_traits(endpoint.scheme)
+    codec = (spec.encoding or {}).get(traits.codec_option)
+    if (codec.get("name") if isinstance(codec, Mapping) else codec) in traits.lossy_codecs:
         raise InvalidInput(
-            f"{name} has a lossy codec ({codec}), so voxels cannot be verified: use verify='none' (--verify none)"
+            f"{endpoint.uri} has a lossy codec ({codec}), so voxels cannot be verified: "
+            "use verify='none' (--verify none)"
         )

@@ -70,7 +70,7 @@ def prepare(state: State, source: VolumeSource, request: TransferRequest) -> Vol
         return _create(state, request)
     _refuse_other_target(state, source, target, request)
     if request.verify != "none":
-        require_lossless(target.spec, request.target.uri)
+        require_lossless(target.spec, request.target)
     if problems := list(mismatches(target.spec, request.target_spec)):
         raise PlanError([f"{request.target.uri}: {problem}" for problem in problems])
     if state.begun:
@@ -101,7 +101,7 @@ def _refuse_other_target(state: State, source: VolumeSource, target: VolumeSourc
 
 def _create(state: State, request: TransferRequest) -> VolumeSource:
     if request.verify != "none":
-        require_lossless(request.target_spec, request.target.uri)
+        require_lossless(request.target_spec, request.target)
     if "level" in Uri.parse(request.target.text).query:
         raise NotFound(
             f"{request.target.uri} does not exist; to create levels, transfer the volume with levels (--levels)"
