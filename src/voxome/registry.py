@@ -67,7 +67,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "gs": "voxome.storage.network:GcsPath",
     },
     "voxome.tasks": {
-        "probe": "voxome.testing.probe:probe",
+        "probe": "voxome.blocks.probe:probe",
         "step": "voxome.blocks.job:run_job",
         "transfer": "voxome.services.transfer.job:run_job",
     },
