@@ -10,6 +10,7 @@ from typing import ClassVar, cast
 
 import numpy as np
 
+from voxome.contracts.formats import REGIONS
 from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Kind, Rows, Target
 from voxome.errors import NotFound
@@ -57,14 +58,13 @@ class RegionTree:
 
     def to_json(self) -> bytes:
         """As a JSON document."""
-        return json.dumps(
-            {"domain": str(self.domain), "box": str(self.box), "block": self.block, "spans": self.spans}
-        ).encode()
+        data = {"domain": str(self.domain), "box": str(self.box), "block": self.block, "spans": self.spans}
+        return json.dumps(REGIONS.stamp(data)).encode()
 
     @classmethod
-    def from_json(cls, text: bytes) -> RegionTree:
-        """From a document of `to_json`."""
-        data = json.loads(text)
+    def from_json(cls, text: bytes, where: object) -> RegionTree:
+        """From a document of `to_json`; `where` names it in the message if another version of voxome wrote it."""
+        data = REGIONS.content(json.loads(text), where)
         return cls(Box.parse(data["domain"]), Box.parse(data["box"]), tuple(data["block"]), tuple(data["spans"]))
 
 
@@ -179,7 +179,7 @@ def open_regions(path: StoragePath) -> RegionReader:
     text, folder = (path / _TREE).read_bytes(), path.parent
     if text is None or folder is None:
         raise NotFound(f"there is no table of regions at {path}")
-    return RegionReader(folder, RegionTree.from_json(text))
+    return RegionReader(folder, RegionTree.from_json(text, path / _TREE))
 
 
 def regions_of(target: Target) -> RegionReader:
