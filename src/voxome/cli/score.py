@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Score results against ground truth.", no_args_is_help=True)
 
 LabelsUri = Annotated[str, typer.Option(metavar="URI", help="Label volume.")]
-TablePath = Annotated[Path, typer.Option(metavar="PARQUET", help="Parquet table.")]
+TablePath = Annotated[str, typer.Option(metavar="PARQUET", help="Path or address of a Parquet table.")]
 BoxText = Annotated[
     str | None, typer.Option("--box", metavar="Z0:Z1,Y0:Y1,X0:X1", help="Box to compare, in store coordinates.")
 ]
