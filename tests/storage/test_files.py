@@ -12,6 +12,7 @@ from standins.s3 import Bucket
 from voxome.errors import NotFound, StoreError
 from voxome.resources.table import TableFile, write_table
 from voxome.storage.find import storage_at
+from voxome.storage.local import LocalPath, remove_stale_parts
 from voxome.storage.path import StoragePath
 
 COLUMNS = {"id": "uint64", "score": "float64"}
@@ -94,3 +95,22 @@ def test_a_folder_cannot_be_written_as_a_file(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="taken"):
         storage_at(f"{tmp_path}/taken").write_bytes(b"x")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_two_writers_of_one_file_do_not_clash(tmp_path: Path) -> None:
+    path = LocalPath(str(tmp_path / "rows"))
+    with path.create_file() as first, path.create_file() as second:
+        first.write(b"rows")
+        second.write(b"rows")
+    assert [file.name for file in tmp_path.iterdir()] == ["rows"]
+    assert path.read_bytes() == b"rows"
+
+
+def test_partial_files_of_killed_writers_are_removed(tmp_path: Path) -> None:
+    with LocalPath(str(tmp_path / "a" / "rows")).create_file():
+        [part] = (tmp_path / "a").iterdir()
+        (tmp_path / "a" / "kept.part").touch()
+        remove_stale_parts(str(tmp_path))
+        assert not part.exists()
+        part.touch()
+    assert sorted(file.name for file in (tmp_path / "a").iterdir()) == ["kept.part", "rows"]

@@ -13,6 +13,7 @@ from voxome.blocks.sizes import block_memory_bytes
 from voxome.blocks.step import Step
 from voxome.contracts.engine import Engine, Resources
 from voxome.contracts.records import Ledger
+from voxome.storage.local import remove_stale_parts
 
 FOLD = -1
 """The phase that folds the parts of a step."""
@@ -148,6 +149,9 @@ def prepare(step: Step, store: str) -> None:
         If something else is where an output is to be.
     """
     step.file(store).write_bytes(json.dumps(step.to_json()).encode())
+    folder = step.file(store).parent
+    if folder is not None and folder.is_local:
+        remove_stale_parts(folder.path)
     for kind, target in step.targets(store):
         kind.prepare(target)
 

@@ -66,7 +66,7 @@ class LocalPath(StoragePath):
     def create_file(self) -> Iterator[BinaryIO]:
         """Open a file for writing that appears at this path, complete, when the block ends without an error."""
         path = Path(self.path)
-        partial = path.with_name(f"{path.name}.part")
+        partial = path.with_name(f".{path.name}.{os.getpid()}-{urandom(4).hex()}.part")
         with storing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -148,6 +148,13 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def remove_stale_parts(path: str) -> None:
+    """Remove the partial files that killed writers left below `path`; nobody may be writing there."""
+    for part in Path(path).rglob(".*.part"):
+        if part.is_file():
+            part.unlink(missing_ok=True)
 
 
 def remove_stale_locks(path: str) -> None:
