@@ -10,6 +10,8 @@ from voxome.contracts import formats
 from voxome.contracts.formats import Format
 from voxome.contracts.handle import Handle
 from voxome.errors import UnsupportedFormat
+from voxome.geometry import Box
+from voxome.kinds.region_table import RegionTree
 
 ALL = [one for one in vars(formats).values() if isinstance(one, Format)]
 KNOWN = Format("thing", 2, "Make it again.")
@@ -36,7 +38,7 @@ def test_another_version_is_refused(change: dict[str, Any], message: str) -> Non
 
 
 def test_every_format_has_a_name_of_its_own() -> None:
-    assert len({one.name for one in ALL}) == len(ALL) == 8
+    assert len({one.name for one in ALL}) == len(ALL) == 9
 
 
 def test_a_handle_without_a_version_is_refused() -> None:
@@ -44,3 +46,11 @@ def test_a_handle_without_a_version_is_refused() -> None:
     assert Handle.from_json(handle.to_json()) == handle
     with pytest.raises(UnsupportedFormat, match=r"^a\.handle\.json is a handle without a version"):
         Handle.from_json({"voxome": "handle", "type": "volume", "uri": "zarr://a"}, "a.handle.json")
+
+
+def test_a_tree_of_regions_without_a_version_is_refused() -> None:
+    box = Box((0, 0, 0), (8, 8, 8))
+    tree = RegionTree(box, box, (4, 4, 4), (1, 1))
+    assert RegionTree.from_json(tree.to_json(), "tree.json") == tree
+    with pytest.raises(UnsupportedFormat, match=r"^tree\.json is a table of regions without a version"):
+        RegionTree.from_json(b"{}", "tree.json")
