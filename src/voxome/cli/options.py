@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from voxome.workflow.graph import Graph
     from voxome.workflow.options import RunOptions
+
+E = TypeVar("E", bound=StrEnum)
 
 Settings = Annotated[
     list[str] | None,
@@ -89,6 +92,13 @@ def read_options(
         voxel_size_nm=None if voxel_size is None else lengths("--voxel-size", voxel_size),
         force=force,
     )
+
+
+def choice(option: str, text: str, enum: type[E]) -> E:
+    """Return the member of `enum` whose value is `text`."""
+    if text not in list(enum):
+        raise typer.BadParameter(f"{option} {text}: expected one of {', '.join(enum)}")
+    return enum(text)
 
 
 def voxels(option: str, text: str) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ import typer
 
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json, size_text
-from voxome.cli.options import EngineName, Records, voxels
+from voxome.cli.options import EngineName, Records, choice, voxels
 
 
 class Verify(StrEnum):
@@ -44,8 +44,12 @@ def transfer(
     dtype: Annotated[str | None, typer.Option(help="Data type of the destination; values must not change.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Number of processes; results do not depend on it.")] = 1,
     verify: Annotated[
-        Verify, typer.Option(help="Blocks to read back and compare; a sample has the first, the last and 1 in 16.")
-    ] = Verify.sampled,
+        str,
+        typer.Option(
+            metavar="|".join(Verify),
+            help="Blocks to read back and compare; a sample has the first, the last and 1 in 16.",
+        ),
+    ] = Verify.sampled.value,
     seed: Annotated[int, typer.Option(help="Random seed of the sample.")] = 0,
     existing: Annotated[bool, typer.Option("--existing", help="Write into an existing array.")] = False,
     chunk: Annotated[str | None, typer.Option(metavar="Z,Y,X", help="Chunk shape of the destination.")] = None,
@@ -56,8 +60,8 @@ def transfer(
         typer.Option(metavar="NAME=VALUE", help="Other option of the format, such as format=zarr2. Repeatable."),
     ] = None,
     drop: Annotated[
-        list[Drop] | None,
-        typer.Option(help="Property to leave out, if the format cannot store it. Repeatable."),
+        list[str] | None,
+        typer.Option(metavar="|".join(Drop), help="Property to leave out, if the format cannot store it. Repeatable."),
     ] = None,
     state: Annotated[
         Path | None, typer.Option(help="Folder for transfer progress; default: VOXOME_STATE or a cache folder.")
@@ -70,6 +74,8 @@ def transfer(
     from voxome.cli.progress import progress_bars
     from voxome.services.transfer.run import transfer as run_transfer
 
+    verified = choice("--verify", verify, Verify)
+    dropped = [choice("--drop", name, Drop).value for name in drop or ()]
     names = ["copy", *(f"level {number}" for number in range(1, levels))]
     with progress_bars(names) as progress:
         report = run_transfer(
@@ -80,13 +86,13 @@ def transfer(
             dtype=dtype,
             levels=levels,
             workers=workers,
-            verify=verify.value,
+            verify=verified.value,
             seed=seed,
             existing=existing,
             chunk=None if chunk is None else voxels("--chunk", chunk),
             shard=None if shard is None else voxels("--shard", shard),
             encoding=_encoding(dst.partition("://")[0], codec, encoding),
-            drop=[one.value for one in drop or ()],
+            drop=dropped,
             state=state,
             engine=engine,
             records=records,
