@@ -255,7 +255,7 @@ def test_the_object_is_where_the_format_puts_it(
 
 
 CORNERS = np.array([OBJECT.start, OBJECT.stop], float) * SIZE
-"""Corners of the object in nm, as formats store them that count from the corner of voxel 0."""
+"""Corners of the object in the frame of shapes, which count from the corner of voxel 0."""
 VERTICES = np.array([*CORNERS, CORNERS.mean(axis=0)])
 FACES = np.array([[0, 1, 2]])
 
@@ -289,11 +289,14 @@ MESHES = {
 }
 
 
-def assert_on_the_object(positions: NDArray[Any], volume: voxome.Volume) -> None:
+def centre_of_voxel(index: Any) -> NDArray[np.float64]:
+    """Position of the centre of a voxel of level 0 in the frame of shapes."""
+    return (np.asarray(index, float) + 0.5) * SIZE
+
+
+def assert_on_the_object(positions: NDArray[Any]) -> None:
     """Compare two corners and the middle of a shape with those of the voxels of the object."""
-    first, last = (np.array(volume.spec.centre_nm(index)) for index in (OBJECT.start, np.array(OBJECT.stop) - 1))
-    half = np.array(SIZE) / 2
-    np.testing.assert_allclose(positions, [first - half, last + half, position_nm(volume)], atol=1e-3)
+    np.testing.assert_allclose(positions, [*CORNERS, CORNERS.mean(axis=0)], atol=1e-3)
 
 
 @pytest.mark.parametrize("mesh", MESHES)
@@ -317,13 +320,12 @@ def test_shapes_of_precomputed_are_where_the_voxels_are(
     meshes, skeletons = ability(volume.source, MeshSource), ability(volume.source, SkeletonSource)
     assert meshes is not None
     assert skeletons is not None
+    np.testing.assert_allclose(position_nm(volume) - volume.spec.offset_nm + np.array(SIZE) / 2, CORNERS.mean(axis=0))
     alone = voxome.open(f"{uri}/mesh", expect=voxome.Meshes), voxome.open(f"{uri}/skeletons", expect=voxome.Skeletons)
     for one in (meshes, alone[0]):
-        assert one.aligned
-        assert_on_the_object(one.mesh(7).vertices_nm, volume)
+        assert_on_the_object(one.mesh(7).vertices_nm)
     for tree in (skeletons, alone[1]):
-        assert tree.aligned
-        assert_on_the_object(tree.skeleton(7).nodes_nm, volume)
+        assert_on_the_object(tree.skeleton(7).nodes_nm)
 
 
 @pytest.mark.slow
@@ -341,8 +343,8 @@ def test_shapes_of_dvid_are_where_the_voxels_are() -> None:
         node.keyvalue("segmentation_skeletons")["7_swc"] = f"1 0 {x} {y} {z} 1 -1\n".encode()
         node.annotations("marks").post([Element((z, y, x), "Note")])
         volume = voxome.open(uri, expect=voxome.Volume)
-        assert_on_the_object(volume.mesh(7).vertices_nm, volume)
-        centre = np.array([volume.spec.centre_nm(OBJECT.start)])
+        assert_on_the_object(volume.mesh(7).vertices_nm)
+        centre = centre_of_voxel([OBJECT.start])
         np.testing.assert_allclose(volume.skeleton(7).nodes_nm, centre)
         points = voxome.open(f"{uri.rpartition('/')[0]}/marks?labels=segmentation", expect=voxome.Points)
         np.testing.assert_allclose(points.get(points.ids()).positions_nm[:, 0], centre)

@@ -41,7 +41,6 @@ def describe_shapes(resource: Meshes | Skeletons | Points) -> dict[str, Any]:
         "uri": resource.uri,
         "format": resource.uri.partition("://")[0],
         "kind": type(resource).__name__.lower(),
-        "aligned": resource.aligned,
     }
     if isinstance(resource, Points):
         facts |= {"shape": resource.shape, "relations": list(resource.relations)}
@@ -91,8 +90,6 @@ def _describe_level(pyramid: SupportsLevels, number: int) -> dict[str, Any]:
 def _text(value: Any) -> str:
     if value is None:
         return "unknown"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return "; ".join(f"{number}: {_level_text(level)}" for number, level in enumerate(value))
     if isinstance(value, list):

@@ -1,8 +1,7 @@
 """Meshes, skeletons and annotations as plain arrays.
 
-Positions are z, y, x in nm, in the frame of the volume that they belong to: the centre of its voxel i lies at
-``offset_nm + i * voxel_size_nm``. Where that volume is unknown they are as stored, and
-`aligned` of their source is False.
+Positions are z, y, x in nm from the corner of voxel 0, as in Neuroglancer: voxel i of the finest level covers
+``i * voxel_size_nm`` to ``(i + 1) * voxel_size_nm``. See docs/coordinates.md.
 """
 
 from __future__ import annotations
@@ -42,10 +41,6 @@ class Mesh:
         _set_array(self, "faces", np.uint32, (3,))
         if self.faces.size and self.faces.max() >= len(self.vertices_nm):
             raise InvalidInput(f"a face refers to vertex {self.faces.max()} of {len(self.vertices_nm)}")
-
-    def translate(self, shift_nm: Sequence[float]) -> Mesh:
-        """Return the mesh moved by `shift_nm` (z, y, x)."""
-        return Mesh((self.vertices_nm + np.asarray(shift_nm, np.float64)).astype(np.float32), self.faces)
 
     @classmethod
     def join(cls, parts: Sequence[Mesh]) -> Mesh:

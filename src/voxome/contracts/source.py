@@ -88,10 +88,6 @@ class VolumeSource(Protocol):
 class MeshSource(Protocol):
     """Meshes by segment id. Methods may be called from several threads."""
 
-    @property
-    def aligned(self) -> bool:
-        """Whether positions are in the frame of the volume; False where it is unknown, and they are as stored."""
-
     def ids(self) -> NDArray[np.uint64]:
         """Return the ids of all segments with a mesh, sorted.
 
@@ -115,10 +111,6 @@ class MeshSource(Protocol):
 class SkeletonSource(Protocol):
     """Skeletons by segment id. Methods may be called from several threads."""
 
-    @property
-    def aligned(self) -> bool:
-        """Whether positions are in the frame of the volume; False where it is unknown, and they are as stored."""
-
     def ids(self) -> NDArray[np.uint64]:
         """Return the ids of all segments with a skeleton, sorted.
 
@@ -141,10 +133,6 @@ class SkeletonSource(Protocol):
 @runtime_checkable
 class PointsSource(Protocol):
     """Annotations: points, lines, boxes or ellipsoids. Methods may be called from several threads."""
-
-    @property
-    def aligned(self) -> bool:
-        """Whether positions are in the frame of the volume; False where it is unknown, and they are as stored."""
 
     @property
     def shape(self) -> AnnotationShape:
@@ -173,10 +161,7 @@ class PointsSource(Protocol):
         """
 
     def within(self, start_nm: Sequence[float], stop_nm: Sequence[float]) -> Annotations:
-        """Return the annotations that meet the box from `start_nm` to `stop_nm` (z, y, x), sorted by id.
-
-        The box is in the same frame as the positions of annotations.
-        """
+        """Return the annotations that meet the box from `start_nm` to `stop_nm` (z, y, x), sorted by id."""
 
     def related(self, relation: str, label: int) -> Annotations:
         """Return the annotations that `relation` joins to `label`, sorted by id; none for an unknown label.

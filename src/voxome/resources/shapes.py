@@ -31,11 +31,6 @@ class Meshes:
     def __getitem__(self, id: int) -> Mesh:
         return self.source.mesh(id)
 
-    @property
-    def aligned(self) -> bool:
-        """Whether positions are in the frame of the volume; False where it is unknown, and they are as stored."""
-        return self.source.aligned
-
     def ids(self) -> NDArray[np.uint64]:
         """Return the ids of all segments with a mesh, sorted; see `MeshSource.ids`."""
         return self.source.ids()
@@ -65,11 +60,6 @@ class Skeletons:
     def __getitem__(self, id: int) -> Skeleton:
         return self.source.skeleton(id)
 
-    @property
-    def aligned(self) -> bool:
-        """Whether positions are in the frame of the volume; False where it is unknown, and they are as stored."""
-        return self.source.aligned
-
     def ids(self) -> NDArray[np.uint64]:
         """Return the ids of all segments with a skeleton, sorted; see `SkeletonSource.ids`."""
         return self.source.ids()
@@ -98,11 +88,6 @@ class Points:
 
     def __getitem__(self, id: int) -> Annotations:
         return self.source.get([id])
-
-    @property
-    def aligned(self) -> bool:
-        """Whether positions are in the frame of the volume; False where it is unknown, and they are as stored."""
-        return self.source.aligned
 
     @property
     def shape(self) -> AnnotationShape:

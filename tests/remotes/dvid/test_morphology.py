@@ -38,25 +38,14 @@ def test_meshes_of_bodies_are_read(segmentation, create_instance):
     meshes.bodies["1.ngmesh"] = encode_ngmesh(MESH)
     meshes.bodies["2.obj"] = b"v 0 0 1\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
     meshes.bodies["3.ngmesh"] = b"short"
-    assert np.array_equal(meshes.get(1).vertices_nm, MESH.vertices_nm - [20, 4, 4])
+    assert np.array_equal(meshes.get(1).vertices_nm, MESH.vertices_nm)
     assert np.array_equal(meshes.get(1).faces, MESH.faces)
-    assert meshes.get(2).vertices_nm[0].tolist() == [-19, -4, -4]
+    assert meshes.get(2).vertices_nm[0].tolist() == [1, 0, 0]
     with pytest.raises(CorruptData, match=r"3\.ngmesh: cannot decode its 5 bytes as a mesh"):
         meshes.get(3)
     with pytest.raises(NotFound, match=r"no mesh of body 9: no key 9\.ngmesh, 9\.obj, 9\.drc in segmentation_meshes"):
         meshes.get(9)
     assert sorted(meshes.get_many([1, 2, 9])) == [1, 2]
-
-
-def test_meshes_of_labels_without_a_voxel_size_are_as_stored(node, create_instance):
-    create_instance("labelmap", "segmentation", VoxelUnits="voxels,voxels,voxels")
-    create_instance("keyvalue", "segmentation_meshes")
-    create_instance("keyvalue", "other_meshes")
-    for name in ("segmentation", "other"):
-        meshes = Meshes(node, name)
-        meshes.bodies["1.ngmesh"] = encode_ngmesh(MESH)
-        assert not meshes.aligned
-        assert np.array_equal(meshes.get(1).vertices_nm, MESH.vertices_nm)
 
 
 def test_meshes_are_stale_after_an_edit(segmentation, create_instance):
@@ -98,7 +87,7 @@ def test_skeletons_are_read(segmentation, create_instance):
     skeletons = Skeletons(segmentation)
     skeletons.files["1_swc"] = (SWC % 0).encode()
     skeleton = skeletons.get(1)
-    assert skeleton.nodes_nm.tolist() == [[1200, 160, 80], [1200, 160, 88]]
+    assert skeleton.nodes_nm.tolist() == [[1220, 164, 84], [1220, 164, 92]]
     assert skeleton.parents.tolist() == [-1, 0]
     assert (skeletons.mutation_id(1), skeletons.is_stale(1)) == (0, False)
     skeletons.labels.merge(1, [2])

@@ -48,8 +48,7 @@ def test_meshes(uri: str, node, create_instance) -> None:
     files["notes"] = b"not a mesh"
     meshes = voxome.open(f"{uri}/segmentation_meshes", expect=voxome.Meshes)
     assert meshes.ids().tolist() == [1, BIG]
-    assert meshes.aligned
-    assert_array_equal(meshes[BIG].vertices_nm, MESH.vertices_nm - [20, 4, 4])
+    assert_array_equal(meshes[BIG].vertices_nm, MESH.vertices_nm)
     with pytest.raises(NotFound, match="one level of detail"):
         meshes.mesh(1, lod=1)
     with pytest.raises(NotFound, match="no mesh of body 2"):
@@ -76,7 +75,7 @@ def test_skeletons(uri: str, node, create_instance) -> None:
     KeyValue(node, "segmentation_skeletons")["2_swc"] = SWC
     skeletons = voxome.open(f"{uri}/segmentation_skeletons", expect=voxome.Skeletons)
     assert skeletons.ids().tolist() == [2]
-    assert skeletons[2].nodes_nm.tolist() == [[1200, 160, 80], [1200, 160, 88]]
+    assert skeletons[2].nodes_nm.tolist() == [[1220, 164, 84], [1220, 164, 92]]
     assert voxome.open(f"{uri}/segmentation", expect=voxome.Volume).skeleton(2).parents.tolist() == [-1, 0]
 
 
@@ -89,13 +88,13 @@ def test_annotations(uri: str, node, create_instance) -> None:
     assert (points.shape, points.relations) == ("point", ("body",))
     ids = points.ids()
     found = points.get(ids)
-    assert_array_equal(found.positions_nm[:, 0], [[120, 16, 8], [680, 160, 240], [1240, 0, 0]])
+    assert_array_equal(found.positions_nm[:, 0], [[140, 20, 12], [700, 164, 244], [1260, 4, 4]])
     assert found.properties["kind"].tolist() == ["PreSyn", "PostSyn", "Note"]
     assert found.properties["confidence"].tolist()[0] == 0.5
     assert found.properties["tags"].tolist() == ["a,b", "", ""]
     assert points[int(ids[1])].ids.tolist() == [ids[1]]
-    assert points.within((0, 0, 0), (680, 1e9, 1e9)).ids.tolist() == ids[:1].tolist()
-    assert points.within((120, 16, 8), (680.1, 161, 241)).ids.tolist() == ids[:2].tolist()
+    assert points.within((0, 0, 0), (700, 1e9, 1e9)).ids.tolist() == ids[:1].tolist()
+    assert points.within((140, 20, 12), (700.1, 165, 245)).ids.tolist() == ids[:2].tolist()
     assert points.within((-1e12, -1e12, -1e12), (1e12, 1e12, 1e12)).ids.tolist() == ids.tolist()
     assert len(points.within((5, 5, 5), (1, 1, 1))) == 0
     assert points.related("body", 3).ids.tolist() == [ids[1]]
@@ -114,7 +113,7 @@ def test_annotations_need_labels_with_a_voxel_size(uri: str, node, create_instan
     with pytest.raises(UnsupportedFormat, match=r"name some, as in \?labels=segmentation"):
         voxome.open(f"{uri}/marks")
     points = voxome.open(f"{uri}/marks?labels=segmentation", expect=voxome.Points)
-    assert points.get(points.ids()).positions_nm.tolist() == [[[120, 16, 8]]]
+    assert points.get(points.ids()).positions_nm.tolist() == [[[140, 20, 12]]]
     with pytest.raises(NotFound, match="no instance labels"):
         voxome.open(f"{uri}/marks?labels=labels")
 

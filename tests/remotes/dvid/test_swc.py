@@ -20,7 +20,7 @@ SWC = """# made by hand
 
 def test_nodes_are_converted_to_nm():
     skeleton = decode_swc(SWC, (40, 16, 8), "swc")
-    assert skeleton.nodes_nm[0].tolist() == [1200, 320, 80]
+    assert skeleton.nodes_nm[0].tolist() == [1220, 328, 84]
     assert skeleton.parents.tolist() == [-1, 0, 1, -1]
     assert skeleton.attributes["swc_type"].tolist() == [0, 2, 3, 1]
     mean = (40 * 16 * 8) ** (1 / 3)

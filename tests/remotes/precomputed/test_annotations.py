@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from remotes.precomputed.layers import BIG_IDS, SHARDING, write_info, write_shards, write_volume
+from remotes.precomputed.layers import BIG_IDS, SHARDING, write_info, write_shards
 
 import voxome
 from voxome.errors import CorruptData, NotFound, UnknownName, UnsupportedFormat
@@ -188,23 +188,6 @@ def test_metadata_that_do_not_follow_the_format_are_refused(
     write_info(tmp_path, info)
     with pytest.raises((UnsupportedFormat, CorruptData), match=message):
         voxome.open(f"precomputed://{tmp_path}")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_annotations_in_the_folder_of_a_volume_are_in_its_frame(tmp_path: Path, kind: str) -> None:
-    corner = np.array([20, 4, 2])
-    Collection(kind).write(tmp_path / "marks", False)
-    stored = voxome.open(f"precomputed://{tmp_path}/marks", expect=voxome.Points)
-    write_volume(tmp_path)
-    points = voxome.open(f"precomputed://{tmp_path}/marks", expect=voxome.Points)
-    assert (stored.aligned, points.aligned) == (False, True)
-    expected, found = (one.get(one.ids()) for one in (stored, points))
-    vectors = slice(0, 1) if kind == "ELLIPSOID" else slice(None)
-    expected.positions_nm[:, vectors] -= corner
-    assert_allclose(found.positions_nm, expected.positions_nm)
-    for start in ((0, 0, 0), (40, 64, 8), (120, 100, 40)):
-        stop = np.array(start) + np.array([80, 100, 30])
-        assert_array_equal(points.within(start - corner, stop - corner).ids, stored.within(start, stop).ids)
 
 
 def test_a_collection_may_lack_indices(tmp_path: Path) -> None:

@@ -18,8 +18,6 @@ import voxome
 
 pytestmark = pytest.mark.slow
 IDS = BIG_IDS[:3]
-HALF = np.array([20, 4, 2])
-"""Half a voxel (z, y, x, in nm), by which the positions of cloud-volume are further on."""
 TRANSFORM = [2, 0, 0, 7, 0, 2, 0, 0, 0, 0, 2, -5]
 
 
@@ -33,7 +31,7 @@ def test_legacy_meshes_agree_with_cloud_volume(tmp_path: Path) -> None:
     theirs = peer(tmp_path).mesh.get(IDS[1], remove_duplicate_vertices=False)
     theirs = theirs[IDS[1]] if isinstance(theirs, dict) else theirs
     ours = voxome.open(f"precomputed://{tmp_path}/mesh", expect=voxome.Meshes)[IDS[1]]
-    assert_array_equal((ours.vertices_nm + HALF)[:, ::-1][ours.faces[:, ::-1]], theirs.vertices[theirs.faces])
+    assert_array_equal(ours.vertices_nm[:, ::-1][ours.faces[:, ::-1]], theirs.vertices[theirs.faces])
 
 
 @pytest.mark.parametrize("sharded", [False, True])
@@ -45,7 +43,7 @@ def test_multiresolution_meshes_agree_with_cloud_volume(tmp_path: Path, sharded:
         for lod in (0, 1):
             theirs = peer(tmp_path).mesh.get(id, lod=lod)[id]
             mesh = ours.mesh(id, lod)
-            assert_allclose((mesh.vertices_nm + HALF)[:, ::-1], theirs.vertices, rtol=1e-6)
+            assert_allclose(mesh.vertices_nm[:, ::-1], theirs.vertices, rtol=1e-6)
             assert_array_equal(mesh.faces[:, ::-1], theirs.faces)
 
 
@@ -80,7 +78,7 @@ def test_skeletons_agree_with_cloud_volume(tmp_path: Path, sharded: bool) -> Non
     for id in IDS:
         theirs = peer(tmp_path).skeleton.get(id).physical_space()
         found = ours[id]
-        assert_allclose((found.nodes_nm + HALF)[:, ::-1], theirs.vertices)
+        assert_allclose(found.nodes_nm[:, ::-1], theirs.vertices)
         assert_array_equal(found.edges, theirs.edges)
         assert_array_equal(found.attributes["swc_type"], theirs.vertex_types)
 
@@ -94,6 +92,6 @@ def test_skeletons_that_cloud_volume_wrote(tmp_path: Path) -> None:
     skeleton = cloudvolume.Skeleton(vertices, np.array([[0, 1], [1, 2]]), radii=np.array([1, 2, 3]), segid=IDS[1])
     layer.skeleton.upload(skeleton)
     found = voxome.open(f"precomputed://{tmp_path}/skeletons", expect=voxome.Skeletons)[IDS[1]]
-    assert_array_equal(found.nodes_nm + HALF, vertices[:, ::-1])
+    assert_array_equal(found.nodes_nm, vertices[:, ::-1])
     assert found.radii_nm.tolist() == [1, 2, 3]
     assert found.parents.tolist() == [1, 2, -1]

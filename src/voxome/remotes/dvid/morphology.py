@@ -13,16 +13,12 @@ from voxome.remotes.dvid.labels import Labels
 from voxome.remotes.dvid.node import Node
 from voxome.remotes.dvid.supervoxels import SupervoxelFiles
 from voxome.remotes.dvid.swc import decode_swc, swc_mutation_id
-from voxome.remotes.dvid.types import InstanceInfo
 from voxome.remotes.http import fan_out
 from voxome.remotes.mesh_formats import FORMATS, decode_mesh
 
 
 class Meshes:
-    """Meshes of the bodies of a segmentation, in nm and in the frame of its voxels.
-
-    Files count from the corner of voxel 0, voxome from its centre. Where the labelmap has no voxel size, vertices are
-    as stored, and `aligned` is False.
+    """Meshes of the bodies of a segmentation, in nm.
 
     They are read from the key-value instance ``{segmentation}_meshes``, with keys such as ``1004.ngmesh``, or else
     joined from the files of a body's supervoxels in ``{segmentation}_sv_meshes``.
@@ -51,7 +47,7 @@ class Meshes:
         """
         stored = self._body_file(body)
         if stored is not None:
-            return decode_mesh(*stored).translate(self._corner_nm)
+            return decode_mesh(*stored)
         if self.supervoxels.name not in self._instances:
             keys = ", ".join(f"{body}{extension}" for extension in FORMATS)
             raise NotFound(f"no mesh of body {body}: no key {keys} in {self.bodies.name}")
@@ -60,8 +56,7 @@ class Meshes:
             raise NotFound(
                 f"the mesh of body {body} is incomplete: {len(missing)} supervoxels have none, such as {missing[0]}"
             )
-        mesh = Mesh.join([decode_mesh(name, data) for name, data in self.supervoxels.by_body(body).items()])
-        return mesh.translate(self._corner_nm)
+        return Mesh.join([decode_mesh(name, data) for name, data in self.supervoxels.by_body(body).items()])
 
     def get_many(self, bodies: Iterable[int]) -> dict[int, Mesh]:
         """Return the meshes of several bodies; bodies without one are omitted."""
@@ -90,22 +85,6 @@ class Meshes:
         """
         return _is_stale(body, self.mutation_id(body), self.labels)
 
-    @property
-    def aligned(self) -> bool:
-        """Whether vertices are in the frame of the labelmap; False where it has no voxel size."""
-        return self._voxel_size_nm is not None
-
-    @property
-    def _corner_nm(self) -> tuple[float, float, float]:
-        z, y, x = self._voxel_size_nm or (0.0, 0.0, 0.0)
-        return -z / 2, -y / 2, -x / 2
-
-    @cached_property
-    def _voxel_size_nm(self) -> tuple[float, float, float] | None:
-        if self.labels.name not in self._instances:
-            return None
-        return InstanceInfo.parse(self.labels.name, self.labels.info).voxel_size_nm
-
     @cached_property
     def _instances(self) -> frozenset[str]:
         return frozenset(self.labels.node.instances())
@@ -130,8 +109,6 @@ class Meshes:
 
 class Skeletons:
     """Skeletons of the bodies of a segmentation: SWC files in ``{segmentation}_skeletons``, under ``1004_swc``.
-
-    Nodes are in nm: the files count voxels, of which index i is centred at ``i * voxel_size_nm``.
 
     Parameters
     ----------
@@ -199,8 +176,6 @@ class Skeletons:
 
 def region_mesh(node: Node, region: str) -> Mesh:
     """Return the mesh of a region of interest: its key in ``rois`` refers to an OBJ file in ``roi_data``.
-
-    Its vertices are as stored, because DVID does not record to which volume they belong.
 
     Raises
     ------

@@ -51,10 +51,6 @@ class DvidMeshes:
     def ids(self) -> NDArray[np.uint64]:
         return _ids(self._meshes.bodies, tuple(FORMATS), self.name)
 
-    @property
-    def aligned(self) -> bool:
-        return self._meshes.aligned
-
     def mesh(self, id: int, lod: int = 0) -> Mesh:
         if lod != 0:
             raise NotFound(f"{self.name} has one level of detail, 0, not {lod}")
@@ -76,7 +72,6 @@ class DvidSkeletons:
 
     def __init__(self, node: Node, segmentation: str, name: str) -> None:
         self.name, self._skeletons = name, Skeletons(node, segmentation)
-        self.aligned = True
 
     def ids(self) -> NDArray[np.uint64]:
         return _ids(self._skeletons.files, ("_swc",), self.name)
@@ -88,7 +83,7 @@ class DvidSkeletons:
 class DvidPoints:
     """Annotated points of an instance.
 
-    The point of voxel i is its centre, ``i * voxel_size_nm``. Its properties are ``kind``, ``confidence`` (NaN
+    The point of voxel i is its centre, ``(i + 1/2) * voxel_size_nm``. Its properties are ``kind``, ``confidence`` (NaN
     if missing) and ``tags`` (separated by commas); its id is made of its position, by which DVID identifies it.
 
     Parameters
@@ -105,7 +100,6 @@ class DvidPoints:
 
     shape: AnnotationShape = "point"
     relations: Sequence[str] = (_BODY,)
-    aligned = True
 
     def __init__(self, node: Node, instance: str, voxel_size_nm: Sequence[float], name: str) -> None:
         self.name, self._elements = name, dvid_annotations.Annotations(node, instance)
@@ -123,7 +117,7 @@ class DvidPoints:
         return self._annotations([element for elements in found for element in elements])
 
     def within(self, start_nm: Sequence[float], stop_nm: Sequence[float]) -> Annotations:
-        low, high = (np.ceil(np.asarray(at) / self._size).clip(-_LAST, _LAST) for at in (start_nm, stop_nm))
+        low, high = (np.ceil(np.asarray(at) / self._size - 0.5).clip(-_LAST, _LAST) for at in (start_nm, stop_nm))
         box = Box(tuple(low.astype(int)), tuple(np.maximum(low, high).astype(int)))
         return self._annotations(self._elements.within(box))
 
@@ -138,7 +132,7 @@ class DvidPoints:
         found = Annotations(
             self.shape,
             np.array([self._id(element.position) for element in elements], np.uint64),
-            (voxels * self._size)[:, None],
+            ((voxels + 0.5) * self._size)[:, None],
             {
                 "kind": rows["kind"],
                 "confidence": rows["confidence"],
@@ -178,7 +172,6 @@ _OPENERS: Mapping[tuple[str, str], _Opener] = {
 }
 """Type and suffix of the name of an instance → class of its source."""
 
-_PROTOCOLS: Mapping[_Opener, type[Any]] = {DvidMeshes: MeshSource, DvidSkeletons: SkeletonSource}
 _NOUNS: Mapping[_Opener, str] = {DvidMeshes: "meshes", DvidSkeletons: "skeletons"}
 
 
@@ -202,7 +195,7 @@ def linked_source(node: Node, segmentation: str, protocol: type[Any], name: str)
     """Open the meshes or the skeletons of a labelmap, as `protocol` says; None if there are none."""
     instances = node.instances()
     for (type_name, suffix), opener in _OPENERS.items():
-        if _PROTOCOLS[opener] is protocol and instances.get(segmentation + suffix) == type_name:
+        if issubclass(opener, protocol) and instances.get(segmentation + suffix) == type_name:
             return opener(node, segmentation, name)
     return None
 

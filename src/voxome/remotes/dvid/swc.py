@@ -16,6 +16,8 @@ _MUTATION = "mutation id"
 def decode_swc(text: str, voxel_size_nm: Sequence[float], what: str) -> Skeleton:
     """Decode a skeleton from SWC: one line ``id kind x y z radius parent`` per node, parent -1 for a root.
 
+    A node of voxel i is put at its centre, ``(i + 1/2) * voxel_size_nm``.
+
     Parameters
     ----------
     text : str
@@ -40,7 +42,7 @@ def decode_swc(text: str, voxel_size_nm: Sequence[float], what: str) -> Skeleton
     parents = _parent_rows(ids.astype(np.int64), parent.astype(np.int64), what)
     children = np.flatnonzero(parents >= 0)
     return Skeleton(
-        nodes_nm=np.column_stack([z, y, x]) * size,
+        nodes_nm=(np.column_stack([z, y, x]) + 0.5) * size,
         radii_nm=np.where(radius > 0, radius, np.nan) * np.prod(size) ** (1 / 3),
         edges=np.column_stack([children, parents[children]]),
         attributes={"swc_type": types.astype(np.int64)},

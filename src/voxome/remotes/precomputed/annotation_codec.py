@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import UnsupportedFormat
 from voxome.geometry.units import nm_per
-from voxome.remotes.precomputed.transforms import Corner
 
 _SHAPES: Mapping[str, AnnotationShape] = {
     "point": "point",
@@ -36,8 +35,6 @@ class AnnotationCodec:
         Metadata of the collection.
     name : str
         URI, for messages.
-    corner_nm : (z, y, x) or None
-        Position of the corner of voxel 0, from which the format counts; None where the volume is unknown.
 
     Raises
     ------
@@ -45,14 +42,13 @@ class AnnotationCodec:
         If the geometry is unknown, or the dimensions are not x, y and z in units of length.
     """
 
-    def __init__(self, info: Mapping[str, Any], name: str, corner_nm: Corner) -> None:
+    def __init__(self, info: Mapping[str, Any], name: str) -> None:
         kind = str(info["annotation_type"]).lower()
         if kind not in _SHAPES:
             raise UnsupportedFormat(f"{name} holds annotations of type {kind}; voxome reads {', '.join(_SHAPES)}")
         self.shape = _SHAPES[kind]
         self.nm = _dimensions(info["dimensions"], name)
         self._order = [list(info["dimensions"]).index(axis) for axis in "zyx"]
-        self._corner = np.zeros(3) if corner_nm is None else np.asarray(corner_nm, np.float64)
         self._vectors = 1 if self.shape == "point" else 2
         self._properties = [str(one["id"]) for one in info.get("properties") or ()]
         self._record = _record(self._vectors, info.get("properties") or ())
@@ -61,7 +57,7 @@ class AnnotationCodec:
     def to_stored(self, zyx_nm: Sequence[float]) -> NDArray[np.float64]:
         """Return a position (z, y, x in nm) in the order and units of the dimensions."""
         stored = np.empty(3)
-        stored[self._order] = np.asarray(zyx_nm, np.float64) - self._corner
+        stored[self._order] = zyx_nm
         return stored / self.nm
 
     def decode_one(self, id: int, data: bytes) -> Annotations:
@@ -106,11 +102,9 @@ class AnnotationCodec:
     def _annotations(
         self, records: NDArray[Any], ids: NDArray[np.uint64], related: Mapping[str, Sequence[NDArray[np.uint64]]]
     ) -> Annotations:
-        vectors = (records["vectors"].astype(np.float64) * self.nm)[..., self._order]
-        positions = slice(0, 1) if self.shape == "ellipsoid" else slice(None)
-        vectors[:, positions] += self._corner  # radii of an ellipsoid have no position
+        vectors = records["vectors"].astype(np.float64) * self.nm
         properties = {name: _native(records[f"property {name}"]) for name in self._properties}
-        return Annotations(self.shape, ids, vectors, properties, related)
+        return Annotations(self.shape, ids, vectors[..., self._order], properties, related)
 
 
 def _dimensions(dimensions: Mapping[str, Any], name: str) -> NDArray[np.float64]:

@@ -20,7 +20,6 @@ from voxome.errors import CorruptData, InvalidInput, NotFound, UnknownName, Unsu
 from voxome.remotes.precomputed.annotation_codec import AnnotationCodec
 from voxome.remotes.precomputed.folders import inside, read_files
 from voxome.remotes.precomputed.keyed import KeyedValues
-from voxome.remotes.precomputed.transforms import Corner
 from voxome.storage.path import StoragePath
 
 _BATCH = 256
@@ -41,14 +40,11 @@ class PrecomputedAnnotations:
         Its metadata.
     name : str
         URI, for messages.
-    corner_nm : (z, y, x) or None
-        Position of the corner of voxel 0 of the volume; None where it is unknown, as it is for a collection on its own:
-        the unit of the dimensions is often the voxel size, but may be any.
     """
 
-    def __init__(self, folder: StoragePath, info: Mapping[str, Any], name: str, corner_nm: Corner) -> None:
-        self.name, self._folder, self.aligned = name, folder, corner_nm is not None
-        self._codec = AnnotationCodec(info, name, corner_nm)
+    def __init__(self, folder: StoragePath, info: Mapping[str, Any], name: str) -> None:
+        self.name, self._folder = name, folder
+        self._codec = AnnotationCodec(info, name)
         self._by_id = None if info.get("by_id") is None else self._index(info["by_id"])
         self._by_relation = {str(one["id"]): self._index(one) for one in info.get("relationships") or ()}
         lower = info.get("lower_bound", (0, 0, 0))

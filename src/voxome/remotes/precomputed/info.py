@@ -83,7 +83,7 @@ def spec_of(info: Mapping[str, Any], number: int, write_chunk: Sequence[int] | N
     """Return the spec of scale `number`.
 
     Index i is centred at ``offset_nm + i * voxel_size_nm``, and the finest scale's offset is 0 unless voxome wrote
-    another one; Neuroglancer's own frame puts all centres half a voxel of the finest scale further on (`corner_nm`).
+    another one; Neuroglancer's own frame puts all centres half a voxel of the finest scale further on.
 
     Parameters
     ----------
@@ -137,16 +137,6 @@ def levels_of(info: Mapping[str, Any]) -> list[Level]:
         Level(_size(info, number), _offset(info, number), scale_between(sizes[number], sizes[order[0]]))
         for number in order
     ]
-
-
-def corner_nm(info: Mapping[str, Any]) -> Triple | None:
-    """Return the position of the corner of voxel 0, from which the format counts positions in nm.
-
-    None where the voxel size is unknown, and with it the frame of the volume.
-    """
-    finest = scales_by_size(info)[0]
-    size, (z, y, x) = _size(info, finest), _offset(info, finest)
-    return None if size is None else (z - size[0] / 2, y - size[1] / 2, x - size[2] / 2)
 
 
 def free_attributes(info: Mapping[str, Any]) -> Json:

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from voxome.contracts.source import MeshSource, PointsSource, ResourceInfo, SkeletonSource
-from voxome.errors import AccessDenied, CorruptData, UnsupportedFormat, VoxomeError
+from voxome.errors import UnsupportedFormat, VoxomeError
 from voxome.remotes.json_store import read_json
 from voxome.remotes.precomputed.annotations import PrecomputedAnnotations
 from voxome.remotes.precomputed.folders import INFO, inside
-from voxome.remotes.precomputed.info import Json, corner_nm, scales_by_size
+from voxome.remotes.precomputed.info import Json, scales_by_size
 from voxome.remotes.precomputed.meshes import MULTIRESOLUTION, open_meshes
 from voxome.remotes.precomputed.skeletons import PrecomputedSkeletons
-from voxome.remotes.precomputed.transforms import Corner
 from voxome.storage.path import StoragePath
 
 ShapeSource = MeshSource | SkeletonSource | PointsSource
@@ -43,7 +42,7 @@ NOUNS: Mapping[str, str] = {
 }
 """Type of the content → what a listing calls it."""
 
-_OPENERS: Mapping[str, Callable[[StoragePath, Json, str, Corner], ShapeSource]] = {
+_OPENERS: Mapping[str, Callable[[StoragePath, Json, str], ShapeSource]] = {
     LEGACY_MESHES: open_meshes,
     MULTIRESOLUTION: open_meshes,
     SKELETONS: PrecomputedSkeletons,
@@ -64,41 +63,20 @@ def read_layer(folder: StoragePath) -> Json | None:
     info = read_json(folder, INFO) or {}
     if "scales" in info or str(info.get("@type", "")).startswith("neuroglancer_"):
         return info
-    volume = _volume_above(folder)
+    volume = None if folder.parent is None else _volume_above(folder.parent)
     link = next((key for key in LINKS if volume is not None and volume.get(key) == folder.name), None)
     return None if link is None else {"@type": LINKS[link][0], **info}
 
 
 def _volume_above(folder: StoragePath) -> Json | None:
-    """Return the metadata of the volume whose folder contains `folder`; None if there is none, or it is unreadable."""
     try:
-        info = None if folder.parent is None else read_json(folder.parent, INFO)
-    except (AccessDenied, CorruptData):
-        return None
-    return info if info is not None and type_of(info) == VOLUME and info.get("scales") else None
-
-
-def _corner_nm(volume: Mapping[str, Any] | None) -> Corner:
-    try:
-        return None if volume is None else corner_nm(volume)
-    except (LookupError, TypeError, ValueError, AttributeError):
+        return read_json(folder, INFO)
+    except VoxomeError:
         return None
 
 
-def open_shapes(folder: StoragePath, info: Json, name: str, volume: Mapping[str, Any] | None = None) -> ShapeSource:
+def open_shapes(folder: StoragePath, info: Json, name: str) -> ShapeSource:
     """Open a folder that is not a volume.
-
-    Parameters
-    ----------
-    folder : StoragePath
-        The folder.
-    info : mapping
-        Its metadata.
-    name : str
-        URI, for messages.
-    volume : mapping, optional
-        Metadata of the volume that it belongs to; by default that of the volume whose folder contains it, if any.
-        Positions are brought to the frame of that volume.
 
     Raises
     ------
@@ -109,7 +87,7 @@ def open_shapes(folder: StoragePath, info: Json, name: str, volume: Mapping[str,
     if kind not in _OPENERS:
         raise UnsupportedFormat(f"{name} holds {kind}; voxome opens {', '.join([VOLUME, *_OPENERS])}")
     try:
-        return _OPENERS[kind](folder, info, name, _corner_nm(volume or _volume_above(folder)))
+        return _OPENERS[kind](folder, info, name)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, VoxomeError):
             raise
@@ -123,7 +101,7 @@ def open_link(volume: StoragePath, info: Mapping[str, Any], key: str) -> ShapeSo
         return None
     folder = inside(volume, str(link))
     found = {"@type": LINKS[key][0], **(read_json(folder, INFO) or {})}
-    return open_shapes(folder, found, folder.uri("precomputed"), info)
+    return open_shapes(folder, found, folder.uri("precomputed"))
 
 
 def list_layer(folder: StoragePath, info: Json) -> Iterator[ResourceInfo]:

@@ -21,17 +21,17 @@ from voxome.remotes.precomputed.folders import inside, read_files
 from voxome.remotes.precomputed.keyed import KeyedValues, check_id
 from voxome.remotes.precomputed.mesh_manifest import Manifest
 from voxome.remotes.precomputed.shards import locate_value
-from voxome.remotes.precomputed.transforms import Corner, Transform
+from voxome.remotes.precomputed.transforms import Transform
 from voxome.storage.path import StoragePath
 
 MULTIRESOLUTION = "neuroglancer_multilod_draco"
 _DRACO = b"DRACO"
 
 
-def open_meshes(folder: StoragePath, info: Mapping[str, Any], name: str, corner_nm: Corner) -> MeshSource:
+def open_meshes(folder: StoragePath, info: Mapping[str, Any], name: str) -> MeshSource:
     """Return the meshes in `folder`, whose metadata are `info` (empty where there are none)."""
     kind = MultiresolutionMeshes if info.get("@type") == MULTIRESOLUTION else LegacyMeshes
-    return kind(folder, info, name, corner_nm)
+    return kind(folder, info, name)
 
 
 class LegacyMeshes:
@@ -45,13 +45,10 @@ class LegacyMeshes:
         Its metadata; empty where there are none.
     name : str
         URI, for messages.
-    corner_nm : (z, y, x) or None
-        Position of the corner of voxel 0; None where the volume is unknown.
     """
 
-    def __init__(self, folder: StoragePath, info: Mapping[str, Any], name: str, corner_nm: Corner) -> None:
+    def __init__(self, folder: StoragePath, info: Mapping[str, Any], name: str) -> None:
         self.name, self._folder = name, folder
-        self.aligned, self._corner = corner_nm is not None, corner_nm or (0.0, 0.0, 0.0)
         self._manifests = KeyedValues(folder, None, ":0")
 
     def ids(self) -> NDArray[np.uint64]:
@@ -70,8 +67,7 @@ class LegacyMeshes:
             raise CorruptData(
                 f"{self.name}: segment {id} lacks {len(missing)} of {len(files)} fragments, as {missing[0]}"
             )
-        mesh = Mesh.join([self._decode(fragment, data or b"") for fragment, data in files.items()])
-        return mesh.translate(self._corner)
+        return Mesh.join([self._decode(fragment, data or b"") for fragment, data in files.items()])
 
     def _fragments(self, id: int, manifest: bytes) -> list[str]:
         try:
@@ -102,14 +98,12 @@ class MultiresolutionMeshes:
         Its metadata.
     name : str
         URI, for messages.
-    corner_nm : (z, y, x) or None
-        Position of the corner of voxel 0; None where the volume is unknown.
     """
 
-    def __init__(self, folder: StoragePath, info: Mapping[str, Any], name: str, corner_nm: Corner) -> None:
+    def __init__(self, folder: StoragePath, info: Mapping[str, Any], name: str) -> None:
         self.name, self._folder = name, folder
         self._manifests = KeyedValues(folder, info.get("sharding"), ".index")
-        self._transform, self.aligned = Transform(info, name, corner_nm), corner_nm is not None
+        self._transform = Transform(info, name)
         self._steps = (1 << int(info["vertex_quantization_bits"])) - 1
 
     def ids(self) -> NDArray[np.uint64]:

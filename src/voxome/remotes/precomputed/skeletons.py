@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from voxome.contracts.shapes import Skeleton
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.precomputed.keyed import KeyedValues
-from voxome.remotes.precomputed.transforms import Corner, Transform
+from voxome.remotes.precomputed.transforms import Transform
 from voxome.storage.path import StoragePath
 
 _RADIUS = "radius"
@@ -33,14 +33,12 @@ class PrecomputedSkeletons:
         Its metadata; empty where there are none.
     name : str
         URI, for messages.
-    corner_nm : (z, y, x) or None
-        Position of the corner of voxel 0; None where the volume is unknown.
     """
 
-    def __init__(self, folder: StoragePath, info: Mapping[str, Any], name: str, corner_nm: Corner) -> None:
-        self.name, self.aligned = name, corner_nm is not None
+    def __init__(self, folder: StoragePath, info: Mapping[str, Any], name: str) -> None:
+        self.name = name
         self._values = KeyedValues(folder, info.get("sharding"))
-        self._transform = Transform(info, name, corner_nm)
+        self._transform = Transform(info, name)
         self._attributes = [
             (str(one["id"]), np.dtype(one["data_type"]).newbyteorder("<"), int(one.get("num_components", 1)))
             for one in info.get("vertex_attributes") or ()
