@@ -114,9 +114,20 @@ _ARGUMENTS = {
 
 @cache
 def targets(group: str) -> dict[str, str]:
-    """Return name → ``module:attribute`` of everything in `group`, without importing it."""
+    """Return name → ``module:attribute`` of everything in `group`, without importing it.
+
+    Raises
+    ------
+    PluginError
+        If two packages, or voxome and a package, have different plug-ins of one name.
+    """
     found = dict(BUILT_IN.get(group, {}))
-    found.update((entry.name, entry.value) for entry in entry_points(group=group))
+    for entry in entry_points(group=group):
+        if found.setdefault(entry.name, entry.value) != entry.value:
+            raise PluginError(
+                f"The {_WHAT.get(group, group)} {entry.name!r} is defined twice, as {found[entry.name]} and as "
+                f"{entry.value}; expected one; uninstall one of the packages, or rename its entry point"
+            )
     return found
 
 
@@ -181,8 +192,8 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
     name, _, query = spec.partition("?")
     try:
         return name, dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
-    except ValueError as error:
-        raise InvalidInput(f"Cannot read the options of {spec!r}; write NAME?option=value&option=value") from error
+    except ValueError:
+        raise InvalidInput(f"Cannot read the options of {name!r}; write NAME?option=value&option=value") from None
 
 
 def _check_options(group: str, name: str, entry: Callable[..., Any], options: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from voxome.contracts.engine import Engine
 from voxome.engines.choice import StepEngines
 from voxome.errors import PluginError, UnknownName
-from voxome.registry import factory
+from voxome.registry import BUILT_IN, factory, targets
 from voxome.testing import EngineContract
 from voxome.testing.engine import collect, probe
 
@@ -40,6 +40,13 @@ def test_it_is_short() -> None:
 def test_options_of_another_package_are_checked(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="Unknown option of the engine 'oneshot' 'thread'; did you mean 'threads'"):
         StepEngines("oneshot?thread=1", ["one"], workers=1, log=tmp_path)
+
+
+@pytest.mark.usefixtures("plugins")
+def test_plug_ins_do_not_replace_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BUILT_IN["voxome.engines"], "oneshot", "elsewhere:Engine")
+    with pytest.raises(PluginError, match="The engine 'oneshot' is defined twice, as elsewhere:Engine and as oneshot"):
+        targets("voxome.engines")
 
 
 @pytest.mark.usefixtures("plugins")
