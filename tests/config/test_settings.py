@@ -9,6 +9,8 @@ import pytest
 
 import voxome
 from voxome.config.file import read_config
+from voxome.config.profiles import store_profile
+from voxome.config.redaction import is_secret, redact
 from voxome.config.settings import Settings, adopt, configure, exported, settings
 from voxome.errors import InvalidInput, UnknownName
 from voxome.storage.tensorstore import context
@@ -70,12 +72,35 @@ def test_workers_adopt_what_was_changed_but_not_what_is_of_the_machine(
     monkeypatch.setenv("VOXOME_RETRIES", "2")
     configure(state=tmp_path, http_concurrency=64)
     values = exported()
-    assert values == {"state": str(tmp_path), "http_concurrency": 64, "retries": 2}
+    assert values == {"http_concurrency": 64, "retries": 2}
     file.write_text('profile = "lab"\n')
     assert exported() == {**values, "config": str(file)}
     monkeypatch.delenv("VOXOME_RETRIES")
     adopt({**exported(), "config": str(tmp_path / "elsewhere.toml"), "retries": 3})
-    assert (settings().retries, settings().state, settings().config) == (3, tmp_path, file)
+    assert (settings().retries, settings().state, settings().config) == (3, None, file)
+
+
+def test_a_worker_without_a_configuration_file_ignores_the_profile(file: Path, tmp_path: Path) -> None:
+    file.write_text("[profiles.lab.s3]\n")
+    configure(profile="lab")
+    exports = {**exported(), "config": str(tmp_path / "elsewhere.toml")}
+    adopt(exports)
+    assert settings().profile == "lab"
+    file.unlink()
+    read_config.cache_clear()
+    adopt(exports)
+    assert store_profile("s3").host is None
+
+
+@pytest.mark.parametrize("name", ["pwd", "pass", "auth", "private_key", "secret_key", "credentials", "db_password"])
+def test_options_with_secrets_are_recognised(name: str) -> None:
+    assert is_secret(name)
+    assert redact(f"http://host/x?{name}=abc&n=1") == f"http://host/x?{name}=***&n=1"
+
+
+@pytest.mark.parametrize("name", ["key", "partition", "author", "bypass", "compass", "keyring"])
+def test_other_options_are_shown(name: str) -> None:
+    assert not is_secret(name)
 
 
 def test_volumes_opened_later_share_a_new_context() -> None:

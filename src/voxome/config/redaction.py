@@ -9,7 +9,10 @@ from collections.abc import Collection
 from voxome.contracts.uri import without_secrets
 
 HIDDEN = "***"
-_NAME = r"[\w.-]*(?:token|passw(?:or)?d|secret|signature|credential|access_?key(?:_?id)?|api_?key)"
+_NAME = (
+    r"(?:[\w.-]*(?:token|passw(?:or)?d|passphrase|pwd|secret|signature|credentials?|"
+    r"access_?key(?:_?id)?|(?:api|private|secret)_?key)|(?:[\w.-]*[_.-])?(?:pass|auth))"
+)
 _IN_QUERY = re.compile(rf"(?i)(?<=[?&])({_NAME})=[^&\s\"'<>)]+")
 _IN_HEADER = re.compile(r"(?i)(authorization\W{1,6}(?:token|bearer|basic) +)[^\s'\",)]+")
 _SECRET_NAME = re.compile(rf"(?i){_NAME}")
@@ -21,8 +24,8 @@ def is_secret(name: str) -> bool:
 
     Examples
     --------
-    >>> is_secret("admintoken"), is_secret("X-Amz-Signature"), is_secret("key")
-    (True, True, False)
+    >>> is_secret("admintoken"), is_secret("X-Amz-Signature"), is_secret("db_pass"), is_secret("key")
+    (True, True, True, False)
     """
     return _SECRET_NAME.fullmatch(name) is not None
 

@@ -19,7 +19,7 @@ from voxome.config.file import default_path, read_config
 from voxome.errors import InvalidInput, UnknownName
 
 PREFIX = "VOXOME_"
-_LOCAL = frozenset({"config", "threads"})
+_LOCAL = frozenset({"cache", "config", "state", "threads"})
 """Settings that depend on the machine."""
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -128,16 +128,23 @@ def exported() -> dict[str, Any]:
 def adopt(values: Mapping[str, Any]) -> None:
     """Replace the settings of this process by those that `exported` returned in the process of the run.
 
-    A configuration file that does not exist on this machine is ignored.
+    A configuration file that does not exist on this machine is ignored. If there is no other, the profile is ignored
+    too: stores are then opened with what the environment has.
     """
     here = {name: value for name, value in values.items() if name != "config" or Path(value).exists()}
+    if "config" not in here and not _file_of_machine().exists():
+        here.pop("profile", None)
     if here != _overrides:
         _replace(here)
 
 
 def config_path() -> Path:
     """Return the path of the configuration file, which need not exist."""
-    return Path(_overrides.get("config") or os.environ.get(VARIABLES["config"]) or default_path())
+    return Path(_overrides.get("config") or _file_of_machine())
+
+
+def _file_of_machine() -> Path:
+    return Path(os.environ.get(VARIABLES["config"]) or default_path())
 
 
 def _replace(overrides: dict[str, Any]) -> None:
@@ -164,7 +171,8 @@ def _load(overrides: Mapping[str, Any]) -> Settings:
 def _problem(error: ErrorDetails, overrides: Mapping[str, Any]) -> str:
     name = str(error["loc"][0])
     if error["type"] == "extra_forbidden":
-        return f"{config_path()}: {UnknownName.of('setting', name, Settings.model_fields)}"
+        source = "" if name in overrides else f"{config_path()}: "
+        return f"{source}{UnknownName.of('setting', name, Settings.model_fields)}"
     if name in overrides:
         source = name
     elif os.environ.get(VARIABLES[name]):
