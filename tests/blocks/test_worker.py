@@ -12,6 +12,7 @@ import pytest
 
 from voxome.blocks.worker import DONE, FAILED, WRONG_USAGE
 from voxome.contracts.engine import Job, JobStatus
+from voxome.engines.perform import perform
 from voxome.testing.engine import count, probe
 
 WORKER = [sys.executable, "-m", "voxome.blocks.worker"]
@@ -35,6 +36,21 @@ def test_one_job_leaves_its_status_in_a_file(tmp_path: Path) -> None:
 def test_one_job_that_fails_leaves_its_message(tmp_path: Path) -> None:
     code, status = _run_one(probe("one", "reject", message="no such level"), tmp_path)
     assert (code, status) == (FAILED, JobStatus("one", "failed", error="no such level", retryable=False))
+
+
+@pytest.mark.parametrize("settings", [{"retries": -1}, {"setting_of_a_later_version": 1}])
+def test_settings_that_are_invalid_here_fail_the_job(settings: dict[str, int], tmp_path: Path) -> None:
+    job = Job("one", "probe", {"action": "checksum", "text": ""}, settings=settings)
+    code, status = _run_one(job, tmp_path)
+    assert (code, status.state, status.retryable) == (FAILED, "failed", False)
+    assert next(iter(settings)) in status.error
+
+
+def test_failures_are_reported_without_secrets(capfd: pytest.CaptureFixture[str]) -> None:
+    status = perform(probe("one", "fail", message="GET http://me:pw@host/x?token=abc failed"))
+    for text in (status.error, capfd.readouterr().err):
+        assert "GET http://host/x?token=*** failed" in text
+        assert "abc" not in text
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"id": "one"}'])

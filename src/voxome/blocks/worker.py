@@ -20,9 +20,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from voxome.config.settings import adopt
 from voxome.contracts.engine import Job, JobStatus
-from voxome.engines.perform import perform
+from voxome.engines.perform import perform_in_worker
 
 _PR_SET_PDEATHSIG = 1
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
@@ -35,13 +34,7 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def perform_here(job: Job) -> JobStatus:
-    """Adopt the settings of a job and perform it."""
-    adopt(job.settings)
-    return perform(job)
-
-
-def serve(run: Callable[[Job], JobStatus] = perform_here) -> None:
+def serve(run: Callable[[Job], JobStatus] = perform_in_worker) -> None:
     """Perform jobs from standard input until it ends."""
     parent = os.getppid()
     end_with_parent()
@@ -62,7 +55,7 @@ def run_file(job: Path, result: Path) -> int:
     except (OSError, ValueError, KeyError, TypeError) as error:
         print(f"{job} is not a job file of voxome: {error}; expected the JSON of a Job", file=sys.stderr)
         return WRONG_USAGE
-    status = perform_here(loaded)
+    status = perform_in_worker(loaded)
     partial = result.with_name(f"{result.name}.{os.getpid()}.part")
     partial.write_text(json.dumps(status.to_json()), encoding="utf-8")
     partial.replace(result)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from voxome.config.redaction import redact
+from voxome.config.settings import adopt
 from voxome.contracts.engine import Job, JobResult, JobStatus
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat, VoxomeError
 from voxome.registry import load
@@ -31,6 +34,7 @@ def perform(job: Job, task: Task | None = None, *, quiet: bool = False) -> JobSt
     -------
     JobStatus
         ``done`` or ``failed``. Wrong input, unsupported formats and corrupt data would fail again: not retryable.
+        Messages and tracebacks are without secrets.
     """
     try:
         found: Task = task or load("voxome.tasks", job.task)
@@ -38,8 +42,30 @@ def perform(job: Job, task: Task | None = None, *, quiet: bool = False) -> JobSt
     except Exception as error:
         if not quiet:
             with contextlib.suppress(OSError):
-                traceback.print_exc()
+                print(redact(traceback.format_exc()), end="", file=sys.stderr)
         known = isinstance(error, VoxomeError | MemoryError)
         retryable = not isinstance(error, InvalidInput | UnsupportedFormat | CorruptData)
         message = str(error) if known else f"{type(error).__name__}: {error}"
-        return JobStatus(job.id, "failed", error=message, retryable=retryable)
+        return JobStatus(job.id, "failed", error=redact(message), retryable=retryable)
+
+
+def perform_in_worker(job: Job) -> JobStatus:
+    """Adopt the settings of `job`, and perform it; for processes other than that of the run.
+
+    Parameters
+    ----------
+    job : Job
+        What to perform.
+
+    Returns
+    -------
+    JobStatus
+        As of `perform`; settings that are invalid here are a failure that is not retryable.
+    """
+
+    def task(payload: Mapping[str, Any]) -> JobResult:
+        adopt(job.settings)
+        registered: Task = load("voxome.tasks", job.task)
+        return registered(payload)
+
+    return perform(job, task)
