@@ -80,7 +80,7 @@ def test_sections_of_png(stored: Any, array: Any, tmp_path: Path) -> None:
     result = stored("get", "in.zarr", "sections/", "--box", BOX)
     if array.dtype not in (np.uint8, np.uint16):
         assert result.status == 1
-        assert "PNG takes uint8 and uint16" in result.err
+        assert "PNG stores uint8 and uint16" in result.err
         return
     files = sorted((tmp_path / "sections").glob("*.png"))
     assert_array_equal([imagecodecs.png_decode(file.read_bytes()) for file in files], array[CUT])
@@ -122,7 +122,7 @@ def test_a_level(command: Any, tmp_path: Path) -> None:
         (["in.zarr", "out.npy", "--box", "0:9,0:9,0:99"], "not inside"),
         (["in.zarr", "out.npy", "--box", "0:0,0:9,0:9"], "is empty"),
         (["in.zarr", "there.tif"], "already exists"),
-        (["in.zarr", "there.npy"], "already"),
+        (["in.zarr", "there.npy"], "exists"),
     ],
 )
 def test_invalid_outputs_are_refused(command: Any, arguments: list[str], message: str, tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_wrong_usage_ends_with_2(voxome_: Any, arguments: list[str]) -> None:
     [
         (["info", "none.zarr"], "none.zarr"),
         (["info", "nothing://x"], "Unknown scheme 'nothing'"),
-        (["plan", "none.cwl", "--set", "raw=raw.zarr"], "there is no workflow none.cwl"),
+        (["plan", "none.cwl", "--set", "raw=raw.zarr"], "none.cwl does not exist"),
         (["plan", "mark.cwl"], "needs the input 'raw'"),
         (["plan", "mark.cwl", "--set", "raw=none.zarr"], "none.zarr"),
         (["plan", "mark.cwl", "--set", "raw=raw.zarr", "--set", "att=3"], "did you mean 'at'?"),
@@ -135,7 +135,7 @@ def test_wrong_usage_ends_with_2(voxome_: Any, arguments: list[str]) -> None:
         (["tool", "common.threshold", "--image", "none.zarr", "--store", "s"], "none.zarr"),
         (["score", "detections", "--truth", "a.parquet", "--result", "b.parquet"], "a.parquet"),
         (["score", "segmentation", "--truth", "raw.zarr", "--result", "none.zarr"], "none.zarr"),
-        (["clean", "."], "no folder of a run"),
+        (["clean", "."], "is not a run folder"),
     ],
 )
 def test_errors_end_with_1_and_one_message(voxome_: Any, arguments: list[str], message: str) -> None:

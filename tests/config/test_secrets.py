@@ -224,7 +224,7 @@ def _use(emitted: Emitted, uri: str) -> None:
     emitted.attempt(lambda: voxome.open(uri))
     emitted.attempt(lambda: voxome.open(uri)[...])
     emitted.attempt(lambda: voxome.create(uri, SPEC))
-    emitted.attempt(lambda: list(opening.remote(Uri.parse(uri).scheme).list(Uri.parse(uri))))
+    emitted.attempt(lambda: list(opening.get_remote(Uri.parse(uri).scheme).list(Uri.parse(uri))))
     emitted.attempt(lambda: main(["info", uri]))
 
 

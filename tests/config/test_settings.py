@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from voxome.storage.tensorstore import context
 @pytest.fixture(autouse=True)
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = tmp_path / "config.toml"
+    for name in [name for name in os.environ if name.startswith("VOXOME_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("VOXOME_CONFIG", str(path))
     yield path
     path.unlink(missing_ok=True)

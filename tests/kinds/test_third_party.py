@@ -91,7 +91,7 @@ def assert_right(folder: Path, noise: NDArray[np.uint8]) -> None:
 def test_it_runs_end_to_end(workflow: Path, tmp_path: Path, noise: NDArray[np.uint8]) -> None:
     record = run(workflow, {"raw": str(tmp_path / "raw.zarr")}, out=tmp_path / "out", workers=2, options=CUBES)
     assert_right(tmp_path / "out", noise)
-    assert [step["blocks"]["run"] for step in record["steps"]] == [18, 18, 1]
+    assert sorted(step["blocks"]["run"] for step in record["steps"]) == [1, 18, 18]
     again = run(workflow, {"raw": str(tmp_path / "raw.zarr")}, out=tmp_path / "out", workers=2, options=CUBES)
     assert sum(step["blocks"]["run"] for step in again["steps"]) == 0
     (tmp_path / "out" / "points.csv").unlink()

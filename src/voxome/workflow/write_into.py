@@ -37,7 +37,7 @@ def write_into(step: Step, into: Mapping[str, str], workers: int) -> Step:
     for name, uri in into.items():
         try:
             if name not in targets:
-                raise UnknownName.of(f"output of {step.tool}", name, targets)
+                raise UnknownName.of(f"{step.tool} output", name, targets)
             kind, target = targets[name]
             found[name] = kind.locate(Handle(kind.type, uri)).uri
             problems += kind.target_problems(replace(target, uri=found[name], existing=True), workers)
