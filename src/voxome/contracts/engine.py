@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 
@@ -56,7 +56,8 @@ class Job:
 
     def to_json(self) -> dict[str, Any]:
         """Return the job as JSON values."""
-        return asdict(self)
+        resources = vars(self.resources)
+        return {**vars(self), "payload": dict(self.payload), "resources": resources, "settings": dict(self.settings)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Job:
@@ -109,7 +110,8 @@ class JobStatus:
 
     def to_json(self) -> dict[str, Any]:
         """Return the status as JSON values."""
-        return asdict(self)
+        result = None if self.result is None else {**vars(self.result), "counts": dict(self.result.counts)}
+        return {**vars(self), "result": result}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> JobStatus:

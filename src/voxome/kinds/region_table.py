@@ -127,7 +127,7 @@ class RegionWriter:
     def end_job(self, phase: int, job: int) -> None:
         """Write the part of the job."""
         rows, self._rows = self._rows, []
-        write_table((self._folder / part_name(phase, job)).address, concatenate(rows, self._columns), self._columns)
+        write_table(self._folder / part_name(phase, job), concatenate(rows, self._columns), self._columns)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class TableWriter:
         rows, self._rows = self._rows, []
         columns = self._folding.columns
         folded = self._folding.apply(concatenate(rows, columns))
-        write_table((self._folder / part_name(phase, job)).address, folded, columns, row_group=ROWS_AT_ONCE)
+        write_table(self._folder / part_name(phase, job), folded, columns, row_group=ROWS_AT_ONCE)
 
 
 @dataclass(frozen=True)

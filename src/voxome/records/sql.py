@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from voxome.contracts.formats import LEDGER
 from voxome.contracts.records import Event
@@ -34,6 +34,13 @@ _JOBS = sa.Table(
     sa.Column("job", sa.Integer, primary_key=True),
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("peak_bytes", sa.BigInteger, nullable=False),
+)
+
+_INSERT_JOB = _JOBS.insert()
+_UPDATE_JOB = (
+    _JOBS.update()
+    .where(*(_JOBS.c[name] == sa.bindparam(f"this_{name}") for name in ("step_key", "phase", "job")))
+    .values({name: sa.bindparam(f"this_{name}") for name in ("seconds", "peak_bytes")})
 )
 
 
@@ -78,10 +85,13 @@ class SqlRecords:
     def job_done(self, step_key: str, phase: int, job: int, seconds: float, peak_bytes: int) -> None:
         """Record that a job is done; a job recorded again replaces the first record."""
         row = {"step_key": step_key, "phase": phase, "job": job, "seconds": seconds, "peak_bytes": peak_bytes}
-        same = [_JOBS.c[name] == row[name] for name in ("step_key", "phase", "job")]
-        with self._writing() as connection:
-            connection.execute(_JOBS.delete().where(*same))
-            connection.execute(_JOBS.insert(), [row])
+        with self._mapped_errors():
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(_INSERT_JOB, row)
+            except IntegrityError:
+                with self._engine.begin() as connection:
+                    connection.execute(_UPDATE_JOB, {f"this_{name}": value for name, value in row.items()})
 
     def jobs_done(self, step_key: str, phase: int) -> set[int]:
         """Return the finished jobs of a phase."""

@@ -16,6 +16,7 @@ from voxome.contracts.kinds import Rows
 from voxome.errors import CorruptData, NotFound
 from voxome.resources.rows import concatenate
 from voxome.storage.find import storage_at
+from voxome.storage.path import StoragePath
 
 _VERSION = b"voxome_format_version"
 ROW_GROUP = 65_536
@@ -122,12 +123,14 @@ def _readable(path: str) -> str | pa.PythonFile:
         raise FileNotFoundError(path) from error
 
 
-def write_table(path: str | Path, rows: Rows, columns: Mapping[str, str], *, row_group: int = ROW_GROUP) -> None:
+def write_table(
+    path: str | Path | StoragePath, rows: Rows, columns: Mapping[str, str], *, row_group: int = ROW_GROUP
+) -> None:
     """Write rows as a Parquet file, atomically.
 
     Parameters
     ----------
-    path : path or address
+    path : path, address or StoragePath
         Of the file, which is replaced if it exists.
     rows : mapping of str to array
         One array a column.
@@ -145,15 +148,16 @@ def write_table(path: str | Path, rows: Rows, columns: Mapping[str, str], *, row
 
 
 def write_batches(
-    path: str | Path, batches: Iterable[Rows], columns: Mapping[str, str], *, row_group: int = ROW_GROUP
+    path: str | Path | StoragePath, batches: Iterable[Rows], columns: Mapping[str, str], *, row_group: int = ROW_GROUP
 ) -> None:
     """Write rows that come in batches as `write_table` does; memory holds a row group and a batch."""
     schema = pa.schema(
         [(name, pa.from_numpy_dtype(dtype)) for name, dtype in columns.items()],
         {_VERSION: str(TABLE.version)},
     )
+    target = path if isinstance(path, StoragePath) else storage_at(str(path), writing=True)
     with (
-        storage_at(str(path), writing=True).create_file() as file,
+        target.create_file() as file,
         pq.ParquetWriter(file, schema, compression="zstd") as writer,
     ):
         for rows in _regrouped(batches, columns, row_group):

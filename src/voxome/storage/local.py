@@ -68,9 +68,8 @@ class LocalPath(StoragePath):
         path = Path(self.path)
         partial = path.with_name(f".{path.name}.{os.getpid()}-{urandom(4).hex()}.part")
         with storing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                with partial.open("wb") as file:
+                with _open_new(partial) as file:
                     yield file
                 partial.replace(path)
             except BaseException:
@@ -119,6 +118,15 @@ def _scan(path: StoragePath) -> tuple[list[str], list[str]]:
     except OSError as error:
         raise StoreError(f"cannot list {path}: {error}") from error
     return sorted(folders), sorted(files)
+
+
+def _open_new(path: Path) -> BinaryIO:
+    """Open a file for writing; its folder is made where it is missing, which costs nothing where it is not."""
+    try:
+        return path.open("wb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
 
 
 def local_path(path: str) -> Path:
