@@ -20,7 +20,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, CorruptData, StoreError, VoxomeError
 from voxome.storage import tensorstore
-from voxome.storage.find import storage_path
+from voxome.storage.find import storage_at, storage_path
 from voxome.testing.strategies import noise
 
 pytestmark = pytest.mark.slow
@@ -172,6 +172,20 @@ def test_a_chunk_that_is_denied(bucket: Bucket, proxy: FaultyProxy) -> None:
         out = np.ones(SPEC.domain.shape, np.uint16)
         voxome.open(f"{uri}&missing=403").source.read(SPEC.domain, out=out)
         assert_array_equal(out, lenient)
+
+
+def test_a_file_that_is_denied_can_count_as_missing(bucket: Bucket, proxy: FaultyProxy) -> None:
+    proxy.chance(1, Answer(403), seed=0, target="^(GET|HEAD) ")
+    address = bucket.uri(f"{uuid4().hex}/file", proxy.url)
+    with pytest.raises(AccessDenied, match="missing=403"):
+        storage_at(address).exists()
+    path = storage_at(f"{address}&missing=403")
+    assert not path.exists()
+    assert path.read_range(0, 4) is None
+    proxy.reset()
+    proxy.script("^(GET|HEAD) ", Answer(403))
+    assert path.change_file(lambda old: b"none" if old is None else old)
+    assert path.read_bytes() == b"none"
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, BinaryIO, ClassVar
 
@@ -113,24 +113,28 @@ class StoragePath:
         return [self._content(key, future) for key, future in futures]
 
     def _content(self, key: str, future: Any) -> bytes | None:
+        return self._stored(key, future)[0]
+
+    def _stored(self, key: str, future: Any) -> tuple[bytes | None, bytes]:
+        """Return the result of reading the file `key`, None if it is missing, and its generation."""
         try:
             with map_errors(f"{self}/{key}", invalid=StoreError):
                 found = result_of(future)
         except AccessDenied:
             if self.denied_is_missing:
-                return None
+                return None, _generation_of_missing()
             raise
-        return None if found.state == "missing" else bytes(found.value)
+        return None if found.state == "missing" else bytes(found.value), bytes(found.stamp.generation)
 
     def change(self, key: str, change: Callable[[bytes | None], bytes]) -> bool:
         """Change the file `key`; return False, with nothing changed, if another writer was faster.
 
         The response of a store can be lost and the request repeated in vain: hence the second look.
         """
+        old, generation = self._stored(key, self.kvstore.read(key))
+        text = change(old)
         with map_errors(f"{self}/{key}", invalid=StoreError):
-            found = result_of(self.kvstore.read(key))
-            text = change(None if found.state == "missing" else bytes(found.value))
-            if result_of(self.kvstore.write(key, text, if_equal=found.stamp.generation)).generation:
+            if result_of(self.kvstore.write(key, text, if_equal=generation)).generation:
                 return True
         return not self.is_local and self.read(key) == text
 
@@ -205,9 +209,8 @@ class StoragePath:
 
     def read_range(self, start: int | None, stop: int | None) -> bytes | None:
         """Bytes of the file at this path, None if there is none; InvalidBox if they are not inside it."""
-        with map_errors(str(self), invalid=StoreError):
-            found = result_of(self._folder.kvstore.read(self.name, byte_range=slice(start, stop)))
-        return None if found.state == "missing" else bytes(found.value)
+        folder = self._folder
+        return folder._content(self.name, folder.kvstore.read(self.name, byte_range=slice(start, stop)))
 
     @cached_property
     def _folder(self) -> StoragePath:
@@ -294,6 +297,11 @@ class StoragePath:
         """Remove this folder with everything in it."""
         with map_errors(str(self), invalid=StoreError):
             result_of(self.kvstore.delete_range(ts.KvStore.KeyRange()))
+
+
+@cache
+def _generation_of_missing() -> bytes:
+    return bytes(ts.KvStore.open({"driver": "memory"}).result().read("").result().stamp.generation)
 
 
 def _sorted(folders: Collection[str], files: Collection[str]) -> tuple[list[str], list[str]]:
