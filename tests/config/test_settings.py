@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -113,3 +115,20 @@ def test_volumes_opened_later_share_a_new_context() -> None:
     assert context() is not before
     assert context()["http_request_concurrency"].to_json() == {"limit": 64}
     assert context()["cache_pool"].to_json() == {"total_bytes_limit": 1 << 20}
+
+
+def test_settings_may_change_while_other_threads_open_stores() -> None:
+    def open_many() -> None:
+        for _ in range(1500):
+            context()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            opening = [pool.submit(open_many) for _ in range(4)]
+            for number in range(300):
+                configure(retries=number)
+    finally:
+        sys.setswitchinterval(interval)
+    assert [one.result() for one in opening] == [None] * 4

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from threading import RLock
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
@@ -66,6 +67,8 @@ VARIABLES = {name: f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
 _overrides: dict[str, Any] = {}
 _last: list[tuple[tuple[str | None, ...], Settings]] = []
 """The settings in force, with the environment that they were read from."""
+_LOCK = RLock()
+"""Held while `_overrides` or `_last` change."""
 
 
 def settings() -> Settings:
@@ -77,9 +80,13 @@ def settings() -> Settings:
         With every value that is invalid, and where it was set.
     """
     environment = tuple(map(os.environ.get, VARIABLES.values()))
-    if not _last or _last[0][0] != environment:
-        _last[:] = [(environment, _load(_overrides))]
-    return _last[0][1]
+    for known, current in _last:
+        if known == environment:
+            return current
+    with _LOCK:
+        current = _load(_overrides)
+        _last[:] = [(environment, current)]
+    return current
 
 
 def configure(**values: Any) -> None:
@@ -148,16 +155,17 @@ def _file_of_machine() -> Path:
 
 
 def _replace(overrides: dict[str, Any]) -> None:
-    before = dict(_overrides)
-    _overrides.clear()
-    _overrides.update(overrides)
-    _last.clear()
-    try:
-        settings()
-    except InvalidInput:
+    with _LOCK:
+        before = dict(_overrides)
         _overrides.clear()
-        _overrides.update(before)
-        raise
+        _overrides.update(overrides)
+        _last.clear()
+        try:
+            settings()
+        except InvalidInput:
+            _overrides.clear()
+            _overrides.update(before)
+            raise
 
 
 def _load(overrides: Mapping[str, Any]) -> Settings:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import tensorstore as ts
@@ -28,6 +29,7 @@ _STALL_VARIABLES = ("TENSORSTORE_CURL_CONNECT_TIMEOUT_SECONDS", "TENSORSTORE_CUR
 
 _SHARED: dict[Settings, ts.Context] = {}
 """The context in use, by its settings."""
+_LOCK = Lock()
 _ours: dict[str, str] = {}
 """Variables of tensorstore that were set here, not by the user."""
 _SPEC_TAIL = re.compile(r"\s*\[(tensorstore_spec|transform|domain|source locations)=.*", re.DOTALL)
@@ -60,11 +62,13 @@ def context() -> ts.Context:
     loopback 16 to 64 are within a tenth.
     """
     current = settings()
-    if current not in _SHARED:
-        _SHARED.clear()
-        _set_stall(current.stall_s)
-        _SHARED[current] = ts.Context(_limits(current))
-    return _SHARED[current]
+    with _LOCK:
+        shared = _SHARED.get(current)
+        if shared is None:
+            _SHARED.clear()
+            _set_stall(current.stall_s)
+            shared = _SHARED[current] = ts.Context(_limits(current))
+    return shared
 
 
 def _limits(current: Settings) -> dict[str, Any]:
@@ -92,8 +96,9 @@ def result_of(future: Any) -> Any:
 
 
 def _time_limit_s() -> int:
-    current = next(iter(_SHARED), None) or settings()
-    return current.operation_s
+    with _LOCK:
+        current = next(iter(_SHARED), None)
+    return (current or settings()).operation_s
 
 
 def open_store(spec: Mapping[str, Any], name: str, **options: Any) -> ts.TensorStore:
