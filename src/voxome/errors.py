@@ -125,7 +125,19 @@ class PluginError(VoxomeError, RuntimeError):
 
 
 class RunLocked(VoxomeError, RuntimeError):
-    """Another process is using the run folder."""
+    """Another process is using the run folder.
+
+    Parameters
+    ----------
+    message : str
+        What is in use, and what to do.
+    holder : str
+        The process: ``process 12``, if its number is known.
+    """
+
+    def __init__(self, message: str, *, holder: str = "another process") -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class RunFailed(VoxomeError, RuntimeError):

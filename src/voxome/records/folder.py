@@ -8,12 +8,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from voxome.errors import RunLocked, StoreError, VoxomeError
 
 PRIVATE = ".voxome"
 """Subfolder of a run folder for everything that is not a result."""
+_ATTEMPTS = 10
 _ADVICE = "free some space or fix the disk, and rerun; finished blocks are kept"
 
 
@@ -36,7 +37,7 @@ def map_disk_errors(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Lock a run folder for this process.
+    """Lock a run folder for this process, which may remove the folder before it unlocks it.
 
     Raises
     ------
@@ -45,25 +46,41 @@ def lock_folder(folder: Path) -> Iterator[None]:
     StoreError
         If the folder cannot be created.
     """
-    try:
-        (folder / PRIVATE).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"Cannot create the run folder {folder}: {error.strerror}; choose a folder that can be written to"
-        ) from error
-    with (folder / PRIVATE / "lock").open("a+", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.seek(0)
-            holder = lock.read().strip() or "another process"
-            raise RunLocked(
-                f"{folder} is in use by another run (process {holder}); wait for it, end it, or choose another folder"
-            ) from error
+    with _acquire(folder) as lock:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+
+
+def _acquire(folder: Path) -> TextIO:
+    """Return the locked file; a file that its holder removed meanwhile locks nothing, and is tried again."""
+    file = folder / PRIVATE / "lock"
+    for _ in range(_ATTEMPTS):
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            lock = file.open("a+", encoding="ascii")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StoreError(
+                f"Cannot create the run folder {folder}: {error.strerror}; choose a folder that can be written to"
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock.fileno()).st_nlink:
+                return lock
+            lock.close()
+        except OSError as error:
+            lock.seek(0)
+            pid = lock.read().strip()
+            lock.close()
+            holder = f"process {pid}" if pid else "another process"
+            raise RunLocked(
+                f"{folder} is in use by another run ({holder}); wait for it, end it, or choose another folder",
+                holder=holder,
+            ) from error
+    raise StoreError(f"Cannot create {file}: its folder is removed again and again; rerun, or choose another folder")
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -129,10 +128,9 @@ def _lock(folder: Path, destination: str) -> Iterator[None]:
         try:
             stack.enter_context(lock_folder(folder))
         except RunLocked as error:
-            holder = re.search(r"process \d+", str(error))
             raise RunLocked(
-                f"Another transfer to {destination} is running ({holder[0] if holder else 'another process'}): wait "
-                "for it, or stop it"
+                f"Another transfer to {destination} is running ({error.holder}): wait for it, or stop it",
+                holder=error.holder,
             ) from error
         yield
 

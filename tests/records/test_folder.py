@@ -1,0 +1,39 @@
+"""The lock of a run folder, and its JSON files."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from voxome.errors import RunLocked
+from voxome.records.folder import lock_folder
+
+
+def test_the_holder_of_a_lock_is_named(tmp_path: Path) -> None:
+    with (
+        lock_folder(tmp_path),
+        pytest.raises(RunLocked, match="in use by another run") as caught,
+        lock_folder(tmp_path),
+    ):
+        pass
+    assert caught.value.holder == f"process {os.getpid()}"
+
+
+def test_a_lock_whose_file_was_removed_meanwhile_is_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, flock = tmp_path / "run", fcntl.flock
+
+    def remove_first(file: Any, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        shutil.rmtree(folder)
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    with lock_folder(folder), pytest.raises(RunLocked), lock_folder(folder):
+        pass
