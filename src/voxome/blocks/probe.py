@@ -17,13 +17,16 @@ from voxome.config.settings import settings
 from voxome.contracts.engine import JobResult
 from voxome.errors import InvalidInput
 
+_POLL_S = 0.02
+
 
 def probe(payload: Mapping[str, Any]) -> JobResult:
     """Perform the ``action`` of `payload` with the values beside it.
 
     ``checksum`` counts the length and CRC-32 of ``text``; ``fail`` raises an error that may be retried, ``reject`` one
-    that may not; ``die`` kills the process; ``sleep`` takes ``seconds``, between the files ``started`` and ``ended``
-    under ``folder``; ``environment`` writes the home, temporary and working directories to the file ``path``;
+    that may not; ``die`` kills the process; ``sleep`` takes ``seconds``, or until the file ``release`` exists, between
+    the files ``started`` and ``ended`` under ``folder``; ``environment`` writes the home, temporary and working
+    directories to the file ``path``;
     ``setting`` counts the setting ``name`` as ``value``. The process id is counted as ``pid``.
     """
     began = time.perf_counter()
@@ -53,7 +56,9 @@ def _die(payload: Mapping[str, Any]) -> dict[str, int]:
 def _sleep(payload: Mapping[str, Any]) -> dict[str, int]:
     folder = Path(payload["folder"])
     (folder / "started").touch()
-    time.sleep(payload["seconds"])
+    deadline = time.monotonic() + payload["seconds"]
+    while (left := deadline - time.monotonic()) > 0 and not (folder / "release").exists():
+        time.sleep(min(left, _POLL_S))
     (folder / "ended").touch()
     return {}
 
