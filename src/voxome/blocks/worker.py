@@ -22,6 +22,7 @@ from pathlib import Path
 
 from voxome.contracts.engine import Job, JobStatus
 from voxome.engines.perform import perform_in_worker
+from voxome.storage.atomic import replacing
 
 _PR_SET_PDEATHSIG = 1
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
@@ -56,9 +57,8 @@ def run_file(job: Path, result: Path) -> int:
         print(f"{job} is not a job file of voxome: {error}; expected the JSON of a Job", file=sys.stderr)
         return WRONG_USAGE
     status = perform_in_worker(loaded)
-    partial = result.with_name(f"{result.name}.{os.getpid()}.part")
-    partial.write_text(json.dumps(status.to_json()), encoding="utf-8")
-    partial.replace(result)
+    with replacing(result) as partial:
+        partial.write_text(json.dumps(status.to_json()), encoding="utf-8")
     return DONE if status.state == "done" else FAILED
 
 

@@ -6,6 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+WORKER_MODULE = "voxome.blocks.worker"
+"""Module that engines start as ``python -m`` in worker processes; its docstring says what it reads and writes."""
+
 
 @dataclass(frozen=True)
 class Resources:

@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
-from voxome.contracts.engine import Job, JobStatus
+from voxome.contracts.engine import WORKER_MODULE, Job, JobStatus
 
-WORKER = (sys.executable, "-m", "voxome.blocks.worker")
+WORKER = (sys.executable, "-m", WORKER_MODULE)
 """Command that starts a worker: a job per line on its standard input, a status per line on its standard output."""
 _CLOSE_TIMEOUT_S = 5.0
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VOXOME_THREADS")

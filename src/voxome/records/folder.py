@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from voxome.errors import RunLocked, StoreError, VoxomeError
+from voxome.storage.atomic import swapping
 
 PRIVATE = ".voxome"
 """Subfolder of a run folder for everything that is not a result."""
@@ -85,9 +86,8 @@ def _acquire(folder: Path) -> TextIO:
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write a JSON file atomically."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(data, indent=1, default=str) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with swapping(path) as partial:
+        partial.write_text(json.dumps(data, indent=1, default=str) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -46,7 +46,8 @@ from voxome.remotes.hdf5_datasets import (
 )
 from voxome.remotes.local_files import file_version
 from voxome.remotes.spec_checks import parse_options, require_storable
-from voxome.storage.local import local_path, storing
+from voxome.storage.atomic import storing
+from voxome.storage.local import local_path
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".h5ad", ".nwb", ".ims", ".mat")
 """Suffixes of HDF5 files: they mark the end of the file name in the URI of a new one."""

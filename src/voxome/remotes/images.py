@@ -40,7 +40,8 @@ from voxome.remotes.image_stacks import FileStack, SingleFile, StackSource
 from voxome.remotes.local_files import file_version
 from voxome.remotes.spec_checks import parse_options
 from voxome.remotes.tiffs import TiffStack, voxel_size
-from voxome.storage.local import local_path, replacing, storing
+from voxome.storage.atomic import replacing, storing
+from voxome.storage.local import local_path
 
 SIDECAR = "voxome.json"
 _SUFFIX_OF = {"png": ".png", "tiff": ".tif"}

@@ -35,7 +35,8 @@ from voxome.geometry.units import nm_per
 from voxome.remotes.arrays import copy_out, writable_slices
 from voxome.remotes.local_files import file_version, write_blank
 from voxome.remotes.spec_checks import parse_options, require_storable
-from voxome.storage.local import local_path, replacing, storing
+from voxome.storage.atomic import replacing, storing
+from voxome.storage.local import local_path
 
 GZ_LIMIT_BYTES = 2 * 1024**3
 """Largest ``.nii.gz`` that is opened, uncompressed: gzip has no index, so all of it is kept in memory."""

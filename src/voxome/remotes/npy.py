@@ -21,7 +21,8 @@ from voxome.geometry import Box
 from voxome.remotes.arrays import copy_out, writable_slices
 from voxome.remotes.local_files import file_version, write_blank
 from voxome.remotes.spec_checks import parse_options, require_storable
-from voxome.storage.local import local_path, replacing, storing
+from voxome.storage.atomic import replacing, storing
+from voxome.storage.local import local_path
 
 
 class NpySource:

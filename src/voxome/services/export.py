@@ -18,7 +18,7 @@ from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.services.blockwise_copy import ProgressCallback, copy, resolve_box, silent, slabs
 from voxome.services.rollback import created_or_removed
-from voxome.storage.local import replacing
+from voxome.storage.atomic import replacing
 
 Writer = Callable[[VolumeSource, Box, str, ProgressCallback], None]
 

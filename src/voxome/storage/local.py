@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -10,7 +9,8 @@ from os import scandir, urandom
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from voxome.errors import AlreadyExists, NotFound, StoreError, VoxomeError
+from voxome.errors import AlreadyExists, NotFound, StoreError
+from voxome.storage.atomic import replacing, storing
 from voxome.storage.path import Lister, StoragePath
 from voxome.storage.tensorstore import map_errors
 
@@ -66,15 +66,10 @@ class LocalPath(StoragePath):
     def create_file(self) -> Iterator[BinaryIO]:
         """Open a file for writing that appears at this path, complete, when the block ends without an error."""
         path = Path(self.path)
-        partial = path.with_name(f".{path.name}.{os.getpid()}-{urandom(4).hex()}.part")
         with storing(path):
-            try:
-                with _open_new(partial) as file:
-                    yield file
-                partial.replace(path)
-            except BaseException:
-                partial.unlink(missing_ok=True)
-                raise
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial, partial.open("wb") as file:
+            yield file
 
     def lister(self) -> Lister:
         if not Path(self.path).is_dir():
@@ -133,29 +128,6 @@ def local_path(path: str) -> Path:
     """Return the absolute path, without ``..``; ``~`` is the home folder."""
     found = Path(path).expanduser().absolute()
     return found.resolve() if ".." in found.parts else found
-
-
-@contextmanager
-def storing(path: Path) -> Iterator[None]:
-    """Turn errors of the disk while `path` is written into a StoreError."""
-    try:
-        yield
-    except VoxomeError:
-        raise
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to; at the end it replaces `path` atomically, or is removed on error."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
-    with storing(path):
-        try:
-            yield temporary
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def remove_stale_parts(path: str) -> None:

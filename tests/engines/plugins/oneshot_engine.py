@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from voxome.contracts.engine import Job, JobStatus
+from voxome.contracts.engine import WORKER_MODULE, Job, JobStatus
 
 _POLL_S = 0.02
 
@@ -72,7 +72,7 @@ class OneshotEngine:
             environment |= {"OMP_NUM_THREADS": self._threads, "VOXOME_THREADS": self._threads}
             self._log.parent.mkdir(parents=True, exist_ok=True)
             with self._log.open("ab") as log:
-                command = [sys.executable, "-m", "voxome.blocks.worker", *files]
+                command = [sys.executable, "-m", WORKER_MODULE, *files]
                 process = subprocess.Popen(command, env=environment, cwd=folder / "working", stdout=log, stderr=log)
             self._running[job.id] = process, folder
 

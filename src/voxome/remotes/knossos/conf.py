@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voxome.errors import CorruptData
-from voxome.storage.local import replacing, storing
+from voxome.storage.atomic import replacing, storing
 
 CONF = "knossos.conf"
 _LINE = re.compile(r'^\s*(experiment name|boundary [xyz]|scale [xyz]|magnification)\s+"?([^";]+)"?\s*;', re.MULTILINE)

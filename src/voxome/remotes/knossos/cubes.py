@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.errors import CorruptData, UnsupportedFormat
-from voxome.storage.local import replacing, storing
+from voxome.storage.atomic import replacing, storing
 
 EDGE = 128
 CUBE = (EDGE, EDGE, EDGE)

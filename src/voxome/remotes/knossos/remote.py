@@ -20,7 +20,8 @@ from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnsupportedForm
 from voxome.remotes.knossos.conf import CONF, Conf, magnifications
 from voxome.remotes.knossos.source import KnossosPyramid
 from voxome.remotes.spec_checks import parse_options, require_storable
-from voxome.storage.local import local_path, storing
+from voxome.storage.atomic import storing
+from voxome.storage.local import local_path
 
 
 class KnossosRemote:

@@ -28,7 +28,7 @@ from voxome.remotes.arrays import writable_slices
 from voxome.remotes.knossos.conf import CONF, Conf
 from voxome.remotes.knossos.cubes import CUBE, EDGE, image, overlay, store
 from voxome.remotes.local_files import file_version
-from voxome.storage.local import storing
+from voxome.storage.atomic import storing
 
 
 class KnossosSource:

@@ -1,0 +1,46 @@
+"""Local files that appear complete or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from voxome.errors import StoreError, VoxomeError
+
+
+@contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turn errors of the disk while `path` is written into a StoreError."""
+    try:
+        yield
+    except VoxomeError:
+        raise
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to; at the end it replaces `path` atomically, or is removed on error.
+
+    Raises
+    ------
+    StoreError
+        If the disk fails.
+    """
+    with storing(path), swapping(path) as temporary:
+        yield temporary
+
+
+@contextmanager
+def swapping(path: Path) -> Iterator[Path]:
+    """Do as `replacing`, but leave errors of the disk as they are."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,34 @@
+"""Files appear complete or not at all, whoever else writes them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from voxome.records.folder import read_json, write_json
+from voxome.storage.atomic import replacing
+
+
+def test_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "facts.json"
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: write_json(path, {"text": str(number) * 10_000}), range(100)))
+    assert len((read_json(path) or {})["text"]) >= 10_000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def write() -> None:
+        with replacing(path) as partial:
+            partial.write_text("new")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
