@@ -1,7 +1,7 @@
 """Memory of the whole EM pipeline on phantoms of three sizes, by step, and of the process that runs it.
 
 ``python benchmarks/memory.py --folder DIR [--block 40,40,40] [--from-raw] [--workers 2] [SHAPE ...]``. Phantoms and
-runs are kept in the folder and used again if they are there; remove ``run-*`` to measure anew. Every phantom has a
+runs are kept in the folder and used again if they are there; remove ``run-*`` to measure again. Every phantom has a
 block whose read box, the largest halo included, is not clipped: this is checked. Blocks and folds are taken apart by
 the ledger: the memory of a block must not grow with the volume; that of a fold and of whole tables may, with objects.
 """

@@ -41,7 +41,7 @@ def make_volume(path: Path) -> Handle:
 
 
 def step(tool: str, version: str, raw: Handle, box: Box | None = None) -> Step:
-    """A step of a no-op tool; one of another version is run anew."""
+    """A step of a no-op tool; one of another version is run again."""
     domain = Box.of_shape(n * EDGE for n in BLOCKS)
     inputs = {} if tool == "nothing" else {"image": raw}
     frame = Frame(domain, box or domain, None, (0.0, 0.0, 0.0))

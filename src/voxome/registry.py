@@ -168,7 +168,7 @@ def factory(group: str, spec: str) -> Callable[..., Any]:
     Raises
     ------
     UnknownName, InvalidInput, PluginError
-        If there is no such plug-in, or if it does not take these options.
+        If the plug-in does not exist, or if it does not take these options.
     """
     name, options = parse_spec(spec)
     entry = load(group, name)

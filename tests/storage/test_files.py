@@ -86,7 +86,7 @@ def test_tables_are_read_by_row_groups(folder: StoragePath, count: int) -> None:
 
 
 def test_a_table_that_is_missing_is_named(folder: StoragePath) -> None:
-    with pytest.raises(NotFound, match=r"there is no table .*none\.parquet"):
+    with pytest.raises(NotFound, match=r"the table .*none\.parquet.* does not exist"):
         TableFile((folder / "none.parquet").address)
 
 

@@ -1,4 +1,4 @@
-"""Runs that something goes wrong in: a clear end, nothing half-done passes for done, and the same command goes on."""
+"""Failing runs end with a clear message, nothing incomplete counts as done, and the same command resumes."""
 
 from __future__ import annotations
 

@@ -130,6 +130,6 @@ def _opened(path: str, store: str) -> OpenStep:
         reset_peak()
         text = storage_at(path).read_bytes()
         if text is None:
-            raise NotFound(f"there is no {path}: the folder of the step was removed; rerun to create it again")
+            raise NotFound(f"{path} does not exist: the folder of the step was removed; rerun to create it again")
         _open[path, store] = OpenStep(Step.from_json(json.loads(text), path), store)
     return _open[path, store]

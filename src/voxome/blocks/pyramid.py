@@ -1,4 +1,4 @@
-"""The coarser levels of an array, each a step of its own."""
+"""The coarser levels of an array, one step per level."""
 
 from __future__ import annotations
 

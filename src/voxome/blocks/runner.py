@@ -48,12 +48,12 @@ def run_step(
     log: Path | None = None,
     progress: Progress | None = None,
 ) -> StepReport:
-    """Run a step; jobs that the ledger says are done are not repeated, unless their data have gone.
+    """Run a step; jobs that the ledger says are done are not repeated, unless their data are missing.
 
     Raises
     ------
     RunFailed
-        If a job failed for good; the others were run.
+        If a job failed permanently; the others were run.
     AlreadyExists
         If something else is where an output is to be.
     """
@@ -157,7 +157,7 @@ def prepare(step: Step, store: str) -> None:
 
 
 def is_lost(step: Step, store: str, ledger: Ledger) -> bool:
-    """Return whether data have gone of jobs that the ledger says are done."""
+    """Return whether data are missing of jobs that are done by the ledger."""
     if not step.file(store).exists():
         return True
     last = FOLD if _has_fold(step) else len(step.phases) - 1

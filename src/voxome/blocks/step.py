@@ -74,7 +74,7 @@ class Step:
 
     @property
     def spec(self) -> ToolSpec:
-        """What the tool takes and gives."""
+        """Inputs and outputs of the tool."""
         return self.loaded.spec
 
     @cached_property

@@ -25,4 +25,4 @@ def ls(
     elif not found:
         print_stderr(f"No volumes found in {uri}")
     else:
-        show_table(["uri", "type", ""], [[info.uri, info.type, info.description] for info in found])
+        show_table(["uri", "type", "description"], [[info.uri, info.type, info.description] for info in found])

@@ -74,7 +74,7 @@ def read_config(file: Path) -> ConfigFile:
 
 
 def _problem(error: ErrorDetails) -> str:
-    """Return what is wrong where; for an unknown key, also the closest known one."""
+    """Describe validation errors; for an unknown key, also the closest known one."""
     *within, name = map(str, error["loc"])
     key = ".".join([*within, name])
     if error["type"] != "extra_forbidden":

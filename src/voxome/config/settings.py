@@ -104,7 +104,7 @@ def configure(**values: Any) -> None:
     Raises
     ------
     UnknownName
-        If there is no such setting; the message suggests the closest match.
+        If the setting does not exist; the message suggests the closest match.
     InvalidInput
         If a value is invalid; no setting is changed then.
 

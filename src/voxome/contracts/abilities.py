@@ -58,7 +58,7 @@ class SupportsDelete(Protocol):
 
 @runtime_checkable
 class SupportsLevels(Protocol):
-    """A source with a pyramid; each level is a source of its own."""
+    """A source with a pyramid; each level is opened separately."""
 
     @property
     def levels(self) -> Sequence[Level]:
@@ -93,7 +93,7 @@ class SupportsOpenLevel(Protocol):
         Raises
         ------
         NotFound
-            If there is no such level.
+            If the level does not exist.
         """
 
 
@@ -136,11 +136,11 @@ class SupportsIds(Protocol):
         Raises
         ------
         NotFound
-            If there is no such label.
+            If the label does not exist.
         """
 
     def reserve_ids(self, count: int) -> range:
-        """Reserve labels, which the store then gives to nobody else."""
+        """Reserve labels, which the store will not assign again."""
 
 
 class Connection(Protocol):

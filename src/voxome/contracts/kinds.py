@@ -1,4 +1,4 @@
-"""What goes into a tool and what comes out: a kind opens, writes, checks and folds its own data."""
+"""Kinds of tool inputs and outputs: each opens, writes, checks and folds its own data."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Reader(Protocol):
         """Return what a tool of blocks gets: of a volume, the voxels of `box` (z, y, x)."""
 
     def view(self) -> object:
-        """Return what a tool gets that reads what it likes."""
+        """Return the argument of a tool with random access."""
 
 
 class Writer(Protocol):
@@ -123,7 +123,7 @@ class Kind(ABC):
         Parameters
         ----------
         handle : Handle
-            Data with ``{store}`` in their URI are yet to be made.
+            Data with ``{store}`` in their URI do not exist yet.
         spec : VolumeSpec, optional
             Of a volume.
         """
@@ -156,7 +156,7 @@ class Kind(ABC):
 
     @abstractmethod
     def is_lost(self, target: Target, *, ended: bool) -> bool:
-        """Return whether data of jobs that are done have gone; `ended`: all jobs are done and folded."""
+        """Return whether data of finished jobs are missing; `ended`: all jobs are done and folded."""
 
     @abstractmethod
     def is_complete(self, target: Target) -> bool:

@@ -131,7 +131,7 @@ def require_scale(name: str, levels: Sequence[Level], number: int) -> Scale:
         sizes = [levels[n].voxel_size_nm for n in (number, 0)]
         raise InvalidInput(
             f"{name}: the voxels of level {number}, {_text(sizes[0])}, are not whole multiples of those of level 0, "
-            f"{_text(sizes[1])}; such a level can be read, but no coarser one can be made from it"
+            f"{_text(sizes[1])}; such a level can be read, but cannot be downsampled further"
         )
     return scale
 

@@ -49,7 +49,7 @@ class RecordStore(Ledger, Protocol):
         Raises
         ------
         UnknownName
-            If there is no such table or column.
+            If the table or column does not exist.
         """
 
     def close(self) -> None:

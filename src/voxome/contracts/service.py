@@ -1,4 +1,4 @@
-"""Services: what is done to a volume, found by name as ``volume.NAME``."""
+"""Operations on a volume, found by name as ``volume.NAME``."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class VolumeSource(Protocol):
         InvalidBox
             If the box leaves the domain.
         CorruptData, StoreError
-            If stored voxels cannot be read; zeros are never returned in their stead.
+            If stored voxels cannot be read; zeros are never returned instead.
         """
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
@@ -169,7 +169,7 @@ class PointsSource(Protocol):
         Raises
         ------
         UnknownName
-            If there is no such relation.
+            If the relation does not exist.
         """
 
 
@@ -178,7 +178,7 @@ Source = VolumeSource | MeshSource | SkeletonSource | PointsSource
 
 
 class VolumeView(Protocol):
-    """A volume as a tool sees it that reads boxes of its own choice."""
+    """A volume as a tool with random access sees it."""
 
     @property
     def spec(self) -> VolumeSpec:

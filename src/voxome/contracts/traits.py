@@ -1,4 +1,4 @@
-"""What a caller must know of a format before it creates a volume in it."""
+"""Format properties needed to create a volume."""
 
 from __future__ import annotations
 

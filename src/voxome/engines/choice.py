@@ -56,7 +56,7 @@ class StepEngines:
     Raises
     ------
     UnknownName, InvalidInput, PluginError
-        If there is no such step or engine, or if an engine does not take an option.
+        If the step or engine does not exist, or if an engine does not take an option.
     """
 
     def __init__(self, choice: EngineChoice | None, steps: Collection[str], *, workers: int, log: Path) -> None:

@@ -251,5 +251,7 @@ def _level_of(target: Target) -> int:
 
 def _frame_of(target: Target) -> Frame:
     if target.frame is None:
-        raise InvalidInput(f"output {target.name!r} of {target.tool} is a volume, but no input tells its voxels")
+        raise InvalidInput(
+            f"output {target.name!r} of {target.tool} is a volume, but no volume input defines its shape"
+        )
     return target.frame

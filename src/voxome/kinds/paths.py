@@ -29,11 +29,11 @@ def locate_file(handle: Handle) -> Handle:
     Raises
     ------
     NotFound
-        If there is no such file.
+        If the file does not exist.
     """
     path = storage_at(handle.uri)
     if not path.exists():
-        raise NotFound(f"there is no {path}")
+        raise NotFound(f"{path} does not exist")
     return replace(handle, uri=path.address, key=handle.key or path.address)
 
 

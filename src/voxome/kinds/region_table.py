@@ -146,7 +146,7 @@ class RegionTable(Kind):
     def locate(self, handle: Handle, *, level: int = 0) -> Handle:
         path = storage_at(handle.uri)
         if not (path / _TREE).exists():
-            raise NotFound(f"there is no table of regions at {path}")
+            raise NotFound(f"the table of regions {path} does not exist")
         return replace(handle, uri=path.address, key=handle.key or path.address)
 
     def open(self, handle: Handle) -> RegionReader:
@@ -178,7 +178,7 @@ def open_regions(path: StoragePath) -> RegionReader:
     """
     text, folder = (path / _TREE).read_bytes(), path.parent
     if text is None or folder is None:
-        raise NotFound(f"there is no table of regions at {path}")
+        raise NotFound(f"the table of regions {path} does not exist")
     return RegionReader(folder, RegionTree.from_json(text, path / _TREE))
 
 

@@ -22,7 +22,7 @@ def records_opener(choice: RecordsChoice | None) -> OpenRecords:
     Raises
     ------
     UnknownName, InvalidInput, PluginError
-        If there is no such record store, or if it does not take an option.
+        If the record store does not exist, or if it does not take an option.
     """
     if choice is not None and not isinstance(choice, str):
         store = choice

@@ -1,4 +1,4 @@
-"""The version of a format that is kept in a SQL database, in a table of its own."""
+"""Format version of a SQL database, stored in a separate table."""
 
 from __future__ import annotations
 

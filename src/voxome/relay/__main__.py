@@ -32,14 +32,14 @@ def main(
         list[str] | None, typer.Option(metavar="NAME", help="Source that admins may also write.")
     ] = None,
     dialect: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="API to serve, such as boss; all if not given.")
+        list[str] | None, typer.Option(metavar="NAME", help="API to serve, such as boss; by default all.")
     ] = None,
     catalogue: Annotated[
-        Path | None, typer.Option(help="SQLite file of users, projects and permissions; in memory if not given.")
+        Path | None, typer.Option(help="SQLite file of users, projects and permissions; by default in memory.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder for volumes (zarr); in memory if not given.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder for volumes (zarr); by default in memory.")] = None,
     admin_token_env: Annotated[
-        str | None, typer.Option(help="Environment variable with the admin's token; no admin if not given.")
+        str | None, typer.Option(help="Environment variable with the admin's token; by default no admin.")
     ] = None,
     allow_origin: Annotated[list[str] | None, typer.Option(help="Web pages that may read; * for all.")] = None,
     largest_cutout_mib: Annotated[int, typer.Option(help="Limit of one request's voxels, uncompressed.", min=1)] = 520,

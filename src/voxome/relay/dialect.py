@@ -1,4 +1,4 @@
-"""What a dialect is: one API in front of a relay's sources."""
+"""Dialect protocol: one API in front of a relay's sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What dialects share of HTTP: callers, bodies with a limit, threads for handlers, errors, long answers."""
+"""HTTP helpers for dialects: callers, bodies with a limit, threads for handlers, errors, long answers."""
 
 from __future__ import annotations
 

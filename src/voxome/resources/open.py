@@ -269,7 +269,7 @@ def connect(uri: str, expect: type[Any] | None = None) -> object:
     parsed = Uri.parse(uri)
     store = get_remote(parsed.scheme)
     if not isinstance(store, SupportsConnect):
-        raise UnsupportedFormat(f"{parsed.scheme or 'a path'}:// has nothing to connect to; open its volumes")
+        raise UnsupportedFormat(f"{parsed.scheme or 'a path'}:// does not support connect(); open its volumes")
     connection = store.connect(parsed)
     if expect is not None and not isinstance(connection, expect):
         raise InvalidInput(f"{parsed} is a {type(connection).__name__}; a {expect.__name__} was expected")

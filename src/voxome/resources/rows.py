@@ -36,7 +36,7 @@ def combine(rows: Rows, key: Sequence[str], how: Mapping[str, str] | None = None
     rows : mapping of str to array
         One array a column, the rows in any order.
     key : sequence of str
-        Columns that tell one row of the result from another; it is sorted by them, the first foremost.
+        Columns that tell one row of the result from another; it is sorted by them, first column first.
     how : mapping, optional
         ``sum``, ``min`` or ``max`` for other columns; those not named are summed.
 

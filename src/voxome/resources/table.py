@@ -33,7 +33,7 @@ class TableFile:
     Raises
     ------
     NotFound
-        If there is no such file.
+        If the file does not exist.
     CorruptData
         If it is no Parquet file, or is cut short.
     UnsupportedFormat
@@ -45,7 +45,7 @@ class TableFile:
         try:
             self._file = pq.ParquetFile(_readable(self.path))
         except FileNotFoundError as error:
-            raise NotFound(f"there is no table {path}") from error
+            raise NotFound(f"the table {path} does not exist") from error
         except (pa.ArrowInvalid, OSError) as error:
             raise CorruptData(f"{path} is not a readable Parquet table: {error}") from error
         version = (self._file.schema_arrow.metadata or {}).get(_VERSION)

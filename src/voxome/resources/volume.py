@@ -125,7 +125,7 @@ class Volume:
         return self._label_index().bounding_box(label, exact=exact)
 
     def reserve_ids(self, count: int) -> range:
-        """Reserve labels, which the store then gives to nobody else.
+        """Reserve labels, which the store will not assign again.
 
         Raises
         ------

@@ -28,7 +28,7 @@ def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
     UnsupportedFormat
         If its store cannot delete volumes.
     NotFound
-        If there is no volume at `uri`.
+        If the volume at `uri` does not exist.
     """
     if (prefix := uri.partition(":")[0]) in targets("voxome.resolvers"):
         raise InvalidUri(f"{uri} names public data; a {prefix} cannot be removed")

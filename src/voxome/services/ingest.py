@@ -42,7 +42,7 @@ def open_target(uri: str, source: VolumeSource, corner: Sequence[int]) -> Volume
     Raises
     ------
     NotFound
-        If there is no volume at `uri`.
+        If the volume at `uri` does not exist.
     InvalidBox
         If the axes differ, or `source` does not fit inside.
     """

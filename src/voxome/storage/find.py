@@ -30,7 +30,7 @@ def storage_path(uri: Uri, *, writing: bool = False) -> StoragePath:
     Raises
     ------
     UnsupportedFormat
-        If there is no such store.
+        If the store does not exist.
     InvalidUri, UnknownName
         If the store has no such option.
     ReadOnly

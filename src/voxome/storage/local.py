@@ -58,7 +58,7 @@ class LocalPath(StoragePath):
         try:
             return Path(self.path).open("rb")
         except FileNotFoundError as error:
-            raise NotFound(f"there is no file {self}") from error
+            raise NotFound(f"the file {self} does not exist") from error
         except OSError as error:
             raise StoreError(f"cannot read {self}: {error.strerror or error}") from error
 
@@ -73,7 +73,7 @@ class LocalPath(StoragePath):
 
     def lister(self) -> Lister:
         if not Path(self.path).is_dir():
-            raise NotFound(f"there is no folder {self.path}")
+            raise NotFound(f"the folder {self.path} does not exist")
         return _scan
 
     def taken(self) -> bool:

@@ -37,7 +37,7 @@ class HttpPath(StoragePath):
 class S3Path(StoragePath):
     """A prefix of a bucket of S3, or of another server that speaks S3 (``?endpoint=``).
 
-    What the URI leaves open is taken from ``VOXOME_S3_HOST`` or the profile in use (host, region, anonymous, profile),
+    Unset options come from ``VOXOME_S3_HOST`` or the profile in use (host, region, anonymous, profile),
     and then from the variables that AWS's own tools read. Keys come from those too, or from AWS's files, never from a
     URI; ``?anonymous=true`` sends none.
     """
@@ -74,7 +74,7 @@ class GcsPath(StoragePath):
 
     @property
     def _anonymous(self) -> bool:
-        return _yes({**store_profile("gs").options, **self.options}, "anonymous")
+        return _flag({**store_profile("gs").options, **self.options}, "anonymous")
 
     def lister(self) -> Lister:
         if self._anonymous:
@@ -96,7 +96,7 @@ def _http(address: str) -> dict[str, Any]:
 
 
 def _credentials(options: Mapping[str, str]) -> dict[str, str]:
-    if _yes(options, "anonymous"):
+    if _flag(options, "anonymous"):
         return {"type": "anonymous"}
     if profile := options.get("profile") or os.environ.get("AWS_PROFILE"):
         return {"type": "profile", "profile": profile, **{name: _file(*where) for name, where in _FILES.items()}}
@@ -107,7 +107,7 @@ def _file(variable: str, usual: str) -> str:
     return os.environ.get(variable) or str(Path(usual).expanduser())
 
 
-def _yes(options: Mapping[str, str], name: str) -> bool:
+def _flag(options: Mapping[str, str], name: str) -> bool:
     text = options.get(name, "false").lower()
     if text not in ("true", "false"):
         raise InvalidUri(f"{name}={text} is neither true nor false")

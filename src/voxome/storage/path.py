@@ -1,4 +1,4 @@
-"""Paths in key-value stores: files and folders, whichever the store."""
+"""Paths in key-value stores: files and folders, in any store."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ class StoragePath:
         else:
             file = open_ranged(self._present_range, tail or b"")  # type: ignore[assignment]
         if tail is None:
-            raise NotFound(f"there is no file {self}")
+            raise NotFound(f"the file {self} does not exist")
         return file
 
     @contextmanager
@@ -229,7 +229,7 @@ class StoragePath:
         Raises
         ------
         NotFound
-            If there is no such folder.
+            If the folder does not exist.
         UnsupportedFormat
             If the store has no listing.
         """

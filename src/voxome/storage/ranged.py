@@ -20,7 +20,7 @@ It raises InvalidBox where the file is shorter.
 
 
 class RangedFile(io.RawIOBase):
-    """A read-only file over a store that does not tell the length of its files.
+    """A read-only file over a store that does not report file sizes.
 
     It behaves like a file of 2**60 bytes: positions in its upper half count from the end, so that formats with a
     footer, such as Parquet, can be read without knowing the length.

@@ -122,7 +122,7 @@ def map_errors(name: str, *, invalid: type[VoxomeError] = CorruptData) -> Iterat
         raise
     except TimeoutError as error:
         raise StoreError(
-            f"{name}: not done after {_time_limit_s()} s; read or write less at once, or allow more time "
+            f"{name}: timed out after {_time_limit_s()} s; read or write less at once, or allow more time "
             "(VOXOME_OPERATION_S)"
         ) from error
     except (ValueError, RuntimeError, NotImplementedError, OverflowError, OSError) as error:
@@ -146,4 +146,4 @@ def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str
 def _server_message(body: re.Match[str]) -> str:
     """Return the message in the body of a response; of XML only code and message, for the rest quotes the request."""
     message = ": ".join(_XML_MESSAGE.findall(body[1])) or body[1]
-    return f" [the server says: {message[:300]}]"
+    return f" [server response: {message[:300]}]"

@@ -20,7 +20,7 @@ def walk(path: StoragePath, look: Look[Found], depth: int = _DEEPEST) -> Iterato
     Raises
     ------
     NotFound
-        If there is no such folder.
+        If the folder does not exist.
     UnsupportedFormat
         If the store cannot be listed.
     """

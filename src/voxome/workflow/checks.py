@@ -21,7 +21,7 @@ def name_problems(graph: Graph, values: Mapping[str, Any], options: RunOptions) 
             yield str(UnknownName.of("workflow input", name, graph.inputs))
     for name, one in graph.inputs.items():
         if one.required and name not in values and name not in HOST_PORTS:
-            yield f"the workflow needs the input {name!r}; give it with --set {name}=…"
+            yield f"the workflow needs the input {name!r}; set it with --set {name}=…"
     steps = [node.name for node in graph.steps]
     for name in options.blocks:
         if name not in steps:

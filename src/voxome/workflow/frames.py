@@ -54,7 +54,7 @@ def size_warnings(handle: Handle, frame: Frame) -> list[str]:
         return []
     return [
         f"{handle.uri} has no voxel size: lengths in nm stay empty, and parameters in nm assume {ASSUMED_NM[0]:g} nm "
-        "voxels; give it with --voxel-size Z,Y,X"
+        "voxels; set it with --voxel-size Z,Y,X"
     ]
 
 

@@ -1,4 +1,4 @@
-"""The hint with which a workflow names its report, scorer and files; other CWL runners ignore it."""
+"""Workflow hint: names its report, scorer and files; other CWL runners ignore it."""
 
 from __future__ import annotations
 

@@ -46,13 +46,13 @@ def read_handle(address: str) -> Handle:
     Raises
     ------
     NotFound
-        If there is no such file.
+        If the file does not exist.
     InvalidInput, UnsupportedFormat
         If it is not a handle, or of another version.
     """
     text = storage_at(address).read_bytes()
     if text is None:
-        raise NotFound(f"there is no handle file {address}")
+        raise NotFound(f"the handle file {address} does not exist")
     try:
         data = json.loads(text)
     except ValueError as error:

@@ -82,7 +82,7 @@ def run(
     Raises
     ------
     UnknownName, InvalidInput, PluginError
-        If there is no such engine, step or record store.
+        If the engine, step or record store does not exist.
     PlanError
         If the run cannot start, with all problems; or if the folder holds a run of another plan.
     RunLocked

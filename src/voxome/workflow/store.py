@@ -36,7 +36,7 @@ def store_address(store: str | Path | None, folder: Path) -> str:
 
 @contextmanager
 def lock_results(address: str, folder: Path) -> Iterator[None]:
-    """Hold a store for the run in `folder`, whose own lock is held already.
+    """Lock a store for the run in `folder`, whose own lock is locked already.
 
     Raises
     ------

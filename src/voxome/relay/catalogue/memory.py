@@ -1,4 +1,4 @@
-"""A catalogue in memory, gone with its process."""
+"""In-memory catalogue, lost when its process ends."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ class LabelmapSource(LabelLevel):
         Raises
         ------
         NotFound
-            If there is no such label.
+            If the label does not exist.
         """
         labels = Labels(self._node, self._instance)
         if exact:
@@ -181,7 +181,7 @@ class LabelmapSource(LabelLevel):
         return labels.bounding_box(label, supervoxel=self._supervoxels)
 
     def reserve_ids(self, count: int) -> range:
-        """Reserve labels, which the server then gives to nobody else.
+        """Reserve labels, which the server will not assign again.
 
         Raises
         ------
@@ -209,7 +209,7 @@ class LabelmapSource(LabelLevel):
         Raises
         ------
         NotFound
-            If there is no such level.
+            If the level does not exist.
         """
         require_level(self.name, number, self._info.max_level + 1)
         return LabelLevel(

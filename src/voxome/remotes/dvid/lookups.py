@@ -174,7 +174,7 @@ class Lookups(Instance):
         return self._get_json("nextlabel", parse=lambda reply: int(reply["nextlabel"]))
 
     def reserve(self, count: int) -> range:
-        """Reserve new labels, which the server then gives to nobody else.
+        """Reserve new labels, which the server will not assign again.
 
         Raises
         ------

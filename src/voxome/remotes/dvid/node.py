@@ -194,7 +194,7 @@ def resolve_version(api: Api, version: str) -> str:
     Raises
     ------
     NotFound
-        If there is no such version or branch.
+        If the version or branch does not exist.
     InvalidUri
         If the prefix is not unique.
     """

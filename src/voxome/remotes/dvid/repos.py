@@ -92,7 +92,7 @@ class Dvid:
         Raises
         ------
         NotFound
-            If there is no such version.
+            If the version does not exist.
         """
         return DvidNode(Node(self.api, resolve_version(self.api, version)))
 

@@ -232,7 +232,7 @@ def _parse_bases(reply: Any) -> dict[str, dict[str, Any]]:
 def _ids(files: KeyValue, suffixes: Sequence[str], name: str) -> NDArray[np.uint64]:
     """Return the ids in the keys of an instance, each a number and a suffix."""
     if files.name not in files.node.instances():
-        raise UnsupportedFormat(f"{name}: DVID cannot list the files of supervoxels; ask for single bodies")
+        raise UnsupportedFormat(f"{name}: DVID cannot list the files of supervoxels; request bodies one at a time")
     pattern = re.compile(rf"(\d{{1,20}})(?:{'|'.join(map(re.escape, suffixes))})")
     found = {int(match[1]) for match in map(pattern.fullmatch, files) if match}
     return np.array(sorted(id for id in found if id < 1 << 64), np.uint64)

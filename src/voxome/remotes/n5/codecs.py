@@ -48,7 +48,7 @@ def written_compression(codec: str | Mapping[str, Any], name: str) -> dict[str, 
     Raises
     ------
     UnsupportedFormat
-        If there is no such codec.
+        If the codec does not exist.
     InvalidInput
         If it has no such option.
     """

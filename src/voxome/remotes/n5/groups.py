@@ -32,7 +32,7 @@ class Group:
     context : GroupContext
         Its attributes, those above it, and those of its array ``s0``.
     transforms : mapping
-        Path of each of its arrays → where its voxels lie, finest first; None where the metadata do not tell.
+        Path of each of its arrays → voxel size and offset, finest first; None where the metadata do not specify them.
     """
 
     folder: StoragePath
@@ -122,7 +122,7 @@ def _transform(array: Json, name: str, context: GroupContext, ndim: int) -> Tran
 
 
 def _sizes(transforms: list[Transform | None]) -> list[Lengths | None]:
-    """Voxel sizes in nm where the metadata tell them, else in voxels of the finest level."""
+    """Voxel sizes in nm where the metadata specify them, else in voxels of the finest level."""
     if any(one is not None and one.voxel_size_nm is not None for one in transforms):
         return [None if one is None else one.voxel_size_nm for one in transforms]
     return [None if one is None else one.factor for one in transforms]

@@ -69,7 +69,7 @@ class N5Source(TensorStoreSource):
     ) -> None:
         array = read_json(folder, ATTRIBUTES)
         if array is None or "dimensions" not in array:
-            raise NotFound(f"{name}: there is no N5 array at {folder}")
+            raise NotFound(f"{name}: the N5 array {folder} does not exist")
         context = context or GroupContext()
         try:
             transform = transform_of(array, folder.name, context)
@@ -132,7 +132,7 @@ class N5Pyramid(N5Source):
         Raises
         ------
         NotFound
-            If there is no such level.
+            If the level does not exist.
         """
         return open_level(self._group, number, mode=self._mode, name=self.name)
 
@@ -160,7 +160,7 @@ def open_level(group: Group, number: int, *, mode: Mode, name: str) -> N5Source:
     Raises
     ------
     NotFound
-        If there is no such level, or its array is missing.
+        If the level does not exist, or its array is missing.
     """
     require_level(name, number, len(group.names))
     path = group.names[number]

@@ -145,7 +145,7 @@ class PrecomputedPyramid(PrecomputedSource):
         Raises
         ------
         NotFound
-            If there is no such level.
+            If the level does not exist.
         """
         return open_level(self._folder, self._info, number, mode=self._mode, name=self.name)
 
@@ -179,7 +179,7 @@ def open_level(folder: StoragePath, info: Json, number: int, *, mode: Mode, name
     Raises
     ------
     NotFound
-        If there is no such level.
+        If the level does not exist.
     UnsupportedFormat
         If voxome does not read its encoding.
     """

@@ -1,4 +1,4 @@
-"""tensorstore handles of zarr arrays, whoever wrote them; codecs that tensorstore lacks are decoded by numcodecs."""
+"""tensorstore handles of zarr arrays; codecs that tensorstore lacks are decoded by numcodecs."""
 
 from __future__ import annotations
 

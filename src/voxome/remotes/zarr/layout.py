@@ -73,7 +73,7 @@ def layout(
     dataset : Dataset or None
         Its entry in a pyramid.
     home : Node
-        Node whose attributes are the spec's: the array itself, or the group that it stands for.
+        Node whose attributes are the spec's: the array itself, or the group that it represents.
     labels : bool
         Whether its group is marked as labels.
     """

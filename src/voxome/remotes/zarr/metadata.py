@@ -89,5 +89,5 @@ def require_node(folder: StoragePath) -> Node:
     """
     node = find_node(folder)
     if node is None:
-        raise NotFound(f"there is no zarr array or group in {folder}: it has none of {', '.join(FILES)}")
+        raise NotFound(f"{folder} is not a zarr array or group: it has none of {', '.join(FILES)}")
     return node

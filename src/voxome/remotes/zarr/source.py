@@ -23,7 +23,7 @@ Shape = tuple[int, int, int]
 
 
 class ZarrSource(TensorStoreSource):
-    """One zarr array; its attributes are those of `home`, the array itself or the group that it stands for."""
+    """One zarr array; its attributes are those of `home`, the array itself or the group that it represents."""
 
     def __init__(self, store: ts.TensorStore, spec: VolumeSpec, *, home: Node, name: str, writable: bool) -> None:
         super().__init__(store, spec, name=name, writable=writable, metadata=(home.folder, home.attributes_file))
@@ -69,7 +69,7 @@ class PyramidSource(ZarrSource):
         Raises
         ------
         NotFound
-            If there is no such level.
+            If the level does not exist.
         """
         group = require_node(self._home.folder)
         return open_level(group, _entry(group), number, name=self.name, writable=self._writable)
@@ -137,7 +137,7 @@ def open_level(group: Node, entry: Mapping[str, Any], number: int, *, name: str,
     Raises
     ------
     NotFound
-        If there is no such level, or its array is missing.
+        If the level does not exist, or its array is missing.
     """
     arrays = sorted_arrays(group, entry)
     require_level(name, number, len(arrays))

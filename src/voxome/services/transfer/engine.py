@@ -26,7 +26,7 @@ def engine_opener(engine: str | Engine | None, endpoints: Sequence[Endpoint], wo
     Raises
     ------
     UnknownName, PluginError
-        If there is no such engine, or if it does not take an option.
+        If the engine does not exist, or if it does not take an option.
     InvalidInput
         If an engine was chosen, but its workers cannot open an endpoint.
     """
