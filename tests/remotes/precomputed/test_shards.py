@@ -43,6 +43,22 @@ def test_values_are_located_where_tensorstore_wrote_them(tmp_path: Path, hash: s
     assert locate_value(folder(tmp_path / "none"), sharding, 100) is None
 
 
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"hash": "sha1"}, UnsupportedFormat, "the hash 'sha1' of its shards is unknown; expected identity or murmur"),
+        ({"shard_bits": None}, CorruptData, "shard_bits of its shards is None; expected an integer from 0 to 64"),
+        ({"preshift_bits": "many"}, CorruptData, "preshift_bits of its shards is 'many'"),
+        ({"minishard_bits": -1}, CorruptData, "minishard_bits of its shards is -1"),
+    ],
+)
+def test_wrong_parameters_of_shards_are_named(
+    tmp_path: Path, change: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        locate_value(folder(tmp_path), {**SHARDING, **change}, 100)
+
+
 def test_any_id_is_hashed_to_the_shard_that_tensorstore_chooses(tmp_path_factory: pytest.TempPathFactory) -> None:
     sharding = {**SHARDING, "preshift_bits": 0, "shard_bits": 9, "minishard_bits": 3}
 

@@ -1,4 +1,4 @@
-"""Where a value lies inside the shard files of a folder.
+"""Byte range of a value in a sharded folder.
 
 Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precomputed/sharded.rst
 """
@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from voxome.errors import CorruptData
+from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.storage.path import StoragePath
 
 _MASK = 0xFFFFFFFF
 _ENTRY_BYTES = 16
+_KEY_BITS = 64
+_BITS = ("preshift_bits", "minishard_bits", "shard_bits")
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,17 @@ def locate_value(folder: StoragePath, sharding: Mapping[str, Any], id: int) -> L
     Raises
     ------
     CorruptData
-        If the index of the shard cannot be decoded.
+        If the parameters are incomplete, or the index of the shard cannot be decoded.
+    UnsupportedFormat
+        If the hash is unknown.
     """
-    shard_bits, minishard_bits = int(sharding["shard_bits"]), int(sharding["minishard_bits"])
-    hashed = _HASHES[sharding["hash"]](id >> int(sharding["preshift_bits"]))
+    preshift_bits, minishard_bits, shard_bits = (_bits(folder, sharding, name) for name in _BITS)
+    hash = _HASHES.get(str(sharding.get("hash")))
+    if hash is None:
+        raise UnsupportedFormat(
+            f"{folder}: the hash {sharding.get('hash')!r} of its shards is unknown; expected {' or '.join(_HASHES)}"
+        )
+    hashed = hash(id >> preshift_bits)
     minishard = hashed & ((1 << minishard_bits) - 1)
     shard = (hashed >> minishard_bits) & ((1 << shard_bits) - 1)
     file = folder / f"{shard:0{-(-shard_bits // 4)}x}.shard"
@@ -68,6 +77,16 @@ def locate_value(folder: StoragePath, sharding: Mapping[str, Any], id: int) -> L
         return None
     ends = base + np.cumsum(gaps + sizes, dtype=np.uint64)
     return Location(file, int(ends[row[0]] - sizes[row[0]]), int(ends[row[0]]))
+
+
+def _bits(folder: StoragePath, sharding: Mapping[str, Any], name: str) -> int:
+    value = sharding.get(name)
+    if not isinstance(value, int) or not 0 <= value <= _KEY_BITS:
+        raise CorruptData(
+            f"{folder}: {name} of its shards is {value!r}; expected an integer from 0 to {_KEY_BITS}; correct the info "
+            "file, or write it again"
+        )
+    return value
 
 
 def _murmurhash3_x86_128(key: int) -> int:
