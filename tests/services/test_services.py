@@ -45,6 +45,18 @@ def volume() -> Iterator[voxome.Volume]:
             MemoryRemote().delete(Uri("memory", name))
 
 
+class _Hidden(ServiceContract):
+    name = "uri"
+
+    def check(self, result: object) -> None:
+        del result
+
+
+def test_the_contract_refuses_the_name_of_an_attribute(volume: voxome.Volume) -> None:
+    with pytest.raises(AssertionError, match="a volume has an attribute of that name already"):
+        _Hidden().test_it_is_an_attribute_of_a_volume(volume)
+
+
 @pytest.mark.usefixtures("plugins")
 class TestSomebodyElsesService(ServiceContract):
     name = "brightness"

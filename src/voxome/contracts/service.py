@@ -15,7 +15,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 GROUP = "voxome.services"
-"""Group of the registry: name of a service → a `Service`, or a plain function of a volume."""
+"""Group of the registry: name of a service → a `Service`, or a plain function of a volume.
+
+An attribute of `voxome.Volume` hides a service of the same name.
+"""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from voxome.contracts.service import GROUP
 from voxome.errors import UnsupportedFormat
 from voxome.registry import load
 from voxome.resources.array import array
-from voxome.resources.services import requirements
+from voxome.resources.services import BoundService, requirements
 from voxome.resources.volume import Volume
 
 
@@ -54,8 +54,9 @@ class ServiceContract(ABC):
 
     def test_it_is_an_attribute_of_a_volume(self, volume: Volume) -> None:
         assert self.name in dir(volume)
-        assert not hasattr(Volume, self.name), "a volume has an attribute of that name already"
-        self.check(getattr(volume, self.name)(*self.arguments, **self.options))
+        bound = getattr(volume, self.name)
+        assert isinstance(bound, BoundService), "a volume has an attribute of that name already: choose another name"
+        self.check(bound(*self.arguments, **self.options))
 
     def test_it_has_help_without_the_volume(self, volume: Volume) -> None:
         bound = getattr(volume, self.name)
