@@ -212,7 +212,7 @@ def test_a_server_that_stalls_for_ever(bucket: Bucket, proxy: FaultyProxy, monke
         began = time.monotonic()
         with pytest.raises(StoreError, match=r"timed out after 1 s.*VOXOME_OPERATION_S"):
             attempt()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 20
 
 
 def made_of_ones() -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:

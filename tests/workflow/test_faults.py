@@ -247,7 +247,7 @@ def test_an_interruption_ends_soon_and_can_be_continued(workflow: Tuned, raw: Pa
     process.send_signal(signal.SIGINT)
     _, text = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert text.splitlines()[-1] == "Interrupted; rerun the same command to resume"
     assert "Traceback" not in text
     assert len(workers) == 2
