@@ -64,11 +64,11 @@ def test_the_environment_beats_the_profile(monkeypatch: pytest.MonkeyPatch) -> N
     assert store_profile("bossdb").host == "https://env.example"
 
 
-@pytest.mark.parametrize("asked", ["https://evil.example", "http://boss.example", "https://boss.example:8443"])
-def test_a_token_goes_to_its_own_host_only(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("host", ["https://evil.example", "http://boss.example", "https://boss.example:8443"])
+def test_a_token_goes_to_its_own_host_only(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_BOSSDB_TOKEN", "from-env")
-    found = store_profile("bossdb", asked)
-    assert (found.host, found.token) == (asked, None)
+    found = store_profile("bossdb", host)
+    assert (found.host, found.token) == (host, None)
 
 
 def test_a_token_without_a_host_is_meant_for_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_a_secret_never_shows() -> None:
         pickle.dumps(token)
 
 
-def test_a_wrong_file_is_told_without_its_values(config: Path) -> None:
+def test_a_wrong_file_is_reported_without_its_values(config: Path) -> None:
     config.write_text('[profiles.lab.bossdb]\nhost = "h"\ntokn = "hidden-text"\n')
     with pytest.raises(InvalidInput, match=r"profiles\.lab\.bossdb\.tokn: .*did you mean 'token'") as caught:
         store_profile("bossdb")

@@ -170,14 +170,14 @@ def test_dvid(where: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp
 def test_s3(way: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
-    told = {"aws_access_key_id": "AKIDPUBLIC", "aws_secret_access_key": SECRET, "aws_session_token": SECRET}
+    credentials = {"aws_access_key_id": "AKIDPUBLIC", "aws_secret_access_key": SECRET, "aws_session_token": SECRET}
     query = ""
     if way == "environment":
-        for name, value in told.items():
+        for name, value in credentials.items():
             monkeypatch.setenv(name.upper(), value)
     else:
         file = tmp_path / "credentials"
-        file.write_text("[lab]\n" + "\n".join(f"{name} = {value}" for name, value in told.items()))
+        file.write_text("[lab]\n" + "\n".join(f"{name} = {value}" for name, value in credentials.items()))
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
         query = "&profile=lab"
     with FaultyProxy() as proxy:
@@ -209,13 +209,13 @@ def test_users_and_passwords_in_addresses(fault: Fault, emitted: Emitted) -> Non
         lambda address: str(Uri.parse(f"zarr://{address.replace('@', '@more@')}/a")),
     ],
 )
-def test_what_is_said_of_an_address(work: Callable[[str], object]) -> None:
+def test_text_about_an_address_has_no_secret(work: Callable[[str], object]) -> None:
     try:
-        said = str(work(f"http://me:{SECRET}@127.0.0.1:9"))
+        text = str(work(f"http://me:{SECRET}@127.0.0.1:9"))
     except VoxomeError as error:
-        said = str(error)
-    assert SECRET not in said
-    assert "more" not in said
+        text = str(error)
+    assert SECRET not in text
+    assert "more" not in text
 
 
 def _use(emitted: Emitted, uri: str) -> None:
@@ -250,8 +250,8 @@ def test_records_of_transfers_and_runs(
             uri = f"bossdb://{archive.url}/a/b/c"
         else:
             configure(monkeypatch, tmp_path, "environment", kind, proofreading)
-            asked = {"admintoken": SECRET}
-            httpx.post(f"{proofreading}/api/repos", params=asked, json={"root": ROOT}).raise_for_status()
+            query = {"admintoken": SECRET}
+            httpx.post(f"{proofreading}/api/repos", params=query, json={"root": ROOT}).raise_for_status()
             uri = f"dvid://{proofreading.removeprefix('http://')}/{ROOT}/c"
         voxome.create(uri, SPEC)[...] = data
         emitted.say(voxome.transfer(uri, f"zarr://{seen}/copy.zarr", state=seen / "state"))

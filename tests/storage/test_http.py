@@ -89,13 +89,13 @@ def test_a_bare_address_is_recognised(server: str, values: NDArray[np.uint16], n
 
 
 @pytest.mark.parametrize("name", ["zarr3-sharded", "precomputed-sharded"])
-def test_of_a_shard_only_what_is_needed_is_asked_for(server: str, log: Path, name: str) -> None:
+def test_only_the_needed_ranges_of_a_shard_are_requested(server: str, log: Path, name: str) -> None:
     volume = voxome.open(f"{KINDS[name][0]}://{server}/{name}")
     before = len(log.read_text().splitlines())
     volume.cutout(Box((3, 5, 7), (4, 6, 8)))
-    asked = log.read_text().splitlines()[before:]
-    assert asked
-    assert all(" 206 bytes=" in line for line in asked)
+    requests = log.read_text().splitlines()[before:]
+    assert requests
+    assert all(" 206 bytes=" in line for line in requests)
 
 
 def test_what_is_not_there(server: str) -> None:
@@ -135,7 +135,7 @@ LASTING: list[tuple[Fault, type[VoxomeError], str]] = [
 
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("fault", PASSING, ids=str)
-def test_what_fails_in_passing_is_ridden_out(
+def test_temporary_failures_are_retried(
     proxy: FaultyProxy, values: NDArray[np.uint16], name: str, fault: Fault
 ) -> None:
     volume = voxome.open(f"{KINDS[name][0]}://{proxy.url}/{name}")
@@ -144,13 +144,13 @@ def test_what_fails_in_passing_is_ridden_out(
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize(("fault", "error", "said"), LASTING, ids=lambda value: str(value)[:24])
-def test_what_lasts_is_an_error_and_never_zeros(
-    proxy: FaultyProxy, name: str, fault: Fault, error: type[VoxomeError], said: str
+@pytest.mark.parametrize(("fault", "error", "message"), LASTING, ids=lambda value: str(value)[:24])
+def test_lasting_failures_are_errors_and_never_zeros(
+    proxy: FaultyProxy, name: str, fault: Fault, error: type[VoxomeError], message: str
 ) -> None:
     volume = voxome.open(f"{KINDS[name][0]}://{proxy.url}/{name}")
     proxy.chance(1.0, fault, seed=0)
-    with pytest.raises(error, match=said) as caught:
+    with pytest.raises(error, match=message) as caught:
         volume.cutout(Box((3, 5, 7), (19, 21, 23)))
     assert proxy.url in str(caught.value)
     with pytest.raises(VoxomeError):
@@ -165,7 +165,7 @@ def test_a_server_that_falls_silent(proxy: FaultyProxy, monkeypatch: pytest.Monk
         volume.cutout(DOMAIN)
 
 
-def test_a_damaged_shard_index_is_told(proxy: FaultyProxy) -> None:
+def test_a_damaged_shard_index_is_an_error(proxy: FaultyProxy) -> None:
     volume = voxome.open(f"zarr://{proxy.url}/zarr3-sharded")
     proxy.chance(1.0, Alter(lambda body: bytes(len(body))), seed=0)
     with pytest.raises(CorruptData):

@@ -14,7 +14,7 @@ def block_voxels(step: Step) -> int | None:
     """Return the voxels of one block with its halo; None for a step without blocks."""
     if step.phases[0] is None or step.frame is None:
         return None
-    low, high = step.spec.halo_of(step.parameters, step.frame.scale_nm)
+    low, high = step.spec.compute_halo(step.parameters, step.frame.scale_nm)
     sides = zip(step.block, low, high, step.frame.domain.shape, strict=True)
     return math.prod(min(n + a + b, m) for n, a, b, m in sides)
 

@@ -107,7 +107,7 @@ class Step:
         if self.frame is None or self.spec.scope == "whole":
             return (None,)
         domain, box = self.frame.domain, self.frame.box
-        blocks = BlockGrid(domain, self.block, box, self.spec.halo_of(self.parameters, self.frame.scale_nm))
+        blocks = BlockGrid(domain, self.block, box, self.spec.compute_halo(self.parameters, self.frame.scale_nm))
         return (blocks, *(RegionTree(domain, box, self.block).grids[1:] if self.spec.scope == "regions" else ()))
 
     def blocks(self, phase: int) -> int:

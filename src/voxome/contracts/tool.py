@@ -26,7 +26,7 @@ Check = Callable[[Mapping[str, VolumeSpec], Mapping[str, Any]], Iterable[str]]
 
 @dataclass(frozen=True)
 class Input:
-    """A volume or table that a tool takes."""
+    """An input of a tool, of any kind."""
 
     name: str
     kind: Kind
@@ -81,11 +81,11 @@ class ToolSpec:
         """Port → input or parameter; see `voxome.contracts.ports`."""
         return {port_of(name): name for name in (*self.inputs, *self.parameters)}
 
-    def halo_of(self, parameters: Mapping[str, Any], scale_nm: tuple[float, float, float] = ASSUMED_NM) -> Halo:
+    def compute_halo(self, parameters: Mapping[str, Any], scale_nm: tuple[float, float, float] = ASSUMED_NM) -> Halo:
         """Return the halo under `parameters` in voxels of `scale_nm`, as (low, high) triples."""
-        return normal_halo(self.halo(parameters, scale_nm) if callable(self.halo) else self.halo)
+        return normalize_halo(self.halo(parameters, scale_nm) if callable(self.halo) else self.halo)
 
-    def version_of(self, parameters: Mapping[str, Any]) -> str:
+    def compute_version(self, parameters: Mapping[str, Any]) -> str:
         """Return the version, with the content of the files that `parameters` name."""
         return f"{self.version}+{self.content(parameters)[:12]}" if self.content else self.version
 
@@ -147,7 +147,7 @@ class Tool(Protocol):
         """
 
 
-def normal_halo(halo: HaloLike) -> Halo:
+def normalize_halo(halo: HaloLike) -> Halo:
     """Return a number, a triple or a (low, high) pair of triples as a pair of triples."""
     if not isinstance(halo, int) and len(halo) == 2:
         low, high = halo

@@ -190,7 +190,7 @@ class _Planner:
         return Step(
             node.name,
             node.tool,
-            tool.spec.version_of(parameters),
+            tool.spec.compute_version(parameters),
             parameters,
             inputs.handles,
             frame,

@@ -18,13 +18,13 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 """Compression → its options with their defaults; Java writes more, which readers do not need."""
 
 
-def stored_compression(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def read_compression(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the compression in an array's attributes; N5 before 2.0 had ``compressionType``."""
     compression = attributes.get("compression", attributes.get("compressionType"))
     return {"type": compression} if isinstance(compression, str) else dict(compression or {})
 
 
-def plain_compression(compression: Mapping[str, Any], name: str) -> dict[str, Any]:
+def to_tensorstore(compression: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return the same compression with only the options that tensorstore accepts.
 
     Raises
@@ -35,14 +35,14 @@ def plain_compression(compression: Mapping[str, Any], name: str) -> dict[str, An
     kind = compression.get("type")
     if kind not in _OPTIONS:
         known = ", ".join([*_OPTIONS, "lz4 (to read)"])
-        raise UnsupportedFormat(f"{name}: its blocks are compressed by {kind!r}; voxome reads {known}")
+        raise UnsupportedFormat(f"{name}: its blocks are compressed with {kind!r}; voxome reads {known}")
     options = {key: compression.get(key, default) for key, default in _OPTIONS[kind].items()}
     if kind == "blosc":
         options["shuffle"] = min(max(options["shuffle"], 0), 2)
     return {"type": kind, **options}
 
 
-def written_compression(codec: str | Mapping[str, Any], name: str) -> dict[str, Any]:
+def from_codec(codec: str | Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return the compression of a codec: a name, or a mapping of ``name`` and its options as N5 spells them.
 
     Raises
@@ -54,7 +54,7 @@ def written_compression(codec: str | Mapping[str, Any], name: str) -> dict[str, 
     """
     options = {"name": codec} if isinstance(codec, str) else dict(codec)
     kind = options.pop("name", None)
-    compression = plain_compression({"type": kind, **options}, name)
+    compression = to_tensorstore({"type": kind, **options}, name)
     if unknown := sorted(set(options) - set(compression)):
         known = ", ".join(_OPTIONS[compression["type"]]) or "none"
         raise InvalidInput(f"{name}: the codec {kind} has no option {', '.join(unknown)}; known: {known}")
@@ -62,8 +62,8 @@ def written_compression(codec: str | Mapping[str, Any], name: str) -> dict[str, 
 
 
 def codec_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the codec of an array's blocks, in the form that `written_compression` takes."""
-    stored = stored_compression(attributes)
+    """Return the codec of an array's blocks, in the form that `from_codec` takes."""
+    stored = read_compression(attributes)
     known = _OPTIONS.get(stored.get("type", ""), stored)
     return {
         "name": stored.get("type"),
@@ -73,11 +73,11 @@ def codec_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_lz4(attributes: Mapping[str, Any]) -> bool:
     """Return whether the blocks are LZ4Block streams, which tensorstore cannot read."""
-    return bool(stored_compression(attributes).get("type") == "lz4")
+    return bool(read_compression(attributes).get("type") == "lz4")
 
 
-def plain_metadata(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
+def to_tensorstore_metadata(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return the metadata of an array in the form that tensorstore accepts; lz4, decompressed first, becomes raw."""
     keys: Sequence[str] = ("dimensions", "blockSize", "dataType")
-    compression = {"type": "raw"} if is_lz4(attributes) else stored_compression(attributes)
-    return {**{key: attributes[key] for key in keys}, "compression": plain_compression(compression, name)}
+    compression = {"type": "raw"} if is_lz4(attributes) else read_compression(attributes)
+    return {**{key: attributes[key] for key in keys}, "compression": to_tensorstore(compression, name)}

@@ -11,7 +11,7 @@ from voxome.contracts.levels import coarser
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import UnsupportedFormat
 from voxome.remotes.json_store import Json, to_json, update_json
-from voxome.remotes.n5.codecs import written_compression
+from voxome.remotes.n5.codecs import from_codec
 from voxome.remotes.n5.groups import ATTRIBUTES, attributes_of, container
 from voxome.remotes.n5.metadata_flavours import STRUCTURAL, VOXOME
 from voxome.storage.path import StoragePath
@@ -88,7 +88,7 @@ def _array(spec: VolumeSpec, scale: Scale, name: str) -> Json:
         "dimensions": list(_level(spec, scale).domain.shape[::-1]),
         "blockSize": list(_block(spec)[::-1]),
         "dataType": spec.dtype.name,
-        "compression": written_compression((spec.encoding or {}).get("codec", _CODEC), name),
+        "compression": from_codec((spec.encoding or {}).get("codec", _CODEC), name),
     }
     memory = {"driver": "n5", "kvstore": {"driver": "memory"}, "metadata": metadata}
     with map_errors(name, invalid=UnsupportedFormat):

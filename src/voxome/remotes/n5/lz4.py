@@ -12,7 +12,7 @@ import tensorstore as ts
 
 from voxome.errors import CorruptData, UnsupportedFormat, VoxomeError
 from voxome.geometry import Box
-from voxome.remotes.n5.codecs import plain_metadata
+from voxome.remotes.n5.codecs import to_tensorstore_metadata
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import map_errors
 
@@ -43,7 +43,7 @@ def unpacked_part(
         for key, block in blocks:
             if block is not None:
                 unpacked[key] = _unpack_block(block, f"{name}: block {key}")
-        spec = {"driver": "n5", "kvstore": memory, "metadata": plain_metadata(attributes, name)}
+        spec = {"driver": "n5", "kvstore": memory, "metadata": to_tensorstore_metadata(attributes, name)}
         return ts.open({**spec, "assume_metadata": True}, context=separate).result()
 
 

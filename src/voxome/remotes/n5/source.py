@@ -15,7 +15,7 @@ from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import InvalidInput, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.json_store import read_json, update_json
-from voxome.remotes.n5.codecs import codec_of, is_lz4, plain_metadata
+from voxome.remotes.n5.codecs import codec_of, is_lz4, to_tensorstore_metadata
 from voxome.remotes.n5.create import create_level
 from voxome.remotes.n5.groups import ATTRIBUTES, Group, find_group
 from voxome.remotes.n5.lz4 import unpacked_part
@@ -174,7 +174,7 @@ def _handle(folder: StoragePath, array: Json, mode: Mode, name: str) -> ts.Tenso
         )
     if is_lz4(array) and mode == "r+":
         raise UnsupportedFormat(f"{name}: blocks compressed by lz4 are read, not written; open it with mode='r'")
-    metadata = plain_metadata(array, name)
+    metadata = to_tensorstore_metadata(array, name)
     spec = {"driver": "n5", "kvstore": folder.spec(), "metadata": metadata, "assume_metadata": True}
     return open_store(spec, name)
 
