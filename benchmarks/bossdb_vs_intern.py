@@ -30,7 +30,7 @@ NAMES = "bench/em/raw"
 SERVE = """
 import socket, sys
 from voxome.relay.accounts import Accounts
-from voxome.relay.app import application
+from voxome.relay.app import create_app
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.dialects.boss.dialect import BossDialect
 from voxome.relay.secrets import digest
@@ -42,7 +42,7 @@ relay = Relay(known, Accounts(known, {digest("token"): "admin"}), "memory://benc
 listener = socket.create_server(("127.0.0.1", 0))
 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 print(listener.getsockname()[1], flush=True)
-create_server(application([BossDialect(relay)])).run([listener])
+create_server(create_app([BossDialect(relay)])).run([listener])
 """
 
 FILL = """

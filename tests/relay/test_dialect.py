@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from starlette.routing import Mount, Route
 
 from voxome.errors import UnknownName
 from voxome.relay.accounts import Accounts
-from voxome.relay.app import application
+from voxome.relay.app import create_app
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.dialect import open_dialects
 from voxome.relay.dialects.boss.dialect import BossDialect
@@ -76,7 +77,7 @@ def test_built_in_dialects_are_opened_by_name(relay: Relay) -> None:
 
 def test_a_dialect_at_the_root_answers_what_no_other_does() -> None:
     root, other = Fixed("root", "/"), Fixed("other", "/other")
-    with in_thread(application([root, other])) as url:
+    with in_thread(create_app([root, other])) as url:
         for path, name in (("/other/x", "other"), ("/", "root"), ("/x", "root")):
             assert httpx.get(url + path).text == name
         assert (root.closed, other.closed) == (0, 0)
@@ -88,11 +89,27 @@ def test_browsers_may_read_where_pages_are_allowed(relay: Relay) -> None:
         def routes(self) -> list[Route]:  # type: ignore[override]
             return [Route("/plain", lambda request: PlainTextResponse("x"))]
 
-    with in_thread(application([Plain("plain", "/")], allow_origins=["https://viewer"])) as url:
+    with in_thread(create_app([Plain("plain", "/")], allow_origins=["https://viewer"])) as url:
         answer = httpx.get(f"{url}/plain", headers={"Origin": "https://viewer"})
         assert answer.headers["access-control-allow-origin"] == "https://viewer"
         other = httpx.get(f"{url}/plain", headers={"Origin": "https://other"})
         assert "access-control-allow-origin" not in other.headers
+
+
+def test_every_dialect_is_closed_even_if_one_fails_to() -> None:
+    class Failing(Fixed):
+        def close(self) -> None:
+            raise OSError("cannot close")
+
+    async def run() -> None:
+        app = create_app([Failing("a", "/a"), last])
+        async with app.router.lifespan_context(app):
+            pass
+
+    last = Fixed("b", "/b")
+    with pytest.raises(OSError, match="cannot close"):
+        asyncio.run(run())
+    assert last.closed == 1
 
 
 @pytest.mark.slow

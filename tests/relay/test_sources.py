@@ -102,6 +102,9 @@ def test_a_writable_source_is_written(uri: str) -> None:
     sources.add("open", uri)
     sources.write("shared", BOX, np.full(BOX.shape, 9, "uint8"))
     assert (sources.read("open", BOX) == 9).all()
+    for wrong in (np.zeros(BOX.shape, "float32"), np.zeros((1, 1, 1), "uint8")):
+        with pytest.raises(InvalidInput, match="send uint8 voxels"):
+            sources.write("shared", BOX, wrong)
     with pytest.raises(ReadOnly):
         sources.write("open", BOX, np.full(BOX.shape, 1, "uint8"))
 

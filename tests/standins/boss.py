@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from voxome.relay.accounts import Accounts, Role, Token, User
-from voxome.relay.app import application
+from voxome.relay.app import create_app
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.dialects.boss.dialect import BossDialect
 from voxome.relay.dialects.boss.state import BossState
@@ -74,5 +74,5 @@ def serving(*, sources: Sources | None = None, largest_cutout_bytes: int = 520 *
     accounts = Accounts(catalogue, {digest(token): "admin"})
     data = f"memory://boss-{uuid4().hex}"
     dialect = BossDialect(Relay(catalogue, accounts, data, sources or Sources(), largest_cutout_bytes))
-    with in_thread(application([dialect])) as url:
+    with in_thread(create_app([dialect])) as url:
         yield Boss(url, token, dialect.state)

@@ -10,7 +10,7 @@ import typer
 
 from voxome.errors import InvalidInput, NotFound, VoxomeError
 from voxome.relay.accounts import Accounts, Token, User
-from voxome.relay.app import application
+from voxome.relay.app import create_app
 from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.catalogue.sql import SqlCatalogue
@@ -57,7 +57,7 @@ def main(
         root = "memory://relay" if data is None else f"zarr://{data.absolute()}"
         served = parse_sources(source or (), writable or ())
         relay = Relay(records, accounts, root, served, largest_cutout_mib * 2**20)
-        app = application(open_dialects(relay, dialect or ()), allow_origins=allow_origin or ())
+        app = create_app(open_dialects(relay, dialect or ()), allow_origins=allow_origin or ())
         run(app, host=host, port=port, started=lambda url: typer.echo(f"serving at {url}"))
         records.close()
     except (VoxomeError, OSError) as error:

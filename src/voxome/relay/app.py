@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 from anyio import to_thread
 from starlette.applications import Starlette
@@ -14,8 +14,8 @@ from starlette.routing import BaseRoute, Mount
 from voxome.relay.dialect import Dialect
 
 
-def application(dialects: Sequence[Dialect], *, allow_origins: Sequence[str] = ()) -> Starlette:
-    """Return the ASGI application that answers in `dialects`, and closes them at its end.
+def create_app(dialects: Sequence[Dialect], *, allow_origins: Sequence[str] = ()) -> Starlette:
+    """Return the ASGI application that answers in `dialects`, and closes them on shutdown.
 
     Parameters
     ----------
@@ -33,8 +33,10 @@ def application(dialects: Sequence[Dialect], *, allow_origins: Sequence[str] = (
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        for dialect in dialects:
-            await to_thread.run_sync(dialect.close)
+        with ExitStack() as stack:
+            for dialect in reversed(dialects):
+                stack.callback(dialect.close)
+            await to_thread.run_sync(stack.close)
 
     routes = [route for dialect in dialects for route in dialect.routes()]
     return Starlette(routes=sorted(routes, key=_is_at_root), middleware=middleware, lifespan=lifespan)

@@ -1,4 +1,4 @@
-"""A relay: the sources that it serves, who may use them, and where its dialects keep what is theirs."""
+"""A relay: the sources that it serves, who may use them, and where its dialects store their data."""
 
 from __future__ import annotations
 

@@ -210,6 +210,8 @@ class Sources:
         ------
         InvalidBox
             If the box leaves the domain.
+        InvalidInput
+            If `data` has another shape than the box, or another dtype than the source.
         ReadOnly
             If nobody may write the source.
         SourceUnavailable
@@ -219,6 +221,11 @@ class Sources:
         if not self.rights(name).writers or not isinstance(source, VolumeSource):
             raise ReadOnly(f"{name} is served read-only")
         _check_box(name, box, source.spec)
+        if data.shape != box.shape or data.dtype != source.spec.dtype:
+            raise InvalidInput(
+                f"{name} cannot store {data.dtype} voxels of shape {data.shape} in box {box}: "
+                f"send {source.spec.dtype} voxels of shape {box.shape}"
+            )
         with _errors_of(name, "written"):
             source.write(box, data)
 

@@ -160,4 +160,4 @@ def test_a_catalogue_of_another_version_is_refused(tmp_path: Path) -> None:
         with closing(sqlite3.connect(path)) as database, database:
             database.execute(statement)
         with closing(SqlCatalogue.in_file(path)) as catalogue, pytest.raises(UnsupportedFormat, match=found):
-            catalogue.find(Collection)
+            catalogue.find(User)

@@ -14,7 +14,7 @@ from numpy.testing import assert_array_equal
 
 import voxome
 from voxome.relay.accounts import Accounts, Membership, Token, User
-from voxome.relay.app import application
+from voxome.relay.app import create_app
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.dialects.raw import RawDialect
 from voxome.relay.relay import Relay
@@ -52,7 +52,7 @@ def url() -> Iterator[str]:
     tokens = [Token(digest=digest(f"{user.name}-token"), user=user.name) for user in users]
     catalogue.write(add=[*users, *tokens, Membership(group="lab", user="bob", rank="member")])
     relay = Relay(catalogue, Accounts(catalogue), "memory://unused", sources, LIMIT)
-    with in_thread(application([RawDialect(relay)])) as url:
+    with in_thread(create_app([RawDialect(relay)])) as url:
         yield url
 
 

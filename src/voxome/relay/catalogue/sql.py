@@ -89,10 +89,15 @@ class SqlCatalogue:
             if record_type not in self._tables:
                 table = _table(record_type)
                 if not self._tables:
-                    check_format(self._engine, CATALOGUE, [table.name], str(self._engine.url))
+                    check_format(self._engine, CATALOGUE, _table_names(Record), str(self._engine.url))
                 table.metadata.create_all(self._engine)
                 self._tables[record_type] = table
             return self._tables[record_type]
+
+
+def _table_names(record_type: type[Record]) -> list[str]:
+    subclasses = record_type.__subclasses__()
+    return [one.__name__.lower() for one in subclasses] + [name for one in subclasses for name in _table_names(one)]
 
 
 def _table(record_type: type[Record]) -> sa.Table:

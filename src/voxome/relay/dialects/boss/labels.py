@@ -18,12 +18,12 @@ _BLOCK = (1, 32, 512, 512)
 
 def ids_in(voxels: VoxelReader, pyramid: Pyramid, level: int, box: Box) -> NDArray[Any]:
     """Return the ids in `box`, ascending, without 0."""
-    found = np.empty(0, pyramid.channel.datatype)
+    ids = np.empty(0, pyramid.channel.datatype)
     for _, data in _blocks(voxels, pyramid, level, box):
         flat = data.ravel()
         starts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-        found = np.union1d(found, flat[np.r_[0, starts]])
-    return found[found != 0]
+        ids = np.union1d(ids, flat[np.r_[0, starts]])
+    return ids[ids != 0]
 
 
 def bounding_box(voxels: VoxelReader, pyramid: Pyramid, level: int, label: int, *, tight: bool) -> Box:
@@ -31,13 +31,21 @@ def bounding_box(voxels: VoxelReader, pyramid: Pyramid, level: int, label: int, 
 
     Parameters
     ----------
+    voxels : VoxelReader
+        Reads the voxels of the channel.
+    pyramid : Pyramid
+        Levels of the annotation channel.
+    level : int
+        Level that is searched; 0 is the finest.
+    label : int
+        Id of the label.
     tight : bool
         If false, the box is enlarged to whole cuboids of 16, 512, 512 voxels, and may leave the volume.
 
     Raises
     ------
     NotFound
-        If the level has no such label.
+        If `label` does not occur at `level`.
     """
     spans: list[list[tuple[int, int]]] = []
     for box, data in _blocks(voxels, pyramid, level, pyramid.domain(level)):
