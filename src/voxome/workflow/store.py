@@ -51,7 +51,7 @@ def lock_results(address: str, folder: Path) -> Iterator[None]:
 
 
 def _run_id(folder: Path) -> str:
-    """Return the name by which a run recognises its own lock after it was killed."""
+    """Return the name that owns the lock of this run after it was killed."""
     path = folder / PRIVATE / _RUN_ID
     if not path.exists():
         path.write_text(uuid4().hex, encoding="ascii")
