@@ -48,4 +48,7 @@ def test_a_ledger_without_a_version_is_refused(ledger: Path, statement: str) -> 
 
 def test_tables_of_other_programs_do_not_matter(tmp_path: Path) -> None:
     execute(tmp_path / "shared.sqlite", "CREATE TABLE theirs (id INTEGER)")
-    SqlRecords.in_file(tmp_path / "shared.sqlite").close()
+    records = SqlRecords.in_file(tmp_path / "shared.sqlite")
+    records.job_done("key", 0, 3, 1.0, 1)
+    assert records.jobs_done("key", 0) == {3}
+    records.close()

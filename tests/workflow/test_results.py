@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import voxome
-from voxome.errors import InvalidInput, PlanError, PluginError
+from voxome.errors import AlreadyExists, InvalidInput, PlanError, PluginError
 from voxome.geometry import Box
+from voxome.records.sql import SqlRecords
 from voxome.registry import load as load_plugin
 from voxome.workflow.cwl import load
 from voxome.workflow.describe import document
@@ -130,3 +131,32 @@ def test_two_results_of_one_file_name_are_refused(raw: Path, tmp_path: Path) -> 
     (tmp_path / "mark.cwl").write_text(text.replace("steps:", again) + step)
     with pytest.raises(PlanError, match=r"and the output '(mask|again)' would both be written to mask\.zarr"):
         make_plan(load(tmp_path / "mark.cwl"), {"raw": raw}, RunOptions())
+
+
+def test_a_report_that_fails_leaves_the_record(
+    plugins: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow, out = write_workflow(tmp_path), tmp_path / "out"
+    report = load_plugin("voxome.reports", "demo.counts")
+    monkeypatch.setattr(report, "write", lambda *_: 1 / 0)
+    with pytest.raises(PluginError, match=r"demo\.counts"):
+        run(workflow, {"raw": raw}, out=out, engine="sequential")
+    assert json.loads((out / "run.json").read_text())["steps"]
+
+
+def test_a_store_with_the_results_of_another_plan_is_left_alone(plugins: Path, raw: Path, tmp_path: Path) -> None:
+    workflow, store = write_workflow(tmp_path, "{}"), tmp_path / "store"
+    run(workflow, {"raw": raw}, out=tmp_path / "one", store=store, engine="sequential")
+    kept = (store / "run.json").read_bytes()
+    options = RunOptions(block=(4, 8, 8))
+    with pytest.raises(AlreadyExists, match="results of another run"):
+        run(workflow, {"raw": raw}, out=tmp_path / "two", store=store, engine="sequential", options=options)
+    assert (store / "run.json").read_bytes() == kept
+
+
+def test_runs_that_share_a_record_store_run_their_own_blocks(plugins: Path, raw: Path, tmp_path: Path) -> None:
+    workflow, records = write_workflow(tmp_path, "{}"), SqlRecords.in_file(tmp_path / "shared.sqlite")
+    for name in ("one", "two"):
+        record = run(workflow, {"raw": raw}, out=tmp_path / name, records=records, engine="sequential")
+        assert [step["blocks"]["reused"] for step in record["steps"]] == [0] * len(record["steps"])
+    records.close()

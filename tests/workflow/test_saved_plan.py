@@ -41,7 +41,10 @@ def changed(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_same_plan_is_resumed(folder: Path) -> None:
+    before = (folder / PRIVATE / "plan.json").read_bytes()
     keep_plan(folder, SAVED)
+    assert (folder / PRIVATE / "plan.json").read_bytes() == before
+    assert json.loads(before) == SAVED
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Mapping
 from functools import cached_property
@@ -56,6 +57,8 @@ class OpenStep:
         if grid is None:
             self._run_whole()
             return
+        for writer in self.writers.values():
+            writer.begin_job()
         span = self.step.span(phase)
         for index in range(job * span, min((job + 1) * span, len(grid))):
             block = grid[index]
@@ -101,8 +104,14 @@ class OpenStep:
             kind.write(target, results[target.name])
 
 
-_open: dict[tuple[str, str], OpenStep] = {}
-"""The step that this process works on, by the address of its JSON and the store."""
+class _Thread(threading.local):
+    """The step that a thread works on, and the address of its JSON and the store by which it is known."""
+
+    key: tuple[str, str] | None = None
+    step: OpenStep
+
+
+_thread = _Thread()
 
 
 def run_job(payload: Mapping[str, Any]) -> JobResult:
@@ -124,12 +133,13 @@ def run_job(payload: Mapping[str, Any]) -> JobResult:
 
 
 def _opened(path: str, store: str) -> OpenStep:
-    if (path, store) not in _open:
-        _open.clear()
+    if _thread.key != (path, store):
+        _thread.__dict__.clear()
         release_free_memory()
         reset_peak()
         text = storage_at(path).read_bytes()
         if text is None:
             raise NotFound(f"{path} does not exist: the folder of the step was removed; rerun to create it again")
-        _open[path, store] = OpenStep(Step.from_json(json.loads(text), path), store)
-    return _open[path, store]
+        _thread.step = OpenStep(Step.from_json(json.loads(text), path), store)
+        _thread.key = path, store
+    return _thread.step

@@ -78,7 +78,10 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """An output, open in a worker, written block by block."""
+    """An output, open in a thread of a worker, written block by block."""
+
+    def begin_job(self) -> None:
+        """Discard what a job that failed has left."""
 
     def write(self, value: object, block: Block) -> None:
         """Take what the tool returned for `block`."""

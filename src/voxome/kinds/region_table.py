@@ -118,6 +118,10 @@ class RegionWriter:
         self._columns, self._folder = {REGION: "int64", **columns}, folder
         self._rows: list[Rows] = []
 
+    def begin_job(self) -> None:
+        """Discard the rows of a job that failed."""
+        self._rows.clear()
+
     def write(self, value: object, block: Block) -> None:
         """Take the rows of a region."""
         rows = cast("Rows", value)

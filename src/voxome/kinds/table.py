@@ -45,6 +45,10 @@ class TableWriter:
         self._folding, self._folder = folding, parts_folder(target)
         self._rows: list[Rows] = []
 
+    def begin_job(self) -> None:
+        """Discard the rows of a job that failed."""
+        self._rows.clear()
+
     def write(self, value: object, block: Block) -> None:
         """Take the rows of a block."""
         self._rows.append(cast("Rows", value))

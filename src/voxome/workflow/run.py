@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from voxome.engines.choice import EngineChoice, StepEngines
 from voxome.errors import InvalidInput, PlanError
 from voxome.records.choice import OpenRecords, RecordsChoice, records_opener
 from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors, read_json, write_json
+from voxome.records.scoped import ScopedLedger
 from voxome.registry import naming_plugin
 from voxome.storage.find import storage_at
 from voxome.workflow.cwl import load
@@ -25,7 +27,7 @@ from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import Plan, make_plan
 from voxome.workflow.results import RECORD, load_report, load_scorer, results_within
 from voxome.workflow.saved_plan import keep_plan
-from voxome.workflow.store import lock_results, store_address, write_record
+from voxome.workflow.store import claim_store, lock_results, run_id, store_address, write_record
 
 RECORDED_PACKAGES = ("voxome", "numpy", "numba", "tensorstore", "onnxruntime", "scipy", "pyarrow", "cwltool")
 Progress = Callable[[StepReport], None]
@@ -103,10 +105,12 @@ def run(
     elsewhere = {} if address == str(folder) else {"store": address}
     with map_disk_errors(folder), lock_folder(folder), lock_results(address, folder):
         keep_plan(folder, {**plan.to_json(), **elsewhere})
+        claim_store(address, folder, plan.key)
         record = _finished(plan, folder, address, progress) or {
             **_run_steps(plan, folder, address, engines, open_records, log, progress),
             **elsewhere,
         }
+        _write_record(folder, address, record)
         results = results_within(plan.results, address)
         if truth is not None and plan.hint.scorer is not None:
             with naming_plugin("voxome.scorers", plan.hint.scorer, "failed"):
@@ -114,10 +118,15 @@ def run(
         if plan.hint.report is not None:
             with naming_plugin("voxome.reports", plan.hint.report, "failed"):
                 load_report(plan.hint.report).write(FinishedRun(folder, record, results))
-        if elsewhere:
-            write_record(address, RECORD, record)
-        write_json(folder / RECORD, record)
+        _write_record(folder, address, record)
     return record
+
+
+def _write_record(folder: Path, address: str, record: Mapping[str, Any]) -> None:
+    """Write the record into the run folder, and beside the results if they are elsewhere."""
+    if address != str(folder):
+        write_record(address, RECORD, record)
+    write_json(folder / RECORD, record)
 
 
 def _check_truth(plan: Plan, truth: Path) -> None:
@@ -175,14 +184,24 @@ def _run_steps(
     began = time.time()
     reports: list[StepReport] = []
     with open_records(folder / PRIVATE, "run") as records, engines:
-        details = {"plan": plan.key, "engines": engines.to_json()}
+        ledger = ScopedLedger(records, run_id(folder))
+        details = {"run": run_id(folder), "plan": plan.key, "engines": engines.to_json()}
         records.append([Event(began, "run started", details=details)])
         for step in plan.steps:
             records.append([Event(time.time(), "step started", step.name, {"key": step.key})])
-            reports.append(run_step(step, store, engines[step.name], records, log=log, progress=progress))
+            reports.append(run_step(step, store, engines[step.name], ledger, log=log, progress=progress))
             records.append([Event(time.time(), "step ended", step.name, asdict(reports[-1]))])
         records.append([Event(time.time(), "run ended", details={"plan": plan.key})])
         return _record(plan, reports, began, engines)
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of the packages that are installed, and of Python."""
+    found = {"python": sys.version.split()[0]}
+    for name in RECORDED_PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _record(plan: Plan, reports: list[StepReport], began: float, engines: StepEngines) -> dict[str, Any]:
@@ -195,7 +214,7 @@ def _record(plan: Plan, reports: list[StepReport], began: float, engines: StepEn
             name for name, h in plan.inputs.items() if isinstance(h, dict) and h.get("key") == h.get("uri")
         ),
         "warnings": list(plan.warnings),
-        "versions": {name: version(name) for name in RECORDED_PACKAGES} | {"python": sys.version.split()[0]},
+        "versions": _versions(),
         "engines": engines.to_json(),
         "started_s": began,
         "wall_s": time.time() - began,

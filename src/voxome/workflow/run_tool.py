@@ -16,6 +16,7 @@ from voxome.contracts.tool import Tool, ToolSpec
 from voxome.engines.choice import EngineChoice, StepEngines
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors
+from voxome.records.scoped import ScopedLedger
 from voxome.registry import load
 from voxome.services.transfer.state import state_root
 from voxome.storage.find import storage_at
@@ -24,7 +25,7 @@ from voxome.workflow.graph import FromInput, FromStep, Graph, GraphInput, Node
 from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import make_plan
 from voxome.workflow.run import Progress
-from voxome.workflow.store import lock_results, store_address
+from voxome.workflow.store import lock_results, run_id, store_address
 from voxome.workflow.write_into import write_into
 
 
@@ -102,9 +103,10 @@ def run_tool(
         open_records(folder / PRIVATE, "step") as ledger,
         engines,
     ):
-        run_step(step, address, engines[step.name], ledger, log=log, progress=progress)
+        scoped = ScopedLedger(ledger, run_id(folder))
+        run_step(step, address, engines[step.name], scoped, log=log, progress=progress)
         if step.into:
-            ledger.forget(step.key)
+            scoped.forget(step.key)
     return {output: step.output(output).within(address) for output in plan.outputs}
 
 

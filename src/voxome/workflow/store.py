@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from voxome.errors import AlreadyExists
 from voxome.records.folder import PRIVATE
+from voxome.storage.atomic import replacing
 from voxome.storage.find import storage_at
 from voxome.storage.lock import lock_store
 from voxome.storage.path import StoragePath
 
-_RUN_ID = "id"
+_RUN_ID, _PLAN_KEY = "id", "plan-key"
 
 
 def store_address(store: str | Path | None, folder: Path) -> str:
@@ -46,16 +48,38 @@ def lock_results(address: str, folder: Path) -> Iterator[None]:
     if address == str(folder):
         yield
         return
-    with lock_store(storage_at(address), _run_id(folder), f"{socket.gethostname()}:{folder}"):
+    with lock_store(storage_at(address), run_id(folder), f"{socket.gethostname()}:{folder}"):
         yield
 
 
-def _run_id(folder: Path) -> str:
-    """Return the name that owns the lock of this run after it was killed."""
+def run_id(folder: Path) -> str:
+    """Return the id of the run in `folder`, which owns its lock and its rows in a shared record store."""
     path = folder / PRIVATE / _RUN_ID
-    if not path.exists():
-        path.write_text(uuid4().hex, encoding="ascii")
+    if not path.exists() or not path.read_text(encoding="ascii"):
+        with replacing(path) as partial:
+            partial.write_text(uuid4().hex, encoding="ascii")
     return path.read_text(encoding="ascii")
+
+
+def claim_store(address: str, folder: Path, plan_key: str) -> None:
+    """Reserve a store outside the run folder for the results of one plan.
+
+    Raises
+    ------
+    AlreadyExists
+        If it has the results of another plan, finished or not.
+    """
+    if address == str(folder):
+        return
+    claim = storage_at(address) / PRIVATE / _PLAN_KEY
+    found = claim.read_bytes()
+    if found is None:
+        claim.write_bytes(plan_key.encode())
+    elif found.decode() != plan_key:
+        raise AlreadyExists(
+            f"{address} has the results of another run (plan {found.decode()}, this one is {plan_key}); choose another "
+            "store, or delete it"
+        )
 
 
 def intermediates(address: str) -> StoragePath:

@@ -47,6 +47,9 @@ class PointsWriter:
     def __init__(self, folder: StoragePath) -> None:
         self._folder, self._points = folder, list[Array]()
 
+    def begin_job(self) -> None:
+        self._points.clear()
+
     def write(self, value: object, block: Block) -> None:
         self._points.append(np.asarray(value, np.int64).reshape(-1, 3))
 

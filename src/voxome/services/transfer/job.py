@@ -128,6 +128,7 @@ def _part_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
 
 _open_copies: dict[tuple[str, str, int], OpenCopy] = {}
 """The current copy of this process."""
+_opening = threading.Lock()
 
 
 def run_job(payload: Mapping[str, Any]) -> JobResult:
@@ -140,10 +141,12 @@ def run_job(payload: Mapping[str, Any]) -> JobResult:
     """
     copy = Copy.from_json(payload["copy"])
     key = copy.key, payload["verify"], payload["seed"]
-    if key not in _open_copies:
-        _open_copies.clear()
-        _open_copies[key] = _open_copy(copy, payload["verify"], payload["seed"])
-    return _open_copies[key].run(payload)
+    with _opening:
+        opened = _open_copies.get(key)
+        if opened is None:
+            _open_copies.clear()
+            opened = _open_copies[key] = _open_copy(copy, payload["verify"], payload["seed"])
+    return opened.run(payload)
 
 
 def _open_copy(copy: Copy, verify: Verify, seed: int) -> OpenCopy:
