@@ -34,7 +34,7 @@ fast: .venv/dev
 	HYPOTHESIS_PROFILE=fast $(BIN)/pytest --quiet --numprocesses 2 --dist loadscope -m "not slow"
 
 test: .venv/train .venv/intern/ready lint peers
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadscope
 
 peers:
 	@command -v nginx > /dev/null || test "$$(id -u)" != 0 || \

@@ -160,3 +160,9 @@ def test_runs_that_share_a_record_store_run_their_own_blocks(plugins: Path, raw:
         record = run(workflow, {"raw": raw}, out=tmp_path / name, records=records, engine="sequential")
         assert [step["blocks"]["reused"] for step in record["steps"]] == [0] * len(record["steps"])
     records.close()
+
+
+@pytest.mark.parametrize("out", ["s3://bucket/run", Path("s3://bucket/run"), "gs://bucket"])
+def test_a_run_folder_that_is_an_address_is_refused(plugins: Path, raw: Path, tmp_path: Path, out: str | Path) -> None:
+    with pytest.raises(InvalidInput, match="expected a local folder"):
+        run(write_workflow(tmp_path, "{}"), {"raw": raw}, out=out)

@@ -74,6 +74,8 @@ def run(
     else:
         blocks = [step["blocks"] for step in record["steps"]]
         run_now, reused = (sum(b[what] for b in blocks) for what in ("run", "reused"))
+        for group, scores in record.get("scores", {}).items():
+            print_stderr(f"{group}: {', '.join(f'{name} {value:.4g}' for name, value in scores.items())}")
         print_stderr(
             f"Done in {record['wall_s']:.1f} s: {run_now:,} blocks run, {reused:,} reused; results in {store or out}"
         )

@@ -27,7 +27,7 @@ from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import Plan, make_plan
 from voxome.workflow.results import RECORD, load_report, load_scorer, results_within
 from voxome.workflow.saved_plan import keep_plan
-from voxome.workflow.store import claim_store, lock_results, run_id, store_address, write_record
+from voxome.workflow.store import claim_store, lock_results, run_folder, run_id, store_address, write_record
 
 RECORDED_PACKAGES = ("voxome", "numpy", "numba", "tensorstore", "onnxruntime", "scipy", "pyarrow", "cwltool")
 Progress = Callable[[StepReport], None]
@@ -97,7 +97,7 @@ def run(
     plan = workflow if isinstance(workflow, Plan) else make_plan(load(workflow), inputs or {}, options or RunOptions())
     if truth is not None:
         _check_truth(plan, Path(truth))
-    folder = Path(out).resolve()
+    folder = run_folder(out)
     address = store_address(store, folder)
     log = folder / PRIVATE / "logs" / "workers.log"
     engines = StepEngines(engine, [step.name for step in plan.steps], workers=workers, log=log)

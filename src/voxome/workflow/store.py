@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,14 +11,31 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from voxome.errors import AlreadyExists
+from voxome.errors import AlreadyExists, InvalidInput
 from voxome.records.folder import PRIVATE
 from voxome.storage.atomic import replacing
 from voxome.storage.find import storage_at
 from voxome.storage.lock import lock_store
 from voxome.storage.path import StoragePath
 
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 _RUN_ID, _PLAN_KEY = "id", "plan-key"
+
+
+def run_folder(out: str | Path) -> Path:
+    """Return the absolute path of a run folder.
+
+    Raises
+    ------
+    InvalidInput
+        If it is an address: ledger and logs are kept on this machine.
+    """
+    if _ADDRESS.match(str(out)):
+        raise InvalidInput(
+            f"The run folder {out} is an address; expected a local folder. Results and intermediate data can be kept "
+            "elsewhere with store= (--store)"
+        )
+    return Path(out).resolve()
 
 
 def store_address(store: str | Path | None, folder: Path) -> str:
