@@ -21,8 +21,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from voxome.contracts.engine import Job, JobStatus
-from voxome.engines.perform import perform_in_worker
-from voxome.storage.atomic import replacing
 
 _PR_SET_PDEATHSIG = 1
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
@@ -35,8 +33,8 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def serve(run: Callable[[Job], JobStatus] = perform_in_worker) -> None:
-    """Perform jobs from standard input until it ends."""
+def serve(run: Callable[[Job], JobStatus] | None = None) -> None:
+    """Perform jobs from standard input until it ends, with `run` in place of `perform_in_worker` if given."""
     parent = os.getppid()
     end_with_parent()
     if os.getppid() != parent:
@@ -44,13 +42,19 @@ def serve(run: Callable[[Job], JobStatus] = perform_in_worker) -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from voxome.engines.perform import perform_in_worker
+
+    perform = run or perform_in_worker
     for line in sys.stdin:
-        replies.write(json.dumps(run(Job.from_json(json.loads(line))).to_json()) + "\n")
+        replies.write(json.dumps(perform(Job.from_json(json.loads(line))).to_json()) + "\n")
         replies.flush()
 
 
 def run_file(job: Path, result: Path) -> int:
     """Perform the job in a file, write its status to another atomically, and return the exit status."""
+    from voxome.engines.perform import perform_in_worker
+    from voxome.storage.atomic import replacing
+
     try:
         loaded = Job.from_json(json.loads(job.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
