@@ -154,7 +154,13 @@ class Kind(ABC):
         """
 
     def target_problems(self, target: Target, workers: int) -> Iterator[str]:
-        """Yield what prevents so many workers from writing the output into the existing data at ``target.uri``."""
+        """Yield what prevents so many workers from writing the output into the existing data at ``target.uri``.
+
+        Yields
+        ------
+        str
+            A sentence for each problem.
+        """
         yield f"{target.uri}: a {self.type} cannot be written into existing data"
 
     @abstractmethod

@@ -196,6 +196,11 @@ class StoragePath:
         """Open a file for writing that appears at this path, complete, when the block ends without an error.
 
         An object store gets it in one request: until then, memory holds it.
+
+        Yields
+        ------
+        binary file
+            Open for writing.
         """
         buffer = io.BytesIO()
         yield buffer

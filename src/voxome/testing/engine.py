@@ -43,7 +43,12 @@ class EngineContract(ABC):
 
     @pytest.fixture
     def engine(self, tmp_path: Path) -> Iterator[Engine]:
-        """Return an engine with `workers` workers."""
+        """Engine with `workers` workers.
+
+        Yields
+        ------
+        Engine
+        """
         engine = self.open_engine(self.workers, tmp_path / "logs" / "workers.log")
         yield engine
         engine.close()

@@ -21,7 +21,12 @@ class RecordStoreContract(ABC):
 
     @pytest.fixture
     def records(self, tmp_path: Path) -> Iterator[RecordStore]:
-        """Return an empty record store."""
+        """Empty record store.
+
+        Yields
+        ------
+        RecordStore
+        """
         records = self.open_records(tmp_path, "run")
         yield records
         records.close()
