@@ -163,7 +163,7 @@ def test_results_are_resumed_cleaned_and_described(
     prefix = store.removeprefix("s3://voxels/").partition("?")[0]
     assert any("/.voxome/steps/" in key for key in bucket.keys(prefix))
     clean(out)
-    assert not any("/.voxome/" in key for key in bucket.keys(prefix))
+    assert [key for key in bucket.keys(prefix) if "/.voxome/" in key] == [f"{prefix}/.voxome/plan-key"]
     assert counts.exists()
 
 
