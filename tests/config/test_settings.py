@@ -93,6 +93,7 @@ def test_a_worker_without_a_configuration_file_ignores_the_profile(file: Path, t
     assert settings().profile == "lab"
     file.unlink()
     read_config.cache_clear()
+    configure(profile=None)
     adopt(exports)
     assert store_profile("s3").host is None
 

@@ -67,6 +67,8 @@ VARIABLES = {name: f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
 _overrides: dict[str, Any] = {}
 _last: list[tuple[tuple[str | None, ...], Settings]] = []
 """The settings in force, with the environment that they were read from."""
+_adopted: list[Mapping[str, Any]] = []
+"""The settings that `adopt` was last called with; the next job mostly has the same."""
 _LOCK = RLock()
 """Held while `_overrides` or `_last` change."""
 
@@ -138,11 +140,14 @@ def adopt(values: Mapping[str, Any]) -> None:
     A configuration file that does not exist on this machine is ignored. If there is no other, the profile is ignored
     too: stores are then opened with what the environment has.
     """
+    if _adopted == [values]:
+        return
     here = {name: value for name, value in values.items() if name != "config" or Path(value).exists()}
     if "config" not in here and not _file_of_machine().exists():
         here.pop("profile", None)
     if here != _overrides:
         _replace(here)
+    _adopted[:] = [values]
 
 
 def config_path() -> Path:
@@ -160,6 +165,7 @@ def _replace(overrides: dict[str, Any]) -> None:
         _overrides.clear()
         _overrides.update(overrides)
         _last.clear()
+        _adopted.clear()
         try:
             settings()
         except InvalidInput:
