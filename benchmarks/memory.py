@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from voxome.blocks.memory import peak_bytes
-from voxome.datasets.phantom.spec import PhantomSpec
-from voxome.datasets.phantom.write import write_phantom
+from voxome.data.phantom.spec import PhantomSpec
+from voxome.data.phantom.write import write_phantom
 from voxome.records.sql import SqlRecords
 from voxome.workflow.cwl import load
 from voxome.workflow.options import RunOptions

@@ -19,8 +19,8 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 from PIL import Image
 
-from voxome.datasets.phantom.texture import borders
-from voxome.datasets.phantom.write import phantom
+from voxome.data.phantom.texture import borders
+from voxome.data.phantom.write import phantom
 
 SHAPE = (125, 250, 250)
 Measures = dict[str, float]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from voxome.datasets.phantom.spec import PhantomSpec
-from voxome.datasets.phantom.write import write_phantom
+from voxome.data.phantom.spec import PhantomSpec
+from voxome.data.phantom.write import write_phantom
 from voxome.workflow.run import run
 
 PIPELINE = Path(__file__).parent.parent / "pipelines" / "em" / "connectome.cwl"

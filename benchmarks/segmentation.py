@@ -20,7 +20,7 @@ import numpy as np
 import waterz
 from numpy.typing import NDArray
 
-from voxome.datasets.phantom.write import phantom
+from voxome.data.phantom.write import phantom
 from voxome.geometry import Box
 from voxome.metrics.segmentation import contingency, score_segmentation
 from voxome.models.cards import find

@@ -48,7 +48,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "em.connectome": "voxome.reports.em_connectome:ConnectomeReport",
     },
     "voxome.resolvers": {
-        "dataset": "voxome.datasets.registry.resolve:resolve",
+        "dataset": "voxome.data.registry.resolve:resolve",
     },
     "voxome.scorers": {
         "em.connectome": "voxome.reports.em_scorer:ConnectomeScorer",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from voxome.cli.complete import uris
-from voxome.datasets.registry.files import sha256_of
+from voxome.data.registry.files import sha256_of
 
 
 def test_all_are_listed(command: Any) -> None:
@@ -43,7 +43,7 @@ def test_fetching_prints_the_hash(command: Any, tmp_path: Path, monkeypatch: pyt
         (tmp_path / file.name).write_bytes(b"voxels")
         return tmp_path / file.name
 
-    monkeypatch.setattr("voxome.datasets.registry.files.fetch", fetch)
+    monkeypatch.setattr("voxome.data.registry.files.fetch", fetch)
     result = command("datasets", "cremi/A/em", "--fetch")
     assert result.status == 0
     assert sha256_of(tmp_path / "cremi_sample_A_20160501.hdf") in result.err

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from workflow.pipeline import CONNECTOME, Phantom
 
-from voxome.datasets.phantom.spec import PhantomSpec
-from voxome.datasets.phantom.write import write_phantom
+from voxome.data.phantom.spec import PhantomSpec
+from voxome.data.phantom.write import write_phantom
 from voxome.registry import load, targets
 from voxome.workflow.options import RunOptions
 from voxome.workflow.run import run

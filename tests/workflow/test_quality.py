@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from workflow.pipeline import CONNECTOME, assert_same_results
 
-from voxome.datasets.phantom.spec import PhantomSpec
-from voxome.datasets.phantom.write import write_phantom
+from voxome.data.phantom.spec import PhantomSpec
+from voxome.data.phantom.write import write_phantom
 from voxome.geometry import Box
 from voxome.reports import score
 from voxome.workflow.options import RunOptions

@@ -29,7 +29,7 @@ def uris(incomplete: str) -> list[str]:
 
 def datasets(incomplete: str) -> list[str]:
     """Complete names of public datasets."""
-    from voxome.datasets.registry.read import entries
+    from voxome.data.registry.read import entries
 
     return [name for name in entries() if name.startswith(incomplete)]
 

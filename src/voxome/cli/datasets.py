@@ -12,7 +12,7 @@ from voxome.cli.copy_progress import block_progress
 from voxome.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from voxome.datasets.registry.entry import Entry
+    from voxome.data.registry.entry import Entry
 
 _MB = 1_000_000
 
@@ -27,7 +27,7 @@ def datasets(
     json: Json = False,
 ) -> None:
     """List public datasets, or show one in detail. Open a dataset as dataset:NAME."""
-    from voxome.datasets.registry.read import entries, entry
+    from voxome.data.registry.read import entries, entry
 
     if name is not None:
         dataset = entry(name)
@@ -47,7 +47,7 @@ def datasets(
 
 
 def _fetch(one: Entry) -> None:
-    from voxome.datasets.registry.files import fetch, sha256_of
+    from voxome.data.registry.files import fetch, sha256_of
 
     if one.file is None:
         raise InvalidInput(f"{one.name} has no file to fetch; open it directly, as dataset:{one.name}")

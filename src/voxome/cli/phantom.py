@@ -20,8 +20,8 @@ def phantom(
         z, y, x = (int(part) for part in shape.split(","))
     except ValueError:
         raise typer.BadParameter(f"--shape {shape}: expected three integers, such as 128,128,128") from None
-    from voxome.datasets.phantom.spec import PhantomSpec
-    from voxome.datasets.phantom.write import write_phantom
+    from voxome.data.phantom.spec import PhantomSpec
+    from voxome.data.phantom.write import write_phantom
 
     write_phantom(folder, PhantomSpec((z, y, x), seed))
     print_stderr(f"Wrote a phantom of {z} x {y} x {x} voxels to {folder}")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voxome.datasets.phantom.write import phantom
+from voxome.data.phantom.write import phantom
 from voxome.geometry import BlockGrid, Box
 from voxome.metrics.detection import score_detections
 from voxome.metrics.graph import Edges, score_graph

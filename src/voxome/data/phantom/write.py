@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from voxome.contracts.kinds import Rows
 from voxome.contracts.spec import VolumeSpec
-from voxome.datasets.phantom.pieces import Pieces
-from voxome.datasets.phantom.render import render
-from voxome.datasets.phantom.spec import PhantomSpec
-from voxome.datasets.phantom.synapses import Site
-from voxome.datasets.phantom.truth import CONNECTOME_COLUMNS, SYNAPSE_COLUMNS, synapse_rows
+from voxome.data.phantom.pieces import Pieces
+from voxome.data.phantom.render import render
+from voxome.data.phantom.spec import PhantomSpec
+from voxome.data.phantom.synapses import Site
+from voxome.data.phantom.truth import CONNECTOME_COLUMNS, SYNAPSE_COLUMNS, synapse_rows
 from voxome.errors import AlreadyExists
 from voxome.geometry import Block, BlockGrid
 from voxome.resources.open import create

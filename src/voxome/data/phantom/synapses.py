@@ -12,8 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from voxome.datasets.phantom.spec import PhantomSpec
-from voxome.datasets.phantom.tissue import Tissue
+from voxome.data.phantom.spec import PhantomSpec
+from voxome.data.phantom.tissue import Tissue
 from voxome.geometry import Box
 
 SEARCH_NM = 45.0

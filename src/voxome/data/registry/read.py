@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from voxome.datasets.registry.entry import Entry
+from voxome.data.registry.entry import Entry
 from voxome.errors import InvalidInput, UnknownName
 
 FOLDER = Path(__file__).with_name("entries")

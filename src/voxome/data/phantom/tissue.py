@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.datasets.phantom.branches import parents_in, to_roots
-from voxome.datasets.phantom.clean import CLEAN_HALO, clean
-from voxome.datasets.phantom.neurites import locate_box
-from voxome.datasets.phantom.plan import Plan, draw_plan
-from voxome.datasets.phantom.spec import PhantomSpec
+from voxome.data.phantom.branches import parents_in, to_roots
+from voxome.data.phantom.clean import CLEAN_HALO, clean
+from voxome.data.phantom.neurites import locate_box
+from voxome.data.phantom.plan import Plan, draw_plan
+from voxome.data.phantom.spec import PhantomSpec
 from voxome.geometry import Box
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.datasets.phantom.spec import PhantomSpec
-from voxome.datasets.phantom.synapses import Site, mark_site, reach_voxels, synapse_sites
-from voxome.datasets.phantom.texture import TEXTURE_HALO, borders, grey_values, membrane_map
-from voxome.datasets.phantom.tissue import Tissue
+from voxome.data.phantom.spec import PhantomSpec
+from voxome.data.phantom.synapses import Site, mark_site, reach_voxels, synapse_sites
+from voxome.data.phantom.texture import TEXTURE_HALO, borders, grey_values, membrane_map
+from voxome.data.phantom.tissue import Tissue
 from voxome.geometry import Box
 
 

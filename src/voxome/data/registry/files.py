@@ -13,7 +13,7 @@ from pathlib import Path
 import platformdirs
 
 from voxome.config.settings import settings
-from voxome.datasets.registry.entry import File
+from voxome.data.registry.entry import File
 from voxome.errors import CorruptData, NotFound, StoreError
 
 _CHUNK_BYTES = 1 << 20

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.datasets.phantom.spec import PhantomSpec
+from voxome.data.phantom.spec import PhantomSpec
 
 WAVES = 28
 TRUNK_LENGTH_NM, BRANCH_LENGTH_NM, TWIG_LENGTH_NM = 5000.0, 2600.0, 1800.0

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.kinds import Rows
-from voxome.datasets.phantom.spec import PhantomSpec
-from voxome.datasets.phantom.synapses import CLEFT, DENSITY, Site, mark_site
+from voxome.data.phantom.spec import PhantomSpec
+from voxome.data.phantom.synapses import CLEFT, DENSITY, Site, mark_site
 from voxome.geometry import Box
 from voxome.resources.rows import concatenate
 

@@ -19,8 +19,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from voxome.datasets.phantom.hashing import mix, normal, uniform
-from voxome.datasets.phantom.plan import Plan
+from voxome.data.phantom.hashing import mix, normal, uniform
+from voxome.data.phantom.plan import Plan
 
 ROD_RADIUS = 0.3
 """Radius that is certainly inside a rod, in pitches; the rods fill space."""

@@ -9,9 +9,9 @@ from numba import njit, types
 from numba.typed import Dict
 from numpy.typing import NDArray
 
-from voxome.datasets.phantom.hashing import mix, uniform
-from voxome.datasets.phantom.neurites import axis_of, locate, nearest_tube, new_cache, tube_key
-from voxome.datasets.phantom.plan import BRANCH_LENGTH_NM, TRUNK_LENGTH_NM, TWIG_LENGTH_NM, Plan
+from voxome.data.phantom.hashing import mix, uniform
+from voxome.data.phantom.neurites import axis_of, locate, nearest_tube, new_cache, tube_key
+from voxome.data.phantom.plan import BRANCH_LENGTH_NM, TRUNK_LENGTH_NM, TWIG_LENGTH_NM, Plan
 
 _SPACING_NM = 500.0
 """Spacing along trunks and branches at which a branch or twig may grow."""

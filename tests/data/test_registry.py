@@ -16,10 +16,10 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import voxome
-from voxome.datasets.registry import read
-from voxome.datasets.registry.entry import Entry, File
-from voxome.datasets.registry.files import fetch
-from voxome.datasets.registry.resolve import resolve
+from voxome.data.registry import read
+from voxome.data.registry.entry import Entry, File
+from voxome.data.registry.files import fetch
+from voxome.data.registry.resolve import resolve
 from voxome.errors import CorruptData, InvalidInput, NotFound, StoreError, UnknownName, UnsupportedFormat
 from voxome.registry import targets
 from voxome.testing.strategies import noise
@@ -208,7 +208,7 @@ def test_importing_the_resolver_loads_no_downloader() -> None:
     import subprocess
     import sys
 
-    code = "import sys, voxome.datasets.registry.resolve as r; r.resolve('hemibrain/em'); print('pooch' in sys.modules)"
+    code = "import sys, voxome.data.registry.resolve as r; r.resolve('hemibrain/em'); print('pooch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
     assert np.isfinite([length for one in ALL.values() for length in one.voxel_size_nm or ()]).all()
 

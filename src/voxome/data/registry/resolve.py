@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from voxome.datasets.registry.files import cached_path
-from voxome.datasets.registry.read import entry
+from voxome.data.registry.files import cached_path
+from voxome.data.registry.read import entry
 from voxome.errors import UnsupportedFormat
 
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from voxome.contracts.kinds import Rows
-from voxome.datasets.phantom.pieces import MIN_VOXELS, Pieces
-from voxome.datasets.phantom.render import RenderedBlock, render
-from voxome.datasets.phantom.spec import PhantomSpec
-from voxome.datasets.phantom.texture import borders
-from voxome.datasets.phantom.truth import CONNECTOME_COLUMNS, SYNAPSE_COLUMNS
-from voxome.datasets.phantom.write import phantom, write_phantom
+from voxome.data.phantom.pieces import MIN_VOXELS, Pieces
+from voxome.data.phantom.render import RenderedBlock, render
+from voxome.data.phantom.spec import PhantomSpec
+from voxome.data.phantom.texture import borders
+from voxome.data.phantom.truth import CONNECTOME_COLUMNS, SYNAPSE_COLUMNS
+from voxome.data.phantom.write import phantom, write_phantom
 from voxome.errors import AlreadyExists, InvalidInput
 from voxome.geometry import BlockGrid, Box
 from voxome.resources.open import open as open_volume
