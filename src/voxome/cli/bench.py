@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from voxome.cli.complete import uris
-from voxome.cli.console import Json, print_stderr, show_json, show_table, size_text
+from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.copy_progress import block_progress
+from voxome.cli.table import show_table
 
 app = typer.Typer(help="Measure the speed of stores.", no_args_is_help=True)
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxome.cli.complete import datasets as names
-from voxome.cli.console import Json, print_stderr, show_facts, show_json, show_table
+from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.copy_progress import block_progress
+from voxome.cli.table import show_facts, show_table
 from voxome.errors import InvalidInput
 
 if TYPE_CHECKING:

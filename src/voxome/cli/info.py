@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from voxome.cli.complete import uris
-from voxome.cli.console import Json, show_facts, show_json
+from voxome.cli.console import Json, show_json
+from voxome.cli.table import show_facts
 from voxome.errors import VoxomeError
 
 if TYPE_CHECKING:

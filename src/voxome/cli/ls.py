@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from voxome.cli.complete import uris
-from voxome.cli.console import Json, print_stderr, show_json, show_table
+from voxome.cli.console import Json, print_stderr, show_json
+from voxome.cli.table import show_table
 
 
 def ls(

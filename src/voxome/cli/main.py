@@ -16,6 +16,7 @@ try:
         get,
         info,
         interrupt,
+        logs,
         ls,
         phantom,
         plan,
@@ -36,12 +37,17 @@ except KeyboardInterrupt:
     print("Interrupted", file=sys.stderr)
     raise SystemExit(130) from None
 
+EPILOG = """Exit status: 0 done; 1 an error, with one message on standard error; 2 wrong usage; 130 interrupted. Results
+are printed on standard output: tables on a terminal, tab-separated text elsewhere, JSON with --json."""
+
 app = typer.Typer(
     name="voxome",
-    help="From microscope voxels to connectomes.",
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.callback()(logs.configure_logs)
 app.command("ls")(ls.ls)
 app.command("info")(info.info)
 app.command("get")(get.get)
@@ -76,12 +82,18 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             print_stderr(interrupt.message(stop))
         raise
     except VoxomeError as error:
+        logs.print_traceback(error)
         print_stderr("\n".join([f"voxome: {error}", *getattr(error, "__notes__", ())]))
     except OSError as error:
+        logs.print_traceback(error)
         print_stderr(f"voxome: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except Exception as error:
+        logs.print_traceback(error)
         at = traceback.extract_tb(error.__traceback__)[-1]
-        print_stderr(f"voxome: internal error, please report it: {error!r} at {at.filename}:{at.lineno}")
+        print_stderr(
+            f"voxome: internal error, please report it: {error!r} at {at.filename}:{at.lineno}; "
+            "`voxome -v …` prints the traceback"
+        )
     finally:
         sys.unraisablehook = before
     sys.exit(1)

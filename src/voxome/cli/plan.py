@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from voxome.cli.console import Json, print_stderr, show_json, show_table, size_text
+from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.options import (
     Blocks,
     BoxText,
@@ -17,6 +17,7 @@ from voxome.cli.options import (
     read_options,
     read_settings,
 )
+from voxome.cli.table import show_table
 
 
 def plan(

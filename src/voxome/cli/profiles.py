@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from voxome.cli.console import Json, print_stderr, show_json, show_table
+from voxome.cli.console import Json, print_stderr, show_json
+from voxome.cli.table import show_table
 
 if TYPE_CHECKING:
     from voxome.config.file import ConfigFile

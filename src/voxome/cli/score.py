@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from voxome.cli.console import Json, show_facts, show_json
+from voxome.cli.console import Json, show_json
+from voxome.cli.table import show_facts
 
 if TYPE_CHECKING:
     from voxome.geometry import Box

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from voxome.cli.console import Json, show_json, show_table
+from voxome.cli.console import Json, show_json
+from voxome.cli.table import show_table
 
 
 def tools(json: Json = False) -> None:

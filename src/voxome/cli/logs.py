@@ -1,0 +1,56 @@
+"""Options before the verb: version, and how much is printed on standard error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+_LOG = logging.getLogger("voxome")
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class LogLevel(StrEnum):
+    """Least severe messages that are printed."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import voxome
+
+        print(f"voxome {voxome.__version__}")
+        raise typer.Exit
+
+
+def configure_logs(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log what is done, and print the traceback of an error.")
+    ] = False,
+    log_level: Annotated[
+        LogLevel | None, typer.Option(help="Least severe log messages to print; default: warning, with -v info.")
+    ] = None,
+) -> None:
+    """From microscope voxels to connectomes. `voxome VERB -h` shows the options of a verb."""
+    level = log_level or (LogLevel.info if verbose else LogLevel.warning)
+    logging.basicConfig(stream=sys.stderr, format=_FORMAT, level=level.upper(), force=True)
+    _LOG.setLevel(logging.DEBUG if verbose and log_level is None else level.upper())
+
+
+def print_traceback(error: BaseException) -> None:
+    """Print the traceback of an error, if the user wants to see it."""
+    if _LOG.isEnabledFor(logging.DEBUG):
+        from voxome.config.redaction import redact
+
+        print(redact("".join(traceback.format_exception(error))), end="", file=sys.stderr)

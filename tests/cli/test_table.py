@@ -1,0 +1,80 @@
+"""Tables on terminals of any width, and piped."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxome.cli.table import show_facts, show_table
+
+COLUMNS = ["dataset", "voxel size (nm)", "bytes", "description"]
+ROWS = [
+    ["kasthuri2015/em", "30, 6, 6", "12.5 GB", "Somatosensory cortex of an adult mouse, serial sections"],
+    ["precomputed://gs://bucket/a/rather/long/path/to/a/volume", "8, 8, 33", "3 B", "Neurons"],
+]
+WORDS = st.text("abcdefgh/:0123456789", min_size=1, max_size=30)
+CELLS = st.lists(WORDS, min_size=1, max_size=8).map(" ".join)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def _words(text: str) -> list[str]:
+    return sorted(text.replace("─", " ").split())
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_table_fits_80_columns_and_breaks_no_word(capsys: pytest.CaptureFixture[str]) -> None:
+    show_table(COLUMNS, ROWS[:1], title="Datasets")
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "30, 6, 6" in shown
+    assert "12.5 GB" in shown
+    assert _words(shown) == _words(" ".join(["Datasets", *COLUMNS, *ROWS[0]]))
+
+
+@pytest.mark.usefixtures("terminal")
+def test_rows_that_do_not_fit_are_paragraphs(capsys: pytest.CaptureFixture[str]) -> None:
+    show_table(COLUMNS, ROWS)
+    lines = capsys.readouterr().out.splitlines()
+    assert f"dataset          {ROWS[1][0]}" in lines
+    assert max(map(len, lines)) <= 80
+
+
+@given(rows=st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=4), width=st.integers(20, 120))
+def test_no_word_is_ever_broken(rows: list[tuple[str, str, str]], width: int) -> None:
+    from voxome.cli.table import _column_widths, _lines, _paragraphs
+
+    columns = ["name", "of what", "text"]
+    widths = _column_widths(columns, rows, width)
+    lines = list(_paragraphs(columns, rows, width) if widths is None else _lines(columns, rows, widths))
+    heads = columns if widths is not None else columns * len(rows)
+    assert _words(" ".join(lines)) == _words(" ".join([*heads, *(cell for row in rows for cell in row)]))
+    assert widths is None or max(map(len, lines)) <= width
+
+
+def test_a_piped_table_is_tab_separated(capsys: pytest.CaptureFixture[str]) -> None:
+    show_table(COLUMNS, [*ROWS, ["a\tb", None, 7, "two\nlines"]], title="Datasets")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "\t".join(COLUMNS)
+    assert [line.split("\t") for line in lines[1:3]] == ROWS
+    assert lines[3] == "a b\t\t7\ttwo lines"
+
+
+def test_piped_facts_are_tab_separated(capsys: pytest.CaptureFixture[str]) -> None:
+    show_facts({"shape": "1, 2, 3", "voxel size (nm)": None})
+    assert capsys.readouterr().out == "shape\t1, 2, 3\nvoxel size (nm)\t\n"
+
+
+@pytest.mark.usefixtures("terminal")
+def test_long_facts_are_indented(capsys: pytest.CaptureFixture[str]) -> None:
+    show_facts({"note": "word " * 30, "uri": "x" * 100})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("      word")
+    assert lines[-1] == f"uri   {'x' * 100}"
