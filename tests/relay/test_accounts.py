@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voxome.errors import AccessDenied
-from voxome.relay.accounts import Accounts, Caller, Membership, Role, Token, User
+from voxome.relay.accounts import Accounts, Caller, Membership, Token, User
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.secrets import digest
 
@@ -28,12 +28,12 @@ def test_callers_are_identified_by_their_tokens(accounts: Accounts) -> None:
     assert bob == accounts.caller("bearer  bobs ") == Caller("bob", groups=frozenset({"lab", "public"}))
     assert not bob.is_admin
     root = accounts.caller("Token roots")
-    assert (root.name, root.is_admin, root.has_role("user-manager")) == ("root", True, True)
+    assert (root.name, root.is_admin) == ("root", True)
 
 
 @pytest.mark.parametrize("header", ["", "Token public"])
 def test_callers_without_a_token_are_anonymous(accounts: Accounts, header: str) -> None:
-    assert accounts.caller(header) == Caller("", frozenset(), frozenset({"public"}))
+    assert accounts.caller(header) == Caller("", frozenset({"public"}))
 
 
 @pytest.mark.parametrize("header", ["Token", "Token ", "bobs", "Basic bobs", "Token wrong", "Token " + digest("bobs")])
@@ -43,10 +43,8 @@ def test_unknown_tokens_and_malformed_headers_are_refused(accounts: Accounts, he
     assert "wrong" not in str(raised.value)
 
 
-def test_roles_and_the_admin_group_give_rights(accounts: Accounts) -> None:
-    accounts.catalogue.write(add=[Role(user="bob", role="user-manager")])
-    bob = accounts.user("bob")
-    assert (bob.has_role("user-manager"), bob.has_role("resource-manager"), bob.is_admin) == (True, False, False)
+def test_members_of_the_admin_group_are_admins(accounts: Accounts) -> None:
+    assert not accounts.user("bob").is_admin
     accounts.catalogue.write(add=[Membership(group="admin", user="bob", rank="member")])
     assert accounts.user("bob").is_admin
 

@@ -1,17 +1,22 @@
-"""What dialects share of HTTP: limits of bodies, statuses of errors, long answers."""
+"""HTTP helpers for dialects: limits of bodies, statuses of errors, threads, long responses."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 import pytest
+from anyio import CapacityLimiter
 from starlette.requests import Request
+from starlette.responses import Response
 
 from voxome.errors import AccessDenied, InvalidBox, NotFound, ReadOnly, StoreError
-from voxome.relay.accounts import Caller
-from voxome.relay.http import LongResponse, TooLarge, error_response, read_body
+from voxome.relay.accounts import Accounts, Caller
+from voxome.relay.catalogue.memory import MemoryCatalogue
+from voxome.relay.http import LongResponse, TooLarge, endpoint, error_response, read_body
+from voxome.relay.relay import Relay
 from voxome.relay.sources import SourceUnavailable
 
 
@@ -40,7 +45,9 @@ def test_a_body_of_the_limit_is_read() -> None:
 
 
 @pytest.mark.parametrize(("parts", "length"), [((), "5"), ((b"abc", b"de"), None), ((), "-1"), ((), "1e3")])
-def test_longer_bodies_are_refused_whatever_they_announce(parts: tuple[bytes, ...], length: str | None) -> None:
+def test_longer_bodies_are_refused_whatever_their_announced_length(
+    parts: tuple[bytes, ...], length: str | None
+) -> None:
     with pytest.raises(TooLarge):
         asyncio.run(read_body(request(*parts, length=length), 4))
 
@@ -79,13 +86,31 @@ def test_statuses_of_errors(error: Exception, status: int, caplog: pytest.LogCap
     assert bool(caplog.records) == (status >= 500)
 
 
-def test_anonymous_callers_are_asked_for_a_token() -> None:
+def test_anonymous_callers_without_permission_get_status_401() -> None:
     answer = error_response(AccessDenied("x"), request(), Caller())
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Token")
 
 
+def test_handlers_of_all_endpoints_share_the_threads_of_the_relay() -> None:
+    catalogue, running, most = MemoryCatalogue(), [], []
+
+    def handler(request: Request, caller: Caller, body: bytearray) -> Response:
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.02)
+        running.pop()
+        return Response()
+
+    async def call_all() -> None:
+        relay = Relay(catalogue, Accounts(catalogue), "memory://unused", threads=CapacityLimiter(1))
+        await asyncio.gather(*(endpoint(relay, 0, handler)(request()) for _ in range(3)))
+
+    asyncio.run(call_all())
+    assert most == [1, 1, 1]
+
+
 @pytest.mark.parametrize("size", [0, 1, 2**20, 2**20 + 1, 3 * 2**20])
-def test_long_answers_are_sent_completely_in_slices(size: int) -> None:
+def test_long_responses_are_sent_completely_in_slices(size: int) -> None:
     messages: list[Any] = []
 
     async def send(message: Any) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from voxome.relay.accounts import Token, User
+from voxome.relay.accounts import Token
+from voxome.relay.dialects.boss.records import Profile
 from voxome.relay.secrets import digest, hash_password, new_token
 
 
@@ -25,5 +26,5 @@ def test_a_password_is_salted() -> None:
 
 
 def test_hashes_are_not_shown() -> None:
-    assert "hash" not in repr(User(name="u", password="hash"))
+    assert "hash" not in repr(Profile(user="u", password="hash"))
     assert "abc" not in repr(Token(digest="abc", user="u"))

@@ -104,7 +104,7 @@ def test_wrong_options_are_explained(tmp_path: Path) -> None:
     catalogue = str(tmp_path / "names.sqlite")
     assert "RELAY_NONE" in fails("--admin-token-env", "RELAY_NONE")
     assert "--data" in fails("--catalogue", catalogue)
-    assert "no user bob" in fails("--catalogue", catalogue, "--new-token-for", "bob")
+    assert "user bob does not exist" in fails("--catalogue", catalogue, "--new-token-for", "bob")
     assert "NAME=URI" in fails("--source", "lab/em")
     assert "no --source" in fails("--source", "a=a.npy", "--writable", "b")
     assert "boss" in fails("--dialect", "bos")

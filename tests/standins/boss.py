@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from voxome.relay.accounts import Accounts, Role, Token, User
+from voxome.relay.accounts import Accounts, Token, User
 from voxome.relay.app import create_app
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.dialects.boss.dialect import BossDialect
+from voxome.relay.dialects.boss.roles import role_record
 from voxome.relay.dialects.boss.state import BossState
 from voxome.relay.relay import Relay
 from voxome.relay.secrets import digest, new_token
@@ -51,7 +52,7 @@ class Boss:
     def add_user(self, name: str, *roles: str) -> str:
         """Create a user with `roles` (``resource-manager``, ``user-manager``, ``admin``); return a token of theirs."""
         token = new_token()
-        records = [User(name=name), *(Role(user=name, role=role) for role in roles)]
+        records = [User(name=name), *(role_record(name, role) for role in roles)]
         self.state.catalogue.write(add=[*records, Token(digest=digest(token), user=name)])
         return token
 

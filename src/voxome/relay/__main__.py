@@ -93,7 +93,7 @@ def create_token(records: Catalogue, name: str) -> str:
     try:
         records.get(User, name)
     except NotFound:
-        raise NotFound(f"no user {name} in the catalogue; create one with POST /v1/sso/user/{name}") from None
+        raise NotFound(f"user {name} does not exist in the catalogue; create it through a dialect first") from None
     token = new_token()
     records.write(add=[Token(digest=digest(token), user=name)])
     return token

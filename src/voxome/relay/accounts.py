@@ -1,4 +1,4 @@
-"""Users with their roles, groups and tokens, the same for every dialect."""
+"""Users with their groups and tokens, the same for every dialect."""
 
 from __future__ import annotations
 
@@ -12,28 +12,13 @@ from voxome.relay.secrets import digest
 ADMIN, PUBLIC = "admin", "public"
 """Groups with a meaning: admins may do everything; everybody is in the public group. The token `public` is that of an
 anonymous caller."""
-ROLES = ("admin", "user-manager", "resource-manager")
 
 
 @dataclass(frozen=True, kw_only=True)
 class User(Record):
-    """A person who may have a token; `password` is a salted hash."""
+    """A person who may have a token."""
 
     name: str
-    first_name: str = ""
-    last_name: str = ""
-    email: str = ""
-    password: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Role(Record):
-    """A role of a user: one of `ROLES`."""
-
-    KEY = ("user", "role")
-
-    user: str
-    role: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,17 +55,12 @@ class Caller:
     """The sender of a request; one without a name is anonymous."""
 
     name: str = ""
-    roles: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset({PUBLIC})
 
     @property
     def is_admin(self) -> bool:
         """Whether everything is permitted."""
-        return "admin" in self.roles or ADMIN in self.groups
-
-    def has_role(self, role: str) -> bool:
-        """Return whether the caller has `role`, or is an admin."""
-        return self.is_admin or role in self.roles
+        return ADMIN in self.groups
 
 
 @dataclass(frozen=True)
@@ -90,7 +70,7 @@ class Accounts:
     Parameters
     ----------
     catalogue : Catalogue
-        Users, roles, memberships, hashed tokens.
+        Users, memberships, hashed tokens.
     admins : mapping
         Digest of a token that is in no catalogue → name of the admin who has it.
     """
@@ -113,7 +93,7 @@ class Accounts:
             raise AccessDenied("the header Authorization must be: Token TOKEN")
         hashed = digest(token.strip())
         if hashed in self.admins:
-            return Caller(self.admins[hashed], frozenset({"admin"}))
+            return Caller(self.admins[hashed], frozenset({ADMIN, PUBLIC}))
         try:
             return self.user(self.catalogue.get(Token, hashed).user)
         except NotFound:
@@ -122,7 +102,6 @@ class Accounts:
             raise AccessDenied("Invalid token.") from None
 
     def user(self, name: str) -> Caller:
-        """Return the user `name` with their roles and groups."""
-        roles = {one.role for one in self.catalogue.find(Role, user=name)}
+        """Return the user `name` with their groups."""
         groups = {one.group for one in self.catalogue.find(Membership, user=name)}
-        return Caller(name, frozenset(roles), frozenset(groups | {PUBLIC}))
+        return Caller(name, frozenset(groups | {PUBLIC}))

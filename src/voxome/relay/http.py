@@ -1,9 +1,8 @@
-"""HTTP helpers for dialects: callers, bodies with a limit, threads for handlers, errors, long answers."""
+"""HTTP helpers for dialects: callers, bodies with a limit, handlers in threads, errors, long responses."""
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -13,7 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from voxome.errors import AccessDenied, InvalidInput, NotFound, ReadOnly
-from voxome.relay.accounts import Accounts, Caller
+from voxome.relay.accounts import Caller
+from voxome.relay.relay import Relay
 from voxome.relay.sources import SourceUnavailable
 
 _SLICE_BYTES = 2**20
@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class TooLarge(InvalidInput):
-    """A request, or the answer to it, is over its limit."""
+    """A request, or the response to it, is over its limit."""
 
 
 _STATUS: dict[type[Exception], int] = {
@@ -34,27 +34,26 @@ Handler = Callable[[Request, Caller, bytearray], Response]
 """Answers a request of a caller, with its body, in a thread."""
 
 
-def endpoint(accounts: Accounts, limit: int, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def endpoint(relay: Relay, limit: int, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint that runs `handler` in a thread, and sends errors as JSON.
 
     Parameters
     ----------
-    accounts : Accounts
-        Who calls.
+    relay : Relay
+        Its accounts identify the caller; its threads run the handler.
     limit : int
         Bytes of the longest body.
     handler : function
-        What answers.
+        Answers the request.
     """
-    threads = handler_threads()
 
     async def answer(request: Request) -> Response:
         caller = Caller()
         try:
             authorization = request.headers.get("authorization", "")
-            caller = await anyio.to_thread.run_sync(accounts.caller, authorization, limiter=threads)
+            caller = await anyio.to_thread.run_sync(relay.accounts.caller, authorization, limiter=relay.threads)
             body = await read_body(request, limit)
-            return await anyio.to_thread.run_sync(handler, request, caller, body, limiter=threads)
+            return await anyio.to_thread.run_sync(handler, request, caller, body, limiter=relay.threads)
         except Exception as error:
             return error_response(error, request, caller)
 
@@ -90,11 +89,6 @@ async def read_body(request: Request, limit: int) -> bytearray:
         if len(body) > limit:
             raise TooLarge(f"the body is over {limit} bytes")
     return body
-
-
-def handler_threads() -> anyio.CapacityLimiter:
-    """Return the limit of threads in which handlers run."""
-    return anyio.CapacityLimiter(max(8, 2 * (os.cpu_count() or 1)))
 
 
 class LongResponse(Response):

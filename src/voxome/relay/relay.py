@@ -1,30 +1,39 @@
-"""A relay: the sources that it serves, who may use them, and where its dialects store their data."""
+"""A relay: sources, accounts, and storage for its dialects."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+
+from anyio import CapacityLimiter
 
 from voxome.relay.accounts import Accounts
 from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.sources import Sources
 
 
+def _handler_threads() -> CapacityLimiter:
+    return CapacityLimiter(max(8, 2 * (os.cpu_count() or 1)))
+
+
 @dataclass(frozen=True)
 class Relay:
-    """The core for which dialects translate requests.
+    """The core for which dialects translate requests; one for each application.
 
     Attributes
     ----------
     catalogue : Catalogue
         Records of accounts and dialects.
     accounts : Accounts
-        Who calls.
+        Callers by their tokens.
     data : str
         URI under which dialects create volumes: ``memory://NAME`` or ``zarr://FOLDER``.
     sources : Sources
-        What is served.
+        Volumes that are served.
     largest_cutout_bytes : int
         Limit of one request's voxels, uncompressed.
+    threads : CapacityLimiter
+        Limit of the threads in which the handlers of all dialects run.
     """
 
     catalogue: Catalogue
@@ -32,3 +41,4 @@ class Relay:
     data: str
     sources: Sources = field(default_factory=Sources)
     largest_cutout_bytes: int = 520 * 2**20
+    threads: CapacityLimiter = field(default_factory=_handler_threads, repr=False)

@@ -15,7 +15,6 @@ from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import (
-    AccessDenied,
     AlreadyExists,
     InvalidBox,
     InvalidInput,
@@ -25,7 +24,6 @@ from voxome.errors import (
     VoxomeError,
 )
 from voxome.geometry import Box
-from voxome.relay.accounts import Caller
 from voxome.relay.rights import PUBLIC_READ, Rights
 from voxome.resources.open import open_source
 
@@ -37,7 +35,7 @@ class SourceUnavailable(StoreError):
 
 
 class ReadableSource(Protocol):
-    """Anything with voxels to read: a stored volume, or one computed when it is read. Called from several threads."""
+    """A stored volume, or one computed when it is read. Its methods may be called from several threads."""
 
     @property
     def spec(self) -> VolumeSpec:
@@ -139,37 +137,6 @@ class Sources:
         """
         return self._entry(name).rights
 
-    def require_read(self, name: str, caller: Caller) -> None:
-        """Check that `caller` may read a source.
-
-        Raises
-        ------
-        NotFound
-            If no source has this name.
-        AccessDenied
-            If the caller may not read it.
-        """
-        if not self.rights(name).may_read(caller):
-            raise AccessDenied(f"no permission to read {name}")
-
-    def require_write(self, name: str, caller: Caller) -> None:
-        """Check that `caller` may write a source.
-
-        Raises
-        ------
-        NotFound
-            If no source has this name.
-        ReadOnly
-            If nobody may write it.
-        AccessDenied
-            If the caller may not write it.
-        """
-        rights = self.rights(name)
-        if not rights.writers:
-            raise ReadOnly(f"{name} is served read-only")
-        if not rights.may_write(caller):
-            raise AccessDenied(f"no permission to write {name}")
-
     def level_count(self, name: str) -> int:
         """Return the number of levels of a source: 1 without a pyramid."""
         source = self._open(name)
@@ -200,7 +167,7 @@ class Sources:
         """
         source = self._level(name, level)
         _check_box(name, box, source.spec)
-        with _errors_of(name, "read"):
+        with _store_errors(name, "read"):
             return source.read(box)
 
     def write(self, name: str, box: Box, data: NDArray[Any]) -> None:
@@ -226,7 +193,7 @@ class Sources:
                 f"{name} cannot store {data.dtype} voxels of shape {data.shape} in box {box}: "
                 f"send {source.spec.dtype} voxels of shape {box.shape}"
             )
-        with _errors_of(name, "written"):
+        with _store_errors(name, "written"):
             source.write(box, data)
 
     def _entry(self, name: str) -> _Entry:
@@ -236,12 +203,12 @@ class Sources:
 
     def _open(self, name: str) -> ReadableSource:
         entry = self._entry(name)
-        with _errors_of(name, "opened"):
+        with _open_errors(name):
             return entry.open()
 
     def _level(self, name: str, level: int) -> ReadableSource:
         entry = self._entry(name)
-        with _errors_of(name, "opened"):
+        with _open_errors(name):
             source = entry.open_level(level)
         if source is None:
             raise NotFound(f"{name} has no level {level}: its levels are 0 to {self.level_count(name) - 1}")
@@ -254,8 +221,20 @@ def _check_box(name: str, box: Box, spec: VolumeSpec) -> None:
 
 
 @contextmanager
-def _errors_of(name: str, action: str) -> Iterator[None]:
+def _open_errors(name: str) -> Iterator[None]:
+    """Turn every error into one of the server: a caller cannot do anything about a source that does not open."""
     try:
         yield
+    except (VoxomeError, OSError) as error:
+        raise SourceUnavailable(f"the source {name} cannot be opened; see the log of the server") from error
+
+
+@contextmanager
+def _store_errors(name: str, action: str) -> Iterator[None]:
+    """Keep the caller's errors apart from those of the store, and addresses out of both."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"the source {name} cannot be {action} in this box; request another box") from error
     except (VoxomeError, OSError) as error:
         raise SourceUnavailable(f"the source {name} cannot be {action}; see the log of the server") from error

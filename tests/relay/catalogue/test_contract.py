@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxome.errors import AlreadyExists, NotFound, UnsupportedFormat
-from voxome.relay.accounts import Group, Membership, Role, Token, User
+from voxome.relay.accounts import Group, Membership, Token, User
 from voxome.relay.catalogue.contract import Catalogue, Record
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.catalogue.sql import SqlCatalogue
@@ -25,7 +25,9 @@ from voxome.relay.dialects.boss.records import (
     Experiment,
     Grant,
     Metadatum,
+    Profile,
 )
+from voxome.relay.dialects.boss.roles import Role
 
 ONE_OF_EACH: list[Record] = [
     Collection(name="c", description="é", creator="u", public=True),
@@ -39,8 +41,9 @@ ONE_OF_EACH: list[Record] = [
     Group(name="g", owner="u"),
     Membership(group="g", user="u", rank="member"),
     Grant(group="g", collection="c", permissions=("add", "read")),
-    User(name="u", password="salt$hash"),
-    Role(user="u", role="admin"),
+    User(name="u"),
+    Profile(user="u", first_name="U", password="salt$hash"),
+    Role(user="u", role="user-manager"),
     Token(digest="d", user="u"),
 ]  # fmt: skip
 
@@ -144,7 +147,7 @@ def test_a_file_is_read_by_the_next_process(tmp_path: Path) -> None:
     for add in (ONE_OF_EACH, []):
         with closing(SqlCatalogue.in_file(path)) as catalogue:
             catalogue.write(add=add)
-            assert catalogue.get(User, "u").password == "salt$hash"
+            assert catalogue.get(Profile, "u").password == "salt$hash"
     with closing(sqlite3.connect(path)) as plain:
         assert plain.execute("select name, sources from channel").fetchall() == [("ch", '["raw"]')]
 

@@ -44,7 +44,7 @@ def url() -> Iterator[str]:
     sources, lab = Sources(), frozenset({"lab"})
     sources.add("em/raw", volume)
     sources.add("private", volume, Rights(readers=lab))
-    sources.add("gone", "memory://secret-place")
+    sources.add("gone", "memory://secret")
     sources.add("shared", volume.replace("memory://", "memory://copy-"), Rights(writers=lab))
     voxome.create(volume.replace("memory://", "memory://copy-"), spec)
     catalogue = MemoryCatalogue()
@@ -92,8 +92,8 @@ def test_rights_decide_who_reads_and_writes(client: httpx.Client) -> None:
             client.request(method, f"/raw/{path}/cutout", params=query, content=body, headers=headers).status_code
             for headers in ({}, {"Authorization": "Token wrong"}, as_user("eve"), as_user("bob"))
         ]
-        assert statuses == [401, 401, 403, 200 if method == "GET" else 204]
-    assert client.get("/raw/private/info").headers["www-authenticate"] == "Token"
+        assert statuses == ([404, 401, 404, 200] if method == "GET" else [401, 401, 403, 204])
+    assert client.put("/raw/shared/cutout", params=query).headers["www-authenticate"] == "Token"
     read = client.get("/raw/shared/cutout", params={"box": "1:2,2:3,3:6"})
     assert np.load(io.BytesIO(read.content)).tolist() == [[[1, 1, 0]]]
     assert client.put("/raw/em/raw/cutout", params=query, content=body, headers=as_user("bob")).status_code == 403

@@ -29,6 +29,7 @@ from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.relay.accounts import Caller
 from voxome.relay.http import LongResponse, TooLarge, endpoint
+from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 
 _HEADER_BYTES = 4096
@@ -40,14 +41,14 @@ class RawDialect:
     Parameters
     ----------
     relay : Relay
-        Its sources are served.
+        Provides the sources and accounts.
     """
 
     def __init__(self, relay: Relay) -> None:
-        self._relay, self._sources = relay, relay.sources
+        self._relay = relay
 
     def routes(self) -> Sequence[BaseRoute]:
-        serve = partial(endpoint, self._relay.accounts, self._relay.largest_cutout_bytes + _HEADER_BYTES)
+        serve = partial(endpoint, self._relay, self._relay.largest_cutout_bytes + _HEADER_BYTES)
         info, cutout = "/raw/{name:path}/info", "/raw/{name:path}/cutout"
         return [
             Route("/raw", serve(self._list), methods=["GET"]),
@@ -60,30 +61,30 @@ class RawDialect:
         """Do nothing: no work is left in the background."""
 
     def _list(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        readable = [name for name in self._sources if self._sources.rights(name).may_read(caller)]
-        return JSONResponse({"sources": readable})
+        return JSONResponse({"sources": list(self._permitted(caller))})
 
     def _info(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        name, level = request.path_params["name"], _level(request)
-        self._sources.require_read(name, caller)
-        spec = self._sources.spec(name, level=level)
-        return JSONResponse({"name": name, "levels": self._sources.level_count(name), **_to_json(spec)})
+        name, sources = request.path_params["name"], self._permitted(caller)
+        spec = sources.spec(name, level=_level(request))
+        return JSONResponse({"name": name, "levels": sources.level_count(name), **_to_json(spec)})
 
     def _read(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        name, level = request.path_params["name"], _level(request)
-        self._sources.require_read(name, caller)
-        box = self._box(request, self._sources.spec(name, level=level))
+        name, level, sources = request.path_params["name"], _level(request), self._permitted(caller)
+        box = self._box(request, sources.spec(name, level=level))
         stream = io.BytesIO()
-        np.save(stream, self._sources.read(name, box, level=level), allow_pickle=False)
+        np.save(stream, sources.read(name, box, level=level), allow_pickle=False)
         return LongResponse(stream.getvalue(), media_type="application/x-npy")
 
     def _write(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        name = request.path_params["name"]
-        self._sources.require_write(name, caller)
-        spec = self._sources.spec(name)
+        name, sources = request.path_params["name"], self._permitted(caller)
+        sources.require_write(name)
+        spec = sources.spec(name)
         box = self._box(request, spec)
-        self._sources.write(name, box, _decode(body, box.shape, spec.dtype))
+        sources.write(name, box, _decode(body, box.shape, spec.dtype))
         return Response(status_code=204)
+
+    def _permitted(self, caller: Caller) -> PermittedSources:
+        return PermittedSources(self._relay.sources, caller)
 
     def _box(self, request: Request, spec: VolumeSpec) -> Box:
         if "box" not in request.query_params:

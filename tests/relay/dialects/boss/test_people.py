@@ -9,7 +9,7 @@ import pytest
 from relay.dialects.boss.client import CHANNEL, Client
 from standins.boss import Boss
 
-from voxome.relay.accounts import User
+from voxome.relay.dialects.boss.records import Profile
 
 pytestmark = pytest.mark.slow
 
@@ -207,7 +207,7 @@ def test_user_managers_manage_users_and_roles(fresh: Boss, caller: Connect, clie
     meg.request("POST", "/v1/sso/user/ann", json=new, status=409)
     shown = {"username": "ann", "firstName": "A", "lastName": "B", "email": "a@b", "realmRoles": []}
     assert meg.request("GET", "/v1/sso/user/ann", json={}).json() == shown
-    assert "sesame" not in repr(fresh.state.catalogue.get(User, "ann").password)
+    assert "sesame" not in repr(fresh.state.catalogue.get(Profile, "ann").password)
     assert bob.get("/v1/sso/user/bob")["username"] == "bob"
     for path in ("/v1/sso/user/ann", "/v1/sso/user-role/ann"):
         bob.request("GET", path, status=403, code=3000)
@@ -216,6 +216,7 @@ def test_user_managers_manage_users_and_roles(fresh: Boss, caller: Connect, clie
     for role in ("admin", "user-manager", "king"):
         meg.request("POST", f"/v1/sso/user-role/meg/{role}", status=403, code=7002)
     client.request("POST", "/v1/sso/user-role/ann/admin", status=201)
+    assert meg.get("/v1/sso/user-role/ann") == ["admin", "resource-manager"]
     meg.request("DELETE", "/v1/sso/user/ann", status=403, code=3001)
     client.request("DELETE", "/v1/sso/user-role/ann/admin", status=204)
     meg.request("DELETE", "/v1/sso/user-role/ann/resource-manager", status=204)

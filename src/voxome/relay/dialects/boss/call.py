@@ -14,6 +14,7 @@ from voxome.relay.accounts import Caller
 from voxome.relay.dialects.boss.downsample import Downsampler
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.records import Channel, Collection, Experiment, Resource
+from voxome.relay.dialects.boss.roles import has_role
 from voxome.relay.dialects.boss.state import BossState
 
 Schema = TypeVar("Schema", bound=BaseModel)
@@ -70,7 +71,7 @@ class Call:
 
     def require_role(self, role: str) -> None:
         """Refuse a caller without `role`."""
-        if not self.caller.has_role(role):
+        if not has_role(self.boss.catalogue, self.caller, role):
             raise Refused(Code.MISSING_ROLE, f"User does not have the role {role}")
 
     def require_permission(self, permission: str, resource: Resource) -> None:

@@ -32,9 +32,10 @@ class BossDialect:
         publish(relay.catalogue, relay.sources)
         self.state = BossState(relay)
         self._downsampler = Downsampler(self.state)
+        self._threads = relay.threads
 
     def routes(self) -> Sequence[BaseRoute]:
-        return [Mount("/", app=boss_app(self.state, self._downsampler))]
+        return [Mount("/", app=boss_app(self.state, self._downsampler, self._threads))]
 
     def close(self) -> None:
         self._downsampler.close()

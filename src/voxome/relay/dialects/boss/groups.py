@@ -13,6 +13,7 @@ from voxome.relay.dialects.boss.checks import check_name
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.permissions import to_json
 from voxome.relay.dialects.boss.records import Grant
+from voxome.relay.dialects.boss.roles import RESOURCE_MANAGER
 
 _RANKS = ("member", "maintainer")
 
@@ -38,7 +39,7 @@ def get(call: Call) -> Response:
 
 def post(call: Call) -> Response:
     """Create a group; the caller is its first member and maintainer."""
-    call.require_role("resource-manager")
+    call.require_role(RESOURCE_MANAGER)
     name, owner = check_name(call.path["group"]), call.caller.name
     ranks = [Membership(group=name, user=owner, rank=rank) for rank in _RANKS]
     try:
@@ -52,7 +53,7 @@ def post(call: Call) -> Response:
 
 def delete(call: Call) -> Response:
     """Delete a group and its permissions."""
-    call.require_role("resource-manager")
+    call.require_role(RESOURCE_MANAGER)
     group = _group(call)
     if group.owner != call.caller.name and not call.caller.is_admin:
         raise Refused(Code.MISSING_PERMISSION, f"only its owner {group.owner} may delete the group {group.name}")

@@ -14,6 +14,7 @@ from voxome.relay.dialects.boss.access import PUBLIC_PERMISSIONS, permissions_of
 from voxome.relay.dialects.boss.call import Call, find_resource
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.records import PARTS, Grant, Resource, names_of
+from voxome.relay.dialects.boss.roles import RESOURCE_MANAGER
 
 
 class GrantSchema(BaseModel):
@@ -62,7 +63,7 @@ def patch(call: Call) -> Response:
 
 def delete(call: Call) -> Response:
     """Remove all permissions of a group on a resource."""
-    call.require_role("resource-manager")
+    call.require_role(RESOURCE_MANAGER)
     where = {name: call.query.get(name, "") for name in PARTS}
     resource = find_resource(call.boss, where["collection"], where["experiment"], where["channel"])
     _require_membership(call, call.argument("group"))
@@ -72,7 +73,7 @@ def delete(call: Call) -> Response:
 
 
 def _requested(call: Call, *needed: str) -> Grant:
-    call.require_role("resource-manager")
+    call.require_role(RESOURCE_MANAGER)
     requested = call.parse_body(GrantSchema)
     resource = find_resource(call.boss, requested.collection, requested.experiment, requested.channel)
     _require_membership(call, requested.group)

@@ -27,6 +27,7 @@ from voxome.relay.dialects.boss.records import (
     names_of,
 )
 from voxome.relay.dialects.boss.rename import rename
+from voxome.relay.dialects.boss.roles import RESOURCE_MANAGER
 from voxome.relay.dialects.boss.serializers import readable_names, to_json
 from voxome.relay.dialects.boss.state import BossState
 
@@ -115,7 +116,7 @@ def post(resource_type: ResourceType) -> Callable[[Call], Response]:
     """Return the handler that creates a resource."""
 
     def post(call: Call) -> Response:
-        call.require_role("resource-manager")
+        call.require_role(RESOURCE_MANAGER)
         fields = call.parse_body(resource_type.new).model_dump()
         within = {parent: call.path[parent] for parent in resource_type.parents}
         name = check_name(call.path[resource_type.part])
@@ -152,7 +153,7 @@ def delete(resource_type: ResourceType) -> Callable[[Call], Response]:
     """Return the handler that deletes a resource with its metadata, permissions and voxels."""
 
     def delete(call: Call) -> Response:
-        call.require_role("resource-manager")
+        call.require_role(RESOURCE_MANAGER)
         with call.boss.lock:
             found = resource_type.find(call)
             call.require_permission("delete", found)

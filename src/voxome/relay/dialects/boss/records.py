@@ -124,6 +124,19 @@ class Grant(Record):
     permissions: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Profile(Record):
+    """Details of a user; `password` is a salted hash."""
+
+    KEY = ("user",)
+
+    user: str
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+    password: str = field(default="", repr=False)
+
+
 Resource = Collection | CoordinateFrame | Experiment | Channel
 """What has a creator, and may be read, changed and deleted by those who are permitted."""
 PARTS = ("collection", "experiment", "channel")

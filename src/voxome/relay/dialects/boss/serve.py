@@ -1,4 +1,4 @@
-"""The dialect as Starlette routes: callers, bodies, threads, errors."""
+"""Starlette routes of the dialect: callers, bodies, threads, errors."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import anyio
-import anyio.to_thread
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -22,7 +21,7 @@ from voxome.relay.dialects.boss.downsample import Downsampler
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.routes import ROUTES, Handler
 from voxome.relay.dialects.boss.state import BossState
-from voxome.relay.http import TooLarge, handler_threads, read_body
+from voxome.relay.http import TooLarge, read_body
 from voxome.relay.sources import SourceUnavailable
 
 _LARGEST_DOCUMENT_BYTES = 2**20
@@ -31,9 +30,9 @@ _SLASHES = re.compile("/+")
 _LOG = logging.getLogger(__name__)
 
 
-def boss_app(boss: BossState, downsampler: Downsampler) -> Starlette:
-    """Return BossDB's API as an ASGI application; handlers run in threads of their own."""
-    server = _Server(boss, downsampler, handler_threads())
+def boss_app(boss: BossState, downsampler: Downsampler, threads: CapacityLimiter) -> Starlette:
+    """Return BossDB's API as an ASGI application, whose handlers run in `threads`."""
+    server = _Server(boss, downsampler, threads)
     routes = [Route("/ping", _ping)]
     routes += [
         Route(path, server.endpoint(handler), methods=[method])
@@ -51,13 +50,13 @@ def boss_app(boss: BossState, downsampler: Downsampler) -> Starlette:
 class _Server:
     boss: BossState
     downsampler: Downsampler
-    threads: anyio.CapacityLimiter
+    threads: CapacityLimiter
 
     def endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             try:
                 call = await self._call(request)
-                return await anyio.to_thread.run_sync(handler, call, limiter=self.threads)
+                return await to_thread.run_sync(handler, call, limiter=self.threads)
             except AccessDenied as denied:
                 return JSONResponse({"detail": str(denied)}, 401, {"WWW-Authenticate": "Token"})
             except Exception as error:
@@ -68,7 +67,7 @@ class _Server:
 
     async def _call(self, request: Request) -> Call:
         headers, authorization = request.headers, request.headers.get("authorization", "")
-        caller = await anyio.to_thread.run_sync(self.boss.accounts.caller, authorization, limiter=self.threads)
+        caller = await to_thread.run_sync(self.boss.accounts.caller, authorization, limiter=self.threads)
         if not caller.name and request.method not in ("GET", "HEAD"):
             raise AccessDenied("Authentication credentials were not provided.")
         has_voxels = request.url.path.startswith(_CUTOUTS)

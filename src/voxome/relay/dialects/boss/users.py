@@ -6,10 +6,20 @@ from pydantic import BaseModel, SecretStr
 from starlette.responses import JSONResponse, Response
 
 from voxome.errors import AlreadyExists, NotFound
-from voxome.relay.accounts import ROLES, Membership, Role, Token, User
+from voxome.relay.accounts import Membership, Token, User
 from voxome.relay.dialects.boss.call import Call
 from voxome.relay.dialects.boss.checks import check_name
 from voxome.relay.dialects.boss.errors import Code, Refused
+from voxome.relay.dialects.boss.records import Profile
+from voxome.relay.dialects.boss.roles import (
+    RESOURCE_MANAGER,
+    ROLES,
+    USER_MANAGER,
+    Role,
+    find_role,
+    role_record,
+    roles_of,
+)
 from voxome.relay.secrets import hash_password
 
 
@@ -26,17 +36,20 @@ def get(call: Call) -> Response:
     """Send the name and roles of a user."""
     _require_manager_or_self(call)
     one = _user(call)
-    names = {"username": one.name, "firstName": one.first_name, "lastName": one.last_name, "email": one.email}
-    return JSONResponse({**names, "realmRoles": _roles(call)})
+    profiles = call.boss.catalogue.find(Profile, user=one.name)
+    profile = profiles[0] if profiles else Profile(user=one.name)
+    details = {"firstName": profile.first_name, "lastName": profile.last_name, "email": profile.email}
+    return JSONResponse({"username": one.name, **details, "realmRoles": _roles(call)})
 
 
 def post(call: Call) -> Response:
     """Create a user."""
-    call.require_role("user-manager")
+    call.require_role(USER_MANAGER)
     requested = call.parse_body(NewUser)
     password = requested.password.get_secret_value()
-    user = User(
-        name=check_name(call.path["user"]),
+    user = User(name=check_name(call.path["user"]))
+    profile = Profile(
+        user=user.name,
         first_name=requested.first_name,
         last_name=requested.last_name,
         email=requested.email,
@@ -45,7 +58,7 @@ def post(call: Call) -> Response:
     try:
         if user.name in call.boss.accounts.admins.values():
             raise AlreadyExists(user.name)
-        call.boss.catalogue.write(add=[user])
+        call.boss.catalogue.write(add=[user, profile])
     except AlreadyExists as error:
         raise Refused(Code.INVALID_POST_ARGUMENT, f"user {user.name} already exists", 409) from error
     return Response(status_code=201)
@@ -53,17 +66,17 @@ def post(call: Call) -> Response:
 
 def delete(call: Call) -> Response:
     """Delete a user with their roles, tokens and memberships."""
-    call.require_role("user-manager")
+    call.require_role(USER_MANAGER)
     one, catalogue = _user(call), call.boss.catalogue
-    if set(_roles(call)) - {"resource-manager"} and not call.caller.is_admin:
+    if set(_roles(call)) - {RESOURCE_MANAGER} and not call.caller.is_admin:
         raise Refused(Code.MISSING_PERMISSION, f"{one.name} manages users: only an admin may delete them")
-    owned = (catalogue.find(record_type, user=one.name) for record_type in (Role, Token, Membership))
+    owned = (catalogue.find(record_type, user=one.name) for record_type in (Role, Token, Membership, Profile))
     catalogue.write(remove=[*(record for records in owned for record in records), one])
     return Response(status_code=204)
 
 
 def roles(call: Call) -> Response:
-    """List the roles of a user, or tell whether they have the role in the path."""
+    """List the roles of a user, or return whether they have the role in the path."""
     _require_manager_or_self(call)
     _user(call)
     names = _roles(call)
@@ -72,23 +85,22 @@ def roles(call: Call) -> Response:
 
 def add_role(call: Call) -> Response:
     """Give a user a role."""
-    role = _role(call)
-    if role.role not in _roles(call):
-        call.boss.catalogue.write(add=[role])
+    user, role = _user_and_role(call)
+    if role not in _roles(call):
+        call.boss.catalogue.write(add=[role_record(user, role)])
     return Response(status_code=201)
 
 
 def remove_role(call: Call) -> Response:
     """Remove a role of a user."""
-    role = _role(call)
-    if role.role in _roles(call):
-        call.boss.catalogue.write(remove=[role])
+    user, role = _user_and_role(call)
+    call.boss.catalogue.write(remove=find_role(call.boss.catalogue, user, role))
     return Response(status_code=204)
 
 
 def _require_manager_or_self(call: Call) -> None:
     if not call.caller.name or call.caller.name != call.path["user"]:
-        call.require_role("user-manager")
+        call.require_role(USER_MANAGER)
 
 
 def _user(call: Call) -> User:
@@ -99,13 +111,13 @@ def _user(call: Call) -> User:
 
 
 def _roles(call: Call) -> list[str]:
-    return [one.role for one in call.boss.catalogue.find(Role, user=call.path["user"])]
+    return roles_of(call.boss.catalogue, call.path["user"])
 
 
-def _role(call: Call) -> Role:
-    """Return the role in the path, if the caller may assign it: only admins assign user-manager and admin."""
-    call.require_role("user-manager")
-    name = call.path["role"]
-    if name not in ROLES or (name != "resource-manager" and not call.caller.is_admin):
-        raise Refused(Code.INVALID_ROLE, f"you cannot assign or remove the role {name}; valid are {', '.join(ROLES)}")
-    return Role(user=_user(call).name, role=name)
+def _user_and_role(call: Call) -> tuple[str, str]:
+    """Return the names in the path, if the caller may assign the role: only admins assign user-manager and admin."""
+    call.require_role(USER_MANAGER)
+    role = call.path["role"]
+    if role not in ROLES or (role != RESOURCE_MANAGER and not call.caller.is_admin):
+        raise Refused(Code.INVALID_ROLE, f"you cannot assign or remove the role {role}; valid are {', '.join(ROLES)}")
+    return _user(call).name, role

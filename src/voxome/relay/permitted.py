@@ -1,0 +1,102 @@
+"""The sources of a relay, as far as a caller may use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from numpy.typing import NDArray
+
+from voxome.contracts.spec import VolumeSpec
+from voxome.errors import AccessDenied, NotFound, ReadOnly
+from voxome.geometry import Box
+from voxome.relay.accounts import Caller
+from voxome.relay.rights import Rights
+from voxome.relay.sources import Sources
+
+
+class PermittedSources:
+    """The sources that a caller may read, and write where the rights permit it.
+
+    A name that the caller may neither read nor write raises the same NotFound as one that does not exist, so that
+    private names are not revealed; other errors are those of `Sources`.
+
+    Parameters
+    ----------
+    sources : Sources
+        All sources of the relay.
+    caller : Caller
+        Sender of the request.
+    """
+
+    def __init__(self, sources: Sources, caller: Caller) -> None:
+        self._sources, self._caller = sources, caller
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names that the caller may read, in order."""
+        return (name for name in self._sources if self._sources.rights(name).may_read(self._caller))
+
+    def rights(self, name: str) -> Rights:
+        """Return who may read and write a source.
+
+        Raises
+        ------
+        NotFound
+            If it does not exist, or the caller may neither read nor write it.
+        """
+        if name in self._sources:
+            rights = self._sources.rights(name)
+            if rights.may_read(self._caller) or rights.may_write(self._caller):
+                return rights
+        raise NotFound(f"source {name} does not exist, or you may not use it")
+
+    def level_count(self, name: str) -> int:
+        """Return the number of levels of a source: 1 without a pyramid."""
+        self.rights(name)
+        return self._sources.level_count(name)
+
+    def spec(self, name: str, *, level: int = 0) -> VolumeSpec:
+        """Return the shape and meaning of a source, or of a level of its pyramid."""
+        self.rights(name)
+        return self._sources.spec(name, level=level)
+
+    def read(self, name: str, box: Box, *, level: int = 0) -> NDArray[Any]:
+        """Return the voxels of `box`, in the coordinates of the level.
+
+        Raises
+        ------
+        AccessDenied
+            If the caller may write the source, but not read it.
+        """
+        if not self.rights(name).may_read(self._caller):
+            raise AccessDenied(f"no permission to read {name}")
+        return self._sources.read(name, box, level=level)
+
+    def write(self, name: str, box: Box, data: NDArray[Any]) -> None:
+        """Write the voxels of `box`.
+
+        Raises
+        ------
+        ReadOnly
+            If nobody may write the source.
+        AccessDenied
+            If the caller may not write it.
+        """
+        self.require_write(name)
+        self._sources.write(name, box, data)
+
+    def require_write(self, name: str) -> None:
+        """Check that the caller may write a source.
+
+        Raises
+        ------
+        ReadOnly
+            If nobody may write it.
+        AccessDenied
+            If the caller may not write it.
+        """
+        rights = self.rights(name)
+        if not rights.writers:
+            raise ReadOnly(f"{name} is served read-only")
+        if not rights.may_write(self._caller):
+            raise AccessDenied(f"no permission to write {name}")
