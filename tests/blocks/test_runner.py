@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from blocks.bench import Bench
 
+from voxome.blocks.job import OpenStep
 from voxome.blocks.job_loop import RETRIES
 from voxome.blocks.runner import prepare
 from voxome.errors import RunFailed
@@ -65,6 +66,21 @@ def test_only_missing_jobs_are_run_again(bench: Bench) -> None:
         bench.records.job_done(step.key, 0, job, 1.0, 1)
     report = bench.run(step)
     assert (report.run, report.reused) == (report.total - len(done), len(done))
+
+
+def test_parts_that_vanish_before_they_are_folded_are_computed_again(folder_bench: Bench) -> None:
+    step, store = folder_bench.step("common.statistics", (16, 16, 16)), str(folder_bench.folder)
+    prepare(step, store)
+    opened = OpenStep(step, store)
+    for job in range(step.jobs(0)):
+        opened.run(0, job)
+        folder_bench.records.job_done(step.key, 0, job, 1.0, 1)
+    lost = next(Path(store).rglob("0-0000003.parquet"))
+    lost.unlink()
+    report = folder_bench.run(step)
+    assert (report.run, report.reused) == (report.total, 0)
+    rows = TableFile(step.output("result").within(store).uri).read()
+    assert rows["voxels"].sum() == folder_bench.array.size
 
 
 @pytest.mark.slow

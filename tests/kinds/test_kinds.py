@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from standins.s3 import Bucket
 
 from voxome import kinds
 from voxome.contracts.handle import Handle
+from voxome.contracts.uri import at_level
 from voxome.errors import AlreadyExists, InvalidInput
 from voxome.geometry.grid import Block
 from voxome.kinds.region_table import open_regions
@@ -32,6 +34,8 @@ class InStores(KindContract):
 
 
 class TestImage(InStores):
+    knows_step = True
+
     @pytest.fixture
     def kind(self) -> kinds.Kind:
         return kinds.Image("int32")
@@ -43,13 +47,22 @@ class TestImage(InStores):
         source = open_source(uri)
         return source.read(source.spec.domain).tolist()
 
-    def test_the_array_of_another_step_is_refused(self, kind: kinds.Kind, store: str) -> None:
-        from dataclasses import replace
-
+    def test_a_level_is_complete_when_it_is_finished(self, kind: kinds.Kind, store: str) -> None:
         target = self._target(kind, store)
-        kind.prepare(target)
+        self._write(kind, target, self._jobs(target))
+        coarse = replace(kind, scale=(2, 2, 2))  # type: ignore[type-var]
+        level = replace(target, uri=at_level(target.uri, 1), key="level")
+        assert coarse.is_lost(level, [[]], ended=False)
+        assert not coarse.is_complete(level)
+        coarse.prepare(level)
+        assert not coarse.is_lost(level, [[]], ended=False)
+        assert not coarse.is_complete(level)
+        coarse.finish(level)
+        assert coarse.is_complete(level)
+        assert kind.is_complete(target)
+        assert not coarse.is_complete(replace(level, key="another"))
         with pytest.raises(AlreadyExists, match="is the result of another run"):
-            kind.prepare(replace(target, key="another"))
+            coarse.prepare(replace(level, key="another"))
 
     def test_an_array_of_another_shape_is_refused(self, kind: kinds.Kind, store: str) -> None:
         target = self._target(kind, store)

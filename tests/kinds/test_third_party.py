@@ -44,6 +44,18 @@ steps:
   spread: {run: points.near.cwl, in: {image: raw, points: find/result, store: store}, out: [result]}
   count: {run: points.count.cwl, in: {points: find/result, store: store}, out: [result]}
 """
+REGIONS = """
+cwlVersion: v1.2
+class: Workflow
+inputs: {raw: [File, string], store: string}
+outputs:
+  points: {type: File, outputSource: list/result}
+  total: {type: File, outputSource: sums/result}
+steps:
+  gather: {run: points.gather.cwl, in: {image: raw, store: store}, out: [points, sums]}
+  list: {run: points.list.cwl, in: {points: gather/points, store: store}, out: [result]}
+  sums: {run: points.list.cwl, in: {points: gather/sums, store: store}, out: [result]}
+"""
 SHAPE = (24, 20, 16)
 CUBES = RunOptions(block=(8, 8, 8))
 
@@ -69,7 +81,7 @@ def noise() -> NDArray[np.uint8]:
 def workflow(plugins: None, tmp_path: Path, noise: NDArray[np.uint8]) -> Path:
     spec = voxome.VolumeSpec.of(SHAPE, "uint8", chunk=(8, 8, 8), voxel_size_nm=(8, 8, 8))
     voxome.create(f"zarr://{tmp_path}/raw.zarr", spec)[...] = noise
-    for name in ("bright", "near", "count"):
+    for name in ("bright", "near", "count", "gather", "list"):
         (tmp_path / f"points.{name}.cwl").write_text(document(load("voxome.tools", f"points.{name}").spec))
     (tmp_path / "points.cwl").write_text(WORKFLOW)
     return tmp_path / "points.cwl"
@@ -116,6 +128,26 @@ def test_killed_it_goes_on(workflow: Path, tmp_path: Path, noise: NDArray[np.uin
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
     assert '"reused"' in done.stdout
     assert_right(out, noise)
+
+
+@pytest.mark.slow
+def test_a_kind_can_be_the_output_of_a_tool_of_regions(
+    workflow: Path, tmp_path: Path, noise: NDArray[np.uint8]
+) -> None:
+    (tmp_path / "regions.cwl").write_text(REGIONS)
+    raw, out = {"raw": str(tmp_path / "raw.zarr")}, tmp_path / "out"
+    run(tmp_path / "regions.cwl", raw, out=out, engine="sequential", options=CUBES)
+    points = np.argwhere(noise > 250)
+    assert _points(out / "points.csv") == sorted(map(tuple, points.tolist()))
+    assert _points(out / "total.csv") == [tuple(points.sum(axis=0).tolist())]
+    (out / "points.csv").unlink()
+    next(out.glob(".voxome/steps/gather-*/points/0-1.csv")).unlink()
+    run(tmp_path / "regions.cwl", raw, out=out, engine="sequential", options=CUBES)
+    assert _points(out / "points.csv") == sorted(map(tuple, points.tolist()))
+
+
+def _points(path: Path) -> list[tuple[int, ...]]:
+    return sorted(tuple(map(int, line.split(","))) for line in path.read_text().splitlines()[1:])
 
 
 @pytest.mark.slow
@@ -173,3 +205,20 @@ class TestPoints(KindContract):
 
     def content(self, uri: str) -> Any:
         return storage_at(uri).read_bytes()
+
+
+class TestPointTree(KindContract):
+    scope = "regions"
+
+    @pytest.fixture
+    def kind(self, plugins: None) -> Kind:
+        from voxome_points import PointTree
+
+        return PointTree()
+
+    def value(self, block: Block) -> object:
+        return dict(zip("zyx", np.array([block.write.start, block.write.stop]).T, strict=True))
+
+    def content(self, uri: str) -> Any:
+        folder = storage_at(uri)
+        return {name: (folder / name).read_bytes() for name in folder.names()}

@@ -5,20 +5,53 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
 from typing import Any
 
 from voxome.blocks.memory import peak_bytes, release_free_memory, reset_peak
 from voxome.blocks.step import Step
 from voxome.contracts.context import BlockContext, Region
 from voxome.contracts.engine import JobResult
-from voxome.contracts.kinds import Writer
+from voxome.contracts.kinds import RegionRows, Rows, Writer
 from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import BlockGrid
 from voxome.geometry.grid import Block
-from voxome.kinds.region_table import RegionReader, regions_of
 from voxome.storage.find import storage_at
+
+_CACHED_REGIONS = 64
+
+
+class StepRegions:
+    """What a tool of regions has returned so far, for the tool itself; see `voxome.contracts.context.RegionParts`.
+
+    Parameters
+    ----------
+    grids : sequence of BlockGrid
+        Regions of each level.
+    outputs : mapping of str to RegionRows
+        Outputs of the step.
+    """
+
+    def __init__(self, grids: Sequence[BlockGrid], outputs: Mapping[str, RegionRows]) -> None:
+        self._grids, self._outputs = grids, outputs
+        self._cached = lru_cache(_CACHED_REGIONS)(self._rows)
+
+    @property
+    def levels(self) -> int:
+        """Number of levels of the tree; the last has one region."""
+        return len(self._grids)
+
+    def index_at(self, level: int, point: Sequence[int]) -> int:
+        """Return the region of `level` that contains the voxel `point` (z, y, x)."""
+        return self._grids[level].index_of(point)
+
+    def rows(self, output: str, level: int, index: int) -> Rows:
+        """Return the rows of `output` of region `index` of `level`."""
+        return self._cached(output, level, index)
+
+    def _rows(self, output: str, level: int, index: int) -> Rows:
+        return self._outputs[output].rows(level, index)
 
 
 class OpenStep:
@@ -79,8 +112,9 @@ class OpenStep:
         return self.tool.spec.scope == "regions"
 
     @cached_property
-    def _regions(self) -> RegionReader:
-        return regions_of(self.targets[0][1])
+    def _regions(self) -> StepRegions:
+        grids = [grid for grid in self.step.phases if grid is not None]
+        return StepRegions(grids, {target.name: kind.region_rows(target) for kind, target in self.targets})
 
     @cached_property
     def _views(self) -> dict[str, object]:

@@ -160,9 +160,9 @@ def is_lost(step: Step, store: str, ledger: Ledger) -> bool:
     """Return whether data are missing of jobs that are done by the ledger."""
     if not step.file(store).exists():
         return True
-    last = FOLD if _has_fold(step) else len(step.phases) - 1
-    ended = len(ledger.jobs_done(step.key, last)) == (1 if last == FOLD else step.jobs(last))
-    return any(kind.is_lost(target, ended=ended) for kind, target in step.targets(store))
+    done = [ledger.jobs_done(step.key, phase) for phase in range(len(step.phases))]
+    ended = bool(ledger.jobs_done(step.key, FOLD)) if _has_fold(step) else len(done[-1]) == step.jobs(len(done) - 1)
+    return any(kind.is_lost(target, done, ended=ended) for kind, target in step.targets(store))
 
 
 def _has_fold(step: Step) -> bool:

@@ -15,7 +15,7 @@ from voxome.contracts.handle import STORE, Handle, within
 from voxome.contracts.kinds import Kind, Target
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.geometry import BlockGrid, Box
-from voxome.kinds.region_table import RegionTree
+from voxome.geometry.grid import region_grids
 from voxome.registry import load
 from voxome.storage.find import storage_at
 from voxome.storage.path import StoragePath
@@ -108,7 +108,7 @@ class Step:
             return (None,)
         domain, box = self.frame.domain, self.frame.box
         blocks = BlockGrid(domain, self.block, box, self.spec.compute_halo(self.parameters, self.frame.scale_nm))
-        return (blocks, *(RegionTree(domain, box, self.block).grids[1:] if self.spec.scope == "regions" else ()))
+        return (blocks, *(region_grids(domain, box, self.block)[1:] if self.spec.scope == "regions" else ()))
 
     def blocks(self, phase: int) -> int:
         """Return the number of blocks of a phase."""

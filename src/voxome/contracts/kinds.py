@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -90,6 +90,13 @@ class Writer(Protocol):
         """Store what is not stored yet: on return, the data of the job survive the process."""
 
 
+class RegionRows(Protocol):
+    """An output of a tool of regions, as far as it is written: rows, read region by region."""
+
+    def rows(self, level: int, index: int) -> Rows:
+        """Return the rows of region `index` of `level`."""
+
+
 class Kind(ABC):
     """A kind of data between steps. A subclass is a frozen dataclass of what distinguishes one input from another."""
 
@@ -164,8 +171,18 @@ class Kind(ABC):
         yield f"{target.uri}: a {self.type} cannot be written into existing data"
 
     @abstractmethod
-    def is_lost(self, target: Target, *, ended: bool) -> bool:
-        """Return whether data of finished jobs are missing; `ended`: all jobs are done and folded."""
+    def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
+        """Return whether data of finished jobs are missing.
+
+        Parameters
+        ----------
+        target : Target
+            Output to check.
+        done : sequence of collection of int
+            Numbers of the finished jobs of each phase.
+        ended : bool
+            Whether all jobs are done and folded, so that parts may have been removed by `drop_parts`.
+        """
 
     @abstractmethod
     def is_complete(self, target: Target) -> bool:
@@ -174,6 +191,10 @@ class Kind(ABC):
     def writer(self, target: Target) -> Writer:
         """Open an output of a tool of blocks or regions."""
         raise TypeError(f"{type(self).__name__} cannot be the output {target.name!r} of {target.tool}, block by block")
+
+    def region_rows(self, target: Target) -> RegionRows:
+        """Open what a tool of regions has written so far; it is passed on to the tool as ``Region.parts``."""
+        raise TypeError(f"{type(self).__name__} cannot be the output {target.name!r} of {target.tool}, by region")
 
     def write(self, target: Target, value: object) -> None:
         """Write the output of a tool of whole tables."""

@@ -138,3 +138,11 @@ class BlockGrid:
         ranges = [range(a - f, b - f + 1) for a, b, f in zip(low, high, self._first, strict=True)]
         for cell in itertools.product(*ranges):
             yield self.index_at(cell)
+
+
+def region_grids(domain: Box, box: Box, block: Sequence[int]) -> tuple[BlockGrid, ...]:
+    """Return the levels of a tree of regions: blocks, then regions of twice the size along every axis, up to one."""
+    grids = [BlockGrid(domain, tuple(block), box)]
+    while len(grids[-1]) > 1:
+        grids.append(BlockGrid(domain, tuple(2 * n for n in grids[-1].block), box))
+    return tuple(grids)

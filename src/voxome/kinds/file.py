@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -45,7 +46,7 @@ class File(Kind):
     def location(self, base: str) -> str:
         return with_suffix(base, f".{self.extension}")
 
-    def is_lost(self, target: Target, *, ended: bool) -> bool:
+    def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
         return ended and not self.is_complete(target)
 
     def is_complete(self, target: Target) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -28,7 +28,7 @@ from voxome.storage.local import remove_stale_locks
 FORMAT = "zarr"
 """The format of the arrays that a run creates."""
 _MARK = "voxome_run"
-"""The attribute that holds which step an array belongs to, and whether it is complete."""
+"""The attribute that holds which step an array belongs to, whether it is complete, and the steps of complete levels."""
 
 
 @dataclass(frozen=True)
@@ -169,17 +169,16 @@ class Image(Kind):
             new = {"step": target.step, "step_key": target.key, "box": str(frame.box), "complete": False}
             create_source(target.uri, spec.replace(attributes={**spec.attributes, _MARK: new}))
             return
-        if mark.get("step_key") != target.key:
-            raise AlreadyExists(f"{target.uri} is the result of another run; choose another folder, or remove it")
+        _require_own(target, mark.get("step_key"))
 
     def _create_level(self, target: Target) -> None:
         """Add the level that the URI names, `scale` times as coarse as the one before it, unless it exists."""
-        uri = Uri.parse(target.uri)
-        base = replace(uri, query={name: value for name, value in uri.query.items() if name != "level"})
-        pyramid = ability(open_source(str(base), mode="r+"), SupportsLevels)
+        _require_own(target, _levels_of(target).get(str(_level_of(target)), target.key))
+        base = _base_of(target)
+        pyramid = ability(open_source(base, mode="r+"), SupportsLevels)
         if pyramid is not None and len(pyramid.levels) <= _level_of(target):
             factors = self.scale_for(target.parameters)
-            last = require_scale(str(base), pyramid.levels, len(pyramid.levels) - 1)
+            last = require_scale(base, pyramid.levels, len(pyramid.levels) - 1)
             z, y, x = (n * f for n, f in zip(last, factors, strict=True))
             pyramid.create_level((z, y, x))
 
@@ -198,7 +197,7 @@ class Image(Kind):
             yield f"{target.uri} cannot be written by {workers} processes at once; use --workers 1"
         yield from chunk_problems(target, spec, self.scale_for(target.parameters))
 
-    def is_lost(self, target: Target, *, ended: bool) -> bool:
+    def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
         try:
             _open(target)
         except NotFound:
@@ -207,20 +206,25 @@ class Image(Kind):
 
     def is_complete(self, target: Target) -> bool:
         try:
+            _open(target)
             mark = _mark_of(target)
         except VoxomeError:
             return False
-        return _level_of(target) > 0 or bool(mark.get("complete") and mark.get("step_key") == target.key)
+        if _level_of(target):
+            return _levels_of(target).get(str(_level_of(target))) == target.key
+        return bool(mark.get("complete") and mark.get("step_key") == target.key)
 
     def writer(self, target: Target) -> ImageWriter:
         return ImageWriter(_open(target, "r+"), self.scale_for(target.parameters), target)
 
     def finish(self, target: Target) -> None:
-        if target.existing or _level_of(target):
+        if target.existing:
             return
-        keeper = ability(_open(target, "r+"), SupportsAttributes)
+        keeper = ability(open_source(_base_of(target), mode="r+"), SupportsAttributes)
         if keeper is not None:
-            keeper.update_attributes({_MARK: {**_mark_of(target), "complete": True}})
+            level = _level_of(target)
+            news = {"levels": {**_levels_of(target), str(level): target.key}} if level else {"complete": True}
+            keeper.update_attributes({_MARK: {**_mark_of(target), **news}})
 
 
 @dataclass(frozen=True)
@@ -243,9 +247,24 @@ def _open(target: Target, mode: Mode = "r") -> VolumeSource:
     return open_source(target.uri, mode=mode)
 
 
+def _base_of(target: Target) -> str:
+    """Return the URI of level 0, whose attributes hold the mark."""
+    uri = Uri.parse(target.uri)
+    return str(replace(uri, query={name: value for name, value in uri.query.items() if name != "level"}))
+
+
 def _mark_of(target: Target) -> dict[str, Any]:
-    mark = _open(target).spec.attributes.get(_MARK, {})
-    return dict(mark)
+    return dict(open_source(_base_of(target)).spec.attributes.get(_MARK, {}))
+
+
+def _levels_of(target: Target) -> dict[str, str]:
+    """Return level → key of the step that completed it."""
+    return dict(_mark_of(target).get("levels", {}))
+
+
+def _require_own(target: Target, key: str | None) -> None:
+    if key != target.key:
+        raise AlreadyExists(f"{target.uri} is the result of another run; choose another folder, or remove it")
 
 
 def _level_of(target: Target) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from voxome.contracts.handle import Handle
@@ -45,3 +46,9 @@ def parts_folder(target: Target) -> StoragePath:
 def part_name(phase: int, job: int) -> str:
     """Return the file name of the rows of one job."""
     return f"{phase}-{job:07d}.parquet"
+
+
+def has_lost_parts(target: Target, done: Sequence[Collection[int]]) -> bool:
+    """Return whether the part of a finished job is missing."""
+    names = [part_name(phase, job) for phase, jobs in enumerate(done) for job in jobs]
+    return bool(parts_folder(target).missing(names))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import ClassVar, cast
@@ -15,8 +15,8 @@ from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Kind, Rows, Target
 from voxome.errors import NotFound
 from voxome.geometry import BlockGrid, Box
-from voxome.geometry.grid import Block
-from voxome.kinds.paths import part_name, parts_folder
+from voxome.geometry.grid import Block, region_grids
+from voxome.kinds.paths import has_lost_parts, part_name, parts_folder
 from voxome.resources.rows import concatenate
 from voxome.resources.table import TableFile, write_table
 from voxome.storage.find import storage_at
@@ -50,11 +50,7 @@ class RegionTree:
     @cached_property
     def grids(self) -> tuple[BlockGrid, ...]:
         """The regions of each level."""
-        grids = [BlockGrid(self.domain, self.block, self.box)]
-        while len(grids[-1]) > 1:
-            doubled = tuple(2 * n for n in grids[-1].block)
-            grids.append(BlockGrid(self.domain, doubled, self.box))
-        return tuple(grids)
+        return region_grids(self.domain, self.box, self.block)
 
     def to_json(self) -> bytes:
         """As a JSON document."""
@@ -105,9 +101,20 @@ class RegionReader:
         return self._cached(output, level, index)
 
     def _rows(self, output: str, level: int, index: int) -> Rows:
-        job = index // self._tree.spans[level]
-        table = TableFile((self._folder / output / part_name(level, job)).address)
-        rows = table.lookup(REGION, np.array([index], np.int64))
+        return OutputRows(self._folder / output, self._tree.spans).rows(level, index)
+
+
+@dataclass(frozen=True)
+class OutputRows:
+    """The rows of one output, in the parts of the jobs that wrote them; `spans` are the regions of a job by level."""
+
+    folder: StoragePath
+    spans: tuple[int, ...]
+
+    def rows(self, level: int, index: int) -> Rows:
+        """Return the rows of region `index` of `level`."""
+        part = TableFile((self.folder / part_name(level, index // self.spans[level])).address)
+        rows = part.lookup(REGION, np.array([index], np.int64))
         return {name: values for name, values in rows.items() if name != REGION}
 
 
@@ -162,14 +169,18 @@ class RegionTable(Kind):
     def prepare(self, target: Target) -> None:
         (parts_folder(target) / _TREE).write_bytes(_tree_of(target).to_json())
 
-    def is_lost(self, target: Target, *, ended: bool) -> bool:
-        return not self.is_complete(target)
+    def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
+        return not (parts_folder(target) / _TREE).exists() or has_lost_parts(target, done)
 
     def is_complete(self, target: Target) -> bool:
-        return (parts_folder(target) / _TREE).exists()
+        all_jobs = [range(target.jobs(phase)) for phase in range(len(target.grids))]
+        return not self.is_lost(target, all_jobs, ended=True)
 
     def writer(self, target: Target) -> RegionWriter:
         return RegionWriter(self.columns, parts_folder(target))
+
+    def region_rows(self, target: Target) -> OutputRows:
+        return OutputRows(parts_folder(target), target.spans)
 
 
 def open_regions(path: StoragePath) -> RegionReader:
@@ -184,11 +195,6 @@ def open_regions(path: StoragePath) -> RegionReader:
     if text is None or folder is None:
         raise NotFound(f"the table of regions {path} does not exist")
     return RegionReader(folder, RegionTree.from_json(text, path / _TREE))
-
-
-def regions_of(target: Target) -> RegionReader:
-    """Return the reader of the regions that a step has written so far."""
-    return RegionReader(storage_at(target.folder), _tree_of(target))
 
 
 def _tree_of(target: Target) -> RegionTree:

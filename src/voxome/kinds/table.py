@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +17,7 @@ from voxome.errors import NotFound, StoreError
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
 from voxome.kinds.merge import ROWS_AT_ONCE, Fold, Folding, merge_parts
-from voxome.kinds.paths import locate_file, part_name, parts_folder, with_suffix
+from voxome.kinds.paths import has_lost_parts, locate_file, part_name, parts_folder, with_suffix
 from voxome.resources.rows import concatenate
 from voxome.resources.table import TableFile, write_table
 from voxome.storage.find import storage_at
@@ -110,8 +110,10 @@ class Table(Kind):
     def location(self, base: str) -> str:
         return with_suffix(base, ".parquet")
 
-    def is_lost(self, target: Target, *, ended: bool) -> bool:
-        return ended and not self.is_complete(target)
+    def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
+        if ended:
+            return not self.is_complete(target)
+        return bool(target.grids) and has_lost_parts(target, done)
 
     def is_complete(self, target: Target) -> bool:
         return storage_at(target.uri).exists()

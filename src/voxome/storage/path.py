@@ -167,6 +167,11 @@ class StoragePath:
         """Whether there is a file at this path."""
         return self.read_range(0, 0) is not None
 
+    def missing(self, keys: Sequence[str]) -> list[str]:
+        """Return those of `keys` that are not files in this folder; all are looked up at once."""
+        futures = [(key, self.kvstore.read(key, byte_range=slice(0, 0))) for key in keys]
+        return [key for key, future in futures if self._content(key, future) is None]
+
     def unlink(self) -> None:
         """Remove the file at this path, if there is one."""
         with map_errors(str(self), invalid=StoreError):

@@ -18,7 +18,7 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -28,10 +28,10 @@ import pytest
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Kind, Target
-from voxome.errors import NotFound, VoxomeError
+from voxome.errors import AlreadyExists, NotFound, VoxomeError
 from voxome.geometry import Box
-from voxome.geometry.grid import Block
-from voxome.kinds.region_table import RegionTree
+from voxome.geometry.grid import Block, region_grids
+from voxome.storage.find import storage_at
 
 FRAME = Frame(Box((-4, 0, 8), (12, 10, 20)), Box((-4, 0, 8), (12, 10, 20)), (8.0, 4.0, 4.0), (0.0, 0.0, 0.0))
 """Frame of the step that writes."""
@@ -44,6 +44,8 @@ class KindContract:
 
     scope: ClassVar[Literal["block", "regions", "whole"]] = "block"
     """Scope of a tool that returns it."""
+    knows_step: ClassVar[bool] = False
+    """Whether the data say which step they belong to, so that those of another step are refused."""
 
     @pytest.fixture
     def kind(self) -> Kind:
@@ -85,16 +87,78 @@ class KindContract:
         assert not kind.is_complete(target)
         kind.prepare(target)
         self._run(kind, target, self._jobs(target)[:-1])
-        assert self.scope != "block" or not kind.is_complete(target)
+        assert not kind.is_complete(target)
+
+    def test_nothing_is_lost_before_the_first_job(self, kind: Kind, store: str) -> None:
+        target = self._target(kind, store)
+        kind.prepare(target)
+        assert not kind.is_lost(target, self._done(target, []), ended=False)
+
+    def test_finished_jobs_whose_data_are_there_are_not_lost(self, kind: Kind, store: str) -> None:
+        target, ended = self._target(kind, store), self.scope == "whole"
+        kind.prepare(target)
+        for job in self._jobs(target):
+            self._run(kind, target, [job])
+            assert not kind.is_lost(target, self._done(target, [job]), ended=ended)
+
+    def test_finished_jobs_whose_data_were_removed_are_lost(self, kind: Kind, store: str) -> None:
+        target, ended = self._target(kind, store), self.scope == "whole"
+        kind.prepare(target)
+        jobs = self._jobs(target)[:2]
+        self._run(kind, target, jobs)
+        storage_at(target.folder).delete()
+        assert kind.is_lost(target, self._done(target, jobs), ended=ended)
+
+    def test_finished_jobs_whose_parts_were_removed_are_lost(self, kind: Kind, store: str) -> None:
+        if self.scope == "whole" or not (kind.has_parts or self.scope == "regions"):
+            pytest.skip("jobs write no parts")
+        target = self._target(kind, store)
+        kind.prepare(target)
+        jobs = self._jobs(target)[:2]
+        self._run(kind, target, jobs[:1])
+        assert kind.is_lost(target, self._done(target, jobs), ended=False)
+        self._run(kind, target, jobs[1:])
+        assert not kind.is_lost(target, self._done(target, jobs), ended=False)
+        (storage_at(target.folder) / target.name).delete()
+        kind.prepare(target)
+        assert kind.is_lost(target, self._done(target, jobs), ended=False)
+
+    def test_the_data_of_another_step_are_refused(self, kind: Kind, store: str) -> None:
+        if not self.knows_step:
+            pytest.skip("the data do not say which step they belong to")
+        target = self._target(kind, store)
+        self._write(kind, target, self._jobs(target))
+        another = replace(target, key="another")
+        assert not kind.is_complete(another)
+        with pytest.raises(AlreadyExists):
+            kind.prepare(another)
+
+    def test_a_tool_of_regions_can_read_what_it_returned(self, kind: Kind, store: str) -> None:
+        target = self._target(kind, store)
+        if self.scope != "regions":
+            with pytest.raises(TypeError):
+                kind.region_rows(target)
+            return
+        kind.prepare(target)
+        self._run(kind, target, self._jobs(target))
+        reader = kind.region_rows(target)
+        for level, grid in enumerate(target.grids):
+            for block in grid:
+                rows, expected = reader.rows(level, block.index), self.value(block)
+                assert isinstance(expected, dict)
+                assert {name: values.tolist() for name, values in rows.items()} == {
+                    name: values.tolist() for name, values in expected.items()
+                }
 
     def test_a_finished_output_is_complete_and_not_lost(self, kind: Kind, store: str) -> None:
         target = self._target(kind, store)
         self._write(kind, target, self._jobs(target))
         assert kind.is_complete(target)
-        assert not kind.is_lost(target, ended=True)
+        assert not kind.is_lost(target, self._done(target, self._jobs(target)), ended=True)
 
     def test_an_output_that_was_never_written_is_lost(self, kind: Kind, store: str) -> None:
-        assert kind.is_lost(self._target(kind, store), ended=True)
+        target = self._target(kind, store)
+        assert kind.is_lost(target, self._done(target, self._jobs(target)), ended=True)
 
     def test_the_order_of_jobs_does_not_show(self, kind: Kind, store: str) -> None:
         one, other = self._target(kind, store, "one"), self._target(kind, store, "other")
@@ -142,13 +206,17 @@ class KindContract:
         path, mark, options = store.partition("?")
         folder = f"{path}/step-{name}{mark}{options}"
         uri = kind.location(f"{path}/step-{name}/{name}{mark}{options}")
-        tree = RegionTree(FRAME.domain, FRAME.box, BLOCK).grids
+        tree = region_grids(FRAME.domain, FRAME.box, BLOCK)
         grids = {"whole": (), "block": tree[:1], "regions": tree}[self.scope]
         spans = (_SPAN,) * len(grids)
         return Target(name, "test.tool", uri, folder, "test", "key", FRAME, BLOCK, {}, grids, spans)
 
     def _jobs(self, target: Target) -> list[tuple[int, int]]:
         return [(phase, job) for phase in range(len(target.grids)) for job in range(target.jobs(phase))] or [(0, 0)]
+
+    def _done(self, target: Target, jobs: Sequence[tuple[int, int]]) -> list[Collection[int]]:
+        """Return the numbers of `jobs` by phase."""
+        return [{job for number, job in jobs if number == phase} for phase in range(max(1, len(target.grids)))]
 
     def _run(self, kind: Kind, target: Target, jobs: Sequence[tuple[int, int]]) -> None:
         if self.scope == "whole":

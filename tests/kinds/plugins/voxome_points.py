@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
@@ -12,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome import kinds
-from voxome.contracts.context import BlockContext
+from voxome.contracts.context import BlockContext, Region
 from voxome.contracts.handle import STORE, Handle
-from voxome.contracts.kinds import Kind, Target
+from voxome.contracts.kinds import Kind, Rows, Target
 from voxome.contracts.python_tool import tool
+from voxome.contracts.source import VolumeView
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, NotFound
 from voxome.geometry import Box
@@ -82,8 +82,11 @@ class Points(Kind):
         path, mark, options = base.partition("?")
         return f"{path}.csv{mark}{options}"
 
-    def is_lost(self, target: Target, *, ended: bool) -> bool:
-        return ended and not self.is_complete(target)
+    def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
+        if ended:
+            return not self.is_complete(target)
+        folder = storage_at(target.folder) / target.name
+        return bool(folder.missing([f"{job}.csv" for jobs in done for job in jobs]))
 
     def is_complete(self, target: Target) -> bool:
         return storage_at(target.uri).exists()
@@ -91,10 +94,90 @@ class Points(Kind):
     def writer(self, target: Target) -> PointsWriter:
         return PointsWriter(storage_at(target.folder) / target.name)
 
+    def write(self, target: Target, value: object) -> None:
+        self._write(target, np.asarray(value))
+
     def fold_parts(self, target: Target) -> None:
         folder = storage_at(target.folder) / target.name
-        points = np.concatenate([_read(folder / f"{job}.csv") for job in range(target.jobs(0))])
+        self._write(target, np.concatenate([_read(folder / f"{job}.csv") for job in range(target.jobs(0))]))
+
+    def _write(self, target: Target, points: Array) -> None:
         storage_at(target.uri).write_bytes(_to_csv(points[np.lexsort(points.T[::-1])]))
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Points of the regions of a tree, in one file for each region."""
+
+    folder: StoragePath
+
+    def read(self, box: Box) -> Array:
+        return self.view()
+
+    def view(self) -> Array:
+        """Return the points of the last region, which contains all others."""
+        last = max(self.folder.names(), key=lambda name: [int(part) for part in name.split(".")[0].split("-")])
+        return _read(self.folder / last)
+
+    def rows(self, level: int, index: int) -> Rows:
+        points = _read(self.folder / f"{level}-{index}.csv")
+        return dict(zip("zyx", points.T, strict=True))
+
+
+class TreeWriter:
+    """The points of the regions of a job."""
+
+    def __init__(self, folder: StoragePath) -> None:
+        self._folder, self._blocks = folder, list[tuple[Block, Array]]()
+
+    def begin_job(self) -> None:
+        self._blocks.clear()
+
+    def write(self, value: object, block: Block) -> None:
+        rows: Any = value
+        self._blocks.append((block, np.stack([rows[axis] for axis in "zyx"], axis=1)))
+
+    def end_job(self, phase: int, job: int) -> None:
+        for block, points in self._blocks:
+            (self._folder / f"{phase}-{block.index}.csv").write_bytes(_to_csv(points))
+        self._blocks.clear()
+
+
+@dataclass(frozen=True)
+class PointTree(Kind):
+    """Points of the regions of a tree."""
+
+    type: ClassVar[str] = "csv-point-tree"
+
+    def locate(self, handle: Handle, *, level: int = 0) -> Handle:
+        path = storage_at(handle.uri)
+        if path.missing(["0-0.csv"]):
+            raise NotFound(f"there are no points at {path}")
+        return replace(handle, uri=path.address, key=handle.key or path.address)
+
+    def open(self, handle: Handle) -> Tree:
+        return Tree(storage_at(handle.uri))
+
+    def location(self, base: str) -> str:
+        return base
+
+    def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
+        names = [
+            f"{level}-{index}.csv"
+            for level, (grid, span) in enumerate(zip(target.grids, target.spans, strict=True))
+            for job in done[level]
+            for index in range(job * span, min((job + 1) * span, len(grid)))
+        ]
+        return bool(storage_at(target.uri).missing(names))
+
+    def is_complete(self, target: Target) -> bool:
+        return not self.is_lost(target, [range(target.jobs(phase)) for phase in range(len(target.grids))], ended=True)
+
+    def writer(self, target: Target) -> TreeWriter:
+        return TreeWriter(storage_at(target.uri))
+
+    def region_rows(self, target: Target) -> Tree:
+        return Tree(storage_at(target.uri))
 
 
 def _read(path: StoragePath) -> Array:
@@ -102,7 +185,8 @@ def _read(path: StoragePath) -> Array:
     if data is None:
         raise NotFound(f"there are no points at {path}")
     try:
-        return np.loadtxt(io.BytesIO(data), np.int64, delimiter=",", skiprows=1, ndmin=2).reshape(-1, 3)
+        rows = [[int(number) for number in line.split(",")] for line in data.decode().splitlines()[1:]]
+        return np.array(rows, np.int64).reshape(-1, 3)
     except ValueError as error:
         raise CorruptData(f"{path} does not hold points: {error}") from error
 
@@ -137,3 +221,23 @@ def count(points: Annotated[Array, Points()]) -> dict[str, Array]:
     """Count the points of each plane."""
     z, found = np.unique(points[:, 0], return_counts=True)
     return {"z": z, "points": found}
+
+
+@tool("points.gather", scope="regions", outputs={"points": PointTree(), "sums": PointTree()})
+def gather(image: Annotated[VolumeView, kinds.Image()], *, above: int = 250, region: Region) -> dict[str, Rows]:
+    """Gather bright voxels over a tree of regions, and the sum of their coordinates."""
+    if region.level:
+        below = [(name, region.level - 1, child) for name in ("points", "sums") for child in region.children]
+        rows = {key: np.stack(list(region.parts.rows(*key).values()), axis=1) for key in below}
+        points = np.concatenate([rows[key] for key in below if key[0] == "points"])
+        total = np.concatenate([rows[key] for key in below if key[0] == "sums"]).sum(axis=0)
+    else:
+        points = np.argwhere(image.cutout(region.box) > above) + region.box.start
+        total = points.sum(axis=0)
+    return {"points": dict(zip("zyx", points.T, strict=True)), "sums": dict(zip("zyx", total[:, None], strict=True))}
+
+
+@tool("points.list", scope="whole", outputs=Points())
+def list_points(points: Annotated[Array, PointTree()]) -> Array:
+    """List the points of a tree."""
+    return points
