@@ -14,7 +14,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "voxome"))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not even import modules that are slow throughout when slow tests are not asked for."""
+    """Do not even import modules whose tests are all slow when slow tests are deselected."""
     if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
         return None
     return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text(encoding="utf-8") or None
@@ -22,7 +22,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real data; the tests that need it fail under CI, and skip elsewhere, where it is absent."""
+    """The folder of real data; where it is absent, the tests that need it fail under CI and are skipped elsewhere."""
     root = Path(__file__).parent.parent
     path = (root / os.environ.get("VOXOME_SHARED", "../shared")).resolve()
     if not (path / "data").is_dir():

@@ -1,4 +1,4 @@
-"""The benchmarks that the documentation names still start."""
+"""The documented benchmarks can be started."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if "argparse" in path
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_help_is_printed(script: str) -> None:
+def test_every_script_prints_its_help(script: str) -> None:
     done = subprocess.run([sys.executable, FOLDER / script, "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert script in done.stdout

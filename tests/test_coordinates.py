@@ -1,4 +1,4 @@
-"""One object at the same position in nm through every store, at every level, by its voxels and by its shapes."""
+"""One object is at the same position in nm in every store, at every level, by its voxels and by its shapes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SIZE = (40.0, 4.0, 8.0)
 OFFSET = (400.0, 24.0, 16.0)
 DOMAIN = Box((4, 6, 8), (16, 26, 32))
 OBJECT = Box((6, 12, 16), (8, 18, 20))
-"""Voxels of the object: their corners are whole voxels of all levels, and no two axes look alike."""
+"""Voxels of the object: its faces are at voxel borders of all levels, and all axes differ."""
 
 
 def voxels(domain: Box, dtype: str, inside: Box = OBJECT) -> NDArray[Any]:
@@ -65,7 +65,7 @@ def spec_zyx(data: NDArray[Any], spec: voxome.VolumeSpec) -> NDArray[Any]:
 
 
 def assert_near(found: Any, expected: Any, size: Any) -> None:
-    """Compare two positions: at most half a voxel may lie between them along any axis."""
+    """Assert that two positions are at most half a voxel apart along any axis."""
     assert (np.abs(np.asarray(found) - np.asarray(expected)) <= np.asarray(size) / 2 + 1e-9).all(), (found, expected)
 
 
@@ -96,7 +96,7 @@ def dvid_server(uri: str) -> Iterator[str]:
 
 
 class Store:
-    """What a store keeps of position, and how it is addressed."""
+    """A store, its URI, and the positions that it can store."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ STORES = {
     "name",
     [pytest.param(name, marks=[pytest.mark.slow] if "{" not in store.uri else []) for name, store in STORES.items()],
 )
-def test_the_object_is_where_it_was_written(tmp_path: Path, name: str) -> None:
+def test_the_object_is_read_where_it_was_written(tmp_path: Path, name: str) -> None:
     store = STORES[name]
     with store.serve(store.uri.format(folder=tmp_path, unique=tmp_path.name)) as uri:
         spec = store.spec
@@ -241,7 +241,7 @@ def store(kvstore: dict[str, str], driver: str, data: NDArray[Any], **metadata: 
 
 
 @pytest.mark.parametrize("write", [write_zarr, write_n5, write_precomputed, write_hdf5, write_nifti])
-def test_the_object_is_where_the_format_puts_it(
+def test_the_object_is_at_the_position_that_the_format_defines(
     tmp_path: Path, write: Callable[[Path], tuple[str, NDArray[np.float64]]]
 ) -> None:
     uri, expected = write(tmp_path / "a")
@@ -267,7 +267,7 @@ def add_legacy(folder: Path) -> None:
 
 
 def add_multiresolution(folder: Path, *, sharded: bool = False) -> None:
-    """One fragment of the extent of the object, stored in half the units that its transform makes nm."""
+    """Write one fragment with the extent of the object, in units that its transform halves."""
     transform = [2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0]
     info = {"@type": "neuroglancer_multilod_draco", "vertex_quantization_bits": 10, "transform": transform}
     index_only = {**SHARDING, "hash": "identity", "preshift_bits": 0, "minishard_bits": 0, "shard_bits": 0}
@@ -290,18 +290,18 @@ MESHES = {
 
 
 def centre_of_voxel(index: Any) -> NDArray[np.float64]:
-    """Position of the centre of a voxel of level 0 in the frame of shapes."""
+    """Return the centre of a voxel of level 0 in the frame of shapes."""
     return (np.asarray(index, float) + 0.5) * SIZE
 
 
 def assert_on_the_object(positions: NDArray[Any]) -> None:
-    """Compare two corners and the middle of a shape with those of the voxels of the object."""
+    """Assert that two corners and the middle of a shape are those of the object."""
     np.testing.assert_allclose(positions, [*CORNERS, CORNERS.mean(axis=0)], atol=1e-3)
 
 
 @pytest.mark.parametrize("mesh", MESHES)
 @pytest.mark.parametrize("offset", [None, OFFSET])
-def test_shapes_of_precomputed_are_where_the_voxels_are(
+def test_precomputed_shapes_are_at_the_voxels_of_the_object(
     tmp_path: Path, mesh: str, offset: tuple[float, float, float] | None
 ) -> None:
     folder = tmp_path / "a"
@@ -329,7 +329,7 @@ def test_shapes_of_precomputed_are_where_the_voxels_are(
 
 
 @pytest.mark.slow
-def test_shapes_of_dvid_are_where_the_voxels_are() -> None:
+def test_dvid_shapes_are_at_the_voxels_of_the_object() -> None:
     with dvid_server("") as uri:
         spec = STORES["dvid"].spec
         volume = voxome.create(uri, spec)
@@ -350,7 +350,7 @@ def test_shapes_of_dvid_are_where_the_voxels_are() -> None:
         np.testing.assert_allclose(points.get(points.ids()).positions_nm[:, 0], centre)
 
 
-def test_positions_in_tables_are_those_of_voxel_centres() -> None:
+def test_positions_in_tables_are_voxel_centres() -> None:
     spec = STORES["zarr"].spec
     index = np.argwhere(voxels(DOMAIN, "uint8") == 7)
     sums = {axis: index[:, i].sum(keepdims=True) for i, axis in enumerate("zyx")}

@@ -33,13 +33,13 @@ def _blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_the_example_of_the_readme_runs() -> None:
+def test_the_readme_example_runs() -> None:
     (example,) = _blocks(ROOT / "README.md", "python")
     done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=True)
     assert done.stdout == "(32, 64, 64) (10.0, 10.0, 10.0) 1.9921875\n"
 
 
-def test_the_tool_of_the_guide_for_contributors_runs() -> None:
+def test_the_example_tool_of_contributing_runs() -> None:
     tool_example = _blocks(ROOT / "CONTRIBUTING.md", "python")[0]
     check = "import numpy as np\nassert median(np.eye(5, dtype=np.uint8)[None], radius=1).shape == (1, 5, 5)\n"
     check += "assert median.spec.bind({}) == {'radius': 1}\n"
@@ -52,7 +52,7 @@ def test_the_tool_of_the_guide_for_contributors_runs() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_and_options_exist(page: Path) -> None:
+def test_documented_commands_and_options_exist(page: Path) -> None:
     text = "\n".join(_blocks(page, "sh")).replace("\\\n", " ")
     for line in text.splitlines():
         words = shlex.split(line, comments=True)

@@ -22,7 +22,7 @@ from voxome.resources.volume import Volume
 
 @dataclass
 class Bench:
-    """A folder with a volume, and what runs steps over it."""
+    """A folder with a volume, and an engine and records to run steps over it."""
 
     folder: Path
     array: NDArray[np.uint8]

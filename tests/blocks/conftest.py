@@ -22,14 +22,14 @@ def local_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngi
 
 @pytest.fixture
 def folder_bench(tmp_path: Path) -> Iterator[Bench]:
-    made = make_bench(tmp_path, SequentialEngine())
-    yield made
-    made.records.close()
+    bench = make_bench(tmp_path, SequentialEngine())
+    yield bench
+    bench.records.close()
 
 
 @pytest.fixture(params=["sequential", "local"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path, local_engine: LocalEngine) -> Iterator[Bench]:
     engine: Engine = local_engine if request.param == "local" else SequentialEngine()
-    made = make_bench(tmp_path, engine)
-    yield made
-    made.records.close()
+    bench = make_bench(tmp_path, engine)
+    yield bench
+    bench.records.close()

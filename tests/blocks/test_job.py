@@ -1,4 +1,4 @@
-"""Jobs of a step, when one fails and when several run in threads."""
+"""Jobs of a step: rows after a failure, and rows of jobs in several threads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def eager_threads() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
-def test_rows_of_a_job_that_failed_are_not_those_of_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_a_failed_job_do_not_reach_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = make_bench(tmp_path, open_threads(workers=1, log=tmp_path / "log"))
     step = bench.step("common.statistics", (8, 8, 8), Box((-3, 0, 5), (13, 16, 21)))
     monkeypatch.setattr(Step, "span", lambda *_: 4)
@@ -38,11 +38,11 @@ def test_rows_of_a_job_that_failed_are_not_those_of_the_next(tmp_path: Path, mon
     def fail_second(self: OpenStep, block: object) -> object:
         call = next(calls, good)
         if call is None:
-            raise OSError("the disk is gone")
+            raise OSError("the disk has failed")
         return call(self, block)  # type: ignore[arg-type]
 
     monkeypatch.setattr(OpenStep, "_run_block", fail_second)
-    with pytest.raises(OSError, match="gone"):
+    with pytest.raises(OSError, match="has failed"):
         opened.run(0, 0)
     for job in range(step.jobs(0)):
         opened.run(0, job)
@@ -52,7 +52,7 @@ def test_rows_of_a_job_that_failed_are_not_those_of_the_next(tmp_path: Path, mon
     bench.records.close()
 
 
-def test_threads_lose_no_rows(tmp_path: Path, eager_threads: None) -> None:
+def test_no_rows_are_lost_between_threads(tmp_path: Path, eager_threads: None) -> None:
     bench = make_bench(tmp_path, open_threads(workers=8, log=tmp_path / "log"))
     step = bench.step("common.statistics", (4, 4, 4))
     bench.run(step)

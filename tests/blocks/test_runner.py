@@ -1,4 +1,4 @@
-"""Steps run block by block give what numpy gives on the whole, however often they are interrupted."""
+"""Steps run block by block give the same result as numpy on the whole array, even if interrupted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voxome.tools.common.threshold import threshold
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", [(16, 16, 16), (64, 64, 64), (7, 16, 5)])
-def test_blocks_do_not_show(bench: Bench, block: tuple[int, int, int]) -> None:
+def test_results_do_not_depend_on_blocks(bench: Bench, block: tuple[int, int, int]) -> None:
     step = bench.step("common.threshold", block, at=100)
     report = bench.run(step)
     assert report.run == report.total == len(step.phases[0] or ())
@@ -27,7 +27,7 @@ def test_blocks_do_not_show(bench: Bench, block: tuple[int, int, int]) -> None:
 
 
 @pytest.mark.slow
-def test_a_box_leaves_the_rest_alone_and_keeps_the_domain(bench: Bench) -> None:
+def test_a_step_over_a_box_writes_only_the_box_and_keeps_the_domain(bench: Bench) -> None:
     box = Box((0, 3, 8), (20, 17, 21))
     step = bench.step("common.threshold", (8, 8, 8), box, at=100)
     bench.run(step)
@@ -40,7 +40,7 @@ def test_a_box_leaves_the_rest_alone_and_keeps_the_domain(bench: Bench) -> None:
 
 
 @pytest.mark.slow
-def test_tables_are_folded_over_blocks(bench: Bench) -> None:
+def test_rows_of_blocks_are_folded_into_one_table(bench: Bench) -> None:
     step = bench.step("common.statistics", (8, 8, 8))
     bench.run(step)
     rows = TableFile(step.output("result").within(str(bench.folder)).uri).read()
@@ -50,7 +50,7 @@ def test_tables_are_folded_over_blocks(bench: Bench) -> None:
 
 
 @pytest.mark.slow
-def test_a_second_run_repeats_nothing(bench: Bench) -> None:
+def test_a_second_run_repeats_no_job(bench: Bench) -> None:
     step = bench.step("common.threshold", (16, 16, 16), at=100)
     first = bench.run(step)
     second = bench.run(step)
@@ -84,14 +84,14 @@ def test_parts_that_vanish_before_they_are_folded_are_computed_again(folder_benc
 
 
 @pytest.mark.slow
-def test_the_attributes_say_complete_last(bench: Bench) -> None:
+def test_the_array_is_marked_complete_last(bench: Bench) -> None:
     step = bench.step("common.threshold", (16, 16, 16), at=100)
     bench.run(step)
     assert bench.result(step).spec.attributes["voxome_run"]["complete"] is True
 
 
 @pytest.mark.slow
-def test_a_chunk_that_cannot_be_read_fails_its_jobs_only(bench: Bench) -> None:
+def test_an_unreadable_chunk_fails_only_the_jobs_that_read_it(bench: Bench) -> None:
     chunks = sorted(path for path in Path(bench.folder / "raw.zarr").rglob("*") if path.parent.parent.name == "1")
     assert chunks
     for chunk in chunks[:1]:
@@ -105,7 +105,7 @@ def test_a_chunk_that_cannot_be_read_fails_its_jobs_only(bench: Bench) -> None:
 
 
 @pytest.mark.slow
-def test_a_failing_tool_is_tried_again_then_named(folder_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_tool_is_retried_and_then_named(folder_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
     def broken(image: object, *, at: float) -> None:

@@ -1,9 +1,8 @@
-"""What a step says of itself."""
+"""Steps: their key, JSON form and number of blocks."""
 
 from __future__ import annotations
 
 import json
-import time
 import tracemalloc
 from dataclasses import replace
 
@@ -16,13 +15,13 @@ FRAME = Frame(Box((-4, 0, 0), (60, 64, 64)), Box((0, 0, 0), (60, 64, 64)), (8.0,
 STEP = Step("cut", "common.threshold", "1", {"at": 3.0}, {"image": Handle("volume", "zarr://a", "k")}, FRAME, (8, 8, 8))
 
 
-def test_json_gives_the_same_step_back() -> None:
+def test_a_step_survives_json() -> None:
     again = Step.from_json(json.loads(json.dumps(STEP.to_json())))
     assert again == STEP
     assert again.key == STEP.key
 
 
-def test_the_key_changes_with_all_that_decides_the_result() -> None:
+def test_the_key_changes_with_everything_that_affects_the_result() -> None:
     others = [
         replace(STEP, version="2"),
         replace(STEP, parameters={"at": 4.0}),
@@ -34,7 +33,7 @@ def test_the_key_changes_with_all_that_decides_the_result() -> None:
     assert len({STEP.key, *(other.key for other in others)}) == len(others) + 1
 
 
-def test_the_key_does_not_change_with_name_or_place() -> None:
+def test_the_key_does_not_depend_on_name_or_location() -> None:
     assert replace(STEP, name="other", home="{store}/elsewhere").key == STEP.key
 
 
@@ -45,15 +44,13 @@ def test_a_tree_of_regions_ends_in_one_region() -> None:
     assert step.total == sum(len(grid) for grid in grids)
 
 
-def test_a_million_blocks_cost_no_more_than_one() -> None:
+def test_the_memory_of_a_step_does_not_grow_with_its_blocks() -> None:
     domain = Box((0, 0, 0), (6400, 6400, 6400))
     tracemalloc.start()
-    began = time.monotonic()
     for number in range(5):
         step = replace(STEP, name=f"s{number}", frame=replace(FRAME, domain=domain, box=domain), block=(64, 64, 64))
         assert step.total == 1_000_000
         assert step.jobs(0) <= JOBS_PER_STEP
         assert json.dumps(step.to_json())
-    assert time.monotonic() - began < 1
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()

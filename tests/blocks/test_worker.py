@@ -27,19 +27,19 @@ def _run_one(job: Job, folder: Path) -> tuple[int, JobStatus]:
     return ended.returncode, status
 
 
-def test_one_job_leaves_its_status_in_a_file(tmp_path: Path) -> None:
+def test_the_status_of_one_job_is_written_to_a_file(tmp_path: Path) -> None:
     code, status = _run_one(probe("κ/0/1", "checksum", text="脳"), tmp_path)
     assert (code, status.id, status.state) == (DONE, "κ/0/1", "done")
     assert count(status, "crc32") == zlib.crc32("脳".encode())
 
 
-def test_one_job_that_fails_leaves_its_message(tmp_path: Path) -> None:
+def test_the_status_of_a_failed_job_has_its_message(tmp_path: Path) -> None:
     code, status = _run_one(probe("one", "reject", message="no such level"), tmp_path)
     assert (code, status) == (FAILED, JobStatus("one", "failed", error="no such level", retryable=False))
 
 
 @pytest.mark.parametrize("settings", [{"retries": -1}, {"setting_of_a_later_version": 1}])
-def test_settings_that_are_invalid_here_fail_the_job(settings: dict[str, int], tmp_path: Path) -> None:
+def test_settings_that_the_worker_cannot_adopt_fail_the_job(settings: dict[str, int], tmp_path: Path) -> None:
     job = Job("one", "probe", {"action": "checksum", "text": ""}, settings=settings)
     code, status = _run_one(job, tmp_path)
     assert (code, status.state, status.retryable) == (FAILED, "failed", False)
@@ -63,7 +63,7 @@ def test_a_file_that_is_not_a_job_is_named(text: str, tmp_path: Path) -> None:
     assert not (tmp_path / "result.json").exists()
 
 
-def test_a_job_without_a_file_for_its_result_is_wrong_usage(tmp_path: Path) -> None:
+def test_a_job_without_a_result_file_is_a_usage_error(tmp_path: Path) -> None:
     ended = subprocess.run([*WORKER, "--job", "x"], capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == WRONG_USAGE
     assert "--job and --result go together" in ended.stderr

@@ -1,4 +1,4 @@
-"""Profiles: what beats what, and that no token shows or reaches another host."""
+"""Profiles: precedence of sources, and tokens that stay hidden and reach only their own host."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ def revealed(token: Secret | None) -> str | None:
     return None if token is None else token.reveal()
 
 
-def test_the_profile_in_use_gives_host_and_token() -> None:
+def test_host_and_token_come_from_the_profile_in_use() -> None:
     found = store_profile("bossdb")
     assert (found.host, revealed(found.token)) == ("https://boss.example", "from-file")
 
 
-def test_options_belong_to_their_host() -> None:
+def test_options_apply_only_to_their_host() -> None:
     assert store_profile("s3").options == {"anonymous": "true"}
     assert store_profile("s3", "http://elsewhere:9000").options == {}
 
 
-def test_another_profile_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_selects_another_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_PROFILE", "other")
     monkeypatch.setenv("OTHER_TOKEN", "named")
     found = store_profile("bossdb")
     assert (found.host, revealed(found.token)) == ("https://other.example", "named")
 
 
-def test_the_environment_beats_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_overrides_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_BOSSDB_TOKEN", "from-env")
     assert revealed(store_profile("bossdb").token) == "from-env"
     monkeypatch.setenv("VOXOME_BOSSDB_HOST", "https://env.example")
@@ -65,19 +65,19 @@ def test_the_environment_beats_the_profile(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("host", ["https://evil.example", "http://boss.example", "https://boss.example:8443"])
-def test_a_token_goes_to_its_own_host_only(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_sent_only_to_its_own_host(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_BOSSDB_TOKEN", "from-env")
     found = store_profile("bossdb", host)
     assert (found.host, found.token) == (host, None)
 
 
-def test_a_token_without_a_host_is_meant_for_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_without_a_host_applies_only_to_the_default_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_DVID_TOKEN", "t")
     assert store_profile("dvid", "http://some:8000").token is None
     assert revealed(store_profile("dvid", default="http://some:8000").token) == "t"
 
 
-def test_a_secret_never_shows() -> None:
+def test_a_secret_is_never_printed() -> None:
     token = Secret("hidden-text")
     found = store_profile("bossdb")
     for text in (repr(token), str(token), f"{token}", repr(found), repr(read_config(Path("x")))):
@@ -87,7 +87,7 @@ def test_a_secret_never_shows() -> None:
         pickle.dumps(token)
 
 
-def test_a_wrong_file_is_reported_without_its_values(config: Path) -> None:
+def test_an_invalid_file_is_reported_without_its_values(config: Path) -> None:
     config.write_text('[profiles.lab.bossdb]\nhost = "h"\ntokn = "hidden-text"\n')
     with pytest.raises(InvalidInput, match=r"profiles\.lab\.bossdb\.tokn: .*did you mean 'token'") as caught:
         store_profile("bossdb")
@@ -95,13 +95,13 @@ def test_a_wrong_file_is_reported_without_its_values(config: Path) -> None:
     assert caught.value.__cause__ is None
 
 
-def test_no_toml(config: Path) -> None:
+def test_a_file_that_is_not_toml_is_refused(config: Path) -> None:
     config.write_text("profile = ")
     with pytest.raises(InvalidInput, match="is not TOML"):
         store_profile("bossdb")
 
 
-def test_an_unknown_profile_names_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_profile_error_lists_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_PROFILE", "labb")
     with pytest.raises(NotFound, match="lab, other"):
         store_profile("bossdb")

@@ -1,4 +1,4 @@
-"""A token or a password shows nowhere: not in errors and what they were caused by, logs, output, objects or records."""
+"""No token or password appears in errors and their causes, logs, output, objects or records."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from voxome.workflow.run_tool import run_tool
 
 pytestmark = pytest.mark.slow
 
-SECRET = "zq7-nobody-must-see-this"
+SECRET = "zq7-never-to-be-shown"
 ROOT = "ab" * 16
 ECHO = f"you sent Authorization: Token {SECRET} and ?admintoken={SECRET}".encode()
 FAULTS: list[Fault] = [
     Answer(401, ECHO),
-    Answer(403, b'{"status": 403, "code": 1, "message": "no, ' + SECRET.encode() + b'"}'),
+    Answer(403, b'{"status": 403, "code": 1, "message": "denied, ' + SECRET.encode() + b'"}'),
     Answer(404, b"nothing here"),
     Answer(500, ECHO),
     Answer(200, b"<html>" + ECHO),
@@ -49,25 +49,25 @@ SPEC = voxome.VolumeSpec.of((4, 8, 8), "uint8", chunk=(4, 8, 8), voxel_size_nm=(
 
 
 class Emitted:
-    """Collects all that anybody could see."""
+    """Everything that a user or a log reader could see."""
 
     def __init__(self, log: pytest.LogCaptureFixture, output: pytest.CaptureFixture[str], folder: Path) -> None:
         self._log, self._output, self._folder = log, output, folder
         self._texts: list[str] = []
 
-    def say(self, *things: object) -> None:
+    def keep(self, *things: object) -> None:
         self._texts += [text for thing in things for text in (str(thing), repr(thing))]
 
     def attempt(self, work: Callable[[], Any]) -> None:
-        """Do what may fail; keep the result, or the error with all that it was caused by or came upon."""
+        """Call `work`, which may fail; keep its result, or the error with its causes and context."""
         try:
-            self.say(work())
+            self.keep(work())
         except (VoxomeError, SystemExit, KeyError) as error:
             self._texts += traceback.format_exception(error)
             seen: BaseException | None = error
             chain = [seen]
             while seen is not None and len(chain) < 20:
-                self.say(seen)
+                self.keep(seen)
                 chain.append(seen := seen.__cause__ or seen.__context__)
 
     def check(self) -> None:
@@ -97,7 +97,7 @@ def emitted(
 
 
 def configure(patch: pytest.MonkeyPatch, folder: Path, where: str, kind: str, host: str) -> None:
-    """Tell voxome a host and its token in one of the ways there are."""
+    """Configure a host and its token in one of the supported ways."""
     lines = [f'[profiles.default.{kind}]\nhost = "{host}"']
     if where == "environment":
         patch.setenv(f"VOXOME_{kind.upper()}_HOST", host)
@@ -114,15 +114,15 @@ def configure(patch: pytest.MonkeyPatch, folder: Path, where: str, kind: str, ho
 
 
 @pytest.mark.parametrize("where", WHERE)
-def test_bossdb(where: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_bossdb_shows_no_token(where: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with FaultyProxy() as proxy:
         configure(monkeypatch, tmp_path, where, "bossdb", proxy.url)
-        emitted.say(profiles.store_profile("bossdb"), profiles.in_use())
+        emitted.keep(profiles.store_profile("bossdb"), profiles.in_use())
         remote = BossdbRemote()
         for host in (proxy.url, proxy.url.replace("//", f"//me:{SECRET}@")):
             uri = Uri.parse(f"bossdb://{host}/a/b/c")
             server = remote.connect(uri)
-            emitted.say(server, vars(server))
+            emitted.keep(server, vars(server))
             for fault in FAULTS:
                 proxy.reset()
                 proxy.chance(1, fault, seed=0)
@@ -138,7 +138,7 @@ def test_bossdb(where: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, t
 
 
 @pytest.mark.parametrize("where", WHERE)
-def test_dvid(where: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_dvid_shows_no_token(where: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with FaultyProxy() as proxy:
         configure(monkeypatch, tmp_path, where, "dvid", proxy.url)
         monkeypatch.setenv("VOXOME_DVID_ADMIN_HOST", proxy.url)
@@ -150,7 +150,7 @@ def test_dvid(where: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp
                 remote.connect(Uri.parse(f"dvid://{host}")),
                 remote.connect(Uri.parse(f"dvid://{host}/{ROOT}")),
             )
-            emitted.say(server, vars(server), version, vars(version), version.labels(), version.keyvalue("k"))
+            emitted.keep(server, vars(server), version, vars(version), version.labels(), version.keyvalue("k"))
             for fault in FAULTS:
                 proxy.reset()
                 proxy.chance(1, fault, seed=0)
@@ -167,7 +167,7 @@ def test_dvid(where: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp
 
 
 @pytest.mark.parametrize("way", ["environment", "file"])
-def test_s3(way: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_s3_shows_no_credentials(way: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     credentials = {"aws_access_key_id": "AKIDPUBLIC", "aws_secret_access_key": SECRET, "aws_session_token": SECRET}
@@ -190,7 +190,7 @@ def test_s3(way: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 @pytest.mark.parametrize("fault", [Answer(401, b"who are you?"), Answer(500), Answer(200, b"<html>"), Cut()])
-def test_users_and_passwords_in_addresses(fault: Fault, emitted: Emitted) -> None:
+def test_passwords_in_addresses_are_not_shown(fault: Fault, emitted: Emitted) -> None:
     with FaultyProxy() as proxy:
         proxy.chance(1, fault, seed=0)
         host = proxy.url.replace("//", f"//me:{SECRET}@")
@@ -219,8 +219,8 @@ def test_text_about_an_address_has_no_secret(work: Callable[[str], object]) -> N
 
 
 def _use(emitted: Emitted, uri: str) -> None:
-    """What a user would do with a volume."""
-    emitted.say(str(Uri.parse(uri)))
+    """Use a volume as a user would."""
+    emitted.keep(str(Uri.parse(uri)))
     emitted.attempt(lambda: voxome.open(uri))
     emitted.attempt(lambda: voxome.open(uri)[...])
     emitted.attempt(lambda: voxome.create(uri, SPEC))
@@ -228,7 +228,9 @@ def _use(emitted: Emitted, uri: str) -> None:
     emitted.attempt(lambda: main(["info", uri]))
 
 
-def test_a_configuration_that_is_wrong(emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_errors_in_the_configuration_show_no_secret(
+    emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     file = tmp_path / "wrong.toml"
     monkeypatch.setenv("VOXOME_CONFIG", str(file))
     for text in (f'tokn = "{SECRET}"', f'token = ["{SECRET}"]', f'token = "{SECRET}', f'options = "{SECRET}"'):
@@ -238,10 +240,10 @@ def test_a_configuration_that_is_wrong(emitted: Emitted, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("kind", ["bossdb", "dvid"])
-def test_records_of_transfers_and_runs(
+def test_records_of_transfers_and_runs_contain_no_secret(
     kind: str, emitted: Emitted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What is kept of work that succeeds."""
+    """Nothing stored by successful work contains a secret."""
     seen, data = tmp_path / "seen", np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
     with boss.serving() as archive, dvid.serving(SECRET) as proofreading:
         if kind == "bossdb":
@@ -254,9 +256,9 @@ def test_records_of_transfers_and_runs(
             httpx.post(f"{proofreading}/api/repos", params=query, json={"root": ROOT}).raise_for_status()
             uri = f"dvid://{proofreading.removeprefix('http://')}/{ROOT}/c"
         voxome.create(uri, SPEC)[...] = data
-        emitted.say(voxome.transfer(uri, f"zarr://{seen}/copy.zarr", state=seen / "state"))
+        emitted.keep(voxome.transfer(uri, f"zarr://{seen}/copy.zarr", state=seen / "state"))
         options = RunOptions(block=(4, 8, 8))
-        emitted.say(run_tool("common.threshold", {"image": uri, "at": 9}, store=seen / "run", options=options))
+        emitted.keep(run_tool("common.threshold", {"image": uri, "at": 9}, store=seen / "run", options=options))
         files = [file.read_bytes() for file in seen.rglob("*") if file.is_file()]
         assert any(uri.encode() in content for content in files)
         assert not any(archive.token.encode() in content for content in files)

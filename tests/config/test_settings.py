@@ -1,4 +1,4 @@
-"""Settings from Python, the environment and the file, in this order; wrong ones are named."""
+"""Settings from Python, the environment and the file, in this order; invalid ones are named."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     configure(**dict.fromkeys(Settings.model_fields))
 
 
-def test_defaults_hold_where_nothing_is_set() -> None:
+def test_settings_have_defaults() -> None:
     assert settings() == Settings.model_construct(config=settings().config)
 
 
@@ -46,12 +46,12 @@ def test_python_overrides_the_environment_which_overrides_the_file(file: Path, m
     assert settings().http_concurrency == 13
 
 
-def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_RETRIES", "")
     assert settings().retries == 6
 
 
-def test_every_invalid_value_has_a_sentence_with_its_source(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_invalid_value_is_reported_with_its_source(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text("[settings]\nstall_s = 0\nhttp_concurency = 3\n")
     monkeypatch.setenv("VOXOME_RETRIES", "many")
     with pytest.raises(InvalidInput) as error:
@@ -61,7 +61,7 @@ def test_every_invalid_value_has_a_sentence_with_its_source(file: Path, monkeypa
     assert "Unknown setting 'http_concurency'; did you mean 'http_concurrency'?" in str(error.value)
 
 
-def test_a_wrong_call_changes_nothing() -> None:
+def test_an_invalid_call_changes_nothing() -> None:
     configure(retries=2)
     with pytest.raises(UnknownName, match="Unknown setting 'retry'; did you mean 'retries'"):
         configure(retry=3)
@@ -70,7 +70,7 @@ def test_a_wrong_call_changes_nothing() -> None:
     assert (settings().retries, settings().stall_s) == (2, 10)
 
 
-def test_workers_adopt_what_was_changed_but_not_what_is_of_the_machine(
+def test_workers_adopt_changed_settings_except_those_of_the_machine(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VOXOME_THREADS", "4")

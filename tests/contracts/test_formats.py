@@ -1,4 +1,4 @@
-"""Data of another version, or of none, are refused with what was found, what is read and what to do."""
+"""Data of another version, or without one, are refused with the version found, the one expected, and what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALL = [one for one in vars(formats).values() if isinstance(one, Format)]
 KNOWN = Format("thing", 2, "Make it again.")
 
 
-def test_what_is_stamped_is_read_back() -> None:
+def test_stamped_content_is_read_back() -> None:
     assert KNOWN.stamp({"a": 1}) == {"voxome": "thing", "format_version": 2, "a": 1}
     assert KNOWN.content(KNOWN.stamp({"a": 1}), "x") == {"a": 1}
 
@@ -37,7 +37,7 @@ def test_another_version_is_refused(change: dict[str, Any], message: str) -> Non
         KNOWN.content({**KNOWN.stamp({}), **change}, "x.json")
 
 
-def test_every_format_has_a_name_of_its_own() -> None:
+def test_every_format_has_a_unique_name() -> None:
     assert len({one.name for one in ALL}) == len(ALL) == 9
 
 

@@ -26,7 +26,7 @@ SCALES = st.tuples(*[st.integers(1, 5)] * 3)
 
 
 @given(spec=specs(), scale=SCALES)
-def test_every_voxel_has_its_coarse_one(spec: VolumeSpec, scale: tuple[int, int, int]) -> None:
+def test_every_voxel_is_covered_by_a_coarse_voxel(spec: VolumeSpec, scale: tuple[int, int, int]) -> None:
     level = coarser(spec, scale)
     covered = [
         np.unique(np.arange(a, b) // f) for a, b, f in zip(spec.frame.start, spec.frame.stop, scale, strict=True)
@@ -36,7 +36,7 @@ def test_every_voxel_has_its_coarse_one(spec: VolumeSpec, scale: tuple[int, int,
 
 
 @given(spec=specs(), scale=SCALES)
-def test_a_coarse_voxel_lies_at_the_middle_of_its_fine_ones(spec: VolumeSpec, scale: tuple[int, int, int]) -> None:
+def test_a_coarse_voxel_is_centred_on_its_fine_voxels(spec: VolumeSpec, scale: tuple[int, int, int]) -> None:
     level = coarser(spec, scale)
     assert spec.voxel_size_nm is not None
     assert level.voxel_size_nm is not None
@@ -46,13 +46,13 @@ def test_a_coarse_voxel_lies_at_the_middle_of_its_fine_ones(spec: VolumeSpec, sc
         assert oc + 3 * sc == pytest.approx(o + s * np.arange(3 * f, 4 * f).mean())
 
 
-def test_channels_stay() -> None:
+def test_channels_are_not_downsampled() -> None:
     level = coarser(VolumeSpec.of((2, 5, 6, 7), "uint8"), (1, 2, 3))
     assert level.domain.shape == (2, 5, 3, 3)
     assert level.voxel_size_nm is None
 
 
-def test_a_scale_is_whole_within_2_percent() -> None:
+def test_ratios_within_2_percent_of_an_integer_are_scales() -> None:
     assert scale_between((80, 8, 8), (40, 4, 4)) == (2, 2, 2)
     assert scale_between((40, 8.02, 8), (40, 4, 4)) == (1, 2, 2)
     for size in [(60, 8, 8), (40, 8.333, 8), (20, 4, 4)]:
@@ -70,7 +70,7 @@ def test_levels_are_sorted_by_the_size_of_their_voxels(sizes: list[tuple[float, 
     assert found == sorted(found)
 
 
-def test_a_level_of_unknown_size_stays_behind_the_one_before_it() -> None:
+def test_a_level_of_unknown_size_follows_its_predecessor() -> None:
     assert finest_first([(1, 1, 1), (2, 2, 2), None, (4, 4, 4)]) == [0, 1, 2, 3]
     assert finest_first([(4, 4, 4), None, (1, 1, 1)]) == [2, 0, 1]
     assert finest_first([None, (1, 1, 1)]) == [0, 1]
@@ -84,7 +84,7 @@ def test_a_new_level_must_be_coarser_than_the_last() -> None:
             require_coarser("a", levels, scale)  # type: ignore[arg-type]
 
 
-def test_no_level_is_made_from_one_whose_voxels_are_no_whole_multiples() -> None:
+def test_a_level_without_an_integer_scale_is_not_downsampled() -> None:
     levels = [Level((30, 4, 4), scale=(1, 1, 1)), Level((45, 6, 6))]
     with pytest.raises(InvalidInput, match=r"level 1, 45x6x6 nm .*level 0, 30x4x4 nm"):
         require_coarser("a", levels, (4, 4, 4))

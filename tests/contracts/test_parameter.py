@@ -1,4 +1,4 @@
-"""Ranges are read from annotations, whichever way they are written."""
+"""Ranges are read from annotations of any form."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from voxome.contracts.parameter import Parameter, Range, range_of
         (Literal["a", "b"], None),
     ],
 )
-def test_the_range_of_an_annotation(annotation: Any, expected: Range | None) -> None:
+def test_ranges_are_read_from_annotations(annotation: Any, expected: Range | None) -> None:
     assert range_of(annotation) == expected
 
 
@@ -48,5 +48,5 @@ def test_a_range_keeps_its_limits_as_json(low: float, high: float) -> None:
         (tuple[int, int], None),
     ],
 )
-def test_what_is_expected_is_said_in_words(annotation: Any, expected: str | None) -> None:
+def test_expected_values_are_described_in_words(annotation: Any, expected: str | None) -> None:
     assert Parameter("at", annotation, 0).expected == expected

@@ -1,4 +1,4 @@
-"""A function with annotations is a tool: inputs by kind, contexts by class, all else parameters."""
+"""Tools from annotated functions: inputs by kind, contexts by class, everything else parameters."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_tool_of_regions_or_tables_gets_a_region_or_the_frame() -> None:
     assert count.call({}, {}, FRAME) == {"rows": FRAME}
 
 
-def test_a_tool_is_called_as_the_function_it_is() -> None:
+def test_a_tool_can_be_called_like_its_function() -> None:
     assert names(1, CONTEXT, block=3)[3] == 3
 
 
@@ -80,7 +80,7 @@ def test_a_result_without_all_outputs_is_refused(result: Any) -> None:
         both.call({}, {}, None)
 
 
-def test_all_wrong_parameters_are_listed_with_what_was_expected() -> None:
+def test_all_invalid_parameters_are_listed_with_the_expected_values() -> None:
     @tool("demo.cut", outputs=kinds.Image("uint8"))
     def cut(*, low: Annotated[float, Interval(ge=0, le=1)] = 0.5, size: Annotated[int, Ge(0)] = 1, needed: str) -> None:
         """Cut."""

@@ -1,4 +1,4 @@
-"""Values of meshes, skeletons and annotations hold together, and skeletons find the parents of their nodes."""
+"""Meshes, skeletons and annotations check their arrays; skeletons find the parents of nodes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def skeleton(edges: Any, count: int = 4) -> Skeleton:
 
 
 @given(st.data())
-def test_edges_of_a_forest_give_its_parents(data: st.DataObject) -> None:
+def test_parents_follow_from_the_edges_of_a_forest(data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 12))
     parents = [data.draw(st.integers(-1, row - 1)) for row in range(count)]
     order = data.draw(st.permutations(range(count)))

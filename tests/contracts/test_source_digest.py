@@ -1,4 +1,4 @@
-"""An edited tool has another digest; a reworded one has not."""
+"""The digest of a tool changes with its code, not with comments or docstrings."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_wording_and_other_modules_do_not_change_the_digest(write: Write, name: 
     assert write(name, text) == before
 
 
-def test_a_function_without_source_is_known_by_its_bytecode() -> None:
+def test_the_digest_of_a_function_without_source_is_that_of_its_bytecode() -> None:
     def compiled(text: str) -> Callable[[int], int]:
         scope: dict[str, Callable[[int], int]] = {}
         exec(text, {"__name__": "nowhere"}, scope)
@@ -97,7 +97,7 @@ def test_a_builtin_is_unpinned(monkeypatch: pytest.MonkeyPatch) -> None:
     assert source_digest(len) == UNPINNED
 
 
-def test_the_digest_of_a_built_in_tool_does_not_cover_what_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_of_a_built_in_tool_does_not_cover_the_runner(monkeypatch: pytest.MonkeyPatch) -> None:
     from voxome.contracts import source_digest as module
 
     closure = module._closure("voxome.tools.em.network", Path(sys.modules[load_network()].__file__ or ""), module._OWN)

@@ -1,4 +1,4 @@
-"""URIs: read, written, and without secrets."""
+"""URIs: parsing, printing, and redaction."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ words = st.text("abcxyz0189_.-", min_size=1, max_size=8)
         ("memory://x?level=1&time_s=3", "memory", "x", {"level": "1", "time_s": "3"}),
     ],
 )
-def test_parts(text: str, scheme: str, path: str, query: dict[str, str]) -> None:
+def test_a_uri_is_parsed_into_its_parts(text: str, scheme: str, path: str, query: dict[str, str]) -> None:
     uri = Uri.parse(text)
     assert (uri.scheme, uri.path, dict(uri.query)) == (scheme, path, query)
 
 
 @given(st.sampled_from(["", "zarr", "hdf5"]), st.lists(words, min_size=1), st.dictionaries(st.just("level"), words))
-def test_what_is_written_is_read(scheme: str, parts: list[str], query: dict[str, str]) -> None:
+def test_a_printed_uri_is_parsed_back(scheme: str, parts: list[str], query: dict[str, str]) -> None:
     uri = Uri(scheme, "/" + "/".join(parts), query)
     assert Uri.parse(str(uri)) == uri
 
 
 @pytest.mark.parametrize("text", ["", "zarr://", "zarr://?level=2", "?level=2"])
-def test_nothing_named(text: str) -> None:
+def test_a_uri_without_a_path_is_refused(text: str) -> None:
     with pytest.raises(InvalidUri, match="has no path"):
         Uri.parse(text)
 

@@ -16,7 +16,7 @@ from voxome.geometry import Box
 from voxome.testing.strategies import boxes, specs
 
 
-def test_of_shape_and_start() -> None:
+def test_a_spec_is_built_from_shape_and_start() -> None:
     spec = VolumeSpec.of((4, 5, 6), ">u2", chunk=[2, 2, 2], start=(-1, 0, 1), voxel_size_nm=(40, 4, 4))
     assert spec.domain == Box((-1, 0, 1), (3, 5, 7))
     assert spec.dtype == np.dtype("uint16")
@@ -37,20 +37,20 @@ def test_of_shape_and_start() -> None:
         {"voxel_size_nm": (1, 0, 1)},
     ],
 )
-def test_specs_that_make_no_sense(changes: dict[str, Any]) -> None:
+def test_invalid_specs_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match=next(iter(changes))):
         VolumeSpec.of((4, 5, 6), "uint8").replace(**changes)
 
 
 @given(specs())
-def test_but_changes_only_what_is_named(spec: VolumeSpec) -> None:
+def test_replace_changes_only_the_named_fields(spec: VolumeSpec) -> None:
     changed = spec.replace(kind="labels", dtype=np.dtype("uint64"))
     assert changed.replace(kind=spec.kind, dtype=spec.dtype) == spec
     assert (changed.kind, changed.domain) == ("labels", spec.domain)
 
 
 @given(st.permutations(["t", "c", "z", "y", "x"]), st.data())
-def test_lift_takes_other_axes_whole_and_drop_leaves_them(axes: list[str], data: st.DataObject) -> None:
+def test_lift_adds_complete_other_axes_and_spatial_box_drops_them(axes: list[str], data: st.DataObject) -> None:
     spec = VolumeSpec.of((2, 3, 4, 5, 6), "uint8", axes=tuple(axes), start=(-1, 2, 0, 3, -4))
     box = data.draw(boxes(spec.frame))
     lifted = spec.lift(box)
@@ -76,14 +76,14 @@ class Wrapper:
         return None
 
 
-def test_abilities_are_asked_of_wrappers() -> None:
+def test_an_ability_is_found_on_a_source_but_not_assumed_of_a_wrapper() -> None:
     source = Plain()
     assert ability(source, SupportsAttributes) is source
     assert ability(source, SupportsLevels) is None
     assert ability(Wrapper(), SupportsAttributes) is None
 
 
-def test_shards_are_written_chunks_are_read() -> None:
+def test_shards_are_write_chunks_and_default_to_the_chunk() -> None:
     spec = VolumeSpec.of((8, 8, 8), "uint8", chunk=(2, 2, 2), write_chunk=(4, 4, 4))
     assert (spec.read_chunk, spec.write_chunk) == ((2, 2, 2), (4, 4, 4))
     assert VolumeSpec.of((8, 8, 8), "uint8", chunk=(2, 2, 2)).write_chunk == (2, 2, 2)

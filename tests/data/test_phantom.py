@@ -24,7 +24,7 @@ from voxome.resources.open import open as open_volume
 from voxome.resources.table import TableFile
 
 SPEC = PhantomSpec((72, 90, 80), seed=3)
-Made = tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint8], Rows]
+Generated = tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint8], Rows]
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +33,14 @@ def whole() -> RenderedBlock:
 
 
 @pytest.fixture(scope="module")
-def made() -> Made:
+def generated() -> Generated:
     return phantom(SPEC.shape, SPEC.seed)
 
 
 @pytest.mark.slow
 @settings(max_examples=6)
 @given(st.data())
-def test_any_box_alone_equals_its_part_of_the_whole(whole: RenderedBlock, data: st.DataObject) -> None:
+def test_a_box_equals_the_same_part_of_the_whole(whole: RenderedBlock, data: st.DataObject) -> None:
     start = tuple(data.draw(st.integers(0, n - 1)) for n in SPEC.shape)
     stop = tuple(data.draw(st.integers(a + 1, min(a + 24, n))) for a, n in zip(start, SPEC.shape, strict=True))
     box = Box(start, stop)
@@ -59,15 +59,15 @@ def test_a_box_far_from_the_origin_is_like_any_other() -> None:
 
 
 @pytest.mark.slow
-def test_blockwise_output_equals_output_in_memory(made: Made, tmp_path: Path) -> None:
+def test_blockwise_output_equals_output_in_memory(generated: Generated, tmp_path: Path) -> None:
     write_phantom(tmp_path, SPEC, block=(64, 64, 64))
-    for name, array in zip(("raw", "labels", "membranes"), made[:3], strict=True):
+    for name, array in zip(("raw", "labels", "membranes"), generated[:3], strict=True):
         volume = open_volume(f"zarr://{tmp_path / name}.zarr")
         np.testing.assert_array_equal(volume[:], array, err_msg=name)
         assert volume.voxel_size_nm == (10.0, 10.0, 10.0)
     rows = TableFile(tmp_path / "synapses.parquet").read()
     assert tuple(rows) == tuple(SYNAPSE_COLUMNS)
-    for name, values in made[3].items():
+    for name, values in generated[3].items():
         np.testing.assert_array_equal(rows[name], values, err_msg=name)
     connectome = TableFile(tmp_path / "connectome.parquet").read()
     assert tuple(connectome) == tuple(CONNECTOME_COLUMNS)
@@ -85,14 +85,14 @@ def test_the_tables_have_the_columns_of_a_run() -> None:
     assert dict(CONNECTOME.columns) == CONNECTOME_COLUMNS
 
 
-def test_a_folder_that_holds_a_phantom_is_refused(tmp_path: Path) -> None:
+def test_a_folder_with_a_phantom_is_refused(tmp_path: Path) -> None:
     (tmp_path / "raw.zarr").mkdir()
     with pytest.raises(AlreadyExists, match=r"raw\.zarr"):
         write_phantom(tmp_path, SPEC)
 
 
-def test_every_neuron_is_one_piece_and_numbered_from_one(made: Made) -> None:
-    labels = made[1]
+def test_every_neuron_is_connected_and_ids_start_at_1(generated: Generated) -> None:
+    labels = generated[1]
     sizes = np.bincount(labels.ravel().astype(np.int64))
     assert (sizes[1:] >= MIN_VOXELS).all()
     assert sizes[0] < 0.005 * labels.size
@@ -100,21 +100,21 @@ def test_every_neuron_is_one_piece_and_numbered_from_one(made: Made) -> None:
     assert count == len(sizes) - 1
 
 
-def test_every_neuron_touches_another(made: Made) -> None:
-    labels = made[1]
+def test_every_neuron_touches_another(generated: Generated) -> None:
+    labels = generated[1]
     touching = np.unique(labels[borders(labels)])
     assert set(np.unique(labels)) - {0} <= set(touching)
 
 
-def test_membranes_lie_between_neurons(made: Made) -> None:
-    labels, membranes = made[1], made[2]
+def test_membranes_are_between_neurons(generated: Generated) -> None:
+    labels, membranes = generated[1], generated[2]
     inside = borders(labels) & (labels > 0)
     assert (membranes[inside] >= 128).all()
     assert 0.08 < (membranes == 255).mean() < 0.2
 
 
-def test_synapses_join_the_two_neurons_at_their_place(made: Made) -> None:
-    raw, labels, _, rows = made
+def test_synapses_join_the_two_neurons_at_their_position(generated: Generated) -> None:
+    raw, labels, _, rows = generated
     assert len(rows["id"]) > 3
     np.testing.assert_array_equal(rows["id"], np.arange(1, len(rows["id"]) + 1))
     for z, y, x, pre, post in zip(*(rows[n] for n in ("z_nm", "y_nm", "x_nm", "pre_id", "post_id")), strict=True):
@@ -126,22 +126,22 @@ def test_synapses_join_the_two_neurons_at_their_place(made: Made) -> None:
         assert dark[labels[near] == pre].sum() > dark[labels[near] == post].sum()
 
 
-def test_synapses_keep_their_distance(made: Made) -> None:
-    rows = made[3]
+def test_synapses_are_at_least_200_nm_apart(generated: Generated) -> None:
+    rows = generated[3]
     places = np.stack([rows[n] for n in ("z_nm", "y_nm", "x_nm")], axis=1)
     apart = np.linalg.norm(places[:, None] - places[None], axis=2) + 1e9 * np.eye(len(places))
     assert apart.min() > 190
 
 
-def test_pairs_are_dense_enough(made: Made) -> None:
-    rows = made[3]
+def test_connected_pairs_are_dense_enough(generated: Generated) -> None:
+    rows = generated[3]
     pairs = {*zip(rows["pre_id"].tolist(), rows["post_id"].tolist(), strict=True)}
-    assert len(pairs) / (made[0].size * 1e-6) >= 10
+    assert len(pairs) / (generated[0].size * 1e-6) >= 10
 
 
-def test_another_seed_is_another_phantom(made: Made) -> None:
+def test_another_seed_gives_another_phantom(generated: Generated) -> None:
     small = Box.of_shape((20, 20, 20))
-    assert (render(PhantomSpec(SPEC.shape, 4), small).raw != made[0][:20, :20, :20]).mean() > 0.5
+    assert (render(PhantomSpec(SPEC.shape, 4), small).raw != generated[0][:20, :20, :20]).mean() > 0.5
 
 
 def test_anisotropic_voxels_show_the_same_tissue() -> None:
@@ -151,13 +151,13 @@ def test_anisotropic_voxels_show_the_same_tissue() -> None:
 
 
 @pytest.mark.parametrize("bad", [{"shape": (0, 3, 3)}, {"shape": (3, 3)}, {"seed": -1}, {"voxel_size_nm": (0, 1, 1)}])
-def test_bad_specs_are_refused(bad: dict[str, object]) -> None:
+def test_invalid_specs_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(InvalidInput):
         PhantomSpec(**{"shape": (4, 4, 4), **bad})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("block", [(3, 4, 5), (7, 2, 3), (16, 16, 16)])
-def test_pieces_found_in_blocks_are_those_of_the_whole(block: tuple[int, int, int]) -> None:
+def test_pieces_do_not_depend_on_blocks(block: tuple[int, int, int]) -> None:
     keys = np.random.default_rng(1).integers(1, 3, (9, 10, 11)).repeat(3, 0).repeat(3, 1).repeat(3, 2)
     keys = keys.astype(np.uint64)
     domain = Box.of_shape(keys.shape)

@@ -1,4 +1,4 @@
-"""The registry of public volumes: what it says, what it refuses, and how its files are fetched."""
+"""The registry of public volumes: its entries, the entries it refuses, and downloads of files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ENTRY: dict[str, Any] = {
 
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Put entries in the place of the registry's."""
+    """Replace the entries of the registry."""
 
     def put(**changes: Any) -> None:
         one = Entry.model_validate({**ENTRY, **changes})
@@ -50,7 +50,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one file at any address, and counts."""
+    """Serves one file at any address, and counts requests."""
 
     content = b""
     status = 200
@@ -76,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server of an HDF5 file, and a cache that is empty."""
+    """A server of an HDF5 file, and an empty cache."""
     monkeypatch.setenv("VOXOME_CACHE", str(tmp_path / "cache"))
     with h5py.File(tmp_path / "crop.h5", "w") as h5:
         h5["volumes/raw"] = ARRAY
@@ -99,7 +99,7 @@ def _sha256(content: bytes) -> str:
 
 
 @pytest.mark.parametrize("one", ALL.values(), ids=lambda one: one.name)
-def test_every_entry_is_sound(one: Entry) -> None:
+def test_every_entry_is_valid(one: Entry) -> None:
     assert all(text.strip() for text in one.source)
     assert one.verified is None or one.verified <= date.today()
     if one.uri is not None:
@@ -132,7 +132,7 @@ def test_invalid_entries_are_refused(tmp_path: Path, text: str, message: str) ->
         read.entries(tmp_path)
 
 
-def test_a_name_is_given_once(tmp_path: Path) -> None:
+def test_duplicate_names_are_refused(tmp_path: Path) -> None:
     lines = [f"{name} = {value!r}" for name, value in ENTRY.items()]
     (tmp_path / "mine.toml").write_text("\n".join(["[[volumes]]", *lines] * 2))
     with pytest.raises(InvalidInput, match="mine/em is defined twice"):
@@ -140,9 +140,9 @@ def test_a_name_is_given_once(tmp_path: Path) -> None:
 
 
 def test_a_dataset_is_opened_by_its_name(known: Any, tmp_path: Path) -> None:
-    made = voxome.create(f"zarr://{tmp_path}/a.zarr", voxome.VolumeSpec.of((4, 6, 8), "uint8"))
-    made[...] = 7
-    made.source.create_level((1, 2, 2))  # type: ignore[attr-defined]
+    volume = voxome.create(f"zarr://{tmp_path}/a.zarr", voxome.VolumeSpec.of((4, 6, 8), "uint8"))
+    volume[...] = 7
+    volume.source.create_level((1, 2, 2))  # type: ignore[attr-defined]
     known(uri=f"zarr://{tmp_path}/a.zarr")
     assert int(voxome.open("dataset:mine/em")[...].min()) == 7
     assert voxome.open("dataset:mine/em").uri == f"zarr://{tmp_path}/a.zarr"
@@ -163,14 +163,14 @@ def test_an_entry_without_a_uri_names_its_page(known: Any) -> None:
         resolve("mine/em")
 
 
-def test_a_file_is_fetched_once_by_its_hash(known: Any, server: Server) -> None:
+def test_a_file_with_a_known_hash_is_downloaded_once(known: Any, server: Server) -> None:
     known(**_in_file(server, _sha256(server.content)))
     for _ in range(2):
         assert_array_equal(voxome.open("dataset:mine/em"), ARRAY)
     assert server.requests == 1
 
 
-def test_a_cache_filled_beforehand_is_used(known: Any, server: Server, tmp_path: Path) -> None:
+def test_an_already_filled_cache_is_used(known: Any, server: Server, tmp_path: Path) -> None:
     place = tmp_path / "cache" / "datasets" / "crop.h5"
     place.parent.mkdir(parents=True)
     place.write_bytes(server.content)
@@ -197,14 +197,14 @@ def test_a_file_with_another_hash_is_not_kept(known: Any, server: Server, tmp_pa
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
 
-def test_an_error_of_the_server_is_reported(known: Any, server: Server) -> None:
+def test_a_server_error_is_reported(known: Any, server: Server) -> None:
     known(**_in_file(server, _sha256(server.content)))
     server.status = 404
     with pytest.raises(StoreError, match=r"crop\.h5 cannot be downloaded"):
         voxome.open("dataset:mine/em")
 
 
-def test_importing_the_resolver_loads_no_downloader() -> None:
+def test_importing_the_resolver_does_not_load_pooch() -> None:
     import subprocess
     import sys
 

@@ -1,4 +1,4 @@
-"""A stand-in for a graphene server: a supervoxel's root has its number, on the top layer."""
+"""A stand-in for a graphene server: the root of a supervoxel has the same number, on the top layer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Graphene(BaseHTTPRequestHandler):
 
     @classmethod
     def over(cls, watershed: Any) -> type[Graphene]:
-        """The handler for a layer of cloud-volume's that holds `supervoxels`."""
+        """Return the handler for a cloud-volume layer with `supervoxels`."""
         graph = {
             "chunk_size": [32, 32, 32],
             "n_layers": LAYERS,
@@ -34,7 +34,7 @@ class Graphene(BaseHTTPRequestHandler):
 
     @staticmethod
     def supervoxels(labels: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """`labels` as ids of the lowest layer; 0 stays 0."""
+        """Return `labels` as ids of the lowest layer; 0 stays 0."""
         return np.where(labels > 0, labels + _first(1), 0).astype(np.uint64)
 
     def do_GET(self) -> None:
@@ -52,9 +52,9 @@ class Graphene(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Be quiet."""
+        """Log nothing."""
 
 
 def _first(layer: int) -> np.uint64:
-    """The id from which those of a layer begin."""
+    """Return the id before the first one of a layer."""
     return np.uint64(layer << 64 - _LAYER_BITS)

@@ -1,4 +1,4 @@
-"""What the lines of docs/coming-from.md find: servers of this machine, and files.
+"""Servers and files that the examples of docs/coming-from.md use.
 
 Each function starts what one section needs and gives what to put for words of the page.
 """
@@ -58,7 +58,7 @@ def of_intern(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
 
 
 def _settled(server: BossDB) -> None:
-    """Wait for the levels that the page has the server make."""
+    """Wait for the levels that the page makes the server create."""
     while server.downsampling.status("lab", "cortex", "em").status in ("QUEUED", "IN_PROGRESS"):
         threading.Event().wait(0.01)
 
@@ -87,7 +87,7 @@ def of_cloud_volume(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[d
 
 
 def _layer(folder: Path, array: NDArray[Any], start: tuple[int, int, int], *, encoding: str) -> Any:
-    """A layer of cloud-volume's with `array` (z, y, x) in it."""
+    """Write `array` (z, y, x) as a layer, with cloud-volume."""
     info = cloudvolume.CloudVolume.create_new_info(
         num_channels=1,
         layer_type="image" if array.dtype == np.uint8 else "segmentation",
@@ -105,15 +105,15 @@ def _layer(folder: Path, array: NDArray[Any], start: tuple[int, int, int], *, en
 
 
 class _Files(SimpleHTTPRequestHandler):
-    """Files of a folder, quietly."""
+    """Serves the files of a folder without logging."""
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Be quiet."""
+        """Log nothing."""
 
 
 @contextmanager
 def _http(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
-    """Serve from a thread; gives the address."""
+    """Serve from a thread; yields the address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
@@ -138,7 +138,7 @@ def of_webknossos(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dic
 
 @contextmanager
 def of_dvidtools(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """A repo with an image, four bodies in slabs of 16 sections, and what FlyEM keeps beside them."""
+    """A repo with an image, four bodies in slabs of 16 sections, and the other instances of a FlyEM repo."""
     with dvid.serving("admin") as url:
         host = url.removeprefix("http://")
         monkeypatch.setenv("VOXOME_DVID_HOST", host)
@@ -172,7 +172,7 @@ def _fill(node: DvidNode, uri: str) -> None:
 
 
 def _synapses(pairs: list[tuple[int, int]]) -> Iterator[Element]:
-    """A point in the body that gives, and one in the body that takes, each the number of a slab."""
+    """Yield a point in the presynaptic and one in the postsynaptic body, for pairs of slab numbers."""
     for at, (pre, post) in enumerate(pairs):
         here, there = (16 * pre + 3, at, 1), (16 * post + 3, at, 5)
         yield Element(here, "PreSyn", relations=(Relation("PreSynTo", there),))

@@ -1,4 +1,4 @@
-"""Our lines of docs/coming-from.md do what the page says."""
+"""The voxome examples of docs/coming-from.md give the results in their comments."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEEDS: dict[str, Callable[[Path, pytest.MonkeyPatch], AbstractContextManager[dic
     "webknossos": seeds.of_webknossos,
     "dvidtools": seeds.of_dvidtools,
 }
-"""Section → what starts the servers and makes the files that it needs; it gives what to put for words of the page."""
+"""Section → fixture of its servers and files, which yields replacements for words of the page."""
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _SHOWN = re.compile(r"  # (.+)$")
@@ -42,7 +42,7 @@ class Block:
 
 
 def sections(page: str) -> dict[str, list[Block]]:
-    """Heading of the second level → the blocks under it that are ours: ``python`` and ``sh``, not ``py``."""
+    """Return heading of the second level → its voxome blocks: ``python`` and ``sh``, not ``py``."""
     found: dict[str, list[Block]] = {}
     starts = [(match.start(), match[1]) for match in re.finditer(r"^## (.+)$", page, re.MULTILINE)]
     for fence in _FENCE.finditer(page):
@@ -52,9 +52,9 @@ def sections(page: str) -> dict[str, list[Block]]:
     return found
 
 
-def run_python(block: Block, names: dict[str, Any], put: dict[str, str]) -> None:
-    """Run it; what an expression gives must be what the comment after it says."""
-    text = replaced(block.text, put)
+def run_python(block: Block, names: dict[str, Any], words: dict[str, str]) -> None:
+    """Run a block; the value of an expression must be that in the comment after it."""
+    text = replaced(block.text, words)
     lines = text.splitlines()
     for statement in ast.parse(text, PAGE.name).body:
         line = block.line + statement.lineno
@@ -67,24 +67,24 @@ def run_python(block: Block, names: dict[str, Any], put: dict[str, str]) -> None
             assert shown[1] in seen, f"{PAGE.name}:{line} shows {shown[1]}, and it is {seen[1]}"
 
 
-def run_commands(block: Block, put: dict[str, str]) -> None:
-    """Run each command of voxome."""
-    for line in replaced(block.text, put).splitlines():
+def run_commands(block: Block, words: dict[str, str]) -> None:
+    """Run each voxome command."""
+    for line in replaced(block.text, words).splitlines():
         name, *arguments = shlex.split(line)
         assert name == "voxome", line
         done = CliRunner().invoke(app, arguments)
         assert done.exit_code == 0, f"{PAGE.name}:{block.line}: {line}: {done.output} {done.exception!r}"
 
 
-def replaced(text: str, put: dict[str, str]) -> str:
-    for word, instead in put.items():
+def replaced(text: str, words: dict[str, str]) -> str:
+    for word, instead in words.items():
         text = text.replace(word, instead)
     return text
 
 
 @pytest.fixture(autouse=True)
 def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of who runs this counts."""
+    """Remove all settings of the user who runs the tests."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("VOXOME_CONFIG", str(tmp_path / "none.toml"))
@@ -94,17 +94,17 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("client", SEEDS)
-def test_our_lines_run(client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_run(client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict[str, Any] = {"__name__": "coming_from"}
-    with SEEDS[client](tmp_path, monkeypatch) as put:
+    with SEEDS[client](tmp_path, monkeypatch) as words:
         for block in sections(PAGE.read_text(encoding="utf-8"))[client]:
             if block.language == "python":
-                run_python(block, names, put)
+                run_python(block, names, words)
             else:
-                run_commands(block, put)
+                run_commands(block, words)
 
 
-def test_no_block_is_outside_of_the_sections_that_run() -> None:
+def test_every_block_is_in_a_section_that_is_run() -> None:
     found = sections(PAGE.read_text(encoding="utf-8"))
     assert set(found) == set(SEEDS)
     assert all(any(block.language == "python" for block in blocks) for blocks in found.values())
@@ -119,11 +119,11 @@ def test_anchors_are_headings() -> None:
 
 
 @pytest.mark.parametrize("text", ["1 + 1  # 3", "1 / 0", "a = 1 / 0", "import no_such_module"])
-def test_a_block_that_is_wrong_is_noticed(text: str) -> None:
+def test_a_wrong_example_fails(text: str) -> None:
     with pytest.raises((AssertionError, ArithmeticError, ImportError)):
         run_python(Block("python", text, 1), {}, {})
 
 
-def test_a_command_that_fails_is_noticed() -> None:
+def test_a_failing_command_fails() -> None:
     with pytest.raises(AssertionError, match="nowhere"):
         run_commands(Block("sh", "voxome info zarr:///nowhere", 1), {})

@@ -1,4 +1,4 @@
-"""The tables of docs/stores.md are those of the code."""
+"""The tables of docs/stores.md match the code."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def test_every_remote_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("row", rows("Remotes"), ids=lambda row: row[0])
-def test_who_creates(row: list[str]) -> None:
+def test_the_column_creates_matches_the_remotes(row: list[str]) -> None:
     for scheme in re.findall(r"`(\w+)`", row[0]):
         assert hasattr(load("voxome.remotes", scheme)(), "create") == (row[4] != "no")
 
 
-def test_who_removes() -> None:
+def test_the_stores_that_cannot_remove_volumes_are_named() -> None:
     known = {scheme: load("voxome.remotes", scheme)() for scheme in BUILT_IN["voxome.remotes"]}
     without = {scheme for scheme, remote in known.items() if not hasattr(remote, "delete")}
     assert without == {"cloudvolume", "graphene", "dvid", "dvids", "wkw", "dicom"}
@@ -53,12 +53,12 @@ def constants() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("row", constants(), ids=lambda row: row[0])
-def test_constants_have_the_value_in_the_table(row: list[str]) -> None:
+def test_constants_have_the_values_of_the_table(row: list[str]) -> None:
     module, _, name = row[2].strip("`").rpartition(".")
     assert getattr(import_module(module), name) == float(row[1].replace(",", ""))
 
 
-def test_settings_are_those_of_the_code() -> None:
+def test_the_table_of_settings_matches_the_code() -> None:
     expected = []
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else str(field.default).lower()
@@ -66,24 +66,24 @@ def test_settings_are_those_of_the_code() -> None:
     assert [[row[0], row[1].replace(",", ""), row[2]] for row in rows("Settings and tuning")] == expected
 
 
-def test_variables_are_those_that_the_code_reads() -> None:
+def test_the_documented_variables_are_those_that_the_code_reads() -> None:
     stores = {f"VOXOME_{kind}_{what}" for kind in KINDS for what in ("HOST", "TOKEN")}
     assert set(re.findall(r"VOXOME_[A-Z0-9_]+", PAGE)) - {"VOXOME_"} <= stores | set(VARIABLES.values())
 
 
-def test_the_sweep_has_the_options_that_are_told() -> None:
+def test_the_read_benchmark_has_the_documented_options() -> None:
     (text,) = re.findall(r"```shell\n(.*?)```", PAGE, re.DOTALL)
     documented = CliRunner().invoke(app, ["bench", "read", "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     assert all(line.startswith("voxome bench read ") for line in text.splitlines())
     assert set(re.findall(r"--[\w-]+", text)) <= set(re.findall(r"--[\w-]+", documented.output))
 
 
-def test_the_file_of_profiles_is_understood() -> None:
+def test_the_example_of_profiles_is_valid() -> None:
     (text,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     file = ConfigFile.model_validate(tomllib.loads(text))
     assert set(file.profiles[file.profile]) == {"bossdb", "dvid", "s3"}
 
 
-def test_chunks_of_new_zarr() -> None:
+def test_default_chunks_of_zarr_match_the_table() -> None:
     assert default_chunk((9, 999, 999, 999)) == (1, 64, 64, 64)
     assert (default_chunk((9999, 9999)), default_chunk((1 << 20,))) == ((512, 512), (262_144,))

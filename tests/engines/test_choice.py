@@ -1,4 +1,4 @@
-"""The engines that a user chooses: checked at once, opened once, closed by who opened them."""
+"""The engines that a user chooses: checked at once, opened once, closed by the code that opened them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEPS = ["first", "second", "third"]
 
 
 class Watched(SequentialEngine):
-    """An engine that knows whether it was closed."""
+    """An engine that records whether it was closed."""
 
     closed = False
 
@@ -39,7 +39,7 @@ def test_local_processes_are_the_default(tmp_path: Path) -> None:
         assert engines["first"].name == "local"
 
 
-def test_an_engine_of_the_user_stays_open(tmp_path: Path) -> None:
+def test_an_engine_that_the_user_opened_is_not_closed(tmp_path: Path) -> None:
     engine = Watched()
     with StepEngines(engine, STEPS, workers=2, log=tmp_path) as engines:
         assert engines["second"] is engine
@@ -60,7 +60,7 @@ def test_unknown_steps_engines_and_options_are_named_at_once(tmp_path: Path) -> 
     assert "abc" not in str(caught.value)
 
 
-def test_options_of_the_command_line() -> None:
+def test_engine_options_of_the_command_line_are_parsed() -> None:
     assert parse_engine_options([]) is None
     assert parse_engine_options(["a?x=1&y=b=c", "first=b?z=2"]) == {"*": "a?x=1&y=b=c", "first": "b?z=2"}
     with pytest.raises(InvalidInput, match="Two engines for step first; give one"):

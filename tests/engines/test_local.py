@@ -1,4 +1,4 @@
-"""Workers start, die and are replaced; no job is lost without notice."""
+"""Workers start, die and are replaced; every lost job is reported."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_exit_status_of_a_worker_is_named(tmp_path: Path) -> None:
     engine.close()
 
 
-def test_a_worker_takes_one_job_after_the_other(engine: LocalEngine) -> None:
+def test_a_worker_runs_several_jobs_in_turn(engine: LocalEngine) -> None:
     apart = Resources(own_process=True)
     names = ("before", "apart", "after", "last")
     engine.submit([probe(n, "checksum", resources=apart if n == "apart" else None, text="") for n in names])
@@ -52,7 +52,7 @@ def test_a_worker_takes_one_job_after_the_other(engine: LocalEngine) -> None:
     assert pids["after"] == pids["last"]
 
 
-def test_cancelled_jobs_take_their_processes_with_them(engine: LocalEngine, tmp_path: Path) -> None:
+def test_cancelling_a_job_ends_its_process(engine: LocalEngine, tmp_path: Path) -> None:
     engine.submit([probe("slow", "sleep", folder=str(tmp_path), seconds=600)])
     wait_until((tmp_path / "started").exists, engine)
     pids = engine.pids()
@@ -61,7 +61,7 @@ def test_cancelled_jobs_take_their_processes_with_them(engine: LocalEngine, tmp_
     assert not any(_alive(pid) for pid in pids)
 
 
-def test_what_workers_print_is_in_the_log(engine: LocalEngine, tmp_path: Path) -> None:
+def test_output_of_workers_goes_to_the_log(engine: LocalEngine, tmp_path: Path) -> None:
     engine.submit([probe("one", "fail", message="look here")])
     collect(engine, 1)
     assert "RuntimeError: look here" in (tmp_path / "log").read_text()

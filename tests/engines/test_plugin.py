@@ -1,4 +1,4 @@
-"""An engine of another package, found by its name, is as good as our own."""
+"""An engine of another package, found by name, meets the contract."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class TestOneshot(EngineContract):
         engine: Any = factory("voxome.engines", "oneshot?threads=1")(workers=workers, log=log)
         return engine
 
-    def test_its_workers_have_other_folders(self, engine: Engine, tmp_path: Path) -> None:
+    def test_its_workers_run_with_other_folders(self, engine: Engine, tmp_path: Path) -> None:
         engine.submit([probe("one", "environment", path=str(tmp_path / "environment.json"))])
         assert collect(engine, 1)["one"].state == "done"
         folders = json.loads((tmp_path / "environment.json").read_text())
         assert all("oneshot-" in folders[name] for name in ("home", "temporary", "working"))
 
 
-def test_it_is_short() -> None:
+def test_the_engine_has_at_most_100_lines() -> None:
     assert len((Path(__file__).parent / "plugins" / "oneshot_engine.py").read_text().splitlines()) <= LINES
 
 
 @pytest.mark.usefixtures("plugins")
-def test_options_of_another_package_are_checked(tmp_path: Path) -> None:
+def test_options_of_the_engine_are_checked(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="Unknown option of the engine 'oneshot' 'thread'; did you mean 'threads'"):
         StepEngines("oneshot?thread=1", ["one"], workers=1, log=tmp_path)
 

@@ -1,4 +1,4 @@
-"""The sequential engine is an engine."""
+"""The sequential engine meets the contract."""
 
 from __future__ import annotations
 

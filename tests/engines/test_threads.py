@@ -1,4 +1,4 @@
-"""Threads are an engine."""
+"""The thread engine meets the contract."""
 
 from __future__ import annotations
 

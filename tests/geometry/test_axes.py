@@ -13,11 +13,11 @@ from voxome.geometry.axes import STANDARD, default_axes, standard_order
     ("ndim", "axes"),
     [(1, "x"), (2, "yx"), (3, "zyx"), (4, "czyx"), (5, "tczyx")],
 )
-def test_names_of_unnamed_axes(ndim: int, axes: str) -> None:
+def test_unnamed_axes_get_default_names(ndim: int, axes: str) -> None:
     assert default_axes(ndim) == tuple(axes)
 
 
-def test_axes_beyond_five() -> None:
+def test_further_axes_are_numbered() -> None:
     assert default_axes(7) == ("d0", "d1", *STANDARD)
 
 

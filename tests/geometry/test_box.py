@@ -22,7 +22,7 @@ def points(box: Box) -> set[tuple[int, ...]]:
 
 
 @given(inside, inside)
-def test_overlap_holds_the_points_of_both(a: Box, b: Box) -> None:
+def test_the_overlap_has_the_points_that_are_in_both(a: Box, b: Box) -> None:
     assert points(a & b) == points(a) & points(b)
     assert (a & b) == (b & a)
 
@@ -33,12 +33,12 @@ def test_a_box_contains_another_if_it_contains_its_points(a: Box, b: Box) -> Non
 
 
 @given(inside, st.tuples(*[st.integers(-6, 11)] * 3))
-def test_points_inside(box: Box, point: tuple[int, ...]) -> None:
+def test_a_box_contains_the_points_inside(box: Box, point: tuple[int, ...]) -> None:
     assert (point in box) == (point in points(box))
 
 
 @given(inside)
-def test_size_and_shape(box: Box) -> None:
+def test_size_and_shape_match_the_points(box: Box) -> None:
     assert box.size == len(points(box)) == int(np.prod(box.shape))
     assert box.empty == (not points(box))
     assert Box.of_shape(box.shape, box.start) == box
@@ -46,7 +46,7 @@ def test_size_and_shape(box: Box) -> None:
 
 
 @given(boxes(DOMAIN, empty=False))
-def test_within_gives_the_slices_of_an_array(box: Box) -> None:
+def test_within_returns_slices_of_the_outer_array(box: Box) -> None:
     places = np.stack(
         np.meshgrid(*(range(a, b) for a, b in zip(DOMAIN.start, DOMAIN.stop, strict=True)), indexing="ij")
     )
@@ -57,13 +57,15 @@ def test_within_gives_the_slices_of_an_array(box: Box) -> None:
 
 
 @given(boxes_outside(DOMAIN))
-def test_leaving_the_outer_box_is_refused(box: Box) -> None:
+def test_a_box_outside_the_outer_box_is_refused(box: Box) -> None:
     with pytest.raises(InvalidBox, match=str(DOMAIN)):
         box.within(DOMAIN)
 
 
 @given(inside, st.tuples(*[st.integers(0, 3)] * 3), st.tuples(*[st.integers(0, 3)] * 3))
-def test_grow_and_shift(box: Box, low: tuple[int, ...], high: tuple[int, ...]) -> None:
+def test_grown_boxes_contain_the_box_and_shifted_ones_keep_its_shape(
+    box: Box, low: tuple[int, ...], high: tuple[int, ...]
+) -> None:
     grown = box.grow(low, high)
     assert grown.grow([-n for n in low], [-n for n in high]) == box
     assert box in grown
@@ -77,12 +79,12 @@ factors = st.tuples(*[st.integers(1, 4)] * 3)
 
 
 @given(inside, factors)
-def test_a_coarsened_box_has_the_coarse_voxels_of_its_points(box: Box, by: tuple[int, ...]) -> None:
+def test_a_coarsened_box_has_the_coarse_voxels_of_all_points(box: Box, by: tuple[int, ...]) -> None:
     assert points(box.coarsen(by)) == {tuple(i // f for i, f in zip(point, by, strict=True)) for point in points(box)}
 
 
 @given(inside, factors)
-def test_a_refined_box_has_the_points_of_its_coarse_voxels(box: Box, by: tuple[int, ...]) -> None:
+def test_a_refined_box_has_the_points_of_all_coarse_voxels(box: Box, by: tuple[int, ...]) -> None:
     fine = box.refine(by)
     assert fine.size == box.size * int(np.prod(by))
     assert fine.coarsen(by) == box
@@ -90,7 +92,7 @@ def test_a_refined_box_has_the_points_of_its_coarse_voxels(box: Box, by: tuple[i
 
 
 @given(boxes(DOMAIN, empty=False), factors)
-def test_a_snapped_box_is_the_smallest_on_the_grid_that_holds_the_box(box: Box, grid: tuple[int, ...]) -> None:
+def test_a_snapped_box_is_the_smallest_box_on_the_grid_around_the_box(box: Box, grid: tuple[int, ...]) -> None:
     snapped = box.snap(grid)
     assert box in snapped
     assert snapped.snap(grid) == snapped
@@ -115,7 +117,7 @@ def test_numpy_numbers_become_ints() -> None:
 
 
 @pytest.mark.parametrize(("start", "stop", "message"), [((0, 0), (1,), "as many"), ((0, 5), (1, 4), "reversed")])
-def test_malformed_boxes(start: tuple[int, ...], stop: tuple[int, ...], message: str) -> None:
+def test_malformed_boxes_are_refused(start: tuple[int, ...], stop: tuple[int, ...], message: str) -> None:
     with pytest.raises(InvalidBox, match=message):
         Box(start, stop)
 

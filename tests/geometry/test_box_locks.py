@@ -1,4 +1,4 @@
-"""Boxes locked by one thread at a time."""
+"""Locks on boxes, held by one thread at a time."""
 
 from __future__ import annotations
 

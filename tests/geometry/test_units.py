@@ -22,10 +22,10 @@ from voxome.geometry.units import nm_per
         ("Å", 0.1),
     ],
 )
-def test_lengths(unit: str, nm: float) -> None:
+def test_units_are_converted_to_nm(unit: str, nm: float) -> None:
     assert nm_per(unit) == nm
 
 
 @pytest.mark.parametrize("unit", [None, "", "pixel", "second", "furlong"])
-def test_other_units_are_unknown(unit: str | None) -> None:
+def test_unknown_units_give_none(unit: str | None) -> None:
     assert nm_per(unit) is None

@@ -1,4 +1,4 @@
-"""Our kinds meet the contract, in folders and in object stores."""
+"""Built-in kinds meet the contract, in folders and in object stores."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class TestFile(InStores):
             kind.write(self._target(kind, store), "text")
 
 
-def test_a_kind_that_cannot_be_written_so_says_it(tmp_path: Path) -> None:
+def test_a_kind_that_cannot_be_written_in_some_way_is_refused(tmp_path: Path) -> None:
     target = TestFile()._target(kinds.File("txt"), str(tmp_path))
     with pytest.raises(TypeError, match=r"File cannot be the output 'result' of test\.tool, block by block"):
         kinds.File("txt").writer(target)

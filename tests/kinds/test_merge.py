@@ -1,4 +1,4 @@
-"""Folding rows: the order and the grouping of blocks must not show."""
+"""Folding of rows: results do not depend on the order or grouping of blocks."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_rows_without_folds_are_merged_in_order(parts: list[list[tuple[int, int]
     assert list(zip(found["a"], found["v"], strict=True)) == sorted(row for part in parts for row in part)
 
 
-def test_a_table_without_folds_keeps_every_row_in_one_order() -> None:
+def test_a_table_without_folds_keeps_every_row_in_a_fixed_order() -> None:
     kind = Table({"a": "uint64", "v": "int64"}, key=("a",))
     rows = {"a": np.array([2, 1, 2], np.uint64), "v": np.array([5, 1, 4])}
     assert kind.folding.apply(rows)["v"].tolist() == [1, 4, 5]

@@ -1,4 +1,4 @@
-"""A kind of somebody else's package in a workflow: block by block, killed and resumed, in folders and on S3."""
+"""A kind of another package in a workflow: block by block, killed and resumed, in folders and on S3."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def assert_right(folder: Path, noise: NDArray[np.uint8]) -> None:
 
 
 @pytest.mark.slow
-def test_it_runs_end_to_end(workflow: Path, tmp_path: Path, noise: NDArray[np.uint8]) -> None:
+def test_a_workflow_uses_the_kind_end_to_end(workflow: Path, tmp_path: Path, noise: NDArray[np.uint8]) -> None:
     record = run(workflow, {"raw": str(tmp_path / "raw.zarr")}, out=tmp_path / "out", workers=2, options=CUBES)
     assert_right(tmp_path / "out", noise)
     assert sorted(step["blocks"]["run"] for step in record["steps"]) == [1, 18, 18]
@@ -112,7 +112,7 @@ def test_it_runs_end_to_end(workflow: Path, tmp_path: Path, noise: NDArray[np.ui
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on(workflow: Path, tmp_path: Path, noise: NDArray[np.uint8]) -> None:
+def test_a_killed_run_resumes(workflow: Path, tmp_path: Path, noise: NDArray[np.uint8]) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "voxome.cli.main", "run", str(workflow), "--out", str(out), "--block", "8,8,8"]
     command += ["--set", f"raw={tmp_path}/raw.zarr", "--set", "delay=0.3", "--workers", "2"]
@@ -151,12 +151,12 @@ def _points(path: Path) -> list[tuple[int, ...]]:
 
 
 @pytest.mark.slow
-def test_its_problems_are_in_the_plan(workflow: Path, tmp_path: Path) -> None:
+def test_problems_of_the_kind_are_in_the_plan(workflow: Path, tmp_path: Path) -> None:
     (tmp_path / "wrong.csv").write_text("x,y,z\n")
     graph = load_workflow(_whole(tmp_path))
     with pytest.raises(PlanError, match=r"points .*wrong\.csv.* must begin with the line z,y,x"):
         make_plan(graph, {"points": str(tmp_path / "wrong.csv")}, CUBES)
-    with pytest.raises(PlanError, match=r"there are no points at .*none\.csv"):
+    with pytest.raises(PlanError, match=r"the points .*none\.csv do not exist"):
         make_plan(graph, {"points": str(tmp_path / "none.csv")}, CUBES)
     with pytest.raises(PlanError, match=r"needs a csv-points as points, but it is a volume"):
         make_plan(load_workflow(_miswired(tmp_path)), {"raw": str(tmp_path / "raw.zarr")}, CUBES)

@@ -28,7 +28,7 @@ def best_by_brute_force(truth, result, tolerance):
 
 
 @given(POINTS, POINTS, st.sampled_from([0, 1, 2, 3.5]))
-def test_matching_is_largest_then_closest(truth, result, tolerance):
+def test_the_matching_has_most_pairs_then_the_smallest_distance(truth, result, tolerance):
     i, j = match_points(truth, result, tolerance)
     assert len(set(i.tolist())) == len(i) == len(set(j.tolist()))
     distances = np.linalg.norm(truth[i] - result[j], axis=1)
@@ -38,14 +38,14 @@ def test_matching_is_largest_then_closest(truth, result, tolerance):
     assert distances.sum() == pytest.approx(total)
 
 
-def test_greedy_matching_would_lose_a_pair():
+def test_a_pair_that_greedy_matching_would_lose_is_found():
     truth = np.array([[0, 0, 0], [0, 0, 10]])
     result = np.array([[0, 0, 4], [0, 0, -8]])
     score = score_detections(truth, result, tolerance_nm=8)
     assert score.true_positives == 2
 
 
-def test_scores_of_a_known_case():
+def test_scores_of_a_known_case_are_correct():
     truth = np.array([[0, 0, 0], [0, 0, 100], [0, 0, 200], [0, 0, 300]])
     result = np.array([[0, 0, 5], [0, 0, 6], [0, 0, 101]])
     assert score_detections(truth, result, 10) == DetectionScore(
@@ -53,7 +53,7 @@ def test_scores_of_a_known_case():
     )
 
 
-def test_empty_sides():
+def test_scores_without_true_or_detected_points_are_0_or_1():
     none, one = np.empty((0, 3)), np.zeros((1, 3))
     assert score_detections(none, none, 1).f1 == 1
     assert score_detections(one, none, 1) == DetectionScore(0, 0, 0, 0, 0, 1)
@@ -61,7 +61,7 @@ def test_empty_sides():
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_points():
+def test_a_hundred_thousand_points_are_matched():
     rng = np.random.default_rng(0)
     truth = rng.uniform(0, 40_000, (100_000, 3))
     result = np.concatenate([truth[:80_000] + rng.normal(0, 40, (80_000, 3)), rng.uniform(0, 40_000, (20_000, 3))])
@@ -69,7 +69,7 @@ def test_a_hundred_thousand_points():
     assert 0.79 < score.recall < 0.83
 
 
-def test_bad_input_is_refused():
+def test_invalid_input_is_refused():
     with pytest.raises(InvalidInput, match="Expected points"):
         match_points(np.zeros(3), np.zeros((1, 3)), 1)
     with pytest.raises(InvalidInput, match="tolerance_nm"):

@@ -18,14 +18,14 @@ def edges(rows):
     return Edges(columns[0].astype(np.uint64), columns[1].astype(np.uint64), columns[2].astype(bool))
 
 
-def test_neurons_match_one_to_one_by_most_overlap():
+def test_neurons_match_one_to_one_by_largest_overlap():
     truth = np.repeat([1, 1, 2, 2, 3, 0], [6, 4, 5, 1, 2, 9]).astype(np.uint64)
     result = np.repeat([7, 8, 7, 9, 0, 9], [6, 4, 5, 1, 2, 9]).astype(np.uint64)
     matched = dict(zip(*(ids.tolist() for ids in match_neurons(contingency(truth, result))), strict=True))
     assert matched == {1: 8, 2: 7}
 
 
-def test_no_overlap_matches_nothing():
+def test_neurons_without_overlap_do_not_match():
     table = contingency(np.array([1, 0], np.uint64), np.array([0, 1], np.uint64))
     assert [len(ids) for ids in match_neurons(table)] == [0, 0]
 
@@ -49,7 +49,7 @@ def score(truth, result, truth_id=IDS, result_id=IDS):
         ([(1, 2, True)], [(1, 4, True)], (0, 1, 1)),
     ],
 )
-def test_edges_by_case(truth, result, expected):
+def test_scores_of_known_graphs_are_correct(truth, result, expected):
     assert score(truth, result) == expected
 
 

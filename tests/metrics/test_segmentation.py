@@ -25,7 +25,7 @@ def test_contingency_counts_every_pair(pair):
 
 
 @given(LABELS, st.integers(0, 4))
-def test_tables_of_blocks_fold_to_that_of_the_whole(pair, cut):
+def test_tables_of_blocks_fold_to_the_table_of_the_whole(pair, cut):
     parts = [contingency(*pair[:, :cut]), contingency(*pair[:, cut:])]
     for folded in (fold_contingency(*parts), fold_contingency(*parts[::-1])):
         for got, expected in zip(folded, contingency(*pair), strict=True):
@@ -44,7 +44,7 @@ def brute_force(truth, result):
 
 
 @given(LABELS)
-def test_scores_are_those_of_the_definitions(pair):
+def test_scores_match_their_definitions(pair):
     if not pair[0].any():
         return
     score = score_segmentation(contingency(*pair))
@@ -60,7 +60,7 @@ def test_result_0_is_one_segment_and_truth_0_is_ignored():
     assert (merged.voi_split, merged.voi_merge) == pytest.approx((0.0, 1.0))
 
 
-def test_ids_beyond_the_floats_stay_apart():
+def test_ids_beyond_float_precision_stay_distinct():
     truth = np.array([2**63 - 1, 2**63 - 2], np.uint64)
     assert score_segmentation(contingency(truth, truth)).voi_merge == 0
     assert len(contingency(truth, truth).voxels) == 2
@@ -77,7 +77,7 @@ def test_gala_watershed_gives_the_published_anchor(shared: Path):
     assert score.adapted_rand_error == pytest.approx(0.249631, abs=1e-6)
 
 
-def test_bad_input_is_refused():
+def test_invalid_input_is_refused():
     with pytest.raises(InvalidInput, match=r"\(2,\).*\(3,\)"):
         contingency(np.zeros(2, np.uint64), np.zeros(3, np.uint64))
     for n in (0, 3):

@@ -14,7 +14,7 @@ from voxome.errors import RunLocked
 from voxome.records.folder import lock_folder
 
 
-def test_the_holder_of_a_lock_is_named(tmp_path: Path) -> None:
+def test_the_process_that_holds_a_lock_is_named(tmp_path: Path) -> None:
     with (
         lock_folder(tmp_path),
         pytest.raises(RunLocked, match="in use by another run") as caught,
@@ -24,9 +24,7 @@ def test_the_holder_of_a_lock_is_named(tmp_path: Path) -> None:
     assert caught.value.holder == f"process {os.getpid()}"
 
 
-def test_a_lock_whose_file_was_removed_meanwhile_is_taken_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_is_retried_if_its_file_is_removed_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, flock = tmp_path / "run", fcntl.flock
 
     def remove_first(file: Any, operation: int) -> None:

@@ -8,7 +8,7 @@ from voxome.records.scoped import ScopedLedger
 from voxome.records.sql import SqlRecords
 
 
-def test_jobs_of_another_run_are_not_done(tmp_path: Path) -> None:
+def test_jobs_of_another_run_do_not_count_as_done(tmp_path: Path) -> None:
     records = SqlRecords.in_file(tmp_path / "shared.sqlite")
     one, other = ScopedLedger(records, "one"), ScopedLedger(records, "other")
     one.job_done("key", 0, 3, 2.0, 7)

@@ -1,4 +1,4 @@
-"""SQL databases are record stores."""
+"""Record stores in SQL databases."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_file_that_is_not_a_database_is_named(tmp_path: Path) -> None:
         open_sqlite(tmp_path, "run")
 
 
-def test_a_database_that_is_damaged_later_is_named(tmp_path: Path) -> None:
+def test_a_database_damaged_while_open_is_named(tmp_path: Path) -> None:
     records = SqlRecords.in_file(tmp_path / "run.sqlite")
     records.job_done("a", 0, 0, 1.0, 1)
     records.close()

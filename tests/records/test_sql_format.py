@@ -1,4 +1,4 @@
-"""A ledger of another version, or of none, is refused; a new one gets the version."""
+"""A ledger of another version, or without one, is refused; a new one gets the version."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ledger(tmp_path: Path) -> Path:
     return tmp_path / "run.sqlite"
 
 
-def test_a_ledger_is_read_again(ledger: Path) -> None:
+def test_a_ledger_can_be_reopened(ledger: Path) -> None:
     records = SqlRecords.in_file(ledger)
     assert records.jobs_done("key", 0) == {3}
     records.close()
@@ -46,7 +46,7 @@ def test_a_ledger_without_a_version_is_refused(ledger: Path, statement: str) -> 
         SqlRecords.in_file(ledger)
 
 
-def test_tables_of_other_programs_do_not_matter(tmp_path: Path) -> None:
+def test_tables_of_other_programs_are_ignored(tmp_path: Path) -> None:
     execute(tmp_path / "shared.sqlite", "CREATE TABLE theirs (id INTEGER)")
     records = SqlRecords.in_file(tmp_path / "shared.sqlite")
     records.job_done("key", 0, 3, 1.0, 1)

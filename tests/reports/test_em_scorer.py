@@ -1,4 +1,4 @@
-"""What the scorer of the EM pipeline refuses before a run, and what it scores after it."""
+"""The scorer of the EM pipeline: checks before a run, and scores after it."""
 
 from __future__ import annotations
 

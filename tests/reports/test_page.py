@@ -56,7 +56,7 @@ def decode(uri):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
 
 
-def test_page_is_well_formed_and_escaped():
+def test_the_page_is_well_formed_and_escaped():
     outline = Outline(render_report(DATA))
     assert ("b", {}) not in outline.tags
     for text in (
@@ -72,7 +72,7 @@ def test_page_is_well_formed_and_escaped():
         assert text in outline.text
 
 
-def test_page_needs_nothing_else():
+def test_the_page_refers_to_no_other_file():
     page = render_report(DATA)
     tags = Outline(page).tags
     assert not {"script", "link", "iframe"} & {tag for tag, _ in tags}
@@ -80,7 +80,7 @@ def test_page_needs_nothing_else():
     assert not re.search(r"https?://|@import", page)
 
 
-def test_pictures_hold_the_arrays():
+def test_pictures_show_the_arrays():
     images = [decode(attrs["src"]) for tag, attrs in Outline(render_report(DATA)).tags if tag == "img"]
     assert len(images) == 4
     np.testing.assert_array_equal(images[0], GREY)
@@ -92,12 +92,12 @@ def test_pictures_hold_the_arrays():
     assert len({neuron_colour(i) for i in range(1, 1000)}) > 980
 
 
-def test_large_pictures_are_thinned():
+def test_large_pictures_are_subsampled():
     assert decode(grey_picture(np.zeros((MAX_SIDE * 2, 10), np.uint8))).shape == (MAX_SIDE, 5)
 
 
 @pytest.mark.parametrize("count", [5, MAX_EDGES + 30])
-def test_graph_shows_the_strongest_connections(count):
+def test_the_graph_shows_the_strongest_connections(count):
     edges = [Edge(i, i + 1, i % 2 == 0, i, 0.1) for i in range(1, count + 1)]
     page = render_report(replace(DATA, edges=edges))
     shown = min(count, MAX_EDGES)
@@ -108,14 +108,14 @@ def test_graph_shows_the_strongest_connections(count):
     assert render_report(replace(DATA, edges=edges[::-1])) == page
 
 
-def test_what_is_empty_is_left_out():
+def test_empty_parts_are_left_out():
     text = Outline(render_report(ReportData("nothing"))).text
     assert "Scores" not in text
     assert "Connectome" not in text
     assert "Scores" in Outline(render_report(DATA)).text
 
 
-def test_edges_of_a_table():
+def test_edges_are_read_from_a_table():
     table = {
         "pre_id": np.array([2**62], np.uint64),
         "post_id": np.array([1], np.uint64),

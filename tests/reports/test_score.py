@@ -34,14 +34,14 @@ def _points(path: Path, rows: list[tuple[float, float, float]]) -> Path:
     return path
 
 
-def test_blocks_fold_to_the_score_of_the_whole(uris: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_score_does_not_depend_on_blocks(uris: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     expected = score_segmentation(contingency(TRUTH, RESULT))
     assert score.segmentation(*uris) == expected
     monkeypatch.setattr(score, "BLOCK", (5, 4, 3))
     assert score.segmentation(*uris) == expected
 
 
-def test_a_box_is_in_the_stores_coordinates(uris: tuple[str, str]) -> None:
+def test_a_box_is_in_the_coordinates_of_the_store(uris: tuple[str, str]) -> None:
     box = voxome.Box.parse("2:9,0:10,3:11")
     inside = (slice(2, 9), slice(0, 10), slice(3, 11))
     expected = score_segmentation(contingency(TRUTH[inside], RESULT[inside]))
@@ -70,7 +70,7 @@ def test_points_are_matched_within_the_tolerance(tmp_path: Path) -> None:
         score.detections(truth, result, 0)
 
 
-def test_tables_that_lack_something_are_refused(tmp_path: Path) -> None:
+def test_tables_without_positions_or_columns_are_refused(tmp_path: Path) -> None:
     truth = _points(tmp_path / "truth.parquet", [(0, 0, 0)])
     empty = _points(tmp_path / "empty.parquet", [(np.nan, 0, 0)])
     with pytest.raises(InvalidInput, match="--voxel-size"):

@@ -1,4 +1,4 @@
-"""``voxome.array``: the lines of intern's users, on stores that need no server."""
+"""``voxome.array``: arguments of intern's ``array``, on stores that need no server."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ def test_a_new_volume_is_as_described(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "kind"), [("uint16", "image"), ("uint64", "labels"), ("uint32", "labels")])
-def test_the_dtype_says_whether_voxels_are_labels(tmp_path: Path, dtype: str, kind: str) -> None:
+def test_the_dtype_determines_whether_voxels_are_labels(tmp_path: Path, dtype: str, kind: str) -> None:
     assert _created(tmp_path, dtype=dtype).spec.kind == kind
 
 
-def test_units_are_lengths(tmp_path: Path) -> None:
+def test_units_of_length_are_converted_and_others_refused(tmp_path: Path) -> None:
     assert _created(tmp_path, voxel_size=(2, 1, 0.5), voxel_unit="micrometers").voxel_size_nm == (2000, 1000, 500)
     with pytest.raises(InvalidInput, match="parsecs"):
         _created(tmp_path, voxel_unit="parsecs")
 
 
-def test_all_that_a_new_volume_lacks_is_listed_at_once(tmp_path: Path) -> None:
+def test_all_missing_arguments_of_a_new_volume_are_listed(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="dtype, extents, voxel_size"):
         voxome.array(f"zarr://{tmp_path}/new.zarr", create_new=True)
 
 
-def test_options_of_a_new_volume_are_refused_for_an_old_one(tmp_path: Path) -> None:
+def test_arguments_of_a_new_volume_are_refused_for_an_existing_one(tmp_path: Path) -> None:
     _created(tmp_path)
     with pytest.raises(InvalidInput, match="extents, source_channel describe a new volume"):
         voxome.array(f"zarr://{tmp_path}/new.zarr", extents=SHAPE, source_channel="em")
@@ -64,13 +64,13 @@ def test_options_of_another_store_are_refused(tmp_path: Path) -> None:
         _created(tmp_path, downsample_level=3)
 
 
-def test_it_is_opened_for_writing_where_that_is_possible(tmp_path: Path) -> None:
+def test_a_volume_is_opened_for_writing_where_possible(tmp_path: Path) -> None:
     _created(tmp_path)[...] = 3
     voxome.array(f"zarr://{tmp_path}/new.zarr")[0] = 4
     assert int(voxome.open(f"zarr://{tmp_path}/new.zarr")[...].sum()) == 9 * 11 * (4 + 6 * 3)
 
 
-def test_it_is_opened_for_reading_where_writing_is_refused(tmp_path: Path) -> None:
+def test_a_volume_is_opened_for_reading_where_writing_is_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", noise(SHAPE, "uint8"), photometric="minisblack")
     volume = voxome.array(str(tmp_path / "a.tif"))
     assert_array_equal(volume, noise(SHAPE, "uint8"))
@@ -78,7 +78,7 @@ def test_it_is_opened_for_reading_where_writing_is_refused(tmp_path: Path) -> No
         volume[0] = 1
 
 
-def test_resolution_is_a_level(tmp_path: Path) -> None:
+def test_resolution_selects_a_level(tmp_path: Path) -> None:
     volume = _created(tmp_path)
     volume.source.create_level((1, 2, 2))  # type: ignore[attr-defined]
     assert voxome.array(f"zarr://{tmp_path}/new.zarr", resolution=1).shape == (7, 5, 6)
@@ -88,7 +88,7 @@ def test_resolution_is_a_level(tmp_path: Path) -> None:
 
 @settings(max_examples=25)
 @given(data=st.data())
-def test_xyz_is_the_transpose(data: st.DataObject) -> None:
+def test_xyz_order_is_the_transpose(data: st.DataObject) -> None:
     if TURNED.path in {Uri.parse(info.uri).path for info in MemoryRemote().list(TURNED)}:
         MemoryRemote().delete(TURNED)
     voxome.array("memory://turned", **NEW)[...] = (expected := noise(SHAPE, "uint8").copy())
@@ -101,7 +101,7 @@ def test_xyz_is_the_transpose(data: st.DataObject) -> None:
     assert_array_equal(voxome.open("memory://turned"), expected)
 
 
-def test_only_zyx_is_turned_round(tmp_path: Path) -> None:
+def test_only_z_y_and_x_can_be_reversed(tmp_path: Path) -> None:
     voxome.create(f"zarr://{tmp_path}/plane", voxome.VolumeSpec.of((4, 5), "uint8"))
     with pytest.raises(UnsupportedFormat, match="axis_order='ZYX'"):
         voxome.array(f"zarr://{tmp_path}/plane", axis_order="XYZ")

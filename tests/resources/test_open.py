@@ -54,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
         ("precomputed", "precomputed"),
     ],
 )
-def test_bare_paths(folder: Path, path: str, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bare_paths_are_recognised(folder: Path, path: str, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     volume = voxome.open(str(folder / path))
     assert volume.uri.startswith(f"{scheme}://")
     assert_array_equal(volume[...], ARRAY)

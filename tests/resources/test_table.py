@@ -1,4 +1,4 @@
-"""Tables come back as written, and look-ups find what a scan finds."""
+"""Tables are read as written, and look-ups find the same rows as a scan."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = {"id": "uint64", "score": "float64", "good": "bool"}
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(ids=st.lists(st.integers(0, 40), max_size=30), keys=st.lists(st.integers(0, 45), max_size=10))
-def test_lookup_finds_what_a_scan_finds(tmp_path: Path, ids: list[int], keys: list[int]) -> None:
+def test_a_lookup_finds_the_same_rows_as_a_scan(tmp_path: Path, ids: list[int], keys: list[int]) -> None:
     column = np.array(sorted(ids), np.uint64)
     rows = {"id": column, "score": np.arange(len(ids)) / 3, "good": column % 2 == 0}
     write_table(tmp_path / "t.parquet", rows, COLUMNS, row_group=4)
@@ -33,12 +33,12 @@ def test_lookup_finds_what_a_scan_finds(tmp_path: Path, ids: list[int], keys: li
         assert np.array_equal(table.read()[name], values)
 
 
-def test_no_table_is_named(tmp_path: Path) -> None:
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"none\.parquet"):
         TableFile(tmp_path / "none.parquet")
 
 
-def test_a_table_cut_short_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_table_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     write_table(path, {"id": np.arange(9), "score": np.zeros(9), "good": np.ones(9, bool)}, COLUMNS)
     path.write_bytes(path.read_bytes()[:-5])

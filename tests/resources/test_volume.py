@@ -1,4 +1,4 @@
-"""Volumes index as numpy does, over every kind of back-end."""
+"""Volumes are indexed as numpy arrays are, in every store."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ basic_keys = hnp.basic_indices(SHAPE, allow_newaxis=True, allow_ellipsis=True)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("keys", [basic_keys, array_keys()], ids=["basic", "array"])
-def test_reads_as_numpy(pair: tuple[Volume, NDArray[Any]], keys: st.SearchStrategy[Any]) -> None:
+def test_reading_matches_numpy(pair: tuple[Volume, NDArray[Any]], keys: st.SearchStrategy[Any]) -> None:
     volume, array = pair
 
     @some
@@ -101,7 +101,7 @@ def test_reads_as_numpy(pair: tuple[Volume, NDArray[Any]], keys: st.SearchStrate
 
 @pytest.mark.slow
 @pytest.mark.parametrize("keys", [basic_keys, array_keys()], ids=["basic", "array"])
-def test_writes_as_numpy(pair: tuple[Volume, NDArray[Any]], keys: st.SearchStrategy[Any]) -> None:
+def test_writing_matches_numpy(pair: tuple[Volume, NDArray[Any]], keys: st.SearchStrategy[Any]) -> None:
     volume, array = pair
 
     @some
@@ -140,7 +140,7 @@ def test_writes_as_numpy(pair: tuple[Volume, NDArray[Any]], keys: st.SearchStrat
     ],
     ids=str,
 )
-def test_refuses_what_numpy_refuses(pair: tuple[Volume, NDArray[Any]], key: Any) -> None:
+def test_keys_that_numpy_refuses_are_refused(pair: tuple[Volume, NDArray[Any]], key: Any) -> None:
     volume, array = pair
     with pytest.raises(IndexError):
         array[key]
@@ -151,7 +151,7 @@ def test_refuses_what_numpy_refuses(pair: tuple[Volume, NDArray[Any]], key: Any)
 
 
 @pytest.mark.parametrize("key", [np.s_[::0], np.s_[0, ::0]])
-def test_steps_of_zero(pair: tuple[Volume, NDArray[Any]], key: Any) -> None:
+def test_a_step_of_zero_is_refused(pair: tuple[Volume, NDArray[Any]], key: Any) -> None:
     with pytest.raises(ValueError, match="zero"):
         pair[0][key]
 
@@ -174,7 +174,7 @@ def test_values_that_do_not_fit_write_nothing(pair: tuple[Volume, NDArray[Any]],
 
 
 @pytest.mark.parametrize("key", [([0, 1], [0, 1]), (np.array([0, 1]), slice(None), np.array([True] * 6))])
-def test_more_arrays_are_sent_to_oindex(pair: tuple[Volume, NDArray[Any]], key: Any) -> None:
+def test_several_index_arrays_are_refused_and_oindex_suggested(pair: tuple[Volume, NDArray[Any]], key: Any) -> None:
     with pytest.raises(IndexError, match=r"\.oindex"):
         pair[0][key]
     with pytest.raises(IndexError, match=r"\.oindex"):
@@ -182,7 +182,7 @@ def test_more_arrays_are_sent_to_oindex(pair: tuple[Volume, NDArray[Any]], key: 
 
 
 @pytest.mark.slow
-def test_oindex_takes_each_axis_by_itself(pair: tuple[Volume, NDArray[Any]]) -> None:
+def test_oindex_indexes_each_axis_separately(pair: tuple[Volume, NDArray[Any]]) -> None:
     volume, array = pair
     rows = st.lists(st.integers(-7, 6), min_size=1, max_size=5)
     columns = hnp.arrays(bool, 9)
@@ -197,7 +197,7 @@ def test_oindex_takes_each_axis_by_itself(pair: tuple[Volume, NDArray[Any]]) -> 
     assert_array_equal(volume.oindex[[2, 1]], array[[2, 1]])
 
 
-def test_looks_like_an_array(pair: tuple[Volume, NDArray[Any]]) -> None:
+def test_a_volume_has_the_attributes_of_an_array(pair: tuple[Volume, NDArray[Any]]) -> None:
     volume, array = pair
     for name in ("shape", "ndim", "size", "dtype", "nbytes"):
         assert getattr(volume, name) == getattr(array, name), name
@@ -211,7 +211,7 @@ def test_looks_like_an_array(pair: tuple[Volume, NDArray[Any]]) -> None:
     assert "int32" in repr(volume)
 
 
-def test_results_are_the_callers(pair: tuple[Volume, NDArray[Any]]) -> None:
+def test_results_are_copies(pair: tuple[Volume, NDArray[Any]]) -> None:
     volume, array = pair
     volume[...][...] = 0
     volume[2:4][...] = 0
@@ -242,7 +242,7 @@ def test_values_are_cast_as_numpy_does(make: Make, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["memory", "zarr"])
-def test_the_stores_own_coordinates(scheme: str, tmp_path: Path) -> None:
+def test_cutout_and_paste_use_the_coordinates_of_the_store(scheme: str, tmp_path: Path) -> None:
     spec = VolumeSpec.of(SHAPE, "uint8", start=(-3, 10, 0), chunk=(3, 4, 5))
     path = uuid4().hex if scheme == "memory" else str(tmp_path / "a.zarr")
     volume = voxome.create(f"{scheme}://{path}", spec)
@@ -268,7 +268,7 @@ def test_the_stores_own_coordinates(scheme: str, tmp_path: Path) -> None:
         volume.paste(Box((-3, 10, 0), (-1, 12, 2)), np.ones((3, 2, 2)))
 
 
-def test_far_apart_indices_do_not_read_between() -> None:
+def test_indices_far_apart_do_not_read_what_is_between_them() -> None:
     volume = voxome.create(f"memory://{uuid4().hex}", VolumeSpec.of((1000, 4, 4), "uint8", chunk=(10, 4, 4)))
     volume[[1, 990]] = 3
     sizes: list[int] = []
@@ -278,7 +278,7 @@ def test_far_apart_indices_do_not_read_between() -> None:
     assert sum(sizes) == 2 * 16
 
 
-def test_an_empty_selection_takes_what_numpy_takes(pair: tuple[Volume, NDArray[Any]]) -> None:
+def test_an_empty_selection_can_be_assigned_what_numpy_accepts(pair: tuple[Volume, NDArray[Any]]) -> None:
     volume, array = pair
     volume[2:2] = 5
     volume[2:2] = np.zeros((0, 9, 6))

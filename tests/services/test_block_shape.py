@@ -30,7 +30,7 @@ def test_blocks_are_multiples_and_bounded(
         ((512, 512, 512), (4000, 4000, 4000), (64, 64, 64), (512, 512, 512)),
     ],
 )
-def test_shapes(
+def test_block_shapes_of_known_cases_are_correct(
     write_chunk: tuple[int, ...], extent: tuple[int, ...], read_chunk: tuple[int, ...], block: tuple[int, ...]
 ) -> None:
     assert block_shape(write_chunk, extent, 1, read_chunk) == block

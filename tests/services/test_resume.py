@@ -28,14 +28,14 @@ SHAPE = (64, 64, 64)
 pytestmark = pytest.mark.usefixtures("small_blocks")
 
 
-def made(folder: Path, name: str = "a.zarr", **spec: Any) -> Volume:
+def make(folder: Path, name: str = "a.zarr", **spec: Any) -> Volume:
     volume = voxome.create(f"zarr://{folder}/{name}", voxome.VolumeSpec.of(SHAPE, "uint8", chunk=CHUNK, **spec))
     volume[...] = np.random.default_rng(0).integers(1, 255, SHAPE)
     return volume
 
 
 def damage(volume: Volume) -> tuple[Path, bytes]:
-    """A chunk of the second half that cannot be read any more, and what it was."""
+    """Make a chunk of the second half unreadable; return its path and its content before."""
     chunk = next(
         path for path in sorted(Path(volume.uri.partition("://")[2]).rglob("*")) if path.parts[-3:-1] == ("3", "2")
     )
@@ -45,7 +45,7 @@ def damage(volume: Volume) -> tuple[Path, bytes]:
 
 
 def interrupted(source: Volume, target: str) -> int:
-    """Blocks that a transfer copied before it failed."""
+    """Let a transfer fail at one chunk; return the number of blocks that it copied."""
     chunk, before = damage(source)
     with pytest.raises(RunFailed, match=r"1 of 64 jobs of the transfer failed:\n  - 48:64,32:48,"):
         voxome.transfer(source, target, chunk=CHUNK)
@@ -56,7 +56,7 @@ def interrupted(source: Volume, target: str) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["zarr://{}/b.zarr", "n5://{}/b", "precomputed://{}/b", "hdf5://{}/b.h5/v"])
 def test_only_missing_blocks_are_copied(tmp_path: Path, target: str) -> None:
-    source, uri = made(tmp_path), target.format(tmp_path)
+    source, uri = make(tmp_path), target.format(tmp_path)
     assert interrupted(source, uri) == 63
     report = voxome.transfer(source, uri, chunk=CHUNK)
     assert (report.run, report.reused) == (1, 63)
@@ -65,19 +65,19 @@ def test_only_missing_blocks_are_copied(tmp_path: Path, target: str) -> None:
     assert (again.run, again.reused, again.bytes) == (0, 64, 0)
 
 
-def test_another_transfer_is_another(tmp_path: Path) -> None:
-    source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
+def test_an_unfinished_target_is_refused_by_any_other_transfer(tmp_path: Path) -> None:
+    source, uri = make(tmp_path), f"zarr://{tmp_path}/b.zarr"
     interrupted(source, uri)
     others: list[dict[str, Any]] = [{"box": "0:32,0:64,0:64"}, {"dtype": "uint16"}, {"chunk": (8, 8, 8)}]
     for changes in others:
         with pytest.raises(AlreadyExists, match="is not from this transfer"):
             voxome.transfer(source, uri, **{"chunk": CHUNK, **changes})
     with pytest.raises(AlreadyExists, match="is not from this transfer"):
-        voxome.transfer(made(tmp_path, "c.zarr"), uri, chunk=CHUNK)
+        voxome.transfer(make(tmp_path, "c.zarr"), uri, chunk=CHUNK)
 
 
-def test_levels_may_be_added_later(tmp_path: Path) -> None:
-    source, uri = made(tmp_path, voxel_size_nm=(8, 8, 8)), f"precomputed://{tmp_path}/b"
+def test_levels_can_be_added_later(tmp_path: Path) -> None:
+    source, uri = make(tmp_path, voxel_size_nm=(8, 8, 8)), f"precomputed://{tmp_path}/b"
     voxome.transfer(source, uri, chunk=CHUNK)
     report = voxome.transfer(source, uri, chunk=CHUNK, levels=2)
     assert (report.reused, report.run) == (64, report.blocks - 64)
@@ -85,7 +85,7 @@ def test_levels_may_be_added_later(tmp_path: Path) -> None:
 
 
 def test_a_removed_destination_is_created_again(tmp_path: Path) -> None:
-    source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
+    source, uri = make(tmp_path), f"zarr://{tmp_path}/b.zarr"
     interrupted(source, uri)
     shutil.rmtree(tmp_path / "b.zarr")
     report = voxome.transfer(source, uri, chunk=CHUNK)
@@ -94,7 +94,7 @@ def test_a_removed_destination_is_created_again(tmp_path: Path) -> None:
 
 
 def test_a_destination_that_was_replaced_is_refused(tmp_path: Path) -> None:
-    source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
+    source, uri = make(tmp_path), f"zarr://{tmp_path}/b.zarr"
     interrupted(source, uri)
     shutil.rmtree(tmp_path / "b.zarr")
     voxome.create(uri, source.spec)
@@ -105,15 +105,15 @@ def test_a_destination_that_was_replaced_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_source_that_was_replaced_is_refused(tmp_path: Path) -> None:
-    source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
+    source, uri = make(tmp_path), f"zarr://{tmp_path}/b.zarr"
     voxome.transfer(source, uri)
     shutil.rmtree(tmp_path / "a.zarr")
     with pytest.raises(AlreadyExists, match=r"a\.zarr has changed"):
-        voxome.transfer(made(tmp_path), uri)
+        voxome.transfer(make(tmp_path), uri)
 
 
-def test_an_existing_array_is_written_only_if_allowed_and_fitting(tmp_path: Path) -> None:
-    source = made(tmp_path, voxel_size_nm=(8, 8, 8))
+def test_an_existing_array_is_written_only_if_allowed_and_if_it_fits(tmp_path: Path) -> None:
+    source = make(tmp_path, voxel_size_nm=(8, 8, 8))
     uri = f"zarr://{tmp_path}/b.zarr"
     spec = voxome.VolumeSpec.of((80, 64, 64), "uint8", start=(-10, 0, 0), chunk=(16, 32, 16), voxel_size_nm=(8, 8, 8))
     target = voxome.create(uri, spec)
@@ -135,8 +135,8 @@ def test_an_existing_array_is_written_only_if_allowed_and_fitting(tmp_path: Path
         voxome.transfer(source, other, drop=["voxel_size"])
 
 
-def test_one_at_a_time(tmp_path: Path) -> None:
-    source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
+def test_a_second_transfer_to_the_same_destination_is_refused(tmp_path: Path) -> None:
+    source, uri = make(tmp_path), f"zarr://{tmp_path}/b.zarr"
 
     def progress(_: object) -> None:
         with pytest.raises(RunLocked):
@@ -147,7 +147,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", [None, 0, 2])
 def test_the_state_of_another_version_is_refused(tmp_path: Path, state: Path, version: int | None) -> None:
-    source = made(tmp_path)
+    source = make(tmp_path)
     voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", chunk=CHUNK)
     (facts,) = state.rglob("transfer.json")
     facts.write_text(json.dumps({**json.loads(facts.read_text()), "format_version": version}))
@@ -156,8 +156,8 @@ def test_the_state_of_another_version_is_refused(tmp_path: Path, state: Path, ve
 
 
 @pytest.mark.parametrize("box", ["0:64,0:64,0:64", "0:32,0:64,0:64"])
-def test_no_other_part_at_a_time(tmp_path: Path, box: str) -> None:
-    source, uri = made(tmp_path), f"zarr://{tmp_path}/b.zarr"
+def test_a_transfer_of_another_part_is_refused_meanwhile(tmp_path: Path, box: str) -> None:
+    source, uri = make(tmp_path), f"zarr://{tmp_path}/b.zarr"
 
     def progress(_: object) -> None:
         with pytest.raises(RunLocked, match=r"Another transfer to zarr://.*b\.zarr is running \(process \d+\)"):
@@ -170,7 +170,7 @@ def test_no_other_part_at_a_time(tmp_path: Path, box: str) -> None:
 def test_a_target_that_cannot_be_removed_is_filled_by_the_next_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, uri = made(tmp_path), f"hdf5://{tmp_path}/b.h5/raw"
+    source, uri = make(tmp_path), f"hdf5://{tmp_path}/b.h5/raw"
     with monkeypatch.context() as patch:
         patch.setattr(prepare, "discard", lambda _: False)
         with pytest.raises(UnsupportedFormat, match="cannot have levels") as error:
@@ -181,7 +181,7 @@ def test_a_target_that_cannot_be_removed_is_filled_by_the_next_call(
 
 
 def test_a_refused_transfer_leaves_no_trace(tmp_path: Path, state: Path) -> None:
-    source = made(tmp_path, voxel_size_nm=(8, 8, 8))
+    source = make(tmp_path, voxel_size_nm=(8, 8, 8))
     with pytest.raises(Exception, match="cannot store the voxel size"):
         voxome.transfer(source, f"npy://{tmp_path}/b.npy")
     assert not list(state.iterdir())
@@ -189,7 +189,7 @@ def test_a_refused_transfer_leaves_no_trace(tmp_path: Path, state: Path) -> None
 
 @pytest.mark.slow
 def test_a_full_disk_is_reported_and_the_same_call_resumes(tmp_path: Path) -> None:
-    source = made(tmp_path)
+    source = make(tmp_path)
     uri = f"zarr://{tmp_path}/b.zarr"
     code = f"""
 import resource, voxome
@@ -205,7 +205,7 @@ voxome.transfer({source.uri!r}, {uri!r}, chunk=(64, 64, 64))
 
 
 def finished(state: Path) -> set[int]:
-    """The blocks that the ledger has."""
+    """Return the blocks in the ledger."""
     files = list(state.glob("*/*/.voxome/transfer.sqlite"))
     if not files:
         return set()
@@ -217,7 +217,7 @@ def finished(state: Path) -> set[int]:
 
 
 def written_at(grid: Copy, array: Path, blocks: set[int]) -> dict[int, int]:
-    """When the chunks of blocks were written."""
+    """Return the modification times of the chunks of blocks."""
     starts = {index: grid.grid[index].write.start for index in blocks}
     return {
         index: (array / "c" / "/".join(str(i // 16) for i in at)).stat().st_mtime_ns for index, at in starts.items()
@@ -226,7 +226,7 @@ def written_at(grid: Copy, array: Path, blocks: set[int]) -> dict[int, int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_killed_ten_times_at_random(tmp_path: Path, state: Path, workers: int) -> None:
+def test_a_transfer_killed_ten_times_resumes(tmp_path: Path, state: Path, workers: int) -> None:
     volume = voxome.create(f"zarr://{tmp_path}/a.zarr", voxome.VolumeSpec.of((96, 128, 128), "uint8", chunk=CHUNK))
     volume[...] = np.random.default_rng(0).integers(1, 255, volume.shape)
     target = f"zarr://{tmp_path}/b.zarr"
@@ -261,7 +261,7 @@ def test_killed_ten_times_at_random(tmp_path: Path, state: Path, workers: int) -
     )
 
 
-def test_the_sample() -> None:
+def test_a_sample_has_the_ends_and_about_one_block_in_16() -> None:
     for count in (1, 2, 1000):
         chosen = [index for index in range(count) if is_verified("sampled", 0, index, count)]
         assert {0, count - 1} <= set(chosen)

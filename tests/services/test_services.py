@@ -25,7 +25,7 @@ from voxome.testing.service import ServiceContract
 
 @pytest.fixture
 def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Install somebody else's package."""
+    """Install a plug-in package."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "plugins"))
     targets.cache_clear()
     load.cache_clear()
@@ -58,7 +58,7 @@ def test_the_contract_refuses_the_name_of_an_attribute(volume: voxome.Volume) ->
 
 
 @pytest.mark.usefixtures("plugins")
-class TestSomebodyElsesService(ServiceContract):
+class TestServiceOfAnotherPackage(ServiceContract):
     name = "brightness"
     arguments = (2,)
 
@@ -130,12 +130,12 @@ class TestSkeletons(OnASegmentation):
         assert result.ids().tolist() == [5]
 
 
-def test_a_segment_without_a_mesh_is_not_found(tmp_path: Path) -> None:
+def test_a_missing_mesh_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no mesh of segment 7"):
         segmentation(tmp_path).mesh(7)
 
 
-def test_a_store_without_meshes_says_what_would_have_them(volume: voxome.Volume) -> None:
+def test_a_store_without_meshes_names_the_stores_that_have_them(volume: voxome.Volume) -> None:
     with pytest.raises(UnsupportedFormat, match=r"^memory://services: this store keeps no meshes; a precomputed"):
         volume.mesh(5)
 
@@ -146,14 +146,14 @@ def test_a_volume_is_transferred_by_its_service(volume: voxome.Volume) -> None:
     assert np.array_equal(voxome.open("memory://services-copy"), volume)
 
 
-def test_help_is_that_of_the_service(volume: voxome.Volume) -> None:
+def test_the_help_is_that_of_the_service(volume: voxome.Volume) -> None:
     assert volume.mesh.__doc__.startswith("Return the mesh that the store keeps of a segment.")
     assert str(inspect.signature(volume.mesh)) == "(id: 'int', lod: 'int' = 0) -> 'Mesh'"
     assert repr(volume.mesh) == "<service mesh of memory://services>"
     assert {"mesh", "skeleton", "transfer", "cutout"} <= set(dir(volume))
 
 
-def test_unknown_attributes_name_the_nearest(volume: voxome.Volume) -> None:
+def test_an_unknown_attribute_suggests_the_closest_match(volume: voxome.Volume) -> None:
     with pytest.raises(AttributeError, match=r"'Volume' object has no attribute 'mehs'; did you mean 'mesh'\?"):
         _ = volume.mehs
     with pytest.raises(AttributeError, match=r"did you mean 'shape'\?"):

@@ -31,8 +31,8 @@ SIZE = (30.0, 4.0, 8.0)
 CUBE = (8.0, 8.0, 8.0)
 
 
-def made(uri: str, *, dtype: str = "uint8", shape: tuple[int, ...] = SHAPE, **spec: Any) -> Volume:
-    """A volume of noise."""
+def make(uri: str, *, dtype: str = "uint8", shape: tuple[int, ...] = SHAPE, **spec: Any) -> Volume:
+    """Create a volume of noise."""
     volume = voxome.create(uri, voxome.VolumeSpec.of(shape, dtype, **spec))
     volume[...] = np.random.default_rng(0).integers(1, 250, shape)
     return volume
@@ -41,9 +41,9 @@ def made(uri: str, *, dtype: str = "uint8", shape: tuple[int, ...] = SHAPE, **sp
 @pytest.mark.slow
 @pytest.mark.parametrize("new", FORMATS)
 @pytest.mark.parametrize("old", FORMATS)
-def test_between_any_two_formats(tmp_path: Path, old: str, new: str) -> None:
+def test_voxels_are_copied_between_any_two_formats(tmp_path: Path, old: str, new: str) -> None:
     size = None if "npy" in (old, new) else SIZE
-    source = made(FORMATS[old].format(tmp_path / "old"), voxel_size_nm=size)
+    source = make(FORMATS[old].format(tmp_path / "old"), voxel_size_nm=size)
     target = FORMATS[new].format(tmp_path / "new")
     report = voxome.transfer(source.uri, target, verify="all")
     copied = voxome.open(target)
@@ -56,7 +56,7 @@ def test_between_any_two_formats(tmp_path: Path, old: str, new: str) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("workers", [1, 2])
-def test_all_metadata_are_kept(tmp_path: Path, workers: int) -> None:
+def test_all_metadata_is_kept(tmp_path: Path, workers: int) -> None:
     fields = {
         "start": (-7, 5, -40),
         "voxel_size_nm": SIZE,
@@ -65,7 +65,7 @@ def test_all_metadata_are_kept(tmp_path: Path, workers: int) -> None:
         "kind": "labels",
         "chunk": (4, 8, 6),
     }
-    source = made(f"zarr://{tmp_path}/a.zarr", dtype="uint64", **fields)
+    source = make(f"zarr://{tmp_path}/a.zarr", dtype="uint64", **fields)
     report = voxome.transfer(source.uri, f"n5://{tmp_path}/b.n5", chunk=(8, 8, 8), workers=workers)
     assert report.run == report.blocks > 8
     voxome.transfer(f"n5://{tmp_path}/b.n5", f"precomputed://{tmp_path}/c", chunk=(8, 16, 8), workers=workers)
@@ -77,8 +77,8 @@ def test_all_metadata_are_kept(tmp_path: Path, workers: int) -> None:
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_a_box_of_a_level(tmp_path: Path) -> None:
-    source = made(f"zarr://{tmp_path}/a.zarr", shape=(60, 64, 70), start=(-9, 0, 3), voxel_size_nm=SIZE)
+def test_a_box_of_a_level_is_copied(tmp_path: Path) -> None:
+    source = make(f"zarr://{tmp_path}/a.zarr", shape=(60, 64, 70), start=(-9, 0, 3), voxel_size_nm=SIZE)
     report = voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", levels=3, chunk=(16, 16, 16))
     level = voxome.open(f"{tmp_path}/b.zarr", level=2)
     assert report.blocks == report.run
@@ -99,7 +99,7 @@ def test_a_box_of_a_level(tmp_path: Path) -> None:
 def test_levels_do_not_depend_on_blocks(
     tmp_path: Path, store: str, kind: str, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = made(
+    source = make(
         f"zarr://{tmp_path}/a.zarr", dtype=dtype, shape=(41, 38, 50), start=(-5, 2, 7), kind=kind, voxel_size_nm=CUBE
     )
     monkeypatch.setattr(job, "TARGET_BYTES", 4096)
@@ -118,8 +118,8 @@ def test_levels_do_not_depend_on_blocks(
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_levels_bring_voxels_nearer_to_cubes(tmp_path: Path) -> None:
-    source = made(f"zarr://{tmp_path}/a.zarr", shape=(9, 32, 32), voxel_size_nm=(40, 8, 8))
+def test_levels_make_voxels_more_isotropic(tmp_path: Path) -> None:
+    source = make(f"zarr://{tmp_path}/a.zarr", shape=(9, 32, 32), voxel_size_nm=(40, 8, 8))
     voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", levels=5, chunk=(8, 8, 8), verify="all")
     levels = [voxome.open(f"{tmp_path}/b.zarr", level=number) for number in range(5)]
     sizes = [(40, 8, 8), (40, 16, 16), (40, 32, 32), (80, 64, 64), (160, 128, 128)]
@@ -131,8 +131,8 @@ def test_levels_bring_voxels_nearer_to_cubes(tmp_path: Path) -> None:
         assert abs(found - whole.mean(axis=(1, 3, 5))).max() <= 0.5
 
 
-def test_channels(tmp_path: Path) -> None:
-    source = made(f"zarr://{tmp_path}/a.zarr", shape=(3, 10, 20, 30), axes=("c", "z", "y", "x"), voxel_size_nm=SIZE)
+def test_channels_are_copied(tmp_path: Path) -> None:
+    source = make(f"zarr://{tmp_path}/a.zarr", shape=(3, 10, 20, 30), axes=("c", "z", "y", "x"), voxel_size_nm=SIZE)
     voxome.transfer(source, f"precomputed://{tmp_path}/b", levels=2)
     assert np.array_equal(voxome.open(f"{tmp_path}/b")[...], source[...])
     report = voxome.transfer(source, f"images://{tmp_path}/c", box="2:5,0:20,4:30", drop=["start"])
@@ -141,14 +141,14 @@ def test_channels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("axes", [("x",), ("y", "x"), ("t", "c", "z", "y", "x")])
-def test_any_number_of_axes(tmp_path: Path, axes: tuple[str, ...]) -> None:
-    source = made(f"zarr://{tmp_path}/a.zarr", shape=(5, 4, 6, 7, 8)[: len(axes)], axes=axes)
+def test_any_number_of_axes_is_copied(tmp_path: Path, axes: tuple[str, ...]) -> None:
+    source = make(f"zarr://{tmp_path}/a.zarr", shape=(5, 4, 6, 7, 8)[: len(axes)], axes=axes)
     voxome.transfer(source, f"hdf5://{tmp_path}/b.h5/v")
     assert np.array_equal(voxome.open(f"{tmp_path}/b.h5/v")[...], source[...])
 
 
-def test_a_format_that_cannot_store_something_refuses_it(tmp_path: Path) -> None:
-    source = made(f"zarr://{tmp_path}/a.zarr", start=(-3, 0, 10), voxel_size_nm=SIZE, attributes={"a": 1})
+def test_metadata_that_the_format_cannot_store_are_refused(tmp_path: Path) -> None:
+    source = make(f"zarr://{tmp_path}/a.zarr", start=(-3, 0, 10), voxel_size_nm=SIZE, attributes={"a": 1})
     with pytest.raises(
         UnsupportedFormat, match=r"npy cannot store the voxel size .*attributes.*starts at \(-3.*--drop voxel_size"
     ):
@@ -163,8 +163,8 @@ def test_a_format_that_cannot_store_something_refuses_it(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_dtypes_change_only_where_no_voxel_does(tmp_path: Path) -> None:
-    source = made(f"zarr://{tmp_path}/a.zarr", dtype="uint16", shape=(48, 16, 16), chunk=(16, 16, 16))
+def test_a_dtype_is_converted_only_if_no_voxel_changes(tmp_path: Path) -> None:
+    source = make(f"zarr://{tmp_path}/a.zarr", dtype="uint16", shape=(48, 16, 16), chunk=(16, 16, 16))
     voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", dtype="uint8", chunk=(16, 16, 16))
     assert voxome.open(f"{tmp_path}/b.zarr").dtype == np.uint8
     assert np.array_equal(voxome.open(f"{tmp_path}/b.zarr")[...], source[...])
@@ -174,8 +174,8 @@ def test_dtypes_change_only_where_no_voxel_does(tmp_path: Path) -> None:
     assert not voxome.open(f"{tmp_path}/c.zarr")[16:32].any()
 
 
-def test_options_of_a_new_volume(tmp_path: Path) -> None:
-    source = made(f"npy://{tmp_path}/a.npy", shape=(64, 64, 64))
+def test_options_of_a_new_volume_are_applied(tmp_path: Path) -> None:
+    source = make(f"npy://{tmp_path}/a.npy", shape=(64, 64, 64))
     options = {"chunk": (16, 16, 16), "shard": (32, 32, 32), "encoding": {"codec": "gzip"}}
     voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", **options)
     spec = voxome.open(f"{tmp_path}/b.zarr").spec
@@ -185,7 +185,7 @@ def test_options_of_a_new_volume(tmp_path: Path) -> None:
 
 
 def test_invalid_arguments_are_refused(tmp_path: Path) -> None:
-    source = made(f"zarr://{tmp_path}/a.zarr")
+    source = make(f"zarr://{tmp_path}/a.zarr")
     target = f"zarr://{tmp_path}/b.zarr"
     with pytest.raises(InvalidBox, match="not inside"):
         voxome.transfer(source, target, box="0:21,0:33,0:25")
@@ -200,8 +200,8 @@ def test_invalid_arguments_are_refused(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr", "state"]
 
 
-def test_volumes_without_an_address() -> None:
-    source, target = (Volume(made(f"memory://unnamed{n}").source) for n in range(2))
+def test_volumes_without_a_uri_are_copied_in_this_process() -> None:
+    source, target = (Volume(make(f"memory://unnamed{n}").source) for n in range(2))
     target[...] = 0
     report = voxome.transfer(source, target, workers=4)
     assert np.array_equal(target[...], source[...])
@@ -209,8 +209,8 @@ def test_volumes_without_an_address() -> None:
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_progress(tmp_path: Path) -> None:
-    source = made(f"zarr://{tmp_path}/a.zarr", shape=(64, 32, 32), chunk=(16, 16, 16), voxel_size_nm=SIZE)
+def test_progress_is_reported(tmp_path: Path) -> None:
+    source = make(f"zarr://{tmp_path}/a.zarr", shape=(64, 32, 32), chunk=(16, 16, 16), voxel_size_nm=SIZE)
     seen: list[tuple[str, int, int, bool]] = []
 
     def progress(report: StepReport) -> None:

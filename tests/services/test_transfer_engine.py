@@ -32,7 +32,7 @@ def test_engines_copy_the_same_voxels(source: str, tmp_path: Path, engine: str) 
     assert (again.run, again.reused) == (0, report.blocks)
 
 
-def test_an_engine_that_the_user_opened_stays_open(source: str, tmp_path: Path) -> None:
+def test_an_engine_that_the_user_opened_is_not_closed(source: str, tmp_path: Path) -> None:
     closed = []
 
     class Watched(SequentialEngine):
@@ -43,7 +43,7 @@ def test_an_engine_that_the_user_opened_stays_open(source: str, tmp_path: Path) 
     assert not closed
 
 
-def test_an_unknown_engine_is_an_error_before_any_work(source: str, tmp_path: Path) -> None:
+def test_an_unknown_engine_is_refused_before_any_work(source: str, tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="Unknown engine 'lokal'; did you mean 'local'"):
         voxome.transfer(source, f"n5://{tmp_path}/b.n5", engine="lokal")
     with pytest.raises(UnknownName, match="Unknown record store 'none'"):
@@ -51,7 +51,7 @@ def test_an_unknown_engine_is_an_error_before_any_work(source: str, tmp_path: Pa
     assert not (tmp_path / "b.n5").exists()
 
 
-def test_a_volume_in_memory_needs_this_process(source: str) -> None:
+def test_a_volume_in_memory_needs_threads_of_this_process(source: str) -> None:
     with pytest.raises(InvalidInput, match="Only this process can open memory://here; leave out the engine"):
         voxome.transfer(source, "memory://here", engine="local")
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("small_blocks")
 
 
 class ForgetfulSource:
-    """A zarr array that loses the voxel `BAD`, and says nothing."""
+    """A zarr array that silently loses the voxel `BAD`."""
 
     concurrent_writers = True
 
@@ -59,7 +59,7 @@ class ForgetfulRemote:
 
 
 class DamagingSource(ForgetfulSource):
-    """A zarr array whose disk damages the file of a chunk, after it is written."""
+    """A zarr array of which a chunk file is damaged after it is written."""
 
     def __init__(self, source: VolumeSource, folder: Path) -> None:
         super().__init__(source)
@@ -84,7 +84,7 @@ class DamagingRemote:
 
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The schemes ``forgetful://`` and ``damaging://``, of this process."""
+    """Register the schemes ``forgetful://`` and ``damaging://`` in this process."""
     for name in ("Forgetful", "Damaging"):
         monkeypatch.setitem(registry.BUILT_IN["voxome.remotes"], name.lower(), f"{__name__}:{name}Remote")
     registry.targets.cache_clear()
@@ -101,7 +101,7 @@ def source(tmp_path: Path) -> str:
 
 
 @pytest.mark.usefixtures("forgetful")
-def test_all(tmp_path: Path, source: str) -> None:
+def test_full_verification_finds_a_lost_voxel(tmp_path: Path, source: str) -> None:
     uri = f"forgetful://{tmp_path}/b"
     with pytest.raises(RunFailed, match=r"differs from what was written at 16:32,0:16,32:48, in 1 of 4,096"):
         voxome.transfer(source, uri, chunk=CHUNK, verify="all")
@@ -113,7 +113,7 @@ def test_all(tmp_path: Path, source: str) -> None:
 
 @pytest.mark.usefixtures("forgetful")
 @pytest.mark.parametrize("codec", ["raw", "zstd"])
-def test_a_file_that_is_damaged_on_disk(tmp_path: Path, source: str, codec: str) -> None:
+def test_full_verification_finds_a_damaged_file(tmp_path: Path, source: str, codec: str) -> None:
     with pytest.raises(RunFailed, match="- 16:32,0:16,32:48: ") as error:
         voxome.transfer(source, f"damaging://{tmp_path}/b", chunk=CHUNK, encoding={"codec": codec}, verify="all")
     assert str(error.value).startswith("1 of 64 jobs")
@@ -131,14 +131,14 @@ def test_sampled_verification_finds_damage_in_the_sample(tmp_path: Path, source:
         voxome.transfer(source, f"forgetful://{tmp_path}/c", chunk=CHUNK, seed=hit)
 
 
-def test_bits_are_compared(tmp_path: Path) -> None:
+def test_floats_are_compared_bit_by_bit(tmp_path: Path) -> None:
     volume = voxome.create(f"zarr://{tmp_path}/f.zarr", voxome.VolumeSpec.of((4, 4, 4), "float32"))
     volume[...] = np.nan
     voxome.transfer(volume, f"zarr://{tmp_path}/g.zarr", verify="all")
     assert np.isnan(voxome.open(f"{tmp_path}/g.zarr")[...]).all()
 
 
-def test_a_lossy_encoding_is_not_read_back(tmp_path: Path, source: str) -> None:
+def test_a_lossy_encoding_cannot_be_verified(tmp_path: Path, source: str) -> None:
     uri = f"precomputed://{tmp_path}/b"
     with pytest.raises(InvalidInput, match=r"lossy codec \(jpeg\).*--verify none"):
         voxome.transfer(source, uri, encoding={"codec": "jpeg"})

@@ -1,4 +1,4 @@
-"""An S3 server (moto) for the tests of storage, and faulty proxies."""
+"""An S3 server (moto) and faulty proxies, for the tests of storage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voxome.storage import tensorstore
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A context of few and quick retries."""
+    """Make retries few and quick."""
     monkeypatch.setenv("VOXOME_RETRIES", "3")
     monkeypatch.setattr(tensorstore, "_SHARED", {})
     monkeypatch.setattr(tensorstore, "_DELAYS", {"initial_delay": "1ms", "max_delay": "10ms"})
@@ -24,6 +24,6 @@ def proxy(
     s3_url: str,  # noqa: F811
     impatient: None,
 ) -> Iterator[FaultyProxy]:
-    """A proxy before the S3 server that does as it is told."""
+    """A proxy of the S3 server with scripted faults."""
     with FaultyProxy(s3_url) as found:
         yield found

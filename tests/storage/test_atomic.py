@@ -1,4 +1,4 @@
-"""Files appear complete or not at all, whoever else writes them."""
+"""Files appear complete or not at all, also with several writers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_error_leaves_the_old_file_alone(tmp_path: Path) -> None:
+def test_an_error_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
 

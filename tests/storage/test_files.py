@@ -1,4 +1,4 @@
-"""Files of a store: read by ranges, written atomically, tables in them."""
+"""Files of a store: read by ranges, written atomically, and tables in them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, bucket: Bucket, fresh
     return storage_at(str(tmp_path) if request.param == "local" else bucket.uri(fresh_key()))
 
 
-def test_an_address_names_its_path_again(folder: StoragePath) -> None:
+def test_the_address_of_a_path_gives_the_path(folder: StoragePath) -> None:
     below = folder / "a" / "b.json"
     assert storage_at(below.address).path == below.path
     assert storage_at(below.address).options == below.options
@@ -43,7 +43,7 @@ def test_a_file_is_written_read_and_removed(folder: StoragePath) -> None:
         file.open_file()
 
 
-def test_a_file_that_is_not_finished_does_not_appear(folder: StoragePath) -> None:
+def test_an_unfinished_file_does_not_appear(folder: StoragePath) -> None:
     file = folder / "a.json"
     file.write_bytes(b"old")
     with pytest.raises(ZeroDivisionError):
@@ -59,7 +59,7 @@ def _write_half(file: StoragePath) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, 65_536, 65_537, 1_000_000])
-def test_ranges_of_a_file_of_any_size(folder: StoragePath, size: int) -> None:
+def test_any_range_of_a_file_of_any_size_is_read(folder: StoragePath, size: int) -> None:
     data = np.random.default_rng(size).bytes(size)
     file = folder / "noise"
     file.write_bytes(data)
@@ -97,7 +97,7 @@ def test_a_folder_cannot_be_written_as_a_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
-def test_two_writers_of_one_file_do_not_clash(tmp_path: Path) -> None:
+def test_two_writers_of_one_file_do_not_conflict(tmp_path: Path) -> None:
     path = LocalPath(str(tmp_path / "rows"))
     with path.create_file() as first, path.create_file() as second:
         first.write(b"rows")

@@ -1,4 +1,4 @@
-"""Volumes behind a plain web server: nginx, by itself and behind a proxy that misbehaves."""
+"""Volumes behind a plain web server: nginx, directly and behind a faulty proxy."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ EMPTY = Box((3, 5, 39), (19, 37, 47))
 
 @pytest.fixture(scope="module")
 def values() -> NDArray[np.uint16]:
-    made = np.random.default_rng(0).integers(1, 60_000, DOMAIN.shape).astype(np.uint16)
-    made[EMPTY.within(DOMAIN)] = 0
-    return made
+    volume = np.random.default_rng(0).integers(1, 60_000, DOMAIN.shape).astype(np.uint16)
+    volume[EMPTY.within(DOMAIN)] = 0
+    return volume
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, values: NDArray[np.uint16]) -> Path:
     root = tmp_path_factory.mktemp("served")
     for name, (scheme, spec) in KINDS.items():
-        made = voxome.create(f"{scheme}://{root}/{name}", spec)
+        volume = voxome.create(f"{scheme}://{root}/{name}", spec)
         for part in (Box(DOMAIN.start, (23, 41, 39)), Box((3, 37, 39), DOMAIN.stop), Box((19, 5, 39), (23, 37, 47))):
-            made.paste(part, values[part.within(DOMAIN)])
+            volume.paste(part, values[part.within(DOMAIN)])
     return root
 
 
@@ -98,14 +98,14 @@ def test_only_the_needed_ranges_of_a_shard_are_requested(server: str, log: Path,
     assert all(" 206 bytes=" in line for line in requests)
 
 
-def test_what_is_not_there(server: str) -> None:
+def test_a_missing_volume_is_not_found(server: str) -> None:
     for uri in (f"zarr://{server}/none", f"n5://{server}/none", f"precomputed://{server}/none", f"{server}/none"):
         with pytest.raises(NotFound, match=r"none"):
             voxome.open(uri)
 
 
 @pytest.mark.parametrize("scheme", ["zarr", "n5", "precomputed"])
-def test_nothing_is_written(server: str, scheme: str) -> None:
+def test_writing_is_refused(server: str, scheme: str) -> None:
     with pytest.raises(ReadOnly, match="http"):
         voxome.create(f"{scheme}://{server}/new", SPEC)
     with pytest.raises(ReadOnly, match="http"):
@@ -145,7 +145,7 @@ def test_temporary_failures_are_retried(
 
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize(("fault", "error", "message"), LASTING, ids=lambda value: str(value)[:24])
-def test_lasting_failures_are_errors_and_never_zeros(
+def test_permanent_failures_are_errors_and_never_zeros(
     proxy: FaultyProxy, name: str, fault: Fault, error: type[VoxomeError], message: str
 ) -> None:
     volume = voxome.open(f"{KINDS[name][0]}://{proxy.url}/{name}")
@@ -157,7 +157,7 @@ def test_lasting_failures_are_errors_and_never_zeros(
         voxome.open(f"{KINDS[name][0]}://{proxy.url}/{name}")
 
 
-def test_a_server_that_falls_silent(proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_is_a_timeout(proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_OPERATION_S", "2")
     volume = voxome.open(f"zarr://{proxy.url}/zarr3")
     proxy.chance(1.0, Stall(), seed=0)

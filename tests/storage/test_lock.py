@@ -1,4 +1,4 @@
-"""Locks in a store: one run at a time, taken up again by the same run."""
+"""Locks in a store: held by one run at a time, and resumed by the same run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, bucket: Bucket, fresh
     return storage_at(str(tmp_path) if request.param == "local" else bucket.uri(fresh_key()))
 
 
-def test_another_run_is_refused_with_the_name_of_the_holder(folder: StoragePath) -> None:
+def test_another_run_is_refused_and_the_holder_named(folder: StoragePath) -> None:
     with (
         lock_store(folder, "one", "host:/runs/one"),
         pytest.raises(RunLocked, match=r"in use by the run of host:/runs/one; .* remove .*lock\.json"),
@@ -30,7 +30,7 @@ def test_another_run_is_refused_with_the_name_of_the_holder(folder: StoragePath)
         pass
 
 
-def test_the_lock_goes_with_the_run_also_when_it_fails(folder: StoragePath) -> None:
+def test_the_lock_is_released_when_the_run_ends_or_fails(folder: StoragePath) -> None:
     with pytest.raises(ZeroDivisionError), lock_store(folder, "one", "host:/runs/one"):
         raise ZeroDivisionError
     with lock_store(folder, "two", "host:/runs/two"):
@@ -38,7 +38,7 @@ def test_the_lock_goes_with_the_run_also_when_it_fails(folder: StoragePath) -> N
     assert not (folder / ".voxome" / "lock.json").exists()
 
 
-def test_a_killed_run_takes_up_its_own_lock(folder: StoragePath) -> None:
+def test_a_killed_run_resumes_its_own_lock(folder: StoragePath) -> None:
     (folder / ".voxome" / "lock.json").write_bytes(b'{"owner": "one", "holder": "host:/runs/one"}')
     with pytest.raises(RunLocked), lock_store(folder, "two", "host:/runs/two"):
         pass
@@ -46,13 +46,13 @@ def test_a_killed_run_takes_up_its_own_lock(folder: StoragePath) -> None:
         pass
 
 
-def test_a_damaged_lock_is_not_taken_for_a_free_store(folder: StoragePath) -> None:
+def test_a_damaged_lock_file_still_locks_the_store(folder: StoragePath) -> None:
     (folder / ".voxome" / "lock.json").write_bytes(b"{")
     with pytest.raises(RunLocked, match="an unknown holder"), lock_store(folder, "one", "host:/runs/one"):
         pass
 
 
-def test_of_runs_that_start_together_one_gets_the_store(folder: StoragePath) -> None:
+def test_one_of_several_runs_that_start_together_gets_the_lock(folder: StoragePath) -> None:
     barrier = Barrier(8)
 
     def attempt(number: int) -> bool:

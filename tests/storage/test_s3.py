@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 
 
 class OnS3(VolumeRemoteContract):
-    """What makes a contract of local folders one of S3; few examples, for every chunk is a request."""
+    """Runs a contract of local folders on S3, with few examples, as every chunk is a request."""
 
     dtypes: ClassVar[tuple[str, ...]] = ("uint16",)
     ranks = (3,)
@@ -123,19 +123,19 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_volume_from_beginning_to_end(bucket: Bucket, layout: str) -> None:
+def test_a_volume_is_created_written_read_and_removed(bucket: Bucket, layout: str) -> None:
     scheme = layout.split()[0] if layout.split()[0] in ("n5", "precomputed") else "zarr"
     shard = (32, 32, 32) if "shards" in layout else (16, 16, 16)
     root = uuid4().hex
     uri = f"{scheme}://{bucket.uri(f'{root}/lab/em')}"
     spec = VolumeSpec.of((20, 40, 33), "uint16", chunk=(16, 16, 16), write_chunk=shard, **PLACE)
-    made = voxome.create(uri, spec, encoding=LAYOUTS[layout] or None, attributes={"who": "µ"})
-    assert made.source.spec.write_chunk == shard
-    array = noise(made.shape, "uint16")
-    made[...] = array
-    made[3:7, 5, :] = 9
+    volume = voxome.create(uri, spec, encoding=LAYOUTS[layout] or None, attributes={"who": "µ"})
+    assert volume.source.spec.write_chunk == shard
+    array = noise(volume.shape, "uint16")
+    volume[...] = array
+    volume[3:7, 5, :] = 9
     array[3:7, 5, :] = 9
-    pyramid = ability(made.source, SupportsLevels)
+    pyramid = ability(volume.source, SupportsLevels)
     assert pyramid is not None
     level = pyramid.create_level((1, 2, 2))
     level.write(level.spec.domain, np.full(level.spec.domain.shape, 5, np.uint16))
@@ -157,7 +157,7 @@ def test_a_volume_from_beginning_to_end(bucket: Bucket, layout: str) -> None:
         voxome.open(uri)
 
 
-def test_something_else_is_there(bucket: Bucket) -> None:
+def test_other_objects_are_not_overwritten(bucket: Bucket) -> None:
     bucket.client.put_object(Bucket=BUCKET, Key="taken/notes.txt", Body=b"1")
     for scheme in ("zarr", "n5", "precomputed"):
         with pytest.raises(AlreadyExists, match="s3://voxels/taken"):
@@ -165,14 +165,14 @@ def test_something_else_is_there(bucket: Bucket) -> None:
     assert bucket.keys("taken") == ["taken/notes.txt"]
 
 
-def test_groups_above_are_marked(bucket: Bucket) -> None:
+def test_parent_groups_are_created(bucket: Bucket) -> None:
     root = uuid4().hex
     voxome.create(f"zarr://{bucket.uri(f'{root}/a.zarr/deep/em')}", VolumeSpec.of((4, 4, 4), "uint8"))
     assert {f"{root}/a.zarr/zarr.json", f"{root}/a.zarr/deep/zarr.json"} <= set(bucket.keys(root))
     assert f"{root}/zarr.json" not in bucket.keys(root)
 
 
-def test_two_who_make_the_same_volume(bucket: Bucket) -> None:
+def test_concurrent_creators_leave_the_volume_of_one_that_succeeded(bucket: Bucket) -> None:
     uri = f"zarr://{bucket.uri(uuid4().hex)}"
 
     def make(edge: int) -> int | None:
@@ -183,11 +183,11 @@ def test_two_who_make_the_same_volume(bucket: Bucket) -> None:
         return edge
 
     with ThreadPoolExecutor(4) as pool:
-        made = [edge for edge in pool.map(make, [4, 5, 6, 7]) if edge]
-    assert voxome.open(uri).shape in [(edge,) * 3 for edge in made]
+        edges = [edge for edge in pool.map(make, [4, 5, 6, 7]) if edge]
+    assert voxome.open(uri).shape in [(edge,) * 3 for edge in edges]
 
 
-def test_writers_of_attributes_at_once(bucket: Bucket) -> None:
+def test_concurrent_changes_of_attributes_are_all_kept(bucket: Bucket) -> None:
     uri = f"zarr://{bucket.uri(uuid4().hex)}"
     source = voxome.create(uri, VolumeSpec.of((4, 4, 4), "uint8")).source
     editor = ability(source, SupportsAttributes)
@@ -198,7 +198,7 @@ def test_writers_of_attributes_at_once(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize("query", ["endpont=http://127.0.0.1:9", "secret=abc123", "levl=1"])
-def test_options_that_are_not_known(bucket: Bucket, query: str) -> None:
+def test_unknown_options_are_refused(bucket: Bucket, query: str) -> None:
     with pytest.raises(UnknownName) as caught:
         voxome.open(f"zarr://s3://{BUCKET}/a?{query}")
     assert query.partition("=")[2] not in str(caught.value)

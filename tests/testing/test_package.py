@@ -1,4 +1,4 @@
-"""voxome.testing is for other packages: it needs nothing from tests/, and what only our tests need is not shipped."""
+"""voxome.testing works in other packages: it needs nothing from tests/, and stand-ins are not in the wheel."""
 
 from __future__ import annotations
 

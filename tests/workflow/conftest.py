@@ -33,7 +33,7 @@ def reference(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Somebody else's package, installed for this process and its workers."""
+    """A plug-in package, installed for this process and its workers."""
     folder = Path(__file__).parent / "plugins"
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", str(folder))

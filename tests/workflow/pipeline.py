@@ -19,7 +19,7 @@ TABLES = ("synapses", "connectome", "neurons")
 
 @dataclass(frozen=True)
 class Phantom:
-    """Where a phantom is, and what a run on it takes."""
+    """The files of a phantom, and the inputs of a run on it."""
 
     folder: Path
 
@@ -29,7 +29,7 @@ class Phantom:
 
 
 def assert_same_results(one: Path, other: Path) -> None:
-    """Arrays, tables and graph of two run folders are equal."""
+    """Assert that arrays, tables and graph of two run folders are equal."""
     for name in ARRAYS:
         assert np.array_equal(voxome.open(f"{one}/{name}.zarr")[...], voxome.open(f"{other}/{name}.zarr")[...]), name
     for name in TABLES:
@@ -38,7 +38,7 @@ def assert_same_results(one: Path, other: Path) -> None:
 
 
 def assert_same_tables(one: Path, other: Path) -> None:
-    """Two tables have the same columns and rows."""
+    """Assert that two tables have the same columns and rows."""
     a, b = TableFile(one).read(), TableFile(other).read()
     assert list(a) == list(b)
     for column, values in a.items():

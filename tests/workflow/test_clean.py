@@ -1,4 +1,4 @@
-"""Dropping intermediate results."""
+"""Removal of intermediate results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_only_intermediates_go(folder: Path) -> None:
+def test_only_intermediate_results_are_removed(folder: Path) -> None:
     write_json(folder / "run.json", RUN.stamp({}))
     assert clean(folder) == 1000
     assert not (folder / ".voxome" / "steps").exists()
@@ -29,13 +29,13 @@ def test_only_intermediates_go(folder: Path) -> None:
     assert clean(folder) == 0
 
 
-def test_a_run_that_has_not_finished_is_left_alone(folder: Path) -> None:
+def test_an_unfinished_run_is_not_cleaned(folder: Path) -> None:
     with pytest.raises(InvalidInput, match="not finished"):
         clean(folder)
     assert (folder / ".voxome" / "steps" / "mark-1").exists()
 
 
-def test_a_run_under_way_is_left_alone(folder: Path) -> None:
+def test_a_run_in_progress_is_not_cleaned(folder: Path) -> None:
     write_json(folder / "run.json", RUN.stamp({}))
     with lock_folder(folder), pytest.raises(RunLocked):
         clean(folder)
@@ -46,7 +46,7 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
         clean(tmp_path)
 
 
-def test_a_run_of_another_version_is_left_alone(folder: Path) -> None:
+def test_a_run_of_another_version_is_not_cleaned(folder: Path) -> None:
     write_json(folder / "run.json", {"schema_version": 1})
     with pytest.raises(UnsupportedFormat, match="without a version"):
         clean(folder)

@@ -78,7 +78,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_sub_workflows_are_laid_flat_in_order(folder: Path) -> None:
+def test_sub_workflows_are_flattened_in_order(folder: Path) -> None:
     graph = load(folder / "outer.cwl")
     assert graph.name == "outer"
     assert [step.name for step in graph.steps] == ["before", "outer.first", "outer.again"]
@@ -91,7 +91,7 @@ def test_sub_workflows_are_laid_flat_in_order(folder: Path) -> None:
     assert {step.inputs["store"] for step in graph.steps} == {FromInput("store")}
 
 
-def test_what_is_not_given_falls_to_the_nearest_default(folder: Path) -> None:
+def test_unset_inputs_take_the_innermost_default(folder: Path) -> None:
     before, first, again = load(folder / "outer.cwl").steps
     assert before.inputs["at"] == FromInput("level")
     assert first.inputs["at"] == Constant(7.5)
@@ -100,7 +100,7 @@ def test_what_is_not_given_falls_to_the_nearest_default(folder: Path) -> None:
     assert "block" not in first.inputs
 
 
-def test_inputs_say_what_they_take(folder: Path) -> None:
+def test_inputs_have_types_defaults_and_documentation(folder: Path) -> None:
     inputs = load(folder / "outer.cwl").inputs
     assert (inputs["raw"].types, inputs["raw"].required, inputs["raw"].doc) == (("File", "string"), True, "voxels")
     assert (inputs["level"].types, inputs["level"].required) == (("double",), False)

@@ -96,7 +96,7 @@ def test_the_files_in_the_repository_match_the_code() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((ROOT / "pipelines").glob("[!t]*/*.cwl")), ids=lambda path: path.stem)
-def test_pipelines_fit_the_tools(path: Path) -> None:
+def test_pipelines_match_the_tools(path: Path) -> None:
     graph = load(path)
     tools = {step.name: load_plugin("voxome.tools", step.tool).spec for step in graph.steps}
     for step in graph.steps:

@@ -1,4 +1,4 @@
-"""A tool that was edited is never taken for the old one."""
+"""Results of a tool are not reused after its code was edited."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run_tool(package: Path, text: str) -> np.ndarray:
-    """The result of the tool with this source, run in the same store, by a process of its own."""
+    """Return the result of the tool with this source, run in the same store by a new process."""
     package.write_text(text)
     folder = package.parent.parent
     code = (
@@ -51,7 +51,7 @@ def run_tool(package: Path, text: str) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_an_edit_gives_a_new_result_and_a_reworded_docstring_keeps_the_old_one(package: Path) -> None:
+def test_an_edited_tool_runs_again_but_not_after_a_change_of_its_docstring(package: Path) -> None:
     assert (run_tool(package, TOOL) == 10).all()
     assert (run_tool(package, TOOL.replace("image * 2", "image * 3")) == 15).all()
     assert (run_tool(package, TOOL.replace("Double every voxel.", "Return twice the value.")) == 10).all()

@@ -1,4 +1,4 @@
-"""Workflows run on any engine, by its name; an interrupted or failed run leaves no job running."""
+"""Workflows run on any engine, chosen by name; an interrupted or failed run leaves no job running."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def records(tmp_path: Path) -> Iterator[SqlRecords]:
 
 
 class Scripted:
-    """An engine that ends its first jobs as it should, raises if there is an error, and notes what was cancelled."""
+    """An engine that ends its jobs with given statuses, then raises `error` if any, and records what was cancelled."""
 
     name, slots = "scripted", 2
 
@@ -79,7 +79,7 @@ def _failed(number: int) -> JobStatus:
     return JobStatus(f"key/0/{number}", "failed", error="wrong", retryable=False)
 
 
-def test_an_interrupted_loop_cancels_the_jobs_that_have_not_ended(records: SqlRecords) -> None:
+def test_an_interrupted_loop_cancels_unfinished_jobs(records: SqlRecords) -> None:
     done = JobStatus("key/0/1", "done", JobResult(1.0, 1))
     engine = Scripted(done, error=KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
@@ -96,19 +96,19 @@ def test_a_batch_with_too_many_failures_is_cancelled(records: SqlRecords) -> Non
     assert set(engine.cancelled) == set(engine.submitted) - failed != set()
 
 
-def test_a_batch_that_ends_cancels_nothing(records: SqlRecords) -> None:
+def test_a_complete_batch_cancels_nothing(records: SqlRecords) -> None:
     engine = Scripted(*(JobStatus(f"key/0/{n}", "done", JobResult(1.0, 1)) for n in range(3)), _failed(3))
     with pytest.raises(RunFailed, match="1 of 4 jobs of the test failed:\n  - job 3: wrong"):
         _run(_batch(4), engine, records)
     assert engine.cancelled == []
 
 
-def test_a_status_that_comes_twice_counts_once(records: SqlRecords) -> None:
+def test_a_repeated_status_counts_once(records: SqlRecords) -> None:
     one, two = (JobStatus(f"key/0/{n}", "done", JobResult(1.0, 1)) for n in range(2))
     assert _run(_batch(2), Scripted(one, one, two), records) == [0, 1]
 
 
-def test_an_interruption_ends_the_workers_of_this_machine(records: SqlRecords, tmp_path: Path) -> None:
+def test_an_interruption_ends_local_workers(records: SqlRecords, tmp_path: Path) -> None:
     engine = LocalEngine(workers=2, log=tmp_path / "log")
     started = tmp_path / "started"
 
@@ -124,7 +124,7 @@ def test_an_interruption_ends_the_workers_of_this_machine(records: SqlRecords, t
 
 
 @pytest.mark.slow
-def test_an_unknown_engine_or_step_is_an_error_before_any_work(phantom: Phantom, tmp_path: Path) -> None:
+def test_an_unknown_engine_or_step_is_refused_before_any_work(phantom: Phantom, tmp_path: Path) -> None:
     for choice in ("lokal", {"no such step": "local"}):
         with pytest.raises(UnknownName):
             run(CONNECTOME, phantom.inputs, out=tmp_path / "out", engine=choice)

@@ -32,7 +32,7 @@ def graph() -> Graph:
 
 @pytest.fixture
 def bind(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bind:
-    """Plan the EM pipeline over volumes in the working directory."""
+    """Return a function that plans the EM pipeline over volumes in the working directory."""
     monkeypatch.chdir(tmp_path)
     make("raw")
     make("membranes")
@@ -56,14 +56,14 @@ def problems(bind: Bind, options: RunOptions | None = None, **changes: Any) -> t
 
 
 @pytest.mark.slow
-def test_a_missing_path(bind: Bind) -> None:
+def test_a_missing_path_is_a_problem(bind: Bind) -> None:
     assert problems(bind, raw="none.zarr") == (
         "none.zarr does not exist; give an existing path, or a URI such as zarr://PATH",
     )
 
 
 @pytest.mark.slow
-def test_wrong_dtypes(bind: Bind) -> None:
+def test_wrong_dtypes_are_problems(bind: Bind) -> None:
     make("float", "float32")
     make("signed", "int32")
     (problem,) = problems(bind, membranes="float.zarr")
@@ -73,7 +73,7 @@ def test_wrong_dtypes(bind: Bind) -> None:
     assert "raw is int32, but model 'membranes' was trained on uint8" in joined
 
 
-def test_a_volume_of_another_rank(bind: Bind) -> None:
+def test_a_volume_of_another_rank_is_a_problem(bind: Bind) -> None:
     np.save("plane.npy", np.zeros(SHAPE[1:], np.uint8))
     (problem, *_) = problems(bind, raw="plane.npy")
     assert "must have axes z/y/x, but it has y/x and shape (20, 16)" in problem
@@ -82,7 +82,7 @@ def test_a_volume_of_another_rank(bind: Bind) -> None:
     assert "must have axes z/y/x, but it has c/z/y/x" in problem
 
 
-def test_unknown_names_suggest_the_closest(bind: Bind) -> None:
+def test_unknown_names_suggest_the_closest_match(bind: Bind) -> None:
     found = problems(bind, RunOptions(blocks={"segmnt.edges": (8, 8, 8)}), membrane="x", method="meen")
     assert len(found) == 3
     assert any("Unknown workflow input 'membrane'; did you mean 'membranes'?" in problem for problem in found)
@@ -97,18 +97,18 @@ def test_a_problem_of_one_input_does_not_hide_those_of_others(bind: Bind) -> Non
 
 
 @pytest.mark.parametrize("box", [Box((0, 0, 0), (8, 8, 17)), Box((0, 3, 0), (8, 3, 8)), Box((0, 0), (8, 8))], ids=str)
-def test_a_box_outside_the_volume(bind: Bind, box: Box) -> None:
+def test_a_box_outside_the_volume_is_a_problem(bind: Bind, box: Box) -> None:
     (problem,) = problems(bind, RunOptions(box=box))
     assert str(box) in problem
     assert "inside 0:24,0:20,0:16" in problem
 
 
-def test_volumes_that_do_not_match(bind: Bind) -> None:
+def test_volumes_with_other_voxels_are_a_problem(bind: Bind) -> None:
     make("small", shape=(8, 8, 8))
     assert any("must have the same voxels" in problem for problem in problems(bind, membranes="small.zarr"))
 
 
-def test_a_volume_without_voxel_size_is_run_with_one_warning(bind: Bind) -> None:
+def test_a_volume_without_voxel_size_causes_one_warning(bind: Bind) -> None:
     make("bare", voxel_size_nm=None)
     plan = bind(raw="bare.zarr")
     assert len(plan.warnings) == 1
@@ -117,7 +117,7 @@ def test_a_volume_without_voxel_size_is_run_with_one_warning(bind: Bind) -> None
     assert bind(RunOptions(voxel_size_nm=(10, 10, 10)), raw="bare.zarr").warnings == ()
 
 
-def test_a_voxel_size_that_the_network_does_not_know(bind: Bind) -> None:
+def test_a_voxel_size_other_than_that_of_the_network_is_a_problem(bind: Bind) -> None:
     make("coarse", voxel_size_nm=(20, 20, 20))
     (problem,) = problems(bind, raw="coarse.zarr", membranes=None)
     assert "20 x 20 x 20 nm" in problem
@@ -126,7 +126,9 @@ def test_a_voxel_size_that_the_network_does_not_know(bind: Bind) -> None:
     assert any("trained on 10 x 10 x 10 nm" in warning for warning in plan.warnings)
 
 
-def test_the_plan_holds_in_any_working_directory(bind: Bind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_plan_does_not_depend_on_the_working_directory(
+    bind: Bind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here = bind()
     (tmp_path / "deeper").mkdir()
     monkeypatch.chdir(tmp_path / "deeper")
@@ -172,7 +174,9 @@ def test_pyramids_are_planned(graph: Graph, tmp_path: Path, monkeypatch: pytest.
     assert [step.name for step in plan.steps[-6:]] == levels
 
 
-def test_pyramids_halve_long_voxels_later(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pyramids_halve_the_longest_axis_of_voxels_last(
+    graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("raw", "membranes"):
         make(name, shape=(8, 600, 16))
@@ -184,7 +188,7 @@ def test_pyramids_halve_long_voxels_later(graph: Graph, tmp_path: Path, monkeypa
     assert levels[-1].frame.voxel_size_nm == (40.0, 40.0, 40.0)
 
 
-def test_a_plan_error_crosses_processes() -> None:
+def test_a_plan_error_survives_pickling() -> None:
     again = pickle.loads(pickle.dumps(PlanError(["no raw", "no box"])))  # noqa: S301
     assert again.problems == ("no raw", "no box")
     assert str(again) == str(PlanError(["no raw", "no box"]))

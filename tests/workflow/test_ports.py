@@ -1,4 +1,4 @@
-"""A parameter may have any name, also one that the host takes: on the command line, in CWL, under a CWL runner."""
+"""A parameter may have any name, even that of an option of voxome: on the command line, in CWL, in a CWL runner."""
 
 from __future__ import annotations
 
@@ -76,27 +76,27 @@ def assert_filled(uri: str) -> None:
     assert np.array_equal(voxome.open(uri)[...], np.full((8, 8, 8), SUM, np.uint8))
 
 
-def test_ports_of_names_never_meet() -> None:
+def test_ports_are_unique() -> None:
     names = [f"{prefix}{name}" for prefix in ("", "tool_", "tool_tool_") for name in (*VALUES, "threshold")]
     ports = {port_of(name) for name in names}
     assert len(ports) == len(set(names))
     assert not ports & HOST_PORTS
 
 
-def test_the_description_has_the_ports_of_the_host_and_of_the_tool(plugins: Path) -> None:
+def test_the_description_has_the_ports_of_voxome_and_of_the_tool(plugins: Path) -> None:
     inputs = describe(load("voxome.tools", "demo.names").spec)["inputs"]
     assert inputs["block"]["doc"].startswith("Block shape")
-    assert inputs["tool_block"]["doc"] == "A number of its own. Allowed: 0 to 9."
+    assert inputs["tool_block"]["doc"] == "A number. Allowed: 0 to 9."
     assert inputs["tool_block"]["inputBinding"] == {"prefix": "--tool-block"}
 
 
 @pytest.mark.slow
-def test_python_takes_the_names_of_the_function(plugins: Path, raw: Path, tmp_path: Path) -> None:
+def test_python_uses_the_names_of_the_function(plugins: Path, raw: Path, tmp_path: Path) -> None:
     handles = run_tool("demo.names", {"image": raw, **VALUES}, store=tmp_path / "store")
     assert_filled(handles["result"].uri)
 
 
-def test_a_value_out_of_range_is_refused_with_the_range(plugins: Path, raw: Path, tmp_path: Path) -> None:
+def test_a_value_out_of_range_is_refused_and_the_range_named(plugins: Path, raw: Path, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=r"parameter 'block' of demo\.names is 12: expected a whole number, 0 to 9"):
         run_tool("demo.names", {"image": raw, "block": 12}, store=tmp_path / "store")
     assert not (tmp_path / "store").exists()
@@ -104,12 +104,12 @@ def test_a_value_out_of_range_is_refused_with_the_range(plugins: Path, raw: Path
 
 def test_the_help_shows_ranges(plugins: Path) -> None:
     text = " ".join(CliRunner().invoke(app, ["tool", "demo.names", "--help"]).output.split())
-    assert "--tool-block VALUE A number of its own. (0 to 9; default: 0)" in text
+    assert "--tool-block VALUE A number. (0 to 9; default: 0)" in text
     assert "--block Z,Y,X" in text
 
 
 @pytest.mark.slow
-def test_the_command_line_takes_the_options(plugins: Path, raw: Path, tmp_path: Path) -> None:
+def test_the_command_line_has_the_options(plugins: Path, raw: Path, tmp_path: Path) -> None:
     options = [f"{option_of(port_of(name))}={value}" for name, value in VALUES.items()]
     command = ["tool", "demo.names", "--image", str(raw), *options, "--store", str(tmp_path / "store"), "--json"]
     done = subprocess.run(
@@ -124,7 +124,7 @@ def test_the_command_line_takes_the_options(plugins: Path, raw: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_a_workflow_connects_them_under_voxome_and_under_cwltool(workflow: Path, raw: Path, tmp_path: Path) -> None:
+def test_a_workflow_sets_them_in_voxome_and_in_cwltool(workflow: Path, raw: Path, tmp_path: Path) -> None:
     run(workflow, {"raw": raw, "many": 1}, out=tmp_path / "out")
     assert_filled(str(tmp_path / "out" / "filled.zarr"))
     assert_filled(_cwltool(workflow, {"raw": str(raw), "many": 1, "store": str(tmp_path / "store")}, tmp_path).uri)

@@ -1,4 +1,4 @@
-"""How good the shipped network and the defaults are, on real data and on a phantom of another seed than training's."""
+"""Quality of the shipped network and the defaults, on real data and on a phantom that was not used for training."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def fib25(shared: Path) -> str:
     return f"hdf5://{shared}/data/fib25/fib25.h5/volumes"
 
 
-def test_unseen_sections_of_fib25(fib25: str, tmp_path: Path) -> None:
+def test_scores_on_unseen_sections_of_fib25_are_good(fib25: str, tmp_path: Path) -> None:
     run(CONNECTOME, {"raw": f"{fib25}/raw"}, out=tmp_path, workers=2, options=RunOptions(box=UNSEEN))
     found = score.segmentation(f"{fib25}/labels/neuron_ids", str(tmp_path / "neurons.zarr"), UNSEEN)
     assert found.adapted_rand_error <= 0.12
     assert found.voi_split + found.voi_merge <= 2.0
 
 
-def test_the_network_does_not_show_blocks_either(fib25: str, tmp_path: Path) -> None:
+def test_network_predictions_do_not_depend_on_blocks(fib25: str, tmp_path: Path) -> None:
     for (block, workers), name in zip(BLOCKS, "abc", strict=True):
         options = RunOptions(block=block, box=CROP)
         run(CONNECTOME, {"raw": f"{fib25}/raw"}, out=tmp_path / name, workers=workers, options=options)
@@ -42,7 +42,7 @@ def test_the_network_does_not_show_blocks_either(fib25: str, tmp_path: Path) -> 
     assert found.adapted_rand_error <= 0.15
 
 
-def test_the_graph_of_a_phantom_with_its_true_membranes(tmp_path: Path) -> None:
+def test_the_graph_of_a_phantom_is_found_from_its_true_membranes(tmp_path: Path) -> None:
     truth = tmp_path / "truth"
     write_phantom(truth, PhantomSpec((256, 256, 256), 11))
     inputs = {name: str(truth / f"{name}.zarr") for name in ("raw", "membranes")}

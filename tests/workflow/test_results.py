@@ -1,4 +1,4 @@
-"""A workflow names its report, its scorer and the files of its results; nothing of voxome knows them."""
+"""A workflow names its report, its scorer and the files of its results, which may come from other packages."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_truth_without_a_scorer_is_refused(raw: Path, tmp_path: Path) -> None:
         ("{results: {mask: .voxome}}", r"file name of mask is '\.voxome'"),
     ],
 )
-def test_a_hint_that_is_wrong_is_refused_by_file_and_line(tmp_path: Path, hint: str, problem: str) -> None:
+def test_an_invalid_hint_is_refused_with_file_and_line(tmp_path: Path, hint: str, problem: str) -> None:
     with pytest.raises(InvalidInput, match=rf"mark\.cwl:\d+:\d+:.*{problem}"):
         load(write_workflow(tmp_path, hint))
 
@@ -124,7 +124,7 @@ def test_a_report_that_cannot_be_written_is_a_problem_of_the_plan(
     assert any(one.startswith(problem) for one in caught.value.problems)
 
 
-def test_two_results_of_one_file_name_are_refused(raw: Path, tmp_path: Path) -> None:
+def test_two_results_with_the_same_file_name_are_refused(raw: Path, tmp_path: Path) -> None:
     text = write_workflow(tmp_path, "{results: {again: mask}}").read_text()
     again = "  again: {type: File, outputSource: other/result}\nsteps:"
     step = "  other: {run: common.threshold.cwl, in: {image: raw, store: store}, out: [result]}\n"
@@ -133,7 +133,7 @@ def test_two_results_of_one_file_name_are_refused(raw: Path, tmp_path: Path) -> 
         make_plan(load(tmp_path / "mark.cwl"), {"raw": raw}, RunOptions())
 
 
-def test_a_report_that_fails_leaves_the_record(
+def test_a_failing_report_does_not_prevent_the_record(
     plugins: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workflow, out = write_workflow(tmp_path), tmp_path / "out"
@@ -144,7 +144,7 @@ def test_a_report_that_fails_leaves_the_record(
     assert json.loads((out / "run.json").read_text())["steps"]
 
 
-def test_a_store_with_the_results_of_another_plan_is_left_alone(plugins: Path, raw: Path, tmp_path: Path) -> None:
+def test_a_store_with_results_of_another_plan_is_refused(plugins: Path, raw: Path, tmp_path: Path) -> None:
     workflow, store = write_workflow(tmp_path, "{}"), tmp_path / "store"
     run(workflow, {"raw": raw}, out=tmp_path / "one", store=store, engine="sequential")
     kept = (store / "run.json").read_bytes()

@@ -1,4 +1,4 @@
-"""The whole pipeline: blocks, workers and interruptions do not show in its results."""
+"""The whole pipeline: results do not depend on blocks, workers or interruptions."""
 
 from __future__ import annotations
 
@@ -70,19 +70,19 @@ def test_a_run_killed_at_any_moment_is_resumed(phantom: Phantom, reference: Path
     assert_same_results(reference, tmp_path)
 
 
-def test_two_runs_on_one_folder_the_second_is_refused(phantom: Phantom, tmp_path: Path) -> None:
+def test_a_second_run_in_the_same_folder_is_refused(phantom: Phantom, tmp_path: Path) -> None:
     with lock_folder(tmp_path), pytest.raises(RunLocked, match=str(os.getpid())):
         run(CONNECTOME, phantom.inputs, out=tmp_path, options=RunOptions(block=(48, 48, 48)))
 
 
-def test_another_plan_on_the_folder_is_refused_and_the_difference_named(phantom: Phantom, reference: Path) -> None:
+def test_another_plan_in_the_folder_is_refused_and_the_difference_named(phantom: Phantom, reference: Path) -> None:
     with pytest.raises(PlanError, match=r"(?s)another plan.*threshold was 0\.\d+, now it is 0\.9"):
         run(CONNECTOME, {**phantom.inputs, "threshold": 0.9}, out=reference, options=RunOptions(block=(48, 48, 48)))
     with pytest.raises(PlanError, match=r"block was \[48, 48, 48\], now it is \[32, 32, 32\]"):
         run(CONNECTOME, phantom.inputs, out=reference, options=RunOptions(block=(32, 32, 32)))
 
 
-def test_a_box_is_run_alone(phantom: Phantom, tmp_path: Path) -> None:
+def test_a_run_over_a_box_writes_only_the_box(phantom: Phantom, tmp_path: Path) -> None:
     box = Box((16, 0, 32), (80, 64, 96))
     for block, name in (((48, 48, 48), "a"), ((64, 32, 64), "b")):
         run(CONNECTOME, phantom.inputs, out=tmp_path / name, options=RunOptions(block=block, box=box))
@@ -127,7 +127,7 @@ def _wait_for_lock(out: Path, pid: int) -> None:
 
 
 def _wait_for_a_job(out: Path) -> None:
-    """Wait until the ledger of the run holds a job: on a busy machine ten short lives may not get there."""
+    """Wait until a job is in the ledger, which on a busy machine ten short attempts may not reach."""
     deadline = time.monotonic() + 60
     records = SqlRecords.in_file(out / ".voxome" / "run.sqlite")
     while not list(records.query("jobs", {})):
@@ -156,7 +156,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _workers_of(out: Path, within_s: float) -> list[str]:
-    """Processes that still write the log of the run at `out` when the time is over."""
+    """Return the processes that still have the log of the run at `out` open after `within_s` seconds."""
     deadline = time.monotonic() + within_s
     log = str(out / ".voxome" / "logs" / "workers.log")
     while True:

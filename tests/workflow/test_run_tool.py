@@ -1,4 +1,4 @@
-"""One tool as a step of its own, and the same under a CWL runner."""
+"""One tool run as a single step, and the same in a CWL runner."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def raw(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_tool_runs_block_by_block_and_is_resumed(raw: Path, tmp_path: Path) -> None:
+def test_a_tool_runs_block_by_block_and_resumes(raw: Path, tmp_path: Path) -> None:
     reports = []
     for _ in range(2):
         handles = run_tool(
@@ -73,7 +73,7 @@ def test_a_tool_runs_block_by_block_and_is_resumed(raw: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_a_handle_carries_the_box_to_the_next_tool(raw: Path, tmp_path: Path) -> None:
+def test_a_handle_passes_the_box_on_to_the_next_tool(raw: Path, tmp_path: Path) -> None:
     options = RunOptions(block=(8, 8, 8), box=voxome.Box.parse("0:8,0:16,4:12"))
     first = run_tool("common.threshold", {"image": raw, "at": 99.0}, store=tmp_path / "store", options=options)
     path = tmp_path / "first.handle.json"
@@ -93,7 +93,7 @@ def test_problems_are_reported_before_it_starts(raw: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_cwltool_computes_what_voxome_run_computes(raw: Path, tmp_path: Path) -> None:
+def test_cwltool_and_voxome_run_compute_the_same(raw: Path, tmp_path: Path) -> None:
     for name in ("common.threshold", "common.statistics"):
         (tmp_path / f"{name}.cwl").write_text(document(load("voxome.tools", name).spec))
     workflow = tmp_path / "workflow.cwl"

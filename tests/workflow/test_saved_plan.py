@@ -1,4 +1,4 @@
-"""The plan in a run folder: the same again is resumed, another is refused with what differs."""
+"""The plan in a run folder: the same plan is resumed, another one refused and the differences named."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_same_plan_is_resumed(folder: Path) -> None:
         ({"name": "other"}, "step cut is missing now"),
     ],
 )
-def test_another_plan_is_refused_with_what_differs(folder: Path, change: dict[str, Any], problem: str) -> None:
+def test_another_plan_is_refused_and_the_difference_named(folder: Path, change: dict[str, Any], problem: str) -> None:
     with pytest.raises(PlanError) as caught:
         keep_plan(folder, changed(**change))
     assert "holds a run of another plan" in caught.value.problems[0]

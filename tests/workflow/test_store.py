@@ -82,7 +82,7 @@ def volume(store: str, name: str) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_the_pipeline_killed_twice_gives_what_a_local_run_gives(
+def test_the_pipeline_killed_twice_equals_a_local_run(
     phantom: Phantom, reference: Path, tmp_path: Path, store: str
 ) -> None:
     out, scratch = tmp_path / "out", tmp_path / "tmp"
@@ -141,7 +141,7 @@ def _assert_same_table(one: str, other: str) -> None:
 
 
 @pytest.mark.slow
-def test_results_are_resumed_cleaned_and_described(
+def test_a_run_in_a_store_is_resumed_cleaned_and_describes_itself(
     workflow: Path,
     raw: Path,
     tmp_path: Path,
@@ -186,7 +186,7 @@ def test_a_store_that_cannot_be_written_is_refused_before_any_work(workflow: Pat
 
 
 @pytest.mark.slow
-def test_a_tool_and_its_handles_in_a_store(
+def test_a_tool_writes_its_results_and_handles_into_a_store(
     raw: Path, tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VOXOME_STATE", str(tmp_path / "state"))

@@ -1,4 +1,4 @@
-"""An engine as another package would write it: one process for each job, far from the files of its runner."""
+"""An engine as another package would write it: one process for each job, with folders other than the runner's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody else's package: a kind of data of its own, points in a CSV file, and tools that return and take it."""
+"""A plug-in package: a kind of data, points in a CSV file, and tools that return and take it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PointsReader:
 
 
 class PointsWriter:
-    """The points of a job, in a file of its own."""
+    """The points of a job, in a separate file."""
 
     def __init__(self, folder: StoragePath) -> None:
         self._folder, self._points = folder, list[Array]()
@@ -68,7 +68,7 @@ class Points(Kind):
     def locate(self, handle: Handle, *, level: int = 0) -> Handle:
         path = storage_at(handle.uri)
         if not path.exists():
-            raise NotFound(f"there are no points at {path}")
+            raise NotFound(f"the points {path} do not exist")
         return replace(handle, uri=path.address, key=handle.key or path.address)
 
     def problems(self, handle: Handle, spec: VolumeSpec | None) -> Iterator[str]:
@@ -183,7 +183,7 @@ class PointTree(Kind):
 def _read(path: StoragePath) -> Array:
     data = path.read_bytes()
     if data is None:
-        raise NotFound(f"there are no points at {path}")
+        raise NotFound(f"the points {path} do not exist")
     try:
         rows = [[int(number) for number in line.split(",")] for line in data.decode().splitlines()[1:]]
         return np.array(rows, np.int64).reshape(-1, 3)

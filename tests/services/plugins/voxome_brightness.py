@@ -1,4 +1,4 @@
-"""Two services of somebody else's package: a plain function, and one with a requirement."""
+"""A plug-in package with two services: a plain function, and one with a requirement."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ MASKS = npst.arrays(np.bool_, DOMAIN.shape)
 
 
 def in_blocks(mask, block):
-    """Object labels of the domain and their rows, by way of blocks."""
+    """Return object labels of the domain and their rows, computed block by block."""
     score = (np.arange(mask.size).reshape(mask.shape) % 251).astype(np.uint8)
     grid = BlockGrid(DOMAIN, block)
     local = np.zeros(mask.shape, np.uint64)
@@ -54,7 +54,7 @@ def test_objects_do_not_depend_on_blocks_and_match_scipy(mask, block):
     assert (labels[expected == 0] == 0).all()
 
 
-def test_nothing_gives_empty_tables():
+def test_an_empty_mask_gives_empty_tables():
     labels, rows, _ = in_blocks(np.zeros(DOMAIN.shape, bool), (3, 3, 3))
     assert not labels.any()
     assert all(len(column) == 0 for column in rows.values())

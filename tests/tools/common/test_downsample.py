@@ -1,4 +1,4 @@
-"""Levels of a pyramid against numpy, wherever the block lies."""
+"""Levels of a pyramid, compared with numpy for any position of the block."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ def _block(box: Box) -> BlockContext:
 
 
 @pytest.mark.parametrize("start", [(0, 0, 0), (1, 2, -3)])
-def test_every_voxel_is_the_mean_of_those_that_it_spans(start: tuple[int, int, int]) -> None:
+def test_every_voxel_is_the_mean_of_those_that_it_covers(start: tuple[int, int, int]) -> None:
     image = np.random.default_rng(1).random((5, 6, 7))
     box = Box.of_shape(image.shape, start)
-    made = downsample(image, method="mean", block=_block(box))
+    result = downsample(image, method="mean", block=_block(box))
     indices = [np.arange(a, b) // 2 - a // 2 for a, b in zip(box.start, box.stop, strict=True)]
     total = np.zeros([int(i.max()) + 1 for i in indices])
     count = np.zeros_like(total)
     np.add.at(total, np.ix_(*indices), image)
     np.add.at(count, np.ix_(*indices), 1)
-    assert np.allclose(made, total / count)
+    assert np.allclose(result, total / count)
 
 
-def test_an_axis_may_be_kept() -> None:
+def test_an_axis_can_be_kept() -> None:
     image = np.random.default_rng(1).random((3, 4, 5))
-    made = downsample(image, method="mean", factors="1,2,1", block=_block(Box.of_shape(image.shape)))
-    assert np.allclose(made, image.reshape(3, 2, 2, 5).mean(axis=2))
+    result = downsample(image, method="mean", factors="1,2,1", block=_block(Box.of_shape(image.shape)))
+    assert np.allclose(result, image.reshape(3, 2, 2, 5).mean(axis=2))
 
 
-def test_the_result_knows_its_voxel_size() -> None:
+def test_the_result_has_the_coarser_voxel_size() -> None:
     frame = Frame(Box.of_shape((4, 6, 8)), Box.of_shape((4, 6, 8)), (40.0, 4.0, 4.0), (0.0, 8.0, 0.0))
     kind = downsample.spec.outputs["result"]
     spec = kind.output_spec(frame, (4, 6, 8), {"method": "mean", "factors": "1,2,2"})

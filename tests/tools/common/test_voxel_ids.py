@@ -23,16 +23,16 @@ def test_ids_are_unique_ordered_and_reversible(points: list[tuple[int, int, int]
     assert [points[i] for i in np.argsort(ids, kind="stable")] == sorted(points)
 
 
-def test_first_voxel_is_one() -> None:
+def test_the_first_voxel_has_id_1() -> None:
     assert pack([-5, 3, 9], Box.of_shape((4, 4, 4), (-5, 3, 9))) == 1
 
 
-def test_in_box() -> None:
+def test_in_box_selects_the_ids_of_voxels_inside() -> None:
     domain = Box.of_shape((9, 9, 9), (-2, 0, 0))
     ids = pack([(0, 1, 1), (0, 1, 2), (-2, 0, 0)], domain)
     assert in_box(ids, Box((-1, 0, 0), (1, 2, 2)), domain).tolist() == [True, False, False]
 
 
-def test_a_domain_too_long_is_refused() -> None:
+def test_a_domain_that_is_too_large_is_refused() -> None:
     with pytest.raises(InvalidBox, match="2097152"):
         pack([0, 0, 0], Box.of_shape((1, 1, 2**21 + 1)))

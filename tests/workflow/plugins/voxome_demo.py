@@ -1,4 +1,4 @@
-"""Somebody else's package: a tool, a report and a scorer."""
+"""A plug-in package: a tool, a report and a scorer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def names(
     image : (z, y, x) array
         Any dtype.
     block : int
-        A number of its own.
+        A number.
     """
     texts = len(store) + len(name) + len(help)
     total = block + texts + int(workers) + int(region) + level + tool_level

@@ -1,4 +1,4 @@
-"""An in-memory runner: segment a volume block by block, as the blockwise tools will."""
+"""A runner in memory that segments a volume block by block, as the blockwise tools do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small region graphs made by hand or drawn at random."""
+"""Small region graphs, written by hand or random."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import numpy as np
 from voxome.tools.em.kernels.affinity import IN_MEMBRANE, NEAR, membrane_map, near_affinities
 
 
-def test_affinity_is_that_of_the_worse_voxel() -> None:
+def test_the_affinity_of_a_pair_is_that_of_the_voxel_more_in_membrane() -> None:
     membrane = np.random.default_rng(0).integers(0, 256, (3, 4, 5)).astype(np.uint8)
     affinities = near_affinities(membrane)
     for k, point in itertools.product(range(3), np.ndindex(3, 4, 5)):
@@ -17,7 +17,7 @@ def test_affinity_is_that_of_the_worse_voxel() -> None:
         assert affinities[(k, *point)] == (0 if outside else 255 - (255 - IN_MEMBRANE) * worse // 255)
 
 
-def test_membrane_is_where_any_affinity_around_is_low() -> None:
+def test_membrane_is_where_an_adjacent_affinity_is_low() -> None:
     affinities = np.random.default_rng(0).integers(0, 256, (9, 3, 4, 5)).astype(np.uint8)
     membrane = membrane_map(affinities)
     before = [affinities[0, 0, 2, 3], affinities[1, 1, 1, 3], affinities[2, 1, 2, 2]]
@@ -26,7 +26,7 @@ def test_membrane_is_where_any_affinity_around_is_low() -> None:
     assert membrane.dtype == np.uint8
 
 
-def test_membrane_needs_one_voxel_before() -> None:
+def test_a_membrane_map_depends_on_one_voxel_before() -> None:
     affinities = np.random.default_rng(0).integers(0, 256, (3, 6, 6, 6)).astype(np.uint8)
     np.testing.assert_array_equal(
         membrane_map(affinities[:, 2:, 2:, 2:])[1:, 1:, 1:], membrane_map(affinities)[3:, 3:, 3:]

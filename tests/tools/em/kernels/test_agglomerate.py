@@ -29,7 +29,7 @@ def statistic(values: Sequence[int], quantile: Fraction | None) -> Fraction:
 
 
 def greedy(nodes: NDArray[np.uint64], edges: Edges, threshold: float, quantile: Fraction | None) -> list[int]:
-    """The definition: merge the best edge, add up, repeat."""
+    """Agglomerate by the definition: merge the best edge, add up, repeat."""
     pairs, values = edges.ids.tolist(), edges.values.tolist()
     rows = {tuple(p): [*v, i] for i, (p, v) in enumerate(zip(pairs, values, strict=True))}
     group = {i: i for i in nodes.tolist()}
@@ -51,7 +51,7 @@ def greedy(nodes: NDArray[np.uint64], edges: Edges, threshold: float, quantile: 
 
 @settings(max_examples=50)
 @given(region_graphs(), st.sampled_from([0.0, 0.25, 0.5, 0.75]), st.sampled_from([None, 0.25, 0.5, 0.75, 1.0]))
-def test_agglomeration_is_the_greedy_one(
+def test_agglomeration_equals_the_greedy_definition(
     graph: tuple[NDArray[np.uint64], Edges], threshold: float, quantile: float | None
 ) -> None:
     nodes, edges = graph
@@ -65,7 +65,7 @@ def test_agglomeration_is_the_greedy_one(
     np.testing.assert_array_equal(edges.values, before)
 
 
-def test_edges_add_up_as_regions_grow() -> None:
+def test_edges_of_merged_regions_are_added_up() -> None:
     edges = edge_table([(3, 5, [250]), (3, 8, [0] * 9), (5, 8, [200]), (13, 21, [100])])
     assert agglomerate(NODES, edges, 0.5, "mean").tolist() == [3, 3, 8, 13, 21]
     assert agglomerate(NODES, edges, 0.05, "mean").tolist() == [3, 3, 3, 13, 13]
@@ -73,7 +73,7 @@ def test_edges_add_up_as_regions_grow() -> None:
     assert agglomerate(NODES, edges, 0.75, "waterz", 0.9).tolist() == [3, 3, 8, 13, 21]
 
 
-def test_a_repelling_edge_keeps_apart_what_weaker_edges_would_join() -> None:
+def test_a_repulsive_edge_separates_regions_that_weaker_edges_would_join() -> None:
     edges = edge_table([(3, 5, [250]), (3, 8, [0]), (5, 8, [200]), (8, 13, [150])])
     assert agglomerate(NODES, edges, 0.5, "mutex").tolist() == [3, 3, 8, 8, 21]
     assert agglomerate(NODES, edges, 0.3, "mean").tolist() == [3, 3, 3, 3, 21]
@@ -81,7 +81,7 @@ def test_a_repelling_edge_keeps_apart_what_weaker_edges_would_join() -> None:
 
 @pytest.mark.slow
 @given(region_graphs(), st.sampled_from([0.3, 0.5]))
-def test_mutex_obeys_its_strongest_edge(graph: tuple[NDArray[np.uint64], Edges], threshold: float) -> None:
+def test_mutex_watershed_follows_the_strongest_edge(graph: tuple[NDArray[np.uint64], Edges], threshold: float) -> None:
     nodes, edges = graph
     group = agglomerate(nodes, edges, threshold, "mutex")
     assert (group <= nodes).all()
@@ -93,11 +93,11 @@ def test_mutex_obeys_its_strongest_edge(graph: tuple[NDArray[np.uint64], Edges],
 
 
 @pytest.mark.parametrize("method", ["mean", "waterz", "mutex"])
-def test_no_edges_no_merges(method: str) -> None:
+def test_without_edges_nothing_is_merged(method: str) -> None:
     assert agglomerate(NODES, edge_table([]), 0.5, method).tolist() == NODES.tolist()  # type: ignore[arg-type]
 
 
-def test_wrong_input_is_refused() -> None:
+def test_invalid_input_is_refused() -> None:
     with pytest.raises(InvalidInput, match="nodes of edges are unknown"):
         agglomerate(NODES, edge_table([(3, 4, [1])]), 0.5)
     with pytest.raises(InvalidInput, match="between 0 and 1"):

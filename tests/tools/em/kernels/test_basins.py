@@ -42,7 +42,9 @@ def brute(height: NDArray[np.int32], read: Box, write: Box, domain: Box, box: Bo
     st.lists(st.integers(0, 5), min_size=6, max_size=6),
     st.tuples(*[st.integers(-50, 50)] * 3),
 )
-def test_basins_equal_walking_up(seed: int, levels: int, cut: list[int], origin: tuple[int, int, int]) -> None:
+def test_basins_match_a_walk_along_steepest_ascent(
+    seed: int, levels: int, cut: list[int], origin: tuple[int, int, int]
+) -> None:
     domain = Box.of_shape((7, 8, 9), origin)
     box = domain.grow((-1, 0, -1), (0, -1, 0))
     start = tuple(a + c for a, c in zip(box.start, cut[:3], strict=True))

@@ -69,7 +69,7 @@ def test_nodes_of_blocks_add_up_to_sizes_and_centres(seed: int, block: tuple[int
         assert row.tolist() == [len(points), *(points + np.array([5, 5, 0])).sum(axis=0), rim]
 
 
-def test_tables_grow() -> None:
+def test_hash_tables_grow() -> None:
     fragments = np.arange(1, 20**3 + 1, dtype=np.uint64).reshape(20, 20, 20)
     affinities = np.full((3, 20, 20, 20), 7, np.uint8)
     edges = edge_rows(fragments, affinities, NEAR, (20, 20, 20))
@@ -77,12 +77,12 @@ def test_tables_grow() -> None:
     assert (edges.values == [7, 1]).all()
 
 
-def test_nothing_folds_to_nothing() -> None:
+def test_folding_no_rows_gives_no_rows() -> None:
     assert fold_edges([]).ids.shape == (0, 2)
     assert fold_nodes([]).values.shape == (0, 5)
 
 
-def test_wrong_arrays_are_refused() -> None:
+def test_invalid_arrays_are_refused() -> None:
     fragments, affinities = np.ones(SHAPE, np.uint64), np.zeros((3, *SHAPE), np.uint8)
     with pytest.raises(InvalidInput, match="offsets"):
         edge_rows(fragments, affinities, FAR, SHAPE)

@@ -54,7 +54,7 @@ def test_every_fragment_has_its_root_inside() -> None:
     np.testing.assert_array_equal(np.sort(roots), np.unique(fragments))
 
 
-def test_only_exits_through_outer_faces_go_on() -> None:
+def test_only_exits_through_outer_faces_are_passed_on() -> None:
     domain = Box.of_shape((32, 32, 32))
     membrane = (np.random.default_rng(3).random(domain.shape) < 0.05).astype(np.uint8) * 255
     runner = Runner(membrane, BlockGrid(domain, (4, 4, 4)), HeightParams(radius=3))

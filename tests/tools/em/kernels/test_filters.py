@@ -17,14 +17,14 @@ def nodes(sizes: list[int], rim: list[int]) -> Nodes:
     return Nodes(IDS, values)
 
 
-def test_small_objects_go_to_the_neighbour_they_hold_to_best() -> None:
+def test_small_objects_are_merged_into_the_neighbour_with_the_highest_affinity() -> None:
     table = nodes([100, 5, 100, 5, 5], [1] * 5)
     contacts = edge_table([(2, 3, [10]), (3, 5, [9] * 10), (5, 8, [7]), (3, 8, [7])])
     assert absorb_small(table, contacts, IDS, 10).tolist() == [2, 2, 5, 2, 13]
     assert absorb_small(table, contacts, IDS, 5).tolist() == IDS.tolist()
 
 
-def test_objects_are_weighed_whole() -> None:
+def test_the_size_of_an_object_is_that_of_all_its_fragments() -> None:
     table = nodes([100, 5, 6, 5, 5], [1] * 5)
     objects = np.array([2, 3, 3, 8, 8], np.uint64)
     contacts = edge_table([(2, 3, [10]), (5, 8, [20]), (3, 8, [0] * 9), (2, 13, [1])])

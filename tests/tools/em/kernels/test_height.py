@@ -29,7 +29,7 @@ def noise(shape: tuple[int, ...], seed: int, density: float = 0.05) -> NDArray[n
 
 @settings(max_examples=60)
 @given(params, st.integers(0, 2**16), st.lists(st.integers(0, 29), min_size=6, max_size=6))
-def test_height_is_the_same_in_every_read_box(params: HeightParams, seed: int, ends: list[int]) -> None:
+def test_heights_do_not_depend_on_the_read_box(params: HeightParams, seed: int, ends: list[int]) -> None:
     whole = Box.of_shape((22, 26, 30))
     corners = np.sort(np.reshape(ends, (2, 3)) % whole.shape, axis=0)
     write = Box(tuple(corners[0]), tuple(corners[1] + 1))
@@ -63,7 +63,7 @@ def test_extremes_do_not_overflow(value: np.uint8) -> None:
     assert set(np.unique(height_map(np.full((9, 9, 9), value), params))) == {0 if value else 24 << 14}
 
 
-def test_depth_lowers_the_membrane_by_its_certainty() -> None:
+def test_membranes_are_lowered_in_proportion_to_their_probability() -> None:
     membrane = np.array([0, 51, 102, 255], np.uint8).reshape(1, 1, 4)
     height = height_map(membrane, HeightParams(threshold=255, radius=1, depth=5, sigma=0))
     np.testing.assert_array_equal(height.ravel() >> 14, [6, 5, 4, 0])
@@ -72,6 +72,6 @@ def test_depth_lowers_the_membrane_by_its_certainty() -> None:
 @pytest.mark.parametrize(
     "bad", [{"radius": 0.5}, {"radius": 40}, {"depth": 9}, {"sigma": -1}, {"spacing": (2.0, 2.0, 2.0)}]
 )
-def test_bad_parameters_are_refused(bad: dict[str, object]) -> None:
+def test_invalid_parameters_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(InvalidInput):
         HeightParams(**bad)  # type: ignore[arg-type]

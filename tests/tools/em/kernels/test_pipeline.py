@@ -1,4 +1,4 @@
-"""The whole chain, block by block, gives what it gives on the whole."""
+"""The complete segmentation gives the same result block by block as on the whole volume."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_segmentation_does_not_depend_on_blocks(method: Method) -> None:
         np.testing.assert_array_equal(segment(membrane, block, method), whole)
 
 
-def test_a_single_voxel_and_a_background_one() -> None:
+def test_volumes_of_a_single_voxel_are_segmented() -> None:
     box = Box.of_shape((1, 1, 1))
     for value, expected in ((0, [1]), (-1, [])):
         height = (

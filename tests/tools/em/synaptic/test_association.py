@@ -18,7 +18,7 @@ BIG = 2**62
 
 
 def arrays(seed):
-    """Synapses, neurons and score at random, in clumps."""
+    """Return random clumps of synapses, neurons and a score."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 6, (2, 7, 6, 7))
     clumps = coarse.repeat(2, 1).repeat(2, 2).repeat(2, 3).astype(np.uint64)
@@ -29,7 +29,7 @@ def arrays(seed):
 @pytest.mark.slow
 @settings(max_examples=25)
 @given(st.integers(0, 10**6), st.tuples(*[st.integers(2, 14)] * 3))
-def test_rows_of_blocks_add_up_to_those_of_the_whole(seed, block):
+def test_rows_do_not_depend_on_blocks(seed, block):
     volumes = arrays(seed)
     whole = associate(*volumes, write=DOMAIN, read=DOMAIN, voxel_size_nm=SIZE, params=SMALL)
     parts = []
@@ -44,7 +44,7 @@ def test_rows_of_blocks_add_up_to_those_of_the_whole(seed, block):
             np.testing.assert_array_equal(folded[name], column)
 
 
-def test_counts_of_a_known_scene():
+def test_counts_of_a_known_scene_are_correct():
     neurons = np.zeros((9, 9, 9), np.uint64)
     neurons[:, :, :4] = 1
     neurons[:, :, 5:] = 2

@@ -22,7 +22,7 @@ def test_steps_are_isotropic_in_nm():
 
 @pytest.mark.slow
 @given(LABELS)
-def test_one_step_takes_the_smallest_neighbour(labels):
+def test_a_voxel_takes_the_smallest_label_of_its_neighbours(labels):
     grown = grow(labels, growth_steps(10, (10, 10, 10)))
     padded = np.pad(labels, 1)
     for at in np.ndindex(*labels.shape):
@@ -34,7 +34,7 @@ def test_one_step_takes_the_smallest_neighbour(labels):
 
 @pytest.mark.slow
 @given(LABELS, SIZES, st.integers(0, 60), st.tuples(*[st.integers(1, 8)] * 3))
-def test_blocks_with_the_halo_give_the_whole(labels, size, reach, block):
+def test_growth_does_not_depend_on_blocks(labels, size, reach, block):
     steps = growth_steps(reach, size)
     whole = grow(labels, steps)
     halo = growth_halo(steps)

@@ -40,7 +40,7 @@ FACES = table(
 FOUND = partners(CONTACTS, FACES, voxel_size_nm=SIZE, params=PARAMS)
 
 
-def test_partners_are_the_largest_contact_and_direction_is_where_the_dark_matter_lies():
+def test_partners_have_the_largest_contact_and_the_presynaptic_one_most_dark_voxels():
     assert FOUND["synapse_id"].tolist() == [10, 11]
     assert FOUND["pre_id"].tolist() == [2, 1]
     assert FOUND["post_id"].tolist() == [1, 2]
@@ -48,7 +48,7 @@ def test_partners_are_the_largest_contact_and_direction_is_where_the_dark_matter
     np.testing.assert_allclose(FOUND["area_um2"], [50e-4, 60e-4])
 
 
-def test_equal_contacts_go_to_the_smallest_ids():
+def test_ties_of_contacts_are_broken_by_the_smallest_ids():
     faces = table("synapse_id a b z y x", [(1, 4, 5, 50, 0, 0), (1, 3, 5, 0, 50, 0)])
     found = partners(CONTACTS, faces, voxel_size_nm=SIZE, params=PARAMS)
     assert (found["pre_id"].tolist(), found["post_id"].tolist(), found["directed"].tolist()) == ([3], [5], [False])
@@ -87,7 +87,7 @@ OBJECTS = table(
 DOMAIN = Box((100, 0, -5), (200, 9, 9))
 
 
-def test_synapse_table():
+def test_the_synapse_table_has_ids_and_positions_in_nm():
     rows = synapse_table(OBJECTS, FOUND, domain=DOMAIN, voxel_size_nm=(10, 4, 4), offset_nm=(0, 2, 0))
     assert rows["id"].tolist() == [1, 2]
     assert rows["z_nm"].tolist() == [1020, 1020]
@@ -104,12 +104,12 @@ def test_without_voxel_size_positions_are_empty():
     assert rows["voxels"].tolist() == [10, 4, 9]
 
 
-def test_select_objects():
+def test_objects_are_selected_by_size_and_score():
     assert select_objects(OBJECTS, min_voxels=5, min_peak=100)["id"].tolist() == [11]
     assert select_objects(OBJECTS, min_voxels=1)["id"].tolist() == [11, 10]
 
 
-def test_graphml_reads_back(monkeypatch):
+def test_graphml_is_read_by_networkx(monkeypatch):
     neurons = neuron_table(
         table("id voxels z y x", [(1, 5, 5, 5, 5), (2, 7, 7, 7, 7)]), domain=DOMAIN, voxel_size_nm=SIZE
     )
@@ -125,7 +125,7 @@ def test_graphml_reads_back(monkeypatch):
         graphml.graphml(connectome(FOUND), neurons)
 
 
-def test_nothing_gives_empty_tables():
+def test_without_contacts_tables_are_empty():
     none = {name: column[:0] for name, column in FACES.items()}
     found = partners({k: v[:0] for k, v in CONTACTS.items()}, none, voxel_size_nm=SIZE)
     rows = synapse_table({k: v[:0] for k, v in OBJECTS.items()}, found, domain=DOMAIN, voxel_size_nm=SIZE)

@@ -22,7 +22,7 @@ NEXT = ((0, 0, 0), (1, 1, 1))
 
 
 @pytest.fixture(scope="module")
-def made():
+def phantom_arrays():
     return phantom(DOMAIN.shape, seed=1000)
 
 
@@ -32,7 +32,7 @@ def reads(block, halo):
 
 
 def find_synapses(raw, neurons, block):
-    """The synapse table of a volume that is seen in blocks only."""
+    """Return the synapse table of a volume, computed block by block."""
     levels = {"median": float(np.median(raw)), "percentile_1": float(np.percentile(raw, 1))}
     score, local = np.zeros(raw.shape, np.uint8), np.zeros(raw.shape, np.uint64)
     for b, read, write, own in reads(block, (psd_halo(PsdParams(), SIZE),) * 2):
@@ -63,8 +63,8 @@ def edges(rows):
     return Edges(rows["pre_id"], rows["post_id"], rows["directed"])
 
 
-def test_synapses_and_their_partners_are_found(made):
-    raw, neurons, _, truth = made
+def test_synapses_and_their_partners_are_found(phantom_arrays):
+    raw, neurons, _, truth = phantom_arrays
     found = find_synapses(raw, neurons, DOMAIN.shape)
     ids = np.unique(neurons)
     assert len(truth["id"]) > 10
@@ -73,8 +73,8 @@ def test_synapses_and_their_partners_are_found(made):
 
 
 @pytest.mark.parametrize("block", [(50, 64, 33), (112, 40, 120)])
-def test_the_table_does_not_depend_on_blocks(made, block):
-    raw, neurons, _, _ = made
+def test_the_synapse_table_does_not_depend_on_blocks(phantom_arrays, block):
+    raw, neurons, _, _ = phantom_arrays
     whole = find_synapses(raw, neurons, DOMAIN.shape)
     found = find_synapses(raw, neurons, block)
     for name, column in whole.items():

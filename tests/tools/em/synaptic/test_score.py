@@ -11,7 +11,7 @@ SIZE = (10, 10, 10)
 
 
 def scene():
-    """Grey cytoplasm with a membrane, a mitochondrion and two dense spots on the membrane; noise."""
+    """Return noisy grey cytoplasm with a membrane, a mitochondrion, and two dense spots on the membrane."""
     rng = np.random.default_rng(5)
     image = np.full((60, 70, 80), 150.0)
     image[:, 34:37] = 80
@@ -21,7 +21,7 @@ def scene():
     return np.clip(image + rng.normal(0, 8, image.shape), 0, 255).astype(np.uint8)
 
 
-def test_finds_the_dense_spots_and_nothing_else():
+def test_only_the_dense_spots_are_found():
     score = psd_score(scene(), median=150, percentile_1=70, voxel_size_nm=SIZE)
     assert score[30, 33, 20] > 110
     assert score[30, 33, 60] > 110
@@ -32,7 +32,7 @@ def test_finds_the_dense_spots_and_nothing_else():
 
 @pytest.mark.parametrize("size", [(10, 10, 10), (40, 8, 8)])
 @pytest.mark.parametrize("with_membranes", [False, True])
-def test_blocks_with_the_halo_give_the_whole_bit_for_bit(size, with_membranes):
+def test_scores_are_bitwise_equal_in_blocks(size, with_membranes):
     raw = scene()
     domain = Box.of_shape(raw.shape)
     membranes = np.where(raw < 100, 255, 0).astype(np.uint8) if with_membranes else None
@@ -51,7 +51,7 @@ def test_blocks_with_the_halo_give_the_whole_bit_for_bit(size, with_membranes):
         np.testing.assert_array_equal(part[b.write.within(b.read)], whole[b.write.within(domain)])
 
 
-def test_far_from_membranes_nothing_scores():
+def test_scores_far_from_membranes_are_0():
     membranes = np.zeros((60, 70, 80), np.uint8)
     membranes[:, 35] = 200
     score = psd_score(scene(), median=150, percentile_1=70, voxel_size_nm=SIZE, membranes=membranes)
@@ -59,7 +59,7 @@ def test_far_from_membranes_nothing_scores():
     assert score[30, 33, 20] > 110
 
 
-def test_bad_input_is_refused():
+def test_invalid_input_is_refused():
     raw = np.zeros((4, 4, 4), np.uint8)
     with pytest.raises(InvalidInput, match="has no contrast"):
         psd_score(raw, median=0, percentile_1=0, voxel_size_nm=SIZE)
