@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 TRUTH := demo-output/phantom
 
-demo: .venv/base $(TRUTH)/connectome.parquet
+demo: .venv/em $(TRUTH)/connectome.parquet
 	$(BIN)/voxome run pipelines/em/connectome.cwl --set raw=$(TRUTH)/raw.zarr --out demo-output \
 	  --block 80,80,80 --workers 2 --truth $(TRUTH)
 	$(BIN)/voxome score segmentation --truth $(TRUTH)/labels.zarr --result demo-output/neurons.zarr
@@ -17,7 +17,7 @@ demo: .venv/base $(TRUTH)/connectome.parquet
 	  --truth-labels $(TRUTH)/labels.zarr --result-labels demo-output/neurons.zarr
 	@echo "Look at demo-output/report.html"
 
-$(TRUTH)/connectome.parquet: | .venv/base
+$(TRUTH)/connectome.parquet: | .venv/em
 	$(BIN)/voxome phantom $(TRUTH) --shape 160,160,160 --seed 1
 
 check: .venv/dev
@@ -47,17 +47,17 @@ cwl: .venv/dev
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "voxome needs Python 3.11 or newer; give one with make PYTHON=...")'
 	$(PYTHON) -m venv .venv
 
-.venv/base: pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) --editable .
+.venv/em: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --editable '.[em]'
 	touch $@
 
 .venv/dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) --editable '.[dev]'
-	touch $@ .venv/base
+	touch $@ .venv/em
 
 .venv/train: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) --editable '.[dev,train]'
-	touch $@ .venv/dev .venv/base
+	touch $@ .venv/dev .venv/em
 
 .venv/intern/ready: constraints-intern.txt | .venv/bin/python
 	$(PYTHON) -m venv .venv/intern

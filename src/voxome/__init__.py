@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from voxome.contracts.python_tool import tool
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from voxome.services.transfer.run import transfer
     from voxome.workflow.run import run
 
-__version__ = "0.1.0"
 __all__ = [
     "Annotations",
     "BlockGrid",
@@ -59,6 +59,8 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return version("voxome")
     if name not in _LAZY:
         raise AttributeError(f"module 'voxome' has no attribute {name!r}")
     return getattr(import_module(_LAZY[name]), name)

@@ -13,6 +13,7 @@
     ├── ReadOnly (PermissionError)         a write without write access
     ├── AccessDenied (PermissionError)     the store refuses the token or the request
     ├── StoreError (OSError)               the store or its disk failed
+    ├── MissingExtra (ImportError)         an optional package is not installed; names the extra
     ├── PluginError (RuntimeError)         a plug-in cannot be loaded, or failed; names it
     ├── RunLocked (RuntimeError)           another process is using the run folder
     └── RunFailed (RuntimeError)           jobs of a run failed; names them and their logs
@@ -118,6 +119,10 @@ class AccessDenied(VoxomeError, PermissionError):
 
 class StoreError(VoxomeError, OSError):
     """The store, or the disk under it, failed."""
+
+
+class MissingExtra(VoxomeError, ImportError):
+    """An optional package is not installed; the message has the command that installs it."""
 
 
 class PluginError(VoxomeError, RuntimeError):

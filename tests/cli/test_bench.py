@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -75,15 +74,6 @@ def test_other_axes_are_read_at_their_first_index(volume: Any) -> None:
     recording: Any = RecordingSource("five.zarr")
     assert {one.bytes for one in read_sweep(recording, [4, 100])} == {64, 729}
     assert {box.shape[:2] for box in recording.boxes} == {(1, 1)}
-
-
-def test_without_matplotlib_the_error_says_what_to_install(volume: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    result = volume(*ARGUMENTS, "--out", "out")
-    assert result.status == 1
-    assert "pip install 'voxome[plots]'" in result.err
 
 
 def test_invalid_arguments_are_refused(volume: Any) -> None:

@@ -226,14 +226,6 @@ def test_a_phantom_is_not_overwritten(voxome_: Any) -> None:
     assert "already contains raw.zarr" in again.err
 
 
-def test_training_without_torch_says_what_to_install(voxome_: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("voxome.models.train")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "torch", None)
-    result = voxome_("train", "raw.zarr", "labels.zarr", "--out", "model")
-    assert (result.status, result.err) == (1, "voxome: Training needs torch: pip install 'voxome[train]'\n")
-
-
 def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
 

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from voxome.cli.console import print_stderr
-from voxome.errors import VoxomeError
 
 BoxText = Annotated[str | None, typer.Option(metavar="Z0:Z1,Y0:Y1,X0:X1", help="Labelled box to train on.")]
 HeldOut = Annotated[
@@ -47,12 +46,9 @@ def train(
 ) -> None:
     """Train the membrane network on labelled voxels. Rerun the same command to resume from its checkpoint."""
     pairs = [_pair(text) for text in other or ()]
-    try:
-        from voxome.models.train import loop
-        from voxome.models.train import train as training
-    except ModuleNotFoundError as error:
-        raise VoxomeError(f"Training needs {error.name}: pip install 'voxome[train]'") from error
     from voxome.geometry import Box
+    from voxome.models.train import loop
+    from voxome.models.train import train as training
 
     network = training.train(
         training.Truth(raw, labels, None if box is None else Box.parse(box)),

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from voxome.config.file import ProfileEntry, read_config
 from voxome.config.settings import config_path, settings
 from voxome.contracts.uri import without_secrets
-from voxome.errors import InvalidInput, NotFound
+from voxome.errors import NotFound
+from voxome.extras import require
 
 
 class Secret:
@@ -142,9 +143,8 @@ def _from_keyring(kind: str, host: str | None) -> Secret | None:
     """Return the password of ``kind@host`` for voxome in the system's keyring, if the settings enable it."""
     if host is None or not settings().keyring:
         return None
-    try:
-        import keyring
-    except ImportError as error:
-        raise InvalidInput("VOXOME_KEYRING=1 needs the extra: pip install 'voxome[keyring]'") from error
+    require("keyring", "keyring")
+    import keyring
+
     text = keyring.get_password("voxome", f"{kind}@{host}")
     return Secret(text) if text else None

@@ -30,8 +30,8 @@ from voxome.errors import (
     UnsupportedFormat,
     VoxomeError,
 )
+from voxome.extras import require
 from voxome.geometry import Box
-from voxome.remotes.optional_imports import library
 from voxome.storage.local import local_path
 
 _OPTIONS = {"fill_missing", "agglomerate", "timestamp", "level"}
@@ -150,9 +150,12 @@ def _open(uri: Uri, mip: int) -> Any:
         options["timestamp"] = int(uri.query["timestamp"])
     token = store_profile(uri.scheme, uri.path if "://" in uri.path else f"https://{uri.path}").token
     secrets = None if token is None else {"token": token.reveal()}
+    require("cloudvolume", "cloudvolume")
+    import cloudvolume
+
     return _call(
         str(uri),
-        lambda: library("cloudvolume", "cloudvolume").CloudVolume(
+        lambda: cloudvolume.CloudVolume(
             _cloudpath(uri), mip=mip, bounded=True, progress=False, parallel=1, secrets=secrets, **options
         ),
     )
@@ -170,7 +173,9 @@ def _zyx(xyz: Sequence[Any]) -> Lengths:
 
 
 def _bounds(frame: Box) -> Any:
-    return library("cloudvolume", "cloudvolume").Bbox(frame.start[::-1], frame.stop[::-1])
+    import cloudvolume
+
+    return cloudvolume.Bbox(frame.start[::-1], frame.stop[::-1])
 
 
 _ERRORS: tuple[tuple[tuple[str, ...], type[VoxomeError]], ...] = (

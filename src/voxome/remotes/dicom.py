@@ -19,9 +19,9 @@ from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, InvalidBox, NotFound, ReadOnly, UnsupportedFormat
+from voxome.extras import require
 from voxome.geometry import Box
 from voxome.remotes.local_files import file_version
-from voxome.remotes.optional_imports import library
 from voxome.storage.local import local_path
 
 _NM_PER_MM = 1e6
@@ -78,10 +78,13 @@ class DicomRemote:
     def open(self, uri: Uri, *, mode: Mode = "r") -> DicomSource:
         if mode == "r+":
             raise ReadOnly(f"{uri}: DICOM is read only; write zarr instead")
+        require("dicom", "pydicom")
+        import pydicom
+
         files = _files(local_path(uri.path))
         if not files:
             raise NotFound(f"{uri} contains no DICOM file")
-        heads = [library("pydicom", "dicom").dcmread(file, stop_before_pixels=True) for file in files]
+        heads = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
         series = {str(head.get("SeriesInstanceUID", "")) for head in heads}
         if len(series) > 1:
             raise UnsupportedFormat(f"{uri} holds {len(series)} series; put each into a separate folder")
@@ -148,8 +151,10 @@ def _spec(head: Any, files: int, step_mm: float | None, name: str) -> VolumeSpec
 
 
 def _pixels(file: Path) -> NDArray[Any]:
+    import pydicom
+
     try:
-        pixels: NDArray[Any] = library("pydicom", "dicom").dcmread(file).pixel_array
+        pixels: NDArray[Any] = pydicom.dcmread(file).pixel_array
     except Exception as error:
         raise CorruptData(f"{file}: its pixels cannot be decoded: {error}") from error
     return pixels

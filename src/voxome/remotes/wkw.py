@@ -21,9 +21,9 @@ from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, InvalidBox, NotFound, ReadOnly, UnsupportedFormat
+from voxome.extras import require
 from voxome.geometry import Box
 from voxome.remotes.local_files import file_version
-from voxome.remotes.optional_imports import library
 from voxome.storage.local import local_path
 
 HEADER = "header.wkw"
@@ -192,7 +192,9 @@ def _extent(folder: Path, edge: int, mag: Triple) -> Box:
 
 
 def _header(folder: Path) -> Any:
-    wkw = library("wkw", "webknossos")
+    require("webknossos", "wkw")
+    import wkw
+
     try:
         with wkw.Dataset.open(str(folder)) as opened:
             return opened.header
@@ -202,7 +204,9 @@ def _header(folder: Path) -> Any:
 
 def _read(folder: Path, frame: Box) -> NDArray[Any]:
     """Voxels (c, z, y, x)."""
-    wkw = library("wkw", "webknossos")
+    require("webknossos", "wkw")
+    import wkw
+
     try:
         with wkw.Dataset.open(str(folder)) as opened:
             data: NDArray[Any] = opened.read(frame.start[::-1], frame.shape[::-1])

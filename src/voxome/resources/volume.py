@@ -15,6 +15,7 @@ from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import at_level
 from voxome.errors import UnsupportedFormat
+from voxome.extras import require
 from voxome.geometry import Box
 from voxome.resources.indexing import Key, Selection, select
 from voxome.resources.metadata import metadata
@@ -239,12 +240,14 @@ class Volume:
         chunks : tuple of int, optional
             Chunks of the dask array; those of the store if None.
         """
+        require("dask", "dask")
         import dask.array
 
         return dask.array.from_array(self, chunks=chunks or self.chunks or "auto", name=False)
 
     def to_xarray(self) -> xarray.DataArray:
         """Return a lazy xarray DataArray with coordinates in nm (xarray and dask must be installed)."""
+        require("xarray", "xarray", "dask")
         import xarray
 
         coords = {}

@@ -19,7 +19,8 @@ import numpy as np
 
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import InvalidInput, VoxomeError
+from voxome.errors import InvalidInput
+from voxome.extras import require
 from voxome.geometry import Box
 from voxome.services.blockwise_copy import ProgressCallback, silent
 
@@ -157,14 +158,13 @@ def draw(readings: Sequence[Reading], title: str, path: Path) -> None:
 
     Raises
     ------
-    VoxomeError
+    MissingExtra
         If matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise VoxomeError("Plots need matplotlib: pip install 'voxome[plots]'") from error
+    require("plots", "matplotlib")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(9, 4), layout="constrained")
     FigureCanvasAgg(figure)
     time_axes, rate_axes = figure.subplots(1, 2)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from voxome.extras import require
+
+require("testing", "hypothesis", "pytest")
+
 if TYPE_CHECKING:
     from voxome.testing.engine import EngineContract
     from voxome.testing.kind import KindContract

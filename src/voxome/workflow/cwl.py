@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from voxome.errors import InvalidInput, NotFound
+from voxome.extras import require
 from voxome.workflow.graph import Constant, FromInput, FromStep, Graph, GraphInput, Node, Source
 from voxome.workflow.hint import RUN_HINT, RunHint, hint_problems
 
@@ -77,6 +78,7 @@ def _quiet() -> Iterator[None]:
 
 def _parse(path: str) -> Any:
     """Load the process in `path` with cwltool."""
+    require("em", "cwltool")
     from cwltool.context import LoadingContext
     from cwltool.load_tool import load_tool
     from cwltool.workflow import default_make_tool

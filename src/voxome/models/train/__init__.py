@@ -1,1 +1,5 @@
 """Training of the affinity network; requires torch."""
+
+from voxome.extras import require
+
+require("train", "torch", "onnx")

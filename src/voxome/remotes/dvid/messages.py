@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
-
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import DecodeError, Message
+from typing import TYPE_CHECKING, Any
 
 from voxome.errors import CorruptData
+from voxome.extras import require
+
+if TYPE_CHECKING:
+    from google.protobuf import descriptor_pb2
+    from google.protobuf.message import Message
 
 _PACKAGE = "voxome.dvid"
 _MAP = "map"
@@ -44,8 +46,11 @@ def parse_message(name: str, data: bytes, what: str) -> Any:
     CorruptData
         If it is malformed; the error message begins with `what`.
     """
+    message = _classes()[name]
+    from google.protobuf.message import DecodeError
+
     try:
-        return _classes()[name].FromString(data)
+        return message.FromString(data)
     except DecodeError as error:
         raise CorruptData(f"{what}: {len(data)} bytes are not a protobuf message {name}") from error
 
@@ -67,6 +72,9 @@ def encode_keys(keys: Iterable[str]) -> bytes:
 
 @cache
 def _classes() -> Mapping[str, type[Message]]:
+    require("dvid", "google.protobuf")
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
     file = descriptor_pb2.FileDescriptorProto(name="voxome/dvid.proto", package=_PACKAGE, syntax="proto3")
     for name, fields in _FIELDS.items():
         descriptor = file.message_type.add(name=name)
@@ -96,7 +104,8 @@ def _add_entry(owner: descriptor_pb2.DescriptorProto, field: str, type_name: str
 def _add_field(
     owner: descriptor_pb2.DescriptorProto, name: str, number: int, type_name: str, *, repeated: bool = False
 ) -> None:
-    proto = descriptor_pb2.FieldDescriptorProto
+    from google.protobuf.descriptor_pb2 import FieldDescriptorProto as proto
+
     field = owner.field.add(name=name, number=number)
     field.label = proto.LABEL_REPEATED if repeated else proto.LABEL_OPTIONAL
     if type_name[0].islower():

@@ -9,6 +9,7 @@ from voxome.contracts.source import Mode, ResourceInfo, Source, VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, InvalidUri, UnsupportedFormat
+from voxome.extras import require
 from voxome.remotes.dvid.node import Address, DvidApi, Node, resolve_version
 from voxome.remotes.dvid.repos import Dvid, Repo
 from voxome.remotes.dvid.resources import noun_of, open_resource
@@ -46,6 +47,7 @@ class DvidRemote:
             if _bool_option(uri, "supervoxels"):
                 raise UnsupportedFormat(f"{uri} is a {info.type}; only a labelmap has supervoxels")
             return RawSource(node, instance, info, name=str(uri), mode=mode, throttle=throttle)
+        require("dvid", "numba", "google.protobuf")
         from voxome.remotes.dvid.labelmap import LabelmapSource  # numba is slow to import
 
         supervoxels = _bool_option(uri, "supervoxels")

@@ -7,7 +7,6 @@ Objects and their ids therefore do not depend on the blocks.
 
 from __future__ import annotations
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
@@ -33,6 +32,8 @@ def local_components(mask: NDArray[np.bool_], box: Box, domain: Box) -> NDArray[
     (z, y, x) uint64
         Voxel id (`tools.common.voxel_ids.pack`) of the first voxel, in C order, of the component; 0 outside the mask.
     """
+    import cc3d  # an extra
+
     labels = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=6, out_dtype=np.uint32)
     numbers, first = np.unique(labels, return_index=True)
     points = np.stack(np.unravel_index(first, mask.shape), axis=-1) + np.array(box.start)
