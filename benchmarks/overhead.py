@@ -45,7 +45,15 @@ def step(tool: str, version: str, raw: Handle, box: Box | None = None) -> Step:
     domain = Box.of_shape(n * EDGE for n in BLOCKS)
     inputs = {} if tool == "nothing" else {"image": raw}
     frame = Frame(domain, box or domain, None, (0.0, 0.0, 0.0))
-    return Step("noop", f"bench.{tool}", version, {}, inputs, frame, (EDGE,) * 3)
+    return Step(
+        name="noop",
+        tool=f"bench.{tool}",
+        version=version,
+        parameters={},
+        inputs=inputs,
+        frame=frame,
+        block=(EDGE,) * 3,
+    )
 
 
 def cpu_s() -> float:

@@ -68,7 +68,15 @@ def measure(folder: Path, shape: Triple, block: Triple, workers: int) -> None:
     handle = Handle("volume", make_volume(folder, shape), "raw")
     domain = voxome.open(handle.uri).domain
     frame = Frame(domain, domain, VOXEL_NM, (0.0, 0.0, 0.0))
-    step = Step("threshold", "common.threshold", "1", {"at": 100.0}, {"image": handle}, frame, block)
+    step = Step(
+        name="threshold",
+        tool="common.threshold",
+        version="1",
+        parameters={"at": 100.0},
+        inputs={"image": handle},
+        frame=frame,
+        block=block,
+    )
     engine = LocalEngine(workers=workers, log=folder / "log")
     records = SqlRecords.in_file(folder / "run.sqlite")
     reset_peak()

@@ -36,7 +36,16 @@ class Bench:
     def step(self, tool: str, block: tuple[int, int, int], box: Box | None = None, **parameters: Any) -> Step:
         domain = voxome.open(self.raw.uri).domain
         frame = Frame(domain, box or domain, (10.0, 10.0, 10.0), (0.0, 0.0, 0.0))
-        return Step(tool, tool, "1", parameters, {"image": self.raw}, frame, block, home=STORE)
+        return Step(
+            name=tool,
+            tool=tool,
+            version="1",
+            parameters=parameters,
+            inputs={"image": self.raw},
+            frame=frame,
+            block=block,
+            home=STORE,
+        )
 
     def run(self, step: Step) -> StepReport:
         return run_step(step, str(self.folder), self.engine, self.records)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from workflow.pipeline import CONNECTOME, Phantom, assert_same_results
 
 from voxome.blocks.job_loop import MAX_FAILED_JOBS, JobBatch, run_jobs
-from voxome.contracts.engine import Job, JobResult, JobStatus
+from voxome.contracts.engine import Job, JobResult, JobStatus, Resources
 from voxome.engines.local import LocalEngine
 from voxome.errors import RunFailed, UnknownName
 from voxome.records.sql import SqlRecords
@@ -45,11 +46,15 @@ class Scripted:
 
     def __init__(self, *statuses: JobStatus, error: BaseException | None = None) -> None:
         self.statuses, self.error = list(statuses), error
-        self.submitted: list[str] = []
+        self.jobs: list[Job] = []
         self.cancelled: list[str] = []
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        self.submitted += [job.id for job in jobs]
+        self.jobs += jobs
+
+    @property
+    def submitted(self) -> list[str]:
+        return [job.id for job in self.jobs]
 
     def wait(self, timeout_s: float) -> Iterable[JobStatus]:
         if self.statuses:
@@ -66,7 +71,15 @@ class Scripted:
 
 
 def _batch(jobs: int, action: str = "checksum", **values: object) -> JobBatch:
-    return JobBatch("the test", "key", 0, jobs, "probe", lambda _: {"action": action, **values}, lambda n: f"job {n}")
+    return JobBatch(
+        name="the test",
+        key="key",
+        phase=0,
+        jobs=jobs,
+        task="probe",
+        payload=lambda _: {"action": action, **values},
+        where=lambda n: f"job {n}",
+    )
 
 
 def _run(batch: JobBatch, engine: Scripted | LocalEngine, records: SqlRecords) -> list[int]:
@@ -106,6 +119,18 @@ def test_a_complete_batch_cancels_nothing(records: SqlRecords) -> None:
 def test_a_repeated_status_counts_once(records: SqlRecords) -> None:
     one, two = (JobStatus(f"key/0/{n}", "done", JobResult(1.0, 1)) for n in range(2))
     assert _run(_batch(2), Scripted(one, one, two), records) == [0, 1]
+
+
+def test_a_job_whose_worker_was_lost_asks_for_twice_the_memory(records: SqlRecords) -> None:
+    lost, done = JobStatus("key/0/0", "lost", error="killed"), JobStatus("key/0/0", "done", JobResult(1.0, 1))
+    failed = replace(_failed(0), retryable=True)
+    engine = Scripted(lost, failed, lost, done)
+    batch = replace(_batch(1), resources=Resources(cpus=2, memory_bytes=1 << 30))
+    assert _run(batch, engine, records) == [0]
+    assert [job.resources.memory_bytes for job in engine.jobs] == [1 << 30, 2 << 30, 2 << 30, 4 << 30]
+    assert {job.resources.cpus for job in engine.jobs} == {2}
+    assert batch.job(0).resources == batch.resources
+    assert _batch(1).job(0, losses=3).resources.memory_bytes is None
 
 
 def test_an_interruption_ends_local_workers(records: SqlRecords, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ _WINDOW = 4
 _POLL_S = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class JobBatch:
     """The jobs of one phase of a step, numbered from 0.
 
@@ -44,7 +44,7 @@ class JobBatch:
     where : function of a job's number
         Part of the data that the job works on, for messages.
     resources : Resources
-        What each job needs.
+        What each job needs; twice the memory after each loss of a worker.
     settings : mapping
         Settings that the workers adopt; those of this process by default.
     """
@@ -63,9 +63,11 @@ class JobBatch:
         """Return the id of job `number`."""
         return f"{self.key}/{self.phase}/{number}"
 
-    def job(self, number: int) -> Job:
-        """Return job `number`."""
-        return Job(self.id(number), self.task, self.payload(number), self.resources, self.settings)
+    def job(self, number: int, losses: int = 0) -> Job:
+        """Return job `number`, whose worker was lost so many times, presumably for want of memory."""
+        memory = self.resources.memory_bytes
+        resources = replace(self.resources, memory_bytes=None if memory is None else memory << losses)
+        return Job(self.id(number), self.task, self.payload(number), resources, self.settings)
 
 
 @dataclass
@@ -176,7 +178,7 @@ class _Loop:
             self.running.discard(number)
             return result
         if self.retries.should_retry(number, status):
-            self._engine.submit([self._batch.job(number)])
+            self._engine.submit([self._batch.job(number, self.retries.losses[number])])
         else:
             self.running.discard(number)
         return None

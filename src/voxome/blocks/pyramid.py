@@ -9,16 +9,15 @@ from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
 from voxome.contracts.levels import coarser
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.tool import Tool
 from voxome.contracts.uri import Uri, at_level
 from voxome.geometry import Box
 from voxome.registry import load
-from voxome.resources.coarsening import Method, halving
+from voxome.resources.coarsening import METHODS, halving
 from voxome.resources.open import format_traits
 
 COARSEST = 128
 """Levels are added until no axis is longer than this."""
-METHODS: dict[str, Method] = {"labels": "mode", "image": "mean", "probability": "mean"}
-"""How voxels of each kind are combined."""
 
 
 def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: str) -> Iterator[Step]:
@@ -42,7 +41,7 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
     traits = format_traits(Uri.parse(handle.uri).scheme)
     if not traits.creates_levels:
         return
-    digest = load("voxome.tools", "common.downsample").digest
+    tool: Tool = load("voxome.tools", "common.downsample")
     chunk = spec.write_chunk or (traits.chunk_edge,) * spec.domain.ndim
     box, level = handle.region or spec.frame, 0
     while max(spec.frame.shape) > COARSEST:
@@ -50,16 +49,17 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
         z, y, x = (f * chunk[axis] for f, axis in zip(factors, spec.spatial, strict=True))
         source = Handle(handle.type, at_level(handle.uri, level - 1), f"{handle.key}/{level - 1}")
         domain = Box(spec.frame.snap(factors).start, spec.frame.stop)
+        parameters = tool.spec.bind({"method": METHODS[spec.kind], "factors": ",".join(map(str, factors))})
         yield Step(
-            f"{name}.level{level}",
-            "common.downsample",
-            "1",
-            {"method": METHODS[spec.kind], "factors": ",".join(map(str, factors))},
-            {"image": source},
-            Frame(domain, box, spec.voxel_size_nm, spec.offset_nm),
-            (z, y, x),
-            home,
-            {"result": at_level(stem, level)},
-            digest=digest,
+            name=f"{name}.level{level}",
+            tool=tool.spec.name,
+            version=tool.spec.compute_version(parameters),
+            parameters=parameters,
+            inputs={"image": source},
+            frame=Frame(domain, box, spec.voxel_size_nm, spec.offset_nm),
+            block=(z, y, x),
+            home=home,
+            published={"result": at_level(stem, level)},
+            digest=tool.digest,
         )
         spec, box = coarser(spec, factors), box.coarsen(factors)

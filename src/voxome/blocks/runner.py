@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from voxome.blocks.job_loop import JobBatch, run_jobs
 from voxome.blocks.sizes import block_memory_bytes
 from voxome.blocks.step import Step
 from voxome.contracts.engine import Engine, Resources
+from voxome.contracts.json_text import json_text
 from voxome.contracts.records import Ledger
 from voxome.storage.local import remove_stale_parts
 
@@ -103,20 +103,25 @@ def _run_phase(
 def _batch(step: Step, phase: int, store: str) -> JobBatch:
     path = step.file(store).address
     return JobBatch(
-        f"step {step.name}",
-        step.key,
-        phase,
-        1 if phase == FOLD else step.jobs(phase),
-        "step",
-        lambda number: {"step": path, "store": store, "phase": phase, "job": number},
-        lambda number: _where(step, phase, number),
-        _resources(step, phase),
+        name=f"step {step.name}",
+        key=step.key,
+        phase=phase,
+        jobs=1 if phase == FOLD else step.jobs(phase),
+        task="step",
+        payload=lambda number: {"step": path, "store": store, "phase": phase, "job": number},
+        where=lambda number: _where(step, phase, number),
+        resources=_resources(step, phase),
     )
 
 
 def _resources(step: Step, phase: int) -> Resources:
     own_process = _of_whole_tables(step, phase)
-    return Resources(memory_bytes=None if own_process else block_memory_bytes(step), own_process=own_process)
+    return Resources(
+        cpus=1 if phase == FOLD else step.spec.cpus,
+        memory_bytes=None if own_process else block_memory_bytes(step),
+        gpus=0 if phase == FOLD else step.spec.gpus,
+        own_process=own_process,
+    )
 
 
 def _of_whole_tables(step: Step, phase: int) -> bool:
@@ -148,7 +153,7 @@ def prepare(step: Step, store: str) -> None:
     AlreadyExists
         If something else is where an output is to be.
     """
-    step.file(store).write_bytes(json.dumps(step.to_json()).encode())
+    step.file(store).write_bytes(json_text(step.to_json(), f"step {step.name}").encode())
     folder = step.file(store).parent
     if folder is not None and folder.is_local:
         remove_stale_parts(folder.path)

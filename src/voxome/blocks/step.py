@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any
 from voxome.contracts.formats import STEP
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle, within
+from voxome.contracts.json_text import json_text
 from voxome.contracts.kinds import Kind, Target
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.geometry import BlockGrid, Box
@@ -24,7 +24,7 @@ JOBS_PER_STEP = 4096
 """A step is cut into at most about this many jobs, so that its ledger and its parts do not grow with the volume."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """One tool bound to its inputs, parameters and blocks.
 
@@ -90,7 +90,7 @@ class Step:
             "block": self.block,
             **({"into": dict(self.into)} if self.into else {}),
         }
-        text = json.dumps(decisive, sort_keys=True, default=str)
+        text = json_text(decisive, f"step {self.name}", sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
@@ -147,18 +147,18 @@ class Step:
             yield (
                 kind,
                 Target(
-                    name,
-                    self.tool,
-                    self.output(name).within(store).uri,
-                    within(self.folder, store),
-                    self.name,
-                    self.key,
-                    self.frame,
-                    self.block,
-                    self.parameters,
-                    grids,
-                    tuple(self.span(phase) for phase in range(len(grids))),
-                    name in self.into,
+                    name=name,
+                    tool=self.tool,
+                    uri=self.output(name).within(store).uri,
+                    folder=within(self.folder, store),
+                    step=self.name,
+                    key=self.key,
+                    frame=self.frame,
+                    block=self.block,
+                    parameters=self.parameters,
+                    grids=grids,
+                    spans=tuple(self.span(phase) for phase in range(len(grids))),
+                    existing=name in self.into,
                 ),
             )
 
@@ -194,17 +194,17 @@ class Step:
         """
         data = STEP.content(data, where)
         return cls(
-            data["name"],
-            data["tool"],
-            data["version"],
-            data["parameters"],
-            {name: Handle.from_json(handle) for name, handle in data["inputs"].items()},
-            None if data["frame"] is None else frame_of_json(data["frame"]),
-            (data["block"][0], data["block"][1], data["block"][2]),
-            data["home"],
-            data["published"],
-            data["into"],
-            data["digest"],
+            name=data["name"],
+            tool=data["tool"],
+            version=data["version"],
+            parameters=data["parameters"],
+            inputs={name: Handle.from_json(handle) for name, handle in data["inputs"].items()},
+            frame=None if data["frame"] is None else frame_of_json(data["frame"]),
+            block=(data["block"][0], data["block"][1], data["block"][2]),
+            home=data["home"],
+            published=data["published"],
+            into=data["into"],
+            digest=data["digest"],
         )
 
 

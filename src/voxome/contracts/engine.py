@@ -19,7 +19,7 @@ class Resources:
     cpus, gpus : int
         Processor cores and graphics cards.
     memory_bytes : int or None
-        Estimated peak memory; None where it depends on the data.
+        Estimated peak memory, doubled in each retry after the loss of a worker; None where it depends on the data.
     time_s : float or None
         Time limit in seconds; None for no limit.
     own_process : bool

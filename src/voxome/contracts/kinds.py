@@ -21,7 +21,7 @@ Rows = dict[str, NDArray[Any]]
 Parameters = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """Where an output of a step is kept, and what decides its form.
 

@@ -69,6 +69,8 @@ def tool(
     check: Check | None = None,
     memory: Callable[[int, Mapping[str, Any]], int] | None = None,
     content: Callable[[Mapping[str, Any]], str] | None = None,
+    cpus: int = 1,
+    gpus: int = 0,
 ) -> Callable[[Callable[..., Any]], PythonTool]:
     """Turn a function into a tool.
 
@@ -120,6 +122,8 @@ def tool(
             check=check,
             memory=memory,
             content=content,
+            cpus=cpus,
+            gpus=gpus,
             summary=(inspect.getdoc(function) or "").partition("\n")[0],
         )
         return PythonTool(spec, function, injected)

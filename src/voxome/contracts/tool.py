@@ -59,6 +59,8 @@ class ToolSpec:
         Peak memory of one block in bytes.
     content : function of the parameters, optional
         Digest of the files that parameters name; part of the version.
+    cpus, gpus : int
+        Processor cores and graphics cards that a job needs; see `voxome.contracts.engine.Resources`.
     summary : str
         One line of description.
     """
@@ -74,6 +76,8 @@ class ToolSpec:
     check: Check | None = None
     memory: Callable[[int, Mapping[str, Any]], int] | None = None
     content: Callable[[Mapping[str, Any]], str] | None = None
+    cpus: int = 1
+    gpus: int = 0
     summary: str = ""
 
     @property

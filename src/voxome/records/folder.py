@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from voxome.contracts.json_text import json_text
 from voxome.errors import RunLocked, StoreError, VoxomeError
 from voxome.storage.atomic import swapping
 
@@ -85,9 +86,16 @@ def _acquire(folder: Path) -> TextIO:
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Write a JSON file atomically."""
+    """Write a JSON file atomically.
+
+    Raises
+    ------
+    InvalidInput
+        If JSON cannot store a value.
+    """
+    text = json_text(data, str(path), indent=1) + "\n"
     with swapping(path) as partial:
-        partial.write_text(json.dumps(data, indent=1, default=str) + "\n", encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import tensorstore as ts
 from numpy.typing import NDArray
 
-from voxome.contracts.spec import Scale
+from voxome.contracts.spec import Scale, VolumeKind
 from voxome.geometry import Box
 
 Method = Literal["mean", "mode", "stride"]
+METHODS: Mapping[VolumeKind, Method] = {"labels": "mode", "image": "mean", "probability": "mean"}
+"""Kind of voxels → method that pyramids combine them with."""
 
 
 def coarsened(data: NDArray[Any], box: Box, factors: Sequence[int], method: Method) -> NDArray[Any]:

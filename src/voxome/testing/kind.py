@@ -209,7 +209,19 @@ class KindContract:
         tree = region_grids(FRAME.domain, FRAME.box, BLOCK)
         grids = {"whole": (), "block": tree[:1], "regions": tree}[self.scope]
         spans = (_SPAN,) * len(grids)
-        return Target(name, "test.tool", uri, folder, "test", "key", FRAME, BLOCK, {}, grids, spans)
+        return Target(
+            name=name,
+            tool="test.tool",
+            uri=uri,
+            folder=folder,
+            step="test",
+            key="key",
+            frame=FRAME,
+            block=BLOCK,
+            parameters={},
+            grids=grids,
+            spans=spans,
+        )
 
     def _jobs(self, target: Target) -> list[tuple[int, int]]:
         return [(phase, job) for phase in range(len(target.grids)) for job in range(target.jobs(phase))] or [(0, 0)]

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from voxome.blocks.pyramid import pyramid_steps
@@ -125,7 +126,8 @@ class _Planner:
         }
         self.problems += [*file_problems(outputs), *report_problems(self.graph, results)]
         self._raise_problems()
-        inputs = {**self.values, **{name: handle.to_json() for name, handle in self.bindings.handles.items()}}
+        inputs = {name: _as_json(value) for name, value in self.values.items()}
+        inputs |= {name: handle.to_json() for name, handle in self.bindings.handles.items()}
         steps = (*self.steps.values(), *self._pyramids(outputs))
         warnings = tuple(dict.fromkeys(self.warnings))
         return Plan(self.graph.name, steps, outputs, inputs, results, warnings, self.graph.hint)
@@ -188,15 +190,15 @@ class _Planner:
                 f"the tool {node.tool} has no Python source: results are reused even after its code is edited"
             )
         return Step(
-            node.name,
-            node.tool,
-            tool.spec.compute_version(parameters),
-            parameters,
-            inputs.handles,
-            frame,
-            self.options.blocks.get(node.name, self.options.block),
-            self.options.home,
-            self.file_names.get(node.name, {}),
+            name=node.name,
+            tool=node.tool,
+            version=tool.spec.compute_version(parameters),
+            parameters=parameters,
+            inputs=inputs.handles,
+            frame=frame,
+            block=self.options.blocks.get(node.name, self.options.block),
+            home=self.options.home,
+            published=self.file_names.get(node.name, {}),
             digest=tool.digest,
         )
 
@@ -206,6 +208,13 @@ class _Planner:
             spec = self.bindings.specs.get(handle.key)
             if spec is not None and self.options.home != STORE:
                 yield from pyramid_steps(name, self.graph.hint.file_name(name), handle, spec, self.options.home)
+
+
+def _as_json(value: Any) -> Any:
+    """Return a value of an input as JSON values: handles and paths are not."""
+    if isinstance(value, Handle):
+        return value.to_json()
+    return str(value) if isinstance(value, PurePath) else value
 
 
 def _output_specs(step: Step) -> dict[str, VolumeSpec]:

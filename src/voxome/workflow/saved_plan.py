@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from voxome.contracts.formats import PLAN
+from voxome.contracts.json_text import json_text
 from voxome.errors import CorruptData, PlanError
 from voxome.records.folder import PRIVATE, read_json, write_json
 
@@ -23,7 +24,7 @@ def keep_plan(folder: Path, plan: Mapping[str, Any]) -> None:
         If the saved plan is damaged, or of another version.
     """
     path = folder / PRIVATE / "plan.json"
-    now = json.loads(json.dumps(plan, default=str))
+    now = json.loads(json_text(plan, "the plan"))
     if not path.exists():
         write_json(path, now)
         return

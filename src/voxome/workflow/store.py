@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from voxome.contracts.json_text import json_text
 from voxome.errors import AlreadyExists, InvalidInput
 from voxome.records.folder import PRIVATE
 from voxome.storage.atomic import replacing
@@ -107,5 +107,5 @@ def intermediates(address: str) -> StoragePath:
 
 def write_record(address: str, name: str, record: Mapping[str, Any]) -> None:
     """Write a JSON document beside the results, so that they describe themselves."""
-    text = json.dumps(record, indent=1, default=str) + "\n"
+    text = json_text(record, name, indent=1) + "\n"
     (storage_at(address) / name).write_bytes(text.encode())

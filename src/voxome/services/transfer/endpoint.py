@@ -60,7 +60,7 @@ class Endpoint:
 
     def open(self, mode: Mode = "r") -> VolumeSource:
         """Open the array, unless the user passed an open one."""
-        return self.source or open_source(self.text, mode=mode)
+        return open_source(self.text, mode=mode) if self.source is None else self.source
 
     def reopen(self) -> VolumeSource:
         """Open the array again, bypassing any cache, if the endpoint has a URI."""
@@ -70,8 +70,8 @@ class Endpoint:
         """Return level `number` of this endpoint."""
         if not number:
             return self
-        pyramid = ability(self.source, SupportsLevels) if self.source else None
-        source = pyramid.level(number) if pyramid else None
+        pyramid = None if self.source is None else ability(self.source, SupportsLevels)
+        source = None if pyramid is None else pyramid.level(number)
         return Endpoint(at_level(self.uri, number), at_level(self.text, number), source)
 
 

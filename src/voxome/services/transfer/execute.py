@@ -86,7 +86,14 @@ def run_copy(run: TransferContext, number: int, copy: Copy) -> None:
     run.progress(report)
     with _engine(run, number, copy) as engine:
         batch = JobBatch(
-            "the transfer", copy.key, 0, copy.jobs, "transfer", _payload(run, copy), copy.where, _resources(copy)
+            name="the transfer",
+            key=copy.key,
+            phase=0,
+            jobs=copy.jobs,
+            task="transfer",
+            payload=_payload(run, copy),
+            where=copy.where,
+            resources=_resources(copy),
         )
         run_jobs(
             batch,

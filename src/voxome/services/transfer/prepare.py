@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from voxome.blocks.pyramid import METHODS
 from voxome.config.settings import settings
 from voxome.contracts.abilities import SupportsFixedScales, SupportsLevels, ability
 from voxome.contracts.levels import require_scale
@@ -14,7 +13,7 @@ from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, PlanError, UnsupportedFormat, VoxomeError
 from voxome.geometry import Box
-from voxome.resources.coarsening import Method, halving
+from voxome.resources.coarsening import METHODS, Method, halving
 from voxome.resources.open import create_source
 from voxome.services.rollback import discard
 from voxome.services.transfer.copy import Copy, Verify, block_shape

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +13,7 @@ import platformdirs
 
 from voxome.config.settings import settings
 from voxome.contracts.formats import TRANSFER
+from voxome.contracts.json_text import json_text
 from voxome.contracts.records import Ledger, RecordStore
 from voxome.errors import AlreadyExists, RunLocked
 from voxome.records.choice import OpenRecords
@@ -102,7 +102,7 @@ def locked_state(root: Path, request: Mapping[str, Any], open_records: OpenRecor
     """
     destination = str(request["destination"])
     parent = root / _digest(destination.partition("?")[0])
-    folder = parent / _digest(json.dumps(request, sort_keys=True, default=str))
+    folder = parent / _digest(json_text(request, "the transfer", sort_keys=True))
     with map_disk_errors(parent), _lock(parent, destination):
         try:
             (folder / PRIVATE).mkdir(parents=True, exist_ok=True)

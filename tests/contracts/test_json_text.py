@@ -1,0 +1,45 @@
+"""JSON text of values; what JSON cannot store is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxome.contracts.json_text import json_text
+from voxome.errors import InvalidInput
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(VALUES)
+def test_json_values_are_kept(value: object) -> None:
+    assert json.loads(json_text(value, "it", indent=1, sort_keys=True)) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ({"a": {"b": [1, Path("x")]}}, r"the plan: a\.b\.1 is of type PosixPath"),
+        (np.int64(3), "the plan: the value is of type int64"),
+        ({"a": {(1, 2): 3}}, r"the plan: a key \(1, 2\) is of type tuple"),
+        ([{1, 2}], "the plan: 0 is of type set"),
+    ],
+)
+def test_what_json_cannot_store_is_named(value: object, problem: str) -> None:
+    with pytest.raises(InvalidInput, match=problem):
+        json_text(value, "the plan")
+
+
+def test_a_value_that_contains_itself_is_refused() -> None:
+    value: list[object] = []
+    value.append(value)
+    with pytest.raises(InvalidInput):
+        json_text(value, "the plan")
