@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,8 @@ import voxome
 from voxome.config.file import read_config
 from voxome.config.profiles import store_profile
 from voxome.config.redaction import is_secret, redact
-from voxome.config.settings import Settings, adopt, configure, exported, settings
+from voxome.config.settings import adopt, configure, exported, settings
+from voxome.config.values import VARIABLES, Settings
 from voxome.errors import InvalidInput, UnknownName
 from voxome.storage.tensorstore import context
 
@@ -29,11 +31,11 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path.unlink(missing_ok=True)
     read_config.cache_clear()
     monkeypatch.undo()
-    configure(**dict.fromkeys(Settings.model_fields))
+    configure(**dict.fromkeys(VARIABLES))
 
 
 def test_settings_have_defaults() -> None:
-    assert settings() == Settings.model_construct(config=settings().config)
+    assert settings() == Settings(config=settings().config)
 
 
 def test_python_overrides_the_environment_which_overrides_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,3 +135,15 @@ def test_settings_may_change_while_other_threads_open_stores() -> None:
     finally:
         sys.setswitchinterval(interval)
     assert [one.result() for one in opening] == [None] * 4
+
+
+@pytest.mark.parametrize("variable", ["", "VOXOME_RETRIES"])
+def test_pydantic_is_imported_only_where_a_setting_has_to_be_validated(tmp_path: Path, variable: str) -> None:
+    uri = f"zarr://{tmp_path}/a.zarr"
+    voxome.create(uri, voxome.VolumeSpec.of((4, 5, 6), "uint8"))
+    code = f"import sys, voxome, voxome.blocks.job; voxome.open({uri!r})[...]; print('pydantic' in sys.modules)"
+    home = {name: str(tmp_path) for name in ("HOME", "XDG_CONFIG_HOME")}
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("VOXOME_")}
+    environment = {**rest, **home, **({variable: "3"} if variable else {})}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(bool(variable))

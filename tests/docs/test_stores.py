@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from typer.testing import CliRunner
 
 from voxome.cli.main import app
 from voxome.config.file import ConfigFile
-from voxome.config.settings import VARIABLES, Settings
+from voxome.config.values import VARIABLES, Settings
 from voxome.registry import BUILT_IN, load
 from voxome.remotes.zarr.create import default_chunk
 
@@ -60,9 +62,10 @@ def test_constants_have_the_values_of_the_table(row: list[str]) -> None:
 
 def test_the_table_of_settings_matches_the_code() -> None:
     expected = []
-    for name, field in Settings.model_fields.items():
+    types = get_type_hints(Settings, include_extras=True)
+    for field in fields(Settings):
         default = "" if field.default is None else str(field.default).lower()
-        expected.append([f"`{name}`", default, field.description])
+        expected.append([f"`{field.name}`", default, types[field.name].__metadata__[-1]])
     assert [[row[0], row[1].replace(",", ""), row[2]] for row in rows("Settings and tuning")] == expected
 
 

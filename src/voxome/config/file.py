@@ -23,7 +23,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -47,11 +46,6 @@ class ConfigFile(BaseModel):
     profile: str = "default"
     profiles: dict[str, dict[str, ProfileEntry]] = {}
     settings: dict[str, Any] = {}
-
-
-def default_path() -> Path:
-    """Return the path of the configuration file if no setting names another."""
-    return Path(platformdirs.user_config_dir("voxome")) / "config.toml"
 
 
 @cache

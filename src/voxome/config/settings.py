@@ -10,63 +10,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from threading import RLock
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, ValidationError
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
-
-from voxome.config.file import default_path, read_config
+from voxome.config.values import LOCAL, VARIABLES, Settings, config_file
 from voxome.errors import InvalidInput, UnknownName
 
-PREFIX = "VOXOME_"
-_LOCAL = frozenset({"cache", "config", "state", "threads"})
-"""Settings that depend on the machine."""
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[int, Field(ge=0)]
-
-
-class Settings(BaseSettings):
-    """Settings of a process; none of them is secret."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
-
-    cache_bytes: NotNegative = Field(0, description="Bytes of decoded chunks that are cached")
-    file_concurrency: Positive = Field(8, description="Concurrent reads and writes of files")
-    http_concurrency: Positive = Field(32, description="Concurrent requests for chunks over HTTP, S3 and GCS")
-    retries: NotNegative = Field(6, description="Further attempts at a failed request for chunks")
-    stall_s: Positive = Field(10, description="Seconds without data after which a request for chunks is repeated")
-    operation_s: Positive = Field(3600, description="Time limit of one operation on chunks, in seconds")
-    bossdb_workers: Positive = Field(8, description="Concurrent requests for voxels of a BossDB")
-    bossdb_request_mib: Annotated[int, Field(ge=1, le=512)] = Field(8, description="Size of such a request in MiB")
-    dvid_workers: Positive = Field(8, description="Concurrent requests for voxels of a DVID; 1 with `?throttle=true`")
-    dvid_request_voxels: Positive = Field(1 << 22, description="Voxels of such a request")
-    transfer_block_bytes: Positive = Field(1 << 25, description="Size of a block of a transfer, if chunks are smaller")
-    threads: Positive = Field(1, description="Threads of a neural network on the CPU")
-    state: Path | None = Field(None, description="Folder for transfer progress; default: the user's cache folder")
-    cache: Path | None = Field(None, description="Folder for files of `dataset:NAME`; default: the user's cache folder")
-    profile: str | None = Field(None, description="Profile in use; default: the one that the configuration file names")
-    config: Path | None = Field(None, description="Configuration file; default: `config.toml` in the user's folder")
-    keyring: bool = Field(False, description="Whether to look up tokens in the system's keyring")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the sources, the strongest first."""
-        return init_settings, env_settings, InitSettingsSource(settings_cls, read_config(config_path()).settings)
-
-
-VARIABLES = {name: f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-"""Name of a setting → its environment variable."""
 _overrides: dict[str, Any] = {}
-_last: list[tuple[tuple[str | None, ...], Settings]] = []
-"""The settings in force, with the environment that they were read from."""
+_last: list[tuple[tuple[str | None, ...], Settings, frozenset[str]]] = []
+"""The environment that was read last, the settings in force, and the names of those that are set somewhere."""
 _adopted: list[Mapping[str, Any]] = []
 """The settings that `adopt` was last called with; the next job mostly has the same."""
 _LOCK = RLock()
@@ -81,14 +32,27 @@ def settings() -> Settings:
     InvalidInput
         With every value that is invalid, and where it was set.
     """
+    return _in_force()[0]
+
+
+def _in_force() -> tuple[Settings, frozenset[str]]:
     environment = tuple(map(os.environ.get, VARIABLES.values()))
-    for known, current in _last:
+    for known, current, names in _last:
         if known == environment:
-            return current
+            return current, names
     with _LOCK:
-        current = _load(_overrides)
-        _last[:] = [(environment, current)]
-    return current
+        current, names = _read(_overrides, environment)
+        _last[:] = [(environment, current, names)]
+    return current, names
+
+
+def _read(overrides: Mapping[str, Any], environment: tuple[str | None, ...]) -> tuple[Settings, frozenset[str]]:
+    """Read the settings; pydantic takes long to import, and validates only what is set."""
+    if not overrides and not any(environment) and not config_path().exists():
+        return Settings(), frozenset()
+    from voxome.config.sources import read_settings
+
+    return read_settings(overrides)
 
 
 def configure(**values: Any) -> None:
@@ -101,7 +65,7 @@ def configure(**values: Any) -> None:
     Parameters
     ----------
     **values
-        Settings by name; see `voxome.config.settings.Settings`.
+        Settings by name; see `voxome.config.values.Settings`.
 
     Raises
     ------
@@ -117,8 +81,8 @@ def configure(**values: Any) -> None:
     >>> voxome.configure(http_concurrency=None)
     """
     for name in values:
-        if name not in Settings.model_fields:
-            raise UnknownName.of("setting", name, Settings.model_fields)
+        if name not in VARIABLES:
+            raise UnknownName.of("setting", name, VARIABLES)
     merged = {name: value for name, value in {**_overrides, **values}.items() if value is not None}
     _replace(merged)
 
@@ -128,8 +92,8 @@ def exported() -> dict[str, Any]:
 
     Those of this machine stay out, but for the configuration file: a worker with another home finds it by its path.
     """
-    current = settings()
-    chosen = current.model_dump(mode="json", include=current.model_fields_set - _LOCAL)
+    current, names = _in_force()
+    chosen = {name: getattr(current, name) for name in VARIABLES if name in names - LOCAL}
     file = config_path().absolute()
     return {**chosen, "config": str(file)} if file.exists() else chosen
 
@@ -143,7 +107,7 @@ def adopt(values: Mapping[str, Any]) -> None:
     if _adopted == [values]:
         return
     here = {name: value for name, value in values.items() if name != "config" or Path(value).exists()}
-    if "config" not in here and not _file_of_machine().exists():
+    if "config" not in here and not config_file().exists():
         here.pop("profile", None)
     if here != _overrides:
         _replace(here)
@@ -152,11 +116,7 @@ def adopt(values: Mapping[str, Any]) -> None:
 
 def config_path() -> Path:
     """Return the path of the configuration file, which need not exist."""
-    return Path(_overrides.get("config") or _file_of_machine())
-
-
-def _file_of_machine() -> Path:
-    return Path(os.environ.get(VARIABLES["config"]) or default_path())
+    return config_file(_overrides.get("config"))
 
 
 def _replace(overrides: dict[str, Any]) -> None:
@@ -172,25 +132,3 @@ def _replace(overrides: dict[str, Any]) -> None:
             _overrides.clear()
             _overrides.update(before)
             raise
-
-
-def _load(overrides: Mapping[str, Any]) -> Settings:
-    try:
-        return Settings(**overrides)
-    except ValidationError as error:
-        problems = "; ".join(_problem(one, overrides) for one in error.errors())
-        raise InvalidInput(f"Invalid settings: {problems}") from None
-
-
-def _problem(error: ErrorDetails, overrides: Mapping[str, Any]) -> str:
-    name = str(error["loc"][0])
-    if error["type"] == "extra_forbidden":
-        source = "" if name in overrides else f"{config_path()}: "
-        return f"{source}{UnknownName.of('setting', name, Settings.model_fields)}"
-    if name in overrides:
-        source = name
-    elif os.environ.get(VARIABLES[name]):
-        source = VARIABLES[name]
-    else:
-        source = f"{name} in {config_path()}"
-    return f"{source} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"

@@ -9,29 +9,23 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from voxome.config.profiles import store_profile
-from voxome.errors import InvalidUri, UnsupportedFormat
-from voxome.storage.path import Lister, StoragePath
+from voxome.errors import InvalidUri
+from voxome.storage.path import StoragePath
 
 _FILES = {
     "credentials_file": ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
     "config_file": ("AWS_CONFIG_FILE", "~/.aws/config"),
 }
 _GOOGLE = "https://storage.googleapis.com"
-_NO_LISTING = "{} cannot be listed, for http servers have no common way of listing; give the address of a volume"
 
 
 class HttpPath(StoragePath):
     """A folder of an http(s) server, read by ranges."""
 
-    @property
-    def writable(self) -> bool:
-        return False
+    writable = listable = False
 
     def spec(self) -> dict[str, Any]:
         return _http(self.path)
-
-    def lister(self) -> Lister:
-        raise UnsupportedFormat(_NO_LISTING.format(self))
 
 
 class S3Path(StoragePath):
@@ -76,10 +70,9 @@ class GcsPath(StoragePath):
     def _anonymous(self) -> bool:
         return _flag({**store_profile("gs").options, **self.options}, "anonymous")
 
-    def lister(self) -> Lister:
-        if self._anonymous:
-            raise UnsupportedFormat(_NO_LISTING.format(self))
-        return super().lister()
+    @property
+    def listable(self) -> bool:
+        return not self._anonymous
 
     def spec(self) -> dict[str, Any]:
         bucket, _, path = self.path.removeprefix("gs://").partition("/")

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, ClassVar
 import tensorstore as ts
 
 from voxome.contracts.uri import Uri, without_secrets
-from voxome.errors import AccessDenied, AlreadyExists, InvalidBox, NotFound, StoreError, VoxomeError
+from voxome.errors import AccessDenied, AlreadyExists, InvalidBox, NotFound, StoreError, UnsupportedFormat, VoxomeError
 from voxome.storage.ranged import TAIL_BYTES, open_ranged
 from voxome.storage.tensorstore import context, map_errors, result_of
 
@@ -52,6 +52,11 @@ class StoragePath:
     @property
     def writable(self) -> bool:
         """Whether anything can be written here."""
+        return True
+
+    @property
+    def listable(self) -> bool:
+        """Whether the folders and files in it can be listed."""
         return True
 
     @property
@@ -243,6 +248,10 @@ class StoragePath:
         UnsupportedFormat
             If the store has no listing.
         """
+        if not self.listable:
+            raise UnsupportedFormat(
+                f"{self} cannot be listed, for http servers have no common way of listing; give the address of a volume"
+            )
         with map_errors(str(self), invalid=StoreError):
             keys = [key.decode() for key in result_of(self.kvstore.list())]
         tree: dict[str, tuple[set[str], set[str]]] = {}

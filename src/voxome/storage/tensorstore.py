@@ -11,7 +11,8 @@ from typing import Any
 
 import tensorstore as ts
 
-from voxome.config.settings import Settings, settings
+from voxome.config.settings import settings
+from voxome.config.values import Settings
 from voxome.contracts.uri import without_secrets
 from voxome.errors import (
     AccessDenied,

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from voxome.remotes.json_store import read_json
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.metadata import FILES, Node, find_node, require_node
-from voxome.storage.network import HttpPath
 from voxome.storage.path import StoragePath
 from voxome.storage.walk import walk
 
@@ -15,14 +14,14 @@ from voxome.storage.walk import walk
 def volumes_under(folder: StoragePath) -> Iterator[StoragePath]:
     """Return the arrays in `folder`; a pyramid is listed as its group, not as its levels.
 
-    Over http only what consolidated metadata name can be listed.
+    Where the store cannot be listed, these are the arrays that consolidated metadata name.
 
     Raises
     ------
     NotFound
         If `folder` does not exist.
     """
-    if isinstance(folder, HttpPath):
+    if not folder.listable:
         return iter(_consolidated(folder))
     return (volume for volume, _ in walk(folder, _look))
 
