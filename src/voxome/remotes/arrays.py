@@ -8,8 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.source import Mode
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidBox, ReadOnly
 from voxome.geometry import Box
+
+
+def allocate(box: Box, spec: VolumeSpec, out: NDArray[Any] | None) -> NDArray[Any]:
+    """Return the array for the voxels of `box` to be read into: `out`, or a new one.
+
+    Raises
+    ------
+    InvalidBox
+        If the box leaves the domain, or `out` has another shape.
+    """
+    box.within(spec.domain)
+    if out is None:
+        return np.empty(box.shape, spec.dtype)
+    if out.shape != box.shape:
+        raise InvalidBox(f"out has shape {out.shape}, the box {box} has {box.shape}")
+    return out
 
 
 def copy_out(data: NDArray[Any], dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:

@@ -18,11 +18,10 @@ from voxome.config.profiles import store_profile
 from voxome.contracts.levels import Lengths, Level, finest_first, offset_at_corner, require_level, scale_between
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.uri import Uri
+from voxome.contracts.uri import Uri, at_level
 from voxome.errors import (
     AccessDenied,
     CorruptData,
-    InvalidBox,
     InvalidInput,
     NotFound,
     ReadOnly,
@@ -32,6 +31,7 @@ from voxome.errors import (
 )
 from voxome.extras import require
 from voxome.geometry import Box
+from voxome.remotes.arrays import allocate
 from voxome.storage.local import local_path
 
 _OPTIONS = {"fill_missing", "agglomerate", "timestamp", "level"}
@@ -60,19 +60,12 @@ class CloudVolumeSource:
         return self._spec
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        box.within(self._spec.domain)
-        if out is not None and out.shape != box.shape:
-            raise InvalidBox(f"{self.name}: out has shape {out.shape}, the box {box} has {box.shape}")
-        if box.empty:
-            return np.empty(box.shape, self._spec.dtype) if out is None else out
-        frame = self._spec.spatial_box(box)
-        data = np.asarray(_call(self.name, lambda: self._volume.download(_bounds(frame)))).T
-        first = 0 if box.ndim == 3 else slice(box.start[0], box.stop[0])
-        voxels = data[first]
-        if out is None:
-            return np.array(voxels, self._spec.dtype, order="C")
-        out[...] = voxels
-        return out
+        data = allocate(box, self._spec, out)
+        if not box.empty:
+            frame = self._spec.spatial_box(box)
+            voxels = np.asarray(_call(self.name, lambda: self._volume.download(_bounds(frame)))).T
+            data[...] = voxels[0 if box.ndim == 3 else slice(box.start[0], box.stop[0])]
+        return data
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
         raise ReadOnly(
@@ -103,7 +96,7 @@ class CloudVolumePyramid(CloudVolumeSource):
     def level(self, number: int) -> CloudVolumeSource:
         require_level(self.name, number, len(self._mips))
         volume = _open(self._uri, self._mips[number])
-        return CloudVolumeSource(volume, self._spec_of(volume, self._mips[number]), f"{self.name}?level={number}")
+        return CloudVolumeSource(volume, self._spec_of(volume, self._mips[number]), at_level(self.name, number))
 
     def create_level(self, scale: tuple[int, int, int]) -> CloudVolumeSource:
         raise ReadOnly(f"{self.name} is read only; no level can be added")

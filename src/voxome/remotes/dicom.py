@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import CorruptData, InvalidBox, NotFound, ReadOnly, UnsupportedFormat
+from voxome.errors import CorruptData, NotFound, ReadOnly, UnsupportedFormat
 from voxome.extras import require
 from voxome.geometry import Box
+from voxome.remotes.arrays import allocate
 from voxome.remotes.local_files import file_version
 from voxome.storage.local import local_path
 
@@ -42,15 +43,13 @@ class DicomSource:
         return self._spec
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        _, rows, columns = box.within(self._spec.domain)
-        if out is not None and out.shape != box.shape:
-            raise InvalidBox(f"out has shape {out.shape}, the box {box} has {box.shape}")
-        data = np.empty(box.shape, self._spec.dtype) if out is None else out
+        data = allocate(box, self._spec, out)
         if box.empty:
             return data
         if len(self._files) == 1:
             data[...] = _pixels(self._files[0]).reshape(self._spec.domain.shape)[box.within(self._spec.domain)]
             return data
+        _, rows, columns = box.within(self._spec.domain)
         for row, section in enumerate(range(box.start[0], box.stop[0])):
             image = _pixels(self._files[section])
             if image.shape != self._spec.domain.shape[1:]:

@@ -20,9 +20,10 @@ from voxome.contracts.levels import Lengths, Level, offset_at_corner, require_le
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import CorruptData, InvalidBox, NotFound, ReadOnly, UnsupportedFormat
+from voxome.errors import CorruptData, NotFound, ReadOnly, UnsupportedFormat
 from voxome.extras import require
 from voxome.geometry import Box
+from voxome.remotes.arrays import allocate
 from voxome.remotes.local_files import file_version
 from voxome.storage.local import local_path
 
@@ -52,10 +53,7 @@ class WkwSource:
         return self._spec
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        box.within(self._spec.domain)
-        if out is not None and out.shape != box.shape:
-            raise InvalidBox(f"out has shape {out.shape}, the box {box} has {box.shape}")
-        data = np.empty(box.shape, self._spec.dtype) if out is None else out
+        data = allocate(box, self._spec, out)
         if not box.empty:
             frame = self._spec.spatial_box(box)
             channels = slice(box.start[0], box.stop[0]) if box.ndim == 4 else 0

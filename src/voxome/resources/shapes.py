@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,78 +11,55 @@ from numpy.typing import NDArray
 from voxome.contracts.shapes import Annotations, AnnotationShape, Mesh, Skeleton
 from voxome.contracts.source import MeshSource, PointsSource, SkeletonSource
 
+S = TypeVar("S", bound=MeshSource | SkeletonSource | PointsSource)
 
-class Meshes:
-    """The meshes of a segmentation: ``meshes[id]``.
+
+class _Stored(Generic[S]):
+    """Shapes of a store.
 
     Parameters
     ----------
-    source : MeshSource
+    source : MeshSource, SkeletonSource or PointsSource
         Reads them.
     uri : str
-        For people to read.
+        Their URI, for people to read.
     """
 
-    def __init__(self, source: MeshSource, uri: str = "") -> None:
+    def __init__(self, source: S, uri: str = "") -> None:
         self.source, self.uri = source, uri
 
     def __repr__(self) -> str:
-        return f"<Meshes {self.uri}>"
+        return f"<{type(self).__name__} {self.uri}>"
+
+    def ids(self) -> NDArray[np.uint64]:
+        """Return the ids of all segments with a shape, or of all annotations, sorted."""
+        return self.source.ids()
+
+
+class Meshes(_Stored[MeshSource]):
+    """The meshes of a segmentation: ``meshes[id]``."""
 
     def __getitem__(self, id: int) -> Mesh:
         return self.source.mesh(id)
-
-    def ids(self) -> NDArray[np.uint64]:
-        """Return the ids of all segments with a mesh, sorted; see `MeshSource.ids`."""
-        return self.source.ids()
 
     def mesh(self, id: int, lod: int = 0) -> Mesh:
         """Return the mesh of a segment at level of detail `lod`, 0 the finest; see `MeshSource.mesh`."""
         return self.source.mesh(id, lod)
 
 
-class Skeletons:
-    """The skeletons of a segmentation: ``skeletons[id]``.
-
-    Parameters
-    ----------
-    source : SkeletonSource
-        Reads them.
-    uri : str
-        For people to read.
-    """
-
-    def __init__(self, source: SkeletonSource, uri: str = "") -> None:
-        self.source, self.uri = source, uri
-
-    def __repr__(self) -> str:
-        return f"<Skeletons {self.uri}>"
+class Skeletons(_Stored[SkeletonSource]):
+    """The skeletons of a segmentation: ``skeletons[id]``."""
 
     def __getitem__(self, id: int) -> Skeleton:
         return self.source.skeleton(id)
-
-    def ids(self) -> NDArray[np.uint64]:
-        """Return the ids of all segments with a skeleton, sorted; see `SkeletonSource.ids`."""
-        return self.source.ids()
 
     def skeleton(self, id: int) -> Skeleton:
         """Return the skeleton of a segment; see `SkeletonSource.skeleton`."""
         return self.source.skeleton(id)
 
 
-class Points:
-    """Annotations of one collection: points, lines, boxes or ellipsoids.
-
-    Parameters
-    ----------
-    source : PointsSource
-        Reads them.
-    uri : str
-        For people to read.
-    """
-
-    def __init__(self, source: PointsSource, uri: str = "") -> None:
-        self.source, self.uri = source, uri
+class Points(_Stored[PointsSource]):
+    """Annotations of one collection: points, lines, boxes or ellipsoids."""
 
     def __repr__(self) -> str:
         return f"<Points {self.uri} of shape {self.shape}>"
@@ -98,10 +76,6 @@ class Points:
     def relations(self) -> Sequence[str]:
         """Names of the relations between annotations and labels."""
         return self.source.relations
-
-    def ids(self) -> NDArray[np.uint64]:
-        """Return the ids of all annotations, sorted; see `PointsSource.ids`."""
-        return self.source.ids()
 
     def get(self, ids: Iterable[int]) -> Annotations:
         """Return annotations by id, with their relations; see `PointsSource.get`."""

@@ -18,6 +18,7 @@ Examples
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ import pytest
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Kind, Target
-from voxome.errors import AlreadyExists, NotFound, VoxomeError
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, VoxomeError
 from voxome.geometry import Box
 from voxome.geometry.grid import Block, region_grids
 from voxome.storage.find import storage_at
@@ -39,7 +40,7 @@ BLOCK = (8, 8, 8)
 _SPAN = 3
 
 
-class KindContract:
+class KindContract(ABC):
     """Tests of a kind. A subclass defines the fixture `kind` and the methods `value` and `content`."""
 
     scope: ClassVar[Literal["block", "regions", "whole"]] = "block"
@@ -50,20 +51,20 @@ class KindContract:
     @pytest.fixture
     def kind(self) -> Kind:
         """Kind under test."""
-        raise NotImplementedError
+        raise InvalidInput(f"{type(self).__name__} must define the fixture `kind`")
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> str:
         """Address of an empty folder; override it to test other stores."""
         return str(tmp_path / "store")
 
+    @abstractmethod
     def value(self, block: Block) -> object:
         """Return the value of a tool for a block; for scope ``whole``, the block covers everything."""
-        raise NotImplementedError
 
+    @abstractmethod
     def content(self, uri: str) -> Any:
         """Return what is stored at a URI as values that compare equal if the data do."""
-        raise NotImplementedError
 
     def test_the_type_is_a_word(self, kind: Kind) -> None:
         assert kind.type

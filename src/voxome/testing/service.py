@@ -15,7 +15,7 @@ import pytest
 
 from voxome.contracts.abilities import ability
 from voxome.contracts.service import GROUP
-from voxome.errors import UnsupportedFormat
+from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.registry import load
 from voxome.resources.array import array
 from voxome.resources.services import BoundService, requirements
@@ -40,7 +40,7 @@ class ServiceContract(ABC):
     @pytest.fixture
     def volume(self) -> Volume:
         """Return a volume that has the service."""
-        raise NotImplementedError
+        raise InvalidInput(f"{type(self).__name__} must define the fixture `volume`")
 
     @pytest.fixture
     def bare_volume(self) -> Volume:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
@@ -14,6 +15,7 @@ from voxome.contracts.abilities import SupportsCreate
 from voxome.contracts.source import VolumeRemote, VolumeSource
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.contracts.uri import Uri
+from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid, Box
 from voxome.testing.strategies import DTYPES, boxes, noise
 
@@ -32,7 +34,7 @@ any_example = settings(
 """Settings of property tests: few examples, since each reads or writes a store."""
 
 
-class VolumeCase:
+class VolumeCase(ABC):
     """Flags, fixtures and methods that a subclass sets, and helpers of the tests."""
 
     dtypes: ClassVar[Sequence[str]] = DTYPES
@@ -65,20 +67,20 @@ class VolumeCase:
     @pytest.fixture
     def remote(self) -> VolumeRemote:
         """Remote under test."""
-        raise NotImplementedError
+        raise InvalidInput(f"{type(self).__name__} must define the fixture `remote`")
 
     @pytest.fixture
     def new_uri(self) -> Callable[[], Uri]:
         """Return a function that returns a new URI, where nothing is stored, with every call."""
-        raise NotImplementedError
+        raise InvalidInput(f"{type(self).__name__} must define the fixture `new_uri`")
 
+    @abstractmethod
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
         """Store `array` with the fields of `spec`, not with the remote under test but with another library, if any."""
-        raise NotImplementedError
 
+    @abstractmethod
     def inspect(self, uri: Uri) -> NDArray[Any]:
         """Return all voxels stored at `uri`, in the order of the remote's axes, also without the remote."""
-        raise NotImplementedError
 
     def spec(self, rank: int | None = None, dtype: str | None = None, **fields: Any) -> VolumeSpec:
         """Return a spec that the remote supports; override this if it needs certain chunks or axes."""

@@ -14,8 +14,8 @@ from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnknownName, Vo
 from voxome.geometry import Box
 from voxome.remotes.bossdb.client import BossDB
 from voxome.remotes.bossdb.permissions import Permissions
+from voxome.remotes.bossdb.records import Channel, Collection, CoordinateFrame, Experiment
 from voxome.remotes.bossdb.remote import BossdbRemote
-from voxome.remotes.bossdb.values import Channel, Collection, CoordinateFrame, Experiment
 
 FRAME = CoordinateFrame("frame", Box((0, 2, 4), (20, 30, 40)), (0.03, 0.004, 0.008), "micrometers", "a frame")
 

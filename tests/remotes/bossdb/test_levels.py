@@ -18,8 +18,8 @@ from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, NotFound, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.bossdb import scales
+from voxome.remotes.bossdb.records import CoordinateFrame, Experiment
 from voxome.remotes.bossdb.remote import BossdbRemote
-from voxome.remotes.bossdb.values import CoordinateFrame, Experiment
 
 SPEC = VolumeSpec.of((9, 35, 50), "uint8", voxel_size_nm=(40, 4, 4))
 

@@ -6,7 +6,7 @@ import pytest
 
 from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import Box
-from voxome.remotes.dvid.annotations import Annotations
+from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.elements import Element, Relation
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ def _sorted(elements):
 
 
 def test_recorded_responses_are_parsed(recorded_node):
-    synapses = Annotations(recorded_node, "synapses")
+    synapses = AnnotationInstance(recorded_node, "synapses")
     everything = _sorted([PRE, POST, WEAK, NOTE])
     assert _sorted(synapses.within(Box((0, 0, 0), (64, 128, 128)))) == everything
     assert _sorted(synapses.all()) == everything
@@ -45,7 +45,7 @@ def test_recorded_responses_are_parsed(recorded_node):
 
 def test_elements_are_written_moved_and_deleted(node, create_instance):
     create_instance("annotation", "notes")
-    notes = Annotations(node, "notes")
+    notes = AnnotationInstance(node, "notes")
     assert notes.all() == []
     notes.post([PRE, POST, WEAK, NOTE])
     assert _sorted(notes.all()) == _sorted([PRE, POST, WEAK, NOTE])
@@ -63,7 +63,7 @@ def test_elements_are_written_moved_and_deleted(node, create_instance):
 
 def test_nothing_is_written_if_one_element_is_invalid(node, create_instance):
     create_instance("annotation", "notes")
-    notes = Annotations(node, "notes")
+    notes = AnnotationInstance(node, "notes")
     with pytest.raises(InvalidInput, match="'Tbar'"):
         notes.post([NOTE, Element((1, 2, 3), "Tbar")])
     assert notes.all() == []
@@ -71,7 +71,7 @@ def test_nothing_is_written_if_one_element_is_invalid(node, create_instance):
 
 def test_bookmarks_are_found_by_user(node, create_instance):
     create_instance("annotation", "bookmark_annotations")
-    bookmarks = Annotations(node, "bookmark_annotations")
+    bookmarks = AnnotationInstance(node, "bookmark_annotations")
     bookmark = Element((1, 2, 3), "Note", ("user:ana",), {"comment": "look"})
     bookmarks.post([bookmark, NOTE])
     assert bookmarks.bookmarks("ana") == [bookmark]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from voxome.errors import InvalidInput
-from voxome.remotes.dvid.annotations import Annotations
+from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.connections import Connections
 from voxome.remotes.dvid.elements import Element, Relation
 from voxome.remotes.dvid.labels import Labels
@@ -35,7 +35,7 @@ def connections(node, create_instance):
     httpx.post(url, content=voxels.tobytes()).raise_for_status()
     create_instance("annotation", "synapses")
     httpx.post(f"{node.api.base}/api/node/{node.uuid}/synapses/sync", json={"sync": "segmentation"}).raise_for_status()
-    synapses = Annotations(node, "synapses")
+    synapses = AnnotationInstance(node, "synapses")
     synapses.post(_elements())
     return Connections(synapses, Labels(node, "segmentation"))
 

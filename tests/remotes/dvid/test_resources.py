@@ -12,7 +12,7 @@ from voxome.contracts.abilities import ability
 from voxome.contracts.shapes import Mesh
 from voxome.contracts.source import MeshSource, SkeletonSource
 from voxome.errors import InvalidInput, NotFound, UnknownName, UnsupportedFormat
-from voxome.remotes.dvid.annotations import Annotations
+from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.elements import Element
 from voxome.remotes.dvid.keyvalue import KeyValue
 from voxome.remotes.mesh_formats import encode_ngmesh
@@ -83,7 +83,7 @@ def test_annotations(uri: str, node, create_instance) -> None:
     create_instance("annotation", "synapses")
     url = f"{node.api.base}/api/node/{node.uuid}/synapses/sync"
     httpx.post(url, json={"sync": "segmentation"}).raise_for_status()
-    Annotations(node, "synapses").post(ELEMENTS)
+    AnnotationInstance(node, "synapses").post(ELEMENTS)
     points = voxome.open(f"{uri}/synapses", expect=voxome.Points)
     assert (points.shape, points.relations) == ("point", ("body",))
     ids = points.ids()
@@ -109,7 +109,7 @@ def test_annotations(uri: str, node, create_instance) -> None:
 
 def test_annotations_need_labels_with_a_voxel_size(uri: str, node, create_instance) -> None:
     create_instance("annotation", "marks")
-    Annotations(node, "marks").post(ELEMENTS[:1])
+    AnnotationInstance(node, "marks").post(ELEMENTS[:1])
     with pytest.raises(UnsupportedFormat, match=r"name some, as in \?labels=segmentation"):
         voxome.open(f"{uri}/marks")
     points = voxome.open(f"{uri}/marks?labels=segmentation", expect=voxome.Points)

@@ -10,7 +10,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, StoreError, VoxomeError
 from voxome.geometry import Box
 from voxome.remotes import http
-from voxome.remotes.dvid.annotations import Annotations
+from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.connections import Connections
 from voxome.remotes.dvid.keyvalue import KeyValue
 from voxome.remotes.dvid.label_sizes import LabelSizes
@@ -62,10 +62,10 @@ REQUESTS = {
     "get_json": lambda node: KeyValue(node, "i").get_json("a"),
     "keys_between": lambda node: KeyValue(node, "i").keys_between("a", "b"),
     "get_many": lambda node: KeyValue(node, "i").get_many(["a"]),
-    "within": lambda node: Annotations(node, "i").within(BOX),
-    "by_label": lambda node: Annotations(node, "i").by_label(1),
-    "all elements": lambda node: Annotations(node, "i").all(),
-    "connectivity": lambda node: Connections(Annotations(node, "i"), Labels(node, "j")).connectivity([1]),
+    "within": lambda node: AnnotationInstance(node, "i").within(BOX),
+    "by_label": lambda node: AnnotationInstance(node, "i").by_label(1),
+    "all elements": lambda node: AnnotationInstance(node, "i").all(),
+    "connectivity": lambda node: Connections(AnnotationInstance(node, "i"), Labels(node, "j")).connectivity([1]),
     "counts": lambda node: LabelSizes(node, "i").counts([1]),
     "top": lambda node: LabelSizes(node, "i").top(1),
     "roi": lambda node: Roi(node, "i").runs(),

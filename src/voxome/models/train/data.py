@@ -17,6 +17,7 @@ from voxome.models.train.network import AffinityNet
 from voxome.resources.open import open_source
 
 UNKNOWN = -1
+"""Label of voxels whose segment is not known; they do not contribute to the loss."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,14 @@ class TrainingVolume:
 
     Attributes
     ----------
-    raw : (1, 1, z, y, x) float32, normalized.
-    labels : (1, 1, z, y, x) float32 of consecutive integers; `UNKNOWN` in place of label 0.
-    start : position (z, y, x) of the first labelled voxel in `raw`.
-    mean, std : grey-value statistics used for normalization.
+    raw : (1, 1, z, y, x) tensor of float32
+        Normalized image.
+    labels : (1, 1, z, y, x) tensor of float32
+        Consecutive integers, as grid sampling takes floats; `UNKNOWN` in place of label 0.
+    start : (z, y, x)
+        Position in `raw` of the first voxel of `labels`.
+    mean, std : float
+        Grey-value statistics used for normalization.
     """
 
     raw: Tensor
@@ -44,7 +49,15 @@ class TrainingVolume:
 
 @dataclass(frozen=True)
 class Patch:
-    """Augmented image `raw` (in, in, in) and `labels` (out, out, out), `UNKNOWN` outside the ground truth."""
+    """Augmented image and labels of one patch.
+
+    Attributes
+    ----------
+    raw : (n, n, n) tensor of float32
+        Image; ``n = out + 2 * context`` in the terms of `cut`.
+    labels : (m, m, m) tensor of float32
+        Labels of the centre, ``m = out + reach``; `UNKNOWN` outside the ground truth.
+    """
 
     raw: Tensor
     labels: Tensor
@@ -53,9 +66,16 @@ class Patch:
 def from_arrays(
     raw: NDArray[Any], labels: NDArray[np.integer[Any]], start: tuple[int, int, int] = (0, 0, 0)
 ) -> TrainingVolume:
-    """Return a training volume, with raw (z, y, x) normalized by the statistics of its labelled part.
+    """Return a training volume with consecutive labels.
 
-    Labels are renumbered consecutively; `start` is the position of the first labelled voxel in `raw`.
+    Parameters
+    ----------
+    raw : (z, y, x) array
+        Image, which is normalized by the statistics of its labelled part.
+    labels : (z, y, x) array of integers
+        Segment of each voxel, 0 where it is unknown.
+    start : (z, y, x)
+        Position in `raw` of the first voxel of `labels`.
     """
     known = raw[Box.of_shape(labels.shape, start).within(Box.of_shape(raw.shape))]
     mean, std = float(known.mean()), float(known.std())
@@ -70,7 +90,19 @@ def from_arrays(
 
 
 def load(raw: str, labels: str, box: Box, context: int = 2 * AffinityNet.context) -> TrainingVolume:
-    """Load the labels of `box` from one URI, and the image up to `context` voxels beyond it from another."""
+    """Load a training volume.
+
+    Parameters
+    ----------
+    raw : str
+        URI of the image, which is read up to `context` voxels beyond `box`.
+    labels : str
+        URI of the labels.
+    box : Box
+        Voxels (z, y, x) of the labels.
+    context : int
+        Number of voxels around the labels that a patch may need.
+    """
     image = open_source(raw)
     read = box.grow((context,) * 3) & image.spec.domain
     z, y, x = (a - b for a, b in zip(box.start, read.start, strict=True))
@@ -88,30 +120,43 @@ def cut(
 ) -> Patch:
     """Cut one patch at a random position, with random augmentation.
 
-    The image has ``out + 2 * context`` voxels along every axis; the labels have its central `out` voxels and `reach`
-    more at the high end of every axis, for distant neighbours. Beyond the volume, the image is mirrored and labels are
-    `UNKNOWN`.
+    Beyond the volume, the image is mirrored and labels are `UNKNOWN`.
+
+    Parameters
+    ----------
+    volume : TrainingVolume
+        Image and labels.
+    out : int
+        Edge length of the network's output, which is at the centre of the patch.
+    context : int
+        Number of image voxels that the network needs on each side of its output.
+    reach : int
+        Largest offset of an affinity: the labels have that many more voxels at the high end of every axis.
+    rng : numpy.random.Generator
+        Source of the position and the augmentation.
+    contrast : bool
+        Whether grey values are augmented too.
     """
     size = out + 2 * context
     device = volume.raw.device
-    where = augment.coordinates(_centre(volume, out, rng), size, rng, device)
-    raw = _sample(volume.raw, where, "bilinear")
+    positions = augment.coordinates(_random_centre(volume, out, rng), size, rng, device)
+    raw = _sample(volume.raw, positions, "bilinear")
     central = slice(context, context + out + reach)
-    inner = where[central, central, central] - torch.tensor(volume.start, device=device)
+    inner = positions[central, central, central] - torch.tensor(volume.start, device=device)
     labels = _sample(volume.labels, inner, "nearest")
     last = torch.tensor(volume.labels.shape[2:], device=device) - 1
     labels[~((inner >= -0.5) & (inner <= last + 0.5)).all(-1)] = UNKNOWN
     return Patch(augment.grey_values(raw, rng) if contrast else raw, labels)
 
 
-def _centre(volume: TrainingVolume, out: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _random_centre(volume: TrainingVolume, out: int, rng: np.random.Generator) -> NDArray[np.float64]:
     shape = np.array(volume.labels.shape[2:])
     margin = np.minimum(out // 2 - 4, shape // 2)
     return np.asarray(rng.integers(margin, shape - margin + 1) + volume.start, dtype=np.float64)
 
 
-def _sample(volume: Tensor, where: Tensor, mode: str) -> Tensor:
-    """Return the values of `volume` at voxel positions `where` (..., 3), z, y, x, mirrored at the borders."""
+def _sample(volume: Tensor, positions: Tensor, mode: str) -> Tensor:
+    """Return the values of `volume` at voxel `positions` (..., 3), z, y, x, mirrored at the borders."""
     last = torch.tensor(volume.shape[2:], dtype=torch.float32, device=volume.device) - 1
-    grid = (2 * where / last - 1).flip(-1)[None]
+    grid = (2 * positions / last - 1).flip(-1)[None]
     return functional.grid_sample(volume, grid, mode=mode, padding_mode="reflection", align_corners=True)[0, 0]

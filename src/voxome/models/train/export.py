@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from voxome.models.cards import Model, ModelCard
 from voxome.models.train.network import OFFSETS, AffinityNet
+from voxome.storage.atomic import replacing
 
-_FREE = {2: "z", 3: "y", 4: "x"}
+_DYNAMIC = {2: "z", 3: "y", 4: "x"}
+"""Axes of the network whose lengths are not fixed, with their names in ONNX."""
 
 
 class _Probabilities(nn.Module):
@@ -30,8 +32,7 @@ def export(net: AffinityNet, path: Path, tile: int = 16) -> None:
     """Write `net` with a sigmoid, from raw (1, 1, z, y, x) to affinities (1, channels, z - 2 context, …)."""
     plain = _Probabilities(copy.deepcopy(net).to("cpu", memory_format=torch.contiguous_format)).eval()
     size = tile + 2 * net.context
-    partial = path.with_suffix(".part")
-    with warnings.catch_warnings():
+    with replacing(path) as partial, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             plain,
@@ -39,11 +40,10 @@ def export(net: AffinityNet, path: Path, tile: int = 16) -> None:
             str(partial),
             input_names=["raw"],
             output_names=["affinities"],
-            dynamic_axes={"raw": _FREE, "affinities": {axis: f"{name}_out" for axis, name in _FREE.items()}},
+            dynamic_axes={"raw": _DYNAMIC, "affinities": {axis: f"{name}_out" for axis, name in _DYNAMIC.items()}},
             opset_version=17,
             dynamo=False,
         )
-    partial.replace(path)
 
 
 def publish(net: AffinityNet, folder: Path, facts: dict[str, Any]) -> Model:

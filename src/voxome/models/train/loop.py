@@ -19,6 +19,7 @@ from voxome.errors import InvalidInput
 from voxome.models.train.data import TrainingVolume, cut
 from voxome.models.train.network import OFFSETS, AffinityNet
 from voxome.models.train.targets import affinities, balanced_loss
+from voxome.storage.atomic import replacing
 
 _AVERAGE = 0.998
 """Decay of the running average of weights."""
@@ -34,14 +35,26 @@ class Settings:
 
     Attributes
     ----------
-    minutes : total time of the training steps; the learning rate follows a cosine over it.
-    device : torch device, such as "cpu" or "cuda".
-    out : edge length of the affinities of a patch, in voxels.
-    batch : batch size.
-    rate : peak learning rate of AdamW.
-    other_fraction : fraction of patches from the volumes after the first.
-    start : checkpoint of another training whose averaged weights to start from; random weights if None.
-    report_minutes : training time between reports.
+    minutes : float
+        Total time of the training steps; the learning rate follows a cosine over it.
+    seed : int
+        Random seed of weights and patches.
+    threads : int
+        Number of CPU threads.
+    device : str
+        Torch device, such as "cpu" or "cuda".
+    out : int
+        Edge length of the affinities of a patch, in voxels.
+    batch : int
+        Number of patches per step.
+    rate : float
+        Peak learning rate of AdamW.
+    other_fraction : float
+        Fraction of patches from the volumes after the first.
+    start : Path, optional
+        Checkpoint of another training, whose averaged weights are the initial ones; random weights if None.
+    report_minutes : float
+        Training time between reports.
     """
 
     minutes: float
@@ -153,12 +166,14 @@ class Training:
         return self.volumes[0]
 
     def _save(self) -> None:
-        partial = self.checkpoint.with_suffix(".part")
-        kept = {"net": self.net.state_dict(), "average": self.average.state_dict()}
-        torch.save(
-            {**kept, "optimizer": self.optimizer.state_dict(), "progress": json.dumps(vars(self.progress))}, partial
-        )
-        partial.replace(self.checkpoint)
+        state = {
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": json.dumps(vars(self.progress)),
+        }
+        with replacing(self.checkpoint) as partial:
+            torch.save(state, partial)
 
     def _start_from(self, start: Path) -> None:
         try:

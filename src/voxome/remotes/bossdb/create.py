@@ -13,7 +13,7 @@ from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnknownName, Un
 from voxome.remotes.bossdb.address import Address
 from voxome.remotes.bossdb.description import DTYPES
 from voxome.remotes.bossdb.projects import Channels, Collections, CoordinateFrames, Experiments, ResourceClient
-from voxome.remotes.bossdb.values import BossRecord, Channel, Collection, CoordinateFrame, Experiment
+from voxome.remotes.bossdb.records import BossRecord, Channel, Collection, CoordinateFrame, Experiment
 from voxome.remotes.http import Api
 
 OPTIONS = ("coordinate_frame", "levels", "hierarchy_method", "sources", "related")

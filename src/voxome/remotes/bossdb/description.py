@@ -15,9 +15,9 @@ from voxome.geometry import Box
 from voxome.remotes.bossdb.address import Address
 from voxome.remotes.bossdb.metadata import Metadata
 from voxome.remotes.bossdb.projects import Channels, CoordinateFrames, Experiments
+from voxome.remotes.bossdb.records import Channel, CoordinateFrame, Experiment
 from voxome.remotes.bossdb.scales import Scale, all_scales, has_server_scales, scales_from_json
 from voxome.remotes.bossdb.service import parsing, path
-from voxome.remotes.bossdb.values import Channel, CoordinateFrame, Experiment
 from voxome.remotes.http import Api, fan_out
 
 DTYPES = ("uint8", "uint16", "uint32", "uint64")

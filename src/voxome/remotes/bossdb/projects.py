@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar, Generic, TypeVar
 
 from voxome.errors import InvalidInput, UnknownName
+from voxome.remotes.bossdb.records import BossRecord, Channel, Collection, CoordinateFrame, Experiment
 from voxome.remotes.bossdb.service import parsing, path
-from voxome.remotes.bossdb.values import BossRecord, Channel, Collection, CoordinateFrame, Experiment
 from voxome.remotes.http import Api
 
 V = TypeVar("V", bound=BossRecord)

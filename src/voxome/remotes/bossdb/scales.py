@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from voxome.contracts.levels import scale_between
 from voxome.contracts.spec import Scale as Factor
+from voxome.remotes.bossdb.records import CoordinateFrame, Experiment, Triple
 from voxome.remotes.bossdb.service import Json, parsing
-from voxome.remotes.bossdb.values import CoordinateFrame, Experiment, Triple
 
 CUBOID = (16, 512, 512)
 """Voxels (z, y, x) that the Boss stores together, at every resolution, from index 0 on."""

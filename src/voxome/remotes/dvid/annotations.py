@@ -13,7 +13,7 @@ BATCH = 10_000
 """Number of elements per request."""
 
 
-class Annotations(Instance):
+class AnnotationInstance(Instance):
     """Annotated points of one instance."""
 
     def within(self, box: Box) -> list[Element]:

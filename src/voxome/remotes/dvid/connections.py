@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.kinds import Rows
 from voxome.errors import InvalidInput
-from voxome.remotes.dvid.annotations import Annotations
+from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.elements import Element, element_rows, relation_rows
 from voxome.remotes.dvid.instance import WORKERS, as_labels
 from voxome.remotes.dvid.labels import Labels
@@ -21,13 +21,13 @@ class Connections:
 
     Parameters
     ----------
-    synapses : Annotations
+    synapses : AnnotationInstance
         Annotations synced with the labels.
     labels : Labels
         Labels that give the body at a point.
     """
 
-    def __init__(self, synapses: Annotations, labels: Labels) -> None:
+    def __init__(self, synapses: AnnotationInstance, labels: Labels) -> None:
         self.synapses, self.labels = synapses, labels
 
     def synapse_rows(self, bodies: Iterable[int]) -> Rows:

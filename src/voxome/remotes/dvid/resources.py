@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from voxome.contracts.shapes import Annotations, AnnotationShape, Mesh, Skeleton
 from voxome.contracts.source import MeshSource, PointsSource, SkeletonSource
 from voxome.errors import InvalidInput, NotFound, UnknownName, UnsupportedFormat
 from voxome.geometry import Box
-from voxome.remotes.dvid import annotations as dvid_annotations
+from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.elements import Element, Point, element_rows
 from voxome.remotes.dvid.instance import WORKERS, as_labels
 from voxome.remotes.dvid.keyvalue import KeyValue
@@ -32,8 +33,8 @@ _LAST = (1 << 30) - 1
 """Largest coordinate of a query: DVID takes positions and sizes of 32 bits, with a sign."""
 
 
-class DvidMeshes:
-    """Meshes of the bodies of a labelmap.
+class _OfBodies:
+    """Shapes of the bodies of a labelmap.
 
     Parameters
     ----------
@@ -46,7 +47,15 @@ class DvidMeshes:
     """
 
     def __init__(self, node: Node, segmentation: str, name: str) -> None:
-        self.name, self._meshes = name, Meshes(node, segmentation)
+        self._node, self._segmentation, self.name = node, segmentation, name
+
+
+class DvidMeshes(_OfBodies):
+    """Meshes of the bodies of a labelmap."""
+
+    @cached_property
+    def _meshes(self) -> Meshes:
+        return Meshes(self._node, self._segmentation)
 
     def ids(self) -> NDArray[np.uint64]:
         return _ids(self._meshes.bodies, tuple(FORMATS), self.name)
@@ -57,21 +66,12 @@ class DvidMeshes:
         return self._meshes.get(int(as_labels([id])[0]))
 
 
-class DvidSkeletons:
-    """Skeletons of the bodies of a labelmap.
+class DvidSkeletons(_OfBodies):
+    """Skeletons of the bodies of a labelmap."""
 
-    Parameters
-    ----------
-    node : Node
-        The version.
-    segmentation : str
-        Name of the labelmap.
-    name : str
-        URI, for messages.
-    """
-
-    def __init__(self, node: Node, segmentation: str, name: str) -> None:
-        self.name, self._skeletons = name, Skeletons(node, segmentation)
+    @cached_property
+    def _skeletons(self) -> Skeletons:
+        return Skeletons(self._node, self._segmentation)
 
     def ids(self) -> NDArray[np.uint64]:
         return _ids(self._skeletons.files, ("_swc",), self.name)
@@ -102,7 +102,7 @@ class DvidPoints:
     relations: Sequence[str] = (_BODY,)
 
     def __init__(self, node: Node, instance: str, voxel_size_nm: Sequence[float], name: str) -> None:
-        self.name, self._elements = name, dvid_annotations.Annotations(node, instance)
+        self.name, self._elements = name, AnnotationInstance(node, instance)
         self._size = np.asarray(voxel_size_nm, np.float64)
 
     def ids(self) -> NDArray[np.uint64]:

@@ -15,7 +15,7 @@ from voxome.remotes.dvid.types import extents_json
 
 if TYPE_CHECKING:
     from voxome.contracts.shapes import Mesh
-    from voxome.remotes.dvid.annotations import Annotations
+    from voxome.remotes.dvid.annotations import AnnotationInstance
     from voxome.remotes.dvid.connections import Connections
     from voxome.remotes.dvid.keyvalue import KeyValue
     from voxome.remotes.dvid.label_sizes import LabelSizes
@@ -253,11 +253,11 @@ class DvidNode:
 
         return KeyValue(self.node, name)
 
-    def annotations(self, name: str = "synapses") -> Annotations:
+    def annotations(self, name: str = "synapses") -> AnnotationInstance:
         """Return points with kinds, tags and relations, such as synapses."""
-        from voxome.remotes.dvid.annotations import Annotations
+        from voxome.remotes.dvid.annotations import AnnotationInstance
 
-        return Annotations(self.node, name)
+        return AnnotationInstance(self.node, name)
 
     def connections(self, synapses: str = "synapses", segmentation: str = "segmentation") -> Connections:
         """Return the connections of bodies, from synapses and the labels at their positions."""

@@ -22,9 +22,9 @@ from voxome.contracts.levels import (
 )
 from voxome.contracts.source import Mode, Version
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import CorruptData, InvalidBox, UnsupportedFormat
+from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.geometry import Box
-from voxome.remotes.arrays import writable_slices
+from voxome.remotes.arrays import allocate, writable_slices
 from voxome.remotes.knossos.conf import CONF, Conf
 from voxome.remotes.knossos.cubes import CUBE, EDGE, image, overlay, store
 from voxome.remotes.local_files import file_version
@@ -44,10 +44,7 @@ class KnossosSource:
         return self._spec
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        box.within(self._spec.domain)
-        if out is not None and out.shape != box.shape:
-            raise InvalidBox(f"out has shape {out.shape}, the box {box} has {box.shape}")
-        data = np.empty(box.shape, self._spec.dtype) if out is None else out
+        data = allocate(box, self._spec, out)
         for cube, part in self._touched(box):
             voxels = self._load(cube)
             data[part.within(box)] = 0 if voxels is None else voxels[part.within(Box.of_shape(CUBE, cube.start))]

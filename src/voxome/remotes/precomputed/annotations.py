@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import CorruptData, InvalidInput, NotFound, UnknownName, UnsupportedFormat
 from voxome.remotes.precomputed.annotation_codec import AnnotationCodec
-from voxome.remotes.precomputed.folders import inside, read_files
+from voxome.remotes.precomputed.folders import ShapeFolder, inside, read_files
 from voxome.remotes.precomputed.keyed import KeyedValues
-from voxome.storage.path import StoragePath
 
 _BATCH = 256
 """Cells of the spatial index that are read at once."""
@@ -30,21 +29,12 @@ _LISTED = 4096
 
 
 class PrecomputedAnnotations:
-    """Annotations of one collection.
+    """Annotations of one collection."""
 
-    Parameters
-    ----------
-    folder : StoragePath
-        Folder of the collection.
-    info : mapping
-        Its metadata.
-    name : str
-        URI, for messages.
-    """
-
-    def __init__(self, folder: StoragePath, info: Mapping[str, Any], name: str) -> None:
-        self.name, self._folder = name, folder
-        self._codec = AnnotationCodec(info, name)
+    def __init__(self, folder: ShapeFolder) -> None:
+        info = folder.info
+        self.name, self._folder = folder.name, folder.path
+        self._codec = AnnotationCodec(info, folder.name)
         self._by_id = None if info.get("by_id") is None else self._index(info["by_id"])
         self._by_relation = {str(one["id"]): self._index(one) for one in info.get("relationships") or ()}
         lower = info.get("lower_bound", (0, 0, 0))

@@ -7,6 +7,7 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -29,6 +30,25 @@ DECOMPRESS: Mapping[str, Callable[[bytes], Any]] = {
 
 NETWORK_SUFFIXES = (".gz", ".br")
 """Suffixes that are looked up in stores behind a network, where each costs a request."""
+
+
+@dataclass(frozen=True)
+class ShapeFolder:
+    """A folder of meshes, skeletons or annotations.
+
+    Attributes
+    ----------
+    path : StoragePath
+        Address of the folder.
+    info : mapping
+        Its metadata; empty if it has none.
+    name : str
+        URI, for messages.
+    """
+
+    path: StoragePath
+    info: Mapping[str, Any]
+    name: str
 
 
 def inside(root: StoragePath, relative: str) -> StoragePath:

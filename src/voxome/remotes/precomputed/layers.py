@@ -9,7 +9,7 @@ from voxome.contracts.source import MeshSource, PointsSource, ResourceInfo, Skel
 from voxome.errors import UnsupportedFormat, VoxomeError
 from voxome.remotes.json_store import read_json
 from voxome.remotes.precomputed.annotations import PrecomputedAnnotations
-from voxome.remotes.precomputed.folders import INFO, inside
+from voxome.remotes.precomputed.folders import INFO, ShapeFolder, inside
 from voxome.remotes.precomputed.info import Json, scales_by_size
 from voxome.remotes.precomputed.meshes import MULTIRESOLUTION, open_meshes
 from voxome.remotes.precomputed.skeletons import PrecomputedSkeletons
@@ -42,7 +42,7 @@ NOUNS: Mapping[str, str] = {
 }
 """Type of the content → what a listing calls it."""
 
-_OPENERS: Mapping[str, Callable[[StoragePath, Json, str], ShapeSource]] = {
+_OPENERS: Mapping[str, Callable[[ShapeFolder], ShapeSource]] = {
     LEGACY_MESHES: open_meshes,
     MULTIRESOLUTION: open_meshes,
     SKELETONS: PrecomputedSkeletons,
@@ -58,7 +58,7 @@ def type_of(info: Mapping[str, Any]) -> str:
 def read_layer(folder: StoragePath) -> Json | None:
     """Return the metadata of a folder of any type; None if there is none.
 
-    A folder of meshes or skeletons may lack metadata, or their type; the volume above it then tells what it is.
+    A folder of meshes or skeletons may lack metadata, or their type; the volume above it then determines its type.
     """
     info = read_json(folder, INFO) or {}
     if "scales" in info or str(info.get("@type", "")).startswith("neuroglancer_"):
@@ -87,7 +87,7 @@ def open_shapes(folder: StoragePath, info: Json, name: str) -> ShapeSource:
     if kind not in _OPENERS:
         raise UnsupportedFormat(f"{name} holds {kind}; voxome opens {', '.join([VOLUME, *_OPENERS])}")
     try:
-        return _OPENERS[kind](folder, info, name)
+        return _OPENERS[kind](ShapeFolder(folder, info, name))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, VoxomeError):
             raise

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,39 +15,27 @@ from voxome.contracts.shapes import Mesh
 from voxome.contracts.source import MeshSource
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.mesh_formats import decode_draco, decode_draco_arrays, decode_ngmesh
-from voxome.remotes.precomputed.folders import inside, read_files
+from voxome.remotes.precomputed.folders import ShapeFolder, inside, read_files
 from voxome.remotes.precomputed.keyed import KeyedValues, check_id
 from voxome.remotes.precomputed.mesh_manifest import Manifest
 from voxome.remotes.precomputed.shards import locate_value
 from voxome.remotes.precomputed.transforms import Transform
-from voxome.storage.path import StoragePath
 
 MULTIRESOLUTION = "neuroglancer_multilod_draco"
 _DRACO = b"DRACO"
 
 
-def open_meshes(folder: StoragePath, info: Mapping[str, Any], name: str) -> MeshSource:
-    """Return the meshes in `folder`, whose metadata are `info` (empty where there are none)."""
-    kind = MultiresolutionMeshes if info.get("@type") == MULTIRESOLUTION else LegacyMeshes
-    return kind(folder, info, name)
+def open_meshes(folder: ShapeFolder) -> MeshSource:
+    """Return the meshes in `folder`."""
+    return MultiresolutionMeshes(folder) if folder.info.get("@type") == MULTIRESOLUTION else LegacyMeshes(folder)
 
 
 class LegacyMeshes:
-    """Meshes in one resolution: a manifest for each segment, and the fragments that it lists.
+    """Meshes in one resolution: a manifest for each segment, and the fragments that it lists."""
 
-    Parameters
-    ----------
-    folder : StoragePath
-        Their folder.
-    info : mapping
-        Its metadata; empty where there are none.
-    name : str
-        URI, for messages.
-    """
-
-    def __init__(self, folder: StoragePath, info: Mapping[str, Any], name: str) -> None:
-        self.name, self._folder = name, folder
-        self._manifests = KeyedValues(folder, None, ":0")
+    def __init__(self, folder: ShapeFolder) -> None:
+        self.name, self._folder = folder.name, folder.path
+        self._manifests = KeyedValues(folder.path, None, ":0")
 
     def ids(self) -> NDArray[np.uint64]:
         return self._manifests.ids()
@@ -88,23 +74,13 @@ class LegacyMeshes:
 
 
 class MultiresolutionMeshes:
-    """Meshes in several levels of detail, each cut into Draco fragments.
+    """Meshes in several levels of detail, each cut into Draco fragments."""
 
-    Parameters
-    ----------
-    folder : StoragePath
-        Their folder.
-    info : mapping
-        Its metadata.
-    name : str
-        URI, for messages.
-    """
-
-    def __init__(self, folder: StoragePath, info: Mapping[str, Any], name: str) -> None:
-        self.name, self._folder = name, folder
-        self._manifests = KeyedValues(folder, info.get("sharding"), ".index")
-        self._transform = Transform(info, name)
-        self._steps = (1 << int(info["vertex_quantization_bits"])) - 1
+    def __init__(self, folder: ShapeFolder) -> None:
+        self.name, self._folder = folder.name, folder.path
+        self._manifests = KeyedValues(folder.path, folder.info.get("sharding"), ".index")
+        self._transform = Transform(folder.info, folder.name)
+        self._steps = (1 << int(folder.info["vertex_quantization_bits"])) - 1
 
     def ids(self) -> NDArray[np.uint64]:
         return self._manifests.ids()
@@ -134,7 +110,7 @@ class MultiresolutionMeshes:
             raise CorruptData(f"{self.name}: cannot decode the manifest of segment {id}: {error}") from error
 
     def _read_fragments(self, id: int, manifest: Manifest, start: int, stop: int) -> bytes:
-        """Read some of the fragments, which lie in a file of their own or just before the manifest in its shard."""
+        """Read some of the fragments, which are in a separate file, or just before the manifest in its shard."""
         if start == stop:
             return b""
         if self._manifests.sharding is None:

@@ -5,7 +5,6 @@ Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precom
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ from numpy.typing import NDArray
 
 from voxome.contracts.shapes import Skeleton
 from voxome.errors import CorruptData, InvalidInput, NotFound
+from voxome.remotes.precomputed.folders import ShapeFolder
 from voxome.remotes.precomputed.keyed import KeyedValues
 from voxome.remotes.precomputed.transforms import Transform
-from voxome.storage.path import StoragePath
 
 _RADIUS = "radius"
 _FILE_TYPES = {"vertex_types": "swc_type"}
@@ -23,25 +22,15 @@ _FILE_TYPES = {"vertex_types": "swc_type"}
 
 
 class PrecomputedSkeletons:
-    """Skeletons by segment id.
+    """Skeletons by segment id."""
 
-    Parameters
-    ----------
-    folder : StoragePath
-        Their folder.
-    info : mapping
-        Its metadata; empty where there are none.
-    name : str
-        URI, for messages.
-    """
-
-    def __init__(self, folder: StoragePath, info: Mapping[str, Any], name: str) -> None:
-        self.name = name
-        self._values = KeyedValues(folder, info.get("sharding"))
-        self._transform = Transform(info, name)
+    def __init__(self, folder: ShapeFolder) -> None:
+        self.name = folder.name
+        self._values = KeyedValues(folder.path, folder.info.get("sharding"))
+        self._transform = Transform(folder.info, folder.name)
         self._attributes = [
             (str(one["id"]), np.dtype(one["data_type"]).newbyteorder("<"), int(one.get("num_components", 1)))
-            for one in info.get("vertex_attributes") or ()
+            for one in folder.info.get("vertex_attributes") or ()
         ]
 
     def ids(self) -> NDArray[np.uint64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from voxome.contracts.abilities import Ability
 from voxome.contracts.levels import Level, coarser, require_coarser, require_level
 from voxome.contracts.source import MeshSource, Mode, SkeletonSource, VolumeSource
+from voxome.contracts.uri import at_level
 from voxome.errors import AlreadyExists, InvalidInput, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.json_store import update_json
@@ -185,7 +186,7 @@ def open_level(folder: StoragePath, info: Json, number: int, *, mode: Mode, name
     """
     order = scales_by_size(info)
     require_level(name, number, len(order))
-    return PrecomputedSource(folder, info, order[number], mode=mode, name=f"{name}?level={number}")
+    return PrecomputedSource(folder, info, order[number], mode=mode, name=at_level(name, number))
 
 
 def _orient(store: ts.TensorStore, info: Mapping[str, Any]) -> ts.TensorStore:

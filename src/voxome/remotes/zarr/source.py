@@ -10,6 +10,7 @@ import tensorstore as ts
 
 from voxome.contracts.levels import Lengths, Level, coarser, finest_first, require_coarser, require_level, scale_between
 from voxome.contracts.spec import Scale, VolumeSpec
+from voxome.contracts.uri import at_level
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly
 from voxome.remotes.json_store import Json
 from voxome.remotes.tensorstore import TensorStoreSource
@@ -142,7 +143,7 @@ def open_level(group: Node, entry: Mapping[str, Any], number: int, *, name: str,
     arrays = sorted_arrays(group, entry)
     require_level(name, number, len(arrays))
     node, labels = _array(group, arrays[number], name), ome.holds_labels(group.attributes)
-    return open_array(node, arrays[number], name=f"{name}?level={number}", writable=writable, labels=labels)
+    return open_array(node, arrays[number], name=at_level(name, number), writable=writable, labels=labels)
 
 
 def sorted_arrays(group: Node, entry: Mapping[str, Any]) -> list[ome.Dataset]:

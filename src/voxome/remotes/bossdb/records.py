@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -14,7 +15,7 @@ from voxome.remotes.bossdb.service import Json, parsing
 Triple = tuple[float, float, float]
 
 
-class BossRecord:
+class BossRecord(ABC):
     """A record of the server: names from the collection down, and fields with their JSON keys."""
 
     keys: ClassVar[dict[str, str]] = {}
@@ -23,14 +24,14 @@ class BossRecord:
     """Fields that can be changed."""
 
     @property
+    @abstractmethod
     def names(self) -> tuple[str, ...]:
         """Names from the collection down."""
-        raise NotImplementedError
 
     @classmethod
-    def from_json(cls, answer: Json, parents: Sequence[str]) -> Self:
-        """Return the record in an answer of the server; `parents` are the names above it."""
-        raise NotImplementedError
+    @abstractmethod
+    def from_json(cls, response: Json, parents: Sequence[str]) -> Self:
+        """Return the record in a response of the server; `parents` are the names above it."""
 
     def body(self) -> dict[str, Any]:
         """Return the JSON that creates it."""
@@ -54,9 +55,9 @@ class Collection(BossRecord):
         return (self.name,)
 
     @classmethod
-    def from_json(cls, answer: Json, parents: Sequence[str]) -> Self:
+    def from_json(cls, response: Json, parents: Sequence[str]) -> Self:
         with parsing("a collection"):
-            return cls(answer["name"], experiments=_strings(answer.get("experiments")), **_common(answer))
+            return cls(response["name"], experiments=_strings(response.get("experiments")), **_common(response))
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,16 @@ class CoordinateFrame(BossRecord):
 
     Attributes
     ----------
-    name, description : str
-        The name is unique on the server.
+    name : str
+        Name, unique on the server.
     box : Box
         All voxels (z, y, x) of the finest resolution.
     voxel_size : (z, y, x)
         Edge lengths of a voxel, in `voxel_unit`.
     voxel_unit : str
         nanometers, micrometers, millimeters or centimeters.
+    description : str
+        Text for people.
     """
 
     name: str
@@ -102,14 +105,14 @@ class CoordinateFrame(BossRecord):
         return z, y, x
 
     @classmethod
-    def from_json(cls, answer: Json, parents: Sequence[str] = ()) -> Self:
+    def from_json(cls, response: Json, parents: Sequence[str] = ()) -> Self:
         with parsing("a coordinate frame"):
             start, stop, size = (
-                [answer[f"{axis}_{what}"] for axis in "zyx"] for what in ("start", "stop", "voxel_size")
+                [response[f"{axis}_{what}"] for axis in "zyx"] for what in ("start", "stop", "voxel_size")
             )
             z, y, x = (float(length) for length in size)
             box = Box(tuple(start), tuple(stop))
-            return cls(answer["name"], box, (z, y, x), answer["voxel_unit"], answer.get("description") or "")
+            return cls(response["name"], box, (z, y, x), response["voxel_unit"], response.get("description") or "")
 
     def body(self) -> dict[str, Any]:
         body: dict[str, Any] = {"name": self.name, "description": self.description, "voxel_unit": self.voxel_unit}
@@ -124,8 +127,14 @@ class Experiment(BossRecord):
 
     Attributes
     ----------
-    collection, name, coordinate_frame, description : str
-        Names.
+    collection : str
+        Name of the collection that contains it.
+    name : str
+        Name, unique in the collection.
+    coordinate_frame : str
+        Name of the coordinate frame.
+    description : str
+        Text for people.
     levels : int
         Number of resolutions, the finest included.
     hierarchy_method : {"anisotropic", "isotropic"}
@@ -173,19 +182,19 @@ class Experiment(BossRecord):
         return self.collection, self.name
 
     @classmethod
-    def from_json(cls, answer: Json, parents: Sequence[str]) -> Self:
+    def from_json(cls, response: Json, parents: Sequence[str]) -> Self:
         with parsing(f"an experiment of {parents[0]}"):
             return cls(
                 parents[0],
-                answer["name"],
-                answer["coord_frame"],
-                levels=int(answer["num_hierarchy_levels"]),
-                hierarchy_method=answer["hierarchy_method"].lower(),
-                time_samples=int(answer.get("num_time_samples") or 1),
-                time_step=answer.get("time_step"),
-                time_step_unit=answer.get("time_step_unit"),
-                channels=_strings(answer.get("channels")),
-                **_common(answer),
+                response["name"],
+                response["coord_frame"],
+                levels=int(response["num_hierarchy_levels"]),
+                hierarchy_method=response["hierarchy_method"].lower(),
+                time_samples=int(response.get("num_time_samples") or 1),
+                time_step=response.get("time_step"),
+                time_step_unit=response.get("time_step_unit"),
+                channels=_strings(response.get("channels")),
+                **_common(response),
             )
 
 
@@ -195,8 +204,12 @@ class Channel(BossRecord):
 
     Attributes
     ----------
-    collection, experiment, name, description : str
-        Names.
+    collection, experiment : str
+        Names of the collection and the experiment that contain it.
+    name : str
+        Name, unique in the experiment.
+    description : str
+        Text for people.
     type : {"image", "annotation"}
         The voxels of an annotation are labels.
     dtype : str
@@ -249,30 +262,30 @@ class Channel(BossRecord):
         return self.collection, self.experiment, self.name
 
     @classmethod
-    def from_json(cls, answer: Json, parents: Sequence[str]) -> Self:
+    def from_json(cls, response: Json, parents: Sequence[str]) -> Self:
         with parsing(f"a channel of {'/'.join(parents[:2])}"):
-            cv_path = answer.get("cv_path") if answer.get("storage_type") == "cloudvol" else None
+            cv_path = response.get("cv_path") if response.get("storage_type") == "cloudvol" else None
             return cls(
                 parents[0],
                 parents[1],
-                answer["name"],
-                answer["type"].lower(),
-                answer["datatype"].lower(),
-                base_resolution=int(answer.get("base_resolution") or 0),
-                default_time_sample=int(answer.get("default_time_sample") or 0),
-                sources=_strings(answer.get("sources")),
-                related=_strings(answer.get("related")),
-                downsample_status=answer.get("downsample_status") or "NOT_DOWNSAMPLED",
-                precomputed=f"precomputed://s3://{answer.get('bucket')}/{cv_path.strip('/')}" if cv_path else None,
-                **_common(answer),
+                response["name"],
+                response["type"].lower(),
+                response["datatype"].lower(),
+                base_resolution=int(response.get("base_resolution") or 0),
+                default_time_sample=int(response.get("default_time_sample") or 0),
+                sources=_strings(response.get("sources")),
+                related=_strings(response.get("related")),
+                downsample_status=response.get("downsample_status") or "NOT_DOWNSAMPLED",
+                precomputed=f"precomputed://s3://{response.get('bucket')}/{cv_path.strip('/')}" if cv_path else None,
+                **_common(response),
             )
 
 
-def _common(answer: Json) -> dict[str, Any]:
+def _common(response: Json) -> dict[str, Any]:
     return {
-        "description": answer.get("description") or "",
-        "public": bool(answer.get("public")),
-        "creator": str(answer.get("creator") or ""),
+        "description": response.get("description") or "",
+        "public": bool(response.get("public")),
+        "creator": str(response.get("creator") or ""),
     }
 
 
