@@ -19,8 +19,7 @@ import voxome
 from voxome.geometry import Box
 from voxome.reports import score
 from voxome.reports.pictures import neuron_colour
-from voxome.workflow.options import RunOptions
-from voxome.workflow.run import run
+from voxome.workflow.verbs import run
 
 ROOT = Path(__file__).parent.parent
 SHARED = (ROOT / os.environ.get("VOXOME_SHARED", "../shared")).resolve()
@@ -41,9 +40,10 @@ def main() -> None:
     arguments = parser.parse_args()
     raw, truth = f"hdf5://{FILE}/volumes/raw", f"hdf5://{FILE}/volumes/labels/neuron_ids"
     z, y, x = (int(n) for n in arguments.block.split(","))
-    options = RunOptions(block=(z, y, x), box=arguments.box)
     inputs = {"raw": raw, "model": arguments.model}
-    record = run(ROOT / "pipelines/em/connectome.cwl", inputs, out=arguments.out, workers=2, options=options)
+    record = run(
+        ROOT / "pipelines/em/connectome.cwl", inputs, out=arguments.out, workers=2, block=(z, y, x), box=arguments.box
+    )
     keys = {step["name"]: step["key"] for step in record["steps"]}
     fragments = arguments.out / ".voxome/steps" / f"segment.apply-{keys['segment.apply']}" / "fragments.zarr"
     for name, result in (("fragments", fragments), ("neurons", arguments.out / "neurons.zarr")):

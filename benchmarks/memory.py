@@ -23,7 +23,7 @@ from voxome.records.sql import SqlRecords
 from voxome.workflow.cwl import load
 from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import Plan, make_plan
-from voxome.workflow.run import run
+from voxome.workflow.verbs import run
 
 SHAPES = ((128, 128, 128), (256, 256, 256), (512, 512, 256))
 SEED = 7

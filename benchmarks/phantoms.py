@@ -10,7 +10,7 @@ from pathlib import Path
 
 from voxome.data.phantom.spec import PhantomSpec
 from voxome.data.phantom.write import write_phantom
-from voxome.workflow.run import run
+from voxome.workflow.verbs import run
 
 PIPELINE = Path(__file__).parent.parent / "pipelines" / "em" / "connectome.cwl"
 

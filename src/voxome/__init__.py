@@ -6,7 +6,6 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from voxome.contracts.python_tool import tool
 from voxome.contracts.shapes import Annotations, Mesh, Skeleton
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import VoxomeError
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from voxome.resources.shapes import Meshes, Points, Skeletons
     from voxome.resources.volume import Volume
     from voxome.services.transfer.run import transfer
-    from voxome.workflow.run import run
+    from voxome.workflow.verbs import plan, run, tool
 
 __all__ = [
     "Annotations",
@@ -38,6 +37,7 @@ __all__ = [
     "connect",
     "create",
     "open",
+    "plan",
     "run",
     "tool",
     "transfer",
@@ -53,7 +53,9 @@ _LAZY = {
     "connect": "voxome.resources.open",
     "create": "voxome.resources.open",
     "open": "voxome.resources.open",
-    "run": "voxome.workflow.run",
+    "plan": "voxome.workflow.verbs",
+    "run": "voxome.workflow.verbs",
+    "tool": "voxome.workflow.verbs",
     "transfer": "voxome.services.transfer.run",
 }
 

@@ -26,9 +26,8 @@ from voxome.storage.find import storage_at
 from voxome.testing.kind import KindContract
 from voxome.workflow.cwl import load as load_workflow
 from voxome.workflow.describe import document
-from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import make_plan
-from voxome.workflow.run import run
+from voxome.workflow.verbs import run
 
 PLUGINS = Path(__file__).parent / "plugins"
 WORKFLOW = """
@@ -57,7 +56,7 @@ steps:
   sums: {run: points.list.cwl, in: {points: gather/sums, store: store}, out: [result]}
 """
 SHAPE = (24, 20, 16)
-CUBES = RunOptions(block=(8, 8, 8))
+CUBES = (8, 8, 8)
 
 
 @pytest.fixture
@@ -101,13 +100,13 @@ def assert_right(folder: Path, noise: NDArray[np.uint8]) -> None:
 
 @pytest.mark.slow
 def test_a_workflow_uses_the_kind_end_to_end(workflow: Path, tmp_path: Path, noise: NDArray[np.uint8]) -> None:
-    record = run(workflow, {"raw": str(tmp_path / "raw.zarr")}, out=tmp_path / "out", workers=2, options=CUBES)
+    record = run(workflow, {"raw": str(tmp_path / "raw.zarr")}, out=tmp_path / "out", workers=2, block=CUBES)
     assert_right(tmp_path / "out", noise)
     assert sorted(step["blocks"]["run"] for step in record["steps"]) == [1, 18, 18]
-    again = run(workflow, {"raw": str(tmp_path / "raw.zarr")}, out=tmp_path / "out", workers=2, options=CUBES)
+    again = run(workflow, {"raw": str(tmp_path / "raw.zarr")}, out=tmp_path / "out", workers=2, block=CUBES)
     assert sum(step["blocks"]["run"] for step in again["steps"]) == 0
     (tmp_path / "out" / "points.csv").unlink()
-    run(workflow, {"raw": str(tmp_path / "raw.zarr")}, out=tmp_path / "out", workers=2, options=CUBES)
+    run(workflow, {"raw": str(tmp_path / "raw.zarr")}, out=tmp_path / "out", workers=2, block=CUBES)
     assert_right(tmp_path / "out", noise)
 
 
@@ -136,13 +135,13 @@ def test_a_kind_can_be_the_output_of_a_tool_of_regions(
 ) -> None:
     (tmp_path / "regions.cwl").write_text(REGIONS)
     raw, out = {"raw": str(tmp_path / "raw.zarr")}, tmp_path / "out"
-    run(tmp_path / "regions.cwl", raw, out=out, engine="sequential", options=CUBES)
+    run(tmp_path / "regions.cwl", raw, out=out, engine="sequential", block=CUBES)
     points = np.argwhere(noise > 250)
     assert _points(out / "points.csv") == sorted(map(tuple, points.tolist()))
     assert _points(out / "total.csv") == [tuple(points.sum(axis=0).tolist())]
     (out / "points.csv").unlink()
     next(out.glob(".voxome/steps/gather-*/points/0-1.csv")).unlink()
-    run(tmp_path / "regions.cwl", raw, out=out, engine="sequential", options=CUBES)
+    run(tmp_path / "regions.cwl", raw, out=out, engine="sequential", block=CUBES)
     assert _points(out / "points.csv") == sorted(map(tuple, points.tolist()))
 
 

@@ -12,8 +12,7 @@ from workflow.pipeline import CONNECTOME, Phantom
 from voxome.data.phantom.spec import PhantomSpec
 from voxome.data.phantom.write import write_phantom
 from voxome.registry import load, targets
-from voxome.workflow.options import RunOptions
-from voxome.workflow.run import run
+from voxome.workflow.verbs import run
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +26,7 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Phantom:
 def reference(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run in blocks of 48."""
     out = tmp_path_factory.mktemp("reference")
-    run(CONNECTOME, phantom.inputs, out=out, workers=1, options=RunOptions(block=(48, 48, 48)), truth=phantom.folder)
+    run(CONNECTOME, phantom.inputs, out=out, workers=1, block=(48, 48, 48), truth=phantom.folder)
     return out
 
 

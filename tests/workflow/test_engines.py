@@ -15,8 +15,7 @@ from voxome.engines.local import LocalEngine
 from voxome.errors import RunFailed, UnknownName
 from voxome.records.sql import SqlRecords
 from voxome.registry import load, targets
-from voxome.workflow.options import RunOptions
-from voxome.workflow.run import run
+from voxome.workflow.verbs import run
 
 PLUGINS = Path(__file__).parents[1] / "engines" / "plugins"
 
@@ -159,7 +158,6 @@ def test_an_unknown_engine_or_step_is_refused_before_any_work(phantom: Phantom, 
 @pytest.mark.slow
 @pytest.mark.usefixtures("oneshot")
 def test_the_pipeline_runs_on_the_engine_of_another_package(phantom: Phantom, reference: Path, tmp_path: Path) -> None:
-    options = RunOptions(block=(96, 96, 96))
-    record = run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, options=options, engine="oneshot")
+    record = run(CONNECTOME, phantom.inputs, out=tmp_path, workers=2, block=(96, 96, 96), engine="oneshot")
     assert [(row["name"], row["workers"]) for row in record["engines"]] == [("oneshot", 2)]
     assert_same_results(reference, tmp_path)

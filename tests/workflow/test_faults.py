@@ -20,8 +20,7 @@ from voxome.errors import CorruptData, PlanError, RunFailed, StoreError
 from voxome.registry import load, targets
 from voxome.workflow.clean import clean
 from voxome.workflow.describe import document
-from voxome.workflow.options import RunOptions
-from voxome.workflow.run import run
+from voxome.workflow.verbs import run
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +64,7 @@ steps:
   second: {run: common.threshold.cwl, in: {image: first/result, at: at, store: store}, out: [result]}
   count: {run: common.statistics.cwl, in: {image: second/result, store: store}, out: [result]}
 """
-CUBES = RunOptions(block=(16, 16, 16))
+CUBES = (16, 16, 16)
 Tuned = Callable[[str], Path]
 
 
@@ -130,7 +129,7 @@ def test_a_tool_with_a_wrong_result_or_a_killed_worker_fails_the_run(
 ) -> None:
     out = tmp_path / "out"
     with pytest.raises(RunFailed, match=message):
-        run(workflow(tool), {"raw": raw}, out=out, options=RunOptions(block=(32, 32, 48)))
+        run(workflow(tool), {"raw": raw}, out=out, block=(32, 32, 48))
     assert_nothing_is_marked_complete(out)
 
 
@@ -147,11 +146,11 @@ def test_an_unreadable_chunk_fails_its_job_and_the_run_resumes(
         chunk.write_bytes(b"no chunk" if damage == "garbage" else kept[: len(kept) // 2])
     out = tmp_path / "out"
     with pytest.raises(RunFailed, match=r"(?s)1 of 12 jobs of step first failed.*raw\.zarr.*Fix the cause and rerun"):
-        run(workflow("common.threshold"), {"raw": raw}, out=out, options=CUBES)
+        run(workflow("common.threshold"), {"raw": raw}, out=out, block=CUBES)
     assert_nothing_is_marked_complete(out)
     chunk.unlink()
     chunk.write_bytes(kept)
-    record = run(workflow("common.threshold"), {"raw": raw}, out=out, options=CUBES)
+    record = run(workflow("common.threshold"), {"raw": raw}, out=out, block=CUBES)
     assert record["steps"][0]["blocks"] == {"total": 12, "run": 1, "reused": 11}
     assert_right(out, raw)
 
@@ -160,7 +159,7 @@ def test_missing_results_are_computed_again(workflow: Tuned, raw: Path, tmp_path
     out = tmp_path / "out"
 
     def again() -> int:
-        record = run(workflow("common.threshold"), {"raw": raw}, out=out, options=CUBES)
+        record = run(workflow("common.threshold"), {"raw": raw}, out=out, block=CUBES)
         assert_right(out, raw)
         assert all(s["blocks"]["run"] + s["blocks"]["reused"] == s["blocks"]["total"] for s in record["steps"])
         return int(sum(step["blocks"]["run"] for step in record["steps"]))
@@ -179,22 +178,22 @@ def test_missing_results_are_computed_again(workflow: Tuned, raw: Path, tmp_path
 
 def test_a_cleaned_run_is_complete_and_can_be_computed_again(workflow: Tuned, raw: Path, tmp_path: Path) -> None:
     out, path = tmp_path / "out", workflow("common.threshold")
-    run(path, {"raw": raw}, out=out, options=CUBES)
+    run(path, {"raw": raw}, out=out, block=CUBES)
     assert clean(out) > 0
-    assert sum(s["blocks"]["run"] for s in run(path, {"raw": raw}, out=out, options=CUBES)["steps"]) == 0
+    assert sum(s["blocks"]["run"] for s in run(path, {"raw": raw}, out=out, block=CUBES)["steps"]) == 0
     assert not (out / ".voxome" / "steps").exists()
     assert_right(out, raw)
     (out / "counts.parquet").unlink()
-    assert sum(s["blocks"]["run"] for s in run(path, {"raw": raw}, out=out, options=CUBES)["steps"]) == 36
+    assert sum(s["blocks"]["run"] for s in run(path, {"raw": raw}, out=out, block=CUBES)["steps"]) == 36
     assert_right(out, raw)
 
 
 def test_the_previous_record_is_removed_when_a_run_starts(workflow: Tuned, raw: Path, tmp_path: Path) -> None:
     out, path = tmp_path / "out", workflow("common.threshold")
-    run(path, {"raw": raw}, out=out, options=CUBES)
+    run(path, {"raw": raw}, out=out, block=CUBES)
     shutil.rmtree(out / "mask.zarr")
     seen = []
-    run(path, {"raw": raw}, out=out, options=CUBES, progress=lambda _: seen.append((out / "run.json").exists()))
+    run(path, {"raw": raw}, out=out, block=CUBES, progress=lambda _: seen.append((out / "run.json").exists()))
     assert seen
     assert not any(seen)
 
@@ -202,10 +201,10 @@ def test_the_previous_record_is_removed_when_a_run_starts(workflow: Tuned, raw: 
 @pytest.mark.parametrize("text", ["{", "[]", '{"voxome": "plan", "format_version": 1, "steps": [{}]}', "\0"])
 def test_a_damaged_plan_is_refused(workflow: Tuned, raw: Path, tmp_path: Path, text: str) -> None:
     out, path = tmp_path / "out", workflow("common.threshold")
-    run(path, {"raw": raw}, out=out, options=CUBES)
+    run(path, {"raw": raw}, out=out, block=CUBES)
     (out / ".voxome" / "plan.json").write_text(text)
     with pytest.raises(CorruptData, match=r"plan\.json is damaged.*Choose another folder, or remove"):
-        run(path, {"raw": raw}, out=out, options=CUBES)
+        run(path, {"raw": raw}, out=out, block=CUBES)
 
 
 def test_a_damaged_ledger_is_refused(workflow: Tuned, raw: Path, tmp_path: Path) -> None:
@@ -213,7 +212,7 @@ def test_a_damaged_ledger_is_refused(workflow: Tuned, raw: Path, tmp_path: Path)
     (out / ".voxome").mkdir(parents=True)
     (out / ".voxome" / "run.sqlite").write_bytes(b"no database at all" * 500)
     with pytest.raises(StoreError, match=r"the records in .*run\.sqlite: file is not a database"):
-        run(path, {"raw": raw}, out=out, options=CUBES)
+        run(path, {"raw": raw}, out=out, block=CUBES)
 
 
 def test_relative_paths_are_resolved_in_the_working_directory(
@@ -221,14 +220,14 @@ def test_relative_paths_are_resolved_in_the_working_directory(
 ) -> None:
     path = workflow("common.threshold")
     monkeypatch.chdir(tmp_path)
-    run(path, {"raw": "raw.zarr"}, out="out", options=CUBES)
+    run(path, {"raw": "raw.zarr"}, out="out", block=CUBES)
     (tmp_path / "deeper").mkdir()
     monkeypatch.chdir(tmp_path / "deeper")
-    record = run(path, {"raw": "../raw.zarr"}, out="../out", options=CUBES)
+    record = run(path, {"raw": "../raw.zarr"}, out="../out", block=CUBES)
     assert all(step["blocks"]["run"] == 0 for step in record["steps"])
     shutil.copytree(raw, tmp_path / "copy.zarr")
     with pytest.raises(PlanError, match=r"step first: inputs image was zarr://.*/raw\.zarr, now it is zarr://"):
-        run(path, {"raw": "../copy.zarr"}, out="../out", options=CUBES)
+        run(path, {"raw": "../copy.zarr"}, out="../out", block=CUBES)
 
 
 def _command(path: Path, raw: Path, out: Path, *more: str) -> list[str]:

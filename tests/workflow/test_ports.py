@@ -20,8 +20,8 @@ from voxome.contracts.ports import HOST_PORTS, option_of, port_of
 from voxome.errors import PlanError
 from voxome.registry import load
 from voxome.workflow.describe import describe, document
-from voxome.workflow.run import run
 from voxome.workflow.run_tool import run_tool
+from voxome.workflow.verbs import run
 
 VALUES = {
     "block": 1,

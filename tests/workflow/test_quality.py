@@ -11,8 +11,7 @@ from voxome.data.phantom.spec import PhantomSpec
 from voxome.data.phantom.write import write_phantom
 from voxome.geometry import Box
 from voxome.reports import score
-from voxome.workflow.options import RunOptions
-from voxome.workflow.run import run
+from voxome.workflow.verbs import run
 
 pytestmark = pytest.mark.slow
 UNSEEN = Box((100, 0, 0), (125, 250, 250))
@@ -26,7 +25,7 @@ def fib25(shared: Path) -> str:
 
 
 def test_scores_on_unseen_sections_of_fib25_are_good(fib25: str, tmp_path: Path) -> None:
-    run(CONNECTOME, {"raw": f"{fib25}/raw"}, out=tmp_path, workers=2, options=RunOptions(box=UNSEEN))
+    run(CONNECTOME, {"raw": f"{fib25}/raw"}, out=tmp_path, workers=2, box=UNSEEN)
     found = score.segmentation(f"{fib25}/labels/neuron_ids", str(tmp_path / "neurons.zarr"), UNSEEN)
     assert found.adapted_rand_error <= 0.12
     assert found.voi_split + found.voi_merge <= 2.0
@@ -34,8 +33,7 @@ def test_scores_on_unseen_sections_of_fib25_are_good(fib25: str, tmp_path: Path)
 
 def test_network_predictions_do_not_depend_on_blocks(fib25: str, tmp_path: Path) -> None:
     for (block, workers), name in zip(BLOCKS, "abc", strict=True):
-        options = RunOptions(block=block, box=CROP)
-        run(CONNECTOME, {"raw": f"{fib25}/raw"}, out=tmp_path / name, workers=workers, options=options)
+        run(CONNECTOME, {"raw": f"{fib25}/raw"}, out=tmp_path / name, workers=workers, block=block, box=CROP)
     assert_same_results(tmp_path / "a", tmp_path / "b")
     assert_same_results(tmp_path / "a", tmp_path / "c")
     found = score.segmentation(f"{fib25}/labels/neuron_ids", str(tmp_path / "a" / "neurons.zarr"), CROP)

@@ -10,14 +10,13 @@ import pytest
 
 import voxome
 from voxome.errors import AlreadyExists, InvalidInput, PlanError, PluginError
-from voxome.geometry import Box
 from voxome.records.sql import SqlRecords
 from voxome.registry import load as load_plugin
 from voxome.workflow.cwl import load
 from voxome.workflow.describe import document
 from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import make_plan
-from voxome.workflow.run import run
+from voxome.workflow.verbs import run
 
 WORKFLOW = """
 cwlVersion: v1.2
@@ -54,8 +53,7 @@ def write_workflow(folder: Path, hint: str = HINT) -> Path:
 @pytest.mark.slow
 def test_a_report_and_a_scorer_of_another_package_are_used(plugins: Path, raw: Path, tmp_path: Path) -> None:
     workflow, out = write_workflow(tmp_path), tmp_path / "out"
-    options = RunOptions(box=Box((0, 0, 0), (4, 8, 8)))
-    record = run(workflow, {"raw": raw}, out=out, truth=tmp_path, options=options)
+    record = run(workflow, {"raw": raw}, out=out, truth=tmp_path, box="0:4,0:8,0:8")
     assert record["scores"] == {"mask": {"difference": 0.0}}
     assert (out / "counts.txt").read_text() == "mark\n0: 128\n255: 128\n"
     assert (out / "mask.parquet").exists()
@@ -148,9 +146,8 @@ def test_a_store_with_results_of_another_plan_is_refused(plugins: Path, raw: Pat
     workflow, store = write_workflow(tmp_path, "{}"), tmp_path / "store"
     run(workflow, {"raw": raw}, out=tmp_path / "one", store=store, engine="sequential")
     kept = (store / "run.json").read_bytes()
-    options = RunOptions(block=(4, 8, 8))
     with pytest.raises(AlreadyExists, match="results of another run"):
-        run(workflow, {"raw": raw}, out=tmp_path / "two", store=store, engine="sequential", options=options)
+        run(workflow, {"raw": raw}, out=tmp_path / "two", store=store, engine="sequential", block=(4, 8, 8))
     assert (store / "run.json").read_bytes() == kept
 
 

@@ -18,8 +18,7 @@ from voxome.errors import PlanError, RunLocked
 from voxome.geometry import Box
 from voxome.records.folder import lock_folder
 from voxome.records.sql import SqlRecords
-from voxome.workflow.options import RunOptions
-from voxome.workflow.run import run
+from voxome.workflow.verbs import run
 
 pytestmark = pytest.mark.slow
 KILLS = 10
@@ -42,7 +41,7 @@ def test_the_record_is_complete(reference: Path) -> None:
 def test_results_do_not_depend_on_blocks_or_workers(
     phantom: Phantom, reference: Path, tmp_path: Path, block: tuple[int, int, int], workers: int
 ) -> None:
-    run(CONNECTOME, phantom.inputs, out=tmp_path, workers=workers, options=RunOptions(block=block))
+    run(CONNECTOME, phantom.inputs, out=tmp_path, workers=workers, block=block)
     assert_same_results(reference, tmp_path)
 
 
@@ -72,20 +71,20 @@ def test_a_run_killed_at_any_moment_is_resumed(phantom: Phantom, reference: Path
 
 def test_a_second_run_in_the_same_folder_is_refused(phantom: Phantom, tmp_path: Path) -> None:
     with lock_folder(tmp_path), pytest.raises(RunLocked, match=str(os.getpid())):
-        run(CONNECTOME, phantom.inputs, out=tmp_path, options=RunOptions(block=(48, 48, 48)))
+        run(CONNECTOME, phantom.inputs, out=tmp_path, block=(48, 48, 48))
 
 
 def test_another_plan_in_the_folder_is_refused_and_the_difference_named(phantom: Phantom, reference: Path) -> None:
     with pytest.raises(PlanError, match=r"(?s)another plan.*threshold was 0\.\d+, now it is 0\.9"):
-        run(CONNECTOME, {**phantom.inputs, "threshold": 0.9}, out=reference, options=RunOptions(block=(48, 48, 48)))
+        run(CONNECTOME, {**phantom.inputs, "threshold": 0.9}, out=reference, block=(48, 48, 48))
     with pytest.raises(PlanError, match=r"block was \[48, 48, 48\], now it is \[32, 32, 32\]"):
-        run(CONNECTOME, phantom.inputs, out=reference, options=RunOptions(block=(32, 32, 32)))
+        run(CONNECTOME, phantom.inputs, out=reference, block=(32, 32, 32))
 
 
 def test_a_run_over_a_box_writes_only_the_box(phantom: Phantom, tmp_path: Path) -> None:
     box = Box((16, 0, 32), (80, 64, 96))
     for block, name in (((48, 48, 48), "a"), ((64, 32, 64), "b")):
-        run(CONNECTOME, phantom.inputs, out=tmp_path / name, options=RunOptions(block=block, box=box))
+        run(CONNECTOME, phantom.inputs, out=tmp_path / name, block=block, box=box)
     assert_same_results(tmp_path / "a", tmp_path / "b")
 
 

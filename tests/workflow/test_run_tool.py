@@ -17,8 +17,8 @@ from voxome.errors import PlanError, UnknownName
 from voxome.registry import load
 from voxome.workflow.describe import document
 from voxome.workflow.options import RunOptions
-from voxome.workflow.run import run
 from voxome.workflow.run_tool import run_tool
+from voxome.workflow.verbs import run
 
 WORKFLOW = """
 cwlVersion: v1.2
@@ -41,7 +41,7 @@ steps:
     in: {image: second/result, store: store, block: block, workers: workers}
     out: [result]
 """
-CUBE = RunOptions(block=(8, 8, 8))
+CUBE = (8, 8, 8)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_tool_runs_block_by_block_and_resumes(raw: Path, tmp_path: Path) -> No
             "common.threshold",
             {"image": raw, "at": 99.0},
             store=tmp_path / "store",
-            options=CUBE,
+            options=RunOptions(block=CUBE),
             progress=reports.append,
         )
         last = reports[-1]
@@ -78,7 +78,7 @@ def test_a_handle_passes_the_box_on_to_the_next_tool(raw: Path, tmp_path: Path) 
     first = run_tool("common.threshold", {"image": raw, "at": 99.0}, store=tmp_path / "store", options=options)
     path = tmp_path / "first.handle.json"
     path.write_text(json.dumps(first["result"].to_json()))
-    counts = run_tool("common.statistics", {"image": path}, store=tmp_path / "store", options=CUBE)
+    counts = run_tool("common.statistics", {"image": path}, store=tmp_path / "store", options=RunOptions(block=CUBE))
     assert sum(voxome.resources.table.TableFile(counts["result"].uri).read()["voxels"]) == 8 * 16 * 8
 
 
@@ -98,7 +98,7 @@ def test_cwltool_and_voxome_run_compute_the_same(raw: Path, tmp_path: Path) -> N
         (tmp_path / f"{name}.cwl").write_text(document(load("voxome.tools", name).spec))
     workflow = tmp_path / "workflow.cwl"
     workflow.write_text(WORKFLOW)
-    run(workflow, {"raw": str(raw), "at": 40.0}, out=tmp_path / "out", options=CUBE)
+    run(workflow, {"raw": str(raw), "at": 40.0}, out=tmp_path / "out", block=CUBE)
     job = {"raw": str(raw), "at": 40.0, "store": str(tmp_path / "store"), "block": "4,8,8", "workers": 1}
     (tmp_path / "job.json").write_text(json.dumps(job))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

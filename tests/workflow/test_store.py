@@ -26,8 +26,8 @@ from voxome.workflow.clean import clean
 from voxome.workflow.describe import document
 from voxome.workflow.inputs import read_handle
 from voxome.workflow.options import RunOptions
-from voxome.workflow.run import run
 from voxome.workflow.run_tool import run_tool
+from voxome.workflow.verbs import run
 
 KEPT = {".voxome/id", ".voxome/lock", ".voxome/plan.json", "report.html", "run.json"}
 BLOCK = "48,48,48"
@@ -65,7 +65,7 @@ def workflow(tmp_path: Path) -> Path:
     return tmp_path / "small.cwl"
 
 
-OPTIONS = RunOptions(block=(8, 8, 8))
+BLOCK = (8, 8, 8)
 
 
 def local_files(folder: Path) -> set[str]:
@@ -100,7 +100,7 @@ def test_the_pipeline_killed_twice_equals_a_local_run(
         process.wait()
         assert not (out / "run.json").exists()
     with pytest.raises(RunLocked, match=f"in use by the run of .*:{out}"):
-        run(CONNECTOME, phantom.inputs, out=tmp_path / "other", store=store, options=RunOptions(block=(48, 48, 48)))
+        run(CONNECTOME, phantom.inputs, out=tmp_path / "other", store=store, block=(48, 48, 48))
     subprocess.run(command, env=environment, check=True, stderr=log)
     log.close()
     record = json.loads((out / "run.json").read_text())
@@ -149,16 +149,16 @@ def test_a_run_in_a_store_is_resumed_cleaned_and_describes_itself(
     bucket: Bucket,  # noqa: F811
 ) -> None:
     out = tmp_path / "out"
-    first = run(workflow, {"raw": str(raw)}, out=out, store=store, options=OPTIONS)
+    first = run(workflow, {"raw": str(raw)}, out=out, store=store, block=BLOCK)
     assert first["store"] == storage_at(store).address
     assert "secret" not in json.dumps(first)
     assert json.loads(storage_at(within("{store}/run.json", store)).read_bytes() or b"") == first
     assert_only_records(out)
-    again = run(workflow, {"raw": str(raw)}, out=out, store=store, options=OPTIONS)
+    again = run(workflow, {"raw": str(raw)}, out=out, store=store, block=BLOCK)
     assert sum(step["blocks"]["run"] for step in again["steps"]) == 0
     counts = storage_at(within("{store}/counts.parquet", store))
     counts.unlink()
-    run(workflow, {"raw": str(raw)}, out=out, store=store, options=OPTIONS)
+    run(workflow, {"raw": str(raw)}, out=out, store=store, block=BLOCK)
     assert counts.exists()
     prefix = store.removeprefix("s3://voxels/").partition("?")[0]
     assert any("/.voxome/steps/" in key for key in bucket.keys(prefix))
@@ -168,20 +168,22 @@ def test_a_run_in_a_store_is_resumed_cleaned_and_describes_itself(
 
 
 def test_another_store_for_the_same_run_is_refused(workflow: Path, raw: Path, tmp_path: Path) -> None:
-    run(workflow, {"raw": str(raw)}, out=tmp_path / "out", store=tmp_path / "one", options=OPTIONS)
+    run(workflow, {"raw": str(raw)}, out=tmp_path / "out", store=tmp_path / "one", block=BLOCK)
     assert (tmp_path / "one" / "counts.parquet").exists()
     assert_only_records(tmp_path / "out")
     with pytest.raises(PlanError, match=f"results were kept in {tmp_path}/one, now .* in {tmp_path}/two"):
-        run(workflow, {"raw": str(raw)}, out=tmp_path / "out", store=tmp_path / "two", options=OPTIONS)
+        run(workflow, {"raw": str(raw)}, out=tmp_path / "out", store=tmp_path / "two", block=BLOCK)
     with pytest.raises(PlanError, match=f"results were kept in {tmp_path}/one"):
-        run(workflow, {"raw": str(raw)}, out=tmp_path / "out", options=OPTIONS)
+        run(workflow, {"raw": str(raw)}, out=tmp_path / "out", block=BLOCK)
 
 
 def test_a_store_that_cannot_be_written_is_refused_before_any_work(workflow: Path, raw: Path, tmp_path: Path) -> None:
     with pytest.raises(ReadOnly, match="http"):
-        run(workflow, {"raw": str(raw)}, out=tmp_path / "out", store="https://localhost:1/run", options=OPTIONS)
+        run(workflow, {"raw": str(raw)}, out=tmp_path / "out", store="https://localhost:1/run", block=BLOCK)
     with pytest.raises(ReadOnly, match="http"):
-        run_tool("common.threshold", {"image": str(raw)}, store="https://localhost:1/run", options=OPTIONS)
+        run_tool(
+            "common.threshold", {"image": str(raw)}, store="https://localhost:1/run", options=RunOptions(block=BLOCK)
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -191,13 +193,15 @@ def test_a_tool_writes_its_results_and_handles_into_a_store(
 ) -> None:
     monkeypatch.setenv("VOXOME_STATE", str(tmp_path / "state"))
     expected = np.where(voxome.open(str(raw), expect=voxome.Volume)[...] > 99, 255, 0)
-    handles = run_tool("common.threshold", {"image": str(raw), "at": 99.0}, store=store, options=OPTIONS, workers=2)
+    handles = run_tool(
+        "common.threshold", {"image": str(raw), "at": 99.0}, store=store, options=RunOptions(block=BLOCK), workers=2
+    )
     found = voxome.open(handles["result"].uri, expect=voxome.Volume)[...]
     assert np.array_equal(found, expected)
     address = within("{store}/mask.handle.json", store)
     storage_at(address).write_bytes(json.dumps(handles["result"].to_json()).encode())
     assert read_handle(address) == handles["result"]
-    counts = run_tool("common.statistics", {"image": address}, store=store, options=OPTIONS)["result"]
+    counts = run_tool("common.statistics", {"image": address}, store=store, options=RunOptions(block=BLOCK))["result"]
     assert TableFile(counts.uri).read()["voxels"].sum() == expected.size
     assert not any(
         "sqlite" not in name and "lock" not in name and "log" not in name and not name.endswith("/id")

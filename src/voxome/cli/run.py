@@ -51,7 +51,7 @@ def run(
     from voxome.engines.choice import parse_engine_options
     from voxome.workflow.cwl import load
     from voxome.workflow.plan import make_plan
-    from voxome.workflow.run import run as run_plan
+    from voxome.workflow.run import run_plan
 
     graph = load(workflow)
     plan = make_plan(graph, read_settings(settings, graph), options)
@@ -63,7 +63,6 @@ def run(
             out=out,
             store=store,
             workers=workers,
-            options=options,
             engine=parse_engine_options(engine or ()),
             records=records,
             progress=progress,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypedDict, Unpack, cast
+from typing import Any, Literal, TypedDict, Unpack, cast, get_args
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from voxome.errors import InvalidInput
+from voxome.contracts.arguments import require_indices, require_lengths, require_position
+from voxome.errors import InvalidInput, UnknownName
 from voxome.geometry import Box
 from voxome.geometry.axes import default_axes
 
@@ -86,20 +87,21 @@ class VolumeSpec:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dtype", np.dtype(self.dtype).newbyteorder("="))
+        if not isinstance(self.domain, Box):
+            raise InvalidInput(f"domain is {self.domain!r}; expected a voxome.Box, as Box((0, 0, 0), (64, 64, 64))")
+        object.__setattr__(self, "dtype", parse_dtype(self.dtype).newbyteorder("="))
         object.__setattr__(self, "axes", tuple(self.axes) or default_axes(self.domain.ndim))
         if len(self.axes) != self.domain.ndim or len(set(self.axes)) != len(self.axes):
             raise InvalidInput(f"axes {self.axes} should name each of the {self.domain.ndim} axes once")
         for name in ("read_chunk", "write_chunk"):
             chunk = getattr(self, name)
-            if chunk is not None and (len(chunk) != self.domain.ndim or min(chunk, default=1) < 1):
+            if chunk is not None and len(require_indices(name, chunk, 1)) != self.domain.ndim:
                 raise InvalidInput(f"{name} {chunk} should have {self.domain.ndim} axes of at least 1 voxel")
-        for name in ("voxel_size_nm", "offset_nm"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, tuple(float(length) for length in getattr(self, name)))
-        size = self.voxel_size_nm
-        if size is not None and (len(size) != 3 or min(size) <= 0):
-            raise InvalidInput(f"voxel_size_nm {size} should be three positive lengths (z, y, x)")
+        if self.voxel_size_nm is not None:
+            object.__setattr__(self, "voxel_size_nm", require_lengths("voxel_size_nm", self.voxel_size_nm))
+        object.__setattr__(self, "offset_nm", require_position("offset_nm", self.offset_nm))
+        if self.kind not in get_args(VolumeKind):
+            raise UnknownName.of("kind", str(self.kind), get_args(VolumeKind))
 
     @classmethod
     def of(
@@ -134,14 +136,17 @@ class VolumeSpec:
         >>> VolumeSpec.of((64, 64, 64), "uint8", voxel_size_nm=(10, 10, 10)).axes
         ('z', 'y', 'x')
         """
-        chunks = None if chunk is None else tuple(chunk)
-        shards = chunks if write_chunk is None else tuple(write_chunk)
-        return cls(
-            Box.of_shape(shape, start), np.dtype(dtype), read_chunk=chunks, write_chunk=shards, **cast("Any", options)
-        )
+        extent = require_indices("shape", shape, 0)
+        origin = None if start is None else require_indices("start", start)
+        chunks = None if chunk is None else require_indices("chunk", chunk, 1)
+        shards = chunks if write_chunk is None else require_indices("write_chunk", write_chunk, 1)
+        _check_names(options, SpecOptions)
+        fields = cast("Any", options)
+        return cls(Box.of_shape(extent, origin), parse_dtype(dtype), read_chunk=chunks, write_chunk=shards, **fields)
 
     def replace(self, **changes: Unpack[SpecChanges]) -> VolumeSpec:
         """Return the spec with some fields changed."""
+        _check_names(changes, SpecChanges)
         return replace(self, **cast("Any", changes))
 
     @property
@@ -190,3 +195,23 @@ class VolumeSpec:
         for axis, first, end in zip(self.spatial, box_zyx.start, box_zyx.stop, strict=True):
             start[axis], stop[axis] = first, end
         return Box(tuple(start), tuple(stop))
+
+
+def parse_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return the NumPy dtype that `dtype` names.
+
+    Raises
+    ------
+    InvalidInput
+        If NumPy does not know it.
+    """
+    try:
+        return np.dtype(dtype)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"Unknown dtype {dtype!r}; use a NumPy dtype such as uint8") from error
+
+
+def _check_names(fields: Mapping[str, Any], known: type[Any]) -> None:
+    for name in fields:
+        if name not in known.__annotations__:
+            raise UnknownName.of("field of a VolumeSpec", name, known.__annotations__)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode
 
 from voxome.errors import InvalidUri
+
+Location = str | os.PathLike[str]
+"""A URI or path, as users write it."""
 
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://(.*)$", re.IGNORECASE | re.DOTALL)
 _QUERY = re.compile(r"[a-z_]+=(?:https?://|[^/])*")
@@ -33,14 +37,17 @@ class Uri:
     query: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, text: str) -> Uri:
+    def parse(cls, text: Location) -> Uri:
         """Parse a URI or a bare path.
 
         Raises
         ------
         InvalidUri
-            If the path is empty, or the query malformed.
+            If it is not text or a path, if the path is empty, or the query malformed.
         """
+        if not isinstance(text, str | os.PathLike):
+            raise InvalidUri(f"{text!r:.60} is not a URI; expected text such as zarr://PATH, or a pathlib.Path")
+        text = os.fspath(text)
         matched = _SCHEME.match(text)
         scheme, rest = (matched[1].lower(), matched[2]) if matched else ("", text)
         path, mark, tail = rest.rpartition("?")

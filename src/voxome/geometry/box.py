@@ -43,6 +43,21 @@ class Box:
         return cls(origin, tuple(a + n for a, n in zip(origin, extent, strict=True)))
 
     @classmethod
+    def of(cls, box: Box | str) -> Box:
+        """Return `box`, parsed if it is text.
+
+        Raises
+        ------
+        InvalidBox
+            If it is neither a box nor the text of one.
+        """
+        if isinstance(box, Box):
+            return box
+        if isinstance(box, str):
+            return cls.parse(box)
+        raise InvalidBox(f"{box!r} is not a box; use voxome.Box((0, 0, 0), (64, 64, 64)) or '0:64,0:64,0:64'")
+
+    @classmethod
     def parse(cls, text: str) -> Box:
         """Parse ``"Z0:Z1,Y0:Y1,X0:X1"``, the form that `str` returns."""
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, Unpack, cast, overload
+from typing import Any, TypeVar, Unpack, cast, get_args, overload
 
 from voxome.contracts.abilities import (
     Connection,
@@ -17,11 +17,12 @@ from voxome.contracts.abilities import (
     SupportsRecognise,
     ability,
 )
+from voxome.contracts.arguments import require_count
 from voxome.contracts.levels import require_level
 from voxome.contracts.source import MeshSource, Mode, PointsSource, Remote, SkeletonSource, Source, VolumeSource
 from voxome.contracts.spec import SpecChanges, VolumeSpec
 from voxome.contracts.traits import FormatTraits, SupportsFormatTraits
-from voxome.contracts.uri import Uri
+from voxome.contracts.uri import Location, Uri
 from voxome.errors import InvalidInput, InvalidUri, NotFound, UnknownName, UnsupportedFormat
 from voxome.registry import load, targets
 from voxome.resources.shapes import Meshes, Points, Skeletons
@@ -64,7 +65,7 @@ def get_remote(scheme: str) -> Remote:
     return cast("Remote", load("voxome.remotes", scheme)())
 
 
-def locate(text: str) -> Uri:
+def locate(text: Location) -> Uri:
     """Return the URI of `text`: a bare path or address is recognised by its content, ``dataset:NAME`` looked up.
 
     Raises
@@ -125,7 +126,7 @@ def absolute(uri: Uri) -> Uri:
     return replace(uri, path=str(local_path(uri.path)))
 
 
-def open_source(uri: str, *, mode: Mode = "r", level: int | None = None) -> VolumeSource:
+def open_source(uri: Location, *, mode: Mode = "r", level: int | None = None) -> VolumeSource:
     """Open the volume at `uri` as a source, at `level` of its pyramid (or at that of ``?level=``).
 
     Raises
@@ -139,6 +140,10 @@ def open_source(uri: str, *, mode: Mode = "r", level: int | None = None) -> Volu
 
 
 def _open(uri: Uri, mode: Mode, level: int) -> Source:
+    if mode not in get_args(Mode):
+        raise InvalidInput(
+            f"mode is {mode!r}; expected 'r' (read) or 'r+' (read and write); voxome.create makes volumes"
+        )
     store = get_remote(uri.scheme)
     if level and isinstance(store, SupportsOpenLevel):
         return store.open_level(uri, level, mode=mode)
@@ -166,7 +171,7 @@ def _level_number(uri: Uri, level: int | None) -> int:
     """Return `level`, or else that of ``?level=``, or else 0."""
     query = uri.query.get("level")
     if level is not None or query is None:
-        return level or 0
+        return require_count("level", level or 0, 0)
     if not query.isdigit():
         raise InvalidUri(f"{uri}: level {query!r} is not a number; write ?level=2")
     return int(query)
@@ -179,23 +184,23 @@ def _at_level(source: VolumeSource, uri: Uri, level: int) -> VolumeSource:
 
 
 @overload
-def open(uri: str, *, expect: type[R], mode: Mode = "r", level: int | None = None) -> R: ...
+def open(uri: Location, *, expect: type[R], mode: Mode = "r", level: int | None = None) -> R: ...
 
 
 @overload
-def open(uri: str, *, mode: Mode = "r", level: int) -> Volume: ...
+def open(uri: Location, *, mode: Mode = "r", level: int) -> Volume: ...
 
 
 @overload
-def open(uri: str, *, mode: Mode = "r", level: None = None) -> Resource: ...
+def open(uri: Location, *, mode: Mode = "r", level: None = None) -> Resource: ...
 
 
-def open(uri: str, *, expect: type[Any] | None = None, mode: Mode = "r", level: int | None = None) -> Resource:
+def open(uri: Location, *, expect: type[Any] | None = None, mode: Mode = "r", level: int | None = None) -> Resource:
     """Open a volume, or meshes, skeletons or points.
 
     Parameters
     ----------
-    uri : str
+    uri : str or path
         ``scheme://…``, ``dataset:NAME`` of the registry of public data, or a bare path that is recognised by its
         content (``FILE.h5/volumes/raw`` included). It may end in ``?level=2``.
     expect : {Volume, Meshes, Skeletons, Points}, optional
@@ -224,6 +229,8 @@ def open(uri: str, *, expect: type[Any] | None = None, mode: Mode = "r", level: 
     >>> int(voxome.open("memory://example")[:, 2, -1].sum())
     7
     """
+    if expect is not None and expect not in [resource for resource, _ in _RESOURCES.values()]:
+        raise InvalidInput(f"expect is {expect!r}; expected voxome.Volume, Meshes, Skeletons or Points")
     located = locate(uri)
     source = _open(located, mode, _level_number(located, level))
     resource = _kind_of(source)[0]
@@ -276,9 +283,11 @@ def connect(uri: str, expect: type[Any] | None = None) -> object:
     return connection
 
 
-def create_source(uri: str, spec: VolumeSpec) -> VolumeSource:
+def create_source(uri: Location, spec: VolumeSpec) -> VolumeSource:
     """Create an array and open its source for writing."""
     located = Uri.parse(uri)
+    if not isinstance(spec, VolumeSpec):
+        raise InvalidInput(f"spec is {spec!r:.60}; expected a VolumeSpec, as VolumeSpec.of((64, 64, 64), 'uint8')")
     if located.scheme in ("", "file", *targets(GROUP)):
         raise InvalidUri(f"cannot create {located} without a format; write zarr://{located}, n5://{located}, …")
     store = get_remote(located.scheme)
@@ -287,12 +296,12 @@ def create_source(uri: str, spec: VolumeSpec) -> VolumeSource:
     return store.create(located, spec)
 
 
-def create(uri: str, spec: VolumeSpec, **changes: Unpack[SpecChanges]) -> Volume:
+def create(uri: Location, spec: VolumeSpec, **changes: Unpack[SpecChanges]) -> Volume:
     """Create a volume and open it for writing.
 
     Parameters
     ----------
-    uri : str
+    uri : str or path
         ``scheme://…``; nothing may be stored there.
     spec : VolumeSpec
         Its shape and meaning.
@@ -306,4 +315,5 @@ def create(uri: str, spec: VolumeSpec, **changes: Unpack[SpecChanges]) -> Volume
     UnsupportedFormat
         If the format cannot hold such a volume.
     """
-    return Volume(create_source(uri, spec.replace(**changes)), uri)
+    described = spec.replace(**changes) if changes else spec
+    return Volume(create_source(uri, described), str(uri))

@@ -103,12 +103,12 @@ class Volume:
         """Metadata of the volume in its store, live; ``volume.metadata[name] = value`` sets one."""
         return metadata(self.source)
 
-    def ids(self, box: Box | None = None) -> NDArray[np.uint64]:
+    def ids(self, box: Box | str | None = None) -> NDArray[np.uint64]:
         """Return the labels in `box` (everywhere, if None), sorted, without 0.
 
         They come from the store's index of labels if it has one, from the voxels otherwise.
         """
-        region = self.domain if box is None else box
+        region = self.domain if box is None else Box.of(box)
         index = ability(self.source, SupportsIds)
         if index is not None:
             return index.ids(region)
@@ -155,20 +155,20 @@ class Volume:
             raise ValueError("cannot make an array of a volume without copying it into memory; leave out copy=False")
         return np.asarray(self.source.read(self.domain), dtype=dtype)
 
-    def cutout(self, box: Box) -> NDArray[Any]:
-        """Return the voxels of `box`, in the store's coordinates.
+    def cutout(self, box: Box | str) -> NDArray[Any]:
+        """Return the voxels of `box`, in the store's coordinates; ``"0:10,0:64,0:64"`` is a box too.
 
         Raises
         ------
         InvalidBox
             If it leaves the domain.
         """
-        return self.source.read(box)
+        return self.source.read(Box.of(box))
 
-    def paste(self, box: Box, data: ArrayLike) -> None:
+    def paste(self, box: Box | str, data: ArrayLike) -> None:
         """Write `data`, broadcast to the shape of `box`, in the store's coordinates."""
-        values = np.asarray(data, dtype=self.dtype)
-        self.source.write(box, np.ascontiguousarray(np.broadcast_to(values, box.shape)))
+        region, values = Box.of(box), np.asarray(data, dtype=self.dtype)
+        self.source.write(region, np.ascontiguousarray(np.broadcast_to(values, region.shape)))
 
     @property
     def levels(self) -> Sequence[Level]:

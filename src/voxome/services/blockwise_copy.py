@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import InvalidBox, InvalidInput
+from voxome.errors import InvalidBox
 from voxome.geometry import BlockGrid, Box
 from voxome.services.cast import cast_exact
 
@@ -115,17 +114,3 @@ def resolve_box(spec: VolumeSpec, box: Box | str | None) -> Box:
     if full.ndim != spec.domain.ndim or full not in spec.domain or full.empty:
         raise InvalidBox(f"the box {full} is empty, or not inside {spec.domain} ({'/'.join(spec.axes)})")
     return full
-
-
-def parse_dtype(dtype: DTypeLike) -> np.dtype[np.generic]:
-    """Return the NumPy dtype that `dtype` names.
-
-    Raises
-    ------
-    InvalidInput
-        If NumPy does not know it.
-    """
-    try:
-        return np.dtype(dtype)
-    except TypeError as error:
-        raise InvalidInput(f"Unknown dtype {dtype!r}; use a NumPy dtype such as uint8") from error

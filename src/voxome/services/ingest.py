@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from voxome.contracts.source import VolumeSource
-from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.spec import VolumeSpec, parse_dtype
 from voxome.errors import InvalidBox
 from voxome.geometry import Box
 from voxome.resources.open import open_source
-from voxome.services.blockwise_copy import parse_dtype
 
 
 def spec_like(spec: VolumeSpec, **changes: Any) -> VolumeSpec:

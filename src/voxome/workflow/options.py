@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from voxome.contracts.arguments import require_count, require_lengths, require_voxels
 from voxome.contracts.handle import STORE
 from voxome.geometry import Box
 
 DEFAULT_BLOCK = (64, 128, 128)
 """Write box in voxels (z, y, x)."""
+
+BlockChoice = Sequence[int] | Mapping[str, Sequence[int]]
+"""A block shape (z, y, x), or step name → shape, with ``"*"`` for all other steps."""
 
 
 @dataclass(frozen=True)
@@ -41,3 +45,30 @@ class RunOptions:
     voxel_size_nm: tuple[float, float, float] | None = None
     force: bool = False
     home: str = f"{STORE}/.voxome/steps"
+
+    @classmethod
+    def of(
+        cls,
+        block: BlockChoice | None = None,
+        box: Box | str | None = None,
+        level: int = 0,
+        voxel_size_nm: Sequence[float] | None = None,
+        force: bool = False,
+    ) -> RunOptions:
+        """Return the options for the arguments of `voxome.run`.
+
+        Raises
+        ------
+        InvalidInput
+            If one is invalid; the message says what was expected.
+        """
+        shapes = block if isinstance(block, Mapping) else {} if block is None else {"*": block}
+        blocks = {step: require_voxels("block", shape) for step, shape in shapes.items()}
+        return cls(
+            block=blocks.pop("*", DEFAULT_BLOCK),
+            blocks=blocks,
+            box=None if box is None else Box.of(box),
+            level=require_count("level", level, 0),
+            voxel_size_nm=None if voxel_size_nm is None else require_lengths("voxel_size_nm", voxel_size_nm),
+            force=force,
+        )

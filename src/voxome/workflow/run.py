@@ -16,15 +16,13 @@ from voxome.contracts.formats import RUN
 from voxome.contracts.records import Event
 from voxome.contracts.report import FinishedRun
 from voxome.engines.choice import EngineChoice, StepEngines
-from voxome.errors import InvalidInput, PlanError
+from voxome.errors import PlanError
 from voxome.records.choice import OpenRecords, RecordsChoice, records_opener
 from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors, read_json, write_json
 from voxome.records.scoped import ScopedLedger
 from voxome.registry import naming_plugin
 from voxome.storage.find import storage_at
-from voxome.workflow.cwl import load
-from voxome.workflow.options import RunOptions
-from voxome.workflow.plan import Plan, make_plan
+from voxome.workflow.plan import Plan
 from voxome.workflow.results import RECORD, load_report, load_scorer, results_within
 from voxome.workflow.saved_plan import keep_plan
 from voxome.workflow.store import claim_store, lock_results, run_folder, run_id, store_address, write_record
@@ -33,68 +31,18 @@ RECORDED_PACKAGES = ("voxome", "numpy", "numba", "tensorstore", "onnxruntime", "
 Progress = Callable[[StepReport], None]
 
 
-def run(
-    workflow: str | Path | Plan,
-    inputs: Mapping[str, Any] | None = None,
+def run_plan(
+    plan: Plan,
     *,
     out: str | Path,
     store: str | Path | None = None,
     workers: int = 1,
-    options: RunOptions | None = None,
     engine: EngineChoice | None = None,
     records: RecordsChoice | None = None,
     progress: Progress | None = None,
     truth: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Run a workflow over a volume of any size, block by block.
-
-    Repeat the same call to resume a run that was interrupted.
-
-    Parameters
-    ----------
-    workflow : path or Plan
-        A CWL file, or its plan.
-    inputs : mapping of str to values
-        The workflow's inputs: URIs, paths, numbers; not with a plan.
-    out : path
-        The run folder; the results are complete when ``run.json`` is there.
-    store : str or path, optional
-        Where results and intermediate data are kept, if not in the run folder: a folder or an address, as
-        ``s3://bucket/prefix?endpoint=…``. Ledger, logs, plan and ``run.json`` stay in the run folder.
-    workers : int
-        Number of processes; results do not depend on it.
-    options : RunOptions, optional
-        Blocks, box, level, voxel size; not with a plan.
-    engine : str, Engine or mapping, optional
-        What runs the jobs: the name of an engine, as ``NAME[?option=value&…]``, an engine, or step name → either, with
-        ``"*"`` for all other steps. ``local`` by default: processes on this machine.
-    records : str or RecordStore, optional
-        What keeps events and finished jobs: ``NAME[?option=value&…]`` or a record store; ``sqlite`` by default.
-    progress : function of a StepReport, optional
-        Called after every job.
-    truth : path, optional
-        Folder with the ground truth for the scorer of the workflow; for the EM pipeline ``labels.zarr``,
-        ``synapses.parquet`` and ``connectome.parquet``.
-
-    Returns
-    -------
-    dict
-        The record of the run, as in ``run.json``.
-
-    Raises
-    ------
-    UnknownName, InvalidInput, PluginError
-        If the engine, step or record store does not exist.
-    PlanError
-        If the run cannot start, with all problems; or if the folder holds a run of another plan.
-    RunLocked
-        If another process is using the folder.
-    RunFailed
-        If jobs failed after all retries.
-    """
-    if workers < 1:
-        raise InvalidInput(f"{workers} workers cannot run anything; use at least 1")
-    plan = workflow if isinstance(workflow, Plan) else make_plan(load(workflow), inputs or {}, options or RunOptions())
+    """Run what was planned; the arguments, the result and the errors are those of `voxome.run`."""
     if truth is not None:
         _check_truth(plan, Path(truth))
     folder = run_folder(out)

@@ -14,12 +14,13 @@ from numpy.typing import DTypeLike
 
 from voxome.blocks.runner import Progress
 from voxome.contracts.engine import Engine
+from voxome.contracts.spec import parse_dtype
 from voxome.errors import InvalidInput, UnknownName
 from voxome.geometry import Box
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.records.folder import PRIVATE
 from voxome.resources.volume import Volume
-from voxome.services.blockwise_copy import parse_dtype, resolve_box
+from voxome.services.blockwise_copy import resolve_box
 from voxome.services.transfer.copy import Verify
 from voxome.services.transfer.endpoint import Endpoint, TargetOptions
 from voxome.services.transfer.engine import engine_opener

@@ -1,0 +1,116 @@
+"""What may be passed where a volume is meant: a URI, a path, a `Volume` or a NumPy array."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.arguments import require_lengths
+from voxome.contracts.source import Version
+from voxome.contracts.spec import VolumeKind, VolumeSpec
+from voxome.contracts.uri import Location
+from voxome.errors import InvalidInput, ReadOnly
+from voxome.geometry import Box
+from voxome.resources.open import format_traits, open
+from voxome.resources.volume import Volume
+
+VolumeLike = Location | Volume | NDArray[Any]
+"""Anything that `as_volume` takes."""
+
+_IMAGES = (np.uint8, np.uint16)
+"""Integer data types of images; all others are labels."""
+
+
+class ArraySource:
+    """A NumPy array as a source; it is read, never written.
+
+    Parameters
+    ----------
+    array : array
+        Voxels, by default along z, y and x; channels and time come before.
+    voxel_size_nm : (z, y, x), optional
+        Edge lengths of a voxel.
+    """
+
+    concurrent_writers = False
+
+    def __init__(self, array: NDArray[Any], voxel_size_nm: Sequence[float] | None = None) -> None:
+        if array.dtype.kind not in "biuf" or array.ndim == 0:
+            raise InvalidInput(
+                f"an array of {array.dtype} with {array.ndim} axes is not a volume; "
+                "expected numbers along at least one axis"
+            )
+        size = None if voxel_size_nm is None else require_lengths("voxel_size_nm", voxel_size_nm)
+        self._array = array
+        self.spec = VolumeSpec.of(array.shape, array.dtype, kind=array_kind(array.dtype), voxel_size_nm=size)
+
+    def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        data = self._array[box.within(self.spec.domain)]
+        if out is None:
+            return np.array(data, self.spec.dtype)
+        out[...] = data
+        return out
+
+    def write(self, box: Box, data: NDArray[Any]) -> None:
+        raise ReadOnly("an array that was passed as a volume is only read; assign to the array itself")
+
+    def version(self) -> Version:
+        return Version("array", pinned=False)
+
+
+def array_kind(dtype: np.dtype[Any]) -> VolumeKind:
+    """Return the kind of an array: integers are labels, but for uint8 and uint16; everything else is an image."""
+    return "labels" if dtype.kind in "iu" and dtype not in _IMAGES else "image"
+
+
+def as_volume(volume: VolumeLike, *, level: int = 0, voxel_size_nm: Sequence[float] | None = None) -> Volume:
+    """Return what `volume` means as a `Volume`.
+
+    Parameters
+    ----------
+    volume : str, path, Volume or array
+        What it says.
+    level : int
+        Level of the pyramid; 0 is the finest.
+    voxel_size_nm : (z, y, x), optional
+        Voxel size of an array.
+
+    Raises
+    ------
+    InvalidInput
+        If it is something else, or if a voxel size is given for what has its own.
+    NotFound, UnsupportedFormat, UnknownName, InvalidUri
+    """
+    if isinstance(volume, np.ndarray):
+        return Volume(ArraySource(volume, voxel_size_nm)).level(level)
+    if voxel_size_nm is not None:
+        raise InvalidInput("voxel_size_nm describes an array; a stored volume has its own")
+    if isinstance(volume, Volume):
+        return volume.level(level) if level else volume
+    return open(require_location(volume), expect=Volume, level=level or None)
+
+
+def require_location(value: object) -> str:
+    """Return a URI or path as text.
+
+    Raises
+    ------
+    InvalidInput
+        If it is neither, nor anything else that means a volume.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise InvalidInput(
+            f"{value!r:.80} ({type(value).__name__}) is not a volume; expected a URI, a path, a voxome.Volume or a "
+            "NumPy array"
+        )
+    return os.fspath(value)
+
+
+def location_of(volume: Volume) -> str | None:
+    """Return the URI by which other processes can open a volume; None if there is none."""
+    scheme = volume.uri.partition("://")[0] if "://" in volume.uri else ""
+    return volume.uri if scheme and not format_traits(scheme).one_process else None

@@ -1,0 +1,211 @@
+"""``voxome.plan``, ``voxome.run`` and ``voxome.tool``: the Python twins of the commands of these names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from voxome.contracts.arguments import require_count, require_path
+from voxome.contracts.handle import Handle
+from voxome.contracts.uri import Location
+from voxome.engines.choice import EngineChoice
+from voxome.errors import InvalidInput
+from voxome.geometry import Box
+from voxome.records.choice import RecordsChoice
+from voxome.workflow.array_inputs import run_inputs, store_arrays
+from voxome.workflow.cwl import load
+from voxome.workflow.options import BlockChoice, RunOptions
+from voxome.workflow.plan import Plan, make_plan
+from voxome.workflow.run import Progress, run_plan
+from voxome.workflow.run_tool import run_tool
+
+
+def plan(
+    workflow: Location,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    block: BlockChoice | None = None,
+    box: Box | str | None = None,
+    level: int = 0,
+    voxel_size_nm: Sequence[float] | None = None,
+    force: bool = False,
+) -> Plan:
+    """Check and size a run without starting it; `run` takes the plan.
+
+    Parameters
+    ----------
+    workflow : path
+        A CWL file.
+    inputs : mapping of str to values
+        The workflow's inputs: URIs, paths, volumes, NumPy arrays, numbers. An array is written to a temporary folder,
+        which is removed when this process ends.
+    block, box, level, voxel_size_nm, force : optional
+        See `run`.
+
+    Returns
+    -------
+    Plan
+        Steps with their blocks, warnings, and results.
+
+    Raises
+    ------
+    PlanError
+        If the run could not start, with all problems.
+    NotFound, InvalidInput
+    """
+    options = RunOptions.of(block, box, level, voxel_size_nm, force)
+    return make_plan(load(require_path("workflow", workflow)), store_arrays(inputs or {}, None), options)
+
+
+def run(
+    workflow: Location | Plan,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    out: Location,
+    store: Location | None = None,
+    block: BlockChoice | None = None,
+    box: Box | str | None = None,
+    level: int = 0,
+    voxel_size_nm: Sequence[float] | None = None,
+    force: bool = False,
+    workers: int = 1,
+    engine: EngineChoice | None = None,
+    records: RecordsChoice | None = None,
+    truth: Location | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Run a workflow over a volume of any size, block by block.
+
+    Repeat the same call to resume a run that was interrupted.
+
+    Parameters
+    ----------
+    workflow : path or Plan
+        A CWL file, or what `plan` returned.
+    inputs : mapping of str to values
+        The workflow's inputs: URIs, paths, volumes, NumPy arrays, numbers; not with a plan. An array is written to the
+        run folder.
+    out : path
+        The run folder; the results are complete when ``run.json`` is there.
+    store : str or path, optional
+        Where results and intermediate data are kept, if not in the run folder: a folder or an address, as
+        ``s3://bucket/prefix?endpoint=…``. Ledger, logs, plan and ``run.json`` stay in the run folder.
+    block : (z, y, x) or mapping, optional
+        Shape of a block in voxels, ``(64, 128, 128)`` by default; or step name → shape, with ``"*"`` for all other
+        steps. Not with a plan, as the following four.
+    box : Box or str, optional
+        The part of the volumes to run, in the store's coordinates.
+    level : int
+        Pyramid level of the volumes; 0 is the finest.
+    voxel_size_nm : (z, y, x), optional
+        Used instead of the voxel size that the volumes have; arrays have none.
+    force : bool
+        Whether inputs that a tool rejects as unsuitable only cause warnings.
+    workers : int
+        Number of processes; results do not depend on it.
+    engine : str, Engine or mapping, optional
+        What runs the jobs: the name of an engine, as ``NAME[?option=value&…]``, an engine, or step name → either, with
+        ``"*"`` for all other steps. ``local`` by default: processes on this machine.
+    records : str or RecordStore, optional
+        What keeps events and finished jobs: ``NAME[?option=value&…]`` or a record store; ``sqlite`` by default.
+    truth : path, optional
+        Folder with the ground truth for the scorer of the workflow; for the EM pipeline ``labels.zarr``,
+        ``synapses.parquet`` and ``connectome.parquet``.
+    progress : function of a StepReport, optional
+        Called after every job.
+
+    Returns
+    -------
+    dict
+        The record of the run, as in ``run.json``.
+
+    Raises
+    ------
+    UnknownName, InvalidInput, PluginError
+        If an argument is invalid, or the engine, step or record store does not exist.
+    PlanError
+        If the run cannot start, with all problems; or if the folder holds a run of another plan.
+    RunLocked
+        If another process is using the folder.
+    RunFailed
+        If jobs failed after all retries.
+    """
+    require_count("workers", workers)
+    options = RunOptions.of(block, box, level, voxel_size_nm, force)
+    if not isinstance(workflow, Plan):
+        workflow = make_plan(
+            load(require_path("workflow", workflow)),
+            store_arrays(inputs or {}, run_inputs(require_path("out", out))),
+            options,
+        )
+    elif inputs or options != RunOptions():
+        raise InvalidInput("a plan has its inputs and options already; pass them to voxome.plan")
+    return run_plan(
+        workflow,
+        out=require_path("out", out),
+        store=None if store is None else require_path("store", store),
+        workers=workers,
+        engine=engine,
+        records=records,
+        truth=None if truth is None else require_path("truth", truth),
+        progress=progress,
+    )
+
+
+def tool(
+    name: str,
+    inputs: Mapping[str, Any],
+    *,
+    out: Location,
+    block: BlockChoice | None = None,
+    box: Box | str | None = None,
+    level: int = 0,
+    voxel_size_nm: Sequence[float] | None = None,
+    force: bool = False,
+    workers: int = 1,
+    engine: EngineChoice | None = None,
+    records: RecordsChoice | None = None,
+    into: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Handle]:
+    """Run one tool over a volume of any size, block by block; repeat the same call to resume.
+
+    Parameters
+    ----------
+    name : str
+        Name of the tool, such as ``common.threshold``.
+    inputs : mapping of str to values
+        Inputs (URIs, paths, volumes, NumPy arrays, handle files) and parameters.
+    out : str or path
+        Results are written to the folder ``<name>-<step key>`` below this folder or address
+        (``s3://bucket/prefix?endpoint=…``). Ledger and log are there too, or, if it is not on this machine, below
+        ``VOXOME_STATE`` or the user's cache folder.
+    block, box, level, voxel_size_nm, force, workers, engine, records : optional
+        See `run`.
+    into : mapping of str to str, optional
+        Outputs → URIs of existing arrays to write them into. They are written again by every call, unless it resumes
+        one that was interrupted.
+    progress : function of a StepReport, optional
+        Called after every job.
+
+    Returns
+    -------
+    dict of str to Handle
+        Locations of the outputs: ``voxome.open(handles["mask"].uri)`` opens a volume.
+
+    Raises
+    ------
+    UnknownName, InvalidInput, PlanError, RunLocked, RunFailed
+    """
+    address = require_path("out", out)
+    return run_tool(
+        name,
+        store_arrays(inputs, None if "://" in address else run_inputs(address)),
+        store=address,
+        workers=require_count("workers", workers),
+        options=RunOptions.of(block, box, level, voxel_size_nm, force),
+        engine=engine,
+        records=records,
+        progress=progress,
+        into=into,
+    )

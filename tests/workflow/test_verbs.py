@@ -1,0 +1,124 @@
+"""``voxome.plan``, ``voxome.run`` and ``voxome.tool``: what they take, and what they refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import voxome
+from voxome.errors import InvalidInput, NotFound, PlanError
+from voxome.testing.strategies import noise
+
+SHAPE = (8, 16, 16)
+ARRAY = noise(SHAPE, "uint8")
+ABOVE = np.where(ARRAY > 99, 255, 0)
+
+
+def threshold(image: Any, out: Path, **options: Any) -> voxome.Volume:
+    """Run ``common.threshold`` at 99."""
+    handles = voxome.tool("common.threshold", {"image": image, "at": 99.0}, out=out, block=(8, 8, 8), **options)
+    return voxome.open(handles["result"].uri, expect=voxome.Volume)
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Path:
+    """A workflow with one step."""
+    file = tmp_path / "threshold.cwl"
+    file.write_text(
+        f"""
+cwlVersion: v1.2
+class: Workflow
+inputs: {{raw: string, store: string}}
+steps:
+  threshold:
+    run: {Path(__file__).parents[2]}/pipelines/tools/common.threshold.cwl
+    in: {{store: store, image: raw, at: {{default: 99.0}}}}
+    out: [result]
+outputs: {{above: {{type: File, outputSource: threshold/result}}}}
+"""
+    )
+    return file
+
+
+def test_an_array_is_an_input(tmp_path: Path) -> None:
+    assert_array_equal(threshold(ARRAY, tmp_path / "out"), ABOVE)
+
+
+def test_a_path_a_uri_and_a_volume_are_inputs(tmp_path: Path) -> None:
+    stored = voxome.create(f"zarr://{tmp_path}/raw.zarr", voxome.VolumeSpec.of(SHAPE, "uint8"))
+    stored[...] = ARRAY
+    for image in (tmp_path / "raw.zarr", f"{tmp_path}/raw.zarr", stored):
+        assert_array_equal(threshold(image, tmp_path / "out"), ABOVE)
+    assert not (tmp_path / "out" / ".voxome" / "inputs").exists()
+
+
+def test_a_volume_in_memory_keeps_its_voxel_size_and_position(tmp_path: Path) -> None:
+    spec = voxome.VolumeSpec.of(SHAPE, "uint8", start=(3, 4, 5), voxel_size_nm=(40, 4, 4), offset_nm=(1, 2, 3))
+    volume = voxome.create("memory://verbs", spec)
+    volume[...] = ARRAY
+    found = threshold(volume, tmp_path / "out")
+    assert_array_equal(found, ABOVE)
+    assert (found.domain, found.voxel_size_nm, found.spec.offset_nm) == (spec.domain, (40, 4, 4), (1, 2, 3))
+
+
+def test_the_same_array_is_written_once_and_the_same_call_reuses_its_results(tmp_path: Path, workflow: Path) -> None:
+    first = voxome.run(workflow, {"raw": ARRAY}, out=tmp_path / "out", block=(8, 8, 8))
+    again = voxome.run(workflow, {"raw": ARRAY.copy()}, out=tmp_path / "out", block=(8, 8, 8))
+    assert [record["steps"][0]["blocks"]["run"] for record in (first, again)] == [4, 0]
+    (stored,) = (tmp_path / "out" / ".voxome" / "inputs").glob("[!.]*")
+    assert_array_equal(voxome.open(stored, expect=voxome.Volume), ARRAY)
+    with pytest.raises(PlanError, match="plan"):
+        voxome.run(workflow, {"raw": ARRAY + 1}, out=tmp_path / "out", block=(8, 8, 8))
+
+
+def test_a_plan_can_be_run(tmp_path: Path, workflow: Path) -> None:
+    plan = voxome.plan(
+        workflow, {"raw": ARRAY}, block={"threshold": (8, 8, 8)}, box="0:8,0:8,0:16", voxel_size_nm=(9, 8, 8)
+    )
+    assert (plan.steps[0].name, plan.steps[0].total) == ("threshold", 2)
+    voxome.run(plan, out=tmp_path / "out", workers=2)
+    found = voxome.open(tmp_path / "out" / "above.zarr", expect=voxome.Volume)
+    assert_array_equal(found[:, :8], ABOVE[:, :8])
+    assert found.voxel_size_nm == (9, 8, 8)
+    with pytest.raises(InvalidInput, match=r"voxome\.plan"):
+        voxome.run(plan, out=tmp_path / "out", block=(8, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"block": 64}, r"block is 64; expected three numbers of voxels \(z, y, x\)"),
+        ({"block": (64, 64)}, r"block is \(64, 64\); expected three"),
+        ({"block": "64,64,64"}, "block is '64,64,64'; expected three"),
+        ({"block": {"*": (0, 8, 8)}}, "block is"),
+        ({"block": {"treshold": (8, 8, 8)}}, "did you mean 'threshold'"),
+        ({"box": ((0, 0, 0), (8, 8, 8))}, "is not a box; use voxome.Box"),
+        ({"box": "0:8"}, "give a non-empty"),
+        ({"level": -1}, "level is -1; expected a whole number of at least 0"),
+        ({"level": "one"}, "level is 'one'"),
+        ({"voxel_size_nm": 10}, "voxel_size_nm is 10; expected three positive lengths in nm"),
+        ({"voxel_size_nm": (10, -1, 10)}, "expected three positive lengths"),
+    ],
+)
+def test_an_option_of_the_wrong_type_is_refused(workflow: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        voxome.plan(workflow, {"raw": ARRAY}, **options)
+
+
+def test_what_is_not_a_path_or_a_volume_is_refused(tmp_path: Path, workflow: Path) -> None:
+    with pytest.raises(InvalidInput, match="workflow is 5; expected a path or URI"):
+        voxome.plan(5)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="out is None; expected a path"):
+        voxome.run(workflow, {"raw": ARRAY}, out=None)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="workers is 0; expected a whole number of at least 1"):
+        voxome.run(workflow, {"raw": ARRAY}, out=tmp_path / "out", workers=0)
+    with pytest.raises(InvalidInput, match="an array of <U1 with 1 axes is not a volume"):
+        voxome.plan(workflow, {"raw": np.array(["a"])})
+    with pytest.raises(NotFound, match="does not exist"):
+        voxome.plan(tmp_path / "nothing.cwl", {"raw": ARRAY})
+    with pytest.raises(InvalidInput, match=r"did you mean 'common\.threshold'"):
+        voxome.tool("common.treshold", {"image": ARRAY}, out=tmp_path / "out")
