@@ -1,12 +1,12 @@
-"""Reading a BossDB through voxome and through intern 1.4.2, from one server, in turn.
+"""Reading from a BossDB with voxome and with intern 1.4.2, in turn, from the same server.
 
 ``python benchmarks/bossdb_vs_intern.py [--intern PYTHON] [--volume URI] [--workers 2] [--repeats 3]``. The server is
-the relay, in a process of its own, over voxels in memory: (512, 1024, 1024) uint8, 512 MiB, of texture like an electron
-micrograph, or of the volume at URI, tiled. Either client is a process of its own that reads all of it once: voxome with
-`workers` requests at once, intern with as many processes, and without any. Peak memory is that of the client's
-processes together (PSS, sampled). Voxels are compared by checksum.
+the relay, in a separate process, with voxels in memory: (512, 1024, 1024) uint8, 512 MiB, textured like an electron
+micrograph, or tiled from the volume at URI. Each client is a separate process that reads all of it once: voxome with
+`workers` concurrent requests, intern with as many processes, and intern serially. Peak memory is that of all processes
+of the client (PSS, sampled). Voxels are compared by checksum.
 
-PYTHON is one that has intern (``pip install intern==1.4.2`` in an environment of its own).
+PYTHON is an interpreter with intern (``pip install intern==1.4.2`` in a separate environment).
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ print(json.dumps([time.perf_counter() - began, zlib.crc32(found)]))
 
 @contextmanager
 def server(environment: Mapping[str, str]) -> Iterator[str]:
-    """The address of a relay with nothing in it."""
+    """Return the address of an empty relay."""
     process = subprocess.Popen([sys.executable, "-c", SERVE], env=dict(environment), stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -99,7 +99,7 @@ def server(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def tree(root: int) -> list[int]:
-    """A process and all under it."""
+    """Return the ids of a process and all its descendants."""
     found = [root]
     for task in Path(f"/proc/{root}/task").glob("*/children"):
         for child in task.read_text().split():
@@ -108,7 +108,7 @@ def tree(root: int) -> list[int]:
 
 
 def pss_bytes(root: int) -> int:
-    """Memory of a process and all under it; shared pages count once."""
+    """Return the memory of a process and all its descendants; shared pages count once."""
     total = 0
     for pid in tree(root):
         try:
@@ -120,7 +120,7 @@ def pss_bytes(root: int) -> int:
 
 
 def client(command: list[str], environment: Mapping[str, str]) -> tuple[float, int, int]:
-    """Seconds of the read, checksum, and peak memory of a client."""
+    """Return the seconds of the read, the checksum, and the peak memory of a client."""
     process = subprocess.Popen(command, env=dict(environment), stdout=subprocess.PIPE, text=True)
     peak, over = [0], threading.Event()
 
@@ -143,7 +143,7 @@ def client(command: list[str], environment: Mapping[str, str]) -> tuple[float, i
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--intern", default=".venv/intern/bin/python", help="a Python that has intern 1.4.2")
-    parser.add_argument("--volume", default="", help="what is tiled; texture if not given")
+    parser.add_argument("--volume", default="", help="volume to tile; texture by default")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()

@@ -1,9 +1,9 @@
-"""How fast DVID's native label blocks are decoded and encoded, on one core.
+"""Speed of decoding and encoding DVID's native label blocks, on one core.
 
-``taskset -c 0 python benchmarks/dvid_label_blocks.py LABELS [--tries 5]``. LABELS is a file of crackle
+``taskset -c 0 python benchmarks/dvid_label_blocks.py LABELS [--tries 5]``. LABELS is a crackle file
 (``connectomics.npy.ckl.gz``, 512^3; PyPI ``crackle-codec``) or a URI that voxome opens; it is cut into blocks of 64^3.
-Decoding writes each block to its place in one array of the whole. Voxels a second in the best of some tries over all
-blocks, without and with gzip, which packs the blocks on the wire.
+Decoding writes each block into one array of the whole volume. The result is voxels per second in the best of several
+tries over all blocks, with and without gzip, which compresses the blocks in transit.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ EDGE = 64
 SHAPE = (EDGE, EDGE, EDGE)
 
 
-def labels_of(place: str) -> NDArray[np.uint64]:
-    """The labels at `place`, a URI or a file of crackle."""
-    if not place.endswith(".ckl.gz"):
-        return np.ascontiguousarray(voxome.open(place)[:], np.uint64)
-    found = import_module("crackle").decompress(gzip.decompress(Path(place).read_bytes()))
+def labels_of(source: str) -> NDArray[np.uint64]:
+    """Return the labels at `source`, a URI or a file of crackle."""
+    if not source.endswith(".ckl.gz"):
+        return np.ascontiguousarray(voxome.open(source)[:], np.uint64)
+    found = import_module("crackle").decompress(gzip.decompress(Path(source).read_bytes()))
     return np.ascontiguousarray(found.T, np.uint64)
 
 
 def blocks_of(labels: NDArray[np.uint64]) -> list[NDArray[np.uint64]]:
-    """Views of all whole blocks."""
+    """Return views of all whole blocks."""
     starts = [range(0, n - EDGE + 1, EDGE) for n in labels.shape]
     return [labels[z : z + EDGE, y : y + EDGE, x : x + EDGE] for z in starts[0] for y in starts[1] for x in starts[2]]
 
 
 def best(work: Callable[[], object], tries: int) -> float:
-    """Seconds of the quickest try."""
+    """Return the seconds of the fastest try."""
     times = []
     for _ in range(tries):
         start = time.perf_counter()
@@ -60,11 +60,11 @@ def main() -> None:
     native = [encode(view) for view in views]
     packed = [compress(block) for block in native]
     out = np.zeros_like(labels)
-    places = blocks_of(out)
+    targets = blocks_of(out)
 
     def fill(unpacking: bool) -> None:
-        for place, block in zip(places, packed if unpacking else native, strict=True):
-            decode(decompress(block) if unpacking else block, place, shape=SHAPE)
+        for target, block in zip(targets, packed if unpacking else native, strict=True):
+            decode(decompress(block) if unpacking else block, target, shape=SHAPE)
 
     fill(True)
     if not np.array_equal(out, labels):

@@ -1,9 +1,9 @@
-"""The pipeline on real data: FIB-25, scored where the network never saw the truth.
+"""The pipeline on real data: FIB-25, scored on sections that the network was not trained on.
 
     python benchmarks/fib25.py OUT [--figure docs/fib25.png]
 
-Sections 100-124 of the volume are run, with raw around them, and scored against the truth: fragments, and neurons. The
-network is the one trained on sections 0-99, which the shipped one, trained on 0-124, began as.
+The pipeline runs on sections 100-124, with raw around them, and fragments and neurons are scored against the truth. The
+network was trained on sections 0-99; the shipped network was trained further from it, on 0-124.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--model", default=str(MODEL), help="card or name of the network")
-    parser.add_argument("--box", type=Box.parse, default=BOX, help="what is run")
-    parser.add_argument("--scored", type=Box.parse, default=BOX, help="what is scored")
+    parser.add_argument("--box", type=Box.parse, default=BOX, help="box to segment")
+    parser.add_argument("--scored", type=Box.parse, default=BOX, help="box to score")
     parser.add_argument("--block", default="64,128,128")
     arguments = parser.parse_args()
     raw, truth = f"hdf5://{FILE}/volumes/raw", f"hdf5://{FILE}/volumes/labels/neuron_ids"
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def draw(folder: Path, raw: str, box: Box, path: Path) -> None:
-    """Raw, membranes and neurons of the middle section, side by side."""
+    """Draw raw, membranes and neurons of the middle section, side by side."""
     middle = (box.start[0] + box.stop[0]) // 2
     plane = Box((middle, *box.start[1:]), (middle + 1, *box.stop[1:]))
     grey = voxome.open(raw).cutout(plane)[0]

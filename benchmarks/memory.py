@@ -1,9 +1,9 @@
-"""Memory of the whole EM pipeline on phantoms of three sizes, by step, and of the process that runs it.
+"""Memory of the whole EM pipeline on phantoms of three sizes, by step, and of the runner.
 
 ``python benchmarks/memory.py --folder DIR [--block 40,40,40] [--from-raw] [--workers 2] [SHAPE ...]``. Phantoms and
-runs are kept in the folder and used again if they are there; remove ``run-*`` to measure again. Every phantom has a
-block whose read box, the largest halo included, is not clipped: this is checked. Blocks and folds are taken apart by
-the ledger: the memory of a block must not grow with the volume; that of a fold and of whole tables may, with objects.
+runs are kept in the folder and reused; remove ``run-*`` to measure again. Every phantom must have a block whose read
+box is not clipped, even with the largest halo; this is checked. The ledger distinguishes blocks from folds: the memory
+of a block must not grow with the volume; that of a fold and of whole tables may grow with the number of objects.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Triple = tuple[int, int, int]
 
 
 def triple(text: str) -> Triple:
-    """Three numbers with commas."""
+    """Parse three numbers with commas."""
     z, y, x = (int(part) for part in text.split(","))
     return z, y, x
 
 
 def planned(phantom: Path, block: Triple, from_raw: bool) -> Plan:
-    """The pipeline over a phantom."""
+    """Plan the pipeline over a phantom."""
     given = {"raw": str(phantom / "raw.zarr")}
     if not from_raw:
         given["membranes"] = str(phantom / "membranes.zarr")
@@ -46,7 +46,7 @@ def planned(phantom: Path, block: Triple, from_raw: bool) -> Plan:
 
 
 def check_unclipped(plan: Plan) -> None:
-    """Fail if a step of blocks has none of which the read box lies inside the volume."""
+    """Fail if a step has no block whose read box is inside the volume."""
     for step in plan.steps:
         grid = step.phases[0]
         if grid is None or step.tool == "common.downsample":
@@ -57,7 +57,7 @@ def check_unclipped(plan: Plan) -> None:
 
 
 def measure(phantom: Path, out: Path, block: Triple, from_raw: bool, workers: int) -> int:
-    """Run the pipeline in this process; its own peak memory in bytes."""
+    """Run the pipeline in this process; return its own peak memory in bytes."""
     plan = planned(phantom, block, from_raw)
     check_unclipped(plan)
     run(plan, out=out, workers=workers)
@@ -65,7 +65,7 @@ def measure(phantom: Path, out: Path, block: Triple, from_raw: bool, workers: in
 
 
 def peaks(out: Path) -> dict[str, dict[bool, int]]:
-    """Step → whether it was the fold → the largest peak of a job."""
+    """Return step → whether it was the fold → the largest peak of a job."""
     record = json.loads((out / "run.json").read_text(encoding="utf-8"))
     names = {step["key"]: step["name"] for step in record["steps"]}
     found: dict[str, dict[bool, int]] = {name: defaultdict(int) for name in names.values()}
@@ -79,7 +79,7 @@ def peaks(out: Path) -> dict[str, dict[bool, int]]:
 
 
 def table(runs: dict[str, dict[str, dict[bool, int]]]) -> None:
-    """Print the peaks of all runs, a line a step."""
+    """Print the peaks of all runs, one line per step."""
     print(f"{'MB':28}" + "".join(f"{name:>14}" for name in runs) + f"{'spread':>9}")
     steps = list(dict.fromkeys(name for found in runs.values() for name in found))
     for fold in (False, True):
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("shapes", nargs="*", type=triple, default=SHAPES, metavar="Z,Y,X")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--block", type=triple, default=(40, 40, 40))
-    parser.add_argument("--from-raw", action="store_true", help="with the network, not the true membranes")
+    parser.add_argument("--from-raw", action="store_true", help="use the network instead of the true membranes")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     runs: dict[str, dict[str, dict[bool, int]]] = {}

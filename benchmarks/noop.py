@@ -1,4 +1,4 @@
-"""Tools that do nothing, and a worker that knows them: ``python benchmarks/noop.py`` takes jobs as our own does."""
+"""Tools that do nothing, and a worker for them: ``python benchmarks/noop.py`` takes jobs as voxome's worker does."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _ROWS = kinds.Table(_COLUMNS, key=("id",))
 
 @tool("bench.nothing", outputs=_ROWS)
 def nothing(*, block: BlockContext) -> kinds.Rows:
-    """Read nothing, emit no rows: what is left is the blocks themselves."""
+    """Read nothing and emit no rows, to measure the blocks themselves."""
     del block
     return empty_rows(_COLUMNS)
 
 
 @tool("bench.read", outputs=_ROWS)
 def read(image: Annotated[NDArray[np.uint8], kinds.Image()]) -> kinds.Rows:
-    """Have the block read, emit no rows."""
+    """Read the block and emit no rows."""
     del image
     return empty_rows(_COLUMNS)
 
 
 @tool("bench.copy", outputs=kinds.Image("uint8"))
 def copy(image: Annotated[NDArray[np.uint8], kinds.Image()]) -> NDArray[np.uint8]:
-    """Have the block read, and written as it is."""
+    """Read the block and write it unchanged."""
     return image
 
 
 def register() -> None:
-    """Make the tools known to this process."""
+    """Register the tools in this process."""
     BUILT_IN["voxome.tools"] |= {f"bench.{name}": f"noop:{name}" for name in ("nothing", "read", "copy")}
 
 

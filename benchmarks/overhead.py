@@ -1,9 +1,9 @@
-"""What the runner costs a block: tools that do nothing over 10,000 blocks, through `run_step` and worker processes.
+"""Overhead of the runner per block: tools that do nothing over 10,000 blocks, with `run_step` and worker processes.
 
-``python benchmarks/overhead.py [--workers 2] [--repeats 3]``. Three tools: one reads nothing, one has each block of
-8x8x8 voxels read (a chunk each), one has it written too. The figure is the wall time of `run_step` a block: making the
-step's folder and array, jobs, ledger, parts, and the fold of the table. Workers are started by a step before it. On a
-machine that does other work the wall time says little; CPU is what runner and workers used, their start included.
+``python benchmarks/overhead.py [--workers 2] [--repeats 3]``. Three tools: one reads nothing, one reads each block
+of 8x8x8 voxels (one chunk), one also writes it. The result is the wall time of `run_step` per block: folder and array
+of the step, jobs, ledger, parts, and the fold of the table. Workers are started by a step before it. On a busy machine,
+wall time is unreliable; CPU time is that of the runner and workers, including their start.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WHAT = {"nothing": "reads nothing, no rows", "read": "reads a chunk, no rows", "
 
 
 def make_volume(path: Path) -> Handle:
-    """A volume of a chunk a block."""
+    """Create a volume with one chunk per block."""
     shape = [n * EDGE for n in BLOCKS]
     made = voxome.create(f"zarr://{path}", voxome.VolumeSpec.of(shape, "uint8", chunk=(EDGE,) * 3))
     made[...] = np.random.default_rng(0).integers(1, 255, shape, dtype=np.uint8)
@@ -41,7 +41,7 @@ def make_volume(path: Path) -> Handle:
 
 
 def step(tool: str, version: str, raw: Handle, box: Box | None = None) -> Step:
-    """A step of a no-op tool; one of another version is run again."""
+    """Return a step of a no-op tool; with another version, it is run again."""
     domain = Box.of_shape(n * EDGE for n in BLOCKS)
     inputs = {} if tool == "nothing" else {"image": raw}
     frame = Frame(domain, box or domain, None, (0.0, 0.0, 0.0))
@@ -57,13 +57,13 @@ def step(tool: str, version: str, raw: Handle, box: Box | None = None) -> Step:
 
 
 def cpu_s() -> float:
-    """Seconds of CPU that this process and its ended children have used."""
+    """Return the CPU seconds of this process and its ended children."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def ms_a_block(tool: str, repeats: int, workers: int) -> tuple[list[float], float]:
-    """Milliseconds a block: wall of each of several steps, CPU of all, in a folder and with workers of their own."""
+    """Return milliseconds per block: wall time of each step, CPU time of all, in a new folder and with new workers."""
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder)
         raw = make_volume(store / "raw.zarr")

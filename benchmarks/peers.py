@@ -1,16 +1,15 @@
-"""Cutouts through `Volume` against zarr-python and cloud-volume on a disk, and tensorstore and cloud-volume over http.
+"""Cutouts with `Volume` compared with zarr-python and cloud-volume on disk, and tensorstore and cloud-volume over http.
 
 ``python benchmarks/peers.py [--folder DIR] [--disk 20] [--http 30] [--far 8] [--edge 256]``. A volume of 512^3 uint8
-voxels in chunks of 64^3, noise that compresses about 2:1, is kept as zarr v3 (zstd), as precomputed without
-compression, and as cloud-volume writes precomputed by default (gzip). All ways read the same boxes in turn, in
-one process of the default number of threads, the one to go first changing, and must give equal voxels; the first turn
-does not count. Figures are medians over turns: milliseconds of a cutout, its voxels as MB/s, milliseconds of CPU of the
-process, all its threads, and the time of a way over ours in the same turn. Files are in the page cache.
+voxels in chunks of 64^3, noise that compresses about 2:1, is stored as zarr v3 (zstd), as uncompressed precomputed,
+and as precomputed with the default compression of cloud-volume (gzip). All clients read the same boxes in turn, in one
+process with the default number of threads; the first one rotates, voxels must be equal, and the first turn does not
+count. Results are medians over turns: milliseconds of a cutout, its voxels in MB/s, CPU milliseconds of all threads of
+the process, and the time of a client divided by that of voxome in the same turn. Files are in the page cache.
 
-Over http a server (nginx, one worker, files as they are) is started on a free port of the loopback. It gives the
-precomputed volume without compression to voxome, to tensorstore with its default options and to cloud-volume, and by
-one plain GET (urllib) as many bytes as there are in the chunks that the box touches. A far server is one in Python that
-waits 50 ms before each answer.
+Over http, a server (nginx, one worker, static files) on a free port of the loopback interface serves the uncompressed
+precomputed volume to voxome, to tensorstore with its default options and to cloud-volume, and as many bytes as are in
+the chunks that the box touches to one plain GET (urllib). The far server, in Python, waits 50 ms before each response.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ FAR_S = 0.05
 
 
 def by_zarr_python(path: Path) -> Read:
-    """Read by zarr-python."""
+    """Return a reader that uses zarr-python."""
     array = zarr.open_array(path, mode="r")
 
     def read(at: At, edge: int) -> NDArray[Any]:
@@ -53,7 +52,7 @@ def by_zarr_python(path: Path) -> Read:
 
 
 def by_cloud_volume(address: str) -> Read:
-    """Read by cloud-volume, turned to z, y, x."""
+    """Return a reader that uses cloud-volume, transposed to z, y, x."""
     volume = cloudvolume.CloudVolume(address, progress=False)
 
     def read(at: At, edge: int) -> NDArray[Any]:
@@ -64,7 +63,7 @@ def by_cloud_volume(address: str) -> Read:
 
 
 def by_tensorstore(base_url: str, name: str) -> Read:
-    """Read by tensorstore over http, the handle brought to z, y, x."""
+    """Return a reader that uses tensorstore over http, transposed to z, y, x."""
     kvstore = {"driver": "http", "base_url": base_url, "path": f"/{name}/"}
     store = ts.open({"driver": "neuroglancer_precomputed", "kvstore": kvstore}).result()[..., 0].T
 
@@ -77,7 +76,7 @@ def by_tensorstore(base_url: str, name: str) -> Read:
 
 
 def by_get(url: str) -> Callable[[At, int], bytes]:
-    """Get as many bytes as the chunks of a box have, at once."""
+    """Return a reader that gets as many bytes as the chunks of a box have, in one request."""
 
     def read(at: At, edge: int) -> bytes:
         chunks = [(a + edge - 1) // CHUNK - a // CHUNK + 1 for a in at]
@@ -106,7 +105,7 @@ def make_gzip(folder: Path, source: Read) -> str:
 
 
 class Far(SimpleHTTPRequestHandler):
-    """Gives files after a while."""
+    """Serves files after a delay."""
 
     protocol_version = "HTTP/1.1"
 
@@ -115,18 +114,18 @@ class Far(SimpleHTTPRequestHandler):
         super().do_GET()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Be quiet."""
+        """Log nothing."""
 
 
 class FarServer(ThreadingHTTPServer):
-    """Takes many connections at once."""
+    """Accepts many connections at once."""
 
     request_queue_size = 128
 
 
 @contextmanager
 def served_far(root: Path) -> Iterator[str]:
-    """The address of a slow server of `root`."""
+    """Serve `root` slowly; yields the address."""
     with FarServer(("127.0.0.1", 0), partial(Far, directory=str(root))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -134,14 +133,14 @@ def served_far(root: Path) -> Iterator[str]:
 
 
 def timed(read: Callable[[At, int], Any], at: At, edge: int) -> tuple[float, float, Any]:
-    """Seconds of a cutout, those of CPU, and the cutout."""
+    """Return the wall and CPU seconds of a cutout, and the cutout."""
     used, began = time.process_time(), time.perf_counter()
     found = read(at, edge)
     return time.perf_counter() - began, time.process_time() - used, found
 
 
 def measure(title: str, ways: Mapping[str, Callable[[At, int], Any]], edge: int, turns: int, *, step: int = 1) -> None:
-    """Print a table: `turns` boxes at places that are multiples of `step`, each read in all `ways`, the first ours."""
+    """Print a table: `turns` boxes at multiples of `step`, each read in all `ways`, of which the first is voxome."""
     rng, names = np.random.default_rng(edge), list(ways)
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for turn in range(turns + 1):
@@ -163,7 +162,7 @@ def measure(title: str, ways: Mapping[str, Callable[[At, int], Any]], edge: int,
 
 
 def by_http(url: str) -> dict[str, Callable[[At, int], Any]]:
-    """The ways to read the precomputed volume of a server."""
+    """Return the ways to read the precomputed volume of a server."""
     return {
         "voxome": ours(f"precomputed://{url}/precomputed"),
         "tensorstore": by_tensorstore(url, "precomputed"),
@@ -173,11 +172,11 @@ def by_http(url: str) -> dict[str, Callable[[At, int], Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, help="where the volumes are kept; a temporary one if not given")
-    parser.add_argument("--disk", type=int, default=20, help="turns on the disk")
-    parser.add_argument("--http", type=int, default=30, help="turns over http, aligned to chunks and not")
+    parser.add_argument("--folder", type=Path, help="folder of the volumes; a temporary one by default")
+    parser.add_argument("--disk", type=int, default=20, help="turns on disk")
+    parser.add_argument("--http", type=int, default=30, help="turns over http, aligned and not aligned to chunks")
     parser.add_argument("--far", type=int, default=8, help="turns with a far server")
-    parser.add_argument("--edge", type=int, default=256, help="of a cutout")
+    parser.add_argument("--edge", type=int, default=256, help="edge length of a cutout")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.folder or Path(temporary)

@@ -1,4 +1,4 @@
-"""Measure phantoms beside FIB-25: boundary contrast, noise spectrum and calibres; draw both.
+"""Compare phantoms with FIB-25: boundary contrast, noise spectrum and calibres; draw both.
 
 ``python benchmarks/phantom_vs_fib25.py [--seeds 1,2,3] [--figure docs/phantom.png]`` prints the table of
 `docs/phantom.md`.
@@ -27,20 +27,20 @@ Measures = dict[str, float]
 
 
 def load_fib25() -> tuple[NDArray[np.uint8], NDArray[np.uint64]]:
-    """Raw and labels of the labelled part."""
+    """Return raw and labels of the labelled part."""
     shared = Path(os.environ.get("VOXOME_SHARED", Path(__file__).parents[2] / "shared"))
     with h5py.File(shared / "data/fib25/fib25.h5") as file:
         return file["volumes/raw"][: SHAPE[0]], file["volumes/labels/neuron_ids"][:]
 
 
 def measure(raw: NDArray[np.uint8], labels: NDArray[np.uint64]) -> Measures:
-    """Every figure of one volume."""
+    """Return all measures of one volume."""
     distance = ndi.distance_transform_edt(~borders(labels))
     return {**boundary(raw, distance), **calibres(distance), **spectrum(raw)}
 
 
 def boundary(raw: NDArray[np.uint8], distance: NDArray[np.float64]) -> Measures:
-    """Mean grey values by distance from the border, and what they say of membranes."""
+    """Return mean grey values by distance from the border, and the contrast of membranes."""
     at = {d: float(raw[(distance >= d) & (distance < d + 1)].mean()) for d in range(4)}
     inside = raw[(distance >= 3) & (distance < 6)]
     deep = raw[distance >= 8]
@@ -55,14 +55,14 @@ def boundary(raw: NDArray[np.uint8], distance: NDArray[np.float64]) -> Measures:
 
 
 def calibres(distance: NDArray[np.float64]) -> Measures:
-    """Distances of voxels from the nearest border (voxels of 10 nm), and the share of voxels on one."""
+    """Return distances of voxels from the nearest border (voxels of 10 nm), and the share of voxels on one."""
     inside = distance[distance > 0]
     values = {f"distance to the border, percentile {p}": float(np.percentile(inside, p)) for p in (25, 50, 75, 90)}
     return {"share of voxels on a border": 1 - inside.size / distance.size, **values}
 
 
 def spectrum(raw: NDArray[np.uint8]) -> Measures:
-    """Power by spatial frequency (cycles a voxel): in shells, and along each axis (the others below 0.1)."""
+    """Return power by spatial frequency (cycles per voxel): in shells, and along each axis (the others below 0.1)."""
     window = np.ones(raw.shape)
     for axis, n in enumerate(raw.shape):
         window *= np.hanning(n).reshape([-1 if a == axis else 1 for a in range(3)])
@@ -85,17 +85,17 @@ def spectrum(raw: NDArray[np.uint8]) -> Measures:
     return {**shells, **along}
 
 
-def table(real: Measures, made: Sequence[Measures]) -> str:
-    """A Markdown table of the real figure, the mean over phantoms, and their ratio."""
+def table(real: Measures, phantoms: Sequence[Measures]) -> str:
+    """Return a Markdown table of the real value, the mean over phantoms, and their ratio."""
     lines = ["| | FIB-25 | phantom | ratio |", "|---|---|---|---|"]
     for name, value in real.items():
-        mean = float(np.mean([m[name] for m in made]))
+        mean = float(np.mean([m[name] for m in phantoms]))
         lines.append(f"| {name} | {value:.4g} | {mean:.4g} | {mean / value:.2f} |")
     return "\n".join(lines)
 
 
 def picture(pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint64]]], path: Path) -> None:
-    """Draw a middle section of each volume, raw beside labels, one volume a row."""
+    """Draw the middle section of each volume, raw beside labels, one volume per row."""
     rows = []
     for raw, labels in pairs:
         middle = raw.shape[0] // 2
@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", default="11,12,13,14")
     parser.add_argument("--figure", type=Path)
-    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="another value of the spec")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of the spec")
     args = parser.parse_args(argv)
     options: dict[str, Any] = {}
     for pair in args.set:
@@ -119,13 +119,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         numbers = tuple(float(v) for v in value.split(","))
         options[name] = numbers if len(numbers) > 1 else numbers[0]
     real = load_fib25()
-    made, pairs = [], 0.0
+    phantoms, pairs = [], 0.0
     for seed in (int(s) for s in args.seeds.split(",")):
         raw, labels, _, rows = phantom(SHAPE, seed, **options)
-        made.append(measure(raw, labels))
+        phantoms.append(measure(raw, labels))
         pairs += len({*zip(rows["pre_id"].tolist(), rows["post_id"].tolist(), strict=True)}) / raw.size * 1e6
-    print(table(measure(*real), made))
-    print(f"\n{pairs / len(made):.1f} connected pairs a cubic micrometre")
+    print(table(measure(*real), phantoms))
+    print(f"\n{pairs / len(phantoms):.1f} connected pairs per cubic micrometre")
     if args.figure:
         picture([real, (raw, labels)], args.figure)
 

@@ -16,7 +16,7 @@ PIPELINE = Path(__file__).parent.parent / "pipelines" / "em" / "connectome.cwl"
 
 
 def main() -> None:
-    """Make each phantom, run it twice, print a line each."""
+    """Generate each phantom, run the pipeline twice, and print one line per run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[3, 4])

@@ -1,9 +1,9 @@
-"""What a plan of 10^6 blocks a step costs: five steps over a volume of 6,400^3 voxels that holds no data.
+"""Time and memory of a plan with 10^6 blocks per step: five steps over an empty volume of 6,400^3 voxels.
 
-``python benchmarks/planning.py [--edge 6400]``. The volume is a zarr array without a chunk in it, the block 64^3. Time
-is that of `make_plan`, of the plan as JSON with the sizes of its steps, and of the jobs of all steps counted; memory is
-what the resident set of this process grows by, at its peak. The first of the three plans pays for imports; the second,
-of one block a step, and the third, large again, say what grows with the blocks.
+``python benchmarks/planning.py [--edge 6400]``. The volume is a zarr array without any chunks; blocks are 64^3. Time
+is that of `make_plan`, of the plan as JSON with the sizes of its steps, and of counting the jobs of all steps. Memory
+is the growth of the peak resident set of this process. The first of the three plans includes imports; the second, of
+one block per step, and the third, large again, show what grows with the number of blocks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BLOCK = (64, 64, 64)
 
 
 def chain() -> Graph:
-    """Five steps: three of arrays, one of a table, one of regions, which has an eighth as many blocks again."""
+    """Return five steps: three of arrays, one of a table, one of regions, which has an eighth more blocks."""
     raw, marked = FromInput("raw"), FromStep("threshold", "result")
     steps = (
         Node("statistics", "common.statistics", "1", {"image": raw}),
@@ -36,7 +36,7 @@ def chain() -> Graph:
 
 
 def measure(edge: int) -> tuple[float, int]:
-    """Seconds and bytes to plan over a volume of `edge`^3 voxels."""
+    """Return the seconds and bytes to plan over a volume of `edge`^3 voxels."""
     with tempfile.TemporaryDirectory() as folder:
         uri = f"zarr://{folder}/raw.zarr"
         voxome.create(uri, voxome.VolumeSpec.of((edge,) * 3, "uint8", chunk=BLOCK, voxel_size_nm=(10, 10, 10)))
@@ -53,7 +53,7 @@ def measure(edge: int) -> tuple[float, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--edge", type=int, default=6400, help="voxels along each axis; 64 of them a block")
+    parser.add_argument("--edge", type=int, default=6400, help="voxels along each axis; blocks have 64")
     given = parser.parse_args()
     for edge in (given.edge, BLOCK[0], given.edge):
         seconds, grown = measure(edge)

@@ -1,10 +1,10 @@
-"""Cutouts through `Volume` against tensorstore itself, on local zarr v3, N5 and precomputed volumes.
+"""Cutouts with `Volume` compared with tensorstore, on local zarr v3, N5 and precomputed volumes.
 
 ``python benchmarks/reading.py [--folder DIR] [--large 30] [--small 400]``. A volume of 512^3 uint8 voxels in chunks of
-64^3 is made once a format, noise that compresses about 2:1. Both ways read the same boxes at the same places, in turn,
-the one to go first changing; tensorstore has its default options (no cache either) and a handle turned to z, y, x, read
-in C order. Figures are medians over pairs, so other work on the machine meets both: ratio of tensorstore's time to
-ours, and microseconds that ours takes more. Files are in the page cache.
+64^3, noise that compresses about 2:1, is created once per format. Both ways read the same boxes in turn, and the first
+one alternates; tensorstore has its default options (also without a cache) and a handle transposed to z, y, x, read in C
+order. Results are medians over pairs, so that other work on the machine affects both: the time of tensorstore divided
+by that of `Volume`, and the overhead of `Volume` in microseconds. Files are in the page cache.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Read = Callable[[tuple[int, int, int], int], NDArray[Any]]
 
 
 def make(scheme: str, folder: Path) -> str:
-    """The URI of a volume of `scheme`, made if it is not there."""
+    """Return the URI of a volume of `scheme`, created if it does not exist."""
     uri = f"{scheme}://{folder}/{scheme}"
     if not (folder / scheme).exists():
         chunk = (CHUNK,) * 3
@@ -42,7 +42,7 @@ def make(scheme: str, folder: Path) -> str:
 
 
 def direct(scheme: str, folder: Path) -> Read:
-    """Read by tensorstore, the handle brought to z, y, x."""
+    """Return a reader that uses tensorstore, transposed to z, y, x."""
     path = folder / scheme / FINEST[scheme]
     spec = {"driver": DRIVERS[scheme], "kvstore": {"driver": "file", "path": f"{path}/"}}
     store = ts.open(spec).result()
@@ -60,7 +60,7 @@ def direct(scheme: str, folder: Path) -> Read:
 
 
 def ours(uri: str) -> Read:
-    """Read by `Volume`."""
+    """Return a reader that uses `Volume`."""
     volume = voxome.open(uri)
 
     def read(at: tuple[int, int, int], edge: int) -> NDArray[Any]:
@@ -71,14 +71,14 @@ def ours(uri: str) -> Read:
 
 
 def timed(read: Read, at: tuple[int, int, int], edge: int) -> tuple[float, NDArray[Any]]:
-    """Seconds of a cutout, and the cutout."""
+    """Return the seconds of a cutout, and the cutout."""
     began = time.perf_counter()
     found = read(at, edge)
     return time.perf_counter() - began, found
 
 
 def pairs(first: Read, second: Read, edge: int, count: int) -> list[tuple[float, float]]:
-    """Seconds of both ways for `count` boxes at places that are not on the lattice of chunks."""
+    """Return the seconds of both readers for `count` boxes that are not aligned to chunks."""
     rng = np.random.default_rng(edge)
     found = []
     for turn in range(count):
@@ -94,7 +94,7 @@ def pairs(first: Read, second: Read, edge: int, count: int) -> list[tuple[float,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, help="where the volumes are kept; a temporary one if not given")
+    parser.add_argument("--folder", type=Path, help="folder of the volumes; a temporary one by default")
     parser.add_argument("--large", type=int, default=30, help="pairs of cutouts of 256^3")
     parser.add_argument("--small", type=int, default=400, help="pairs of cutouts of 32^3")
     given = parser.parse_args()

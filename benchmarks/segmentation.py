@@ -46,7 +46,7 @@ WATERZ = {
 
 @dataclass(frozen=True)
 class Scene:
-    """Affinities (3, z, y, x) and membranes (z, y, x) over a box, truth over its last planes."""
+    """Affinities (3, z, y, x) and membranes (z, y, x) of a box, and truth of its last planes."""
 
     name: str
     affinities: NDArray[np.uint8]
@@ -54,14 +54,14 @@ class Scene:
     truth: NDArray[np.uint64]
 
     def score(self, labels: NDArray[np.uint64]) -> str:
-        """Scores over the planes that have a truth."""
+        """Return the scores over the planes with truth."""
         s = score_segmentation(contingency(self.truth, labels[-len(self.truth) :]))
         voi = s.voi_split + s.voi_merge
         return f"split {s.voi_split:.3f} merge {s.voi_merge:.3f} sum {voi:.3f} ARE {s.adapted_rand_error:.3f}"
 
 
 def fib25(model: str, low: int) -> Scene:
-    """The network's affinities over z `low`-124 of FIB-25."""
+    """Return the network's affinities of FIB-25, z from `low` to 124."""
     shared = Path(os.environ.get("VOXOME_SHARED", Path(__file__).parents[2] / "shared"))
     with h5py.File(shared / "data/fib25/fib25.h5") as file:
         raw, truth = file["volumes/raw"][:], file["volumes/labels/neuron_ids"][SCORED]
@@ -75,13 +75,13 @@ def fib25(model: str, low: int) -> Scene:
 
 
 def synthetic(shape: tuple[int, int, int] = (128, 128, 128), seed: int = 0) -> Scene:
-    """The true membranes of a phantom."""
+    """Return the true membranes of a phantom."""
     _, labels, membranes, _ = phantom(shape, seed)
     return Scene(f"phantom {seed}, true membranes", near_affinities(membranes), membranes, labels)
 
 
 def graph(scene: Scene, params: HeightParams) -> tuple[NDArray[np.uint64], Nodes, Edges]:
-    """Fragments, and their nodes and edges."""
+    """Return fragments, and their nodes and edges."""
     box = Box.of_shape(scene.membranes.shape)
     fragments = basins(height_map(scene.membranes, params), box, box, box)
     edges = edge_rows(fragments, scene.affinities, NEAR, scene.membranes.shape, histogram=True)
@@ -90,14 +90,14 @@ def graph(scene: Scene, params: HeightParams) -> tuple[NDArray[np.uint64], Nodes
 
 @contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Print how long the block took."""
+    """Print how long the body took."""
     start = time.perf_counter()
     yield
     print(f"{what}: {time.perf_counter() - start:.2f} s")
 
 
 def ours(scene: Scene, params: HeightParams, min_voxels: int) -> NDArray[np.uint64]:
-    """Print the scores of our methods; returns the fragments."""
+    """Print the scores of voxome's methods; return the fragments."""
     with timed(f"fragments and edges of {scene.membranes.size / 1e6:.1f} Mvoxel"):
         fragments, nodes, edges = graph(scene, params)
     place = np.searchsorted(nodes.ids, fragments)
@@ -112,7 +112,7 @@ def ours(scene: Scene, params: HeightParams, min_voxels: int) -> NDArray[np.uint
 
 
 def peer(scene: Scene, fragments: NDArray[np.uint64]) -> None:
-    """Print the scores of waterz, on its own fragments and on ours; its affinities are those with the voxel before."""
+    """Print the scores of waterz, on its own fragments and on voxome's; its affinities point to the voxel before."""
     shifted = np.zeros(scene.affinities.shape, np.float32)
     for axis in range(3):
         after = tuple(slice(1 if a == axis else None, None) for a in range(3))
@@ -134,7 +134,7 @@ def peer(scene: Scene, fragments: NDArray[np.uint64]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="membranes", help="name of a model, or path of its card")
-    parser.add_argument("--low", type=int, default=100, help="first plane of FIB-25 that is segmented")
+    parser.add_argument("--low", type=int, default=100, help="first plane of FIB-25 to segment")
     parser.add_argument("--min-voxels", type=int, default=500, help="smaller objects are absorbed")
     parser.add_argument("--peer", action="store_true", help="run waterz too")
     given = parser.parse_args()

@@ -1,9 +1,9 @@
-"""A threshold over a large zarr: memory of workers and runner as it goes on, and speed.
+"""A threshold over a large zarr array: memory of workers and runner over time, and speed.
 
 ``python benchmarks/threshold.py --folder DIR [--shape 2560,2432,2432] [--block 64,128,128] [--workers 2]``. The volume
-has 15 GB of uint8 voxels in chunks of 64^3: 64 chunks of noise over and over, as hard links, so that it takes little
-room; reading them decodes them all the same, from the page cache. What the step writes is real (some GB); the folder is
-removed at the end. A worker's memory is the peak of each job, by tenths of the run.
+has 15 GB of uint8 voxels in chunks of 64^3: 64 chunks of noise, repeated as hard links to save space; every one is
+still decoded, from the page cache. The output is written in full (some GB); the folder is removed at the end. The
+memory of a worker is the peak of each job, by tenths of the run.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ Triple = tuple[int, int, int]
 
 
 def triple(text: str) -> Triple:
-    """Three numbers with commas."""
+    """Parse three numbers with commas."""
     z, y, x = (int(part) for part in text.split(","))
     return z, y, x
 
 
 def chunk_files(shape: Triple) -> Iterator[tuple[str, str]]:
-    """Every chunk of the volume, and the one that it repeats, as paths in an array."""
+    """Yield every chunk of the volume, and the one that it repeats, as paths in an array."""
     own = BlockGrid(Box.of_shape(REPEATED), CHUNK).shape
     for cell in np.ndindex(BlockGrid(Box.of_shape(shape), CHUNK).shape):
         repeated = (i % n for i, n in zip(cell, own, strict=True))
@@ -48,7 +48,7 @@ def chunk_files(shape: Triple) -> Iterator[tuple[str, str]]:
 
 
 def make_volume(folder: Path, shape: Triple) -> str:
-    """The URI of a volume of `shape` that repeats 256^3 voxels."""
+    """Create a volume of `shape` that repeats 256^3 voxels; return its URI."""
     uri = f"zarr://{folder}/raw.zarr"
     made = voxome.create(uri, voxome.VolumeSpec.of(shape, "uint8", chunk=CHUNK, voxel_size_nm=VOXEL_NM))
     rng = np.random.default_rng(0)
@@ -64,7 +64,7 @@ def make_volume(folder: Path, shape: Triple) -> str:
 
 
 def measure(folder: Path, shape: Triple, block: Triple, workers: int) -> None:
-    """Run the step and print what it took."""
+    """Run the step and print its time and memory."""
     handle = Handle("volume", make_volume(folder, shape), "raw")
     domain = voxome.open(handle.uri).domain
     frame = Frame(domain, domain, VOXEL_NM, (0.0, 0.0, 0.0))
@@ -97,7 +97,7 @@ def measure(folder: Path, shape: Triple, block: Triple, workers: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="made here, and removed at the end")
+    parser.add_argument("--folder", type=Path, required=True, help="folder to create, and to remove at the end")
     parser.add_argument("--shape", type=triple, default=(2560, 2432, 2432))
     parser.add_argument("--block", type=triple, default=(64, 128, 128))
     parser.add_argument("--workers", type=int, default=2)

@@ -1,16 +1,16 @@
-"""A transfer from precomputed to zarr v3, against reading alone and writing alone.
+"""A transfer from precomputed to zarr v3, compared with reading alone and writing alone.
 
 ``python benchmarks/transfer.py --folder DIR [--gigabytes 4] [--repeats 3] [--workers 1]``. The source has uint8 voxels
-in chunks of 64^3, raw: 64 chunks of noise that compresses about 2:1, over and over, as hard links, so that it takes
-little room; it is read from the page cache. The destination is zarr v3, zstd. Each way is a process of its own:
+in chunks of 64^3, raw: 64 chunks of noise that compresses about 2:1, repeated as hard links to save
+space; it is read from the page cache. The destination is zarr v3, zstd. Each way runs in a separate process:
 
 - read: the blocks of the transfer are read, two threads at a time, and dropped;
 - write: blocks of the same voxels, in memory, are written, two threads at a time;
 - transfer: ``voxome.transfer`` with ``verify`` none, sampled and all.
 
-The ratio is the time of the slower of read and write to that of the transfer, the median over repeats of what ran one
-after the other. CPU is what the process used, all its threads and workers; on a machine with other work it tells more.
-Memory is the largest resident set. The destination is removed after each, the folder at the end.
+The ratio is the time of the slower of read and write divided by that of the transfer, the median over repeats, in each
+of which all ways run in turn. CPU time is that of all threads and workers, and more reliable on a busy machine. Memory
+is the largest resident set. The destination is removed after each run, the folder at the end.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ WAYS = ("read", "write", "none", "sampled", "all")
 
 
 def shape_of(gigabytes: float) -> tuple[int, int, int]:
-    """Sections of 1024 x 1024, as many as are needed."""
+    """Return the shape of as many sections of 1024 x 1024 as are needed."""
     return max(REPEATED, round(gigabytes * 1e9 / PLANE**2 / EDGE) * EDGE), PLANE, PLANE
 
 
 def make_source(folder: Path, shape: tuple[int, int, int]) -> None:
-    """A precomputed volume of `shape` that repeats 256^3 voxels."""
+    """Create a precomputed volume of `shape` that repeats 256^3 voxels."""
     spec = voxome.VolumeSpec.of(shape, "uint8", chunk=(EDGE,) * 3, voxel_size_nm=(8, 8, 8))
     made = voxome.create(f"precomputed://{folder}/source", spec)
     noise = np.random.default_rng(0).normal(128, 3, (REPEATED,) * 3)
@@ -62,13 +62,13 @@ def make_source(folder: Path, shape: tuple[int, int, int]) -> None:
 
 
 def boxes(shape: tuple[int, int, int]) -> list[Box]:
-    """The blocks that the transfer makes."""
+    """Return the blocks of the transfer."""
     chunk = (EDGE,) * 3
     return [block.write for block in BlockGrid(Box.of_shape(shape), block_shape(chunk, shape, 1, chunk))]
 
 
 def each(call: Callable[[Box], object], shape: tuple[int, int, int]) -> None:
-    """Call for every block, two at a time; what comes of it is dropped."""
+    """Call for every block, two at a time, and drop the results."""
 
     def one(box: Box) -> None:
         call(box)
@@ -78,13 +78,13 @@ def each(call: Callable[[Box], object], shape: tuple[int, int, int]) -> None:
 
 
 def cpu_s() -> float:
-    """Seconds of CPU that this process and its ended children have used."""
+    """Return the CPU seconds of this process and its ended children."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def go(folder: Path, way: str, workers: int) -> tuple[float, float, int]:
-    """Seconds, those of CPU, and peak memory of one way."""
+    """Return the wall seconds, CPU seconds and peak memory of one way."""
     source, target = f"precomputed://{folder}/source", f"zarr://{folder}/target.zarr"
     volume = voxome.open(source)
     shape = volume.domain.shape
@@ -103,7 +103,7 @@ def go(folder: Path, way: str, workers: int) -> tuple[float, float, int]:
 
 
 def run(folder: Path, way: str, workers: int) -> tuple[float, float, int]:
-    """The same in a process of its own; what it wrote is removed."""
+    """Do as `go`, in a new process; remove what it wrote."""
     command = [sys.executable, __file__, "--folder", str(folder), "--way", way, "--workers", str(workers)]
     seconds, cpu, peak = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     for name in ("target.zarr", "state"):
@@ -129,7 +129,7 @@ def measure(folder: Path, gigabytes: float, repeats: int, workers: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="made here, and removed at the end")
+    parser.add_argument("--folder", type=Path, required=True, help="folder to create, and to remove at the end")
     parser.add_argument("--gigabytes", type=float, default=4)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1)

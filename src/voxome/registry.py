@@ -151,7 +151,7 @@ def load(group: str, name: str) -> Any:
 
 
 def factory(group: str, spec: str) -> Callable[..., Any]:
-    """Return what opens the plug-in that ``NAME[?option=value&…]`` names.
+    """Return a function that opens the plug-in that ``NAME[?option=value&…]`` names.
 
     Parameters
     ----------

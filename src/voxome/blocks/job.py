@@ -71,8 +71,8 @@ class OpenStep:
         if step.digest and step.digest != self.tool.digest:
             raise InvalidInput(
                 f"the tool {step.tool} of this worker (source {self.tool.digest}) is not the one that was planned "
-                f"({step.digest}): its code was edited since, or the worker has another installation; install the same "
-                "code everywhere and give the command again"
+                f"({step.digest}): its code was edited, or the worker has a different installation; install the same "
+                "code everywhere and rerun"
             )
         self.parameters = self.tool.spec.bind(step.parameters)
         kinds = self.tool.spec.inputs

@@ -162,7 +162,7 @@ def prepare(step: Step, store: str) -> None:
 
 
 def is_lost(step: Step, store: str, ledger: Ledger) -> bool:
-    """Return whether data are missing of jobs that are done by the ledger."""
+    """Return whether data of jobs that the ledger lists as done are missing."""
     if not step.file(store).exists():
         return True
     done = [ledger.jobs_done(step.key, phase) for phase in range(len(step.phases))]

@@ -85,7 +85,7 @@ class SupportsLevels(Protocol):
 
 @runtime_checkable
 class SupportsOpenLevel(Protocol):
-    """A remote that opens a single level of a pyramid, whatever the state of the others."""
+    """A remote that opens a single level of a pyramid, even if others are missing or damaged."""
 
     def open_level(self, uri: Uri, number: int, *, mode: Mode = "r") -> Source:
         """Open level `number` of the pyramid at `uri`, 0 being the finest; a resource without levels is opened itself.

@@ -71,7 +71,7 @@ class Reader(Protocol):
     """An input, open in a worker."""
 
     def read(self, box: Box) -> object:
-        """Return what a tool of blocks gets: of a volume, the voxels of `box` (z, y, x)."""
+        """Return the argument of a tool of blocks: for a volume, the voxels of `box` (z, y, x)."""
 
     def view(self) -> object:
         """Return the argument of a tool with random access."""

@@ -1,4 +1,4 @@
-"""Levels of a pyramid: what a store says of each, which is the finest, and the spec of a coarser one."""
+"""Levels of a pyramid: their description and order, and the spec of a coarser one."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def scale_between(coarse: Sequence[float] | None, fine: Sequence[float] | None) 
 def finest_first(sizes: Sequence[Sequence[float] | None]) -> list[int]:
     """Return the numbers of levels in the order of their voxel sizes, the smallest first.
 
-    Levels of equal size keep their order; one of unknown size (None) stays behind the level that it follows.
+    Levels of equal size keep their order; one of unknown size (None) stays after the level before it.
 
     Examples
     --------

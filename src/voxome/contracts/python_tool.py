@@ -75,8 +75,8 @@ def tool(
     """Turn a function into a tool.
 
     Arguments annotated with a kind are its inputs (optional if they default to None; the first volume is the frame),
-    arguments annotated `BlockContext`, `Region` or `Frame` are injected, all others are parameters, whatever their
-    names. A single output is called ``result``; a function with several returns a mapping of their names.
+    arguments annotated `BlockContext`, `Region` or `Frame` are injected, all others are parameters, with any
+    name. A single output is called ``result``; a function with several returns a mapping of their names.
 
     Examples
     --------

@@ -59,7 +59,7 @@ class Service(Protocol):
         """What the source of the volume must be able to do."""
 
     def __call__(self, volume: Any, /, *arguments: Any, **options: Any) -> object:
-        """Do it."""
+        """Run the operation."""
 
 
 class FunctionService(Generic[P, R]):

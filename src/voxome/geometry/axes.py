@@ -9,7 +9,7 @@ STANDARD = "tczyx"
 
 
 def default_axes(ndim: int) -> tuple[str, ...]:
-    """Return names for the axes of an array without: the last of t, c, z, y, x, preceded by d0, d1, … if more.
+    """Return names for the axes of an array that has none: the last of t, c, z, y, x, preceded by d0, d1, … if more.
 
     Examples
     --------

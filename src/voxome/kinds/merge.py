@@ -100,7 +100,7 @@ def _key(rows: Rows, at: int, folding: Folding) -> tuple[float, ...]:
 
 
 def _up_to(rows: Rows, bound: tuple[float, ...], folding: Folding) -> int:
-    """How many rows come no later than `bound`."""
+    """Return the number of rows that come no later than `bound`."""
     before, same = np.zeros(_length(rows), bool), np.ones(_length(rows), bool)
     for name, value in zip(folding.order, bound, strict=True):
         before |= same & (rows[name] < value)

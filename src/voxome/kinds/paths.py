@@ -39,7 +39,7 @@ def locate_file(handle: Handle) -> Handle:
 
 
 def parts_folder(target: Target) -> StoragePath:
-    """Return the folder of what belongs to the output alone."""
+    """Return the folder of the parts of an output."""
     return storage_at(target.folder) / target.name
 
 

@@ -53,19 +53,19 @@ class RegionTree:
         return region_grids(self.domain, self.box, self.block)
 
     def to_json(self) -> bytes:
-        """As a JSON document."""
+        """Return the tree as JSON values, marked with their format."""
         data = {"domain": str(self.domain), "box": str(self.box), "block": self.block, "spans": self.spans}
         return json.dumps(REGIONS.stamp(data)).encode()
 
     @classmethod
     def from_json(cls, text: bytes, where: object) -> RegionTree:
-        """From a document of `to_json`; `where` names it in the message if another version of voxome wrote it."""
+        """Return the tree that `to_json` wrote; `where` is its file, for messages."""
         data = REGIONS.content(json.loads(text), where)
         return cls(Box.parse(data["domain"]), Box.parse(data["box"]), tuple(data["block"]), tuple(data["spans"]))
 
 
 class RegionReader:
-    """The rows of a tree of regions, read region by region; tools get it as such an input.
+    """The rows of a tree of regions, read region by region; also what tools get for such an input.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""What a run leaves on record: events, and the ledger of finished jobs."""
+"""Records of a run: events, and the ledger of finished jobs."""

@@ -17,7 +17,7 @@ OpenRecords = Callable[[Path, str], AbstractContextManager[RecordStore]]
 
 
 def records_opener(choice: RecordsChoice | None) -> OpenRecords:
-    """Return what opens the records of the user's choice; ``sqlite`` if None.
+    """Return a function that opens the records of the user's choice; ``sqlite`` if None.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""What a user holds: volumes and tables, whatever store they are in."""
+"""Objects that users work with: volumes, shapes and tables, in any store."""

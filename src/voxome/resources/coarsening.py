@@ -41,7 +41,7 @@ def coarsened(data: NDArray[Any], box: Box, factors: Sequence[int], method: Meth
 
 
 def halving(voxel_size_nm: Sequence[float] | None) -> Scale:
-    """Which axes (z, y, x) the next level of a pyramid halves (2) or keeps (1), so that voxels become cubes.
+    """Return which axes (z, y, x) the next level of a pyramid halves (2) or keeps (1), so that voxels become cubes.
 
     An axis is kept while its voxels are at least twice as long as the shortest.
 

@@ -1,4 +1,4 @@
-"""List volumes and other resources, whatever store they are in."""
+"""List volumes and other resources, in any store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metadata of a volume as a live mapping, whatever its store calls them."""
+"""Metadata of a volume as a live mapping, in any store."""
 
 from __future__ import annotations
 

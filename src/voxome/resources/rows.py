@@ -1,4 +1,4 @@
-"""Tables in memory: put one under another, combine the rows of one key."""
+"""Tables in memory: concatenate them, combine the rows of one key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def empty_rows(columns: Mapping[str, str]) -> Rows:
 
 
 def concatenate(parts: Sequence[Rows], columns: Mapping[str, str] | None = None) -> Rows:
-    """One table of the rows of several; without `columns` (names and dtypes), of those of the first, at least one."""
+    """Concatenate tables; without `columns` (names and dtypes), there must be a table, and its columns are used."""
     if columns is None:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if not parts:
@@ -58,7 +58,7 @@ def combine(rows: Rows, key: Sequence[str], how: Mapping[str, str] | None = None
 
 
 def first_of_runs(columns: Sequence[NDArray[np.generic]]) -> NDArray[np.intp]:
-    """Where, in sorted columns of equal length, rows begin that differ from those before."""
+    """Return where, in sorted columns of equal length, a row differs from the one before."""
     new = np.zeros(len(columns[0]), np.bool_)
     new[:1] = True
     for column in columns:

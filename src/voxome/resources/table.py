@@ -114,7 +114,7 @@ def _rows(table: pa.Table) -> Rows:
 
 
 def _readable(path: str) -> str | pa.PythonFile:
-    """Return what pyarrow reads: a local file itself, with its own fast ways, or a file over a store."""
+    """Return what pyarrow reads: the path of a local file, which is fastest, or a file object over a store."""
     if "://" not in path:
         return path
     try:

@@ -116,7 +116,7 @@ def _scan(path: StoragePath) -> tuple[list[str], list[str]]:
 
 
 def _open_new(path: Path) -> BinaryIO:
-    """Open a file for writing; its folder is made where it is missing, which costs nothing where it is not."""
+    """Open a file for writing; its folder is created only if it is missing."""
     try:
         return path.open("wb")
     except FileNotFoundError:
@@ -131,14 +131,14 @@ def local_path(path: str) -> Path:
 
 
 def remove_stale_parts(path: str) -> None:
-    """Remove the partial files that killed writers left below `path`; nobody may be writing there."""
+    """Remove the partial files that killed writers left below `path`; no writer may be active."""
     for part in Path(path).rglob(".*.part"):
         if part.is_file():
             part.unlink(missing_ok=True)
 
 
 def remove_stale_locks(path: str) -> None:
-    """Remove the lock files that killed writers left below `path`; nobody may be writing there."""
+    """Remove the lock files that killed writers left below `path`; no writer may be active."""
     for lock in Path(path).rglob("*.__lock"):
         with suppress(FileNotFoundError):
             lock.unlink()

@@ -17,7 +17,7 @@ _ATTEMPTS = 5
 def lock_store(path: StoragePath, owner: str, holder: str) -> Iterator[None]:
     """Lock the folder `path` of a store for one run.
 
-    The lock is a small file, written only if nobody else has written it. It stays when the process is killed; the run
+    The lock is a small file, written only if it does not exist. It stays when the process is killed; the run
     with the same `owner` takes it up again.
 
     Parameters

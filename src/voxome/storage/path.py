@@ -134,7 +134,7 @@ class StoragePath:
     def change(self, key: str, change: Callable[[bytes | None], bytes]) -> bool:
         """Change the file `key`; return False, with nothing changed, if another writer was faster.
 
-        The response of a store can be lost and the request repeated in vain: hence the second look.
+        The response of a store can be lost and the request retried after it succeeded, so the file is read back.
         """
         old, generation = self._stored(key, self.kvstore.read(key))
         text = change(old)
@@ -223,7 +223,7 @@ class StoragePath:
         return data
 
     def read_range(self, start: int | None, stop: int | None) -> bytes | None:
-        """Bytes of the file at this path, None if there is none; InvalidBox if they are not inside it."""
+        """Return bytes of the file at this path, None if it does not exist; InvalidBox if they are not inside it."""
         folder = self._folder
         return folder._content(self.name, folder.kvstore.read(self.name, byte_range=slice(start, stop)))
 

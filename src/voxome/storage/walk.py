@@ -9,7 +9,7 @@ from voxome.storage.path import Lister, StoragePath
 
 Found = TypeVar("Found")
 Look = Callable[[StoragePath, Sequence[str], Sequence[str]], tuple[Found | None, Sequence[str]]]
-"""Given a path, its folders and its files: what was found there, if anything, and the folders to descend into."""
+"""Callback returning what was found at a path with these folders and files, and the folders to descend into."""
 
 _DEEPEST = 32
 

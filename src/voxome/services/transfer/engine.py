@@ -18,7 +18,7 @@ OpenEngine = Callable[[VolumeSource, Path], AbstractContextManager[Engine | None
 
 
 def engine_opener(engine: str | Engine | None, endpoints: Sequence[Endpoint], workers: int) -> OpenEngine:
-    """Return what opens the engine of the user's choice.
+    """Return a function that opens the engine of the user's choice.
 
     Without a choice it is ``local``, or threads of this process if there is one worker, if other processes cannot open
     an endpoint, or if the target takes one writer at a time.
