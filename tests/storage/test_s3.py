@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import remotes.test_n5 as n5
 import remotes.test_precomputed as precomputed
-import remotes.test_zarr as zarr
+import remotes.zarr.test_contract as zarr
 from hypothesis import settings
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray

@@ -1,0 +1,48 @@
+"""Arrays and pyramids found in groups and folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import zarr
+from remotes.zarr.stores import at
+
+from voxome.contracts.spec import VolumeSpec
+from voxome.errors import (
+    NotFound,
+    UnsupportedFormat,
+)
+from voxome.remotes.zarr.remote import ZarrRemote
+
+
+def test_opening_a_group_lists_its_arrays(tmp_path: Path) -> None:
+    for name in ("raw", "deep/labels"):
+        zarr.create_array(tmp_path / "g" / name, shape=(4,), dtype="u1")
+    zarr.create_group(tmp_path / "g")
+    with pytest.raises(UnsupportedFormat, match="deep/labels, raw"):
+        ZarrRemote().open(at(tmp_path / "g"))
+    assert [info.uri for info in ZarrRemote().list(at(tmp_path / "g"))] == [
+        f"zarr://{tmp_path}/g/deep/labels",
+        f"zarr://{tmp_path}/g/raw",
+    ]
+    assert ZarrRemote().open(at(tmp_path / "g" / "raw")).spec.axes == ("x",)
+
+
+def test_a_plain_folder_of_arrays_names_them(tmp_path: Path) -> None:
+    ZarrRemote().create(at(tmp_path / "em"), VolumeSpec.of((4, 4, 4), "uint8"))
+    with pytest.raises(NotFound, match="em"):
+        ZarrRemote().open(at(tmp_path))
+
+
+def test_a_pyramid_is_listed_once_with_its_labels(tmp_path: Path) -> None:
+    created = ZarrRemote().create(at(tmp_path / "em"), VolumeSpec.of((4, 4, 4), "uint8"))
+    created.create_level((2, 2, 2))  # type: ignore[attr-defined]
+    zarr.create_array(tmp_path / "em" / "labels" / "cells", shape=(4,), dtype="u1")
+    zarr.create_array(tmp_path / "em" / "words", shape=(4,), dtype="S3", zarr_format=2)
+    found = {info.uri.removeprefix(f"zarr://{tmp_path}/"): info.description for info in ZarrRemote().list(at(tmp_path))}
+    assert sorted(found) == ["em", "em/labels/cells", "em/words"]
+    assert found["em"] == "uint8 0:4,0:4,0:4"
+    assert "S3" in found["em/words"]
+    with pytest.raises(NotFound):
+        list(ZarrRemote().list(at(tmp_path / "none")))
