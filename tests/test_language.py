@@ -20,7 +20,7 @@ WORDS = re.compile(
     r"(?![a-z])",
     re.IGNORECASE,
 )
-MAX_COUNT = 15
+MAX_COUNT = 20
 
 
 def test_odd_words_are_rare() -> None:

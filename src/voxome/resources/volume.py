@@ -1,4 +1,4 @@
-"""A numpy-like volume, whatever store it is in."""
+"""A numpy-like volume, in any store."""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ class StoragePath:
         """
         if not self.listable:
             raise UnsupportedFormat(
-                f"{self} cannot be listed, for http servers have no common way of listing; give the address of a volume"
+                f"{self} cannot be listed, as http servers have no common way of listing; give the address of a volume"
             )
         with map_errors(str(self), invalid=StoreError):
             keys = [key.decode() for key in result_of(self.kvstore.list())]
