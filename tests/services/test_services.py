@@ -16,8 +16,10 @@ from remotes.precomputed.test_meshes import write_legacy
 from remotes.precomputed.test_skeletons import ATTRIBUTES, DATA
 
 import voxome
+from voxome.contracts.abilities import SupportsIds
+from voxome.contracts.service import Requirement, service
 from voxome.contracts.uri import Uri
-from voxome.errors import NotFound, UnsupportedFormat
+from voxome.errors import NotFound, PluginError, UnsupportedFormat
 from voxome.registry import load, targets
 from voxome.remotes.memory import MemoryRemote
 from voxome.testing.service import ServiceContract
@@ -55,6 +57,29 @@ class _Hidden(ServiceContract):
 def test_the_contract_refuses_the_name_of_an_attribute(volume: voxome.Volume) -> None:
     with pytest.raises(AssertionError, match="a volume has an attribute of that name already"):
         _Hidden().test_it_is_an_attribute_of_a_volume(volume)
+
+
+def test_a_service_with_the_name_of_an_attribute_is_refused(
+    volume: voxome.Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cutout", "uri"):
+        monkeypatch.setattr("voxome.resources.services.targets", lambda _, name=name: {name: "lab:read"})
+        with pytest.raises(PluginError, match=rf"The service '{name}' \(lab:read\) has the name of an attribute"):
+            dir(volume)
+        with pytest.raises(PluginError, match="rename its entry point"):
+            _ = volume.brightness
+
+
+def test_the_requirements_of_a_service_are_checked_once(volume: voxome.Volume, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(Requirement, "find", lambda self, source, uri: asked.append(uri))
+
+    @service(Requirement(SupportsIds, "this store keeps no ids"))
+    def size(volume: voxome.Volume) -> int:
+        return volume.domain.size
+
+    assert size(volume) == 24
+    assert asked == [volume.uri]
 
 
 @pytest.mark.usefixtures("plugins")

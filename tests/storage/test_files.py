@@ -12,7 +12,7 @@ from standins.s3 import Bucket
 from voxome.errors import NotFound, StoreError
 from voxome.resources.table import TableFile, write_table
 from voxome.storage.find import storage_at
-from voxome.storage.local import LocalPath, remove_stale_parts
+from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
 
 COLUMNS = {"id": "uint64", "score": "float64"}
@@ -110,7 +110,16 @@ def test_partial_files_of_killed_writers_are_removed(tmp_path: Path) -> None:
     with LocalPath(str(tmp_path / "a" / "rows")).create_file():
         [part] = (tmp_path / "a").iterdir()
         (tmp_path / "a" / "kept.part").touch()
-        remove_stale_parts(str(tmp_path))
+        LocalPath(str(tmp_path)).remove_stale_parts()
         assert not part.exists()
         part.touch()
     assert sorted(file.name for file in (tmp_path / "a").iterdir()) == ["kept.part", "rows"]
+
+
+def test_lock_files_of_killed_writers_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "c" / "0").mkdir(parents=True)
+    (tmp_path / "c" / "0" / "0").touch()
+    (tmp_path / "c" / "0" / "0.__lock").touch()
+    LocalPath(str(tmp_path)).remove_stale_locks()
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["0"]
+    LocalPath(str(tmp_path / "none")).remove_stale_locks()

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from voxome.contracts.formats import PLAN
+from voxome.contracts.formats import PLAN, PRIVATE
 from voxome.errors import CorruptData, PlanError, UnsupportedFormat
-from voxome.records.folder import PRIVATE
 from voxome.workflow.saved_plan import keep_plan
 
 STEP = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from voxome.workflow.describe import document
 from voxome.workflow.inputs import read_handle
 from voxome.workflow.options import RunOptions
 from voxome.workflow.run_tool import run_tool
+from voxome.workflow.store import lock_results, run_id
 from voxome.workflow.verbs import run
 
 KEPT = {".voxome/id", ".voxome/lock", ".voxome/plan.json", "report.html", "run.json"}
@@ -207,3 +209,20 @@ def test_a_tool_writes_its_results_and_handles_into_a_store(
         "sqlite" not in name and "lock" not in name and "log" not in name and not name.endswith("/id")
         for name in local_files(tmp_path / "state")
     )
+
+
+def test_a_copied_run_folder_does_not_own_the_lock_of_the_original(tmp_path: Path) -> None:
+    original, copy, store = tmp_path / "original", tmp_path / "copy", str(tmp_path / "store")
+    (original / ".voxome").mkdir(parents=True)
+    owner = run_id(original)
+    shutil.copytree(original, copy)
+    assert run_id(original) == owner
+    assert run_id(copy) != owner
+    with (
+        lock_results(store, original),
+        pytest.raises(RunLocked, match=f"in use by the run of .*:{original}"),
+        lock_results(store, copy),
+    ):
+        pass
+    with lock_results(store, copy):
+        pass

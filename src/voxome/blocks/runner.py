@@ -13,7 +13,6 @@ from voxome.blocks.step import Step
 from voxome.contracts.engine import Engine, Resources
 from voxome.contracts.json_text import json_text
 from voxome.contracts.records import Ledger
-from voxome.storage.local import remove_stale_parts
 
 FOLD = -1
 """The phase that folds the parts of a step."""
@@ -155,8 +154,8 @@ def prepare(step: Step, store: str) -> None:
     """
     step.file(store).write_bytes(json_text(step.to_json(), f"step {step.name}").encode())
     folder = step.file(store).parent
-    if folder is not None and folder.is_local:
-        remove_stale_parts(folder.path)
+    if folder is not None:
+        folder.remove_stale_parts()
     for kind, target in step.targets(store):
         kind.prepare(target)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from voxome.errors import UnsupportedFormat
 
+PRIVATE = ".voxome"
+"""Subfolder, of a run folder or a store, for everything that is not a result."""
 _FIELD, _VERSION = "voxome", "format_version"
 
 

@@ -40,6 +40,13 @@ class RecordStore(Ledger, Protocol):
     ``(folder: Path, name: str, **options: str) -> RecordStore``. `voxome.testing.RecordStoreContract` tests one.
     """
 
+    @property
+    def shared(self) -> bool:
+        """Whether other runs may use it too: then each sees its own jobs only, and a copied run folder starts anew.
+
+        Records in the folder of the run are not shared, and move with it.
+        """
+
     def append(self, events: Sequence[Event]) -> None:
         """Append events in order."""
 

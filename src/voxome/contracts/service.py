@@ -15,10 +15,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 GROUP = "voxome.services"
-"""Group of the registry: name of a service → a `Service`, or a plain function of a volume.
-
-An attribute of `voxome.Volume` hides a service of the same name.
-"""
+"""Group of the registry: name of a service → a `Service`, or a plain function of a volume."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class Service(Protocol):
 
     @property
     def requires(self) -> Sequence[Requirement[Any]]:
-        """What the source of the volume must be able to do."""
+        """What the source of the volume must be able to do; the service checks it when it is called."""
 
     def __call__(self, volume: Any, /, *arguments: Any, **options: Any) -> object:
         """Run the operation."""
@@ -70,6 +67,16 @@ class FunctionService(Generic[P, R]):
         functools.update_wrapper(self, function)
 
     def __call__(self, *arguments: P.args, **options: P.kwargs) -> R:
+        """Call the function.
+
+        Raises
+        ------
+        UnsupportedFormat
+            If the source of the volume lacks what the function requires.
+        """
+        volume: Any = arguments[0]
+        for requirement in self.requires:
+            requirement.find(volume.source, volume.uri)
         return self.function(*arguments, **options)
 
 

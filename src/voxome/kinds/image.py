@@ -23,7 +23,7 @@ from voxome.kinds.chunks import chunk_of, chunk_problems
 from voxome.kinds.paths import with_suffix
 from voxome.resources.open import absolute, create_source, format_traits, locate, open_source
 from voxome.resources.volume import Volume
-from voxome.storage.local import remove_stale_locks
+from voxome.storage.find import storage_path
 
 FORMAT = "zarr"
 """The format of the arrays that a run creates."""
@@ -158,7 +158,7 @@ class Image(Kind):
             self._create_level(target)
         else:
             self._create(target)
-        remove_stale_locks(Uri.parse(target.uri).path)
+        storage_path(Uri.parse(target.uri)).remove_stale_locks()
 
     def _create(self, target: Target) -> None:
         frame = _frame_of(target)

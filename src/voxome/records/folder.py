@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from voxome.contracts.formats import PRIVATE
 from voxome.contracts.json_text import json_text
 from voxome.errors import RunLocked, StoreError, VoxomeError
 from voxome.storage.atomic import swapping
 
-PRIVATE = ".voxome"
-"""Subfolder of a run folder for everything that is not a result."""
 _ATTEMPTS = 10
 _ADVICE = "free some space or fix the disk, and rerun; finished blocks are kept"
 

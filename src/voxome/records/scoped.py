@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from voxome.contracts.records import Ledger
+from voxome.contracts.records import Ledger, RecordStore
 
 
 class ScopedLedger:
@@ -39,3 +39,8 @@ class ScopedLedger:
 
     def _key(self, step_key: str) -> str:
         return f"{step_key}-{self._run}"
+
+
+def ledger_of(records: RecordStore, run: str) -> Ledger:
+    """Return the ledger of a run: only its own rows of records that are shared."""
+    return ScopedLedger(records, run) if records.shared else records

@@ -51,6 +51,8 @@ class SqlRecords:
     ----------
     url : str
         Database URL, as SQLAlchemy takes it.
+    shared : bool
+        Whether several runs may use it.
 
     Raises
     ------
@@ -60,7 +62,8 @@ class SqlRecords:
         If it was written by another version.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, shared: bool = True) -> None:
+        self.shared = shared
         self._name = without_secrets(url.removeprefix("sqlite:///"))
         self._engine = sa.create_engine(url)
         if self._engine.dialect.name == "sqlite":
@@ -70,10 +73,10 @@ class SqlRecords:
             _METADATA.create_all(self._engine)
 
     @classmethod
-    def in_file(cls, path: Path) -> SqlRecords:
+    def in_file(cls, path: Path, *, shared: bool = True) -> SqlRecords:
         """Return the records in the SQLite file `path`."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        return cls(f"sqlite:///{path}")
+        return cls(f"sqlite:///{path}", shared=shared)
 
     def append(self, events: Sequence[Event]) -> None:
         """Append events in order."""
@@ -151,7 +154,7 @@ class SqlRecords:
 
 def open_sqlite(folder: Path, name: str) -> SqlRecords:
     """Return the records in the file ``<name>.sqlite`` of `folder`."""
-    return SqlRecords.in_file(folder / f"{name}.sqlite")
+    return SqlRecords.in_file(folder / f"{name}.sqlite", shared=False)
 
 
 def _tune_sqlite(connection: Any, _: object) -> None:

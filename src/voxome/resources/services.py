@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from voxome.contracts.service import GROUP, Requirement
 from voxome.contracts.source import VolumeSource
+from voxome.errors import PluginError
 from voxome.registry import load, targets
 
 
@@ -43,15 +44,7 @@ class BoundService:
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        """Call the service.
-
-        Raises
-        ------
-        UnsupportedFormat
-            If the volume's store lacks what the service requires.
-        """
-        for requirement in requirements(self._function):
-            requirement.find(self._volume.source, self._volume.uri)
+        """Call the service."""
         return self._function(self._volume, *arguments, **options)
 
 
@@ -60,9 +53,27 @@ def requirements(service: object) -> Sequence[Requirement[Any]]:
     return tuple(getattr(service, "requires", ()))
 
 
-def service_names() -> list[str]:
-    """Return the names of all services, sorted."""
-    return sorted(targets(GROUP))
+def service_names(attributes: Collection[str]) -> list[str]:
+    """Return the names of all services, sorted.
+
+    Parameters
+    ----------
+    attributes : collection of str
+        Names of the attributes of a volume itself.
+
+    Raises
+    ------
+    PluginError
+        If a service has the name of such an attribute, and so could not be reached.
+    """
+    services = targets(GROUP)
+    for name in attributes:
+        if name in services:
+            raise PluginError(
+                f"The service {name!r} ({services[name]}) has the name of an attribute of every volume, which hides "
+                "it; expected another name; rename its entry point, or uninstall its package"
+            )
+    return sorted(services)
 
 
 def get_service(name: str, volume: HasSource) -> BoundService:
@@ -72,8 +83,10 @@ def get_service(name: str, volume: HasSource) -> BoundService:
     ------
     AttributeError
         If there is none of that name; the message gives the nearest attribute.
+    PluginError
+        If a service has the name of an attribute of a volume.
     """
-    if not name.startswith("_") and name in targets(GROUP):
+    if not name.startswith("_") and name in service_names(list(object.__dir__(volume))):
         return BoundService(name, volume)
     near = [] if name.startswith("_") else difflib.get_close_matches(name, dir(volume), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""

@@ -145,7 +145,8 @@ class Volume:
         return get_service(name, self)
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *service_names()})
+        own = list(super().__dir__())
+        return sorted({*own, *service_names(own)})
 
     def __len__(self) -> int:
         return self.shape[0]

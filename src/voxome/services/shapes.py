@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from voxome.contracts.abilities import ability
 from voxome.contracts.service import Requirement, service
 from voxome.contracts.shapes import Mesh, Skeleton
 from voxome.contracts.source import MeshSource, SkeletonSource
@@ -29,7 +30,7 @@ def meshes(volume: Volume) -> Meshes:
     UnsupportedFormat
         If it keeps none.
     """
-    return Meshes(_MESHES.find(volume.source, volume.uri), volume.uri)
+    return Meshes(_meshes(volume), volume.uri)
 
 
 @service(_MESHES)
@@ -52,7 +53,7 @@ def mesh(volume: Volume, id: int, lod: int = 0) -> Mesh:
     UnsupportedFormat
         If the store keeps no meshes.
     """
-    return _MESHES.find(volume.source, volume.uri).mesh(id, lod)
+    return _meshes(volume).mesh(id, lod)
 
 
 @service(_SKELETONS)
@@ -64,7 +65,7 @@ def skeletons(volume: Volume) -> Skeletons:
     UnsupportedFormat
         If it keeps none.
     """
-    return Skeletons(_SKELETONS.find(volume.source, volume.uri), volume.uri)
+    return Skeletons(_skeletons(volume), volume.uri)
 
 
 @service(_SKELETONS)
@@ -85,4 +86,16 @@ def skeleton(volume: Volume, id: int) -> Skeleton:
     UnsupportedFormat
         If the store keeps no skeletons.
     """
-    return _SKELETONS.find(volume.source, volume.uri).skeleton(id)
+    return _skeletons(volume).skeleton(id)
+
+
+def _meshes(volume: Volume) -> MeshSource:
+    source = ability(volume.source, MeshSource)
+    assert source is not None, "a service checks what it requires"
+    return source
+
+
+def _skeletons(volume: Volume) -> SkeletonSource:
+    source = ability(volume.source, SkeletonSource)
+    assert source is not None, "a service checks what it requires"
+    return source

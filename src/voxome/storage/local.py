@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from os import scandir, urandom
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -102,6 +102,15 @@ class LocalPath(StoragePath):
         except OSError as error:
             raise StoreError(f"cannot remove {self}: {error}") from error
 
+    def remove_stale_parts(self) -> None:
+        for part in Path(self.path).rglob(".*.part"):
+            if part.is_file():
+                part.unlink(missing_ok=True)
+
+    def remove_stale_locks(self) -> None:
+        for lock in Path(self.path).rglob("*.__lock"):
+            lock.unlink(missing_ok=True)
+
 
 def _scan(path: StoragePath) -> tuple[list[str], list[str]]:
     folders: list[str] = []
@@ -115,30 +124,7 @@ def _scan(path: StoragePath) -> tuple[list[str], list[str]]:
     return sorted(folders), sorted(files)
 
 
-def _open_new(path: Path) -> BinaryIO:
-    """Open a file for writing; its folder is created only if it is missing."""
-    try:
-        return path.open("wb")
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("wb")
-
-
 def local_path(path: str) -> Path:
     """Return the absolute path, without ``..``; ``~`` is the home folder."""
     found = Path(path).expanduser().absolute()
     return found.resolve() if ".." in found.parts else found
-
-
-def remove_stale_parts(path: str) -> None:
-    """Remove the partial files that killed writers left below `path`; no writer may be active."""
-    for part in Path(path).rglob(".*.part"):
-        if part.is_file():
-            part.unlink(missing_ok=True)
-
-
-def remove_stale_locks(path: str) -> None:
-    """Remove the lock files that killed writers left below `path`; no writer may be active."""
-    for lock in Path(path).rglob("*.__lock"):
-        with suppress(FileNotFoundError):
-            lock.unlink()

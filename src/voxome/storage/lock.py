@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from voxome.contracts.formats import PRIVATE
 from voxome.errors import RunLocked, StoreError
 from voxome.storage.path import StoragePath
 
@@ -34,7 +35,7 @@ def lock_store(path: StoragePath, owner: str, holder: str) -> Iterator[None]:
     RunLocked
         If another run holds it.
     """
-    file = path / ".voxome" / "lock.json"
+    file = path / PRIVATE / "lock.json"
     _acquire(file, path, owner, holder)
     try:
         yield

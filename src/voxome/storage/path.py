@@ -317,6 +317,18 @@ class StoragePath:
         with map_errors(str(self), invalid=StoreError):
             result_of(self.kvstore.delete_range(ts.KvStore.KeyRange()))
 
+    def remove_stale_parts(self) -> None:
+        """Remove the partial files that killed writers left in this folder; nobody may be writing there.
+
+        Object stores have none: a file appears there complete.
+        """
+
+    def remove_stale_locks(self) -> None:
+        """Remove the lock files that killed writers left in this folder; nobody may be writing there.
+
+        Object stores have none.
+        """
+
 
 @cache
 def _generation_of_missing() -> bytes:

@@ -45,6 +45,9 @@ class RecordStoreContract(ABC):
             (2.5, "ended", {}),
         ]
 
+    def test_it_tells_whether_runs_share_it(self, records: RecordStore) -> None:
+        assert records.shared in (True, False)
+
     def test_the_ledger_knows_jobs_by_step_and_phase(self, records: RecordStore) -> None:
         for key, phase, job in (("a", 0, 0), ("a", 0, 4), ("a", -1, 0), ("b", 0, 1)):
             records.job_done(key, phase, job, 1.5, 1 << 40)

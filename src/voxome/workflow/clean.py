@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from voxome.contracts.formats import RUN
+from voxome.contracts.formats import PRIVATE, RUN
 from voxome.errors import InvalidInput, NotFound
-from voxome.records.folder import PRIVATE, lock_folder, read_json
+from voxome.records.folder import lock_folder, read_json
 from voxome.workflow.results import RECORD
 from voxome.workflow.store import intermediates, lock_results
 

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from voxome.contracts.arguments import require_count, require_lengths, require_voxels
+from voxome.contracts.formats import PRIVATE
 from voxome.contracts.handle import STORE
 from voxome.geometry import Box
 
+STEPS = f"{STORE}/{PRIVATE}/steps"
+"""Folder of the intermediate data of a run."""
 DEFAULT_BLOCK = (64, 128, 128)
 """Write box in voxels (z, y, x)."""
 
@@ -44,7 +47,7 @@ class RunOptions:
     level: int = 0
     voxel_size_nm: tuple[float, float, float] | None = None
     force: bool = False
-    home: str = f"{STORE}/.voxome/steps"
+    home: str = STEPS
 
     @classmethod
     def of(

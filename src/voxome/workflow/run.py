@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from voxome.blocks.runner import StepReport, run_step
-from voxome.contracts.formats import RUN
+from voxome.contracts.formats import PRIVATE, RUN
 from voxome.contracts.records import Event
 from voxome.contracts.report import FinishedRun
 from voxome.engines.choice import EngineChoice, StepEngines
 from voxome.errors import PlanError
 from voxome.records.choice import OpenRecords, RecordsChoice, records_opener
-from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors, read_json, write_json
-from voxome.records.scoped import ScopedLedger
+from voxome.records.folder import lock_folder, map_disk_errors, read_json, write_json
+from voxome.records.scoped import ledger_of
 from voxome.registry import naming_plugin
 from voxome.storage.find import storage_at
 from voxome.workflow.plan import Plan
@@ -132,7 +132,7 @@ def _run_steps(
     began = time.time()
     reports: list[StepReport] = []
     with open_records(folder / PRIVATE, "run") as records, engines:
-        ledger = ScopedLedger(records, run_id(folder))
+        ledger = ledger_of(records, run_id(folder))
         details = {"run": run_id(folder), "plan": plan.key, "engines": engines.to_json()}
         records.append([Event(began, "run started", details=details)])
         for step in plan.steps:

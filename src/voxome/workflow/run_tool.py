@@ -10,15 +10,16 @@ from typing import Any
 
 from voxome.blocks.runner import run_step
 from voxome.blocks.step import Step
+from voxome.config.folders import state_folder
+from voxome.contracts.formats import PRIVATE
 from voxome.contracts.handle import STORE, Handle, within
 from voxome.contracts.ports import port_of
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.engines.choice import EngineChoice, StepEngines
 from voxome.records.choice import RecordsChoice, records_opener
-from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors
-from voxome.records.scoped import ScopedLedger
+from voxome.records.folder import lock_folder, map_disk_errors
+from voxome.records.scoped import ledger_of
 from voxome.registry import load
-from voxome.services.transfer.state import state_root
 from voxome.storage.find import storage_at
 from voxome.workflow.describe import cwl_type
 from voxome.workflow.graph import FromInput, FromStep, Graph, GraphInput, Node
@@ -100,13 +101,13 @@ def run_tool(
         map_disk_errors(folder),
         lock_folder(folder),
         lock_results(within(step.folder, address), folder),
-        open_records(folder / PRIVATE, "step") as ledger,
+        open_records(folder / PRIVATE, "step") as opened,
         engines,
     ):
-        scoped = ScopedLedger(ledger, run_id(folder))
-        run_step(step, address, engines[step.name], scoped, log=log, progress=progress)
+        ledger = ledger_of(opened, run_id(folder))
+        run_step(step, address, engines[step.name], ledger, log=log, progress=progress)
         if step.into:
-            scoped.forget(step.key)
+            ledger.forget(step.key)
     return {output: step.output(output).within(address) for output in plan.outputs}
 
 
@@ -115,4 +116,4 @@ def _ledger_folder(step: Step, address: str) -> Path:
     folder = within(step.folder, address)
     if storage_at(address).is_local:
         return Path(folder)
-    return state_root(None) / f"{step.name}-{step.key}-{hashlib.sha256(folder.encode()).hexdigest()[:16]}"
+    return state_folder() / f"{step.name}-{step.key}-{hashlib.sha256(folder.encode()).hexdigest()[:16]}"

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from voxome.contracts.formats import PLAN
+from voxome.contracts.formats import PLAN, PRIVATE
 from voxome.contracts.json_text import json_text
 from voxome.errors import CorruptData, PlanError
-from voxome.records.folder import PRIVATE, read_json, write_json
+from voxome.records.folder import read_json, write_json
 
 
 def keep_plan(folder: Path, plan: Mapping[str, Any]) -> None:

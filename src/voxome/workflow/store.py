@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from voxome.contracts.formats import PRIVATE
+from voxome.contracts.handle import within
 from voxome.contracts.json_text import json_text
 from voxome.errors import AlreadyExists, InvalidInput
-from voxome.records.folder import PRIVATE
 from voxome.storage.atomic import replacing
 from voxome.storage.find import storage_at
 from voxome.storage.lock import lock_store
 from voxome.storage.path import StoragePath
+from voxome.workflow.options import STEPS
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 _RUN_ID, _PLAN_KEY = "id", "plan-key"
@@ -66,17 +69,25 @@ def lock_results(address: str, folder: Path) -> Iterator[None]:
     if address == str(folder):
         yield
         return
-    with lock_store(storage_at(address), run_id(folder), f"{socket.gethostname()}:{folder}"):
+    with lock_store(storage_at(address), run_id(folder), _holder(folder)):
         yield
 
 
 def run_id(folder: Path) -> str:
-    """Return the id of the run in `folder`, which owns its lock and its rows in a shared record store."""
+    """Return the id of the run in `folder` on this machine, which owns its lock and its rows in shared records.
+
+    A copy of the folder is another run, and has another id.
+    """
     path = folder / PRIVATE / _RUN_ID
     if not path.exists() or not path.read_text(encoding="ascii"):
         with replacing(path) as partial:
             partial.write_text(uuid4().hex, encoding="ascii")
-    return path.read_text(encoding="ascii")
+    text = f"{path.read_text(encoding='ascii')} {_holder(folder)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _holder(folder: Path) -> str:
+    return f"{socket.gethostname()}:{folder}"
 
 
 def claim_store(address: str, folder: Path, plan_key: str) -> None:
@@ -102,7 +113,7 @@ def claim_store(address: str, folder: Path, plan_key: str) -> None:
 
 def intermediates(address: str) -> StoragePath:
     """Return the folder of the intermediate data of a run."""
-    return storage_at(address) / PRIVATE / "steps"
+    return storage_at(within(STEPS, address))
 
 
 def write_record(address: str, name: str, record: Mapping[str, Any]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from voxome.config.settings import settings
 from voxome.contracts.abilities import SupportsFixedScales, SupportsLevels, ability
@@ -19,7 +20,7 @@ from voxome.services.rollback import discard
 from voxome.services.transfer.copy import Copy, Verify, block_shape
 from voxome.services.transfer.endpoint import Endpoint, fill_metadata, mismatches, require_lossless
 from voxome.services.transfer.state import State
-from voxome.storage.local import remove_stale_locks
+from voxome.storage.find import storage_path
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,17 @@ def prepare(state: State, source: VolumeSource, request: TransferRequest) -> Vol
     if problems := list(mismatches(target.spec, request.target_spec)):
         raise PlanError([f"{request.target.uri}: {problem}" for problem in problems])
     if state.begun:
-        remove_stale_locks(Uri.parse(request.target.uri).path)
+        _remove_stale_locks(request.target.uri)
     else:
         state.keep()
     _add_levels(state, target, request)
     return target
+
+
+def _remove_stale_locks(uri: str) -> None:
+    """Remove the lock files of killed writers, if the target consists of files."""
+    with suppress(UnsupportedFormat):
+        storage_path(replace(Uri.parse(uri), query={})).remove_stale_locks()
 
 
 def _refuse_other_target(state: State, source: VolumeSource, target: VolumeSource, request: TransferRequest) -> None:

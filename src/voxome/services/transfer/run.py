@@ -13,12 +13,13 @@ from typing import Any, get_args
 from numpy.typing import DTypeLike
 
 from voxome.blocks.runner import Progress
+from voxome.config.folders import state_folder
 from voxome.contracts.engine import Engine
+from voxome.contracts.formats import PRIVATE
 from voxome.contracts.spec import parse_dtype
 from voxome.errors import InvalidInput, UnknownName
 from voxome.geometry import Box
 from voxome.records.choice import RecordsChoice, records_opener
-from voxome.records.folder import PRIVATE
 from voxome.resources.volume import Volume
 from voxome.services.blockwise_copy import resolve_box
 from voxome.services.transfer.copy import Verify
@@ -26,7 +27,7 @@ from voxome.services.transfer.endpoint import Endpoint, TargetOptions
 from voxome.services.transfer.engine import engine_opener
 from voxome.services.transfer.execute import TransferContext, run_copy
 from voxome.services.transfer.prepare import TransferRequest, plan, prepare
-from voxome.services.transfer.state import locked_state, state_root
+from voxome.services.transfer.state import locked_state
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ def _three(lengths: Sequence[int] | None) -> tuple[int, int, int] | None:
 def _state_folder(request: TransferRequest, folder: str | Path | None) -> Iterator[Path]:
     """Yield the folder for transfer progress, a temporary one if an endpoint exists in this process only."""
     if request.source.reachable and request.target.reachable:
-        yield state_root(folder)
+        yield state_folder(folder)
         return
     with tempfile.TemporaryDirectory(prefix="voxome-transfer-") as temporary:
         yield Path(temporary)

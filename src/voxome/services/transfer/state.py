@@ -9,23 +9,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
-from voxome.config.settings import settings
-from voxome.contracts.formats import TRANSFER
+from voxome.contracts.formats import PRIVATE, TRANSFER
 from voxome.contracts.json_text import json_text
 from voxome.contracts.records import Ledger, RecordStore
 from voxome.errors import AlreadyExists, RunLocked
 from voxome.records.choice import OpenRecords
-from voxome.records.folder import PRIVATE, lock_folder, map_disk_errors, read_json, write_json
+from voxome.records.folder import lock_folder, map_disk_errors, read_json, write_json
 
 FACTS = "transfer.json"
-
-
-def state_root(folder: str | Path | None) -> Path:
-    """Return the folder for transfer progress: `folder`, ``VOXOME_STATE``, or one in the user's cache folder."""
-    default = settings().state or Path(platformdirs.user_cache_dir("voxome")) / "transfers"
-    return Path(folder or default).expanduser().absolute()
 
 
 class State:
