@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from voxome.records.folder import PRIVATE
+from voxome.contracts.formats import PRIVATE
 from voxome.resources.open import create_source
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import as_volume, location_of
