@@ -8,6 +8,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: demo check lint fast test peers cwl clean
 
 TRUTH := demo-output/phantom
+# Servers and programs that tests start, as packages of Debian; tests of what is missing skip, or fail under CI.
+PEERS := busybox-static chromium mariadb-server munge nginx-light podman postgresql runc slurm-wlm
 
 demo: .venv/em $(TRUTH)/connectome.parquet
 	$(BIN)/voxome run pipelines/em/connectome.cwl --set raw=$(TRUTH)/raw.zarr --out demo-output \
@@ -37,8 +39,8 @@ test: .venv/train .venv/intern/ready lint peers
 	$(BIN)/pytest --numprocesses auto --dist loadscope
 
 peers:
-	@command -v nginx > /dev/null || test "$$(id -u)" != 0 || \
-	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends nginx-light; } > /dev/null
+	@dpkg-query --show $(PEERS) > /dev/null 2>&1 || test "$$(id -u)" != 0 || ! command -v apt-get > /dev/null || \
+	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(PEERS); } > /dev/null
 
 cwl: .venv/dev
 	$(BIN)/python -m voxome.workflow.describe

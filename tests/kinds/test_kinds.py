@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from standins.s3 import Bucket
+from peers.s3 import Bucket
 
 from voxome import kinds
 from voxome.contracts.handle import Handle

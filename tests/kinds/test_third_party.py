@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from standins.s3 import Bucket
+from peers.s3 import Bucket
 
 import voxome
 from voxome.contracts.kinds import Kind

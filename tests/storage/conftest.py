@@ -1,4 +1,4 @@
-"""An S3 server (moto) and faulty proxies, for the tests of storage."""
+"""Faulty proxies of an S3 server, for the tests of storage."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 from standins.faulty_proxy import FaultyProxy
-from standins.s3 import bucket, fresh_key, s3_url  # noqa: F401
 
 from voxome.storage import tensorstore
 
@@ -20,10 +19,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def proxy(
-    s3_url: str,  # noqa: F811
-    impatient: None,
-) -> Iterator[FaultyProxy]:
+def proxy(s3_url: str, impatient: None) -> Iterator[FaultyProxy]:
     """A proxy of the S3 server with scripted faults."""
     with FaultyProxy(s3_url) as found:
         yield found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from standins.s3 import Bucket
+from peers.s3 import Bucket
 
 from voxome.errors import NotFound, StoreError
 from voxome.resources.table import TableFile, write_table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from numpy.typing import NDArray
-from standins import nginx
+from peers import nginx
 from standins.faulty_proxy import Alter, Answer, Cut, Fault, FaultyProxy, Stall
 
 import voxome
@@ -59,11 +58,6 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path, log: Path) -> Iterator[str]:
-    if nginx.binary() is None:
-        message = "no nginx: apt-get install nginx-light"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
     with nginx.serving(folder, log=log) as url:
         yield url
 

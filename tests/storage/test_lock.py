@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from standins.s3 import Bucket
+from peers.s3 import Bucket
 
 from voxome.errors import RunLocked
 from voxome.storage.find import storage_at

@@ -17,7 +17,7 @@ import remotes.zarr.test_contract as zarr
 from hypothesis import settings
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
-from standins.s3 import BUCKET, Bucket
+from peers.s3 import BUCKET, Bucket
 
 import voxome
 from voxome.contracts.abilities import SupportsAttributes, SupportsLevels, ability

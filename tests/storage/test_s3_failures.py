@@ -11,8 +11,8 @@ import httpx
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from peers.s3 import BUCKET, Bucket
 from standins.faulty_proxy import Alter, Answer, Cut, FaultyProxy, Stall
-from standins.s3 import BUCKET, Bucket
 
 import voxome
 from voxome.contracts.spec import VolumeSpec

@@ -88,7 +88,8 @@ def test_only_testing_needs_a_test_library() -> None:
 def test_the_wheel_contains_no_stand_in() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert settings["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": ["src/voxome"]}
-    names = {path.stem for path in (ROOT / "tests" / "standins").iterdir() if not path.name.startswith("_")}
+    folders = [ROOT / "tests" / name for name in ("standins", "peers")]
+    names = {path.stem for folder in folders for path in folder.iterdir() if not path.name.startswith("_")}
     shipped = {path.stem for path in (ROOT / "src" / "voxome" / "testing").iterdir()}
     assert {"dvid", "faulty_proxy", "nginx"} <= names
     assert not names & shipped

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from standins.s3 import Bucket, bucket, fresh_key, s3_url  # noqa: F401
+from peers.s3 import Bucket
 from workflow.pipeline import ARRAYS, CONNECTOME, TABLES, Phantom
 
 import voxome
@@ -47,7 +47,7 @@ steps:
 
 
 @pytest.fixture
-def store(bucket: Bucket, fresh_key: Callable[[], str]) -> str:  # noqa: F811
+def store(bucket: Bucket, fresh_key: Callable[[], str]) -> str:
     return bucket.uri(fresh_key())
 
 
@@ -148,7 +148,7 @@ def test_a_run_in_a_store_is_resumed_cleaned_and_describes_itself(
     raw: Path,
     tmp_path: Path,
     store: str,
-    bucket: Bucket,  # noqa: F811
+    bucket: Bucket,
 ) -> None:
     out = tmp_path / "out"
     first = run(workflow, {"raw": str(raw)}, out=out, store=store, block=BLOCK)

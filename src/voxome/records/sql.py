@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from voxome.contracts.formats import LEDGER
 from voxome.contracts.records import Event
@@ -68,9 +68,12 @@ class SqlRecords:
         self._engine = sa.create_engine(url)
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _tune_sqlite)
-        with self._mapped_errors():
-            check_format(self._engine, LEDGER, _METADATA.tables, self._name)
-            _METADATA.create_all(self._engine)
+        with ExitStack() as opening:
+            opening.callback(self._engine.dispose)
+            with self._mapped_errors():
+                check_format(self._engine, LEDGER, _METADATA.tables, self._name)
+                _METADATA.create_all(self._engine)
+            opening.pop_all()
 
     @classmethod
     def in_file(cls, path: Path, *, shared: bool = True) -> SqlRecords:
@@ -145,7 +148,7 @@ class SqlRecords:
     def _mapped_errors(self) -> Iterator[None]:
         try:
             yield
-        except DatabaseError as error:
+        except DBAPIError as error:
             raise StoreError(
                 f"Cannot read or write the records in {self._name}: {error.orig}; free space if the disk is full, else "
                 "remove that file, and rerun: without it, finished blocks are computed again"

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from peers.requirement import unavailable
 from standins.boss import serving
 
 import voxome
@@ -28,12 +29,7 @@ SHAPE = (9, 30, 40)
 def session(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Results of `intern_session.py`."""
     if not PYTHON.exists():
-        message = (
-            f"no intern: python -m venv {PYTHON.parents[1].relative_to(ROOT)}, and pip install intern==1.4.2 there"
-        )
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        unavailable("intern is not installed: run `make .venv/intern/ready`")
     home = tmp_path_factory.mktemp("home")
     with serving(sources=published()) as boss:
         login = {"INTERN_PROTOCOL": "http", "INTERN_HOST": boss.url.removeprefix("http://"), "INTERN_TOKEN": boss.token}

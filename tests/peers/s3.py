@@ -1,12 +1,12 @@
-"""An S3 server (moto), and fixtures of it."""
+"""An S3 server (moto)."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import boto3  # type: ignore[import-untyped]
 import pytest
@@ -47,9 +47,9 @@ class Bucket:
         return [one["Key"] for page in pages for one in page.get("Contents", [])]
 
 
-@pytest.fixture(scope="session")
-def s3_url() -> Iterator[str]:
-    """Address of an S3 server; its credentials are in the environment."""
+@contextmanager
+def serving() -> Iterator[str]:
+    """Run a server with the bucket `BUCKET` and its credentials in the environment; yields its address."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_PROFILE", "AWS_REGION", "AWS_ENDPOINT_URL", "VOXOME_S3_HOST"):
@@ -65,13 +65,3 @@ def s3_url() -> Iterator[str]:
         boto3.client("s3", endpoint_url=url, region_name="us-east-1").create_bucket(Bucket=BUCKET)
         yield url
         server.stop()
-
-
-@pytest.fixture
-def bucket(s3_url: str) -> Bucket:
-    return Bucket(s3_url)
-
-
-@pytest.fixture
-def fresh_key() -> Callable[[], str]:
-    return lambda: uuid4().hex

@@ -1,0 +1,105 @@
+"""Fixtures of the peers; a server is started for the first test of a session that needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from peers.chromium import Visit
+    from peers.databases import DatabaseServer
+    from peers.podman import Podman
+    from peers.s3 import Bucket
+    from peers.slurm import Slurm
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[DatabaseServer]:
+    """Server of PostgreSQL."""
+    from peers import databases
+
+    with databases.postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[DatabaseServer]:
+    """Server of MariaDB."""
+    from peers import databases
+
+    with databases.mariadb() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Slurm]:
+    """Slurm cluster of one node."""
+    from peers import slurm
+
+    with slurm.slurm() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def podman() -> Iterator[Podman]:
+    """podman with an image of busybox."""
+    from peers import podman
+
+    with podman.podman() as tool:
+        yield tool
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Headless Chromium."""
+    from peers import chromium
+
+    with chromium.browser() as running:
+        yield running
+
+
+@pytest.fixture
+def visit(chromium: Browser) -> Iterator[Visit]:
+    """Empty page in Chromium."""
+    from peers.chromium import visit
+
+    with visit(chromium) as visited:
+        yield visited
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """Address of an S3 server; its credentials are in the environment."""
+    from peers import s3
+
+    with s3.serving() as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(s3_url: str) -> Bucket:
+    """Bucket of the S3 server."""
+    from peers.s3 import Bucket
+
+    return Bucket(s3_url)
+
+
+@pytest.fixture
+def fresh_key() -> Callable[[], str]:
+    """Function that returns keys nobody used."""
+    return lambda: uuid4().hex
+
+
+@pytest.fixture(scope="session")
+def serve_by_nginx() -> Iterator[Callable[..., str]]:
+    """Function that serves a folder by nginx, as `peers.nginx.serving`, and returns its address."""
+    from peers import nginx
+
+    with ExitStack() as servers:
+        yield lambda folder, **options: servers.enter_context(nginx.serving(folder, **options))
