@@ -23,7 +23,7 @@ _CACHED_REGIONS = 64
 
 
 class StepRegions:
-    """What a tool of regions has returned so far, for the tool itself; see `voxome.contracts.context.RegionParts`.
+    """Rows that a tool of regions has returned so far, for the tool itself; see `voxome.contracts.context.RegionParts`.
 
     Parameters
     ----------

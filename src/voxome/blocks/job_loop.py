@@ -64,7 +64,7 @@ class JobBatch:
         return f"{self.key}/{self.phase}/{number}"
 
     def job(self, number: int, losses: int = 0) -> Job:
-        """Return job `number`, whose worker was lost so many times, presumably for want of memory."""
+        """Return job `number`, whose worker was lost so many times, presumably because memory ran out."""
         memory = self.resources.memory_bytes
         resources = replace(self.resources, memory_bytes=None if memory is None else memory << losses)
         return Job(self.id(number), self.task, self.payload(number), resources, self.settings)

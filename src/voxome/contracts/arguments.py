@@ -1,4 +1,4 @@
-"""Checks of arguments of public functions, with messages that say what was expected."""
+"""Checks of arguments of public functions, with messages that state what was expected."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Writer(Protocol):
 
 
 class RegionRows(Protocol):
-    """An output of a tool of regions, as far as it is written: rows, read region by region."""
+    """Rows that a tool of regions has written so far, read region by region."""
 
     def rows(self, level: int, index: int) -> Rows:
         """Return the rows of region `index` of `level`."""

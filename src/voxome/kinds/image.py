@@ -28,7 +28,7 @@ from voxome.storage.find import storage_path
 FORMAT = "zarr"
 """The format of the arrays that a run creates."""
 _MARK = "voxome_run"
-"""The attribute that holds which step an array belongs to, whether it is complete, and the steps of complete levels."""
+"""Attribute with the step that an array belongs to, whether it is complete, and the steps of complete levels."""
 
 
 @dataclass(frozen=True)

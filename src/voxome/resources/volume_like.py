@@ -1,4 +1,4 @@
-"""What may be passed where a volume is meant: a URI, a path, a `Volume` or a NumPy array."""
+"""Arguments that stand for a volume: a URI, a path, a `Volume` or a NumPy array."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ class ArraySource:
 
 
 def array_kind(dtype: np.dtype[Any]) -> VolumeKind:
-    """Return the kind of an array: integers are labels, but for uint8 and uint16; everything else is an image."""
+    """Return the kind of an array: integers are labels, except uint8 and uint16; everything else is an image."""
     return "labels" if dtype.kind in "iu" and dtype not in _IMAGES else "image"
 
 
 def as_volume(volume: VolumeLike, *, level: int = 0, voxel_size_nm: Sequence[float] | None = None) -> Volume:
-    """Return what `volume` means as a `Volume`.
+    """Return `volume` as a `Volume`.
 
     Parameters
     ----------
