@@ -89,7 +89,7 @@ def parse_sources(named: list[str] | tuple[str, ...], writable: list[str] | tupl
 
 
 def create_token(records: Catalogue, name: str) -> str:
-    """Return a new token of the user `name`; the catalogue keeps only its hash."""
+    """Return a new token of the user `name`; the catalogue stores only its hash."""
     try:
         records.get(User, name)
     except NotFound:

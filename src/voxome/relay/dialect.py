@@ -18,14 +18,14 @@ class Dialect(Protocol):
     """One API in front of a relay: it translates requests into boxes of sources, and back."""
 
     def routes(self) -> Sequence[BaseRoute]:
-        """Return the routes of the API, under prefixes of its own; what is mounted at the root is tried last."""
+        """Return the routes of the API, under separate prefixes; a mount at the root is tried last."""
 
     def close(self) -> None:
-        """Stop what runs in the background, and wait until it has ended."""
+        """Stop work in the background, and wait until it has ended."""
 
 
 def open_dialects(relay: Relay, names: Iterable[str] = ()) -> list[Dialect]:
-    """Return the dialects of these names for `relay`; all that are known if there are none.
+    """Return the dialects of these names for `relay`; by default all.
 
     Raises
     ------

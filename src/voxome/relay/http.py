@@ -47,7 +47,7 @@ def endpoint(relay: Relay, limit: int, handler: Handler) -> Callable[[Request], 
         Answers the request.
     """
 
-    async def answer(request: Request) -> Response:
+    async def respond(request: Request) -> Response:
         caller = Caller()
         try:
             authorization = request.headers.get("authorization", "")
@@ -57,7 +57,7 @@ def endpoint(relay: Relay, limit: int, handler: Handler) -> Callable[[Request], 
         except Exception as error:
             return error_response(error, request, caller)
 
-    return answer
+    return respond
 
 
 def error_response(error: Exception, request: Request, caller: Caller) -> Response:

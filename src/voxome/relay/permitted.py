@@ -78,7 +78,7 @@ class PermittedSources:
         Raises
         ------
         ReadOnly
-            If nobody may write the source.
+            If the source has no writers.
         AccessDenied
             If the caller may not write it.
         """
@@ -91,7 +91,7 @@ class PermittedSources:
         Raises
         ------
         ReadOnly
-            If nobody may write it.
+            If it has no writers.
         AccessDenied
             If the caller may not write it.
         """

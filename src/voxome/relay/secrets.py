@@ -1,4 +1,4 @@
-"""Tokens and passwords, which a relay keeps only as hashes."""
+"""Tokens and passwords, which a relay stores only as hashes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def new_token() -> str:
 
 
 def digest(token: str) -> str:
-    """Return the SHA-256 of a token, the form in which it is kept."""
+    """Return the SHA-256 of a token, the form in which it is stored."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

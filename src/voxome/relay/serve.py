@@ -25,7 +25,7 @@ def run(app: Starlette, *, host: str, port: int, started: Callable[[str], None])
     Parameters
     ----------
     app : Starlette
-        What is served.
+        Application to serve.
     host : str
         Address to listen on.
     port : int
@@ -45,7 +45,7 @@ def in_thread(app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> Iter
     Parameters
     ----------
     app : Starlette
-        What is served.
+        Application to serve.
     host : str
         Address to listen on.
     port : int

@@ -180,7 +180,7 @@ class Sources:
         InvalidInput
             If `data` has another shape than the box, or another dtype than the source.
         ReadOnly
-            If nobody may write the source.
+            If the source has no writers.
         SourceUnavailable
             If the store behind it fails.
         """

@@ -2,8 +2,8 @@
 
 These are graphene layers, whose ids a server computes, and precomputed volumes whose chunks are encoded as crackle,
 compresso, fpzip, kempressed, zfpc, jxl, …; all others are read faster by ``precomputed://``. Needs the extra
-``voxome[cloudvolume]``. A missing chunk is an error, as cloud-volume cannot tell it from one that it may not read,
-unless ``?fill_missing=true`` makes it zeros.
+``voxome[cloudvolume]``. A missing chunk is an error, as cloud-volume cannot distinguish it from one without
+permission, unless ``?fill_missing=true`` makes it zeros.
 """
 
 from __future__ import annotations

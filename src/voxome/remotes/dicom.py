@@ -86,7 +86,7 @@ class DicomRemote:
         heads = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
         series = {str(head.get("SeriesInstanceUID", "")) for head in heads}
         if len(series) > 1:
-            raise UnsupportedFormat(f"{uri} holds {len(series)} series; put each into a separate folder")
+            raise UnsupportedFormat(f"{uri} contains {len(series)} series; put each into a separate folder")
         order, step_mm = _section_order(heads)
         return DicomSource([files[n] for n in order], _spec(heads[order[0]], len(files), step_mm, str(uri)))
 
@@ -111,7 +111,7 @@ def _is_dicom(file: Path) -> bool:
 
 
 def _section_order(heads: list[Any]) -> tuple[list[int], float | None]:
-    """Return the order of sections and the distance in mm between them, None where the files do not tell."""
+    """Return the order of sections and the distance in mm between them, None if the files do not specify it."""
     first = heads[0]
     if len(heads) == 1 or any("ImagePositionPatient" not in head for head in heads):
         order = sorted(range(len(heads)), key=lambda n: int(heads[n].get("InstanceNumber") or 0))

@@ -218,7 +218,7 @@ def _dataset(h5: h5py.File, file: Path, inner: str) -> h5py.Dataset:
     if not isinstance(node, h5py.Dataset):
         raise UnsupportedFormat(f"{inner} in {file} is a group; name a volume in it: {_list(_volumes(node))}")
     if reason := unreadable(node):
-        raise UnsupportedFormat(f"{inner} in {file} holds {reason}")
+        raise UnsupportedFormat(f"{inner} in {file} has {reason}")
     return node
 
 
@@ -228,12 +228,12 @@ def _volumes(group: h5py.Group | h5py.Dataset) -> dict[str, str]:
 
 
 def _require_single(file: Path) -> None:
-    """Raise if a file holds more than one dataset."""
+    """Raise if a file contains more than one dataset."""
     with _open_file(file) as h5:
         names = [one.name for one in _within(h5) if isinstance(one, h5py.Dataset)]
     if len(names) > 1:
         raise InvalidInput(
-            f"{file} holds {', '.join(names)}: name the one to delete, as hdf5://{file}{names[0]}, or remove "
+            f"{file} contains {', '.join(names)}: name the one to delete, as hdf5://{file}{names[0]}, or remove "
             "the file yourself"
         )
 
@@ -255,7 +255,7 @@ def _list(volumes: Mapping[str, str]) -> str:
 
 
 def _only_volume(file: Path) -> str:
-    """Return the path of the only volume of a file; arrays of fewer than three axes count only if there is no other."""
+    """Return the path of the only volume of a file; arrays of fewer than three axes count only if no other exists."""
     with _open_file(file) as h5:
         datasets = _readable(h5)
         deep = [dataset.name for dataset in datasets if dataset.ndim >= 3] or [dataset.name for dataset in datasets]

@@ -121,7 +121,7 @@ def require_readable(spec: VolumeSpec) -> None:
     UnsupportedFormat
     """
     if spec.dtype.kind not in "biuf":
-        raise UnsupportedFormat(f"HDF5 volumes hold booleans, integers or floats, not {spec.dtype}")
+        raise UnsupportedFormat(f"HDF5 volumes store booleans, integers or floats, not {spec.dtype}")
     named = tuple(spec.axes[i] for i in standard_order(spec.axes)) == spec.axes and set(spec.axes) <= set(STANDARD)
     if not named and spec.axes != default_axes(spec.domain.ndim):
         raise UnsupportedFormat(

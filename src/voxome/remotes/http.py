@@ -193,7 +193,7 @@ class Api:
             return jsonlib.loads(response.content)
         except ValueError as error:
             raise CorruptData(
-                f"{method} {printable_url(response.url)} did not answer with JSON: {message_text(response)}"
+                f"{method} {printable_url(response.url)} did not respond with JSON: {message_text(response)}"
             ) from error
 
     def _transport_error(self, method: str, path: str, error: Exception) -> VoxomeError:

@@ -156,7 +156,7 @@ def channels_first(shape: tuple[int, ...], axes: str) -> tuple[int, ...]:
 def voxel_dtype(path: Path, dtype: np.dtype[Any] | None) -> np.dtype[Any]:
     """Return the native dtype of the samples of a TIFF; raise if voxome cannot read them."""
     if dtype is None or dtype.kind not in "biuf":
-        raise UnsupportedFormat(f"{path} holds samples of dtype {dtype}; voxome reads booleans, integers and floats")
+        raise UnsupportedFormat(f"{path} has samples of dtype {dtype}; voxome reads booleans, integers and floats")
     return dtype.newbyteorder("=")
 
 

@@ -22,7 +22,7 @@ from voxome.remotes.image_codecs import Form, decode
 from voxome.remotes.local_files import file_version
 
 CACHE_BYTES = 128 * 1024**2
-"""Size of the cache of decoded sections of a source, which holds one at least."""
+"""Size of the cache of decoded sections of a source, of at least one section."""
 
 VoxelSize = tuple[float, float, float] | None
 """Edge lengths of a voxel (z, y, x) in nm."""

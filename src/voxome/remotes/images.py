@@ -196,7 +196,7 @@ def _existing_stack(files: Sequence[Path]) -> FileStack:
 
 
 def _read_sidecar(folder: Path) -> dict[str, Any]:
-    """Return the content of the sidecar of a folder; empty if there is none."""
+    """Return the content of the sidecar of a folder; empty if it does not exist."""
     path = folder / SIDECAR
     if not path.is_file():
         return {}

@@ -14,7 +14,7 @@ _ATTEMPTS = 100
 
 
 def read_json(folder: StoragePath, key: str) -> Json | None:
-    """Return the JSON object in the file `key` of `folder`; None if there is no such file.
+    """Return the JSON object in the file `key` of `folder`; None if it does not exist.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def update_json(folder: StoragePath, key: str, change: Callable[[Json], Mapping[
     Raises
     ------
     AccessDenied, StoreError
-        If it cannot be written, or other writers keep changing it.
+        If it cannot be written, or other writers constantly change it.
     """
     name = f"{folder}/{key}"
     changed: list[Json] = []

@@ -39,7 +39,7 @@ from voxome.storage.atomic import replacing, storing
 from voxome.storage.local import local_path
 
 GZ_LIMIT_BYTES = 2 * 1024**3
-"""Largest ``.nii.gz`` that is opened, uncompressed: gzip has no index, so all of it is kept in memory."""
+"""Largest ``.nii.gz`` that is opened, uncompressed: gzip has no index, so the file is decompressed into memory."""
 
 _SUFFIXES = (".nii", ".nii.gz")
 _STORED_AXES = ("x", "y", "z", "t", "c", "d5", "d6")
@@ -164,7 +164,7 @@ def _load(path: Path) -> nibabel.Nifti1Image:
         raise UnsupportedFormat(f"{path} is a {type(image).__name__}; a NIfTI file was expected")
     if image.get_data_dtype().kind not in "iuf":
         name = image.header.get_value_label("datatype")
-        raise UnsupportedFormat(f"{path} holds {name} voxels; voxome reads integers and floats")
+        raise UnsupportedFormat(f"{path} has {name} voxels; voxome reads integers and floats")
     return image
 
 

@@ -101,7 +101,7 @@ def _require_file(uri: Uri) -> Path:
 def _refuse_dtype(path: Path, dtype: np.dtype[Any]) -> None:
     if dtype.kind not in "biuf":
         what = "pickled Python objects, which could run code" if dtype.hasobject else f"voxels of dtype {dtype}"
-        raise UnsupportedFormat(f"{path} holds {what}; voxome reads booleans, integers and floats")
+        raise UnsupportedFormat(f"{path} contains {what}; voxome reads booleans, integers and floats")
 
 
 def _map(path: Path, mode: Mode) -> NDArray[Any]:
@@ -117,7 +117,7 @@ def _map(path: Path, mode: Mode) -> NDArray[Any]:
         raise CorruptData(f"the header of {path} cannot be read: {error}") from error
     _refuse_dtype(path, dtype)
     if not shape:
-        raise UnsupportedFormat(f"{path} holds a single number; an array of at least one axis was expected")
+        raise UnsupportedFormat(f"{path} contains a single number; an array of at least one axis was expected")
     if path.stat().st_size < start + int(np.prod(shape)) * dtype.itemsize:
         raise CorruptData(f"{path} is truncated: {dtype} {shape} in its header needs more bytes")
     if 0 in shape:

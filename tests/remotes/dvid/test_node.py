@@ -195,5 +195,5 @@ def test_long_and_empty_messages(node: Node) -> None:
 def test_a_body_that_is_not_json_is_refused(node: Node) -> None:
     with FaultyProxy(node.api.base) as proxy:
         proxy.script("GET", Alter(lambda _: b"<html>"))
-        with pytest.raises(voxome.errors.CorruptData, match="did not answer with JSON: <html>"):
+        with pytest.raises(voxome.errors.CorruptData, match="did not respond with JSON: <html>"):
             DvidApi(proxy.url).json("GET", "/api/server/info")

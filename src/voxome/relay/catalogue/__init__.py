@@ -1,1 +1,1 @@
-"""What a relay keeps besides voxels: records of accounts, and those of its dialects."""
+"""Records of accounts and dialects."""

@@ -1,4 +1,4 @@
-"""Records, and what a catalogue of them can do."""
+"""Records, and the protocol of catalogues."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol, TypeVar
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A plain value that a catalogue keeps.
+    """A plain value in a catalogue.
 
     A subclass is a frozen dataclass with fields of str, int, float, bool or ``tuple[str, ...]``. `KEY` names those of
     its fields, of str, that identify a record.

@@ -120,5 +120,5 @@ def _decode(body: bytearray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> ND
     voxels = memoryview(body)[stream.tell() :]
     if (found_shape, found_dtype) != (shape, dtype) or voxels.nbytes != int(np.prod(shape)) * dtype.itemsize:
         seen = f"{found_dtype} {found_shape} in {voxels.nbytes} bytes"
-        raise InvalidInput(f"the body holds {seen}; {dtype} {shape} was expected")
+        raise InvalidInput(f"the body has {seen}; {dtype} {shape} was expected")
     return np.frombuffer(voxels, dtype).reshape(shape, order="F" if fortran_order else "C")

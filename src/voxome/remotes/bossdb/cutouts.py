@@ -70,14 +70,14 @@ class Cutouts:
         return [block.write for block in BlockGrid(cuboids, shape, box)]
 
     def _get(self, box: Box, out: NDArray[Any]) -> None:
-        answer = self._api.send(
+        response = self._api.send(
             "GET",
             self._path("cutout", box),
             params={"access-mode": "no-cache"},
             headers={"Accept": _BLOSC, "Accept-Encoding": "identity"},
             ok=(200,),
         )
-        decode(answer.content, out, self._dtype, f"the voxels {box} of {'/'.join(self._names)}")
+        decode(response.content, out, self._dtype, f"the voxels {box} of {'/'.join(self._names)}")
 
     def _put(self, box: Box, data: NDArray[Any]) -> None:
         count = int(np.count_nonzero(data))
@@ -110,7 +110,7 @@ def request_shape(shape: Sequence[int], cuboid: Sequence[int], itemsize: int) ->
     Parameters
     ----------
     shape : tuple of int
-        Shape of all that is read or written, in whole cuboids.
+        Shape of the transfer, in whole cuboids.
     cuboid : tuple of int
         Shape of a cuboid.
     itemsize : int
@@ -161,7 +161,7 @@ def encode(data: NDArray[Any]) -> bytes:
 
 
 def _extent(mask: NDArray[np.bool_], start: Sequence[int]) -> Box | None:
-    """Return the smallest box of the true voxels; None if there are none."""
+    """Return the smallest box of the true voxels; None if none is true."""
     low, high = [], []
     for axis, first in enumerate(start):
         indices = np.flatnonzero(mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis)))

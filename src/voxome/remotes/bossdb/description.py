@@ -131,13 +131,13 @@ def _server_scales(api: Api, address: Address, frame: CoordinateFrame) -> dict[i
 
 
 def _notes(api: Api, address: Address) -> Mapping[str, Any]:
-    """Return the stored notes; empty if there are none, or they may not be read."""
+    """Return the stored notes; empty if none are stored, or they may not be read."""
     try:
-        answer = api.json("GET", path("meta", *address.names), params={"key": NOTES})
+        response = api.json("GET", path("meta", *address.names), params={"key": NOTES})
     except (NotFound, InvalidInput, AccessDenied):
         return {}
     with parsing(f"the metadata of {address}"):
-        text = str(answer["value"])
+        text = str(response["value"])
     try:
         notes = json.loads(text)
         if not isinstance(notes, dict):

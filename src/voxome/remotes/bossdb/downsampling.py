@@ -35,9 +35,9 @@ class Downsampling:
     def status(self, collection: str, experiment: str, channel: str) -> Progress:
         """Return the status of the computation, and the resolutions."""
         name = "/".join((collection, experiment, channel))
-        answer = self._api.json("GET", path("downsample", collection, experiment, channel))
+        response = self._api.json("GET", path("downsample", collection, experiment, channel))
         with parsing(f"the resolutions of {name}"):
-            return Progress(answer["status"], scales_from_json(answer, name))
+            return Progress(response["status"], scales_from_json(response, name))
 
     def start(self, collection: str, experiment: str, channel: str) -> None:
         """Start computing them from the finest one.

@@ -39,15 +39,15 @@ class Groups:
 
     def list(self, mine: Literal["member", "maintainer"] | None = None) -> list[str]:
         """Return the names of one's groups, or of those in which one is a member or maintainer."""
-        answer = self._api.json("GET", "/v1/groups/", params={"filter": mine} if mine else None)
+        response = self._api.json("GET", "/v1/groups/", params={"filter": mine} if mine else None)
         with parsing("groups"):
-            return [str(name) for name in answer["groups"]]
+            return [str(name) for name in response["groups"]]
 
     def get(self, name: str) -> Group:
         """Return a group."""
-        answer = self._api.json("GET", _at(name))
+        response = self._api.json("GET", _at(name))
         with parsing(f"the group {name}"):
-            return Group(answer["name"], str(answer.get("owner") or ""), tuple(answer.get("resources") or ()))
+            return Group(response["name"], str(response.get("owner") or ""), tuple(response.get("resources") or ()))
 
     def create(self, name: str) -> None:
         """Create a group, owned by oneself."""
@@ -66,15 +66,15 @@ class GroupUsers:
 
     def list(self, group: str) -> list[str]:
         """Return their user names."""
-        answer = self._api.json("GET", f"{_at(group)}{self._part}/")
+        response = self._api.json("GET", f"{_at(group)}{self._part}/")
         with parsing(f"the group {group}"):
-            return [str(name) for name in answer[self._part]]
+            return [str(name) for name in response[self._part]]
 
     def has(self, group: str, user: str) -> bool:
         """Return whether a user is one of them."""
-        answer = self._api.json("GET", self._at(group, user))
+        response = self._api.json("GET", self._at(group, user))
         with parsing(f"the group {group}"):
-            return bool(answer["result"])
+            return bool(response["result"])
 
     def add(self, group: str, user: str) -> None:
         """Add a user."""

@@ -54,9 +54,9 @@ class Labels:
             If it does not occur.
         """
         url_path = path("boundingbox", *self._names, self._resolution, label)
-        answer = self._api.json("GET", url_path, params={"type": "tight" if exact else "loose"})
+        response = self._api.json("GET", url_path, params={"type": "tight" if exact else "loose"})
         with parsing(f"the label {label}"):
-            ranges = [answer[f"{axis}_range"] for axis in "tzyx"[4 - self._domain.ndim :]]
+            ranges = [response[f"{axis}_range"] for axis in "tzyx"[4 - self._domain.ndim :]]
             return Box(tuple(int(a) for a, _ in ranges), tuple(int(b) for _, b in ranges)) & self._domain
 
     def reserve(self, count: int) -> range:
@@ -69,11 +69,11 @@ class Labels:
         """
         if count < 1:
             raise InvalidInput(f"{count} labels cannot be reserved; reserve 1 or more")
-        answer = self._api.json("GET", path("reserve", *self._names, count))
+        response = self._api.json("GET", path("reserve", *self._names, count))
         with parsing("reserved labels"):
-            start = int(answer["start_id"])
-            if int(answer["count"]) != count:
-                raise ValueError(f"{answer['count']} were reserved, not {count}")
+            start = int(response["start_id"])
+            if int(response["count"]) != count:
+                raise ValueError(f"{response['count']} were reserved, not {count}")
         return range(start, start + count)
 
     def _fetch(self, box: Box) -> NDArray[np.uint64]:

@@ -32,13 +32,13 @@ class Metadata(MutableMapping[str, Any]):
 
     def __getitem__(self, key: str) -> str:
         try:
-            answer = self._api.json("GET", self._path, params={"key": key})
+            response = self._api.json("GET", self._path, params={"key": key})
         except (NotFound, InvalidInput):
             if key in list(self):
                 raise
             raise KeyError(key) from None
         with parsing(f"the metadata of {'/'.join(self._names)}"):
-            return str(answer["value"])
+            return str(response["value"])
 
     def __setitem__(self, key: str, value: Any) -> None:
         params = {"key": key, "value": value if isinstance(value, str) else json.dumps(value)}
@@ -56,9 +56,9 @@ class Metadata(MutableMapping[str, Any]):
             raise KeyError(key) from None
 
     def __iter__(self) -> Iterator[str]:
-        answer = self._api.json("GET", self._path)
+        response = self._api.json("GET", self._path)
         with parsing(f"the metadata of {'/'.join(self._names)}"):
-            return iter([str(key) for key in answer["keys"]])
+            return iter([str(key) for key in response["keys"]])
 
     def __len__(self) -> int:
         return len(list(iter(self)))

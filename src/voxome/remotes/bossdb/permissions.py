@@ -42,15 +42,15 @@ class PermissionSets:
         self._api = api
 
     def list(self, *names: str, group: str | None = None) -> list[Permissions]:
-        """Return the permissions that one may see: all, or those of a group, or on what is named."""
-        answer = self._api.json(
+        """Return the permissions visible to the caller: all, or those of a group or on a resource."""
+        response = self._api.json(
             "GET", "/v1/permissions/", params={**_query(names), **({"group": group} if group else {})}
         )
         with parsing("permissions"):
-            return [_from_json(one) for one in answer["permission-sets"]]
+            return [_from_json(one) for one in response["permission-sets"]]
 
     def get(self, group: str, *names: str) -> frozenset[str]:
-        """Return the rights of `group` on what is named."""
+        """Return the rights of `group` on a resource."""
         found = [one.rights for one in self.list(*names, group=group) if one.names == names]
         return frozenset().union(*found)
 
@@ -80,6 +80,6 @@ def _body(group: str, names: tuple[str, ...], rights: Collection[str]) -> dict[s
     return {"group": group, "permissions": sorted(rights), **_query(names)}
 
 
-def _from_json(answer: Json) -> Permissions:
-    names = tuple(str(answer[step]) for step in _STEPS if answer.get(step))
-    return Permissions(answer["group"], names, frozenset(answer["permissions"]))
+def _from_json(response: Json) -> Permissions:
+    names = tuple(str(response[step]) for step in _STEPS if response.get(step))
+    return Permissions(response["group"], names, frozenset(response["permissions"]))

@@ -72,8 +72,8 @@ class ResourceClient(Generic[V]):
         """Delete it; the server refuses while it is not empty or in use."""
         self._api.send("DELETE", self._path(names))
 
-    def _parse(self, answer: Any, names: tuple[str, ...]) -> V:
-        record: V = self.record.from_json(answer, names[:-1])
+    def _parse(self, response: Any, names: tuple[str, ...]) -> V:
+        record: V = self.record.from_json(response, names[:-1])
         return record
 
     def _path(self, names: tuple[str, ...], count: int | None = None) -> str:

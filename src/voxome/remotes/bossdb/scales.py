@@ -50,12 +50,12 @@ def compute_scale(frame: CoordinateFrame, experiment: Experiment, resolution: in
     return Scale(factor, (z, y, x), (c, b, a))
 
 
-def scales_from_json(answer: Json, name: str) -> dict[int, Scale]:
-    """Return the resolutions in the server's answer about downsampling, whose triples are x, y, z."""
+def scales_from_json(response: Json, name: str) -> dict[int, Scale]:
+    """Return the resolutions in the server's response about downsampling, whose triples are x, y, z."""
     with parsing(f"the resolutions of {name}"):
-        sizes = {int(key): _zyx(size) for key, size in answer["voxel_size"].items()}
-        stops = {int(key): _zyx(size) for key, size in answer["extent"].items()}
-        cuboids = {int(key): _zyx(size) for key, size in answer.get("cuboid_size", {}).items()}
+        sizes = {int(key): _zyx(size) for key, size in response["voxel_size"].items()}
+        stops = {int(key): _zyx(size) for key, size in response["extent"].items()}
+        cuboids = {int(key): _zyx(size) for key, size in response.get("cuboid_size", {}).items()}
         return {
             resolution: Scale(factor, _whole(stops[resolution]), size, _whole(cuboids.get(resolution, CUBOID)))
             for resolution, size in sizes.items()
@@ -64,7 +64,7 @@ def scales_from_json(answer: Json, name: str) -> dict[int, Scale]:
 
 
 def has_server_scales(frame: CoordinateFrame, experiment: Experiment) -> bool:
-    """Return whether the server has more than the rule says; it fails for voxels with different x and y."""
+    """Return whether the server has more levels than the rule predicts; it fails for voxels with different x and y."""
     _, y, x = frame.voxel_size
     return experiment.levels > 1 and (y == x or experiment.hierarchy_method == "isotropic")
 

@@ -22,13 +22,13 @@ def api_at(host: str) -> Api:
     return Api(host, headers=partial(authorization, host), explain=explain)
 
 
-def explain(answer: httpx.Response) -> str:
+def explain(response: httpx.Response) -> str:
     """Return the message and code of a JSON error; the text of any other."""
     try:
-        document = answer.json()
+        document = response.json()
         return f"{document['message']} (code {document['code']})"
     except (ValueError, KeyError, TypeError):
-        return message_text(answer)
+        return message_text(response)
 
 
 def path(*parts: str | int) -> str:
@@ -61,4 +61,4 @@ def parsing(what: str) -> Iterator[None]:
     except CorruptData:
         raise
     except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
-        raise CorruptData(f"malformed answer of the server about {what}: {error!r}") from error
+        raise CorruptData(f"malformed response of the server about {what}: {error!r}") from error

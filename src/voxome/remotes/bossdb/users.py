@@ -21,9 +21,9 @@ class Users:
 
     def get(self, name: str) -> dict[str, Any]:
         """Return the server's record of a user."""
-        answer = self._api.json("GET", _user(name))
+        response = self._api.json("GET", _user(name))
         with parsing(f"the user {name}"):
-            return dict(answer.items())
+            return dict(response.items())
 
     def create(self, name: str, *, first_name: str, last_name: str, email: str, password: Secret) -> None:
         """Create a user."""
@@ -39,7 +39,7 @@ class Users:
         roles = self._api.json("GET", _roles(name))
         if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
             raise CorruptData(
-                f"malformed answer of the server about the roles of {name}: {roles!r} is not a list of names"
+                f"malformed response of the server about the roles of {name}: {roles!r} is not a list of names"
             )
         return roles
 

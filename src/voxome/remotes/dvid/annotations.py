@@ -23,7 +23,7 @@ class AnnotationInstance(Instance):
         return self._get_json("elements", join_xyz(box.shape), join_xyz(box.start), parse=parse_elements)
 
     def by_label(self, label: int, *, relations: bool = True) -> list[Element]:
-        """Return the elements inside a body; none if there is no such body."""
+        """Return the elements inside a body; none if the body does not exist."""
         params = query_params(relationships=relations)
         return self._get_json("label", *as_labels([label]), parse=parse_elements, **params)
 
@@ -57,7 +57,7 @@ class AnnotationInstance(Instance):
         Raises
         ------
         NotFound
-            If there is no element at `start`.
+            If no element is at `start`.
         """
         self._require(start)
         self._post("move", join_xyz(start), join_xyz(to))
@@ -68,7 +68,7 @@ class AnnotationInstance(Instance):
         Raises
         ------
         NotFound
-            If there is no element at `position`.
+            If no element is at `position`.
         """
         self._require(position)
         self.node.delete(self.name, "element", join_xyz(position))

@@ -57,7 +57,7 @@ class Edits(Shapes):
         Raises
         ------
         InvalidInput
-            If there are no others, `label` is among them, or one occurs twice.
+            If `others` is empty, `label` is among them, or one occurs twice.
         NotFound
             If bodies do not exist; all of them are named.
         ReadOnly
@@ -75,7 +75,7 @@ class Edits(Shapes):
         Raises
         ------
         InvalidInput
-            If there are none, one occurs twice or is not in the body, or they are all of the body.
+            If `supervoxels` is empty, one occurs twice or is not in the body, or they are all of the body.
         NotFound
             If the body does not exist.
         ReadOnly

@@ -23,7 +23,7 @@ class Mutation:
     mutation_id : int or None
         Number of the edit; None if the server does not send it.
     user, app, time, uuid : str
-        Who made it, with which application, when and in which version; empty if the server does not send it.
+        Its user, application, time and version; empty if the server does not send them.
     details : mapping
         All other fields, under DVID's names.
     """
@@ -39,7 +39,7 @@ class Mutation:
 
 @dataclass(frozen=True)
 class LastEdit:
-    """Last edit of a body; id 0 and empty strings if there was none."""
+    """Last edit of a body; id 0 and empty strings if it was never edited."""
 
     mutation_id: int
     user: str

@@ -34,9 +34,9 @@ class LabelIndex:
         One row per block and supervoxel: ``block_z, block_y, block_x`` (in blocks), ``supervoxel``, ``voxels``;
         sorted by block, then supervoxel.
     mutation_id : int
-        Id of the last edit of the body; 0 if there was none.
+        Id of the last edit of the body; 0 if it was never edited.
     time, user, app : str
-        When and by whom that edit was made, and with which application; empty if there was none.
+        Time, user and application of that edit; empty if the body was never edited.
     """
 
     label: int

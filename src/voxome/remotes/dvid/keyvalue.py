@@ -24,7 +24,7 @@ class AbsentKey(NotFound, KeyError):
 class KeyValue(Instance, MutableMapping[str, bytes]):
     """Key-value instance as a mapping.
 
-    DVID lists a key whose value is empty, but answers "not found" to a request for it. Here such a key has the value
+    DVID lists a key whose value is empty, but responds "not found" to a request for it. Here such a key has the value
     ``b""``, at the cost of a second request whenever the first finds nothing.
 
     Examples

@@ -43,7 +43,7 @@ class Meshes:
         Raises
         ------
         NotFound
-            If there is none, or only for some of its supervoxels.
+            If it does not exist, or only for some of its supervoxels.
         """
         stored = self._body_file(body)
         if stored is not None:
@@ -65,7 +65,7 @@ class Meshes:
         return {body: mesh for body, mesh in zip(labels, meshes, strict=True) if mesh is not None}
 
     def mutation_id(self, body: int) -> int | None:
-        """Return the id of the body's last edit before its mesh was made; None if it is not recorded."""
+        """Return the id of the body's last edit before its mesh was computed; None if it is not recorded."""
         if self.edits.name not in self._instances:
             return None
         try:
@@ -76,7 +76,7 @@ class Meshes:
             raise CorruptData(f"{self.edits.name}, key {body}: expected a number: {error}") from error
 
     def is_stale(self, body: int) -> bool:
-        """Return whether the body was edited after its mesh was made.
+        """Return whether the body was edited after its mesh was computed.
 
         Raises
         ------
@@ -154,11 +154,11 @@ class Skeletons:
             raise CorruptData(f"{self.files.name}, key {body}_swc: not UTF-8: {error}") from error
 
     def mutation_id(self, body: int) -> int | None:
-        """Return the id of the body's last edit before its skeleton was made; None if the file does not contain it."""
+        """Return the id of the body's last edit before its skeleton was computed; None if it is not recorded."""
         return swc_mutation_id(self.swc(body))
 
     def is_stale(self, body: int) -> bool:
-        """Return whether the body was edited after its skeleton was made.
+        """Return whether the body was edited after its skeleton was computed.
 
         Raises
         ------
@@ -192,5 +192,5 @@ def region_mesh(node: Node, region: str) -> Mesh:
 
 def _is_stale(body: int, mutation_id: int | None, labels: Labels) -> bool:
     if mutation_id is None:
-        raise NotFound(f"the edit after which it was made is not recorded for body {body}")
+        raise NotFound(f"the last edit before it was computed is not recorded for body {body}")
     return labels.last_edit(body).mutation_id > mutation_id

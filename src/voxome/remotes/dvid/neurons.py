@@ -81,7 +81,7 @@ class Neurons(Instance):
         Raises
         ------
         InvalidInput
-            If there are no criteria.
+            If no criteria are given.
         """
         return self._query_json("query", body=_check_criteria(criteria), parse=_neurons, **_show(provenance))
 
@@ -109,7 +109,7 @@ class Neurons(Instance):
         Raises
         ------
         InvalidInput
-            If ``bodyid`` is among them with another value, or there is no user: DVID records who set a property.
+            If ``bodyid`` is among them with another value, or no user is given: DVID records who set a property.
         """
         label = int(as_labels([body])[0])
         if properties.get(_BODY, label) != label:

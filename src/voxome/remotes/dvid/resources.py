@@ -84,7 +84,7 @@ class DvidPoints:
     """Annotated points of an instance.
 
     The point of voxel i is its centre, ``(i + 1/2) * voxel_size_nm``. Its properties are ``kind``, ``confidence`` (NaN
-    if missing) and ``tags`` (separated by commas); its id is made of its position, by which DVID identifies it.
+    if missing) and ``tags`` (separated by commas); its id encodes its position, by which DVID identifies it.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def open_resource(
 
 
 def linked_source(node: Node, segmentation: str, protocol: type[Any], name: str) -> object:
-    """Open the meshes or the skeletons of a labelmap, as `protocol` says; None if there are none."""
+    """Open the meshes or the skeletons of a labelmap, as `protocol` requires; None if they do not exist."""
     instances = node.instances()
     for (type_name, suffix), opener in _OPENERS.items():
         if issubclass(opener, protocol) and instances.get(segmentation + suffix) == type_name:

@@ -76,7 +76,7 @@ class Runs:
 
     @property
     def box(self) -> Box:
-        """Bounding box (z, y, x); an empty one at the origin if there are no voxels."""
+        """Bounding box (z, y, x); empty, at the origin, without voxels."""
         if not len(self):
             return Box.of_shape((0, 0, 0))
         low, high = self.table.min(axis=0), self.table.max(axis=0)

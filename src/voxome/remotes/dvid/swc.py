@@ -64,7 +64,7 @@ def _parent_rows(ids: np.ndarray, parents: np.ndarray, what: str) -> np.ndarray:
 
 
 def swc_mutation_id(text: str) -> int | None:
-    """Return the last edit before a skeleton was made, from a comment ``#${"mutation id": 7}``; None if missing."""
+    """Return the last edit before a skeleton was computed, from a comment ``#${"mutation id": 7}``; None if missing."""
     for line in text.splitlines():
         if not line.startswith("#"):
             continue

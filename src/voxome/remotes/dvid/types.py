@@ -1,4 +1,4 @@
-"""DVID's voxel types, and the description of an instance that holds voxels."""
+"""DVID's voxel types, and the description of an instance with voxels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LABELMAP_BLOCK, _BLOCK = 64, 32
 
 @dataclass(frozen=True)
 class InstanceInfo:
-    """The server's description of an instance that holds voxels.
+    """The server's description of an instance with voxels.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class InstanceInfo:
     data_uuid : str
         Identifies the instance, also after another one of the same name was deleted.
     versioned : bool
-        Whether each version has voxels of its own, rather than all versions the same.
+        Whether voxels are versioned, rather than shared by all versions.
     block : (z, y, x)
         Block shape in voxels.
     domain : Box
@@ -71,7 +71,7 @@ class InstanceInfo:
         Raises
         ------
         UnsupportedFormat
-            If the instance type holds no voxels that voxome reads.
+            If voxome does not read voxels of this instance type.
         CorruptData
             If the description is malformed.
         """
@@ -139,7 +139,7 @@ def choose_type(spec: VolumeSpec) -> str:
         known = ", ".join(
             f"{name} ({dtype}{', labels' if name in LABEL_TYPES else ''})" for name, dtype in DTYPES.items()
         )
-        raise UnsupportedFormat(f"a DVID {type_name} cannot hold {spec.kind} of {spec.dtype}; DVID has {known}")
+        raise UnsupportedFormat(f"a DVID {type_name} cannot store {spec.kind} of {spec.dtype}; DVID has {known}")
     return str(type_name)
 
 

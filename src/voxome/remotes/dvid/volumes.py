@@ -117,7 +117,7 @@ class RawSource:
             raise InvalidBox(f"{self.name}: {error}; to enlarge it, use voxome.connect(…).set_extents(…)") from None
 
     def _box_path(self, box: Box) -> tuple[str, str]:
-        """Return shape and start as they stand in a path."""
+        """Return shape and start as written in a URL path."""
         return join_xyz(box.shape), join_xyz(box.start)
 
     def _fetch(self, box: Box, out: NDArray[Any]) -> None:

@@ -31,7 +31,7 @@ def store(stem: Path, voxels: NDArray[Any]) -> None:
 
 
 def image(stem: Path) -> NDArray[np.uint8] | None:
-    """Return the voxels of a cube; None if there is no file."""
+    """Return the voxels of a cube; None if the file does not exist."""
     try:
         data: NDArray[np.uint8] = np.memmap(stem.with_name(stem.name + ".raw"), np.uint8, "r")
     except (FileNotFoundError, ValueError) as error:
@@ -56,7 +56,7 @@ def _compressed(stem: Path) -> NDArray[np.uint8] | None:
 
 
 def overlay(stem: Path) -> NDArray[np.uint64] | None:
-    """Return the labels of a cube; None if there is no file."""
+    """Return the labels of a cube; None if the file does not exist."""
     path = stem.with_name(stem.name + _OVERLAY)
     if not path.exists():
         return None

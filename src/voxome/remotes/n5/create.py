@@ -30,9 +30,9 @@ def create_array(folder: StoragePath, spec: VolumeSpec, *, name: str) -> None:
     Raises
     ------
     AlreadyExists
-        If there is one.
+        If it already exists.
     UnsupportedFormat
-        If N5 cannot hold it.
+        If N5 cannot store it.
     """
     array = {**_array(spec, FINEST, name), **_user_attributes(spec.attributes)}
     if _is_root(folder):
@@ -81,9 +81,9 @@ def _is_root(folder: StoragePath) -> bool:
 def _array(spec: VolumeSpec, scale: Scale, name: str) -> Json:
     """Return the attributes of an array for `spec` at `scale`, checked by tensorstore."""
     if spec.dtype.name not in _DTYPES:
-        raise UnsupportedFormat(f"{name}: N5 holds {', '.join(sorted(_DTYPES))}, not {spec.dtype}")
+        raise UnsupportedFormat(f"{name}: N5 stores {', '.join(sorted(_DTYPES))}, not {spec.dtype}")
     if spec.fill != 0:
-        raise UnsupportedFormat(f"{name}: unwritten voxels of N5 are 0; a fill of {spec.fill} cannot be kept")
+        raise UnsupportedFormat(f"{name}: unwritten voxels of N5 are 0; a fill of {spec.fill} cannot be stored")
     metadata: Json = {
         "dimensions": list(_level(spec, scale).domain.shape[::-1]),
         "blockSize": list(_block(spec)[::-1]),

@@ -56,7 +56,7 @@ class Group:
 
 
 def attributes_of(folder: StoragePath) -> Json:
-    """Return the attributes in `folder`; empty where there are none."""
+    """Return the attributes in `folder`; empty if it has none."""
     return read_json(folder, ATTRIBUTES) or {}
 
 
@@ -91,7 +91,7 @@ def context_of_level(folder: StoragePath) -> GroupContext:
 
 
 def container(folder: StoragePath) -> StoragePath:
-    """Return the root of the container that holds `folder`.
+    """Return the root of the container of `folder`.
 
     That is the folder whose attributes name an N5 version, else one called ``….n5``, else `folder` itself.
     """
@@ -112,7 +112,7 @@ def _array_attributes(folder: StoragePath) -> Json:
 
 
 def _transform(array: Json, name: str, context: GroupContext, ndim: int) -> Transform | None:
-    """Where the voxels of the array `name` lie; of one that is missing, as far as its group tells."""
+    """Voxel size and offset of the array `name`; of a missing array, as far as its group specifies them."""
     try:
         if array:
             return transform_of(array, name, context)

@@ -91,5 +91,5 @@ def _unpack_part(method: int, part: bytes, size: int) -> bytes:
         raise ValueError(f"LZ4Block method {method:#x} is unknown")
     data = part if method == _STORED else bytes(imagecodecs.lz4_decode(part, out=size))
     if len(data) != size:
-        raise ValueError(f"LZ4Block part holds {len(data)} bytes, not {size}")
+        raise ValueError(f"LZ4Block part has {len(data)} bytes, not {size}")
     return data

@@ -1,4 +1,4 @@
-"""Where the voxels of an N5 array lie: the metadata of n5-viewer, COSEM, Paintera, BigDataViewer and plain groups.
+"""Voxel size and offset of an N5 array, as stored by n5-viewer, COSEM, Paintera, BigDataViewer and plain groups.
 
 N5 itself prescribes none of this. Every flavour puts a size, and the factors of a downsampled level, in the attributes
 of the array or of the group above it. Values are listed as the dimensions are, x first, except in COSEM's
@@ -20,7 +20,7 @@ from voxome.geometry.units import nm_per
 Json = Mapping[str, Any]
 
 VOXOME = "voxome"
-"""The attribute in which voxome keeps what no flavour has a key for: axes, first index, kind."""
+"""Attribute for what no flavour has a key for: axes, first index, kind."""
 
 STRUCTURAL = frozenset(
     f"""n5 dimensions blockSize dataType compression compressionType transform multiscales pixelResolution
@@ -38,7 +38,7 @@ class GroupContext:
     Attributes
     ----------
     group, above : mapping
-        Attributes of its group, and of the folder that holds the group.
+        Attributes of its group, and of the folder that contains the group.
     s0 : mapping
         Attributes of the group's array ``s0``.
     """
@@ -50,7 +50,7 @@ class GroupContext:
 
 @dataclass(frozen=True)
 class Transform:
-    """Where the voxels of an array lie.
+    """Voxel size and offset of an array.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Transform:
 
 
 def transform_of(array: Json, name: str, context: GroupContext) -> Transform:
-    """Return where the voxels of the array called `name` lie, by its attributes and those above it."""
+    """Return the voxel size and offset of the array `name`, from its attributes and those above it."""
     ndim = len(array["dimensions"])
     if array.get(VOXOME):
         return _from_voxome(array[VOXOME])
@@ -108,13 +108,13 @@ def level_number(name: str) -> int | None:
 
 
 def level_names(group: Json) -> list[str]:
-    """Return the paths of the levels in COSEM's ``multiscales``, as it lists them; empty where there is none."""
+    """Return the paths of the levels in COSEM's ``multiscales``, as it lists them; empty if it has none."""
     listed = group.get("multiscales") or [{}]
     return [str(one["path"]).strip("/") for one in listed[0].get("datasets", [])]
 
 
 def is_labels(array: Json, context: GroupContext) -> bool:
-    """Return whether the voxels are ids: Paintera calls them labels, a largest id is kept, or they have 64 bits."""
+    """Return whether the voxels are ids: Paintera calls them labels, a largest id is stored, or they have 64 bits."""
     paintera = context.group.get("painteraData") or context.above.get("painteraData") or {}
     counted = any("maxId" in one for one in (array, context.group, context.above))
     return bool(paintera.get("type") == "label" or counted or array["dataType"] == "uint64")
@@ -200,7 +200,7 @@ def _factor(array: Json, name: str, context: GroupContext) -> list[float]:
 
 
 def _implied(number: int, dimensions: Sequence[int], finest: Sequence[int] | None) -> list[float]:
-    """Return the factors that a name sN stands for: 2^N, unless the dimensions clearly belong to another factor."""
+    """Return the factors that a name sN represents: 2^N, unless the dimensions clearly belong to another factor."""
     two = float(2**number)
     if finest is None:
         return [two] * len(dimensions)

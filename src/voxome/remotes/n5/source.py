@@ -53,7 +53,7 @@ class N5Source(TensorStoreSource):
     Raises
     ------
     NotFound
-        If there is no array.
+        If the array does not exist.
     UnsupportedFormat
         If its blocks are stored in a way that is not read, or its attributes follow no known convention.
     """

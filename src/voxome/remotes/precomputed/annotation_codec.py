@@ -45,7 +45,7 @@ class AnnotationCodec:
     def __init__(self, info: Mapping[str, Any], name: str) -> None:
         kind = str(info["annotation_type"]).lower()
         if kind not in _SHAPES:
-            raise UnsupportedFormat(f"{name} holds annotations of type {kind}; voxome reads {', '.join(_SHAPES)}")
+            raise UnsupportedFormat(f"{name} has annotations of type {kind}; voxome reads {', '.join(_SHAPES)}")
         self.shape = _SHAPES[kind]
         self.nm = _dimensions(info["dimensions"], name)
         self._order = [list(info["dimensions"]).index(axis) for axis in "zyx"]
@@ -66,7 +66,7 @@ class AnnotationCodec:
         Raises
         ------
         ValueError, struct.error
-            If it has another length than its counts say.
+            If it has another length than its counts require.
         """
         records = np.frombuffer(data, self._record, 1)
         at = records.nbytes
@@ -85,7 +85,7 @@ class AnnotationCodec:
         Raises
         ------
         ValueError, struct.error
-            If it has another length than its count says.
+            If it has another length than its count requires.
         """
         count = struct.unpack_from("<Q", data)[0]
         if count > len(data) // self._record.itemsize:

@@ -24,7 +24,7 @@ from voxome.storage.tensorstore import map_errors, result_of
 
 
 def require_plain_shards(folder: StoragePath, key: str, name: str) -> None:
-    """Require that no shard file of a local scale is compressed as a whole: no reader finds the chunks in it.
+    """Require that no shard file of a local scale is compressed as one file: no reader finds the chunks in it.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def require_plain_shards(folder: StoragePath, key: str, name: str) -> None:
     compressed = next((file.name for file in files if file.suffix in DECOMPRESS), None)
     if compressed:
         raise UnsupportedFormat(
-            f"{name}: {key}/{compressed} is a shard that was compressed as a whole; decompress it to read the volume"
+            f"{name}: {key}/{compressed} is a shard that was compressed as one file; decompress it to read the volume"
         )
 
 

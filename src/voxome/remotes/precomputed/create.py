@@ -25,7 +25,7 @@ def new_info(spec: VolumeSpec, name: str) -> Json:
     Raises
     ------
     UnsupportedFormat, InvalidInput
-        If the format cannot hold it, or the encoding is unknown.
+        If the format cannot store it, or the encoding is unknown.
     """
     if spec.axes not in _AXES:
         raise UnsupportedFormat(f"{name}: precomputed supports the axes z/y/x or c/z/y/x, not {'/'.join(spec.axes)}")

@@ -146,7 +146,7 @@ def free_attributes(info: Mapping[str, Any]) -> Json:
 
 
 def with_attributes(info: Mapping[str, Any], changes: Mapping[str, Any]) -> Json:
-    """Return `info` with some attributes set: links as keys of their own, all others under our key."""
+    """Return `info` with some attributes set: links as separate keys, all others under our key."""
     own = info.get(OWN, {})
     kept = {**own.get("attributes", {}), **{k: v for k, v in changes.items() if k not in LINKS}}
     links = {k: v for k, v in changes.items() if k in LINKS}

@@ -37,7 +37,7 @@ class KeyedValues:
         self.folder, self.sharding, self._suffix = folder, sharding, suffix
 
     def read(self, id: int) -> bytes | None:
-        """Return one value; None if there is none."""
+        """Return one value; None if it does not exist."""
         return self.read_all([id])[0]
 
     def read_all(self, ids: Iterable[int]) -> list[bytes | None]:
@@ -47,8 +47,8 @@ class KeyedValues:
             return read_files(self.folder, [f"{key}{self._suffix}" for key in keys])
         with map_errors(str(self.folder)):
             pending = [self._shards.read(key.to_bytes(8, "big")) for key in keys]
-            answers = [result_of(future) for future in pending]
-        return [None if answer.state == "missing" else bytes(answer.value) for answer in answers]
+            results = [result_of(future) for future in pending]
+        return [None if one.state == "missing" else bytes(one.value) for one in results]
 
     def ids(self) -> NDArray[np.uint64]:
         """Return all ids with a value, sorted.

@@ -1,4 +1,4 @@
-"""What a precomputed folder holds: voxels, meshes, skeletons, annotations or properties of segments."""
+"""Contents of a precomputed folder: voxels, meshes, skeletons, annotations or properties of segments."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def type_of(info: Mapping[str, Any]) -> str:
 
 
 def read_layer(folder: StoragePath) -> Json | None:
-    """Return the metadata of a folder of any type; None if there is none.
+    """Return the metadata of a folder of any type; None if it has none.
 
     A folder of meshes or skeletons may lack metadata, or their type; the volume above it then determines its type.
     """
@@ -85,7 +85,7 @@ def open_shapes(folder: StoragePath, info: Json, name: str) -> ShapeSource:
     """
     kind = type_of(info)
     if kind not in _OPENERS:
-        raise UnsupportedFormat(f"{name} holds {kind}; voxome opens {', '.join([VOLUME, *_OPENERS])}")
+        raise UnsupportedFormat(f"{name} contains {kind}; voxome opens {', '.join([VOLUME, *_OPENERS])}")
     try:
         return _OPENERS[kind](ShapeFolder(folder, info, name))
     except (LookupError, TypeError, ValueError, AttributeError) as error:

@@ -39,7 +39,7 @@ class Location:
 
 
 def locate_value(folder: StoragePath, sharding: Mapping[str, Any], id: int) -> Location | None:
-    """Return the location of the value of `id`, still encoded; None if there is none.
+    """Return the location of the value of `id`, still encoded; None if it does not exist.
 
     Raises
     ------

@@ -19,7 +19,7 @@ class Transform:
     Parameters
     ----------
     info : mapping
-        Metadata; its ``transform`` has 12 numbers, 3 rows of 4. Identity where there is none.
+        Metadata; its ``transform`` has 12 numbers, 3 rows of 4. Identity without it.
     name : str
         URI, for messages.
 
@@ -42,7 +42,7 @@ class Transform:
         return (rows @ self._matrix[:, :3].T + self._matrix[:, 3])[:, ::-1].copy()
 
     def orient(self, faces: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        """Return the faces of a file so that they keep their outside: going from x, y, z to z, y, x mirrors."""
+        """Return the faces of a file with their outside preserved: going from x, y, z to z, y, x mirrors."""
         return faces[:, ::-1] if np.linalg.det(self._matrix[:, :3]) > 0 else faces
 
     @property

@@ -86,7 +86,7 @@ def encode_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
     Raises
     ------
     InvalidInput
-        If `dtype` cannot hold it.
+        If `dtype` cannot represent it.
     """
     try:
         value = dtype.type(fill).item()

@@ -45,9 +45,9 @@ def create(folder: StoragePath, spec: VolumeSpec) -> None:
     Raises
     ------
     AlreadyExists
-        If `folder` holds anything.
+        If `folder` is not empty.
     UnsupportedFormat, InvalidInput
-        If zarr cannot hold such an array, or the encoding is invalid.
+        If zarr cannot store such an array, or the encoding is invalid.
     """
     spec, options = _complete(spec, str(folder))
     documents = _new_files(spec, options, folder.name)
@@ -59,12 +59,12 @@ def create(folder: StoragePath, spec: VolumeSpec) -> None:
 
 
 def create_level(folder: StoragePath, spec: VolumeSpec) -> None:
-    """Write the metadata of an array, encoded as `spec` says, into a new folder; no group lists it yet.
+    """Write the metadata of an array, encoded as `spec` requires, to a new folder that no group lists yet.
 
     Raises
     ------
     AlreadyExists
-        If `folder` holds anything.
+        If `folder` is not empty.
     """
     folder.put_new(_encode(_array_documents(spec, spec.encoding or {}, voxome_attrs(spec)), str(folder)))
 
@@ -92,7 +92,7 @@ def _complete(spec: VolumeSpec, name: str) -> tuple[VolumeSpec, dict[str, Any]]:
     if standard_order(spec.axes) != tuple(range(len(spec.axes))):
         raise InvalidInput(f"{name}: axes are {'/'.join(spec.axes)}; bring them into the order t, c, z, y, x")
     if spec.dtype.kind not in "biufc" or spec.dtype.itemsize > _LARGEST[spec.dtype.kind]:
-        raise UnsupportedFormat(f"{name}: zarr holds numbers of up to 64 bits and booleans, not {spec.dtype}")
+        raise UnsupportedFormat(f"{name}: zarr stores numbers of up to 64 bits and booleans, not {spec.dtype}")
     read = _ints(spec.read_chunk or default_chunk(spec.domain.shape))
     write = _ints(options.get("shard") or spec.write_chunk or read)
     if len(write) != len(read) or any(w % r for w, r in zip(write, read, strict=False)):

@@ -20,7 +20,7 @@ from voxome.remotes.zarr.metadata import Node
 from voxome.remotes.zarr.ome import Dataset
 
 VOXOME = "voxome"
-"""Name of the attribute in which voxome keeps what neither zarr nor OME-Zarr can express."""
+"""Attribute for what neither zarr nor OME-Zarr can express."""
 
 RESERVED = (VOXOME, "ome", "multiscales", "omero", "image-label", "_ARRAY_DIMENSIONS")
 """Attributes that describe the array itself; a spec's `attributes` leaves them out."""

@@ -41,7 +41,7 @@ class Node:
 
     @property
     def attributes_file(self) -> str:
-        """Name of the file that holds its attributes; of its metadata file, where there are none."""
+        """Name of the file with its attributes; that of its metadata file if it has none."""
         if self.format == 3:
             return "zarr.json"
         return ".zattrs" if self.attributes else _FILES_V2[self.type]
@@ -57,7 +57,7 @@ class Node:
 
 
 def find_node(folder: StoragePath) -> Node | None:
-    """Return the zarr array or group in `folder`, or None if there is none.
+    """Return the zarr array or group in `folder`, or None if neither exists.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def require_node(folder: StoragePath) -> Node:
     Raises
     ------
     NotFound
-        If there is none.
+        If neither exists.
     """
     node = find_node(folder)
     if node is None:

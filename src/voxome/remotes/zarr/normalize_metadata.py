@@ -73,7 +73,7 @@ def _numeric(node: Node, name: Any) -> np.dtype[Any]:
     except (TypeError, ValueError):
         dtype = None
     if dtype is None or dtype.kind not in _NUMERIC:
-        raise UnsupportedFormat(f"{node.folder} holds values of type {name}; numbers and booleans are read")
+        raise UnsupportedFormat(f"{node.folder} has values of type {name}; numbers and booleans are read")
     return dtype
 
 

@@ -81,7 +81,7 @@ class ZarrRemote:
 
 
 def _in_pyramid(node: Node) -> tuple[ome.Dataset | None, bool]:
-    """Return the entry of an array in the pyramid of a group one or two folders up, and whether that holds labels."""
+    """Return the entry of an array in the pyramid of a group one or two folders up, and whether that has labels."""
     below = node.folder.name
     for above in islice(node.folder.parents, 2):
         group = _find_readable(above)

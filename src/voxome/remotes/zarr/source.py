@@ -155,7 +155,7 @@ def sorted_arrays(group: Node, entry: Mapping[str, Any]) -> list[ome.Dataset]:
 def level_sizes(group: Node, arrays: Sequence[ome.Dataset]) -> list[Lengths | None]:
     """Return the voxel size of each array (z, y, x) in some unit; None where it is unknown.
 
-    Where the metadata give all of them the same size, their shapes tell: all levels span the same volume.
+    Where the metadata give all of them the same size, the shapes decide: all levels span the same volume.
     """
     sizes = [one.size for one in arrays]
     if len(sizes) == 1 or len(set(sizes)) > 1:

@@ -25,14 +25,15 @@ _WRITE_PERMISSIONS = ("add_volumetric_data", "delete_volumetric_data")
 
 @dataclass(frozen=True)
 class Access:
-    """What callers may do.
+    """Permissions of callers.
 
     Parameters
     ----------
     catalogue : Catalogue
         Permissions of groups.
     sources : Sources
-        Rights of the channels that are sources of the relay: they alone decide who reads these, and nobody writes them.
+        Rights of the channels that are sources of the relay; only these decide who may read them, and nobody may
+        write them.
     """
 
     catalogue: Catalogue

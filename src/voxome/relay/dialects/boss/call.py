@@ -1,4 +1,4 @@
-"""One request, as the handlers see it."""
+"""One request, parsed for the handlers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Schema = TypeVar("Schema", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Call:
-    """One request, its sender, and what it is about.
+    """One request, and its sender.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Call:
             raise Refused(Code.INVALID_POST_ARGUMENT, f"the body is not valid JSON: {error}") from error
 
     def argument(self, name: str) -> str:
-        """Return the argument `name` of the query, which must be there."""
+        """Return the required argument `name` of the query."""
         if name not in self.query:
             raise Refused(Code.INVALID_POST_ARGUMENT, f"Missing argument {name} in the request")
         return self.query[name]

@@ -19,7 +19,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Downsampler:
-    """One thread that computes levels; the status of a channel tells how far it is.
+    """One thread that computes levels; the status of a channel reports its progress.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ def list_ranked(rank: str) -> Callable[[Call], Response]:
 
 
 def has_rank(rank: str) -> Callable[[Call], Response]:
-    """Return the handler that tells whether a user is a member or maintainer."""
+    """Return the handler that returns whether a user is a member or maintainer."""
 
     def get(call: Call) -> Response:
         one = _membership(call, rank)

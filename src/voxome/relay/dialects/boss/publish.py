@@ -25,7 +25,7 @@ _METHODS: Mapping[Scale, str] = {(1, 2, 2): "anisotropic", (2, 2, 2): "isotropic
 """Voxels of one level along one voxel of the next → the name of that hierarchy."""
 _MOST_LEVELS = 10
 _NOTES = "voxome"
-"""Key of a channel's metadata under which voxome's BossDB client keeps, as JSON, what BossDB has no field for."""
+"""Key of a channel's metadata under which voxome's BossDB client stores, as JSON, what BossDB has no field for."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -42,7 +42,7 @@ class _Description:
 def publish(catalogue: Catalogue, sources: Sources) -> None:
     """Enter the sources whose names have three parts into the catalogue as channels, or update their records.
 
-    A source that cannot be opened now, or that BossDB cannot describe, is left out; the log says why.
+    A source that cannot be opened now, or that BossDB cannot describe, is left out, and the reason is logged.
     """
     names = [name for name in sources if len(parts := name.split("/")) == 3 and all(map(NAME.fullmatch, parts))]
     for _, group in groupby(names, key=lambda name: name.rpartition("/")[0]):
@@ -156,7 +156,7 @@ def _check(catalogue: Catalogue, one: _Description, first: _Description) -> None
 
 
 def _enter(catalogue: Catalogue, one: _Description) -> None:
-    """Add or update the records of a source; what people set over the API is kept."""
+    """Add or update the records of a source; values set over the API are kept."""
     collection = Collection(name=one.channel.collection)
     if _existing(catalogue, collection) is None:
         catalogue.write(add=[collection])

@@ -73,9 +73,9 @@ class Channel(Record):
     served : str
         Name of the relay's source that is this channel, read-only; empty where the voxels are stored by BossDB's API.
     next_id : int
-        The first id that nobody has reserved.
+        First id that is not reserved.
     uid : str
-        Names its voxels in the store; never used again, whatever the channel is called.
+        Name of its voxels in the store, never reused; it does not change when the channel is renamed.
     """
 
     KEY = ("collection", "experiment", "name")
@@ -138,7 +138,7 @@ class Profile(Record):
 
 
 Resource = Collection | CoordinateFrame | Experiment | Channel
-"""What has a creator, and may be read, changed and deleted by those who are permitted."""
+"""Records with a creator and permissions."""
 PARTS = ("collection", "experiment", "channel")
 """Names that lead to a channel, outermost first."""
 

@@ -53,7 +53,7 @@ class _Server:
     threads: CapacityLimiter
 
     def endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
+        async def respond(request: Request) -> Response:
             try:
                 call = await self._call(request)
                 return await to_thread.run_sync(handler, call, limiter=self.threads)
@@ -63,7 +63,7 @@ class _Server:
                 refused = _refusal(error, request)
                 return JSONResponse(refused.to_json(), refused.status)
 
-        return answer
+        return respond
 
     async def _call(self, request: Request) -> Call:
         headers, authorization = request.headers, request.headers.get("authorization", "")

@@ -1,4 +1,4 @@
-"""What the handlers of the dialect work on: projects, permissions, voxels."""
+"""State of the dialect: projects, permissions, voxels."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class BossState:
     catalogue : Catalogue
         Projects, metadata, permissions.
     accounts : Accounts
-        Who calls.
+        Callers by their tokens.
     access : Access
-        What they may do.
+        Permissions of callers.
     voxels : VoxelStore
         The voxels of channels that are not sources of the relay.
     largest_cutout_bytes : int
@@ -66,7 +66,7 @@ class BossState:
         return Pyramid(channel, experiment, self.catalogue.get(CoordinateFrame, experiment.coord_frame))
 
     def change(self, channel: Channel, **fields: Any) -> Channel:
-        """Set fields of a channel, whatever its name is by now; return the new record.
+        """Set fields of a channel, even if it was renamed; return the new record.
 
         Raises
         ------
