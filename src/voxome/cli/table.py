@@ -15,6 +15,11 @@ _NUMBERS = re.compile(r"[\d\s.,:;x+-]+( ?[A-Za-z/]{1,4})?")
 _NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?( ?[kMGTP]?B(/s)?| m?s)?|")
 
 
+def on_terminal() -> bool:
+    """Return whether standard output is a terminal."""
+    return sys.stdout.isatty()
+
+
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
     """Print a table on standard output.
 
@@ -31,7 +36,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, titl
         Line above the table, on a terminal only.
     """
     cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
+    if not on_terminal():
         for row in (columns, *cells):
             print("\t".join(" ".join(cell.split()) for cell in row))
         return
@@ -45,7 +50,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, titl
 def show_facts(facts: Mapping[str, object]) -> None:
     """Print names and values, one pair a line, on standard output."""
     texts = {name: "" if value is None else str(value) for name, value in facts.items()}
-    if sys.stdout.isatty():
+    if on_terminal():
         print("\n".join(_facts(texts, shutil.get_terminal_size().columns)))
     else:
         for name, text in texts.items():
