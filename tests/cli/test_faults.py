@@ -27,7 +27,7 @@ outputs:
 steps:
   mark: {run: tool.cwl, in: {image: raw, at: at, store: store}, out: [result]}
 """
-THRESHOLD = ["tool", "common.threshold", "--image", "raw.zarr", "--store", "store"]
+THRESHOLD = ["tool", "common.threshold", "--image", "raw.zarr", "--out", "store"]
 Say = Callable[..., tuple[int, str]]
 
 
@@ -59,10 +59,17 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         (["rn"], "Did you mean 'run'?"),
         (["score", "segmentatio"], "Did you mean 'segmentation'?"),
         (["run", "mark.cwl", "--out", "o", "--worker", "2"], "--workers"),
-        (["run", "mark.cwl", "--out", "o", "--workers", "0"], "greater than or equal to 1"),
-        ([*THRESHOLD, "--treshold", "3"], "Unknown option '--treshold'"),
-        ([*THRESHOLD, "--worker", "3"], "did you mean '--workers'?"),
+        (["run", "mark.cwl", "--out", "o", "--workers", "0"], "expected a whole number, at least 1"),
+        ([*THRESHOLD, "--treshold", "3"], "No such option: --treshold"),
+        ([*THRESHOLD, "--worker", "3"], "--workers"),
         ([*THRESHOLD, "--into", "result"], "expected OUTPUT=URI"),
+        ([*THRESHOLD, "--at", "high"], "'--at': 'high': expected a number"),
+        (["tool", "em.fragments", "--membranes", "m", "--out", "o", "--threshold", "300"], "a whole number, 0 to 255"),
+        (["tool", "em.agglomerate", "--method", "men"], "expected one of mean, waterz, mutex"),
+        (["tool", "common.threshhold"], "did you mean 'common.threshold'?"),
+        (["get", "raw.zarr", "a.npy", "--box", "0-8"], "write it as Z0:Z1,Y0:Y1,X0:X1"),
+        (["put", "raw.zarr", "zarr://b", "--kind", "imag"], "expected one of 'image', 'labels', 'probability'"),
+        (["put", "raw.zarr", "zarr://b", "--voxel-size", "8,8,0"], "three lengths in nm greater than 0"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -76,7 +83,6 @@ def test_wrong_usage_gives_the_nearest_name(say: Say, arguments: list[str], mess
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tool", "common.threshhold"], "did you mean 'common.threshold'?"),
         (["run", "mork.cwl", "--out", "o"], "mork.cwl does not exist"),
         (["run", "mark.cwl", "--out", "o", "--set", "raw=zar://raw.zarr"], "did you mean 'zarr'?"),
         (["run", "mark.cwl", "--out", "raw.zarr/zarr.json", "--set", "raw=raw.zarr"], "choose a folder"),

@@ -58,8 +58,8 @@ def test_every_invalid_value_is_reported_with_its_source(file: Path, monkeypatch
     monkeypatch.setenv("VOXOME_RETRIES", "many")
     with pytest.raises(InvalidInput) as error:
         settings()
-    assert "VOXOME_RETRIES is 'many': input should be a valid integer" in str(error.value)
-    assert f"stall_s in {file} is 0: input should be greater than or equal to 1" in str(error.value)
+    assert "VOXOME_RETRIES is 'many': expected a whole number" in str(error.value)
+    assert f"stall_s in {file} is 0: expected at least 1" in str(error.value)
     assert "Unknown setting 'http_concurency'; did you mean 'http_concurrency'?" in str(error.value)
 
 

@@ -45,7 +45,10 @@ def test_a_range_keeps_its_limits_as_json(low: float, high: float) -> None:
         (Literal["mean", "mode"], "one of mean, mode"),
         (Annotated[Literal["mean"], "a remark"], "one of mean"),
         (bool, "true or false"),
-        (tuple[int, int], None),
+        (tuple[int, int], "2 whole numbers"),
+        (tuple[float, ...] | None, "numbers, separated by commas"),
+        (Annotated[list[int], "a remark"], "whole numbers, separated by commas"),
+        (complex, None),
     ],
 )
 def test_expected_values_are_described_in_words(annotation: Any, expected: str | None) -> None:

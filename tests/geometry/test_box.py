@@ -141,3 +141,26 @@ def test_boxes_of_another_rank_are_refused() -> None:
     ):
         with pytest.raises(InvalidBox, match=r"has \d axes, but .* has \d"):
             use()
+
+
+@given(box=inside, data=st.data())
+def test_ends_left_out_are_those_of_the_domain(box: Box, data: st.DataObject) -> None:
+    kept = [data.draw(st.tuples(st.booleans(), st.booleans())) for _ in box.start]
+    parts = [
+        f"{start if first else ''}:{stop if last else ''}"
+        for start, stop, (first, last) in zip(box.start, box.stop, kept, strict=True)
+    ]
+    assert Box.parse(",".join(parts), box) == box
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"), [("1:,:", "both ends"), (":", "both ends"), ("1:2:3", "cannot read"), ("1", "cannot read")]
+)
+def test_a_box_that_cannot_be_read_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(InvalidBox, match=problem):
+        Box.parse(text)
+
+
+def test_a_box_of_other_axes_than_the_domain_is_refused() -> None:
+    with pytest.raises(InvalidBox, match="has 2 axes; expected 3"):
+        Box.parse("1:2,:", Box.of_shape((3, 3, 3)))

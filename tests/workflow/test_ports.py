@@ -104,14 +104,14 @@ def test_a_value_out_of_range_is_refused_and_the_range_named(plugins: Path, raw:
 
 def test_the_help_shows_ranges(plugins: Path) -> None:
     text = " ".join(CliRunner().invoke(app, ["tool", "demo.names", "--help"]).output.split())
-    assert "--tool-block VALUE A number. (0 to 9; default: 0)" in text
+    assert "--tool-block N A number. (0 to 9; default: 0)" in text
     assert "--block Z,Y,X" in text
 
 
 @pytest.mark.slow
 def test_the_command_line_has_the_options(plugins: Path, raw: Path, tmp_path: Path) -> None:
     options = [f"{option_of(port_of(name))}={value}" for name, value in VALUES.items()]
-    command = ["tool", "demo.names", "--image", str(raw), *options, "--store", str(tmp_path / "store"), "--json"]
+    command = ["tool", "demo.names", "--image", str(raw), *options, "--out", str(tmp_path / "store"), "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "voxome.cli.main", *command, "--block", "4,8,8", "--workers", "1"],
         capture_output=True,

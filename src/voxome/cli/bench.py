@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.copy_progress import block_progress
 from voxome.cli.table import show_table
+from voxome.cli.values import count, index, sizes, whole
 
 app = typer.Typer(help="Measure the speed of stores.", no_args_is_help=True)
 
@@ -19,25 +20,30 @@ app = typer.Typer(help="Measure the speed of stores.", no_args_is_help=True)
 @app.command("read")
 def read(
     uri: Annotated[str, typer.Argument(help="URI or path of a volume.", autocompletion=uris)],
-    sizes: Annotated[
-        str, typer.Option(metavar="N,N,…", help="Edge lengths of the cubes to read, in voxels.")
-    ] = "32,64,128,256,512",
+    edges: Annotated[
+        Any | None,
+        typer.Option(
+            "--sizes",
+            parser=sizes,
+            metavar="N,N,…",
+            help="Edge lengths of the cubes to read, in voxels; default: those of 32,64,128,256,512 that fit.",
+        ),
+    ] = None,
     concurrency: Annotated[
-        int, typer.Option(min=1, help="Number of simultaneous requests, compared with one at a time.")
+        int,
+        typer.Option(parser=count, metavar="N", help="Number of simultaneous requests, compared with one at a time."),
     ] = 4,
-    repeats: Annotated[int, typer.Option(min=1, help="Number of consecutive requests of each size.")] = 3,
-    level: Annotated[int, typer.Option(min=0, help="Level of the pyramid; 0 is the finest.")] = 0,
-    seed: Annotated[int, typer.Option(help="Random seed for the positions to read.")] = 0,
+    repeats: Annotated[
+        int, typer.Option(parser=count, metavar="N", help="Number of consecutive requests of each size.")
+    ] = 3,
+    level: Annotated[int, typer.Option(parser=index, metavar="N", help="Level of the pyramid; 0 is the finest.")] = 0,
+    seed: Annotated[int, typer.Option(parser=whole, metavar="N", help="Random seed for the positions to read.")] = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Folder for read.json and the plot read.png.")
     ] = None,
     json: Json = False,
 ) -> None:
     """Read cubes of several sizes, aligned to chunks and not, one at a time and concurrently."""
-    try:
-        edges = [int(part) for part in sizes.split(",")]
-    except ValueError:
-        raise typer.BadParameter(f"--sizes {sizes}: expected integers, such as 64,128,256") from None
     from voxome.resources.open import locate, open_source
     from voxome.services.bench import read_sweep
 

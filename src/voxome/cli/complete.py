@@ -34,13 +34,6 @@ def datasets(incomplete: str) -> list[str]:
     return [name for name in entries() if name.startswith(incomplete)]
 
 
-def tools(incomplete: str) -> list[str]:
-    """Complete names of tools."""
-    from voxome.registry import targets
-
-    return [name for name in sorted(targets("voxome.tools")) if name.startswith(incomplete)]
-
-
 @contextmanager
 def joined_words() -> Iterator[None]:
     """Join the words that bash splits at colons, and print only what follows the last colon, as bash expects."""

@@ -9,6 +9,8 @@ import typer
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.copy_progress import block_progress
+from voxome.cli.options import BOX
+from voxome.cli.values import box_text, index
 
 
 def get(
@@ -23,9 +25,9 @@ def get(
     ],
     box: Annotated[
         str | None,
-        typer.Option(metavar="Z0:Z1,Y0:Y1,X0:X1", help="Box to export, in the coordinates of the level."),
+        typer.Option(parser=box_text, metavar=BOX, help="Box to export, in the coordinates of the level."),
     ] = None,
-    level: Annotated[int, typer.Option(min=0, help="Level of the pyramid; 0 is the finest.")] = 0,
+    level: Annotated[int, typer.Option(parser=index, metavar="N", help="Level of the pyramid; 0 is the finest.")] = 0,
     json: Json = False,
 ) -> None:
     """Export a volume, or a box of it, to a file for other programs."""

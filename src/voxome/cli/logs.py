@@ -6,9 +6,11 @@ import logging
 import sys
 import traceback
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from voxome.cli.values import parse_as
 
 _LOG = logging.getLogger("voxome")
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -39,7 +41,12 @@ def configure_logs(
         bool, typer.Option("--verbose", "-v", help="Log what is done, and print the traceback of an error.")
     ] = False,
     log_level: Annotated[
-        LogLevel | None, typer.Option(help="Least severe log messages to print; default: warning, with -v info.")
+        Any | None,
+        typer.Option(
+            parser=parse_as(LogLevel),
+            metavar="|".join(LogLevel),
+            help="Least severe log messages to print; default: warning, with -v info.",
+        ),
     ] = None,
 ) -> None:
     """From microscope voxels to connectomes. `voxome VERB -h` shows the options of a verb."""

@@ -45,6 +45,7 @@ app = typer.Typer(
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 app.callback()(logs.configure_logs)
@@ -58,7 +59,7 @@ app.command("datasets")(datasets.datasets)
 app.command("profiles")(profiles.profiles)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
-app.command("tool", context_settings=tool.CONTEXT)(tool.tool)
+app.add_typer(tool.app, name="tool")
 app.command("tools")(tools.tools)
 app.add_typer(score.app, name="score")
 app.command("phantom")(phantom.phantom)

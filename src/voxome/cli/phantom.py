@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from voxome.cli.console import print_stderr
+from voxome.cli.values import index
+from voxome.cli.values import shape as parse_shape
 
 
 def phantom(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder.")],
-    shape: Annotated[str, typer.Option(metavar="Z,Y,X", help="Shape in voxels.")] = "128,128,128",
-    seed: Annotated[int, typer.Option(min=0, help="Random seed; the same seed gives the same phantom.")] = 0,
+    shape: Annotated[Any, typer.Option(parser=parse_shape, metavar="Z,Y,X", help="Shape in voxels.")] = "128,128,128",
+    seed: Annotated[
+        int, typer.Option(parser=index, metavar="N", help="Random seed; the same seed gives the same phantom.")
+    ] = 0,
 ) -> None:
     """Generate a neuropil phantom with ground truth: image, labels, membranes, synapses and connectome."""
-    try:
-        z, y, x = (int(part) for part in shape.split(","))
-    except ValueError:
-        raise typer.BadParameter(f"--shape {shape}: expected three integers, such as 128,128,128") from None
     from voxome.data.phantom.spec import PhantomSpec
     from voxome.data.phantom.write import write_phantom
 
-    write_phantom(folder, PhantomSpec((z, y, x), seed))
-    print_stderr(f"Wrote a phantom of {z} x {y} x {x} voxels to {folder}")
+    write_phantom(folder, PhantomSpec(shape, seed))
+    print_stderr(f"Wrote a phantom of {' x '.join(map(str, shape))} voxels to {folder}")

@@ -12,7 +12,7 @@ import typer
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.copy_progress import block_progress
-from voxome.cli.options import lengths
+from voxome.cli.values import indices, lengths_nm, parse_as, sizes
 
 if TYPE_CHECKING:
     from voxome.contracts.source import VolumeSource
@@ -30,21 +30,28 @@ def put(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Path or URI of a volume.", autocompletion=uris)],
     uri: Annotated[str, typer.Argument(help="Destination, such as zarr://PATH.", autocompletion=uris)],
     voxel_size: Annotated[
-        str | None, typer.Option(metavar="Z,Y,X", help="Voxel size in nm; overrides that of the file.")
+        Any | None,
+        typer.Option(parser=lengths_nm, metavar="Z,Y,X", help="Voxel size in nm; overrides that of the file."),
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="Data type of the new volume; values must not change.")] = None,
-    kind: Annotated[Kind | None, typer.Option(help="Meaning of the voxels; overrides that of the file.")] = None,
-    chunk: Annotated[str | None, typer.Option(metavar="Z,Y,X", help="Chunk shape of the new volume.")] = None,
+    kind: Annotated[
+        Any | None,
+        typer.Option(
+            parser=parse_as(Kind), metavar="|".join(Kind), help="Meaning of the voxels; overrides that of the file."
+        ),
+    ] = None,
+    chunk: Annotated[
+        Any | None, typer.Option(parser=sizes, metavar="Z,Y,X", help="Chunk shape of the new volume.")
+    ] = None,
     at: Annotated[
-        str | None, typer.Option(metavar="Z,Y,X", help="Write into an existing volume, starting at this index.")
+        Any | None,
+        typer.Option(parser=indices, metavar="Z,Y,X", help="Write into an existing volume, starting at this index."),
     ] = None,
     json: Json = False,
 ) -> None:
     """Write a file, or any volume, into a store: as a new volume, or --at an index of an existing one."""
-    chunks, corner = _indices("--chunk", chunk), _indices("--at", at)
-    sizes = None if voxel_size is None else lengths("--voxel-size", voxel_size)
-    new = {"voxel_size_nm": sizes, "dtype": dtype, "kind": kind and kind.value, "read_chunk": chunks}
-    if corner is not None and (unused := [name for name, value in new.items() if value is not None]):
+    new = {"voxel_size_nm": voxel_size, "dtype": dtype, "kind": kind and kind.value, "read_chunk": chunk}
+    if at is not None and (unused := [name for name, value in new.items() if value is not None]):
         raise typer.BadParameter(f"--at writes into an existing volume, but {', '.join(unused)} would need a new one")
     from voxome.resources.open import open_source
     from voxome.services.blockwise_copy import copy
@@ -52,10 +59,10 @@ def put(
     source = open_source(file)
     spec, size = source.spec, source.spec.domain.size * source.spec.dtype.itemsize
     with (
-        _target(source, uri, corner, new) as target,
+        _target(source, uri, at, new) as target,
         block_progress(uri, size) as progress,
     ):
-        copy(source, spec.domain, target, corner or target.spec.domain.start, progress)
+        copy(source, spec.domain, target, at or target.spec.domain.start, progress)
     shape = spec.domain.shape
     if json:
         show_json({"uri": uri, "shape": list(shape), "dtype": str(target.spec.dtype)})
@@ -81,12 +88,3 @@ def _target(
     except BaseException as error:
         error.add_note(f"{uri} is partly written; rerun the same command to complete it")
         raise
-
-
-def _indices(option: str, text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(f"{option} {text}: expected integers, such as 8,8,8") from None

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from voxome.cli.console import Json, show_json
+from voxome.cli.options import BOX
 from voxome.cli.table import show_facts
-
-if TYPE_CHECKING:
-    from voxome.geometry import Box
+from voxome.cli.values import box_text, not_negative
 
 app = typer.Typer(help="Score results against ground truth.", no_args_is_help=True)
 
 LabelsUri = Annotated[str, typer.Option(metavar="URI", help="Label volume.")]
 TablePath = Annotated[str, typer.Option(metavar="PARQUET", help="Path or address of a Parquet table.")]
 BoxText = Annotated[
-    str | None, typer.Option("--box", metavar="Z0:Z1,Y0:Y1,X0:X1", help="Box to compare, in store coordinates.")
+    str | None,
+    typer.Option("--box", parser=box_text, metavar=BOX, help="Box to compare, in store coordinates."),
 ]
 
 
@@ -27,7 +27,7 @@ def segmentation(truth: LabelsUri, result: LabelsUri, box: BoxText = None, json:
     """Variation of information (bits) and adapted Rand error; voxels without ground truth are ignored."""
     from voxome.reports import score
 
-    _show(score.segmentation(truth, result, _box(box)), json)
+    _show(score.segmentation(truth, result, box), json)
 
 
 @app.command("detections")
@@ -35,7 +35,7 @@ def detections(
     truth: TablePath,
     result: TablePath,
     tolerance_nm: Annotated[
-        float, typer.Option(metavar="NM", help="Largest distance at which two points can match.")
+        float, typer.Option(parser=not_negative, metavar="NM", help="Largest distance at which two points can match.")
     ] = 150.0,
     json: Json = False,
 ) -> None:
@@ -57,13 +57,7 @@ def graph(
     """Precision, recall and F1 of connected pairs of neurons, matched by overlap."""
     from voxome.reports import score
 
-    _show(score.graph(truth, result, truth_labels, result_labels, _box(box)), json)
-
-
-def _box(text: str | None) -> Box | None:
-    from voxome.geometry import Box
-
-    return None if text is None else Box.parse(text)
+    _show(score.graph(truth, result, truth_labels, result_labels, box), json)
 
 
 def _show(score: Any, json: bool) -> None:

@@ -1,64 +1,189 @@
-"""``voxome tool NAME``: run one tool; its inputs and parameters are its options."""
+"""``voxome tool NAME``: run one tool; each tool is a command whose options are its inputs and parameters."""
 
 from __future__ import annotations
 
-import argparse
-import re
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from voxome.cli.complete import tools
-from voxome.cli.console import print_stderr, show_json
-from voxome.cli.options import read_options
+from voxome.cli.console import Json, print_stderr, show_json
+from voxome.cli.options import BoxText, EngineName, Force, Level, Records, VoxelSize, Workers, read_options
+from voxome.cli.values import shape
+from voxome.contracts.parameter import Parameter
 from voxome.contracts.ports import option_of, port_of
 from voxome.contracts.tool import ToolSpec
-from voxome.errors import UnknownName
+from voxome.errors import InvalidInput, UnknownName
 
-CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
+Out = Annotated[
+    str, typer.Option("--out", metavar="DIR|URI", help="Folder or address under which results are written.")
+]
+Block = Annotated[Any | None, typer.Option("--block", parser=shape, metavar="Z,Y,X", help="Block shape in voxels.")]
 
 
-def tool(
-    context: typer.Context,
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="Tool name; voxome tools lists them, voxome tool NAME --help shows the options.",
-            autocompletion=tools,
-        ),
-    ],
-) -> None:
-    """Run one tool over a volume, block by block; write the location of each result to OUTPUT.handle.json."""
-    from voxome.registry import load
+def output_and_uri(text: Any) -> tuple[str, str]:
+    """Parse ``OUTPUT=URI``."""
+    output, equals, uri = str(text).partition("=")
+    if not (output and equals and uri):
+        raise typer.BadParameter(f"{text!r}: expected OUTPUT=URI")
+    return output, uri
 
-    spec = load("voxome.tools", name).spec
-    values = _read(_parser(spec), [_as_option(text) for text in context.args])
-    options = read_options(
-        [values["block"]] if values["block"] else None,
-        values["box"],
-        values["level"],
-        values["voxel_size"],
-        values["force"],
-    )
+
+Into = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--into",
+        parser=output_and_uri,
+        metavar="OUTPUT=URI",
+        help="Existing array to write an output into. Repeatable.",
+    ),
+]
+_COMMON: dict[str, tuple[Any, Any]] = {
+    "out": (Out, inspect.Parameter.empty),
+    "into": (Into, None),
+    "block": (Block, None),
+    "workers": (Workers, 1),
+    "engine": (EngineName, None),
+    "records": (Records, None),
+    "box": (BoxText, None),
+    "level": (Level, 0),
+    "voxel_size": (VoxelSize, None),
+    "force": (Force, False),
+    "json": (Json, False),
+}
+"""Options of every tool: annotation and default."""
+_METAVARS = {"boolean": "true|false", "int": "N", "double": "NUMBER", "string": "TEXT", "array": "VALUE,…"}
+
+
+class ToolGroup(TyperGroup):
+    """The tools of the registry, loaded when they are needed."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the tools."""
+        from voxome.registry import targets
+
+        return sorted(targets("voxome.tools"))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of a tool.
+
+        Raises
+        ------
+        BadParameter
+            If there is no such tool; the message suggests the closest match.
+        """
+        from voxome.registry import load
+
+        known = self.list_commands(ctx)
+        if cmd_name not in known:
+            raise typer.BadParameter(str(UnknownName.of("tool", cmd_name, known)))
+        one = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+        one.command(cmd_name)(command_of(load("voxome.tools", cmd_name).spec))
+        return typer.main.get_command(one)
+
+
+app = typer.Typer(
+    cls=ToolGroup,
+    help="Run one tool over a volume, block by block; write the location of each result to OUTPUT.handle.json.",
+    no_args_is_help=True,
+)
+
+
+@app.callback()
+def tool() -> None:
+    """Take no options before the name of the tool."""
+
+
+def command_of(spec: ToolSpec) -> Callable[..., None]:
+    """Return the command of a tool, with a signature from which Typer builds its options."""
+
+    def command(**values: Any) -> None:
+        _run(spec, values)
+
+    options = [*_ports(spec), *(_option(name, *one) for name, one in _COMMON.items())]
+    command.__doc__ = spec.summary
+    command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    command.__annotations__ = {option.name: option.annotation for option in options}
+    return command
+
+
+def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+def _ports(spec: ToolSpec) -> Iterator[inspect.Parameter]:
+    from voxome.workflow.run_tool import graph_of
+
+    inputs = graph_of(spec).inputs
+    for one in spec.inputs.values():
+        port = port_of(one.name)
+        shown = typer.Option(option_of(port), metavar="URI", help="Handle file, path or URI.")
+        yield _option(port, *_optional(str, shown, one.required))
+    for parameter in spec.parameters.values():
+        port = port_of(parameter.name)
+        shown = typer.Option(
+            option_of(port),
+            parser=_reader(parameter, inputs[port].read),
+            metavar="|".join(map(str, parameter.choices)) or _METAVARS.get(inputs[port].types[0], "VALUE"),
+            help=_help(parameter),
+        )
+        yield _option(port, *_optional(Any, shown, parameter.required))
+
+
+def _optional(value: Any, shown: Any, required: bool) -> tuple[Any, Any]:
+    """Return annotation and default of an option that must be given, or need not."""
+    return (Annotated[value, shown], inspect.Parameter.empty) if required else (Annotated[value | None, shown], None)
+
+
+def _reader(parameter: Parameter, read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return the parser of a parameter, which also checks its type and range."""
+
+    def parse(text: str) -> Any:
+        value = read(text)
+        try:
+            parameter.check(value)
+        except InvalidInput as error:
+            raise typer.BadParameter(str(error)) from None
+        return value
+
+    return parse
+
+
+def _help(parameter: Parameter) -> str:
+    notes = [str(parameter.range)] if parameter.range else []
+    if not parameter.required:
+        notes.append(f"default: {_text(parameter.default)}")
+    return f"{parameter.summary} ({'; '.join(notes)})".strip() if notes else parameter.summary
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ",".join(map(_text, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _run(spec: ToolSpec, values: dict[str, Any]) -> None:
     from voxome.cli.progress import progress_bars
     from voxome.records.folder import write_json
-    from voxome.workflow.run_tool import graph_of, run_tool
+    from voxome.workflow.run_tool import run_tool
 
-    inputs, ports = graph_of(spec).inputs, spec.ports
-    bound = {ports[port]: inputs[port].read(values[port]) for port in inputs if values[port] is not None}
-    with progress_bars([name]) as progress:
+    block = None if values["block"] is None else [("", values["block"])]
+    options = read_options(block, values["box"], values["level"], values["voxel_size"], values["force"])
+    bound = {name: values[port] for port, name in spec.ports.items() if values[port] is not None}
+    with progress_bars([spec.name]) as progress:
         handles = run_tool(
-            name,
+            spec.name,
             bound,
-            store=values["store"],
+            store=values["out"],
             workers=values["workers"],
             options=options,
             engine=values["engine"],
             records=values["records"],
             progress=progress,
-            into=dict(values["into"]),
+            into=dict(values["into"] or ()),
         )
     documents = {output: handle.to_json() for output, handle in handles.items()}
     for output, document in documents.items():
@@ -68,80 +193,3 @@ def tool(
     else:
         for output, handle in handles.items():
             print_stderr(f"{output}: {handle.uri}")
-
-
-def _read(parser: argparse.ArgumentParser, texts: list[str]) -> dict[str, Any]:
-    """Parse the options; an unknown one exits with status 2 and suggests the closest match."""
-    values, unknown = parser.parse_known_args(texts)
-    if unknown:
-        name = unknown[0].partition("=")[0]
-        parser.error(str(UnknownName.of("option", name, parser._option_string_actions)))
-    return vars(values)
-
-
-def _as_option(text: str) -> str:
-    """Accept ``--min_voxels`` as ``--min-voxels``."""
-    name = re.match(r"--[A-Za-z_]+", text)
-    return text if name is None else name.group().replace("_", "-") + text[name.end() :]
-
-
-def _parser(spec: ToolSpec) -> argparse.ArgumentParser:
-    """Build the parser of a tool; invalid options exit with status 2."""
-    parser = argparse.ArgumentParser(f"voxome tool {spec.name}", description=spec.summary, allow_abbrev=False)
-    for one in spec.inputs.values():
-        port = port_of(one.name)
-        add(parser, option_of(port), "handle file, path or URI", dest=port, required=one.required)
-    for parameter in spec.parameters.values():
-        port = port_of(parameter.name)
-        notes = [str(parameter.range)] if parameter.range else []
-        notes += [] if parameter.required else [f"default: {_text(parameter.default)}"]
-        add(
-            parser,
-            option_of(port),
-            f"{parameter.summary} ({'; '.join(notes)})".strip() if notes else parameter.summary,
-            dest=port,
-            metavar="|".join(map(str, parameter.choices)) or "VALUE",
-            required=parameter.required,
-        )
-    add(parser, "--store", "folder or address under which results are written", metavar="DIR|URI", required=True)
-    add(
-        parser,
-        "--into",
-        "existing array to write an output into; repeatable",
-        metavar="OUTPUT=URI",
-        type=_target,
-        action="append",
-        default=[],
-    )
-    add(parser, "--block", "block shape in voxels", metavar="Z,Y,X")
-    add(parser, "--workers", "number of processes", metavar="N", type=_count, default=1)
-    add(parser, "--engine", "what runs the jobs (default: local processes)", metavar="NAME[?OPTION=VALUE]")
-    add(parser, "--records", "what keeps events and finished jobs (default: sqlite)", metavar="NAME[?OPTION=VALUE]")
-    add(parser, "--box", "box to process, in store coordinates", metavar="Z0:Z1,Y0:Y1,X0:X1")
-    add(parser, "--level", "pyramid level of the inputs; 0 is the finest", metavar="N", type=int, default=0)
-    add(parser, "--voxel-size", "voxel size in nm; overrides that of the volumes", metavar="Z,Y,X")
-    add(parser, "--force", "run even if the tool rejects its inputs as unsuitable", action="store_true")
-    add(parser, "--json", "print the handles as JSON", action="store_true")
-    return parser
-
-
-def add(parser: argparse.ArgumentParser, name: str, text: str, **settings: Any) -> None:
-    """Add an option; its help may contain a percent sign."""
-    parser.add_argument(name, help=text.replace("%", "%%"), **settings)
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected at least 1")
-    return int(text)
-
-
-def _target(text: str) -> tuple[str, str]:
-    output, equals, uri = text.partition("=")
-    if not (output and equals and uri):
-        raise argparse.ArgumentTypeError(f"{text}: expected OUTPUT=URI")
-    return output, uri
-
-
-def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)

@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 
 from voxome.cli.console import print_stderr
+from voxome.cli.options import BOX
+from voxome.cli.values import box_text, count, fraction, index, not_negative
 
-BoxText = Annotated[str | None, typer.Option(metavar="Z0:Z1,Y0:Y1,X0:X1", help="Labelled box to train on.")]
+BoxText = Annotated[str | None, typer.Option(parser=box_text, metavar=BOX, help="Labelled box to train on.")]
 HeldOut = Annotated[
     str | None,
-    typer.Option(metavar="Z0:Z1,Y0:Y1,X0:X1", help="Box to hold out, for the scores in the model card."),
+    typer.Option(parser=box_text, metavar=BOX, help="Box to hold out, for the scores in the model card."),
 ]
 OtherPairs = Annotated[
     list[str] | None,
@@ -29,15 +31,15 @@ def train(
     box: BoxText = None,
     held_out: HeldOut = None,
     other: OtherPairs = None,
-    minutes: Annotated[float, typer.Option(min=0, help="Training time in minutes.")] = 30.0,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed for weights and patches.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="Number of torch threads.")] = 2,
+    minutes: Annotated[float, typer.Option(parser=not_negative, metavar="MINUTES", help="Training time.")] = 30.0,
+    seed: Annotated[int, typer.Option(parser=index, metavar="N", help="Random seed for weights and patches.")] = 1,
+    threads: Annotated[int, typer.Option(parser=count, metavar="N", help="Number of torch threads.")] = 2,
     device: Annotated[str, typer.Option(help="Torch device: cpu, cuda.")] = "cpu",
-    batch: Annotated[int, typer.Option(min=1, help="Batch size.")] = 1,
+    batch: Annotated[int, typer.Option(parser=count, metavar="N", help="Batch size.")] = 1,
     other_fraction: Annotated[
-        float, typer.Option(min=0, max=1, help="Fraction of patches from --other volumes.")
+        float, typer.Option(parser=fraction, metavar="0…1", help="Fraction of patches from --other volumes.")
     ] = 0.25,
-    rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 2e-3,
+    rate: Annotated[float, typer.Option(parser=not_negative, metavar="RATE", help="Peak learning rate.")] = 2e-3,
     start: Annotated[Path | None, typer.Option(help="Checkpoint of another training to start from.")] = None,
     name: Annotated[str, typer.Option(help="Name of the network.")] = "model",
     version: Annotated[str, typer.Option(help="Version of the network.")] = "1",
@@ -46,12 +48,11 @@ def train(
 ) -> None:
     """Train the membrane network on labelled voxels. Rerun the same command to resume from its checkpoint."""
     pairs = [_pair(text) for text in other or ()]
-    from voxome.geometry import Box
     from voxome.models.train import loop
     from voxome.models.train import train as training
 
     network = training.train(
-        training.Truth(raw, labels, None if box is None else Box.parse(box)),
+        training.Truth(raw, labels, box),
         out,
         settings=loop.Settings(
             minutes=minutes,
@@ -63,7 +64,7 @@ def train(
             other_fraction=other_fraction,
             start=start,
         ),
-        held_out=None if held_out is None else training.Truth(raw, labels, Box.parse(held_out)),
+        held_out=None if held_out is None else training.Truth(raw, labels, held_out),
         others=[training.Truth(*pair) for pair in pairs],
         name=name,
         version=version,

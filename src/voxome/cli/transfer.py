@@ -12,7 +12,8 @@ import typer
 
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json, size_text
-from voxome.cli.options import EngineName, Records, choice, voxels
+from voxome.cli.options import BOX, EngineName, Records, Workers
+from voxome.cli.values import box_text, count, index, parse_as, shape, whole
 
 
 class Verify(StrEnum):
@@ -37,31 +38,42 @@ def transfer(
     dst: Annotated[str, typer.Argument(help="URI of the destination, such as zarr://PATH.", autocompletion=uris)],
     box: Annotated[
         str | None,
-        typer.Option(metavar="Z0:Z1,Y0:Y1,X0:X1", help="Box to copy, in the coordinates of the level."),
+        typer.Option(parser=box_text, metavar=BOX, help="Box to copy, in the coordinates of the level."),
     ] = None,
-    level: Annotated[int, typer.Option(min=0, help="Pyramid level of the source; 0 is the finest.")] = 0,
-    levels: Annotated[int, typer.Option(min=1, help="Number of levels of the destination.")] = 1,
+    level: Annotated[
+        int, typer.Option(parser=index, metavar="N", help="Pyramid level of the source; 0 is the finest.")
+    ] = 0,
+    levels: Annotated[int, typer.Option(parser=count, metavar="N", help="Number of levels of the destination.")] = 1,
     dtype: Annotated[str | None, typer.Option(help="Data type of the destination; values must not change.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Number of processes; results do not depend on it.")] = 1,
+    workers: Workers = 1,
     verify: Annotated[
-        str,
+        Any,
         typer.Option(
+            parser=parse_as(Verify),
             metavar="|".join(Verify),
             help="Blocks to read back and compare; a sample has the first, the last and 1 in 16.",
         ),
-    ] = Verify.sampled.value,
-    seed: Annotated[int, typer.Option(help="Random seed of the sample.")] = 0,
+    ] = Verify.sampled,
+    seed: Annotated[int, typer.Option(parser=whole, metavar="N", help="Random seed of the sample.")] = 0,
     existing: Annotated[bool, typer.Option("--existing", help="Write into an existing array.")] = False,
-    chunk: Annotated[str | None, typer.Option(metavar="Z,Y,X", help="Chunk shape of the destination.")] = None,
-    shard: Annotated[str | None, typer.Option(metavar="Z,Y,X", help="Shard shape of the destination.")] = None,
+    chunk: Annotated[
+        Any | None, typer.Option(parser=shape, metavar="Z,Y,X", help="Chunk shape of the destination.")
+    ] = None,
+    shard: Annotated[
+        Any | None, typer.Option(parser=shape, metavar="Z,Y,X", help="Shard shape of the destination.")
+    ] = None,
     codec: Annotated[str | None, typer.Option(help="Codec of the destination, as its format names it.")] = None,
     encoding: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Other option of the format, such as format=zarr2. Repeatable."),
     ] = None,
     drop: Annotated[
-        list[str] | None,
-        typer.Option(metavar="|".join(Drop), help="Property to leave out, if the format cannot store it. Repeatable."),
+        list[Any] | None,
+        typer.Option(
+            parser=parse_as(Drop),
+            metavar="|".join(Drop),
+            help="Property to leave out, if the format cannot store it. Repeatable.",
+        ),
     ] = None,
     state: Annotated[
         Path | None, typer.Option(help="Folder for transfer progress; default: VOXOME_STATE or a cache folder.")
@@ -74,8 +86,6 @@ def transfer(
     from voxome.cli.progress import progress_bars
     from voxome.services.transfer.run import transfer as run_transfer
 
-    verified = choice("--verify", verify, Verify)
-    dropped = [choice("--drop", name, Drop).value for name in drop or ()]
     names = ["copy", *(f"level {number}" for number in range(1, levels))]
     with progress_bars(names) as progress:
         report = run_transfer(
@@ -86,13 +96,13 @@ def transfer(
             dtype=dtype,
             levels=levels,
             workers=workers,
-            verify=verified.value,
+            verify=verify.value,
             seed=seed,
             existing=existing,
-            chunk=None if chunk is None else voxels("--chunk", chunk),
-            shard=None if shard is None else voxels("--shard", shard),
+            chunk=chunk,
+            shard=shard,
             encoding=_encoding(dst.partition("://")[0], codec, encoding),
-            drop=dropped,
+            drop=[one.value for one in drop or ()],
             state=state,
             engine=engine,
             records=records,

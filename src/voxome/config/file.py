@@ -26,6 +26,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from voxome.contracts.validation import describe_problem
 from voxome.errors import InvalidInput, UnknownName
 
 
@@ -72,5 +73,5 @@ def _problem(error: ErrorDetails) -> str:
     *within, name = map(str, error["loc"])
     key = ".".join([*within, name])
     if error["type"] != "extra_forbidden":
-        return f"{key}: {error['msg']}"
+        return f"{key}: {describe_problem(error)}"
     return f"{key}: {UnknownName.of('key', name, (ProfileEntry if within else ConfigFile).model_fields)}"

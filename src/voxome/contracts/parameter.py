@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from voxome.contracts.validation import describe_problem
+from voxome.errors import InvalidInput
+
 REQUIRED = inspect.Parameter.empty
 """The default of a parameter that has none."""
 _NOUNS: dict[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
@@ -90,8 +93,25 @@ class Parameter:
         """What a value should be, in words: ``a number, 0 to 1``; None where the type has no plain name."""
         if self.choices:
             return f"one of {', '.join(map(str, self.choices))}"
-        noun = next((_NOUNS[one] for one in map(_plain_type, _alternatives(self.annotation)) if one in _NOUNS), None)
+        types = list(map(_plain_type, _alternatives(self.annotation)))
+        noun = next((_NOUNS.get(one) or _sequence(one) for one in types if one is not type(None)), None)
         return noun if noun is None or self.range is None else f"{noun}, {self.range}"
+
+    def check(self, value: object) -> Any:
+        """Return a value converted to the type of the parameter.
+
+        Raises
+        ------
+        InvalidInput
+            If it has another type, or is out of range; the message says what was expected.
+        """
+        from pydantic import TypeAdapter, ValidationError
+
+        try:
+            return TypeAdapter(self.annotation).validate_python(value)
+        except ValidationError as error:
+            expected = f"expected {self.expected}" if self.expected else describe_problem(error.errors()[0])
+            raise InvalidInput(f"{value!r}: {expected}") from None
 
 
 def range_of(annotation: Any) -> Range | None:
@@ -118,6 +138,16 @@ def _alternatives(annotation: Any) -> tuple[Any, ...]:
 
 def _plain_type(annotation: Any) -> Any:
     return _plain_type(get_args(annotation)[0]) if get_origin(annotation) is Annotated else annotation
+
+
+def _sequence(annotation: Any) -> str | None:
+    """Describe a sequence of numbers: "3 whole numbers" or "whole numbers, separated by commas"."""
+    if get_origin(annotation) not in (tuple, list):
+        return None
+    items = [_plain_type(one) for one in get_args(annotation) if one is not Ellipsis]
+    noun = {int: "whole numbers", float: "numbers", str: "texts"}.get(items[0])
+    fixed = get_origin(annotation) is tuple and Ellipsis not in get_args(annotation)
+    return noun and (f"{len(items)} {noun}" if fixed else f"{noun}, separated by commas")
 
 
 def _limits(metadata: Iterable[object]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ the parameter ``block`` is the port ``tool_block`` and the option ``--tool-block
 
 from __future__ import annotations
 
-HOST_PORTS = frozenset({"store", "block", "workers"})
-"""Inputs that every tool has in CWL, and that the runner sets."""
-_RESERVED = HOST_PORTS | {"into", "box", "level", "voxel_size", "force", "engine", "records", "json", "help"}
+HOST_OPTIONS = {"store": "--out", "block": "--block", "workers": "--workers"}
+"""Inputs that every tool has in CWL, and that the runner sets → their command-line options."""
+HOST_PORTS = frozenset(HOST_OPTIONS)
+_RESERVED = HOST_PORTS | {"out", "into", "box", "level", "voxel_size", "force", "engine", "records", "json", "help"}
 _PREFIX = "tool_"
 
 

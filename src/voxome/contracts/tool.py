@@ -12,7 +12,7 @@ from voxome.contracts.kinds import Kind
 from voxome.contracts.parameter import REQUIRED, Parameter
 from voxome.contracts.ports import port_of
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import PlanError, UnknownName
+from voxome.errors import InvalidInput, PlanError, UnknownName
 from voxome.geometry.grid import Halo
 
 Scope = Literal["block", "regions", "whole"]
@@ -101,8 +101,6 @@ class ToolSpec:
         PlanError
             With every parameter that is unknown, missing, of another type or out of its range.
         """
-        from pydantic import TypeAdapter, ValidationError
-
         bound: dict[str, Any] = {}
         unknown = [name for name in values if name not in self.parameters]
         problems = [str(UnknownName.of(f"{self.name} parameter", name, self.parameters)) for name in unknown]
@@ -112,10 +110,9 @@ class ToolSpec:
                 problems.append(f"{self.name} needs the parameter {name!r}")
                 continue
             try:
-                bound[name] = TypeAdapter(parameter.annotation).validate_python(value)
-            except ValidationError as error:
-                expected = f"expected {parameter.expected}" if parameter.expected else error.errors()[0]["msg"]
-                problems.append(f"parameter {name!r} of {self.name} is {value!r}: {expected}")
+                bound[name] = parameter.check(value)
+            except InvalidInput as error:
+                problems.append(f"parameter {name!r} of {self.name} is {error}")
         if problems:
             raise PlanError(problems)
         return bound

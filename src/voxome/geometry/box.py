@@ -43,8 +43,8 @@ class Box:
         return cls(origin, tuple(a + n for a, n in zip(origin, extent, strict=True)))
 
     @classmethod
-    def of(cls, box: Box | str) -> Box:
-        """Return `box`, parsed if it is text.
+    def of(cls, box: Box | str, domain: Box | None = None) -> Box:
+        """Return `box`, parsed if it is text; ends that it leaves out are those of `domain`.
 
         Raises
         ------
@@ -54,18 +54,63 @@ class Box:
         if isinstance(box, Box):
             return box
         if isinstance(box, str):
-            return cls.parse(box)
+            return cls.parse(box, domain)
         raise InvalidBox(f"{box!r} is not a box; use voxome.Box((0, 0, 0), (64, 64, 64)) or '0:64,0:64,0:64'")
 
     @classmethod
-    def parse(cls, text: str) -> Box:
-        """Parse ``"Z0:Z1,Y0:Y1,X0:X1"``, the form that `str` returns."""
-        try:
-            pairs = [tuple(int(i) for i in part.split(":")) for part in text.split(",")]
-            start, stop = zip(*pairs, strict=True)
-        except ValueError as error:
-            raise InvalidBox(f"cannot read the box {text!r}; write it as Z0:Z1,Y0:Y1,X0:X1") from error
-        return cls(start, stop)
+    def parse(cls, text: str, domain: Box | None = None) -> Box:
+        """Parse ``"Z0:Z1,Y0:Y1,X0:X1"``, the form that `str` returns.
+
+        Parameters
+        ----------
+        text : str
+            One range for each axis.
+        domain : Box, optional
+            Ends that may be left out, as in ``"10:,:,100:200"``, are those of this box.
+
+        Raises
+        ------
+        InvalidBox
+            If it has another form, another number of axes than `domain`, or an end is left out without a `domain`.
+
+        Examples
+        --------
+        >>> str(Box.parse("2:,:", Box((0, 0), (9, 5))))
+        '2:9,0:5'
+        """
+        ranges = cls.parse_ranges(text)
+        if domain is None:
+            if any(None in ends for ends in ranges):
+                raise InvalidBox(f"cannot read the box {text!r}; write both ends of every range, as Z0:Z1,Y0:Y1,X0:X1")
+            domain = cls((0,) * len(ranges), (0,) * len(ranges))
+        if len(ranges) != domain.ndim:
+            raise InvalidBox(f"the box {text!r} has {len(ranges)} axes; expected {domain.ndim}, inside {domain}")
+        ends = list(zip(ranges, domain.start, domain.stop, strict=True))
+        start = tuple(low if first is None else first for (first, _), low, _ in ends)
+        return cls(start, tuple(high if last is None else last for (_, last), _, high in ends))
+
+    @staticmethod
+    def parse_ranges(text: str) -> list[tuple[int | None, int | None]]:
+        """Parse the ranges of a box, with None for an end that is left out.
+
+        Raises
+        ------
+        InvalidBox
+            If the text has another form.
+        """
+        ranges = []
+        for part in text.split(","):
+            start, colon, stop = part.strip().partition(":")
+            try:
+                ends = (int(start) if start else None, int(stop) if stop else None)
+            except ValueError:
+                colon = ""
+            if not colon:
+                raise InvalidBox(
+                    f"cannot read the box {text!r}; write it as Z0:Z1,Y0:Y1,X0:X1, or without some ends, as 10:,:,:200"
+                )
+            ranges.append(ends)
+        return ranges
 
     @property
     def ndim(self) -> int:

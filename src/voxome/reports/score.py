@@ -27,15 +27,16 @@ BLOCK = (64, 256, 256)
 _POSITION = ("z_nm", "y_nm", "x_nm")
 
 
-def count_pairs(truth: str, result: str, box: Box | None = None) -> Contingency:
+def count_pairs(truth: str, result: str, box: Box | str | None = None) -> Contingency:
     """Count the voxels of each pair of labels of two volumes.
 
     Parameters
     ----------
     truth, result : str
         URIs of label volumes (z, y, x).
-    box : Box, optional
-        In store coordinates; by default all of both volumes, which must then span the same voxels.
+    box : Box or str, optional
+        In store coordinates; a text may leave out ends, which are those of the truth. By default all
+        of both volumes, which must then span the same voxels.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def count_pairs(truth: str, result: str, box: Box | None = None) -> Contingency:
         raise InvalidInput(
             f"{truth} spans {domains[0]}, but {result} spans {domains[1]}; give the box to compare with --box"
         )
-    box = box or domains[0]
+    box = domains[0] if box is None else Box.of(box, domains[0])
     for volume in volumes:
         if box.ndim != 3 or box.empty or box not in volume.domain:
             raise InvalidInput(f"the box {box} is empty or not inside the domain {volume.domain} of {volume.uri}")
@@ -56,7 +57,7 @@ def count_pairs(truth: str, result: str, box: Box | None = None) -> Contingency:
     return reduce(fold_contingency, parts)
 
 
-def segmentation(truth: str, result: str, box: Box | None = None) -> SegmentationScore:
+def segmentation(truth: str, result: str, box: Box | str | None = None) -> SegmentationScore:
     """Return variation of information and adapted Rand error of a segmentation; see `count_pairs`."""
     return score_segmentation(count_pairs(truth, result, box))
 
@@ -75,7 +76,7 @@ def detections(truth: str | Path, result: str | Path, tolerance_nm: float) -> De
 
 
 def graph(
-    truth: str | Path, result: str | Path, truth_labels: str, result_labels: str, box: Box | None = None
+    truth: str | Path, result: str | Path, truth_labels: str, result_labels: str, box: Box | str | None = None
 ) -> DetectionScore:
     """Return precision, recall and F1 of the connected pairs of two tables, with neurons matched by overlap.
 

@@ -108,7 +108,7 @@ class Volume:
 
         They come from the store's index of labels if it has one, from the voxels otherwise.
         """
-        region = self.domain if box is None else Box.of(box)
+        region = self.domain if box is None else Box.of(box, self.domain)
         index = ability(self.source, SupportsIds)
         if index is not None:
             return index.ids(region)
@@ -164,11 +164,11 @@ class Volume:
         InvalidBox
             If it leaves the domain.
         """
-        return self.source.read(Box.of(box))
+        return self.source.read(Box.of(box, self.domain))
 
     def paste(self, box: Box | str, data: ArrayLike) -> None:
         """Write `data`, broadcast to the shape of `box`, in the store's coordinates."""
-        region, values = Box.of(box), np.asarray(data, dtype=self.dtype)
+        region, values = Box.of(box, self.domain), np.asarray(data, dtype=self.dtype)
         self.source.write(region, np.ascontiguousarray(np.broadcast_to(values, region.shape)))
 
     @property

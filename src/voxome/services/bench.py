@@ -61,7 +61,7 @@ class Reading:
 
 def read_sweep(
     source: VolumeSource,
-    edges: Sequence[int] = EDGES,
+    edges: Sequence[int] | None = None,
     *,
     concurrency: int = 4,
     repeats: int = 3,
@@ -76,8 +76,9 @@ def read_sweep(
     ----------
     source : VolumeSource
         Volume to read; along axes other than z, y, x, at the first index.
-    edges : sequence of int
-        Edge lengths in voxels; those that exceed `MAX_REQUEST_BYTES` are skipped.
+    edges : sequence of int, optional
+        Edge lengths in voxels; those that exceed `MAX_REQUEST_BYTES` are skipped. By default, those of `EDGES` that
+        fit into the volume.
     concurrency : int
         Number of simultaneous requests, in the second half of the sweep.
     repeats : int
@@ -94,9 +95,13 @@ def read_sweep(
     Raises
     ------
     InvalidInput
-        If every size is skipped.
+        If every size is skipped, or a cube is longer than every axis of the volume.
     """
     spec, random = source.spec, np.random.default_rng(seed)
+    longest = max(spec.frame.shape)
+    edges = edges or [edge for edge in EDGES if edge <= longest] or [longest]
+    if max(edges) > longest:
+        raise InvalidInput(f"Cubes of {max(edges)} voxels do not fit into {spec.frame}; use sizes up to {longest}")
     sizes = {edge: _request_bytes(spec, edge) for edge in sorted(set(edges))}
     kept = [edge for edge, size in sizes.items() if size <= MAX_REQUEST_BYTES]
     if not kept or kept[0] < 1:

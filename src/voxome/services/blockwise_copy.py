@@ -99,7 +99,8 @@ def resolve_box(spec: VolumeSpec, box: Box | str | None) -> Box:
     spec : VolumeSpec
         Description of the volume.
     box : Box, str or None
-        Box along all axes, or along z, y, x only and complete along the others; None for the domain.
+        Box along all axes, or along z, y, x only and complete along the others; None for the domain. A text may leave
+        out ends, as ``10:,:,100:200``: they are those of the volume.
 
     Raises
     ------
@@ -108,9 +109,15 @@ def resolve_box(spec: VolumeSpec, box: Box | str | None) -> Box:
     """
     if box is None:
         return spec.domain
-    full = Box.parse(box) if isinstance(box, str) else box
+    full = Box.of(box, _domain(spec, box))
     if full.ndim == len(spec.spatial) != spec.domain.ndim:
         full = spec.lift(full)
     if full.ndim != spec.domain.ndim or full not in spec.domain or full.empty:
         raise InvalidBox(f"the box {full} is empty, or not inside {spec.domain} ({'/'.join(spec.axes)})")
     return full
+
+
+def _domain(spec: VolumeSpec, box: Box | str) -> Box:
+    """Return the domain along the axes that the text of a box has."""
+    spatial = spec.spatial_box(spec.domain)
+    return spatial if isinstance(box, str) and box.count(",") + 1 == spatial.ndim else spec.domain

@@ -11,6 +11,7 @@ from voxome.contracts.kinds import Kind
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input, ToolSpec
 from voxome.errors import VoxomeError
+from voxome.geometry import Box
 from voxome.workflow.graph import Constant, FromInput, FromStep, Graph, Source
 from voxome.workflow.inputs import bind_external
 from voxome.workflow.options import RunOptions
@@ -128,4 +129,5 @@ class Bindings:
             return handle
         self.specs[handle.key] = spec
         box, size = self.options.box, self.options.voxel_size_nm
-        return replace(handle, box=handle.box if box is None else str(box), voxel_size_nm=size or handle.voxel_size_nm)
+        chosen = handle.box if box is None else str(Box.of(box, spec.frame))
+        return replace(handle, box=chosen, voxel_size_nm=size or handle.voxel_size_nm)

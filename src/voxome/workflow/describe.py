@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from voxome.contracts.parameter import REQUIRED, Parameter
-from voxome.contracts.ports import option_of, port_of
+from voxome.contracts.ports import HOST_OPTIONS, option_of, port_of
 from voxome.contracts.tool import Input, ToolSpec
 from voxome.registry import BUILT_IN, load
 
@@ -39,7 +39,7 @@ def describe(spec: ToolSpec) -> dict[str, Any]:
     inputs: dict[str, Any] = {port_of(name): _input(one) for name, one in spec.inputs.items()}
     inputs.update((port_of(name), _parameter(one)) for name, one in spec.parameters.items())
     for name, (cwl, doc) in _HOST.items():
-        inputs[name] = {"type": cwl, "doc": doc, "inputBinding": {"prefix": option_of(name)}}
+        inputs[name] = {"type": cwl, "doc": doc, "inputBinding": {"prefix": HOST_OPTIONS[name]}}
     return {
         "cwlVersion": "v1.2",
         "class": "CommandLineTool",

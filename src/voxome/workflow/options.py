@@ -29,8 +29,9 @@ class RunOptions:
         Write box in voxels.
     blocks : mapping of str to (z, y, x)
         Write boxes of single steps, by their names.
-    box : Box, optional
-        The part of the volumes to run, in the store's coordinates.
+    box : Box or str, optional
+        The part of the volumes to run, in the store's coordinates. A text may leave out ends, as ``10:,:,100:200``:
+        they are those of the volume.
     level : int
         Level of multiscale inputs; 0 is the finest.
     voxel_size_nm : (z, y, x), optional
@@ -43,7 +44,7 @@ class RunOptions:
 
     block: tuple[int, int, int] = DEFAULT_BLOCK
     blocks: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
-    box: Box | None = None
+    box: Box | str | None = None
     level: int = 0
     voxel_size_nm: tuple[float, float, float] | None = None
     force: bool = False
@@ -67,10 +68,12 @@ class RunOptions:
         """
         shapes = block if isinstance(block, Mapping) else {} if block is None else {"*": block}
         blocks = {step: require_voxels("block", shape) for step, shape in shapes.items()}
+        if isinstance(box, str):
+            Box.parse_ranges(box)
         return cls(
             block=blocks.pop("*", DEFAULT_BLOCK),
             blocks=blocks,
-            box=None if box is None else Box.of(box),
+            box=box if box is None or isinstance(box, str) else Box.of(box),
             level=require_count("level", level, 0),
             voxel_size_nm=None if voxel_size_nm is None else require_lengths("voxel_size_nm", voxel_size_nm),
             force=force,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from voxome.contracts.validation import describe_problem
 from voxome.data.registry.entry import Entry
 from voxome.errors import InvalidInput, UnknownName
 
@@ -56,5 +57,5 @@ def _read_file(file: Path) -> list[Entry]:
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"{file} is not valid TOML: {error}") from error
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {describe_problem(e)}" for e in error.errors())
         raise InvalidInput(f"{file}: {problems}") from error

@@ -24,13 +24,14 @@ class Truth:
 
     raw: str
     labels: str
-    box: Box | None = None
+    box: Box | str | None = None
 
     def region(self) -> Box:
         """Return the box to use."""
-        if self.box is not None:
+        if isinstance(self.box, Box):
             return self.box
-        return open_source(self.raw).spec.domain & open_source(self.labels).spec.domain
+        common = open_source(self.raw).spec.domain & open_source(self.labels).spec.domain
+        return common if self.box is None else Box.parse(self.box, common)
 
 
 def train(

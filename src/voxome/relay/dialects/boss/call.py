@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from voxome.contracts.validation import describe_problem
 from voxome.errors import NotFound
 from voxome.relay.accounts import Caller
 from voxome.relay.dialects.boss.downsample import Downsampler
@@ -51,7 +52,7 @@ class Call:
         try:
             return schema.model_validate(json.loads(bytes(self.body) or b"{}"))
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {describe_problem(one)}" for one in error.errors())
             raise Refused(Code.INVALID_POST_ARGUMENT, problems) from error
         except ValueError as error:
             raise Refused(Code.INVALID_POST_ARGUMENT, f"the body is not valid JSON: {error}") from error

@@ -1,0 +1,91 @@
+"""Values of options: parsed as the types of tools' parameters are, with the same messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from annotated_types import Ge, Interval
+
+from voxome.contracts.parameter import REQUIRED, Parameter
+from voxome.errors import InvalidInput
+
+
+def parse_as(annotation: object) -> Callable[[Any], Any]:
+    """Return the parser of an option's text as a value of `annotation`, for ``typer.Option(parser=…)``.
+
+    Examples
+    --------
+    >>> parse_as(Annotated[int, Ge(1)])("3")
+    3
+    """
+    parameter = Parameter("", annotation, REQUIRED)
+
+    def parse(value: Any) -> Any:
+        try:
+            return parameter.check(value)
+        except InvalidInput as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return parse
+
+
+whole = parse_as(int)
+count = parse_as(Annotated[int, Ge(1)])
+index = parse_as(Annotated[int, Ge(0)])
+not_negative = parse_as(Annotated[float, Ge(0)])
+fraction = parse_as(Annotated[float, Interval(ge=0, le=1)])
+
+
+def shape(text: Any) -> tuple[int, int, int]:
+    """Parse three numbers of voxels, as ``64,128,128``."""
+    return _three(text, int, "three whole numbers of at least 1, such as 64,128,128")
+
+
+def step_shape(text: Any) -> tuple[str, tuple[int, int, int]]:
+    """Parse the block shape of a step, as ``fragments=64,128,128``, or of all steps, which has no name."""
+    step, _, numbers = str(text).rpartition("=")
+    return step, shape(numbers)
+
+
+def box_text(text: Any) -> str:
+    """Check a box, as ``10:20,:,100:``, whose missing ends are those of a volume that is not open yet."""
+    from voxome.geometry import Box
+
+    try:
+        Box.parse_ranges(str(text))
+    except InvalidInput as error:
+        raise typer.BadParameter(str(error)) from None
+    return str(text)
+
+
+def lengths_nm(text: Any) -> tuple[float, float, float]:
+    """Parse three lengths in nm, as ``8,8,33.5``."""
+    return _three(text, float, "three lengths in nm greater than 0, such as 8,8,33.5")
+
+
+def indices(text: Any) -> tuple[int, ...]:
+    """Parse whole numbers, as ``0,64,64``."""
+    try:
+        return tuple(int(part) for part in str(text).split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}: expected whole numbers, such as 0,64,64") from None
+
+
+def sizes(text: Any) -> list[int]:
+    """Parse numbers of voxels, as ``64,128``."""
+    found = indices(text)
+    if min(found) < 1:
+        raise typer.BadParameter(f"{text!r}: expected whole numbers of at least 1, such as 64,128")
+    return list(found)
+
+
+def _three(text: Any, number: Callable[[str], Any], expected: str) -> tuple[Any, Any, Any]:
+    try:
+        z, y, x = (number(part) for part in str(text).split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}: expected {expected}") from None
+    if not all(0 < one < float("inf") for one in (z, y, x)):
+        raise typer.BadParameter(f"{text!r}: expected {expected}")
+    return z, y, x
