@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from voxome.config.file import read_config
 from voxome.config.values import PREFIX, VARIABLES, Settings, config_file
+from voxome.contracts.validation import describe_problem
 from voxome.errors import InvalidInput, UnknownName
 
 
@@ -72,4 +73,4 @@ def _problem(error: ErrorDetails, overrides: Mapping[str, Any]) -> str:
         source = VARIABLES[name]
     else:
         source = f"{name} in {file}"
-    return f"{source} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+    return f"{source} is {error['input']!r}: {describe_problem(error)}"
