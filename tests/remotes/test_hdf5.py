@@ -132,8 +132,8 @@ def test_a_single_volume_needs_no_path(tmp_path: Path) -> None:
         h5["ids"] = np.arange(3)
         h5["name"] = "text"
     remote = Hdf5Remote()
-    assert remote.recognises(str(file))
-    assert remote.recognises(f"{file}/deep/raw")
+    assert remote.recognises(file)
+    assert remote.recognises(file / "deep/raw")
     assert remote.open(uri_of(file)).spec.domain.shape == (3, 4, 5)
     with pytest.raises(UnsupportedFormat, match=r"group.*deep/raw \(uint8 \(3, 4, 5\)\)"):
         remote.open(uri_of(file / "deep"))
@@ -245,7 +245,7 @@ def test_real_files(shared: Path) -> None:
     remote, data = Hdf5Remote(), shared / "data"
     for name, dtype in [("raw", "uint8"), ("labels/neuron_ids", "uint64"), ("labels/supervoxels", "uint32")]:
         file = data / "fib25" / "fib25.h5"
-        assert remote.recognises(f"{file}/volumes/{name}")
+        assert remote.recognises(file / "volumes" / name)
         source = remote.open(uri_of(f"{file}/volumes/{name}"))
         assert (source.spec.dtype, source.spec.voxel_size_nm) == (np.dtype(dtype), (10, 10, 10))
         assert source.spec.kind == ("image" if name == "raw" else "labels")

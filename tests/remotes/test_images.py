@@ -316,7 +316,7 @@ def test_damaged_files_are_reported(tmp_path: Path, name: str) -> None:
         with pytest.raises(CorruptData, match=name):
             read(tmp_path / name)
     (tmp_path / name).write_text("no image")
-    assert not ImagesRemote().recognises(str(tmp_path / name))
+    assert not ImagesRemote().recognises(tmp_path / name)
     with pytest.raises(UnsupportedFormat, match="not a PNG"):
         read(tmp_path / name)
 
@@ -390,7 +390,7 @@ def test_real_stacks(shared: Path, tmp_path: Path) -> None:
         ("vnc/membranes", (12, 1024, 1024)),
         ("vnc/synapses", (12, 1024, 1024)),
     ]:
-        assert ImagesRemote().recognises(str(data / folder))
+        assert ImagesRemote().recognises(data / folder)
         source = ImagesRemote().open(uri_of(data / folder))
         modes = {loaded(file).dtype for file in (data / folder).iterdir()}
         binary = modes == {np.dtype(bool)}

@@ -35,7 +35,7 @@ PYRAMIDS = {
 
 
 def open_at(path: Path) -> VolumeSource:
-    assert N5Remote().recognises(str(path))
+    assert N5Remote().recognises(path)
     return N5Remote().open(Uri("n5", str(path)))
 
 

@@ -186,7 +186,7 @@ def test_real_files(shared: Path) -> None:
     files = sorted((shared / "data" / "xray").glob("*.nii*"))
     assert len(files) == 10
     for file in files:
-        assert NiftiRemote().recognises(str(file))
+        assert NiftiRemote().recognises(file)
         source, image = NiftiRemote().open(uri_of(file)), nibabel.load(file)
         assert source.spec.domain.shape == image.shape[::-1]
         assert source.spec.dtype == image.get_data_dtype()

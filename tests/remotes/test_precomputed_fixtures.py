@@ -17,7 +17,7 @@ from voxome.remotes.precomputed.remote import PrecomputedRemote
 @pytest.mark.parametrize(("name", "lead"), [("one_channel", ()), ("two_channels", (2,))])
 def test_levels_without_voxels_read_as_fill(shared: Path, name: str, lead: tuple[int, ...]) -> None:
     path = shared / "formats/neuroglancer/precomputed_info_only" / name
-    assert PrecomputedRemote().recognises(str(path))
+    assert PrecomputedRemote().recognises(path)
     pyramid = ability(PrecomputedRemote().open(Uri("precomputed", str(path))), SupportsLevels)
     assert pyramid is not None
     assert [level.scale for level in pyramid.levels] == [(1, 1, 1), (2, 2, 2), (4, 4, 4)]
@@ -59,6 +59,6 @@ def test_unsupported_encodings_are_named(shared: Path, name: str, message: str) 
 
 def test_meshes_without_metadata_are_recognised_by_their_volume_only(shared: Path) -> None:
     path = shared / "formats/precomputed_cloudvolume/test_cv/mesh_mip_2_err_40_sv16"
-    assert not PrecomputedRemote().recognises(str(path))
+    assert not PrecomputedRemote().recognises(path)
     with pytest.raises(NotFound, match="info"):
         PrecomputedRemote().open(Uri("precomputed", str(path)))

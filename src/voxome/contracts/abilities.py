@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
@@ -19,8 +20,8 @@ from voxome.geometry import Box
 class SupportsRecognise(Protocol):
     """A remote that recognises its format at a bare local path."""
 
-    def recognises(self, path: str) -> bool:
-        """Return whether `path` (a file, a folder, or a path into a file) has this format; must be cheap."""
+    def recognises(self, path: Path) -> bool:
+        """Return whether the absolute `path` (a file, a folder, or a path into a file) has this format; be cheap."""
 
 
 @runtime_checkable

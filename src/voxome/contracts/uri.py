@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 from voxome.errors import InvalidUri
@@ -59,6 +60,12 @@ class Uri:
         if not path:
             raise InvalidUri(f"{text!r} has no path; write scheme://path, or a path")
         return cls(scheme, path, query)
+
+    @property
+    def local_path(self) -> Path:
+        """The path on this machine: absolute, without ``file://`` and ``..``; ``~`` is the home folder."""
+        path = Path(self.path.removeprefix("file://")).expanduser().absolute()
+        return path.resolve() if ".." in path.parts else path
 
     def __str__(self) -> str:
         """Return the URI without user name and password."""

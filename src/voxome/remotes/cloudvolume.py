@@ -32,7 +32,6 @@ from voxome.errors import (
 from voxome.extras import require
 from voxome.geometry import Box
 from voxome.remotes.arrays import allocate
-from voxome.storage.local import local_path
 
 _OPTIONS = {"fill_missing", "agglomerate", "timestamp", "level"}
 
@@ -157,7 +156,7 @@ def _open(uri: Uri, mip: int) -> Any:
 def _cloudpath(uri: Uri) -> str:
     if uri.scheme == "graphene":
         return f"graphene://{uri.path}"
-    return uri.path if "://" in uri.path else f"file://{local_path(uri.path)}"
+    return uri.path if "://" in uri.path else f"file://{uri.local_path}"
 
 
 def _zyx(xyz: Sequence[Any]) -> Lengths:

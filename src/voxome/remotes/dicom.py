@@ -23,7 +23,6 @@ from voxome.extras import require
 from voxome.geometry import Box
 from voxome.remotes.arrays import allocate
 from voxome.remotes.local_files import file_version
-from voxome.storage.local import local_path
 
 _NM_PER_MM = 1e6
 _PROBED_FILES = 8
@@ -69,9 +68,8 @@ class DicomSource:
 class DicomRemote:
     """Series of DICOM images."""
 
-    def recognises(self, path: str) -> bool:
-        folder = local_path(path)
-        first = itertools.islice(folder.iterdir(), _PROBED_FILES) if folder.is_dir() else iter((folder,))
+    def recognises(self, path: Path) -> bool:
+        first = itertools.islice(path.iterdir(), _PROBED_FILES) if path.is_dir() else iter((path,))
         return any(file.is_file() and _is_dicom(file) for file in first)
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> DicomSource:
@@ -80,7 +78,7 @@ class DicomRemote:
         require("dicom", "pydicom")
         import pydicom
 
-        files = _files(local_path(uri.path))
+        files = _files(uri.local_path)
         if not files:
             raise NotFound(f"{uri} contains no DICOM file")
         heads = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
@@ -91,7 +89,7 @@ class DicomRemote:
         return DicomSource([files[n] for n in order], _spec(heads[order[0]], len(files), step_mm, str(uri)))
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        folder = local_path(uri.path)
+        folder = uri.local_path
         if not folder.exists():
             raise NotFound(f"{folder} does not exist")
         inside = [folder] if _files(folder) else sorted(path for path in folder.iterdir() if _files(path))

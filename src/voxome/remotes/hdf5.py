@@ -47,7 +47,6 @@ from voxome.remotes.hdf5_datasets import (
 from voxome.remotes.local_files import file_version
 from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.atomic import storing
-from voxome.storage.local import local_path
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".h5ad", ".nwb", ".ims", ".mat")
 """Suffixes of HDF5 files: they mark the end of the file name in the URI of a new one."""
@@ -106,7 +105,7 @@ class Hdf5Remote:
 
     traits = FormatTraits(suffix=".h5", one_piece=True, codec_option="compression")
 
-    def recognises(self, path: str) -> bool:
+    def recognises(self, path: Path) -> bool:
         file, _ = _split(path)
         return file is not None and h5py.is_hdf5(file)
 
@@ -174,9 +173,8 @@ def _translate(file: Path, error: OSError | RuntimeError) -> VoxomeError:
     return CorruptData(f"{file} is truncated or damaged: {message}")
 
 
-def _split(path: str) -> tuple[Path | None, str]:
+def _split(whole: Path) -> tuple[Path | None, str]:
     """Return the file that is part of `path`, and the path inside it."""
-    whole = local_path(path)
     for file in (whole, *whole.parents):
         if file.is_file():
             return file, _inside(whole, file)
@@ -189,16 +187,16 @@ def _inside(whole: Path, file: Path) -> str:
 
 
 def _require_file(uri: Uri) -> tuple[Path, str]:
-    file, inner = _split(uri.path)
+    file, inner = _split(uri.local_path)
     if file is None:
-        raise NotFound(f"no part of {local_path(uri.path)} is a file; write hdf5://FILE.h5/internal/path")
+        raise NotFound(f"no part of {uri.local_path} is a file; write hdf5://FILE.h5/internal/path")
     return file, inner
 
 
 def _split_new(uri: Uri) -> tuple[Path, str]:
-    file, inner = _split(uri.path)
+    file, inner = _split(uri.local_path)
     if file is None:
-        whole = local_path(uri.path)
+        whole = uri.local_path
         files = [one for one in (whole, *whole.parents) if one.suffix in SUFFIXES]
         if not files:
             raise InvalidUri(f"{uri} does not name an HDF5 file; write hdf5://FILE.h5/internal/path")

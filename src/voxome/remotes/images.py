@@ -41,7 +41,6 @@ from voxome.remotes.local_files import file_version
 from voxome.remotes.spec_checks import parse_options
 from voxome.remotes.tiffs import TiffStack, voxel_size
 from voxome.storage.atomic import replacing, storing
-from voxome.storage.local import local_path
 
 SIDECAR = "voxome.json"
 _SUFFIX_OF = {"png": ".png", "tiff": ".tif"}
@@ -101,17 +100,17 @@ class ImagesRemote:
 
     traits = FormatTraits(codec_option="compression")
 
-    def recognises(self, path: str) -> bool:
-        files = _files(local_path(path))
+    def recognises(self, path: Path) -> bool:
+        files = _files(path)
         if not files:
-            return (local_path(path) / SIDECAR).is_file()
+            return (path / SIDECAR).is_file()
         try:
             return files[0].suffix.lower() in SUFFIXES and bool(format_of(files[0]))
         except UnsupportedFormat:
             return False
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> StackSource:
-        path = local_path(uri.path)
+        path = uri.local_path
         sidecar = _read_sidecar(path) if path.is_dir() else {}
         files = _section_paths(path, sidecar) if "shape" in sidecar else _files(path)
         if not files:
@@ -124,17 +123,17 @@ class ImagesRemote:
         return FolderSource(path, stack, mode, sidecar) if path.is_dir() else StackSource(files, stack)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        path = local_path(uri.path)
+        path = uri.local_path
         try:
             volumes = [(path, self.open(uri).spec)]
         except VoxomeError:
             inside = sorted(path.iterdir(), key=natural_order) if path.is_dir() else []
-            volumes = [(one, self.open(Uri("images", str(one))).spec) for one in inside if self.recognises(str(one))]
+            volumes = [(one, self.open(Uri("images", str(one))).spec) for one in inside if self.recognises(one)]
         for one, spec in volumes:
             yield ResourceInfo(f"images://{one}", "volume", f"{spec.dtype} {spec.domain}")
 
     def create(self, uri: Uri, spec: VolumeSpec) -> StackSource:
-        folder = local_path(uri.path)
+        folder = uri.local_path
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
             raise AlreadyExists(f"{folder} exists; choose another name, or delete it")
         sidecar = _new_sidecar(folder, spec)
@@ -144,7 +143,7 @@ class ImagesRemote:
         return self.open(uri, mode="r+")
 
     def delete(self, uri: Uri) -> None:
-        path = local_path(uri.path)
+        path = uri.local_path
         source = self.open(uri)
         if not path.exists():
             raise InvalidUri(f"{uri} is a pattern; delete a folder or a file")

@@ -36,7 +36,6 @@ from voxome.remotes.arrays import copy_out, writable_slices
 from voxome.remotes.local_files import file_version, write_blank
 from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.atomic import replacing, storing
-from voxome.storage.local import local_path
 
 GZ_LIMIT_BYTES = 2 * 1024**3
 """Largest ``.nii.gz`` that is opened, uncompressed: gzip has no index, so the file is decompressed into memory."""
@@ -104,12 +103,11 @@ class NiftiSource:
 class NiftiRemote:
     """Files with one image each."""
 
-    def recognises(self, path: str) -> bool:
-        file = local_path(path)
-        if not (file.is_file() and file.name.endswith(_SUFFIXES)):
+    def recognises(self, path: Path) -> bool:
+        if not (path.is_file() and path.name.endswith(_SUFFIXES)):
             return False
         try:
-            with gzip.open(file) if file.name.endswith(".gz") else file.open("rb") as stream:
+            with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
                 head = stream.read(348)
         except (OSError, EOFError, zlib.error):
             return False
@@ -119,14 +117,14 @@ class NiftiRemote:
         return NiftiSource(_require_file(uri), mode)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        path = local_path(uri.path)
+        path = uri.local_path
         inside = (file for file in sorted(path.glob("*.nii*")) if file.name.endswith(_SUFFIXES))
         for file in inside if path.is_dir() else [_require_file(uri)]:
             spec = NiftiSource(file, "r").spec
             yield ResourceInfo(f"nifti://{file}", "volume", f"{spec.dtype} {spec.domain}")
 
     def create(self, uri: Uri, spec: VolumeSpec) -> NiftiSource:
-        path = local_path(uri.path)
+        path = uri.local_path
         if path.exists():
             raise AlreadyExists(f"{path} exists; choose another name, or delete it")
         if not path.name.endswith(_SUFFIXES):
@@ -147,7 +145,7 @@ class NiftiRemote:
 
 
 def _require_file(uri: Uri) -> Path:
-    path = local_path(uri.path)
+    path = uri.local_path
     if not path.is_file():
         raise NotFound(f"{path} does not exist; nifti:// takes the path of a .nii or .nii.gz file")
     return path

@@ -22,7 +22,6 @@ from voxome.remotes.arrays import copy_out, writable_slices
 from voxome.remotes.local_files import file_version, write_blank
 from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.atomic import replacing, storing
-from voxome.storage.local import local_path
 
 
 class NpySource:
@@ -52,20 +51,20 @@ class NpySource:
 class NpyRemote:
     """Files with one array each."""
 
-    def recognises(self, path: str) -> bool:
-        return _is_npy(local_path(path))
+    def recognises(self, path: Path) -> bool:
+        return _is_npy(path)
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> NpySource:
         return NpySource(_require_file(uri), mode)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        path = local_path(uri.path)
+        path = uri.local_path
         for file in sorted(path.glob("*.npy")) if path.is_dir() else [_require_file(uri)]:
             spec = NpySource(file, "r").spec
             yield ResourceInfo(f"npy://{file}", "volume", f"{spec.dtype} {spec.domain}")
 
     def create(self, uri: Uri, spec: VolumeSpec) -> NpySource:
-        path = local_path(uri.path)
+        path = uri.local_path
         require_storable(".npy", spec, "voxel_size_nm", "offset_nm", "attributes", "axes")
         parse_options(".npy", spec, ())
         _refuse_dtype(path, spec.dtype)
@@ -92,7 +91,7 @@ def _is_npy(path: Path) -> bool:
 
 
 def _require_file(uri: Uri) -> Path:
-    path = local_path(uri.path)
+    path = uri.local_path
     if not path.is_file():
         raise NotFound(f"{path} does not exist; npy:// takes the path of a .npy file")
     return path

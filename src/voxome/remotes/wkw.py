@@ -25,7 +25,6 @@ from voxome.extras import require
 from voxome.geometry import Box
 from voxome.remotes.arrays import allocate
 from voxome.remotes.local_files import file_version
-from voxome.storage.local import local_path
 
 HEADER = "header.wkw"
 PROPERTIES = "datasource-properties.json"
@@ -115,11 +114,11 @@ class WkwPyramid(WkwSource):
 class WkwRemote:
     """Layers of WEBKNOSSOS datasets."""
 
-    def recognises(self, path: str) -> bool:
-        return bool(_magnifications(local_path(path)))
+    def recognises(self, path: Path) -> bool:
+        return bool(_magnifications(path))
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> WkwPyramid:
-        layer = local_path(uri.path)
+        layer = uri.local_path
         magnifications = _magnifications(layer)
         if not magnifications:
             raise NotFound(f"{uri}: no folder in {layer} has a {HEADER}; name a layer, as wkw://DATASET/color")
@@ -128,7 +127,7 @@ class WkwRemote:
         return WkwPyramid(layer, magnifications)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        folder = local_path(uri.path)
+        folder = uri.local_path
         if not folder.is_dir():
             raise NotFound(f"{folder} is not a folder")
         for layer in [folder] if _magnifications(folder) else sorted(p for p in folder.iterdir() if _magnifications(p)):

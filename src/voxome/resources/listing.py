@@ -9,7 +9,6 @@ from voxome.contracts.source import Remote, ResourceInfo
 from voxome.contracts.uri import Uri
 from voxome.errors import NotFound
 from voxome.resources.open import get_remote, locate, recognise
-from voxome.storage.local import local_path
 
 FOLDER, VOLUME = "folder", "volume"
 
@@ -38,7 +37,7 @@ def listing(uri: str, *, deep: bool = False) -> Iterator[ResourceInfo]:
     if parsed.scheme or ":" in parsed.path.partition("/")[0]:
         located = locate(uri)
         return _list_store(get_remote(located.scheme), located, deep)
-    path = local_path(parsed.path)
+    path = parsed.local_path
     if not path.exists():
         raise NotFound(f"{path} does not exist; give an existing folder, or a URI")
     return _list_path(path, deep)
@@ -53,13 +52,13 @@ def _list_store(store: Remote, uri: Uri, deep: bool) -> Iterator[ResourceInfo]:
 
 def _list_path(path: Path, deep: bool) -> Iterator[ResourceInfo]:
     """List `path` itself if its format is recognised, its contents otherwise."""
-    if scheme := recognise(str(path)):
+    if scheme := recognise(path):
         yield from get_remote(scheme).list(Uri(scheme, str(path)))
         return
     for entry in sorted(path.iterdir()) if path.is_dir() else []:
         if entry.name.startswith("."):
             continue
-        if scheme := recognise(str(entry)):
+        if scheme := recognise(entry):
             yield from get_remote(scheme).list(Uri(scheme, str(entry)))
         elif entry.is_dir():
             yield ResourceInfo(str(entry), FOLDER)

@@ -28,7 +28,6 @@ from voxome.registry import load, targets
 from voxome.resources.shapes import Meshes, Points, Skeletons
 from voxome.resources.volume import Volume
 from voxome.storage.find import GROUP, storage_path
-from voxome.storage.local import local_path
 
 Resource = Volume | Meshes | Skeletons | Points
 """Anything that `open` returns."""
@@ -84,7 +83,7 @@ def locate(text: Location) -> Uri:
     if colon and prefix in targets("voxome.resolvers"):
         resolved = Uri.parse(load("voxome.resolvers", prefix)(name))
         return replace(resolved, query={**resolved.query, **uri.query})
-    if scheme := recognise(uri.path):
+    if scheme := recognise(uri.local_path):
         return replace(uri, scheme=scheme)
     if not any(part.exists() for part in (Path(uri.path), *list(Path(uri.path).parents)[:-1])):
         raise NotFound(f"{uri.path} does not exist; give an existing path, or a URI such as zarr://PATH")
@@ -96,7 +95,7 @@ def locate(text: Location) -> Uri:
     )
 
 
-def recognise(path: str) -> str | None:
+def recognise(path: Path) -> str | None:
     """Return the scheme whose remote recognises a local path, or None."""
     for scheme in targets("voxome.remotes"):
         store = get_remote(scheme)
@@ -123,7 +122,7 @@ def absolute(uri: Uri) -> Uri:
     """Return `uri` with an absolute path, so that it holds in any working directory."""
     if "://" in uri.path or not isinstance(get_remote(uri.scheme), SupportsRecognise):
         return uri
-    return replace(uri, path=str(local_path(uri.path)))
+    return replace(uri, path=str(uri.local_path))
 
 
 def open_source(uri: Location, *, mode: Mode = "r", level: int | None = None) -> VolumeSource:

@@ -13,7 +13,6 @@ from voxome.errors import InvalidInput, InvalidUri, ReadOnly, UnsupportedFormat,
 from voxome.registry import targets
 from voxome.resources.listing import VOLUME
 from voxome.resources.open import absolute, get_remote, locate, open_source
-from voxome.storage.local import local_path
 
 
 def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
@@ -40,7 +39,7 @@ def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
         raise UnsupportedFormat(f"{located.scheme}:// volumes cannot be removed by voxome")
     if isinstance(store, SupportsRecognise) and "://" not in located.path:
         _refuse_level(located)
-        _refuse_protected(local_path(located.path))
+        _refuse_protected(located.local_path)
         if nested := [info.uri for info in store.list(located) if info.type == VOLUME][1:]:
             raise InvalidInput(f"{located} contains other volumes: remove {', '.join(nested)} first")
     return located, spec
@@ -48,7 +47,7 @@ def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
 
 def _refuse_level(uri: Uri) -> None:
     """Refuse the path of a level inside a multiscale volume."""
-    parent = replace(absolute(uri), path=str(local_path(uri.path).parent))
+    parent = replace(absolute(uri), path=str(uri.local_path.parent))
     try:
         pyramid = ability(get_remote(uri.scheme).open(parent), SupportsLevels)
     except VoxomeError:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from voxome.contracts.uri import Uri, without_secrets
 from voxome.errors import InvalidUri, ReadOnly, UnknownName, UnsupportedFormat
 from voxome.registry import load, targets
-from voxome.storage.local import LocalPath, local_path
+from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
 
 GROUP = "voxome.storage"
@@ -36,11 +36,12 @@ def storage_path(uri: Uri, *, writing: bool = False) -> StoragePath:
     ReadOnly
         If it will be written, and cannot be.
     """
-    path = uri.path.removeprefix("file://")
-    scheme, mark, _ = path.partition("://")
+    scheme, mark, _ = uri.path.removeprefix("file://").partition("://")
     if mark and scheme not in targets(GROUP):
         known = ", ".join(f"{one}://" for one in targets(GROUP))
-        raise UnsupportedFormat(f"{without_secrets(path)}: {scheme}:// is not supported; use a local path, or {known}")
+        raise UnsupportedFormat(
+            f"{without_secrets(uri.path)}: {scheme}:// is not supported; use a local path, or {known}"
+        )
     path_class: type[StoragePath] = load(GROUP, scheme) if mark else LocalPath
     options = {name: value for name, value in uri.query.items() if name not in GENERAL}
     for name in options:
@@ -48,7 +49,7 @@ def storage_path(uri: Uri, *, writing: bool = False) -> StoragePath:
             raise UnknownName.of(f"{scheme if mark else 'local'} storage option", name, (*GENERAL, *path_class.known))
     if options.get("missing", "403") != "403":
         raise InvalidUri(f"{uri}: missing={options['missing']} is not supported; only missing=403 is")
-    found = path_class(path.rstrip("/") if mark else str(local_path(path)), options)
+    found = path_class(uri.path.rstrip("/") if mark else str(uri.local_path), options)
     if writing and not found.writable:
         raise ReadOnly(f"{uri} is behind http, which is read-only; write to a local folder, s3:// or gs://")
     return found

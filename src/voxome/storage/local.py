@@ -122,9 +122,3 @@ def _scan(path: StoragePath) -> tuple[list[str], list[str]]:
     except OSError as error:
         raise StoreError(f"cannot list {path}: {error}") from error
     return sorted(folders), sorted(files)
-
-
-def local_path(path: str) -> Path:
-    """Return the absolute path, without ``..``; ``~`` is the home folder."""
-    found = Path(path).expanduser().absolute()
-    return found.resolve() if ".." in found.parts else found

@@ -35,13 +35,13 @@ class VolumeReading(VolumeCase):
         if not isinstance(remote, SupportsRecognise):
             pytest.skip("the remote recognises no local paths")
         uri = new_uri()
-        assert not remote.recognises(uri.path)
+        assert not remote.recognises(uri.local_path)
         self.seed(uri, noise(self.spec().domain.shape, self.spec().dtype), self.spec())
-        assert remote.recognises(uri.path)
+        assert remote.recognises(uri.local_path)
         (tmp_path / "foreign").mkdir()
         (tmp_path / "foreign" / "notes.txt").write_text("nothing of this format")
-        assert not remote.recognises(str(tmp_path / "foreign"))
-        assert not remote.recognises(str(tmp_path / "foreign" / "notes.txt"))
+        assert not remote.recognises(tmp_path / "foreign")
+        assert not remote.recognises(tmp_path / "foreign" / "notes.txt")
 
     def test_an_array_is_listed(self, remote: VolumeRemote, new_uri: Callable[[], Uri]) -> None:
         uri = new_uri()

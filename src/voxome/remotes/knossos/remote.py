@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -21,24 +22,23 @@ from voxome.remotes.knossos.conf import CONF, Conf, magnifications
 from voxome.remotes.knossos.source import KnossosPyramid
 from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.atomic import storing
-from voxome.storage.local import local_path
 
 
 class KnossosRemote:
     """Folders of KNOSSOS cubes."""
 
-    def recognises(self, path: str) -> bool:
-        return bool(magnifications(local_path(path)))
+    def recognises(self, path: Path) -> bool:
+        return bool(magnifications(path))
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> KnossosPyramid:
-        folder = local_path(uri.path)
+        folder = uri.local_path
         folders = magnifications(folder)
         if not folders:
             raise NotFound(f"{uri}: neither {folder} nor a folder magN in it has a {CONF}")
         return KnossosPyramid(folders, _is_overlay(uri), mode)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        folder = local_path(uri.path)
+        folder = uri.local_path
         if not folder.is_dir():
             raise NotFound(f"{folder} is not a folder")
         inside = [folder] if magnifications(folder) else sorted(p for p in folder.iterdir() if magnifications(p))
@@ -48,7 +48,7 @@ class KnossosRemote:
 
     def create(self, uri: Uri, spec: VolumeSpec) -> KnossosPyramid:
         """Create a folder with ``mag1`` in it: uint8 images, or labels over them by ``?overlay=true``."""
-        folder = local_path(uri.path)
+        folder = uri.local_path
         require_storable("KNOSSOS cubes", spec, "offset_nm", "attributes", "axes")
         parse_options("KNOSSOS cubes", spec, ())
         overlay = _is_overlay(uri)
@@ -67,7 +67,7 @@ class KnossosRemote:
         return self.open(uri, mode="r+")
 
     def delete(self, uri: Uri) -> None:
-        folder = local_path(uri.path)
+        folder = uri.local_path
         if not magnifications(folder):
             raise NotFound(f"{uri} is not a folder of KNOSSOS cubes: nothing was removed")
         with storing(folder):

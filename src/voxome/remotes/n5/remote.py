@@ -17,7 +17,7 @@ from voxome.remotes.n5.groups import ATTRIBUTES, Group, attributes_of, context_o
 from voxome.remotes.n5.metadata_flavours import Json, level_number
 from voxome.remotes.n5.source import N5Pyramid, N5Source, open_level
 from voxome.storage.find import storage_path
-from voxome.storage.local import LocalPath, local_path
+from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
 from voxome.storage.walk import walk
 
@@ -46,13 +46,12 @@ class N5Remote:
         for folder, array in walk(storage_path(uri), _look):
             yield _info(folder, array)
 
-    def recognises(self, path: str) -> bool:
+    def recognises(self, path: Path) -> bool:
         """Return whether `path` is an N5 array, or a group of an N5 container."""
-        folder = local_path(path)
-        if not folder.is_dir():
+        if not path.is_dir():
             return False
         try:
-            return any(_is_n5(one, here=one == folder) for one in (folder, *folder.parents))
+            return any(_is_n5(one, here=one == path) for one in (path, *path.parents))
         except (CorruptData, StoreError):
             return False
 

@@ -11,7 +11,7 @@ import tensorstore as ts
 
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput, UnsupportedFormat
-from voxome.remotes.precomputed.info import OWN, Json, with_attributes
+from voxome.remotes.precomputed.info import OWN, Json, shard_of, with_attributes
 from voxome.storage.tensorstore import map_errors
 
 _AXES = (("z", "y", "x"), ("c", "z", "y", "x"))
@@ -135,9 +135,3 @@ def _check_shard(spec: VolumeSpec, nearest: tuple[int, ...], name: str) -> None:
 def add_scale(info: Mapping[str, Any], scale: Json) -> Json:
     """Return `info` with one more scale at the end."""
     return {**info, "scales": [*info["scales"], scale]}
-
-
-def shard_of(store: ts.TensorStore) -> tuple[int, ...]:
-    """Return the shape (z, y, x) of a shard, or of a chunk: what several processes may write at once."""
-    x, y, z, _ = (n or 1 for n in store.chunk_layout.write_chunk.shape or (1, 1, 1, 1))
-    return (z, y, x)

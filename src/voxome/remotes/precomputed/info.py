@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import tensorstore as ts
 
 from voxome.contracts.levels import Level, finest_first, offset_at_corner, scale_between
 from voxome.contracts.spec import VolumeKind, VolumeSpec
@@ -113,6 +114,12 @@ def spec_of(info: Mapping[str, Any], number: int, write_chunk: Sequence[int] | N
         encoding={"codec": {"name": scale["encoding"], **{k: scale[k] for k in _OPTIONS if k in scale}}},
         attributes=free_attributes(info),
     )
+
+
+def shard_of(store: ts.TensorStore) -> tuple[int, ...]:
+    """Return the shape (z, y, x) of a shard, or of a chunk: what several processes may write at once."""
+    x, y, z, _ = (n or 1 for n in store.chunk_layout.write_chunk.shape or (1, 1, 1, 1))
+    return (z, y, x)
 
 
 def has_channels(info: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from voxome.contracts.source import Mode, ResourceInfo, Source
 from voxome.contracts.spec import VolumeSpec
@@ -16,7 +17,7 @@ from voxome.remotes.precomputed.info import Json, check
 from voxome.remotes.precomputed.layers import VOLUME, list_layer, open_shapes, read_layer, type_of
 from voxome.remotes.precomputed.source import PrecomputedPyramid, open_level
 from voxome.storage.find import storage_path
-from voxome.storage.local import LocalPath, local_path
+from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
 from voxome.storage.walk import walk
 
@@ -50,11 +51,10 @@ class PrecomputedRemote:
         for folder, info in walk(storage_path(uri), _look):
             yield from list_layer(folder, info)
 
-    def recognises(self, path: str) -> bool:
+    def recognises(self, path: Path) -> bool:
         """Return whether `path` is a folder with the ``info`` of a Neuroglancer layer."""
-        folder = local_path(path)
         try:
-            return (folder / INFO).is_file() and read_layer(LocalPath(str(folder))) is not None
+            return (path / INFO).is_file() and read_layer(LocalPath(str(path))) is not None
         except (CorruptData, StoreError):
             return False
 

@@ -17,7 +17,7 @@ from voxome.errors import AlreadyExists, InvalidInput, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.json_store import update_json
 from voxome.remotes.precomputed.compressed_chunks import CompressedChunks, require_plain_shards
-from voxome.remotes.precomputed.create import add_scale, new_scale, shard_of
+from voxome.remotes.precomputed.create import add_scale, new_scale
 from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import (
     STRUCTURAL,
@@ -28,6 +28,7 @@ from voxome.remotes.precomputed.info import (
     levels_of,
     parsing,
     scales_by_size,
+    shard_of,
     spec_of,
     voxel_sizes,
     with_attributes,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 
 from voxome.contracts.levels import require_level
 from voxome.contracts.source import Mode, ResourceInfo
@@ -17,7 +18,6 @@ from voxome.remotes.zarr.listing import volumes_under
 from voxome.remotes.zarr.metadata import FILES, Node, find_node, require_node
 from voxome.remotes.zarr.source import ZarrSource, open_array, open_level, open_pyramid
 from voxome.storage.find import storage_path
-from voxome.storage.local import local_path
 from voxome.storage.path import StoragePath
 
 _SHOWN = 12
@@ -75,9 +75,9 @@ class ZarrRemote:
         require_node(folder)
         folder.delete()
 
-    def recognises(self, path: str) -> bool:
+    def recognises(self, path: Path) -> bool:
         """Return whether the folder at `path` is a zarr array or group."""
-        return any((local_path(path) / name).is_file() for name in FILES)
+        return any((path / name).is_file() for name in FILES)
 
 
 def _in_pyramid(node: Node) -> tuple[ome.Dataset | None, bool]:
