@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from voxome.contracts.frame import Frame
+from voxome.contracts.run_record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,14 @@ class FinishedRun:
     ----------
     folder : path
         The run folder.
-    record : mapping of str to JSON values
+    record : RunRecord
         What ``run.json`` holds: inputs, steps, versions, times, scores.
     results : mapping of str to Result
         Results by the names of the workflow's outputs.
     """
 
     folder: Path
-    record: Mapping[str, Any]
+    record: RunRecord
     results: Results
 
 

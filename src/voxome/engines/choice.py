@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from voxome.config.redaction import HIDDEN, is_secret
 from voxome.contracts.engine import Engine
+from voxome.contracts.run_record import EngineRecord
 from voxome.errors import InvalidInput, UnknownName
 from voxome.registry import factory, parse_spec
 
@@ -90,13 +90,13 @@ class StepEngines:
         chosen = self._choices[step]
         return self._opened[chosen] if isinstance(chosen, str) else chosen
 
-    def to_json(self) -> list[dict[str, Any]]:
+    def to_json(self) -> list[EngineRecord]:
         """Return name, workers, options (secret ones hidden) and steps of each engine."""
-        rows: dict[int, dict[str, Any]] = {}
+        rows: dict[int, EngineRecord] = {}
         for step, chosen in self._choices.items():
             engine = self[step]
             options = parse_spec(chosen)[1] if isinstance(chosen, str) else {}
             shown = {name: HIDDEN if is_secret(name) else value for name, value in options.items()}
-            row = {"name": engine.name, "workers": engine.slots, "options": shown, "steps": []}
+            row: EngineRecord = {"name": engine.name, "workers": engine.slots, "options": shown, "steps": []}
             rows.setdefault(id(engine), row)["steps"].append(step)
         return list(rows.values())

@@ -84,7 +84,7 @@ def _acquire(folder: Path) -> TextIO:
     raise StoreError(f"Cannot create {file}: its folder is removed again and again; rerun, or choose another folder")
 
 
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
+def write_json(path: Path, data: Mapping[str, object]) -> None:
     """Write a JSON file atomically.
 
     Raises

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.handle import Handle
 from voxome.contracts.report import FinishedRun, Results
+from voxome.contracts.run_record import JsonValue, RunRecord
 from voxome.geometry import Box
 from voxome.reports.data import ReportData, Slice, StepCost, edges_of
 from voxome.reports.page import render_report
@@ -51,7 +53,7 @@ def _data(run: FinishedRun) -> ReportData:
             "synapses": f"{synapses:,}",
             "connections": f"{len(connectome['pre_id']):,}",
         },
-        slices=list(_slices(record["inputs"]["raw"]["uri"], results, frame.box)),
+        slices=list(_slices(_raw(record), results, frame.box)),
         edges=edges_of(connectome),
         scores=record.get("scores"),
         steps=[
@@ -61,9 +63,14 @@ def _data(run: FinishedRun) -> ReportData:
     )
 
 
-def _facts(record: Mapping[str, Any], box: Box) -> dict[str, str]:
+def _raw(record: RunRecord) -> str:
+    """Return the URI of the raw volume."""
+    return Handle.from_json(cast("Mapping[str, JsonValue]", record["inputs"]["raw"])).uri
+
+
+def _facts(record: RunRecord, box: Box) -> dict[str, str]:
     return {
-        "input": record["inputs"]["raw"]["uri"],
+        "input": _raw(record),
         "box": str(box),
         "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record["started_s"])),
         "took": f"{record['wall_s']:.0f} s on {max(engine['workers'] for engine in record['engines'])} workers",

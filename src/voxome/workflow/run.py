@@ -9,12 +9,13 @@ from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from voxome.blocks.runner import StepReport, run_step
 from voxome.contracts.formats import PRIVATE, RUN
 from voxome.contracts.records import Event
 from voxome.contracts.report import FinishedRun
+from voxome.contracts.run_record import RunRecord
 from voxome.engines.choice import EngineChoice, StepEngines
 from voxome.errors import PlanError
 from voxome.records.choice import OpenRecords, RecordsChoice, records_opener
@@ -41,7 +42,7 @@ def run_plan(
     records: RecordsChoice | None = None,
     progress: Progress | None = None,
     truth: str | Path | None = None,
-) -> dict[str, Any]:
+) -> RunRecord:
     """Run what was planned; the arguments, the result and the errors are those of `voxome.run`."""
     if truth is not None:
         _check_truth(plan, Path(truth))
@@ -54,15 +55,16 @@ def run_plan(
     with map_disk_errors(folder), lock_folder(folder), lock_results(address, folder):
         keep_plan(folder, {**plan.to_json(), **elsewhere})
         claim_store(address, folder, plan.key)
-        record = _finished(plan, folder, address, progress) or {
-            **_run_steps(plan, folder, address, engines, open_records, log, progress),
-            **elsewhere,
-        }
+        record = _finished(plan, folder, address, progress)
+        if record is None:
+            record = _run_steps(plan, folder, address, engines, open_records, log, progress)
+        if elsewhere:
+            record["store"] = address
         _write_record(folder, address, record)
         results = results_within(plan.results, address)
         if truth is not None and plan.hint.scorer is not None:
             with naming_plugin("voxome.scorers", plan.hint.scorer, "failed"):
-                record["scores"] = load_scorer(plan.hint.scorer).score(Path(truth), results)
+                record["scores"] = _floats(load_scorer(plan.hint.scorer).score(Path(truth), results))
         if plan.hint.report is not None:
             with naming_plugin("voxome.reports", plan.hint.report, "failed"):
                 load_report(plan.hint.report).write(FinishedRun(folder, record, results))
@@ -70,7 +72,12 @@ def run_plan(
     return record
 
 
-def _write_record(folder: Path, address: str, record: Mapping[str, Any]) -> None:
+def _floats(scores: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Return scores as plain numbers, which JSON can store."""
+    return {group: {name: float(value) for name, value in values.items()} for group, values in scores.items()}
+
+
+def _write_record(folder: Path, address: str, record: RunRecord) -> None:
     """Write the record into the run folder, and beside the results if they are elsewhere."""
     if address != str(folder):
         write_record(address, RECORD, record)
@@ -93,11 +100,12 @@ def _check_truth(plan: Plan, truth: Path) -> None:
         raise PlanError(problems)
 
 
-def _finished(plan: Plan, folder: Path, store: str, progress: Progress | None) -> dict[str, Any] | None:
+def _finished(plan: Plan, folder: Path, store: str, progress: Progress | None) -> RunRecord | None:
     """Return the record of the finished run in `folder` if its results are complete; intermediate data need not be."""
-    before = read_json(folder / RECORD)
-    if before is not None:
-        RUN.content(before, folder / RECORD)
+    stored = read_json(folder / RECORD)
+    if stored is not None:
+        RUN.content(stored, folder / RECORD)
+    before = cast("RunRecord | None", stored)
     if before is None or before.get("plan") != plan.key or not _is_complete(plan, store):
         return None
     began = time.time()
@@ -126,7 +134,7 @@ def _run_steps(
     open_records: OpenRecords,
     log: Path,
     progress: Progress | None,
-) -> dict[str, Any]:
+) -> RunRecord:
     for address in {str(folder), store}:
         (storage_at(address) / RECORD).unlink()
     began = time.time()
@@ -152,7 +160,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _record(plan: Plan, reports: list[StepReport], began: float, engines: StepEngines) -> dict[str, Any]:
+def _record(plan: Plan, reports: list[StepReport], began: float, engines: StepEngines) -> RunRecord:
     steps = {step.name: step for step in plan.steps}
     content = {
         "workflow": plan.workflow,
@@ -183,4 +191,4 @@ def _record(plan: Plan, reports: list[StepReport], began: float, engines: StepEn
         ],
         "outputs": {name: handle.within(".").uri for name, handle in plan.outputs.items()},
     }
-    return RUN.stamp(content)
+    return cast("RunRecord", RUN.stamp(content))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.handle import within
 from voxome.contracts.json_text import json_text
+from voxome.contracts.run_record import RunRecord
 from voxome.errors import AlreadyExists, InvalidInput
 from voxome.storage.atomic import replacing
 from voxome.storage.find import storage_at
@@ -116,7 +116,7 @@ def intermediates(address: str) -> StoragePath:
     return storage_at(within(STEPS, address))
 
 
-def write_record(address: str, name: str, record: Mapping[str, Any]) -> None:
+def write_record(address: str, name: str, record: RunRecord) -> None:
     """Write a JSON document beside the results, so that they describe themselves."""
     text = json_text(record, name, indent=1) + "\n"
     (storage_at(address) / name).write_bytes(text.encode())

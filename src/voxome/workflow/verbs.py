@@ -7,6 +7,7 @@ from typing import Any
 
 from voxome.contracts.arguments import require_count, require_path
 from voxome.contracts.handle import Handle
+from voxome.contracts.run_record import RunRecord
 from voxome.contracts.uri import Location
 from voxome.engines.choice import EngineChoice
 from voxome.errors import InvalidInput
@@ -73,7 +74,7 @@ def run(
     records: RecordsChoice | None = None,
     truth: Location | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> RunRecord:
     """Run a workflow over a volume of any size, block by block.
 
     Repeat the same call to resume a run that was interrupted.
@@ -116,8 +117,8 @@ def run(
 
     Returns
     -------
-    dict
-        The record of the run, as in ``run.json``.
+    RunRecord
+        The record of the run, a dict as in ``run.json``.
 
     Raises
     ------

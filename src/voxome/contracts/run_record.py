@@ -1,0 +1,70 @@
+"""Record of a run, as ``run.json`` has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NotRequired, TypedDict
+
+JsonValue = None | bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
+"""A value that JSON can store."""
+
+
+class BlockCounts(TypedDict):
+    """Blocks of a step: all, those that were run, and those that an earlier call had finished."""
+
+    total: int
+    run: int
+    reused: int
+
+
+class StepRecord(TypedDict):
+    """A step: its tool, version, key and parameters, and what it cost.
+
+    ``wall_s`` are seconds from its start to its end, ``worker_s`` those of all its jobs together, and ``peak_bytes`` is
+    the largest memory of a job.
+    """
+
+    name: str
+    tool: str
+    version: str
+    key: str
+    parameters: dict[str, JsonValue]
+    seeds: dict[str, JsonValue]
+    blocks: BlockCounts
+    wall_s: float
+    worker_s: float
+    peak_bytes: int
+
+
+class EngineRecord(TypedDict):
+    """An engine, its options without secrets, and the steps that it ran."""
+
+    name: str
+    workers: int
+    options: dict[str, str]
+    steps: list[str]
+
+
+class RunRecord(TypedDict):
+    """A finished run.
+
+    ``plan`` is the key of its plan, ``unpinned`` are the inputs whose store has no versions, ``outputs`` are paths
+    relative to the store, which is named if it is not the run folder, and ``scores`` are there if there was ground
+    truth: group → name → value.
+    """
+
+    voxome: str
+    format_version: int
+    workflow: str
+    plan: str
+    inputs: dict[str, JsonValue]
+    unpinned: list[str]
+    warnings: list[str]
+    versions: dict[str, str]
+    engines: list[EngineRecord]
+    started_s: float
+    wall_s: float
+    steps: list[StepRecord]
+    outputs: dict[str, str]
+    store: NotRequired[str]
+    scores: NotRequired[Mapping[str, Mapping[str, float]]]
