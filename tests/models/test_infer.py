@@ -46,7 +46,7 @@ def whole(raw: NDArray[np.uint8], model: Model) -> NDArray[np.uint8]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", [32, 25])
-def test_blocks_equal_the_whole(raw: NDArray[np.uint8], model: Model, whole: NDArray[np.uint8], block: int) -> None:
+def test_blocks_equal_a_single_pass(raw: NDArray[np.uint8], model: Model, whole: NDArray[np.uint8], block: int) -> None:
     assert np.array_equal(blockwise(raw, model, block), whole)
 
 

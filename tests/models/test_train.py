@@ -75,7 +75,7 @@ def test_affinities_against_their_definition() -> None:
                 assert bool(target[k][p]) == same
 
 
-def test_masked_pairs_do_not_count() -> None:
+def test_masked_pairs_do_not_contribute_to_the_loss() -> None:
     logits = torch.zeros(1, 1, 2, 2, 2)
     target = torch.zeros_like(logits)
     mask = torch.ones_like(logits)

@@ -75,7 +75,7 @@ def test_built_in_dialects_are_opened_by_name(relay: Relay) -> None:
         open_dialects(relay, ["bos"])
 
 
-def test_a_dialect_at_the_root_answers_what_no_other_does() -> None:
+def test_a_dialect_at_the_root_gets_the_paths_of_no_other() -> None:
     root, other = Fixed("root", "/"), Fixed("other", "/other")
     with in_thread(create_app([root, other])) as url:
         for path, name in (("/other/x", "other"), ("/", "root"), ("/x", "root")):

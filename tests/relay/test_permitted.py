@@ -47,7 +47,7 @@ def sources() -> Sources:
         (ADMINISTRATOR, ["inbox", "open", "private", "shared"]),
     ],
 )
-def test_callers_see_and_read_what_they_may(sources: Sources, caller: Caller, names: list[str]) -> None:
+def test_callers_list_and_read_only_permitted_sources(sources: Sources, caller: Caller, names: list[str]) -> None:
     permitted = PermittedSources(sources, caller)
     assert list(permitted) == names
     for name in names:
@@ -56,7 +56,7 @@ def test_callers_see_and_read_what_they_may(sources: Sources, caller: Caller, na
 
 
 @pytest.mark.parametrize("name", ["private", "inbox"])
-def test_a_private_name_is_answered_like_a_missing_one(sources: Sources, name: str) -> None:
+def test_a_private_name_gets_the_same_error_as_a_missing_one(sources: Sources, name: str) -> None:
     permitted = PermittedSources(sources, NOBODY)
     requests: list[Callable[[str], object]] = [
         permitted.spec,

@@ -1,4 +1,4 @@
-"""The server as a command: what it keeps, who may do what, and what it prints."""
+"""The server as a command: persistence, permissions and output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names and rights of sources, and what is read through them."""
+"""Names and rights of sources, and voxels read through them."""
 
 from __future__ import annotations
 
@@ -90,9 +90,9 @@ def test_a_writable_source_is_written(uri: str) -> None:
 
 def test_a_source_that_cannot_be_opened_is_named_without_its_address() -> None:
     sources = Sources()
-    sources.add("gone", "memory://secret")
-    with pytest.raises(SourceUnavailable, match="gone") as raised:
-        sources.spec("gone")
+    sources.add("missing", "memory://secret")
+    with pytest.raises(SourceUnavailable, match="missing") as raised:
+        sources.spec("missing")
     assert "secret" not in str(raised.value)
     assert "secret" in str(raised.value.__cause__)
 

@@ -1,4 +1,4 @@
-"""Layers that only cloud-volume reads, made by cloud-volume itself."""
+"""Layers that only cloud-volume reads, written by cloud-volume itself."""
 
 from __future__ import annotations
 
@@ -120,6 +120,6 @@ def test_a_missing_layer_is_not_found(tmp_path: Path) -> None:
         voxome.open(f"cloudvolume://{tmp_path / 'none'}")
 
 
-def test_an_unknown_option(tmp_path: Path) -> None:
+def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="fill_missing"):
         voxome.open(f"cloudvolume://{tmp_path}?fill_mising=true")

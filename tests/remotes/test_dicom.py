@@ -27,23 +27,23 @@ Mm = tuple[float, float, float]
 
 def write(path: Path, pixels: NDArray[Any], *, place: float | None, number: int = 1, size_mm: Mm = (3, 2, 1)) -> None:
     """One file: a section at `place` along z, or frames."""
-    made = pydicom.Dataset()
-    made.file_meta = FileMetaDataset()
-    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made.file_meta.MediaStorageSOPClassUID = CTImageStorage
-    made.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    made.Rows, made.Columns = pixels.shape[-2:]
+    dataset = pydicom.Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = CTImageStorage
+    dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    dataset.Rows, dataset.Columns = pixels.shape[-2:]
     if pixels.ndim == 3:
-        made.NumberOfFrames = len(pixels)
-    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
-    made.BitsAllocated = made.BitsStored = 8 * pixels.itemsize
-    made.HighBit, made.PixelRepresentation = made.BitsAllocated - 1, int(pixels.dtype.kind == "i")
-    made.PixelSpacing, made.SliceThickness = [size_mm[1], size_mm[2]], size_mm[0]
-    made.SeriesInstanceUID, made.InstanceNumber, made.Modality = "1.2.3", number, "CT"
+        dataset.NumberOfFrames = len(pixels)
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated = dataset.BitsStored = 8 * pixels.itemsize
+    dataset.HighBit, dataset.PixelRepresentation = dataset.BitsAllocated - 1, int(pixels.dtype.kind == "i")
+    dataset.PixelSpacing, dataset.SliceThickness = [size_mm[1], size_mm[2]], size_mm[0]
+    dataset.SeriesInstanceUID, dataset.InstanceNumber, dataset.Modality = "1.2.3", number, "CT"
     if place is not None:
-        made.ImagePositionPatient, made.ImageOrientationPatient = [0, 0, place], [1, 0, 0, 0, 1, 0]
-    made["PixelData"] = pydicom.DataElement(0x7FE00010, "OW", pixels.tobytes())
-    pydicom.dcmwrite(path, made, enforce_file_format=True)
+        dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [0, 0, place], [1, 0, 0, 0, 1, 0]
+    dataset["PixelData"] = pydicom.DataElement(0x7FE00010, "OW", pixels.tobytes())
+    pydicom.dcmwrite(path, dataset, enforce_file_format=True)
 
 
 class TestDicom(VolumeRemoteContract):

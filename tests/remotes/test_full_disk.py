@@ -22,8 +22,8 @@ from voxome.errors import StoreError
 uri, options = sys.argv[1], {"format": sys.argv[2]} if sys.argv[2] else None
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
-    made = voxome.create(uri, voxome.VolumeSpec.of((4, 400, 400), "uint8", encoding=options))
-    made[...] = np.random.default_rng(0).integers(0, 255, made.shape)
+    created = voxome.create(uri, voxome.VolumeSpec.of((4, 400, 400), "uint8", encoding=options))
+    created[...] = np.random.default_rng(0).integers(0, 255, created.shape)
 except StoreError as error:
     print(error)
 """

@@ -202,7 +202,7 @@ def test_an_invalid_address_is_refused(base: str) -> None:
     assert "hidden" not in str(caught.value) or "://" not in base
 
 
-def test_headers_are_computed_for_each_request_and_not_kept() -> None:
+def test_headers_are_computed_for_each_request_and_not_stored() -> None:
     with script(reply(200), reply(200)) as server:
         tokens = iter(["one", "two"])
         api = Api(server.base, headers=lambda: {"authorization": next(tokens)})

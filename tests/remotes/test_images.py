@@ -244,7 +244,7 @@ def test_changes_by_another_writer_are_seen(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "s").iterdir())[:2] == ["000000.tif", "000001.tif"]
 
 
-def test_a_folder_made_elsewhere_accepts_a_sidecar_and_sections(tmp_path: Path) -> None:
+def test_a_folder_of_another_program_accepts_a_sidecar_and_sections(tmp_path: Path) -> None:
     save_pngs(tmp_path / "s", noise((4, 20, 30), "uint8"))
     (tmp_path / "s" / "voxome.json").write_text(json.dumps({"voxel_size_nm": [50, 4, 4], "kind": "labels"}))
     source = ImagesRemote().open(uri_of(tmp_path / "s"), mode="r+")
@@ -259,7 +259,7 @@ def test_a_folder_made_elsewhere_accepts_a_sidecar_and_sections(tmp_path: Path) 
         ImagesRemote().open(uri_of(tmp_path / "s"))
 
 
-def test_a_start_below_zero_is_kept(tmp_path: Path) -> None:
+def test_a_negative_start_is_stored(tmp_path: Path) -> None:
     spec = VolumeSpec.of((4, 20, 30), "uint8", start=(-2, 5, 0))
     source = ImagesRemote().create(uri_of(tmp_path / "s"), spec)
     source.write(spec.domain, array := noise((4, 20, 30), "uint8"))

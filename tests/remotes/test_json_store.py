@@ -43,5 +43,5 @@ def test_json_other_than_an_object_is_corrupt(tmp_path: Path, text: str) -> None
         update_json(LocalPath(str(tmp_path)), "a.json", lambda old: old)
 
 
-def test_a_missing_file_is_none(tmp_path: Path) -> None:
+def test_a_missing_file_is_read_as_none(tmp_path: Path) -> None:
     assert read_json(LocalPath(str(tmp_path / "none")), "a.json") is None

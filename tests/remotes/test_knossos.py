@@ -169,8 +169,8 @@ def test_a_conf_without_size_is_corrupt(folder: Path) -> None:
 
 def test_magnifications_are_levels(tmp_path: Path) -> None:
     spec = VolumeSpec.of((64, 40, 30), "uint8", voxel_size_nm=(20, 10, 10))
-    made = KnossosRemote().create(Uri("knossos", str(tmp_path / "a")), spec)
-    coarse = made.create_level((2, 2, 2))
+    created = KnossosRemote().create(Uri("knossos", str(tmp_path / "a")), spec)
+    coarse = created.create_level((2, 2, 2))
     coarse.write(coarse.spec.domain, np.full((32, 20, 15), 7, np.uint8))
     again = opened(tmp_path / "a")
     assert [level.scale for level in again.levels] == [(1, 1, 1), (2, 2, 2)]
@@ -178,4 +178,4 @@ def test_magnifications_are_levels(tmp_path: Path) -> None:
     assert again.level(1).spec.offset_nm == (10.0, 5.0, 5.0)
     assert (again.level(1).read(again.level(1).spec.domain) == 7).all()
     with pytest.raises(UnsupportedFormat, match="along every axis"):
-        made.create_level((4, 2, 2))
+        created.create_level((4, 2, 2))

@@ -106,8 +106,8 @@ def test_other_readers_find_the_voxel_size(tmp_path: Path) -> None:
 
 
 def test_every_flavour_gives_the_same_position(tmp_path: Path) -> None:
-    made = N5Remote().create(n5(tmp_path / "em"), VolumeSpec.of((8, 16, 32), "uint8", start=(0, 3, -5), **LEVELS))
-    pyramid = ability(made, SupportsLevels)
+    created = N5Remote().create(n5(tmp_path / "em"), VolumeSpec.of((8, 16, 32), "uint8", start=(0, 3, -5), **LEVELS))
+    pyramid = ability(created, SupportsLevels)
     assert pyramid is not None
     for path in ("s0", "s1"):
         if path == "s1":
@@ -156,10 +156,10 @@ def test_channels_come_first(tmp_path: Path) -> None:
     assert_array_equal(again.read(spec.domain), array)
 
 
-def test_levels_are_added_to_what_java_wrote(tmp_path: Path) -> None:
-    made = N5Remote().create(n5(tmp_path / "em"), VolumeSpec.of((8, 8, 8), "uint16", encoding={"codec": "blosc"}))
+def test_levels_are_added_to_arrays_of_java(tmp_path: Path) -> None:
+    created = N5Remote().create(n5(tmp_path / "em"), VolumeSpec.of((8, 8, 8), "uint16", encoding={"codec": "blosc"}))
     array = noise((8, 8, 8), "uint16")
-    made.write(made.spec.domain, array)
+    created.write(created.spec.domain, array)
     stored = json.loads((tmp_path / "em" / "s0" / "attributes.json").read_text())
     edit(tmp_path / "em" / "s0", compression={**stored["compression"], "nthreads": 1, "typesize": 2})
     source = N5Remote().open(n5(tmp_path / "em"), mode="r+")
@@ -226,9 +226,9 @@ def test_volumes_are_read_over_http(serve: Callable[[Path], str], tmp_path: Path
     array = noise((9, 20, 13), "int32")
     write_lz4(tmp_path / "packed", array, 8)
     spec = VolumeSpec.of(array.shape, "int32", chunk=(8, 8, 8), **LEVELS)
-    made = N5Remote().create(n5(tmp_path / "em"), spec)
-    made.write(spec.domain, array)
-    pyramid = ability(made, SupportsLevels)
+    created = N5Remote().create(n5(tmp_path / "em"), spec)
+    created.write(spec.domain, array)
+    pyramid = ability(created, SupportsLevels)
     assert pyramid is not None
     pyramid.create_level((1, 2, 2))
     address = serve(tmp_path)
@@ -293,7 +293,7 @@ def test_unsupported_arrays_are_named(tmp_path: Path, changes: dict[str, Any], m
         (VolumeSpec.of((4, 4, 4), "uint8", encoding={"codec": {"name": "gzip", "levl": 1}}), InvalidInput, "levl"),
     ],
 )
-def test_what_n5_cannot_store_is_refused(
+def test_specs_that_n5_cannot_store_are_refused(
     tmp_path: Path, spec: VolumeSpec, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):

@@ -74,7 +74,7 @@ def test_java_big_numbers(shared: Path) -> None:
     assert source.spec.kind == "labels"
 
 
-def test_java_missing_and_odd_blocks(shared: Path) -> None:
+def test_missing_and_padded_blocks_of_java_are_read(shared: Path) -> None:
     java = shared / "formats/java/n5"
     z, y, x = np.indices((11, 17, 23)) // 8
     assert_array_equal(read(java / "missing_blocks"), np.where((z + y + x) % 2 == 0, ramp((11, 17, 23)), 0))
@@ -83,7 +83,7 @@ def test_java_missing_and_odd_blocks(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PYRAMIDS)
-def test_java_pyramids(shared: Path, name: str) -> None:
+def test_pyramids_of_java_are_read(shared: Path, name: str) -> None:
     origin, shifted = PYRAMIDS[name]
     source = open_at(shared / "formats/java/n5" / name)
     pyramid = ability(source, SupportsLevels)
@@ -130,7 +130,7 @@ def test_java_containers_of_all_versions(shared: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a", "a/aa/aaa", "objs"])
-def test_groups_of_attributes_hold_no_array(shared: Path, name: str) -> None:
+def test_groups_with_attributes_only_contain_no_array(shared: Path, name: str) -> None:
     with pytest.raises(NotFound, match="neither an N5 array"):
         open_at(shared / "formats/n5_java/url/urlAttributes.n5" / name)
 

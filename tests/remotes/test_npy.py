@@ -96,7 +96,7 @@ def test_damage_is_reported(tmp_path: Path) -> None:
         NpyRemote().open(uri_of(path))
 
 
-def test_what_the_format_cannot_store_is_refused(tmp_path: Path) -> None:
+def test_specs_that_the_format_cannot_store_are_refused(tmp_path: Path) -> None:
     spec = VolumeSpec.of((3, 4, 5), "uint8", start=(1, 0, 0), voxel_size_nm=(1, 1, 1), attributes={"a": 1})
     with pytest.raises(
         UnsupportedFormat, match=r"voxel size.*attributes.*starts at.*--drop voxel_size --drop attributes --drop start"

@@ -1,4 +1,4 @@
-"""Encodings by dtypes: cloud-volume, zarr-python and tensorstore read what we write, and we read what they write."""
+"""Encodings by dtypes: cloud-volume, zarr-python and tensorstore read our files, and we read theirs."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def by_cloud_volume(path: Path, mip: int = 0) -> NDArray[Any]:
 def put_by_cloud_volume(
     path: Path, array: NDArray[Any], codec: str, *, compress: Any = False, sharded: bool = False
 ) -> None:
-    """A layer of one scale; shards are written one by one, as it asks for."""
+    """A layer of one scale; shards are written one by one, as cloud-volume requires."""
     cloud = cloudvolume.CloudVolume
     whole = array.T if array.ndim == 4 else array.T[..., None]
     info = cloud.create_new_info(
@@ -144,8 +144,8 @@ def put_by_tensorstore(path: Path, array: NDArray[Any], codec: str, *, sharded: 
         coded = {"data_encoding": "gzip", "minishard_index_encoding": "raw"}
         scale["sharding"] = {"@type": "neuroglancer_uint64_sharded_v1", "hash": "murmurhash3_x86_128", **bits, **coded}
     volume = {"type": "image", "data_type": array.dtype.name, "num_channels": whole.shape[3]}
-    made = {"multiscale_metadata": volume, "scale_metadata": scale, "create": True}
-    tensorstore("neuroglancer_precomputed", path, **made).write(whole).result()
+    creation = {"multiscale_metadata": volume, "scale_metadata": scale, "create": True}
+    tensorstore("neuroglancer_precomputed", path, **creation).write(whole).result()
 
 
 @pytest.mark.slow
@@ -154,12 +154,12 @@ def put_by_tensorstore(path: Path, array: NDArray[Any], codec: str, *, sharded: 
 def test_peers_read_each_precomputed_encoding(tmp_path: Path, codec: str, dtype: str, sharded: bool) -> None:
     spec = VolumeSpec.of(SHAPE, dtype, start=START, chunk=CHUNK, voxel_size_nm=(40, 4, 4))
     spec = spec.replace(encoding={"codec": {"name": codec, **({"jpeg_quality": 90} if codec == "jpeg" else {})}})
-    made = PrecomputedRemote().create(
+    created = PrecomputedRemote().create(
         Uri("precomputed", str(tmp_path)), spec.replace(write_chunk=(16, 16, 16)) if sharded else spec
     )
-    pyramid = ability(made, SupportsLevels)
+    pyramid = ability(created, SupportsLevels)
     assert pyramid is not None
-    levels = [made, pyramid.create_level((1, 2, 2))]
+    levels = [created, pyramid.create_level((1, 2, 2))]
     arrays = [voxels(dtype, codec, level.spec.domain.shape) for level in levels]
     for level, array in zip(levels, arrays, strict=True):
         level.write(level.spec.domain, array)
@@ -210,7 +210,7 @@ def test_shards_that_cloud_volume_compresses_as_files_are_refused(tmp_path: Path
 
 
 @pytest.mark.parametrize(("codec", "dtype"), LOST)
-def test_what_no_precomputed_encoding_holds_is_refused(tmp_path: Path, codec: str, dtype: str) -> None:
+def test_dtypes_without_a_precomputed_encoding_are_refused(tmp_path: Path, codec: str, dtype: str) -> None:
     spec = VolumeSpec.of(SHAPE, dtype, chunk=CHUNK, encoding={"codec": codec})
     with pytest.raises(UnsupportedFormat, match=rf"{dtype}|{codec}"):
         PrecomputedRemote().create(Uri("precomputed", str(tmp_path / "a")), spec)
@@ -349,7 +349,7 @@ def test_fills_of_zarr_python(tmp_path: Path, layout: str, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["S4", "U3", "M8[ns]", "m8[s]", "V3", "u1,i4"])
 @pytest.mark.parametrize("format", [2, 3])
 @pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
-def test_what_is_no_number_is_refused(tmp_path: Path, format: int, dtype: str) -> None:
+def test_values_that_are_not_numbers_are_refused(tmp_path: Path, format: int, dtype: str) -> None:
     zarr.create_array(tmp_path, shape=(4, 4), dtype=np.dtype(dtype), zarr_format=format)
     with pytest.raises(UnsupportedFormat, match=r"has values of type .+; numbers"):
         read("zarr", tmp_path)
@@ -387,6 +387,6 @@ def test_n5_both_ways(tmp_path: Path, codec: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", sorted({*ALL} - {*DTYPES}))
-def test_what_n5_has_no_word_for_is_refused(tmp_path: Path, dtype: str) -> None:
+def test_specs_that_n5_cannot_describe_are_refused(tmp_path: Path, dtype: str) -> None:
     with pytest.raises(UnsupportedFormat, match=dtype):
         voxome.create(f"n5://{tmp_path}/a", VolumeSpec.of(SHAPE, dtype))

@@ -137,7 +137,7 @@ def test_jpeg_is_near(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a" / "info").read_text())["scales"][0]["jpeg_quality"] == 95
 
 
-def test_info_says_what_the_spec_said(tmp_path: Path) -> None:
+def test_info_agrees_with_the_spec(tmp_path: Path) -> None:
     spec = VolumeSpec.of(
         (40, 30, 50), "uint64", start=(-7, 3, 0), chunk=(8, 16, 32), kind="labels", voxel_size_nm=(40, 5, 4)
     )
@@ -160,7 +160,7 @@ def test_without_a_voxel_size(tmp_path: Path) -> None:
     assert PrecomputedRemote().open(at(tmp_path / "a")).spec.voxel_size_nm is None
 
 
-def test_one_channel_is_kept_only_if_asked_for(tmp_path: Path) -> None:
+def test_an_axis_of_one_channel_is_created_only_on_request(tmp_path: Path) -> None:
     array = noise((1, 4, 5, 6), "uint8")
     make(tmp_path / "a", array, (0, 0, 0, 0))
     info = json.loads((tmp_path / "a" / "info").read_text())
@@ -171,7 +171,7 @@ def test_one_channel_is_kept_only_if_asked_for(tmp_path: Path) -> None:
     assert_array_equal(plain.read(plain.spec.domain), array[0])
 
 
-def test_links_have_their_own_place(tmp_path: Path) -> None:
+def test_links_are_stored_under_separate_keys(tmp_path: Path) -> None:
     make(tmp_path / "a", noise((4, 5, 6), "uint8"))
     source = PrecomputedRemote().open(at(tmp_path / "a"), mode="r+")
     source.update_attributes({"mesh": "mesh", "note": 1})
@@ -337,7 +337,7 @@ def test_other_infos_are_named(tmp_path: Path, info: str, error: type[Exception]
         ),
     ],
 )
-def test_what_precomputed_cannot_hold_is_refused(
+def test_specs_that_precomputed_cannot_store_are_refused(
     tmp_path: Path, spec: VolumeSpec, error: type[Exception] | None, message: str
 ) -> None:
     if error is None:

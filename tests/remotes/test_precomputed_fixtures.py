@@ -1,4 +1,4 @@
-"""Every precomputed file of the shared fixtures: what its README says, or a refusal by name."""
+"""Every precomputed file of the shared fixtures: read as its README describes, or refused by name."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ formats = pytest.mark.parametrize("write", FORMATS, ids=lambda write: write.__na
 
 
 @formats
-def test_levels_come_finest_first_in_whatever_order_they_are_listed(tmp_path: Path, write: Write) -> None:
+def test_levels_are_sorted_finest_first(tmp_path: Path, write: Write) -> None:
     volume = voxome.open(write(tmp_path / "a"), expect=voxome.Volume)
     assert volume.shape == SHAPES["fine"]
     for number, (name, level) in enumerate(zip(ORDER, volume.levels, strict=True)):
@@ -100,13 +100,13 @@ def test_levels_come_finest_first_in_whatever_order_they_are_listed(tmp_path: Pa
 
 
 @formats
-def test_a_ratio_that_is_not_whole_has_no_scale(tmp_path: Path, write: Write) -> None:
+def test_a_fractional_ratio_has_no_scale(tmp_path: Path, write: Write) -> None:
     volume = voxome.open(write(tmp_path / "a"), expect=voxome.Volume)
     assert [level.scale for level in volume.levels] == [(1, 1, 1), None, (1, 4, 4)]
 
 
 @formats
-def test_no_level_is_made_from_one_whose_ratio_is_not_whole(tmp_path: Path, write: Write) -> None:
+def test_a_level_of_fractional_ratio_is_not_downsampled(tmp_path: Path, write: Write) -> None:
     uri = write(tmp_path / "a")
     forget(tmp_path / "a", "coarse")
     source: Any = voxome.open(uri, mode="r+", expect=voxome.Volume).source

@@ -27,8 +27,8 @@ def put(folder: Path, array: NDArray[Any], start: tuple[int, ...]) -> None:
     """Write `array` ([c,] z, y, x) at `start`."""
     channels = array[None] if array.ndim == 3 else array
     header = wkw.Header(array.dtype.type, num_channels=len(channels), block_len=8, file_len=4)
-    with wkw.Dataset.create(str(folder), header) as made:
-        made.write(start[-3:][::-1], np.asfortranarray(channels.transpose(0, 3, 2, 1)))
+    with wkw.Dataset.create(str(folder), header) as dataset:
+        dataset.write(start[-3:][::-1], np.asfortranarray(channels.transpose(0, 3, 2, 1)))
 
 
 def describe(dataset: Path, layers: dict[str, tuple[tuple[int, ...], tuple[int, ...], str]], scale: Any) -> None:

@@ -48,7 +48,7 @@ def read(path: Path) -> NDArray[Any]:
 
 
 def java_values(name: str) -> NDArray[Any]:
-    """What the README of the Java fixtures says."""
+    """Values that the README of the Java fixtures gives."""
     z, y, x = np.indices((11, 17, 23))
     values = (x + 3 * y + 7 * z) % 200
     if "float" in name:
@@ -63,7 +63,7 @@ def java_values(name: str) -> NDArray[Any]:
 
 
 @pytest.mark.parametrize("name", JAVA)
-def test_what_java_wrote(shared: Path, name: str) -> None:
+def test_arrays_of_java_are_read(shared: Path, name: str) -> None:
     array = read(shared / "formats" / "java" / name)
     assert array.dtype == Path(name).name.partition("_")[0]
     assert_array_equal(array, java_values(name))
@@ -101,7 +101,7 @@ def counting(*shape: int) -> NDArray[Any]:
         ("3d.chunked.mixed.i2.F", counting(3, 3, 3) - 1),
     ],
 )
-def test_what_zarr_python_wrote(shared: Path, name: str, expected: NDArray[Any]) -> None:
+def test_arrays_of_zarr_python_are_read(shared: Path, name: str, expected: NDArray[Any]) -> None:
     assert_array_equal(read(shared / "formats" / PLANES / name), expected)
 
 
@@ -113,7 +113,7 @@ def test_what_zarr_python_wrote(shared: Path, name: str, expected: NDArray[Any])
         ("3d.chunked.i2", counting(3, 3, 3) - 1),
     ],
 )
-def test_what_zarrita_wrote(shared: Path, name: str, expected: NDArray[Any]) -> None:
+def test_arrays_of_zarrita_are_read(shared: Path, name: str, expected: NDArray[Any]) -> None:
     assert_array_equal(read(shared / "formats" / "neuroglancer/zarr_v3/data.zarr" / name), expected)
 
 

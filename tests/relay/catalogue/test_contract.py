@@ -103,7 +103,7 @@ def test_a_change_to_an_existing_key_changes_nothing(make: Callable[[], Catalogu
         assert [one.name for one in catalogue.find(Group)] == ["a", "b"]
 
 
-def test_concurrent_changes_are_all_kept(make: Callable[[], Catalogue]) -> None:
+def test_no_concurrent_change_is_lost(make: Callable[[], Catalogue]) -> None:
     channel = Channel(collection="c", experiment="e", name="ch")
     with closing(make()) as catalogue:
         catalogue.write(add=[channel])

@@ -44,7 +44,7 @@ def url() -> Iterator[str]:
     sources, lab = Sources(), frozenset({"lab"})
     sources.add("em/raw", volume)
     sources.add("private", volume, Rights(readers=lab))
-    sources.add("gone", "memory://secret")
+    sources.add("missing", "memory://secret")
     sources.add("shared", volume.replace("memory://", "memory://copy-"), Rights(writers=lab))
     voxome.create(volume.replace("memory://", "memory://copy-"), spec)
     catalogue = MemoryCatalogue()
@@ -78,9 +78,9 @@ def test_info_and_cutout(client: httpx.Client) -> None:
 
 def test_only_readable_sources_are_listed(client: httpx.Client) -> None:
     for headers, expected in (
-        ({}, ["em/raw", "gone", "shared"]),
-        (as_user("eve"), ["em/raw", "gone", "shared"]),
-        (as_user("bob"), ["em/raw", "gone", "private", "shared"]),
+        ({}, ["em/raw", "missing", "shared"]),
+        (as_user("eve"), ["em/raw", "missing", "shared"]),
+        (as_user("bob"), ["em/raw", "missing", "private", "shared"]),
     ):
         assert client.get("/raw", headers=headers).json() == {"sources": expected}
 
@@ -115,14 +115,14 @@ def test_rights_decide_who_reads_and_writes(client: httpx.Client) -> None:
         ("em/raw/../../x/info", 404),
     ],
 )
-def test_wrong_requests(client: httpx.Client, path: str, status: int) -> None:
+def test_wrong_requests_get_the_status_of_the_error(client: httpx.Client, path: str, status: int) -> None:
     assert client.get(f"/raw/{path}").status_code == status
 
 
 def test_a_source_that_fails_is_named_without_its_address(client: httpx.Client) -> None:
-    answer = client.get("/raw/gone/info")
+    answer = client.get("/raw/missing/info")
     assert answer.status_code == 503
-    assert "gone" in answer.json()["message"]
+    assert "missing" in answer.json()["message"]
     assert "secret" not in answer.text
 
 

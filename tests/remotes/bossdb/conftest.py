@@ -24,7 +24,7 @@ class Peer:
         self.url = boss.url
         self.http = httpx.Client(base_url=f"{boss.url}/v1", headers=boss.headers(), timeout=30)
 
-    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         answer = self.http.request(method, path, **options)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer
@@ -38,7 +38,7 @@ class Peer:
         method: str = "anisotropic",
         sources: list[str] | None = None,
     ) -> None:
-        """Create a channel for `spec`, and what is above it."""
+        """Create a channel for `spec`, and the resources above it."""
         collection, experiment, channel = names
         voxel = spec.voxel_size_nm or (1, 1, 1)
         frame: dict[str, Any] = {"name": uuid4().hex, "description": "", "voxel_unit": "nanometers"}
@@ -48,18 +48,18 @@ class Peer:
         shape = {"num_hierarchy_levels": levels, "hierarchy_method": method, "num_time_samples": times}
         kind = {"type": "annotation" if spec.kind == "labels" else "image", "datatype": spec.dtype.name}
         if self.http.get(f"/collection/{collection}/").status_code == 404:
-            self.ask("POST", f"/collection/{collection}/", json={"name": collection})
+            self.request("POST", f"/collection/{collection}/", json={"name": collection})
         parent = f"/collection/{collection}/experiment/{experiment}/"
         if self.http.get(parent).status_code == 404:
-            self.ask("POST", f"/coord/{frame['name']}/", json=frame)
-            self.ask("POST", parent, json={"coord_frame": frame["name"], **shape})
-        self.ask("POST", f"{parent}channel/{channel}/", json={**kind, "sources": sources or []})
+            self.request("POST", f"/coord/{frame['name']}/", json=frame)
+            self.request("POST", parent, json={"coord_frame": frame["name"], **shape})
+        self.request("POST", f"{parent}channel/{channel}/", json={**kind, "sources": sources or []})
 
     def put(self, names: tuple[str, str, str], start: tuple[int, ...], data: NDArray[Any], resolution: int = 0) -> None:
         """Write voxels from `start` on; zeros do not overwrite."""
         body = blosc.compress(np.ascontiguousarray(data), b"zstd", 1, 1)
         path = self._path(names, start, data.shape, resolution)
-        self.ask("POST", f"/cutout/{path}", content=body, headers={"Content-Type": "application/blosc"})
+        self.request("POST", f"/cutout/{path}", content=body, headers={"Content-Type": "application/blosc"})
 
     def get(
         self,
@@ -71,7 +71,7 @@ class Peer:
     ) -> NDArray[Any]:
         """Read voxels."""
         path = self._path(names, start, shape, resolution)
-        body = self.ask("GET", f"/cutout/{path}", headers={"Accept": "application/blosc"}).content
+        body = self.request("GET", f"/cutout/{path}", headers={"Accept": "application/blosc"}).content
         return np.frombuffer(blosc.decompress(body), dtype).reshape(shape)
 
     def _path(self, names: tuple[str, ...], start: tuple[int, ...], shape: tuple[int, ...], resolution: int) -> str:

@@ -59,9 +59,9 @@ def test_collections(boss_db: BossDB) -> None:
 
 
 def test_coordinate_frames(boss_db: BossDB) -> None:
-    made = boss_db.coordinate_frames.create(FRAME)
-    assert made == boss_db.coordinate_frames.get("frame") == FRAME
-    assert made.voxel_size_nm == pytest.approx((30, 4, 8))
+    created = boss_db.coordinate_frames.create(FRAME)
+    assert created == boss_db.coordinate_frames.get("frame") == FRAME
+    assert created.voxel_size_nm == pytest.approx((30, 4, 8))
     assert "frame" in boss_db.coordinate_frames.list()
     assert boss_db.coordinate_frames.update("frame", description="other").description == "other"
     with pytest.raises(UnknownName):
@@ -92,8 +92,8 @@ def test_channels(boss_db: BossDB, names: tuple[str, str, str]) -> None:
     collection, experiment, channel = names
     assert boss_db.channels.list(collection, experiment) == ["em"]
     new = Channel(collection, experiment, "seg", "annotation", "uint64", "labels", sources=("em",))
-    made = boss_db.channels.create(new)
-    assert (made.type, made.dtype, made.sources) == ("annotation", "uint64", ("em",))
+    created = boss_db.channels.create(new)
+    assert (created.type, created.dtype, created.sources) == ("annotation", "uint64", ("em",))
     assert boss_db.channels.update(*names, description="raw").description == "raw"
     boss_db.channels.make_public(*names)
     assert boss_db.channels.get(*names).public
@@ -154,7 +154,7 @@ def test_users(boss_db: BossDB) -> None:
         boss_db.users.get(name)
 
 
-def test_downsampling(boss_db: BossDB, names: tuple[str, str, str]) -> None:
+def test_downsampling_is_started_once_and_reports_its_progress(boss_db: BossDB, names: tuple[str, str, str]) -> None:
     assert boss_db.downsampling.status(*names).status == "NOT_DOWNSAMPLED"
     boss_db.downsampling.start(*names)
     for _ in range(200):

@@ -67,8 +67,8 @@ def test_options_of_the_encoding(remote: BossdbRemote, above: str, boss: Boss) -
     spec = SPEC.replace(encoding=encoding, attributes={"description": "a section", "other": [1]})
     source = remote.create(at(above, "em"), spec)
     assert [level.scale for level in source.levels] == [(1, 1, 1), (2, 2, 2), (4, 4, 4)]
-    made = BossDB(boss.url).channels.get(*above.split("/"), "em")
-    assert (made.type, made.dtype, made.description) == ("image", "uint16", "a section")
+    created = BossDB(boss.url).channels.get(*above.split("/"), "em")
+    assert (created.type, created.dtype, created.description) == ("image", "uint16", "a section")
     assert source.spec.attributes == {"description": "a section", "other": [1]}
     assert BossDB(boss.url).coordinate_frames.get(name).box == SPEC.domain
     remote.create(at(above, "other"), SPEC.replace(encoding={"sources": ["em"]}))
@@ -83,8 +83,8 @@ def test_labels_need_a_source_image(remote: BossdbRemote, above: str, boss: Boss
         remote.create(at(above, "seg"), labels)
     remote.create(at(above, "em"), SPEC)
     remote.create(at(above, "seg"), labels)
-    made = BossDB(boss.url).channels.get(*above.split("/"), "seg")
-    assert (made.type, made.sources) == ("annotation", ("em",))
+    created = BossDB(boss.url).channels.get(*above.split("/"), "seg")
+    assert (created.type, created.sources) == ("annotation", ("em",))
     remote.create(at(above, "em2"), SPEC)
     with pytest.raises(InvalidInput, match="several: em, em2"):
         remote.create(at(above, "seg2"), labels)
@@ -148,8 +148,8 @@ def test_concurrent_creation_creates_one(remote: BossdbRemote, above: str) -> No
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda name: remote.create(at(above, name), SPEC), ["a", "b", "c", "d"]))
-    assert len(made) == len(list(remote.list(at(above)))) == 4
+        created = list(pool.map(lambda name: remote.create(at(above, name), SPEC), ["a", "b", "c", "d"]))
+    assert len(created) == len(list(remote.list(at(above)))) == 4
 
 
 def test_a_resolution_cannot_be_created(remote: BossdbRemote, above: str) -> None:

@@ -24,7 +24,7 @@ def test_metadata_are_a_mutable_mapping(metadata: Metadata, peer: Peer) -> None:
     metadata["stain"] = "osmium"
     metadata["stain"] = "lead"
     metadata["section"] = {"nm": 40}
-    assert peer.ask("GET", "/meta/meta/exp/em/", params={"key": "stain"}).json()["value"] == "lead"
+    assert peer.request("GET", "/meta/meta/exp/em/", params={"key": "stain"}).json()["value"] == "lead"
     assert dict(metadata) == {"stain": "lead", "section": '{"nm": 40}'}
     assert len(metadata) == 2
     assert "stain" in metadata

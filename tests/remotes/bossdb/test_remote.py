@@ -59,9 +59,9 @@ class TestBossdb(VolumeRemoteContract):
 
     def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:
         axes = tuple("tzyx") if rank == 4 else tuple("zyx")
-        made = super().spec(rank, dtype, **{"voxel_size_nm": SIZE, "axes": axes, **others})
+        spec = super().spec(rank, dtype, **{"voxel_size_nm": SIZE, "axes": axes, **others})
         start = (5, 4, 3)
-        return made.replace(domain=made.domain.shift((0,) * (made.domain.ndim - 3) + start))
+        return spec.replace(domain=spec.domain.shift((0,) * (spec.domain.ndim - 3) + start))
 
     def seed(self, uri: Uri, array: NDArray[Any], spec: VolumeSpec) -> None:
         self.peer.make(names_of(uri), spec)

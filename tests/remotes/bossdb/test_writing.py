@@ -43,7 +43,7 @@ def source(proxy: FaultyProxy) -> BossdbSource:
     return BossdbRemote().create(Uri("bossdb", f"{uuid4().hex}/exp/em"), SPEC)
 
 
-def asked(proxy: FaultyProxy) -> set[str]:
+def requests_of(proxy: FaultyProxy) -> set[str]:
     """Return the methods and endpoints of the requests since the last call."""
     kinds = {
         f"{one.method} {'to_black' if 'to_black' in one.target else one.target.split('/')[2]}" for one in proxy.seen
@@ -75,15 +75,15 @@ def test_no_needless_requests_are_sent(source: BossdbSource, proxy: FaultyProxy)
     holed[2:4, 5:7, 10:12] = 0
     proxy.reset()
     source.write(domain, holed)
-    assert asked(proxy) == {"GET cutout", "POST cutout"}
+    assert requests_of(proxy) == {"GET cutout", "POST cutout"}
     source.write(domain, full)
-    assert asked(proxy) == {"POST cutout"}
+    assert requests_of(proxy) == {"POST cutout"}
     source.write(domain, holed)
     black = [one.target for one in proxy.seen if "to_black" in one.target]
     assert [target.split("/0/")[1] for target in black] == ["10:12/5:7/2:4/"]
-    assert asked(proxy) == {"GET cutout", "PUT to_black", "POST cutout"}
+    assert requests_of(proxy) == {"GET cutout", "PUT to_black", "POST cutout"}
     source.write(domain, np.zeros_like(full))
-    assert asked(proxy) == {"PUT to_black"}
+    assert requests_of(proxy) == {"PUT to_black"}
     assert not source.read(domain).any()
 
 
@@ -105,7 +105,7 @@ def test_the_description_is_read_once(source: BossdbSource, proxy: FaultyProxy) 
     for _ in range(3):
         opened.read(Box((0, 0, 0), (2, 3, 4)))
         assert opened.spec.voxel_size_nm == (40, 4, 4)
-    assert asked(proxy) == {"GET cutout"}
+    assert requests_of(proxy) == {"GET cutout"}
 
 
 def test_other_dtypes_are_refused(source: BossdbSource) -> None:

@@ -105,7 +105,7 @@ def test_malformed_bodies_are_refused(peer: Peer, change: Callable[[bytes], byte
         source[...]
 
 
-def test_an_empty_body_is_not_taken_for_voxels(peer: Peer) -> None:
+def test_an_empty_body_is_not_decoded_as_voxels(peer: Peer) -> None:
     source = voxome.open(peer.uri)
     peer.proxy.chance(1, Alter(lambda body: b""), seed=0, target="raw")
     if peer.data.dtype == np.uint8:

@@ -92,7 +92,7 @@ def test_any_part_is_decoded(labels: NDArray[np.uint64], data: st.DataObject) ->
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 255, 256, 257, 512])
-def test_sub_blocks_hold_any_number_of_labels(count: int) -> None:
+def test_sub_blocks_encode_any_number_of_labels(count: int) -> None:
     labels = (np.arange(8**3, dtype=np.uint64) % count + 2**63).reshape(8, 8, 8)
     data = encode(labels)
     assert struct.unpack_from("<4I", data) == (1, 1, 1, count)

@@ -158,8 +158,8 @@ def test_repos_are_created_with_the_administrators_token(
         with pytest.raises(AccessDenied):
             server.create_repo("mine")
         monkeypatch.setenv("VOXOME_DVID_HOST", url)
-        made = server.create_repo("mine", "of mine", root=ROOT)
-        assert made.uuid == ROOT
+        created = server.create_repo("mine", "of mine", root=ROOT)
+        assert created.uuid == ROOT
         assert (server.repos[ROOT].alias, server.repos[ROOT].description) == ("mine", "of mine")
         with pytest.raises(AlreadyExists) as caught:
             server.create_repo("mine", root=ROOT)

@@ -118,7 +118,7 @@ def test_annotations_need_labels_with_a_voxel_size(uri: str, node, create_instan
         voxome.open(f"{uri}/marks?labels=labels")
 
 
-def test_a_listing_says_what_instances_hold(uri: str, create_instance) -> None:
+def test_a_listing_describes_instances(uri: str, create_instance) -> None:
     types = {
         "segmentation_meshes": "keyvalue",
         "segmentation_skeletons": "keyvalue",

@@ -8,7 +8,7 @@ import pytest
 from voxome.errors import CorruptData
 from voxome.remotes.dvid.swc import decode_swc, swc_mutation_id
 
-SWC = """# made by hand
+SWC = """# traced by hand
 #${"mutation id": 1000100013}
 #${"scale": 2}
 7 0 10 20 30 2 -1

@@ -157,7 +157,7 @@ def test_extents_stay_as_created(address: str) -> None:
     assert create_volume(address, start=(-8, 0, 16))[1].source.concurrent_writers
 
 
-def test_extents_set_by_others_are_kept(address: str) -> None:
+def test_extents_set_by_other_clients_are_preserved(address: str) -> None:
     uri, volume = create_volume(address)
     host, uuid, name = uri.removeprefix("dvid://").split("/")
     block = bytes(range(256)) * 2
@@ -166,7 +166,7 @@ def test_extents_set_by_others_are_kept(address: str) -> None:
     assert Box((80, 80, 80), (88, 88, 88)) in voxome.open(uri).spec.domain
 
 
-def test_reading_outside_tells_how_to_extend_the_domain(address: str) -> None:
+def test_reading_outside_explains_how_to_extend_the_domain(address: str) -> None:
     uri, volume = create_volume(address)
     with pytest.raises(InvalidBox, match="set_extents"):
         volume.source.read(Box((0, 0, 0), (1, 1, 1)))

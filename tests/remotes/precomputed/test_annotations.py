@@ -147,7 +147,7 @@ def test_annotations_are_found_by_id_and_by_relation(tmp_path: Path, kind: str, 
 @pytest.mark.parametrize("sharded", [False, True])
 @pytest.mark.parametrize("listed", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_box_finds_what_meets_it(
+def test_a_box_finds_the_annotations_that_meet_it(
     tmp_path: Path, kind: str, sharded: bool, listed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(annotations, "_LISTED", 0 if listed else 100)

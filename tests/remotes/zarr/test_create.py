@@ -38,7 +38,7 @@ from voxome.testing.strategies import noise
         ({"attributes": {"a": np.zeros(3)}}, InvalidInput, "JSON"),
     ],
 )
-def test_what_zarr_cannot_store_is_refused(
+def test_specs_that_zarr_cannot_store_are_refused(
     tmp_path: Path, change: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):

@@ -114,9 +114,9 @@ def test_metadata_are_created_changed_and_deleted(session: dict[str, Any]) -> No
 
 def test_users_groups_and_permissions(session: dict[str, Any]) -> None:
     found = session["people"]
-    groups, gone = found.pop("then")
+    groups, deleted = found.pop("then")
     assert groups == []
-    assert "404" in gone
+    assert "404" in deleted
     grant = {"group": "lab", "collection": "col", "experiment": "exp", "channel": "em", "permissions": ["read"]}
     assert found == {
         "user": "bob", "roles": ["resource-manager"], "groups": ["lab"],

@@ -44,7 +44,7 @@ def test_ids_and_bounding_boxes_match_numpy(admin: Client, data: st.DataObject) 
         assert found["t_range"] == [0, 1]
 
 
-def test_a_loose_box_is_made_of_cuboids(admin: Client) -> None:
+def test_a_loose_box_consists_of_cuboids(admin: Client) -> None:
     name = next(NAMES)
     admin.channel(name, "uint64", sources=["raw"])
     admin.write(f"{name}/0/5:6/69:70/17:18", np.full((1, 1, 1), 9, "uint64"))

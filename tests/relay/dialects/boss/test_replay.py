@@ -58,7 +58,7 @@ def box_of(path: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
     return np.dtype(DTYPES[channel]), tuple(b - a for a, b in reversed(ranges))
 
 
-def test_every_request_is_answered_as_intern_needs(shared: Path, fresh: Boss, client: Client) -> None:
+def test_every_request_of_intern_gets_a_valid_response(shared: Path, fresh: Boss, client: Client) -> None:
     for number, line in enumerate(recorded(shared)):
         for method, path, body in BEFORE.get(number, []):
             _prepare(client, method, path, body)

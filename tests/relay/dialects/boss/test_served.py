@@ -137,7 +137,7 @@ def test_levels_that_halve_are_served_and_others_are_not(server, tmp_path: Path)
     assert beyond.sum() == 2 * 8 * 8 * 8
 
 
-def test_nobody_changes_a_served_channel(server, memory: str) -> None:
+def test_a_served_channel_is_read_only(server, memory: str) -> None:
     boss = server(one(memory, Rights(writers=frozenset({"admin"}))))
     with closing(Client(boss.url, boss.token)) as admin:
         ones = np.ones((1, 1, 1), "uint8")
@@ -216,7 +216,7 @@ def test_sources_that_bossdb_cannot_describe_are_left_out(
 
 def test_sources_that_fail_or_do_not_fit_hide_no_others(memory: str, caplog: pytest.LogCaptureFixture) -> None:
     sources = one(memory)
-    sources.add("lab/exp/gone", "memory://none")
+    sources.add("lab/exp/missing", "memory://none")
     other = f"memory://{uuid4().hex}"
     voxome.create(other, voxome.VolumeSpec.of((2, 3, 4), "uint8", voxel_size_nm=(1, 1, 1)))
     sources.add("lab/exp/small", other)
@@ -224,7 +224,7 @@ def test_sources_that_fail_or_do_not_fit_hide_no_others(memory: str, caplog: pyt
     catalogue = MemoryCatalogue()
     publish(catalogue, sources)
     assert [channel.served for channel in catalogue.find(Channel)] == [NAME]
-    for text in ("lab/exp/gone is not served", "lab/exp/small is not served as a channel of BossDB: extent"):
+    for text in ("lab/exp/missing is not served", "lab/exp/small is not served as a channel of BossDB: extent"):
         assert text in caplog.text
 
 
