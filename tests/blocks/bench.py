@@ -51,7 +51,7 @@ class Bench:
         return run_step(step, str(self.folder), self.engine, self.records)
 
     def result(self, step: Step, output: str = "result") -> Volume:
-        return voxome.open(step.output(output).within(str(self.folder)).uri)
+        return voxome.open(step.output(output).within(str(self.folder)).uri, expect=Volume)
 
 
 def make_bench(folder: Path, engine: Engine) -> Bench:

@@ -72,23 +72,23 @@ def test_a_face_must_refer_to_a_vertex() -> None:
         Mesh(XYZ, np.array([[0, 1, 4]]))
 
 
-def annotations(shape: Any, positions: Any, ids: tuple[int, ...], **others: Any) -> Annotations:
+def annotations_of(shape: Any, positions: Any, ids: tuple[int, ...], **others: Any) -> Annotations:
     return Annotations(shape, np.array(ids, np.uint64), positions, **others)
 
 
 def test_bounds_of_each_geometry() -> None:
     pair = np.array([[[5, 5, 5], [1, 2, 9]]])
-    assert annotations("point", pair[:, :1], (1,)).bounds_nm.tolist() == [[[5, 5, 5]] * 2]
+    assert annotations_of("point", pair[:, :1], (1,)).bounds_nm.tolist() == [[[5, 5, 5]] * 2]
     for shape in ("line", "box"):
-        assert annotations(shape, pair, (1,)).bounds_nm.tolist() == [[[1, 2, 5], [5, 5, 9]]]
-    assert annotations("ellipsoid", pair, (1,)).bounds_nm.tolist() == [[[4, 3, -4], [6, 7, 14]]]
+        assert annotations_of(shape, pair, (1,)).bounds_nm.tolist() == [[[1, 2, 5], [5, 5, 9]]]
+    assert annotations_of("ellipsoid", pair, (1,)).bounds_nm.tolist() == [[[4, 3, -4], [6, 7, 14]]]
 
 
 def test_joined_annotations_are_sorted_and_unique() -> None:
     at = np.arange(9).reshape(3, 1, 3)
     big = 2**64 - 2
-    one = annotations("point", at[[2, 0]], (big, 3), properties={"a": np.array([2, 0])})
-    two = annotations("point", at[[1, 2]], (2**63 + 1, big), properties={"a": np.array([1, 2])})
+    one = annotations_of("point", at[[2, 0]], (big, 3), properties={"a": np.array([2, 0])})
+    two = annotations_of("point", at[[1, 2]], (2**63 + 1, big), properties={"a": np.array([1, 2])})
     both = Annotations.join([one, two])
     assert both.ids.tolist() == [3, 2**63 + 1, big]
     assert both.properties["a"].tolist() == [0, 1, 2]
@@ -98,6 +98,6 @@ def test_joined_annotations_are_sorted_and_unique() -> None:
 
 def test_arrays_of_annotations_must_agree() -> None:
     with pytest.raises(InvalidInput, match=r"positions_nm should have the shape \('n', 2, 3\)"):
-        annotations("line", np.zeros((1, 1, 3)), (1,))
+        annotations_of("line", np.zeros((1, 1, 3)), (1,))
     with pytest.raises(InvalidInput, match="2 annotations cannot have 1 rows of colour"):
-        annotations("point", np.zeros((2, 1, 3)), (1, 2), properties={"colour": np.zeros(1)})
+        annotations_of("point", np.zeros((2, 1, 3)), (1, 2), properties={"colour": np.zeros(1)})

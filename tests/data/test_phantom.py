@@ -158,8 +158,7 @@ def test_invalid_specs_are_refused(bad: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("block", [(3, 4, 5), (7, 2, 3), (16, 16, 16)])
 def test_pieces_do_not_depend_on_blocks(block: tuple[int, int, int]) -> None:
-    keys = np.random.default_rng(1).integers(1, 3, (9, 10, 11)).repeat(3, 0).repeat(3, 1).repeat(3, 2)
-    keys = keys.astype(np.uint64)
+    keys = np.random.default_rng(1).integers(1, 3, (9, 10, 11)).repeat(3, 0).repeat(3, 1).repeat(3, 2).astype(np.uint64)
     domain = Box.of_shape(keys.shape)
     pieces, provisional = Pieces(domain), np.zeros_like(keys)
     for one in BlockGrid(domain, block):

@@ -143,7 +143,8 @@ def of_dvidtools(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict
         host = url.removeprefix("http://")
         monkeypatch.setenv("VOXOME_DVID_HOST", host)
         monkeypatch.setenv("VOXOME_DVID_ADMIN_TOKEN", "admin")
-        node = voxome.connect(f"dvid://{host}").create_repo("brain", root=ROOT)
+        server: Any = voxome.connect(f"dvid://{host}")
+        node = server.create_repo("brain", root=ROOT)
         _fill(node, f"dvid://{host}/{ROOT}")
         yield {"emdata.example.org:8000": host, "/data/": f"{folder}/"}
 

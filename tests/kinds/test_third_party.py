@@ -26,6 +26,7 @@ from voxome.storage.find import storage_at
 from voxome.testing.kind import KindContract
 from voxome.workflow.cwl import load as load_workflow
 from voxome.workflow.describe import document
+from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import make_plan
 from voxome.workflow.verbs import run
 
@@ -154,11 +155,11 @@ def test_problems_of_the_kind_are_in_the_plan(workflow: Path, tmp_path: Path) ->
     (tmp_path / "wrong.csv").write_text("x,y,z\n")
     graph = load_workflow(_whole(tmp_path))
     with pytest.raises(PlanError, match=r"points .*wrong\.csv.* must begin with the line z,y,x"):
-        make_plan(graph, {"points": str(tmp_path / "wrong.csv")}, CUBES)
+        make_plan(graph, {"points": str(tmp_path / "wrong.csv")}, RunOptions(block=CUBES))
     with pytest.raises(PlanError, match=r"the points .*none\.csv do not exist"):
-        make_plan(graph, {"points": str(tmp_path / "none.csv")}, CUBES)
+        make_plan(graph, {"points": str(tmp_path / "none.csv")}, RunOptions(block=CUBES))
     with pytest.raises(PlanError, match=r"needs a csv-points as points, but it is a volume"):
-        make_plan(load_workflow(_miswired(tmp_path)), {"raw": str(tmp_path / "raw.zarr")}, CUBES)
+        make_plan(load_workflow(_miswired(tmp_path)), {"raw": str(tmp_path / "raw.zarr")}, RunOptions(block=CUBES))
 
 
 def _whole(folder: Path) -> Path:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def test_boundary_scores_of_a_perfect_network() -> None:
     known = data.from_arrays(raw, labels)
 
     class Oracle(AffinityNet):
-        def forward(self, given: torch.Tensor) -> torch.Tensor:
+        def forward(self, given: Any) -> Any:
             target, _ = affinities(known.labels[0, 0], NEAR, 64)
             return (target[None] - 0.5) * 20
 

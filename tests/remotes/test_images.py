@@ -226,7 +226,7 @@ def test_only_touched_sections_are_decoded_and_few_are_cached(tmp_path: Path, mo
     save_pngs(tmp_path / "s", noise((4, 20, 30), "uint8"))
     monkeypatch.setattr(image_stacks, "CACHE_BYTES", 2 * 20 * 30)
     decoded: list[str] = []
-    whole = image_stacks.decode
+    whole = image_stacks.decode  # type: ignore[attr-defined]
     monkeypatch.setattr(image_stacks, "decode", lambda path: (decoded.append(path.name), whole(path))[1])
     source = ImagesRemote().open(uri_of(tmp_path / "s"))
     assert decoded == []

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from numpy.typing import NDArray
-from peers import nginx
 from standins.faulty_proxy import Alter, Answer, Cut, Fault, FaultyProxy, Stall
 
 import voxome
@@ -57,9 +56,8 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path, log: Path) -> Iterator[str]:
-    with nginx.serving(folder, log=log) as url:
-        yield url
+def server(folder: Path, log: Path, serve_by_nginx: Callable[..., str]) -> str:
+    return serve_by_nginx(folder, log=log)
 
 
 @pytest.mark.parametrize("name", KINDS)

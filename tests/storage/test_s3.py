@@ -25,6 +25,7 @@ from voxome.contracts.source import Remote
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, NotFound, UnknownName
+from voxome.resources.open import get_remote
 from voxome.testing import VolumeRemoteContract, volume_reading, volume_writing
 from voxome.testing.strategies import noise
 from voxome.testing.volume_case import any_example
@@ -146,7 +147,7 @@ def test_a_volume_is_created_written_read_and_removed(bucket: Bucket, layout: st
         assert again.source.spec.attributes["who"] == "µ"
         assert again.source.spec.voxel_size_nm == spec.voxel_size_nm
     assert (voxome.open(f"{short}&level=1")[...] == 5).all()
-    remote = voxome.resources.open.get_remote(scheme)
+    remote: Any = get_remote(scheme)
     assert [one.uri for one in remote.list(Uri.parse(f"{scheme}://{bucket.uri(root)}"))] == [str(Uri.parse(uri))]
     with pytest.raises(AlreadyExists):
         voxome.create(uri, spec)

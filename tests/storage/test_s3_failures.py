@@ -18,6 +18,7 @@ import voxome
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, CorruptData, NotFound, StoreError, VoxomeError
+from voxome.resources.open import get_remote
 from voxome.storage import tensorstore
 from voxome.storage.find import storage_at, storage_path
 from voxome.testing.strategies import noise
@@ -31,7 +32,7 @@ CHUNK = r"GET .*(/c/|/\d+/\d+/\d+|_\d+-\d+_)"
 
 
 @pytest.fixture
-def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two AWS profiles, neither of which the server knows."""
     file = tmp_path / "credentials"
     file.write_text(
@@ -40,7 +41,6 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     )
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
     monkeypatch.setattr(tensorstore, "_SHARED", {})
-    return
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_refused_credentials_are_an_error_without_the_keys(
         lambda: voxome.create(uri, SPEC),
         lambda: voxome.open(uri),
         lambda: voxome.open(f"{bucket.uri('refused/em')}{query}"),
-        lambda: list(voxome.resources.open.get_remote(scheme).list(Uri.parse(uri))),
+        lambda: list(get_remote(scheme).list(Uri.parse(uri))),
         path.delete,
     ]
     errors = []

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 import voxome
+from voxome.blocks.runner import StepReport
 from voxome.contracts.handle import Handle
 from voxome.errors import PlanError, UnknownName
 from voxome.registry import load
+from voxome.resources.table import TableFile
 from voxome.workflow.describe import document
 from voxome.workflow.options import RunOptions
 from voxome.workflow.run_tool import run_tool
@@ -54,7 +56,7 @@ def raw(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_tool_runs_block_by_block_and_resumes(raw: Path, tmp_path: Path) -> None:
-    reports = []
+    reports: list[StepReport] = []
     for _ in range(2):
         handles = run_tool(
             "common.threshold",
@@ -79,7 +81,7 @@ def test_a_handle_passes_the_box_on_to_the_next_tool(raw: Path, tmp_path: Path) 
     path = tmp_path / "first.handle.json"
     path.write_text(json.dumps(first["result"].to_json()))
     counts = run_tool("common.statistics", {"image": path}, store=tmp_path / "store", options=RunOptions(block=CUBE))
-    assert sum(voxome.resources.table.TableFile(counts["result"].uri).read()["voxels"]) == 8 * 16 * 8
+    assert sum(TableFile(counts["result"].uri).read()["voxels"]) == 8 * 16 * 8
 
 
 def test_problems_are_reported_before_it_starts(raw: Path, tmp_path: Path) -> None:
@@ -119,7 +121,5 @@ def test_cwltool_and_voxome_run_compute_the_same(raw: Path, tmp_path: Path) -> N
     )
     assert Path(mask.uri.removeprefix("zarr://")).is_relative_to(tmp_path / "store")
     np.testing.assert_array_equal(voxome.open(mask.uri)[...], voxome.open(str(tmp_path / "out" / "mask.zarr"))[...])
-    ours, theirs = (
-        voxome.resources.table.TableFile(path).read() for path in (counts.uri, tmp_path / "out" / "counts.parquet")
-    )
+    ours, theirs = (TableFile(path).read() for path in (counts.uri, tmp_path / "out" / "counts.parquet"))
     assert {name: list(values) for name, values in ours.items()} == {n: list(v) for n, v in theirs.items()}

@@ -50,6 +50,7 @@ def test_invalid_requests_are_not_sent(recorded_node):
     neurons = Neurons(recorded_node, "segmentation_annotations")
     with pytest.raises(InvalidInput, match="cannot set properties of body 5 for body 4"):
         neurons.put(4, {"bodyid": 5})
-    for nothing in ([], [{}]):
+    empty: list[list[dict[str, object]]] = [[], [{}]]
+    for nothing in empty:
         with pytest.raises(InvalidInput, match="no criteria"):
             neurons.query(*nothing)

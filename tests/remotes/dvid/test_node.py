@@ -64,7 +64,7 @@ def test_paths_are_quoted() -> None:
 
 
 def test_versions_are_resolved(node: Node) -> None:
-    first = voxome.connect(f"dvid://{node.api.base.removeprefix('http://')}/{node.uuid}")
+    first: Any = voxome.connect(f"dvid://{node.api.base.removeprefix('http://')}/{node.uuid}")
     first.commit()
     api = node.api
     child = first.new_version(uuid=f"{node.uuid[:6]}{'0' * 26}")
@@ -82,7 +82,7 @@ def test_versions_are_resolved(node: Node) -> None:
 
 
 def test_an_ambiguous_prefix_is_refused(node: Node) -> None:
-    first = voxome.connect(f"dvid://{node.api.base.removeprefix('http://')}/{node.uuid}")
+    first: Any = voxome.connect(f"dvid://{node.api.base.removeprefix('http://')}/{node.uuid}")
     first.commit()
     first.branch("a", uuid="ab" + "0" * 30)
     first.branch("b", uuid="ab" + "1" * 30)
@@ -150,7 +150,7 @@ def test_repos_are_created_with_the_administrators_token(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with serving(TOKEN) as url:
-        server = voxome.connect(f"dvid://{url.removeprefix('http://')}")
+        server: Any = voxome.connect(f"dvid://{url.removeprefix('http://')}")
         with pytest.raises(AccessDenied, match="VOXOME_DVID_ADMIN_TOKEN"):
             server.create_repo("mine")
         monkeypatch.setenv("VOXOME_DVID_ADMIN_TOKEN", TOKEN)

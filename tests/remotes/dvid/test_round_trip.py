@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from standins import boss, dvid
@@ -42,7 +44,8 @@ def test_labels_survive_a_round_trip(stores, segmentation, tmp_path):
     source = voxome.create(f"{archive}/segmentation", spec)
     source.paste(spec.domain, segmentation)
 
-    repo = voxome.connect(server).create_repo("brain")
+    connection: Any = voxome.connect(server)
+    repo = connection.create_repo("brain")
     ingested = f"{server}/{repo.uuid}/segmentation"
     voxome.transfer(source, ingested, verify="all", state=tmp_path / "in")
     volume = voxome.open(ingested)

@@ -171,7 +171,8 @@ def test_reading_outside_explains_how_to_extend_the_domain(address: str) -> None
     with pytest.raises(InvalidBox, match="set_extents"):
         volume.source.read(Box((0, 0, 0), (1, 1, 1)))
     host, uuid, name = uri.removeprefix("dvid://").split("/")
-    voxome.connect(f"dvid://{host}/{uuid}").set_extents(name, Box((-20, 0, 0), (20, 40, 60)))
+    node: Any = voxome.connect(f"dvid://{host}/{uuid}")
+    node.set_extents(name, Box((-20, 0, 0), (20, 40, 60)))
     larger = voxome.open(uri, mode="r+")
     larger.paste(Box((-20, 0, 0), (-19, 1, 1)), np.full((1, 1, 1), 9, np.uint8))
     assert larger.cutout(Box((-20, 0, 0), (-19, 1, 2))).tolist() == [[[9, 0]]]
@@ -189,7 +190,8 @@ def test_units_are_converted_to_nm(address: str) -> None:
     opened = voxome.open(f"dvid://{address}/in_um")
     assert opened.voxel_size_nm == (2000, 1000, 500)
     assert opened.shape == (0, 0, 0)
-    voxome.connect(f"dvid://{address}").set_voxel_size("in_um", (3, 2, 1))
+    node: Any = voxome.connect(f"dvid://{address}")
+    node.set_voxel_size("in_um", (3, 2, 1))
     assert voxome.open(f"dvid://{address}/in_um").voxel_size_nm == (3000, 2000, 1000)
 
 
@@ -281,7 +283,7 @@ def test_committed_versions_are_pinned(kind: Any) -> None:
         volume = voxome.create(uri, spec)
         volume[:] = 5
         assert not volume.source.version().pinned
-        first = voxome.connect(f"dvid://{host}/{ROOT[:6]}")
+        first: Any = voxome.connect(f"dvid://{host}/{ROOT[:6]}")
         first.commit("done")
         pinned = voxome.open(uri).source.version()
         assert pinned.pinned
@@ -304,7 +306,8 @@ def test_an_unversioned_instance_is_never_pinned() -> None:
         uri = f"dvid://{url.removeprefix('http://')}/{ROOT}/free"
         spec = VolumeSpec.of((8, 8, 8), "uint8", chunk=(8, 8, 8), encoding={"versioned": False})
         volume = voxome.create(uri, spec)
-        voxome.connect(uri.rpartition("/")[0]).commit()
+        node: Any = voxome.connect(uri.rpartition("/")[0])
+        node.commit()
         assert not volume.source.version().pinned
         volume[:] = 3
         assert (volume[:] == 3).all()

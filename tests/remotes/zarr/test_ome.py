@@ -98,7 +98,7 @@ def test_label_images_are_labels(tmp_path: Path) -> None:
 def test_invalid_multiscales_are_corrupt(tmp_path: Path, change: dict[str, Any]) -> None:
     write_ome(tmp_path / "a", [{"name": n} for n in "zyx"], [{"path": "0"}])
     group = zarr.open_group(tmp_path / "a")
-    group.attrs["multiscales"] = [{**group.attrs["multiscales"][0], **change}]
+    group.attrs["multiscales"] = [{**group.attrs["multiscales"][0], **change}]  # type: ignore[dict-item]
     with pytest.raises((CorruptData, UnsupportedFormat), match="a"):
         ZarrRemote().open(at(tmp_path / "a"))
 
