@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from voxome.data.phantom.texture import borders
-from voxome.data.phantom.write import phantom
+from voxome.data.phantom.write import phantom_arrays
 
 SHAPE = (125, 250, 250)
 Measures = dict[str, float]
@@ -121,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     real = load_fib25()
     phantoms, pairs = [], 0.0
     for seed in (int(s) for s in args.seeds.split(",")):
-        raw, labels, _, rows = phantom(SHAPE, seed, **options)
+        raw, labels, _, rows = phantom_arrays(SHAPE, seed, **options)
         phantoms.append(measure(raw, labels))
         pairs += len({*zip(rows["pre_id"].tolist(), rows["post_id"].tolist(), strict=True)}) / raw.size * 1e6
     print(table(measure(*real), phantoms))

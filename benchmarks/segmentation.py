@@ -20,7 +20,7 @@ import numpy as np
 import waterz
 from numpy.typing import NDArray
 
-from voxome.data.phantom.write import phantom
+from voxome.data.phantom.write import phantom_arrays
 from voxome.geometry import Box
 from voxome.metrics.segmentation import contingency, score_segmentation
 from voxome.models.cards import find
@@ -76,7 +76,7 @@ def fib25(model: str, low: int) -> Scene:
 
 def synthetic(shape: tuple[int, int, int] = (128, 128, 128), seed: int = 0) -> Scene:
     """Return the true membranes of a phantom."""
-    _, labels, membranes, _ = phantom(shape, seed)
+    _, labels, membranes, _ = phantom_arrays(shape, seed)
     return Scene(f"phantom {seed}, true membranes", near_affinities(membranes), membranes, labels)
 
 

@@ -13,11 +13,17 @@ from voxome.geometry import BlockGrid, Box
 
 if TYPE_CHECKING:
     from voxome.config.settings import configure
+    from voxome.data.phantom.write import phantom
+    from voxome.data.registry.read import datasets
+    from voxome.reports import score
     from voxome.resources.array import array
+    from voxome.resources.listing import ls
     from voxome.resources.open import connect, create, open
     from voxome.resources.shapes import Meshes, Points, Skeletons
     from voxome.resources.volume import Volume
+    from voxome.services.describe import info
     from voxome.services.transfer.run import transfer
+    from voxome.services.verbs import get, put, rm
     from voxome.workflow.verbs import plan, run, tool
 
 __all__ = [
@@ -36,9 +42,17 @@ __all__ = [
     "configure",
     "connect",
     "create",
+    "datasets",
+    "get",
+    "info",
+    "ls",
     "open",
+    "phantom",
     "plan",
+    "put",
+    "rm",
     "run",
+    "score",
     "tool",
     "transfer",
 ]
@@ -52,8 +66,15 @@ _LAZY = {
     "configure": "voxome.config.settings",
     "connect": "voxome.resources.open",
     "create": "voxome.resources.open",
+    "datasets": "voxome.data.registry.read",
+    "get": "voxome.services.verbs",
+    "info": "voxome.services.describe",
+    "ls": "voxome.resources.listing",
     "open": "voxome.resources.open",
+    "phantom": "voxome.data.phantom.write",
     "plan": "voxome.workflow.verbs",
+    "put": "voxome.services.verbs",
+    "rm": "voxome.services.verbs",
     "run": "voxome.workflow.verbs",
     "tool": "voxome.workflow.verbs",
     "transfer": "voxome.services.transfer.run",
@@ -63,6 +84,8 @@ _LAZY = {
 def __getattr__(name: str) -> object:
     if name == "__version__":
         return version("voxome")
+    if name == "score":
+        return import_module("voxome.reports.score")
     if name not in _LAZY:
         raise AttributeError(f"module 'voxome' has no attribute {name!r}")
     return getattr(import_module(_LAZY[name]), name)

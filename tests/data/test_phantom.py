@@ -17,7 +17,7 @@ from voxome.data.phantom.render import RenderedBlock, render
 from voxome.data.phantom.spec import PhantomSpec
 from voxome.data.phantom.texture import borders
 from voxome.data.phantom.truth import CONNECTOME_COLUMNS, SYNAPSE_COLUMNS
-from voxome.data.phantom.write import phantom, write_phantom
+from voxome.data.phantom.write import phantom_arrays, write_phantom
 from voxome.errors import AlreadyExists, InvalidInput
 from voxome.geometry import BlockGrid, Box
 from voxome.resources.open import open as open_volume
@@ -34,7 +34,7 @@ def whole() -> RenderedBlock:
 
 @pytest.fixture(scope="module")
 def generated() -> Generated:
-    return phantom(SPEC.shape, SPEC.seed)
+    return phantom_arrays(SPEC.shape, SPEC.seed)
 
 
 @pytest.mark.slow

@@ -14,8 +14,8 @@ import tensorstore as ts
 from numpy.typing import NDArray
 
 import voxome
-from voxome.cli.info import describe_volume
 from voxome.errors import CorruptData, InvalidInput, NotFound, UnsupportedFormat
+from voxome.services.describe import info
 
 SIZES = {"coarse": (40.0, 16.0, 16.0), "fine": (40.0, 4.0, 4.0), "middle": (40.0, 6.0, 8.33)}
 """Name → voxel size (z, y, x) in nm, in the order in which the metadata list the levels; all share a corner."""
@@ -175,7 +175,7 @@ def test_an_invalid_level_leaves_the_others_open(
     np.testing.assert_array_equal(volume[...], voxels("fine"))
     opened = [int(volume.level(number)[0, 0, 0]) for number in range(3) if not invalid(volume, number)]
     assert opened == [voxels(name)[0, 0, 0] for name in ("fine", "coarse")]
-    problems = [level["problem"] for level in describe_volume(volume)["levels"]]
+    problems = [level["problem"] for level in info(volume)["levels"]]
     assert sorted(problem is None for problem in problems) == [False, True, True]
 
 

@@ -52,7 +52,7 @@ def test_volumes_that_do_not_match_are_refused(uris: tuple[str, str], tmp_path: 
     small, grey = (f"zarr://{tmp_path}/{name}.zarr" for name in ("small", "grey"))
     voxome.create(small, voxome.VolumeSpec.of((4, 5, 6), "uint64"))[...] = 1
     voxome.create(grey, voxome.VolumeSpec.of(SHAPE, "float32"))
-    with pytest.raises(InvalidInput, match="give the box to compare with --box"):
+    with pytest.raises(InvalidInput, match=r"give the box to compare with box= \(--box\)"):
         score.segmentation(uris[0], small)
     with pytest.raises(InvalidInput, match="not inside"):
         score.segmentation(uris[0], small, voxome.Box.parse("0:5,0:5,0:5"))

@@ -193,7 +193,7 @@ def test_invalid_arguments_are_refused(tmp_path: Path) -> None:
         voxome.transfer(source, target, verify="sample")  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="levels is 0"):
         voxome.transfer(source, target, levels=0)
-    with pytest.raises(InvalidInput, match="Expected three lengths"):
+    with pytest.raises(InvalidInput, match="expected three numbers of voxels"):
         voxome.transfer(source, target, chunk=(8, 8))
     with pytest.raises(UnsupportedFormat, match="cannot have levels"):
         voxome.transfer(source, f"npy://{tmp_path}/b.npy", levels=2)

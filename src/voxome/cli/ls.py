@@ -18,9 +18,9 @@ def ls(
     json: Json = False,
 ) -> None:
     """List volumes, and folders or collections of volumes."""
-    from voxome.resources.listing import listing
+    from voxome.resources.listing import ls as list_resources
 
-    found = list(listing(uri, deep=recursive))
+    found = list_resources(uri, recursive=recursive)
     if json:
         show_json([asdict(info) for info in found])
     elif not found:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
 
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, confirm, print_stderr, show_json, size_text
-
-if TYPE_CHECKING:
-    from voxome.contracts.abilities import SupportsDelete
 
 
 def rm(
@@ -19,15 +16,14 @@ def rm(
     json: Json = False,
 ) -> None:
     """Remove a volume and all its levels, after asking. Anything that is not a volume is kept."""
-    from voxome.resources.open import get_remote
-    from voxome.services.delete import require_deletable
+    from voxome.services.delete import delete, require_deletable
 
     located, spec = require_deletable(uri)
     shape, size = " x ".join(map(str, spec.domain.shape)), size_text(spec.domain.size * spec.dtype.itemsize)
     if not (yes or confirm(f"Remove {located}: {shape} voxels of {spec.dtype}, {size}?")):
         print_stderr("Nothing was removed; use --yes to remove without asking")
         raise typer.Exit(1)
-    cast("SupportsDelete", get_remote(located.scheme)).delete(located)
+    delete(located)
     if json:
         show_json({"removed": str(located)})
     else:

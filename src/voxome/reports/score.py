@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import reduce
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.arguments import require_path
+from voxome.contracts.uri import Location
 from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid, Box
 from voxome.metrics.detection import DetectionScore, score_detections
@@ -19,21 +22,24 @@ from voxome.metrics.segmentation import (
     fold_contingency,
     score_segmentation,
 )
-from voxome.resources.open import open as open_volume
 from voxome.resources.table import TableFile
 from voxome.resources.volume import Volume
+from voxome.resources.volume_like import VolumeLike, as_volume
+
+TableLike = Location | Mapping[str, NDArray[Any]]
+"""A Parquet file, or columns by name."""
 
 BLOCK = (64, 256, 256)
 _POSITION = ("z_nm", "y_nm", "x_nm")
 
 
-def count_pairs(truth: str, result: str, box: Box | str | None = None) -> Contingency:
+def count_pairs(truth: VolumeLike, result: VolumeLike, box: Box | str | None = None) -> Contingency:
     """Count the voxels of each pair of labels of two volumes.
 
     Parameters
     ----------
-    truth, result : str
-        URIs of label volumes (z, y, x).
+    truth, result : str, path, Volume or array
+        Label volumes (z, y, x).
     box : Box or str, optional
         In store coordinates; a text may leave out ends, which are those of the truth. By default all
         of both volumes, which must then span the same voxels.
@@ -43,11 +49,11 @@ def count_pairs(truth: str, result: str, box: Box | str | None = None) -> Contin
     InvalidInput
         If one is not a label volume, or the two do not match.
     """
-    volumes = [_labels(uri) for uri in (truth, result)]
+    volumes = [_labels(one) for one in (truth, result)]
     domains = [volume.domain for volume in volumes]
     if box is None and domains[0] != domains[1]:
         raise InvalidInput(
-            f"{truth} spans {domains[0]}, but {result} spans {domains[1]}; give the box to compare with --box"
+            f"the truth spans {domains[0]}, but the result {domains[1]}; give the box to compare with box= (--box)"
         )
     box = domains[0] if box is None else Box.of(box, domains[0])
     for volume in volumes:
@@ -57,12 +63,12 @@ def count_pairs(truth: str, result: str, box: Box | str | None = None) -> Contin
     return reduce(fold_contingency, parts)
 
 
-def segmentation(truth: str, result: str, box: Box | str | None = None) -> SegmentationScore:
+def segmentation(truth: VolumeLike, result: VolumeLike, box: Box | str | None = None) -> SegmentationScore:
     """Return variation of information and adapted Rand error of a segmentation; see `count_pairs`."""
     return score_segmentation(count_pairs(truth, result, box))
 
 
-def detections(truth: str | Path, result: str | Path, tolerance_nm: float) -> DetectionScore:
+def detections(truth: TableLike, result: TableLike, tolerance_nm: float = 150.0) -> DetectionScore:
     """Return precision, recall and F1 of the points of two tables with the columns ``z_nm, y_nm, x_nm``.
 
     Raises
@@ -76,16 +82,20 @@ def detections(truth: str | Path, result: str | Path, tolerance_nm: float) -> De
 
 
 def graph(
-    truth: str | Path, result: str | Path, truth_labels: str, result_labels: str, box: Box | str | None = None
+    truth: TableLike,
+    result: TableLike,
+    truth_labels: VolumeLike,
+    result_labels: VolumeLike,
+    box: Box | str | None = None,
 ) -> DetectionScore:
     """Return precision, recall and F1 of the connected pairs of two tables, with neurons matched by overlap.
 
     Parameters
     ----------
-    truth, result : path
+    truth, result : path or mapping of str to arrays
         Tables with the columns ``pre_id, post_id, directed``.
-    truth_labels, result_labels : str
-        URIs of the label volumes that the ids refer to.
+    truth_labels, result_labels : str, path, Volume or array
+        Label volumes that the ids refer to.
     box : Box, optional
         See `count_pairs`.
     """
@@ -93,31 +103,34 @@ def graph(
     return score_graph(true_edges, edges, *match_neurons(count_pairs(truth_labels, result_labels, box)))
 
 
-def _labels(uri: str) -> Volume:
-    volume = open_volume(uri, expect=Volume)
+def _labels(labels: VolumeLike) -> Volume:
+    volume = as_volume(labels)
     if volume.dtype.kind not in "iu" or volume.ndim != 3:
-        raise InvalidInput(
-            f"{uri} has axes {'/'.join(volume.axes)} and dtype {volume.dtype}; expected integer labels along z, y and x"
-        )
+        name, axes = volume.uri or "the array", "/".join(volume.axes)
+        raise InvalidInput(f"{name} has axes {axes} and dtype {volume.dtype}; expected integer labels along z, y and x")
     return volume
 
 
-def _columns(path: str | Path, names: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
-    table = TableFile(path)
-    missing = [name for name in names if name not in table.columns]
-    if missing:
-        raise InvalidInput(f"{path} has no column {', '.join(missing)}; its columns: {', '.join(table.columns)}")
-    return table.read(names)
+def _columns(table: TableLike, names: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
+    """Return the named columns of a Parquet file, or of columns in memory."""
+    if isinstance(table, Mapping):
+        known, where = list(table), "the table"
+    else:
+        file = TableFile(require_path("table", table))
+        known, where = list(file.columns), str(table)
+    if missing := [name for name in names if name not in known]:
+        raise InvalidInput(f"{where} has no column {', '.join(missing)}; its columns: {', '.join(known)}")
+    return {name: np.asarray(table[name]) for name in names} if isinstance(table, Mapping) else file.read(names)
 
 
-def _points(path: str | Path) -> NDArray[np.float64]:
+def _points(path: TableLike) -> NDArray[np.float64]:
     rows = _columns(path, _POSITION)
     points = np.stack([rows[name].astype(np.float64) for name in _POSITION], axis=1)
     if not np.isfinite(points).all():
-        raise InvalidInput(f"{path} has rows without a position in nm; rerun with --voxel-size Z,Y,X")
+        raise InvalidInput("the table has rows without a position in nm; rerun with --voxel-size Z,Y,X")
     return points
 
 
-def _edges(path: str | Path) -> Edges:
+def _edges(path: TableLike) -> Edges:
     rows = _columns(path, ("pre_id", "post_id", "directed"))
     return Edges(rows["pre_id"], rows["post_id"], rows["directed"].astype(np.bool_))

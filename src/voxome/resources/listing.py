@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from voxome.contracts.source import Remote, ResourceInfo
-from voxome.contracts.uri import Uri
+from voxome.contracts.uri import Location, Uri
 from voxome.errors import NotFound
 from voxome.resources.open import get_remote, locate, recognise
 
@@ -16,15 +16,20 @@ _LEAVES = frozenset({VOLUME, "meshes", "skeletons", "points"})
 """Types of resources that contain no others."""
 
 
-def listing(uri: str, *, deep: bool = False) -> Iterator[ResourceInfo]:
+def ls(uri: Location = ".", *, recursive: bool = False) -> list[ResourceInfo]:
     """List the resources under `uri`, and what contains resources.
 
     Parameters
     ----------
-    uri : str
-        A URI, or a local folder that may contain resources of any format.
-    deep : bool
+    uri : str or path
+        A URI, such as ``bossdb://COLLECTION``, or a local folder that may contain resources of any format.
+    recursive : bool
         Whether to descend into what is found.
+
+    Returns
+    -------
+    list of ResourceInfo
+        With ``uri``, ``type`` and ``description``.
 
     Raises
     ------
@@ -36,11 +41,11 @@ def listing(uri: str, *, deep: bool = False) -> Iterator[ResourceInfo]:
     parsed = Uri.parse(uri)
     if parsed.scheme or ":" in parsed.path.partition("/")[0]:
         located = locate(uri)
-        return _list_store(get_remote(located.scheme), located, deep)
+        return list(_list_store(get_remote(located.scheme), located, recursive))
     path = parsed.local_path
     if not path.exists():
         raise NotFound(f"{path} does not exist; give an existing folder, or a URI")
-    return _list_path(path, deep)
+    return list(_list_path(path, recursive))
 
 
 def _list_store(store: Remote, uri: Uri, deep: bool) -> Iterator[ResourceInfo]:

@@ -1,10 +1,11 @@
-"""Checks before a volume is deleted: exactly one volume, with all its levels, and nothing else."""
+"""Deletion of a volume: exactly one, with all its levels, and nothing else."""
 
 from __future__ import annotations
 
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from voxome.contracts.abilities import SupportsDelete, SupportsLevels, SupportsRecognise, ability
 from voxome.contracts.spec import VolumeSpec
@@ -43,6 +44,11 @@ def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
         if nested := [info.uri for info in store.list(located) if info.type == VOLUME][1:]:
             raise InvalidInput(f"{located} contains other volumes: remove {', '.join(nested)} first")
     return located, spec
+
+
+def delete(uri: Uri) -> None:
+    """Delete the volume at `uri`, as `require_deletable` returned it."""
+    cast("SupportsDelete", get_remote(uri.scheme)).delete(uri)
 
 
 def _refuse_level(uri: Uri) -> None:

@@ -28,7 +28,7 @@ _CLASSIC_TIFF_BYTES = 4_000_000_000
 """Size above which a file is written as BigTIFF."""
 
 
-def export(source: VolumeSource, box: Box | None, out: str, progress: ProgressCallback = silent) -> None:
+def export(source: VolumeSource, box: Box | str | None, out: str, progress: ProgressCallback = silent) -> None:
     """Write a volume to a file or folder, in the format given by its suffix.
 
     Memory holds a few blocks, or image sections, at a time.
@@ -37,7 +37,7 @@ def export(source: VolumeSource, box: Box | None, out: str, progress: ProgressCa
     ----------
     source : VolumeSource
         Volume to read.
-    box : Box or None
+    box : Box, str or None
         Part to export, in the coordinates of `source`, along z, y, x or all its axes; everything if None.
     out : str
         ``FILE.npy``, ``FILE.h5[/DATASET]``, ``FILE.tif``, ``FILE.png`` (one section), ``FOLDER/`` (PNG sections),

@@ -16,7 +16,7 @@ from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.elements import Element
 from voxome.remotes.dvid.keyvalue import KeyValue
 from voxome.remotes.mesh_formats import encode_ngmesh
-from voxome.resources.listing import listing
+from voxome.resources.listing import ls
 
 pytestmark = pytest.mark.slow
 
@@ -127,7 +127,7 @@ def test_a_listing_describes_instances(uri: str, create_instance) -> None:
     }
     for name, type_name in types.items():
         create_instance(type_name, name)
-    found = {info.uri.rpartition("/")[2]: info.type for info in listing(uri)}
+    found = {info.uri.rpartition("/")[2]: info.type for info in ls(uri)}
     assert found["segmentation_meshes"] == "meshes"
     assert found["segmentation_skeletons"] == "skeletons"
     assert found["synapses"] == "points"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.arguments import require_count, require_path, require_voxels
 from voxome.contracts.kinds import Rows
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.uri import Location
 from voxome.data.phantom.pieces import Pieces
 from voxome.data.phantom.render import render
 from voxome.data.phantom.spec import PhantomSpec
@@ -26,7 +30,62 @@ from voxome.resources.volume import Volume
 CHUNK = (64, 64, 64)
 
 
-def phantom(
+@dataclass(frozen=True)
+class PhantomFiles:
+    """A phantom and its ground truth, as files.
+
+    Attributes
+    ----------
+    raw, labels, membranes : path
+        Image, neurons (numbered from 1), and membranes: OME-Zarr.
+    synapses, connectome : path
+        Parquet tables.
+    """
+
+    raw: Path
+    labels: Path
+    membranes: Path
+    synapses: Path
+    connectome: Path
+
+    @classmethod
+    def within(cls, folder: Path) -> PhantomFiles:
+        """Return the files of the phantom in a folder."""
+        volumes = (folder / f"{name}.zarr" for name in ("raw", "labels", "membranes"))
+        return cls(*volumes, *(folder / f"{name}.parquet" for name in ("synapses", "connectome")))
+
+
+def phantom(folder: Location, *, shape: Sequence[int] = (128, 128, 128), seed: int = 0) -> PhantomFiles:
+    """Generate a neuropil phantom with ground truth.
+
+    Parameters
+    ----------
+    folder : path
+        Output folder, created if missing.
+    shape : (z, y, x)
+        Shape in voxels, each 10 nm long.
+    seed : int
+        Random seed; the same seed gives the same phantom.
+
+    Returns
+    -------
+    PhantomFiles
+        Paths of image, labels, membranes, synapses and connectome.
+
+    Raises
+    ------
+    InvalidInput
+        If an argument is invalid.
+    AlreadyExists
+        If the folder contains any of these.
+    """
+    spec = PhantomSpec(require_voxels("shape", shape), require_count("seed", seed, 0))
+    target = Path(require_path("folder", folder))
+    write_phantom(target, spec)
+    return PhantomFiles.within(target)
+
+
+def phantom_arrays(
     shape: tuple[int, int, int], seed: int = 0, **options: Any
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint8], Rows]:
     """Generate a small phantom in memory.
@@ -107,8 +166,7 @@ def write_phantom(folder: str | Path, spec: PhantomSpec, block: tuple[int, int, 
 
 
 def _refuse_existing(folder: Path) -> None:
-    names = ("raw.zarr", "labels.zarr", "membranes.zarr", "synapses.parquet", "connectome.parquet")
-    old = [name for name in names if (folder / name).exists()]
+    old = [path.name for path in astuple(PhantomFiles.within(folder)) if path.exists()]
     if old:
         raise AlreadyExists(f"{folder} already contains {', '.join(old)}; remove them, or choose another folder")
 

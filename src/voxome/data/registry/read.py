@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import overload
 
 from pydantic import ValidationError
 
@@ -32,6 +33,41 @@ def entries(folder: Path = FOLDER) -> Mapping[str, Entry]:
                 raise InvalidInput(f"{file}: {volume.name} is defined twice")
             result[volume.name] = volume
     return dict(sorted(result.items()))
+
+
+@overload
+def datasets(name: None = None) -> Mapping[str, Entry]: ...
+
+
+@overload
+def datasets(name: str) -> Entry: ...
+
+
+def datasets(name: str | None = None) -> Mapping[str, Entry] | Entry:
+    """Return what is known of public volumes, which ``voxome.open("dataset:NAME")`` opens.
+
+    Parameters
+    ----------
+    name : str, optional
+        Name of a dataset, such as ``kasthuri2015/em``; all of them if None.
+
+    Returns
+    -------
+    Entry or mapping of str to Entry
+        With ``title``, ``uri``, ``voxel_size_nm``, ``licence``, ``citation``, …
+
+    Raises
+    ------
+    UnknownName
+        If there is no such dataset; the message suggests the closest match.
+
+    Examples
+    --------
+    >>> import voxome
+    >>> voxome.datasets("kasthuri2015/em").modality
+    'ssSEM'
+    """
+    return entries() if name is None else entry(name)
 
 
 def entry(name: str) -> Entry:

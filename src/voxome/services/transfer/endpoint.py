@@ -11,12 +11,13 @@ import numpy as np
 from voxome.contracts.abilities import SupportsLevels, SupportsMetadata, ability
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.uri import at_level
+from voxome.contracts.uri import Location, at_level
 from voxome.errors import InvalidInput, NotFound, UnknownName
 from voxome.geometry import Box
 from voxome.resources.metadata import metadata
 from voxome.resources.open import absolute, format_traits, locate, open_source
 from voxome.resources.volume import Volume
+from voxome.resources.volume_like import require_location
 
 Droppable = Literal["start", "voxel_size", "offset", "attributes"]
 
@@ -40,12 +41,12 @@ class Endpoint:
     source: VolumeSource | None = None
 
     @classmethod
-    def of(cls, volume: str | Volume, level: int = 0) -> Endpoint:
+    def of(cls, volume: Location | Volume, level: int = 0) -> Endpoint:
         """Return the endpoint for a URI, path or volume, at `level` of its pyramid."""
         if isinstance(volume, Volume):
             leveled = volume.level(level) if level else volume
             return cls(_absolute(leveled.uri) if leveled.uri else "", leveled.uri, leveled.source)
-        text = at_level(volume, level)
+        text = at_level(require_location(volume), level)
         return cls(_absolute(text), text)
 
     @property

@@ -10,17 +10,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from voxome.blocks.runner import Progress
 from voxome.config.folders import state_folder
+from voxome.contracts.arguments import require_count, require_voxels
 from voxome.contracts.engine import Engine
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.spec import parse_dtype
+from voxome.contracts.uri import Location
 from voxome.errors import InvalidInput, UnknownName
 from voxome.geometry import Box
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.resources.volume import Volume
+from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.blockwise_copy import resolve_box
 from voxome.services.transfer.copy import Verify
 from voxome.services.transfer.endpoint import Endpoint, TargetOptions
@@ -58,9 +62,10 @@ class TransferReport:
 
 
 def transfer(
-    src: str | Volume,
-    dst: str | Volume,
+    src: VolumeLike,
+    dst: Location | Volume,
     *,
+    voxel_size_nm: Sequence[float] | None = None,
     box: Box | str | None = None,
     level: int = 0,
     dtype: DTypeLike | None = None,
@@ -85,11 +90,13 @@ def transfer(
 
     Parameters
     ----------
-    src : str or Volume
+    src : str, path, Volume or array
         Source.
-    dst : str or Volume
+    dst : str, path or Volume
         Destination: a URI at which nothing is stored, or, with `existing` or as a Volume, an array that contains the
         box and has the same dtype, axes, voxel size and offset.
+    voxel_size_nm : (z, y, x), optional
+        Voxel size of an array; volumes have their own.
     box : Box or str, optional
         Part to copy, in the coordinates of `src` at `level`, along all axes or along z, y, x.
     level : int
@@ -154,15 +161,16 @@ def transfer(
     """
     began = time.monotonic()
     _check(verify, levels, workers)
+    if isinstance(src, np.ndarray) or voxel_size_nm is not None:
+        src = as_volume(src, voxel_size_nm=voxel_size_nm)
     start, end = Endpoint.of(src, level), Endpoint.of(dst)
     if start.uri and start.uri == end.uri:
         raise InvalidInput(f"{start.uri} cannot be copied to itself")
     open_engine, open_records = engine_opener(engine, (start, end), workers), records_opener(records)
     source = start.open()
     region = resolve_box(source.spec, box)
-    options = TargetOptions(
-        None if dtype is None else parse_dtype(dtype).name, _three(chunk), _three(shard), encoding, tuple(sorted(drop))
-    )
+    name = None if dtype is None else parse_dtype(dtype).name
+    options = TargetOptions(name, _shape("chunk", chunk), _shape("shard", shard), encoding, tuple(sorted(drop)))
     spec = options.spec(source, region, end.scheme)
     request = TransferRequest(start, end, region, spec, levels, existing or isinstance(dst, Volume), verify, seed)
     identity = {"source": start.uri, "destination": end.uri, "box": str(region), "options": asdict(options)}
@@ -193,18 +201,12 @@ def transfer(
 def _check(verify: str, levels: int, workers: int) -> None:
     if verify not in get_args(Verify):
         raise UnknownName.of("verify mode", verify, get_args(Verify))
-    for name, number in (("levels", levels), ("workers", workers)):
-        if number < 1:
-            raise InvalidInput(f"{name} is {number}; it must be at least 1")
+    require_count("levels", levels)
+    require_count("workers", workers)
 
 
-def _three(lengths: Sequence[int] | None) -> tuple[int, int, int] | None:
-    if lengths is None:
-        return None
-    if len(lengths) != 3 or min(lengths) < 1:
-        raise InvalidInput(f"Expected three lengths (z, y, x) of at least 1 voxel, not {tuple(lengths)}")
-    z, y, x = lengths
-    return z, y, x
+def _shape(name: str, value: Sequence[int] | None) -> tuple[int, int, int] | None:
+    return None if value is None else require_voxels(name, value)
 
 
 @contextmanager

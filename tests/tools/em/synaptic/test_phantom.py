@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voxome.data.phantom.write import phantom
+from voxome.data.phantom.write import phantom_arrays
 from voxome.geometry import BlockGrid, Box
 from voxome.metrics.detection import score_detections
 from voxome.metrics.graph import Edges, score_graph
@@ -22,8 +22,8 @@ NEXT = ((0, 0, 0), (1, 1, 1))
 
 
 @pytest.fixture(scope="module")
-def phantom_arrays():
-    return phantom(DOMAIN.shape, seed=1000)
+def phantom():
+    return phantom_arrays(DOMAIN.shape, seed=1000)
 
 
 def reads(block, halo):

@@ -1,0 +1,92 @@
+"""Facts about a volume, or about meshes, skeletons or points."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.errors import VoxomeError
+from voxome.resources.open import Resource, open
+from voxome.resources.shapes import Meshes, Points, Skeletons
+from voxome.resources.volume import Volume
+from voxome.resources.volume_like import VolumeLike, as_volume
+
+
+def info(resource: VolumeLike | Resource) -> dict[str, Any]:
+    """Return the facts of a volume, or of meshes, skeletons or points, as JSON values.
+
+    Parameters
+    ----------
+    resource : str, path, Volume, Meshes, Skeletons, Points or array
+        What to describe.
+
+    Returns
+    -------
+    dict
+        ``uri``, ``format``, ``kind``; of a volume also ``shape``, ``dtype``, ``axes``, ``start``, ``voxel_size_nm``,
+        ``offset_nm``, ``chunks``, ``write_chunk``, ``bytes`` and ``levels``, a list with the facts of each level.
+
+    Raises
+    ------
+    InvalidInput, InvalidUri, NotFound, UnsupportedFormat, UnknownName
+
+    Examples
+    --------
+    >>> import numpy as np, voxome
+    >>> voxome.info(np.zeros((4, 5, 6), "uint8"))["shape"]
+    [4, 5, 6]
+    """
+    if isinstance(resource, str | os.PathLike):
+        resource = open(resource)
+    if isinstance(resource, Meshes | Skeletons | Points):
+        return _shape_facts(resource)
+    return _volume_facts(as_volume(resource))
+
+
+def _shape_facts(resource: Meshes | Skeletons | Points) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "uri": resource.uri,
+        "format": resource.uri.partition("://")[0],
+        "kind": type(resource).__name__.lower(),
+    }
+    if isinstance(resource, Points):
+        facts |= {"shape": resource.shape, "relations": list(resource.relations)}
+    return facts
+
+
+def _volume_facts(volume: Volume) -> dict[str, Any]:
+    spec = volume.spec
+    pyramid = ability(volume.source, SupportsLevels)
+    return {
+        "uri": volume.uri,
+        "format": volume.uri.partition("://")[0],
+        "kind": spec.kind,
+        "shape": list(volume.shape),
+        "dtype": str(volume.dtype),
+        "axes": list(volume.axes),
+        "start": list(spec.domain.start),
+        "voxel_size_nm": spec.voxel_size_nm and list(spec.voxel_size_nm),
+        "offset_nm": list(spec.offset_nm),
+        "chunks": spec.read_chunk and list(spec.read_chunk),
+        "write_chunk": spec.write_chunk and list(spec.write_chunk),
+        "bytes": volume.nbytes,
+        "levels": [] if pyramid is None else [_level_facts(pyramid, n) for n in range(len(pyramid.levels))],
+    }
+
+
+def _level_facts(pyramid: SupportsLevels, number: int) -> dict[str, Any]:
+    """Return the facts of one level; of one that cannot be opened, the reason."""
+    level = pyramid.levels[number]
+    facts: dict[str, Any] = {
+        "shape": None,
+        "voxel_size_nm": level.voxel_size_nm and list(level.voxel_size_nm),
+        "offset_nm": list(level.offset_nm),
+        "scale": level.scale and list(level.scale),
+        "problem": None,
+    }
+    try:
+        facts["shape"] = list(pyramid.level(number).spec.domain.shape)
+    except VoxomeError as error:
+        facts["problem"] = str(error)
+    return facts

@@ -1,0 +1,178 @@
+"""``voxome.get``, ``voxome.put`` and ``voxome.rm``: the Python twins of the commands of these names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from numpy.typing import DTypeLike
+
+from voxome.contracts.arguments import require_indices, require_path
+from voxome.contracts.spec import VolumeKind
+from voxome.contracts.uri import Location
+from voxome.errors import InvalidInput
+from voxome.geometry import Box
+from voxome.resources.volume import Volume
+from voxome.resources.volume_like import VolumeLike, as_volume
+from voxome.services.blockwise_copy import ProgressCallback, copy, silent
+from voxome.services.delete import delete, require_deletable
+from voxome.services.export import export
+from voxome.services.ingest import open_target, spec_like
+from voxome.services.rollback import created_or_removed
+
+
+def get(
+    volume: VolumeLike,
+    out: Location,
+    *,
+    box: Box | str | None = None,
+    level: int = 0,
+    progress: ProgressCallback = silent,
+) -> Path:
+    """Export a volume, or a box of it, to a file for other programs.
+
+    Parameters
+    ----------
+    volume : str, path, Volume or array
+        What to export.
+    out : path
+        ``FILE.npy``, ``FILE.h5`` or ``FILE.h5/DATASET``, ``FILE.tif``, ``FILE.png`` (one section), ``FOLDER/`` (PNG
+        sections), ``FOLDER.zarr`` or ``FILE.nii``; nothing may be stored there.
+    box : Box or str, optional
+        Part to export, in the coordinates of the level, along z, y, x or all axes.
+    level : int
+        Level of the pyramid; 0 is the finest.
+    progress : callable
+        Called with the number of blocks done and their total.
+
+    Returns
+    -------
+    path
+        `out`.
+
+    Raises
+    ------
+    InvalidInput, InvalidBox
+        If the suffix is unknown, or the box is not inside the volume.
+    AlreadyExists
+        If `out` exists.
+    UnsupportedFormat
+        If the format cannot store such voxels.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile, voxome
+    >>> path = voxome.get(np.eye(4, dtype="uint8")[None], tempfile.mkdtemp() + "/eye.npy")
+    >>> int(np.load(path).sum())
+    4
+    """
+    target = require_path("out", out)
+    export(as_volume(volume, level=level).source, box, target, progress)
+    return Path(target)
+
+
+def put(
+    volume: VolumeLike,
+    uri: Location,
+    *,
+    voxel_size_nm: Sequence[float] | None = None,
+    dtype: DTypeLike | None = None,
+    kind: VolumeKind | None = None,
+    chunk: Sequence[int] | None = None,
+    at: Sequence[int] | None = None,
+    progress: ProgressCallback = silent,
+) -> Volume:
+    """Write a file, an array or any volume into a store: as a new volume, or into an existing one.
+
+    Parameters
+    ----------
+    volume : str, path, Volume or array
+        What to write.
+    uri : str or path
+        Destination, such as ``zarr://PATH``.
+    voxel_size_nm : (z, y, x), optional
+        Voxel size of the new volume; that of `volume` if None.
+    dtype : dtype, optional
+        Data type of the new volume; values must not change.
+    kind : {"image", "labels", "probability"}, optional
+        Meaning of the voxels; that of `volume` if None. Integers of an array are labels, but for uint8 and uint16.
+    chunk : tuple of int, optional
+        Chunk shape of the new volume.
+    at : tuple of int, optional
+        Write into an existing volume, starting at this index.
+    progress : callable
+        Called with the number of blocks done and their total.
+
+    Returns
+    -------
+    Volume
+        What was written, or written into.
+
+    Raises
+    ------
+    AlreadyExists
+        If something is stored at `uri`.
+    InvalidInput
+        If a value would change, an argument is invalid, or describes a new volume although `at` is given.
+    NotFound, InvalidBox
+        If there is no volume to write into, or it is too small.
+
+    Examples
+    --------
+    >>> import numpy as np, voxome
+    >>> voxome.put(np.ones((4, 5, 6), "uint8"), "memory://ones", voxel_size_nm=(40, 4, 4)).voxel_size_nm
+    (40.0, 4.0, 4.0)
+    """
+    address, source = require_path("uri", uri), as_volume(volume).source
+    domain = source.spec.domain
+    new = {"voxel_size_nm": voxel_size_nm, "dtype": dtype, "kind": kind, "read_chunk": chunk}
+    if at is None:
+        with created_or_removed(address, spec_like(source.spec, **new)) as target:
+            copy(source, domain, target, target.spec.domain.start, progress)
+        return Volume(target, address)
+    if given := [name for name, value in new.items() if value is not None]:
+        raise InvalidInput(f"at= writes into an existing volume, but {', '.join(given)} would need a new one")
+    corner = require_indices("at", at)
+    target = open_target(address, source, corner)
+    try:
+        copy(source, domain, target, corner, progress)
+    except BaseException as error:
+        error.add_note(f"{address} is partly written; repeat the same call or command to complete it")
+        raise
+    return Volume(target, address)
+
+
+def rm(uri: Location) -> str:
+    """Remove a volume and all its levels; anything that is not a volume is kept.
+
+    Parameters
+    ----------
+    uri : str or path
+        URI or path of a volume.
+
+    Returns
+    -------
+    str
+        URI of what was removed.
+
+    Raises
+    ------
+    InvalidUri, InvalidInput
+        If `uri` is the name of a public dataset or a level of a volume, or if it contains other volumes.
+    ReadOnly
+        If its file or folder is write-protected.
+    UnsupportedFormat
+        If its store cannot remove volumes.
+    NotFound
+        If the volume does not exist.
+
+    Examples
+    --------
+    >>> import voxome
+    >>> volume = voxome.create("memory://scratch", voxome.VolumeSpec.of((4, 5, 6), "uint8"))
+    >>> voxome.rm("memory://scratch")
+    'memory://scratch'
+    """
+    located, _ = require_deletable(require_path("uri", uri))
+    delete(located)
+    return str(located)
