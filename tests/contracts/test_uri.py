@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,3 +49,15 @@ def test_a_password_is_not_printed() -> None:
     uri = Uri.parse("precomputed://https://me:secret@host/layer?level=1")
     assert str(uri) == "precomputed://https://host/layer?level=1"
     assert "secret" in uri.path
+
+
+def test_a_local_path_is_absolute_and_has_no_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/anna")
+    paths = {
+        "zarr://a.zarr": tmp_path / "a.zarr",
+        "npy://../x/./a.npy": tmp_path.parent / "x" / "a.npy",
+        "images://~/stack/*.png": Path("/home/anna/stack/*.png"),
+        "n5://file:///data/a.n5/": Path("/data/a.n5"),
+    }
+    assert {text: Uri.parse(text).local_path for text in paths} == paths
