@@ -59,4 +59,4 @@ def plan(
             ]
         )
     columns = ["step", "tool", "block", "blocks", "voxels read", "memory per job", "invariance"]
-    show_table(columns, rows, title=f"{plan.workflow}: {sum(int(row[3]) for row in rows):,} blocks")
+    show_table(columns, rows, title=f"{plan.workflow}: {sum(step.total for step in plan.steps):,} blocks")

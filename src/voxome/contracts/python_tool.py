@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from voxome.contracts.context import BlockContext, Context, Region
 from voxome.contracts.frame import Frame
-from voxome.contracts.kinds import Kind
+from voxome.contracts.kinds import Kind, Parameters
 from voxome.contracts.parameter import REQUIRED, Parameter
 from voxome.contracts.source_digest import source_digest
 from voxome.contracts.tool import Check, HaloLike, HaloOf, Input, Invariance, Scope, ToolSpec
@@ -46,7 +46,7 @@ class PythonTool:
         """Digest of the function's source and of what it imports from its own package; see `source_digest`."""
         return source_digest(self.function)
 
-    def call(self, inputs: Mapping[str, Any], parameters: Mapping[str, Any], context: Context | None) -> dict[str, Any]:
+    def call(self, inputs: Mapping[str, object], parameters: Parameters, context: Context | None) -> dict[str, Any]:
         """Call the function; see `voxome.contracts.tool.Tool.call`."""
         injected = {argument: _context_as(annotation, context) for argument, annotation in self.injected.items()}
         result = self.function(**inputs, **parameters, **injected)
@@ -67,8 +67,8 @@ def tool(
     halo: HaloLike | HaloOf = 0,
     invariance: Invariance = "exact",
     check: Check | None = None,
-    memory: Callable[[int, Mapping[str, Any]], int] | None = None,
-    content: Callable[[Mapping[str, Any]], str] | None = None,
+    memory: Callable[[int, Parameters], int] | None = None,
+    content: Callable[[Parameters], str] | None = None,
     cpus: int = 1,
     gpus: int = 0,
 ) -> Callable[[Callable[..., Any]], PythonTool]:

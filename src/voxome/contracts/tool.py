@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from voxome.contracts.context import Context
 from voxome.contracts.frame import ASSUMED_NM
-from voxome.contracts.kinds import Kind
+from voxome.contracts.kinds import Kind, Parameters
 from voxome.contracts.parameter import REQUIRED, Parameter
 from voxome.contracts.ports import port_of
 from voxome.contracts.spec import VolumeSpec
@@ -18,9 +18,9 @@ from voxome.geometry.grid import Halo
 Scope = Literal["block", "regions", "whole"]
 Invariance = Literal["exact", "none"]
 HaloLike = int | Sequence[int] | tuple[Sequence[int], Sequence[int]]
-HaloOf = Callable[[Mapping[str, Any], tuple[float, float, float]], HaloLike]
+HaloOf = Callable[[Parameters, tuple[float, float, float]], HaloLike]
 """Halo from the parameters and the voxel size in nm."""
-Check = Callable[[Mapping[str, VolumeSpec], Mapping[str, Any]], Iterable[str]]
+Check = Callable[[Mapping[str, VolumeSpec], Parameters], Iterable[str]]
 """Problems with the specs of the volume inputs, by name, under these parameters."""
 
 
@@ -74,8 +74,8 @@ class ToolSpec:
     halo: HaloLike | HaloOf = 0
     invariance: Invariance = "exact"
     check: Check | None = None
-    memory: Callable[[int, Mapping[str, Any]], int] | None = None
-    content: Callable[[Mapping[str, Any]], str] | None = None
+    memory: Callable[[int, Parameters], int] | None = None
+    content: Callable[[Parameters], str] | None = None
     cpus: int = 1
     gpus: int = 0
     summary: str = ""
@@ -85,15 +85,15 @@ class ToolSpec:
         """Port → input or parameter; see `voxome.contracts.ports`."""
         return {port_of(name): name for name in (*self.inputs, *self.parameters)}
 
-    def compute_halo(self, parameters: Mapping[str, Any], scale_nm: tuple[float, float, float] = ASSUMED_NM) -> Halo:
+    def compute_halo(self, parameters: Parameters, scale_nm: tuple[float, float, float] = ASSUMED_NM) -> Halo:
         """Return the halo under `parameters` in voxels of `scale_nm`, as (low, high) triples."""
         return normalize_halo(self.halo(parameters, scale_nm) if callable(self.halo) else self.halo)
 
-    def compute_version(self, parameters: Mapping[str, Any]) -> str:
+    def compute_version(self, parameters: Parameters) -> str:
         """Return the version, with the content of the files that `parameters` name."""
         return f"{self.version}+{self.content(parameters)[:12]}" if self.content else self.version
 
-    def bind(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def bind(self, values: Mapping[str, object]) -> dict[str, Any]:
         """Return all parameters: defaults filled in, values checked and converted to their types.
 
         Raises
@@ -129,7 +129,7 @@ class Tool(Protocol):
     def digest(self) -> str:
         """Digest of its source code or container image, which decides its results besides version and parameters."""
 
-    def call(self, inputs: Mapping[str, Any], parameters: Mapping[str, Any], context: Context | None) -> dict[str, Any]:
+    def call(self, inputs: Mapping[str, object], parameters: Parameters, context: Context | None) -> dict[str, Any]:
         """Return the outputs by name.
 
         Parameters

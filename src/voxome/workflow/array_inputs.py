@@ -21,7 +21,7 @@ from voxome.services.blockwise_copy import copy
 from voxome.services.ingest import spec_like
 
 
-def store_arrays(inputs: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+def store_arrays(inputs: Mapping[str, object], folder: Path | None) -> dict[str, Any]:
     """Return the inputs of a run with a URI in place of every volume, array and path.
 
     Parameters

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Kind
@@ -59,7 +58,7 @@ class Bindings:
         Specs of volumes by the keys of their handles.
     """
 
-    def __init__(self, graph: Graph, values: Mapping[str, Any], options: RunOptions) -> None:
+    def __init__(self, graph: Graph, values: Mapping[str, object], options: RunOptions) -> None:
         self.graph, self.values, self.options = graph, values, options
         self.handles: dict[str, Handle] = {}
         self._outputs: dict[str, dict[str, Handle]] = {}
@@ -70,7 +69,7 @@ class Bindings:
         self._outputs[step] = dict(outputs)
         self.specs.update((outputs[name].key, spec) for name, spec in specs.items())
 
-    def value(self, source: Source) -> Any:
+    def value(self, source: Source) -> object:
         """Return the value or handle of a source; None if it has none, or its step could not be planned."""
         if isinstance(source, Constant):
             return source.value
@@ -114,7 +113,7 @@ class Bindings:
         """Whether a missing value is reported elsewhere: with the failed step or the workflow input."""
         return isinstance(source, FromStep) or (isinstance(source, FromInput) and source.name not in self.values)
 
-    def _handle(self, source: Source, value: Any, expected: Input) -> Handle:
+    def _handle(self, source: Source, value: object, expected: Input) -> Handle:
         if isinstance(value, Handle):
             return value
         name = source.name if isinstance(source, FromInput) else str(value)
@@ -122,7 +121,7 @@ class Bindings:
             self.handles[name] = self._external(value, expected)
         return self.handles[name]
 
-    def _external(self, value: Any, expected: Input) -> Handle:
+    def _external(self, value: object, expected: Input) -> Handle:
         """Return the handle of an input from outside, with the box and voxel size of the run."""
         handle, spec = bind_external(value, expected, self.options.level)
         if spec is None:

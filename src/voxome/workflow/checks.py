@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from voxome.contracts.handle import STORE, Handle
+from voxome.contracts.kinds import Parameters
 from voxome.contracts.ports import HOST_PORTS
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input, ToolSpec
@@ -14,7 +14,7 @@ from voxome.workflow.graph import Graph
 from voxome.workflow.options import RunOptions
 
 
-def name_problems(graph: Graph, values: Mapping[str, Any], options: RunOptions) -> Iterator[str]:
+def name_problems(graph: Graph, values: Mapping[str, object], options: RunOptions) -> Iterator[str]:
     """Yield unknown inputs and steps, and required inputs that are not set."""
     for name in values:
         if name not in graph.inputs:
@@ -42,7 +42,7 @@ def input_problems(step: str, expected: Input, handle: Handle, spec: VolumeSpec 
 
 
 def tool_problems(
-    step: str, tool: ToolSpec, volumes: Mapping[str, VolumeSpec], parameters: Mapping[str, Any], options: RunOptions
+    step: str, tool: ToolSpec, volumes: Mapping[str, VolumeSpec], parameters: Parameters, options: RunOptions
 ) -> Iterator[str]:
     """Yield the problems that the tool finds with its inputs."""
     if tool.check is not None:

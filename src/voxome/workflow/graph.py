@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from voxome.workflow.hint import RunHint
 
@@ -14,7 +13,7 @@ class FromInput:
     """The workflow input `name`, or `default` if it is not set; None leaves it to the tool."""
 
     name: str
-    default: Any = None
+    default: object = None
 
 
 @dataclass(frozen=True)
@@ -29,10 +28,10 @@ class FromStep:
 class Constant:
     """A value in the workflow itself."""
 
-    value: Any
+    value: object
 
 
-_READERS: Mapping[str, Callable[[str], Any]] = {
+_READERS: Mapping[str, Callable[[str], object]] = {
     "boolean": lambda text: {"true": True, "false": False}[text.lower()],
     "int": int,
     "long": int,
@@ -58,10 +57,10 @@ class GraphInput:
     name: str
     types: tuple[str, ...]
     required: bool
-    default: Any = None
+    default: object = None
     doc: str = ""
 
-    def read(self, text: str) -> Any:
+    def read(self, text: str) -> object:
         """Parse `text` as one of its types; return `text` itself if none fits, for the plan to report."""
         if not self.types or set(self.types) - _READERS.keys():
             return text.split(",") if self.types == ("array",) else text

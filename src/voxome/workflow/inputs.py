@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from voxome.contracts.handle import Handle
 from voxome.contracts.spec import VolumeSpec
@@ -15,7 +14,7 @@ from voxome.storage.find import storage_at
 _SUFFIX = ".handle.json"
 
 
-def bind_external(value: Any, expected: Input, level: int = 0) -> tuple[Handle, VolumeSpec | None]:
+def bind_external(value: object, expected: Input, level: int = 0) -> tuple[Handle, VolumeSpec | None]:
     """Return the handle of an input from outside, with its version as the key, and the spec of a volume.
 
     Parameters

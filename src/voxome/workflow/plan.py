@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
+from typing import Any, cast
 
 from voxome.blocks.pyramid import pyramid_steps
 from voxome.blocks.step import Step
@@ -15,6 +15,7 @@ from voxome.contracts.formats import PLAN
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.ports import HOST_PORTS
 from voxome.contracts.report import Result, Results
+from voxome.contracts.run_record import JsonValue
 from voxome.contracts.source_digest import UNPINNED
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Tool, ToolSpec
@@ -55,7 +56,7 @@ class Plan:
     workflow: str
     steps: tuple[Step, ...]
     outputs: Mapping[str, Handle]
-    inputs: Mapping[str, Any]
+    inputs: Mapping[str, JsonValue]
     results: Results
     warnings: tuple[str, ...] = ()
     hint: RunHint = field(default_factory=RunHint)
@@ -78,7 +79,7 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def make_plan(graph: Graph, values: Mapping[str, Any], options: RunOptions) -> Plan:
+def make_plan(graph: Graph, values: Mapping[str, object], options: RunOptions) -> Plan:
     """Bind a workflow to its inputs.
 
     Parameters
@@ -101,7 +102,7 @@ def make_plan(graph: Graph, values: Mapping[str, Any], options: RunOptions) -> P
 class _Planner:
     """Plans the steps of a workflow one by one, and collects their problems."""
 
-    def __init__(self, graph: Graph, values: dict[str, Any], options: RunOptions) -> None:
+    def __init__(self, graph: Graph, values: dict[str, object], options: RunOptions) -> None:
         self.graph, self.values, self.options = graph, values, options
         self.bindings = Bindings(graph, values, options)
         self.file_names = {} if options.home == STORE else file_names(graph)
@@ -126,7 +127,7 @@ class _Planner:
         }
         self.problems += [*file_problems(outputs), *report_problems(self.graph, results)]
         self._raise_problems()
-        inputs = {name: _as_json(value) for name, value in self.values.items()}
+        inputs: dict[str, JsonValue] = {name: _as_json(value) for name, value in self.values.items()}
         inputs |= {name: handle.to_json() for name, handle in self.bindings.handles.items()}
         steps = (*self.steps.values(), *self._pyramids(outputs))
         warnings = tuple(dict.fromkeys(self.warnings))
@@ -210,11 +211,11 @@ class _Planner:
                 yield from pyramid_steps(name, self.graph.hint.file_name(name), handle, spec, self.options.home)
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: object) -> JsonValue:
     """Return a value of an input as JSON values: handles and paths are not."""
     if isinstance(value, Handle):
         return value.to_json()
-    return str(value) if isinstance(value, PurePath) else value
+    return cast("JsonValue", str(value) if isinstance(value, PurePath) else value)
 
 
 def _output_specs(step: Step) -> dict[str, VolumeSpec]:

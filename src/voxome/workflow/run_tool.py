@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from voxome.blocks.runner import run_step
 from voxome.blocks.step import Step
@@ -47,7 +46,7 @@ def graph_of(spec: ToolSpec) -> Graph:
 
 def run_tool(
     name: str,
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     *,
     store: str | Path,
     workers: int = 1,

@@ -13,7 +13,7 @@ from voxome.errors import CorruptData, PlanError
 from voxome.records.folder import read_json, write_json
 
 
-def keep_plan(folder: Path, plan: Mapping[str, Any]) -> None:
+def keep_plan(folder: Path, plan: Mapping[str, object]) -> None:
     """Write the plan of a new run, or check that a run that is resumed has the same plan.
 
     Raises

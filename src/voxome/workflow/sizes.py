@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 from voxome.blocks.sizes import block_memory_bytes, block_voxels
 from voxome.blocks.step import Step
 
 
-def sizes(step: Step) -> dict[str, Any]:
-    """Return the size of a step as JSON values.
+class StepSizes(TypedDict):
+    """The size of a step.
 
-    Returns
-    -------
-    dict
-        ``key``; ``blocks``; ``voxels_read``, None for a step without blocks; ``memory_bytes`` of one job, None where
-        that depends on the objects in the data.
+    ``voxels_read`` is None for a step without blocks, ``memory_bytes`` of one job where it depends on the objects in
+    the data.
     """
+
+    key: str
+    blocks: int
+    voxels_read: int | None
+    memory_bytes: int | None
+
+
+def sizes(step: Step) -> StepSizes:
+    """Return the size of a step."""
     grid, voxels = step.phases[0], block_voxels(step)
     volumes = sum(one.kind.is_volume for one in step.spec.inputs.values() if one.name in step.inputs)
     return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from voxome.contracts.arguments import require_count, require_path
 from voxome.contracts.handle import Handle
@@ -23,7 +22,7 @@ from voxome.workflow.run_tool import run_tool
 
 def plan(
     workflow: Location,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, object] | None = None,
     *,
     block: BlockChoice | None = None,
     box: Box | str | None = None,
@@ -60,7 +59,7 @@ def plan(
 
 def run(
     workflow: Location | Plan,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, object] | None = None,
     *,
     out: Location,
     store: Location | None = None,
@@ -155,7 +154,7 @@ def run(
 
 def tool(
     name: str,
-    inputs: Mapping[str, Any],
+    inputs: Mapping[str, object],
     *,
     out: Location,
     block: BlockChoice | None = None,
