@@ -1,5 +1,7 @@
 """A BossDB server for tests: the relay's dialect on a real socket of this machine.
 
+Also a command: ``python -m standins.boss --port 8001 --admin-token secret``.
+
 Examples
 --------
 >>> import httpx
@@ -10,6 +12,7 @@ Examples
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,8 +26,10 @@ from voxome.relay.dialects.boss.roles import role_record
 from voxome.relay.dialects.boss.state import BossState
 from voxome.relay.relay import Relay
 from voxome.relay.secrets import digest, new_token
-from voxome.relay.serve import in_thread
+from voxome.relay.serve import in_thread, run
 from voxome.relay.sources import Sources
+
+LARGEST_CUTOUT_BYTES = 520 * 2**20
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Boss:
 
 
 @contextmanager
-def serving(*, sources: Sources | None = None, largest_cutout_bytes: int = 520 * 2**20) -> Iterator[Boss]:
+def serving(*, sources: Sources | None = None, largest_cutout_bytes: int = LARGEST_CUTOUT_BYTES) -> Iterator[Boss]:
     """Serve BossDB's API from a thread of this process, on a free port of 127.0.0.1, with everything in memory.
 
     What the real server refuses is refused: an annotation channel needs an existing source channel, zeros that are
@@ -71,9 +76,29 @@ def serving(*, sources: Sources | None = None, largest_cutout_bytes: int = 520 *
     largest_cutout_bytes : int
         Limit of one request, uncompressed.
     """
-    token, catalogue = new_token(), MemoryCatalogue()
-    accounts = Accounts(catalogue, {digest(token): "admin"})
-    data = f"memory://boss-{uuid4().hex}"
-    dialect = BossDialect(Relay(catalogue, accounts, data, sources or Sources(), largest_cutout_bytes))
+    token = new_token()
+    dialect = _create_dialect(token, sources or Sources(), largest_cutout_bytes)
     with in_thread(create_app([dialect])) as url:
         yield Boss(url, token, dialect.state)
+
+
+def _create_dialect(token: str, sources: Sources, largest_cutout_bytes: int = LARGEST_CUTOUT_BYTES) -> BossDialect:
+    catalogue = MemoryCatalogue()
+    accounts = Accounts(catalogue, {digest(token): "admin"})
+    data = f"memory://boss-{uuid4().hex}"
+    return BossDialect(Relay(catalogue, accounts, data, sources, largest_cutout_bytes))
+
+
+def main() -> None:
+    """Print the base URL and serve until interrupted."""
+    options = argparse.ArgumentParser(prog="python -m standins.boss", description="A BossDB server in memory.")
+    options.add_argument("--host", default="127.0.0.1")
+    options.add_argument("--port", type=int, default=8001, help="0 for any free port")
+    options.add_argument("--admin-token", required=True, help="token of the user admin, who may do everything")
+    arguments = options.parse_args()
+    app = create_app([_create_dialect(arguments.admin_token, Sources())])
+    run(app, host=arguments.host, port=arguments.port, started=lambda url: print(url, flush=True))
+
+
+if __name__ == "__main__":
+    main()
