@@ -1,11 +1,15 @@
 # make demo   set up and run the main job on a phantom; results in demo-output/
 # make check  lint, types, layers and the fast tests, in under two minutes
 # make test   everything
+# make oldest, make newest   the fast tests with the lowest versions that pyproject.toml allows, and with the newest releases
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo check lint fast test peers cwl clean
+OLDEST_PYTHON ?= python3.11
+NEWEST_PYTHON ?= $(or $(lastword $(shell ls -v $$(pyenv root 2>/dev/null)/versions/3.*/bin/python3 2>/dev/null)),$(PYTHON))
+
+.PHONY: demo check lint fast test oldest newest lock-oldest peers cwl clean
 
 TRUTH := demo-output/phantom
 # Servers and programs that tests start, as packages of Debian; tests of what is missing skip, or fail under CI.
@@ -38,6 +42,20 @@ fast: .venv/dev
 test: .venv/train .venv/intern/ready lint peers
 	$(BIN)/pytest --numprocesses auto --dist loadscope
 
+oldest: .venv/oldest/ready
+	HYPOTHESIS_PROFILE=fast .venv/oldest/bin/python -m pytest --quiet --numprocesses 2 --dist loadscope -m "not slow"
+
+newest: .venv/newest/bin/python
+	$< -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --editable '.[dev]'
+	HYPOTHESIS_PROFILE=fast $< -m pytest --quiet --numprocesses 2 --dist loadscope -m "not slow"
+
+# needs uv; tensorstore, waterz and witty are younger than what the other lower bounds ran with
+lock-oldest:
+	uv pip compile pyproject.toml --extra dev --python-version 3.11 --resolution lowest-direct \
+	  --exclude-newer 2025-06-01 --exclude-newer-package tensorstore=2026-06-01 \
+	  --exclude-newer-package waterz=2026-11-01 --exclude-newer-package witty=2026-11-01 \
+	  --no-annotate --no-header --quiet --output-file constraints-oldest.txt
+
 peers:
 	@dpkg-query --show $(PEERS) > /dev/null 2>&1 || test "$$(id -u)" != 0 || ! command -v apt-get > /dev/null || \
 	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(PEERS); } > /dev/null
@@ -60,6 +78,15 @@ cwl: .venv/dev
 .venv/train: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) --editable '.[dev,train]'
 	touch $@ .venv/dev .venv/em
+
+.venv/oldest/ready: pyproject.toml constraints-oldest.txt
+	$(OLDEST_PYTHON) -m venv .venv/oldest
+	.venv/oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --requirement constraints-oldest.txt --editable .
+	touch $@
+
+.venv/newest/bin/python:
+	$(NEWEST_PYTHON) -m venv .venv/newest
 
 .venv/intern/ready: constraints-intern.txt | .venv/bin/python
 	$(PYTHON) -m venv .venv/intern
