@@ -74,10 +74,10 @@ def _closure(requirements: Iterable[Requirement]) -> dict[str, Distribution]:
 def _licence(package: Distribution) -> str:
     """Return the licence that a package states: in its metadata, or else the head of its licence file."""
     metadata = package.metadata
-    if expression := metadata.get("License-Expression"):
-        return str(expression)
+    if expression := metadata.get_all("License-Expression"):
+        return str(expression[0])
     classifiers = [line for line in metadata.get_all("Classifier") or [] if line.startswith("License")]
-    stated = [*classifiers, *str(metadata.get("License") or "").splitlines()[:1]]
+    stated = [*classifiers, *"".join(metadata.get_all("License") or []).splitlines()[:1]]
     if PERMISSIVE.search(" ".join(stated)) or COPYLEFT.search(" ".join(stated)):
         return "; ".join(stated)
     files = [file for file in package.files or [] if re.search("licen[cs]e|copying", file.name, re.I)]
