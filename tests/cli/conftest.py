@@ -32,6 +32,7 @@ def command(
 ) -> Callable[..., Result]:
     """Run ``voxome ARGUMENTS`` in a fresh folder, without any configuration."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.toml").touch()
     monkeypatch.setenv("VOXOME_CONFIG", str(tmp_path / "config.toml"))
 
     def run(*arguments: str) -> Result:

@@ -316,3 +316,33 @@ def test_every_verb_takes_boxes_without_some_ends(voxome_: Any) -> None:
         voxome_("score", "segmentation", "--truth", "truth.zarr", "--result", "truth.zarr", "--box", ":,1:,:2").status
         == 0
     )
+
+
+@pytest.mark.slow
+def test_a_job_file_has_the_inputs_and_set_overrides_them(voxome_: Any, tmp_path: Path) -> None:
+    (tmp_path / "job.yml").write_text("raw: {class: File, path: raw.zarr}\nat: 99\n")
+    plan = voxome_("plan", "mark.cwl", "job.yml", "--json").json
+    assert plan["steps"][0]["parameters"] == {"at": 99}
+    assert voxome_("plan", "mark.cwl", "job.yml", "--set", "at=7", "--json").json["steps"][0]["parameters"] == {"at": 7}
+    assert voxome_("plan", "mark.cwl", "job.yml", "--set", "at=", "--json").json["steps"][0]["parameters"] == {
+        "at": 0.5
+    }
+    (tmp_path / "job.yml").write_text("row: raw.zarr\n")
+    result = voxome_("run", "mark.cwl", "job.yml", "--out", "o")
+    assert result.status == 1
+    assert "Unknown workflow input 'row'; did you mean 'raw'?" in result.err
+    assert not Path("o").exists()
+
+
+@pytest.mark.slow
+def test_a_run_says_at_once_what_it_does(voxome_: Any) -> None:
+    result = voxome_("run", "mark.cwl", "--set", "raw=raw.zarr", "--out", "o", "--workers", "1")
+    first, second, *_ = result.err.splitlines()
+    assert first == "Checking mark.cwl"
+    assert second == "Running mark: 1 step, 1 block into o; --workers 1"
+
+
+def test_images_are_not_scored_as_segmentations(voxome_: Any) -> None:
+    result = voxome_("score", "segmentation", "--truth", "raw.zarr", "--result", "raw.zarr")
+    assert result.status == 1
+    assert "raw.zarr is image data of uint8; expected a label volume" in result.err

@@ -15,8 +15,8 @@ def block_voxels(step: Step) -> int | None:
     if step.phases[0] is None or step.frame is None:
         return None
     low, high = step.spec.compute_halo(step.parameters, step.frame.scale_nm)
-    sides = zip(step.block, low, high, step.frame.domain.shape, strict=True)
-    return math.prod(min(n + a + b, m) for n, a, b, m in sides)
+    sides = zip(step.block, low, high, step.frame.box.shape, step.frame.domain.shape, strict=True)
+    return math.prod(min(min(n, inside) + a + b, all_) for n, a, b, inside, all_ in sides)
 
 
 def block_memory_bytes(step: Step) -> int | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from voxome.cli.values import parse_as
+from voxome.errors import InvalidInput
 
 _LOG = logging.getLogger("voxome")
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -33,7 +36,27 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def require_config(verb: str | None) -> None:
+    """Check that the configuration file and the profile exist that the environment names.
+
+    Raises
+    ------
+    InvalidInput, NotFound
+        If not; `profiles` and `doctor` show such a problem instead.
+    """
+    file = os.environ.get("VOXOME_CONFIG")
+    if verb in ("profiles", "doctor"):
+        return
+    if file and not Path(file).exists():
+        raise InvalidInput(f"VOXOME_CONFIG names {file}, which does not exist; create it, or unset VOXOME_CONFIG")
+    if os.environ.get("VOXOME_PROFILE"):
+        from voxome.config.profiles import in_use
+
+        in_use()
+
+
 def configure_logs(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
@@ -52,6 +75,7 @@ def configure_logs(
     """From microscope voxels to connectomes. `voxome VERB -h` shows the options of a verb."""
     level = log_level or (LogLevel.info if verbose else LogLevel.warning)
     logging.basicConfig(stream=sys.stderr, format=_FORMAT, level=level.upper(), force=True)
+    require_config(context.invoked_subcommand)
     _LOG.setLevel(logging.DEBUG if verbose and log_level is None else level.upper())
 
 

@@ -13,6 +13,7 @@ try:
         bench,
         clean,
         datasets,
+        doctor,
         get,
         info,
         interrupt,
@@ -57,6 +58,7 @@ app.command("transfer")(transfer.transfer)
 app.command("rm")(rm.rm)
 app.command("datasets")(datasets.datasets)
 app.command("profiles")(profiles.profiles)
+app.command("doctor")(doctor.doctor)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
 app.add_typer(tool.app, name="tool")

@@ -15,9 +15,17 @@ if TYPE_CHECKING:
 
 BOX = "Z0:Z1,Y0:Y1,X0:X1"
 """Metavar of a box."""
+Workflow = Annotated[str, typer.Argument(help="CWL workflow.", metavar="WORKFLOW")]
+Job = Annotated[
+    str | None, typer.Argument(help="CWL job file (YAML or JSON) with the workflow's inputs.", metavar="JOB.yml")
+]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Workflow input: a URI, path or number. Repeatable."),
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Workflow input: a URI, path or number; overrides that of the job file. Repeatable.",
+    ),
 ]
 Blocks = Annotated[
     list[Any] | None,
@@ -55,6 +63,15 @@ Workers = Annotated[
     int,
     typer.Option("--workers", parser=count, metavar="N", help="Number of processes; results do not depend on it."),
 ]
+CoreWorkers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        parser=count,
+        metavar="N",
+        help="Number of processes; results do not depend on it. Default: the cores that this process may use.",
+    ),
+]
 EngineName = Annotated[
     str | None,
     typer.Option("--engine", metavar="NAME[?OPTION=VALUE]", help="What runs the jobs; default: local processes."),
@@ -78,8 +95,16 @@ Records = Annotated[
 ]
 
 
+def read_inputs(job: str | None, texts: list[str] | None, graph: Graph) -> dict[str, Any]:
+    """Return the workflow's inputs: those of a job file, overridden by ``NAME=VALUE``; an empty value means not set."""
+    from voxome.workflow.job_file import read_job
+
+    values = {**({} if job is None else read_job(job)), **read_settings(texts, graph)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def read_settings(texts: list[str] | None, graph: Graph) -> dict[str, Any]:
-    """Parse ``NAME=VALUE`` settings as values of the workflow's input types; an empty value means not set."""
+    """Parse ``NAME=VALUE`` settings as values of the workflow's input types; an empty value is None."""
     values: dict[str, Any] = {}
     for text in texts or ():
         name, equals, value = text.partition("=")

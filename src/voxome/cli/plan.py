@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.options import (
     Blocks,
     BoxText,
     Force,
+    Job,
     Level,
     Settings,
     VoxelSize,
+    Workflow,
+    read_inputs,
     read_options,
-    read_settings,
 )
 from voxome.cli.table import show_table
 
+if TYPE_CHECKING:
+    from voxome.workflow.plan import Plan
+
+
+def plan_text(plan: Plan) -> str:
+    """Return the name and the size of a plan."""
+    blocks = sum(step.total for step in plan.steps)
+    steps = "1 step" if len(plan.steps) == 1 else f"{len(plan.steps)} steps"
+    return f"{plan.workflow}: {steps}, {'1 block' if blocks == 1 else f'{blocks:,} blocks'}"
+
 
 def plan(
-    workflow: Annotated[str, typer.Argument(help="CWL workflow.")],
+    workflow: Workflow,
+    job: Job = None,
     settings: Settings = None,
     block: Blocks = None,
     box: BoxText = None,
@@ -37,7 +48,7 @@ def plan(
     from voxome.workflow.sizes import sizes
 
     graph = load(workflow)
-    plan = make_plan(graph, read_settings(settings, graph), options)
+    plan = make_plan(graph, read_inputs(job, settings, graph), options)
     if json:
         show_json(plan.to_json())
         return
@@ -59,4 +70,4 @@ def plan(
             ]
         )
     columns = ["step", "tool", "block", "blocks", "voxels read", "memory per job", "invariance"]
-    show_table(columns, rows, title=f"{plan.workflow}: {sum(step.total for step in plan.steps):,} blocks")
+    show_table(columns, rows, title=plan_text(plan))

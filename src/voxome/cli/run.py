@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -11,28 +12,33 @@ from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.options import (
     Blocks,
     BoxText,
+    CoreWorkers,
     Engines,
     Force,
+    Job,
     Level,
     Records,
     Settings,
     VoxelSize,
-    Workers,
+    Workflow,
+    read_inputs,
     read_options,
-    read_settings,
 )
+from voxome.cli.plan import plan_text
 
 
 def run(
-    workflow: Annotated[str, typer.Argument(help="CWL workflow.")],
-    out: Annotated[Path, typer.Option(help="Run folder; rerun the same command to resume.")],
+    workflow: Workflow,
+    *,
+    job: Job = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Run folder; rerun the same command to resume.")],
     store: Annotated[
         str | None,
         typer.Option(metavar="DIR|URI", help="Where results and intermediate data are kept, if not in the run folder."),
     ] = None,
     settings: Settings = None,
     block: Blocks = None,
-    workers: Workers = 1,
+    workers: CoreWorkers = None,
     engine: Engines = None,
     records: Records = None,
     box: BoxText = None,
@@ -46,23 +52,27 @@ def run(
     json: Json = False,
 ) -> None:
     """Run a workflow over a volume of any size, block by block; rerun the same command to resume."""
+    began = time.monotonic()
+    print_stderr(f"Checking {workflow}")
     options = read_options(block, box, level, voxel_size, force)
     from voxome.cli.progress import progress_bars
     from voxome.engines.choice import parse_engine_options
+    from voxome.engines.machine import available_cpus
     from voxome.workflow.cwl import load
     from voxome.workflow.plan import make_plan
     from voxome.workflow.run import run_plan
 
     graph = load(workflow)
-    plan = make_plan(graph, read_settings(settings, graph), options)
+    plan = make_plan(graph, read_inputs(job, settings, graph), options)
     for warning in plan.warnings:
         print_stderr(f"warning: {warning}")
+    print_stderr(f"Running {plan_text(plan)} into {out}; --workers {workers or available_cpus()}")
     with progress_bars([step.name for step in plan.steps]) as progress:
         record = run_plan(
             plan,
             out=out,
             store=store,
-            workers=workers,
+            workers=workers or available_cpus(),
             engine=parse_engine_options(engine or ()),
             records=records,
             progress=progress,
@@ -76,5 +86,6 @@ def run(
         for group, scores in record.get("scores", {}).items():
             print_stderr(f"{group}: {', '.join(f'{name} {value:.4g}' for name, value in scores.items())}")
         print_stderr(
-            f"Done in {record['wall_s']:.1f} s: {run_now:,} blocks run, {reused:,} reused; results in {store or out}"
+            f"Done in {time.monotonic() - began:.1f} s: {run_now:,} blocks run, {reused:,} reused; "
+            f"results in {store or out}"
         )

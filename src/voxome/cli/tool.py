@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from voxome.cli.console import Json, print_stderr, show_json
-from voxome.cli.options import BoxText, EngineName, Force, Level, Records, VoxelSize, Workers, read_options
+from voxome.cli.options import BoxText, CoreWorkers, EngineName, Force, Level, Records, VoxelSize, read_options
 from voxome.cli.values import shape
 from voxome.contracts.parameter import Parameter
 from voxome.contracts.ports import option_of, port_of
@@ -45,7 +45,7 @@ _COMMON: dict[str, tuple[Any, Any]] = {
     "out": (Out, inspect.Parameter.empty),
     "into": (Into, None),
     "block": (Block, None),
-    "workers": (Workers, 1),
+    "workers": (CoreWorkers, None),
     "engine": (EngineName, None),
     "records": (Records, None),
     "box": (BoxText, None),
@@ -167,6 +167,7 @@ def _text(value: Any) -> str:
 
 def _run(spec: ToolSpec, values: dict[str, Any]) -> None:
     from voxome.cli.progress import progress_bars
+    from voxome.engines.machine import available_cpus
     from voxome.records.folder import write_json
     from voxome.workflow.run_tool import run_tool
 
@@ -178,7 +179,7 @@ def _run(spec: ToolSpec, values: dict[str, Any]) -> None:
             spec.name,
             bound,
             store=values["out"],
-            workers=values["workers"],
+            workers=values["workers"] or available_cpus(),
             options=options,
             engine=values["engine"],
             records=values["records"],

@@ -14,11 +14,20 @@ from pathlib import Path
 from typing import IO
 
 from voxome.contracts.engine import WORKER_MODULE, Job, JobStatus
+from voxome.engines.machine import available_cpus, available_memory_bytes
 
 WORKER = (sys.executable, "-m", WORKER_MODULE)
 """Command that starts a worker: a job per line on its standard input, a status per line on its standard output."""
 _CLOSE_TIMEOUT_S = 5.0
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VOXOME_THREADS")
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "VOXOME_THREADS",
+)
 _MEMORY_VARIABLES = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 """Make all libraries free memory into one pool, from which it returns to the system."""
 
@@ -82,12 +91,17 @@ class LocalEngine:
         File to which the workers' standard error is appended.
     command : sequence of str
         Starts a worker.
+    memory_bytes : int, optional
+        Memory that the jobs may take together, by their own estimates; what this process may use if None.
     """
 
     name = "local"
 
-    def __init__(self, *, workers: int, log: Path, command: Sequence[str] = WORKER) -> None:
+    def __init__(
+        self, *, workers: int, log: Path, command: Sequence[str] = WORKER, memory_bytes: int | None = None
+    ) -> None:
         self.slots = workers
+        self._memory_bytes = available_memory_bytes() if memory_bytes is None else memory_bytes
         self._command = list(command)
         self._log = log
         self._waiting: deque[Job] = deque()
@@ -131,7 +145,7 @@ class LocalEngine:
         self._selector.close()
 
     def _start_jobs(self) -> None:
-        while self._waiting and len(self._busy()) < self.slots:
+        while self._waiting and len(self._busy()) < self.slots and self._fits(self._waiting[0]):
             job = self._waiting.popleft()
             idle = next((w for w in self._workers if w.job is None), None)
             if idle is not None and job.resources.own_process:
@@ -139,11 +153,17 @@ class LocalEngine:
                 idle = None
             (idle or self._start_worker()).start(job)
 
+    def _fits(self, job: Job) -> bool:
+        """Whether the memory that a job is expected to take is left beside the running ones; one always runs."""
+        running = [worker.job.resources.memory_bytes or 0 for worker in self._busy() if worker.job is not None]
+        needed = sum(running) + (job.resources.memory_bytes or 0)
+        return not running or self._memory_bytes is None or needed <= self._memory_bytes
+
     def _busy(self) -> list[_Worker]:
         return [w for w in self._workers if w.job is not None]
 
     def _start_worker(self) -> _Worker:
-        threads = str(max(1, (os.cpu_count() or 1) // self.slots))
+        threads = str(max(1, available_cpus() // self.slots))
         environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, threads), **_MEMORY_VARIABLES}
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:

@@ -108,6 +108,15 @@ def _labels(labels: VolumeLike) -> Volume:
     if volume.dtype.kind not in "iu" or volume.ndim != 3:
         name, axes = volume.uri or "the array", "/".join(volume.axes)
         raise InvalidInput(f"{name} has axes {axes} and dtype {volume.dtype}; expected integer labels along z, y and x")
+    if (
+        volume.uri
+        and volume.spec.kind != "labels"
+        and (volume.spec.kind == "probability" or volume.dtype.itemsize == 1)
+    ):
+        raise InvalidInput(
+            f"{volume.uri} is {volume.spec.kind} data of {volume.dtype}; expected a label volume (if these are labels, "
+            "copy them with `voxome put … --kind labels`)"
+        )
     return volume
 
 

@@ -1,0 +1,129 @@
+"""``voxome doctor``: what voxome finds on this machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any
+
+from voxome.cli.console import Json, show_json, size_text
+from voxome.cli.table import show_facts
+from voxome.errors import VoxomeError
+
+_PACKAGES = ("numpy", "tensorstore", "zarr", "pyarrow", "numba", "onnxruntime", "cwltool", "torch")
+_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+).*extra == ['\"]([a-z0-9-]+)['\"]")
+_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "s3",
+    "AWS_PROFILE": "s3",
+    "GOOGLE_APPLICATION_CREDENTIALS": "gs",
+}
+"""Variables of the object stores' own, and the stores."""
+_FILES = {"~/.aws/credentials": "s3", "~/.config/gcloud/application_default_credentials.json": "gs"}
+_DEVELOPERS = frozenset({"dev", "all"})
+
+
+def doctor(json: Json = False) -> None:
+    """Show versions, extras, engines, credentials (names only), disk, memory and limits of this machine."""
+    facts = find_facts()
+    if json:
+        show_json(facts)
+    else:
+        show_facts(dict(_lines(facts)))
+
+
+def find_facts() -> dict[str, Any]:
+    """Return what there is, as JSON values; secrets are never among them."""
+    from voxome.engines.machine import available_cpus, available_memory_bytes, cpu_limit, memory_limits
+    from voxome.registry import targets
+
+    disk = shutil.disk_usage(Path.cwd())
+    config, credentials, problems = _configuration()
+    return {
+        "versions": {"voxome": version("voxome"), "python": platform.python_version(), **_versions()},
+        "platform": platform.platform(),
+        "extras": _extras(),
+        "engines": sorted(targets("voxome.engines")),
+        "records": sorted(targets("voxome.records")),
+        "config": config,
+        "credentials": credentials,
+        "cpus": available_cpus(),
+        "memory_bytes": available_memory_bytes(),
+        "cgroup": {"cpus": cpu_limit(), "memory_bytes": min(memory_limits(), default=None)},
+        "disk": {"folder": str(Path.cwd()), "free_bytes": disk.free, "total_bytes": disk.total},
+        "problems": problems,
+    }
+
+
+def _versions() -> dict[str, str | None]:
+    return {name: _version(name) for name in _PACKAGES}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _extras() -> dict[str, list[str]]:
+    """Return extra → its packages that are missing."""
+    missing: dict[str, list[str]] = {}
+    for text in requires("voxome") or ():
+        found = _REQUIREMENT.match(text)
+        if found is not None and found[2] not in _DEVELOPERS and found[1] != "voxome":
+            packages = missing.setdefault(found[2], [])
+            packages += [] if _version(found[1]) else [found[1]]
+    return dict(sorted(missing.items()))
+
+
+def _configuration() -> tuple[dict[str, Any], list[dict[str, str]], list[str]]:
+    """Return the configuration, the credentials found (store and source), and what is wrong with it."""
+    from voxome.config.profiles import in_use, read_token
+    from voxome.config.settings import config_path, settings
+
+    file, problems, profile = config_path(), [], None
+    found = [
+        {"store": match[1].lower(), "source": name}
+        for name in sorted(os.environ)
+        if (match := re.fullmatch(r"VOXOME_([A-Z0-9]+)_TOKEN", name))
+    ]
+    found += [{"store": store, "source": name} for name, store in _CREDENTIALS.items() if os.environ.get(name)]
+    found += [{"store": store, "source": name} for name, store in _FILES.items() if Path(name).expanduser().exists()]
+    try:
+        profile = settings().profile
+        stores = in_use()
+        found += [{"store": store, "source": str(file)} for store, entry in stores.items() if read_token(entry)]
+    except VoxomeError as error:
+        problems.append(str(error))
+    if os.environ.get("VOXOME_CONFIG") and not file.exists():
+        problems.append(f"VOXOME_CONFIG names {file}, which does not exist; create it, or unset VOXOME_CONFIG")
+    return {"file": str(file), "exists": file.exists(), "profile": profile}, found, problems
+
+
+def _lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, number in facts["versions"].items():
+        yield name, number or "not installed"
+    yield "platform", facts["platform"]
+    for extra, missing in facts["extras"].items():
+        yield f"extra {extra}", "installed" if not missing else f"missing {', '.join(missing)}: {_install(extra)}"
+    yield "engines", ", ".join(facts["engines"])
+    yield "records", ", ".join(facts["records"])
+    config = facts["config"]
+    yield "configuration file", f"{config['file']}{'' if config['exists'] else ' (missing)'}"
+    yield "credentials", "; ".join(f"{one['store']} ({one['source']})" for one in facts["credentials"]) or "none found"
+    limits = facts["cgroup"]
+    yield "cores", str(facts["cpus"]) + ("" if limits["cpus"] is None else f" (cgroup: {limits['cpus']:g})")
+    allowed = limits["memory_bytes"]
+    yield "memory", size_text(facts["memory_bytes"]) + ("" if allowed is None else f" (cgroup: {size_text(allowed)})")
+    disk = facts["disk"]
+    yield "disk", f"{size_text(disk['free_bytes'])} free of {size_text(disk['total_bytes'])} at {disk['folder']}"
+    yield "problems", "; ".join(facts["problems"]) or "none"
+
+
+def _install(extra: str) -> str:
+    return f"pip install 'voxome[{extra}]'"

@@ -1,0 +1,82 @@
+"""Cores and memory that this process may use: of the machine, or less in a container or a batch job."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_ROOT = Path("/")
+
+
+def available_cpus(root: Path = _ROOT) -> int:
+    """Return the number of cores that this process may use, at least 1.
+
+    Parameters
+    ----------
+    root : path
+        Root of the file system, under which ``proc`` and ``sys`` are.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, min([cores, *(int(quota) for quota in _cpu_quotas(root))]))
+
+
+def available_memory_bytes(root: Path = _ROOT) -> int | None:
+    """Return the memory in bytes that this process may use; None where that is unknown.
+
+    Parameters
+    ----------
+    root : path
+        Root of the file system, under which ``proc`` and ``sys`` are.
+    """
+    return min([*_machine_memory(root), *memory_limits(root)], default=None)
+
+
+def memory_limits(root: Path = _ROOT) -> Iterator[int]:
+    """Yield the memory limits in bytes of the control groups of this process."""
+    for folder in _groups(root, "memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            text = _read(folder / name)
+            if text.isdigit() and int(text) < 1 << 60:
+                yield int(text)
+
+
+def cpu_limit(root: Path = _ROOT) -> float | None:
+    """Return the number of cores that the control groups of this process allow; None if they do not limit it."""
+    return min(_cpu_quotas(root), default=None)
+
+
+def _cpu_quotas(root: Path) -> Iterator[float]:
+    for folder in _groups(root, "cpu"):
+        quota, _, period = _read(folder / "cpu.max").partition(" ")
+        if not quota:
+            quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+        if quota.isdigit() and period.isdigit() and int(period):
+            yield int(quota) / int(period)
+
+
+def _groups(root: Path, controller: str) -> Iterator[Path]:
+    """Yield the folders of the control groups of this process, and of those that contain them (versions 1 and 2)."""
+    base = root / "sys/fs/cgroup"
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        number, controllers, path = line.split(":", 2)
+        if number != "0" and controller not in controllers.split(","):
+            continue
+        group = base / ("" if number == "0" else controller) / path.lstrip("/")
+        while group.is_relative_to(base):
+            yield group
+            group = group.parent
+
+
+def _machine_memory(root: Path) -> Iterator[int]:
+    for line in _read(root / "proc/meminfo").splitlines():
+        if line.startswith("MemTotal:"):
+            yield int(line.split()[1]) * 1024
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,60 @@
+"""Cores and memory within control groups."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from voxome.engines.machine import available_cpus, available_memory_bytes, cpu_limit
+
+GIB = 1 << 30
+
+
+@pytest.fixture(autouse=True)
+def _eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+
+
+def _write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in {"proc/meminfo": f"MemTotal: {64 << 20} kB\n", **files}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def test_without_control_groups_the_machine_counts(tmp_path: Path) -> None:
+    root = _write(tmp_path, {})
+    assert (available_cpus(root), available_memory_bytes(root), cpu_limit(root)) == (8, 64 * GIB, None)
+
+
+def test_limits_of_version_2_hold_and_those_of_groups_above(tmp_path: Path) -> None:
+    group = "sys/fs/cgroup/batch/job"
+    files = {
+        "proc/self/cgroup": "0::/batch/job\n",
+        f"{group}/cpu.max": "max 100000\n",
+        f"{group}/memory.max": f"{8 * GIB}\n",
+        "sys/fs/cgroup/batch/cpu.max": "250000 100000\n",
+        "sys/fs/cgroup/batch/memory.max": f"{16 * GIB}\n",
+    }
+    root = _write(tmp_path, files)
+    assert (available_cpus(root), available_memory_bytes(root), cpu_limit(root)) == (2, 8 * GIB, 2.5)
+
+
+def test_limits_of_version_1_hold(tmp_path: Path) -> None:
+    files = {
+        "proc/self/cgroup": "4:memory:/job\n3:cpu,cpuacct:/job\n",
+        "sys/fs/cgroup/cpu/job/cpu.cfs_quota_us": "50000\n",
+        "sys/fs/cgroup/cpu/job/cpu.cfs_period_us": "100000\n",
+        "sys/fs/cgroup/memory/job/memory.limit_in_bytes": f"{2 * GIB}\n",
+        "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+    }
+    root = _write(tmp_path, files)
+    assert (available_cpus(root), available_memory_bytes(root)) == (1, 2 * GIB)
+
+
+def test_an_unlimited_group_is_no_limit(tmp_path: Path) -> None:
+    files = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n", "sys/fs/cgroup/cpu.max": "-1 100000\n"}
+    root = _write(tmp_path, files)
+    assert (available_cpus(root), available_memory_bytes(root)) == (8, 64 * GIB)
