@@ -120,6 +120,9 @@ def test_graphml_is_read_by_networkx(monkeypatch):
         (2, 1, True, 1),
     ]
     assert graph.nodes[2]["voxels"] == 7
+    assert type(graph.nodes[2]["voxels"]) is int
+    assert all(type(d["synapses"]) is int for _, _, d in graph.edges(data=True))
+    assert sorted(key for _, _, key in graph.edges(keys=True)) == ["e0", "e1"]
     monkeypatch.setattr(graphml, "MAX_ITEMS", 3)
     with pytest.raises(InvalidInput, match="4 neurons and edges"):
         graphml.graphml(connectome(FOUND), neurons)

@@ -17,7 +17,8 @@ def graphml(connectome: Rows, neurons: Rows) -> bytes:
     """Return a connectome as a GraphML document (Brandes et al. 2002) in UTF-8.
 
     GraphML graphs are either directed or not. This one is directed; the edge attribute ``directed`` says whether the
-    direction of an edge is known.
+    direction of an edge is known. Nodes have the ids of the neurons; edges are called ``e0``, ``e1``, … after the rows
+    of `connectome`. Whole numbers are of the type ``long``.
 
     Parameters
     ----------
@@ -40,8 +41,9 @@ def graphml(connectome: Rows, neurons: Rows) -> bytes:
         graph.add_node(node, **dict(zip(names, values, strict=True)))
     names = [name for name in connectome if name not in ("pre_id", "post_id")]
     ends = (connectome["pre_id"].tolist(), connectome["post_id"].tolist())
-    for pre, post, *values in zip(*ends, *(connectome[name].tolist() for name in names), strict=True):
-        graph.add_edge(pre, post, **dict(zip(names, values, strict=True)))
+    rows = zip(*ends, *(connectome[name].tolist() for name in names), strict=True)
+    for row, (pre, post, *values) in enumerate(rows):
+        graph.add_edge(pre, post, key=f"e{row}", **dict(zip(names, values, strict=True)))
     stream = io.BytesIO()
     nx.write_graphml_xml(graph, stream, encoding="utf-8", prettyprint=True)
     return stream.getvalue()
