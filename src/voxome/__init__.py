@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from voxome.data.phantom.write import phantom
     from voxome.data.registry.read import datasets
     from voxome.reports import score
-    from voxome.resources.array import array
     from voxome.resources.listing import ls
     from voxome.resources.open import connect, create, open
     from voxome.resources.shapes import Meshes, Points, Skeletons
     from voxome.resources.volume import Volume
+    from voxome.services.array import array
     from voxome.services.describe import info
     from voxome.services.transfer.run import transfer
     from voxome.services.verbs import get, put, rm
@@ -62,7 +62,7 @@ _LAZY = {
     "Points": "voxome.resources.shapes",
     "Skeletons": "voxome.resources.shapes",
     "Volume": "voxome.resources.volume",
-    "array": "voxome.resources.array",
+    "array": "voxome.services.array",
     "configure": "voxome.config.settings",
     "connect": "voxome.resources.open",
     "create": "voxome.resources.open",

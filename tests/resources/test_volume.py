@@ -288,3 +288,43 @@ def test_an_empty_selection_can_be_assigned_what_numpy_accepts(pair: tuple[Volum
         with pytest.raises(ValueError, match="broadcast"):
             volume[key] = value
     assert_array_equal(volume[...], array)
+
+
+def test_a_volume_is_a_table_in_a_notebook() -> None:
+    volume = voxome.create("memory://<html>", voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(40, 4, 4)))
+    html = volume._repr_html_()
+    assert "<td>memory://&lt;html&gt;</td>" in html
+    assert "<th>voxel size (nm)</th><td>40 × 4 × 4</td>" in html
+
+
+def test_a_volume_is_iterated_by_sections_that_are_read_a_chunk_at_a_time(tmp_path: Path) -> None:
+    spec = voxome.VolumeSpec.of((7, 4, 5), "uint8", chunk=(3, 4, 5))
+    voxels = noise((7, 4, 5), "uint8")
+    with voxome.create(f"zarr://{tmp_path}/sections.zarr", spec) as volume:
+        volume[...] = voxels
+    reads: list[int] = []
+    read = volume.source.read
+    volume.source.read = lambda box, **options: reads.append(box.shape[0]) or read(box, **options)  # type: ignore
+    sections = iter(volume)
+    assert_array_equal(next(sections), voxels[0])
+    assert reads == [3]
+    assert_array_equal(list(sections), voxels[1:])
+    assert reads == [3, 3, 1]
+
+
+def test_xarray_has_names_and_units(tmp_path: Path) -> None:
+    spec = voxome.VolumeSpec.of((4, 5, 6), "uint8", start=(1, 0, 0), voxel_size_nm=(40, 4, 4), offset_nm=(0, 2, 2))
+    volume = voxome.create(f"zarr://{tmp_path}/em.zarr", spec, attributes={"stain": "lead"})
+    volume[...] = 7
+    array = volume.to_xarray()
+    assert (array.name, array.dims, array.attrs["stain"], array.attrs["kind"]) == (
+        "em.zarr",
+        ("z", "y", "x"),
+        "lead",
+        "image",
+    )
+    assert array.z.values.tolist() == [40, 80, 120, 160]
+    assert {array[axis].attrs["units"] for axis in "zyx"} == {"nm"}
+    assert int(array.sel(z=80, y=2, x=slice(2, 10)).sum()) == 3 * 7
+    plain = voxome.create(f"zarr://{tmp_path}/plain.zarr", voxome.VolumeSpec.of((4, 5, 6), "uint8")).to_xarray()
+    assert plain.x.attrs["units"] == "index"

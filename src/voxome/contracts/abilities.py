@@ -50,6 +50,22 @@ class SupportsCreate(Protocol):
 
 
 @runtime_checkable
+class SupportsPage(Protocol):
+    """A source that its store shows on a web page, as BossDB shows a channel."""
+
+    @property
+    def page(self) -> str:
+        """URL of the page."""
+
+    @property
+    def viewer_source(self) -> str:
+        """Source that Neuroglancer opens."""
+
+    def downsample_status(self) -> str:
+        """Return how far the server is with the coarser levels, in its own words."""
+
+
+@runtime_checkable
 class SupportsDelete(Protocol):
     """A remote that deletes arrays."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -47,6 +48,35 @@ class Volume:
         size = self.voxel_size_nm
         scale = "" if size is None else ", " + "x".join(f"{n:g}" for n in size) + " nm"
         return f"<Volume {self.uri} {'/'.join(self.axes)} {self.shape} {self.dtype}{scale}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        size = self.voxel_size_nm
+        facts = {
+            "uri": self.uri or "in memory",
+            "kind": self.spec.kind,
+            "axes": "/".join(self.axes),
+            "shape": " × ".join(map(str, self.shape)),
+            "dtype": str(self.dtype),
+            "voxel size (nm)": "unknown" if size is None else " × ".join(f"{n:g}" for n in size),
+            "chunks": "none" if self.chunks is None else " × ".join(map(str, self.chunks)),
+            "levels": str(max(1, len(self.levels))),
+            "bytes": f"{self.nbytes:,}",
+        }
+        rows = (f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in facts.items())
+        return f"<table>{''.join(rows)}</table>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Do nothing: a volume keeps no file open, and what was written is stored."""
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """Yield the sections along the first axis; as many as a chunk is deep are read at a time."""
+        depth = self.chunks[0] if self.chunks else 1
+        for start in range(0, len(self), depth):
+            yield from self[start : start + depth]
 
     @property
     def spec(self) -> VolumeSpec:
@@ -247,17 +277,25 @@ class Volume:
         return dask.array.from_array(self, chunks=chunks or self.chunks or "auto", name=False)
 
     def to_xarray(self) -> xarray.DataArray:
-        """Return a lazy xarray DataArray with coordinates in nm (xarray and dask must be installed)."""
+        """Return a lazy xarray DataArray (xarray and dask must be installed).
+
+        Its name is the last part of the URI; the coordinates along z, y and x are centres of voxels in nm, or indices
+        if the voxel size is unknown; ``attrs`` has the attributes of the volume, its kind and its voxel size.
+        """
         require("xarray", "xarray", "dask")
         import xarray
 
+        unit = "index" if self.voxel_size_nm is None else "nm"
         coords = {}
         for axis, position, size, offset in zip(
             self.spec.spatial, "zyx", self.voxel_size_nm or (1.0,) * 3, self.spec.offset_nm, strict=True
         ):
             indices = np.arange(self.domain.start[axis], self.domain.stop[axis])
-            coords[position] = offset + indices * size
-        return xarray.DataArray(self.to_dask(), dims=self.axes, coords=coords, attrs=dict(self.spec.attributes))
+            coords[position] = (position, offset + indices * size, {"units": unit})
+        described = {"kind": self.spec.kind, "voxel_size_nm": self.voxel_size_nm, "uri": self.uri}
+        name = self.uri.partition("?")[0].rstrip("/").rpartition("/")[2] or None
+        attributes = {**self.spec.attributes, **described}
+        return xarray.DataArray(self.to_dask(), dims=self.axes, coords=coords, name=name, attrs=attributes)
 
 
 def _is_basic(selection: Selection) -> bool:

@@ -17,9 +17,9 @@ from voxome.contracts.abilities import ability
 from voxome.contracts.service import GROUP
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.registry import load
-from voxome.resources.array import array
 from voxome.resources.services import BoundService, requirements
 from voxome.resources.volume import Volume
+from voxome.services.array import array
 
 
 class ServiceContract(ABC):

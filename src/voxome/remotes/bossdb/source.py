@@ -18,7 +18,7 @@ from voxome.remotes.bossdb.cutouts import Cutouts
 from voxome.remotes.bossdb.description import Description, describe, store_notes
 from voxome.remotes.bossdb.labels import Labels
 from voxome.remotes.bossdb.metadata import Metadata
-from voxome.remotes.bossdb.projects import Experiments
+from voxome.remotes.bossdb.projects import Channels, Experiments
 from voxome.remotes.bossdb.scales import factor_at
 from voxome.remotes.http import Api
 
@@ -65,6 +65,20 @@ class BossdbSource:
         """Return this source, if it has the ability: labels have ids, pyramids have levels."""
         lacks = {SupportsIds: self._spec.kind != "labels", SupportsLevels: not self._pyramid}
         return self if isinstance(self, protocol) and not lacks.get(protocol) else None
+
+    @property
+    def page(self) -> str:
+        """URL of the channel's page."""
+        return f"{self._api.base.removesuffix('/v1')}/v1/mgmt/resources/{'/'.join(self._description.address.names)}"
+
+    @property
+    def viewer_source(self) -> str:
+        """Source that Neuroglancer opens."""
+        return f"boss://{self._api.base.removesuffix('/v1')}/{'/'.join(self._description.address.names)}"
+
+    def downsample_status(self) -> str:
+        """Return NOT_DOWNSAMPLED, QUEUED, IN_PROGRESS, DOWNSAMPLED or FAILED."""
+        return Channels(self._api).get(*self._description.address.names).downsample_status
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Read `box`, by concurrent requests."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.testing import assert_array_equal
 
 import voxome
 from voxome.contracts.uri import Uri
-from voxome.errors import InvalidInput, ReadOnly, UnknownName, UnsupportedFormat
+from voxome.errors import InvalidInput, ReadOnly, UnsupportedFormat
 from voxome.remotes.memory import MemoryRemote
 from voxome.testing.strategies import noise
 
@@ -47,7 +48,7 @@ def test_units_of_length_are_converted_and_others_refused(tmp_path: Path) -> Non
 
 
 def test_all_missing_arguments_of_a_new_volume_are_listed(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="dtype, extents, voxel_size"):
+    with pytest.raises(InvalidInput, match="needs extents, voxel_size"):
         voxome.array(f"zarr://{tmp_path}/new.zarr", create_new=True)
 
 
@@ -60,7 +61,7 @@ def test_arguments_of_a_new_volume_are_refused_for_an_existing_one(tmp_path: Pat
 def test_options_of_another_store_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="levels"):
         _created(tmp_path, downsample_levels=3)
-    with pytest.raises(UnknownName, match="downsample_levels"):
+    with pytest.raises(TypeError, match="downsample_level"):
         _created(tmp_path, downsample_level=3)
 
 
@@ -107,3 +108,56 @@ def test_only_z_y_and_x_can_be_reversed(tmp_path: Path) -> None:
         voxome.array(f"zarr://{tmp_path}/plane", axis_order="XYZ")
     with pytest.raises(InvalidInput, match="YZX"):
         voxome.array(f"zarr://{tmp_path}/plane", axis_order="YZX")
+
+
+def test_attributes_of_intern_are_there(tmp_path: Path) -> None:
+    volume = _created(tmp_path)
+    volume.source.create_level((1, 2, 2))  # type: ignore[attr-defined]
+    fine, coarse = (voxome.array(tmp_path / "new.zarr", number) for number in (0, 1))
+    assert (fine.voxel_size, coarse.voxel_size, fine.voxel_unit) == ((40, 4, 4), (40, 8, 8), "nanometers")
+    assert fine.available_resolutions == coarse.available_resolutions == [0, 1]
+    assert (fine.downsample_status, fine.remote, fine.url) == ("DOWNSAMPLED", "zarr", fine.uri)
+    turned = voxome.array(tmp_path / "new.zarr", axis_order="XYZ")
+    assert (turned.shape, turned.voxel_size, turned.axis_order) == (SHAPE[::-1], (4, 4, 40), "XYZ")
+    assert turned.available_resolutions == [0, 1]
+    with pytest.raises(UnsupportedFormat, match="Neuroglancer cannot open"):
+        _ = fine.visualize
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"boss_config": {"host": "localhost"}}, "VOXOME_BOSSDB_TOKEN"),
+        ({"volume_provider": object()}, "the URI names the store"),
+        ({"collection_desc": "old"}, r"collections\.update"),
+        ({"experiment_desc": "old"}, r"experiments\.update"),
+        ({"coordinate_frame_desc": "old"}, r"coordinate_frames\.update"),
+    ],
+)
+def test_an_argument_without_effect_is_refused_with_its_equivalent(argument: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        voxome.array("memory://none", **argument)
+
+
+def test_a_channel_resource_of_intern_is_refused_with_its_uri() -> None:
+    channel = SimpleNamespace(coll_name="lab", exp_name="cortex", name="em")
+    with pytest.raises(InvalidInput, match=r"voxome\.array\('bossdb://lab/cortex/em'\)"):
+        voxome.array(channel)  # type: ignore[arg-type]
+
+
+def test_lengths_in_an_index_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="indices are voxels, not nanometers"):
+        _created(tmp_path)[0:400, 0:40, 0:40, "nanometers"]
+
+
+def test_a_folder_of_sections_becomes_a_volume(tmp_path: Path) -> None:
+    (tmp_path / "sections").mkdir()
+    for z, section in enumerate(noise((3, 9, 11), "uint8")):
+        tifffile.imwrite(tmp_path / "sections" / f"{z}.tif", section)
+    (tmp_path / "sections" / "notes.txt").write_text("left out")
+    uri = f"zarr://{tmp_path}/stack.zarr"
+    volume = voxome.array.from_images(
+        uri, tmp_path / "sections", "*.tif", voxel_size=(0.04, 4e-3, 4e-3), voxel_unit="micrometers"
+    )
+    assert volume.voxel_size == pytest.approx((40, 4, 4))
+    assert_array_equal(volume, noise((3, 9, 11), "uint8"))
