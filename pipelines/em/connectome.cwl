@@ -13,6 +13,9 @@ hints:
 inputs:
   raw: {type: [File, string], doc: "Electron micrograph (z, y, x) with dark membranes."}
   membranes: {type: ["null", File, string], doc: "Membrane map, uint8, 255 = membrane, used instead of the network's."}
+  mask: {type: ["null", File, string], doc: "0 where there are no data."}
+  no_data: {type: "double?", doc: "Grey value that means no data."}
+  detect_no_data: {type: "boolean?", doc: "Whether nearly constant areas of a section have no data."}
   model: {type: "string?", doc: "Name of a network, or path of its model card."}
   fragment_threshold: {type: "int?", doc: "Voxels of the membrane map with at least this value are membrane."}
   fragment_depth: {type: "double?", doc: "Depth of the valleys that certain membrane forms in the watershed landscape, in voxels."}
@@ -32,13 +35,23 @@ inputs:
 steps:
   predict:
     run: membranes.cwl
-    in: {raw: raw, membranes: membranes, model: model, store: store, block: block, workers: workers}
-    out: [affinities, membranes, histogram]
+    in:
+      raw: raw
+      membranes: membranes
+      mask: mask
+      no_data: no_data
+      detect_no_data: detect_no_data
+      model: model
+      store: store
+      block: block
+      workers: workers
+    out: [affinities, membranes, histogram, tissue, sections]
   segment:
     run: neurons.cwl
     in:
       membranes: predict/membranes
       affinities: predict/affinities
+      tissue: predict/tissue
       fragment_threshold: fragment_threshold
       fragment_depth: fragment_depth
       threshold: threshold
@@ -56,6 +69,7 @@ steps:
       raw: raw
       membranes: predict/membranes
       histogram: predict/histogram
+      tissue: predict/tissue
       synapse_threshold: synapse_threshold
       store: store
       block: block
@@ -87,6 +101,7 @@ steps:
 outputs:
   affinities: {type: File, outputSource: predict/affinities}
   membranes: {type: File, outputSource: predict/membranes}
+  sections: {type: File, outputSource: predict/sections}
   neurons: {type: File, outputSource: segment/neurons}
   synapses: {type: File, outputSource: graph/synapses}
   connectome: {type: File, outputSource: graph/connectome}

@@ -7,14 +7,28 @@ doc: >
 inputs:
   raw: {type: [File, string], doc: "Electron micrograph (z, y, x) with dark membranes."}
   membranes: {type: ["null", File, string], doc: "Membrane map, uint8, 255 = membrane."}
+  mask: {type: ["null", File, string], doc: "0 where there are no data."}
+  no_data: {type: "double?", doc: "Grey value that means no data."}
+  detect_no_data: {type: "boolean?", doc: "Whether nearly constant areas of a section have no data."}
   model: {type: "string?", doc: "Name of a network, or path of its model card."}
   store: string
   block: string?
   workers: int?
 steps:
+  tissue:
+    run: ../tools/common.tissue.cwl
+    in:
+      image: raw
+      mask: mask
+      no_data: no_data
+      detect: detect_no_data
+      store: store
+      block: block
+      workers: workers
+    out: [tissue, sections]
   statistics:
     run: ../tools/common.statistics.cwl
-    in: {image: raw, store: store, block: block, workers: workers}
+    in: {image: raw, tissue: tissue/tissue, store: store, block: block, workers: workers}
     out: [result]
   network:
     run: ../tools/em.network.cwl
@@ -22,6 +36,7 @@ steps:
       raw: raw
       histogram: statistics/result
       membranes: membranes
+      tissue: tissue/tissue
       model: model
       store: store
       block: block
@@ -31,3 +46,5 @@ outputs:
   affinities: {type: File, outputSource: network/affinities}
   membranes: {type: File, outputSource: network/membranes}
   histogram: {type: File, outputSource: statistics/result}
+  tissue: {type: File, outputSource: tissue/tissue}
+  sections: {type: File, outputSource: tissue/sections}

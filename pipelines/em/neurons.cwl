@@ -7,6 +7,7 @@ doc: >
 inputs:
   membranes: {type: [File, string], doc: "Membrane map, uint8, 255 = membrane."}
   affinities: {type: [File, string], doc: "Affinities to the next voxel along z, y and x, uint8, 255 = same neuron."}
+  tissue: {type: ["null", File, string], doc: "Tissue map from common.tissue; no neurons where it is 0."}
   fragment_threshold: {type: "int?", doc: "Voxels of the membrane map with at least this value are membrane."}
   fragment_depth: {type: "double?", doc: "Depth of the valleys that certain membrane forms in the watershed landscape, in voxels."}
   threshold: {type: "double?", doc: "Minimum affinity (0 to 1) at which two fragments are merged."}
@@ -22,6 +23,7 @@ steps:
     run: ../tools/em.fragments.cwl
     in:
       membranes: membranes
+      tissue: tissue
       threshold: fragment_threshold
       depth: fragment_depth
       store: store

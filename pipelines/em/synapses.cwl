@@ -8,6 +8,7 @@ inputs:
   raw: {type: [File, string], doc: "Electron micrograph (z, y, x) with dark membranes."}
   membranes: {type: [File, string], doc: "Membrane map, uint8, 255 = membrane."}
   histogram: {type: [File, string], doc: "Histogram of raw, from common.statistics."}
+  tissue: {type: ["null", File, string], doc: "Tissue map from common.tissue; no synapses where it is 0."}
   synapse_threshold: {type: "int?", doc: "Minimum score (0 to 255) of a voxel of a synapse."}
   store: string
   block: string?
@@ -19,6 +20,7 @@ steps:
       raw: raw
       membranes: membranes
       histogram: histogram
+      tissue: tissue
       synapse_threshold: synapse_threshold
       store: store
       block: block

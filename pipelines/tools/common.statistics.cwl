@@ -19,6 +19,13 @@ inputs:
     - string
     inputBinding:
       prefix: --image
+  tissue:
+    type:
+    - 'null'
+    - File
+    - string
+    inputBinding:
+      prefix: --tissue
   store:
     type: string
     doc: Folder (absolute path) or address for results.

@@ -35,6 +35,13 @@ inputs:
     - string
     inputBinding:
       prefix: --histogram
+  tissue:
+    type:
+    - 'null'
+    - File
+    - string
+    inputBinding:
+      prefix: --tissue
   synapse_threshold:
     type: int?
     default: 80

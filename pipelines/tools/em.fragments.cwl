@@ -32,6 +32,13 @@ inputs:
     - string
     inputBinding:
       prefix: --membranes
+  tissue:
+    type:
+    - 'null'
+    - File
+    - string
+    inputBinding:
+      prefix: --tissue
   threshold:
     type: int?
     default: 128

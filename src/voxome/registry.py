@@ -77,6 +77,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "common.relabel": "voxome.tools.common.relabel:relabel",
         "common.statistics": "voxome.tools.common.statistics:statistics",
         "common.threshold": "voxome.tools.common.threshold:threshold",
+        "common.tissue": "voxome.tools.common.tissue:tissue",
         "common.touching": "voxome.tools.common.touching:touching",
         "common.union": "voxome.tools.common.union:union",
         "em.agglomerate": "voxome.tools.em.agglomerate:agglomerate",

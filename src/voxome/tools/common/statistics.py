@@ -12,6 +12,7 @@ from voxome import kinds
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
+from voxome.tools.common.gaps import TISSUE
 
 HISTOGRAM = kinds.Table({"value": "int64", "voxels": "int64"}, key=("value",), fold={"voxels": "sum"})
 
@@ -23,20 +24,26 @@ def _problems(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> Iterable
 
 
 @tool("common.statistics", outputs=HISTOGRAM, check=_problems)
-def statistics(image: Annotated[NDArray[Any], kinds.Image()]) -> Rows:
+def statistics(
+    image: Annotated[NDArray[Any], kinds.Image()],
+    tissue: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,
+) -> Rows:
     """Compute the histogram of grey values over the box.
 
     Parameters
     ----------
     image : (z, y, x) array
         8- or 16-bit integers.
+    tissue : (z, y, x) array of uint8, optional
+        Tissue map from ``common.tissue``; only tissue is counted.
 
     Returns
     -------
     table
         ``value`` and ``voxels``, one row for every value that occurs.
     """
-    values, voxels = np.unique(image, return_counts=True)
+    counted = image if tissue is None else image[tissue == TISSUE]
+    values, voxels = np.unique(counted, return_counts=True)
     return {"value": values.astype(np.int64), "voxels": voxels.astype(np.int64)}
 
 

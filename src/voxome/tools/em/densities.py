@@ -14,12 +14,14 @@ from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.resources.table import TableFile
 from voxome.tools.common.components import local_components
+from voxome.tools.common.gaps import LONGEST, NO_DATA, interpolate
 from voxome.tools.common.statistics import HISTOGRAM, percentile
 from voxome.tools.em.synaptic.score import PsdParams, psd_halo, psd_score
 
 
 def _halo(_: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> tuple[int, int, int]:
-    return psd_halo(PsdParams(), scale_nm)
+    z, y, x = psd_halo(PsdParams(), scale_nm)
+    return z + LONGEST, y, x
 
 
 @tool("em.densities", halo=_halo, outputs={"score": kinds.Image("uint8"), "components": kinds.Labels()})
@@ -27,6 +29,7 @@ def densities(
     raw: Annotated[NDArray[Any], kinds.Image()],
     membranes: Annotated[NDArray[np.uint8], kinds.Probability()],
     histogram: Annotated[TableFile, HISTOGRAM],
+    tissue: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,
     *,
     synapse_threshold: Annotated[int, Interval(ge=0, le=255)] = 80,
     block: BlockContext,
@@ -41,6 +44,9 @@ def densities(
         Membrane map; 255 is membrane.
     histogram : table
         Histogram of the box, from ``common.statistics``.
+    tissue : (z, y, x) array of uint8, optional
+        Tissue map from ``common.tissue``. Gaps of a section or two are interpolated; where there are no data, the
+        score is 0.
     synapse_threshold : int
         Minimum score of the voxels of a synapse; 0 is the median grey value, 100 the first percentile.
 
@@ -51,14 +57,20 @@ def densities(
         Components labelled with voxel ids, to be joined across blocks by ``common.touching``, ``common.union`` and
         ``common.relabel``.
     """
+    inner = block.write.within(block.read)
+    if tissue is not None and not tissue[inner].any():
+        return {"score": np.zeros(block.write.shape, np.uint8), "components": np.zeros(block.write.shape, np.uint64)}
     rows = histogram.read()
+    median = percentile(rows, 50)
     score = psd_score(
-        raw,
-        median=percentile(rows, 50),
+        raw if tissue is None else interpolate(raw, tissue, median),
+        median=median,
         percentile_1=percentile(rows, 1),
         voxel_size_nm=block.frame.scale_nm,
         membranes=membranes,
     )
-    score = np.ascontiguousarray(score[block.write.within(block.read)])
+    score = np.ascontiguousarray(score[inner])
+    if tissue is not None:
+        score[tissue[inner] == NO_DATA] = 0
     components = local_components(score >= synapse_threshold, block.write, block.frame.domain)
     return {"score": score, "components": components}

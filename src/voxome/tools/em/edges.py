@@ -27,7 +27,7 @@ NODES = kinds.Table(
 )
 
 
-@tool("em.edges", halo=((0, 0, 0), (1, 1, 1)), outputs={"edges": EDGES, "nodes": NODES})
+@tool("em.edges", halo=1, outputs={"edges": EDGES, "nodes": NODES})
 def edges(
     fragments: Annotated[NDArray[np.uint64], kinds.Labels()],
     affinities: Annotated[NDArray[np.uint8], kinds.Probability(channels=len(NEAR))],
@@ -48,15 +48,22 @@ def edges(
     edges : table
         Pairs ``a < b``, the sum of their affinities, the number of voxel pairs, and their histogram in 8 bins.
     nodes : table
-        ``id``, number of voxels, sums of z, y and x from the start of the domain, and voxels at the border of the box.
+        ``id``, number of voxels, sums of z, y and x from the start of the domain, and voxels at the border of the box
+        or beside background.
     """
-    frame = block.frame
-    visible = (block.read & frame.box).within(block.read)
-    shape = block.write.shape
-    inside, near = fragments[visible], affinities[(slice(0, 3), *visible)]
-    graph = edge_rows(inside, near, NEAR, (shape[0], shape[1], shape[2]), histogram=True)
-    write = Box.of_shape(shape).within(Box.of_shape(inside.shape))
-    nodes = node_rows(np.ascontiguousarray(inside[write]), block.write, frame.domain, frame.box)
+    frame, write = block.frame, block.write
+    visible = block.read & frame.box
+    inside = np.ascontiguousarray(fragments[visible.within(block.read)])
+    ahead = Box(write.start, visible.stop)
+    z, y, x = write.shape
+    graph = edge_rows(
+        inside[ahead.within(visible)],
+        affinities[(slice(0, len(NEAR)), *ahead.within(block.read))],
+        NEAR,
+        (z, y, x),
+        histogram=True,
+    )
+    nodes = node_rows(inside, write, frame.domain, frame.box, read=visible)
     sums = dict(zip(NODE_SUMS, nodes.values.T, strict=True))
     a, b = graph.ids.T
     return {

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
+from voxome.tools.common.gaps import NO_DATA
 from voxome.tools.em.kernels.basins import basins
 from voxome.tools.em.kernels.height import MAX_DEPTH, MAX_RADIUS, HeightParams, height_halo, height_map
 
@@ -30,6 +31,7 @@ def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -
 @tool("em.fragments", halo=_halo, outputs={"basins": kinds.Labels()})
 def fragments(
     membranes: Annotated[NDArray[np.uint8], kinds.Probability()],
+    tissue: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,
     *,
     threshold: Annotated[int, Interval(ge=0, le=255)] = 128,
     radius: Annotated[float, Interval(ge=1, le=MAX_RADIUS)] = 12.0,
@@ -43,6 +45,8 @@ def fragments(
     ----------
     membranes : (z, y, x) array of uint8
         Membrane map; 255 is membrane.
+    tissue : (z, y, x) array of uint8, optional
+        Tissue map from ``common.tissue``; where there are no data, there are no fragments.
     threshold : int
         Value from which a voxel is membrane.
     radius : float
@@ -55,9 +59,12 @@ def fragments(
     Returns
     -------
     basins : (z, y, x) array of uint64
-        Voxel ids of the ends of paths, to be resolved by ``em.fragments_join`` and ``em.fragments_apply``.
+        Voxel ids of the ends of paths, to be resolved by ``em.fragments_join`` and ``em.fragments_apply``; 0 is
+        background.
     """
     parameters = {"threshold": threshold, "radius": radius, "depth": depth, "sigma": sigma}
     height = height_map(membranes, _height(parameters, block.frame.scale_nm))
+    if tissue is not None:
+        height[tissue == NO_DATA] = -1
     frame = block.frame
     return {"basins": basins(height, block.read, block.write, frame.domain, frame.box)}

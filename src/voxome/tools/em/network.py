@@ -17,6 +17,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.models.cards import find
 from voxome.models.infer import predict
 from voxome.resources.table import TableFile
+from voxome.tools.common.gaps import LONGEST, NO_DATA, interpolate
 from voxome.tools.common.statistics import HISTOGRAM, moments
 from voxome.tools.em.kernels.affinity import NEAR, membrane_map, near_affinities
 
@@ -28,7 +29,7 @@ _NETWORK_BYTES = 600_000_000
 
 def _halo(parameters: Mapping[str, Any], _: object) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     halo = find(parameters["model"]).card.halo
-    return (halo + 1, halo + 1, halo + 1), (halo, halo, halo)
+    return (halo + 1 + LONGEST, halo + 1, halo + 1), (halo + LONGEST, halo, halo)
 
 
 def _offsets(parameters: Mapping[str, Any]) -> list[list[int]]:
@@ -74,6 +75,7 @@ def network(
     raw: Annotated[NDArray[Any], kinds.Image()],
     histogram: Annotated[TableFile, HISTOGRAM],
     membranes: Annotated[NDArray[np.uint8] | None, kinds.Probability()] = None,
+    tissue: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,
     *,
     model: str = "membranes",
     block: BlockContext,
@@ -88,6 +90,9 @@ def network(
         Histogram of the box, from ``common.statistics``, to normalize raw to mean 0 and standard deviation 1.
     membranes : (z, y, x) array of uint8, optional
         Membrane map (255 is membrane) to use instead of the network.
+    tissue : (z, y, x) array of uint8, optional
+        Tissue map from ``common.tissue``. Gaps of a section or two are interpolated; where there are no data, the
+        network sees the mean grey value, and the results are 0.
     model : str
         Name of a model, or path of a model card.
 
@@ -98,13 +103,33 @@ def network(
     membranes : (z, y, x) array of uint8
         255 minus the minimum affinity of a voxel to its six neighbours.
     """
-    if membranes is not None:
-        inner = block.write.within(block.read)
-        return {"affinities": near_affinities(membranes)[(slice(None), *inner)], "membranes": membranes[inner]}
-    mean, std = moments(histogram.read())
+    inner = block.write.within(block.read)
+    if tissue is not None and not tissue[inner].any():
+        nothing = np.zeros((len(NEAR), *block.write.shape), np.uint8)
+        return {"affinities": nothing, "membranes": nothing[0]}
+    if membranes is None:
+        result = _predict(raw, moments(histogram.read()), tissue, model, block)
+    else:
+        if tissue is not None:
+            membranes = np.rint(interpolate(membranes, tissue, 0)).astype(np.uint8)
+        result = {"affinities": near_affinities(membranes)[(slice(None), *inner)], "membranes": membranes[inner]}
+    if tissue is not None:
+        outside = tissue[inner] == NO_DATA
+        result = {name: np.where(outside, np.uint8(0), values) for name, values in result.items()}
+    return result
+
+
+def _predict(
+    raw: NDArray[Any],
+    mean_std: tuple[float, float],
+    tissue: NDArray[np.uint8] | None,
+    model: str,
+    block: BlockContext,
+) -> dict[str, NDArray[np.uint8]]:
+    mean, std = mean_std
     box = block.write.grow((1, 1, 1), (0, 0, 0)) & block.frame.domain
     affinities = predict(
-        raw,
+        raw if tissue is None else interpolate(raw, tissue, mean),
         block.read,
         box,
         block.frame.domain,

@@ -44,7 +44,7 @@ class Nodes(NamedTuple):
         Fragments.
     values : (n, 5) int64
         Number of voxels, sums of their coordinates z, y, x relative to the domain, and number of voxels at the
-        border of the segmented box.
+        border of the segmented box or beside background.
     """
 
     ids: NDArray[np.uint64]
@@ -98,19 +98,24 @@ def edge_rows(
     return Edges(*_sort_rows(*_edges(fragments, affinities, steps, np.array(shape, dtype=np.int64), columns)))
 
 
-def node_rows(fragments: NDArray[np.uint64], write: Box, domain: Box, box: Box | None = None) -> Nodes:
+def node_rows(
+    fragments: NDArray[np.uint64], write: Box, domain: Box, box: Box | None = None, *, read: Box | None = None
+) -> Nodes:
     """Return size and position of the fragments in a block.
 
     Parameters
     ----------
     fragments : (z, y, x) uint64
-        Final fragments over `write`.
+        Final fragments over `read`; 0 is background.
     write : Box
         Write box of the block.
     domain : Box
         Domain of the volume.
     box : Box, optional
         Box to segment; the domain if None.
+    read : Box, optional
+        Box of `fragments`, `write` if None. Only with the voxels of `box` that touch `write` are fragments at
+        background across the face of a block known to be at the border.
 
     Returns
     -------
@@ -118,7 +123,9 @@ def node_rows(fragments: NDArray[np.uint64], write: Box, domain: Box, box: Box |
         Nodes to add to those of other blocks by `fold_nodes`.
     """
     fragments = np.ascontiguousarray(fragments)
-    ids, values = _sort_rows(*_nodes(fragments, *_bounds(write, domain, domain if box is None else box)))
+    first = np.array(write.start, np.int64) - np.array((read or write).start, np.int64)
+    bounds = _bounds(write, domain, domain if box is None else box)
+    ids, values = _sort_rows(*_nodes(fragments, first, np.array(write.shape, np.int64), *bounds))
     return Nodes(ids[:, 0], values)
 
 
@@ -189,25 +196,40 @@ def _edges(
 @numba.njit(cache=True, nogil=True)
 def _nodes(
     fragments: NDArray[np.uint64],
+    first: NDArray[np.int64],
+    shape: NDArray[np.int64],
     start: NDArray[np.int64],
     low: NDArray[np.int64],
     high: NDArray[np.int64],
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     n, row, none = 0, -1, np.uint64(0)
     slots, ids, values = pairs.empty(1024, 5)
-    for z in range(fragments.shape[0]):
-        for y in range(fragments.shape[1]):
-            for x in range(fragments.shape[2]):
+    for z in range(first[0], first[0] + shape[0]):
+        for y in range(first[1], first[1] + shape[1]):
+            for x in range(first[2], first[2] + shape[2]):
                 a = fragments[z, y, x]
                 if a == 0:
                     continue
                 if row < 0 or ids[row, 0] != a:
                     row, n, slots, ids, values = pairs.row_of(slots, ids, values, n, a, none)
                 values[row, 0] += 1
-                rim = False
+                rim = _beside_background(fragments, z, y, x)
                 for axis, i in enumerate((z, y, x)):
-                    at = i + start[axis]
+                    at = i - first[axis] + start[axis]
                     values[row, 1 + axis] += at
                     rim |= at == low[axis] or at == high[axis]
                 values[row, 4] += rim
     return ids[:n], values[:n]
+
+
+@numba.njit(cache=True, nogil=True)
+def _beside_background(fragments: NDArray[np.uint64], z: int, y: int, x: int) -> bool:
+    high, wide, deep = fragments.shape
+    return bool(
+        (z > 0 and fragments[z - 1, y, x] == 0)
+        or (y > 0 and fragments[z, y - 1, x] == 0)
+        or (x > 0 and fragments[z, y, x - 1] == 0)
+        or (z + 1 < high and fragments[z + 1, y, x] == 0)
+        or (y + 1 < wide and fragments[z, y + 1, x] == 0)
+        or (x + 1 < deep and fragments[z, y, x + 1] == 0)
+    )

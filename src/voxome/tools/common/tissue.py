@@ -1,0 +1,71 @@
+"""Which voxels are tissue."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome import kinds
+from voxome.contracts.context import BlockContext
+from voxome.contracts.kinds import Rows
+from voxome.contracts.python_tool import tool
+from voxome.tools.common.flatness import HALO, flat_areas
+from voxome.tools.common.gaps import BRIDGED, LONGEST, NO_DATA, TISSUE, bridged
+
+SECTIONS = kinds.Table(
+    {"z": "int64", "voxels": "int64", "missing": "int64", "bridged": "int64"},
+    key=("z",),
+    fold={"voxels": "sum", "missing": "sum", "bridged": "sum"},
+)
+
+
+@tool(
+    "common.tissue",
+    halo=(LONGEST, HALO, HALO),
+    outputs={"tissue": kinds.Image("uint8"), "sections": SECTIONS},
+)
+def tissue(
+    image: Annotated[NDArray[Any], kinds.Image()],
+    mask: Annotated[NDArray[Any] | None, kinds.Image()] = None,
+    *,
+    no_data: float | None = None,
+    detect: bool = True,
+    block: BlockContext,
+) -> dict[str, Any]:
+    """Tell tissue from voxels without data: padding, blank sections, and what a mask leaves out.
+
+    Parameters
+    ----------
+    image : (z, y, x) array
+        Grey values.
+    mask : (z, y, x) array, optional
+        0 where there are no data.
+    no_data : float
+        Grey value that means no data.
+    detect : bool
+        Whether areas of a section that are constant, or nearly so, have no data.
+
+    Returns
+    -------
+    tissue : (z, y, x) array of uint8
+        0 for no data, 1 for tissue, 2 for no data in a gap of one or two sections, which later steps interpolate.
+    sections : table
+        For every section ``z``: its voxels, and how many of them are missing for good and bridged.
+    """
+    missing = flat_areas(image) if detect else np.zeros(image.shape, bool)
+    if no_data is not None:
+        missing |= np.isnan(image) if np.isnan(no_data) else image == no_data
+    if mask is not None:
+        missing |= mask == 0
+    values = np.where(missing, NO_DATA, TISSUE).astype(np.uint8)
+    values[bridged(missing)] = BRIDGED
+    inner = values[block.write.within(block.read)]
+    return {"tissue": inner, "sections": _count(inner, block.write.start[0])}
+
+
+def _count(values: NDArray[np.uint8], first: int) -> Rows:
+    counts = {name: (values == value).sum(axis=(1, 2)) for name, value in (("missing", NO_DATA), ("bridged", BRIDGED))}
+    depth, voxels = len(values), values[0].size
+    return {"z": np.arange(first, first + depth), "voxels": np.full(depth, voxels), **counts}

@@ -1,0 +1,125 @@
+"""Padding, blank sections and masks; short gaps."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from voxome.contracts.context import BlockContext
+from voxome.contracts.frame import Frame
+from voxome.geometry import BlockGrid, Box
+from voxome.tools.common.gaps import BRIDGED, NO_DATA, TISSUE, bridged, interpolate
+from voxome.tools.common.statistics import moments, percentile, statistics
+from voxome.tools.common.tissue import tissue
+
+SHAPE = (12, 60, 70)
+
+
+def noise(seed: int = 1, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+    return np.random.default_rng(seed).normal(130, 25, shape).clip(1, 254).astype(np.uint8)
+
+
+def run(image: np.ndarray, block: tuple[int, int, int] = SHAPE, **options: object) -> tuple[np.ndarray, dict]:
+    """The tissue map and the rows of all blocks."""
+    domain = Box.of_shape(image.shape, (3, -5, 7))
+    frame = Frame(domain, domain, None, (0.0, 0.0, 0.0))
+    result = np.zeros(image.shape, np.uint8)
+    totals: dict[int, list[int]] = {}
+    mask = options.pop("mask", None)
+    for part in BlockGrid(domain, block, halo=tissue.spec.compute_halo({})):
+        read = part.read.within(domain)
+        own = None if mask is None else mask[read]
+        found = tissue(image[read], own, block=BlockContext(part.write, part.read, frame), **options)
+        result[part.write.within(domain)] = found["tissue"]
+        for z, *counts in zip(*found["sections"].values(), strict=True):
+            totals[int(z)] = [a + int(b) for a, b in zip(totals.get(int(z), [0, 0, 0]), counts, strict=True)]
+    return result, totals
+
+
+def test_noise_is_tissue() -> None:
+    assert (run(noise())[0] == TISSUE).all()
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_padding_of_any_grey_level_has_no_data(grey: int) -> None:
+    image = noise()
+    image[:, :, 50:] = grey
+    image[:, :8] = grey
+    result, sections = run(image)
+    expected = np.where(image == grey, NO_DATA, TISSUE)
+    expected[:, 8:, :50] = TISSUE
+    assert (result != expected).mean() < 0.002
+    assert sections[5][0] == 60 * 70
+    assert sections[5][1] == (result[2] == NO_DATA).sum()
+
+
+@pytest.mark.parametrize("quality", [50, 75, 90])
+def test_padding_blurred_by_jpeg_has_no_data(quality: int) -> None:
+    image = noise(shape=(3, 96, 128))
+    image[:, :, 80:] = 0
+    for z, section in enumerate(image):
+        stream = io.BytesIO()
+        Image.fromarray(section).save(stream, "jpeg", quality=quality)
+        image[z] = np.asarray(Image.open(stream))
+    result, _ = run(image, image.shape)
+    assert (result[:, :, 80:] == NO_DATA).mean() > 0.98
+    assert (result[:, :, :80] == TISSUE).mean() > 0.98
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_gaps_of_two_sections_are_bridged_but_not_those_of_three_or_at_the_border(grey: int) -> None:
+    image = noise()
+    image[[0, 2, 3, 5, 6, 7, 11]] = grey
+    result, sections = run(image)
+    expected = [NO_DATA, TISSUE, BRIDGED, BRIDGED, TISSUE, *[NO_DATA] * 3, *[TISSUE] * 3, NO_DATA]
+    assert [np.unique(section).tolist() for section in result] == [[value] for value in expected]
+    assert sections[3] == [4200, 4200, 0]
+    assert sections[5] == [4200, 0, 4200]
+
+
+@given(st.integers(0, 50), st.tuples(st.integers(1, 12), st.integers(15, 60), st.integers(15, 70)))
+def test_the_map_does_not_depend_on_blocks(seed: int, block: tuple[int, int, int]) -> None:
+    image, rng = noise(seed), np.random.default_rng(seed)
+    image[rng.integers(0, 12, 3)] = 7
+    y, x = rng.integers(0, 50, 2)
+    image[:, y : y + 20, x : x + 20] = 200
+    whole, split = run(image), run(image, block)
+    assert np.array_equal(whole[0], split[0])
+    assert whole[1] == split[1]
+
+
+def test_a_mask_and_a_no_data_value_count_without_detection() -> None:
+    image, mask = noise(), np.ones(SHAPE, np.uint8)
+    image[:, :3], mask[:, -3:] = 9, 0
+    image[:, 3:][image[:, 3:] == 9] = 10
+    result, _ = run(image, mask=mask, no_data=9, detect=False)
+    expected = np.full(SHAPE, TISSUE)
+    expected[:, :3] = expected[:, -3:] = NO_DATA
+    assert np.array_equal(result, expected)
+
+
+def test_statistics_are_those_of_the_tissue() -> None:
+    image = noise()
+    padded = np.concatenate([image, np.zeros_like(image)], axis=2)
+    rows = statistics(padded, run(padded, padded.shape)[0])
+    near = statistics(image)
+    assert abs(moments(rows)[0] - moments(near)[0]) < 0.1
+    assert percentile(rows, 1) == percentile(near, 1)
+
+
+def test_gaps_are_interpolated_along_z() -> None:
+    image = np.array([10, 0, 40, 0, 0, 100, 0], np.uint8)[:, None, None]
+    missing = image == 0
+    values = np.where(missing, NO_DATA, TISSUE).astype(np.uint8)
+    values[bridged(missing)] = BRIDGED
+    assert interpolate(image, values, 33)[:, 0, 0].tolist() == [10, 25, 40, 60, 80, 100, 33]
+
+
+def test_an_image_of_tissue_is_returned_as_it_is() -> None:
+    image = noise()
+    assert interpolate(image, np.full(SHAPE, TISSUE, np.uint8), 0) is image
