@@ -56,6 +56,7 @@ def test_a_report_and_a_scorer_of_another_package_are_used(plugins: Path, raw: P
     record = run(workflow, {"raw": raw}, out=out, truth=tmp_path, box="0:4,0:8,0:8")
     assert record["scores"] == {"mask": {"difference": 0.0}}
     assert (out / "counts.txt").read_text() == "mark\n0: 128\n255: 128\n"
+    assert json.loads((out / "run.json").read_text())["summary"] == {"values": 2}
     assert (out / "mask.parquet").exists()
     assert json.loads((out / "run.json").read_text())["scores"] == record["scores"]
     assert not (out / "report.html").exists()

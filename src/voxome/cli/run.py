@@ -83,6 +83,8 @@ def run(
     else:
         blocks = [step["blocks"] for step in record["steps"]]
         run_now, reused = (sum(b[what] for b in blocks) for what in ("run", "reused"))
+        for name, value in record.get("summary", {}).items():
+            print_stderr(f"{name}: {value:,}" if isinstance(value, int | float) else f"{name}: {value}")
         for group, scores in record.get("scores", {}).items():
             print_stderr(f"{group}: {', '.join(f'{name} {value:.4g}' for name, value in scores.items())}")
         print_stderr(

@@ -63,8 +63,11 @@ class Report(Protocol):
     def check(self, inputs: Iterable[str], results: Results) -> Iterable[str]:
         """Return the problems of a planned run, before any work: inputs (by name) or results that are missing."""
 
-    def write(self, run: FinishedRun) -> None:
-        """Write the report into the run folder; an older one is replaced."""
+    def write(self, run: FinishedRun) -> Mapping[str, int | float | str]:
+        """Write the report into the run folder, replacing an older one, and return the main numbers by their names.
+
+        They are kept in ``run.json`` as ``summary``, and printed.
+        """
 
 
 class Scorer(Protocol):

@@ -14,6 +14,7 @@ from voxome.contracts.report import FinishedRun, Results
 from voxome.contracts.run_record import JsonValue, RunRecord
 from voxome.geometry import Box
 from voxome.reports.data import ReportData, Slice, StepCost, edges_of
+from voxome.reports.gaps import gap_facts
 from voxome.reports.page import render_report
 from voxome.resources.open import open_source
 from voxome.resources.table import TableFile
@@ -21,7 +22,7 @@ from voxome.resources.table import TableFile
 MAX_SIDE = 512
 """Voxels along each side of the planes that the report shows."""
 _PLANES = 3
-_NEEDED = ("neurons", "connectome", "neurons_table", "synapses", "membranes")
+_NEEDED = ("neurons", "connectome", "neurons_table", "synapses", "membranes", "sections")
 
 
 class ConnectomeReport:
@@ -34,25 +35,26 @@ class ConnectomeReport:
         for name in sorted(set(_NEEDED) - set(results)):
             yield f"the report em.connectome shows the workflow output {name!r}, which the workflow does not have"
 
-    def write(self, run: FinishedRun) -> None:
-        """Write the report into the run folder."""
-        (run.folder / "report.html").write_text(render_report(_data(run)), encoding="utf-8")
+    def write(self, run: FinishedRun) -> dict[str, int | float | str]:
+        """Write the report into the run folder, and return the numbers of objects and the share without data."""
+        totals = {
+            name: len(TableFile(run.results[result].uri))
+            for name, result in (("neurons", "neurons_table"), ("synapses", "synapses"), ("connections", "connectome"))
+        }
+        gaps = gap_facts(TableFile(run.results["sections"].uri).read())
+        (run.folder / "report.html").write_text(render_report(_data(run, totals, gaps)), encoding="utf-8")
+        return {**totals, **gaps}
 
 
-def _data(run: FinishedRun) -> ReportData:
+def _data(run: FinishedRun, totals: Mapping[str, int], gaps: Mapping[str, str]) -> ReportData:
     record, results = run.record, run.results
     connectome = TableFile(results["connectome"].uri).read()
-    neurons, synapses = (len(TableFile(results[name].uri)) for name in ("neurons_table", "synapses"))
     frame = results["neurons"].frame
     assert frame is not None
     return ReportData(
         title=f"{record['workflow']}: {run.folder.name}",
-        run=_facts(record, frame.box),
-        totals={
-            "neurons": f"{neurons:,}",
-            "synapses": f"{synapses:,}",
-            "connections": f"{len(connectome['pre_id']):,}",
-        },
+        run={**_facts(record, frame.box), **gaps},
+        totals={name: f"{number:,}" for name, number in totals.items()},
         slices=list(_slices(_raw(record), results, frame.box)),
         edges=edges_of(connectome),
         scores=record.get("scores"),

@@ -67,7 +67,7 @@ def run_plan(
                 record["scores"] = _floats(load_scorer(plan.hint.scorer).score(Path(truth), results))
         if plan.hint.report is not None:
             with naming_plugin("voxome.reports", plan.hint.report, "failed"):
-                load_report(plan.hint.report).write(FinishedRun(folder, record, results))
+                record["summary"] = dict(load_report(plan.hint.report).write(FinishedRun(folder, record, results)))
         _write_record(folder, address, record)
     return record
 

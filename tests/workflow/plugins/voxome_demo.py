@@ -53,11 +53,12 @@ class CountsReport:
         """Return a problem if there is no table of counts."""
         return () if "counts" in results else ["the report demo.counts needs the output 'counts'"]
 
-    def write(self, run: FinishedRun) -> None:
-        """Write the report."""
+    def write(self, run: FinishedRun) -> dict[str, int]:
+        """Write the report, and return how many values there are."""
         rows = TableFile(run.results["counts"].uri).read()
         lines = [f"{value}: {voxels}" for value, voxels in zip(rows["value"], rows["voxels"], strict=True)]
         (run.folder / "counts.txt").write_text("\n".join([run.record["workflow"], *lines]) + "\n")
+        return {"values": len(rows["value"])}
 
 
 class ShareScorer:
