@@ -14,7 +14,7 @@ from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Kind, Parameters
 from voxome.contracts.parameter import REQUIRED, Parameter
 from voxome.contracts.source_digest import source_digest
-from voxome.contracts.tool import Check, HaloLike, HaloOf, Input, Invariance, Scope, ToolSpec
+from voxome.contracts.tool import Check, Defaults, HaloLike, HaloOf, Input, Invariance, Scope, ToolSpec
 from voxome.errors import InvalidInput
 
 _CONTEXTS: tuple[type, ...] = (BlockContext, Region, Frame)
@@ -67,6 +67,7 @@ def tool(
     halo: HaloLike | HaloOf = 0,
     invariance: Invariance = "exact",
     check: Check | None = None,
+    defaults: Defaults | None = None,
     memory: Callable[[int, Parameters], int] | None = None,
     content: Callable[[Parameters], str] | None = None,
     cpus: int = 1,
@@ -120,6 +121,7 @@ def tool(
             halo=halo,
             invariance=invariance,
             check=check,
+            defaults=defaults,
             memory=memory,
             content=content,
             cpus=cpus,

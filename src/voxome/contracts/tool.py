@@ -22,6 +22,8 @@ HaloOf = Callable[[Parameters, tuple[float, float, float]], HaloLike]
 """Halo from the parameters and the voxel size in nm."""
 Check = Callable[[Mapping[str, VolumeSpec], Parameters], Iterable[str]]
 """Problems with the specs of the volume inputs, by name, under these parameters."""
+Defaults = Callable[[Mapping[str, VolumeSpec]], Parameters]
+"""Values, from the specs of the volume inputs, of parameters that are not set."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class ToolSpec:
         Whether the result is bitwise equal for any blocks and workers.
     check : function of the specs of the volume inputs and the parameters, optional
         Problems that make the inputs unsuitable, before any work; ``--force`` ignores them.
+    defaults : function of the specs of the volume inputs, optional
+        Values of parameters that are not set, such as a grey value that the attributes of a volume name.
     memory : function of the voxels read and the parameters, optional
         Peak memory of one block in bytes.
     content : function of the parameters, optional
@@ -74,6 +78,7 @@ class ToolSpec:
     halo: HaloLike | HaloOf = 0
     invariance: Invariance = "exact"
     check: Check | None = None
+    defaults: Defaults | None = None
     memory: Callable[[int, Parameters], int] | None = None
     content: Callable[[Parameters], str] | None = None
     cpus: int = 1

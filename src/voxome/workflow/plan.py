@@ -143,8 +143,8 @@ class _Planner:
         tool = loaded.spec
         self.warnings += version_warnings(node.name, node.version, tool)
         sources = {tool.ports.get(port, port): s for port, s in node.inputs.items() if port not in HOST_PORTS}
-        parameters = self._parameters(tool, sources)
         inputs = self.bindings.inputs(node.name, tool, sources)
+        parameters = self._parameters(tool, sources, inputs.volumes)
         self.problems += inputs.problems
         problems = list(self._input_problems(node.name, tool, inputs, parameters))
         if parameters is None or inputs.missing or problems:
@@ -154,11 +154,14 @@ class _Planner:
         self.steps[node.name] = step
         self.bindings.add_outputs(node.name, {name: step.output(name) for name in tool.outputs}, _output_specs(step))
 
-    def _parameters(self, tool: ToolSpec, sources: Mapping[str, Source]) -> dict[str, Any] | None:
+    def _parameters(
+        self, tool: ToolSpec, sources: Mapping[str, Source], volumes: Mapping[str, VolumeSpec]
+    ) -> dict[str, Any] | None:
         """Return the parameters of a step; None if one is invalid."""
         values = {name: self.bindings.value(source) for name, source in sources.items() if name not in tool.inputs}
         try:
-            return tool.bind({name: value for name, value in values.items() if value is not None})
+            given = {name: value for name, value in values.items() if value is not None}
+            return tool.bind({**(tool.defaults(volumes) if tool.defaults else {}), **given})
         except PlanError as error:
             self.problems += error.problems
             return None

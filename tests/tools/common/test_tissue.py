@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from scipy import ndimage
 
 from voxome.contracts.context import BlockContext
 from voxome.contracts.frame import Frame
 from voxome.geometry import BlockGrid, Box
-from voxome.tools.common.gaps import BRIDGED, NO_DATA, TISSUE, bridged, interpolate
+from voxome.tools.common.gaps import BRIDGED, HALO, NO_DATA, REACH, TISSUE, bridged, fill_missing
 from voxome.tools.common.statistics import moments, percentile, statistics
 from voxome.tools.common.tissue import tissue
 
@@ -113,13 +114,39 @@ def test_statistics_are_those_of_the_tissue() -> None:
 
 
 def test_gaps_are_interpolated_along_z() -> None:
-    image = np.array([10, 0, 40, 0, 0, 100, 0], np.uint8)[:, None, None]
+    image = np.array([10, 0, 40, 0, 0, 100], np.uint8)[:, None, None]
     missing = image == 0
     values = np.where(missing, NO_DATA, TISSUE).astype(np.uint8)
     values[bridged(missing)] = BRIDGED
-    assert interpolate(image, values, 33)[:, 0, 0].tolist() == [10, 25, 40, 60, 80, 100, 33]
+    assert fill_missing(image, values, 33)[:, 0, 0].tolist() == [10, 25, 40, 60, 80, 100]
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_tissue_is_mirrored_into_voxels_without_data(axis: int) -> None:
+    image = np.moveaxis(np.array([0] * 5 + [1, 2, 3, 4, 5, 6] + [0] * 20)[:, None, None], 0, axis)
+    filled = fill_missing(image, (image > 0).astype(np.uint8), 9)
+    line = np.moveaxis(filled, axis, 0)[:, 0, 0].tolist()
+    assert REACH == 8
+    assert line[:19] == [6, 5, 4, 3, 2, 1, 2, 3, 4, 5, 6, 5, 4, 3, 2, 1, 6, 6, 6]
+    assert line[19:] == [9] * 12
+
+
+@given(st.integers(0, 200), st.tuples(*[st.integers(1, 30)] * 3))
+def test_what_is_filled_does_not_depend_on_blocks(seed: int, block: tuple[int, int, int]) -> None:
+    rng, shape = np.random.default_rng(seed), (20, 30, 40)
+    image = rng.integers(0, 255, shape).astype(np.uint8)
+    missing = ndimage.gaussian_filter(rng.normal(size=shape), 3) > 0
+    missing[rng.integers(0, 20, 4)] = True
+    values = np.where(missing, NO_DATA, TISSUE).astype(np.uint8)
+    values[bridged(missing)] = BRIDGED
+    whole, domain = fill_missing(image, values, 77), Box.of_shape(shape)
+    assert np.array_equal(whole[values == TISSUE], image[values == TISSUE])
+    for part in BlockGrid(domain, block, halo=((HALO,) * 3, (HALO,) * 3)):
+        read = part.read.within(domain)
+        filled = fill_missing(image[read], values[read], 77)[part.write.within(part.read)]
+        assert np.array_equal(filled, whole[part.write.within(domain)])
 
 
 def test_an_image_of_tissue_is_returned_as_it_is() -> None:
     image = noise()
-    assert interpolate(image, np.full(SHAPE, TISSUE, np.uint8), 0) is image
+    assert fill_missing(image, np.full(SHAPE, TISSUE, np.uint8), 0) is image

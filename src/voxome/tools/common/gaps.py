@@ -1,4 +1,4 @@
-"""Gaps of a few missing sections, which are bridged by interpolation."""
+"""Voxels without data: short gaps are bridged, and the tissue around the others is extended."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ NO_DATA, TISSUE, BRIDGED = 0, 1, 2
 """Values of a tissue map: no data, tissue, and no data in a gap that is bridged."""
 LONGEST = 2
 """Maximum number of missing sections that are bridged."""
+REACH = 8
+"""Voxels without data beside tissue into which it is mirrored; farther ones hardly affect a network's prediction."""
+HALO = 2 * REACH
 
 
 def bridged(missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -36,8 +39,11 @@ def bridged(missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return found
 
 
-def interpolate(image: NDArray[Any], tissue: NDArray[np.uint8], fill: float) -> NDArray[Any]:
-    """Return an image with bridged gaps interpolated along z, linearly, and voxels without data set to a value.
+def fill_missing(image: NDArray[Any], tissue: NDArray[np.uint8], value: float) -> NDArray[Any]:
+    """Return an image with all voxels filled, so that what has context sees no edge where the tissue ends.
+
+    Bridged gaps are interpolated along z, linearly. Tissue is mirrored into the voxels without data, along z, then y,
+    then x, for `REACH` voxels; the others get a value.
 
     Parameters
     ----------
@@ -45,35 +51,58 @@ def interpolate(image: NDArray[Any], tissue: NDArray[np.uint8], fill: float) -> 
         Grey values.
     tissue : (z, y, x) uint8
         Tissue map of the same voxels.
-    fill : float
-        Value of the voxels without data.
+    value : float
+        Grey value far from tissue.
 
     Returns
     -------
     (z, y, x) array
-        `image` itself if it is tissue throughout, else float32. Exact where the array extends by `LONGEST` voxels
-        along z, or to the border of the domain.
+        `image` itself if it is tissue throughout, else float32. Exact where the array extends by `HALO` voxels, or to
+        the border of the domain, on every side.
     """
-    if (tissue == TISSUE).all():
+    known = tissue == TISSUE
+    if known.all():
         return image
-    result = np.where(tissue == TISSUE, image, fill).astype(np.float32)
-    gap = tissue == BRIDGED
-    total, weight = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
-    for toward in (1, -1):
-        reached = np.zeros_like(gap)
-        for distance in range(1, LONGEST + 1):
-            to, of = _shifted(distance * toward)
-            first = gap[to] & (tissue[of] == TISSUE) & ~reached[to]
-            total[to][first] += image[of][first] / np.float32(distance)
-            weight[to][first] += 1 / np.float32(distance)
-            reached[to] |= first
-    known = gap & (weight > 0)
-    result[known] = total[known] / weight[known]
+    result = np.where(known, image, np.float32(value)).astype(np.float32)
+    _interpolate(result, known, tissue == BRIDGED)
+    known |= tissue == BRIDGED
+    for axis in range(3):
+        _mirror(np.moveaxis(result, axis, 0), np.moveaxis(known, axis, 0))
     return result
 
 
+def _interpolate(image: NDArray[np.float32], known: NDArray[np.bool_], gap: NDArray[np.bool_]) -> None:
+    """Set the voxels of gaps to the mean of the nearest known voxels below and above, weighted by their distance."""
+    total, weight = np.zeros_like(image), np.zeros_like(image)
+    for step in (1, -1):
+        reached = np.zeros_like(gap)
+        for distance in range(1, LONGEST + 1):
+            to, of = _shifted(distance * step)
+            first = gap[to] & known[of] & ~reached[to]
+            total[to][first] += image[of][first] / np.float32(distance)
+            weight[to][first] += 1 / np.float32(distance)
+            reached[to] |= first
+    reached = gap & (weight > 0)
+    image[reached] = total[reached] / weight[reached]
+
+
+def _mirror(image: NDArray[np.float32], known: NDArray[np.bool_]) -> None:
+    """Mirror known voxels, along the first axis, at the nearest of them; where that is unknown, repeat the nearest."""
+    before = known.copy()
+    for distance in range(1, min(REACH, len(image) - 1) + 1):
+        for step in (1, -1):
+            to, edge = _shifted(distance * step)
+            reached = ~known[to] & before[edge]
+            image[to][reached] = image[edge][reached]
+            if 2 * distance < len(image):
+                twice, source = _shifted(2 * distance * step)
+                mirrored = reached[to] & before[source]
+                image[twice][mirrored] = image[source][mirrored]
+            known[to] |= reached
+
+
 def _shifted(distance: int) -> tuple[slice, slice]:
-    """Return the voxels along z that have one `distance` further on, and those."""
+    """Return, along the first axis, the voxels that have one `distance` further on, and those."""
     if distance > 0:
         return slice(None, -distance), slice(distance, None)
     return slice(-distance, None), slice(None, distance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
+from voxome.contracts.spec import VolumeSpec
 from voxome.tools.common.flatness import HALO, flat_areas
 from voxome.tools.common.gaps import BRIDGED, LONGEST, NO_DATA, TISSUE, bridged
 
@@ -20,10 +22,19 @@ SECTIONS = kinds.Table(
     fold={"voxels": "sum", "missing": "sum", "bridged": "sum"},
 )
 
+_ATTRIBUTES = ("no_data", "_FillValue")
+"""Attributes of a volume that name the grey value without data; the second is of the CF conventions, section 2.5.1."""
+
+
+def _no_data_of(specs: Mapping[str, VolumeSpec]) -> dict[str, Any]:
+    attributes = specs["image"].attributes if "image" in specs else {}
+    return {"no_data": attributes[name] for name in _ATTRIBUTES[::-1] if name in attributes}
+
 
 @tool(
     "common.tissue",
     halo=(LONGEST, HALO, HALO),
+    defaults=_no_data_of,
     outputs={"tissue": kinds.Image("uint8"), "sections": SECTIONS},
 )
 def tissue(
@@ -43,7 +54,7 @@ def tissue(
     mask : (z, y, x) array, optional
         0 where there are no data.
     no_data : float
-        Grey value that means no data.
+        Grey value that means no data; by default the attribute ``no_data`` or ``_FillValue`` of the image.
     detect : bool
         Whether areas of a section that are constant, or nearly so, have no data.
 

@@ -14,14 +14,14 @@ from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.resources.table import TableFile
 from voxome.tools.common.components import local_components
-from voxome.tools.common.gaps import LONGEST, NO_DATA, interpolate
+from voxome.tools.common.gaps import HALO, NO_DATA, fill_missing
 from voxome.tools.common.statistics import HISTOGRAM, percentile
 from voxome.tools.em.synaptic.score import PsdParams, psd_halo, psd_score
 
 
 def _halo(_: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> tuple[int, int, int]:
     z, y, x = psd_halo(PsdParams(), scale_nm)
-    return z + LONGEST, y, x
+    return z + HALO, y + HALO, x + HALO
 
 
 @tool("em.densities", halo=_halo, outputs={"score": kinds.Image("uint8"), "components": kinds.Labels()})
@@ -45,8 +45,8 @@ def densities(
     histogram : table
         Histogram of the box, from ``common.statistics``.
     tissue : (z, y, x) array of uint8, optional
-        Tissue map from ``common.tissue``. Gaps of a section or two are interpolated; where there are no data, the
-        score is 0.
+        Tissue map from ``common.tissue``. Gaps of a section or two are interpolated, and the tissue around
+        voxels without data is mirrored into them, where the score is 0.
     synapse_threshold : int
         Minimum score of the voxels of a synapse; 0 is the median grey value, 100 the first percentile.
 
@@ -63,7 +63,7 @@ def densities(
     rows = histogram.read()
     median = percentile(rows, 50)
     score = psd_score(
-        raw if tissue is None else interpolate(raw, tissue, median),
+        raw if tissue is None else fill_missing(raw, tissue, median),
         median=median,
         percentile_1=percentile(rows, 1),
         voxel_size_nm=block.frame.scale_nm,

@@ -17,7 +17,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.models.cards import find
 from voxome.models.infer import predict
 from voxome.resources.table import TableFile
-from voxome.tools.common.gaps import LONGEST, NO_DATA, interpolate
+from voxome.tools.common.gaps import HALO, NO_DATA, fill_missing
 from voxome.tools.common.statistics import HISTOGRAM, moments
 from voxome.tools.em.kernels.affinity import NEAR, membrane_map, near_affinities
 
@@ -28,8 +28,8 @@ _NETWORK_BYTES = 600_000_000
 
 
 def _halo(parameters: Mapping[str, Any], _: object) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    halo = find(parameters["model"]).card.halo
-    return (halo + 1 + LONGEST, halo + 1, halo + 1), (halo + LONGEST, halo, halo)
+    halo = find(parameters["model"]).card.halo + HALO
+    return (halo + 1, halo + 1, halo + 1), (halo, halo, halo)
 
 
 def _offsets(parameters: Mapping[str, Any]) -> list[list[int]]:
@@ -91,8 +91,8 @@ def network(
     membranes : (z, y, x) array of uint8, optional
         Membrane map (255 is membrane) to use instead of the network.
     tissue : (z, y, x) array of uint8, optional
-        Tissue map from ``common.tissue``. Gaps of a section or two are interpolated; where there are no data, the
-        network sees the mean grey value, and the results are 0.
+        Tissue map from ``common.tissue``. Gaps of a section or two are interpolated, and the tissue around
+        voxels without data is mirrored into them, where the results are 0.
     model : str
         Name of a model, or path of a model card.
 
@@ -111,7 +111,7 @@ def network(
         result = _predict(raw, moments(histogram.read()), tissue, model, block)
     else:
         if tissue is not None:
-            membranes = np.rint(interpolate(membranes, tissue, 0)).astype(np.uint8)
+            membranes = np.rint(fill_missing(membranes, tissue, 0)).astype(np.uint8)
         result = {"affinities": near_affinities(membranes)[(slice(None), *inner)], "membranes": membranes[inner]}
     if tissue is not None:
         outside = tissue[inner] == NO_DATA
@@ -129,7 +129,7 @@ def _predict(
     mean, std = mean_std
     box = block.write.grow((1, 1, 1), (0, 0, 0)) & block.frame.domain
     affinities = predict(
-        raw if tissue is None else interpolate(raw, tissue, mean),
+        raw if tissue is None else fill_missing(raw, tissue, mean),
         block.read,
         box,
         block.frame.domain,
