@@ -28,7 +28,8 @@ _ATTRIBUTES = ("no_data", "_FillValue")
 
 def _no_data_of(specs: Mapping[str, VolumeSpec]) -> dict[str, Any]:
     attributes = specs["image"].attributes if "image" in specs else {}
-    return {"no_data": attributes[name] for name in _ATTRIBUTES[::-1] if name in attributes}
+    values = [attributes[name] for name in _ATTRIBUTES if name in attributes]
+    return {"no_data": values[0]} if values else {}
 
 
 @tool(

@@ -60,17 +60,19 @@ def densities(
     inner = block.write.within(block.read)
     if tissue is not None and not tissue[inner].any():
         return {"score": np.zeros(block.write.shape, np.uint8), "components": np.zeros(block.write.shape, np.uint64)}
-    rows = histogram.read()
+    frame, rows = block.frame, histogram.read()
     median = percentile(rows, 50)
+    around = block.write.grow(psd_halo(PsdParams(), frame.scale_nm)) & frame.domain
+    seen = around.within(block.read)
     score = psd_score(
-        raw if tissue is None else fill_missing(raw, tissue, median),
+        (raw if tissue is None else fill_missing(raw, tissue, median))[seen],
         median=median,
         percentile_1=percentile(rows, 1),
-        voxel_size_nm=block.frame.scale_nm,
-        membranes=membranes,
+        voxel_size_nm=frame.scale_nm,
+        membranes=membranes[seen],
     )
-    score = np.ascontiguousarray(score[inner])
+    score = np.ascontiguousarray(score[block.write.within(around)])
     if tissue is not None:
         score[tissue[inner] == NO_DATA] = 0
-    components = local_components(score >= synapse_threshold, block.write, block.frame.domain)
+    components = local_components(score >= synapse_threshold, block.write, frame.domain)
     return {"score": score, "components": components}
