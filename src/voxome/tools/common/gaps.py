@@ -11,7 +11,7 @@ NO_DATA, TISSUE, BRIDGED = 0, 1, 2
 """Values of a tissue map: no data, tissue, and no data in a gap that is bridged."""
 LONGEST = 2
 """Maximum number of missing sections that are bridged."""
-REACH = 8
+REACH = 16
 """Voxels without data beside tissue into which it is mirrored; farther ones hardly affect a network's prediction."""
 HALO = 2 * REACH
 

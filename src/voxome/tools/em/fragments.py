@@ -63,8 +63,7 @@ def fragments(
         background.
     """
     parameters = {"threshold": threshold, "radius": radius, "depth": depth, "sigma": sigma}
-    height = height_map(membranes, _height(parameters, block.frame.scale_nm))
-    if tissue is not None:
-        height[tissue == NO_DATA] = -1
+    missing = None if tissue is None else tissue == NO_DATA
+    height = height_map(membranes, _height(parameters, block.frame.scale_nm), missing)
     frame = block.frame
     return {"basins": basins(height, block.read, block.write, frame.domain, frame.box)}

@@ -57,6 +57,17 @@ def test_smoothing_is_gaussian(spacing: tuple[float, float, float]) -> None:
     np.testing.assert_allclose(height / 2**14, expected, atol=0.02)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_missing_data_are_like_the_end_of_the_array(axis: int) -> None:
+    membrane, given = noise((20, 22, 24), 5), HeightParams(radius=6, sigma=1.2)
+    padded = np.concatenate([membrane, noise(membrane.shape, 6)], axis=axis)
+    missing = np.zeros(padded.shape, bool)
+    np.moveaxis(missing, axis, 0)[membrane.shape[axis] :] = True
+    heights = height_map(padded, given, missing)
+    assert np.array_equal(heights[~missing].reshape(membrane.shape), height_map(membrane, given))
+    assert (heights[missing] == -1).all()
+
+
 @pytest.mark.parametrize("value", [np.uint8(0), np.uint8(255)])
 def test_extremes_do_not_overflow(value: np.uint8) -> None:
     params = HeightParams(radius=16, depth=8, sigma=2.0)

@@ -69,7 +69,9 @@ def height_halo(params: HeightParams) -> tuple[int, int, int]:
     return z, y, x
 
 
-def height_map(membrane: NDArray[np.uint8], params: HeightParams) -> NDArray[np.int32]:
+def height_map(
+    membrane: NDArray[np.uint8], params: HeightParams, missing: NDArray[np.bool_] | None = None
+) -> NDArray[np.int32]:
     """Compute the smoothed sum of the capped distance to membranes and the inverted membrane map.
 
     Parameters
@@ -78,11 +80,13 @@ def height_map(membrane: NDArray[np.uint8], params: HeightParams) -> NDArray[np.
         Membrane map; 255 is certain membrane.
     params : HeightParams
         Parameters.
+    missing : (z, y, x) bool, optional
+        Voxels without data, which are treated as if the array ended there.
 
     Returns
     -------
     (z, y, x) int32
-        Non-negative heights, which increase towards the interior of cells. Exact where the array extends by
+        Non-negative heights, which increase towards the interior of cells; -1 where data are missing. Exact where the array extends by
         `height_halo` - 1 voxels, or to the border of the domain, on every side.
 
     Notes
@@ -92,15 +96,34 @@ def height_map(membrane: NDArray[np.uint8], params: HeightParams) -> NDArray[np.
     the Gaussian repeats the outermost voxel.
     """
     cap = round((params.radius * _UNIT) ** 2)
-    heights: NDArray[np.int32] = np.where(membrane >= params.threshold, 0, cap).astype(np.int32)
+    if missing is not None and not missing.any():
+        missing = None
+    wall = membrane >= params.threshold if missing is None else (membrane >= params.threshold) & ~missing
+    heights: NDArray[np.int32] = np.where(wall, 0, cap).astype(np.int32)
     for axis, spacing in enumerate(params.spacing):
         heights = _along(heights, axis, _nearest, _steps(params.radius, spacing))
     roots = np.round(np.sqrt(np.arange(cap + 1)) * _FINE).astype(np.int32)
     inverted = np.round((255 - np.arange(256)) / 255 * params.depth * _UNIT * _FINE).astype(np.int32)
     heights = roots[heights] + inverted[membrane]
     for axis, spacing in enumerate(params.spacing):
-        heights = _along(heights, axis, _smooth, _weights(params.sigma / spacing))
+        weights = _weights(params.sigma / spacing)
+        if missing is not None:
+            _repeat(np.moveaxis(heights, axis, 0), np.moveaxis(missing, axis, 0), len(weights) // 2)
+        heights = _along(heights, axis, _smooth, weights)
+    if missing is not None:
+        heights[missing] = -1
     return heights
+
+
+def _repeat(heights: NDArray[np.int32], missing: NDArray[np.bool_], reach: int) -> None:
+    """Repeat the outermost heights along the first axis where data are missing, for `reach` voxels."""
+    known = ~missing
+    for _ in range(min(reach, len(heights) - 1)):
+        before = known.copy()
+        for to, of in ((slice(None, -1), slice(1, None)), (slice(1, None), slice(None, -1))):
+            reached = ~known[to] & before[of]
+            heights[to][reached] = heights[of][reached]
+            known[to] |= reached
 
 
 def _steps(radius: float, spacing: float) -> NDArray[np.int32]:
