@@ -86,8 +86,8 @@ def height_map(
     Returns
     -------
     (z, y, x) int32
-        Non-negative heights, which increase towards the interior of cells; -1 where data are missing. Exact where the array extends by
-        `height_halo` - 1 voxels, or to the border of the domain, on every side.
+        Non-negative heights, which increase towards the interior of cells; -1 where data are missing. Exact where the
+        array extends by `height_halo` - 1 voxels, or to the border of the domain, on every side.
 
     Notes
     -----
