@@ -49,8 +49,8 @@ class RunRecord(TypedDict):
     """A finished run.
 
     ``plan`` is the key of its plan, ``unpinned`` are the inputs whose store has no versions, ``outputs`` are paths
-    relative to the store, which is named if it is not the run folder, and ``scores`` are there if there was ground
-    truth: group → name → value.
+    relative to the store, which is named if it is not the run folder, ``scores`` are there if there was ground truth:
+    group → name → value, and ``summary`` has the main numbers of the report.
     """
 
     voxome: str
@@ -68,3 +68,4 @@ class RunRecord(TypedDict):
     outputs: dict[str, str]
     store: NotRequired[str]
     scores: NotRequired[Mapping[str, Mapping[str, float]]]
+    summary: NotRequired[Mapping[str, int | float | str]]
