@@ -41,7 +41,7 @@ inputs:
     type: string
     doc: Folder (absolute path) or address for results.
     inputBinding:
-      prefix: --store
+      prefix: --out
   block:
     type: string?
     doc: Block shape in voxels, Z,Y,X.
