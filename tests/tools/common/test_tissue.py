@@ -25,7 +25,9 @@ def noise(seed: int = 1, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
     return np.random.default_rng(seed).normal(130, 25, shape).clip(1, 254).astype(np.uint8)
 
 
-def run(image: np.ndarray, block: tuple[int, int, int] = SHAPE, **options: object) -> tuple[np.ndarray, dict[int, list[int]]]:
+def run(
+    image: np.ndarray, block: tuple[int, int, int] = SHAPE, **options: object
+) -> tuple[np.ndarray, dict[int, list[int]]]:
     """The tissue map and the rows of all blocks."""
     domain = Box.of_shape(image.shape, (3, -5, 7))
     frame = Frame(domain, domain, None, (0.0, 0.0, 0.0))
