@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from voxome.resources.shapes import Meshes, Points, Skeletons
     from voxome.resources.volume import Volume
     from voxome.services.array import array
+    from voxome.services.convert import convert
     from voxome.services.describe import info
     from voxome.services.transfer.run import transfer
     from voxome.services.verbs import get, put, rm
@@ -41,6 +42,7 @@ __all__ = [
     "array",
     "configure",
     "connect",
+    "convert",
     "create",
     "datasets",
     "get",
@@ -65,6 +67,7 @@ _LAZY = {
     "array": "voxome.services.array",
     "configure": "voxome.config.settings",
     "connect": "voxome.resources.open",
+    "convert": "voxome.services.convert",
     "create": "voxome.resources.open",
     "datasets": "voxome.data.registry.read",
     "get": "voxome.services.verbs",

@@ -12,6 +12,7 @@ try:
     from voxome.cli import (
         bench,
         clean,
+        convert,
         datasets,
         doctor,
         get,
@@ -55,6 +56,7 @@ app.command("info")(info.info)
 app.command("get")(get.get)
 app.command("put")(put.put)
 app.command("transfer")(transfer.transfer)
+app.command("convert")(convert.convert)
 app.command("rm")(rm.rm)
 app.command("datasets")(datasets.datasets)
 app.command("profiles")(profiles.profiles)

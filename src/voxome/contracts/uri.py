@@ -70,7 +70,7 @@ class Uri:
     def __str__(self) -> str:
         """Return the URI without user name and password."""
         head = f"{self.scheme}://" if self.scheme else ""
-        tail = f"?{urlencode(self.query)}" if self.query else ""
+        tail = f"?{urlencode(self.query, safe=':,')}" if self.query else ""
         return without_secrets(f"{head}{self.path}{tail}")
 
     def __repr__(self) -> str:
@@ -85,9 +85,19 @@ def at_level(text: str, level: int) -> str:
     >>> at_level("zarr://s3://bucket/em.zarr?region=eu-west-1", 2)
     'zarr://s3://bucket/em.zarr?region=eu-west-1&level=2'
     """
-    if not level:
-        return text
-    return f"{text}{'&' if Uri.parse(text).query else '?'}level={level}"
+    return with_options(text, level=level) if level else text
+
+
+def with_options(text: str, **options: object) -> str:
+    """Return a URI with further options.
+
+    Examples
+    --------
+    >>> with_options("zarr://em.zarr?level=1", window="0:255")
+    'zarr://em.zarr?level=1&window=0:255'
+    """
+    mark = "&" if Uri.parse(text).query else "?"
+    return text + mark + "&".join(f"{name}={value}" for name, value in options.items())
 
 
 def without_secrets(text: str) -> str:

@@ -23,9 +23,10 @@ from voxome.contracts.source import MeshSource, Mode, PointsSource, Remote, Skel
 from voxome.contracts.spec import SpecChanges, VolumeSpec
 from voxome.contracts.traits import FormatTraits, SupportsFormatTraits
 from voxome.contracts.uri import Location, Uri
-from voxome.errors import InvalidInput, InvalidUri, NotFound, UnknownName, UnsupportedFormat
+from voxome.errors import InvalidInput, InvalidUri, NotFound, ReadOnly, UnknownName, UnsupportedFormat
 from voxome.registry import load, targets
 from voxome.resources.shapes import Meshes, Points, Skeletons
+from voxome.resources.view_options import apply_view, is_percent, refuse_view, split_view, with_values, without_window
 from voxome.resources.volume import Volume
 from voxome.storage.find import GROUP, storage_path
 
@@ -67,6 +68,8 @@ def get_remote(scheme: str) -> Remote:
 def locate(text: Location) -> Uri:
     """Return the URI of `text`: a bare path or address is recognised by its content, ``dataset:NAME`` looked up.
 
+    A window in per cent is replaced by its grey values.
+
     Raises
     ------
     NotFound
@@ -74,7 +77,15 @@ def locate(text: Location) -> Uri:
     UnsupportedFormat
         If no format recognises it.
     """
-    uri = Uri.parse(text)
+    plain, view = split_view(Uri.parse(text))
+    located = _locate(plain)
+    if is_percent(view):
+        source = _open(replace(located, query={**located.query, **without_window(view)}), "r", _level_number(plain))
+        view = with_values(view, _volume(source, located), str(located))
+    return replace(located, query={**located.query, **view})
+
+
+def _locate(uri: Uri) -> Uri:
     if uri.scheme in targets(GROUP):
         return _recognise_address(replace(uri, scheme="", path=f"{uri.scheme}://{uri.path}"))
     if uri.scheme not in ("", "file"):
@@ -143,6 +154,14 @@ def _open(uri: Uri, mode: Mode, level: int) -> Source:
         raise InvalidInput(
             f"mode is {mode!r}; expected 'r' (read) or 'r+' (read and write); voxome.create makes volumes"
         )
+    plain, view = split_view(uri)
+    if view and mode != "r":
+        raise ReadOnly(f"{uri} is a view, which is only read; open {plain} to write")
+    source = _open_plain(plain, mode, level)
+    return apply_view(_volume(source, uri), view, str(plain)) if view else source
+
+
+def _open_plain(uri: Uri, mode: Mode, level: int) -> Source:
     store = get_remote(uri.scheme)
     if level and isinstance(store, SupportsOpenLevel):
         return store.open_level(uri, level, mode=mode)
@@ -166,7 +185,7 @@ def _unexpected(source: Source, uri: Uri, expected: type[Any]) -> InvalidInput:
     return InvalidInput(f"{uri} holds {found}; {noun} {was} expected; open {found} with voxome.open(uri)")
 
 
-def _level_number(uri: Uri, level: int | None) -> int:
+def _level_number(uri: Uri, level: int | None = None) -> int:
     """Return `level`, or else that of ``?level=``, or else 0."""
     query = uri.query.get("level")
     if level is not None or query is None:
@@ -201,7 +220,8 @@ def open(uri: Location, *, expect: type[Any] | None = None, mode: Mode = "r", le
     ----------
     uri : str or path
         ``scheme://…``, ``dataset:NAME`` of the registry of public data, or a bare path that is recognised by its
-        content (``FILE.h5/volumes/raw`` included). It may end in ``?level=2``.
+        content (``FILE.h5/volumes/raw`` included). It may end in ``?level=2``, and in options of a view, as
+        ``?c=1&window=0.5%:99.5%``; see ``docs/stores.md``.
     expect : {Volume, Meshes, Skeletons, Points}, optional
         Class of the result; anything else is an error. It also tells a type checker what is returned.
     mode : {"r", "r+"}
@@ -285,6 +305,7 @@ def connect(uri: str, expect: type[Any] | None = None) -> object:
 def create_source(uri: Location, spec: VolumeSpec) -> VolumeSource:
     """Create an array and open its source for writing."""
     located = Uri.parse(uri)
+    refuse_view(located, "created")
     if not isinstance(spec, VolumeSpec):
         raise InvalidInput(f"spec is {spec!r:.60}; expected a VolumeSpec, as VolumeSpec.of((64, 64, 64), 'uint8')")
     if located.scheme in ("", "file", *targets(GROUP)):

@@ -14,6 +14,7 @@ from voxome.errors import InvalidInput, InvalidUri, ReadOnly, UnsupportedFormat,
 from voxome.registry import targets
 from voxome.resources.listing import VOLUME
 from voxome.resources.open import absolute, get_remote, locate, open_source
+from voxome.resources.view_options import refuse_view
 
 
 def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
@@ -32,6 +33,7 @@ def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
     """
     if (prefix := uri.partition(":")[0]) in targets("voxome.resolvers"):
         raise InvalidUri(f"{uri} names public data; a {prefix} cannot be removed")
+    refuse_view(Uri.parse(uri), "removed")
     located = locate(uri)
     if "level" in located.query:
         raise InvalidUri(f"{located}: a volume is removed with all its levels; leave out level=")

@@ -11,11 +11,12 @@ import numpy as np
 from voxome.contracts.abilities import SupportsLevels, SupportsMetadata, ability
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.uri import Location, at_level
+from voxome.contracts.uri import Location, Uri, at_level
 from voxome.errors import InvalidInput, NotFound, UnknownName
 from voxome.geometry import Box
 from voxome.resources.metadata import metadata
 from voxome.resources.open import absolute, format_traits, locate, open_source
+from voxome.resources.view_options import is_percent
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import require_location
 
@@ -47,7 +48,8 @@ class Endpoint:
             leveled = volume.level(level) if level else volume
             return cls(_absolute(leveled.uri) if leveled.uri else "", leveled.uri, leveled.source)
         text = at_level(require_location(volume), level)
-        return cls(_absolute(text), text)
+        uri = _absolute(text)
+        return cls(uri, uri if is_percent(Uri.parse(text).query) else text)
 
     @property
     def scheme(self) -> str:
