@@ -49,11 +49,10 @@ newest: .venv/newest/bin/python
 	$< -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --editable '.[dev]'
 	HYPOTHESIS_PROFILE=fast $< -m pytest --quiet --numprocesses 2 --dist loadscope -m "not slow"
 
-# needs uv; tensorstore, waterz and witty are younger than what the other lower bounds ran with
+# needs uv; what the other lower bounds ran with is as old as they are
 lock-oldest:
-	uv pip compile pyproject.toml --extra dev --python-version 3.11 --resolution lowest-direct \
-	  --exclude-newer 2025-06-01 --exclude-newer-package tensorstore=2026-06-01 \
-	  --exclude-newer-package waterz=2026-11-01 --exclude-newer-package witty=2026-11-01 \
+	uv pip compile pyproject.toml --extra dev --python-version 3.11 --resolution lowest-direct --exclude-newer 2025-06-01 \
+	  $(foreach one,numcodecs tensorstore waterz witty,--exclude-newer-package $(one)=2026-11-01) \
 	  --no-annotate --no-header --quiet --output-file constraints-oldest.txt
 
 peers:
