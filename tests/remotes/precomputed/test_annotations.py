@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from remotes.precomputed.layers import BIG_IDS, SHARDING, write_info, write_shards
@@ -158,6 +158,7 @@ def test_a_box_finds_the_annotations_that_meet_it(
     corner = st.tuples(st.integers(-3, 22), st.integers(-3, 32), st.integers(-3, 12))
 
     @any_example
+    @example(start=(0, 0, -1), size=(1, 1, 1))  # meets ellipsoids that extend beyond the grid
     @given(start=corner, size=st.tuples(*[st.integers(1, 25)] * 3))
     def check(start: tuple[int, ...], size: tuple[int, ...]) -> None:
         stop = np.array(start) + size

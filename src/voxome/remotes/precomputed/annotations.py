@@ -125,9 +125,12 @@ class SpatialLevel:
         return cls(index, np.asarray(lower, np.float64), size, grid)
 
     def read(self, start: NDArray[np.float64], stop: NDArray[np.float64]) -> Iterator[bytes]:
-        """Yield the stored cells that meet the box from `start` to `stop`."""
-        first = np.clip(np.floor((start - self.lower) / self.size), 0, self.grid)
-        last = np.clip(np.ceil((stop - self.lower) / self.size), 0, self.grid)
+        """Yield the stored cells that meet the box from `start` to `stop`; outside the grid, the nearest ones.
+
+        Cells at the border list annotations that extend beyond it.
+        """
+        first = np.clip(np.floor((start - self.lower) / self.size), 0, np.subtract(self.grid, 1))
+        last = np.clip(np.ceil((stop - self.lower) / self.size), 1, self.grid)
         ranges = [range(int(a), int(b)) for a, b in zip(first, last, strict=True)]
         cells: Iterable[tuple[int, ...]] = itertools.product(*ranges)
         if np.prod([len(one) for one in ranges], dtype=float) > _LISTED:
