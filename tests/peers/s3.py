@@ -56,7 +56,6 @@ def serving() -> Iterator[str]:
             patch.delenv(name, raising=False)
         patch.setenv("AWS_ACCESS_KEY_ID", "AKIATESTTESTTESTTEST")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "hush-hush-secret")
-        patch.setenv("VOXOME_STALL_S", "1")
         patch.setattr(WSGIRequestHandler, "disable_nagle_algorithm", True)  # else every answer waits 40 ms
         server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         server.start()

@@ -12,7 +12,8 @@ from voxome.storage import tensorstore
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make retries few and quick."""
+    """Make retries few and quick, and take a second of silence for a stall."""
+    monkeypatch.setenv("VOXOME_STALL_S", "1")
     monkeypatch.setenv("VOXOME_RETRIES", "3")
     monkeypatch.setattr(tensorstore, "_SHARED", {})
     monkeypatch.setattr(tensorstore, "_DELAYS", {"initial_delay": "1ms", "max_delay": "10ms"})

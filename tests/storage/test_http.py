@@ -105,8 +105,7 @@ def test_writing_is_refused(server: str, scheme: str) -> None:
 
 
 @pytest.fixture
-def proxy(server: str, impatient: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
-    monkeypatch.setenv("VOXOME_STALL_S", "1")
+def proxy(server: str, impatient: None) -> Iterator[FaultyProxy]:
     with FaultyProxy(server) as found:
         yield found
 

@@ -95,6 +95,7 @@ def test_temporary_failures_are_retried(bucket: Bucket, proxy: FaultyProxy) -> N
 def test_voxels_are_correct_if_requests_are_dropped_or_stall(
     bucket: Bucket, proxy: FaultyProxy, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("VOXOME_RETRIES", "10")  # a busy machine is slow to answer, too
     uri = f"{scheme}://{bucket.uri(uuid4().hex, proxy.url)}"
     proxy.chance(0.1, Cut(), seed=1)
     proxy.script(CHUNK, None, Stall(), None, Stall(9))
