@@ -40,7 +40,7 @@ fast: .venv/dev
 	HYPOTHESIS_PROFILE=fast $(BIN)/pytest --quiet --numprocesses 2 --dist loadscope -m "not slow"
 
 test: .venv/train .venv/intern/ready lint peers
-	$(BIN)/pytest --numprocesses auto --dist loadscope
+	$(BIN)/pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 
 oldest: .venv/oldest/ready
 	HYPOTHESIS_PROFILE=fast .venv/oldest/bin/python -m pytest --quiet --numprocesses 2 --dist loadscope -m "not slow"

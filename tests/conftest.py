@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
+import made_once
 import pytest
 from hypothesis import settings
+from made_once import MakeOnce
 from peers.requirement import unavailable
 
 pytest_plugins = ["peers.fixtures"]
@@ -21,6 +24,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
         return None
     return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text(encoding="utf-8") or None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run whole pipelines first, so that no process waits for another one at the end."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent / "workflow")
+
+
+@pytest.fixture(scope="session")
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
+    """Function that makes a folder once for all processes of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    return partial(made_once.make_once, base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
 
 
 @pytest.fixture(scope="session")

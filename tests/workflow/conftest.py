@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from made_once import MakeOnce
 from workflow.pipeline import CONNECTOME, Phantom
 
 from voxome.data.phantom.spec import PhantomSpec
@@ -16,18 +17,18 @@ from voxome.workflow.verbs import run
 
 
 @pytest.fixture(scope="session")
-def phantom(tmp_path_factory: pytest.TempPathFactory) -> Phantom:
-    folder = tmp_path_factory.mktemp("phantom") / "phantom"
-    write_phantom(folder, PhantomSpec((96, 96, 96), 5))
-    return Phantom(folder)
+def phantom(make_once: MakeOnce) -> Phantom:
+    return Phantom(make_once("phantom", lambda folder: write_phantom(folder, PhantomSpec((96, 96, 96), 5))))
 
 
 @pytest.fixture(scope="session")
-def reference(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run in blocks of 48."""
-    out = tmp_path_factory.mktemp("reference")
-    run(CONNECTOME, phantom.inputs, out=out, workers=1, block=(48, 48, 48), truth=phantom.folder)
-    return out
+def reference(phantom: Phantom, make_once: MakeOnce) -> Path:
+    """A run in blocks of 48, in one process."""
+
+    def make(out: Path) -> None:
+        run(CONNECTOME, phantom.inputs, out=out, engine="sequential", block=(48, 48, 48), truth=phantom.folder)
+
+    return make_once("reference", make)
 
 
 @pytest.fixture
