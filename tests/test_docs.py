@@ -23,8 +23,10 @@ EXAMPLES = (
     "voxome.blocks",
     "voxome.config",
     "voxome.contracts",
+    "voxome.data.registry",
     "voxome.geometry",
     "voxome.resources",
+    "voxome.services",
     "voxome.services.transfer",
 )
 

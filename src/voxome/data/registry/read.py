@@ -65,7 +65,7 @@ def datasets(name: str | None = None) -> Mapping[str, Entry] | Entry:
     --------
     >>> import voxome
     >>> voxome.datasets("kasthuri2015/em").modality
-    'ssSEM'
+    'scanning electron microscopy'
     """
     return entries() if name is None else entry(name)
 

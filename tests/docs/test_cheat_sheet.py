@@ -1,0 +1,39 @@
+"""Every line of docs/cheat-sheet.md runs, in order, and gives the value in its comment."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docs.pages import blocks_of, run_commands, run_python
+
+import voxome
+from voxome.cli.main import app
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "cheat-sheet.md"
+OF_THE_COMMAND_LINE = {"bench", "clean", "doctor", "profiles", "tools", "train"}
+"""Commands for people at a terminal, which have no function."""
+
+
+def test_all_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VOXOME_STATE", str(tmp_path / "state"))
+    words = {"/data/": f"{tmp_path}/", "PIPELINES/": f"{ROOT}/pipelines/"}
+    names: dict[str, Any] = {"__name__": "cheat_sheet"}
+    for block in blocks_of(PAGE):
+        run = run_python if block.language == "python" else run_commands
+        run(block, names, words)
+
+
+def test_every_verb_is_on_the_page_in_both_dialects() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    commands = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
+    verbs = commands - OF_THE_COMMAND_LINE
+    assert verbs <= set(voxome.__all__)
+    assert verbs <= set(re.findall(r"^voxome (\w+)", page, re.MULTILINE))
+    assert verbs <= set(re.findall(r"voxome\.(\w+)[(.]", page))
