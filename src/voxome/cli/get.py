@@ -31,17 +31,17 @@ def get(
     json: Json = False,
 ) -> None:
     """Export a volume, or a box of it, to a file for other programs."""
-    from voxome.resources.open import open_source
+    from voxome.resources.volume_like import as_volume
+    from voxome.services import verbs
     from voxome.services.blockwise_copy import resolve_box
-    from voxome.services.export import export
 
-    source = open_source(uri, level=level or None)
-    region = resolve_box(source.spec, box)
-    size = region.size * source.spec.dtype.itemsize
+    volume = as_volume(uri, level=level)
+    region = resolve_box(volume.spec, box)
+    size = region.size * volume.dtype.itemsize
     with block_progress(out, size) as progress:
-        export(source, region, out, progress)
+        verbs.get(volume, out, box=region, progress=progress)
     if json:
-        show_json({"out": out, "box": str(region), "shape": list(region.shape), "dtype": str(source.spec.dtype)})
+        show_json({"out": out, "box": str(region), "shape": list(region.shape), "dtype": str(volume.dtype)})
     else:
         shape = " x ".join(map(str, region.shape))
-        print_stderr(f"{out}: {shape} voxels of {source.spec.dtype}, {size_text(size)}")
+        print_stderr(f"{out}: {shape} voxels of {volume.dtype}, {size_text(size)}")

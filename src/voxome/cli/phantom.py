@@ -20,8 +20,7 @@ def phantom(
     ] = 0,
 ) -> None:
     """Generate a neuropil phantom with ground truth: image, labels, membranes, synapses and connectome."""
-    from voxome.data.phantom.spec import PhantomSpec
-    from voxome.data.phantom.write import write_phantom
+    from voxome.data.phantom import write
 
-    write_phantom(folder, PhantomSpec(shape, seed))
+    write.phantom(folder, shape=shape, seed=seed)
     print_stderr(f"Wrote a phantom of {' x '.join(map(str, shape))} voxels to {folder}")

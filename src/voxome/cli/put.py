@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -13,9 +11,6 @@ from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.copy_progress import block_progress
 from voxome.cli.values import indices, lengths_nm, parse_as, sizes
-
-if TYPE_CHECKING:
-    from voxome.contracts.source import VolumeSource
 
 
 class Kind(StrEnum):
@@ -50,41 +45,16 @@ def put(
     json: Json = False,
 ) -> None:
     """Write a file, or any volume, into a store: as a new volume, or --at an index of an existing one."""
-    new = {"voxel_size_nm": voxel_size, "dtype": dtype, "kind": kind and kind.value, "read_chunk": chunk}
+    new: dict[str, Any] = {"voxel_size_nm": voxel_size, "dtype": dtype, "kind": kind and kind.value, "chunk": chunk}
     if at is not None and (unused := [name for name, value in new.items() if value is not None]):
         raise typer.BadParameter(f"--at writes into an existing volume, but {', '.join(unused)} would need a new one")
-    from voxome.resources.open import open_source
-    from voxome.services.blockwise_copy import copy
+    from voxome.resources.volume_like import as_volume
+    from voxome.services import verbs
 
-    source = open_source(file)
-    spec, size = source.spec, source.spec.domain.size * source.spec.dtype.itemsize
-    with (
-        _target(source, uri, at, new) as target,
-        block_progress(uri, size) as progress,
-    ):
-        copy(source, spec.domain, target, at or target.spec.domain.start, progress)
-    shape = spec.domain.shape
+    volume = as_volume(file)
+    with block_progress(uri, volume.nbytes) as progress:
+        written = verbs.put(volume, uri, **new, at=at, progress=progress)
     if json:
-        show_json({"uri": uri, "shape": list(shape), "dtype": str(target.spec.dtype)})
+        show_json({"uri": uri, "shape": list(volume.shape), "dtype": str(written.dtype)})
     else:
-        print_stderr(f"Wrote {' x '.join(map(str, shape))} voxels to {uri}")
-
-
-@contextmanager
-def _target(
-    source: VolumeSource, uri: str, corner: tuple[int, ...] | None, new: dict[str, Any]
-) -> Iterator[VolumeSource]:
-    """Yield the volume to write: a new one, or an existing one."""
-    from voxome.services.ingest import open_target, spec_like
-    from voxome.services.rollback import created_or_removed
-
-    if corner is None:
-        with created_or_removed(uri, spec_like(source.spec, **new)) as target:
-            yield target
-        return
-    target = open_target(uri, source, corner)
-    try:
-        yield target
-    except BaseException as error:
-        error.add_note(f"{uri} is partly written; rerun the same command to complete it")
-        raise
+        print_stderr(f"Wrote {' x '.join(map(str, volume.shape))} voxels to {uri}")

@@ -137,7 +137,7 @@ def put(
     try:
         copy(source, domain, target, corner, progress)
     except BaseException as error:
-        error.add_note(f"{address} is partly written; repeat the same call or command to complete it")
+        error.add_note(f"{address} is partly written; rerun the same command to complete it")
         raise
     return Volume(target, address)
 
