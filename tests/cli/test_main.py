@@ -297,7 +297,9 @@ def test_a_full_disk_is_reported_in_one_line(
     with pytest.raises(SystemExit) as ended:
         main(["info", "raw.zarr"])
     assert ended.value.code == 1
-    assert capsys.readouterr().err == "voxome: No space left on device: out\n"
+    assert capsys.readouterr().err == (
+        "voxome: No space left on device: out; check the path, its permissions and the free disk space\n"
+    )
 
 
 @pytest.mark.slow

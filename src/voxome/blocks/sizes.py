@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from voxome.blocks.step import Step
+from voxome.contracts.tool import memory_of
 
-_BYTES_PER_VOXEL = 24
-"""Memory for each voxel read, if the tool has no estimate."""
+_DEFAULT = memory_of(156_000_000, 24)
+"""Memory of a tool without an estimate: of a process that imports numpy and tensorstore, and of each voxel read."""
 
 
 def block_voxels(step: Step) -> int | None:
@@ -24,5 +25,4 @@ def block_memory_bytes(step: Step) -> int | None:
     voxels = block_voxels(step)
     if voxels is None:
         return None
-    estimate = step.spec.memory
-    return estimate(voxels, step.parameters) if estimate else _BYTES_PER_VOXEL * voxels
+    return (step.spec.memory or _DEFAULT)(voxels, step.parameters)

@@ -91,7 +91,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         print_stderr("\n".join([f"voxome: {error}", *getattr(error, "__notes__", ())]))
     except OSError as error:
         logs.print_traceback(error)
-        print_stderr(f"voxome: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        what = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        print_stderr(f"voxome: {what}; check the path, its permissions and the free disk space")
     except Exception as error:
         logs.print_traceback(error)
         at = traceback.extract_tb(error.__traceback__)[-1]

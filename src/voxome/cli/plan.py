@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxome.cli.console import Json, print_stderr, show_json, size_text
@@ -49,8 +51,9 @@ def plan(
 
     graph = load(workflow)
     plan = make_plan(graph, read_inputs(job, settings, graph), options)
+    free = shutil.disk_usage(Path.cwd()).free
     if json:
-        show_json(plan.to_json())
+        show_json({**plan.to_json(), "free_disk_bytes": free})
         return
     for warning in plan.warnings:
         print_stderr(f"warning: {warning}")
@@ -71,3 +74,4 @@ def plan(
         )
     columns = ["step", "tool", "block", "blocks", "voxels read", "memory per job", "invariance"]
     show_table(columns, rows, title=plan_text(plan))
+    print_stderr(f"Free disk space here: {size_text(free)}")

@@ -31,7 +31,7 @@ def run(
     workflow: Workflow,
     *,
     job: Job = None,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Run folder; rerun the same command to resume.")],
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Run folder; rerun the same command to resume.")],
     store: Annotated[
         str | None,
         typer.Option(metavar="DIR|URI", help="Where results and intermediate data are kept, if not in the run folder."),
@@ -61,11 +61,13 @@ def run(
     from voxome.workflow.cwl import load
     from voxome.workflow.plan import make_plan
     from voxome.workflow.run import run_plan
+    from voxome.workflow.store import run_folder
 
     graph = load(workflow)
     plan = make_plan(graph, read_inputs(job, settings, graph), options)
     for warning in plan.warnings:
         print_stderr(f"warning: {warning}")
+    run_folder(out)
     print_stderr(f"Running {plan_text(plan)} into {out}; --workers {workers or available_cpus()}")
     with progress_bars([step.name for step in plan.steps]) as progress:
         record = run_plan(

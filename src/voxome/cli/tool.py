@@ -79,7 +79,7 @@ class ToolGroup(TyperGroup):
 
         known = self.list_commands(ctx)
         if cmd_name not in known:
-            raise typer.BadParameter(str(UnknownName.of("tool", cmd_name, known)))
+            raise typer.BadParameter(str(UnknownName.of("tool", cmd_name, known)), ctx=ctx)
         one = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
         one.command(cmd_name)(command_of(load("voxome.tools", cmd_name).spec))
         return typer.main.get_command(one)

@@ -75,10 +75,13 @@ def indices(text: Any) -> tuple[int, ...]:
 
 def sizes(text: Any) -> list[int]:
     """Parse numbers of voxels, as ``64,128``."""
-    found = indices(text)
+    try:
+        found = [int(part) for part in str(text).split(",")]
+    except ValueError:
+        found = [0]
     if min(found) < 1:
         raise typer.BadParameter(f"{text!r}: expected whole numbers of at least 1, such as 64,128")
-    return list(found)
+    return found
 
 
 def _three(text: Any, number: Callable[[str], Any], expected: str) -> tuple[Any, Any, Any]:

@@ -60,7 +60,7 @@ class ToolSpec:
     defaults : function of the specs of the volume inputs, optional
         Values of parameters that are not set, such as a grey value that the attributes of a volume name.
     memory : function of the voxels read and the parameters, optional
-        Peak memory of one block in bytes.
+        Peak memory in bytes of the process that runs one block, with what it imports; see `memory_of`.
     content : function of the parameters, optional
         Digest of the files that parameters name; part of the version.
     cpus, gpus : int
@@ -121,6 +121,17 @@ class ToolSpec:
         if problems:
             raise PlanError(problems)
         return bound
+
+
+def memory_of(process_bytes: int, bytes_per_voxel: int) -> Callable[[int, Mapping[str, Any]], int]:
+    """Return the estimate of a tool: what its process takes, and what each voxel of the block that it reads adds.
+
+    Examples
+    --------
+    >>> memory_of(150_000_000, 20)(1_000_000, {})
+    170000000
+    """
+    return lambda voxels, _: process_bytes + bytes_per_voxel * voxels
 
 
 class Tool(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json as jsonlib
 import random
+import re
 import threading
 import time
 import zlib
@@ -197,7 +198,9 @@ class Api:
             ) from error
 
     def _transport_error(self, method: str, path: str, error: Exception) -> VoxomeError:
-        what = redact(str(error)) or type(error).__name__
+        what = re.sub(r"\[Errno -?\d+\] ", "", redact(str(error))) or type(error).__name__
+        if isinstance(error, httpx.ConnectError):
+            what = f"cannot connect ({what}); check the host and the port, and that the server runs"
         if isinstance(error, httpx.TimeoutException):
             what = f"no response within {self._timeout_s:g} s"
         return StoreError(f"{method} {self.base}{path}: {what}")

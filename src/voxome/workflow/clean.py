@@ -32,7 +32,7 @@ def clean(folder: str | Path) -> int | None:
     """
     root = Path(folder).resolve()
     if not (root / PRIVATE).is_dir():
-        raise NotFound(f"{folder} is not a run folder: it has no {PRIVATE}")
+        raise NotFound(f"{folder} is not a run folder: it has no {PRIVATE}; give the folder that a run had as --out")
     with lock_folder(root):
         record = read_json(root / RECORD)
         if record is None:

@@ -96,6 +96,8 @@ def _parse(path: str) -> Any:
         except Exception as error:
             if isinstance(error, SchemaSaladException | OSError) or type(error).__module__.startswith("cwl"):
                 raise InvalidInput(f"{file} is not valid CWL:\n{error}") from error
+            if isinstance(error, ValueError | StopIteration):
+                raise InvalidInput(f"{file} is not CWL; expected cwlVersion, class, inputs, steps") from error
             raise
 
 

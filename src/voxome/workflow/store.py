@@ -48,12 +48,16 @@ def store_address(store: str | Path | None, folder: Path) -> str:
     ------
     ReadOnly
         If nothing can be written there, as behind http.
+    InvalidInput
+        If it is a file.
     UnsupportedFormat, InvalidUri, UnknownName
         If it is not an address, or has unknown options.
     """
     if store is None:
         return str(folder)
     path = storage_at(str(store), writing=True)
+    if path.is_local and Path(path.path).is_file():
+        raise InvalidInput(f"{store} is a file; expected a folder or an address for the results")
     return str(Path(path.path).resolve()) if path.is_local else path.address
 
 

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from voxome import kinds
 from voxome.contracts.python_tool import tool
+from voxome.contracts.tool import memory_of
 from voxome.errors import CorruptData
 from voxome.resources.table import TableFile
 
 
-@tool("common.relabel", outputs=kinds.Labels())
+@tool("common.relabel", outputs=kinds.Labels(), memory=memory_of(156_000_000, 44))
 def relabel(
     labels: Annotated[NDArray[np.uint64], kinds.Labels()],
     lookup: Annotated[TableFile, kinds.Table({"id": "uint64", "label": "uint64"}, key=("id",))],

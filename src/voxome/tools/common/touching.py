@@ -11,12 +11,13 @@ from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
+from voxome.contracts.tool import memory_of
 from voxome.tools.common.components import touching_pairs
 
 PAIRS = kinds.Table({"a": "uint64", "b": "uint64"}, key=("a", "b"))
 
 
-@tool("common.touching", halo=((0, 0, 0), (1, 1, 1)), outputs={"pairs": PAIRS})
+@tool("common.touching", halo=((0, 0, 0), (1, 1, 1)), outputs={"pairs": PAIRS}, memory=memory_of(229_000_000, 24))
 def touching(labels: Annotated[NDArray[np.uint64], kinds.Labels()], *, block: BlockContext) -> dict[str, Rows]:
     """List the pairs of labels that share a voxel face.
 

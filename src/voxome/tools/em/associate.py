@@ -12,6 +12,7 @@ from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
+from voxome.contracts.tool import memory_of
 from voxome.geometry.grid import Halo
 from voxome.tools.common.components import object_rows
 from voxome.tools.em.synaptic.association import AssociationParams, association_halo
@@ -32,7 +33,12 @@ def _halo(_: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> Halo:
     return association_halo(AssociationParams(), scale_nm)
 
 
-@tool("em.associate", halo=_halo, outputs={"contacts": CONTACTS, "faces": FACES, "objects": OBJECTS})
+@tool(
+    "em.associate",
+    halo=_halo,
+    outputs={"contacts": CONTACTS, "faces": FACES, "objects": OBJECTS},
+    memory=memory_of(287_000_000, 69),
+)
 def associate(
     synapses: Annotated[NDArray[np.uint64], kinds.Labels()],
     neurons: Annotated[NDArray[np.uint64], kinds.Labels()],

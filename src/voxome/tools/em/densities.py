@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
+from voxome.contracts.tool import memory_of
 from voxome.resources.table import TableFile
 from voxome.tools.common.components import local_components
 from voxome.tools.common.gaps import HALO, NO_DATA, fill_missing
@@ -24,7 +25,12 @@ def _halo(_: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> tuple[i
     return z + HALO, y + HALO, x + HALO
 
 
-@tool("em.densities", halo=_halo, outputs={"score": kinds.Image("uint8"), "components": kinds.Labels()})
+@tool(
+    "em.densities",
+    halo=_halo,
+    outputs={"score": kinds.Image("uint8"), "components": kinds.Labels()},
+    memory=memory_of(231_000_000, 58),
+)
 def densities(
     raw: Annotated[NDArray[Any], kinds.Image()],
     membranes: Annotated[NDArray[np.uint8], kinds.Probability()],

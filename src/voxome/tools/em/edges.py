@@ -11,6 +11,7 @@ from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
+from voxome.contracts.tool import memory_of
 from voxome.geometry import Box
 from voxome.tools.em.kernels.affinity import NEAR
 from voxome.tools.em.kernels.edges import BINS, edge_rows, node_rows
@@ -27,7 +28,7 @@ NODES = kinds.Table(
 )
 
 
-@tool("em.edges", halo=1, outputs={"edges": EDGES, "nodes": NODES})
+@tool("em.edges", halo=1, outputs={"edges": EDGES, "nodes": NODES}, memory=memory_of(235_000_000, 277))
 def edges(
     fragments: Annotated[NDArray[np.uint64], kinds.Labels()],
     affinities: Annotated[NDArray[np.uint8], kinds.Probability(channels=len(NEAR))],

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
+from voxome.contracts.tool import memory_of
 from voxome.tools.common.gaps import NO_DATA
 from voxome.tools.em.kernels.basins import basins
 from voxome.tools.em.kernels.height import MAX_DEPTH, MAX_RADIUS, HeightParams, height_halo, height_map
@@ -28,7 +29,7 @@ def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -
     return height_halo(_height(parameters, scale_nm))
 
 
-@tool("em.fragments", halo=_halo, outputs={"basins": kinds.Labels()})
+@tool("em.fragments", halo=_halo, outputs={"basins": kinds.Labels()}, memory=memory_of(273_000_000, 99))
 def fragments(
     membranes: Annotated[NDArray[np.uint8], kinds.Probability()],
     tissue: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from voxome import kinds
 from voxome.contracts.context import BlockContext, RegionParts
 from voxome.contracts.python_tool import tool
+from voxome.contracts.tool import memory_of
 from voxome.tools.em.fragments_join import LOOKUP
 from voxome.tools.em.kernels.exits import relabel
 
 
-@tool("em.fragments_apply", outputs={"fragments": kinds.Labels()})
+@tool("em.fragments_apply", outputs={"fragments": kinds.Labels()}, memory=memory_of(113_000_000, 337))
 def fragments_apply(
     basins: Annotated[NDArray[np.uint64], kinds.Labels()],
     lookup: Annotated[RegionParts, LOOKUP],

@@ -12,6 +12,7 @@ from voxome.contracts.context import Region
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.contracts.source import VolumeView
+from voxome.contracts.tool import memory_of
 from voxome.geometry import Box
 from voxome.tools.common.voxel_ids import unpack
 from voxome.tools.em.kernels.exits import apply_lookup, block_exits, resolve_region
@@ -21,7 +22,12 @@ OUTGOING = kinds.RegionTable({"id": "uint64"})
 Ids = NDArray[np.uint64]
 
 
-@tool("em.fragments_join", scope="regions", outputs={"lookup": LOOKUP, "outgoing": OUTGOING})
+@tool(
+    "em.fragments_join",
+    scope="regions",
+    outputs={"lookup": LOOKUP, "outgoing": OUTGOING},
+    memory=memory_of(150_000_000, 355),
+)
 def fragments_join(basins: Annotated[VolumeView, kinds.Labels()], *, region: Region) -> dict[str, Rows]:
     """Join fragments (supervoxels) across the blocks of a region.
 

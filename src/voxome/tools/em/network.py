@@ -14,6 +14,7 @@ from voxome.config.settings import settings
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.tool import memory_of
 from voxome.models.cards import find
 from voxome.models.infer import predict
 from voxome.resources.table import TableFile
@@ -23,8 +24,6 @@ from voxome.tools.em.kernels.affinity import NEAR, membrane_map, near_affinities
 
 VOXEL_SIZE_TOLERANCE = 0.2
 """Maximum relative difference from the voxel size of the training data."""
-_BYTES_PER_VOXEL = 40
-_NETWORK_BYTES = 600_000_000
 
 
 def _halo(parameters: Mapping[str, Any], _: object) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
@@ -56,10 +55,6 @@ def _text(size: tuple[float, float, float]) -> str:
     return " x ".join(f"{n:g}" for n in size)
 
 
-def _memory(voxels: int, _: object) -> int:
-    return _NETWORK_BYTES + _BYTES_PER_VOXEL * voxels
-
-
 @tool(
     "em.network",
     halo=_halo,
@@ -68,7 +63,7 @@ def _memory(voxels: int, _: object) -> int:
         "membranes": kinds.Probability(),
     },
     check=_problems,
-    memory=_memory,
+    memory=memory_of(270_000_000, 200),
     content=lambda parameters: find(parameters["model"]).card.sha256,
 )
 def network(
