@@ -16,6 +16,7 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from PIL import Image
 
+import voxome
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import (
@@ -408,3 +409,14 @@ def test_real_stacks(shared: Path, tmp_path: Path) -> None:
     assert (planes.spec.domain.shape, planes.spec.dtype) == ((30, 510, 667), np.dtype("uint16"))
     first = sorted((tmp_path / "crop_planes" / "ch0").iterdir())[4]
     assert_array_equal(planes.read(Box((4, 0, 0), (5, 510, 667)))[0], tifffile.imread(first))
+
+
+def test_one_picture_does_not_turn_a_folder_into_a_stack(tmp_path: Path) -> None:
+    save_pngs(tmp_path / "lab", noise((2, 5, 6), "uint8"))
+    assert ImagesRemote().recognises(tmp_path / "lab")
+    (tmp_path / "lab" / ".DS_Store").write_bytes(b"hidden")
+    assert ImagesRemote().recognises(tmp_path / "lab")
+    np.save(tmp_path / "lab" / "array.npy", noise((4, 5, 6), "uint8"))
+    assert not ImagesRemote().recognises(tmp_path / "lab")
+    assert [info.uri.rpartition("/")[2] for info in voxome.ls(tmp_path / "lab")] == ["array.npy", "z0.png", "z1.png"]
+    assert read(tmp_path / "lab").shape == (2, 5, 6)

@@ -5,11 +5,6 @@ A section is (y, x), or (c, y, x) if its file has several samples per pixel. One
 
 from __future__ import annotations
 
-import logging
-import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,18 +15,18 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import JpegImagePlugin
 
-from voxome.errors import CorruptData, NotFound, UnsupportedFormat, VoxomeError
+from voxome.errors import CorruptData, NotFound, UnsupportedFormat
+from voxome.remotes.tiff_files import decode_page, open_tiff, reading, require_series
 
-SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".tif": "tiff", ".tiff": "tiff"}
-"""Suffixes of images, with their format."""
+_TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8")
+SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", **dict.fromkeys(_TIFF_SUFFIXES, "tiff")}
+"""Suffixes of the sections of a folder, with their format; a single file may have any other."""
 
 _MAGIC = {
     "png": (b"\x89PNG\r\n\x1a\n",),
     "jpeg": (b"\xff\xd8\xff",),
     "tiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
 }
-_TIFFFILE = logging.getLogger("tifffile")
-_LOG_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -50,17 +45,14 @@ class Form:
         return f"{self.dtype} {'x'.join(str(n) for n in self.shape)}"
 
 
-def natural_order(path: Path) -> list[tuple[int, str]]:
-    """Return a key that sorts z2 before z10."""
-    return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", str(path))]
-
-
 def format_of(path: Path) -> str:
     """Return ``"png"``, ``"jpeg"`` or ``"tiff"``, by the content of a file.
 
     Raises
     ------
     NotFound, UnsupportedFormat
+    CorruptData
+        If a file with the suffix of an image ends before its first bytes are complete.
     """
     if not path.is_file():
         raise NotFound(f"{path} does not exist")
@@ -69,6 +61,10 @@ def format_of(path: Path) -> str:
     for name, starts in _MAGIC.items():
         if head.startswith(starts):
             return name
+    if path.suffix.lower() in SUFFIXES and any(
+        start.startswith(head) for starts in _MAGIC.values() for start in starts
+    ):
+        raise CorruptData(f"{path} is truncated: it ends after {len(head)} bytes")
     raise UnsupportedFormat(f"{path} is not a PNG, JPEG or TIFF image: it starts with {head!r}")
 
 
@@ -83,7 +79,7 @@ def probe(path: Path) -> Form:
                 bands = len(image.getbands())
                 return Form((*([bands] if bands > 1 else []), image.height, image.width), np.dtype("uint8"))
         with open_tiff(path) as tiff:
-            page = single_series(path, tiff).pages[0]
+            page = require_series(path, tiff).pages[0]
             if len(tiff.pages) > 1:
                 raise UnsupportedFormat(
                     f"{path} has {len(tiff.pages)} images, but a section is one; open the file separately"
@@ -158,57 +154,3 @@ def voxel_dtype(path: Path, dtype: np.dtype[Any] | None) -> np.dtype[Any]:
     if dtype is None or dtype.kind not in "biuf":
         raise UnsupportedFormat(f"{path} has samples of dtype {dtype}; voxome reads booleans, integers and floats")
     return dtype.newbyteorder("=")
-
-
-@contextmanager
-def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
-    """Open a TIFF file; raise what tifffile only logs as an error, such as a broken chain of pages."""
-    errors: list[str] = []
-
-    def collect(record: logging.LogRecord) -> bool:
-        if record.levelno >= logging.ERROR:
-            errors.append(record.getMessage())
-        return record.levelno < logging.ERROR
-
-    with reading(path), _LOG_LOCK:
-        _TIFFFILE.addFilter(collect)
-        try:
-            tiff = tifffile.TiffFile(path)
-            len(tiff.pages), tiff.series
-        finally:
-            _TIFFFILE.removeFilter(collect)
-    with tiff:
-        if errors:
-            raise CorruptData(f"{path} is truncated or damaged: {'; '.join(errors)}")
-        yield tiff
-
-
-def single_series(path: Path, tiff: tifffile.TiffFile) -> tifffile.TiffPageSeries:
-    """Return the only image or stack of a TIFF file; raise if there are several of different shapes."""
-    if not tiff.series:
-        raise CorruptData(f"{path} has no image")
-    if len(tiff.series) > 1:
-        forms = ", ".join(f"{one.dtype} {one.shape}" for one in tiff.series)
-        raise UnsupportedFormat(f"{path} has images of different shapes or dtypes, which cannot form a volume: {forms}")
-    return tiff.series[0]
-
-
-def decode_page(path: Path, page: tifffile.TiffPage) -> NDArray[Any]:
-    """Return the section of one page of a TIFF file."""
-    end = max((a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
-    if end > path.stat().st_size:
-        raise CorruptData(f"{path} is truncated: page {page.index} ends at byte {end}")
-    with reading(path):
-        data = page.asarray()
-    return np.moveaxis(data, -1, 0) if page.axes.endswith("S") else data
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn the errors of codecs for damaged files into CorruptData."""
-    try:
-        yield
-    except VoxomeError:
-        raise
-    except (OSError, RuntimeError, ValueError, IndexError, KeyError, SyntaxError, tifffile.TiffFileError) as error:
-        raise CorruptData(f"{path} cannot be decoded: {error}") from error

@@ -35,10 +35,12 @@ from voxome.errors import (
 )
 from voxome.geometry import Box
 from voxome.remotes.arrays import writable_slices
-from voxome.remotes.image_codecs import SUFFIXES, Form, encode, format_of, natural_order, open_tiff, probe
+from voxome.remotes.image_codecs import SUFFIXES, Form, encode, format_of, probe
 from voxome.remotes.image_stacks import FileStack, SingleFile, StackSource
 from voxome.remotes.local_files import file_version
+from voxome.remotes.natural_order import natural_sort
 from voxome.remotes.spec_checks import parse_options
+from voxome.remotes.tiff_files import image_series, open_tiff
 from voxome.remotes.tiffs import TiffStack, voxel_size
 from voxome.storage.atomic import replacing, storing
 
@@ -101,13 +103,15 @@ class ImagesRemote:
     traits = FormatTraits(codec_option="compression")
 
     def recognises(self, path: Path) -> bool:
+        if path.is_dir():
+            return (path / SIDECAR).is_file() or _has_nothing_but_sections(path)
         files = _files(path)
-        if not files:
-            return (path / SIDECAR).is_file()
         try:
-            return files[0].suffix.lower() in SUFFIXES and bool(format_of(files[0]))
+            return bool(files) and bool(format_of(files[0]))
         except UnsupportedFormat:
             return False
+        except CorruptData:
+            return True
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> StackSource:
         path = uri.local_path
@@ -116,7 +120,7 @@ class ImagesRemote:
         if not files:
             raise NotFound(f"{path} has no PNG, JPEG or TIFF images; name a folder, a glob or a file of them")
         if path.is_file():
-            return _open_file(path, mode)
+            return _open_file(path, mode, _series_number(uri))
         stack = _new_stack(files, sidecar) if "shape" in sidecar else _existing_stack(files)
         if mode == "r+" and (not path.is_dir() or any(file.suffix.lower() in (".jpg", ".jpeg") for file in files)):
             raise UnsupportedFormat(f"{path} is read only; only folders of PNG or TIFF sections can be written")
@@ -124,13 +128,17 @@ class ImagesRemote:
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         path = uri.local_path
+        if path.is_file():
+            yield from _list_file(path, uri)
+            return
         try:
-            volumes = [(path, self.open(uri).spec)]
+            spec = self.open(uri).spec
         except VoxomeError:
-            inside = sorted(path.iterdir(), key=natural_order) if path.is_dir() else []
-            volumes = [(one, self.open(Uri("images", str(one))).spec) for one in inside if self.recognises(one)]
-        for one, spec in volumes:
-            yield ResourceInfo(f"images://{one}", "volume", f"{spec.dtype} {spec.domain}")
+            for one in natural_sort(path.iterdir()) if path.is_dir() else []:
+                if self.recognises(one):
+                    yield from self.list(Uri("images", str(one)))
+            return
+        yield ResourceInfo(f"images://{path}", "volume", f"{spec.dtype} {spec.domain}")
 
     def create(self, uri: Uri, spec: VolumeSpec) -> StackSource:
         folder = uri.local_path
@@ -159,7 +167,7 @@ class ImagesRemote:
 def _files(path: Path) -> list[Path]:
     """Return the image at a path, those in a folder, or those that match a pattern, in natural order."""
     if path.is_file():
-        return [path] if path.suffix.lower() in SUFFIXES else []
+        return [path]
     parts = path.parts
     first = next((i for i, part in enumerate(parts) if set(part) & set("*?[")), None)
     if path.is_dir():
@@ -167,13 +175,49 @@ def _files(path: Path) -> list[Path]:
     else:
         files = [] if first is None else list(Path(*parts[:first]).glob("/".join(parts[first:])))
     images = (file for file in files if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
-    return sorted((file for file in images if file.is_file()), key=natural_order)
+    return natural_sort(file for file in images if file.is_file())
 
 
-def _open_file(file: Path, mode: Mode) -> StackSource:
+def _has_nothing_but_sections(folder: Path) -> bool:
+    """Return whether a folder is a stack: images of one format, and nothing else but hidden files."""
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    if not all(entry.suffix.lower() in SUFFIXES and entry.is_file() for entry in entries):
+        return False
+    try:
+        return bool(entries) and bool(format_of(entries[0]))
+    except (UnsupportedFormat, CorruptData):
+        return False
+
+
+def _series_number(uri: Uri) -> int | None:
+    """Return the number in ``?series=``, or None."""
+    text = uri.query.get("series")
+    if text is not None and not text.isdecimal():
+        raise InvalidUri(f"{uri}: series {text!r} is not a number; write ?series=0")
+    return None if text is None else int(text)
+
+
+def _open_file(file: Path, mode: Mode, series: int | None) -> StackSource:
     if mode == "r+":
         raise UnsupportedFormat(f"{file} is read only; only folders of PNG or TIFF sections can be written")
-    return StackSource([file], TiffStack(file) if format_of(file) == "tiff" else SingleFile(file, probe(file)))
+    if format_of(file) == "tiff":
+        stack = TiffStack(file, series)
+        return StackSource(stack.paths, stack)
+    if series:
+        raise NotFound(f"{file} has a single image, not a series {series}")
+    return StackSource([file], SingleFile(file, probe(file)))
+
+
+def _list_file(file: Path, uri: Uri) -> Iterator[ResourceInfo]:
+    """List a file of images: one volume, or one for each series of a TIFF file."""
+    count, number = 1, _series_number(uri)
+    if format_of(file) == "tiff" and number is None:
+        with open_tiff(file) as tiff:
+            count = len(image_series(tiff))
+    for index in [number] if count == 1 else range(count):
+        spec = _open_file(file, "r", index).spec
+        query = "" if index is None else f"?series={index}"
+        yield ResourceInfo(f"images://{file}{query}", "volume", f"{spec.dtype} {spec.domain}")
 
 
 def _existing_stack(files: Sequence[Path]) -> FileStack:

@@ -18,17 +18,20 @@ from numpy.typing import NDArray
 
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.geometry.units import nm_per
-from voxome.remotes.image_codecs import Form, channels_first, decode_page, open_tiff, single_series, voxel_dtype
+from voxome.remotes.image_codecs import Form, channels_first, voxel_dtype
+from voxome.remotes.tiff_files import decode_page, open_tiff, require_series
 
 _NAMES = {"X": "x", "Y": "y", "Z": "z", "C": "c", "S": "c", "T": "t", "I": "z", "Q": "z"}
 """tifffile's letters; I and Q are pages without a defined meaning, which are taken as sections."""
 
 
 class TiffStack:
-    """The sections of one file, in stored order.
+    """The sections of one series of a file, in stored order.
 
     Attributes
     ----------
+    paths : list of path
+        The file, or all files of an OME-TIFF set.
     lead : tuple of int
         Shape of the leading axes.
     form : Form
@@ -39,20 +42,22 @@ class TiffStack:
         None where the file has none.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, series_number: int | None = None) -> None:
         self.path = path
         self._lock = threading.Lock()
         with open_tiff(path) as tiff:
-            series = single_series(path, tiff)
+            series = require_series(path, tiff, series_number)
             self._pages = list(series.pages)
+            files = {Path(page.parent.filehandle.path) for page in self._pages if page is not None}
+            self.paths = sorted(files | {path})
             self._layers = len(self._pages[0].axes)
             self.lead, letters = tuple(series.shape[: -self._layers]), series.axes[: -self._layers]
             _require_plain_pages(path, series)
             dtype = voxel_dtype(path, series.dtype)
             self.form = Form(channels_first(series.shape[-self._layers :], series.axes), dtype)
             self.axes = _axis_names(letters + ("SYX" if self._layers == 3 else "YX"))
-            self.voxel_size_nm = voxel_size(tiff)
-            self._mapped = _map(path, tiff, series)
+            self.voxel_size_nm = voxel_size(tiff, series_number or 0)
+            self._mapped = _map(tiff, series)
         if self._mapped is None and len(self._pages) != math.prod(self.lead):
             raise CorruptData(f"{path} has {len(self._pages)} pages, expected {self.lead}")
 
@@ -97,41 +102,53 @@ def _axis_names(letters: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _map(path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> NDArray[Any] | None:
+def _map(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> NDArray[Any] | None:
     """All voxels memory-mapped, if they are contiguous and uncompressed."""
     if series.dataoffset is None or series.dtype == bool:
         return None
+    path = Path(series.pages[0].parent.filehandle.path)
     dtype = series.dtype.newbyteorder(tiff.byteorder)
     if path.stat().st_size < series.dataoffset + math.prod(series.shape) * dtype.itemsize:
         raise CorruptData(f"{path} is truncated: {dtype} {series.shape} needs more bytes")
     return np.memmap(path, dtype, "r", series.dataoffset, series.shape)
 
 
-def voxel_size(tiff: tifffile.TiffFile) -> tuple[float, float, float] | None:
+def voxel_size(tiff: tifffile.TiffFile, series: int = 0) -> tuple[float, float, float] | None:
     """Return edge lengths (z, y, x) in nm as OME or ImageJ wrote them; None unless all three are known."""
-    lengths = _ome_lengths(tiff.ome_metadata) if tiff.is_ome else _imagej_lengths(tiff)
+    lengths = _ome_lengths(tiff.ome_metadata, series) if tiff.is_ome else _imagej_lengths(tiff)
     z, y, x = lengths
-    if z is None or y is None or x is None or min(z, y, x) <= 0:
+    if z is None or y is None or x is None:
         return None
     return round(z, 6), round(y, 6), round(x, 6)
 
 
-def _ome_lengths(xml: str | None) -> list[float | None]:
-    pixels = ElementTree.fromstring(xml or "<none/>").find(".//{*}Pixels")
-    lengths: list[float | None] = []
-    for axis in "ZYX":
-        value = None if pixels is None else pixels.get(f"PhysicalSize{axis}")
-        per = nm_per("µm" if pixels is None else pixels.get(f"PhysicalSize{axis}Unit", "µm"))
-        lengths.append(None if value is None or per is None else float(value) * per)
-    return lengths
+def _length(value: object, unit: str) -> float | None:
+    """Return a length in nm; None if it is not a positive number. Some programs write a decimal comma."""
+    per = nm_per(unit)
+    try:
+        length = float(str(value).replace(",", ".")) * (per or 0)
+    except ValueError:
+        return None
+    return length if math.isfinite(length) and length > 0 else None
+
+
+def _ome_lengths(xml: str | None, series: int) -> list[float | None]:
+    try:
+        images = ElementTree.fromstring(xml or "<none/>").findall("{*}Image/{*}Pixels")
+    except ElementTree.ParseError:
+        images = []
+    if not images:
+        return [None] * 3
+    pixels = images[min(series, len(images) - 1)]
+    return [_length(pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "ZYX"]
 
 
 def _imagej_lengths(tiff: tifffile.TiffFile) -> list[float | None]:
     metadata = tiff.imagej_metadata or {}
-    per, spacing = nm_per(str(metadata.get("unit", "")).replace("\\u00B5", "µ")), metadata.get("spacing")
-    lengths: list[float | None] = [spacing]
+    unit = str(metadata.get("unit", "")).replace("\\u00B5", "µ")
+    lengths = [_length(metadata.get("spacing"), unit)]
     for name in ("YResolution", "XResolution"):
         tag = tiff.pages[0].tags.get(name)
         pixels, units = (0, 1) if tag is None else tag.value
-        lengths.append(units / pixels if pixels else None)
-    return [None if length is None or per is None else float(length) * per for length in lengths]
+        lengths.append(_length(units / pixels, unit) if pixels else None)
+    return lengths

@@ -1,0 +1,158 @@
+"""TIFF files opened by tifffile, after a check of their structure and with OME-XML that can be parsed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from voxome.errors import CorruptData, NotFound, UnsupportedFormat, VoxomeError
+from voxome.remotes.tiff_directories import check_directories, first_description
+
+_BARE_AMPERSAND = re.compile(r"&(?!(?:[A-Za-z]\w*|#\d+|#x[0-9A-Fa-f]+);)")
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""Control characters, which XML does not allow."""
+
+
+@contextmanager
+def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
+    """Open a TIFF file; its structure is checked, as tifffile reads a damaged file as a shorter one.
+
+    A file of an OME-TIFF set that only refers to the metadata of the set is opened with them.
+
+    Raises
+    ------
+    CorruptData
+        If the file is truncated or damaged.
+    NotFound
+        If the metadata of an OME-TIFF set are missing.
+    """
+    count = check_directories(path)
+    xml = _ome_xml(path)
+    main = _metadata_file(path, xml)
+    if main is not None and main.suffix.lower() in (".tif", ".tiff", ".btf", ".tf2", ".tf8"):
+        path, count = main, check_directories(main)
+        xml = _ome_xml(path)
+    elif main is not None:
+        xml = _clean(main.read_bytes())
+    _require_siblings(path, xml)
+    with reading(path):
+        tiff = tifffile.TiffFile(path, omexml=xml or None)
+    with tiff:
+        with reading(path):
+            pages = len(tiff.pages)
+            _ = tiff.series
+        if pages < count:
+            raise CorruptData(f"{path} has {count} directories, but only {pages} of them can be read as images")
+        yield tiff
+
+
+def require_series(path: Path, tiff: tifffile.TiffFile, number: int | None = None) -> tifffile.TiffPageSeries:
+    """Return series `number` of a TIFF file, or its only one.
+
+    Raises
+    ------
+    UnsupportedFormat
+        If there are several, and no number is given.
+    NotFound
+        If there is no such series.
+    CorruptData
+        If the file has no image, or fewer than its description names.
+    """
+    series = image_series(tiff)
+    if not series:
+        raise CorruptData(f"{path} has no image")
+    if number is None and len(series) > 1:
+        forms = ", ".join(f"{index}: {one.dtype} {one.shape}" for index, one in enumerate(series))
+        raise UnsupportedFormat(f"{path} has several series, choose one, as in images://{path}?series=0: {forms}")
+    if number is not None and number >= len(series):
+        raise NotFound(f"{path} has no series {number}: its series are 0 to {len(series) - 1}")
+    chosen = series[number or 0]
+    _require_promised(path, tiff, chosen)
+    for parent in {page.parent.filehandle.path for page in chosen.pages if page is not None} - {str(path)}:
+        check_directories(Path(parent))
+    return chosen
+
+
+def image_series(tiff: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
+    """Return the series of a TIFF file, without the thumbnails of Zeiss's LSM files."""
+    return [one for one in tiff.series if not (one.kind == "lsm" and one.pages[0].is_reduced)]
+
+
+def decode_page(path: Path, page: tifffile.TiffPage) -> NDArray[Any]:
+    """Return the section of one page of a TIFF file."""
+    with reading(path):
+        data = page.asarray()
+    return np.moveaxis(data, -1, 0) if page.axes.endswith("S") else data
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the errors of codecs for damaged files into CorruptData."""
+    try:
+        yield
+    except VoxomeError:
+        raise
+    except Exception as error:  # decoders raise whatever they meet
+        raise CorruptData(f"{path} cannot be decoded: {error}") from error
+
+
+def _require_promised(path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
+    """Raise if a series has fewer images than ImageJ's description names: tifffile then reads the first only."""
+    metadata = tiff.imagej_metadata if tiff.is_imagej else None
+    if not metadata or series.kind == "imagej":
+        return
+    counts = [metadata.get(name, 1) for name in ("frames", "slices")]
+    images = len(tiff.pages)
+    if all(isinstance(count, int) for count in counts) and counts[0] * counts[1] > images:
+        raise CorruptData(f"{path} is truncated: it has {images} images, but its description names {counts} of them")
+
+
+def _ome_xml(path: Path) -> str:
+    """Return the OME-XML of a TIFF file, mended so that it can be parsed; empty if it has none."""
+    description = first_description(path)
+    return _clean(description) if description.rstrip().endswith(b"OME>") else ""
+
+
+def _clean(xml: bytes) -> str:
+    """Return OME-XML as text that can be parsed; empty if it cannot be mended."""
+    try:
+        text = xml.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = xml.decode("cp1252", errors="replace")
+    text = _BARE_AMPERSAND.sub("&amp;", _FORBIDDEN.sub("", text))
+    try:
+        ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError):
+        return ""
+    return text
+
+
+def _metadata_file(path: Path, xml: str) -> Path | None:
+    """Return the file with the OME metadata of a set, if the file at `path` only refers to it."""
+    reference = ElementTree.fromstring(xml).find("{*}BinaryOnly") if xml else None
+    if reference is None:
+        return None
+    name = reference.get("MetadataFile", "")
+    _require_inside(path, name)
+    if not name or not (path.parent / name).is_file():
+        raise NotFound(f"{path} is part of an OME-TIFF set whose metadata are in {name!r}, which is missing")
+    return path.parent / name
+
+
+def _require_siblings(path: Path, xml: str) -> None:
+    """Raise if OME-XML refers to files outside the folder of `path`."""
+    for element in ElementTree.fromstring(xml).iterfind(".//{*}UUID") if xml else ():
+        _require_inside(path, element.get("FileName", ""))
+
+
+def _require_inside(path: Path, name: str) -> None:
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise UnsupportedFormat(f"{path} refers to {name}, outside its folder; voxome reads files beside it only")

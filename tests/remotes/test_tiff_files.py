@@ -1,0 +1,148 @@
+"""OME-TIFF sets, files of several series, their names and their voxel sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
+
+import voxome
+from voxome.errors import CorruptData, InvalidUri, NotFound, UnsupportedFormat
+from voxome.testing.strategies import noise
+
+NAMESPACE = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+
+
+def xml_of(shape: tuple[int, int, int], inner: str = "<TiffData/>", attributes: str = "", root: str = "") -> str:
+    z, y, x = shape
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?><OME {NAMESPACE} {root}><Image ID="Image:0"><Pixels ID="Pixels:0" '
+        f'DimensionOrder="XYZCT" Type="uint16" SizeX="{x}" SizeY="{y}" SizeZ="{z}" SizeC="1" SizeT="1" {attributes}>'
+        f'<Channel ID="Channel:0:0" SamplesPerPixel="1"/>{inner}</Pixels></Image></OME>'
+    )
+
+
+def plane(z: int, file: str) -> str:
+    return (
+        f'<TiffData FirstZ="{z}" FirstC="0" FirstT="0" IFD="0" PlaneCount="1">'
+        f'<UUID FileName="{file}">urn:uuid:0000000{z}</UUID></TiffData>'
+    )
+
+
+@pytest.fixture
+def array() -> NDArray[np.uint16]:
+    array = noise((5, 40, 50), "uint16")
+    array[0] = 0
+    return array
+
+
+def write_set(folder: Path, array: NDArray[np.uint16]) -> list[Path]:
+    """Write one file for each section; each describes the whole set. The first is the smallest, as it is dark."""
+    files = [folder / f"z{z}.ome.tif" for z in range(len(array))]
+    inner = "".join(plane(z, file.name) for z, file in enumerate(files))
+    for z, file in enumerate(files):
+        xml = xml_of(array.shape, inner, root=f'UUID="urn:uuid:0000000{z}"')
+        tifffile.imwrite(file, array[z], description=xml, metadata=None, compression="zlib")
+    return files
+
+
+@pytest.mark.parametrize("number", [0, 1, 4])
+def test_a_set_is_opened_from_any_of_its_files(tmp_path: Path, array: NDArray[np.uint16], number: int) -> None:
+    files = write_set(tmp_path, array)
+    assert_array_equal(voxome.open(files[number])[...], array)
+
+
+def test_a_set_with_a_missing_or_a_cut_file_is_damaged(tmp_path: Path, array: NDArray[np.uint16]) -> None:
+    files = write_set(tmp_path, array)
+    content = files[3].read_bytes()
+    files[3].write_bytes(content[:-300])
+    with pytest.raises(CorruptData):
+        voxome.open(files[0])[...]
+    files[3].unlink()
+    with pytest.raises(CorruptData, match="lacks page 3"):
+        voxome.open(files[0])[...]
+
+
+@pytest.mark.parametrize("main", ["set.companion.ome", "z0.ome.tif"])
+def test_a_file_that_refers_to_the_metadata_of_a_set_gives_the_set(
+    tmp_path: Path, array: NDArray[np.uint16], main: str
+) -> None:
+    files = write_set(tmp_path, array)
+    inner = "".join(plane(z, file.name) for z, file in enumerate(files))
+    (tmp_path / "set.companion.ome").write_text(xml_of(array.shape, inner, root='UUID="urn:uuid:companion"'))
+    xml = f'<OME {NAMESPACE} UUID="urn:uuid:00000002"><BinaryOnly MetadataFile="{main}" UUID="urn:uuid:0"/></OME>'
+    tifffile.imwrite(files[2], array[2], description=xml, metadata=None, compression="zlib")
+    assert_array_equal(voxome.open(files[2])[...], array)
+    (tmp_path / main).unlink()
+    with pytest.raises(NotFound, match=main):
+        voxome.open(files[2])
+
+
+@pytest.mark.parametrize("name", ["../a.tif", "/etc/a.tif"])
+def test_files_outside_the_folder_of_a_set_are_refused(tmp_path: Path, array: NDArray[np.uint16], name: str) -> None:
+    xml = xml_of(array.shape, plane(0, "z0.ome.tif") + plane(1, name), root='UUID="urn:uuid:00000000"')
+    tifffile.imwrite(tmp_path / "z0.ome.tif", array[0], description=xml, metadata=None)
+    with pytest.raises(UnsupportedFormat, match="outside its folder"):
+        voxome.open(tmp_path / "z0.ome.tif")
+
+
+@pytest.mark.parametrize("text", ["a & b", "5 \x01 µm", "&nothing &amp; R&D;"])
+def test_ome_xml_that_is_not_well_formed_keeps_its_voxels(tmp_path: Path, text: str) -> None:
+    array, path = noise((5, 8, 9), "uint16"), tmp_path / "a.ome.tif"
+    sizes = "".join(f'PhysicalSize{axis}="0.5" ' for axis in "XYZ")
+    xml = xml_of(array.shape, attributes=sizes).replace("<Image ", f"<Description>{text}</Description><Image ", 1)
+    tifffile.imwrite(path, array, description=xml.encode(), metadata=None)
+    volume = voxome.open(path)
+    assert_array_equal(volume[...], array)
+    assert ";" in text or volume.voxel_size_nm == (500, 500, 500)
+
+
+@pytest.mark.parametrize(
+    ("x", "z", "expected"),
+    [
+        ("0,004", "0,04", (40.0, 4.0, 4.0)),
+        ("0.004", "0.04", (40.0, 4.0, 4.0)),
+        ("NaN", "NaN", None),
+        ("INF", "0.04", None),
+        ("-1", "0.04", None),
+        ("", "0.04", None),
+        ("4 nm", "0.04", None),
+    ],
+)
+def test_odd_voxel_sizes(tmp_path: Path, x: str, z: str, expected: tuple[float, float, float] | None) -> None:
+    sizes = f'PhysicalSizeX="{x}" PhysicalSizeY="{x}" PhysicalSizeZ="{z}"'
+    array = noise((5, 8, 9), "uint16")
+    description = xml_of(array.shape, attributes=sizes)
+    tifffile.imwrite(tmp_path / "a.ome.tif", array, description=description, metadata=None)
+    assert voxome.open(tmp_path / "a.ome.tif").voxel_size_nm == expected
+
+
+def test_each_series_of_a_file_is_listed_and_opened(tmp_path: Path) -> None:
+    path, arrays = tmp_path / "a.ome.tif", [noise((5, 8, 9), "uint16"), noise((2, 4, 6), "uint8")]
+    with tifffile.TiffWriter(path, ome=True) as tiff:
+        for length, one in zip((0.5, 0.25), arrays, strict=True):
+            sizes = {f"PhysicalSize{axis}": length for axis in "XYZ"}
+            tiff.write(one, photometric="minisblack", metadata={"axes": "ZYX", **sizes})
+    with pytest.raises(UnsupportedFormat, match=r"\?series=0"):
+        voxome.open(path)
+    assert [info.uri for info in voxome.ls(path)] == [f"images://{path}?series={n}" for n in (0, 1)]
+    for number, one in enumerate(arrays):
+        volume = voxome.open(f"{path}?series={number}")
+        assert_array_equal(volume[...], one)
+        assert volume.voxel_size_nm == ((500,) * 3, (250,) * 3)[number]
+    with pytest.raises(NotFound, match="its series are 0 to 1"):
+        voxome.open(f"{path}?series=2")
+    with pytest.raises(InvalidUri, match="series"):
+        voxome.open(f"{path}?series=first")
+
+
+@pytest.mark.parametrize("name", ["a.btf", "a.tf8", "a.lsm", "a", "a.dat"])
+def test_a_file_is_recognised_by_its_content(tmp_path: Path, name: str) -> None:
+    array = noise((5, 8, 9), "uint16")
+    tifffile.imwrite(tmp_path / name, array, bigtiff=name != "a.dat", photometric="minisblack")
+    assert_array_equal(voxome.open(tmp_path / name)[...], array)
+    assert [info.uri for info in voxome.ls(tmp_path)] == [f"images://{tmp_path / name}"]
