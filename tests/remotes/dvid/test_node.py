@@ -65,11 +65,14 @@ def test_paths_are_quoted() -> None:
 
 def test_versions_are_resolved(node: Node) -> None:
     first: Any = voxome.connect(f"dvid://{node.api.base.removeprefix('http://')}/{node.uuid}")
+    first.set_note("traced")
+    assert first.note == "traced"
     first.commit()
     api = node.api
     child = first.new_version(uuid=f"{node.uuid[:6]}{'0' * 26}")
     side = first.branch("a side", uuid="f" * 32)
     first.tag("v1.0")
+    assert first.branches == ["master", "a side"]
     assert resolve_version(api, node.uuid[:20]) == node.uuid
     assert resolve_version(api, node.uuid) == node.uuid
     assert resolve_version(api, f"{node.uuid[:20]}:master") == resolve_version(api, f"{node.uuid}:") == child.uuid

@@ -42,11 +42,6 @@ def path(*parts: str | int) -> str:
     return "/".join(["/v1", *(check_name(str(part)) for part in parts)]) + "/"
 
 
-def channel_path(collection: str, experiment: str, channel: str) -> str:
-    """Return the path of a channel's description."""
-    return path("collection", collection, "experiment", experiment, "channel", channel)
-
-
 @contextmanager
 def parsing(what: str) -> Iterator[None]:
     """Raise errors of missing or malformed values inside the context as `CorruptData` about `what`.
