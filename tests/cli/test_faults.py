@@ -127,7 +127,7 @@ def test_an_internal_error_is_one_line(say: Say, monkeypatch: pytest.MonkeyPatch
     def broken(*_: object) -> None:
         raise KeyError("steps")
 
-    monkeypatch.setattr("voxome.resources.open.open", broken)
+    monkeypatch.setattr("voxome.services.describe.info", broken)
     status, stderr = say("info", "raw.zarr")
     assert status == 1
     assert "please report it: KeyError('steps') at " in stderr

@@ -259,7 +259,7 @@ def test_an_interruption_ends_with_130_and_a_sentence(voxome_: Any, monkeypatch:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("voxome.resources.open.open", stop)
+    monkeypatch.setattr("voxome.services.describe.info", stop)
     result = voxome_("info", "raw.zarr")
     assert (result.status, result.out, result.err) == (130, "", "Interrupted\n")
     monkeypatch.setattr("voxome.services.transfer.run.transfer", lambda *_, **__: stop())
@@ -279,7 +279,7 @@ def test_an_interruption_is_never_lost(voxome_: Any, monkeypatch: pytest.MonkeyP
         Stubborn()
         time.sleep(20)
 
-    monkeypatch.setattr("voxome.resources.open.open", work)
+    monkeypatch.setattr("voxome.services.describe.info", work)
     began, before = time.monotonic(), sys.unraisablehook
     result = voxome_("info", "raw.zarr")
     assert (result.status, result.err) == (130, "Interrupted\n")
@@ -293,7 +293,7 @@ def test_a_full_disk_is_reported_in_one_line(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "out")
 
-    monkeypatch.setattr("voxome.resources.open.open", full)
+    monkeypatch.setattr("voxome.services.describe.info", full)
     with pytest.raises(SystemExit) as ended:
         main(["info", "raw.zarr"])
     assert ended.value.code == 1

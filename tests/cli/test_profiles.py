@@ -61,7 +61,8 @@ def test_a_token_named_by_a_variable(configured: Any, monkeypatch: pytest.Monkey
     assert "hunter2" not in result.out
 
 
-def test_a_missing_file_is_not_an_error(command: Any) -> None:
+def test_a_missing_file_is_not_an_error(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").unlink()
     assert command("profiles", "--json").json["services"] == []
     assert "(missing)" in command("profiles").err
 
