@@ -93,7 +93,7 @@ def test_sub_workflows_are_flattened_in_order(folder: Path) -> None:
 
 def test_unset_inputs_take_the_innermost_default(folder: Path) -> None:
     before, first, again = load(folder / "outer.cwl").steps
-    assert before.inputs["at"] == FromInput("level")
+    assert before.inputs["at"] == FromInput("level", 0.5)
     assert first.inputs["at"] == Constant(7.5)
     assert first.inputs["workers"] == Constant(3)
     assert again.inputs["at"] == FromInput("level", 0.75)
@@ -129,7 +129,42 @@ def test_older_versions_are_read(folder: Path, version: str) -> None:
             "image: {source: [raw, store], pickValue: the_only_non_null}",
             r"one.cwl:13:\d+: step mark joins 2 sources at 'image'",
         ),
-        ("image: raw", "image: {default: a, valueFrom: b}", r"step mark has 'valueFrom' at 'image'"),
+        (
+            "image: raw",
+            "image: {default: a, valueFrom: b}",
+            r"one.cwl:13:\d+: input 'image' of step mark has 'valueFrom'",
+        ),
+        (
+            "raw: string,",
+            "raw: {type: string, format: 'https://a.org/b'},",
+            r"one.cwl:8:\d+: the input 'raw' has 'format'",
+        ),
+        (
+            "raw: string,",
+            "raw: Any, other: Directory,",
+            r"(?s)8:\d+: the input 'other' has the type Directory; under.*'raw' .* Any",
+        ),
+        (
+            "raw: string,",
+            "raw: {type: File, default: {class: File, contents: a}},",
+            r"the input 'raw' has a default that voxome",
+        ),
+        (
+            "outputs: {}",
+            "outputs: {raw: {type: string, outputSource: raw}}",
+            r"one.cwl:9:\d+: the output 'raw' is an input",
+        ),
+        ("outputs: {}", "outputs: {raw: string?}", r"one.cwl:9:\d+: the output 'raw' is an input, or has no source"),
+        (
+            "requirements:",
+            "requirements:\n  EnvVarRequirement: {envDef: {A: b}}\n  NetworkAccess: {networkAccess: true}",
+            r"(?s)one.cwl:5:3: the workflow requires EnvVarRequirement; understood: .*6:3: the workflow requires ",
+        ),
+        (
+            "run: tool.cwl",
+            "run: tool.cwl\n    requirements: {WorkReuse: {enableReuse: true}}",
+            r"step mark requires WorkReuse",
+        ),
         ("image: raw", "image: raw, imag: raw", r"step mark has no input 'imag'; its inputs: at, block, image"),
         ("run: tool.cwl", "run: other.cwl", r"step mark does not run a voxome tool"),
         ("image: raw", "image: rav", r"one.cwl:13:10:\s+checking object .*\s+.*unknown identifier 'rav'"),
@@ -157,6 +192,52 @@ def test_all_problems_are_reported_at_once(folder: Path) -> None:
     (folder / "one.cwl").write_text(text)
     with pytest.raises(InvalidInput, match=r"(?s)joins 2 sources.*has no input 'imag'"):
         load(folder / "one.cwl")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("inputs:", "arguments: [--at, '100']\ninputs:", r"tool.cwl:15:1: the tool common.threshold has 'arguments'"),
+        ("inputs:", "stdout: log.txt\ninputs:", r"tool.cwl:15:1: the tool common.threshold has 'stdout'"),
+        (
+            "- voxome",
+            "- vox",
+            r"tool.cwl:11:1: the tool common.threshold has another baseCommand; expected \['voxome', 'tool'",
+        ),
+        (
+            "inputs:",
+            "requirements: {DockerRequirement: {dockerPull: a}}\ninputs:",
+            r"tool.cwl:15:16: .* requires DockerReq",
+        ),
+        ("prefix: --at", "prefix: --other", r"tool.cwl:26:5: the tool's input 'at' is passed in another way .*'--at'"),
+        ("prefix: --at", "prefix: --at\n      separate: false", r"the tool's input 'at' is passed in another way"),
+        ("glob: result", "glob: other", r"tool.cwl:\d+:5: the tool's output 'result' is not the handle file"),
+        ("  result:\n", "  result:\n    secondaryFiles: [.log]\n", r"the tool's output 'result' has 'secondaryFiles'"),
+    ],
+)
+def test_an_edited_tool_document_is_refused_by_line(folder: Path, old: str, new: str, message: str) -> None:
+    path = folder / "tool.cwl"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(InvalidInput, match=message):
+        load(folder / "outer.cwl")
+
+
+def test_a_tool_that_several_steps_run_is_reported_once(folder: Path) -> None:
+    path = folder / "tool.cwl"
+    path.write_text(path.read_text().replace("inputs:", "stdout: log.txt\ninputs:", 1))
+    with pytest.raises(InvalidInput) as caught:
+        load(folder / "outer.cwl")
+    assert str(caught.value).count("'stdout'") == 1
+
+
+def test_hints_and_metadata_of_others_are_accepted(folder: Path) -> None:
+    expected = load(folder / "outer.cwl")
+    path = folder / "tool.cwl"
+    text = path.read_text().replace("hints:", "s:author: A. Body\nhints:\n  ResourceRequirement: {coresMin: 512}", 1)
+    path.write_text(text.replace("$namespaces:", "$namespaces:\n  s: https://schema.org/", 1))
+    assert load(folder / "outer.cwl") == expected
 
 
 def test_only_workflows_are_accepted(folder: Path) -> None:

@@ -14,16 +14,20 @@ from urllib.parse import unquote, urlsplit
 
 from voxome.errors import InvalidInput, NotFound
 from voxome.extras import require
+from voxome.workflow.cwl_subset import (
+    TOOL_HINT,
+    at,
+    literal_files,
+    short,
+    tool_problems,
+    unknown_fields,
+    unknown_requirements,
+    unknown_type,
+)
 from voxome.workflow.graph import Constant, FromInput, FromStep, Graph, GraphInput, Node, Source
 from voxome.workflow.hint import RUN_HINT, RunHint, hint_problems
 
-HINT = "https://voxome.org/cwl#Tool"
-"""Class of the hint that names the voxome tool which a CommandLineTool runs."""
-
 _UNWRAPPED = "100000"
-
-_UNSUPPORTED = ("scatter", "when", "loop", "http://commonwl.org/cwltool#loop")
-_UNSUPPORTED_OF_INPUTS = ("valueFrom", "pickValue", "loadContents", "loadListing")
 
 
 def load(path: str | Path) -> Graph:
@@ -46,13 +50,14 @@ def load(path: str | Path) -> Graph:
         found = workflow.tool["class"]
         raise InvalidInput(f"{path} is a {found}; expected a Workflow. Run a single tool with: voxome tool NAME")
     problems: list[str] = []
-    scope = {entry["id"]: FromInput(_short(entry["id"])) for entry in workflow.tool["inputs"]}
+    scope = {entry["id"]: FromInput(short(entry["id"])) for entry in workflow.tool["inputs"]}
     steps, outputs = _flatten(workflow, "", scope, problems)
+    problems += _lost_outputs(workflow.tool, outputs)
     hint = _run_hint(workflow.tool, outputs, problems)
     if problems:
-        lines = "\n".join(f"  - {problem}" for problem in problems)
+        lines = "\n".join(f"  - {problem}" for problem in dict.fromkeys(problems))
         raise InvalidInput(f"voxome does not support all of {path}; change it, or run it with cwltool:\n{lines}")
-    inputs = {_short(entry["id"]): _input(entry) for entry in workflow.tool["inputs"]}
+    inputs = {short(entry["id"]): _input(entry) for entry in workflow.tool["inputs"]}
     return Graph(Path(str(path).partition("#")[0]).stem, inputs, tuple(steps), outputs, hint)
 
 
@@ -107,19 +112,20 @@ def _flatten(
     """Return the steps of `workflow`, in order, and its outputs; `scope` maps ids of its inputs to their sources."""
     known: dict[str, Source] = dict(scope)
     nodes: list[Node] = []
+    problems += _workflow_problems(workflow.tool)
     for step in _ordered(workflow):
-        name = prefix + _short(step.id)
-        unsupported = [key for key in _UNSUPPORTED if key in step.tool]
-        problems += [_at(step.tool, key, f"step {name} has {_short(key)!r}") for key in unsupported]
+        name = prefix + short(step.id)
+        problems += _step_problems(f"step {name}", step.tool)
         bound: dict[str, Source] = {}
         for entry in step.tool["in"]:
+            problems += unknown_fields("step input", f"input {short(entry['id'])!r} of step {name}", entry)
             source = _source(entry, "source", known, f"step {name}", problems)
             if source is not None:
-                bound[_short(entry["id"])] = source
+                bound[short(entry["id"])] = source
         inner = step.embedded_tool
-        ports = {_short(entry["id"]) for entry in inner.tool["inputs"]}
+        ports = {short(entry["id"]) for entry in inner.tool["inputs"]}
         problems += [
-            _at(step.tool, "in", f"step {name} has no input {port!r}; its inputs: {', '.join(sorted(ports))}")
+            at(step.tool, "in", f"step {name} has no input {port!r}; its inputs: {', '.join(sorted(ports))}")
             for port in sorted(bound.keys() - ports)
         ]
         if inner.tool["class"] == "Workflow":
@@ -127,14 +133,45 @@ def _flatten(
             nodes += inner_nodes
         else:
             nodes.append(_node(name, step, bound, problems))
-            results = {_short(entry["id"]): FromStep(name, _short(entry["id"])) for entry in inner.tool["outputs"]}
-        known.update({out: results[_short(out)] for out in _out(step) if _short(out) in results})
+            results = {short(entry["id"]): FromStep(name, short(entry["id"])) for entry in inner.tool["outputs"]}
+        known.update({out: results[short(out)] for out in _out(step) if short(out) in results})
     outputs = {}
     for entry in workflow.tool["outputs"]:
-        source = _source(entry, "outputSource", known, f"output {_short(entry['id'])}", problems)
+        problems += unknown_fields("workflow output", f"the output {short(entry['id'])!r}", entry)
+        source = _source(entry, "outputSource", known, f"output {short(entry['id'])}", problems)
         if source is not None:
-            outputs[_short(entry["id"])] = source
+            outputs[short(entry["id"])] = source
     return nodes, outputs
+
+
+def _workflow_problems(workflow: Any) -> Iterator[str]:
+    """Yield what voxome does not understand of a workflow and its inputs."""
+    yield from unknown_fields("workflow", "the workflow", workflow)
+    yield from unknown_requirements("the workflow", workflow)
+    for entry in workflow["inputs"]:
+        title = f"the input {short(entry['id'])!r}"
+        yield from unknown_fields("workflow input", title, entry)
+        yield from unknown_type(title, entry)
+        yield from literal_files(title, entry)
+
+
+def _step_problems(title: str, step: Any) -> Iterator[str]:
+    """Yield what voxome does not understand of a step, besides its inputs."""
+    yield from unknown_fields("step", title, step)
+    yield from unknown_requirements(title, step)
+    for entry in step["out"]:
+        yield from unknown_fields("step output", f"an output of {title}", entry)
+    for entry in step["in"]:
+        yield from literal_files(f"input {short(entry['id'])!r} of {title}", entry)
+
+
+def _lost_outputs(workflow: Any, outputs: Mapping[str, Source]) -> Iterator[str]:
+    """Yield the outputs of a workflow that no step computes."""
+    for entry in workflow["outputs"]:
+        name = short(entry["id"])
+        if not isinstance(outputs.get(name), FromStep):
+            message = f"the output {name!r} is an input, or has no source; expected an output of a step"
+            yield at(entry, "outputSource" if "outputSource" in entry else "id", message)
 
 
 def _ordered(workflow: Any) -> list[Any]:
@@ -153,7 +190,7 @@ def _inner_scope(workflow: Any, bound: Mapping[str, Source]) -> dict[str, Source
     """Map the inputs of a sub-workflow to their sources: what its step binds, else their defaults."""
     scope: dict[str, Source] = {}
     for entry in workflow.tool["inputs"]:
-        source = _or_default(bound.get(_short(entry["id"])), entry.get("default"))
+        source = _or_default(bound.get(short(entry["id"])), entry.get("default"))
         if source is not None:
             scope[entry["id"]] = source
     return scope
@@ -161,11 +198,9 @@ def _inner_scope(workflow: Any, bound: Mapping[str, Source]) -> dict[str, Source
 
 def _source(entry: Any, key: str, known: Mapping[str, Source], where: str, problems: list[str]) -> Source | None:
     """Return the source of `entry` (a step input or a workflow output); None if it has none."""
-    unsupported = [name for name in _UNSUPPORTED_OF_INPUTS if entry.get(name)]
-    problems += [_at(entry, name, f"{where} has {name!r} at {_short(entry['id'])!r}") for name in unsupported]
     sources = _sources(entry, key)
     if len(sources) > 1:
-        problems.append(_at(entry, key, f"{where} joins {len(sources)} sources at {_short(entry['id'])!r}"))
+        problems.append(at(entry, key, f"{where} joins {len(sources)} sources at {short(entry['id'])!r}"))
         return None
     return _or_default(known.get(sources[0]) if sources else None, entry.get("default"))
 
@@ -187,18 +222,23 @@ def _or_default(source: Source | None, default: Any) -> Source | None:
 
 
 def _node(name: str, step: Any, bound: Mapping[str, Source], problems: list[str]) -> Node:
-    inner = step.embedded_tool.tool
-    hint: Mapping[str, Any] = next((h for h in inner.get("hints", ()) if h.get("class") == HINT), {})
-    if "name" not in hint:
-        problems.append(_at(step.tool, "run", f"step {name} does not run a voxome tool: it has no hint voxome:Tool"))
-    return Node(name, _short(str(hint.get("name", ""))), str(hint.get("version", "1")), bound)
+    tool = step.embedded_tool.tool
+    hint: Mapping[str, Any] = next((one for one in tool.get("hints", ()) if one.get("class") == TOOL_HINT), {})
+    if tool["class"] == "CommandLineTool" and "name" in hint:
+        problems += tool_problems(tool, hint)
+    else:
+        problems.append(at(step.tool, "run", f"step {name} does not run a voxome tool: it has no hint voxome:Tool"))
+    ports = {short(entry["id"]): entry.get("default") for entry in tool["inputs"]}
+    sources = {port: _or_default(bound.get(port), default) for port, default in ports.items()}
+    inputs = {port: source for port, source in sources.items() if source is not None}
+    return Node(name, short(str(hint.get("name", ""))), str(hint.get("version", "1")), inputs)
 
 
 def _run_hint(workflow: Any, outputs: Mapping[str, Source], problems: list[str]) -> RunHint:
     """Read the hint about reports, scores and file names of results."""
     hint: Mapping[str, Any] = next((one for one in workflow.get("hints", ()) if one.get("class") == RUN_HINT), {})
     wrong = list(hint_problems(hint, outputs))
-    problems += [_at(hint, name, problem) for name, problem in wrong]
+    problems += [at(hint, name, problem) for name, problem in wrong]
     if wrong:
         return RunHint()
     return RunHint(hint.get("report"), hint.get("scorer"), _plain(hint.get("results", {})))
@@ -206,11 +246,11 @@ def _run_hint(workflow: Any, outputs: Mapping[str, Source], problems: list[str])
 
 def _input(entry: Any) -> GraphInput:
     types = entry["type"] if isinstance(entry["type"], list) else [entry["type"]]
-    names = [_short(t["type"] if isinstance(t, Mapping) else t) for t in types]
+    names = [short(t["type"] if isinstance(t, Mapping) else t) for t in types]
     default = _plain(entry.get("default"))
     doc = entry.get("doc") or entry.get("label") or ""
     return GraphInput(
-        name=_short(entry["id"]),
+        name=short(entry["id"]),
         types=tuple(name for name in names if name != "null"),
         required="null" not in names and default is None,
         default=default,
@@ -233,16 +273,4 @@ def _out(step: Any) -> list[str]:
     return [entry if isinstance(entry, str) else str(entry["id"]) for entry in step.tool["out"]]
 
 
-def _short(identifier: str) -> str:
-    """Return the last part of an identifier such as ``file:///a.cwl#step/port``."""
-    return identifier.rpartition("#")[2].rpartition("/")[2]
-
-
-def _at(item: Any, key: str, message: str) -> str:
-    """Return `message` with the file and line of `key` in `item`."""
-    from schema_salad.sourceline import SourceLine
-
-    return str(SourceLine(item, key).makeError(message))
-
-
-__all__ = ["HINT", "Constant", "FromInput", "FromStep", "Graph", "GraphInput", "Node", "Source", "load"]
+__all__ = ["Constant", "FromInput", "FromStep", "Graph", "GraphInput", "Node", "Source", "load"]
