@@ -72,7 +72,7 @@ def test_versions_are_resolved(node: Node) -> None:
     child = first.new_version(uuid=f"{node.uuid[:6]}{'0' * 26}")
     side = first.branch("a side", uuid="f" * 32)
     first.tag("v1.0")
-    assert first.branches == ["master", "a side"]
+    assert first.branches == ["master", "a side", "tag-v1.0"]
     assert resolve_version(api, node.uuid[:20]) == node.uuid
     assert resolve_version(api, node.uuid) == node.uuid
     assert resolve_version(api, f"{node.uuid[:20]}:master") == resolve_version(api, f"{node.uuid}:") == child.uuid
