@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from workflow.pipeline import CONNECTOME, ROOT, Phantom, assert_same_results, assert_same_tables
 
-from voxome.errors import PlanError, RunLocked
+from voxome.errors import RunLocked
 from voxome.geometry import Box
 from voxome.records.folder import lock_folder
 from voxome.records.sql import SqlRecords
@@ -30,7 +31,7 @@ def test_the_record_is_complete(reference: Path) -> None:
     for step in record["steps"]:
         assert step["blocks"]["run"] + step["blocks"]["reused"] == step["blocks"]["total"] > 0
         assert step["peak_bytes"] > 0
-    assert record["unpinned"] == ["membranes", "raw"]
+    assert record["unpinned"] == []
     assert record["scores"]["graph"]["f1"] > 0.5
     page = (reference / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png") >= 9
@@ -76,11 +77,17 @@ def test_a_second_run_in_the_same_folder_is_refused(phantom: Phantom, tmp_path: 
         run(CONNECTOME, phantom.inputs, out=tmp_path, block=(48, 48, 48))
 
 
-def test_another_plan_in_the_folder_is_refused_and_the_difference_named(phantom: Phantom, reference: Path) -> None:
-    with pytest.raises(PlanError, match=r"(?s)another plan.*threshold was 0\.\d+, now it is 0\.9"):
-        run(CONNECTOME, {**phantom.inputs, "threshold": 0.9}, out=reference, block=(48, 48, 48))
-    with pytest.raises(PlanError, match=r"block was \[48, 48, 48\], now it is \[32, 32, 32\]"):
-        run(CONNECTOME, phantom.inputs, out=reference, block=(32, 32, 32))
+def test_another_late_parameter_keeps_the_steps_before_it(phantom: Phantom, reference: Path, tmp_path: Path) -> None:
+    shutil.copytree(reference, tmp_path / "out")
+    record = run(CONNECTOME, {**phantom.inputs, "threshold": 0.9}, out=tmp_path / "out", block=(48, 48, 48))
+    reason = "step segment.agglomerate runs again: parameter threshold changed from"
+    assert any(change.startswith(reason) for change in record["changes"])
+    blocks = {step["name"]: step["blocks"] for step in record["steps"]}
+    again = {name for name, count in blocks.items() if count["run"]}
+    assert "segment.agglomerate" in again
+    assert not [name for name in again if name.startswith(("predict.", "segment.fragments", "affinities"))]
+    run(CONNECTOME, {**phantom.inputs, "threshold": 0.9}, out=tmp_path / "new", block=(48, 48, 48))
+    assert_same_results(tmp_path / "out", tmp_path / "new")
 
 
 def test_a_run_over_a_box_writes_only_the_box(phantom: Phantom, tmp_path: Path) -> None:

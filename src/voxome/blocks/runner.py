@@ -169,5 +169,12 @@ def is_lost(step: Step, store: str, ledger: Ledger) -> bool:
     return any(kind.is_lost(target, done, ended=ended) for kind, target in step.targets(store))
 
 
+def is_done(step: Step, ledger: Ledger) -> bool:
+    """Return whether the ledger has all jobs of a step."""
+    phases = range(len(step.phases))
+    done = all(len(ledger.jobs_done(step.key, phase)) == step.jobs(phase) for phase in phases)
+    return done and (not _has_fold(step) or bool(ledger.jobs_done(step.key, FOLD)))
+
+
 def _has_fold(step: Step) -> bool:
     return step.spec.scope == "block" and any(kind.has_parts for kind in step.spec.outputs.values())

@@ -49,9 +49,15 @@ def run(
         Path | None,
         typer.Option(help="Folder with ground truth to score the results against, as written by voxome phantom."),
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Remove what earlier runs in this folder have computed, and start anew.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Run a workflow over a volume of any size, block by block; rerun the same command to resume."""
+    """Run a workflow over a volume of any size, block by block; rerun the same command to resume.
+
+    With other settings, edited tools or replaced inputs, only the steps that these affect run again.
+    """
     began = time.monotonic()
     print_stderr(f"Checking {workflow}")
     options = read_options(block, box, level, voxel_size, force)
@@ -79,6 +85,8 @@ def run(
             records=records,
             progress=progress,
             truth=truth,
+            fresh=fresh,
+            on_changes=lambda changes: print_stderr("\n".join(changes)),
         )
     if json:
         show_json(record)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.levels import Level
-from voxome.contracts.source import Mode, Source, VolumeSource
+from voxome.contracts.source import Mode, Source, Version, VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.geometry import Box
@@ -158,6 +158,14 @@ class SupportsIds(Protocol):
 
     def reserve_ids(self, count: int) -> range:
         """Reserve labels, which the store will not assign again."""
+
+
+@runtime_checkable
+class SupportsVoxelVersion(Protocol):
+    """A source whose `version` knows only its metadata, but that can also tell whether voxels have changed."""
+
+    def voxel_version(self) -> Version | None:
+        """Return the state of all voxels, at the cost of a listing; None if the store cannot tell."""
 
 
 class Connection(Protocol):

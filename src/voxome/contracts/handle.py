@@ -33,6 +33,8 @@ class Handle:
         Overrides that of the store.
     domain, offset_nm : optional
         Of the volume that a table describes: all its voxels, and the position of the centre of voxel index 0.
+    unpinned : bool
+        Whether the data may change without another `key`, since their store does not report it.
     """
 
     type: str
@@ -42,6 +44,7 @@ class Handle:
     voxel_size_nm: tuple[float, float, float] | None = None
     domain: str | None = None
     offset_nm: tuple[float, float, float] | None = None
+    unpinned: bool = False
 
     def within(self, store: str) -> Handle:
         """Return the handle with ``{store}`` replaced by the address of a store."""
@@ -54,7 +57,7 @@ class Handle:
 
     def to_json(self) -> dict[str, Any]:
         """Return the handle as JSON values, marked with their format."""
-        return HANDLE.stamp({name: value for name, value in asdict(self).items() if value not in (None, "")})
+        return HANDLE.stamp({name: value for name, value in asdict(self).items() if value not in (None, "", False)})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], where: object = "a handle") -> Handle:

@@ -188,6 +188,10 @@ class Kind(ABC):
     def is_complete(self, target: Target) -> bool:
         """Return whether the finished output is there."""
 
+    @abstractmethod
+    def remove(self, target: Target) -> None:
+        """Remove the output, finished or not, unless the data say that they belong to another step."""
+
     def writer(self, target: Target) -> Writer:
         """Open an output of a tool of blocks or regions."""
         raise TypeError(f"{type(self).__name__} cannot be the output {target.name!r} of {target.tool}, block by block")

@@ -48,9 +48,10 @@ class EngineRecord(TypedDict):
 class RunRecord(TypedDict):
     """A finished run.
 
-    ``plan`` is the key of its plan, ``unpinned`` are the inputs whose store has no versions, ``outputs`` are paths
-    relative to the store, which is named if it is not the run folder, ``scores`` are there if there was ground truth:
-    group → name → value, and ``summary`` has the main numbers of the report.
+    ``plan`` is the key of its plan, ``unpinned`` are the inputs whose store does not report changes, ``changes`` says
+    what ran again and why, ``outputs`` are paths relative to the store, which is named if it is not the run folder,
+    ``scores`` are there if there was ground truth: group → name → value, and ``summary`` has the main numbers of the
+    report.
     """
 
     voxome: str
@@ -60,6 +61,7 @@ class RunRecord(TypedDict):
     inputs: dict[str, JsonValue]
     unpinned: list[str]
     warnings: list[str]
+    changes: list[str]
     versions: dict[str, str]
     engines: list[EngineRecord]
     started_s: float

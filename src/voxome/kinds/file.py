@@ -10,7 +10,8 @@ from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Kind, Target
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.kinds.paths import locate_file, with_suffix
+from voxome.kinds.paths import with_suffix
+from voxome.kinds.versions import pinned_file
 from voxome.storage.find import storage_at
 from voxome.storage.path import StoragePath
 
@@ -38,7 +39,7 @@ class File(Kind):
     type: ClassVar[str] = "file"
 
     def locate(self, handle: Handle, *, level: int = 0) -> Handle:
-        return locate_file(handle)
+        return pinned_file(handle)
 
     def open(self, handle: Handle) -> FileReader:
         return FileReader(storage_at(handle.uri))
@@ -51,6 +52,9 @@ class File(Kind):
 
     def is_complete(self, target: Target) -> bool:
         return storage_at(target.uri).exists()
+
+    def remove(self, target: Target) -> None:
+        storage_at(target.uri).unlink()
 
     def write(self, target: Target, value: object) -> None:
         if not isinstance(value, bytes):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from voxome.contracts.abilities import SupportsAttributes, SupportsLevels, ability
+from voxome.contracts.abilities import SupportsAttributes, SupportsDelete, SupportsLevels, ability
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Kind, Parameters, Target
@@ -21,14 +21,17 @@ from voxome.geometry import Box
 from voxome.geometry.grid import Block
 from voxome.kinds.chunks import chunk_of, chunk_problems
 from voxome.kinds.paths import with_suffix
-from voxome.resources.open import absolute, create_source, format_traits, locate, open_source
+from voxome.kinds.versions import pinned_volume
+from voxome.resources.open import absolute, create_source, format_traits, get_remote, locate, open_source
 from voxome.resources.volume import Volume
 from voxome.storage.find import storage_path
 
 FORMAT = "zarr"
 """The format of the arrays that a run creates."""
 _MARK = "voxome_run"
-"""Attribute with the step that an array belongs to, whether it is complete, and the steps of complete levels."""
+"""Attribute with the step that an array belongs to, whether it is complete, and the steps of its levels."""
+_UNFINISHED = ""
+"""Stands for the step of a level that is not complete."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,7 @@ class Image(Kind):
     def locate(self, handle: Handle, *, level: int = 0) -> Handle:
         uri = handle.uri if "level" in Uri.parse(handle.uri).query else at_level(handle.uri, level)
         located = str(absolute(locate(uri)))
-        version = open_source(located).version()
-        return replace(handle, uri=located, key=handle.key or (version.token if version.pinned else located))
+        return pinned_volume(replace(handle, uri=located), open_source(located))
 
     def spec(self, handle: Handle) -> VolumeSpec:
         return open_source(handle.uri).spec
@@ -173,7 +175,10 @@ class Image(Kind):
 
     def _create_level(self, target: Target) -> None:
         """Add the level that the URI names, `scale` times as coarse as the one before it, unless it exists."""
-        _require_own(target, _levels_of(target).get(str(_level_of(target)), target.key))
+        levels, number = _levels_of(target), str(_level_of(target))
+        _require_own(target, levels.get(number) or target.key)
+        if not levels.get(number):
+            _update_mark(target, levels={**levels, number: _UNFINISHED})
         base = _base_of(target)
         pyramid = ability(open_source(base, mode="r+"), SupportsLevels)
         if pyramid is not None and len(pyramid.levels) <= _level_of(target):
@@ -214,17 +219,31 @@ class Image(Kind):
             return _levels_of(target).get(str(_level_of(target))) == target.key
         return bool(mark.get("complete") and mark.get("step_key") == target.key)
 
+    def remove(self, target: Target) -> None:
+        uri, level = Uri.parse(_base_of(target)), _level_of(target)
+        try:
+            mark = _mark_of(target)
+        except NotFound:
+            _remove_rest(uri, target)
+            return
+        levels = mark.get("levels", {})
+        if level and levels.get(str(level)) in (target.key, _UNFINISHED):
+            _update_mark(target, levels={**levels, str(level): _UNFINISHED})
+        elif not level and mark.get("step_key") == target.key:
+            _update_mark(target, complete=False)
+            _delete(uri)
+
     def writer(self, target: Target) -> ImageWriter:
         return ImageWriter(_open(target, "r+"), self.scale_for(target.parameters), target)
 
     def finish(self, target: Target) -> None:
-        if target.existing:
+        if target.existing or self.is_complete(target):
             return
-        keeper = ability(open_source(_base_of(target), mode="r+"), SupportsAttributes)
-        if keeper is not None:
-            level = _level_of(target)
-            news = {"levels": {**_levels_of(target), str(level): target.key}} if level else {"complete": True}
-            keeper.update_attributes({_MARK: {**_mark_of(target), **news}})
+        level = _level_of(target)
+        if level:
+            _update_mark(target, levels={**_levels_of(target), str(level): target.key})
+        else:
+            _update_mark(target, complete=True)
 
 
 @dataclass(frozen=True)
@@ -255,6 +274,25 @@ def _base_of(target: Target) -> str:
 
 def _mark_of(target: Target) -> dict[str, Any]:
     return dict(open_source(_base_of(target)).spec.attributes.get(_MARK, {}))
+
+
+def _update_mark(target: Target, **changes: object) -> None:
+    keeper = ability(open_source(_base_of(target), mode="r+"), SupportsAttributes)
+    if keeper is not None:
+        keeper.update_attributes({_MARK: {**_mark_of(target), **changes}})
+
+
+def _delete(uri: Uri) -> None:
+    remote = get_remote(uri.scheme)
+    if isinstance(remote, SupportsDelete):
+        remote.delete(uri)
+
+
+def _remove_rest(uri: Uri, target: Target) -> None:
+    """Remove the files of an array whose removal was interrupted after that of its metadata."""
+    folder = storage_path(uri)
+    if not target.existing and folder.taken():
+        folder.delete()
 
 
 def _levels_of(target: Target) -> dict[str, str]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
-from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Target
-from voxome.errors import NotFound
 from voxome.storage.find import storage_at
 from voxome.storage.path import StoragePath
 
@@ -22,20 +19,6 @@ def with_suffix(base: str, suffix: str) -> str:
     """
     path, mark, options = base.partition("?")
     return f"{path}{suffix}{mark}{options}"
-
-
-def locate_file(handle: Handle) -> Handle:
-    """Return the handle of a file with its address absolute, and this as its key.
-
-    Raises
-    ------
-    NotFound
-        If the file does not exist.
-    """
-    path = storage_at(handle.uri)
-    if not path.exists():
-        raise NotFound(f"{path} does not exist")
-    return replace(handle, uri=path.address, key=handle.key or path.address)
 
 
 def parts_folder(target: Target) -> StoragePath:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import ClassVar, cast
 
@@ -17,6 +17,7 @@ from voxome.errors import NotFound
 from voxome.geometry import BlockGrid, Box
 from voxome.geometry.grid import Block, region_grids
 from voxome.kinds.paths import has_lost_parts, part_name, parts_folder
+from voxome.kinds.versions import pinned_folder
 from voxome.resources.rows import concatenate
 from voxome.resources.table import TableFile, write_table
 from voxome.storage.find import storage_at
@@ -155,10 +156,7 @@ class RegionTable(Kind):
     type: ClassVar[str] = "regions"
 
     def locate(self, handle: Handle, *, level: int = 0) -> Handle:
-        path = storage_at(handle.uri)
-        if not (path / _TREE).exists():
-            raise NotFound(f"the table of regions {path} does not exist")
-        return replace(handle, uri=path.address, key=handle.key or path.address)
+        return pinned_folder(handle, _TREE)
 
     def open(self, handle: Handle) -> RegionReader:
         return open_regions(storage_at(handle.uri))
@@ -175,6 +173,12 @@ class RegionTable(Kind):
     def is_complete(self, target: Target) -> bool:
         all_jobs = [range(target.jobs(phase)) for phase in range(len(target.grids))]
         return not self.is_lost(target, all_jobs, ended=True)
+
+    def remove(self, target: Target) -> None:
+        folder = parts_folder(target)
+        (folder / _TREE).unlink()
+        if folder.taken():
+            folder.delete()
 
     def writer(self, target: Target) -> RegionWriter:
         return RegionWriter(self.columns, parts_folder(target))

@@ -17,7 +17,8 @@ from voxome.errors import NotFound, StoreError
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
 from voxome.kinds.merge import ROWS_AT_ONCE, Fold, Folding, merge_parts
-from voxome.kinds.paths import has_lost_parts, locate_file, part_name, parts_folder, with_suffix
+from voxome.kinds.paths import has_lost_parts, part_name, parts_folder, with_suffix
+from voxome.kinds.versions import pinned_file
 from voxome.resources.rows import concatenate
 from voxome.resources.table import TableFile, write_table
 from voxome.storage.find import storage_at
@@ -96,7 +97,7 @@ class Table(Kind):
         return Folding(self.columns, self.key, self.fold)
 
     def locate(self, handle: Handle, *, level: int = 0) -> Handle:
-        return locate_file(handle)
+        return pinned_file(handle)
 
     def problems(self, handle: Handle, spec: VolumeSpec | None) -> Iterator[str]:
         if STORE not in handle.uri:
@@ -117,6 +118,10 @@ class Table(Kind):
 
     def is_complete(self, target: Target) -> bool:
         return storage_at(target.uri).exists()
+
+    def remove(self, target: Target) -> None:
+        storage_at(target.uri).unlink()
+        self.drop_parts(target)
 
     def writer(self, target: Target) -> TableWriter:
         return TableWriter(self.folding, target)

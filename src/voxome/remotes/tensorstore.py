@@ -122,6 +122,11 @@ class TensorStoreSource:
         folder, key = self._metadata
         return Version(folder.state(key), pinned=False)
 
+    def voxel_version(self) -> Version | None:
+        """Return the state of all files of the array on this machine; None for other stores, which list too slowly."""
+        state = self._metadata[0].tree_state()
+        return None if state is None else Version(state, pinned=False)
+
     def _check(self, box: Box) -> None:
         domain = self.spec.domain
         if box.ndim != domain.ndim or box not in domain:

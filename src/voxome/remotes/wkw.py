@@ -24,7 +24,7 @@ from voxome.errors import CorruptData, NotFound, ReadOnly, UnsupportedFormat
 from voxome.extras import require
 from voxome.geometry import Box
 from voxome.remotes.arrays import allocate
-from voxome.remotes.local_files import file_version
+from voxome.remotes.local_files import file_version, tree_version
 
 HEADER = "header.wkw"
 PROPERTIES = "datasource-properties.json"
@@ -64,6 +64,10 @@ class WkwSource:
 
     def version(self) -> Version:
         return file_version(self._folder / HEADER)
+
+    def voxel_version(self) -> Version:
+        """Return the state of all files of the magnification."""
+        return tree_version(self._folder)
 
 
 class WkwPyramid(WkwSource):

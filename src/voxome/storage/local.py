@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from voxome.errors import AlreadyExists, NotFound, StoreError
 from voxome.storage.atomic import replacing, storing
 from voxome.storage.path import Lister, StoragePath
 from voxome.storage.tensorstore import map_errors
+
+_LOCK_SUFFIX = ".__lock"
+"""End of the names of the files with which tensorstore locks others."""
 
 
 class LocalPath(StoragePath):
@@ -34,6 +38,21 @@ class LocalPath(StoragePath):
         with map_errors(str(self), invalid=StoreError):
             stat = (Path(self.path) / key).stat()
         return f"{stat.st_mtime_ns}-{stat.st_size}"
+
+    def tree_state(self) -> str | None:
+        """Return a text that changes with the inode, size or time of any file below this folder, except locks."""
+        digest = hashlib.sha256()
+        with map_errors(str(self), invalid=StoreError):
+            for line in _states(Path(self.path), "", frozenset()):
+                digest.update(line.encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()[:16]
+
+    def file_state(self) -> str | None:
+        try:
+            stat = Path(self.path).stat()
+        except FileNotFoundError:
+            return None
+        return f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"
 
     def read_bytes(self) -> bytes | None:
         try:
@@ -108,8 +127,24 @@ class LocalPath(StoragePath):
                 part.unlink(missing_ok=True)
 
     def remove_stale_locks(self) -> None:
-        for lock in Path(self.path).rglob("*.__lock"):
+        for lock in Path(self.path).rglob(f"*{_LOCK_SUFFIX}"):
             lock.unlink(missing_ok=True)
+
+
+def _states(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+    """Yield a line for each file below `folder`, sorted; links are followed, but not back to a folder `above`."""
+    status = folder.stat()
+    place = (status.st_dev, status.st_ino)
+    if place in above:
+        return
+    with scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        if entry.is_dir():
+            yield from _states(Path(entry.path), f"{prefix}{entry.name}/", above | {place})
+        elif not entry.name.endswith(_LOCK_SUFFIX):
+            file = entry.stat() if entry.is_file() else entry.stat(follow_symlinks=False)
+            yield f"{prefix}{entry.name}:{file.st_ino}:{file.st_size}:{file.st_mtime_ns}\n"
 
 
 def _scan(path: StoragePath) -> tuple[list[str], list[str]]:

@@ -238,6 +238,18 @@ class StoragePath:
         """Return a short text that changes with the file `key`."""
         return hashlib.sha256(self.read(key) or b"").hexdigest()[:16]
 
+    def tree_state(self) -> str | None:
+        """Return a text that changes with any file in this folder or below; None if the store cannot tell cheaply."""
+        return None
+
+    def file_state(self) -> str | None:
+        """Return a text that changes with the file at this path; None if there is none, or the store cannot tell."""
+        if not self.writable:
+            return None
+        folder = self._folder
+        data, generation = folder._stored(self.name, folder.kvstore.read(self.name, byte_range=slice(0, 0)))
+        return None if data is None else hashlib.sha256(generation).hexdigest()[:16]
+
     def lister(self) -> Lister:
         """Return what lists this folder and those below it; an object store is listed at once, completely.
 

@@ -134,6 +134,19 @@ class KindContract(ABC):
         with pytest.raises(AlreadyExists):
             kind.prepare(another)
 
+    def test_an_output_that_was_removed_is_gone(self, kind: Kind, store: str) -> None:
+        target = self._target(kind, store)
+        self._write(kind, target, self._jobs(target))
+        if self.knows_step:
+            kind.remove(replace(target, key="another"))
+            assert kind.is_complete(target)
+        for _ in range(2):
+            kind.remove(target)
+            assert not kind.is_complete(target)
+            assert kind.is_lost(target, self._done(target, self._jobs(target)), ended=True)
+        self._write(kind, target, self._jobs(target))
+        assert kind.is_complete(target)
+
     def test_a_tool_of_regions_can_read_what_it_returned(self, kind: Kind, store: str) -> None:
         target = self._target(kind, store)
         if self.scope != "regions":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from voxome.contracts.handle import Handle
 from voxome.contracts.spec import VolumeSpec
@@ -20,7 +21,7 @@ def bind_external(value: object, expected: Input, level: int = 0) -> tuple[Handl
     Parameters
     ----------
     value : str, path or CWL File
-        A handle file, a path or a URI.
+        A handle file, a path or a URI. The data behind a handle may have been replaced since: their version counts too.
     expected : Input
         The input of a tool that takes it.
     level : int
@@ -32,10 +33,12 @@ def bind_external(value: object, expected: Input, level: int = 0) -> tuple[Handl
     """
     text = value.get("path") or value.get("location", "") if isinstance(value, Mapping) else str(value)
     text, kind = text.removeprefix("file://"), expected.kind
-    handle = read_handle(text) if text.partition("?")[0].endswith(_SUFFIX) else Handle(kind.type, text)
-    if handle.type != kind.type:
-        raise InvalidInput(f"{expected.name} is a {kind.type}, but {text} is the handle of a {handle.type}")
-    handle = kind.locate(handle, level=level)
+    given = read_handle(text) if text.partition("?")[0].endswith(_SUFFIX) else Handle(kind.type, text)
+    if given.type != kind.type:
+        raise InvalidInput(f"{expected.name} is a {kind.type}, but {text} is the handle of a {given.type}")
+    handle = kind.locate(replace(given, key=""), level=level)
+    if given.key:
+        handle = replace(handle, key=f"{given.key} {handle.key}")
     return handle, kind.spec(handle)
 
 

@@ -65,6 +65,7 @@ class Plan:
         """Return the plan as JSON values, marked with their format."""
         content = {
             "workflow": self.workflow,
+            "key": self.key,
             "inputs": dict(self.inputs),
             "warnings": list(self.warnings),
             "steps": [{**step.to_json(), **sizes(step)} for step in self.steps],
@@ -130,6 +131,7 @@ class _Planner:
         inputs: dict[str, JsonValue] = {name: _as_json(value) for name, value in self.values.items()}
         inputs |= {name: handle.to_json() for name, handle in self.bindings.handles.items()}
         steps = (*self.steps.values(), *self._pyramids(outputs))
+        self.warnings += _unpinned_warnings(self.bindings.handles)
         warnings = tuple(dict.fromkeys(self.warnings))
         return Plan(self.graph.name, steps, outputs, inputs, results, warnings, self.graph.hint)
 
@@ -219,6 +221,15 @@ def _as_json(value: object) -> JsonValue:
     if isinstance(value, Handle):
         return value.to_json()
     return cast("JsonValue", str(value) if isinstance(value, PurePath) else value)
+
+
+def _unpinned_warnings(handles: Mapping[str, Handle]) -> Iterator[str]:
+    for name, handle in handles.items():
+        if handle.unpinned:
+            yield (
+                f"{name}: the store of {handle.uri} does not report changes of its data; after one, run with --fresh "
+                "(fresh=True)"
+            )
 
 
 def _output_specs(step: Step) -> dict[str, VolumeSpec]:

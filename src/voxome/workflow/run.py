@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import cast
 
 from voxome.blocks.runner import StepReport, run_step
+from voxome.blocks.step import Step
 from voxome.contracts.formats import PRIVATE, RUN
-from voxome.contracts.records import Event
+from voxome.contracts.records import Event, Ledger
 from voxome.contracts.report import FinishedRun
 from voxome.contracts.run_record import RunRecord
 from voxome.engines.choice import EngineChoice, StepEngines
@@ -23,10 +24,11 @@ from voxome.records.folder import lock_folder, map_disk_errors, read_json, write
 from voxome.records.scoped import ledger_of
 from voxome.registry import naming_plugin
 from voxome.storage.find import storage_at
+from voxome.workflow.needed import needed_steps
 from voxome.workflow.plan import Plan
 from voxome.workflow.results import RECORD, load_report, load_scorer, results_within
-from voxome.workflow.saved_plan import keep_plan
-from voxome.workflow.store import claim_store, lock_results, run_folder, run_id, store_address, write_record
+from voxome.workflow.saved_plan import adopt_plan
+from voxome.workflow.store import lock_results, run_folder, run_id, store_address, write_record
 
 RECORDED_PACKAGES = ("voxome", "numpy", "numba", "tensorstore", "onnxruntime", "scipy", "pyarrow", "cwltool")
 Progress = Callable[[StepReport], None]
@@ -42,8 +44,13 @@ def run_plan(
     records: RecordsChoice | None = None,
     progress: Progress | None = None,
     truth: str | Path | None = None,
+    fresh: bool = False,
+    on_changes: Callable[[list[str]], None] | None = None,
 ) -> RunRecord:
-    """Run what was planned; the arguments, the result and the errors are those of `voxome.run`."""
+    """Run what was planned; the arguments, the result and the errors are those of `voxome.run`.
+
+    `on_changes` is called, before anything runs, with what the plan changes in the run that the folder holds.
+    """
     if truth is not None:
         _check_truth(plan, Path(truth))
     folder = run_folder(out)
@@ -51,14 +58,15 @@ def run_plan(
     log = folder / PRIVATE / "logs" / "workers.log"
     engines = StepEngines(engine, [step.name for step in plan.steps], workers=workers, log=log)
     open_records = records_opener(records)
-    elsewhere = {} if address == str(folder) else {"store": address}
     with map_disk_errors(folder), lock_folder(folder), lock_results(address, folder):
-        keep_plan(folder, {**plan.to_json(), **elsewhere})
-        claim_store(address, folder, plan.key)
+        changes = adopt_plan(folder, plan, address, fresh=fresh)
+        if changes and on_changes is not None:
+            on_changes(changes)
         record = _finished(plan, folder, address, progress)
         if record is None:
-            record = _run_steps(plan, folder, address, engines, open_records, log, progress)
-        if elsewhere:
+            record = _run_steps(plan, folder, address, engines, open_records, log, progress, changes)
+        record["changes"] = changes
+        if address != str(folder):
             record["store"] = address
         _write_record(folder, address, record)
         results = results_within(plan.results, address)
@@ -134,6 +142,7 @@ def _run_steps(
     open_records: OpenRecords,
     log: Path,
     progress: Progress | None,
+    changes: list[str],
 ) -> RunRecord:
     for address in {str(folder), store}:
         (storage_at(address) / RECORD).unlink()
@@ -141,14 +150,36 @@ def _run_steps(
     reports: list[StepReport] = []
     with open_records(folder / PRIVATE, "run") as records, engines:
         ledger = ledger_of(records, run_id(folder))
-        details = {"run": run_id(folder), "plan": plan.key, "engines": engines.to_json()}
+        details = {"run": run_id(folder), "plan": plan.key, "engines": engines.to_json(), "changes": changes}
         records.append([Event(began, "run started", details=details)])
+        needed = needed_steps(plan.steps, store, ledger)
         for step in plan.steps:
+            if step.name not in needed:
+                reports.append(_skipped(step, ledger, progress))
+                continue
             records.append([Event(time.time(), "step started", step.name, {"key": step.key})])
             reports.append(run_step(step, store, engines[step.name], ledger, log=log, progress=progress))
             records.append([Event(time.time(), "step ended", step.name, asdict(reports[-1]))])
         records.append([Event(time.time(), "run ended", details={"plan": plan.key})])
         return _record(plan, reports, began, engines)
+
+
+def _skipped(step: Step, ledger: Ledger, progress: Progress | None) -> StepReport:
+    """Return the report of a step that need not run, with the cost of the run that computed its results."""
+    worker_s, peak_bytes = ledger.usage(step.key)
+    report = StepReport(
+        step.name,
+        step.tool,
+        step.key,
+        step.total,
+        reused=step.total,
+        worker_s=worker_s,
+        peak_bytes=peak_bytes,
+        ended=True,
+    )
+    if progress is not None:
+        progress(report)
+    return report
 
 
 def _versions() -> dict[str, str]:
@@ -166,9 +197,7 @@ def _record(plan: Plan, reports: list[StepReport], began: float, engines: StepEn
         "workflow": plan.workflow,
         "plan": plan.key,
         "inputs": dict(plan.inputs),
-        "unpinned": sorted(
-            name for name, h in plan.inputs.items() if isinstance(h, dict) and h.get("key") == h.get("uri")
-        ),
+        "unpinned": sorted(name for name, h in plan.inputs.items() if isinstance(h, dict) and h.get("unpinned")),
         "warnings": list(plan.warnings),
         "versions": _versions(),
         "engines": engines.to_json(),

@@ -1,80 +1,140 @@
-"""The plan that a run folder holds, and how another plan differs from it."""
+"""The plan that a run folder holds. Another one takes its place, and the results that it changes are removed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from voxome.blocks.removal import remove_folder, remove_step
+from voxome.blocks.step import Step
 from voxome.contracts.formats import PLAN, PRIVATE
 from voxome.contracts.json_text import json_text
-from voxome.errors import CorruptData, PlanError
+from voxome.errors import CorruptData, PlanError, PluginError, UnknownName
 from voxome.records.folder import read_json, write_json
+from voxome.storage.find import storage_at
+from voxome.workflow.plan import Plan
+from voxome.workflow.plan_changes import JsonObject, describe_changes, same_results
+from voxome.workflow.results import RECORD
+from voxome.workflow.store import claim_store, require_claimable
+
+_FILE = "plan.json"
 
 
-def keep_plan(folder: Path, plan: Mapping[str, object]) -> None:
-    """Write the plan of a new run, or check that a run that is resumed has the same plan.
+@dataclass(frozen=True)
+class SavedPlan:
+    """A plan in a run folder.
+
+    Attributes
+    ----------
+    key : str
+        Its key.
+    steps : mapping of str to JSON values
+        Its steps, by name, in order.
+    store : str
+        Address of the results.
+    stale : tuple of JSON values
+        Steps of earlier plans whose results are being removed: not empty if that was interrupted.
+    earlier : tuple of str
+        Keys of the earlier plans that may still have claimed the store.
+    """
+
+    key: str
+    steps: Mapping[str, JsonObject]
+    store: str
+    stale: tuple[JsonObject, ...] = ()
+    earlier: tuple[str, ...] = ()
+
+
+def adopt_plan(folder: Path, plan: Plan, store: str, *, fresh: bool = False) -> list[str]:
+    """Write the plan of a run into its folder, and remove the results of the plan before that it changes.
+
+    If that is interrupted, the next call goes on with it.
+
+    Parameters
+    ----------
+    folder : path
+        The run folder, which is locked.
+    plan : Plan
+        The plan.
+    store : str
+        Address of the results, which is locked too.
+    fresh : bool
+        Whether everything is removed that earlier runs have computed.
+
+    Returns
+    -------
+    list of str
+        Sentences: what runs again and why; empty if nothing has changed.
 
     Raises
     ------
     PlanError
-        If the folder holds a run of another plan; the problems name the differences.
+        If the results of the folder are in another store.
+    AlreadyExists
+        If the store has the results of another folder.
     CorruptData, UnsupportedFormat
         If the saved plan is damaged, or of another version.
     """
-    path = folder / PRIVATE / "plan.json"
-    now = json.loads(json_text(plan, "the plan"))
-    if not path.exists():
+    path = folder / PRIVATE / _FILE
+    now = json.loads(json_text({**plan.to_json(), "store": store}, "the plan"))
+    saved = _read(path, folder)
+    if saved is None:
+        claim_store(store, folder, plan.key, ())
         write_json(path, now)
-        return
-    before = read_json(path)
-    if before is None:
-        raise CorruptData(f"{path} is damaged: it is not a JSON object. Choose another folder, or remove {folder}.")
+        return []
+    if saved.store != store:
+        raise PlanError(
+            [f"{folder} keeps its results in {saved.store}, not in {store}: give that store, or another folder"]
+        )
+    steps = {step["name"]: step for step in now["steps"]}
+    stale = [*saved.stale, *(s for name, s in saved.steps.items() if fresh or not _stands(s, steps.get(name)))]
+    earlier = (*saved.earlier, saved.key)
+    require_claimable(store, folder, plan.key, earlier)
+    if not stale and {**now, "warnings": []} == {**(read_json(path) or {}), "warnings": []}:
+        claim_store(store, folder, plan.key, earlier)
+        return []
+    write_json(path, {**now, "stale": stale, "earlier": sorted({*earlier})})
+    claim_store(store, folder, plan.key, earlier)
+    for address in {str(folder), store} if stale or saved.key != plan.key else ():
+        (storage_at(address) / RECORD).unlink()
+    left = _remove(stale, store)
+    write_json(path, now)
+    return ["everything runs again", *left] if fresh else describe_changes(saved.steps, steps) + left
+
+
+def _stands(before: JsonObject, now: JsonObject | None) -> bool:
+    return now is not None and same_results(before, now)
+
+
+def _read(path: Path, folder: Path) -> SavedPlan | None:
+    if not path.exists():
+        return None
+    advice = f"Choose another folder, or remove {folder}."
+    data = read_json(path)
+    if data is None:
+        raise CorruptData(f"{path} is damaged: it is not a JSON object. {advice}")
+    content = PLAN.content(data, path)
     try:
-        content = PLAN.content(before, path)
-        differences = [*_moved(content, now, folder), *_differences(content["steps"], now["steps"])]
+        steps = {step["name"]: step for step in content["steps"]}
+        for step in (*steps.values(), *content.get("stale", ())):
+            Step.from_json(step, path)
+        return SavedPlan(
+            content["key"], steps, content["store"], tuple(content.get("stale", ())), tuple(content.get("earlier", ()))
+        )
     except (LookupError, TypeError, AttributeError) as error:
-        raise CorruptData(f"{path} is damaged ({error!r}). Choose another folder, or remove {folder}.") from error
-    if differences:
-        advice = f"{folder} holds a run of another plan: rerun the same command, choose another folder, or remove it"
-        raise PlanError([advice, *differences])
+        raise CorruptData(f"{path} is damaged ({error!r}). {advice}") from error
 
 
-def _moved(before: dict[str, Any], now: dict[str, Any], folder: Path) -> Iterator[str]:
-    old, new = (plan.get("store", str(folder)) for plan in (before, now))
-    if old != new:
-        yield f"results were kept in {old}, now they would be in {new}"
-
-
-def _differences(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> Iterator[str]:
-    old, new = ({step["name"]: step for step in steps} for steps in (before, now))
-    for name in [*old, *(n for n in new if n not in old)]:
-        if name not in new or name not in old:
-            yield f"step {name} is {'missing now' if name in old else 'new'}"
-            continue
-        for what in ("tool", "version", "digest", "parameters", "block", "frame", "inputs"):
-            a, b = old[name][what], new[name][what]
-            if a == b:
-                continue
-            if what == "digest":
-                yield f"step {name}: the code of {new[name]['tool']} has changed"
-                continue
-            if not isinstance(a, dict) or not isinstance(b, dict):
-                yield f"step {name}: {what} was {a}, now it is {b}"
-                continue
-            for key in sorted({*a, *b}):
-                if a.get(key) != b.get(key) and not (what == "inputs" and _come_from_steps(a.get(key), b.get(key))):
-                    yield f"step {name}: {what} {key} was {_shown(a.get(key))}, now it is {_shown(b.get(key))}"
-
-
-def _shown(value: Any) -> Any:
-    """Return a handle in a line: its URI, then its box and voxel size if it has any."""
-    if not isinstance(value, dict) or "uri" not in value:
-        return value
-    return ", ".join([value["uri"], *(f"{key} {value[key]}" for key in ("box", "voxel_size_nm") if key in value)])
-
-
-def _come_from_steps(*handles: Any) -> bool:
-    """Whether the inputs differ only because a step before them does."""
-    return all(isinstance(h, dict) and h.get("uri", "").find("{store}") >= 0 for h in handles)
+def _remove(stale: Sequence[JsonObject], store: str) -> list[str]:
+    """Remove the results of steps, the last first; return sentences for those that are left."""
+    left = []
+    for data in reversed(stale):
+        step = Step.from_json(data)
+        try:
+            remove_step(step, store)
+        except (UnknownName, PluginError) as error:
+            remove_folder(step, store)
+            left.append(f"the results of step {step.name} are left, since its tool cannot be loaded: {error}")
+    return left

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -94,25 +94,47 @@ def _holder(folder: Path) -> str:
     return f"{socket.gethostname()}:{folder}"
 
 
-def claim_store(address: str, folder: Path, plan_key: str) -> None:
+def claim_store(address: str, folder: Path, plan_key: str, earlier: Collection[str]) -> None:
     """Reserve a store outside the run folder for the results of one plan.
+
+    Parameters
+    ----------
+    address : str
+        Address of the store.
+    folder : path
+        The run folder.
+    plan_key : str
+        Key of the plan.
+    earlier : collection of str
+        Keys of the plans that the folder held before, whose claim is replaced.
 
     Raises
     ------
     AlreadyExists
-        If it has the results of another plan, finished or not.
+        If it has the results of another run, finished or not.
+    """
+    if address != str(folder) and require_claimable(address, folder, plan_key, earlier) != plan_key:
+        (storage_at(address) / PRIVATE / _PLAN_KEY).write_bytes(plan_key.encode())
+
+
+def require_claimable(address: str, folder: Path, plan_key: str, earlier: Collection[str]) -> str | None:
+    """Return the key of the plan that has claimed a store, None if there is none; see `claim_store`.
+
+    Raises
+    ------
+    AlreadyExists
+        If it is the plan of another run.
     """
     if address == str(folder):
-        return
-    claim = storage_at(address) / PRIVATE / _PLAN_KEY
-    found = claim.read_bytes()
-    if found is None:
-        claim.write_bytes(plan_key.encode())
-    elif found.decode() != plan_key:
+        return None
+    found = (storage_at(address) / PRIVATE / _PLAN_KEY).read_bytes()
+    key = None if found is None else found.decode()
+    if key not in (None, plan_key, *earlier):
         raise AlreadyExists(
-            f"{address} has the results of another run (plan {found.decode()}, this one is {plan_key}); choose another "
-            "store, or delete it"
+            f"{address} has the results of another run (plan {key}, this one is {plan_key}); choose another store, or "
+            "delete it"
         )
+    return key
 
 
 def intermediates(address: str) -> StoragePath:

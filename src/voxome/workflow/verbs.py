@@ -72,11 +72,13 @@ def run(
     engine: EngineChoice | None = None,
     records: RecordsChoice | None = None,
     truth: Location | None = None,
+    fresh: bool = False,
     progress: Progress | None = None,
 ) -> RunRecord:
     """Run a workflow over a volume of any size, block by block.
 
-    Repeat the same call to resume a run that was interrupted.
+    Repeat the same call to resume a run that was interrupted. If parameters, inputs or tools have changed since, only
+    the steps that these affect run again; ``changes`` in the result says which, and why.
 
     Parameters
     ----------
@@ -111,6 +113,8 @@ def run(
     truth : path, optional
         Folder with the ground truth for the scorer of the workflow; for the EM pipeline ``labels.zarr``,
         ``synapses.parquet`` and ``connectome.parquet``.
+    fresh : bool
+        Whether to remove what earlier runs in this folder have computed, and to start anew.
     progress : function of a StepReport, optional
         Called after every job.
 
@@ -124,7 +128,7 @@ def run(
     UnknownName, InvalidInput, PluginError
         If an argument is invalid, or the engine, step or record store does not exist.
     PlanError
-        If the run cannot start, with all problems; or if the folder holds a run of another plan.
+        If the run cannot start, with all problems; or if the folder keeps its results in another store.
     RunLocked
         If another process is using the folder.
     RunFailed
@@ -148,6 +152,7 @@ def run(
         engine=engine,
         records=records,
         truth=None if truth is None else require_path("truth", truth),
+        fresh=fresh,
         progress=progress,
     )
 

@@ -91,6 +91,9 @@ class Points(Kind):
     def is_complete(self, target: Target) -> bool:
         return storage_at(target.uri).exists()
 
+    def remove(self, target: Target) -> None:
+        storage_at(target.uri).unlink()
+
     def writer(self, target: Target) -> PointsWriter:
         return PointsWriter(storage_at(target.folder) / target.name)
 
@@ -172,6 +175,11 @@ class PointTree(Kind):
 
     def is_complete(self, target: Target) -> bool:
         return not self.is_lost(target, [range(target.jobs(phase)) for phase in range(len(target.grids))], ended=True)
+
+    def remove(self, target: Target) -> None:
+        folder = storage_at(target.uri)
+        if folder.taken():
+            folder.delete()
 
     def writer(self, target: Target) -> TreeWriter:
         return TreeWriter(storage_at(target.uri))

@@ -27,7 +27,7 @@ from voxome.geometry import Box
 from voxome.remotes.arrays import allocate, writable_slices
 from voxome.remotes.knossos.conf import CONF, Conf
 from voxome.remotes.knossos.cubes import CUBE, EDGE, image, overlay, store
-from voxome.remotes.local_files import file_version
+from voxome.remotes.local_files import file_version, tree_version
 from voxome.storage.atomic import storing
 
 
@@ -62,6 +62,10 @@ class KnossosSource:
 
     def version(self) -> Version:
         return file_version(self._conf.folder / CONF)
+
+    def voxel_version(self) -> Version:
+        """Return the state of all files of the magnification."""
+        return tree_version(self._conf.folder)
 
     def _touched(self, box: Box) -> Iterator[tuple[Box, Box]]:
         """Return the cubes that `box` touches, and the part of it in each."""

@@ -1,0 +1,29 @@
+"""Remove the results of a step that another plan of the run has no use for."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from voxome.blocks.step import Step
+from voxome.contracts.handle import within
+from voxome.errors import NotFound, StoreError
+from voxome.storage.find import storage_at
+
+
+def remove_step(step: Step, store: str) -> None:
+    """Remove the outputs and intermediate data of a step, finished or not.
+
+    The file without which its jobs count as not done goes first, so that a removal that is interrupted leaves nothing
+    that looks finished.
+    """
+    step.file(store).unlink()
+    for kind, target in step.targets(store):
+        kind.remove(target)
+    remove_folder(step, store)
+
+
+def remove_folder(step: Step, store: str) -> None:
+    """Remove the folder of a step, with the intermediate data."""
+    step.file(store).unlink()
+    with suppress(NotFound, StoreError):
+        storage_at(within(step.folder, store)).delete()
