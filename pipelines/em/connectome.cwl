@@ -18,14 +18,14 @@ inputs:
   detect_no_data: {type: "boolean?", doc: "Whether nearly constant areas of a section have no data."}
   model: {type: "string?", doc: "Name of a network, or path of its model card."}
   fragment_threshold: {type: "int?", doc: "Voxels of the membrane map with at least this value are membrane."}
-  fragment_depth: {type: "double?", doc: "Depth of the valleys that certain membrane forms in the watershed landscape, in voxels."}
+  fragment_depth_nm: {type: "double?", doc: "Depth of the valleys that certain membrane forms in the watershed landscape, in nm."}
   threshold: {type: "double?", doc: "Minimum affinity (0 to 1) at which two fragments are merged."}
   method: {type: "string?", doc: "Agglomeration method: mean, waterz or mutex."}
   quantile: {type: "double?", doc: "Quantile of the affinities (0 to 1), for the method waterz."}
-  min_voxels: {type: "int?", doc: "Neurons with fewer voxels are merged into the neighbour with the highest affinity."}
+  min_volume_um3: {type: "double?", doc: "Smaller neurons, in cubic micrometres, are merged into the neighbour with the highest affinity."}
   holes: {type: "boolean?", doc: "Whether objects enclosed by one neuron are merged into it."}
   synapse_threshold: {type: "int?", doc: "Minimum score (0 to 255) of a voxel of a synapse."}
-  min_synapse_voxels: {type: "int?", doc: "Minimum size of a synapse in voxels."}
+  min_synapse_volume_um3: {type: "double?", doc: "Minimum volume of a synapse, in cubic micrometres."}
   min_synapse_peak: {type: "int?", doc: "Minimum peak score (0 to 255) of a synapse."}
   min_area_um2: {type: "double?", doc: "Minimum contact area of two partners, in square micrometres."}
   min_asymmetry: {type: "double?", doc: "Minimum evidence (0 to 1) for the direction of a synapse."}
@@ -53,11 +53,11 @@ steps:
       affinities: predict/affinities
       tissue: predict/tissue
       fragment_threshold: fragment_threshold
-      fragment_depth: fragment_depth
+      fragment_depth_nm: fragment_depth_nm
       threshold: threshold
       method: method
       quantile: quantile
-      min_voxels: min_voxels
+      min_volume_um3: min_volume_um3
       holes: holes
       store: store
       block: block
@@ -92,7 +92,7 @@ steps:
       faces: associate/faces
       objects: associate/objects
       neurons: segment/objects
-      min_synapse_voxels: min_synapse_voxels
+      min_synapse_volume_um3: min_synapse_volume_um3
       min_synapse_peak: min_synapse_peak
       min_area_um2: min_area_um2
       min_asymmetry: min_asymmetry

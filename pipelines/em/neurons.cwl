@@ -9,11 +9,11 @@ inputs:
   affinities: {type: [File, string], doc: "Affinities to the next voxel along z, y and x, uint8, 255 = same neuron."}
   tissue: {type: ["null", File, string], doc: "Tissue map from common.tissue; no neurons where it is 0."}
   fragment_threshold: {type: "int?", doc: "Voxels of the membrane map with at least this value are membrane."}
-  fragment_depth: {type: "double?", doc: "Depth of the valleys that certain membrane forms in the watershed landscape, in voxels."}
+  fragment_depth_nm: {type: "double?", doc: "Depth of the valleys that certain membrane forms in the watershed landscape, in nm."}
   threshold: {type: "double?", doc: "Minimum affinity (0 to 1) at which two fragments are merged."}
   method: {type: "string?", doc: "Agglomeration method: mean, waterz or mutex."}
   quantile: {type: "double?", doc: "Quantile of the affinities (0 to 1), for the method waterz."}
-  min_voxels: {type: "int?", doc: "Neurons with fewer voxels are merged into the neighbour with the highest affinity."}
+  min_volume_um3: {type: "double?", doc: "Smaller neurons, in cubic micrometres, are merged into the neighbour with the highest affinity."}
   holes: {type: "boolean?", doc: "Whether objects enclosed by one neuron are merged into it."}
   store: string
   block: string?
@@ -25,7 +25,7 @@ steps:
       membranes: membranes
       tissue: tissue
       threshold: fragment_threshold
-      depth: fragment_depth
+      depth_nm: fragment_depth_nm
       store: store
       block: block
       workers: workers
@@ -60,7 +60,7 @@ steps:
       threshold: threshold
       method: method
       quantile: quantile
-      min_voxels: min_voxels
+      min_volume_um3: min_volume_um3
       holes: holes
       store: store
     out: [lookup, objects]

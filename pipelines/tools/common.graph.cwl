@@ -9,7 +9,7 @@ hints:
     name: common.graph
     version: '1'
     parameters:
-      min_synapse_voxels:
+      min_synapse_volume_um3:
         minimum: 0
       min_synapse_peak:
         minimum: 0
@@ -48,12 +48,12 @@ inputs:
     - string
     inputBinding:
       prefix: --neurons
-  min_synapse_voxels:
-    type: int?
-    default: 100
-    doc: 'Minimum size of a synapse, in voxels. Allowed: at least 0.'
+  min_synapse_volume_um3:
+    type: double?
+    default: 0.0001
+    doc: 'Minimum volume of a synapse, in cubic micrometres. Allowed: at least 0.'
     inputBinding:
-      prefix: --min-synapse-voxels
+      prefix: --min-synapse-volume-um3
   min_synapse_peak:
     type: int?
     default: 108

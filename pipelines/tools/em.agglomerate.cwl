@@ -20,7 +20,7 @@ hints:
       quantile:
         minimum: 0
         maximum: 1
-      min_voxels:
+      min_volume_um3:
         minimum: 0
 baseCommand:
 - voxome
@@ -58,13 +58,13 @@ inputs:
     doc: 'Quantile for ``waterz``, from a histogram of 8 bins. Allowed: 0 to 1.'
     inputBinding:
       prefix: --quantile
-  min_voxels:
-    type: int?
-    default: 2000
-    doc: 'Minimum size of a neuron; smaller ones are merged into the neighbour with the highest affinity. Allowed:
-      at least 0.'
+  min_volume_um3:
+    type: double?
+    default: 0.002
+    doc: 'Minimum volume of a neuron, in cubic micrometres; smaller ones are merged into the neighbour with the
+      highest affinity. Allowed: at least 0.'
     inputBinding:
-      prefix: --min-voxels
+      prefix: --min-volume-um3
   holes:
     type: boolean?
     default: true

@@ -12,15 +12,12 @@ hints:
       threshold:
         minimum: 0
         maximum: 255
-      radius:
-        minimum: 1
-        maximum: 16
-      depth:
+      radius_nm:
+        exclusiveMinimum: 0
+      depth_nm:
         minimum: 0
-        maximum: 8
-      sigma:
+      sigma_nm:
         minimum: 0
-        maximum: 16
 baseCommand:
 - voxome
 - tool
@@ -45,25 +42,26 @@ inputs:
     doc: 'Value from which a voxel is membrane. Allowed: 0 to 255.'
     inputBinding:
       prefix: --threshold
-  radius:
+  radius_nm:
     type: double?
-    default: 12.0
-    doc: 'Cap on the distance to membrane, in voxels along the finest axis. Allowed: 1 to 16.'
+    default: 120.0
+    doc: 'Cap on the distance to membrane, in nm; used up to 16 voxels along the finest axis. Allowed: more than
+      0.'
     inputBinding:
-      prefix: --radius
-  depth:
+      prefix: --radius-nm
+  depth_nm:
     type: double?
-    default: 8.0
-    doc: 'Additional height of certain cell interior over certain membrane, in voxels along the finest axis. Allowed:
-      0 to 8.'
+    default: 80.0
+    doc: 'Additional height of certain cell interior over certain membrane, in nm; used up to 8 voxels along the
+      finest axis. Allowed: at least 0.'
     inputBinding:
-      prefix: --depth
-  sigma:
+      prefix: --depth-nm
+  sigma_nm:
     type: double?
-    default: 0.7
-    doc: 'Standard deviation of the smoothing, in voxels along the finest axis. Allowed: 0 to 16.'
+    default: 7.0
+    doc: 'Standard deviation of the smoothing, in nm. Allowed: at least 0.'
     inputBinding:
-      prefix: --sigma
+      prefix: --sigma-nm
   store:
     type: string
     doc: Folder (absolute path) or address for results.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 _NM = {
     "nm": 1.0, "nanometer": 1.0, "nanometers": 1.0, "nanometre": 1.0,
     "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3,
@@ -22,3 +25,14 @@ def nm_per(unit: str | None) -> float | None:
     (1000.0, None)
     """
     return None if unit is None else _NM.get(unit.strip().lower())
+
+
+def min_voxels(volume_um3: float, voxel_size_nm: Sequence[float]) -> int:
+    """Return the smallest number of voxels that have at least this volume.
+
+    Examples
+    --------
+    >>> min_voxels(0.002, (10, 10, 10)), min_voxels(0.002, (40, 10, 10))
+    (2000, 500)
+    """
+    return math.ceil(volume_um3 * 1e9 / math.prod(voxel_size_nm) * (1 - 1e-9))

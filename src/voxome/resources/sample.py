@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from voxome.contracts.source import VolumeSource
 from voxome.errors import InvalidInput
@@ -67,6 +66,8 @@ def _starts(start: int, stop: int) -> list[int]:
 
 def _without_padding(block: NDArray[Any]) -> NDArray[Any]:
     """Return the finite values outside windows of a single value, along the last two axes."""
+    from scipy import ndimage  # takes 0.1 s to import
+
     window = (1,) * (block.ndim - 2) + (_WINDOW,) * min(block.ndim, 2)
     wide = block.astype(np.uint8) if block.dtype == bool else block
     low, high = (bound(wide, window, mode="nearest") for bound in (ndimage.minimum_filter, ndimage.maximum_filter))

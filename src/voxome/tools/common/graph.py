@@ -11,6 +11,7 @@ from voxome import kinds
 from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
+from voxome.geometry.units import min_voxels
 from voxome.resources.table import TableFile
 from voxome.tools.em.associate import CONTACTS, FACES, OBJECTS
 from voxome.tools.em.edges import NODES
@@ -45,7 +46,7 @@ def graph(
     objects: Annotated[TableFile, OBJECTS],
     neurons: Annotated[TableFile, NODES],
     *,
-    min_synapse_voxels: Annotated[int, Ge(0)] = 100,
+    min_synapse_volume_um3: Annotated[float, Ge(0)] = 0.0001,
     min_synapse_peak: Annotated[int, Interval(ge=0, le=255)] = MIN_PEAK,
     min_area_um2: Annotated[float, Ge(0)] = 0.002,
     min_asymmetry: Annotated[float, Interval(ge=0, le=1)] = 0.1,
@@ -59,8 +60,8 @@ def graph(
         Tables from ``em.associate``.
     neurons : table
         Size and position of every neuron.
-    min_synapse_voxels : int
-        Minimum size of a synapse, in voxels.
+    min_synapse_volume_um3 : float
+        Minimum volume of a synapse, in cubic micrometres.
     min_synapse_peak : int
         Minimum peak score of a synapse.
     min_area_um2 : float
@@ -75,7 +76,7 @@ def graph(
         GraphML.
     """
     limits = PartnerParams(min_area_um2, min_asymmetry)
-    kept = select_objects(objects.read(), min_synapse_voxels, min_synapse_peak)
+    kept = select_objects(objects.read(), min_voxels(min_synapse_volume_um3, frame.scale_nm), min_synapse_peak)
     near, between = (_select(table.read(), kept["id"]) for table in (contacts, faces))
     pairs = partners(near, between, voxel_size_nm=frame.scale_nm, params=limits)
     geometry: dict[str, Any] = {

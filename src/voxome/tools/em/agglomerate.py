@@ -8,8 +8,11 @@ import numpy as np
 from annotated_types import Ge, Interval
 
 from voxome import kinds
+from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
+from voxome.errors import InvalidInput
+from voxome.geometry.units import min_voxels
 from voxome.resources.table import TableFile
 from voxome.tools.em.edges import EDGE_SUMS, EDGES, NODE_SUMS, NODES
 from voxome.tools.em.kernels.agglomerate import agglomerate as group_fragments
@@ -32,8 +35,9 @@ def agglomerate(
     threshold: Fraction = 0.42,
     method: Literal["mean", "waterz", "mutex"] = "waterz",
     quantile: Fraction = 0.7,
-    min_voxels: Annotated[int, Ge(0)] = 2000,
+    min_volume_um3: Annotated[float, Ge(0)] = 0.002,
     holes: bool = True,
+    frame: Frame | None = None,
 ) -> dict[str, Rows]:
     """Agglomerate fragments (supervoxels) into neurons, numbered from 1 in the order of their first fragment.
 
@@ -50,8 +54,9 @@ def agglomerate(
         2019, IEEE TPAMI 41:1669), or by the mutex watershed on the region graph.
     quantile : float
         Quantile for ``waterz``, from a histogram of 8 bins.
-    min_voxels : int
-        Minimum size of a neuron; smaller ones are merged into the neighbour with the highest affinity.
+    min_volume_um3 : float
+        Minimum volume of a neuron, in cubic micrometres; smaller ones are merged into the neighbour with the highest
+        affinity.
     holes : bool
         Fill holes: merge objects with a single neighbour, unless at the border of the box, into that neighbour.
 
@@ -71,8 +76,8 @@ def agglomerate(
     sizes, contacts = contract(Nodes(ids, nodes.stacked(NODE_SUMS)), pairs, objects)
     del ends, pairs
     kept = sizes.ids
-    if min_voxels:
-        kept = absorb_small(sizes, contacts, kept, min_voxels)
+    if min_volume_um3:
+        kept = absorb_small(sizes, contacts, kept, _min_voxels(min_volume_um3, frame))
     if holes:
         kept = fill_holes(sizes, contacts, kept)
     smallest, label = np.unique(kept, return_inverse=True)
@@ -85,3 +90,12 @@ def agglomerate(
             **dict(zip(NODE_SUMS, totals.T, strict=True)),
         },
     }
+
+
+def _min_voxels(volume_um3: float, frame: Frame | None) -> int:
+    if frame is None:
+        raise InvalidInput(
+            f"min_volume_um3 is {volume_um3:g}, but the voxel size of these tables is unknown: give the handles of the "
+            "step that wrote them, or set min_volume_um3 to 0"
+        )
+    return min_voxels(volume_um3, frame.scale_nm)

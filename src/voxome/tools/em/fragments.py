@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Interval
+from annotated_types import Ge, Gt, Interval
 from numpy.typing import NDArray
 
 from voxome import kinds
@@ -21,8 +21,10 @@ from voxome.tools.em.kernels.height import MAX_DEPTH, MAX_RADIUS, HeightParams, 
 def _height(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> HeightParams:
     finest = min(scale_nm)
     spacing = (scale_nm[0] / finest, scale_nm[1] / finest, scale_nm[2] / finest)
-    threshold, radius, depth, sigma = (parameters[name] for name in ("threshold", "radius", "depth", "sigma"))
-    return HeightParams(threshold, radius, depth, sigma, spacing)
+    radius = min(max(parameters["radius_nm"] / finest, 1.0), MAX_RADIUS)
+    depth = min(parameters["depth_nm"] / finest, MAX_DEPTH)
+    sigma = min(parameters["sigma_nm"] / finest, MAX_RADIUS)
+    return HeightParams(parameters["threshold"], radius, depth, sigma, spacing)
 
 
 def _halo(parameters: Mapping[str, Any], scale_nm: tuple[float, float, float]) -> tuple[int, int, int]:
@@ -35,9 +37,9 @@ def fragments(
     tissue: Annotated[NDArray[np.uint8] | None, kinds.Image("uint8")] = None,
     *,
     threshold: Annotated[int, Interval(ge=0, le=255)] = 128,
-    radius: Annotated[float, Interval(ge=1, le=MAX_RADIUS)] = 12.0,
-    depth: Annotated[float, Interval(ge=0, le=MAX_DEPTH)] = 8.0,
-    sigma: Annotated[float, Interval(ge=0, le=MAX_RADIUS)] = 0.7,
+    radius_nm: Annotated[float, Gt(0)] = 120.0,
+    depth_nm: Annotated[float, Ge(0)] = 80.0,
+    sigma_nm: Annotated[float, Ge(0)] = 7.0,
     block: BlockContext,
 ) -> dict[str, NDArray[np.uint64]]:
     """Watershed into fragments (supervoxels): label voxels by where their path of steepest ascent ends.
@@ -50,12 +52,13 @@ def fragments(
         Tissue map from ``common.tissue``; where there are no data, there are no fragments.
     threshold : int
         Value from which a voxel is membrane.
-    radius : float
-        Cap on the distance to membrane, in voxels along the finest axis.
-    depth : float
-        Additional height of certain cell interior over certain membrane, in voxels along the finest axis.
-    sigma : float
-        Standard deviation of the smoothing, in voxels along the finest axis.
+    radius_nm : float
+        Cap on the distance to membrane, in nm; used up to 16 voxels along the finest axis.
+    depth_nm : float
+        Additional height of certain cell interior over certain membrane, in nm; used up to 8 voxels along the finest
+        axis.
+    sigma_nm : float
+        Standard deviation of the smoothing, in nm.
 
     Returns
     -------
@@ -63,7 +66,7 @@ def fragments(
         Voxel ids of the ends of paths, to be resolved by ``em.fragments_join`` and ``em.fragments_apply``; 0 is
         background.
     """
-    parameters = {"threshold": threshold, "radius": radius, "depth": depth, "sigma": sigma}
+    parameters = {"threshold": threshold, "radius_nm": radius_nm, "depth_nm": depth_nm, "sigma_nm": sigma_nm}
     missing = None if tissue is None else tissue == NO_DATA
     height = height_map(membranes, _height(parameters, block.frame.scale_nm), missing)
     frame = block.frame
