@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,6 +60,49 @@ def test_volumes_that_do_not_match_are_refused(uris: tuple[str, str], tmp_path: 
     with pytest.raises(InvalidInput, match="expected integer labels"):
         score.segmentation(uris[0], grey)
     assert score.segmentation(uris[0], small, voxome.Box.parse("0:4,0:5,0:6")).voi_split == 0
+
+
+def placed(path: Path, labels: np.ndarray, **place: Any) -> str:
+    place = {"voxel_size_nm": (40, 4, 4), "kind": "labels", **place}
+    voxome.create(f"zarr://{path}", voxome.VolumeSpec.of(labels.shape, "uint64", **place))[...] = labels
+    return str(path)
+
+
+def test_volumes_with_known_voxel_sizes_are_compared_where_they_overlap(tmp_path: Path) -> None:
+    truth = placed(tmp_path / "truth.zarr", TRUTH)
+    inside = (slice(2, 9), slice(0, 10), slice(3, 11))
+    result = placed(tmp_path / "result.zarr", RESULT[inside], start=(2, 0, 3))
+    expected = score_segmentation(contingency(TRUTH[inside], RESULT[inside]))
+    assert score.segmentation(truth, result) == expected
+    moved = placed(tmp_path / "moved.zarr", RESULT[inside], offset_nm=(80, 0, 12))
+    assert score.segmentation(truth, f"{moved}?start=2,0,3") == expected
+
+
+def test_volumes_at_other_places_are_refused_with_what_helps(tmp_path: Path) -> None:
+    truth = placed(tmp_path / "truth.zarr", TRUTH)
+    with pytest.raises(InvalidInput, match=r"so their indices differ: .* add \?start=2,0,3"):
+        score.segmentation(truth, placed(tmp_path / "moved.zarr", RESULT, offset_nm=(80, 0, 12)))
+    with pytest.raises(InvalidInput, match="the result has voxels of 50 x 4 x 4 nm, but the truth of 40 x 4 x 4 nm"):
+        score.segmentation(truth, placed(tmp_path / "coarse.zarr", RESULT, voxel_size_nm=(50, 4, 4)))
+
+
+@pytest.mark.parametrize(("dtype", "unlabelled"), [("uint64", 2**64 - 1), ("int64", -1), ("int32", -1), ("uint8", 0)])
+def test_truth_that_is_not_labelled_is_left_out(dtype: str, unlabelled: int) -> None:
+    objects = np.repeat(np.arange(1, 5), 20).reshape(4, 4, 5)
+    truth, result = objects.astype(dtype), objects.copy()
+    truth[:, 0], result[:, 0] = unlabelled, np.arange(20).reshape(4, 5) + 100
+    found = score.segmentation(truth.astype(np.uint64) if dtype == "uint8" else truth, result)
+    assert (found.voi_split, found.voi_merge, found.adapted_rand_error) == (0, 0, 0)
+
+
+def test_the_background_is_counted_on_request() -> None:
+    truth, result = np.zeros((2, 2, 2), np.uint64), np.arange(8, dtype=np.uint64).reshape(2, 2, 2)
+    truth[0] = 1
+    assert score.segmentation(truth, result).voi_split == pytest.approx(2)
+    assert score.segmentation(truth, result % 4, count_background=True).voi_merge == pytest.approx(1)
+    with pytest.raises(InvalidInput, match="not labelled"):
+        score.segmentation(np.zeros_like(truth), result)
+    assert score.segmentation(np.zeros_like(truth), result, count_background=True).voi_split == pytest.approx(3)
 
 
 def test_points_are_matched_within_the_tolerance(tmp_path: Path) -> None:

@@ -104,8 +104,37 @@ def test_a_box_outside_the_volume_is_a_problem(bind: Bind, box: Box) -> None:
 
 
 def test_volumes_with_other_voxels_are_a_problem(bind: Bind) -> None:
-    make("small", shape=(8, 8, 8))
+    make("small", shape=(8, 8, 8), voxel_size_nm=None)
     assert any("must have the same voxels" in problem for problem in problems(bind, membranes="small.zarr"))
+    make("apart", shape=(8, 8, 8), start=(30, 0, 0))
+    assert any("some voxels that they share" in problem for problem in problems(bind, membranes="apart.zarr"))
+
+
+def test_a_run_covers_what_its_volumes_share_and_says_so(bind: Bind) -> None:
+    make("small", shape=(8, 9, 10), start=(4, 5, 10))
+    plan = bind(membranes="small.zarr")
+    shared = Box((4, 5, 10), (12, 14, 16))
+    assert {str(step.frame.box) for step in plan.steps if step.frame and "membranes" in step.inputs} == {str(shared)}
+    assert any(str(shared) in warning for warning in plan.warnings)
+    assert any("is not in" in problem for problem in problems(bind, RunOptions(box="0:6,:,:"), membranes="small.zarr"))
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ({"offset_nm": (0, 50, -100)}, "?start=0,5,-10"),
+        ({"offset_nm": (0, 50, -100), "start": (1, 1, 1)}, "?start=1,6,-9"),
+        ({"voxel_size_nm": (10, 10, 11)}, "has voxels of 10 x 10 x 11 nm"),
+    ],
+)
+def test_volumes_at_other_places_are_a_problem(bind: Bind, place: dict[str, Any], expected: str) -> None:
+    make("moved", **place)
+    assert any(expected in problem for problem in problems(bind, membranes="moved.zarr"))
+
+
+def test_an_offset_of_half_a_voxel_is_a_convention(bind: Bind) -> None:
+    make("corner", offset_nm=(5, 5, 5))
+    assert bind(membranes="corner.zarr").warnings == ()
 
 
 def test_a_volume_without_voxel_size_causes_one_warning(bind: Bind) -> None:

@@ -23,11 +23,19 @@ BoxText = Annotated[
 
 
 @app.command("segmentation")
-def segmentation(truth: LabelsUri, result: LabelsUri, box: BoxText = None, json: Json = False) -> None:
-    """Variation of information (bits) and adapted Rand error; voxels without ground truth are ignored."""
+def segmentation(
+    truth: LabelsUri,
+    result: LabelsUri,
+    box: BoxText = None,
+    count_background: Annotated[
+        bool, typer.Option("--count-background", help="Count the true label 0 as an object.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Variation of information (bits) and adapted Rand error; true labels 0, -1 and 2^64 - 1 are ignored."""
     from voxome.reports import score
 
-    _show(score.segmentation(truth, result, box), json)
+    _show(score.segmentation(truth, result, box, count_background=count_background), json)
 
 
 @app.command("detections")

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from voxome.errors import InvalidInput
 
+NOT_LABELLED = np.uint64(2**64 - 1)
+"""True label of voxels without a label, as in CREMI; -1 becomes it as well."""
+
 
 class Contingency(NamedTuple):
     """Number of voxels for each pair of labels, sorted by truth, then result."""
@@ -66,23 +69,32 @@ def fold_contingency(a: Contingency, b: Contingency) -> Contingency:
     )
 
 
-def score_segmentation(table: Contingency) -> SegmentationScore:
+def score_segmentation(table: Contingency, *, count_background: bool = False) -> SegmentationScore:
     """Score a segmentation from its contingency table.
 
-    Voxels with true label 0 are ignored; those with label 0 in the result count as one segment. The variation of
-    information is that of Meila 2003 (COLT), split into its two terms, in bits; the adapted Rand error is ``1 - 2 sum
-    c^2 / (sum a^2 + sum b^2)`` with c the counts of pairs, a of truth, b of result (Arganda-Carreras et al. 2015,
-    Frontiers in Neuroanatomy 9:142).
+    Voxels with true label 0 or `NOT_LABELLED` are ignored; those with label 0 in the result count as one segment. The
+    variation of information is that of Meila 2003 (COLT), split into its two terms, in bits; the adapted Rand error is
+    ``1 - 2 sum c^2 / (sum a^2 + sum b^2)`` with c the counts of pairs, a of truth, b of result (Arganda-Carreras et
+    al. 2015, Frontiers in Neuroanatomy 9:142).
+
+    Parameters
+    ----------
+    table : Contingency
+        Table of all voxels.
+    count_background : bool
+        Whether the true label 0 counts as an object.
 
     Raises
     ------
     InvalidInput
         If no voxel has a true label.
     """
-    known = table.truth != 0
+    known = (table.truth != NOT_LABELLED) & (count_background | (table.truth != 0))
     count = table.voxels[known].astype(np.float64)
     if len(count) == 0:
-        raise InvalidInput("All true labels are 0, so there is nothing to score against")
+        raise InvalidInput(
+            "All true labels are 0, -1 or 2^64 - 1, which mean not labelled, so there is nothing to score against"
+        )
     in_truth = _totals(table.truth[known], count)
     in_result = _totals(table.result[known], count)
     total = count.sum()

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from voxome.contracts.frame import Frame
+from voxome.contracts.placement import placement_problem
 from voxome.contracts.report import Results
 from voxome.geometry import Box
 from voxome.reports import score
@@ -32,7 +33,11 @@ class ConnectomeScorer:
         if frame is None:
             yield "the workflow has no output 'neurons' that could be scored: leave out --truth"
             return
-        domain, box = open_source(str(labels)).spec.domain, _part(frame)
+        spec = open_source(str(labels)).spec
+        domain, box = spec.domain, _part(frame)
+        if problem := placement_problem("the result", frame, str(labels), spec):
+            yield problem
+            return
         if domain.ndim != 3 or (frame.domain != domain if box is None else box not in domain):
             yield f"{labels} spans {domain}, but the run {frame.box}: give the truth of these voxels"
 

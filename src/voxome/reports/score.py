@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.arguments import require_path
+from voxome.contracts.placement import are_placed, placement_problem
 from voxome.contracts.uri import Location
 from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid, Box
@@ -41,21 +42,25 @@ def count_pairs(truth: VolumeLike, result: VolumeLike, box: Box | str | None = N
     truth, result : str, path, Volume or array
         Label volumes (z, y, x).
     box : Box or str, optional
-        In store coordinates; a text may leave out ends, which are those of the truth. By default all
-        of both volumes, which must then span the same voxels.
+        In store coordinates; a text may leave out ends, which are those of the truth. By default what both volumes
+        share, if their voxel sizes are known, or else all of both, which must then span the same voxels.
 
     Raises
     ------
     InvalidInput
-        If one is not a label volume, or the two do not match.
+        If one is not a label volume, or the two do not match: voxel sizes and offsets must be equal.
     """
     volumes = [_labels(one) for one in (truth, result)]
-    domains = [volume.domain for volume in volumes]
-    if box is None and domains[0] != domains[1]:
+    specs = [volume.spec for volume in volumes]
+    if problem := placement_problem("the truth", specs[0], "the result", specs[1]):
+        raise InvalidInput(problem)
+    domains = [spec.domain for spec in specs]
+    shared = domains[0] & domains[1]
+    if box is None and domains[0] != domains[1] and (shared.empty or not are_placed(*specs)):
         raise InvalidInput(
             f"the truth spans {domains[0]}, but the result {domains[1]}; give the box to compare with box= (--box)"
         )
-    box = domains[0] if box is None else Box.of(box, domains[0])
+    box = shared if box is None else Box.of(box, domains[0])
     for volume in volumes:
         if box.ndim != 3 or box.empty or box not in volume.domain:
             raise InvalidInput(f"the box {box} is empty or not inside the domain {volume.domain} of {volume.uri}")
@@ -63,9 +68,19 @@ def count_pairs(truth: VolumeLike, result: VolumeLike, box: Box | str | None = N
     return reduce(fold_contingency, parts)
 
 
-def segmentation(truth: VolumeLike, result: VolumeLike, box: Box | str | None = None) -> SegmentationScore:
-    """Return variation of information and adapted Rand error of a segmentation; see `count_pairs`."""
-    return score_segmentation(count_pairs(truth, result, box))
+def segmentation(
+    truth: VolumeLike, result: VolumeLike, box: Box | str | None = None, *, count_background: bool = False
+) -> SegmentationScore:
+    """Return variation of information and adapted Rand error of a segmentation.
+
+    Parameters
+    ----------
+    truth, result, box
+        See `count_pairs`. Voxels with the true labels 0, -1 and 2^64 - 1 are left out, which mean "not labelled".
+    count_background : bool
+        Whether the true label 0 counts as an object.
+    """
+    return score_segmentation(count_pairs(truth, result, box), count_background=count_background)
 
 
 def detections(truth: TableLike, result: TableLike, tolerance_nm: float = 150.0) -> DetectionScore:

@@ -2,41 +2,57 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from voxome.contracts.frame import ASSUMED_NM, Frame
 from voxome.contracts.handle import STORE, Handle
+from voxome.contracts.placement import are_placed, placement_problem
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 
 
 def frame_of_volumes(handles: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec]) -> Frame:
-    """Return the frame of a step with these volumes: the voxels of the first one.
+    """Return the frame of a step with these volumes: the voxels of the first one, as far as the others have them.
 
     Raises
     ------
     InvalidInput
-        If the box is empty or not inside the first volume, or if the volumes do not have the same voxels.
+        If the box is empty or not inside all volumes, or if the volumes do not have the same voxels.
     """
     first = next(iter(volumes))
-    handle, spec = handles[first], volumes[first]
-    domain = spec.frame
+    handle, spec = handles[first], _sized(handles[first], volumes[first])
+    domain, one = spec.frame, f"{first} ({handle.uri})"
+    for name, volume in list(volumes.items())[1:]:
+        other, another = _sized(handles[name], volume), f"{name} ({handles[name].uri})"
+        problem = placement_problem(one, spec, another, other)
+        if problem and are_placed(volumes[first], volume):
+            raise InvalidInput(problem)
+        shared = other.frame & domain
+        if shared.empty or (shared != domain and not are_placed(spec, other)):
+            raise InvalidInput(
+                f"{another} spans {other.frame}, but {one} spans {spec.frame}: the volumes of a step must have the "
+                "same voxels, or known voxel sizes and some voxels that they share"
+            )
+        domain = shared
     box = handle.region or domain
     if box.ndim != 3 or box.empty or box not in domain:
         raise InvalidInput(f"the box {box} is not in {handle.uri}: give a non-empty Z0:Z1,Y0:Y1,X0:X1 inside {domain}")
-    size = handle.voxel_size_nm or spec.voxel_size_nm
-    for name, other in list(volumes.items())[1:]:
-        if other.frame != domain:
-            raise InvalidInput(
-                f"{name} ({handles[name].uri}) spans {other.frame}, but {first} ({handle.uri}) spans {domain}: the "
-                "volumes of a step must have the same voxels"
-            )
-        other_size = handles[name].voxel_size_nm or other.voxel_size_nm
-        if size and other_size and not _are_close(size, other_size):
-            raise InvalidInput(f"{name} has voxels of {other_size} nm, but {first} of {size} nm (z, y, x)")
-    return Frame(domain, box, size, spec.offset_nm)
+    return Frame(domain, box, spec.voxel_size_nm, spec.offset_nm)
+
+
+def overlap_warnings(handles: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec], frame: Frame) -> list[str]:
+    """Return the warning for volumes from outside that a step can use only in part."""
+    return [
+        f"{handles[name].uri} spans {spec.frame}; the run covers {frame.domain}, which all volumes of the step share"
+        for name, spec in volumes.items()
+        if spec.frame != frame.domain and STORE not in handles[name].uri
+    ]
+
+
+def _sized(handle: Handle, spec: VolumeSpec) -> VolumeSpec:
+    """Return the spec of a volume with the voxel size of the run."""
+    return spec.replace(voxel_size_nm=handle.voxel_size_nm or spec.voxel_size_nm)
 
 
 def frame_of_tables(handles: Mapping[str, Handle]) -> Frame | None:
@@ -56,7 +72,3 @@ def size_warnings(handle: Handle, frame: Frame) -> list[str]:
         f"{handle.uri} has no voxel size: lengths in nm stay empty, and parameters in nm assume {ASSUMED_NM[0]:g} nm "
         "voxels; set it with --voxel-size Z,Y,X"
     ]
-
-
-def _are_close(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return all(math.isclose(a, b, rel_tol=1e-3) for a, b in zip(one, other, strict=True))

@@ -23,7 +23,7 @@ from voxome.errors import PlanError, VoxomeError
 from voxome.registry import load
 from voxome.workflow.bindings import Bindings, BoundInputs
 from voxome.workflow.checks import input_problems, name_problems, tool_problems, version_warnings
-from voxome.workflow.frames import frame_of_tables, frame_of_volumes, size_warnings
+from voxome.workflow.frames import frame_of_tables, frame_of_volumes, overlap_warnings, size_warnings
 from voxome.workflow.graph import FromStep, Graph, Node, Source
 from voxome.workflow.hint import RunHint
 from voxome.workflow.options import RunOptions
@@ -191,6 +191,7 @@ class _Planner:
         if inputs.volumes:
             frame = frame_of_volumes(inputs.handles, inputs.volumes)
             self.warnings += size_warnings(inputs.handles[next(iter(inputs.volumes))], frame)
+            self.warnings += overlap_warnings(inputs.handles, inputs.volumes, frame)
         if tool.digest == UNPINNED:
             self.warnings.append(
                 f"the tool {node.tool} has no Python source: results are reused even after its code is edited"

@@ -14,8 +14,10 @@ from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.resources.table import TableFile
 from voxome.tools.em.agglomerate import agglomerate
-from voxome.tools.em.edges import EDGE_SUMS, NODE_SUMS
+from voxome.tools.em.edges import EDGE_SUMS, NODE_SUMS, face_weights
 from voxome.tools.em.fragments import fragments
+from voxome.tools.em.kernels.affinity import NEAR
+from voxome.tools.em.kernels.edges import edge_rows
 from voxome.tools.em.kernels.height import HeightParams, height_halo
 
 ISOTROPIC, ANISOTROPIC = (10.0, 10.0, 10.0), (40.0, 10.0, 10.0)
@@ -60,3 +62,13 @@ def test_a_volume_needs_a_voxel_size(tables: tuple[TableFile, TableFile]) -> Non
     with pytest.raises(InvalidInput, match="voxel size of these tables is unknown"):
         agglomerate(*tables, threshold=1.0, method="mean")
     assert len(np.unique(agglomerate(*tables, threshold=1.0, method="mean", min_volume_um3=0)["lookup"]["label"])) == 3
+
+
+def test_pairs_of_voxels_count_by_the_area_of_their_faces() -> None:
+    assert face_weights(ISOTROPIC) == face_weights((8.0, 8.0, 8.5)) == [1, 1, 1]
+    labels = np.repeat(np.array([1, 2], np.uint64), 4).reshape(2, 2, 2)
+    affinities = np.full((3, 2, 2, 2), 100, np.uint8)
+    across_z = edge_rows(labels, affinities, NEAR, (2, 2, 2), weights=face_weights(ANISOTROPIC))
+    across_x = edge_rows(labels.T, affinities, NEAR, (2, 2, 2), weights=face_weights(ANISOTROPIC))
+    assert across_z.values.tolist() == [[400, 4]]
+    assert across_x.values.tolist() == [[1600, 16]]

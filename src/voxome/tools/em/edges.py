@@ -47,7 +47,8 @@ def edges(
     Returns
     -------
     edges : table
-        Pairs ``a < b``, the sum of their affinities, the number of voxel pairs, and their histogram in 8 bins.
+        Pairs ``a < b``, the sum of their affinities, the number of voxel pairs, and their histogram in 8 bins. A pair
+        counts by the area of the face between its voxels, relative to the smallest face and rounded.
     nodes : table
         ``id``, number of voxels, sums of z, y and x from the start of the domain, and voxels at the border of the box
         or beside background.
@@ -63,6 +64,7 @@ def edges(
         NEAR,
         (z, y, x),
         histogram=True,
+        weights=face_weights(frame.scale_nm),
     )
     nodes = node_rows(inside, write, frame.domain, frame.box, read=visible)
     sums = dict(zip(NODE_SUMS, nodes.values.T, strict=True))
@@ -71,3 +73,16 @@ def edges(
         "edges": {"a": a, "b": b, **dict(zip(EDGE_SUMS, graph.values.T, strict=True))},
         "nodes": {"id": nodes.ids, **sums},
     }
+
+
+def face_weights(voxel_size_nm: tuple[float, float, float]) -> list[int]:
+    """Return the areas of the faces of a voxel across z, y and x, relative to the smallest and rounded.
+
+    Examples
+    --------
+    >>> face_weights((10, 10, 10)), face_weights((40, 10, 10))
+    ([1, 1, 1], [1, 4, 4])
+    """
+    z, y, x = voxel_size_nm
+    areas = (y * x, z * x, z * y)
+    return [round(area / min(areas)) for area in areas]

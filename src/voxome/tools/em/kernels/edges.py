@@ -58,6 +58,7 @@ def edge_rows(
     shape: tuple[int, int, int],
     *,
     histogram: bool = False,
+    weights: Sequence[int] | None = None,
 ) -> Edges:
     """Return the edges of a block; a voxel pair (p, p + offset) belongs to the block of p.
 
@@ -74,6 +75,8 @@ def edge_rows(
         Shape of the write box, where both arrays start.
     histogram : bool
         Whether to compute histograms, which only agglomeration by quantile needs.
+    weights : sequence of int, optional
+        How much a voxel pair of each channel counts; 1 if None.
 
     Returns
     -------
@@ -94,8 +97,10 @@ def edge_rows(
         if len(actual) != 3 or any(a < b for a, b in zip(actual, shape, strict=True)):
             raise InvalidInput(f"{name} have shape {actual}, smaller than the write box, {shape}")
     columns = 2 + BINS * histogram
+    counted = np.array([1] * len(steps) if weights is None else weights, dtype=np.int64)
     fragments, affinities = np.ascontiguousarray(fragments), np.ascontiguousarray(affinities)
-    return Edges(*_sort_rows(*_edges(fragments, affinities, steps, np.array(shape, dtype=np.int64), columns)))
+    rows = _edges(fragments, affinities, steps, counted, np.array(shape, dtype=np.int64), columns)
+    return Edges(*_sort_rows(*rows))
 
 
 def node_rows(
@@ -169,6 +174,7 @@ def _edges(
     fragments: NDArray[np.uint64],
     affinities: NDArray[np.uint8],
     offsets: NDArray[np.int64],
+    weights: NDArray[np.int64],
     shape: NDArray[np.int64],
     columns: int,
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -176,6 +182,7 @@ def _edges(
     slots, ids, values = pairs.empty(1024, columns)
     for k in range(len(offsets)):
         dz, dy, dx = offsets[k]
+        weight = weights[k]
         for z in range(min(shape[0], fragments.shape[0] - dz)):
             for y in range(min(shape[1], fragments.shape[1] - dy)):
                 for x in range(min(shape[2], fragments.shape[2] - dx)):
@@ -186,10 +193,10 @@ def _edges(
                     if row < 0 or ids[row, 0] != low or ids[row, 1] != high:
                         row, n, slots, ids, values = pairs.row_of(slots, ids, values, n, low, high)
                     affinity = affinities[k, z, y, x]
-                    values[row, 0] += affinity
-                    values[row, 1] += 1
+                    values[row, 0] += weight * affinity
+                    values[row, 1] += weight
                     if columns > 2:
-                        values[row, 2 + affinity // WIDTH] += 1
+                        values[row, 2 + affinity // WIDTH] += weight
     return ids[:n], values[:n]
 
 
