@@ -15,6 +15,7 @@ from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
+from voxome.errors import InvalidInput
 from voxome.models.cards import find
 from voxome.models.infer import predict
 from voxome.resources.table import TableFile
@@ -98,12 +99,17 @@ def network(
     membranes : (z, y, x) array of uint8
         255 minus the minimum affinity of a voxel to its six neighbours.
     """
-    inner = block.write.within(block.read)
+    inner, rows = block.write.within(block.read), histogram.read()
+    if not len(rows["value"]):
+        raise InvalidInput(
+            "raw has no tissue in the box: it is constant, or nearly so, everywhere, or masked; choose another box "
+            "(--box), or set detect_no_data=false if it is an image"
+        )
     if tissue is not None and not tissue[inner].any():
         nothing = np.zeros((len(NEAR), *block.write.shape), np.uint8)
         return {"affinities": nothing, "membranes": nothing[0]}
     if membranes is None:
-        result = _predict(raw, moments(histogram.read()), tissue, model, block)
+        result = _predict(raw, moments(rows), tissue, model, block)
     else:
         if tissue is not None:
             membranes = np.rint(fill_missing(membranes, tissue, 0)).astype(np.uint8)
