@@ -60,7 +60,8 @@ peers:
 	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(PEERS); } > /dev/null
 
 cwl: .venv/dev
-	$(BIN)/python -m voxome.workflow.describe
+	rm -f pipelines/tools/*.cwl
+	$(BIN)/voxome describe voxome --out pipelines/tools
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "voxome needs Python 3.11 or newer; give one with make PYTHON=...")'

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from inspect import Parameter, signature
 from typing import Any
 from urllib.parse import parse_qsl
 
 from voxome.errors import InvalidInput, PluginError, UnknownName, VoxomeError
+
+TOOLS = "voxome.tools"
+"""Group of the tools."""
+
+_log = logging.getLogger(__name__)
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "voxome.dialects": {
@@ -117,18 +123,11 @@ _ARGUMENTS = {
 def targets(group: str) -> dict[str, str]:
     """Return name → ``module:attribute`` of everything in `group`, without importing it.
 
-    Raises
-    ------
-    PluginError
-        If two packages, or voxome and a package, have different plug-ins of one name.
+    A name that is defined twice is among them; `load` refuses it.
     """
     found = dict(BUILT_IN.get(group, {}))
     for entry in entry_points(group=group):
-        if found.setdefault(entry.name, entry.value) != entry.value:
-            raise PluginError(
-                f"The {_WHAT.get(group, group)} {entry.name!r} is defined twice, as {found[entry.name]} and as "
-                f"{entry.value}; expected one; uninstall one of the packages, or rename its entry point"
-            )
+        found.setdefault(entry.name, entry.value)
     return found
 
 
@@ -141,14 +140,68 @@ def load(group: str, name: str) -> Any:
     UnknownName
         If there is none; the message suggests the closest match.
     PluginError
-        If it cannot be imported.
+        If it cannot be imported, or if two packages, or voxome and a package, have different plug-ins of this name.
     """
     known = targets(group)
     if name not in known:
         raise UnknownName.of(_WHAT.get(group, group), name, known)
+    _check_unique(group, name)
     module, _, attribute = known[name].partition(":")
-    with naming_plugin(group, name, "cannot be loaded"):
-        return getattr(import_module(module), attribute)
+    built_in = name in BUILT_IN.get(group, {})
+    with naming_plugin(group, name, "cannot be loaded", passing=(VoxomeError, OSError) if built_in else ()):
+        plugin = getattr(import_module(module), attribute)
+        if group == TOOLS:
+            _check_tool(name, plugin)
+        return plugin
+
+
+def load_all(group: str) -> Iterator[tuple[str, Any]]:
+    """Yield name and plug-in of everything in `group` that can be imported; log a warning that names the others."""
+    for name in targets(group):
+        try:
+            yield name, load(group, name)
+        except PluginError as error:
+            _warn_once(str(error))
+
+
+def plugin_problems() -> Iterator[str]:
+    """Yield why plug-ins of other packages cannot be used; imports all of them."""
+    for group in _WHAT:
+        for name in dict.fromkeys(entry.name for entry in entry_points(group=group)):
+            try:
+                load(group, name)
+            except VoxomeError as error:
+                yield str(error)
+
+
+@cache
+def _warn_once(message: str) -> None:
+    _log.warning("%s", message)
+
+
+def _check_unique(group: str, name: str) -> None:
+    built_in = BUILT_IN.get(group, {}).get(name)
+    found = {} if built_in is None else {built_in: f"{built_in} of voxome"}
+    for entry in entry_points(group=group, name=name):
+        found.setdefault(entry.value, _described(entry))
+    if len(found) > 1:
+        raise PluginError(
+            f"The {_WHAT.get(group, group)} {name!r} is defined twice, as {' and as '.join(found.values())}; expected "
+            "one; uninstall one of the packages, or rename its entry point"
+        )
+
+
+def _check_tool(name: str, plugin: Any) -> None:
+    spec = getattr(plugin, "spec", None)
+    if spec is None:
+        raise InvalidInput("it is not a tool; decorate the function with voxome.contracts.python_tool.tool")
+    if spec.name != name:
+        raise InvalidInput(f"its name in the decorator is {spec.name!r}; give the tool and its entry point one name")
+
+
+def _described(entry: EntryPoint) -> str:
+    """Return the target of an entry point and the package that has it."""
+    return f"{entry.value} of {entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
 
 
 def factory(group: str, spec: str) -> Callable[..., Any]:
@@ -208,7 +261,9 @@ def _check_options(group: str, name: str, entry: Callable[..., Any], options: Ma
 
 
 @contextmanager
-def naming_plugin(group: str, name: str, what: str) -> Iterator[None]:
+def naming_plugin(
+    group: str, name: str, what: str, passing: tuple[type[Exception], ...] = (VoxomeError, OSError)
+) -> Iterator[None]:
     """Name the plug-in in unexpected errors.
 
     Parameters
@@ -217,6 +272,8 @@ def naming_plugin(group: str, name: str, what: str) -> Iterator[None]:
         The plug-in.
     what : str
         What went wrong: ``failed to start``.
+    passing : tuple of exception classes
+        Expected errors, which are raised as they are.
 
     Raises
     ------
@@ -224,10 +281,13 @@ def naming_plugin(group: str, name: str, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (VoxomeError, OSError):
+    except passing:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        entries = entry_points(group=group, name=name)
+        origin = next((_described(entry) for entry in entries), targets(group)[name])
+        reason = str(error) if isinstance(error, VoxomeError) else f"{type(error).__name__}: {error}"
         raise PluginError(
-            f"The {_WHAT.get(group, group)} {name!r} ({targets(group)[name]}) {what}: {type(error).__name__}: {error}; "
+            f"The {_WHAT.get(group, group)} {name!r} ({origin}) {what}: {reason}; "
             "check its installation, or report this to its authors"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Annotated, Any
 
 import numpy as np
@@ -93,3 +94,60 @@ def test_all_invalid_parameters_are_listed_with_the_expected_values() -> None:
         "parameter 'size' of demo.cut is 'many': expected a whole number, at least 0",
         "demo.cut needs the parameter 'needed'",
     )
+
+
+def image_and(annotation: Any, name: str = "options") -> Any:
+    """Return a function of an image and of an argument with this annotation."""
+
+    def function(image, **values):  # type: ignore[no-untyped-def]
+        return image
+
+    argument = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
+    image = inspect.Parameter("image", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=IMAGE)
+    function.__signature__ = inspect.Signature([image, argument])  # type: ignore[attr-defined]
+    function.__annotations__ = {
+        "image": IMAGE,
+        **({} if annotation is inspect.Parameter.empty else {name: annotation}),
+    }
+    return function
+
+
+IMAGE = Annotated[np.ndarray, kinds.Image()]
+
+
+@pytest.mark.parametrize("annotation", [dict[str, int], int | str, bytes, Any])
+def test_a_parameter_that_cannot_be_set_is_refused_when_the_function_is_decorated(annotation: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"The parameter 'options' of the tool demo.wrong cannot be set: CWL has no"):
+        tool("demo.wrong", outputs=kinds.Image("uint8"))(image_and(annotation))
+
+
+def test_an_argument_without_an_annotation_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"'options' of the tool demo.wrong has no annotation; expected a kind"):
+        tool("demo.wrong", outputs=kinds.Image("uint8"))(image_and(inspect.Parameter.empty))
+
+
+def test_arguments_that_cannot_be_passed_by_name_are_refused() -> None:
+    def function(image: IMAGE, *more: int) -> Any:
+        return image
+
+    with pytest.raises(InvalidInput, match=r"demo.wrong has the argument \*more.*; expected arguments that are passed"):
+        tool("demo.wrong", outputs=kinds.Image("uint8"))(function)
+
+
+def test_annotations_that_cannot_be_evaluated_are_named() -> None:
+    function = image_and(int)
+    function.__annotations__["image"] = "Missing"
+    with pytest.raises(InvalidInput, match=r"demo.wrong cannot be evaluated: name 'Missing' is not defined"):
+        tool("demo.wrong", outputs=kinds.Image("uint8"))(function)
+
+
+@pytest.mark.parametrize("outputs", [np.uint8, {"mask": "uint8"}])
+def test_outputs_are_kinds(outputs: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"of the tool demo.wrong is .*uint8.*; expected a kind"):
+        tool("demo.wrong", outputs=outputs)(image_and(int))
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", ".a", "a?b"])
+def test_names_of_tools_are_those_of_files(name: str) -> None:
+    with pytest.raises(InvalidInput, match="The name of a tool is"):
+        tool(name, outputs=kinds.Image("uint8"))(image_and(int))

@@ -11,7 +11,7 @@ import pytest
 from voxome.contracts.engine import Engine
 from voxome.engines.choice import StepEngines
 from voxome.errors import PluginError, UnknownName
-from voxome.registry import BUILT_IN, factory, targets
+from voxome.registry import BUILT_IN, factory, load, targets
 from voxome.testing import EngineContract
 from voxome.testing.engine import collect, probe
 
@@ -45,13 +45,16 @@ def test_options_of_the_engine_are_checked(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("plugins")
 def test_plug_ins_do_not_replace_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(BUILT_IN["voxome.engines"], "oneshot", "elsewhere:Engine")
-    with pytest.raises(PluginError, match="The engine 'oneshot' is defined twice, as elsewhere:Engine and as oneshot"):
-        targets("voxome.engines")
+    with pytest.raises(PluginError, match="'oneshot' is defined twice, as elsewhere:Engine of voxome and as oneshot_"):
+        load("voxome.engines", "oneshot")
+    assert targets("voxome.engines")["oneshot"] == "elsewhere:Engine"
 
 
 @pytest.mark.usefixtures("plugins")
 def test_a_plug_in_that_fails_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match=r"engine 'broken' \(oneshot_engine:missing\) cannot be loaded: Attrib"):
+    with pytest.raises(
+        PluginError, match=r"'broken' \(oneshot_engine:missing of \S+ [\d.]+\) cannot be loaded: Attrib"
+    ):
         StepEngines("broken", ["one"], workers=1, log=tmp_path)
     engines = StepEngines({"one": "clumsy"}, ["one"], workers=1, log=tmp_path)
     with pytest.raises(PluginError, match=r"engine 'clumsy' .* failed to start: KeyError: 'no scheduler'"), engines:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from voxome import kinds
 from voxome.contracts.python_tool import tool
+from voxome.errors import NotFound
 from voxome.registry import load as load_plugin
 from voxome.workflow.cwl import FromStep, load
-from voxome.workflow.describe import cwl_type, describe, document, documents, write
+from voxome.workflow.describe import describe, document, documents, tools_of, write
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,21 +78,24 @@ def test_the_description_is_valid_cwl(tmp_path: Path) -> None:
     assert process.tool["class"] == "CommandLineTool"
 
 
-@pytest.mark.parametrize("annotation", [dict[str, int], int | str, tuple[int, str], bytes])
-def test_types_without_a_cwl_type_are_refused(annotation: Any) -> None:
-    with pytest.raises(TypeError, match="CWL has no type"):
-        cwl_type(annotation)
-
-
-def test_stale_files_are_removed(tmp_path: Path) -> None:
-    (tmp_path / "gone.cwl").write_text("")
-    write(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == set(documents())
-
-
 def test_the_files_in_the_repository_match_the_code() -> None:
     stored = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "pipelines/tools").glob("*.cwl")}
-    assert stored == documents(), "run: make cwl"
+    assert stored == documents(tools_of("voxome")), "run: make cwl"
+
+
+@pytest.mark.usefixtures("plugins")
+@pytest.mark.parametrize("owner", ["voxome-demo", "Voxome.Demo", "voxome_demo"])
+def test_the_tools_of_a_package_or_module_are_written(tmp_path: Path, owner: str) -> None:
+    assert write([owner], tmp_path / "cwl") == [tmp_path / "cwl/demo.names.cwl"]
+    assert "- demo.names\n" in (tmp_path / "cwl/demo.names.cwl").read_text()
+
+
+@pytest.mark.usefixtures("plugins")
+@pytest.mark.parametrize("owner", ["voxome_dem", "numpy", "voxome_demo.names"])
+def test_a_package_without_tools_is_explained(tmp_path: Path, owner: str) -> None:
+    with pytest.raises(NotFound, match=f'{owner} has no tools: .*entry-points."voxome.tools"'):
+        write([owner], tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -39,7 +39,7 @@ def doctor(json: Json = False) -> None:
 def find_facts() -> dict[str, Any]:
     """Return what there is, as JSON values; secrets are never among them."""
     from voxome.engines.machine import available_cpus, available_memory_bytes, cpu_limit, memory_limits
-    from voxome.registry import targets
+    from voxome.registry import plugin_problems, targets
 
     disk = shutil.disk_usage(Path.cwd())
     config, credentials, problems = _configuration()
@@ -55,7 +55,7 @@ def find_facts() -> dict[str, Any]:
         "memory_bytes": available_memory_bytes(),
         "cgroup": {"cpus": cpu_limit(), "memory_bytes": min(memory_limits(), default=None)},
         "disk": {"folder": str(Path.cwd()), "free_bytes": disk.free, "total_bytes": disk.total},
-        "problems": problems,
+        "problems": [*problems, *plugin_problems()],
     }
 
 

@@ -14,6 +14,7 @@ try:
         clean,
         convert,
         datasets,
+        describe,
         doctor,
         get,
         info,
@@ -65,6 +66,7 @@ app.command("plan")(plan.plan)
 app.command("run")(run.run)
 app.add_typer(tool.app, name="tool")
 app.command("tools")(tools.tools)
+app.command("describe")(describe.describe)
 app.add_typer(score.app, name="score")
 app.command("phantom")(phantom.phantom)
 app.command("train")(train.train)

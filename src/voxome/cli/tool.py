@@ -62,10 +62,10 @@ class ToolGroup(TyperGroup):
     """The tools of the registry, loaded when they are needed."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names of the tools."""
-        from voxome.registry import targets
+        """Return the names of the tools that can be loaded."""
+        from voxome.registry import TOOLS, load_all
 
-        return sorted(targets("voxome.tools"))
+        return sorted(name for name, _ in load_all(TOOLS))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of a tool.
@@ -75,13 +75,13 @@ class ToolGroup(TyperGroup):
         BadParameter
             If there is no such tool; the message suggests the closest match.
         """
-        from voxome.registry import load
+        from voxome.registry import TOOLS, load, targets
 
-        known = self.list_commands(ctx)
+        known = targets(TOOLS)
         if cmd_name not in known:
             raise typer.BadParameter(str(UnknownName.of("tool", cmd_name, known)), ctx=ctx)
         one = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
-        one.command(cmd_name)(command_of(load("voxome.tools", cmd_name).spec))
+        one.command(cmd_name)(command_of(load(TOOLS, cmd_name).spec))
         return typer.main.get_command(one)
 
 

@@ -8,9 +8,9 @@ from voxome.cli.table import show_table
 
 def tools(json: Json = False) -> None:
     """List the tools with their inputs, outputs and purpose."""
-    from voxome.registry import load, targets
+    from voxome.registry import load_all
 
-    specs = [load("voxome.tools", name).spec for name in sorted(targets("voxome.tools"))]
+    specs = [tool.spec for _, tool in sorted(load_all("voxome.tools"))]
     if json:
         show_json(
             [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from functools import cached_property
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from voxome.contracts.context import BlockContext, Context, Region
+from voxome.contracts.cwl_type import cwl_type
 from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Kind, Parameters
 from voxome.contracts.parameter import REQUIRED, Parameter
@@ -17,6 +19,7 @@ from voxome.contracts.source_digest import source_digest
 from voxome.contracts.tool import Check, Defaults, HaloLike, HaloOf, Input, Invariance, Scope, ToolSpec
 from voxome.errors import InvalidInput
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _CONTEXTS: tuple[type, ...] = (BlockContext, Region, Frame)
 
 
@@ -94,22 +97,29 @@ def tool(
     {'at': 0.25}
     >>> str(threshold.spec.parameters["at"].range)
     '0 to 1'
+
+    Raises
+    ------
+    InvalidInput
+        If the name, an argument or an output of the function cannot be one of a tool; when the function is decorated.
     """
 
     def describe(function: Callable[..., Any]) -> PythonTool:
-        hints = get_type_hints(function, include_extras=True)
+        _require_form(name, outputs)
+        hints = _hints(name, function)
         docs = _parameter_docs(function)
         inputs: dict[str, Input] = {}
         parameters: dict[str, Parameter] = {}
         injected: dict[str, type] = {}
         for argument, signature in inspect.signature(function).parameters.items():
-            annotation = hints.get(argument, Any)
+            annotation = _annotation(name, signature, hints)
             kind, context = _kind_of(annotation), _context_of(annotation)
             if kind is not None:
                 inputs[argument] = Input(argument, kind, signature.default is REQUIRED)
             elif context is not None:
                 injected[argument] = context
             else:
+                _require_type(name, argument, annotation)
                 parameters[argument] = Parameter(argument, annotation, signature.default, docs.get(argument, ""))
         spec = ToolSpec(
             name=name,
@@ -131,6 +141,47 @@ def tool(
         return PythonTool(spec, function, injected)
 
     return describe
+
+
+def _hints(name: str, function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotations of the arguments, evaluated."""
+    try:
+        return get_type_hints(function, include_extras=True)
+    except (NameError, TypeError, SyntaxError) as error:
+        raise InvalidInput(
+            f"The annotations of the tool {name} cannot be evaluated: {error}; import the names that they use"
+        ) from error
+
+
+def _annotation(name: str, argument: inspect.Parameter, hints: Mapping[str, Any]) -> Any:
+    """Return the annotation of an argument, which must be one that can be passed by name."""
+    if argument.kind not in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY):
+        raise InvalidInput(f"The tool {name} has the argument {argument}; expected arguments that are passed by name")
+    if argument.name not in hints:
+        raise InvalidInput(
+            f"The argument {argument.name!r} of the tool {name} has no annotation; expected a kind, as in "
+            "Annotated[NDArray[np.uint8], kinds.Image()], for an input, or a type, such as int, for a parameter"
+        )
+    return hints[argument.name]
+
+
+def _require_type(name: str, argument: str, annotation: Any) -> None:
+    """Check that CWL and the command line have a type for a parameter."""
+    try:
+        cwl_type(annotation)
+    except TypeError as error:
+        raise InvalidInput(f"The parameter {argument!r} of the tool {name} cannot be set: {error}") from error
+
+
+def _require_form(name: str, outputs: Kind | Mapping[str, Kind]) -> None:
+    """Check the name of a tool, and that its outputs are kinds."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"The name of a tool is {name!r}; expected letters, digits, '_', '-' and '.', as in lab.median"
+        )
+    for output, kind in outputs.items() if isinstance(outputs, Mapping) else [("result", outputs)]:
+        if not isinstance(kind, Kind):
+            raise InvalidInput(f"The output {output!r} of the tool {name} is {kind!r}; expected a kind: kinds.Image()")
 
 
 def _context_as(annotation: type, context: Context | None) -> Context | None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from voxome.errors import NotFound
 from voxome.geometry import BlockGrid, Box
 from voxome.geometry.grid import Block, region_grids
 from voxome.kinds.paths import has_lost_parts, part_name, parts_folder
+from voxome.kinds.rows import require_rows
 from voxome.kinds.versions import pinned_folder
 from voxome.resources.rows import concatenate
 from voxome.resources.table import TableFile, write_table
@@ -122,8 +123,8 @@ class OutputRows:
 class RegionWriter:
     """The rows of the regions of a job, in one part."""
 
-    def __init__(self, columns: Mapping[str, str], folder: StoragePath) -> None:
-        self._columns, self._folder = {REGION: "int64", **columns}, folder
+    def __init__(self, columns: Mapping[str, str], target: Target) -> None:
+        self._columns, self._target = columns, target
         self._rows: list[Rows] = []
 
     def begin_job(self) -> None:
@@ -132,14 +133,15 @@ class RegionWriter:
 
     def write(self, value: object, block: Block) -> None:
         """Take the rows of a region."""
-        rows = cast("Rows", value)
+        rows = require_rows(value, self._columns, self._target)
         count = len(next(iter(rows.values())))
         self._rows.append({REGION: np.full(count, block.index, np.int64), **rows})
 
     def end_job(self, phase: int, job: int) -> None:
         """Write the part of the job."""
         rows, self._rows = self._rows, []
-        write_table(self._folder / part_name(phase, job), concatenate(rows, self._columns), self._columns)
+        columns = {REGION: "int64", **self._columns}
+        write_table(parts_folder(self._target) / part_name(phase, job), concatenate(rows, columns), columns)
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ class RegionTable(Kind):
             folder.delete()
 
     def writer(self, target: Target) -> RegionWriter:
-        return RegionWriter(self.columns, parts_folder(target))
+        return RegionWriter(self.columns, target)
 
     def region_rows(self, target: Target) -> OutputRows:
         return OutputRows(parts_folder(target), target.spans)

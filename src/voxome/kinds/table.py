@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from voxome.geometry import Box
 from voxome.geometry.grid import Block
 from voxome.kinds.merge import ROWS_AT_ONCE, Fold, Folding, merge_parts
 from voxome.kinds.paths import has_lost_parts, part_name, parts_folder, with_suffix
+from voxome.kinds.rows import require_rows
 from voxome.kinds.versions import pinned_file
 from voxome.resources.rows import concatenate
 from voxome.resources.table import TableFile, write_table
@@ -43,7 +44,7 @@ class TableWriter:
     """The rows of a job, folded into one part."""
 
     def __init__(self, folding: Folding, target: Target) -> None:
-        self._folding, self._folder = folding, parts_folder(target)
+        self._folding, self._folder, self._target = folding, parts_folder(target), target
         self._rows: list[Rows] = []
 
     def begin_job(self) -> None:
@@ -52,7 +53,7 @@ class TableWriter:
 
     def write(self, value: object, block: Block) -> None:
         """Take the rows of a block."""
-        self._rows.append(cast("Rows", value))
+        self._rows.append(require_rows(value, self._folding.columns, self._target))
 
     def end_job(self, phase: int, job: int) -> None:
         """Write the part of the job."""
@@ -127,7 +128,7 @@ class Table(Kind):
         return TableWriter(self.folding, target)
 
     def write(self, target: Target, value: object) -> None:
-        write_table(target.uri, cast("Rows", value), self.columns)
+        write_table(target.uri, require_rows(value, self.columns, target), self.columns)
 
     def fold_parts(self, target: Target) -> None:
         folder = parts_folder(target)

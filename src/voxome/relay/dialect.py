@@ -7,7 +7,7 @@ from typing import Protocol
 
 from starlette.routing import BaseRoute
 
-from voxome.registry import load, targets
+from voxome.registry import load, load_all
 from voxome.relay.relay import Relay
 
 GROUP = "voxome.dialects"
@@ -32,5 +32,6 @@ def open_dialects(relay: Relay, names: Iterable[str] = ()) -> list[Dialect]:
     UnknownName
         If a name is unknown.
     """
-    factories: list[Callable[[Relay], Dialect]] = [load(GROUP, name) for name in list(names) or targets(GROUP)]
+    chosen = [load(GROUP, name) for name in names]
+    factories: list[Callable[[Relay], Dialect]] = chosen or [one for _, one in load_all(GROUP)]
     return [factory(relay) for factory in factories]

@@ -24,7 +24,7 @@ from voxome.contracts.spec import SpecChanges, VolumeSpec
 from voxome.contracts.traits import FormatTraits, SupportsFormatTraits
 from voxome.contracts.uri import Location, Uri
 from voxome.errors import InvalidInput, InvalidUri, NotFound, ReadOnly, UnknownName, UnsupportedFormat
-from voxome.registry import load, targets
+from voxome.registry import load, load_all, targets
 from voxome.resources.shapes import Meshes, Points, Skeletons
 from voxome.resources.view_options import apply_view, is_percent, refuse_view, split_view, with_values, without_window
 from voxome.resources.volume import Volume
@@ -108,7 +108,7 @@ def _locate(uri: Uri) -> Uri:
 
 def recognise(path: Path) -> str | None:
     """Return the scheme whose remote recognises a local path, or None."""
-    for scheme in targets("voxome.remotes"):
+    for scheme, _ in load_all("voxome.remotes"):
         store = get_remote(scheme)
         if isinstance(store, SupportsRecognise) and store.recognises(path):
             return scheme
@@ -117,7 +117,7 @@ def recognise(path: Path) -> str | None:
 
 def _recognise_address(uri: Uri) -> Uri:
     """Give the URI of a bare address the scheme of its format, by the marker files of all formats, read at once."""
-    stores = {scheme: get_remote(scheme) for scheme in targets("voxome.remotes")}
+    stores = {scheme: get_remote(scheme) for scheme, _ in load_all("voxome.remotes")}
     markers = {name: one.marker_files for name, one in stores.items() if isinstance(one, SupportsMarkerFiles)}
     keys = [key for names in markers.values() for key in names]
     found = dict(zip(keys, storage_path(uri).read_all(keys), strict=True))

@@ -10,6 +10,7 @@ from pathlib import Path
 from voxome.blocks.runner import run_step
 from voxome.blocks.step import Step
 from voxome.config.folders import state_folder
+from voxome.contracts.cwl_type import cwl_type
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.handle import STORE, Handle, within
 from voxome.contracts.ports import port_of
@@ -20,7 +21,6 @@ from voxome.records.folder import lock_folder, map_disk_errors
 from voxome.records.scoped import ledger_of
 from voxome.registry import load
 from voxome.storage.find import storage_at
-from voxome.workflow.describe import cwl_type
 from voxome.workflow.graph import FromInput, FromStep, Graph, GraphInput, Node
 from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import make_plan
