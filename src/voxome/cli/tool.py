@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from voxome.contracts.tool import ToolSpec
 from voxome.errors import InvalidInput, UnknownName
 
 Out = Annotated[
-    str, typer.Option("--out", metavar="DIR|URI", help="Folder or address under which results are written.")
+    str | None, typer.Option("--out", metavar="DIR|URI", help="Folder or address under which results are written.")
 ]
 Block = Annotated[Any | None, typer.Option("--block", parser=shape, metavar="Z,Y,X", help="Block shape in voxels.")]
 
@@ -41,8 +42,15 @@ Into = Annotated[
         help="Existing array to write an output into. Repeatable.",
     ),
 ]
+CheckInvariance = Annotated[
+    bool,
+    typer.Option(
+        "--check-invariance",
+        help="Only run the tool on a small part (or --box) with several block shapes, and compare the results.",
+    ),
+]
 _COMMON: dict[str, tuple[Any, Any]] = {
-    "out": (Out, inspect.Parameter.empty),
+    "out": (Out, None),
     "into": (Into, None),
     "block": (Block, None),
     "workers": (CoreWorkers, None),
@@ -52,6 +60,7 @@ _COMMON: dict[str, tuple[Any, Any]] = {
     "level": (Level, 0),
     "voxel_size": (VoxelSize, None),
     "force": (Force, False),
+    "check_invariance": (CheckInvariance, False),
     "json": (Json, False),
 }
 """Options of every tool: annotation and default."""
@@ -133,6 +142,32 @@ def _ports(spec: ToolSpec) -> Iterator[inspect.Parameter]:
         yield _option(port, *_optional(Any, shown, parameter.required))
 
 
+def _check_invariance(spec: ToolSpec, inputs: dict[str, Any], values: dict[str, Any]) -> None:
+    """Print how the results depend on the blocks; fail if the tool declares that they do not."""
+    from voxome.workflow.invariance import check_invariance
+
+    report = check_invariance(
+        spec.name,
+        inputs,
+        box=values["box"],
+        level=values["level"],
+        voxel_size_nm=values["voxel_size"],
+        force=values["force"],
+    )
+    if values["json"]:
+        show_json({**asdict(report), "box": str(report.box), "keeps_its_word": report.keeps_its_word})
+    shapes = "; ".join(",".join(map(str, shape)) for shape in report.blocks)
+    print_stderr(f"{spec.name} on {report.box} with blocks of {shapes}; declared invariance: {report.declared}")
+    for output in report.not_compared:
+        print_stderr(f"not compared: {output!r}, which is neither a table nor a volume of the voxels of the inputs")
+    for difference in report.differences:
+        print_stderr(difference)
+    if not report.differences:
+        print_stderr("the results are equal")
+    if not report.keeps_its_word:
+        raise typer.Exit(1)
+
+
 def _optional(value: Any, shown: Any, required: bool) -> tuple[Any, Any]:
     """Return annotation and default of an option that must be given, or need not."""
     return (Annotated[value, shown], inspect.Parameter.empty) if required else (Annotated[value | None, shown], None)
@@ -174,6 +209,11 @@ def _run(spec: ToolSpec, values: dict[str, Any]) -> None:
     block = None if values["block"] is None else [("", values["block"])]
     options = read_options(block, values["box"], values["level"], values["voxel_size"], values["force"])
     bound = {name: values[port] for port, name in spec.ports.items() if values[port] is not None}
+    if values["check_invariance"]:
+        _check_invariance(spec, bound, values)
+        return
+    if values["out"] is None:
+        raise typer.BadParameter("Missing option '--out'; give a folder or address for the results", param_hint="--out")
     with progress_bars([spec.name]) as progress:
         handles = run_tool(
             spec.name,

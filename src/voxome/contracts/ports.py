@@ -10,7 +10,9 @@ from __future__ import annotations
 HOST_OPTIONS = {"store": "--out", "block": "--block", "workers": "--workers"}
 """Inputs that every tool has in CWL, and that the runner sets → their command-line options."""
 HOST_PORTS = frozenset(HOST_OPTIONS)
-_RESERVED = HOST_PORTS | {"out", "into", "box", "level", "voxel_size", "force", "engine", "records", "json", "help"}
+_RESERVED = HOST_PORTS | {
+    *("out", "into", "box", "level", "voxel_size", "force", "engine", "records", "check_invariance", "json", "help")
+}
 _PREFIX = "tool_"
 
 
