@@ -82,6 +82,11 @@ def tool(
     arguments annotated `BlockContext`, `Region` or `Frame` are injected, all others are parameters, with any
     name. A single output is called ``result``; a function with several returns a mapping of their names.
 
+    Raises
+    ------
+    InvalidInput
+        If the name, an argument or an output of the function cannot be one of a tool; when the function is decorated.
+
     Examples
     --------
     >>> from typing import Annotated
@@ -97,11 +102,6 @@ def tool(
     {'at': 0.25}
     >>> str(threshold.spec.parameters["at"].range)
     '0 to 1'
-
-    Raises
-    ------
-    InvalidInput
-        If the name, an argument or an output of the function cannot be one of a tool; when the function is decorated.
     """
 
     def describe(function: Callable[..., Any]) -> PythonTool:
