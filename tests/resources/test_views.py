@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 import voxome
 from voxome import Box, VolumeSpec
+from voxome.contracts.handle import Handle
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, InvalidUri, ReadOnly
+from voxome.kinds import Image
 from voxome.resources.open import locate, open_source
 from voxome.services.delete import require_deletable
 
@@ -201,3 +203,13 @@ def test_a_view_is_transferred(tmp_path: Path) -> None:
     assert np.array_equal(
         voxome.open(target, expect=voxome.Volume)[:], window(GREY, float(GREY.min()), float(GREY.max()))
     )
+
+
+def test_a_run_notices_that_the_volume_behind_a_view_was_replaced(tmp_path: Path) -> None:
+    uri = f"zarr://{tmp_path}/a.zarr"
+    volume = voxome.create(uri, VolumeSpec.of(GREY.shape, "uint16"))
+    volume[:] = GREY
+    key = Image().locate(Handle("volume", f"{uri}?window=0:9")).key
+    assert key == Image().locate(Handle("volume", f"{uri}?window=0:9")).key
+    volume[0] = 7
+    assert key != Image().locate(Handle("volume", f"{uri}?window=0:9")).key

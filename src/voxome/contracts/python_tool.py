@@ -16,7 +16,7 @@ from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Kind, Parameters
 from voxome.contracts.parameter import REQUIRED, Parameter
 from voxome.contracts.source_digest import source_digest
-from voxome.contracts.tool import Check, Defaults, HaloLike, HaloOf, Input, Invariance, Scope, ToolSpec
+from voxome.contracts.tool import Check, Defaults, Examine, HaloLike, HaloOf, Input, Invariance, Scope, ToolSpec
 from voxome.errors import InvalidInput
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -70,6 +70,7 @@ def tool(
     halo: HaloLike | HaloOf = 0,
     invariance: Invariance = "exact",
     check: Check | None = None,
+    examine: Examine | None = None,
     defaults: Defaults | None = None,
     memory: Callable[[int, Parameters], int] | None = None,
     content: Callable[[Parameters], str] | None = None,
@@ -131,6 +132,7 @@ def tool(
             halo=halo,
             invariance=invariance,
             check=check,
+            examine=examine,
             defaults=defaults,
             memory=memory,
             content=content,

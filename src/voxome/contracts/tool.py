@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from numpy.typing import NDArray
+
 from voxome.contracts.context import Context
 from voxome.contracts.frame import ASSUMED_NM
 from voxome.contracts.kinds import Kind, Parameters
@@ -22,6 +24,8 @@ HaloOf = Callable[[Parameters, tuple[float, float, float]], HaloLike]
 """Halo from the parameters and the voxel size in nm."""
 Check = Callable[[Mapping[str, VolumeSpec], Parameters], Iterable[str]]
 """Problems with the specs of the volume inputs, by name, under these parameters."""
+Examine = Callable[[str, Iterable[NDArray[Any]]], Iterable[str]]
+"""What is unusual about a volume input, given its name and a sample of its blocks: sentences without their subject."""
 Defaults = Callable[[Mapping[str, VolumeSpec]], Parameters]
 """Values, from the specs of the volume inputs, of parameters that are not set."""
 
@@ -57,6 +61,8 @@ class ToolSpec:
         Whether the result is bitwise equal for any blocks and workers.
     check : function of the specs of the volume inputs and the parameters, optional
         Problems that make the inputs unsuitable, before any work; ``--force`` ignores them.
+    examine : function of the name of a volume input and blocks of it, optional
+        What is unusual about its voxels, in a sample, before any work; it only causes warnings.
     defaults : function of the specs of the volume inputs, optional
         Values of parameters that are not set, such as a grey value that the attributes of a volume name.
     memory : function of the voxels read and the parameters, optional
@@ -78,6 +84,7 @@ class ToolSpec:
     halo: HaloLike | HaloOf = 0
     invariance: Invariance = "exact"
     check: Check | None = None
+    examine: Examine | None = None
     defaults: Defaults | None = None
     memory: Callable[[int, Parameters], int] | None = None
     content: Callable[[Parameters], str] | None = None

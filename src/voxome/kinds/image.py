@@ -15,7 +15,7 @@ from voxome.contracts.kinds import Kind, Parameters, Target
 from voxome.contracts.levels import coarser, require_scale
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import Scale, VolumeKind, VolumeSpec
-from voxome.contracts.uri import Uri, at_level
+from voxome.contracts.uri import Uri, at_level, with_options
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, VoxomeError
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
@@ -23,11 +23,14 @@ from voxome.kinds.chunks import chunk_of, chunk_problems
 from voxome.kinds.paths import with_suffix
 from voxome.kinds.versions import pinned_volume
 from voxome.resources.open import absolute, create_source, format_traits, get_remote, locate, open_source
+from voxome.resources.sample import sample_blocks
 from voxome.resources.volume import Volume
 from voxome.storage.find import storage_path
 
 FORMAT = "zarr"
 """The format of the arrays that a run creates."""
+_FRACTIONS = {"dtype": "uint8", "window": "0:1"}
+"""Options of the view in which 1 is 255."""
 _MARK = "voxome_run"
 """Attribute with the step that an array belongs to, whether it is complete, and the steps of its levels."""
 _UNFINISHED = ""
@@ -110,7 +113,15 @@ class Image(Kind):
     def locate(self, handle: Handle, *, level: int = 0) -> Handle:
         uri = handle.uri if "level" in Uri.parse(handle.uri).query else at_level(handle.uri, level)
         located = str(absolute(locate(uri)))
-        return pinned_volume(replace(handle, uri=located), open_source(located))
+        source = open_source(located)
+        if view := self.view_of(source, located):
+            located = with_options(located, **view)
+            source = open_source(located)
+        return pinned_volume(replace(handle, uri=located), source)
+
+    def view_of(self, source: VolumeSource, uri: str) -> dict[str, str]:
+        """Return the options of the view by which an input has its dtype: True is 255 where uint8 is expected."""
+        return dict(_FRACTIONS) if self.dtype == "uint8" and source.spec.dtype == bool else {}
 
     def spec(self, handle: Handle) -> VolumeSpec:
         return open_source(handle.uri).spec
@@ -119,7 +130,8 @@ class Image(Kind):
         if spec is None:
             return
         if self.dtype and spec.dtype != self.dtype:
-            yield f"must be {self.dtype}, but it is {spec.dtype}"
+            advice = "; add ?window=LO:HI to its URI, or use voxome convert" if self.dtype == "uint8" else ""
+            yield f"must be {self.dtype}, but it is {spec.dtype}{advice}"
         axes = "zyx" if self.channels is None else "czyx"
         if sorted(spec.axes) != sorted(axes):
             yield (f"must have axes {'/'.join(axes)}, but it has {'/'.join(spec.axes)} and shape {spec.domain.shape}")
@@ -252,6 +264,26 @@ class Probability(Image):
 
     dtype: str | None = "uint8"
     kind: VolumeKind = "probability"
+
+    def view_of(self, source: VolumeSource, uri: str) -> dict[str, str]:
+        """Return the options of the view by which True and 1.0 are 255.
+
+        Raises
+        ------
+        InvalidInput
+            If floats are not from 0 to 1.
+        """
+        if self.dtype != "uint8" or source.spec.dtype.kind != "f":
+            return super().view_of(source, uri)
+        values = [block[np.isfinite(block)] for block in sample_blocks(source)]
+        low = min((float(v.min()) for v in values if v.size), default=0.0)
+        high = max((float(v.max()) for v in values if v.size), default=1.0)
+        if low < 0 or high > 1:
+            raise InvalidInput(
+                f"{uri} has values from {low:g} to {high:g}, but floats from 0 to 1 are expected for probabilities: "
+                "add ?window=LO:HI to its URI, with the values that mean 0 and certainty"
+            )
+        return dict(_FRACTIONS)
 
 
 @dataclass(frozen=True)

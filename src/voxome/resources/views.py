@@ -13,6 +13,7 @@ from voxome.contracts.abilities import (
     SupportsAttributes,
     SupportsLevels,
     SupportsMetadata,
+    SupportsVoxelVersion,
     ability,
 )
 from voxome.contracts.levels import Level
@@ -22,6 +23,8 @@ from voxome.errors import InvalidInput, ReadOnly
 from voxome.geometry import Box
 from voxome.geometry.axes import standard_order
 
+_FORWARDED = (SupportsAttributes, SupportsMetadata, SupportsVoxelVersion)
+"""Abilities that do not depend on how voxels are seen."""
 Wrap = Callable[[VolumeSource], VolumeSource]
 """Makes the same view of another source."""
 
@@ -72,8 +75,8 @@ class View:
         return Version(f"{version.token}?{self.option}", version.pinned)
 
     def ability(self, protocol: type[Ability]) -> Ability | None:
-        """Return the attributes and metadata of the source, and its levels where they look alike."""
-        if protocol in (SupportsAttributes, SupportsMetadata):
+        """Return the attributes, metadata and version of the source, and its levels where they look alike."""
+        if protocol in _FORWARDED:
             return ability(self.source, protocol)
         if protocol is SupportsLevels and self._wrap is not None:
             levels = ability(self.source, SupportsLevels)

@@ -12,7 +12,7 @@ from voxome.contracts.tool import Input, ToolSpec
 from voxome.errors import VoxomeError
 from voxome.geometry import Box
 from voxome.workflow.graph import Constant, FromInput, FromStep, Graph, Source
-from voxome.workflow.inputs import bind_external
+from voxome.workflow.inputs import bind_external, window_notes
 from voxome.workflow.options import RunOptions
 
 
@@ -56,6 +56,8 @@ class Bindings:
         Inputs from outside bound so far, by the names of the workflow's inputs.
     specs : dict of str to VolumeSpec
         Specs of volumes by the keys of their handles.
+    notes : list of str
+        How the values of inputs are scaled.
     """
 
     def __init__(self, graph: Graph, values: Mapping[str, object], options: RunOptions) -> None:
@@ -63,6 +65,7 @@ class Bindings:
         self.handles: dict[str, Handle] = {}
         self._outputs: dict[str, dict[str, Handle]] = {}
         self.specs: dict[str, VolumeSpec] = {}
+        self.notes: list[str] = []
 
     def add_outputs(self, step: str, outputs: Mapping[str, Handle], specs: Mapping[str, VolumeSpec]) -> None:
         """Add a planned step: its outputs, and the specs of the volumes among them."""
@@ -127,6 +130,7 @@ class Bindings:
         if spec is None:
             return handle
         self.specs[handle.key] = spec
+        self.notes += window_notes(expected.name, handle.uri)
         box, size = self.options.box, self.options.voxel_size_nm
         chosen = handle.box if box is None else str(Box.of(box, spec.frame))
         return replace(handle, box=chosen, voxel_size_nm=size or handle.voxel_size_nm)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Parameters
 from voxome.contracts.ports import HOST_PORTS
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input, ToolSpec
 from voxome.errors import UnknownName, VoxomeError
+from voxome.resources.open import open_source
+from voxome.resources.sample import sample_blocks
 from voxome.workflow.graph import Graph
 from voxome.workflow.options import RunOptions
 
@@ -55,3 +58,18 @@ def version_warnings(step: str, version: str, tool: ToolSpec) -> Iterator[str]:
     """Yield the warning for a tool that has another version than the workflow was written for."""
     if version != tool.version:
         yield f"step {step} was written for {tool.name} {version}; version {tool.version} is installed and runs"
+
+
+def voxel_warnings(tool: ToolSpec, handles: Mapping[str, Handle], frame: Frame) -> Iterator[str]:
+    """Yield what the tool finds unusual in a sample of the volumes from outside, in the box of the run."""
+    if tool.examine is None:
+        return
+    for name, handle in handles.items():
+        if not tool.inputs[name].kind.is_volume or STORE in handle.uri:
+            continue
+        try:
+            source = open_source(handle.uri)
+            blocks = sample_blocks(source, source.spec.lift(frame.box))
+            yield from (f"{name} ({handle.uri}) {text}" for text in tool.examine(name, blocks))
+        except VoxomeError as error:
+            yield f"a sample of {name} ({handle.uri}) cannot be read: {error}"

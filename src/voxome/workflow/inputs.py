@@ -6,10 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from voxome.contracts.handle import Handle
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input
+from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, NotFound
+from voxome.resources.view_options import DTYPES, split_view
 from voxome.storage.find import storage_at
 
 _SUFFIX = ".handle.json"
@@ -62,3 +66,13 @@ def read_handle(address: str) -> Handle:
     if not isinstance(data, dict):
         raise InvalidInput(f"{address} is not a voxome handle: expected a JSON object")
     return Handle.from_json(data, address)
+
+
+def window_notes(name: str, uri: str) -> list[str]:
+    """Return how the values of an input are scaled, if they are."""
+    plain, view = split_view(Uri.parse(uri))
+    if "window" not in view:
+        return []
+    low, high = view["window"].split(":")
+    dtype = view.get("dtype", DTYPES[0])
+    return [f"{name} ({plain}): values from {low} to {high} are read as 0 to {np.iinfo(dtype).max} ({dtype})"]

@@ -22,7 +22,7 @@ from voxome.contracts.tool import Tool, ToolSpec
 from voxome.errors import PlanError, VoxomeError
 from voxome.registry import load
 from voxome.workflow.bindings import Bindings, BoundInputs
-from voxome.workflow.checks import input_problems, name_problems, tool_problems, version_warnings
+from voxome.workflow.checks import input_problems, name_problems, tool_problems, version_warnings, voxel_warnings
 from voxome.workflow.frames import frame_of_tables, frame_of_volumes, overlap_warnings, size_warnings
 from voxome.workflow.graph import FromStep, Graph, Node, Source
 from voxome.workflow.hint import RunHint
@@ -132,7 +132,7 @@ class _Planner:
         inputs |= {name: handle.to_json() for name, handle in self.bindings.handles.items()}
         steps = (*self.steps.values(), *self._pyramids(outputs))
         self.warnings += _unpinned_warnings(self.bindings.handles)
-        warnings = tuple(dict.fromkeys(self.warnings))
+        warnings = tuple(dict.fromkeys([*self.bindings.notes, *self.warnings]))
         return Plan(self.graph.name, steps, outputs, inputs, results, warnings, self.graph.hint)
 
     def _raise_problems(self) -> None:
@@ -192,6 +192,7 @@ class _Planner:
             frame = frame_of_volumes(inputs.handles, inputs.volumes)
             self.warnings += size_warnings(inputs.handles[next(iter(inputs.volumes))], frame)
             self.warnings += overlap_warnings(inputs.handles, inputs.volumes, frame)
+            self.warnings += voxel_warnings(tool.spec, inputs.handles, frame)
         if tool.digest == UNPINNED:
             self.warnings.append(
                 f"the tool {node.tool} has no Python source: results are reused even after its code is edited"

@@ -21,6 +21,7 @@ from voxome.models.infer import predict
 from voxome.resources.table import TableFile
 from voxome.tools.common.gaps import HALO, NO_DATA, fill_missing
 from voxome.tools.common.statistics import HISTOGRAM, moments
+from voxome.tools.em.contrast import contrast_warnings
 from voxome.tools.em.kernels.affinity import NEAR, membrane_map, near_affinities
 
 VOXEL_SIZE_TOLERANCE = 0.2
@@ -37,19 +38,30 @@ def _offsets(parameters: Mapping[str, Any]) -> list[list[int]]:
 
 
 def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> Iterable[str]:
+    spec = specs["raw"]
+    if spec.voxel_size_nm is None:
+        yield "raw has no voxel size, on which sizes in nm depend: give it with --voxel-size Z,Y,X"
     if "membranes" in specs:
         return
-    card, spec = find(parameters["model"]).card, specs["raw"]
+    card = find(parameters["model"]).card
     if spec.dtype != card.dtype:
-        yield f"raw is {spec.dtype}, but model {card.name!r} was trained on {card.dtype}: convert it first"
+        yield (
+            f"raw is {spec.dtype}, but model {card.name!r} was trained on {card.dtype}: add ?window=0.5%:99.5% to its "
+            "URI, or use voxome convert"
+        )
     size = spec.voxel_size_nm
     if size is None:
         return
     if not all(math.isclose(a, b, rel_tol=VOXEL_SIZE_TOLERANCE) for a, b in zip(size, card.voxel_size_nm, strict=True)):
         yield (
             f"raw has a voxel size of {_text(size)} nm (z, y, x), but model {card.name!r} was trained on "
-            f"{_text(card.voxel_size_nm)} nm: choose another level (--level) or model"
+            f"{_text(card.voxel_size_nm)} nm: choose a level with such voxels (--level), a network trained on yours "
+            "(voxome train, then --set model=CARD), or give membranes of your own (--set membranes=URI)"
         )
+
+
+def _unusual(name: str, blocks: Iterable[NDArray[Any]]) -> Iterable[str]:
+    return contrast_warnings(blocks) if name == "raw" else ()
 
 
 def _text(size: tuple[float, float, float]) -> str:
@@ -64,6 +76,7 @@ def _text(size: tuple[float, float, float]) -> str:
         "membranes": kinds.Probability(),
     },
     check=_problems,
+    examine=_unusual,
     memory=memory_of(270_000_000, 200),
     content=lambda parameters: find(parameters["model"]).card.sha256,
 )
