@@ -168,4 +168,4 @@ def test_a_uri_is_not_a_file(command: Any, tmp_path: Path) -> None:
     result = command("get", "in.zarr", "zarr://out.zarr")
     assert result.status == 1
     assert "voxome transfer SRC zarr://out.zarr" in result.err
-    assert [path.name for path in tmp_path.iterdir()] == ["in.zarr"]
+    assert {path.name for path in tmp_path.iterdir()} == {"in.zarr", "config.toml"}

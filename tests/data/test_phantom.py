@@ -174,3 +174,26 @@ def test_pieces_do_not_depend_on_blocks(block: tuple[int, int, int]) -> None:
     assert len(np.unique(found[kept])) == len(np.unique(expected[kept])) == found.max()
     first = np.unique(found[kept], return_index=True)[1]
     assert (np.diff(first) > 0).all()
+
+
+def test_progress_is_reported_and_what_is_interrupted_is_removed(tmp_path: Path) -> None:
+    spec, block = PhantomSpec((72, 90, 80), seed=3), (64, 64, 64)
+    seen: list[tuple[int, int]] = []
+    write_phantom(tmp_path / "whole", spec, block, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(n, 16) for n in range(1, 17)]
+
+    for last in (1, 12):
+
+        def stop(done: int, total: int, last: int = last) -> None:
+            if done == last:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt) as ended:
+            write_phantom(tmp_path / "new", spec, block, progress=stop)
+        assert "was removed" in ended.value.__notes__[0]
+        assert not (tmp_path / "new").exists()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "notes.txt").write_text("mine")
+    with pytest.raises(KeyboardInterrupt):
+        write_phantom(tmp_path / "old", spec, block, progress=stop)
+    assert [path.name for path in (tmp_path / "old").iterdir()] == ["notes.txt"]

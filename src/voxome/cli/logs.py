@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from voxome.cli.native_logs import hidden_native_logs
 from voxome.cli.values import parse_as
 from voxome.errors import InvalidInput
 
@@ -68,12 +69,14 @@ def configure_logs(
         typer.Option(
             parser=parse_as(LogLevel),
             metavar="|".join(LogLevel),
-            help="Least severe log messages to print; default: warning, with -v info.",
+            help="Least severe log messages to print; default: warning, with -v info. Also shows those of SDKs.",
         ),
     ] = None,
 ) -> None:
     """From microscope voxels to connectomes. `voxome VERB -h` shows the options of a verb."""
     level = log_level or (LogLevel.info if verbose else LogLevel.warning)
+    if not verbose and log_level is None:
+        context.with_resource(hidden_native_logs())
     logging.basicConfig(stream=sys.stderr, format=_FORMAT, level=level.upper(), force=True)
     require_config(context.invoked_subcommand)
     _LOG.setLevel(logging.DEBUG if verbose and log_level is None else level.upper())

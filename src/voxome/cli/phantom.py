@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from voxome.cli.console import print_stderr
+from voxome.cli.copy_progress import block_progress
 from voxome.cli.values import index
 from voxome.cli.values import shape as parse_shape
 
@@ -22,5 +23,6 @@ def phantom(
     """Generate a neuropil phantom with ground truth: image, labels, membranes, synapses and connectome."""
     from voxome.data.phantom import write
 
-    write.phantom(folder, shape=shape, seed=seed)
+    with block_progress(str(folder)) as progress:
+        write.phantom(folder, shape=shape, seed=seed, progress=progress)
     print_stderr(f"Wrote a phantom of {' x '.join(map(str, shape))} voxels to {folder}")

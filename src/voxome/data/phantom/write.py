@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from voxome.resources.table import write_table
 from voxome.resources.volume import Volume
 
 CHUNK = (64, 64, 64)
+_PROVISIONAL = ".provisional.zarr"
+"""Labels before they are numbered."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,17 @@ class PhantomFiles:
         return cls(*volumes, *(folder / f"{name}.parquet" for name in ("synapses", "connectome")))
 
 
-def phantom(folder: Location, *, shape: Sequence[int] = (128, 128, 128), seed: int = 0) -> PhantomFiles:
+Progress = Callable[[int, int], None]
+"""Function called with the number of blocks done and their total."""
+
+
+def _silent(done: int, total: int) -> None:
+    """Report no progress."""
+
+
+def phantom(
+    folder: Location, *, shape: Sequence[int] = (128, 128, 128), seed: int = 0, progress: Progress = _silent
+) -> PhantomFiles:
     """Generate a neuropil phantom with ground truth.
 
     Parameters
@@ -66,6 +79,8 @@ def phantom(folder: Location, *, shape: Sequence[int] = (128, 128, 128), seed: i
         Shape in voxels, each 10 nm long.
     seed : int
         Random seed; the same seed gives the same phantom.
+    progress : callable
+        Called with the number of blocks done and their total.
 
     Returns
     -------
@@ -81,7 +96,7 @@ def phantom(folder: Location, *, shape: Sequence[int] = (128, 128, 128), seed: i
     """
     spec = PhantomSpec(require_voxels("shape", shape), require_count("seed", seed, 0))
     target = Path(require_path("folder", folder))
-    write_phantom(target, spec)
+    write_phantom(target, spec, progress=progress)
     return PhantomFiles.within(target)
 
 
@@ -118,8 +133,15 @@ def phantom_arrays(
     return rendered.raw, labels, rendered.membranes, synapses
 
 
-def write_phantom(folder: str | Path, spec: PhantomSpec, block: tuple[int, int, int] = (128, 128, 128)) -> None:
+def write_phantom(
+    folder: str | Path,
+    spec: PhantomSpec,
+    block: tuple[int, int, int] = (128, 128, 128),
+    progress: Progress = _silent,
+) -> None:
     """Write ``raw.zarr``, ``labels.zarr``, ``membranes.zarr``, ``synapses.parquet`` and ``connectome.parquet``.
+
+    What was written is removed if it is not completed.
 
     Parameters
     ----------
@@ -129,6 +151,8 @@ def write_phantom(folder: str | Path, spec: PhantomSpec, block: tuple[int, int, 
         Phantom.
     block : (z, y, x)
         Voxels generated at a time, without effect on the result.
+    progress : callable
+        Called with the number of blocks done and their total.
 
     Raises
     ------
@@ -137,17 +161,21 @@ def write_phantom(folder: str | Path, spec: PhantomSpec, block: tuple[int, int, 
     """
     target = Path(folder)
     _refuse_existing(target)
-    target.mkdir(parents=True, exist_ok=True)
+    with _removed_on_failure(target):
+        _write(target, spec, block, progress)
+
+
+def _write(target: Path, spec: PhantomSpec, block: tuple[int, int, int], progress: Progress) -> None:
     aligned = tuple(math.ceil(n / c) * c for n, c in zip(block, CHUNK, strict=True))
     grid = BlockGrid(spec.domain, aligned)
-    hidden = target / ".provisional.zarr"
+    hidden = target / _PROVISIONAL
     shutil.rmtree(hidden, ignore_errors=True)
     raw = _array(spec, target / "raw.zarr", "uint8", "image")
     membranes = _array(spec, target / "membranes.zarr", "uint8", "probability")
     provisional = _array(spec, hidden, "uint64", "labels")
     pieces = Pieces(spec.domain)
     sites: list[Site] = []
-    for tile in grid:
+    for done, tile in enumerate(grid, 1):
         rendered = render(spec, tile.write)
         raw.paste(tile.write, rendered.raw)
         membranes.paste(tile.write, rendered.membranes)
@@ -155,14 +183,35 @@ def write_phantom(folder: str | Path, spec: PhantomSpec, block: tuple[int, int, 
         provisional.paste(tile.write, numbered)
         pieces.join(tile, numbered, provisional.cutout)
         sites += _sites_in(spec, tile, rendered.sites)
+        progress(done, 2 * len(grid))
     labels = _array(spec, target / "labels.zarr", "uint64", "labels")
     numbers = pieces.numbers()
-    for tile in grid:
+    for done, tile in enumerate(grid, len(grid) + 1):
         labels.paste(tile.write, numbers[provisional.cutout(tile.write)])
+        progress(done, 2 * len(grid))
     shutil.rmtree(hidden)
     synapses, connectome = synapse_rows(spec, sites, labels.cutout)
     write_table(target / "synapses.parquet", synapses, SYNAPSE_COLUMNS)
     write_table(target / "connectome.parquet", connectome, CONNECTOME_COLUMNS)
+
+
+@contextmanager
+def _removed_on_failure(folder: Path) -> Iterator[None]:
+    """Create a folder; remove what a phantom has written to it if the body of the ``with`` statement fails."""
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException as error:
+        for path in (*astuple(PhantomFiles.within(folder)), folder / _PROVISIONAL):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        if new and not any(folder.iterdir()):
+            folder.rmdir()
+        error.add_note(f"what was written to {folder} was removed")
+        raise
 
 
 def _refuse_existing(folder: Path) -> None:
