@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxome.contracts.uri import Uri
+from voxome.contracts.uri import Uri, with_options
 from voxome.errors import InvalidUri
 
 words = st.text("abcxyz0189_.-", min_size=1, max_size=8)
@@ -61,3 +61,12 @@ def test_a_local_path_is_absolute_and_has_no_dots(tmp_path: Path, monkeypatch: p
         "n5://file:///data/a.n5/": Path("/data/a.n5"),
     }
     assert {text: Uri.parse(text).local_path for text in paths} == paths
+
+
+@pytest.mark.parametrize("scheme", ["", "zarr"])
+@pytest.mark.parametrize("query", [{}, {"level": "1"}])
+@pytest.mark.parametrize("path", ["/a/run?a=1", "/a/q?", "/a/q??", "/a/run?a=1/mask.zarr", "/a/100%25", "/a/x?1"])
+def test_a_path_that_looks_like_options_survives(scheme: str, path: str, query: dict[str, str]) -> None:
+    uri = Uri(scheme, path, query)
+    assert Uri.parse(str(uri)) == uri
+    assert Uri.parse(with_options(str(Uri(scheme, path)), level=1)) == Uri(scheme, path, {"level": "1"})

@@ -57,3 +57,21 @@ def test_a_table_of_another_version_is_refused(tmp_path: Path, version: bytes) -
 def test_a_table_of_another_program_is_read(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": [1]}), tmp_path / "t.parquet")
     assert TableFile(tmp_path / "t.parquet").read()["id"].tolist() == [1]
+
+
+def test_large_whole_numbers_stay_exact_beside_missing_ones(tmp_path: Path) -> None:
+    first = 720_575_940_628_816_384
+    ids = pa.array([first + 1, None, first + 2], pa.uint64())
+    flags = pa.array([True, None, False])
+    lengths = pa.array([1.5, None, 2.5])
+    pq.write_table(pa.table({"id": ids, "flag": flags, "nm": lengths}), tmp_path / "a.parquet")
+    table = TableFile(tmp_path / "a.parquet")
+    assert table.columns_with_nulls == {"id", "flag"}
+    rows = table.read()
+    assert rows["id"].dtype == np.uint64
+    assert rows["id"].tolist() == [first + 1, 0, first + 2]
+    assert rows["flag"].tolist() == [True, False, False]
+    assert np.array_equal(rows["nm"], [1.5, np.nan, 2.5], equal_nan=True)
+    assert table.read(("id",), drop_nulls=True)["id"].tolist() == [first + 1, first + 2]
+    assert table.stacked(("id",))[:, 0].tolist() == [first + 1, 0, first + 2]
+    assert next(table.batches(10))["id"].dtype == np.uint64

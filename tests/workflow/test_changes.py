@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import random
 import sys
@@ -20,6 +21,7 @@ from voxome.blocks.runner import StepReport
 from voxome.contracts.run_record import RunRecord
 from voxome.registry import load, targets
 from voxome.resources.table import TableFile, write_table
+from voxome.workflow.clean import clean
 from voxome.workflow.cwl import load as load_workflow
 from voxome.workflow.describe import document
 from voxome.workflow.graph import Graph
@@ -233,7 +235,9 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     (tmp_path / "edits.cwl").write_text(WORKFLOW)
     found.graph = load_workflow(tmp_path / "edits.cwl")
     found.write_inputs()
+    gc.freeze()  # every step collects garbage, of which the modules of the whole test session are none
     yield found
+    gc.unfreeze()
     reload_tools()
 
 
@@ -241,6 +245,7 @@ def steps_run(record: RunRecord) -> set[str]:
     return {step["name"] for step in record["steps"] if step["blocks"]["run"]}
 
 
+@pytest.mark.slow
 def test_what_depends_on_an_edit_runs_again_and_nothing_else(lab: Lab) -> None:
     edits = [
         lab.edit_raw,
@@ -280,3 +285,37 @@ def interrupted(lab: Lab, after: int) -> set[str]:
     except KeyboardInterrupt:
         assert not (lab.folder / "out" / "run.json").exists()
     return set(ended)
+
+
+def test_an_input_replaced_during_a_pause_is_noticed(lab: Lab) -> None:
+    interrupted(lab, after=0)
+    stale = lab.edit_raw()
+    assert steps_run(lab.run()) >= stale
+    lab.assert_right()
+
+
+def test_intermediate_data_that_were_cleaned_are_computed_again_only_if_read(lab: Lab) -> None:
+    lab.run()
+    clean(lab.folder / "out")
+    assert steps_run(lab.run()) == set()
+    lab.edit_text()
+    assert steps_run(lab.run()) == {"write"}
+    lab.edit_levels()
+    assert steps_run(lab.run()) == {"double", "raise"}
+    lab.assert_right()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["100%25", "run?a=1", "run?level=1", "{store}", "a b#c", "q?"])
+def test_a_run_folder_may_have_any_name(lab: Lab, name: str) -> None:
+    plan = make_plan(lab.graph, lab.values, RunOptions(block=SHAPE))
+    for expected in (set(TOOLS), set()):
+        assert steps_run(run_plan(plan, out=lab.folder / name, engine="sequential")) == expected
+    elsewhere = run_plan(plan, out=lab.folder / "other", store=lab.folder / f"s {name}", engine="sequential")
+    assert steps_run(elsewhere) == set(TOOLS)
+    for folder in (name, f"s {name}"):
+        assert np.array_equal(
+            voxome.open(lab.folder / folder / "added.zarr", expect=voxome.Volume)[...], lab.expected()[0]
+        )
+    clean(lab.folder / name)
+    assert not (lab.folder / name / ".voxome" / "steps").exists()

@@ -175,7 +175,7 @@ def test_another_store_for_the_same_run_is_refused(workflow: Path, raw: Path, tm
     assert_only_records(tmp_path / "out")
     with pytest.raises(PlanError, match=f"keeps its results in {tmp_path}/one, not in {tmp_path}/two"):
         run(workflow, {"raw": str(raw)}, out=tmp_path / "out", store=tmp_path / "two", block=BLOCK)
-    with pytest.raises(PlanError, match=f"results were kept in {tmp_path}/one"):
+    with pytest.raises(PlanError, match=f"keeps its results in {tmp_path}/one"):
         run(workflow, {"raw": str(raw)}, out=tmp_path / "out", block=BLOCK)
 
 

@@ -9,7 +9,7 @@ import typer
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.copy_progress import block_progress
-from voxome.cli.options import BOX
+from voxome.cli.options import BOX, Unfinished
 from voxome.cli.values import box_text, index
 
 
@@ -28,6 +28,7 @@ def get(
         typer.Option(parser=box_text, metavar=BOX, help="Box to export, in the coordinates of the level."),
     ] = None,
     level: Annotated[int, typer.Option(parser=index, metavar="N", help="Level of the pyramid; 0 is the finest.")] = 0,
+    force: Unfinished = False,
     json: Json = False,
 ) -> None:
     """Export a volume, or a box of it, to a file for other programs."""
@@ -39,7 +40,7 @@ def get(
     region = resolve_box(volume.spec, box)
     size = region.size * volume.dtype.itemsize
     with block_progress(out, size) as progress:
-        verbs.get(volume, out, box=region, progress=progress)
+        verbs.get(volume, out, box=region, force=force, progress=progress)
     if json:
         show_json({"out": out, "box": str(region), "shape": list(region.shape), "dtype": str(volume.dtype)})
     else:

@@ -59,6 +59,7 @@ VoxelSize = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run even if a tool rejects its inputs as unsuitable.")]
+Unfinished = Annotated[bool, typer.Option("--force", help="Take what an interrupted run has not finished.")]
 Workers = Annotated[
     int,
     typer.Option("--workers", parser=count, metavar="N", help="Number of processes; results do not depend on it."),

@@ -10,6 +10,7 @@ import typer
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.copy_progress import block_progress
+from voxome.cli.options import Unfinished
 from voxome.cli.values import indices, lengths_nm, parse_as, sizes
 
 
@@ -42,6 +43,7 @@ def put(
         Any | None,
         typer.Option(parser=indices, metavar="Z,Y,X", help="Write into an existing volume, starting at this index."),
     ] = None,
+    force: Unfinished = False,
     json: Json = False,
 ) -> None:
     """Write a file, or any volume, into a store: as a new volume, or --at an index of an existing one."""
@@ -53,7 +55,7 @@ def put(
 
     volume = as_volume(file)
     with block_progress(uri, volume.nbytes) as progress:
-        written = verbs.put(volume, uri, **new, at=at, progress=progress)
+        written = verbs.put(volume, uri, **new, at=at, force=force, progress=progress)
     if json:
         show_json({"uri": uri, "shape": list(volume.shape), "dtype": str(written.dtype)})
     else:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from voxome.cli.console import Json, show_json
-from voxome.cli.options import BOX
+from voxome.cli.options import BOX, Unfinished
 from voxome.cli.table import show_facts
 from voxome.cli.values import box_text, not_negative
 
@@ -30,12 +30,13 @@ def segmentation(
     count_background: Annotated[
         bool, typer.Option("--count-background", help="Count the true label 0 as an object.")
     ] = False,
+    force: Unfinished = False,
     json: Json = False,
 ) -> None:
     """Variation of information (bits) and adapted Rand error; true labels 0, -1 and 2^64 - 1 are ignored."""
     from voxome.reports import score
 
-    _show(score.segmentation(truth, result, box, count_background=count_background), json)
+    _show(score.segmentation(truth, result, box, count_background=count_background, force=force), json)
 
 
 @app.command("detections")
@@ -60,12 +61,13 @@ def graph(
     truth_labels: LabelsUri,
     result_labels: LabelsUri,
     box: BoxText = None,
+    force: Unfinished = False,
     json: Json = False,
 ) -> None:
     """Precision, recall and F1 of connected pairs of neurons, matched by overlap."""
     from voxome.reports import score
 
-    _show(score.graph(truth, result, truth_labels, result_labels, box), json)
+    _show(score.graph(truth, result, truth_labels, result_labels, box, force=force), json)
 
 
 def _show(score: Any, json: bool) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json, size_text
-from voxome.cli.options import BOX, EngineName, Records, Workers
+from voxome.cli.options import BOX, EngineName, Records, Unfinished, Workers
 from voxome.cli.values import box_text, count, index, parse_as, shape, whole
 
 
@@ -80,6 +80,7 @@ def transfer(
     ] = None,
     engine: EngineName = None,
     records: Records = None,
+    force: Unfinished = False,
     json: Json = False,
 ) -> None:
     """Copy a volume, or a box of it, to another store. Rerun the same command to resume."""
@@ -98,6 +99,7 @@ def transfer(
             workers=workers,
             verify=verify.value,
             seed=seed,
+            force=force,
             existing=existing,
             chunk=chunk,
             shard=shard,

@@ -97,9 +97,6 @@ def within(uri: str, store: str) -> str:
     """
     if STORE not in uri:
         return uri
-    base = Uri.parse(store)
-    if not base.scheme:
-        return uri.replace(STORE, store)
-    own = Uri.parse(uri)
-    path = own.path.replace(STORE, f"{base.scheme}://{base.path.rstrip('/')}")
-    return str(Uri(own.scheme, path, {**base.query, **own.query}))
+    base, own = Uri.parse(store), Uri.parse(uri)
+    head = f"{base.scheme}://{base.path.rstrip('/')}" if base.scheme else base.path
+    return str(Uri(own.scheme, own.path.replace(STORE, head, 1), {**base.query, **own.query}))

@@ -30,7 +30,8 @@ class Uri:
     path : str
         Path in the store, itself a URL where that is behind a network.
     query : mapping
-        Options after the last question mark; they contain no slash but those of ``http://``.
+        Options after the last question mark; they contain no slash but those of ``http://``. A question mark at the
+        end means that there are none, whatever the path looks like: ``/data/run?a=1?`` is the folder ``run?a=1``.
     """
 
     scheme: str
@@ -55,7 +56,7 @@ class Uri:
         query: dict[str, str] = {}
         if mark and _QUERY.fullmatch(tail):
             query = dict(parse_qsl(tail, strict_parsing=True))
-        else:
+        elif not mark or tail:
             path = rest
         if not path:
             raise InvalidUri(f"{text!r} has no path; write scheme://path, or a path")
@@ -70,11 +71,17 @@ class Uri:
     def __str__(self) -> str:
         """Return the URI without user name and password."""
         head = f"{self.scheme}://" if self.scheme else ""
-        tail = f"?{urlencode(self.query, safe=':,')}" if self.query else ""
+        tail = f"?{urlencode(self.query, safe=':,')}" if self.query else "?" * _has_query(self.path)
         return without_secrets(f"{head}{self.path}{tail}")
 
     def __repr__(self) -> str:
         return f"Uri({str(self)!r})"
+
+
+def _has_query(path: str) -> bool:
+    """Whether the end of a path would be read as options."""
+    _, mark, tail = path.rpartition("?")
+    return bool(mark) and (not tail or _QUERY.fullmatch(tail) is not None)
 
 
 def at_level(text: str, level: int) -> str:
@@ -96,8 +103,8 @@ def with_options(text: str, **options: object) -> str:
     >>> with_options("zarr://em.zarr?level=1", window="0:255")
     'zarr://em.zarr?level=1&window=0:255'
     """
-    mark = "&" if Uri.parse(text).query else "?"
-    return text + mark + "&".join(f"{name}={value}" for name, value in options.items())
+    base = f"{text}&" if Uri.parse(text).query else f"{text.removesuffix('?')}?"
+    return base + "&".join(f"{name}={value}" for name, value in options.items())
 
 
 def without_secrets(text: str) -> str:

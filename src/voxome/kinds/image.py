@@ -24,6 +24,7 @@ from voxome.kinds.paths import with_suffix
 from voxome.kinds.versions import pinned_volume
 from voxome.resources.open import absolute, create_source, format_traits, get_remote, locate, open_source
 from voxome.resources.sample import sample_blocks
+from voxome.resources.unfinished import RUN_MARK, UNFINISHED_LEVEL
 from voxome.resources.volume import Volume
 from voxome.storage.find import storage_path
 
@@ -31,10 +32,6 @@ FORMAT = "zarr"
 """The format of the arrays that a run creates."""
 _FRACTIONS = {"dtype": "uint8", "window": "0:1"}
 """Options of the view in which 1 is 255."""
-_MARK = "voxome_run"
-"""Attribute with the step that an array belongs to, whether it is complete, and the steps of its levels."""
-_UNFINISHED = ""
-"""Stands for the step of a level that is not complete."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +178,7 @@ class Image(Kind):
         except NotFound:
             spec = self.output_spec(frame, target.block, target.parameters)
             new = {"step": target.step, "step_key": target.key, "box": str(frame.box), "complete": False}
-            create_source(target.uri, spec.replace(attributes={**spec.attributes, _MARK: new}))
+            create_source(target.uri, spec.replace(attributes={**spec.attributes, RUN_MARK: new}))
             return
         _require_own(target, mark.get("step_key"))
 
@@ -190,7 +187,7 @@ class Image(Kind):
         levels, number = _levels_of(target), str(_level_of(target))
         _require_own(target, levels.get(number) or target.key)
         if not levels.get(number):
-            _update_mark(target, levels={**levels, number: _UNFINISHED})
+            _update_mark(target, levels={**levels, number: UNFINISHED_LEVEL})
         base = _base_of(target)
         pyramid = ability(open_source(base, mode="r+"), SupportsLevels)
         if pyramid is not None and len(pyramid.levels) <= _level_of(target):
@@ -239,8 +236,8 @@ class Image(Kind):
             _remove_rest(uri, target)
             return
         levels = mark.get("levels", {})
-        if level and levels.get(str(level)) in (target.key, _UNFINISHED):
-            _update_mark(target, levels={**levels, str(level): _UNFINISHED})
+        if level and levels.get(str(level)) in (target.key, UNFINISHED_LEVEL):
+            _update_mark(target, levels={**levels, str(level): UNFINISHED_LEVEL})
         elif not level and mark.get("step_key") == target.key:
             _update_mark(target, complete=False)
             _delete(uri)
@@ -305,13 +302,13 @@ def _base_of(target: Target) -> str:
 
 
 def _mark_of(target: Target) -> dict[str, Any]:
-    return dict(open_source(_base_of(target)).spec.attributes.get(_MARK, {}))
+    return dict(open_source(_base_of(target)).spec.attributes.get(RUN_MARK, {}))
 
 
 def _update_mark(target: Target, **changes: object) -> None:
     keeper = ability(open_source(_base_of(target), mode="r+"), SupportsAttributes)
     if keeper is not None:
-        keeper.update_attributes({_MARK: {**_mark_of(target), **changes}})
+        keeper.update_attributes({RUN_MARK: {**_mark_of(target), **changes}})
 
 
 def _delete(uri: Uri) -> None:

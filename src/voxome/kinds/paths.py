@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from voxome.contracts.kinds import Target
+from voxome.contracts.uri import Uri
 from voxome.storage.find import storage_at
 from voxome.storage.path import StoragePath
 
@@ -17,7 +18,7 @@ def with_suffix(base: str, suffix: str) -> str:
     >>> with_suffix("s3://bucket/neurons?region=us-east-1", ".parquet")
     's3://bucket/neurons.parquet?region=us-east-1'
     """
-    path, mark, options = base.partition("?")
+    path, mark, options = base.rpartition("?") if Uri.parse(base).query else (base, "", "")
     return f"{path}{suffix}{mark}{options}"
 
 

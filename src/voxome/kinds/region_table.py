@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import ClassVar
@@ -11,8 +11,9 @@ from typing import ClassVar
 import numpy as np
 
 from voxome.contracts.formats import REGIONS
-from voxome.contracts.handle import Handle
+from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Kind, Rows, Target
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import NotFound
 from voxome.geometry import BlockGrid, Box
 from voxome.geometry.grid import Block, region_grids
@@ -160,6 +161,17 @@ class RegionTable(Kind):
     def locate(self, handle: Handle, *, level: int = 0) -> Handle:
         return pinned_folder(handle, _TREE)
 
+    def problems(self, handle: Handle, spec: VolumeSpec | None) -> Iterator[str]:
+        if STORE in handle.uri:
+            return
+        path = storage_at(handle.uri)
+        tree = _read_tree(path)
+        jobs = [(phase, -(-len(grid) // tree.spans[phase])) for phase, grid in enumerate(tree.grids)]
+        names = [part_name(phase, job) for phase, count in jobs for job in range(count)]
+        missing = path.missing(names)
+        if missing:
+            yield (f"is not finished: {len(missing)} of {len(names)} parts are missing; rerun what computes it")
+
     def open(self, handle: Handle) -> RegionReader:
         return open_regions(storage_at(handle.uri))
 
@@ -197,10 +209,17 @@ def open_regions(path: StoragePath) -> RegionReader:
     NotFound
         If there are none.
     """
-    text, folder = (path / _TREE).read_bytes(), path.parent
-    if text is None or folder is None:
+    folder = path.parent
+    if folder is None:
         raise NotFound(f"the table of regions {path} does not exist")
-    return RegionReader(folder, RegionTree.from_json(text, path / _TREE))
+    return RegionReader(folder, _read_tree(path))
+
+
+def _read_tree(path: StoragePath) -> RegionTree:
+    text = (path / _TREE).read_bytes()
+    if text is None:
+        raise NotFound(f"the table of regions {path} does not exist")
+    return RegionTree.from_json(text, path / _TREE)
 
 
 def _tree_of(target: Target) -> RegionTree:

@@ -102,9 +102,13 @@ class Table(Kind):
 
     def problems(self, handle: Handle, spec: VolumeSpec | None) -> Iterator[str]:
         if STORE not in handle.uri:
-            missing = self.columns.keys() - set(TableFile(handle.uri).columns)
+            table = TableFile(handle.uri)
+            missing = self.columns.keys() - set(table.columns)
             if missing:
                 yield f"lacks columns: {', '.join(sorted(missing))}"
+            empty = table.columns_with_nulls & self.columns.keys()
+            if empty:
+                yield f"has rows without a value in {', '.join(sorted(empty))}; fill or remove them"
 
     def open(self, handle: Handle) -> TableReader:
         return TableReader(TableFile(handle.uri))

@@ -49,7 +49,7 @@ class SqlRecords:
 
     Parameters
     ----------
-    url : str
+    url : str or sqlalchemy.URL
         Database URL, as SQLAlchemy takes it.
     shared : bool
         Whether several runs may use it.
@@ -62,9 +62,11 @@ class SqlRecords:
         If it was written by another version.
     """
 
-    def __init__(self, url: str, *, shared: bool = True) -> None:
+    def __init__(self, url: str | sa.URL, *, shared: bool = True) -> None:
         self.shared = shared
-        self._name = without_secrets(url.removeprefix("sqlite:///"))
+        parsed = sa.make_url(url)
+        is_file = parsed.get_backend_name() == "sqlite" and parsed.database
+        self._name = without_secrets(str(parsed.database) if is_file else str(url))
         self._engine = sa.create_engine(url)
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _tune_sqlite)
@@ -79,7 +81,7 @@ class SqlRecords:
     def in_file(cls, path: Path, *, shared: bool = True) -> SqlRecords:
         """Return the records in the SQLite file `path`."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        return cls(f"sqlite:///{path}", shared=shared)
+        return cls(sa.URL.create("sqlite", database=str(path)), shared=shared)
 
     def append(self, events: Sequence[Event]) -> None:
         """Append events in order."""

@@ -24,6 +24,7 @@ from voxome.metrics.segmentation import (
     score_segmentation,
 )
 from voxome.resources.table import TableFile
+from voxome.resources.unfinished import require_finished
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 
@@ -34,7 +35,9 @@ BLOCK = (64, 256, 256)
 _POSITION = ("z_nm", "y_nm", "x_nm")
 
 
-def count_pairs(truth: VolumeLike, result: VolumeLike, box: Box | str | None = None) -> Contingency:
+def count_pairs(
+    truth: VolumeLike, result: VolumeLike, box: Box | str | None = None, *, force: bool = False
+) -> Contingency:
     """Count the voxels of each pair of labels of two volumes.
 
     Parameters
@@ -44,13 +47,17 @@ def count_pairs(truth: VolumeLike, result: VolumeLike, box: Box | str | None = N
     box : Box or str, optional
         In store coordinates; a text may leave out ends, which are those of the truth. By default what both volumes
         share, if their voxel sizes are known, or else all of both, which must then span the same voxels.
+    force : bool
+        Whether to score what an interrupted run has not finished.
 
     Raises
     ------
     InvalidInput
-        If one is not a label volume, or the two do not match: voxel sizes and offsets must be equal.
+        If one is not a label volume or not finished, or the two do not match: voxel sizes and offsets must be equal.
     """
     volumes = [_labels(one) for one in (truth, result)]
+    for volume in volumes:
+        require_finished(volume.uri, force=force)
     specs = [volume.spec for volume in volumes]
     if problem := placement_problem("the truth", specs[0], "the result", specs[1]):
         raise InvalidInput(problem)
@@ -69,7 +76,12 @@ def count_pairs(truth: VolumeLike, result: VolumeLike, box: Box | str | None = N
 
 
 def segmentation(
-    truth: VolumeLike, result: VolumeLike, box: Box | str | None = None, *, count_background: bool = False
+    truth: VolumeLike,
+    result: VolumeLike,
+    box: Box | str | None = None,
+    *,
+    count_background: bool = False,
+    force: bool = False,
 ) -> SegmentationScore:
     """Return variation of information and adapted Rand error of a segmentation.
 
@@ -79,8 +91,10 @@ def segmentation(
         See `count_pairs`. Voxels with the true labels 0, -1 and 2^64 - 1 are left out, which mean "not labelled".
     count_background : bool
         Whether the true label 0 counts as an object.
+    force : bool
+        See `count_pairs`.
     """
-    return score_segmentation(count_pairs(truth, result, box), count_background=count_background)
+    return score_segmentation(count_pairs(truth, result, box, force=force), count_background=count_background)
 
 
 def detections(truth: TableLike, result: TableLike, tolerance_nm: float = 150.0) -> DetectionScore:
@@ -102,6 +116,8 @@ def graph(
     truth_labels: VolumeLike,
     result_labels: VolumeLike,
     box: Box | str | None = None,
+    *,
+    force: bool = False,
 ) -> DetectionScore:
     """Return precision, recall and F1 of the connected pairs of two tables, with neurons matched by overlap.
 
@@ -111,11 +127,11 @@ def graph(
         Tables with the columns ``pre_id, post_id, directed``.
     truth_labels, result_labels : str, path, Volume or array
         Label volumes that the ids refer to.
-    box : Box, optional
+    box, force : optional
         See `count_pairs`.
     """
     true_edges, edges = _edges(truth), _edges(result)
-    return score_graph(true_edges, edges, *match_neurons(count_pairs(truth_labels, result_labels, box)))
+    return score_graph(true_edges, edges, *match_neurons(count_pairs(truth_labels, result_labels, box, force=force)))
 
 
 def _labels(labels: VolumeLike) -> Volume:
@@ -135,7 +151,7 @@ def _labels(labels: VolumeLike) -> Volume:
     return volume
 
 
-def _columns(table: TableLike, names: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
+def _columns(table: TableLike, names: tuple[str, ...], *, drop_nulls: bool = False) -> dict[str, NDArray[np.generic]]:
     """Return the named columns of a Parquet file, or of columns in memory."""
     if isinstance(table, Mapping):
         known, where = list(table), "the table"
@@ -144,7 +160,11 @@ def _columns(table: TableLike, names: tuple[str, ...]) -> dict[str, NDArray[np.g
         known, where = list(file.columns), str(table)
     if missing := [name for name in names if name not in known]:
         raise InvalidInput(f"{where} has no column {', '.join(missing)}; its columns: {', '.join(known)}")
-    return {name: np.asarray(table[name]) for name in names} if isinstance(table, Mapping) else file.read(names)
+    return (
+        {name: np.asarray(table[name]) for name in names}
+        if isinstance(table, Mapping)
+        else file.read(names, drop_nulls=drop_nulls)
+    )
 
 
 def _points(path: TableLike) -> NDArray[np.float64]:
@@ -156,5 +176,9 @@ def _points(path: TableLike) -> NDArray[np.float64]:
 
 
 def _edges(path: TableLike) -> Edges:
-    rows = _columns(path, ("pre_id", "post_id", "directed"))
+    """Return the edges of a table; those with an unknown end are left out."""
+    rows = _columns(path, ("pre_id", "post_id", "directed"), drop_nulls=True)
+    for name in ("pre_id", "post_id"):
+        if rows[name].dtype.kind not in "iu":
+            raise InvalidInput(f"the column {name} is {rows[name].dtype}; expected integers: floats round ids")
     return Edges(rows["pre_id"], rows["post_id"], rows["directed"].astype(np.bool_))

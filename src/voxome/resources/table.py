@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from voxome.contracts.formats import TABLE
 from voxome.contracts.kinds import Rows
+from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, NotFound
 from voxome.resources.rows import concatenate
 from voxome.storage.find import storage_at
@@ -60,9 +61,20 @@ class TableFile:
         """Names of the columns."""
         return tuple(self._file.schema_arrow.names)
 
-    def read(self, columns: Sequence[str] | None = None) -> Rows:
-        """Return all rows."""
-        return _rows(self._file.read(columns=None if columns is None else list(columns)))
+    @property
+    def columns_with_nulls(self) -> set[str]:
+        """Names of the columns of whole numbers, or of true and false, in which values are missing."""
+        fields = self._file.schema_arrow
+        names = [field.name for field in fields if pa.types.is_integer(field.type) or pa.types.is_boolean(field.type)]
+        return {name for name in names if self._file.read(columns=[name]).column(name).null_count}
+
+    def read(self, columns: Sequence[str] | None = None, *, drop_nulls: bool = False) -> Rows:
+        """Return all rows, or with `drop_nulls` those with a value in every column.
+
+        Missing numbers are NaN in columns of floats, and 0 in those of whole numbers, whose other values stay exact.
+        """
+        table = self._file.read(columns=None if columns is None else list(columns))
+        return _rows(table.drop_null() if drop_nulls else table)
 
     def stacked(self, columns: Sequence[str], dtype: DTypeLike | None = None) -> NDArray[Any]:
         """Return columns side by side, (rows, columns), in the memory of the result and a batch.
@@ -75,7 +87,7 @@ class TableFile:
         for batch in self._file.iter_batches(ROW_GROUP, columns=list(columns), use_threads=False):
             part = out[start : start + len(batch)]
             for index, name in enumerate(columns):
-                part[:, index] = batch.column(name).to_numpy()
+                part[:, index] = _values(batch.column(name))
             start += len(batch)
         return out
 
@@ -110,13 +122,21 @@ class TableFile:
 
 
 def _rows(table: pa.Table) -> Rows:
-    return {name: table.column(name).combine_chunks().to_numpy(zero_copy_only=False) for name in table.column_names}
+    return {name: _values(table.column(name).combine_chunks()) for name in table.column_names}
+
+
+def _values(column: pa.Array) -> NDArray[Any]:
+    """Return a column as an array; whole numbers with missing ones never become floats."""
+    if column.null_count and (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
+        column = column.fill_null(pa.scalar(0, pa.int8()).cast(column.type))
+    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return values
 
 
 def _readable(path: str) -> str | pa.PythonFile:
     """Return what pyarrow reads: the path of a local file, which is fastest, or a file object over a store."""
     if "://" not in path:
-        return path
+        return path if Path(path).exists() else str(Uri.parse(path).local_path)
     try:
         return pa.PythonFile(storage_at(path).open_file(), mode="r")
     except NotFound as error:

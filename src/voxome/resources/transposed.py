@@ -7,13 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.abilities import Ability, SupportsAttributes, SupportsMetadata, SupportsPage, ability
+from voxome.contracts.abilities import (
+    Ability,
+    SupportsAttributes,
+    SupportsMetadata,
+    SupportsPage,
+    SupportsVoxelVersion,
+    ability,
+)
 from voxome.contracts.source import Version, VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
 
-_FORWARDED = (SupportsAttributes, SupportsMetadata, SupportsPage)
+_FORWARDED = (SupportsAttributes, SupportsMetadata, SupportsPage, SupportsVoxelVersion)
 """Abilities that do not depend on the order of axes."""
 
 

@@ -9,6 +9,7 @@ from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.errors import VoxomeError
 from voxome.resources.open import Resource, open
 from voxome.resources.shapes import Meshes, Points, Skeletons
+from voxome.resources.unfinished import unfinished_step
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 
@@ -60,6 +61,7 @@ def _volume_facts(volume: Volume) -> dict[str, Any]:
     pyramid = ability(volume.source, SupportsLevels)
     return {
         "uri": volume.uri,
+        "complete": not volume.uri or unfinished_step(volume.uri) is None,
         "format": volume.uri.partition("://")[0],
         "kind": spec.kind,
         "shape": list(volume.shape),

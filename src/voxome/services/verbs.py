@@ -12,6 +12,7 @@ from voxome.contracts.spec import VolumeKind
 from voxome.contracts.uri import Location
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
+from voxome.resources.unfinished import require_finished
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.blockwise_copy import ProgressCallback, copy, silent
@@ -27,6 +28,7 @@ def get(
     *,
     box: Box | str | None = None,
     level: int = 0,
+    force: bool = False,
     progress: ProgressCallback = silent,
 ) -> Path:
     """Export a volume, or a box of it, to a file for other programs.
@@ -42,6 +44,8 @@ def get(
         Part to export, in the coordinates of the level, along z, y, x or all axes.
     level : int
         Level of the pyramid; 0 is the finest.
+    force : bool
+        Whether to export what an interrupted run has not finished.
     progress : callable
         Called with the number of blocks done and their total.
 
@@ -67,7 +71,9 @@ def get(
     4
     """
     target = require_path("out", out)
-    export(as_volume(volume, level=level).source, box, target, progress)
+    opened = as_volume(volume, level=level)
+    require_finished(opened.uri, force=force)
+    export(opened.source, box, target, progress)
     return Path(target)
 
 
@@ -80,6 +86,7 @@ def put(
     kind: VolumeKind | None = None,
     chunk: Sequence[int] | None = None,
     at: Sequence[int] | None = None,
+    force: bool = False,
     progress: ProgressCallback = silent,
 ) -> Volume:
     """Write a file, an array or any volume into a store: as a new volume, or into an existing one.
@@ -100,6 +107,8 @@ def put(
         Chunk shape of the new volume.
     at : tuple of int, optional
         Write into an existing volume, starting at this index.
+    force : bool
+        Whether to write what an interrupted run has not finished.
     progress : callable
         Called with the number of blocks done and their total.
 
@@ -123,7 +132,9 @@ def put(
     >>> voxome.put(np.ones((4, 5, 6), "uint8"), "memory://ones", voxel_size_nm=(40, 4, 4)).voxel_size_nm
     (40.0, 4.0, 4.0)
     """
-    address, source = require_path("uri", uri), as_volume(volume).source
+    address, opened = require_path("uri", uri), as_volume(volume)
+    require_finished(opened.uri, force=force)
+    source = opened.source
     domain = source.spec.domain
     new = {"voxel_size_nm": voxel_size_nm, "dtype": dtype, "kind": kind, "read_chunk": chunk}
     if at is None:

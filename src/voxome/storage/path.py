@@ -85,7 +85,7 @@ class StoragePath:
     @property
     def address(self) -> str:
         """The path with its options, as `storage_at` reads it: a local path, or ``s3://bucket/prefix?endpoint=…``."""
-        return self.uri("") if self.options else str(self)
+        return self.uri("")
 
     def spec(self) -> dict[str, Any]:
         """Return the tensorstore spec of the key-value store of this folder."""

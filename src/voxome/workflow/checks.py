@@ -13,6 +13,7 @@ from voxome.contracts.tool import Input, ToolSpec
 from voxome.errors import UnknownName, VoxomeError
 from voxome.resources.open import open_source
 from voxome.resources.sample import sample_blocks
+from voxome.resources.unfinished import unfinished_problem
 from voxome.workflow.graph import Graph
 from voxome.workflow.options import RunOptions
 
@@ -42,6 +43,15 @@ def input_problems(step: str, expected: Input, handle: Handle, spec: VolumeSpec 
             yield f"step {step}: {expected.name}{where} {problem}"
     except VoxomeError as error:
         yield str(error)
+
+
+def unfinished_problems(step: str, inputs: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec]) -> Iterator[str]:
+    """Yield the volumes from outside that an interrupted run has not finished."""
+    for name in volumes:
+        handle = inputs[name]
+        problem = None if STORE in handle.uri else unfinished_problem(handle.uri)
+        if problem is not None:
+            yield f"step {step}: {name} ({handle.uri}) {problem}"
 
 
 def tool_problems(

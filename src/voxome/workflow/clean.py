@@ -8,7 +8,7 @@ from voxome.contracts.formats import PRIVATE, RUN
 from voxome.errors import InvalidInput, NotFound
 from voxome.records.folder import lock_folder, read_json
 from voxome.workflow.results import RECORD
-from voxome.workflow.store import intermediates, lock_results
+from voxome.workflow.store import home_address, intermediates, lock_results
 
 
 def clean(folder: str | Path) -> int | None:
@@ -40,7 +40,7 @@ def clean(folder: str | Path) -> int | None:
                 f"the run in {folder} has not finished: rerun its command to resume it, or remove the folder"
             )
         RUN.content(record, root / RECORD)
-        address = record.get("store", str(root))
+        address = record.get("store", home_address(root))
         with lock_results(address, root):
             return _remove(address)
 

@@ -37,7 +37,7 @@ def bind_external(value: object, expected: Input, level: int = 0) -> tuple[Handl
     """
     text = value.get("path") or value.get("location", "") if isinstance(value, Mapping) else str(value)
     text, kind = text.removeprefix("file://"), expected.kind
-    given = read_handle(text) if text.partition("?")[0].endswith(_SUFFIX) else Handle(kind.type, text)
+    given = read_handle(text) if Uri.parse(text).path.endswith(_SUFFIX) else Handle(kind.type, text)
     if given.type != kind.type:
         raise InvalidInput(f"{expected.name} is a {kind.type}, but {text} is the handle of a {given.type}")
     handle = kind.locate(replace(given, key=""), level=level)

@@ -22,7 +22,14 @@ from voxome.contracts.tool import Tool, ToolSpec
 from voxome.errors import PlanError, VoxomeError
 from voxome.registry import load
 from voxome.workflow.bindings import Bindings, BoundInputs
-from voxome.workflow.checks import input_problems, name_problems, tool_problems, version_warnings, voxel_warnings
+from voxome.workflow.checks import (
+    input_problems,
+    name_problems,
+    tool_problems,
+    unfinished_problems,
+    version_warnings,
+    voxel_warnings,
+)
 from voxome.workflow.frames import frame_of_tables, frame_of_volumes, overlap_warnings, size_warnings
 from voxome.workflow.graph import FromStep, Graph, Node, Source
 from voxome.workflow.hint import RunHint
@@ -180,7 +187,10 @@ class _Planner:
         yield from found
         if found or parameters is None or any(kind.is_volume for kind in inputs.missing.values()):
             return
-        rejected = list(tool_problems(step, tool, inputs.volumes, parameters, self.options))
+        rejected = [
+            *unfinished_problems(step, inputs.handles, inputs.volumes),
+            *tool_problems(step, tool, inputs.volumes, parameters, self.options),
+        ]
         if self.options.force:
             self.warnings += rejected
         else:

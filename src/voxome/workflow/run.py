@@ -28,7 +28,7 @@ from voxome.workflow.needed import needed_steps
 from voxome.workflow.plan import Plan
 from voxome.workflow.results import RECORD, load_report, load_scorer, results_within
 from voxome.workflow.saved_plan import adopt_plan
-from voxome.workflow.store import lock_results, run_folder, run_id, store_address, write_record
+from voxome.workflow.store import home_address, lock_results, run_folder, run_id, store_address, write_record
 
 RECORDED_PACKAGES = ("voxome", "numpy", "numba", "tensorstore", "onnxruntime", "scipy", "pyarrow", "cwltool")
 Progress = Callable[[StepReport], None]
@@ -66,7 +66,7 @@ def run_plan(
         if record is None:
             record = _run_steps(plan, folder, address, engines, open_records, log, progress, changes)
         record["changes"] = changes
-        if address != str(folder):
+        if address != home_address(folder):
             record["store"] = address
         _write_record(folder, address, record)
         results = results_within(plan.results, address)
@@ -87,7 +87,7 @@ def _floats(scores: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, fl
 
 def _write_record(folder: Path, address: str, record: RunRecord) -> None:
     """Write the record into the run folder, and beside the results if they are elsewhere."""
-    if address != str(folder):
+    if address != home_address(folder):
         write_record(address, RECORD, record)
     write_json(folder / RECORD, record)
 
@@ -144,7 +144,7 @@ def _run_steps(
     progress: Progress | None,
     changes: list[str],
 ) -> RunRecord:
-    for address in {str(folder), store}:
+    for address in {home_address(folder), store}:
         (storage_at(address) / RECORD).unlink()
     began = time.time()
     reports: list[StepReport] = []

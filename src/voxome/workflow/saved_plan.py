@@ -17,7 +17,7 @@ from voxome.storage.find import storage_at
 from voxome.workflow.plan import Plan
 from voxome.workflow.plan_changes import JsonObject, describe_changes, same_results
 from voxome.workflow.results import RECORD
-from voxome.workflow.store import claim_store, require_claimable
+from voxome.workflow.store import claim_store, home_address, require_claimable
 
 _FILE = "plan.json"
 
@@ -97,7 +97,7 @@ def adopt_plan(folder: Path, plan: Plan, store: str, *, fresh: bool = False) -> 
         return []
     write_json(path, {**now, "stale": stale, "earlier": sorted({*earlier})})
     claim_store(store, folder, plan.key, earlier)
-    for address in {str(folder), store} if stale or saved.key != plan.key else ():
+    for address in {home_address(folder), store} if stale or saved.key != plan.key else ():
         (storage_at(address) / RECORD).unlink()
     left = _remove(stale, store)
     write_json(path, now)

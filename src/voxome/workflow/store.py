@@ -17,6 +17,7 @@ from voxome.contracts.run_record import RunRecord
 from voxome.errors import AlreadyExists, InvalidInput
 from voxome.storage.atomic import replacing
 from voxome.storage.find import storage_at
+from voxome.storage.local import LocalPath
 from voxome.storage.lock import lock_store
 from voxome.storage.path import StoragePath
 from voxome.workflow.options import STEPS
@@ -54,11 +55,16 @@ def store_address(store: str | Path | None, folder: Path) -> str:
         If it is not an address, or has unknown options.
     """
     if store is None:
-        return str(folder)
-    path = storage_at(str(store), writing=True)
+        return home_address(folder)
+    path = storage_at(str(store), writing=True) if "://" in str(store) else LocalPath(str(Path(store).expanduser()))
     if path.is_local and Path(path.path).is_file():
         raise InvalidInput(f"{store} is a file; expected a folder or an address for the results")
-    return str(Path(path.path).resolve()) if path.is_local else path.address
+    return home_address(Path(path.path).resolve()) if path.is_local else path.address
+
+
+def home_address(folder: Path) -> str:
+    """Return the address of a folder on this machine, whatever characters its name has."""
+    return LocalPath(str(folder)).address
 
 
 @contextmanager
@@ -70,7 +76,7 @@ def lock_results(address: str, folder: Path) -> Iterator[None]:
     RunLocked
         If the run of another folder holds it.
     """
-    if address == str(folder):
+    if address == home_address(folder):
         yield
         return
     with lock_store(storage_at(address), run_id(folder), _holder(folder)):
@@ -113,7 +119,7 @@ def claim_store(address: str, folder: Path, plan_key: str, earlier: Collection[s
     AlreadyExists
         If it has the results of another run, finished or not.
     """
-    if address != str(folder) and require_claimable(address, folder, plan_key, earlier) != plan_key:
+    if address != home_address(folder) and require_claimable(address, folder, plan_key, earlier) != plan_key:
         (storage_at(address) / PRIVATE / _PLAN_KEY).write_bytes(plan_key.encode())
 
 
@@ -125,7 +131,7 @@ def require_claimable(address: str, folder: Path, plan_key: str, earlier: Collec
     AlreadyExists
         If it is the plan of another run.
     """
-    if address == str(folder):
+    if address == home_address(folder):
         return None
     found = (storage_at(address) / PRIVATE / _PLAN_KEY).read_bytes()
     key = None if found is None else found.decode()

@@ -23,6 +23,7 @@ from voxome.contracts.uri import Location
 from voxome.errors import InvalidInput, UnknownName
 from voxome.geometry import Box
 from voxome.records.choice import RecordsChoice, records_opener
+from voxome.resources.unfinished import require_finished
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.blockwise_copy import resolve_box
@@ -73,6 +74,7 @@ def transfer(
     workers: int = 1,
     verify: Verify = "sampled",
     seed: int = 0,
+    force: bool = False,
     existing: bool = False,
     chunk: Sequence[int] | None = None,
     shard: Sequence[int] | None = None,
@@ -113,6 +115,8 @@ def transfer(
         Which blocks to read back and compare; a sample has the first, the last and one in 16 others.
     seed : int
         Random seed of the sample.
+    force : bool
+        Whether to copy what an interrupted run has not finished.
     existing : bool
         Whether to write into an existing array.
     chunk, shard : (z, y, x), optional
@@ -167,6 +171,7 @@ def transfer(
     if start.uri and start.uri == end.uri:
         raise InvalidInput(f"{start.uri} cannot be copied to itself")
     open_engine, open_records = engine_opener(engine, (start, end), workers), records_opener(records)
+    require_finished(start.uri or "", force=force)
     source = start.open()
     region = resolve_box(source.spec, box)
     name = None if dtype is None else parse_dtype(dtype).name
