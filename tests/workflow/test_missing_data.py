@@ -104,6 +104,14 @@ def test_neurons_go_on_across_gaps_of_two_sections_but_not_of_five(
     assert (summary["bridged sections"], summary["missing sections"]) == ("20, 44-45", "70-74")
 
 
+def test_tissue_beyond_the_box_of_a_run_is_seen(phantom: Phantom, reference: Path, tmp_path: Path) -> None:
+    box = (slice(20, 60), slice(10, 80), slice(0, 96))
+    run(CONNECTOME, phantom.inputs, out=tmp_path / "out", block=(48, 48, 48), box="20:60,10:80,0:96")
+    for name in ("affinities", "membranes"):
+        found, known = (voxome.open(f"{folder}/{name}.zarr")[(..., *box)] for folder in (tmp_path / "out", reference))
+        assert np.array_equal(found, known), name
+
+
 def test_an_image_without_tissue_is_refused(phantom: Phantom, tmp_path: Path) -> None:
     raw = save(tmp_path / "raw.zarr", np.full((96, 96, 96), 7, np.uint8))
     with pytest.raises(RunFailed, match=r"no tissue in the box: it is constant.*choose another box"):

@@ -14,7 +14,7 @@ from scipy import ndimage
 from voxome.contracts.context import BlockContext
 from voxome.contracts.frame import Frame
 from voxome.geometry import BlockGrid, Box
-from voxome.tools.common.gaps import BRIDGED, HALO, NO_DATA, REACH, TISSUE, bridged, fill_missing
+from voxome.tools.common.gaps import BRIDGED, HALO, NO_DATA, REACH, TISSUE, bridged, fill_missing, known_tissue
 from voxome.tools.common.statistics import moments, percentile, statistics
 from voxome.tools.common.tissue import tissue
 
@@ -146,6 +146,15 @@ def test_what_is_filled_does_not_depend_on_blocks(seed: int, block: tuple[int, i
         read = part.read.within(domain)
         filled = fill_missing(image[read], values[read], 77)[part.write.within(part.read)]
         assert np.array_equal(filled, whole[part.write.within(domain)])
+
+
+def test_voxels_outside_the_box_of_the_run_count_as_tissue() -> None:
+    domain, box = Box.of_shape((8, 8, 8)), Box((0, 2, 0), (8, 6, 8))
+    values = np.full(domain.shape, NO_DATA, np.uint8)
+    known = known_tissue(values, BlockContext(box, domain, Frame(domain, box, None, (0.0, 0.0, 0.0))))
+    assert (known[:, 2:6] == NO_DATA).all()
+    assert (known[:, :2] == TISSUE).all()
+    assert (known[:, 6:] == TISSUE).all()
 
 
 def test_an_image_of_tissue_is_returned_as_it_is() -> None:

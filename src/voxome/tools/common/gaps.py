@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.context import BlockContext
+
 NO_DATA, TISSUE, BRIDGED = 0, 1, 2
 """Values of a tissue map: no data, tissue, and no data in a gap that is bridged."""
 LONGEST = 2
@@ -14,6 +16,24 @@ LONGEST = 2
 REACH = 16
 """Voxels without data beside tissue into which it is mirrored; farther ones hardly affect a network's prediction."""
 HALO = 2 * REACH
+
+
+def known_tissue(tissue: NDArray[np.uint8], block: BlockContext) -> NDArray[np.uint8]:
+    """Return the tissue map of a read box; outside the box of the run, where it was not computed, all is tissue.
+
+    Parameters
+    ----------
+    tissue : (z, y, x) uint8
+        Tissue map of ``block.read``.
+    block : BlockContext
+        The block.
+    """
+    if block.read in block.frame.box:
+        return tissue
+    inside = (block.read & block.frame.box).within(block.read)
+    known = np.full_like(tissue, TISSUE)
+    known[inside] = tissue[inside]
+    return known
 
 
 def bridged(missing: NDArray[np.bool_]) -> NDArray[np.bool_]:

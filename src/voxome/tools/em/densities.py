@@ -15,7 +15,7 @@ from voxome.contracts.python_tool import tool
 from voxome.contracts.tool import memory_of
 from voxome.resources.table import TableFile
 from voxome.tools.common.components import local_components
-from voxome.tools.common.gaps import HALO, NO_DATA, fill_missing
+from voxome.tools.common.gaps import HALO, NO_DATA, fill_missing, known_tissue
 from voxome.tools.common.statistics import HISTOGRAM, percentile
 from voxome.tools.em.synaptic.score import PsdParams, psd_halo, psd_score
 
@@ -64,6 +64,7 @@ def densities(
         ``common.relabel``.
     """
     inner = block.write.within(block.read)
+    tissue = None if tissue is None else known_tissue(tissue, block)
     if tissue is not None and not tissue[inner].any():
         return {"score": np.zeros(block.write.shape, np.uint8), "components": np.zeros(block.write.shape, np.uint64)}
     frame, rows = block.frame, histogram.read()

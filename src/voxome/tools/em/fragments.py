@@ -13,7 +13,7 @@ from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.python_tool import tool
 from voxome.contracts.tool import memory_of
-from voxome.tools.common.gaps import NO_DATA
+from voxome.tools.common.gaps import NO_DATA, known_tissue
 from voxome.tools.em.kernels.basins import basins
 from voxome.tools.em.kernels.height import MAX_DEPTH, MAX_RADIUS, HeightParams, height_halo, height_map
 
@@ -67,7 +67,7 @@ def fragments(
         background.
     """
     parameters = {"threshold": threshold, "radius_nm": radius_nm, "depth_nm": depth_nm, "sigma_nm": sigma_nm}
-    missing = None if tissue is None else tissue == NO_DATA
+    missing = None if tissue is None else known_tissue(tissue, block) == NO_DATA
     height = height_map(membranes, _height(parameters, block.frame.scale_nm), missing)
     frame = block.frame
     return {"basins": basins(height, block.read, block.write, frame.domain, frame.box)}

@@ -19,7 +19,7 @@ from voxome.errors import InvalidInput
 from voxome.models.cards import find
 from voxome.models.infer import predict
 from voxome.resources.table import TableFile
-from voxome.tools.common.gaps import HALO, NO_DATA, fill_missing
+from voxome.tools.common.gaps import HALO, NO_DATA, fill_missing, known_tissue
 from voxome.tools.common.statistics import HISTOGRAM, moments
 from voxome.tools.em.contrast import contrast_warnings
 from voxome.tools.em.kernels.affinity import NEAR, membrane_map, near_affinities
@@ -118,6 +118,7 @@ def network(
             "raw has no tissue in the box: it is constant, or nearly so, everywhere, or masked; choose another box "
             "(--box), or set detect_no_data=false if it is an image"
         )
+    tissue = None if tissue is None else known_tissue(tissue, block)
     if tissue is not None and not tissue[inner].any():
         nothing = np.zeros((len(NEAR), *block.write.shape), np.uint8)
         return {"affinities": nothing, "membranes": nothing[0]}
