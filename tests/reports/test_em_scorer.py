@@ -45,6 +45,19 @@ def test_a_part_of_the_volume_is_scored_on_that_part(truth: Path) -> None:
     assert ConnectomeScorer().score(truth, results)["segmentation"]["voi_merge"] == 0
 
 
+def test_truth_of_more_voxels_is_compared_where_the_run_is_if_voxel_sizes_are_known(tmp_path: Path) -> None:
+    part = Box((1, 0, 0), (3, 5, 6))
+    for name, box in (("labels", DOMAIN), ("neurons", part)):
+        spec = voxome.VolumeSpec(box, np.dtype("uint64"), voxel_size_nm=(10, 10, 10))
+        voxome.create(f"zarr://{tmp_path}/{name}.zarr", spec)[...] = 3
+    frame = Frame(part, part, (10.0, 10.0, 10.0), (0.0, 0.0, 0.0))
+    results = {"neurons": Result("volume", f"zarr://{tmp_path}/neurons.zarr", frame)}
+    assert list(ConnectomeScorer().check(tmp_path, results)) == []
+    assert ConnectomeScorer().score(tmp_path, results)["segmentation"]["voi_split"] == 0
+    moved = {"neurons": Result("volume", "", Frame(part, part, (10.0, 10.0, 10.0), (500.0, 0.0, 0.0)))}
+    assert "so their indices differ" in next(iter(ConnectomeScorer().check(tmp_path, moved)))
+
+
 @pytest.mark.parametrize(
     ("results", "problem"),
     [

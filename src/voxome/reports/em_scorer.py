@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from voxome.contracts.frame import Frame
-from voxome.contracts.placement import placement_problem
+from voxome.contracts.placement import are_placed, placement_problem
 from voxome.contracts.report import Results
 from voxome.geometry import Box
 from voxome.reports import score
@@ -38,7 +38,8 @@ class ConnectomeScorer:
         if problem := placement_problem("the result", frame, str(labels), spec):
             yield problem
             return
-        if domain.ndim != 3 or (frame.domain != domain if box is None else box not in domain):
+        is_elsewhere = box is None and frame.domain != domain and not are_placed(frame, spec)
+        if domain.ndim != 3 or frame.box not in domain or is_elsewhere:
             yield f"{labels} spans {domain}, but the run {frame.box}: give the truth of these voxels"
 
     def score(self, truth: Path, results: Results) -> Mapping[str, Mapping[str, float]]:
