@@ -13,13 +13,14 @@ from peers.s3 import Bucket
 
 from voxome import kinds
 from voxome.contracts.handle import Handle
-from voxome.contracts.uri import at_level
+from voxome.contracts.uri import Uri, at_level
 from voxome.errors import AlreadyExists, InvalidInput
 from voxome.geometry.grid import Block
+from voxome.kinds import image
 from voxome.kinds.region_table import open_regions
 from voxome.resources.open import open_source
 from voxome.resources.table import TableFile
-from voxome.storage.find import storage_at
+from voxome.storage.find import storage_at, storage_path
 from voxome.testing.kind import BLOCK, FRAME, KindContract
 
 
@@ -63,6 +64,26 @@ class TestImage(InStores):
         assert not coarse.is_complete(replace(level, key="another"))
         with pytest.raises(AlreadyExists, match="is the result of another run"):
             coarse.prepare(replace(level, key="another"))
+
+    def test_a_removal_that_was_interrupted_is_completed(
+        self, kind: kinds.Kind, store: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path, mark, options = store.partition("?")
+        target = replace(self._target(kind, store), uri=kind.location(f"{path}/published{mark}{options}"))
+        self._write(kind, target, self._jobs(target))
+        files = storage_path(Uri.parse(target.uri))
+
+        def stop(_: Uri) -> None:
+            (files / "zarr.json").unlink()
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(image, "_delete", stop)
+            with pytest.raises(KeyboardInterrupt):
+                kind.remove(target)
+        assert files.taken()
+        kind.remove(target)
+        assert not files.taken()
 
     def test_an_array_of_another_shape_is_refused(self, kind: kinds.Kind, store: str) -> None:
         target = self._target(kind, store)

@@ -26,7 +26,8 @@ from voxome.resources.open import absolute, create_source, format_traits, get_re
 from voxome.resources.sample import sample_blocks
 from voxome.resources.unfinished import RUN_MARK, UNFINISHED_LEVEL
 from voxome.resources.volume import Volume
-from voxome.storage.find import storage_path
+from voxome.storage.find import storage_at, storage_path
+from voxome.storage.path import StoragePath
 
 FORMAT = "zarr"
 """The format of the arrays that a run creates."""
@@ -233,14 +234,17 @@ class Image(Kind):
         try:
             mark = _mark_of(target)
         except NotFound:
-            _remove_rest(uri, target)
+            if not level:
+                _remove_rest(uri, target)
             return
         levels = mark.get("levels", {})
         if level and levels.get(str(level)) in (target.key, UNFINISHED_LEVEL):
             _update_mark(target, levels={**levels, str(level): UNFINISHED_LEVEL})
         elif not level and mark.get("step_key") == target.key:
             _update_mark(target, complete=False)
+            _tombstone(target).write_bytes(b"")
             _delete(uri)
+            _tombstone(target).unlink()
 
     def writer(self, target: Target) -> ImageWriter:
         return ImageWriter(_open(target, "r+"), self.scale_for(target.parameters), target)
@@ -317,11 +321,29 @@ def _delete(uri: Uri) -> None:
         remote.delete(uri)
 
 
+def _tombstone(target: Target) -> StoragePath:
+    """Return the path of the file that says that the removal of an array has begun."""
+    return storage_at(target.folder) / f"{target.name}.removing"
+
+
 def _remove_rest(uri: Uri, target: Target) -> None:
-    """Remove the files of an array whose removal was interrupted after that of its metadata."""
-    folder = storage_path(uri)
-    if not target.existing and folder.taken():
-        folder.delete()
+    """Remove the files of an array whose removal was interrupted after that of its metadata.
+
+    Raises
+    ------
+    AlreadyExists
+        If there are files that no removal has left: they may be the user's.
+    """
+    folder, tombstone = storage_path(uri), _tombstone(target)
+    if target.existing or not folder.taken():
+        return
+    if not tombstone.exists() and not folder.path.startswith(f"{storage_at(target.folder).path}/"):
+        raise AlreadyExists(
+            f"{folder} is no array of step {target.step}, whose result is to be removed, and is left as it is; "
+            "move it elsewhere or remove it, then run again"
+        )
+    folder.delete()
+    tombstone.unlink()
 
 
 def _levels_of(target: Target) -> dict[str, str]:
