@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 
 import voxome
 from voxome.contracts.formats import PLAN, PRIVATE
-from voxome.errors import AlreadyExists, CorruptData, PlanError, UnsupportedFormat
+from voxome.errors import AlreadyExists, CorruptData, PlanError, StoreError, UnsupportedFormat
+from voxome.storage.local import LocalPath
 from voxome.tools.common.threshold import threshold
 from voxome.workflow import saved_plan
 from voxome.workflow.options import RunOptions
@@ -124,7 +126,7 @@ def test_an_interrupted_change_is_completed_by_any_later_plan(
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(saved_plan, "remove_step", stop)
+            patch.setattr(saved_plan, "remove_outputs", stop)
             with pytest.raises(KeyboardInterrupt):
                 run_plan(plan_of(raw, 50.0), out=folder, engine="sequential")
         assert content(folder)["stale"]
@@ -132,6 +134,37 @@ def test_an_interrupted_change_is_completed_by_any_later_plan(
         assert record["steps"][0]["blocks"]["run"] == 1
         assert "stale" not in content(folder)
         assert len(list((folder / PRIVATE / "steps").iterdir())) == 1
+
+
+def test_a_file_in_the_place_of_a_result_is_never_removed(raw: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    run_plan(plan_of(raw, 100.0), out=folder, engine="sequential")
+    result = folder / "result.zarr"
+    shutil.rmtree(result)
+    result.mkdir()
+    (result / "thesis.txt").write_text("mine")
+    with pytest.raises(AlreadyExists, match=r"result\.zarr is no array of step .* move it elsewhere"):
+        run_plan(plan_of(raw, 50.0), out=folder, engine="sequential")
+    assert (result / "thesis.txt").read_text() == "mine"
+    result.rename(tmp_path / "elsewhere")
+    assert run_plan(plan_of(raw, 50.0), out=folder, engine="sequential")["steps"][0]["blocks"]["run"] == 1
+
+
+def test_intermediate_data_that_cannot_be_removed_are_reported(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    run_plan(plan_of(raw, 100.0), out=folder, engine="sequential")
+    delete = LocalPath.delete
+
+    def fail(path: LocalPath) -> None:
+        if path.parent is not None and path.parent.name == "steps":
+            raise StoreError(f"cannot remove {path}: the disk is read-only")
+        delete(path)
+
+    monkeypatch.setattr(LocalPath, "delete", fail)
+    changes = run_plan(plan_of(raw, 50.0), out=folder, engine="sequential")["changes"]
+    assert any("were not removed: cannot remove" in line for line in changes)
 
 
 def test_a_store_is_claimed_by_the_changed_plan(raw: Path, tmp_path: Path) -> None:
@@ -158,7 +191,7 @@ def test_the_results_of_a_tool_that_is_gone_are_left(
     path = folder / PRIVATE / "plan.json"
     path.write_text(path.read_text().replace('"common.threshold"', '"lab.gone"'))
     changes = adopt_plan(folder, replace(plan, warnings=("new",)), str(folder))
-    assert any("lab.gone" in line and "are left" in line for line in changes)
+    assert any("lab.gone" in line and "were not removed" in line for line in changes)
 
 
 @pytest.mark.parametrize("version", [None, 0, 2])

@@ -6,24 +6,34 @@ from contextlib import suppress
 
 from voxome.blocks.step import Step
 from voxome.contracts.handle import within
-from voxome.errors import NotFound, StoreError
+from voxome.errors import NotFound
 from voxome.storage.find import storage_at
 
 
-def remove_step(step: Step, store: str) -> None:
-    """Remove the outputs and intermediate data of a step, finished or not.
+def remove_outputs(step: Step, store: str) -> None:
+    """Remove the outputs of a step, finished or not.
 
     The file without which its jobs count as not done goes first, so that a removal that is interrupted leaves nothing
     that looks finished.
+
+    Raises
+    ------
+    AlreadyExists
+        If the files in their place are not those that the step has written.
     """
     step.file(store).unlink()
     for kind, target in step.targets(store):
         kind.remove(target)
-    remove_folder(step, store)
 
 
 def remove_folder(step: Step, store: str) -> None:
-    """Remove the folder of a step, with the intermediate data."""
+    """Remove the folder of a step, with the intermediate data.
+
+    Raises
+    ------
+    StoreError
+        If the store fails.
+    """
     step.file(store).unlink()
-    with suppress(NotFound, StoreError):
+    with suppress(NotFound):
         storage_at(within(step.folder, store)).delete()

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxome.blocks.removal import remove_folder, remove_step
+from voxome.blocks.removal import remove_folder, remove_outputs
 from voxome.blocks.step import Step
 from voxome.contracts.formats import PLAN, PRIVATE
 from voxome.contracts.json_text import json_text
-from voxome.errors import CorruptData, PlanError, PluginError, UnknownName
+from voxome.errors import CorruptData, PlanError, PluginError, StoreError, UnknownName
 from voxome.records.folder import read_json, write_json
 from voxome.storage.find import storage_at
 from voxome.workflow.plan import Plan
@@ -73,7 +73,7 @@ def adopt_plan(folder: Path, plan: Plan, store: str, *, fresh: bool = False) -> 
     PlanError
         If the results of the folder are in another store.
     AlreadyExists
-        If the store has the results of another folder.
+        If the store has the results of another folder, or files that no run has written in the place of a result.
     CorruptData, UnsupportedFormat
         If the saved plan is damaged, or of another version.
     """
@@ -133,8 +133,11 @@ def _remove(stale: Sequence[JsonObject], store: str) -> list[str]:
     for data in reversed(stale):
         step = Step.from_json(data)
         try:
-            remove_step(step, store)
+            remove_outputs(step, store)
         except (UnknownName, PluginError) as error:
+            left.append(f"the results of step {step.name} were not removed, since its tool cannot be loaded: {error}")
+        try:
             remove_folder(step, store)
-            left.append(f"the results of step {step.name} are left, since its tool cannot be loaded: {error}")
+        except StoreError as error:
+            left.append(f"the intermediate data of step {step.name} were not removed: {error}")
     return left
