@@ -328,3 +328,14 @@ def test_xarray_has_names_and_units(tmp_path: Path) -> None:
     assert int(array.sel(z=80, y=2, x=slice(2, 10)).sum()) == 3 * 7
     plain = voxome.create(f"zarr://{tmp_path}/plain.zarr", voxome.VolumeSpec.of((4, 5, 6), "uint8")).to_xarray()
     assert plain.x.attrs["units"] == "index"
+
+
+def test_a_created_volume_has_an_absolute_uri_without_a_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    created = voxome.create("zarr://a.zarr", VolumeSpec.of((2, 3, 4), "uint8"))
+    put = voxome.put(noise((2, 3, 4), "uint8"), Path("a.zarr"), at=(0, 0, 0))
+    assert created.uri == put.uri == f"zarr://{tmp_path}/a.zarr"
+    shown = Volume(created.source, "zarr://https://u:secret@host/a.zarr")
+    assert "secret" not in repr(shown) + shown._repr_html_() + str(shown.to_xarray().attrs)

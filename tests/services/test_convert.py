@@ -53,3 +53,10 @@ def test_a_window_is_needed_unless_the_voxels_are_booleans() -> None:
         voxome.convert(RAW, "memory://without-window")
     voxome.convert(RAW > 0, "memory://from-booleans")
     assert np.array_equal(voxome.open("memory://from-booleans", expect=voxome.Volume)[:], np.where(RAW > 0, 255, 0))
+
+
+def test_reversed_axes_are_refused_where_they_cannot_be_stored(tmp_path: Path) -> None:
+    voxome.create(f"zarr://{tmp_path}/raw.zarr", voxome.VolumeSpec.of(RAW.shape, "float32"))[:] = RAW
+    seen = voxome.array(f"zarr://{tmp_path}/raw.zarr", axis_order="XYZ")
+    with pytest.raises(InvalidInput, match="axes are x/y/z"):
+        voxome.convert(seen, f"zarr://{tmp_path}/a.zarr", window="-1:2", state=tmp_path / "state")

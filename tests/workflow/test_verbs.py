@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
 
 import voxome
-from voxome.errors import InvalidInput, NotFound, PlanError
+from voxome.contracts.source import Version, VolumeSource
+from voxome.errors import InvalidInput, NotFound, ReadOnly
+from voxome.resources.volume_like import location_of
 from voxome.testing.strategies import noise
 
 SHAPE = (8, 16, 16)
@@ -71,8 +74,8 @@ def test_the_same_array_is_written_once_and_the_same_call_reuses_its_results(tmp
     assert [record["steps"][0]["blocks"]["run"] for record in (first, again)] == [4, 0]
     (stored,) = (tmp_path / "out" / ".voxome" / "inputs").glob("[!.]*")
     assert_array_equal(voxome.open(stored, expect=voxome.Volume), ARRAY)
-    with pytest.raises(PlanError, match="plan"):
-        voxome.run(workflow, {"raw": ARRAY + 1}, out=tmp_path / "out", block=(8, 8, 8))
+    changed = voxome.run(workflow, {"raw": 255 - ARRAY}, out=tmp_path / "out", block=(8, 8, 8))
+    assert changed["steps"][0]["blocks"]["run"] == 4
 
 
 def test_a_plan_can_be_run(tmp_path: Path, workflow: Path) -> None:
@@ -122,3 +125,40 @@ def test_what_is_not_a_path_or_a_volume_is_refused(tmp_path: Path, workflow: Pat
         voxome.plan(tmp_path / "nothing.cwl", {"raw": ARRAY})
     with pytest.raises(InvalidInput, match=r"did you mean 'common\.threshold'"):
         voxome.tool("common.treshold", {"image": ARRAY}, out=tmp_path / "out")
+
+
+def test_a_volume_whose_uri_gives_other_voxels_is_copied(tmp_path: Path) -> None:
+    stored = voxome.create(f"zarr://{tmp_path}/raw.zarr", voxome.VolumeSpec.of(SHAPE, "uint8"))
+    stored[...] = ARRAY
+    reversed_axes = voxome.array(f"zarr://{tmp_path}/raw.zarr", axis_order="XYZ")
+    wrapped = voxome.Volume(_Inverted(stored.source), stored.uri)
+    assert location_of(stored) == f"zarr://{tmp_path}/raw.zarr"
+    assert location_of(reversed_axes) is None
+    assert_array_equal(threshold(wrapped, tmp_path / "out"), np.where(255 - ARRAY > 99, 255, 0))
+
+
+def test_a_level_is_an_input(tmp_path: Path) -> None:
+    source = f"zarr://{tmp_path}/raw.zarr"
+    voxome.transfer(ARRAY, source, voxel_size_nm=(8, 8, 8), levels=2, state=tmp_path / "state")
+    coarse = voxome.open(source, level=1)
+    assert location_of(coarse) == f"{source}?level=1"
+    assert threshold(coarse, tmp_path / "out").shape == coarse.shape
+
+
+class _Inverted:
+    """A source with inverted values."""
+
+    concurrent_writers = False
+
+    def __init__(self, source: VolumeSource) -> None:
+        self.source, self.spec = source, source.spec
+
+    def read(self, box: voxome.Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        data = 255 - self.source.read(box)
+        return data if out is None else np.copyto(out, data) or out
+
+    def write(self, box: voxome.Box, data: NDArray[Any]) -> None:
+        raise ReadOnly("only read")
+
+    def version(self) -> Version:
+        return self.source.version()

@@ -22,7 +22,7 @@ from voxome.contracts.levels import require_level
 from voxome.contracts.source import MeshSource, Mode, PointsSource, Remote, SkeletonSource, Source, VolumeSource
 from voxome.contracts.spec import SpecChanges, VolumeSpec
 from voxome.contracts.traits import FormatTraits, SupportsFormatTraits
-from voxome.contracts.uri import Location, Uri
+from voxome.contracts.uri import Location, Uri, at_level
 from voxome.errors import InvalidInput, InvalidUri, NotFound, ReadOnly, UnknownName, UnsupportedFormat
 from voxome.registry import load, load_all, targets
 from voxome.resources.shapes import Meshes, Points, Skeletons
@@ -257,7 +257,7 @@ def open(uri: Location, *, expect: type[Any] | None = None, mode: Mode = "r", le
     if resource is not expected:
         raise _unexpected(source, located, expected)
     if resource is Volume:
-        return Volume(_volume(source, located), str(located))
+        return Volume(_volume(source, located), at_level(str(located), level or 0))
     return cast("Resource", resource(source, str(located)))
 
 
@@ -336,4 +336,4 @@ def create(uri: Location, spec: VolumeSpec, **changes: Unpack[SpecChanges]) -> V
         If the format cannot hold such a volume.
     """
     described = spec.replace(**changes) if changes else spec
-    return Volume(create_source(uri, described), str(uri))
+    return Volume(create_source(uri, described), str(absolute(Uri.parse(uri))))

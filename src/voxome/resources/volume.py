@@ -14,7 +14,7 @@ from voxome.contracts.abilities import SupportsIds, SupportsLevels, ability
 from voxome.contracts.levels import Level, require_level
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.uri import at_level
+from voxome.contracts.uri import at_level, without_secrets
 from voxome.errors import UnsupportedFormat
 from voxome.extras import require
 from voxome.geometry import Box
@@ -38,11 +38,11 @@ class Volume:
     source : VolumeSource
         Reads and writes boxes.
     uri : str
-        For people to read.
+        For people to read; user name and password are removed.
     """
 
     def __init__(self, source: VolumeSource, uri: str = "") -> None:
-        self.source, self.uri = source, uri
+        self.source, self.uri = source, without_secrets(uri)
 
     def __repr__(self) -> str:
         size = self.voxel_size_nm

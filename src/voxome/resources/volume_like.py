@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.arguments import require_lengths
-from voxome.contracts.source import Version
+from voxome.contracts.source import Version, VolumeSource
 from voxome.contracts.spec import VolumeKind, VolumeSpec
-from voxome.contracts.uri import Location
-from voxome.errors import InvalidInput, ReadOnly
+from voxome.contracts.uri import Location, Uri
+from voxome.errors import InvalidInput, ReadOnly, VoxomeError
 from voxome.geometry import Box
-from voxome.resources.open import format_traits, open
+from voxome.resources.open import absolute, format_traits, open, open_source
+from voxome.resources.views import View
 from voxome.resources.volume import Volume
 
 VolumeLike = Location | Volume | NDArray[Any]
@@ -113,4 +114,27 @@ def require_location(value: object) -> str:
 def location_of(volume: Volume) -> str | None:
     """Return the URI by which other processes can open a volume; None if there is none."""
     scheme = volume.uri.partition("://")[0] if "://" in volume.uri else ""
-    return volume.uri if scheme and not format_traits(scheme).one_process else None
+    if not scheme or format_traits(scheme).one_process or not opens(volume.uri, volume.source):
+        return None
+    return str(absolute(Uri.parse(volume.uri)))
+
+
+def opens(uri: str, source: VolumeSource) -> bool:
+    """Whether opening `uri` gives the voxels of `source`, not those of another level, order of axes or wrapper."""
+    try:
+        return _is_alike(open_source(uri), source)
+    except VoxomeError:
+        return False
+
+
+def _is_alike(first: VolumeSource, second: VolumeSource) -> bool:
+    if type(first) is not type(second) or _placed(first) != _placed(second):
+        return False
+    if isinstance(first, View) and isinstance(second, View):
+        return first.option == second.option and _is_alike(first.source, second.source)
+    return True
+
+
+def _placed(source: VolumeSource) -> tuple[object, ...]:
+    spec = source.spec
+    return spec.domain, spec.dtype, spec.axes, spec.voxel_size_nm, spec.offset_nm

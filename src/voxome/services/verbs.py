@@ -9,9 +9,10 @@ from numpy.typing import DTypeLike
 
 from voxome.contracts.arguments import require_indices, require_path
 from voxome.contracts.spec import VolumeKind
-from voxome.contracts.uri import Location
+from voxome.contracts.uri import Location, Uri
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
+from voxome.resources.open import absolute, locate
 from voxome.resources.unfinished import require_finished
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
@@ -140,17 +141,17 @@ def put(
     if at is None:
         with created_or_removed(address, spec_like(source.spec, **new)) as target:
             copy(source, domain, target, target.spec.domain.start, progress)
-        return Volume(target, address)
+        return Volume(target, str(absolute(Uri.parse(address))))
     if given := [name for name, value in new.items() if value is not None]:
         raise InvalidInput(f"at= writes into an existing volume, but {', '.join(given)} would need a new one")
     corner = require_indices("at", at)
-    target = open_target(address, source, corner)
+    target, located = open_target(address, source, corner), absolute(locate(address))
     try:
         copy(source, domain, target, corner, progress)
     except BaseException as error:
-        error.add_note(f"{address} is partly written; rerun the same command to complete it")
+        error.add_note(f"{located} is partly written; rerun the same command to complete it")
         raise
-    return Volume(target, address)
+    return Volume(target, str(located))
 
 
 def rm(uri: Location) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,7 +19,7 @@ from voxome.resources.metadata import metadata
 from voxome.resources.open import absolute, format_traits, locate, open_source
 from voxome.resources.view_options import is_percent
 from voxome.resources.volume import Volume
-from voxome.resources.volume_like import require_location
+from voxome.resources.volume_like import opens, require_location
 
 Droppable = Literal["start", "voxel_size", "offset", "attributes"]
 
@@ -59,15 +60,19 @@ class Endpoint:
     @property
     def reachable(self) -> bool:
         """Whether other processes can open it."""
-        return bool(self.scheme) and not format_traits(self.scheme).one_process
+        return bool(self.scheme) and not format_traits(self.scheme).one_process and self._reopens
 
     def open(self, mode: Mode = "r") -> VolumeSource:
         """Open the array, unless the user passed an open one."""
         return open_source(self.text, mode=mode) if self.source is None else self.source
 
     def reopen(self) -> VolumeSource:
-        """Open the array again, bypassing any cache, if the endpoint has a URI."""
-        return open_source(self.text) if self.scheme else self.open()
+        """Open the array again, bypassing any cache, if it has a URI that gives the same voxels."""
+        return open_source(self.text) if self.scheme and self._reopens else self.open()
+
+    @cached_property
+    def _reopens(self) -> bool:
+        return self.source is None or opens(self.text, self.source)
 
     def level(self, number: int) -> Endpoint:
         """Return level `number` of this endpoint."""
