@@ -16,7 +16,7 @@ from voxome import Box, VolumeSpec
 from voxome.contracts.handle import Handle
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, InvalidUri, ReadOnly
-from voxome.kinds import Image
+from voxome.kinds import Image, Probability
 from voxome.resources.open import locate, open_source
 from voxome.services.delete import require_deletable
 
@@ -165,6 +165,8 @@ def test_a_view_has_a_version_of_its_own(tmp_path: Path) -> None:
         ("dtype=uint8", "needs the values"),
         ("dtype=float32&window=0:1", "not supported"),
         ("start=1,2", "three indices"),
+        ("window=0:1&clip=no", "use true or false"),
+        ("clip=false", "needs a window"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(tmp_path: Path, options: str, expected: str) -> None:
@@ -175,6 +177,36 @@ def test_options_that_do_not_fit_are_refused(tmp_path: Path, options: str, expec
 def test_a_channel_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="has no c 3; give one from 0 to 2"):
         voxome.open(save(tmp_path, np.zeros((3, 4, 4, 4), np.uint8)) + "?c=3")
+
+
+def test_values_outside_a_window_that_does_not_clip_cannot_be_read(tmp_path: Path) -> None:
+    values = np.linspace(0, 1, 4 * 5 * 6, dtype=np.float32).reshape(4, 5, 6)
+    values[0, 0, 0] = np.nan
+    values[3, 4, 5] = 1 + 1e-6
+    uri = f"{save(tmp_path, values)}?window=0:1&clip=false"
+    assert np.array_equal(voxome.open(uri, expect=voxome.Volume)[:], window(np.nan_to_num(values), 0, 1))
+    for outside in (7, -0.5, np.inf):
+        values[2, 0, 0] = outside
+        save(tmp_path, values)
+        volume = voxome.open(uri, expect=voxome.Volume)
+        assert np.array_equal(volume[3], window(values[3], 0, 1))
+        with pytest.raises(InvalidInput, match=rf"a\.npy.* has values from .*{outside:g}.*add \?window=LO:HI"):
+            volume[2]
+
+
+def test_a_probability_outside_the_sample_that_is_not_from_0_to_1_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voxome.resources.sample._WHOLE", 1)
+    monkeypatch.setattr("voxome.resources.sample._EDGE", 2)
+    values = np.zeros((20, 20, 20), np.float32)
+    values[5] = 7
+    reader = Probability().open(Probability().locate(Handle("volume", save(tmp_path, values))))
+    with pytest.raises(InvalidInput, match="values from 7 to 7"):
+        reader.read(Box((5, 0, 0), (6, 4, 4)))
+    values[9, 9, 9] = 7
+    with pytest.raises(InvalidInput, match="values from 0 to 7"):
+        Probability().locate(Handle("volume", save(tmp_path, values)))
 
 
 def test_a_constant_volume_has_no_window_in_per_cent(tmp_path: Path) -> None:

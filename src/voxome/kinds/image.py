@@ -25,6 +25,7 @@ from voxome.kinds.versions import pinned_volume
 from voxome.resources.open import absolute, create_source, format_traits, get_remote, locate, open_source
 from voxome.resources.sample import sample_blocks
 from voxome.resources.unfinished import RUN_MARK, UNFINISHED_LEVEL
+from voxome.resources.view_options import apply_view
 from voxome.resources.volume import Volume
 from voxome.storage.find import storage_at, storage_path
 from voxome.storage.path import StoragePath
@@ -267,24 +268,19 @@ class Probability(Image):
     kind: VolumeKind = "probability"
 
     def view_of(self, source: VolumeSource, uri: str) -> dict[str, str]:
-        """Return the options of the view by which True and 1.0 are 255.
+        """Return the options of the view by which True and 1.0 are 255; other values cannot be read.
 
         Raises
         ------
         InvalidInput
-            If floats are not from 0 to 1.
+            If floats of a sample are not from 0 to 1.
         """
         if self.dtype != "uint8" or source.spec.dtype.kind != "f":
             return super().view_of(source, uri)
-        values = [block[np.isfinite(block)] for block in sample_blocks(source)]
-        low = min((float(v.min()) for v in values if v.size), default=0.0)
-        high = max((float(v.max()) for v in values if v.size), default=1.0)
-        if low < 0 or high > 1:
-            raise InvalidInput(
-                f"{uri} has values from {low:g} to {high:g}, but floats from 0 to 1 are expected for probabilities: "
-                "add ?window=LO:HI to its URI, with the values that mean 0 and certainty"
-            )
-        return dict(_FRACTIONS)
+        view = {**_FRACTIONS, "clip": "false"}
+        for _ in sample_blocks(apply_view(source, view, uri)):
+            pass
+        return view
 
 
 @dataclass(frozen=True)

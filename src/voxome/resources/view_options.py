@@ -1,4 +1,4 @@
-"""Options of a URI that open a view of a volume: ``axes``, ``c``, ``t``, ``start``, ``dtype``, ``window``."""
+"""Options of a URI that open a view of a volume: ``axes``, ``c``, ``t``, ``start``, ``dtype``, ``window``, ``clip``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def split_view(uri: Uri) -> tuple[Uri, dict[str, str]]:
     >>> split_view(Uri.parse("zarr://a.zarr?level=1&c=0"))
     (Uri('zarr://a.zarr?level=1'), {'c': '0'})
     """
-    view = {name: value for name, value in uri.query.items() if name in (*_ORDER, "dtype")}
+    view = {name: value for name, value in uri.query.items() if name in (*_ORDER, "dtype", "clip")}
     return replace(uri, query={name: value for name, value in uri.query.items() if name not in view}), view
 
 
@@ -72,7 +72,7 @@ def with_values(view: Mapping[str, str], source: VolumeSource, name: str) -> dic
 
 def without_window(view: Mapping[str, str]) -> dict[str, str]:
     """Return the options of a view that keep the voxels."""
-    return {name: value for name, value in view.items() if name not in ("dtype", "window")}
+    return {name: value for name, value in view.items() if name not in ("dtype", "window", "clip")}
 
 
 def apply_view(source: VolumeSource, view: Mapping[str, str], name: str) -> VolumeSource:
@@ -100,6 +100,8 @@ def apply_view(source: VolumeSource, view: Mapping[str, str], name: str) -> Volu
                 f"?dtype={view['dtype']}&window=0:4095 or window=0.5%:99.5%"
             )
         options["window"] = "0:1"
+    if "clip" in view and "window" not in options:
+        raise InvalidUri(f"{name}: ?clip={view['clip']} needs a window, as in ?window=0:1&clip=false")
     for option in _ORDER:
         if option in options:
             source = _VIEWS[option](source, options, name)
@@ -136,7 +138,10 @@ def _windowed(source: VolumeSource, view: Mapping[str, str], name: str) -> Volum
         raise InvalidUri(f"{name}: ?dtype={dtype} is not supported; use {' or '.join(DTYPES)}")
     if source.spec.dtype.kind not in "biuf":
         raise InvalidInput(f"{name} is {source.spec.dtype}, which has no window; expected numbers")
-    return Windowed(source, dtype, *_ends(view["window"], name))
+    clip = view.get("clip", "true")
+    if clip not in ("true", "false"):
+        raise InvalidUri(f"{name}: ?clip={clip} is not supported; use true or false")
+    return Windowed(source, dtype, *_ends(view["window"], name), name, clip=clip == "true")
 
 
 _VIEWS: Mapping[str, Callable[[VolumeSource, Mapping[str, str], str], VolumeSource]] = {

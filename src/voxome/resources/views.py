@@ -232,7 +232,7 @@ class Shifted(View):
 class Windowed(View):
     """A source whose values from `low` to `high` are shown as 0 to the largest value of a data type.
 
-    Values outside are clipped, and what is not a number is 0. A `high` below `low` inverts the image.
+    What is not a number is 0. A `high` below `low` inverts the image.
 
     Parameters
     ----------
@@ -242,28 +242,41 @@ class Windowed(View):
         Unsigned integers.
     low, high : float
         Values that become 0 and the largest value.
+    name : str
+        URI of the volume, for messages.
+    clip : bool
+        Whether values outside are clipped; otherwise they cannot be read.
     """
 
-    def __init__(self, source: VolumeSource, dtype: DTypeLike, low: float, high: float) -> None:
-        self._dtype, self._low, self._high = np.dtype(dtype), low, high
+    def __init__(
+        self, source: VolumeSource, dtype: DTypeLike, low: float, high: float, name: str, *, clip: bool = True
+    ) -> None:
+        self._dtype, self._low, self._high, self._name, self._clip = np.dtype(dtype), low, high, name, clip
         spec = source.spec
         windowed = spec.replace(
             dtype=self._dtype,
             kind="image" if spec.kind == "labels" else spec.kind,
-            fill=int(self._windowed(np.array([spec.fill]))[0]),
+            fill=int(self._scale(np.array([spec.fill])).clip(0, np.iinfo(self._dtype).max)[0]),
             encoding=None,
         )
-        option = f"dtype={self._dtype.name}&window={low:.12g}:{high:.12g}"
-        super().__init__(source, option, windowed, lambda level: Windowed(level, dtype, low, high))
+        option = f"dtype={self._dtype.name}&window={low:.12g}:{high:.12g}{'' if clip else '&clip=false'}"
+        super().__init__(source, option, windowed, lambda level: Windowed(level, dtype, low, high, name, clip=clip))
 
     def _read(self, box: Box) -> NDArray[Any]:
-        return self._windowed(self.source.read(box))
+        data, largest = self.source.read(box), np.iinfo(self._dtype).max
+        values = self._scale(data)
+        if not self._clip and values.size and (values.min() < 0 or values.max() > largest):
+            finite = data[~np.isnan(data)]
+            raise InvalidInput(
+                f"{self._name} has values from {finite.min():g} to {finite.max():g} in {box}, but only values from "
+                f"{self._low:g} to {self._high:g} are expected: correct the volume, or add ?window=LO:HI to its URI, "
+                "with the values that mean 0 and the maximum"
+            )
+        return values.clip(0, largest, out=values).astype(self._dtype)
 
-    def _windowed(self, data: NDArray[Any]) -> NDArray[Any]:
-        """Return the values as the data type of the view."""
-        largest = float(np.iinfo(self._dtype).max)
+    def _scale(self, data: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the values on the scale of the data type, rounded."""
         values = data.astype(np.float64)
         values -= self._low
-        values *= largest / (self._high - self._low)
-        np.rint(np.clip(np.nan_to_num(values, copy=False, nan=0.0), 0.0, largest, out=values), out=values)
-        return values.astype(self._dtype)
+        values *= float(np.iinfo(self._dtype).max) / (self._high - self._low)
+        return np.rint(np.nan_to_num(values, copy=False, nan=0.0), out=values)
