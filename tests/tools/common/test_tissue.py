@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from voxome.contracts.context import BlockContext
 from voxome.contracts.frame import Frame
+from voxome.contracts.spec import VolumeSpec
 from voxome.geometry import BlockGrid, Box
 from voxome.tools.common.gaps import BRIDGED, HALO, NO_DATA, REACH, TISSUE, bridged, fill_missing, known_tissue
 from voxome.tools.common.statistics import moments, percentile, statistics
@@ -104,6 +105,30 @@ def test_a_mask_and_a_no_data_value_count_without_detection() -> None:
     expected = np.full(SHAPE, TISSUE)
     expected[:, :3] = expected[:, -3:] = NO_DATA
     assert np.array_equal(result, expected)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"no_data": 3}, 3),
+        ({"_FillValue": [0]}, 0),
+        ({"_FillValue": "-1.5"}, -1.5),
+        ({"no_data": "none", "_FillValue": 7}, 7),
+        ({"_FillValue": "AAAAAAAAAAA="}, None),
+        ({"_FillValue": [1, 2]}, None),
+        ({"_FillValue": [1, [2]]}, None),
+        ({"_FillValue": None}, None),
+        ({"_FillValue": True}, None),
+        ({"_FillValue": 10**400}, None),
+    ],
+)
+def test_the_value_without_data_is_an_attribute_that_is_a_number(
+    attributes: dict[str, object], expected: float | None
+) -> None:
+    defaults = tissue.spec.defaults
+    assert defaults is not None
+    found = defaults({"image": VolumeSpec.of(SHAPE, "uint8", attributes=attributes)})
+    assert found == ({} if expected is None else {"no_data": expected})
 
 
 def test_statistics_are_those_of_the_tissue() -> None:

@@ -28,8 +28,18 @@ _ATTRIBUTES = ("no_data", "_FillValue")
 
 def _no_data_of(specs: Mapping[str, VolumeSpec]) -> dict[str, Any]:
     attributes = specs["image"].attributes if "image" in specs else {}
-    values = [attributes[name] for name in _ATTRIBUTES if name in attributes]
-    return {"no_data": values[0]} if values else {}
+    values = (_number_of(attributes[name]) for name in _ATTRIBUTES if name in attributes)
+    number = next((value for value in values if value is not None), None)
+    return {} if number is None else {"no_data": number}
+
+
+def _number_of(value: object) -> float | None:
+    """Return a number, the only number of a list, or that of a text; None for what other programs write instead."""
+    try:
+        array = np.asarray(value)
+        return float(array.item()) if array.dtype.kind in "iufU" else None
+    except ValueError:
+        return None
 
 
 @tool(
@@ -55,7 +65,7 @@ def tissue(
     mask : (z, y, x) array, optional
         0 where there are no data.
     no_data : float
-        Grey value that means no data; by default the attribute ``no_data`` or ``_FillValue`` of the image.
+        Grey value that means no data; by default the attribute ``no_data`` or ``_FillValue`` of the image, if numeric.
     detect : bool
         Whether areas of a section that are constant, or nearly so, have no data.
 
