@@ -56,6 +56,17 @@ def test_a_set_is_opened_from_any_of_its_files(tmp_path: Path, array: NDArray[np
     assert_array_equal(voxome.open(files[number])[...], array)
 
 
+def test_a_set_or_a_series_is_not_deleted_as_if_it_were_a_file(tmp_path: Path, array: NDArray[np.uint16]) -> None:
+    files = write_set(tmp_path, array)
+    tifffile.imwrite(tmp_path / "one.tif", array)
+    for uri in (files[0], f"{tmp_path / 'one.tif'}?series=0"):
+        with pytest.raises(InvalidUri, match="yourself"):
+            voxome.rm(uri)
+    assert len(list(tmp_path.iterdir())) == len(files) + 1
+    voxome.rm(tmp_path / "one.tif")
+    assert sorted(tmp_path.iterdir()) == files
+
+
 def test_a_set_with_a_missing_or_a_cut_file_is_damaged(tmp_path: Path, array: NDArray[np.uint16]) -> None:
     files = write_set(tmp_path, array)
     content = files[3].read_bytes()

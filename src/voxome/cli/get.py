@@ -20,7 +20,7 @@ def get(
         typer.Argument(
             metavar="OUT",
             help="Output: FILE.npy, FILE.h5 or FILE.h5/DATASET, FILE.tif, FILE.png (one section), FOLDER/ "
-            "(PNG sections), FOLDER.zarr, FILE.nii.",
+            "(PNG sections), FOLDER.zarr, FOLDER.n5, FILE.nii, FILE.nii.gz.",
         ),
     ],
     box: Annotated[
@@ -29,6 +29,7 @@ def get(
     ] = None,
     level: Annotated[int, typer.Option(parser=index, metavar="N", help="Level of the pyramid; 0 is the finest.")] = 0,
     force: Unfinished = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is stored at OUT.")] = False,
     json: Json = False,
 ) -> None:
     """Export a volume, or a box of it, to a file for other programs."""
@@ -40,7 +41,7 @@ def get(
     region = resolve_box(volume.spec, box)
     size = region.size * volume.dtype.itemsize
     with block_progress(out, size) as progress:
-        verbs.get(volume, out, box=region, force=force, progress=progress)
+        verbs.get(volume, out, box=region, force=force, overwrite=overwrite, progress=progress)
     if json:
         show_json({"out": out, "box": str(region), "shape": list(region.shape), "dtype": str(volume.dtype)})
     else:

@@ -155,6 +155,9 @@ class ImagesRemote:
         source = self.open(uri)
         if not path.exists():
             raise InvalidUri(f"{uri} is a pattern; delete a folder or a file")
+        if path.is_file() and (len(source.paths) > 1 or "series" in uri.query):
+            files = ", ".join(str(file) for file in source.paths)
+            raise InvalidUri(f"{uri} is a part or a set of files, not a file: delete {files} yourself")
         with storing(path):
             for file in source.paths:
                 file.unlink(missing_ok=True)

@@ -1,8 +1,11 @@
-"""Export of volumes to file formats of other programs: ``.npy``, ``.h5``, ``.tif``, ``.png``, ``.zarr``, ``.nii``."""
+"""Export of volumes to file formats of other programs: NumPy, HDF5, TIFF, PNG, zarr, N5 and NIfTI."""
 
 from __future__ import annotations
 
+import gzip
+import logging
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,7 +19,9 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
+from voxome.geometry.axes import default_axes
 from voxome.services.blockwise_copy import ProgressCallback, copy, resolve_box, silent, slabs
+from voxome.services.overwrite import replacement
 from voxome.services.rollback import created_or_removed
 from voxome.storage.atomic import replacing
 
@@ -24,14 +29,36 @@ Writer = Callable[[VolumeSource, Box, str, ProgressCallback], None]
 
 _OME_DTYPES = {"bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"}
 """Data types that OME-TIFF supports."""
+_LOG = logging.getLogger(__name__)
+_ALL = frozenset({"voxel size", "offset", "start", "attributes", "axes"})
+_SIZED_OFFSET = (".nii", ".nii.gz")
+"""Formats that store an offset only together with a voxel size."""
+_KEPT: dict[str, frozenset[str]] = {
+    ".npy": frozenset(),
+    ".png": frozenset(),
+    ".h5": _ALL - {"start"},
+    ".hdf5": _ALL - {"start"},
+    ".tif": frozenset({"voxel size", "axes"}),
+    ".tiff": frozenset({"voxel size", "axes"}),
+    ".nii": frozenset({"voxel size", "offset", "axes"}),
+    ".nii.gz": frozenset({"voxel size", "offset", "axes"}),
+}
+"""Suffix → metadata that its files hold; all for the others."""
 _CLASSIC_TIFF_BYTES = 4_000_000_000
 """Size above which a file is written as BigTIFF."""
 
 
-def export(source: VolumeSource, box: Box | str | None, out: str, progress: ProgressCallback = silent) -> None:
+def export(
+    source: VolumeSource,
+    box: Box | str | None,
+    out: str,
+    progress: ProgressCallback = silent,
+    *,
+    overwrite: bool = False,
+) -> None:
     """Write a volume to a file or folder, in the format given by its suffix.
 
-    Memory holds a few blocks, or image sections, at a time.
+    Memory holds a few blocks, or image sections, at a time. What the format cannot store is logged as a warning.
 
     Parameters
     ----------
@@ -41,9 +68,11 @@ def export(source: VolumeSource, box: Box | str | None, out: str, progress: Prog
         Part to export, in the coordinates of `source`, along z, y, x or all its axes; everything if None.
     out : str
         ``FILE.npy``, ``FILE.h5[/DATASET]``, ``FILE.tif``, ``FILE.png`` (one section), ``FOLDER/`` (PNG sections),
-        ``FOLDER.zarr`` or ``FILE.nii``.
+        ``FOLDER.zarr``, ``FOLDER.n5``, ``FILE.nii`` or ``FILE.nii.gz``.
     progress : callable
         Called after each block.
+    overwrite : bool
+        Whether to replace a file or volume at `out`.
 
     Raises
     ------
@@ -52,11 +81,48 @@ def export(source: VolumeSource, box: Box | str | None, out: str, progress: Prog
     InvalidBox
         If the box is empty or exceeds the domain.
     AlreadyExists
-        If `out` exists.
+        If `out` exists, unless `overwrite`.
     UnsupportedFormat
         If the format cannot store such voxels.
     """
-    WRITERS[suffix_of(out)](source, resolve_box(source.spec, box), out, progress)
+    suffix, region = suffix_of(out), resolve_box(source.spec, box)
+    if overwrite:
+        with replacement(out, suffix) as new:
+            WRITERS[suffix](source, region, new, progress)
+    else:
+        WRITERS[suffix](source, region, out, progress)
+    if lost := lost_metadata(source.spec, region, suffix):
+        _LOG.warning("%s cannot store %s; write .zarr to keep all metadata", out, ", ".join(lost))
+
+
+def lost_metadata(spec: VolumeSpec, box: Box, suffix: str) -> list[str]:
+    """Return what a file with `suffix` does not hold of the metadata of a volume.
+
+    Parameters
+    ----------
+    spec : VolumeSpec
+        Description of the volume.
+    box : Box
+        Exported part.
+    suffix : str
+        Key of `WRITERS`.
+    """
+    kept = _KEPT.get(suffix, _ALL)
+    if suffix in (".tif", ".tiff") and not _is_ome(spec):
+        kept = frozenset()
+    lost = []
+    if spec.voxel_size_nm is not None and "voxel size" not in kept:
+        lost.append(f"the voxel size {spec.voxel_size_nm} nm")
+    if any(spec.offset_nm) and ("offset" not in kept or (suffix in _SIZED_OFFSET and spec.voxel_size_nm is None)):
+        lost.append(f"the offset {spec.offset_nm} nm")
+    position_kept = "start" in kept or ("offset" in kept and spec.voxel_size_nm is not None)
+    if any(box.start) and not position_kept:
+        lost.append(f"the start {box.start}")
+    if spec.attributes and "attributes" not in kept:
+        lost.append(f"the attributes {', '.join(spec.attributes)}")
+    if spec.axes != default_axes(box.ndim) and "axes" not in kept:
+        lost.append(f"the axes {'/'.join(spec.axes)}")
+    return lost
 
 
 def suffix_of(out: str) -> str:
@@ -71,6 +137,8 @@ def suffix_of(out: str) -> str:
         raise InvalidInput(f"{out} is a URI, not a local path; to write it, use `voxome transfer SRC {out}`")
     if out.endswith("/"):
         return "/"
+    if out.lower().endswith(".nii.gz"):
+        return ".nii.gz"
     for part in reversed(Path(out).parts):
         if (suffix := Path(part).suffix.lower()) in WRITERS:
             return suffix
@@ -90,15 +158,38 @@ def _hdf5(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) 
 
 
 def _zarr(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
+    _copy_in_place(source, box, f"zarr://{out}", progress)
+
+
+def _n5(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
+    _copy_in_place(source, box, f"n5://{out}", progress)
+
+
+def _copy_in_place(source: VolumeSource, box: Box, uri: str, progress: ProgressCallback) -> None:
+    """Copy `box` to the same indices of a new volume."""
     spec = source.spec.replace(domain=box, write_chunk=source.spec.read_chunk, encoding=None)
-    with created_or_removed(f"zarr://{out}", spec) as target:
+    with created_or_removed(uri, spec) as target:
         copy(source, box, target, box.start, progress)
 
 
 def _nifti(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
     spec = at_origin(source.spec, box).replace(read_chunk=None, write_chunk=None, attributes={})
+    if spec.voxel_size_nm is None:
+        spec = spec.replace(offset_nm=(0.0, 0.0, 0.0))
     with created_or_removed(f"nifti://{out}", spec) as target:
         copy(source, box, target, (0,) * box.ndim, progress)
+
+
+def _nifti_gz(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
+    """Write a ``.nii`` and compress it: a ``.nii.gz`` would be compressed anew with each block."""
+    with _new(out) as path:
+        plain = path.with_name(f"{path.name}.nii")
+        try:
+            _nifti(source, box, str(plain), progress)
+            with plain.open("rb") as voxels, gzip.open(path, "wb", 6) as packed:
+                shutil.copyfileobj(voxels, packed, 1 << 20)
+        finally:
+            plain.unlink(missing_ok=True)
 
 
 def _folder(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
@@ -116,7 +207,7 @@ def _tiff(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) 
     spec = source.spec
     if spec.dtype.kind not in "biuf" or box.ndim < 2:
         raise UnsupportedFormat(f"{out}: TIFF cannot store {spec.dtype} with axes {'/'.join(spec.axes)}")
-    ome = spec.dtype.name in _OME_DTYPES and {*spec.axes} <= {*"tczyx"}
+    ome = _is_ome(spec)
     big = box.size * spec.dtype.itemsize > _CLASSIC_TIFF_BYTES
     with _new(out) as path, tifffile.TiffWriter(path, ome=ome, bigtiff=big) as tiff:
         tiff.write(
@@ -127,6 +218,10 @@ def _tiff(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) 
             compression="zlib",
             metadata=_ome_metadata(spec) if ome else {"axes": "".join(spec.axes).upper()},
         )
+
+
+def _is_ome(spec: VolumeSpec) -> bool:
+    return spec.dtype.name in _OME_DTYPES and {*spec.axes} <= {*"tczyx"}
 
 
 def _png(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
@@ -189,6 +284,8 @@ WRITERS: dict[str, Writer] = {
     ".tiff": _tiff,
     ".png": _png,
     ".zarr": _zarr,
+    ".n5": _n5,
     ".nii": _nifti,
+    ".nii.gz": _nifti_gz,
     "/": _folder,
 }

@@ -30,9 +30,10 @@ def get(
     box: Box | str | None = None,
     level: int = 0,
     force: bool = False,
+    overwrite: bool = False,
     progress: ProgressCallback = silent,
 ) -> Path:
-    """Export a volume, or a box of it, to a file for other programs.
+    """Export a volume, or a box of it, to a file for other programs; metadata that it cannot store are logged.
 
     Parameters
     ----------
@@ -40,13 +41,16 @@ def get(
         What to export.
     out : path
         ``FILE.npy``, ``FILE.h5`` or ``FILE.h5/DATASET``, ``FILE.tif``, ``FILE.png`` (one section), ``FOLDER/`` (PNG
-        sections), ``FOLDER.zarr`` or ``FILE.nii``; nothing may be stored there.
+        sections), ``FOLDER.zarr``, ``FOLDER.n5``, ``FILE.nii`` or ``FILE.nii.gz``; nothing may be stored there, unless
+        `overwrite`.
     box : Box or str, optional
         Part to export, in the coordinates of the level, along z, y, x or all axes.
     level : int
         Level of the pyramid; 0 is the finest.
     force : bool
         Whether to export what an interrupted run has not finished.
+    overwrite : bool
+        Whether to replace a file or volume at `out`, once the new one is complete.
     progress : callable
         Called with the number of blocks done and their total.
 
@@ -60,7 +64,7 @@ def get(
     InvalidInput, InvalidBox
         If the suffix is unknown, or the box is not inside the volume.
     AlreadyExists
-        If `out` exists.
+        If `out` exists, unless `overwrite`.
     UnsupportedFormat
         If the format cannot store such voxels.
 
@@ -74,7 +78,7 @@ def get(
     target = require_path("out", out)
     opened = as_volume(volume, level=level)
     require_finished(opened.uri, force=force)
-    export(opened.source, box, target, progress)
+    export(opened.source, box, target, progress, overwrite=overwrite)
     return Path(target)
 
 

@@ -1,0 +1,77 @@
+"""Replacement of files and volumes by new ones, once these are complete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from voxome.errors import AlreadyExists, VoxomeError
+from voxome.resources.open import locate
+from voxome.services.delete import delete, require_deletable
+from voxome.storage.atomic import storing
+
+_FOLDERS = {".zarr": "zarr", ".n5": "n5", "/": "images"}
+"""Suffix of a volume that is a folder → scheme."""
+_HDF5 = (".h5", ".hdf5")
+
+
+@contextmanager
+def replacement(out: str, suffix: str) -> Iterator[str]:
+    """Yield the name to write to, and put it in the place of `out` when the body of the ``with`` statement succeeds.
+
+    A dataset of an HDF5 file is removed first, as the file stays.
+
+    Parameters
+    ----------
+    out : str
+        Name of a file or folder, or of a dataset in an HDF5 file.
+    suffix : str
+        What determines its format: a suffix, or ``"/"``.
+
+    Yields
+    ------
+    str
+        `out`, or a temporary name beside it.
+
+    Raises
+    ------
+    AlreadyExists
+        If something else than a volume or a file is there.
+    """
+    path = Path(out)
+    if suffix in _HDF5:
+        dataset = out if path.suffix.lower() not in _HDF5 else f"{out}/volume"
+        _remove_dataset(dataset)
+        yield out
+        return
+    if not path.exists():
+        yield out
+        return
+    if suffix not in _FOLDERS and not path.is_file():
+        raise AlreadyExists(f"{out} is a folder; name a file to overwrite")
+    uri = f"{_FOLDERS[suffix]}://{path}" if suffix in _FOLDERS else None
+    if uri is not None:
+        require_deletable(uri)
+    new = path.with_name(f".{os.getpid()}-{path.name}")
+    yield f"{new}/" if suffix == "/" else str(new)
+    with storing(path):
+        if uri is None:
+            new.replace(path)
+            return
+        delete(locate(uri))
+        if not path.exists():
+            new.rename(path)
+            return
+        for child in new.iterdir():  # beside what is not part of the volume
+            child.rename(path / child.name)
+        new.rmdir()
+
+
+def _remove_dataset(dataset: str) -> None:
+    try:
+        located, _ = require_deletable(f"hdf5://{dataset}")
+    except VoxomeError:  # there is none
+        return
+    delete(located)

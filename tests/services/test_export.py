@@ -1,0 +1,118 @@
+"""Export: what is lost is said, compressed NIfTI, N5, and replacement of what exists."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import h5py
+import nibabel
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
+
+import voxome
+from voxome.errors import AlreadyExists
+from voxome.services import blockwise_copy
+from voxome.testing.strategies import noise
+
+SHAPE = (4, 5, 6)
+NAMES = ["a.npy", "a.tif", "a.nii", "a.nii.gz", "a.zarr", "a.n5", "a/", "a.h5", "a.h5/deep/raw"]
+
+
+@pytest.fixture
+def volume() -> voxome.Volume:
+    spec = voxome.VolumeSpec.of(
+        SHAPE, "uint8", start=(1, 0, 0), voxel_size_nm=(40, 4, 4), offset_nm=(0, 2, 2), attributes={"author": "me"}
+    )
+    volume = voxome.create("memory://full", spec)
+    volume[...] = noise(SHAPE, "uint8")
+    yield volume
+    voxome.rm("memory://full")
+
+
+def contents(path: Path) -> NDArray[Any]:
+    found: NDArray[Any] = np.asarray(voxome.open(path)[...])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "lost", "kept"),
+    [
+        ("a.npy", ["voxel size (40.0, 4.0, 4.0) nm", "offset", "start (1, 0, 0)", "attributes author"], []),
+        ("a.tif", ["offset", "start (1, 0, 0)", "attributes author"], ["voxel size"]),
+        ("a.nii", ["attributes author"], ["voxel size", "offset", "start"]),
+        ("a.nii.gz", ["attributes author"], ["voxel size", "offset", "start"]),
+        ("a.h5", [], ["cannot store"]),
+        ("a.zarr", [], ["cannot store"]),
+        ("a.n5", [], ["cannot store"]),
+        ("a/", [], ["cannot store"]),
+    ],
+)
+def test_metadata_that_a_format_cannot_store_are_named(
+    volume: voxome.Volume, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, lost: list[str], kept: list[str]
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        voxome.get(volume, f"{tmp_path}/{name}")
+    assert all(part in caplog.text for part in lost)
+    assert not any(part in caplog.text for part in kept)
+    assert_array_equal(contents(tmp_path / name), volume[...])
+
+
+def test_compressed_nifti_is_read_by_nibabel(volume: voxome.Volume, tmp_path: Path) -> None:
+    voxome.get(volume, tmp_path / "a.nii.gz")
+    assert_array_equal(np.asarray(nibabel.load(tmp_path / "a.nii.gz").dataobj).T, volume[...])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.nii.gz"]
+
+
+def test_n5_keeps_the_position(volume: voxome.Volume, tmp_path: Path) -> None:
+    voxome.get(volume, tmp_path / "a.n5", box="2:4,1:3,0:6")
+    part = voxome.open(tmp_path / "a.n5")
+    assert (str(part.domain), part.voxel_size_nm) == ("2:4,1:3,0:6", (40, 4, 4))
+    assert_array_equal(part[...], volume[1:3, 1:3, 0:6])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_exists_is_replaced_only_if_wanted(volume: voxome.Volume, tmp_path: Path, name: str) -> None:
+    out = f"{tmp_path}/{name}"
+    voxome.get(np.zeros((2, 3, 4), "uint8"), out)
+    with pytest.raises(AlreadyExists):
+        voxome.get(volume, out)
+    assert_array_equal(contents(tmp_path / name), 0)
+    before = [path.name for path in tmp_path.iterdir()]
+    voxome.get(volume, out, overwrite=True)
+    assert_array_equal(contents(tmp_path / name), volume[...])
+    assert [path.name for path in tmp_path.iterdir()] == before
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.tif", "a.nii.gz", "a.zarr", "a.n5", "a/"])
+def test_what_exists_is_kept_if_the_new_one_fails(
+    volume: voxome.Volume, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blockwise_copy, "BLOCK_BYTES", 1)
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    voxome.get(np.full((2, 3, 4), 7, "uint8"), f"{tmp_path}/{name}")
+    with pytest.raises(KeyboardInterrupt):
+        voxome.get(volume, f"{tmp_path}/{name}", overwrite=True, progress=stop)
+    assert_array_equal(contents(tmp_path / name), 7)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_nothing_but_volumes_is_overwritten(volume: voxome.Volume, tmp_path: Path) -> None:
+    (tmp_path / "mine.zarr").mkdir()
+    (tmp_path / "mine.zarr" / "notes.txt").write_text("mine")
+    (tmp_path / "folder.npy").mkdir()
+    for name in ("mine.zarr", "folder.npy"):
+        with pytest.raises(voxome.VoxomeError):
+            voxome.get(volume, tmp_path / name, overwrite=True)
+    assert (tmp_path / "mine.zarr" / "notes.txt").read_text() == "mine"
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5["other"] = np.ones(3)
+    voxome.get(volume, tmp_path / "a.h5", overwrite=True)
+    with h5py.File(tmp_path / "a.h5") as h5:
+        assert sorted(h5) == ["other", "volume"]
