@@ -84,13 +84,32 @@ def test_scaled_voxels_are_those_of_nibabel(tmp_path: Path, suffix: str, dtype: 
     image.dataobj[...] = np.linspace(-3, 9, 60).reshape(3, 4, 5)
     image.to_filename(path := tmp_path / f"a{suffix}")
     source = NiftiRemote().open(uri_of(path))
-    assert source.spec.dtype == np.float32
-    expected = nibabel.load(path).get_fdata().T
-    np.testing.assert_allclose(source.read(source.spec.domain), expected, rtol=1e-6)
+    expected = np.asarray(nibabel.load(path).dataobj).T
+    assert source.spec.dtype == expected.dtype == np.float64
+    assert_array_equal(source.read(source.spec.domain), expected)
     box = Box((1, 2, 0), (4, 3, 3))
-    np.testing.assert_allclose(source.read(box), expected[box.within(source.spec.domain)], rtol=1e-6)
+    assert_array_equal(source.read(box), expected[box.within(source.spec.domain)])
     with pytest.raises(UnsupportedFormat, match="scaled"):
         NiftiRemote().open(uri_of(path), mode="r+")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "slope", "intercept"), [("i4", 1, -1024), ("u4", 1, 1), ("f4", 2, 0.5), ("f8", 2, 0)]
+)
+def test_scaled_large_values_are_exact(tmp_path: Path, dtype: str, slope: float, intercept: float) -> None:
+    stored = (np.arange(24).reshape(2, 3, 4) + 2**25 + 1).astype(dtype)
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(stored.dtype)
+    header.set_data_shape(stored.shape)
+    header.set_slope_inter(slope, intercept)
+    header["vox_offset"], header["magic"] = 352, b"n+1"
+    path = tmp_path / "a.nii"
+    with path.open("wb") as file:
+        header.write_to(file)
+        file.write(bytes(352 - file.tell()) + stored.tobytes(order="F"))
+    source = NiftiRemote().open(uri_of(path))
+    assert source.spec.dtype == np.float64
+    assert_array_equal(source.read(source.spec.domain), stored.T.astype("f8") * slope + intercept)
 
 
 def test_big_endian_is_opened_native_and_written_back(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Export: what is lost is said, compressed NIfTI, N5, and replacement of what exists."""
+"""Export: what is lost is named, compressed NIfTI, N5, and replacement of what exists."""
 
 from __future__ import annotations
 

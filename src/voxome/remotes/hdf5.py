@@ -2,25 +2,28 @@
 
 Voxel sizes are those of CREMI (`resolution` and `offset` in nm, z, y, x) or of ilastik and Fiji (`element_size_um`);
 names of axes are HDF5's dimension labels or ilastik's `axistags`; datasets in a group called `labels` are labels, as in
-CREMI. The file is opened for each read and each write, so that written data are on disk and other processes can use it
-in between.
+CREMI. Files of BigDataViewer and Imaris are read by their own rules (`hdf5_pyramids`). Links are followed, and chunks
+compressed by filters of hdf5plugin are read. The file is opened for each read and each write, so that written data are
+on disk and other processes can use it in between.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
+import hdf5plugin  # noqa: F401  # registers its filters
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.levels import Level, require_level
 from voxome.contracts.source import Mode, ResourceInfo, Version
-from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import (
@@ -38,12 +41,15 @@ from voxome.geometry.axes import standard_order
 from voxome.remotes.arrays import copy_out, writable_slices
 from voxome.remotes.hdf5_datasets import (
     create_dataset,
+    not_a_volume,
     require_readable,
     set_attributes,
     spec_of,
     stored_axes,
     unreadable,
 )
+from voxome.remotes.hdf5_links import Identity, datasets_below, identity
+from voxome.remotes.hdf5_pyramids import pyramid_of
 from voxome.remotes.local_files import file_version
 from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.atomic import storing
@@ -69,7 +75,11 @@ class Hdf5Source:
         with _open_file(self._file) as h5:
             dataset = _dataset(h5, self._file, self._inner)
             self._order = standard_order(stored_axes(dataset))
-            self._spec = spec_of(dataset, self._order)
+            self._spec = spec_of(dataset, self._inner, self._order)
+            self._stored_dtype = self._spec.dtype
+            self._pyramid = pyramid_of(h5, self._inner)
+        if self._pyramid is not None:
+            self._spec = self._pyramid.applied(self._spec)
 
     @property
     def spec(self) -> VolumeSpec:
@@ -78,13 +88,16 @@ class Hdf5Source:
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         slices = box.within(self._spec.domain)
         with _open_file(self._file) as h5:
-            stored = _dataset(h5, self._file, self._inner)[self._as_stored(slices)]
+            stored = _dataset(h5, self._file, self._inner, self._as_stored(slices))[self._as_stored(slices)]
+        if self._stored_dtype != self._spec.dtype:
+            stored = stored.astype(self._stored_dtype, copy=False).view(self._spec.dtype)
         return copy_out(stored.transpose(self._order), self._spec.dtype, out)
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
         slices = writable_slices(f"hdf5://{self._file}/{self._inner}", self._mode, box, data, self._spec.domain)
+        voxels = np.ascontiguousarray(data, self._spec.dtype).view(self._stored_dtype)
         with storing(self._file), _open_file(self._file, "r+") as h5:
-            _dataset(h5, self._file, self._inner)[self._as_stored(slices)] = data.transpose(np.argsort(self._order))
+            _dataset(h5, self._file, self._inner)[self._as_stored(slices)] = voxels.transpose(np.argsort(self._order))
 
     def version(self) -> Version:
         return file_version(self._file)
@@ -100,6 +113,24 @@ class Hdf5Source:
         return tuple(slices[i] for i in np.argsort(self._order))
 
 
+class Hdf5Pyramid(Hdf5Source):
+    """The finest dataset of a pyramid of BigDataViewer or Imaris, with the others as levels."""
+
+    @property
+    def levels(self) -> Sequence[Level]:
+        return () if self._pyramid is None else self._pyramid.levels
+
+    def level(self, number: int) -> Hdf5Source:
+        require_level(f"hdf5://{self._file}/{self._inner}", number, len(self.levels))
+        assert self._pyramid is not None
+        return Hdf5Source(self._file, self._pyramid.paths[number], self._mode)
+
+    def create_level(self, scale: Scale) -> Hdf5Source:
+        raise UnsupportedFormat(
+            f"hdf5://{self._file}/{self._inner}: levels are written by BigDataViewer or Imaris; copy it to zarr instead"
+        )
+
+
 class Hdf5Remote:
     """Datasets of HDF5 files."""
 
@@ -111,12 +142,17 @@ class Hdf5Remote:
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> Hdf5Source:
         file, inner = _require_file(uri)
-        return Hdf5Source(file, inner or _only_volume(file), mode)
+        inner = inner or _only_volume(file)
+        with _open_file(file) as h5:
+            pyramid = pyramid_of(h5, inner)
+        if pyramid is not None and pyramid.number == 0:
+            return Hdf5Pyramid(file, inner, mode)
+        return Hdf5Source(file, inner, mode)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         file, inner = _require_file(uri)
         with _open_file(file) as h5:
-            volumes = _volumes(_node(h5, file, inner or "/"))
+            volumes = _volumes(_node(h5, file, inner or "/"), inner)
         for name, text in volumes.items():
             yield ResourceInfo(f"hdf5://{file}/{name}", "volume", text)
 
@@ -211,24 +247,30 @@ def _node(h5: h5py.File, file: Path, inner: str) -> h5py.Group | h5py.Dataset:
         raise NotFound(f"{file} has no {inner}; it has {_list(_volumes(h5))}") from error
 
 
-def _dataset(h5: h5py.File, file: Path, inner: str) -> h5py.Dataset:
+def _dataset(h5: h5py.File, file: Path, inner: str, slices: Sequence[slice] | None = None) -> h5py.Dataset:
+    """Return a dataset that is a volume; if it is virtual, with all sources of the part that is read."""
     node = _node(h5, file, inner)
     if not isinstance(node, h5py.Dataset):
-        raise UnsupportedFormat(f"{inner} in {file} is a group; name a volume in it: {_list(_volumes(node))}")
-    if reason := unreadable(node):
+        raise UnsupportedFormat(f"{inner} in {file} is a group; name a volume in it: {_list(_volumes(node, inner))}")
+    if reason := not_a_volume(node) or unreadable(node, slices):
         raise UnsupportedFormat(f"{inner} in {file} has {reason}")
     return node
 
 
-def _volumes(group: h5py.Group | h5py.Dataset) -> dict[str, str]:
-    """Path in the file → dtype and shape, for each dataset in `group` that can be read."""
-    return {dataset.name.lstrip("/"): f"{dataset.dtype} {dataset.shape}" for dataset in _readable(group)}
+def _volumes(node: h5py.Group | h5py.Dataset, path: str = "") -> dict[str, str]:
+    """Path in the file → dtype and shape, for each volume at or below a node, and why one cannot be read."""
+    volumes = {}
+    for name, dataset in datasets_below(node, path.strip("/")):
+        if not not_a_volume(dataset):
+            reason = unreadable(dataset)
+            volumes[name] = f"{dataset.dtype} {dataset.shape}" + (f", unreadable: {reason}" if reason else "")
+    return volumes
 
 
 def _require_single(file: Path) -> None:
     """Raise if a file contains more than one dataset."""
     with _open_file(file) as h5:
-        names = [one.name for one in _within(h5) if isinstance(one, h5py.Dataset)]
+        names = [f"/{name}" for name, _ in datasets_below(h5, "")]
     if len(names) > 1:
         raise InvalidInput(
             f"{file} contains {', '.join(names)}: name the one to delete, as hdf5://{file}{names[0]}, or remove "
@@ -236,30 +278,25 @@ def _require_single(file: Path) -> None:
         )
 
 
-def _within(node: h5py.Group | h5py.Dataset) -> list[h5py.Group | h5py.Dataset]:
-    """Return a node and all nodes below it."""
-    nodes = [node]
-    if isinstance(node, h5py.Group):
-        node.visititems(lambda _, one: nodes.append(one))
-    return nodes
-
-
-def _readable(node: h5py.Group | h5py.Dataset) -> list[h5py.Dataset]:
-    return [one for one in _within(node) if isinstance(one, h5py.Dataset) and not unreadable(one)]
-
-
 def _list(volumes: Mapping[str, str]) -> str:
     return ", ".join(f"{name} ({text})" for name, text in volumes.items()) or "no volume"
 
 
 def _only_volume(file: Path) -> str:
-    """Return the path of the only volume of a file; arrays of fewer than three axes count only if no other exists."""
+    """Return the path of the only volume of a file; arrays of fewer than three axes count only if no other exists.
+
+    A pyramid counts as one volume, and so does a dataset with several paths.
+    """
     with _open_file(file) as h5:
-        datasets = _readable(h5)
-        deep = [dataset.name for dataset in datasets if dataset.ndim >= 3] or [dataset.name for dataset in datasets]
+        found: dict[Identity, tuple[str, int]] = {}
+        for name, dataset in datasets_below(h5, ""):
+            pyramid = pyramid_of(h5, name)
+            if not not_a_volume(dataset) and (pyramid is None or pyramid.number == 0):
+                found.setdefault(identity(dataset), (name, dataset.ndim))
+        deep = [name for name, ndim in found.values() if ndim >= 3] or [name for name, _ in found.values()]
         if len(deep) != 1:
             raise UnsupportedFormat(
                 f"{file} is not a single volume; name one of its datasets, as in hdf5://{file}/PATH: "
                 f"{_list(_volumes(h5))}"
             )
-    return str(deep[0]).lstrip("/")
+    return deep[0]

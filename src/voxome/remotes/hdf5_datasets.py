@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, cast, get_args
 
 import h5py
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.geometry.axes import STANDARD, default_axes, standard_order
+from voxome.remotes.hdf5_virtual import missing_sources
 
 _RESERVED = (
     "resolution",
@@ -27,22 +27,24 @@ _RESERVED = (
 )
 
 
-def unreadable(dataset: h5py.Dataset) -> str:
-    """Return why a dataset cannot be read as a volume; empty if it can."""
+def not_a_volume(dataset: h5py.Dataset) -> str:
+    """Return why a dataset is not a volume; empty if it is one."""
     if not dataset.shape:
         return "a single value or nothing; expected an array of at least one axis"
     if dataset.dtype.kind not in "biuf":
         return f"elements of dtype {dataset.dtype}; voxome reads booleans, integers and floats"
-    if dataset.is_virtual:
-        folder = Path(dataset.file.filename).parent
-        sources = {source.file_name for source in dataset.virtual_sources()} - {"."}
-        if missing := sorted(name for name in sources if not (folder / name).exists()):
-            return f"views of missing files: {', '.join(missing)}"
+    return ""
+
+
+def unreadable(dataset: h5py.Dataset, slices: Sequence[slice] | None = None) -> str:
+    """Return why the voxels of a volume, or those in `slices`, cannot be read; empty if they can."""
+    if dataset.is_virtual and (missing := missing_sources(dataset, slices)):
+        return f"views of missing data: {missing}"
     filters = dataset.id.get_create_plist()
     for number in range(filters.get_nfilters()):
         code, _, _, name = filters.get_filter(number)
         if not h5py.h5z.filter_avail(code):
-            return f"chunks compressed by filter {code} ({name.decode()}), which is not installed: install hdf5plugin"
+            return f"chunks compressed by filter {code} ({name.decode()}), for which there is no plug-in"
     return ""
 
 
@@ -50,28 +52,28 @@ def stored_axes(dataset: h5py.Dataset) -> tuple[str, ...]:
     """Return the names of the axes as stored, if each has one; otherwise the default ones."""
     labels = [dim.label.lower() for dim in dataset.dims]
     if "axistags" in dataset.attrs:
-        labels = re.findall(r'"key"\s*:\s*"(\w+)"', dataset.attrs["axistags"])
+        labels = re.findall(r'"key"\s*:\s*"(\w+)"', text_of(_value(dataset, "axistags")) or "")
     known = len(set(labels)) == len(labels) == dataset.ndim and set(labels) <= set(STANDARD)
     return tuple(labels) if known else default_axes(dataset.ndim)
 
 
-def spec_of(dataset: h5py.Dataset, order: tuple[int, ...]) -> VolumeSpec:
-    """Return the spec of a dataset whose stored axes are brought into `order`."""
-    names, attributes = stored_axes(dataset), dataset.attrs
+def spec_of(dataset: h5py.Dataset, inner: str, order: tuple[int, ...]) -> VolumeSpec:
+    """Return the spec of the dataset at path `inner`, whose stored axes are brought into `order`."""
+    names, attributes = stored_axes(dataset), {name: _value(dataset, name) for name in dataset.attrs}
     size = _triple(attributes.get("resolution"))
     if size is None and (micrometres := _triple(attributes.get("element_size_um"))):
         z, y, x = (round(length * 1000, 6) for length in micrometres)
         size = z, y, x
-    kind = attributes.get("kind", "labels" if "labels" in dataset.name.split("/")[:-1] else "image")
+    kind = text_of(attributes.get("kind", "labels" if "labels" in inner.split("/")[:-1] else "image"))
     return VolumeSpec.of(
         [dataset.shape[i] for i in order],
         np.dtype(dataset.dtype.str),
         chunk=dataset.chunks and [dataset.chunks[i] for i in order],
         axes=tuple(names[i] for i in order),
-        kind=kind if kind in get_args(VolumeKind) else "image",
+        kind=cast(VolumeKind, kind) if kind in get_args(VolumeKind) else "image",
         voxel_size_nm=size,
         offset_nm=_triple(attributes.get("offset"), positive=False) or (0.0, 0.0, 0.0),
-        fill=dataset.fillvalue.item(),
+        fill=_fill(dataset),
         attributes=dict(_json(name, value) for name, value in attributes.items() if name not in _RESERVED),
     )
 
@@ -94,12 +96,50 @@ _JSON = ".json"
 def _json(name: str, value: Any) -> tuple[str, Any]:
     """Return an attribute as JSON values; one without a JSON form (a reference) as text."""
     if name.endswith(_JSON) and isinstance(value, str):
-        return name.removesuffix(_JSON), json.loads(value)
+        try:
+            return name.removesuffix(_JSON), json.loads(value)
+        except ValueError:
+            return name, value
+    return name, _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, h5py.Empty):
+        return None
     if isinstance(value, bytes):
-        return name, value.decode(errors="replace")
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufU":
-        return name, value.tolist()
-    return name, value if isinstance(value, str) else str(value)
+        return value.decode(errors="replace")
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufUSO":
+        return _plain_items(value.tolist())
+    return value if isinstance(value, str) else str(value)
+
+
+def _plain_items(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain_items(one) for one in value]
+    return value if isinstance(value, bool | int | float) else _plain(value)
+
+
+def text_of(value: Any) -> str | None:
+    """Return the text of an attribute that is stored as a string, as bytes, or as an array of them or of characters."""
+    plain = _plain(value)
+    if isinstance(plain, list) and all(isinstance(one, str) for one in plain):
+        plain = "".join(plain)
+    return plain if value is not None and isinstance(plain, str) else None
+
+
+def _value(dataset: h5py.Dataset, name: str) -> Any:
+    """Return the value of an attribute; empty if h5py cannot read its type."""
+    try:
+        return dataset.attrs[name]
+    except (OSError, RuntimeError, TypeError, ValueError):
+        return h5py.Empty("f4")
+
+
+def _fill(dataset: h5py.Dataset) -> Any:
+    """Return the value of voxels never written; 0 where the file leaves it undefined."""
+    if dataset.id.get_create_plist().fill_value_defined() == h5py.h5d.FILL_VALUE_UNDEFINED:
+        return 0
+    return dataset.fillvalue.item()
 
 
 def set_attributes(dataset: h5py.Dataset, changes: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """``nifti://FILE.nii`` and ``.nii.gz``: NIfTI-1 and NIfTI-2, by nibabel.
 
-Stored x first, opened in the order t, c, z, y, x. Voxels are as stored, or scaled to float32 where the header has a
+Stored x first, opened in the order t, c, z, y, x. Voxels are as stored, or scaled to float64 where the header has a
 slope other than 1 or an intercept other than 0. Lengths without a unit are taken as mm, as NIfTI's own tools do; a size
 of 1 without a unit counts as unknown.
 
@@ -220,7 +220,7 @@ def _spec(image: nibabel.Nifti1Image, *, scaled: bool, zipped: bool) -> VolumeSp
             fields["attributes"] = {"affine": affine.tolist()}
     if header.get_intent()[0] == "label":
         fields["kind"] = "labels"
-    dtype = np.dtype(np.float32) if scaled else image.get_data_dtype()
+    dtype = np.dtype(np.float64) if scaled else image.get_data_dtype()
     shape = [stored[i] for i in order]
     chunk = [max(1, n) for n in shape] if zipped else None
     return VolumeSpec.of(shape, dtype, chunk=chunk, axes=tuple(names[i] for i in order), **fields)

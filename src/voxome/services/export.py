@@ -181,7 +181,7 @@ def _nifti(source: VolumeSource, box: Box, out: str, progress: ProgressCallback)
 
 
 def _nifti_gz(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
-    """Write a ``.nii`` and compress it: a ``.nii.gz`` would be compressed anew with each block."""
+    """Write a ``.nii`` and compress it: a ``.nii.gz`` would be compressed again with each block."""
     with _new(out) as path:
         plain = path.with_name(f"{path.name}.nii")
         try:

@@ -1,0 +1,51 @@
+"""Datasets of an HDF5 file by all their paths: through hard, soft and external links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import h5py
+
+MAX_PATHS = 100_000
+"""Number of paths after which a search ends: links can make any number of them."""
+
+Identity = tuple[int, int]
+"""File number and address of an object, the same by each of its paths."""
+
+
+def identity(node: h5py.Group | h5py.Dataset) -> Identity:
+    """Return what is equal for two paths to one object."""
+    info = h5py.h5o.get_info(node.id)
+    return int(info.fileno), int(info.addr)
+
+
+def datasets_below(node: h5py.Group | h5py.Dataset, path: str) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Yield the path and the dataset of each dataset at or below a node.
+
+    Broken links are left out, and groups that contain themselves are entered once.
+
+    Parameters
+    ----------
+    node : group or dataset
+        Where to begin.
+    path : str
+        Its path, without slashes at its ends; paths begin with it.
+    """
+    for count, found in enumerate(_below(node, path, frozenset())):
+        if count == MAX_PATHS:
+            return
+        yield found
+
+
+def _below(
+    node: h5py.Group | h5py.Dataset, path: str, above: frozenset[Identity]
+) -> Iterator[tuple[str, h5py.Dataset]]:
+    if isinstance(node, h5py.Dataset):
+        yield path, node
+    elif isinstance(node, h5py.Group) and (own := identity(node)) not in above:
+        for name in node:
+            try:
+                child = node[name]
+            except (KeyError, OSError, RuntimeError):  # a link to nothing, or to a file that is missing or damaged
+                continue
+            yield from _below(child, f"{path}/{name}".lstrip("/"), above | {own})

@@ -1,0 +1,166 @@
+"""Pyramids in HDF5 files of BigDataViewer and Imaris, which have their own rules for dtypes, extents and sizes.
+
+References
+----------
+BigDataViewer, https://imagej.net/plugins/bdv/#about-the-bigdataviewer-data-format; Imaris 5.5 file format,
+https://imaris.oxinst.com/support/imaris-file-format.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import h5py
+import numpy as np
+
+from voxome.contracts.levels import Lengths, Level, offset_at_corner, scale_between
+from voxome.contracts.spec import VolumeSpec
+from voxome.geometry import Box
+from voxome.geometry.units import nm_per
+from voxome.remotes.hdf5_datasets import text_of
+
+_BDV = re.compile(r"(?P<time>t\d+)/s(?P<setup>\d+)/(?P<level>\d+)/cells")
+_IMARIS = re.compile(r"DataSet/ResolutionLevel (?P<level>\d+)/(?P<rest>TimePoint \d+/Channel \d+)/Data")
+_BDV_STORED, _BDV_MEANT = np.dtype("int16"), np.dtype("uint16")
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """What the rules of a program say about a dataset that is a level of a pyramid.
+
+    Attributes
+    ----------
+    number : int
+        Which of the levels the dataset is.
+    paths : tuple of str
+        Path of the dataset of each level, finest first; one may be missing.
+    levels : tuple of Level
+        Their sizes and offsets.
+    shape : tuple of int, optional
+        True extent, where the dataset is padded.
+    unsigned : bool
+        Whether int16 voxels are unsigned.
+    """
+
+    number: int
+    paths: tuple[str, ...]
+    levels: tuple[Level, ...]
+    shape: tuple[int, ...] | None = None
+    unsigned: bool = False
+
+    def applied(self, spec: VolumeSpec) -> VolumeSpec:
+        """Return the spec of the dataset, with what the program's rules say."""
+        level = self.levels[self.number]
+        if level.voxel_size_nm is not None:
+            spec = spec.replace(voxel_size_nm=level.voxel_size_nm, offset_nm=level.offset_nm)
+        if self.unsigned and spec.dtype == _BDV_STORED:
+            spec = spec.replace(dtype=_BDV_MEANT, fill=int(spec.fill) % 2**16)
+        if self.shape is not None:
+            shape = tuple(min(a, b) for a, b in zip(self.shape, spec.domain.shape, strict=True))
+            spec = spec.replace(domain=Box.of_shape(shape))
+        return spec
+
+
+def pyramid_of(h5: h5py.File, inner: str) -> Pyramid | None:
+    """Return the pyramid that the dataset at path `inner` belongs to; None for files of other programs."""
+    name = inner.strip("/")
+    if found := _BDV.fullmatch(name):
+        return _bdv(h5, found)
+    if found := _IMARIS.fullmatch(name):
+        return _imaris(h5, found)
+    return None
+
+
+def _bdv(h5: h5py.File, found: re.Match[str]) -> Pyramid:
+    time, setup, number = found["time"], found["setup"], int(found["level"])
+    factors = [(1.0, 1.0, 1.0)]
+    if isinstance(resolutions := h5.get(f"s{setup}/resolutions"), h5py.Dataset) and resolutions.shape[1:] == (3,):
+        factors = [(float(z), float(y), float(x)) for x, y, z in resolutions[...]]
+    while len(factors) <= number:
+        factors.append((math.nan,) * 3)
+    finest = _bdv_voxel_size(Path(h5.filename), int(setup))
+    setup_group = h5.get(f"s{setup}")
+    declared = text_of(setup_group.attrs.get("dataType")) if isinstance(setup_group, h5py.Group) else None
+    return Pyramid(
+        number,
+        tuple(f"{time}/s{setup}/{n}/cells" for n in range(len(factors))),
+        tuple(_bdv_level(factor, factors[0], finest) for factor in factors),
+        unsigned=declared is None or declared == str(_BDV_MEANT),
+    )
+
+
+def _bdv_level(factor: Lengths, first: Lengths, finest: Lengths | None) -> Level:
+    if not all(math.isfinite(n) and n > 0 for n in (*factor, *first)):
+        return Level(None)
+    z, y, x = (a / b for a, b in zip(factor, first, strict=True))
+    scale = scale_between((z, y, x), (1, 1, 1))
+    if finest is None:
+        return Level(None, scale=scale)
+    size = (finest[0] * z, finest[1] * y, finest[2] * x)
+    return Level(size, offset_at_corner(size, finest), scale)
+
+
+def _bdv_voxel_size(file: Path, setup: int) -> Lengths | None:
+    """Return the voxel size (z, y, x) in nm that the XML file beside an HDF5 file gives for a view setup."""
+    try:
+        root = ElementTree.parse(file.with_suffix(".xml")).getroot()
+    except (OSError, ElementTree.ParseError):
+        return None
+    for view in root.iterfind(".//ViewSetup"):
+        if (view.findtext("id") or "").strip() == str(setup):
+            return _lengths((view.findtext("voxelSize/size") or "").split(), view.findtext("voxelSize/unit"))
+    return None
+
+
+def _lengths(xyz: Sequence[str], unit: str | None) -> Lengths | None:
+    per = nm_per((unit or "").strip())
+    try:
+        x, y, z = (float(text.replace(",", ".")) * (per or 0) for text in xyz)
+    except ValueError:
+        return None
+    return (round(z, 6), round(y, 6), round(x, 6)) if all(math.isfinite(n) and n > 0 for n in (x, y, z)) else None
+
+
+def _imaris(h5: h5py.File, found: re.Match[str]) -> Pyramid:
+    numbers = sorted(
+        int(name.rpartition(" ")[2]) for name in h5["DataSet"] if re.fullmatch(r"ResolutionLevel \d+", name)
+    )
+    paths = tuple(f"DataSet/ResolutionLevel {n}/{found['rest']}/Data" for n in numbers)
+    extents = [_imaris_extent(h5.get(path.removesuffix("/Data"))) for path in paths]
+    levels = [_imaris_level(h5, extent) for extent in extents]
+    finest = levels[0].voxel_size_nm
+    scaled = (replace(level, scale=scale_between(level.voxel_size_nm, finest)) for level in levels)
+    number = numbers.index(int(found["level"]))
+    return Pyramid(number, paths, tuple(scaled), shape=extents[number])
+
+
+def _imaris_extent(channel: h5py.Group | None) -> tuple[int, ...] | None:
+    """Return the shape (z, y, x) without padding, if a channel says so."""
+    if not isinstance(channel, h5py.Group):
+        return None
+    texts = [text_of(channel.attrs.get(f"ImageSize{axis}")) for axis in "ZYX"]
+    return tuple(int(text) for text in texts if text) if all(text and text.isdecimal() for text in texts) else None
+
+
+def _imaris_level(h5: h5py.File, extent: Sequence[int] | None) -> Level:
+    image = h5.get("DataSetInfo/Image")
+    if not isinstance(image, h5py.Group) or extent is None or 0 in extent:
+        return Level(None)
+    per = nm_per(text_of(image.attrs.get("Unit")) or "um") or math.nan
+    try:
+        low, high = (
+            [float(text_of(image.attrs.get(f"Ext{end}{axis}")) or "nan") * per for axis in (2, 1, 0)]
+            for end in ("Min", "Max")
+        )
+    except ValueError:
+        return Level(None)
+    z, y, x = (round((b - a) / n, 6) for a, b, n in zip(low, high, extent, strict=True))
+    if not all(math.isfinite(n) and n > 0 for n in (z, y, x)):
+        return Level(None)
+    oz, oy, ox = (round(a + n / 2, 6) for a, n in zip(low, (z, y, x), strict=True))
+    return Level((z, y, x), (oz, oy, ox))

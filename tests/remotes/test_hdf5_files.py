@@ -1,0 +1,295 @@
+"""HDF5 files of other programs: links, views, filters, attributes, BigDataViewer and Imaris."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
+
+import voxome
+from voxome.errors import NotFound, UnsupportedFormat, VoxomeError
+from voxome.testing.strategies import noise
+
+ARRAY = np.arange(24, dtype="uint16").reshape(2, 3, 4) + 1
+
+
+def paths_in(file: Path) -> list[str]:
+    return [info.uri.removeprefix(f"hdf5://{file}/") for info in voxome.ls(file)]
+
+
+# Links
+
+
+def test_soft_external_and_hard_links_are_listed_and_opened(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "source.h5", "w") as h5:
+        h5["path/to/data"] = ARRAY
+    file = tmp_path / "links.h5"
+    with h5py.File(file, "w") as h5:
+        h5["raw"] = h5py.ExternalLink("source.h5", "/path/to/data")
+        h5["views/raw"] = h5py.SoftLink("/raw")
+        h5["views/broken"] = h5py.SoftLink("/nothing")
+        h5["views/lost"] = h5py.ExternalLink("lost.h5", "/x")
+    assert paths_in(file) == ["raw", "views/raw"]
+    for name in ("raw", "views/raw", ""):
+        assert_array_equal(voxome.open(file / name)[...], ARRAY)
+    with pytest.raises(NotFound, match=r"no rwa; it has raw \(uint16"):
+        voxome.open(file / "rwa")
+    with h5py.File(file, "a") as h5:
+        h5["own"] = ARRAY
+        h5["again"] = h5["own"]
+    assert paths_in(file) == ["again", "own", "raw", "views/raw"]
+
+
+def test_groups_that_contain_themselves_are_entered_once(tmp_path: Path) -> None:
+    file = tmp_path / "loop.h5"
+    with h5py.File(file, "w") as h5:
+        h5["a/raw"] = ARRAY
+        h5["a/self"] = h5["a"]
+        h5["a/root"] = h5py.SoftLink("/")
+    assert paths_in(file) == ["a/raw"]
+    assert voxome.open(file).shape == ARRAY.shape
+
+
+# Views
+
+
+def write_view(file: Path, *sources: h5py.VirtualSource, shape: tuple[int, ...] = ARRAY.shape) -> None:
+    layout, depth = h5py.VirtualLayout(shape, "uint16"), shape[0] // len(sources)
+    for number, source in enumerate(sources):
+        layout[number * depth : (number + 1) * depth] = source
+    with h5py.File(file, "w") as h5:
+        h5.create_virtual_dataset("v", layout)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    with h5py.File(tmp_path / "source.h5", "w") as h5:
+        h5["path/to/data"] = ARRAY
+    return tmp_path / "source.h5"
+
+
+def test_a_view_of_a_missing_dataset_is_an_error(source: Path) -> None:
+    file = source.with_name("view.h5")
+    write_view(file, h5py.VirtualSource("source.h5", "path/to/gone", shape=ARRAY.shape))
+    for path in (file, file / "v"):
+        with pytest.raises(UnsupportedFormat, match=r"path/to/gone of source\.h5 is missing"):
+            voxome.open(path)
+
+
+def test_a_source_that_disappears_is_an_error_only_where_it_is_read(source: Path) -> None:
+    file = source.with_name("view.h5")
+    names = ("path/to/data", "second")
+    with h5py.File(source, "a") as h5:
+        h5["second"] = ARRAY
+    write_view(file, *(h5py.VirtualSource("source.h5", one, shape=ARRAY.shape) for one in names), shape=(4, 3, 4))
+    volume = voxome.open(file)
+    assert_array_equal(volume[...], np.concatenate([ARRAY, ARRAY]))
+    with h5py.File(source, "a") as h5:
+        del h5["second"]
+    assert_array_equal(volume[:2], ARRAY)
+    with pytest.raises(UnsupportedFormat, match="second"):
+        volume[1:3]
+
+
+def test_a_view_of_a_part_that_its_source_lacks_is_an_error(source: Path) -> None:
+    file = source.with_name("view.h5")
+    write_view(file, h5py.VirtualSource("source.h5", "path/to/data", shape=(5, 3, 4))[3:5])
+    with pytest.raises(UnsupportedFormat, match=r"shape \(2, 3, 4\), smaller"):
+        voxome.open(file)
+    write_view(file, h5py.VirtualSource("source.h5", "path/to/data", shape=(2, 3, 5)), shape=(2, 3, 5))
+    with pytest.raises(VoxomeError):
+        voxome.open(file)[...]
+
+
+def test_a_view_of_a_view_of_nothing_is_an_error(source: Path) -> None:
+    inner, outer = source.with_name("inner.h5"), source.with_name("outer.h5")
+    write_view(inner, h5py.VirtualSource("source.h5", "path/to/data", shape=ARRAY.shape))
+    write_view(outer, h5py.VirtualSource("inner.h5", "v", shape=ARRAY.shape))
+    assert_array_equal(voxome.open(outer)[...], ARRAY)
+    source.unlink()
+    with pytest.raises(UnsupportedFormat, match=r"the file source\.h5 is missing"):
+        voxome.open(outer)
+
+
+def test_a_view_is_opened_through_a_symlink(source: Path) -> None:
+    file, folder = source.with_name("view.h5"), source.parent / "views"
+    write_view(file, h5py.VirtualSource("source.h5", "path/to/data", shape=ARRAY.shape))
+    folder.mkdir()
+    (folder / "link.h5").symlink_to(file)
+    for path in (folder / "link.h5", folder / "link.h5" / "v"):
+        assert_array_equal(voxome.open(path)[...], ARRAY)
+
+
+def test_a_view_within_its_own_file(tmp_path: Path) -> None:
+    file = tmp_path / "own.h5"
+    with h5py.File(file, "w") as h5:
+        h5["data"] = ARRAY
+        layout = h5py.VirtualLayout(ARRAY.shape, "uint16")
+        layout[...] = h5py.VirtualSource(h5["data"])
+        h5.create_virtual_dataset("v", layout)
+    assert_array_equal(voxome.open(file / "v")[...], ARRAY)
+    with h5py.File(file, "a") as h5:
+        del h5["data"]
+    with pytest.raises(UnsupportedFormat, match=r"data of \. is missing"):
+        voxome.open(file / "v")
+
+
+# Filters, fill values and attributes
+
+
+@pytest.mark.parametrize(
+    "options",
+    [hdf5plugin.Bitshuffle(), hdf5plugin.Blosc(), hdf5plugin.Zstd(), hdf5plugin.LZ4(), hdf5plugin.Blosc2()],
+    ids=lambda one: type(one).__name__,
+)
+def test_filters_of_plug_ins_are_read(tmp_path: Path, options: Any) -> None:
+    array = noise((20, 21, 22), "uint16")
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5.create_dataset("x", data=array, chunks=(10, 10, 10), **options)
+    assert_array_equal(voxome.open(tmp_path / "a.h5")[...], array)
+
+
+def test_an_undefined_fill_value_counts_as_0(tmp_path: Path) -> None:
+    libraries = list(Path(h5py.__file__).parent.parent.glob("h5py.libs/libhdf5-*"))
+    if not libraries:
+        pytest.skip("h5py has no HDF5 library of its own")
+    set_fill = ctypes.CDLL(str(libraries[0])).H5Pset_fill_value
+    set_fill.argtypes = [ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        set_fill(properties.id, h5py.h5t.NATIVE_UINT16.id, None)
+        space = h5py.h5s.create_simple(ARRAY.shape)
+        h5py.Dataset(h5py.h5d.create(h5.id, b"x", h5py.h5t.NATIVE_UINT16, space, properties))[...] = ARRAY
+    volume = voxome.open(tmp_path / "a.h5")
+    assert_array_equal(volume[...], ARRAY)
+    assert volume.spec.fill == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b"bytes", "bytes"),
+        (np.bytes_(b"fixed"), "fixed"),
+        (np.array([b"a", b"bc"]), ["a", "bc"]),
+        (np.array(["a", "bc"], dtype=h5py.string_dtype()), ["a", "bc"]),
+        (np.array([["a"], ["b"]], dtype=h5py.string_dtype()), [["a"], ["b"]]),
+        (np.array([1, 2], "uint8"), [1, 2]),
+        (np.float32(0.5), 0.5),
+        (np.True_, True),
+        (h5py.Empty("S10"), None),
+    ],
+)
+def test_attributes_of_every_type_are_json(tmp_path: Path, value: Any, expected: Any) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5["x"] = ARRAY
+        h5["x"].attrs["note"] = value
+    assert voxome.open(tmp_path / "a.h5").spec.attributes == {"note": expected}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("labels", "labels"),
+        (b"labels", "labels"),
+        (np.array([b"labels"]), "labels"),
+        (np.array(list("labels"), "S1"), "labels"),
+        (np.array([1, 2]), "image"),
+        (7, "image"),
+        (h5py.Empty("f4"), "image"),
+        ("neurons", "image"),
+    ],
+)
+def test_a_kind_may_be_stored_in_any_way(tmp_path: Path, kind: Any, expected: str) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5["x"] = ARRAY
+        h5["x"].attrs["kind"] = kind
+    assert voxome.open(tmp_path / "a.h5").spec.kind == expected
+
+
+def test_axis_tags_may_be_bytes(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5["x"] = ARRAY
+        h5["x"].attrs["axistags"] = np.array([b'{"axes": [{"key": "x"}, {"key": "y"}, {"key": "z"}]}'])
+    assert voxome.open(tmp_path / "a.h5").shape == (4, 3, 2)
+
+
+# BigDataViewer and Imaris
+
+
+def write_bdv(file: Path, *levels: NDArray[Any]) -> None:
+    with h5py.File(file, "w") as h5:
+        for number, one in enumerate(levels):
+            h5[f"t00000/s00/{number}/cells"] = one.view("int16")
+        h5["s00/resolutions"] = np.array([[1.0, 1, 1], [2, 1, 1], [4, 2, 1]])
+
+
+XML = """<?xml version="1.0"?><SpimData version="0.2"><SequenceDescription><ImageLoader format="bdv.hdf5">
+<hdf5 type="relative">bdv.h5</hdf5></ImageLoader><ViewSetups><ViewSetup><id>0</id><voxelSize><unit>µm</unit>
+<size>0.1 0.2 0.5</size></voxelSize></ViewSetup></ViewSetups></SequenceDescription></SpimData>"""
+
+
+def test_bigdataviewer_files_are_unsigned_pyramids(tmp_path: Path) -> None:
+    file, finest = tmp_path / "bdv.h5", np.array([[[100, 40000, 65535, 7]]], "uint16")
+    write_bdv(file, finest, finest[..., ::2])
+    volume = voxome.open(file, mode="r+")
+    assert volume.dtype == "uint16"
+    assert_array_equal(volume[...], finest)
+    assert (volume.voxel_size_nm, len(volume.levels)) == (None, 3)
+    assert [level.scale for level in volume.levels] == [(1, 1, 1), (1, 1, 2), (1, 2, 4)]
+    assert_array_equal(voxome.open(file, level=1)[...], finest[..., ::2])
+    with pytest.raises(NotFound, match="2/cells"):
+        voxome.open(file, level=2)
+    volume[0, 0, 0] = 65000
+    assert voxome.open(file)[0, 0, 0] == 65000
+    (tmp_path / "bdv.xml").write_text(XML, encoding="utf-8")
+    assert voxome.open(file).voxel_size_nm == (500, 200, 100)
+    coarse = voxome.open(file / "t00000/s00/1/cells")
+    assert (coarse.voxel_size_nm, coarse.spec.offset_nm) == ((500, 200, 200), (0, 0, 50))
+
+
+def test_bigdataviewer_files_that_declare_their_dtype_keep_it(tmp_path: Path) -> None:
+    file, array = tmp_path / "bdv.h5", np.array([[[-3, 5]]], "int16")
+    write_bdv(file, array)
+    with h5py.File(file, "a") as h5:
+        h5["s00"].attrs["dataType"] = "int16"
+    assert voxome.open(file / "t00000/s00/0/cells").dtype == "int16"
+    assert_array_equal(voxome.open(file)[...], array)
+
+
+def characters(text: str) -> NDArray[np.bytes_]:
+    return np.array(list(text), "S1")
+
+
+def write_imaris(file: Path) -> None:
+    with h5py.File(file, "w") as h5:
+        for level, (padded, shape) in enumerate([((8, 16, 16), (5, 10, 12)), ((8, 8, 8), (5, 5, 6))]):
+            channel = h5.create_group(f"DataSet/ResolutionLevel {level}/TimePoint 0/Channel 0")
+            data = np.zeros(padded, "uint8")
+            data[tuple(map(slice, shape))] = 7
+            channel["Data"] = data
+            for axis, size in zip("ZYX", shape, strict=True):
+                channel.attrs[f"ImageSize{axis}"] = characters(str(size))
+        image = h5.create_group("DataSetInfo/Image")
+        image.attrs["Unit"] = characters("um")
+        for axis, (low, high) in enumerate([("1", "2.2"), ("0", "1.0"), ("0", "2.5")]):
+            image.attrs[f"ExtMin{axis}"], image.attrs[f"ExtMax{axis}"] = characters(low), characters(high)
+
+
+def test_imaris_files_have_their_true_extent(tmp_path: Path) -> None:
+    file = tmp_path / "a.ims"
+    write_imaris(file)
+    volume = voxome.open(file)
+    assert (volume.shape, volume.voxel_size_nm) == ((5, 10, 12), (500, 100, 100))
+    assert volume.spec.offset_nm == (250, 50, 1050)
+    assert (volume[...] == 7).all()
+    coarse = voxome.open(file, level=1)
+    assert (coarse.shape, coarse.voxel_size_nm, volume.levels[1].scale) == ((5, 5, 6), (500, 200, 200), (1, 2, 2))
+    with pytest.raises(UnsupportedFormat, match="copy it to zarr"):
+        volume.source.create_level((2, 4, 4))
