@@ -158,7 +158,7 @@ def test_older_versions_are_read(folder: Path, version: str) -> None:
         (
             "requirements:",
             "requirements:\n  EnvVarRequirement: {envDef: {A: b}}\n  NetworkAccess: {networkAccess: true}",
-            r"(?s)one.cwl:5:3: the workflow requires EnvVarRequirement; understood: .*6:3: the workflow requires ",
+            r"(?s)one.cwl:5:3: the workflow requires EnvVarRequirement; supported: .*6:3: the workflow requires ",
         ),
         (
             "run: tool.cwl",

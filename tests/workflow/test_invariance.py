@@ -13,7 +13,7 @@ from voxome.cli.main import app
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.registry import load, targets
-from voxome.workflow.invariance import CROP, check_invariance
+from voxome.workflow.invariance import CROP, InvarianceReport, check_invariance
 
 MODULE = """
 from typing import Annotated
@@ -84,7 +84,7 @@ def test_a_forgotten_halo_is_named_with_the_one_that_is_needed(raw: str, radius:
     assert len(report.differences) == 2
     for difference in report.differences:
         assert f"the halo of {declared} is too small; try halo={radius} " in difference
-    assert not report.keeps_its_word
+    assert not report.is_consistent
     assert check_invariance("lab.median", {**values, "declared": radius}).differences == ()
 
 
@@ -94,7 +94,7 @@ def test_a_result_that_depends_on_the_whole_block_is_named(raw: str) -> None:
     assert "also far from the faces between blocks" in report.differences[0]
     honest = check_invariance("lab.honest", {"image": raw})
     assert honest.differences
-    assert honest.keeps_its_word
+    assert honest.is_consistent
 
 
 @pytest.mark.usefixtures("lab")
@@ -116,7 +116,7 @@ def test_the_middle_of_a_large_volume_is_checked(tmp_path: Path) -> None:
     assert (report.box, report.box.shape) == (Box((6, 2, 0), (54, 98, 96)), CROP)
     part = check_invariance("common.threshold", {"image": str(tmp_path / "raw.npy")}, box="1:9,3:11,5:14")
     assert part.box == Box((1, 3, 5), (9, 11, 14))
-    assert part.keeps_its_word
+    assert part.is_consistent
 
 
 def test_tools_of_tables_have_no_blocks_to_check() -> None:
@@ -125,7 +125,9 @@ def test_tools_of_tables_have_no_blocks_to_check() -> None:
 
 
 @pytest.mark.usefixtures("lab")
-def test_the_command_fails_if_a_tool_breaks_its_word(raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_fails_if_results_depend_on_the_blocks(
+    raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())
     found = CliRunner().invoke(app, ["tool", "lab.median", "--image", raw, "--check-invariance"])
@@ -136,3 +138,15 @@ def test_the_command_fails_if_a_tool_breaks_its_word(raw: str, tmp_path: Path, m
     assert [path for path in sorted(tmp_path.iterdir()) if path.name != "__pycache__"] == before
     found = CliRunner().invoke(app, ["tool", "lab.median", "--image", raw])
     assert (found.exit_code, "Missing option '--out'" in found.stderr) == (2, True), found.output
+
+
+@pytest.mark.usefixtures("lab")
+def test_outputs_that_cannot_be_compared_are_not_called_equal(raw: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Box((0, 0, 0), (13, 22, 30))
+    for not_compared, shown in ((("copy",), True), (("rows", "copy"), False)):
+        report = InvarianceReport("lab.blocks", "exact", box, ((13, 22, 30),), (), not_compared)
+        monkeypatch.setattr("voxome.workflow.invariance.check_invariance", lambda *_, report=report, **__: report)
+        found = CliRunner().invoke(app, ["tool", "lab.blocks", "--image", raw, "--check-invariance"])
+        assert found.exit_code == 0, found.output
+        assert ("the results are equal" in found.stderr) == shown
+        assert ("no output could be compared" in found.stderr) != shown

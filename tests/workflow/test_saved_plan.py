@@ -182,7 +182,7 @@ def test_another_store_is_refused(raw: Path, tmp_path: Path) -> None:
         run_plan(plan_of(raw), out=tmp_path / "out", store=tmp_path / "store", engine="sequential")
 
 
-def test_the_results_of_a_tool_that_is_gone_are_left(
+def test_the_results_of_a_tool_that_is_gone_are_not_removed(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = run_folder(tmp_path)

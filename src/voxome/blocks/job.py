@@ -67,7 +67,7 @@ class OpenStep:
 
     def __init__(self, step: Step, store: str) -> None:
         self.step = step
-        self.tool = step.loaded
+        self.tool = step.tool_object
         if step.digest and step.digest != self.tool.digest:
             raise InvalidInput(
                 f"the tool {step.tool} of this worker (source {self.tool.digest}) is not the one that was planned "

@@ -67,7 +67,7 @@ class Step:
     digest: str = ""
 
     @cached_property
-    def loaded(self) -> Tool:
+    def tool_object(self) -> Tool:
         """The tool that the step runs."""
         tool: Tool = load("voxome.tools", self.tool)
         return tool
@@ -75,7 +75,7 @@ class Step:
     @property
     def spec(self) -> ToolSpec:
         """Inputs and outputs of the tool."""
-        return self.loaded.spec
+        return self.tool_object.spec
 
     @cached_property
     def key(self) -> str:

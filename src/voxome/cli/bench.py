@@ -12,7 +12,7 @@ from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.copy_progress import block_progress
 from voxome.cli.table import show_table
-from voxome.cli.values import count, index, sizes, whole
+from voxome.cli.values import parse_count, parse_index, parse_sizes, parse_whole
 
 app = typer.Typer(help="Measure the speed of stores.", no_args_is_help=True)
 
@@ -24,20 +24,26 @@ def read(
         Any | None,
         typer.Option(
             "--sizes",
-            parser=sizes,
+            parser=parse_sizes,
             metavar="N,N,…",
             help="Edge lengths of the cubes to read, in voxels; default: those of 32,64,128,256,512 that fit.",
         ),
     ] = None,
     concurrency: Annotated[
         int,
-        typer.Option(parser=count, metavar="N", help="Number of simultaneous requests, compared with one at a time."),
+        typer.Option(
+            parser=parse_count, metavar="N", help="Number of simultaneous requests, compared with one at a time."
+        ),
     ] = 4,
     repeats: Annotated[
-        int, typer.Option(parser=count, metavar="N", help="Number of consecutive requests of each size.")
+        int, typer.Option(parser=parse_count, metavar="N", help="Number of consecutive requests of each size.")
     ] = 3,
-    level: Annotated[int, typer.Option(parser=index, metavar="N", help="Level of the pyramid; 0 is the finest.")] = 0,
-    seed: Annotated[int, typer.Option(parser=whole, metavar="N", help="Random seed for the positions to read.")] = 0,
+    level: Annotated[
+        int, typer.Option(parser=parse_index, metavar="N", help="Level of the pyramid; 0 is the finest.")
+    ] = 0,
+    seed: Annotated[
+        int, typer.Option(parser=parse_whole, metavar="N", help="Random seed for the positions to read.")
+    ] = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Folder for read.json and the plot read.png.")
     ] = None,

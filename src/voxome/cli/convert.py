@@ -12,7 +12,7 @@ from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.options import BOX, Workers
 from voxome.cli.transfer import Drop
-from voxome.cli.values import box_text, count, index, parse_as, shape
+from voxome.cli.values import parse_as, parse_box, parse_count, parse_index, parse_shape
 
 
 def convert(
@@ -29,15 +29,17 @@ def convert(
     ] = None,
     box: Annotated[
         str | None,
-        typer.Option(parser=box_text, metavar=BOX, help="Box to copy, in the coordinates of the level."),
+        typer.Option(parser=parse_box, metavar=BOX, help="Box to copy, in the coordinates of the level."),
     ] = None,
     level: Annotated[
-        int, typer.Option(parser=index, metavar="N", help="Pyramid level of the source; 0 is the finest.")
+        int, typer.Option(parser=parse_index, metavar="N", help="Pyramid level of the source; 0 is the finest.")
     ] = 0,
-    levels: Annotated[int, typer.Option(parser=count, metavar="N", help="Number of levels of the destination.")] = 1,
+    levels: Annotated[
+        int, typer.Option(parser=parse_count, metavar="N", help="Number of levels of the destination.")
+    ] = 1,
     workers: Workers = 1,
     chunk: Annotated[
-        Any | None, typer.Option(parser=shape, metavar="Z,Y,X", help="Chunk shape of the destination.")
+        Any | None, typer.Option(parser=parse_shape, metavar="Z,Y,X", help="Chunk shape of the destination.")
     ] = None,
     drop: Annotated[
         list[Any] | None,

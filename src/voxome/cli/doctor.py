@@ -37,7 +37,7 @@ def doctor(json: Json = False) -> None:
 
 
 def find_facts() -> dict[str, Any]:
-    """Return what there is, as JSON values; secrets are never among them."""
+    """Return the facts that ``voxome doctor`` shows, as JSON values without secrets."""
     from voxome.engines.machine import available_cpus, available_memory_bytes, cpu_limit, memory_limits
     from voxome.registry import plugin_problems, targets
 

@@ -10,7 +10,7 @@ from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.copy_progress import block_progress
 from voxome.cli.options import BOX, Unfinished
-from voxome.cli.values import box_text, index
+from voxome.cli.values import parse_box, parse_index
 
 
 def get(
@@ -25,9 +25,11 @@ def get(
     ],
     box: Annotated[
         str | None,
-        typer.Option(parser=box_text, metavar=BOX, help="Box to export, in the coordinates of the level."),
+        typer.Option(parser=parse_box, metavar=BOX, help="Box to export, in the coordinates of the level."),
     ] = None,
-    level: Annotated[int, typer.Option(parser=index, metavar="N", help="Level of the pyramid; 0 is the finest.")] = 0,
+    level: Annotated[
+        int, typer.Option(parser=parse_index, metavar="N", help="Level of the pyramid; 0 is the finest.")
+    ] = 0,
     force: Unfinished = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is stored at OUT.")] = False,
     json: Json = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from voxome.cli.values import box_text, count, index, lengths_nm, step_shape
+from voxome.cli.values import parse_box, parse_count, parse_index, parse_lengths_nm, parse_step_shape
 
 if TYPE_CHECKING:
     from voxome.workflow.graph import Graph
@@ -31,7 +31,7 @@ Blocks = Annotated[
     list[Any] | None,
     typer.Option(
         "--block",
-        parser=step_shape,
+        parser=parse_step_shape,
         metavar="[STEP=]Z,Y,X",
         help="Block shape in voxels, for all steps or for one. Repeatable.",
         show_default=False,
@@ -41,19 +41,19 @@ BoxText = Annotated[
     str | None,
     typer.Option(
         "--box",
-        parser=box_text,
+        parser=parse_box,
         metavar=BOX,
         help="Box to process, in store coordinates; an end left out is that of the volume, as in 10:,:,100:200.",
     ),
 ]
 Level = Annotated[
-    int, typer.Option("--level", parser=index, metavar="N", help="Pyramid level of the inputs; 0 is the finest.")
+    int, typer.Option("--level", parser=parse_index, metavar="N", help="Pyramid level of the inputs; 0 is the finest.")
 ]
 VoxelSize = Annotated[
     Any | None,
     typer.Option(
         "--voxel-size",
-        parser=lengths_nm,
+        parser=parse_lengths_nm,
         metavar="Z,Y,X",
         help="Voxel size in nm; overrides that of the volumes.",
     ),
@@ -62,13 +62,15 @@ Force = Annotated[bool, typer.Option("--force", help="Run even if a tool rejects
 Unfinished = Annotated[bool, typer.Option("--force", help="Take what an interrupted run has not finished.")]
 Workers = Annotated[
     int,
-    typer.Option("--workers", parser=count, metavar="N", help="Number of processes; results do not depend on it."),
+    typer.Option(
+        "--workers", parser=parse_count, metavar="N", help="Number of processes; results do not depend on it."
+    ),
 ]
 CoreWorkers = Annotated[
     int | None,
     typer.Option(
         "--workers",
-        parser=count,
+        parser=parse_count,
         metavar="N",
         help="Number of processes; results do not depend on it. Default: the cores that this process may use.",
     ),

@@ -9,15 +9,14 @@ import typer
 
 from voxome.cli.console import print_stderr
 from voxome.cli.copy_progress import block_progress
-from voxome.cli.values import index
-from voxome.cli.values import shape as parse_shape
+from voxome.cli.values import parse_index, parse_shape
 
 
 def phantom(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder.")],
     shape: Annotated[Any, typer.Option(parser=parse_shape, metavar="Z,Y,X", help="Shape in voxels.")] = "128,128,128",
     seed: Annotated[
-        int, typer.Option(parser=index, metavar="N", help="Random seed; the same seed gives the same phantom.")
+        int, typer.Option(parser=parse_index, metavar="N", help="Random seed; the same seed gives the same phantom.")
     ] = 0,
 ) -> None:
     """Generate a neuropil phantom with ground truth: image, labels, membranes, synapses and connectome."""

@@ -11,7 +11,7 @@ from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.copy_progress import block_progress
 from voxome.cli.options import Unfinished
-from voxome.cli.values import indices, lengths_nm, parse_as, sizes
+from voxome.cli.values import parse_as, parse_indices, parse_lengths_nm, parse_sizes
 
 
 class Kind(StrEnum):
@@ -27,7 +27,7 @@ def put(
     uri: Annotated[str, typer.Argument(help="Destination, such as zarr://PATH.", autocompletion=uris)],
     voxel_size: Annotated[
         Any | None,
-        typer.Option(parser=lengths_nm, metavar="Z,Y,X", help="Voxel size in nm; overrides that of the file."),
+        typer.Option(parser=parse_lengths_nm, metavar="Z,Y,X", help="Voxel size in nm; overrides that of the file."),
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="Data type of the new volume; values must not change.")] = None,
     kind: Annotated[
@@ -37,11 +37,13 @@ def put(
         ),
     ] = None,
     chunk: Annotated[
-        Any | None, typer.Option(parser=sizes, metavar="Z,Y,X", help="Chunk shape of the new volume.")
+        Any | None, typer.Option(parser=parse_sizes, metavar="Z,Y,X", help="Chunk shape of the new volume.")
     ] = None,
     at: Annotated[
         Any | None,
-        typer.Option(parser=indices, metavar="Z,Y,X", help="Write into an existing volume, starting at this index."),
+        typer.Option(
+            parser=parse_indices, metavar="Z,Y,X", help="Write into an existing volume, starting at this index."
+        ),
     ] = None,
     force: Unfinished = False,
     json: Json = False,

@@ -50,7 +50,7 @@ def run(
         typer.Option(help="Folder with ground truth to score the results against, as written by voxome phantom."),
     ] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Remove what earlier runs in this folder have computed, and start anew.")
+        bool, typer.Option("--fresh", help="Remove what earlier runs in this folder have computed, and start again.")
     ] = False,
     json: Json = False,
 ) -> None:

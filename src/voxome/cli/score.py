@@ -10,7 +10,7 @@ import typer
 from voxome.cli.console import Json, show_json
 from voxome.cli.options import BOX, Unfinished
 from voxome.cli.table import show_facts
-from voxome.cli.values import box_text, not_negative
+from voxome.cli.values import parse_box, parse_not_negative
 
 app = typer.Typer(help="Score results against ground truth.", no_args_is_help=True)
 
@@ -18,7 +18,7 @@ LabelsUri = Annotated[str, typer.Option(metavar="URI", help="Label volume.")]
 TablePath = Annotated[str, typer.Option(metavar="PARQUET", help="Path or address of a Parquet table.")]
 BoxText = Annotated[
     str | None,
-    typer.Option("--box", parser=box_text, metavar=BOX, help="Box to compare, in store coordinates."),
+    typer.Option("--box", parser=parse_box, metavar=BOX, help="Box to compare, in store coordinates."),
 ]
 
 
@@ -44,7 +44,8 @@ def detections(
     truth: TablePath,
     result: TablePath,
     tolerance_nm: Annotated[
-        float, typer.Option(parser=not_negative, metavar="NM", help="Largest distance at which two points can match.")
+        float,
+        typer.Option(parser=parse_not_negative, metavar="NM", help="Largest distance at which two points can match."),
     ] = 150.0,
     json: Json = False,
 ) -> None:

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.options import BoxText, CoreWorkers, EngineName, Force, Level, Records, VoxelSize, read_options
-from voxome.cli.values import shape
+from voxome.cli.values import parse_shape
 from voxome.contracts.parameter import Parameter
 from voxome.contracts.ports import option_of, port_of
 from voxome.contracts.tool import ToolSpec
@@ -22,7 +22,9 @@ from voxome.errors import InvalidInput, UnknownName
 Out = Annotated[
     str | None, typer.Option("--out", metavar="DIR|URI", help="Folder or address under which results are written.")
 ]
-Block = Annotated[Any | None, typer.Option("--block", parser=shape, metavar="Z,Y,X", help="Block shape in voxels.")]
+Block = Annotated[
+    Any | None, typer.Option("--block", parser=parse_shape, metavar="Z,Y,X", help="Block shape in voxels.")
+]
 
 
 def output_and_uri(text: Any) -> tuple[str, str]:
@@ -103,7 +105,7 @@ app = typer.Typer(
 
 @app.callback()
 def tool() -> None:
-    """Take no options before the name of the tool."""
+    """Group the tools; all options follow the name of a tool."""
 
 
 def command_of(spec: ToolSpec) -> Callable[..., None]:
@@ -155,16 +157,18 @@ def _check_invariance(spec: ToolSpec, inputs: dict[str, Any], values: dict[str, 
         force=values["force"],
     )
     if values["json"]:
-        show_json({**asdict(report), "box": str(report.box), "keeps_its_word": report.keeps_its_word})
+        show_json({**asdict(report), "box": str(report.box), "is_consistent": report.is_consistent})
     shapes = "; ".join(",".join(map(str, shape)) for shape in report.blocks)
     print_stderr(f"{spec.name} on {report.box} with blocks of {shapes}; declared invariance: {report.declared}")
     for output in report.not_compared:
         print_stderr(f"not compared: {output!r}, which is neither a table nor a volume of the voxels of the inputs")
     for difference in report.differences:
         print_stderr(difference)
-    if not report.differences:
+    if len(report.not_compared) == len(spec.outputs):
+        print_stderr("no output could be compared, so the check says nothing about this tool")
+    elif not report.differences:
         print_stderr("the results are equal")
-    if not report.keeps_its_word:
+    if not report.is_consistent:
         raise typer.Exit(1)
 
 

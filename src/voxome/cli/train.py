@@ -11,12 +11,12 @@ import typer
 
 from voxome.cli.console import print_stderr
 from voxome.cli.options import BOX
-from voxome.cli.values import box_text, count, fraction, index, not_negative
+from voxome.cli.values import parse_box, parse_count, parse_fraction, parse_index, parse_not_negative
 
-BoxText = Annotated[str | None, typer.Option(parser=box_text, metavar=BOX, help="Labelled box to train on.")]
+BoxText = Annotated[str | None, typer.Option(parser=parse_box, metavar=BOX, help="Labelled box to train on.")]
 HeldOut = Annotated[
     str | None,
-    typer.Option(parser=box_text, metavar=BOX, help="Box to hold out, for the scores in the model card."),
+    typer.Option(parser=parse_box, metavar=BOX, help="Box to hold out, for the scores in the model card."),
 ]
 OtherPairs = Annotated[
     list[str] | None,
@@ -31,15 +31,17 @@ def train(
     box: BoxText = None,
     held_out: HeldOut = None,
     other: OtherPairs = None,
-    minutes: Annotated[float, typer.Option(parser=not_negative, metavar="MINUTES", help="Training time.")] = 30.0,
-    seed: Annotated[int, typer.Option(parser=index, metavar="N", help="Random seed for weights and patches.")] = 1,
-    threads: Annotated[int, typer.Option(parser=count, metavar="N", help="Number of torch threads.")] = 2,
+    minutes: Annotated[float, typer.Option(parser=parse_not_negative, metavar="MINUTES", help="Training time.")] = 30.0,
+    seed: Annotated[
+        int, typer.Option(parser=parse_index, metavar="N", help="Random seed for weights and patches.")
+    ] = 1,
+    threads: Annotated[int, typer.Option(parser=parse_count, metavar="N", help="Number of torch threads.")] = 2,
     device: Annotated[str, typer.Option(help="Torch device: cpu, cuda.")] = "cpu",
-    batch: Annotated[int, typer.Option(parser=count, metavar="N", help="Batch size.")] = 1,
+    batch: Annotated[int, typer.Option(parser=parse_count, metavar="N", help="Batch size.")] = 1,
     other_fraction: Annotated[
-        float, typer.Option(parser=fraction, metavar="0…1", help="Fraction of patches from --other volumes.")
+        float, typer.Option(parser=parse_fraction, metavar="0…1", help="Fraction of patches from --other volumes.")
     ] = 0.25,
-    rate: Annotated[float, typer.Option(parser=not_negative, metavar="RATE", help="Peak learning rate.")] = 2e-3,
+    rate: Annotated[float, typer.Option(parser=parse_not_negative, metavar="RATE", help="Peak learning rate.")] = 2e-3,
     start: Annotated[Path | None, typer.Option(help="Checkpoint of another training to start from.")] = None,
     name: Annotated[str, typer.Option(help="Name of the network.")] = "model",
     version: Annotated[str, typer.Option(help="Version of the network.")] = "1",

@@ -13,7 +13,7 @@ import typer
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.options import BOX, EngineName, Records, Unfinished, Workers
-from voxome.cli.values import box_text, count, index, parse_as, shape, whole
+from voxome.cli.values import parse_as, parse_box, parse_count, parse_index, parse_shape, parse_whole
 
 
 class Verify(StrEnum):
@@ -38,12 +38,14 @@ def transfer(
     dst: Annotated[str, typer.Argument(help="URI of the destination, such as zarr://PATH.", autocompletion=uris)],
     box: Annotated[
         str | None,
-        typer.Option(parser=box_text, metavar=BOX, help="Box to copy, in the coordinates of the level."),
+        typer.Option(parser=parse_box, metavar=BOX, help="Box to copy, in the coordinates of the level."),
     ] = None,
     level: Annotated[
-        int, typer.Option(parser=index, metavar="N", help="Pyramid level of the source; 0 is the finest.")
+        int, typer.Option(parser=parse_index, metavar="N", help="Pyramid level of the source; 0 is the finest.")
     ] = 0,
-    levels: Annotated[int, typer.Option(parser=count, metavar="N", help="Number of levels of the destination.")] = 1,
+    levels: Annotated[
+        int, typer.Option(parser=parse_count, metavar="N", help="Number of levels of the destination.")
+    ] = 1,
     dtype: Annotated[str | None, typer.Option(help="Data type of the destination; values must not change.")] = None,
     workers: Workers = 1,
     verify: Annotated[
@@ -54,13 +56,13 @@ def transfer(
             help="Blocks to read back and compare; a sample has the first, the last and 1 in 16.",
         ),
     ] = Verify.sampled,
-    seed: Annotated[int, typer.Option(parser=whole, metavar="N", help="Random seed of the sample.")] = 0,
+    seed: Annotated[int, typer.Option(parser=parse_whole, metavar="N", help="Random seed of the sample.")] = 0,
     existing: Annotated[bool, typer.Option("--existing", help="Write into an existing array.")] = False,
     chunk: Annotated[
-        Any | None, typer.Option(parser=shape, metavar="Z,Y,X", help="Chunk shape of the destination.")
+        Any | None, typer.Option(parser=parse_shape, metavar="Z,Y,X", help="Chunk shape of the destination.")
     ] = None,
     shard: Annotated[
-        Any | None, typer.Option(parser=shape, metavar="Z,Y,X", help="Shard shape of the destination.")
+        Any | None, typer.Option(parser=parse_shape, metavar="Z,Y,X", help="Shard shape of the destination.")
     ] = None,
     codec: Annotated[str | None, typer.Option(help="Codec of the destination, as its format names it.")] = None,
     encoding: Annotated[

@@ -31,25 +31,25 @@ def parse_as(annotation: object) -> Callable[[Any], Any]:
     return parse
 
 
-whole = parse_as(int)
-count = parse_as(Annotated[int, Ge(1)])
-index = parse_as(Annotated[int, Ge(0)])
-not_negative = parse_as(Annotated[float, Ge(0)])
-fraction = parse_as(Annotated[float, Interval(ge=0, le=1)])
+parse_whole = parse_as(int)
+parse_count = parse_as(Annotated[int, Ge(1)])
+parse_index = parse_as(Annotated[int, Ge(0)])
+parse_not_negative = parse_as(Annotated[float, Ge(0)])
+parse_fraction = parse_as(Annotated[float, Interval(ge=0, le=1)])
 
 
-def shape(text: Any) -> tuple[int, int, int]:
+def parse_shape(text: Any) -> tuple[int, int, int]:
     """Parse three numbers of voxels, as ``64,128,128``."""
     return _three(text, int, "three whole numbers of at least 1, such as 64,128,128")
 
 
-def step_shape(text: Any) -> tuple[str, tuple[int, int, int]]:
+def parse_step_shape(text: Any) -> tuple[str, tuple[int, int, int]]:
     """Parse the block shape of a step, as ``fragments=64,128,128``, or of all steps, which has no name."""
     step, _, numbers = str(text).rpartition("=")
-    return step, shape(numbers)
+    return step, parse_shape(numbers)
 
 
-def box_text(text: Any) -> str:
+def parse_box(text: Any) -> str:
     """Check a box, as ``10:20,:,100:``, whose missing ends are those of a volume that is not open yet."""
     from voxome.geometry import Box
 
@@ -60,12 +60,12 @@ def box_text(text: Any) -> str:
     return str(text)
 
 
-def lengths_nm(text: Any) -> tuple[float, float, float]:
+def parse_lengths_nm(text: Any) -> tuple[float, float, float]:
     """Parse three lengths in nm, as ``8,8,33.5``."""
     return _three(text, float, "three lengths in nm greater than 0, such as 8,8,33.5")
 
 
-def indices(text: Any) -> tuple[int, ...]:
+def parse_indices(text: Any) -> tuple[int, ...]:
     """Parse whole numbers, as ``0,64,64``."""
     try:
         return tuple(int(part) for part in str(text).split(","))
@@ -73,7 +73,7 @@ def indices(text: Any) -> tuple[int, ...]:
         raise typer.BadParameter(f"{text!r}: expected whole numbers, such as 0,64,64") from None
 
 
-def sizes(text: Any) -> list[int]:
+def parse_sizes(text: Any) -> list[int]:
     """Parse numbers of voxels, as ``64,128``."""
     try:
         found = [int(part) for part in str(text).split(",")]

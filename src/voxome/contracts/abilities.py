@@ -62,7 +62,7 @@ class SupportsPage(Protocol):
         """Source that Neuroglancer opens."""
 
     def downsample_status(self) -> str:
-        """Return how far the server is with the coarser levels, in its own words."""
+        """Return the progress of the coarser levels, as the server words it."""
 
 
 @runtime_checkable

@@ -42,7 +42,7 @@ class RecordStore(Ledger, Protocol):
 
     @property
     def shared(self) -> bool:
-        """Whether other runs may use it too: then each sees its own jobs only, and a copied run folder starts anew.
+        """Whether other runs may use it too: then each sees its own jobs only, and a copied run folder starts empty.
 
         Records in the folder of the run are not shared, and move with it.
         """

@@ -103,7 +103,7 @@ def _axis_names(letters: str) -> tuple[str, ...]:
 
 
 def _map(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> NDArray[Any] | None:
-    """All voxels memory-mapped, if they are contiguous and uncompressed."""
+    """Map all voxels into memory; return None if they are not contiguous or are compressed."""
     if series.dataoffset is None or series.dtype == bool:
         return None
     path = Path(series.pages[0].parent.filehandle.path)

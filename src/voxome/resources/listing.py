@@ -48,14 +48,14 @@ def ls(uri: Location = ".", *, recursive: bool = False) -> list[ResourceInfo]:
     return list(_list_path(path, recursive))
 
 
-def _list_store(store: Remote, uri: Uri, deep: bool) -> Iterator[ResourceInfo]:
+def _list_store(store: Remote, uri: Uri, recursive: bool) -> Iterator[ResourceInfo]:
     for info in store.list(uri):
         yield info
-        if deep and info.type not in _LEAVES and info.uri != str(uri):
-            yield from _list_store(store, Uri.parse(info.uri), deep)
+        if recursive and info.type not in _LEAVES and info.uri != str(uri):
+            yield from _list_store(store, Uri.parse(info.uri), recursive)
 
 
-def _list_path(path: Path, deep: bool) -> Iterator[ResourceInfo]:
+def _list_path(path: Path, recursive: bool) -> Iterator[ResourceInfo]:
     """List `path` itself if its format is recognised, its contents otherwise."""
     if scheme := recognise(path):
         yield from get_remote(scheme).list(Uri(scheme, str(path)))
@@ -67,5 +67,5 @@ def _list_path(path: Path, deep: bool) -> Iterator[ResourceInfo]:
             yield from get_remote(scheme).list(Uri(scheme, str(entry)))
         elif entry.is_dir():
             yield ResourceInfo(str(entry), FOLDER)
-            if deep:
-                yield from _list_path(entry, deep)
+            if recursive:
+                yield from _list_path(entry, recursive)

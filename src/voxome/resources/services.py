@@ -71,7 +71,7 @@ def service_names(attributes: Collection[str]) -> list[str]:
         if name in services:
             raise PluginError(
                 f"The service {name!r} ({services[name]}) has the name of an attribute of every volume, which hides "
-                "it; expected another name; rename its entry point, or uninstall its package"
+                "it; rename its entry point, or uninstall its package"
             )
     return sorted(services)
 

@@ -61,7 +61,7 @@ def unknown_fields(part: str, name: str, item: Any) -> Iterator[str]:
         metadata = key.startswith(_METADATA) and not key.startswith(_CWLTOOL)
         if value is None or metadata or key == _ADDED_BY_CWLTOOL or key in FIELDS[part]:
             continue
-        yield at(item, key, f"{name} has {short(key)!r}; understood of a {part}: {_listed(part)}")
+        yield at(item, key, f"{name} has {short(key)!r}; supported fields: {_listed(part)}")
 
 
 def unknown_requirements(name: str, item: Any) -> Iterator[str]:
@@ -69,14 +69,14 @@ def unknown_requirements(name: str, item: Any) -> Iterator[str]:
     for one in item.get("requirements") or ():
         if one["class"] not in REQUIREMENTS:
             kept = ", ".join(sorted(REQUIREMENTS))
-            yield at(one, "class", f"{name} requires {short(one['class'])}; understood: {kept}; or make it a hint")
+            yield at(one, "class", f"{name} requires {short(one['class'])}; supported: {kept}; or make it a hint")
 
 
 def unknown_type(name: str, entry: Any) -> Iterator[str]:
     """Yield what is wrong with the type of an input."""
     if not _is_type(entry["type"]):
         known = ", ".join(sorted(SCALARS))
-        yield at(entry, "type", f"{name} has the type {_shown(entry['type'])}; understood: {known}, enum, array")
+        yield at(entry, "type", f"{name} has the type {_shown(entry['type'])}; supported: {known}, enum, array")
 
 
 def literal_files(name: str, entry: Any) -> Iterator[str]:
@@ -88,7 +88,7 @@ def literal_files(name: str, entry: Any) -> Iterator[str]:
 
 
 def tool_problems(tool: Any, hint: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what makes a CommandLineTool another command than the one that ``voxome describe`` writes for the tool.
+    """Yield where a CommandLineTool differs from the one that ``voxome describe`` writes for the tool.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ class InvarianceReport:
     not_compared: tuple[str, ...] = ()
 
     @property
-    def keeps_its_word(self) -> bool:
+    def is_consistent(self) -> bool:
         """Whether the results are equal, or the tool declares that they need not be."""
         return not self.differences or self.declared == "none"
 

@@ -50,7 +50,7 @@ class SavedPlan:
 def adopt_plan(folder: Path, plan: Plan, store: str, *, fresh: bool = False) -> list[str]:
     """Write the plan of a run into its folder, and remove the results of the plan before that it changes.
 
-    If that is interrupted, the next call goes on with it.
+    If that is interrupted, the next call completes it.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def _read(path: Path, folder: Path) -> SavedPlan | None:
 
 
 def _remove(stale: Sequence[JsonObject], store: str) -> list[str]:
-    """Remove the results of steps, the last first; return sentences for those that are left."""
+    """Remove the results of steps, the last first; return sentences for those that were not removed."""
     left = []
     for data in reversed(stale):
         step = Step.from_json(data)

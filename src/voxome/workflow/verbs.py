@@ -114,7 +114,7 @@ def run(
         Folder with the ground truth for the scorer of the workflow; for the EM pipeline ``labels.zarr``,
         ``synapses.parquet`` and ``connectome.parquet``.
     fresh : bool
-        Whether to remove what earlier runs in this folder have computed, and to start anew.
+        Whether to remove what earlier runs in this folder have computed, and to start again.
     progress : function of a StepReport, optional
         Called after every job.
 

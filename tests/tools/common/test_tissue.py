@@ -15,7 +15,7 @@ from voxome.contracts.context import BlockContext
 from voxome.contracts.frame import Frame
 from voxome.contracts.spec import VolumeSpec
 from voxome.geometry import BlockGrid, Box
-from voxome.tools.common.gaps import BRIDGED, HALO, NO_DATA, REACH, TISSUE, bridged, fill_missing, known_tissue
+from voxome.tools.common.gaps import BRIDGED, HALO, NO_DATA, REACH, TISSUE, fill_missing, find_bridged, known_tissue
 from voxome.tools.common.statistics import moments, percentile, statistics
 from voxome.tools.common.tissue import tissue
 
@@ -144,7 +144,7 @@ def test_gaps_are_interpolated_along_z() -> None:
     image = np.array([10, 0, 40, 0, 0, 100], np.uint8)[:, None, None]
     missing = image == 0
     values = np.where(missing, NO_DATA, TISSUE).astype(np.uint8)
-    values[bridged(missing)] = BRIDGED
+    values[find_bridged(missing)] = BRIDGED
     assert fill_missing(image, values, 33)[:, 0, 0].tolist() == [10, 25, 40, 60, 80, 100]
 
 
@@ -164,7 +164,7 @@ def test_what_is_filled_does_not_depend_on_blocks(seed: int, block: tuple[int, i
     missing = ndimage.gaussian_filter(rng.normal(size=shape), 3) > 0
     missing[rng.integers(0, 20, 4)] = True
     values = np.where(missing, NO_DATA, TISSUE).astype(np.uint8)
-    values[bridged(missing)] = BRIDGED
+    values[find_bridged(missing)] = BRIDGED
     whole, domain = fill_missing(image, values, 77), Box.of_shape(shape)
     assert np.array_equal(whole[values == TISSUE], image[values == TISSUE])
     for part in BlockGrid(domain, block, halo=((HALO,) * 3, (HALO,) * 3)):

@@ -36,7 +36,7 @@ def known_tissue(tissue: NDArray[np.uint8], block: BlockContext) -> NDArray[np.u
     return known
 
 
-def bridged(missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def find_bridged(missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Find missing voxels between tissue: runs along z of at most `LONGEST`, with tissue above and below.
 
     Parameters

@@ -14,7 +14,7 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.tools.common.flatness import HALO, flat_areas
-from voxome.tools.common.gaps import BRIDGED, LONGEST, NO_DATA, TISSUE, bridged
+from voxome.tools.common.gaps import BRIDGED, LONGEST, NO_DATA, TISSUE, find_bridged
 
 SECTIONS = kinds.Table(
     {"z": "int64", "voxels": "int64", "missing": "int64", "bridged": "int64"},
@@ -82,7 +82,7 @@ def tissue(
     if mask is not None:
         missing |= mask == 0
     values = np.where(missing, NO_DATA, TISSUE).astype(np.uint8)
-    values[bridged(missing)] = BRIDGED
+    values[find_bridged(missing)] = BRIDGED
     inner = values[block.write.within(block.read)]
     return {"tissue": inner, "sections": _count(inner, block.write.start[0])}
 
