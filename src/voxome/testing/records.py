@@ -10,6 +10,7 @@ import pytest
 
 from voxome.contracts.records import Event, RecordStore
 from voxome.errors import UnknownName
+from voxome.records.scoped import ledger_of
 
 
 class RecordStoreContract(ABC):
@@ -45,8 +46,19 @@ class RecordStoreContract(ABC):
             (2.5, "ended", {}),
         ]
 
-    def test_it_tells_whether_runs_share_it(self, records: RecordStore) -> None:
-        assert records.shared in (True, False)
+    def test_runs_that_share_it_see_their_own_jobs_and_others_move_with_their_folder(self, tmp_path: Path) -> None:
+        records = self.open_records(tmp_path / "run", "run")
+        ledger_of(records, "first").job_done("a", 0, 3, 1.0, 5)
+        shared = records.shared
+        if shared:
+            assert ledger_of(records, "second").jobs_done("a", 0) == set()
+            assert ledger_of(records, "first").jobs_done("a", 0) == {3}
+        records.close()
+        if not shared:
+            (tmp_path / "run").rename(tmp_path / "moved")
+            moved = self.open_records(tmp_path / "moved", "run")
+            assert moved.jobs_done("a", 0) == {3}
+            moved.close()
 
     def test_the_ledger_knows_jobs_by_step_and_phase(self, records: RecordStore) -> None:
         for key, phase, job in (("a", 0, 0), ("a", 0, 4), ("a", -1, 0), ("b", 0, 1)):
