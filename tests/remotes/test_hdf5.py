@@ -192,6 +192,32 @@ def test_views_of_missing_files_are_refused(tmp_path: Path) -> None:
     assert_array_equal(source.read(source.spec.domain), noise((4, 5), "u1"))
 
 
+def test_the_version_covers_the_files_that_hold_the_voxels(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "part.h5", "w") as h5:
+        h5["p"] = noise((4, 5), "u1")
+    layout = h5py.VirtualLayout((4, 5), "u1")
+    layout[...] = h5py.VirtualSource("part.h5", "p", (4, 5))
+    inner = h5py.VirtualLayout((4, 5), "u1")
+    inner[...] = h5py.VirtualSource(".", "shown", (4, 5))
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5.create_virtual_dataset("shown", layout)
+        h5.create_virtual_dataset("twice", inner)
+        h5["linked"] = h5py.ExternalLink("part.h5", "p")
+        h5.create_dataset("raw", (4, 5), "u1", external=[("voxels.raw", 0, 20)])
+        h5["own"] = noise((4, 5), "u1")
+    (tmp_path / "voxels.raw").write_bytes(bytes(20))
+    sources = {
+        name: Hdf5Remote().open(uri_of(tmp_path / f"a.h5/{name}"))
+        for name in ("shown", "twice", "linked", "raw", "own")
+    }
+    before = {name: source.version() for name, source in sources.items()}
+    assert before == {name: source.version() for name, source in sources.items()}
+    with h5py.File(tmp_path / "part.h5", "r+") as h5:
+        h5["q"] = noise((4, 5), "u1")
+    (tmp_path / "voxels.raw").write_bytes(bytes(21))
+    assert {name for name, source in sources.items() if source.version() != before[name]} == sources.keys() - {"own"}
+
+
 def test_damage_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "a.h5"
     with h5py.File(file, "w") as h5:

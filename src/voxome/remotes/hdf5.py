@@ -50,6 +50,7 @@ from voxome.remotes.hdf5_datasets import (
 )
 from voxome.remotes.hdf5_links import Identity, datasets_below, identity
 from voxome.remotes.hdf5_pyramids import pyramid_of
+from voxome.remotes.hdf5_virtual import files_of
 from voxome.remotes.local_files import file_version
 from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.atomic import storing
@@ -100,7 +101,9 @@ class Hdf5Source:
             _dataset(h5, self._file, self._inner)[self._as_stored(slices)] = voxels.transpose(np.argsort(self._order))
 
     def version(self) -> Version:
-        return file_version(self._file)
+        with _open_file(self._file) as h5:
+            files = files_of(_dataset(h5, self._file, self._inner))
+        return file_version(*sorted({self._file, *(file for file in files if file.exists())}))
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         if self._mode == "r":

@@ -1,10 +1,12 @@
-"""Sources of virtual HDF5 datasets: HDF5 reads those that are missing as fill values, without an error."""
+"""Files and sources of HDF5 datasets: sources of virtual ones that are missing are read as fill values by HDF5."""
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import h5py
@@ -25,6 +27,25 @@ def missing_sources(dataset: h5py.Dataset, slices: Slices | None = None) -> str:
         Part that is read, with start and stop; sources of other parts are not looked at.
     """
     return "; ".join(sorted(set(_problems(dataset, slices, frozenset()))))
+
+
+def files_of(dataset: h5py.Dataset) -> set[Path]:
+    """Return the files that hold the voxels of a dataset whose sources are all there: its own, and theirs."""
+    file = Path(dataset.file.filename)
+    files = {file, *(file.parent / name for name, _, _ in dataset.external or ())}
+    for source in dataset.virtual_sources() if dataset.is_virtual else ():
+        if _BLOCK_NUMBER in source.file_name:
+            pattern = file.resolve().parent / source.file_name
+            files |= set(pattern.parent.glob(glob.escape(pattern.name).replace(_BLOCK_NUMBER, "*")))
+            continue
+        path = file if source.file_name == "." else _find(file, source.file_name)
+        if path is None:
+            continue
+        files.add(path)
+        if _BLOCK_NUMBER not in source.dset_name:
+            with nullcontext(dataset.file) if source.file_name == "." else h5py.File(path, "r") as h5:
+                files |= files_of(h5[source.dset_name])
+    return files
 
 
 def _problems(dataset: h5py.Dataset, slices: Slices | None, above: frozenset[tuple[str, str]]) -> Iterator[str]:
