@@ -29,10 +29,13 @@ class Version:
     pinned : bool
         Whether the data under this token never change, so that results computed from them may be reused in other
         runs. A token that is not pinned (a time, a size) is a hint only.
+    covers_voxels : bool
+        Whether the token changes with any voxel, as that of all files of an array does; a pinned one need not.
     """
 
     token: str
     pinned: bool
+    covers_voxels: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from voxome.contracts.abilities import SupportsRecognise, SupportsVoxelVersion, ability
+from voxome.contracts.abilities import SupportsVoxelVersion, ability
 from voxome.contracts.handle import Handle
-from voxome.contracts.source import Version, VolumeSource
-from voxome.contracts.uri import Uri
+from voxome.contracts.source import VolumeSource
 from voxome.errors import NotFound
-from voxome.resources.open import get_remote
 from voxome.storage.find import storage_at
 
 
 def pinned_volume(handle: Handle, source: VolumeSource) -> Handle:
     """Return the handle of a volume with its version as the key, unless it has one.
 
-    Files on this machine are known by their inodes, sizes and times, those of a chunked format one by one. Where a
-    store reports no more than the version of its metadata, the handle is unpinned.
+    Files on this machine are known by their inodes, sizes and times, those of a chunked format one by one. Unless a
+    source says that its version covers its voxels, the handle is unpinned.
     """
     version = source.version()
-    if version.pinned:
-        return with_version(handle, version.token)
-    uri = Uri.parse(handle.uri)
-    if "://" in uri.path or not isinstance(get_remote(uri.scheme), SupportsRecognise):
-        return with_version(handle, version.token, unpinned=True)
-    detailed = ability(source, SupportsVoxelVersion)
-    voxels: Version | None = version if detailed is None else detailed.voxel_version()
-    return with_version(handle, (voxels or version).token, unpinned=voxels is None)
+    if not (version.pinned or version.covers_voxels):
+        detailed = ability(source, SupportsVoxelVersion)
+        version = (detailed and detailed.voxel_version()) or version
+    return with_version(handle, version.token, unpinned=not (version.pinned or version.covers_voxels))
 
 
 def pinned_file(handle: Handle) -> Handle:

@@ -125,7 +125,7 @@ class TensorStoreSource:
     def voxel_version(self) -> Version | None:
         """Return the state of all files of the array on this machine; None for other stores, which list too slowly."""
         state = self._metadata[0].tree_state()
-        return None if state is None else Version(state, pinned=False)
+        return None if state is None else Version(state, pinned=False, covers_voxels=True)
 
     def _check(self, box: Box) -> None:
         domain = self.spec.domain

@@ -63,7 +63,7 @@ class WkwSource:
         raise ReadOnly(f"wkw://{self._folder} is read only; write zarr, which WEBKNOSSOS reads too")
 
     def version(self) -> Version:
-        return file_version(self._folder / HEADER)
+        return Version(file_version(self._folder / HEADER).token, pinned=False)
 
     def voxel_version(self) -> Version:
         """Return the state of all files of the magnification."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ class View:
     def version(self) -> Version:
         """Return the state of the source, under a token of its own."""
         version = self.source.version()
-        return Version(f"{version.token}?{self.option}", version.pinned)
+        return replace(version, token=f"{version.token}?{self.option}")
 
     def ability(self, protocol: type[Ability]) -> Ability | None:
         """Return the attributes, metadata and version of the source, and its levels where they look alike."""

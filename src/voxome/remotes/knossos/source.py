@@ -61,7 +61,7 @@ class KnossosSource:
             store(self._file(cube), voxels)
 
     def version(self) -> Version:
-        return file_version(self._conf.folder / CONF)
+        return Version(file_version(self._conf.folder / CONF).token, pinned=False)
 
     def voxel_version(self) -> Version:
         """Return the state of all files of the magnification."""
