@@ -190,3 +190,25 @@ def test_an_unknown_attribute_suggests_the_closest_match(volume: voxome.Volume) 
 
 def test_a_volume_can_be_copied(volume: voxome.Volume) -> None:
     assert copy.copy(volume).shape == volume.shape
+
+
+def test_one_service_with_a_taken_name_leaves_all_others(
+    volume: voxome.Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = {**targets("voxome.services"), "shape": "elsewhere:shape"}
+    monkeypatch.setattr("voxome.resources.services.targets", lambda _: taken)
+    assert not hasattr(volume, "nothing_of_this_name")
+    assert callable(volume.transfer)
+    with pytest.raises(PluginError, match="has the name of an attribute of every volume"):
+        dir(volume)
+
+
+def test_a_volume_can_be_passed_to_a_service_by_name(volume: voxome.Volume) -> None:
+    @service(Requirement(SupportsIds, "it keeps no index of its labels"))
+    def first_id(volume: voxome.Volume) -> int:
+        return int(volume.ids()[0])
+
+    with pytest.raises(UnsupportedFormat, match="keeps no index"):
+        first_id(volume=volume)
+    with pytest.raises(TypeError, match="missing a required argument: 'volume'"):
+        first_id()  # type: ignore[call-arg]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, runtime_checkable
@@ -74,7 +75,8 @@ class FunctionService(Generic[P, R]):
         UnsupportedFormat
             If the source of the volume lacks what the function requires.
         """
-        volume: Any = arguments[0]
+        bound = inspect.signature(self.function).bind(*arguments, **options)
+        volume: Any = next(iter(bound.arguments.values()))
         for requirement in self.requires:
             requirement.find(volume.source, volume.uri)
         return self.function(*arguments, **options)

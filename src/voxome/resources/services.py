@@ -84,10 +84,12 @@ def get_service(name: str, volume: HasSource) -> BoundService:
     AttributeError
         If there is none of that name; the message gives the nearest attribute.
     PluginError
-        If a service has the name of an attribute of a volume.
+        If the service cannot be loaded.
     """
-    if not name.startswith("_") and name in service_names(list(object.__dir__(volume))):
+    if not name.startswith("_") and name in targets(GROUP):
         return BoundService(name, volume)
-    near = [] if name.startswith("_") else difflib.get_close_matches(name, dir(volume), n=1)
+    near = (
+        [] if name.startswith("_") else difflib.get_close_matches(name, {*object.__dir__(volume), *targets(GROUP)}, n=1)
+    )
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise AttributeError(f"{type(volume).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=volume)
