@@ -15,9 +15,11 @@ import voxome
 from voxome import Box, VolumeSpec
 from voxome.contracts.handle import Handle
 from voxome.contracts.uri import Uri
-from voxome.errors import InvalidInput, InvalidUri, ReadOnly
+from voxome.errors import InvalidBox, InvalidInput, InvalidUri, ReadOnly
 from voxome.kinds import Image, Probability
 from voxome.resources.open import locate, open_source
+from voxome.resources.views import Windowed
+from voxome.resources.volume_like import ArraySource
 from voxome.services.delete import require_deletable
 
 GREY = np.random.default_rng(5).integers(0, 4096, (6, 7, 8)).astype(np.uint16)
@@ -245,3 +247,10 @@ def test_a_run_notices_that_the_volume_behind_a_view_was_replaced(tmp_path: Path
     assert key == Image().locate(Handle("volume", f"{uri}?window=0:9")).key
     volume[0] = 7
     assert key != Image().locate(Handle("volume", f"{uri}?window=0:9")).key
+
+
+def test_an_out_of_another_shape_is_refused() -> None:
+    array = ArraySource(np.zeros((2, 3, 4), "uint8"))
+    for source in (array, Windowed(array, "uint8", 0, 255)):
+        with pytest.raises(InvalidBox, match=r"out has shape \(5, 2, 3, 4\)"):
+            source.read(array.spec.domain, out=np.empty((5, 2, 3, 4), "uint8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,7 +21,7 @@ from voxome.contracts.abilities import (
 from voxome.contracts.levels import Level
 from voxome.contracts.source import Version, VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
-from voxome.errors import InvalidInput, ReadOnly
+from voxome.errors import InvalidBox, InvalidInput, ReadOnly
 from voxome.geometry import Box
 from voxome.geometry.axes import standard_order
 
@@ -30,7 +31,7 @@ Wrap = Callable[[VolumeSource], VolumeSource]
 """Makes the same view of another source."""
 
 
-class View:
+class View(ABC):
     """A source that is read through another one, and not written.
 
     Parameters
@@ -60,11 +61,14 @@ class View:
         data = self._read(box)
         if out is None:
             return data
+        if out.shape != box.shape:
+            raise InvalidBox(f"out has shape {out.shape}, the box {box} has {box.shape}")
         out[...] = data
         return out
 
+    @abstractmethod
     def _read(self, box: Box) -> NDArray[Any]:
-        raise NotImplementedError
+        """Return the voxels of `box`."""
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
         """Refuse to write."""

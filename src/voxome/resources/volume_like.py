@@ -13,7 +13,7 @@ from voxome.contracts.arguments import require_lengths
 from voxome.contracts.source import Version, VolumeSource
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.contracts.uri import Location, Uri
-from voxome.errors import InvalidInput, ReadOnly, VoxomeError
+from voxome.errors import InvalidBox, InvalidInput, ReadOnly, VoxomeError
 from voxome.geometry import Box
 from voxome.resources.open import absolute, format_traits, open, open_source
 from voxome.resources.views import View
@@ -53,6 +53,8 @@ class ArraySource:
         data = self._array[box.within(self.spec.domain)]
         if out is None:
             return np.array(data, self.spec.dtype)
+        if out.shape != box.shape:
+            raise InvalidBox(f"out has shape {out.shape}, the box {box} has {box.shape}")
         out[...] = data
         return out
 
