@@ -15,6 +15,7 @@ from voxome.contracts.source import Version, VolumeSource
 from voxome.errors import InvalidInput, NotFound, ReadOnly
 from voxome.resources.volume_like import location_of
 from voxome.testing.strategies import noise
+from voxome.workflow.array_inputs import store_arrays
 
 SHAPE = (8, 16, 16)
 ARRAY = noise(SHAPE, "uint8")
@@ -162,3 +163,25 @@ class _Inverted:
 
     def version(self) -> Version:
         return self.source.version()
+
+
+def test_an_address_as_run_folder_is_refused_before_anything_is_written(
+    tmp_path: Path, workflow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(InvalidInput, match="is an address; expected a local folder"):
+        voxome.run(workflow, {"raw": ARRAY}, out="s3://b/run")
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_an_array_that_another_process_writes_at_the_same_time_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,) = store_arrays({"raw": ARRAY}, tmp_path).values()
+    with monkeypatch.context() as patch:
+        looks = iter([False, True])
+        exists = Path.exists
+        patch.setattr(Path, "exists", lambda path: next(looks) if path.name.startswith("raw-") else exists(path))
+        assert store_arrays({"raw": ARRAY}, tmp_path) == {"raw": first}
+    assert [f"zarr://{path}" for path in tmp_path.iterdir()] == [first]

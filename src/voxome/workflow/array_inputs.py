@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from functools import cache
@@ -36,7 +37,7 @@ def store_arrays(inputs: Mapping[str, object], folder: Path | None) -> dict[str,
 
 def run_inputs(folder: str | os.PathLike[str]) -> Path:
     """Return the folder for the arrays that were passed to the run in `folder`."""
-    return Path(folder).absolute() / PRIVATE / "inputs"
+    return Path(folder).expanduser().absolute() / PRIVATE / "inputs"
 
 
 def _stored(name: str, value: Any, folder: Path | None) -> Any:
@@ -57,7 +58,12 @@ def _write(name: str, volume: Volume, folder: Path) -> str:
         part = folder / f".{uuid4().hex}.zarr"
         written = create_source(f"zarr://{part}", spec_like(volume.spec))
         copy(volume.source, volume.domain, written, volume.domain.start)
-        part.rename(target)
+        try:
+            part.rename(target)
+        except OSError:  # another process has just written the same
+            shutil.rmtree(part, ignore_errors=True)
+            if not target.exists():
+                raise
     return f"zarr://{target}"
 
 

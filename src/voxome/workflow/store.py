@@ -39,7 +39,7 @@ def run_folder(out: str | Path) -> Path:
             f"The run folder {out} is an address; expected a local folder. Results and intermediate data can be kept "
             "elsewhere with store= (--store)"
         )
-    return Path(out).resolve()
+    return Path(out).expanduser().resolve()
 
 
 def store_address(store: str | Path | None, folder: Path) -> str:

@@ -18,6 +18,7 @@ from voxome.workflow.options import BlockChoice, RunOptions
 from voxome.workflow.plan import Plan, make_plan
 from voxome.workflow.run import Progress, run_plan
 from voxome.workflow.run_tool import run_tool
+from voxome.workflow.store import run_folder
 
 
 def plan(
@@ -139,7 +140,7 @@ def run(
     if not isinstance(workflow, Plan):
         workflow = make_plan(
             load(require_path("workflow", workflow)),
-            store_arrays(inputs or {}, run_inputs(require_path("out", out))),
+            store_arrays(inputs or {}, run_inputs(run_folder(require_path("out", out)))),
             options,
         )
     elif inputs or options != RunOptions():
