@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import tensorstore as ts
@@ -12,8 +12,9 @@ from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import UnsupportedFormat
 from voxome.remotes.json_store import Json, to_json, update_json
 from voxome.remotes.n5.codecs import from_codec
-from voxome.remotes.n5.groups import ATTRIBUTES, attributes_of, container
+from voxome.remotes.n5.groups import ATTRIBUTES, Group, attributes_of, container
 from voxome.remotes.n5.metadata_flavours import STRUCTURAL, VOXOME
+from voxome.remotes.n5.new_level import plan_level
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import map_errors
 
@@ -49,25 +50,33 @@ def create_group(folder: StoragePath, spec: VolumeSpec, *, name: str) -> None:
         As `create_array` does.
     """
     array = _array(spec, FINEST, name)
-    add = _adding(folder, "s0", spec, FINEST, spec.attributes)
+    listing = {**_listing(folder, spec), **_user_attributes(spec.attributes)}
     root = {"n5": _VERSION} if _is_root(folder) else {}
     if attributes_of(folder):
-        update_json(folder, ATTRIBUTES, add)
+        update_json(folder, ATTRIBUTES, lambda old: {**old, **listing})
         (folder / "s0").put_new({ATTRIBUTES: to_json(array, name)})
     else:
-        folder.put_new({ATTRIBUTES: to_json(add(root), name), f"s0/{ATTRIBUTES}": to_json(array, name)})
+        folder.put_new({ATTRIBUTES: to_json({**root, **listing}, name), f"s0/{ATTRIBUTES}": to_json(array, name)})
 
 
-def create_level(group: StoragePath, level: str, spec: VolumeSpec, scale: Scale, *, name: str) -> None:
-    """Create the array `level` for `spec` at `scale`, and list it in the attributes of its group.
+def create_level(group: Group, spec: VolumeSpec, scale: Scale, *, name: str) -> None:
+    """Create the array of a level of `group` for `spec` at `scale`, and list it wherever its levels are listed.
 
     Raises
     ------
-    AlreadyExists, UnsupportedFormat
-        As `create_array` does.
+    AlreadyExists
+        If the array already exists.
+    UnsupportedFormat
+        If N5 cannot store it, or the attributes around the group cannot list it.
     """
-    (group / level).put_new({ATTRIBUTES: to_json(_array(spec, scale, name), name)})
-    update_json(group, ATTRIBUTES, _adding(group, level, spec, scale, {}))
+    level = plan_level(group, spec, scale, name=name)
+    (group.folder / level.path).put_new({ATTRIBUTES: to_json(_array(spec, scale, level.name), level.name)})
+    for folder, old, change in (
+        (group.folder, group.context.group, level.in_group),
+        (group.folder.parent, group.context.above, level.above_group),
+    ):
+        if folder is not None and change(dict(old)) != old:
+            update_json(folder, ATTRIBUTES, change)
 
 
 def _is_root(folder: StoragePath) -> bool:
@@ -96,25 +105,11 @@ def _array(spec: VolumeSpec, scale: Scale, name: str) -> Json:
     return {**metadata, **_placement(spec, scale)}
 
 
-def _adding(
-    group: StoragePath, level: str, spec: VolumeSpec, scale: Scale, attributes: Mapping[str, Any]
-) -> Callable[[Json], Json]:
-    """Return the change that lists `level` in the attributes of `group`."""
-    dataset = {"path": level, "transform": _placement(spec, scale).get("transform", {})}
-
-    def change(old: Json) -> Json:
-        multiscale = {"name": group.name, "datasets": [], **(old.get("multiscales") or [{}])[0]}
-        multiscale["datasets"] = [*multiscale["datasets"], dataset]
-        scales = [*old.get("scales", []), list(scale[::-1])]
-        return {
-            **old,
-            **_user_attributes(attributes),
-            "multiscales": [multiscale],
-            "scales": scales,
-            **_resolution(spec),
-        }
-
-    return change
+def _listing(group: StoragePath, spec: VolumeSpec) -> Json:
+    """Return the attributes that list ``s0`` in the new group of `spec`."""
+    dataset = {"path": "s0", "transform": _placement(spec, FINEST).get("transform", {})}
+    scales = [list(FINEST)]
+    return {"multiscales": [{"name": group.name, "datasets": [dataset]}], "scales": scales, **_resolution(spec)}
 
 
 def _user_attributes(attributes: Mapping[str, Any]) -> Json:

@@ -145,11 +145,19 @@ class N5Pyramid(N5Source):
             If it is not coarser than all there are.
         ReadOnly
             If the array is open for reading.
+        UnsupportedFormat
+            If the metadata around the levels cannot list another one; nothing is changed.
         """
         self._require_writable()
+        folder = self._group.folder
+        self._group = find_group(folder) or self._group
         require_coarser(self.name, self.levels, scale)
-        name, folder = f"s{len(self._group.names)}", self._group.folder
-        create_level(folder, name, self.spec, scale, name=f"{self.name}/{name}")
+        if self._order != tuple(reversed(range(len(self._order)))):
+            raise UnsupportedFormat(
+                f"{self.name}: levels are added to arrays stored as {', '.join(self.spec.axes[::-1])}; "
+                "copy this volume, and add levels to the copy"
+            )
+        create_level(self._group, self.spec, scale, name=self.name)
         self._group = find_group(folder) or self._group
         return self.level(len(self._group.names) - 1)
 

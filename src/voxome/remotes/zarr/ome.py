@@ -101,13 +101,20 @@ def _dataset(
 ) -> Dataset:
     path = str(one["path"])
     try:
-        scale, shift = _compose([*(one.get("coordinateTransformations") or []), *outer], len(axes))
+        scale, shift = compose([*(one.get("coordinateTransformations") or []), *outer], len(axes))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return Dataset(path, axes, units, (1.0,) * len(axes), (0.0,) * len(axes), problem=repr(error))
     return Dataset(path, axes, units, scale, shift)
 
 
-def _compose(steps: Sequence[Mapping[str, Any]], ndim: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def compose(steps: Sequence[Mapping[str, Any]], ndim: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the scale and translation that coordinate transformations of `ndim` axes amount to.
+
+    Raises
+    ------
+    ValueError
+        If one is neither a scale nor a translation, or has another number of axes.
+    """
     scale, shift = [1.0] * ndim, [0.0] * ndim
     for step in steps:
         kind = step["type"]
