@@ -71,7 +71,7 @@ class NewLevel:
         listed = old[key]
         if not isinstance(listed, list) or not all(isinstance(one, list) for one in listed):
             return listed
-        factors = [n for _, n in reversed(self.ratio.items())]
+        factors = list(self.ratio.values())[::-1]
         entry = factors if listed and len(listed[0]) == len(factors) else list(self.scale[::-1])
         if shared and len(listed) > self.number and listed[self.number] == entry:
             return listed
