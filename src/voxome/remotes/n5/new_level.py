@@ -48,7 +48,10 @@ class NewLevel:
         UnsupportedFormat
             If they do not list the levels that exist, or in a way that is not understood.
         """
-        new = {**old, **{key: self._with_factors(old, key) for key in ("scales", "downsamplingFactors") if key in old}}
+        new: Json = dict(old)
+        for key in ("scales", "downsamplingFactors"):
+            if key in old:
+                new[key] = self._with_factors(old, key)
         if "multiScale" in old:
             new["multiScale"] = True
         if "multiscales" in old:
