@@ -56,3 +56,16 @@ def test_the_log_level_is_set(command: Command) -> None:
     result = command("--log-level", "loud", "profiles")
     assert result.status == 2
     assert "warning" in result.err
+
+
+@pytest.mark.parametrize("name", ["voxome.remotes", "urllib3.connectionpool"])
+def test_no_secrets_are_logged(command: Command, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    command("-v", "profiles")
+    try:
+        raise OSError("https://me:hunter2@host/x")
+    except OSError:
+        logging.getLogger(name).exception("GET %s", "https://me:hunter2@host/x?token=hunter2")
+    (handler,) = (one for one in logging.getLogger().handlers if type(one) is logging.StreamHandler)
+    record = logging.LogRecord(name, logging.INFO, "", 0, "GET %s", ("https://me:hunter2@host/x?token=hunter2",), None)
+    assert handler.format(record).endswith(f"INFO {name}: GET https://host/x?token=***")
+    assert "hunter2" not in capsys.readouterr().err

@@ -20,6 +20,15 @@ _LOG = logging.getLogger("voxome")
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+class _RedactedFormatter(logging.Formatter):
+    """Prints no secrets, whichever library logs them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from voxome.config.redaction import redact
+
+        return redact(super().format(record))
+
+
 class LogLevel(StrEnum):
     """Least severe messages that are printed."""
 
@@ -77,7 +86,9 @@ def configure_logs(
     level = log_level or (LogLevel.info if verbose else LogLevel.warning)
     if not verbose and log_level is None:
         context.with_resource(hidden_native_logs())
-    logging.basicConfig(stream=sys.stderr, format=_FORMAT, level=level.upper(), force=True)
+    logging.basicConfig(stream=sys.stderr, level=level.upper(), force=True)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_RedactedFormatter(_FORMAT))
     require_config(context.invoked_subcommand)
     _LOG.setLevel(logging.DEBUG if verbose and log_level is None else level.upper())
 
