@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from voxome import registry
 from voxome.cli.main import app
-from voxome.errors import PluginError
+from voxome.errors import MissingExtra, PluginError
 from voxome.registry import load, load_all, plugin_problems, targets
 
 MODULE = """
@@ -119,3 +120,18 @@ def test_all_broken_plug_ins_are_found() -> None:
     problems = "\n".join(plugin_problems())
     assert all(f"{name!r}" in problems for name in (*BROKEN, "em.network", "lab"))
     assert "lab.good" not in problems
+
+
+def test_plug_ins_that_need_a_missing_extra_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def load_without_em(group: str, name: str) -> Any:
+        if name.startswith("em."):
+            raise MissingExtra("The package numba is not installed; install it with: pip install 'voxome[em]'")
+        return load(group, name)
+
+    monkeypatch.setattr("voxome.registry.load", load_without_em)
+    names = [name for name, _ in load_all("voxome.tools")]
+    assert "common.threshold" in names
+    assert not any(name.startswith("em.") for name in names)
+    assert "'em.network' is left out: The package numba is not installed" in caplog.text

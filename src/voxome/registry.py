@@ -12,7 +12,7 @@ from inspect import Parameter, signature
 from typing import Any
 from urllib.parse import parse_qsl
 
-from voxome.errors import InvalidInput, PluginError, UnknownName, VoxomeError
+from voxome.errors import InvalidInput, MissingExtra, PluginError, UnknownName, VoxomeError
 
 TOOLS = "voxome.tools"
 """Group of the tools."""
@@ -162,6 +162,8 @@ def load_all(group: str) -> Iterator[tuple[str, Any]]:
             yield name, load(group, name)
         except PluginError as error:
             _warn_once(str(error))
+        except MissingExtra as error:
+            _warn_once(f"The {_WHAT.get(group, group)} {name!r} is left out: {error}")
 
 
 def plugin_problems() -> Iterator[str]:
