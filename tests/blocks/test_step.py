@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from blocks.bench import Bench
 
+from voxome.blocks.job import OpenStep
 from voxome.blocks.runner import run_step
 from voxome.blocks.step import JOBS_PER_STEP, Step
 from voxome.contracts.engine import Job, Resources
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
+from voxome.contracts.json_text import json_text
 from voxome.engines.sequential import SequentialEngine
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
@@ -52,6 +56,14 @@ def test_the_key_changes_with_everything_that_affects_the_result() -> None:
 
 def test_the_key_does_not_depend_on_name_or_location() -> None:
     assert replace(STEP, name="other", home="{store}/elsewhere").key == STEP.key
+
+
+def test_a_step_whose_parameter_is_nan_is_json_and_opens_with_nan(tmp_path: Path) -> None:
+    step = replace(STEP, tool="common.tissue", inputs={}, parameters={"no_data": math.nan, "detect": True})
+    text = json_text(step.to_json(), "the step")
+    opened = OpenStep(Step.from_json(json.loads(text, parse_constant=pytest.fail)), str(tmp_path))
+    assert math.isnan(opened.step.parameters["no_data"])
+    assert opened.step.key == step.key
 
 
 def test_a_parameter_that_is_not_json_has_no_key() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from voxome.contracts.json_text import json_text
 from voxome.errors import InvalidInput
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 
@@ -36,6 +37,11 @@ def test_json_values_are_kept(value: object) -> None:
 def test_what_json_cannot_store_is_named(value: object, problem: str) -> None:
     with pytest.raises(InvalidInput, match=problem):
         json_text(value, "the plan")
+
+
+def test_numbers_that_json_does_not_have_are_text() -> None:
+    text = json_text({"a": [math.nan, (math.inf,)], "b": -math.inf}, "it")
+    assert json.loads(text, parse_constant=pytest.fail) == {"a": ["NaN", ["Infinity"]], "b": "-Infinity"}
 
 
 def test_a_value_that_contains_itself_is_refused() -> None:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -66,7 +67,6 @@ class OpenStep:
     """
 
     def __init__(self, step: Step, store: str) -> None:
-        self.step = step
         self.tool = step.tool_object
         if step.digest and step.digest != self.tool.digest:
             raise InvalidInput(
@@ -75,6 +75,7 @@ class OpenStep:
                 "code everywhere and rerun"
             )
         self.parameters = self.tool.spec.bind(step.parameters)
+        self.step = step = replace(step, parameters=self.parameters)
         kinds = self.tool.spec.inputs
         self.inputs = {name: kinds[name].kind.open(handle.within(store)) for name, handle in step.inputs.items()}
         self.targets = list(step.targets(store))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
+from voxome.contracts.json_text import json_text
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def show_json(data: Any) -> None:
     """Print data as JSON on standard output."""
-    print(json.dumps(data, indent=1, default=str))
+    print(json_text(data, "the output", indent=1))
 
 
 def print_stderr(message: str) -> None:

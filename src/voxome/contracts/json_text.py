@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 
 from voxome.errors import InvalidInput
 
 
 def json_text(data: object, where: str, *, indent: int | None = None, sort_keys: bool = False) -> str:
-    """Return `data` as JSON text.
+    """Return `data` as JSON text; NaN and the infinities are the texts "NaN", "Infinity" and "-Infinity".
 
     Parameters
     ----------
@@ -31,10 +32,12 @@ def json_text(data: object, where: str, *, indent: int | None = None, sort_keys:
     --------
     >>> json_text({"at": (1, 2.5, None)}, "the step")
     '{"at": [1, 2.5, null]}'
+    >>> json_text({"no_data": float("nan")}, "the step")
+    '{"no_data": "NaN"}'
     """
     try:
-        return json.dumps(data, indent=indent, sort_keys=sort_keys)
-    except ValueError as error:
+        return json.dumps(_finite(data), indent=indent, sort_keys=sort_keys, allow_nan=False)
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{where} cannot be written as JSON: {error}") from error
     except TypeError as error:
         path, kind = next(_foreign(data, ""), ("", str(error)))
@@ -42,6 +45,15 @@ def json_text(data: object, where: str, *, indent: int | None = None, sort_keys:
             f"{where}: {path.lstrip('.') or 'the value'} is of type {kind}, which JSON cannot store; use numbers, "
             "text, true or false, lists and mappings"
         ) from error
+
+
+def _finite(value: object) -> object:
+    """Return a value with text in place of the numbers that JSON does not have."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _foreign(value: object, path: str) -> Iterator[tuple[str, str]]:
