@@ -150,7 +150,6 @@ def test_commands_without_their_extra_say_what_to_install(tmp_path: Path) -> Non
         ("em", ["run", workflow, "--set", "raw=raw.npy", "--out", "out"]),
         ("em", ["plan", workflow, "--set", "raw=raw.npy"]),
         ("em", ["phantom", "truth", "--shape", "32,32,32"]),
-        ("em", ["tools"]),
         ("em", ["tool", "em.fragments"]),
         ("train", ["train", "raw.npy", "labels.npy", "--out", "model"]),
         ("cloudvolume", ["info", "graphene://example.org/one"]),
@@ -162,6 +161,13 @@ def test_commands_without_their_extra_say_what_to_install(tmp_path: Path) -> Non
     for (extra, line), (status, err) in zip(cases, found, strict=True):
         assert status == 1, (line, err)
         assert MESSAGE.search(err.splitlines()[-1]).group(1) == extra, (line, err)
+
+
+def test_tools_whose_extra_is_missing_are_left_out_of_the_list(tmp_path: Path) -> None:
+    (status, err), *_ = _run_commands(tmp_path, [["tools"]])
+    assert status == 0
+    assert "'em.network' is left out" in err
+    assert MESSAGE.search(err).group(1) == "em"
 
 
 def test_apis_without_their_extra_say_what_to_install(tmp_path: Path) -> None:

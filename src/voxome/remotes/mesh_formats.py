@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.shapes import Mesh
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
+from voxome.extras import require
 
 _COUNT = struct.Struct("<I")
 
@@ -92,7 +93,10 @@ def decode_draco_arrays(data: bytes) -> tuple[NDArray[Any], NDArray[np.uint32]]:
     ------
     ValueError
         If the data are not a Draco mesh.
+    MissingExtra
+        If DracoPy is not installed.
     """
+    require("meshes", "DracoPy")
     import DracoPy
 
     try:
