@@ -17,6 +17,7 @@ from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle
 from voxome.geometry import Box
 from voxome.records.sql import SqlRecords
+from voxome.registry import load
 from voxome.resources.volume import Volume
 
 
@@ -40,7 +41,7 @@ class Bench:
             name=tool,
             tool=tool,
             version="1",
-            parameters=parameters,
+            parameters=load("voxome.tools", tool).spec.bind(parameters),
             inputs={"image": self.raw},
             frame=frame,
             block=block,

@@ -251,6 +251,6 @@ def test_a_run_notices_that_the_volume_behind_a_view_was_replaced(tmp_path: Path
 
 def test_an_out_of_another_shape_is_refused() -> None:
     array = ArraySource(np.zeros((2, 3, 4), "uint8"))
-    for source in (array, Windowed(array, "uint8", 0, 255)):
+    for source in (array, Windowed(array, "uint8", 0, 255, "memory://x")):
         with pytest.raises(InvalidBox, match=r"out has shape \(5, 2, 3, 4\)"):
             source.read(array.spec.domain, out=np.empty((5, 2, 3, 4), "uint8"))

@@ -66,8 +66,6 @@ def test_a_service_with_the_name_of_an_attribute_is_refused(
         monkeypatch.setattr("voxome.resources.services.targets", lambda _, name=name: {name: "lab:read"})
         with pytest.raises(PluginError, match=rf"The service '{name}' \(lab:read\) has the name of an attribute"):
             dir(volume)
-        with pytest.raises(PluginError, match="rename its entry point"):
-            _ = volume.brightness
 
 
 def test_the_requirements_of_a_service_are_checked_once(volume: voxome.Volume, monkeypatch: pytest.MonkeyPatch) -> None:
