@@ -142,7 +142,7 @@ def test_older_versions_are_read(folder: Path, version: str) -> None:
         (
             "raw: string,",
             "raw: Any, other: Directory,",
-            r"(?s)8:\d+: the input 'other' has the type Directory; under.*'raw' .* Any",
+            r"(?s)8:\d+: the input 'other' has the type Directory; supp.*'raw' .* Any",
         ),
         (
             "raw: string,",

@@ -133,17 +133,14 @@ def test_a_tool_with_a_wrong_result_or_a_killed_worker_fails_the_run(
     assert_nothing_is_marked_complete(out)
 
 
-@pytest.mark.parametrize("damage", ["garbage", "cut", "loop"])
-def test_an_unreadable_chunk_fails_its_job_and_the_run_resumes(
+@pytest.mark.parametrize("damage", ["garbage", "cut"])
+def test_an_unreadable_chunk_fails_its_job_and_the_mended_volume_is_read_again(
     workflow: Tuned, raw: Path, tmp_path: Path, damage: str
 ) -> None:
     chunk = sorted(path for path in raw.rglob("*") if path.parent.parent.name == "1")[0]
     kept = chunk.read_bytes()
     chunk.unlink()
-    if damage == "loop":
-        chunk.symlink_to(chunk)
-    else:
-        chunk.write_bytes(b"no chunk" if damage == "garbage" else kept[: len(kept) // 2])
+    chunk.write_bytes(b"no chunk" if damage == "garbage" else kept[: len(kept) // 2])
     out = tmp_path / "out"
     with pytest.raises(RunFailed, match=r"(?s)1 of 12 jobs of step first failed.*raw\.zarr.*Fix the cause and rerun"):
         run(workflow("common.threshold"), {"raw": raw}, out=out, block=CUBES)
@@ -151,8 +148,16 @@ def test_an_unreadable_chunk_fails_its_job_and_the_run_resumes(
     chunk.unlink()
     chunk.write_bytes(kept)
     record = run(workflow("common.threshold"), {"raw": raw}, out=out, block=CUBES)
-    assert record["steps"][0]["blocks"] == {"total": 12, "run": 1, "reused": 11}
+    assert record["steps"][0]["blocks"] == {"total": 12, "run": 12, "reused": 0}
     assert_right(out, raw)
+
+
+def test_a_link_to_itself_in_an_input_is_reported_before_the_run(workflow: Tuned, raw: Path, tmp_path: Path) -> None:
+    chunk = sorted(path for path in raw.rglob("*") if path.parent.parent.name == "1")[0]
+    chunk.unlink()
+    chunk.symlink_to(chunk)
+    with pytest.raises(PlanError, match=r"raw\.zarr.*Too many levels of symbolic links"):
+        run(workflow("common.threshold"), {"raw": raw}, out=tmp_path / "out", block=CUBES)
 
 
 def test_missing_results_are_computed_again(workflow: Tuned, raw: Path, tmp_path: Path) -> None:
@@ -184,7 +189,7 @@ def test_a_cleaned_run_is_complete_and_can_be_computed_again(workflow: Tuned, ra
     assert not (out / ".voxome" / "steps").exists()
     assert_right(out, raw)
     (out / "counts.parquet").unlink()
-    assert sum(s["blocks"]["run"] for s in run(path, {"raw": raw}, out=out, block=CUBES)["steps"]) == 36
+    assert sum(s["blocks"]["run"] for s in run(path, {"raw": raw}, out=out, block=CUBES)["steps"]) == 12
     assert_right(out, raw)
 
 
@@ -226,8 +231,9 @@ def test_relative_paths_are_resolved_in_the_working_directory(
     record = run(path, {"raw": "../raw.zarr"}, out="../out", block=CUBES)
     assert all(step["blocks"]["run"] == 0 for step in record["steps"])
     shutil.copytree(raw, tmp_path / "copy.zarr")
-    with pytest.raises(PlanError, match=r"step first: inputs image was zarr://.*/raw\.zarr, now it is zarr://"):
-        run(path, {"raw": "../copy.zarr"}, out="../out", block=CUBES)
+    again = run(path, {"raw": "../copy.zarr"}, out="../out", block=CUBES)
+    assert any("copy.zarr" in change for change in again["changes"])
+    assert all(step["blocks"]["reused"] == 0 for step in again["steps"])
 
 
 def _command(path: Path, raw: Path, out: Path, *more: str) -> list[str]:
@@ -305,7 +311,7 @@ def test_a_file_size_limit_is_reported_and_the_run_resumes(workflow: Tuned, raw:
     command = " ".join(_command(workflow("common.threshold"), raw, tmp_path / "out"))
     done = subprocess.run(["bash", "-c", f"ulimit -f 3; exec {command}"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("voxome: ")
+    assert done.stderr.splitlines()[-1].startswith("voxome: ")
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out" / "run.json").exists()
     assert subprocess.run(["bash", "-c", command], capture_output=True, check=False).returncode == 0
