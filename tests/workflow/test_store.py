@@ -32,7 +32,7 @@ from voxome.workflow.store import lock_results, run_id
 from voxome.workflow.verbs import run
 
 KEPT = {".voxome/id", ".voxome/lock", ".voxome/plan.json", "report.html", "run.json"}
-BLOCK = "48,48,48"
+PIPELINE_BLOCK = "48,48,48"
 SMALL = """
 cwlVersion: v1.2
 class: Workflow
@@ -90,7 +90,7 @@ def test_the_pipeline_killed_twice_equals_a_local_run(
     out, scratch = tmp_path / "out", tmp_path / "tmp"
     scratch.mkdir()
     command = [sys.executable, "-m", "voxome.cli.main", "run", str(CONNECTOME), "--out", str(out), "--store", store]
-    command += ["--block", BLOCK, "--workers", "2"]
+    command += ["--block", PIPELINE_BLOCK, "--workers", "2"]
     for name, path in phantom.inputs.items():
         command += ["--set", f"{name}={path}"]
     environment = {**os.environ, "TMPDIR": str(scratch)}
