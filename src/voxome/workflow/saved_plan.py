@@ -32,8 +32,8 @@ class SavedPlan:
         Its key.
     steps : mapping of str to JSON values
         Its steps, by name, in order.
-    store : str
-        Address of the results.
+    store : str or None
+        Address of the results, None if they are in the run folder, which can be moved.
     stale : tuple of JSON values
         Steps of earlier plans whose results are being removed: not empty if that was interrupted.
     earlier : tuple of str
@@ -42,7 +42,7 @@ class SavedPlan:
 
     key: str
     steps: Mapping[str, JsonObject]
-    store: str
+    store: str | None
     stale: tuple[JsonObject, ...] = ()
     earlier: tuple[str, ...] = ()
 
@@ -78,16 +78,16 @@ def adopt_plan(folder: Path, plan: Plan, store: str, *, fresh: bool = False) -> 
         If the saved plan is damaged, or of another version.
     """
     path = folder / PRIVATE / _FILE
-    now = json.loads(json_text({**plan.to_json(), "store": store}, "the plan"))
+    elsewhere = None if store == home_address(folder) else store
+    now = json.loads(json_text({**plan.to_json(), "store": elsewhere}, "the plan"))
     saved = _read(path, folder)
     if saved is None:
         claim_store(store, folder, plan.key, ())
         write_json(path, now)
         return []
-    if saved.store != store:
-        raise PlanError(
-            [f"{folder} keeps its results in {saved.store}, not in {store}: give that store, or another folder"]
-        )
+    if saved.store != elsewhere:
+        kept = saved.store or "the folder itself"
+        raise PlanError([f"{folder} keeps its results in {kept}, not in {store}: give that store, or another folder"])
     steps = {step["name"]: step for step in now["steps"]}
     stale = [*saved.stale, *(s for name, s in saved.steps.items() if fresh or not _stands(s, steps.get(name)))]
     earlier = (*saved.earlier, saved.key)

@@ -63,8 +63,8 @@ def edges(rows):
     return Edges(rows["pre_id"], rows["post_id"], rows["directed"])
 
 
-def test_synapses_and_their_partners_are_found(phantom_arrays):
-    raw, neurons, _, truth = phantom_arrays
+def test_synapses_and_their_partners_are_found(phantom):
+    raw, neurons, _, truth = phantom
     found = find_synapses(raw, neurons, DOMAIN.shape)
     ids = np.unique(neurons)
     assert len(truth["id"]) > 10
@@ -73,8 +73,8 @@ def test_synapses_and_their_partners_are_found(phantom_arrays):
 
 
 @pytest.mark.parametrize("block", [(50, 64, 33), (112, 40, 120)])
-def test_the_synapse_table_does_not_depend_on_blocks(phantom_arrays, block):
-    raw, neurons, _, _ = phantom_arrays
+def test_the_synapse_table_does_not_depend_on_blocks(phantom, block):
+    raw, neurons, _, _ = phantom
     whole = find_synapses(raw, neurons, DOMAIN.shape)
     found = find_synapses(raw, neurons, block)
     for name, column in whole.items():
