@@ -178,7 +178,7 @@ def test_a_store_is_claimed_by_the_changed_plan(raw: Path, tmp_path: Path) -> No
 
 def test_another_store_is_refused(raw: Path, tmp_path: Path) -> None:
     run_plan(plan_of(raw), out=tmp_path / "out", engine="sequential")
-    with pytest.raises(PlanError, match=r"keeps its results in .*out, not in .*store: give that store"):
+    with pytest.raises(PlanError, match=r"keeps its results in the folder itself, not in .*store: give that store"):
         run_plan(plan_of(raw), out=tmp_path / "out", store=tmp_path / "store", engine="sequential")
 
 
