@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run whole pipelines first, so that no process waits for another one at the end."""
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent / "workflow")
+
+
+def pytest_collection_finish() -> None:
+    """Leave the objects of collection out of later garbage collections, which jobs in this process start."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,7 @@ def test_a_box_equals_the_same_part_of_the_whole(whole: RenderedBlock, data: st.
     np.testing.assert_array_equal(part.membranes, whole.membranes[inner])
 
 
+@pytest.mark.slow
 def test_a_box_far_from_the_origin_is_like_any_other() -> None:
     domain = Box((10**6, -300, 5), (10**6 + 30, -270, 35))
     half = Box(domain.start, (10**6 + 15, -270, 35))
@@ -176,6 +177,7 @@ def test_pieces_do_not_depend_on_blocks(block: tuple[int, int, int]) -> None:
     assert (np.diff(first) > 0).all()
 
 
+@pytest.mark.slow
 def test_progress_is_reported_and_what_is_interrupted_is_removed(tmp_path: Path) -> None:
     spec, block = PhantomSpec((72, 90, 80), seed=3), (64, 64, 64)
     seen: list[tuple[int, int]] = []

@@ -117,6 +117,7 @@ def test_datasets_are_entries_by_name() -> None:
         voxome.datasets("kasthuri2015/en")
 
 
+@pytest.mark.slow
 def test_a_phantom_is_files(tmp_path: Path) -> None:
     files = voxome.phantom(tmp_path / "phantom", shape=(32, 32, 32), seed=3)
     assert voxome.info(files.raw)["shape"] == [32, 32, 32]
