@@ -17,7 +17,7 @@ from voxome.errors import PlanError
 from voxome.geometry import Box
 from voxome.resources.table import write_table
 from voxome.workflow.cwl import load
-from voxome.workflow.graph import Graph
+from voxome.workflow.graph import Graph, GraphInput
 from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import Plan, make_plan
 
@@ -251,6 +251,35 @@ def test_pyramids_halve_the_longest_axis_of_voxels_last(
     assert [step.parameters["factors"] for step in levels] == ["1,2,2", "1,2,2", "2,2,2"]
     assert levels[-1].frame is not None
     assert levels[-1].frame.voxel_size_nm == (40.0, 40.0, 40.0)
+
+
+def test_values_have_the_types_that_the_workflow_declares(graph: Graph, bind: Bind) -> None:
+    one = graph.inputs["threshold"]
+    assert one.types == ("double",)
+    narrow = replace(graph, inputs={**graph.inputs, "threshold": replace(one, types=("int",))})
+    values = {"raw": "raw.zarr", "membranes": "membranes.zarr"}
+    with pytest.raises(PlanError, match=r"input 'threshold' of the workflow is 0\.5; expected int"):
+        make_plan(narrow, {**values, "threshold": 0.5}, RunOptions())
+    assert make_plan(narrow, {**values, "threshold": 1}, RunOptions()).steps
+
+
+@pytest.mark.parametrize(
+    ("types", "taken", "refused"),
+    [
+        (("boolean",), [True], [1, "true"]),
+        (("int",), [1, np.uint8(1)], [True, 1.0, "1"]),
+        (("double",), [1, 0.5, np.float32(0.5)], [False, "0.5", [0.5]]),
+        (("int", "boolean"), [1, True], [0.5]),
+        (("string",), ["1", Path("a")], [1, True, ["a"]]),
+        (("array",), [[1, 2], (1, 2)], ["1,2", 1]),
+        (("File", "string"), ["raw.zarr", {"class": "File", "location": "raw.zarr"}], []),
+        ((), [1, "a", None], []),
+    ],
+)
+def test_an_input_takes_values_of_its_types(types: tuple[str, ...], taken: list[object], refused: list[object]) -> None:
+    one = GraphInput("value", types, required=True)
+    assert [one.takes(value) for value in taken] == [True] * len(taken)
+    assert [one.takes(value) for value in refused] == [False] * len(refused)
 
 
 def test_a_plan_error_survives_pickling() -> None:

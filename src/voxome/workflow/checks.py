@@ -32,6 +32,14 @@ def name_problems(graph: Graph, values: Mapping[str, object], options: RunOption
             yield str(UnknownName.of("step", name, steps))
 
 
+def type_problems(graph: Graph, values: Mapping[str, object]) -> Iterator[str]:
+    """Yield the values that are not of the types that the workflow declares."""
+    for name, value in values.items():
+        one = graph.inputs.get(name)
+        if one is not None and value is not None and not one.takes(value):
+            yield f"the input {name!r} of the workflow is {value!r}; expected {' or '.join(one.types)}"
+
+
 def input_problems(step: str, expected: Input, handle: Handle, spec: VolumeSpec | None) -> Iterator[str]:
     """Yield what prevents a step from taking the data of a handle."""
     where = "" if STORE in handle.uri else f" ({handle.uri})"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
+from pathlib import PurePath
+from types import UnionType
 
 from voxome.workflow.hint import RunHint
 
@@ -39,6 +42,17 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "double": float,
 }
 
+_TYPES: Mapping[str, type | UnionType] = {
+    "boolean": bool,
+    "int": Integral,
+    "long": Integral,
+    "float": Real,
+    "double": Real,
+    "string": str | PurePath,
+    "enum": str,
+    "array": list | tuple,
+}
+
 Source = FromInput | FromStep | Constant
 
 
@@ -70,6 +84,14 @@ class GraphInput:
             except (ValueError, KeyError):
                 continue
         return text
+
+    def takes(self, value: object) -> bool:
+        """Whether `value` has one of its types, as far as those of CWL are types of Python too."""
+        if not self.types or set(self.types) - _TYPES.keys():
+            return True
+        if isinstance(value, bool):
+            return "boolean" in self.types
+        return any(isinstance(value, _TYPES[name]) for name in self.types)
 
 
 @dataclass(frozen=True)

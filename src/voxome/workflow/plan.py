@@ -26,6 +26,7 @@ from voxome.workflow.checks import (
     input_problems,
     name_problems,
     tool_problems,
+    type_problems,
     unfinished_problems,
     version_warnings,
     voxel_warnings,
@@ -126,6 +127,7 @@ class _Planner:
                 self.problems += error.problems
             except VoxomeError as error:
                 self.problems.append(str(error))
+        self.problems = self.problems or [*type_problems(self.graph, self.values)]
         self._raise_problems()
         sources = {name: one for name, one in self.graph.outputs.items() if isinstance(one, FromStep)}
         outputs = {name: self.steps[one.step].output(one.output) for name, one in sources.items()}
