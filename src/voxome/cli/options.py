@@ -11,7 +11,7 @@ from voxome.cli.values import parse_box, parse_count, parse_index, parse_lengths
 
 if TYPE_CHECKING:
     from voxome.workflow.graph import Graph
-    from voxome.workflow.options import RunOptions
+    from voxome.workflow.options import IntoOptions, RunOptions
 
 BOX = "Z0:Z1,Y0:Y1,X0:X1"
 """Metavar of a box."""
@@ -125,11 +125,16 @@ def read_options(
     level: int = 0,
     voxel_size: tuple[float, float, float] | None = None,
     force: bool = False,
+    into: list[tuple[str, str]] | None = None,
+    copies: IntoOptions | None = None,
 ) -> RunOptions:
     """Return the options of a run."""
-    from voxome.workflow.options import DEFAULT_BLOCK, RunOptions
+    from voxome.workflow.options import DEFAULT_BLOCK, IntoOptions, RunOptions
 
     shapes: Mapping[str, tuple[int, int, int]] = dict(block or ())
+    destinations = dict(into or ())
+    if len(destinations) < len(into or ()):
+        raise typer.BadParameter("--into: an output is named twice")
     return RunOptions(
         block=shapes.get("", DEFAULT_BLOCK),
         blocks={step: shape for step, shape in shapes.items() if step},
@@ -137,4 +142,6 @@ def read_options(
         level=level,
         voxel_size_nm=voxel_size,
         force=force,
+        into=destinations,
+        into_options=copies or IntoOptions(),
     )

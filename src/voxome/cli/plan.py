@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxome.cli.console import Json, print_stderr, show_json, size_text
+from voxome.cli.into import Into, IntoDrop, IntoExisting, IntoLevels, IntoVerify, read_copies
 from voxome.cli.options import (
     Blocks,
     BoxText,
@@ -20,6 +21,7 @@ from voxome.cli.options import (
     read_options,
 )
 from voxome.cli.table import show_table
+from voxome.cli.transfer import Verify
 
 if TYPE_CHECKING:
     from voxome.workflow.plan import Plan
@@ -32,6 +34,11 @@ def plan_text(plan: Plan) -> str:
     return f"{plan.workflow}: {steps}, {'1 block' if blocks == 1 else f'{blocks:,} blocks'}"
 
 
+def step_names(plan: Plan) -> list[str]:
+    """Return the names of the steps of a plan, and of the copies into other stores after them."""
+    return [*(step.name for step in plan.steps), *(name for one in plan.destinations for name in one.steps)]
+
+
 def plan(
     workflow: Workflow,
     job: Job = None,
@@ -41,10 +48,16 @@ def plan(
     level: Level = 0,
     voxel_size: VoxelSize = None,
     force: Force = False,
+    into: Into = None,
+    levels: IntoLevels = 1,
+    verify: IntoVerify = Verify.sampled,
+    drop: IntoDrop = None,
+    existing: IntoExisting = False,
     json: Json = False,
 ) -> None:
     """Check a run and print its steps, blocks, voxels to read and memory, without starting it."""
-    options = read_options(block, box, level, voxel_size, force)
+    copies = read_copies(levels, verify, drop, existing)
+    options = read_options(block, box, level, voxel_size, force, into, copies)
     from voxome.workflow.cwl import load
     from voxome.workflow.plan import make_plan
     from voxome.workflow.sizes import sizes
@@ -74,4 +87,7 @@ def plan(
         )
     columns = ["step", "tool", "block", "blocks", "voxels read", "memory per job", "invariance"]
     show_table(columns, rows, title=plan_text(plan))
+    for one in plan.destinations:
+        state = "exists" if one.exists else "is created"
+        print_stderr(f"{one.output}: {size_text(one.bytes)} into {one.label}, which {state}")
     print_stderr(f"Free disk space here: {size_text(free)}")

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from voxome.cli.console import Json, print_stderr, show_json
+from voxome.cli.console import Json, print_stderr, show_json, size_text
+from voxome.cli.into import Into, IntoDrop, IntoExisting, IntoLevels, IntoVerify, read_copies
 from voxome.cli.options import (
     Blocks,
     BoxText,
@@ -24,7 +25,8 @@ from voxome.cli.options import (
     read_inputs,
     read_options,
 )
-from voxome.cli.plan import plan_text
+from voxome.cli.plan import plan_text, step_names
+from voxome.cli.transfer import Verify
 
 
 def run(
@@ -45,6 +47,11 @@ def run(
     level: Level = 0,
     voxel_size: VoxelSize = None,
     force: Force = False,
+    into: Into = None,
+    levels: IntoLevels = 1,
+    verify: IntoVerify = Verify.sampled,
+    drop: IntoDrop = None,
+    existing: IntoExisting = False,
     truth: Annotated[
         Path | None,
         typer.Option(help="Folder with ground truth to score the results against, as written by voxome phantom."),
@@ -60,7 +67,8 @@ def run(
     """
     began = time.monotonic()
     print_stderr(f"Checking {workflow}")
-    options = read_options(block, box, level, voxel_size, force)
+    copies = read_copies(levels, verify, drop, existing)
+    options = read_options(block, box, level, voxel_size, force, into, copies)
     from voxome.cli.progress import progress_bars
     from voxome.engines.choice import parse_engine_options
     from voxome.engines.machine import available_cpus
@@ -75,7 +83,7 @@ def run(
         print_stderr(f"warning: {warning}")
     run_folder(out)
     print_stderr(f"Running {plan_text(plan)} into {out}; --workers {workers or available_cpus()}")
-    with progress_bars([step.name for step in plan.steps]) as progress:
+    with progress_bars(step_names(plan)) as progress:
         record = run_plan(
             plan,
             out=out,
@@ -97,6 +105,11 @@ def run(
             print_stderr(f"{name}: {value:,}" if isinstance(value, int | float) else f"{name}: {value}")
         for group, scores in record.get("scores", {}).items():
             print_stderr(f"{group}: {', '.join(f'{name} {value:.4g}' for name, value in scores.items())}")
+        for one in record.get("transfers", []):
+            print_stderr(
+                f"{one['output']}: {size_text(one['bytes'])} in {one['destination']}, {one['verified']:,} of "
+                f"{one['blocks']['total']:,} blocks verified"
+            )
         print_stderr(
             f"Done in {time.monotonic() - began:.1f} s: {run_now:,} blocks run, {reused:,} reused; "
             f"results in {store or out}"

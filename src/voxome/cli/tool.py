@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.options import BoxText, CoreWorkers, EngineName, Force, Level, Records, VoxelSize, read_options
-from voxome.cli.values import parse_shape
+from voxome.cli.values import parse_output, parse_shape
 from voxome.contracts.parameter import Parameter
 from voxome.contracts.ports import option_of, port_of
 from voxome.contracts.tool import ToolSpec
@@ -27,19 +27,11 @@ Block = Annotated[
 ]
 
 
-def output_and_uri(text: Any) -> tuple[str, str]:
-    """Parse ``OUTPUT=URI``."""
-    output, equals, uri = str(text).partition("=")
-    if not (output and equals and uri):
-        raise typer.BadParameter(f"{text!r}: expected OUTPUT=URI")
-    return output, uri
-
-
 Into = Annotated[
     list[Any] | None,
     typer.Option(
         "--into",
-        parser=output_and_uri,
+        parser=parse_output,
         metavar="OUTPUT=URI",
         help="Existing array to write an output into. Repeatable.",
     ),

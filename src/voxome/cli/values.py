@@ -60,6 +60,14 @@ def parse_box(text: Any) -> str:
     return str(text)
 
 
+def parse_output(text: Any) -> tuple[str, str]:
+    """Parse an output and a URI, as ``neurons=zarr://PATH``."""
+    output, equals, uri = str(text).partition("=")
+    if not (output and equals and uri):
+        raise typer.BadParameter(f"{text!r}: expected OUTPUT=URI")
+    return output, uri
+
+
 def parse_lengths_nm(text: Any) -> tuple[float, float, float]:
     """Parse three lengths in nm, as ``8,8,33.5``."""
     return _three(text, float, "three lengths in nm greater than 0, such as 8,8,33.5")

@@ -50,6 +50,20 @@ class SupportsCreate(Protocol):
 
 
 @runtime_checkable
+class SupportsCheckSpec(Protocol):
+    """A remote that knows, without creating anything, whether it can create an array."""
+
+    def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
+        """Raise the errors of `create` that follow from the spec.
+
+        Raises
+        ------
+        UnsupportedFormat, InvalidInput
+            If the format cannot hold such an array.
+        """
+
+
+@runtime_checkable
 class SupportsPage(Protocol):
     """A source that its store shows on a web page, as BossDB shows a channel."""
 
@@ -71,6 +85,19 @@ class SupportsDelete(Protocol):
 
     def delete(self, uri: Uri) -> None:
         """Delete the array at `uri` with all its levels."""
+
+
+@runtime_checkable
+class SupportsWriteCheck(Protocol):
+    """A source that knows, without writing anything, whether it can be written."""
+
+    def check_writable(self) -> None:
+        """Raise the error of a write, if its store refuses all of them.
+
+        Raises
+        ------
+        ReadOnly
+        """
 
 
 @runtime_checkable

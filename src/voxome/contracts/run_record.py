@@ -36,6 +36,23 @@ class StepRecord(TypedDict):
     peak_bytes: int
 
 
+class TransferRecord(TypedDict):
+    """A result that was copied into another store.
+
+    ``destination`` is its URI without secrets, ``key`` the version of the result, ``bytes`` the uncompressed size of
+    the finest level, ``blocks`` are those of all levels, and ``verified`` is how many were read back and compared.
+    """
+
+    output: str
+    destination: str
+    key: str
+    levels: int
+    bytes: int
+    blocks: BlockCounts
+    verified: int
+    wall_s: float
+
+
 class EngineRecord(TypedDict):
     """An engine, its options without secrets, and the steps that it ran."""
 
@@ -51,7 +68,7 @@ class RunRecord(TypedDict):
     ``plan`` is the key of its plan, ``unpinned`` are the inputs whose store does not report changes, ``changes`` says
     what ran again and why, ``outputs`` are paths relative to the store, which is named if it is not the run folder,
     ``scores`` are there if there was ground truth: group → name → value, and ``summary`` has the main numbers of the
-    report.
+    report; ``transfers`` are the results that are complete in other stores.
     """
 
     voxome: str
@@ -71,3 +88,4 @@ class RunRecord(TypedDict):
     store: NotRequired[str]
     scores: NotRequired[Mapping[str, Mapping[str, float]]]
     summary: NotRequired[Mapping[str, int | float | str]]
+    transfers: NotRequired[list[TransferRecord]]

@@ -161,9 +161,7 @@ class Hdf5Remote:
 
     def create(self, uri: Uri, spec: VolumeSpec) -> Hdf5Source:
         file, inner = _split_new(uri)
-        require_storable("HDF5", spec)
-        options = parse_options("HDF5", spec, _OPTIONS)
-        require_readable(spec)
+        options = _checked_options(spec)
         new = not file.exists()
         try:
             with storing(file):
@@ -175,6 +173,10 @@ class Hdf5Remote:
                 file.unlink(missing_ok=True)
             raise
         return Hdf5Source(file, inner, "r+")
+
+    def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
+        _split_new(uri)
+        _checked_options(spec)
 
     def delete(self, uri: Uri) -> None:
         file, inner = _require_file(uri)
@@ -230,6 +232,14 @@ def _require_file(uri: Uri) -> tuple[Path, str]:
     if file is None:
         raise NotFound(f"no part of {uri.local_path} is a file; write hdf5://FILE.h5/internal/path")
     return file, inner
+
+
+def _checked_options(spec: VolumeSpec) -> dict[str, Any]:
+    """Return the options in the encoding of `spec`, if HDF5 can store it."""
+    require_storable("HDF5", spec)
+    options = parse_options("HDF5", spec, _OPTIONS)
+    require_readable(spec)
+    return options
 
 
 def _split_new(uri: Uri) -> tuple[Path, str]:

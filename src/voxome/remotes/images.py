@@ -150,6 +150,9 @@ class ImagesRemote:
         _write_sidecar(folder, sidecar)
         return self.open(uri, mode="r+")
 
+    def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
+        _new_sidecar(uri.local_path, spec)
+
     def delete(self, uri: Uri) -> None:
         path = uri.local_path
         source = self.open(uri)

@@ -127,10 +127,7 @@ class NiftiRemote:
         path = uri.local_path
         if path.exists():
             raise AlreadyExists(f"{path} exists; choose another name, or delete it")
-        if not path.name.endswith(_SUFFIXES):
-            raise UnsupportedFormat(f"{path}: the name of a NIfTI file must end in .nii or .nii.gz")
-        parse_options("NIfTI", spec, ())
-        header = _new_header(spec)
+        header = _checked_header(path, spec)
         with storing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         zipped = path.name.endswith(".gz")
@@ -138,6 +135,9 @@ class NiftiRemote:
             header.write_to(file)
             write_blank(file, spec)
         return NiftiSource(path, "r+")
+
+    def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
+        _checked_header(uri.local_path, spec)
 
     def delete(self, uri: Uri) -> None:
         with storing(path := _require_file(uri)):
@@ -224,6 +224,14 @@ def _spec(image: nibabel.Nifti1Image, *, scaled: bool, zipped: bool) -> VolumeSp
     shape = [stored[i] for i in order]
     chunk = [max(1, n) for n in shape] if zipped else None
     return VolumeSpec.of(shape, dtype, chunk=chunk, axes=tuple(names[i] for i in order), **fields)
+
+
+def _checked_header(path: Path, spec: VolumeSpec) -> nibabel.Nifti1Header:
+    """Return a header for `spec`, if NIfTI can store it in a file of this name."""
+    if not path.name.endswith(_SUFFIXES):
+        raise UnsupportedFormat(f"{path}: the name of a NIfTI file must end in .nii or .nii.gz")
+    parse_options("NIfTI", spec, ())
+    return _new_header(spec)
 
 
 def _new_header(spec: VolumeSpec) -> nibabel.Nifti1Header:

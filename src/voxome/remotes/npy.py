@@ -65,9 +65,7 @@ class NpyRemote:
 
     def create(self, uri: Uri, spec: VolumeSpec) -> NpySource:
         path = uri.local_path
-        require_storable(".npy", spec, "voxel_size_nm", "offset_nm", "attributes", "axes")
-        parse_options(".npy", spec, ())
-        _refuse_dtype(path, spec.dtype)
+        self.check_spec(uri, spec)
         if path.exists():
             raise AlreadyExists(f"{path} exists; choose another name, or delete it")
         with storing(path):
@@ -77,6 +75,11 @@ class NpyRemote:
             npy.write_array_header_1_0(file, header)
             write_blank(file, spec)
         return NpySource(path, "r+")
+
+    def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
+        require_storable(".npy", spec, "voxel_size_nm", "offset_nm", "attributes", "axes")
+        parse_options(".npy", spec, ())
+        _refuse_dtype(uri.local_path, spec.dtype)
 
     def delete(self, uri: Uri) -> None:
         with storing(path := _require_file(uri)):

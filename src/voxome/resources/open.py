@@ -9,6 +9,7 @@ from typing import Any, TypeVar, Unpack, cast, get_args, overload
 
 from voxome.contracts.abilities import (
     Connection,
+    SupportsCheckSpec,
     SupportsConnect,
     SupportsCreate,
     SupportsLevels,
@@ -305,6 +306,19 @@ def connect(uri: str, expect: type[Any] | None = None) -> object:
 def create_source(uri: Location, spec: VolumeSpec) -> VolumeSource:
     """Create an array and open its source for writing."""
     located = Uri.parse(uri)
+    return _creator(located, spec).create(located, spec)
+
+
+def require_creatable(uri: Location, spec: VolumeSpec) -> None:
+    """Raise what `create_source` would, as far as it is known without creating anything."""
+    located = Uri.parse(uri)
+    store = _creator(located, spec)
+    if isinstance(store, SupportsCheckSpec):
+        store.check_spec(located, spec)
+
+
+def _creator(located: Uri, spec: VolumeSpec) -> SupportsCreate:
+    """Return the remote that creates an array at a URI."""
     refuse_view(located, "created")
     if not isinstance(spec, VolumeSpec):
         raise InvalidInput(f"spec is {spec!r:.60}; expected a VolumeSpec, as VolumeSpec.of((64, 64, 64), 'uint8')")
@@ -313,7 +327,7 @@ def create_source(uri: Location, spec: VolumeSpec) -> VolumeSource:
     store = get_remote(located.scheme)
     if not isinstance(store, SupportsCreate):
         raise UnsupportedFormat(f"{located.scheme}:// volumes cannot be created")
-    return store.create(located, spec)
+    return store
 
 
 def create(uri: Location, spec: VolumeSpec, **changes: Unpack[SpecChanges]) -> Volume:

@@ -15,7 +15,8 @@ from voxome.resources.view_options import apply_view, is_percent, with_values
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume, location_of
 from voxome.services.transfer.copy import Verify
-from voxome.services.transfer.run import TransferReport, transfer
+from voxome.services.transfer.run import transfer
+from voxome.services.transfer.stages import TransferReport
 
 
 def convert(

@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 
 from voxome.contracts.abilities import (
     SupportsAttributes,
+    SupportsCheckSpec,
     SupportsCreate,
     SupportsDelete,
     ability,
@@ -21,7 +22,7 @@ from voxome.contracts.abilities import (
 from voxome.contracts.source import VolumeRemote
 from voxome.contracts.spec import VolumeKind
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyExists, InvalidBox, NotFound, ReadOnly
+from voxome.errors import AlreadyExists, InvalidBox, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import BlockGrid, Box
 from voxome.testing.strategies import arrays, boxes, boxes_outside, noise
 from voxome.testing.volume_case import VolumeCase, any_example
@@ -55,6 +56,20 @@ class VolumeWriting(VolumeCase):
         with pytest.raises(AlreadyExists):
             cast(SupportsCreate, remote).create(uri, spec)
         assert remote.open(uri).read(spec.domain).all()
+
+    def test_a_spec_is_checked_without_creating_anything(
+        self, remote: VolumeRemote, new_uri: Callable[[], Uri]
+    ) -> None:
+        if not isinstance(remote, SupportsCheckSpec):
+            pytest.skip("the remote checks specs only when it creates arrays")
+        uri, spec = new_uri(), self.spec()
+        remote.check_spec(uri, spec)
+        with pytest.raises(NotFound):
+            remote.open(uri)
+        wrong = spec.replace(dtype="U4")
+        for attempt in (remote.check_spec, cast(SupportsCreate, remote).create):
+            with pytest.raises(UnsupportedFormat):
+                attempt(uri, wrong)
 
     def test_deleted_arrays_are_gone(self, remote: VolumeRemote, new_uri: Callable[[], Uri]) -> None:
         if not self.deletes:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from voxome.contracts.arguments import require_count, require_lengths, require_voxels
+from voxome.contracts.arguments import require_count, require_lengths, require_path, require_voxels
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.handle import STORE
+from voxome.contracts.uri import Location
+from voxome.errors import InvalidInput
 from voxome.geometry import Box
+from voxome.services.transfer.copy import Verify
+from voxome.services.transfer.endpoint import TargetOptions
+from voxome.services.transfer.run import check_choices
 
 STEPS = f"{STORE}/{PRIVATE}/steps"
 """Folder of the intermediate data of a run."""
@@ -17,6 +22,41 @@ DEFAULT_BLOCK = (64, 128, 128)
 
 BlockChoice = Sequence[int] | Mapping[str, Sequence[int]]
 """A block shape (z, y, x), or step name → shape, with ``"*"`` for all other steps."""
+
+
+@dataclass(frozen=True)
+class IntoOptions:
+    """How results are copied into other stores; as the arguments of `voxome.transfer`.
+
+    Attributes
+    ----------
+    levels : int
+        Number of levels of a destination.
+    verify : {"none", "sampled", "all"}
+        Which blocks to read back and compare.
+    drop : tuple of {"start", "voxel_size", "offset", "attributes"}
+        Properties that a new destination does not keep.
+    existing : bool
+        Whether to write into an existing volume that is not from this run.
+    """
+
+    levels: int = 1
+    verify: Verify = "sampled"
+    drop: tuple[str, ...] = ()
+    existing: bool = False
+
+    @classmethod
+    def of(cls, levels: int, verify: Verify, drop: Collection[str], existing: bool) -> IntoOptions:
+        """Return the options for the arguments of `voxome.run`.
+
+        Raises
+        ------
+        UnknownName, InvalidInput
+        """
+        check_choices(verify, levels)
+        names = tuple(sorted(drop))
+        TargetOptions(drop=names)  # refuses unknown names
+        return cls(levels, verify, names, existing)
 
 
 @dataclass(frozen=True)
@@ -40,6 +80,10 @@ class RunOptions:
         Whether inputs that a tool rejects as unsuitable only cause warnings.
     home : str
         Parent folder of the folders of the steps.
+    into : mapping of str to str
+        Outputs → URIs of volumes in other stores, into which they are copied once they are complete.
+    into_options : IntoOptions
+        How they are copied.
     """
 
     block: tuple[int, int, int] = DEFAULT_BLOCK
@@ -49,6 +93,15 @@ class RunOptions:
     voxel_size_nm: tuple[float, float, float] | None = None
     force: bool = False
     home: str = STEPS
+    into: Mapping[str, str] = field(default_factory=dict)
+    into_options: IntoOptions = field(default_factory=IntoOptions)
+
+    def __post_init__(self) -> None:
+        if self.into_options != IntoOptions() and not self.into:
+            raise InvalidInput(
+                "levels, verify, drop and existing apply to results that are copied into another store; name one with "
+                "into= (--into NAME=URI), or leave them out"
+            )
 
     @classmethod
     def of(
@@ -58,6 +111,8 @@ class RunOptions:
         level: int = 0,
         voxel_size_nm: Sequence[float] | None = None,
         force: bool = False,
+        into: Mapping[str, Location] | None = None,
+        into_options: IntoOptions | None = None,
     ) -> RunOptions:
         """Return the options for the arguments of `voxome.run`.
 
@@ -70,6 +125,8 @@ class RunOptions:
         blocks = {step: require_voxels("block", shape) for step, shape in shapes.items()}
         if isinstance(box, str):
             Box.parse_ranges(box)
+        if into is not None and not isinstance(into, Mapping):
+            raise InvalidInput(f"into is {into!r:.60}; expected outputs and URIs, such as {{'neurons': 'zarr://PATH'}}")
         return cls(
             block=blocks.pop("*", DEFAULT_BLOCK),
             blocks=blocks,
@@ -77,4 +134,6 @@ class RunOptions:
             level=require_count("level", level, 0),
             voxel_size_nm=None if voxel_size_nm is None else require_lengths("voxel_size_nm", voxel_size_nm),
             force=force,
+            into={output: require_path(f"into[{output!r}]", uri) for output, uri in (into or {}).items()},
+            into_options=into_options or IntoOptions(),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, cast
 
@@ -31,6 +31,7 @@ from voxome.workflow.checks import (
     version_warnings,
     voxel_warnings,
 )
+from voxome.workflow.destinations import Destination, DestinationPlanner
 from voxome.workflow.frames import frame_of_tables, frame_of_volumes, overlap_warnings, size_warnings
 from voxome.workflow.graph import FromStep, Graph, Node, Source
 from voxome.workflow.hint import RunHint
@@ -59,6 +60,8 @@ class Plan:
         What the user should know.
     hint : RunHint
         Report, scorer and file names of the results.
+    destinations : tuple of Destination
+        Volumes in other stores, into which results are copied at the end.
     """
 
     workflow: str
@@ -68,6 +71,7 @@ class Plan:
     results: Results
     warnings: tuple[str, ...] = ()
     hint: RunHint = field(default_factory=RunHint)
+    destinations: tuple[Destination, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values, marked with their format."""
@@ -78,6 +82,7 @@ class Plan:
             "warnings": list(self.warnings),
             "steps": [{**step.to_json(), **sizes(step)} for step in self.steps],
             "outputs": {name: handle.to_json() for name, handle in self.outputs.items()},
+            "into": [one.to_json() for one in self.destinations],
         }
         return PLAN.stamp(content)
 
@@ -136,13 +141,14 @@ class _Planner:
             for name, handle in outputs.items()
         }
         self.problems += [*file_problems(outputs), *report_problems(self.graph, results)]
+        destinations = tuple(self._destinations(outputs, sources))
         self._raise_problems()
         inputs: dict[str, JsonValue] = {name: _as_json(value) for name, value in self.values.items()}
         inputs |= {name: handle.to_json() for name, handle in self.bindings.handles.items()}
         steps = (*self.steps.values(), *self._pyramids(outputs))
         self.warnings += _unpinned_warnings(self.bindings.handles)
         warnings = tuple(dict.fromkeys([*self.bindings.notes, *self.warnings]))
-        return Plan(self.graph.name, steps, outputs, inputs, results, warnings, self.graph.hint)
+        return Plan(self.graph.name, steps, outputs, inputs, results, warnings, self.graph.hint, destinations)
 
     def _raise_problems(self) -> None:
         if self.problems:
@@ -222,6 +228,12 @@ class _Planner:
             digest=tool.digest,
         )
 
+    def _destinations(self, outputs: Mapping[str, Handle], sources: Mapping[str, FromStep]) -> Iterator[Destination]:
+        """Yield the volumes in other stores into which results are copied."""
+        covered = {name: _covered_specs(self.steps[one.step]).get(one.output) for name, one in sources.items()}
+        specs = {name: spec for name, spec in covered.items() if spec is not None}
+        return DestinationPlanner(self.options, outputs, specs, self.bindings.handles).plan(self.problems)
+
     def _pyramids(self, outputs: Mapping[str, Handle]) -> Iterator[Step]:
         """Yield the steps that compute the coarser levels of the arrays among the results."""
         for name, handle in outputs.items():
@@ -244,6 +256,13 @@ def _unpinned_warnings(handles: Mapping[str, Handle]) -> Iterator[str]:
                 f"{name}: the store of {handle.uri} does not report changes of its data; after one, run with --fresh "
                 "(fresh=True)"
             )
+
+
+def _covered_specs(step: Step) -> dict[str, VolumeSpec]:
+    """Return the specs of the outputs of a step that are volumes, of the part that the run covers."""
+    if step.frame is None:
+        return {}
+    return _output_specs(replace(step, frame=replace(step.frame, domain=step.frame.box)))
 
 
 def _output_specs(step: Step) -> dict[str, VolumeSpec]:

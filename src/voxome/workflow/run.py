@@ -26,6 +26,7 @@ from voxome.registry import naming_plugin
 from voxome.storage.find import storage_at
 from voxome.workflow.needed import needed_steps
 from voxome.workflow.plan import Plan
+from voxome.workflow.result_transfers import prepare_destinations, transfer_results
 from voxome.workflow.results import RECORD, load_report, load_scorer, results_within
 from voxome.workflow.saved_plan import adopt_plan
 from voxome.workflow.store import home_address, lock_results, run_folder, run_id, store_address, write_record
@@ -59,6 +60,7 @@ def run_plan(
     engines = StepEngines(engine, [step.name for step in plan.steps], workers=workers, log=log)
     open_records = records_opener(records)
     with map_disk_errors(folder), lock_folder(folder), lock_results(address, folder):
+        prepare_destinations(plan, folder, address, open_records, fresh=fresh)
         changes = adopt_plan(folder, plan, address, fresh=fresh)
         if changes and on_changes is not None:
             on_changes(changes)
@@ -66,6 +68,7 @@ def run_plan(
         if record is None:
             record = _run_steps(plan, folder, address, engines, open_records, log, progress, changes)
         record["changes"] = changes
+        record.pop("transfers", None)
         if address != home_address(folder):
             record["store"] = address
         _write_record(folder, address, record)
@@ -77,6 +80,13 @@ def run_plan(
             with naming_plugin("voxome.reports", plan.hint.report, "failed"):
                 record["summary"] = dict(load_report(plan.hint.report).write(FinishedRun(folder, record, results)))
         _write_record(folder, address, record)
+        if plan.destinations:
+            record["transfers"] = []
+            for one in transfer_results(
+                plan.destinations, folder, address, open_records, workers=workers, progress=progress
+            ):
+                record["transfers"].append(one)
+                _write_record(folder, address, record)
     return record
 
 

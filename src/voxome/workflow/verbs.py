@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from voxome.contracts.arguments import require_count, require_path
 from voxome.contracts.handle import Handle
@@ -12,9 +12,10 @@ from voxome.engines.choice import EngineChoice
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.records.choice import RecordsChoice
+from voxome.services.transfer.copy import Verify
 from voxome.workflow.array_inputs import run_inputs, store_arrays
 from voxome.workflow.cwl import load
-from voxome.workflow.options import BlockChoice, RunOptions
+from voxome.workflow.options import BlockChoice, IntoOptions, RunOptions
 from voxome.workflow.plan import Plan, make_plan
 from voxome.workflow.run import Progress, run_plan
 from voxome.workflow.run_tool import run_tool
@@ -30,6 +31,11 @@ def plan(
     level: int = 0,
     voxel_size_nm: Sequence[float] | None = None,
     force: bool = False,
+    into: Mapping[str, Location] | None = None,
+    levels: int = 1,
+    verify: Verify = "sampled",
+    drop: Collection[str] = (),
+    existing: bool = False,
 ) -> Plan:
     """Check and size a run without starting it; `run` takes the plan.
 
@@ -42,11 +48,13 @@ def plan(
         which is removed when this process ends.
     block, box, level, voxel_size_nm, force : optional
         See `run`.
+    into, levels, verify, drop, existing : optional
+        See `run`; destinations are checked, and nothing is created there.
 
     Returns
     -------
     Plan
-        Steps with their blocks, warnings, and results.
+        Steps with their blocks, warnings, results and destinations.
 
     Raises
     ------
@@ -54,7 +62,8 @@ def plan(
         If the run could not start, with all problems.
     NotFound, InvalidInput
     """
-    options = RunOptions.of(block, box, level, voxel_size_nm, force)
+    copies = IntoOptions.of(levels, verify, drop, existing)
+    options = RunOptions.of(block, box, level, voxel_size_nm, force, into, copies)
     return make_plan(load(require_path("workflow", workflow)), store_arrays(inputs or {}, None), options)
 
 
@@ -69,6 +78,11 @@ def run(
     level: int = 0,
     voxel_size_nm: Sequence[float] | None = None,
     force: bool = False,
+    into: Mapping[str, Location] | None = None,
+    levels: int = 1,
+    verify: Verify = "sampled",
+    drop: Collection[str] = (),
+    existing: bool = False,
     workers: int = 1,
     engine: EngineChoice | None = None,
     records: RecordsChoice | None = None,
@@ -104,6 +118,13 @@ def run(
         Used instead of the voxel size that the volumes have; arrays have none.
     force : bool
         Whether inputs that a tool rejects as unsuitable only cause warnings.
+    into : mapping of str to str, optional
+        Outputs → URIs in other stores, such as ``{"neurons": "dvid://host/uuid/neurons"}``. Each is created, or
+        checked, before any block runs, and the output is copied into it as the last step, as by `transfer`: with its
+        voxel size and position, resumable and verified. An output that has changed is copied again. Not with a plan,
+        as the following four.
+    levels, verify, drop, existing : optional
+        How outputs are copied; see `transfer`. `existing` allows to write into a volume that this run did not create.
     workers : int
         Number of processes; results do not depend on it.
     engine : str, Engine or mapping, optional
@@ -136,7 +157,8 @@ def run(
         If jobs failed after all retries.
     """
     require_count("workers", workers)
-    options = RunOptions.of(block, box, level, voxel_size_nm, force)
+    copies = IntoOptions.of(levels, verify, drop, existing)
+    options = RunOptions.of(block, box, level, voxel_size_nm, force, into, copies)
     if not isinstance(workflow, Plan):
         workflow = make_plan(
             load(require_path("workflow", workflow)),

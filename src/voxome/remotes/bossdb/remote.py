@@ -66,6 +66,10 @@ class BossdbRemote:
             store_notes(api, description)
         return BossdbSource(api, description, 0, "r+", pyramid=True)
 
+    def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
+        Address.of(uri).require_channel()
+        check_spec(spec, str(uri))
+
     def delete(self, uri: Uri) -> None:
         """Delete a channel, or an empty experiment or collection."""
         address = Address.of(uri)

@@ -87,6 +87,11 @@ class DvidRemote:
         version.set_extents(instance, spec.domain)
         return self._open_volume(uri, "r+", node, instance, InstanceInfo.fetch(node, instance, str(uri)))
 
+    def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
+        _find_instance(uri)
+        _require_storable(uri, spec)
+        instance_settings(choose_type(spec), spec)
+
     def connect(self, uri: Uri) -> Dvid | DvidNode:
         """Return the server, or one of its versions."""
         address = Address.parse(uri)

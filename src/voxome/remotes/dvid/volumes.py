@@ -99,6 +99,16 @@ class RawSource:
         if box.snap(self._block) not in self.spec.domain:
             self._restore_extents()
 
+    def check_writable(self) -> None:
+        """Raise if the version is locked.
+
+        Raises
+        ------
+        ReadOnly
+        """
+        if self._info.versioned and self._node.locked():
+            raise ReadOnly(f"{self.name} cannot be written: its version is locked; create a child version")
+
     def version(self) -> Version:
         pinned = self._node.locked() and self._info.versioned
         return Version(f"{self._node.uuid}/{self._info.data_uuid}", pinned=pinned)

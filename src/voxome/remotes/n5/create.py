@@ -9,7 +9,7 @@ import tensorstore as ts
 
 from voxome.contracts.levels import coarser
 from voxome.contracts.spec import Scale, VolumeSpec
-from voxome.errors import UnsupportedFormat
+from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.remotes.json_store import Json, to_json, update_json
 from voxome.remotes.n5.codecs import from_codec
 from voxome.remotes.n5.groups import ATTRIBUTES, Group, attributes_of, container
@@ -39,6 +39,18 @@ def create_array(folder: StoragePath, spec: VolumeSpec, *, name: str) -> None:
     if _is_root(folder):
         array = {"n5": _VERSION, **array}
     folder.put_new({ATTRIBUTES: to_json(array, name)})
+
+
+def check_spec(spec: VolumeSpec, name: str) -> None:
+    """Raise if N5 cannot store such an array.
+
+    Raises
+    ------
+    UnsupportedFormat, InvalidInput
+    """
+    if unknown := sorted(set(spec.encoding or {}) - {"codec", "pyramid"}):
+        raise InvalidInput(f"{name}: N5 has no encoding option {', '.join(unknown)}; known: codec, pyramid")
+    _array(spec, FINEST, name)
 
 
 def create_group(folder: StoragePath, spec: VolumeSpec, *, name: str) -> None:

@@ -11,8 +11,8 @@ from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
-from voxome.errors import CorruptData, InvalidInput, NotFound, StoreError
-from voxome.remotes.n5.create import create_array, create_group
+from voxome.errors import CorruptData, NotFound, StoreError
+from voxome.remotes.n5.create import check_spec, create_array, create_group
 from voxome.remotes.n5.groups import ATTRIBUTES, Group, attributes_of, context_of_level, find_group
 from voxome.remotes.n5.metadata_flavours import Json, level_number
 from voxome.remotes.n5.source import N5Pyramid, N5Source, open_level
@@ -63,8 +63,7 @@ class N5Remote:
         of ``name`` and its options as N5 spells them; gzip if None.
         """
         folder = storage_path(uri, writing=True)
-        if unknown := sorted(set(spec.encoding or {}) - {"codec", "pyramid"}):
-            raise InvalidInput(f"{uri}: N5 has no encoding option {', '.join(unknown)}; known: codec, pyramid")
+        check_spec(spec, str(uri))
         if not _is_bare_root(folder):
             folder.must_be_free(str(uri))
         single = len(spec.spatial) != 3 or level_number(folder.name) is not None
@@ -73,6 +72,9 @@ class N5Remote:
         else:
             create_group(folder, spec, name=str(uri))
         return self.open(uri, mode="r+")
+
+    def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
+        check_spec(spec, str(uri))
 
     def delete(self, uri: Uri) -> None:
         folder = storage_path(uri, writing=True)

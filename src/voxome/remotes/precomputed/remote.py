@@ -77,6 +77,9 @@ class PrecomputedRemote:
         update_json(folder, INFO, enter)
         return PrecomputedPyramid(folder, info, mode="r+", name=str(uri))
 
+    def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
+        new_info(spec, str(uri))
+
     def delete(self, uri: Uri) -> None:
         folder = storage_path(uri, writing=True)
         if read_layer(folder) is None:

@@ -58,6 +58,16 @@ def create(folder: StoragePath, spec: VolumeSpec) -> None:
     folder.put_new(documents)
 
 
+def check_spec(spec: VolumeSpec, name: str) -> None:
+    """Raise if zarr cannot store such an array.
+
+    Raises
+    ------
+    UnsupportedFormat, InvalidInput
+    """
+    _new_files(*_complete(spec, name), name)
+
+
 def create_level(folder: StoragePath, spec: VolumeSpec) -> None:
     """Write the metadata of an array, encoded as `spec` requires, to a new folder that no group lists yet.
 

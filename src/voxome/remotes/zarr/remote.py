@@ -13,7 +13,7 @@ from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, NotFound, UnsupportedFormat
 from voxome.remotes.zarr import ome
-from voxome.remotes.zarr.create import create
+from voxome.remotes.zarr.create import check_spec, create
 from voxome.remotes.zarr.listing import volumes_under
 from voxome.remotes.zarr.metadata import FILES, Node, find_node, require_node
 from voxome.remotes.zarr.source import ZarrSource, open_array, open_level, open_pyramid
@@ -69,6 +69,9 @@ class ZarrRemote:
     def create(self, uri: Uri, spec: VolumeSpec) -> ZarrSource:
         create(storage_path(uri, writing=True), spec)
         return self.open(uri, mode="r+")
+
+    def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
+        check_spec(spec, str(uri))
 
     def delete(self, uri: Uri) -> None:
         folder = storage_path(uri, writing=True)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -46,6 +46,8 @@ class Copy:
         Downsampling factors.
     method : str or None
         Downsampling method; None if voxels are copied.
+    source_name : str
+        Name of the source in the key of the copy, if its URI may change; empty for the URI.
     """
 
     name: str
@@ -58,11 +60,13 @@ class Copy:
     shift: tuple[int, ...]
     factors: tuple[int, ...]
     method: Method | None = None
+    source_name: str = ""
 
     @cached_property
     def key(self) -> str:
         """Key of the copy in the ledger."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        decisive = {**asdict(self), "source": self.source_name or self.source}
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
     @cached_property
     def grid(self) -> BlockGrid:
@@ -98,6 +102,12 @@ def is_verified(verify: Verify, seed: int, index: int, count: int) -> bool:
     if verify != "sampled":
         return verify == "all"
     return index in (0, count - 1) or zlib.crc32(f"{seed}/{index}".encode()) % _SAMPLE_EVERY == 0
+
+
+def count_verified(copies: Iterable[Copy], verify: Verify, seed: int) -> int:
+    """Return how many blocks of finished copies were read back."""
+    counts = (len(copy.grid) for copy in copies)
+    return sum(is_verified(verify, seed, index, count) for count in counts for index in range(count))
 
 
 def block_shape(

@@ -15,7 +15,6 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Location, Uri, at_level
 from voxome.errors import InvalidInput, NotFound, UnknownName
 from voxome.geometry import Box
-from voxome.resources.metadata import metadata
 from voxome.resources.open import absolute, format_traits, locate, open_source
 from voxome.resources.view_options import is_percent
 from voxome.resources.volume import Volume
@@ -118,9 +117,8 @@ class TargetOptions:
             if name not in get_args(Droppable):
                 raise UnknownName.of("property to drop", name, get_args(Droppable))
 
-    def spec(self, source: VolumeSource, box: Box, scheme: str) -> VolumeSpec:
-        """Return the spec of a new array for `box` of `source`."""
-        old = source.spec
+    def spec(self, old: VolumeSpec, box: Box, scheme: str) -> VolumeSpec:
+        """Return the spec of a new array for `box` of the array with the spec `old`."""
         dtype = old.dtype if self.dtype is None else np.dtype(self.dtype)
         traits = format_traits(scheme)
         chunk = self.chunk or ((traits.chunk_edge,) * 3 if traits.one_piece else None)
@@ -139,7 +137,7 @@ class TargetOptions:
                 "write_chunk": _chunk_along_axes(self.shard or chunk, old, box),
                 "fill": 0,
                 "encoding": self.encoding,
-                "attributes": {} if "attributes" in self.drop else {**old.attributes, **metadata(source)},
+                "attributes": {} if "attributes" in self.drop else dict(old.attributes),
                 **overrides,
             }
         )

@@ -53,7 +53,8 @@ class TransferContext:
 
     def tokens(self) -> dict[str, str]:
         """Return the version tokens of source and target."""
-        return {"source": self.source.version().token, "target": self.target.version().token}
+        source = self.request.source_version or self.source.version().token
+        return {"source": source, "target": self.target.version().token}
 
     def keep_stable_tokens(self, before: Mapping[str, str]) -> None:
         """Record the versions that writing does not change, by which later calls recognise source and target."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from voxome.config.settings import settings
 from voxome.contracts.abilities import SupportsFixedScales, SupportsLevels, ability
@@ -18,7 +19,7 @@ from voxome.resources.coarsening import METHODS, Method, halving
 from voxome.resources.open import create_source
 from voxome.services.rollback import discard
 from voxome.services.transfer.copy import Copy, Verify, block_shape
-from voxome.services.transfer.endpoint import Endpoint, fill_metadata, mismatches, require_lossless
+from voxome.services.transfer.endpoint import Endpoint, TargetOptions, fill_metadata, mismatches, require_lossless
 from voxome.services.transfer.state import State
 from voxome.storage.find import storage_path
 
@@ -33,6 +34,8 @@ class TransferRequest:
         Endpoints.
     box : Box
         Part to copy, in the coordinates of the source.
+    options : TargetOptions
+        How a new target differs from the source.
     target_spec : VolumeSpec
         Spec of the target, if it is created.
     levels : int
@@ -43,42 +46,75 @@ class TransferRequest:
         Which blocks to read back.
     seed : int
         Random seed of the sample.
+    source_name : str
+        What later calls know the source by, if its URI may change; empty for the URI.
+    source_version : str or None
+        Version of the source, if its store need not tell. A source of another version is copied again, into the
+        same target; without it, such a source is refused.
     """
 
     source: Endpoint
     target: Endpoint
     box: Box
+    options: TargetOptions
     target_spec: VolumeSpec
     levels: int
     existing: bool
     verify: Verify
     seed: int
+    source_name: str = ""
+    source_version: str | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Source, destination, box and options, as JSON values, by which later calls find the state."""
+        return {
+            "source": self.source_name or self.source.uri,
+            "destination": self.target.uri,
+            "box": str(self.box),
+            "options": asdict(self.options),
+        }
 
 
-def prepare(state: State, source: VolumeSource, request: TransferRequest) -> VolumeSource:
+def prepare(state: State, request: TransferRequest, source: VolumeSource | None = None) -> VolumeSource:
     """Open the target for writing: a new one, that of an earlier call, or an existing one that fits.
+
+    The source may be missing if the request has its version.
 
     Raises
     ------
     AlreadyExists, PlanError, UnsupportedFormat, InvalidInput
     """
     if request.levels > 1:
-        _ = source.spec.frame
+        _ = request.target_spec.frame
     try:
         target = request.target.open("r+")
     except NotFound:
         return _create(state, request)
-    _refuse_other_target(state, source, target, request)
-    if request.verify != "none":
-        require_lossless(target.spec, request.target)
-    if problems := list(mismatches(target.spec, request.target_spec)):
-        raise PlanError([f"{request.target.uri}: {problem}" for problem in problems])
+    _refuse_other_target(state, target, request, source)
+    require_fit(target.spec, request)
     if state.begun:
         _remove_stale_locks(request.target.uri)
-    else:
-        state.keep()
+    state.keep(**_known_facts(request))
     _add_levels(state, target, request)
     return target
+
+
+def require_fit(spec: VolumeSpec, request: TransferRequest) -> None:
+    """Refuse an existing target that differs from the one that would be created, or whose codec is lossy.
+
+    Raises
+    ------
+    PlanError, InvalidInput
+    """
+    if request.verify != "none":
+        require_lossless(spec, request.target)
+    if problems := list(mismatches(spec, request.target_spec)):
+        raise PlanError([f"{request.target.uri}: {problem}" for problem in problems])
+
+
+def _known_facts(request: TransferRequest) -> dict[str, str]:
+    return {} if request.source_version is None else {"source": request.source_version}
 
 
 def _remove_stale_locks(uri: str) -> None:
@@ -87,7 +123,9 @@ def _remove_stale_locks(uri: str) -> None:
         storage_path(replace(Uri.parse(uri), query={})).remove_stale_locks()
 
 
-def _refuse_other_target(state: State, source: VolumeSource, target: VolumeSource, request: TransferRequest) -> None:
+def _refuse_other_target(
+    state: State, target: VolumeSource, request: TransferRequest, source: VolumeSource | None
+) -> None:
     """Refuse a target that is not from this transfer, unless it may exist; then start over."""
     try:
         if not state.begun:
@@ -96,13 +134,17 @@ def _refuse_other_target(state: State, source: VolumeSource, target: VolumeSourc
                 "or write into it with existing=True (--existing)"
             )
         state.check("target", request.target.uri, target.version().token)
-        state.check("source", request.source.uri, source.version().token)
+        if source is not None and request.source_version is None:
+            state.check("source", request.source.uri, source.version().token)
     except AlreadyExists:
         if not request.existing:
             raise
         state.forget()
-    if request.existing and state.facts.get("complete"):
-        state.forget()
+    if request.source_version is None:
+        if request.existing and state.facts.get("complete"):
+            state.forget()
+    elif state.facts.get("source") != request.source_version:
+        state.restart()
 
 
 def _create(state: State, request: TransferRequest) -> VolumeSource:
@@ -113,7 +155,7 @@ def _create(state: State, request: TransferRequest) -> VolumeSource:
             f"{request.target.uri} does not exist; to create levels, transfer the volume with levels (--levels)"
         )
     state.forget()
-    state.keep()
+    state.keep(**_known_facts(request))
     created = False
     try:
         target = create_source(request.target.text, request.target_spec)
@@ -171,7 +213,8 @@ def plan(source: VolumeSource, target: VolumeSource, request: TransferRequest) -
     spec, box = target.spec, request.target_spec.domain
     read_chunk = source.spec.read_chunk or (1,) * spec.domain.ndim
     shift = tuple(b - a for a, b in zip(request.box.start, box.start, strict=True))
-    first = _copy("copy", request.source, request.target, spec, box, read_chunk, shift=shift)
+    name = request.source_name
+    first = _copy("copy", request.source, request.target, spec, box, read_chunk, shift=shift, source_name=name)
     return [first, *_level_copies(target, box, request)]
 
 
@@ -199,6 +242,7 @@ def _copy(
     shift: tuple[int, ...] | None = None,
     factors: tuple[int, ...] | None = None,
     method: Method | None = None,
+    source_name: str = "",
 ) -> Copy:
     chunk, size = spec.write_chunk or (1,) * box.ndim, settings().transfer_block_bytes
     block = block_shape(chunk, spec.domain.shape, spec.dtype.itemsize, read_chunk, size // 8 if method else size)
@@ -213,4 +257,5 @@ def _copy(
         shift or (0,) * box.ndim,
         factors or (1,) * box.ndim,
         method,
+        source_name,
     )

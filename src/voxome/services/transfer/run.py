@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,12 +15,12 @@ from voxome.blocks.runner import Progress
 from voxome.config.folders import state_folder
 from voxome.contracts.arguments import require_count, require_voxels
 from voxome.contracts.engine import Engine
-from voxome.contracts.formats import PRIVATE
 from voxome.contracts.spec import parse_dtype
 from voxome.contracts.uri import Location
 from voxome.errors import InvalidInput, UnknownName
 from voxome.geometry import Box
 from voxome.records.choice import RecordsChoice, records_opener
+from voxome.resources.metadata import metadata
 from voxome.resources.unfinished import require_finished
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
@@ -30,36 +28,8 @@ from voxome.services.blockwise_copy import resolve_box
 from voxome.services.transfer.copy import Verify
 from voxome.services.transfer.endpoint import Endpoint, TargetOptions
 from voxome.services.transfer.engine import engine_opener
-from voxome.services.transfer.execute import TransferContext, run_copy
-from voxome.services.transfer.prepare import TransferRequest, plan, prepare
-from voxome.services.transfer.state import locked_state
-
-
-@dataclass(frozen=True)
-class TransferReport:
-    """Outcome of a transfer.
-
-    Attributes
-    ----------
-    source, destination : str
-        URIs.
-    bytes : int
-        Uncompressed size of the voxels written by this call.
-    blocks, run, reused, verified : int
-        Number of all blocks, of those written by this call, by earlier calls, and of those read back.
-    seconds, bytes_per_s : float
-        Elapsed time, and throughput.
-    """
-
-    source: str
-    destination: str
-    bytes: int
-    blocks: int
-    run: int
-    reused: int
-    verified: int
-    seconds: float
-    bytes_per_s: float
+from voxome.services.transfer.prepare import TransferRequest
+from voxome.services.transfer.stages import TransferReport, run_transfer
 
 
 def transfer(
@@ -163,8 +133,7 @@ def transfer(
     >>> int(voxome.open("memory://copy")[3, 4, 5])
     7
     """
-    began = time.monotonic()
-    _check(verify, levels, workers)
+    check_choices(verify, levels, workers)
     if isinstance(src, np.ndarray) or voxel_size_nm is not None:
         src = as_volume(src, voxel_size_nm=voxel_size_nm)
     start, end = Endpoint.of(src, level), Endpoint.of(dst)
@@ -176,34 +145,31 @@ def transfer(
     region = resolve_box(source.spec, box)
     name = None if dtype is None else parse_dtype(dtype).name
     options = TargetOptions(name, _shape("chunk", chunk), _shape("shard", shard), encoding, tuple(sorted(drop)))
-    spec = options.spec(source, region, end.scheme)
-    request = TransferRequest(start, end, region, spec, levels, existing or isinstance(dst, Volume), verify, seed)
-    identity = {"source": start.uri, "destination": end.uri, "box": str(region), "options": asdict(options)}
-    with _state_folder(request, state) as root, locked_state(root, identity, open_records) as record:
-        target = prepare(record, source, request)
-        copies = plan(source, target, request)
-        record.begin([copy.key for copy in copies])
-        log = record.folder / PRIVATE / "workers.log"
-        with open_engine(target, log) as opened:
-            run = TransferContext(source, target, request, record, opened, log, progress or (lambda _: None))
-            for number, copy in enumerate(copies):
-                run_copy(run, number, copy)
-        record.keep(complete=True)
-    blocks, done, seconds = sum(len(copy.grid) for copy in copies), run.totals, time.monotonic() - began
-    return TransferReport(
-        start.uri,
-        end.uri,
-        done.bytes,
-        blocks,
-        done.run,
-        blocks - done.run,
-        done.verified,
-        seconds,
-        done.bytes / seconds,
+    spec = source.spec
+    if "attributes" not in options.drop:
+        spec = spec.replace(attributes={**spec.attributes, **metadata(source)})
+    request = TransferRequest(
+        start,
+        end,
+        region,
+        options,
+        options.spec(spec, region, end.scheme),
+        levels,
+        existing or isinstance(dst, Volume),
+        verify,
+        seed,
     )
+    with _state_folder(request, state) as root:
+        return run_transfer(request, source, root, open_engine, open_records, progress)[0]
 
 
-def _check(verify: str, levels: int, workers: int) -> None:
+def check_choices(verify: str, levels: int, workers: int = 1) -> None:
+    """Check the choices of a transfer that do not depend on its endpoints.
+
+    Raises
+    ------
+    UnknownName, InvalidInput
+    """
     if verify not in get_args(Verify):
         raise UnknownName.of("verify mode", verify, get_args(Verify))
     require_count("levels", levels)

@@ -64,6 +64,10 @@ class State:
         self.facts = {}
         (self.folder / FACTS).unlink(missing_ok=True)
 
+    def restart(self) -> None:
+        """Forget the blocks that are done; the target remains that of this transfer."""
+        self.facts = {name: value for name, value in self.facts.items() if name in ("request", "target")}
+
     def check(self, fact: str, name: str, token: str) -> None:
         """Check that a version token is the recorded one.
 

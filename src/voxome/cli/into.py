@@ -1,0 +1,56 @@
+"""Options of ``voxome run`` and ``voxome plan`` that copy outputs into other stores, named as those of transfer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from voxome.cli.transfer import Drop, Verify
+from voxome.cli.values import parse_as, parse_count, parse_output
+
+if TYPE_CHECKING:
+    from voxome.workflow.options import IntoOptions
+
+Into = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--into",
+        parser=parse_output,
+        metavar="OUTPUT=URI",
+        help="Copy an output into another store as the last step, as `voxome transfer` does. Repeatable.",
+        show_default=False,
+    ),
+]
+IntoLevels = Annotated[
+    int,
+    typer.Option("--levels", parser=parse_count, metavar="N", help="With --into: number of levels of the destination."),
+]
+IntoVerify = Annotated[
+    Any,
+    typer.Option(
+        "--verify",
+        parser=parse_as(Verify),
+        metavar="|".join(Verify),
+        help="With --into: blocks to read back and compare.",
+    ),
+]
+IntoDrop = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--drop",
+        parser=parse_as(Drop),
+        metavar="|".join(Drop),
+        help="With --into: property to leave out, if the format cannot store it. Repeatable.",
+    ),
+]
+IntoExisting = Annotated[
+    bool, typer.Option("--existing", help="With --into: write into an existing volume that this run did not create.")
+]
+
+
+def read_copies(levels: int, verify: Verify, drop: list[Drop] | None, existing: bool) -> IntoOptions:
+    """Return how outputs are copied."""
+    from voxome.workflow.options import IntoOptions
+
+    return IntoOptions.of(levels, verify.value, [one.value for one in drop or ()], existing)

@@ -1,0 +1,167 @@
+"""The two stages of a transfer: the target is prepared, and its blocks are copied."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxome.blocks.runner import Progress
+from voxome.contracts.abilities import SupportsWriteCheck, ability
+from voxome.contracts.formats import PRIVATE
+from voxome.contracts.source import VolumeSource
+from voxome.errors import NotFound
+from voxome.geometry import Box
+from voxome.records.choice import OpenRecords
+from voxome.resources.open import require_creatable
+from voxome.services.transfer.copy import Copy
+from voxome.services.transfer.engine import OpenEngine
+from voxome.services.transfer.execute import TransferContext, run_copy
+from voxome.services.transfer.prepare import TransferRequest, plan, prepare, require_fit
+from voxome.services.transfer.state import locked_state
+
+
+@dataclass(frozen=True)
+class TransferReport:
+    """Outcome of a transfer.
+
+    Attributes
+    ----------
+    source, destination : str
+        URIs.
+    bytes : int
+        Uncompressed size of the voxels written by this call.
+    blocks, run, reused, verified : int
+        Number of all blocks, of those written by this call, by earlier calls, and of those read back.
+    seconds, bytes_per_s : float
+        Elapsed time, and throughput.
+    """
+
+    source: str
+    destination: str
+    bytes: int
+    blocks: int
+    run: int
+    reused: int
+    verified: int
+    seconds: float
+    bytes_per_s: float
+
+
+def check_target(request: TransferRequest) -> bool:
+    """Check the target of a transfer without changing anything; return whether it exists.
+
+    Raises
+    ------
+    PlanError
+        If it exists and does not fit.
+    UnsupportedFormat, InvalidInput
+        If it cannot be created.
+    ReadOnly, AccessDenied, StoreError
+        If its store cannot be reached or written.
+    """
+    try:
+        target = request.target.open("r+")
+    except NotFound:
+        require_creatable(request.target.text, request.target_spec)
+        return False
+    require_fit(target.spec, request)
+    _require_writable(target)
+    return True
+
+
+def _require_writable(target: VolumeSource) -> bool:
+    """Raise if the store knows that it cannot be written; return whether it knows."""
+    known = ability(target, SupportsWriteCheck)
+    if known is not None:
+        known.check_writable()
+    return known is not None
+
+
+def prepare_transfer(request: TransferRequest, root: Path, open_records: OpenRecords, *, restart: bool = False) -> None:
+    """Create or check the target of a transfer whose source does not exist yet, and check that it can be written.
+
+    If blocks are left to copy, and the store does not know whether it can be written, a voxel is read and written back:
+    only then do servers refuse a token, and write-protected disks show.
+
+    Parameters
+    ----------
+    request : TransferRequest
+        The transfer, with the version of its source.
+    root : path
+        Folder for transfer progress.
+    open_records : function
+        Opens the records.
+    restart : bool
+        Whether everything is copied again.
+
+    Raises
+    ------
+    AlreadyExists, PlanError, UnsupportedFormat, InvalidInput, ReadOnly, AccessDenied, StoreError, RunLocked
+    """
+    with locked_state(root, request.identity, open_records) as state:
+        if restart and state.begun:
+            state.restart()
+        target = prepare(state, request)
+        if not (state.facts.get("complete") or _require_writable(target)):
+            corner = Box.of_shape((1,) * request.box.ndim, request.target_spec.domain.start)
+            target.write(corner, target.read(corner))
+
+
+def run_transfer(
+    request: TransferRequest,
+    source: VolumeSource,
+    root: Path,
+    open_engine: OpenEngine,
+    open_records: OpenRecords,
+    progress: Progress | None,
+) -> tuple[TransferReport, list[Copy]]:
+    """Prepare the target, and copy the blocks that are not in the ledger.
+
+    Parameters
+    ----------
+    request : TransferRequest
+        The transfer.
+    source : VolumeSource
+        Its source, open.
+    root : path
+        Folder for transfer progress.
+    open_engine, open_records : functions
+        Open what runs the jobs and what keeps the finished ones.
+    progress : callable, optional
+        Called with a `StepReport` whenever a job ends.
+
+    Returns
+    -------
+    TransferReport, list of Copy
+        The outcome, and the copies that the transfer consists of.
+
+    Raises
+    ------
+    AlreadyExists, PlanError, UnsupportedFormat, InvalidInput, RunFailed, RunLocked
+        As `transfer`.
+    """
+    began = time.monotonic()
+    with locked_state(root, request.identity, open_records) as state:
+        target = prepare(state, request, source)
+        copies = plan(source, target, request)
+        state.begin([copy.key for copy in copies])
+        log = state.folder / PRIVATE / "workers.log"
+        with open_engine(target, log) as opened:
+            run = TransferContext(source, target, request, state, opened, log, progress or (lambda _: None))
+            for number, copy in enumerate(copies):
+                run_copy(run, number, copy)
+        state.keep(complete=True)
+    blocks, done, seconds = sum(len(copy.grid) for copy in copies), run.totals, time.monotonic() - began
+    report = TransferReport(
+        request.source.uri,
+        request.target.uri,
+        done.bytes,
+        blocks,
+        done.run,
+        blocks - done.run,
+        done.verified,
+        seconds,
+        done.bytes / seconds,
+    )
+    return report, copies
