@@ -138,7 +138,7 @@ def load(group: str, name: str) -> Any:
     Raises
     ------
     UnknownName
-        If there is none; the message suggests the closest match.
+        If it does not exist; the message suggests the closest match.
     PluginError
         If it cannot be imported, or if two packages, or voxome and a package, have different plug-ins of this name.
     """

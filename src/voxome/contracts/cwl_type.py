@@ -16,7 +16,7 @@ def cwl_type(annotation: Any) -> str | dict[str, Any]:
     Raises
     ------
     TypeError
-        If there is none.
+        If CWL has no such type.
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation in _SCALARS:

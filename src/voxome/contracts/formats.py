@@ -57,7 +57,7 @@ class Format:
         return {key: value for key, value in data.items() if key not in (_FIELD, _VERSION)}
 
     def check_version(self, version: object, where: object) -> None:
-        """Check a version that was read; None where there is none.
+        """Check a version that was read, or None.
 
         Raises
         ------

@@ -18,7 +18,7 @@ _NOUNS: dict[object, str] = {bool: "true or false", int: "a whole number", float
 
 @dataclass(frozen=True)
 class Range:
-    """Limits of a number, or of every number of a sequence; None where there is none.
+    """Limits of a number, or of every number of a sequence; None stands for no limit.
 
     Attributes
     ----------

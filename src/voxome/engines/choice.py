@@ -21,7 +21,7 @@ EngineChoice = str | Engine | Mapping[str, str | Engine]
 
 
 def parse_engine_options(texts: Collection[str]) -> EngineChoice | None:
-    """Return the choice in texts ``[STEP=]NAME[?option=value&…]``; None if there are none.
+    """Return the choice in texts ``[STEP=]NAME[?option=value&…]``, or None without any.
 
     Examples
     --------

@@ -207,7 +207,7 @@ def open_regions(path: StoragePath) -> RegionReader:
     Raises
     ------
     NotFound
-        If there are none.
+        If they do not exist.
     """
     folder = path.parent
     if folder is None:

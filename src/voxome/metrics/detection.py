@@ -26,7 +26,7 @@ class DetectionScore:
 
     @classmethod
     def of_counts(cls, matched: int, results: int, truths: int) -> DetectionScore:
-        """Return the score of `matched` out of `results` detections and `truths` true objects; 1 if there are none."""
+        """Return the score of `matched` out of `results` detections and `truths` true objects, 1 if both are 0."""
         if results == truths == 0:
             return cls(1.0, 1.0, 1.0, 0, 0, 0)
         return cls(

@@ -97,7 +97,7 @@ def _meets(space: h5py.h5s.SpaceID, slices: Slices) -> bool:
 
 
 def _find(file: Path, name: str) -> Path | None:
-    """Return the path of a source file, looked up as HDF5 does; None if there is none."""
+    """Return the path of a source file, looked up as HDF5 does, or None."""
     names = [name, Path(name).name] if Path(name).is_absolute() else [name]
     folders = [*os.environ.get("HDF5_VDS_PREFIX", "").split(":"), file.parent, file.resolve().parent, Path.cwd()]
     for folder in folders:

@@ -82,7 +82,7 @@ def get_service(name: str, volume: HasSource) -> BoundService:
     Raises
     ------
     AttributeError
-        If there is none of that name; the message gives the nearest attribute.
+        If it does not exist; the message gives the nearest attribute.
     PluginError
         If the service cannot be loaded.
     """

@@ -203,7 +203,7 @@ class Volume:
 
     @property
     def levels(self) -> Sequence[Level]:
-        """Voxel size, position and scale of each level of the pyramid, finest first; empty where there is none."""
+        """Voxel size, position and scale of each level of the pyramid, finest first; empty without a pyramid."""
         pyramid = ability(self.source, SupportsLevels)
         return () if pyramid is None else pyramid.levels
 
@@ -213,7 +213,7 @@ class Volume:
         Raises
         ------
         NotFound
-            If there is none, or its array is missing.
+            If the level or its array is missing.
         """
         pyramid = ability(self.source, SupportsLevels)
         require_level(self.uri, number, 1 if pyramid is None else len(pyramid.levels))

@@ -114,7 +114,7 @@ def require_location(value: object) -> str:
 
 
 def location_of(volume: Volume) -> str | None:
-    """Return the URI by which other processes can open a volume; None if there is none."""
+    """Return the URI by which other processes can open a volume, or None."""
     scheme = volume.uri.partition("://")[0] if "://" in volume.uri else ""
     if not scheme or format_traits(scheme).one_process or not opens(volume.uri, volume.source):
         return None

@@ -103,7 +103,7 @@ class StoragePath:
         return self.options.get("missing") == "403"
 
     def read(self, key: str) -> bytes | None:
-        """Return the content of the file `key`; None if there is none.
+        """Return the content of the file `key`, or None if it does not exist.
 
         Raises
         ------
@@ -144,7 +144,7 @@ class StoragePath:
         return not self.is_local and self.read(key) == text
 
     def read_bytes(self) -> bytes | None:
-        """Return the content of the file at this path; None if there is none.
+        """Return the content of the file at this path, or None if it does not exist.
 
         Raises
         ------
@@ -188,7 +188,7 @@ class StoragePath:
         Raises
         ------
         NotFound
-            If there is none.
+            If it does not exist.
         """
         try:
             tail = self.read_range(-TAIL_BYTES, None)
@@ -243,7 +243,7 @@ class StoragePath:
         return None
 
     def file_state(self) -> str | None:
-        """Return a text that changes with the file at this path; None if there is none, or the store cannot tell."""
+        """Return a text that changes with the file at this path, or None if it is missing or the store cannot tell."""
         if not self.writable:
             return None
         folder = self._folder

@@ -90,7 +90,7 @@ class VolumeCase(ABC):
         return VolumeSpec.of(_SHAPES[ndim], dtype or self.dtypes[0], chunk=chunk, start=start, **fields)
 
     def parent_uri(self, uri: Uri) -> Uri | None:
-        """Return a URI whose listing contains `uri`; None if there is none."""
+        """Return a URI whose listing contains `uri`, or None."""
         return None
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:

@@ -124,7 +124,7 @@ def claim_store(address: str, folder: Path, plan_key: str, earlier: Collection[s
 
 
 def require_claimable(address: str, folder: Path, plan_key: str, earlier: Collection[str]) -> str | None:
-    """Return the key of the plan that has claimed a store, None if there is none; see `claim_store`.
+    """Return the key of the plan that has claimed a store, or None; see `claim_store`.
 
     Raises
     ------
