@@ -123,3 +123,11 @@ def test_lock_files_of_killed_writers_are_removed(tmp_path: Path) -> None:
     LocalPath(str(tmp_path)).remove_stale_locks()
     assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["0"]
     LocalPath(str(tmp_path / "none")).remove_stale_locks()
+
+
+def test_a_storage_class_must_say_how_its_bytes_are_read() -> None:
+    class Incomplete(StoragePath):
+        pass
+
+    with pytest.raises(TypeError, match="abstract method '?spec"):
+        Incomplete("x://bucket")  # type: ignore[abstract]

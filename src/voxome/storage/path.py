@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, cached_property
@@ -21,7 +22,7 @@ Lister = Callable[["StoragePath"], tuple[list[str], list[str]]]
 """Returns the names of the folders and of the files at a path."""
 
 
-class StoragePath:
+class StoragePath(ABC):
     """A path in a key-value store: a folder with files, or a file.
 
     Parameters
@@ -87,9 +88,9 @@ class StoragePath:
         """The path with its options, as `storage_at` reads it: a local path, or ``s3://bucket/prefix?endpoint=…``."""
         return self.uri("")
 
+    @abstractmethod
     def spec(self) -> dict[str, Any]:
         """Return the tensorstore spec of the key-value store of this folder."""
-        raise NotImplementedError
 
     @cached_property
     def kvstore(self) -> ts.KvStore:
