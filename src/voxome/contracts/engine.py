@@ -14,14 +14,14 @@ WORKER_MODULE = "voxome.blocks.worker"
 class Resources:
     """What a job needs; an engine that cannot reserve a resource ignores it.
 
+    Time is none of them: it depends on the machine, so an engine that needs a limit has an option for it.
+
     Attributes
     ----------
     cpus, gpus : int
         Processor cores and graphics cards.
     memory_bytes : int or None
         Estimated peak memory, doubled in each retry after the loss of a worker; None where it depends on the data.
-    time_s : float or None
-        Time limit in seconds; None for no limit.
     own_process : bool
         Whether the job needs a new process that ends with it, because its memory grows with the number of objects.
     """
@@ -29,7 +29,6 @@ class Resources:
     cpus: int = 1
     memory_bytes: int | None = None
     gpus: int = 0
-    time_s: float | None = None
     own_process: bool = False
 
 
