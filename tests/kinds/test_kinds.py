@@ -19,8 +19,10 @@ from voxome.geometry.grid import Block
 from voxome.kinds import image
 from voxome.kinds.region_table import open_regions
 from voxome.resources.open import open_source
-from voxome.resources.table import TableFile
+from voxome.resources.table import TableFile, write_table
 from voxome.storage.find import storage_at, storage_path
+from voxome.storage.local import LocalPath
+from voxome.storage.path import StoragePath
 from voxome.testing.kind import BLOCK, FRAME, KindContract
 
 
@@ -35,8 +37,6 @@ class InStores(KindContract):
 
 
 class TestImage(InStores):
-    knows_step = True
-
     @pytest.fixture
     def kind(self) -> kinds.Kind:
         return kinds.Image("int32")
@@ -128,7 +128,25 @@ class TestTable(InStores):
         target = self._target(kind, store)
         self._write(kind, target, self._jobs(target))
         other = kinds.Table({"id": "uint64", "size": "int64"}, key=("id",))
-        assert list(other.problems(Handle("table", target.uri), None)) == ["lacks columns: size"]
+
+
+    def test_a_table_that_no_step_has_written_is_kept(self, kind: kinds.Kind, store: str) -> None:
+        target = self._target(kind, store)
+        rows = {"id": np.arange(3, dtype=np.uint64), "count": np.ones(3, np.int64)}
+        write_table(target.uri, rows, {"id": "uint64", "count": "int64"})
+        assert not kind.is_complete(target)
+        kind.remove(target)
+        with pytest.raises(AlreadyExists, match=r"result\.parquet.* was not written by a run; choose another folder"):
+            kind.prepare(target)
+        assert self.content(target.uri)["id"] == [0, 1, 2]
+
+    def test_a_damaged_table_is_kept(self, kind: kinds.Kind, store: str) -> None:
+        target = self._target(kind, store)
+        storage_at(target.uri).write_bytes(b"PAR1")
+        kind.remove(target)
+        with pytest.raises(AlreadyExists, match="was not written by a run"):
+            kind.prepare(target)
+        assert storage_at(target.uri).read_bytes() == b"PAR1"
 
 
 class TestWholeTable(TestTable):
@@ -175,6 +193,38 @@ class TestFile(InStores):
     def content(self, uri: str) -> Any:
         return storage_at(uri).read_bytes()
 
+    def test_a_file_that_no_step_has_written_is_kept(self, kind: kinds.Kind, store: str) -> None:
+        target = self._target(kind, store)
+        storage_at(target.uri).write_bytes(b"mine")
+        kind.remove(target)
+        for work in (kind.prepare, lambda one: kind.write(one, b"text")):
+            with pytest.raises(AlreadyExists, match="was not written by a run"):
+                work(target)
+        assert self.content(target.uri) == b"mine"
+
+    def test_a_file_that_was_replaced_belongs_to_nobody(self, kind: kinds.Kind, store: str) -> None:
+        target = self._target(kind, store)
+        self._write(kind, target, self._jobs(target))
+        storage_at(target.uri).write_bytes(b"edited")
+        assert not kind.is_complete(target)
+        kind.remove(target)
+        assert self.content(target.uri) == b"edited"
+
+    def test_a_file_whose_writing_was_interrupted_is_written_again(
+        self, kind: kinds.Kind, store: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        target = self._target(kind, store)
+        kind.write(target, b"old")
+        for count in (1, 2):
+            with monkeypatch.context() as patch:
+                _interrupt_writing(patch, after=count)
+                with pytest.raises(KeyboardInterrupt):
+                    kind.write(target, b"text")
+            assert not kind.is_complete(target)
+            kind.prepare(target)
+        kind.write(target, b"text")
+        assert kind.is_complete(target)
+
     def test_only_bytes_can_be_written(self, kind: kinds.Kind, store: str) -> None:
         with pytest.raises(InvalidInput, match="is a str; bytes are expected"):
             kind.write(self._target(kind, store), "text")
@@ -195,3 +245,19 @@ def test_a_coarser_output_has_coarser_voxels() -> None:
     spec = kinds.Image("uint8", scale=(1, 2, 2)).output_spec(FRAME, BLOCK, {})
     assert spec.voxel_size_nm == (8.0, 8.0, 8.0)
     assert spec.domain.shape == (16, 5, 6)
+
+
+def _interrupt_writing(patch: pytest.MonkeyPatch, after: int) -> None:
+    """Interrupt the write of a file with the number `after`, before it appears."""
+    count = iter(range(1, 9))
+    for place in (LocalPath, StoragePath):
+        patch.setattr(place, "write_bytes", _stopped(place.write_bytes, lambda: next(count) == after))
+
+
+def _stopped(write: Callable[[Any, bytes], None], stops: Callable[[], bool]) -> Callable[[Any, bytes], None]:
+    def write_or_stop(path: Any, data: bytes) -> None:
+        if stops():
+            raise KeyboardInterrupt
+        write(path, data)
+
+    return write_or_stop

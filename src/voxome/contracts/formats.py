@@ -81,3 +81,4 @@ TRANSFER = Format("transfer state", 1, "Use the voxome that wrote it, or remove 
 CATALOGUE = Format("relay catalogue", 1, "Use the voxome that wrote it, or start with a new catalogue.")
 REGIONS = Format("table of regions", 1, "Use the voxome that wrote it, or compute it again.")
 TABLE = Format("table", 1, "Use the voxome that wrote it, or compute it again.")
+FILE = Format("file record", 1, "Use the voxome that wrote it, or compute the file again.")

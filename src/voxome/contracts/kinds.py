@@ -157,7 +157,7 @@ class Kind(ABC):
         Raises
         ------
         AlreadyExists
-            If something else is there.
+            If there are data that do not belong to this step.
         """
 
     def target_problems(self, target: Target, workers: int) -> Iterator[str]:
@@ -186,11 +186,11 @@ class Kind(ABC):
 
     @abstractmethod
     def is_complete(self, target: Target) -> bool:
-        """Return whether the finished output is there."""
+        """Return whether the finished output of this step is there."""
 
     @abstractmethod
     def remove(self, target: Target) -> None:
-        """Remove the output, finished or not, unless the data say that they belong to another step."""
+        """Remove the output, finished or not; leave data that do not belong to this step."""
 
     def writer(self, target: Target) -> Writer:
         """Open an output of a tool of blocks or regions."""

@@ -10,6 +10,7 @@ from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Kind, Target
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
+from voxome.kinds.ownership import file_owner, remove_own_file, require_own, write_own_file
 from voxome.kinds.paths import with_suffix
 from voxome.kinds.versions import pinned_file
 from voxome.storage.find import storage_at
@@ -47,18 +48,21 @@ class File(Kind):
     def location(self, base: str) -> str:
         return with_suffix(base, f".{self.extension}")
 
+    def prepare(self, target: Target) -> None:
+        require_own(target, file_owner(storage_at(target.uri)))
+
     def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
         return ended and not self.is_complete(target)
 
     def is_complete(self, target: Target) -> bool:
-        return storage_at(target.uri).exists()
+        return file_owner(storage_at(target.uri)) == target.key
 
     def remove(self, target: Target) -> None:
-        storage_at(target.uri).unlink()
+        remove_own_file(target)
 
     def write(self, target: Target, value: object) -> None:
         if not isinstance(value, bytes):
             raise InvalidInput(
                 f"output {target.name!r} of {target.tool} is a {type(value).__name__}; bytes are expected"
             )
-        storage_at(target.uri).write_bytes(value)
+        write_own_file(target, value)

@@ -20,6 +20,7 @@ from voxome.errors import AlreadyExists, InvalidInput, NotFound, VoxomeError
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
 from voxome.kinds.chunks import chunk_of, chunk_problems
+from voxome.kinds.ownership import FOREIGN, require_own
 from voxome.kinds.paths import with_suffix
 from voxome.kinds.versions import pinned_volume
 from voxome.resources.open import absolute, create_source, format_traits, get_remote, locate, open_source
@@ -182,12 +183,12 @@ class Image(Kind):
             new = {"step": target.step, "step_key": target.key, "box": str(frame.box), "complete": False}
             create_source(target.uri, spec.replace(attributes={**spec.attributes, RUN_MARK: new}))
             return
-        _require_own(target, mark.get("step_key"))
+        require_own(target, mark.get("step_key", FOREIGN))
 
     def _create_level(self, target: Target) -> None:
         """Add the level that the URI names, `scale` times as coarse as the one before it, unless it exists."""
         levels, number = _levels_of(target), str(_level_of(target))
-        _require_own(target, levels.get(number) or target.key)
+        require_own(target, levels.get(number) or None)
         if not levels.get(number):
             _update_mark(target, levels={**levels, number: UNFINISHED_LEVEL})
         base = _base_of(target)
@@ -345,11 +346,6 @@ def _remove_rest(uri: Uri, target: Target) -> None:
 def _levels_of(target: Target) -> dict[str, str]:
     """Return level → key of the step that completed it."""
     return dict(_mark_of(target).get("levels", {}))
-
-
-def _require_own(target: Target, key: str | None) -> None:
-    if key != target.key:
-        raise AlreadyExists(f"{target.uri} is the result of another run; choose another folder, or remove it")
 
 
 def _level_of(target: Target) -> int:

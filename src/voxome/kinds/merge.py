@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -48,7 +49,14 @@ class Folding:
         return {name: np.asarray(rows[name])[order].astype(dtype, copy=False) for name, dtype in self.columns.items()}
 
 
-def merge_parts(addresses: Iterable[str], target: str, scratch: StoragePath, folding: Folding) -> None:
+def merge_parts(
+    addresses: Iterable[str],
+    target: str,
+    scratch: StoragePath,
+    folding: Folding,
+    *,
+    metadata: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Fold tables, each as `Folding.apply` returns it, into one.
 
     They are merged as an external sort does (Knuth, The Art of Computer Programming 3, section 5.4), 32 at a time.
@@ -63,6 +71,8 @@ def merge_parts(addresses: Iterable[str], target: str, scratch: StoragePath, fol
         Folder for intermediate results; removed before and after.
     folding : Folding
         How their rows are combined.
+    metadata : mapping of str to str
+        Metadata of the result.
     """
     tables = [address for address in addresses if len(TableFile(address))]
     count = 0
@@ -71,7 +81,7 @@ def merge_parts(addresses: Iterable[str], target: str, scratch: StoragePath, fol
         tables.append((scratch / f"{count}.parquet").address)
         write_batches(tables[-1], merged_rows(group, folding), folding.columns, row_group=ROWS_AT_ONCE)
         count += 1
-    write_batches(target, merged_rows(tables, folding), folding.columns)
+    write_batches(target, merged_rows(tables, folding), folding.columns, metadata=metadata)
     if count:
         with suppress(NotFound, StoreError):
             scratch.delete()

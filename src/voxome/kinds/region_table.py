@@ -14,9 +14,10 @@ from voxome.contracts.formats import REGIONS
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Kind, Rows, Target
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import NotFound
+from voxome.errors import CorruptData, NotFound
 from voxome.geometry import BlockGrid, Box
 from voxome.geometry.grid import Block, region_grids
+from voxome.kinds.ownership import FOREIGN, require_own
 from voxome.kinds.paths import has_lost_parts, part_name, parts_folder
 from voxome.kinds.rows import require_rows
 from voxome.kinds.versions import pinned_folder
@@ -43,12 +44,15 @@ class RegionTree:
         Shape of a block.
     spans : tuple of int
         Regions of a job, of each level.
+    step_key : str
+        Key of the step that they belong to.
     """
 
     domain: Box
     box: Box
     block: tuple[int, ...]
     spans: tuple[int, ...] = ()
+    step_key: str = FOREIGN
 
     @cached_property
     def grids(self) -> tuple[BlockGrid, ...]:
@@ -57,14 +61,21 @@ class RegionTree:
 
     def to_json(self) -> bytes:
         """Return the tree as JSON values, marked with their format."""
-        data = {"domain": str(self.domain), "box": str(self.box), "block": self.block, "spans": self.spans}
+        data = {
+            "domain": str(self.domain),
+            "box": str(self.box),
+            "block": self.block,
+            "spans": self.spans,
+            "step_key": self.step_key,
+        }
         return json.dumps(REGIONS.stamp(data)).encode()
 
     @classmethod
     def from_json(cls, text: bytes, where: object) -> RegionTree:
         """Return the tree that `to_json` wrote; `where` is its file, for messages."""
         data = REGIONS.content(json.loads(text), where)
-        return cls(Box.parse(data["domain"]), Box.parse(data["box"]), tuple(data["block"]), tuple(data["spans"]))
+        block, spans = tuple(data["block"]), tuple(data["spans"])
+        return cls(Box.parse(data["domain"]), Box.parse(data["box"]), block, spans, data.get("step_key", FOREIGN))
 
 
 class RegionReader:
@@ -179,10 +190,11 @@ class RegionTable(Kind):
         return base
 
     def prepare(self, target: Target) -> None:
+        require_own(target, _owner_of(parts_folder(target)))
         (parts_folder(target) / _TREE).write_bytes(_tree_of(target).to_json())
 
     def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
-        return not (parts_folder(target) / _TREE).exists() or has_lost_parts(target, done)
+        return _owner_of(parts_folder(target)) != target.key or has_lost_parts(target, done)
 
     def is_complete(self, target: Target) -> bool:
         all_jobs = [range(target.jobs(phase)) for phase in range(len(target.grids))]
@@ -190,6 +202,8 @@ class RegionTable(Kind):
 
     def remove(self, target: Target) -> None:
         folder = parts_folder(target)
+        if _owner_of(folder) not in (None, target.key):
+            return
         (folder / _TREE).unlink()
         if folder.taken():
             folder.delete()
@@ -219,9 +233,22 @@ def _read_tree(path: StoragePath) -> RegionTree:
     text = (path / _TREE).read_bytes()
     if text is None:
         raise NotFound(f"the table of regions {path} does not exist")
-    return RegionTree.from_json(text, path / _TREE)
+    try:
+        return RegionTree.from_json(text, path / _TREE)
+    except (json.JSONDecodeError, LookupError, TypeError) as error:
+        raise CorruptData(f"the table of regions {path} is damaged: {error!r}; remove it, and rerun") from error
 
 
 def _tree_of(target: Target) -> RegionTree:
     first = target.grids[0]
-    return RegionTree(first.domain, first.box, first.block, target.spans)
+    return RegionTree(first.domain, first.box, first.block, target.spans, target.key)
+
+
+def _owner_of(path: StoragePath) -> str | None:
+    """Return the key of the step that has written a table of regions, `FOREIGN`, or None if the table is missing."""
+    try:
+        return _read_tree(path).step_key
+    except NotFound:
+        return None
+    except CorruptData:
+        return FOREIGN

@@ -13,16 +13,20 @@ import numpy as np
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Kind, Rows, Target
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import NotFound, StoreError
+from voxome.errors import CorruptData, NotFound, StoreError
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
 from voxome.kinds.merge import ROWS_AT_ONCE, Fold, Folding, merge_parts
+from voxome.kinds.ownership import FOREIGN, require_own
 from voxome.kinds.paths import has_lost_parts, part_name, parts_folder, with_suffix
 from voxome.kinds.rows import require_rows
 from voxome.kinds.versions import pinned_file
 from voxome.resources.rows import concatenate
 from voxome.resources.table import TableFile, write_table
 from voxome.storage.find import storage_at
+
+_STEP_KEY = "voxome_step_key"
+"""Metadata of a table: the key of the step that it belongs to."""
 
 
 @dataclass(frozen=True)
@@ -116,29 +120,44 @@ class Table(Kind):
     def location(self, base: str) -> str:
         return with_suffix(base, ".parquet")
 
+    def prepare(self, target: Target) -> None:
+        require_own(target, _owner_of(target.uri))
+
     def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
         if ended:
             return not self.is_complete(target)
         return bool(target.grids) and has_lost_parts(target, done)
 
     def is_complete(self, target: Target) -> bool:
-        return storage_at(target.uri).exists()
+        return _owner_of(target.uri) == target.key
 
     def remove(self, target: Target) -> None:
-        storage_at(target.uri).unlink()
-        self.drop_parts(target)
+        if _owner_of(target.uri) in (None, target.key):
+            storage_at(target.uri).unlink()
+            self.drop_parts(target)
 
     def writer(self, target: Target) -> TableWriter:
         return TableWriter(self.folding, target)
 
     def write(self, target: Target, value: object) -> None:
-        write_table(target.uri, require_rows(value, self.columns, target), self.columns)
+        rows = require_rows(value, self.columns, target)
+        write_table(target.uri, rows, self.columns, metadata={_STEP_KEY: target.key})
 
     def fold_parts(self, target: Target) -> None:
         folder = parts_folder(target)
         parts = ((folder / part_name(0, job)).address for job in range(target.jobs(0)))
-        merge_parts(parts, target.uri, folder / "merge", self.folding)
+        merge_parts(parts, target.uri, folder / "merge", self.folding, metadata={_STEP_KEY: target.key})
 
     def drop_parts(self, target: Target) -> None:
         with suppress(NotFound, StoreError):
             parts_folder(target).delete()
+
+
+def _owner_of(address: str) -> str | None:
+    """Return the key of the step that has written a table, `FOREIGN`, or None if the table is missing."""
+    try:
+        return TableFile(address).metadata.get(_STEP_KEY, FOREIGN)
+    except NotFound:
+        return None
+    except CorruptData:
+        return FOREIGN

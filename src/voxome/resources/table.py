@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,12 @@ from numpy.typing import DTypeLike, NDArray
 from voxome.contracts.formats import TABLE
 from voxome.contracts.kinds import Rows
 from voxome.contracts.uri import Uri
-from voxome.errors import CorruptData, NotFound
+from voxome.errors import CorruptData, NotFound, VoxomeError
 from voxome.resources.rows import concatenate
 from voxome.storage.find import storage_at
 from voxome.storage.path import StoragePath
 
-_VERSION = b"voxome_format_version"
+_VERSION = "voxome_format_version"
 ROW_GROUP = 65_536
 
 
@@ -47,11 +48,13 @@ class TableFile:
             self._file = pq.ParquetFile(_readable(self.path))
         except FileNotFoundError as error:
             raise NotFound(f"the table {path} does not exist") from error
+        except VoxomeError:
+            raise
         except (pa.ArrowInvalid, OSError) as error:
             raise CorruptData(f"{path} is not a readable Parquet table: {error}") from error
-        version = (self._file.schema_arrow.metadata or {}).get(_VERSION)
+        version = self.metadata.get(_VERSION)
         if version is not None:
-            TABLE.check_version(int(version) if version.isdigit() else version.decode(errors="replace"), path)
+            TABLE.check_version(int(version) if version.isdecimal() else version, path)
 
     def __len__(self) -> int:
         return int(self._file.metadata.num_rows)
@@ -60,6 +63,12 @@ class TableFile:
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""
         return tuple(self._file.schema_arrow.names)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Texts that are kept with the columns."""
+        stored = self._file.schema_arrow.metadata or {}
+        return {name.decode(errors="replace"): value.decode(errors="replace") for name, value in stored.items()}
 
     @property
     def columns_with_nulls(self) -> set[str]:
@@ -144,7 +153,12 @@ def _readable(path: str) -> str | pa.PythonFile:
 
 
 def write_table(
-    path: str | Path | StoragePath, rows: Rows, columns: Mapping[str, str], *, row_group: int = ROW_GROUP
+    path: str | Path | StoragePath,
+    rows: Rows,
+    columns: Mapping[str, str],
+    *,
+    row_group: int = ROW_GROUP,
+    metadata: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write rows as a Parquet file, atomically.
 
@@ -158,22 +172,29 @@ def write_table(
         Names and dtypes, in order.
     row_group : int
         Rows that are read together.
+    metadata : mapping of str to str
+        Texts to keep with the columns.
 
     Raises
     ------
     StoreError
         If the disk is full, or the store cannot be written to.
     """
-    write_batches(path, [rows], columns, row_group=row_group)
+    write_batches(path, [rows], columns, row_group=row_group, metadata=metadata)
 
 
 def write_batches(
-    path: str | Path | StoragePath, batches: Iterable[Rows], columns: Mapping[str, str], *, row_group: int = ROW_GROUP
+    path: str | Path | StoragePath,
+    batches: Iterable[Rows],
+    columns: Mapping[str, str],
+    *,
+    row_group: int = ROW_GROUP,
+    metadata: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write rows that come in batches as `write_table` does; memory holds a row group and a batch."""
     schema = pa.schema(
         [(name, pa.from_numpy_dtype(dtype)) for name, dtype in columns.items()],
-        {_VERSION: str(TABLE.version)},
+        {_VERSION: str(TABLE.version), **metadata},
     )
     target = path if isinstance(path, StoragePath) else storage_at(str(path), writing=True)
     with (

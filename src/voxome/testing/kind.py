@@ -45,8 +45,6 @@ class KindContract(ABC):
 
     scope: ClassVar[Literal["block", "regions", "whole"]] = "block"
     """Scope of a tool that returns it."""
-    knows_step: ClassVar[bool] = False
-    """Whether the data say which step they belong to, so that those of another step are refused."""
 
     @pytest.fixture
     def kind(self) -> Kind:
@@ -124,22 +122,20 @@ class KindContract(ABC):
         kind.prepare(target)
         assert kind.is_lost(target, self._done(target, jobs), ended=False)
 
-    def test_the_data_of_another_step_are_refused(self, kind: Kind, store: str) -> None:
-        if not self.knows_step:
-            pytest.skip("the data do not say which step they belong to")
+    def test_the_data_of_another_step_are_refused_and_kept(self, kind: Kind, store: str) -> None:
         target = self._target(kind, store)
         self._write(kind, target, self._jobs(target))
-        another = replace(target, key="another")
+        before, another = self.content(target.uri), replace(target, key="another")
         assert not kind.is_complete(another)
         with pytest.raises(AlreadyExists):
             kind.prepare(another)
+        kind.remove(another)
+        assert kind.is_complete(target)
+        assert self.content(target.uri) == before
 
     def test_an_output_that_was_removed_is_gone(self, kind: Kind, store: str) -> None:
         target = self._target(kind, store)
         self._write(kind, target, self._jobs(target))
-        if self.knows_step:
-            kind.remove(replace(target, key="another"))
-            assert kind.is_complete(target)
         for _ in range(2):
             kind.remove(target)
             assert not kind.is_complete(target)

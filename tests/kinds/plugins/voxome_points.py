@@ -20,10 +20,13 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, NotFound
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
+from voxome.kinds.ownership import file_owner, remove_own_file, require_own, write_own_file
 from voxome.storage.find import storage_at
 from voxome.storage.path import StoragePath
 
 Array = NDArray[np.int64]
+_STEP = "step"
+"""File in the folder of a tree: the key of the step that has written it."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,9 @@ class Points(Kind):
         path, mark, options = base.partition("?")
         return f"{path}.csv{mark}{options}"
 
+    def prepare(self, target: Target) -> None:
+        require_own(target, file_owner(storage_at(target.uri)))
+
     def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
         if ended:
             return not self.is_complete(target)
@@ -89,10 +95,10 @@ class Points(Kind):
         return bool(folder.missing([f"{job}.csv" for jobs in done for job in jobs]))
 
     def is_complete(self, target: Target) -> bool:
-        return storage_at(target.uri).exists()
+        return file_owner(storage_at(target.uri)) == target.key
 
     def remove(self, target: Target) -> None:
-        storage_at(target.uri).unlink()
+        remove_own_file(target)
 
     def writer(self, target: Target) -> PointsWriter:
         return PointsWriter(storage_at(target.folder) / target.name)
@@ -105,7 +111,7 @@ class Points(Kind):
         self._write(target, np.concatenate([_read(folder / f"{job}.csv") for job in range(target.jobs(0))]))
 
     def _write(self, target: Target, points: Array) -> None:
-        storage_at(target.uri).write_bytes(_to_csv(points[np.lexsort(points.T[::-1])]))
+        write_own_file(target, _to_csv(points[np.lexsort(points.T[::-1])]))
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,8 @@ class Tree:
 
     def view(self) -> Array:
         """Return the points of the last region, which contains all others."""
-        last = max(self.folder.names(), key=lambda name: [int(part) for part in name.split(".")[0].split("-")])
+        names = [name for name in self.folder.names() if name != _STEP]
+        last = max(names, key=lambda name: [int(part) for part in name.split(".")[0].split("-")])
         return _read(self.folder / last)
 
     def rows(self, level: int, index: int) -> Rows:
@@ -164,6 +171,10 @@ class PointTree(Kind):
     def location(self, base: str) -> str:
         return base
 
+    def prepare(self, target: Target) -> None:
+        require_own(target, _owner(target))
+        (storage_at(target.uri) / _STEP).write_bytes(target.key.encode())
+
     def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
         names = [
             f"{level}-{index}.csv"
@@ -171,14 +182,14 @@ class PointTree(Kind):
             for job in done[level]
             for index in range(job * span, min((job + 1) * span, len(grid)))
         ]
-        return bool(storage_at(target.uri).missing(names))
+        return _owner(target) != target.key or bool(storage_at(target.uri).missing(names))
 
     def is_complete(self, target: Target) -> bool:
         return not self.is_lost(target, [range(target.jobs(phase)) for phase in range(len(target.grids))], ended=True)
 
     def remove(self, target: Target) -> None:
         folder = storage_at(target.uri)
-        if folder.taken():
+        if _owner(target) in (None, target.key) and folder.taken():
             folder.delete()
 
     def writer(self, target: Target) -> TreeWriter:
@@ -186,6 +197,12 @@ class PointTree(Kind):
 
     def region_rows(self, target: Target) -> Tree:
         return Tree(storage_at(target.uri))
+
+
+def _owner(target: Target) -> str | None:
+    """Return the key of the step that has written a tree, or None."""
+    key = (storage_at(target.uri) / _STEP).read_bytes()
+    return None if key is None else key.decode()
 
 
 def _read(path: StoragePath) -> Array:
