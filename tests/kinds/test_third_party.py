@@ -26,6 +26,7 @@ from voxome.storage.find import storage_at
 from voxome.testing.kind import KindContract
 from voxome.workflow.cwl import load as load_workflow
 from voxome.workflow.describe import document
+from voxome.workflow.invariance import check_invariance
 from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import make_plan
 from voxome.workflow.verbs import run
@@ -144,6 +145,12 @@ def test_a_kind_can_be_the_output_of_a_tool_of_regions(
     next(out.glob(".voxome/steps/gather-*/points/0-1.csv")).unlink()
     run(tmp_path / "regions.cwl", raw, out=out, engine="sequential", block=CUBES)
     assert _points(out / "points.csv") == sorted(map(tuple, points.tolist()))
+
+
+@pytest.mark.usefixtures("plugins")
+def test_results_of_the_kind_are_compared_for_different_blocks(noise: NDArray[np.uint8]) -> None:
+    report = check_invariance("points.bright", {"image": noise})
+    assert (report.differences, report.not_compared) == ((), ())
 
 
 def _points(path: Path) -> list[tuple[int, ...]]:

@@ -18,6 +18,9 @@ from voxome.geometry.grid import Block
 Rows = dict[str, NDArray[Any]]
 """A table in memory: one array a column, all of one length."""
 
+Arrays = dict[str, NDArray[Any]]
+"""The content of data, by name: the columns of a table, the ``voxels`` of a volume."""
+
 Parameters = Mapping[str, Any]
 
 
@@ -142,6 +145,23 @@ class Kind(ABC):
     @abstractmethod
     def open(self, handle: Handle) -> Reader:
         """Open an input."""
+
+    def arrays(self, handle: Handle, frame: Frame) -> Arrays | None:
+        """Return the data as arrays, equal only if the data are, so that results can be compared.
+
+        Parameters
+        ----------
+        handle : Handle
+            Data that exist.
+        frame : Frame
+            The part to compare, of a volume: its ``voxels``, the last axes of which are z, y and x.
+
+        Returns
+        -------
+        dict of str to array, or None
+            None if the kind cannot be compared, or if a volume has other voxels than the frame.
+        """
+        return None
 
     @abstractmethod
     def location(self, base: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from voxome.contracts.abilities import SupportsAttributes, SupportsDelete, SupportsLevels, ability
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
-from voxome.contracts.kinds import Kind, Parameters, Target
+from voxome.contracts.kinds import Arrays, Kind, Parameters, Target
 from voxome.contracts.levels import coarser, require_scale
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import Scale, VolumeKind, VolumeSpec
@@ -138,6 +138,12 @@ class Image(Kind):
 
     def open(self, handle: Handle) -> ImageReader:
         return ImageReader(open_source(handle.uri))
+
+    def arrays(self, handle: Handle, frame: Frame) -> Arrays | None:
+        source = open_source(handle.uri)
+        if source.spec.frame != frame.domain:
+            return None
+        return {"voxels": np.asarray(source.read(source.spec.lift(frame.box)))}
 
     def location(self, base: str) -> str:
         return f"{FORMAT}://{with_suffix(base, format_traits(FORMAT).suffix)}"

@@ -10,8 +10,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle
-from voxome.contracts.kinds import Kind, Rows, Target
+from voxome.contracts.kinds import Arrays, Kind, Rows, Target
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, NotFound, StoreError
 from voxome.geometry import Box
@@ -116,6 +117,9 @@ class Table(Kind):
 
     def open(self, handle: Handle) -> TableReader:
         return TableReader(TableFile(handle.uri))
+
+    def arrays(self, handle: Handle, frame: Frame) -> Arrays | None:
+        return TableFile(handle.uri).read()
 
     def location(self, base: str) -> str:
         return with_suffix(base, ".parquet")

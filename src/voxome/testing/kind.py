@@ -24,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import pytest
 
 from voxome.contracts.frame import Frame
@@ -175,6 +176,15 @@ class KindContract(ABC):
         self._write(kind, one, self._jobs(one))
         self._write(kind, other, self._jobs(other)[::-1])
         assert self.content(one.uri) == self.content(other.uri)
+
+    def test_results_can_be_compared_if_the_kind_gives_arrays(self, kind: Kind, store: str) -> None:
+        one, other = self._target(kind, store, "one"), self._target(kind, store, "other")
+        self._write(kind, one, self._jobs(one))
+        self._write(kind, other, self._jobs(other)[::-1])
+        arrays, others = (kind.arrays(Handle(kind.type, target.uri), FRAME) for target in (one, other))
+        assert (arrays is None) == (others is None)
+        for name, values in (arrays or {}).items():
+            np.testing.assert_array_equal(values, (others or {})[name])
 
     def test_jobs_that_are_repeated_do_no_harm(self, kind: Kind, store: str) -> None:
         one, other = self._target(kind, store, "one"), self._target(kind, store, "other")

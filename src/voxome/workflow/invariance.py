@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.blocks.step import Step
-from voxome.contracts.handle import STORE, Handle
+from voxome.contracts.frame import Frame
+from voxome.contracts.handle import STORE
+from voxome.contracts.kinds import Arrays, Kind
 from voxome.contracts.ports import port_of
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
+from voxome.geometry.grid import Halo
 from voxome.registry import TOOLS, load
-from voxome.resources.open import open_source
-from voxome.resources.table import TableFile
 from voxome.workflow.array_inputs import store_arrays
 from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import make_plan
@@ -100,7 +101,7 @@ def check_invariance(
         if frame is None:
             raise InvalidInput(f"{name} has no volume among these inputs, and so no blocks; give one")
         part = frame.box if box is not None else _middle(frame.box)
-        whole, *others = _shapes(frame.domain, part)
+        whole, *shapes = _shapes(frame.domain, part)
         runs = [
             run_tool(
                 name,
@@ -109,25 +110,21 @@ def check_invariance(
                 options=replace(options, block=shape, box=part),
                 engine="sequential",
             )
-            for number, shape in enumerate((whole, whole, *others))
+            for number, shape in enumerate((whole, whole, *shapes))
         ]
+        compared = replace(frame, box=part)
         halo = step.spec.compute_halo(step.parameters, frame.scale_nm)
         differences: list[str] = []
         not_compared: list[str] = []
-        for output in tool.spec.outputs:
-            handles = [run[output] for run in runs]
-            reference = _content(handles[0], frame.domain, part)
-            if reference is None:
+        for output, kind in tool.spec.outputs.items():
+            found = [kind.arrays(run[output], compared) for run in runs]
+            arrays = [one for one in found if one is not None]
+            if len(arrays) < len(found):
                 not_compared.append(output)
                 continue
-            contents = [_content(handle, frame.domain, part) for handle in handles[1:]]
-            if _differs(reference, contents[0]):
-                differences.append(f"{output!r} differs between two runs with the same block: seed its random numbers")
-                continue
-            for shape, content in zip(others, contents[1:], strict=True):
-                differences += _explained(output, reference, content, (frame.domain, part, shape, halo))
+            differences += _compare(output, kind, arrays, compared, shapes, halo)
         return InvarianceReport(
-            name, tool.spec.invariance, part, (whole, *others), tuple(differences), tuple(not_compared)
+            name, tool.spec.invariance, part, (whole, *shapes), tuple(differences), tuple(not_compared)
         )
 
 
@@ -149,70 +146,60 @@ def _shapes(domain: Box, part: Box) -> tuple[_Shape, ...]:
     return (z, y, x), (halves[0], halves[1], halves[2]), (thirds[0], thirds[1], thirds[2])
 
 
-def _content(handle: Handle, domain: Box, part: Box) -> NDArray[Any] | dict[str, NDArray[Any]] | None:
-    """Return the voxels or rows of an output; None if it has neither, or other voxels than the inputs."""
-    if handle.type == "volume":
-        volume = open_source(handle.uri)
-        if volume.spec.frame != domain:
-            return None
-        return np.asarray(volume.read(_with_channels(part, volume.spec.domain)))
-    if handle.uri.endswith(".parquet"):
-        return dict(TableFile(handle.uri).read())
-    return None
+def _compare(
+    output: str, kind: Kind, results: Sequence[Arrays], frame: Frame, shapes: Sequence[_Shape], halo: Halo
+) -> Iterator[str]:
+    """Yield how an output differs: with one block twice, and then with blocks of each shape."""
+    reference, again, *others = results
+    if _differ(reference, again):
+        yield f"{output!r} differs between two runs with the same block: seed its random numbers"
+        return
+    for shape, other in zip(shapes, others, strict=True):
+        if not _differ(reference, other):
+            continue
+        if kind.is_volume:
+            wrong = ~_equal(reference["voxels"], other["voxels"])
+            yield _describe_voxels(output, wrong, frame, shape, halo)
+        else:
+            yield f"{output!r} has other rows with blocks of {_comma(shape)} than with one block"
 
 
-def _with_channels(part: Box, domain: Box) -> Box:
-    """Return `part` with the axes of `domain` besides z, y, x, which come first."""
-    extra = domain.ndim - part.ndim
-    return Box((*domain.start[:extra], *part.start), (*domain.stop[:extra], *part.stop))
-
-
-def _differs(one: Any, other: Any) -> bool:
-    if isinstance(one, dict):
-        return any(not _equal(one[name], other[name]).all() for name in one) if _lengths_agree(one, other) else True
-    return not _equal(one, other).all()
-
-
-def _lengths_agree(one: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]]) -> bool:
-    return all(len(one[name]) == len(other[name]) for name in one)
+def _differ(one: Arrays, other: Arrays) -> bool:
+    return not all(_equal(values, other[name]).all() for name, values in one.items())
 
 
 def _equal(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
-    """Compare element by element; NaN is equal to NaN."""
+    """Compare element by element; NaN is equal to NaN, and arrays of different shapes are not equal."""
+    if one.shape != other.shape:
+        return np.zeros(1, bool)
     same: NDArray[np.bool_] = one == other
     return same | ((one != one) & (other != other)) if one.dtype.kind in "fc" else same
 
 
-def _explained(
-    output: str, reference: Any, content: Any, blocks: tuple[Box, Box, _Shape, tuple[tuple[int, ...], ...]]
-) -> Iterator[str]:
-    """Yield how an output with some block shape differs from that with one block, and the halo that may be missing."""
-    domain, part, shape, halo = blocks
-    if not _differs(reference, content):
-        return
-    cut = ",".join(map(str, shape))
-    if isinstance(reference, dict):
-        yield f"{output!r} has other rows with blocks of {cut} than with one block"
-        return
-    wrong = ~_equal(reference, content)
-    places = np.argwhere(wrong)[:, -3:]
-    depth = _depths(places, domain, part, shape)
+def _describe_voxels(output: str, wrong: NDArray[np.bool_], frame: Frame, shape: _Shape, halo: Halo) -> str:
+    """Return which voxels (…, z, y, x) are `wrong` with blocks of some shape, and the halo that may be missing."""
+    part, places = frame.box, np.argwhere(wrong)[:, -3:]
+    depth = _depths(places, frame.domain, part, shape)
+    first = _comma(int(n) + a for n, a in zip(places[0], part.start, strict=True))
     count = (
-        f"{len(places):,} of {wrong.size:,} voxels of {output!r} differ with blocks of {cut} from one block over all"
+        f"{len(places):,} of {wrong.size:,} voxels of {output!r} differ with blocks of {_comma(shape)} from one block "
+        "over all"
     )
-    first = ",".join(str(int(n) + a) for n, a in zip(places[0], part.start, strict=True))
     if depth.max() + 1 < min(n for n, size in zip(shape, part.shape, strict=True) if n < size) / 2:
         need = int(depth.max()) + 1
         declared = max(map(max, halo))
-        yield (
+        return (
             f"{count}, all within {need} of a face between blocks, the first at {first}: the halo of {declared} is too "
             f"small; try halo={declared + need} in the decorator"
         )
-    else:
-        yield (
-            f"{count}, also far from the faces between blocks, the first at {first}: the result depends on the whole "
-            "block, such as its mean or its position; compute that over the whole volume in a tool before"
-        )
+    return (
+        f"{count}, also far from the faces between blocks, the first at {first}: the result depends on the whole "
+        "block, such as its mean or its position; compute that over the whole volume in a tool before"
+    )
+
+
+def _comma(numbers: Iterable[int]) -> str:
+    return ",".join(map(str, numbers))
 
 
 def _depths(places: NDArray[np.int64], domain: Box, part: Box, shape: _Shape) -> NDArray[np.int64]:

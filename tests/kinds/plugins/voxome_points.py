@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from voxome import kinds
 from voxome.contracts.context import BlockContext, Region
+from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Kind, Rows, Target
 from voxome.contracts.python_tool import tool
@@ -80,6 +81,9 @@ class Points(Kind):
 
     def open(self, handle: Handle) -> PointsReader:
         return PointsReader(_read(storage_at(handle.uri)))
+
+    def arrays(self, handle: Handle, frame: Frame) -> dict[str, NDArray[Any]]:
+        return {"points": self.open(handle).view()}
 
     def location(self, base: str) -> str:
         path, mark, options = base.partition("?")
