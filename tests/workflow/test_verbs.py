@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
+from peers.s3 import Bucket
 
 import voxome
+from voxome.blocks.runner import StepReport
 from voxome.contracts.source import Version, VolumeSource
 from voxome.errors import InvalidInput, NotFound, ReadOnly
+from voxome.resources.unfinished import unfinished_step
 from voxome.resources.volume_like import location_of
+from voxome.storage.find import storage_at
 from voxome.testing.strategies import noise
+from voxome.workflow import array_inputs
 from voxome.workflow.array_inputs import store_arrays
 
 SHAPE = (8, 16, 16)
@@ -175,13 +181,52 @@ def test_an_address_as_run_folder_is_refused_before_anything_is_written(
     assert set(tmp_path.rglob("*")) == before
 
 
-def test_an_array_that_another_process_writes_at_the_same_time_is_used(
+def test_an_array_whose_writing_was_interrupted_is_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (first,) = store_arrays({"raw": ARRAY}, tmp_path).values()
+    folder = storage_at(str(tmp_path))
     with monkeypatch.context() as patch:
-        looks = iter([False, True])
-        exists = Path.exists
-        patch.setattr(Path, "exists", lambda path: next(looks) if path.name.startswith("raw-") else exists(path))
-        assert store_arrays({"raw": ARRAY}, tmp_path) == {"raw": first}
-    assert [f"zarr://{path}" for path in tmp_path.iterdir()] == [first]
+        patch.setattr(array_inputs, "copy", _stop)
+        with pytest.raises(KeyboardInterrupt):
+            store_arrays({"raw": ARRAY}, folder)
+    (path,) = tmp_path.iterdir()
+    assert unfinished_step(f"zarr://{path}") == "input raw"
+    assert store_arrays({"raw": ARRAY}, folder) == {"raw": f"zarr://{path}"}
+    assert unfinished_step(f"zarr://{path}") is None
+    assert_array_equal(voxome.open(path, expect=voxome.Volume), ARRAY)
+    monkeypatch.setattr(array_inputs, "copy", _stop)
+    assert store_arrays({"raw": ARRAY}, folder) == {"raw": f"zarr://{path}"}
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_array_that_another_process_has_just_created_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = storage_at(str(tmp_path))
+    first = store_arrays({"raw": ARRAY}, folder)
+    monkeypatch.setattr(array_inputs, "_is_finished", lambda _: False)
+    assert store_arrays({"raw": ARRAY}, folder) == first
+    assert_array_equal(voxome.open(first["raw"], expect=voxome.Volume), ARRAY)
+
+
+def test_an_array_is_stored_where_the_workers_can_read_it(tmp_path: Path, workflow: Path) -> None:
+    out, store = tmp_path / "out", tmp_path / "store"
+    voxome.run(workflow, {"raw": ARRAY}, out=out, store=store, block=(8, 8, 8))
+    assert [path.name[:4] for path in (store / ".voxome" / "inputs").iterdir()] == ["raw-"]
+    assert not (out / ".voxome" / "inputs").exists()
+
+
+def test_a_tool_on_an_array_with_results_in_a_bucket_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bucket: Bucket, fresh_key: Callable[[], str]
+) -> None:
+    monkeypatch.setenv("VOXOME_STATE", str(tmp_path / "state"))
+    out, reports = bucket.uri(fresh_key()), list[StepReport]()
+    for _ in range(2):
+        handles = voxome.tool(
+            "common.threshold", {"image": ARRAY, "at": 99.0}, out=out, block=(8, 8, 8), progress=reports.append
+        )
+    assert_array_equal(voxome.open(handles["result"].uri, expect=voxome.Volume), ABOVE)
+    assert [(one.run, one.reused) for one in reports if one.ended] == [(4, 0), (0, 4)]

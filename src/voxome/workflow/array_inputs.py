@@ -1,46 +1,49 @@
-"""Arrays and open volumes as inputs of runs: what workers cannot open by a URI is written to disk first."""
+"""Arrays and open volumes as inputs of runs: what workers cannot open by a URI is stored first, where they can."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
+from voxome.contracts.abilities import SupportsAttributes, ability
 from voxome.contracts.formats import PRIVATE
-from voxome.resources.open import create_source
+from voxome.errors import AlreadyExists, NotFound
+from voxome.resources.open import create_source, open_source
+from voxome.resources.unfinished import RUN_MARK, unfinished_step
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import as_volume, location_of
 from voxome.services.blockwise_copy import copy
 from voxome.services.ingest import spec_like
+from voxome.storage.find import storage_at
+from voxome.storage.path import StoragePath
 
 
-def store_arrays(inputs: Mapping[str, object], folder: Path | None) -> dict[str, Any]:
+def store_arrays(inputs: Mapping[str, object], folder: StoragePath | None) -> dict[str, Any]:
     """Return the inputs of a run with a URI in place of every volume, array and path.
 
     Parameters
     ----------
     inputs : mapping of str to values
         Values of a workflow or tool.
-    folder : path or None
+    folder : StoragePath or None
         Where arrays are written; a temporary folder of this process if None.
     """
     return {name: _stored(name, value, folder) for name, value in inputs.items()}
 
 
-def run_inputs(folder: str | os.PathLike[str]) -> Path:
-    """Return the folder for the arrays that were passed to the run in `folder`."""
-    return Path(folder).expanduser().absolute() / PRIVATE / "inputs"
+def inputs_folder(store: str) -> StoragePath:
+    """Return the folder, in the store of a run, for the arrays that are passed to it."""
+    return storage_at(store, writing=True) / PRIVATE / "inputs"
 
 
-def _stored(name: str, value: Any, folder: Path | None) -> Any:
+def _stored(name: str, value: Any, folder: StoragePath | None) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, np.ndarray):
@@ -50,21 +53,30 @@ def _stored(name: str, value: Any, folder: Path | None) -> Any:
     return location_of(value) or _write(name, value, folder or _temporary())
 
 
-def _write(name: str, volume: Volume, folder: Path) -> str:
-    """Write a volume under a name with the digest of its voxels, unless it is there; return its URI."""
-    target = folder / f"{name}-{_digest(volume)}.zarr"
-    if not target.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f".{uuid4().hex}.zarr"
-        written = create_source(f"zarr://{part}", spec_like(volume.spec))
-        copy(volume.source, volume.domain, written, volume.domain.start)
-        try:
-            part.rename(target)
-        except OSError:  # another process has just written the same
-            shutil.rmtree(part, ignore_errors=True)
-            if not target.exists():
-                raise
-    return f"zarr://{target}"
+def _write(name: str, volume: Volume, folder: StoragePath) -> str:
+    """Write a volume under a name with the digest of its voxels, unless it is there; return its URI.
+
+    Until it is complete, the array is marked as unfinished; whoever finds it so writes the same voxels again.
+    """
+    uri = (folder / f"{name}-{_digest(volume)}.zarr").uri("zarr")
+    if _is_finished(uri):
+        return uri
+    mark = {"step": f"input {name}", "complete": False}
+    with suppress(AlreadyExists):
+        create_source(uri, spec_like(volume.spec).replace(attributes={**volume.spec.attributes, RUN_MARK: mark}))
+    target = open_source(uri, mode="r+")
+    copy(volume.source, volume.domain, target, volume.domain.start)
+    keeper = ability(target, SupportsAttributes)
+    assert keeper is not None
+    keeper.update_attributes({RUN_MARK: {**mark, "complete": True}})
+    return uri
+
+
+def _is_finished(uri: str) -> bool:
+    try:
+        return unfinished_step(uri) is None
+    except NotFound:
+        return False
 
 
 def _digest(volume: Volume) -> str:
@@ -75,11 +87,11 @@ def _digest(volume: Volume) -> str:
 
 
 @cache
-def _temporary() -> Path:
+def _temporary() -> StoragePath:
     """Return a folder that is removed when this process ends."""
     folder = tempfile.TemporaryDirectory(prefix="voxome-inputs-")
     _kept.append(folder)
-    return Path(folder.name)
+    return storage_at(folder.name)
 
 
 _kept: list[tempfile.TemporaryDirectory[str]] = []

@@ -21,6 +21,7 @@ from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.geometry.grid import Halo
 from voxome.registry import TOOLS, load
+from voxome.storage.find import storage_at
 from voxome.workflow.array_inputs import store_arrays
 from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import make_plan
@@ -94,7 +95,7 @@ def check_invariance(
     if tool.spec.scope != "block":
         raise InvalidInput(f"{name} runs on {tool.spec.scope}, not on blocks; only tools of blocks can be checked")
     with tempfile.TemporaryDirectory(prefix="voxome-invariance-") as scratch:
-        values = store_arrays(inputs, Path(scratch) / "inputs")
+        values = store_arrays(inputs, storage_at(scratch) / "inputs")
         options = RunOptions.of(None, box, level, voxel_size_nm, force)
         step = _planned(tool.spec, values, options)
         frame = step.frame

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from voxome.contracts.arguments import require_count, require_path
 from voxome.contracts.handle import Handle
@@ -13,13 +14,13 @@ from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.records.choice import RecordsChoice
 from voxome.services.transfer.copy import Verify
-from voxome.workflow.array_inputs import run_inputs, store_arrays
+from voxome.workflow.array_inputs import inputs_folder, store_arrays
 from voxome.workflow.cwl import load
 from voxome.workflow.options import BlockChoice, IntoOptions, RunOptions
 from voxome.workflow.plan import Plan, make_plan
 from voxome.workflow.run import Progress, run_plan
 from voxome.workflow.run_tool import run_tool
-from voxome.workflow.store import run_folder
+from voxome.workflow.store import run_folder, store_address
 
 
 def plan(
@@ -44,8 +45,8 @@ def plan(
     workflow : path
         A CWL file.
     inputs : mapping of str to values
-        The workflow's inputs: URIs, paths, volumes, NumPy arrays, numbers. An array is written to a temporary folder,
-        which is removed when this process ends.
+        The workflow's inputs: URIs, paths, volumes, NumPy arrays, numbers. An array is written to a temporary folder
+        of this machine, which is removed when this process ends; for workers on other machines, pass it to `run`.
     block, box, level, voxel_size_nm, force : optional
         See `run`.
     into, levels, verify, drop, existing : optional
@@ -100,8 +101,8 @@ def run(
     workflow : path or Plan
         A CWL file, or what `plan` returned.
     inputs : mapping of str to values
-        The workflow's inputs: URIs, paths, volumes, NumPy arrays, numbers; not with a plan. An array is written to the
-        run folder.
+        The workflow's inputs: URIs, paths, volumes, NumPy arrays, numbers; not with a plan. An array is written
+        below the store, so that workers can read it.
     out : path
         The run folder; the results are complete when ``run.json`` is there.
     store : str or path, optional
@@ -159,18 +160,16 @@ def run(
     require_count("workers", workers)
     copies = IntoOptions.of(levels, verify, drop, existing)
     options = RunOptions.of(block, box, level, voxel_size_nm, force, into, copies)
+    folder, home = run_folder(require_path("out", out)), None if store is None else require_path("store", store)
     if not isinstance(workflow, Plan):
-        workflow = make_plan(
-            load(require_path("workflow", workflow)),
-            store_arrays(inputs or {}, run_inputs(run_folder(require_path("out", out)))),
-            options,
-        )
+        arrays = inputs_folder(store_address(home, folder))
+        workflow = make_plan(load(require_path("workflow", workflow)), store_arrays(inputs or {}, arrays), options)
     elif inputs or options != RunOptions():
         raise InvalidInput("a plan has its inputs and options already; pass them to voxome.plan")
     return run_plan(
         workflow,
-        out=require_path("out", out),
-        store=None if store is None else require_path("store", store),
+        out=folder,
+        store=home,
         workers=workers,
         engine=engine,
         records=records,
@@ -228,7 +227,7 @@ def tool(
     address = require_path("out", out)
     return run_tool(
         name,
-        store_arrays(inputs, None if "://" in address else run_inputs(address)),
+        store_arrays(inputs, inputs_folder(store_address(address, Path(address)))),
         store=address,
         workers=require_count("workers", workers),
         options=RunOptions.of(block, box, level, voxel_size_nm, force),
