@@ -10,18 +10,21 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from peers.s3 import Bucket
 
 import voxome
-from voxome.errors import AlreadyExists, PlanError, RunFailed, RunLocked, UnsupportedFormat
+from voxome.errors import AccessDenied, AlreadyExists, PlanError, RunFailed, RunLocked, UnsupportedFormat
 from voxome.resources.volume import Volume
 from voxome.services.transfer import prepare
 from voxome.services.transfer.copy import Copy, is_verified
+from voxome.storage.path import StoragePath
 
 CHUNK = (16, 16, 16)
 SHAPE = (64, 64, 64)
@@ -165,6 +168,53 @@ def test_a_transfer_of_another_part_is_refused_meanwhile(tmp_path: Path, box: st
 
     voxome.transfer(source, uri, progress=progress)
     assert voxome.transfer(source, uri, box=box, existing=True).run
+
+
+@pytest.mark.parametrize("where", ["local", "s3"])
+def test_a_transfer_of_another_machine_is_refused_meanwhile(
+    where: str, tmp_path: Path, bucket: Bucket, fresh_key: Callable[[], str]
+) -> None:
+    source = make(tmp_path)
+    folder = str(tmp_path / "new") if where == "local" else bucket.uri(fresh_key()).partition("?")[0]
+    uri = f"zarr://{folder}/b.zarr" + ("" if where == "local" else f"?endpoint={bucket.url}")
+
+    def progress(_: object) -> None:
+        with pytest.raises(RunLocked, match=r"b\.zarr.* is in use by the transfer of .*elsewhere.* remove .*-lock"):
+            voxome.transfer(source, uri, state=tmp_path / "here", existing=True)
+
+    voxome.transfer(source, uri, state=tmp_path / "elsewhere", progress=progress)
+    assert not list((tmp_path / "here").iterdir())
+    voxome.transfer(source, uri, state=tmp_path / "here", existing=True)
+    names = [path.name for path in (tmp_path / "new").glob("*")] if where == "local" else bucket.keys(folder[12:])
+    assert not [name for name in names if "lock" in name]
+
+
+def test_the_transfer_that_was_killed_takes_up_its_lock(tmp_path: Path) -> None:
+    source, uri, lock = make(tmp_path), f"zarr://{tmp_path}/b.zarr", tmp_path / ".b.zarr.voxome-lock"
+    held: list[bytes] = []
+    voxome.transfer(source, uri, progress=lambda _: held.append(lock.read_bytes()))
+    lock.write_bytes(held[0])
+    with pytest.raises(RunLocked, match="if that transfer has ended, remove"):
+        voxome.transfer(source, uri, state=tmp_path / "elsewhere", existing=True)
+    voxome.transfer(source, uri)
+    assert not lock.exists()
+
+
+def test_a_refused_transfer_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedFormat):
+        voxome.transfer(make(tmp_path), f"n5://{tmp_path}/new/below/b.n5", encoding={"codec": "none such"})
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_destination_that_cannot_be_locked_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> bool:
+        raise AccessDenied("not allowed")
+
+    monkeypatch.setattr(StoragePath, "change_file", refuse)
+    voxome.transfer(make(tmp_path), f"zarr://{tmp_path}/b.zarr")
+    assert "b.zarr is not locked against transfers of other machines: not allowed" in caplog.text
 
 
 def test_a_target_that_cannot_be_removed_is_filled_by_the_next_call(

@@ -1,10 +1,10 @@
-"""A lock in a store, for runs whose results are not in their own folder."""
+"""Locks in a store, for work that may be started on several machines."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from voxome.contracts.formats import PRIVATE
@@ -14,54 +14,50 @@ from voxome.storage.path import StoragePath
 _ATTEMPTS = 5
 
 
-@contextmanager
-def lock_store(path: StoragePath, owner: str, holder: str) -> Iterator[None]:
-    """Lock the folder `path` of a store for one run.
+def lock_store(path: StoragePath, owner: str, holder: str) -> AbstractContextManager[None]:
+    """Lock the folder `path` of a store for one run; see `lock_file`."""
+    return lock_file(path / PRIVATE / "lock.json", str(path), "run", owner=owner, holder=holder)
 
-    The lock is a small file, written only if it does not exist. It stays when the process is killed; the run
-    with the same `owner` takes it up again.
+
+@contextmanager
+def lock_file(file: StoragePath, name: str, work: str, *, owner: str, holder: str) -> Iterator[None]:
+    """Lock something in a store by a small file, which is written only if it does not exist.
+
+    The file stays when the process is killed; the work with the same `owner` takes it up again.
 
     Parameters
     ----------
-    path : StoragePath
-        Folder of the results.
+    file : StoragePath
+        The file.
+    name, work : str
+        What is locked, and for what: ``run`` or ``transfer``.
     owner : str
-        Unique and constant for the run.
+        Unique and constant for the work.
     holder : str
-        Who holds the lock, for people: host and run folder.
+        Who holds the lock, for people: host and folder.
 
     Raises
     ------
     RunLocked
-        If another run holds it.
+        If another owner holds it.
     """
-    file = path / PRIVATE / "lock.json"
-    _acquire(file, path, owner, holder)
+
+    def take(old: bytes | None) -> bytes:
+        if old is not None and _owner_of(old) != owner:
+            raise RunLocked(
+                f"{name} is in use by the {work} of {_read(old).get('holder', 'an unknown holder')}; wait for it, use "
+                f"another address, or, if that {work} has ended, remove {file}"
+            )
+        return json.dumps({"owner": owner, "holder": holder}).encode()
+
+    if not any(file.change_file(take) for _ in range(_ATTEMPTS)):
+        raise RunLocked(f"{name} is being locked by several {work}s at once; rerun to try again")
     try:
         yield
     finally:
         with suppress(StoreError):
             if _owner_of(file.read_bytes()) == owner:
                 file.unlink()
-
-
-def _acquire(file: StoragePath, path: StoragePath, owner: str, holder: str) -> None:
-    for _ in range(_ATTEMPTS):
-        if file.change_file(_unless_held(file, path, owner, holder)):
-            return
-    raise RunLocked(f"{path} is being locked by several runs at once; rerun to try again")
-
-
-def _unless_held(file: StoragePath, path: StoragePath, owner: str, holder: str) -> Callable[[bytes | None], bytes]:
-    def change(old: bytes | None) -> bytes:
-        if old is not None and _owner_of(old) != owner:
-            raise RunLocked(
-                f"{path} is in use by the run of {_read(old).get('holder', 'an unknown holder')}; wait for it, use "
-                f"another store, or, if that run has ended, remove {file}"
-            )
-        return json.dumps({"owner": owner, "holder": holder}).encode()
-
-    return change
 
 
 def _owner_of(text: bytes | None) -> str | None:

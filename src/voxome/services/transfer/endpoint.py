@@ -9,16 +9,18 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from voxome.contracts.abilities import SupportsLevels, SupportsMetadata, ability
+from voxome.contracts.abilities import SupportsLevels, SupportsMarkerFiles, SupportsMetadata, ability
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Location, Uri, at_level
 from voxome.errors import InvalidInput, NotFound, UnknownName
 from voxome.geometry import Box
-from voxome.resources.open import absolute, format_traits, locate, open_source
-from voxome.resources.view_options import is_percent
+from voxome.resources.open import absolute, format_traits, get_remote, locate, open_source
+from voxome.resources.view_options import is_percent, split_view
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import opens, require_location
+from voxome.storage.find import storage_path
+from voxome.storage.path import StoragePath
 
 Droppable = Literal["start", "voxel_size", "offset", "attributes"]
 
@@ -72,6 +74,16 @@ class Endpoint:
     @cached_property
     def _reopens(self) -> bool:
         return self.source is None or opens(self.text, self.source)
+
+    @property
+    def lock(self) -> StoragePath | None:
+        """File beside a destination by which a transfer locks it, if its format is a folder of a store."""
+        uri = Uri.parse(self.uri) if self.scheme else None
+        if uri is None or not isinstance(get_remote(uri.scheme), SupportsMarkerFiles):
+            return None
+        path = storage_path(split_view(uri)[0])
+        folder = path.parent
+        return folder / f".{path.name}.voxome-lock" if folder is not None and path.writable else None
 
     def level(self, number: int) -> Endpoint:
         """Return level `number` of this endpoint."""

@@ -99,7 +99,7 @@ def prepare_transfer(request: TransferRequest, root: Path, open_records: OpenRec
     ------
     AlreadyExists, PlanError, UnsupportedFormat, InvalidInput, ReadOnly, AccessDenied, StoreError, RunLocked
     """
-    with locked_state(root, request.identity, open_records) as state:
+    with locked_state(root, request.identity, open_records, request.target.lock) as state:
         if restart and state.begun:
             state.restart()
         target = prepare(state, request)
@@ -142,7 +142,7 @@ def run_transfer(
         As `transfer`.
     """
     began = time.monotonic()
-    with locked_state(root, request.identity, open_records) as state:
+    with locked_state(root, request.identity, open_records, request.target.lock) as state:
         target = prepare(state, request, source)
         copies = plan(source, target, request)
         state.begin([copy.key for copy in copies])

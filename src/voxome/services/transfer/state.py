@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
+import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from voxome.contracts.formats import PRIVATE, TRANSFER
 from voxome.contracts.json_text import json_text
 from voxome.contracts.records import Ledger, RecordStore
-from voxome.errors import AlreadyExists, RunLocked
+from voxome.errors import AccessDenied, AlreadyExists, RunLocked, StoreError
 from voxome.records.choice import OpenRecords
 from voxome.records.folder import lock_folder, map_disk_errors, read_json, write_json
+from voxome.storage.lock import lock_file
+from voxome.storage.path import StoragePath
 
 FACTS = "transfer.json"
+_LOG = logging.getLogger(__name__)
 
 
 class State:
@@ -85,36 +90,50 @@ class State:
 
 
 @contextmanager
-def locked_state(root: Path, request: Mapping[str, Any], open_records: OpenRecords) -> Iterator[State]:
+def locked_state(
+    root: Path, request: Mapping[str, Any], open_records: OpenRecords, lock: StoragePath | None = None
+) -> Iterator[State]:
     """Open the state of a transfer and lock its destination against other transfers.
+
+    Parameters
+    ----------
+    root : path
+        Folder for the progress of all transfers.
+    request : mapping
+        Source, destination, box and options, which identify the transfer.
+    open_records : callable
+        Opens the ledger.
+    lock : StoragePath, optional
+        File that locks the destination against transfers of other machines.
 
     Raises
     ------
     RunLocked
-        If another transfer to the destination, with its state under `root`, is running.
+        If another transfer to the destination is running.
     StoreError
         If the folder cannot be written.
     """
     destination = str(request["destination"])
     parent = root / _digest(destination.partition("?")[0])
     folder = parent / _digest(json_text(request, "the transfer", sort_keys=True))
-    with map_disk_errors(parent), _lock(parent, destination):
+    with (
+        map_disk_errors(parent),
+        _lock(parent, destination),
+        _removed_if_unused(parent),
+        _lock_store(lock, parent, destination),
+    ):
+        (folder / PRIVATE).mkdir(parents=True, exist_ok=True)
+        begun = False
         try:
-            (folder / PRIVATE).mkdir(parents=True, exist_ok=True)
-            begun = False
-            try:
-                with open_records(folder / PRIVATE, "transfer") as records:
-                    state = State(folder, request, records)
-                    try:
-                        yield state
-                    finally:
-                        begun = state.begun
-            finally:
-                if not begun:
-                    shutil.rmtree(folder, ignore_errors=True)
+            with open_records(folder / PRIVATE, "transfer") as records:
+                state = State(folder, request, records)
+                try:
+                    yield state
+                finally:
+                    begun = state.begun
         finally:
-            if [path.name for path in parent.iterdir()] == [PRIVATE]:
-                shutil.rmtree(parent, ignore_errors=True)
+            if not begun:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -128,6 +147,39 @@ def _lock(folder: Path, destination: str) -> Iterator[None]:
                 holder=error.holder,
             ) from error
         yield
+
+
+@contextmanager
+def _lock_store(file: StoragePath | None, folder: Path, destination: str) -> Iterator[None]:
+    """Lock a destination by a file in its store; a warning is logged if the file cannot be written."""
+    if file is None:
+        yield
+        return
+    holder = f"{socket.gethostname()}:{folder}"
+    missing = [folder for folder in Path(file.path).parents if not folder.exists()] if file.is_local else []
+    with ExitStack() as stack:
+        stack.callback(_remove_empty, missing)
+        try:
+            stack.enter_context(lock_file(file, destination, "transfer", owner=_digest(holder), holder=holder))
+        except (AccessDenied, StoreError) as error:
+            _LOG.warning("%s is not locked against transfers of other machines: %s", destination, error)
+        yield
+
+
+@contextmanager
+def _removed_if_unused(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if [path.name for path in folder.iterdir()] == [PRIVATE]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders that the lock has created and that nothing else uses, the innermost first."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _digest(text: str) -> str:
