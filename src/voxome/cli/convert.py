@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json, size_text
-from voxome.cli.options import BOX, Workers
-from voxome.cli.transfer import Drop
-from voxome.cli.values import parse_as, parse_box, parse_count, parse_index, parse_shape
+from voxome.cli.options import CopyBox, Destination, Dropped, NewChunk, NewLevels, Source, SourceLevel, State, Workers
 
 
 def convert(
-    src: Annotated[str, typer.Argument(help="URI or path of the source.", autocompletion=uris)],
-    dst: Annotated[str, typer.Argument(help="URI of the destination, such as zarr://PATH.", autocompletion=uris)],
+    src: Source,
+    dst: Destination,
     dtype: Annotated[str, typer.Option(metavar="uint8|uint16", help="Data type of the destination.")] = "uint8",
     window: Annotated[
         str | None,
@@ -27,31 +23,13 @@ def convert(
             "clipped. Only booleans need none.",
         ),
     ] = None,
-    box: Annotated[
-        str | None,
-        typer.Option(parser=parse_box, metavar=BOX, help="Box to copy, in the coordinates of the level."),
-    ] = None,
-    level: Annotated[
-        int, typer.Option(parser=parse_index, metavar="N", help="Pyramid level of the source; 0 is the finest.")
-    ] = 0,
-    levels: Annotated[
-        int, typer.Option(parser=parse_count, metavar="N", help="Number of levels of the destination.")
-    ] = 1,
+    box: CopyBox = None,
+    level: SourceLevel = 0,
+    levels: NewLevels = 1,
     workers: Workers = 1,
-    chunk: Annotated[
-        Any | None, typer.Option(parser=parse_shape, metavar="Z,Y,X", help="Chunk shape of the destination.")
-    ] = None,
-    drop: Annotated[
-        list[Any] | None,
-        typer.Option(
-            parser=parse_as(Drop),
-            metavar="|".join(Drop),
-            help="Property to leave out, if the format cannot store it. Repeatable.",
-        ),
-    ] = None,
-    state: Annotated[
-        Path | None, typer.Option(help="Folder for progress; default: VOXOME_STATE or a cache folder.")
-    ] = None,
+    chunk: NewChunk = None,
+    drop: Dropped = None,
+    state: State = None,
     json: Json = False,
 ) -> None:
     """Copy a volume with its grey values scaled to uint8 or uint16. Rerun the same command to resume."""

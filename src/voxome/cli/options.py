@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from voxome.cli.values import parse_box, parse_count, parse_index, parse_lengths_nm, parse_step_shape
+from voxome.cli.complete import uris
+from voxome.cli.values import (
+    parse_as,
+    parse_box,
+    parse_count,
+    parse_index,
+    parse_lengths_nm,
+    parse_shape,
+    parse_step_shape,
+)
 
 if TYPE_CHECKING:
     from voxome.workflow.graph import Graph
@@ -15,6 +26,17 @@ if TYPE_CHECKING:
 
 BOX = "Z0:Z1,Y0:Y1,X0:X1"
 """Metavar of a box."""
+
+
+class Drop(StrEnum):
+    """Properties that a destination may leave out."""
+
+    start = "start"
+    voxel_size = "voxel_size"
+    offset = "offset"
+    attributes = "attributes"
+
+
 Workflow = Annotated[str, typer.Argument(help="CWL workflow.", metavar="WORKFLOW")]
 Job = Annotated[
     str | None, typer.Argument(help="CWL job file (YAML or JSON) with the workflow's inputs.", metavar="JOB.yml")
@@ -60,6 +82,34 @@ VoxelSize = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run even if a tool rejects its inputs as unsuitable.")]
 Unfinished = Annotated[bool, typer.Option("--force", help="Take what an interrupted run has not finished.")]
+Source = Annotated[str, typer.Argument(help="URI or path of the source.", autocompletion=uris)]
+Destination = Annotated[str, typer.Argument(help="URI of the destination, such as zarr://PATH.", autocompletion=uris)]
+CopyBox = Annotated[
+    str | None,
+    typer.Option("--box", parser=parse_box, metavar=BOX, help="Box to copy, in the coordinates of the level."),
+]
+SourceLevel = Annotated[
+    int, typer.Option("--level", parser=parse_index, metavar="N", help="Pyramid level of the source; 0 is the finest.")
+]
+NewLevels = Annotated[
+    int, typer.Option("--levels", parser=parse_count, metavar="N", help="Number of levels of the destination.")
+]
+NewChunk = Annotated[
+    Any | None,
+    typer.Option("--chunk", parser=parse_shape, metavar="Z,Y,X", help="Chunk shape of the destination."),
+]
+Dropped = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--drop",
+        parser=parse_as(Drop),
+        metavar="|".join(Drop),
+        help="Property to leave out, if the format cannot store it. Repeatable.",
+    ),
+]
+State = Annotated[
+    Path | None, typer.Option("--state", help="Folder for transfer progress; default: VOXOME_STATE or a cache folder.")
+]
 Workers = Annotated[
     int,
     typer.Option(

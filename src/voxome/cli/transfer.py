@@ -5,15 +5,26 @@ from __future__ import annotations
 import json as json_module
 from dataclasses import asdict
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json, size_text
-from voxome.cli.options import BOX, EngineName, Records, Unfinished, Workers
-from voxome.cli.values import parse_as, parse_box, parse_count, parse_index, parse_shape, parse_whole
+from voxome.cli.options import (
+    CopyBox,
+    Destination,
+    Dropped,
+    EngineName,
+    NewChunk,
+    NewLevels,
+    Records,
+    Source,
+    SourceLevel,
+    State,
+    Unfinished,
+    Workers,
+)
+from voxome.cli.values import parse_as, parse_shape, parse_whole
 
 
 class Verify(StrEnum):
@@ -24,28 +35,12 @@ class Verify(StrEnum):
     all = "all"
 
 
-class Drop(StrEnum):
-    """Properties that a destination may leave out."""
-
-    start = "start"
-    voxel_size = "voxel_size"
-    offset = "offset"
-    attributes = "attributes"
-
-
 def transfer(
-    src: Annotated[str, typer.Argument(help="URI or path of the source.", autocompletion=uris)],
-    dst: Annotated[str, typer.Argument(help="URI of the destination, such as zarr://PATH.", autocompletion=uris)],
-    box: Annotated[
-        str | None,
-        typer.Option(parser=parse_box, metavar=BOX, help="Box to copy, in the coordinates of the level."),
-    ] = None,
-    level: Annotated[
-        int, typer.Option(parser=parse_index, metavar="N", help="Pyramid level of the source; 0 is the finest.")
-    ] = 0,
-    levels: Annotated[
-        int, typer.Option(parser=parse_count, metavar="N", help="Number of levels of the destination.")
-    ] = 1,
+    src: Source,
+    dst: Destination,
+    box: CopyBox = None,
+    level: SourceLevel = 0,
+    levels: NewLevels = 1,
     dtype: Annotated[str | None, typer.Option(help="Data type of the destination; values must not change.")] = None,
     workers: Workers = 1,
     verify: Annotated[
@@ -58,9 +53,7 @@ def transfer(
     ] = Verify.sampled,
     seed: Annotated[int, typer.Option(parser=parse_whole, metavar="N", help="Random seed of the sample.")] = 0,
     existing: Annotated[bool, typer.Option("--existing", help="Write into an existing array.")] = False,
-    chunk: Annotated[
-        Any | None, typer.Option(parser=parse_shape, metavar="Z,Y,X", help="Chunk shape of the destination.")
-    ] = None,
+    chunk: NewChunk = None,
     shard: Annotated[
         Any | None, typer.Option(parser=parse_shape, metavar="Z,Y,X", help="Shard shape of the destination.")
     ] = None,
@@ -69,17 +62,8 @@ def transfer(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Other option of the format, such as format=zarr2. Repeatable."),
     ] = None,
-    drop: Annotated[
-        list[Any] | None,
-        typer.Option(
-            parser=parse_as(Drop),
-            metavar="|".join(Drop),
-            help="Property to leave out, if the format cannot store it. Repeatable.",
-        ),
-    ] = None,
-    state: Annotated[
-        Path | None, typer.Option(help="Folder for transfer progress; default: VOXOME_STATE or a cache folder.")
-    ] = None,
+    drop: Dropped = None,
+    state: State = None,
     engine: EngineName = None,
     records: Records = None,
     force: Unfinished = False,
