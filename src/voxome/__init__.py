@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from voxome.resources.volume import Volume
     from voxome.services.array import array
     from voxome.services.convert import convert
+    from voxome.services.delete import rm
     from voxome.services.describe import info
     from voxome.services.transfer.run import transfer
-    from voxome.services.verbs import get, put, rm
+    from voxome.services.verbs import get, put
     from voxome.workflow.verbs import plan, run, tool
 
 __all__ = [
@@ -77,7 +78,7 @@ _LAZY = {
     "phantom": "voxome.data.phantom.write",
     "plan": "voxome.workflow.verbs",
     "put": "voxome.services.verbs",
-    "rm": "voxome.services.verbs",
+    "rm": "voxome.services.delete",
     "run": "voxome.workflow.verbs",
     "tool": "voxome.workflow.verbs",
     "transfer": "voxome.services.transfer.run",

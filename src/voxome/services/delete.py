@@ -1,4 +1,4 @@
-"""Deletion of a volume: exactly one, with all its levels, and nothing else."""
+"""``voxome.rm``: removal of a volume, exactly one, with all its levels, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import cast
 
 from voxome.contracts.abilities import SupportsDelete, SupportsLevels, SupportsRecognise, ability
+from voxome.contracts.arguments import require_path
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.uri import Uri
+from voxome.contracts.uri import Location, Uri
 from voxome.errors import InvalidInput, InvalidUri, ReadOnly, UnsupportedFormat, VoxomeError
 from voxome.registry import targets
 from voxome.resources.listing import VOLUME
@@ -17,8 +18,18 @@ from voxome.resources.open import absolute, get_remote, locate, open_source
 from voxome.resources.view_options import refuse_view
 
 
-def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
-    """Return the location and description of the volume at `uri`, if it may be deleted.
+def rm(uri: Location) -> str:
+    """Remove a volume and all its levels; anything that is not a volume is kept.
+
+    Parameters
+    ----------
+    uri : str or path
+        URI or path of a volume.
+
+    Returns
+    -------
+    str
+        URI of what was removed.
 
     Raises
     ------
@@ -27,10 +38,24 @@ def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
     ReadOnly
         If its file or folder is write-protected.
     UnsupportedFormat
-        If its store cannot delete volumes.
+        If its store cannot remove volumes.
     NotFound
-        If the volume at `uri` does not exist.
+        If the volume does not exist.
+
+    Examples
+    --------
+    >>> import voxome
+    >>> volume = voxome.create("memory://scratch", voxome.VolumeSpec.of((4, 5, 6), "uint8"))
+    >>> voxome.rm("memory://scratch")
+    'memory://scratch'
     """
+    located, _ = require_deletable(require_path("uri", uri))
+    delete(located)
+    return str(located)
+
+
+def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
+    """Return the location and description of the volume at `uri`, if `rm` may remove it; raise as `rm` otherwise."""
     if (prefix := uri.partition(":")[0]) in targets("voxome.resolvers"):
         raise InvalidUri(f"{uri} names public data; a {prefix} cannot be removed")
     refuse_view(Uri.parse(uri), "removed")

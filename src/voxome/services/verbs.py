@@ -1,4 +1,4 @@
-"""``voxome.get``, ``voxome.put`` and ``voxome.rm``: the Python twins of the commands of these names."""
+"""``voxome.get`` and ``voxome.put``: the Python twins of the commands of these names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from voxome.resources.unfinished import require_finished
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.blockwise_copy import ProgressCallback, copy, silent
-from voxome.services.delete import delete, require_deletable
 from voxome.services.export import export
 from voxome.services.ingest import open_target, spec_like
 from voxome.services.rollback import created_or_removed
@@ -77,7 +76,7 @@ def get(
     """
     target = require_path("out", out)
     opened = as_volume(volume, level=level)
-    require_finished(opened.uri, force=force)
+    require_finished(opened.reveal_uri(), force=force)
     export(opened.source, box, target, progress, overwrite=overwrite)
     return Path(target)
 
@@ -138,14 +137,14 @@ def put(
     (40.0, 4.0, 4.0)
     """
     address, opened = require_path("uri", uri), as_volume(volume)
-    require_finished(opened.uri, force=force)
+    require_finished(opened.reveal_uri(), force=force)
     source = opened.source
     domain = source.spec.domain
     new = {"voxel_size_nm": voxel_size_nm, "dtype": dtype, "kind": kind, "read_chunk": chunk}
     if at is None:
         with created_or_removed(address, spec_like(source.spec, **new)) as target:
             copy(source, domain, target, target.spec.domain.start, progress)
-        return Volume(target, str(absolute(Uri.parse(address))))
+        return Volume(target, absolute(Uri.parse(address)).reveal())
     if given := [name for name, value in new.items() if value is not None]:
         raise InvalidInput(f"at= writes into an existing volume, but {', '.join(given)} would need a new one")
     corner = require_indices("at", at)
@@ -155,40 +154,4 @@ def put(
     except BaseException as error:
         error.add_note(f"{located} is partly written; rerun the same command to complete it")
         raise
-    return Volume(target, str(located))
-
-
-def rm(uri: Location) -> str:
-    """Remove a volume and all its levels; anything that is not a volume is kept.
-
-    Parameters
-    ----------
-    uri : str or path
-        URI or path of a volume.
-
-    Returns
-    -------
-    str
-        URI of what was removed.
-
-    Raises
-    ------
-    InvalidUri, InvalidInput
-        If `uri` is the name of a public dataset or a level of a volume, or if it contains other volumes.
-    ReadOnly
-        If its file or folder is write-protected.
-    UnsupportedFormat
-        If its store cannot remove volumes.
-    NotFound
-        If the volume does not exist.
-
-    Examples
-    --------
-    >>> import voxome
-    >>> volume = voxome.create("memory://scratch", voxome.VolumeSpec.of((4, 5, 6), "uint8"))
-    >>> voxome.rm("memory://scratch")
-    'memory://scratch'
-    """
-    located, _ = require_deletable(require_path("uri", uri))
-    delete(located)
-    return str(located)
+    return Volume(target, located.reveal())
