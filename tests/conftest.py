@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import pytest
 from hypothesis import settings
 from made_once import MakeOnce
 from peers.requirement import unavailable
+
+from voxome.registry import BUILT_IN, load, targets
 
 pytest_plugins = ["peers.fixtures"]
 
@@ -36,6 +40,50 @@ def pytest_collection_finish() -> None:
     """Leave the objects of collection out of later garbage collections, which jobs in this process start."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def fresh_registry() -> Iterator[Callable[[], None]]:
+    """Function by which the registry looks for plug-ins again, as it does after the test."""
+
+    def forget() -> None:
+        targets.cache_clear()
+        load.cache_clear()
+
+    forget()
+    yield forget
+    forget()
+
+
+@pytest.fixture
+def install_plugins(
+    fresh_registry: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Path], None]]:
+    """Function that installs the plug-in packages in a folder for this process and its workers."""
+    modules: list[str] = []
+
+    def install(folder: Path) -> None:
+        monkeypatch.syspath_prepend(str(folder))
+        monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        modules.extend(path.stem for path in folder.glob("*.py"))
+        fresh_registry()
+
+    yield install
+    for module in modules:
+        sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def register_plugin(
+    fresh_registry: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, str, str], None]:
+    """Function that registers a plug-in, by group, name and ``module:object``, in this process."""
+
+    def register(group: str, name: str, target: str) -> None:
+        monkeypatch.setitem(BUILT_IN[group], name, target)
+        fresh_registry()
+
+    return register
 
 
 @pytest.fixture(scope="session")

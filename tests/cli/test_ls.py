@@ -13,7 +13,6 @@ from remotes.precomputed.layers import write_info, write_volume
 import voxome
 from voxome.contracts.source import ResourceInfo
 from voxome.contracts.uri import Uri
-from voxome.registry import BUILT_IN, load, targets
 
 
 @pytest.fixture
@@ -77,16 +76,10 @@ class Tree:
             yield ResourceInfo(f"tree://{uri.path}/{name}", "volume" if depth == 1 else "collection")
 
 
-def test_recursive_listing_of_a_store(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BUILT_IN["voxome.remotes"], "tree", f"{__name__}:Tree")
-    for cached in (targets, load):
-        cached.cache_clear()
-    try:
-        assert [info["type"] for info in command("ls", "tree://top", "--json").json] == ["collection"] * 2
-        found = command("ls", "tree://top", "-r", "--json").json
-    finally:
-        for cached in (targets, load):
-            cached.cache_clear()
+def test_recursive_listing_of_a_store(command: Any, register_plugin: Callable[[str, str, str], None]) -> None:
+    register_plugin("voxome.remotes", "tree", f"{__name__}:Tree")
+    assert [info["type"] for info in command("ls", "tree://top", "--json").json] == ["collection"] * 2
+    found = command("ls", "tree://top", "-r", "--json").json
     assert [info["uri"].removeprefix("tree://top/") for info in found] == ["x", "x/x", "x/y", "y", "y/x", "y/y"]
 
 

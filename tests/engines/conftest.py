@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from voxome.registry import load, targets
-
 
 @pytest.fixture
-def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    folder = Path(__file__).parent / "plugins"
-    monkeypatch.syspath_prepend(str(folder))
-    targets.cache_clear()
-    load.cache_clear()
-    yield
-    targets.cache_clear()
-    load.cache_clear()
-    for module in folder.glob("*.py"):
-        sys.modules.pop(module.stem, None)
+def plugins(install_plugins: Callable[[Path], None]) -> None:
+    install_plugins(Path(__file__).parent / "plugins")

@@ -7,20 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from peers.s3 import Bucket
 
 import voxome
 from voxome.contracts.kinds import Kind
 from voxome.errors import PlanError
 from voxome.geometry.grid import Block
-from voxome.registry import load, targets
+from voxome.registry import load
 from voxome.resources.table import TableFile
 from voxome.storage.find import storage_at
 from voxome.testing.kind import KindContract
@@ -62,15 +61,8 @@ CUBES = (8, 8, 8)
 
 
 @pytest.fixture
-def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(PLUGINS))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PLUGINS), os.environ.get("PYTHONPATH", "")]))
-    targets.cache_clear()
-    load.cache_clear()
-    yield
-    targets.cache_clear()
-    load.cache_clear()
-    sys.modules.pop("voxome_points", None)
+def plugins(install_plugins: Callable[[Path], None]) -> None:
+    install_plugins(PLUGINS)
 
 
 @pytest.fixture
@@ -195,11 +187,9 @@ steps:
 
 
 class TestPoints(KindContract):
-    @pytest.fixture(params=["local", "s3"])
-    def store(
-        self, request: pytest.FixtureRequest, tmp_path: Path, bucket: Bucket, fresh_key: Callable[[], str]
-    ) -> str:
-        return str(tmp_path / "store") if request.param == "local" else bucket.uri(fresh_key())
+    @pytest.fixture
+    def store(self, any_store: str) -> str:
+        return any_store
 
     @pytest.fixture
     def kind(self, plugins: None) -> Kind:

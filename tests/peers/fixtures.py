@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -88,6 +89,15 @@ def bucket(s3_url: str) -> Bucket:
     from peers.s3 import Bucket
 
     return Bucket(s3_url)
+
+
+@pytest.fixture(params=["local", "s3"])
+def any_store(request: pytest.FixtureRequest, tmp_path: Path, fresh_key: Callable[[], str]) -> str:
+    """Address of an empty folder: on this machine, and then on the S3 server."""
+    if request.param == "local":
+        return str(tmp_path / "store")
+    bucket: Bucket = request.getfixturevalue("bucket")
+    return bucket.uri(fresh_key())
 
 
 @pytest.fixture

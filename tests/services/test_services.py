@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,21 +19,15 @@ from voxome.contracts.abilities import SupportsIds
 from voxome.contracts.service import Requirement, service
 from voxome.contracts.uri import Uri
 from voxome.errors import NotFound, PluginError, UnsupportedFormat
-from voxome.registry import load, targets
+from voxome.registry import targets
 from voxome.remotes.memory import MemoryRemote
 from voxome.testing.service import ServiceContract
 
 
 @pytest.fixture
-def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def plugins(install_plugins: Callable[[Path], None]) -> None:
     """Install a plug-in package."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "plugins"))
-    targets.cache_clear()
-    load.cache_clear()
-    yield
-    targets.cache_clear()
-    load.cache_clear()
-    sys.modules.pop("voxome_brightness", None)
+    install_plugins(Path(__file__).parent / "plugins")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 
 import voxome
-from voxome import registry
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
@@ -83,14 +82,10 @@ class DamagingRemote:
 
 
 @pytest.fixture
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def forgetful(register_plugin: Callable[[str, str, str], None]) -> None:
     """Register the schemes ``forgetful://`` and ``damaging://`` in this process."""
     for name in ("Forgetful", "Damaging"):
-        monkeypatch.setitem(registry.BUILT_IN["voxome.remotes"], name.lower(), f"{__name__}:{name}Remote")
-    registry.targets.cache_clear()
-    yield
-    registry.targets.cache_clear()
-    registry.load.cache_clear()
+        register_plugin("voxome.remotes", name.lower(), f"{__name__}:{name}Remote")
 
 
 @pytest.fixture

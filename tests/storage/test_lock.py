@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Barrier
 
 import pytest
-from peers.s3 import Bucket
 
 from voxome.errors import RunLocked
 from voxome.storage.find import storage_at
@@ -16,9 +13,9 @@ from voxome.storage.lock import lock_store
 from voxome.storage.path import StoragePath
 
 
-@pytest.fixture(params=["local", "s3"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path, bucket: Bucket, fresh_key: Callable[[], str]) -> StoragePath:
-    return storage_at(str(tmp_path) if request.param == "local" else bucket.uri(fresh_key()))
+@pytest.fixture
+def folder(any_store: str) -> StoragePath:
+    return storage_at(any_store)
 
 
 def test_another_run_is_refused_and_the_holder_named(folder: StoragePath) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from workflow.pipeline import CONNECTOME, Phantom
 
 from voxome.data.phantom.spec import PhantomSpec
 from voxome.data.phantom.write import write_phantom
-from voxome.registry import load, targets
 from voxome.workflow.verbs import run
 
 
@@ -32,15 +30,8 @@ def reference(phantom: Phantom, make_once: MakeOnce) -> Path:
 
 
 @pytest.fixture
-def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def plugins(install_plugins: Callable[[Path], None]) -> Path:
     """A plug-in package, installed for this process and its workers."""
     folder = Path(__file__).parent / "plugins"
-    monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setenv("PYTHONPATH", str(folder))
-    targets.cache_clear()
-    load.cache_clear()
-    yield folder
-    targets.cache_clear()
-    load.cache_clear()
-    for module in folder.glob("*.py"):
-        sys.modules.pop(module.stem, None)
+    install_plugins(folder)
+    return folder

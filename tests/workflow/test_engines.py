@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,21 +14,15 @@ from voxome.contracts.engine import Job, JobResult, JobStatus, Resources
 from voxome.engines.local import LocalEngine
 from voxome.errors import RunFailed, UnknownName
 from voxome.records.sql import SqlRecords
-from voxome.registry import load, targets
 from voxome.workflow.verbs import run
 
 PLUGINS = Path(__file__).parents[1] / "engines" / "plugins"
 
 
 @pytest.fixture
-def oneshot(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def oneshot(install_plugins: Callable[[Path], None]) -> None:
     """The engine of another package."""
-    monkeypatch.syspath_prepend(str(PLUGINS))
-    targets.cache_clear()
-    load.cache_clear()
-    yield
-    targets.cache_clear()
-    load.cache_clear()
+    install_plugins(PLUGINS)
 
 
 @pytest.fixture

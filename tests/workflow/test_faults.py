@@ -17,7 +17,7 @@ import pytest
 
 import voxome
 from voxome.errors import CorruptData, PlanError, RunFailed, StoreError
-from voxome.registry import load, targets
+from voxome.registry import load
 from voxome.workflow.clean import clean
 from voxome.workflow.describe import document
 from voxome.workflow.verbs import run
@@ -77,7 +77,7 @@ def raw(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tuned]:
+def workflow(tmp_path: Path, install_plugins: Callable[[Path], None]) -> Tuned:
     """Return a function that writes a workflow whose first step runs the named tool."""
     package = tmp_path / "package"
     info = package / "demo_tools-1.dist-info"
@@ -86,10 +86,7 @@ def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tuned]
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: demo-tools\nVersion: 1\n")
     entries = "\n".join(f"demo.{name} = demo_tools:{name}" for name in NAMES)
     (info / "entry_points.txt").write_text(f"[voxome.tools]\n{entries}\n")
-    monkeypatch.syspath_prepend(str(package))
-    monkeypatch.setenv("PYTHONPATH", str(package))
-    targets.cache_clear()
-    load.cache_clear()
+    install_plugins(package)
 
     def make(first: str) -> Path:
         for name in (first, "common.threshold", "common.statistics"):
@@ -98,10 +95,7 @@ def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tuned]
         path.write_text(WORKFLOW % first)
         return path
 
-    yield make
-    targets.cache_clear()
-    load.cache_clear()
-    sys.modules.pop("demo_tools", None)
+    return make
 
 
 def assert_right(out: Path, raw: Path, at: float = 0.5) -> None:

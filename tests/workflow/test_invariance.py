@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 from voxome.cli.main import app
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.registry import load, targets
 from voxome.workflow.invariance import CROP, InvarianceReport, check_invariance
 
 MODULE = """
@@ -53,19 +52,14 @@ NAMES = ("median", "bright", "noise", "honest", "blocks")
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def lab(tmp_path: Path, install_plugins: Callable[[Path], None]) -> None:
     (tmp_path / "lab_invariance.py").write_text(MODULE)
     folder = tmp_path / "lab_invariance-1.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: lab-invariance\nVersion: 1\n")
     lines = [f"lab.{name} = lab_invariance:{name}" for name in NAMES]
     (folder / "entry_points.txt").write_text("\n".join(["[voxome.tools]", *lines]) + "\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    targets.cache_clear()
-    load.cache_clear()
-    yield
-    targets.cache_clear()
-    load.cache_clear()
+    install_plugins(tmp_path)
 
 
 @pytest.fixture
