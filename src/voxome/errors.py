@@ -27,9 +27,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from voxome.redaction import redact
+
 
 class VoxomeError(Exception):
-    """Base class of all exceptions raised by voxome.
+    """Base class of all exceptions raised by voxome; passwords and tokens in a message are replaced.
 
     Attributes
     ----------
@@ -38,6 +40,9 @@ class VoxomeError(Exception):
     """
 
     status: int | None = None
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(redact(one) if isinstance(one, str) else one for one in args))
 
 
 class InvalidInput(VoxomeError, ValueError):
@@ -84,7 +89,7 @@ class PlanError(InvalidInput):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(map(redact, problems))
         lines = "\n".join(f"  - {problem}" for problem in self.problems)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         super().__init__(f"Cannot start: {count}\n{lines}")

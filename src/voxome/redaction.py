@@ -1,4 +1,4 @@
-"""Redaction: passwords and tokens are removed from messages and logs."""
+"""Redaction: passwords and tokens are removed from addresses, messages and logs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,51 @@ import logging
 import re
 from collections.abc import Collection
 
-from voxome.contracts.uri import without_secrets
-
 HIDDEN = "***"
 _NAME = (
     r"(?:[\w.-]*(?:token|passw(?:or)?d|passphrase|pwd|secret|signature|credentials?|"
-    r"access_?key(?:_?id)?|(?:api|private|secret)_?key)|(?:[\w.-]*[_.-])?(?:pass|auth))"
+    r"access_?key(?:_?id)?|(?:api|private|secret)_?key)|(?:[\w.-]*[_.-])?(?:pass|auth|sig|jwt))"
 )
+_CREDENTIALS = re.compile(r"(?<=://)[^/?\s]*@")
 _IN_QUERY = re.compile(rf"(?i)(?<=[?&])({_NAME})=[^&\s\"'<>)]+")
 _IN_HEADER = re.compile(r"(?i)(authorization\W{1,6}(?:token|bearer|basic) +)[^\s'\",)]+")
 _SECRET_NAME = re.compile(rf"(?i){_NAME}")
 _LIBRARIES = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
+
+
+class Secret:
+    """A text that is never printed.
+
+    Examples
+    --------
+    >>> token = Secret("abc")
+    >>> token, f"{token}", token.reveal()
+    (Secret(***), '***', 'abc')
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text, for a request."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Secret({HIDDEN})"
+
+    def __str__(self) -> str:
+        return HIDDEN
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> str:
+        raise TypeError("A secret cannot be pickled; each process reads it from the profile or the environment")
 
 
 def is_secret(name: str) -> bool:
@@ -30,6 +64,11 @@ def is_secret(name: str) -> bool:
     return _SECRET_NAME.fullmatch(name) is not None
 
 
+def without_credentials(text: str) -> str:
+    """Return `text` without the user names and passwords of the addresses in it."""
+    return _CREDENTIALS.sub("", text)
+
+
 def redact(text: str, secrets: Collection[str] = ()) -> str:
     """Return `text` without users and passwords of addresses, tokens of queries and headers, and the given `secrets`.
 
@@ -40,7 +79,7 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
     """
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
-    text = _IN_QUERY.sub(rf"\1={HIDDEN}", without_secrets(text))
+    text = _IN_QUERY.sub(rf"\1={HIDDEN}", without_credentials(text))
     return _IN_HEADER.sub(rf"\1{HIDDEN}", text)
 
 

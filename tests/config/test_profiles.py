@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from voxome.config.file import read_config
-from voxome.config.profiles import Secret, same_host, store_profile
+from voxome.config.profiles import same_host, store_profile
 from voxome.errors import InvalidInput, NotFound
+from voxome.redaction import Secret
 
 FILE = """
 profile = "lab"

@@ -14,10 +14,10 @@ import pytest
 import voxome
 from voxome.config.file import read_config
 from voxome.config.profiles import store_profile
-from voxome.config.redaction import is_secret, redact
 from voxome.config.settings import adopt, configure, exported, settings
 from voxome.config.values import VARIABLES, Settings
 from voxome.errors import InvalidInput, UnknownName
+from voxome.redaction import is_secret, redact
 from voxome.storage.tensorstore import context
 
 
@@ -100,13 +100,13 @@ def test_a_worker_without_a_configuration_file_ignores_the_profile(file: Path, t
     assert store_profile("s3").host is None
 
 
-@pytest.mark.parametrize("name", ["pwd", "pass", "auth", "private_key", "secret_key", "credentials", "db_password"])
+@pytest.mark.parametrize("name", ["pwd", "pass", "auth", "private_key", "credentials", "db_password", "sig"])
 def test_options_with_secrets_are_recognised(name: str) -> None:
     assert is_secret(name)
     assert redact(f"http://host/x?{name}=abc&n=1") == f"http://host/x?{name}=***&n=1"
 
 
-@pytest.mark.parametrize("name", ["key", "partition", "author", "bypass", "compass", "keyring"])
+@pytest.mark.parametrize("name", ["key", "partition", "author", "bypass", "compass", "keyring", "design"])
 def test_other_options_are_shown(name: str) -> None:
     assert not is_secret(name)
 

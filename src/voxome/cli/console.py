@@ -10,23 +10,24 @@ from typing import Annotated, Any
 import typer
 
 from voxome.contracts.json_text import json_text
+from voxome.redaction import redact
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def show_json(data: Any) -> None:
-    """Print data as JSON on standard output."""
-    print(json_text(data, "the output", indent=1))
+    """Print data as JSON on standard output, without secrets."""
+    print(redact(json_text(data, "the output", indent=1)))
 
 
 def print_stderr(message: str) -> None:
-    """Print a message on standard error."""
-    print(message, file=sys.stderr, flush=True)
+    """Print a message on standard error, without secrets."""
+    print(redact(message), file=sys.stderr, flush=True)
 
 
 def confirm(question: str) -> bool:
     """Ask a question on standard error; return whether the answer on standard input is yes."""
-    print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
+    print(f"{redact(question)} [y/N]: ", end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         print_stderr("")

@@ -10,6 +10,7 @@ from threading import Timer
 from typing import TYPE_CHECKING
 
 from voxome.cli.console import print_stderr, size_text
+from voxome.redaction import redact
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -34,7 +35,7 @@ def block_progress(name: str, size: int | None = None, unit: str = "blocks") -> 
     unit : str
         Unit of progress.
     """
-    began = time.monotonic()
+    name, began = redact(name), time.monotonic()
 
     def rate(done: int, total: int) -> str:
         elapsed = time.monotonic() - began

@@ -15,6 +15,7 @@ import typer
 from voxome.cli.native_logs import hidden_native_logs
 from voxome.cli.values import parse_as
 from voxome.errors import InvalidInput
+from voxome.redaction import redact
 
 _LOG = logging.getLogger("voxome")
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -24,8 +25,6 @@ class _RedactedFormatter(logging.Formatter):
     """Prints no secrets, whichever library logs them."""
 
     def format(self, record: logging.LogRecord) -> str:
-        from voxome.config.redaction import redact
-
         return redact(super().format(record))
 
 
@@ -96,6 +95,4 @@ def configure_logs(
 def print_traceback(error: BaseException) -> None:
     """Print the traceback of an error, if the user wants to see it."""
     if _LOG.isEnabledFor(logging.DEBUG):
-        from voxome.config.redaction import redact
-
         print(redact("".join(traceback.format_exception(error))), end="", file=sys.stderr)

@@ -1,1 +1,1 @@
-"""Settings, profiles of stores, and redaction of secrets."""
+"""Settings, and profiles of stores."""

@@ -9,44 +9,9 @@ from urllib.parse import urlsplit
 
 from voxome.config.file import ProfileEntry, read_config
 from voxome.config.settings import config_path, settings
-from voxome.contracts.uri import without_secrets
 from voxome.errors import NotFound
 from voxome.extras import require
-
-
-class Secret:
-    """A text that is never printed.
-
-    Examples
-    --------
-    >>> token = Secret("abc")
-    >>> token, f"{token}", token.reveal()
-    (Secret(***), '***', 'abc')
-    """
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """Return the text, for a request header."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __reduce__(self) -> str:
-        raise TypeError("A secret cannot be pickled; each process reads it from the profile or the environment")
+from voxome.redaction import Secret, without_credentials
 
 
 @dataclass(frozen=True)
@@ -71,7 +36,7 @@ class StoreProfile:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        host = None if self.host is None else without_secrets(self.host)
+        host = None if self.host is None else without_credentials(self.host)
         return f"StoreProfile({self.kind!r}, {host!r}, {self.token!r})"
 
 

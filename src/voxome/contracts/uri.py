@@ -10,13 +10,13 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 from voxome.errors import InvalidUri
+from voxome.redaction import HIDDEN, is_secret, redact, without_credentials
 
 Location = str | os.PathLike[str]
 """A URI or path, as users write it."""
 
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://(.*)$", re.IGNORECASE | re.DOTALL)
 _QUERY = re.compile(r"[a-z_]+=(?:https?://|[^/])*")
-_SECRET = re.compile(r"(?<=://)[^/?\s]*@")
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,24 @@ class Uri:
         path = Path(self.path.removeprefix("file://")).expanduser().absolute()
         return path.resolve() if ".." in path.parts else path
 
+    @property
+    def has_secrets(self) -> bool:
+        """Whether it contains a user name, a password or a token."""
+        return str(self) != self.reveal()
+
+    def reveal(self) -> str:
+        """Return the URI with its secrets, to open it in this process."""
+        return self._text(self.query)
+
     def __str__(self) -> str:
-        """Return the URI without user name and password."""
+        """Return the URI without user name, password and tokens, to show or record it."""
+        text = self._text({name: HIDDEN if is_secret(name) else value for name, value in self.query.items()})
+        return redact(text) if "://" in self.path else without_credentials(text)
+
+    def _text(self, query: Mapping[str, str]) -> str:
         head = f"{self.scheme}://" if self.scheme else ""
-        tail = f"?{urlencode(self.query, safe=':,')}" if self.query else "?" * _has_query(self.path)
-        return without_secrets(f"{head}{self.path}{tail}")
+        tail = f"?{urlencode(query, safe=':,*')}" if query else "?" * _has_query(self.path)
+        return f"{head}{self.path}{tail}"
 
     def __repr__(self) -> str:
         return f"Uri({str(self)!r})"
@@ -105,8 +118,3 @@ def with_options(text: str, **options: object) -> str:
     """
     base = f"{text}&" if Uri.parse(text).query else f"{text.removesuffix('?')}?"
     return base + "&".join(f"{name}={value}" for name, value in options.items())
-
-
-def without_secrets(text: str) -> str:
-    """Return `text` without the user names and passwords of the addresses in it."""
-    return _SECRET.sub("", text)

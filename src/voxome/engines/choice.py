@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from voxome.config.redaction import HIDDEN, is_secret
 from voxome.contracts.engine import Engine
 from voxome.contracts.run_record import EngineRecord
 from voxome.errors import InvalidInput, UnknownName
+from voxome.redaction import HIDDEN, is_secret
 from voxome.registry import factory, parse_spec
 
 GROUP = "voxome.engines"

@@ -8,10 +8,10 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from voxome.config.redaction import redact
 from voxome.config.settings import adopt
 from voxome.contracts.engine import Job, JobResult, JobStatus
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat, VoxomeError
+from voxome.redaction import redact
 from voxome.registry import load
 
 Task = Callable[[Mapping[str, Any]], JobResult]

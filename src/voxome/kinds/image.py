@@ -22,7 +22,7 @@ from voxome.geometry.grid import Block
 from voxome.kinds.chunks import chunk_of, chunk_problems
 from voxome.kinds.ownership import FOREIGN, require_own
 from voxome.kinds.paths import with_suffix
-from voxome.kinds.versions import pinned_volume
+from voxome.kinds.versions import pinned_volume, recorded
 from voxome.resources.open import absolute, create_source, format_traits, get_remote, locate, open_source
 from voxome.resources.sample import sample_blocks
 from voxome.resources.unfinished import RUN_MARK, UNFINISHED_LEVEL
@@ -112,7 +112,7 @@ class Image(Kind):
 
     def locate(self, handle: Handle, *, level: int = 0) -> Handle:
         uri = handle.uri if "level" in Uri.parse(handle.uri).query else at_level(handle.uri, level)
-        located = str(absolute(locate(uri)))
+        located = recorded(absolute(locate(uri)))
         source = open_source(located)
         if view := self.view_of(source, located):
             located = with_options(located, **view)

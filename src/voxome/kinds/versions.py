@@ -7,8 +7,10 @@ from dataclasses import replace
 from voxome.contracts.abilities import SupportsVoxelVersion, ability
 from voxome.contracts.handle import Handle
 from voxome.contracts.source import VolumeSource
-from voxome.errors import NotFound
+from voxome.contracts.uri import Uri
+from voxome.errors import InvalidInput, NotFound
 from voxome.storage.find import storage_at
+from voxome.storage.path import StoragePath
 
 
 def pinned_volume(handle: Handle, source: VolumeSource) -> Handle:
@@ -36,7 +38,7 @@ def pinned_file(handle: Handle) -> Handle:
     if not path.exists():
         raise NotFound(f"{path} does not exist")
     state = path.file_state()
-    return with_version(replace(handle, uri=path.address), state or "", unpinned=state is None)
+    return with_version(replace(handle, uri=_address_of(path)), state or "", unpinned=state is None)
 
 
 def pinned_folder(handle: Handle, file: str) -> Handle:
@@ -51,7 +53,27 @@ def pinned_folder(handle: Handle, file: str) -> Handle:
     if path.missing([file]):
         raise NotFound(f"{path} does not exist, or has no {file}")
     state = path.tree_state()
-    return with_version(replace(handle, uri=path.address), state or path.state(file), unpinned=state is None)
+    return with_version(replace(handle, uri=_address_of(path)), state or path.state(file), unpinned=state is None)
+
+
+def recorded(uri: Uri) -> str:
+    """Return the URI of an input as text for the records and the workers of a run.
+
+    Raises
+    ------
+    InvalidInput
+        If it contains a user name, a password or a token.
+    """
+    if uri.has_secrets:
+        raise InvalidInput(
+            f"{uri} was given with a user name, password or token, but a run records the addresses of its inputs: "
+            "leave it out, and configure it with a profile or variable (docs/stores.md)"
+        )
+    return str(uri)
+
+
+def _address_of(path: StoragePath) -> str:
+    return recorded(Uri("", path.path, path.options))
 
 
 def with_version(handle: Handle, token: str, *, unpinned: bool = False) -> Handle:

@@ -12,9 +12,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from voxome.contracts.formats import LEDGER
 from voxome.contracts.records import Event
-from voxome.contracts.uri import without_secrets
 from voxome.errors import StoreError, UnknownName
 from voxome.records.sql_format import check_format
+from voxome.redaction import redact
 
 _METADATA = sa.MetaData()
 _EVENTS = sa.Table(
@@ -66,7 +66,7 @@ class SqlRecords:
         self.shared = shared
         parsed = sa.make_url(url)
         is_file = parsed.get_backend_name() == "sqlite" and parsed.database
-        self._name = without_secrets(str(parsed.database) if is_file else str(url))
+        self._name = redact(str(parsed.database) if is_file else str(url))
         self._engine = sa.create_engine(url)
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _tune_sqlite)

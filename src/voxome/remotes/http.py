@@ -18,8 +18,6 @@ from typing import Any, TypeVar
 
 import httpx
 
-from voxome.config.redaction import HIDDEN, is_secret, quieten_libraries, redact
-from voxome.contracts.uri import without_secrets
 from voxome.errors import (
     AccessDenied,
     AlreadyExists,
@@ -29,6 +27,7 @@ from voxome.errors import (
     StoreError,
     VoxomeError,
 )
+from voxome.redaction import HIDDEN, is_secret, quieten_libraries, redact
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -99,7 +98,7 @@ class Api:
         except httpx.InvalidURL:
             url = httpx.URL()
         if url.scheme not in ("http", "https") or not url.host:
-            raise InvalidInput(f"{without_secrets(base)!r} is not an address; write http://HOST[:PORT] or https://HOST")
+            raise InvalidInput(f"{redact(base)!r} is not an address; write http://HOST[:PORT] or https://HOST")
         self.base = str(url.copy_with(userinfo=b"")).rstrip("/")
         self._headers, self._explain = headers, explain
         self._timeout_s, self._retries = timeout_s, retries

@@ -57,7 +57,7 @@ def count_pairs(
     """
     volumes = [_labels(one) for one in (truth, result)]
     for volume in volumes:
-        require_finished(volume.uri, force=force)
+        require_finished(volume.reveal_uri(), force=force)
     specs = [volume.spec for volume in volumes]
     if problem := placement_problem("the truth", specs[0], "the result", specs[1]):
         raise InvalidInput(problem)

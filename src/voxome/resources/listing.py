@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from voxome.contracts.source import Remote, ResourceInfo
 from voxome.contracts.uri import Location, Uri
 from voxome.errors import NotFound
+from voxome.redaction import is_secret, redact
 from voxome.resources.open import get_remote, locate, recognise
 
 FOLDER, VOLUME = "folder", "volume"
@@ -49,10 +51,12 @@ def ls(uri: Location = ".", *, recursive: bool = False) -> list[ResourceInfo]:
 
 
 def _list_store(store: Remote, uri: Uri, recursive: bool) -> Iterator[ResourceInfo]:
+    secrets = {name: value for name, value in uri.query.items() if is_secret(name)}
     for info in store.list(uri):
-        yield info
-        if recursive and info.type not in _LEAVES and info.uri != str(uri):
-            yield from _list_store(store, Uri.parse(info.uri), recursive)
+        yield replace(info, uri=redact(info.uri))
+        if recursive and info.type not in _LEAVES and info.uri not in (str(uri), uri.reveal()):
+            below = Uri.parse(info.uri)
+            yield from _list_store(store, replace(below, query={**below.query, **secrets}), recursive)
 
 
 def _list_path(path: Path, recursive: bool) -> Iterator[ResourceInfo]:

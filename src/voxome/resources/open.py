@@ -258,7 +258,7 @@ def open(uri: Location, *, expect: type[Any] | None = None, mode: Mode = "r", le
     if resource is not expected:
         raise _unexpected(source, located, expected)
     if resource is Volume:
-        return Volume(_volume(source, located), at_level(str(located), level or 0))
+        return Volume(_volume(source, located), at_level(located.reveal(), level or 0))
     return cast("Resource", resource(source, str(located)))
 
 
@@ -350,4 +350,4 @@ def create(uri: Location, spec: VolumeSpec, **changes: Unpack[SpecChanges]) -> V
         If the format cannot hold such a volume.
     """
     described = spec.replace(**changes) if changes else spec
-    return Volume(create_source(uri, described), str(absolute(Uri.parse(uri))))
+    return Volume(create_source(uri, described), absolute(Uri.parse(uri)).reveal())

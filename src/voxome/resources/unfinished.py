@@ -23,7 +23,7 @@ def unfinished_step(uri: str) -> str | None:
     parsed = Uri.parse(uri)
     level = parsed.query.get("level", "0")
     base = replace(parsed, query={name: value for name, value in parsed.query.items() if name != "level"})
-    mark = open_source(str(base)).spec.attributes.get(RUN_MARK)
+    mark = open_source(base.reveal()).spec.attributes.get(RUN_MARK)
     if not isinstance(mark, Mapping):
         return None
     levels = mark.get("levels")

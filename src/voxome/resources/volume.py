@@ -14,10 +14,11 @@ from voxome.contracts.abilities import SupportsIds, SupportsLevels, ability
 from voxome.contracts.levels import Level, require_level
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.uri import at_level, without_secrets
+from voxome.contracts.uri import at_level
 from voxome.errors import UnsupportedFormat
 from voxome.extras import require
 from voxome.geometry import Box
+from voxome.redaction import Secret, redact
 from voxome.resources.indexing import Key, Selection, select
 from voxome.resources.metadata import metadata
 from voxome.resources.services import BoundService, get_service, service_names
@@ -38,11 +39,16 @@ class Volume:
     source : VolumeSource
         Reads and writes boxes.
     uri : str
-        For people to read; user name and password are removed.
+        Its address; the attribute `uri` has it without user name, password and tokens.
     """
 
     def __init__(self, source: VolumeSource, uri: str = "") -> None:
-        self.source, self.uri = source, without_secrets(uri)
+        self.source, self.uri = source, redact(uri)
+        self._secret_uri = None if self.uri == uri else Secret(uri)
+
+    def reveal_uri(self) -> str:
+        """Return the URI with its secrets, by which this process can open the volume again."""
+        return self.uri if self._secret_uri is None else self._secret_uri.reveal()
 
     def __repr__(self) -> str:
         size = self.voxel_size_nm
@@ -219,7 +225,7 @@ class Volume:
         require_level(self.uri, number, 1 if pyramid is None else len(pyramid.levels))
         if pyramid is None:
             return self
-        return Volume(pyramid.level(number), at_level(self.uri, number) if self.uri else "")
+        return Volume(pyramid.level(number), at_level(self.reveal_uri(), number) if self.uri else "")
 
     def __getitem__(self, key: Key) -> NDArray[Any]:
         selection = select(key, self.shape)

@@ -154,7 +154,7 @@ class array(Volume):
             volume = _writable(uri, resolution)
         self.axis_order, self.resolution, self._channel = str(axis_order).upper(), resolution, uri
         source = volume.source if self.axis_order == "ZYX" else Transposed(volume.source, volume.uri)
-        super().__init__(source, volume.uri)
+        super().__init__(source, volume.reveal_uri())
 
     def __getitem__(self, key: Key) -> NDArray[Any]:
         if isinstance(key, tuple) and key and isinstance(key[-1], str):

@@ -61,7 +61,7 @@ def _volume_facts(volume: Volume) -> dict[str, Any]:
     pyramid = ability(volume.source, SupportsLevels)
     return {
         "uri": volume.uri,
-        "complete": not volume.uri or unfinished_step(volume.uri) is None,
+        "complete": not volume.uri or unfinished_step(volume.reveal_uri()) is None,
         "format": volume.uri.partition("://")[0],
         "kind": spec.kind,
         "shape": list(volume.shape),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from voxome.contracts.uri import Uri, without_secrets
+from voxome.contracts.uri import Uri
 from voxome.errors import InvalidUri, ReadOnly, UnknownName, UnsupportedFormat
+from voxome.redaction import redact
 from voxome.registry import load, targets
 from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
@@ -39,9 +40,7 @@ def storage_path(uri: Uri, *, writing: bool = False) -> StoragePath:
     scheme, mark, _ = uri.path.removeprefix("file://").partition("://")
     if mark and scheme not in targets(GROUP):
         known = ", ".join(f"{one}://" for one in targets(GROUP))
-        raise UnsupportedFormat(
-            f"{without_secrets(uri.path)}: {scheme}:// is not supported; use a local path, or {known}"
-        )
+        raise UnsupportedFormat(f"{redact(uri.path)}: {scheme}:// is not supported; use a local path, or {known}")
     path_class: type[StoragePath] = load(GROUP, scheme) if mark else LocalPath
     options = {name: value for name, value in uri.query.items() if name not in GENERAL}
     for name in options:

@@ -13,8 +13,9 @@ from typing import Any, BinaryIO, ClassVar
 
 import tensorstore as ts
 
-from voxome.contracts.uri import Uri, without_secrets
+from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, AlreadyExists, InvalidBox, NotFound, StoreError, UnsupportedFormat, VoxomeError
+from voxome.redaction import redact
 from voxome.storage.ranged import TAIL_BYTES, open_ranged
 from voxome.storage.tensorstore import context, map_errors, result_of
 
@@ -41,8 +42,8 @@ class StoragePath(ABC):
         self.path, self.options = path, dict(options)
 
     def __str__(self) -> str:
-        """Return the path, without a password."""
-        return without_secrets(self.path)
+        """Return the path, without passwords and tokens."""
+        return redact(self.path)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self})"
@@ -330,13 +331,13 @@ class StoragePath(ABC):
         with map_errors(str(self), invalid=StoreError):
             result_of(self.kvstore.delete_range(ts.KvStore.KeyRange()))
 
-    def remove_stale_parts(self) -> None:
+    def remove_stale_parts(self) -> None:  # noqa: B027
         """Remove the partial files that killed writers left in this folder; nobody may be writing there.
 
         Object stores have none: a file appears there complete.
         """
 
-    def remove_stale_locks(self) -> None:
+    def remove_stale_locks(self) -> None:  # noqa: B027
         """Remove the lock files that killed writers left in this folder; nobody may be writing there.
 
         Object stores have none.

@@ -13,7 +13,6 @@ import tensorstore as ts
 
 from voxome.config.settings import settings
 from voxome.config.values import Settings
-from voxome.contracts.uri import without_secrets
 from voxome.errors import (
     AccessDenied,
     AlreadyExists,
@@ -24,6 +23,7 @@ from voxome.errors import (
     UnsupportedFormat,
     VoxomeError,
 )
+from voxome.redaction import redact
 
 _DELAYS = {"initial_delay": "100ms", "max_delay": "1s"}
 _STALL_VARIABLES = ("TENSORSTORE_CURL_CONNECT_TIMEOUT_SECONDS", "TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS")
@@ -128,7 +128,7 @@ def map_errors(name: str, *, invalid: type[VoxomeError] = CorruptData) -> Iterat
         ) from error
     except (ValueError, RuntimeError, NotImplementedError, OverflowError, OSError) as error:
         kind, message = _sort(str(error), invalid)
-        raise kind(without_secrets(f"{name}: {message}{_ADVICE.get(kind, '')}")) from error
+        raise kind(redact(f"{name}: {message}{_ADVICE.get(kind, '')}")) from error
 
 
 def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str]:

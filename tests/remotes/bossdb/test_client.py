@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 from standins.boss import Boss
 
-from voxome.config.profiles import Secret
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnknownName, VoxomeError
 from voxome.geometry import Box
+from voxome.redaction import Secret
 from voxome.remotes.bossdb.client import BossDB
 from voxome.remotes.bossdb.permissions import Permissions
 from voxome.remotes.bossdb.records import Channel, Collection, CoordinateFrame, Experiment

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from standins.faulty_proxy import Answer, Cut, Fault, FaultyProxy
 
-from voxome.config.profiles import Secret
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import StoreError, VoxomeError
 from voxome.geometry import Box
+from voxome.redaction import Secret
 from voxome.remotes import http
 from voxome.remotes.bossdb.client import BossDB
 from voxome.remotes.bossdb.cutouts import Cutouts

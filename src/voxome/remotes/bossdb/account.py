@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from voxome.config.profiles import Secret, same_host, store_profile
-from voxome.contracts.uri import without_secrets
+from voxome.config.profiles import same_host, store_profile
 from voxome.errors import InvalidInput
+from voxome.redaction import Secret, without_credentials
 
 DEFAULT_HOST = "https://api.bossdb.io"
 PUBLIC_TOKEN = "public"
@@ -78,4 +78,4 @@ def _read(path: Path, mtime_ns: int) -> tuple[Login, ...]:
 
 
 def _url(host: str, protocol: str = "https") -> str:
-    return without_secrets(host if "://" in host else f"{protocol}://{host}").rstrip("/")
+    return without_credentials(host if "://" in host else f"{protocol}://{host}").rstrip("/")

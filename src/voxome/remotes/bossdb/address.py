@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from voxome.contracts.uri import Uri, without_secrets
+from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, InvalidUri
+from voxome.redaction import without_credentials
 
 _HOST = re.compile(r"^(https?://[^/]+)/*(.*)$", re.IGNORECASE)
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
@@ -50,10 +51,10 @@ class Address:
         Address(host='http://localhost:8000', names=('a', 'b', 'c'), resolution=2)
         """
         matched = _HOST.match(uri.path)
-        host, rest = (without_secrets(matched[1]), matched[2]) if matched else (None, uri.path)
+        host, rest = (without_credentials(matched[1]), matched[2]) if matched else (None, uri.path)
         parts = [part for part in rest.split("/") if part]
         if host is None and parts and re.search(r"[.:]", parts[0]):
-            host = without_secrets(f"https://{parts.pop(0)}")
+            host = without_credentials(f"https://{parts.pop(0)}")
         if len(parts) > 4 or (len(parts) == 4 and not re.fullmatch(r"\d", parts[3])):
             raise InvalidUri(f"{uri} is not a BossDB address; write {_FORM}")
         try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from voxome.config.profiles import Secret
 from voxome.errors import CorruptData
+from voxome.redaction import Secret
 from voxome.remotes.bossdb.service import parsing
 from voxome.remotes.http import Api
 

@@ -13,8 +13,9 @@ from urllib.parse import quote
 import httpx
 
 from voxome.config.profiles import store_profile
-from voxome.contracts.uri import Uri, without_secrets
+from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, AlreadyExists, InvalidUri, NotFound, ReadOnly, StoreError, VoxomeError
+from voxome.redaction import without_credentials
 from voxome.remotes.dvid.parsing import parse_bool, parse_json, parse_strings
 from voxome.remotes.http import Api, message_text
 
@@ -70,7 +71,7 @@ class Address:
         host = host or _without_scheme(store_profile("dvid").host or "")
         if not host or len(parts) > 2:
             raise InvalidUri(f"{uri} is not a DVID address; write {uri.scheme}://HOST[:PORT]/UUID[:BRANCH]/INSTANCE")
-        base = without_secrets(f"{'https' if uri.scheme == 'dvids' else 'http'}://{host}")
+        base = without_credentials(f"{'https' if uri.scheme == 'dvids' else 'http'}://{host}")
         return cls(base, *parts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -32,15 +32,15 @@ class Endpoint:
     Attributes
     ----------
     uri : str
-        URI to display and to open in other processes, without a password.
+        URI to show, to record and to open in other processes, without secrets.
     text : str
-        URI or path as the user wrote it.
+        URI or path by which this process opens it, with secrets.
     source : VolumeSource, optional
         Open array, if the user passed a volume.
     """
 
     uri: str
-    text: str
+    text: str = field(repr=False)
     source: VolumeSource | None = None
 
     @classmethod
@@ -48,10 +48,11 @@ class Endpoint:
         """Return the endpoint for a URI, path or volume, at `level` of its pyramid."""
         if isinstance(volume, Volume):
             leveled = volume.level(level) if level else volume
-            return cls(_absolute(leveled.uri) if leveled.uri else "", leveled.uri, leveled.source)
+            text = leveled.reveal_uri()
+            return cls(str(_absolute(text)) if text else "", text, leveled.source)
         text = at_level(require_location(volume), level)
         uri = _absolute(text)
-        return cls(uri, uri if is_percent(Uri.parse(text).query) else text)
+        return cls(str(uri), uri.reveal() if is_percent(Uri.parse(text).query) else text)
 
     @property
     def scheme(self) -> str:
@@ -59,9 +60,14 @@ class Endpoint:
         return self.uri.partition("://")[0] if "://" in self.uri else ""
 
     @property
-    def reachable(self) -> bool:
-        """Whether other processes can open it."""
+    def lasting(self) -> bool:
+        """Whether later calls can open it again."""
         return bool(self.scheme) and not format_traits(self.scheme).one_process and self._reopens
+
+    @property
+    def reachable(self) -> bool:
+        """Whether other processes can open it, which get no secrets."""
+        return self.lasting and not Uri.parse(self.text).has_secrets
 
     def open(self, mode: Mode = "r") -> VolumeSource:
         """Open the array, unless the user passed an open one."""
@@ -94,12 +100,12 @@ class Endpoint:
         return Endpoint(at_level(self.uri, number), at_level(self.text, number), source)
 
 
-def _absolute(text: str) -> str:
-    """Return the URI independent of the working directory; `text` itself if there is nothing at it."""
+def _absolute(text: str) -> Uri:
+    """Return the URI independent of the working directory, or that of `text` if there is nothing at it."""
     try:
-        return str(absolute(locate(text)))
+        return absolute(locate(text))
     except NotFound:
-        return text
+        return Uri.parse(text)
 
 
 @dataclass(frozen=True)

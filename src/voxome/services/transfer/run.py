@@ -140,7 +140,7 @@ def transfer(
     if start.uri and start.uri == end.uri:
         raise InvalidInput(f"{start.uri} cannot be copied to itself")
     open_engine, open_records = engine_opener(engine, (start, end), workers), records_opener(records)
-    require_finished(start.uri or "", force=force)
+    require_finished(start.text if start.uri else "", force=force)
     source = start.open()
     region = resolve_box(source.spec, box)
     name = None if dtype is None else parse_dtype(dtype).name
@@ -183,7 +183,7 @@ def _shape(name: str, value: Sequence[int] | None) -> tuple[int, int, int] | Non
 @contextmanager
 def _state_folder(request: TransferRequest, folder: str | Path | None) -> Iterator[Path]:
     """Yield the folder for transfer progress, a temporary one if an endpoint exists in this process only."""
-    if request.source.reachable and request.target.reachable:
+    if request.source.lasting and request.target.lasting:
         yield state_folder(folder)
         return
     with tempfile.TemporaryDirectory(prefix="voxome-transfer-") as temporary:
