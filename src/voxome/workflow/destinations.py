@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from voxome.config.redaction import redact
 from voxome.contracts.handle import STORE, Handle, within
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, PlanError, UnknownName, VoxomeError
+from voxome.redaction import redact
 from voxome.services.transfer.endpoint import Endpoint, TargetOptions
 from voxome.services.transfer.prepare import TransferRequest
 from voxome.services.transfer.stages import check_target
