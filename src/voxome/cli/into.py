@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from voxome.cli.transfer import Drop, Verify
+from voxome.cli.options import Drop, Verify
 from voxome.cli.values import parse_as, parse_count, parse_output
 
 if TYPE_CHECKING:

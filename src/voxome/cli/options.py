@@ -28,6 +28,14 @@ BOX = "Z0:Z1,Y0:Y1,X0:X1"
 """Metavar of a box."""
 
 
+class Verify(StrEnum):
+    """Which blocks to read back."""
+
+    none = "none"
+    sampled = "sampled"
+    all = "all"
+
+
 class Drop(StrEnum):
     """Properties that a destination may leave out."""
 

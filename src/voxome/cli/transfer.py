@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_module
 from dataclasses import asdict
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -22,17 +21,10 @@ from voxome.cli.options import (
     SourceLevel,
     State,
     Unfinished,
+    Verify,
     Workers,
 )
 from voxome.cli.values import parse_as, parse_shape, parse_whole
-
-
-class Verify(StrEnum):
-    """Which blocks to read back."""
-
-    none = "none"
-    sampled = "sampled"
-    all = "all"
 
 
 def transfer(
