@@ -15,13 +15,13 @@ from voxome.cli.options import (
     Job,
     Level,
     Settings,
+    Verify,
     VoxelSize,
     Workflow,
     read_inputs,
     read_options,
 )
 from voxome.cli.table import show_table
-from voxome.cli.transfer import Verify
 
 if TYPE_CHECKING:
     from voxome.workflow.plan import Plan

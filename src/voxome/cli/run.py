@@ -20,13 +20,13 @@ from voxome.cli.options import (
     Level,
     Records,
     Settings,
+    Verify,
     VoxelSize,
     Workflow,
     read_inputs,
     read_options,
 )
 from voxome.cli.plan import plan_text, step_names
-from voxome.cli.transfer import Verify
 
 
 def run(
