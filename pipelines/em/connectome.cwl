@@ -30,7 +30,7 @@ inputs:
   min_area_um2: {type: "double?", doc: "Minimum contact area of two partners, in square micrometres."}
   min_asymmetry: {type: "double?", doc: "Minimum evidence (0 to 1) for the direction of a synapse."}
   store: {type: string, doc: "Folder (absolute path) or address for the results of the steps; set by voxome run."}
-  block: {type: "string?", doc: "Block shape in voxels, Z,Y,X; set by voxome run."}
+  block: {type: "string?", doc: "Block shape in voxels, Z,Y,X; --block of voxome run overrides it."}
   workers: {type: "int?", doc: "Number of processes; set by voxome run."}
 steps:
   predict:

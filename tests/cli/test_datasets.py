@@ -28,7 +28,7 @@ def test_one_is_shown_with_its_sources(command: Any) -> None:
     one = command("datasets", "cremi/A/em", "--json").json
     assert one["uri"] == "hdf5://{file}/volumes/raw"
     result = command("datasets", "cremi/A/em")
-    assert all(text in result.out for text in ("https://cremi.org/data", "40, 4, 4", "not yet opened", "unknown"))
+    assert all(text in result.out for text in ("https://cremi.org/data", "40,4,4", "not yet opened", "unknown"))
 
 
 def test_an_unknown_one(command: Any) -> None:

@@ -2,103 +2,154 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
+from cli.schemas import SCHEMAS, keys_of
+from cli.verbs import VERBS
 
 import voxome
+from voxome.registry import load
+from voxome.workflow.describe import document
 
 Command = Callable[..., Any]
 
-TEXT, NUMBER, COUNT, FLAG = (
-    {"type": "string"},
-    {"type": "number"},
-    {"type": "integer", "minimum": 0},
-    {"type": "boolean"},
-)
-INDICES = {"type": "array", "items": {"type": "integer"}}
-TEXTS = {"type": "array", "items": TEXT}
-LENGTHS = {"type": ["array", "null"], "items": NUMBER}
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _list(items: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": items}
-
-
-SCHEMAS: list[tuple[str, dict[str, Any]]] = [
-    (
-        "info raw.zarr",
-        _object(
-            uri=TEXT,
-            format=TEXT,
-            kind={"enum": ["image", "labels", "probability"]},
-            shape=INDICES,
-            dtype=TEXT,
-            axes=TEXTS,
-            start=INDICES,
-            voxel_size_nm=LENGTHS,
-            offset_nm=LENGTHS,
-            levels=_list(_object(shape=INDICES, voxel_size_nm=LENGTHS, offset_nm=LENGTHS)),
-        ),
-    ),
-    ("ls .", _list(_object(uri=TEXT, type=TEXT, description=TEXT))),
-    ("tools", _list(_object(name=TEXT, version=TEXT, summary=TEXT, inputs=TEXTS, parameters=TEXTS, outputs=TEXTS))),
-    ("datasets", _list(_object(name=TEXT, title=TEXT, modality=TEXT, voxel_size_nm=LENGTHS, source=TEXTS))),
-    ("datasets kasthuri2015/em", _object(name=TEXT, title=TEXT, modality=TEXT, voxel_size_nm=LENGTHS, source=TEXTS)),
-    ("profiles", _object(file=TEXT, profile=TEXT, services={"type": "array"})),
-    (
-        "doctor",
-        _object(
-            versions=_object(voxome=TEXT, python=TEXT),
-            extras={"type": "object", "additionalProperties": TEXTS},
-            engines=TEXTS,
-            credentials=_list(_object(store=TEXT, source=TEXT)),
-            cpus=COUNT,
-            memory_bytes={"type": ["integer", "null"]},
-            disk=_object(folder=TEXT, free_bytes=COUNT, total_bytes=COUNT),
-            problems=TEXTS,
-        ),
-    ),
-    ("get raw.zarr out.npy", _object(shape=INDICES, dtype=TEXT)),
-    ("put raw.zarr zarr://put.zarr", _object(uri=TEXT, shape=INDICES, dtype=TEXT)),
-    (
-        "transfer raw.zarr zarr://copy.zarr",
-        _object(source=TEXT, destination=TEXT, bytes=COUNT, seconds=NUMBER, run=COUNT, reused=COUNT, verified=COUNT),
-    ),
-    ("rm raw.zarr -y", _object(removed=TEXT)),
-    (
-        "score segmentation --truth labels.zarr --result labels.zarr",
-        _object(voi_split=NUMBER, voi_merge=NUMBER, adapted_rand_error=NUMBER),
-    ),
-    (
-        "tool common.threshold --image raw.zarr --out o --workers 1",
-        _object(result=_object(type=TEXT, uri=TEXT, key=TEXT, box=TEXT)),
-    ),
-    (
-        "bench read raw.zarr --sizes 4 --repeats 1",
-        _object(uri=TEXT, level=COUNT, readings=_list(_object(edge=COUNT, bytes=COUNT, aligned=FLAG, seconds=NUMBER))),
-    ),
+WORKFLOW = """
+cwlVersion: v1.2
+class: Workflow
+inputs: {raw: [File, string], at: double?, store: string}
+outputs:
+  mask: {type: File, outputSource: mark/result}
+steps:
+  mark: {run: tool.cwl, in: {image: raw, at: at, store: store}, out: [result]}
+"""
+MARK = "mark.cwl --set raw=raw.zarr --out o --workers 1"
+LABELS = "--truth labels.zarr --result labels.zarr"
+QUICK = [
+    ("info", "info raw.zarr"),
+    ("ls", "ls ."),
+    ("tools", "tools"),
+    ("datasets", "datasets"),
+    ("datasets NAME", "datasets kasthuri2015/em"),
+    ("profiles", "profiles"),
+    ("doctor", "doctor"),
+    ("get", "get raw.zarr out.npy --box 1:3,:,2:"),
+    ("put", "put raw.zarr zarr://put.zarr"),
+    ("put", "put raw.zarr zarr://labels.zarr --at 0,0,0"),
+    ("rm", "rm raw.zarr -y"),
+    ("score segmentation", f"score segmentation {LABELS}"),
+    ("plan", f"plan {MARK} --into mask=zarr://elsewhere.zarr"),
+    ("describe", "describe voxome --out cwl"),
 ]
+SLOW = [
+    ("transfer", "transfer raw.zarr zarr://copy.zarr"),
+    ("convert", "convert raw.zarr zarr://copy.zarr --window 0:9"),
+    ("run", f"run {MARK} --into mask=zarr://elsewhere.zarr"),
+    ("tool", "tool common.threshold --image raw.zarr --out o --workers 1"),
+    ("tool", "tool common.statistics --image raw.zarr --out o --workers 1"),
+    ("tool --check-invariance", "tool common.threshold --image raw.zarr --check-invariance"),
+    ("phantom", "phantom made --shape 24,32,40"),
+    ("bench read", "bench read raw.zarr --sizes 4 --repeats 1"),
+    ("train", "train train.zarr ids.zarr --out trained --minutes 0"),
+]
+LINES = [*QUICK, *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW)]
 
 
 @pytest.fixture
-def volumes(command: Command) -> Command:
-    """Run commands beside an image and labels."""
-    for name, dtype in (("raw", "uint8"), ("labels", "uint64")):
-        spec = voxome.VolumeSpec.of((6, 8, 10), dtype, voxel_size_nm=(10, 8, 8))
-        voxome.create(f"zarr://{name}.zarr", spec)[...] = 1
+def volumes(command: Command, tmp_path: Path) -> Command:
+    """Run commands beside an image, labels, and a workflow."""
+    for name, dtype, shape in (
+        ("raw", "uint8", (6, 8, 10)),
+        ("labels", "uint64", (6, 8, 10)),
+        ("train", "uint8", (40, 40, 40)),
+        ("ids", "uint64", (40, 40, 40)),
+    ):
+        kind = "image" if dtype == "uint8" else "labels"
+        spec = voxome.VolumeSpec.of(shape, dtype, voxel_size_nm=(8, 8, 8), kind=kind)
+        voxome.create(f"zarr://{name}.zarr", spec)[...] = 1 + np.arange(shape[0], dtype=dtype)[:, None, None] // 20
+    (tmp_path / "tool.cwl").write_text(document(load("voxome.tools", "common.threshold").spec))
+    (tmp_path / "mark.cwl").write_text(WORKFLOW)
     return command
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("line", "schema"), SCHEMAS, ids=[line for line, _ in SCHEMAS])
-def test_json_follows_its_schema(volumes: Command, line: str, schema: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("verb", "line"), LINES)
+def test_json_follows_its_schema(volumes: Command, verb: str, line: str) -> None:
     result = volumes(*line.split(), "--json")
     assert result.status == 0, result.err
-    jsonschema.validate(result.json, schema)
+    jsonschema.validate(result.json, SCHEMAS[verb])
+
+
+@pytest.mark.slow
+def test_json_of_a_phantom_and_its_run_follows_its_schema(volumes: Command) -> None:
+    files = volumes("phantom", "p", "--shape", "24,32,40", "--json").json
+    assert volumes("run", *MARK.split(), "--json").status == 0
+    cleaned = volumes("clean", "o", "--json").json
+    jsonschema.validate(cleaned, SCHEMAS["clean"])
+    tables = ("--truth", files["synapses"], "--result", files["synapses"])
+    jsonschema.validate(volumes("score", "detections", *tables, "--json").json, SCHEMAS["score detections"])
+    tables = ("--truth", files["connectome"], "--result", files["connectome"])
+    labels = ("--truth-labels", files["labels"], "--result-labels", files["labels"])
+    jsonschema.validate(volumes("score", "graph", *tables, *labels, "--json").json, SCHEMAS["score graph"])
+
+
+def test_every_verb_has_json_and_a_schema() -> None:
+    verbs = {" ".join(path): verb for path, verb in VERBS.items() if not hasattr(verb, "commands")}
+    for name, verb in verbs.items():
+        assert any("--json" in option.opts for option in verb.params), name
+        tool = name.startswith("tool ")
+        assert tool or name in SCHEMAS, name
+
+
+COMMON = re.compile(
+    r"shape|start|axes|dtype|bytes|.*_(nm|s|bytes)|box|domain|uri|source|destination|disk|workers|warnings|changes"
+    r"|problems|name|version|key|store|engines"
+)
+"""Keys of several verbs; others belong to what one verb is about."""
+
+
+def test_a_common_key_has_one_type_in_all_verbs() -> None:
+    types: dict[str, set[str]] = {}
+    for schema in SCHEMAS.values():
+        for name, values in keys_of(schema).items():
+            for value in values:
+                kind = value.get("type", "any")
+                types.setdefault(name, set()).add(kind[0] if isinstance(kind, list) else kind)
+    common = {name: kinds for name, kinds in types.items() if COMMON.fullmatch(name)}
+    assert len(common) > 30
+    assert {name: kinds for name, kinds in common.items() if len(kinds) > 1} == {}
+
+
+def test_every_key_is_documented() -> None:
+    text = Path(__file__).parents[2].joinpath("docs/command-line.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`(\w+)`", text.partition("## JSON")[2].partition("\n## ")[0]))
+    keys = {name for schema in SCHEMAS.values() for name in schema.get("properties", {})}
+    assert keys - documented == set()
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("info none.zarr", 1),
+        ("get raw.zarr out.xyz", 1),
+        ("plan mark.cwl", 1),
+        ("info", 2),
+        ("plan mark.cwl --level x", 2),
+    ],
+)
+def test_an_error_leaves_standard_output_empty(volumes: Command, line: str, status: int) -> None:
+    result = volumes(*line.split(), "--json")
+    assert (result.status, result.out) == (status, "")
+    assert result.err
+
+
+def test_paths_and_sizes_of_parts_are_those_of_what_was_written(volumes: Command) -> None:
+    part = volumes("get", "raw.zarr", "part.zarr", "--box", "1:3,:,2:", "--json").json
+    whole = volumes("info", "part.zarr", "--json").json
+    assert {name: part[name] for name in ("shape", "start", "dtype", "bytes", "voxel_size_nm", "offset_nm")} == {
+        name: whole[name] for name in ("shape", "start", "dtype", "bytes", "voxel_size_nm", "offset_nm")
+    }

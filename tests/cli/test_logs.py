@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import typer
+from cli.verbs import VERBS
 
 import voxome
+from voxome.cli.main import app
 
 Command = Callable[..., Any]
 
@@ -51,11 +54,42 @@ def test_verbose_prints_the_traceback(command: Command, capsys: pytest.CaptureFi
 
 
 def test_the_log_level_is_set(command: Command) -> None:
-    command("--log-level", "error", "profiles")
-    assert logging.getLogger("voxome").level == logging.ERROR
-    result = command("--log-level", "loud", "profiles")
-    assert result.status == 2
-    assert "warning" in result.err
+    for line in (
+        "--log-level error profiles",
+        "profiles --log-level error",
+        "--log-level debug profiles --log-level error",
+    ):
+        logging.getLogger("voxome").setLevel(logging.NOTSET)
+        command(*line.split())
+        assert logging.getLogger("voxome").level == logging.ERROR
+    for line in ("--log-level loud profiles", "profiles --log-level loud"):
+        result = command(*line.split())
+        assert result.status == 2
+        assert "warning" in result.err
+
+
+def test_options_of_the_log_hold_before_and_after_the_verb(command: Command) -> None:
+    for line in ("-v profiles", "profiles -v", "profiles --verbose", "-v profiles -v"):
+        logging.getLogger("voxome").setLevel(logging.NOTSET)
+        command(*line.split())
+        assert logging.getLogger("voxome").level == logging.DEBUG
+    score = "segmentation --truth no --result no"
+    for line in (f"-v score {score}", f"score -v {score}", f"score {score} -v"):
+        with pytest.raises(AssertionError, match="Traceback"):
+            command(*line.split())
+    command("profiles", "-v", "--log-level", "info")
+    assert logging.getLogger("voxome").level == logging.INFO
+    command("profiles")
+    assert logging.getLogger("voxome").level == logging.WARNING
+
+
+def test_every_verb_takes_the_options_of_the_log() -> None:
+    for path, verb in VERBS.items():
+        options = {option for one in verb.params for option in one.opts}
+        assert {"-v", "--verbose", "--log-level"} <= options, path
+    tool = typer.main.get_command(app).commands["tool"]  # type: ignore[attr-defined]
+    threshold = tool.get_command(None, "common.threshold")
+    assert {"-v", "--log-level"} <= {option for one in threshold.params for option in one.opts}
 
 
 @pytest.mark.parametrize("name", ["voxome.remotes", "urllib3.connectionpool"])

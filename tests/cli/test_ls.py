@@ -57,7 +57,7 @@ def test_one_volume(folder: Any, tmp_path: Path) -> None:
     for uri in ("a.zarr", f"zarr://{tmp_path}/a.zarr"):
         (info,) = folder("ls", uri, "--json").json
         assert info["uri"].endswith("a.zarr")
-        assert info["description"] == "uint8 0:4,0:5,0:6"
+        assert info["description"] == "uint8 4,5,6"
 
 
 def test_a_missing_folder_is_an_error(folder: Any) -> None:
@@ -99,7 +99,7 @@ def test_resources_beside_volumes_are_listed_and_described(command: Callable[...
     facts = {"uri": "precomputed://seg/mesh", "format": "precomputed", "kind": "meshes"}
     assert command("info", "seg/mesh", "--json").json == facts
     assert command("info", "seg/skeletons", "--json").json["kind"] == "skeletons"
-    assert command("info", "marks", "--json").json["shape"] == "line"
+    assert command("info", "marks", "--json").json["geometry"] == "line"
     for arguments in (
         ("transfer", "seg/mesh", "zarr://copy"),
         ("get", "seg/mesh", "copy.npy"),

@@ -6,16 +6,15 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import typer
+from cli.verbs import VERBS
 
 import voxome
-from voxome.cli.main import app, main
+from voxome.cli.main import main
 from voxome.registry import load
 from voxome.workflow.describe import document
 
@@ -28,16 +27,6 @@ outputs:
 steps:
   mark: {run: tool.cwl, in: {image: raw, at: at, store: store}, out: [result]}
 """
-
-
-def _verbs(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """All verbs, those below others too."""
-    for name, one in getattr(command, "commands", {}).items():
-        yield (*path, name), one
-        yield from _verbs(one, (*path, name))
-
-
-VERBS = dict(_verbs(typer.main.get_command(app)))
 
 
 class Result:
@@ -152,7 +141,7 @@ def test_info_shows_metadata(voxome_: Any) -> None:
     assert facts["axes"] == ["z", "y", "x"]
     result = voxome_("info", "raw.zarr")
     assert all(any(name in line and value in line for line in result.out.splitlines()) for name, value in [
-        ("shape", "20, 16, 12"), ("voxel size (nm)", "10, 8, 8"), ("dtype", "uint8"), ("levels", "20, 16, 12")
+        ("shape", "20,16,12"), ("voxel size (nm)", "10,8,8"), ("dtype", "uint8"), ("levels", "20,16,12")
     ])  # fmt: skip
 
 
@@ -348,3 +337,44 @@ def test_images_are_not_scored_as_segmentations(voxome_: Any) -> None:
     result = voxome_("score", "segmentation", "--truth", "raw.zarr", "--result", "raw.zarr")
     assert result.status == 1
     assert "raw.zarr is image data of uint8; expected a label volume" in result.err
+
+
+def test_plan_and_run_differ_by_the_verb_alone() -> None:
+    options = {
+        verb: {option for one in VERBS[verb,].params for option in (*one.opts, *one.secondary_opts)}
+        for verb in ("plan", "run")
+    }
+    assert options["plan"] == options["run"]
+
+
+@pytest.mark.slow
+def test_plan_takes_the_arguments_of_a_run_and_writes_nothing(voxome_: Any, tmp_path: Path) -> None:
+    line = "mark.cwl --set raw=raw.zarr --out o --store kept --workers 1 --engine threads --records sqlite"
+    planned = voxome_("plan", *line.split(), "--json").json
+    steps = {step["name"]: step["written_bytes"] for step in planned["steps"]}
+    assert (planned["workers"], planned["written_bytes"], steps["mark"]) == (1, sum(steps.values()), 20 * 16 * 12)
+    assert planned["disk"]["folder"] == str(tmp_path)
+    assert planned["changes"] == []
+    assert not (tmp_path / "o").exists()
+    assert not (tmp_path / "kept").exists()
+    assert voxome_("run", *line.split()).status == 0
+    changed = voxome_("plan", *line.split(), "--set", "at=3", "--json").json
+    assert changed["changes"] == ["step mark runs again: parameter at changed from 0.5 to 3.0"]
+    assert changed["changes"][0] in voxome_("plan", *line.split(), "--set", "at=3").err
+    assert "names no scorer" in voxome_("plan", *line.split(), "--truth", ".").err
+    assert "Unknown engine 'thread'" in voxome_("plan", "mark.cwl", "--set", "raw=raw.zarr", "--engine", "thread").err
+
+
+@pytest.mark.slow
+def test_a_job_file_for_other_cwl_runners_is_used_as_it_is(voxome_: Any, tmp_path: Path) -> None:
+    (tmp_path / "job.yml").write_text("cwl:tool: mark.cwl\nraw: raw.zarr\nstore: kept\nworkers: 1\nblock: 8,8,8\n")
+    result = voxome_("run", "mark.cwl", "job.yml", "--out", "o", "--json")
+    assert result.json["steps"][0]["blocks"]["total"] == 12
+    assert result.json["engines"][0]["workers"] == 1
+    assert (tmp_path / "kept" / "mask.zarr").exists()
+    planned = voxome_("plan", "mark.cwl", "job.yml", "--block", "20,16,12", "--workers", "2", "--json").json
+    assert (planned["steps"][0]["blocks"], planned["workers"]) == (1, 2)
+    for setting in ("store=kept", "workers=2"):
+        result = voxome_("plan", "mark.cwl", "--set", "raw=raw.zarr", "--set", setting)
+        assert result.status == 1
+        assert f"give --{setting.partition('=')[0]}" in result.err

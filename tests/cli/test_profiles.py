@@ -37,16 +37,21 @@ def configured(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_hosts_are_listed_without_tokens(configured: Any, tmp_path: Path) -> None:
     listed = configured("profiles", "--json")
-    rows = {(row["profile"], row["kind"]): (row["host"], row["token"]) for row in listed.json["services"]}
-    assert rows == {
-        ("environment", "bossdb"): (None, "set"),
-        ("lab (in use)", "bossdb"): ("https://boss.lab.org", "set"),
-        ("lab (in use)", "dvid"): ("http://dvid.lab.org:8000", "not set, by LAB_DVID_TOKEN"),
-        ("home", "s3"): ("http://127.0.0.1:9000", "not set"),
-    }
+    names = ("profile", "in_use", "store", "host", "token", "token_env", "options")
+    assert [tuple(row[name] for name in names) for row in listed.json["stores"]] == [
+        ("environment", True, "bossdb", None, True, "VOXOME_BOSSDB_TOKEN", []),
+        ("lab", True, "bossdb", "https://boss.lab.org", True, None, []),
+        ("lab", True, "dvid", "http://dvid.lab.org:8000", False, "LAB_DVID_TOKEN", ["key"]),
+        ("home", False, "s3", "http://127.0.0.1:9000", False, None, []),
+    ]
     assert (listed.json["file"], listed.json["profile"]) == (str(tmp_path / "config.toml"), "lab")
     result = configured("profiles")
-    assert "boss.lab.org" in result.out
+    assert result.out.splitlines()[1:] == [
+        "environment\tbossdb\t\tset\t",
+        "lab (in use)\tbossdb\thttps://boss.lab.org\tset\t",
+        "lab (in use)\tdvid\thttp://dvid.lab.org:8000\tnot set, by LAB_DVID_TOKEN\tkey",
+        "home\ts3\thttp://127.0.0.1:9000\tnot set\t",
+    ]
     for text in (listed.out, listed.err, result.out, result.err):
         assert not any(secret in text for secret in SECRETS)
 
@@ -55,15 +60,15 @@ def test_a_token_named_by_a_variable(configured: Any, monkeypatch: pytest.Monkey
     monkeypatch.setenv("LAB_DVID_TOKEN", "hunter2")
     monkeypatch.setenv("VOXOME_PROFILE", "home")
     result = configured("profiles", "--json")
-    rows = {(row["profile"], row["kind"]): row["token"] for row in result.json["services"]}
-    assert rows["lab", "dvid"] == "set, by LAB_DVID_TOKEN"
-    assert ("home (in use)", "s3") in rows
+    rows = {(row["profile"], row["store"]): row for row in result.json["stores"]}
+    assert (rows["lab", "dvid"]["token"], rows["lab", "dvid"]["token_env"]) == (True, "LAB_DVID_TOKEN")
+    assert rows["home", "s3"]["in_use"]
     assert "hunter2" not in result.out
 
 
 def test_a_missing_file_is_not_an_error(command: Any, tmp_path: Path) -> None:
     (tmp_path / "config.toml").unlink()
-    assert command("profiles", "--json").json["services"] == []
+    assert command("profiles", "--json").json["stores"] == []
     assert "(missing)" in command("profiles").err
 
 

@@ -41,7 +41,10 @@ def test_a_new_volume(filed: Any, file: str, uri: str) -> None:
 def test_options_override_the_file(filed: Any) -> None:
     arguments = ["--voxel-size", "40,4,4.5", "--dtype", "uint32", "--kind", "labels", "--chunk", "4,8,8", "--json"]
     result = filed("put", "in.npy", "zarr://out.zarr", *arguments)
-    assert result.json == {"uri": "zarr://out.zarr", "shape": [9, 20, 30], "dtype": "uint32"}
+    written = result.json
+    assert (written["shape"], written["dtype"], written["voxel_size_nm"]) == ([9, 20, 30], "uint32", [40, 4, 4.5])
+    assert written["destination"] == f"zarr://{Path.cwd() / 'out.zarr'}"
+    assert written["bytes"] == 9 * 20 * 30 * 4
     made = voxome.open("out.zarr")
     assert (made.voxel_size_nm, made.dtype, made.spec.kind, made.chunks) == (
         (40, 4, 4.5), np.uint32, "labels", (4, 8, 8)
@@ -78,7 +81,8 @@ def test_the_stored_dtype_is_printed(filed: Any) -> None:
 def test_into_an_existing_volume(filed: Any) -> None:
     spec = voxome.VolumeSpec.of((20, 40, 50), "uint16", chunk=(8, 8, 8), start=(5, -10, 0))
     voxome.create("zarr://whole.zarr", spec)[...] = 7
-    assert filed("put", "in.npy", "zarr://whole.zarr", "--at", "7,-3,19").status == 0
+    part = filed("put", "in.npy", "zarr://whole.zarr", "--at", "7,-3,19", "--json").json
+    assert (part["start"], part["shape"]) == ([7, -3, 19], [9, 20, 30])
     expected = np.full((20, 40, 50), 7, np.uint16)
     expected[2:11, 7:27, 19:49] = ARRAY
     assert_array_equal(voxome.open("whole.zarr"), expected)

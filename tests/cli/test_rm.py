@@ -21,7 +21,7 @@ def test_a_volume_is_removed(command: Any, scheme: str, tmp_path: Path) -> None:
     name = "a.npy" if scheme == "npy" else "a"
     voxome.create(f"{scheme}://{name}", voxome.VolumeSpec.of((4, 5, 6), "uint8") if scheme == "npy" else SPEC)
     result = command("rm", name, "--yes", "--json")
-    assert result.json["removed"].startswith(f"{scheme}://")
+    assert result.json["uri"].startswith(f"{scheme}://")
     assert not (tmp_path / name).exists()
     assert command("rm", name, "--yes").status == 1
 
@@ -30,7 +30,7 @@ def test_a_volume_is_removed(command: Any, scheme: str, tmp_path: Path) -> None:
 def test_it_asks(tmp_path: Path, answer: str, gone: bool) -> None:
     voxome.create(f"zarr://{tmp_path}/a.zarr", SPEC)
     result = CliRunner().invoke(app, ["rm", str(tmp_path / "a.zarr")], input=answer)
-    assert "4 x 5 x 6 voxels of uint8" in result.output
+    assert "4,5,6 voxels of uint8, 120 B" in result.output
     assert (result.exit_code == 0) == gone
     assert (tmp_path / "a.zarr").exists() != gone
 

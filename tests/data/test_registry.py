@@ -100,7 +100,7 @@ def _sha256(content: bytes) -> str:
 
 @pytest.mark.parametrize("one", ALL.values(), ids=lambda one: one.name)
 def test_every_entry_is_valid(one: Entry) -> None:
-    assert all(text.strip() for text in one.source)
+    assert all(text.strip() for text in one.sources)
     assert one.verified is None or one.verified <= date.today()
     if one.uri is not None:
         scheme, _, path = one.uri.partition("://")

@@ -1,4 +1,4 @@
-"""Cores and memory within control groups."""
+"""Cores, memory and disk, within control groups."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from voxome.engines.machine import available_cpus, available_memory_bytes, cpu_limit
+from voxome.engines import machine
+from voxome.engines.machine import available_cpus, available_memory_bytes, cpu_limit, disk_at, worker_count
+from voxome.errors import InvalidInput
 
 GIB = 1 << 30
 
@@ -58,3 +60,15 @@ def test_an_unlimited_group_is_no_limit(tmp_path: Path) -> None:
     files = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n", "sys/fs/cgroup/cpu.max": "-1 100000\n"}
     root = _write(tmp_path, files)
     assert (available_cpus(root), available_memory_bytes(root)) == (8, 64 * GIB)
+
+
+def test_workers_are_all_cores_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "available_cpus", lambda: 5)
+    assert (worker_count(None), worker_count(2)) == (5, 2)
+    for wrong in (0, -1, 1.5, "2"):
+        with pytest.raises(InvalidInput, match="workers"):
+            worker_count(wrong)  # type: ignore[arg-type]
+
+
+def test_the_disk_of_a_folder_that_does_not_exist_yet_is_that_above_it(tmp_path: Path) -> None:
+    assert disk_at(tmp_path / "a" / "b").folder == disk_at(tmp_path).folder == str(tmp_path)

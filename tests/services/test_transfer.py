@@ -221,4 +221,4 @@ def test_progress_is_reported(tmp_path: Path) -> None:
     assert ("copy", 16, 16, True) in seen
     assert seen[-1][0] == "level 1"
     assert report.blocks == 16 + seen[-1][2]
-    assert report.bytes_per_s == pytest.approx(report.bytes / report.seconds)
+    assert report.bytes_per_s == pytest.approx(report.bytes / report.wall_s)

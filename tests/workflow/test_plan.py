@@ -286,3 +286,22 @@ def test_a_plan_error_survives_pickling() -> None:
     again = pickle.loads(pickle.dumps(PlanError(["no raw", "no box"])))  # noqa: S301
     assert again.problems == ("no raw", "no box")
     assert str(again) == str(PlanError(["no raw", "no box"]))
+
+
+def test_the_block_of_the_workflow_is_used_unless_the_options_have_one(bind: Bind, graph: Graph) -> None:
+    def blocks(plan: Plan) -> set[tuple[int, int, int]]:
+        return {step.block for step in plan.steps if ".level" not in step.name and step.spec.scope != "whole"}
+
+    assert blocks(bind(block="4,8,8")) == {(4, 8, 8)}
+    assert blocks(bind(RunOptions(block=(8, 8, 8)), block="4,8,8")) == {(8, 8, 8)}
+    mixed = bind(RunOptions(blocks={"segment.edges": (6, 8, 8)}), block="4,8,8")
+    assert blocks(mixed) == {(4, 8, 8), (6, 8, 8)}
+    assert blocks(bind()) == {(64, 128, 128)}
+    assert any("'4,8': expected three whole numbers" in one for one in problems(bind, block="4,8"))
+
+
+def test_where_results_are_kept_is_no_input(bind: Bind) -> None:
+    for name in ("store", "workers"):
+        assert problems(bind, **{name: "2"}) == (
+            f"{name!r} is for other CWL runners: leave it out, and give --{name} ({name}=)",
+        )

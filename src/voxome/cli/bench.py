@@ -11,10 +11,11 @@ import typer
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.copy_progress import block_progress
+from voxome.cli.logs import Verbs
 from voxome.cli.table import show_table
 from voxome.cli.values import parse_count, parse_index, parse_sizes, parse_whole
 
-app = typer.Typer(help="Measure the speed of stores.", no_args_is_help=True)
+app = Verbs(help="Measure the speed of stores.", no_args_is_help=True)
 
 
 @app.command("read")
@@ -75,7 +76,7 @@ def read(
             size_text(reading.bytes),
             "aligned" if reading.aligned else "unaligned",
             reading.concurrency,
-            f"{reading.seconds * 1000:.1f} ms",
+            f"{reading.median_s * 1000:.1f} ms",
             f"{size_text(reading.bytes_per_s)}/s",
         ]
         for reading in readings

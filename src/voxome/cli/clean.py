@@ -7,12 +7,17 @@ from typing import Annotated
 
 import typer
 
-from voxome.cli.console import print_stderr, size_text
+from voxome.cli.console import Json, print_stderr, show_json, size_text
 
 
-def clean(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run.")]) -> None:
+def clean(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run.")], json: Json = False
+) -> None:
     """Remove the intermediate arrays and tables of a finished run; keep its results and records."""
     from voxome.workflow.clean import clean as clean_folder
 
     freed = clean_folder(folder)
-    print_stderr(f"{'intermediate data' if freed is None else size_text(freed)} removed of the run in {folder}")
+    if json:
+        show_json({"folder": str(folder.resolve()), "freed_bytes": freed})
+    else:
+        print_stderr(f"{'Intermediate data' if freed is None else size_text(freed)} removed of the run in {folder}")

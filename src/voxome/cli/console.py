@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
 from voxome.contracts.json_text import json_text
+from voxome.geometry.notation import comma_text
 from voxome.redaction import redact
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def show_json(data: Any) -> None:
@@ -53,3 +54,8 @@ def size_text(count: float | None) -> str:
         count /= 1000
         units.pop(0)
     return f"{count:.3g} {units[0]}"
+
+
+def voxels_text(facts: Mapping[str, Any]) -> str:
+    """Return shape, dtype and size of a volume, of facts as `voxome.info` has them, as readable text."""
+    return f"{comma_text(facts['shape'])} voxels of {facts['dtype']}, {size_text(facts['bytes'])}"

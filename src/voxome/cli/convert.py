@@ -55,6 +55,6 @@ def convert(
         show_json(asdict(report))
     else:
         print_stderr(
-            f"{report.destination} is complete: {size_text(report.bytes)} in {report.seconds:.1f} s, from "
+            f"{report.destination} is complete: {size_text(report.bytes)} in {report.wall_s:.1f} s, from "
             f"{report.source}"
         )

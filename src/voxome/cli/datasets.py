@@ -11,6 +11,7 @@ from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.copy_progress import block_progress
 from voxome.cli.table import show_facts, show_table
 from voxome.errors import InvalidInput
+from voxome.geometry.notation import comma_text
 
 if TYPE_CHECKING:
     from voxome.data.registry.entry import Entry
@@ -32,10 +33,9 @@ def datasets(
 
     if name is not None:
         dataset = entry(name)
-        if fetch:
-            _fetch(dataset)
+        fetched = {"fetched": _fetch(dataset)} if fetch else {}
         if json:
-            show_json(dataset.model_dump(mode="json"))
+            show_json({**dataset.model_dump(mode="json"), **fetched})
         else:
             show_facts(_facts(dataset))
     elif fetch:
@@ -44,21 +44,24 @@ def datasets(
         show_json([one.model_dump(mode="json") for one in entries().values()])
     else:
         rows = [[one.name, one.modality, _size(one), one.licence or "unknown", one.title] for one in entries().values()]
-        show_table(["dataset", "modality", "voxel size (z, y, x; nm)", "licence", "description"], rows)
+        show_table(["dataset", "modality", "voxel size (nm)", "licence", "description"], rows)
 
 
-def _fetch(one: Entry) -> None:
+def _fetch(one: Entry) -> dict[str, str]:
+    """Download the file of a dataset; return its path in the cache and its SHA-256."""
     from voxome.data.registry.files import fetch, sha256_of
 
     if one.file is None:
         raise InvalidInput(f"{one.name} has no file to fetch; open it directly, as dataset:{one.name}")
     with block_progress(one.name, unit="MB") as progress:
         path = fetch(one.file, lambda done, total: progress(done // _MB, total // _MB))
-    print_stderr(f"{path}: sha256 {sha256_of(path)}")
+    digest = sha256_of(path)
+    print_stderr(f"{path}: sha256 {digest}")
+    return {"path": str(path), "sha256": digest}
 
 
 def _facts(one: Entry) -> dict[str, object]:
-    fields = one.model_dump(mode="json", exclude={"voxel_size_nm", "source", "file", "verified"})
+    fields = one.model_dump(mode="json", exclude={"voxel_size_nm", "sources", "file", "verified"})
     facts: dict[str, object] = {name: "unknown" if value is None else value for name, value in fields.items()}
     facts["uri"] = one.uri or "none; see the page"
     facts["note"] = one.note or ""
@@ -66,9 +69,9 @@ def _facts(one: Entry) -> dict[str, object]:
     if one.file is not None:
         facts["file"] = f"{one.file.url}, sha256 {one.file.sha256 or 'not recorded'}"
     facts["verified"] = one.verified or "not yet opened with voxome"
-    facts["source"] = "; ".join(one.source)
+    facts["sources"] = "; ".join(one.sources)
     return facts
 
 
 def _size(one: Entry) -> str:
-    return "unknown" if one.voxel_size_nm is None else ", ".join(f"{length:g}" for length in one.voxel_size_nm)
+    return "unknown" if one.voxel_size_nm is None else comma_text(one.voxel_size_nm)

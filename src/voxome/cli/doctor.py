@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,9 @@ def doctor(json: Json = False) -> None:
 
 def find_facts() -> dict[str, Any]:
     """Return the facts that ``voxome doctor`` shows, as JSON values without secrets."""
-    from voxome.engines.machine import available_cpus, available_memory_bytes, cpu_limit, memory_limits
+    from voxome.engines.machine import available_cpus, available_memory_bytes, cpu_limit, disk_at, memory_limits
     from voxome.registry import plugin_problems, targets
 
-    disk = shutil.disk_usage(Path.cwd())
     config, credentials, problems = _configuration()
     return {
         "versions": {"voxome": version("voxome"), "python": platform.python_version(), **_versions()},
@@ -54,7 +53,7 @@ def find_facts() -> dict[str, Any]:
         "cpus": available_cpus(),
         "memory_bytes": available_memory_bytes(),
         "cgroup": {"cpus": cpu_limit(), "memory_bytes": min(memory_limits(), default=None)},
-        "disk": {"folder": str(Path.cwd()), "free_bytes": disk.free, "total_bytes": disk.total},
+        "disk": asdict(disk_at(Path.cwd())),
         "problems": [*problems, *plugin_problems()],
     }
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from voxome.cli.complete import uris
-from voxome.cli.console import Json, print_stderr, show_json, size_text
+from voxome.cli.console import Json, print_stderr, show_json, voxels_text
 from voxome.cli.copy_progress import block_progress
 from voxome.cli.options import BOX, Unfinished
 from voxome.cli.values import parse_box, parse_index
@@ -38,14 +38,14 @@ def get(
     from voxome.resources.volume_like import as_volume
     from voxome.services import verbs
     from voxome.services.blockwise_copy import resolve_box
+    from voxome.services.describe import spec_facts
 
     volume = as_volume(uri, level=level)
     region = resolve_box(volume.spec, box)
-    size = region.size * volume.dtype.itemsize
-    with block_progress(out, size) as progress:
+    facts = spec_facts(volume.spec.replace(domain=region))
+    with block_progress(out, facts["bytes"]) as progress:
         verbs.get(volume, out, box=region, force=force, overwrite=overwrite, progress=progress)
     if json:
-        show_json({"out": out, "box": str(region), "shape": list(region.shape), "dtype": str(volume.dtype)})
+        show_json({"source": volume.uri, "destination": out, "box": str(region), **facts})
     else:
-        shape = " x ".join(map(str, region.shape))
-        print_stderr(f"{out}: {shape} voxels of {volume.dtype}, {size_text(size)}")
+        print_stderr(f"{out}: {voxels_text(facts)}")

@@ -10,6 +10,7 @@ import typer
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, show_json
 from voxome.cli.table import show_facts
+from voxome.geometry.notation import comma_text
 
 
 def info(
@@ -31,18 +32,16 @@ def _text(value: Any) -> str:
         return "unknown"
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return "; ".join(f"{number}: {_level_text(level)}" for number, level in enumerate(value))
-    if isinstance(value, list):
-        return ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value) or "none"
-    return str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return (comma_text(value) or "none") if isinstance(value, list) else str(value)
 
 
 def _level_text(level: dict[str, Any]) -> str:
     if level["problem"]:
         return f"cannot be opened: {level['problem']}"
-    size = f"voxel size (nm) {_text(level['voxel_size_nm'])}"
-    return f"{_text(level['shape'])}, {size}, " + (
-        f"scale {_text(level['scale'])}" if level["scale"] else "no whole scale"
-    )
+    size = f"{_text(level['shape'])} voxels of {_text(level['voxel_size_nm'])} nm"
+    return f"{size}, scale {_text(level['scale'])}" if level["scale"] else f"{size}, no whole scale"
 
 
 def _label(name: str) -> str:

@@ -1,12 +1,16 @@
-"""Options before the verb: version, and how much is printed on standard error."""
+"""Options that every verb takes, before and after its name: how much is printed on standard error."""
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
 import traceback
+from collections.abc import Callable
+from contextlib import nullcontext
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,12 +41,94 @@ class LogLevel(StrEnum):
     error = "error"
 
 
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Log what is done, and print the traceback of an error.")
+]
+Level = Annotated[
+    Any | None,
+    typer.Option(
+        "--log-level",
+        parser=parse_as(LogLevel),
+        metavar="|".join(LogLevel),
+        help="Least severe log messages to print; default: warning, with -v info. Also shows those of SDKs.",
+    ),
+]
+_CONTEXT = "_context"
+_OF_EVERY_VERB = (
+    inspect.Parameter("verbose", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Verbose),
+    inspect.Parameter("log_level", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Level),
+    inspect.Parameter(_CONTEXT, inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+)
+
+
+class Verbs(typer.Typer):
+    """A group of verbs, which takes the options of the log, as each of its verbs does."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(callback=_log_options, **options)
+
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
+        """Return a decorator that adds a function as a verb."""
+        add = super().command(name, **options)
+
+        def decorate(verb: Callable[..., None]) -> Callable[..., None]:
+            add(with_log_options(verb))
+            return verb
+
+        return decorate
+
+
+def _log_options(verbose: Verbose = False, log_level: Level = None) -> None:
+    """Take the options of the log before a verb, which uses them."""
+
+
+def with_log_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """Return the function of a verb with the options of the log; those before the verb hold too."""
+
+    @wraps(verb)
+    def logged(verbose: bool, log_level: LogLevel | None, **values: Any) -> None:
+        context: typer.Context = values.pop(_CONTEXT)
+        above = context.parent
+        while above is not None:
+            verbose, log_level = verbose or above.params["verbose"], log_level or above.params["log_level"]
+            above = above.parent
+        _set_level(verbose, log_level)
+        require_config(context.command.name)
+        with nullcontext() if verbose or log_level else hidden_native_logs():
+            verb(**values)
+
+    own = inspect.signature(verb, eval_str=True).parameters.values()
+    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+    logged.__signature__ = inspect.Signature([*parameters, *_OF_EVERY_VERB])  # type: ignore[attr-defined]
+    logged.__annotations__ = {one.name: one.annotation for one in (*parameters, *_OF_EVERY_VERB)}
+    return logged
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         import voxome
 
         print(f"voxome {voxome.__version__}")
         raise typer.Exit
+
+
+def configure_logs(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+    verbose: Verbose = False,
+    log_level: Level = None,
+) -> None:
+    """From microscope voxels to connectomes. `voxome VERB -h` shows the options of a verb."""
+    _set_level(verbose, log_level)
+
+
+def _set_level(verbose: bool, log_level: LogLevel | None) -> None:
+    level = log_level or (LogLevel.info if verbose else LogLevel.warning)
+    logging.basicConfig(stream=sys.stderr, level=level.upper(), force=True)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_RedactedFormatter(_FORMAT))
+    _LOG.setLevel(logging.DEBUG if verbose and log_level is None else level.upper())
 
 
 def require_config(verb: str | None) -> None:
@@ -62,34 +148,6 @@ def require_config(verb: str | None) -> None:
         from voxome.config.profiles import in_use
 
         in_use()
-
-
-def configure_logs(
-    context: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
-    ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Log what is done, and print the traceback of an error.")
-    ] = False,
-    log_level: Annotated[
-        Any | None,
-        typer.Option(
-            parser=parse_as(LogLevel),
-            metavar="|".join(LogLevel),
-            help="Least severe log messages to print; default: warning, with -v info. Also shows those of SDKs.",
-        ),
-    ] = None,
-) -> None:
-    """From microscope voxels to connectomes. `voxome VERB -h` shows the options of a verb."""
-    level = log_level or (LogLevel.info if verbose else LogLevel.warning)
-    if not verbose and log_level is None:
-        context.with_resource(hidden_native_logs())
-    logging.basicConfig(stream=sys.stderr, level=level.upper(), force=True)
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(_RedactedFormatter(_FORMAT))
-    require_config(context.invoked_subcommand)
-    _LOG.setLevel(logging.DEBUG if verbose and log_level is None else level.upper())
 
 
 def print_traceback(error: BaseException) -> None:

@@ -7,8 +7,6 @@ import traceback
 from typing import NoReturn
 
 try:
-    import typer
-
     from voxome.cli import (
         bench,
         clean,
@@ -43,7 +41,7 @@ except KeyboardInterrupt:
 EPILOG = """Exit status: 0 done; 1 an error, with one message on standard error; 2 wrong usage; 130 interrupted. Results
 are printed on standard output: tables on a terminal, tab-separated text elsewhere, JSON with --json."""
 
-app = typer.Typer(
+app = logs.Verbs(
     name="voxome",
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -100,7 +98,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         at = traceback.extract_tb(error.__traceback__)[-1]
         print_stderr(
             f"voxome: internal error, please report it: {error!r} at {at.filename}:{at.lineno}; "
-            "`voxome -v …` prints the traceback"
+            "add -v to print the traceback"
         )
     finally:
         sys.unraisablehook = before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -146,6 +147,22 @@ Engines = Annotated[
         show_default=False,
     ),
 ]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        "--store", metavar="DIR|URI", help="Where results and intermediate data are kept, if not in the run folder."
+    ),
+]
+Truth = Annotated[
+    Path | None,
+    typer.Option(
+        "--truth",
+        help="Folder with ground truth to score the results against, as written by voxome phantom.",
+    ),
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Remove what earlier runs in this folder have computed, and start again.")
+]
 Records = Annotated[
     str | None,
     typer.Option(
@@ -156,12 +173,36 @@ Records = Annotated[
 ]
 
 
-def read_inputs(job: str | None, texts: list[str] | None, graph: Graph) -> dict[str, Any]:
-    """Return the workflow's inputs: those of a job file, overridden by ``NAME=VALUE``; an empty value means not set."""
-    from voxome.workflow.job_file import read_job
+@dataclass(frozen=True)
+class RunArguments:
+    """Arguments of a run, of the command line and of a job file, which the command line overrides."""
 
-    values = {**({} if job is None else read_job(job)), **read_settings(texts, graph)}
-    return {name: value for name, value in values.items() if value is not None}
+    inputs: dict[str, Any]
+    options: RunOptions
+    store: str | None
+    workers: int | None
+
+
+def read_arguments(
+    graph: Graph,
+    workflow: str,
+    job: str | None,
+    settings: list[str] | None,
+    options: RunOptions,
+    store: str | None,
+    workers: int | None,
+) -> RunArguments:
+    """Combine the command line with a job file; an empty value of ``--set`` means not set."""
+    from voxome.workflow.job_file import JobFile, read_job
+
+    file = JobFile() if job is None else read_job(job, workflow, graph)
+    values = {**file.inputs, **read_settings(settings, graph)}
+    return RunArguments(
+        {name: value for name, value in values.items() if value is not None},
+        replace(options, block=options.block or file.block),
+        store if store is not None else file.store,
+        workers if workers is not None else file.workers,
+    )
 
 
 def read_settings(texts: list[str] | None, graph: Graph) -> dict[str, Any]:
@@ -187,14 +228,14 @@ def read_options(
     copies: IntoOptions | None = None,
 ) -> RunOptions:
     """Return the options of a run."""
-    from voxome.workflow.options import DEFAULT_BLOCK, IntoOptions, RunOptions
+    from voxome.workflow.options import IntoOptions, RunOptions
 
     shapes: Mapping[str, tuple[int, int, int]] = dict(block or ())
     destinations = dict(into or ())
     if len(destinations) < len(into or ()):
         raise typer.BadParameter("--into: an output is named twice")
     return RunOptions(
-        block=shapes.get("", DEFAULT_BLOCK),
+        block=shapes.get(""),
         blocks={step: shape for step, shape in shapes.items() if step},
         box=box,
         level=level,

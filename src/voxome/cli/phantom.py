@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from voxome.cli.console import print_stderr
+from voxome.cli.console import Json, print_stderr, show_json, voxels_text
 from voxome.cli.copy_progress import block_progress
 from voxome.cli.values import parse_index, parse_shape
 
@@ -18,10 +19,18 @@ def phantom(
     seed: Annotated[
         int, typer.Option(parser=parse_index, metavar="N", help="Random seed; the same seed gives the same phantom.")
     ] = 0,
+    json: Json = False,
 ) -> None:
     """Generate a neuropil phantom with ground truth: image, labels, membranes, synapses and connectome."""
     from voxome.data.phantom import write
+    from voxome.resources.open import open_source
+    from voxome.services.describe import spec_facts
 
     with block_progress(str(folder)) as progress:
-        write.phantom(folder, shape=shape, seed=seed, progress=progress)
-    print_stderr(f"Wrote a phantom of {' x '.join(map(str, shape))} voxels to {folder}")
+        files = write.phantom(folder, shape=shape, seed=seed, progress=progress)
+    facts = spec_facts(open_source(str(files.raw)).spec)
+    if json:
+        paths = {name: str(path.resolve()) for name, path in asdict(files).items()}
+        show_json({**paths, "seed": seed, **facts})
+    else:
+        print_stderr(f"Wrote a phantom of {voxels_text(facts)}, to {folder}")

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.into import Into, IntoDrop, IntoExisting, IntoLevels, IntoVerify, read_copies
 from voxome.cli.options import (
     Blocks,
     BoxText,
+    CoreWorkers,
+    Engines,
     Force,
+    Fresh,
     Job,
     Level,
+    Records,
+    RunArguments,
     Settings,
+    Store,
+    Truth,
     Verify,
     VoxelSize,
     Workflow,
-    read_inputs,
+    read_arguments,
     read_options,
 )
 from voxome.cli.table import show_table
+from voxome.geometry.notation import comma_text
 
 if TYPE_CHECKING:
+    from voxome.blocks.step import Step
+    from voxome.workflow.options import RunOptions
     from voxome.workflow.plan import Plan
+    from voxome.workflow.preview import Preview
+
+_COLUMNS = ["step", "tool", "block", "blocks", "voxels read", "memory per job", "written", "invariance"]
 
 
 def plan_text(plan: Plan) -> str:
@@ -39,11 +52,43 @@ def step_names(plan: Plan) -> list[str]:
     return [*(step.name for step in plan.steps), *(name for one in plan.destinations for name in one.steps)]
 
 
+def plan_workflow(
+    workflow: str,
+    job: str | None,
+    settings: list[str] | None,
+    options: RunOptions,
+    store: str | None,
+    workers: int | None,
+) -> tuple[Plan, RunArguments]:
+    """Plan a workflow with the arguments of the command line; those of a job file come with the plan."""
+    from voxome.workflow.cwl import load
+    from voxome.workflow.plan import make_plan
+
+    graph = load(workflow)
+    arguments = read_arguments(graph, workflow, job, settings, options, store, workers)
+    return make_plan(graph, arguments.inputs, arguments.options), arguments
+
+
+def show_warnings(plan: Plan, preview: Preview) -> None:
+    """Print what the user should know before a run."""
+    for warning in (*plan.warnings, *preview.warnings):
+        print_stderr(f"warning: {warning}")
+
+
 def plan(
     workflow: Workflow,
+    *,
     job: Job = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="DIR", help="Run folder; if it has a run, the plan says what will run again."),
+    ] = None,
+    store: Store = None,
     settings: Settings = None,
     block: Blocks = None,
+    workers: CoreWorkers = None,
+    engine: Engines = None,
+    records: Records = None,
     box: BoxText = None,
     level: Level = 0,
     voxel_size: VoxelSize = None,
@@ -53,41 +98,57 @@ def plan(
     verify: IntoVerify = Verify.sampled,
     drop: IntoDrop = None,
     existing: IntoExisting = False,
+    truth: Truth = None,
+    fresh: Fresh = False,
     json: Json = False,
 ) -> None:
-    """Check a run and print its steps, blocks, voxels to read and memory, without starting it."""
+    """Check a run and print its steps, blocks, voxels to read, memory and disk, without starting it.
+
+    The options are those of run.
+    """
     copies = read_copies(levels, verify, drop, existing)
     options = read_options(block, box, level, voxel_size, force, into, copies)
-    from voxome.workflow.cwl import load
-    from voxome.workflow.plan import make_plan
-    from voxome.workflow.sizes import sizes
+    from voxome.engines.choice import parse_engine_options
+    from voxome.workflow.preview import preview as preview_run
 
-    graph = load(workflow)
-    plan = make_plan(graph, read_inputs(job, settings, graph), options)
-    free = shutil.disk_usage(Path.cwd()).free
+    plan, arguments = plan_workflow(workflow, job, settings, options, store, workers)
+    preview = preview_run(
+        plan,
+        out=out,
+        store=arguments.store,
+        workers=arguments.workers,
+        engine=parse_engine_options(engine or ()),
+        records=records,
+        truth=truth,
+        fresh=fresh,
+    )
     if json:
-        show_json({**plan.to_json(), "free_disk_bytes": free})
+        show_json({**plan.to_json(), "warnings": [*plan.warnings, *preview.warnings], **preview.to_json()})
         return
-    for warning in plan.warnings:
-        print_stderr(f"warning: {warning}")
-    rows = []
-    for step in plan.steps:
-        size = sizes(step)
-        read = size["voxels_read"]
-        rows.append(
-            [
-                step.name,
-                f"{step.tool} {step.version}",
-                "tables" if step.spec.scope == "whole" else ",".join(map(str, step.block)),
-                size["blocks"],
-                "" if read is None else f"{read:,}",
-                "by number of objects" if size["memory_bytes"] is None else size_text(size["memory_bytes"]),
-                step.spec.invariance,
-            ]
-        )
-    columns = ["step", "tool", "block", "blocks", "voxels read", "memory per job", "invariance"]
-    show_table(columns, rows, title=plan_text(plan))
+    show_warnings(plan, preview)
+    show_table(_COLUMNS, map(_row, plan.steps), title=plan_text(plan))
     for one in plan.destinations:
         state = "exists" if one.exists else "is created"
         print_stderr(f"{one.output}: {size_text(one.bytes)} into {one.label}, which {state}")
-    print_stderr(f"Free disk space here: {size_text(free)}")
+    for change in preview.changes:
+        print_stderr(change)
+    disk = preview.disk
+    free = "" if disk is None else f"; {size_text(disk.free_bytes)} free on the disk of {disk.folder}"
+    print_stderr(f"{size_text(preview.written_bytes)} of voxels written, before compression{free}")
+
+
+def _row(step: Step) -> list[Any]:
+    from voxome.workflow.sizes import sizes
+
+    size = sizes(step)
+    read = size["voxels_read"]
+    return [
+        step.name,
+        f"{step.tool} {step.version}",
+        "tables" if step.spec.scope == "whole" else comma_text(step.block),
+        f"{size['blocks']:,}",
+        "" if read is None else f"{read:,}",
+        "by number of objects" if size["memory_bytes"] is None else size_text(size["memory_bytes"]),
+        size_text(size["written_bytes"]) if size["written_bytes"] else "",
+        step.spec.invariance,
+    ]

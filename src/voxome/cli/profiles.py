@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _VARIABLE = re.compile(r"VOXOME_([A-Z0-9]+)_(?:HOST|TOKEN)")
 _LOGIN = re.compile(r"(?<=//)[^/@\s]*@")
+_ENVIRONMENT = "environment"
+"""Stands for a profile in rows of environment variables, which override profiles."""
 
 
 def profiles(json: Json = False) -> None:
@@ -27,32 +29,49 @@ def profiles(json: Json = False) -> None:
     used = settings().profile or config.profile
     rows = [*_from_environment(), *_from_file(used, config)]
     if json:
-        show_json({"file": str(file), "profile": used, "services": rows})
+        show_json({"file": str(file), "exists": file.exists(), "profile": used, "stores": rows})
         return
     unknown = " (not defined)" if config.profiles and used not in config.profiles else ""
     print_stderr(f"{file}{'' if file.exists() else ' (missing)'}; profile in use: {used}{unknown}")
-    columns = ["profile", "store", "host", "token", "options"]
-    show_table(
-        columns, [[row["profile"], row["kind"], row["host"] or "", row["token"], row["options"]] for row in rows]
-    )
+    show_table(["profile", "store", "host", "token", "options"], map(_cells, rows))
 
 
 def _from_environment() -> Iterator[dict[str, Any]]:
-    for kind in sorted({found[1] for name in os.environ if (found := _VARIABLE.fullmatch(name))}):
-        host, token = (os.environ.get(f"VOXOME_{kind}_{what}") for what in ("HOST", "TOKEN"))
-        yield _row("environment", kind.lower(), host, "set" if token else "not set", ())
+    for store in sorted({found[1] for name in os.environ if (found := _VARIABLE.fullmatch(name))}):
+        host, token = f"VOXOME_{store}_HOST", f"VOXOME_{store}_TOKEN"
+        yield {
+            "profile": _ENVIRONMENT,
+            "in_use": True,
+            "store": store.lower(),
+            "host": _without_login(os.environ.get(host)),
+            "token": bool(os.environ.get(token)),
+            "token_env": token if token in os.environ else None,
+            "options": [],
+        }
 
 
 def _from_file(used: str, config: ConfigFile) -> Iterator[dict[str, Any]]:
     from voxome.config.profiles import read_token
 
-    for name, services in config.profiles.items():
-        for kind, entry in services.items():
-            variable = f", by {entry.token_env}" if entry.token_env and entry.token is None else ""
-            state = ("set" if read_token(entry) else "not set") + variable
-            yield _row(f"{name} (in use)" if name == used else name, kind, entry.host, state, entry.options)
+    for name, stores in config.profiles.items():
+        for store, entry in stores.items():
+            yield {
+                "profile": name,
+                "in_use": name == used,
+                "store": store,
+                "host": _without_login(entry.host),
+                "token": bool(read_token(entry)),
+                "token_env": entry.token_env if entry.token is None else None,
+                "options": list(entry.options),
+            }
 
 
-def _row(profile: str, kind: str, host: str | None, token: str, options: Any) -> dict[str, Any]:
-    shown = host and _LOGIN.sub("", host)
-    return {"profile": profile, "kind": kind, "host": shown, "token": token, "options": ", ".join(options)}
+def _without_login(host: str | None) -> str | None:
+    return host and _LOGIN.sub("", host)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    mark = " (in use)" if row["in_use"] and row["profile"] != _ENVIRONMENT else ""
+    variable = f", by {row['token_env']}" if row["token_env"] and row["profile"] != _ENVIRONMENT else ""
+    token = ("set" if row["token"] else "not set") + variable
+    return [row["profile"] + mark, row["store"], row["host"] or "", token, ", ".join(row["options"])]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from voxome.cli.complete import uris
-from voxome.cli.console import Json, print_stderr, show_json
+from voxome.cli.console import Json, print_stderr, show_json, voxels_text
 from voxome.cli.copy_progress import block_progress
 from voxome.cli.options import Unfinished
 from voxome.cli.values import parse_as, parse_indices, parse_lengths_nm, parse_sizes
@@ -52,13 +52,17 @@ def put(
     new: dict[str, Any] = {"voxel_size_nm": voxel_size, "dtype": dtype, "kind": kind and kind.value, "chunk": chunk}
     if at is not None and (unused := [name for name, value in new.items() if value is not None]):
         raise typer.BadParameter(f"--at writes into an existing volume, but {', '.join(unused)} would need a new one")
+    from voxome.geometry import Box
     from voxome.resources.volume_like import as_volume
     from voxome.services import verbs
+    from voxome.services.describe import spec_facts
 
     volume = as_volume(file)
     with block_progress(uri, volume.nbytes) as progress:
         written = verbs.put(volume, uri, **new, at=at, force=force, progress=progress)
+    start = written.spec.domain.start if at is None else at
+    facts = spec_facts(written.spec.replace(domain=Box.of_shape(volume.shape, start)))
     if json:
-        show_json({"uri": uri, "shape": list(volume.shape), "dtype": str(written.dtype)})
+        show_json({"source": volume.uri, "destination": written.uri, **facts})
     else:
-        print_stderr(f"Wrote {' x '.join(map(str, volume.shape))} voxels to {uri}")
+        print_stderr(f"Wrote {voxels_text(facts)} to {uri}")

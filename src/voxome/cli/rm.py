@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from voxome.cli.complete import uris
-from voxome.cli.console import Json, confirm, print_stderr, show_json, size_text
+from voxome.cli.console import Json, confirm, print_stderr, show_json, voxels_text
 
 
 def rm(
@@ -17,14 +17,15 @@ def rm(
 ) -> None:
     """Remove a volume and all its levels, after asking. Anything that is not a volume is kept."""
     from voxome.services.delete import delete, require_deletable
+    from voxome.services.describe import spec_facts
 
     located, spec = require_deletable(uri)
-    shape, size = " x ".join(map(str, spec.domain.shape)), size_text(spec.domain.size * spec.dtype.itemsize)
-    if not (yes or confirm(f"Remove {located}: {shape} voxels of {spec.dtype}, {size}?")):
+    facts = spec_facts(spec)
+    if not (yes or confirm(f"Remove {located}: {voxels_text(facts)}?")):
         print_stderr("Nothing was removed; use --yes to remove without asking")
         raise typer.Exit(1)
     delete(located)
     if json:
-        show_json({"removed": str(located)})
+        show_json({"uri": str(located), **facts})
     else:
         print_stderr(f"Removed {located}")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,17 +15,19 @@ from voxome.cli.options import (
     CoreWorkers,
     Engines,
     Force,
+    Fresh,
     Job,
     Level,
     Records,
     Settings,
+    Store,
+    Truth,
     Verify,
     VoxelSize,
     Workflow,
-    read_inputs,
     read_options,
 )
-from voxome.cli.plan import plan_text, step_names
+from voxome.cli.plan import plan_text, plan_workflow, show_warnings, step_names
 
 
 def run(
@@ -34,10 +35,7 @@ def run(
     *,
     job: Job = None,
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="Run folder; rerun the same command to resume.")],
-    store: Annotated[
-        str | None,
-        typer.Option(metavar="DIR|URI", help="Where results and intermediate data are kept, if not in the run folder."),
-    ] = None,
+    store: Store = None,
     settings: Settings = None,
     block: Blocks = None,
     workers: CoreWorkers = None,
@@ -52,13 +50,8 @@ def run(
     verify: IntoVerify = Verify.sampled,
     drop: IntoDrop = None,
     existing: IntoExisting = False,
-    truth: Annotated[
-        Path | None,
-        typer.Option(help="Folder with ground truth to score the results against, as written by voxome phantom."),
-    ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Remove what earlier runs in this folder have computed, and start again.")
-    ] = False,
+    truth: Truth = None,
+    fresh: Fresh = False,
     json: Json = False,
 ) -> None:
     """Run a workflow over a volume of any size, block by block; rerun the same command to resume.
@@ -71,30 +64,28 @@ def run(
     options = read_options(block, box, level, voxel_size, force, into, copies)
     from voxome.cli.progress import progress_bars
     from voxome.engines.choice import parse_engine_options
-    from voxome.engines.machine import available_cpus
-    from voxome.workflow.cwl import load
-    from voxome.workflow.plan import make_plan
+    from voxome.workflow.preview import preview as preview_run
     from voxome.workflow.run import run_plan
-    from voxome.workflow.store import run_folder
 
-    graph = load(workflow)
-    plan = make_plan(graph, read_inputs(job, settings, graph), options)
-    for warning in plan.warnings:
-        print_stderr(f"warning: {warning}")
-    run_folder(out)
-    print_stderr(f"Running {plan_text(plan)} into {out}; --workers {workers or available_cpus()}")
+    plan, arguments = plan_workflow(workflow, job, settings, options, store, workers)
+    choices: dict[str, Any] = {
+        "out": out,
+        "store": arguments.store,
+        "engine": parse_engine_options(engine or ()),
+        "records": records,
+        "truth": truth,
+        "fresh": fresh,
+    }
+    preview = preview_run(plan, workers=arguments.workers, **choices)
+    show_warnings(plan, preview)
+    print_stderr(f"Running {plan_text(plan)} into {out}; --workers {preview.workers}")
     with progress_bars(step_names(plan)) as progress:
         record = run_plan(
             plan,
-            out=out,
-            store=store,
-            workers=workers or available_cpus(),
-            engine=parse_engine_options(engine or ()),
-            records=records,
+            workers=preview.workers,
             progress=progress,
-            truth=truth,
-            fresh=fresh,
             on_changes=lambda changes: print_stderr("\n".join(changes)),
+            **choices,
         )
     if json:
         show_json(record)
@@ -112,5 +103,5 @@ def run(
             )
         print_stderr(
             f"Done in {time.monotonic() - began:.1f} s: {run_now:,} blocks run, {reused:,} reused; "
-            f"results in {store or out}"
+            f"results in {arguments.store or out}"
         )

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from voxome.cli.console import Json, show_json
+from voxome.cli.logs import Verbs
 from voxome.cli.options import BOX, Unfinished
 from voxome.cli.table import show_facts
 from voxome.cli.values import parse_box, parse_not_negative
 
-app = typer.Typer(help="Score results against ground truth.", no_args_is_help=True)
+app = Verbs(help="Score results against ground truth.", no_args_is_help=True)
 
 LabelsUri = Annotated[str, typer.Option(metavar="URI", help="Label volume.")]
 TablePath = Annotated[str, typer.Option(metavar="PARQUET", help="Path or address of a Parquet table.")]

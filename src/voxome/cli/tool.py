@@ -12,12 +12,14 @@ import typer
 from typer.core import TyperGroup
 
 from voxome.cli.console import Json, print_stderr, show_json
+from voxome.cli.logs import Verbs, with_log_options
 from voxome.cli.options import BoxText, CoreWorkers, EngineName, Force, Level, Records, VoxelSize, read_options
 from voxome.cli.values import parse_output, parse_shape
 from voxome.contracts.parameter import Parameter
 from voxome.contracts.ports import option_of, port_of
 from voxome.contracts.tool import ToolSpec
 from voxome.errors import InvalidInput, UnknownName
+from voxome.geometry.notation import comma_text
 
 Out = Annotated[
     str | None, typer.Option("--out", metavar="DIR|URI", help="Folder or address under which results are written.")
@@ -84,20 +86,15 @@ class ToolGroup(TyperGroup):
         if cmd_name not in known:
             raise typer.BadParameter(str(UnknownName.of("tool", cmd_name, known)), ctx=ctx)
         one = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
-        one.command(cmd_name)(command_of(load(TOOLS, cmd_name).spec))
+        one.command(cmd_name)(with_log_options(command_of(load(TOOLS, cmd_name).spec)))
         return typer.main.get_command(one)
 
 
-app = typer.Typer(
+app = Verbs(
     cls=ToolGroup,
     help="Run one tool over a volume, block by block; write the location of each result to OUTPUT.handle.json.",
     no_args_is_help=True,
 )
-
-
-@app.callback()
-def tool() -> None:
-    """Group the tools; all options follow the name of a tool."""
 
 
 def command_of(spec: ToolSpec) -> Callable[..., None]:
@@ -150,7 +147,7 @@ def _check_invariance(spec: ToolSpec, inputs: dict[str, Any], values: dict[str, 
     )
     if values["json"]:
         show_json({**asdict(report), "box": str(report.box), "is_consistent": report.is_consistent})
-    shapes = "; ".join(",".join(map(str, shape)) for shape in report.blocks)
+    shapes = "; ".join(map(comma_text, report.blocks))
     print_stderr(f"{spec.name} on {report.box} with blocks of {shapes}; declared invariance: {report.declared}")
     for output in report.not_compared:
         print_stderr(f"not compared: {output!r}, which is neither a table nor a volume of the voxels of the inputs")
@@ -198,7 +195,6 @@ def _text(value: Any) -> str:
 
 def _run(spec: ToolSpec, values: dict[str, Any]) -> None:
     from voxome.cli.progress import progress_bars
-    from voxome.engines.machine import available_cpus
     from voxome.records.folder import write_json
     from voxome.workflow.run_tool import run_tool
 
@@ -215,7 +211,7 @@ def _run(spec: ToolSpec, values: dict[str, Any]) -> None:
             spec.name,
             bound,
             store=values["out"],
-            workers=values["workers"] or available_cpus(),
+            workers=values["workers"],
             options=options,
             engine=values["engine"],
             records=values["records"],

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from voxome.cli.console import print_stderr
+from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.options import BOX
 from voxome.cli.values import parse_box, parse_count, parse_fraction, parse_index, parse_not_negative
 
@@ -47,6 +47,7 @@ def train(
     version: Annotated[str, typer.Option(help="Version of the network.")] = "1",
     licence: Annotated[str, typer.Option(help="Licence of the training data, for the card.")] = "unknown",
     attribution: Annotated[str, typer.Option(help="Attribution of the training data, for the card.")] = "",
+    json: Json = False,
 ) -> None:
     """Train the membrane network on labelled voxels. Rerun the same command to resume from its checkpoint."""
     pairs = [_pair(text) for text in other or ()]
@@ -74,7 +75,12 @@ def train(
         attribution=attribution,
         command=shlex.join(["voxome", *sys.argv[1:]]),
     )
-    print_stderr(f"Wrote {network.path} and its card {network.path.with_suffix('.json')}; use it with --set model=CARD")
+    card = network.path.with_suffix(".json")
+    if json:
+        facts = network.card.model_dump(mode="json", include={"name", "version", "dtype", "voxel_size_nm", "scores"})
+        show_json({"network": str(network.path), "card": str(card), **facts})
+    else:
+        print_stderr(f"Wrote {network.path} and its card {card}; use it with --set model={card}")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -92,7 +92,7 @@ def transfer(
         show_json(asdict(report))
         return
     print_stderr(
-        f"{report.destination} is complete: {size_text(report.bytes)} in {report.seconds:.1f} s, "
+        f"{report.destination} is complete: {size_text(report.bytes)} in {report.wall_s:.1f} s, "
         f"{size_text(report.bytes_per_s)}/s; {_count(report.run)} copied, {report.verified:,} verified, "
         f"{report.reused:,} copied earlier"
     )

@@ -10,6 +10,7 @@ from annotated_types import Ge, Interval
 
 from voxome.contracts.parameter import REQUIRED, Parameter
 from voxome.errors import InvalidInput
+from voxome.geometry import notation
 
 
 def parse_as(annotation: object) -> Callable[[Any], Any]:
@@ -40,7 +41,10 @@ parse_fraction = parse_as(Annotated[float, Interval(ge=0, le=1)])
 
 def parse_shape(text: Any) -> tuple[int, int, int]:
     """Parse three numbers of voxels, as ``64,128,128``."""
-    return _three(text, int, "three whole numbers of at least 1, such as 64,128,128")
+    try:
+        return notation.parse_shape(str(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def parse_step_shape(text: Any) -> tuple[str, tuple[int, int, int]]:
@@ -70,7 +74,13 @@ def parse_output(text: Any) -> tuple[str, str]:
 
 def parse_lengths_nm(text: Any) -> tuple[float, float, float]:
     """Parse three lengths in nm, as ``8,8,33.5``."""
-    return _three(text, float, "three lengths in nm greater than 0, such as 8,8,33.5")
+    try:
+        z, y, x = (float(part) for part in str(text).split(","))
+    except ValueError:
+        z = y = x = 0.0
+    if not all(0 < one < float("inf") for one in (z, y, x)):
+        raise typer.BadParameter(f"{text!r}: expected three lengths in nm greater than 0, such as 8,8,33.5")
+    return z, y, x
 
 
 def parse_indices(text: Any) -> tuple[int, ...]:
@@ -90,13 +100,3 @@ def parse_sizes(text: Any) -> list[int]:
     if min(found) < 1:
         raise typer.BadParameter(f"{text!r}: expected whole numbers of at least 1, such as 64,128")
     return found
-
-
-def _three(text: Any, number: Callable[[str], Any], expected: str) -> tuple[Any, Any, Any]:
-    try:
-        z, y, x = (number(part) for part in str(text).split(","))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r}: expected {expected}") from None
-    if not all(0 < one < float("inf") for one in (z, y, x)):
-        raise typer.BadParameter(f"{text!r}: expected {expected}")
-    return z, y, x

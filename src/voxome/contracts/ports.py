@@ -11,7 +11,8 @@ HOST_OPTIONS = {"store": "--out", "block": "--block", "workers": "--workers"}
 """Inputs that every tool has in CWL, and that the runner sets → their command-line options."""
 HOST_PORTS = frozenset(HOST_OPTIONS)
 _RESERVED = HOST_PORTS | {
-    *("out", "into", "box", "level", "voxel_size", "force", "engine", "records", "check_invariance", "json", "help")
+    *("out", "into", "box", "level", "voxel_size", "force", "engine", "records", "check_invariance", "json"),
+    *("verbose", "log_level", "help"),
 }
 _PREFIX = "tool_"
 

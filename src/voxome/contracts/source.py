@@ -13,6 +13,7 @@ from voxome.contracts.shapes import Annotations, AnnotationShape, Mesh, Skeleton
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.geometry import Box
+from voxome.geometry.notation import comma_text
 
 Mode = Literal["r", "r+"]
 """Read only, or read and write existing data."""
@@ -50,11 +51,29 @@ class ResourceInfo:
         ``volume``, ``meshes``, ``skeletons``, ``points``, or what the store calls it.
     description : str
         For people to read.
+    dtype, shape : str and tuple of int, optional
+        Data type and shape of a volume, if the listing reads its metadata.
     """
 
     uri: str
     type: str
     description: str = ""
+    dtype: str | None = None
+    shape: tuple[int, ...] | None = None
+
+    @classmethod
+    def of_volume(
+        cls, uri: str, dtype: str, shape: Sequence[int], start: Sequence[int] = (), note: str = ""
+    ) -> ResourceInfo:
+        """Return the entry of a volume; its description is note, dtype, shape, and first index unless that is 0."""
+        place = f"from {comma_text(start)}" if any(start) else ""
+        description = " ".join(filter(None, (note, dtype, comma_text(shape), place)))
+        return cls(uri, "volume", description, dtype, tuple(shape))
+
+    @classmethod
+    def of_spec(cls, uri: str, spec: VolumeSpec, note: str = "") -> ResourceInfo:
+        """Return the entry of a volume that was opened."""
+        return cls.of_volume(uri, str(spec.dtype), spec.domain.shape, spec.domain.start, note)
 
 
 @runtime_checkable

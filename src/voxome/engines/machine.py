@@ -1,12 +1,45 @@
-"""Cores and memory that this process may use: of the machine, or less in a container or a batch job."""
+"""Cores, memory and disk that this process may use: of the machine, or less in a container or a batch job."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from voxome.contracts.arguments import require_count
+
 _ROOT = Path("/")
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk of this machine.
+
+    Attributes
+    ----------
+    folder : str
+        An existing folder on it.
+    free_bytes, total_bytes : int
+        Free space and size.
+    """
+
+    folder: str
+    free_bytes: int
+    total_bytes: int
+
+
+def disk_at(path: Path) -> Disk:
+    """Return the disk of a folder, which need not exist yet."""
+    folder = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+    usage = shutil.disk_usage(folder)
+    return Disk(str(folder), usage.free, usage.total)
+
+
+def worker_count(workers: int | None) -> int:
+    """Return the number of processes of a run: all cores that this process may use by default."""
+    return available_cpus() if workers is None else require_count("workers", workers)
 
 
 def available_cpus(root: Path = _ROOT) -> int:

@@ -13,6 +13,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,8 +157,8 @@ class Hdf5Remote:
         file, inner = _require_file(uri)
         with _open_file(file) as h5:
             volumes = _volumes(_node(h5, file, inner or "/"), inner)
-        for name, text in volumes.items():
-            yield ResourceInfo(f"hdf5://{file}/{name}", "volume", text)
+        for name, info in volumes.items():
+            yield replace(info, uri=f"hdf5://{file}/{name}")
 
     def create(self, uri: Uri, spec: VolumeSpec) -> Hdf5Source:
         file, inner = _split_new(uri)
@@ -270,13 +271,14 @@ def _dataset(h5: h5py.File, file: Path, inner: str, slices: Sequence[slice] | No
     return node
 
 
-def _volumes(node: h5py.Group | h5py.Dataset, path: str = "") -> dict[str, str]:
-    """Path in the file → dtype and shape, for each volume at or below a node, and why one cannot be read."""
+def _volumes(node: h5py.Group | h5py.Dataset, path: str = "") -> dict[str, ResourceInfo]:
+    """Path in the file → entry, for each volume at or below a node; the description says why one cannot be read."""
     volumes = {}
     for name, dataset in datasets_below(node, path.strip("/")):
         if not not_a_volume(dataset):
-            reason = unreadable(dataset)
-            volumes[name] = f"{dataset.dtype} {dataset.shape}" + (f", unreadable: {reason}" if reason else "")
+            info, reason = ResourceInfo.of_volume(name, dataset.dtype.name, dataset.shape), unreadable(dataset)
+            text = f"{info.description}, unreadable: {reason}" if reason else info.description
+            volumes[name] = replace(info, description=text)
     return volumes
 
 
@@ -291,8 +293,8 @@ def _require_single(file: Path) -> None:
         )
 
 
-def _list(volumes: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} ({text})" for name, text in volumes.items()) or "no volume"
+def _list(volumes: Mapping[str, ResourceInfo]) -> str:
+    return ", ".join(f"{name} ({info.description})" for name, info in volumes.items()) or "no volume"
 
 
 def _only_volume(file: Path) -> str:

@@ -138,7 +138,7 @@ class ImagesRemote:
                 if self.recognises(one):
                     yield from self.list(Uri("images", str(one)))
             return
-        yield ResourceInfo(f"images://{path}", "volume", f"{spec.dtype} {spec.domain}")
+        yield ResourceInfo.of_spec(f"images://{path}", spec)
 
     def create(self, uri: Uri, spec: VolumeSpec) -> StackSource:
         folder = uri.local_path
@@ -223,7 +223,7 @@ def _list_file(file: Path, uri: Uri) -> Iterator[ResourceInfo]:
     for index in [number] if count == 1 else range(count):
         spec = _open_file(file, "r", index).spec
         query = "" if index is None else f"?series={index}"
-        yield ResourceInfo(f"images://{file}{query}", "volume", f"{spec.dtype} {spec.domain}")
+        yield ResourceInfo.of_spec(f"images://{file}{query}", spec)
 
 
 def _existing_stack(files: Sequence[Path]) -> FileStack:

@@ -69,7 +69,7 @@ class MemoryRemote:
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         for name, (spec, _) in sorted(_ARRAYS.items()):
-            yield ResourceInfo(f"memory://{name}", "volume", f"{spec.dtype} {spec.domain}")
+            yield ResourceInfo.of_spec(f"memory://{name}", spec)
 
     def create(self, uri: Uri, spec: VolumeSpec) -> MemorySource:
         if uri.path in _ARRAYS:

@@ -121,7 +121,7 @@ class NiftiRemote:
         inside = (file for file in sorted(path.glob("*.nii*")) if file.name.endswith(_SUFFIXES))
         for file in inside if path.is_dir() else [_require_file(uri)]:
             spec = NiftiSource(file, "r").spec
-            yield ResourceInfo(f"nifti://{file}", "volume", f"{spec.dtype} {spec.domain}")
+            yield ResourceInfo.of_spec(f"nifti://{file}", spec)
 
     def create(self, uri: Uri, spec: VolumeSpec) -> NiftiSource:
         path = uri.local_path

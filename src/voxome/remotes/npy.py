@@ -61,7 +61,7 @@ class NpyRemote:
         path = uri.local_path
         for file in sorted(path.glob("*.npy")) if path.is_dir() else [_require_file(uri)]:
             spec = NpySource(file, "r").spec
-            yield ResourceInfo(f"npy://{file}", "volume", f"{spec.dtype} {spec.domain}")
+            yield ResourceInfo.of_spec(f"npy://{file}", spec)
 
     def create(self, uri: Uri, spec: VolumeSpec) -> NpySource:
         path = uri.local_path

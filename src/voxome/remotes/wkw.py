@@ -136,7 +136,7 @@ class WkwRemote:
             raise NotFound(f"{folder} is not a folder")
         for layer in [folder] if _magnifications(folder) else sorted(p for p in folder.iterdir() if _magnifications(p)):
             spec = WkwPyramid(layer, _magnifications(layer)).spec
-            yield ResourceInfo(f"wkw://{layer}", "volume", f"{spec.dtype} {spec.domain}")
+            yield ResourceInfo.of_spec(f"wkw://{layer}", spec)
 
 
 def _placement(size: Lengths, mag: Triple, finest: Triple) -> tuple[Lengths, Lengths]:

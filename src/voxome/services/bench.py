@@ -45,8 +45,8 @@ class Reading:
         Whether requests start at chunk borders; otherwise they straddle them.
     concurrency : int
         Number of simultaneous requests.
-    seconds : float
-        Median time of one request.
+    median_s : float
+        Median time of one request in seconds.
     bytes_per_s : float
         Throughput of all requests together.
     """
@@ -55,7 +55,7 @@ class Reading:
     bytes: int
     aligned: bool
     concurrency: int
-    seconds: float
+    median_s: float
     bytes_per_s: float
 
 
@@ -181,7 +181,7 @@ def draw(readings: Sequence[Reading], title: str, path: Path) -> None:
             "marker": "o" if concurrency == 1 else "s",
         }
         sizes = [reading.bytes / 1e6 for reading in line]
-        time_axes.plot(sizes, [reading.seconds for reading in line], **style)
+        time_axes.plot(sizes, [reading.median_s for reading in line], **style)
         rate_axes.plot(sizes, [reading.bytes_per_s / 1e6 for reading in line], **style)
     for axes, label in ((time_axes, "request time (s)"), (rate_axes, "throughput (MB/s)")):
         axes.set(xscale="log", yscale="log", xlabel="request size (MB)", ylabel=label)

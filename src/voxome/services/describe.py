@@ -6,12 +6,33 @@ import os
 from typing import Any
 
 from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.spec import VolumeSpec
 from voxome.errors import VoxomeError
 from voxome.resources.open import Resource, open
 from voxome.resources.shapes import Meshes, Points, Skeletons
 from voxome.resources.unfinished import unfinished_step
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
+
+
+def spec_facts(spec: VolumeSpec) -> dict[str, Any]:
+    """Return what the results of all verbs say of a volume or a part of one, as JSON values.
+
+    Returns
+    -------
+    dict
+        ``shape``, ``dtype``, ``axes``, ``start`` (the first index), ``voxel_size_nm``, ``offset_nm`` (the position of
+        index 0) and ``bytes`` of the voxels.
+    """
+    return {
+        "shape": list(spec.domain.shape),
+        "dtype": spec.dtype.name,
+        "axes": list(spec.axes),
+        "start": list(spec.domain.start),
+        "voxel_size_nm": spec.voxel_size_nm and list(spec.voxel_size_nm),
+        "offset_nm": list(spec.offset_nm),
+        "bytes": spec.domain.size * spec.dtype.itemsize,
+    }
 
 
 def info(resource: VolumeLike | Resource) -> dict[str, Any]:
@@ -26,7 +47,7 @@ def info(resource: VolumeLike | Resource) -> dict[str, Any]:
     -------
     dict
         ``uri``, ``format``, ``kind``; of a volume also ``shape``, ``dtype``, ``axes``, ``start``, ``voxel_size_nm``,
-        ``offset_nm``, ``chunks``, ``write_chunk``, ``bytes`` and ``levels``, a list with the facts of each level.
+        ``offset_nm``, ``bytes``, ``chunk``, ``write_chunk`` and ``levels``, a list with the facts of each level.
 
     Raises
     ------
@@ -52,7 +73,7 @@ def _shape_facts(resource: Meshes | Skeletons | Points) -> dict[str, Any]:
         "kind": type(resource).__name__.lower(),
     }
     if isinstance(resource, Points):
-        facts |= {"shape": resource.shape, "relations": list(resource.relations)}
+        facts |= {"geometry": resource.shape, "relations": list(resource.relations)}
     return facts
 
 
@@ -64,15 +85,9 @@ def _volume_facts(volume: Volume) -> dict[str, Any]:
         "complete": not volume.uri or unfinished_step(volume.reveal_uri()) is None,
         "format": volume.uri.partition("://")[0],
         "kind": spec.kind,
-        "shape": list(volume.shape),
-        "dtype": str(volume.dtype),
-        "axes": list(volume.axes),
-        "start": list(spec.domain.start),
-        "voxel_size_nm": spec.voxel_size_nm and list(spec.voxel_size_nm),
-        "offset_nm": list(spec.offset_nm),
-        "chunks": spec.read_chunk and list(spec.read_chunk),
+        **spec_facts(spec),
+        "chunk": spec.read_chunk and list(spec.read_chunk),
         "write_chunk": spec.write_chunk and list(spec.write_chunk),
-        "bytes": volume.nbytes,
         "levels": [] if pyramid is None else [_level_facts(pyramid, n) for n in range(len(pyramid.levels))],
     }
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Parameters
-from voxome.contracts.ports import HOST_PORTS
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input, ToolSpec
 from voxome.errors import UnknownName, VoxomeError
@@ -21,10 +20,12 @@ from voxome.workflow.options import RunOptions
 def name_problems(graph: Graph, values: Mapping[str, object], options: RunOptions) -> Iterator[str]:
     """Yield unknown inputs and steps, and required inputs that are not set."""
     for name in values:
-        if name not in graph.inputs:
+        if (option := graph.run_options.get(name)) is not None:
+            yield f"{name!r} is for other CWL runners: leave it out, and give --{option} ({option}=)"
+        elif name not in graph.inputs:
             yield str(UnknownName.of("workflow input", name, graph.inputs))
     for name, one in graph.inputs.items():
-        if one.required and name not in values and name not in HOST_PORTS:
+        if one.required and name not in values and not graph.may_be_unset(name):
             yield f"the workflow needs the input {name!r}; set it with --set {name}=…"
     steps = [node.name for node in graph.steps]
     for name in options.blocks:

@@ -10,10 +10,11 @@ from dataclasses import replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from voxome.errors import InvalidInput, NotFound
 from voxome.extras import require
+from voxome.workflow.cwl_files import file_address, is_file
 from voxome.workflow.cwl_subset import (
     TOOL_HINT,
     at,
@@ -259,11 +260,10 @@ def _input(entry: Any) -> GraphInput:
 
 
 def _plain(value: Any) -> Any:
-    """Convert a CWL value to plain Python; a File becomes its path or URI."""
-    if isinstance(value, Mapping) and value.get("class") == "File":
-        location = str(value.get("location") or value.get("path"))
-        return unquote(urlsplit(location).path) if location.startswith("file:") else location
+    """Convert a CWL value to plain Python; a File or Directory becomes its path or URI."""
     if isinstance(value, Mapping):
+        if is_file(value):
+            return file_address(value)
         return {str(name): _plain(one) for name, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, list) else value
 

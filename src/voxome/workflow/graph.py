@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from numbers import Integral, Real
 from pathlib import PurePath
 from types import UnionType
 
+from voxome.contracts.ports import HOST_PORTS
 from voxome.workflow.hint import RunHint
+
+_RUN_PORTS = ("store", "workers")
 
 
 @dataclass(frozen=True)
@@ -121,3 +125,28 @@ class Graph:
     steps: tuple[Node, ...]
     outputs: Mapping[str, Source]
     hint: RunHint = field(default_factory=RunHint)
+
+    @cached_property
+    def _ports_of_inputs(self) -> dict[str, set[str]]:
+        """Inputs that are used → the ports of steps that take them."""
+        ports: dict[str, set[str]] = {}
+        for node in self.steps:
+            for port, source in node.inputs.items():
+                if isinstance(source, FromInput):
+                    ports.setdefault(source.name, set()).add(port)
+        return ports
+
+    def may_be_unset(self, name: str) -> bool:
+        """Whether an input that CWL requires need not be set, since it is only for other CWL runners or for blocks."""
+        return name in self.run_options or self._ports_of_inputs.get(name) == {"block"}
+
+    @cached_property
+    def run_options(self) -> dict[str, str]:
+        """Inputs that only CWL runners need → the option of a run that stands for them.
+
+        They are passed on to steps as ``store`` or ``workers`` and as nothing else, or have the name of such a port and
+        are not used.
+        """
+        ports = self._ports_of_inputs
+        options = {name: name for name in HOST_PORTS if name not in ports}
+        return options | {name: port for name, used in ports.items() for port in _RUN_PORTS if used == {port}}

@@ -15,6 +15,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, NotFound
 from voxome.resources.view_options import DTYPES, split_view
 from voxome.storage.find import storage_at
+from voxome.workflow.cwl_files import file_address
 
 _SUFFIX = ".handle.json"
 
@@ -35,7 +36,7 @@ def bind_external(value: object, expected: Input, level: int = 0) -> tuple[Handl
     ------
     NotFound, CorruptData, UnsupportedFormat, UnknownName, InvalidInput
     """
-    text = value.get("path") or value.get("location", "") if isinstance(value, Mapping) else str(value)
+    text = file_address(value) if isinstance(value, Mapping) else str(value)
     text, kind = text.removeprefix("file://"), expected.kind
     given = read_handle(text) if Uri.parse(text).path.endswith(_SUFFIX) else Handle(kind.type, text)
     if given.type != kind.type:

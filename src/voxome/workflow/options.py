@@ -65,8 +65,8 @@ class RunOptions:
 
     Attributes
     ----------
-    block : (z, y, x)
-        Write box in voxels.
+    block : (z, y, x), optional
+        Write box in voxels; by default that of the workflow, or `DEFAULT_BLOCK`.
     blocks : mapping of str to (z, y, x)
         Write boxes of single steps, by their names.
     box : Box or str, optional
@@ -86,7 +86,7 @@ class RunOptions:
         How they are copied.
     """
 
-    block: tuple[int, int, int] = DEFAULT_BLOCK
+    block: tuple[int, int, int] | None = None
     blocks: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     box: Box | str | None = None
     level: int = 0
@@ -128,7 +128,7 @@ class RunOptions:
         if into is not None and not isinstance(into, Mapping):
             raise InvalidInput(f"into is {into!r:.60}; expected outputs and URIs, such as {{'neurons': 'zarr://PATH'}}")
         return cls(
-            block=blocks.pop("*", DEFAULT_BLOCK),
+            block=blocks.pop("*", None),
             blocks=blocks,
             box=box if box is None or isinstance(box, str) else Box.of(box),
             level=require_count("level", level, 0),

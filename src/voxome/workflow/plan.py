@@ -19,7 +19,8 @@ from voxome.contracts.run_record import JsonValue
 from voxome.contracts.source_digest import UNPINNED
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Tool, ToolSpec
-from voxome.errors import PlanError, VoxomeError
+from voxome.errors import InvalidInput, PlanError, VoxomeError
+from voxome.geometry.notation import parse_shape
 from voxome.registry import load
 from voxome.workflow.bindings import Bindings, BoundInputs
 from voxome.workflow.checks import (
@@ -35,7 +36,7 @@ from voxome.workflow.destinations import Destination, DestinationPlanner
 from voxome.workflow.frames import frame_of_tables, frame_of_volumes, overlap_warnings, size_warnings
 from voxome.workflow.graph import FromStep, Graph, Node, Source
 from voxome.workflow.hint import RunHint
-from voxome.workflow.options import RunOptions
+from voxome.workflow.options import DEFAULT_BLOCK, RunOptions
 from voxome.workflow.results import file_names, file_problems, report_problems
 from voxome.workflow.sizes import sizes
 
@@ -222,7 +223,7 @@ class _Planner:
             parameters=parameters,
             inputs=inputs.handles,
             frame=frame,
-            block=self.options.blocks.get(node.name, self.options.block),
+            block=self._block(node),
             home=self.options.home,
             published=self.file_names.get(node.name, {}),
             digest=tool.digest,
@@ -233,6 +234,22 @@ class _Planner:
         covered = {name: _covered_specs(self.steps[one.step]).get(one.output) for name, one in sources.items()}
         specs = {name: spec for name, spec in covered.items() if spec is not None}
         return DestinationPlanner(self.options, outputs, specs, self.bindings.handles).plan(self.problems)
+
+    def _block(self, node: Node) -> tuple[int, int, int]:
+        """Return the block shape of a step: of the options, or of its port ``block``, or the default.
+
+        Raises
+        ------
+        InvalidInput
+            If that of the workflow is not a shape.
+        """
+        chosen = self.options.blocks.get(node.name, self.options.block)
+        source = node.inputs.get("block")
+        text = None if chosen or source is None else self.bindings.value(source)
+        try:
+            return chosen or (DEFAULT_BLOCK if text is None else parse_shape(str(text)))
+        except ValueError as error:
+            raise InvalidInput(f"step {node.name}: block {error}") from None
 
     def _pyramids(self, outputs: Mapping[str, Handle]) -> Iterator[Step]:
         """Yield the steps that compute the coarser levels of the arrays among the results."""

@@ -18,6 +18,7 @@ from voxome.contracts.records import Event, Ledger
 from voxome.contracts.report import FinishedRun
 from voxome.contracts.run_record import RunRecord
 from voxome.engines.choice import EngineChoice, StepEngines
+from voxome.engines.machine import worker_count
 from voxome.errors import PlanError
 from voxome.records.choice import OpenRecords, RecordsChoice, records_opener
 from voxome.records.folder import lock_folder, map_disk_errors, read_json, write_json
@@ -40,7 +41,7 @@ def run_plan(
     *,
     out: str | Path,
     store: str | Path | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     engine: EngineChoice | None = None,
     records: RecordsChoice | None = None,
     progress: Progress | None = None,
@@ -53,11 +54,11 @@ def run_plan(
     `on_changes` is called, before anything runs, with what the plan changes in the run that the folder holds.
     """
     if truth is not None:
-        _check_truth(plan, Path(truth))
+        check_truth(plan, Path(truth))
     folder = run_folder(out)
     address = store_address(store, folder)
-    log = folder / PRIVATE / "logs" / "workers.log"
-    engines = StepEngines(engine, [step.name for step in plan.steps], workers=workers, log=log)
+    log, count = folder / PRIVATE / "logs" / "workers.log", worker_count(workers)
+    engines = StepEngines(engine, [step.name for step in plan.steps], workers=count, log=log)
     open_records = records_opener(records)
     with map_disk_errors(folder), lock_folder(folder), lock_results(address, folder):
         prepare_destinations(plan, folder, address, open_records, fresh=fresh)
@@ -83,7 +84,7 @@ def run_plan(
         if plan.destinations:
             record["transfers"] = []
             for one in transfer_results(
-                plan.destinations, folder, address, open_records, workers=workers, progress=progress
+                plan.destinations, folder, address, open_records, workers=count, progress=progress
             ):
                 record["transfers"].append(one)
                 _write_record(folder, address, record)
@@ -102,7 +103,7 @@ def _write_record(folder: Path, address: str, record: RunRecord) -> None:
     write_json(folder / RECORD, record)
 
 
-def _check_truth(plan: Plan, truth: Path) -> None:
+def check_truth(plan: Plan, truth: Path) -> None:
     """Check that the results can be scored, before there are any.
 
     Raises

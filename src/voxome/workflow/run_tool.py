@@ -16,6 +16,7 @@ from voxome.contracts.handle import STORE, Handle, within
 from voxome.contracts.ports import port_of
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.engines.choice import EngineChoice, StepEngines
+from voxome.engines.machine import worker_count
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.records.folder import lock_folder, map_disk_errors
 from voxome.records.scoped import ledger_of
@@ -49,7 +50,7 @@ def run_tool(
     values: Mapping[str, object],
     *,
     store: str | Path,
-    workers: int = 1,
+    workers: int | None = None,
     options: RunOptions | None = None,
     engine: EngineChoice | None = None,
     records: RecordsChoice | None = None,
@@ -66,8 +67,8 @@ def run_tool(
         Results are written to the folder ``<name>-<step key>`` below this folder or address
         (``s3://bucket/prefix?endpoint=…``). Ledger and log are there too, or, if the store is not on this machine,
         below ``VOXOME_STATE`` or the user's cache folder.
-    workers : int
-        Number of processes.
+    workers : int, optional
+        Number of processes; by default the cores that this process may use.
     options : RunOptions, optional
         Block, box, level, voxel size.
     engine, records : optional
@@ -88,13 +89,14 @@ def run_tool(
     UnknownName, PlanError, RunLocked, RunFailed
     """
     tool: Tool = load("voxome.tools", name)
+    count = worker_count(workers)
     by_port = {port_of(name): value for name, value in values.items()}
     plan = make_plan(graph_of(tool.spec), by_port, replace(options or RunOptions(), home=STORE))
-    step = write_into(plan.steps[0], into or {}, workers if engine is None else max(workers, 2))
+    step = write_into(plan.steps[0], into or {}, count if engine is None else max(count, 2))
     address = store_address(store, Path(store))
     folder = _ledger_folder(step, address)
     log = folder / PRIVATE / "workers.log"
-    engines = StepEngines(engine, [step.name], workers=workers, log=log)
+    engines = StepEngines(engine, [step.name], workers=count, log=log)
     open_records = records_opener(records)
     with (
         map_disk_errors(folder),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from voxome.blocks.removal import remove_folder, remove_outputs
 from voxome.blocks.step import Step
@@ -78,17 +79,15 @@ def adopt_plan(folder: Path, plan: Plan, store: str, *, fresh: bool = False) -> 
         If the saved plan is damaged, or of another version.
     """
     path = folder / PRIVATE / _FILE
-    elsewhere = None if store == home_address(folder) else store
-    now = json.loads(json_text({**plan.to_json(), "store": elsewhere}, "the plan"))
+    elsewhere = _elsewhere(store, folder)
+    now = _content(plan, elsewhere)
     saved = _read(path, folder)
     if saved is None:
         claim_store(store, folder, plan.key, ())
         write_json(path, now)
         return []
-    if saved.store != elsewhere:
-        kept = saved.store or "the folder itself"
-        raise PlanError([f"{folder} keeps its results in {kept}, not in {store}: give that store, or another folder"])
-    steps = {step["name"]: step for step in now["steps"]}
+    _require_store(saved, elsewhere, folder, store)
+    steps = _steps(now)
     stale = [*saved.stale, *(s for name, s in saved.steps.items() if fresh or not _stands(s, steps.get(name)))]
     earlier = (*saved.earlier, saved.key)
     require_claimable(store, folder, plan.key, earlier)
@@ -101,7 +100,49 @@ def adopt_plan(folder: Path, plan: Plan, store: str, *, fresh: bool = False) -> 
         (storage_at(address) / RECORD).unlink()
     left = _remove(stale, store)
     write_json(path, now)
-    return ["everything runs again", *left] if fresh else describe_changes(saved.steps, steps) + left
+    return _changes(saved, steps, fresh) + left
+
+
+def pending_changes(folder: Path, plan: Plan, store: str, *, fresh: bool = False) -> list[str]:
+    """Return what `adopt_plan` would, from the same arguments, without changing anything.
+
+    Raises
+    ------
+    PlanError, AlreadyExists, CorruptData, UnsupportedFormat
+        As `adopt_plan`.
+    """
+    saved, elsewhere = _read(folder / PRIVATE / _FILE, folder), _elsewhere(store, folder)
+    if saved is not None:
+        _require_store(saved, elsewhere, folder, store)
+    require_claimable(store, folder, plan.key, () if saved is None else (*saved.earlier, saved.key))
+    if saved is None:
+        return []
+    return _changes(saved, _steps(_content(plan, elsewhere)), fresh)
+
+
+def _elsewhere(store: str, folder: Path) -> str | None:
+    """Return the store, or None if it is the run folder."""
+    return None if store == home_address(folder) else store
+
+
+def _content(plan: Plan, elsewhere: str | None) -> dict[str, Any]:
+    """Return the plan as its file has it."""
+    content: dict[str, Any] = json.loads(json_text({**plan.to_json(), "store": elsewhere}, "the plan"))
+    return content
+
+
+def _steps(content: JsonObject) -> dict[str, JsonObject]:
+    return {step["name"]: step for step in content["steps"]}
+
+
+def _require_store(saved: SavedPlan, elsewhere: str | None, folder: Path, store: str) -> None:
+    if saved.store != elsewhere:
+        kept = saved.store or "the folder itself"
+        raise PlanError([f"{folder} keeps its results in {kept}, not in {store}: give that store, or another folder"])
+
+
+def _changes(saved: SavedPlan, steps: Mapping[str, JsonObject], fresh: bool) -> list[str]:
+    return ["everything runs again"] if fresh else describe_changes(saved.steps, steps)
 
 
 def _stands(before: JsonObject, now: JsonObject | None) -> bool:

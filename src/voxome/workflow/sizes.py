@@ -12,13 +12,14 @@ class StepSizes(TypedDict):
     """The size of a step.
 
     ``voxels_read`` is None for a step without blocks, ``memory_bytes`` of one job where it depends on the objects in
-    the data.
+    the data. ``written_bytes`` is the size of the voxels that it writes, before compression; tables are not counted.
     """
 
     key: str
     blocks: int
     voxels_read: int | None
     memory_bytes: int | None
+    written_bytes: int
 
 
 def sizes(step: Step) -> StepSizes:
@@ -30,4 +31,14 @@ def sizes(step: Step) -> StepSizes:
         "blocks": step.total,
         "voxels_read": None if grid is None or voxels is None else voxels * len(grid) * volumes,
         "memory_bytes": block_memory_bytes(step),
+        "written_bytes": _written_bytes(step),
     }
+
+
+def _written_bytes(step: Step) -> int:
+    frame = step.frame
+    if frame is None:
+        return 0
+    specs = (kind.output_spec(frame, step.block, step.parameters) for kind in step.spec.outputs.values())
+    whole = sum(spec.domain.size * spec.dtype.itemsize for spec in specs if spec is not None)
+    return whole * frame.box.size // max(frame.domain.size, 1)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from voxome.contracts.arguments import require_count, require_path
+from voxome.contracts.arguments import require_path
 from voxome.contracts.handle import Handle
 from voxome.contracts.run_record import RunRecord
 from voxome.contracts.uri import Location
 from voxome.engines.choice import EngineChoice
+from voxome.engines.machine import worker_count
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.records.choice import RecordsChoice
@@ -84,7 +85,7 @@ def run(
     verify: Verify = "sampled",
     drop: Collection[str] = (),
     existing: bool = False,
-    workers: int = 1,
+    workers: int | None = None,
     engine: EngineChoice | None = None,
     records: RecordsChoice | None = None,
     truth: Location | None = None,
@@ -126,8 +127,9 @@ def run(
         as the following four.
     levels, verify, drop, existing : optional
         How outputs are copied; see `transfer`. `existing` allows to write into a volume that this run did not create.
-    workers : int
-        Number of processes; results do not depend on it.
+    workers : int, optional
+        Number of processes; results do not depend on it. By default the cores that this process may use, in a container
+        or a batch job too.
     engine : str, Engine or mapping, optional
         What runs the jobs: the name of an engine, as ``NAME[?option=value&…]``, an engine, or step name → either, with
         ``"*"`` for all other steps. ``local`` by default: processes on this machine.
@@ -157,7 +159,7 @@ def run(
     RunFailed
         If jobs failed after all retries.
     """
-    require_count("workers", workers)
+    workers = worker_count(workers)
     copies = IntoOptions.of(levels, verify, drop, existing)
     options = RunOptions.of(block, box, level, voxel_size_nm, force, into, copies)
     folder, home = run_folder(require_path("out", out)), None if store is None else require_path("store", store)
@@ -189,7 +191,7 @@ def tool(
     level: int = 0,
     voxel_size_nm: Sequence[float] | None = None,
     force: bool = False,
-    workers: int = 1,
+    workers: int | None = None,
     engine: EngineChoice | None = None,
     records: RecordsChoice | None = None,
     into: Mapping[str, str] | None = None,
@@ -224,12 +226,12 @@ def tool(
     ------
     UnknownName, InvalidInput, PlanError, RunLocked, RunFailed
     """
-    address = require_path("out", out)
+    address, workers = require_path("out", out), worker_count(workers)
     return run_tool(
         name,
         store_arrays(inputs, inputs_folder(store_address(address, Path(address)))),
         store=address,
-        workers=require_count("workers", workers),
+        workers=workers,
         options=RunOptions.of(block, box, level, voxel_size_nm, force),
         engine=engine,
         records=records,

@@ -57,7 +57,7 @@ class Entry(BaseModel):
         Voxel size of the finest level.
     licence, citation : str or None
         Licence and citation, as requested by the authors.
-    source : tuple of str
+    sources : tuple of str
         Pages and files that state these facts.
     verified : date or None
         Date when it was last opened with voxome.
@@ -78,7 +78,7 @@ class Entry(BaseModel):
     voxel_size_nm: tuple[Length, Length, Length] | None = None
     licence: str | None = None
     citation: str | None = None
-    source: Annotated[tuple[str, ...], Field(min_length=1)]
+    sources: Annotated[tuple[str, ...], Field(min_length=1)]
     verified: date | None = None
     note: str | None = None
     file: File | None = None

@@ -7,6 +7,7 @@ import json
 import math
 import pickle
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -147,7 +148,8 @@ class Training:
         if state.step % _LOSS_EVERY == 0:
             state.loss += (loss.item() - state.loss) * max(0.01 * _LOSS_EVERY, _LOSS_EVERY / state.step)
         if state.step % (10 * _LOSS_EVERY) == 0:
-            print(f"step {state.step}, {state.seconds / 60:.1f} minutes, loss {state.loss:.4f}", flush=True)
+            line = f"step {state.step}, {state.seconds / 60:.1f} minutes, loss {state.loss:.4f}"
+            print(line, file=sys.stderr, flush=True)
 
     def _loss(self, rng: np.random.Generator) -> torch.Tensor:
         reach, out = max(max(offset) for offset in OFFSETS), self.settings.out

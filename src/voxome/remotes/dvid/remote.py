@@ -141,4 +141,4 @@ def _instance(uri: str, description: Mapping[str, Any]) -> ResourceInfo:
     if type_name not in DTYPES:
         return ResourceInfo(uri, noun_of(type_name, uri.rpartition("/")[2]))
     info = InstanceInfo.parse(uri, description)
-    return ResourceInfo(uri, "volume", f"{type_name} {info.spec.dtype} {info.domain}")
+    return ResourceInfo.of_volume(uri, str(info.spec.dtype), info.domain.shape, info.domain.start, type_name)

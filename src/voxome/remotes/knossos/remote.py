@@ -44,7 +44,7 @@ class KnossosRemote:
         inside = [folder] if magnifications(folder) else sorted(p for p in folder.iterdir() if magnifications(p))
         for path in inside:
             spec = self.open(Uri("knossos", str(path))).spec
-            yield ResourceInfo(f"knossos://{path}", "volume", f"{spec.dtype} {spec.domain}")
+            yield ResourceInfo.of_spec(f"knossos://{path}", spec)
 
     def create(self, uri: Uri, spec: VolumeSpec) -> KnossosPyramid:
         """Create a folder with ``mag1`` in it: uint8 images, or labels over them by ``?overlay=true``."""

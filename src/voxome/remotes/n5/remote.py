@@ -117,5 +117,5 @@ def _look(folder: StoragePath, folders: Sequence[str], files: Sequence[str]) -> 
 
 
 def _info(folder: StoragePath, array: Json) -> ResourceInfo:
-    shape = "x".join(str(n) for n in reversed(array.get("dimensions", ())))
-    return ResourceInfo(folder.uri("n5"), "volume", f"{array.get('dataType')} {shape}")
+    shape = tuple(reversed(array.get("dimensions", ())))
+    return ResourceInfo.of_volume(folder.uri("n5"), str(array.get("dataType")), shape)

@@ -108,14 +108,15 @@ def list_layer(folder: StoragePath, info: Json) -> Iterator[ResourceInfo]:
     """List a folder, and the folders that a volume's metadata name."""
     noun = NOUNS.get(type_of(info))
     if noun is not None:
-        yield ResourceInfo(folder.uri("precomputed"), noun, _describe(info))
+        yield _entry(folder.uri("precomputed"), noun, info)
     for key, (_, linked) in LINKS.items():
         if info.get(key) and type_of(info) == VOLUME:
             yield ResourceInfo(inside(folder, str(info[key])).uri("precomputed"), linked)
 
 
-def _describe(info: Json) -> str:
-    if "scales" in info:
-        finest = info["scales"][scales_by_size(info)[0]]
-        return f"{info.get('data_type')} {'x'.join(str(n) for n in reversed(finest['size']))}"
-    return str(info.get("annotation_type", "")).lower()
+def _entry(uri: str, noun: str, info: Json) -> ResourceInfo:
+    if "scales" not in info:
+        return ResourceInfo(uri, noun, str(info.get("annotation_type", "")).lower())
+    finest = info["scales"][scales_by_size(info)[0]]
+    start = tuple(reversed(finest.get("voxel_offset") or ()))
+    return ResourceInfo.of_volume(uri, str(info.get("data_type")), tuple(reversed(finest["size"])), start)

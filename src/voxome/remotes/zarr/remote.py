@@ -57,14 +57,14 @@ class ZarrRemote:
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         for folder in volumes_under(storage_path(uri)):
-            yield ResourceInfo(folder.uri("zarr"), "volume", self._describe(folder))
+            yield self._info(folder)
 
-    def _describe(self, folder: StoragePath) -> str:
+    def _info(self, folder: StoragePath) -> ResourceInfo:
+        uri = folder.uri("zarr")
         try:
-            spec = self._open(folder, str(folder)).spec
+            return ResourceInfo.of_spec(uri, self._open(folder, str(folder)).spec)
         except UnsupportedFormat as error:
-            return f"cannot be opened: {error}"
-        return f"{spec.dtype} {spec.domain}"
+            return ResourceInfo(uri, "volume", f"cannot be opened: {error}")
 
     def create(self, uri: Uri, spec: VolumeSpec) -> ZarrSource:
         create(storage_path(uri, writing=True), spec)

@@ -33,8 +33,8 @@ class TransferReport:
         Uncompressed size of the voxels written by this call.
     blocks, run, reused, verified : int
         Number of all blocks, of those written by this call, by earlier calls, and of those read back.
-    seconds, bytes_per_s : float
-        Elapsed time, and throughput.
+    wall_s, bytes_per_s : float
+        Elapsed time in seconds, and throughput.
     """
 
     source: str
@@ -44,7 +44,7 @@ class TransferReport:
     run: int
     reused: int
     verified: int
-    seconds: float
+    wall_s: float
     bytes_per_s: float
 
 
@@ -152,7 +152,7 @@ def run_transfer(
             for number, copy in enumerate(copies):
                 run_copy(run, number, copy)
         state.keep(complete=True)
-    blocks, done, seconds = sum(len(copy.grid) for copy in copies), run.totals, time.monotonic() - began
+    blocks, done, wall_s = sum(len(copy.grid) for copy in copies), run.totals, time.monotonic() - began
     report = TransferReport(
         request.source.uri,
         request.target.uri,
@@ -161,7 +161,7 @@ def run_transfer(
         done.run,
         blocks - done.run,
         done.verified,
-        seconds,
-        done.bytes / seconds,
+        wall_s,
+        done.bytes / wall_s,
     )
     return report, copies

@@ -1,0 +1,285 @@
+"""JSON schemas of what verbs print with ``--json``; a key means the same in each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+
+def optional(schema: Schema) -> Schema:
+    """Return a schema that allows null too."""
+    kind = schema["type"]
+    return {**schema, "type": [*(kind if isinstance(kind, list) else [kind]), "null"]}
+
+
+def record(may: Schema | None = None, /, **must: Any) -> Schema:
+    """Return the schema of an object with the keys `must`, perhaps those of `may`, and no others."""
+    properties = {**must, **(may or {})}
+    return {"type": "object", "properties": properties, "required": list(must), "additionalProperties": False}
+
+
+def listing(items: Schema) -> Schema:
+    """Return the schema of a list."""
+    return {"type": "array", "items": items}
+
+
+def mapping(values: Schema) -> Schema:
+    """Return the schema of an object with any keys."""
+    return {"type": "object", "additionalProperties": values}
+
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+FLAG: Schema = {"type": "boolean"}
+TEXTS = listing(TEXT)
+INDICES = listing({"type": "integer"})
+ZYX: Schema = {"type": "array", "items": NUMBER, "minItems": 3, "maxItems": 3}
+BOX: Schema = {"type": "string", "pattern": r"^-?\d+:-?\d+(,-?\d+:-?\d+)*$"}
+ANY: Schema = {}
+
+VOXELS = {
+    "shape": INDICES,
+    "dtype": TEXT,
+    "axes": TEXTS,
+    "start": INDICES,
+    "voxel_size_nm": optional(ZYX),
+    "offset_nm": ZYX,
+    "bytes": COUNT,
+}
+"""What every verb says of a volume or a part of one."""
+DISK = record(folder=TEXT, free_bytes=COUNT, total_bytes=COUNT)
+FORMAT = {"voxome": TEXT, "format_version": COUNT}
+HANDLE = record(
+    {"box": BOX, "voxel_size_nm": ZYX, "domain": BOX, "offset_nm": ZYX, "unpinned": FLAG},
+    **FORMAT,
+    type=TEXT,
+    uri=TEXT,
+    key=TEXT,
+)
+FRAME = optional(record(domain=BOX, box=BOX, voxel_size_nm=optional(ZYX), offset_nm=ZYX))
+PLANNED_STEP = record(
+    **FORMAT,
+    name=TEXT,
+    tool=TEXT,
+    version=TEXT,
+    parameters=mapping(ANY),
+    inputs=mapping(HANDLE),
+    frame=FRAME,
+    block=INDICES,
+    home=TEXT,
+    published=mapping(TEXT),
+    into=mapping(TEXT),
+    digest=TEXT,
+    key=TEXT,
+    blocks=COUNT,
+    voxels_read=optional(COUNT),
+    memory_bytes=optional(COUNT),
+    written_bytes=COUNT,
+)
+BLOCKS = record(total=COUNT, run=COUNT, reused=COUNT)
+FINISHED_STEP = record(
+    name=TEXT,
+    tool=TEXT,
+    version=TEXT,
+    key=TEXT,
+    parameters=mapping(ANY),
+    seeds=mapping(ANY),
+    blocks=BLOCKS,
+    wall_s=NUMBER,
+    worker_s=NUMBER,
+    peak_bytes=COUNT,
+)
+DATASET = {
+    "name": TEXT,
+    "title": TEXT,
+    "uri": optional(TEXT),
+    "page": TEXT,
+    "kind": {"enum": ["image", "labels", "probability"]},
+    "modality": TEXT,
+    "species": TEXT,
+    "voxel_size_nm": optional(ZYX),
+    "licence": optional(TEXT),
+    "citation": optional(TEXT),
+    "sources": TEXTS,
+    "verified": optional(TEXT),
+    "note": optional(TEXT),
+    "file": optional(record(url=TEXT, name=TEXT, sha256=optional(TEXT), sha256_source=optional(TEXT))),
+}
+TRANSFER = record(
+    source=TEXT,
+    destination=TEXT,
+    bytes=COUNT,
+    blocks=COUNT,
+    run=COUNT,
+    reused=COUNT,
+    verified=COUNT,
+    wall_s=NUMBER,
+    bytes_per_s=NUMBER,
+)
+PAIRS_SCORE = record(
+    precision=NUMBER,
+    recall=NUMBER,
+    f1=NUMBER,
+    true_positives=COUNT,
+    false_positives=COUNT,
+    false_negatives=COUNT,
+)
+COPIED = record(
+    output=TEXT,
+    destination=TEXT,
+    key=TEXT,
+    levels=COUNT,
+    bytes=COUNT,
+    blocks=BLOCKS,
+    verified=COUNT,
+    wall_s=NUMBER,
+)
+
+SCHEMAS: dict[str, Schema] = {
+    "info": record(
+        uri=TEXT,
+        complete=FLAG,
+        format=TEXT,
+        kind={"enum": ["image", "labels", "probability"]},
+        **VOXELS,
+        chunk=optional(INDICES),
+        write_chunk=optional(INDICES),
+        levels=listing(
+            record(
+                shape=optional(INDICES),
+                voxel_size_nm=optional(ZYX),
+                offset_nm=ZYX,
+                scale=optional(INDICES),
+                problem=optional(TEXT),
+            )
+        ),
+    ),
+    "ls": listing(record(uri=TEXT, type=TEXT, description=TEXT, dtype=optional(TEXT), shape=optional(INDICES))),
+    "tools": listing(record(name=TEXT, version=TEXT, summary=TEXT, inputs=TEXTS, parameters=TEXTS, outputs=TEXTS)),
+    "datasets": listing(record(**DATASET)),
+    "datasets NAME": record({"fetched": record(path=TEXT, sha256=TEXT)}, **DATASET),
+    "profiles": record(
+        file=TEXT,
+        exists=FLAG,
+        profile=optional(TEXT),
+        stores=listing(
+            record(
+                profile=TEXT,
+                in_use=FLAG,
+                store=TEXT,
+                host=optional(TEXT),
+                token=FLAG,
+                token_env=optional(TEXT),
+                options=TEXTS,
+            )
+        ),
+    ),
+    "doctor": record(
+        versions=mapping(optional(TEXT)),
+        platform=TEXT,
+        extras=mapping(TEXTS),
+        engines=TEXTS,
+        records=TEXTS,
+        config=record(file=TEXT, exists=FLAG, profile=optional(TEXT)),
+        credentials=listing(record(store=TEXT, source=TEXT)),
+        cpus=COUNT,
+        memory_bytes=optional(COUNT),
+        cgroup=record(cpus=optional(NUMBER), memory_bytes=optional(COUNT)),
+        disk=DISK,
+        problems=TEXTS,
+    ),
+    "get": record(source=TEXT, destination=TEXT, box=BOX, **VOXELS),
+    "put": record(source=TEXT, destination=TEXT, **VOXELS),
+    "rm": record(uri=TEXT, **VOXELS),
+    "transfer": TRANSFER,
+    "convert": TRANSFER,
+    "plan": record(
+        **FORMAT,
+        workflow=TEXT,
+        key=TEXT,
+        inputs=mapping(ANY),
+        warnings=TEXTS,
+        steps=listing(PLANNED_STEP),
+        outputs=mapping(HANDLE),
+        workers=COUNT,
+        written_bytes=COUNT,
+        disk=optional(DISK),
+        changes=TEXTS,
+        into=listing(
+            record(
+                output=TEXT,
+                destination=TEXT,
+                exists=FLAG,
+                box=BOX,
+                dtype=TEXT,
+                bytes=COUNT,
+                levels=COUNT,
+                verify=TEXT,
+            )
+        ),
+    ),
+    "run": record(
+        {"transfers": listing(COPIED), "store": TEXT, "scores": mapping(mapping(NUMBER)), "summary": mapping(ANY)},
+        **FORMAT,
+        workflow=TEXT,
+        plan=TEXT,
+        inputs=mapping(ANY),
+        unpinned=TEXTS,
+        warnings=TEXTS,
+        changes=TEXTS,
+        versions=mapping(TEXT),
+        engines=listing(record(name=TEXT, workers=COUNT, options=mapping(TEXT), steps=TEXTS)),
+        started_s=NUMBER,
+        wall_s=NUMBER,
+        steps=listing(FINISHED_STEP),
+        outputs=mapping(TEXT),
+    ),
+    "tool": mapping(HANDLE),
+    "tool --check-invariance": record(
+        tool=TEXT,
+        declared=TEXT,
+        box=BOX,
+        blocks=listing(INDICES),
+        differences=TEXTS,
+        not_compared=TEXTS,
+        is_consistent=FLAG,
+    ),
+    "describe": listing(record(name=TEXT, path=TEXT)),
+    "score segmentation": record(voi_split=NUMBER, voi_merge=NUMBER, adapted_rand_error=NUMBER),
+    "score detections": PAIRS_SCORE,
+    "score graph": PAIRS_SCORE,
+    "phantom": record(raw=TEXT, labels=TEXT, membranes=TEXT, synapses=TEXT, connectome=TEXT, seed=COUNT, **VOXELS),
+    "train": record(
+        network=TEXT,
+        card=TEXT,
+        name=TEXT,
+        version=TEXT,
+        dtype=TEXT,
+        voxel_size_nm=ZYX,
+        scores=mapping(mapping(NUMBER)),
+    ),
+    "bench read": record(
+        uri=TEXT,
+        level=COUNT,
+        readings=listing(
+            record(edge=COUNT, bytes=COUNT, aligned=FLAG, concurrency=COUNT, median_s=NUMBER, bytes_per_s=NUMBER)
+        ),
+    ),
+    "clean": record(folder=TEXT, freed_bytes=optional(COUNT)),
+}
+"""Verb → what it prints."""
+
+
+def keys_of(schema: Schema) -> dict[str, list[Schema]]:
+    """Return all keys of objects in a schema → their schemas."""
+    found: dict[str, list[Schema]] = {}
+    parts = [*schema.get("properties", {}).values()]
+    parts += [part for name in ("items", "additionalProperties") if isinstance(part := schema.get(name), dict)]
+    for name, value in schema.get("properties", {}).items():
+        found.setdefault(name, []).append(value)
+    for part in parts:
+        for name, values in keys_of(part).items():
+            found.setdefault(name, []).extend(values)
+    return found
