@@ -152,6 +152,27 @@ def test_proximity_agrees_with_distances_between_voxels(labels, voxels):
         labels.proximity(10, [10])
 
 
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box((0, 0, -40), (32, 64, -1)),
+        Box((0, 0, -5), (32, 64, 0)),
+        Box((31, 63, 63), (40, 70, 70)),
+        Box((0, 0, 500), (9, 9, 600)),
+        Box((31, 0, 0), (32, 1, 1)),
+    ],
+)
+def test_a_box_without_a_body_has_no_runs(labels, voxels, box):
+    for name in np.unique(voxels[voxels > 0]).tolist():
+        runs = labels.runs(name, box=box)
+        inside = box & WHOLE
+        expected = 0 if inside.empty else (voxels[inside.within(WHOLE)] == name).sum()
+        assert runs.count == expected
+        assert labels.runs(name, box=box, supervoxel=True) == runs
+    with pytest.raises(NotFound, match="no body 99"):
+        labels.runs(99, box=box)
+
+
 def test_a_committed_version_is_not_edited(labels, node):
     httpx.post(f"{node.api.base}/api/node/{node.uuid}/commit", json={"note": "done"}).raise_for_status()
     with pytest.raises(ReadOnly, match="committed versions"):

@@ -21,7 +21,8 @@ from voxome.errors import CorruptData, InvalidBox, InvalidInput, InvalidUri, Not
 from voxome.geometry import Box
 from voxome.remotes.dvid import volumes
 from voxome.remotes.dvid.remote import DvidRemote
-from voxome.remotes.dvid.types import DTYPES, LABEL_TYPES
+from voxome.remotes.dvid.types import DTYPES, GROWING_TYPES, LABEL_TYPES
+from voxome.remotes.dvid.versions import DvidNode
 from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import noise
 
@@ -109,34 +110,100 @@ class TestGrey(Dvid):
 class TestLabelmap(Dvid):
     dtypes = ("uint64",)
     kinds = ("labels",)
-    chunk = (8, 16, 8)
+    negative_start = False
+    chunk = (16, 32, 16)
+
+    def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:
+        spec = super().spec(rank, dtype, **others)
+        return spec.replace(domain=Box.of_shape(spec.domain.shape, (9, 20, 10)))
 
     def type_of(self, spec: VolumeSpec) -> str:
         return "labelmap"
 
 
 def create_volume(
-    address: str, *, start: tuple[int, int, int] = (-7, 5, 30), **others: Any
+    address: str,
+    *,
+    shape: tuple[int, int, int] = (20, 25, 30),
+    start: tuple[int, int, int] | None = None,
+    **others: Any,
 ) -> tuple[str, voxome.Volume]:
-    """Create a volume with blocks of 8^3, not aligned with them; return it and its URI."""
+    """Create a volume that cuts its blocks, which are 8^3, or 16^3 for labels; return its URI and the volume."""
     uri = f"dvid://{address}/{uuid4().hex}"
-    fields = {"dtype": "uint8", **others}
-    spec = VolumeSpec.of((20, 25, 30), fields.pop("dtype"), chunk=(8, 8, 8), start=start, **fields)
+    labels = others.get("kind") == "labels"
+    fields = {"dtype": "uint8", "chunk": (16, 16, 16) if labels else (8, 8, 8), **others}
+    start = start or ((7, 5, 30) if labels else (-7, 5, 30))
+    spec = VolumeSpec.of(shape, fields.pop("dtype"), start=start, **fields)
     return uri, voxome.create(uri, spec)
 
 
-@pytest.mark.parametrize("kind", ["uint64blk", "labelblk", "labelmap"])
+@pytest.mark.parametrize("kind", ["uint64blk", "labelblk", "labelarray", "labelmap"])
 def test_parts_are_joined(address: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_DVID_REQUEST_VOXELS", "5000")
     volume_kind = "labels" if kind in LABEL_TYPES else "image"
-    uri, volume = create_volume(address, dtype="uint64", kind=volume_kind, encoding={"type": kind})
+    whole: Any = {"shape": (32, 48, 32), "start": (16, 0, 32)} if kind in GROWING_TYPES else {}
+    uri, volume = create_volume(address, dtype="uint64", kind=volume_kind, encoding={"type": kind}, **whole)
     assert volume.spec.encoding == {"type": kind, "levels": 0}
-    model = noise((20, 25, 30), volume.dtype)
+    model = noise(volume.shape, volume.dtype)
     volume[:] = model
     model[3:11, 2:20, 5:25] = 7
     volume[3:11, 2:20, 5:25] = 7
     assert_array_equal(voxome.open(uri)[:], model)
     assert_array_equal(voxome.open(uri)[1:18, 3:24, 7:29], model[1:18, 3:24, 7:29])
+
+
+@pytest.mark.parametrize("kind", ["labelblk", "labelarray"])
+def test_volumes_whose_extents_cannot_be_set_have_them_from_the_start(address: str, kind: str) -> None:
+    fields: dict[str, Any] = {"dtype": "uint64", "kind": "labels", "encoding": {"type": kind}}
+    uri, volume = create_volume(address, shape=(32, 48, 64), start=(16, 0, 32), **fields)
+    assert voxome.open(uri).spec.domain == volume.spec.domain == Box((16, 0, 32), (48, 48, 96))
+    assert not voxome.open(uri)[:].any()
+    with pytest.raises(InvalidBox, match=f"extents of a {kind} cannot be set; create a larger one"):
+        volume.source.write(Box((0, 0, 0), (16, 16, 16)), np.zeros((16, 16, 16), np.uint64))
+    with pytest.raises(
+        UnsupportedFormat, match=f"extents of a {kind} are whole blocks.*16:48,0:32,32:64, or a labelmap"
+    ):
+        create_volume(address, start=(16, 5, 32), shape=(32, 20, 32), **fields)
+
+
+@pytest.mark.parametrize("kind", ["labelblk", "labelarray", "labelmap"])
+def test_labels_below_0_are_refused(address: str, kind: str) -> None:
+    fields: dict[str, Any] = {"dtype": "uint64", "kind": "labels", "encoding": {"type": kind}}
+    before = voxome.connect(f"dvid://{address}", expect=DvidNode).instances
+    with pytest.raises(UnsupportedFormat, match=r"cannot start at \(0, -16, 0\).*process ends.*start of 0 or above"):
+        create_volume(address, start=(0, -16, 0), shape=(16, 32, 16), **fields)
+    assert voxome.connect(f"dvid://{address}", expect=DvidNode).instances == before
+
+
+def test_labels_are_not_written_below_0_to_volumes_of_others(address: str) -> None:
+    uri, _ = create_volume(address, dtype="uint64", kind="labels")
+    host, uuid, name = uri.removeprefix("dvid://").split("/")
+    node = voxome.connect(f"dvid://{host}/{uuid}", expect=DvidNode)
+    node.set_extents(name, Box((-16, 0, 0), (32, 32, 64)))
+    larger = voxome.open(uri, mode="r+", expect=voxome.Volume)
+    with pytest.raises(InvalidBox, match=r"cannot write labels to -1:1,0:1,0:1.*start of 0 or above"):
+        larger.paste(Box((-1, 0, 0), (1, 1, 1)), np.ones((2, 1, 1), np.uint64))
+    assert not larger[:].any()
+    larger.paste(Box((0, 0, 0), (1, 1, 1)), np.ones((1, 1, 1), np.uint64))
+    assert larger[:].sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "block", "other"),
+    [
+        ("labelmap", (8, 8, 8), r"multiples of 16 voxels.*\(16, 16, 16\)"),
+        ("labelmap", (32, 24, 16), r"multiples of 16 voxels.*\(32, 32, 16\)"),
+        ("labelarray", (8, 12, 8), r"multiples of 8 voxels.*\(8, 16, 8\)"),
+    ],
+)
+def test_blocks_that_no_server_accepts_are_refused_before_anything_is_created(
+    address: str, kind: str, block: tuple[int, int, int], other: str
+) -> None:
+    node = voxome.connect(f"dvid://{address}", expect=DvidNode)
+    before = node.instances
+    with pytest.raises(UnsupportedFormat, match=other):
+        create_volume(address, dtype="uint64", kind="labels", chunk=block, encoding={"type": kind})
+    assert node.instances == before
 
 
 @pytest.mark.parametrize("kind", ["image", "labels"])
@@ -205,7 +272,7 @@ def test_units_are_converted_to_nm(address: str) -> None:
         ({"offset_nm": (1, 2, 3)}, UnsupportedFormat),
         ({"attributes": {"a": 1}}, UnsupportedFormat),
         ({"encoding": {"codec": "zstd"}}, InvalidInput),
-        ({"dtype": "uint64", "kind": "labels", "write_chunk": (8, 8, 12)}, UnsupportedFormat),
+        ({"dtype": "uint64", "kind": "labels", "chunk": (8, 8, 12)}, UnsupportedFormat),
     ],
 )
 def test_volumes_that_dvid_cannot_store_are_refused(
@@ -279,7 +346,7 @@ def test_committed_versions_are_pinned(kind: Any) -> None:
         httpx.post(f"{url}/api/repos?admintoken=secret", json={"root": ROOT})
         host = url.removeprefix("http://")
         uri = f"dvid://{host}/{ROOT[:6]}/v"
-        spec = VolumeSpec.of((8, 8, 8), "uint64", chunk=(8, 8, 8), kind=kind)
+        spec = VolumeSpec.of((16, 16, 16), "uint64", chunk=(16, 16, 16), kind=kind)
         volume = voxome.create(uri, spec)
         volume[:] = 5
         assert not volume.source.version().pinned
@@ -297,7 +364,7 @@ def test_committed_versions_are_pinned(kind: Any) -> None:
         assert second.uuid in newer.source.version().token
         assert not newer.source.version().pinned
         assert (voxome.open(uri)[:] == 5).all()
-        assert newer[:].sum() == 64 * 6 + 448 * 5
+        assert newer[:].sum() == 256 * 6 + 15 * 256 * 5
 
 
 def test_an_unversioned_instance_is_never_pinned() -> None:

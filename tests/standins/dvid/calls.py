@@ -43,6 +43,10 @@ class Refusal(Exception):
         return Response(content, self.status, headers, media_type="text/plain")
 
 
+class ServerEnded(Exception):
+    """The real server's process ends at such a request."""
+
+
 def empty_not_found() -> Refusal:
     """Return a 404 without a body, as label look-ups send."""
     return Refusal(status=404)

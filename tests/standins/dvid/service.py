@@ -11,7 +11,7 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from standins.dvid import node_api, repo_api, server_api
-from standins.dvid.calls import Call, Refusal, not_found
+from standins.dvid.calls import Call, Refusal, ServerEnded, not_found
 from standins.dvid.repos import Repos
 
 
@@ -34,16 +34,25 @@ class Service:
         self.max_throttled = throttled
         self._admin_token = admin_token
         self._running = 0
+        self._ended = ""
         self._gate = threading.Lock()
         self._lock = threading.RLock()
 
     def handle(self, call: Call) -> Response:
-        """Handle one request; requests are serialized."""
+        """Handle one request; requests are serialized.
+
+        After a request at which the real server's process ends, all are refused.
+        """
         try:
+            if self._ended:
+                raise Refusal(f"the process of the server ended: {self._ended}", 500, bare=True)
             with self.slot() if call.flag("throttle", "on") else nullcontext(), self._lock:
                 return self._dispatch(replace(call, is_admin=self._is_admin(call)))
         except Refusal as refusal:
             return refusal.response(call.path)
+        except ServerEnded as end:
+            self._ended = str(end)
+            return Refusal(f"the process of the server ends: {end}", 500, bare=True).response(call.path)
 
     @contextmanager
     def slot(self) -> Iterator[None]:

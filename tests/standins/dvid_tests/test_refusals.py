@@ -53,9 +53,9 @@ INTENDED = {200, 204, 206, 400, 404, 416, 500, 501}
 
 @pytest.mark.parametrize("typename", sorted(TYPES))
 def test_malformed_requests_are_refused_with_a_message(client: Client, typename: str) -> None:
-    client.add(typename, "data", BlockSize="8,8,8")
+    client.add(typename, "data", BlockSize="16,16,16")
     if "labels" in str(TYPES[typename].routes) and "raw" in str(TYPES[typename].routes):
-        client.write(ROOT, "data", np.ones((8, 8, 8), TYPES[typename].dtype))  # type: ignore[attr-defined]
+        client.write(ROOT, "data", np.ones((16, 16, 16), TYPES[typename].dtype))  # type: ignore[attr-defined]
     for method, keyword in TYPES[typename].routes:
         for tail, query in itertools.product(TAILS, QUERIES):
             path = f"node/{ROOT}/data/{keyword}" + (f"/{tail}" if tail else "")
@@ -128,15 +128,15 @@ def test_a_locked_version_refuses_instances_and_malformed_uuids(client: Client) 
 
 
 def test_labels_without_an_index_refuse_index_requests(client: Client) -> None:
-    client.add("labelmap", "seg", BlockSize="8,8,8", IndexedLabels="false")
-    client.write(ROOT, "seg", np.full((8, 8, 8), 4, np.uint64))
+    client.add("labelmap", "seg", BlockSize="16,16,16", IndexedLabels="false")
+    client.write(ROOT, "seg", np.full((16, 16, 16), 4, np.uint64))
     assert client.json("GET", f"node/{ROOT}/seg/label/1_1_1") == {"Label": 4}
     assert client.json("GET", f"node/{ROOT}/seg/info")["Extended"]["IndexedLabels"] is False
     assert b"not label indexed" in client.request("GET", f"node/{ROOT}/seg/size/4").body
 
 
 def test_json_is_parsed_as_strictly_as_in_go(client: Client) -> None:
-    client.add("labelmap", "seg", BlockSize="8,8,8")
+    client.add("labelmap", "seg", BlockSize="16,16,16")
     at = f"node/{ROOT}/seg"
     refused: list[tuple[str, Any]] = [
         ("labels", [[1.0, 2, 3]]),

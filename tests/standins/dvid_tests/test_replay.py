@@ -34,13 +34,14 @@ def recording(shared: Path) -> Path:
     return folder
 
 
-def test_recorded_requests_get_the_recorded_responses(server: str, recording: Path) -> None:
-    differences = tomllib.loads((Path(__file__).parent / "differences.toml").read_text())
-    pairs = [json.loads(line) for line in (recording / "pairs.jsonl").read_text().splitlines()]
+@pytest.mark.parametrize(("name", "folder"), [("main", "."), ("edges", "edges")])
+def test_recorded_requests_get_the_recorded_responses(server: str, recording: Path, name: str, folder: str) -> None:
+    differences = tomllib.loads((Path(__file__).parent / "differences.toml").read_text())[name]
+    pairs = [json.loads(line) for line in (recording / folder / "pairs.jsonl").read_text().splitlines()]
     bugs = {number for number, pair in enumerate(pairs, 1) if pair["compare"] == "server-bug"}
     assert {int(number) for number in differences["server-bug"]} == bugs
-    command = [sys.executable, str(recording / "replay.py"), server, "--show", "400"]
-    report = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    replay = [sys.executable, str(recording / "replay.py"), server, "--recording", str(recording / folder)]
+    report = subprocess.run([*replay, "--show", "400"], capture_output=True, text=True, check=False).stdout
     differing = {int(number) for number in re.findall(r"^ *(\d+) \S+ +(?:GET|HEAD|POST|DELETE) ", report, re.MULTILINE)}
     assert differing == {int(number) for number in differences["differs"]}, report
     assert f"of {len(pairs)}" in report.splitlines()[-1]

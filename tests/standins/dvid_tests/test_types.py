@@ -19,7 +19,9 @@ from .conftest import ROOT, Client
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("typename", ["uint8blk", "uint16blk", "uint32blk", "uint64blk", "float32blk", "labelblk"])
+@pytest.mark.parametrize(
+    "typename", ["uint8blk", "uint16blk", "uint32blk", "uint64blk", "float32blk", "labelblk", "labelarray"]
+)
 def test_voxels_of_every_dtype(client: Client, typename: str) -> None:
     client.add(typename, "voxels", BlockSize="8,16,32")
     info = client.json("GET", f"node/{ROOT}/voxels/info")["Extended"]

@@ -20,11 +20,13 @@ from voxome.remotes.dvid.instance import (
     query_params,
 )
 from voxome.remotes.dvid.types import InstanceInfo
+from voxome.remotes.dvid.voxel_labels import read_labels
 
 BATCH = 10_000
 """Number of points or labels per request."""
 PAGE = 1_000_000
 """Number of labels per request of a list."""
+_INT32_MAX = np.iinfo(np.int32).max
 
 
 class Lookups(Instance):
@@ -61,8 +63,15 @@ class Lookups(Instance):
         -------
         (n,) array of uint64
         """
-        rows = as_points(points)[:, ::-1]
-        return self._lookup("labels", rows, **query_params(scale=scale, supervoxels=supervoxels))
+        rows = as_points(points)
+        # The server answers a point below 0 with the label of another voxel, and refuses one beyond 32 bits.
+        sendable = ((rows >= 0) & (rows <= _INT32_MAX)).all(axis=1)
+        labels = np.empty(len(rows), np.uint64)
+        params = query_params(scale=scale, supervoxels=supervoxels)
+        labels[sendable] = self._lookup("labels", rows[sendable][:, ::-1], **params)
+        if not sendable.all():
+            labels[~sendable] = read_labels(self.node, self.name, rows[~sendable], scale=scale, supervoxels=supervoxels)
+        return labels
 
     def bodies_of(self, supervoxels: Iterable[int]) -> NDArray[np.uint64]:
         """Return the body of each supervoxel; 0 if the supervoxel does not exist."""

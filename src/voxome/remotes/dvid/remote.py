@@ -10,10 +10,21 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, InvalidUri, UnsupportedFormat
 from voxome.extras import require
+from voxome.geometry import Box
 from voxome.remotes.dvid.node import Address, DvidApi, Node, resolve_version
 from voxome.remotes.dvid.repos import Dvid, Repo
 from voxome.remotes.dvid.resources import noun_of, open_resource
-from voxome.remotes.dvid.types import DTYPES, InstanceInfo, choose_type, instance_settings, instance_type
+from voxome.remotes.dvid.types import (
+    DTYPES,
+    GROWING_TYPES,
+    InstanceInfo,
+    Triple,
+    choose_block,
+    choose_type,
+    instance_settings,
+    instance_type,
+    require_domain,
+)
 from voxome.remotes.dvid.versions import DvidNode
 from voxome.remotes.dvid.volumes import RawSource
 
@@ -43,12 +54,16 @@ class DvidRemote:
 
     def _open_volume(self, uri: Uri, mode: Mode, node: Node, instance: str, info: InstanceInfo) -> RawSource:
         throttle = _bool_option(uri, "throttle")
-        if info.type != "labelmap":
-            if _bool_option(uri, "supervoxels"):
-                raise UnsupportedFormat(f"{uri} is a {info.type}; only a labelmap has supervoxels")
+        if info.type != "labelmap" and _bool_option(uri, "supervoxels"):
+            raise UnsupportedFormat(f"{uri} is a {info.type}; only a labelmap has supervoxels")
+        if info.type not in ("labelmap", "labelarray"):
             return RawSource(node, instance, info, name=str(uri), mode=mode, throttle=throttle)
         require("dvid", "numba", "google.protobuf")
-        from voxome.remotes.dvid.labelmap import LabelmapSource  # numba is slow to import
+        if info.type == "labelarray":
+            from voxome.remotes.dvid.labelarray import LabelarraySource  # numba is slow to import
+
+            return LabelarraySource(node, instance, info, name=str(uri), mode=mode, throttle=throttle)
+        from voxome.remotes.dvid.labelmap import LabelmapSource
 
         supervoxels = _bool_option(uri, "supervoxels")
         return LabelmapSource(
@@ -74,18 +89,26 @@ class DvidRemote:
     def create(self, uri: Uri, spec: VolumeSpec) -> VolumeSource:
         """Create an instance in an existing version, and open it for writing.
 
-        ``spec.encoding`` may contain the ``type`` (labelblk instead of labelmap), the number of ``levels`` of a
-        labelmap below the finest, and ``versioned: False``.
+        ``spec.encoding`` may contain the ``type`` (labelblk or labelarray instead of labelmap), the number of
+        ``levels`` of a labelmap below the finest, and ``versioned: False``.
         """
         node, instance = _find_instance(uri)
         _require_storable(uri, spec)
         type_name, options = choose_type(spec), dict(spec.encoding or {})
+        block = choose_block(type_name, spec)
+        require_domain(type_name, block, spec.domain)
         version = DvidNode(node)
         version.create_instance(
             instance, type_name, versioned=options.get("versioned", True), settings=instance_settings(type_name, spec)
         )
-        version.set_extents(instance, spec.domain)
-        return self._open_volume(uri, "r+", node, instance, InstanceInfo.fetch(node, instance, str(uri)))
+        if type_name in GROWING_TYPES:
+            _write_corners(self._open(uri, "r+", node, instance), spec.domain, block)
+        else:
+            version.set_extents(instance, spec.domain)
+        return self._open(uri, "r+", node, instance)
+
+    def _open(self, uri: Uri, mode: Mode, node: Node, instance: str) -> RawSource:
+        return self._open_volume(uri, mode, node, instance, InstanceInfo.fetch(node, instance, str(uri)))
 
     def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
         _find_instance(uri)
@@ -142,3 +165,10 @@ def _instance(uri: str, description: Mapping[str, Any]) -> ResourceInfo:
         return ResourceInfo(uri, noun_of(type_name, uri.rpartition("/")[2]))
     info = InstanceInfo.parse(uri, description)
     return ResourceInfo.of_volume(uri, str(info.spec.dtype), info.domain.shape, info.domain.start, type_name)
+
+
+def _write_corners(source: RawSource, domain: Box, block: Triple) -> None:
+    """Write zeros to the first and the last block, so that the extents, which cannot be set, become the domain."""
+    last = tuple(b - n for b, n in zip(domain.stop, block, strict=True))
+    for start in dict.fromkeys((domain.start, last)):
+        source.write_zeros(Box.of_shape(block, start))

@@ -47,15 +47,16 @@ class Shapes(Lookups):
         NotFound
             If the body does not exist.
         """
-        params: dict[str, Any] = query_params(scale=scale, supervoxels=supervoxel)
-        if box is not None and scale == 0:
-            params |= _bounds(box)
+        bounds: dict[str, int] = _bounds(box) if box is not None and scale == 0 else {}
+        params: dict[str, Any] = {**query_params(scale=scale, supervoxels=supervoxel), **bounds}
         try:
             with self._translate_not_found(label, supervoxel):
                 data = self._get("sparsevol", check_label(label), **params)
         except NotFound:
             if box is None or not self.sizes([label], supervoxels=supervoxel)[0]:
                 raise
+            return Runs.from_table([])
+        if bounds and not data:  # the server sends nothing, not even a header, if no voxel is inside
             return Runs.from_table([])
         runs = decode_rles(data, f"{self.name}: sparse volume of {label}")
         return runs if box is None else runs.clip(box)

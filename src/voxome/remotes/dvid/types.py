@@ -25,13 +25,24 @@ DTYPES: Mapping[str, str] = {
     "uint64blk": "uint64",
     "float32blk": "float32",
     "labelblk": "uint64",
+    "labelarray": "uint64",
     "labelmap": "uint64",
 }
 """Data type of the voxels of each instance type."""
-LABEL_TYPES = frozenset({"labelblk", "labelmap"})
+LABEL_TYPES = frozenset({"labelblk", "labelarray", "labelmap"})
 """Instance types whose voxels are labels."""
-_LABELMAP_BLOCK, _BLOCK = 64, 32
-"""Default edge length of a block of a labelmap, and of the other types, in voxels."""
+GROWING_TYPES = frozenset({"labelblk", "labelarray"})
+"""Instance types whose extents cannot be set: they are the blocks that were written."""
+LABELS_BELOW_0 = (
+    "a DVID server accepts labels there, but its process ends when the shape of one of them is requested; use a start "
+    "of 0 or above (grey values may start below 0)"
+)
+_BLOCK_STEPS: Mapping[str, int] = {"labelmap": 16, "labelarray": SUB_BLOCK}
+"""Number of voxels of which every edge of a block must be a multiple, by instance type; 1 for the others."""
+_DEFAULT_BLOCKS: Mapping[str, int] = {"labelmap": 64, "labelarray": 64}
+"""Default edge length of a block in voxels, by instance type."""
+_BLOCK = 32
+"""Default edge length of a block of the other types, in voxels."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +112,19 @@ class InstanceInfo:
         return cls.parse(name, node.api.json("GET", node.path(instance, "info")))
 
     @property
+    def holds_labels(self) -> bool:
+        """Whether the voxels are labels."""
+        return self.type in LABEL_TYPES
+
+    @property
+    def has_settable_extents(self) -> bool:
+        """Whether the domain can be set; otherwise it grows with the blocks that are written."""
+        return self.type not in GROWING_TYPES
+
+    @property
     def spec(self) -> VolumeSpec:
         """Spec of the finest level."""
-        kind: VolumeKind = "labels" if self.type in LABEL_TYPES else "image"
+        kind: VolumeKind = "labels" if self.holds_labels else "image"
         return VolumeSpec(
             self.domain,
             np.dtype(DTYPES[self.type]),
@@ -143,6 +164,42 @@ def choose_type(spec: VolumeSpec) -> str:
     return str(type_name)
 
 
+def choose_block(type_name: str, spec: VolumeSpec) -> Triple:
+    """Return the block shape (z, y, x) for `spec`: its write chunk, or the default.
+
+    Raises
+    ------
+    UnsupportedFormat
+        If DVID has no such blocks of that type.
+    """
+    step = _BLOCK_STEPS.get(type_name, 1)
+    z, y, x = spec.write_chunk or (_DEFAULT_BLOCKS.get(type_name, _BLOCK),) * 3
+    if z % step or y % step or x % step:
+        possible = tuple(-(-n // step) * step for n in (z, y, x))
+        raise UnsupportedFormat(
+            f"blocks of a {type_name} must be multiples of {step} voxels along every axis, not {(z, y, x)} (z, y, x); "
+            f"use a chunk such as {possible}, or leave it out"
+        )
+    return z, y, x
+
+
+def require_domain(type_name: str, block: Triple, domain: Box) -> None:
+    """Raise an error unless an instance of that type can have the domain.
+
+    Raises
+    ------
+    UnsupportedFormat
+        If labels would lie below 0, or the type has no extents but whole blocks.
+    """
+    if type_name in LABEL_TYPES and min(domain.start) < 0:
+        raise UnsupportedFormat(f"a {type_name} cannot start at {domain.start} (z, y, x): {LABELS_BELOW_0}")
+    if type_name in GROWING_TYPES and domain.snap(block) != domain:
+        raise UnsupportedFormat(
+            f"the extents of a {type_name} are whole blocks of {block} voxels (z, y, x), which {domain} cuts; use "
+            f"{domain.snap(block)}, or a labelmap, which keeps its extents"
+        )
+
+
 def instance_settings(type_name: str, spec: VolumeSpec) -> dict[str, str]:
     """Return the settings with which an instance is created.
 
@@ -151,9 +208,7 @@ def instance_settings(type_name: str, spec: VolumeSpec) -> dict[str, str]:
     UnsupportedFormat
         If its blocks cannot have that size.
     """
-    block = spec.write_chunk or (_LABELMAP_BLOCK if type_name == "labelmap" else _BLOCK,) * 3
-    if type_name == "labelmap" and any(n % SUB_BLOCK for n in block):
-        raise UnsupportedFormat(f"blocks of a labelmap must be multiples of {SUB_BLOCK} voxels, not {block} (z, y, x)")
+    block = choose_block(type_name, spec)
     size, unit = (spec.voxel_size_nm, "nanometers") if spec.voxel_size_nm else ((1.0, 1.0, 1.0), "voxels")
     # With one unit instead of one per axis, the server crashes on requests for metadata.
     settings = {"BlockSize": _join_xyz(block), "VoxelSize": _join_xyz(size), "VoxelUnits": ",".join([unit] * 3)}

@@ -18,7 +18,7 @@ from voxome.geometry.box_locks import BoxLocks
 from voxome.remotes.dvid.instance import join_xyz
 from voxome.remotes.dvid.node import Node
 from voxome.remotes.dvid.tiling import block_indices, split_box
-from voxome.remotes.dvid.types import InstanceInfo, Triple, extents_json
+from voxome.remotes.dvid.types import LABELS_BELOW_0, InstanceInfo, Triple, extents_json
 from voxome.remotes.http import fan_out
 
 R = TypeVar("R")
@@ -90,13 +90,15 @@ class RawSource:
         if data.shape != box.shape:
             raise InvalidBox(f"data of shape {data.shape} do not fill the box {box} of shape {box.shape}")
         self._check(box)
+        if self._info.holds_labels and min(box.start) < 0 and not box.empty:
+            raise InvalidBox(f"{self.name}: cannot write labels to {box}: {LABELS_BELOW_0}")
 
         def store(part: Box) -> None:
             with _LOCKS.hold((self._node.api.base, self._node.uuid, self._instance), part.snap(self._block)):
                 self._store(part, data[part.within(box)])
 
         fan_out(store, split_box(box, self._block, request_voxels()), workers=self._workers)
-        if box.snap(self._block) not in self.spec.domain:
+        if self._info.has_settable_extents and box.snap(self._block) not in self.spec.domain:
             self._restore_extents()
 
     def check_writable(self) -> None:
@@ -108,6 +110,19 @@ class RawSource:
         """
         if self._info.versioned and self._node.locked():
             raise ReadOnly(f"{self.name} cannot be written: its version is locked; create a child version")
+
+    def write_zeros(self, box: Box) -> None:
+        """Write zeros to whole blocks, inside the domain or not; the server's extents grow to include them."""
+        self._post_raw(box, np.zeros(box.shape, self.spec.dtype))
+
+    @property
+    def chunk_origin(self) -> tuple[int, ...]:
+        """Index at which a block begins: blocks are counted from index 0."""
+        return 0, 0, 0
+
+    def count_requests(self, box: Box) -> int:
+        """Return the number of requests that reading `box` takes."""
+        return len(split_box(box, self._block, request_voxels()))
 
     def version(self) -> Version:
         pinned = self._node.locked() and self._info.versioned
@@ -124,7 +139,10 @@ class RawSource:
         try:
             box.within(self.spec.domain)
         except InvalidBox as error:
-            raise InvalidBox(f"{self.name}: {error}; to enlarge it, use voxome.connect(…).set_extents(…)") from None
+            hint = "to enlarge it, use voxome.connect(…).set_extents(…)"
+            if not self._info.has_settable_extents:
+                hint = f"the extents of a {self._info.type} cannot be set; create a larger one, or a labelmap"
+            raise InvalidBox(f"{self.name}: {error}; {hint}") from None
 
     def _box_path(self, box: Box) -> tuple[str, str]:
         """Return shape and start as written in a URL path."""
@@ -147,9 +165,9 @@ class RawSource:
             data = old
         self._post_raw(aligned, data)
 
-    def _post_raw(self, box: Box, data: NDArray[Any]) -> None:
+    def _post_raw(self, box: Box, data: NDArray[Any], *, mutate: bool = True) -> None:
         body = np.ascontiguousarray(data, self.spec.dtype.newbyteorder("<")).tobytes()
-        params: dict[str, Any] = {"mutate": "true", **self._params}
+        params: dict[str, Any] = {**({"mutate": "true"} if mutate else {}), **self._params}
         self._node.post(self._instance, "raw", "0_1_2", *self._box_path(box), content=body, idempotent=True, **params)
 
     def _restore_extents(self) -> None:

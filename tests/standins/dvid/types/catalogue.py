@@ -6,6 +6,7 @@ from standins.dvid.instances import Instance
 from standins.dvid.types import imageblk
 from standins.dvid.types.annotation import Annotation
 from standins.dvid.types.keyvalue import KeyValue
+from standins.dvid.types.labelarray import LabelArray
 from standins.dvid.types.labelblk import LabelBlocks
 from standins.dvid.types.labelmap.instance import LabelMap
 from standins.dvid.types.labelsz import LabelSizes
@@ -16,6 +17,7 @@ from standins.dvid.types.tarsupervoxels import TarSupervoxels
 _TYPES: tuple[type[Instance], ...] = (
     *imageblk.TYPES,
     LabelBlocks,
+    LabelArray,
     LabelMap,
     LabelSizes,
     KeyValue,

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from standins.dvid.calls import Call, Refusal, Xyz, binary_response, json_response, xyz
 from standins.dvid.codecs import compression
-from standins.dvid.instances import Synced, Tagged, route
+from standins.dvid.instances import Instance, Synced, Tagged, route
 from standins.dvid.types.imageblk import ImageBlocks
 from standins.dvid.versions import Node
 from standins.dvid.voxels import Region
@@ -21,6 +21,7 @@ class LabelBlocks(ImageBlocks, Tagged, Synced):
 
     typename, dtype, source = "labelblk", "uint64", "labelblk"
     interpolable: ClassVar[bool] = False
+    has_extents: ClassVar[bool] = False
 
     @property
     def value_label(self) -> str:
@@ -30,6 +31,10 @@ class LabelBlocks(ImageBlocks, Tagged, Synced):
     def extended(self) -> dict[str, Any]:
         """Return the type's own part of ``/info``."""
         return {**super().extended(), "MinIndex": None, "MaxIndex": None}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON of ``/info``, without the extents of other types with voxels."""
+        return Instance.as_json(self)
 
     def volume_response(self, array: NDArray[Any], call: Call) -> Response:
         """Return the response with a volume in the requested compression."""

@@ -22,6 +22,8 @@ class VolumeInstance(Instance):
     dtype: ClassVar[str]
     default_block: ClassVar[int] = 32
     interpolable: ClassVar[bool] = True
+    has_extents: ClassVar[bool] = True
+    """Whether extents can be set."""
 
     def create(self, options: Mapping[str, str]) -> None:
         """Initialize from the options of the creation."""
@@ -87,6 +89,8 @@ class VolumeInstance(Instance):
     @route("POST", "extents")
     def set_extents(self, node: Node, call: Call) -> Response:
         """Set the extents."""
+        if not self.has_extents:
+            raise self.unknown(call)
         payload = call.json(dict[str, Xyz])
         if not {"MinPoint", "MaxPoint"} <= payload.keys():
             raise Refusal("extents must be a JSON object with MinPoint and MaxPoint")

@@ -47,9 +47,14 @@ class Lookups(LabelState):
 
     @route("GET", "labels")
     def get_labels(self, node: Node, call: Call) -> Response:
-        """Return the labels at the points in the body."""
+        """Return the labels at the points in the body.
+
+        As in DVID, points below 0 get labels of other voxels if the request has other points too.
+        """
         call.check_hash()
         points, view = call.points("Bad labels request JSON: "), View.parse(call)
+        if any(min(at) >= 0 for at in points):
+            points = [(abs(x), abs(y), abs(z)) for x, y, z in points]
         return json_response([self.label_at(node, view, at) for at in points])
 
     @route("GET", "mapping")

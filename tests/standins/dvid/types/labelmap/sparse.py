@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from standins.dvid.calls import Call, Refusal, Xyz, binary_response, empty_not_found, empty_response, xyz
+from standins.dvid.calls import Call, Refusal, ServerEnded, Xyz, binary_response, empty_not_found, empty_response, xyz
 from standins.dvid.codecs import compression, runs
 from standins.dvid.instances import route
 from standins.dvid.types.labelmap.index import LabelIndex
@@ -18,7 +18,7 @@ from standins.dvid.types.labelmap.state import View
 from standins.dvid.versions import Node
 
 Masks = list[tuple[Xyz, NDArray[np.bool_]]]
-"""Offsets and (z, y, x) masks of blocks."""
+"""Coordinates and (z, y, x) masks of blocks."""
 _FAR = 1 << 31
 _COMPRESSIONS: Mapping[str, Callable[[bytes], bytes]] = {
     "": lambda data: data,
@@ -35,10 +35,10 @@ class Bounds:
         self.low = [call.option(f"min{axis}", -_FAR) for axis in "xyz"]
         self.high = [call.option(f"max{axis}", _FAR) for axis in "xyz"]
 
-    def meets(self, offset: Xyz, size: Xyz) -> bool:
-        """Return whether a block overlaps the box."""
-        ends = zip(offset, size, self.low, self.high, strict=True)
-        return all(start <= high and start + n > low for start, n, low, high in ends)
+    def meets(self, coord: Xyz, size: Xyz) -> bool:
+        """Return whether a block is among those of the box, whose ends DVID rounds towards 0."""
+        ends = zip(coord, size, self.low, self.high, strict=True)
+        return all(int(low / n) <= index <= int(high / n) for index, n, low, high in ends)
 
     def clear(self, mask: NDArray[np.bool_], offset: Xyz) -> None:
         """Clear a mask outside the box."""
@@ -67,7 +67,7 @@ class Sparse(Lookups):
                 raise
             return Response(status_code=204)
         bounds = Bounds(call)
-        near = any(bounds.meets(self._offset(coord), self.block_size) for coord in index.blocks)
+        near = any(bounds.meets(coord, self.block_size) for coord in index.blocks)
         return empty_response() if near else Response(status_code=204)
 
     @route("GET", "sparsevol-by-point")
@@ -83,7 +83,7 @@ class Sparse(Lookups):
         """Return the blocks of a label as runs."""
         index = self.body(node, call.label(), supervoxel=call.flag("supervoxels"))
         bounds = Bounds(call)
-        coords = [coord for coord in index.blocks if bounds.meets(self._offset(coord), self.block_size)]
+        coords = [coord for coord in index.blocks if bounds.meets(coord, self.block_size)]
         return binary_response(runs.encode(runs.from_coords(coords)))
 
     @route("GET", "sparsevols-coarse")
@@ -93,7 +93,7 @@ class Sparse(Lookups):
         out = []
         for label, index in self.existing_bodies(node).items():
             if first <= label <= last:
-                table = runs.from_coords(p for p in index.blocks if bounds.meets(self._offset(p), self.block_size))
+                table = runs.from_coords(p for p in index.blocks if bounds.meets(p, self.block_size))
                 out.append(struct.pack("<QI", label, len(table)) + table.astype("<i4").tobytes())
         return binary_response(b"".join(out))
 
@@ -102,13 +102,15 @@ class Sparse(Lookups):
         return x, y, z
 
     def masks(self, node: Node, label: int, view: View) -> Masks:
-        """Return the masks of a label in its blocks at a level."""
+        """Return the masks of a label in its blocks at a level; the real server ends if one of them is below 0."""
         index = self.body(node, label, supervoxel=view.supervoxels)
+        if any(min(coord) < 0 for coord in index.blocks):
+            raise ServerEnded(f"{self.name} has label {label} at negative positions")
         found: Masks = []
         for coord, supervoxels in sorted(self._supervoxels(index, view.level).items(), key=lambda item: item[0][::-1]):
             block = self.blocks.get(node, (view.level, coord))
             if block is not None:
-                found.append((self._offset(coord), np.isin(block.voxels, np.array([*supervoxels], np.uint64))))
+                found.append((coord, np.isin(block.voxels, np.array([*supervoxels], np.uint64))))
         return found
 
     @staticmethod
@@ -124,20 +126,22 @@ class Sparse(Lookups):
             raise Refusal(f'unknown compression type "{name}"')
         bounds = Bounds(call)
         masks = [
-            (offset, mask)
-            for offset, mask in self.masks(node, label, View.parse(call))
-            if bounds.meets(offset, self.block_size)
+            (self._offset(coord), mask)
+            for coord, mask in self.masks(node, label, View.parse(call))
+            if bounds.meets(coord, self.block_size)
         ]
         if not masks:
             raise empty_not_found()
-        if call.query.get("exact", "true") != "false":
-            for offset, mask in masks:
-                bounds.clear(mask, offset)
         if call.query.get("format") == "blocks":
             parts = [runs.encode_block(mask, offset) for offset, mask in masks if mask.any()]
             header = runs.block_header(self.block_size[::-1], label)
             return binary_response(pack(header + b"".join(parts)))
+        if call.query.get("exact", "true") != "false":
+            for offset, mask in masks:
+                bounds.clear(mask, offset)
         table = runs.sort_runs(np.concatenate([runs.from_mask(mask, offset) for offset, mask in masks]))
+        if not len(table):
+            return binary_response(b"")
         if call.query.get("format") == "srles":
             return binary_response(pack(table.astype("<i4").tobytes()))
         return binary_response(pack(runs.encode(table)))

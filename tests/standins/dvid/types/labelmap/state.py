@@ -50,7 +50,9 @@ class LabelState(VolumeInstance, Tagged, Synced):
     def create(self, options: Mapping[str, str]) -> None:
         """Initialize from the options of the creation."""
         super().create(options)
-        self.max_level = signed(options.get("maxdownreslevel", "7"))
+        if any(n % 16 for n in self.block_size):
+            raise Refusal("BlockSize must be multiples of 16")
+        self.max_level = signed(options.get("maxdownreslevel", "0"))
         self.blocks: Versioned[tuple[int, Xyz], LabelBlock] = Versioned()
         self.bodies: Versioned[int, LabelIndex] = Versioned()
         self.mapping: Versioned[int, int] = Versioned()

@@ -59,13 +59,16 @@ class Voxels(LabelState):
 
     @route("POST", "raw")
     def post_raw(self, node: Node, call: Call) -> Response:
-        """Store whole blocks of supervoxels and update all levels."""
+        """Store whole blocks of supervoxels and update all levels; reproduces the crash of the real server below 0."""
         region, is_volume = parse_raw_path(call)
         if not is_volume:
             raise Refusal(f'cannot store labels for data "{self.name}" in non 3D format')
         body = compression.decompress(call.body, call.query.get("compression", ""), 8 * math.prod(region.size))
         check_aligned(region, self.block_size, f'cannot store labels for data "{self.name}"')
         array = parse(body, region, np.uint64)
+        if min(region.offset) < 0:
+            self.extent.include(region.offset, region.last)
+            raise Refusal("Panic detected: runtime error: index out of range", 500, bare=True)
         blocks = {coord: LabelBlock(voxels) for coord, voxels in dissect(array, region, self.block_size)}
         self.repo.next_mutation()
         self.ingest(node, blocks, mutate=call.flag("mutate"), index=self.indexed)
