@@ -62,6 +62,10 @@ class Cutouts:
         """
         fan_out(lambda part: self._put(part, data[part.within(box)]), self._requests(box), workers=_workers())
 
+    def count_requests(self, box: Box) -> int:
+        """Return the number of requests that reading `box` takes."""
+        return len(self._requests(box))
+
     def _requests(self, box: Box) -> list[Box]:
         if box.empty:
             return []

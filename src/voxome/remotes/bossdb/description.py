@@ -72,6 +72,12 @@ class Description:
                 attributes=self.attributes,
             )
 
+    def scale_from_finest(self, resolution: int) -> tuple[int, int, int]:
+        """Return the voxels (z, y, x) of the finest resolution along one voxel of `resolution`."""
+        finest = next(iter(self.scales.values())).factor
+        z, y, x = (coarse // fine for coarse, fine in zip(self.scales[resolution].factor, finest, strict=True))
+        return z, y, x
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """Data type of its voxels.

@@ -13,6 +13,8 @@ from voxome.geometry.units import nm_per
 from voxome.remotes.bossdb.service import Json, parsing
 
 Triple = tuple[float, float, float]
+OPEN_DATA = "bossdb-open-data"
+"""Bucket of channels that lie in one and name none."""
 
 
 class BossRecord(ABC):
@@ -264,7 +266,7 @@ class Channel(BossRecord):
     @classmethod
     def from_json(cls, response: Json, parents: Sequence[str]) -> Self:
         with parsing(f"a channel of {'/'.join(parents[:2])}"):
-            cv_path = response.get("cv_path") if response.get("storage_type") == "cloudvol" else None
+            in_bucket = response.get("storage_type") == "cloudvol"
             return cls(
                 parents[0],
                 parents[1],
@@ -276,9 +278,15 @@ class Channel(BossRecord):
                 sources=_strings(response.get("sources")),
                 related=_strings(response.get("related")),
                 downsample_status=response.get("downsample_status") or "NOT_DOWNSAMPLED",
-                precomputed=f"precomputed://s3://{response.get('bucket')}/{cv_path.strip('/')}" if cv_path else None,
+                precomputed=_bucket_uri(response, (*parents[:2], response["name"])) if in_bucket else None,
                 **_common(response),
             )
+
+
+def _bucket_uri(response: Json, names: Sequence[str]) -> str:
+    """Return the URI of the voxels of a channel whose storage type is ``cloudvol``."""
+    folder = (response.get("cv_path") or "").strip("/") or "/".join(names)
+    return f"precomputed://s3://{response.get('bucket') or OPEN_DATA}/{folder}"
 
 
 def _common(response: Json) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import InvalidUri, NotFound
 from voxome.remotes.bossdb.account import default_host
 from voxome.remotes.bossdb.address import Address
+from voxome.remotes.bossdb.bucket import open_bucket
 from voxome.remotes.bossdb.client import BossDB
 from voxome.remotes.bossdb.create import check_spec, create_channel, notes_of
 from voxome.remotes.bossdb.description import describe, store_notes
@@ -34,7 +35,9 @@ class BossdbRemote:
         if resolution not in description.scales:
             last = max(description.scales)
             raise NotFound(f"{uri} has no resolution {resolution}: its resolutions are {first} to {last}")
-        return BossdbSource(api, description, resolution, mode, pyramid=resolution == first)
+        # What is written goes through the API, so that is what a volume open for writing reads.
+        bucket = open_bucket(description) if mode == "r" else None
+        return BossdbSource(api, description, resolution, mode, pyramid=resolution == first, bucket=bucket)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         """List the collections of a server, the experiments of a collection, or the channels of an experiment."""

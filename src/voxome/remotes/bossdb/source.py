@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from voxome.contracts.abilities import Ability, SupportsIds, SupportsLevels
 from voxome.contracts.levels import Level, require_level
+from voxome.contracts.read_cost import box_cost
 from voxome.contracts.source import Mode, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidBox, InvalidInput, ReadOnly
 from voxome.geometry import Box
+from voxome.remotes.bossdb.bucket import BucketVolume
 from voxome.remotes.bossdb.cutouts import Cutouts
 from voxome.remotes.bossdb.description import Description, describe, store_notes
 from voxome.remotes.bossdb.labels import Labels
@@ -41,17 +43,32 @@ class BossdbSource:
         Read only, or read and write.
     pyramid : bool
         Whether the coarser ones are its levels.
+    bucket : BucketVolume, optional
+        Where its voxels are read if possible, rather than through the API.
     """
 
     concurrent_writers = True
 
-    def __init__(self, api: Api, description: Description, resolution: int, mode: Mode, *, pyramid: bool) -> None:
+    def __init__(
+        self,
+        api: Api,
+        description: Description,
+        resolution: int,
+        mode: Mode,
+        *,
+        pyramid: bool,
+        bucket: BucketVolume | None = None,
+    ) -> None:
         self._api, self._description, self._resolution = api, description, resolution
         self._mode, self._pyramid = mode, pyramid
         self._spec = spec = description.spec(resolution)
         names = description.address.names
         self._cutouts = Cutouts(api, names, resolution, spec.dtype, spec.read_chunk or ())
         self._labels = Labels(api, names, resolution, spec.domain)
+        self._bucket = bucket
+        self._in_bucket = None if bucket is None else bucket.level(description.scale_from_finest(resolution))
+        if self._in_bucket is not None and (chunk := self._in_bucket.chunk):
+            self._spec = spec.replace(read_chunk=chunk, write_chunk=chunk)
 
     def __repr__(self) -> str:
         return f"<BossdbSource {self._description.address} of {self._api.base} at resolution {self._resolution}>"
@@ -81,11 +98,23 @@ class BossdbSource:
         return Channels(self._api).get(*self._description.address.names).downsample_status
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Read `box`, by concurrent requests."""
+        """Read `box`: from the bucket that has the voxels, if there is one, else by concurrent requests to the API."""
         self._check(box)
         out = np.empty(box.shape, self._spec.dtype) if out is None else out
-        self._cutouts.read(box, out)
+        if self._in_bucket is None or not self._in_bucket.read(box, out):
+            self._cutouts.read(box, out)
         return out
+
+    @property
+    def chunk_origin(self) -> tuple[int, ...]:
+        """Index at which a cuboid of the server, or a chunk of the bucket, begins."""
+        return (0,) * self._spec.domain.ndim if self._in_bucket is None else self._in_bucket.origin
+
+    def count_requests(self, box: Box) -> int:
+        """Return the number of requests that reading `box` takes."""
+        if self._in_bucket is not None and self._in_bucket.has(box):
+            return box_cost(self._spec, box, self.chunk_origin).chunks
+        return self._cutouts.count_requests(box)
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
         """Write `box`, including zeros. Not atomic: after a failure, write it again.
@@ -141,20 +170,19 @@ class BossdbSource:
     @property
     def levels(self) -> Sequence[Level]:
         """All resolutions, finest first."""
-        scales = self._description.scales
-        first = next(iter(scales.values())).factor
         found = []
-        for number, scale in scales.items():
-            z, y, x = (f // g for f, g in zip(scale.factor, first, strict=True))
+        for number in self._description.scales:
             spec = self._description.spec(number)
-            found.append(Level(spec.voxel_size_nm, spec.offset_nm, (z, y, x)))
+            scale = self._description.scale_from_finest(number)
+            found.append(Level(spec.voxel_size_nm, spec.offset_nm, scale))
         return found
 
     def level(self, number: int) -> BossdbSource:
         """Return resolution `number`, counted from the finest of the channel."""
         resolutions = list(self._description.scales)
         require_level(str(self._description.address), number, len(resolutions))
-        return BossdbSource(self._api, self._description, resolutions[number], self._mode, pyramid=False)
+        resolution = resolutions[number]
+        return BossdbSource(self._api, self._description, resolution, self._mode, pyramid=False, bucket=self._bucket)
 
     @property
     def next_scale(self) -> tuple[int, int, int]:

@@ -1,0 +1,162 @@
+"""Voxels of channels that the server keeps in a cloud bucket, as a precomputed volume."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.levels import TOLERANCE
+from voxome.contracts.source import Remote, Source, VolumeSource
+from voxome.contracts.spec import Scale
+from voxome.contracts.uri import Uri
+from voxome.errors import VoxomeError
+from voxome.geometry import Box
+from voxome.registry import load
+from voxome.remotes.bossdb.description import Description
+
+_log = logging.getLogger(__name__)
+_ANONYMOUS, _OWN = {"anonymous": "true"}, dict[str, str]()
+
+
+class BucketLevel:
+    """Voxels of a channel at one resolution, in the bucket.
+
+    Parameters
+    ----------
+    source : VolumeSource
+        The level in the bucket.
+    name : str
+        Name of the channel, for messages.
+    """
+
+    def __init__(self, source: VolumeSource, name: str) -> None:
+        self._source, self._name = source, name
+        self._readable = True
+
+    @property
+    def chunk(self) -> tuple[int, ...] | None:
+        """Shape of the chunks that are read (z, y, x); None if unknown."""
+        return self._source.spec.read_chunk
+
+    @property
+    def origin(self) -> tuple[int, ...]:
+        """Index at which a chunk begins."""
+        return self._source.spec.domain.start
+
+    def has(self, box: Box) -> bool:
+        """Return whether `box` is inside the volume of the bucket, which was readable so far."""
+        return self._readable and box in self._source.spec.domain
+
+    def read(self, box: Box, out: NDArray[Any]) -> bool:
+        """Fill `out` with the voxels of `box`; return whether the bucket has them.
+
+        It has not if the box is not inside its volume, and after an error, of which a warning is logged.
+        """
+        if not self.has(box):
+            return False
+        try:
+            if self._source.spec.dtype == out.dtype:
+                self._source.read(box, out=out)
+            else:
+                out[...] = self._source.read(box)
+        except VoxomeError as error:
+            self._readable = False
+            _warn(self._name, error)
+            return False
+        return True
+
+
+class BucketVolume:
+    """Voxels of a channel at the resolutions that are in the bucket.
+
+    Parameters
+    ----------
+    source : VolumeSource
+        The finest level in the bucket.
+    name : str
+        Name of the channel, for messages.
+    """
+
+    def __init__(self, source: VolumeSource, name: str) -> None:
+        self._source, self._name = source, name
+        self._levels = cast(SupportsLevels, ability(source, SupportsLevels))
+
+    def level(self, scale: Scale) -> BucketLevel | None:
+        """Return the level whose voxels span `scale` (z, y, x) voxels of the finest; None if there is none.
+
+        Levels are found by their scale, because a bucket may have other ones than the server's experiment.
+        """
+        scales = [level.scale for level in self._levels.levels]
+        if scale not in scales:
+            return None
+        try:
+            return BucketLevel(self._levels.level(scales.index(scale)), self._name)
+        except VoxomeError as error:
+            _warn(self._name, error)
+            return None
+
+
+def open_bucket(description: Description) -> BucketVolume | None:
+    """Open the volume in the bucket that a channel names.
+
+    A public channel is read without credentials first, another one with the configured ones; then the other way.
+
+    Parameters
+    ----------
+    description : Description
+        The server's description of the channel, with which the bucket must agree; its data type may be narrower.
+
+    Returns
+    -------
+    BucketVolume or None
+        None if the channel names no bucket, or the bucket cannot be read, of which a warning is logged.
+    """
+    channel = description.channel
+    if channel.precomputed is None:
+        return None
+    name = "/".join(channel.names)
+    causes: list[VoxomeError] = []
+    for uri in _uris(channel.precomputed, public=channel.public):
+        try:
+            source = cast(Remote, load("voxome.remotes", uri.scheme)()).open(uri)
+        except VoxomeError as error:
+            causes.append(error)
+            continue
+        if problem := _problem(source, description):
+            _warn(name, problem)
+            return None
+        return BucketVolume(cast(VolumeSource, source), name)
+    _warn(name, causes[0])
+    return None
+
+
+def _uris(address: str, *, public: bool) -> Iterator[Uri]:
+    uri = Uri.parse(address)
+    options: tuple[Mapping[str, str], ...] = (_ANONYMOUS, _OWN) if public else (_OWN, _ANONYMOUS)
+    for query in options:
+        yield Uri(uri.scheme, uri.path, query)
+
+
+def _problem(source: Source, description: Description) -> str:
+    """Return why a layer in a bucket cannot have the voxels of a channel; empty if it can."""
+    if ability(source, SupportsLevels) is None:
+        return "the layer there is not a volume"
+    spec = cast(VolumeSource, source).spec
+    expected = description.spec(next(iter(description.scales)))
+    if spec.axes != expected.axes:
+        return f"the axes there are {', '.join(spec.axes)}, those of the channel {', '.join(expected.axes)}"
+    if not np.can_cast(spec.dtype, expected.dtype, "safe"):
+        return f"the dtype there is {spec.dtype}, that of the channel {expected.dtype}"
+    sizes = np.array([spec.voxel_size_nm, expected.voxel_size_nm], float)
+    if not np.allclose(sizes[0], sizes[1], rtol=TOLERANCE):
+        return f"the voxel size there is {spec.voxel_size_nm} nm, that of the channel {expected.voxel_size_nm} nm"
+    return ""
+
+
+def _warn(name: str, cause: object) -> None:
+    _log.warning("%s: its bucket cannot be read, so its voxels are read through the BossDB API: %s", name, cause)
