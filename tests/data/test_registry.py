@@ -111,9 +111,21 @@ def test_every_entry_is_valid(one: Entry) -> None:
         assert (one.file.sha256 is None) == (one.file.sha256_source is None)
 
 
+def test_every_source_is_named() -> None:
+    for one in ALL.values():
+        assert all(text.startswith("https://") for text in one.sources), one.name
+
+
+def test_the_volumes_of_the_papers_are_registered() -> None:
+    worms = {f"witvliet2020/Dataset_{n}/{what}" for n in range(1, 9) for what in ("em", "segmentation")}
+    cells = {f"dyer2017/{what}" for what in ("image", "cells", "vessels")}
+    assert worms | cells | {"kasthuri2015/synapse", "prasad2020/image", "ara2016/annotation"} <= set(ALL)
+    assert "train" in (ALL["kasthuri2015/em"].note or "")
+
+
 def test_the_required_volumes_are_registered() -> None:
     places = {name.partition("/")[0] for name in ALL}
-    wanted = "hemibrain fib25 optic_lobe manc minnie65 microns_phase1 cremi snemi3d kasthuri2015 witvliet2020 dyer2017"
+    wanted = "hemibrain fib25 optic_lobe minnie65 microns_phase1 cremi snemi3d kasthuri2015 witvliet2020 dyer2017"
     assert {*wanted.split(), "prasad2020", "h01", "fafb"} <= places
 
 

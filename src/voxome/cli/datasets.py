@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from voxome.data.registry.entry import Entry
 
 _MB = 1_000_000
+NO_LICENCE = "unknown (licence not found)"
+"""Licence of a dataset of which none was found."""
 
 
 def datasets(
@@ -43,7 +45,9 @@ def datasets(
     elif json:
         show_json([one.model_dump(mode="json") for one in entries().values()])
     else:
-        rows = [[one.name, one.modality, _size(one), one.licence or "unknown", one.title] for one in entries().values()]
+        rows = [
+            [one.name, one.modality, _size(one), one.licence or NO_LICENCE, one.title] for one in entries().values()
+        ]
         show_table(["dataset", "modality", "voxel size (nm)", "licence", "description"], rows)
 
 
@@ -63,7 +67,8 @@ def _fetch(one: Entry) -> dict[str, str]:
 def _facts(one: Entry) -> dict[str, object]:
     fields = one.model_dump(mode="json", exclude={"voxel_size_nm", "sources", "file", "verified"})
     facts: dict[str, object] = {name: "unknown" if value is None else value for name, value in fields.items()}
-    facts["uri"] = one.uri or "none; see the page"
+    facts["uri"] = _uri(one)
+    facts["licence"] = one.licence or NO_LICENCE
     facts["note"] = one.note or ""
     facts["voxel size (nm)"] = _size(one)
     if one.file is not None:
@@ -71,6 +76,14 @@ def _facts(one: Entry) -> dict[str, object]:
     facts["verified"] = one.verified or "not yet opened with voxome"
     facts["sources"] = "; ".join(one.sources)
     return facts
+
+
+def _uri(one: Entry) -> str:
+    if one.uri is None:
+        return "none; see the page"
+    if one.file is None:
+        return one.uri
+    return f"{one.uri}, where {{file}} is the downloaded file {one.file.name}; open it as dataset:{one.name}"
 
 
 def _size(one: Entry) -> str:
