@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from voxome.services.convert import convert
     from voxome.services.delete import rm
     from voxome.services.describe import info
+    from voxome.services.explain import explain
     from voxome.services.transfer.run import transfer
     from voxome.services.verbs import get, put
     from voxome.workflow.verbs import plan, run, tool
@@ -46,6 +47,7 @@ __all__ = [
     "convert",
     "create",
     "datasets",
+    "explain",
     "get",
     "info",
     "ls",
@@ -71,6 +73,7 @@ _LAZY = {
     "convert": "voxome.services.convert",
     "create": "voxome.resources.open",
     "datasets": "voxome.data.registry.read",
+    "explain": "voxome.services.explain",
     "get": "voxome.services.verbs",
     "info": "voxome.services.describe",
     "ls": "voxome.resources.listing",

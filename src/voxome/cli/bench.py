@@ -52,7 +52,7 @@ def read(
 ) -> None:
     """Read cubes of several sizes, aligned to chunks and not, one at a time and concurrently."""
     from voxome.resources.open import locate, open_source
-    from voxome.services.bench import read_sweep
+    from voxome.services.bench import cost_warnings, read_sweep
 
     name = str(locate(uri))
     source = open_source(uri, level=level or None)
@@ -67,6 +67,8 @@ def read(
         write_json(out / "read.json", report)
         draw(readings, name, out / "read.png")
         print_stderr(f"Wrote {out / 'read.json'} and {out / 'read.png'}")
+    for warning in cost_warnings(name, source.spec, readings):
+        print_stderr(f"warning: {warning}")
     if json:
         show_json(report)
         return
@@ -78,7 +80,8 @@ def read(
             reading.concurrency,
             f"{reading.median_s * 1000:.1f} ms",
             f"{size_text(reading.bytes_per_s)}/s",
+            f"{reading.amplification:.3g}",
         ]
         for reading in readings
     ]
-    show_table(["edge", "request", "chunks", "concurrency", "median time", "throughput"], rows)
+    show_table(["edge", "request", "chunks", "concurrency", "median time", "throughput", "read/wanted"], rows)

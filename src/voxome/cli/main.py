@@ -14,6 +14,7 @@ try:
         datasets,
         describe,
         doctor,
+        explain,
         get,
         info,
         interrupt,
@@ -52,6 +53,7 @@ app = logs.Verbs(
 app.callback()(logs.configure_logs)
 app.command("ls")(ls.ls)
 app.command("info")(info.info)
+app.command("explain")(explain.explain)
 app.command("get")(get.get)
 app.command("put")(put.put)
 app.command("transfer")(transfer.transfer)

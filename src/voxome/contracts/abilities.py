@@ -188,6 +188,18 @@ class SupportsIds(Protocol):
 
 
 @runtime_checkable
+class SupportsRequests(Protocol):
+    """A source that reads by requests to a server, rather than chunk by chunk."""
+
+    @property
+    def chunk_origin(self) -> tuple[int, ...]:
+        """Index at which a chunk of the server begins."""
+
+    def count_requests(self, box: Box) -> int:
+        """Return the number of requests that reading `box` takes."""
+
+
+@runtime_checkable
 class SupportsVoxelVersion(Protocol):
     """A source whose `version` knows only its metadata, but that can also tell whether voxels have changed."""
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from voxome.contracts.read_cost import WARN_ABOVE, box_cost, chunk_origin, cost_warning
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidInput
@@ -49,6 +50,8 @@ class Reading:
         Median time of one request in seconds.
     bytes_per_s : float
         Throughput of all requests together.
+    amplification : float
+        Size of the chunks that the requests touch, for each byte that they want.
     """
 
     edge: int
@@ -57,6 +60,7 @@ class Reading:
     concurrency: int
     median_s: float
     bytes_per_s: float
+    amplification: float
 
 
 def read_sweep(
@@ -129,7 +133,10 @@ def _measure(source: VolumeSource, edge: int, aligned: bool, concurrency: int, b
         start = time.perf_counter()
         times = list(pool.map(time_read, boxes))
         elapsed = time.perf_counter() - start
-    return Reading(edge, size, aligned, concurrency, statistics.median(times), size * len(boxes) / elapsed)
+    costs = [box_cost(source.spec, box, chunk_origin(source)) for box in boxes]
+    amplification = sum(cost.bytes_read for cost in costs) / sum(cost.bytes_wanted for cost in costs)
+    median, rate = statistics.median(times), size * len(boxes) / elapsed
+    return Reading(edge, size, aligned, concurrency, median, rate, amplification)
 
 
 def _request_bytes(spec: VolumeSpec, edge: int) -> int:
@@ -156,6 +163,16 @@ def _at_first_index(spec: VolumeSpec, box: Box) -> Box:
     full = spec.lift(box)
     stop = [b if axis in spec.spatial else a + 1 for axis, (a, b) in enumerate(zip(full.start, full.stop, strict=True))]
     return Box(full.start, tuple(stop))
+
+
+def cost_warnings(name: str, spec: VolumeSpec, readings: Sequence[Reading]) -> list[str]:
+    """Return the warning for the sizes of which much more is read than wanted; empty if there are none."""
+    costly = {reading.edge: reading for reading in readings if reading.amplification > WARN_ABOVE}
+    if not costly:
+        return []
+    worst = max(costly.values(), key=lambda reading: reading.amplification)
+    what = f"cubes of {', '.join(map(str, sorted(costly)))} voxels"
+    return [cost_warning(name, what, spec, worst.amplification)]
 
 
 def draw(readings: Sequence[Reading], title: str, path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from voxome.blocks.step import Step
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Parameters
+from voxome.contracts.read_cost import WARN_ABOVE, cost_warning, grid_cost
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input, ToolSpec
 from voxome.errors import UnknownName, VoxomeError
@@ -92,3 +94,19 @@ def voxel_warnings(tool: ToolSpec, handles: Mapping[str, Handle], frame: Frame) 
             yield from (f"{name} ({handle.uri}) {text}" for text in tool.examine(name, blocks))
         except VoxomeError as error:
             yield f"a sample of {name} ({handle.uri}) cannot be read: {error}"
+
+
+def cost_warnings(step: Step, handles: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec]) -> Iterator[str]:
+    """Yield the warnings for volumes from outside of which a step reads much more than it needs."""
+    grid = step.phases[0]
+    if grid is None:
+        return
+    for name, spec in volumes.items():
+        if STORE in handles[name].uri or spec.read_chunk is None:
+            continue
+        chunk = tuple(spec.read_chunk[axis] for axis in spec.spatial)
+        spatial = VolumeSpec(spec.frame, spec.dtype, read_chunk=chunk)
+        what = f"the blocks of step {step.name}, {' x '.join(map(str, step.block))} voxels with their halo,"
+        amplification = grid_cost(spatial, grid).amplification
+        if amplification > WARN_ABOVE:
+            yield cost_warning(handles[name].uri, what, spatial, amplification)

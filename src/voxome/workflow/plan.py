@@ -24,6 +24,7 @@ from voxome.geometry.notation import parse_shape
 from voxome.registry import load
 from voxome.workflow.bindings import Bindings, BoundInputs
 from voxome.workflow.checks import (
+    cost_warnings,
     input_problems,
     name_problems,
     tool_problems,
@@ -216,7 +217,7 @@ class _Planner:
             self.warnings.append(
                 f"the tool {node.tool} has no Python source: results are reused even after its code is edited"
             )
-        return Step(
+        step = Step(
             name=node.name,
             tool=node.tool,
             version=tool.spec.compute_version(parameters),
@@ -228,6 +229,8 @@ class _Planner:
             published=self.file_names.get(node.name, {}),
             digest=tool.digest,
         )
+        self.warnings += cost_warnings(step, inputs.handles, inputs.volumes)
+        return step
 
     def _destinations(self, outputs: Mapping[str, Handle], sources: Mapping[str, FromStep]) -> Iterator[Destination]:
         """Yield the volumes in other stores into which results are copied."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +10,20 @@ from pathlib import Path
 from voxome.blocks.runner import Progress
 from voxome.contracts.abilities import SupportsWriteCheck, ability
 from voxome.contracts.formats import PRIVATE
+from voxome.contracts.read_cost import WARN_ABOVE, chunk_origin, cost_warning, grid_cost
 from voxome.contracts.source import VolumeSource
 from voxome.errors import NotFound
 from voxome.geometry import Box
 from voxome.records.choice import OpenRecords
 from voxome.resources.open import require_creatable
 from voxome.services.transfer.copy import Copy
+from voxome.services.transfer.endpoint import Endpoint
 from voxome.services.transfer.engine import OpenEngine
 from voxome.services.transfer.execute import TransferContext, run_copy
 from voxome.services.transfer.prepare import TransferRequest, plan, prepare, require_fit
 from voxome.services.transfer.state import locked_state
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,8 @@ def run_transfer(
     with locked_state(root, request.identity, open_records, request.target.lock) as state:
         target = prepare(state, request, source)
         copies = plan(source, target, request)
+        for warning in _cost_warnings(request.source, source, copies[0]):
+            _log.warning("%s", warning)
         state.begin([copy.key for copy in copies])
         log = state.folder / PRIVATE / "workers.log"
         with open_engine(target, log) as opened:
@@ -165,3 +172,14 @@ def run_transfer(
         done.bytes / wall_s,
     )
     return report, copies
+
+
+def _cost_warnings(endpoint: Endpoint, source: VolumeSource, copy: Copy) -> list[str]:
+    """Return the warning for a copy whose blocks read much more of the source than they need."""
+    spec = source.spec.replace(domain=source.spec.domain.shift(copy.shift))
+    origin = [a + b for a, b in zip(chunk_origin(source), copy.shift, strict=True)]
+    amplification = grid_cost(spec, copy.grid, origin).amplification
+    if amplification <= WARN_ABOVE:
+        return []
+    what = f"copies in blocks of {' x '.join(map(str, copy.block))} voxels"
+    return [cost_warning(endpoint.uri or "the source", what, spec, amplification)]
