@@ -63,6 +63,23 @@ def test_a_missing_path_is_a_problem(bind: Bind) -> None:
 
 
 @pytest.mark.slow
+def test_blocks_that_read_large_chunks_again_and_again_are_warned_of(bind: Bind) -> None:
+    shape, options = (64, 64, 64), RunOptions(block=(16, 16, 16))
+    for name, edge in (("divided", 16), ("whole", 64)):
+        make(name, shape=shape, chunk=(edge, edge, edge))
+    make("membranes_64", shape=shape, chunk=(16, 16, 16))
+
+    def warnings(raw: str) -> list[str]:
+        plan = bind(options, raw=f"{raw}.zarr", membranes="membranes_64.zarr")
+        return [text for text in plan.warnings if "bytes for each byte wanted" in text]
+
+    assert warnings("divided") == []
+    found = warnings("whole")
+    assert found
+    assert all("whole.zarr: the blocks of step" in text and "chunks have 64 x 64 x 64" in text for text in found)
+
+
+@pytest.mark.slow
 def test_wrong_dtypes_are_problems(bind: Bind) -> None:
     make("float", "float32")
     make("signed", "int32")

@@ -93,10 +93,8 @@ class DvidRemote:
         ``levels`` of a labelmap below the finest, and ``versioned: False``.
         """
         node, instance = _find_instance(uri)
-        _require_storable(uri, spec)
-        type_name, options = choose_type(spec), dict(spec.encoding or {})
-        block = choose_block(type_name, spec)
-        require_domain(type_name, block, spec.domain)
+        type_name, block = _choose_instance(uri, spec)
+        options = dict(spec.encoding or {})
         version = DvidNode(node)
         version.create_instance(
             instance, type_name, versioned=options.get("versioned", True), settings=instance_settings(type_name, spec)
@@ -112,8 +110,7 @@ class DvidRemote:
 
     def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
         _find_instance(uri)
-        _require_storable(uri, spec)
-        instance_settings(choose_type(spec), spec)
+        _choose_instance(uri, spec)
 
     def connect(self, uri: Uri) -> Dvid | DvidNode:
         """Return the server, or one of its versions."""
@@ -139,6 +136,15 @@ def _bool_option(uri: Uri, name: str) -> bool:
     if text not in _FLAGS:
         raise InvalidUri(f"{uri}: {name} must be true or false, not {text!r}")
     return _FLAGS[text]
+
+
+def _choose_instance(uri: Uri, spec: VolumeSpec) -> tuple[str, Triple]:
+    """Return the instance type and the block shape for `spec`, if DVID can store it."""
+    _require_storable(uri, spec)
+    type_name = choose_type(spec)
+    block = choose_block(type_name, spec)
+    require_domain(type_name, block, spec.domain)
+    return type_name, block
 
 
 def _require_storable(uri: Uri, spec: VolumeSpec) -> None:
