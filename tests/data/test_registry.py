@@ -34,7 +34,7 @@ ENTRY: dict[str, Any] = {
     "kind": "image",
     "modality": "none",
     "species": "none",
-    "source": ["this test"],
+    "sources": ["this test"],
 }
 
 
@@ -134,7 +134,7 @@ def test_the_required_volumes_are_registered() -> None:
     [
         ('[[volumes]]\nname = "a/b"\nlicense = "CC0"', "license"),
         ('[[volumes]]\nname = "a/b"\nvoxel_size_nm = [1, 2]', "voxel_size_nm"),
-        ('[[volumes]]\nname = "a/b"\nsource = []', "source"),
+        ('[[volumes]]\nname = "a/b"\nsources = []', "sources"),
         ("volumes = ", "not valid TOML"),
     ],
 )
