@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,7 +53,7 @@ def read_labels(
         rows = inside[group_of == group]
         low = points[rows].min(axis=0)
         box = Box(tuple(low.tolist()), tuple((points[rows].max(axis=0) + 1).tolist()))
-        params = query_params(scale=scale, supervoxels=supervoxels)
+        params: dict[str, Any] = query_params(scale=scale, supervoxels=supervoxels)
         body = node.get(instance, "raw", "0_1_2", join_xyz(box.shape), join_xyz(box.start), **params).content
         if len(body) != 8 * box.size:
             raise CorruptData(f"{instance}: the server sent {len(body)} bytes for {box}, expected {8 * box.size}")
