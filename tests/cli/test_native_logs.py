@@ -13,13 +13,14 @@ import pytest
 from voxome.cli.native_logs import hidden_native_logs
 
 LOG = b"E1129 06:12:56.806919    4757 common-io:5] static: Failed to open file.\n"
+EARLY = b"W0000 00:00:1732866776.806919    4757 google_auth_provider.cc:136] Could not find the credentials file\n"
 ABSL = b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
 FATAL = b"F1129 06:12:56.806919    4757 a.cc:5] Check failed\n"
 
 
 def test_log_lines_are_left_out_and_all_else_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
     with hidden_native_logs():
-        for part in (LOG, b"E", b"nd of a line\n", ABSL, LOG[:20], LOG[20:], FATAL, "ünd so weiter".encode()):
+        for part in (LOG, EARLY, b"E", b"nd of a line\n", ABSL, LOG[:20], LOG[20:], FATAL, "ünd so weiter".encode()):
             os.write(2, part)
         print("Python's own", file=sys.stderr)
     seen = capfd.readouterr().err

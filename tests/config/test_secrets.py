@@ -24,7 +24,7 @@ from voxome.remotes import http
 from voxome.remotes.bossdb.remote import BossdbRemote
 from voxome.remotes.dvid.remote import DvidRemote
 from voxome.remotes.http import Api
-from voxome.resources import open as opening
+from voxome.resources.recognition import get_remote
 from voxome.storage import tensorstore
 from voxome.workflow.options import RunOptions
 from voxome.workflow.run_tool import run_tool
@@ -224,7 +224,7 @@ def _use(emitted: Emitted, uri: str) -> None:
     emitted.attempt(lambda: voxome.open(uri))
     emitted.attempt(lambda: voxome.open(uri)[...])
     emitted.attempt(lambda: voxome.create(uri, SPEC))
-    emitted.attempt(lambda: list(opening.get_remote(Uri.parse(uri).scheme).list(Uri.parse(uri))))
+    emitted.attempt(lambda: list(get_remote(Uri.parse(uri).scheme).list(Uri.parse(uri))))
     emitted.attempt(lambda: main(["info", uri]))
 
 

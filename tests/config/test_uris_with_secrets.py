@@ -18,7 +18,7 @@ from voxome.errors import AccessDenied, InvalidInput, NotFound, PlanError
 from voxome.redaction import redact
 from voxome.remotes.memory import MemoryRemote
 from voxome.resources.listing import ls
-from voxome.resources.open import get_remote
+from voxome.resources.recognition import get_remote
 from voxome.resources.table import TableFile
 from voxome.resources.volume_like import location_of
 

@@ -70,3 +70,20 @@ def test_a_path_that_looks_like_options_survives(scheme: str, path: str, query: 
     uri = Uri(scheme, path, query)
     assert Uri.parse(str(uri)) == uri
     assert Uri.parse(with_options(str(Uri(scheme, path)), level=1)) == Uri(scheme, path, {"level": "1"})
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("zarr://s3://b/em?anonymous=true?level=1", "zarr://s3://b/em?anonymous=true&level=1"),
+        ("s3://b/em?endpoint=http://h:9?region=eu?level=1", "s3://b/em?endpoint=http://h:9&region=eu&level=1"),
+        ("em.zarr?c=1?level=1", "em.zarr?c=1&level=1"),
+        ("https://me:secret@h/em?c=1?level=1", "https://h/em?c=1&level=1"),
+    ],
+)
+def test_options_joined_by_question_marks_are_refused_with_the_right_form(text: str, right: str) -> None:
+    with pytest.raises(InvalidUri, match="options are joined by &") as caught:
+        Uri.parse(text)
+    assert str(caught.value).endswith(f"write {right}")
+    assert "secret" not in str(caught.value)
+    assert Uri.parse(right).query["level"] == "1"

@@ -25,6 +25,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.precomputed.remote import PrecomputedRemote
+from voxome.remotes.precomputed.source import PrecomputedPyramid
 from voxome.testing import VolumeRemoteContract
 from voxome.testing.strategies import boxes, noise
 from voxome.testing.volume_case import any_example
@@ -292,7 +293,8 @@ def test_foreign_encodings_are_named(tmp_path: Path, encoding: str | None) -> No
     info = json.loads((tmp_path / "a" / "info").read_text())
     info["scales"][0]["encoding"] = encoding
     (tmp_path / "a" / "info").write_text(json.dumps(info))
-    with pytest.raises(UnsupportedFormat, match=str(encoding)):
+    hint = "" if encoding is None else f".*open it as cloudvolume://{tmp_path}/a"
+    with pytest.raises(UnsupportedFormat, match=f"{encoding}{hint}"):
         PrecomputedRemote().open(at(tmp_path / "a"))
 
 
@@ -351,3 +353,63 @@ def test_specs_that_precomputed_cannot_store_are_refused(
 def test_other_stores_are_named() -> None:
     with pytest.raises(UnsupportedFormat, match="ftp://"):
         PrecomputedRemote().open(at("ftp://host/layer"))
+
+
+def _with_floats(value: Any) -> Any:
+    """A JSON value whose integers are floats."""
+    if isinstance(value, dict):
+        return {key: _with_floats(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_with_floats(one) for one in value]
+    return float(value) if type(value) is int else value
+
+
+@pytest.mark.parametrize("shard", [(4, 5, 6), (8, 10, 12)])
+def test_whole_numbers_may_be_stored_as_floats(tmp_path: Path, shard: tuple[int, int, int]) -> None:
+    array = noise((12, 15, 18), "uint64")
+    spec = make(tmp_path / "a", array, start=(1, -2, 3), kind="labels", chunk=(4, 5, 6), write_chunk=shard)
+    info = json.loads((tmp_path / "a/info").read_text())
+    (tmp_path / "a/info").write_text(json.dumps(_with_floats(info)))
+    opened = PrecomputedRemote().open(at(tmp_path / "a"), mode="r+")
+    assert isinstance(opened, PrecomputedPyramid)
+    assert (opened.spec.domain, opened.spec.write_chunk) == (spec.domain, shard)
+    assert_array_equal(opened.read(spec.domain), array)
+    opened.write(spec.domain, array + np.uint64(1))
+    assert_array_equal(opened.read(spec.domain), array + np.uint64(1))
+    opened.create_level((2, 2, 2))
+    opened.update_attributes({"note": 1.5})
+    assert [level.scale for level in opened.levels] == [(1, 1, 1), (2, 2, 2)]
+    (listed,) = PrecomputedRemote().list(at(tmp_path / "a"))
+    assert listed.description == "uint64 12,15,18 from 1,-2,3"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("size", [6.5, 5, 4]),
+        ("size", [6, 5]),
+        ("size", ["6", "5", "4"]),
+        ("voxel_offset", [0, 0.5, 0]),
+        ("chunk_sizes", [[6, 5, float("nan")]]),
+        ("chunk_sizes", [[True, 5, 4]]),
+    ],
+)
+def test_other_numbers_are_refused_by_name(tmp_path: Path, key: str, value: Any) -> None:
+    make(tmp_path / "a", noise((4, 5, 6), "uint8"))
+    info = json.loads((tmp_path / "a/info").read_text())
+    info["scales"][0][key] = value
+    (tmp_path / "a/info").write_text(json.dumps(info))
+    with pytest.raises(UnsupportedFormat, match=rf"{key} of scale '1_1_1' is .*whole numbers were expected"):
+        PrecomputedRemote().open(at(tmp_path / "a"))
+
+
+def test_compressed_chunks_are_read_although_another_scale_is_damaged(tmp_path: Path) -> None:
+    array = noise((4, 5, 6), "uint8") | 1
+    make(tmp_path / "a", array)
+    info = json.loads((tmp_path / "a/info").read_text())
+    info["scales"].append({"key": "2_2_2", "resolution": [2, 2, 2], "encoding": "unheard of"})
+    (tmp_path / "a/info").write_text(json.dumps(info))
+    for chunk in (tmp_path / "a/1_1_1").iterdir():
+        chunk.with_name(f"{chunk.name}.gz").write_bytes(gzip.compress(chunk.read_bytes()))
+        chunk.unlink()
+    assert_array_equal(PrecomputedRemote().open(at(tmp_path / "a")).read(Box((0, 0, 0), (4, 5, 6))), array)

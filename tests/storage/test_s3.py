@@ -25,7 +25,7 @@ from voxome.contracts.source import Remote
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, NotFound, UnknownName
-from voxome.resources.open import get_remote
+from voxome.resources.recognition import get_remote
 from voxome.testing import VolumeRemoteContract, volume_reading, volume_writing
 from voxome.testing.strategies import noise
 from voxome.testing.volume_case import any_example

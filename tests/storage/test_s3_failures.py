@@ -18,7 +18,7 @@ import voxome
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, CorruptData, NotFound, StoreError, VoxomeError
-from voxome.resources.open import get_remote
+from voxome.resources.recognition import get_remote
 from voxome.storage import tensorstore
 from voxome.storage.find import storage_at, storage_path
 from voxome.testing.strategies import noise

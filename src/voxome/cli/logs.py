@@ -94,7 +94,7 @@ def with_log_options(verb: Callable[..., None]) -> Callable[..., None]:
             above = above.parent
         _set_level(verbose, log_level)
         require_config(context.command.name)
-        with nullcontext() if verbose or log_level else hidden_native_logs():
+        with nullcontext() if log_level else hidden_native_logs():
             verb(**values)
 
     own = inspect.signature(verb, eval_str=True).parameters.values()

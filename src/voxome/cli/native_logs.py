@@ -11,9 +11,12 @@ from contextlib import contextmanager
 
 _STDERR = 2
 _LOG_LINE = re.compile(
-    rb"[IWE]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [^\]\n]*:\d+\] |WARNING: All log messages before absl::InitializeLog"
+    rb"[IWE]\d{4} \d\d:\d\d:\d+\.\d+ +\d+ [^\]\n]*:\d+\] |WARNING: All log messages before absl::InitializeLog"
 )
-"""Start of a line that absl or the AWS SDK logs; of those of fatal errors, which begin with F, none is hidden."""
+"""Start of a line that absl or the AWS SDK logs; of those of fatal errors, which begin with F, none is hidden.
+
+Before absl is initialised, the seconds of its time are those since 1970.
+"""
 _FIRST_BYTES = b"IWE"
 _JOIN_S = 1.0
 

@@ -32,6 +32,9 @@ class SupportsMarkerFiles(Protocol):
     def marker_files(self) -> tuple[str, ...]:
         """Paths of JSON files, at least one of which every folder of this format contains."""
 
+    def recognises_folder(self, folder: Uri) -> bool:
+        """Return whether a folder with one of the marker files has this format, in any store; be cheap."""
+
 
 @runtime_checkable
 class SupportsCreate(Protocol):

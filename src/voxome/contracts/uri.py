@@ -30,8 +30,9 @@ class Uri:
     path : str
         Path in the store, itself a URL where that is behind a network.
     query : mapping
-        Options after the last question mark; they contain no slash but those of ``http://``. A question mark at the
-        end means that there are none, whatever the path looks like: ``/data/run?a=1?`` is the folder ``run?a=1``.
+        Options after the last question mark, joined by ``&``; they contain no slash but those of ``http://``. A path
+        that itself looks as if it had options ends in another question mark: ``/data/run?a=1?`` is the folder
+        ``run?a=1``, and ``/data/run?a=1??level=2`` its level 2.
     """
 
     scheme: str
@@ -55,7 +56,9 @@ class Uri:
         path, mark, tail = rest.rpartition("?")
         query: dict[str, str] = {}
         if mark and _QUERY.fullmatch(tail):
-            query = dict(parse_qsl(tail, strict_parsing=True))
+            if _has_query(path) and not path.endswith("?"):
+                raise InvalidUri(f"{redact(text)}: options are joined by &; write {redact(_joined(text))}")
+            path, query = path.removesuffix("?"), dict(parse_qsl(tail, strict_parsing=True))
         elif not mark or tail:
             path = rest
         if not path:
@@ -84,8 +87,8 @@ class Uri:
 
     def _text(self, query: Mapping[str, str]) -> str:
         head = f"{self.scheme}://" if self.scheme else ""
-        tail = f"?{urlencode(query, safe=':,*')}" if query else "?" * _has_query(self.path)
-        return f"{head}{self.path}{tail}"
+        tail = f"?{urlencode(query, safe=':,*')}" if query else ""
+        return f"{head}{self.path}{'?' * _has_query(self.path)}{tail}"
 
     def __repr__(self) -> str:
         return f"Uri({str(self)!r})"
@@ -95,6 +98,14 @@ def _has_query(path: str) -> bool:
     """Whether the end of a path would be read as options."""
     _, mark, tail = path.rpartition("?")
     return bool(mark) and (not tail or _QUERY.fullmatch(tail) is not None)
+
+
+def _joined(text: str) -> str:
+    """Return a URI with its options joined by ``&``."""
+    head, *rest = text.split("?")
+    while rest and not _QUERY.fullmatch(rest[0]):
+        head = f"{head}?{rest.pop(0)}"
+    return f"{head}?{'&'.join(rest)}"
 
 
 def at_level(text: str, level: int) -> str:
@@ -116,5 +127,5 @@ def with_options(text: str, **options: object) -> str:
     >>> with_options("zarr://em.zarr?level=1", window="0:255")
     'zarr://em.zarr?level=1&window=0:255'
     """
-    base = f"{text}&" if Uri.parse(text).query else f"{text.removesuffix('?')}?"
+    base = f"{text}&" if Uri.parse(text).query else f"{text}?"
     return base + "&".join(f"{name}={value}" for name, value in options.items())

@@ -23,7 +23,8 @@ from voxome.kinds.chunks import chunk_of, chunk_problems
 from voxome.kinds.ownership import FOREIGN, require_own
 from voxome.kinds.paths import with_suffix
 from voxome.kinds.versions import pinned_volume, recorded
-from voxome.resources.open import absolute, create_source, format_traits, get_remote, locate, open_source
+from voxome.resources.open import absolute, create_source, format_traits, locate, open_source
+from voxome.resources.recognition import get_remote
 from voxome.resources.sample import sample_blocks
 from voxome.resources.unfinished import RUN_MARK, UNFINISHED_LEVEL
 from voxome.resources.view_options import apply_view

@@ -7,7 +7,6 @@ instance number. Values are those stored; slope and intercept of a rescaling are
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from voxome.remotes.arrays import allocate
 from voxome.remotes.local_files import file_version
 
 _NM_PER_MM = 1e6
-_PROBED_FILES = 8
 _ATTRIBUTES = ("Modality", "SeriesInstanceUID", "SeriesDescription", "RescaleSlope", "RescaleIntercept")
 
 
@@ -69,8 +67,11 @@ class DicomRemote:
     """Series of DICOM images."""
 
     def recognises(self, path: Path) -> bool:
-        first = itertools.islice(path.iterdir(), _PROBED_FILES) if path.is_dir() else iter((path,))
-        return any(file.is_file() and _is_dicom(file) for file in first)
+        """Return whether `path` is a DICOM file, or a folder of nothing else but hidden files."""
+        if not path.is_dir():
+            return path.is_file() and _is_dicom(path)
+        files = [file for file in path.iterdir() if not file.name.startswith(".")]
+        return bool(files) and all(file.is_file() and _is_dicom(file) for file in files)
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> DicomSource:
         if mode == "r+":
@@ -94,7 +95,7 @@ class DicomRemote:
             raise NotFound(f"{folder} does not exist")
         inside = [folder] if _files(folder) else sorted(path for path in folder.iterdir() if _files(path))
         for path in inside:
-            yield ResourceInfo(f"dicom://{path}", "volume", f"{len(_files(path))} files")
+            yield ResourceInfo(str(Uri("dicom", str(path))), "volume", f"{len(_files(path))} files")
 
 
 def _files(path: Path) -> list[Path]:

@@ -158,7 +158,7 @@ class Hdf5Remote:
         with _open_file(file) as h5:
             volumes = _volumes(_node(h5, file, inner or "/"), inner)
         for name, info in volumes.items():
-            yield replace(info, uri=f"hdf5://{file}/{name}")
+            yield replace(info, uri=str(Uri("hdf5", f"{file}/{name}")))
 
     def create(self, uri: Uri, spec: VolumeSpec) -> Hdf5Source:
         file, inner = _split_new(uri)
@@ -276,7 +276,11 @@ def _volumes(node: h5py.Group | h5py.Dataset, path: str = "") -> dict[str, Resou
     volumes = {}
     for name, dataset in datasets_below(node, path.strip("/")):
         if not not_a_volume(dataset):
-            info, reason = ResourceInfo.of_volume(name, dataset.dtype.name, dataset.shape), unreadable(dataset)
+            info = ResourceInfo.of_volume(name, dataset.dtype.name, dataset.shape)
+            try:
+                reason = unreadable(dataset)
+            except (OSError, RuntimeError, ValueError) as error:
+                reason = str(error)
             text = f"{info.description}, unreadable: {reason}" if reason else info.description
             volumes[name] = replace(info, description=text)
     return volumes

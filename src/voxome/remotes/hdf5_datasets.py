@@ -31,8 +31,12 @@ def not_a_volume(dataset: h5py.Dataset) -> str:
     """Return why a dataset is not a volume; empty if it is one."""
     if not dataset.shape:
         return "a single value or nothing; expected an array of at least one axis"
-    if dataset.dtype.kind not in "biuf":
-        return f"elements of dtype {dataset.dtype}; voxome reads booleans, integers and floats"
+    try:
+        dtype = dataset.dtype
+    except (TypeError, ValueError) as error:  # no type of NumPy
+        return f"elements of an unknown type ({error}); voxome reads booleans, integers and floats"
+    if dtype.kind not in "biuf":
+        return f"elements of dtype {dtype}; voxome reads booleans, integers and floats"
     return ""
 
 

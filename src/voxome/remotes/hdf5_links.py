@@ -43,9 +43,17 @@ def _below(
     if isinstance(node, h5py.Dataset):
         yield path, node
     elif isinstance(node, h5py.Group) and (own := identity(node)) not in above:
-        for name in node:
+        for name in _names(node):
             try:
                 child = node[name]
             except (KeyError, OSError, RuntimeError):  # a link to nothing, or to a file that is missing or damaged
                 continue
             yield from _below(child, f"{path}/{name}".lstrip("/"), above | {own})
+
+
+def _names(group: h5py.Group) -> list[str]:
+    """Return the names in a group; none if it is damaged."""
+    try:
+        return list(group)
+    except (OSError, RuntimeError):
+        return []

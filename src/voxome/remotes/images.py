@@ -13,12 +13,15 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.listing import volume_entry
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
@@ -134,11 +137,13 @@ class ImagesRemote:
         try:
             spec = self.open(uri).spec
         except VoxomeError:
-            for one in natural_sort(path.iterdir()) if path.is_dir() else []:
+            if not path.is_dir():
+                raise
+            for one in natural_sort(path.iterdir()):
                 if self.recognises(one):
                     yield from self.list(Uri("images", str(one)))
             return
-        yield ResourceInfo.of_spec(f"images://{path}", spec)
+        yield ResourceInfo.of_spec(str(Uri("images", str(path))), spec)
 
     def create(self, uri: Uri, spec: VolumeSpec) -> StackSource:
         folder = uri.local_path
@@ -217,13 +222,17 @@ def _open_file(file: Path, mode: Mode, series: int | None) -> StackSource:
 def _list_file(file: Path, uri: Uri) -> Iterator[ResourceInfo]:
     """List a file of images: one volume, or one for each series of a TIFF file."""
     count, number = 1, _series_number(uri)
-    if format_of(file) == "tiff" and number is None:
-        with open_tiff(file) as tiff:
-            count = len(image_series(tiff))
+    with suppress(VoxomeError):  # a damaged file says so when it is opened
+        if number is None and format_of(file) == "tiff":
+            with open_tiff(file) as tiff:
+                count = len(image_series(tiff))
     for index in [number] if count == 1 else range(count):
-        spec = _open_file(file, "r", index).spec
-        query = "" if index is None else f"?series={index}"
-        yield ResourceInfo.of_spec(f"images://{file}{query}", spec)
+        query = {} if index is None else {"series": str(index)}
+        yield volume_entry(str(Uri("images", str(file), query)), partial(_spec_of, file, index))
+
+
+def _spec_of(file: Path, series: int | None) -> VolumeSpec:
+    return _open_file(file, "r", series).spec
 
 
 def _existing_stack(files: Sequence[Path]) -> FileStack:

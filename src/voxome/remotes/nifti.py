@@ -16,6 +16,7 @@ import math
 import threading
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from voxome.contracts.listing import volume_entry
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
@@ -120,8 +122,7 @@ class NiftiRemote:
         path = uri.local_path
         inside = (file for file in sorted(path.glob("*.nii*")) if file.name.endswith(_SUFFIXES))
         for file in inside if path.is_dir() else [_require_file(uri)]:
-            spec = NiftiSource(file, "r").spec
-            yield ResourceInfo.of_spec(f"nifti://{file}", spec)
+            yield volume_entry(str(Uri("nifti", str(file))), partial(_spec_of, file))
 
     def create(self, uri: Uri, spec: VolumeSpec) -> NiftiSource:
         path = uri.local_path
@@ -142,6 +143,10 @@ class NiftiRemote:
     def delete(self, uri: Uri) -> None:
         with storing(path := _require_file(uri)):
             path.unlink()
+
+
+def _spec_of(file: Path) -> VolumeSpec:
+    return NiftiSource(file, "r").spec
 
 
 def _require_file(uri: Uri) -> Path:

@@ -6,6 +6,7 @@ The format is that of `numpy.lib.format`, NEP 1. It stores a shape, a dtype and 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from voxome.contracts.listing import volume_entry
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
@@ -60,8 +62,7 @@ class NpyRemote:
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         path = uri.local_path
         for file in sorted(path.glob("*.npy")) if path.is_dir() else [_require_file(uri)]:
-            spec = NpySource(file, "r").spec
-            yield ResourceInfo.of_spec(f"npy://{file}", spec)
+            yield volume_entry(str(Uri("npy", str(file))), partial(_spec_of, file))
 
     def create(self, uri: Uri, spec: VolumeSpec) -> NpySource:
         path = uri.local_path
@@ -84,6 +85,10 @@ class NpyRemote:
     def delete(self, uri: Uri) -> None:
         with storing(path := _require_file(uri)):
             path.unlink()
+
+
+def _spec_of(file: Path) -> VolumeSpec:
+    return NpySource(file, "r").spec
 
 
 def _is_npy(path: Path) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.levels import Lengths, Level, offset_at_corner, require_level, scale_between
+from voxome.contracts.listing import volume_entry
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
@@ -135,8 +137,11 @@ class WkwRemote:
         if not folder.is_dir():
             raise NotFound(f"{folder} is not a folder")
         for layer in [folder] if _magnifications(folder) else sorted(p for p in folder.iterdir() if _magnifications(p)):
-            spec = WkwPyramid(layer, _magnifications(layer)).spec
-            yield ResourceInfo.of_spec(f"wkw://{layer}", spec)
+            yield volume_entry(str(Uri("wkw", str(layer))), partial(_spec_of, layer))
+
+
+def _spec_of(layer: Path) -> VolumeSpec:
+    return WkwPyramid(layer, _magnifications(layer)).spec
 
 
 def _placement(size: Lengths, mag: Triple, finest: Triple) -> tuple[Lengths, Lengths]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from voxome.contracts.listing import unreadable_entry
 from voxome.contracts.source import Remote, ResourceInfo
 from voxome.contracts.uri import Location, Uri
 from voxome.errors import NotFound
 from voxome.redaction import is_secret, redact
-from voxome.resources.open import get_remote, locate, recognise
+from voxome.resources.open import bare_address, locate
+from voxome.resources.recognition import get_remote, recognise, recognise_address, recognise_folders
+from voxome.storage.find import storage_path
+from voxome.storage.path import StoragePath
+from voxome.storage.walk import preorder
 
 FOLDER, VOLUME = "folder", "volume"
 
@@ -24,30 +29,31 @@ def ls(uri: Location = ".", *, recursive: bool = False) -> list[ResourceInfo]:
     Parameters
     ----------
     uri : str or path
-        A URI, such as ``bossdb://COLLECTION``, or a local folder that may contain resources of any format.
+        A URI, such as ``bossdb://COLLECTION``, or a folder that may contain resources of any format: a path, or an
+        address such as ``s3://bucket/prefix``.
     recursive : bool
         Whether to descend into what is found.
 
     Returns
     -------
     list of ResourceInfo
-        With ``uri``, ``type`` and ``description``.
+        With ``uri``, ``type`` and ``description``. What cannot be opened is listed with the reason.
 
     Raises
     ------
     NotFound
         If nothing is stored there.
+    AccessDenied, StoreError
+        If the store refuses, or fails.
     UnsupportedFormat
         If the store cannot list.
     """
     parsed = Uri.parse(uri)
-    if parsed.scheme or ":" in parsed.path.partition("/")[0]:
-        located = locate(uri)
-        return list(_list_store(get_remote(located.scheme), located, recursive))
-    path = parsed.local_path
-    if not path.exists():
-        raise NotFound(f"{path} does not exist; give an existing folder, or a URI")
-    return list(_list_path(path, recursive))
+    if address := bare_address(parsed):
+        found = list(_list_folder(address, recursive))
+        return [replace(info, uri=redact(info.uri)) for info in found] if "://" in address.path else found
+    located = locate(uri)
+    return list(_list_store(get_remote(located.scheme), located, recursive))
 
 
 def _list_store(store: Remote, uri: Uri, recursive: bool) -> Iterator[ResourceInfo]:
@@ -56,20 +62,86 @@ def _list_store(store: Remote, uri: Uri, recursive: bool) -> Iterator[ResourceIn
         yield replace(info, uri=redact(info.uri))
         if recursive and info.type not in _LEAVES and info.uri not in (str(uri), uri.reveal()):
             below = Uri.parse(info.uri)
-            yield from _list_store(store, replace(below, query={**below.query, **secrets}), recursive)
+            try:
+                yield from _list_store(store, replace(below, query={**below.query, **secrets}), recursive)
+            except Exception as error:
+                yield unreadable_entry(redact(info.uri), error)
 
 
-def _list_path(path: Path, recursive: bool) -> Iterator[ResourceInfo]:
-    """List `path` itself if its format is recognised, its contents otherwise."""
-    if scheme := recognise(path):
-        yield from get_remote(scheme).list(Uri(scheme, str(path)))
-        return
-    for entry in sorted(path.iterdir()) if path.is_dir() else []:
-        if entry.name.startswith("."):
-            continue
-        if scheme := recognise(entry):
-            yield from get_remote(scheme).list(Uri(scheme, str(entry)))
-        elif entry.is_dir():
-            yield ResourceInfo(str(entry), FOLDER)
-            if recursive:
-                yield from _list_path(entry, recursive)
+@dataclass(frozen=True)
+class _Entry:
+    """A folder, or a resource in one.
+
+    Attributes
+    ----------
+    path : StoragePath
+        Where it is.
+    scheme : str or None
+        Its format; None for a folder of no format.
+    problem : Exception or None
+        Why its format is unknown.
+    """
+
+    path: StoragePath
+    scheme: str | None = None
+    problem: Exception | None = None
+
+
+def _list_folder(address: Uri, recursive: bool) -> Iterator[ResourceInfo]:
+    """List what is at an address if its format is recognised, its contents otherwise."""
+    local = None if "://" in address.path else address.local_path
+    scheme = recognise_address(address) if local is None else recognise(local)
+    if scheme is not None:
+        return get_remote(scheme).list(replace(address, scheme=scheme, path=str(local or address.path)))
+    if local is not None and not local.exists():
+        raise NotFound(f"{local} does not exist; give an existing folder, or a URI")
+    if local is not None and not local.is_dir():
+        return iter(())
+    folder = storage_path(address)
+    top = _Entry(folder)
+
+    def expand(entry: _Entry, again: bool) -> tuple[list[ResourceInfo], list[_Entry]]:
+        if entry is top:
+            return [], _entries(folder)
+        if entry.scheme is not None or entry.problem is not None:
+            return _resources(entry), []
+        try:
+            return [ResourceInfo(entry.path.address, FOLDER)], _entries(entry.path) if recursive and not again else []
+        except Exception as error:
+            return [unreadable_entry(entry.path.address, error, FOLDER)], []
+
+    return preorder(top, expand, lambda entry: entry.path.identity)
+
+
+def _resources(entry: _Entry) -> list[ResourceInfo]:
+    """Return the resources of an entry that has a format, up to one that cannot be listed."""
+    found: list[ResourceInfo] = []
+    try:
+        if entry.problem is not None:
+            raise entry.problem
+        scheme = str(entry.scheme)
+        found.extend(get_remote(scheme).list(Uri(scheme, entry.path.path, entry.path.options)))
+    except Exception as error:
+        found.append(unreadable_entry(entry.path.address, error))
+    return found
+
+
+def _entries(folder: StoragePath) -> list[_Entry]:
+    """Return the entries of a folder but for hidden ones and files of no format, sorted by name."""
+    folders, files = ([name for name in names if not name.startswith(".")] for names in folder.entries())
+    found = {name: _Entry(folder / name) for name in folders}
+    if folder.is_local:
+        known = (_recognised(folder / name) for name in (*folders, *files))
+        found |= {entry.path.name: entry for entry in known if entry is not None}
+    else:
+        found |= {name: _Entry(folder / name, scheme) for name, scheme in recognise_folders(folder, folders)}
+    return [found[name] for name in sorted(found)]
+
+
+def _recognised(path: StoragePath) -> _Entry | None:
+    """Return the entry of a local path that has a format, or that cannot be looked at; None for any other."""
+    try:
+        scheme = recognise(Path(path.path))
+    except Exception as error:
+        return _Entry(path, problem=error)
+    return None if scheme is None else _Entry(path, scheme)

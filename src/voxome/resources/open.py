@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, Unpack, cast, get_args, overload
@@ -13,19 +14,28 @@ from voxome.contracts.abilities import (
     SupportsConnect,
     SupportsCreate,
     SupportsLevels,
-    SupportsMarkerFiles,
     SupportsOpenLevel,
     SupportsRecognise,
     ability,
 )
 from voxome.contracts.arguments import require_count
 from voxome.contracts.levels import require_level
-from voxome.contracts.source import MeshSource, Mode, PointsSource, Remote, SkeletonSource, Source, VolumeSource
+from voxome.contracts.source import MeshSource, Mode, PointsSource, SkeletonSource, Source, VolumeSource
 from voxome.contracts.spec import SpecChanges, VolumeSpec
 from voxome.contracts.traits import FormatTraits, SupportsFormatTraits
 from voxome.contracts.uri import Location, Uri, at_level
-from voxome.errors import InvalidInput, InvalidUri, NotFound, ReadOnly, UnknownName, UnsupportedFormat
-from voxome.registry import load, load_all, targets
+from voxome.errors import (
+    AccessDenied,
+    InvalidInput,
+    InvalidUri,
+    MissingExtra,
+    NotFound,
+    ReadOnly,
+    UnknownName,
+    UnsupportedFormat,
+)
+from voxome.registry import load, targets
+from voxome.resources.recognition import get_remote, marker_files, recognise, recognise_address
 from voxome.resources.shapes import Meshes, Points, Skeletons
 from voxome.resources.view_options import apply_view, is_percent, refuse_view, split_view, with_values, without_window
 from voxome.resources.volume import Volume
@@ -55,17 +65,6 @@ def format_traits(scheme: str) -> FormatTraits:
     return remote.traits if isinstance(remote, SupportsFormatTraits) else FormatTraits()
 
 
-def get_remote(scheme: str) -> Remote:
-    """Return the remote of `scheme`.
-
-    Raises
-    ------
-    UnknownName
-        If it does not exist.
-    """
-    return cast("Remote", load("voxome.remotes", scheme)())
-
-
 def locate(text: Location) -> Uri:
     """Return the URI of `text`: a bare path or address is recognised by its content, ``dataset:NAME`` looked up.
 
@@ -87,14 +86,31 @@ def locate(text: Location) -> Uri:
 
 
 def _locate(uri: Uri) -> Uri:
-    if uri.scheme in targets(GROUP):
-        return _recognise_address(replace(uri, scheme="", path=f"{uri.scheme}://{uri.path}"))
-    if uri.scheme not in ("", "file"):
+    bare = bare_address(uri)
+    if bare is not None:
+        return _locate_address(bare) if "://" in bare.path else _locate_path(bare)
+    if uri.scheme:
         return uri
-    prefix, colon, name = uri.path.partition(":")
-    if colon and prefix in targets("voxome.resolvers"):
-        resolved = Uri.parse(load("voxome.resolvers", prefix)(name))
-        return replace(resolved, query={**resolved.query, **uri.query})
+    prefix, _, name = uri.path.partition(":")
+    resolved = Uri.parse(load("voxome.resolvers", prefix)(name))
+    return replace(resolved, query={**resolved.query, **uri.query})
+
+
+def _locate_address(uri: Uri) -> Uri:
+    if scheme := recognise_address(uri):
+        return replace(uri, scheme=scheme)
+    hint = ""
+    if (folder := storage_path(uri)).listable:
+        with suppress(AccessDenied, MissingExtra):
+            next(folder.pages(), None)  # names a bucket or folder that does not exist
+        hint = f", or look around with `voxome ls {uri}`"
+    raise NotFound(
+        f"{uri} is not a recognised volume: none of {', '.join(marker_files())} describes one; name its format, as "
+        f"zarr://{uri}{hint}"
+    )
+
+
+def _locate_path(uri: Uri) -> Uri:
     if scheme := recognise(uri.local_path):
         return replace(uri, scheme=scheme)
     if not any(part.exists() for part in (Path(uri.path), *list(Path(uri.path).parents)[:-1])):
@@ -107,27 +123,19 @@ def _locate(uri: Uri) -> Uri:
     )
 
 
-def recognise(path: Path) -> str | None:
-    """Return the scheme whose remote recognises a local path, or None."""
-    for scheme, _ in load_all("voxome.remotes"):
-        store = get_remote(scheme)
-        if isinstance(store, SupportsRecognise) and store.recognises(path):
-            return scheme
-    return None
+def bare_address(uri: Uri) -> Uri | None:
+    """Return a bare path or address without a scheme; None for the URI of a format, or of a name to be resolved.
 
-
-def _recognise_address(uri: Uri) -> Uri:
-    """Give the URI of a bare address the scheme of its format, by the marker files of all formats, read at once."""
-    stores = {scheme: get_remote(scheme) for scheme, _ in load_all("voxome.remotes")}
-    markers = {name: one.marker_files for name, one in stores.items() if isinstance(one, SupportsMarkerFiles)}
-    keys = [key for names in markers.values() for key in names]
-    found = dict(zip(keys, storage_path(uri).read_all(keys), strict=True))
-    for scheme, names in markers.items():
-        if any((found[key] or b"").lstrip().startswith(b"{") for key in names):
-            return replace(uri, scheme=scheme)
-    raise NotFound(
-        f"{uri} is not a recognised volume: none of {', '.join(keys)} exists; name its format, as zarr://{uri}"
-    )
+    Examples
+    --------
+    >>> bare_address(Uri.parse("s3://bucket/em")), bare_address(Uri.parse("zarr://s3://bucket/em"))
+    (Uri('s3://bucket/em'), None)
+    """
+    if uri.scheme in targets(GROUP):
+        return replace(uri, scheme="", path=f"{uri.scheme}://{uri.path}")
+    prefix, colon, _ = uri.path.partition(":")
+    named = not uri.scheme and colon and prefix in targets("voxome.resolvers")
+    return None if named or uri.scheme not in ("", "file") else replace(uri, scheme="")
 
 
 def absolute(uri: Uri) -> Uri:

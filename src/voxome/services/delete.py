@@ -9,12 +9,14 @@ from typing import cast
 
 from voxome.contracts.abilities import SupportsDelete, SupportsLevels, SupportsRecognise, ability
 from voxome.contracts.arguments import require_path
+from voxome.contracts.listing import UNREADABLE
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Location, Uri
 from voxome.errors import InvalidInput, InvalidUri, ReadOnly, UnsupportedFormat, VoxomeError
 from voxome.registry import targets
 from voxome.resources.listing import VOLUME
-from voxome.resources.open import absolute, get_remote, locate, open_source
+from voxome.resources.open import absolute, locate, open_source
+from voxome.resources.recognition import get_remote
 from voxome.resources.view_options import refuse_view
 
 
@@ -68,8 +70,10 @@ def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
     if isinstance(store, SupportsRecognise) and "://" not in located.path:
         _refuse_level(located)
         _refuse_protected(located.local_path)
-        if nested := [info.uri for info in store.list(located) if info.type == VOLUME][1:]:
-            raise InvalidInput(f"{located} contains other volumes: remove {', '.join(nested)} first")
+        found = [one.uri for one in store.list(located) if one.type in (VOLUME, UNREADABLE)]
+        if len(found) > 1:
+            nested = ", ".join(uri for uri in found if uri not in (str(located), str(absolute(located))))
+            raise InvalidInput(f"{located} contains other volumes: remove {nested} first")
     return located, spec
 
 

@@ -10,7 +10,8 @@ from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import VoxomeError
-from voxome.resources.open import create_source, get_remote
+from voxome.resources.open import create_source
+from voxome.resources.recognition import get_remote
 
 
 @contextmanager

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from os import scandir, urandom
+from os import DirEntry, scandir, urandom
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from voxome.errors import AlreadyExists, NotFound, StoreError
 from voxome.storage.atomic import replacing, storing
-from voxome.storage.path import Lister, StoragePath
+from voxome.storage.path import Page, StoragePath
 from voxome.storage.tensorstore import map_errors
 
 _LOCK_SUFFIX = ".__lock"
@@ -54,13 +54,11 @@ class LocalPath(StoragePath):
             return None
         return f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"
 
+    def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        return [_read(Path(self.path, key)) for key in keys]
+
     def read_bytes(self) -> bytes | None:
-        try:
-            return Path(self.path).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise StoreError(f"cannot read {self}: {error.strerror or error}") from error
+        return _read(Path(self.path))
 
     def write_bytes(self, data: bytes) -> None:
         with self.create_file() as file:
@@ -90,10 +88,29 @@ class LocalPath(StoragePath):
         with replacing(path) as partial, partial.open("wb") as file:
             yield file
 
-    def lister(self) -> Lister:
-        if not Path(self.path).is_dir():
-            raise NotFound(f"the folder {self.path} does not exist")
-        return _scan
+    @property
+    def identity(self) -> object:
+        try:
+            status = Path(self.path).stat()
+        except OSError:
+            return self.path
+        return status.st_dev, status.st_ino
+
+    def _pages(self) -> Iterator[Page]:
+        """Yield all names at once; links to folders count as folders."""
+        folders: list[str] = []
+        files: list[str] = []
+        try:
+            with scandir(self.path) as entries:
+                for entry in entries:
+                    (folders if _is_folder(entry) else files).append(entry.name)
+        except FileNotFoundError as error:
+            raise NotFound(f"the folder {self.path} does not exist") from error
+        except NotADirectoryError as error:
+            raise NotFound(f"{self.path} is not a folder") from error
+        except OSError as error:
+            raise StoreError(f"cannot list {self}: {error.strerror or error}") from error
+        yield Page.of(folders, files)
 
     def taken(self) -> bool:
         path = Path(self.path)
@@ -131,6 +148,15 @@ class LocalPath(StoragePath):
             lock.unlink(missing_ok=True)
 
 
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+
+
 def _states(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
     """Yield a line for each file below `folder`, sorted; links are followed, but not back to a folder `above`."""
     status = folder.stat()
@@ -147,13 +173,9 @@ def _states(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Ite
             yield f"{prefix}{entry.name}:{file.st_ino}:{file.st_size}:{file.st_mtime_ns}\n"
 
 
-def _scan(path: StoragePath) -> tuple[list[str], list[str]]:
-    folders: list[str] = []
-    files: list[str] = []
+def _is_folder(entry: DirEntry[str]) -> bool:
+    """Return whether an entry is a folder or a link to one; a link that leads nowhere or in circles is not."""
     try:
-        with scandir(path.path) as entries:
-            for entry in entries:
-                (folders if entry.is_dir(follow_symlinks=False) else files).append(entry.name)
-    except OSError as error:
-        raise StoreError(f"cannot list {path}: {error}") from error
-    return sorted(folders), sorted(files)
+        return entry.is_dir()
+    except OSError:
+        return False

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from voxome.config.profiles import store_profile
-from voxome.errors import InvalidUri
-from voxome.storage.path import StoragePath
+from voxome.errors import InvalidUri, StoreError
+from voxome.storage.path import Page, StoragePath
+from voxome.storage.tensorstore import map_errors, result_of
 
 _FILES = {
     "credentials_file": ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
     "config_file": ("AWS_CONFIG_FILE", "~/.aws/config"),
 }
-_GOOGLE = "https://storage.googleapis.com"
 
 
 class HttpPath(StoragePath):
@@ -53,11 +53,17 @@ class S3Path(StoragePath):
             "aws_credentials": _credentials(options),
         }
 
+    def _pages(self) -> Iterator[Page]:
+        from voxome.storage.s3_listing import s3_pages
+
+        spec = self.spec()
+        return s3_pages(str(self), spec["path"], spec)
+
 
 class GcsPath(StoragePath):
     """A prefix of a bucket of Google Cloud Storage, with Google's application-default credentials.
 
-    ``?anonymous=true`` reads a public bucket without any, through its http address, which cannot be written or listed.
+    ``?anonymous=true`` reads a public bucket without any, through its http address, which cannot be written.
     """
 
     known = ("anonymous", "project", "missing")
@@ -70,17 +76,31 @@ class GcsPath(StoragePath):
     def _anonymous(self) -> bool:
         return _flag({**store_profile("gs").options, **self.options}, "anonymous")
 
-    @property
-    def listable(self) -> bool:
-        return not self._anonymous
-
     def spec(self) -> dict[str, Any]:
         bucket, _, path = self.path.removeprefix("gs://").partition("/")
         if self._anonymous:
-            return _http(f"{os.environ.get('TENSORSTORE_GCS_HTTP_URL', _GOOGLE)}/{bucket}/{path}".rstrip("/"))
+            return _http(f"{_google()}/{bucket}/{path}".rstrip("/"))
         project = self.options.get("project")
         user = {"gcs_user_project": {"project_id": project}} if project else {}
         return {"driver": "gcs", "bucket": bucket, "path": f"{path}/" if path else "", **user}
+
+    def _pages(self) -> Iterator[Page]:
+        from voxome.storage.gcs_listing import gcs_pages
+
+        bucket, _, path = self.path.removeprefix("gs://").partition("/")
+        prefix = f"{path}/" if path else ""
+        return gcs_pages(
+            str(self), _google(), bucket, prefix, anonymous=self._anonymous, project=self.options.get("project")
+        )
+
+    def taken(self) -> bool:
+        """Return whether there is anything at this path; unlike a listing, this needs no further package."""
+        with map_errors(str(self), invalid=StoreError):
+            return bool(result_of(self.kvstore.list()))
+
+
+def _google() -> str:
+    return os.environ.get("TENSORSTORE_GCS_HTTP_URL", "https://storage.googleapis.com")
 
 
 def _http(address: str) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from types import MappingProxyType
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import tensorstore as ts
 
@@ -19,8 +19,23 @@ from voxome.redaction import redact
 from voxome.storage.ranged import TAIL_BYTES, open_ranged
 from voxome.storage.tensorstore import context, map_errors, result_of
 
-Lister = Callable[["StoragePath"], tuple[list[str], list[str]]]
-"""Returns the names of the folders and of the files at a path."""
+
+class Page(NamedTuple):
+    """Names in a folder.
+
+    Attributes
+    ----------
+    folders, files : list of str
+        Names, sorted.
+    """
+
+    folders: list[str]
+    files: list[str]
+
+    @classmethod
+    def of(cls, folders: Iterable[str], files: Iterable[str]) -> Page:
+        """Return a page of names in any order; a name without a letter, as in ``a//b``, cannot be addressed."""
+        return cls(sorted({name for name in folders if name}), sorted({name for name in files if name}))
 
 
 class StoragePath(ABC):
@@ -118,6 +133,16 @@ class StoragePath(ABC):
         """Return the contents of several files, read at once, as `read` returns each."""
         futures = [(key, self.kvstore.read(key)) for key in keys]
         return [self._content(key, future) for key, future in futures]
+
+    def read_readable(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """Return the contents of those of several files that exist and can be read; all are read at once."""
+        contents: dict[str, bytes] = {}
+        for key, future in [(key, self.kvstore.read(key)) for key in keys]:
+            with suppress(AccessDenied, StoreError):
+                text = self._content(key, future)
+                if text is not None:
+                    contents[key] = text
+        return contents
 
     def _content(self, key: str, future: Any) -> bytes | None:
         return self._stored(key, future)[0]
@@ -252,40 +277,65 @@ class StoragePath(ABC):
         data, generation = folder._stored(self.name, folder.kvstore.read(self.name, byte_range=slice(0, 0)))
         return None if data is None else hashlib.sha256(generation).hexdigest()[:16]
 
-    def lister(self) -> Lister:
-        """Return what lists this folder and those below it; an object store is listed at once, completely.
+    @property
+    def identity(self) -> object:
+        """What is equal for two paths to one folder, where the store has links."""
+        return self.path
+
+    def require_listable(self) -> None:
+        """Raise if the store has no listing.
 
         Raises
         ------
-        NotFound
-            If the folder does not exist.
         UnsupportedFormat
-            If the store has no listing.
         """
         if not self.listable:
             raise UnsupportedFormat(
                 f"{self} cannot be listed, as http servers have no common way of listing; give the address of a volume"
             )
+
+    def pages(self) -> Iterator[Page]:
+        """Yield the names in this folder, a page at a time; only stores with many pages yield more than one.
+
+        Raises
+        ------
+        NotFound
+            If the folder does not exist.
+        AccessDenied, StoreError
+            If the store refuses, or fails.
+        UnsupportedFormat
+            If the store has no listing.
+        """
+        self.require_listable()
+        found = False
+        for page in self._pages():
+            found = True
+            yield page
+        if not found and self.parent is not None:
+            raise NotFound(f"{self} does not exist: nothing is stored under it")
+
+    def _pages(self) -> Iterator[Page]:
+        """Yield the pages that have names; here one, of all keys below the folder."""
         with map_errors(str(self), invalid=StoreError):
             keys = [key.decode() for key in result_of(self.kvstore.list())]
-        tree: dict[str, tuple[set[str], set[str]]] = {}
-        for key in keys:
-            *folders, file = key.split("/")
-            above = self.path
-            for folder in folders:
-                tree.setdefault(above, (set(), set()))[0].add(folder)
-                above = f"{above}/{folder}"
-            tree.setdefault(above, (set(), set()))[1].add(file)
-        return lambda path: _sorted(*tree.get(path.path, ((), ())))
+        if keys:
+            parts = [key.partition("/") for key in keys]
+            yield Page.of((name for name, slash, _ in parts if slash), (name for name, slash, _ in parts if not slash))
+
+    def entries(self) -> Page:
+        """Return the names of all folders and files in this folder, sorted; raises as `pages`."""
+        pages = list(self.pages())
+        return Page.of(
+            (name for page in pages for name in page.folders), (name for page in pages for name in page.files)
+        )
 
     def names(self) -> list[str]:
         """Return the names of the files and folders in this folder."""
-        folders, files = self.lister()(self)
-        return sorted({*folders, *files})
+        return sorted({name for names in self.entries() for name in names})
 
     def taken(self) -> bool:
         """Return whether there is anything at this path."""
-        return bool(self.names())
+        return any(True for _ in self._pages())
 
     def must_be_free(self, name: str) -> None:
         """Refuse this path if there is anything; `name` stands for it in the message.
@@ -347,7 +397,3 @@ class StoragePath(ABC):
 @cache
 def _generation_of_missing() -> bytes:
     return bytes(ts.KvStore.open({"driver": "memory"}).result().read("").result().stamp.generation)
-
-
-def _sorted(folders: Collection[str], files: Collection[str]) -> tuple[list[str], list[str]]:
-    return sorted(folders), sorted(files)

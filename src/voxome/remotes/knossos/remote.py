@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from voxome.contracts.listing import volume_entry
 from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
@@ -43,8 +45,11 @@ class KnossosRemote:
             raise NotFound(f"{folder} is not a folder")
         inside = [folder] if magnifications(folder) else sorted(p for p in folder.iterdir() if magnifications(p))
         for path in inside:
-            spec = self.open(Uri("knossos", str(path))).spec
-            yield ResourceInfo.of_spec(f"knossos://{path}", spec)
+            at = Uri("knossos", str(path))
+            yield volume_entry(str(at), partial(self._spec_of, at))
+
+    def _spec_of(self, uri: Uri) -> VolumeSpec:
+        return self.open(uri).spec
 
     def create(self, uri: Uri, spec: VolumeSpec) -> KnossosPyramid:
         """Create a folder with ``mag1`` in it: uint8 images, or labels over them by ``?overlay=true``."""

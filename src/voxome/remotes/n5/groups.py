@@ -71,7 +71,9 @@ def find_group(folder: StoragePath) -> Group | None:
     group = attributes_of(folder)
     if "painteraData" in group and (data := find_group(folder / "data")):
         return data
-    names = level_names(group) or [f"s{n}" for n in range(len(group.get("scales", [])))] or _probe(folder)
+    scales = group.get("scales")
+    listed = [f"s{n}" for n in range(len(scales))] if isinstance(scales, list) else []
+    names = level_names(group) or listed or _probe(folder)
     if not names:
         return None
     arrays = {name: _array_attributes(folder / name) for name in names}
@@ -85,9 +87,10 @@ def find_group(folder: StoragePath) -> Group | None:
 
 def context_of_level(folder: StoragePath) -> GroupContext:
     """Return the attributes above the array in `folder`, if its name is that of a level; else nothing."""
-    if level_number(folder.name) is None or folder.parent is None:
+    group = _above(folder)
+    if folder.parent is None or (level_number(folder.name) is None and folder.name not in level_names(group)):
         return GroupContext()
-    return GroupContext(_above(folder), _above(folder.parent), attributes_of(folder.parent / "s0"))
+    return GroupContext(group, _above(folder.parent), attributes_of(folder.parent / "s0"))
 
 
 def container(folder: StoragePath) -> StoragePath:
@@ -117,7 +120,7 @@ def _transform(array: Json, name: str, context: GroupContext, ndim: int) -> Tran
         if array:
             return transform_of(array, name, context)
         return transform_of({"dimensions": [0] * ndim}, name, replace(context, s0={}))
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except (CorruptData, LookupError, TypeError, ValueError, AttributeError):
         return None
 
 

@@ -9,13 +9,17 @@ voxels further on. Lengths without a unit are taken as nm.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, NamedTuple
 
 from voxome.contracts.levels import Lengths
+from voxome.errors import CorruptData
 from voxome.geometry.axes import default_axes, standard_order
 from voxome.geometry.units import nm_per
+from voxome.remotes.zarr import ome
 
 Json = Mapping[str, Any]
 
@@ -24,10 +28,11 @@ VOXOME = "voxome"
 
 STRUCTURAL = frozenset(
     f"""n5 dimensions blockSize dataType compression compressionType transform multiscales pixelResolution
-    downsamplingFactors scales multiScale resolution offset units axes {VOXOME}""".split()
+    downsamplingFactors scales multiScale ome resolution offset units axes {VOXOME}""".split()
 )
 """Attributes that describe the array itself, and are not the user's."""
 
+_RESOLUTIONS = ("pixelResolution", "resolution")
 _LEVEL = re.compile(r"s(\d+)$")
 
 
@@ -73,32 +78,26 @@ class Transform:
     factor: Lengths = (1.0, 1.0, 1.0)
 
 
+class _Placement(NamedTuple):
+    """What one flavour says, and whether it says where the first voxel is."""
+
+    transform: Transform
+    has_offset: bool = True
+
+
 def transform_of(array: Json, name: str, context: GroupContext) -> Transform:
-    """Return the voxel size and offset of the array `name`, from its attributes and those above it."""
-    ndim = len(array["dimensions"])
+    """Return the voxel size and offset of the array `name`, from its attributes and those above it.
+
+    In an array of ours, every flavour repeats our own attribute; one that differs from it was changed by another
+    program since, and counts.
+    """
     if array.get(VOXOME):
-        return _from_voxome(array[VOXOME])
+        return _recalibrated(array, name, context)
+    stored = _axes(len(array["dimensions"]), array, context.group)
+    for _, read in _flavours(array, name, context, stored):
+        return read().transform
     factor = _factor(array, name, context)
-    transform = array.get("transform") or _listed(context.group, name)
-    if transform:
-        return _cosem(transform, ndim, factor)
-    stored = _axes(ndim, array, context.group)
-    order = standard_order(stored)
-    resolution = _resolution(array, context.group)
-    if resolution is None:
-        return Transform(stored, order, factor=_triple(stored, factor, 1.0) or (1.0, 1.0, 1.0))
-    values, units = resolution
-    shift = array.get("offset", context.group.get("offset", [0] * ndim))
-    by_axis = list(zip(_lengths(values, units), factor, _lengths(shift, units), strict=False))
-    size = [r * f for r, f, _ in by_axis]
-    offset = [o + (f - 1) / 2 * r for r, f, o in by_axis]
-    return Transform(
-        stored,
-        order,
-        _triple(stored, size),
-        _triple(stored, offset) or (0.0, 0.0, 0.0),
-        _triple(stored, factor, 1.0) or (1.0, 1.0, 1.0),
-    )
+    return Transform(stored, standard_order(stored), factor=_triple(stored, factor, 1.0) or (1.0, 1.0, 1.0))
 
 
 def level_number(name: str) -> int | None:
@@ -108,9 +107,9 @@ def level_number(name: str) -> int | None:
 
 
 def level_names(group: Json) -> list[str]:
-    """Return the paths of the levels in COSEM's ``multiscales``, as it lists them; empty if it has none."""
-    listed = group.get("multiscales") or [{}]
-    return [str(one["path"]).strip("/") for one in listed[0].get("datasets", [])]
+    """Return the paths of the levels in the first ``multiscales`` of COSEM or OME-NGFF; empty if there is none."""
+    first = next(iter(_multiscales(group)), {})
+    return [path for one in _datasets(first) if (path := _path(one))]
 
 
 def is_labels(array: Json, context: GroupContext) -> bool:
@@ -123,6 +122,92 @@ def is_labels(array: Json, context: GroupContext) -> bool:
 def is_multiset(array: Json) -> bool:
     """Return whether the blocks are Paintera's label multisets."""
     return bool(array.get("isLabelMultiset"))
+
+
+def _flavours(
+    array: Json, name: str, context: GroupContext, stored: tuple[str, ...]
+) -> Iterator[tuple[str, Callable[[], _Placement]]]:
+    """Yield the name of each flavour that is there, and what reads it.
+
+    These are COSEM, OME-NGFF, and the resolutions of n5-viewer, Paintera and plain groups.
+    """
+    ndim, factor = len(array["dimensions"]), _factor(array, name, context)
+    if array.get("transform"):
+        yield "transform", partial(_cosem, array["transform"], ndim, factor)
+    for number, multiscale in enumerate(_multiscales(context.group)):
+        one = next((one for one in _datasets(multiscale) if _path(one) == name), {})
+        if one.get("transform"):
+            yield f"multiscales {number}", partial(_cosem, one["transform"], ndim, factor)
+        elif one.get("coordinateTransformations"):
+            yield f"multiscales {number}", partial(_ngff, multiscale, name, ndim)
+    if any(attributes.get(key) is not None for attributes in (array, context.group) for key in _RESOLUTIONS):
+        yield "resolution", partial(_by_resolution, array, context.group, stored, factor)
+
+
+def _by_resolution(array: Json, group: Json, stored: tuple[str, ...], factor: Sequence[float]) -> _Placement:
+    values, units = _resolution(array, group)
+    shift = array.get("offset", group.get("offset"))
+    by_axis = list(zip(_lengths(values, units), factor, _lengths(shift or [0] * len(stored), units), strict=False))
+    size = _triple(stored, [r * f for r, f, _ in by_axis])
+    offset = _triple(stored, [o + (f - 1) / 2 * r for r, f, o in by_axis]) or (0.0, 0.0, 0.0)
+    ratio = _triple(stored, factor, 1.0) or (1.0, 1.0, 1.0)
+    return _Placement(Transform(stored, standard_order(stored), size, offset, ratio), has_offset=shift is not None)
+
+
+def _recalibrated(array: Json, name: str, context: GroupContext) -> Transform:
+    """Return the transform of an array of ours, as another program changed it, or else unchanged.
+
+    The flavour that was changed at level 0 counts for the other levels too.
+    """
+    own = _from_voxome(array[VOXOME])
+    found = _readable(array, name, context, own.stored)
+    changed = _changed_flavour(context.s0, "s0", context) if context.s0.get(VOXOME) else None
+    if changed not in found:
+        changed = _changed_flavour(array, name, context)
+    theirs = None if changed is None else found[changed]
+    if theirs is None or theirs.transform.voxel_size_nm is None:
+        return own
+    size, old = theirs.transform.voxel_size_nm, own.voxel_size_nm or (0.0, 0.0, 0.0)
+    if theirs.has_offset:
+        z, y, x = (o - a * n for o, a, n in zip(theirs.transform.offset_nm, _start(array), size, strict=True))
+    else:
+        rows = zip(own.offset_nm, own.factor, size, old, strict=True)
+        z, y, x = (o + (f - 1) / 2 * (n - s) / f for o, f, n, s in rows)
+    return replace(own, voxel_size_nm=size, offset_nm=(z, y, x))
+
+
+def _changed_flavour(array: Json, name: str, context: GroupContext) -> str | None:
+    """Return the first flavour that differs from our own attribute, which voxome wrote together with it."""
+    own = _from_voxome(array[VOXOME])
+    size = own.voxel_size_nm or (0.0, 0.0, 0.0)
+    first = [o + a * s for o, a, s in zip(own.offset_nm, _start(array), size, strict=True)]
+    for flavour, (theirs, has_offset) in _readable(array, name, context, own.stored).items():
+        new = theirs.voxel_size_nm
+        if new is not None and not (
+            _close(new, size, size) and (not has_offset or _close(theirs.offset_nm, first, size))
+        ):
+            return flavour
+    return None
+
+
+def _readable(array: Json, name: str, context: GroupContext, stored: tuple[str, ...]) -> dict[str, _Placement]:
+    """Return what the flavours that are understood say."""
+    found: dict[str, _Placement] = {}
+    for flavour, read in _flavours(array, name, context, stored):
+        with suppress(CorruptData, LookupError, TypeError, ValueError, AttributeError):
+            found[flavour] = read()
+    return found
+
+
+def _start(array: Json) -> list[float]:
+    """Return the first index (z, y, x) of an array of ours."""
+    ours = array[VOXOME]
+    by_axis = dict(zip(ours["axes"], ours.get("start") or (), strict=False))
+    return [float(by_axis.get(axis, 0)) for axis in "zyx"]
+
+
+def _close(some: Sequence[float], others: Sequence[float], size: Sequence[float]) -> bool:
+    return all(abs(a - b) <= 1e-6 * max(abs(s), 1e-9) for a, b, s in zip(some, others, size, strict=True))
 
 
 def _from_voxome(ours: Json) -> Transform:
@@ -142,7 +227,7 @@ def _three(values: Sequence[float]) -> Lengths:
     return (float(z), float(y), float(x))
 
 
-def _cosem(transform: Json, ndim: int, factor: Sequence[float]) -> Transform:
+def _cosem(transform: Json, ndim: int, factor: Sequence[float]) -> _Placement:
     step = 1 if transform.get("ordering", "C") == "F" else -1
     stored = tuple(str(name).lower() for name in transform["axes"])[::step]
     if len(stored) != ndim:
@@ -151,15 +236,42 @@ def _cosem(transform: Json, ndim: int, factor: Sequence[float]) -> Transform:
     size = _triple(stored, _lengths(transform["scale"], units)[::step])
     offset = _triple(stored, _lengths(transform.get("translate", [0] * ndim), units)[::step])
     zyx = _triple(stored, factor, 1.0) or (1.0, 1.0, 1.0)
-    return Transform(stored, standard_order(stored), size, offset or (0.0, 0.0, 0.0), zyx)
+    return _Placement(Transform(stored, standard_order(stored), size, offset or (0.0, 0.0, 0.0), zyx))
 
 
-def _listed(group: Json, name: str) -> Json | None:
-    for one in (group.get("multiscales") or [{}])[0].get("datasets", []):
-        if str(one.get("path", "")).strip("/") == name:
-            transform: Json | None = one.get("transform")
-            return transform
-    return None
+def _ngff(multiscale: Json, name: str, ndim: int) -> _Placement:
+    """Return the transform by OME-NGFF, which n5-universe writes into N5 with the axes of zarr: z first."""
+    listed = {one.path.strip("/"): one for one in ome.datasets(multiscale, name)}
+    finest, level = next(iter(listed.values())), listed[name]
+    if level.problem or len(level.axes) != ndim:
+        raise ValueError(level.problem or f"multiscales name the axes {level.axes}, the array has {ndim}")
+    stored = tuple(axis.lower() for axis in level.axes)[::-1]
+    factor = (1.0, 1.0, 1.0)
+    if level.size is not None and finest.size is not None:
+        z, y, x = (a / b for a, b in zip(level.size, finest.size, strict=True))
+        factor = (z, y, x)
+    size, offset = level.nm(level.scale), level.nm(level.translation)
+    return _Placement(Transform(stored, standard_order(stored), size, offset or (0.0, 0.0, 0.0), factor))
+
+
+def _multiscales(group: Json) -> list[Json]:
+    """Return the entries of ``multiscales`` of COSEM and OME-NGFF, which has them under ``ome`` since 0.5."""
+    newer = group.get("ome")
+    holders = [*([newer] if isinstance(newer, Mapping) else []), group]
+    return [entry for holder in holders for entry in _objects(holder.get("multiscales"))]
+
+
+def _datasets(multiscale: Json) -> list[Json]:
+    return _objects(multiscale.get("datasets"))
+
+
+def _objects(values: Any) -> list[Json]:
+    """Return the JSON objects in a list; none if it is no list."""
+    return [one for one in values if isinstance(one, Mapping)] if isinstance(values, list) else []
+
+
+def _path(dataset: Json) -> str:
+    return str(dataset.get("path", "")).strip("/")
 
 
 def _axes(ndim: int, *where: Json) -> tuple[str, ...]:
@@ -170,15 +282,13 @@ def _axes(ndim: int, *where: Json) -> tuple[str, ...]:
     return default_axes(ndim)[::-1]
 
 
-def _resolution(*where: Json) -> tuple[Sequence[float], Any] | None:
-    for attributes in where:
-        for key in ("pixelResolution", "resolution"):
-            value = attributes.get(key)
-            if isinstance(value, Mapping):
-                return value["dimensions"], value.get("unit", "nm")
-            if value is not None:
-                return value, attributes.get("units", "nm")
-    return None
+def _resolution(*where: Json) -> tuple[Sequence[float], Any]:
+    """Return the first resolution in some attributes, and its units."""
+    attributes, key = next((one, key) for one in where for key in _RESOLUTIONS if one.get(key) is not None)
+    value = attributes[key]
+    if isinstance(value, Mapping):
+        return value["dimensions"], value.get("unit", "nm")
+    return value, attributes.get("units", "nm")
 
 
 def _factor(array: Json, name: str, context: GroupContext) -> list[float]:

@@ -56,6 +56,8 @@ class NewLevel:
             new["multiScale"] = True
         if "multiscales" in old:
             new["multiscales"] = [self._with_dataset(one) for one in old["multiscales"]]
+        if isinstance(old.get("ome"), Mapping) and "multiscales" in old["ome"]:
+            new["ome"] = {**old["ome"], "multiscales": [self._with_dataset(one) for one in old["ome"]["multiscales"]]}
         return new
 
     def above_group(self, old: Json) -> Json:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from voxome.contracts.levels import require_level
+from voxome.contracts.listing import entry_of, unreadable_entry
 from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
-from voxome.errors import CorruptData, NotFound, StoreError
+from voxome.errors import AccessDenied, CorruptData, NotFound, StoreError
 from voxome.remotes.n5.create import check_spec, create_array, create_group
 from voxome.remotes.n5.groups import ATTRIBUTES, Group, attributes_of, context_of_level, find_group
 from voxome.remotes.n5.metadata_flavours import Json, level_number
@@ -44,16 +46,17 @@ class N5Remote:
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         for folder, array in walk(storage_path(uri), _look):
-            yield _info(folder, array)
+            if isinstance(array, Exception):
+                yield unreadable_entry(folder.uri("n5"), array)
+            else:
+                yield entry_of(folder.uri("n5"), partial(_info, array))
 
     def recognises(self, path: Path) -> bool:
         """Return whether `path` is an N5 array, or a group of an N5 container."""
-        if not path.is_dir():
-            return False
-        try:
-            return any(_is_n5(one, here=one == path) for one in (path, *path.parents))
-        except (CorruptData, StoreError):
-            return False
+        return path.is_dir() and _is_n5(LocalPath(str(path)))
+
+    def recognises_folder(self, folder: Uri) -> bool:
+        return _is_n5(storage_path(folder))
 
     def create(self, uri: Uri, spec: VolumeSpec) -> N5Source:
         """Create an array and open it for writing.
@@ -94,17 +97,22 @@ def _is_bare_root(folder: StoragePath) -> bool:
     return set(attributes_of(folder)) == {"n5"} and folder.names() == [ATTRIBUTES]
 
 
-def _is_n5(folder: Path, *, here: bool) -> bool:
-    if not (folder / ATTRIBUTES).is_file():
+def _is_n5(folder: StoragePath) -> bool:
+    """Return whether a folder is an array, a pyramid, or in a container, whose root names a version of N5."""
+    try:
+        here = attributes_of(folder)
+        if "n5" in here or {"dimensions", "dataType"} <= set(here):
+            return True
+        return any("n5" in attributes_of(above) for above in folder.parents) or find_group(folder) is not None
+    except (CorruptData, StoreError, AccessDenied, LookupError, TypeError, ValueError, AttributeError):
         return False
-    attributes = attributes_of(LocalPath(str(folder)))
-    return "n5" in attributes or (here and {"dimensions", "dataType"} <= set(attributes))
 
 
 def _hint(folder: StoragePath) -> str:
     if not folder.is_local or not Path(folder.path).is_dir():
         return "nothing exists at that path"
-    inside = [array.uri("n5") for array, _ in islice(walk(folder, _look, 2), 5)]
+    found = (one.uri("n5") for one, array in walk(folder, _look, 2) if not isinstance(array, Exception))
+    inside = list(islice(found, 5))
     return f"open a volume inside it: {', '.join(inside)}" if inside else "that folder contains none"
 
 
@@ -116,6 +124,6 @@ def _look(folder: StoragePath, folders: Sequence[str], files: Sequence[str]) -> 
     return (None, folders) if group is None else (attributes_of(folder / group.names[0]), ())
 
 
-def _info(folder: StoragePath, array: Json) -> ResourceInfo:
+def _info(array: Json, uri: str) -> ResourceInfo:
     shape = tuple(reversed(array.get("dimensions", ())))
-    return ResourceInfo.of_volume(folder.uri("n5"), str(array.get("dataType")), shape)
+    return ResourceInfo.of_volume(uri, str(array.get("dataType")), shape)

@@ -62,7 +62,7 @@ class CompressedChunks:
         self._folder, self._info, self._number, self._orient = folder, info, number, orient
         self._key = scale["key"]
         self._chunk = tuple(scale["chunk_sizes"][0][::-1])
-        self._domain = Box.of_shape(scale["size"][::-1], scale.get("voxel_offset", (0, 0, 0))[::-1])
+        self._domain = Box.of_shape(scale["size"][::-1], (scale.get("voxel_offset") or [0, 0, 0])[::-1])
 
     def patch(self, box: Box, data: NDArray[Any]) -> None:
         """Insert the voxels of compressed chunk files into `data`, read for `box` (axes z, y, x last)."""
@@ -139,11 +139,11 @@ class CompressedChunks:
         own = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
         with map_errors(str(self._folder)):
             files = result_of(ts.KvStore.open({"driver": "memory"}, context=own))
-            files["info"] = json.dumps(self._info).encode()
+            files["info"] = json.dumps({**self._info, "scales": [self._info["scales"][self._number]]}).encode()
             for chunk, name in found.items():
                 files[self._file(chunk)] = decompress(self._folder, name, self._folder.read(name) or b"")
             spec = {"driver": "neuroglancer_precomputed", "kvstore": {"driver": "memory"}}
-            store = ts.open({**spec, "scale_index": self._number}, context=own).result()
+            store = ts.open(spec, context=own).result()
         return self._orient(store)
 
 

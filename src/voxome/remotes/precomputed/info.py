@@ -30,6 +30,7 @@ LINKS = frozenset({"mesh", "skeletons", "segment_properties"})
 """Attributes that are keys of ``info`` itself."""
 
 _READ = ("raw", "jpeg", "png", "compressed_segmentation")
+_READ_BY_CLOUDVOLUME = ("compresso", "crackle", "fpzip", "jxl", "kempressed", "zfpc")
 _OPTIONS = ("jpeg_quality", "png_level", "compressed_segmentation_block_size")
 
 
@@ -47,6 +48,16 @@ def check(info: Mapping[str, Any], name: str) -> None:
         )
     if "graph" in info or "data_dir" in info:
         raise UnsupportedFormat(f"{name} is a graphene layer, whose ids a server computes; open it as graphene://…")
+
+
+def whole_numbers(info: Mapping[str, Any]) -> Json:
+    """Return `info` with integers where the format has them: some writers store a size of 64 as 64.0."""
+    found = dict(info)
+    if "num_channels" in info:
+        found["num_channels"] = _whole(info["num_channels"])
+    if isinstance(info.get("scales"), list):
+        found["scales"] = [_whole_scale(scale) for scale in info["scales"]]
+    return found
 
 
 @contextmanager
@@ -67,17 +78,27 @@ def parsing(name: str) -> Iterator[None]:
 
 
 def check_scale(info: Mapping[str, Any], number: int, name: str) -> None:
-    """Require that voxome reads the encoding of a scale.
+    """Require that voxome reads the encoding of a scale, and that its sizes are whole numbers.
 
     Raises
     ------
     UnsupportedFormat
-        If it does not; the message names the encoding.
+        If not; the message names the encoding, or the entry.
     """
-    encoding = info["scales"][number].get("encoding")
+    scale = info["scales"][number]
+    key, encoding = scale.get("key"), scale.get("encoding")
     if encoding not in _READ:
-        key = info["scales"][number].get("key")
-        raise UnsupportedFormat(f"{name}: scale {key!r} has the encoding {encoding}; voxome reads {', '.join(_READ)}")
+        address = name.partition("?")[0].removeprefix("precomputed://")
+        hint = f"; open it as cloudvolume://{address}" if encoding in _READ_BY_CLOUDVOLUME else ""
+        raise UnsupportedFormat(
+            f"{name}: scale {key!r} has the encoding {encoding}; precomputed:// reads {', '.join(_READ)}{hint}"
+        )
+    if type(channels := info.get("num_channels", 1)) is not int:
+        raise UnsupportedFormat(f"{name}: num_channels is {channels!r}; a whole number was expected")
+    lists = {"chunk_sizes": scale["chunk_sizes"][0], "size": scale["size"]}
+    for what, values in {**lists, "voxel_offset": scale.get("voxel_offset") or [0, 0, 0]}.items():
+        if [type(value) for value in values] != [int, int, int]:
+            raise UnsupportedFormat(f"{name}: {what} of scale {key!r} is {values}; three whole numbers were expected")
 
 
 def spec_of(info: Mapping[str, Any], number: int, write_chunk: Sequence[int] | None = None) -> VolumeSpec:
@@ -98,7 +119,7 @@ def spec_of(info: Mapping[str, Any], number: int, write_chunk: Sequence[int] | N
     scale, own = info["scales"][number], info.get(OWN, {})
     chunk = tuple(scale["chunk_sizes"][0][::-1])
     shard = chunk if write_chunk is None else tuple(write_chunk)
-    domain = Box.of_shape(scale["size"][::-1], scale.get("voxel_offset", (0, 0, 0))[::-1])
+    domain = Box.of_shape(scale["size"][::-1], (scale.get("voxel_offset") or [0, 0, 0])[::-1])
     many = info.get("num_channels", 1)
     kind: VolumeKind = own.get("kind") or ("labels" if info.get("type") == "segmentation" else "image")
     lead = (many,) if has_channels(info) else ()
@@ -158,6 +179,21 @@ def with_attributes(info: Mapping[str, Any], changes: Mapping[str, Any]) -> Json
     kept = {**own.get("attributes", {}), **{k: v for k, v in changes.items() if k not in LINKS}}
     links = {k: v for k, v in changes.items() if k in LINKS}
     return {**info, **links, OWN: {**own, "attributes": kept}}
+
+
+def _whole_scale(scale: Any) -> Any:
+    if not isinstance(scale, Mapping):
+        return scale
+    return {key: value if key == "resolution" else _whole(value) for key, value in scale.items()}
+
+
+def _whole(value: Any) -> Any:
+    """Return a JSON value with an integer for each number that is whole."""
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    if isinstance(value, Mapping):
+        return {key: _whole(one) for key, one in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _resolution(scale: Any) -> Triple | None:

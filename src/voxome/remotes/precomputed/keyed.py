@@ -62,7 +62,7 @@ class KeyedValues:
             found = (self._name.fullmatch(name) for name in self.folder.names())
             numbers = {int(match[1]) for match in found if match}
             return np.array(sorted(number for number in numbers if number < _LIMIT), np.uint64)
-        self.folder.lister()  # a store without listings raises here, in our words
+        self.folder.require_listable()
         with map_errors(str(self.folder)):
             keys = result_of(self._shards.list())
         return np.sort(np.frombuffer(b"".join(keys), ">u8").astype(np.uint64))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
+from voxome.contracts.listing import entry_of, unreadable_entry
 from voxome.contracts.source import MeshSource, PointsSource, ResourceInfo, SkeletonSource
-from voxome.errors import UnsupportedFormat, VoxomeError
+from voxome.errors import CorruptData, UnsupportedFormat, VoxomeError
 from voxome.remotes.json_store import read_json
 from voxome.remotes.precomputed.annotations import PrecomputedAnnotations
 from voxome.remotes.precomputed.folders import INFO, ShapeFolder, inside
-from voxome.remotes.precomputed.info import Json, scales_by_size
+from voxome.remotes.precomputed.info import Json, scales_by_size, whole_numbers
 from voxome.remotes.precomputed.meshes import MULTIRESOLUTION, open_meshes
 from voxome.remotes.precomputed.skeletons import PrecomputedSkeletons
 from voxome.storage.path import StoragePath
@@ -108,15 +110,18 @@ def list_layer(folder: StoragePath, info: Json) -> Iterator[ResourceInfo]:
     """List a folder, and the folders that a volume's metadata name."""
     noun = NOUNS.get(type_of(info))
     if noun is not None:
-        yield _entry(folder.uri("precomputed"), noun, info)
+        yield entry_of(folder.uri("precomputed"), partial(_entry, info, noun), noun)
     for key, (_, linked) in LINKS.items():
         if info.get(key) and type_of(info) == VOLUME:
-            yield ResourceInfo(inside(folder, str(info[key])).uri("precomputed"), linked)
+            try:
+                yield ResourceInfo(inside(folder, str(info[key])).uri("precomputed"), linked)
+            except CorruptData as error:
+                yield unreadable_entry(folder.uri("precomputed"), error, linked)
 
 
-def _entry(uri: str, noun: str, info: Json) -> ResourceInfo:
+def _entry(info: Json, noun: str, uri: str) -> ResourceInfo:
     if "scales" not in info:
         return ResourceInfo(uri, noun, str(info.get("annotation_type", "")).lower())
-    finest = info["scales"][scales_by_size(info)[0]]
+    finest = whole_numbers(info)["scales"][scales_by_size(info)[0]]
     start = tuple(reversed(finest.get("voxel_offset") or ()))
     return ResourceInfo.of_volume(uri, str(info.get("data_type")), tuple(reversed(finest["size"])), start)

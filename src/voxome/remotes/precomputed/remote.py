@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from voxome.contracts.listing import unreadable_entry
 from voxome.contracts.source import Mode, ResourceInfo, Source
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyExists, CorruptData, NotFound, StoreError
+from voxome.errors import AccessDenied, AlreadyExists, CorruptData, NotFound, StoreError
 from voxome.remotes.json_store import read_json, update_json
 from voxome.remotes.precomputed.create import new_info
 from voxome.remotes.precomputed.folders import INFO
-from voxome.remotes.precomputed.info import Json, check
+from voxome.remotes.precomputed.info import Json, check, whole_numbers
 from voxome.remotes.precomputed.layers import VOLUME, list_layer, open_shapes, read_layer, type_of
 from voxome.remotes.precomputed.source import PrecomputedPyramid, open_level
 from voxome.storage.find import storage_path
@@ -43,20 +44,24 @@ class PrecomputedRemote:
         if type_of(info) != VOLUME:
             return open_shapes(folder, info, str(uri))
         check(info, str(uri))
+        info = whole_numbers(info)
         if number is None:
             return PrecomputedPyramid(folder, info, mode=mode, name=str(uri))
         return open_level(folder, info, number, mode=mode, name=str(uri))
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         for folder, info in walk(storage_path(uri), _look):
-            yield from list_layer(folder, info)
+            if isinstance(info, Exception):
+                yield unreadable_entry(folder.uri("precomputed"), info)
+            else:
+                yield from list_layer(folder, info)
 
     def recognises(self, path: Path) -> bool:
         """Return whether `path` is a folder with the ``info`` of a Neuroglancer layer."""
-        try:
-            return (path / INFO).is_file() and read_layer(LocalPath(str(path))) is not None
-        except (CorruptData, StoreError):
-            return False
+        return (path / INFO).is_file() and _is_layer(LocalPath(str(path)))
+
+    def recognises_folder(self, folder: Uri) -> bool:
+        return _is_layer(storage_path(folder))
 
     def create(self, uri: Uri, spec: VolumeSpec) -> PrecomputedPyramid:
         """Create a volume of one scale and open it for writing.
@@ -85,6 +90,13 @@ class PrecomputedRemote:
         if read_layer(folder) is None:
             raise NotFound(f"{uri} is not a precomputed layer; nothing was deleted")
         folder.delete()
+
+
+def _is_layer(folder: StoragePath) -> bool:
+    try:
+        return read_layer(folder) is not None
+    except (CorruptData, StoreError, AccessDenied):
+        return False
 
 
 def _look(folder: StoragePath, folders: Sequence[str], files: Sequence[str]) -> tuple[Json | None, Sequence[str]]:

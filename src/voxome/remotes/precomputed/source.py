@@ -31,6 +31,7 @@ from voxome.remotes.precomputed.info import (
     shard_of,
     spec_of,
     voxel_sizes,
+    whole_numbers,
     with_attributes,
 )
 from voxome.remotes.precomputed.layers import open_link
@@ -120,7 +121,7 @@ class PrecomputedSource(TensorStoreSource):
             raise InvalidInput(
                 f"{self.name}: cannot set {', '.join(wrong)}, which describe the volume itself; use other names"
             )
-        self._info = update_json(self._folder, INFO, lambda old: with_attributes(old, changes))
+        self._info = whole_numbers(update_json(self._folder, INFO, lambda old: with_attributes(old, changes)))
         self._spec = self._spec.replace(attributes=free_attributes(self._info))
 
     def _need_write(self) -> None:
@@ -171,7 +172,7 @@ class PrecomputedPyramid(PrecomputedSource):
                 raise AlreadyExists(f"{self.name} already has a scale {new['key']}")
             return add_scale(old, new)
 
-        self._info = update_json(self._folder, INFO, enter)
+        self._info = whole_numbers(update_json(self._folder, INFO, enter))
         return self.level(len(self._info["scales"]) - 1)
 
 
@@ -206,7 +207,7 @@ def _open_scale(folder: StoragePath, info: Json, number: int, name: str) -> ts.T
         "multiscale_metadata": {"type": info.get("type", "image"), **volume},
         "scale_metadata": {
             **{key: scale[key] for key in _SCALE if scale.get(key) is not None},
-            "voxel_offset": scale.get("voxel_offset", [0, 0, 0]),
+            "voxel_offset": scale.get("voxel_offset") or [0, 0, 0],
             "chunk_size": scale["chunk_sizes"][0],
         },
         "assume_metadata": True,

@@ -23,7 +23,7 @@ def volumes_under(folder: StoragePath) -> Iterator[StoragePath]:
     """
     if not folder.listable:
         return iter(_consolidated(folder))
-    return (volume for volume, _ in walk(folder, _look))
+    return (volume for volume, _ in walk(folder, _look))  # one that cannot be read says so when it is opened
 
 
 def _look(folder: StoragePath, folders: Sequence[str], files: Sequence[str]) -> tuple[Node | None, Sequence[str]]:

@@ -71,7 +71,10 @@ def find_node(folder: StoragePath) -> Node | None:
         type = document.get("node_type")
         if type not in _FILES_V2:
             raise CorruptData(f"{folder}/zarr.json: node_type is {type!r}, not 'array' or 'group'")
-        return Node(folder, 3, type, document, document.get("attributes") or {})
+        attributes = document.get("attributes") or {}
+        if not isinstance(attributes, Mapping):
+            raise CorruptData(f"{folder}/zarr.json: attributes should be a JSON object, not {attributes!r:.60}")
+        return Node(folder, 3, type, document, attributes)
     for type, name in _FILES_V2.items():
         document = read_json(folder, name)
         if document is not None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from voxome.contracts.levels import require_level
+from voxome.contracts.listing import volume_entry
 from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
-from voxome.errors import AccessDenied, NotFound, UnsupportedFormat
+from voxome.errors import AccessDenied, CorruptData, NotFound, UnsupportedFormat
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.create import check_spec, create
 from voxome.remotes.zarr.listing import volumes_under
@@ -20,6 +23,7 @@ from voxome.remotes.zarr.source import ZarrSource, open_array, open_level, open_
 from voxome.storage.find import storage_path
 from voxome.storage.path import StoragePath
 
+_log = logging.getLogger(__name__)
 _SHOWN = 12
 
 
@@ -57,14 +61,10 @@ class ZarrRemote:
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         for folder in volumes_under(storage_path(uri)):
-            yield self._info(folder)
+            yield volume_entry(folder.uri("zarr"), partial(self._spec_of, folder))
 
-    def _info(self, folder: StoragePath) -> ResourceInfo:
-        uri = folder.uri("zarr")
-        try:
-            return ResourceInfo.of_spec(uri, self._open(folder, str(folder)).spec)
-        except UnsupportedFormat as error:
-            return ResourceInfo(uri, "volume", f"cannot be opened: {error}")
+    def _spec_of(self, folder: StoragePath) -> VolumeSpec:
+        return self._open(folder, str(folder)).spec
 
     def create(self, uri: Uri, spec: VolumeSpec) -> ZarrSource:
         create(storage_path(uri, writing=True), spec)
@@ -82,26 +82,28 @@ class ZarrRemote:
         """Return whether the folder at `path` is a zarr array or group."""
         return any((path / name).is_file() for name in FILES)
 
+    def recognises_folder(self, folder: Uri) -> bool:
+        return True
+
 
 def _in_pyramid(node: Node) -> tuple[ome.Dataset | None, bool]:
     """Return the entry of an array in the pyramid of a group one or two folders up, and whether that has labels."""
     below = node.folder.name
     for above in islice(node.folder.parents, 2):
-        group = _find_readable(above)
-        entry = None if group is None else ome.multiscales(group.attributes)
-        if group is not None and entry is not None:
-            for one in ome.datasets(entry, str(group.folder)):
-                if one.path.strip("/") == below:
+        try:
+            group = find_node(above)
+            entry = None if group is None else ome.multiscales(group.attributes)
+            for one in [] if entry is None else ome.datasets(entry, str(above)):
+                if group is not None and one.path.strip("/") == below:
                     return one, ome.holds_labels(group.attributes)
+        except AccessDenied:
+            pass
+        except CorruptData as error:
+            _log.warning(
+                "%s: voxel size and offset may be missing, as a group above is damaged: %s", node.folder, error
+            )
         below = f"{above.name}/{below}"
     return None, False
-
-
-def _find_readable(folder: StoragePath) -> Node | None:
-    try:
-        return find_node(folder)
-    except AccessDenied:
-        return None
 
 
 def _not_found(folder: StoragePath, name: str) -> str:
@@ -111,9 +113,8 @@ def _not_found(folder: StoragePath, name: str) -> str:
 
 
 def _nodes_in(folder: StoragePath) -> Iterator[StoragePath]:
-    names = folder.lister()
-    for name in names(folder)[0]:
-        if set(names(folder / name)[1]) & set(FILES):
+    for name in folder.entries().folders:
+        if len((folder / name).missing(FILES)) < len(FILES):
             yield folder / name
 
 

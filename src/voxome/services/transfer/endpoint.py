@@ -15,7 +15,8 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Location, Uri, at_level
 from voxome.errors import InvalidInput, NotFound, UnknownName
 from voxome.geometry import Box
-from voxome.resources.open import absolute, format_traits, get_remote, locate, open_source
+from voxome.resources.open import absolute, format_traits, locate, open_source
+from voxome.resources.recognition import get_remote
 from voxome.resources.view_options import is_percent, split_view
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import opens, require_location

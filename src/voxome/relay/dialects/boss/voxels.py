@@ -17,7 +17,8 @@ from voxome.geometry import Box
 from voxome.geometry.box_locks import BoxLocks
 from voxome.relay.dialects.boss.pyramid import Pyramid
 from voxome.relay.dialects.boss.records import Channel
-from voxome.resources.open import create_source, get_remote, open_source
+from voxome.resources.open import create_source, open_source
+from voxome.resources.recognition import get_remote
 
 
 class VoxelReader(Protocol):

@@ -1,0 +1,87 @@
+"""Formats of bare paths and addresses, recognised by their content."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import cast
+
+from voxome.contracts.abilities import SupportsMarkerFiles, SupportsRecognise
+from voxome.contracts.source import Remote
+from voxome.contracts.uri import Uri
+from voxome.registry import load, load_all
+from voxome.storage.find import storage_path
+from voxome.storage.path import StoragePath
+
+_BATCH = 256
+"""Folders whose marker files are read at once."""
+
+
+def get_remote(scheme: str) -> Remote:
+    """Return the remote of `scheme`.
+
+    Raises
+    ------
+    UnknownName
+        If there is none.
+    """
+    return cast("Remote", load("voxome.remotes", scheme)())
+
+
+def recognise(path: Path) -> str | None:
+    """Return the scheme whose remote recognises a local path, or None."""
+    for scheme, _ in load_all("voxome.remotes"):
+        store = get_remote(scheme)
+        if isinstance(store, SupportsRecognise) and store.recognises(path):
+            return scheme
+    return None
+
+
+def recognise_address(uri: Uri) -> str | None:
+    """Return the scheme of the format at an address, such as ``s3://bucket/em``, or None.
+
+    Raises
+    ------
+    AccessDenied, StoreError
+        If the store refuses, or fails.
+    """
+    keys = marker_files()
+    contents = zip(keys, storage_path(uri).read_all(keys), strict=True)
+    objects = [key for key, text in contents if (text or b"").lstrip().startswith(b"{")]  # no page of a web server
+    return _match(uri, objects, _marked())
+
+
+def recognise_folders(folder: StoragePath, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the scheme of each of the folders `names` in `folder` that has a format.
+
+    A folder whose files may not be read has none.
+    """
+    rest, stores, keys = iter(names), _marked(), marker_files()
+    while batch := list(islice(rest, _BATCH)):
+        found = folder.read_readable([f"{name}/{key}" for name in batch for key in keys])
+        for name in batch:
+            there = [key for key in keys if f"{name}/{key}" in found]
+            if scheme := _match(Uri("", (folder / name).path, folder.options), there, stores):
+                yield name, scheme
+
+
+def marker_files() -> list[str]:
+    """Return the paths of the marker files of all formats."""
+    return [key for store in _marked().values() for key in store.marker_files]
+
+
+def _marked() -> dict[str, SupportsMarkerFiles]:
+    """Scheme → remote, for each format with marker files."""
+    stores = {scheme: get_remote(scheme) for scheme, _ in load_all("voxome.remotes")}
+    return {scheme: store for scheme, store in stores.items() if isinstance(store, SupportsMarkerFiles)}
+
+
+def _match(folder: Uri, files: Collection[str], stores: Mapping[str, SupportsMarkerFiles]) -> str | None:
+    """Return the first scheme of which `files` contain a marker file, and that recognises the folder."""
+    for scheme, store in stores.items():
+        marked = any(name in files for name in store.marker_files)
+        if marked and store.recognises_folder(replace(folder, scheme=scheme)):
+            return scheme
+    return None

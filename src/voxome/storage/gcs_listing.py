@@ -1,0 +1,101 @@
+"""Folders of Google Cloud Storage, listed a page at a time by its JSON API.
+
+Source: https://cloud.google.com/storage/docs/json_api/v1/objects/list
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from voxome.config.settings import settings
+from voxome.errors import AccessDenied, NotFound, StoreError
+from voxome.extras import require
+from voxome.storage.path import Page
+
+_SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
+_FIELDS = "prefixes,items(name),nextPageToken"
+_REFUSED = frozenset({401, 403})
+
+
+def gcs_pages(
+    name: str, server: str, bucket: str, prefix: str, *, anonymous: bool, project: str | None
+) -> Iterator[Page]:
+    """Yield the pages of a prefix, in the order of their keys.
+
+    Parameters
+    ----------
+    name : str
+        Address of the prefix, for messages.
+    server : str
+        Address of Google's server, or of one that speaks its API.
+    bucket, prefix : str
+        Name of the bucket, and start of the keys: empty, or with a slash at its end.
+    anonymous : bool
+        Whether to send no credentials.
+    project : str or None
+        Project that is billed.
+
+    Raises
+    ------
+    NotFound
+        If the bucket does not exist.
+    AccessDenied, StoreError
+        If the server refuses, or fails.
+    MissingExtra
+        If credentials are needed, and google-auth is not installed.
+    """
+    url = f"{server}/storage/v1/b/{quote(bucket, safe='')}/o"
+    headers = {} if anonymous else {"Authorization": f"Bearer {_token(name)}"}
+    query = {"delimiter": "/", "prefix": prefix, "fields": _FIELDS, **({"userProject": project} if project else {})}
+    transport = httpx.HTTPTransport(retries=settings().retries)
+    with httpx.Client(headers=headers, timeout=settings().stall_s, transport=transport) as client:
+        token: str | None = ""
+        while token is not None:
+            reply = _page(client, name, url, {**query, **({"pageToken": token} if token else {})})
+            folders, items = reply.get("prefixes", ()), reply.get("items", ())
+            if folders or items:
+                yield Page.of(
+                    (key.removeprefix(prefix).removesuffix("/") for key in folders),
+                    (one["name"].removeprefix(prefix).removesuffix("/") for one in items),
+                )
+            token = reply.get("nextPageToken")
+
+
+def _page(client: httpx.Client, name: str, url: str, query: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        reply = client.get(url, params=query)
+        if reply.is_success:
+            return dict(reply.json())
+    except (httpx.HTTPError, ValueError) as error:
+        raise StoreError(f"{name} cannot be listed: {error!r}") from error
+    what = f"{reply.status_code} {' '.join(reply.text.split())[:300]}"
+    if reply.status_code == 404:
+        raise NotFound(f"{name}: the bucket does not exist ({what}); check its name")
+    if reply.status_code in _REFUSED:
+        raise AccessDenied(
+            f"{name}: the server refuses to list it ({what}); give other credentials, or ?anonymous=true where the "
+            "bucket is public"
+        )
+    raise StoreError(f"{name} cannot be listed: the server responded {what}")
+
+
+def _token(name: str) -> str:
+    """Return an access token of Google's application-default credentials."""
+    require("gs", "google.auth", "requests")
+    import google.auth
+    from google.auth.exceptions import GoogleAuthError
+    from google.auth.transport.requests import Request
+
+    try:
+        credentials, _ = google.auth.default(scopes=[_SCOPE])
+        credentials.refresh(Request())
+    except GoogleAuthError as error:
+        raise AccessDenied(
+            f"{name}: Google's application-default credentials cannot be used: {error}; add ?anonymous=true where the "
+            "bucket is public"
+        ) from error
+    return str(credentials.token)
