@@ -88,9 +88,9 @@ def test_a_listing_asks_for_no_chunk(lab: Path, bucket: Bucket, fresh_key: Calla
     bucket.upload(lab, root := fresh_key())
     with FaultyProxy(bucket.url) as proxy:
         voxome.ls(bucket.uri(root, proxy.url), recursive=True)
-        asked = [unquote(one.target) for one in proxy.seen]
-    assert [target for target in asked if "list-type=2" in target]
-    assert not [target for target in asked if re.search(r"/c/\d|/\d/\d|0-6_0-5|0\.0", target)]
+        targets = [unquote(one.target) for one in proxy.seen]
+    assert [target for target in targets if "list-type=2" in target]
+    assert not [target for target in targets if re.search(r"/c/\d|/\d/\d|0-6_0-5|0\.0", target)]
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ def get_remote(scheme: str) -> Remote:
     Raises
     ------
     UnknownName
-        If there is none.
+        If it does not exist.
     """
     return cast("Remote", load("voxome.remotes", scheme)())
 
