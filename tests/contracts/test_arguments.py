@@ -37,6 +37,10 @@ CALLS: list[tuple[Callable[[Any], object], str]] = [
     (lambda _: voxome.create("memory://none", (4, 5, 6)), r"spec is \(4, 5, 6\); expected a VolumeSpec"),
     (lambda _: voxome.create("memory://none", SPEC, voxelsize=3), "did you mean 'voxel_size_nm'"),
     (
+        lambda _: voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=np.array([1j, 1, 1])),
+        r"voxel_size_nm is array\(\[0.\+1.j, .*expected three positive lengths",
+    ),
+    (
         lambda _: voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=10),
         "voxel_size_nm is 10; expected three",
     ),

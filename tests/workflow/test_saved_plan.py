@@ -14,7 +14,9 @@ import pytest
 import voxome
 from voxome.contracts.formats import PLAN, PRIVATE
 from voxome.errors import AlreadyExists, CorruptData, PlanError, StoreError, UnsupportedFormat
+from voxome.resources.table import TableFile, write_table
 from voxome.storage.local import LocalPath
+from voxome.tools.common.statistics import statistics
 from voxome.tools.common.threshold import threshold
 from voxome.workflow import saved_plan
 from voxome.workflow.options import RunOptions
@@ -218,3 +220,20 @@ def test_a_fresh_run_computes_everything_again(raw: Path, tmp_path: Path) -> Non
     assert fresh["changes"] == ["everything runs again"]
     mask = voxome.open(f"{tmp_path}/out/result.zarr", expect=voxome.Volume)
     assert np.array_equal(mask[...], np.where(np.load(raw) > 100, 255, 0))
+
+
+def test_a_table_that_a_user_has_put_in_the_place_of_a_result_is_kept(raw: Path, tmp_path: Path) -> None:
+    def run() -> None:
+        graph = graph_of(statistics.spec)
+        run_plan(make_plan(graph, {"image": str(raw)}, RunOptions()), out=tmp_path / "out", engine="sequential")
+
+    run()
+    mine = {"id": np.arange(3, dtype=np.uint64)}
+    write_table(tmp_path / "out" / "result.parquet", mine, {"id": "uint64"})
+    np.save(raw, np.zeros((8, 8, 8), np.uint8))
+    with pytest.raises(AlreadyExists, match=r"result\.parquet was not written by a run; choose another folder, or re"):
+        run()
+    assert TableFile(tmp_path / "out" / "result.parquet").read()["id"].tolist() == [0, 1, 2]
+    (tmp_path / "out" / "result.parquet").unlink()
+    run()
+    assert TableFile(tmp_path / "out" / "result.parquet").read()["voxels"].sum() == 512

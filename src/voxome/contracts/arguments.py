@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from typing import Any, TypeGuard
+from collections.abc import Callable, Sequence
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 
@@ -21,10 +21,9 @@ def require_voxels(name: str, value: Sequence[int]) -> tuple[int, int, int]:
     InvalidInput
         If they are not three whole numbers of at least 1.
     """
-    if not (_is_triple(value) and all(_is_whole(n) and n >= 1 for n in value)):
-        raise InvalidInput(f"{name} is {value!r}; expected three numbers of voxels (z, y, x), such as (64, 128, 128)")
-    z, y, x = (int(n) for n in value)
-    return z, y, x
+    expected = "three numbers of voxels (z, y, x), such as (64, 128, 128)"
+    z, y, x = _triple(name, value, lambda n: is_whole(n) and n >= 1, expected)
+    return int(z), int(y), int(x)
 
 
 def require_lengths(name: str, value: Sequence[float]) -> tuple[float, float, float]:
@@ -35,10 +34,9 @@ def require_lengths(name: str, value: Sequence[float]) -> tuple[float, float, fl
     InvalidInput
         If they are not three positive numbers.
     """
-    if not (_is_triple(value) and all(isinstance(n, int | float | np.number) and 0 < n < math.inf for n in value)):
-        raise InvalidInput(f"{name} is {value!r}; expected three positive lengths in nm (z, y, x), such as (40, 4, 4)")
-    z, y, x = (float(n) for n in value)
-    return z, y, x
+    expected = "three positive lengths in nm (z, y, x), such as (40, 4, 4)"
+    z, y, x = _triple(name, value, lambda n: _is_finite(n) and n > 0, expected)
+    return float(z), float(y), float(x)
 
 
 def require_position(name: str, value: Sequence[float]) -> tuple[float, float, float]:
@@ -49,10 +47,9 @@ def require_position(name: str, value: Sequence[float]) -> tuple[float, float, f
     InvalidInput
         If it is not three finite numbers.
     """
-    if not (_is_triple(value) and all(isinstance(n, int | float | np.number) and math.isfinite(n) for n in value)):
-        raise InvalidInput(f"{name} is {value!r}; expected a position in nm (z, y, x), such as (0, 0, 0)")
-    z, y, x = (float(n) for n in value)
-    return z, y, x
+    expected = "a position in nm (z, y, x), such as (0, 0, 0)"
+    z, y, x = _triple(name, value, _is_finite, expected)
+    return float(z), float(y), float(x)
 
 
 def require_indices(name: str, value: Sequence[int], least: int | None = None) -> tuple[int, ...]:
@@ -64,7 +61,7 @@ def require_indices(name: str, value: Sequence[int], least: int | None = None) -
         If they are something else, or less than `least`.
     """
     listed = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
-    if not listed or not all(_is_whole(n) and (least is None or n >= least) for n in value):
+    if not listed or not all(is_whole(n) and (least is None or n >= least) for n in value):
         raise InvalidInput(f"{name} is {value!r}; expected whole numbers, one for each axis, such as (64, 64, 64)")
     return tuple(int(n) for n in value)
 
@@ -77,7 +74,7 @@ def require_count(name: str, value: int, least: int = 1) -> int:
     InvalidInput
         If it is something else.
     """
-    if not _is_whole(value) or value < least:
+    if not is_whole(value) or value < least:
         raise InvalidInput(f"{name} is {value!r}; expected a whole number of at least {least}")
     return int(value)
 
@@ -95,9 +92,17 @@ def require_path(name: str, value: Location) -> str:
     return os.fspath(value)
 
 
-def _is_triple(value: Any) -> TypeGuard[Sequence[Any]]:
-    return not isinstance(value, str | bytes) and hasattr(value, "__len__") and len(value) == 3
-
-
-def _is_whole(value: Any) -> bool:
+def is_whole(value: object) -> TypeGuard[int]:
+    """Return whether a value is a whole number, of Python or NumPy; True and False are none."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and math.isfinite(value)
+
+
+def _triple(name: str, value: Any, fits: Callable[[Any], bool], expected: str) -> Sequence[Any]:
+    listed = not isinstance(value, str | bytes) and hasattr(value, "__len__") and len(value) == 3
+    if not (listed and all(map(fits, value))):
+        raise InvalidInput(f"{name} is {value!r}; expected {expected}")
+    return cast("Sequence[Any]", value)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.arguments import is_whole
 from voxome.geometry import Box
 
 Key = Any
@@ -75,10 +76,6 @@ def _axes_used(part: Key) -> int:
     return 1
 
 
-def _is_integer(part: Key) -> bool:
-    return isinstance(part, int | np.integer) and not isinstance(part, bool | np.bool_)
-
-
 def _wrapped(index: NDArray[Any], size: int, axis: int) -> NDArray[np.int64]:
     found = index.astype(np.int64)
     bad = (found < -size) | (found >= size)
@@ -118,7 +115,7 @@ def select(key: Key, shape: Sequence[int]) -> Selection:
             needed, relative = _of_slice(part, shape[axis])
             indices.append(needed)
             inner.append(relative)
-        elif _is_integer(part):
+        elif is_whole(part):
             index = int(_wrapped(np.asarray(part), shape[axis], axis))
             indices.append(range(index, index + 1))
             inner.append(0)
