@@ -12,6 +12,7 @@ import pytest
 
 import voxome
 from voxome.cli.main import main
+from voxome.contracts.handle import Handle
 from voxome.contracts.source import Mode, ResourceInfo, VolumeSource
 from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, InvalidInput, NotFound, PlanError
@@ -21,6 +22,8 @@ from voxome.resources.listing import ls
 from voxome.resources.recognition import get_remote
 from voxome.resources.table import TableFile
 from voxome.resources.volume_like import location_of
+from voxome.workflow.destinations import Destination
+from voxome.workflow.options import IntoOptions
 
 SECRET = "zq7-never-to-be-shown"
 URI = f"guarded://lab/em?token={SECRET}"
@@ -163,3 +166,9 @@ def test_the_command_line_shows_no_secret(
 )
 def test_signed_addresses_are_redacted(address: str) -> None:
     assert SECRET not in redact(f"cannot read {address}: denied")
+
+
+def test_destinations_of_a_run_show_no_secret(volume: voxome.Volume) -> None:
+    one = Destination("mask", URI, Handle("volume", "zarr://{store}/mask.zarr"), volume.spec, IntoOptions())
+    assert one.label == SHOWN
+    assert SECRET not in f"{one!r} {one.to_json()} {one.request('/run')!r} {one.request('/run').identity}"

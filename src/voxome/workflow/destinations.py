@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from voxome.contracts.handle import STORE, Handle, within
@@ -38,7 +38,7 @@ class Destination:
     """
 
     output: str
-    uri: str
+    uri: str = field(repr=False)
     result: Handle
     spec: VolumeSpec
     options: IntoOptions
