@@ -129,3 +129,12 @@ def test_a_storage_class_must_say_how_its_bytes_are_read() -> None:
 
     with pytest.raises(TypeError, match=r"abstract method '?spec"):
         Incomplete("x://bucket")  # type: ignore[abstract]
+
+
+def test_a_table_in_a_store_that_fails_is_not_called_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bytes:
+        raise StoreError("the server is down")
+
+    monkeypatch.setattr(StoragePath, "read_range", fail)
+    with pytest.raises(StoreError, match="the server is down"):
+        TableFile("s3://voxels/rows.parquet?endpoint=http://127.0.0.1:9")
