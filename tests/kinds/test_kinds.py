@@ -133,7 +133,7 @@ class TestTable(InStores):
         write_table(target.uri, rows, {"id": "uint64", "count": "int64"})
         assert not kind.is_complete(target)
         kind.remove(target)
-        with pytest.raises(AlreadyExists, match=r"result\.parquet.* was not written by a run; choose another folder"):
+        with pytest.raises(AlreadyExists, match=r"result\.parquet.* is not marked as the result of a run .*; choose"):
             kind.prepare(target)
         assert self.content(target.uri)["id"] == [0, 1, 2]
 
@@ -141,7 +141,7 @@ class TestTable(InStores):
         target = self._target(kind, store)
         storage_at(target.uri).write_bytes(b"PAR1")
         kind.remove(target)
-        with pytest.raises(AlreadyExists, match="was not written by a run"):
+        with pytest.raises(AlreadyExists, match="is not marked as the result of a run"):
             kind.prepare(target)
         assert storage_at(target.uri).read_bytes() == b"PAR1"
 
@@ -195,7 +195,7 @@ class TestFile(InStores):
         storage_at(target.uri).write_bytes(b"mine")
         kind.remove(target)
         for work in (kind.prepare, lambda one: kind.write(one, b"text")):
-            with pytest.raises(AlreadyExists, match="was not written by a run"):
+            with pytest.raises(AlreadyExists, match="is not marked as the result of a run"):
                 work(target)
         assert self.content(target.uri) == b"mine"
 

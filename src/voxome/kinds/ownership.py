@@ -32,8 +32,9 @@ def require_own(target: Target, owner: str | None) -> None:
         If it is another step than that of `target`.
     """
     if owner not in (None, target.key):
-        found = "is the result of another run" if owner else "was not written by a run"
-        raise AlreadyExists(f"{target.uri} {found}; choose another folder, or remove it")
+        unmarked = "not marked as the result of a run (foreign, edited or damaged)"
+        found = "the result of another run" if owner else unmarked
+        raise AlreadyExists(f"{target.uri} is {found}; choose another folder, or remove it")
 
 
 def write_own_file(target: Target, data: bytes) -> None:
