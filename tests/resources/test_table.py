@@ -33,6 +33,18 @@ def test_a_lookup_finds_the_same_rows_as_a_scan(tmp_path: Path, ids: list[int], 
         assert np.array_equal(table.read()[name], values)
 
 
+def test_a_table_without_row_groups_is_read(tmp_path: Path) -> None:
+    schema = pa.schema([("id", "int64"), ("score", "float64")])
+    pq.ParquetWriter(tmp_path / "t.parquet", schema).close()
+    table = TableFile(tmp_path / "t.parquet")
+    assert [len(values) for values in table.read().values()] == [0, 0]
+    assert list(table.read(["score"])) == ["score"]
+    assert table.stacked(["id", "score"], "float64").shape == (0, 2)
+    assert list(table.batches(4)) == []
+    assert len(table.lookup("id", np.array([1]))["id"]) == 0
+    assert table.columns_with_nulls == set()
+
+
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"none\.parquet"):
         TableFile(tmp_path / "none.parquet")

@@ -446,3 +446,18 @@ def test_the_command_takes_destinations(lab: Lab, capsys: pytest.CaptureFixture[
     assert "mask.into.level1: " in err
     assert f"mask: 1.75 MB in {uri}, " in err
     assert f"mask: 1.75 MB into {uri}, which exists" in command("plan", str(lab.workflow))
+
+
+@pytest.mark.slow
+def test_the_box_of_a_run_becomes_a_channel_of_the_experiment_of_its_image(lab: Lab, archive: str) -> None:
+    spec = opened(f"{lab.folder}/raw.zarr").spec
+    voxome.create(f"{archive}/em", spec, encoding=None)
+    into = {"neurons": f"{archive}/neurons"}
+    lab.run(into=into, box=BOX)
+    box, channel = voxome.Box.parse(BOX), opened(into["neurons"])
+    inside = box.within(spec.domain)
+    expected = np.zeros(SHAPE, np.uint64)
+    expected[inside] = lab.neurons[inside]
+    assert channel.domain == opened(f"{archive}/em").domain
+    assert np.array_equal(channel.cutout(spec.domain), expected)
+    assert transfers(lab.run(into=into, box=BOX))["neurons"]["blocks"]["run"] == 0

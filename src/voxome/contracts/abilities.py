@@ -67,6 +67,17 @@ class SupportsCheckSpec(Protocol):
 
 
 @runtime_checkable
+class SupportsSharedDomain(Protocol):
+    """A remote whose arrays share one domain with others, as the channels of an experiment do."""
+
+    def shared_domain(self, uri: Uri, spec: VolumeSpec) -> Box:
+        """Return the domain of the arrays that a new one at `uri` joins.
+
+        It is that of `spec` if there are none, or if theirs does not contain it.
+        """
+
+
+@runtime_checkable
 class SupportsPage(Protocol):
     """A source that its store shows on a web page, as BossDB shows a channel."""
 

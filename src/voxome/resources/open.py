@@ -16,6 +16,7 @@ from voxome.contracts.abilities import (
     SupportsLevels,
     SupportsOpenLevel,
     SupportsRecognise,
+    SupportsSharedDomain,
     ability,
 )
 from voxome.contracts.arguments import require_count
@@ -323,6 +324,13 @@ def require_creatable(uri: Location, spec: VolumeSpec) -> None:
     store = _creator(located, spec)
     if isinstance(store, SupportsCheckSpec):
         store.check_spec(located, spec)
+
+
+def enclosing_spec(uri: Location, spec: VolumeSpec) -> VolumeSpec:
+    """Return `spec` with the domain of the arrays that a new one at `uri` joins, if its store has such a domain."""
+    located = Uri.parse(uri)
+    store = _creator(located, spec)
+    return spec.replace(domain=store.shared_domain(located, spec)) if isinstance(store, SupportsSharedDomain) else spec
 
 
 def _creator(located: Uri, spec: VolumeSpec) -> SupportsCreate:

@@ -75,14 +75,14 @@ class TableFile:
         """Names of the columns of whole numbers, or of true and false, in which values are missing."""
         fields = self._file.schema_arrow
         names = [field.name for field in fields if pa.types.is_integer(field.type) or pa.types.is_boolean(field.type)]
-        return {name for name in names if self._file.read(columns=[name]).column(name).null_count}
+        return {name for name in names if self._table([name]).column(name).null_count}
 
     def read(self, columns: Sequence[str] | None = None, *, drop_nulls: bool = False) -> Rows:
         """Return all rows, or with `drop_nulls` those with a value in every column.
 
         Missing numbers are NaN in columns of floats, and 0 in those of whole numbers, whose other values stay exact.
         """
-        table = self._file.read(columns=None if columns is None else list(columns))
+        table = self._table(columns)
         return _rows(table.drop_null() if drop_nulls else table)
 
     def stacked(self, columns: Sequence[str], dtype: DTypeLike | None = None) -> NDArray[Any]:
@@ -93,7 +93,7 @@ class TableFile:
         own = self._file.schema_arrow.field(columns[0]).type.to_pandas_dtype()
         out = np.empty((len(self), len(columns)), own if dtype is None else dtype)
         start = 0
-        for batch in self._file.iter_batches(ROW_GROUP, columns=list(columns), use_threads=False):
+        for batch in self._record_batches(ROW_GROUP, columns):
             part = out[start : start + len(batch)]
             for index, name in enumerate(columns):
                 part[:, index] = _values(batch.column(name))
@@ -102,7 +102,21 @@ class TableFile:
 
     def batches(self, rows: int) -> Iterator[Rows]:
         """Yield all rows in order, at most so many at a time."""
-        return (_rows(pa.Table.from_batches([batch])) for batch in self._file.iter_batches(rows) if len(batch))
+        return (_rows(pa.Table.from_batches([batch])) for batch in self._record_batches(rows) if len(batch))
+
+    def _table(self, columns: Sequence[str] | None) -> pa.Table:
+        """Return columns of all rows; pyarrow 18 cannot read files without row groups."""
+        if self._file.metadata.num_row_groups:
+            return self._file.read(columns=None if columns is None else list(columns))
+        empty = self._file.schema_arrow.empty_table()
+        return empty if columns is None else empty.select(list(columns))
+
+    def _record_batches(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Return columns of all rows in batches; pyarrow 18 cannot read files without row groups."""
+        if not self._file.metadata.num_row_groups:
+            return iter(())
+        names = None if columns is None else list(columns)
+        return self._file.iter_batches(rows, columns=names, use_threads=False)  # type: ignore[no-any-return]
 
     def lookup(self, column: str, keys: NDArray[Any]) -> Rows:
         """Return the rows whose `column`, by which the table is sorted, is among `keys`.

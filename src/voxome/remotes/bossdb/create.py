@@ -10,6 +10,7 @@ import numpy as np
 
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnknownName, UnsupportedFormat
+from voxome.geometry import Box
 from voxome.remotes.bossdb.address import Address
 from voxome.remotes.bossdb.description import DTYPES
 from voxome.remotes.bossdb.projects import Channels, Collections, CoordinateFrames, Experiments, ResourceClient
@@ -75,6 +76,18 @@ def create_channel(api: Api, address: Address, spec: VolumeSpec) -> None:
     if new.type == "annotation" and not new.sources:
         new = replace(new, sources=(_only_image(api, collection, experiment, channel),))
     Channels(api).create(new)
+
+
+def experiment_domain(api: Api, address: Address, spec: VolumeSpec) -> Box:
+    """Return the domain of the channels of an existing experiment, or that of `spec` if it does not fit into this."""
+    if len(spec.spatial) != 3:
+        return spec.domain
+    try:
+        experiment = Experiments(api).get(*address.require_channel().names[:2])
+    except NotFound:
+        return spec.domain
+    frame = CoordinateFrames(api).get(experiment.coordinate_frame)
+    return spec.lift(frame.box) if spec.frame in frame.box else spec.domain
 
 
 def notes_of(spec: VolumeSpec) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidUri, NotFound
+from voxome.geometry import Box
 from voxome.remotes.bossdb.account import default_host
 from voxome.remotes.bossdb.address import Address
 from voxome.remotes.bossdb.bucket import open_bucket
 from voxome.remotes.bossdb.client import BossDB
-from voxome.remotes.bossdb.create import check_spec, create_channel, notes_of
+from voxome.remotes.bossdb.create import check_spec, create_channel, experiment_domain, notes_of
 from voxome.remotes.bossdb.description import describe, store_notes
 from voxome.remotes.bossdb.projects import Channels, Collections, Experiments
 from voxome.remotes.bossdb.service import api_at
@@ -72,6 +73,10 @@ class BossdbRemote:
     def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
         Address.of(uri).require_channel()
         check_spec(spec, str(uri))
+
+    def shared_domain(self, uri: Uri, spec: VolumeSpec) -> Box:
+        address = Address.of(uri)
+        return experiment_domain(_api(address), address, spec)
 
     def delete(self, uri: Uri) -> None:
         """Delete a channel, or an empty experiment or collection."""
