@@ -116,7 +116,7 @@ class TableFile:
         if not self._file.metadata.num_row_groups:
             return iter(())
         names = None if columns is None else list(columns)
-        return self._file.iter_batches(rows, columns=names, use_threads=False)  # type: ignore[no-any-return]
+        return self._file.iter_batches(rows, columns=names, use_threads=False)
 
     def lookup(self, column: str, keys: NDArray[Any]) -> Rows:
         """Return the rows whose `column`, by which the table is sorted, is among `keys`.
