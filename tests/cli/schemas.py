@@ -264,8 +264,31 @@ SCHEMAS: dict[str, Schema] = {
         uri=TEXT,
         level=COUNT,
         readings=listing(
-            record(edge=COUNT, bytes=COUNT, aligned=FLAG, concurrency=COUNT, median_s=NUMBER, bytes_per_s=NUMBER)
+            record(
+                edge=COUNT,
+                bytes=COUNT,
+                aligned=FLAG,
+                concurrency=COUNT,
+                median_s=NUMBER,
+                bytes_per_s=NUMBER,
+                amplification=NUMBER,
+            )
         ),
+    ),
+    "explain": record(
+        uri=TEXT,
+        box=BOX,
+        chunk=optional(INDICES),
+        shard=optional(INDICES),
+        chunks=COUNT,
+        shards=COUNT,
+        requests=COUNT,
+        wanted_bytes=COUNT,
+        read_bytes=COUNT,
+        amplification=NUMBER,
+        estimated_s=NUMBER,
+        sampled_chunks=COUNT,
+        warnings=TEXTS,
     ),
     "clean": record(folder=TEXT, freed_bytes=optional(COUNT)),
 }

@@ -32,6 +32,7 @@ MARK = "mark.cwl --set raw=raw.zarr --out o --workers 1"
 LABELS = "--truth labels.zarr --result labels.zarr"
 QUICK = [
     ("info", "info raw.zarr"),
+    ("explain", "explain raw.zarr --box 1:3,:,2:"),
     ("ls", "ls ."),
     ("tools", "tools"),
     ("datasets", "datasets"),

@@ -39,8 +39,8 @@ def chunks_of(spec: VolumeSpec, box: Box, origin: tuple[int, ...]) -> list[int]:
 def test_a_box_costs_the_chunks_that_it_touches(box: Box, origin: tuple[int, int, int]) -> None:
     cost, touched = box_cost(SPEC, box, origin), chunks_of(SPEC, box, origin)
     assert cost.chunks == len(touched)
-    assert cost.bytes_read == 2 * sum(touched)
-    assert cost.bytes_wanted == 2 * box.size
+    assert cost.read_bytes == 2 * sum(touched)
+    assert cost.wanted_bytes == 2 * box.size
     assert cost.amplification == pytest.approx(sum(touched) / box.size if box.size else 1)
 
 
@@ -56,24 +56,24 @@ def test_a_grid_costs_all_its_blocks(halo: Any) -> None:
     each = [box_cost(SPEC, block.read) for block in grid]
     cost = grid_cost(SPEC, grid)
     assert cost.chunks == sum(one.chunks for one in each)
-    assert cost.bytes_read == sum(one.bytes_read for one in each)
-    assert cost.bytes_wanted == sum(one.bytes_wanted for one in each)
+    assert cost.read_bytes == sum(one.read_bytes for one in each)
+    assert cost.wanted_bytes == sum(one.wanted_bytes for one in each)
 
 
 def test_an_array_without_chunks_reads_what_is_wanted() -> None:
     cost = box_cost(SPEC.replace(read_chunk=None), Box((0, 6, 1), (2, 9, 5)))
-    assert (cost.chunks, cost.bytes_read, cost.amplification) == (1, cost.bytes_wanted, 1)
+    assert (cost.chunks, cost.read_bytes, cost.amplification) == (1, cost.wanted_bytes, 1)
 
 
 def test_an_empty_box_costs_nothing() -> None:
     cost = box_cost(SPEC, Box((0, 6, 1), (0, 9, 5)))
-    assert (cost.chunks, cost.bytes_read, cost.bytes_wanted, cost.amplification) == (0, 0, 0, 1)
+    assert (cost.chunks, cost.read_bytes, cost.wanted_bytes, cost.amplification) == (0, 0, 0, 1)
 
 
 def test_a_grid_of_a_petabyte_is_counted_at_once() -> None:
     spec = VolumeSpec.of((100_000, 100_000, 100_000), "uint8", chunk=(16, 512, 512))
     cost = grid_cost(spec, BlockGrid(spec.domain, (64, 64, 64)))
-    assert cost.bytes_wanted == math.prod(spec.domain.shape)
+    assert cost.wanted_bytes == math.prod(spec.domain.shape)
     assert cost.amplification == pytest.approx(64, rel=0.02)
 
 

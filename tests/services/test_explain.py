@@ -26,9 +26,9 @@ def test_chunks_and_bytes_of_a_box_are_counted(volume: voxome.Volume) -> None:
     cost = voxome.explain(volume.uri, box="8:24,0:32,31:33")
     assert (cost.box, cost.chunk, cost.shard, cost.shards) == ("8:24,0:32,31:33", (16, 32, 32), None, 0)
     assert (cost.chunks, cost.requests) == (4, 4)
-    assert (cost.bytes_wanted, cost.bytes_read) == (16 * 32 * 2, 4 * 16 * 32 * 32)
+    assert (cost.wanted_bytes, cost.read_bytes) == (16 * 32 * 2, 4 * 16 * 32 * 32)
     assert cost.amplification == 64
-    assert cost.seconds > 0
+    assert cost.estimated_s > 0
     assert "read 64 bytes for each byte wanted" in cost.warnings[0]
     assert voxome.explain(volume).warnings == ()
 
@@ -51,9 +51,9 @@ def test_only_a_few_chunks_are_read(volume: voxome.Volume, monkeypatch: pytest.M
 
 def test_a_level_and_an_array_are_explained(volume: voxome.Volume) -> None:
     volume.source.create_level((1, 2, 2))  # type: ignore[attr-defined]
-    assert voxome.explain(volume.uri, level=1).bytes_wanted == 64 * 32 * 32
+    assert voxome.explain(volume.uri, level=1).wanted_bytes == 64 * 32 * 32
     cost = voxome.explain(np.zeros((4, 5, 6), "uint16"))
-    assert (cost.chunk, cost.amplification, cost.bytes_read) == (None, 1, 240)
+    assert (cost.chunk, cost.amplification, cost.read_bytes) == (None, 1, 240)
     with pytest.raises(InvalidBox):
         voxome.explain(volume, box="0:65,:,:")
 
@@ -68,4 +68,4 @@ def test_requests_to_a_server_are_those_of_its_client(monkeypatch: pytest.Monkey
         voxome.create(uri, spec)
         cost = voxome.explain(uri, box="16:33,0:64,0:64")
     assert (cost.chunks, cost.requests) == (8, 4)
-    assert cost.bytes_read == (64 - 16) * 64 * 64
+    assert cost.read_bytes == (64 - 16) * 64 * 64

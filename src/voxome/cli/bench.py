@@ -14,6 +14,7 @@ from voxome.cli.copy_progress import block_progress
 from voxome.cli.logs import Verbs
 from voxome.cli.table import show_table
 from voxome.cli.values import parse_count, parse_index, parse_sizes, parse_whole
+from voxome.contracts.read_cost import ratio_text
 
 app = Verbs(help="Measure the speed of stores.", no_args_is_help=True)
 
@@ -80,7 +81,7 @@ def read(
             reading.concurrency,
             f"{reading.median_s * 1000:.1f} ms",
             f"{size_text(reading.bytes_per_s)}/s",
-            f"{reading.amplification:.3g}",
+            ratio_text(reading.amplification),
         ]
         for reading in readings
     ]

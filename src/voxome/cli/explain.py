@@ -12,6 +12,7 @@ from voxome.cli.console import Json, print_stderr, show_json, size_text
 from voxome.cli.options import BOX
 from voxome.cli.table import show_facts
 from voxome.cli.values import parse_box, parse_index
+from voxome.contracts.read_cost import ratio_text
 
 
 def explain(
@@ -40,13 +41,17 @@ def explain(
             "box": cost.box,
             "chunk shape": _shape(cost.chunk, "not divided into chunks"),
             "shard shape": _shape(cost.shard, "no shards"),
-            "chunks": f"{cost.chunks:,}" + (f" in {cost.shards:,} shards" if cost.shard else ""),
+            "chunks": f"{cost.chunks:,}" + (f" in {_count(cost.shards, 'shard')}" if cost.shard else ""),
             "requests": f"{cost.requests:,}",
-            "bytes wanted": size_text(cost.bytes_wanted),
-            "bytes read": f"{size_text(cost.bytes_read)}, {cost.amplification:.3g} for each byte wanted",
-            "estimated time": f"{cost.seconds:.3g} s, from {cost.sampled_chunks:,} chunks",
+            "bytes wanted": size_text(cost.wanted_bytes),
+            "bytes read": f"{size_text(cost.read_bytes)}, {ratio_text(cost.amplification)} for each byte wanted",
+            "estimated time": f"{cost.estimated_s:.3g} s, from reading {_count(cost.sampled_chunks, 'chunk')}",
         }
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _shape(shape: tuple[int, ...] | None, without: str) -> str:

@@ -26,20 +26,20 @@ class ReadCost:
     ----------
     chunks : int
         Number of chunks touched; a chunk that several reads touch counts for each.
-    bytes_wanted : int
+    wanted_bytes : int
         Size of the voxels wanted, uncompressed.
-    bytes_read : int
+    read_bytes : int
         Size of the chunks touched, uncompressed, without what lies outside the volume.
     """
 
     chunks: int
-    bytes_wanted: int
-    bytes_read: int
+    wanted_bytes: int
+    read_bytes: int
 
     @property
     def amplification(self) -> float:
         """Bytes read for each byte wanted."""
-        return self.bytes_read / self.bytes_wanted if self.bytes_wanted else 1.0
+        return self.read_bytes / self.wanted_bytes if self.wanted_bytes else 1.0
 
 
 def box_cost(spec: VolumeSpec, box: Box, origin: Sequence[int] | None = None) -> ReadCost:
@@ -58,7 +58,7 @@ def box_cost(spec: VolumeSpec, box: Box, origin: Sequence[int] | None = None) ->
     --------
     >>> spec = VolumeSpec.of((64, 64, 64), "uint8", chunk=(16, 32, 32))
     >>> box_cost(spec, Box((0, 0, 0), (8, 8, 40)))
-    ReadCost(chunks=2, bytes_wanted=2560, bytes_read=32768)
+    ReadCost(chunks=2, wanted_bytes=2560, read_bytes=32768)
     """
     return _cost(spec, [[span] for span in zip(box.start, box.stop, strict=True)], origin)
 
@@ -84,6 +84,11 @@ def chunk_origin(source: VolumeSource) -> tuple[int, ...]:
     return source.spec.domain.start if served is None else served.chunk_origin
 
 
+def ratio_text(ratio: float) -> str:
+    """Return a ratio with three digits, or as a whole number if it has more."""
+    return f"{ratio:,.0f}" if ratio >= 1000 else f"{ratio:.3g}"
+
+
 def cost_warning(name: str, what: str, spec: VolumeSpec, amplification: float) -> str:
     """Return the warning for reads that read much more than they want.
 
@@ -98,9 +103,9 @@ def cost_warning(name: str, what: str, spec: VolumeSpec, amplification: float) -
     amplification : float
         Bytes read for each byte wanted.
     """
-    chunk = " x ".join(map(str, spec.read_chunk or ()))
+    chunk, ratio = " x ".join(map(str, spec.read_chunk or ())), ratio_text(amplification)
     return (
-        f"{name}: {what} read {amplification:.3g} bytes for each byte wanted, because its chunks have {chunk} voxels; "
+        f"{name}: {what} read {ratio} bytes for each byte wanted, because its chunks have {chunk} voxels; "
         "use boxes that are longer where the chunks are, or copy it to smaller chunks (`voxome transfer … --chunk`)"
     )
 

@@ -134,7 +134,7 @@ def _measure(source: VolumeSource, edge: int, aligned: bool, concurrency: int, b
         times = list(pool.map(time_read, boxes))
         elapsed = time.perf_counter() - start
     costs = [box_cost(source.spec, box, chunk_origin(source)) for box in boxes]
-    amplification = sum(cost.bytes_read for cost in costs) / sum(cost.bytes_wanted for cost in costs)
+    amplification = sum(cost.read_bytes for cost in costs) / sum(cost.wanted_bytes for cost in costs)
     median, rate = statistics.median(times), size * len(boxes) / elapsed
     return Reading(edge, size, aligned, concurrency, median, rate, amplification)
 

@@ -38,14 +38,14 @@ class Explanation:
     requests : int
         Number of requests: to a server as its client divides the box, otherwise one per chunk, and one more per shard
         for its index.
-    bytes_wanted : int
+    wanted_bytes : int
         Size of the box, uncompressed.
-    bytes_read : int
+    read_bytes : int
         Size of the chunks, uncompressed.
     amplification : float
         Bytes read for each byte wanted.
-    seconds : float
-        Estimated time, from that of reading a sample of the chunks.
+    estimated_s : float
+        Estimated time of the read, from that of reading a sample of the chunks.
     sampled_chunks : int
         Number of chunks read.
     warnings : tuple of str
@@ -59,10 +59,10 @@ class Explanation:
     chunks: int
     shards: int
     requests: int
-    bytes_wanted: int
-    bytes_read: int
+    wanted_bytes: int
+    read_bytes: int
     amplification: float
-    seconds: float
+    estimated_s: float
     sampled_chunks: int
     warnings: tuple[str, ...]
 
@@ -82,7 +82,7 @@ def explain(volume: VolumeLike, *, box: Box | str | None = None, level: int = 0)
     Returns
     -------
     Explanation
-        With ``chunks``, ``requests``, ``bytes_wanted``, ``bytes_read``, ``amplification`` and ``seconds``.
+        With ``chunks``, ``requests``, ``wanted_bytes``, ``read_bytes``, ``amplification`` and ``estimated_s``.
 
     Raises
     ------
@@ -113,10 +113,10 @@ def explain(volume: VolumeLike, *, box: Box | str | None = None, level: int = 0)
         chunks=cost.chunks,
         shards=shards,
         requests=cost.chunks + shards if served is None else served.count_requests(region),
-        bytes_wanted=cost.bytes_wanted,
-        bytes_read=cost.bytes_read,
+        wanted_bytes=cost.wanted_bytes,
+        read_bytes=cost.read_bytes,
         amplification=cost.amplification,
-        seconds=seconds,
+        estimated_s=seconds,
         sampled_chunks=sampled,
         warnings=(cost_warning(name, f"boxes such as {region}", spec, cost.amplification),) if costly else (),
     )
@@ -128,7 +128,7 @@ def _time(source: VolumeSource, box: Box, cost: ReadCost, origin: tuple[int, ...
     read = box_cost(source.spec, sample, origin)
     start = time.perf_counter()
     source.read(sample)
-    return (time.perf_counter() - start) * cost.bytes_read / read.bytes_read, read.chunks
+    return (time.perf_counter() - start) * cost.read_bytes / read.read_bytes, read.chunks
 
 
 def _sample(source: VolumeSource, box: Box) -> Box:
