@@ -26,6 +26,13 @@ words = st.text("abcxyz0189_.-", min_size=1, max_size=8)
         ("/data/a.h5/volumes/raw", "", "/data/a.h5/volumes/raw", {}),
         ("C:/data", "", "C:/data", {}),
         ("memory://x?level=1&time_s=3", "memory", "x", {"level": "1", "time_s": "3"}),
+        ("s3://b/a.zarr|zarr3:", "zarr", "s3://b/a.zarr", {}),
+        ("s3://b/a.zip?region=x|zip:in/|zarr3:", "zarr", "s3://b/a.zip|zip:in/", {"region": "x"}),
+        ("https://h/a.zip|zip:in/|zarr2:raw?level=1", "zarr", "https://h/a.zip|zip:in//raw", {"level": "1"}),
+        ("file:///a|neuroglancer-precomputed:", "precomputed", "/a", {}),
+        ("zarr:///a.zip|zip:|zarr:", "zarr", "/a.zip|zip:", {}),
+        ("n5://s3://b/a.zip|zip:x|n5:", "n5", "s3://b/a.zip|zip:x", {}),
+        ("/a|b", "", "/a|b", {}),
     ],
 )
 def test_a_uri_is_parsed_into_its_parts(text: str, scheme: str, path: str, query: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from voxome.errors import CorruptData, UnsupportedFormat
+from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
 from voxome.remotes.json_store import Json, read_json, update_json
 from voxome.storage.local import LocalPath
 
@@ -45,3 +45,18 @@ def test_json_other_than_an_object_is_corrupt(tmp_path: Path, text: str) -> None
 
 def test_a_missing_file_is_read_as_none(tmp_path: Path) -> None:
     assert read_json(LocalPath(str(tmp_path / "none")), "a.json") is None
+
+
+def test_numbers_that_json_lacks_are_written_as_text(tmp_path: Path) -> None:
+    folder = LocalPath(str(tmp_path))
+    update_json(folder, "a.json", lambda old: {"mean": float("nan"), "range": [float("-inf"), 1.5]})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"mean": "NaN", "range": ["-Infinity", 1.5]}
+
+
+def test_bare_nan_of_others_stays_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"mean": NaN, "n": 1}')
+    update_json(LocalPath(str(tmp_path)), "a.json", lambda old: {**old, "n": 2})
+    assert '"mean": NaN' in (tmp_path / "a.json").read_text()
+    assert (read_json(LocalPath(str(tmp_path)), "a.json") or {})["n"] == 2
+    with pytest.raises(InvalidInput, match=r"a\.json: x is of type object.*--drop attributes"):
+        update_json(LocalPath(str(tmp_path)), "a.json", lambda old: {**old, "x": object()})

@@ -58,7 +58,7 @@ def pair(make: Make) -> tuple[Volume, NDArray[Any]]:
 
 @st.composite
 def array_keys(draw: st.DrawFn, shape: tuple[int, ...] = SHAPE) -> tuple[Any, ...]:
-    """Keys with one integer or boolean array among slices, integers, newaxes and an ellipsis."""
+    """Keys with one integer or boolean array among slices, integers, newaxes and an ellipsis, also of no axis."""
     mask_axes = draw(st.integers(0, 2))
     axis = draw(st.integers(0, len(shape) - max(1, mask_axes)))
     part: NDArray[Any]
@@ -72,7 +72,9 @@ def array_keys(draw: st.DrawFn, shape: tuple[int, ...] = SHAPE) -> tuple[Any, ..
     if draw(st.booleans()):
         before.insert(draw(st.integers(0, len(before))), None)
     if draw(st.booleans()):
-        after = [Ellipsis]
+        after = [Ellipsis, *after[draw(st.integers(0, len(after))) :]]
+    elif draw(st.booleans()):
+        before.insert(draw(st.integers(0, len(before))), Ellipsis)
     return (*before, part, *after)
 
 
@@ -179,6 +181,39 @@ def test_several_index_arrays_are_refused_and_oindex_suggested(pair: tuple[Volum
         pair[0][key]
     with pytest.raises(IndexError, match=r"\.oindex"):
         pair[0][key] = 1
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        np.s_[:, [0, 3, 1], ..., -1],
+        np.s_[0, ..., [0, 3, 1], :],
+        np.s_[0, ..., [0, 3, 1]],
+        np.s_[[0, 3, 1], ..., 2],
+        np.s_[[0, 3, 1], 2, ...],
+        np.s_[..., 0, [0, 3, 1]],
+        np.s_[0, [0, 3, 1], ...],
+        np.s_[0, None, [0, 3, 1]],
+        np.s_[0, 1, 2, ...],
+        np.s_[np.array(1), :, [0, 3, 1]],
+    ],
+    ids=str,
+)
+def test_an_integer_beside_an_index_array_follows_numpy(pair: tuple[Volume, NDArray[Any]], key: Any) -> None:
+    volume, array = pair
+    assert np.shape(volume[key]) == np.shape(array[key])
+    assert_array_equal(volume[key], array[key])
+    volume[key] = array[key] = -7
+    assert_array_equal(volume[...], array)
+
+
+def test_oindex_takes_an_ellipsis(pair: tuple[Volume, NDArray[Any]]) -> None:
+    volume, array = pair
+    assert_array_equal(volume.oindex[..., [2, 1]], array[..., [2, 1]])
+    assert_array_equal(volume.oindex[[2, 1], ..., [0, 3]], array[[2, 1]][..., [0, 3]])
+    for key in ([2, 1], None), ([[2, 1]],), (..., ...):
+        with pytest.raises(IndexError):
+            volume.oindex[key]
 
 
 @pytest.mark.slow

@@ -16,12 +16,17 @@ Location = str | os.PathLike[str]
 """A URI or path, as users write it."""
 
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://(.*)$", re.IGNORECASE | re.DOTALL)
-_QUERY = re.compile(r"[a-z_]+=(?:https?://|[^/])*")
+_QUERY = re.compile(r"[a-z_]+=(?:https?://|[^/|])*")
+_INNER_QUERY = re.compile(rf"([^|]*)\?({_QUERY.pattern})(\|[a-z][a-z0-9_-]*:.*)", re.DOTALL)
+_PIPELINE = re.compile(r"(.+)\|(zarr[23]?|n5|(?:neuroglancer-)?precomputed):([^|]*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Uri:
     """``scheme://path?name=value``, as ``zarr:///data/a.zarr?level=2`` or ``precomputed://https://host/layer``.
+
+    A URL pipeline that ends in a format is understood too: ``s3://bucket/a.zip|zip:|zarr3:`` is
+    ``zarr://s3://bucket/a.zip|zip:``.
 
     Attributes
     ----------
@@ -61,9 +66,11 @@ class Uri:
             path, query = path.removesuffix("?"), dict(parse_qsl(tail, strict_parsing=True))
         elif not mark or tail:
             path = rest
+        if matched_inside := _INNER_QUERY.fullmatch(path):
+            path, query = matched_inside[1] + matched_inside[3], {**dict(parse_qsl(matched_inside[2])), **query}
         if not path:
             raise InvalidUri(f"{text!r} has no path; write scheme://path, or a path")
-        return cls(scheme, path, query)
+        return cls(*_split_pipeline(scheme, path), query)
 
     @property
     def local_path(self) -> Path:
@@ -92,6 +99,17 @@ class Uri:
 
     def __repr__(self) -> str:
         return f"Uri({str(self)!r})"
+
+
+def _split_pipeline(scheme: str, path: str) -> tuple[str, str]:
+    """Return scheme and path of a URL pipeline of Neuroglancer or tensorstore, as ``s3://bucket/a.zip|zip:|zarr3:``."""
+    matched = _PIPELINE.fullmatch(path)
+    if matched is None:
+        return scheme, path
+    base, format, inner = matched.groups()
+    found = format.removeprefix("neuroglancer-").rstrip("23")
+    store = "" if scheme in ("", "file", found) else f"{scheme}://"
+    return found, f"{store}{base}{'/' * bool(inner)}{inner}"
 
 
 def _has_query(path: str) -> bool:

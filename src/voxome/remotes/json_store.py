@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from voxome.contracts.json_text import json_text
 from voxome.errors import CorruptData, InvalidInput, StoreError
 from voxome.storage.path import StoragePath
 
@@ -30,6 +31,8 @@ def read_json(folder: StoragePath, key: str) -> Json | None:
 def update_json(folder: StoragePath, key: str, change: Callable[[Json], Mapping[str, Any]]) -> Json:
     """Replace the JSON object in `key` by ``change(object)`` and return the new one; a missing file counts as ``{}``.
 
+    NaN and infinities that others wrote into it, as zarr-python does, stay what they are.
+
     A reader sees all of the change or nothing. Concurrent writers see each other's changes: always in a local folder,
     on Google's and on Amazon's stores; on other S3 servers the state is compared just before the change.
 
@@ -43,7 +46,8 @@ def update_json(folder: StoragePath, key: str, change: Callable[[Json], Mapping[
 
     def text(old: bytes | None) -> bytes:
         changed[:] = [dict(change({} if old is None else _parse(old, name)))]
-        return to_json(changed[0], name)
+        new = to_json(changed[0], name)
+        return json.dumps(changed[0], indent=2).encode() if old is not None and _has_bare_nan(old) else new
 
     for _ in range(_ATTEMPTS):
         if folder.change(key, text):
@@ -52,17 +56,24 @@ def update_json(folder: StoragePath, key: str, change: Callable[[Json], Mapping[
 
 
 def to_json(document: Mapping[str, Any], name: str) -> bytes:
-    """Return the text of a JSON object, to be stored as `name`.
+    """Return the text of a JSON object, to be stored as `name`; NaN and infinities become the texts "NaN" and so on.
 
     Raises
     ------
     InvalidInput
-        If something in it is not a JSON value.
+        If something in it is not a JSON value; the message says what.
     """
     try:
-        return json.dumps(document, indent=2, allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{name}: attributes must be JSON values: {error}") from error
+        return json_text(document, name, indent=2).encode()
+    except InvalidInput as error:
+        raise InvalidInput(f"{error}; attributes can be left out (--drop attributes)") from error
+
+
+def _has_bare_nan(text: bytes) -> bool:
+    """Return whether JSON text has NaN or infinities as numbers, which JSON itself does not have."""
+    found: list[str] = []
+    json.loads(text, parse_constant=found.append)
+    return bool(found)
 
 
 def _parse(text: bytes, name: str) -> Json:

@@ -55,19 +55,23 @@ class Selection:
         return [(int(part[0]), int(part[-1]) + 1) for part in np.split(indices, cuts)]
 
 
-def _expand(key: Key, ndim: int) -> list[Key]:
-    """Return the key as a list without ellipsis, with one entry for each axis and each newaxis."""
+def expand(key: Key, ndim: int) -> list[Key]:
+    """Return the key as a list with one entry for each axis and each newaxis, and the Ellipsis if there is one.
+
+    The Ellipsis is followed by the slices that it stands for, so that it takes no axis itself. numpy counts it as a
+    separator of index arrays and integers even then.
+    """
     parts = list(key) if isinstance(key, tuple) else [key]
     parts = [np.asarray(p) if isinstance(p, list) else p for p in parts]
+    parts = [p.item() if isinstance(p, np.ndarray) and not p.ndim and p.dtype.kind in "iu" else p for p in parts]
     used = sum(_axes_used(p) for p in parts if p is not None and p is not Ellipsis)
     if sum(p is Ellipsis for p in parts) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
     if used > ndim:
         raise IndexError(f"too many indices: the volume has {ndim} axes, but {used} were indexed")
-    if not any(p is Ellipsis for p in parts):
-        parts.append(Ellipsis)
-    at = next(i for i, p in enumerate(parts) if p is Ellipsis)
-    return parts[:at] + [slice(None)] * (ndim - used) + parts[at + 1 :]
+    covered = [slice(None)] * (ndim - used)
+    at = next((i for i, p in enumerate(parts) if p is Ellipsis), None)
+    return [*parts, *covered] if at is None else [*parts[: at + 1], *covered, *parts[at + 1 :]]
 
 
 def _axes_used(part: Key) -> int:
@@ -107,10 +111,10 @@ def select(key: Key, shape: Sequence[int]) -> Selection:
     indices: list[range | NDArray[np.int64]] = []
     inner: list[Key] = []
     arrays = 0
-    for part in _expand(key, len(shape)):
+    for part in expand(key, len(shape)):
         axis = len(indices)
-        if part is None:
-            inner.append(None)
+        if part is None or part is Ellipsis:
+            inner.append(part)
         elif isinstance(part, slice):
             needed, relative = _of_slice(part, shape[axis])
             indices.append(needed)

@@ -16,6 +16,7 @@ from voxome.resources.recognition import get_remote, recognise, recognise_addres
 from voxome.storage.find import storage_path
 from voxome.storage.path import StoragePath
 from voxome.storage.walk import preorder
+from voxome.storage.zips import names_zip
 
 FOLDER, VOLUME = "folder", "volume"
 
@@ -89,7 +90,7 @@ class _Entry:
 
 def _list_folder(address: Uri, recursive: bool) -> Iterator[ResourceInfo]:
     """List what is at an address if its format is recognised, its contents otherwise."""
-    local = None if "://" in address.path else address.local_path
+    local = None if "://" in address.path or names_zip(address.path) else address.local_path
     scheme = recognise_address(address) if local is None else recognise(local)
     if scheme is not None:
         return get_remote(scheme).list(replace(address, scheme=scheme, path=str(local or address.path)))

@@ -41,6 +41,7 @@ from voxome.resources.shapes import Meshes, Points, Skeletons
 from voxome.resources.view_options import apply_view, is_percent, refuse_view, split_view, with_values, without_window
 from voxome.resources.volume import Volume
 from voxome.storage.find import GROUP, storage_path
+from voxome.storage.zips import names_zip
 
 Resource = Volume | Meshes | Skeletons | Points
 """Anything that `open` returns."""
@@ -89,7 +90,7 @@ def locate(text: Location) -> Uri:
 def _locate(uri: Uri) -> Uri:
     bare = bare_address(uri)
     if bare is not None:
-        return _locate_address(bare) if "://" in bare.path else _locate_path(bare)
+        return _locate_address(bare) if "://" in bare.path or names_zip(bare.path) else _locate_path(bare)
     if uri.scheme:
         return uri
     prefix, _, name = uri.path.partition(":")

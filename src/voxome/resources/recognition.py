@@ -14,6 +14,7 @@ from voxome.contracts.uri import Uri
 from voxome.registry import load, load_all
 from voxome.storage.find import storage_path
 from voxome.storage.path import StoragePath
+from voxome.storage.zips import ZipPath, in_zip
 
 _BATCH = 256
 """Folders whose marker files are read at once."""
@@ -47,9 +48,11 @@ def recognise_address(uri: Uri) -> str | None:
     AccessDenied, StoreError
         If the store refuses, or fails.
     """
-    keys = marker_files()
-    contents = zip(keys, storage_path(uri).read_all(keys), strict=True)
+    keys, folder = marker_files(), in_zip(storage_path(uri))
+    contents = zip(keys, folder.read_all(keys), strict=True)
     objects = [key for key, text in contents if (text or b"").lstrip().startswith(b"{")]  # no page of a web server
+    if not objects and isinstance(folder, ZipPath):
+        objects = [file.rpartition("/")[2] for file in folder.files()]
     return _match(uri, objects, _marked())
 
 

@@ -19,7 +19,7 @@ from voxome.errors import UnsupportedFormat
 from voxome.extras import require
 from voxome.geometry import Box
 from voxome.redaction import Secret, redact
-from voxome.resources.indexing import Key, Selection, select
+from voxome.resources.indexing import Key, Selection, expand, select
 from voxome.resources.metadata import metadata
 from voxome.resources.services import BoundService, get_service, service_names
 
@@ -315,12 +315,15 @@ class OrthogonalIndex:
         self._volume = volume
 
     def __getitem__(self, key: Key) -> NDArray[Any]:
-        parts = list(key) if isinstance(key, tuple) else [key]
-        parts += [slice(None)] * (self._volume.ndim - len(parts))
+        parts = [part for part in expand(key, self._volume.ndim) if part is not Ellipsis]
+        if any(part is None or np.ndim(part) > 1 for part in parts if not isinstance(part, slice)):
+            raise IndexError(
+                ".oindex takes an integer, a slice or a one-dimensional array for each axis, or an ellipsis"
+            )
         indices, inner = [], []
         for axis, part in enumerate(parts):
             before: tuple[Key, ...] = (slice(None),) * axis
-            one = select((*before, np.asarray(part) if isinstance(part, list) else part), self._volume.shape)
+            one = select((*before, part), self._volume.shape)
             indices.append(one.indices[axis])
             inner.append(one.key[axis])
         out = self._volume._gather(Selection(tuple(indices), ()))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidUri, ReadOnly, UnknownName, UnsupportedFormat
@@ -10,9 +12,12 @@ from voxome.redaction import redact
 from voxome.registry import load, targets
 from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
+from voxome.storage.zips import ZipPath
 
 GROUP = "voxome.storage"
 """Registry group: scheme of an address → its class of storage path."""
+
+_ADAPTER = re.compile(r"\|(?=[a-z][a-z0-9_-]*:)")
 
 GENERAL = ("level",)
 """Options of a URI that mean the same in every store, and are not passed to it."""
@@ -25,6 +30,7 @@ def storage_path(uri: Uri, *, writing: bool = False) -> StoragePath:
     ----------
     uri : Uri
         ``zarr:///data/a.zarr``, ``n5://https://host/a.n5/raw``, ``precomputed://s3://bucket/a?region=us-east-1`` …
+        A folder in a zip is ``PATH|zip:FOLDER``.
     writing : bool
         Whether it will be written.
 
@@ -37,21 +43,44 @@ def storage_path(uri: Uri, *, writing: bool = False) -> StoragePath:
     ReadOnly
         If it will be written, and cannot be.
     """
+    head, *inside = _ADAPTER.split(uri.path)
+    if inside and Path(uri.local_path).exists():
+        head, inside = uri.path, []
+    found = _plain_path(replace(uri, path=head), str(uri))
+    for part in inside:
+        adapter, _, inner = part.partition(":")
+        if adapter != "zip":
+            raise UnsupportedFormat(f"{uri}: |{adapter}: is not supported; of what a URL pipeline may name, |zip: is")
+        found = ZipPath(found, inner)
+    return require_writable(found, str(uri)) if writing else found
+
+
+def require_writable(path: StoragePath, name: str) -> StoragePath:
+    """Return `path` if it can be written; `name` stands for it in the message.
+
+    Raises
+    ------
+    ReadOnly
+        If it cannot.
+    """
+    if not path.writable:
+        raise ReadOnly(f"{name} {path.read_only_because}; write to a local folder, s3:// or gs://")
+    return path
+
+
+def _plain_path(uri: Uri, name: str) -> StoragePath:
     scheme, mark, _ = uri.path.removeprefix("file://").partition("://")
     if mark and scheme not in targets(GROUP):
         known = ", ".join(f"{one}://" for one in targets(GROUP))
         raise UnsupportedFormat(f"{redact(uri.path)}: {scheme}:// is not supported; use a local path, or {known}")
     path_class: type[StoragePath] = load(GROUP, scheme) if mark else LocalPath
-    options = {name: value for name, value in uri.query.items() if name not in GENERAL}
-    for name in options:
-        if name not in path_class.known:
-            raise UnknownName.of(f"{scheme if mark else 'local'} storage option", name, (*GENERAL, *path_class.known))
+    options = {option: value for option, value in uri.query.items() if option not in GENERAL}
+    for option in options:
+        if option not in path_class.known:
+            raise UnknownName.of(f"{scheme if mark else 'local'} storage option", option, (*GENERAL, *path_class.known))
     if options.get("missing", "403") != "403":
-        raise InvalidUri(f"{uri}: missing={options['missing']} is not supported; only missing=403 is")
-    found = path_class(uri.path.rstrip("/") if mark else str(uri.local_path), options)
-    if writing and not found.writable:
-        raise ReadOnly(f"{uri} is behind http, which is read-only; write to a local folder, s3:// or gs://")
-    return found
+        raise InvalidUri(f"{name}: missing={options['missing']} is not supported; only missing=403 is")
+    return path_class(uri.path.rstrip("/") if mark else str(uri.local_path), options)
 
 
 def storage_at(address: str, *, writing: bool = False) -> StoragePath:

@@ -22,7 +22,7 @@ _LOCK_SUFFIX = ".__lock"
 class LocalPath(StoragePath):
     """A folder on this machine."""
 
-    is_local = True
+    is_local = quick_to_list = True
     known = ()
 
     @property

@@ -50,6 +50,10 @@ class StoragePath(ABC):
     """
 
     is_local: ClassVar[bool] = False
+    quick_to_list: ClassVar[bool] = False
+    """Whether listing takes little time however much there is elsewhere in the store."""
+    read_only_because: ClassVar[str] = "is behind http, which is read-only"
+    """Why nothing can be written here, where that is so."""
     known: ClassVar[tuple[str, ...]] = ("missing",)
     """Names of the options that the store has."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.remotes.zarr.metadata import Node
-from voxome.remotes.zarr.normalize_metadata import KNOWN_V2, KNOWN_V3
+from voxome.remotes.zarr.normalize_metadata import KNOWN_V2, KNOWN_V3, long_form, normalize
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "zstd": {"level": 1},
@@ -35,10 +34,8 @@ def compressor_v2(codec: Any) -> dict[str, Any] | None:
 def codecs_v3(codec: Any, dtype: np.dtype[Any]) -> list[dict[str, Any]]:
     """Return the zarr v3 codecs of a codec: a name, a mapping of ``name`` and its options, or a list used unchanged."""
     if isinstance(codec, Sequence) and not isinstance(codec, str):
-        return [dict(one) for one in codec]
-    to_bytes: dict[str, Any] = {"name": "bytes"}
-    if dtype.itemsize > 1:
-        to_bytes["configuration"] = {"endian": "little"}
+        return [long_form(one) for one in codec]
+    to_bytes: dict[str, Any] = {"name": "bytes", "configuration": {"endian": "little"}}
     name, options = _parse(codec, {key: KNOWN_V3[key] for key in ("blosc", "gzip", "zstd")}, "zarr v3")
     if name == "raw":
         return [to_bytes]
@@ -69,7 +66,7 @@ def encoding_of(node: Node) -> dict[str, Any]:
         if isinstance(shuffle, int) and 0 <= shuffle < len(_SHUFFLES):
             compressor["shuffle"] = _SHUFFLES[shuffle]
         return {"format": "zarr2", "codec": {"name": name, **compressor}}
-    codecs = node.document["codecs"]
+    codecs = normalize(node)["codecs"]
     if len(codecs) == 1 and codecs[0]["name"] == "sharding_indexed":
         codecs = codecs[0]["configuration"]["codecs"]
     names = [codec["name"] for codec in codecs]
@@ -78,30 +75,3 @@ def encoding_of(node: Node) -> dict[str, Any]:
     if len(names) == 2 and names[0] == "bytes" and names[1] in ("blosc", "gzip", "zstd"):
         return {"format": "zarr3", "codec": {"name": names[1], **codecs[1].get("configuration", {})}}
     return {"format": "zarr3", "codec": list(codecs)}
-
-
-def encode_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
-    """Return `fill` as zarr writes it in JSON.
-
-    Raises
-    ------
-    InvalidInput
-        If `dtype` cannot represent it.
-    """
-    try:
-        value = dtype.type(fill).item()
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInput(f"fill {fill!r} is not a valid {dtype}: {error}") from error
-    if isinstance(value, complex):
-        return [_float(value.real), _float(value.imag)]
-    if isinstance(value, float):
-        return _float(value)
-    if value != fill:
-        raise InvalidInput(f"fill {fill!r} is not a valid {dtype}, which would turn it into {value!r}")
-    return value
-
-
-def _float(value: float) -> float | str:
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")

@@ -16,6 +16,7 @@ from voxome.geometry import Box
 from voxome.geometry.axes import STANDARD, default_axes, standard_order
 from voxome.remotes.tensorstore import reorder_axes
 from voxome.remotes.zarr.codecs import encoding_of
+from voxome.remotes.zarr.fill_values import decode_fill
 from voxome.remotes.zarr.metadata import Node
 from voxome.remotes.zarr.ome import Dataset
 
@@ -114,7 +115,7 @@ def _kind(dtype: np.dtype[Any], labels: bool) -> VolumeKind:
 def _fill(node: Node, handle: ts.TensorStore) -> Any:
     fill = handle.fill_value
     if fill is None:
-        fill = np.asarray(node.document.get("fill_value") or 0).astype(handle.dtype.numpy_dtype)
+        fill = decode_fill(node.document.get("fill_value"), handle.dtype.numpy_dtype)
     return np.asarray(fill).item()
 
 

@@ -51,7 +51,7 @@ def _consolidated(folder: StoragePath) -> list[StoragePath]:
     if node.type == "array" or _levels(node) is not None:
         return [folder]
     if node.format == 2:
-        known = (read_json(folder, ".zmetadata") or {}).get("metadata", {})
+        known = (read_json(folder, ".zmetadata") or {}).get("metadata") or {}
         return [folder / key.removesuffix("/.zarray") for key in sorted(known) if key.endswith("/.zarray")]
-    known = (node.document.get("consolidated_metadata") or {}).get("metadata", {})
+    known = (node.document.get("consolidated_metadata") or {}).get("metadata") or {}
     return [folder / key for key, one in sorted(known.items()) if one.get("node_type") == "array"]

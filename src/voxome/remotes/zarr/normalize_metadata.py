@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from voxome.errors import UnsupportedFormat
+from voxome.errors import CorruptData, UnsupportedFormat
+from voxome.remotes.zarr.fill_values import decode_fill, encode_fill, is_hexadecimal
 from voxome.remotes.zarr.metadata import Node
 
 KNOWN_V2: dict[str, set[str]] = {
@@ -30,71 +31,177 @@ KNOWN_V3: dict[str, set[str]] = {
 }
 """Zarr v3 codecs that tensorstore has, with their options."""
 
+_REQUIRED_V3 = {"transpose": ("order",), "sharding_indexed": ("chunk_shape", "codecs", "index_codecs")}
+"""Options without which the bytes of a chunk mean nothing."""
+
+SEPARATORS = {"default": "/", "v2": "."}
+"""Chunk key encodings of zarr v3 → the separator that each has unless its configuration says otherwise."""
+
 _NUMERIC = "biufc"
+_FLOATS = ("float16", "float32", "float64", "complex64", "complex128")
+_TYPES = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), *_FLOATS)
+_ONE_BYTE = ("bool", "int8", "uint8", "int4", "uint4")
 _NOT_NUMPY = ("bfloat16", "int4", "uint4")
+
+_ARRAY_V3 = (
+    *("zarr_format", "node_type", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs"),
+)
+"""Members of the metadata of a zarr v3 array that decide how its chunks are read."""
+_OTHERS_V3 = ("dimension_names", "attributes", "consolidated_metadata", "storage_transformers")
 
 
 def normalize(node: Node) -> dict[str, Any]:
     """Return the metadata of an array in the form that tensorstore accepts.
 
-    Java writes numbers as strings, gzip's level -1, and keys that matter to the writer only.
+    Java writes numbers as strings, gzip's level -1, and keys that matter to the writer only; Rust writes codecs and
+    chunk key encodings without configuration as plain strings. Attributes are left out: they may contain NaN.
 
     Raises
     ------
     UnsupportedFormat
-        If its data type is not a number.
+        If its data type is not a number, or it has an extension of zarr that is not read; the message names it.
+    CorruptData
+        If the metadata do not follow the specification.
     """
-    return _normalize_v2(node) if node.format == 2 else _normalize_v3(node)
+    try:
+        return _normalize_v2(node) if node.format == 2 else _normalize_v3(node)
+    except UnsupportedFormat as error:
+        raise UnsupportedFormat(f"{node.folder}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CorruptData(
+            f"{node.folder}: its metadata do not follow zarr v{node.format}: {_reason(error)}; correct them, or "
+            "restore them from a copy"
+        ) from error
+
+
+def long_form(extension: Any) -> dict[str, Any]:
+    """Return a codec, grid or data type of zarr v3 as an object with ``name`` and, where it has any, ``configuration``.
+
+    The specification also allows the name alone, and ``must_understand``, which changes nothing for what has to be
+    understood.
+    """
+    one = {"name": extension} if isinstance(extension, str) else dict(extension)
+    kept = {key: value for key, value in one.items() if key != "must_understand"}
+    if not isinstance(kept["name"], str):
+        raise TypeError(f"{kept['name']!r} is not a name")
+    return kept if kept.get("configuration") else {"name": kept["name"]}
+
+
+def _reason(error: Exception) -> str:
+    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def _normalize_v2(node: Node) -> dict[str, Any]:
     document = dict(node.document)
-    dtype = _numeric(node, document["dtype"])
-    document["fill_value"] = _fill(document.get("fill_value"), dtype)
+    _require(document, "shape", "chunks", "dtype", "order", "compressor")
+    dtype = _numeric(document["dtype"])
+    document["dtype"] = dtype.str
+    if document.get("fill_value") is not None:
+        document["fill_value"] = encode_fill(decode_fill(document["fill_value"], dtype), dtype)
     compressor = document.get("compressor")
     if compressor and compressor["id"] in KNOWN_V2:
         document["compressor"] = _keep_known(compressor["id"], compressor, KNOWN_V2[compressor["id"]])
-    document["filters"] = document.get("filters") or None
+    document["filters"] = [{"id": one["id"], **one} for one in document.get("filters") or ()] or None
+    if document.get("dimension_separator") is None:
+        document["dimension_separator"] = SEPARATORS["v2"]
     return document
 
 
 def _normalize_v3(node: Node) -> dict[str, Any]:
-    document = dict(node.document)
+    _refuse_extensions(node)
+    _require(node.document, *_ARRAY_V3)
+    document = {
+        key: node.document[key] for key in (*_ARRAY_V3, "dimension_names") if node.document.get(key) is not None
+    }
+    document["data_type"] = _data_type(document["data_type"])
     if document["data_type"] not in _NOT_NUMPY:
-        dtype = _numeric(node, document["data_type"])
-        document["fill_value"] = _fill(document.get("fill_value"), dtype)
-    document["codecs"] = _codecs(document["codecs"])
+        document["fill_value"] = _fill_v3(node.document["fill_value"], np.dtype(document["data_type"]))
+    document["chunk_grid"] = long_form(document["chunk_grid"])
+    _require_known("chunk grid", document["chunk_grid"]["name"], ("regular",))
+    _require(document["chunk_grid"]["configuration"], "chunk_shape")
+    document["chunk_key_encoding"] = _chunk_key_encoding(document["chunk_key_encoding"])
+    document["codecs"] = _codecs(document["codecs"], several_bytes=document["data_type"] not in _ONE_BYTE)
     return document
 
 
-def _numeric(node: Node, name: Any) -> np.dtype[Any]:
+def _require(document: Mapping[str, Any], *members: str) -> None:
+    """Raise KeyError for a member that is missing: tensorstore would put its own default there."""
+    for name in members:
+        document[name]
+
+
+def _refuse_extensions(node: Node) -> None:
+    """Refuse members of the metadata that a reader has to understand and voxome does not."""
+    if transformers := node.document.get("storage_transformers"):
+        names = ", ".join(long_form(one)["name"] for one in transformers)
+        raise UnsupportedFormat(f"it has the storage transformer {names}, which is not read")
+    for key, value in node.document.items():
+        optional = isinstance(value, Mapping) and value.get("must_understand") is False
+        if key not in (*_ARRAY_V3, *_OTHERS_V3) and not optional:
+            raise UnsupportedFormat(f"it has the extension {key!r} of zarr v3, which is not read")
+
+
+def _require_known(what: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        raise UnsupportedFormat(f"it has the {what} {name!r}; {' and '.join(known)} can be read")
+
+
+def _data_type(extension: Any) -> str:
+    named = long_form(extension)
+    name: str = named["name"]
+    if name not in (*_TYPES, *_NOT_NUMPY) or "configuration" in named:
+        raise UnsupportedFormat(f"it has values of type {name}; numbers and booleans are read")
+    return name
+
+
+def _fill_v3(fill: Any, dtype: np.dtype[Any]) -> Any:
+    if fill is None:
+        raise ValueError("fill_value is null, which zarr v3 does not have")
+    value = decode_fill(fill, dtype)
+    return fill if is_hexadecimal(fill) else encode_fill(value, dtype)
+
+
+def _chunk_key_encoding(extension: Any) -> dict[str, Any]:
+    encoding = long_form(extension)
+    _require_known("chunk key encoding", encoding["name"], tuple(SEPARATORS))
+    separator = encoding.get("configuration", {}).get("separator", SEPARATORS[encoding["name"]])
+    return {"name": encoding["name"], "configuration": {"separator": separator}}
+
+
+def _numeric(name: Any) -> np.dtype[Any]:
     try:
-        dtype = np.dtype(name)
+        dtype = np.dtype(name) if isinstance(name, str) else None
     except (TypeError, ValueError):
         dtype = None
     if dtype is None or dtype.kind not in _NUMERIC:
-        raise UnsupportedFormat(f"{node.folder} has values of type {name}; numbers and booleans are read")
+        raise UnsupportedFormat(f"it has values of type {name}; numbers and booleans are read")
     return dtype
 
 
-def _fill(fill: Any, dtype: np.dtype[Any]) -> Any:
-    if not isinstance(fill, str) or dtype.kind not in "iuf":
-        return fill
-    if dtype.kind == "f":
-        return fill if fill in ("NaN", "Infinity", "-Infinity") or fill.startswith("0x") else float(fill)
-    return int(fill)
-
-
-def _codecs(codecs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _codecs(codecs: Sequence[Any], *, several_bytes: bool) -> list[dict[str, Any]]:
     normalized = []
     for codec in codecs:
-        one = dict(codec)
-        options = one.get("configuration")
-        if not _is_unknown_v3(codec) and options:
-            one["configuration"] = _keep_known(one["name"], options, KNOWN_V3[one["name"]])
-            for key in {"codecs", "index_codecs"} & set(options):
-                one["configuration"][key] = _codecs(options[key])
+        one = long_form(codec)
+        options = one.get("configuration", {})
+        if not _is_unknown_v3(one):
+            _require(options, *_REQUIRED_V3.get(one["name"], ()))
+            if one["name"] == "bytes" and several_bytes and "endian" not in options:
+                raise ValueError("the codec bytes has no endian, which a data type of several bytes needs")
+            if options:
+                one["configuration"] = _keep_known(one["name"], options, KNOWN_V3[one["name"]])
+            if one["name"] == "sharding_indexed":
+                inner = _codecs(options["codecs"], several_bytes=several_bytes)
+                one["configuration"] |= {
+                    "codecs": inner,
+                    "index_codecs": _codecs(options["index_codecs"], several_bytes=True),
+                }
         normalized.append(one)
+    names = [one["name"] for one in normalized]
+    if not any(_is_unknown_v3(one) or one["name"] in ("bytes", "sharding_indexed") for one in normalized):
+        raise ValueError(f"none of the codecs {names} makes bytes of arrays")
+    if "sharding_indexed" in names[:-1]:
+        after = names[names.index("sharding_indexed") + 1]
+        raise UnsupportedFormat(f"the codec {after} after sharding_indexed, which compresses whole shards, is not read")
     return normalized
 
 
@@ -105,19 +212,26 @@ def _keep_known(name: str, options: Mapping[str, Any], known: set[str]) -> dict[
     return kept
 
 
-def codecs_without_tensorstore(node: Node) -> list[str]:
-    """Return the names of the codecs of an array that tensorstore does not have; it has no zarr v2 filter."""
-    if node.format == 3:
-        return _unknown_v3(node.document["codecs"])
-    filters = [one["id"] for one in node.document.get("filters") or ()]
-    compressor = (node.document.get("compressor") or {"id": "zlib"})["id"]
+def codecs_without_tensorstore(document: Mapping[str, Any]) -> list[str]:
+    """Return the names of the codecs in an array's normalized metadata that tensorstore does not have.
+
+    Filters of zarr v2 are among them.
+    """
+    if document["zarr_format"] == 3:
+        return _unknown_v3(document["codecs"])
+    filters = [one["id"] for one in document["filters"] or ()]
+    compressor = (document.get("compressor") or {"id": "zlib"})["id"]
     return filters if compressor in KNOWN_V2 else [*filters, compressor]
 
 
 def _unknown_v3(codecs: Sequence[Mapping[str, Any]]) -> list[str]:
-    names = [codec["name"] for codec in codecs if _is_unknown_v3(codec)]
+    names: list[str] = []
     for codec in codecs:
-        names += _unknown_v3((codec.get("configuration") or {}).get("codecs", ()))
+        if _is_unknown_v3(codec):
+            names.append(codec["name"])
+            continue
+        options = codec.get("configuration") or {}
+        names += _unknown_v3(options.get("codecs", ())) + _unknown_v3(options.get("index_codecs", ()))
     return names
 
 

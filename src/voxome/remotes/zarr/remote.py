@@ -14,14 +14,16 @@ from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
-from voxome.errors import AccessDenied, CorruptData, NotFound, UnsupportedFormat
+from voxome.errors import AccessDenied, CorruptData, NotFound, StoreError, UnsupportedFormat
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.create import check_spec, create
 from voxome.remotes.zarr.listing import volumes_under
 from voxome.remotes.zarr.metadata import FILES, Node, find_node, require_node
 from voxome.remotes.zarr.source import ZarrSource, open_array, open_level, open_pyramid
-from voxome.storage.find import storage_path
+from voxome.storage.find import require_writable, storage_path
+from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
+from voxome.storage.zips import SUFFIXES, ZipPath, in_zip
 
 _log = logging.getLogger(__name__)
 _SHOWN = 12
@@ -36,7 +38,7 @@ class ZarrRemote:
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> ZarrSource:
         writable = mode == "r+"
-        return self._open(storage_path(uri, writing=writable), str(uri), writable=writable)
+        return self._open(_folder(uri, writing=writable), str(uri), writable=writable)
 
     def _open(self, folder: StoragePath, name: str, *, writable: bool = False) -> ZarrSource:
         node = find_node(folder)
@@ -52,7 +54,7 @@ class ZarrRemote:
 
     def open_level(self, uri: Uri, number: int, *, mode: Mode = "r") -> ZarrSource:
         writable = mode == "r+"
-        node = find_node(storage_path(uri, writing=writable))
+        node = find_node(_folder(uri, writing=writable))
         entry = None if node is None else ome.multiscales(node.attributes)
         if node is None or entry is None:
             require_level(str(uri), number, 1)
@@ -60,30 +62,48 @@ class ZarrRemote:
         return open_level(node, entry, number, name=str(uri), writable=writable)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        for folder in volumes_under(storage_path(uri)):
+        for folder in volumes_under(_folder(uri)):
             yield volume_entry(folder.uri("zarr"), partial(self._spec_of, folder))
 
     def _spec_of(self, folder: StoragePath) -> VolumeSpec:
         return self._open(folder, str(folder)).spec
 
     def create(self, uri: Uri, spec: VolumeSpec) -> ZarrSource:
-        create(storage_path(uri, writing=True), spec)
+        folder = _folder(uri, writing=True)
+        if folder.name.endswith(SUFFIXES):
+            raise UnsupportedFormat(f"{uri}: zips are read, not written; write a folder such as NAME.zarr, and zip it")
+        create(folder, spec)
         return self.open(uri, mode="r+")
 
     def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
         check_spec(spec, str(uri))
 
     def delete(self, uri: Uri) -> None:
-        folder = storage_path(uri, writing=True)
+        folder = _folder(uri, writing=True)
         require_node(folder)
         folder.delete()
 
     def recognises(self, path: Path) -> bool:
-        """Return whether the folder at `path` is a zarr array or group."""
-        return any((path / name).is_file() for name in FILES)
+        """Return whether `path` is a zarr array or group, a zip with one, or a folder in such a zip."""
+        return any((path / name).is_file() for name in FILES) or _is_in_zip(path)
 
     def recognises_folder(self, folder: Uri) -> bool:
         return True
+
+
+def _folder(uri: Uri, *, writing: bool = False) -> StoragePath:
+    folder = in_zip(storage_path(uri, writing=writing))
+    return require_writable(folder, str(uri)) if writing else folder
+
+
+def _is_in_zip(path: Path) -> bool:
+    folder = in_zip(LocalPath(str(path)))
+    if not isinstance(folder, ZipPath):
+        return False
+    try:
+        return any(file.rpartition("/")[2] in FILES for file in folder.files())
+    except (CorruptData, StoreError):
+        return False
 
 
 def _in_pyramid(node: Node) -> tuple[ome.Dataset | None, bool]:
@@ -108,7 +128,7 @@ def _in_pyramid(node: Node) -> tuple[ome.Dataset | None, bool]:
 
 def _not_found(folder: StoragePath, name: str) -> str:
     message = f"{name} is not a zarr array or group: it has none of {', '.join(FILES)}"
-    inside = [one.name for one in _nodes_in(folder)] if folder.is_local and folder.taken() else []
+    inside = [one.name for one in _nodes_in(folder)] if folder.quick_to_list and folder.taken() else []
     return f"{message}; open one inside it: {_abbreviate(inside)}" if inside else message
 
 

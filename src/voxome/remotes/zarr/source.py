@@ -15,10 +15,12 @@ from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly
 from voxome.remotes.json_store import Json
 from voxome.remotes.tensorstore import TensorStoreSource
 from voxome.remotes.zarr import ome
+from voxome.remotes.zarr.chunk_keys import warn_of_unreachable_chunks
 from voxome.remotes.zarr.create import create_level
 from voxome.remotes.zarr.handle import open_handle
 from voxome.remotes.zarr.layout import RESERVED, layout, user_attrs, voxel_zero_nm
 from voxome.remotes.zarr.metadata import Node, find_node, require_node
+from voxome.remotes.zarr.normalize_metadata import normalize
 
 Shape = tuple[int, int, int]
 
@@ -114,11 +116,18 @@ class PyramidSource(ZarrSource):
         return f"{lead}{number}"
 
 
+def _open(node: Node, *, writable: bool) -> ts.TensorStore:
+    document = normalize(node)
+    handle = open_handle(node, document, writable=writable)
+    warn_of_unreachable_chunks(node, document)
+    return handle
+
+
 def open_array(
     node: Node, dataset: ome.Dataset | None, *, name: str, writable: bool, labels: bool = False
 ) -> ZarrSource:
     """Open one array, `dataset` being its entry in a pyramid if it has one."""
-    handle = open_handle(node, writable=writable)
+    handle = _open(node, writable=writable)
     view, spec = layout(node, handle, dataset, home=node, labels=labels)
     return ZarrSource(view, spec, home=node, name=name, writable=writable)
 
@@ -127,7 +136,7 @@ def open_pyramid(group: Node, entry: Mapping[str, Any], *, name: str, writable: 
     """Open the finest level of the multiscale `entry` of `group`."""
     finest = sorted_arrays(group, entry)[0]
     node = _array(group, finest, name)
-    handle = open_handle(node, writable=writable)
+    handle = _open(node, writable=writable)
     view, spec = layout(node, handle, finest, home=group, labels=ome.holds_labels(group.attributes))
     return PyramidSource(view, spec, home=group, name=name, writable=writable)
 

@@ -1,0 +1,100 @@
+"""Folders inside zips, which are read without unpacking them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from voxome.errors import CorruptData
+from voxome.storage.path import StoragePath
+from voxome.storage.tensorstore import map_errors, result_of
+
+MARK = "|zip:"
+"""Separates the path of a zip from the folder in it, as in tensorstore's URL pipelines."""
+
+SUFFIXES = (".zip", ".ozx")
+"""Ends of the names of zips; OME-Zarr's are called ``.ozx``."""
+
+_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+"""First bytes of a zip, and of an empty one."""
+
+
+class ZipPath(StoragePath):
+    """A folder in a zip, or the top of one; entries are stored, deflated or compressed as tensorstore reads them.
+
+    Parameters
+    ----------
+    archive : StoragePath
+        The zip.
+    inner : str
+        Path in it.
+    """
+
+    writable = False
+    read_only_because = "is in a zip, which is only read"
+    quick_to_list = True
+
+    def __init__(self, archive: StoragePath, inner: str = "") -> None:
+        self._archive, self._inner = archive, inner.strip("/")
+        super().__init__(f"{archive.path}{MARK}{'/' * bool(self._inner)}{self._inner}", archive.options)
+
+    def __truediv__(self, below: str) -> StoragePath:
+        return ZipPath(self._archive, f"{self._inner}/{below}")
+
+    @property
+    def name(self) -> str:
+        return self._inner.rpartition("/")[2] or self._archive.name
+
+    @property
+    def parent(self) -> StoragePath | None:
+        return ZipPath(self._archive, self._inner.rpartition("/")[0]) if self._inner else None
+
+    def spec(self) -> dict[str, Any]:
+        folder = self._archive._folder.spec()
+        file = {**folder, "path": f"{folder['path']}{self._archive.name}"}
+        return {"driver": "zip", "base": file, "path": f"{self._inner}/" if self._inner else ""}
+
+    def files(self) -> list[str]:
+        """Return the paths of all files in this folder and below, relative to it.
+
+        Raises
+        ------
+        CorruptData
+            If it is not in a zip that can be read.
+        """
+        with map_errors(str(self), invalid=CorruptData):
+            return [key.decode() for key in result_of(self.kvstore.list())]
+
+    def tree_state(self) -> str | None:
+        return self._archive.file_state()
+
+    def file_state(self) -> str | None:
+        return self._archive.file_state()
+
+
+def in_zip(path: StoragePath) -> StoragePath:
+    """Return `path`, or the folder in a zip that it means where it, or a folder above it, is a zip.
+
+    A local file is a zip by its first bytes, an object of a store by its suffix.
+    """
+    inner: list[str] = []
+    for one in (path, *path.parents) if not isinstance(path, ZipPath) else ():
+        if one.is_local and Path(one.path).exists():
+            return ZipPath(one, "/".join(reversed(inner))) if is_zip(Path(one.path)) else path
+        if not one.is_local and one.parent is not None and one.name.endswith(SUFFIXES):
+            return ZipPath(one, "/".join(reversed(inner)))
+        inner.append(one.name)
+    return path
+
+
+def is_zip(path: Path) -> bool:
+    """Return whether a local path is a file that begins like a zip."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(4) in _MAGIC
+
+
+def names_zip(path: str) -> bool:
+    """Return whether a path is written as a folder in a zip, ``PATH|zip:FOLDER``, and is no file or folder itself."""
+    return MARK in path and not Path(path).exists()

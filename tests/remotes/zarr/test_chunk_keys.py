@@ -1,0 +1,101 @@
+"""Chunks whose names the metadata do not give are warned of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from remotes.zarr.stores import at, edit
+from zarr.core.chunk_key_encodings import ChunkKeyEncodingLike
+
+import voxome
+from voxome.remotes.zarr.remote import ZarrRemote
+
+ARRAY = np.arange(1, 25, dtype="uint16").reshape(2, 3, 4)
+WARNING = "chunks that its metadata cannot reach"
+
+
+def write(path: Path, format: int, encoding: ChunkKeyEncodingLike | None = None) -> Path:
+    zarr.create_array(path, data=ARRAY, chunks=(1, 3, 2), zarr_format=format, chunk_key_encoding=encoding)  # type: ignore[arg-type]
+    return path
+
+
+def v2(path: Path, written: str, declared: str | None) -> Path:
+    write(path, 2, {"name": "v2", "separator": written})
+    edit(path / ".zarray", dimension_separator=declared)
+    return path
+
+
+def v3(path: Path, written: tuple[str, str], declared: tuple[str, str]) -> Path:
+    write(path, 3, {"name": written[0], "separator": written[1]})  # type: ignore[typeddict-item]
+    edit(path / "zarr.json", chunk_key_encoding={"name": declared[0], "configuration": {"separator": declared[1]}})
+    return path
+
+
+NAMES_V3 = [(name, separator) for name in ("default", "v2") for separator in "/."]
+
+
+@pytest.mark.parametrize(("written", "declared", "found"), [("/", None, "0"), ("/", ".", "0"), (".", "/", r"0\.0\.0")])
+def test_unreachable_chunks_of_version_2_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, written: str, declared: str | None, found: str
+) -> None:
+    path = v2(tmp_path / "a.zarr", written, declared)
+    assert not voxome.open(path, expect=voxome.Volume)[...].any()
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert caplog.records[0].getMessage().startswith(f"{path} has {WARNING}, such as {found.replace(chr(92), '')}: ")
+    assert "dimension_separator in .zarray" in caplog.text
+
+
+@pytest.mark.parametrize("written", NAMES_V3)
+@pytest.mark.parametrize("declared", NAMES_V3)
+def test_unreachable_chunks_of_version_3_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, written: tuple[str, str], declared: tuple[str, str]
+) -> None:
+    source = ZarrRemote().open(at(v3(tmp_path / "a.zarr", written, declared)))
+    assert (WARNING in caplog.text) == (written != declared)
+    assert source.read(source.spec.domain).any() == (written == declared)
+
+
+@pytest.mark.parametrize(("separator", "declared"), [("/", "/"), (".", None), (".", ".")])
+def test_chunks_that_are_found_are_not_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, separator: str, declared: str | None
+) -> None:
+    voxome.open(v2(tmp_path / "a.zarr", separator, declared))
+    assert not caplog.records
+
+
+def test_the_first_chunk_may_be_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = v2(tmp_path / "a.zarr", "/", None)
+    for chunk in (path / "0").rglob("*"):
+        if chunk.is_file():
+            chunk.unlink()
+    (path / "0" / "0").rmdir()
+    (path / "0").rmdir()
+    voxome.open(path)
+    assert f"{WARNING}, such as 1:" in caplog.text
+
+
+def test_unreachable_chunks_behind_http_are_warned_of(
+    tmp_path: Path, serve: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    v2(tmp_path / "a.zarr", "/", None)
+    voxome.open(f"zarr://{serve(tmp_path)}/a.zarr")
+    assert f"{WARNING}, such as 0/0/0:" in caplog.text
+
+
+def test_arrays_of_one_axis_have_one_name_for_each_chunk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    zarr.create_array(tmp_path / "a.zarr", data=np.ones(7, "u1"), chunks=(2,), zarr_format=2)
+    voxome.open(tmp_path / "a.zarr")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("call", [voxome.info, lambda path: voxome.transfer(path, f"zarr://{path}-copy")])
+def test_functions_warn(tmp_path: Path, caplog: pytest.LogCaptureFixture, call: Callable[[Path], Any]) -> None:
+    call(v2(tmp_path / "a.zarr", "/", None))
+    assert WARNING in caplog.text

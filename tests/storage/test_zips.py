@@ -1,0 +1,102 @@
+"""Zips, read as folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
+
+import pytest
+from peers.s3 import Bucket
+
+from voxome.contracts.uri import Uri
+from voxome.errors import ReadOnly, UnsupportedFormat, VoxomeError
+from voxome.storage.find import storage_at, storage_path
+from voxome.storage.zips import ZipPath, in_zip, is_zip
+
+
+@pytest.fixture(params=[ZIP_STORED, ZIP_DEFLATED], ids=["stored", "deflated"])
+def packed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    with ZipFile(tmp_path / "a.zip", "w", request.param) as file:
+        file.writestr("top.json", "{}")
+        file.writestr("in/side/deep.txt", "x" * 70_000)
+    return tmp_path / "a.zip"
+
+
+def test_files_in_a_zip_are_read(packed: Path) -> None:
+    top = storage_at(f"{packed}|zip:")
+    assert top.read("top.json") == b"{}"
+    assert (top / "in/side").read("deep.txt") == b"x" * 70_000
+    assert (top / "in" / "side" / "deep.txt").read_range(5, 8) == b"xxx"
+    assert top.read("none") is None
+    assert top.names() == ["in", "top.json"]
+    assert storage_at(f"{packed}|zip:in/").names() == ["side"]
+
+
+def test_the_address_of_a_folder_in_a_zip_gives_the_folder(packed: Path) -> None:
+    below = storage_at(f"{packed}|zip:in/side")
+    assert below.name == "side"
+    assert below.parent is not None
+    assert [one.name for one in below.parents] == ["in", "a.zip"]
+    assert below.parent.read("side/deep.txt") == (storage_at(below.address)).read("deep.txt")
+    assert (storage_at(f"{packed}|zip:") / "in").path == below.parent.path
+
+
+def test_a_zip_in_a_zip_is_read(packed: Path, tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "outer.zip", "w") as file:
+        file.write(packed, "x/inner.zip")
+    assert storage_at(f"{tmp_path}/outer.zip|zip:x/inner.zip|zip:").read("top.json") == b"{}"
+
+
+def test_a_local_zip_is_known_by_its_first_bytes(packed: Path, tmp_path: Path) -> None:
+    packed.rename(tmp_path / "volume")
+    (tmp_path / "text.zip").write_text("not one")
+    assert is_zip(tmp_path / "volume")
+    assert in_zip(storage_at(f"{tmp_path}/volume/in/side")).read("deep.txt") == b"x" * 70_000
+    for other in (tmp_path, tmp_path / "text.zip", tmp_path / "none" / "none"):
+        assert not isinstance(in_zip(storage_at(str(other))), ZipPath)
+
+
+def test_a_zip_in_a_bucket_is_known_by_its_suffix(packed: Path, bucket: Bucket, fresh_key: Callable[[], str]) -> None:
+    folder = storage_at(bucket.uri(fresh_key()))
+    (folder / "a.ozx").write_bytes(packed.read_bytes())
+    inside = in_zip(folder / "a.ozx" / "in")
+    assert (inside / "side").read("deep.txt") == b"x" * 70_000
+    assert storage_at(inside.address).names() == ["side"]
+
+
+def test_zips_are_not_written(packed: Path) -> None:
+    before = packed.read_bytes()
+    with pytest.raises(ReadOnly, match="is in a zip, which is only read"):
+        storage_path(Uri("zarr", f"{packed}|zip:in"), writing=True)
+    with pytest.raises(VoxomeError):
+        (storage_at(f"{packed}|zip:") / "new").write_bytes(b"")
+    assert packed.read_bytes() == before
+
+
+def test_a_change_of_the_zip_changes_the_state_of_its_files(packed: Path) -> None:
+    before = storage_at(f"{packed}|zip:in").tree_state()
+    with ZipFile(packed, "a") as file:
+        file.writestr("new", "")
+    assert before != storage_at(f"{packed}|zip:in").tree_state() is not None
+
+
+@pytest.mark.parametrize("adapter", ["gzip", "ocdbt", "byte_range"])
+def test_other_parts_of_a_pipeline_are_refused_by_name(tmp_path: Path, adapter: str) -> None:
+    with pytest.raises(UnsupportedFormat, match=rf"\|{adapter}: is not supported"):
+        storage_at(f"{tmp_path}/a|{adapter}:x")
+
+
+def test_a_folder_may_have_the_name_of_a_pipeline(tmp_path: Path) -> None:
+    (tmp_path / "a|zip:b").mkdir()
+    (tmp_path / "a|zip:b" / "x").write_text("1")
+    assert storage_at(f"{tmp_path}/a|zip:b").read("x") == b"1"
+    assert storage_at(f"{tmp_path}/a|b").path == f"{tmp_path}/a|b"
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "garbage"])
+def test_a_damaged_zip_is_an_error(packed: Path, damage: str) -> None:
+    data = packed.read_bytes()
+    packed.write_bytes({"cut": data[:60], "empty": b"", "garbage": b"PK\x03\x04" + bytes(200)}[damage])
+    with pytest.raises(VoxomeError, match=r"a\.zip"):
+        storage_at(f"{packed}|zip:").read("top.json")
