@@ -69,8 +69,16 @@ def test_zips_are_not_written(packed: Path) -> None:
     before = packed.read_bytes()
     with pytest.raises(ReadOnly, match="is in a zip, which is only read"):
         storage_path(Uri("zarr", f"{packed}|zip:in"), writing=True)
-    with pytest.raises(VoxomeError):
-        (storage_at(f"{packed}|zip:") / "new").write_bytes(b"")
+    top = storage_at(f"{packed}|zip:")
+    for write in (
+        lambda: (top / "new").write_bytes(b""),
+        lambda: (top / "top.json").unlink(),
+        lambda: (top / "top.json").change_file(lambda _: b""),
+        lambda: top.put_new({"new": b""}),
+        top.delete,
+    ):
+        with pytest.raises(ReadOnly, match="in a zip"):
+            write()
     assert packed.read_bytes() == before
 
 

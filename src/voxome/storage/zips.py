@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from voxome.errors import CorruptData
+from voxome.errors import CorruptData, ReadOnly
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import map_errors, result_of
 
@@ -64,6 +65,22 @@ class ZipPath(StoragePath):
         """
         with map_errors(str(self), invalid=CorruptData):
             return [key.decode() for key in result_of(self.kvstore.list())]
+
+    def write_bytes(self, data: bytes) -> None:
+        """Refuse to write: tensorstore would write the whole zip again for each file."""
+        self._refuse()
+
+    def change(self, key: str, change: Callable[[bytes | None], bytes]) -> bool:
+        self._refuse()
+
+    def unlink(self) -> None:
+        self._refuse()
+
+    def delete(self) -> None:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise ReadOnly(f"{self} {self.read_only_because}; write to a local folder, s3:// or gs://")
 
     def tree_state(self) -> str | None:
         return self._archive.file_state()

@@ -120,7 +120,8 @@ def test_no_member_has_a_default(tmp_path: Path, format: int) -> None:
     zarr.create_array(path, data=array, chunks=(2, 3, 4), zarr_format=format, **options)
     file = path / (".zarray" if format == 2 else "zarr.json")
     whole = json.loads(file.read_text())
-    optional = {"zarr_format", "node_type", "attributes", "storage_transformers", "filters", "fill_value"}
+    optional = {"zarr_format", "node_type", "attributes", "storage_transformers", "filters"}
+    optional |= {"fill_value", "dimension_separator"} if format == 2 else {"dimension_names"}
     for name in set(whole) - optional:
         file.write_text(json.dumps({key: value for key, value in whole.items() if key != name}))
         with pytest.raises(CorruptData, match=f"{name!r} is missing"):

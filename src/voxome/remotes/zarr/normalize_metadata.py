@@ -109,13 +109,12 @@ def _normalize_v2(node: Node) -> dict[str, Any]:
 
 def _normalize_v3(node: Node) -> dict[str, Any]:
     _refuse_extensions(node)
-    _require(node.document, *_ARRAY_V3)
-    document = {
-        key: node.document[key] for key in (*_ARRAY_V3, "dimension_names") if node.document.get(key) is not None
-    }
+    document = {key: node.document[key] for key in _ARRAY_V3}
+    if node.document.get("dimension_names") is not None:
+        document["dimension_names"] = node.document["dimension_names"]
     document["data_type"] = _data_type(document["data_type"])
     if document["data_type"] not in _NOT_NUMPY:
-        document["fill_value"] = _fill_v3(node.document["fill_value"], np.dtype(document["data_type"]))
+        document["fill_value"] = _fill_v3(document["fill_value"], np.dtype(document["data_type"]))
     document["chunk_grid"] = long_form(document["chunk_grid"])
     _require_known("chunk grid", document["chunk_grid"]["name"], ("regular",))
     _require(document["chunk_grid"]["configuration"], "chunk_shape")
@@ -190,11 +189,8 @@ def _codecs(codecs: Sequence[Any], *, several_bytes: bool) -> list[dict[str, Any
             if options:
                 one["configuration"] = _keep_known(one["name"], options, KNOWN_V3[one["name"]])
             if one["name"] == "sharding_indexed":
-                inner = _codecs(options["codecs"], several_bytes=several_bytes)
-                one["configuration"] |= {
-                    "codecs": inner,
-                    "index_codecs": _codecs(options["index_codecs"], several_bytes=True),
-                }
+                one["configuration"]["codecs"] = _codecs(options["codecs"], several_bytes=several_bytes)
+                one["configuration"]["index_codecs"] = _codecs(options["index_codecs"], several_bytes=True)
         normalized.append(one)
     names = [one["name"] for one in normalized]
     if not any(_is_unknown_v3(one) or one["name"] in ("bytes", "sharding_indexed") for one in normalized):
