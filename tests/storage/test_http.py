@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def test_only_the_needed_ranges_of_a_shard_are_requested(server: str, log: Path,
     volume = voxome.open(f"{KINDS[name][0]}://{server}/{name}")
     before = len(log.read_text().splitlines())
     volume.cutout(Box((3, 5, 7), (4, 6, 8)))
-    requests = log.read_text().splitlines()[before:]
+    requests = [line for line in log.read_text().splitlines()[before:] if re.search(r"/c/|\.shard", line)]
     assert requests
     assert all(" 206 bytes=" in line for line in requests)
 

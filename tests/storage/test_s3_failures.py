@@ -195,9 +195,10 @@ def test_a_truncated_body_with_a_matching_length_is_corrupt(bucket: Bucket, prox
     voxome.create(uri, SPEC)[...] = noise(SPEC.domain.shape, "uint16")
     for change in (lambda body: body[:-9], lambda body: b"", lambda body: b"<html>hello</html>"):
         proxy.reset()
+        volume = voxome.open(uri, expect=voxome.Volume)
         proxy.script(CHUNK, Alter(change))
         with pytest.raises(CorruptData, match="voxels/"):
-            voxome.open(uri)[...]
+            volume[...]
 
 
 def test_a_server_that_stalls_forever_is_a_timeout(
