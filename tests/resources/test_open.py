@@ -14,6 +14,8 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 
 import voxome
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.uri import Uri
 from voxome.errors import InvalidUri, NotFound, UnknownName, UnsupportedFormat
 from voxome.testing.strategies import noise
 
@@ -87,3 +89,23 @@ def test_errors_say_what_was_expected(
 def test_creating_needs_a_format(tmp_path: Path) -> None:
     with pytest.raises(InvalidUri, match="zarr://"):
         voxome.create(str(tmp_path / "a"), voxome.VolumeSpec.of((1, 1, 1), "uint8"))
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?level=0", "?level=1", "?start=1,0,0", "?window=0%:100%", "?level=0&start=1,0,0"]
+)
+@pytest.mark.parametrize("level", [None, 0, 1])
+def test_a_level_that_is_given_counts_beside_any_options(tmp_path: Path, query: str, level: int | None) -> None:
+    volume = voxome.create(f"zarr://{tmp_path}/a.zarr", voxome.VolumeSpec.of((4, 6, 8), "uint8"))
+    volume[...] = np.arange(192, dtype="uint8").reshape(4, 6, 8)
+    pyramid = ability(volume.source, SupportsLevels)
+    assert pyramid is not None
+    coarse = pyramid.create_level((2, 2, 2))
+    coarse.write(coarse.spec.domain, np.arange(24, dtype="uint8").reshape(2, 3, 4))
+    opened = voxome.open(f"{tmp_path}/a.zarr{query}", level=level, expect=voxome.Volume)
+    expected = int("level=1" in query) if level is None else level
+    assert opened.shape == ((2, 3, 4) if expected else (4, 6, 8))
+    assert Uri.parse(opened.uri).query.get("level", "0") == str(expected)
+    assert voxome.open(opened.uri, expect=voxome.Volume).shape == opened.shape
+    if "window" in query:
+        assert Uri.parse(opened.uri).query["window"] == ("0:23" if expected else "0:191")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
@@ -138,12 +138,18 @@ def at_level(text: str, level: int) -> str:
 
 
 def with_options(text: str, **options: object) -> str:
-    """Return a URI with further options.
+    """Return a URI with further options; they replace those of the same names.
 
     Examples
     --------
     >>> with_options("zarr://em.zarr?level=1", window="0:255")
     'zarr://em.zarr?level=1&window=0:255'
+    >>> with_options("zarr://em.zarr?level=1&c=0", level=2)
+    'zarr://em.zarr?c=0&level=2'
     """
-    base = f"{text}&" if Uri.parse(text).query else f"{text}?"
+    uri = Uri.parse(text)
+    if set(options) & set(uri.query):
+        kept = {name: value for name, value in uri.query.items() if name not in options}
+        return replace(uri, query={**kept, **{name: str(value) for name, value in options.items()}}).reveal()
+    base = f"{text}&" if uri.query else f"{text}?"
     return base + "&".join(f"{name}={value}" for name, value in options.items())

@@ -24,7 +24,7 @@ from voxome.contracts.levels import require_level
 from voxome.contracts.source import MeshSource, Mode, PointsSource, SkeletonSource, Source, VolumeSource
 from voxome.contracts.spec import SpecChanges, VolumeSpec
 from voxome.contracts.traits import FormatTraits, SupportsFormatTraits
-from voxome.contracts.uri import Location, Uri, at_level
+from voxome.contracts.uri import Location, Uri, with_options
 from voxome.errors import (
     AccessDenied,
     InvalidInput,
@@ -67,10 +67,10 @@ def format_traits(scheme: str) -> FormatTraits:
     return remote.traits if isinstance(remote, SupportsFormatTraits) else FormatTraits()
 
 
-def locate(text: Location) -> Uri:
+def locate(text: Location, *, level: int | None = None) -> Uri:
     """Return the URI of `text`: a bare path or address is recognised by its content, ``dataset:NAME`` looked up.
 
-    A window in per cent is replaced by its grey values.
+    A window in per cent is replaced by its grey values at `level`, or else at that of ``?level=``.
 
     Raises
     ------
@@ -82,7 +82,9 @@ def locate(text: Location) -> Uri:
     plain, view = split_view(Uri.parse(text))
     located = _locate(plain)
     if is_percent(view):
-        source = _open(replace(located, query={**located.query, **without_window(view)}), "r", _level_number(plain))
+        source = _open(
+            replace(located, query={**located.query, **without_window(view)}), "r", _level_number(plain, level)
+        )
         view = with_values(view, _volume(source, located), str(located))
     return replace(located, query={**located.query, **view})
 
@@ -156,7 +158,7 @@ def open_source(uri: Location, *, mode: Mode = "r", level: int | None = None) ->
         If the URI holds meshes, skeletons or points.
     NotFound, UnsupportedFormat, UnknownName, InvalidUri
     """
-    located = locate(uri)
+    located = locate(uri, level=level)
     return _volume(_open(located, mode, _level_number(located, level)), located)
 
 
@@ -261,14 +263,16 @@ def open(uri: Location, *, expect: type[Any] | None = None, mode: Mode = "r", le
     """
     if expect is not None and expect not in [resource for resource, _ in _RESOURCES.values()]:
         raise InvalidInput(f"expect is {expect!r}; expected voxome.Volume, Meshes, Skeletons or Points")
-    located = locate(uri)
+    located = locate(uri, level=level)
     source = _open(located, mode, _level_number(located, level))
     resource = _kind_of(source)[0]
     expected = expect or (Volume if level is not None else resource)
     if resource is not expected:
         raise _unexpected(source, located, expected)
     if resource is Volume:
-        return Volume(_volume(source, located), at_level(located.reveal(), level or 0))
+        text = located.reveal()
+        other = level is not None and (level or "level" in located.query)
+        return Volume(_volume(source, located), with_options(text, level=level) if other else text)
     return cast("Resource", resource(source, str(located)))
 
 
