@@ -121,7 +121,9 @@ def test_what_does_not_exist_is_named(bucket: Bucket, scheme: str) -> None:
     with pytest.raises(NotFound, match="s3://voxels/nothing/here does not exist"):
         voxome.ls(f"{scheme}{bucket.uri('nothing/here')}")
     with pytest.raises(NotFound, match="the bucket nowhere does not exist"):
-        voxome.open(f"s3://nowhere/a?endpoint={bucket.url}")
+        voxome.open(f"{scheme}s3://nowhere/a?endpoint={bucket.url}")
+    with pytest.raises(NotFound, match="s3://voxels/nothing/here does not exist"):
+        voxome.open(f"{scheme}{bucket.uri('nothing/here')}")
 
 
 @pytest.fixture

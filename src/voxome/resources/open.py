@@ -14,6 +14,7 @@ from voxome.contracts.abilities import (
     SupportsConnect,
     SupportsCreate,
     SupportsLevels,
+    SupportsMarkerFiles,
     SupportsOpenLevel,
     SupportsRecognise,
     SupportsSharedDomain,
@@ -21,7 +22,7 @@ from voxome.contracts.abilities import (
 )
 from voxome.contracts.arguments import require_count
 from voxome.contracts.levels import require_level
-from voxome.contracts.source import MeshSource, Mode, PointsSource, SkeletonSource, Source, VolumeSource
+from voxome.contracts.source import MeshSource, Mode, PointsSource, Remote, SkeletonSource, Source, VolumeSource
 from voxome.contracts.spec import SpecChanges, VolumeSpec
 from voxome.contracts.traits import FormatTraits, SupportsFormatTraits
 from voxome.contracts.uri import Location, Uri, with_options
@@ -103,15 +104,18 @@ def _locate(uri: Uri) -> Uri:
 def _locate_address(uri: Uri) -> Uri:
     if scheme := recognise_address(uri):
         return replace(uri, scheme=scheme)
-    hint = ""
-    if (folder := storage_path(uri)).listable:
-        with suppress(AccessDenied, MissingExtra):
-            next(folder.pages(), None)  # names a bucket or folder that does not exist
-        hint = f", or look around with `voxome ls {uri}`"
+    _require_folder(uri)
+    hint = f", or look around with `voxome ls {uri}`" if storage_path(uri).listable else ""
     raise NotFound(
         f"{uri} is not a recognised volume: none of {', '.join(marker_files())} describes one; name its format, as "
         f"zarr://{uri}{hint}"
     )
+
+
+def _require_folder(uri: Uri) -> None:
+    """Raise if the bucket or the prefix of an address does not exist, where the store lets one know."""
+    with suppress(AccessDenied, MissingExtra, UnsupportedFormat):
+        next(storage_path(uri).pages(), None)
 
 
 def _locate_path(uri: Uri) -> Uri:
@@ -176,6 +180,15 @@ def _open(uri: Uri, mode: Mode, level: int) -> Source:
 
 def _open_plain(uri: Uri, mode: Mode, level: int) -> Source:
     store = get_remote(uri.scheme)
+    try:
+        return _open_stored(store, uri, mode, level)
+    except NotFound:
+        if isinstance(store, SupportsMarkerFiles) and "://" in uri.path:
+            _require_folder(uri)
+        raise
+
+
+def _open_stored(store: Remote, uri: Uri, mode: Mode, level: int) -> Source:
     if level and isinstance(store, SupportsOpenLevel):
         return store.open_level(uri, level, mode=mode)
     source = store.open(uri, mode=mode)
