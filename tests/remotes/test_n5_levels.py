@@ -79,6 +79,18 @@ def test_a_level_added_to_a_pyramid_of_java_leaves_the_others(shared: Path, tmp_
         assert coarse.spec.voxel_size_nm == pytest.approx([8 * n for n in kept.voxel_size_nm])
         centre = [o + 3.5 * n for o, n in zip(kept.offset_nm, kept.voxel_size_nm, strict=True)]
         assert coarse.spec.offset_nm == pytest.approx(centre)
+        (file,) = (container / name).rglob("s3/attributes.json")
+        for key in ("voxome", "transform"):  # what is left is read as any other program would
+            stored = json.loads(file.read_text())
+            del stored[key]
+            file.write_text(json.dumps(stored))
+            pyramid = ability(N5Remote().open(Uri("n5", str(container / name))), SupportsLevels)
+            assert pyramid is not None
+            alone = pyramid.level(3).spec
+            assert (alone.voxel_size_nm, alone.offset_nm) == (
+                pytest.approx(coarse.spec.voxel_size_nm),
+                pytest.approx(coarse.spec.offset_nm),
+            )
 
 
 def test_a_bare_group_of_n5_viewer_gets_no_list_of_levels(tmp_path: Path) -> None:
