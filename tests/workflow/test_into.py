@@ -269,15 +269,17 @@ def _wait_for_copied_blocks(lab: Lab, process: subprocess.Popen[bytes], at_least
 
 @pytest.mark.slow
 def test_labels_become_a_labelmap_of_dvid(lab: Lab, node: str) -> None:
-    record = lab.run(into={"neurons": f"{node}/neurons"}, verify="all", box=BOX)
+    record = lab.run(into={"neurons": f"{node}/neurons"}, verify="all", box=BOX, levels=2)
     volume = opened(f"{node}/neurons")
     box = voxome.Box.parse(BOX)
-    assert volume.spec.encoding == {"type": "labelmap", "levels": 0}
+    assert volume.spec.encoding == {"type": "labelmap", "levels": 1}
+    assert np.isin(opened(volume.uri, level=1)[...], lab.neurons).all()
+    assert opened(volume.uri, level=1)[...].any()
     assert (volume.domain, volume.voxel_size_nm) == (box, SIZE)
     assert np.array_equal(volume[...], lab.neurons[box.within(opened(f"{lab.folder}/ids.zarr").domain)])
     assert transfers(record)["neurons"]["verified"] > 0
     lab.edit_lookup(5_000)
-    lab.run(into={"neurons": f"{node}/neurons"}, box=BOX)
+    lab.run(into={"neurons": f"{node}/neurons"}, box=BOX, levels=2)
     assert 5_000 in volume.ids()
 
 

@@ -67,14 +67,11 @@ class SupportsCheckSpec(Protocol):
 
 
 @runtime_checkable
-class SupportsSharedDomain(Protocol):
-    """A remote whose arrays share one domain with others, as the channels of an experiment do."""
+class SupportsAdaptSpec(Protocol):
+    """A remote whose arrays share the domain of others, or get all their levels when they are created."""
 
-    def shared_domain(self, uri: Uri, spec: VolumeSpec) -> Box:
-        """Return the domain of the arrays that a new one at `uri` joins.
-
-        It is that of `spec` if there are none, or if theirs does not contain it.
-        """
+    def adapt_spec(self, uri: Uri, spec: VolumeSpec, levels: int) -> VolumeSpec:
+        """Return the spec to create an array with, so that it has a place for one of `spec` with so many levels."""
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, Unpack, cast, get_args, overload
 
 from voxome.contracts.abilities import (
     Connection,
+    SupportsAdaptSpec,
     SupportsCheckSpec,
     SupportsConnect,
     SupportsCreate,
@@ -17,7 +18,6 @@ from voxome.contracts.abilities import (
     SupportsMarkerFiles,
     SupportsOpenLevel,
     SupportsRecognise,
-    SupportsSharedDomain,
     ability,
 )
 from voxome.contracts.arguments import require_count
@@ -344,11 +344,11 @@ def require_creatable(uri: Location, spec: VolumeSpec) -> None:
         store.check_spec(located, spec)
 
 
-def enclosing_spec(uri: Location, spec: VolumeSpec) -> VolumeSpec:
-    """Return `spec` with the domain of the arrays that a new one at `uri` joins, if its store has such a domain."""
+def adapted_spec(uri: Location, spec: VolumeSpec, levels: int) -> VolumeSpec:
+    """Return the spec to create an array with at `uri`, so that it has a place for one of `spec` with its levels."""
     located = Uri.parse(uri)
     store = _creator(located, spec)
-    return spec.replace(domain=store.shared_domain(located, spec)) if isinstance(store, SupportsSharedDomain) else spec
+    return store.adapt_spec(located, spec, levels) if isinstance(store, SupportsAdaptSpec) else spec
 
 
 def _creator(located: Uri, spec: VolumeSpec) -> SupportsCreate:

@@ -38,27 +38,28 @@ def prepare_destinations(plan: Plan, folder: Path, store: str, open_records: Ope
     Raises
     ------
     PlanError
-        With the problems of all destinations.
+        With the problems of the first destination that has some: those after it are not created.
     RunLocked
         If another transfer into one of them is running.
     """
-    problems = []
     results = {base_of(handle.within(store).uri): name for name, handle in plan.outputs.items()}
+    targets = {one.output: base_of(one.request(store).target.uri) for one in plan.destinations}
+    if taken := {output: results[target] for output, target in targets.items() if target in results}:
+        raise PlanError(
+            [
+                f"into {output}: the run keeps its output {result} there; choose another destination"
+                for output, result in taken.items()
+            ]
+        )
     for one in plan.destinations:
-        result = results.get(base_of(one.request(store).target.uri))
-        if result is not None:
-            problems.append(f"into {one.output}: the run keeps its output {result} there; choose another destination")
-            continue
         try:
             prepare_transfer(one.request(store), _state_folder(folder), open_records, restart=fresh)
         except RunLocked:
             raise
         except PlanError as error:
-            problems += [f"into {one.output}: {problem}" for problem in error.problems]
+            raise PlanError([f"into {one.output}: {problem}" for problem in error.problems]) from error
         except VoxomeError as error:
-            problems.append("; ".join([f"into {one.output}: {error}", *getattr(error, "__notes__", ())]))
-    if problems:
-        raise PlanError(problems)
+            raise PlanError(["; ".join([f"into {one.output}: {error}", *getattr(error, "__notes__", ())])]) from error
 
 
 def transfer_results(

@@ -8,7 +8,6 @@ from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidUri, NotFound
-from voxome.geometry import Box
 from voxome.remotes.bossdb.account import default_host
 from voxome.remotes.bossdb.address import Address
 from voxome.remotes.bossdb.bucket import open_bucket
@@ -74,9 +73,10 @@ class BossdbRemote:
         Address.of(uri).require_channel()
         check_spec(spec, str(uri))
 
-    def shared_domain(self, uri: Uri, spec: VolumeSpec) -> Box:
+    def adapt_spec(self, uri: Uri, spec: VolumeSpec, levels: int) -> VolumeSpec:
+        """Return the spec with the domain of the channels of an existing experiment, if it fits into this."""
         address = Address.of(uri)
-        return experiment_domain(_api(address), address, spec)
+        return spec.replace(domain=experiment_domain(_api(address), address, spec))
 
     def delete(self, uri: Uri) -> None:
         """Delete a channel, or an empty experiment or collection."""

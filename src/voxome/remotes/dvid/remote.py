@@ -108,6 +108,13 @@ class DvidRemote:
     def _open(self, uri: Uri, mode: Mode, node: Node, instance: str) -> RawSource:
         return self._open_volume(uri, mode, node, instance, InstanceInfo.fetch(node, instance, str(uri)))
 
+    def adapt_spec(self, uri: Uri, spec: VolumeSpec, levels: int) -> VolumeSpec:
+        """Return the spec with the number of levels, which DVID creates all at once; only labelmaps have some."""
+        encoding = dict(spec.encoding or {})
+        if levels == 1 or spec.kind != "labels" or "levels" in encoding:
+            return spec
+        return spec.replace(encoding={**encoding, "levels": levels - 1})
+
     def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
         _find_instance(uri)
         _choose_instance(uri, spec)

@@ -16,7 +16,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, PlanError, UnsupportedFormat, VoxomeError
 from voxome.geometry import Box
 from voxome.resources.coarsening import METHODS, Method, halving
-from voxome.resources.open import create_source, enclosing_spec
+from voxome.resources.open import adapted_spec, create_source
 from voxome.services.rollback import discard
 from voxome.services.transfer.copy import Copy, Verify, block_shape
 from voxome.services.transfer.endpoint import Endpoint, TargetOptions, fill_metadata, mismatches, require_lossless
@@ -74,6 +74,11 @@ class TransferRequest:
             "box": str(self.box),
             "options": asdict(self.options),
         }
+
+    @property
+    def new_spec(self) -> VolumeSpec:
+        """Spec with which the target is created: it may have to be larger, or to have all levels from the start."""
+        return adapted_spec(self.target.text, self.target_spec, self.levels)
 
 
 def prepare(state: State, request: TransferRequest, source: VolumeSource | None = None) -> VolumeSource:
@@ -158,7 +163,7 @@ def _create(state: State, request: TransferRequest) -> VolumeSource:
     state.keep(**_known_facts(request))
     created = False
     try:
-        target = create_source(request.target.text, enclosing_spec(request.target.text, request.target_spec))
+        target = create_source(request.target.text, request.new_spec)
         created = True
         fill_metadata(target, request.target_spec.attributes)
         _add_levels(state, target, request)

@@ -15,7 +15,7 @@ from voxome.contracts.source import VolumeSource
 from voxome.errors import NotFound
 from voxome.geometry import Box
 from voxome.records.choice import OpenRecords
-from voxome.resources.open import enclosing_spec, require_creatable
+from voxome.resources.open import require_creatable
 from voxome.services.transfer.copy import Copy
 from voxome.services.transfer.endpoint import Endpoint
 from voxome.services.transfer.engine import OpenEngine
@@ -68,8 +68,7 @@ def check_target(request: TransferRequest) -> bool:
     try:
         target = request.target.open("r+")
     except NotFound:
-        text = request.target.text
-        require_creatable(text, enclosing_spec(text, request.target_spec))
+        require_creatable(request.target.text, request.new_spec)
         return False
     require_fit(target.spec, request)
     _require_writable(target)
