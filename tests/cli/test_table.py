@@ -76,3 +76,16 @@ def test_long_facts_are_indented(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("      word")
     assert lines[-1] == f"uri   {'x' * 100}"
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_narrow_terminal_leaves_out_the_least_columns_and_names_them(capsys: pytest.CaptureFixture[str]) -> None:
+    columns, row = ["name", "first", "second", "third"], ["a" * 30, "b" * 20, "c" * 20, "d" * 20]
+    show_table(columns, [row], least=["third", "first"])
+    shown, note = capsys.readouterr()
+    assert shown.splitlines()[0].split() == ["name", "first", "second"]
+    assert note == "left out, since they do not fit: third; --json has all\n"
+    show_table(columns, [["a" * 75, *row[1:]]], least=["third", "first"])
+    shown, note = capsys.readouterr()
+    assert shown.splitlines()[3].split() == ["third", "d" * 20]
+    assert note == ""

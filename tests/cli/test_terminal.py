@@ -74,6 +74,8 @@ def _cells(volumes: Command, line: str) -> list[list[str]]:
 def test_a_terminal_of_80_columns_shows_all_and_breaks_no_word(volumes: Command, line: str) -> None:
     shown = _on_terminal(volumes, line)
     rows = _cells(volumes, line)
+    if line.startswith("plan"):  # leaves out columns
+        rows = [row[:1] + row[4:8] for row in rows]
     words = shown.split()
     measured = line.startswith(("bench", "doctor"))
     for cell in [] if measured else (cell for row in rows for cell in row):

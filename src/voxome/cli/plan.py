@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from voxome.workflow.plan import Plan
     from voxome.workflow.preview import Preview
 
-_COLUMNS = ["step", "tool", "block", "blocks", "voxels read", "memory per job", "written", "invariance"]
+_COLUMNS = ["step", "tool", "version", "block", "blocks", "voxels read", "memory per job", "written", "invariance"]
+_LEAST = ["version", "invariance", "block", "tool"]
+"""Columns that a narrow terminal leaves out."""
 
 
 def plan_text(plan: Plan) -> str:
@@ -126,7 +128,7 @@ def plan(
         show_json({**plan.to_json(), "warnings": [*plan.warnings, *preview.warnings], **preview.to_json()})
         return
     show_warnings(plan, preview)
-    show_table(_COLUMNS, map(_row, plan.steps), title=plan_text(plan))
+    show_table(_COLUMNS, map(_row, plan.steps), title=plan_text(plan), least=_LEAST)
     for one in plan.destinations:
         state = "exists" if one.exists else "is created"
         print_stderr(f"{one.output}: {size_text(one.bytes)} into {one.label}, which {state}")
@@ -144,11 +146,12 @@ def _row(step: Step) -> list[Any]:
     read = size["voxels_read"]
     return [
         step.name,
-        f"{step.tool} {step.version}",
+        step.tool,
+        step.version,
         "tables" if step.spec.scope == "whole" else comma_text(step.block),
         f"{size['blocks']:,}",
         "" if read is None else f"{read:,}",
-        "by number of objects" if size["memory_bytes"] is None else size_text(size["memory_bytes"]),
+        "by objects" if size["memory_bytes"] is None else size_text(size["memory_bytes"]),
         size_text(size["written_bytes"]) if size["written_bytes"] else "",
         step.spec.invariance,
     ]

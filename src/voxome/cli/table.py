@@ -8,6 +8,8 @@ import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
+from voxome.cli.console import print_stderr
+
 _GAP = "  "
 _PROSE_WIDTH = 14
 """Least width of a column of prose or lists, which may be wrapped between words; numbers, names and URIs never are."""
@@ -20,11 +22,18 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
+def show_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str | None = None,
+    least: Sequence[str] = (),
+) -> None:
     """Print a table on standard output.
 
-    On a terminal it fits the width: prose is wrapped between words, and a table that is still too wide is printed as
-    one paragraph for each row. Elsewhere it is tab-separated, with a header line, for other programs.
+    On a terminal it fits the width: prose is wrapped between words, then columns of `least` are left out, and named
+    below; a table that is still too wide is printed as one paragraph for each row, with all columns. Elsewhere it is
+    tab-separated, with a header line, for other programs.
 
     Parameters
     ----------
@@ -34,6 +43,8 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, titl
         Cells; None is an empty one.
     title : str, optional
         Line above the table, on a terminal only.
+    least : sequence of str
+        Columns that may be left out, the first one first.
     """
     cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
     if not on_terminal():
@@ -43,8 +54,16 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, titl
     if title is not None:
         print(title)
     width = shutil.get_terminal_size().columns
-    widths = _column_widths(columns, cells, width)
-    print("\n".join(_paragraphs(columns, cells, width) if widths is None else _lines(columns, cells, widths)))
+    for count in range(len(least) + 1):
+        kept = [number for number, name in enumerate(columns) if name not in least[:count]]
+        names, values = [columns[number] for number in kept], [[row[number] for number in kept] for row in cells]
+        widths = _column_widths(names, values, width)
+        if widths is not None:
+            print("\n".join(_lines(names, values, widths)))
+            if count:
+                print_stderr(f"left out, since they do not fit: {', '.join(least[:count])}; --json has all")
+            return
+    print("\n".join(_paragraphs(columns, cells, width)))
 
 
 def show_facts(facts: Mapping[str, object]) -> None:
