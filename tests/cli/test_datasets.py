@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +85,9 @@ def test_bash_which_takes_words_apart_at_colons(
     assert command().out.split() == offered
 
 
-def test_the_shell_is_answered(tmp_path: Path) -> None:
-    arguments = {"_VOXOME_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "voxome datasets kas"}
-    code = "import sys; sys.argv = ['voxome']; from voxome.cli.main import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **arguments}, capture_output=True, text=True, check=False
-    )
-    assert "kasthuri2015/em" in done.stdout
-    assert "hemibrain" not in done.stdout
+def test_the_shell_is_answered(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_VOXOME_COMPLETE", "complete_zsh")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "voxome datasets kas")
+    result = command()
+    assert "kasthuri2015/em" in result.out
+    assert "hemibrain" not in result.out
