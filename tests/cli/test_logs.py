@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,3 +105,14 @@ def test_no_secrets_are_logged(command: Command, capsys: pytest.CaptureFixture[s
     record = logging.LogRecord(name, logging.INFO, "", 0, "GET %s", ("https://me:hunter2@host/x?token=hunter2",), None)
     assert handler.format(record).endswith(f"INFO {name}: GET https://host/x?token=***")
     assert "hunter2" not in capsys.readouterr().err
+
+
+def test_a_warning_is_printed_once(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "0" / "0").mkdir(parents=True)
+    (tmp_path / "0" / "0" / "0").write_bytes(bytes(8))
+    array = {"shape": [2, 2, 2], "chunks": [2, 2, 2], "dtype": "|u1", "fill_value": 0, "order": "C", "compressor": None}
+    (tmp_path / ".zarray").write_text(json.dumps({"zarr_format": 2, "filters": None, **array}))
+    for verb in (("info",), ("transfer", f"zarr://{tmp_path}-copy")):
+        result = command(verb[0], str(tmp_path), *verb[1:])
+        assert result.status == 0
+        assert result.err.count("chunks that its metadata cannot reach") == 1

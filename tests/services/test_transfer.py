@@ -131,6 +131,20 @@ def test_levels_make_voxels_more_isotropic(tmp_path: Path) -> None:
         assert abs(found - whole.mean(axis=(1, 3, 5))).max() <= 0.5
 
 
+def test_levels_stop_where_one_would_be_a_voxel(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = make(f"zarr://{tmp_path}/a.zarr", shape=(5, 6, 7), voxel_size_nm=(4, 4, 4))
+    for store in ("zarr", "n5", "precomputed"):
+        target = f"{store}://{tmp_path}/{store}"
+        for again in (False, True):
+            caplog.clear()
+            voxome.transfer(source, target, levels=6, verify="all", existing=again)
+            assert "has 3 levels, not 6: the next would be one voxel" in caplog.text
+            shapes = [voxome.open(target, level=number).shape for number in range(3)]
+            assert shapes == [(5, 6, 7), (3, 3, 4), (2, 2, 2)]
+            assert len(voxome.open(target, expect=voxome.Volume).levels) == 3
+        assert voxome.open(target, level=2)[...].any()
+
+
 def test_channels_are_copied(tmp_path: Path) -> None:
     source = make(f"zarr://{tmp_path}/a.zarr", shape=(3, 10, 20, 30), axes=("c", "z", "y", "x"), voxel_size_nm=SIZE)
     voxome.transfer(source, f"precomputed://{tmp_path}/b", levels=2)

@@ -25,6 +25,20 @@ _LOG = logging.getLogger("voxome")
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+class _Once(logging.Filter):
+    """Leaves out warnings that were printed before: a volume may be opened several times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._printed: set[tuple[str, str]] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        found = (record.name, record.getMessage())
+        first = record.levelno != logging.WARNING or found not in self._printed
+        self._printed.add(found)
+        return first
+
+
 class _RedactedFormatter(logging.Formatter):
     """Prints no secrets, whichever library logs them."""
 
@@ -128,6 +142,7 @@ def _set_level(verbose: bool, log_level: LogLevel | None) -> None:
     logging.basicConfig(stream=sys.stderr, level=level.upper(), force=True)
     for handler in logging.getLogger().handlers:
         handler.setFormatter(_RedactedFormatter(_FORMAT))
+        handler.addFilter(_Once())
     _LOG.setLevel(logging.DEBUG if verbose and log_level is None else level.upper())
 
 

@@ -199,7 +199,10 @@ def _array(group: Node, one: ome.Dataset, name: str) -> Node:
         )
     node = find_node(group.folder / one.path)
     if node is None:
-        raise NotFound(f"{name}: its multiscales list {one.path!r}, but no zarr array is there; restore it from a copy")
+        raise NotFound(
+            f"{name}: its multiscales list {one.path!r}, but no zarr array is there; restore it from "
+            "a copy, or open another level (?level=1)"
+        )
     return node
 
 

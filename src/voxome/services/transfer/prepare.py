@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +23,8 @@ from voxome.services.transfer.copy import Copy, Verify, block_shape
 from voxome.services.transfer.endpoint import Endpoint, TargetOptions, fill_metadata, mismatches, require_lossless
 from voxome.services.transfer.state import State
 from voxome.storage.find import storage_path
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -177,16 +180,27 @@ def _create(state: State, request: TransferRequest) -> VolumeSource:
 
 
 def _add_levels(state: State, target: VolumeSource, request: TransferRequest) -> None:
-    """Create the missing levels, which changes the version of the target."""
+    """Create the missing levels, which changes the version of the target, up to one that would be a single voxel."""
     if request.levels == 1:
         return
     pyramid = ability(target, SupportsLevels)
     if pyramid is None:
         raise UnsupportedFormat(f"{request.target.uri} cannot have levels; leave out --levels, or write zarr")
-    while len(pyramid.levels) < request.levels:
+    while (count := len(pyramid.levels)) < request.levels:
+        scale = _next_scale(str(request.target.uri), target, pyramid)
+        if max(target.spec.frame.coarsen(scale).shape) <= 1:
+            _LOG.warning(
+                "%s has %d levels, not %d: the next would be one voxel", request.target.uri, count, request.levels
+            )
+            break
         state.keep(target=None)
-        pyramid.create_level(_next_scale(str(request.target.uri), target, pyramid))
-    _ = [_factors(str(request.target.uri), pyramid, number) for number in range(1, request.levels)]
+        pyramid.create_level(scale)
+    _ = [_factors(str(request.target.uri), pyramid, number) for number in _coarser(pyramid, request)]
+
+
+def _coarser(pyramid: SupportsLevels | None, request: TransferRequest) -> range:
+    """Return the numbers of the levels that are filled from the level before; the target may have fewer than asked."""
+    return range(1, min(request.levels, 1 if pyramid is None else len(pyramid.levels)))
 
 
 def _next_scale(name: str, target: VolumeSource, pyramid: SupportsLevels) -> Scale:
@@ -225,7 +239,7 @@ def plan(source: VolumeSource, target: VolumeSource, request: TransferRequest) -
 
 def _level_copies(target: VolumeSource, box: Box, request: TransferRequest) -> Iterator[Copy]:
     pyramid = ability(target, SupportsLevels)
-    for number in range(1, request.levels):
+    for number in _coarser(pyramid, request):
         assert pyramid is not None
         spec = pyramid.level(number).spec
         by_axis = dict(zip("zyx", _factors(str(request.target.uri), pyramid, number), strict=True))
