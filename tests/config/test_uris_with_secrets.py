@@ -22,6 +22,7 @@ from voxome.resources.listing import ls
 from voxome.resources.recognition import get_remote
 from voxome.resources.table import TableFile
 from voxome.resources.volume_like import location_of
+from voxome.services.transfer.endpoint import Endpoint
 from voxome.workflow.destinations import Destination
 from voxome.workflow.options import IntoOptions
 
@@ -172,3 +173,11 @@ def test_destinations_of_a_run_show_no_secret(volume: voxome.Volume) -> None:
     one = Destination("mask", URI, Handle("volume", "zarr://{store}/mask.zarr"), volume.spec, IntoOptions())
     assert one.label == SHOWN
     assert SECRET not in f"{one!r} {one.to_json()} {one.request('/run')!r} {one.request('/run').identity}"
+
+
+def test_a_folder_with_an_at_sign_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    voxome.create("zarr://me@lab/a.zarr", voxome.VolumeSpec.of(SHAPE, "uint8", voxel_size_nm=(8, 8, 8)))
+    assert Endpoint.of("zarr://me@lab/a.zarr").reachable
+    handles = voxome.tool("common.threshold", {"image": "zarr://me@lab/a.zarr", "at": 9.0}, out=tmp_path / "out")
+    assert voxome.open(handles["result"].uri, expect=voxome.Volume).shape == SHAPE

@@ -38,11 +38,14 @@ class Endpoint:
         URI or path by which this process opens it, with secrets.
     source : VolumeSource, optional
         Open array, if the user passed a volume.
+    has_secrets : bool
+        Whether `text` contains a user name, a password or a token.
     """
 
     uri: str
     text: str = field(repr=False)
     source: VolumeSource | None = None
+    has_secrets: bool = False
 
     @classmethod
     def of(cls, volume: Location | Volume, level: int = 0) -> Endpoint:
@@ -50,10 +53,11 @@ class Endpoint:
         if isinstance(volume, Volume):
             leveled = volume.level(level) if level else volume
             text = leveled.reveal_uri()
-            return cls(str(_absolute(text)) if text else "", text, leveled.source)
+            uri = _absolute(text) if text else None
+            return cls("" if uri is None else str(uri), text, leveled.source, uri is not None and uri.has_secrets)
         text = at_level(require_location(volume), level)
         uri = _absolute(text)
-        return cls(str(uri), uri.reveal() if is_percent(Uri.parse(text).query) else text)
+        return cls(str(uri), uri.reveal() if is_percent(Uri.parse(text).query) else text, has_secrets=uri.has_secrets)
 
     @property
     def scheme(self) -> str:
@@ -68,7 +72,7 @@ class Endpoint:
     @property
     def reachable(self) -> bool:
         """Whether other processes can open it, which get no secrets."""
-        return self.lasting and not Uri.parse(self.text).has_secrets
+        return self.lasting and not self.has_secrets
 
     def open(self, mode: Mode = "r") -> VolumeSource:
         """Open the array, unless the user passed an open one."""
@@ -98,7 +102,7 @@ class Endpoint:
             return self
         pyramid = None if self.source is None else ability(self.source, SupportsLevels)
         source = None if pyramid is None else pyramid.level(number)
-        return Endpoint(at_level(self.uri, number), at_level(self.text, number), source)
+        return Endpoint(at_level(self.uri, number), at_level(self.text, number), source, self.has_secrets)
 
 
 def _absolute(text: str) -> Uri:
