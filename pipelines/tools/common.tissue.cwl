@@ -28,8 +28,8 @@ inputs:
       prefix: --mask
   no_data:
     type: double?
-    doc: Grey value that means no data; by default the attribute ``no_data`` or ``_FillValue`` of the image, 
-      if numeric.
+    doc: Grey value that means no data; by default the attribute no_data or _FillValue of the image, if 
+      numeric.
     inputBinding:
       prefix: --no-data
   detect:

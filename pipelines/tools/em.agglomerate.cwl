@@ -55,7 +55,7 @@ inputs:
   quantile:
     type: double?
     default: 0.7
-    doc: 'Quantile for ``waterz``, from a histogram of 8 bins. Allowed: 0 to 1.'
+    doc: 'Quantile for waterz, from a histogram of 8 bins. Allowed: 0 to 1.'
     inputBinding:
       prefix: --quantile
   min_volume_um3:

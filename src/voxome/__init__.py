@@ -1,20 +1,21 @@
-"""voxome: from voxels to connectomes."""
+"""voxome: from voxels to connectomes.
+
+Nothing is imported before it is used, so that a command can be interrupted from its first moment.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
-from typing import TYPE_CHECKING
 
-from voxome.contracts.shapes import Annotations, Mesh, Skeleton
-from voxome.contracts.spec import VolumeSpec
-from voxome.errors import VoxomeError
-from voxome.geometry import BlockGrid, Box
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from voxome.config.settings import configure
+    from voxome.contracts.shapes import Annotations, Mesh, Skeleton
+    from voxome.contracts.spec import VolumeSpec
     from voxome.data.phantom.write import phantom
     from voxome.data.registry.read import datasets
+    from voxome.errors import VoxomeError
+    from voxome.geometry import BlockGrid, Box
     from voxome.reports import score
     from voxome.resources.listing import ls
     from voxome.resources.open import connect, create, open
@@ -63,10 +64,17 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Annotations": "voxome.contracts.shapes",
+    "BlockGrid": "voxome.geometry",
+    "Box": "voxome.geometry",
+    "Mesh": "voxome.contracts.shapes",
     "Meshes": "voxome.resources.shapes",
     "Points": "voxome.resources.shapes",
+    "Skeleton": "voxome.contracts.shapes",
     "Skeletons": "voxome.resources.shapes",
     "Volume": "voxome.resources.volume",
+    "VolumeSpec": "voxome.contracts.spec",
+    "VoxomeError": "voxome.errors",
     "array": "voxome.services.array",
     "configure": "voxome.config.settings",
     "connect": "voxome.resources.open",
@@ -90,7 +98,7 @@ _LAZY = {
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        return version("voxome")
+        return import_module("importlib.metadata").version("voxome")
     if name == "score":
         return import_module("voxome.reports.score")
     if name not in _LAZY:

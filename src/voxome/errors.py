@@ -5,6 +5,7 @@
     │   ├── InvalidUri                     a URI cannot be parsed
     │   ├── InvalidBox                     a box is malformed or exceeds the domain
     │   ├── UnknownName (LookupError)      no scheme, tool, step, parameter … has this name
+    │   ├── WrongCall (TypeError)          an argument is missing, or the function has none of that name
     │   └── PlanError                      a plan cannot be run; lists every problem
     ├── NotFound (FileNotFoundError)       nothing is stored at a URI or path
     ├── AlreadyExists (FileExistsError)    something is already stored at a URI or path
@@ -25,9 +26,59 @@ builtin that a caller would expect.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from voxome.redaction import redact
+
+_CLOSE = 0.55
+"""How similar a name must be to be suggested, from 0 to 1."""
+_SHOWN = 80
+"""Length of a value in a message."""
+
+
+def describe_value(value: Any) -> str:
+    """Return a value as text for a message: on one line, not long, and of an array its dtype and shape only.
+
+    Examples
+    --------
+    >>> describe_value("1:2"), describe_value(list(range(99)))[-6:]
+    ("'1:2'", '26, 2…')
+    """
+    dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
+    if dtype is not None and shape:
+        return f"{type(value).__name__} of {dtype} and shape {tuple(shape)}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def suggest(name: object, known: Iterable[str], spell: Callable[[str], object] = str) -> str:
+    """Return the end of a sentence that suggests the closest of the known names; empty if none is close.
+
+    Parameters
+    ----------
+    name : str
+        The unknown name.
+    known : iterable of str
+        Valid names.
+    spell : function of a name
+        Returns what is suggested, if that is not the name itself.
+
+    Examples
+    --------
+    >>> suggest("lvel", ["level", "box"])
+    "; did you mean 'level'?"
+    """
+    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=_CLOSE)
+    return f"; did you mean {spell(near[0])!r}?" if near else ""
+
+
+def unknown(what: str, name: object, known: Iterable[str], owner: str = "") -> str:
+    """Return the sentence for an unknown name; see `UnknownName.of`."""
+    choices = sorted(known)
+    hint = suggest(name, choices) or "."
+    where = f" of {owner}" if owner else ""
+    return f"Unknown {what} {describe_value(name)}{where}{hint} Known: {', '.join(choices) or 'none'}"
 
 
 class VoxomeError(Exception):
@@ -61,7 +112,7 @@ class UnknownName(InvalidInput, LookupError):
     """No scheme, tool, step or parameter has this name; the message suggests the closest match."""
 
     @classmethod
-    def of(cls, what: str, name: str, known: Iterable[str]) -> UnknownName:
+    def of(cls, what: str, name: object, known: Iterable[str], owner: str = "") -> UnknownName:
         """Return the error for an unknown `name`.
 
         Parameters
@@ -69,14 +120,17 @@ class UnknownName(InvalidInput, LookupError):
         what : str
             What `name` should name, as in "scheme" or "workflow input".
         name : str
-            The unknown name.
+            The unknown name; anything else is unknown too.
         known : iterable of str
             Valid names.
+        owner : str
+            What has these names, as in "engine 'local'"; empty if that is clear.
         """
-        choices = sorted(known)
-        near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        return cls(f"Unknown {what} {name!r}{hint} Known: {', '.join(choices) or 'none'}")
+        return cls(unknown(what, name, known, owner))
+
+
+class WrongCall(InvalidInput, TypeError):
+    """A function was called without an argument that it needs, or with one that it does not have."""
 
 
 class PlanError(InvalidInput):

@@ -259,7 +259,7 @@ def _check_options(group: str, name: str, entry: Callable[..., Any], options: Ma
     known = [parameter.name for parameter in parameters if parameter.name not in _ARGUMENTS.get(group, ())]
     for option in options:
         if option not in known:
-            raise UnknownName.of(f"option of the {_WHAT.get(group, group)} {name!r}", option, known)
+            raise UnknownName.of("option", option, known, f"the {_WHAT.get(group, group)} {name!r}")
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def test_unknown_steps_engines_and_options_are_named_at_once(tmp_path: Path) -> 
     for choice, message in (
         ({"frist": "threads"}, "Unknown step 'frist'; did you mean 'first'"),
         ("thread", "Unknown engine 'thread'; did you mean 'threads'"),
-        ({"first": "local?worker=3"}, "Unknown option of the engine 'local' 'worker'"),
+        ({"first": "local?worker=3"}, "Unknown option 'worker' of the engine 'local'"),
     ):
         with pytest.raises(UnknownName, match=message):
             StepEngines(choice, STEPS, workers=1, log=tmp_path)

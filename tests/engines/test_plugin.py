@@ -38,7 +38,7 @@ def test_the_engine_has_at_most_100_lines() -> None:
 
 @pytest.mark.usefixtures("plugins")
 def test_options_of_the_engine_are_checked(tmp_path: Path) -> None:
-    with pytest.raises(UnknownName, match="Unknown option of the engine 'oneshot' 'thread'; did you mean 'threads'"):
+    with pytest.raises(UnknownName, match="Unknown option 'thread' of the engine 'oneshot'; did you mean 'threads'"):
         StepEngines("oneshot?thread=1", ["one"], workers=1, log=tmp_path)
 
 

@@ -11,6 +11,7 @@ from scipy import ndimage
 torch = pytest.importorskip("torch", reason="training needs the extra voxome[train]")
 pytest.importorskip("onnx", reason="training needs the extra voxome[train]")
 
+import voxome  # noqa: E402
 from voxome.errors import InvalidInput  # noqa: E402
 from voxome.geometry.box import Box  # noqa: E402
 from voxome.models import infer  # noqa: E402
@@ -181,6 +182,30 @@ def test_a_training_begins_with_the_average_of_another(
         (tmp_path / "other").write_bytes(content)
         with pytest.raises(InvalidInput, match="is not a checkpoint of this network"):
             loop.Training([], tmp_path, dataclasses.replace(further, start=tmp_path / "other"), lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.zeros((40, 40, 40), np.float32), "dtype float32; expected integer labels"),
+        (np.zeros((40, 40, 40), np.uint8), "is image data of uint8; expected a label volume"),
+        (np.zeros((40, 40), np.uint64), "expected integer labels along z, y and x"),
+    ],
+)
+def test_an_image_is_not_taken_for_labels(labels: np.ndarray, message: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "raw.npy", np.zeros((40, 40, 40), np.uint8))
+    np.save(tmp_path / "labels.npy", labels)
+    truth = train.Truth(f"npy://{tmp_path}/raw.npy", f"npy://{tmp_path}/labels.npy")
+    with pytest.raises(InvalidInput, match=message):
+        train.train(truth, tmp_path / "out", settings=loop.Settings(minutes=1))
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_are_not_taken_for_an_image(tmp_path: Path) -> None:
+    spec = voxome.VolumeSpec.of((40, 40, 40), "uint64", kind="labels")
+    labels = voxome.create(f"zarr://{tmp_path}/labels.zarr", spec)
+    with pytest.raises(InvalidInput, match="is labels data of uint64; expected an image"):
+        train.Truth(labels.uri, labels.uri).region()
 
 
 def test_too_small_a_truth_is_refused(small: tuple[train.Truth, loop.Settings], tmp_path: Path) -> None:

@@ -47,5 +47,5 @@ def test_records_are_opened_by_name_and_closed(tmp_path: Path) -> None:
 def test_an_unknown_record_store_or_option_is_named() -> None:
     with pytest.raises(UnknownName, match=r"Unknown record store 'sqlit'; did you mean 'sqlite'"):
         records_opener("sqlit")
-    with pytest.raises(UnknownName, match=r"Unknown option of the record store 'sqlite' 'url'"):
+    with pytest.raises(UnknownName, match=r"Unknown option 'url' of the record store 'sqlite'"):
         records_opener("sqlite?url=x")

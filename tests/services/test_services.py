@@ -201,5 +201,5 @@ def test_a_volume_can_be_passed_to_a_service_by_name(volume: voxome.Volume) -> N
 
     with pytest.raises(UnsupportedFormat, match="keeps no index"):
         first_id(volume=volume)
-    with pytest.raises(TypeError, match="missing a required argument: 'volume'"):
+    with pytest.raises(TypeError, match="needs volume; expected first_id"):
         first_id()  # type: ignore[call-arg]

@@ -126,6 +126,45 @@ def test_sampled_verification_finds_damage_in_the_sample(tmp_path: Path, source:
         voxome.transfer(source, f"forgetful://{tmp_path}/c", chunk=CHUNK, seed=hit)
 
 
+@pytest.mark.parametrize("levels", [1, 2])
+def test_a_later_call_verifies_what_was_copied_before(tmp_path: Path, source: str, levels: int) -> None:
+    uri, blocks = f"zarr://{tmp_path}/b.zarr", 64 if levels == 1 else 72
+    first = voxome.transfer(source, uri, chunk=CHUNK, levels=levels, verify="none")
+    assert (first.blocks, first.verified) == (blocks, 0)
+    for _ in range(2):
+        report = voxome.transfer(source, uri, chunk=CHUNK, levels=levels, verify="all")
+        assert (report.run, report.reused, report.verified) == (0, blocks, blocks)
+    assert voxome.transfer(source, uri, chunk=CHUNK, levels=levels).verified == 0
+
+
+def test_damage_that_a_later_call_finds_is_copied_again(tmp_path: Path, source: str) -> None:
+    uri = f"zarr://{tmp_path}/b.zarr"
+    voxome.transfer(source, uri, chunk=CHUNK)
+    copied = voxome.open(uri, mode="r+", expect=voxome.Volume)
+    copied[BAD] = 0
+    with pytest.raises(RunFailed, match=r"differs from its source at 16:32,0:16,32:48, in 1 of 4,096.*rerun the same"):
+        voxome.transfer(source, uri, chunk=CHUNK, verify="all")
+    report = voxome.transfer(source, uri, chunk=CHUNK, verify="all")
+    assert (report.run, report.reused, report.verified) == (1, 63, 1)
+    assert copied[BAD] == voxome.open(source, expect=voxome.Volume)[BAD]
+
+
+def test_an_interrupted_transfer_verifies_each_block_once(tmp_path: Path, source: str) -> None:
+    uri, steps = f"zarr://{tmp_path}/b.zarr", 0
+
+    def interrupt(_: Any) -> None:
+        nonlocal steps
+        steps += 1
+        if steps > 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        voxome.transfer(source, uri, chunk=CHUNK, verify="all", progress=interrupt)
+    report = voxome.transfer(source, uri, chunk=CHUNK, verify="all")
+    assert 0 < report.reused < 64
+    assert report.run <= report.verified <= report.run + 2
+
+
 def test_floats_are_compared_bit_by_bit(tmp_path: Path) -> None:
     volume = voxome.create(f"zarr://{tmp_path}/f.zarr", voxome.VolumeSpec.of((4, 4, 4), "float32"))
     volume[...] = np.nan

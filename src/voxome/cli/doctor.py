@@ -7,7 +7,7 @@ import platform
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from voxome.cli.table import show_facts
 from voxome.errors import VoxomeError
 
 _PACKAGES = ("numpy", "tensorstore", "zarr", "pyarrow", "numba", "onnxruntime", "cwltool", "torch")
-_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+).*extra == ['\"]([a-z0-9-]+)['\"]")
+_PACKAGE = re.compile(r"[A-Za-z0-9._-]+")
+_EXTRA = re.compile(r"extra == ['\"]([a-z0-9-]+)['\"]")
 _CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "s3",
     "AWS_PROFILE": "s3",
@@ -71,19 +72,21 @@ def _version(package: str) -> str | None:
 
 def _extras() -> dict[str, list[str]]:
     """Return extra → its packages that are missing."""
-    missing: dict[str, list[str]] = {}
+    extras = metadata("voxome").get_all("Provides-Extra") or ()
+    missing: dict[str, list[str]] = {extra: [] for extra in sorted(extras) if extra not in _DEVELOPERS}
     for text in requires("voxome") or ():
-        found = _REQUIREMENT.match(text)
-        if found is not None and found[2] not in _DEVELOPERS and found[1] != "voxome":
-            packages = missing.setdefault(found[2], [])
-            packages += [] if _version(found[1]) else [found[1]]
-    return dict(sorted(missing.items()))
+        package = _PACKAGE.match(text)
+        for extra in _EXTRA.findall(text):
+            if package is not None and extra in missing and package[0] != "voxome" and not _version(package[0]):
+                missing[extra].append(package[0])
+    return missing
 
 
 def _configuration() -> tuple[dict[str, Any], list[dict[str, str]], list[str]]:
     """Return the configuration, the credentials found (store and source), and what is wrong with it."""
     from voxome.config.profiles import in_use, read_token
     from voxome.config.settings import config_path, settings
+    from voxome.config.variables import unknown_variables
 
     file, problems, profile = config_path(), [], None
     found = [
@@ -99,6 +102,7 @@ def _configuration() -> tuple[dict[str, Any], list[dict[str, str]], list[str]]:
         found += [{"store": store, "source": str(file)} for store, entry in stores.items() if read_token(entry)]
     except VoxomeError as error:
         problems.append(str(error))
+    problems += unknown_variables(os.environ)
     if os.environ.get("VOXOME_CONFIG") and not file.exists():
         problems.append(f"VOXOME_CONFIG names {file}, which does not exist; create it, or unset VOXOME_CONFIG")
     return {"file": str(file), "exists": file.exists(), "profile": profile}, found, problems

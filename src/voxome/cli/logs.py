@@ -133,7 +133,7 @@ def configure_logs(
     verbose: Verbose = False,
     log_level: Level = None,
 ) -> None:
-    """From microscope voxels to connectomes. `voxome VERB -h` shows the options of a verb."""
+    """From microscope voxels to connectomes. voxome VERB -h shows the options of a verb."""
     _set_level(verbose, log_level)
 
 
@@ -147,16 +147,19 @@ def _set_level(verbose: bool, log_level: LogLevel | None) -> None:
 
 
 def require_config(verb: str | None) -> None:
-    """Check that the configuration file and the profile exist that the environment names.
+    """Check that the configuration file and the profile exist that the environment names; warn of unknown variables.
 
     Raises
     ------
     InvalidInput, NotFound
         If not; `profiles` and `doctor` show such a problem instead.
     """
+    from voxome.config.variables import warn_of_unknown_variables
+
     file = os.environ.get("VOXOME_CONFIG")
     if verb in ("profiles", "doctor"):
         return
+    warn_of_unknown_variables()
     if file and not Path(file).exists():
         raise InvalidInput(f"VOXOME_CONFIG names {file}, which does not exist; create it, or unset VOXOME_CONFIG")
     if os.environ.get("VOXOME_PROFILE"):

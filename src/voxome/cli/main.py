@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-import traceback
-from typing import NoReturn
 
 try:
+    import traceback
+    from typing import NoReturn
+
     from voxome.cli import (
         bench,
         clean,
@@ -88,6 +89,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if stop.code == interrupt.STATUS:
             print_stderr(interrupt.message(stop))
         raise
+    except KeyboardInterrupt as error:
+        print_stderr(interrupt.message(error))
+        sys.exit(interrupt.STATUS)
     except VoxomeError as error:
         logs.print_traceback(error)
         print_stderr("\n".join([f"voxome: {error}", *getattr(error, "__notes__", ())]))

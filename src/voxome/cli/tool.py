@@ -182,7 +182,7 @@ def _reader(parameter: Parameter, read: Callable[[str], Any]) -> Callable[[str],
 
 def _help(parameter: Parameter) -> str:
     notes = [str(parameter.range)] if parameter.range else []
-    if not parameter.required:
+    if not parameter.required and parameter.default is not None:
         notes.append(f"default: {_text(parameter.default)}")
     return f"{parameter.summary} ({'; '.join(notes)})".strip() if notes else parameter.summary
 

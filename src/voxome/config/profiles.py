@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from voxome.config.file import ProfileEntry, read_config
 from voxome.config.settings import config_path, settings
-from voxome.errors import NotFound
+from voxome.errors import NotFound, suggest
 from voxome.extras import require
 from voxome.redaction import Secret, without_credentials
 
@@ -82,7 +82,8 @@ def in_use() -> Mapping[str, ProfileEntry]:
     file, chosen = read_config(config_path()), settings().profile
     if chosen and chosen not in file.profiles:
         known = ", ".join(sorted(file.profiles)) or "none"
-        raise NotFound(f"{config_path()} has no profile {chosen!r} (VOXOME_PROFILE); its profiles: {known}")
+        hint = suggest(chosen, file.profiles)
+        raise NotFound(f"{config_path()} has no profile {chosen!r} (VOXOME_PROFILE){hint or '.'} Its profiles: {known}")
     return file.profiles.get(chosen or file.profile, {})
 
 

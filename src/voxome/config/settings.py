@@ -12,7 +12,9 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from voxome.calls import explain_calls
 from voxome.config.values import LOCAL, VARIABLES, Settings, config_file
+from voxome.config.variables import warn_of_unknown_variables
 from voxome.errors import InvalidInput, UnknownName
 
 _overrides: dict[str, Any] = {}
@@ -48,6 +50,7 @@ def _in_force() -> tuple[Settings, frozenset[str]]:
 
 def _read(overrides: Mapping[str, Any], environment: tuple[str | None, ...]) -> tuple[Settings, frozenset[str]]:
     """Read the settings; pydantic takes long to import, and validates only what is set."""
+    warn_of_unknown_variables()
     if not overrides and not any(environment) and not config_path().exists():
         return Settings(), frozenset()
     from voxome.config.sources import read_settings
@@ -55,6 +58,7 @@ def _read(overrides: Mapping[str, Any], environment: tuple[str | None, ...]) -> 
     return read_settings(overrides)
 
 
+@explain_calls
 def configure(**values: Any) -> None:
     """Change settings of this process; None restores what the environment, the file or the default says.
 

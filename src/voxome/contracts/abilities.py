@@ -25,6 +25,24 @@ class SupportsRecognise(Protocol):
 
 
 @runtime_checkable
+class SupportsSignature(Protocol):
+    """A remote that says by what it recognises its format, for messages."""
+
+    @property
+    def signature(self) -> str:
+        """What it looks for: ``a folder with zarr.json, .zarray or .zgroup``."""
+
+
+@runtime_checkable
+class SupportsUriOptions(Protocol):
+    """A remote that names the options of its URIs; any other option is refused before it sees the URI."""
+
+    @property
+    def uri_options(self) -> tuple[str, ...]:
+        """Options after ``?``, without those that all stores have."""
+
+
+@runtime_checkable
 class SupportsMarkerFiles(Protocol):
     """A remote whose format is recognised by certain files, in a folder of any store."""
 

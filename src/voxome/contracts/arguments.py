@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
-from typing import Any, TypeGuard, cast
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from numbers import Real
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from voxome.contracts.uri import Location
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, UnknownName, describe_value
 
 
 def require_voxels(name: str, value: Sequence[int]) -> tuple[int, int, int]:
@@ -21,9 +22,10 @@ def require_voxels(name: str, value: Sequence[int]) -> tuple[int, int, int]:
     InvalidInput
         If they are not three whole numbers of at least 1.
     """
-    expected = "three numbers of voxels (z, y, x), such as (64, 128, 128)"
-    z, y, x = _triple(name, value, lambda n: is_whole(n) and n >= 1, expected)
-    return int(z), int(y), int(x)
+    if not (_is_triple(value) and all(is_whole(n) and n >= 1 for n in value)):
+        raise _wrong(name, value, "three numbers of voxels (z, y, x), such as (64, 128, 128)")
+    z, y, x = (int(n) for n in value)
+    return z, y, x
 
 
 def require_lengths(name: str, value: Sequence[float]) -> tuple[float, float, float]:
@@ -34,9 +36,10 @@ def require_lengths(name: str, value: Sequence[float]) -> tuple[float, float, fl
     InvalidInput
         If they are not three positive numbers.
     """
-    expected = "three positive lengths in nm (z, y, x), such as (40, 4, 4)"
-    z, y, x = _triple(name, value, lambda n: _is_finite(n) and n > 0, expected)
-    return float(z), float(y), float(x)
+    if not (_is_triple(value) and all(_is_finite(n) and n > 0 for n in value)):
+        raise _wrong(name, value, "three positive lengths in nm (z, y, x), such as (40, 4, 4)")
+    z, y, x = (float(n) for n in value)
+    return z, y, x
 
 
 def require_position(name: str, value: Sequence[float]) -> tuple[float, float, float]:
@@ -47,9 +50,18 @@ def require_position(name: str, value: Sequence[float]) -> tuple[float, float, f
     InvalidInput
         If it is not three finite numbers.
     """
-    expected = "a position in nm (z, y, x), such as (0, 0, 0)"
-    z, y, x = _triple(name, value, _is_finite, expected)
-    return float(z), float(y), float(x)
+    return _three_numbers(name, value, "a position in nm (z, y, x), such as (0, 0, 0)")
+
+
+def require_index(name: str, value: Sequence[float]) -> tuple[float, float, float]:
+    """Return the index (z, y, x) of a voxel, which may be between voxels.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not three finite numbers.
+    """
+    return _three_numbers(name, value, "the index of a voxel (z, y, x), such as (0, 0, 0)")
 
 
 def require_indices(name: str, value: Sequence[int], least: int | None = None) -> tuple[int, ...]:
@@ -60,9 +72,9 @@ def require_indices(name: str, value: Sequence[int], least: int | None = None) -
     InvalidInput
         If they are something else, or less than `least`.
     """
-    listed = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
-    if not listed or not all(is_whole(n) and (least is None or n >= least) for n in value):
-        raise InvalidInput(f"{name} is {value!r}; expected whole numbers, one for each axis, such as (64, 64, 64)")
+    if not _is_listed(value) or not all(is_whole(n) and (least is None or n >= least) for n in value):
+        limit = "" if least is None else f", of at least {least}"
+        raise _wrong(name, value, f"whole numbers, one for each axis{limit}, such as (64, 64, 64)")
     return tuple(int(n) for n in value)
 
 
@@ -75,8 +87,75 @@ def require_count(name: str, value: int, least: int = 1) -> int:
         If it is something else.
     """
     if not is_whole(value) or value < least:
-        raise InvalidInput(f"{name} is {value!r}; expected a whole number of at least {least}")
+        raise _wrong(name, value, f"a whole number of at least {least}")
     return int(value)
+
+
+def require_counts(name: str, value: Iterable[int], least: int = 0) -> list[int]:
+    """Return whole numbers of at least `least`, as many as there are.
+
+    Raises
+    ------
+    InvalidInput
+        If they are something else.
+    """
+    listed = isinstance(value, Iterable) and not isinstance(value, str | bytes)
+    found = list(value) if listed else []
+    if not listed or not all(is_whole(n) and n >= least for n in found):
+        raise _wrong(name, value, f"whole numbers of at least {least}, such as [{least}, {least + 1}]")
+    return [int(n) for n in found]
+
+
+def require_whole(name: str, value: int) -> int:
+    """Return a whole number.
+
+    Raises
+    ------
+    InvalidInput
+        If it is something else.
+    """
+    if not is_whole(value):
+        raise _wrong(name, value, "a whole number")
+    return int(value)
+
+
+def require_positive(name: str, value: float, unit: str = "") -> float:
+    """Return a finite number greater than 0.
+
+    Raises
+    ------
+    InvalidInput
+        If it is something else.
+    """
+    if not (_is_finite(value) and value > 0):
+        raise _wrong(name, value, f"a number greater than 0{unit and f', in {unit}'}")
+    return float(value)
+
+
+def require_number(name: str, value: float) -> float:
+    """Return a number as it is; NaN and infinity are numbers too.
+
+    Raises
+    ------
+    InvalidInput
+        If it is something else.
+    """
+    if not isinstance(value, Real | np.bool_):
+        raise _wrong(name, value, "a number")
+    return value
+
+
+def require_flags(**flags: bool) -> None:
+    """Check arguments that are true or false, as ``require_flags(force=force)``.
+
+    Raises
+    ------
+    InvalidInput
+        If one is something else.
+    """
+    for name, value in flags.items():
+        if not isinstance(value, bool | np.bool_):
+            raise _wrong(name, value, "True or False")
 
 
 def require_path(name: str, value: Location) -> str:
@@ -87,9 +166,66 @@ def require_path(name: str, value: Location) -> str:
     InvalidInput
         If it is something else.
     """
-    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
-        raise InvalidInput(f"{name} is {value!r:.60}; expected a path or URI, as text or a pathlib.Path")
-    return os.fspath(value)
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise _wrong(name, value, "a path or URI, as text or a pathlib.Path")
+    return text
+
+
+def require_text(name: str, value: str, example: str = "") -> str:
+    """Return a text that is not empty.
+
+    Raises
+    ------
+    InvalidInput
+        If it is something else.
+    """
+    if not isinstance(value, str) or not value:
+        raise _wrong(name, value, f"text{example and f', such as {example!r}'}")
+    return value
+
+
+def require_names(name: str, value: Collection[str], known: Collection[str], what: str) -> tuple[str, ...]:
+    """Return names of which all are known; `what` is what they name, for the message.
+
+    Raises
+    ------
+    UnknownName
+        If one is not; the message suggests the closest match.
+    InvalidInput
+        If they are not a collection of texts.
+    """
+    if isinstance(value, str) or not isinstance(value, Collection):
+        raise _wrong(name, value, f"a list of names, such as [{sorted(known)[0]!r}]; known: {', '.join(sorted(known))}")
+    for one in value:
+        if one not in known:
+            raise UnknownName.of(what, one, known)
+    return tuple(value)
+
+
+def require_mapping(name: str, value: Mapping[str, Any], example: str) -> Mapping[str, Any]:
+    """Return a mapping whose keys are text.
+
+    Raises
+    ------
+    InvalidInput
+        If it is something else.
+    """
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise _wrong(name, value, f"a mapping of names to values, such as {example}")
+    return value
+
+
+def require_function(name: str, value: object) -> None:
+    """Check that an argument can be called.
+
+    Raises
+    ------
+    InvalidInput
+        If it cannot.
+    """
+    if not callable(value):
+        raise _wrong(name, value, "a function")
 
 
 def is_whole(value: object) -> TypeGuard[int]:
@@ -97,12 +233,26 @@ def is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
+def _three_numbers(name: str, value: Sequence[float], expected: str) -> tuple[float, float, float]:
+    if not (_is_triple(value) and all(map(_is_finite, value))):
+        raise _wrong(name, value, expected)
+    z, y, x = (float(n) for n in value)
+    return z, y, x
+
+
+def _wrong(name: str, value: object, expected: str) -> InvalidInput:
+    return InvalidInput(f"{name} is {describe_value(value)}; expected {expected}")
+
+
+def _is_listed(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _is_triple(value: Any) -> TypeGuard[Sequence[Any]]:
+    return _is_listed(value) and len(value) == 3
+
+
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and math.isfinite(value)
-
-
-def _triple(name: str, value: Any, fits: Callable[[Any], bool], expected: str) -> Sequence[Any]:
-    listed = not isinstance(value, str | bytes) and hasattr(value, "__len__") and len(value) == 3
-    if not (listed and all(map(fits, value))):
-        raise InvalidInput(f"{name} is {value!r}; expected {expected}")
-    return cast("Sequence[Any]", value)
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)

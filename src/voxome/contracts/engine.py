@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 WORKER_MODULE = "voxome.blocks.worker"
 """Module that engines start as ``python -m`` in worker processes; its docstring says what it reads and writes."""
@@ -128,6 +128,7 @@ class JobStatus:
         )
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Runs jobs, several at a time, without knowing what they do.
 

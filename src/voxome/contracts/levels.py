@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from voxome.contracts.arguments import require_count
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import InvalidInput, NotFound
 
@@ -110,10 +111,12 @@ def require_level(name: str, number: int, count: int) -> None:
 
     Raises
     ------
+    InvalidInput
+        If the number is not a whole one of at least 0.
     NotFound
         If it does not.
     """
-    if not 0 <= number < count:
+    if not 0 <= require_count("level", number, 0) < count:
         raise NotFound(f"{name} has no level {number}: its levels are 0 to {count - 1}")
 
 

@@ -21,6 +21,7 @@ from voxome.errors import InvalidInput
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _CONTEXTS: tuple[type, ...] = (BlockContext, Region, Frame)
+_MARKUP = re.compile(r"(?::\w+:)?(`{1,2})([^`]+)\1")
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def tool(
             content=content,
             cpus=cpus,
             gpus=gpus,
-            summary=(inspect.getdoc(function) or "").partition("\n")[0],
+            summary=_plain_text((inspect.getdoc(function) or "").partition("\n")[0]),
         )
         return PythonTool(spec, function, injected)
 
@@ -219,7 +220,12 @@ def _parameter_docs(function: Callable[..., Any]) -> dict[str, str]:
             docs[name] = f"{docs.get(name, '')} {line.strip()}".lstrip()
         else:
             name = ""
-    return docs
+    return {name: _plain_text(text) for name, text in docs.items()}
+
+
+def _plain_text(text: str) -> str:
+    """Return text without the markup of docstrings, which the help and CWL would show as it is."""
+    return _MARKUP.sub(r"\2", text)
 
 
 def _shown(result: object) -> str:

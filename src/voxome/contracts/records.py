@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Ledger(Protocol):
         """Return the seconds of all jobs of a step and the largest peak memory of one, in bytes."""
 
 
+@runtime_checkable
 class RecordStore(Ledger, Protocol):
     """Events and finished jobs of a run; one process writes.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, runtime_checkable
 
+from voxome.calls import call_problem
 from voxome.contracts.abilities import ability
 from voxome.errors import UnsupportedFormat
 
@@ -74,7 +75,11 @@ class FunctionService(Generic[P, R]):
         ------
         UnsupportedFormat
             If the source of the volume lacks what the function requires.
+        WrongCall
+            If an argument is missing, or the function has none of that name.
         """
+        if (problem := call_problem(self.function, arguments, options)) is not None:
+            raise problem
         bound = inspect.signature(self.function).bind(*arguments, **options)
         volume: Any = next(iter(bound.arguments.values()))
         for requirement in self.requires:

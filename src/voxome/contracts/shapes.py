@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from voxome.errors import InvalidInput
+from voxome.calls import explain_construction
+from voxome.contracts.arguments import require_mapping, require_position
+from voxome.errors import InvalidInput, UnknownName, describe_value
 
 AnnotationShape = Literal["point", "line", "box", "ellipsoid"]
 """Geometry that all annotations of one collection share."""
 
 
+@explain_construction
 @dataclass(frozen=True, eq=False)
 class Mesh:
     """A surface of triangles.
@@ -52,6 +55,7 @@ class Mesh:
         return cls(np.concatenate([part.vertices_nm for part in parts]), np.concatenate(faces))
 
 
+@explain_construction
 @dataclass(frozen=True, eq=False)
 class Skeleton:
     """A graph of nodes and edges, usually a tree.
@@ -79,6 +83,7 @@ class Skeleton:
         _set_array(self, "edges", np.int64, (2,))
         _set_array(self, "radii_nm", np.float64, ())
         count = len(self.nodes_nm)
+        require_mapping("attributes", self.attributes, "{'swc_type': [1, 3]}")
         for name, values in {"radii_nm": self.radii_nm, **self.attributes}.items():
             if len(values) != count:
                 raise InvalidInput(f"a skeleton of {count} nodes cannot have {len(values)} values of {name}")
@@ -134,6 +139,7 @@ class Skeleton:
         return coo_array((np.ones(len(self.edges), np.uint8), ends), shape=(count, count)).tocsr()
 
 
+@explain_construction
 @dataclass(frozen=True, eq=False)
 class Annotations:
     """Points, lines, boxes or ellipsoids, with properties and the labels that they belong to.
@@ -161,6 +167,10 @@ class Annotations:
     relations: Mapping[str, Sequence[NDArray[np.uint64]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.shape not in get_args(AnnotationShape):
+            raise UnknownName.of("shape of annotations", self.shape, get_args(AnnotationShape))
+        require_mapping("properties", self.properties, "{'score': [0.5]}")
+        require_mapping("relations", self.relations, "{'segment': [[7]]}")
         _set_array(self, "ids", np.uint64, ())
         _set_array(self, "positions_nm", np.float64, (1 if self.shape == "point" else 2, 3))
         columns = {"positions_nm": self.positions_nm, **self.properties, **self.relations}
@@ -197,13 +207,16 @@ class Annotations:
 
     def within(self, start_nm: Sequence[float], stop_nm: Sequence[float]) -> Annotations:
         """Return the annotations whose bounds meet the box from `start_nm` to `stop_nm` (z, y, x), half-open."""
+        start, stop = require_position("start_nm", start_nm), require_position("stop_nm", stop_nm)
         low, high = self.bounds_nm[:, 0], self.bounds_nm[:, 1]
-        meets = (low < np.asarray(stop_nm)) & (high >= np.asarray(start_nm))
+        meets = (low < np.asarray(stop)) & (high >= np.asarray(start))
         return self.select(np.flatnonzero(meets.all(axis=1)))
 
     @classmethod
     def join(cls, parts: Sequence[Annotations]) -> Annotations:
         """Concatenate parts of one collection and sort them by id; one that occurs in several parts is kept once."""
+        if not parts:
+            raise InvalidInput("there are no annotations to join; expected at least one part, which may be empty")
         first = parts[0]
         joined = cls(
             first.shape,
@@ -217,7 +230,14 @@ class Annotations:
 
 def _set_array(owner: object, name: str, dtype: DTypeLike, row: tuple[int, ...]) -> None:
     """Convert one attribute to an array of `dtype` whose rows have the shape `row`."""
-    values: NDArray[Any] = np.asarray(getattr(owner, name), dtype)
+    given = getattr(owner, name)
+    try:
+        values: NDArray[Any] = np.asarray(given, dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        rows = f"({', '.join(['n', *map(str, row)])})"
+        raise InvalidInput(
+            f"{name} is {describe_value(given)}; expected an array of {np.dtype(dtype)} of shape {rows}"
+        ) from error
     if values.size == 0:
         values = values.reshape(0, *row)
     if values.ndim != 1 + len(row) or values.shape[1:] != row:

@@ -9,8 +9,16 @@ from typing import Any, Literal, TypedDict, Unpack, cast, get_args
 import numpy as np
 from numpy.typing import DTypeLike
 
-from voxome.contracts.arguments import require_indices, require_lengths, require_position
-from voxome.errors import InvalidInput, UnknownName
+from voxome.calls import explain_calls, explain_construction
+from voxome.contracts.arguments import (
+    require_index,
+    require_indices,
+    require_lengths,
+    require_mapping,
+    require_number,
+    require_position,
+)
+from voxome.errors import InvalidInput, UnknownName, describe_value
 from voxome.geometry import Box
 from voxome.geometry.axes import default_axes
 
@@ -42,6 +50,7 @@ class SpecChanges(SpecOptions, total=False):
     write_chunk: Sequence[int] | None
 
 
+@explain_construction
 @dataclass(frozen=True)
 class VolumeSpec:
     """Shape and meaning of one array, in the store's coordinates.
@@ -88,22 +97,25 @@ class VolumeSpec:
 
     def __post_init__(self) -> None:
         if not isinstance(self.domain, Box):
-            raise InvalidInput(f"domain is {self.domain!r}; expected a voxome.Box, as Box((0, 0, 0), (64, 64, 64))")
+            raise InvalidInput(
+                f"domain is {describe_value(self.domain)}; expected a voxome.Box, as Box((0, 0, 0), (64, 64, 64))"
+            )
         object.__setattr__(self, "dtype", parse_dtype(self.dtype).newbyteorder("="))
-        object.__setattr__(self, "axes", tuple(self.axes) or default_axes(self.domain.ndim))
-        if len(self.axes) != self.domain.ndim or len(set(self.axes)) != len(self.axes):
-            raise InvalidInput(f"axes {self.axes} should name each of the {self.domain.ndim} axes once")
+        object.__setattr__(self, "axes", _axes(self.axes, self.domain.ndim))
         for name in ("read_chunk", "write_chunk"):
-            chunk = getattr(self, name)
-            if chunk is not None and len(require_indices(name, chunk, 1)) != self.domain.ndim:
-                raise InvalidInput(f"{name} {chunk} should have {self.domain.ndim} axes of at least 1 voxel")
+            require_chunk(name, getattr(self, name), self.axes)
         if self.voxel_size_nm is not None:
             object.__setattr__(self, "voxel_size_nm", require_lengths("voxel_size_nm", self.voxel_size_nm))
         object.__setattr__(self, "offset_nm", require_position("offset_nm", self.offset_nm))
         if self.kind not in get_args(VolumeKind):
-            raise UnknownName.of("kind", str(self.kind), get_args(VolumeKind))
+            raise UnknownName.of("kind", self.kind, get_args(VolumeKind))
+        require_number("fill", self.fill)
+        require_mapping("attributes", self.attributes, "{'sample': 'A1'}")
+        if self.encoding is not None:
+            require_mapping("encoding", self.encoding, "{'codec': 'zstd'}")
 
     @classmethod
+    @explain_calls
     def of(
         cls,
         shape: Sequence[int],
@@ -138,8 +150,9 @@ class VolumeSpec:
         """
         extent = require_indices("shape", shape, 0)
         origin = None if start is None else require_indices("start", start)
-        chunks = None if chunk is None else require_indices("chunk", chunk, 1)
-        shards = chunks if write_chunk is None else require_indices("write_chunk", write_chunk, 1)
+        axes = _axes(options.get("axes", ()), len(extent))
+        chunks = require_chunk("chunk", chunk, axes)
+        shards = chunks if write_chunk is None else require_chunk("write_chunk", write_chunk, axes)
         _check_names(options, SpecOptions)
         fields = cast("Any", options)
         return cls(Box.of_shape(extent, origin), parse_dtype(dtype), read_chunk=chunks, write_chunk=shards, **fields)
@@ -182,7 +195,8 @@ class VolumeSpec:
         """
         if self.voxel_size_nm is None:
             raise InvalidInput("cannot compute positions in nm: the voxel size of this volume is unknown")
-        z, y, x = (o + i * size for o, i, size in zip(self.offset_nm, index, self.voxel_size_nm, strict=True))
+        at = require_index("index", index)
+        z, y, x = (o + i * size for o, i, size in zip(self.offset_nm, at, self.voxel_size_nm, strict=True))
         return (z, y, x)
 
     def spatial_box(self, box: Box) -> Box:
@@ -203,12 +217,40 @@ def parse_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     Raises
     ------
     InvalidInput
-        If NumPy does not know it.
+        If NumPy does not know it, or it is None.
     """
     try:
+        if dtype is None:  # which NumPy takes as float64
+            raise TypeError
         return np.dtype(dtype)
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"Unknown dtype {dtype!r}; use a NumPy dtype such as uint8") from error
+        raise InvalidInput(f"Unknown dtype {describe_value(dtype)}; use a NumPy dtype such as uint8") from error
+
+
+def require_chunk(name: str, chunk: Sequence[int] | None, axes: Sequence[str]) -> tuple[int, ...] | None:
+    """Return the shape of a chunk, or None if there is none; `name` is what the caller has called it.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not a number of at least 1 voxel for each axis.
+    """
+    if chunk is None:
+        return None
+    shape = require_indices(name, chunk, 1)
+    if len(shape) != len(axes):
+        raise InvalidInput(f"{name} {shape} should have {len(axes)} axes ({'/'.join(axes)}) of at least 1 voxel")
+    return shape
+
+
+def _axes(axes: Sequence[str], ndim: int) -> tuple[str, ...]:
+    """Return the names of the axes, by default those of an array that has none."""
+    if not isinstance(axes, Sequence) or not all(isinstance(axis, str) for axis in axes):
+        raise InvalidInput(f"axes is {describe_value(axes)}; expected a name for each axis, such as 'zyx'")
+    names = tuple(axes) or default_axes(ndim)
+    if len(names) != ndim or len(set(names)) != len(names):
+        raise InvalidInput(f"axes {names} should name each of the {ndim} axes once")
+    return names
 
 
 def _check_names(fields: Mapping[str, Any], known: type[Any]) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
-from voxome.errors import InvalidUri
+from voxome.errors import InvalidUri, UnknownName, describe_value
 from voxome.redaction import HIDDEN, is_secret, redact, without_credentials
 
 Location = str | os.PathLike[str]
 """A URI or path, as users write it."""
+
+VIEW_OPTIONS = ("axes", "c", "t", "start", "window", "dtype", "clip")
+"""Options of a URI that open a view of a volume, of any store."""
+LEVEL = "level"
+"""Option of a URI with the number of a level, of any store."""
 
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://(.*)$", re.IGNORECASE | re.DOTALL)
 _QUERY = re.compile(r"[a-z_]+=(?:https?://|[^/|])*")
@@ -54,8 +59,12 @@ class Uri:
             If it is not text or a path, if the path is empty, or the query malformed.
         """
         if not isinstance(text, str | os.PathLike):
-            raise InvalidUri(f"{text!r:.60} is not a URI; expected text such as zarr://PATH, or a pathlib.Path")
+            raise InvalidUri(
+                f"{describe_value(text)} is not a URI; expected text such as zarr://PATH, or a pathlib.Path"
+            )
         text = os.fspath(text)
+        if not isinstance(text, str) or "\0" in text:
+            raise InvalidUri(f"{describe_value(text)} cannot be a URI or path; expected text without null characters")
         matched = _SCHEME.match(text)
         scheme, rest = (matched[1].lower(), matched[2]) if matched else ("", text)
         path, mark, tail = rest.rpartition("?")
@@ -153,3 +162,26 @@ def with_options(text: str, **options: object) -> str:
         return replace(uri, query={**kept, **{name: str(value) for name, value in options.items()}}).reveal()
     base = f"{text}&" if uri.query else f"{text}?"
     return base + "&".join(f"{name}={value}" for name, value in options.items())
+
+
+def require_options(uri: Uri, known: Collection[str], owner: str) -> None:
+    """Raise unless a URI has only options that all stores have, or its own store.
+
+    Parameters
+    ----------
+    uri : Uri
+        URI to check.
+    known : collection of str
+        Options of its store.
+    owner : str
+        What has these options, for the message.
+
+    Raises
+    ------
+    UnknownName
+        If one is unknown; the message suggests the closest match.
+    """
+    names = (LEVEL, *VIEW_OPTIONS, *known)
+    for name in uri.query:
+        if name not in names:
+            raise UnknownName.of("option", name, names, owner)

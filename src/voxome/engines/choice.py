@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 
+from voxome.contracts.arguments import require_mapping
 from voxome.contracts.engine import Engine
 from voxome.contracts.run_record import EngineRecord
-from voxome.errors import InvalidInput, UnknownName
+from voxome.errors import InvalidInput, UnknownName, describe_value
 from voxome.redaction import HIDDEN, is_secret
 from voxome.registry import factory, parse_spec
 
@@ -39,6 +40,22 @@ def parse_engine_options(texts: Collection[str]) -> EngineChoice | None:
     return choice or None
 
 
+def require_engine(engine: object) -> str | Engine:
+    """Return an engine, or the name of one.
+
+    Raises
+    ------
+    InvalidInput
+        If it is something else.
+    """
+    if not isinstance(engine, str | Engine) or engine == "":
+        raise InvalidInput(
+            f"engine is {describe_value(engine)}; expected the name of an engine, such as 'local' or 'threads', or an "
+            "engine"
+        )
+    return engine
+
+
 class StepEngines:
     """Engines by step: checked at once, opened on entry, closed on exit.
 
@@ -60,7 +77,9 @@ class StepEngines:
     """
 
     def __init__(self, choice: EngineChoice | None, steps: Collection[str], *, workers: int, log: Path) -> None:
-        by_step = dict(choice) if isinstance(choice, Mapping) else {OTHERS: choice or DEFAULT}
+        named = choice if isinstance(choice, Mapping) else {OTHERS: DEFAULT if choice is None else choice}
+        require_mapping("engine", named, "{'network': 'threads'}")
+        by_step = {name: require_engine(engine) for name, engine in named.items()}
         for name in by_step:
             if name != OTHERS and name not in steps:
                 raise UnknownName.of("step", name, steps)

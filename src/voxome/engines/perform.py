@@ -6,6 +6,7 @@ import contextlib
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from voxome.config.settings import adopt
@@ -18,7 +19,7 @@ Task = Callable[[Mapping[str, Any]], JobResult]
 """Takes the payload of a job; entries of the registry group ``voxome.tasks`` are such functions."""
 
 
-def perform(job: Job, task: Task | None = None, *, quiet: bool = False) -> JobStatus:
+def perform(job: Job, task: Task | None = None, *, log: Path | None = None, quiet: bool = False) -> JobStatus:
     """Call `task` (by default the one that `job` names) with the payload of `job`.
 
     Parameters
@@ -27,8 +28,10 @@ def perform(job: Job, task: Task | None = None, *, quiet: bool = False) -> JobSt
         What to perform.
     task : function of a payload, optional
         Replaces the registered one.
+    log : path, optional
+        File to which the traceback of a failure is appended; standard error if None.
     quiet : bool
-        Whether not to print the traceback of a failure to standard error.
+        Whether not to write a traceback.
 
     Returns
     -------
@@ -41,12 +44,22 @@ def perform(job: Job, task: Task | None = None, *, quiet: bool = False) -> JobSt
         return JobStatus(job.id, "done", found(job.payload))
     except Exception as error:
         if not quiet:
-            with contextlib.suppress(OSError):
-                print(redact(traceback.format_exc()), end="", file=sys.stderr)
+            _write_traceback(log)
         known = isinstance(error, VoxomeError | MemoryError)
         retryable = not isinstance(error, InvalidInput | UnsupportedFormat | CorruptData)
         message = str(error) if known else f"{type(error).__name__}: {error}"
         return JobStatus(job.id, "failed", error=redact(message), retryable=retryable)
+
+
+def _write_traceback(log: Path | None) -> None:
+    text = redact(traceback.format_exc())
+    with contextlib.suppress(OSError):
+        if log is None:
+            print(text, end="", file=sys.stderr)
+            return
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(text)
 
 
 def perform_in_worker(job: Job) -> JobStatus:

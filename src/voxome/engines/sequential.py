@@ -18,15 +18,15 @@ class SequentialEngine:
     workers : int
         Ignored: there is one.
     log : path, optional
-        Ignored: tracebacks go to standard error.
+        File for the tracebacks of jobs that failed, standard error if None.
     """
 
     name = "sequential"
     slots = 1
 
     def __init__(self, *, workers: int = 1, log: Path | None = None) -> None:
-        del workers, log
-        self._waiting: deque[Job] = deque()
+        del workers
+        self._log, self._waiting = log, deque[Job]()
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queue jobs."""
@@ -34,7 +34,7 @@ class SequentialEngine:
 
     def wait(self, timeout_s: float) -> Iterable[JobStatus]:
         """Run the next job and return its status."""
-        return [perform(self._waiting.popleft())] if self._waiting else []
+        return [perform(self._waiting.popleft(), log=self._log)] if self._waiting else []
 
     def cancel(self, ids: Collection[str]) -> None:
         """Remove waiting jobs."""

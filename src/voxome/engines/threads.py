@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from voxome.contracts.engine import Job, JobStatus
@@ -19,17 +20,18 @@ class ThreadEngine:
     workers : int
         Number of threads.
     log : path, optional
-        Ignored: tracebacks go to standard error.
-    run : function of a Job
-        Returns its status; called from several threads.
+        File for the tracebacks of jobs that failed, standard error if None.
+    run : function of a Job, optional
+        Returns its status; called from several threads. By default the job is performed.
     """
 
     name = "threads"
 
-    def __init__(self, *, workers: int = 1, log: Path | None = None, run: Callable[[Job], JobStatus] = perform) -> None:
-        del log
+    def __init__(
+        self, *, workers: int = 1, log: Path | None = None, run: Callable[[Job], JobStatus] | None = None
+    ) -> None:
         self.slots = workers
-        self._run = run
+        self._run = partial(perform, log=log) if run is None else run
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="voxome-job")
         self._futures: dict[str, Future[JobStatus]] = {}
         self._ended: queue.SimpleQueue[tuple[str, Future[JobStatus]]] = queue.SimpleQueue()

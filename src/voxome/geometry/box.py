@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from voxome.errors import InvalidBox
+from voxome.calls import explain_construction
+from voxome.errors import InvalidBox, describe_value
 
 
+@explain_construction
 @dataclass(frozen=True, slots=True)
 class Box:
     """Index ranges ``start <= i < stop`` along every axis; any sign, no axis names.
@@ -21,15 +25,15 @@ class Box:
     Raises
     ------
     InvalidBox
-        If the lengths differ or a range is reversed.
+        If they are not whole numbers, the lengths differ, or a range is reversed.
     """
 
     start: tuple[int, ...]
     stop: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "start", tuple(int(i) for i in self.start))
-        object.__setattr__(self, "stop", tuple(int(i) for i in self.stop))
+        object.__setattr__(self, "start", parse_indices("start", self.start))
+        object.__setattr__(self, "stop", parse_indices("stop", self.stop))
         if len(self.start) != len(self.stop):
             raise InvalidBox(f"a box needs as many starts as stops, not {self.start} and {self.stop}")
         if any(a > b for a, b in zip(self.start, self.stop, strict=True)):
@@ -38,8 +42,10 @@ class Box:
     @classmethod
     def of_shape(cls, shape: Iterable[int], start: Sequence[int] | None = None) -> Box:
         """Return the box of `shape` that starts at `start` (the origin if None)."""
-        extent = tuple(shape)
-        origin = (0,) * len(extent) if start is None else tuple(start)
+        extent = parse_indices("shape", shape)
+        origin = (0,) * len(extent) if start is None else parse_indices("start", start)
+        if len(origin) != len(extent):
+            raise InvalidBox(f"a box of shape {extent} needs as many starts, not {origin}")
         return cls(origin, tuple(a + n for a, n in zip(origin, extent, strict=True)))
 
     @classmethod
@@ -55,7 +61,7 @@ class Box:
             return box
         if isinstance(box, str):
             return cls.parse(box, domain)
-        raise InvalidBox(f"{box!r} is not a box; use voxome.Box((0, 0, 0), (64, 64, 64)) or '0:64,0:64,0:64'")
+        raise _not_a_box(box)
 
     @classmethod
     def parse(cls, text: str, domain: Box | None = None) -> Box:
@@ -79,6 +85,8 @@ class Box:
         '2:9,0:5'
         """
         ranges = cls.parse_ranges(text)
+        if domain is not None and not isinstance(domain, Box):
+            raise _not_a_box(domain)
         if domain is None:
             if any(None in ends for ends in ranges):
                 raise InvalidBox(f"cannot read the box {text!r}; write both ends of every range, as Z0:Z1,Y0:Y1,X0:X1")
@@ -98,6 +106,8 @@ class Box:
         InvalidBox
             If the text has another form.
         """
+        if not isinstance(text, str):
+            raise _not_a_box(text)
         ranges = []
         for part in text.split(","):
             start, colon, stop = part.strip().partition(":")
@@ -133,12 +143,16 @@ class Box:
         return any(n == 0 for n in self.shape)
 
     def _same_rank(self, other: Box | Sequence[int]) -> None:
+        if not isinstance(other, Box) and not hasattr(other, "__len__"):
+            raise _not_a_box(other)
         rank = other.ndim if isinstance(other, Box) else len(other)
         if rank != self.ndim:
             raise InvalidBox(f"box {self} has {self.ndim} axes, but {other} has {rank}")
 
     def __and__(self, other: Box) -> Box:
         """Return the overlap of two boxes; empty where they do not meet."""
+        if not isinstance(other, Box):
+            raise _not_a_box(other)
         self._same_rank(other)
         start = tuple(max(a, b) for a, b in zip(self.start, other.start, strict=True))
         stop = tuple(min(a, b) for a, b in zip(self.stop, other.stop, strict=True))
@@ -156,20 +170,22 @@ class Box:
 
     def grow(self, low: Sequence[int], high: Sequence[int] | None = None) -> Box:
         """Return the box grown by `low` before and `high` (`low` if None) after, along every axis."""
-        after = low if high is None else high
-        self._same_rank(low)
+        before = parse_indices("low", low)
+        after = before if high is None else parse_indices("high", high)
+        self._same_rank(before)
         self._same_rank(after)
         return Box(
-            tuple(a - n for a, n in zip(self.start, low, strict=True)),
+            tuple(a - n for a, n in zip(self.start, before, strict=True)),
             tuple(b + n for b, n in zip(self.stop, after, strict=True)),
         )
 
     def shift(self, by: Sequence[int]) -> Box:
         """Return the box moved by `by`."""
-        self._same_rank(by)
+        steps = parse_indices("by", by)
+        self._same_rank(steps)
         return Box(
-            tuple(a + n for a, n in zip(self.start, by, strict=True)),
-            tuple(b + n for b, n in zip(self.stop, by, strict=True)),
+            tuple(a + n for a, n in zip(self.start, steps, strict=True)),
+            tuple(b + n for b, n in zip(self.stop, steps, strict=True)),
         )
 
     def coarsen(self, factors: Sequence[int]) -> Box:
@@ -217,7 +233,7 @@ class Box:
         return self.coarsen(grid).refine(grid)
 
     def _check_factors(self, factors: Sequence[int]) -> None:
-        self._same_rank(factors)
+        self._same_rank(parse_indices("factors", factors))
         if any(f < 1 for f in factors):
             raise InvalidBox(f"factors {tuple(factors)} must be whole numbers of at least 1")
 
@@ -229,6 +245,27 @@ class Box:
         InvalidBox
             If the box is not inside `outer`.
         """
+        if not isinstance(outer, Box):
+            raise _not_a_box(outer)
         if self not in outer:
             raise InvalidBox(f"box {self} is not inside {outer}")
         return tuple(slice(a - o, b - o) for a, b, o in zip(self.start, self.stop, outer.start, strict=True))
+
+
+def parse_indices(name: str, values: Iterable[Any]) -> tuple[int, ...]:
+    """Return whole numbers of any type as integers."""
+    try:
+        return tuple(map(_index, tuple(values)))
+    except TypeError:
+        expected = "whole numbers, one for each axis, as (0, 64, 64)"
+        raise InvalidBox(f"{name} is {describe_value(values)}; expected {expected}") from None
+
+
+def _index(value: Any) -> int:
+    return int(value) if isinstance(value, float) and value.is_integer() else operator.index(value)
+
+
+def _not_a_box(value: object) -> InvalidBox:
+    return InvalidBox(
+        f"{describe_value(value)} is not a box; use voxome.Box((0, 0, 0), (64, 64, 64)) or '0:64,0:64,0:64'"
+    )

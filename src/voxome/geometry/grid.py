@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from voxome.errors import InvalidBox
-from voxome.geometry.box import Box
+from voxome.calls import explain_construction
+from voxome.errors import InvalidBox, describe_value
+from voxome.geometry.box import Box, parse_indices
 
 Halo = tuple[tuple[int, ...], tuple[int, ...]]
 """Voxels read before and after a write box, along every axis."""
@@ -34,6 +35,7 @@ class Block:
     read: Box
 
 
+@explain_construction
 @dataclass(frozen=True)
 class BlockGrid:
     """The blocks of a regular grid anchored at ``domain.start`` that touch `box`.
@@ -72,7 +74,12 @@ class BlockGrid:
     def __post_init__(self) -> None:
         if self.box is None:
             object.__setattr__(self, "box", self.domain)
-        object.__setattr__(self, "block", tuple(int(n) for n in self.block))
+        for name, box in (("domain", self.domain), ("box", self.box)):
+            if not isinstance(box, Box):
+                raise InvalidBox(f"{name} is {describe_value(box)}; expected a voxome.Box")
+        object.__setattr__(self, "block", parse_indices("block", self.block))
+        if self.halo is not None:
+            object.__setattr__(self, "halo", _parse_halo(self.halo, self.domain.ndim))
         if len(self.block) != self.domain.ndim or min(self.block, default=0) < 1:
             raise InvalidBox(f"block {self.block} must have {self.domain.ndim} axes of at least 1 voxel")
         if self.box.ndim != self.domain.ndim or self.box not in self.domain or self.box.empty:
@@ -124,9 +131,10 @@ class BlockGrid:
 
     def index_of(self, point: Sequence[int]) -> int:
         """Return the index of the block whose write box contains `point`."""
-        if tuple(point) not in self.box:
-            raise InvalidBox(f"voxel {tuple(point)} is not in the box {self.box}")
-        return self.index_at(tuple(i - f for i, f in zip(self._cell(point), self._first, strict=True)))
+        voxel = parse_indices("point", point)
+        if voxel not in self.box:
+            raise InvalidBox(f"voxel {voxel} is not in the box {self.box}")
+        return self.index_at(tuple(i - f for i, f in zip(self._cell(voxel), self._first, strict=True)))
 
     def touching(self, box: Box) -> Iterator[int]:
         """Yield the indices of the blocks whose write box meets `box`, in order."""
@@ -138,6 +146,16 @@ class BlockGrid:
         ranges = [range(a - f, b - f + 1) for a, b, f in zip(low, high, self._first, strict=True)]
         for cell in itertools.product(*ranges):
             yield self.index_at(cell)
+
+
+def _parse_halo(halo: Halo, ndim: int) -> Halo:
+    """Return a halo of whole numbers, two for each axis."""
+    if not isinstance(halo, Sequence) or len(halo) != 2:
+        raise InvalidBox(f"halo is {describe_value(halo)}; expected the voxels before and after, as ((1, 1), (1, 1))")
+    low, high = (parse_indices("halo", side) for side in halo)
+    if not len(low) == len(high) == ndim or min(*low, *high) < 0:
+        raise InvalidBox(f"halo {halo} must have {ndim} axes of at least 0 voxels")
+    return low, high
 
 
 def region_grids(domain: Box, box: Box, block: Sequence[int]) -> tuple[BlockGrid, ...]:

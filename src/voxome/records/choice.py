@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 from voxome.contracts.records import RecordStore
+from voxome.errors import InvalidInput, describe_value
 from voxome.registry import factory
 
 DEFAULT = "sqlite"
@@ -24,8 +25,14 @@ def records_opener(choice: RecordsChoice | None) -> OpenRecords:
     UnknownName, InvalidInput, PluginError
         If the record store does not exist, or if it does not take an option.
     """
-    if choice is not None and not isinstance(choice, str):
-        store = choice
+    chosen = DEFAULT if choice is None else choice
+    if not isinstance(chosen, str | RecordStore) or chosen == "":
+        raise InvalidInput(
+            f"records is {describe_value(choice)}; expected the name of a record store, such as 'sqlite', or a "
+            "record store"
+        )
+    if not isinstance(chosen, str):
+        store = chosen
         return lambda _folder, _name: nullcontext(store)
-    open_store: Callable[..., RecordStore] = factory("voxome.records", choice or DEFAULT)
+    open_store: Callable[..., RecordStore] = factory("voxome.records", chosen)
     return lambda folder, name: closing(open_store(folder=folder, name=name))

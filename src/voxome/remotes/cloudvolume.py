@@ -22,7 +22,6 @@ from voxome.contracts.uri import Uri, at_level
 from voxome.errors import (
     AccessDenied,
     CorruptData,
-    InvalidInput,
     NotFound,
     ReadOnly,
     StoreError,
@@ -32,8 +31,6 @@ from voxome.errors import (
 from voxome.extras import require
 from voxome.geometry import Box
 from voxome.remotes.arrays import allocate
-
-_OPTIONS = {"fill_missing", "agglomerate", "timestamp", "level"}
 
 
 class CloudVolumeSource:
@@ -122,9 +119,9 @@ class CloudVolumePyramid(CloudVolumeSource):
 class CloudVolumeRemote:
     """Layers that cloud-volume opens."""
 
+    uri_options = ("fill_missing", "agglomerate", "timestamp")
+
     def open(self, uri: Uri, *, mode: Mode = "r") -> CloudVolumePyramid:
-        if unknown := sorted(set(uri.query) - _OPTIONS):
-            raise InvalidInput(f"{uri} has no option {', '.join(unknown)}; known: {', '.join(sorted(_OPTIONS))}")
         if mode == "r+":
             raise ReadOnly(f"{uri} is read only; write precomputed:// instead")
         return CloudVolumePyramid(uri)

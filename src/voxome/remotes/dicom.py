@@ -66,6 +66,9 @@ class DicomSource:
 class DicomRemote:
     """Series of DICOM images."""
 
+    uri_options = ()
+    signature = "DICOM files"
+
     def recognises(self, path: Path) -> bool:
         """Return whether `path` is a DICOM file, or a folder of nothing else but hidden files."""
         if not path.is_dir():

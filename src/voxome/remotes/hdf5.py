@@ -138,6 +138,8 @@ class Hdf5Pyramid(Hdf5Source):
 class Hdf5Remote:
     """Datasets of HDF5 files."""
 
+    uri_options = ()
+    signature = "an HDF5 file (or FILE/DATASET in it)"
     traits = FormatTraits(suffix=".h5", one_piece=True, codec_option="compression")
 
     def recognises(self, path: Path) -> bool:

@@ -103,6 +103,8 @@ class FolderSource(StackSource):
 class ImagesRemote:
     """Folders of images, and files of one image or of many pages."""
 
+    uri_options = ("series",)
+    signature = "a TIFF, PNG or JPEG file, or a folder with nothing but these"
     traits = FormatTraits(codec_option="compression")
 
     def recognises(self, path: Path) -> bool:

@@ -60,6 +60,7 @@ class MemorySource:
 class MemoryRemote:
     """Arrays in the memory of this process, by name."""
 
+    uri_options = ()
     traits = FormatTraits(one_process=True)
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> MemorySource:

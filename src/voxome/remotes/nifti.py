@@ -105,6 +105,9 @@ class NiftiSource:
 class NiftiRemote:
     """Files with one image each."""
 
+    uri_options = ()
+    signature = "a NIfTI file (.nii, .nii.gz)"
+
     def recognises(self, path: Path) -> bool:
         if not (path.is_file() and path.name.endswith(_SUFFIXES)):
             return False

@@ -53,6 +53,9 @@ class NpySource:
 class NpyRemote:
     """Files with one array each."""
 
+    uri_options = ()
+    signature = "a NumPy file (.npy)"
+
     def recognises(self, path: Path) -> bool:
         return _is_npy(path)
 

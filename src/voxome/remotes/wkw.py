@@ -120,6 +120,9 @@ class WkwPyramid(WkwSource):
 class WkwRemote:
     """Layers of WEBKNOSSOS datasets."""
 
+    uri_options = ()
+    signature = "a WEBKNOSSOS layer (folders with header.wkw)"
+
     def recognises(self, path: Path) -> bool:
         return bool(_magnifications(path))
 

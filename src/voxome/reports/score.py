@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.arguments import require_path
+from voxome.calls import explain_calls
+from voxome.contracts.arguments import require_flags, require_path, require_positive
 from voxome.contracts.placement import are_placed, placement_problem
 from voxome.contracts.uri import Location
 from voxome.errors import InvalidInput
@@ -23,10 +24,10 @@ from voxome.metrics.segmentation import (
     fold_contingency,
     score_segmentation,
 )
+from voxome.resources.labels import require_labels
 from voxome.resources.table import TableFile
 from voxome.resources.unfinished import require_finished
-from voxome.resources.volume import Volume
-from voxome.resources.volume_like import VolumeLike, as_volume
+from voxome.resources.volume_like import VolumeLike
 
 TableLike = Location | Mapping[str, NDArray[Any]]
 """A Parquet file, or columns by name."""
@@ -35,6 +36,7 @@ BLOCK = (64, 256, 256)
 _POSITION = ("z_nm", "y_nm", "x_nm")
 
 
+@explain_calls
 def count_pairs(
     truth: VolumeLike, result: VolumeLike, box: Box | str | None = None, *, force: bool = False
 ) -> Contingency:
@@ -55,7 +57,8 @@ def count_pairs(
     InvalidInput
         If one is not a label volume or not finished, or the two do not match: voxel sizes and offsets must be equal.
     """
-    volumes = [_labels(one) for one in (truth, result)]
+    require_flags(force=force)
+    volumes = [require_labels(one) for one in (truth, result)]
     for volume in volumes:
         require_finished(volume.reveal_uri(), force=force)
     specs = [volume.spec for volume in volumes]
@@ -75,6 +78,7 @@ def count_pairs(
     return reduce(fold_contingency, parts)
 
 
+@explain_calls
 def segmentation(
     truth: VolumeLike,
     result: VolumeLike,
@@ -94,9 +98,11 @@ def segmentation(
     force : bool
         See `count_pairs`.
     """
+    require_flags(count_background=count_background)
     return score_segmentation(count_pairs(truth, result, box, force=force), count_background=count_background)
 
 
+@explain_calls
 def detections(truth: TableLike, result: TableLike, tolerance_nm: float = 150.0) -> DetectionScore:
     """Return precision, recall and F1 of the points of two tables with the columns ``z_nm, y_nm, x_nm``.
 
@@ -105,11 +111,11 @@ def detections(truth: TableLike, result: TableLike, tolerance_nm: float = 150.0)
     InvalidInput
         If a table lacks a column, or a position is empty.
     """
-    if not tolerance_nm > 0:
-        raise InvalidInput(f"the tolerance is {tolerance_nm} nm; expected more than 0")
-    return score_detections(_points(truth), _points(result), tolerance_nm)
+    require_positive("tolerance_nm", tolerance_nm, "nm")
+    return score_detections(_points("truth", truth), _points("result", result), tolerance_nm)
 
 
+@explain_calls
 def graph(
     truth: TableLike,
     result: TableLike,
@@ -130,54 +136,44 @@ def graph(
     box, force : optional
         See `count_pairs`.
     """
-    true_edges, edges = _edges(truth), _edges(result)
+    true_edges, edges = _edges("truth", truth), _edges("result", result)
     return score_graph(true_edges, edges, *match_neurons(count_pairs(truth_labels, result_labels, box, force=force)))
 
 
-def _labels(labels: VolumeLike) -> Volume:
-    volume = as_volume(labels)
-    if volume.dtype.kind not in "iu" or volume.ndim != 3:
-        name, axes = volume.uri or "the array", "/".join(volume.axes)
-        raise InvalidInput(f"{name} has axes {axes} and dtype {volume.dtype}; expected integer labels along z, y and x")
-    if (
-        volume.uri
-        and volume.spec.kind != "labels"
-        and (volume.spec.kind == "probability" or volume.dtype.itemsize == 1)
-    ):
-        raise InvalidInput(
-            f"{volume.uri} is {volume.spec.kind} data of {volume.dtype}; expected a label volume (if these are labels, "
-            "copy them with `voxome put … --kind labels`)"
-        )
-    return volume
-
-
-def _columns(table: TableLike, names: tuple[str, ...], *, drop_nulls: bool = False) -> dict[str, NDArray[np.generic]]:
+def _columns(
+    argument: str, table: TableLike, names: tuple[str, ...], *, drop_nulls: bool = False
+) -> dict[str, NDArray[np.generic]]:
     """Return the named columns of a Parquet file, or of columns in memory."""
     if isinstance(table, Mapping):
         known, where = list(table), "the table"
     else:
-        file = TableFile(require_path("table", table))
+        file = TableFile(require_path(argument, table))
         known, where = list(file.columns), str(table)
     if missing := [name for name in names if name not in known]:
         raise InvalidInput(f"{where} has no column {', '.join(missing)}; its columns: {', '.join(known)}")
-    return (
-        {name: np.asarray(table[name]) for name in names}
-        if isinstance(table, Mapping)
-        else file.read(names, drop_nulls=drop_nulls)
-    )
+    if isinstance(table, Mapping):
+        rows = {name: np.asarray(table[name]) for name in names}
+    else:
+        rows = file.read(names, drop_nulls=drop_nulls)
+    if any(values.ndim != 1 or values.dtype.kind not in "biuf" for values in rows.values()):
+        raise InvalidInput(f"the columns {', '.join(names)} of {where} should be numbers, one for each row")
+    if len({len(values) for values in rows.values()}) > 1:
+        counts = ", ".join(str(len(values)) for values in rows.values())
+        raise InvalidInput(f"the columns {', '.join(names)} of {where} have {counts} rows; expected equally many")
+    return rows
 
 
-def _points(path: TableLike) -> NDArray[np.float64]:
-    rows = _columns(path, _POSITION)
+def _points(argument: str, table: TableLike) -> NDArray[np.float64]:
+    rows = _columns(argument, table, _POSITION)
     points = np.stack([rows[name].astype(np.float64) for name in _POSITION], axis=1)
     if not np.isfinite(points).all():
         raise InvalidInput("the table has rows without a position in nm; rerun with --voxel-size Z,Y,X")
     return points
 
 
-def _edges(path: TableLike) -> Edges:
+def _edges(argument: str, table: TableLike) -> Edges:
     """Return the edges of a table; those with an unknown end are left out."""
-    rows = _columns(path, ("pre_id", "post_id", "directed"), drop_nulls=True)
+    rows = _columns(argument, table, ("pre_id", "post_id", "directed"), drop_nulls=True)
     for name in ("pre_id", "post_id"):
         if rows[name].dtype.kind not in "iu":
             raise InvalidInput(f"the column {name} is {rows[name].dtype}; expected integers: floats round ids")

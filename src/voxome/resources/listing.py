@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from voxome.calls import explain_calls
+from voxome.contracts.arguments import require_flags
 from voxome.contracts.listing import unreadable_entry
 from voxome.contracts.source import Remote, ResourceInfo
 from voxome.contracts.uri import Location, Uri
@@ -24,6 +26,7 @@ _LEAVES = frozenset({VOLUME, "meshes", "skeletons", "points"})
 """Types of resources that contain no others."""
 
 
+@explain_calls
 def ls(uri: Location = ".", *, recursive: bool = False) -> list[ResourceInfo]:
     """List the resources under `uri`, and what contains resources.
 
@@ -49,6 +52,7 @@ def ls(uri: Location = ".", *, recursive: bool = False) -> list[ResourceInfo]:
     UnsupportedFormat
         If the store cannot list.
     """
+    require_flags(recursive=recursive)
     parsed = Uri.parse(uri)
     if address := bare_address(parsed):
         found = list(_list_folder(address, recursive))

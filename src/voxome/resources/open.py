@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, Unpack, cast, get_args, overload
 
+from voxome.calls import explain_calls
 from voxome.contracts.abilities import (
     Connection,
     SupportsAdaptSpec,
@@ -18,6 +19,7 @@ from voxome.contracts.abilities import (
     SupportsMarkerFiles,
     SupportsOpenLevel,
     SupportsRecognise,
+    SupportsUriOptions,
     ability,
 )
 from voxome.contracts.arguments import require_count
@@ -25,7 +27,7 @@ from voxome.contracts.levels import require_level
 from voxome.contracts.source import MeshSource, Mode, PointsSource, Remote, SkeletonSource, Source, VolumeSource
 from voxome.contracts.spec import SpecChanges, VolumeSpec
 from voxome.contracts.traits import FormatTraits, SupportsFormatTraits
-from voxome.contracts.uri import Location, Uri, with_options
+from voxome.contracts.uri import Location, Uri, require_options, with_options
 from voxome.errors import (
     AccessDenied,
     InvalidInput,
@@ -35,9 +37,10 @@ from voxome.errors import (
     ReadOnly,
     UnknownName,
     UnsupportedFormat,
+    describe_value,
 )
 from voxome.registry import load, targets
-from voxome.resources.recognition import get_remote, marker_files, recognise, recognise_address
+from voxome.resources.recognition import get_remote, marker_files, recognise, recognise_address, signatures
 from voxome.resources.shapes import Meshes, Points, Skeletons
 from voxome.resources.view_options import apply_view, is_percent, refuse_view, split_view, with_values, without_window
 from voxome.resources.volume import Volume
@@ -66,6 +69,14 @@ def format_traits(scheme: str) -> FormatTraits:
     except UnknownName:
         return FormatTraits()
     return remote.traits if isinstance(remote, SupportsFormatTraits) else FormatTraits()
+
+
+def _remote_of(uri: Uri) -> Remote:
+    """Return the remote of a URI, whose options it must have."""
+    store = get_remote(uri.scheme)
+    if isinstance(store, SupportsUriOptions):
+        require_options(uri, store.uri_options, f"{uri.scheme}://")
+    return store
 
 
 def locate(text: Location, *, level: int | None = None) -> Uri:
@@ -126,8 +137,8 @@ def _locate_path(uri: Uri) -> Uri:
     if not Path(uri.path).exists():
         raise NotFound(f"{uri.path} does not exist, neither as a file nor inside a file that voxome reads")
     raise UnsupportedFormat(
-        f"{uri.path} is not a recognised volume; name its format, as in zarr://{uri.path}, "
-        f"or look around with `voxome ls {uri.path}`"
+        f"{uri.path} is not a recognised volume, which would be one of: {'; '.join(signatures())}. Name its format, "
+        f"as in zarr://{uri.path}, or look around with `voxome ls {uri.path}`"
     )
 
 
@@ -169,7 +180,7 @@ def open_source(uri: Location, *, mode: Mode = "r", level: int | None = None) ->
 def _open(uri: Uri, mode: Mode, level: int) -> Source:
     if mode not in get_args(Mode):
         raise InvalidInput(
-            f"mode is {mode!r}; expected 'r' (read) or 'r+' (read and write); voxome.create makes volumes"
+            f"mode is {describe_value(mode)}; expected 'r' (read) or 'r+' (read and write); voxome.create makes volumes"
         )
     plain, view = split_view(uri)
     if view and mode != "r":
@@ -179,7 +190,7 @@ def _open(uri: Uri, mode: Mode, level: int) -> Source:
 
 
 def _open_plain(uri: Uri, mode: Mode, level: int) -> Source:
-    store = get_remote(uri.scheme)
+    store = _remote_of(uri)
     try:
         return _open_stored(store, uri, mode, level)
     except NotFound:
@@ -239,6 +250,7 @@ def open(uri: Location, *, mode: Mode = "r", level: int) -> Volume: ...
 def open(uri: Location, *, mode: Mode = "r", level: None = None) -> Resource: ...
 
 
+@explain_calls
 def open(uri: Location, *, expect: type[Any] | None = None, mode: Mode = "r", level: int | None = None) -> Resource:
     """Open a volume, or meshes, skeletons or points.
 
@@ -275,7 +287,7 @@ def open(uri: Location, *, expect: type[Any] | None = None, mode: Mode = "r", le
     7
     """
     if expect is not None and expect not in [resource for resource, _ in _RESOURCES.values()]:
-        raise InvalidInput(f"expect is {expect!r}; expected voxome.Volume, Meshes, Skeletons or Points")
+        raise InvalidInput(f"expect is {describe_value(expect)}; expected voxome.Volume, Meshes, Skeletons or Points")
     located = locate(uri, level=level)
     source = _open(located, mode, _level_number(located, level))
     resource = _kind_of(source)[0]
@@ -297,6 +309,7 @@ def connect(uri: str, expect: type[C]) -> C: ...
 def connect(uri: str, expect: None = None) -> Connection: ...
 
 
+@explain_calls
 def connect(uri: str, expect: type[Any] | None = None) -> object:
     """Connect to a store that offers more than volumes: a BossDB with its projects, a DVID with its versions.
 
@@ -316,14 +329,18 @@ def connect(uri: str, expect: type[Any] | None = None) -> object:
     Raises
     ------
     InvalidInput
-        If the connection is not what `expect` asks for.
+        If `uri` is not an address, or the connection is not what `expect` asks for.
     UnsupportedFormat
         If the store offers nothing but volumes.
     """
     parsed = Uri.parse(uri)
+    if expect is not None and not isinstance(expect, type):
+        raise InvalidInput(f"expect is {describe_value(expect)}; expected a class, such as that of the connection")
+    if not parsed.scheme:
+        raise InvalidUri(f"{parsed} is not the address of a server; write bossdb://https://HOST or dvid://HOST:PORT")
     store = get_remote(parsed.scheme)
     if not isinstance(store, SupportsConnect):
-        raise UnsupportedFormat(f"{parsed.scheme or 'a path'}:// does not support connect(); open its volumes")
+        raise UnsupportedFormat(f"{parsed.scheme}:// does not support connect(); open its volumes")
     connection = store.connect(parsed)
     if expect is not None and not isinstance(connection, expect):
         raise InvalidInput(f"{parsed} is a {type(connection).__name__}; a {expect.__name__} was expected")
@@ -354,16 +371,18 @@ def adapted_spec(uri: Location, spec: VolumeSpec, levels: int) -> VolumeSpec:
 def _creator(located: Uri, spec: VolumeSpec) -> SupportsCreate:
     """Return the remote that creates an array at a URI."""
     refuse_view(located, "created")
-    if not isinstance(spec, VolumeSpec):
-        raise InvalidInput(f"spec is {spec!r:.60}; expected a VolumeSpec, as VolumeSpec.of((64, 64, 64), 'uint8')")
+    _require_spec(spec)
     if located.scheme in ("", "file", *targets(GROUP)):
         raise InvalidUri(f"cannot create {located} without a format; write zarr://{located}, n5://{located}, …")
-    store = get_remote(located.scheme)
+    if spec.dtype.kind not in "biufc":
+        raise UnsupportedFormat(f"{located}: voxels of {spec.dtype} are not supported; expected numbers, such as uint8")
+    store = _remote_of(located)
     if not isinstance(store, SupportsCreate):
         raise UnsupportedFormat(f"{located.scheme}:// volumes cannot be created")
     return store
 
 
+@explain_calls
 def create(uri: Location, spec: VolumeSpec, **changes: Unpack[SpecChanges]) -> Volume:
     """Create a volume and open it for writing.
 
@@ -383,5 +402,13 @@ def create(uri: Location, spec: VolumeSpec, **changes: Unpack[SpecChanges]) -> V
     UnsupportedFormat
         If the format cannot hold such a volume.
     """
+    _require_spec(spec)
     described = spec.replace(**changes) if changes else spec
     return Volume(create_source(uri, described), absolute(Uri.parse(uri)).reveal())
+
+
+def _require_spec(spec: VolumeSpec) -> None:
+    if not isinstance(spec, VolumeSpec):
+        raise InvalidInput(
+            f"spec is {describe_value(spec)}; expected a VolumeSpec, as VolumeSpec.of((64, 64, 64), 'uint8')"
+        )

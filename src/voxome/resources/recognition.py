@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import cast
 
-from voxome.contracts.abilities import SupportsMarkerFiles, SupportsRecognise
+from voxome.contracts.abilities import SupportsMarkerFiles, SupportsRecognise, SupportsSignature
 from voxome.contracts.source import Remote
 from voxome.contracts.uri import Uri
 from voxome.registry import load, load_all
@@ -38,6 +38,12 @@ def recognise(path: Path) -> str | None:
         if isinstance(store, SupportsRecognise) and store.recognises(path):
             return scheme
     return None
+
+
+def signatures() -> list[str]:
+    """Return by what the formats are recognised, for messages."""
+    stores = (get_remote(scheme) for scheme, _ in load_all("voxome.remotes"))
+    return [store.signature for store in stores if isinstance(store, SupportsSignature)]
 
 
 def recognise_address(uri: Uri) -> str | None:

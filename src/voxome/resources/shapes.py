@@ -8,12 +8,16 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.calls import explain_construction
+from voxome.contracts.arguments import require_count, require_counts, require_position, require_text
 from voxome.contracts.shapes import Annotations, AnnotationShape, Mesh, Skeleton
 from voxome.contracts.source import MeshSource, PointsSource, SkeletonSource
+from voxome.errors import InvalidInput, describe_value
 
 S = TypeVar("S", bound=MeshSource | SkeletonSource | PointsSource)
 
 
+@explain_construction
 class _Stored(Generic[S]):
     """Shapes of a store.
 
@@ -23,9 +27,16 @@ class _Stored(Generic[S]):
         Reads them.
     uri : str
         Their URI, for people to read.
+
+    Raises
+    ------
+    InvalidInput
+        If the source cannot be read: a URI is opened by `voxome.open`.
     """
 
     def __init__(self, source: S, uri: str = "") -> None:
+        if not callable(getattr(source, "ids", None)):
+            raise InvalidInput(f"{describe_value(source)} is not a source of shapes; open them with voxome.open(URI)")
         self.source, self.uri = source, uri
 
     def __repr__(self) -> str:
@@ -40,22 +51,22 @@ class Meshes(_Stored[MeshSource]):
     """The meshes of a segmentation: ``meshes[id]``."""
 
     def __getitem__(self, id: int) -> Mesh:
-        return self.source.mesh(id)
+        return self.mesh(id)
 
     def mesh(self, id: int, lod: int = 0) -> Mesh:
         """Return the mesh of a segment at level of detail `lod`, 0 the finest; see `MeshSource.mesh`."""
-        return self.source.mesh(id, lod)
+        return self.source.mesh(require_count("id", id, 0), require_count("lod", lod, 0))
 
 
 class Skeletons(_Stored[SkeletonSource]):
     """The skeletons of a segmentation: ``skeletons[id]``."""
 
     def __getitem__(self, id: int) -> Skeleton:
-        return self.source.skeleton(id)
+        return self.skeleton(id)
 
     def skeleton(self, id: int) -> Skeleton:
         """Return the skeleton of a segment; see `SkeletonSource.skeleton`."""
-        return self.source.skeleton(id)
+        return self.source.skeleton(require_count("id", id, 0))
 
 
 class Points(_Stored[PointsSource]):
@@ -65,7 +76,7 @@ class Points(_Stored[PointsSource]):
         return f"<Points {self.uri} of shape {self.shape}>"
 
     def __getitem__(self, id: int) -> Annotations:
-        return self.source.get([id])
+        return self.get([id])
 
     @property
     def shape(self) -> AnnotationShape:
@@ -79,7 +90,7 @@ class Points(_Stored[PointsSource]):
 
     def get(self, ids: Iterable[int]) -> Annotations:
         """Return annotations by id, with their relations; see `PointsSource.get`."""
-        return self.source.get(ids)
+        return self.source.get(require_counts("ids", ids))
 
     def within(self, start_nm: Sequence[float], stop_nm: Sequence[float]) -> Annotations:
         """Return the annotations that meet the box from `start_nm` to `stop_nm` (z, y, x, in nm).
@@ -89,8 +100,8 @@ class Points(_Stored[PointsSource]):
         UnsupportedFormat
             If the collection has no spatial index.
         """
-        return self.source.within(start_nm, stop_nm)
+        return self.source.within(require_position("start_nm", start_nm), require_position("stop_nm", stop_nm))
 
     def related(self, relation: str, label: int) -> Annotations:
         """Return the annotations that `relation` joins to `label`; see `PointsSource.related`."""
-        return self.source.related(relation, label)
+        return self.source.related(require_text("relation", relation), require_count("label", label, 0))

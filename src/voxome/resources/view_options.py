@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from voxome.contracts.source import VolumeSource
-from voxome.contracts.uri import Uri
+from voxome.contracts.uri import VIEW_OPTIONS, Uri
 from voxome.errors import InvalidInput, InvalidUri
 from voxome.geometry.axes import STANDARD
 from voxome.resources.sample import sample_percentiles
@@ -29,7 +29,7 @@ def split_view(uri: Uri) -> tuple[Uri, dict[str, str]]:
     >>> split_view(Uri.parse("zarr://a.zarr?level=1&c=0"))
     (Uri('zarr://a.zarr?level=1'), {'c': '0'})
     """
-    view = {name: value for name, value in uri.query.items() if name in (*_ORDER, "dtype", "clip")}
+    view = {name: value for name, value in uri.query.items() if name in VIEW_OPTIONS}
     return replace(uri, query={name: value for name, value in uri.query.items() if name not in view}), view
 
 
@@ -93,6 +93,9 @@ def apply_view(source: VolumeSource, view: Mapping[str, str], name: str) -> Volu
         If an option is malformed, or does not fit the volume.
     """
     options = dict(view)
+    for option, known in (("dtype", DTYPES), ("clip", ("true", "false"))):
+        if view.get(option, known[0]) not in known:
+            raise InvalidUri(f"{name}: ?{option}={view[option]} is not supported; use {' or '.join(known)}")
     if "dtype" in view and "window" not in view:
         if source.spec.dtype != bool:
             raise InvalidUri(
@@ -134,14 +137,9 @@ def _shifted(source: VolumeSource, view: Mapping[str, str], name: str) -> Volume
 
 def _windowed(source: VolumeSource, view: Mapping[str, str], name: str) -> VolumeSource:
     dtype = view.get("dtype", DTYPES[0])
-    if dtype not in DTYPES:
-        raise InvalidUri(f"{name}: ?dtype={dtype} is not supported; use {' or '.join(DTYPES)}")
     if source.spec.dtype.kind not in "biuf":
         raise InvalidInput(f"{name} is {source.spec.dtype}, which has no window; expected numbers")
-    clip = view.get("clip", "true")
-    if clip not in ("true", "false"):
-        raise InvalidUri(f"{name}: ?clip={clip} is not supported; use true or false")
-    return Windowed(source, dtype, *_ends(view["window"], name), name, clip=clip == "true")
+    return Windowed(source, dtype, *_ends(view["window"], name), name, clip=view.get("clip") != "false")
 
 
 _VIEWS: Mapping[str, Callable[[VolumeSource, Mapping[str, str], str], VolumeSource]] = {

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from voxome.calls import explain_calls, explain_construction
 from voxome.contracts.abilities import SupportsIds, SupportsLevels, ability
+from voxome.contracts.arguments import require_count, require_flags
 from voxome.contracts.levels import Level, require_level
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import at_level
-from voxome.errors import UnsupportedFormat
+from voxome.errors import InvalidInput, UnsupportedFormat, describe_value
 from voxome.extras import require
 from voxome.geometry import Box
 from voxome.redaction import Secret, redact
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     import xarray
 
 
+@explain_construction
 class Volume:
     """A numpy-like view of one array in a store.
 
@@ -40,9 +44,19 @@ class Volume:
         Reads and writes boxes.
     uri : str
         Its address; the attribute `uri` has it without user name, password and tokens.
+
+    Raises
+    ------
+    InvalidInput
+        If the source cannot be read: a URI is opened by `voxome.open`.
     """
 
     def __init__(self, source: VolumeSource, uri: str = "") -> None:
+        if not callable(getattr(source, "read", None)):
+            raise InvalidInput(
+                f"{describe_value(source)} is not a source of voxels; open a volume with voxome.open(URI), and pass "
+                "NumPy arrays to functions as they are"
+            )
         self.source, self.uri = source, redact(uri)
         self._secret_uri = None if self.uri == uri else Secret(uri)
 
@@ -139,6 +153,7 @@ class Volume:
         """Metadata of the volume in its store, live; ``volume.metadata[name] = value`` sets one."""
         return metadata(self.source)
 
+    @explain_calls
     def ids(self, box: Box | str | None = None) -> NDArray[np.uint64]:
         """Return the labels in `box` (everywhere, if None), sorted, without 0.
 
@@ -151,6 +166,7 @@ class Volume:
         found = np.unique(self.source.read(region)).astype(np.uint64)
         return found[found != 0]
 
+    @explain_calls
     def bounding_box(self, label: int, *, exact: bool = True) -> Box:
         """Return the bounding box of a label, in the store's coordinates; see `SupportsIds`.
 
@@ -159,8 +175,10 @@ class Volume:
         UnsupportedFormat
             If the store has no index of labels.
         """
-        return self._label_index().bounding_box(label, exact=exact)
+        require_flags(exact=exact)
+        return self._label_index().bounding_box(require_count("label", label, 0), exact=exact)
 
+    @explain_calls
     def reserve_ids(self, count: int) -> range:
         """Reserve labels, which the store will not assign again.
 
@@ -169,7 +187,7 @@ class Volume:
         UnsupportedFormat
             If the store cannot reserve labels.
         """
-        return self._label_index().reserve_ids(count)
+        return self._label_index().reserve_ids(require_count("count", count))
 
     def _label_index(self) -> SupportsIds:
         index = ability(self.source, SupportsIds)
@@ -192,6 +210,7 @@ class Volume:
             raise ValueError("cannot make an array of a volume without copying it into memory; leave out copy=False")
         return np.asarray(self.source.read(self.domain), dtype=dtype)
 
+    @explain_calls
     def cutout(self, box: Box | str) -> NDArray[Any]:
         """Return the voxels of `box`, in the store's coordinates; ``"0:10,0:64,0:64"`` is a box too.
 
@@ -202,10 +221,29 @@ class Volume:
         """
         return self.source.read(Box.of(box, self.domain))
 
+    @explain_calls
     def paste(self, box: Box | str, data: ArrayLike) -> None:
-        """Write `data`, broadcast to the shape of `box`, in the store's coordinates."""
-        region, values = Box.of(box, self.domain), np.asarray(data, dtype=self.dtype)
-        self.source.write(region, np.ascontiguousarray(np.broadcast_to(values, region.shape)))
+        """Write `data`, broadcast to the shape of `box`, in the store's coordinates.
+
+        Raises
+        ------
+        InvalidInput, InvalidBox
+            If the data are not values of the dtype of the volume, or do not fit the box, or it leaves the domain.
+        """
+        region = Box.of(box, self.domain)
+        with self._explaining(data, region.shape):
+            values = np.broadcast_to(np.asarray(data, dtype=self.dtype), region.shape)
+        self.source.write(region, np.ascontiguousarray(values))
+
+    @contextmanager
+    def _explaining(self, data: object, shape: tuple[int, ...]) -> Iterator[None]:
+        """Explain NumPy's errors about values that are assigned to voxels."""
+        try:
+            yield
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InvalidInput(
+                f"data is {describe_value(data)}; expected values of {self.dtype} that fit the shape {shape}: {error}"
+            ) from error
 
     @property
     def levels(self) -> Sequence[Level]:
@@ -213,6 +251,7 @@ class Volume:
         pyramid = ability(self.source, SupportsLevels)
         return () if pyramid is None else pyramid.levels
 
+    @explain_calls
     def level(self, number: int) -> Volume:
         """Return level `number` of the pyramid; 0 is the finest.
 
@@ -222,7 +261,7 @@ class Volume:
             If the level or its array is missing.
         """
         pyramid = ability(self.source, SupportsLevels)
-        require_level(self.uri, number, 1 if pyramid is None else len(pyramid.levels))
+        require_level(self.uri or "the array", number, 1 if pyramid is None else len(pyramid.levels))
         if pyramid is None:
             return self
         return Volume(pyramid.level(number), at_level(self.reveal_uri(), number) if self.uri else "")
@@ -234,14 +273,16 @@ class Volume:
     def __setitem__(self, key: Key, value: Any) -> None:
         selection = select(key, self.shape)
         if 0 in selection.shape:
-            np.empty(selection.shape, self.dtype)[selection.key] = value
+            with self._explaining(value, selection.shape):
+                np.empty(selection.shape, self.dtype)[selection.key] = value
             return
         box = selection.box
         whole = box.shape == selection.shape
         block = np.empty(box.shape, self.dtype) if whole and _is_basic(selection) else self._read(box)
         inside = np.ix_(*(np.asarray(at) - a for at, a in zip(selection.indices, box.start, strict=True)))
         selected = block if whole else block[inside]
-        selected[selection.key] = value
+        with self._explaining(value, selection.shape):
+            selected[selection.key] = value
         if not whole:
             block[inside] = selected
         self.source.write(box.shift(self.domain.start), block)
@@ -269,6 +310,7 @@ class Volume:
             out[np.ix_(*masks)] = self._read(box)[inside]
         return out
 
+    @explain_calls
     def to_dask(self, chunks: tuple[int, ...] | None = None) -> dask.array.Array:
         """Return a lazy dask array of the volume (dask must be installed).
 
@@ -276,12 +318,29 @@ class Volume:
         ----------
         chunks : tuple of int, optional
             Chunks of the dask array; those of the store if None.
+
+        Raises
+        ------
+        InvalidInput
+            If dask cannot divide the volume into such chunks.
         """
         require("dask", "dask")
         import dask.array
+        from dask.array.core import normalize_chunks
 
-        return dask.array.from_array(self, chunks=chunks or self.chunks or "auto", name=False)
+        wanted = self.chunks or "auto" if chunks is None else chunks
+        try:
+            divided = normalize_chunks(wanted, self.shape, dtype=self.dtype)
+            if any(n < 1 for extent, axis in zip(self.shape, divided, strict=True) if extent for n in axis):
+                raise ValueError("chunks have at least 1 voxel")
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise InvalidInput(
+                f"chunks is {describe_value(wanted)}; expected a number of voxels for each axis, such as (64, 64, 64): "
+                f"{error}"
+            ) from error
+        return dask.array.from_array(self, chunks=divided, name=False)
 
+    @explain_calls
     def to_xarray(self) -> xarray.DataArray:
         """Return a lazy xarray DataArray (xarray and dask must be installed).
 

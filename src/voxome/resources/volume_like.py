@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.arguments import require_lengths
+from voxome.contracts.arguments import require_count, require_lengths
 from voxome.contracts.source import Version, VolumeSource
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.contracts.uri import Location, Uri
-from voxome.errors import InvalidBox, InvalidInput, ReadOnly, VoxomeError
+from voxome.errors import InvalidBox, InvalidInput, ReadOnly, VoxomeError, describe_value
 from voxome.geometry import Box
 from voxome.resources.open import absolute, format_traits, open, open_source
 from voxome.resources.views import View
@@ -88,6 +88,7 @@ def as_volume(volume: VolumeLike, *, level: int = 0, voxel_size_nm: Sequence[flo
         If it is something else, or if a voxel size is given for what has its own.
     NotFound, UnsupportedFormat, UnknownName, InvalidUri
     """
+    require_count("level", level, 0)
     if isinstance(volume, np.ndarray):
         return Volume(ArraySource(volume, voxel_size_nm)).level(level)
     if voxel_size_nm is not None:
@@ -107,8 +108,8 @@ def require_location(value: object) -> str:
     """
     if not isinstance(value, str | os.PathLike):
         raise InvalidInput(
-            f"{value!r:.80} ({type(value).__name__}) is not a volume; expected a URI, a path, a voxome.Volume or a "
-            "NumPy array"
+            f"{describe_value(value)} ({type(value).__name__}) is not a volume; expected a URI, a path, a "
+            "voxome.Volume or a NumPy array"
         )
     return os.fspath(value)
 

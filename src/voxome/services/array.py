@@ -14,11 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from voxome.calls import explain_calls, explain_construction
 from voxome.contracts.abilities import SupportsPage, ability
-from voxome.contracts.arguments import require_lengths, require_path
+from voxome.contracts.arguments import (
+    require_count,
+    require_flags,
+    require_indices,
+    require_lengths,
+    require_path,
+    require_text,
+)
 from voxome.contracts.spec import VolumeSpec, parse_dtype
 from voxome.contracts.uri import Location
-from voxome.errors import InvalidInput, UnsupportedFormat
+from voxome.errors import InvalidInput, UnsupportedFormat, describe_value
 from voxome.geometry.units import nm_per
 from voxome.resources.indexing import Key
 from voxome.resources.open import create, open
@@ -42,6 +50,7 @@ _ELSEWHERE = {
 """Argument of intern that has no effect here → what to do instead."""
 
 
+@explain_construction
 class array(Volume):
     """A volume of any store, open for writing where the store allows it; or a new one.
 
@@ -125,8 +134,22 @@ class array(Volume):
             collection_desc=collection_desc,
             experiment_desc=experiment_desc,
         )
+        require_count("resolution", resolution, 0)
+        require_flags(create_new=create_new)
+        texts = {
+            "description": description,
+            "voxel_unit": voxel_unit,
+            "downsample_method": downsample_method,
+            "coordinate_frame_name": coordinate_frame_name,
+            "source_channel": source_channel,
+        }
+        for name, text in texts.items():
+            if text is not None and not isinstance(text, str):
+                require_text(name, text)
+        if downsample_levels is not None:
+            require_count("downsample_levels", downsample_levels)
         if str(axis_order).upper() not in ("ZYX", "XYZ"):
-            raise InvalidInput(f"unknown axis_order {axis_order!r}; use ZYX or XYZ")
+            raise InvalidInput(f"unknown axis_order {describe_value(axis_order)}; use ZYX or XYZ")
         shape = {"extents": extents, "voxel_size": voxel_size}
         encoding = {
             "levels": downsample_levels,
@@ -142,12 +165,8 @@ class array(Volume):
             options = {
                 "dtype": dtype,
                 **shape,
-                "voxel_unit": voxel_unit,
-                "description": description,
                 "downsample_levels": downsample_levels,
-                "downsample_method": downsample_method,
-                "coordinate_frame_name": coordinate_frame_name,
-                "source_channel": source_channel,
+                **texts,
             }
             if given := [name for name, value in options.items() if value is not None]:
                 raise InvalidInput(f"{', '.join(given)} describe a new volume; add create_new=True, or leave them out")
@@ -162,6 +181,7 @@ class array(Volume):
         return super().__getitem__(key)
 
     @staticmethod
+    @explain_calls
     def from_images(
         uri: str,
         img_folder: Location,
@@ -188,6 +208,7 @@ class array(Volume):
             ``"nanometers"``, ``"micrometers"``, …
         """
         folder = require_path("img_folder", img_folder)
+        require_text("img_pattern", img_pattern, "*.png")
         sections = folder if img_pattern == "*" else str(Path(folder) / img_pattern)
         put(f"images://{sections}", uri, voxel_size_nm=_in_nm(voxel_size, voxel_unit), dtype=dtype)
         return array(uri)
@@ -275,7 +296,7 @@ def _writable(uri: Location, resolution: int) -> Volume:
 
 
 def _in_nm(voxel_size: Sequence[float], unit: str) -> tuple[float, float, float]:
-    nm = nm_per(unit)
+    nm = nm_per(require_text("voxel_unit", unit))
     if nm is None:
         raise InvalidInput(f"voxel_unit {unit!r} is not a unit of length; use nanometers, micrometers, millimeters, …")
     z, y, x = require_lengths("voxel_size", voxel_size)
@@ -294,7 +315,7 @@ def _spec(
         raise InvalidInput(f"a new volume also needs {', '.join(missing)}; extents and voxel_size are (z, y, x)")
     voxels = parse_dtype("uint8" if dtype is None else dtype)
     return VolumeSpec.of(
-        shape["extents"],
+        require_indices("extents", shape["extents"], 0),
         voxels,
         kind="image" if voxels in _IMAGES else "labels",
         voxel_size_nm=_in_nm(shape["voxel_size"], unit or "nanometers"),

@@ -8,10 +8,13 @@ from pathlib import Path
 from numpy.typing import DTypeLike
 
 from voxome.blocks.runner import Progress
+from voxome.calls import explain_calls
+from voxome.contracts.arguments import require_text
 from voxome.contracts.spec import parse_dtype
-from voxome.contracts.uri import with_options
+from voxome.contracts.uri import Uri, with_options
+from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.resources.view_options import apply_view, is_percent, with_values
+from voxome.resources.view_options import DTYPES, apply_view, is_percent, split_view, with_values
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume, location_of
 from voxome.services.transfer.copy import Verify
@@ -19,6 +22,7 @@ from voxome.services.transfer.run import transfer
 from voxome.services.transfer.stages import TransferReport
 
 
+@explain_calls
 def convert(
     src: VolumeLike,
     dst: str,
@@ -72,10 +76,20 @@ def convert(
     >>> int(voxome.open("memory://grey")[-1, -1, -1])
     255
     """
-    volume, view = as_volume(src, level=level), {"dtype": parse_dtype(dtype).name}
-    if window is not None:
-        view["window"] = window
+    target = parse_dtype(dtype).name
+    if target not in DTYPES:
+        raise InvalidInput(
+            f"dtype is {target}; expected {' or '.join(DTYPES)}: convert scales values to these (--dtype)"
+        )
+    volume, view = as_volume(src, level=level), {"dtype": target}
     location = location_of(volume)
+    if window is not None:
+        view["window"] = require_text("window", window, "0.5%:99.5%")
+    elif volume.dtype != bool and "window" not in split_view(Uri.parse(location or "array"))[1]:
+        raise InvalidInput(
+            f"{volume.uri or 'the array'}: convert needs the values that become 0 and the maximum, as window='0:4095' "
+            "or window='0.5%:99.5%' (--window)"
+        )
     source: str | Volume
     if location is not None:
         source = with_options(location, **view)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from voxome.calls import explain_calls
 from voxome.contracts.abilities import SupportsDelete, SupportsLevels, SupportsRecognise, ability
 from voxome.contracts.arguments import require_path
 from voxome.contracts.listing import UNREADABLE
@@ -20,6 +21,7 @@ from voxome.resources.recognition import get_remote
 from voxome.resources.view_options import refuse_view
 
 
+@explain_calls
 def rm(uri: Location) -> str:
     """Remove a volume and all its levels; anything that is not a volume is kept.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from voxome.calls import explain_calls
 from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import VoxomeError
@@ -35,6 +36,7 @@ def spec_facts(spec: VolumeSpec) -> dict[str, Any]:
     }
 
 
+@explain_calls
 def info(resource: VolumeLike | Resource) -> dict[str, Any]:
     """Return the facts of a volume, or of meshes, skeletons or points, as JSON values.
 

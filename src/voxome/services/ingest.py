@@ -51,7 +51,8 @@ def open_target(uri: str, source: VolumeSource, corner: Sequence[int]) -> Volume
         raise InvalidBox(f"{uri} has axes {'/'.join(axes)}, but the source has {'/'.join(source.spec.axes)}")
     if len(corner) != len(axes):
         raise InvalidBox(
-            f"The corner {','.join(map(str, corner))} has length {len(corner)}; {uri} has axes {'/'.join(axes)}"
+            f"The corner {','.join(map(str, corner))} has length {len(corner)}; {uri} has axes {'/'.join(axes)}: give "
+            "one index for each, with at= (--at)"
         )
     Box.of_shape(shape, corner).within(target.spec.domain)
     return target

@@ -53,7 +53,7 @@ def mesh(volume: Volume, id: int, lod: int = 0) -> Mesh:
     UnsupportedFormat
         If the store keeps no meshes.
     """
-    return _meshes(volume).mesh(id, lod)
+    return meshes(volume).mesh(id, lod)
 
 
 @service(_SKELETONS)
@@ -86,7 +86,7 @@ def skeleton(volume: Volume, id: int) -> Skeleton:
     UnsupportedFormat
         If the store keeps no skeletons.
     """
-    return _skeletons(volume).skeleton(id)
+    return skeletons(volume).skeleton(id)
 
 
 def _meshes(volume: Volume) -> MeshSource:

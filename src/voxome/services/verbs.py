@@ -7,8 +7,9 @@ from pathlib import Path
 
 from numpy.typing import DTypeLike
 
-from voxome.contracts.arguments import require_indices, require_path
-from voxome.contracts.spec import VolumeKind
+from voxome.calls import explain_calls
+from voxome.contracts.arguments import require_flags, require_function, require_indices, require_path
+from voxome.contracts.spec import VolumeKind, require_chunk
 from voxome.contracts.uri import Location, Uri
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
@@ -22,6 +23,7 @@ from voxome.services.ingest import open_target, spec_like
 from voxome.services.rollback import created_or_removed
 
 
+@explain_calls
 def get(
     volume: VolumeLike,
     out: Location,
@@ -75,12 +77,15 @@ def get(
     4
     """
     target = require_path("out", out)
+    require_flags(force=force, overwrite=overwrite)
+    require_function("progress", progress)
     opened = as_volume(volume, level=level)
     require_finished(opened.reveal_uri(), force=force)
     export(opened.source, box, target, progress, overwrite=overwrite)
     return Path(target)
 
 
+@explain_calls
 def put(
     volume: VolumeLike,
     uri: Location,
@@ -136,16 +141,20 @@ def put(
     >>> voxome.put(np.ones((4, 5, 6), "uint8"), "memory://ones", voxel_size_nm=(40, 4, 4)).voxel_size_nm
     (40.0, 4.0, 4.0)
     """
-    address, opened = require_path("uri", uri), as_volume(volume)
+    address = require_path("uri", uri)
+    require_flags(force=force)
+    require_function("progress", progress)
+    opened = as_volume(volume)
     require_finished(opened.reveal_uri(), force=force)
     source = opened.source
     domain = source.spec.domain
-    new = {"voxel_size_nm": voxel_size_nm, "dtype": dtype, "kind": kind, "read_chunk": chunk}
+    shape = require_chunk("chunk", chunk, source.spec.axes)
+    new = {"voxel_size_nm": voxel_size_nm, "dtype": dtype, "kind": kind, "read_chunk": shape}
     if at is None:
         with created_or_removed(address, spec_like(source.spec, **new)) as target:
             copy(source, domain, target, target.spec.domain.start, progress)
         return Volume(target, absolute(Uri.parse(address)).reveal())
-    if given := [name for name, value in new.items() if value is not None]:
+    if given := [name.removeprefix("read_") for name, value in new.items() if value is not None]:
         raise InvalidInput(f"at= writes into an existing volume, but {', '.join(given)} would need a new one")
     corner = require_indices("at", at)
     target, located = open_target(address, source, corner), absolute(locate(address))

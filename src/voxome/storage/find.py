@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from voxome.contracts.uri import Uri
-from voxome.errors import InvalidUri, ReadOnly, UnknownName, UnsupportedFormat
+from voxome.contracts.uri import LEVEL, VIEW_OPTIONS, Uri, require_options
+from voxome.errors import InvalidUri, ReadOnly, UnsupportedFormat
 from voxome.redaction import redact
 from voxome.registry import load, targets
 from voxome.storage.local import LocalPath
@@ -18,9 +18,6 @@ GROUP = "voxome.storage"
 """Registry group: scheme of an address → its class of storage path."""
 
 _ADAPTER = re.compile(r"\|(?=[a-z][a-z0-9_-]*:)")
-
-GENERAL = ("level",)
-"""Options of a URI that mean the same in every store, and are not passed to it."""
 
 
 def storage_path(uri: Uri, *, writing: bool = False) -> StoragePath:
@@ -74,10 +71,10 @@ def _plain_path(uri: Uri, name: str) -> StoragePath:
         known = ", ".join(f"{one}://" for one in targets(GROUP))
         raise UnsupportedFormat(f"{redact(uri.path)}: {scheme}:// is not supported; use a local path, or {known}")
     path_class: type[StoragePath] = load(GROUP, scheme) if mark else LocalPath
-    options = {option: value for option, value in uri.query.items() if option not in GENERAL}
-    for option in options:
-        if option not in path_class.known:
-            raise UnknownName.of(f"{scheme if mark else 'local'} storage option", option, (*GENERAL, *path_class.known))
+    options = {option: value for option, value in uri.query.items() if option != LEVEL}
+    require_options(replace(uri, query=options), path_class.known, f"{scheme if mark else 'local'} storage")
+    if view := [option for option in options if option in VIEW_OPTIONS]:
+        raise InvalidUri(f"{name}: ?{view[0]}= opens a view of a volume; leave it out where no volume is opened")
     if options.get("missing", "403") != "403":
         raise InvalidUri(f"{name}: missing={options['missing']} is not supported; only missing=403 is")
     return path_class(uri.path.rstrip("/") if mark else str(uri.local_path), options)

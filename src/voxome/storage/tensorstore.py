@@ -36,6 +36,7 @@ _ours: dict[str, str] = {}
 _SPEC_TAIL = re.compile(r"\s*\[(tensorstore_spec|transform|domain|source locations)=.*", re.DOTALL)
 _BODY = re.compile(r" *\[http_response_body='(.*?)'\]", re.DOTALL)
 _XML_MESSAGE = re.compile(r"<(?:Code|Message)>(.*?)</", re.DOTALL)
+_CURL = re.compile(r"CURL error ([^:\[]*)(?:: ([^\[]*))?(\[curl_code='\d+'\])?")
 _WRITING = re.compile(r"Error writing|Failed to write")
 _STATUS = re.compile(r"([A-Z_]+): (.*)", re.DOTALL)
 _BY_STATUS: dict[str, type[VoxomeError]] = {
@@ -132,7 +133,7 @@ def map_errors(name: str, *, invalid: type[VoxomeError] = CorruptData) -> Iterat
 
 
 def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str]:
-    short = _BODY.sub(_server_message, _SPEC_TAIL.sub("", text))
+    short = _CURL.sub(_connection_message, _BODY.sub(_server_message, _SPEC_TAIL.sub("", text)))
     matched = _STATUS.match(short)
     if matched is None:
         return invalid, short
@@ -142,6 +143,12 @@ def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str
     if _WRITING.search(short) and kind not in (AlreadyExists, AccessDenied):
         kind = StoreError
     return (invalid if kind is CorruptData else kind), matched[2]
+
+
+def _connection_message(error: re.Match[str]) -> str:
+    """Return what curl says of a connection that failed, in a sentence."""
+    reason = (error[2] or error[1]).strip()
+    return f"the connection failed: {reason}; check the address, the network and the server"
 
 
 def _server_message(body: re.Match[str]) -> str:

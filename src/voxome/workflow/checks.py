@@ -8,6 +8,7 @@ from voxome.blocks.step import Step
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Parameters
+from voxome.contracts.ports import option_of
 from voxome.contracts.read_cost import WARN_ABOVE, cost_warning, grid_cost
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input, ToolSpec
@@ -21,14 +22,19 @@ from voxome.workflow.options import RunOptions
 
 def name_problems(graph: Graph, values: Mapping[str, object], options: RunOptions) -> Iterator[str]:
     """Yield unknown inputs and steps, and required inputs that are not set."""
+    is_tool = options.home == STORE
     for name in values:
         if (option := graph.run_options.get(name)) is not None:
             yield f"{name!r} is for other CWL runners: leave it out, and give --{option} ({option}=)"
         elif name not in graph.inputs:
-            yield str(UnknownName.of("workflow input", name, graph.inputs))
+            owner = f"the tool {graph.name}" if is_tool else ""
+            yield str(UnknownName.of("input or parameter" if is_tool else "workflow input", name, graph.inputs, owner))
     for name, one in graph.inputs.items():
         if one.required and name not in values and not graph.may_be_unset(name):
-            yield f"the workflow needs the input {name!r}; set it with --set {name}=…"
+            if is_tool:
+                yield f"the tool {graph.name} needs {name!r}; give it as inputs={{{name!r}: …}} ({option_of(name)})"
+            else:
+                yield f"the workflow needs the input {name!r}; set it with inputs={{{name!r}: …}} (--set {name}=…)"
     steps = [node.name for node in graph.steps]
     for name in options.blocks:
         if name not in steps:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
+from voxome.contracts.arguments import require_path
 from voxome.contracts.handle import Handle
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input
@@ -36,8 +38,8 @@ def bind_external(value: object, expected: Input, level: int = 0) -> tuple[Handl
     ------
     NotFound, CorruptData, UnsupportedFormat, UnknownName, InvalidInput
     """
-    text = file_address(value) if isinstance(value, Mapping) else str(value)
-    text, kind = text.removeprefix("file://"), expected.kind
+    text = file_address(value) if isinstance(value, Mapping) else cast("str", value)
+    text, kind = require_path(expected.name, text).removeprefix("file://"), expected.kind
     given = read_handle(text) if Uri.parse(text).path.endswith(_SUFFIX) else Handle(kind.type, text)
     if given.type != kind.type:
         raise InvalidInput(f"{expected.name} is a {kind.type}, but {text} is the handle of a {given.type}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from voxome.contracts.arguments import require_count, require_lengths, require_path, require_voxels
+from voxome.contracts.arguments import require_count, require_flags, require_lengths, require_path, require_voxels
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.handle import STORE
 from voxome.contracts.uri import Location
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, describe_value
 from voxome.geometry import Box
 from voxome.services.transfer.copy import Verify
-from voxome.services.transfer.endpoint import TargetOptions
+from voxome.services.transfer.endpoint import require_dropped
 from voxome.services.transfer.run import check_choices
 
 STEPS = f"{STORE}/{PRIVATE}/steps"
@@ -54,9 +54,8 @@ class IntoOptions:
         UnknownName, InvalidInput
         """
         check_choices(verify, levels)
-        names = tuple(sorted(drop))
-        TargetOptions(drop=names)  # refuses unknown names
-        return cls(levels, verify, names, existing)
+        require_flags(existing=existing)
+        return cls(levels, verify, require_dropped(drop), existing)
 
 
 @dataclass(frozen=True)
@@ -121,12 +120,15 @@ class RunOptions:
         InvalidInput
             If one is invalid; the message says what was expected.
         """
+        require_flags(force=force)
         shapes = block if isinstance(block, Mapping) else {} if block is None else {"*": block}
         blocks = {step: require_voxels("block", shape) for step, shape in shapes.items()}
         if isinstance(box, str):
             Box.parse_ranges(box)
         if into is not None and not isinstance(into, Mapping):
-            raise InvalidInput(f"into is {into!r:.60}; expected outputs and URIs, such as {{'neurons': 'zarr://PATH'}}")
+            raise InvalidInput(
+                f"into is {describe_value(into)}; expected outputs and URIs, such as {{'neurons': 'zarr://PATH'}}"
+            )
         return cls(
             block=blocks.pop("*", None),
             blocks=blocks,

@@ -15,6 +15,7 @@ from voxome.contracts.handle import within
 from voxome.contracts.json_text import json_text
 from voxome.contracts.run_record import RunRecord
 from voxome.errors import AlreadyExists, InvalidInput
+from voxome.resources.folders import require_outside_volumes
 from voxome.storage.atomic import replacing
 from voxome.storage.find import storage_at
 from voxome.storage.local import LocalPath
@@ -32,14 +33,14 @@ def run_folder(out: str | Path) -> Path:
     Raises
     ------
     InvalidInput
-        If it is an address: ledger and logs are kept on this machine.
+        If it is an address, as ledger and logs are kept on this machine, or inside a volume.
     """
     if _ADDRESS.match(str(out)):
         raise InvalidInput(
             f"The run folder {out} is an address; expected a local folder. Results and intermediate data can be kept "
             "elsewhere with store= (--store)"
         )
-    return Path(out).expanduser().resolve()
+    return require_outside_volumes(Path(out).expanduser().resolve())
 
 
 def store_address(store: str | Path | None, folder: Path) -> str:
@@ -50,7 +51,7 @@ def store_address(store: str | Path | None, folder: Path) -> str:
     ReadOnly
         If nothing can be written there, as behind http.
     InvalidInput
-        If it is a file.
+        If it is a file, or inside a volume.
     UnsupportedFormat, InvalidUri, UnknownName
         If it is not an address, or has unknown options.
     """
@@ -59,7 +60,7 @@ def store_address(store: str | Path | None, folder: Path) -> str:
     path = storage_at(str(store), writing=True) if "://" in str(store) else LocalPath(str(Path(store).expanduser()))
     if path.is_local and Path(path.path).is_file():
         raise InvalidInput(f"{store} is a file; expected a folder or an address for the results")
-    return home_address(Path(path.path).resolve()) if path.is_local else path.address
+    return home_address(require_outside_volumes(Path(path.path).resolve())) if path.is_local else path.address
 
 
 def home_address(folder: Path) -> str:

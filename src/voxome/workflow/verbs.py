@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from voxome.contracts.arguments import require_path
+from voxome.calls import explain_calls
+from voxome.contracts.arguments import require_flags, require_function, require_mapping, require_path, require_text
 from voxome.contracts.handle import Handle
 from voxome.contracts.run_record import RunRecord
 from voxome.contracts.uri import Location
@@ -24,6 +25,7 @@ from voxome.workflow.run_tool import run_tool
 from voxome.workflow.store import run_folder, store_address
 
 
+@explain_calls
 def plan(
     workflow: Location,
     inputs: Mapping[str, object] | None = None,
@@ -66,9 +68,11 @@ def plan(
     """
     copies = IntoOptions.of(levels, verify, drop, existing)
     options = RunOptions.of(block, box, level, voxel_size_nm, force, into, copies)
-    return make_plan(load(require_path("workflow", workflow)), store_arrays(inputs or {}, None), options)
+    path, values = require_path("workflow", workflow), _require_inputs(inputs)
+    return make_plan(load(path), store_arrays(values, None), options)
 
 
+@explain_calls
 def run(
     workflow: Location | Plan,
     inputs: Mapping[str, object] | None = None,
@@ -160,13 +164,16 @@ def run(
         If jobs failed after all retries.
     """
     workers = worker_count(workers)
+    require_flags(fresh=fresh)
+    _require_progress(progress)
     copies = IntoOptions.of(levels, verify, drop, existing)
     options = RunOptions.of(block, box, level, voxel_size_nm, force, into, copies)
     folder, home = run_folder(require_path("out", out)), None if store is None else require_path("store", store)
+    values = _require_inputs(inputs)
     if not isinstance(workflow, Plan):
-        arrays = inputs_folder(store_address(home, folder))
-        workflow = make_plan(load(require_path("workflow", workflow)), store_arrays(inputs or {}, arrays), options)
-    elif inputs or options != RunOptions():
+        path, arrays = require_path("workflow", workflow), inputs_folder(store_address(home, folder))
+        workflow = make_plan(load(path), store_arrays(values, arrays), options)
+    elif values or options != RunOptions():
         raise InvalidInput("a plan has its inputs and options already; pass them to voxome.plan")
     return run_plan(
         workflow,
@@ -181,6 +188,7 @@ def run(
     )
 
 
+@explain_calls
 def tool(
     name: str,
     inputs: Mapping[str, object],
@@ -227,14 +235,27 @@ def tool(
     UnknownName, InvalidInput, PlanError, RunLocked, RunFailed
     """
     address, workers = require_path("out", out), worker_count(workers)
+    require_text("name", name, "common.threshold")
+    _require_progress(progress)
+    values = _require_inputs(inputs)
+    targets = {} if into is None else require_mapping("into", into, "{'mask': 'zarr://mask.zarr'}")
     return run_tool(
         name,
-        store_arrays(inputs, inputs_folder(store_address(address, Path(address)))),
+        store_arrays(values, inputs_folder(store_address(address, Path(address)))),
         store=address,
         workers=workers,
         options=RunOptions.of(block, box, level, voxel_size_nm, force),
         engine=engine,
         records=records,
         progress=progress,
-        into=into,
+        into=targets,
     )
+
+
+def _require_inputs(inputs: Mapping[str, object] | None) -> Mapping[str, object]:
+    return {} if inputs is None else require_mapping("inputs", inputs, "{'image': 'em.zarr'}")
+
+
+def _require_progress(progress: Progress | None) -> None:
+    if progress is not None:
+        require_function("progress", progress)

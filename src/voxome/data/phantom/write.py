@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.arguments import require_count, require_path, require_voxels
+from voxome.calls import explain_calls
+from voxome.contracts.arguments import require_count, require_function, require_path, require_voxels
 from voxome.contracts.kinds import Rows
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Location
@@ -24,6 +25,7 @@ from voxome.data.phantom.synapses import Site
 from voxome.data.phantom.truth import CONNECTOME_COLUMNS, SYNAPSE_COLUMNS, synapse_rows
 from voxome.errors import AlreadyExists
 from voxome.geometry import Block, BlockGrid
+from voxome.resources.folders import require_outside_volumes
 from voxome.resources.open import create
 from voxome.resources.table import write_table
 from voxome.resources.volume import Volume
@@ -66,6 +68,7 @@ def _silent(done: int, total: int) -> None:
     """Report no progress."""
 
 
+@explain_calls
 def phantom(
     folder: Location, *, shape: Sequence[int] = (128, 128, 128), seed: int = 0, progress: Progress = _silent
 ) -> PhantomFiles:
@@ -90,12 +93,13 @@ def phantom(
     Raises
     ------
     InvalidInput
-        If an argument is invalid.
+        If an argument is invalid, or the folder is inside a volume.
     AlreadyExists
         If the folder contains any of these.
     """
     spec = PhantomSpec(require_voxels("shape", shape), require_count("seed", seed, 0))
-    target = Path(require_path("folder", folder))
+    target = require_outside_volumes(Path(require_path("folder", folder)))
+    require_function("progress", progress)
     write_phantom(target, spec, progress=progress)
     return PhantomFiles.within(target)
 

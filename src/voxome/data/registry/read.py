@@ -10,6 +10,8 @@ from typing import overload
 
 from pydantic import ValidationError
 
+from voxome.calls import explain_calls
+from voxome.contracts.arguments import require_text
 from voxome.contracts.validation import describe_problem
 from voxome.data.registry.entry import Entry
 from voxome.errors import InvalidInput, UnknownName
@@ -43,6 +45,7 @@ def datasets(name: None = None) -> Mapping[str, Entry]: ...
 def datasets(name: str) -> Entry: ...
 
 
+@explain_calls
 def datasets(name: str | None = None) -> Mapping[str, Entry] | Entry:
     """Return what is known of public volumes, which ``voxome.open("dataset:NAME")`` opens.
 
@@ -67,7 +70,7 @@ def datasets(name: str | None = None) -> Mapping[str, Entry] | Entry:
     >>> voxome.datasets("kasthuri2015/em").modality
     'scanning electron microscopy'
     """
-    return entries() if name is None else entry(name)
+    return entries() if name is None else entry(require_text("name", name, "kasthuri2015/em"))
 
 
 def entry(name: str) -> Entry:

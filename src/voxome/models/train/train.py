@@ -15,7 +15,10 @@ from voxome.models.train import data, loop
 from voxome.models.train.export import publish
 from voxome.models.train.network import AffinityNet
 from voxome.models.train.validate import boundary_scores
+from voxome.resources.folders import require_outside_volumes
+from voxome.resources.labels import require_labels
 from voxome.resources.open import open_source
+from voxome.resources.volume_like import as_volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +30,24 @@ class Truth:
     box: Box | str | None = None
 
     def region(self) -> Box:
-        """Return the box to use."""
-        if isinstance(self.box, Box):
-            return self.box
-        common = open_source(self.raw).spec.domain & open_source(self.labels).spec.domain
-        return common if self.box is None else Box.parse(self.box, common)
+        """Return the box to use.
+
+        Raises
+        ------
+        InvalidInput
+            If the labels are an image, or the image is labels, or the box is not inside both.
+        """
+        image, labels = as_volume(self.raw), require_labels(self.labels)
+        if image.ndim != 3 or image.spec.kind == "labels":
+            raise InvalidInput(
+                f"{self.raw} has axes {'/'.join(image.axes)} and is {image.spec.kind} data of {image.dtype}; expected "
+                "an image along z, y and x"
+            )
+        common = image.domain & labels.domain
+        box = common if self.box is None else Box.of(self.box, common)
+        if box.empty or box not in common:
+            raise InvalidInput(f"The box {box} is not inside {common}, which {self.raw} and {self.labels} share")
+        return box
 
 
 def train(
@@ -74,14 +90,17 @@ def train(
     Raises
     ------
     InvalidInput
-        If the labelled box is too small for patches, or the checkpoint to start from is missing.
+        If the labels are an image, the labelled box is too small for patches, or the checkpoint to start from is
+        missing.
     """
-    box = truth.region()
+    box, *_ = [pair.region() for pair in (truth, *others)]
+    if held_out is not None:
+        held_out.region()
     if settings.start is not None and not settings.start.is_file():
         raise InvalidInput(f"The checkpoint {settings.start} does not exist; use the checkpoint.pt of another training")
     if min(box.shape) < 32:
         raise InvalidInput(f"The labelled box {box} is too small: each axis needs at least 32 voxels")
-    out.mkdir(parents=True, exist_ok=True)
+    require_outside_volumes(out).mkdir(parents=True, exist_ok=True)
     image = open_source(truth.raw)
     grey = image.read(box)
     facts = {

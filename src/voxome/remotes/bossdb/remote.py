@@ -25,6 +25,8 @@ _TYPES = ("collection", "experiment", "volume")
 class BossdbRemote:
     """Channels of a BossDB: api.bossdb.io, unless another server is named or configured."""
 
+    uri_options = ()
+
     def open(self, uri: Uri, *, mode: Mode = "r") -> BossdbSource:
         """Open a channel with its resolutions as levels, or the single resolution that the URI names."""
         address = Address.of(uri).require_channel()

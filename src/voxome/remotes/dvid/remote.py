@@ -28,7 +28,6 @@ from voxome.remotes.dvid.types import (
 from voxome.remotes.dvid.versions import DvidNode
 from voxome.remotes.dvid.volumes import RawSource
 
-_OPTIONS = frozenset({"labels", "level", "supervoxels", "throttle"})
 _FLAGS: Mapping[str, bool] = {"true": True, "false": False}
 _ENCODING = frozenset({"type", "levels", "versioned"})
 _AXES = ("z", "y", "x")
@@ -41,6 +40,8 @@ class DvidRemote:
     Options after ``?`` are ``level=N``, ``supervoxels=true`` (of a labelmap, instead of bodies), ``throttle=true``
     (the server may postpone requests while it is busy) and ``labels=NAME`` (whose voxel size annotations have).
     """
+
+    uri_options = ("labels", "supervoxels", "throttle")
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> Source:
         node, instance = _find_instance(uri)
@@ -130,8 +131,6 @@ class DvidRemote:
 
 def _find_instance(uri: Uri) -> tuple[Node, str]:
     address = Address.parse(uri)
-    if wrong := sorted(set(uri.query) - _OPTIONS):
-        raise InvalidUri(f"{uri}: unknown option {', '.join(wrong)}; DVID has {', '.join(sorted(_OPTIONS))}")
     if address.version is None or address.instance is None:
         raise InvalidUri(f"{uri} does not name an instance; write {uri.scheme}://HOST[:PORT]/UUID[:BRANCH]/INSTANCE")
     api = DvidApi(address.base)

@@ -29,6 +29,9 @@ from voxome.storage.atomic import storing
 class KnossosRemote:
     """Folders of KNOSSOS cubes."""
 
+    uri_options = ("overlay",)
+    signature = "KNOSSOS cubes (knossos.conf)"
+
     def recognises(self, path: Path) -> bool:
         return bool(magnifications(path))
 

@@ -30,6 +30,7 @@ class N5Remote:
     traits = FormatTraits(suffix=".n5", creates_levels=True)
     marker_files = (ATTRIBUTES, f"s0/{ATTRIBUTES}")
     """Files of which every folder with an N5 volume has one."""
+    signature = "an N5 folder (attributes.json)"
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> N5Source:
         folder = storage_path(uri, writing=mode == "r+")

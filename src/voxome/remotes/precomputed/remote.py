@@ -29,6 +29,7 @@ class PrecomputedRemote:
     traits = FormatTraits(lossy_codecs=frozenset({"jpeg"}), creates_levels=True)
     marker_files = (INFO,)
     """Files by which a folder is recognised."""
+    signature = "a precomputed layer (info)"
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> Source:
         return self._open(uri, mode)

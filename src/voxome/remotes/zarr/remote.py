@@ -35,6 +35,7 @@ class ZarrRemote:
     traits = FormatTraits(suffix=".zarr", creates_levels=True)
     marker_files = FILES
     """Files of which every folder with a zarr array or group has one."""
+    signature = "a zarr folder (zarr.json, .zarray, .zgroup)"
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> ZarrSource:
         writable = mode == "r+"

@@ -68,6 +68,11 @@ class Copy:
         decisive = {**asdict(self), "source": self.source_name or self.source}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
+    @property
+    def verified_key(self) -> str:
+        """Key in the ledger of the jobs of which every block was read back."""
+        return f"{self.key}-verified"
+
     @cached_property
     def grid(self) -> BlockGrid:
         """Grid of blocks."""

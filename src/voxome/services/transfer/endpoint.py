@@ -10,10 +10,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from voxome.contracts.abilities import SupportsLevels, SupportsMarkerFiles, SupportsMetadata, ability
+from voxome.contracts.arguments import require_names
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Location, Uri, at_level
-from voxome.errors import InvalidInput, NotFound, UnknownName
+from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import Box
 from voxome.resources.open import absolute, format_traits, locate, open_source
 from voxome.resources.recognition import get_remote
@@ -113,6 +114,17 @@ def _absolute(text: str) -> Uri:
         return Uri.parse(text)
 
 
+def require_dropped(drop: Collection[str]) -> tuple[str, ...]:
+    """Return the properties that a new destination does not keep, sorted.
+
+    Raises
+    ------
+    InvalidInput, UnknownName
+        If they are not a list of names, or one is unknown.
+    """
+    return tuple(sorted(require_names("drop", drop, get_args(Droppable), "property to drop")))
+
+
 @dataclass(frozen=True)
 class TargetOptions:
     """How a new array differs from its source.
@@ -134,11 +146,6 @@ class TargetOptions:
     shard: tuple[int, int, int] | None = None
     encoding: Mapping[str, Any] | None = None
     drop: Collection[str] = ()
-
-    def __post_init__(self) -> None:
-        for name in self.drop:
-            if name not in get_args(Droppable):
-                raise UnknownName.of("property to drop", name, get_args(Droppable))
 
     def spec(self, old: VolumeSpec, box: Box, scheme: str) -> VolumeSpec:
         """Return the spec of a new array for `box` of the array with the spec `old`."""

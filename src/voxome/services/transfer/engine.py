@@ -8,7 +8,7 @@ from pathlib import Path
 
 from voxome.contracts.engine import Engine
 from voxome.contracts.source import VolumeSource
-from voxome.engines.choice import DEFAULT, GROUP
+from voxome.engines.choice import DEFAULT, GROUP, require_engine
 from voxome.errors import InvalidInput
 from voxome.registry import factory
 from voxome.services.transfer.endpoint import Endpoint
@@ -28,16 +28,17 @@ def engine_opener(engine: str | Engine | None, endpoints: Sequence[Endpoint], wo
     UnknownName, PluginError
         If the engine does not exist, or if it does not take an option.
     InvalidInput
-        If an engine was chosen, but its workers cannot open an endpoint.
+        If an engine was chosen, but it is none, or its workers cannot open an endpoint.
     """
     private = next((endpoint for endpoint in endpoints if not endpoint.reachable), None)
     if engine is not None and private is not None:
         raise InvalidInput(
             f"Only this process can open {private.uri or 'a volume without a URI'}; leave out the engine"
         )
-    if engine is not None and not isinstance(engine, str):
-        return lambda target, _log: nullcontext(_check_writers(engine, target))
-    open_named: Callable[..., Engine] = factory(GROUP, engine or DEFAULT)
+    chosen = DEFAULT if engine is None else require_engine(engine)
+    if not isinstance(chosen, str):
+        return lambda target, _log: nullcontext(_check_writers(chosen, target))
+    open_named: Callable[..., Engine] = factory(GROUP, chosen)
 
     @contextmanager
     def open_engine(target: VolumeSource, log: Path) -> Iterator[Engine | None]:

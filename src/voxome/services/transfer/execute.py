@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from voxome.contracts.engine import Engine, JobResult, Resources
 from voxome.contracts.source import VolumeSource
 from voxome.engines.perform import perform
 from voxome.engines.threads import ThreadEngine
+from voxome.errors import RunFailed
 from voxome.services.transfer.copy import COVER_BYTES, Copy, block_bytes
 from voxome.services.transfer.job import OpenCopy
 from voxome.services.transfer.prepare import TransferRequest
@@ -83,34 +83,70 @@ def run_copy(run: TransferContext, number: int, copy: Copy) -> None:
         run.totals.run += len(blocks)
         run.totals.bytes += sum(copy.grid[index].write.size for index in blocks) * itemsize
         run.totals.verified += result.counts["verified"]
+        if run.request.verify == "all":
+            run.state.ledger.job_done(copy.verified_key, 0, job, 0.0, 0)
 
     run.progress(report)
     with _engine(run, number, copy) as engine:
-        batch = JobBatch(
-            name="the transfer",
-            key=copy.key,
-            phase=0,
-            jobs=copy.jobs,
-            task="transfer",
-            payload=_payload(run, copy),
-            where=copy.where,
-            resources=_resources(copy),
-        )
-        run_jobs(
-            batch,
-            engine,
-            run.state.ledger,
-            on_done=on_done,
-            on_progress=lambda: run.progress(report),
-            log=run.log if run.engine else None,
-        )
+        _run_jobs(run, copy, engine, report, on_done)
+        if run.request.verify == "all":
+            _verify_earlier(run, copy, engine, report)
     report.wall_s, report.ended = time.monotonic() - began, True
     run.progress(report)
 
 
-def _payload(run: TransferContext, copy: Copy) -> Callable[[int], dict[str, Any]]:
-    shared = {"copy": asdict(copy), "verify": run.request.verify, "seed": run.request.seed}
-    return lambda job: {**shared, "job": job}
+def _verify_earlier(run: TransferContext, copy: Copy, engine: Engine, report: StepReport) -> None:
+    """Compare the blocks that earlier calls have copied, and have not verified all, with the source.
+
+    Raises
+    ------
+    RunFailed
+        If some differ; the next call copies them again.
+    """
+    ledger, done = run.state.ledger, run.state.ledger.jobs_done(copy.key, 0)
+
+    def on_done(job: int, result: JobResult) -> None:
+        run.totals.verified += result.counts["verified"]
+
+    try:
+        _run_jobs(run, copy, engine, report, on_done, written=True)
+    except RunFailed:
+        verified = ledger.jobs_done(copy.verified_key, 0)
+        ledger.forget(copy.key)
+        for job in done & verified:
+            ledger.job_done(copy.key, 0, job, 0.0, 0)
+        raise
+
+
+def _run_jobs(
+    run: TransferContext,
+    copy: Copy,
+    engine: Engine,
+    report: StepReport,
+    on_done: Callable[[int, JobResult], None],
+    *,
+    written: bool = False,
+) -> None:
+    """Run the jobs of a copy; with `written`, the blocks are only verified."""
+    shared = {"copy": asdict(copy), "verify": run.request.verify, "seed": run.request.seed, "written": written}
+    batch = JobBatch(
+        name="the verification" if written else "the transfer",
+        key=copy.verified_key if written else copy.key,
+        phase=0,
+        jobs=copy.jobs,
+        task="transfer",
+        payload=lambda job: {**shared, "job": job},
+        where=copy.where,
+        resources=_resources(copy),
+    )
+    run_jobs(
+        batch,
+        engine,
+        run.state.ledger,
+        on_done=on_done,
+        on_progress=lambda: run.progress(report),
+        log=run.log if run.engine else None,
+    )
 
 
 def _resources(copy: Copy) -> Resources:

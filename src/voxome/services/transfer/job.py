@@ -24,6 +24,13 @@ from voxome.services.transfer.copy import TARGET_BYTES, Copy, Verify, is_verifie
 _FINER_PER_COARSER = 8
 """Typical number of voxels that are downsampled to one."""
 
+_NEW = ("what was written", "check its disk or server, and rerun the same command")
+_EARLIER = (
+    "its source",
+    "one of them was changed or is damaged; rerun the same command to copy these voxels again",
+)
+"""What a block differs from, and what to do: a block that was just written, or by an earlier call."""
+
 
 class OpenCopy:
     """A copy whose source and target are open; jobs may run in several threads.
@@ -59,6 +66,8 @@ class OpenCopy:
     def run(self, payload: Mapping[str, Any]) -> JobResult:
         """Run job ``payload["job"]``; its voxels are stored on return, and ``verified`` counts the blocks read back.
 
+        If ``payload["written"]`` is true, an earlier call has written them, and they are only read back.
+
         Raises
         ------
         CorruptData
@@ -66,13 +75,14 @@ class OpenCopy:
         InvalidInput
             If voxels do not fit the dtype of the target.
         """
-        began, verified = time.perf_counter(), 0
+        began, verified, written = time.perf_counter(), 0, payload["written"]
         for index in self.copy.blocks(payload["job"]):
             box = self.copy.grid[index].write
             data = self._read(box) if self.copy.method is None else self._downsample(box, self.copy.method)
-            self._target.write(box, data)
+            if not written:
+                self._target.write(box, data)
             if is_verified(self._verify, self._seed, index, len(self.copy.grid)):
-                self._verify_block(box, data)
+                self._verify_block(box, data, *(_EARLIER if written else _NEW))
                 verified += 1
         return JobResult(time.perf_counter() - began, peak_bytes(), {"verified": verified})
 
@@ -90,14 +100,13 @@ class OpenCopy:
             data[part.write.within(box)] = coarsened(self._source.read(finer), finer, factors, method)
         return data
 
-    def _verify_block(self, box: Box, data: NDArray[Any]) -> None:
+    def _verify_block(self, box: Box, data: NDArray[Any], expected: str, remedy: str) -> None:
         target = self._reopen()
         stored = target.read(box, out=self._buffer("stored", box, target.spec.dtype))
         if stored.dtype != data.dtype or not np.array_equal(raw_words(stored), raw_words(data)):
             wrong = int((stored != data).sum())
             raise CorruptData(
-                f"{self.copy.target} differs from what was written at {box}, in {wrong:,} of {box.size:,} voxels; "
-                "check its disk or server, and rerun the same command"
+                f"{self.copy.target} differs from {expected} at {box}, in {wrong:,} of {box.size:,} voxels; {remedy}"
             )
 
     def _buffer(self, name: str, box: Box, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -137,7 +146,7 @@ def run_job(payload: Mapping[str, Any]) -> JobResult:
     Parameters
     ----------
     payload : mapping
-        ``copy`` (as JSON values), ``verify``, ``seed`` and ``job`` (its number).
+        ``copy`` (as JSON values), ``verify``, ``seed``, ``job`` (its number) and ``written``; see `OpenCopy.run`.
     """
     copy = Copy.from_json(payload["copy"])
     key = copy.key, payload["verify"], payload["seed"]

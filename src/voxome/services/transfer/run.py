@@ -12,8 +12,17 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from voxome.blocks.runner import Progress
+from voxome.calls import explain_calls
 from voxome.config.folders import state_folder
-from voxome.contracts.arguments import require_count, require_voxels
+from voxome.contracts.arguments import (
+    require_count,
+    require_flags,
+    require_function,
+    require_mapping,
+    require_path,
+    require_voxels,
+    require_whole,
+)
 from voxome.contracts.engine import Engine
 from voxome.contracts.spec import parse_dtype
 from voxome.contracts.uri import Location
@@ -26,12 +35,13 @@ from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.blockwise_copy import resolve_box
 from voxome.services.transfer.copy import Verify
-from voxome.services.transfer.endpoint import Endpoint, TargetOptions
+from voxome.services.transfer.endpoint import Endpoint, TargetOptions, require_dropped
 from voxome.services.transfer.engine import engine_opener
 from voxome.services.transfer.prepare import TransferRequest
 from voxome.services.transfer.stages import TransferReport, run_transfer
 
 
+@explain_calls
 def transfer(
     src: VolumeLike,
     dst: Location | Volume,
@@ -83,7 +93,8 @@ def transfer(
         Number of processes. With 1, and for destinations that allow only one writing process, this process copies,
         with one thread reading while another writes.
     verify : {"none", "sampled", "all"}
-        Which blocks to read back and compare; a sample has the first, the last and one in 16 others.
+        Which blocks to read back and compare; a sample has the first, the last and one in 16 others. With ``all``,
+        those that earlier calls have copied are compared too.
     seed : int
         Random seed of the sample.
     force : bool
@@ -135,6 +146,18 @@ def transfer(
     7
     """
     check_choices(verify, levels, workers)
+    require_count("level", level, 0)
+    require_flags(force=force, existing=existing)
+    require_whole("seed", seed)
+    dropped = require_dropped(drop)
+    if encoding is not None:
+        require_mapping("encoding", encoding, "{'codec': 'zstd'}")
+    if state is not None:
+        require_path("state", state)
+    if progress is not None:
+        require_function("progress", progress)
+    if not isinstance(dst, Volume):
+        require_path("dst", dst)
     if isinstance(src, np.ndarray) or voxel_size_nm is not None:
         src = as_volume(src, voxel_size_nm=voxel_size_nm)
     start, end = Endpoint.of(src, level), Endpoint.of(dst)
@@ -145,7 +168,7 @@ def transfer(
     source = start.open()
     region = resolve_box(source.spec, box)
     name = None if dtype is None else parse_dtype(dtype).name
-    options = TargetOptions(name, _shape("chunk", chunk), _shape("shard", shard), encoding, tuple(sorted(drop)))
+    options = TargetOptions(name, _shape("chunk", chunk), _shape("shard", shard), encoding, dropped)
     spec = source.spec
     if "attributes" not in options.drop:
         spec = spec.replace(attributes={**spec.attributes, **metadata(source)})

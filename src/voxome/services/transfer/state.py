@@ -17,6 +17,7 @@ from voxome.contracts.records import Ledger, RecordStore
 from voxome.errors import AccessDenied, AlreadyExists, RunLocked, StoreError
 from voxome.records.choice import OpenRecords
 from voxome.records.folder import lock_folder, map_disk_errors, read_json, write_json
+from voxome.services.transfer.copy import Copy
 from voxome.storage.lock import lock_file
 from voxome.storage.path import StoragePath
 
@@ -57,12 +58,22 @@ class State:
         self.facts = {"request": self._request, **self.facts, **facts}
         write_json(self.folder / FACTS, TRANSFER.stamp(self.facts))
 
-    def begin(self, copies: Sequence[str]) -> None:
-        """Resume the copies with these keys, or start them if the transfer is new."""
-        if "copies" not in self.facts:
-            for key in copies:
-                self._records.forget(key)
-        self.keep(copies=list(copies), complete=False)
+    def begin(self, copies: Sequence[Copy], *, verify_again: bool = False) -> None:
+        """Resume the copies, or start them if the transfer is new.
+
+        Parameters
+        ----------
+        copies : sequence of Copy
+            All of the transfer.
+        verify_again : bool
+            Whether blocks that were read back are to be read back again.
+        """
+        for copy in copies:
+            if "copies" not in self.facts:
+                self._records.forget(copy.key)
+            if "copies" not in self.facts or verify_again:
+                self._records.forget(copy.verified_key)
+        self.keep(copies=[copy.key for copy in copies], complete=False)
 
     def forget(self) -> None:
         """Forget all progress."""

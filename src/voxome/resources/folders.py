@@ -1,0 +1,32 @@
+"""Folders for results: never inside a volume, whose own files they would mix with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from voxome.contracts.abilities import SupportsMarkerFiles, SupportsRecognise
+from voxome.errors import InvalidInput
+from voxome.registry import load_all
+
+
+def require_outside_volumes(folder: Path) -> Path:
+    """Return a folder for results, which need not exist.
+
+    Raises
+    ------
+    InvalidInput
+        If it is a folder of zarr, N5 or precomputed data, or inside one.
+    """
+    stores = [(scheme, remote()) for scheme, remote in load_all("voxome.remotes")]
+    formats = [
+        (scheme, store)
+        for scheme, store in stores
+        if isinstance(store, SupportsMarkerFiles) and isinstance(store, SupportsRecognise)
+    ]
+    path = folder.expanduser().absolute()
+    for one in (path, *path.parents):
+        for scheme, store in formats:
+            if one.is_dir() and store.recognises(one):
+                where = "is" if one == path else "is inside"
+                raise InvalidInput(f"{folder} {where} {scheme}://{one}; choose a folder for results outside of volumes")
+    return folder
