@@ -131,7 +131,7 @@ CALLS: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (voxome.info, (5,), {}, r"5 \(int\) is not a volume"),
     (voxome.plan, ("mark.cwl", 5), {}, "inputs is 5; expected a mapping"),
     (voxome.plan, ("mark.cwl", {"raw": 5}), {}, "image is 5; expected a path or URI"),
-    (voxome.plan, ("mark.cwl", {"raw": {"a": 1}}), {}, "image is None; expected a path or URI"),
+    (voxome.plan, ("mark.cwl", {"raw": {"a": 1}}), {}, "image is ''; expected a path or URI"),
     (voxome.plan, ("mark.cwl", {"raw": RAW}), {"force": "no"}, "force is 'no'"),
     (voxome.tool, (3, {}), {"out": "out"}, r"name is 3; expected text, such as 'common\.threshold'"),
     (voxome.tool, ("common.threshold", [1]), {"out": "out"}, r"inputs is \[1\]; expected a mapping"),
