@@ -26,6 +26,7 @@ builtin that a caller would expect.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ from voxome.redaction import redact
 
 _CLOSE = 0.55
 """How similar a name must be to be suggested, from 0 to 1."""
+_LISTED = 8
+"""Values of an array that a message lists."""
 _SHOWN = 80
 """Length of a value in a message."""
 
@@ -46,7 +49,7 @@ def describe_value(value: Any) -> str:
     ("'1:2'", '26, 2…')
     """
     dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
-    if dtype is not None and shape:
+    if dtype is not None and shape and math.prod(shape) > _LISTED:
         return f"{type(value).__name__} of {dtype} and shape {tuple(shape)}"
     text = " ".join(repr(value).split())
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
