@@ -20,8 +20,8 @@ from voxome.testing.strategies import noise
 ARRAY = np.arange(24, dtype="uint16").reshape(2, 3, 4) + 1
 
 
-def paths_in(file: Path) -> list[str]:
-    return [info.uri.removeprefix(f"hdf5://{file}/") for info in voxome.ls(file)]
+def paths_in(file: Path, type: str = "volume") -> list[str]:
+    return [info.uri.removeprefix(f"hdf5://{file}/") for info in voxome.ls(file) if info.type == type]
 
 
 # Links
@@ -37,6 +37,7 @@ def test_soft_external_and_hard_links_are_listed_and_opened(tmp_path: Path) -> N
         h5["views/broken"] = h5py.SoftLink("/nothing")
         h5["views/lost"] = h5py.ExternalLink("lost.h5", "/x")
     assert paths_in(file) == ["raw", "views/raw"]
+    assert paths_in(file, "broken link") == ["views/broken", "views/lost"]
     for name in ("raw", "views/raw", ""):
         assert_array_equal(voxome.open(file / name)[...], ARRAY)
     with pytest.raises(NotFound, match=r"no rwa; it has raw \(uint16"):

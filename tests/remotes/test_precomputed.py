@@ -413,3 +413,17 @@ def test_compressed_chunks_are_read_although_another_scale_is_damaged(tmp_path: 
         chunk.with_name(f"{chunk.name}.gz").write_bytes(gzip.compress(chunk.read_bytes()))
         chunk.unlink()
     assert_array_equal(PrecomputedRemote().open(at(tmp_path / "a")).read(Box((0, 0, 0), (4, 5, 6))), array)
+
+
+def test_damaged_shards_are_corrupt(tmp_path: Path) -> None:
+    array = noise((12, 15, 18), "uint8") | 1
+    spec = make(tmp_path / "a", array, chunk=(4, 5, 6), write_chunk=(8, 10, 12))
+    for file in (tmp_path / "a/1_1_1").iterdir():
+        whole = file.read_bytes()
+        index = bytearray(whole)
+        index[6] ^= 64  # in the position of a minishard
+        for damaged in (whole[:5], whole[: len(whole) // 2], whole[:-3], bytes(index)):
+            file.write_bytes(damaged)
+            with pytest.raises(CorruptData, match=str(tmp_path)):
+                PrecomputedRemote().open(at(tmp_path / "a")).read(spec.domain)
+        file.write_bytes(whole)

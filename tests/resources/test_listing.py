@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import h5py
 import httpx
 import numpy as np
 import pytest
@@ -236,7 +237,10 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     assert found[str(lab / "linked")] == "volume"
     assert found[str(lab / "up/store/a")] == "volume"
     assert found[str(lab / "up/lab")] == found[str(lab / "inner/self")] == "folder"
-    assert not [uri for uri in found if uri.endswith(("/here", "/x", "/self/self", "/up/up"))]
+    assert not [uri for uri in found if uri.endswith(("/self/self", "/up/up"))]
+    assert found[str(lab / "here")] == found[str(lab / "x")] == "broken link"
+    (here,) = (info for info in voxome.ls(lab) if info.uri.endswith("/here"))
+    assert here.description.endswith("/here is a link to nowhere, which does not exist")
 
 
 @pytest.mark.parametrize("scheme", ["zarr", "n5", "precomputed"])
@@ -250,9 +254,12 @@ def test_linked_volumes_of_a_group_are_listed_in_both_forms(tmp_path: Path, sche
         voxome.create(f"{scheme}://{group}/own", SPEC)
     (group / "linked").symlink_to(tmp_path / "store/a")
     (group / "up").symlink_to(group)
+    (group / "lost").symlink_to("elsewhere")
     for address in (str(group), f"{scheme}://{group}"):
         names = [info.uri.rpartition("/")[2] for info in voxome.ls(address) if info.type == "volume"]
         assert names == ["linked", "own"]
+        (lost,) = (info for info in voxome.ls(address) if info.type == "broken link")
+        assert lost.description.endswith("is a link to elsewhere, which does not exist")
 
 
 def test_folders_nested_very_deep_are_listed(tmp_path: Path) -> None:
@@ -293,3 +300,20 @@ def test_odd_names_are_listed_and_open(tmp_path: Path) -> None:
     for info in found:
         assert info.type == "folder" or (voxome.open(info.uri, expect=voxome.Volume)[...] == 7).all()
         assert info.type != "folder" or len(voxome.ls(info.uri)) == 1
+
+
+def test_links_of_a_file_that_lead_nowhere_are_listed(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5["raw"] = np.zeros((2, 3, 4), "uint8")
+        h5["group/soft"] = h5py.SoftLink("/gone")
+        h5["group/external"] = h5py.ExternalLink("gone.h5", "/raw")
+    for address in (f"{tmp_path}/a.h5", str(tmp_path)):
+        found = {info.uri.partition("a.h5/")[2]: info for info in voxome.ls(address)}
+        assert {name: info.type for name, info in found.items()} == {
+            "raw": "volume",
+            "group/soft": "broken link",
+            "group/external": "broken link",
+        }
+        assert found["group/soft"].description == "cannot be opened: a link to /gone, which does not exist"
+        assert "a link to /raw in gone.h5" in found["group/external"].description
+    assert voxome.open(f"{tmp_path}/a.h5").shape == (2, 3, 4)  # type: ignore[union-attr]

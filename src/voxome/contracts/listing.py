@@ -6,9 +6,13 @@ from collections.abc import Callable
 
 from voxome.contracts.source import ResourceInfo
 from voxome.contracts.spec import VolumeSpec
+from voxome.errors import NotFound
 
 UNREADABLE = "unreadable"
 """Type of an entry of which nothing can be read."""
+
+BROKEN_LINK = "broken link"
+"""Type of an entry that is a link to nothing."""
 
 
 def entry_of(uri: str, describe: Callable[[str], ResourceInfo], type: str = "volume") -> ResourceInfo:
@@ -29,9 +33,10 @@ def entry_of(uri: str, describe: Callable[[str], ResourceInfo], type: str = "vol
         return unreadable_entry(uri, error, type)
 
 
-def unreadable_entry(uri: str, error: Exception, type: str = UNREADABLE) -> ResourceInfo:
-    """Return the entry of what cannot be opened for `error`."""
-    return ResourceInfo(uri, type, f"cannot be opened: {str(error) or repr(error)}")
+def unreadable_entry(uri: str, error: Exception, type: str | None = None) -> ResourceInfo:
+    """Return the entry of what cannot be opened for `error`; by default a link if what it leads to is not found."""
+    kind = type or (BROKEN_LINK if isinstance(error, NotFound) else UNREADABLE)
+    return ResourceInfo(uri, kind, f"cannot be opened: {str(error) or repr(error)}")
 
 
 def volume_entry(uri: str, read_spec: Callable[[], VolumeSpec]) -> ResourceInfo:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.levels import Level, require_level
+from voxome.contracts.listing import unreadable_entry
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.traits import FormatTraits
@@ -49,7 +50,7 @@ from voxome.remotes.hdf5_datasets import (
     stored_axes,
     unreadable,
 )
-from voxome.remotes.hdf5_links import Identity, datasets_below, identity
+from voxome.remotes.hdf5_links import Identity, datasets_below, dead_links_below, identity
 from voxome.remotes.hdf5_pyramids import pyramid_of
 from voxome.remotes.hdf5_virtual import files_of
 from voxome.remotes.local_files import file_version
@@ -158,9 +159,13 @@ class Hdf5Remote:
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         file, inner = _require_file(uri)
         with _open_file(file) as h5:
-            volumes = _volumes(_node(h5, file, inner or "/"), inner)
+            node = _node(h5, file, inner or "/")
+            volumes = _volumes(node, inner)
+            dead = {name: NotFound(text) for name, text in dead_links_below(node, inner.strip("/"))}
         for name, info in volumes.items():
             yield replace(info, uri=str(Uri("hdf5", f"{file}/{name}")))
+        for name, problem in dead.items():
+            yield unreadable_entry(str(Uri("hdf5", f"{file}/{name}")), problem)
 
     def create(self, uri: Uri, spec: VolumeSpec) -> Hdf5Source:
         file, inner = _split_new(uri)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import h5py
 
@@ -22,7 +23,7 @@ def identity(node: h5py.Group | h5py.Dataset) -> Identity:
 def datasets_below(node: h5py.Group | h5py.Dataset, path: str) -> Iterator[tuple[str, h5py.Dataset]]:
     """Yield the path and the dataset of each dataset at or below a node.
 
-    Broken links are left out, and groups that contain themselves are entered once.
+    Broken links are left out (see `dead_links_below`), and groups that contain themselves are entered once.
 
     Parameters
     ----------
@@ -31,15 +32,29 @@ def datasets_below(node: h5py.Group | h5py.Dataset, path: str) -> Iterator[tuple
     path : str
         Its path, without slashes at its ends; paths begin with it.
     """
-    for count, found in enumerate(_below(node, path, frozenset())):
+    for count, (name, found) in enumerate(_below(node, path, frozenset())):
         if count == MAX_PATHS:
             return
-        yield found
+        if isinstance(found, h5py.Dataset):
+            yield name, found
+
+
+def dead_links_below(node: h5py.Group | h5py.Dataset, path: str) -> Iterator[tuple[str, str]]:
+    """Yield the path of each link below a node that leads nowhere, or to a file that is damaged, and where it leads.
+
+    Parameters
+    ----------
+    node, path
+        As of `datasets_below`.
+    """
+    for name, found in islice(_below(node, path, frozenset()), MAX_PATHS):
+        if not isinstance(found, h5py.Dataset):
+            yield name, found
 
 
 def _below(
     node: h5py.Group | h5py.Dataset, path: str, above: frozenset[Identity]
-) -> Iterator[tuple[str, h5py.Dataset]]:
+) -> Iterator[tuple[str, h5py.Dataset | str]]:
     if isinstance(node, h5py.Dataset):
         yield path, node
     elif isinstance(node, h5py.Group) and (own := identity(node)) not in above:
@@ -47,8 +62,17 @@ def _below(
             try:
                 child = node[name]
             except (KeyError, OSError, RuntimeError):  # a link to nothing, or to a file that is missing or damaged
+                yield f"{path}/{name}".lstrip("/"), _describe_link(node.get(name, getlink=True))
                 continue
             yield from _below(child, f"{path}/{name}".lstrip("/"), above | {own})
+
+
+def _describe_link(link: object) -> str:
+    if isinstance(link, h5py.ExternalLink):
+        return f"a link to {link.path} in {link.filename}, which cannot be opened"
+    if isinstance(link, h5py.SoftLink):
+        return f"a link to {link.path}, which does not exist"
+    return "an object that is damaged"
 
 
 def _names(group: h5py.Group) -> list[str]:

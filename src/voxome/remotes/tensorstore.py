@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.source import Version
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import AccessDenied, InvalidBox, InvalidInput, ReadOnly
+from voxome.errors import AccessDenied, CorruptData, InvalidBox, InvalidInput, ReadOnly
 from voxome.geometry import BlockGrid, Box
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import context, map_errors, result_of
@@ -84,11 +84,14 @@ class TensorStoreSource:
 
     def _read(self, box: Box, out: NDArray[Any] | None) -> NDArray[Any]:
         view = self._store[_slices(box)]
-        with map_errors(self.name):
-            if out is not None and out.dtype == self.spec.dtype and out.flags.writeable:
-                result_of(ts.array(out, context=context()).write(view))
-                return out
-            data: NDArray[Any] = result_of(view.read(order="C"))
+        try:
+            with map_errors(self.name):
+                if out is not None and out.dtype == self.spec.dtype and out.flags.writeable:
+                    result_of(ts.array(out, context=context()).write(view))
+                    return out
+                data: NDArray[Any] = result_of(view.read(order="C"))
+        except InvalidBox as error:  # of bytes in a shard, as the box is inside the array
+            raise CorruptData(str(error)) from error
         if out is None:
             return data
         out[...] = data

@@ -132,9 +132,10 @@ def _resources(entry: _Entry) -> list[ResourceInfo]:
 
 
 def _entries(folder: StoragePath) -> list[_Entry]:
-    """Return the entries of a folder but for hidden ones and files of no format, sorted by name."""
+    """Return the entries of a folder, links to nothing included, but no hidden ones and files of no format."""
     folders, files = ([name for name in names if not name.startswith(".")] for names in folder.entries())
     found = {name: _Entry(folder / name) for name in folders}
+    found |= {name: _Entry(folder / name, problem=error) for name, error in folder.dead_links(files)}
     if folder.is_local:
         known = (_recognised(folder / name) for name in (*folders, *files))
         found |= {entry.path.name: entry for entry in known if entry is not None}

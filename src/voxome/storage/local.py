@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import DirEntry, scandir, urandom
 from pathlib import Path
@@ -112,6 +112,12 @@ class LocalPath(StoragePath):
             raise StoreError(f"cannot list {self}: {error.strerror or error}") from error
         yield Page.of(folders, files)
 
+    def dead_links(self, names: Iterable[str]) -> Iterator[tuple[str, NotFound]]:
+        for name in names:
+            path = Path(self.path, name)
+            if path.is_symlink() and not _leads_somewhere(path):
+                yield name, NotFound(f"{path} is a link to {path.readlink()}, which does not exist")
+
     def taken(self) -> bool:
         path = Path(self.path)
         return path.is_symlink() or path.is_file() or (path.is_dir() and any(path.iterdir()))
@@ -171,6 +177,13 @@ def _states(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Ite
         elif not entry.name.endswith(_LOCK_SUFFIX):
             file = entry.stat() if entry.is_file() else entry.stat(follow_symlinks=False)
             yield f"{prefix}{entry.name}:{file.st_ino}:{file.st_size}:{file.st_mtime_ns}\n"
+
+
+def _leads_somewhere(link: Path) -> bool:
+    try:
+        return link.exists()
+    except OSError:  # in circles
+        return False
 
 
 def _is_folder(entry: DirEntry[str]) -> bool:

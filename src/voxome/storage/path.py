@@ -333,6 +333,10 @@ class StoragePath(ABC):
             (name for page in pages for name in page.folders), (name for page in pages for name in page.files)
         )
 
+    def dead_links(self, names: Iterable[str]) -> Iterator[tuple[str, NotFound]]:
+        """Yield those of the files `names` in this folder that are links to nothing, and what they lead to."""
+        return iter(())
+
     def names(self) -> list[str]:
         """Return the names of the files and folders in this folder."""
         return sorted({name for names in self.entries() for name in names})

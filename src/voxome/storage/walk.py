@@ -19,7 +19,7 @@ def walk(
 ) -> Iterator[tuple[StoragePath, Found | Exception]]:
     """Yield what `look` finds at `path` and in the folders below it; hidden folders are skipped.
 
-    Links are followed, but not back to a folder above.
+    Links are followed, but not back to a folder above; one that leads nowhere is yielded with its error.
 
     Parameters
     ----------
@@ -62,8 +62,12 @@ def walk(
             found, inside = look(folder, visible, files)
         except Exception as error:  # files of others may be damaged in any way
             found, inside = error, visible
+        results = [] if found is None else [(folder, found)]
+        if found is None:  # of the files of an array, only those that are read matter
+            dead = folder.dead_links(name for name in files if not name.startswith("."))
+            results = [(folder / name, error) for name, error in dead]
         deeper = inside if depth is None or level < depth else ()
-        return [] if found is None else [(folder, found)], [(folder / name, level + 1) for name in deeper]
+        return results, [(folder / name, level + 1) for name in deeper]
 
     return preorder((path, 0), expand, lambda node: node[0].identity)
 

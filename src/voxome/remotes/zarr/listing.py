@@ -11,8 +11,8 @@ from voxome.storage.path import StoragePath
 from voxome.storage.walk import walk
 
 
-def volumes_under(folder: StoragePath) -> Iterator[StoragePath]:
-    """Return the arrays in `folder`; a pyramid is listed as its group, not as its levels.
+def volumes_under(folder: StoragePath) -> Iterator[tuple[StoragePath, Exception | None]]:
+    """Return the arrays in `folder`, and why one cannot be read; a pyramid is listed as its group, not as its levels.
 
     Where the store cannot be listed, these are the arrays that consolidated metadata name.
 
@@ -22,8 +22,8 @@ def volumes_under(folder: StoragePath) -> Iterator[StoragePath]:
         If `folder` does not exist.
     """
     if not folder.listable:
-        return iter(_consolidated(folder))
-    return (volume for volume, _ in walk(folder, _look))  # one that cannot be read says so when it is opened
+        return ((volume, None) for volume in _consolidated(folder))
+    return ((volume, node if isinstance(node, Exception) else None) for volume, node in walk(folder, _look))
 
 
 def _look(folder: StoragePath, folders: Sequence[str], files: Sequence[str]) -> tuple[Node | None, Sequence[str]]:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from voxome.contracts.levels import require_level
-from voxome.contracts.listing import volume_entry
+from voxome.contracts.listing import unreadable_entry, volume_entry
 from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
@@ -63,8 +63,11 @@ class ZarrRemote:
         return open_level(node, entry, number, name=str(uri), writable=writable)
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        for folder in volumes_under(_folder(uri)):
-            yield volume_entry(folder.uri("zarr"), partial(self._spec_of, folder))
+        for folder, problem in volumes_under(_folder(uri)):
+            if problem is None:
+                yield volume_entry(folder.uri("zarr"), partial(self._spec_of, folder))
+            else:
+                yield unreadable_entry(folder.uri("zarr"), problem)
 
     def _spec_of(self, folder: StoragePath) -> VolumeSpec:
         return self._open(folder, str(folder)).spec
@@ -144,7 +147,8 @@ def _abbreviate(names: Sequence[str]) -> str:
 
 
 def _not_a_pyramid(node: Node, name: str) -> str:
-    arrays = [folder.path.removeprefix(f"{node.folder.path}/") for folder in volumes_under(node.folder)]
+    readable = (folder.path for folder, problem in volumes_under(node.folder) if problem is None)
+    arrays = [path.removeprefix(f"{node.folder.path}/") for path in readable]
     if not arrays:
         return f"{name} is a zarr group whose arrays cannot be listed; name one of them: {name}/ARRAY"
     return (
