@@ -12,6 +12,7 @@ from cwltool.context import LoadingContext
 from cwltool.load_tool import load_tool
 from cwltool.workflow import default_make_tool
 from numpy.typing import NDArray
+from ruamel.yaml import YAML
 
 from voxome import kinds
 from voxome.contracts.python_tool import tool
@@ -79,8 +80,9 @@ def test_the_description_is_valid_cwl(tmp_path: Path) -> None:
 
 
 def test_the_files_in_the_repository_match_the_code() -> None:
-    stored = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "pipelines/tools").glob("*.cwl")}
-    assert stored == documents(tools_of("voxome")), "run: make cwl"
+    read = YAML(typ="safe", pure=True)
+    stored = {path.name: read.load(path) for path in (ROOT / "pipelines/tools").glob("*.cwl")}
+    assert stored == {name: read.load(text) for name, text in documents(tools_of("voxome")).items()}, "run: make cwl"
 
 
 @pytest.mark.usefixtures("plugins")
