@@ -31,7 +31,7 @@ class Archive:
 
     def __init__(self, peer: Peer, proxy: FaultyProxy, bucket: Bucket) -> None:
         self.proxy, self.bucket, self.names = proxy, bucket, (uuid4().hex, "exp", "em")
-        self.path = f"{uuid4().hex}/em"
+        self.path, self.public = f"{uuid4().hex}/em", False
         spec = VolumeSpec.of(SHAPE, "uint8", voxel_size_nm=SIZE)
         peer.make(self.names, spec, levels=3)
         self.over_api = np.full(SHAPE, 7, np.uint8)
@@ -64,7 +64,12 @@ def archive(peer: Peer, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iter
         archive = Archive(peer, proxy, bucket)
 
         def name_bucket(body: bytes) -> bytes:
-            fields = {"storage_type": "cloudvol", "bucket": BUCKET, "cv_path": f"/{archive.path}"}
+            fields = {
+                "storage_type": "cloudvol",
+                "bucket": BUCKET,
+                "cv_path": f"/{archive.path}",
+                "public": archive.public,
+            }
             return json.dumps(json.loads(body) | fields).encode()
 
         proxy.chance(1, Alter(name_bucket), seed=0, target="GET .*/channel/em")
@@ -103,6 +108,21 @@ def test_voxels_outside_the_volume_of_the_bucket_are_read_through_the_api(archiv
     assert_array_equal(volume[:10], model)
     assert_array_equal(volume[...], archive.over_api)
     assert_array_equal(volume[:10], model)
+
+
+@pytest.mark.slow
+def test_a_bucket_that_denies_access_is_tried_with_the_other_credentials(
+    archive: Archive, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, archive.public = archive.store(), True
+    with FaultyProxy(bucket.url) as s3:
+        monkeypatch.setenv("VOXOME_S3_HOST", s3.url)
+        assert_array_equal(voxome.open(archive.uri, expect=voxome.Volume)[...], model)
+        sent = [{name.lower() for name in one.headers} for one in s3.seen if one.target.endswith("/info")]
+    assert ["authorization" in headers for headers in sent[:2]] == [False, True], (
+        "the channel is public, the bucket not"
+    )
+    assert archive.cutouts == 0
 
 
 @pytest.mark.slow

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -14,13 +15,15 @@ from voxome.contracts.levels import TOLERANCE
 from voxome.contracts.source import Remote, Source, VolumeSource
 from voxome.contracts.spec import Scale
 from voxome.contracts.uri import Uri
-from voxome.errors import VoxomeError
+from voxome.errors import AccessDenied, VoxomeError
 from voxome.geometry import Box
 from voxome.registry import load
 from voxome.remotes.bossdb.description import Description
 
 _log = logging.getLogger(__name__)
-_ANONYMOUS, _OWN = {"anonymous": "true"}, dict[str, str]()
+_ANONYMOUS: Mapping[str, str] = {"anonymous": "true"}
+_CONFIGURED: Mapping[str, str] = {}
+"""Options of a URI, without credentials and with those that are configured."""
 
 
 class BucketLevel:
@@ -104,7 +107,7 @@ class BucketVolume:
 def open_bucket(description: Description) -> BucketVolume | None:
     """Open the volume in the bucket that a channel names.
 
-    A public channel is read without credentials first, another one with the configured ones; then the other way.
+    A public channel is read without credentials, another one with the configured ones; if that is denied, vice versa.
 
     Parameters
     ----------
@@ -116,30 +119,31 @@ def open_bucket(description: Description) -> BucketVolume | None:
     BucketVolume or None
         None if the channel names no bucket, or the bucket cannot be read, of which a warning is logged.
     """
-    channel = description.channel
+    channel, name = description.channel, "/".join(description.channel.names)
     if channel.precomputed is None:
         return None
-    name = "/".join(channel.names)
-    causes: list[VoxomeError] = []
-    for uri in _uris(channel.precomputed, public=channel.public):
+    try:
+        source = _open(Uri.parse(channel.precomputed), public=channel.public)
+    except VoxomeError as error:
+        _warn(name, error)
+        return None
+    if problem := _problem(source, description):
+        _warn(name, problem)
+        return None
+    return BucketVolume(cast(VolumeSource, source), name)
+
+
+def _open(address: Uri, *, public: bool) -> Source:
+    """Open a layer without credentials if it is `public`, otherwise with the configured ones; if denied, vice versa."""
+    remote = cast(Remote, load("voxome.remotes", address.scheme)())
+    first, second = (_ANONYMOUS, _CONFIGURED) if public else (_CONFIGURED, _ANONYMOUS)
+    try:
+        return remote.open(replace(address, query=first))
+    except AccessDenied as denied:
         try:
-            source = cast(Remote, load("voxome.remotes", uri.scheme)()).open(uri)
-        except VoxomeError as error:
-            causes.append(error)
-            continue
-        if problem := _problem(source, description):
-            _warn(name, problem)
-            return None
-        return BucketVolume(cast(VolumeSource, source), name)
-    _warn(name, causes[0])
-    return None
-
-
-def _uris(address: str, *, public: bool) -> Iterator[Uri]:
-    uri = Uri.parse(address)
-    options: tuple[Mapping[str, str], ...] = (_ANONYMOUS, _OWN) if public else (_OWN, _ANONYMOUS)
-    for query in options:
-        yield Uri(uri.scheme, uri.path, query)
+            return remote.open(replace(address, query=second))
+        except VoxomeError:
+            raise denied from None
 
 
 def _problem(source: Source, description: Description) -> str:

@@ -35,7 +35,7 @@ GROWING_TYPES = frozenset({"labelblk", "labelarray"})
 """Instance types whose extents cannot be set: they are the blocks that were written."""
 LABELS_BELOW_0 = (
     "a DVID server accepts labels there, but its process ends when the shape of one of them is requested; use a start "
-    "of 0 or above (grey values may start below 0)"
+    "of 0 or above, as `voxome transfer --drop start` does (grey values may start below 0)"
 )
 _BLOCK_STEPS: Mapping[str, int] = {"labelmap": 16, "labelarray": SUB_BLOCK}
 """Number of voxels of which every edge of a block must be a multiple, by instance type; 1 for the others."""
