@@ -86,7 +86,7 @@ def test_what_a_run_refuses_is_refused(raw: Path, tmp_path: Path) -> None:
             preview(plan, out=folder, **wrong)
     with pytest.raises(PlanError, match="names no scorer"):
         preview(plan, out=folder, truth=tmp_path)
-    with pytest.raises(StoreError, match=r"raw\.npy is a file; choose another folder"):
+    with pytest.raises(StoreError, match=r"raw\.npy: Not a directory; choose a folder"):
         preview(plan, out=raw)
     run_plan(plan, out=folder, store=tmp_path / "store", engine="sequential")
     with pytest.raises(PlanError, match="keeps its results in"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,8 +90,8 @@ def preview(
 def _require_writable(folder: Path) -> None:
     nearest = Path(disk_at(folder).folder)
     if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
-        reason = "cannot be written to" if nearest.is_dir() else "is a file"
-        raise StoreError(f"Cannot create the run folder {folder}: {nearest} {reason}; choose another folder")
+        reason = os.strerror(errno.EACCES if nearest.is_dir() else errno.ENOTDIR)
+        raise StoreError(f"Cannot create the run folder {folder}: {reason}; choose a folder that can be written to")
 
 
 def _disk_warnings(written: int, disk: Disk | None) -> list[str]:
