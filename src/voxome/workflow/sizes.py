@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypedDict
 
 from voxome.blocks.sizes import block_memory_bytes, block_voxels
@@ -36,9 +37,8 @@ def sizes(step: Step) -> StepSizes:
 
 
 def _written_bytes(step: Step) -> int:
-    frame = step.frame
-    if frame is None:
+    if step.frame is None:
         return 0
-    specs = (kind.output_spec(frame, step.block, step.parameters) for kind in step.spec.outputs.values())
-    whole = sum(spec.domain.size * spec.dtype.itemsize for spec in specs if spec is not None)
-    return whole * frame.box.size // max(frame.domain.size, 1)
+    part = replace(step.frame, domain=step.frame.box)
+    specs = (kind.output_spec(part, step.block, step.parameters) for kind in step.spec.outputs.values())
+    return sum(spec.domain.size * spec.dtype.itemsize for spec in specs if spec is not None)
