@@ -76,8 +76,11 @@ class Lab:
         files = {"raw": "raw.zarr", "ids": "ids.zarr", "lookup": "lookup.parquet"}
         return {name: str(self.folder / file) for name, file in files.items()} | {"at": 100.0}
 
-    def run(self, at: float = 100.0, **options: Any) -> Any:
-        inputs, options = {**self.inputs, "at": at}, {"block": BLOCK, "engine": "sequential", **options}
+    def run(self, at: float = 100.0, inputs: dict[str, Any] | None = None, **options: Any) -> Any:
+        inputs, options = (
+            {**self.inputs, "at": at, **(inputs or {})},
+            {"block": BLOCK, "engine": "sequential", **options},
+        )
         return voxome.run(self.workflow, inputs, out=self.out, **options)
 
     def plan(self, **options: Any) -> Plan:
@@ -463,3 +466,14 @@ def test_the_box_of_a_run_becomes_a_channel_of_the_experiment_of_its_image(lab: 
     assert channel.domain == opened(f"{archive}/em").domain
     assert np.array_equal(channel.cutout(spec.domain), expected)
     assert transfers(lab.run(into=into, box=BOX))["neurons"]["blocks"]["run"] == 0
+
+
+@pytest.mark.slow
+def test_an_offset_that_dvid_cannot_store_is_refused_unless_dropped(lab: Lab, node: str) -> None:
+    spec = opened(f"{lab.folder}/ids.zarr").spec
+    voxome.create(f"zarr://{lab.folder}/shifted.zarr", spec, offset_nm=(20.0, 4.0, 4.0))[...] = lab.ids
+    inputs = {"ids": str(lab.folder / "shifted.zarr")}
+    refused = lab.problems({"neurons": f"{node}/neurons"}, inputs=inputs)
+    assert "DVID cannot store offset_nm (20.0, 4.0, 4.0)" in refused
+    lab.run(into={"neurons": f"{node}/neurons"}, inputs=inputs, drop=["offset"])
+    assert np.array_equal(opened(f"{node}/neurons").cutout(spec.domain), lab.neurons)

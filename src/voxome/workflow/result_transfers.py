@@ -95,7 +95,7 @@ def transfer_results(
             "output": one.output,
             "destination": one.label,
             "key": one.result.key,
-            "levels": one.options.levels,
+            "levels": len(copies),
             "bytes": one.bytes,
             "blocks": {"total": report.blocks, "run": report.run, "reused": report.reused},
             "verified": count_verified(copies, request.verify, request.seed),
