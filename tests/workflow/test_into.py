@@ -477,3 +477,15 @@ def test_an_offset_that_dvid_cannot_store_is_refused_unless_dropped(lab: Lab, no
     assert "DVID cannot store offset_nm (20.0, 4.0, 4.0)" in refused
     lab.run(into={"neurons": f"{node}/neurons"}, inputs=inputs, drop=["offset"])
     assert np.array_equal(opened(f"{node}/neurons").cutout(spec.domain), lab.neurons)
+
+
+@pytest.mark.slow
+def test_a_copy_is_verified_later_without_being_repeated(lab: Lab) -> None:
+    into = {"mask": f"precomputed://{lab.folder}/mask"}
+    first = transfers(lab.run(into=into))["mask"]
+    every = transfers(lab.run(into=into, verify="all"))["mask"]
+    assert 0 < first["verified"] < first["blocks"]["total"] == every["verified"]
+    assert every["blocks"]["run"] == 0
+    assert transfers(lab.run(into=into, verify="none"))["mask"]["verified"] == 0
+    again = transfers(lab.run(into=into))["mask"]
+    assert (again["verified"], again["blocks"]["reused"]) == (first["verified"], 0)

@@ -74,7 +74,7 @@ class Destination:
             verify=options.verify,
             seed=0,
             source_name=self.result.uri,
-            source_version=f"{self.result.key}/{options.verify}",
+            source_version=f"{self.result.key}/unverified" if options.verify == "none" else self.result.key,
         )
 
     def to_json(self) -> dict[str, Any]:

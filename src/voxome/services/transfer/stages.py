@@ -152,7 +152,7 @@ def run_transfer(
         copies = plan(source, target, request)
         for warning in _cost_warnings(request.source, source, copies[0]):
             _log.warning("%s", warning)
-        state.begin(copies, verify_again=bool(state.facts.get("complete")))
+        state.begin(copies, verify_again=request.source_version is None and bool(state.facts.get("complete")))
         log = state.folder / PRIVATE / "workers.log"
         with open_engine(target, log) as opened:
             run = TransferContext(source, target, request, state, opened, log, progress or (lambda _: None))
