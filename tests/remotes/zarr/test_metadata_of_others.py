@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import tarfile
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,9 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from remotes.zarr.stores import at, edit
 
+import voxome
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import CorruptData, UnsupportedFormat
+from voxome.errors import CorruptData, UnsupportedFormat, VoxomeError
 from voxome.geometry import Box
 from voxome.remotes.zarr.remote import ZarrRemote
 
@@ -110,6 +114,39 @@ def test_metadata_that_do_not_follow_the_specification_are_an_error_of_the_data(
 ) -> None:
     with pytest.raises((CorruptData, UnsupportedFormat), match="a"):
         ZarrRemote().open(at(counting(tmp_path / "a", **changes)))
+
+
+def _members(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of each member of a JSON value."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inside:
+        yield (*path, key)
+        yield from _members(one, (*path, key))
+
+
+def _with(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """Return a copy of a JSON value with another member."""
+    changed = copy.deepcopy(document)
+    last = changed
+    for key in path[:-1]:
+        last = last[key]
+    last[path[-1]] = value
+    return changed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", [{"format": "zarr2"}, {"format": "zarr3"}, {"ome": False, "shard": (4, 4, 4)}])
+def test_a_wrong_member_is_never_a_fault_of_voxome(tmp_path: Path, encoding: dict[str, Any]) -> None:
+    spec = VolumeSpec.of((4, 4, 4), "uint16", chunk=(2, 2, 2), voxel_size_nm=(4, 4, 4), encoding=encoding)
+    ZarrRemote().create(at(tmp_path / "a"), spec)
+    for file in (one for one in (tmp_path / "a").rglob("*") if one.is_file()):
+        whole = json.loads(file.read_text())
+        for path in _members(whole):
+            for value in (None, "x", 7, [], {}, 1.5, True, ["a"], {"name": "x"}):
+                file.write_text(json.dumps(_with(whole, path, value)))
+                with suppress(VoxomeError):
+                    voxome.open(f"zarr://{tmp_path}/a")
+        file.write_text(json.dumps(whole))
 
 
 @pytest.mark.parametrize("format", [2, 3])

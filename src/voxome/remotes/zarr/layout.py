@@ -11,7 +11,7 @@ import tensorstore as ts
 
 from voxome.contracts.levels import Lengths
 from voxome.contracts.spec import VolumeKind, VolumeSpec
-from voxome.errors import InvalidInput, UnsupportedFormat
+from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.axes import STANDARD, default_axes, standard_order
 from voxome.remotes.tensorstore import reorder_axes
@@ -78,7 +78,7 @@ def layout(
     labels : bool
         Whether its group is marked as labels.
     """
-    ours = node.attributes.get(VOXOME) or {}
+    ours = _own_attribute(node)
     names = stored_axes(node, dataset)
     if dataset is not None and names is None:
         raise UnsupportedFormat(f"{node.folder} has shape {node.document['shape']}, which {dataset.axes} do not match")
@@ -102,6 +102,16 @@ def layout(
         attributes=user_attrs(home.attributes),
     )
     return view, spec
+
+
+def _own_attribute(node: Node) -> dict[str, Any]:
+    """Return what voxome adds to the metadata of an array; an attribute of this name that is no object is another's."""
+    found = node.attributes.get(VOXOME)
+    ours = dict(found) if isinstance(found, Mapping) else {}
+    for name in ("start", "voxel_size_nm", "offset_nm"):
+        if not isinstance(ours.get(name) or [], list):
+            raise CorruptData(f"{node.folder}: {name} of its attribute {VOXOME!r} is {ours[name]!r}, not a list")
+    return ours
 
 
 def _ints(chunk: Any) -> tuple[int, ...]:

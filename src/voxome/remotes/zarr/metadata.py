@@ -69,7 +69,7 @@ def find_node(folder: StoragePath) -> Node | None:
     document = read_json(folder, "zarr.json")
     if document is not None:
         type = document.get("node_type")
-        if type not in _FILES_V2:
+        if type not in list(_FILES_V2):
             raise CorruptData(f"{folder}/zarr.json: node_type is {type!r}, not 'array' or 'group'")
         attributes = document.get("attributes") or {}
         if not isinstance(attributes, Mapping):

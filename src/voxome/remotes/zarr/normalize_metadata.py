@@ -64,6 +64,8 @@ def normalize(node: Node) -> dict[str, Any]:
         If the metadata do not follow the specification.
     """
     try:
+        if node.document["zarr_format"] != node.format:
+            raise ValueError(f"zarr_format is {node.document['zarr_format']!r}, not {node.format}")
         return _normalize_v2(node) if node.format == 2 else _normalize_v3(node)
     except UnsupportedFormat as error:
         raise UnsupportedFormat(f"{node.folder}: {error}") from error
@@ -98,13 +100,20 @@ def _normalize_v2(node: Node) -> dict[str, Any]:
     document["dtype"] = dtype.str
     if document.get("fill_value") is not None:
         document["fill_value"] = encode_fill(decode_fill(document["fill_value"], dtype), dtype)
-    compressor = document.get("compressor")
-    if compressor and compressor["id"] in KNOWN_V2:
+    compressor = document["compressor"]
+    if compressor and _id(compressor) in KNOWN_V2:
         document["compressor"] = _keep_known(compressor["id"], compressor, KNOWN_V2[compressor["id"]])
-    document["filters"] = [{"id": one["id"], **one} for one in document.get("filters") or ()] or None
+    document["filters"] = [{**one, "id": _id(one)} for one in document.get("filters") or ()] or None
     if document.get("dimension_separator") is None:
         document["dimension_separator"] = SEPARATORS["v2"]
     return document
+
+
+def _id(codec: Mapping[str, Any]) -> str:
+    id = codec["id"]
+    if not isinstance(id, str):
+        raise TypeError(f"the id of a codec is {id!r}, not text")
+    return id
 
 
 def _normalize_v3(node: Node) -> dict[str, Any]:

@@ -86,10 +86,10 @@ def datasets(entry: Mapping[str, Any], name: str) -> list[Dataset]:
     try:
         axes = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in entry.get("axes") or "tczyx"]
         names = tuple(str(axis["name"]) for axis in axes)
-        units = tuple(axis.get("unit") for axis in axes)
+        units = tuple(unit if isinstance(unit := axis.get("unit"), str) else None for axis in axes)
         outer = entry.get("coordinateTransformations") or []
         arrays = [_dataset(one, names, units, outer) for one in entry["datasets"]]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CorruptData(f"{name}: its multiscales do not follow OME-Zarr: {error!r}") from error
     if not arrays:
         raise CorruptData(f"{name}: its multiscales list no dataset")
