@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,21 @@ def test_a_pyramid_is_listed_once_with_its_labels(tmp_path: Path) -> None:
     assert "S3" in found["em/words"]
     with pytest.raises(NotFound):
         list(ZarrRemote().list(at(tmp_path / "none")))
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+@pytest.mark.parametrize("format", [2, 3])
+def test_consolidated_metadata_list_pyramids_behind_http(
+    tmp_path: Path, serve: Callable[..., str], format: int
+) -> None:
+    root = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=format)  # type: ignore[arg-type]
+    spec = VolumeSpec.of((8, 8, 8), "uint8", voxel_size_nm=(4, 4, 4), encoding={"format": f"zarr{format}"})
+    for name in ("em/raw", "seg"):
+        ZarrRemote().create(at(tmp_path / "a.zarr" / name), spec).create_level((2, 2, 2))  # type: ignore[attr-defined]
+    root.create_array("plain", shape=(4, 4), dtype="uint8")
+    zarr.create_group(tmp_path / "a.zarr" / "seg" / "labels", zarr_format=format)  # type: ignore[arg-type]
+    zarr.create_array(tmp_path / "a.zarr" / "seg" / "labels" / "cells", shape=(4, 4), dtype="uint8", zarr_format=format)  # type: ignore[arg-type]
+    zarr.consolidate_metadata(tmp_path / "a.zarr", zarr_format=format)  # type: ignore[arg-type]
+    address = f"{serve(tmp_path)}/a.zarr"
+    found = [info.uri.removeprefix(f"zarr://{address}/") for info in ZarrRemote().list(at(address))]
+    assert found == ["em/raw", "plain", "seg", "seg/labels/cells"]

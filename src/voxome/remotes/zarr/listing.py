@@ -14,7 +14,7 @@ from voxome.storage.walk import walk
 def volumes_under(folder: StoragePath) -> Iterator[tuple[StoragePath, Exception | None]]:
     """Return the arrays in `folder`, and why one cannot be read; a pyramid is listed as its group, not as its levels.
 
-    Where the store cannot be listed, these are the arrays that consolidated metadata name.
+    Where the store cannot be listed, these are the volumes that consolidated metadata name.
 
     Raises
     ------
@@ -46,12 +46,29 @@ def _levels(group: Node) -> set[str] | None:
     return {one.path.partition("/")[0] for one in ome.datasets(entry, str(group.folder))}
 
 
-def _consolidated(folder: StoragePath) -> list[StoragePath]:
+def _consolidated(folder: StoragePath) -> Iterator[StoragePath]:
     node = require_node(folder)
     if node.type == "array" or _levels(node) is not None:
-        return [folder]
-    if node.format == 2:
-        known = (read_json(folder, ".zmetadata") or {}).get("metadata") or {}
-        return [folder / key.removesuffix("/.zarray") for key in sorted(known) if key.endswith("/.zarray")]
-    known = (node.document.get("consolidated_metadata") or {}).get("metadata") or {}
-    return [folder / key for key, one in sorted(known.items()) if one.get("node_type") == "array"]
+        yield folder
+        return
+    inside: list[str] = []
+    for one in sorted(_consolidated_nodes(node), key=lambda found: found.folder.path):
+        found = _levels(one) if one.type == "group" else None
+        inside += [f"{one.folder.path}/{level}/" for level in found or ()]
+        if (one.type == "array" or found is not None) and not f"{one.folder.path}/".startswith(tuple(inside)):
+            yield one.folder
+
+
+def _consolidated_nodes(group: Node) -> Iterator[Node]:
+    """Yield the arrays and groups that the consolidated metadata of `group` describe."""
+    if group.format == 3:
+        known = (group.document.get("consolidated_metadata") or {}).get("metadata") or {}
+        for path, document in known.items():
+            yield Node(group.folder / path, 3, document["node_type"], document, document.get("attributes") or {})
+        return
+    known = (read_json(group.folder, ".zmetadata") or {}).get("metadata") or {}
+    for key, document in known.items():
+        path, _, file = key.rpartition("/")
+        type = {".zarray": "array", ".zgroup": "group"}.get(file)
+        if path and type:
+            yield Node(group.folder / path, 2, type, document, known.get(f"{path}/.zattrs") or {})
