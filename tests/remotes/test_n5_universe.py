@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
+from voxome.errors import VoxomeError
 from voxome.remotes.n5.remote import N5Remote
 
 Change = Callable[[dict[str, Any]], None]
@@ -158,3 +160,31 @@ def test_a_level_enters_ngff_metadata_of_both_versions(tmp_path: Path) -> None:
         ],
     }
     assert placements(open_at(em))[1] == ((30, 16, 16), (1000, 2004, 3004))
+
+
+WRONG: list[Any] = [None, 0, -1.5, "x", [], {}, [1], True, [[0, 0, 0]], [{}], [None]]
+
+
+@pytest.mark.parametrize("file", ["attributes.json", "s0/attributes.json"])
+def test_attributes_of_any_form_are_read_or_refused(foreign: Path, file: str) -> None:
+    group = foreign / "n5_ngff.n5/ngff"
+    right = json.loads((group / file).read_text())
+    for path in list(_paths(right)):
+        for value in WRONG:
+            changed = json.loads(json.dumps(right))
+            inner = changed
+            for key in path[:-1]:
+                inner = inner[key]
+            inner[path[-1]] = value
+            (group / file).write_text(json.dumps(changed))
+            with suppress(VoxomeError):
+                open_at(group)
+            assert any(info.uri.endswith("ngff") for info in N5Remote().list(Uri("n5", str(group.parent))))
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The keys that lead to each part of a JSON value; of lists, to their first item."""
+    rows = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
+    for key, inner in rows:
+        yield (*path, key)
+        yield from _paths(inner, (*path, key))

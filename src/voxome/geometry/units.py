@@ -17,14 +17,14 @@ _NM = {
 
 
 def nm_per(unit: str | None) -> float | None:
-    """Return how many nanometres one `unit` has; None if it is not a known unit of length (such as pixel).
+    """Return how many nanometres one `unit` has; None if it is not a known unit of length (such as pixel, or 5).
 
     Examples
     --------
     >>> nm_per("micrometer"), nm_per("pixel")
     (1000.0, None)
     """
-    return None if unit is None else _NM.get(unit.strip().lower())
+    return _NM.get(unit.strip().lower()) if isinstance(unit, str) else None
 
 
 def min_voxels(volume_um3: float, voxel_size_nm: Sequence[float]) -> int:

@@ -111,7 +111,7 @@ def _array_attributes(folder: StoragePath) -> Json:
         found = attributes_of(folder)
     except (CorruptData, AccessDenied):
         return {}
-    return found if "dimensions" in found else {}
+    return found if isinstance(found.get("dimensions"), list) else {}
 
 
 def _transform(array: Json, name: str, context: GroupContext, ndim: int) -> Transform | None:
@@ -120,7 +120,7 @@ def _transform(array: Json, name: str, context: GroupContext, ndim: int) -> Tran
         if array:
             return transform_of(array, name, context)
         return transform_of({"dimensions": [0] * ndim}, name, replace(context, s0={}))
-    except (CorruptData, LookupError, TypeError, ValueError, AttributeError):
+    except (CorruptData, LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         return None
 
 

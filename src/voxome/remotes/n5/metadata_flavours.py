@@ -194,7 +194,7 @@ def _readable(array: Json, name: str, context: GroupContext, stored: tuple[str, 
     """Return what the flavours that are understood say."""
     found: dict[str, _Placement] = {}
     for flavour, read in _flavours(array, name, context, stored):
-        with suppress(CorruptData, LookupError, TypeError, ValueError, AttributeError):
+        with suppress(CorruptData, LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
             found[flavour] = read()
     return found
 

@@ -74,7 +74,7 @@ class N5Source(TensorStoreSource):
         try:
             transform = transform_of(array, folder.name, context)
             spec = _spec(array, transform, context, user=context.group if home else array)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise UnsupportedFormat(f"{name}: the attributes of this array cannot be interpreted: {error}") from error
         view = reorder_axes(_handle(folder, array, mode, name), transform.order, spec.domain.start)
         super().__init__(view, spec, name=name, writable=mode == "r+", metadata=(folder, ATTRIBUTES))

@@ -224,7 +224,7 @@ def codecs_without_tensorstore(document: Mapping[str, Any]) -> list[str]:
     """
     if document["zarr_format"] == 3:
         return _unknown_v3(document["codecs"])
-    filters = [one["id"] for one in document["filters"] or ()]
+    filters = [one["id"] for one in document.get("filters") or ()]
     compressor = (document.get("compressor") or {"id": "zlib"})["id"]
     return filters if compressor in KNOWN_V2 else [*filters, compressor]
 
