@@ -13,7 +13,9 @@ _NAME = (
 )
 _CREDENTIALS = re.compile(r"(?<=://)[^/?\s]*@")
 _IN_QUERY = re.compile(rf"(?i)(?<=[?&])({_NAME})=[^&\s\"'<>)]+")
-_IN_HEADER = re.compile(r"(?i)(authorization\W{1,6}(?:token|bearer|basic) +)[^\s'\",)]+")
+_IN_HEADER = re.compile(
+    r"(?i)(authorization\W{1,6}(?:token|bearer|basic) +|x-amz-security-token(?:\W{1,6}b['\"]|\W{1,6}))[^\s'\",)]+"
+)
 _SECRET_NAME = re.compile(rf"(?i){_NAME}")
 _LIBRARIES = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
 

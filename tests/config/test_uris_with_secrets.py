@@ -181,3 +181,8 @@ def test_a_folder_with_an_at_sign_is_no_secret(tmp_path: Path, monkeypatch: pyte
     assert Endpoint.of("zarr://me@lab/a.zarr").reachable
     handles = voxome.tool("common.threshold", {"image": "zarr://me@lab/a.zarr", "at": 9.0}, out=tmp_path / "out")
     assert voxome.open(handles["result"].uri, expect=voxome.Volume).shape == SHAPE
+
+
+@pytest.mark.parametrize("header", ["x-amz-security-token:", "'X-Amz-Security-Token': b'", "Authorization: Bearer "])
+def test_headers_with_tokens_are_redacted(header: str) -> None:
+    assert SECRET not in redact(f"GET /a {header}{SECRET}\nhost:b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ _ELSEWHERE = frozenset(
     {"PermanentRedirect", "301", "307", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 )
 _REFUSED = frozenset({401, 403})
+
+logging.getLogger("botocore").setLevel(logging.INFO)  # its debug messages contain credentials
 
 
 def s3_pages(name: str, prefix: str, spec: Mapping[str, Any]) -> Iterator[Page]:
