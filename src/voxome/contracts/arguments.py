@@ -106,6 +106,19 @@ def require_counts(name: str, value: Iterable[int], least: int = 0) -> list[int]
     return [int(n) for n in found]
 
 
+def require_id(name: str, value: int) -> int:
+    """Return the id of a segment.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not a whole number from 0 to 2^64 - 1.
+    """
+    if not is_whole(value) or not 0 <= value < 1 << 64:
+        raise InvalidInput(f"{name} is {describe_value(value)}, not an id; expected a whole number from 0 to 2^64 - 1")
+    return int(value)
+
+
 def require_whole(name: str, value: int) -> int:
     """Return a whole number.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.calls import explain_construction
-from voxome.contracts.arguments import require_count, require_counts, require_position, require_text
+from voxome.contracts.arguments import require_count, require_counts, require_id, require_position, require_text
 from voxome.contracts.shapes import Annotations, AnnotationShape, Mesh, Skeleton
 from voxome.contracts.source import MeshSource, PointsSource, SkeletonSource
 from voxome.errors import InvalidInput, describe_value
@@ -55,7 +55,7 @@ class Meshes(_Stored[MeshSource]):
 
     def mesh(self, id: int, lod: int = 0) -> Mesh:
         """Return the mesh of a segment at level of detail `lod`, 0 the finest; see `MeshSource.mesh`."""
-        return self.source.mesh(require_count("id", id, 0), require_count("lod", lod, 0))
+        return self.source.mesh(require_id("id", id), require_count("lod", lod, 0))
 
 
 class Skeletons(_Stored[SkeletonSource]):
@@ -66,7 +66,7 @@ class Skeletons(_Stored[SkeletonSource]):
 
     def skeleton(self, id: int) -> Skeleton:
         """Return the skeleton of a segment; see `SkeletonSource.skeleton`."""
-        return self.source.skeleton(require_count("id", id, 0))
+        return self.source.skeleton(require_id("id", id))
 
 
 class Points(_Stored[PointsSource]):
