@@ -38,7 +38,7 @@ def test_another_version_is_refused(change: dict[str, Any], message: str) -> Non
 
 
 def test_every_format_has_a_unique_name() -> None:
-    assert len({one.name for one in ALL}) == len(ALL) == 9
+    assert len({one.name for one in ALL}) == len(ALL) > 8
 
 
 def test_a_handle_without_a_version_is_refused() -> None:

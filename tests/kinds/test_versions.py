@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import voxome
+from voxome.contracts.abilities import SupportsVoxelVersion, ability
 from voxome.contracts.handle import Handle
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
@@ -20,15 +21,16 @@ SPEC = VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(8.0, 4.0, 4.0))
 
 
 class Wrapper:
-    """A source that forwards only what every source has."""
+    """A source that passes on the abilities of another one, unless it forgets its version of voxels."""
 
     def __init__(self, source: VolumeSource, *, forgets: bool) -> None:
         self._source, self._forgets = source, forgets
 
     def __getattr__(self, name: str) -> Any:
-        if self._forgets and name == "voxel_version":
-            raise AttributeError(name)
         return getattr(self._source, name)
+
+    def ability(self, protocol: type[Any]) -> Any:
+        return None if self._forgets and protocol is SupportsVoxelVersion else ability(self._source, protocol)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -135,7 +135,7 @@ def test_a_single_volume_needs_no_path(tmp_path: Path) -> None:
     assert remote.recognises(file)
     assert remote.recognises(file / "deep/raw")
     assert remote.open(uri_of(file)).spec.domain.shape == (3, 4, 5)
-    with pytest.raises(UnsupportedFormat, match=r"group.*deep/raw \(uint8 \(3, 4, 5\)\)"):
+    with pytest.raises(UnsupportedFormat, match=r"group.*deep/raw \(uint8 3,4,5\)"):
         remote.open(uri_of(file / "deep"))
     with pytest.raises(NotFound, match=r"no deep/row.*deep/raw"):
         remote.open(uri_of(file / "deep" / "row"))
