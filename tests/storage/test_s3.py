@@ -24,8 +24,9 @@ from voxome.contracts.abilities import SupportsAttributes, SupportsLevels, abili
 from voxome.contracts.source import Remote
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyExists, NotFound, UnknownName
+from voxome.errors import AlreadyExists, MissingExtra, NotFound, UnknownName
 from voxome.resources.recognition import get_remote
+from voxome.storage.find import storage_at
 from voxome.testing import VolumeRemoteContract, volume_reading, volume_writing
 from voxome.testing.strategies import noise
 from voxome.testing.volume_case import any_example
@@ -203,3 +204,13 @@ def test_unknown_options_are_refused(bucket: Bucket, query: str) -> None:
     with pytest.raises(UnknownName) as caught:
         voxome.open(f"zarr://s3://{BUCKET}/a?{query}")
     assert query.partition("=")[2] not in str(caught.value)
+
+
+def test_without_the_extra_a_bucket_still_knows_what_is_taken(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voxome.extras.find_spec", lambda _: None)
+    folder = storage_at(f"s3://{BUCKET}/{uuid4().hex}?endpoint={bucket.url}", writing=True)
+    with pytest.raises(MissingExtra, match=r"botocore .* pip install 'voxome\[s3\]'"):
+        list(folder.pages())
+    assert not folder.taken()
+    (folder / "a").write_bytes(b"1")
+    assert folder.taken()

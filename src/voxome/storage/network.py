@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from voxome.config.profiles import store_profile
-from voxome.errors import InvalidUri, StoreError
+from voxome.errors import InvalidUri, MissingExtra, StoreError
+from voxome.extras import require
 from voxome.storage.path import Page, StoragePath
 from voxome.storage.tensorstore import map_errors, result_of
 
@@ -28,7 +30,18 @@ class HttpPath(StoragePath):
         return _http(self.path)
 
 
-class S3Path(StoragePath):
+class BucketPath(StoragePath):
+    """A prefix of a bucket."""
+
+    def taken(self) -> bool:
+        """Return whether there is anything at this path, by its first page; without the extra, by all its keys."""
+        with suppress(MissingExtra):
+            return super().taken()
+        with map_errors(str(self), invalid=StoreError):
+            return bool(result_of(self.kvstore.list()))
+
+
+class S3Path(BucketPath):
     """A prefix of a bucket of S3, or of another server that speaks S3 (``?endpoint=``).
 
     Unset options come from ``VOXOME_S3_HOST`` or the profile in use (host, region, anonymous, profile),
@@ -54,13 +67,14 @@ class S3Path(StoragePath):
         }
 
     def _pages(self) -> Iterator[Page]:
+        require("s3", "botocore")
         from voxome.storage.s3_listing import s3_pages
 
         spec = self.spec()
         return s3_pages(str(self), spec["path"], spec)
 
 
-class GcsPath(StoragePath):
+class GcsPath(BucketPath):
     """A prefix of a bucket of Google Cloud Storage, with Google's application-default credentials.
 
     ``?anonymous=true`` reads a public bucket without any, through its http address, which cannot be written.
@@ -92,11 +106,6 @@ class GcsPath(StoragePath):
         return gcs_pages(
             str(self), _google(), bucket, prefix, anonymous=self._anonymous, project=self.options.get("project")
         )
-
-    def taken(self) -> bool:
-        """Return whether there is anything at this path; unlike a listing, this needs no further package."""
-        with map_errors(str(self), invalid=StoreError):
-            return bool(result_of(self.kvstore.list()))
 
 
 def _google() -> str:
