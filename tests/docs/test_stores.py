@@ -32,6 +32,14 @@ def rows(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[0].splitlines()[2:]]
 
 
+def test_the_page_begins_with_its_heading_and_every_row_has_the_cells_of_its_head() -> None:
+    assert PAGE.startswith("# Stores\n")
+    prose = re.sub(r"```.*?```|`[^`\n]*`", "", PAGE, flags=re.DOTALL)
+    for table in re.findall(r"(?:^.*\|.*\n)+", prose, re.MULTILINE):
+        assert all(line.startswith("|") and line.endswith("|") for line in table.splitlines()), table
+        assert len({line.count("|") for line in table.splitlines()}) == 1, table
+
+
 def test_every_remote_is_in_the_table() -> None:
     documented = {scheme for row in rows("Remotes") for scheme in re.findall(r"`(\w+)`", row[0])}
     assert documented == set(BUILT_IN["voxome.remotes"])
