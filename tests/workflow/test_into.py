@@ -79,7 +79,7 @@ class Lab:
     def run(self, at: float = 100.0, inputs: dict[str, Any] | None = None, **options: Any) -> Any:
         inputs, options = (
             {**self.inputs, "at": at, **(inputs or {})},
-            {"block": BLOCK, "engine": "sequential", **options},
+            {"block": BLOCK, "engine": "sequential", "workers": 1, **options},
         )
         return voxome.run(self.workflow, inputs, out=self.out, **options)
 

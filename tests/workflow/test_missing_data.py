@@ -79,8 +79,8 @@ def test_a_mask_and_an_attribute_act_alike(phantom: Phantom, tmp_path: Path) -> 
     textured = voxome.open(inputs["raw"])[...]
     textured[:, :, -PADDING:] = 1 + 250 * (np.indices(textured[:, :, -PADDING:].shape).sum(axis=0) % 2)
     masked = {"raw": save(tmp_path / "textured.zarr", textured), "mask": save(tmp_path / "mask.zarr", mask)}
-    run(CONNECTOME, {**inputs, "detect_no_data": "false"}, out=tmp_path / "value")
-    run(CONNECTOME, {**inputs, **masked, "detect_no_data": "false"}, out=tmp_path / "mask")
+    run(CONNECTOME, {**inputs, "detect_no_data": False}, out=tmp_path / "value")
+    run(CONNECTOME, {**inputs, **masked, "detect_no_data": False}, out=tmp_path / "mask")
     assert (neurons_of(tmp_path / "value")[:, :, -PADDING:] == 0).all()
     assert_same_results(tmp_path / "value", tmp_path / "mask")
 
