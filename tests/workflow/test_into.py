@@ -160,7 +160,29 @@ def test_the_results_of_a_finished_run_are_copied_later(lab: Lab) -> None:
     assert sum(step["blocks"]["run"] for step in record["steps"]) == 0
     assert transfers(record)["mask"]["blocks"]["reused"] == 0
     assert np.array_equal(opened(uri)[...], lab.mask())
-    assert "transfers" not in lab.run()
+
+
+@pytest.mark.slow
+def test_the_record_keeps_the_transfers_of_results_that_are_unchanged(lab: Lab) -> None:
+    into = {"mask": f"zarr://{lab.folder}/mask.zarr", "neurons": f"zarr://{lab.folder}/neurons.zarr"}
+    done = transfers(lab.run(into=into))
+    assert transfers(lab.run()) == done
+    assert json.loads((lab.out / "run.json").read_text())["transfers"] == list(done.values())
+    lab.edit_lookup(77)
+    assert transfers(lab.run()) == {"mask": done["mask"]}
+    again = lab.run(into={"neurons": into["neurons"]})["transfers"]
+    assert [one["output"] for one in again] == ["mask", "neurons"]
+    assert again[1]["key"] != done["neurons"]["key"]
+    assert set(transfers(lab.run(at=7.0))) == {"neurons"}
+    lab.edit_lookup(78)
+    assert "transfers" not in lab.run(at=7.0)
+
+
+def test_a_run_that_is_refused_creates_no_destination(lab: Lab) -> None:
+    lab.run()
+    with pytest.raises(PlanError, match="keeps its results in the folder itself"):
+        lab.run(into={"mask": f"zarr://{lab.folder}/copy.zarr"}, store=lab.folder / "elsewhere")
+    assert not (lab.folder / "copy.zarr").exists()
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from voxome.blocks.step import Step
 from voxome.contracts.formats import PRIVATE, RUN
 from voxome.contracts.records import Event, Ledger
 from voxome.contracts.report import FinishedRun
-from voxome.contracts.run_record import RunRecord
+from voxome.contracts.run_record import RunRecord, TransferRecord
 from voxome.engines.choice import EngineChoice, StepEngines
 from voxome.engines.machine import worker_count
 from voxome.errors import PlanError
@@ -29,7 +29,7 @@ from voxome.workflow.needed import needed_steps
 from voxome.workflow.plan import Plan
 from voxome.workflow.result_transfers import prepare_destinations, transfer_results
 from voxome.workflow.results import RECORD, load_report, load_scorer, results_within
-from voxome.workflow.saved_plan import adopt_plan
+from voxome.workflow.saved_plan import adopt_plan, pending_changes
 from voxome.workflow.store import home_address, lock_results, run_folder, run_id, store_address, write_record
 
 RECORDED_PACKAGES = ("voxome", "numpy", "numba", "tensorstore", "onnxruntime", "scipy", "pyarrow", "cwltool")
@@ -61,6 +61,8 @@ def run_plan(
     engines = StepEngines(engine, [step.name for step in plan.steps], workers=count, log=log)
     open_records = records_opener(records)
     with map_disk_errors(folder), lock_folder(folder), lock_results(address, folder):
+        pending_changes(folder, plan, address, fresh=fresh)  # refuses what adopt_plan would, before anything is created
+        transfers = _valid_transfers(plan, folder)
         prepare_destinations(plan, folder, address, open_records, fresh=fresh)
         changes = adopt_plan(folder, plan, address, fresh=fresh)
         if changes and on_changes is not None:
@@ -70,6 +72,8 @@ def run_plan(
             record = _run_steps(plan, folder, address, engines, open_records, log, progress, changes)
         record["changes"] = changes
         record.pop("transfers", None)
+        if transfers:
+            record["transfers"] = transfers
         if address != home_address(folder):
             record["store"] = address
         _write_record(folder, address, record)
@@ -82,13 +86,27 @@ def run_plan(
                 record["summary"] = dict(load_report(plan.hint.report).write(FinishedRun(folder, record, results)))
         _write_record(folder, address, record)
         if plan.destinations:
-            record["transfers"] = []
+            record["transfers"] = [*transfers]
             for one in transfer_results(
                 plan.destinations, folder, address, open_records, workers=count, progress=progress
             ):
                 record["transfers"].append(one)
                 _write_record(folder, address, record)
     return record
+
+
+def _valid_transfers(plan: Plan, folder: Path) -> list[TransferRecord]:
+    """Return the recorded transfers of results that the plan keeps, but those into its own destinations."""
+    stored = _read_record(folder)
+    keys, renewed = (
+        {name: handle.key for name, handle in plan.outputs.items()},
+        {one.label for one in plan.destinations},
+    )
+    return [
+        one
+        for one in (stored or {}).get("transfers", ())
+        if one["key"] == keys.get(one["output"]) and one["destination"] not in renewed
+    ]
 
 
 def _floats(scores: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
@@ -121,10 +139,7 @@ def check_truth(plan: Plan, truth: Path) -> None:
 
 def _finished(plan: Plan, folder: Path, store: str, progress: Progress | None) -> RunRecord | None:
     """Return the record of the finished run in `folder` if its results are complete; intermediate data need not be."""
-    stored = read_json(folder / RECORD)
-    if stored is not None:
-        RUN.content(stored, folder / RECORD)
-    before = cast("RunRecord | None", stored)
+    before = _read_record(folder)
     if before is None or before.get("plan") != plan.key or not _is_complete(plan, store):
         return None
     began = time.time()
@@ -133,6 +148,20 @@ def _finished(plan: Plan, folder: Path, store: str, progress: Progress | None) -
         if progress is not None:
             progress(StepReport(step.name, step.tool, step.key, step.total, reused=step.total, ended=True))
     return {**before, "started_s": began, "wall_s": time.time() - began}
+
+
+def _read_record(folder: Path) -> RunRecord | None:
+    """Return the record of the run in `folder`; None if there is none.
+
+    Raises
+    ------
+    UnsupportedFormat
+        If it is of another version.
+    """
+    stored = read_json(folder / RECORD)
+    if stored is not None:
+        RUN.content(stored, folder / RECORD)
+    return cast("RunRecord | None", stored)
 
 
 def _is_complete(plan: Plan, store: str) -> bool:
