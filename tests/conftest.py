@@ -24,6 +24,10 @@ settings.register_profile("fast", settings.get_profile("voxome"), max_examples=2
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "voxome"))
 
 
+SHARED = os.environ.get("VOXOME_SHARED", "../shared")
+"""Folder of real data, relative to that of the repository, or none."""
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not even import modules whose tests are all slow when slow tests are deselected."""
     if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
@@ -40,6 +44,14 @@ def pytest_collection_finish() -> None:
     """Leave the objects of collection out of later garbage collections, which jobs in this process start."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unset_own_variables() -> Iterator[None]:
+    """Unset the variable of the tests, which voxome would warn of."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("VOXOME_SHARED", raising=False)
+        yield
 
 
 @pytest.fixture
@@ -96,10 +108,9 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder of real data, named by VOXOME_SHARED; with VOXOME_SHARED=none its tests are skipped, also under CI."""
-    name = os.environ.get("VOXOME_SHARED", "../shared")
-    if name == "none":
+    if SHARED == "none":
         pytest.skip("needs real data, which VOXOME_SHARED=none leaves out")
-    path = (Path(__file__).parent.parent / name).resolve()
+    path = (Path(__file__).parent.parent / SHARED).resolve()
     if not (path / "data").is_dir():
         unavailable(
             f"no real data at {path}: set VOXOME_SHARED to the folder that holds data/ and formats/, or to none"

@@ -66,6 +66,29 @@ def test_a_token_named_by_a_variable(configured: Any, monkeypatch: pytest.Monkey
     assert "hunter2" not in result.out
 
 
+@pytest.mark.parametrize(
+    "host", ["http://me:hunt@hunter2@h", "http://me:hunter2@h?token=swordfish", "me:hunter2@h", "//me:hunter2@h"]
+)
+def test_a_host_is_listed_without_its_login(command: Any, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXOME_DVID_HOST", host)
+    for result in (command("profiles"), command("profiles", "--json")):
+        assert "h" in result.out
+        for secret in ("hunt", *SECRETS):
+            assert secret not in result.out
+
+
+def test_the_token_of_an_administrator_is_listed(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXOME_DVID_ADMIN_TOKEN", "hunter2")
+    monkeypatch.setenv("VOXOME_S3_TOKEN", "")
+    result = command("profiles", "--json")
+    assert [(row["store"], row["token_env"]) for row in result.json["stores"]] == [
+        ("dvid_admin", "VOXOME_DVID_ADMIN_TOKEN")
+    ]
+    assert command("doctor", "--json").json["credentials"] == [
+        {"store": "dvid_admin", "source": "VOXOME_DVID_ADMIN_TOKEN"}
+    ]
+
+
 def test_a_missing_file_is_not_an_error(command: Any, tmp_path: Path) -> None:
     (tmp_path / "config.toml").unlink()
     assert command("profiles", "--json").json["stores"] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import pytest
 
@@ -18,6 +19,10 @@ from voxome.config.variables import unknown_variables, warn_of_unknown_variables
         ("VOXOME_PROFIL", "VOXOME_PROFIL is not a variable of voxome; did you mean 'VOXOME_PROFILE'?"),
         ("VOXOME_BOSDB_TOKEN", "VOXOME_BOSDB_TOKEN is not a variable of voxome; did you mean 'VOXOME_BOSSDB_TOKEN'?"),
         ("VOXOME_DIVD_HOST", "VOXOME_DIVD_HOST is not a variable of voxome; did you mean 'VOXOME_DVID_HOST'?"),
+        (
+            "VOXOME_DVID_ADMN_TOKEN",
+            "VOXOME_DVID_ADMN_TOKEN is not a variable of voxome; did you mean 'VOXOME_DVID_ADMIN_TOKEN'?",
+        ),
         ("VOXOME_ZZZZ", "VOXOME_ZZZZ is not a variable of voxome; it has no effect"),
     ],
 )
@@ -25,9 +30,19 @@ def test_an_unknown_variable_is_named_with_the_nearest(name: str, sentence: str)
     assert unknown_variables({name: "1", "PATH": "/bin"}) == [sentence]
 
 
-@pytest.mark.parametrize("name", [*VARIABLES.values(), "VOXOME_DVID_ADMIN_TOKEN", "VOXOME_S3_HOST", "VOXOME_LAB_TOKEN"])
+@pytest.mark.parametrize(
+    "name", [*VARIABLES.values(), "VOXOME_DVID_ADMIN_TOKEN", "VOXOME_GS_TOKEN", "VOXOME_S3_HOST", "VOXOME_LAB_TOKEN"]
+)
 def test_variables_of_voxome_and_of_other_stores_are_known(name: str) -> None:
     assert unknown_variables({name: "1"}) == []
+
+
+def test_a_misspelt_variable_of_a_plugin_is_named_with_the_nearest(
+    register_plugin: Callable[[str, str, str], None],
+) -> None:
+    register_plugin("voxome.remotes", "labstore", "lab:Remote")
+    (sentence,) = unknown_variables({"VOXOME_LABSTOR_TOKEN": "1"})
+    assert sentence.endswith("did you mean 'VOXOME_LABSTORE_TOKEN'?")
 
 
 def test_an_unknown_variable_is_warned_of_once(

@@ -86,14 +86,10 @@ def _configuration() -> tuple[dict[str, Any], list[dict[str, str]], list[str]]:
     """Return the configuration, the credentials found (store and source), and what is wrong with it."""
     from voxome.config.profiles import in_use, read_token
     from voxome.config.settings import config_path, settings
-    from voxome.config.variables import unknown_variables
+    from voxome.config.variables import store_variables, unknown_variables
 
     file, problems, profile = config_path(), [], None
-    found = [
-        {"store": match[1].lower(), "source": name}
-        for name in sorted(os.environ)
-        if (match := re.fullmatch(r"VOXOME_([A-Z0-9]+)_TOKEN", name))
-    ]
+    found = [{"store": one.store, "source": one.name} for one in store_variables(os.environ) if one.part == "token"]
     found += [{"store": store, "source": name} for name, store in _CREDENTIALS.items() if os.environ.get(name)]
     found += [{"store": store, "source": name} for name, store in _FILES.items() if Path(name).expanduser().exists()]
     try:

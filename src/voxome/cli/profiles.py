@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.table import show_table
+from voxome.redaction import redact
 
 if TYPE_CHECKING:
     from voxome.config.file import ConfigFile
 
-_VARIABLE = re.compile(r"VOXOME_([A-Z0-9]+)_(?:HOST|TOKEN)")
-_LOGIN = re.compile(r"(?<=//)[^/@\s]*@")
 _ENVIRONMENT = "environment"
 """Stands for a profile in rows of environment variables, which override profiles."""
 
@@ -37,15 +35,18 @@ def profiles(json: Json = False) -> None:
 
 
 def _from_environment() -> Iterator[dict[str, Any]]:
-    for store in sorted({found[1] for name in os.environ if (found := _VARIABLE.fullmatch(name))}):
-        host, token = f"VOXOME_{store}_HOST", f"VOXOME_{store}_TOKEN"
+    from voxome.config.variables import store_variables
+
+    variables = {(one.store, one.part): one.name for one in store_variables(os.environ)}
+    for store in sorted({store for store, _ in variables}):
+        token = variables.get((store, "token"))
         yield {
             "profile": _ENVIRONMENT,
             "in_use": True,
-            "store": store.lower(),
-            "host": _without_login(os.environ.get(host)),
-            "token": bool(os.environ.get(token)),
-            "token_env": token if token in os.environ else None,
+            "store": store,
+            "host": _without_login(os.environ.get(variables.get((store, "host"), ""))),
+            "token": token is not None,
+            "token_env": token,
             "options": [],
         }
 
@@ -67,7 +68,8 @@ def _from_file(used: str, config: ConfigFile) -> Iterator[dict[str, Any]]:
 
 
 def _without_login(host: str | None) -> str | None:
-    return host and _LOGIN.sub("", host)
+    """Return a host without user and password, with or without a scheme, and without tokens of its query."""
+    return host and redact(host if "://" in host else host.rpartition("@")[2])
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

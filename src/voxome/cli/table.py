@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from voxome.cli.console import print_stderr
+from voxome.redaction import redact
 
 _GAP = "  "
 _PROSE_WIDTH = 14
@@ -29,7 +30,7 @@ def show_table(
     title: str | None = None,
     least: Sequence[str] = (),
 ) -> None:
-    """Print a table on standard output.
+    """Print a table on standard output, without secrets.
 
     On a terminal it fits the width: prose is wrapped between words, then columns of `least` are left out, and named
     below; a table that is still too wide is printed as one paragraph for each row, with all columns. Elsewhere it is
@@ -46,7 +47,7 @@ def show_table(
     least : sequence of str
         Columns that may be left out, the first one first.
     """
-    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    cells = [["" if cell is None else redact(str(cell)) for cell in row] for row in rows]
     if not on_terminal():
         for row in (columns, *cells):
             print("\t".join(" ".join(cell.split()) for cell in row))
@@ -67,8 +68,8 @@ def show_table(
 
 
 def show_facts(facts: Mapping[str, object]) -> None:
-    """Print names and values, one pair a line, on standard output."""
-    texts = {name: "" if value is None else str(value) for name, value in facts.items()}
+    """Print names and values, one pair a line, on standard output, without secrets."""
+    texts = {name: "" if value is None else redact(str(value)) for name, value in facts.items()}
     if on_terminal():
         print("\n".join(_facts(texts, shutil.get_terminal_size().columns)))
     else:

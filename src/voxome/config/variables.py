@@ -5,18 +5,41 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import Literal, NamedTuple, cast
 
 from voxome.config.values import PREFIX, VARIABLES
 from voxome.errors import suggest
+from voxome.registry import targets
 
-STORES = ("BOSSDB", "DVID", "DVID_ADMIN", "GRAPHENE", "GS", "S3")
-"""Stores whose host and token the environment may have; plug-ins may have others."""
-_OF_A_STORE = re.compile(rf"{PREFIX}(\w+)_(HOST|TOKEN)")
-_OTHERS = frozenset({"VOXOME_SHARED"})
-"""Variables of the tests."""
+_OF_A_STORE = re.compile(rf"{PREFIX}([A-Z0-9_]+)_(HOST|TOKEN)")
 _LOG = logging.getLogger(__name__)
+
+
+class StoreVariable(NamedTuple):
+    """An environment variable with the host or token of a store.
+
+    Attributes
+    ----------
+    name : str
+        Name of the variable.
+    store : str
+        Name of the store, as in a profile: bossdb, dvid_admin, …
+    part : {"host", "token"}
+        What it gives.
+    """
+
+    name: str
+    store: str
+    part: Literal["host", "token"]
+
+
+def store_variables(environment: Mapping[str, str]) -> Iterator[StoreVariable]:
+    """Yield the variables of the hosts and tokens of stores, sorted by name; an empty one is not set."""
+    for name in sorted(name for name, value in environment.items() if value):
+        if matched := _OF_A_STORE.fullmatch(name):
+            yield StoreVariable(name, matched[1].lower(), cast(Literal["host", "token"], matched[2].lower()))
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
@@ -27,7 +50,7 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     >>> unknown_variables({"VOXOME_RETIRES": "3", "VOXOME_LAB_TOKEN": "abc"})
     ["VOXOME_RETIRES is not a variable of voxome; did you mean 'VOXOME_RETRIES'?"]
     """
-    known = {*VARIABLES.values(), *_OTHERS}
+    known = {*VARIABLES.values()}
     names = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
     return [f"{name} is not a variable of voxome{hint}" for name in names if (hint := _hint(name)) is not None]
 
@@ -38,8 +61,15 @@ def _hint(name: str) -> str | None:
     if store is None:
         settings = {one.removeprefix(PREFIX): one for one in VARIABLES.values()}
         return suggest(name.removeprefix(PREFIX), settings, settings.get) or "; it has no effect"
-    names = {one: f"{PREFIX}{one}_{store[2]}" for one in STORES}
-    return None if store[1] in STORES else suggest(store[1], names, names.get) or None
+    names = {one: f"{PREFIX}{one}_{store[2]}" for one in _stores()}
+    return None if store[1] in names else suggest(store[1], names, names.get) or None
+
+
+def _stores() -> Iterator[str]:
+    """Yield the names of the stores, and of their administrators, as variables have them."""
+    for scheme in (*targets("voxome.remotes"), *targets("voxome.storage")):
+        yield scheme.upper()
+        yield f"{scheme.upper()}_ADMIN"
 
 
 @cache
