@@ -97,16 +97,13 @@ def run_plan(
 
 def _valid_transfers(plan: Plan, folder: Path) -> list[TransferRecord]:
     """Return the recorded transfers of results that the plan keeps, but those into its own destinations."""
-    stored = _read_record(folder)
+    record = _read_record(folder)
+    stored: list[TransferRecord] = [] if record is None else record.get("transfers", [])
     keys, renewed = (
         {name: handle.key for name, handle in plan.outputs.items()},
         {one.label for one in plan.destinations},
     )
-    return [
-        one
-        for one in (stored or {}).get("transfers", ())
-        if one["key"] == keys.get(one["output"]) and one["destination"] not in renewed
-    ]
+    return [one for one in stored if one["key"] == keys.get(one["output"]) and one["destination"] not in renewed]
 
 
 def _floats(scores: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:

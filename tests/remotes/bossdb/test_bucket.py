@@ -19,7 +19,10 @@ from standins.faulty_proxy import Alter, FaultyProxy
 
 import voxome
 from voxome.contracts.spec import VolumeSpec
+from voxome.remotes.bossdb.projects import Channels
 from voxome.remotes.bossdb.records import Channel
+from voxome.remotes.bossdb.service import api_at
+from voxome.remotes.http import Api
 from voxome.testing.strategies import noise
 
 SHAPE, SIZE = (20, 40, 60), (40.0, 4.0, 8.0)
@@ -146,6 +149,15 @@ def damage_a_chunk(archive: Archive) -> None:
     archive.bucket.client.put_object(Bucket=BUCKET, Key=key, Body=b"damaged")
 
 
+def forget_the_voxel_size(archive: Archive) -> None:
+    archive.store()
+    key = f"{archive.path}/info"
+    info = json.loads(archive.bucket.client.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    for scale in info["scales"]:
+        scale["resolution"] = [0, 0, 0]
+    archive.bucket.client.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(info).encode())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "cause"),
@@ -159,6 +171,11 @@ def damage_a_chunk(archive: Archive) -> None:
         (
             lambda archive: archive.store(voxel_size_nm=(40.0, 8.0, 8.0)),
             r"the voxel size there is \(40.0, 8.0, 8.0\) nm",
+        ),
+        (forget_the_voxel_size, "the voxel size there is unknown, that of the channel"),
+        (
+            lambda archive: archive.store(domain=VolumeSpec.of((30, 40, 60), "uint8").domain),
+            r"the extent there is 0:30,0:40,0:60, which is not in that of the channel, 0:20,0:40,0:60",
         ),
     ],
 )
@@ -180,9 +197,20 @@ def test_a_bucket_that_cannot_be_read_is_named_and_the_api_is_used(
     [
         ({"bucket": "b", "cv_path": "/lab/exp/em/"}, "precomputed://s3://b/lab/exp/em"),
         ({"bucket": "b", "cv_path": ""}, "precomputed://s3://b/col/exp/em"),
-        ({"bucket": None, "cv_path": None}, "precomputed://s3://bossdb-open-data/col/exp/em"),
+        ({"bucket": None, "cv_path": None}, None),
         ({"bucket": "b", "cv_path": "/lab/em", "storage_type": "spdb"}, None),
     ],
 )
 def test_the_bucket_of_a_channel_is_known_from_its_record(fields: dict[str, Any], uri: str | None) -> None:
     assert Channel.from_json({**RECORD, **fields}, ("col", "exp")).precomputed == uri
+
+
+@pytest.mark.parametrize(
+    ("host", "uri"),
+    [("https://api.bossdb.io", "precomputed://s3://bossdb-open-data/col/exp/em"), ("https://boss.lab.org", None)],
+)
+def test_only_the_public_server_has_a_bucket_that_channels_need_not_name(
+    host: str, uri: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Api, "json", lambda *_, **__: RECORD)
+    assert Channels(api_at(host)).get("col", "exp", "em").precomputed == uri

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.abilities import SupportsLevels, ability
-from voxome.contracts.levels import TOLERANCE
+from voxome.contracts.levels import TOLERANCE, Lengths
 from voxome.contracts.source import Remote, Source, VolumeSource
 from voxome.contracts.spec import Scale
 from voxome.contracts.uri import Uri
@@ -156,10 +156,16 @@ def _problem(source: Source, description: Description) -> str:
         return f"the axes there are {', '.join(spec.axes)}, those of the channel {', '.join(expected.axes)}"
     if not np.can_cast(spec.dtype, expected.dtype, "safe"):
         return f"the dtype there is {spec.dtype}, that of the channel {expected.dtype}"
-    sizes = np.array([spec.voxel_size_nm, expected.voxel_size_nm], float)
-    if not np.allclose(sizes[0], sizes[1], rtol=TOLERANCE):
-        return f"the voxel size there is {spec.voxel_size_nm} nm, that of the channel {expected.voxel_size_nm} nm"
+    size, expected_size = spec.voxel_size_nm, expected.voxel_size_nm
+    if size is None or expected_size is None or not np.allclose(size, expected_size, rtol=TOLERANCE):
+        return f"the voxel size there is {_nm(size)}, that of the channel {_nm(expected_size)}"
+    if spec.domain not in expected.domain:
+        return f"the extent there is {spec.domain}, which is not in that of the channel, {expected.domain}"
     return ""
+
+
+def _nm(size: Lengths | None) -> str:
+    return "unknown" if size is None else f"{size} nm"
 
 
 def _warn(name: str, cause: object) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Generic, TypeVar
 
+from voxome.config.profiles import same_host
 from voxome.errors import InvalidInput, UnknownName
+from voxome.remotes.bossdb.account import DEFAULT_HOST
 from voxome.remotes.bossdb.records import BossRecord, Channel, Collection, CoordinateFrame, Experiment
 from voxome.remotes.bossdb.service import parsing, path
 from voxome.remotes.http import Api
+
+OPEN_DATA = "bossdb-open-data"
+"""Bucket of the public server."""
 
 V = TypeVar("V", bound=BossRecord)
 
@@ -116,3 +121,9 @@ class Channels(ResourceClient[Channel]):
     """The channels of a server: ``list(collection, experiment)``, ``get(collection, experiment, channel)``."""
 
     record, steps, plural = Channel, ("collection", "experiment", "channel"), "channels"
+
+    def _parse(self, response: Any, names: tuple[str, ...]) -> Channel:
+        """Return the record; a channel of the public server that lies in a bucket and names none is in `OPEN_DATA`."""
+        if isinstance(response, dict) and same_host(self._api.base, DEFAULT_HOST) and not response.get("bucket"):
+            response = {**response, "bucket": OPEN_DATA}
+        return super()._parse(response, names)

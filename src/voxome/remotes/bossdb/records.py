@@ -13,8 +13,6 @@ from voxome.geometry.units import nm_per
 from voxome.remotes.bossdb.service import Json, parsing
 
 Triple = tuple[float, float, float]
-OPEN_DATA = "bossdb-open-data"
-"""Bucket of channels that lie in one and name none."""
 
 
 class BossRecord(ABC):
@@ -229,7 +227,7 @@ class Channel(BossRecord):
     creator : str
         User who created it.
     precomputed : str or None
-        URI of its voxels as a precomputed volume, if the server stores them so.
+        URI of its voxels as a precomputed volume, if the server stores them so and names the bucket.
     """
 
     collection: str
@@ -266,7 +264,7 @@ class Channel(BossRecord):
     @classmethod
     def from_json(cls, response: Json, parents: Sequence[str]) -> Self:
         with parsing(f"a channel of {'/'.join(parents[:2])}"):
-            in_bucket = response.get("storage_type") == "cloudvol"
+            in_bucket = response.get("storage_type") == "cloudvol" and response.get("bucket")
             return cls(
                 parents[0],
                 parents[1],
@@ -284,9 +282,9 @@ class Channel(BossRecord):
 
 
 def _bucket_uri(response: Json, names: Sequence[str]) -> str:
-    """Return the URI of the voxels of a channel whose storage type is ``cloudvol``."""
+    """Return the URI of the voxels of a channel whose storage type is ``cloudvol``, in the bucket that it names."""
     folder = (response.get("cv_path") or "").strip("/") or "/".join(names)
-    return f"precomputed://s3://{response.get('bucket') or OPEN_DATA}/{folder}"
+    return f"precomputed://s3://{response['bucket']}/{folder}"
 
 
 def _common(response: Json) -> dict[str, Any]:

@@ -46,11 +46,10 @@ def read_labels(
     domain = info.domain.coarsen((2**scale,) * 3)
     labels = np.zeros(len(points), np.uint64)
     inside = np.flatnonzero(((points >= domain.start) & (points < domain.stop)).all(axis=1))
-    _, group_of = np.unique(points[inside] // info.block, axis=0, return_inverse=True)
-    group_of = group_of.reshape(-1)
+    _, block_of, counts = np.unique(points[inside] // info.block, axis=0, return_inverse=True, return_counts=True)
+    by_block = np.split(inside[np.argsort(block_of.reshape(-1), kind="stable")], np.cumsum(counts)[:-1])
 
-    def read(group: int) -> None:
-        rows = inside[group_of == group]
+    def read(rows: NDArray[np.intp]) -> None:
         low = points[rows].min(axis=0)
         box = Box(tuple(low.tolist()), tuple((points[rows].max(axis=0) + 1).tolist()))
         params: dict[str, Any] = query_params(scale=scale, supervoxels=supervoxels)
@@ -59,5 +58,5 @@ def read_labels(
             raise CorruptData(f"{instance}: the server sent {len(body)} bytes for {box}, expected {8 * box.size}")
         labels[rows] = np.frombuffer(body, "<u8").reshape(box.shape)[tuple((points[rows] - low).T)]
 
-    fan_out(read, list(range(group_of.max(initial=-1) + 1)), workers=WORKERS)
+    fan_out(read, [rows for rows in by_block if len(rows)], workers=WORKERS)
     return labels

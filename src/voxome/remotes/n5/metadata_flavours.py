@@ -22,6 +22,8 @@ from voxome.geometry.units import nm_per
 from voxome.remotes.zarr import ome
 
 Json = Mapping[str, Any]
+ReadFactor = Callable[[], list[float]]
+"""Returns the factors of a downsampled level, in the order of its stored axes."""
 
 VOXOME = "voxome"
 """Attribute for what no flavour has a key for: axes, first index, kind."""
@@ -127,11 +129,11 @@ def is_multiset(array: Json) -> bool:
 def _flavours(
     array: Json, name: str, context: GroupContext, stored: tuple[str, ...]
 ) -> Iterator[tuple[str, Callable[[], _Placement]]]:
-    """Yield the name of each flavour that is there, and what reads it.
+    """Yield the name of each flavour that is there, and what reads it; whatever may be malformed is read by that.
 
     These are COSEM, OME-NGFF, and the resolutions of n5-viewer, Paintera and plain groups.
     """
-    ndim, factor = len(array["dimensions"]), _factor(array, name, context)
+    ndim, factor = len(array["dimensions"]), partial(_factor, array, name, context)
     if array.get("transform"):
         yield "transform", partial(_cosem, array["transform"], ndim, factor)
     for number, multiscale in enumerate(_multiscales(context.group)):
@@ -144,7 +146,8 @@ def _flavours(
         yield "resolution", partial(_by_resolution, array, context.group, stored, factor)
 
 
-def _by_resolution(array: Json, group: Json, stored: tuple[str, ...], factor: Sequence[float]) -> _Placement:
+def _by_resolution(array: Json, group: Json, stored: tuple[str, ...], read_factor: ReadFactor) -> _Placement:
+    factor = read_factor()
     values, units = _resolution(array, group)
     shift = array.get("offset", group.get("offset"))
     by_axis = list(zip(_lengths(values, units), factor, _lengths(shift or [0] * len(stored), units), strict=False))
@@ -227,7 +230,7 @@ def _three(values: Sequence[float]) -> Lengths:
     return (float(z), float(y), float(x))
 
 
-def _cosem(transform: Json, ndim: int, factor: Sequence[float]) -> _Placement:
+def _cosem(transform: Json, ndim: int, read_factor: ReadFactor) -> _Placement:
     step = 1 if transform.get("ordering", "C") == "F" else -1
     stored = tuple(str(name).lower() for name in transform["axes"])[::step]
     if len(stored) != ndim:
@@ -235,7 +238,7 @@ def _cosem(transform: Json, ndim: int, factor: Sequence[float]) -> _Placement:
     units = transform.get("units", "nm")
     size = _triple(stored, _lengths(transform["scale"], units)[::step])
     offset = _triple(stored, _lengths(transform.get("translate", [0] * ndim), units)[::step])
-    zyx = _triple(stored, factor, 1.0) or (1.0, 1.0, 1.0)
+    zyx = _triple(stored, read_factor(), 1.0) or (1.0, 1.0, 1.0)
     return _Placement(Transform(stored, standard_order(stored), size, offset or (0.0, 0.0, 0.0), zyx))
 
 
