@@ -50,7 +50,7 @@ def test_a_handle_without_a_version_is_refused() -> None:
 
 def test_a_tree_of_regions_without_a_version_is_refused() -> None:
     box = Box((0, 0, 0), (8, 8, 8))
-    tree = RegionTree(box, box, (4, 4, 4), (1, 1))
+    tree = RegionTree(box, (4, 4, 4), (1, 1))
     assert RegionTree.from_json(tree.to_json(), "tree.json") == tree
     with pytest.raises(UnsupportedFormat, match=r"^tree\.json is a table of regions without a version"):
         RegionTree.from_json(b"{}", "tree.json")

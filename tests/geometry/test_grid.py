@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from voxome.errors import InvalidBox
 from voxome.geometry import BlockGrid, Box
+from voxome.geometry.grid import region_grids
 from voxome.testing.strategies import boxes
 
 DOMAIN = Box((-4, 2, -1), (8, 15, 9))
@@ -105,3 +106,24 @@ def test_blocks_out_of_range_are_refused(index: int) -> None:
 def test_invalid_grids_are_refused(block: tuple[int, ...], box: Box | None) -> None:
     with pytest.raises(InvalidBox):
         BlockGrid(Box.of_shape((10, 10, 10)), block, box)
+
+
+@given(shapes, boxes(DOMAIN, empty=False), st.tuples(*[st.integers(-20, 20)] * 3))
+def test_blocks_start_at_the_anchor(shape: tuple[int, ...], box: Box, anchor: tuple[int, ...]) -> None:
+    grid = BlockGrid(DOMAIN, shape, box, anchor=anchor)
+    wide = Box((-99, -99, -99), (99, 99, 99))
+    start = tuple(a - (a - w) // n * n for a, w, n in zip(anchor, wide.start, shape, strict=True))
+    same = BlockGrid(Box(start, wide.stop), shape, box)
+    assert [block.write for block in grid] == [block.write for block in same]
+
+
+@given(shapes, boxes(DOMAIN, empty=False))
+def test_regions_start_at_the_corner_of_the_box(shape: tuple[int, ...], box: Box) -> None:
+    grids = region_grids(box, shape)
+    assert [grid[0].write.start for grid in grids] == [box.start] * len(grids)
+    assert grids[-1][0].write == box
+    for fine, coarse in itertools.pairwise(grids):
+        for region in coarse:
+            children = [fine[index].write for index in fine.touching(region.write)]
+            assert sum(child.size for child in children) == region.write.size
+            assert all(child in region.write for child in children)

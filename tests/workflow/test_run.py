@@ -12,13 +12,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from workflow.pipeline import CONNECTOME, ROOT, Phantom, assert_same_results, assert_same_tables
+from workflow.pipeline import ARRAYS, CONNECTOME, ROOT, Phantom, assert_same_results, assert_same_tables
 
+import voxome
 from voxome.errors import RunLocked
 from voxome.geometry import Box
 from voxome.records.folder import lock_folder
 from voxome.records.sql import SqlRecords
+from voxome.resources.table import TableFile
 from voxome.workflow.verbs import run
 
 pytestmark = pytest.mark.slow
@@ -90,11 +93,24 @@ def test_another_late_parameter_keeps_the_steps_before_it(phantom: Phantom, refe
     assert_same_results(tmp_path / "out", tmp_path / "new")
 
 
-def test_a_run_over_a_box_writes_only_the_box(phantom: Phantom, tmp_path: Path) -> None:
-    box = Box((16, 0, 32), (80, 64, 96))
-    for block, name in (((48, 48, 48), "a"), ((64, 32, 64), "b")):
+def test_a_run_over_a_box_leaves_arrays_of_the_box(phantom: Phantom, tmp_path: Path) -> None:
+    box, blocks = Box((17, 0, 31), (80, 63, 96)), ((48, 48, 48), (64, 32, 64), (25, 70, 33))
+    for name, block in zip("abc", blocks, strict=True):
         run(CONNECTOME, phantom.inputs, out=tmp_path / name, block=block, box=box, engine="sequential")
     assert_same_results(tmp_path / "a", tmp_path / "b")
+    assert_same_results(tmp_path / "a", tmp_path / "c")
+    raw = voxome.open(phantom.inputs["raw"], expect=voxome.Volume)
+    low, high = (np.array(raw.spec.centre_nm(corner)) for corner in (box.start, box.stop))
+    for name in ARRAYS:
+        spec = voxome.open(f"{tmp_path}/a/{name}.zarr", expect=voxome.Volume).spec
+        assert (spec.frame, spec.offset_nm) == (box, raw.spec.offset_nm)
+    neurons = voxome.open(f"{tmp_path}/a/neurons.zarr", expect=voxome.Volume)
+    table = TableFile(tmp_path / "a" / "neurons.parquet").read()
+    where = np.argwhere(neurons[...] == table["id"][0]) + box.start
+    assert [table[f"{axis}_nm"][0] for axis in "zyx"] == pytest.approx(raw.spec.centre_nm(where.mean(axis=0).tolist()))
+    points = TableFile(tmp_path / "a" / "synapses.parquet").read()
+    for axis, first, end in zip("zyx", low, high, strict=True):
+        assert ((points[f"{axis}_nm"] >= first) & (points[f"{axis}_nm"] < end)).all()
 
 
 def test_plain_cwltool_gives_the_same_tables_and_graph(phantom: Phantom, reference: Path, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from voxome.contracts.levels import coarser
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Tool
 from voxome.contracts.uri import Uri, at_level
-from voxome.geometry import Box
 from voxome.registry import load
 from voxome.resources.coarsening import METHODS, halving
 from voxome.resources.open import format_traits
@@ -43,12 +42,11 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
         return
     tool: Tool = load("voxome.tools", "common.downsample")
     chunk = spec.write_chunk or (traits.chunk_edge,) * spec.domain.ndim
-    box, level = handle.region or spec.frame, 0
+    level = 0
     while max(spec.frame.shape) > COARSEST:
         level, factors = level + 1, halving(spec.voxel_size_nm)
         z, y, x = (f * chunk[axis] for f, axis in zip(factors, spec.spatial, strict=True))
         source = Handle(handle.type, at_level(handle.uri, level - 1), f"{handle.key}/{level - 1}")
-        domain = Box(spec.frame.snap(factors).start, spec.frame.stop)
         parameters = tool.spec.bind({"method": METHODS[spec.kind], "factors": ",".join(map(str, factors))})
         yield Step(
             name=f"{name}.level{level}",
@@ -56,10 +54,10 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
             version=tool.spec.compute_version(parameters),
             parameters=parameters,
             inputs={"image": source},
-            frame=Frame(domain, box, spec.voxel_size_nm, spec.offset_nm),
+            frame=Frame(spec.frame, spec.frame, spec.voxel_size_nm, spec.offset_nm),
             block=(z, y, x),
             home=home,
             published={"result": at_level(stem, level)},
             digest=tool.digest,
         )
-        spec, box = coarser(spec, factors), box.coarsen(factors)
+        spec = coarser(spec, factors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -102,13 +102,17 @@ class Step:
     def phases(self) -> tuple[BlockGrid | None, ...]:
         """Grids of blocks that run one after the other; ``(None,)`` for a tool of whole tables.
 
-        A tree of regions has the blocks first, then regions of twice the size along every axis until one covers all.
+        Blocks start at the corner of the box, as the chunks of the arrays that it writes do, or at that of existing
+        arrays. A tree of regions has the blocks first, then regions of twice the size along every axis until one covers
+        all.
         """
         if self.frame is None or self.spec.scope == "whole":
             return (None,)
         domain, box = self.frame.domain, self.frame.box
-        blocks = BlockGrid(domain, self.block, box, self.spec.compute_halo(self.parameters, self.frame.scale_nm))
-        return (blocks, *(region_grids(domain, box, self.block)[1:] if self.spec.scope == "regions" else ()))
+        halo = self.spec.compute_halo(self.parameters, self.frame.scale_nm)
+        anchor = (domain if self.into else box).snap(self.spec.compute_scale(self.parameters)).start
+        blocks = BlockGrid(domain, self.block, box, halo, anchor)
+        return (blocks, *(region_grids(box, self.block)[1:] if self.spec.scope == "regions" else ()))
 
     def blocks(self, phase: int) -> int:
         """Return the number of blocks of a phase."""
@@ -130,15 +134,27 @@ class Step:
 
     def output(self, name: str) -> Handle:
         """Return the handle of the output `name`."""
-        kind = self.spec.outputs[name]
+        kind, frame = self.spec.outputs[name], self.frame
+        handle = Handle(kind.type, self._location(name), f"{self.key}/{name}")
+        if frame is None:
+            return handle
+        whole = kind.output_spec(replace(frame, box=frame.domain), self.block, self.parameters)
+        part = kind.output_spec(frame, self.block, self.parameters)
+        if whole is None or part is None:
+            return replace(
+                handle,
+                box=str(frame.box),
+                voxel_size_nm=frame.voxel_size_nm,
+                domain=str(frame.domain),
+                offset_nm=frame.offset_nm,
+            )
+        domain = None if part.frame == whole.frame else str(whole.frame)
+        return replace(handle, box=str(part.frame), voxel_size_nm=part.voxel_size_nm, domain=domain)
+
+    def _location(self, name: str) -> str:
+        """Return the URI or address of the output `name`."""
         base = f"{STORE}/{self.published[name]}" if name in self.published else f"{self.folder}/{name}"
-        uri, key = self.into.get(name) or kind.location(base), f"{self.key}/{name}"
-        if self.frame is None:
-            return Handle(kind.type, uri, key)
-        box, size = str(self.frame.box), self.frame.voxel_size_nm
-        if kind.is_volume:
-            return Handle(kind.type, uri, key, box, size)
-        return Handle(kind.type, uri, key, box, size, str(self.frame.domain), self.frame.offset_nm)
+        return self.into.get(name) or self.spec.outputs[name].location(base)
 
     def targets(self, store: str) -> Iterator[tuple[Kind, Target]]:
         """Yield the kind of every output, and where it is kept in `store`."""
@@ -149,7 +165,7 @@ class Step:
                 Target(
                     name=name,
                     tool=self.tool,
-                    uri=self.output(name).within(store).uri,
+                    uri=within(self._location(name), store),
                     folder=within(self.folder, store),
                     step=self.name,
                     key=self.key,

@@ -17,7 +17,8 @@ class Frame:
     Attributes
     ----------
     domain, box : Box
-        All voxels of the volume, and those that the run covers.
+        All voxels of the volume, and those that the run covers. Volumes that a step before has computed are 0 outside
+        `box`.
     voxel_size_nm : (z, y, x) or None
         None where it is unknown.
     offset_nm : (z, y, x)

@@ -28,11 +28,13 @@ class Handle:
     key : str
         Key of the step that created it, or version of an input.
     box : str, optional
-        The part of it to process.
+        The part of it to process; of an output, all voxels that were computed.
     voxel_size_nm : (z, y, x), optional
         Overrides that of the store.
-    domain, offset_nm : optional
-        Of the volume that a table describes: all its voxels, and the position of the centre of voxel index 0.
+    domain : str, optional
+        All voxels of the volume that a table describes, or of which an array has only the box.
+    offset_nm : (z, y, x), optional
+        Of the volume that a table describes: the position of the centre of voxel index 0.
     unpinned : bool
         Whether the data may change without another `key`, since their store does not report it.
     """

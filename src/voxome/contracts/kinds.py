@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
-from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.geometry import BlockGrid, Box
 from voxome.geometry.grid import Block
 
@@ -168,8 +168,12 @@ class Kind(ABC):
         """Return the URI of an output whose path, without extension, is `base`; options after ``?`` are kept."""
 
     def output_spec(self, frame: Frame, block: tuple[int, ...], parameters: Parameters) -> VolumeSpec | None:
-        """Return the spec of an output over the whole domain of `frame`; None for other kinds than volumes."""
+        """Return the spec of an output over the box of `frame`; None for other kinds than volumes."""
         return None
+
+    def scale_for(self, parameters: Parameters) -> Scale:
+        """Return the voxels of the frame along one voxel of an output (z, y, x); 1 for other kinds than volumes."""
+        return 1, 1, 1
 
     def prepare(self, target: Target) -> None:  # noqa: B027
         """Create what the jobs write into, or check that it is there.

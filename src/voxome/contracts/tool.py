@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -13,7 +14,7 @@ from voxome.contracts.frame import ASSUMED_NM
 from voxome.contracts.kinds import Kind, Parameters
 from voxome.contracts.parameter import REQUIRED, Parameter
 from voxome.contracts.ports import port_of
-from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import InvalidInput, PlanError, UnknownName
 from voxome.geometry.grid import Halo
 
@@ -100,6 +101,12 @@ class ToolSpec:
     def compute_halo(self, parameters: Parameters, scale_nm: tuple[float, float, float] = ASSUMED_NM) -> Halo:
         """Return the halo under `parameters` in voxels of `scale_nm`, as (low, high) triples."""
         return normalize_halo(self.halo(parameters, scale_nm) if callable(self.halo) else self.halo)
+
+    def compute_scale(self, parameters: Parameters) -> Scale:
+        """Return the voxels (z, y, x) into which blocks are not divided: those along one voxel of each output."""
+        scales = [kind.scale_for(parameters) for kind in self.outputs.values()]
+        z, y, x = (math.lcm(*factors) for factors in zip(*scales, strict=True))
+        return z, y, x
 
     def compute_version(self, parameters: Parameters) -> str:
         """Return the version, with the content of the files that `parameters` name."""

@@ -38,7 +38,7 @@ class Block:
 @explain_construction
 @dataclass(frozen=True)
 class BlockGrid:
-    """The blocks of a regular grid anchored at ``domain.start`` that touch `box`.
+    """The blocks of a regular grid that touch `box`.
 
     No list is kept: block *i*, and the blocks that touch a box, are computed in constant time, so a grid of a petabyte
     costs as much as one of a crop. Blocks at the border of `box` write only the part inside it.
@@ -46,13 +46,15 @@ class BlockGrid:
     Parameters
     ----------
     domain : Box
-        All existing voxels; the grid starts here, whatever `box` is.
+        All existing voxels, beyond which nothing is read.
     block : tuple of int
         Shape of a full block in voxels.
     box : Box, optional
         Voxels to cover; the domain if None.
     halo : pair of tuples of int, optional
         Voxels read before and after the write box, along every axis.
+    anchor : tuple of int, optional
+        A voxel at which a block starts; the start of `domain` if None, whatever `box` is.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class BlockGrid:
     block: tuple[int, ...]
     box: Box = None  # type: ignore[assignment]
     halo: Halo | None = None
+    anchor: tuple[int, ...] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         if self.box is None:
@@ -80,6 +83,10 @@ class BlockGrid:
         object.__setattr__(self, "block", parse_indices("block", self.block))
         if self.halo is not None:
             object.__setattr__(self, "halo", _parse_halo(self.halo, self.domain.ndim))
+        anchor = self.domain.start if self.anchor is None else self.anchor
+        object.__setattr__(self, "anchor", parse_indices("anchor", anchor))
+        if len(self.anchor) != self.domain.ndim:
+            raise InvalidBox(f"anchor {self.anchor} must have {self.domain.ndim} axes")
         if len(self.block) != self.domain.ndim or min(self.block, default=0) < 1:
             raise InvalidBox(f"block {self.block} must have {self.domain.ndim} axes of at least 1 voxel")
         if self.box.ndim != self.domain.ndim or self.box not in self.domain or self.box.empty:
@@ -96,7 +103,7 @@ class BlockGrid:
         return tuple(b - a + 1 for a, b in zip(self._first, last, strict=True))
 
     def _cell(self, point: Sequence[int]) -> tuple[int, ...]:
-        return tuple((i - o) // n for i, o, n in zip(point, self.domain.start, self.block, strict=True))
+        return tuple((i - o) // n for i, o, n in zip(point, self.anchor, self.block, strict=True))
 
     def __len__(self) -> int:
         return math.prod(self.shape)
@@ -112,10 +119,8 @@ class BlockGrid:
         for n in reversed(self.shape):
             rest, i = divmod(rest, n)
             cell.append(i)
-        start = tuple(
-            o + (f + i) * n
-            for o, f, i, n in zip(self.domain.start, self._first, reversed(cell), self.block, strict=True)
-        )
+        sides = zip(self.anchor, self._first, reversed(cell), self.block, strict=True)
+        start = tuple(o + (f + i) * n for o, f, i, n in sides)
         write = Box.of_shape(self.block, start) & self.box
         read = write if self.halo is None else write.grow(*self.halo) & self.domain
         return Block(index, write, read)
@@ -158,9 +163,9 @@ def _parse_halo(halo: Halo, ndim: int) -> Halo:
     return low, high
 
 
-def region_grids(domain: Box, box: Box, block: Sequence[int]) -> tuple[BlockGrid, ...]:
-    """Return the levels of a tree of regions: blocks, then regions of twice the size along every axis, up to one."""
-    grids = [BlockGrid(domain, tuple(block), box)]
+def region_grids(box: Box, block: Sequence[int]) -> tuple[BlockGrid, ...]:
+    """Return the levels of a tree: blocks from the corner of `box` on, then regions of twice the size, up to one."""
+    grids = [BlockGrid(box, tuple(block))]
     while len(grids[-1]) > 1:
-        grids.append(BlockGrid(domain, tuple(2 * n for n in grids[-1].block), box))
+        grids.append(BlockGrid(box, tuple(2 * n for n in grids[-1].block)))
     return tuple(grids)

@@ -23,6 +23,7 @@ from voxome.kinds.chunks import chunk_of, chunk_problems
 from voxome.kinds.ownership import FOREIGN, require_own
 from voxome.kinds.paths import with_suffix
 from voxome.kinds.versions import pinned_volume, recorded
+from voxome.resources.extended import Extended
 from voxome.resources.open import absolute, create_source, format_traits, locate, open_source
 from voxome.resources.recognition import get_remote
 from voxome.resources.sample import sample_blocks
@@ -108,7 +109,6 @@ class Image(Kind):
     is_volume: ClassVar[bool] = True
 
     def scale_for(self, parameters: Parameters) -> Scale:
-        """Return `scale` (z, y, x) for these parameters."""
         return self.scale(parameters) if callable(self.scale) else self.scale
 
     def locate(self, handle: Handle, *, level: int = 0) -> Handle:
@@ -138,13 +138,12 @@ class Image(Kind):
             yield (f"must have axes {'/'.join(axes)}, but it has {'/'.join(spec.axes)} and shape {spec.domain.shape}")
 
     def open(self, handle: Handle) -> ImageReader:
-        return ImageReader(open_source(handle.uri))
+        source = open_source(handle.uri)
+        return ImageReader(source if handle.domain is None else Extended(source, Box.parse(handle.domain)))
 
     def arrays(self, handle: Handle, frame: Frame) -> Arrays | None:
         source = open_source(handle.uri)
-        if source.spec.frame != frame.domain:
-            return None
-        return {"voxels": np.asarray(source.read(source.spec.lift(frame.box)))}
+        return {"voxels": np.asarray(source.read(source.spec.domain))} if source.spec.frame == frame.box else None
 
     def location(self, base: str) -> str:
         return f"{FORMAT}://{with_suffix(base, format_traits(FORMAT).suffix)}"
@@ -153,7 +152,7 @@ class Image(Kind):
         channels = self.channels(parameters) if callable(self.channels) else self.channels
         attributes = self.attributes(parameters) if callable(self.attributes) else self.attributes
         scale = self.scale_for(parameters)
-        domain = frame.domain
+        domain = frame.box
         chunk = chunk_of(tuple(-(-n // s) for n, s in zip(block, scale, strict=True)), format_traits(FORMAT).chunk_edge)
         axes: tuple[str, ...] = ("z", "y", "x")
         if channels is not None:
@@ -208,7 +207,9 @@ class Image(Kind):
 
     def target_problems(self, target: Target, workers: int) -> Iterator[str]:
         source = _open(target)
-        expected, spec = self.output_spec(_frame_of(target), target.block, target.parameters), source.spec
+        frame = _frame_of(target)
+        expected = self.output_spec(replace(frame, box=frame.domain), target.block, target.parameters)
+        spec = source.spec
         if spec.dtype != expected.dtype:
             yield f"{target.uri} is {spec.dtype}, but {target.tool} writes {expected.dtype}"
         if (spec.axes, spec.domain) != (expected.axes, expected.domain):

@@ -38,8 +38,8 @@ class RegionTree:
 
     Attributes
     ----------
-    domain, box : Box
-        All voxels of the volume, and those that the blocks cover.
+    box : Box
+        The voxels that the blocks cover.
     block : (z, y, x)
         Shape of a block.
     spans : tuple of int
@@ -48,7 +48,6 @@ class RegionTree:
         Key of the step that they belong to.
     """
 
-    domain: Box
     box: Box
     block: tuple[int, ...]
     spans: tuple[int, ...] = ()
@@ -57,12 +56,11 @@ class RegionTree:
     @cached_property
     def grids(self) -> tuple[BlockGrid, ...]:
         """The regions of each level."""
-        return region_grids(self.domain, self.box, self.block)
+        return region_grids(self.box, self.block)
 
     def to_json(self) -> bytes:
         """Return the tree as JSON values, marked with their format."""
         data = {
-            "domain": str(self.domain),
             "box": str(self.box),
             "block": self.block,
             "spans": self.spans,
@@ -75,7 +73,7 @@ class RegionTree:
         """Return the tree that `to_json` wrote; `where` is its file, for messages."""
         data = REGIONS.content(json.loads(text), where)
         block, spans = tuple(data["block"]), tuple(data["spans"])
-        return cls(Box.parse(data["domain"]), Box.parse(data["box"]), block, spans, data.get("step_key", FOREIGN))
+        return cls(Box.parse(data["box"]), block, spans, data.get("step_key", FOREIGN))
 
 
 class RegionReader:
@@ -241,7 +239,7 @@ def _read_tree(path: StoragePath) -> RegionTree:
 
 def _tree_of(target: Target) -> RegionTree:
     first = target.grids[0]
-    return RegionTree(first.domain, first.box, first.block, target.spans, target.key)
+    return RegionTree(first.box, first.block, target.spans, target.key)
 
 
 def _owner_of(path: StoragePath) -> str | None:

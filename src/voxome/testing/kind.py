@@ -82,6 +82,14 @@ class KindContract(ABC):
         spec = kind.output_spec(FRAME, BLOCK, {})
         assert (spec is not None) == kind.is_volume
 
+    def test_a_volume_has_the_voxels_of_the_box(self, kind: Kind) -> None:
+        if not kind.is_volume:
+            pytest.skip("has no voxels")
+        box = Box((-3, 1, 9), (5, 10, 20))
+        spec = kind.output_spec(replace(FRAME, box=box), BLOCK, {})
+        assert spec is not None
+        assert spec.frame == box.coarsen(kind.scale_for({}))
+
     def test_nothing_is_complete_before_the_last_job(self, kind: Kind, store: str) -> None:
         target = self._target(kind, store)
         assert not kind.is_complete(target)
@@ -226,7 +234,7 @@ class KindContract(ABC):
         path, mark, options = store.partition("?")
         folder = f"{path}/step-{name}{mark}{options}"
         uri = kind.location(f"{path}/step-{name}/{name}{mark}{options}")
-        tree = region_grids(FRAME.domain, FRAME.box, BLOCK)
+        tree = region_grids(FRAME.box, BLOCK)
         grids = {"whole": (), "block": tree[:1], "regions": tree}[self.scope]
         spans = (_SPAN,) * len(grids)
         return Target(

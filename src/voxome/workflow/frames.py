@@ -15,6 +15,8 @@ from voxome.geometry import Box
 def frame_of_volumes(handles: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec]) -> Frame:
     """Return the frame of a step with these volumes: the voxels of the first one, as far as the others have them.
 
+    Its box is the part that was chosen of one of them, or what all of them have.
+
     Raises
     ------
     InvalidInput
@@ -22,32 +24,49 @@ def frame_of_volumes(handles: Mapping[str, Handle], volumes: Mapping[str, Volume
     """
     first = next(iter(volumes))
     handle, spec = handles[first], _sized(handles[first], volumes[first])
-    domain, one = spec.frame, f"{first} ({handle.uri})"
+    domain, stored, one = _domain(handle, spec), spec.frame, f"{first} ({handle.uri})"
     for name, volume in list(volumes.items())[1:]:
         other, another = _sized(handles[name], volume), f"{name} ({handles[name].uri})"
         problem = placement_problem(one, spec, another, other)
         if problem and are_placed(volumes[first], volume):
             raise InvalidInput(problem)
-        shared = other.frame & domain
+        whole = _domain(handles[name], other)
+        shared = whole & domain
         if shared.empty or (shared != domain and not are_placed(spec, other)):
             raise InvalidInput(
-                f"{another} spans {other.frame}, but {one} spans {spec.frame}: the volumes of a step must have the "
-                "same voxels, or known voxel sizes and some voxels that they share"
+                f"{another} spans {whole}, but {one} spans {_domain(handle, spec)}: the volumes of a step must have "
+                "the same voxels, or known voxel sizes and some voxels that they share"
             )
-        domain = shared
-    box = handle.region or domain
-    if box.ndim != 3 or box.empty or box not in domain:
-        raise InvalidInput(f"the box {box} is not in {handle.uri}: give a non-empty Z0:Z1,Y0:Y1,X0:X1 inside {domain}")
+        domain, stored = shared, stored & other.frame
+    stored &= domain
+    chosen = [part for name, volume in volumes.items() if (part := _chosen(handles[name], volume)) is not None]
+    box = chosen[0] if chosen else stored
+    if box.ndim != 3 or box.empty or box not in stored:
+        raise InvalidInput(f"the box {box} is not in {handle.uri}: give a non-empty Z0:Z1,Y0:Y1,X0:X1 inside {stored}")
     return Frame(domain, box, spec.voxel_size_nm, spec.offset_nm)
 
 
 def overlap_warnings(handles: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec], frame: Frame) -> list[str]:
     """Return the warning for volumes from outside that a step can use only in part."""
-    return [
-        f"{handles[name].uri} spans {spec.frame}; the run covers {frame.domain}, which all volumes of the step share"
-        for name, spec in volumes.items()
-        if spec.frame != frame.domain and STORE not in handles[name].uri
-    ]
+    warnings = []
+    for name, spec in volumes.items():
+        handle = handles[name]
+        is_whole = _chosen(handle, spec) is None
+        spans, covered = (spec.frame, frame.box) if is_whole else (_domain(handle, spec), frame.domain)
+        if spans != covered and STORE not in handle.uri:
+            why = "which all volumes of the step share"
+            warnings.append(f"{handle.uri} spans {spans}; the run covers {covered}, {why}")
+    return warnings
+
+
+def _domain(handle: Handle, spec: VolumeSpec) -> Box:
+    """Return all voxels of a volume, of which an array of a box has only those of the box."""
+    return spec.frame if handle.domain is None else Box.parse(handle.domain)
+
+
+def _chosen(handle: Handle, spec: VolumeSpec) -> Box | None:
+    """Return the part of an array that is to be processed; None if that is all of it."""
+    return None if handle.region == spec.frame else handle.region
 
 
 def _sized(handle: Handle, spec: VolumeSpec) -> VolumeSpec:

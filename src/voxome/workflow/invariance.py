@@ -102,7 +102,7 @@ def check_invariance(
         if frame is None:
             raise InvalidInput(f"{name} has no volume among these inputs, and so no blocks; give one")
         part = frame.box if box is not None else _middle(frame.box)
-        whole, *shapes = _shapes(frame.domain, part)
+        whole, *shapes = _shapes(part)
         runs = [
             run_tool(
                 name,
@@ -140,10 +140,10 @@ def _middle(box: Box) -> Box:
     return Box.of_shape(shape, [a + (n - m) // 2 for a, n, m in zip(box.start, box.shape, shape, strict=True)])
 
 
-def _shapes(domain: Box, part: Box) -> tuple[_Shape, ...]:
+def _shapes(part: Box) -> tuple[_Shape, ...]:
     """Return block shapes: one block over everything, then about two and three blocks along every axis of `part`."""
     halves, thirds = ([max(1, -(-n // count)) for n in part.shape] for count in (2, 3))
-    z, y, x = domain.shape
+    z, y, x = part.shape
     return (z, y, x), (halves[0], halves[1], halves[2]), (thirds[0], thirds[1], thirds[2])
 
 
@@ -180,7 +180,7 @@ def _equal(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
 def _describe_voxels(output: str, wrong: NDArray[np.bool_], frame: Frame, shape: _Shape, halo: Halo) -> str:
     """Return which voxels (…, z, y, x) are `wrong` with blocks of some shape, and the halo that may be missing."""
     part, places = frame.box, np.argwhere(wrong)[:, -3:]
-    depth = _depths(places, frame.domain, part, shape)
+    depth = _depths(places, part, shape)
     first = _comma(int(n) + a for n, a in zip(places[0], part.start, strict=True))
     count = (
         f"{len(places):,} of {wrong.size:,} voxels of {output!r} differ with blocks of {_comma(shape)} from one block "
@@ -203,13 +203,10 @@ def _comma(numbers: Iterable[int]) -> str:
     return ",".join(map(str, numbers))
 
 
-def _depths(places: NDArray[np.int64], domain: Box, part: Box, shape: _Shape) -> NDArray[np.int64]:
+def _depths(places: NDArray[np.int64], part: Box, shape: _Shape) -> NDArray[np.int64]:
     """Return how many voxels lie between each place, relative to `part`, and the nearest face between two blocks."""
     nearest = np.full(len(places), np.iinfo(np.int64).max)
-    for axis, size in enumerate(shape):
-        first = part.start[axis] - domain.start[axis]
-        faces = np.arange(-(-(first + 1) // size) * size, first + part.shape[axis], size)
-        for face in faces:
-            position = places[:, axis] + first
+    for position, size, length in zip(places.T, shape, part.shape, strict=True):
+        for face in range(size, length, size):
             nearest = np.minimum(nearest, np.where(position >= face, position - face, face - 1 - position))
     return nearest

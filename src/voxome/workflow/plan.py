@@ -20,6 +20,7 @@ from voxome.contracts.source_digest import UNPINNED
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.errors import InvalidInput, PlanError, VoxomeError
+from voxome.geometry import Box
 from voxome.geometry.notation import parse_shape
 from voxome.registry import load
 from voxome.workflow.bindings import Bindings, BoundInputs
@@ -217,6 +218,7 @@ class _Planner:
             self.warnings.append(
                 f"the tool {node.tool} has no Python source: results are reused even after its code is edited"
             )
+        z, y, x = Box.of_shape(self._block(node)).snap(tool.spec.compute_scale(parameters)).shape
         step = Step(
             name=node.name,
             tool=node.tool,
@@ -224,7 +226,7 @@ class _Planner:
             parameters=parameters,
             inputs=inputs.handles,
             frame=frame,
-            block=self._block(node),
+            block=(z, y, x),
             home=self.options.home,
             published=self.file_names.get(node.name, {}),
             digest=tool.digest,
@@ -234,8 +236,8 @@ class _Planner:
 
     def _destinations(self, outputs: Mapping[str, Handle], sources: Mapping[str, FromStep]) -> Iterator[Destination]:
         """Yield the volumes in other stores into which results are copied."""
-        covered = {name: _covered_specs(self.steps[one.step]).get(one.output) for name, one in sources.items()}
-        specs = {name: spec for name, spec in covered.items() if spec is not None}
+        planned = {name: _output_specs(self.steps[one.step]).get(one.output) for name, one in sources.items()}
+        specs = {name: spec for name, spec in planned.items() if spec is not None}
         return DestinationPlanner(self.options, outputs, specs, self.bindings.handles).plan(self.problems)
 
     def _block(self, node: Node) -> tuple[int, int, int]:
@@ -276,13 +278,6 @@ def _unpinned_warnings(handles: Mapping[str, Handle]) -> Iterator[str]:
                 f"{name}: the store of {handle.uri} does not report changes of its data; after one, run with --fresh "
                 "(fresh=True)"
             )
-
-
-def _covered_specs(step: Step) -> dict[str, VolumeSpec]:
-    """Return the specs of the outputs of a step that are volumes, of the part that the run covers."""
-    if step.frame is None:
-        return {}
-    return _output_specs(replace(step, frame=replace(step.frame, domain=step.frame.box)))
 
 
 def _output_specs(step: Step) -> dict[str, VolumeSpec]:

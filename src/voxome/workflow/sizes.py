@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypedDict
 
 from voxome.blocks.sizes import block_memory_bytes, block_voxels
@@ -39,6 +38,5 @@ def sizes(step: Step) -> StepSizes:
 def _written_bytes(step: Step) -> int:
     if step.frame is None:
         return 0
-    part = replace(step.frame, domain=step.frame.box)
-    specs = (kind.output_spec(part, step.block, step.parameters) for kind in step.spec.outputs.values())
+    specs = [kind.output_spec(step.frame, step.block, step.parameters) for kind in step.spec.outputs.values()]
     return sum(spec.domain.size * spec.dtype.itemsize for spec in specs if spec is not None)

@@ -117,7 +117,8 @@ def run(
         Shape of a block in voxels, ``(64, 128, 128)`` by default; or step name → shape, with ``"*"`` for all other
         steps. Not with a plan, as the following four.
     box : Box or str, optional
-        The part of the volumes to run, in the store's coordinates.
+        The part of the volumes to run, in the store's coordinates. The arrays that are created have its voxels only, at
+        the same indices and positions.
     level : int
         Pyramid level of the volumes; 0 is the finest.
     voxel_size_nm : (z, y, x), optional

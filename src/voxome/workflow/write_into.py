@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from voxome.blocks.step import Step
@@ -15,7 +15,7 @@ def write_into(step: Step, into: Mapping[str, str], workers: int) -> Step:
     """Return the step with outputs written into existing arrays.
 
     Two blocks must never share a chunk, or one would undo what the other wrote: the block has to be a multiple of the
-    array's write chunk, counted from the start of its domain.
+    array's write chunk, counted from the start of its domain, which is that of the volumes whatever the box.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ def write_into(step: Step, into: Mapping[str, str], workers: int) -> Step:
     Raises
     ------
     PlanError
-        If an array does not exist, has another dtype or domain, or the block does not match its chunks; all problems
-        at once, with the nearest block that does.
+        If an array does not exist, has another dtype or domain, or the block does not match its chunks, or those of a
+        new array; all problems at once, with the nearest block that does.
     """
     problems: list[str] = []
     found: dict[str, str] = {}
@@ -44,6 +44,29 @@ def write_into(step: Step, into: Mapping[str, str], workers: int) -> Step:
             problems += kind.target_problems(replace(target, uri=found[name], existing=True), workers)
         except VoxomeError as error:
             problems.append(str(error))
+    if not problems:
+        problems += _new_array_problems(replace(step, into=found))
     if problems:
         raise PlanError(problems)
     return replace(step, into=found)
+
+
+def _new_array_problems(step: Step) -> Iterator[str]:
+    """Yield the arrays that cannot be created beside existing ones: blocks would share their chunks.
+
+    The chunks of a new array start at the corner of the box, blocks at that of the existing arrays.
+    """
+    grid, frame = step.phases[0], step.frame
+    if not step.into or grid is None or frame is None:
+        return
+    corner = frame.box.snap(step.spec.compute_scale(step.parameters)).start
+    sides = zip(corner, grid.anchor, grid.block, grid.shape, strict=True)
+    if not any((start - first) % length and count > 1 for start, first, length, count in sides):
+        return
+    for name, kind in step.spec.outputs.items():
+        if kind.is_volume and name not in step.into:
+            yield (
+                f"{name} cannot be created for the box {frame.box}, which starts inside a block of "
+                f"{','.join(map(str, grid.block))} counted from {','.join(map(str, grid.anchor))}: write it into an "
+                f"existing array too, with --into {name}=URI, or start the box with a block"
+            )
