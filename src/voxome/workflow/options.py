@@ -65,8 +65,8 @@ class RunOptions:
     Attributes
     ----------
     block : (z, y, x), optional
-        Write box in voxels; by default that of the workflow, or `DEFAULT_BLOCK`. A step with coarser voxels in its output
-        rounds it up to whole ones.
+        Write box in voxels; by default that of the workflow, or `DEFAULT_BLOCK`. A step whose output has
+        coarser voxels rounds it up to whole ones.
     blocks : mapping of str to (z, y, x)
         Write boxes of single steps, by their names.
     box : Box or str, optional
