@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,3 +128,9 @@ def test_regions_start_at_the_corner_of_the_box(shape: tuple[int, ...], box: Box
             children = [fine[index].write for index in fine.touching(region.write)]
             assert sum(child.size for child in children) == region.write.size
             assert all(child in region.write for child in children)
+
+
+@pytest.mark.parametrize("anchor", [(0, 0), (0.5, 0, 0), 3])
+def test_an_invalid_anchor_is_refused(anchor: Any) -> None:
+    with pytest.raises(InvalidBox, match="anchor"):
+        BlockGrid(Box.of_shape((10, 10, 10)), (4, 4, 4), anchor=anchor)
