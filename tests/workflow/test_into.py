@@ -264,7 +264,7 @@ def test_a_run_killed_in_the_last_step_resumes_it(lab: Lab) -> None:
     environment = {**os.environ, "VOXOME_TRANSFER_BLOCK_BYTES": "512"}
     with (lab.folder / "log").open("w") as log:
         process = subprocess.Popen(command, env=environment, start_new_session=True, stderr=log)
-        _wait_for_copied_blocks(lab, process, at_least=2)
+        _wait_for_rows(lab, process, at_least=4)  # a block that is copied and verified has two
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert not json.loads((lab.out / "run.json").read_text()).get("transfers")
@@ -277,7 +277,7 @@ def test_a_run_killed_in_the_last_step_resumes_it(lab: Lab) -> None:
     assert np.array_equal(opened(uri)[...], lab.neurons)
 
 
-def _wait_for_copied_blocks(lab: Lab, process: subprocess.Popen[bytes], at_least: int) -> None:
+def _wait_for_rows(lab: Lab, process: subprocess.Popen[bytes], at_least: int) -> None:
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         assert process.poll() is None, (lab.folder / "log").read_text()
