@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+import zarr
 from typer.testing import CliRunner
 
 import voxome
 from voxome.cli.main import app
+from voxome.errors import InvalidInput, InvalidUri, NotFound
 
 SPEC = voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(4, 4, 4))
 
@@ -65,27 +68,69 @@ def test_a_write_protected_volume_is_kept(command: Any, tmp_path: Path) -> None:
     assert command("rm", "a.npy", "--yes").status == 0
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("scheme", "level"), [("zarr", "0"), ("n5", "s1")])
-def test_a_single_level_is_kept(command: Any, scheme: str, level: str) -> None:
-    made: Any = voxome.create(f"{scheme}://a", SPEC).source
-    made.create_level((2, 2, 2))
-    result = command("rm", f"a/{level}", "--yes")
+SPELLINGS = ("path", "zarr://path", "zarr://file://path", "s3")
+
+
+@pytest.fixture(params=SPELLINGS)
+def spell(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """Function that returns the URI of a zarr volume: spelled in several ways, in a folder and in a bucket."""
+    if request.param == "s3":
+        bucket, key = request.getfixturevalue("bucket"), request.getfixturevalue("fresh_key")()
+        return lambda name: f"zarr://{bucket.uri(f'{key}/{name}')}"
+    head = request.param.removesuffix("path")
+    return lambda name: f"{head}{tmp_path}/{name}"
+
+
+def _create(uri: str) -> Any:
+    """Create a volume, at a URI or at a bare path of zarr."""
+    return voxome.create(uri if "://" in uri else f"zarr://{uri}", SPEC).source
+
+
+def test_a_level_is_kept_however_its_address_is_spelled(spell: Callable[[str], str]) -> None:
+    _create(spell("a")).create_level((2, 2, 2))
+    for level in ("a/0", "a/1"):
+        with pytest.raises(InvalidUri, match="is a level of"):
+            voxome.rm(spell(level))
+    assert len(voxome.open(spell("a"), expect=voxome.Volume).levels) == 2
+    voxome.rm(spell("a"))
+    with pytest.raises(NotFound):
+        voxome.open(spell("a"))
+
+
+def test_nested_volumes_are_kept_however_their_address_is_spelled(spell: Callable[[str], str]) -> None:
+    _create(spell("a.zarr")).create_level((2, 2, 2))
+    _create(spell("a.zarr/labels/cells"))
+    with pytest.raises(InvalidInput, match=r"contains other volumes: remove \S*a\.zarr/labels/cells\S* first"):
+        voxome.rm(spell("a.zarr"))
+    assert voxome.open(spell("a.zarr"), expect=voxome.Volume).shape == (4, 5, 6)
+    voxome.rm(spell("a.zarr/labels/cells"))
+    voxome.rm(spell("a.zarr"))
+
+
+def test_the_only_level_of_a_pyramid_is_kept(command: Any) -> None:
+    voxome.create("zarr://a.zarr", SPEC)
+    result = command("rm", "a.zarr/0", "--yes")
+    assert result.status == 1
+    assert "is a level of" in result.err
+    assert voxome.open("a.zarr").shape == (4, 5, 6)
+
+
+def test_a_level_of_n5_is_kept(command: Any) -> None:
+    created: Any = voxome.create("n5://a", SPEC).source
+    created.create_level((2, 2, 2))
+    result = command("rm", "a/s1", "--yes")
     assert result.status == 1
     assert "is a level of" in result.err
     assert len(voxome.open("a").levels) == 2
     assert command("rm", "a", "--yes").status == 0
 
 
-def test_nested_volumes_are_kept(command: Any) -> None:
+def test_an_array_in_the_group_of_a_pyramid_is_removed(command: Any, tmp_path: Path) -> None:
+    """It is none of the levels, which the group lists."""
     voxome.create("zarr://a.zarr", SPEC)
-    voxome.create("zarr://a.zarr/labels/cells", SPEC)
-    result = command("rm", "a.zarr", "--yes")
-    assert result.status == 1
-    assert "a.zarr/labels/cells first" in result.err
+    zarr.create_array(str(tmp_path / "a.zarr" / "extra"), shape=(2, 3, 4), dtype="uint8")
+    assert command("rm", "a.zarr/extra", "--yes").status == 0
     assert voxome.open("a.zarr").shape == (4, 5, 6)
-    assert command("rm", "a.zarr/labels/cells", "--yes").status == 0
-    assert command("rm", "a.zarr", "--yes").status == 0
 
 
 def test_public_data_are_kept(command: Any) -> None:

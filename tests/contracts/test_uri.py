@@ -94,3 +94,17 @@ def test_options_joined_by_question_marks_are_refused_with_the_right_form(text: 
     assert str(caught.value).endswith(f"write {right}")
     assert "secret" not in str(caught.value)
     assert Uri.parse(right).query["level"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("zarr://file:///data/a.zarr?level=1", "zarr:///data/a.zarr?level=1"),
+        ("zarr://FILE:///data/a.zarr", "zarr:///data/a.zarr"),
+        ("file:///data/a.zarr", "/data/a.zarr"),
+        ("n5://file://a.n5", "n5://a.n5"),
+    ],
+)
+def test_a_local_path_is_the_same_with_and_without_file(text: str, right: str) -> None:
+    assert Uri.parse(text) == Uri.parse(right)
+    assert str(Uri.parse(text)) == right

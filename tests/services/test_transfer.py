@@ -236,3 +236,11 @@ def test_progress_is_reported(tmp_path: Path) -> None:
     assert seen[-1][0] == "level 1"
     assert report.blocks == 16 + seen[-1][2]
     assert report.bytes_per_s == pytest.approx(report.bytes / report.wall_s)
+
+
+@pytest.mark.parametrize("spelling", ["zarr://file://{}", "{}", "zarr://{}/", "zarr://{}?level=0", "zarr://{}.link"])
+def test_a_volume_is_not_copied_to_itself_however_it_is_spelled(tmp_path: Path, spelling: str) -> None:
+    voxome.create(f"zarr://{tmp_path}/a", voxome.VolumeSpec.of((4, 5, 6), "uint8"))
+    (tmp_path / "a.link").symlink_to("a")
+    with pytest.raises(InvalidInput, match="cannot be copied to itself"):
+        voxome.transfer(f"zarr://{tmp_path}/a", spelling.format(tmp_path / "a"), existing=True)

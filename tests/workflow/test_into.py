@@ -178,6 +178,14 @@ def test_the_record_keeps_the_transfers_of_results_that_are_unchanged(lab: Lab) 
     assert "transfers" not in lab.run(at=7.0)
 
 
+@pytest.mark.parametrize("spelling", ["zarr://file://{}/raw.zarr", "zarr://{}/raw.zarr/", "zarr://{}/link.zarr"])
+def test_a_result_is_not_copied_onto_an_input_however_it_is_spelled(lab: Lab, spelling: str) -> None:
+    (lab.folder / "link.zarr").symlink_to("raw.zarr")
+    problems = lab.problems({"mask": spelling.format(lab.folder)}, existing=True)
+    assert "is the input raw already" in problems
+    assert np.array_equal(opened(f"zarr://{lab.folder}/raw.zarr")[...], lab.raw)
+
+
 def test_a_run_that_is_refused_creates_no_destination(lab: Lab) -> None:
     lab.run()
     with pytest.raises(PlanError, match="keeps its results in the folder itself"):

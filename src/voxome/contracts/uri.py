@@ -21,6 +21,7 @@ LEVEL = "level"
 """Option of a URI with the number of a level, of any store."""
 
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://(.*)$", re.IGNORECASE | re.DOTALL)
+_FILE = re.compile(r"^file://", re.IGNORECASE)
 _QUERY = re.compile(r"[a-z_]+=(?:https?://|[^/|])*")
 _INNER_QUERY = re.compile(rf"([^|]*)\?({_QUERY.pattern})(\|[a-z][a-z0-9_-]*:.*)", re.DOTALL)
 _PIPELINE = re.compile(r"(.+)\|(zarr[23]?|n5|(?:neuroglancer-)?precomputed):([^|]*)", re.DOTALL)
@@ -36,9 +37,9 @@ class Uri:
     Attributes
     ----------
     scheme : str
-        Name of the remote; empty for a bare path.
+        Name of the remote; empty for a bare path, also with ``file://``.
     path : str
-        Path in the store, itself a URL where that is behind a network.
+        Path in the store, itself a URL where that is behind a network; ``file://`` before a local path is left out.
     query : mapping
         Options after the last question mark, joined by ``&``; they contain no slash but those of ``http://``. A path
         that itself looks as if it had options ends in another question mark: ``/data/run?a=1?`` is the folder
@@ -67,6 +68,7 @@ class Uri:
             raise InvalidUri(f"{describe_value(text)} cannot be a URI or path; expected text without null characters")
         matched = _SCHEME.match(text)
         scheme, rest = (matched[1].lower(), matched[2]) if matched else ("", text)
+        scheme, rest = ("", rest) if scheme == "file" else (scheme, _FILE.sub("", rest))
         path, mark, tail = rest.rpartition("?")
         query: dict[str, str] = {}
         if mark and _QUERY.fullmatch(tail):
@@ -83,8 +85,8 @@ class Uri:
 
     @property
     def local_path(self) -> Path:
-        """The path on this machine: absolute, without ``file://`` and ``..``; ``~`` is the home folder."""
-        path = Path(self.path.removeprefix("file://")).expanduser().absolute()
+        """The path on this machine: absolute, without ``..``; ``~`` is the home folder."""
+        path = Path(self.path).expanduser().absolute()
         return path.resolve() if ".." in path.parts else path
 
     @property
@@ -117,7 +119,7 @@ def _split_pipeline(scheme: str, path: str) -> tuple[str, str]:
         return scheme, path
     base, format, inner = matched.groups()
     found = format.removeprefix("neuroglancer-").rstrip("23")
-    store = "" if scheme in ("", "file", found) else f"{scheme}://"
+    store = "" if scheme in ("", found) else f"{scheme}://"
     return found, f"{store}{base}{'/' * bool(inner)}{inner}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -27,7 +28,7 @@ from voxome.contracts.levels import require_level
 from voxome.contracts.source import MeshSource, Mode, PointsSource, Remote, SkeletonSource, Source, VolumeSource
 from voxome.contracts.spec import SpecChanges, VolumeSpec
 from voxome.contracts.traits import FormatTraits, SupportsFormatTraits
-from voxome.contracts.uri import Location, Uri, require_options, with_options
+from voxome.contracts.uri import LEVEL, Location, Uri, require_options, with_options
 from voxome.errors import (
     AccessDenied,
     InvalidInput,
@@ -154,14 +155,32 @@ def bare_address(uri: Uri) -> Uri | None:
         return replace(uri, scheme="", path=f"{uri.scheme}://{uri.path}")
     prefix, colon, _ = uri.path.partition(":")
     named = not uri.scheme and colon and prefix in targets("voxome.resolvers")
-    return None if named or uri.scheme not in ("", "file") else replace(uri, scheme="")
+    return None if named or uri.scheme else uri
 
 
 def absolute(uri: Uri) -> Uri:
     """Return `uri` with an absolute path, so that it holds in any working directory."""
-    if "://" in uri.path or not isinstance(get_remote(uri.scheme), SupportsRecognise):
+    if "://" in uri.path or not _has_local_paths(uri.scheme):
         return uri
     return replace(uri, path=str(uri.local_path))
+
+
+def _has_local_paths(scheme: str) -> bool:
+    """Return whether the path of a URI of `scheme` is one on this machine, unless it is an address."""
+    return scheme not in targets(GROUP) and isinstance(get_remote(scheme), SupportsRecognise)
+
+
+def canonical(uri: Location) -> Uri:
+    """Return a URI that is equal for all spellings of one volume: absolute, without links and slashes at the end.
+
+    Options stay as they are, except that ``level=0`` is left out.
+    """
+    parsed = Uri.parse(uri)
+    path = parsed.path.rstrip("/")
+    if "://" not in path and (not parsed.scheme or _has_local_paths(parsed.scheme)):
+        path = os.path.realpath(parsed.local_path)
+    query = {name: value for name, value in parsed.query.items() if (name, value) != (LEVEL, "0")}
+    return replace(parsed, path=path, query=query)
 
 
 def open_source(uri: Location, *, mode: Mode = "r", level: int | None = None) -> VolumeSource:
@@ -372,7 +391,7 @@ def _creator(located: Uri, spec: VolumeSpec) -> SupportsCreate:
     """Return the remote that creates an array at a URI."""
     refuse_view(located, "created")
     _require_spec(spec)
-    if located.scheme in ("", "file", *targets(GROUP)):
+    if located.scheme in ("", *targets(GROUP)):
         raise InvalidUri(f"cannot create {located} without a format; write zarr://{located}, n5://{located}, …")
     if spec.dtype.kind not in "biufc":
         raise UnsupportedFormat(f"{located}: voxels of {spec.dtype} are not supported; expected numbers, such as uint8")

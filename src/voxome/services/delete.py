@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -13,12 +13,18 @@ from voxome.contracts.arguments import require_path
 from voxome.contracts.listing import UNREADABLE
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Location, Uri
-from voxome.errors import InvalidInput, InvalidUri, ReadOnly, UnsupportedFormat, VoxomeError
+from voxome.errors import InvalidInput, InvalidUri, ReadOnly, StoreError, UnsupportedFormat, VoxomeError
 from voxome.registry import targets
 from voxome.resources.listing import VOLUME
-from voxome.resources.open import absolute, locate, open_source
+from voxome.resources.open import locate, open_source
 from voxome.resources.recognition import get_remote
 from voxome.resources.view_options import refuse_view
+from voxome.storage.find import storage_path
+from voxome.storage.local import LocalPath
+from voxome.storage.path import StoragePath
+
+_LEVEL_DEPTH = 2
+"""How many folders above a level its pyramid may be, as with a level called ``s0/data``."""
 
 
 @explain_calls
@@ -69,13 +75,12 @@ def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
     store, spec = get_remote(located.scheme), open_source(uri).spec
     if not isinstance(store, SupportsDelete):
         raise UnsupportedFormat(f"{located.scheme}:// volumes cannot be removed by voxome")
-    if isinstance(store, SupportsRecognise) and "://" not in located.path:
-        _refuse_level(located)
-        _refuse_protected(located.local_path)
-        found = [one.uri for one in store.list(located) if one.type in (VOLUME, UNREADABLE)]
-        if len(found) > 1:
-            nested = ", ".join(uri for uri in found if uri not in (str(located), str(absolute(located))))
-            raise InvalidInput(f"{located} contains other volumes: remove {nested} first")
+    if isinstance(store, SupportsRecognise):
+        path = _storage_path(located)
+        _refuse_level(located, path)
+        if path.is_local:
+            _refuse_protected(Path(path.path))
+        _refuse_nested(located, path)
     return located, spec
 
 
@@ -84,15 +89,39 @@ def delete(uri: Uri) -> None:
     cast("SupportsDelete", get_remote(uri.scheme)).delete(uri)
 
 
-def _refuse_level(uri: Uri) -> None:
-    """Refuse the path of a level inside a multiscale volume."""
-    parent = replace(absolute(uri), path=str(uri.local_path.parent))
+def _storage_path(uri: Uri) -> StoragePath:
+    """Return the path that will be removed; options that are not those of its storage are left out."""
+    return storage_path(uri, writing=True) if "://" in uri.path else LocalPath(str(uri.local_path))
+
+
+def _refuse_level(uri: Uri, path: StoragePath) -> None:
+    """Refuse the path of a level in a pyramid: a folder that the listing of the pyramid does not name."""
+    for parent in islice(path.parents, _LEVEL_DEPTH):
+        above = Uri(uri.scheme, parent.path, parent.options)
+        if _is_pyramid(above) and path.path not in _volumes_in(above):
+            raise InvalidUri(f"{uri} is a level of {above}; a volume is removed with all its levels: name {above}")
+
+
+def _is_pyramid(uri: Uri) -> bool:
     try:
-        pyramid = ability(get_remote(uri.scheme).open(parent), SupportsLevels)
+        return ability(get_remote(uri.scheme).open(uri), SupportsLevels) is not None
+    except StoreError:
+        raise
     except VoxomeError:
-        return
-    if pyramid is not None and len(pyramid.levels) > 1:
-        raise InvalidUri(f"{uri} is a level of {parent}; a volume is removed with all its levels: name {parent}")
+        return False
+
+
+def _refuse_nested(uri: Uri, path: StoragePath) -> None:
+    volumes = _volumes_in(uri)
+    if len(volumes) > 1:
+        nested = ", ".join(text for inside, text in volumes.items() if inside != path.path)
+        raise InvalidInput(f"{uri} contains other volumes: remove {nested} first")
+
+
+def _volumes_in(uri: Uri) -> dict[str, str]:
+    """Path → URI of each volume at a URI and below it, and of what cannot be read there."""
+    listed = [Uri.parse(one.uri) for one in get_remote(uri.scheme).list(uri) if one.type in (VOLUME, UNREADABLE)]
+    return {_storage_path(one).path: str(one) for one in listed}
 
 
 def _refuse_protected(path: Path) -> None:

@@ -66,7 +66,7 @@ def require_writable(path: StoragePath, name: str) -> StoragePath:
 
 
 def _plain_path(uri: Uri, name: str) -> StoragePath:
-    scheme, mark, _ = uri.path.removeprefix("file://").partition("://")
+    scheme, mark, _ = uri.path.partition("://")
     if mark and scheme not in targets(GROUP):
         known = ", ".join(f"{one}://" for one in targets(GROUP))
         raise UnsupportedFormat(f"{redact(uri.path)}: {scheme}:// is not supported; use a local path, or {known}")

@@ -8,9 +8,9 @@ from typing import Any
 
 from voxome.contracts.handle import STORE, Handle, within
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, PlanError, UnknownName, VoxomeError
 from voxome.redaction import redact
+from voxome.resources.open import canonical
 from voxome.services.transfer.endpoint import Endpoint, TargetOptions
 from voxome.services.transfer.prepare import TransferRequest
 from voxome.services.transfer.stages import check_target
@@ -140,6 +140,5 @@ class DestinationPlanner:
 
 
 def base_of(uri: str) -> str:
-    """Return a URI without options."""
-    parsed = Uri.parse(uri)
-    return str(Uri(parsed.scheme, parsed.path))
+    """Return the canonical URI of a volume, without options."""
+    return str(replace(canonical(uri), query={}))

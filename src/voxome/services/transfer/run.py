@@ -30,6 +30,7 @@ from voxome.errors import InvalidInput, UnknownName
 from voxome.geometry import Box
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.resources.metadata import metadata
+from voxome.resources.open import canonical
 from voxome.resources.unfinished import require_finished
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
@@ -161,7 +162,7 @@ def transfer(
     if isinstance(src, np.ndarray) or voxel_size_nm is not None:
         src = as_volume(src, voxel_size_nm=voxel_size_nm)
     start, end = Endpoint.of(src, level), Endpoint.of(dst)
-    if start.uri and start.uri == end.uri:
+    if start.uri and end.uri and canonical(start.uri) == canonical(end.uri):
         raise InvalidInput(f"{start.uri} cannot be copied to itself")
     open_engine, open_records = engine_opener(engine, (start, end), workers), records_opener(records)
     require_finished(start.text if start.uri else "", force=force)
