@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from voxome.redaction import redact
@@ -208,4 +208,16 @@ class RunLocked(VoxomeError, RuntimeError):
 
 
 class RunFailed(VoxomeError, RuntimeError):
-    """Jobs of a run failed; the message names them and their logs."""
+    """Jobs of a run failed; the message names them and their logs.
+
+    Parameters
+    ----------
+    message : str
+        What failed, and what to do.
+    error_types : mapping of int to str, optional
+        Job number → name of the class of its error; empty if its worker died.
+    """
+
+    def __init__(self, message: str, *, error_types: Mapping[int, str] | None = None) -> None:
+        super().__init__(message)
+        self.error_types = dict(error_types or {})

@@ -35,7 +35,7 @@ def test_the_status_of_one_job_is_written_to_a_file(tmp_path: Path) -> None:
 
 def test_the_status_of_a_failed_job_has_its_message(tmp_path: Path) -> None:
     code, status = _run_one(probe("one", "reject", message="no such level"), tmp_path)
-    assert (code, status) == (FAILED, JobStatus("one", "failed", error="no such level", retryable=False))
+    assert (code, status) == (FAILED, JobStatus("one", "failed", None, "no such level", "InvalidInput", False))
 
 
 @pytest.mark.parametrize("settings", [{"retries": -1}, {"setting_of_a_later_version": 1}])

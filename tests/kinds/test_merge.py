@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxome.contracts.kinds import Rows
+from voxome.errors import CorruptData
 from voxome.kinds import Table, merge
 from voxome.resources.table import TableFile, write_table
 from voxome.storage.find import storage_at
@@ -74,6 +76,42 @@ def test_rows_without_folds_are_merged_in_order(parts: list[list[tuple[int, int]
     rows = [{"a": np.array([a for a, _ in p], np.uint64), "v": np.array([v for _, v in p], np.int64)} for p in parts]
     found = _merged(rows, kind)
     assert list(zip(found["a"], found["v"], strict=True)) == sorted(row for part in parts for row in part)
+
+
+@pytest.mark.parametrize("fold", [{}, {"n": "sum"}])
+@given(
+    parts=st.lists(
+        st.lists(st.tuples(st.sampled_from([0.5, -np.inf, np.inf, np.nan]), st.integers(0, 2)), max_size=9), max_size=6
+    )
+)
+@settings(max_examples=40, deadline=None)
+def test_rows_with_nan_are_merged_as_if_they_were_one(
+    parts: list[list[tuple[float, int]]], fold: dict[str, Any]
+) -> None:
+    kind = Table({"v": "float64", "n": "int64"}, key=("v",), fold=fold)
+    rows = [{"v": np.array([v for v, _ in p], float), "n": np.array([n for _, n in p], np.int64)} for p in parts]
+    merged = _merged(rows, kind)
+    expected = kind.folding.apply({name: np.concatenate([[], *(one[name] for one in rows)]) for name in ("v", "n")})
+    for name in ("v", "n"):
+        assert np.array_equal(merged[name], expected[name], equal_nan=True)
+    assert not fold or np.isnan(merged["v"]).sum() <= 1
+
+
+def test_nan_in_another_column_than_the_key_is_merged() -> None:
+    kind = Table({"id": "uint64", "v": "float64"}, key=("id",))
+    merged = _merged([{"id": np.array([1, 2], np.uint64), "v": np.array([0.5, np.nan])}] * 2, kind)
+    assert merged["id"].tolist() == [1, 1, 2, 2]
+    assert np.array_equal(merged["v"], [0.5, 0.5, np.nan, np.nan], equal_nan=True)
+
+
+def test_a_key_that_has_no_order_is_an_error(tmp_path: Path) -> None:
+    kind = Table({"id": "uint64"}, key=("id",))
+    write_table(tmp_path / "a.parquet", {"id": np.array([1], np.uint64)}, kind.columns)
+    with (
+        patch.object(merge, "_up_to", return_value=0),
+        pytest.raises(CorruptData, match=r"a\.parquet cannot be merged"),
+    ):
+        list(merge.merged_rows([str(tmp_path / "a.parquet")], kind.folding))
 
 
 def test_a_table_without_folds_keeps_every_row_in_a_fixed_order() -> None:

@@ -14,10 +14,11 @@ import voxome
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import InvalidInput, RunFailed
+from voxome.errors import CorruptData, InvalidInput, RunFailed, StoreError, VoxomeError
 from voxome.geometry import Box
 from voxome.remotes.zarr.remote import ZarrRemote
 from voxome.services.transfer.copy import is_verified
+from voxome.services.transfer.job import OpenCopy
 
 CHUNK = (16, 16, 16)
 BAD = (20, 5, 33)
@@ -147,6 +148,54 @@ def test_damage_that_a_later_call_finds_is_copied_again(tmp_path: Path, source: 
     report = voxome.transfer(source, uri, chunk=CHUNK, verify="all")
     assert (report.run, report.reused, report.verified) == (1, 63, 1)
     assert copied[BAD] == voxome.open(source, expect=voxome.Volume)[BAD]
+
+
+@pytest.mark.parametrize("error", [StoreError, CorruptData])
+@pytest.mark.parametrize("engine", [None, "sequential"])
+def test_an_outage_during_verification_forgets_no_block(
+    tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch, error: type[VoxomeError], engine: str | None
+) -> None:
+    uri = f"zarr://{tmp_path}/b.zarr"
+    voxome.transfer(source, uri, chunk=CHUNK)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error("the source cannot be read")
+
+    with monkeypatch.context() as patch, pytest.raises(RunFailed, match=r"cannot be read[\s\S]*blocks are kept"):
+        patch.setattr(OpenCopy, "_read", fail)
+        voxome.transfer(source, uri, chunk=CHUNK, verify="all", engine=engine)
+    report = voxome.transfer(source, uri, chunk=CHUNK, verify="all")
+    assert (report.run, report.reused, report.verified) == (0, 64, 64)
+
+
+def test_only_the_damaged_block_is_copied_again_when_other_blocks_could_not_be_read(
+    tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, read = f"zarr://{tmp_path}/b.zarr", OpenCopy._read
+    voxome.transfer(source, uri, chunk=CHUNK)
+    voxome.open(uri, mode="r+", expect=voxome.Volume)[BAD] = 0
+
+    def fail_elsewhere(self: OpenCopy, box: Box) -> NDArray[Any]:
+        if box.start[0] == 48:
+            raise StoreError("the source cannot be read")
+        return read(self, box)
+
+    with monkeypatch.context() as patch, pytest.raises(RunFailed, match="differs from its source"):
+        patch.setattr(OpenCopy, "_read", fail_elsewhere)
+        voxome.transfer(source, uri, chunk=CHUNK, verify="all")
+    report = voxome.transfer(source, uri, chunk=CHUNK, verify="all")
+    assert (report.run, report.reused) == (1, 63)
+
+
+def test_a_block_that_cannot_be_decoded_is_copied_again(tmp_path: Path, source: str) -> None:
+    uri = f"zarr://{tmp_path}/b.zarr"
+    voxome.transfer(source, uri, chunk=CHUNK)
+    chunk = tmp_path / "b.zarr" / "0" / "c" / "/".join(str(i // 16) for i in BAD)
+    chunk.write_bytes(chunk.read_bytes()[:10])
+    with pytest.raises(RunFailed, match="rerun the same command to copy these voxels again"):
+        voxome.transfer(source, uri, chunk=CHUNK, verify="all")
+    report = voxome.transfer(source, uri, chunk=CHUNK, verify="all")
+    assert (report.run, report.reused, report.verified) == (1, 63, 1)
 
 
 def test_an_interrupted_transfer_verifies_each_block_once(tmp_path: Path, source: str) -> None:

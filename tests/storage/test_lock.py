@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from threading import Barrier
 
 import pytest
 
-from voxome.errors import RunLocked
+from voxome.errors import AccessDenied, ReadOnly, RunLocked, StoreError, VoxomeError
 from voxome.storage.find import storage_at
 from voxome.storage.lock import lock_store
 from voxome.storage.path import StoragePath
@@ -63,3 +65,26 @@ def test_one_of_several_runs_that_start_together_gets_the_lock(folder: StoragePa
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(attempt, range(8))) == 1
+
+
+@pytest.mark.parametrize("error", [AccessDenied, ReadOnly, StoreError])
+@pytest.mark.parametrize("body", [None, ZeroDivisionError])
+def test_work_ends_as_it_did_if_its_lock_cannot_be_removed(
+    folder: StoragePath,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: type[VoxomeError],
+    body: type[Exception] | None,
+) -> None:
+    def refuse(self: StoragePath) -> None:
+        raise error("may not delete")
+
+    monkeypatch.setattr(type(folder), "unlink", refuse)
+    with caplog.at_level(logging.WARNING), nullcontext() if body is None else pytest.raises(body):  # noqa: SIM117
+        with lock_store(folder, "one", "host:/runs/one"):
+            if body is not None:
+                raise body
+    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("voxome")]
+    assert "stays locked" in line
+    assert "lock.json" in line
+    assert "may not delete" in line

@@ -74,7 +74,7 @@ class JobBatch:
 class RetryState:
     """Failures and losses so far, by job number."""
 
-    failed: dict[int, str] = field(default_factory=dict)
+    failed: dict[int, JobStatus] = field(default_factory=dict)
     errors: Counter[int] = field(default_factory=Counter)
     losses: Counter[int] = field(default_factory=Counter)
 
@@ -94,7 +94,7 @@ class RetryState:
             self.errors[number] += 1
             retry = self.errors[number] <= RETRIES and status.retryable
         if not retry:
-            self.failed[number] = status.error
+            self.failed[number] = status
         return retry
 
 
@@ -129,7 +129,7 @@ def run_jobs(
     Raises
     ------
     RunFailed
-        If a job failed permanently; the others ran, unless too many failed.
+        If a job failed permanently; the others ran, unless too many failed. Its `error_types` are by job number.
     """
     loop = _Loop(batch, engine, ledger)
     try:
@@ -146,7 +146,8 @@ def run_jobs(
         if loop.running:
             engine.cancel([batch.id(number) for number in sorted(loop.running)])
     if loop.retries.failed:
-        raise RunFailed(_failure(batch, loop.retries, log))
+        types = {number: status.error_type for number, status in loop.retries.failed.items()}
+        raise RunFailed(_failure(batch, loop.retries, log), error_types=types)
 
 
 class _Loop:
@@ -185,7 +186,7 @@ class _Loop:
 
 
 def _failure(batch: JobBatch, retries: RetryState, log: Path | None) -> str:
-    lines = [f"  - {batch.where(number)}: {error}" for number, error in sorted(retries.failed.items())]
+    lines = [f"  - {batch.where(number)}: {status.error}" for number, status in sorted(retries.failed.items())]
     rest = "; the rest was cancelled" if retries.exhausted else ""
     head = f"{len(retries.failed)} of {batch.jobs} jobs of {batch.name} failed{rest}:"
     tail = "Fix the cause and rerun; finished blocks are kept."

@@ -100,6 +100,8 @@ class JobStatus:
         Set if the job is done.
     error : str
         Message for the user, if it is not.
+    error_type : str
+        Name of the class of the error, such as ``StoreError``; empty if it is done or lost.
     retryable : bool
         Whether another attempt could succeed.
     """
@@ -108,6 +110,7 @@ class JobStatus:
     state: Literal["done", "failed", "lost"]
     result: JobResult | None = None
     error: str = ""
+    error_type: str = ""
     retryable: bool = True
 
     def to_json(self) -> dict[str, Any]:
@@ -124,6 +127,7 @@ class JobStatus:
             data["state"],
             None if result is None else JobResult(**result),
             data["error"],
+            data["error_type"],
             data["retryable"],
         )
 

@@ -48,7 +48,7 @@ def perform(job: Job, task: Task | None = None, *, log: Path | None = None, quie
         known = isinstance(error, VoxomeError | MemoryError)
         retryable = not isinstance(error, InvalidInput | UnsupportedFormat | CorruptData)
         message = str(error) if known else f"{type(error).__name__}: {error}"
-        return JobStatus(job.id, "failed", error=redact(message), retryable=retryable)
+        return JobStatus(job.id, "failed", error=redact(message), error_type=type(error).__name__, retryable=retryable)
 
 
 def _write_traceback(log: Path | None) -> None:

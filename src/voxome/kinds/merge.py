@@ -7,12 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from voxome.contracts.kinds import Rows
-from voxome.errors import NotFound, StoreError
+from voxome.errors import CorruptData, NotFound, StoreError
+from voxome.redaction import redact
 from voxome.resources.rows import combine, concatenate
 from voxome.resources.table import TableFile, write_batches
 from voxome.storage.path import StoragePath
@@ -97,6 +98,8 @@ def merged_rows(tables: Sequence[str], folding: Folding) -> Iterator[Rows]:
     while heads:
         bound = min(_key(rows, -1, folding) for rows in heads)
         ends = [_up_to(rows, bound, folding) for rows in heads]
+        if not any(ends):
+            raise CorruptData(f"the tables {', '.join(map(redact, tables))} cannot be merged: a key is not ordered")
         ready = [_part(rows, slice(0, end)) for rows, end in zip(heads, ends, strict=True) if end]
         yield folding.apply(concatenate(ready, folding.columns))
         heads = [_part(rows, slice(end, None)) for rows, end in zip(heads, ends, strict=True)]
@@ -105,16 +108,20 @@ def merged_rows(tables: Sequence[str], folding: Folding) -> Iterator[Rows]:
         heads, streams = [heads[index] for index in left], [streams[index] for index in left]
 
 
-def _key(rows: Rows, at: int, folding: Folding) -> tuple[float, ...]:
-    return tuple(rows[name][at].item() for name in folding.order)
+def _key(rows: Rows, at: int, folding: Folding) -> tuple[tuple[bool, Any], ...]:
+    """Return the key of a row, such that tuples compare as NumPy sorts: NaN comes last."""
+    values = (rows[name][at].item() for name in folding.order)
+    return tuple((True, 0) if value != value else (False, value) for value in values)
 
 
-def _up_to(rows: Rows, bound: tuple[float, ...], folding: Folding) -> int:
+def _up_to(rows: Rows, bound: tuple[tuple[bool, Any], ...], folding: Folding) -> int:
     """Return the number of rows that come no later than `bound`."""
     before, same = np.zeros(_length(rows), bool), np.ones(_length(rows), bool)
-    for name, value in zip(folding.order, bound, strict=True):
-        before |= same & (rows[name] < value)
-        same &= rows[name] == value
+    for name, (is_nan, value) in zip(folding.order, bound, strict=True):
+        values = np.asarray(rows[name])
+        nan = values != values
+        before |= same & (~nan if is_nan else values < value)
+        same &= nan if is_nan else values == value
     return int((before | same).sum())
 
 

@@ -58,9 +58,10 @@ def combine(rows: Rows, key: Sequence[str], how: Mapping[str, str] | None = None
 
 
 def first_of_runs(columns: Sequence[NDArray[np.generic]]) -> NDArray[np.intp]:
-    """Return where, in sorted columns of equal length, a row differs from the one before."""
+    """Return where, in sorted columns of equal length, a row differs from the one before; NaN does not from NaN."""
     new = np.zeros(len(columns[0]), np.bool_)
     new[:1] = True
     for column in columns:
-        new[1:] |= column[1:] != column[:-1]
+        nan = column != column
+        new[1:] |= (column[1:] != column[:-1]) & ~(nan[1:] & nan[:-1])
     return np.flatnonzero(new)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from voxome.contracts.formats import PRIVATE
-from voxome.errors import RunLocked, StoreError
+from voxome.errors import RunLocked, VoxomeError
 from voxome.storage.path import StoragePath
 
 _ATTEMPTS = 5
+_LOG = logging.getLogger(__name__)
 
 
 def lock_store(path: StoragePath, owner: str, holder: str) -> AbstractContextManager[None]:
@@ -55,9 +57,16 @@ def lock_file(file: StoragePath, name: str, work: str, *, owner: str, holder: st
     try:
         yield
     finally:
-        with suppress(StoreError):
-            if _owner_of(file.read_bytes()) == owner:
-                file.unlink()
+        _release(file, name, owner)
+
+
+def _release(file: StoragePath, name: str, owner: str) -> None:
+    """Remove the file of a lock; the work is done by now, so a warning is logged where that fails."""
+    try:
+        if _owner_of(file.read_bytes()) == owner:
+            file.unlink()
+    except VoxomeError as error:
+        _LOG.warning("%s stays locked by %s, which could not be removed: %s", name, file, error)
 
 
 def _owner_of(text: bytes | None) -> str | None:

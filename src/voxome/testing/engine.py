@@ -84,6 +84,7 @@ class EngineContract(ABC):
         engine.submit([probe("one", "reject", message="no such level"), Job("two", "no such task")])
         statuses = collect(engine, 2)
         assert (statuses["one"].state, statuses["one"].error) == ("failed", "no such level")
+        assert statuses["one"].error_type == "InvalidInput"
         assert not statuses["one"].retryable
         assert "no such task" in statuses["two"].error
         assert not statuses["two"].retryable

@@ -19,7 +19,7 @@ from voxome.engines.perform import perform
 from voxome.engines.threads import ThreadEngine
 from voxome.errors import RunFailed
 from voxome.services.transfer.copy import COVER_BYTES, Copy, block_bytes
-from voxome.services.transfer.job import OpenCopy
+from voxome.services.transfer.job import BlockDiffers, OpenCopy
 from voxome.services.transfer.prepare import TransferRequest
 from voxome.services.transfer.state import State
 
@@ -101,7 +101,7 @@ def _verify_earlier(run: TransferContext, copy: Copy, engine: Engine, report: St
     Raises
     ------
     RunFailed
-        If some differ; the next call copies them again.
+        If some differ, which the next call copies again, or could not be compared; the others are kept.
     """
     ledger, done = run.state.ledger, run.state.ledger.jobs_done(copy.key, 0)
 
@@ -110,10 +110,11 @@ def _verify_earlier(run: TransferContext, copy: Copy, engine: Engine, report: St
 
     try:
         _run_jobs(run, copy, engine, report, on_done, written=True)
-    except RunFailed:
-        verified = ledger.jobs_done(copy.verified_key, 0)
-        ledger.forget(copy.key)
-        for job in done & verified:
+    except RunFailed as failure:
+        wrong = {job for job, error_type in failure.error_types.items() if error_type == BlockDiffers.__name__}
+        if wrong:
+            ledger.forget(copy.key)
+        for job in sorted(done - wrong) if wrong else ():
             ledger.job_done(copy.key, 0, job, 0.0, 0)
         raise
 

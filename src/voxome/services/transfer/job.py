@@ -32,6 +32,10 @@ _EARLIER = (
 """What a block differs from, and what to do: a block that was just written, or by an earlier call."""
 
 
+class BlockDiffers(CorruptData):
+    """A block that is read back differs from what it should be, or cannot be decoded."""
+
+
 class OpenCopy:
     """A copy whose source and target are open; jobs may run in several threads.
 
@@ -70,7 +74,7 @@ class OpenCopy:
 
         Raises
         ------
-        CorruptData
+        BlockDiffers
             If a block that is read back differs from what was written.
         InvalidInput
             If voxels do not fit the dtype of the target.
@@ -102,10 +106,13 @@ class OpenCopy:
 
     def _verify_block(self, box: Box, data: NDArray[Any], expected: str, remedy: str) -> None:
         target = self._reopen()
-        stored = target.read(box, out=self._buffer("stored", box, target.spec.dtype))
+        try:
+            stored = target.read(box, out=self._buffer("stored", box, target.spec.dtype))
+        except CorruptData as error:
+            raise BlockDiffers(f"{error}; {remedy}") from error
         if stored.dtype != data.dtype or not np.array_equal(raw_words(stored), raw_words(data)):
             wrong = int((stored != data).sum())
-            raise CorruptData(
+            raise BlockDiffers(
                 f"{self.copy.target} differs from {expected} at {box}, in {wrong:,} of {box.size:,} voxels; {remedy}"
             )
 
