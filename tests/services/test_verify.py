@@ -161,9 +161,10 @@ def test_an_outage_during_verification_forgets_no_block(
     def fail(*_: Any, **__: Any) -> None:
         raise error("the source cannot be read")
 
-    with monkeypatch.context() as patch, pytest.raises(RunFailed, match=r"cannot be read[\s\S]*blocks are kept"):
+    with monkeypatch.context() as patch:
         patch.setattr(OpenCopy, "_read", fail)
-        voxome.transfer(source, uri, chunk=CHUNK, verify="all", engine=engine)
+        with pytest.raises(RunFailed, match=r"cannot be read[\s\S]*blocks are kept"):
+            voxome.transfer(source, uri, chunk=CHUNK, verify="all", engine=engine)
     report = voxome.transfer(source, uri, chunk=CHUNK, verify="all")
     assert (report.run, report.reused, report.verified) == (0, 64, 64)
 
@@ -180,9 +181,10 @@ def test_only_the_damaged_block_is_copied_again_when_other_blocks_could_not_be_r
             raise StoreError("the source cannot be read")
         return read(self, box)
 
-    with monkeypatch.context() as patch, pytest.raises(RunFailed, match="differs from its source"):
+    with monkeypatch.context() as patch:
         patch.setattr(OpenCopy, "_read", fail_elsewhere)
-        voxome.transfer(source, uri, chunk=CHUNK, verify="all")
+        with pytest.raises(RunFailed, match="differs from its source"):
+            voxome.transfer(source, uri, chunk=CHUNK, verify="all")
     report = voxome.transfer(source, uri, chunk=CHUNK, verify="all")
     assert (report.run, report.reused) == (1, 63)
 
