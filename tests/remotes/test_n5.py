@@ -282,6 +282,15 @@ def test_unsupported_arrays_are_named(tmp_path: Path, changes: dict[str, Any], m
         N5Remote().open(n5(tmp_path / "a"))
 
 
+@pytest.mark.parametrize("factors", ["two", 2, [None, 1, 1], {"x": 2}, [[2, 2, 1]]])
+def test_malformed_factors_of_another_program_leave_our_arrays_as_they_are(tmp_path: Path, factors: object) -> None:
+    created = N5Remote().create(n5(tmp_path / "a"), VolumeSpec.of((4, 4, 4), "uint8", **LEVELS))
+    edit(tmp_path / "a" / "s0", downsamplingFactors=factors)
+    for path in (tmp_path / "a", tmp_path / "a" / "s0"):
+        spec = N5Remote().open(n5(path)).spec
+        assert (spec.voxel_size_nm, spec.offset_nm) == (created.spec.voxel_size_nm, created.spec.offset_nm)
+
+
 @pytest.mark.parametrize(
     ("spec", "error", "message"),
     [

@@ -118,6 +118,11 @@ def adopt(values: Mapping[str, Any]) -> None:
     _adopted[:] = [values]
 
 
+def in_worker() -> bool:
+    """Return whether this process performs the jobs of another one, whose settings it has adopted."""
+    return bool(_adopted)
+
+
 def config_path() -> Path:
     """Return the path of the configuration file, which need not exist."""
     return config_file(_overrides.get("config"))

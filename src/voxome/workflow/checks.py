@@ -9,7 +9,7 @@ from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Parameters
 from voxome.contracts.ports import option_of
-from voxome.contracts.read_cost import WARN_ABOVE, cost_warning, grid_cost
+from voxome.contracts.read_cost import WARN_ABOVE, chunk_origin, cost_warning, grid_cost
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input, ToolSpec
 from voxome.errors import UnknownName, VoxomeError
@@ -113,6 +113,11 @@ def cost_warnings(step: Step, handles: Mapping[str, Handle], volumes: Mapping[st
         chunk = tuple(spec.read_chunk[axis] for axis in spec.spatial)
         spatial = VolumeSpec(spec.frame, spec.dtype, read_chunk=chunk)
         what = f"the blocks of step {step.name}, {' x '.join(map(str, step.block))} voxels with their halo,"
-        amplification = grid_cost(spatial, grid).amplification
+        try:
+            origin = chunk_origin(open_source(handles[name].uri))
+        except VoxomeError as error:
+            yield f"what reading {name} ({handles[name].uri}) costs is unknown, as it cannot be opened: {error}"
+            continue
+        amplification = grid_cost(spatial, grid, [origin[axis] for axis in spec.spatial]).amplification
         if amplification > WARN_ABOVE:
             yield cost_warning(handles[name].uri, what, spatial, amplification)

@@ -14,7 +14,16 @@ from remotes.zarr.stores import at, edit
 from zarr.core.chunk_key_encodings import ChunkKeyEncodingLike
 
 import voxome
+from voxome.config import settings
+from voxome.remotes.zarr import chunk_keys
 from voxome.remotes.zarr.remote import ZarrRemote
+
+
+@pytest.fixture(autouse=True)
+def _not_in_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests perform jobs in this process as workers do."""
+    monkeypatch.setattr(settings, "_adopted", [])
+
 
 ARRAY = np.arange(1, 25, dtype="uint16").reshape(2, 3, 4)
 WARNING = "chunks that its metadata cannot reach"
@@ -92,6 +101,27 @@ def test_unreachable_chunks_behind_http_are_warned_of(
 def test_arrays_of_one_axis_have_one_name_for_each_chunk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     zarr.create_array(tmp_path / "a.zarr", data=np.ones(7, "u1"), chunks=(2,), zarr_format=2)
     voxome.open(tmp_path / "a.zarr")
+    assert not caplog.records
+
+
+def test_an_array_is_looked_at_once_until_its_metadata_change(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, looks = v2(tmp_path / "a.zarr", "/", None), []
+    look = chunk_keys._in_folder
+    monkeypatch.setattr(chunk_keys, "_in_folder", lambda *args: looks.append(args) or look(*args))
+    for _ in range(3):
+        voxome.open(path)
+    assert (len(looks), len(caplog.records)) == (1, 1)
+    edit(path / ".zarray", dimension_separator="/")
+    voxome.open(path)
+    assert (len(looks), len(caplog.records)) == (2, 1)
+
+
+def test_workers_do_not_look_for_unreachable_chunks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = v2(tmp_path / "a.zarr", "/", None)
+    settings.adopt(settings.exported())
+    voxome.open(path)
     assert not caplog.records
 
 

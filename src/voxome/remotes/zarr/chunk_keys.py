@@ -10,6 +10,7 @@ from itertools import islice
 from os import scandir
 from typing import Any
 
+from voxome.config.settings import in_worker
 from voxome.remotes.zarr.metadata import Node
 from voxome.remotes.zarr.normalize_metadata import SEPARATORS
 
@@ -21,6 +22,8 @@ Key = Callable[[Sequence[int]], str]
 _CHUNK_LIKE = re.compile(r"c|(c\.)?\d+(\.\d+)*")
 _LOOKED_AT = 4096
 """Entries of a local folder that are looked at: one of nested chunks has few, one of flat chunks has only such."""
+_looked_at: set[tuple[str, str]] = set()
+"""Addresses of the arrays that were looked at, with the name of the first chunk by the metadata, which may change."""
 
 
 def chunk_key(document: Mapping[str, Any]) -> Key:
@@ -39,6 +42,8 @@ def _key(encoding: str, separator: str) -> Key:
 def warn_of_unreachable_chunks(node: Node, document: Mapping[str, Any]) -> None:
     """Log a warning if the folder of an array has chunks whose names its metadata do not give.
 
+    Each array is looked at once in a process, and not in workers: the process of the run has opened it before.
+
     Parameters
     ----------
     node : Node
@@ -48,6 +53,10 @@ def warn_of_unreachable_chunks(node: Node, document: Mapping[str, Any]) -> None:
     """
     ndim = len(document["shape"])
     first = chunk_key(document)((0,) * ndim)
+    array = (node.folder.address, first)
+    if array in _looked_at or in_worker():
+        return
+    _looked_at.add(array)
     with suppress(OSError):
         found = _in_folder(node.folder.path, first) if node.folder.is_local else _by_name(node, first, ndim)
         if found is not None:
