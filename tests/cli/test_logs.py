@@ -13,6 +13,7 @@ import typer
 from cli.verbs import VERBS
 
 import voxome
+from voxome.cli import logs
 from voxome.cli.main import app
 
 Command = Callable[..., Any]
@@ -41,6 +42,17 @@ def test_h_is_help(command: Command, verb: list[str]) -> None:
 def test_help_documents_exit_statuses(command: Command) -> None:
     words = " ".join(command("--help").out.split())
     assert all(part in words for part in ("Exit status", "0 done", "1 an error", "2 wrong usage", "130 interrupted"))
+
+
+def test_warnings_are_printed_once_and_only_they_are_remembered() -> None:
+    once = logs._Once()
+
+    def printed(level: int, text: str) -> bool:
+        return bool(once.filter(logging.LogRecord("voxome", level, __file__, 1, "%s", (text,), None)))
+
+    assert [printed(logging.WARNING, text) for text in ("a", "b", "a")] == [True, True, False]
+    assert [printed(level, "a") for level in (logging.INFO, logging.DEBUG, logging.INFO)] == [True] * 3
+    assert once._printed == {("voxome", "a"), ("voxome", "b")}
 
 
 def test_verbose_prints_the_traceback(command: Command, capsys: pytest.CaptureFixture[str]) -> None:

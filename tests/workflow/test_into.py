@@ -475,7 +475,7 @@ def test_the_command_takes_destinations(lab: Lab, capsys: pytest.CaptureFixture[
         assert ended.value.code == 0
         return capsys.readouterr().err
 
-    assert f"mask: 1.75 MB into {uri}, which is created" in command("plan", str(lab.workflow))
+    assert f"mask: 1.75 MB into {uri}, which will be created" in command("plan", str(lab.workflow))
     err = command("run", str(lab.workflow), "--out", str(lab.out), "--workers", "1")
     assert "mask.into: " in err
     assert "mask.into.level1: " in err

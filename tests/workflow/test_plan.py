@@ -15,12 +15,22 @@ from workflow.pipeline import CONNECTOME
 import voxome
 from voxome.errors import PlanError
 from voxome.geometry import Box
+from voxome.remotes.zarr.source import ZarrSource
 from voxome.resources.table import write_table
 from voxome.workflow.cwl import load
 from voxome.workflow.graph import Graph, GraphInput
 from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import Plan, make_plan
 
+TOOLS = Path(__file__).parents[2] / "pipelines" / "tools"
+ONE_STEP = f"""
+cwlVersion: v1.2
+class: Workflow
+inputs: {{raw: [File, string], at: double, store: string}}
+outputs: {{mask: {{type: File, outputSource: mark/result}}}}
+steps:
+  mark: {{run: {TOOLS}/common.threshold.cwl, in: {{image: raw, at: at, store: store}}, out: [result]}}
+"""
 SHAPE = (24, 20, 16)
 Bind = Callable[..., Plan]
 
@@ -77,6 +87,22 @@ def test_blocks_that_read_large_chunks_again_and_again_are_warned_of(bind: Bind)
     found = warnings("whole")
     assert found
     assert all("whole.zarr: the blocks of step" in text and "chunks have 64 x 64 x 64" in text for text in found)
+
+
+def test_chunks_are_counted_from_where_the_server_begins_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make("raw", shape=(64, 64, 64), start=(4, 4, 4), chunk=(16, 16, 16))
+    Path("one.cwl").write_text(ONE_STEP)
+
+    def warnings() -> list[str]:
+        plan = make_plan(load("one.cwl"), {"raw": "raw.zarr", "at": 9.0}, RunOptions(block=(8, 8, 8)))
+        return [text for text in plan.warnings if "bytes for each byte wanted" in text]
+
+    assert warnings() == [], "each block reads one of 8 times as many voxels"
+    monkeypatch.setattr(ZarrSource, "chunk_origin", (0, 0, 0), raising=False)
+    monkeypatch.setattr(ZarrSource, "count_requests", lambda self, box: 1, raising=False)
+    (text,) = warnings()
+    assert "the blocks of step mark" in text
 
 
 @pytest.mark.slow

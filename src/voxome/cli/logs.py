@@ -33,9 +33,11 @@ class _Once(logging.Filter):
         self._printed: set[tuple[str, str]] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        found = (record.name, record.getMessage())
-        first = record.levelno != logging.WARNING or found not in self._printed
-        self._printed.add(found)
+        if record.levelno != logging.WARNING:
+            return True
+        warning = (record.name, record.getMessage())
+        first = warning not in self._printed
+        self._printed.add(warning)
         return first
 
 

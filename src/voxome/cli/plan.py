@@ -130,7 +130,7 @@ def plan(
     show_warnings(plan, preview)
     show_table(_COLUMNS, map(_row, plan.steps), title=plan_text(plan), least=_LEAST)
     for one in plan.destinations:
-        state = "exists" if one.exists else "is created"
+        state = "exists" if one.exists else "will be created"
         print_stderr(f"{one.output}: {size_text(one.bytes)} into {one.label}, which {state}")
     for change in preview.changes:
         print_stderr(change)

@@ -35,8 +35,8 @@ def entry_of(uri: str, describe: Callable[[str], ResourceInfo], type: str = "vol
 
 def unreadable_entry(uri: str, error: Exception, type: str | None = None) -> ResourceInfo:
     """Return the entry of what cannot be opened for `error`; by default a link if what it leads to is not found."""
-    kind = type or (BROKEN_LINK if isinstance(error, NotFound) else UNREADABLE)
-    return ResourceInfo(uri, kind, f"cannot be opened: {str(error) or repr(error)}")
+    entry_type = type or (BROKEN_LINK if isinstance(error, NotFound) else UNREADABLE)
+    return ResourceInfo(uri, entry_type, f"cannot be opened: {str(error) or repr(error)}")
 
 
 def volume_entry(uri: str, read_spec: Callable[[], VolumeSpec]) -> ResourceInfo:

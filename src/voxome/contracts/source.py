@@ -66,8 +66,8 @@ class ResourceInfo:
         cls, uri: str, dtype: str, shape: Sequence[int], start: Sequence[int] = (), note: str = ""
     ) -> ResourceInfo:
         """Return the entry of a volume; its description is note, dtype, shape, and first index unless that is 0."""
-        place = f"from {comma_text(start)}" if any(start) else ""
-        description = " ".join(filter(None, (note, dtype, comma_text(shape), place)))
+        position = f"from {comma_text(start)}" if any(start) else ""
+        description = " ".join(filter(None, (note, dtype, comma_text(shape), position)))
         return cls(uri, "volume", description, dtype, tuple(shape))
 
     @classmethod

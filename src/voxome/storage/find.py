@@ -47,7 +47,7 @@ def storage_path(uri: Uri, *, writing: bool = False) -> StoragePath:
     for part in inside:
         adapter, _, inner = part.partition(":")
         if adapter != "zip":
-            raise UnsupportedFormat(f"{uri}: |{adapter}: is not supported; of what a URL pipeline may name, |zip: is")
+            raise UnsupportedFormat(f"{uri}: |{adapter}: is not supported; only |zip: is supported")
         found = ZipPath(found, inner)
     return require_writable(found, str(uri)) if writing else found
 

@@ -166,14 +166,14 @@ def _read(path: Path) -> bytes | None:
 def _states(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
     """Yield a line for each file below `folder`, sorted; links are followed, but not back to a folder `above`."""
     status = folder.stat()
-    place = (status.st_dev, status.st_ino)
-    if place in above:
+    inode = (status.st_dev, status.st_ino)
+    if inode in above:
         return
     with scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
+        children = sorted(entries, key=lambda entry: entry.name)
+    for entry in children:
         if entry.is_dir():
-            yield from _states(Path(entry.path), f"{prefix}{entry.name}/", above | {place})
+            yield from _states(Path(entry.path), f"{prefix}{entry.name}/", above | {inode})
         elif not entry.name.endswith(_LOCK_SUFFIX):
             file = entry.stat() if entry.is_file() else entry.stat(follow_symlinks=False)
             yield f"{prefix}{entry.name}:{file.st_ino}:{file.st_size}:{file.st_mtime_ns}\n"

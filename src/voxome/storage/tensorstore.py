@@ -128,8 +128,8 @@ def map_errors(name: str, *, invalid: type[VoxomeError] = CorruptData) -> Iterat
             "(VOXOME_OPERATION_S)"
         ) from error
     except (ValueError, RuntimeError, NotImplementedError, OverflowError, OSError) as error:
-        kind, message = _sort(str(error), invalid)
-        raise kind(redact(f"{name}: {message}{_ADVICE.get(kind, '')}")) from error
+        error_class, message = _sort(str(error), invalid)
+        raise error_class(redact(f"{name}: {message}{_ADVICE.get(error_class, '')}")) from error
 
 
 def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str]:
@@ -137,12 +137,12 @@ def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str
     matched = _STATUS.match(short)
     if matched is None:
         return invalid, short
-    kind = _BY_STATUS.get(matched[1], StoreError)
-    if "[os_error_code=" in short and kind is not AlreadyExists:
-        kind = StoreError
-    if _WRITING.search(short) and kind not in (AlreadyExists, AccessDenied):
-        kind = StoreError
-    return (invalid if kind is CorruptData else kind), matched[2]
+    error_class = _BY_STATUS.get(matched[1], StoreError)
+    if "[os_error_code=" in short and error_class is not AlreadyExists:
+        error_class = StoreError
+    if _WRITING.search(short) and error_class not in (AlreadyExists, AccessDenied):
+        error_class = StoreError
+    return (invalid if error_class is CorruptData else error_class), matched[2]
 
 
 def _connection_message(error: re.Match[str]) -> str:

@@ -81,8 +81,8 @@ def preview(
         _require_writable(folder)
     changes = [] if out is None else pending_changes(folder, plan, address, fresh=fresh)
     written = sum(sizes(step)["written_bytes"] for step in plan.steps)
-    place = storage_at(address)
-    disk = disk_at(Path(place.path)) if place.is_local else None
+    results = storage_at(address)
+    disk = disk_at(Path(results.path)) if results.is_local else None
     warnings = [*_disk_warnings(written, disk), *(_memory_warnings(plan) if engine is None else ())]
     return Preview(count, written, disk, tuple(changes), tuple(warnings))
 

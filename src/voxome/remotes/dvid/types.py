@@ -63,7 +63,7 @@ class InstanceInfo:
         Extents, z, y, x; empty until something is written or the extents are set.
     voxel_size_nm : (z, y, x) or None
         None if the server's unit is not a length ("voxels" for an instance created without a voxel size).
-    coarsest : int
+    max_level : int
         Number of the coarsest level.
     """
 
