@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import pytest
 from peers.s3 import Bucket
@@ -100,6 +100,25 @@ def test_a_folder_may_have_the_name_of_a_pipeline(tmp_path: Path) -> None:
     (tmp_path / "a|zip:b" / "x").write_text("1")
     assert storage_at(f"{tmp_path}/a|zip:b").read("x") == b"1"
     assert storage_at(f"{tmp_path}/a|b").path == f"{tmp_path}/a|b"
+
+
+def test_a_zip_whose_names_have_backslashes_is_refused(packed: Path) -> None:
+    assert storage_at(f"{packed}|zip:in").names() == ["side"]
+    with ZipFile(packed, "a") as file:
+        entry = ZipInfo("name")
+        entry.filename = "in\\other\\deep.txt"
+        file.writestr(entry, "y")
+    for path in (storage_at(f"{packed}|zip:in"), storage_at(f"{packed}|zip:")):
+        with pytest.raises(UnsupportedFormat, match=r"a\.zip has names with backslashes, such as in\\other"):
+            path.read("top.json")
+
+
+@pytest.mark.parametrize("name", ["a\\b.zip", "a\\b/c.zip"])
+def test_a_zip_at_a_path_with_a_backslash_is_refused(packed: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    packed.rename(tmp_path / name)
+    with pytest.raises(UnsupportedFormat, match="has a backslash in its path"):
+        storage_at(f"{tmp_path}/{name}|zip:").read("top.json")
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "garbage"])

@@ -10,7 +10,7 @@ from os import DirEntry, scandir, urandom
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from voxome.errors import AlreadyExists, NotFound, StoreError
+from voxome.errors import AlreadyExists, NotFound, StoreError, UnsupportedFormat
 from voxome.storage.atomic import replacing, storing
 from voxome.storage.path import Page, StoragePath
 from voxome.storage.tensorstore import map_errors
@@ -31,7 +31,14 @@ class LocalPath(StoragePath):
         return None if str(above) == self.path else LocalPath(str(above))
 
     def spec(self) -> dict[str, Any]:
-        """Return the spec of a file store; files are not synced: they survive the process, not a power failure."""
+        """Return the spec of a file store; files are not synced: they survive the process, not a power failure.
+
+        Raises
+        ------
+        UnsupportedFormat
+            If the path has a backslash, at which tensorstore would begin another folder.
+        """
+        self._require_no_backslash()
         return {"driver": "file", "path": f"{self.path.rstrip('/')}/", "file_io_sync": False}
 
     def state(self, key: str) -> str:
@@ -124,6 +131,7 @@ class LocalPath(StoragePath):
 
     def put_new(self, documents: Mapping[str, bytes]) -> None:
         """Create files, written beside this folder and renamed at once: a partial folder is never visible."""
+        self._require_no_backslash()
         path = Path(self.path)
         draft = path.with_name(f".{path.name}.{urandom(4).hex()}.part")
         try:
@@ -137,6 +145,12 @@ class LocalPath(StoragePath):
             raise StoreError(f"cannot create {self}: {error}") from error
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+    def _require_no_backslash(self) -> None:
+        if "\\" in self.path:
+            raise UnsupportedFormat(
+                f"{self} has a backslash in its path, which would be taken for a separator of folders: rename it"
+            )
 
     def delete(self) -> None:
         try:

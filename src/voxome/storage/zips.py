@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from voxome.errors import CorruptData, ReadOnly
+import tensorstore as ts
+
+from voxome.errors import CorruptData, ReadOnly, UnsupportedFormat
 from voxome.storage.path import StoragePath
-from voxome.storage.tensorstore import map_errors, result_of
+from voxome.storage.tensorstore import context, map_errors, result_of
 
 MARK = "|zip:"
 """Separates the path of a zip from the folder in it, as in tensorstore's URL pipelines."""
@@ -18,6 +20,8 @@ SUFFIXES = (".zip", ".ozx")
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 """First bytes of a zip, and of an empty one."""
+_slashed: set[tuple[str, str | None]] = set()
+"""Addresses, and on this machine states, of the zips whose names have no backslash."""
 
 
 class ZipPath(StoragePath):
@@ -51,9 +55,34 @@ class ZipPath(StoragePath):
         return ZipPath(self._archive, self._inner.rpartition("/")[0]) if self._inner else None
 
     def spec(self) -> dict[str, Any]:
+        """Return the spec of a zip store.
+
+        Raises
+        ------
+        UnsupportedFormat
+            If names in the zip have backslashes: the folders that they should mean would seem to be empty.
+        """
+        if self._archive.is_local:
+            self._archive.spec()  # of a path that tensorstore takes for another, it raises
         folder = self._archive._folder.spec()
-        file = {**folder, "path": f"{folder['path']}{self._archive.name}"}
-        return {"driver": "zip", "base": file, "path": f"{self._inner}/" if self._inner else ""}
+        zipped = {"driver": "zip", "base": {**folder, "path": f"{folder['path']}{self._archive.name}"}}
+        self._require_slashes({**zipped, "path": ""})
+        return {**zipped, "path": f"{self._inner}/" if self._inner else ""}
+
+    def _require_slashes(self, whole: dict[str, Any]) -> None:
+        """Require that no name in the zip has a backslash; the names of a zip are looked at once in a process."""
+        state = self._archive.file_state() if self._archive.is_local else None
+        if (self._archive.address, state) in _slashed:
+            return
+        with map_errors(str(self), invalid=CorruptData):
+            keys = result_of(result_of(ts.KvStore.open(whole, context=context())).list())
+        found = next((key.decode(errors="replace") for key in keys if b"\\" in key), None)
+        if found is not None:
+            raise UnsupportedFormat(
+                f"{self._archive} has names with backslashes, such as {found}, where a zip separates folders by "
+                "slashes: unpack it and zip it again"
+            )
+        _slashed.add((self._archive.address, state))
 
     def files(self) -> list[str]:
         """Return the paths of all files in this folder and below, relative to it.

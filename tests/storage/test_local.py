@@ -1,0 +1,35 @@
+"""Folders on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import voxome
+from voxome.contracts.source import Mode
+from voxome.errors import UnsupportedFormat
+
+SPEC = voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(8, 8, 8))
+CHUNKED = ("zarr", "n5", "precomputed")
+
+
+@pytest.mark.parametrize("scheme", CHUNKED)
+def test_a_volume_is_not_created_at_a_path_with_a_backslash(tmp_path: Path, scheme: str) -> None:
+    voxome.create(f"{scheme}://{tmp_path}/a/b", SPEC)[...] = 1
+    with pytest.raises(UnsupportedFormat, match="has a backslash in its path"):
+        voxome.create(f"{scheme}://{tmp_path}/a\\b", SPEC)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (voxome.open(f"{scheme}://{tmp_path}/a/b", expect=voxome.Volume)[...] == 1).all()
+
+
+@pytest.mark.parametrize("scheme", CHUNKED)
+@pytest.mark.parametrize("mode", ["r", "r+"])
+def test_a_volume_at_a_path_with_a_backslash_is_refused_not_read_as_zeros(
+    tmp_path: Path, scheme: str, mode: Mode
+) -> None:
+    voxome.create(f"{scheme}://{tmp_path}/a", SPEC)[...] = 1
+    (tmp_path / "a").rename(tmp_path / "a\\b")
+    for uri in (tmp_path / "a\\b", f"{scheme}://{tmp_path}/a\\b"):
+        with pytest.raises(UnsupportedFormat, match="has a backslash in its path"):
+            voxome.open(uri, mode=mode)
