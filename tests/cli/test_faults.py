@@ -68,7 +68,7 @@ def say(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         (["tool", "em.agglomerate", "--method", "men"], "expected one of mean, waterz, mutex"),
         (["tool", "common.threshhold"], "did you mean 'common.threshold'?"),
         (["get", "raw.zarr", "a.npy", "--box", "0-8"], "write it as Z0:Z1,Y0:Y1,X0:X1"),
-        (["put", "raw.zarr", "zarr://b", "--kind", "imag"], "expected one of 'image', 'labels', 'probability'"),
+        (["put", "raw.zarr", "zarr://b", "--kind", "imag"], "expected one of image, labels, probability"),
         (["put", "raw.zarr", "zarr://b", "--voxel-size", "8,8,0"], "three lengths in nm greater than 0"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -47,7 +47,7 @@ def convert(
             levels=levels,
             workers=workers,
             chunk=chunk,
-            drop=[one.value for one in drop or ()],
+            drop=drop or (),
             state=state,
             progress=progress,
         )

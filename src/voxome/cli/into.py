@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from voxome.cli.options import Drop, Verify
 from voxome.cli.values import parse_as, parse_count, parse_output
+from voxome.services.transfer.choices import Droppable, Verify
 
 if TYPE_CHECKING:
     from voxome.workflow.options import IntoOptions
@@ -31,7 +31,7 @@ IntoVerify = Annotated[
     typer.Option(
         "--verify",
         parser=parse_as(Verify),
-        metavar="|".join(Verify),
+        metavar="|".join(get_args(Verify)),
         help="With --into: blocks to read back and compare.",
     ),
 ]
@@ -39,8 +39,8 @@ IntoDrop = Annotated[
     list[Any] | None,
     typer.Option(
         "--drop",
-        parser=parse_as(Drop),
-        metavar="|".join(Drop),
+        parser=parse_as(Droppable),
+        metavar="|".join(get_args(Droppable)),
         help="With --into: property to leave out, if the format cannot store it. Repeatable.",
     ),
 ]
@@ -49,8 +49,8 @@ IntoExisting = Annotated[
 ]
 
 
-def read_copies(levels: int, verify: Verify, drop: list[Drop] | None, existing: bool) -> IntoOptions:
+def read_copies(levels: int, verify: Verify, drop: list[Droppable] | None, existing: bool) -> IntoOptions:
     """Return how outputs are copied."""
     from voxome.workflow.options import IntoOptions
 
-    return IntoOptions.of(levels, verify.value, [one.value for one in drop or ()], existing)
+    return IntoOptions.of(levels, verify, drop or (), existing)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -20,6 +19,7 @@ from voxome.cli.values import (
     parse_shape,
     parse_step_shape,
 )
+from voxome.services.transfer.choices import Droppable
 
 if TYPE_CHECKING:
     from voxome.workflow.graph import Graph
@@ -27,23 +27,6 @@ if TYPE_CHECKING:
 
 BOX = "Z0:Z1,Y0:Y1,X0:X1"
 """Metavar of a box."""
-
-
-class Verify(StrEnum):
-    """Which blocks to read back."""
-
-    none = "none"
-    sampled = "sampled"
-    all = "all"
-
-
-class Drop(StrEnum):
-    """Properties that a destination may leave out."""
-
-    start = "start"
-    voxel_size = "voxel_size"
-    offset = "offset"
-    attributes = "attributes"
 
 
 Workflow = Annotated[str, typer.Argument(help="CWL workflow.", metavar="WORKFLOW")]
@@ -111,8 +94,8 @@ Dropped = Annotated[
     list[Any] | None,
     typer.Option(
         "--drop",
-        parser=parse_as(Drop),
-        metavar="|".join(Drop),
+        parser=parse_as(Droppable),
+        metavar="|".join(get_args(Droppable)),
         help="Property to leave out, if the format cannot store it. Repeatable.",
     ),
 ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -12,14 +11,7 @@ from voxome.cli.console import Json, print_stderr, show_json, voxels_text
 from voxome.cli.copy_progress import block_progress
 from voxome.cli.options import Unfinished
 from voxome.cli.values import parse_as, parse_indices, parse_lengths_nm, parse_sizes
-
-
-class Kind(StrEnum):
-    """Meaning of voxels."""
-
-    image = "image"
-    labels = "labels"
-    probability = "probability"
+from voxome.contracts.spec import VolumeKind
 
 
 def put(
@@ -33,7 +25,9 @@ def put(
     kind: Annotated[
         Any | None,
         typer.Option(
-            parser=parse_as(Kind), metavar="|".join(Kind), help="Meaning of the voxels; overrides that of the file."
+            parser=parse_as(VolumeKind),
+            metavar="|".join(get_args(VolumeKind)),
+            help="Meaning of the voxels; overrides that of the file.",
         ),
     ] = None,
     chunk: Annotated[
@@ -49,7 +43,7 @@ def put(
     json: Json = False,
 ) -> None:
     """Write a file, or any volume, into a store: as a new volume, or --at an index of an existing one."""
-    new: dict[str, Any] = {"voxel_size_nm": voxel_size, "dtype": dtype, "kind": kind and kind.value, "chunk": chunk}
+    new: dict[str, Any] = {"voxel_size_nm": voxel_size, "dtype": dtype, "kind": kind, "chunk": chunk}
     if at is not None and (unused := [name for name, value in new.items() if value is not None]):
         raise typer.BadParameter(f"--at writes into an existing volume, but {', '.join(unused)} would need a new one")
     from voxome.geometry import Box

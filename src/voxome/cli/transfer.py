@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -21,10 +21,10 @@ from voxome.cli.options import (
     SourceLevel,
     State,
     Unfinished,
-    Verify,
     Workers,
 )
 from voxome.cli.values import parse_as, parse_shape, parse_whole
+from voxome.services.transfer.choices import Verify
 
 
 def transfer(
@@ -39,10 +39,10 @@ def transfer(
         Any,
         typer.Option(
             parser=parse_as(Verify),
-            metavar="|".join(Verify),
+            metavar="|".join(get_args(Verify)),
             help="Blocks to read back and compare; a sample has the first, the last and 1 in 16.",
         ),
-    ] = Verify.sampled,
+    ] = "sampled",
     seed: Annotated[int, typer.Option(parser=parse_whole, metavar="N", help="Random seed of the sample.")] = 0,
     existing: Annotated[bool, typer.Option("--existing", help="Write into an existing array.")] = False,
     chunk: NewChunk = None,
@@ -75,14 +75,14 @@ def transfer(
             dtype=dtype,
             levels=levels,
             workers=workers,
-            verify=verify.value,
+            verify=verify,
             seed=seed,
             force=force,
             existing=existing,
             chunk=chunk,
             shard=shard,
             encoding=_encoding(dst.partition("://")[0], codec, encoding),
-            drop=[one.value for one in drop or ()],
+            drop=drop or (),
             state=state,
             engine=engine,
             records=records,

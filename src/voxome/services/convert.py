@@ -17,7 +17,7 @@ from voxome.geometry import Box
 from voxome.resources.view_options import DTYPES, apply_view, is_percent, split_view, with_values
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume, location_of
-from voxome.services.transfer.copy import Verify
+from voxome.services.transfer.choices import Verify
 from voxome.services.transfer.run import transfer
 from voxome.services.transfer.stages import TransferReport
 

@@ -11,7 +11,7 @@ from voxome.contracts.handle import STORE
 from voxome.contracts.uri import Location
 from voxome.errors import InvalidInput, describe_value
 from voxome.geometry import Box
-from voxome.services.transfer.copy import Verify
+from voxome.services.transfer.choices import Verify
 from voxome.services.transfer.endpoint import require_dropped
 from voxome.services.transfer.run import check_choices
 

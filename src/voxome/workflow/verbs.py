@@ -15,7 +15,7 @@ from voxome.engines.machine import worker_count
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.records.choice import RecordsChoice
-from voxome.services.transfer.copy import Verify
+from voxome.services.transfer.choices import Verify
 from voxome.workflow.array_inputs import inputs_folder, store_arrays
 from voxome.workflow.cwl import load
 from voxome.workflow.options import BlockChoice, IntoOptions, RunOptions

@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from voxome.geometry import BlockGrid, Box
 from voxome.resources.coarsening import Method
+from voxome.services.transfer.choices import Verify
 
-Verify = Literal["none", "sampled", "all"]
 MAX_JOBS = 1 << 17
 """Approximate maximum number of jobs of a copy; up to this number, jobs have one block each."""
 TARGET_BYTES = 1 << 25

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -21,10 +21,9 @@ from voxome.resources.recognition import get_remote
 from voxome.resources.view_options import is_percent, split_view
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import opens, require_location
+from voxome.services.transfer.choices import Droppable
 from voxome.storage.find import storage_path
 from voxome.storage.path import StoragePath
-
-Droppable = Literal["start", "voxel_size", "offset", "attributes"]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from voxome.geometry import BlockGrid, Box
 from voxome.resources.coarsening import Method, coarsened
 from voxome.resources.open import open_source
 from voxome.services.cast import cast_exact
-from voxome.services.transfer.copy import TARGET_BYTES, Copy, Verify, is_verified
+from voxome.services.transfer.choices import Verify
+from voxome.services.transfer.copy import TARGET_BYTES, Copy, is_verified
 
 _FINER_PER_COARSER = 8
 """Typical number of voxels that are downsampled to one."""

@@ -19,7 +19,8 @@ from voxome.geometry import Box
 from voxome.resources.coarsening import METHODS, Method, halving
 from voxome.resources.open import adapted_spec, create_source
 from voxome.services.rollback import discard
-from voxome.services.transfer.copy import Copy, Verify, block_shape
+from voxome.services.transfer.choices import Verify
+from voxome.services.transfer.copy import Copy, block_shape
 from voxome.services.transfer.endpoint import Endpoint, TargetOptions, fill_metadata, mismatches, require_lossless
 from voxome.services.transfer.state import State
 from voxome.storage.find import storage_path

@@ -35,7 +35,7 @@ from voxome.resources.unfinished import require_finished
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.blockwise_copy import resolve_box
-from voxome.services.transfer.copy import Verify
+from voxome.services.transfer.choices import Verify
 from voxome.services.transfer.endpoint import Endpoint, TargetOptions, require_dropped
 from voxome.services.transfer.engine import engine_opener
 from voxome.services.transfer.prepare import TransferRequest
