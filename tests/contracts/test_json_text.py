@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxome.contracts.json_text import json_text
+from voxome.contracts.json_text import json_text, parse_object
 from voxome.errors import InvalidInput
 
 VALUES = st.recursive(
@@ -49,3 +49,13 @@ def test_a_value_that_contains_itself_is_refused() -> None:
     value.append(value)
     with pytest.raises(InvalidInput):
         json_text(value, "the plan")
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[1]", b"null", b"\xff\xfe", "3"])
+def test_what_is_no_json_object_is_none(text: bytes | str) -> None:
+    assert parse_object(text) is None
+
+
+def test_json_objects_are_parsed() -> None:
+    assert parse_object(b'{"a": [1, null]}') == {"a": [1, None]}
+    assert parse_object("{}") == {}

@@ -1,10 +1,11 @@
-"""JSON text; what JSON cannot store is refused, and never replaced by its printed form."""
+"""JSON text, written and parsed; what JSON cannot store is refused, and never replaced by its printed form."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterator
+from typing import Any
 
 from voxome.errors import InvalidInput
 
@@ -45,6 +46,21 @@ def json_text(data: object, where: str, *, indent: int | None = None, sort_keys:
             f"{where}: {path.lstrip('.') or 'the value'} is of type {kind}, which JSON cannot store; use numbers, "
             "text, true or false, lists and mappings"
         ) from error
+
+
+def parse_object(text: bytes | str) -> dict[str, Any] | None:
+    """Return the JSON object in a text; None if the text is damaged, or is something else.
+
+    Examples
+    --------
+    >>> parse_object('{"owner": "a"}'), parse_object('{"owner'), parse_object("[1]")
+    ({'owner': 'a'}, None, None)
+    """
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return None
+    return data if isinstance(data, dict) else None
 
 
 def _finite(value: object) -> object:

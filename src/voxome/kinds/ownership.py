@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
 from voxome.contracts.formats import FILE, PRIVATE
+from voxome.contracts.json_text import parse_object
 from voxome.contracts.kinds import Target
 from voxome.errors import AlreadyExists
 from voxome.storage.find import storage_at
@@ -76,7 +76,7 @@ def file_owner(path: StoragePath) -> str | None:
         return None
     record = _record_of(path)
     text = record.read_bytes()
-    stored = {} if text is None else _parse_object(text)
+    stored = None if text is None else parse_object(text)
     content = FILE.content(stored, record) if stored else {}
     return str(content.get("step_key", FOREIGN)) if content.get("sha256") == _digest(data) else FOREIGN
 
@@ -85,15 +85,6 @@ def _record_of(path: StoragePath) -> StoragePath:
     folder = path.parent
     assert folder is not None
     return folder / PRIVATE / "files" / f"{path.name}.json"
-
-
-def _parse_object(text: bytes) -> dict[str, Any]:
-    """Return a JSON object; empty if the text is damaged."""
-    try:
-        data = json.loads(text)
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _digest(data: bytes) -> str:

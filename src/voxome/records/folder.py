@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from voxome.contracts.formats import PRIVATE
-from voxome.contracts.json_text import json_text
+from voxome.contracts.json_text import json_text, parse_object
 from voxome.errors import RunLocked, StoreError, VoxomeError
 from voxome.storage.atomic import swapping
 
@@ -97,10 +96,9 @@ def write_json(path: Path, data: Mapping[str, object]) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
+def read_json_or_none(path: Path) -> dict[str, Any] | None:
     """Return what `write_json` wrote; None if the file is missing or is not a JSON object."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        return parse_object(path.read_bytes())
+    except FileNotFoundError:
         return None
-    return data if isinstance(data, dict) else None

@@ -6,9 +6,9 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
 
 from voxome.contracts.formats import PRIVATE
+from voxome.contracts.json_text import parse_object
 from voxome.errors import RunLocked, VoxomeError
 from voxome.storage.path import StoragePath
 
@@ -45,9 +45,10 @@ def lock_file(file: StoragePath, name: str, work: str, *, owner: str, holder: st
     """
 
     def take(old: bytes | None) -> bytes:
-        if old is not None and _owner_of(old) != owner:
+        lock = {} if old is None else parse_object(old) or {}
+        if old is not None and lock.get("owner") != owner:
             raise RunLocked(
-                f"{name} is in use by the {work} of {_read(old).get('holder', 'an unknown holder')}; wait for it, use "
+                f"{name} is in use by the {work} of {lock.get('holder', 'an unknown holder')}; wait for it, use "
                 f"another address, or, if that {work} has ended, remove {file}"
             )
         return json.dumps({"owner": owner, "holder": holder}).encode()
@@ -63,19 +64,8 @@ def lock_file(file: StoragePath, name: str, work: str, *, owner: str, holder: st
 def _release(file: StoragePath, name: str, owner: str) -> None:
     """Remove the file of a lock; the work is done by now, so a warning is logged where that fails."""
     try:
-        if _owner_of(file.read_bytes()) == owner:
+        text = file.read_bytes()
+        if text is not None and (parse_object(text) or {}).get("owner") == owner:
             file.unlink()
     except VoxomeError as error:
         _LOG.warning("%s stays locked by %s, which could not be removed: %s", name, file, error)
-
-
-def _owner_of(text: bytes | None) -> str | None:
-    return None if text is None else _read(text).get("owner")
-
-
-def _read(text: bytes) -> dict[str, Any]:
-    try:
-        data = json.loads(text)
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}

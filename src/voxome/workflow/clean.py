@@ -6,7 +6,7 @@ from pathlib import Path
 
 from voxome.contracts.formats import PRIVATE, RUN
 from voxome.errors import InvalidInput, NotFound
-from voxome.records.folder import lock_folder, read_json
+from voxome.records.folder import lock_folder, read_json_or_none
 from voxome.workflow.results import RECORD
 from voxome.workflow.store import home_address, intermediates, lock_results
 
@@ -34,7 +34,7 @@ def clean(folder: str | Path) -> int | None:
     if not (root / PRIVATE).is_dir():
         raise NotFound(f"{folder} is not a run folder: it has no {PRIVATE}; give the folder that a run had as --out")
     with lock_folder(root):
-        record = read_json(root / RECORD)
+        record = read_json_or_none(root / RECORD)
         if record is None:
             raise InvalidInput(
                 f"the run in {folder} has not finished: rerun its command to resume it, or remove the folder"

@@ -21,7 +21,7 @@ from voxome.engines.choice import EngineChoice, StepEngines
 from voxome.engines.machine import worker_count
 from voxome.errors import PlanError
 from voxome.records.choice import OpenRecords, RecordsChoice, records_opener
-from voxome.records.folder import lock_folder, map_disk_errors, read_json, write_json
+from voxome.records.folder import lock_folder, map_disk_errors, read_json_or_none, write_json
 from voxome.records.scoped import ledger_of
 from voxome.registry import naming_plugin
 from voxome.storage.find import storage_at
@@ -155,7 +155,7 @@ def _read_record(folder: Path) -> RunRecord | None:
     UnsupportedFormat
         If it is of another version.
     """
-    stored = read_json(folder / RECORD)
+    stored = read_json_or_none(folder / RECORD)
     if stored is not None:
         RUN.content(stored, folder / RECORD)
     return cast("RunRecord | None", stored)

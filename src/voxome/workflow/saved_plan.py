@@ -13,7 +13,7 @@ from voxome.blocks.step import Step
 from voxome.contracts.formats import PLAN, PRIVATE
 from voxome.contracts.json_text import json_text
 from voxome.errors import CorruptData, PlanError, PluginError, StoreError, UnknownName
-from voxome.records.folder import read_json, write_json
+from voxome.records.folder import read_json_or_none, write_json
 from voxome.storage.find import storage_at
 from voxome.workflow.plan import Plan
 from voxome.workflow.plan_changes import JsonObject, describe_changes, same_results
@@ -91,7 +91,7 @@ def adopt_plan(folder: Path, plan: Plan, store: str, *, fresh: bool = False) -> 
     stale = [*saved.stale, *(s for name, s in saved.steps.items() if fresh or not _stands(s, steps.get(name)))]
     earlier = (*saved.earlier, saved.key)
     require_claimable(store, folder, plan.key, earlier)
-    if not stale and {**now, "warnings": []} == {**(read_json(path) or {}), "warnings": []}:
+    if not stale and {**now, "warnings": []} == {**(read_json_or_none(path) or {}), "warnings": []}:
         claim_store(store, folder, plan.key, earlier)
         return []
     write_json(path, {**now, "stale": stale, "earlier": sorted({*earlier})})
@@ -153,7 +153,7 @@ def _read(path: Path, folder: Path) -> SavedPlan | None:
     if not path.exists():
         return None
     advice = f"Choose another folder, or remove {folder}."
-    data = read_json(path)
+    data = read_json_or_none(path)
     if data is None:
         raise CorruptData(f"{path} is damaged: it is not a JSON object. {advice}")
     content = PLAN.content(data, path)

@@ -16,7 +16,7 @@ from voxome.contracts.json_text import json_text
 from voxome.contracts.records import Ledger, RecordStore
 from voxome.errors import AccessDenied, AlreadyExists, RunLocked, StoreError
 from voxome.records.choice import OpenRecords
-from voxome.records.folder import lock_folder, map_disk_errors, read_json, write_json
+from voxome.records.folder import lock_folder, map_disk_errors, read_json_or_none, write_json
 from voxome.services.transfer.copy import Copy
 from voxome.storage.lock import lock_file
 from voxome.storage.path import StoragePath
@@ -40,7 +40,7 @@ class State:
 
     def __init__(self, folder: Path, request: Mapping[str, Any], records: RecordStore) -> None:
         self.folder, self._request, self._records = folder, request, records
-        stored = read_json(folder / FACTS)
+        stored = read_json_or_none(folder / FACTS)
         self.facts = {} if stored is None else TRANSFER.content(stored, folder / FACTS)
 
     @property
