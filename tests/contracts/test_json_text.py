@@ -52,7 +52,7 @@ def test_a_value_that_contains_itself_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]", b"null", b"\xff\xfe", "3"])
-def test_what_is_no_json_object_is_none(text: bytes | str) -> None:
+def test_a_text_without_a_json_object_is_none(text: bytes | str) -> None:
     assert parse_object(text) is None
 
 

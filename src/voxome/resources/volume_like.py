@@ -136,13 +136,13 @@ def opens(uri: str, source: VolumeSource) -> bool:
 
 
 def _is_alike(first: VolumeSource, second: VolumeSource) -> bool:
-    if type(first) is not type(second) or _placed(first) != _placed(second):
+    if type(first) is not type(second) or _comparable_facts(first) != _comparable_facts(second):
         return False
     if isinstance(first, View) and isinstance(second, View):
         return first.option == second.option and _is_alike(first.source, second.source)
     return True
 
 
-def _placed(source: VolumeSource) -> tuple[object, ...]:
+def _comparable_facts(source: VolumeSource) -> tuple[object, ...]:
     spec = source.spec
     return spec.domain, spec.dtype, spec.axes, spec.voxel_size_nm, spec.offset_nm

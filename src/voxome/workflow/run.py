@@ -67,7 +67,7 @@ def run_plan(
         changes = adopt_plan(folder, plan, address, fresh=fresh)
         if changes and on_changes is not None:
             on_changes(changes)
-        record = _finished(plan, folder, address, progress)
+        record = _read_finished(plan, folder, address, progress)
         if record is None:
             record = _run_steps(plan, folder, address, engines, open_records, log, progress, changes)
         record["changes"] = changes
@@ -134,7 +134,7 @@ def check_truth(plan: Plan, truth: Path) -> None:
         raise PlanError(problems)
 
 
-def _finished(plan: Plan, folder: Path, store: str, progress: Progress | None) -> RunRecord | None:
+def _read_finished(plan: Plan, folder: Path, store: str, progress: Progress | None) -> RunRecord | None:
     """Return the record of the finished run in `folder` if its results are complete; intermediate data need not be."""
     before = _read_record(folder)
     if before is None or before.get("plan") != plan.key or not _is_complete(plan, store):
@@ -192,7 +192,7 @@ def _run_steps(
         needed = needed_steps(plan.steps, store, ledger)
         for step in plan.steps:
             if step.name not in needed:
-                reports.append(_skipped(step, ledger, progress))
+                reports.append(_skip(step, ledger, progress))
                 continue
             records.append([Event(time.time(), "step started", step.name, {"key": step.key})])
             reports.append(run_step(step, store, engines[step.name], ledger, log=log, progress=progress))
@@ -201,7 +201,7 @@ def _run_steps(
         return _record(plan, reports, began, engines)
 
 
-def _skipped(step: Step, ledger: Ledger, progress: Progress | None) -> StepReport:
+def _skip(step: Step, ledger: Ledger, progress: Progress | None) -> StepReport:
     """Return the report of a step that need not run, with the cost of the run that computed its results."""
     worker_s, peak_bytes = ledger.usage(step.key)
     report = StepReport(
