@@ -10,8 +10,10 @@ import pytest
 import voxome
 from voxome.contracts.frame import Frame
 from voxome.contracts.report import Result
+from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.reports.em_scorer import ConnectomeScorer
+from voxome.resources.table import write_table
 
 DOMAIN = Box((0, 0, 0), (4, 5, 6))
 
@@ -74,3 +76,54 @@ def test_other_voxels_are_refused(truth: Path, results: dict[str, Result], probl
 def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
     (found,) = ConnectomeScorer().check(tmp_path, neurons(tmp_path))
     assert found == f"{tmp_path / 'labels.zarr'} does not exist: --truth names a folder with labels.zarr"
+
+
+EDGE = {"pre_id": "uint64", "post_id": "uint64", "directed": "bool"}
+SYNAPSE = {"z_nm": "float64", "y_nm": "float64", "x_nm": "float64", **EDGE}
+PART = Box((2, 0, 0), (4, 5, 6))
+
+
+def synapses(*rows: tuple[float, int, int]) -> dict[str, np.ndarray]:
+    """Return synapses at positions (z in nm), with their partners."""
+    z, pre, post = np.array(rows, float).T
+    return {"z_nm": z, "y_nm": z * 0, "x_nm": z * 0, "pre_id": pre, "post_id": post, "directed": pre > 0}
+
+
+def part_of(folder: Path, found: dict[str, np.ndarray], frame: Frame) -> dict[str, Result]:
+    """Write truth and results with the same labels; return results of `frame`, with the synapses `found`."""
+    spec = voxome.VolumeSpec.of(DOMAIN.shape, "uint64", voxel_size_nm=(10, 10, 10), offset_nm=(1000, 0, 0))
+    for name in ("labels", "neurons"):
+        voxome.create(f"zarr://{folder}/{name}.zarr", spec)[...] = np.arange(120).reshape(DOMAIN.shape) % 5 + 1
+    write_table(folder / "found.parquet", found, SYNAPSE)
+    table = Result("table", str(folder / "found.parquet"), frame)
+    neurons = Result("volume", f"zarr://{folder}/neurons.zarr", frame)
+    return {"neurons": neurons, "synapses": table, "connectome": table}
+
+
+@pytest.mark.parametrize("domain", [DOMAIN, PART])
+def test_a_part_is_compared_with_the_true_synapses_whose_centres_lie_in_it(tmp_path: Path, domain: Box) -> None:
+    truth = synapses((1000, 1, 2), (1014.9, 2, 3), (1015, 3, 4), (1034.9, 4, 5), (1035, 5, 1))
+    found = {name: values[2:4] for name, values in truth.items()}
+    results = part_of(tmp_path, found, Frame(domain, PART, (10.0, 10.0, 10.0), (1000.0, 0.0, 0.0)))
+    write_table(tmp_path / "synapses.parquet", truth, SYNAPSE)
+    write_table(tmp_path / "connectome.parquet", {name: truth[name] for name in EDGE}, EDGE)
+    assert list(ConnectomeScorer().check(tmp_path, results)) == []
+    scores = ConnectomeScorer().score(tmp_path, results)
+    for group in ("synapses", "graph"):
+        assert [scores[group][count] for count in ("true_positives", "false_positives", "false_negatives")] == [2, 0, 0]
+
+
+def test_truth_that_cannot_be_restricted_to_a_part_is_refused(tmp_path: Path) -> None:
+    rows = synapses((1020, 1, 2))
+    results = part_of(tmp_path, rows, Frame(DOMAIN, PART, (10.0, 10.0, 10.0), (1000.0, 0.0, 0.0)))
+    write_table(tmp_path / "connectome.parquet", {name: rows[name] for name in EDGE}, EDGE)
+    (problem,) = ConnectomeScorer().check(tmp_path, results)
+    assert "connectome.parquet has no positions: give" in problem
+    positions = {name: rows[name] for name in SYNAPSE if name not in EDGE}
+    write_table(tmp_path / "synapses.parquet", positions, dict.fromkeys(positions, "float64"))
+    (problem,) = ConnectomeScorer().check(tmp_path, results)
+    assert "has no column directed, post_id, pre_id" in problem
+    write_table(tmp_path / "synapses.parquet", {**rows, "z_nm": np.array([np.nan])}, SYNAPSE)
+    assert list(ConnectomeScorer().check(tmp_path, results)) == []
+    with pytest.raises(InvalidInput, match="rows without a position"):
+        ConnectomeScorer().score(tmp_path, results)

@@ -142,7 +142,7 @@ def run(
         What keeps events and finished jobs: ``NAME[?option=value&…]`` or a record store; ``sqlite`` by default.
     truth : path, optional
         Folder with the ground truth for the scorer of the workflow; for the EM pipeline ``labels.zarr``,
-        ``synapses.parquet`` and ``connectome.parquet``.
+        ``synapses.parquet`` and ``connectome.parquet``, of which a run of a box is compared with what lies in the box.
     fresh : bool
         Whether to remove what earlier runs in this folder have computed, and to start again.
     progress : function of a StepReport, optional
