@@ -9,7 +9,6 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-import zarr
 from typer.testing import CliRunner
 
 import voxome
@@ -125,12 +124,18 @@ def test_a_level_of_n5_is_kept(command: Any) -> None:
     assert command("rm", "a", "--yes").status == 0
 
 
-def test_an_array_in_the_group_of_a_pyramid_is_removed(command: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["zarr", "n5"])
+@pytest.mark.parametrize("name", ["extra", "labels/cells"])
+def test_an_array_in_the_group_of_a_pyramid_is_removed_before_it(command: Any, scheme: str, name: str) -> None:
     """It is none of the levels, which the group lists."""
-    voxome.create("zarr://a.zarr", SPEC)
-    zarr.create_array(str(tmp_path / "a.zarr" / "extra"), shape=(2, 3, 4), dtype="uint8")
-    assert command("rm", "a.zarr/extra", "--yes").status == 0
-    assert voxome.open("a.zarr").shape == (4, 5, 6)
+    for path in ("a", f"a/{name}"):
+        voxome.create(f"{scheme}://{path}", SPEC)
+    result = command("rm", "a", "--yes")
+    assert result.status == 1
+    assert f"a/{name} first" in result.err
+    assert command("rm", f"a/{name}", "--yes").status == 0
+    assert voxome.open("a").shape == (4, 5, 6)
+    assert command("rm", "a", "--yes").status == 0
 
 
 def test_public_data_are_kept(command: Any) -> None:

@@ -324,6 +324,15 @@ def test_opening_a_group_lists_its_volumes(tmp_path: Path) -> None:
         N5Remote().create(n5(tmp_path / "c.n5"), VolumeSpec.of((4, 4, 4), "uint8"))
 
 
+def test_arrays_in_the_group_of_a_pyramid_are_listed(tmp_path: Path) -> None:
+    spec = VolumeSpec.of((4, 4, 4), "uint8", voxel_size_nm=(4, 4, 4))
+    N5Remote().create(n5(tmp_path / "em"), spec).create_level((2, 2, 2))  # type: ignore[attr-defined]
+    for name in ("labels/cells", "mask"):
+        N5Remote().create(n5(tmp_path / "em" / name), spec)
+    found = [info.uri.removeprefix(f"n5://{tmp_path}/") for info in N5Remote().list(n5(tmp_path))]
+    assert found == ["em", "em/labels/cells", "em/mask"]
+
+
 def test_other_stores_are_named() -> None:
     with pytest.raises(UnsupportedFormat, match="ftp://"):
         N5Remote().open(n5("ftp://host/a.n5"))

@@ -145,6 +145,24 @@ def test_a_refusal_is_named_without_the_keys(bucket: Bucket, strict: None, schem
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["zarr", "n5", "precomputed"])
+@pytest.mark.parametrize("fault", [Answer(503, b"<Error><Code>SlowDown</Code></Error>"), Answer(403)])
+def test_a_volume_whose_files_cannot_be_fetched_is_listed_with_the_reason(
+    bucket: Bucket, fresh_key: Callable[[], str], monkeypatch: pytest.MonkeyPatch, scheme: str, fault: Answer
+) -> None:
+    """A refusal makes it a folder: what it contains may be meant for others."""
+    monkeypatch.setenv("VOXOME_RETRIES", "0")
+    key = fresh_key()
+    for name in ("a", "b"):
+        voxome.create(f"{scheme}://{bucket.uri(f'{key}/{name}')}", SPEC)
+    with FaultyProxy(bucket.url) as proxy:
+        proxy.chance(1, fault, seed=0, target=rf"GET .*{key}/a/")
+        found = voxome.ls(bucket.uri(key, proxy.url))
+    assert [one.type for one in found] == ["unreadable" if fault.status == 503 else "folder", "volume"]
+    assert ("503" in found[0].description) == (fault.status == 503)
+
+
+@pytest.mark.slow
 def test_another_region_is_named(bucket: Bucket) -> None:
     body = b"<Error><Code>PermanentRedirect</Code><Message>elsewhere</Message><Region>eu-west-1</Region></Error>"
     with FaultyProxy(bucket.url) as proxy:

@@ -16,7 +16,7 @@ from PIL import Image
 import voxome
 from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.uri import Uri
-from voxome.errors import InvalidUri, NotFound, UnknownName, UnsupportedFormat
+from voxome.errors import AccessDenied, InvalidUri, NotFound, StoreError, UnknownName, UnsupportedFormat
 from voxome.testing.strategies import noise
 
 ARRAY = noise((4, 5, 6), "uint8")
@@ -109,3 +109,41 @@ def test_a_level_that_is_given_counts_beside_any_options(tmp_path: Path, query: 
     assert voxome.open(opened.uri, expect=voxome.Volume).shape == opened.shape
     if "window" in query:
         assert Uri.parse(opened.uri).query["window"] == ("0:23" if expected else "0:191")
+
+
+def test_a_folder_below_the_home_folder_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "data").mkdir()
+    with pytest.raises(UnsupportedFormat, match="~/data is not a recognised volume"):
+        voxome.open("~/data")
+    with pytest.raises(NotFound, match="~/none does not exist; give an existing path"):
+        voxome.open("~/none")
+    np.save(tmp_path / "a.npy", ARRAY)
+    assert_array_equal(voxome.open("~/a.npy", expect=voxome.Volume)[...], ARRAY)
+    with pytest.raises(NotFound, match="neither as a file nor inside a file"):
+        voxome.open("~/a.npy/raw")
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"), [(PermissionError(13, "Permission denied"), AccessDenied), (OSError(5, "I/O"), StoreError)]
+)
+@pytest.mark.parametrize("method", ["open", "stat"])
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cause: OSError, expected: type[Exception], method: str
+) -> None:
+    file, original = tmp_path / "a.bin", getattr(Path, method)
+    file.write_bytes(b"PK")
+
+    def refuse(self: Path, *arguments: Any, **options: Any) -> Any:
+        if self == file:
+            raise cause
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, method, refuse)
+    for call in (voxome.open, voxome.ls):
+        with pytest.raises(expected, match=rf"cannot read {file}: {cause.strerror}"):
+            call(file)
+    with pytest.raises(expected, match=f"cannot read {file}"):
+        voxome.open(f"zarr://{file}")
+    (entry,) = voxome.ls(tmp_path)
+    assert "cannot be opened" in entry.description

@@ -15,6 +15,7 @@ import pytest
 import voxome
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import AccessDenied, NotFound, StoreError
+from voxome.storage import gcs_listing
 from voxome.storage.find import storage_at
 
 PAGE = 2
@@ -25,6 +26,8 @@ class _Google(BaseHTTPRequestHandler):
 
     folder: ClassVar[Path]
     queries: ClassVar[list[dict[str, str]]]
+    faults: ClassVar[list[int]]
+    """Statuses of the next responses to a listing; 0 closes the connection."""
 
     def log_message(self, format: str, *args: Any) -> None:
         """Be quiet."""
@@ -35,6 +38,10 @@ class _Google(BaseHTTPRequestHandler):
         parts = unquote(url.path).split("/")
         if url.path.startswith("/storage/v1/b/"):
             self.queries.append(query)
+            if self.faults:
+                if status := self.faults.pop(0):
+                    self._answer(status, b"later")
+                return
             self._answer(*self._page(parts[4], query))
         else:
             file = self.folder.joinpath(*parts[2:])
@@ -66,10 +73,12 @@ class _Google(BaseHTTPRequestHandler):
 @pytest.fixture
 def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Google]]:
     """The server, and the queries that it received."""
-    handler = type("Google", (_Google,), {"folder": tmp_path, "queries": []})
+    handler = type("Google", (_Google,), {"folder": tmp_path, "queries": [], "faults": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
+    monkeypatch.setattr(gcs_listing, "_FIRST_DELAY_S", 0.001)
+    monkeypatch.setattr(gcs_listing, "_LONGEST_DELAY_S", 0.001)
     monkeypatch.setenv("TENSORSTORE_GCS_HTTP_URL", f"http://127.0.0.1:{server.server_port}")
     yield handler
     server.shutdown()
@@ -107,6 +116,31 @@ def test_what_cannot_be_listed_is_named(
 ) -> None:
     with pytest.raises(error, match=message):
         voxome.ls(f"gs://{bucket}/a?anonymous=true")
+
+
+@pytest.mark.parametrize("fault", [408, 429, 500, 502, 503, 504, 0])
+def test_a_page_that_fails_for_now_is_requested_again(
+    google: type[_Google], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    for name in "abc":
+        (tmp_path / "lab" / name).mkdir(parents=True)
+        (tmp_path / "lab" / name / "file").write_text("x")
+    monkeypatch.setenv("VOXOME_RETRIES", "2")
+    google.faults += [fault, fault]
+    assert storage_at("gs://public/lab?anonymous=true").names() == ["a", "b", "c"]
+    assert len(google.queries) == 4
+    google.faults += [fault] * 3
+    with pytest.raises(StoreError, match="gs://public/lab cannot be listed"):
+        storage_at("gs://public/lab?anonymous=true").names()
+    assert len(google.queries) == 7
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 412])
+def test_a_refusal_is_not_repeated(google: type[_Google], status: int) -> None:
+    google.faults.append(status)
+    with pytest.raises((AccessDenied, NotFound, StoreError), match=str(status)):
+        storage_at("gs://public/lab?anonymous=true").names()
+    assert len(google.queries) == 1
 
 
 def test_missing_credentials_are_named(google: type[_Google], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

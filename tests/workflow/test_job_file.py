@@ -135,3 +135,8 @@ def test_a_file_that_is_no_job_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_job_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="expected a job file"):
         read_job(tmp_path / "none.yml")
+
+
+def test_a_folder_is_no_job_file(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=f"{tmp_path} cannot be read as a job file"):
+        read_job(tmp_path)

@@ -74,7 +74,10 @@ class DicomRemote:
         if not path.is_dir():
             return path.is_file() and _is_dicom(path)
         files = [file for file in path.iterdir() if not file.name.startswith(".")]
-        return bool(files) and all(file.is_file() and _is_dicom(file) for file in files)
+        try:
+            return bool(files) and all(file.is_file() and _is_dicom(file) for file in files)
+        except OSError:  # a file that cannot be read does not make its folder DICOM
+            return False
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> DicomSource:
         if mode == "r+":

@@ -140,7 +140,9 @@ def _entries(folder: StoragePath) -> list[_Entry]:
         known = (_recognised(folder / name) for name in (*folders, *files))
         found |= {entry.path.name: entry for entry in known if entry is not None}
     else:
-        found |= {name: _Entry(folder / name, scheme) for name, scheme in recognise_folders(folder, folders)}
+        for name, scheme in recognise_folders(folder, folders):
+            path = folder / name
+            found[name] = _Entry(path, scheme) if isinstance(scheme, str) else _Entry(path, problem=scheme)
     return [found[name] for name in sorted(found)]
 
 

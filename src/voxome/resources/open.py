@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar, Unpack, cast, get_args, overload
 
 from voxome.calls import explain_calls
@@ -131,11 +130,12 @@ def _require_folder(uri: Uri) -> None:
 
 
 def _locate_path(uri: Uri) -> Uri:
-    if scheme := recognise(uri.local_path):
+    path = uri.local_path
+    if scheme := recognise(path):
         return replace(uri, scheme=scheme)
-    if not any(part.exists() for part in (Path(uri.path), *list(Path(uri.path).parents)[:-1])):
+    if not any(part.is_file() for part in (path, *path.parents)) and not path.exists():
         raise NotFound(f"{uri.path} does not exist; give an existing path, or a URI such as zarr://PATH")
-    if not Path(uri.path).exists():
+    if not path.exists():
         raise NotFound(f"{uri.path} does not exist, neither as a file nor inside a file that voxome reads")
     raise UnsupportedFormat(
         f"{uri.path} is not a recognised volume, which would be one of: {'; '.join(signatures())}. Name its format, "

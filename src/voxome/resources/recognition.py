@@ -11,7 +11,9 @@ from typing import cast
 from voxome.contracts.abilities import SupportsMarkerFiles, SupportsRecognise, SupportsSignature
 from voxome.contracts.source import Remote
 from voxome.contracts.uri import Uri
+from voxome.errors import StoreError, VoxomeError
 from voxome.registry import load, load_all
+from voxome.storage.atomic import read_error
 from voxome.storage.find import storage_path
 from voxome.storage.path import StoragePath
 from voxome.storage.zips import ZipPath, in_zip
@@ -32,12 +34,27 @@ def get_remote(scheme: str) -> Remote:
 
 
 def recognise(path: Path) -> str | None:
-    """Return the scheme whose remote recognises a local path, or None."""
+    """Return the scheme whose remote recognises a local path, or None.
+
+    Raises
+    ------
+    AccessDenied, StoreError
+        If it may not be read, or its disk fails.
+    """
     for scheme, _ in load_all("voxome.remotes"):
         store = get_remote(scheme)
-        if isinstance(store, SupportsRecognise) and store.recognises(path):
+        if isinstance(store, SupportsRecognise) and _recognises(store, path):
             return scheme
     return None
+
+
+def _recognises(store: SupportsRecognise, path: Path) -> bool:
+    try:
+        return store.recognises(path)
+    except VoxomeError:
+        raise
+    except OSError as error:
+        raise read_error(path, error) from error
 
 
 def signatures() -> list[str]:
@@ -62,17 +79,22 @@ def recognise_address(uri: Uri) -> str | None:
     return _match(uri, objects, _marked())
 
 
-def recognise_folders(folder: StoragePath, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+def recognise_folders(folder: StoragePath, names: Sequence[str]) -> Iterator[tuple[str, str | Exception]]:
     """Yield the name and the scheme of each of the folders `names` in `folder` that has a format.
 
-    A folder whose files may not be read has none.
+    A folder whose files may not be read has none. Where the store fails, its error stands for the scheme.
     """
     rest, stores, keys = iter(names), _marked(), marker_files()
     while batch := list(islice(rest, _BATCH)):
-        found = folder.read_readable([f"{name}/{key}" for name in batch for key in keys])
+        found = folder.read_permitted([f"{name}/{key}" for name in batch for key in keys])
         for name in batch:
             there = [key for key in keys if f"{name}/{key}" in found]
-            if scheme := _match(Uri("", (folder / name).path, folder.options), there, stores):
+            failed = next((one for key in there if isinstance(one := found[f"{name}/{key}"], StoreError)), None)
+            try:
+                scheme = failed or _match(Uri("", (folder / name).path, folder.options), there, stores)
+            except Exception as error:
+                scheme = error
+            if scheme is not None:
                 yield name, scheme
 
 

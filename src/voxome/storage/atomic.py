@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from voxome.errors import StoreError, VoxomeError
+from voxome.errors import AccessDenied, StoreError, VoxomeError
 
 
 @contextmanager
@@ -19,6 +19,12 @@ def storing(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def read_error(path: Path, error: OSError) -> AccessDenied | StoreError:
+    """Return the error for `path`, which cannot be read."""
+    error_class = AccessDenied if isinstance(error, PermissionError) else StoreError
+    return error_class(f"cannot read {path}: {error.strerror or error}")
 
 
 @contextmanager

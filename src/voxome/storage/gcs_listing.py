@@ -5,7 +5,10 @@ Source: https://cloud.google.com/storage/docs/json_api/v1/objects/list
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +22,11 @@ from voxome.storage.path import Page
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 _FIELDS = "prefixes,items(name),nextPageToken"
 _REFUSED = frozenset({401, 403})
+_TEMPORARY = frozenset({408, 429})
+_SERVER_ERROR = 500
+"""Statuses that may change: these two, and all from 500 on."""
+_FIRST_DELAY_S, _LONGEST_DELAY_S = 0.1, 1.0
+"""Delays between attempts: doubled from the first on, with jitter, up to the longest."""
 
 
 def gcs_pages(
@@ -51,8 +59,7 @@ def gcs_pages(
     url = f"{server}/storage/v1/b/{quote(bucket, safe='')}/o"
     headers = {} if anonymous else {"Authorization": f"Bearer {_token(name)}"}
     query = {"delimiter": "/", "prefix": prefix, "fields": _FIELDS, **({"userProject": project} if project else {})}
-    transport = httpx.HTTPTransport(retries=settings().retries)
-    with httpx.Client(headers=headers, timeout=settings().stall_s, transport=transport) as client:
+    with httpx.Client(headers=headers, timeout=settings().stall_s) as client:
         token: str | None = ""
         while token is not None:
             reply = _page(client, name, url, {**query, **({"pageToken": token} if token else {})})
@@ -67,7 +74,7 @@ def gcs_pages(
 
 def _page(client: httpx.Client, name: str, url: str, query: Mapping[str, str]) -> dict[str, Any]:
     try:
-        reply = client.get(url, params=query)
+        reply = _get(client, url, query)
         if reply.is_success:
             return dict(reply.json())
     except (httpx.HTTPError, ValueError) as error:
@@ -81,6 +88,17 @@ def _page(client: httpx.Client, name: str, url: str, query: Mapping[str, str]) -
             "bucket is public"
         )
     raise StoreError(f"{name} cannot be listed: the server responded {what}")
+
+
+def _get(client: httpx.Client, url: str, query: Mapping[str, str]) -> httpx.Response:
+    """Return the response of the server; a request that failed for now is repeated, ``retries`` times at most."""
+    for attempt in range(settings().retries):
+        with suppress(httpx.TransportError):
+            reply = client.get(url, params=query)
+            if reply.status_code not in _TEMPORARY and reply.status_code < _SERVER_ERROR:
+                return reply
+        time.sleep(min(_FIRST_DELAY_S * 2**attempt, _LONGEST_DELAY_S) * random.uniform(0.5, 1))
+    return client.get(url, params=query)
 
 
 def _token(name: str) -> str:

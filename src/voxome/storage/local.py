@@ -122,7 +122,7 @@ class LocalPath(StoragePath):
     def dead_links(self, names: Iterable[str]) -> Iterator[tuple[str, NotFound]]:
         for name in names:
             path = Path(self.path, name)
-            if path.is_symlink() and not _leads_somewhere(path):
+            if _is_link(path) and not _leads_somewhere(path):
                 yield name, NotFound(f"{path} is a link to {path.readlink()}, which does not exist")
 
     def taken(self) -> bool:
@@ -191,6 +191,13 @@ def _states(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Ite
         elif not entry.name.endswith(_LOCK_SUFFIX):
             file = entry.stat() if entry.is_file() else entry.stat(follow_symlinks=False)
             yield f"{prefix}{entry.name}:{file.st_ino}:{file.st_size}:{file.st_mtime_ns}\n"
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except OSError:  # in a folder whose names may be read, and nothing else
+        return False
 
 
 def _leads_somewhere(link: Path) -> bool:

@@ -138,14 +138,22 @@ class StoragePath(ABC):
         futures = [(key, self.kvstore.read(key)) for key in keys]
         return [self._content(key, future) for key, future in futures]
 
-    def read_readable(self, keys: Sequence[str]) -> dict[str, bytes]:
-        """Return the contents of those of several files that exist and can be read; all are read at once."""
-        contents: dict[str, bytes] = {}
+    def read_permitted(self, keys: Sequence[str]) -> dict[str, bytes | StoreError]:
+        """Return the contents of those of several files that exist and may be read; all are read at once.
+
+        Where the store fails, as by a time-out, its error stands for the content.
+        """
+        contents: dict[str, bytes | StoreError] = {}
         for key, future in [(key, self.kvstore.read(key)) for key in keys]:
-            with suppress(AccessDenied, StoreError):
+            try:
                 text = self._content(key, future)
-                if text is not None:
-                    contents[key] = text
+            except AccessDenied:
+                continue
+            except StoreError as error:
+                contents[key] = error
+                continue
+            if text is not None:
+                contents[key] = text
         return contents
 
     def _content(self, key: str, future: Any) -> bytes | None:

@@ -14,6 +14,21 @@ Look = Callable[[StoragePath, Sequence[str], Sequence[str]], tuple[Found | None,
 """Callback returning what was found at a path with these folders and files, and the folders to descend into."""
 
 
+class Levels:
+    """Paths of the levels of pyramids, which a listing leaves out: a pyramid is one volume."""
+
+    def __init__(self) -> None:
+        self._paths: set[str] = set()
+
+    def add(self, pyramid: StoragePath, levels: Iterable[str]) -> None:
+        """Add the levels of the pyramid at a path; theirs are relative to it, and may have several parts."""
+        self._paths |= {(pyramid / level.strip("/")).path for level in levels}
+
+    def others(self, folder: StoragePath, names: Iterable[str]) -> list[str]:
+        """Return those of the folders `names` in `folder` that are no levels."""
+        return [name for name in names if (folder / name).path not in self._paths]
+
+
 def walk(
     path: StoragePath, look: Look[Found], depth: int | None = None
 ) -> Iterator[tuple[StoragePath, Found | Exception]]:

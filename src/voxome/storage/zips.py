@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import tensorstore as ts
 
 from voxome.errors import CorruptData, ReadOnly, UnsupportedFormat
+from voxome.storage.atomic import read_error
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import context, map_errors, result_of
 
@@ -125,7 +126,7 @@ def in_zip(path: StoragePath) -> StoragePath:
     """
     inner: list[str] = []
     for one in (path, *path.parents) if not isinstance(path, ZipPath) else ():
-        if one.is_local and Path(one.path).exists():
+        if one.is_local and _exists(Path(one.path)):
             return ZipPath(one, "/".join(reversed(inner))) if is_zip(Path(one.path)) else path
         if not one.is_local and one.parent is not None and one.name.endswith(SUFFIXES):
             return ZipPath(one, "/".join(reversed(inner)))
@@ -133,12 +134,28 @@ def in_zip(path: StoragePath) -> StoragePath:
     return path
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise read_error(path, error) from error
+
+
 def is_zip(path: Path) -> bool:
-    """Return whether a local path is a file that begins like a zip."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(4) in _MAGIC
+    """Return whether a local path is a file that begins like a zip.
+
+    Raises
+    ------
+    AccessDenied, StoreError
+        If it may not be read, or its disk fails.
+    """
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(4) in _MAGIC
+    except OSError as error:
+        raise read_error(path, error) from error
 
 
 def names_zip(path: str) -> bool:

@@ -190,9 +190,13 @@ class KindContract(ABC):
         self._write(kind, one, self._jobs(one))
         self._write(kind, other, self._jobs(other)[::-1])
         arrays, others = (kind.arrays(Handle(kind.type, target.uri), FRAME) for target in (one, other))
-        assert (arrays is None) == (others is None)
-        for name, values in (arrays or {}).items():
-            np.testing.assert_array_equal(values, (others or {})[name])
+        if arrays is None and others is None:
+            pytest.skip("the kind gives no arrays")
+        assert arrays is not None
+        assert others is not None
+        assert set(arrays) == set(others)
+        for name, values in arrays.items():
+            np.testing.assert_array_equal(values, others[name])
 
     def test_jobs_that_are_repeated_do_no_harm(self, kind: Kind, store: str) -> None:
         one, other = self._target(kind, store, "one"), self._target(kind, store, "other")

@@ -90,6 +90,8 @@ def _load(file: Path) -> Mapping[Any, Any]:
         values = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFound(f"{file} does not exist; expected a job file: YAML or JSON with the workflow's inputs") from None
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be read as a job file: {error.strerror or error}") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{file} is not a job file of YAML or JSON: {error}") from error
     if not isinstance(values, Mapping):

@@ -65,3 +65,23 @@ def test_consolidated_metadata_list_pyramids_behind_http(
     address = f"{serve(tmp_path)}/a.zarr"
     found = [info.uri.removeprefix(f"zarr://{address}/") for info in ZarrRemote().list(at(address))]
     assert found == ["em/raw", "plain", "seg", "seg/labels/cells"]
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+@pytest.mark.parametrize("http", [False, True])
+def test_arrays_beside_a_level_that_lies_deeper_are_listed(
+    tmp_path: Path, serve: Callable[..., str], http: bool
+) -> None:
+    datasets = [
+        {"path": f"s{n}/data", "coordinateTransformations": [{"type": "scale", "scale": [2.0**n] * 3}]} for n in (0, 1)
+    ]
+    axes = [{"name": name, "type": "space"} for name in "zyx"]
+    attributes = {"ome": {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}}
+    for name in ("", "em", "em/s0", "em/s1"):
+        zarr.create_group(tmp_path / "a.zarr" / name, attributes=attributes if name == "em" else {})
+    for name in ("s0/data", "s0/mask", "s1/data", "s10"):
+        zarr.create_array(tmp_path / "a.zarr" / "em" / name, shape=(4, 4, 4), dtype="u1")
+    zarr.consolidate_metadata(str(tmp_path / "a.zarr"))
+    root = f"{serve(tmp_path)}/a.zarr" if http else str(tmp_path / "a.zarr")
+    names = [info.uri.removeprefix(f"zarr://{root}/") for info in ZarrRemote().list(at(root))]
+    assert names == ["em", "em/s0/mask", "em/s10"]

@@ -13,7 +13,7 @@ from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
-from voxome.errors import AccessDenied, CorruptData, NotFound, StoreError
+from voxome.errors import AccessDenied, CorruptData, NotFound
 from voxome.remotes.n5.create import check_spec, create_array, create_group
 from voxome.remotes.n5.groups import ATTRIBUTES, Group, attributes_of, context_of_level, find_group
 from voxome.remotes.n5.metadata_flavours import Json, level_number
@@ -21,7 +21,7 @@ from voxome.remotes.n5.source import N5Pyramid, N5Source, open_level
 from voxome.storage.find import storage_path
 from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
-from voxome.storage.walk import walk
+from voxome.storage.walk import Levels, walk
 
 
 class N5Remote:
@@ -46,7 +46,7 @@ class N5Remote:
         return open_level(_require_group(folder, uri), number, mode=mode, name=str(uri))
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
-        for folder, array in walk(storage_path(uri), _look):
+        for folder, array in walk(storage_path(uri), partial(_look, Levels())):
             if isinstance(array, Exception):
                 yield unreadable_entry(folder.uri("n5"), array)
             else:
@@ -105,24 +105,33 @@ def _is_n5(folder: StoragePath) -> bool:
         if "n5" in here or {"dimensions", "dataType"} <= set(here):
             return True
         return any("n5" in attributes_of(above) for above in folder.parents) or find_group(folder) is not None
-    except (CorruptData, StoreError, AccessDenied, LookupError, TypeError, ValueError, AttributeError):
+    except (CorruptData, AccessDenied, LookupError, TypeError, ValueError, AttributeError):
         return False
 
 
 def _hint(folder: StoragePath) -> str:
     if not folder.is_local or not Path(folder.path).is_dir():
         return "nothing exists at that path"
-    found = (one.uri("n5") for one, array in walk(folder, _look, 2) if not isinstance(array, Exception))
+    found = (
+        one.uri("n5") for one, array in walk(folder, partial(_look, Levels()), 2) if not isinstance(array, Exception)
+    )
     inside = list(islice(found, 5))
     return f"open a volume inside it: {', '.join(inside)}" if inside else "that folder contains none"
 
 
-def _look(folder: StoragePath, folders: Sequence[str], files: Sequence[str]) -> tuple[Json | None, Sequence[str]]:
+def _look(
+    levels: Levels, folder: StoragePath, folders: Sequence[str], files: Sequence[str]
+) -> tuple[Json | None, Sequence[str]]:
     attributes = attributes_of(folder) if ATTRIBUTES in files else {}
     if "dimensions" in attributes:
         return attributes, ()
     group = find_group(folder) if ATTRIBUTES in files or "s0" in folders else None
-    return (None, folders) if group is None else (attributes_of(folder / group.names[0]), ())
+    if group is None:
+        return None, levels.others(folder, folders)
+    if group.folder.path != folder.path:  # Paintera's: the other folders are indices of its data
+        return attributes_of(group.folder / group.names[0]), ()
+    levels.add(folder, group.names)
+    return attributes_of(folder / group.names[0]), levels.others(folder, folders)
 
 
 def _info(array: Json, uri: str) -> ResourceInfo:

@@ -10,7 +10,7 @@ from voxome.contracts.source import Mode, ResourceInfo, Source
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
-from voxome.errors import AccessDenied, AlreadyExists, CorruptData, NotFound, StoreError
+from voxome.errors import AccessDenied, AlreadyExists, CorruptData, NotFound
 from voxome.remotes.json_store import read_json, update_json
 from voxome.remotes.precomputed.create import new_info
 from voxome.remotes.precomputed.folders import INFO
@@ -96,7 +96,7 @@ class PrecomputedRemote:
 def _is_layer(folder: StoragePath) -> bool:
     try:
         return read_layer(folder) is not None
-    except (CorruptData, StoreError, AccessDenied):
+    except (CorruptData, AccessDenied):
         return False
 
 

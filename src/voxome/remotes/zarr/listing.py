@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from voxome.remotes.json_store import read_json
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.metadata import FILES, Node, find_node, require_node
 from voxome.storage.path import StoragePath
-from voxome.storage.walk import walk
+from voxome.storage.walk import Levels, walk
 
 
 def volumes_under(folder: StoragePath) -> Iterator[tuple[StoragePath, Exception | None]]:
@@ -23,27 +24,29 @@ def volumes_under(folder: StoragePath) -> Iterator[tuple[StoragePath, Exception 
     """
     if not folder.listable:
         return ((volume, None) for volume in _consolidated(folder))
-    return ((volume, node if isinstance(node, Exception) else None) for volume, node in walk(folder, _look))
+    return (
+        (volume, node if isinstance(node, Exception) else None)
+        for volume, node in walk(folder, partial(_look, Levels()))
+    )
 
 
-def _look(folder: StoragePath, folders: Sequence[str], files: Sequence[str]) -> tuple[Node | None, Sequence[str]]:
+def _look(
+    levels: Levels, folder: StoragePath, folders: Sequence[str], files: Sequence[str]
+) -> tuple[Node | None, Sequence[str]]:
     node = find_node(folder) if set(files) & set(FILES) else None
-    if node is None:
-        return None, folders
-    if node.type == "array":
+    if node is not None and node.type == "array":
         return node, ()
-    levels = _levels(node)
-    if levels is None:
-        return None, folders
-    return node, [name for name in folders if name not in levels]
+    paths = None if node is None else _levels(node)
+    levels.add(folder, paths or ())
+    return None if paths is None else node, levels.others(folder, folders)
 
 
-def _levels(group: Node) -> set[str] | None:
-    """Return the folders of the levels of a pyramid; None if the group is not a pyramid."""
+def _levels(group: Node) -> list[str] | None:
+    """Return the paths of the levels of a pyramid; None if the group is not a pyramid."""
     entry = ome.multiscales(group.attributes)
     if entry is None:
         return None
-    return {one.path.partition("/")[0] for one in ome.datasets(entry, str(group.folder))}
+    return [one.path.strip("/") for one in ome.datasets(entry, str(group.folder))]
 
 
 def _consolidated(folder: StoragePath) -> Iterator[StoragePath]:
