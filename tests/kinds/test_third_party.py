@@ -219,3 +219,17 @@ class TestPointTree(KindContract):
     def content(self, uri: str) -> Any:
         folder = storage_at(uri)
         return {name: (folder / name).read_bytes() for name in folder.names()}
+
+
+@pytest.mark.parametrize(
+    "columns", [[("z",), ("z", "y")], [("z", "y"), ("z",)], [None, ("z",)], [("z",), None]], ids=str
+)
+def test_the_suite_notices_a_result_with_other_columns(
+    plugins: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: list[tuple[str, ...] | None]
+) -> None:
+    from voxome_points import Points
+
+    results = iter(None if names is None else {name: np.zeros(1) for name in names} for names in columns)
+    monkeypatch.setattr(Points, "arrays", lambda *_: next(results))
+    with pytest.raises(AssertionError):
+        TestPoints().test_results_can_be_compared_if_the_kind_gives_arrays(Points(), str(tmp_path / "store"))
