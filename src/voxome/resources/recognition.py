@@ -89,6 +89,7 @@ def recognise_folders(folder: StoragePath, names: Sequence[str]) -> Iterator[tup
         found = folder.read_permitted([f"{name}/{key}" for name in batch for key in keys])
         for name in batch:
             there = [key for key in keys if f"{name}/{key}" in found]
+            scheme: str | Exception | None
             failed = next((one for key in there if isinstance(one := found[f"{name}/{key}"], StoreError)), None)
             try:
                 scheme = failed or _match(Uri("", (folder / name).path, folder.options), there, stores)
