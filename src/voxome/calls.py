@@ -72,9 +72,9 @@ def call_problem(
     for option in options:
         if option not in known:
             return WrongCall(unknown("argument", option, known, f"{name}()"))
-    given = {*known[: len(arguments) - is_method], *options}
+    names = {*known[: len(arguments) - is_method], *options}
     missing = [
-        one.name for one in parameters if one.default is one.empty and one.name in known and one.name not in given
+        one.name for one in parameters if one.default is one.empty and one.name in known and one.name not in names
     ]
     if missing:
         return WrongCall(f"{name}() needs {' and '.join(missing)}; expected {name}{_shown(parameters)}")

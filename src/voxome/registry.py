@@ -125,10 +125,10 @@ def targets(group: str) -> dict[str, str]:
 
     A name that is defined twice is among them; `load` refuses it.
     """
-    found = dict(BUILT_IN.get(group, {}))
+    entries = dict(BUILT_IN.get(group, {}))
     for entry in entry_points(group=group):
-        found.setdefault(entry.name, entry.value)
-    return found
+        entries.setdefault(entry.name, entry.value)
+    return entries
 
 
 @cache
@@ -183,12 +183,12 @@ def _warn_once(message: str) -> None:
 
 def _check_unique(group: str, name: str) -> None:
     built_in = BUILT_IN.get(group, {}).get(name)
-    found = {} if built_in is None else {built_in: f"{built_in} of voxome"}
+    owners = {} if built_in is None else {built_in: f"{built_in} of voxome"}
     for entry in entry_points(group=group, name=name):
-        found.setdefault(entry.value, _described(entry))
-    if len(found) > 1:
+        owners.setdefault(entry.value, _described(entry))
+    if len(owners) > 1:
         raise PluginError(
-            f"The {_WHAT.get(group, group)} {name!r} is defined twice, as {' and as '.join(found.values())}; expected "
+            f"The {_WHAT.get(group, group)} {name!r} is defined twice, as {' and as '.join(owners.values())}; expected "
             "one; uninstall one of the packages, or rename its entry point"
         )
 

@@ -89,19 +89,23 @@ def _configuration() -> tuple[dict[str, Any], list[dict[str, str]], list[str]]:
     from voxome.config.variables import store_variables, unknown_variables
 
     file, problems, profile = config_path(), [], None
-    found = [{"store": one.store, "source": one.name} for one in store_variables(os.environ) if one.part == "token"]
-    found += [{"store": store, "source": name} for name, store in _CREDENTIALS.items() if os.environ.get(name)]
-    found += [{"store": store, "source": name} for name, store in _FILES.items() if Path(name).expanduser().exists()]
+    credentials = [
+        {"store": one.store, "source": one.name} for one in store_variables(os.environ) if one.part == "token"
+    ]
+    credentials += [{"store": store, "source": name} for name, store in _CREDENTIALS.items() if os.environ.get(name)]
+    credentials += [
+        {"store": store, "source": name} for name, store in _FILES.items() if Path(name).expanduser().exists()
+    ]
     try:
         profile = settings().profile
         stores = in_use()
-        found += [{"store": store, "source": str(file)} for store, entry in stores.items() if read_token(entry)]
+        credentials += [{"store": store, "source": str(file)} for store, entry in stores.items() if read_token(entry)]
     except VoxomeError as error:
         problems.append(str(error))
     problems += unknown_variables(os.environ)
     if os.environ.get("VOXOME_CONFIG") and not file.exists():
         problems.append(f"VOXOME_CONFIG names {file}, which does not exist; create it, or unset VOXOME_CONFIG")
-    return {"file": str(file), "exists": file.exists(), "profile": profile}, found, problems
+    return {"file": str(file), "exists": file.exists(), "profile": profile}, credentials, problems
 
 
 def _lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:

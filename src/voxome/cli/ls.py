@@ -20,10 +20,10 @@ def ls(
     """List volumes, and folders or collections of volumes."""
     from voxome.resources.listing import ls as list_resources
 
-    found = list_resources(uri, recursive=recursive)
+    entries = list_resources(uri, recursive=recursive)
     if json:
-        show_json([asdict(info) for info in found])
-    elif not found:
+        show_json([asdict(info) for info in entries])
+    elif not entries:
         print_stderr(f"No volumes found in {uri}")
     else:
-        show_table(["uri", "type", "description"], [[info.uri, info.type, info.description] for info in found])
+        show_table(["uri", "type", "description"], [[info.uri, info.type, info.description] for info in entries])

@@ -56,8 +56,8 @@ def show_table(
         print(title)
     width = shutil.get_terminal_size().columns
     for count in range(len(least) + 1):
-        kept = [number for number, name in enumerate(columns) if name not in least[:count]]
-        names, values = [columns[number] for number in kept], [[row[number] for number in kept] for row in cells]
+        shown = [number for number, name in enumerate(columns) if name not in least[:count]]
+        names, values = [columns[number] for number in shown], [[row[number] for number in shown] for row in cells]
         widths = _column_widths(names, values, width)
         if widths is not None:
             print("\n".join(_lines(names, values, widths)))

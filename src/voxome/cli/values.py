@@ -94,9 +94,9 @@ def parse_indices(text: Any) -> tuple[int, ...]:
 def parse_sizes(text: Any) -> list[int]:
     """Parse numbers of voxels, as ``64,128``."""
     try:
-        found = [int(part) for part in str(text).split(",")]
+        numbers = [int(part) for part in str(text).split(",")]
     except ValueError:
-        found = [0]
-    if min(found) < 1:
+        numbers = [0]
+    if min(numbers) < 1:
         raise typer.BadParameter(f"{text!r}: expected whole numbers of at least 1, such as 64,128")
-    return found
+    return numbers

@@ -97,9 +97,9 @@ def exported() -> dict[str, Any]:
     Those of this machine stay out, but for the configuration file: a worker with another home finds it by its path.
     """
     current, names = _in_force()
-    chosen = {name: getattr(current, name) for name in VARIABLES if name in names - LOCAL}
+    values = {name: getattr(current, name) for name in VARIABLES if name in names - LOCAL}
     file = config_path().absolute()
-    return {**chosen, "config": str(file)} if file.exists() else chosen
+    return {**values, "config": str(file)} if file.exists() else values
 
 
 def adopt(values: Mapping[str, Any]) -> None:

@@ -100,10 +100,10 @@ def require_counts(name: str, value: Iterable[int], least: int = 0) -> list[int]
         If they are something else.
     """
     listed = isinstance(value, Iterable) and not isinstance(value, str | bytes)
-    found = list(value) if listed else []
-    if not listed or not all(is_whole(n) and n >= least for n in found):
+    items = list(value) if listed else []
+    if not listed or not all(is_whole(n) and n >= least for n in items):
         raise _wrong(name, value, f"whole numbers of at least {least}, such as [{least}, {least + 1}]")
-    return [int(n) for n in found]
+    return [int(n) for n in items]
 
 
 def require_id(name: str, value: int) -> int:

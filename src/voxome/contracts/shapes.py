@@ -230,13 +230,13 @@ class Annotations:
 
 def _set_array(owner: object, name: str, dtype: DTypeLike, row: tuple[int, ...]) -> None:
     """Convert one attribute to an array of `dtype` whose rows have the shape `row`."""
-    given = getattr(owner, name)
+    value = getattr(owner, name)
     try:
-        values: NDArray[Any] = np.asarray(given, dtype)
+        values: NDArray[Any] = np.asarray(value, dtype)
     except (TypeError, ValueError, OverflowError) as error:
         rows = f"({', '.join(['n', *map(str, row)])})"
         raise InvalidInput(
-            f"{name} is {describe_value(given)}; expected an array of {np.dtype(dtype)} of shape {rows}"
+            f"{name} is {describe_value(value)}; expected an array of {np.dtype(dtype)} of shape {rows}"
         ) from error
     if values.size == 0:
         values = values.reshape(0, *row)

@@ -33,8 +33,8 @@ def require_own(target: Target, owner: str | None) -> None:
     """
     if owner not in (None, target.key):
         unmarked = "not marked as the result of a run (foreign, edited or damaged)"
-        found = "the result of another run" if owner else unmarked
-        raise AlreadyExists(f"{target.uri} is {found}; choose another folder, or remove it")
+        state = "the result of another run" if owner else unmarked
+        raise AlreadyExists(f"{target.uri} is {state}; choose another folder, or remove it")
 
 
 def write_own_file(target: Target, data: bytes) -> None:

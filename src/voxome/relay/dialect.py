@@ -32,6 +32,6 @@ def open_dialects(relay: Relay, names: Iterable[str] = ()) -> list[Dialect]:
     UnknownName
         If a name is unknown.
     """
-    chosen = [load(GROUP, name) for name in names]
-    factories: list[Callable[[Relay], Dialect]] = chosen or [one for _, one in load_all(GROUP)]
+    dialects = [load(GROUP, name) for name in names]
+    factories: list[Callable[[Relay], Dialect]] = dialects or [one for _, one in load_all(GROUP)]
     return [factory(relay) for factory in factories]

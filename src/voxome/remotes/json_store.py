@@ -71,9 +71,9 @@ def to_json(document: Mapping[str, Any], name: str) -> bytes:
 
 def _has_bare_nan(text: bytes) -> bool:
     """Return whether JSON text has NaN or infinities as numbers, which JSON itself does not have."""
-    found: list[str] = []
-    json.loads(text, parse_constant=found.append)
-    return bool(found)
+    constants: list[str] = []
+    json.loads(text, parse_constant=constants.append)
+    return bool(constants)
 
 
 def _parse(text: bytes, name: str) -> Json:

@@ -74,11 +74,11 @@ def require_series(path: Path, tiff: tifffile.TiffFile, number: int | None = Non
         raise UnsupportedFormat(f"{path} has several series, choose one, as in images://{path}?series=0: {forms}")
     if number is not None and number >= len(series):
         raise NotFound(f"{path} has no series {number}: its series are 0 to {len(series) - 1}")
-    chosen = series[number or 0]
-    _require_promised(path, tiff, chosen)
-    for parent in {page.parent.filehandle.path for page in chosen.pages if page is not None} - {str(path)}:
+    selected = series[number or 0]
+    _require_promised(path, tiff, selected)
+    for parent in {page.parent.filehandle.path for page in selected.pages if page is not None} - {str(path)}:
         check_directories(Path(parent))
-    return chosen
+    return selected
 
 
 def image_series(tiff: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:

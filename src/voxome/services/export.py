@@ -107,20 +107,20 @@ def lost_metadata(spec: VolumeSpec, box: Box, suffix: str) -> list[str]:
     suffix : str
         Key of `WRITERS`.
     """
-    kept = _KEPT.get(suffix, _ALL)
+    properties = _KEPT.get(suffix, _ALL)
     if suffix in (".tif", ".tiff") and not _is_ome(spec):
-        kept = frozenset()
+        properties = frozenset()
     lost = []
-    if spec.voxel_size_nm is not None and "voxel size" not in kept:
+    if spec.voxel_size_nm is not None and "voxel size" not in properties:
         lost.append(f"the voxel size {spec.voxel_size_nm} nm")
-    if any(spec.offset_nm) and ("offset" not in kept or (suffix in _SIZED_OFFSET and spec.voxel_size_nm is None)):
+    if any(spec.offset_nm) and ("offset" not in properties or (suffix in _SIZED_OFFSET and spec.voxel_size_nm is None)):
         lost.append(f"the offset {spec.offset_nm} nm")
-    position_kept = "start" in kept or ("offset" in kept and spec.voxel_size_nm is not None)
+    position_kept = "start" in properties or ("offset" in properties and spec.voxel_size_nm is not None)
     if any(box.start) and not position_kept:
         lost.append(f"the start {box.start}")
-    if spec.attributes and "attributes" not in kept:
+    if spec.attributes and "attributes" not in properties:
         lost.append(f"the attributes {', '.join(spec.attributes)}")
-    if spec.axes != default_axes(box.ndim) and "axes" not in kept:
+    if spec.axes != default_axes(box.ndim) and "axes" not in properties:
         lost.append(f"the axes {'/'.join(spec.axes)}")
     return lost
 

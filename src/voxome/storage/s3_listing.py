@@ -123,14 +123,14 @@ def _map_errors(name: str, bucket: str) -> Iterator[None]:
 
 def _translate(name: str, bucket: str, error: ClientError) -> VoxomeError:
     reply: Mapping[str, Any] = error.response
-    found = reply.get("Error", {})
-    code, status = str(found.get("Code", "")), reply.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    what = f"{code}: {found.get('Message')}" if found.get("Message") else code
+    details = reply.get("Error", {})
+    code, status = str(details.get("Code", "")), reply.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    what = f"{code}: {details.get('Message')}" if details.get("Message") else code
     if code in _MISSING:
         return NotFound(f"{name}: the bucket {bucket} does not exist ({what}); check its name and ?endpoint=")
     if code in _ELSEWHERE or status == 301:
         headers = reply.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        region = headers.get("x-amz-bucket-region") or found.get("Region") or "REGION"
+        region = headers.get("x-amz-bucket-region") or details.get("Region") or "REGION"
         return StoreError(f"{name}: the bucket {bucket} is in another region ({what}); add ?region={region}")
     if status in _REFUSED:
         return AccessDenied(

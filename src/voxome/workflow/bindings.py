@@ -132,5 +132,5 @@ class Bindings:
         self.specs[handle.key] = spec
         self.notes += window_notes(expected.name, handle.uri)
         box, size = self.options.box, self.options.voxel_size_nm
-        chosen = handle.box if box is None else str(Box.of(box, spec.frame))
-        return replace(handle, box=chosen, voxel_size_nm=size or handle.voxel_size_nm)
+        part = handle.box if box is None else str(Box.of(box, spec.frame))
+        return replace(handle, box=part, voxel_size_nm=size or handle.voxel_size_nm)

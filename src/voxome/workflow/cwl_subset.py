@@ -68,8 +68,8 @@ def unknown_requirements(name: str, item: Any) -> Iterator[str]:
     """Yield the requirements of a workflow, step or tool that voxome cannot keep."""
     for one in item.get("requirements") or ():
         if one["class"] not in REQUIREMENTS:
-            kept = ", ".join(sorted(REQUIREMENTS))
-            yield at(one, "class", f"{name} requires {short(one['class'])}; supported: {kept}; or make it a hint")
+            known = ", ".join(sorted(REQUIREMENTS))
+            yield at(one, "class", f"{name} requires {short(one['class'])}; supported: {known}; or make it a hint")
 
 
 def unknown_type(name: str, entry: Any) -> Iterator[str]:

@@ -39,8 +39,8 @@ def frame_of_volumes(handles: Mapping[str, Handle], volumes: Mapping[str, Volume
             )
         domain, stored = shared, stored & other.frame
     stored &= domain
-    chosen = [part for name, volume in volumes.items() if (part := _chosen(handles[name], volume)) is not None]
-    box = chosen[0] if chosen else stored
+    parts = [part for name, volume in volumes.items() if (part := _chosen(handles[name], volume)) is not None]
+    box = parts[0] if parts else stored
     if box.ndim != 3 or box.empty or box not in stored:
         raise InvalidInput(f"the box {box} is not in {handle.uri}: give a non-empty Z0:Z1,Y0:Y1,X0:X1 inside {stored}")
     return Frame(domain, box, spec.voxel_size_nm, spec.offset_nm)

@@ -180,8 +180,8 @@ class _Planner:
         """Return the parameters of a step; None if one is invalid."""
         values = {name: self.bindings.value(source) for name, source in sources.items() if name not in tool.inputs}
         try:
-            given = {name: value for name, value in values.items() if value is not None}
-            return tool.bind({**(tool.defaults(volumes) if tool.defaults else {}), **given})
+            settings = {name: value for name, value in values.items() if value is not None}
+            return tool.bind({**(tool.defaults(volumes) if tool.defaults else {}), **settings})
         except PlanError as error:
             self.problems += error.problems
             return None
@@ -248,11 +248,11 @@ class _Planner:
         InvalidInput
             If that of the workflow is not a shape.
         """
-        chosen = self.options.blocks.get(node.name, self.options.block)
+        shape = self.options.blocks.get(node.name, self.options.block)
         source = node.inputs.get("block")
-        text = None if chosen or source is None else self.bindings.value(source)
+        text = None if shape or source is None else self.bindings.value(source)
         try:
-            return chosen or (DEFAULT_BLOCK if text is None else parse_shape(str(text)))
+            return shape or (DEFAULT_BLOCK if text is None else parse_shape(str(text)))
         except ValueError as error:
             raise InvalidInput(f"step {node.name}: block {error}") from None
 

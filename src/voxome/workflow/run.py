@@ -221,11 +221,11 @@ def _skip(step: Step, ledger: Ledger, progress: Progress | None) -> StepReport:
 
 def _versions() -> dict[str, str]:
     """Return the versions of the packages that are installed, and of Python."""
-    found = {"python": sys.version.split()[0]}
+    versions = {"python": sys.version.split()[0]}
     for name in RECORDED_PACKAGES:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            versions[name] = version(name)
+    return versions
 
 
 def _record(plan: Plan, reports: list[StepReport], began: float, engines: StepEngines) -> RunRecord:

@@ -98,9 +98,9 @@ def adopt_plan(folder: Path, plan: Plan, store: str, *, fresh: bool = False) -> 
     claim_store(store, folder, plan.key, earlier)
     for address in {home_address(folder), store} if stale or saved.key != plan.key else ():
         (storage_at(address) / RECORD).unlink()
-    left = _remove(stale, store)
+    remaining = _remove(stale, store)
     write_json(path, now)
-    return _changes(saved, steps, fresh) + left
+    return _changes(saved, steps, fresh) + remaining
 
 
 def pending_changes(folder: Path, plan: Plan, store: str, *, fresh: bool = False) -> list[str]:
@@ -137,8 +137,10 @@ def _steps(content: JsonObject) -> dict[str, JsonObject]:
 
 def _require_store(saved: SavedPlan, elsewhere: str | None, folder: Path, store: str) -> None:
     if saved.store != elsewhere:
-        kept = saved.store or "the folder itself"
-        raise PlanError([f"{folder} keeps its results in {kept}, not in {store}: give that store, or another folder"])
+        address = saved.store or "the folder itself"
+        raise PlanError(
+            [f"{folder} keeps its results in {address}, not in {store}: give that store, or another folder"]
+        )
 
 
 def _changes(saved: SavedPlan, steps: Mapping[str, JsonObject], fresh: bool) -> list[str]:
@@ -170,15 +172,17 @@ def _read(path: Path, folder: Path) -> SavedPlan | None:
 
 def _remove(stale: Sequence[JsonObject], store: str) -> list[str]:
     """Remove the results of steps, the last first; return sentences for those that were not removed."""
-    left = []
+    remaining = []
     for data in reversed(stale):
         step = Step.from_json(data)
         try:
             remove_outputs(step, store)
         except (UnknownName, PluginError) as error:
-            left.append(f"the results of step {step.name} were not removed, since its tool cannot be loaded: {error}")
+            remaining.append(
+                f"the results of step {step.name} were not removed, since its tool cannot be loaded: {error}"
+            )
         try:
             remove_folder(step, store)
         except StoreError as error:
-            left.append(f"the intermediate data of step {step.name} were not removed: {error}")
-    return left
+            remaining.append(f"the intermediate data of step {step.name} were not removed: {error}")
+    return remaining

@@ -134,8 +134,8 @@ def require_claimable(address: str, folder: Path, plan_key: str, earlier: Collec
     """
     if address == home_address(folder):
         return None
-    found = (storage_at(address) / PRIVATE / _PLAN_KEY).read_bytes()
-    key = None if found is None else found.decode()
+    claim = (storage_at(address) / PRIVATE / _PLAN_KEY).read_bytes()
+    key = None if claim is None else claim.decode()
     if key not in (None, plan_key, *earlier):
         raise AlreadyExists(
             f"{address} has the results of another run (plan {key}, this one is {plan_key}); choose another store, or "

@@ -163,11 +163,11 @@ def _recalibrated(array: Json, name: str, context: GroupContext) -> Transform:
     The flavour that was changed at level 0 counts for the other levels too.
     """
     own = _from_voxome(array[VOXOME])
-    found = _readable(array, name, context, own.stored)
+    placements = _readable(array, name, context, own.stored)
     changed = _changed_flavour(context.s0, "s0", context) if context.s0.get(VOXOME) else None
-    if changed not in found:
+    if changed not in placements:
         changed = _changed_flavour(array, name, context)
-    theirs = None if changed is None else found[changed]
+    theirs = None if changed is None else placements[changed]
     if theirs is None or theirs.transform.voxel_size_nm is None:
         return own
     size, old = theirs.transform.voxel_size_nm, own.voxel_size_nm or (0.0, 0.0, 0.0)
@@ -195,11 +195,11 @@ def _changed_flavour(array: Json, name: str, context: GroupContext) -> str | Non
 
 def _readable(array: Json, name: str, context: GroupContext, stored: tuple[str, ...]) -> dict[str, _Placement]:
     """Return what the flavours that are understood say."""
-    found: dict[str, _Placement] = {}
+    placements: dict[str, _Placement] = {}
     for flavour, read in _flavours(array, name, context, stored):
         with suppress(CorruptData, LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
-            found[flavour] = read()
-    return found
+            placements[flavour] = read()
+    return placements
 
 
 def _start(array: Json) -> list[float]:
@@ -332,6 +332,6 @@ def _lengths(values: Sequence[float], units: Any) -> list[float]:
 
 def _triple(stored: Sequence[str], values: Sequence[float], default: float = float("nan")) -> Lengths | None:
     """Return the z, y and x of `values`, listed as the stored axes are; None if one is missing or not a number."""
-    found = dict(zip(stored, values, strict=False))
-    z, y, x = (found.get(name, default) for name in "zyx")
+    by_axis = dict(zip(stored, values, strict=False))
+    z, y, x = (by_axis.get(name, default) for name in "zyx")
     return (z, y, x) if all(v == v for v in (z, y, x)) else None

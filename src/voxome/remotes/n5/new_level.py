@@ -109,16 +109,16 @@ class NewLevel:
         if not finest:
             return {}
         axes = [str(name).lower() for name in finest["axes"]]
-        scale, shift = self._placed(axes, finest["scale"], finest.get("translate", [0.0] * len(axes)))
+        scale, shift = self._scale_and_shift(axes, finest["scale"], finest.get("translate", [0.0] * len(axes)))
         return {**finest, "scale": scale, "translate": shift}
 
     def _ngff(self, finest: Json, multiscale: Json) -> list[Json]:
         listed = multiscale.get("axes") or list(self.ratio)
         axes = [str(one["name"] if isinstance(one, Mapping) else one).lower() for one in listed]
-        scale, shift = self._placed(axes, *compose(finest["coordinateTransformations"], len(axes)))
+        scale, shift = self._scale_and_shift(axes, *compose(finest["coordinateTransformations"], len(axes)))
         return [{"type": "scale", "scale": scale}, {"type": "translation", "translation": shift}]
 
-    def _placed(
+    def _scale_and_shift(
         self, axes: Sequence[str], size: Sequence[float], first: Sequence[float]
     ) -> tuple[list[float], list[float]]:
         """Return voxel size and first centre, from those of level 0 in whatever unit."""
@@ -161,9 +161,9 @@ def _require_no_index(group: Group, name: str) -> None:
     paintera, parent = group.context.above.get("painteraData"), group.folder.parent
     if not paintera or parent is None:
         return
-    found = [one for one in ("unique-labels", "label-to-block-mapping") if (parent / one).taken()]
-    if found:
+    indices = [one for one in ("unique-labels", "label-to-block-mapping") if (parent / one).taken()]
+    if indices:
         raise UnsupportedFormat(
-            f"{name}: Paintera has {' and '.join(found)} for every level of these labels, which voxome does not write; "
-            "nothing was changed. Add the level with Paintera's conversion helper, or to a copy of the volume"
+            f"{name}: Paintera has {' and '.join(indices)} for every level of these labels, which voxome does not "
+            "write; nothing was changed. Add the level with Paintera's conversion helper, or to a copy of the volume"
         )

@@ -52,12 +52,12 @@ def check(info: Mapping[str, Any], name: str) -> None:
 
 def whole_numbers(info: Mapping[str, Any]) -> Json:
     """Return `info` with integers where the format has them: some writers store a size of 64 as 64.0."""
-    found = dict(info)
+    plain = dict(info)
     if "num_channels" in info:
-        found["num_channels"] = _whole(info["num_channels"])
+        plain["num_channels"] = _whole(info["num_channels"])
     if isinstance(info.get("scales"), list):
-        found["scales"] = [_whole_scale(scale) for scale in info["scales"]]
-    return found
+        plain["scales"] = [_whole_scale(scale) for scale in info["scales"]]
+    return plain
 
 
 @contextmanager

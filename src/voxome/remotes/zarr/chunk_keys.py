@@ -58,13 +58,13 @@ def warn_of_unreachable_chunks(node: Node, document: Mapping[str, Any]) -> None:
         return
     _looked_at.add(array)
     with suppress(OSError):
-        found = _in_folder(node.folder.path, first) if node.folder.is_local else _by_name(node, first, ndim)
-        if found is not None:
+        name = _in_folder(node.folder.path, first) if node.folder.is_local else _by_name(node, first, ndim)
+        if name is not None:
             _LOG.warning(
                 "%s has chunks that its metadata cannot reach, such as %s: they say that the first chunk is %s. The "
                 "voxels of such chunks read as if they were missing; correct %s",
                 node.folder,
-                found,
+                name,
                 first,
                 "dimension_separator in .zarray" if node.format == 2 else "chunk_key_encoding in zarr.json",
             )

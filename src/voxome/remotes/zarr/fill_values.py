@@ -107,18 +107,18 @@ def _float(fill: Any, dtype: np.dtype[Any]) -> Any:
         return np.array([int(fill, 16)], f"u{dtype.itemsize}").view(dtype.newbyteorder("="))[0]
     number = float(fill)
     with np.errstate(over="ignore"):
-        found = dtype.type(number)
-    if np.isinf(found) and not math.isinf(number):
+        value = dtype.type(number)
+    if np.isinf(value) and not math.isinf(number):
         raise OverflowError(fill)
-    return found
+    return value
 
 
 def _complex(fill: Any, dtype: np.dtype[Any]) -> Any:
     part = np.dtype(f"f{dtype.itemsize // 2}")
     real, imaginary = fill if isinstance(fill, list) else (fill, 0)
-    found = np.zeros((), dtype.newbyteorder("="))
-    found.real, found.imag = _float(real, part), _float(imaginary, part)
-    return found[()]
+    value = np.zeros((), dtype.newbyteorder("="))
+    value.real, value.imag = _float(real, part), _float(imaginary, part)
+    return value[()]
 
 
 _DECODERS: dict[str, Callable[[Any, np.dtype[Any]], Any]] = {

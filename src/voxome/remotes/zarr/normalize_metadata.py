@@ -83,10 +83,10 @@ def long_form(extension: Any) -> dict[str, Any]:
     understood.
     """
     one = {"name": extension} if isinstance(extension, str) else dict(extension)
-    kept = {key: value for key, value in one.items() if key != "must_understand"}
-    if not isinstance(kept["name"], str):
-        raise TypeError(f"{kept['name']!r} is not a name")
-    return kept if kept.get("configuration") else {"name": kept["name"]}
+    members = {key: value for key, value in one.items() if key != "must_understand"}
+    if not isinstance(members["name"], str):
+        raise TypeError(f"{members['name']!r} is not a name")
+    return members if members.get("configuration") else {"name": members["name"]}
 
 
 def _reason(error: Exception) -> str:
@@ -211,10 +211,10 @@ def _codecs(codecs: Sequence[Any], *, several_bytes: bool) -> list[dict[str, Any
 
 
 def _keep_known(name: str, options: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
-    kept = {key: value for key, value in options.items() if key in known}
-    if name in ("gzip", "zlib") and kept.get("level") == -1:
-        kept["level"] = 6
-    return kept
+    members = {key: value for key, value in options.items() if key in known}
+    if name in ("gzip", "zlib") and members.get("level") == -1:
+        members["level"] = 6
+    return members
 
 
 def codecs_without_tensorstore(document: Mapping[str, Any]) -> list[str]:

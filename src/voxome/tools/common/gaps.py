@@ -49,14 +49,14 @@ def find_bridged(missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
     (z, y, x) bool
         Exact where the array extends by `LONGEST` voxels along z, or to the border of the domain.
     """
-    found = np.zeros_like(missing)
+    bridged = np.zeros_like(missing)
     for length in range(1, min(LONGEST, len(missing) - 2) + 1):
         run = ~missing[: -length - 1] & ~missing[length + 1 :]
         for i in range(1, length + 1):
             run &= missing[i : len(missing) - length - 1 + i]
         for i in range(1, length + 1):
-            found[i : len(missing) - length - 1 + i] |= run
-    return found
+            bridged[i : len(missing) - length - 1 + i] |= run
+    return bridged
 
 
 def fill_missing(image: NDArray[Any], tissue: NDArray[np.uint8], value: float) -> NDArray[Any]:

@@ -76,8 +76,8 @@ def graph(
         GraphML.
     """
     limits = PartnerParams(min_area_um2, min_asymmetry)
-    kept = select_objects(objects.read(), min_voxels(min_synapse_volume_um3, frame.scale_nm), min_synapse_peak)
-    near, between = (_select(table.read(), kept["id"]) for table in (contacts, faces))
+    synapses = select_objects(objects.read(), min_voxels(min_synapse_volume_um3, frame.scale_nm), min_synapse_peak)
+    near, between = (_select(table.read(), synapses["id"]) for table in (contacts, faces))
     pairs = partners(near, between, voxel_size_nm=frame.scale_nm, params=limits)
     geometry: dict[str, Any] = {
         "domain": frame.domain,
@@ -88,7 +88,7 @@ def graph(
     if frame.voxel_size_nm is None:
         edges["area_um2"] = np.full(len(edges["area_um2"]), np.nan)
     return {
-        "synapses": synapse_table(kept, pairs, **geometry),
+        "synapses": synapse_table(synapses, pairs, **geometry),
         "connectome": edges,
         "neurons": cells,
         "graph": graphml(edges, cells),
