@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from voxome.errors import VoxomeError
     from voxome.geometry import BlockGrid, Box
     from voxome.reports import score
+    from voxome.resources.connect import connect
     from voxome.resources.listing import ls
-    from voxome.resources.open import connect, create, open
+    from voxome.resources.open import create, open
     from voxome.resources.shapes import Meshes, Points, Skeletons
     from voxome.resources.volume import Volume
     from voxome.services.array import array
@@ -77,7 +78,7 @@ _LAZY = {
     "VoxomeError": "voxome.errors",
     "array": "voxome.services.array",
     "configure": "voxome.config.settings",
-    "connect": "voxome.resources.open",
+    "connect": "voxome.resources.connect",
     "convert": "voxome.services.convert",
     "create": "voxome.resources.open",
     "datasets": "voxome.data.registry.read",

@@ -17,7 +17,7 @@ import httpx
 from voxome.config.settings import settings
 from voxome.errors import AccessDenied, NotFound, StoreError
 from voxome.extras import require
-from voxome.storage.path import Page
+from voxome.storage.page import Page
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 _FIELDS = "prefixes,items(name),nextPageToken"

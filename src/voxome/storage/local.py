@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 
 from voxome.errors import AlreadyExists, NotFound, StoreError, UnsupportedFormat
 from voxome.storage.atomic import replacing, storing
-from voxome.storage.path import Page, StoragePath
+from voxome.storage.page import Page
+from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import map_errors
 
 _LOCK_SUFFIX = ".__lock"

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from voxome.config.profiles import store_profile
 from voxome.errors import InvalidUri, MissingExtra, StoreError
 from voxome.extras import require
-from voxome.storage.path import Page, StoragePath
+from voxome.storage.page import Page
+from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import map_errors, result_of
 
 _FILES = {

@@ -9,33 +9,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from types import MappingProxyType
-from typing import Any, BinaryIO, ClassVar, NamedTuple
+from typing import Any, BinaryIO, ClassVar
 
 import tensorstore as ts
 
 from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, AlreadyExists, InvalidBox, NotFound, StoreError, UnsupportedFormat, VoxomeError
 from voxome.redaction import redact
+from voxome.storage.page import Page
 from voxome.storage.ranged import TAIL_BYTES, open_ranged
 from voxome.storage.tensorstore import context, map_errors, result_of
-
-
-class Page(NamedTuple):
-    """Names in a folder.
-
-    Attributes
-    ----------
-    folders, files : list of str
-        Names, sorted.
-    """
-
-    folders: list[str]
-    files: list[str]
-
-    @classmethod
-    def of(cls, folders: Iterable[str], files: Iterable[str]) -> Page:
-        """Return a page of names in any order; a name without a letter, as in ``a//b``, cannot be addressed."""
-        return cls(sorted({name for name in folders if name}), sorted({name for name in files if name}))
 
 
 class StoragePath(ABC):

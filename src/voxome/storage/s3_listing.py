@@ -23,7 +23,7 @@ from botocore.exceptions import (
 from voxome.config.settings import settings
 from voxome.errors import AccessDenied, NotFound, StoreError, VoxomeError
 from voxome.redaction import redact
-from voxome.storage.path import Page
+from voxome.storage.page import Page
 
 PAGE_NAMES = 1000
 """Names in a page, the most that S3 sends."""
