@@ -186,6 +186,20 @@ def test_a_result_is_not_copied_onto_an_input_however_it_is_spelled(lab: Lab, sp
     assert np.array_equal(opened(f"zarr://{lab.folder}/raw.zarr")[...], lab.raw)
 
 
+def fail_at_the_first_step(report: StepReport) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_keeps_the_transfers_of_results_that_are_unchanged(lab: Lab) -> None:
+    done = transfers(lab.run(into={"mask": f"zarr://{lab.folder}/mask.zarr"}))
+    lab.edit_lookup(77)
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(progress=fail_at_the_first_step)
+    assert not (lab.out / "run.json").exists()
+    assert transfers(lab.run()) == done
+
+
 def test_a_run_that_is_refused_creates_no_destination(lab: Lab) -> None:
     lab.run()
     with pytest.raises(PlanError, match="keeps its results in the folder itself"):

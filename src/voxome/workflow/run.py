@@ -96,8 +96,15 @@ def run_plan(
 
 
 def _valid_transfers(plan: Plan, folder: Path) -> list[TransferRecord]:
-    """Return the recorded transfers of results that the plan keeps, but those into its own destinations."""
-    record = _read_record(folder)
+    """Return the recorded transfers of results that the plan keeps, but those into its own destinations.
+
+    They are saved beside the plan, because a run removes its record before it replaces results, and may be interrupted.
+    """
+    saved, record = folder / PRIVATE / RECORD, _read_record(folder / RECORD)
+    if record is None:
+        record = _read_record(saved)
+    else:
+        write_json(saved, record)
     stored: list[TransferRecord] = [] if record is None else record.get("transfers", [])
     keys, renewed = (
         {name: handle.key for name, handle in plan.outputs.items()},
@@ -136,7 +143,7 @@ def check_truth(plan: Plan, truth: Path) -> None:
 
 def _read_finished(plan: Plan, folder: Path, store: str, progress: Progress | None) -> RunRecord | None:
     """Return the record of the finished run in `folder` if its results are complete; intermediate data need not be."""
-    before = _read_record(folder)
+    before = _read_record(folder / RECORD)
     if before is None or before.get("plan") != plan.key or not _is_complete(plan, store):
         return None
     began = time.time()
@@ -147,17 +154,17 @@ def _read_finished(plan: Plan, folder: Path, store: str, progress: Progress | No
     return {**before, "started_s": began, "wall_s": time.time() - began}
 
 
-def _read_record(folder: Path) -> RunRecord | None:
-    """Return the record of the run in `folder`; None if there is none.
+def _read_record(path: Path) -> RunRecord | None:
+    """Return the record of a run; None if there is none.
 
     Raises
     ------
     UnsupportedFormat
         If it is of another version.
     """
-    stored = read_json_or_none(folder / RECORD)
+    stored = read_json_or_none(path)
     if stored is not None:
-        RUN.content(stored, folder / RECORD)
+        RUN.content(stored, path)
     return cast("RunRecord | None", stored)
 
 
