@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -38,13 +39,20 @@ def make(folder: Path, name: str = "a.zarr", **spec: Any) -> Volume:
 
 
 def damage(volume: Volume) -> tuple[Path, bytes]:
-    """Make a chunk of the second half unreadable; return its path and its content before."""
+    """Make a chunk of the second half unreadable, which its size and time do not show; return its path and content."""
     chunk = next(
         path for path in sorted(Path(volume.uri.partition("://")[2]).rglob("*")) if path.parts[-3:-1] == ("3", "2")
     )
     before = chunk.read_bytes()
-    chunk.write_bytes(b"no chunk")
+    replace_bytes(chunk, b"no chunk".ljust(len(before)))
     return chunk, before
+
+
+def replace_bytes(file: Path, content: bytes) -> None:
+    """Write a file as a disk damages it: its time stays."""
+    time_ns = file.stat().st_mtime_ns
+    file.write_bytes(content)
+    os.utime(file, ns=(time_ns, time_ns))
 
 
 def interrupted(source: Volume, target: str) -> int:
@@ -52,7 +60,7 @@ def interrupted(source: Volume, target: str) -> int:
     chunk, before = damage(source)
     with pytest.raises(RunFailed, match=r"1 of 64 jobs of the transfer failed:\n  - 48:64,32:48,"):
         voxome.transfer(source, target, chunk=CHUNK)
-    chunk.write_bytes(before)
+    replace_bytes(chunk, before)
     return 63
 
 
@@ -113,6 +121,35 @@ def test_a_source_that_was_replaced_is_refused(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "a.zarr")
     with pytest.raises(AlreadyExists, match=r"a\.zarr has changed"):
         voxome.transfer(make(tmp_path), uri)
+
+
+@pytest.mark.parametrize("scheme", ["zarr", "n5", "precomputed"])
+@pytest.mark.parametrize("options", [{}, {"levels": 2}])
+def test_a_source_whose_voxels_have_changed_is_refused(tmp_path: Path, scheme: str, options: dict[str, Any]) -> None:
+    spec = voxome.VolumeSpec.of((32, 32, 32), "uint8", chunk=CHUNK, voxel_size_nm=(8, 8, 8))
+    source = voxome.create(f"{scheme}://{tmp_path}/a", spec)
+    source[...] = 3
+    uri = f"zarr://{tmp_path}/b.zarr"
+    first = voxome.transfer(source, uri, chunk=CHUNK, **options)
+    assert voxome.transfer(source, uri, chunk=CHUNK, **options).reused == first.blocks
+    source[20:22, 3, 4] = 5
+    with pytest.raises(AlreadyExists, match=r"a has changed since this transfer started"):
+        voxome.transfer(source, uri, chunk=CHUNK, **options)
+    voxome.transfer(source, uri, chunk=CHUNK, existing=True, **options)
+    assert np.array_equal(voxome.open(uri)[...], source[...])
+
+
+def test_a_rerun_says_that_changes_of_a_bucket_cannot_be_seen(
+    tmp_path: Path, bucket: Bucket, fresh_key: Callable[[], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    source = voxome.create(f"zarr://{bucket.uri(fresh_key())}", voxome.VolumeSpec.of(CHUNK, "uint8", chunk=CHUNK))
+    uri = f"zarr://{tmp_path}/b.zarr"
+    voxome.transfer(source, uri)
+    assert "cannot tell" not in caplog.text
+    voxome.transfer(source, uri, verify="all")
+    assert "cannot tell" not in caplog.text
+    assert voxome.transfer(source, uri).reused == 1
+    assert "cannot tell whether its voxels have changed" in caplog.text
 
 
 def test_an_existing_array_is_written_only_if_allowed_and_if_it_fits(tmp_path: Path) -> None:

@@ -236,6 +236,18 @@ class SupportsVoxelVersion(Protocol):
         """Return the state of all voxels, at the cost of a listing; None if the store cannot tell."""
 
 
+def most_detailed_version(source: VolumeSource) -> Version:
+    """Return the version of a source that covers its voxels, at the cost of a listing, where the store can tell.
+
+    Files on this machine are known by their inodes, sizes and times, those of a chunked format one by one.
+    """
+    version = source.version()
+    if version.pinned or version.covers_voxels:
+        return version
+    detailed = ability(source, SupportsVoxelVersion)
+    return (detailed and detailed.voxel_version()) or version
+
+
 class Connection(Protocol):
     """A connection to a store beyond its volumes; each remote documents its own class."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from voxome.contracts.abilities import SupportsVoxelVersion, ability
+from voxome.contracts.abilities import most_detailed_version
 from voxome.contracts.handle import Handle
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.uri import Uri
@@ -16,13 +16,9 @@ from voxome.storage.path import StoragePath
 def pinned_volume(handle: Handle, source: VolumeSource) -> Handle:
     """Return the handle of a volume with its version as the key, unless it has one.
 
-    Files on this machine are known by their inodes, sizes and times, those of a chunked format one by one. Unless a
-    source says that its version covers its voxels, the handle is unpinned.
+    Unless a source says that its version covers its voxels, the handle is unpinned.
     """
-    version = source.version()
-    if not (version.pinned or version.covers_voxels):
-        detailed = ability(source, SupportsVoxelVersion)
-        version = (detailed and detailed.voxel_version()) or version
+    version = most_detailed_version(source)
     return with_version(handle, version.token, unpinned=not (version.pinned or version.covers_voxels))
 
 

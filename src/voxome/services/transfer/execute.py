@@ -13,6 +13,7 @@ import numpy as np
 
 from voxome.blocks.job_loop import JobBatch, run_jobs
 from voxome.blocks.runner import Progress, StepReport
+from voxome.contracts.abilities import most_detailed_version
 from voxome.contracts.engine import Engine, JobResult, Resources
 from voxome.contracts.source import VolumeSource
 from voxome.engines.perform import perform
@@ -51,14 +52,16 @@ class TransferContext:
     progress: Progress
     totals: Totals = field(default_factory=Totals)
 
-    def tokens(self) -> dict[str, str]:
-        """Return the version tokens of source and target."""
-        source = self.request.source_version or self.source.version().token
-        return {"source": source, "target": self.target.version().token}
+    def tokens(self, number: int) -> dict[str, str]:
+        """Return the version tokens of the target and, for copy 0, which alone reads it, of the source."""
+        target = {"target": self.target.version().token}
+        if number:
+            return target
+        return {"source": self.request.source_version or most_detailed_version(self.source).token, **target}
 
-    def keep_stable_tokens(self, before: Mapping[str, str]) -> None:
+    def keep_stable_tokens(self, number: int, before: Mapping[str, str]) -> None:
         """Record the versions that writing does not change, by which later calls recognise source and target."""
-        now = self.tokens()
+        now = self.tokens(number)
         self.state.keep(**{name: token for name, token in before.items() if now[name] == token})
 
 
@@ -70,14 +73,14 @@ def run_copy(run: TransferContext, number: int, copy: Copy) -> None:
     RunFailed
         If a job failed.
     """
-    began, itemsize, tokens = time.monotonic(), run.target.spec.dtype.itemsize, run.tokens()
+    began, itemsize, tokens = time.monotonic(), run.target.spec.dtype.itemsize, run.tokens(number)
     report = StepReport(copy.name, "transfer", copy.key, len(copy.grid))
     report.block_bytes = block_bytes(copy.block, copy.grid.box.shape, itemsize)
     report.reused = sum(len(copy.blocks(job)) for job in run.state.ledger.jobs_done(copy.key, 0))
 
     def on_done(job: int, result: JobResult) -> None:
         if not report.run:
-            run.keep_stable_tokens(tokens)
+            run.keep_stable_tokens(number, tokens)
         blocks = copy.blocks(job)
         report.run += len(blocks)
         run.totals.run += len(blocks)

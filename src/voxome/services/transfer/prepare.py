@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from voxome.config.settings import settings
-from voxome.contracts.abilities import SupportsFixedScales, SupportsLevels, ability
+from voxome.contracts.abilities import SupportsFixedScales, SupportsLevels, ability, most_detailed_version
 from voxome.contracts.levels import require_scale
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
@@ -144,7 +144,7 @@ def _refuse_other_target(
             )
         state.check("target", request.target.uri, target.version().token)
         if source is not None and request.source_version is None:
-            state.check("source", request.source.uri, source.version().token)
+            state.check("source", request.source.uri, most_detailed_version(source).token)
     except AlreadyExists:
         if not request.existing:
             raise

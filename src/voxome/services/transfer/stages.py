@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voxome.blocks.runner import Progress
-from voxome.contracts.abilities import SupportsWriteCheck, ability
+from voxome.contracts.abilities import SupportsWriteCheck, ability, most_detailed_version
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.read_cost import WARN_ABOVE, chunk_origin, cost_warning, grid_cost
 from voxome.contracts.source import VolumeSource
@@ -171,7 +171,20 @@ def run_transfer(
         wall_s,
         done.bytes / wall_s,
     )
+    if report.reused and request.verify != "all":
+        _warn_of_unseen_changes(request, source)
     return report, copies
+
+
+def _warn_of_unseen_changes(request: TransferRequest, source: VolumeSource) -> None:
+    """Log a warning if blocks were copied earlier from a source that cannot tell whether they have changed since."""
+    version = most_detailed_version(source)
+    if request.source_version is None and not (version.pinned or version.covers_voxels):
+        _log.warning(
+            "%s cannot tell whether its voxels have changed, and blocks that were copied earlier are kept; compare "
+            "them with verify='all' (--verify all), or copy everything again with existing=True (--existing)",
+            request.source.uri,
+        )
 
 
 def _cost_warnings(endpoint: Endpoint, source: VolumeSource, copy: Copy) -> list[str]:
