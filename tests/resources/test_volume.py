@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import voxome
 from voxome import Box, Volume, VolumeSpec
-from voxome.errors import InvalidBox, NotFound, ReadOnly
+from voxome.errors import InvalidBox, InvalidInput, NotFound, ReadOnly
 from voxome.testing.strategies import boxes, noise
 
 SHAPE = (7, 9, 6)
@@ -263,6 +263,53 @@ def test_a_volume_is_opened_for_reading(pair: tuple[Volume, NDArray[Any]]) -> No
     assert_array_equal(again[...], array)
     with pytest.raises(NotFound, match="level 1"):
         again.level(1)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        ("uint16", 70000),
+        ("uint16", -1),
+        ("uint16", np.nan),
+        ("uint8", 3.5),
+        ("uint8", np.uint16(256)),
+        ("int8", True + 200),
+        ("bool", 2),
+        ("uint64", -1.0),
+        ("uint64", 2**64),
+        ("float32", 1e300),
+        ("float32", 1j),
+    ],
+)
+def test_values_that_the_dtype_cannot_hold_are_refused(make: Make, dtype: str, value: Any) -> None:
+    volume = make(VolumeSpec.of((2, 3, 4), dtype))
+    for data in (value, np.full(4, value), [value] * 4):
+        with pytest.raises(InvalidInput, match=f"expected values of {dtype} that fit"):
+            volume[0, 0] = data
+        with pytest.raises(InvalidInput, match=f"expected values of {dtype} that fit"):
+            volume.paste("0:1,0:1,0:4", data)
+    with pytest.raises(InvalidInput, match=f"expected values of {dtype} that fit"):
+        volume[0, 0, [0, 2]] = value
+    assert not volume[...].any()
+
+
+def test_floats_are_rounded_to_shorter_ones(make: Make) -> None:
+    volume = make(VolumeSpec.of((2, 3, 4), "float32"))
+    volume[0] = 0.1
+    volume[1] = np.full((3, 4), [0.1, np.nan, np.inf, 1])
+    assert_array_equal(volume[0], np.full((3, 4), 0.1, "float32"))
+    assert_array_equal(volume[1], np.full((3, 4), [0.1, np.nan, np.inf, 1], "float32"))
+
+
+def test_a_value_is_looked_for_in_all_voxels(pair: tuple[Volume, NDArray[Any]]) -> None:
+    volume, _ = pair
+    volume[...] = 5
+    volume[6, 8, 5] = 3
+    assert 3 in volume
+    assert np.int64(5) in volume
+    assert 4 not in volume
+    with pytest.raises(InvalidInput, match="is not a number"):
+        _ = [3, 5] in volume
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint64", "float32"])

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
+from numbers import Number
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -20,8 +21,9 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import at_level
 from voxome.errors import InvalidInput, UnsupportedFormat, describe_value
 from voxome.extras import require
-from voxome.geometry import Box
+from voxome.geometry import BlockGrid, Box
 from voxome.redaction import Secret, redact
+from voxome.resources.cast import exact_values
 from voxome.resources.indexing import Key, Selection, expand, select
 from voxome.resources.metadata import metadata
 from voxome.resources.services import BoundService, get_service, service_names
@@ -97,6 +99,13 @@ class Volume:
         depth = self.chunks[0] if self.chunks else 1
         for start in range(0, len(self), depth):
             yield from self[start : start + depth]
+
+    def __contains__(self, value: object) -> bool:
+        """Return whether any voxel equals a number; voxels are read a chunk at a time, up to the first that does."""
+        if not isinstance(value, Number | np.generic):
+            raise InvalidInput(f"{describe_value(value)} is not a number; `in` looks for a voxel with that value")
+        grid = BlockGrid(self.domain, self.chunks or (64,) * self.ndim)
+        return any(bool((self.source.read(block.write) == value).any()) for block in grid)
 
     @property
     def spec(self) -> VolumeSpec:
@@ -232,8 +241,8 @@ class Volume:
         """
         region = Box.of(box, self.domain)
         with self._explaining(data, region.shape):
-            values = np.broadcast_to(np.asarray(data, dtype=self.dtype), region.shape)
-        self.source.write(region, np.ascontiguousarray(values))
+            values = np.broadcast_to(exact_values(data, self.dtype), region.shape)
+        self.source.write(region, np.ascontiguousarray(values, self.dtype))
 
     @contextmanager
     def _explaining(self, data: object, shape: tuple[int, ...]) -> Iterator[None]:
@@ -274,15 +283,17 @@ class Volume:
         selection = select(key, self.shape)
         if 0 in selection.shape:
             with self._explaining(value, selection.shape):
-                np.empty(selection.shape, self.dtype)[selection.key] = value
+                np.empty(selection.shape, self.dtype)[selection.key] = exact_values(value, self.dtype)
             return
+        with self._explaining(value, selection.shape):
+            values = exact_values(value, self.dtype)
         box = selection.box
         whole = box.shape == selection.shape
         block = np.empty(box.shape, self.dtype) if whole and _is_basic(selection) else self._read(box)
         inside = np.ix_(*(np.asarray(at) - a for at, a in zip(selection.indices, box.start, strict=True)))
         selected = block if whole else block[inside]
         with self._explaining(value, selection.shape):
-            selected[selection.key] = value
+            selected[selection.key] = values
         if not whole:
             block[inside] = selected
         self.source.write(box.shift(self.domain.start), block)

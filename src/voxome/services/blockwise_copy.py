@@ -14,7 +14,7 @@ from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import InvalidBox
 from voxome.geometry import BlockGrid, Box
-from voxome.services.cast import cast_exact
+from voxome.resources.cast import cast_exact
 
 BLOCK_BYTES = 64 << 20
 """Memory for one block, unless a chunk or an image section is larger."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from voxome.errors import InvalidInput
 
@@ -38,6 +38,42 @@ def cast_exact(data: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
             raise InvalidInput(
                 f"{data.dtype} voxels from {low} to {high} do not fit {dtype} without a change; choose a larger dtype"
             )
+    return cast
+
+
+def exact_values(data: ArrayLike, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return `data` as an array that can be assigned to voxels of `dtype`: every value is kept, floats are rounded.
+
+    Where the dtype of `data` always fits, nothing is copied or looked at.
+
+    Raises
+    ------
+    InvalidInput
+        If a value would change because it is too large, negative, fractional, complex or not a number.
+
+    Examples
+    --------
+    >>> exact_values([0, 255], np.dtype("uint8")).tolist()
+    [0, 255]
+    """
+    values = np.asarray(data)
+    if values.dtype.kind not in "biufc":
+        cast = np.asarray(values, dtype)
+        if values.dtype.kind == "O" and not np.array_equal(cast, values):
+            raise InvalidInput(f"Some values do not fit {dtype} without a change; choose a larger dtype")
+        return cast
+    if _is_always_exact(values.dtype, dtype):
+        return values
+    if values.dtype.kind == dtype.kind == "f":
+        return _round(values, dtype)
+    return cast_exact(np.atleast_1d(values), dtype).reshape(values.shape)
+
+
+def _round(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    with np.errstate(all="ignore"):
+        cast = values.astype(dtype)
+    if not np.array_equal(np.isinf(cast), np.isinf(values)):
+        raise InvalidInput(f"{values.dtype} voxels are too large for {dtype}; choose a larger dtype")
     return cast
 
 
