@@ -331,7 +331,7 @@ def require_creatable(uri: Location, spec: VolumeSpec) -> None:
         store.check_spec(located, spec)
 
 
-def adapted_spec(uri: Location, spec: VolumeSpec, levels: int) -> VolumeSpec:
+def adapt_spec(uri: Location, spec: VolumeSpec, levels: int) -> VolumeSpec:
     """Return the spec to create an array with at `uri`, so that it has a place for one of `spec` with its levels."""
     located = Uri.parse(uri)
     store = _creator(located, spec)

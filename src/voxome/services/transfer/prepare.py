@@ -17,7 +17,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, PlanError, UnsupportedFormat, VoxomeError
 from voxome.geometry import Box
 from voxome.resources.coarsening import METHODS, Method, halving
-from voxome.resources.open import adapted_spec, create_source
+from voxome.resources.open import adapt_spec, create_source
 from voxome.services.rollback import discard
 from voxome.services.transfer.choices import Verify
 from voxome.services.transfer.copy import Copy, block_shape
@@ -82,7 +82,7 @@ class TransferRequest:
     @property
     def new_spec(self) -> VolumeSpec:
         """Spec with which the target is created: it may have to be larger, or to have all levels from the start."""
-        return adapted_spec(self.target.text, self.target_spec, self.levels)
+        return adapt_spec(self.target.text, self.target_spec, self.levels)
 
 
 def prepare(state: State, request: TransferRequest, source: VolumeSource | None = None) -> VolumeSource:
