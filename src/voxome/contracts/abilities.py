@@ -117,6 +117,14 @@ class SupportsDelete(Protocol):
 
 
 @runtime_checkable
+class SupportsFileParts(Protocol):
+    """A remote whose files contain several arrays."""
+
+    def file_parts(self, uri: Uri) -> tuple[Path, str]:
+        """Return the file of the array at `uri`, which need not exist, and the path of the array in it."""
+
+
+@runtime_checkable
 class SupportsWriteCheck(Protocol):
     """A source that knows, without writing anything, whether it can be written."""
 

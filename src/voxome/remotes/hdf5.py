@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -185,6 +185,13 @@ class Hdf5Remote:
     def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
         _split_new(uri)
         _checked_options(spec)
+
+    def file_parts(self, uri: Uri) -> tuple[Path, str]:
+        file, inner = _split(uri.local_path)
+        if file is not None and not inner:
+            with suppress(VoxomeError):
+                return file, _only_volume(file)
+        return _split_new(uri)
 
     def delete(self, uri: Uri) -> None:
         file, inner = _require_file(uri)

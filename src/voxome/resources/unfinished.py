@@ -1,4 +1,4 @@
-"""Arrays of runs that were interrupted: parts of them are empty."""
+"""Arrays of runs and transfers that were interrupted: parts of them are empty."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput
 from voxome.resources.open import open_source
+from voxome.resources.transfer_lock import unfinished_transfer
 
 RUN_MARK = "voxome_run"
 """Attribute with the step that an array belongs to, whether it is complete, and the steps of its levels."""
@@ -33,17 +34,24 @@ def unfinished_step(uri: str) -> str | None:
 
 def unfinished_problem(uri: str) -> str | None:
     """Return the sentence that refuses an unfinished array, without its beginning, the name of the array."""
-    step = unfinished_step(uri) if uri else None
-    if step is None:
+    if not uri:
         return None
-    return (
-        f"is not finished: the run that computes it (step {step}) was interrupted, or still runs, and parts of it "
-        "are empty; complete that run first"
-    )
+    if (step := unfinished_step(uri)) is not None:
+        return (
+            f"is not finished: the run that computes it (step {step}) was interrupted, or still runs, and parts of it "
+            "are empty; complete that run first"
+        )
+    if (lock := unfinished_transfer(uri)) is not None:
+        boxes = ", ".join(lock.unfinished)
+        return (
+            f"is not finished: the transfer into its box {boxes} was interrupted, or still runs ({lock.holder}); rerun "
+            "that transfer to complete it first"
+        )
+    return None
 
 
 def require_finished(uri: str, *, force: bool = False) -> None:
-    """Refuse the array of an interrupted run, unless forced; arrays in memory have no URI, and are finished.
+    """Refuse what an interrupted run or transfer has not finished, unless forced; arrays without a URI are finished.
 
     Raises
     ------

@@ -18,6 +18,7 @@ from voxome.registry import targets
 from voxome.resources.listing import VOLUME
 from voxome.resources.open import locate, open_source
 from voxome.resources.recognition import get_remote
+from voxome.resources.transfer_lock import lock_path
 from voxome.resources.view_options import refuse_view
 from voxome.storage.find import storage_path
 from voxome.storage.local import LocalPath
@@ -86,7 +87,10 @@ def require_deletable(uri: str) -> tuple[Uri, VolumeSpec]:
 
 def delete(uri: Uri) -> None:
     """Delete the volume at `uri`, as `require_deletable` returned it."""
+    lock = lock_path(uri)
     cast("SupportsDelete", get_remote(uri.scheme)).delete(uri)
+    if lock is not None and lock.exists():
+        lock.unlink()
 
 
 def _storage_path(uri: Uri) -> StoragePath:

@@ -11,7 +11,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import VoxomeError
 from voxome.resources.open import Resource, open
 from voxome.resources.shapes import Meshes, Points, Skeletons
-from voxome.resources.unfinished import unfinished_step
+from voxome.resources.unfinished import unfinished_problem
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 
@@ -84,7 +84,7 @@ def _volume_facts(volume: Volume) -> dict[str, Any]:
     pyramid = ability(volume.source, SupportsLevels)
     return {
         "uri": volume.uri,
-        "complete": not volume.uri or unfinished_step(volume.reveal_uri()) is None,
+        "complete": unfinished_problem(volume.reveal_uri()) is None,
         "format": volume.uri.partition("://")[0],
         "kind": spec.kind,
         **spec_facts(spec),

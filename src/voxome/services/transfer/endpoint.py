@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from voxome.contracts.abilities import SupportsLevels, SupportsMarkerFiles, SupportsMetadata, ability
+from voxome.contracts.abilities import SupportsLevels, SupportsMetadata, ability
 from voxome.contracts.arguments import require_names
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import VolumeSpec
@@ -17,12 +17,11 @@ from voxome.contracts.uri import Location, Uri, at_level
 from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import Box
 from voxome.resources.open import absolute, format_traits, locate, open_source
-from voxome.resources.recognition import get_remote
-from voxome.resources.view_options import is_percent, split_view
+from voxome.resources.transfer_lock import lock_path
+from voxome.resources.view_options import is_percent
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import opens, require_location
 from voxome.services.transfer.choices import Droppable
-from voxome.storage.find import storage_path
 from voxome.storage.path import StoragePath
 
 
@@ -88,13 +87,8 @@ class Endpoint:
 
     @property
     def lock(self) -> StoragePath | None:
-        """File beside a destination by which a transfer locks it, if its format is a folder of a store."""
-        uri = Uri.parse(self.uri) if self.scheme else None
-        if uri is None or not isinstance(get_remote(uri.scheme), SupportsMarkerFiles):
-            return None
-        path = storage_path(split_view(uri)[0])
-        folder = path.parent
-        return folder / f".{path.name}.voxome-lock" if folder is not None and path.writable else None
+        """File beside a destination by which a transfer locks it, if it is in a store of files."""
+        return lock_path(Uri.parse(self.uri)) if self.scheme else None
 
     def level(self, number: int) -> Endpoint:
         """Return level `number` of this endpoint."""

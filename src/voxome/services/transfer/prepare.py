@@ -165,6 +165,7 @@ def _create(state: State, request: TransferRequest) -> VolumeSource:
         )
     state.forget()
     state.keep(**_known_facts(request))
+    state.mark_unfinished(request.target_spec.domain, new=True)
     created = False
     try:
         target = create_source(request.target.text, request.new_spec)
@@ -174,6 +175,7 @@ def _create(state: State, request: TransferRequest) -> VolumeSource:
     except VoxomeError as error:
         if not created or discard(request.target.text):
             state.forget()
+            state.mark_finished(request.target_spec.domain)
         else:
             error.add_note(f"{request.target.uri} was created and is empty; a transfer that fits it can fill it")
         raise

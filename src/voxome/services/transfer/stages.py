@@ -152,6 +152,7 @@ def run_transfer(
         copies = plan(source, target, request)
         for warning in _cost_warnings(request.source, source, copies[0]):
             _log.warning("%s", warning)
+        state.mark_unfinished(request.target_spec.domain)
         state.begin(copies, verify_again=request.source_version is None and bool(state.facts.get("complete")))
         log = state.folder / PRIVATE / "workers.log"
         with open_engine(target, log) as opened:
@@ -159,6 +160,7 @@ def run_transfer(
             for number, copy in enumerate(copies):
                 run_copy(run, number, copy)
         state.keep(complete=True)
+        state.mark_finished(request.target_spec.domain)
     blocks, done, wall_s = sum(len(copy.grid) for copy in copies), run.totals, time.monotonic() - began
     report = TransferReport(
         request.source.uri,

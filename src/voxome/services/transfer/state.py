@@ -15,10 +15,11 @@ from voxome.contracts.formats import PRIVATE, TRANSFER
 from voxome.contracts.json_text import json_text
 from voxome.contracts.records import Ledger, RecordStore
 from voxome.errors import AccessDenied, AlreadyExists, RunLocked, StoreError
+from voxome.geometry import Box
 from voxome.records.choice import OpenRecords
 from voxome.records.folder import lock_folder, map_disk_errors, read_json_or_none, write_json
 from voxome.services.transfer.copy import Copy
-from voxome.storage.lock import lock_file
+from voxome.storage.lock import HeldLock, lock_file
 from voxome.storage.path import StoragePath
 
 FACTS = "transfer.json"
@@ -36,10 +37,14 @@ class State:
         Source, destination, box and options, which identify the transfer.
     records : RecordStore
         Ledger.
+    lock : HeldLock, optional
+        Lock of the destination in its store.
     """
 
-    def __init__(self, folder: Path, request: Mapping[str, Any], records: RecordStore) -> None:
-        self.folder, self._request, self._records = folder, request, records
+    def __init__(
+        self, folder: Path, request: Mapping[str, Any], records: RecordStore, lock: HeldLock | None = None
+    ) -> None:
+        self.folder, self._request, self._records, self._lock = folder, request, records, lock
         stored = read_json_or_none(folder / FACTS)
         self.facts = {} if stored is None else TRANSFER.content(stored, folder / FACTS)
 
@@ -57,6 +62,17 @@ class State:
         """Update and store the facts."""
         self.facts = {"request": self._request, **self.facts, **facts}
         write_json(self.folder / FACTS, TRANSFER.stamp(self.facts))
+
+    def mark_unfinished(self, box: Box, *, new: bool = False) -> None:
+        """Mark a box of the destination as not filled, until `mark_finished`; of a new one, nothing else is marked."""
+        if self._lock is not None:
+            others = [] if new else [one for one in self._lock.unfinished if one != str(box)]
+            self._lock.keep([*others, str(box)])
+
+    def mark_finished(self, box: Box) -> None:
+        """Remove the mark of a box that is filled, or was not touched, and of all boxes inside it."""
+        if self._lock is not None:
+            self._lock.keep([one for one in self._lock.unfinished if Box.parse(one) not in box])
 
     def begin(self, copies: Sequence[Copy], *, verify_again: bool = False) -> None:
         """Resume the copies, or start them if the transfer is new.
@@ -131,13 +147,13 @@ def locked_state(
         map_disk_errors(parent),
         _lock(parent, destination),
         _removed_if_unused(parent),
-        _lock_store(lock, parent, destination),
+        _lock_store(lock, parent, destination) as held,
     ):
         (folder / PRIVATE).mkdir(parents=True, exist_ok=True)
         begun = False
         try:
             with open_records(folder / PRIVATE, "transfer") as records:
-                state = State(folder, request, records)
+                state = State(folder, request, records, held)
                 try:
                     yield state
                 finally:
@@ -161,20 +177,21 @@ def _lock(folder: Path, destination: str) -> Iterator[None]:
 
 
 @contextmanager
-def _lock_store(file: StoragePath | None, folder: Path, destination: str) -> Iterator[None]:
+def _lock_store(file: StoragePath | None, folder: Path, destination: str) -> Iterator[HeldLock | None]:
     """Lock a destination by a file in its store; a warning is logged if the file cannot be written."""
     if file is None:
-        yield
+        yield None
         return
     holder = f"{socket.gethostname()}:{folder}"
     missing = [folder for folder in Path(file.path).parents if not folder.exists()] if file.is_local else []
     with ExitStack() as stack:
         stack.callback(_remove_empty, missing)
+        held = None
         try:
-            stack.enter_context(lock_file(file, destination, "transfer", owner=_digest(holder), holder=holder))
+            held = stack.enter_context(lock_file(file, destination, "transfer", owner=_digest(holder), holder=holder))
         except (AccessDenied, StoreError) as error:
             _LOG.warning("%s is not locked against transfers of other machines: %s", destination, error)
-        yield
+        yield held
 
 
 @contextmanager
