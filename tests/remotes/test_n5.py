@@ -270,7 +270,18 @@ def edit(path: Path, **changes: Any) -> None:
         ({"compression": None}, "None"),
         ({"dataType": "string"}, "'string'"),
         ({"isLabelMultiset": True}, "label multisets"),
-        ({"blockSize": [1]}, "cannot be interpreted"),
+        ({"blockSize": [1]}, r"blockSize is \[1\]; expected 3 whole numbers of at least 1"),
+        ({"blockSize": [1, 1, 0]}, r"blockSize is \[1, 1, 0\]; expected 3 whole numbers"),
+        ({"dimensions": [4, 4, -1]}, r"dimensions is \[4, 4, -1\]; expected whole numbers of at least 0"),
+        ({"dimensions": []}, "dimensions are empty"),
+        ({"dataType": "boolean"}, "type 'boolean'; voxome reads uint8"),
+        ({"dataType": "UINT16"}, "type 'UINT16'; voxome reads uint8"),
+        ({"compression": 5}, "compression is 5; expected an object"),
+        ({"voxome": 5}, "voxome is 5; expected an object"),
+        ({"voxome": {"axes": ["z"]}}, "are named for 3 dimensions"),
+        ({"voxome": {}, "transform": 5}, "transform is 5; expected an object"),
+        ({"voxome": {}, "pixelResolution": 5}, "pixelResolution is 5; expected a list"),
+        ({"voxome": {}, "pixelResolution": {"unit": "nm"}}, "dimensions of pixelResolution is None"),
         ({"voxome": {}, "transform": {"axes": ["z"], "scale": [1]}}, "names the axes"),
     ],
 )
@@ -280,6 +291,16 @@ def test_unsupported_arrays_are_named(tmp_path: Path, changes: dict[str, Any], m
     edit(tmp_path / "a", **changes)
     with pytest.raises(UnsupportedFormat, match=message):
         N5Remote().open(n5(tmp_path / "a"))
+
+
+@pytest.mark.parametrize("changes", [{"blockSize": [1]}, {"dataType": None}, {"dimensions": [4, -4, 4]}], ids=str)
+def test_a_listing_has_the_reason_why_an_array_cannot_be_opened(tmp_path: Path, changes: dict[str, Any]) -> None:
+    N5Remote().create(n5(tmp_path / "a"), VolumeSpec.of((4, 4, 4), "uint8", encoding={"pyramid": False}))
+    edit(tmp_path / "a", **changes)
+    (listed,) = N5Remote().list(n5(tmp_path / "a"))
+    (value,) = changes.values()
+    assert listed.description.startswith("cannot be opened: ")
+    assert repr(value) in listed.description
 
 
 @pytest.mark.parametrize("factors", ["two", 2, [None, 1, 1], {"x": 2}, [[2, 2, 1]]])

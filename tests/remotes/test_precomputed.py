@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -302,7 +303,7 @@ def test_foreign_encodings_are_named(tmp_path: Path, encoding: str | None) -> No
     ("info", "error", "message"),
     [
         ('{"@type": "neuroglancer_unheard_of"}', UnsupportedFormat, "neuroglancer_unheard_of"),
-        ('{"mesh": "mesh"}', UnsupportedFormat, "no scales"),
+        ('{"mesh": "mesh"}', UnsupportedFormat, "its info has mesh; expected a list of scales"),
         ('{"data_type": "uint8", "scales": [{"encoding": "raw"}]}', UnsupportedFormat, "chunk_sizes"),
         ('{"scales": [1], "graph": {}}', UnsupportedFormat, "graphene"),
         ('{"scales": ', CorruptData, "not JSON"),
@@ -400,6 +401,48 @@ def test_other_numbers_are_refused_by_name(tmp_path: Path, key: str, value: Any)
     info["scales"][0][key] = value
     (tmp_path / "a/info").write_text(json.dumps(info))
     with pytest.raises(UnsupportedFormat, match=rf"{key} of scale '1_1_1' is .*whole numbers were expected"):
+        PrecomputedRemote().open(at(tmp_path / "a"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data_type": None}, "data_type is None"),
+        ({"data_type": "UINT9"}, "data_type is 'UINT9'; expected one of uint8"),
+        ({"num_channels": 0}, "num_channels is 0; expected a whole number of at least 1"),
+        ({"type": 5}, "type is 5; expected text"),
+        ({"voxome": 5}, "voxome is 5; expected an object"),
+        ({"scales": [5]}, "scale 0 is 5; expected an object"),
+        ({"scales": []}, r"its info has scales \[\]; expected a list of scales"),
+        ({"key": 5}, "key is 5; expected text"),
+        ({"sharding": 5}, "sharding is 5; expected an object"),
+        ({"size": [6, 5, -1]}, r"size of scale '1_1_1' is \[6, 5, -1\]"),
+        ({"chunk_sizes": [[6, 5, 0]]}, r"chunk_sizes of scale '1_1_1' is \[6, 5, 0\]"),
+        ({"chunk_sizes": []}, r"chunk_sizes of scale '1_1_1' is \[\]"),
+    ],
+    ids=str,
+)
+def test_a_wrong_member_is_named_by_opening_and_by_listing(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    make(tmp_path / "a", noise((4, 5, 6), "uint8"))
+    info = json.loads((tmp_path / "a/info").read_text())
+    for key, value in changes.items():
+        (info if key in info else info["scales"][0])[key] = value
+    (tmp_path / "a/info").write_text(json.dumps(info))
+    with pytest.raises(UnsupportedFormat, match=f"{tmp_path}/a.*{message}"):
+        PrecomputedRemote().open(at(tmp_path / "a"))
+    (listed,) = PrecomputedRemote().list(at(tmp_path / "a"))
+    assert re.search(f"cannot be opened: .*{message}", listed.description)
+
+
+@pytest.mark.parametrize("missing", ["data_type", "key", "size", "chunk_sizes"])
+def test_a_member_that_is_missing_is_named(tmp_path: Path, missing: str) -> None:
+    make(tmp_path / "a", noise((4, 5, 6), "uint8"))
+    info = json.loads((tmp_path / "a/info").read_text())
+    del (info if missing in info else info["scales"][0])[missing]
+    (tmp_path / "a/info").write_text(json.dumps(info))
+    with pytest.raises(UnsupportedFormat, match=f"does not follow the format: '{missing}' is missing"):
         PrecomputedRemote().open(at(tmp_path / "a"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxome.errors import StoreError
+from voxome.errors import CorruptData, StoreError
 from voxome.storage.tensorstore import map_errors
 
 REFUSED = (
@@ -28,3 +28,15 @@ def test_a_connection_that_failed_is_explained_without_curl(text: str, message: 
         raise ValueError(text)
     assert str(caught.value).startswith(f"https://host/a: {message}")
     assert "curl" not in str(caught.value).lower()
+
+
+def test_a_wrong_member_of_the_metadata_is_named_by_its_path() -> None:
+    text = (
+        'INVALID_ARGUMENT: Error parsing object member "metadata": Error parsing object member "codecs": '
+        "Error parsing value at position 2: Expected object"
+    )
+    with (
+        pytest.raises(CorruptData, match=r"^/a: its metadata have an invalid codecs\[2\]: Expected object$"),
+        map_errors("/a"),
+    ):
+        raise ValueError(text)

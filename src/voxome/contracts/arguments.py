@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from numbers import Real
+from numbers import Complex, Real
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -146,14 +146,14 @@ def require_positive(name: str, value: float, unit: str = "") -> float:
 
 
 def require_number(name: str, value: float) -> float:
-    """Return a number as it is; NaN and infinity are numbers too.
+    """Return a number as it is; NaN, infinity and complex numbers are numbers too.
 
     Raises
     ------
     InvalidInput
         If it is something else.
     """
-    if not isinstance(value, Real | np.bool_):
+    if not isinstance(value, Complex | np.bool_):
         raise _wrong(name, value, "a number")
     return value
 

@@ -38,6 +38,10 @@ _BODY = re.compile(r" *\[http_response_body='(.*?)'\]", re.DOTALL)
 _XML_MESSAGE = re.compile(r"<(?:Code|Message)>(.*?)</", re.DOTALL)
 _CURL = re.compile(r"CURL error ([^:\[]*)(?:: ([^\[]*))?(\[curl_code='\d+'\])?")
 _WRITING = re.compile(r"Error writing|Failed to write")
+_MEMBERS = re.compile(r'(?:Error parsing (?:object member "[^"]*"|value at position \d+): )+')
+_MEMBER = re.compile(r'member "([^"]*)"|position (\d+)')
+_WRAPPERS = ("metadata", "scale_metadata", "multiscale_metadata")
+"""Members of what tensorstore is given, in which the metadata of a volume are."""
 _STATUS = re.compile(r"([A-Z_]+): (.*)", re.DOTALL)
 _BY_STATUS: dict[str, type[VoxomeError]] = {
     "NOT_FOUND": NotFound,
@@ -134,6 +138,7 @@ def map_errors(name: str, *, invalid: type[VoxomeError] = CorruptData) -> Iterat
 
 def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str]:
     short = _CURL.sub(_connection_message, _BODY.sub(_server_message, _SPEC_TAIL.sub("", text)))
+    short = _MEMBERS.sub(_member_message, short)
     matched = _STATUS.match(short)
     if matched is None:
         return invalid, short
@@ -143,6 +148,13 @@ def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str
     if _WRITING.search(short) and error_class not in (AlreadyExists, AccessDenied):
         error_class = StoreError
     return (invalid if error_class is CorruptData else error_class), matched[2]
+
+
+def _member_message(path: re.Match[str]) -> str:
+    """Return which member of the metadata is wrong, as one path."""
+    steps = [f".{name}" if name else f"[{number}]" for name, number in _MEMBER.findall(path[0])]
+    inner = steps[1:] if steps[0].removeprefix(".") in _WRAPPERS else steps
+    return f"its metadata have an invalid {''.join(inner).removeprefix('.')}: " if inner else ""
 
 
 def _connection_message(error: re.Match[str]) -> str:

@@ -116,6 +116,63 @@ def test_metadata_that_do_not_follow_the_specification_are_an_error_of_the_data(
         ZarrRemote().open(at(counting(tmp_path / "a", **changes)))
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shape": []}, "is a single value; expected an array of at least one axis"),
+        ({"shape": [2, 3, -4]}, r"shape is \[2, 3, -4\]; expected whole numbers of at least 0"),
+        ({"shape": 24}, "shape is 24; expected whole numbers"),
+        ({"data_type": 5}, "data_type is 5; expected a name"),
+        ({"codecs": 5}, "codecs is 5; expected a list"),
+        ({"codecs": [7]}, "a codec is 7; expected a name"),
+        ({"chunk_key_encoding": 5}, "chunk_key_encoding is 5; expected a name"),
+        (
+            {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2, 3]}}},
+            r"chunk_shape is \[2, 3\]; expected 3 whole numbers of at least 1",
+        ),
+        (
+            {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2, 3, 0]}}},
+            r"chunk_shape is \[2, 3, 0\]; expected 3 whole numbers of at least 1",
+        ),
+        ({"dimension_names": ["z", "y"]}, r"dimension_names is \['z', 'y'\]; expected a name .* for each of 3 axes"),
+        ({"dimension_names": ["z", 4, "x"]}, "dimension_names is"),
+        ({"dimension_names": ["z", "z", "x"]}, "several axes named z"),
+        ({"attributes": {"voxome": {"voxel_size_nm": [4, 4, -4]}}}, r"'voxome' .*voxel_size_nm is \[4, 4, -4\]"),
+        ({"attributes": {"voxome": {"start": [4]}}}, r"'voxome' .*start is \[4\]; expected 3"),
+        ({"attributes": {"voxome": {"kind": "x"}}}, "'voxome' .*'x'"),
+    ],
+    ids=str,
+)
+def test_the_array_and_the_wrong_member_of_it_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises((CorruptData, UnsupportedFormat), match=f"{tmp_path}/a: .*{message}"):
+        ZarrRemote().open(at(counting(tmp_path / "a", **changes)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shape": []}, "is a single value"),
+        ({"chunks": [2, 3]}, r"chunks is \[2, 3\]; expected 3 whole numbers of at least 1"),
+        ({"order": "K"}, "order is 'K'; expected 'C' or 'F'"),
+        ({"compressor": 7}, "compressor is 7; expected an object"),
+        ({"filters": [7]}, "a filter is 7; expected an object"),
+        ({"dimension_separator": "-"}, "dimension_separator is '-'"),
+    ],
+    ids=str,
+)
+def test_the_wrong_member_of_version_2_is_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    zarr.create_array(tmp_path / "a", data=COUNTING, zarr_format=2)
+    edit(tmp_path / "a" / ".zarray", **changes)
+    with pytest.raises((CorruptData, UnsupportedFormat), match=f"{tmp_path}/a: .*{message}"):
+        ZarrRemote().open(at(tmp_path / "a"))
+
+
+def test_a_volume_of_complex_numbers_is_read(tmp_path: Path) -> None:
+    array = COUNTING + COUNTING * np.complex64(1j)
+    zarr.create_array(tmp_path / "a", data=array, chunks=(1, 3, 4))
+    assert_array_equal(read(tmp_path / "a"), array)
+
+
 def _members(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yield the path of each member of a JSON value."""
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

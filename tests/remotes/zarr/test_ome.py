@@ -103,6 +103,37 @@ def test_invalid_multiscales_are_corrupt(tmp_path: Path, change: dict[str, Any])
         ZarrRemote().open(at(tmp_path / "a"))
 
 
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([{"type": "scale", "path": "scales"}], "its scale is in 'scales'; only numbers"),
+        ([{"type": "scale", "scale": [1, 1, 1, 1, 1]}], r"scale is \[1, 1, 1, 1, 1\]; expected 3 numbers"),
+        ([{"type": "scale", "scale": [40, -8, 8]}], "the scale along y is -8; expected a positive number"),
+        ([{"type": "scale", "scale": [40, 8, 0]}], "the scale along x is 0; expected a positive number"),
+        ([{"type": "translation", "translation": [1, "a", 1]}], "translation is .*; expected 3 numbers"),
+        ([{"type": "affine", "affine": []}], "'affine'; scale and translation are read"),
+        ([5], "a coordinate transformation is 5; expected an object"),
+        (5, "coordinateTransformations is 5; expected a list"),
+    ],
+    ids=str,
+)
+def test_the_level_and_the_wrong_transformation_of_it_are_named(tmp_path: Path, steps: Any, message: str) -> None:
+    good = [{"type": "scale", "scale": [2, 2, 2]}]
+    levels = [{"path": "0", "coordinateTransformations": steps}, {"path": "1", "coordinateTransformations": good}]
+    write_ome(tmp_path / "a", [{"name": n} for n in "zyx"], levels)
+    with pytest.raises(CorruptData, match=f"{tmp_path}/a: the coordinate transformations of '0' .*{message}"):
+        ZarrRemote().open(at(tmp_path / "a"))
+    assert ZarrRemote().open_level(at(tmp_path / "a"), 1).spec.domain.shape == (6, 10, 4)
+
+
+def test_axes_in_upper_case_keep_their_voxel_size(tmp_path: Path) -> None:
+    axes = [{"name": name, "type": "space", "unit": "nanometer"} for name in "ZYX"]
+    scale = {"type": "scale", "scale": [40, 4, 8]}
+    write_ome(tmp_path / "a", axes, [{"path": "0", "coordinateTransformations": [scale]}])
+    spec = ZarrRemote().open(at(tmp_path / "a")).spec
+    assert (spec.axes, spec.voxel_size_nm) == (("z", "y", "x"), (40, 4, 8))
+
+
 @pytest.mark.parametrize("rank", [1, 6, 7])
 def test_ranks_that_ome_lacks_are_plain_arrays(tmp_path: Path, rank: int) -> None:
     array = noise((3, 2, 1, 2, 3, 2, 2)[:rank], "int16")

@@ -16,9 +16,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from voxome.contracts.levels import Lengths
-from voxome.errors import CorruptData
+from voxome.errors import CorruptData, describe_value
 from voxome.geometry.axes import default_axes, standard_order
 from voxome.geometry.units import nm_per
+from voxome.remotes.json_members import require_list, require_object, require_whole_numbers
 from voxome.remotes.zarr import ome
 
 Json = Mapping[str, Any]
@@ -33,6 +34,9 @@ STRUCTURAL = frozenset(
     downsamplingFactors scales multiScale ome resolution offset units axes {VOXOME}""".split()
 )
 """Attributes that describe the array itself, and are not the user's."""
+
+_DATA_TYPES = (*(f"{sign}int{bits}" for sign in ("u", "") for bits in (8, 16, 32, 64)), "float32", "float64")
+"""Types of voxels that N5 has, but for texts and objects."""
 
 _RESOLUTIONS = ("pixelResolution", "resolution")
 _LEVEL = re.compile(r"s(\d+)$")
@@ -100,6 +104,28 @@ def transform_of(array: Json, name: str, context: GroupContext) -> Transform:
         return read().transform
     factor = _factor(array, name, context)
     return Transform(stored, standard_order(stored), factor=_triple(stored, factor, 1.0) or (1.0, 1.0, 1.0))
+
+
+def check_array(array: Json) -> None:
+    """Require that the attributes of an array are of the types that N5 prescribes.
+
+    Raises
+    ------
+    ValueError
+        If not; the message names the attribute, and what was expected.
+    """
+    ndim = len(require_whole_numbers("dimensions", array.get("dimensions"), 0))
+    if not ndim:
+        raise ValueError("its dimensions are empty; expected an array of at least one axis")
+    require_whole_numbers("blockSize", array.get("blockSize"), 1, ndim)
+    if array.get("dataType") not in _DATA_TYPES:
+        raise ValueError(
+            f"its voxels are of type {describe_value(array.get('dataType'))}; voxome reads {', '.join(_DATA_TYPES)}"
+        )
+    compression = array.get("compression")
+    if compression and not isinstance(compression, str):
+        require_object("compression", compression)
+    require_object(VOXOME, array.get(VOXOME) or {})
 
 
 def level_number(name: str) -> int | None:
@@ -231,6 +257,7 @@ def _three(values: Sequence[float]) -> Lengths:
 
 
 def _cosem(transform: Json, ndim: int, read_factor: ReadFactor) -> _Placement:
+    require_object("transform", transform)
     step = 1 if transform.get("ordering", "C") == "F" else -1
     stored = tuple(str(name).lower() for name in transform["axes"])[::step]
     if len(stored) != ndim:
@@ -290,14 +317,14 @@ def _resolution(*where: Json) -> tuple[Sequence[float], Any]:
     attributes, key = next((one, key) for one in where for key in _RESOLUTIONS if one.get(key) is not None)
     value = attributes[key]
     if isinstance(value, Mapping):
-        return value["dimensions"], value.get("unit", "nm")
-    return value, attributes.get("units", "nm")
+        return require_list(f"dimensions of {key}", value.get("dimensions")), value.get("unit", "nm")
+    return require_list(key, value), attributes.get("units", "nm")
 
 
 def _factor(array: Json, name: str, context: GroupContext) -> list[float]:
     factors = array.get("downsamplingFactors")
     if factors:
-        return [float(f) for f in factors]
+        return [float(f) for f in require_list("downsamplingFactors", factors)]
     number = level_number(name)
     if number is None:
         return [1.0] * len(array["dimensions"])

@@ -16,7 +16,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, CorruptData, NotFound
 from voxome.remotes.n5.create import check_spec, create_array, create_group
 from voxome.remotes.n5.groups import ATTRIBUTES, Group, attributes_of, context_of_level, find_group
-from voxome.remotes.n5.metadata_flavours import Json, level_number
+from voxome.remotes.n5.metadata_flavours import Json, check_array, level_number
 from voxome.remotes.n5.source import N5Pyramid, N5Source, open_level
 from voxome.storage.find import storage_path
 from voxome.storage.local import LocalPath
@@ -135,5 +135,5 @@ def _look(
 
 
 def _info(array: Json, uri: str) -> ResourceInfo:
-    shape = tuple(reversed(array.get("dimensions", ())))
-    return ResourceInfo.of_volume(uri, str(array.get("dataType")), shape)
+    check_array(array)
+    return ResourceInfo.of_volume(uri, array["dataType"], tuple(reversed(array["dimensions"])))

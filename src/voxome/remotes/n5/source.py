@@ -14,6 +14,7 @@ from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import InvalidInput, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
+from voxome.remotes.json_members import problem_of
 from voxome.remotes.json_store import read_json, update_json
 from voxome.remotes.n5.codecs import codec_of, is_lz4, to_tensorstore_metadata
 from voxome.remotes.n5.create import create_level
@@ -25,6 +26,7 @@ from voxome.remotes.n5.metadata_flavours import (
     GroupContext,
     Json,
     Transform,
+    check_array,
     is_labels,
     is_multiset,
     transform_of,
@@ -72,10 +74,15 @@ class N5Source(TensorStoreSource):
             raise NotFound(f"{name}: the N5 array {folder} does not exist")
         context = context or GroupContext()
         try:
+            check_array(array)
             transform = transform_of(array, folder.name, context)
+            if len(transform.order) != len(array["dimensions"]):
+                raise ValueError(f"axes {transform.stored} are named for {len(array['dimensions'])} dimensions")
             spec = _spec(array, transform, context, user=context.group if home else array)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            raise UnsupportedFormat(f"{name}: the attributes of this array cannot be interpreted: {error}") from error
+            raise UnsupportedFormat(
+                f"{name}: the attributes of this array cannot be interpreted: {problem_of(error)}"
+            ) from error
         view = reorder_axes(_handle(folder, array, mode, name), transform.order, spec.domain.start)
         super().__init__(view, spec, name=name, writable=mode == "r+", metadata=(folder, ATTRIBUTES))
         self._folder, self._home, self._array, self._order = folder, home or folder, array, transform.order
@@ -188,8 +195,6 @@ def _handle(folder: StoragePath, array: Json, mode: Mode, name: str) -> ts.Tenso
 
 
 def _spec(array: Json, transform: Transform, context: GroupContext, *, user: Json) -> VolumeSpec:
-    if array["dataType"] in ("string", "object"):
-        raise ValueError(f"its voxels are of type {array['dataType']!r}, not numbers")
     order, ours = transform.order, array.get(VOXOME, {})
     block = tuple(array["blockSize"][i] for i in order)
     kind: VolumeKind = ours.get("kind") or ("labels" if is_labels(array, context) else "image")

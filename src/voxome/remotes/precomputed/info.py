@@ -5,6 +5,7 @@ Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precom
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,8 +15,9 @@ import tensorstore as ts
 
 from voxome.contracts.levels import Level, finest_first, offset_at_corner, scale_between
 from voxome.contracts.spec import VolumeKind, VolumeSpec
-from voxome.errors import UnsupportedFormat, VoxomeError
+from voxome.errors import UnsupportedFormat, VoxomeError, describe_value
 from voxome.geometry import Box
+from voxome.remotes.json_members import problem_of, require_list, require_object, require_text, wrong_member
 
 Json = dict[str, Any]
 Triple = tuple[float, float, float]
@@ -29,6 +31,7 @@ STRUCTURAL = frozenset({"@type", "type", "data_type", "num_channels", "scales", 
 LINKS = frozenset({"mesh", "skeletons", "segment_properties"})
 """Attributes that are keys of ``info`` itself."""
 
+_DATA_TYPES = (*(f"{sign}int{bits}" for sign in ("u", "") for bits in (8, 16, 32, 64)), "float32")
 _READ = ("raw", "jpeg", "png", "compressed_segmentation")
 _READ_BY_CLOUDVOLUME = ("compresso", "crackle", "fpzip", "jxl", "kempressed", "zfpc")
 _OPTIONS = ("jpeg_quality", "png_level", "compressed_segmentation_block_size")
@@ -43,9 +46,8 @@ def check(info: Mapping[str, Any], name: str) -> None:
         If it has no scales, or a server computes the voxels.
     """
     if not isinstance(info.get("scales"), list) or not info["scales"]:
-        raise UnsupportedFormat(
-            f"{name} is not a volume: its info has {', '.join(sorted(info)) or 'no keys'}, no scales"
-        )
+        found = f"scales {describe_value(info['scales'])}" if "scales" in info else ", ".join(sorted(info)) or "no keys"
+        raise UnsupportedFormat(f"{name} is not a volume: its info has {found}; expected a list of scales")
     if "graph" in info or "data_dir" in info:
         raise UnsupportedFormat(f"{name} is a graphene layer, whose ids a server computes; open it as graphene://…")
 
@@ -74,18 +76,51 @@ def parsing(name: str) -> Iterator[None]:
     except VoxomeError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise UnsupportedFormat(f"{name}: its info file does not follow the format: {error!r}") from error
+        raise UnsupportedFormat(f"{name}: its info file does not follow the format: {problem_of(error)}") from error
 
 
-def check_scale(info: Mapping[str, Any], number: int, name: str) -> None:
-    """Require that voxome reads the encoding of a scale, and that its sizes are whole numbers.
+def check_members(info: Mapping[str, Any], number: int) -> None:
+    """Require that what ``info`` has about the voxels of a scale is as the format prescribes.
+
+    Raises
+    ------
+    KeyError
+        If a member is missing.
+    ValueError
+        If one is something else; the message names it.
+    """
+    scale = require_object(f"scale {number}", info["scales"][number])
+    chunks = require_list("chunk_sizes", scale["chunk_sizes"])
+    lists = {
+        "chunk_sizes": (chunks[0] if chunks else chunks, 1),
+        "size": (scale["size"], 0),
+        "voxel_offset": (scale.get("voxel_offset") or [0, 0, 0], -math.inf),
+    }
+    for what, (values, least) in lists.items():
+        if not isinstance(values, list) or [type(n) for n in values] != [int, int, int] or min(values) < least:
+            limit = f", of at least {least}" if least >= 0 else ""
+            raise ValueError(
+                f"{what} of scale {scale.get('key')!r} is {values}; three whole numbers were expected{limit}"
+            )
+    require_text("key", scale["key"])
+    require_object("sharding", scale.get("sharding") or {})
+    if require_text("data_type", info["data_type"]).lower() not in _DATA_TYPES:
+        raise wrong_member("data_type", info["data_type"], f"one of {', '.join(_DATA_TYPES)}")
+    if type(channels := info.get("num_channels", 1)) is not int or channels < 1:
+        raise wrong_member("num_channels", channels, "a whole number of at least 1")
+    require_text("type", info.get("type", "image"))
+    require_object(OWN, info.get(OWN, {}))
+
+
+def check_encoding(info: Mapping[str, Any], number: int, name: str) -> None:
+    """Require that voxome reads the encoding of a scale.
 
     Raises
     ------
     UnsupportedFormat
-        If not; the message names the encoding, or the entry.
+        If not; the message names the encoding.
     """
-    scale = info["scales"][number]
+    scale = require_object(f"scale {number}", info["scales"][number])
     key, encoding = scale.get("key"), scale.get("encoding")
     if encoding not in _READ:
         address = name.partition("?")[0].removeprefix("precomputed://")
@@ -93,12 +128,6 @@ def check_scale(info: Mapping[str, Any], number: int, name: str) -> None:
         raise UnsupportedFormat(
             f"{name}: scale {key!r} has the encoding {encoding}; precomputed:// reads {', '.join(_READ)}{hint}"
         )
-    if type(channels := info.get("num_channels", 1)) is not int:
-        raise UnsupportedFormat(f"{name}: num_channels is {channels!r}; a whole number was expected")
-    lists = {"chunk_sizes": scale["chunk_sizes"][0], "size": scale["size"]}
-    for what, values in {**lists, "voxel_offset": scale.get("voxel_offset") or [0, 0, 0]}.items():
-        if [type(value) for value in values] != [int, int, int]:
-            raise UnsupportedFormat(f"{name}: {what} of scale {key!r} is {values}; three whole numbers were expected")
 
 
 def spec_of(info: Mapping[str, Any], number: int, write_chunk: Sequence[int] | None = None) -> VolumeSpec:

@@ -9,10 +9,11 @@ from typing import Any
 from voxome.contracts.listing import entry_of, unreadable_entry
 from voxome.contracts.source import MeshSource, PointsSource, ResourceInfo, SkeletonSource
 from voxome.errors import CorruptData, UnsupportedFormat, VoxomeError
+from voxome.remotes.json_members import problem_of
 from voxome.remotes.json_store import read_json
 from voxome.remotes.precomputed.annotations import PrecomputedAnnotations
 from voxome.remotes.precomputed.folders import INFO, ShapeFolder, inside
-from voxome.remotes.precomputed.info import Json, scales_by_size, whole_numbers
+from voxome.remotes.precomputed.info import Json, check, check_members, parsing, scales_by_size, whole_numbers
 from voxome.remotes.precomputed.meshes import MULTIRESOLUTION, open_meshes
 from voxome.remotes.precomputed.skeletons import PrecomputedSkeletons
 from voxome.storage.path import StoragePath
@@ -93,7 +94,7 @@ def open_shapes(folder: StoragePath, info: Json, name: str) -> ShapeSource:
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, VoxomeError):
             raise
-        raise UnsupportedFormat(f"{name}: its info file does not follow the format: {error!r}") from error
+        raise UnsupportedFormat(f"{name}: its info file does not follow the format: {problem_of(error)}") from error
 
 
 def open_link(volume: StoragePath, info: Mapping[str, Any], key: str) -> ShapeSource | None:
@@ -120,8 +121,12 @@ def list_layer(folder: StoragePath, info: Json) -> Iterator[ResourceInfo]:
 
 
 def _entry(info: Json, noun: str, uri: str) -> ResourceInfo:
-    if "scales" not in info:
+    if type_of(info) != VOLUME:
         return ResourceInfo(uri, noun, str(info.get("annotation_type", "")).lower())
-    finest = whole_numbers(info)["scales"][scales_by_size(info)[0]]
-    start = tuple(reversed(finest.get("voxel_offset") or ()))
-    return ResourceInfo.of_volume(uri, str(info.get("data_type")), tuple(reversed(finest["size"])), start)
+    check(info, uri)
+    with parsing(uri):
+        whole, number = whole_numbers(info), scales_by_size(info)[0]
+        check_members(whole, number)
+        finest = whole["scales"][number]
+        start = tuple(reversed(finest.get("voxel_offset") or ()))
+        return ResourceInfo.of_volume(uri, whole["data_type"], tuple(reversed(finest["size"])), start)

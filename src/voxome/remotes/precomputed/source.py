@@ -22,7 +22,8 @@ from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import (
     STRUCTURAL,
     Json,
-    check_scale,
+    check_encoding,
+    check_members,
     free_attributes,
     has_channels,
     levels_of,
@@ -68,7 +69,8 @@ class PrecomputedSource(TensorStoreSource):
 
     def __init__(self, folder: StoragePath, info: Json, number: int, *, mode: Mode, name: str) -> None:
         with parsing(name):
-            check_scale(info, number, name)
+            check_encoding(info, number, name)
+            check_members(info, number)
             store = _open_scale(folder, info, number, name)
             spec = spec_of(info, number, shard_of(store))
             super().__init__(_orient(store, info), spec, name=name, writable=mode == "r+", metadata=(folder, INFO))

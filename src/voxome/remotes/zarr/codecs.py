@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from voxome.errors import InvalidInput, UnsupportedFormat
+from voxome.errors import InvalidInput, UnsupportedFormat, describe_value
 from voxome.remotes.zarr.metadata import Node
 from voxome.remotes.zarr.normalize_metadata import KNOWN_V2, KNOWN_V3, long_form, normalize
 
@@ -34,7 +34,10 @@ def compressor_v2(codec: Any) -> dict[str, Any] | None:
 def codecs_v3(codec: Any, dtype: np.dtype[Any]) -> list[dict[str, Any]]:
     """Return the zarr v3 codecs of a codec: a name, a mapping of ``name`` and its options, or a list used unchanged."""
     if isinstance(codec, Sequence) and not isinstance(codec, str):
-        return [long_form(one) for one in codec]
+        try:
+            return [long_form("a codec", one) for one in codec]
+        except ValueError as error:
+            raise InvalidInput(f"the codecs {describe_value(codec)} are not those of zarr v3: {error}") from error
     to_bytes: dict[str, Any] = {"name": "bytes", "configuration": {"endian": "little"}}
     name, options = _parse(codec, {key: KNOWN_V3[key] for key in ("blosc", "gzip", "zstd")}, "zarr v3")
     if name == "raw":

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import tensorstore as ts
 
+from voxome.contracts.arguments import require_indices, require_lengths, require_position
 from voxome.contracts.levels import Lengths
 from voxome.contracts.spec import VolumeKind, VolumeSpec
-from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
+from voxome.errors import CorruptData, InvalidInput, UnknownName, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.axes import STANDARD, default_axes, standard_order
 from voxome.remotes.tensorstore import reorder_axes
@@ -78,7 +79,7 @@ def layout(
     labels : bool
         Whether its group is marked as labels.
     """
-    ours = _own_attribute(node)
+    ours = _own_attribute(node, handle.rank)
     names = stored_axes(node, dataset)
     if dataset is not None and names is None:
         raise UnsupportedFormat(f"{node.folder} has shape {node.document['shape']}, which {dataset.axes} do not match")
@@ -104,13 +105,24 @@ def layout(
     return view, spec
 
 
-def _own_attribute(node: Node) -> dict[str, Any]:
+def _own_attribute(node: Node, ndim: int) -> dict[str, Any]:
     """Return what voxome adds to the metadata of an array; an attribute of this name that is no object is another's."""
     found = node.attributes.get(VOXOME)
     ours = dict(found) if isinstance(found, Mapping) else {}
-    for name in ("start", "voxel_size_nm", "offset_nm"):
-        if not isinstance(ours.get(name) or [], list):
-            raise CorruptData(f"{node.folder}: {name} of its attribute {VOXOME!r} is {ours[name]!r}, not a list")
+    try:
+        if ours.get("start") and len(require_indices("start", ours["start"])) != ndim:
+            raise InvalidInput(f"start is {ours['start']}; expected {ndim} whole numbers")
+        if ours.get("voxel_size_nm"):
+            require_lengths("voxel_size_nm", ours["voxel_size_nm"])
+        if ours.get("offset_nm"):
+            require_position("offset_nm", ours["offset_nm"])
+        if ours.get("kind") and ours["kind"] not in get_args(VolumeKind):
+            raise UnknownName.of("kind", ours["kind"], get_args(VolumeKind))
+    except InvalidInput as error:
+        raise CorruptData(
+            f"{node.folder}: its attribute {VOXOME!r} is not as voxome writes it: {error}; correct it, or restore it "
+            "from a copy"
+        ) from error
     return ours
 
 

@@ -8,6 +8,14 @@ from typing import Any
 import numpy as np
 
 from voxome.errors import CorruptData, UnsupportedFormat
+from voxome.remotes.json_members import (
+    problem_of,
+    require_list,
+    require_object,
+    require_text,
+    require_whole_numbers,
+    wrong_member,
+)
 from voxome.remotes.zarr.fill_values import decode_fill, encode_fill, is_hexadecimal
 from voxome.remotes.zarr.metadata import Node
 
@@ -71,65 +79,92 @@ def normalize(node: Node) -> dict[str, Any]:
         raise UnsupportedFormat(f"{node.folder}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CorruptData(
-            f"{node.folder}: its metadata do not follow zarr v{node.format}: {_reason(error)}; correct them, or "
+            f"{node.folder}: its metadata do not follow zarr v{node.format}: {problem_of(error)}; correct them, or "
             "restore them from a copy"
         ) from error
 
 
-def long_form(extension: Any) -> dict[str, Any]:
+def long_form(member: str, extension: Any) -> dict[str, Any]:
     """Return a codec, grid or data type of zarr v3 as an object with ``name`` and, where it has any, ``configuration``.
 
     The specification also allows the name alone, and ``must_understand``, which changes nothing for what has to be
-    understood.
+    understood. `member` names it in messages.
     """
-    one = {"name": extension} if isinstance(extension, str) else dict(extension)
-    members = {key: value for key, value in one.items() if key != "must_understand"}
-    if not isinstance(members["name"], str):
-        raise TypeError(f"{members['name']!r} is not a name")
-    return members if members.get("configuration") else {"name": members["name"]}
-
-
-def _reason(error: Exception) -> str:
-    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+    one = {"name": extension} if isinstance(extension, str) else extension
+    if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
+        raise wrong_member(member, extension, "a name, or an object with a name")
+    if not one.get("configuration"):
+        return {"name": one["name"]}
+    require_object(f"configuration of {member}", one["configuration"])
+    return {key: value for key, value in one.items() if key != "must_understand"}
 
 
 def _normalize_v2(node: Node) -> dict[str, Any]:
     document = dict(node.document)
     _require(document, "shape", "chunks", "dtype", "order", "compressor")
+    document["shape"] = _shape(document["shape"])
+    document["chunks"] = require_whole_numbers("chunks", document["chunks"], 1, len(document["shape"]))
+    if document["order"] not in ("C", "F"):
+        raise wrong_member("order", document["order"], "'C' or 'F'")
     dtype = _numeric(document["dtype"])
     document["dtype"] = dtype.str
     if document.get("fill_value") is not None:
         document["fill_value"] = encode_fill(decode_fill(document["fill_value"], dtype), dtype)
     compressor = document["compressor"]
+    if compressor is not None:
+        require_object("compressor", compressor)
     if compressor and _id(compressor) in KNOWN_V2:
         document["compressor"] = _keep_known(compressor["id"], compressor, KNOWN_V2[compressor["id"]])
-    document["filters"] = [{**one, "id": _id(one)} for one in document.get("filters") or ()] or None
+    document["filters"] = [{**one, "id": _id(one)} for one in _filters(document)] or None
     if document.get("dimension_separator") is None:
         document["dimension_separator"] = SEPARATORS["v2"]
+    if document["dimension_separator"] not in SEPARATORS.values():
+        raise wrong_member("dimension_separator", document["dimension_separator"], "'.' or '/'")
     return document
 
 
+def _filters(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [require_object("a filter", one) for one in require_list("filters", document.get("filters") or [])]
+
+
+def _shape(value: Any) -> list[int]:
+    shape = require_whole_numbers("shape", value, 0)
+    if not shape:
+        raise UnsupportedFormat("it is a single value; expected an array of at least one axis")
+    return shape
+
+
 def _id(codec: Mapping[str, Any]) -> str:
-    id = codec["id"]
-    if not isinstance(id, str):
-        raise TypeError(f"the id of a codec is {id!r}, not text")
-    return id
+    return require_text("the id of a codec", codec["id"])
 
 
 def _normalize_v3(node: Node) -> dict[str, Any]:
     _refuse_extensions(node)
     document = {key: node.document[key] for key in _ARRAY_V3}
+    document["shape"] = _shape(document["shape"])
+    ndim = len(document["shape"])
     if node.document.get("dimension_names") is not None:
-        document["dimension_names"] = node.document["dimension_names"]
+        document["dimension_names"] = _dimension_names(node.document["dimension_names"], ndim)
     document["data_type"] = _data_type(document["data_type"])
     if document["data_type"] not in _NOT_NUMPY:
         document["fill_value"] = _fill_v3(document["fill_value"], np.dtype(document["data_type"]))
-    document["chunk_grid"] = long_form(document["chunk_grid"])
+    document["chunk_grid"] = long_form("chunk_grid", document["chunk_grid"])
     _require_known("chunk grid", document["chunk_grid"]["name"], ("regular",))
-    _require(document["chunk_grid"]["configuration"], "chunk_shape")
+    chunk = require_whole_numbers("chunk_shape", document["chunk_grid"]["configuration"]["chunk_shape"], 1, ndim)
+    document["chunk_grid"]["configuration"] = {"chunk_shape": chunk}
     document["chunk_key_encoding"] = _chunk_key_encoding(document["chunk_key_encoding"])
     document["codecs"] = _codecs(document["codecs"], several_bytes=document["data_type"] not in _ONE_BYTE)
     return document
+
+
+def _dimension_names(value: Any, ndim: int) -> list[str | None]:
+    names = require_list("dimension_names", value)
+    texts = [name for name in names if name is not None]
+    if len(names) != ndim or not all(isinstance(name, str) for name in texts):
+        raise wrong_member("dimension_names", names, f"a name (or null) for each of {ndim} axes")
+    if twice := sorted({name for name in texts if name and texts.count(name) > 1}):
+        raise UnsupportedFormat(f"it has several axes named {', '.join(twice)}; expected a name for each axis, or none")
+    return list(names)
 
 
 def _require(document: Mapping[str, Any], *members: str) -> None:
@@ -141,7 +176,7 @@ def _require(document: Mapping[str, Any], *members: str) -> None:
 def _refuse_extensions(node: Node) -> None:
     """Refuse members of the metadata that a reader has to understand and voxome does not."""
     if transformers := node.document.get("storage_transformers"):
-        names = ", ".join(long_form(one)["name"] for one in transformers)
+        names = ", ".join(long_form("storage_transformers", one)["name"] for one in transformers)
         raise UnsupportedFormat(f"it has the storage transformer {names}, which is not read")
     for key, value in node.document.items():
         optional = isinstance(value, Mapping) and value.get("must_understand") is False
@@ -155,7 +190,7 @@ def _require_known(what: str, name: str, known: Sequence[str]) -> None:
 
 
 def _data_type(extension: Any) -> str:
-    named = long_form(extension)
+    named = long_form("data_type", extension)
     name: str = named["name"]
     if name not in (*_TYPES, *_NOT_NUMPY) or "configuration" in named:
         raise UnsupportedFormat(f"it has values of type {name}; numbers and booleans are read")
@@ -170,7 +205,7 @@ def _fill_v3(fill: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _chunk_key_encoding(extension: Any) -> dict[str, Any]:
-    encoding = long_form(extension)
+    encoding = long_form("chunk_key_encoding", extension)
     _require_known("chunk key encoding", encoding["name"], tuple(SEPARATORS))
     separator = encoding.get("configuration", {}).get("separator", SEPARATORS[encoding["name"]])
     return {"name": encoding["name"], "configuration": {"separator": separator}}
@@ -186,10 +221,10 @@ def _numeric(name: Any) -> np.dtype[Any]:
     return dtype
 
 
-def _codecs(codecs: Sequence[Any], *, several_bytes: bool) -> list[dict[str, Any]]:
+def _codecs(codecs: Any, *, several_bytes: bool) -> list[dict[str, Any]]:
     normalized = []
-    for codec in codecs:
-        one = long_form(codec)
+    for codec in require_list("codecs", codecs):
+        one = long_form("a codec", codec)
         options = one.get("configuration", {})
         if not _is_unknown_v3(one):
             _require(options, *_REQUIRED_V3.get(one["name"], ()))

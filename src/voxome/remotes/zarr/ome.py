@@ -13,6 +13,7 @@ from voxome.contracts.levels import Lengths
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.geometry.units import nm_per
+from voxome.remotes.json_members import problem_of, require_list, require_numbers, require_object
 
 _TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
@@ -84,13 +85,17 @@ def datasets(entry: Mapping[str, Any], name: str) -> list[Dataset]:
         If the entry does not follow the specification.
     """
     try:
-        axes = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in entry.get("axes") or "tczyx"]
-        names = tuple(str(axis["name"]) for axis in axes)
+        listed = require_list("axes", entry.get("axes") or list("tczyx"))
+        axes = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in listed]
+        names = tuple(_axis_name(str(axis["name"])) for axis in axes)
         units = tuple(unit if isinstance(unit := axis.get("unit"), str) else None for axis in axes)
         outer = entry.get("coordinateTransformations") or []
-        arrays = [_dataset(one, names, units, outer) for one in entry["datasets"]]
+        arrays = [
+            _dataset(require_object("a dataset", one), names, units, outer)
+            for one in require_list("datasets", entry["datasets"])
+        ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CorruptData(f"{name}: its multiscales do not follow OME-Zarr: {error!r}") from error
+        raise CorruptData(f"{name}: its multiscales do not follow OME-Zarr: {problem_of(error)}") from error
     if not arrays:
         raise CorruptData(f"{name}: its multiscales list no dataset")
     return arrays
@@ -101,10 +106,19 @@ def _dataset(
 ) -> Dataset:
     path = str(one["path"])
     try:
-        scale, shift = compose([*(one.get("coordinateTransformations") or []), *outer], len(axes))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return Dataset(path, axes, units, (1.0,) * len(axes), (0.0,) * len(axes), problem=repr(error))
+        own = require_list("coordinateTransformations", one.get("coordinateTransformations") or [])
+        scale, shift = compose([*own, *require_list("coordinateTransformations", outer)], len(axes))
+        for axis, size in zip(axes, scale, strict=True):
+            if axis in "zyx" and size <= 0:
+                raise ValueError(f"the scale along {axis} is {size:g}; expected a positive number")
+    except ValueError as error:
+        return Dataset(path, axes, units, (1.0,) * len(axes), (0.0,) * len(axes), problem=str(error))
     return Dataset(path, axes, units, scale, shift)
+
+
+def _axis_name(name: str) -> str:
+    """Return the name of an axis, in lower case where OME-Zarr itself names it so."""
+    return name.lower() if name.lower() in _TYPES else name
 
 
 def compose(steps: Sequence[Mapping[str, Any]], ndim: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -113,18 +127,18 @@ def compose(steps: Sequence[Mapping[str, Any]], ndim: int) -> tuple[tuple[float,
     Raises
     ------
     ValueError
-        If one is neither a scale nor a translation, or has another number of axes.
+        If one is neither a scale nor a translation, has another number of axes, or numbers that are not finite.
     """
     scale, shift = [1.0] * ndim, [0.0] * ndim
     for step in steps:
-        kind = step["type"]
+        kind = require_object("a coordinate transformation", step).get("type")
         if kind == "identity":
             continue
         if kind not in ("scale", "translation"):
             raise ValueError(f"coordinate transformation of type {kind!r}; scale and translation are read")
-        values = [float(value) for value in step[kind]]
-        if len(values) != ndim:
-            raise ValueError(f"{kind} of {len(values)} numbers for {ndim} axes")
+        if kind not in step and "path" in step:
+            raise ValueError(f"its {kind} is in {step['path']!r}; only numbers in the metadata are read")
+        values = require_numbers(kind, step.get(kind), ndim)
         if kind == "scale":
             scale = [a * b for a, b in zip(scale, values, strict=True)]
             shift = [a * b for a, b in zip(shift, values, strict=True)]
