@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from voxome.contracts.parameter import Parameter, Range, range_of
+from voxome.contracts.parameter import REQUIRED, AllowInfNan, Parameter, Range, range_of
+from voxome.errors import InvalidInput
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,32 @@ def test_a_range_keeps_its_limits_as_json(low: float, high: float) -> None:
 )
 def test_expected_values_are_described_in_words(annotation: Any, expected: str | None) -> None:
     assert Parameter("at", annotation, 0).expected == expected
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "expected"),
+    [
+        (float, float("nan"), "expected a finite number"),
+        (float, "inf", "expected a finite number"),
+        (Annotated[float, Ge(0)] | None, float("inf"), "expected a finite number, at least 0"),
+        (tuple[float, ...], [1.0, float("nan")], "expected finite numbers, separated by commas"),
+        (int, float("inf"), "expected a whole number"),
+    ],
+)
+def test_nan_and_infinity_are_no_numbers(annotation: Any, value: object, expected: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Parameter("at", annotation, REQUIRED).check(value)
+    assert str(caught.value).endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default"),
+    [
+        (Annotated[float, AllowInfNan()] | None, None),
+        (tuple[Annotated[float, AllowInfNan()], ...], ()),
+        (float, float("inf")),
+    ],
+)
+def test_nan_and_infinity_are_numbers_where_they_are_meant(annotation: Any, default: object) -> None:
+    value = (float("inf"),) if default == () else float("inf")
+    assert Parameter("at", annotation, default).check(value) == value

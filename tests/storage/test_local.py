@@ -9,6 +9,7 @@ import pytest
 import voxome
 from voxome.contracts.source import Mode
 from voxome.errors import UnsupportedFormat
+from voxome.storage.find import storage_at
 
 SPEC = voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(8, 8, 8))
 CHUNKED = ("zarr", "n5", "precomputed")
@@ -33,3 +34,9 @@ def test_a_volume_at_a_path_with_a_backslash_is_refused_not_read_as_zeros(
     for uri in (tmp_path / "a\\b", f"{scheme}://{tmp_path}/a\\b"):
         with pytest.raises(UnsupportedFormat, match="has a backslash in its path"):
             voxome.open(uri, mode=mode)
+
+
+def test_a_folder_that_is_gone_is_removed_already(tmp_path: Path) -> None:
+    (tmp_path / "kept").touch()
+    storage_at(str(tmp_path / "gone")).delete()
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]

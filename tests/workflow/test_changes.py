@@ -27,6 +27,7 @@ from voxome.workflow.describe import document
 from voxome.workflow.graph import Graph
 from voxome.workflow.options import RunOptions
 from voxome.workflow.plan import make_plan
+from voxome.workflow.preview import preview
 from voxome.workflow.run import run_plan
 
 SHAPE = (32, 32, 32)
@@ -301,8 +302,33 @@ def test_intermediate_data_that_were_cleaned_are_computed_again_only_if_read(lab
     lab.edit_text()
     assert steps_run(lab.run()) == {"write"}
     lab.edit_levels()
-    assert steps_run(lab.run()) == {"double", "raise"}
+    plan = make_plan(lab.graph, lab.values, RunOptions(block=SHAPE))
+    announced = preview(plan, out=lab.folder / "out").changes
+    record = lab.run()
+    assert steps_run(record) == {"double", "raise"}
+    assert [line for line in record["changes"] if "double" in line.split(":")[0]] == [
+        "step double runs again: its intermediate data, which raise reads, were removed"
+    ]
+    assert announced == tuple(record["changes"])
+    assert len(announced) == 2
     lab.assert_right()
+
+
+def test_results_that_were_removed_are_announced(lab: Lab) -> None:
+    lab.run()
+    (lab.folder / "out" / "written.txt").unlink()
+    record = lab.run()
+    assert steps_run(record) == {"write"}
+    assert record["changes"] == ["step write runs again: its results were removed"]
+
+
+def test_nothing_is_said_of_intermediate_data_that_are_gone_already(lab: Lab) -> None:
+    lab.run()
+    clean(lab.folder / "out")
+    lab.edit_raw()
+    record = lab.run()
+    assert steps_run(record) == set(TOOLS)
+    assert not [line for line in record["changes"] if "not removed" in line]
 
 
 @pytest.mark.slow

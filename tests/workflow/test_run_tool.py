@@ -54,6 +54,24 @@ def raw(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("at", "problem"),
+    [
+        ("7", "the parameter 'at' of common.threshold is '7'; expected a number"),
+        (True, "the parameter 'at' of common.threshold is True; expected a number"),
+        (float("nan"), "parameter 'at' of common.threshold is nan: expected a finite number"),
+        (float("inf"), "parameter 'at' of common.threshold is inf: expected a finite number"),
+    ],
+)
+def test_a_parameter_that_is_no_number_is_refused_before_anything_runs(
+    raw: Path, tmp_path: Path, at: object, problem: str
+) -> None:
+    with pytest.raises(PlanError) as caught:
+        run_tool("common.threshold", {"image": str(raw), "at": at}, store=tmp_path / "out")
+    assert caught.value.problems == (problem,)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_a_tool_runs_block_by_block_and_resumes(raw: Path, tmp_path: Path) -> None:
     reports: list[StepReport] = []

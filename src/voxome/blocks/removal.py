@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from voxome.blocks.step import Step
 from voxome.contracts.handle import within
-from voxome.errors import NotFound
 from voxome.storage.find import storage_at
 
 
@@ -35,5 +32,4 @@ def remove_folder(step: Step, store: str) -> None:
         If the store fails.
     """
     step.file(store).unlink()
-    with suppress(NotFound):
-        storage_at(within(step.folder, store)).delete()
+    storage_at(within(step.folder, store)).delete()

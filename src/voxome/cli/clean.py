@@ -13,7 +13,10 @@ from voxome.cli.console import Json, print_stderr, show_json, size_text
 def clean(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run.")], json: Json = False
 ) -> None:
-    """Remove the intermediate arrays and tables of a finished run; keep its results and records."""
+    """Remove the intermediate arrays and tables of a finished run; keep its results and records.
+
+    A later run with changed settings computes the removed data again, as far as the changed steps need them.
+    """
     from voxome.workflow.clean import clean as clean_folder
 
     freed = clean_folder(folder)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import math
+import re
 import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -52,6 +54,11 @@ class Range:
 
 
 @dataclass(frozen=True)
+class AllowInfNan:
+    """Mark of a number that may be NaN or infinite, as in ``Annotated[float, AllowInfNan()]``."""
+
+
+@dataclass(frozen=True)
 class Parameter:
     """A setting of a tool.
 
@@ -60,7 +67,8 @@ class Parameter:
     name : str
         As the function calls it.
     annotation : type
-        Its type, with limits as in ``Annotated[float, Interval(ge=0, le=1)]``.
+        Its type, with limits as in ``Annotated[float, Interval(ge=0, le=1)]``. NaN and infinity are no values, unless
+        it is marked with `AllowInfNan`, or one of them is the default.
     default : object
         `REQUIRED` if it has none.
     summary : str
@@ -97,6 +105,12 @@ class Parameter:
         noun = next((_NOUNS.get(one) or _sequence(one) for one in types if one is not type(None)), None)
         return noun if noun is None or self.range is None else f"{noun}, {self.range}"
 
+    @property
+    def takes_inf_nan(self) -> bool:
+        """Whether NaN and infinity are values of a number."""
+        meant = isinstance(self.default, float) and not math.isfinite(self.default)
+        return meant or any(isinstance(mark, AllowInfNan) for mark in _marks(self.annotation))
+
     def check(self, value: object) -> Any:
         """Return a value converted to the type of the parameter.
 
@@ -105,12 +119,16 @@ class Parameter:
         InvalidInput
             If it has another type, or is out of range; the message says what was expected.
         """
-        from pydantic import TypeAdapter, ValidationError
+        from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+        config = ConfigDict(allow_inf_nan=self.takes_inf_nan)
         try:
-            return TypeAdapter(self.annotation).validate_python(value)
+            return TypeAdapter(self.annotation, config=config).validate_python(value)
         except ValidationError as error:
-            expected = f"expected {self.expected}" if self.expected else describe_problem(error.errors()[0])
+            problem = error.errors()[0]
+            expected = f"expected {self.expected}" if self.expected else describe_problem(problem)
+            if problem["type"] == "finite_number":
+                expected = re.sub(r"(?<!whole )\bnumber", "finite number", expected)
             raise InvalidInput(f"{value!r}: {expected}") from None
 
 
@@ -129,6 +147,15 @@ def range_of(annotation: Any) -> Range | None:
         if found is not None:
             return found
     return None
+
+
+def _marks(annotation: Any) -> Iterator[object]:
+    """Yield what annotates a type, its alternatives and its items."""
+    if get_origin(annotation) is Annotated:
+        yield from annotation.__metadata__
+    if get_origin(annotation) is not Literal:
+        for one in get_args(annotation)[: 1 if get_origin(annotation) is Annotated else None]:
+            yield from _marks(one)
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ _EXPECTED = {
     "bool": "true or false",
     "int": "a whole number",
     "float": "a number",
+    "finite": "a finite number",
     "string": "text",
     "path": "a path",
     "date": "a date, as 2026-01-31",

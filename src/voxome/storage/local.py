@@ -157,6 +157,8 @@ class LocalPath(StoragePath):
         try:
             shutil.rmtree(self.path)
         except OSError as error:
+            if not Path(self.path).exists():
+                return
             raise StoreError(f"cannot remove {self}: {error}") from error
 
     def remove_stale_parts(self) -> None:

@@ -376,7 +376,7 @@ class StoragePath(ABC):
         return change
 
     def delete(self) -> None:
-        """Remove this folder with everything in it."""
+        """Remove this folder with everything in it; one that does not exist is removed already."""
         with map_errors(str(self), invalid=StoreError):
             result_of(self.kvstore.delete_range(ts.KvStore.KeyRange()))
 

@@ -41,12 +41,27 @@ def name_problems(graph: Graph, values: Mapping[str, object], options: RunOption
             yield str(UnknownName.of("step", name, steps))
 
 
-def type_problems(graph: Graph, values: Mapping[str, object]) -> Iterator[str]:
-    """Yield the values that are not of the types that the workflow declares."""
+_TYPES = {
+    "boolean": "true or false",
+    "int": "a whole number",
+    "long": "a whole number",
+    "float": "a number",
+    "double": "a number",
+    "string": "text",
+    "enum": "text",
+    "array": "a list",
+}
+"""CWL types in words."""
+
+
+def type_problems(graph: Graph, values: Mapping[str, object], options: RunOptions) -> Iterator[str]:
+    """Yield the values that are not of the types that the workflow or tool declares."""
+    owner = f"parameter {{!r}} of {graph.name}" if options.home == STORE else "input {!r} of the workflow"
     for name, value in values.items():
         one = graph.inputs.get(name)
         if one is not None and value is not None and not one.takes(value):
-            yield f"the input {name!r} of the workflow is {value!r}; expected {' or '.join(one.types)}"
+            expected = " or ".join(dict.fromkeys(_TYPES.get(kind, kind) for kind in one.types))
+            yield f"the {owner.format(name)} is {value!r}; expected {expected}"
 
 
 def input_problems(step: str, expected: Input, handle: Handle, spec: VolumeSpec | None) -> Iterator[str]:

@@ -14,6 +14,8 @@ from voxome.workflow.store import home_address, intermediates, lock_results
 def clean(folder: str | Path) -> int | None:
     """Remove the intermediate arrays and tables of the finished run in `folder`; results and records stay.
 
+    A later run with changed settings computes the removed data again, as far as the changed steps need them.
+
     Returns
     -------
     int or None
@@ -52,6 +54,5 @@ def _remove(address: str) -> int | None:
         return None
     files = [path for path in Path(steps.path).rglob("*") if path.is_file()]
     freed = sum(path.stat().st_size for path in files)
-    if Path(steps.path).is_dir():
-        steps.delete()
+    steps.delete()
     return freed

@@ -135,7 +135,7 @@ class _Planner:
                 self.problems += error.problems
             except VoxomeError as error:
                 self.problems.append(str(error))
-        self.problems = self.problems or [*type_problems(self.graph, self.values)]
+        self.problems = self.problems or [*type_problems(self.graph, self.values, self.options)]
         self._raise_problems()
         sources = {name: one for name, one in self.graph.outputs.items() if isinstance(one, FromStep)}
         outputs = {name: self.steps[one.step].output(one.output) for name, one in sources.items()}

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
 
-from voxome.blocks.runner import StepReport, run_step
+from voxome.blocks.runner import StepReport, is_done, run_step
 from voxome.blocks.step import Step
 from voxome.contracts.formats import PRIVATE, RUN
 from voxome.contracts.records import Event, Ledger
@@ -196,7 +197,7 @@ def _run_steps(
         ledger = ledger_of(records, run_id(folder))
         details = {"run": run_id(folder), "plan": plan.key, "engines": engines.to_json(), "changes": changes}
         records.append([Event(began, "run started", details=details)])
-        needed = needed_steps(plan.steps, store, ledger)
+        needed = needed_steps(plan.steps, store, partial(is_done, ledger=ledger))
         for step in plan.steps:
             if step.name not in needed:
                 reports.append(_skip(step, ledger, progress))

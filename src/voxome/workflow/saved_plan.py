@@ -15,6 +15,7 @@ from voxome.contracts.json_text import json_text
 from voxome.errors import CorruptData, PlanError, PluginError, StoreError, UnknownName
 from voxome.records.folder import read_json_or_none, write_json
 from voxome.storage.find import storage_at
+from voxome.workflow.needed import removed_data
 from voxome.workflow.plan import Plan
 from voxome.workflow.plan_changes import JsonObject, describe_changes, same_results
 from voxome.workflow.results import RECORD
@@ -67,7 +68,7 @@ def adopt_plan(folder: Path, plan: Plan, store: str, *, fresh: bool = False) -> 
     Returns
     -------
     list of str
-        Sentences: what runs again and why; empty if nothing has changed.
+        Sentences: what runs again and why, and what was not removed; empty if nothing has changed.
 
     Raises
     ------
@@ -93,14 +94,15 @@ def adopt_plan(folder: Path, plan: Plan, store: str, *, fresh: bool = False) -> 
     require_claimable(store, folder, plan.key, earlier)
     if not stale and {**now, "warnings": []} == {**(read_json_or_none(path) or {}), "warnings": []}:
         claim_store(store, folder, plan.key, earlier)
-        return []
+        return _changes(saved, plan, steps, folder, store, fresh=fresh)
+    changes = _changes(saved, plan, steps, folder, store, fresh=fresh)
     write_json(path, {**now, "stale": stale, "earlier": sorted({*earlier})})
     claim_store(store, folder, plan.key, earlier)
     for address in {home_address(folder), store} if stale or saved.key != plan.key else ():
         (storage_at(address) / RECORD).unlink()
     remaining = _remove(stale, store)
     write_json(path, now)
-    return _changes(saved, steps, fresh) + remaining
+    return changes + remaining
 
 
 def pending_changes(folder: Path, plan: Plan, store: str, *, fresh: bool = False) -> list[str]:
@@ -117,7 +119,7 @@ def pending_changes(folder: Path, plan: Plan, store: str, *, fresh: bool = False
     require_claimable(store, folder, plan.key, () if saved is None else (*saved.earlier, saved.key))
     if saved is None:
         return []
-    return _changes(saved, _steps(_content(plan, elsewhere)), fresh)
+    return _changes(saved, plan, _steps(_content(plan, elsewhere)), folder, store, fresh=fresh)
 
 
 def _elsewhere(store: str, folder: Path) -> str | None:
@@ -143,8 +145,17 @@ def _require_store(saved: SavedPlan, elsewhere: str | None, folder: Path, store:
         )
 
 
-def _changes(saved: SavedPlan, steps: Mapping[str, JsonObject], fresh: bool) -> list[str]:
-    return ["everything runs again"] if fresh else describe_changes(saved.steps, steps)
+def _changes(
+    saved: SavedPlan, plan: Plan, steps: Mapping[str, JsonObject], folder: Path, store: str, *, fresh: bool
+) -> list[str]:
+    """Return what runs again; what a finished run has computed and is gone, as after `voxome clean`, as well."""
+    if fresh:
+        return ["everything runs again"]
+    changes = describe_changes(saved.steps, steps)
+    if not (folder / RECORD).exists():
+        return changes
+    same = {name for name, step in saved.steps.items() if _stands(step, steps.get(name))}
+    return changes + removed_data(plan.steps, store, lambda step: step.name in same)
 
 
 def _stands(before: JsonObject, now: JsonObject | None) -> bool:

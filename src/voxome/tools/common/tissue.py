@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from voxome import kinds
 from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Rows
+from voxome.contracts.parameter import AllowInfNan
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.tools.common.flatness import HALO, flat_areas
@@ -52,7 +53,7 @@ def tissue(
     image: Annotated[NDArray[Any], kinds.Image()],
     mask: Annotated[NDArray[Any] | None, kinds.Image()] = None,
     *,
-    no_data: float | None = None,
+    no_data: Annotated[float, AllowInfNan()] | None = None,
     detect: bool = True,
     block: BlockContext,
 ) -> dict[str, Any]:
