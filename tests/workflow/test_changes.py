@@ -322,7 +322,7 @@ def test_results_that_were_removed_are_announced(lab: Lab) -> None:
     assert record["changes"] == ["step write runs again: its results were removed"]
 
 
-def test_nothing_is_said_of_intermediate_data_that_are_gone_already(lab: Lab) -> None:
+def test_missing_intermediate_data_need_no_removal(lab: Lab) -> None:
     lab.run()
     clean(lab.folder / "out")
     lab.edit_raw()
