@@ -17,7 +17,16 @@ from standins.dvid import serving
 import voxome
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import CorruptData, InvalidBox, InvalidInput, InvalidUri, NotFound, ReadOnly, UnsupportedFormat
+from voxome.errors import (
+    CorruptData,
+    InvalidBox,
+    InvalidInput,
+    InvalidUri,
+    NotFound,
+    ReadOnly,
+    UnknownName,
+    UnsupportedFormat,
+)
 from voxome.geometry import Box
 from voxome.remotes.dvid import volumes
 from voxome.remotes.dvid.remote import DvidRemote
@@ -294,7 +303,7 @@ def test_another_axis_order_is_refused(address: str) -> None:
         ("nosuch", NotFound),
         ("a/b", InvalidUri),
         ("", InvalidUri),
-        ("nosuch?supervoxel=true", InvalidUri),
+        ("nosuch?supervoxel=true", UnknownName),
         ("grey?supervoxels=true", UnsupportedFormat),
         ("grey?throttle=yes", InvalidUri),
         ("keys", UnsupportedFormat),
@@ -326,7 +335,8 @@ def test_servers_and_versions_are_listed(address: str) -> None:
     found = {one.uri: one for one in remote.list(Uri.parse(f"dvid://{host}/{ROOT[:8]}"))}
     assert found[f"dvid://{host}/{ROOT}"].type == "version"
     assert found[f"dvid://{host}/{ROOT[:8]}/names"].type == "keyvalue"
-    assert found[f"dvid://{host}/{ROOT[:8]}/{name}"].description == f"uint8blk uint8 {volume.spec.domain}"
+    assert volume.spec.domain == Box((-7, 5, 30), (13, 30, 60))
+    assert found[f"dvid://{host}/{ROOT[:8]}/{name}"].description == "uint8blk uint8 20,25,30 from -7,5,30"
     (one,) = remote.list(Uri.parse(uri))
     assert (one.uri, one.type) == (uri, "volume")
 
