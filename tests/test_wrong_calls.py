@@ -102,6 +102,12 @@ CALLS: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (voxome.create, ("hdf5://new.h5?foo=1", SPEC), {}, "Unknown option 'foo' of hdf5://"),
     (voxome.Volume, (ARRAY,), {}, "is not a source of voxels; open a volume with voxome.open"),
     (voxome.Meshes, ("x",), {}, "'x' is not a source of shapes"),
+    (
+        voxome.VolumeSpec.of,
+        ((4, 5, 6), "uint8"),
+        {"foo": 3},
+        "Known: attributes, axes, chunk, dtype, .* start, .*write_chunk",
+    ),
     (voxome.VolumeSpec.of, ((4, 5, 6), None), {}, "Unknown dtype None"),
     (voxome.VolumeSpec.of, ((4, 5, 6),), {}, r"VolumeSpec\.of\(\) needs dtype"),
     (SPEC.centre_nm, ((1, 2),), {}, "expected the index of a voxel"),

@@ -221,7 +221,7 @@ SCHEMAS: dict[str, Schema] = {
         ),
     ),
     "run": record(
-        {"transfers": listing(COPIED), "store": TEXT, "scores": mapping(mapping(NUMBER)), "summary": mapping(ANY)},
+        {"scores": mapping(mapping(NUMBER)), "summary": mapping(ANY)},
         **FORMAT,
         workflow=TEXT,
         plan=TEXT,
@@ -235,6 +235,8 @@ SCHEMAS: dict[str, Schema] = {
         wall_s=NUMBER,
         steps=listing(FINISHED_STEP),
         outputs=mapping(TEXT),
+        store=optional(TEXT),
+        transfers=listing(COPIED),
     ),
     "tool": mapping(HANDLE),
     "tool --check-invariance": record(

@@ -72,6 +72,14 @@ def test_every_verb_has_help(voxome_: Any, verb: tuple[str, ...], monkeypatch: p
     assert all(" ".join(text.split()) in words for text in help_texts if text)
 
 
+@pytest.mark.parametrize(("words", "usage"), [([], "voxome [OPTIONS] COMMAND"), (["get"], "voxome get")])
+def test_help_is_a_verb(words: list[str], usage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["help", *words])
+    assert stop.value.code == 0
+    assert f"Usage: {usage}" in capsys.readouterr().out
+
+
 def test_help_lists_every_verb(voxome_: Any) -> None:
     result = voxome_("--help")
     assert result.status == 0

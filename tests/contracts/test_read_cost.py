@@ -80,7 +80,7 @@ def test_a_grid_of_a_petabyte_is_counted_at_once() -> None:
 def test_the_warning_names_the_chunks() -> None:
     text = cost_warning("zarr://a", "blocks of 64 voxels", SPEC, 12.345)
     assert "zarr://a: blocks of 64 voxels read 12.3 bytes for each byte wanted" in text
-    assert "chunks have 4 x 7 x 16 voxels" in text
+    assert "chunks have 4,7,16 voxels" in text
 
 
 def test_sources_that_are_not_servers_have_chunks_from_the_start_of_the_domain() -> None:

@@ -82,7 +82,7 @@ def test_volumes_at_other_places_are_refused_with_what_helps(tmp_path: Path) -> 
     truth = placed(tmp_path / "truth.zarr", TRUTH)
     with pytest.raises(InvalidInput, match=r"so their indices differ: .* add \?start=2,0,3"):
         score.segmentation(truth, placed(tmp_path / "moved.zarr", RESULT, offset_nm=(80, 0, 12)))
-    with pytest.raises(InvalidInput, match="the result has voxels of 50 x 4 x 4 nm, but the truth of 40 x 4 x 4 nm"):
+    with pytest.raises(InvalidInput, match="the result has voxels of 50,4,4 nm, but the truth of 40,4,4 nm"):
         score.segmentation(truth, placed(tmp_path / "coarse.zarr", RESULT, voxel_size_nm=(50, 4, 4)))
 
 

@@ -35,5 +35,5 @@ def test_a_transfer_warns_of_blocks_that_read_large_chunks_again_and_again(
     found = [one.getMessage() for one in caplog.records if "for each byte wanted" in one.getMessage()]
     assert len(found) == warned
     if warned:
-        assert "copies in blocks of 4 x 64 x 64 voxels read 16 bytes" in found[0]
-        assert "chunks have 4 x 256 x 256 voxels" in found[0]
+        assert "copies in blocks of 4,64,64 voxels read 16 bytes" in found[0]
+        assert "chunks have 4,256,256 voxels" in found[0]

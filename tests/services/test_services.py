@@ -174,6 +174,10 @@ def test_an_unknown_attribute_suggests_the_closest_match(volume: voxome.Volume) 
         _ = volume.mehs
     with pytest.raises(AttributeError, match=r"did you mean 'shape'\?"):
         _ = volume.shap
+    for name, call in {"mean": "mean()", "T": "T", "astype": "astype()"}.items():
+        with pytest.raises(AttributeError) as caught:
+            getattr(volume, name)
+        assert str(caught.value) == f"a Volume has no {name!r}, but its voxels are an array: volume[...].{call}"
     with pytest.raises(AttributeError, match=r"has no attribute '_private'$"):
         _ = volume._private
     assert not hasattr(volume, "brightness")

@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_only_intermediate_results_are_removed(folder: Path) -> None:
-    write_json(folder / "run.json", RUN.stamp({}))
+    write_json(folder / "run.json", RUN.stamp({"store": None}))
     assert clean(folder) == 1000
     assert not (folder / ".voxome" / "steps").exists()
     assert (folder / "neurons.zarr").exists()
@@ -36,7 +36,7 @@ def test_an_unfinished_run_is_not_cleaned(folder: Path) -> None:
 
 
 def test_a_run_in_progress_is_not_cleaned(folder: Path) -> None:
-    write_json(folder / "run.json", RUN.stamp({}))
+    write_json(folder / "run.json", RUN.stamp({"store": None}))
     with lock_folder(folder), pytest.raises(RunLocked):
         clean(folder)
 

@@ -245,3 +245,8 @@ def test_only_workflows_are_accepted(folder: Path) -> None:
         load(folder / "tool.cwl")
     with pytest.raises(NotFound, match=r"none\.cwl does not exist"):
         load(folder / "none.cwl")
+
+
+def test_a_folder_is_no_workflow(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="is a folder; expected the path of a CWL file"):
+        load(tmp_path)

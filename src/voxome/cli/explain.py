@@ -13,6 +13,7 @@ from voxome.cli.options import BOX
 from voxome.cli.table import show_facts
 from voxome.cli.values import parse_box, parse_index
 from voxome.contracts.read_cost import ratio_text
+from voxome.geometry.notation import comma_text
 
 
 def explain(
@@ -55,4 +56,4 @@ def _count(number: int, noun: str) -> str:
 
 
 def _shape(shape: tuple[int, ...] | None, without: str) -> str:
-    return without if shape is None else " x ".join(map(str, shape))
+    return without if shape is None else comma_text(shape)

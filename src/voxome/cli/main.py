@@ -76,11 +76,14 @@ app.command("clean")(clean.clean)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line.
+    """Run the command line; ``help VERB`` is ``VERB --help``.
 
     The exit status is 0 on success, 1 after an error (with one message on standard error), 2 for wrong usage, and 130
     after an interruption.
     """
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["help"]:
+        arguments = [*words[1:], "--help"]
     before, sys.unraisablehook = sys.unraisablehook, interrupt.reraise_interrupt
     try:
         with joined_words():

@@ -95,7 +95,7 @@ def run(
             print_stderr(f"{name}: {value:,}" if isinstance(value, int | float) else f"{name}: {value}")
         for group, scores in record.get("scores", {}).items():
             print_stderr(f"{group}: {', '.join(f'{name} {value:.4g}' for name, value in scores.items())}")
-        for one in record.get("transfers", []):
+        for one in record["transfers"]:
             print_stderr(
                 f"{one['output']}: {size_text(one['bytes'])} in {one['destination']}, {one['verified']:,} of "
                 f"{one['blocks']['total']:,} blocks verified"

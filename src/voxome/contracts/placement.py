@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Protocol
 
 from voxome.contracts.spec import VolumeSpec
+from voxome.geometry.notation import comma_text
 
 _SIZE_TOLERANCE = 1e-3
 _OFFSET_TOLERANCE = 0.51
@@ -49,19 +49,15 @@ def placement_problem(name: str, one: Placed, other_name: str, other: VolumeSpec
         return None
     if not all(math.isclose(a, b, rel_tol=_SIZE_TOLERANCE) for a, b in zip(size, other_size, strict=True)):
         return (
-            f"{other_name} has voxels of {_text(other_size)} nm, but {name} of {_text(size)} nm (z, y, x): give the "
-            "level with the same voxels, or correct the voxel size of one"
+            f"{other_name} has voxels of {comma_text(other_size)} nm, but {name} of {comma_text(size)} nm (z, y, x): "
+            "give the level with the same voxels, or correct the voxel size of one"
         )
     away = [(b - a) / s for a, b, s in zip(one.offset_nm, other.offset_nm, size, strict=True)]
     if all(abs(voxels) <= _OFFSET_TOLERANCE for voxels in away):
         return None
     start = ",".join(str(first + round(voxels)) for first, voxels in zip(other.frame.start, away, strict=True))
     return (
-        f"voxel 0,0,0 of {other_name} is at {_text(other.offset_nm)} nm, but that of {name} at "
-        f"{_text(one.offset_nm)} nm (z, y, x), so their indices differ: "
+        f"voxel 0,0,0 of {other_name} is at {comma_text(other.offset_nm)} nm, but that of {name} at "
+        f"{comma_text(one.offset_nm)} nm (z, y, x), so their indices differ: "
         f"correct an offset, or add ?start={start} to the URI of {other_name}"
     )
-
-
-def _text(lengths: Sequence[float]) -> str:
-    return " x ".join(f"{n:g}" for n in lengths)

@@ -10,6 +10,7 @@ from voxome.contracts.abilities import SupportsRequests, ability
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.geometry import BlockGrid, Box
+from voxome.geometry.notation import comma_text
 
 WARN_ABOVE = 8.0
 """Amplification above which users are warned."""
@@ -97,13 +98,13 @@ def cost_warning(name: str, what: str, spec: VolumeSpec, amplification: float) -
     name : str
         Name of the volume.
     what : str
-        What reads it, as in "blocks of 16 x 64 x 64 voxels".
+        What reads it, as in "blocks of 16,64,64 voxels".
     spec : VolumeSpec
         Spec of the volume.
     amplification : float
         Bytes read for each byte wanted.
     """
-    chunk, ratio = " x ".join(map(str, spec.read_chunk or ())), ratio_text(amplification)
+    chunk, ratio = comma_text(spec.read_chunk or ()), ratio_text(amplification)
     return (
         f"{name}: {what} read {ratio} bytes for each byte wanted, because its chunks have {chunk} voxels; "
         "use boxes that are longer where the chunks are, or copy it to smaller chunks (`voxome transfer … --chunk`)"

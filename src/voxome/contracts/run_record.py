@@ -66,7 +66,7 @@ class RunRecord(TypedDict):
     """A finished run.
 
     ``plan`` is the key of its plan, ``unpinned`` are the inputs whose store does not report changes, ``changes`` says
-    what ran again and why, ``outputs`` are paths relative to the store, which is named if it is not the run folder,
+    what ran again and why, ``outputs`` are paths relative to the store, which is None if it is the run folder,
     ``scores`` are there if there was ground truth: group → name → value, and ``summary`` has the main numbers of the
     report; ``transfers`` are the results that are complete in other stores.
     """
@@ -85,7 +85,7 @@ class RunRecord(TypedDict):
     wall_s: float
     steps: list[StepRecord]
     outputs: dict[str, str]
-    store: NotRequired[str]
+    store: str | None
+    transfers: list[TransferRecord]
     scores: NotRequired[Mapping[str, Mapping[str, float]]]
     summary: NotRequired[Mapping[str, int | float | str]]
-    transfers: NotRequired[list[TransferRecord]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypedDict, Unpack, cast, get_args
 
@@ -27,6 +27,10 @@ VolumeKind = Literal["image", "labels", "probability"]
 
 Scale = tuple[int, int, int]
 """Voxels (z, y, x) of a finer array along one voxel of a coarser one."""
+
+
+_OWN = ("shape", "dtype", "chunk", "write_chunk", "start")
+"""Arguments of `VolumeSpec.of` besides `SpecOptions`."""
 
 
 class SpecOptions(TypedDict, total=False):
@@ -153,13 +157,13 @@ class VolumeSpec:
         axes = _axes(options.get("axes", ()), len(extent))
         chunks = require_chunk("chunk", chunk, axes)
         shards = chunks if write_chunk is None else require_chunk("write_chunk", write_chunk, axes)
-        _check_names(options, SpecOptions)
+        _check_names(options, (*_OWN, *SpecOptions.__annotations__))
         fields = cast("Any", options)
         return cls(Box.of_shape(extent, origin), parse_dtype(dtype), read_chunk=chunks, write_chunk=shards, **fields)
 
     def replace(self, **changes: Unpack[SpecChanges]) -> VolumeSpec:
         """Return the spec with some fields changed."""
-        _check_names(changes, SpecChanges)
+        _check_names(changes, SpecChanges.__annotations__)
         return replace(self, **cast("Any", changes))
 
     @property
@@ -253,7 +257,7 @@ def _axes(axes: Sequence[str], ndim: int) -> tuple[str, ...]:
     return names
 
 
-def _check_names(fields: Mapping[str, Any], known: type[Any]) -> None:
+def _check_names(fields: Mapping[str, Any], known: Collection[str]) -> None:
     for name in fields:
-        if name not in known.__annotations__:
-            raise UnknownName.of("field of a VolumeSpec", name, known.__annotations__)
+        if name not in known:
+            raise UnknownName.of("field of a VolumeSpec", name, known)

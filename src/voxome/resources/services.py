@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from voxome.contracts.service import GROUP, Requirement
 from voxome.contracts.source import VolumeSource
 from voxome.errors import PluginError
@@ -88,6 +90,9 @@ def get_service(name: str, volume: HasSource) -> BoundService:
     """
     if not name.startswith("_") and name in targets(GROUP):
         return BoundService(name, volume)
+    if not name.startswith("_") and hasattr(np.ndarray, name):
+        call = f"{name}()" if callable(getattr(np.ndarray, name)) else name
+        raise AttributeError(f"a Volume has no {name!r}, but its voxels are an array: volume[...].{call}", name=name)
     near = (
         [] if name.startswith("_") else difflib.get_close_matches(name, {*object.__dir__(volume), *targets(GROUP)}, n=1)
     )

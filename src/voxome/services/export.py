@@ -20,6 +20,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.axes import default_axes
+from voxome.geometry.notation import comma_text
 from voxome.services.blockwise_copy import ProgressCallback, copy, resolve_box, silent, slabs
 from voxome.services.overwrite import replacement
 from voxome.services.rollback import created_or_removed
@@ -112,12 +113,12 @@ def lost_metadata(spec: VolumeSpec, box: Box, suffix: str) -> list[str]:
         properties = frozenset()
     lost = []
     if spec.voxel_size_nm is not None and "voxel size" not in properties:
-        lost.append(f"the voxel size {spec.voxel_size_nm} nm")
+        lost.append(f"the voxel size {comma_text(spec.voxel_size_nm)} nm")
     if any(spec.offset_nm) and ("offset" not in properties or (suffix in _SIZED_OFFSET and spec.voxel_size_nm is None)):
-        lost.append(f"the offset {spec.offset_nm} nm")
+        lost.append(f"the offset {comma_text(spec.offset_nm)} nm")
     position_kept = "start" in properties or ("offset" in properties and spec.voxel_size_nm is not None)
     if any(box.start) and not position_kept:
-        lost.append(f"the start {box.start}")
+        lost.append(f"the start {comma_text(box.start)}")
     if spec.attributes and "attributes" not in properties:
         lost.append(f"the attributes {', '.join(spec.attributes)}")
     if spec.axes != default_axes(box.ndim) and "axes" not in properties:

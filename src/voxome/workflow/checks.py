@@ -13,6 +13,7 @@ from voxome.contracts.read_cost import WARN_ABOVE, chunk_origin, cost_warning, g
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import Input, ToolSpec
 from voxome.errors import UnknownName, VoxomeError
+from voxome.geometry.notation import comma_text
 from voxome.resources.open import open_source
 from voxome.resources.sample import sample_blocks
 from voxome.resources.unfinished import unfinished_problem
@@ -127,7 +128,7 @@ def cost_warnings(step: Step, handles: Mapping[str, Handle], volumes: Mapping[st
             continue
         chunk = tuple(spec.read_chunk[axis] for axis in spec.spatial)
         spatial = VolumeSpec(spec.frame, spec.dtype, read_chunk=chunk)
-        what = f"the blocks of step {step.name}, {' x '.join(map(str, step.block))} voxels with their halo,"
+        what = f"the blocks of step {step.name}, {comma_text(step.block)} voxels with their halo,"
         try:
             origin = chunk_origin(open_source(handles[name].uri))
         except VoxomeError as error:

@@ -42,7 +42,7 @@ def clean(folder: str | Path) -> int | None:
                 f"the run in {folder} has not finished: rerun its command to resume it, or remove the folder"
             )
         RUN.content(record, root / RECORD)
-        address = record.get("store", home_address(root))
+        address = record["store"] or home_address(root)
         with lock_results(address, root):
             return _remove(address)
 

@@ -44,7 +44,8 @@ def load(path: str | Path) -> Graph:
     NotFound
         If the file does not exist.
     InvalidInput
-        If it is not valid CWL, or uses features that voxome does not support; the message has file and line.
+        If it is a folder or not valid CWL, or uses features that voxome does not support; the message has file and
+        line.
     """
     workflow = _parse(str(path))
     if workflow.tool["class"] != "Workflow":
@@ -91,6 +92,8 @@ def _parse(path: str) -> Any:
     from schema_salad.exceptions import SchemaSaladException
 
     file = path.partition("#")[0]
+    if Path(file).is_dir():
+        raise InvalidInput(f"{file} is a folder; expected the path of a CWL file")
     if not urlsplit(file).scheme and not Path(file).is_file():
         raise NotFound(f"{file} does not exist; expected the path of a CWL file")
     context = LoadingContext({"doc_cache": False, "construct_tool_object": default_make_tool})

@@ -72,11 +72,8 @@ def run_plan(
         if record is None:
             record = _run_steps(plan, folder, address, engines, open_records, log, progress, changes)
         record["changes"] = changes
-        record.pop("transfers", None)
-        if transfers:
-            record["transfers"] = transfers
-        if address != home_address(folder):
-            record["store"] = address
+        record["transfers"] = transfers
+        record["store"] = None if address == home_address(folder) else address
         _write_record(folder, address, record)
         results = results_within(plan.results, address)
         if truth is not None and plan.hint.scorer is not None:
@@ -106,7 +103,7 @@ def _valid_transfers(plan: Plan, folder: Path) -> list[TransferRecord]:
         record = _read_record(saved)
     else:
         write_json(saved, record)
-    stored: list[TransferRecord] = [] if record is None else record.get("transfers", [])
+    stored: list[TransferRecord] = [] if record is None else record["transfers"]
     keys, renewed = (
         {name: handle.key for name, handle in plan.outputs.items()},
         {one.label for one in plan.destinations},

@@ -17,6 +17,7 @@ from voxome.contracts.spec import Scale
 from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, VoxomeError
 from voxome.geometry import Box
+from voxome.geometry.notation import comma_text
 from voxome.registry import load
 from voxome.remotes.bossdb.description import Description
 
@@ -165,7 +166,7 @@ def _problem(source: Source, description: Description) -> str:
 
 
 def _nm(size: Lengths | None) -> str:
-    return "unknown" if size is None else f"{size} nm"
+    return "unknown" if size is None else f"{comma_text(size)} nm"
 
 
 def _warn(name: str, cause: object) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnknownName, UnsupportedFormat
 from voxome.geometry import Box
+from voxome.geometry.notation import comma_text
 from voxome.remotes.bossdb.address import Address
 from voxome.remotes.bossdb.description import DTYPES
 from voxome.remotes.bossdb.projects import Channels, Collections, CoordinateFrames, Experiments, ResourceClient
@@ -185,7 +186,8 @@ def _frame_problems(frame: CoordinateFrame, spec: VolumeSpec) -> list[str]:
     if frame.box != spec.frame:
         problems.append(f"the coordinate frame {frame.name} spans {frame.box} (z, y, x), not {spec.frame}")
     if not np.allclose(frame.voxel_size_nm, spec.voxel_size_nm or (), rtol=1e-6):
-        problems.append(f"the voxels of {frame.name} are {frame.voxel_size_nm} nm (z, y, x), not {spec.voxel_size_nm}")
+        size, wanted = comma_text(frame.voxel_size_nm), comma_text(spec.voxel_size_nm or ("unknown",))
+        problems.append(f"the voxels of {frame.name} are {size} nm (z, y, x), not {wanted}")
     return problems
 
 

@@ -16,6 +16,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Location, Uri, at_level
 from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import Box
+from voxome.geometry.notation import comma_text
 from voxome.resources.open import absolute, format_traits, locate, open_source
 from voxome.resources.transfer_lock import lock_path
 from voxome.resources.view_options import is_percent
@@ -204,7 +205,8 @@ def mismatches(spec: VolumeSpec, expected: VolumeSpec) -> Iterator[str]:
     for name, unit in (("voxel_size_nm", "voxel size"), ("offset_nm", "offset")):
         old, new = getattr(spec, name), getattr(expected, name)
         if (old is None) != (new is None) or (old is not None and not np.allclose(old, new, rtol=1e-4, atol=1e-3)):
-            yield f"its {unit} is {old} nm, not {new}"
+            known, wanted = ("unknown" if one is None else f"{comma_text(one)} nm" for one in (old, new))
+            yield f"its {unit} is {known}, not {wanted}"
 
 
 def require_lossless(spec: VolumeSpec, endpoint: Endpoint) -> None:

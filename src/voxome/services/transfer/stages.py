@@ -14,6 +14,7 @@ from voxome.contracts.read_cost import WARN_ABOVE, chunk_origin, cost_warning, g
 from voxome.contracts.source import VolumeSource
 from voxome.errors import NotFound
 from voxome.geometry import Box
+from voxome.geometry.notation import comma_text
 from voxome.records.choice import OpenRecords
 from voxome.resources.open import require_creatable
 from voxome.services.transfer.copy import Copy
@@ -196,5 +197,5 @@ def _cost_warnings(endpoint: Endpoint, source: VolumeSource, copy: Copy) -> list
     amplification = grid_cost(spec, copy.grid, origin).amplification
     if amplification <= WARN_ABOVE:
         return []
-    what = f"copies in blocks of {' x '.join(map(str, copy.block))} voxels"
+    what = f"copies in blocks of {comma_text(copy.block)} voxels"
     return [cost_warning(endpoint.uri or "the source", what, spec, amplification)]

@@ -16,6 +16,7 @@ from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.errors import InvalidInput
+from voxome.geometry.notation import comma_text
 from voxome.models.cards import find
 from voxome.models.infer import predict
 from voxome.resources.table import TableFile
@@ -54,18 +55,14 @@ def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) ->
         return
     if not all(math.isclose(a, b, rel_tol=VOXEL_SIZE_TOLERANCE) for a, b in zip(size, card.voxel_size_nm, strict=True)):
         yield (
-            f"raw has a voxel size of {_text(size)} nm (z, y, x), but model {card.name!r} was trained on "
-            f"{_text(card.voxel_size_nm)} nm: choose a level with such voxels (--level), a network trained on yours "
-            "(voxome train, then --set model=CARD), or give membranes of your own (--set membranes=URI)"
+            f"raw has a voxel size of {comma_text(size)} nm (z, y, x), but model {card.name!r} was trained on "
+            f"{comma_text(card.voxel_size_nm)} nm: choose a level with such voxels (--level), a network trained on "
+            "yours (voxome train, then --set model=CARD), or give membranes of your own (--set membranes=URI)"
         )
 
 
 def _unusual(name: str, blocks: Iterable[NDArray[Any]]) -> Iterable[str]:
     return contrast_warnings(blocks) if name == "raw" else ()
-
-
-def _text(size: tuple[float, float, float]) -> str:
-    return " x ".join(f"{n:g}" for n in size)
 
 
 @tool(
