@@ -14,6 +14,7 @@
     ├── ReadOnly (PermissionError)         a write without write access
     ├── AccessDenied (PermissionError)     the store refuses the token or the request
     ├── StoreError (OSError)               the store or its disk failed
+    ├── OutOfMemory (MemoryError)          voxels do not fit into the memory of this machine
     ├── MissingExtra (ImportError)         an optional package is not installed; names the extra
     ├── PluginError (RuntimeError)         a plug-in cannot be loaded, or failed; names it
     ├── RunLocked (RuntimeError)           another process is using the run folder
@@ -181,6 +182,10 @@ class AccessDenied(VoxomeError, PermissionError):
 
 class StoreError(VoxomeError, OSError):
     """The store, or the disk under it, failed."""
+
+
+class OutOfMemory(VoxomeError, MemoryError):
+    """Voxels do not fit into the memory of this machine."""
 
 
 class MissingExtra(VoxomeError, ImportError):

@@ -147,3 +147,20 @@ def test_a_file_that_cannot_be_read_is_named(
         voxome.open(f"zarr://{file}")
     (entry,) = voxome.ls(tmp_path)
     assert "cannot be opened" in entry.description
+
+
+@pytest.mark.parametrize("name", ["q?x=1", "a.zarr?level=1"])
+def test_a_question_mark_in_a_path_object_begins_no_options(tmp_path: Path, name: str) -> None:
+    voxome.put(ARRAY, f"zarr://{tmp_path}/plain")
+    (tmp_path / "plain").rename(tmp_path / name)
+    path = tmp_path / name
+    assert_array_equal(voxome.open(path, expect=voxome.Volume)[...], ARRAY)
+    assert_array_equal(voxome.open(voxome.open(path).uri, expect=voxome.Volume)[...], ARRAY)
+    assert voxome.info(path)["shape"] == [4, 5, 6]
+    assert [one.type for one in voxome.ls(path)] == ["volume"]
+    voxome.transfer(path, f"zarr://{tmp_path}/copy", state=tmp_path / "state")
+    assert_array_equal(voxome.open(tmp_path / "copy", expect=voxome.Volume)[...], ARRAY)
+    voxome.get(path, tmp_path / "out?c=1.npy")
+    assert_array_equal(np.load(tmp_path / "out?c=1.npy"), ARRAY)
+    voxome.rm(path)
+    assert not path.exists()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import voxome
-from voxome.engines.machine import Disk
+from voxome.config.machine import Disk
 from voxome.errors import AlreadyExists, PlanError, StoreError, UnknownName
 from voxome.tools.common.threshold import threshold
 from voxome.workflow import preview as module
@@ -96,7 +96,7 @@ def test_what_a_run_refuses_is_refused(raw: Path, tmp_path: Path) -> None:
 
 
 def test_all_cores_run_by_default(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voxome.engines.machine.available_cpus", lambda: 3)
+    monkeypatch.setattr("voxome.config.machine.available_cpus", lambda: 3)
     assert preview(plan_of(raw)).workers == 3
     (engine,) = run_plan(plan_of(raw), out=tmp_path / "out", engine="threads")["engines"]
     assert engine["workers"] == 3

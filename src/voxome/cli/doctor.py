@@ -39,7 +39,7 @@ def doctor(json: Json = False) -> None:
 
 def find_facts() -> dict[str, Any]:
     """Return the facts that ``voxome doctor`` shows, as JSON values without secrets."""
-    from voxome.engines.machine import available_cpus, available_memory_bytes, cpu_limit, disk_at, memory_limits
+    from voxome.config.machine import available_cpus, available_memory_bytes, cpu_limit, disk_at, memory_limits
     from voxome.registry import plugin_problems, targets
 
     config, credentials, problems = _configuration()

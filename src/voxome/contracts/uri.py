@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import parse_qsl, urlencode
 
 from voxome.errors import InvalidUri, UnknownName, describe_value
@@ -52,7 +52,7 @@ class Uri:
 
     @classmethod
     def parse(cls, text: Location) -> Uri:
-        """Parse a URI or a bare path.
+        """Parse a URI or a bare path; a `pathlib.Path` is only a path, without options.
 
         Raises
         ------
@@ -63,9 +63,12 @@ class Uri:
             raise InvalidUri(
                 f"{describe_value(text)} is not a URI; expected text such as zarr://PATH, or a pathlib.Path"
             )
+        plain = isinstance(text, PurePath)
         text = os.fspath(text)
         if not isinstance(text, str) or "\0" in text:
             raise InvalidUri(f"{describe_value(text)} cannot be a URI or path; expected text without null characters")
+        if plain:
+            return cls("", text)
         matched = _SCHEME.match(text)
         scheme, rest = (matched[1].lower(), matched[2]) if matched else ("", text)
         scheme, rest = ("", rest) if scheme == "file" else (scheme, _FILE.sub("", rest))
@@ -135,6 +138,17 @@ def _joined(text: str) -> str:
     while rest and not _QUERY.fullmatch(rest[0]):
         head = f"{head}?{rest.pop(0)}"
     return f"{head}?{'&'.join(rest)}"
+
+
+def location_text(location: Location) -> str:
+    """Return a URI or path as text that is parsed as it is: a question mark in a `pathlib.Path` begins no options.
+
+    Examples
+    --------
+    >>> location_text("a.zarr?level=1"), location_text(Path("a.zarr?level=1"))
+    ('a.zarr?level=1', 'a.zarr?level=1?')
+    """
+    return Uri.parse(location).reveal() if isinstance(location, PurePath) else os.fspath(location)
 
 
 def at_level(text: str, level: int) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
+from voxome.config.machine import available_cpus, available_memory_bytes
 from voxome.contracts.engine import WORKER_MODULE, Job, JobStatus
-from voxome.engines.machine import available_cpus, available_memory_bytes
 
 WORKER = (sys.executable, "-m", WORKER_MODULE)
 """Command that starts a worker: a job per line on its standard input, a status per line on its standard output."""

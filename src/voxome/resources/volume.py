@@ -25,6 +25,7 @@ from voxome.geometry import BlockGrid, Box
 from voxome.redaction import Secret, redact
 from voxome.resources.cast import exact_values
 from voxome.resources.indexing import Key, Selection, expand, select
+from voxome.resources.memory import enough_memory
 from voxome.resources.metadata import metadata
 from voxome.resources.services import BoundService, get_service, service_names
 
@@ -172,7 +173,7 @@ class Volume:
         index = ability(self.source, SupportsIds)
         if index is not None:
             return index.ids(region)
-        found = np.unique(self.source.read(region)).astype(np.uint64)
+        found = np.unique(self._read_stored(region)).astype(np.uint64)
         return found[found != 0]
 
     @explain_calls
@@ -217,7 +218,7 @@ class Volume:
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
             raise ValueError("cannot make an array of a volume without copying it into memory; leave out copy=False")
-        return np.asarray(self.source.read(self.domain), dtype=dtype)
+        return np.asarray(self._read_stored(self.domain), dtype=dtype)
 
     @explain_calls
     def cutout(self, box: Box | str) -> NDArray[Any]:
@@ -227,8 +228,10 @@ class Volume:
         ------
         InvalidBox
             If it leaves the domain.
+        OutOfMemory
+            If it is larger than the memory that is free.
         """
-        return self.source.read(Box.of(box, self.domain))
+        return self._read_stored(Box.of(box, self.domain))
 
     @explain_calls
     def paste(self, box: Box | str, data: ArrayLike) -> None:
@@ -289,7 +292,7 @@ class Volume:
             values = exact_values(value, self.dtype)
         box = selection.box
         whole = box.shape == selection.shape
-        block = np.empty(box.shape, self.dtype) if whole and _is_basic(selection) else self._read(box)
+        block = self._empty(box.shape) if whole and _is_basic(selection) else self._read(box)
         inside = np.ix_(*(np.asarray(at) - a for at, a in zip(selection.indices, box.start, strict=True)))
         selected = block if whole else block[inside]
         with self._explaining(value, selection.shape):
@@ -304,14 +307,23 @@ class Volume:
         return OrthogonalIndex(self)
 
     def _read(self, box: Box) -> NDArray[Any]:
-        return self.source.read(box.shift(self.domain.start))
+        return self._read_stored(box.shift(self.domain.start))
+
+    def _read_stored(self, box: Box) -> NDArray[Any]:
+        """Return the voxels of a box in the store's coordinates, if they fit into memory."""
+        with enough_memory(self.uri, box.shape, self.dtype):
+            return self.source.read(box)
+
+    def _empty(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        with enough_memory(self.uri, shape, self.dtype):
+            return np.empty(shape, self.dtype)
 
     def _gather(self, selection: Selection) -> NDArray[Any]:
         """Return the selected voxels, read in runs where they are far apart."""
         if all(isinstance(at, range) for at in selection.indices):
             return np.empty(selection.shape, self.dtype) if 0 in selection.shape else self._read(selection.box)
         gaps = self.chunks or (64,) * self.ndim
-        out = np.empty(selection.shape, self.dtype)
+        out = self._empty(selection.shape)
         runs = [selection.runs(axis, gaps[axis]) for axis in range(self.ndim)]
         indices = [np.asarray(at) for at in selection.indices]
         for part in itertools.product(*runs):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from voxome.contracts.arguments import require_count, require_lengths
 from voxome.contracts.source import Version, VolumeSource
 from voxome.contracts.spec import VolumeKind, VolumeSpec
-from voxome.contracts.uri import Location, Uri
+from voxome.contracts.uri import Location, Uri, location_text
 from voxome.errors import InvalidBox, InvalidInput, ReadOnly, VoxomeError, describe_value
 from voxome.geometry import Box
 from voxome.resources.open import absolute, format_traits, open, open_source
@@ -111,7 +111,7 @@ def require_location(value: object) -> str:
             f"{describe_value(value)} ({type(value).__name__}) is not a volume; expected a URI, a path, a "
             "voxome.Volume or a NumPy array"
         )
-    return os.fspath(value)
+    return location_text(value)
 
 
 def location_of(volume: Volume) -> str | None:

@@ -12,7 +12,7 @@ from voxome.contracts.abilities import SupportsDelete, SupportsLevels, SupportsR
 from voxome.contracts.arguments import require_path
 from voxome.contracts.listing import UNREADABLE
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.uri import Location, Uri
+from voxome.contracts.uri import Location, Uri, location_text
 from voxome.errors import InvalidInput, InvalidUri, ReadOnly, StoreError, UnsupportedFormat, VoxomeError
 from voxome.registry import targets
 from voxome.resources.listing import VOLUME
@@ -60,7 +60,8 @@ def rm(uri: Location) -> str:
     >>> voxome.rm("memory://scratch")
     'memory://scratch'
     """
-    located, _ = require_deletable(require_path("uri", uri))
+    require_path("uri", uri)
+    located, _ = require_deletable(location_text(uri))
     delete(located)
     return str(located)
 

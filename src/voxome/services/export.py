@@ -148,22 +148,22 @@ def suffix_of(out: str) -> str:
 
 
 def _npy(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
-    with created_or_removed(f"npy://{out}", VolumeSpec.of(box.shape, source.spec.dtype)) as target:
+    with created_or_removed(Uri("npy", out).reveal(), VolumeSpec.of(box.shape, source.spec.dtype)) as target:
         copy(source, box, target, (0,) * box.ndim, progress)
 
 
 def _hdf5(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
     dataset = out if re.search(r"\.(h5|hdf5)/.", out, re.IGNORECASE) else f"{out}/volume"
-    with created_or_removed(f"hdf5://{dataset}", at_origin(source.spec, box)) as target:
+    with created_or_removed(Uri("hdf5", dataset).reveal(), at_origin(source.spec, box)) as target:
         copy(source, box, target, (0,) * box.ndim, progress)
 
 
 def _zarr(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
-    _copy_in_place(source, box, f"zarr://{out}", progress)
+    _copy_in_place(source, box, Uri("zarr", out).reveal(), progress)
 
 
 def _n5(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
-    _copy_in_place(source, box, f"n5://{out}", progress)
+    _copy_in_place(source, box, Uri("n5", out).reveal(), progress)
 
 
 def _copy_in_place(source: VolumeSource, box: Box, uri: str, progress: ProgressCallback) -> None:
@@ -177,7 +177,7 @@ def _nifti(source: VolumeSource, box: Box, out: str, progress: ProgressCallback)
     spec = at_origin(source.spec, box).replace(read_chunk=None, write_chunk=None, attributes={})
     if spec.voxel_size_nm is None:
         spec = spec.replace(offset_nm=(0.0, 0.0, 0.0))
-    with created_or_removed(f"nifti://{out}", spec) as target:
+    with created_or_removed(Uri("nifti", out).reveal(), spec) as target:
         copy(source, box, target, (0,) * box.ndim, progress)
 
 
@@ -196,7 +196,7 @@ def _nifti_gz(source: VolumeSource, box: Box, out: str, progress: ProgressCallba
 def _folder(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
     parts = list(slabs(source.spec, box))
     spec = source.spec.replace(domain=box, encoding={"format": "png"})
-    with created_or_removed(f"images://{out.rstrip('/')}", spec) as target:
+    with created_or_removed(Uri("images", out.rstrip("/")).reveal(), spec) as target:
         for done, part in enumerate(parts, 1):
             target.write(part, source.read(part))
             progress(done, len(parts))

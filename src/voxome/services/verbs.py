@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_flags, require_function, require_indices, require_path
 from voxome.contracts.spec import VolumeKind, require_chunk
-from voxome.contracts.uri import Location, Uri
+from voxome.contracts.uri import Location, Uri, location_text
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.resources.open import absolute, locate
@@ -141,7 +141,8 @@ def put(
     >>> voxome.put(np.ones((4, 5, 6), "uint8"), "memory://ones", voxel_size_nm=(40, 4, 4)).voxel_size_nm
     (40.0, 4.0, 4.0)
     """
-    address = require_path("uri", uri)
+    require_path("uri", uri)
+    address = location_text(uri)
     require_flags(force=force)
     require_function("progress", progress)
     opened = as_volume(volume)

@@ -14,6 +14,7 @@ import numpy as np
 
 from voxome.contracts.abilities import SupportsAttributes, ability
 from voxome.contracts.formats import PRIVATE
+from voxome.contracts.uri import location_text
 from voxome.errors import AlreadyExists, NotFound
 from voxome.resources.open import create_source, open_source
 from voxome.resources.unfinished import RUN_MARK, unfinished_step
@@ -45,7 +46,7 @@ def inputs_folder(store: str) -> StoragePath:
 
 def _stored(name: str, value: Any, folder: StoragePath | None) -> Any:
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return location_text(value)
     if isinstance(value, np.ndarray):
         value = as_volume(value)
     if not isinstance(value, Volume):

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from voxome.config.machine import Disk, available_memory_bytes, disk_at, worker_count
 from voxome.engines.choice import EngineChoice, StepEngines
-from voxome.engines.machine import Disk, available_memory_bytes, disk_at, worker_count
 from voxome.errors import StoreError
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.storage.find import storage_at

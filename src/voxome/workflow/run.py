@@ -14,12 +14,12 @@ from typing import cast
 
 from voxome.blocks.runner import StepReport, is_done, run_step
 from voxome.blocks.step import Step
+from voxome.config.machine import worker_count
 from voxome.contracts.formats import PRIVATE, RUN
 from voxome.contracts.records import Event, Ledger
 from voxome.contracts.report import FinishedRun
 from voxome.contracts.run_record import RunRecord, TransferRecord
 from voxome.engines.choice import EngineChoice, StepEngines
-from voxome.engines.machine import worker_count
 from voxome.errors import PlanError
 from voxome.records.choice import OpenRecords, RecordsChoice, records_opener
 from voxome.records.folder import lock_folder, map_disk_errors, read_json_or_none, write_json

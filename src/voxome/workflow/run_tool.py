@@ -10,13 +10,13 @@ from pathlib import Path
 from voxome.blocks.runner import run_step
 from voxome.blocks.step import Step
 from voxome.config.folders import state_folder
+from voxome.config.machine import worker_count
 from voxome.contracts.cwl_type import cwl_type
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.handle import STORE, Handle, within
 from voxome.contracts.ports import port_of
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.engines.choice import EngineChoice, StepEngines
-from voxome.engines.machine import worker_count
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.records.folder import lock_folder, map_disk_errors
 from voxome.records.scoped import ledger_of

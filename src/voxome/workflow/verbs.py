@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from voxome.calls import explain_calls
+from voxome.config.machine import worker_count
 from voxome.contracts.arguments import require_flags, require_function, require_mapping, require_path, require_text
 from voxome.contracts.handle import Handle
 from voxome.contracts.run_record import RunRecord
 from voxome.contracts.uri import Location
 from voxome.engines.choice import EngineChoice
-from voxome.engines.machine import worker_count
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.records.choice import RecordsChoice

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
 
-from voxome.engines import machine
-from voxome.engines.machine import available_cpus, available_memory_bytes, cpu_limit, disk_at, worker_count
+from voxome.config import machine
+from voxome.config.machine import (
+    available_cpus,
+    available_memory_bytes,
+    cpu_limit,
+    disk_at,
+    free_memory_bytes,
+    worker_count,
+)
 from voxome.errors import InvalidInput
 
 GIB = 1 << 30
@@ -29,6 +37,19 @@ def _write(root: Path, files: dict[str, str]) -> Path:
 def test_without_control_groups_the_machine_counts(tmp_path: Path) -> None:
     root = _write(tmp_path, {})
     assert (available_cpus(root), available_memory_bytes(root), cpu_limit(root)) == (8, 64 * GIB, None)
+
+
+def test_free_memory_is_what_the_machine_and_the_address_space_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"MemTotal: {64 << 20} kB\nMemAvailable: {4 << 20} kB\nSwapFree: {1 << 20} kB\nHugePages_Total: 0\n"
+    root = _write(tmp_path, {"proc/meminfo": text, "proc/self/statm": "1000 10 10\n"})
+    monkeypatch.setattr(machine.resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
+    assert free_memory_bytes(root) == 5 * GIB
+    assert available_memory_bytes(root) == 64 * GIB
+    monkeypatch.setattr(machine.resource, "getrlimit", lambda _: (2 * GIB, 2 * GIB))
+    assert free_memory_bytes(root) == 2 * GIB - 1000 * resource.getpagesize()
+    assert free_memory_bytes(tmp_path / "none") is None
 
 
 def test_limits_of_version_2_hold_and_those_of_groups_above(tmp_path: Path) -> None:

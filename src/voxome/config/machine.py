@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,6 +67,27 @@ def available_memory_bytes(root: Path = _ROOT) -> int | None:
     return min([*_machine_memory(root), *memory_limits(root)], default=None)
 
 
+def free_memory_bytes(root: Path = _ROOT) -> int | None:
+    """Return the memory in bytes that this process can still get, swap included; None where that is unknown.
+
+    Parameters
+    ----------
+    root : path
+        Root of the file system, under which ``proc`` and ``sys`` are.
+    """
+    now = _meminfo(root)
+    free = [now["MemAvailable"] + now.get("SwapFree", 0)] if "MemAvailable" in now else []
+    return min([*free, *memory_limits(root), *_address_space(root)], default=None)
+
+
+def _address_space(root: Path) -> Iterator[int]:
+    """Yield what is left of the address space of this process, if it is limited (``ulimit -v``)."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    pages = _read(root / "proc/self/statm").split()
+    if limit != resource.RLIM_INFINITY and pages:
+        yield max(0, limit - int(pages[0]) * resource.getpagesize())
+
+
 def memory_limits(root: Path = _ROOT) -> Iterator[int]:
     """Yield the memory limits in bytes of the control groups of this process."""
     for folder in _groups(root, "memory"):
@@ -103,9 +125,15 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
 
 
 def _machine_memory(root: Path) -> Iterator[int]:
-    for line in _read(root / "proc/meminfo").splitlines():
-        if line.startswith("MemTotal:"):
-            yield int(line.split()[1]) * 1024
+    now = _meminfo(root)
+    if "MemTotal" in now:
+        yield now["MemTotal"]
+
+
+def _meminfo(root: Path) -> dict[str, int]:
+    """Return the lengths in bytes that the kernel reports for the memory of the machine, by their names."""
+    rows = (line.partition(":") for line in _read(root / "proc/meminfo").splitlines())
+    return {name: int(size.split()[0]) * 1024 for name, _, size in rows if size.endswith("kB")}
 
 
 def _read(file: Path) -> str:
