@@ -44,10 +44,10 @@ def test_free_memory_is_what_the_machine_and_the_address_space_leave(
 ) -> None:
     text = f"MemTotal: {64 << 20} kB\nMemAvailable: {4 << 20} kB\nSwapFree: {1 << 20} kB\nHugePages_Total: 0\n"
     root = _write(tmp_path, {"proc/meminfo": text, "proc/self/statm": "1000 10 10\n"})
-    monkeypatch.setattr(machine.resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
     assert free_memory_bytes(root) == 5 * GIB
     assert available_memory_bytes(root) == 64 * GIB
-    monkeypatch.setattr(machine.resource, "getrlimit", lambda _: (2 * GIB, 2 * GIB))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (2 * GIB, 2 * GIB))
     assert free_memory_bytes(root) == 2 * GIB - 1000 * resource.getpagesize()
     assert free_memory_bytes(tmp_path / "none") is None
 

@@ -14,7 +14,7 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 import voxome
-from voxome.errors import NotFound, UnsupportedFormat, VoxomeError
+from voxome.errors import InvalidInput, NotFound, UnsupportedFormat, VoxomeError
 from voxome.testing.strategies import noise
 
 ARRAY = np.arange(24, dtype="uint16").reshape(2, 3, 4) + 1
@@ -294,3 +294,37 @@ def test_imaris_files_have_their_true_extent(tmp_path: Path) -> None:
     assert (coarse.shape, coarse.voxel_size_nm, volume.levels[1].scale) == ((5, 5, 6), (500, 200, 200), (1, 2, 2))
     with pytest.raises(UnsupportedFormat, match="copy it to zarr"):
         volume.source.create_level((2, 4, 4))
+
+
+# Units
+
+
+@pytest.mark.parametrize(
+    ("units", "size", "offset", "kept"),
+    [
+        (None, (0.04, 0.008, 0.008), (1, 2, 3), False),
+        (["um", "um", "um"], (40, 8, 8), (1000, 2000, 3000), False),
+        (np.array([b"um", b"nm", b"mm"]), (40, 0.008, 8000), (1000, 2, 3_000_000), False),
+        ("micrometer", (40, 8, 8), (1000, 2000, 3000), False),
+        (["um"], (40, 8, 8), (1000, 2000, 3000), False),
+        ("counts", (0.04, 0.008, 0.008), (1, 2, 3), True),
+        (["pixel"] * 3, None, (0, 0, 0), False),
+    ],
+)
+def test_the_units_of_a_resolution_count(tmp_path: Path, units: Any, size: Any, offset: Any, kept: bool) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5["raw"] = ARRAY
+        h5["raw"].attrs.update(resolution=[0.04, 0.008, 0.008], offset=[1.0, 2.0, 3.0])
+        if units is not None:
+            h5["raw"].attrs["units"] = units
+    spec = voxome.open(tmp_path / "a.h5").spec
+    assert (spec.voxel_size_nm, spec.offset_nm) == (size, offset)
+    assert ("units" in spec.attributes) is kept
+
+
+def test_an_attribute_that_would_change_the_voxel_size_is_refused(tmp_path: Path) -> None:
+    attributes = {"units": ["um", "um", "um"]}
+    spec = voxome.VolumeSpec.of((2, 3, 4), "uint8", voxel_size_nm=(40, 8, 8), attributes=attributes)
+    with pytest.raises(InvalidInput, match=r"units = .* leave the attributes out"):
+        voxome.create(f"hdf5://{tmp_path}/a.h5/raw", spec)
+    assert voxome.create(f"hdf5://{tmp_path}/b.h5/raw", spec.replace(attributes={})).voxel_size_nm == (40, 8, 8)

@@ -211,3 +211,20 @@ def test_real_files(shared: Path) -> None:
         assert source.spec.dtype == image.get_data_dtype()
         assert source.spec.voxel_size_nm == (650, 650, 650)
         assert_array_equal(source.read(source.spec.domain), np.asanyarray(image.dataobj).T)
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_an_affine_that_is_not_followed_is_named(
+    tmp_path: Path, flipped: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    affine = np.diag([-1.0 if flipped else 1, 2, 3, 1])
+    affine[:3, 3] = (5, 6, 7)
+    image = nibabel.Nifti1Image(np.zeros((3, 4, 5), "uint8"), affine)
+    image.header.set_xyzt_units("micron")
+    image.to_filename(tmp_path / "a.nii")
+    for _ in range(2):
+        spec = NiftiRemote().open(uri_of(tmp_path / "a.nii")).spec
+    assert spec.offset_nm == ((0, 0, 0) if flipped else (7000, 6000, 5000))
+    assert [("flips, rotates" in one.message, str(tmp_path / "a.nii") in one.message) for one in caplog.records] == (
+        [(True, True)] if flipped else []
+    )

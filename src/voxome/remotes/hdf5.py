@@ -1,10 +1,10 @@
 """``hdf5://FILE.h5/internal/path``: any numeric dataset of an HDF5 file, chunked or not.
 
-Voxel sizes are those of CREMI (`resolution` and `offset` in nm, z, y, x) or of ilastik and Fiji (`element_size_um`);
-names of axes are HDF5's dimension labels or ilastik's `axistags`; datasets in a group called `labels` are labels, as in
-CREMI. Files of BigDataViewer and Imaris are read by their own rules (`hdf5_pyramids`). Links are followed, and chunks
-compressed by filters of hdf5plugin are read. The file is opened for each read and each write, so that written data are
-on disk and other processes can use it in between.
+Voxel sizes are those of CREMI (`resolution` and `offset`, z, y, x, in nm or in `units`) or of ilastik and Fiji
+(`element_size_um`); names of axes are HDF5's dimension labels or ilastik's `axistags`; datasets in a group called
+`labels` are labels, as in CREMI. Files of BigDataViewer and Imaris are read by their own rules (`hdf5_pyramids`). Links
+are followed, and chunks compressed by filters of hdf5plugin are read. The file is opened for each read and each write,
+so that written data are on disk and other processes can use it in between.
 """
 
 from __future__ import annotations

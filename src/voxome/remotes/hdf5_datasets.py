@@ -13,6 +13,7 @@ import numpy as np
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.geometry.axes import STANDARD, default_axes, standard_order
+from voxome.geometry.units import nm_per
 from voxome.remotes.hdf5_virtual import missing_sources
 
 _RESERVED = (
@@ -25,6 +26,8 @@ _RESERVED = (
     "DIMENSION_LIST",
     "CLASS",
 )
+_UNITS = "units"
+"""Attribute with the units of `resolution` and `offset`: a text, or one for each of z, y, x."""
 
 
 def not_a_volume(dataset: h5py.Dataset) -> str:
@@ -64,10 +67,12 @@ def stored_axes(dataset: h5py.Dataset) -> tuple[str, ...]:
 def spec_of(dataset: h5py.Dataset, inner: str, order: tuple[int, ...]) -> VolumeSpec:
     """Return the spec of the dataset at path `inner`, whose stored axes are brought into `order`."""
     names, attributes = stored_axes(dataset), {name: _value(dataset, name) for name in dataset.attrs}
-    size = _triple(attributes.get("resolution"))
+    units = _nm_per_unit(attributes.get(_UNITS))
+    size = _in_nm(_triple(attributes.get("resolution")), units)
     if size is None and (micrometres := _triple(attributes.get("element_size_um"))):
         z, y, x = (round(length * 1000, 6) for length in micrometres)
         size = z, y, x
+    reserved = (*_RESERVED, *([_UNITS] if units != (1, 1, 1) else []))
     kind = text_of(attributes.get("kind", "labels" if "labels" in inner.split("/")[:-1] else "image"))
     return VolumeSpec.of(
         [dataset.shape[i] for i in order],
@@ -76,10 +81,32 @@ def spec_of(dataset: h5py.Dataset, inner: str, order: tuple[int, ...]) -> Volume
         axes=tuple(names[i] for i in order),
         kind=cast(VolumeKind, kind) if kind in get_args(VolumeKind) else "image",
         voxel_size_nm=size,
-        offset_nm=_triple(attributes.get("offset"), positive=False) or (0.0, 0.0, 0.0),
+        offset_nm=_in_nm(_triple(attributes.get("offset"), positive=False), units) or (0.0, 0.0, 0.0),
         fill=_fill(dataset),
-        attributes=dict(_json(name, value) for name, value in attributes.items() if name not in _RESERVED),
+        attributes=dict(_json(name, value) for name, value in attributes.items() if name not in reserved),
     )
+
+
+def _nm_per_unit(value: Any) -> tuple[float, float, float] | None:
+    """Return how many nm the units of `resolution` and `offset` have along z, y, x; None if one is not a length.
+
+    A single text may describe grey values: only a length counts. Without units, lengths are in nm.
+    """
+    names = _plain(np.asarray(value) if isinstance(value, list) else value)
+    if not isinstance(names, list) or len(names) != 3:
+        text = text_of(value)
+        return (nm_per(text) or 1.0,) * 3
+    z, y, x = (nm_per(name) for name in names)
+    return None if z is None or y is None or x is None else (z, y, x)
+
+
+def _in_nm(
+    lengths: tuple[float, float, float] | None, nm: tuple[float, float, float] | None
+) -> tuple[float, float, float] | None:
+    if lengths is None or nm is None:
+        return None
+    z, y, x = (length if per == 1 else round(length * per, 6) for length, per in zip(lengths, nm, strict=True))
+    return z, y, x
 
 
 def _triple(value: Any, *, positive: bool = True) -> tuple[float, float, float] | None:
@@ -181,10 +208,15 @@ def create_dataset(h5: h5py.File, name: str, inner: str, spec: VolumeSpec, optio
     AlreadyExists
         If something exists there.
     InvalidInput
-        If HDF5 rejects the options or the path.
+        If HDF5 rejects the options or the path, or an attribute would change the meaning of the voxel size.
     """
     if inner in h5:
         raise AlreadyExists(f"{name} exists; choose another name, or delete it")
+    if spec.voxel_size_nm is not None and _nm_per_unit(spec.attributes.get(_UNITS)) != (1, 1, 1):
+        raise InvalidInput(
+            f"{name}: with the attribute {_UNITS} = {spec.attributes[_UNITS]}, the voxel size, which is written in nm, "
+            "would be read as another one; leave the attributes out (drop=['attributes'], --drop attributes)"
+        )
     chunks: tuple[int, ...] | bool | None = True if options else None
     if spec.write_chunk is not None:
         chunks = tuple(max(1, min(n, m)) for n, m in zip(spec.write_chunk, spec.domain.shape, strict=True))

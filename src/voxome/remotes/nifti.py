@@ -12,6 +12,7 @@ NIfTI-1 data format, https://nifti.nimh.nih.gov/nifti-1 (dim, pixdim, xyzt_units
 from __future__ import annotations
 
 import gzip
+import logging
 import math
 import threading
 import zlib
@@ -26,6 +27,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from voxome.config.settings import in_worker
 from voxome.contracts.listing import volume_entry
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
@@ -42,6 +44,11 @@ from voxome.storage.atomic import replacing, storing
 GZ_LIMIT_BYTES = 2 * 1024**3
 """Largest ``.nii.gz`` that is opened, uncompressed: gzip has no index, so the file is decompressed into memory."""
 
+_LOG = logging.getLogger(__name__)
+_AFFINE = "affine"
+"""Attribute with the affine of a file, where that is more than a voxel size and an offset."""
+_warned: set[str] = set()
+"""Files whose orientation was warned of."""
 _SUFFIXES = (".nii", ".nii.gz")
 _STORED_AXES = ("x", "y", "z", "t", "c", "d5", "d6")
 
@@ -119,7 +126,9 @@ class NiftiRemote:
         return b"n+1\0" in head[344:] or b"n+2\0" in head[4:8]
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> NiftiSource:
-        return NiftiSource(_require_file(uri), mode)
+        source = NiftiSource(_require_file(uri), mode)
+        _warn_of_orientation(uri.local_path, source.spec)
+        return source
 
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         path = uri.local_path
@@ -146,6 +155,20 @@ class NiftiRemote:
     def delete(self, uri: Uri) -> None:
         with storing(path := _require_file(uri)):
             path.unlink()
+
+
+def _warn_of_orientation(path: Path, spec: VolumeSpec) -> None:
+    """Log a warning, once in a process and not in workers, if positions are not those of the affine."""
+    affine = spec.attributes.get(_AFFINE)
+    if affine is None or str(path) in _warned or in_worker():
+        return
+    _warned.add(str(path))
+    _LOG.warning(
+        "%s has the affine %s, which flips, rotates or shears the axes, or does not fit its voxel size. Voxels are "
+        "read in the order that they are stored in, at the offset 0; the affine is only kept as an attribute",
+        path,
+        affine,
+    )
 
 
 def _spec_of(file: Path) -> VolumeSpec:
@@ -225,7 +248,7 @@ def _spec(image: nibabel.Nifti1Image, *, scaled: bool, zipped: bool) -> VolumeSp
         if sized and np.allclose(affine[:3, :3], np.diag(zooms), atol=1e-4 * min(zooms)):
             fields["offset_nm"] = tuple(_nm(origin, per) for origin in affine[2::-1, 3])
         else:
-            fields["attributes"] = {"affine": affine.tolist()}
+            fields["attributes"] = {_AFFINE: affine.tolist()}
     if header.get_intent()[0] == "label":
         fields["kind"] = "labels"
     dtype = np.dtype(np.float64) if scaled else image.get_data_dtype()
