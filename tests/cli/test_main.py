@@ -183,6 +183,7 @@ def test_a_tool_leaves_handles(voxome_: Any, tmp_path: Path) -> None:
     arguments = ["tool", "common.threshold", "--image", "raw.zarr", "--at=99", "--out", "store", "--block", "8,8,8"]
     result = voxome_(*arguments)
     assert (result.status, result.out) == (0, "")
+    assert "handle in result.handle.json" in result.err
     handle = json.loads((tmp_path / "result.handle.json").read_text())
     assert voxome_(*arguments, "--json").json == {"result": handle}
     assert handle["uri"].startswith(f"zarr://{tmp_path}/store/common.threshold-")

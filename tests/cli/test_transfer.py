@@ -80,6 +80,7 @@ def test_options_of_the_format(command: Any, tmp_path: Path) -> None:
     [
         (["none.zarr", "zarr://b.zarr"], 1, "none.zarr does not exist"),
         (["raw.zarr", "b.zarr"], 1, "without a format; write zarr://b.zarr"),
+        (["raw.zarr", "b.n5"], 1, "without a format; write n5://b.n5"),
         (["raw.zarr?level=0", "zarr://raw.zarr"], 1, "cannot be copied to itself"),
         (["raw.zarr", "zarr://raw.zarr"], 1, "cannot be copied to itself"),
         (["raw.zarr", "zarr://b.zarr", "--box", "0:9"], 1, "has 1 axes; expected 3"),

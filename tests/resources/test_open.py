@@ -164,3 +164,20 @@ def test_a_question_mark_in_a_path_object_begins_no_options(tmp_path: Path, name
     assert_array_equal(np.load(tmp_path / "out?c=1.npy"), ARRAY)
     voxome.rm(path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("a.zarr", "write zarr://a.zarr"),
+        ("new.zarr/a.n5", "write n5://new.zarr/a.n5"),
+        ("a.h5/raw", "write hdf5://a.h5/raw"),
+        ("a.NPY", "write npy://a.NPY"),
+        ("s3://bucket/a.n5", "write n5://s3://bucket/a.n5"),
+        ("volume", "write the format before it, as in zarr://volume"),
+    ],
+)
+def test_a_new_volume_without_a_format_gets_the_one_that_its_name_has(path: str, hint: str) -> None:
+    with pytest.raises(InvalidUri) as caught:
+        voxome.create(path, voxome.VolumeSpec.of((4, 5, 6), "uint8"))
+    assert str(caught.value) == f"cannot create {path} without a format; {hint}"

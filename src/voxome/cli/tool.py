@@ -92,7 +92,8 @@ class ToolGroup(TyperGroup):
 
 app = Verbs(
     cls=ToolGroup,
-    help="Run one tool over a volume, block by block; write the location of each result to OUTPUT.handle.json.",
+    help="Run one tool over a volume, block by block; write the location of each result to OUTPUT.handle.json "
+    "in the working directory.",
     no_args_is_help=True,
 )
 
@@ -225,4 +226,4 @@ def _run(spec: ToolSpec, values: dict[str, Any]) -> None:
         show_json(documents)
     else:
         for output, handle in handles.items():
-            print_stderr(f"{output}: {handle.uri}")
+            print_stderr(f"{output}: {handle.uri}; handle in {output}.handle.json")

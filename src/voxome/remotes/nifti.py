@@ -31,6 +31,7 @@ from voxome.config.settings import in_worker
 from voxome.contracts.listing import volume_entry
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, CorruptData, NotFound, UnsupportedFormat
 from voxome.geometry import Box
@@ -114,6 +115,7 @@ class NiftiRemote:
 
     uri_options = ()
     signature = "a NIfTI file (.nii, .nii.gz)"
+    traits = FormatTraits(suffix=".nii")
 
     def recognises(self, path: Path) -> bool:
         if not (path.is_file() and path.name.endswith(_SUFFIXES)):

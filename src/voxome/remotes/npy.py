@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from voxome.contracts.listing import volume_entry
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, CorruptData, NotFound, UnsupportedFormat
 from voxome.geometry import Box
@@ -55,6 +56,7 @@ class NpyRemote:
 
     uri_options = ()
     signature = "a NumPy file (.npy)"
+    traits = FormatTraits(suffix=".npy")
 
     def recognises(self, path: Path) -> bool:
         return _is_npy(path)

@@ -38,7 +38,14 @@ from voxome.errors import (
     describe_value,
 )
 from voxome.registry import load, targets
-from voxome.resources.recognition import get_remote, marker_files, recognise, recognise_address, signatures
+from voxome.resources.recognition import (
+    get_remote,
+    marker_files,
+    recognise,
+    recognise_address,
+    scheme_of_name,
+    signatures,
+)
 from voxome.resources.shapes import Meshes, Points, Skeletons
 from voxome.resources.view_options import apply_view, is_percent, refuse_view, split_view, with_values, without_window
 from voxome.resources.volume import Volume
@@ -343,7 +350,9 @@ def _creator(located: Uri, spec: VolumeSpec) -> SupportsCreate:
     refuse_view(located, "created")
     _require_spec(spec)
     if located.scheme in ("", *targets(GROUP)):
-        raise InvalidUri(f"cannot create {located} without a format; write zarr://{located}, n5://{located}, …")
+        scheme = scheme_of_name(located.path)
+        hint = f"write {scheme}://{located}" if scheme else f"write the format before it, as in zarr://{located}"
+        raise InvalidUri(f"cannot create {located} without a format; {hint}")
     if spec.dtype.kind not in "biufc":
         raise UnsupportedFormat(f"{located}: voxels of {spec.dtype} are not supported; expected numbers, such as uint8")
     store = _remote_of(located)

@@ -10,6 +10,7 @@ from typing import cast
 
 from voxome.contracts.abilities import SupportsMarkerFiles, SupportsRecognise, SupportsSignature
 from voxome.contracts.source import Remote
+from voxome.contracts.traits import SupportsFormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import StoreError, VoxomeError
 from voxome.registry import load, load_all
@@ -61,6 +62,15 @@ def signatures() -> list[str]:
     """Return by what the formats are recognised, for messages."""
     stores = (get_remote(scheme) for scheme, _ in load_all("voxome.remotes"))
     return [store.signature for store in stores if isinstance(store, SupportsSignature)]
+
+
+def scheme_of_name(path: str) -> str | None:
+    """Return the scheme of the format that the name of a new volume ends with, or one of its parts; None if unknown."""
+    stores = {scheme: get_remote(scheme) for scheme, _ in load_all("voxome.remotes")}
+    declared = {scheme: one.traits.suffix for scheme, one in stores.items() if isinstance(one, SupportsFormatTraits)}
+    suffixes = {suffix: scheme for scheme, suffix in declared.items() if suffix}
+    ends = (Path(part).suffix.lower() for part in reversed(path.split("/")))
+    return next((suffixes[end] for end in ends if end in suffixes), None)
 
 
 def recognise_address(uri: Uri) -> str | None:
