@@ -14,8 +14,9 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 import voxome
-from voxome.errors import AlreadyExists
-from voxome.services import blockwise_copy
+from voxome.config.machine import Disk
+from voxome.errors import AlreadyExists, InvalidBox, StoreError
+from voxome.services import blockwise_copy, export
 from voxome.testing.strategies import noise
 
 SHAPE = (4, 5, 6)
@@ -41,8 +42,8 @@ def contents(path: Path) -> NDArray[Any]:
 @pytest.mark.parametrize(
     ("name", "lost", "kept"),
     [
-        ("a.npy", ["voxel size (40.0, 4.0, 4.0) nm", "offset", "start (1, 0, 0)", "attributes author"], []),
-        ("a.tif", ["offset", "start (1, 0, 0)", "attributes author"], ["voxel size"]),
+        ("a.npy", ["voxel size 40,4,4 nm", "offset", "start 1,0,0", "attributes author"], []),
+        ("a.tif", ["offset", "start 1,0,0", "attributes author"], ["voxel size"]),
         ("a.nii", ["attributes author"], ["voxel size", "offset", "start"]),
         ("a.nii.gz", ["attributes author"], ["voxel size", "offset", "start"]),
         ("a.h5", [], ["cannot store"]),
@@ -116,3 +117,43 @@ def test_nothing_but_volumes_is_overwritten(volume: voxome.Volume, tmp_path: Pat
     voxome.get(volume, tmp_path / "a.h5", overwrite=True)
     with h5py.File(tmp_path / "a.h5") as h5:
         assert sorted(h5) == ["other", "volume"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_free_space_is_looked_at_before(
+    volume: voxome.Volume,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    overwrite: bool,
+) -> None:
+    monkeypatch.setattr(export, "disk_at", lambda path: Disk(str(path.parent), 100, 1000))
+    if name in ("a.tif", "a.zarr", "a.n5", "a/"):
+        voxome.get(volume, f"{tmp_path}/{name}", overwrite=overwrite)
+        assert "take up to 1.2e-07 GB before compression, and the disk of" in caplog.text
+        return
+    with pytest.raises(StoreError, match=r"take 1\.2e-07 GB, and the disk of .* has 1e-07 GB free"):
+        voxome.get(volume, f"{tmp_path}/{name}", overwrite=overwrite)
+    assert not list(tmp_path.iterdir())
+    voxome.get(volume, f"{tmp_path}/{name}", box="1:2,:,:", overwrite=overwrite)
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ("0:9,:,:", "is not inside the volume: z is 0:9, but the volume has 1:5"),
+        (
+            "2:3,0:6,-1:4",
+            "is not inside the volume: y is 0:6, but the volume has 0:5; x is -1:4, but the volume has 0:6",
+        ),
+        ("2:2,:,3:3", "is empty: it has no voxels along z, x"),
+        (voxome.Box((2, 0), (3, 2)), "has 2 axes, not 3"),
+    ],
+)
+def test_a_box_that_is_no_part_of_the_volume_is_explained(
+    volume: voxome.Volume, tmp_path: Path, box: voxome.Box | str, message: str
+) -> None:
+    with pytest.raises(InvalidBox, match=message):
+        voxome.get(volume, tmp_path / "a.npy", box=box)

@@ -112,9 +112,26 @@ def resolve_box(spec: VolumeSpec, box: Box | str | None) -> Box:
     full = Box.of(box, _domain(spec, box))
     if full.ndim == len(spec.spatial) != spec.domain.ndim:
         full = spec.lift(full)
-    if full.ndim != spec.domain.ndim or full not in spec.domain or full.empty:
-        raise InvalidBox(f"the box {full} is empty, or not inside {spec.domain} ({'/'.join(spec.axes)})")
+    if problem := _problem(spec, full):
+        raise InvalidBox(f"the box {full} {problem}; the volume is {spec.domain} ({'/'.join(spec.axes)})")
     return full
+
+
+def _problem(spec: VolumeSpec, box: Box) -> str:
+    """Return why a box is no part of a volume; empty if it is one."""
+    domain = spec.domain
+    if box.ndim != domain.ndim:
+        return f"has {box.ndim} axes, not {domain.ndim}"
+    if box.empty:
+        flat = [axis for axis, n in zip(spec.axes, box.shape, strict=True) if not n]
+        return f"is empty: it has no voxels along {', '.join(flat)}"
+    if box in domain:
+        return ""
+    ends = zip(spec.axes, box.start, box.stop, domain.start, domain.stop, strict=True)
+    outside = [
+        f"{axis} is {a}:{b}, but the volume has {low}:{high}" for axis, a, b, low, high in ends if a < low or b > high
+    ]
+    return f"is not inside the volume: {'; '.join(outside)}"
 
 
 def _domain(spec: VolumeSpec, box: Box | str) -> Box:

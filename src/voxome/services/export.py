@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.config.machine import disk_at
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
+from voxome.errors import AlreadyExists, InvalidInput, StoreError, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.axes import default_axes
 from voxome.geometry.notation import comma_text
@@ -45,6 +46,8 @@ _KEPT: dict[str, frozenset[str]] = {
     ".nii.gz": frozenset({"voxel size", "offset", "axes"}),
 }
 """Suffix → metadata that its files hold; all for the others."""
+_UNCOMPRESSED = (".npy", ".h5", ".hdf5", ".nii", ".nii.gz")
+"""Formats whose files have the size of their voxels, at least while they are written."""
 _CLASSIC_TIFF_BYTES = 4_000_000_000
 """Size above which a file is written as BigTIFF."""
 
@@ -85,8 +88,11 @@ def export(
         If `out` exists, unless `overwrite`.
     UnsupportedFormat
         If the format cannot store such voxels.
+    StoreError
+        If the disk has too little space for a format that does not compress; for others, that is logged as a warning.
     """
     suffix, region = suffix_of(out), resolve_box(source.spec, box)
+    _check_space(out, suffix, region.size * source.spec.dtype.itemsize)
     if overwrite:
         with replacement(out, suffix) as new:
             WRITERS[suffix](source, region, new, progress)
@@ -94,6 +100,19 @@ def export(
         WRITERS[suffix](source, region, out, progress)
     if lost := lost_metadata(source.spec, region, suffix):
         _LOG.warning("%s cannot store %s; write .zarr to keep all metadata", out, ", ".join(lost))
+
+
+def _check_space(out: str, suffix: str, size: int) -> None:
+    """Refuse files of `size` bytes that the disk cannot hold; if they are compressed, log a warning."""
+    disk = disk_at(Path(out))
+    if size <= disk.free_bytes:
+        return
+    free = (
+        f"the disk of {disk.folder} has {disk.free_bytes / 1e9:.3g} GB free; use another disk, or a smaller box (--box)"
+    )
+    if suffix in _UNCOMPRESSED:
+        raise StoreError(f"Cannot write {out}: its voxels take {size / 1e9:.3g} GB, and {free}")
+    _LOG.warning("the voxels of %s take up to %.3g GB before compression, and %s", out, size / 1e9, free)
 
 
 def lost_metadata(spec: VolumeSpec, box: Box, suffix: str) -> list[str]:

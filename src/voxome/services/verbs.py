@@ -68,6 +68,8 @@ def get(
         If `out` exists, unless `overwrite`.
     UnsupportedFormat
         If the format cannot store such voxels.
+    StoreError
+        If the disk has too little space for a format that does not compress; for others, that is logged as a warning.
 
     Examples
     --------
