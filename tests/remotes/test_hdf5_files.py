@@ -38,6 +38,9 @@ def test_soft_external_and_hard_links_are_listed_and_opened(tmp_path: Path) -> N
         h5["views/lost"] = h5py.ExternalLink("lost.h5", "/x")
     assert paths_in(file) == ["raw", "views/raw"]
     assert paths_in(file, "broken link") == ["views/broken", "views/lost"]
+    for name in ("broken", "lost", "lost/below"):
+        with pytest.raises(NotFound, match=rf"views/{name} in {file} is a link to .*(does not exist|cannot be opened)"):
+            voxome.open(f"{file}/views/{name}")
     for name in ("raw", "views/raw", ""):
         assert_array_equal(voxome.open(file / name)[...], ARRAY)
     with pytest.raises(NotFound, match=r"no rwa; it has raw \(uint16"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from PIL import Image
 import voxome
 from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.uri import Uri
-from voxome.errors import AccessDenied, InvalidUri, NotFound, StoreError, UnknownName, UnsupportedFormat
+from voxome.errors import AccessDenied, CorruptData, InvalidUri, NotFound, StoreError, UnknownName, UnsupportedFormat
 from voxome.testing.strategies import noise
 
 ARRAY = noise((4, 5, 6), "uint8")
@@ -181,3 +183,62 @@ def test_a_new_volume_without_a_format_gets_the_one_that_its_name_has(path: str,
     with pytest.raises(InvalidUri) as caught:
         voxome.create(path, voxome.VolumeSpec.of((4, 5, 6), "uint8"))
     assert str(caught.value) == f"cannot create {path} without a format; {hint}"
+
+
+DAMAGED = {
+    "empty.h5": (b"", CorruptData, "is empty; expected an HDF5 file"),
+    "empty.npy": (b"", CorruptData, "is empty; expected a .npy file"),
+    "empty.nii": (b"", CorruptData, "is empty; expected a NIfTI file"),
+    "empty.zip": (b"", CorruptData, "does not begin as a zip does"),
+    "text.h5": (b"text", UnsupportedFormat, "is not an HDF5 file"),
+    "text.npy": (b"text", UnsupportedFormat, "is not a .npy file"),
+    "text.nii": (b"text" * 200, UnsupportedFormat, "is not a readable NIfTI file"),
+    "short.nii": (bytes(40), CorruptData, "ends within the 348 bytes of the header"),
+    "short.nii.gz": (gzip.compress(noise((400,), "uint8").tobytes())[:50], CorruptData, "header .* cannot be read"),
+    "short.ozx": (b"PK\x03\x04" + bytes(40), CorruptData, "is truncated or damaged"),
+}
+"""Name of a file → its content, and the error of opening it."""
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_is_named_with_the_reason_by_opening_and_by_listing(tmp_path: Path, name: str) -> None:
+    content, error, message = DAMAGED[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(error, match=message) as caught:
+        voxome.open(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+    (entry,) = voxome.ls(tmp_path)
+    assert name in entry.uri
+    assert entry.description.startswith("cannot be opened: ")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "file"), [("n5", "attributes.json"), ("precomputed", "info"), ("zarr", "zarr.json")]
+)
+def test_damaged_metadata_are_named_by_a_bare_path_and_by_a_listing(tmp_path: Path, scheme: str, file: str) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / file).write_text('{"scales": [')
+    with pytest.raises(CorruptData, match=f"{tmp_path}/a/{file} is not JSON: .*line 1"):
+        voxome.open(tmp_path / "a")
+    (entry,) = voxome.ls(tmp_path)
+    assert entry.uri.startswith(scheme)
+    assert f"{file} is not JSON" in entry.description
+
+
+def test_a_text_called_info_makes_no_layer_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "info").write_text("see the wiki")
+    assert [(entry.type, entry.description) for entry in voxome.ls(tmp_path)] == [("folder", "")]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_STORED])
+def test_a_zip_that_cannot_be_read_says_why(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as zipped:
+        zipped.writestr("zarr.json", "{}")
+    if method == zipfile.ZIP_STORED:  # something before it, as of archives that unpack themselves
+        (tmp_path / "a.zip").write_bytes(b"#!/bin/sh\n" + (tmp_path / "a.zip").read_bytes())
+    message = "compressed by method 14" if method == zipfile.ZIP_LZMA else "does not begin as a zip does"
+    with pytest.raises((CorruptData, UnsupportedFormat), match=f"a.zip.*{message}"):
+        voxome.open(tmp_path / "a.zip")
+    (entry,) = voxome.ls(tmp_path)
+    assert message in entry.description

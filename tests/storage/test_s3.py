@@ -24,7 +24,7 @@ from voxome.contracts.abilities import SupportsAttributes, SupportsLevels, abili
 from voxome.contracts.source import Remote
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyExists, MissingExtra, NotFound, UnknownName
+from voxome.errors import AlreadyExists, MissingExtra, NotFound, UnknownName, UnsupportedFormat
 from voxome.resources.recognition import get_remote
 from voxome.storage.find import storage_at
 from voxome.testing import VolumeRemoteContract, volume_reading, volume_writing
@@ -214,3 +214,21 @@ def test_without_the_extra_a_bucket_still_knows_what_is_taken(bucket: Bucket, mo
     assert not folder.taken()
     (folder / "a").write_bytes(b"1")
     assert folder.taken()
+
+
+def test_a_file_of_a_format_of_one_file_is_not_called_missing(bucket: Bucket) -> None:
+    key = uuid4().hex
+    bucket.client.put_object(Bucket=BUCKET, Key=f"{key}/x.h5", Body=b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(UnsupportedFormat, match=r"x.h5.* is one file; HDF5, .* read from local paths only"):
+        voxome.open(bucket.uri(f"{key}/x.h5"))
+    with pytest.raises(NotFound, match="other.h5"):
+        voxome.open(bucket.uri(f"{key}/other.h5"))
+
+
+@pytest.mark.parametrize(("scheme", "file"), [("n5", "attributes.json"), ("precomputed", "info")])
+def test_damaged_metadata_in_a_bucket_are_listed_with_the_reason(bucket: Bucket, scheme: str, file: str) -> None:
+    key = uuid4().hex
+    bucket.client.put_object(Bucket=BUCKET, Key=f"{key}/a/{file}", Body=b'{"scales": [')
+    (entry,) = voxome.ls(bucket.uri(key))
+    assert entry.uri.startswith(scheme)
+    assert f"{file} is not JSON" in entry.description

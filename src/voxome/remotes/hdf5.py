@@ -50,13 +50,15 @@ from voxome.remotes.hdf5_datasets import (
     stored_axes,
     unreadable,
 )
-from voxome.remotes.hdf5_links import Identity, datasets_below, dead_links_below, identity
+from voxome.remotes.hdf5_links import Identity, datasets_below, dead_links_below, describe_dead_link, identity
 from voxome.remotes.hdf5_pyramids import pyramid_of
 from voxome.remotes.hdf5_virtual import files_of
-from voxome.remotes.local_files import file_version
+from voxome.remotes.local_files import file_version, require_content
 from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.atomic import storing
 
+_OWN_SUFFIXES = (".h5", ".hdf5", ".h5ad", ".nwb", ".ims")
+"""Suffixes that no other format has."""
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".h5ad", ".nwb", ".ims", ".mat")
 """Suffixes of HDF5 files: they mark the end of the file name in the URI of a new one."""
 
@@ -144,8 +146,9 @@ class Hdf5Remote:
     traits = FormatTraits(suffix=".h5", one_piece=True, codec_option="compression")
 
     def recognises(self, path: Path) -> bool:
+        """Return whether a path is in an HDF5 file, or has the name of one: opening it says what is wrong."""
         file, _ = _split(path)
-        return file is not None and h5py.is_hdf5(file)
+        return file is not None and (h5py.is_hdf5(file) or (file == path and path.suffix in _OWN_SUFFIXES))
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> Hdf5Source:
         file, inner = _require_file(uri)
@@ -209,6 +212,8 @@ class Hdf5Remote:
 def _open_file(file: Path, mode: str = "r") -> Iterator[h5py.File]:
     """Open the file exclusively, and turn HDF5's errors into voxome's."""
     with _LOCK:
+        if mode != "w-":
+            require_content(file, "an HDF5 file")
         if mode != "w-" and not h5py.is_hdf5(file):
             raise UnsupportedFormat(f"{file} is not an HDF5 file: it lacks HDF5's signature")
         try:
@@ -271,7 +276,11 @@ def _split_new(uri: Uri) -> tuple[Path, str]:
 def _node(h5: h5py.File, file: Path, inner: str) -> h5py.Group | h5py.Dataset:
     try:
         return h5[inner]
-    except KeyError as error:
+    except (KeyError, OSError, RuntimeError) as error:
+        if problem := describe_dead_link(h5, inner):
+            raise NotFound(f"{inner} in {file} is {problem}") from error
+        if not isinstance(error, KeyError):
+            raise
         raise NotFound(f"{file} has no {inner}; it has {_list(_volumes(h5))}") from error
 
 

@@ -52,6 +52,20 @@ def dead_links_below(node: h5py.Group | h5py.Dataset, path: str) -> Iterator[tup
             yield name, found
 
 
+def describe_dead_link(h5: h5py.File, path: str) -> str:
+    """Return where the first link on a path leads that leads nowhere; empty if the path has none."""
+    node: h5py.Group | h5py.Dataset = h5
+    for name in path.strip("/").split("/"):
+        if not isinstance(node, h5py.Group):
+            return ""
+        link = node.get(name, getlink=True)
+        try:
+            node = node[name]
+        except (KeyError, OSError, RuntimeError):
+            return "" if link is None else _describe_link(link)
+    return ""
+
+
 def _below(
     node: h5py.Group | h5py.Dataset, path: str, above: frozenset[Identity]
 ) -> Iterator[tuple[str, h5py.Dataset | str]]:

@@ -28,6 +28,11 @@ def read_json(folder: StoragePath, key: str) -> Json | None:
     return None if text is None else _parse(text, f"{folder}/{key}")
 
 
+def begins_as_object(folder: StoragePath, key: str) -> bool:
+    """Return whether the file `key` of `folder` begins as a JSON object does, whatever follows."""
+    return (folder.read(key) or b"").lstrip().startswith(b"{")
+
+
 def update_json(folder: StoragePath, key: str, change: Callable[[Json], Mapping[str, Any]]) -> Json:
     """Replace the JSON object in `key` by ``change(object)`` and return the new one; a missing file counts as ``{}``.
 

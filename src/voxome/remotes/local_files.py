@@ -10,6 +10,7 @@ import numpy as np
 
 from voxome.contracts.source import Version
 from voxome.contracts.spec import VolumeSpec
+from voxome.errors import CorruptData
 from voxome.storage.local import LocalPath
 
 
@@ -22,6 +23,18 @@ def file_version(*paths: Path) -> Version:
 def tree_version(folder: Path) -> Version:
     """Return a version from the inodes, sizes and times of all files in a folder."""
     return Version(LocalPath(str(folder)).tree_state() or "", pinned=False, covers_voxels=True)
+
+
+def require_content(file: Path, expected: str) -> None:
+    """Require that a file is not empty.
+
+    Raises
+    ------
+    CorruptData
+        If it is; the message says what was expected.
+    """
+    if file.stat().st_size == 0:
+        raise CorruptData(f"{file} is empty; expected {expected}: restore it from a copy")
 
 
 class Sink(Protocol):

@@ -38,7 +38,7 @@ from voxome.geometry import Box
 from voxome.geometry.axes import standard_order
 from voxome.geometry.units import nm_per
 from voxome.remotes.arrays import copy_out, writable_slices
-from voxome.remotes.local_files import file_version, write_blank
+from voxome.remotes.local_files import file_version, require_content, write_blank
 from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.atomic import replacing, storing
 
@@ -51,6 +51,7 @@ _AFFINE = "affine"
 _warned: set[str] = set()
 """Files whose orientation was warned of."""
 _SUFFIXES = (".nii", ".nii.gz")
+_HEADER_BYTES = 348
 _STORED_AXES = ("x", "y", "z", "t", "c", "d5", "d6")
 
 
@@ -118,14 +119,8 @@ class NiftiRemote:
     traits = FormatTraits(suffix=".nii")
 
     def recognises(self, path: Path) -> bool:
-        if not (path.is_file() and path.name.endswith(_SUFFIXES)):
-            return False
-        try:
-            with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
-                head = stream.read(348)
-        except (OSError, EOFError, zlib.error):
-            return False
-        return b"n+1\0" in head[344:] or b"n+2\0" in head[4:8]
+        """Return whether `path` is a file with the name of a NIfTI file: opening it says if it is damaged."""
+        return path.is_file() and path.name.endswith(_SUFFIXES)
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> NiftiSource:
         source = NiftiSource(_require_file(uri), mode)
@@ -185,7 +180,11 @@ def _require_file(uri: Uri) -> Path:
 
 
 def _load(path: Path) -> nibabel.Nifti1Image:
+    require_content(path, "a NIfTI file")
     try:
+        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
+            if len(stream.read(_HEADER_BYTES)) < _HEADER_BYTES:
+                raise EOFError(f"the file is truncated: it ends within the {_HEADER_BYTES} bytes of the header")
         image = nibabel.load(path)
     except (ImageFileError, HeaderDataError) as error:
         raise UnsupportedFormat(f"{path} is not a readable NIfTI file: {error}") from error

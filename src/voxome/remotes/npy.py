@@ -22,7 +22,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, CorruptData, NotFound, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.arrays import copy_out, writable_slices
-from voxome.remotes.local_files import file_version, write_blank
+from voxome.remotes.local_files import file_version, require_content, write_blank
 from voxome.remotes.spec_checks import parse_options, require_storable
 from voxome.storage.atomic import replacing, storing
 
@@ -59,7 +59,8 @@ class NpyRemote:
     traits = FormatTraits(suffix=".npy")
 
     def recognises(self, path: Path) -> bool:
-        return _is_npy(path)
+        """Return whether `path` is a NumPy file, or has the name of one: opening it says what is wrong."""
+        return _is_npy(path) or (path.suffix == ".npy" and path.is_file())
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> NpySource:
         return NpySource(_require_file(uri), mode)
@@ -117,6 +118,7 @@ def _refuse_dtype(path: Path, dtype: np.dtype[Any]) -> None:
 
 
 def _map(path: Path, mode: Mode) -> NDArray[Any]:
+    require_content(path, "a .npy file")
     if not _is_npy(path):
         raise UnsupportedFormat(f"{path} is not a .npy file: it does not start with {npy.MAGIC_PREFIX!r}")
     try:

@@ -119,12 +119,24 @@ def _locate(uri: Uri) -> Uri:
 def _locate_address(uri: Uri) -> Uri:
     if scheme := recognise_address(uri):
         return replace(uri, scheme=scheme)
+    _refuse_file(uri)
     _require_folder(uri)
     hint = f", or look around with `voxome ls {uri}`" if storage_path(uri).listable else ""
     raise NotFound(
         f"{uri} is not a recognised volume: none of {', '.join(marker_files())} describes one; name its format, as "
         f"zarr://{uri}{hint}"
     )
+
+
+def _refuse_file(uri: Uri) -> None:
+    """Raise if an address is that of one file of a store that can be listed."""
+    path = storage_path(uri)
+    folder = path.parent
+    if path.listable and folder is not None and "." in path.name and not folder.missing([path.name]):
+        raise UnsupportedFormat(
+            f"{uri} is one file; HDF5, TIFF, NIfTI, NumPy and other formats of one file are read from local paths "
+            "only: copy it to this machine first"
+        )
 
 
 def _require_folder(uri: Uri) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +22,8 @@ SUFFIXES = (".zip", ".ozx")
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 """First bytes of a zip, and of an empty one."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, 93, 95)
+"""Compressions of zip that tensorstore reads: also zstd and xz."""
 _slashed: set[tuple[str, str | None]] = set()
 """Addresses, and on this machine states, of the zips whose names have no backslash."""
 
@@ -75,7 +78,7 @@ class ZipPath(StoragePath):
         state = self._archive.file_state() if self._archive.is_local else None
         if (self._archive.address, state) in _slashed:
             return
-        with map_errors(str(self), invalid=CorruptData):
+        with map_errors(self._described(), invalid=CorruptData):
             keys = result_of(result_of(ts.KvStore.open(whole, context=context())).list())
         found = next((key.decode(errors="replace") for key in keys if b"\\" in key), None)
         if found is not None:
@@ -93,8 +96,32 @@ class ZipPath(StoragePath):
         CorruptData
             If it is not in a zip that can be read.
         """
-        with map_errors(str(self), invalid=CorruptData):
+        with map_errors(self._described(), invalid=CorruptData):
             return [key.decode() for key in result_of(self.kvstore.list())]
+
+    def require_methods(self) -> None:
+        """Require that the entries of a zip on this machine are compressed in ways that are read.
+
+        Raises
+        ------
+        UnsupportedFormat
+            If one is not: tensorstore leaves it out.
+        """
+        if not self._archive.is_local:
+            return
+        with zipfile.ZipFile(self._archive.path) as entries:
+            other = next((one for one in entries.infolist() if one.compress_type not in _METHODS), None)
+        if other is not None:
+            raise UnsupportedFormat(
+                f"{self._archive}: {other.filename} is compressed by method {other.compress_type} of zip, which is not "
+                "read; zip it again, stored or deflated"
+            )
+
+    def _described(self) -> str:
+        """Return the address for messages about a zip that cannot be read."""
+        if not self._archive.is_local:
+            return str(self)
+        return f"{self._archive} is truncated or damaged"
 
     def write_bytes(self, data: bytes) -> None:
         """Refuse to write: tensorstore would write the whole zip again for each file."""

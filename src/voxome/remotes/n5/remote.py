@@ -14,6 +14,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, CorruptData, NotFound
+from voxome.remotes.json_store import begins_as_object
 from voxome.remotes.n5.create import check_spec, create_array, create_group
 from voxome.remotes.n5.groups import ATTRIBUTES, Group, attributes_of, context_of_level, find_group
 from voxome.remotes.n5.metadata_flavours import Json, check_array, level_number
@@ -102,8 +103,13 @@ def _is_n5(folder: StoragePath) -> bool:
     """Return whether a folder is an array, a pyramid, or in a container, whose root names a version of N5."""
     try:
         here = attributes_of(folder)
-        if "n5" in here or {"dimensions", "dataType"} <= set(here):
-            return True
+    except CorruptData:
+        return begins_as_object(folder, ATTRIBUTES)  # so that opening it says what is wrong
+    except AccessDenied:
+        return False
+    if "n5" in here or {"dimensions", "dataType"} <= set(here):
+        return True
+    try:
         return any("n5" in attributes_of(above) for above in folder.parents) or find_group(folder) is not None
     except (CorruptData, AccessDenied, LookupError, TypeError, ValueError, AttributeError):
         return False

@@ -11,7 +11,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, AlreadyExists, CorruptData, NotFound
-from voxome.remotes.json_store import read_json, update_json
+from voxome.remotes.json_store import begins_as_object, read_json, update_json
 from voxome.remotes.precomputed.create import new_info
 from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import Json, check, whole_numbers
@@ -58,7 +58,7 @@ class PrecomputedRemote:
                 yield from list_layer(folder, info)
 
     def recognises(self, path: Path) -> bool:
-        """Return whether `path` is a folder with the ``info`` of a Neuroglancer layer."""
+        """Return whether `path` is a folder with the ``info`` of a Neuroglancer layer, even a damaged one."""
         return (path / INFO).is_file() and _is_layer(LocalPath(str(path)))
 
     def recognises_folder(self, folder: Uri) -> bool:
@@ -96,7 +96,9 @@ class PrecomputedRemote:
 def _is_layer(folder: StoragePath) -> bool:
     try:
         return read_layer(folder) is not None
-    except (CorruptData, AccessDenied):
+    except CorruptData:
+        return begins_as_object(folder, INFO)  # so that opening it says what is wrong
+    except AccessDenied:
         return False
 
 

@@ -35,7 +35,7 @@ class ZarrRemote:
     traits = FormatTraits(suffix=".zarr", creates_levels=True)
     marker_files = FILES
     """Files of which every folder with a zarr array or group has one."""
-    signature = "a zarr folder (zarr.json, .zarray, .zgroup)"
+    signature = "a zarr folder (zarr.json, .zarray, .zgroup), or a zip with one (.zip, .ozx)"
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> ZarrSource:
         writable = mode == "r+"
@@ -103,10 +103,17 @@ def _folder(uri: Uri, *, writing: bool = False) -> StoragePath:
 def _is_in_zip(path: Path) -> bool:
     folder = in_zip(LocalPath(str(path)))
     if not isinstance(folder, ZipPath):
+        if path.name.endswith(SUFFIXES) and path.is_file():
+            raise CorruptData(f"{path} does not begin as a zip does; restore it from a copy, or zip its content again")
         return False
     try:
-        return any(file.rpartition("/")[2] in FILES for file in folder.files())
-    except (CorruptData, StoreError):
+        if any(file.rpartition("/")[2] in FILES for file in folder.files()):
+            return True
+        folder.require_methods()
+        return False
+    except CorruptData:
+        return path.name.endswith(SUFFIXES)  # so that opening it says what is wrong
+    except StoreError:
         return False
 
 
