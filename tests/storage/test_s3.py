@@ -221,7 +221,7 @@ def test_a_file_of_a_format_of_one_file_is_not_called_missing(bucket: Bucket) ->
     bucket.client.put_object(Bucket=BUCKET, Key=f"{key}/x.h5", Body=b"\x89HDF\r\n\x1a\n")
     with pytest.raises(UnsupportedFormat, match=r"x.h5.* is one file; HDF5, .* read from local paths only"):
         voxome.open(bucket.uri(f"{key}/x.h5"))
-    with pytest.raises(NotFound, match="other.h5"):
+    with pytest.raises(NotFound, match=r"other\.h5"):
         voxome.open(bucket.uri(f"{key}/other.h5"))
 
 
