@@ -231,6 +231,23 @@ def parse_dtype(dtype: DTypeLike) -> np.dtype[Any]:
         raise InvalidInput(f"Unknown dtype {describe_value(dtype)}; use a NumPy dtype such as uint8") from error
 
 
+def require_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
+    """Return the value of voxels of `dtype` that were never written, as a Python number; floats are rounded.
+
+    Raises
+    ------
+    InvalidInput
+        If `dtype` cannot represent `fill`.
+    """
+    try:
+        value = dtype.type(fill).item()
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInput(f"fill {fill!r} is not a valid {dtype}: {error}") from error
+    if not isinstance(value, float | complex) and value != fill:
+        raise InvalidInput(f"fill {fill!r} is not a valid {dtype}, which would turn it into {value!r}")
+    return value
+
+
 def require_chunk(name: str, chunk: Sequence[int] | None, axes: Sequence[str]) -> tuple[int, ...] | None:
     """Return the shape of a chunk, or None if there is none; `name` is what the caller has called it.
 

@@ -132,6 +132,7 @@ class Image(Kind):
             return
         if self.dtype and spec.dtype != self.dtype:
             advice = "; add ?window=LO:HI to its URI, or use voxome convert" if self.dtype == "uint8" else ""
+            advice = "; these are labels, not grey values" if advice and spec.kind == "labels" else advice
             yield f"must be {self.dtype}, but it is {spec.dtype}{advice}"
         axes = "zyx" if self.channels is None else "czyx"
         if sorted(spec.axes) != sorted(axes):

@@ -23,7 +23,7 @@ from voxome.contracts.abilities import (
 from voxome.contracts.arguments import require_count
 from voxome.contracts.levels import require_level
 from voxome.contracts.source import MeshSource, Mode, PointsSource, Remote, SkeletonSource, Source, VolumeSource
-from voxome.contracts.spec import SpecChanges, VolumeSpec
+from voxome.contracts.spec import SpecChanges, VolumeSpec, require_fill
 from voxome.contracts.traits import FormatTraits, SupportsFormatTraits
 from voxome.contracts.uri import LEVEL, Location, Uri, require_options, with_options
 from voxome.errors import (
@@ -47,7 +47,15 @@ from voxome.resources.recognition import (
     signatures,
 )
 from voxome.resources.shapes import Meshes, Points, Skeletons
-from voxome.resources.view_options import apply_view, is_percent, refuse_view, split_view, with_values, without_window
+from voxome.resources.view_options import (
+    apply_view,
+    is_percent,
+    refuse_labels,
+    refuse_view,
+    split_view,
+    with_values,
+    without_window,
+)
 from voxome.resources.volume import Volume
 from voxome.storage.find import GROUP, storage_path
 from voxome.storage.zips import names_zip
@@ -101,6 +109,7 @@ def locate(text: Location, *, level: int | None = None) -> Uri:
         source = _open(
             replace(located, query={**located.query, **without_window(view)}), "r", _level_number(plain, level)
         )
+        refuse_labels(_volume(source, located).spec, view, str(located))
         view = with_values(view, _volume(source, located), str(located))
     return replace(located, query={**located.query, **view})
 
@@ -221,7 +230,11 @@ def _open(uri: Uri, mode: Mode, level: int) -> Source:
     if view and mode != "r":
         raise ReadOnly(f"{uri} is a view, which is only read; open {plain} to write")
     source = _open_plain(plain, mode, level)
-    return apply_view(_volume(source, uri), view, str(plain)) if view else source
+    if not view:
+        return source
+    volume = _volume(source, uri)
+    refuse_labels(volume.spec, view, str(plain))
+    return apply_view(volume, view, str(plain))
 
 
 def _open_plain(uri: Uri, mode: Mode, level: int) -> Source:
@@ -367,6 +380,9 @@ def _creator(located: Uri, spec: VolumeSpec) -> SupportsCreate:
         raise InvalidUri(f"cannot create {located} without a format; {hint}")
     if spec.dtype.kind not in "biufc":
         raise UnsupportedFormat(f"{located}: voxels of {spec.dtype} are not supported; expected numbers, such as uint8")
+    require_fill(spec.fill, spec.dtype)
+    if spec.kind == "labels" and spec.dtype.kind not in "biu":
+        raise InvalidInput(f"{located}: labels of {spec.dtype} are not supported; expected integers or booleans")
     store = _remote_of(located)
     if not isinstance(store, SupportsCreate):
         raise UnsupportedFormat(f"{located.scheme}:// volumes cannot be created")

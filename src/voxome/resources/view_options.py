@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from voxome.contracts.source import VolumeSource
+from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import VIEW_OPTIONS, Uri
 from voxome.errors import InvalidInput, InvalidUri
 from voxome.geometry.axes import STANDARD
@@ -68,6 +69,20 @@ def with_values(view: Mapping[str, str], source: VolumeSource, name: str) -> dic
     """
     low, high = sample_percentiles(source, _ends(view["window"], name), name)
     return {**view, "window": f"{low:.12g}:{high:.12g}"}
+
+
+def refuse_labels(spec: VolumeSpec, view: Mapping[str, str], name: str) -> None:
+    """Refuse a window of labels: ids are no grey values; booleans, of which True becomes the maximum, may have one.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    if spec.kind == "labels" and spec.dtype != bool and {"window", "dtype"} & set(view):
+        raise InvalidInput(
+            f"{name} contains labels, which a window would change; expected grey values. Labels are copied unchanged "
+            "without a window, by `voxome transfer`; if these are grey values, say so with `voxome put … --kind image`"
+        )
 
 
 def without_window(view: Mapping[str, str]) -> dict[str, str]:

@@ -168,11 +168,22 @@ class Volume:
         """Return the labels in `box` (everywhere, if None), sorted, without 0.
 
         They come from the store's index of labels if it has one, from the voxels otherwise.
+
+        Raises
+        ------
+        InvalidInput
+            If this is not a label volume.
         """
         region = self.domain if box is None else Box.of(box, self.domain)
         index = ability(self.source, SupportsIds)
         if index is not None:
             return index.ids(region)
+        kind, dtype, name = self.spec.kind, self.dtype, self.uri or "the array"
+        if dtype.kind not in "biu" or (self.uri and kind != "labels"):
+            raise InvalidInput(
+                f"{name} is {kind} data of {dtype}; expected a label volume (if these are labels, copy them with "
+                "`voxome put … --kind labels`)"
+            )
         found = np.unique(self._read_stored(region)).astype(np.uint64)
         return found[found != 0]
 

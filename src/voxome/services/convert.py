@@ -14,7 +14,7 @@ from voxome.contracts.spec import parse_dtype
 from voxome.contracts.uri import Uri, with_options
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.resources.view_options import DTYPES, apply_view, is_percent, split_view, with_values
+from voxome.resources.view_options import DTYPES, apply_view, is_percent, refuse_labels, split_view, with_values
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume, location_of
 from voxome.services.transfer.choices import Verify
@@ -83,6 +83,8 @@ def convert(
         )
     volume, view = as_volume(src, level=level), {"dtype": target}
     location = location_of(volume)
+    if location is not None:
+        refuse_labels(volume.spec, view, volume.uri)
     if window is not None:
         view["window"] = require_text("window", window, "0.5%:99.5%")
     elif volume.dtype != bool and "window" not in split_view(Uri.parse(location or "array"))[1]:

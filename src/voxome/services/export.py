@@ -32,7 +32,7 @@ Writer = Callable[[VolumeSource, Box, str, ProgressCallback], None]
 _OME_DTYPES = {"bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"}
 """Data types that OME-TIFF supports."""
 _LOG = logging.getLogger(__name__)
-_ALL = frozenset({"voxel size", "offset", "start", "attributes", "axes"})
+_ALL = frozenset({"voxel size", "offset", "start", "attributes", "axes", "kind"})
 _SIZED_OFFSET = (".nii", ".nii.gz")
 """Formats that store an offset only together with a voxel size."""
 _KEPT: dict[str, frozenset[str]] = {
@@ -42,8 +42,8 @@ _KEPT: dict[str, frozenset[str]] = {
     ".hdf5": _ALL - {"start"},
     ".tif": frozenset({"voxel size", "axes"}),
     ".tiff": frozenset({"voxel size", "axes"}),
-    ".nii": frozenset({"voxel size", "offset", "axes"}),
-    ".nii.gz": frozenset({"voxel size", "offset", "axes"}),
+    ".nii": frozenset({"voxel size", "offset", "axes", "labels"}),
+    ".nii.gz": frozenset({"voxel size", "offset", "axes", "labels"}),
 }
 """Suffix → metadata that its files hold; all for the others."""
 _UNCOMPRESSED = (".npy", ".h5", ".hdf5", ".nii", ".nii.gz")
@@ -140,6 +140,8 @@ def lost_metadata(spec: VolumeSpec, box: Box, suffix: str) -> list[str]:
         lost.append(f"the start {comma_text(box.start)}")
     if spec.attributes and "attributes" not in properties:
         lost.append(f"the attributes {', '.join(spec.attributes)}")
+    if spec.kind != "image" and not {"kind", spec.kind} & properties:
+        lost.append(f"the kind {spec.kind}")
     if spec.axes != default_axes(box.ndim) and "axes" not in properties:
         lost.append(f"the axes {'/'.join(spec.axes)}")
     return lost

@@ -161,9 +161,21 @@ def put(
         raise InvalidInput(f"at= writes into an existing volume, but {', '.join(given)} would need a new one")
     corner = require_indices("at", at)
     target, located = open_target(address, source, corner), absolute(locate(address))
+    written = 0
+
+    def count(done: int, total: int) -> None:
+        nonlocal written
+        written = done
+        progress(done, total)
+
     try:
-        copy(source, domain, target, corner, progress)
+        copy(source, domain, target, corner, count)
     except BaseException as error:
-        error.add_note(f"{located} is partly written; rerun the same command to complete it")
+        refused = isinstance(error, InvalidInput)
+        state = "is partly written" if written or not refused else "is unchanged"
+        advice = "rerun the same command to complete it"
+        if refused:
+            advice = f"give values that fit its dtype {target.spec.dtype}, or write them into a new volume"
+        error.add_note(f"{located} {state}; {advice}")
         raise
     return Volume(target, located.reveal())

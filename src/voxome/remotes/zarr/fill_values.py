@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from voxome.errors import InvalidInput
+from voxome.contracts.spec import require_fill
 
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _BOOLEANS = {"true": 1, "false": 0}
@@ -53,16 +53,11 @@ def encode_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
     InvalidInput
         If `dtype` cannot represent it.
     """
-    try:
-        value = dtype.type(fill).item()
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInput(f"fill {fill!r} is not a valid {dtype}: {error}") from error
+    value = require_fill(fill, dtype)
     if isinstance(value, complex):
         return [_encode_float(value.real), _encode_float(value.imag)]
     if isinstance(value, float):
         return _encode_float(value)
-    if value != fill:
-        raise InvalidInput(f"fill {fill!r} is not a valid {dtype}, which would turn it into {value!r}")
     return value
 
 

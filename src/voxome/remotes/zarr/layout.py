@@ -131,7 +131,7 @@ def _ints(chunk: Any) -> tuple[int, ...]:
 
 
 def _kind(dtype: np.dtype[Any], labels: bool) -> VolumeKind:
-    return "labels" if labels or dtype == np.uint64 else "image"
+    return "labels" if (labels and dtype.kind in "biu") or dtype == np.uint64 else "image"
 
 
 def _fill(node: Node, handle: ts.TensorStore) -> Any:

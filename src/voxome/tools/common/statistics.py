@@ -20,7 +20,9 @@ HISTOGRAM = kinds.Table({"value": "int64", "voxels": "int64"}, key=("value",), f
 def _problems(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> Iterable[str]:
     dtype = specs["image"].dtype
     if dtype.kind not in "iu" or dtype.itemsize > 2:
-        yield f"image is {dtype}; a histogram needs 8- or 16-bit integers: add ?window=0.5%:99.5% to its URI"
+        labels = specs["image"].kind == "labels"
+        advice = "these are labels, not grey values" if labels else "add ?window=0.5%:99.5% to its URI"
+        yield f"image is {dtype}; a histogram needs 8- or 16-bit integers: {advice}"
 
 
 @tool("common.statistics", outputs=HISTOGRAM, check=_problems)
