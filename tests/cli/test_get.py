@@ -133,6 +133,7 @@ def test_invalid_outputs_are_refused(command: Any, arguments: list[str], message
     assert (result.status, result.out) == (1, "")
     assert result.err.startswith("voxome: ")
     assert message in result.err
+    assert ("use overwrite=True (--overwrite)" in result.err) == arguments[1].startswith("there")
     assert not list(tmp_path.glob("out*"))
     assert (tmp_path / "there.tif").read_text() == "mine"
 

@@ -70,7 +70,7 @@ def test_a_wrong_argument_is_refused(volume: voxome.Volume, call: Callable[[Any]
 
 
 def test_paths_and_boxes_as_text_are_taken(tmp_path: Path) -> None:
-    volume = voxome.create(tmp_path.joinpath("x").as_uri().replace("file://", "zarr://") + ".zarr", SPEC)
+    volume = voxome.create(tmp_path.joinpath("x").as_uri().replace("file://", "zarr://") + ".zarr", SPEC, kind="labels")
     volume[...] = 3
     opened = voxome.open(tmp_path / "x.zarr", expect=voxome.Volume)
     assert opened.cutout("0:1,0:2,0:3").shape == (1, 2, 3)

@@ -367,7 +367,7 @@ def test_an_empty_selection_can_be_assigned_what_numpy_accepts(pair: tuple[Volum
     for key, value in ((np.s_[2:2], np.zeros((3, 9, 6))), (np.s_[:, 4:4, 1], np.zeros((7, 2)))):
         with pytest.raises(ValueError, match="broadcast"):
             array[key] = value
-        with pytest.raises(ValueError, match="broadcast"):
+        with pytest.raises(InvalidInput, match="that fit the shape"):
             volume[key] = value
     assert_array_equal(volume[...], array)
 
@@ -421,3 +421,13 @@ def test_a_created_volume_has_an_absolute_uri_without_a_password(
     assert created.uri == put.uri == f"zarr://{tmp_path}/a.zarr"
     shown = Volume(created.source, "zarr://https://u:secret@host/a.zarr")
     assert "secret" not in repr(shown) + shown._repr_html_() + str(shown.to_xarray().attrs)
+
+
+@pytest.mark.parametrize("value", [None, np.zeros((2, 2, 2)), np.array([5, 6])])
+def test_values_that_do_not_fit_are_refused_without_the_words_of_numpy(value: Any) -> None:
+    volume = voxome.create(
+        f"memory://words-{np.size(value)}-{np.ndim(value)}", voxome.VolumeSpec.of((4, 4, 4), "uint8")
+    )
+    for write in (lambda: volume.paste("0:1,0:1,0:1", value), lambda: volume.__setitem__((0, 0, 0), value)):
+        with pytest.raises(InvalidInput, match=r"expected values of uint8 that fit the shape \([1, ]*\)$"):
+            write()

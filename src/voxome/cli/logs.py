@@ -42,9 +42,11 @@ class _Once(logging.Filter):
 
 
 class _RedactedFormatter(logging.Formatter):
-    """Prints no secrets, whichever library logs them."""
+    """Prints no secrets, whichever library logs them; warnings of voxome as the verbs print theirs, on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
+        if record.levelno == logging.WARNING and record.name.partition(".")[0] == _LOG.name and not record.exc_info:
+            return redact(f"warning: {record.getMessage()}")
         return redact(super().format(record))
 
 

@@ -265,7 +265,7 @@ class Volume:
             yield
         except (TypeError, ValueError, OverflowError) as error:
             raise InvalidInput(
-                f"data is {describe_value(data)}; expected values of {self.dtype} that fit the shape {shape}: {error}"
+                f"data is {describe_value(data)}; expected values of {self.dtype} that fit the shape {shape}"
             ) from error
 
     @property

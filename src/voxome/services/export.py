@@ -97,7 +97,11 @@ def export(
         with replacement(out, suffix) as new:
             WRITERS[suffix](source, region, new, progress)
     else:
-        WRITERS[suffix](source, region, out, progress)
+        try:
+            WRITERS[suffix](source, region, out, progress)
+        except AlreadyExists as error:
+            error.add_note("To replace it, use overwrite=True (--overwrite)")
+            raise
     if lost := lost_metadata(source.spec, region, suffix):
         _LOG.warning("%s cannot store %s; write .zarr to keep all metadata", out, ", ".join(lost))
 
