@@ -59,13 +59,13 @@ def test_warnings_are_printed_once_and_only_they_are_remembered() -> None:
 @pytest.mark.parametrize(
     ("name", "level", "start"),
     [
-        ("voxome.services.export", logging.WARNING, "warning: said"),
+        ("voxome.services.export", logging.WARNING, "warning: text"),
         ("voxome.services.export", logging.INFO, "20"),
         ("other", logging.WARNING, "20"),
     ],
 )
 def test_warnings_have_one_style(name: str, level: int, start: str) -> None:
-    record = logging.LogRecord(name, level, __file__, 1, "%s", ("said",), None)
+    record = logging.LogRecord(name, level, __file__, 1, "%s", ("text",), None)
     assert logs._RedactedFormatter(logs._FORMAT).format(record).startswith(start)
 
 
