@@ -16,6 +16,7 @@ from voxome.contracts.uri import at_level
 from voxome.errors import AlreadyExists, InvalidInput, ReadOnly
 from voxome.geometry import Box
 from voxome.remotes.json_store import update_json
+from voxome.remotes.precomputed.chunk_names import warn_of_unreachable_chunks
 from voxome.remotes.precomputed.compressed_chunks import CompressedChunks, require_plain_shards
 from voxome.remotes.precomputed.create import add_scale, new_scale
 from voxome.remotes.precomputed.folders import INFO
@@ -75,6 +76,7 @@ class PrecomputedSource(TensorStoreSource):
             spec = spec_of(info, number, shard_of(store))
             super().__init__(_orient(store, info), spec, name=name, writable=mode == "r+", metadata=(folder, INFO))
             self._folder, self._info, self._mode = folder, info, mode
+            warn_of_unreachable_chunks(folder, info["scales"][number])
             sharded = info["scales"][number].get("sharding")
             orient = partial(_orient, info=info)
             self._compressed = None if sharded else CompressedChunks(folder, info, number, orient)
