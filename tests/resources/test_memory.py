@@ -22,7 +22,7 @@ def test_a_read_that_is_larger_than_memory_is_refused(
     name = "a.h5/raw" if scheme == "hdf5" else "a.zarr"
     volume = voxome.create(f"{scheme}://{tmp_path}/{name}", voxome.VolumeSpec.of(SHAPE, "uint8", chunk=(64, 64, 64)))
     monkeypatch.setattr(memory, "free_memory_bytes", lambda: 4 * 10**9)
-    message = r"6000 x 6000 x 6000 voxels of uint8 take 216 GB, but 4 GB of memory are free; read smaller boxes"
+    message = r"6000,6000,6000 voxels of uint8 take 216 GB, but 4 GB of memory are free; read smaller boxes"
     with pytest.raises(OutOfMemory, match=message):
         volume[:6000, :6000, :6000]
     with pytest.raises(OutOfMemory, match=message):
@@ -41,7 +41,7 @@ def test_memory_that_cannot_be_had_is_explained(tmp_path: Path, monkeypatch: pyt
         raise MemoryError("Unable to allocate")
 
     monkeypatch.setattr(volume.source, "read", fail)
-    with pytest.raises(OutOfMemory, match=r"4 x 5 x 6 voxels of uint8 take .* GB, but that much memory cannot be had"):
+    with pytest.raises(OutOfMemory, match=r"4,5,6 voxels of uint8 take .* GB, but that much memory cannot be had"):
         volume[...]
 
 

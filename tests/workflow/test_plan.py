@@ -167,7 +167,7 @@ def test_a_run_covers_what_its_volumes_share_and_says_so(bind: Bind) -> None:
     [
         ({"offset_nm": (0, 50, -100)}, "?start=0,5,-10"),
         ({"offset_nm": (0, 50, -100), "start": (1, 1, 1)}, "?start=1,6,-9"),
-        ({"voxel_size_nm": (10, 10, 11)}, "has voxels of 10 x 10 x 11 nm"),
+        ({"voxel_size_nm": (10, 10, 11)}, "has voxels of 10,10,11 nm"),
     ],
 )
 def test_volumes_at_other_places_are_a_problem(bind: Bind, place: dict[str, Any], expected: str) -> None:
@@ -228,10 +228,10 @@ def test_the_contrast_of_the_image_is_looked_at_in_the_box_of_the_run(bind: Bind
 def test_a_voxel_size_other_than_that_of_the_network_is_a_problem(bind: Bind) -> None:
     make("coarse", voxel_size_nm=(20, 20, 20))
     (problem,) = problems(bind, raw="coarse.zarr", membranes=None)
-    assert "20 x 20 x 20 nm" in problem
-    assert "trained on 10 x 10 x 10 nm" in problem
+    assert "20,20,20 nm" in problem
+    assert "trained on 10,10,10 nm" in problem
     plan = bind(RunOptions(force=True), raw="coarse.zarr", membranes=None)
-    assert any("trained on 10 x 10 x 10 nm" in warning for warning in plan.warnings)
+    assert any("trained on 10,10,10 nm" in warning for warning in plan.warnings)
 
 
 def test_the_plan_does_not_depend_on_the_working_directory(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from voxome.contracts.arguments import require_count
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import InvalidInput, NotFound
+from voxome.geometry.notation import comma_text
 
 Lengths = tuple[float, float, float]
 """Lengths along z, y, x."""
@@ -153,4 +154,4 @@ def require_coarser(name: str, levels: Sequence[Level], scale: Scale) -> None:
 
 
 def _text(size: Sequence[float] | None) -> str:
-    return "of unknown size" if size is None else "x".join(f"{n:g}" for n in size) + " nm (z, y, x)"
+    return "of unknown size" if size is None else comma_text(size) + " nm (z, y, x)"

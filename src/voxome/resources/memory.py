@@ -11,6 +11,7 @@ import numpy as np
 
 from voxome.config.machine import free_memory_bytes
 from voxome.errors import OutOfMemory
+from voxome.geometry.notation import comma_text
 
 _LOOKED_AT_BYTES = 256 << 20
 """Size from which on the free memory is looked at, which takes about 0.1 ms."""
@@ -47,6 +48,6 @@ def enough_memory(name: str, shape: Sequence[int], dtype: np.dtype[Any]) -> Iter
 def _sentence(name: str, shape: Sequence[int], dtype: np.dtype[Any], reason: str) -> str:
     size = math.prod(shape) * dtype.itemsize
     return (
-        f"{name or 'The volume'}: {' x '.join(map(str, shape))} voxels of {dtype} take {size / 1e9:.3g} GB, but "
+        f"{name or 'The volume'}: {comma_text(shape)} voxels of {dtype} take {size / 1e9:.3g} GB, but "
         f"{reason}; read smaller boxes one by one, or a coarser level of the pyramid (level=)"
     )

@@ -170,7 +170,7 @@ def forget_the_voxel_size(archive: Archive) -> None:
         ),
         (
             lambda archive: archive.store(voxel_size_nm=(40.0, 8.0, 8.0)),
-            r"the voxel size there is \(40.0, 8.0, 8.0\) nm",
+            r"the voxel size there is 40,8,8 nm",
         ),
         (forget_the_voxel_size, "the voxel size there is unknown, that of the channel"),
         (

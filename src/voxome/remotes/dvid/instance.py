@@ -99,7 +99,7 @@ def parse_block_shape(info: Mapping[str, Any]) -> tuple[int, int, int]:
     except (LookupError, TypeError, ValueError) as error:
         raise CorruptData(f"the server sent a malformed block size: {error!r}") from error
     if min(x, y, z) < 1:
-        raise CorruptData(f"the server sent a block size of {x} x {y} x {z} voxels")
+        raise CorruptData(f"the server sent a block size of {x},{y},{z} voxels")
     return z, y, x
 
 
