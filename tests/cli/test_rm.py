@@ -67,6 +67,16 @@ def test_a_write_protected_volume_is_kept(command: Any, tmp_path: Path) -> None:
     assert command("rm", "a.npy", "--yes").status == 0
 
 
+def test_a_link_to_a_volume_is_named_as_a_link_and_kept(command: Any, tmp_path: Path) -> None:
+    voxome.put(np.zeros((2, 3, 4), np.uint8), f"zarr://{tmp_path}/a.zarr")
+    (tmp_path / "link.zarr").symlink_to(tmp_path / "a.zarr")
+    result = command("rm", "link.zarr", "--yes")
+    assert result.status == 1
+    assert f"link.zarr is a link to {tmp_path}/a.zarr" in result.err
+    assert (tmp_path / "link.zarr").is_symlink()
+    assert voxome.open(tmp_path / "a.zarr", expect=voxome.Volume).shape == (2, 3, 4)
+
+
 SPELLINGS = ("path", "zarr://path", "zarr://file://path", "s3")
 
 

@@ -247,3 +247,22 @@ def test_fan_out_stops_at_the_first_error() -> None:
     with pytest.raises(StoreError):
         fan_out(fails, range(1000), workers=2)
     assert len(seen) < 20
+
+
+def test_a_server_without_tls_is_named_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port, accepted = listener.getsockname()[1], []
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            accepted.append(connection.recv(1024))
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            connection.close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(StoreError, match=f"does not speak TLS.*name it as http://127.0.0.1:{port}") as caught:
+            Api(f"https://127.0.0.1:{port}").send("GET", "/a")
+        thread.join()
+    assert len(accepted) == 1
+    assert "attempts" not in str(caught.value)

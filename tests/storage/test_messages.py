@@ -40,3 +40,13 @@ def test_a_wrong_member_of_the_metadata_is_named_by_its_path() -> None:
         map_errors("/a"),
     ):
         raise ValueError(text)
+
+
+def test_a_profile_without_credentials_is_explained() -> None:
+    text = "INTERNAL: Failed to create credentials provideraws-c-common: AWS_ERROR_FILE_INVALID_PATH"
+    with (
+        pytest.raises(StoreError, match=r"credentials cannot be read; a profile .* in ~/\.aws/") as caught,
+        map_errors("s3://b/a"),
+    ):
+        raise ValueError(text)
+    assert "AWS_ERROR" not in str(caught.value)

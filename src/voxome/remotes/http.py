@@ -162,6 +162,8 @@ class Api:
                 raise self._transport_error(method, path, error) from None
             except (httpx.TransportError, httpx.DecodingError) as error:
                 problem = self._transport_error(method, path, error)
+                if _NO_TLS in str(error):
+                    raise problem from None
                 if not repeatable and not isinstance(
                     error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
                 ):
@@ -199,10 +201,15 @@ class Api:
     def _transport_error(self, method: str, path: str, error: Exception) -> VoxomeError:
         what = re.sub(r"\[Errno -?\d+\] ", "", redact(str(error))) or type(error).__name__
         if isinstance(error, httpx.ConnectError):
-            what = f"cannot connect ({what}); check the host and the port, and that the server runs"
+            reason = f"cannot connect ({what}); check the host and the port, and that the server runs"
+            what = self._without_tls() if _NO_TLS in what else reason
         if isinstance(error, httpx.TimeoutException):
             what = f"no response within {self._timeout_s:g} s"
         return StoreError(f"{method} {self.base}{path}: {what}")
+
+    def _without_tls(self) -> str:
+        plain = self.base.replace("https://", "http://", 1)
+        return f"the server does not speak TLS, as https:// needs; if it is meant to, name it as {plain}"
 
     def _status_error(
         self, method: str, response: httpx.Response, errors: Mapping[int, type[VoxomeError]]
@@ -211,6 +218,10 @@ class Api:
         error_type = errors.get(status) or _BY_STATUS.get(status, StoreError)
         message = redact(self._explain(response), _sent_secrets(response.request)) or "no message"
         return _with_status(error_type(f"{method} {printable_url(response.url)} answered {status}: {message}"), status)
+
+
+_NO_TLS = "WRONG_VERSION_NUMBER"
+"""What OpenSSL says of a server that answers in plain HTTP."""
 
 
 def _with_status(error: VoxomeError, status: int | None) -> VoxomeError:

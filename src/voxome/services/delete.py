@@ -130,5 +130,9 @@ def _volumes_in(uri: Uri) -> dict[str, str]:
 
 
 def _refuse_protected(path: Path) -> None:
+    if path.is_symlink() and path.is_dir():
+        raise InvalidInput(
+            f"{path} is a link to {path.resolve()}; remove the volume by that path, or the link by `unlink`"
+        )
     if path.exists() and not path.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
         raise ReadOnly(f"{path} is write-protected; to remove it, make it writable first: chmod u+w {path}")

@@ -39,6 +39,11 @@ _XML_MESSAGE = re.compile(r"<(?:Code|Message)>(.*?)</", re.DOTALL)
 _CURL = re.compile(r"CURL error ([^:\[]*)(?:: ([^\[]*))?(\[curl_code='\d+'\])?")
 _WRITING = re.compile(r"Error writing|Failed to write")
 _MEMBERS = re.compile(r'(?:Error parsing (?:object member "[^"]*"|value at position \d+): )+')
+_CREDENTIALS = re.compile(r"Failed to create credentials provider.*", re.DOTALL)
+_NO_CREDENTIALS = (
+    "the credentials cannot be read; a profile is a section of its name in ~/.aws/credentials or ~/.aws/config "
+    "(AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE)"
+)
 _MEMBER = re.compile(r'member "([^"]*)"|position (\d+)')
 _WRAPPERS = ("metadata", "scale_metadata", "multiscale_metadata")
 """Members of what tensorstore is given, in which the metadata of a volume are."""
@@ -138,7 +143,7 @@ def map_errors(name: str, *, invalid: type[VoxomeError] = CorruptData) -> Iterat
 
 def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str]:
     short = _CURL.sub(_connection_message, _BODY.sub(_server_message, _SPEC_TAIL.sub("", text)))
-    short = _MEMBERS.sub(_member_message, short)
+    short = _CREDENTIALS.sub(_NO_CREDENTIALS, _MEMBERS.sub(_member_message, short))
     matched = _STATUS.match(short)
     if matched is None:
         return invalid, short

@@ -11,7 +11,7 @@ from voxome.redaction import without_credentials
 
 _HOST = re.compile(r"^(https?://[^/]+)/*(.*)$", re.IGNORECASE)
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
-_FORM = "bossdb://[https://HOST/]COLLECTION/EXPERIMENT/CHANNEL[/RESOLUTION]"
+_FORM = "bossdb://[HOST/]COLLECTION/EXPERIMENT/CHANNEL[/RESOLUTION]"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""``bossdb://[https://HOST/]COLLECTION/EXPERIMENT/CHANNEL[/RESOLUTION]``: volumes of a BossDB."""
+"""``bossdb://[HOST/]COLLECTION/EXPERIMENT/CHANNEL[/RESOLUTION]``: volumes of a BossDB."""
 
 from __future__ import annotations
 
