@@ -86,7 +86,7 @@ def test_a_new_level_must_be_coarser_than_the_last() -> None:
 
 def test_a_level_without_an_integer_scale_is_not_downsampled() -> None:
     levels = [Level((30, 4, 4), scale=(1, 1, 1)), Level((45, 6, 6))]
-    with pytest.raises(InvalidInput, match=r"level 1, 45x6x6 nm .*level 0, 30x4x4 nm"):
+    with pytest.raises(InvalidInput, match=r"level 1, 45,6,6 nm .*level 0, 30,4,4 nm"):
         require_coarser("a", levels, (4, 4, 4))
     with pytest.raises(NotFound, match="a has no level 2: its levels are 0 to 1"):
         require_scale("a", levels, 2)
