@@ -38,6 +38,7 @@ from voxome.errors import (
     describe_value,
 )
 from voxome.registry import load, targets
+from voxome.resources.file_names import file_problem
 from voxome.resources.recognition import (
     get_remote,
     marker_files,
@@ -158,6 +159,9 @@ def _locate_path(uri: Uri) -> Uri:
     path = uri.local_path
     if scheme := recognise(path):
         return replace(uri, scheme=scheme)
+    for part in (path, *path.parents):
+        if part.is_file() and recognise(part) is None and (problem := file_problem(part)) is not None:
+            raise UnsupportedFormat(f"{part} {problem}")
     if not any(part.is_file() for part in (path, *path.parents)) and not path.exists():
         raise NotFound(f"{uri.path} does not exist; give an existing path, or a URI such as zarr://PATH")
     if not path.exists():
