@@ -95,7 +95,7 @@ def test_labels_need_a_source_image(remote: BossdbRemote, above: str, boss: Boss
     ("changes", "named"),
     [
         ({"domain": Box((0, 0, 0), (5, 6, 8))}, r"spans 0:5,0:6,0:7 \(z, y, x\), not 0:5,0:6,0:8"),
-        ({"voxel_size_nm": (40, 4, 4)}, r"\(40.0, 4.0, 8.0\) nm"),
+        ({"voxel_size_nm": (40, 4, 4)}, r"40,4,8 nm"),
         ({"encoding": {"levels": 2}}, "levels is 1, not 2"),
         ({"encoding": {"coordinate_frame": "another"}}, "not another"),
         ({"domain": Box((0,) * 4, (2, 5, 6, 7)), "axes": tuple("tzyx")}, "time_samples is 1, not 2"),
