@@ -22,7 +22,7 @@ from voxome.geometry.grid import Block
 from voxome.kinds.chunks import chunk_of, chunk_problems
 from voxome.kinds.ownership import FOREIGN, require_own
 from voxome.kinds.paths import with_suffix
-from voxome.kinds.versions import pinned_volume, recorded
+from voxome.kinds.versions import pinned_volume, require_recordable
 from voxome.resources.extended import Extended
 from voxome.resources.open import absolute, create_source, format_traits, locate, open_source
 from voxome.resources.recognition import get_remote
@@ -113,7 +113,7 @@ class Image(Kind):
 
     def locate(self, handle: Handle, *, level: int = 0) -> Handle:
         uri = handle.uri if "level" in Uri.parse(handle.uri).query else at_level(handle.uri, level)
-        located = recorded(absolute(locate(uri)))
+        located = require_recordable(absolute(locate(uri)))
         source = open_source(located)
         if view := self.view_of(source, located):
             located = with_options(located, **view)

@@ -52,7 +52,7 @@ def pinned_folder(handle: Handle, file: str) -> Handle:
     return with_version(replace(handle, uri=_address_of(path)), state or path.state(file), unpinned=state is None)
 
 
-def recorded(uri: Uri) -> str:
+def require_recordable(uri: Uri) -> str:
     """Return the URI of an input as text for the records and the workers of a run.
 
     Raises
@@ -69,7 +69,7 @@ def recorded(uri: Uri) -> str:
 
 
 def _address_of(path: StoragePath) -> str:
-    return recorded(Uri("", path.path, path.options))
+    return require_recordable(Uri("", path.path, path.options))
 
 
 def with_version(handle: Handle, token: str, *, unpinned: bool = False) -> Handle:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from voxome.contracts.formats import PRIVATE, TRANSFER
 from voxome.contracts.json_text import json_text
@@ -19,6 +20,7 @@ from voxome.geometry import Box
 from voxome.records.choice import OpenRecords
 from voxome.records.folder import lock_folder, map_disk_errors, read_json_or_none, write_json
 from voxome.services.transfer.copy import Copy
+from voxome.storage.atomic import replacing
 from voxome.storage.lock import HeldLock, lock_file
 from voxome.storage.path import StoragePath
 
@@ -188,10 +190,20 @@ def _lock_store(file: StoragePath | None, folder: Path, destination: str) -> Ite
         stack.callback(_remove_empty, missing)
         held = None
         try:
-            held = stack.enter_context(lock_file(file, destination, "transfer", owner=_digest(holder), holder=holder))
+            held = stack.enter_context(lock_file(file, destination, "transfer", owner=_owner(folder), holder=holder))
         except (AccessDenied, StoreError) as error:
             _LOG.warning("%s is not locked against transfers of other machines: %s", destination, error)
         yield held
+
+
+def _owner(folder: Path) -> str:
+    """Return the id of the transfers whose state is in a folder, also after it was moved."""
+    path = folder / PRIVATE / "owner"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial:
+            partial.write_text(uuid4().hex, encoding="ascii")
+    return path.read_text(encoding="ascii")
 
 
 @contextmanager
