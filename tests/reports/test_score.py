@@ -110,7 +110,7 @@ def test_points_are_matched_within_the_tolerance(tmp_path: Path) -> None:
     result = _points(tmp_path / "result.parquet", [(0, 0, 40), (500, 0, 0), (900, 0, 0)])
     found = score.detections(truth, result, 50)
     assert (found.true_positives, found.false_positives, found.false_negatives) == (1, 2, 1)
-    with pytest.raises(InvalidInput, match="more than 0"):
+    with pytest.raises(InvalidInput, match="greater than 0"):
         score.detections(truth, result, 0)
 
 
