@@ -52,6 +52,7 @@ def test_rows_of_a_failed_job_do_not_reach_the_next(tmp_path: Path, monkeypatch:
     bench.records.close()
 
 
+@pytest.mark.slow
 def test_no_rows_are_lost_between_threads(tmp_path: Path, eager_threads: None) -> None:
     bench = make_bench(tmp_path, open_threads(workers=8, log=tmp_path / "log"))
     step = bench.step("common.statistics", (4, 4, 4))

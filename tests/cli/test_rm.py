@@ -28,6 +28,7 @@ def test_a_volume_is_removed(command: Any, scheme: str, tmp_path: Path) -> None:
     assert command("rm", name, "--yes").status == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "gone"), [("y\n", True), ("n\n", False), ("", False)])
 def test_it_asks(tmp_path: Path, answer: str, gone: bool) -> None:
     voxome.create(f"zarr://{tmp_path}/a.zarr", SPEC)
@@ -95,6 +96,7 @@ def _create(uri: str) -> Any:
     return voxome.create(uri if "://" in uri else f"zarr://{uri}", SPEC).source
 
 
+@pytest.mark.slow
 def test_a_level_is_kept_however_its_address_is_spelled(spell: Callable[[str], str]) -> None:
     _create(spell("a")).create_level((2, 2, 2))
     for level in ("a/0", "a/1"):
@@ -106,6 +108,7 @@ def test_a_level_is_kept_however_its_address_is_spelled(spell: Callable[[str], s
         voxome.open(spell("a"))
 
 
+@pytest.mark.slow
 def test_nested_volumes_are_kept_however_their_address_is_spelled(spell: Callable[[str], str]) -> None:
     _create(spell("a.zarr")).create_level((2, 2, 2))
     _create(spell("a.zarr/labels/cells"))
@@ -134,6 +137,7 @@ def test_a_level_of_n5_is_kept(command: Any) -> None:
     assert command("rm", "a", "--yes").status == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["zarr", "n5"])
 @pytest.mark.parametrize("name", ["extra", "labels/cells"])
 def test_an_array_in_the_group_of_a_pyramid_is_removed_before_it(command: Any, scheme: str, name: str) -> None:

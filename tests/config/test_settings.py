@@ -137,6 +137,7 @@ def test_settings_may_change_while_other_threads_open_stores() -> None:
     assert [one.result() for one in opening] == [None] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["", "VOXOME_RETRIES"])
 def test_pydantic_is_imported_only_where_a_setting_has_to_be_validated(tmp_path: Path, variable: str) -> None:
     uri = f"zarr://{tmp_path}/a.zarr"

@@ -87,6 +87,7 @@ def test_a_uri_is_shown_without_secrets_and_revealed_with_them() -> None:
     assert SECRET not in str(Uri.parse(f"zarr://{SIGNED}"))
 
 
+@pytest.mark.slow
 def test_errors_show_no_secret(volume: voxome.Volume) -> None:
     for error in (AccessDenied(f"GET {URI}"), PlanError([f"{URI} is wrong"])):
         assert SECRET not in f"{error} {error!r} {error.args} {vars(error)}"

@@ -139,6 +139,7 @@ def test_a_kind_can_be_the_output_of_a_tool_of_regions(
     assert _points(out / "points.csv") == sorted(map(tuple, points.tolist()))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("plugins")
 def test_results_of_the_kind_are_compared_for_different_blocks(noise: NDArray[np.uint8]) -> None:
     report = check_invariance("points.bright", {"image": noise})

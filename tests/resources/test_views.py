@@ -88,6 +88,7 @@ def test_percentages_become_grey_values_and_ignore_padding(tmp_path: Path) -> No
     assert np.array_equal(open_source(str(located)).read(Box.of_shape(padded.shape)), window(padded, low, high))
 
 
+@pytest.mark.slow
 def test_a_large_volume_is_sampled_the_same_way_each_time() -> None:
     noise = np.random.default_rng(1).normal(size=(260, 260, 260)).astype(np.float32)
     volume = voxome.create("memory://large-window", VolumeSpec.of(noise.shape, "float32"))

@@ -150,6 +150,7 @@ def test_damage_that_a_later_call_finds_is_copied_again(tmp_path: Path, source: 
     assert copied[BAD] == voxome.open(source, expect=voxome.Volume)[BAD]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [StoreError, CorruptData])
 @pytest.mark.parametrize("engine", [None, "sequential"])
 def test_an_outage_during_verification_forgets_no_block(

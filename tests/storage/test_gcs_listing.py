@@ -86,6 +86,7 @@ def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Go
     server.server_close()
 
 
+@pytest.mark.slow
 def test_a_public_bucket_is_listed_page_by_page_as_a_folder_on_a_disk(tmp_path: Path, google: type[_Google]) -> None:
     for name in ("zarr://a.zarr", "n5://lab/b.n5", "precomputed://lab/deep/c", "zarr://lab/deep/d", "zarr://lab/e"):
         scheme, _, path = name.partition("://")

@@ -126,6 +126,7 @@ def test_a_job_whose_worker_was_lost_asks_for_twice_the_memory(records: SqlRecor
     assert _batch(1).job(0, losses=3).resources.memory_bytes is None
 
 
+@pytest.mark.slow
 def test_an_interruption_ends_local_workers(records: SqlRecords, tmp_path: Path) -> None:
     engine = LocalEngine(workers=2, log=tmp_path / "log")
     started = tmp_path / "started"

@@ -153,6 +153,7 @@ def test_results_are_copied_recorded_and_not_copied_again(lab: Lab) -> None:
         assert one["verified"] == done[output]["verified"]
 
 
+@pytest.mark.slow
 def test_the_results_of_a_finished_run_are_copied_later(lab: Lab) -> None:
     lab.run()
     uri = f"zarr://{lab.folder}/copy.zarr"
@@ -200,6 +201,7 @@ def test_an_interrupted_run_keeps_the_transfers_of_results_that_are_unchanged(la
     assert transfers(lab.run()) == done
 
 
+@pytest.mark.slow
 def test_a_run_that_is_refused_creates_no_destination(lab: Lab) -> None:
     lab.run()
     with pytest.raises(PlanError, match="keeps its results in the folder itself"):
@@ -356,11 +358,13 @@ def test_a_token_that_may_not_write_is_refused_before_any_block(lab: Lab, monkey
         assert "token" in lab.problems({"mask": f"bossdb://{server.url}/lab/brain/mask"})
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_is_a_problem(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXOME_RETRIES", "0")
     assert "127.0.0.1:1" in lab.problems({"neurons": "dvid://127.0.0.1:1/abc/neurons"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("into", "message"),
     [

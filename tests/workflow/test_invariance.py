@@ -69,6 +69,7 @@ def raw(tmp_path: Path) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lab")
 @pytest.mark.parametrize(("radius", "declared"), [(1, 0), (2, 0), (2, 1)])
 def test_a_forgotten_halo_is_named_with_the_one_that_is_needed(raw: str, radius: int, declared: int) -> None:
@@ -82,6 +83,7 @@ def test_a_forgotten_halo_is_named_with_the_one_that_is_needed(raw: str, radius:
     assert check_invariance("lab.median", {**values, "declared": radius}).differences == ()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lab")
 def test_a_result_that_depends_on_the_whole_block_is_named(raw: str) -> None:
     report = check_invariance("lab.bright", {"image": raw})
@@ -97,6 +99,7 @@ def test_random_results_are_named(raw: str) -> None:
     assert difference == "'result' differs between two runs with the same block: seed its random numbers"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lab")
 def test_tables_are_compared(raw: str) -> None:
     (first, _) = check_invariance("lab.blocks", {"image": raw}).differences
@@ -104,6 +107,7 @@ def test_tables_are_compared(raw: str) -> None:
     assert check_invariance("lab.blocks", {"image": raw, "count_blocks": False}).differences == ()
 
 
+@pytest.mark.slow
 def test_the_middle_of_a_large_volume_is_checked(tmp_path: Path) -> None:
     np.save(tmp_path / "raw.npy", np.zeros((60, 100, 97), "u1"))
     report = check_invariance("common.threshold", {"image": str(tmp_path / "raw.npy")})
@@ -118,6 +122,7 @@ def test_tools_of_tables_have_no_blocks_to_check() -> None:
         check_invariance("em.agglomerate", {})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lab")
 def test_the_command_fails_if_results_depend_on_the_blocks(
     raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

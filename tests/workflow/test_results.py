@@ -152,6 +152,7 @@ def test_a_store_with_results_of_another_plan_is_refused(plugins: Path, raw: Pat
     assert (store / "run.json").read_bytes() == kept
 
 
+@pytest.mark.slow
 def test_runs_that_share_a_record_store_run_their_own_blocks(plugins: Path, raw: Path, tmp_path: Path) -> None:
     workflow, records = write_workflow(tmp_path, "{}"), SqlRecords.in_file(tmp_path / "shared.sqlite")
     for name in ("one", "two"):

@@ -117,6 +117,7 @@ def test_the_same_plan_is_kept(raw: Path, tmp_path: Path) -> None:
     assert (folder / PRIVATE / "plan.json").stat().st_mtime_ns == before.st_mtime_ns
 
 
+@pytest.mark.slow
 def test_an_interrupted_change_is_completed_by_any_later_plan(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -169,6 +169,7 @@ def test_a_run_in_a_store_is_resumed_cleaned_and_describes_itself(
     assert counts.exists()
 
 
+@pytest.mark.slow
 def test_another_store_for_the_same_run_is_refused(workflow: Path, raw: Path, tmp_path: Path) -> None:
     run(workflow, {"raw": str(raw)}, out=tmp_path / "out", store=tmp_path / "one", block=BLOCK)
     assert (tmp_path / "one" / "counts.parquet").exists()

@@ -54,10 +54,12 @@ outputs: {{above: {{type: File, outputSource: threshold/result}}}}
     return file
 
 
+@pytest.mark.slow
 def test_an_array_is_an_input(tmp_path: Path) -> None:
     assert_array_equal(threshold(ARRAY, tmp_path / "out"), ABOVE)
 
 
+@pytest.mark.slow
 def test_a_path_a_uri_and_a_volume_are_inputs(tmp_path: Path) -> None:
     stored = voxome.create(f"zarr://{tmp_path}/raw.zarr", voxome.VolumeSpec.of(SHAPE, "uint8"))
     stored[...] = ARRAY
@@ -66,6 +68,7 @@ def test_a_path_a_uri_and_a_volume_are_inputs(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / ".voxome" / "inputs").exists()
 
 
+@pytest.mark.slow
 def test_a_volume_in_memory_keeps_its_voxel_size_and_position(tmp_path: Path) -> None:
     spec = voxome.VolumeSpec.of(SHAPE, "uint8", start=(3, 4, 5), voxel_size_nm=(40, 4, 4), offset_nm=(1, 2, 3))
     volume = voxome.create("memory://verbs", spec)
@@ -75,6 +78,7 @@ def test_a_volume_in_memory_keeps_its_voxel_size_and_position(tmp_path: Path) ->
     assert (found.domain, found.voxel_size_nm, found.spec.offset_nm) == (spec.domain, (40, 4, 4), (1, 2, 3))
 
 
+@pytest.mark.slow
 def test_the_same_array_is_written_once_and_the_same_call_reuses_its_results(tmp_path: Path, workflow: Path) -> None:
     first = voxome.run(workflow, {"raw": ARRAY}, out=tmp_path / "out", block=(8, 8, 8))
     again = voxome.run(workflow, {"raw": ARRAY.copy()}, out=tmp_path / "out", block=(8, 8, 8))
@@ -134,6 +138,7 @@ def test_what_is_not_a_path_or_a_volume_is_refused(tmp_path: Path, workflow: Pat
         voxome.tool("common.treshold", {"image": ARRAY}, out=tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_volume_whose_uri_gives_other_voxels_is_copied(tmp_path: Path) -> None:
     stored = voxome.create(f"zarr://{tmp_path}/raw.zarr", voxome.VolumeSpec.of(SHAPE, "uint8"))
     stored[...] = ARRAY
@@ -212,6 +217,7 @@ def test_an_array_that_another_process_has_just_created_is_used(
     assert_array_equal(voxome.open(first["raw"], expect=voxome.Volume), ARRAY)
 
 
+@pytest.mark.slow
 def test_an_array_is_stored_where_the_workers_can_read_it(tmp_path: Path, workflow: Path) -> None:
     out, store = tmp_path / "out", tmp_path / "store"
     voxome.run(workflow, {"raw": ARRAY}, out=out, store=store, block=(8, 8, 8))

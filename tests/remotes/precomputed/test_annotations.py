@@ -144,6 +144,7 @@ def test_annotations_are_found_by_id_and_by_relation(tmp_path: Path, kind: str, 
         points.related("prr", 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sharded", [False, True])
 @pytest.mark.parametrize("listed", [False, True])
 @pytest.mark.parametrize("kind", KINDS)

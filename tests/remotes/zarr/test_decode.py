@@ -44,6 +44,7 @@ FILTERS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [None, (8, 10, 12)])
 @pytest.mark.parametrize(("dtype", "options"), FILTERS, ids=lambda one: str(one)[:60])
 def test_codecs_of_numcodecs_are_read(

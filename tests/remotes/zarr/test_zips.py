@@ -89,6 +89,7 @@ def test_other_formats_in_a_zip_are_read(tmp_path: Path) -> None:
             assert_array_equal(voxome.open(uri, expect=voxome.Volume)[...], ARRAY)
 
 
+@pytest.mark.slow
 def test_zips_behind_http_and_in_buckets_are_read(
     folder: Path, tmp_path: Path, serve: Callable[..., str], bucket: Bucket, fresh_key: Callable[[], str]
 ) -> None:

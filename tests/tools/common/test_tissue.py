@@ -157,6 +157,7 @@ def test_tissue_is_mirrored_into_voxels_without_data(axis: int) -> None:
     assert line[11 + REACH :] == [9] * 4
 
 
+@pytest.mark.slow
 @given(st.integers(0, 200), st.tuples(*[st.integers(9, 30)] * 3))
 def test_what_is_filled_does_not_depend_on_blocks(seed: int, block: tuple[int, int, int]) -> None:
     rng, shape = np.random.default_rng(seed), (20, 30, 40)
