@@ -41,6 +41,7 @@ def test_the_readme_example_runs() -> None:
     assert done.stdout == "(32, 64, 64) (10.0, 10.0, 10.0) 1.9921875\n"
 
 
+@pytest.mark.slow
 def test_the_example_tool_of_contributing_runs() -> None:
     tool_example = _blocks(ROOT / "CONTRIBUTING.md", "python")[0]
     check = "import numpy as np\nassert median(np.eye(5, dtype=np.uint8)[None], radius=1).shape == (1, 5, 5)\n"

@@ -18,6 +18,7 @@ def test_a_worker_with_other_code_refuses_the_step_at_once(folder_bench: Bench) 
     assert not folder_bench.records.jobs_done(step.key, 0)
 
 
+@pytest.mark.slow
 def test_a_worker_with_the_same_code_runs_it(folder_bench: Bench) -> None:
     digest = load("voxome.tools", "common.threshold").digest
     step = replace(folder_bench.step("common.threshold", (64, 64, 64), at=100), digest=digest)

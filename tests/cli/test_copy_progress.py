@@ -50,6 +50,7 @@ def test_quick_work_shows_no_progress(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_a_bar_on_a_terminal_shows_before_anything_is_done(impatient: Any) -> None:
     terminal = Terminal()
     impatient.setattr(sys, "stderr", terminal)

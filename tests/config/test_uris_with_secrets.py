@@ -121,6 +121,7 @@ def assert_not_recorded(folder: Path) -> None:
         assert not file.is_file() or SECRET.encode() not in file.read_bytes(), file
 
 
+@pytest.mark.slow
 def test_a_run_takes_no_uri_with_a_secret_but_the_open_volume(volume: voxome.Volume, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=r"guarded://lab/em\?token=\*\*\* was given with a user name, password or tok"):
         voxome.tool("common.threshold", {"image": URI, "at": 9.0}, out=tmp_path / "out")
@@ -176,6 +177,7 @@ def test_destinations_of_a_run_show_no_secret(volume: voxome.Volume) -> None:
     assert SECRET not in f"{one!r} {one.to_json()} {one.request('/run')!r} {one.request('/run').identity}"
 
 
+@pytest.mark.slow
 def test_a_folder_with_an_at_sign_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     voxome.create("zarr://me@lab/a.zarr", voxome.VolumeSpec.of(SHAPE, "uint8", voxel_size_nm=(8, 8, 8)))

@@ -123,6 +123,7 @@ def test_a_source_that_was_replaced_is_refused(tmp_path: Path) -> None:
         voxome.transfer(make(tmp_path), uri)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["zarr", "n5", "precomputed"])
 @pytest.mark.parametrize("options", [{}, {"levels": 2}])
 def test_a_source_whose_voxels_have_changed_is_refused(tmp_path: Path, scheme: str, options: dict[str, Any]) -> None:

@@ -82,6 +82,7 @@ def test_labels_are_scored_as_arrays_and_as_volumes(tmp_path: Path) -> None:
         voxome.score.detections({name: points[name] for name in ("z_nm", "y_nm")}, points)
 
 
+@pytest.mark.slow
 def test_ls_and_rm_take_paths(tmp_path: Path) -> None:
     voxome.put(ARRAY, f"zarr://{tmp_path}/a.zarr")
     voxome.put(ARRAY, f"zarr://{tmp_path}/below/b.zarr")

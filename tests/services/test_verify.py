@@ -127,6 +127,7 @@ def test_sampled_verification_finds_damage_in_the_sample(tmp_path: Path, source:
         voxome.transfer(source, f"forgetful://{tmp_path}/c", chunk=CHUNK, seed=hit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [1, 2])
 def test_a_later_call_verifies_what_was_copied_before(tmp_path: Path, source: str, levels: int) -> None:
     uri, blocks = f"zarr://{tmp_path}/b.zarr", 64 if levels == 1 else 72

@@ -74,6 +74,7 @@ def test_the_suite_runs_in_another_package_and_finds_a_faulty_remote(tmp_path: P
     assert "ERROR" not in output
 
 
+@pytest.mark.slow
 def test_only_testing_needs_a_test_library() -> None:
     for file in (ROOT / "src" / "voxome").rglob("*.py"):
         if file.parent.name == "testing":

@@ -78,6 +78,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_sub_workflows_are_flattened_in_order(folder: Path) -> None:
     graph = load(folder / "outer.cwl")
     assert graph.name == "outer"

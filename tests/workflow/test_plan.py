@@ -89,6 +89,7 @@ def test_blocks_that_read_large_chunks_again_and_again_are_warned_of(bind: Bind)
     assert all("whole.zarr: the blocks of step" in text and "chunks have 64,64,64" in text for text in found)
 
 
+@pytest.mark.slow
 def test_chunks_are_counted_from_where_the_server_begins_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     make("raw", shape=(64, 64, 64), start=(4, 4, 4), chunk=(16, 16, 16))

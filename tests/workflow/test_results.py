@@ -132,6 +132,7 @@ def test_two_results_with_the_same_file_name_are_refused(raw: Path, tmp_path: Pa
         make_plan(load(tmp_path / "mark.cwl"), {"raw": raw}, RunOptions())
 
 
+@pytest.mark.slow
 def test_a_failing_report_does_not_prevent_the_record(
     plugins: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +144,7 @@ def test_a_failing_report_does_not_prevent_the_record(
     assert json.loads((out / "run.json").read_text())["steps"]
 
 
+@pytest.mark.slow
 def test_a_store_with_results_of_another_plan_is_refused(plugins: Path, raw: Path, tmp_path: Path) -> None:
     workflow, store = write_workflow(tmp_path, "{}"), tmp_path / "store"
     run(workflow, {"raw": raw}, out=tmp_path / "one", store=store, engine="sequential")

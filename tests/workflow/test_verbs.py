@@ -149,6 +149,7 @@ def test_a_volume_whose_uri_gives_other_voxels_is_copied(tmp_path: Path) -> None
     assert_array_equal(threshold(wrapped, tmp_path / "out"), np.where(255 - ARRAY > 99, 255, 0))
 
 
+@pytest.mark.slow
 def test_a_level_is_an_input(tmp_path: Path) -> None:
     source = f"zarr://{tmp_path}/raw.zarr"
     voxome.transfer(ARRAY, source, voxel_size_nm=(8, 8, 8), levels=2, state=tmp_path / "state")

@@ -86,6 +86,7 @@ def test_gaps_of_two_sections_are_bridged_but_not_those_of_three_or_at_the_borde
     assert sections[5] == [4200, 0, 4200]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 50), st.tuples(st.integers(3, 12), st.integers(25, 60), st.integers(25, 70)))
 def test_the_map_does_not_depend_on_blocks(seed: int, block: tuple[int, int, int]) -> None:
     image, rng = noise(seed), np.random.default_rng(seed)

@@ -63,6 +63,7 @@ def _at_border(fragments: np.ndarray) -> np.ndarray:
     return ~inside[1:-1, 1:-1, 1:-1]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 99), st.tuples(*[st.integers(2, 9)] * 3))
 def test_nodes_of_blocks_add_up_to_sizes_and_centres(seed: int, block: tuple[int, int, int]) -> None:
     domain, box = Box.of_shape((20, 20, 20), (-9, 0, 9)), Box.of_shape(SHAPE, (-4, 5, 9))
