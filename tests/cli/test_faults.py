@@ -12,21 +12,13 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from cli.threshold_workflow import WORKFLOW
 
 import voxome
 from voxome.cli.main import main
 from voxome.registry import load
 from voxome.workflow.describe import document
 
-WORKFLOW = """
-cwlVersion: v1.2
-class: Workflow
-inputs: {raw: [File, string], at: double?, store: string}
-outputs:
-  mask: {type: File, outputSource: mark/result}
-steps:
-  mark: {run: tool.cwl, in: {image: raw, at: at, store: store}, out: [result]}
-"""
 THRESHOLD = ["tool", "common.threshold", "--image", "raw.zarr", "--out", "store"]
 Say = Callable[..., tuple[int, str]]
 

@@ -11,6 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 from cli.schemas import SCHEMAS, keys_of
+from cli.threshold_workflow import WORKFLOW
 from cli.verbs import VERBS
 
 import voxome
@@ -19,15 +20,6 @@ from voxome.workflow.describe import document
 
 Command = Callable[..., Any]
 
-WORKFLOW = """
-cwlVersion: v1.2
-class: Workflow
-inputs: {raw: [File, string], at: double?, store: string}
-outputs:
-  mask: {type: File, outputSource: mark/result}
-steps:
-  mark: {run: tool.cwl, in: {image: raw, at: at, store: store}, out: [result]}
-"""
 MARK = "mark.cwl --set raw=raw.zarr --out o --workers 1"
 LABELS = "--truth labels.zarr --result labels.zarr"
 QUICK = [

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli.threshold_workflow import WORKFLOW
 
 import voxome
 from voxome.config.file import read_config
@@ -14,15 +15,6 @@ from voxome.registry import load
 from voxome.workflow.describe import document
 
 Command = Callable[..., Any]
-WORKFLOW = """
-cwlVersion: v1.2
-class: Workflow
-inputs: {raw: [File, string], at: double?, store: string}
-outputs:
-  mask: {type: File, outputSource: mark/result}
-steps:
-  mark: {run: tool.cwl, in: {image: raw, at: at, store: store}, out: [result]}
-"""
 TABLES = [
     "ls",
     "ls -r",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli.threshold_workflow import WORKFLOW
 
 import voxome
 from voxome.registry import load
@@ -16,15 +17,6 @@ from voxome.workflow.describe import document
 pytestmark = pytest.mark.slow
 
 Command = Callable[..., Any]
-WORKFLOW = """
-cwlVersion: v1.2
-class: Workflow
-inputs: {raw: [File, string], at: double?, store: string}
-outputs:
-  mask: {type: File, outputSource: mark/result}
-steps:
-  mark: {run: tool.cwl, in: {image: raw, at: at, store: store}, out: [result]}
-"""
 OF_PYTHON = re.compile(
     r"Traceback|internal error|Errno|Input should|Value error|valid integer|Error\(|<class|NoneType|invalid literal"
 )

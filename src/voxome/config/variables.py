@@ -43,7 +43,7 @@ def store_variables(environment: Mapping[str, str]) -> Iterator[StoreVariable]:
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each variable that looks like one of voxome, and is none.
+    """Return a sentence for each variable whose name begins like those of voxome, but is unknown.
 
     Examples
     --------

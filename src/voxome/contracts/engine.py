@@ -14,7 +14,7 @@ WORKER_MODULE = "voxome.blocks.worker"
 class Resources:
     """What a job needs; an engine that cannot reserve a resource ignores it.
 
-    Time is none of them: it depends on the machine, so an engine that needs a limit has an option for it.
+    There is no time among them: it depends on the machine, and an engine that needs a limit has an option for it.
 
     Attributes
     ----------

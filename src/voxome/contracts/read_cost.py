@@ -49,7 +49,7 @@ def box_cost(spec: VolumeSpec, box: Box, origin: Sequence[int] | None = None) ->
     Parameters
     ----------
     spec : VolumeSpec
-        Spec of the volume; an array that is not divided into chunks is taken to read no more than what is wanted.
+        Spec of the volume; an array that is not divided into chunks is taken to read exactly what is wanted.
     box : Box
         Part of its domain.
     origin : tuple of int, optional

@@ -249,7 +249,7 @@ def require_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def require_chunk(name: str, chunk: Sequence[int] | None, axes: Sequence[str]) -> tuple[int, ...] | None:
-    """Return the shape of a chunk, or None if there is none; `name` is what the caller has called it.
+    """Return the shape of a chunk, or None; `name` is what the caller has called it.
 
     Raises
     ------

@@ -117,7 +117,7 @@ def require_location(value: object) -> str:
 def location_of(volume: Volume) -> str | None:
     """Return the URI by which other processes can open a volume, or None.
 
-    A URI with secrets is none: it would be recorded.
+    A URI with secrets is refused, since it would be recorded.
     """
     scheme = volume.uri.partition("://")[0] if "://" in volume.uri else ""
     if volume.reveal_uri() != volume.uri or not scheme or format_traits(scheme).one_process:

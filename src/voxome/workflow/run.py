@@ -153,7 +153,7 @@ def _read_finished(plan: Plan, folder: Path, store: str, progress: Progress | No
 
 
 def _read_record(path: Path) -> RunRecord | None:
-    """Return the record of a run; None if there is none.
+    """Return the record of a run, or None.
 
     Raises
     ------

@@ -91,7 +91,7 @@ class BucketVolume:
         self._levels = cast(SupportsLevels, ability(source, SupportsLevels))
 
     def level(self, scale: Scale) -> BucketLevel | None:
-        """Return the level whose voxels span `scale` (z, y, x) voxels of the finest; None if there is none.
+        """Return the level whose voxels span `scale` (z, y, x) voxels of the finest, or None.
 
         Levels are found by their scale, because a bucket may have other ones than the server's experiment.
         """

@@ -16,7 +16,7 @@ class LabelarraySource(RawSource):
     """Volume of a labelarray.
 
     Voxels are read and written as those of other types. But a write must say whether it changes a block: without
-    ``mutate``, the server keeps the old labels of the block in its index, and with it, it fails where there is none.
+    ``mutate``, the server keeps the old labels of the block in its index, and with it, a new block fails.
     """
 
     def _post_raw(self, box: Box, data: NDArray[Any], *, mutate: bool = True) -> None:

@@ -135,7 +135,7 @@ def level_number(name: str) -> int | None:
 
 
 def level_names(group: Json) -> list[str]:
-    """Return the paths of the levels in the first ``multiscales`` of COSEM or OME-NGFF; empty if there is none."""
+    """Return the paths of the levels in the first ``multiscales`` of COSEM or OME-NGFF; empty without them."""
     first = next(iter(_multiscales(group)), {})
     return [path for one in _datasets(first) if (path := _path(one))]
 

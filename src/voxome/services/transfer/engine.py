@@ -28,7 +28,7 @@ def engine_opener(engine: str | Engine | None, endpoints: Sequence[Endpoint], wo
     UnknownName, PluginError
         If the engine does not exist, or if it does not take an option.
     InvalidInput
-        If an engine was chosen, but it is none, or its workers cannot open an endpoint.
+        If what was chosen is not an engine, or if its workers cannot open an endpoint.
     """
     private = next((endpoint for endpoint in endpoints if not endpoint.reachable), None)
     if engine is not None and private is not None:

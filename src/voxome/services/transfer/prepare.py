@@ -202,7 +202,7 @@ def _add_levels(state: State, target: VolumeSource, request: TransferRequest) ->
 
 
 def _coarser(pyramid: SupportsLevels | None, request: TransferRequest) -> range:
-    """Return the numbers of the levels that are filled from the level before; the target may have fewer than asked."""
+    """Return the numbers of the levels that are filled from the level before: all requested that the target has."""
     return range(1, min(request.levels, 1 if pyramid is None else len(pyramid.levels)))
 
 
