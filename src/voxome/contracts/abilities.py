@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.levels import Level
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import Mode, Source, Version, VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.uri import Uri
@@ -242,6 +243,23 @@ class SupportsVoxelVersion(Protocol):
 
     def voxel_version(self) -> Version | None:
         """Return the state of all voxels, at the cost of a listing; None if the store cannot tell."""
+
+
+@runtime_checkable
+class SupportsProvenance(Protocol):
+    """A source whose store keeps the provenance of a resource with it."""
+
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        """Return all that has made the resource, oldest first; what others wrote is read as far as possible."""
+
+    def add_provenance(self, one: Provenance) -> None:
+        """Add an entry; those of others are kept.
+
+        Raises
+        ------
+        ReadOnly
+            If the resource was not opened for writing.
+        """
 
 
 def most_detailed_version(source: VolumeSource) -> Version:

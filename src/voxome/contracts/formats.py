@@ -82,3 +82,5 @@ CATALOGUE = Format("relay catalogue", 1, "Use the voxome that wrote it, or start
 REGIONS = Format("table of regions", 1, "Use the voxome that wrote it, or compute it again.")
 TABLE = Format("table", 1, "Use the voxome that wrote it, or compute it again.")
 FILE = Format("file record", 1, "Use the voxome that wrote it, or compute the file again.")
+PROVENANCE = Format("provenance", 1, "Use the voxome that wrote it.")
+GROUPS = Format("table of groups", 1, "Use the voxome that wrote it, or compute it again.")

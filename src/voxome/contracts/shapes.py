@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from voxome.calls import explain_construction
 from voxome.contracts.arguments import require_mapping, require_position
+from voxome.contracts.provenance import Provenance
 from voxome.errors import InvalidInput, UnknownName, describe_value
 
 AnnotationShape = Literal["point", "line", "box", "ellipsoid"]
@@ -34,10 +35,13 @@ class Mesh:
     faces : (m, 3) array of uint32
         Rows of the three vertices of each triangle, counter-clockwise seen from outside: with z, y, x as the axes of a
         right-handed system, the volume that a closed mesh encloses is positive.
+    provenance : Provenance or None
+        What made it; None where that is not known.
     """
 
     vertices_nm: NDArray[np.float32]
     faces: NDArray[np.uint32]
+    provenance: Provenance | None = None
 
     def __post_init__(self) -> None:
         _set_array(self, "vertices_nm", np.float32, (3,))
@@ -71,12 +75,15 @@ class Skeleton:
     attributes : mapping
         Further values of the nodes by name, each an array of n rows. ``swc_type`` holds the numbers of SWC: 0
         undefined, 1 soma, 2 axon, 3 dendrite, …
+    provenance : Provenance or None
+        What made it; None where that is not known.
     """
 
     nodes_nm: NDArray[np.float64]
     edges: NDArray[np.int64]
     radii_nm: NDArray[np.float64]
     attributes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    provenance: Provenance | None = None
 
     def __post_init__(self) -> None:
         _set_array(self, "nodes_nm", np.float64, (3,))
@@ -158,6 +165,8 @@ class Annotations:
     relations : mapping
         By name, the labels (uint64 arrays) that each of the n annotations is related to; empty where the store does
         not deliver them with the annotations.
+    provenance : Provenance or None
+        What made it; None where that is not known.
     """
 
     shape: AnnotationShape
@@ -165,6 +174,7 @@ class Annotations:
     positions_nm: NDArray[np.float64]
     properties: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     relations: Mapping[str, Sequence[NDArray[np.uint64]]] = field(default_factory=dict)
+    provenance: Provenance | None = None
 
     def __post_init__(self) -> None:
         if self.shape not in get_args(AnnotationShape):
@@ -203,6 +213,7 @@ class Annotations:
             self.positions_nm[rows],
             {name: values[rows] for name, values in self.properties.items()},
             {name: [labels[row] for row in rows] for name, labels in self.relations.items()},
+            self.provenance,
         )
 
     def within(self, start_nm: Sequence[float], stop_nm: Sequence[float]) -> Annotations:
@@ -224,6 +235,7 @@ class Annotations:
             np.concatenate([part.positions_nm for part in parts]),
             {name: np.concatenate([part.properties[name] for part in parts]) for name in first.properties},
             {name: [row for part in parts for row in part.relations[name]] for name in first.relations},
+            first.provenance,
         )
         return joined.select(np.unique(joined.ids, return_index=True)[1])
 
