@@ -143,7 +143,7 @@ def _batches(values: Iterator[ShardValue]) -> Iterator[list[ShardValue]]:
     size = 0
     for one in values:
         batch.append(one)
-        size += sum(len(part) for part in one[1:])  # type: ignore[arg-type]
+        size += sum(len(part) for part in one[1:])
         if len(batch) == _BATCH or size >= _BATCH_BYTES:
             yield batch
             batch, size = [], 0
