@@ -12,7 +12,7 @@ from typing import Any
 
 from voxome.blocks.memory import peak_bytes, release_free_memory, reset_peak
 from voxome.blocks.step import Step
-from voxome.contracts.context import BlockContext, Region
+from voxome.contracts.context import BlockContext, Group, Region
 from voxome.contracts.engine import JobResult
 from voxome.contracts.kinds import RegionRows, Rows, Writer
 from voxome.errors import InvalidInput, NotFound
@@ -96,7 +96,7 @@ class OpenStep:
         span = self.step.span(phase)
         for index in range(job * span, min((job + 1) * span, len(grid))):
             block = grid[index]
-            results = self._run_region(phase, block) if self._has_regions else self._run_block(block)
+            results = self._run_one(phase, block)
             for name, writer in self.writers.items():
                 writer.write(results[name], block)
         for writer in self.writers.values():
@@ -108,10 +108,6 @@ class OpenStep:
             if kind.has_parts:
                 kind.fold_parts(target)
 
-    @property
-    def _has_regions(self) -> bool:
-        return self.tool.spec.scope == "regions"
-
     @cached_property
     def _regions(self) -> StepRegions:
         grids = [grid for grid in self.step.phases if grid is not None]
@@ -120,6 +116,15 @@ class OpenStep:
     @cached_property
     def _views(self) -> dict[str, object]:
         return {name: reader.view() for name, reader in self.inputs.items()}
+
+    def _run_one(self, phase: int, block: Block) -> dict[str, object]:
+        match self.tool.spec.scope:
+            case "regions":
+                return self._run_region(phase, block)
+            case "groups":
+                return self._run_group(block)
+            case _:
+                return self._run_block(block)
 
     def _run_block(self, block: Block) -> dict[str, object]:
         assert self.step.frame is not None
@@ -132,6 +137,17 @@ class OpenStep:
         children = tuple(below.touching(block.write)) if below is not None else ()
         region = Region(level, block.write, children, self._regions, self.step.frame)
         return self.tool.call(self._views, self.parameters, region)
+
+    def _run_group(self, block: Block) -> dict[str, object]:
+        grid = self.step.phases[0]
+        assert self.step.frame is not None
+        assert grid is not None
+        kinds = self.tool.spec.inputs
+        inputs = {
+            name: self._views[name] if kinds[name].kind.is_volume else reader.read(block.write)
+            for name, reader in self.inputs.items()
+        }
+        return self.tool.call(inputs, self.parameters, Group(block.index, len(grid), self.step.frame))
 
     def _run_whole(self) -> None:
         results = self.tool.call(self._views, self.parameters, self.step.frame)

@@ -140,6 +140,8 @@ def _where(step: Step, phase: int, job: int) -> str:
     if grid is None:
         return step.name
     span = step.span(phase)
+    if step.spec.scope == "groups":
+        return f"{step.name}, group {job * span} of {len(grid)}"
     first, last = grid[job * span], grid[min((job + 1) * span, len(grid)) - 1]
     return f"{step.name} at {first.write}" + ("" if first == last else f" to {last.write}")
 
@@ -177,4 +179,4 @@ def is_done(step: Step, ledger: Ledger) -> bool:
 
 
 def _has_fold(step: Step) -> bool:
-    return step.spec.scope == "block" and any(kind.has_parts for kind in step.spec.outputs.values())
+    return step.spec.scope in ("block", "groups") and any(kind.has_parts for kind in step.spec.outputs.values())

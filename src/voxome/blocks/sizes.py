@@ -13,7 +13,7 @@ _DEFAULT = memory_of(156_000_000, 24)
 
 def block_voxels(step: Step) -> int | None:
     """Return the voxels of one block with its halo; None for a step without blocks."""
-    if step.phases[0] is None or step.frame is None:
+    if step.phases[0] is None or step.frame is None or step.spec.scope == "groups":
         return None
     low, high = step.spec.compute_halo(step.parameters, step.frame.scale_nm)
     sides = zip(step.block, low, high, step.frame.box.shape, step.frame.domain.shape, strict=True)

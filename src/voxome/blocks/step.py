@@ -11,6 +11,7 @@ from typing import Any
 from voxome.contracts.formats import STEP
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle, within
+from voxome.contracts.id_groups import count_groups
 from voxome.contracts.json_text import json_text
 from voxome.contracts.kinds import Kind, Target
 from voxome.contracts.tool import Tool, ToolSpec
@@ -104,10 +105,12 @@ class Step:
 
         Blocks start at the corner of the box, as the chunks of the arrays that it writes do, or at that of existing
         arrays. A tree of regions has the blocks first, then regions of twice the size along every axis until one covers
-        all.
+        all. Groups of ids are a grid of one "voxel" each, along the first axis.
         """
         if self.frame is None or self.spec.scope == "whole":
             return (None,)
+        if self.spec.scope == "groups":
+            return (BlockGrid(Box.of_shape((count_groups(self.frame.box.size), 1, 1)), (1, 1, 1)),)
         domain, box = self.frame.domain, self.frame.box
         halo = self.spec.compute_halo(self.parameters, self.frame.scale_nm)
         anchor = (domain if self.into else box).snap(self.spec.compute_scale(self.parameters)).start

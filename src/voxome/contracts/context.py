@@ -1,10 +1,13 @@
-"""Where a tool works: a block, a region of a tree, or the frame of the step."""
+"""Where a tool works: a block, a region of a tree, a group of ids, or the frame of the step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Rows
@@ -45,5 +48,24 @@ class Region:
     frame: Frame
 
 
-Context = BlockContext | Region | Frame
-"""Context of a tool of blocks, of regions or of whole tables."""
+class GroupRows(Protocol):
+    """The rows of the objects of one group of ids, which several blocks have returned."""
+
+    def ids(self) -> NDArray[np.uint64]:
+        """Return the ids of the group, sorted."""
+
+    def rows(self, id: int) -> Rows:
+        """Return the rows of an object, in the order of the blocks."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group of ids: its number, how many there are, and the frame of the step; see `contracts.id_groups`."""
+
+    index: int
+    count: int
+    frame: Frame
+
+
+Context = BlockContext | Region | Group | Frame
+"""Context of a tool of blocks, of regions, of groups of ids or of whole tables."""

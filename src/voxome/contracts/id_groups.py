@@ -17,6 +17,20 @@ MINISHARD_BITS = 6
 _C1, _C2, _MASK = 0x239B961B, 0xAB0E9789, np.uint64(0xFFFFFFFF)
 
 
+_VOXELS, _MOST = 1 << 24, 1024
+
+
+def count_groups(voxels: int) -> int:
+    """Return the number of groups for the objects of so many voxels: one for about 256³, at most 1024.
+
+    Examples
+    --------
+    >>> count_groups(1000), count_groups(512**3), count_groups(10**15)
+    (1, 8, 1024)
+    """
+    return min(_MOST, 1 << max(0, (-(-voxels // _VOXELS) - 1).bit_length()))
+
+
 def group_of(ids: NDArray[np.uint64], groups: int) -> NDArray[np.int64]:
     """Return the group of each id.
 

@@ -175,6 +175,15 @@ class Kind(ABC):
         """Return the voxels of the frame along one voxel of an output (z, y, x); 1 for other kinds than volumes."""
         return 1, 1, 1
 
+    def target_uri(self, uri: str) -> str:
+        """Return the absolute URI of data that an output is written into, which may have to exist.
+
+        Raises
+        ------
+        NotFound, CorruptData, UnsupportedFormat
+        """
+        return self.locate(Handle(self.type, uri)).uri
+
     def prepare(self, target: Target) -> None:  # noqa: B027
         """Create what the jobs write into, or check that it is there.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from voxome.contracts.context import BlockContext, Context, Region
+from voxome.contracts.context import BlockContext, Context, Group, Region
 from voxome.contracts.cwl_type import cwl_type
 from voxome.contracts.frame import Frame
 from voxome.contracts.kinds import Kind, Parameters
@@ -20,7 +20,7 @@ from voxome.contracts.tool import Check, Defaults, Examine, HaloLike, HaloOf, In
 from voxome.errors import InvalidInput
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_CONTEXTS: tuple[type, ...] = (BlockContext, Region, Frame)
+_CONTEXTS: tuple[type, ...] = (BlockContext, Region, Group, Frame)
 _MARKUP = re.compile(r"(?::\w+:)?(`{1,2})([^`]+)\1")
 
 
@@ -35,7 +35,7 @@ class PythonTool:
     function : callable
         The function.
     injected : mapping of str to type
-        Arguments annotated `BlockContext`, `Region` or `Frame` → which of them.
+        Arguments annotated `BlockContext`, `Region`, `Group` or `Frame` → which of them.
     """
 
     spec: ToolSpec
@@ -81,7 +81,7 @@ def tool(
     """Turn a function into a tool.
 
     Arguments annotated with a kind are its inputs (optional if they default to None; the first volume is the frame),
-    arguments annotated `BlockContext`, `Region` or `Frame` are injected, all others are parameters, with any
+    arguments annotated `BlockContext`, `Region`, `Group` or `Frame` are injected, all others are parameters, with any
     name. A single output is called ``result``; a function with several returns a mapping of their names.
 
     Raises
@@ -188,8 +188,8 @@ def _require_form(name: str, outputs: Kind | Mapping[str, Kind]) -> None:
 
 
 def _context_as(annotation: type, context: Context | None) -> Context | None:
-    """Return the context that an argument is annotated with: of a block or region also the frame."""
-    if annotation is Frame and isinstance(context, BlockContext | Region):
+    """Return the context that an argument is annotated with: of a block, region or group also the frame."""
+    if annotation is Frame and isinstance(context, BlockContext | Region | Group):
         return context.frame
     return context
 

@@ -18,7 +18,7 @@ from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import InvalidInput, PlanError, UnknownName
 from voxome.geometry.grid import Halo
 
-Scope = Literal["block", "regions", "whole"]
+Scope = Literal["block", "regions", "groups", "whole"]
 Invariance = Literal["exact", "none"]
 HaloLike = int | Sequence[int] | tuple[Sequence[int], Sequence[int]]
 HaloOf = Callable[[Parameters, tuple[float, float, float]], HaloLike]
@@ -48,7 +48,7 @@ class ToolSpec:
     ----------
     name, version : str
         The name in the registry, and the author's version.
-    scope : {"block", "regions", "whole"}
+    scope : {"block", "regions", "groups", "whole"}
         Arrays of a block → arrays and rows; a tree of neighbouring regions → rows; tables → tables and files.
     inputs : mapping of str to Input
         Volumes and tables; the first volume is the frame.

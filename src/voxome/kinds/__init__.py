@@ -1,20 +1,25 @@
-"""Kinds of data between steps: volumes, tables, tables of regions, files."""
+"""Kinds of data between steps: volumes, tables, tables of regions and of groups of ids, meshes, skeletons, files."""
 
 from voxome.contracts.kinds import Kind, Reader, Rows, Target, Writer
 from voxome.kinds.file import File
+from voxome.kinds.groups import Groups
 from voxome.kinds.image import Image, Labels, Probability
 from voxome.kinds.region_table import RegionTable
+from voxome.kinds.shapes import Meshes, Skeletons
 from voxome.kinds.table import Table
 
 __all__ = [
     "File",
+    "Groups",
     "Image",
     "Kind",
     "Labels",
+    "Meshes",
     "Probability",
     "Reader",
     "RegionTable",
     "Rows",
+    "Skeletons",
     "Table",
     "Target",
     "Writer",

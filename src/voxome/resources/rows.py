@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,18 @@ from voxome.contracts.kinds import Rows
 _HOW = {"sum": np.add, "min": np.minimum, "max": np.maximum}
 
 
+BYTES = "bytes"
+"""Type of a column of byte strings of any length, which are objects in memory."""
+
+
+def array_dtype(name: str) -> np.dtype[Any]:
+    """Return the dtype of the array of a column."""
+    return np.dtype(object if name == BYTES else name)
+
+
 def empty_rows(columns: Mapping[str, str]) -> Rows:
     """Return a table of no rows."""
-    return {name: np.empty(0, dtype) for name, dtype in columns.items()}
+    return {name: np.empty(0, array_dtype(dtype)) for name, dtype in columns.items()}
 
 
 def concatenate(parts: Sequence[Rows], columns: Mapping[str, str] | None = None) -> Rows:
@@ -24,7 +34,8 @@ def concatenate(parts: Sequence[Rows], columns: Mapping[str, str] | None = None)
     if not parts:
         return empty_rows(columns)
     return {
-        name: np.concatenate([np.asarray(p[name]).astype(d, copy=False) for p in parts]) for name, d in columns.items()
+        name: np.concatenate([np.asarray(part[name]).astype(array_dtype(dtype), copy=False) for part in parts])
+        for name, dtype in columns.items()
     }
 
 

@@ -16,7 +16,7 @@ from voxome.contracts.formats import TABLE
 from voxome.contracts.kinds import Rows
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, NotFound, VoxomeError
-from voxome.resources.rows import concatenate
+from voxome.resources.rows import BYTES, array_dtype, concatenate
 from voxome.storage.find import storage_at
 from voxome.storage.path import StoragePath
 
@@ -206,8 +206,23 @@ def write_batches(
     metadata: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write rows that come in batches as `write_table` does; memory holds a row group and a batch."""
+    write_row_groups(path, _regrouped(batches, columns, row_group), columns, metadata=metadata, most=row_group)
+
+
+def write_row_groups(
+    path: str | Path | StoragePath,
+    batches: Iterable[Rows],
+    columns: Mapping[str, str],
+    *,
+    metadata: Mapping[str, str] = MappingProxyType({}),
+    most: int = ROW_GROUP,
+) -> None:
+    """Write rows as `write_table` does, each batch as row groups of its own, of at most `most` rows.
+
+    Columns may also be of ``bytes``: byte strings of any length.
+    """
     schema = pa.schema(
-        [(name, pa.from_numpy_dtype(dtype)) for name, dtype in columns.items()],
+        [(name, _arrow_type(dtype)) for name, dtype in columns.items()],
         {_VERSION: str(TABLE.version), **metadata},
     )
     target = path if isinstance(path, StoragePath) else storage_at(str(path), writing=True)
@@ -215,9 +230,16 @@ def write_batches(
         target.create_file() as file,
         pq.ParquetWriter(file, schema, compression="zstd") as writer,
     ):
-        for rows in _regrouped(batches, columns, row_group):
-            arrays = [pa.array(rows[name].astype(dtype, copy=False)) for name, dtype in columns.items()]
-            writer.write_table(pa.table(arrays, schema=schema), row_group_size=row_group)
+        for rows in batches:
+            arrays = [
+                pa.array(rows[name].astype(array_dtype(dtype), copy=False), _arrow_type(dtype))
+                for name, dtype in columns.items()
+            ]
+            writer.write_table(pa.table(arrays, schema=schema), row_group_size=most)
+
+
+def _arrow_type(dtype: str) -> pa.DataType:
+    return pa.large_binary() if dtype == BYTES else pa.from_numpy_dtype(dtype)
 
 
 def _regrouped(batches: Iterable[Rows], columns: Mapping[str, str], row_group: int) -> Iterator[Rows]:

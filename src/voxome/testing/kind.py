@@ -31,20 +31,20 @@ from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
 from voxome.contracts.kinds import Kind, Target
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, VoxomeError
-from voxome.geometry import Box
+from voxome.geometry import BlockGrid, Box
 from voxome.geometry.grid import Block, region_grids
 from voxome.storage.find import storage_at
 
 FRAME = Frame(Box((-4, 0, 8), (12, 10, 20)), Box((-4, 0, 8), (12, 10, 20)), (8.0, 4.0, 4.0), (0.0, 0.0, 0.0))
 """Frame of the step that writes."""
 BLOCK = (8, 8, 8)
-_SPAN = 3
+_SPAN, _GROUPS = 3, 8
 
 
 class KindContract(ABC):
     """Tests of a kind. A subclass defines the fixture `kind` and the methods `value` and `content`."""
 
-    scope: ClassVar[Literal["block", "regions", "whole"]] = "block"
+    scope: ClassVar[Literal["block", "regions", "groups", "whole"]] = "block"
     """Scope of a tool that returns it."""
 
     @pytest.fixture
@@ -239,7 +239,8 @@ class KindContract(ABC):
         folder = f"{path}/step-{name}{mark}{options}"
         uri = kind.location(f"{path}/step-{name}/{name}{mark}{options}")
         tree = region_grids(FRAME.box, BLOCK)
-        grids = {"whole": (), "block": tree[:1], "regions": tree}[self.scope]
+        groups = BlockGrid(Box.of_shape((_GROUPS, 1, 1)), (1, 1, 1))
+        grids = {"whole": (), "block": tree[:1], "regions": tree, "groups": (groups,)}[self.scope]
         spans = (_SPAN,) * len(grids)
         return Target(
             name=name,
@@ -277,7 +278,7 @@ class KindContract(ABC):
     def _write(self, kind: Kind, target: Target, jobs: Sequence[tuple[int, int]]) -> None:
         kind.prepare(target)
         self._run(kind, target, jobs)
-        if kind.has_parts and self.scope == "block":
+        if kind.has_parts and self.scope in ("block", "groups"):
             kind.fold_parts(target)
             kind.fold_parts(target)
         kind.finish(target)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from voxome.blocks.step import Step
 from voxome.contracts.arguments import require_path
-from voxome.contracts.handle import STORE, Handle
+from voxome.contracts.handle import STORE
 from voxome.errors import PlanError, UnknownName, VoxomeError
 
 
@@ -40,7 +40,7 @@ def write_into(step: Step, into: Mapping[str, str], workers: int) -> Step:
             if name not in targets:
                 raise UnknownName.of(f"{step.tool} output", name, targets)
             kind, target = targets[name]
-            found[name] = kind.locate(Handle(kind.type, require_path(f"the array for {name!r}", uri))).uri
+            found[name] = kind.target_uri(require_path(f"into[{name!r}]", uri))
             problems += kind.target_problems(replace(target, uri=found[name], existing=True), workers)
         except VoxomeError as error:
             problems.append(str(error))

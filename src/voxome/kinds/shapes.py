@@ -1,0 +1,217 @@
+"""Meshes and skeletons that tools of groups of ids return, in a store for them."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from voxome.contracts.abilities import SupportsUriOptions
+from voxome.contracts.formats import FILE, PRIVATE
+from voxome.contracts.handle import Handle
+from voxome.contracts.json_text import parse_object
+from voxome.contracts.kinds import Kind, Reader, Target
+from voxome.contracts.provenance import LOCAL, Provenance
+from voxome.contracts.shape_writers import (
+    MeshWriter,
+    ShapesSpec,
+    SkeletonWriter,
+    SupportsWriteMeshes,
+    SupportsWriteSkeletons,
+)
+from voxome.contracts.uri import Uri
+from voxome.errors import InvalidInput, UnsupportedFormat
+from voxome.geometry import Box
+from voxome.geometry.grid import Block
+from voxome.kinds.ownership import FOREIGN, require_own
+from voxome.kinds.versions import pinned_folder, require_recordable
+from voxome.resources.open import absolute, open
+from voxome.resources.recognition import get_remote
+from voxome.resources.shapes import Meshes as StoredMeshes
+from voxome.resources.shapes import Skeletons as StoredSkeletons
+from voxome.storage.find import storage_path
+from voxome.storage.path import StoragePath
+
+FORMAT = "precomputed"
+"""The format of the shapes that a run keeps in its own store."""
+_RECORD = f"{PRIVATE}/shapes.json"
+
+
+@dataclass(frozen=True)
+class ShapesReader:
+    """Meshes or skeletons as an input."""
+
+    shapes: StoredMeshes | StoredSkeletons
+
+    def read(self, box: Box) -> StoredMeshes | StoredSkeletons:
+        """Return them all."""
+        return self.shapes
+
+    def view(self) -> StoredMeshes | StoredSkeletons:
+        """Return them all."""
+        return self.shapes
+
+
+class ShapesWriter:
+    """Meshes or skeletons that are written group by group."""
+
+    def __init__(self, writer: MeshWriter | SkeletonWriter) -> None:
+        self._writer = writer
+
+    def begin_job(self) -> None:
+        """Do nothing: groups that were written are written again."""
+
+    def write(self, value: Any, block: Block) -> None:
+        """Write the shapes of a group."""
+        self._writer.write_group(block.index, value)
+
+    def end_job(self, phase: int, job: int) -> None:
+        """Do nothing: every group is stored when it is written."""
+
+
+@dataclass(frozen=True)
+class _Shapes(Kind):
+    """Shapes by id, which a tool of scope ``groups`` returns for each group.
+
+    Attributes
+    ----------
+    options : tuple of str
+        Parameters of the tool that are options of the format.
+    """
+
+    options: tuple[str, ...] = ()
+
+    @abstractmethod
+    def _create(self, uri: Uri, spec: ShapesSpec) -> None:
+        """Create what the shapes are written into."""
+
+    @abstractmethod
+    def _open_writer(self, uri: Uri, spec: ShapesSpec) -> MeshWriter | SkeletonWriter:
+        """Open the writer of the store."""
+
+    def locate(self, handle: Handle, *, level: int = 0) -> Handle:
+        uri = absolute(Uri.parse(handle.uri))
+        folder = pinned_folder(replace(handle, uri=_folder(uri).address), _RECORD)
+        return replace(folder, uri=str(uri))
+
+    def open(self, handle: Handle) -> Reader:
+        return ShapesReader(open(handle.uri, expect=StoredMeshes | StoredSkeletons))  # type: ignore[arg-type]
+
+    def location(self, base: str) -> str:
+        return f"{FORMAT}://{base}"
+
+    def target_uri(self, uri: str) -> str:
+        return require_recordable(absolute(Uri.parse(uri)))
+
+    def prepare(self, target: Target) -> None:
+        uri = Uri.parse(target.uri)
+        owner, complete = _record_of(uri)
+        require_own(target, owner)
+        if owner is None or not complete:
+            if owner is None:
+                _write_record(uri, target, complete=False)
+            self._create(uri, self._spec(target))
+
+    def target_problems(self, target: Target, workers: int) -> Sequence[str]:  # type: ignore[override]
+        owner, _ = _record_of(Uri.parse(target.uri))
+        if owner not in (None, target.key):
+            return [f"{target.uri} has {self.type} of another run, or of another program; choose another folder"]
+        return []
+
+    def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
+        return _record_of(Uri.parse(target.uri))[0] != target.key
+
+    def is_complete(self, target: Target) -> bool:
+        return _record_of(Uri.parse(target.uri)) == (target.key, True)
+
+    def remove(self, target: Target) -> None:
+        uri = Uri.parse(target.uri)
+        if _record_of(uri)[0] == target.key:
+            _folder(uri).delete()
+
+    def writer(self, target: Target) -> ShapesWriter:
+        return ShapesWriter(self._open_writer(Uri.parse(target.uri), self._spec(target)))
+
+    def finish(self, target: Target) -> None:
+        uri, spec = Uri.parse(target.uri), self._spec(target)
+        made = Provenance.now(self.type, LOCAL, target.tool, "", target.parameters)
+        self._open_writer(uri, spec).finish(made)
+        _write_record(uri, target, complete=True)
+
+    def _spec(self, target: Target) -> ShapesSpec:
+        if target.frame is None:
+            raise InvalidInput(f"the output {target.name!r} of {target.tool} needs labels as input, of which it is")
+        return ShapesSpec(
+            groups=len(target.grids[0]),
+            voxel_size_nm=target.frame.scale_nm,
+            domain=target.frame.domain,
+            options={name: target.parameters[name] for name in self.options},
+        )
+
+
+@dataclass(frozen=True)
+class Meshes(_Shapes):
+    """Meshes by id: a tool of scope ``groups`` returns pairs of an id and its levels of detail, finest first."""
+
+    type: ClassVar[str] = "meshes"
+
+    def _create(self, uri: Uri, spec: ShapesSpec) -> None:
+        _mesh_store(uri).create_meshes(uri, spec)
+
+    def _open_writer(self, uri: Uri, spec: ShapesSpec) -> MeshWriter:
+        return _mesh_store(uri).open_mesh_writer(uri, spec)
+
+
+@dataclass(frozen=True)
+class Skeletons(_Shapes):
+    """Skeletons by id: a tool of scope ``groups`` returns pairs of an id and its skeleton."""
+
+    type: ClassVar[str] = "skeletons"
+
+    def _create(self, uri: Uri, spec: ShapesSpec) -> None:
+        _skeleton_store(uri).create_skeletons(uri, spec)
+
+    def _open_writer(self, uri: Uri, spec: ShapesSpec) -> SkeletonWriter:
+        return _skeleton_store(uri).open_skeleton_writer(uri, spec)
+
+
+def _mesh_store(uri: Uri) -> SupportsWriteMeshes:
+    remote = get_remote(uri.scheme)
+    if not isinstance(remote, SupportsWriteMeshes):
+        raise UnsupportedFormat(f"{uri}: {uri.scheme}:// does not store meshes; use precomputed://FOLDER")
+    return remote
+
+
+def _skeleton_store(uri: Uri) -> SupportsWriteSkeletons:
+    remote = get_remote(uri.scheme)
+    if not isinstance(remote, SupportsWriteSkeletons):
+        raise UnsupportedFormat(f"{uri}: {uri.scheme}:// does not store skeletons; use precomputed://FOLDER")
+    return remote
+
+
+def _folder(uri: Uri) -> StoragePath:
+    """Return the folder of shapes, without the options of their format."""
+    remote = get_remote(uri.scheme)
+    own = remote.uri_options if isinstance(remote, SupportsUriOptions) else ()
+    return storage_path(replace(uri, query={name: text for name, text in uri.query.items() if name not in own}))
+
+
+def _record_of(uri: Uri) -> tuple[str | None, bool]:
+    """Return the key of the step that has written a folder of shapes, and whether it has completed it.
+
+    The key is `FOREIGN` if no step has, and None if nothing is there.
+    """
+    folder = _folder(uri)
+    text = (folder / _RECORD).read_bytes()
+    if text is None:
+        return (FOREIGN if folder.taken() else None), False
+    stored = parse_object(text)
+    content = FILE.content(stored, folder / _RECORD) if stored else {}
+    return str(content.get("step_key", FOREIGN)), bool(content.get("complete"))
+
+
+def _write_record(uri: Uri, target: Target, *, complete: bool) -> None:
+    data = FILE.stamp({"step_key": target.key, "complete": complete})
+    (_folder(uri) / _RECORD).write_bytes(json.dumps(data).encode())
