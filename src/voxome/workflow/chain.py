@@ -49,7 +49,8 @@ def chain_of(name: str, *specs: ToolSpec) -> Graph:
     nodes: list[Node] = []
     for spec in specs:
         sources: dict[str, Source] = {port_of(one): made[one] for one in spec.inputs if one in made}
-        for one in [*spec.inputs.values(), *spec.parameters.values()]:
+        ports: list[Input | Parameter] = [*spec.inputs.values(), *spec.parameters.values()]
+        for one in ports:
             if one.name not in made:
                 port = port_of(one.name)
                 inputs.setdefault(port, _graph_input(port, one))
