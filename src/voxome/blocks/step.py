@@ -14,7 +14,6 @@ from voxome.contracts.handle import STORE, Handle, within
 from voxome.contracts.id_groups import count_groups
 from voxome.contracts.json_text import json_text
 from voxome.contracts.kinds import Kind, Target
-from voxome.contracts.provenance import InputRecord
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.geometry import BlockGrid, Box
 from voxome.geometry.grid import region_grids
@@ -163,7 +162,6 @@ class Step:
     def targets(self, store: str) -> Iterator[tuple[Kind, Target]]:
         """Yield the kind of every output, and where it is kept in `store`."""
         grids = tuple(grid for grid in self.phases if grid is not None)
-        records = tuple(InputRecord(name, handle.uri, handle.key or None) for name, handle in self.inputs.items())
         for name, kind in self.spec.outputs.items():
             yield (
                 kind,
@@ -180,8 +178,6 @@ class Step:
                     grids=grids,
                     spans=tuple(self.span(phase) for phase in range(len(grids))),
                     existing=name in self.into,
-                    version=self.version,
-                    inputs=records,
                 ),
             )
 

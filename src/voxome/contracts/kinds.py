@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
-from voxome.contracts.provenance import InputRecord
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.geometry import BlockGrid, Box
 from voxome.geometry.grid import Block
@@ -51,10 +50,6 @@ class Target:
         Blocks of a job of each phase: job *i* has the blocks from ``i * span`` on.
     existing : bool
         Whether the data existed before the step, which then only writes into them.
-    version : str
-        Version of the tool.
-    inputs : tuple of InputRecord
-        What the step reads, for the provenance.
     """
 
     name: str
@@ -69,8 +64,6 @@ class Target:
     grids: tuple[BlockGrid, ...] = ()
     spans: tuple[int, ...] = ()
     existing: bool = False
-    version: str = ""
-    inputs: tuple[InputRecord, ...] = ()
 
     def jobs(self, phase: int) -> int:
         """Return the number of jobs of a phase."""

@@ -136,7 +136,7 @@ class _Shapes(Kind):
 
     def finish(self, target: Target) -> None:
         uri, spec = Uri.parse(target.uri), self._spec(target)
-        made = Provenance.now(self.type, LOCAL, target.tool, target.version, target.parameters, target.inputs)
+        made = Provenance.now(self.type, LOCAL, target.tool, "", target.parameters)
         self._open_writer(uri, spec).finish(made)
         _write_record(uri, target, complete=True)
 
