@@ -3,7 +3,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 $namespaces:
   voxome: https://voxome.org/cwl#
-doc: Downsample a volume by 2 along all axes, or some of them.
+doc: Downsample a volume by whole factors, by 2 along all axes unless others are given.
 hints:
   voxome:Tool:
     name: common.downsample
@@ -13,6 +13,8 @@ hints:
         enum:
         - mean
         - mode
+        - max
+        - min
         - stride
 baseCommand:
 - voxome
@@ -28,7 +30,7 @@ inputs:
   method:
     type: string?
     default: mean
-    doc: Mean for intensities, mode (most frequent value) for labels, or every second voxel.
+    doc: Mean for intensities, mode (most frequent value) for labels, largest, smallest, or first voxel.
     inputBinding:
       prefix: --method
   factors:
@@ -37,6 +39,11 @@ inputs:
     doc: 'Factors Z,Y,X: 2 to halve an axis, 1 to keep it.'
     inputBinding:
       prefix: --factors
+  no_data:
+    type: double?
+    doc: Value that does not count unless a cell has nothing else; 0 lets the background of labels lose.
+    inputBinding:
+      prefix: --no-data
   store:
     type: string
     doc: Folder (absolute path) or address for results.

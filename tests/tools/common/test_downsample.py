@@ -44,9 +44,9 @@ def test_the_result_has_the_coarser_voxel_size() -> None:
     assert (spec.voxel_size_nm, spec.offset_nm) == ((40.0, 8.0, 8.0), (0.0, 10.0, 2.0))
 
 
-@pytest.mark.parametrize("factors", ["2,2", "3,2,2", "2;2;2", ""])
+@pytest.mark.parametrize("factors", ["2,2", "0,2,2", "2;2;2", ""])
 def test_other_factors_are_refused(factors: str) -> None:
-    with pytest.raises(InvalidInput, match="expected Z,Y,X with 1 or 2"):
+    with pytest.raises(InvalidInput, match="expected Z,Y,X, each at least 1"):
         downsample(np.zeros((4, 4, 4)), factors=factors, block=_block(Box.of_shape((4, 4, 4))))
 
 

@@ -1,0 +1,43 @@
+"""Where the cells of a box begin and end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.geometry import Box
+
+Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""Along each axis the offsets, from the start of a box, at which cells begin, and at last where the last one ends."""
+
+
+def cell_edges(box: Box, factors: Sequence[int]) -> Edges:
+    """Return the edges of the cells that start at multiples of `factors`, cut off at the faces of `box`.
+
+    Parameters
+    ----------
+    box : Box
+        Box along z, y, x.
+    factors : (z, y, x) of int
+        Edge lengths of a cell.
+
+    Examples
+    --------
+    >>> [edges.tolist() for edges in cell_edges(Box((3, 0, 0), (8, 1, 4)), (2, 2, 4))]
+    [[0, 1, 3, 5], [0, 1], [0, 4]]
+    """
+    z, y, x = (_edges(a, b, f) for a, b, f in zip(box.start, box.stop, factors, strict=True))
+    return z, y, x
+
+
+def _edges(start: int, stop: int, factor: int) -> NDArray[np.int64]:
+    cells = np.arange(start // factor, -(-stop // factor) + 1, dtype=np.int64)
+    return np.clip(cells * factor - start, 0, stop - start)
+
+
+def shape_of(edges: Edges) -> tuple[int, int, int]:
+    """Return the number of cells along each axis."""
+    z, y, x = (len(one) - 1 for one in edges)
+    return z, y, x

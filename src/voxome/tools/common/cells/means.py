@@ -1,0 +1,184 @@
+"""Means of cells: exact sums and counts, which add up over any number of levels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.geometry import Box
+from voxome.tools.common.cells.dtypes import compilable, restored
+from voxome.tools.common.cells.edges import Edges, cell_edges, shape_of
+
+_jit = nb.njit(nogil=True, cache=True, boundscheck=False)
+_LOW_BITS = 32
+"""Integers of 64 bits are summed in two halves, so that no sum overflows."""
+
+
+@dataclass(frozen=True)
+class MeanCells:
+    """Sums over the voxels of cells.
+
+    Attributes
+    ----------
+    box : Box
+        The cells, along z, y, x.
+    sums : (z, y, x) array of int64 or float64
+        Sums of the voxels that count; of 64-bit integers, of their lower 32 bits.
+    highs : (z, y, x) array of int64, or None
+        Sums of the upper 32 bits of 64-bit integers.
+    counts : (z, y, x) array of int64
+        How many voxels count.
+    dtype : dtype
+        Data type of the voxels.
+    no_data : number or None
+        Value that does not count.
+    """
+
+    box: Box
+    sums: NDArray[Any]
+    highs: NDArray[np.int64] | None
+    counts: NDArray[np.int64]
+    dtype: np.dtype[Any]
+    no_data: Any
+
+    @classmethod
+    def of_voxels(cls, data: NDArray[Any], box: Box, factors: tuple[int, ...], no_data: Any) -> MeanCells:
+        """Return the cells of `factors` voxels; `data` are the voxels of `box`."""
+        edges, dtype = cell_edges(box, factors), data.dtype
+        mask = _counted(data, no_data)
+        if dtype.kind in "iu" and dtype.itemsize == 8:
+            halves = (
+                (data >> _LOW_BITS).astype(np.int64),
+                (data & np.asarray((1 << _LOW_BITS) - 1, dtype)).astype(np.int64),
+            )
+            highs, sums = (_sum(half, mask, edges) for half in halves)
+        else:
+            highs, sums = None, _sum(compilable(data), mask, edges)
+        counts = _sizes(edges) if mask is None else _sum(mask.view(np.uint8), None, edges)
+        return cls(box.coarsen(factors), sums, highs, counts, dtype, no_data)
+
+    def coarsen(self, factors: tuple[int, ...]) -> MeanCells:
+        """Return the cells of `factors` of these cells."""
+        edges = cell_edges(self.box, factors)
+        highs = None if self.highs is None else _sum(self.highs, None, edges)
+        sums, counts = _sum(self.sums, None, edges), _sum(self.counts, None, edges)
+        return MeanCells(self.box.coarsen(factors), sums, highs, counts, self.dtype, self.no_data)
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """Means, those of integers rounded half to even; of cells in which nothing counts, no data or NaN."""
+        if self.dtype.kind == "f":
+            with np.errstate(all="ignore"):
+                means = (self.sums / self.counts).astype(self.dtype)
+        else:
+            means = np.empty(self.sums.shape, np.uint8 if self.dtype.kind == "b" else self.dtype)
+            if self.highs is None:
+                _round(self.sums.reshape(-1), self.counts.reshape(-1), means.reshape(-1))
+            else:
+                _round_wide(self.highs.reshape(-1), self.sums.reshape(-1), self.counts.reshape(-1), means.reshape(-1))
+            means = restored(means, self.dtype)
+        if self.no_data is not None:
+            means[self.counts == 0] = self.no_data
+        return means
+
+
+def _counted(data: NDArray[Any], no_data: Any) -> NDArray[np.bool_] | None:
+    """Return which voxels count; None if all do."""
+    mask = None if no_data is None else data != no_data
+    if data.dtype.kind == "f":
+        known = ~np.isnan(data)
+        mask = known if mask is None else mask & known
+    return None if mask is None or mask.all() else mask
+
+
+def _sizes(edges: Edges) -> NDArray[np.int64]:
+    z, y, x = (np.diff(one) for one in edges)
+    return np.ascontiguousarray(z[:, None, None] * y[:, None] * x)
+
+
+def _sum(data: NDArray[Any], mask: NDArray[np.bool_] | None, edges: Edges) -> NDArray[Any]:
+    sums = np.zeros(shape_of(edges), np.float64 if data.dtype.kind == "f" else np.int64)
+    voxels = np.ascontiguousarray(data)
+    if mask is None:
+        _add(voxels, *edges, sums)
+    else:
+        _add_counted(voxels, np.ascontiguousarray(mask), *edges, sums)
+    return sums
+
+
+@_jit
+def _add(data, ez, ey, ex, sums):  # type: ignore[no-untyped-def]
+    """Add up the voxels of each cell, row by row."""
+    zero = sums.dtype.type(0)
+    cells = len(ex) - 1
+    paired = ex[cells] == 2 * cells and (cells < 2 or ex[1] == 2)
+    for cz in range(len(ez) - 1):
+        for z in range(ez[cz], ez[cz + 1]):
+            for cy in range(len(ey) - 1):
+                total = sums[cz, cy]
+                for y in range(ey[cy], ey[cy + 1]):
+                    row = data[z, y]
+                    if paired:
+                        for cx in range(cells):
+                            total[cx] += (zero + row[2 * cx]) + row[2 * cx + 1]
+                    else:
+                        for cx in range(cells):
+                            part = zero
+                            for x in range(ex[cx], ex[cx + 1]):
+                                part += row[x]
+                            total[cx] += part
+
+
+@_jit
+def _add_counted(data, mask, ez, ey, ex, sums):  # type: ignore[no-untyped-def]
+    """Add up those voxels of each cell that count, in the order of `_add`."""
+    zero = sums.dtype.type(0)
+    for cz in range(len(ez) - 1):
+        for z in range(ez[cz], ez[cz + 1]):
+            for cy in range(len(ey) - 1):
+                for y in range(ey[cy], ey[cy + 1]):
+                    for cx in range(len(ex) - 1):
+                        part = zero
+                        for x in range(ex[cx], ex[cx + 1]):
+                            if mask[z, y, x]:
+                                part += data[z, y, x]
+                        sums[cz, cy, cx] += part
+
+
+@_jit
+def _round(sums, counts, means):  # type: ignore[no-untyped-def]
+    """Divide, and round half to even."""
+    for i in range(len(sums)):
+        total, n = sums[i], counts[i]
+        if n == 8:
+            mean, rest = total >> 3, total & 7
+        elif n:
+            mean = total // n
+            rest = total - mean * n
+        else:
+            mean, rest = 0, 0
+        if 2 * rest > n or (2 * rest == n and mean & 1):
+            mean += 1
+        means[i] = mean
+
+
+@_jit
+def _round_wide(highs, lows, counts, means):  # type: ignore[no-untyped-def]
+    """Divide sums of two halves, and round half to even; counts are below 2**31."""
+    for i in range(len(lows)):
+        n = counts[i]
+        if n == 0:
+            means[i] = 0
+            continue
+        high = highs[i] // n
+        left = ((highs[i] - high * n) << 32) + lows[i]
+        low = left // n
+        rest = left - low * n
+        mean = (high << 32) + low
+        if 2 * rest > n or (2 * rest == n and mean & 1):
+            mean += 1
+        means[i] = mean

@@ -1,0 +1,181 @@
+"""Most frequent values of cells: exact histograms, which merge over any number of levels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.geometry import Box
+from voxome.tools.common.cells.dtypes import compilable, restored
+from voxome.tools.common.cells.edges import cell_edges, shape_of
+
+_jit = nb.njit(nogil=True, cache=True, boundscheck=False)
+_FEW = 48
+"""Up to so many entries are compared one by one; more are sorted."""
+
+
+@dataclass(frozen=True)
+class ModeCells:
+    """Histograms of the voxels of cells, cell by cell in C order.
+
+    Attributes
+    ----------
+    box : Box
+        The cells, along z, y, x.
+    values : (z, y, x) array
+        The most frequent value of each, the smallest of equally frequent ones; of cells in which nothing counts, no
+        data or NaN.
+    ends : (n,) array of int64
+        Where the entries of each cell end.
+    ids : (m,) array
+        Value of each entry.
+    counts : (m,) array of int64
+        How many voxels have it.
+    no_data : number or None
+        Value that does not count.
+    """
+
+    box: Box
+    values: NDArray[Any]
+    ends: NDArray[np.int64]
+    ids: NDArray[Any]
+    counts: NDArray[np.int64]
+    no_data: Any
+
+    @classmethod
+    def of_voxels(cls, data: NDArray[Any], box: Box, factors: tuple[int, ...], no_data: Any) -> ModeCells:
+        """Return the cells of `factors` voxels; `data` are the voxels of `box`."""
+        voxels = compilable(data)
+        edges = cell_edges(box, factors)
+        values = np.empty(shape_of(edges), voxels.dtype)
+        ends, ids = np.empty(values.size, np.int64), np.empty(voxels.size, voxels.dtype)
+        counts = np.empty(voxels.size, np.int64)
+        size = _count(voxels, *edges, *_background(no_data, voxels.dtype), values, ends, ids, counts)
+        entries = ids[:size].copy(), counts[:size].copy()
+        return cls(box.coarsen(factors), restored(values, data.dtype), ends, *entries, no_data)
+
+    def coarsen(self, factors: tuple[int, ...]) -> ModeCells:
+        """Return the cells of `factors` of these cells."""
+        edges, shape = cell_edges(self.box, factors), self.box.shape
+        values = np.empty(shape_of(edges), self.ids.dtype)
+        ends, ids, counts = np.empty(values.size, np.int64), np.empty_like(self.ids), np.empty_like(self.counts)
+        background = _background(self.no_data, self.ids.dtype)[1]
+        size = _merge(
+            self.ends, self.ids, self.counts, shape[1], shape[2], *edges, background, values, ends, ids, counts
+        )
+        entries = ids[:size].copy(), counts[:size].copy()
+        return ModeCells(self.box.coarsen(factors), restored(values, self.values.dtype), ends, *entries, self.no_data)
+
+
+def _background(no_data: Any, dtype: np.dtype[Any]) -> tuple[bool, Any]:
+    """Return whether there is a value that does not count, and what a cell gets in which nothing counts."""
+    if no_data is not None:
+        return True, dtype.type(no_data)
+    return False, dtype.type(np.nan if dtype.kind == "f" else 0)
+
+
+@_jit
+def _tally(found, weights, size, ids, counts, at):  # type: ignore[no-untyped-def]
+    """Write the histogram of weighted values from entry `at` on; return its end."""
+    end = at
+    if size <= _FEW:
+        for i in range(size):
+            entry = at
+            while entry < end and ids[entry] != found[i]:
+                entry += 1
+            if entry == end:
+                ids[end], counts[end] = found[i], 0
+                end += 1
+            counts[entry] += weights[i]
+        return end
+    order = np.argsort(found[:size])
+    for i in order:
+        if end == at or ids[end - 1] != found[i]:
+            ids[end], counts[end] = found[i], 0
+            end += 1
+        counts[end - 1] += weights[i]
+    return end
+
+
+@_jit
+def _most_frequent(ids, counts, start, end, background):  # type: ignore[no-untyped-def]
+    if start == end:
+        return background
+    best = start
+    for entry in range(start + 1, end):
+        more = counts[entry] > counts[best]
+        if more or (counts[entry] == counts[best] and ids[entry] < ids[best]):
+            best = entry
+    return ids[best]
+
+
+@_jit
+def _count(data, ez, ey, ex, masked, background, values, ends, ids, counts):  # type: ignore[no-untyped-def]
+    """Count the values of each cell; return the number of entries."""
+    largest = np.diff(ez).max() * np.diff(ey).max() * np.diff(ex).max()
+    found, weights = np.empty(largest, data.dtype), np.ones(largest, np.int64)
+    cell, end = 0, 0
+    for cz in range(len(ez) - 1):
+        for cy in range(len(ey) - 1):
+            for cx in range(len(ex) - 1):
+                first = data[ez[cz], ey[cy], ex[cx]]
+                uniform, size = True, 0
+                for z in range(ez[cz], ez[cz + 1]):
+                    for y in range(ey[cy], ey[cy + 1]):
+                        for x in range(ex[cx], ex[cx + 1]):
+                            value = data[z, y, x]
+                            uniform = uniform and value == first
+                            found[size] = value
+                            size += 1
+                start = end
+                if uniform:
+                    if not (masked and first == background):
+                        ids[end], counts[end] = first, size
+                        end += 1
+                else:
+                    kept = 0
+                    for i in range(size):
+                        value = found[i]
+                        if value == value and not (masked and value == background):
+                            found[kept] = value
+                            kept += 1
+                    end = _tally(found, weights, kept, ids, counts, end)
+                values[cz, cy, cx] = _most_frequent(ids, counts, start, end, background)
+                ends[cell] = end
+                cell += 1
+    return end
+
+
+@_jit
+def _merge(old_ends, old_ids, old_counts, ny, nx, ez, ey, ex, background, values, ends, ids, counts):  # type: ignore[no-untyped-def]
+    """Merge the histograms of the cells in each coarser cell; return the number of entries."""
+    found, weights = np.empty(_FEW, old_ids.dtype), np.empty(_FEW, np.int64)
+    cell, end = 0, 0
+    for cz in range(len(ez) - 1):
+        for cy in range(len(ey) - 1):
+            for cx in range(len(ex) - 1):
+                size = 0
+                for z in range(ez[cz], ez[cz + 1]):
+                    for y in range(ey[cy], ey[cy + 1]):
+                        row = (z * ny + y) * nx
+                        begin, stop = row + ex[cx], row + ex[cx + 1] - 1
+                        low = 0 if begin == 0 else old_ends[begin - 1]
+                        for entry in range(low, old_ends[stop]):
+                            if size and found[size - 1] == old_ids[entry]:
+                                weights[size - 1] += old_counts[entry]
+                                continue
+                            if size == len(found):
+                                found = np.concatenate((found, np.empty_like(found)))
+                                weights = np.concatenate((weights, np.empty_like(weights)))
+                            found[size], weights[size] = old_ids[entry], old_counts[entry]
+                            size += 1
+                start = end
+                end = _tally(found, weights, size, ids, counts, end)
+                values[cz, cy, cx] = _most_frequent(ids, counts, start, end, background)
+                ends[cell] = end
+                cell += 1
+    return end
