@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from voxome.services.delete import rm
     from voxome.services.describe import info
     from voxome.services.explain import explain
+    from voxome.services.provenance import provenance
     from voxome.services.transfer.run import transfer
     from voxome.services.verbs import get, put
     from voxome.workflow.verbs import plan, run, tool
@@ -56,6 +57,7 @@ __all__ = [
     "open",
     "phantom",
     "plan",
+    "provenance",
     "put",
     "rm",
     "run",
@@ -89,6 +91,7 @@ _LAZY = {
     "open": "voxome.resources.open",
     "phantom": "voxome.data.phantom.write",
     "plan": "voxome.workflow.verbs",
+    "provenance": "voxome.services.provenance",
     "put": "voxome.services.verbs",
     "rm": "voxome.services.delete",
     "run": "voxome.workflow.verbs",

@@ -62,6 +62,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "voxome.services": {
         "mesh": "voxome.services.shapes:mesh",
         "meshes": "voxome.services.shapes:meshes",
+        "provenance": "voxome.services.provenance:provenance",
         "skeleton": "voxome.services.shapes:skeleton",
         "skeletons": "voxome.services.shapes:skeletons",
         "transfer": "voxome.services.transfer.run:transfer",

@@ -67,6 +67,7 @@ class TestCubes(VolumeRemoteContract):
     stored_fields = frozenset({"voxel_size_nm"})
     seeded_fields = frozenset({"voxel_size_nm"})
     attributes = False
+    provenance = False
     suffix = ""
 
     @pytest.fixture

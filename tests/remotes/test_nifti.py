@@ -40,6 +40,7 @@ class TestNifti(VolumeRemoteContract):
     fills = (0,)
     seeded_fields = frozenset({"voxel_size_nm", "offset_nm"})
     attributes = False
+    provenance = False
     suffix = ".nii"
 
     def spec(self, rank: int | None = None, dtype: str | None = None, **others: Any) -> VolumeSpec:

@@ -31,6 +31,7 @@ class TestNpy(VolumeRemoteContract):
     fills = (0,)
     stored_fields = frozenset()
     attributes = False
+    provenance = False
 
     @pytest.fixture
     def remote(self) -> NpyRemote:

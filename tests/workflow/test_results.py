@@ -167,3 +167,15 @@ def test_runs_that_share_a_record_store_run_their_own_blocks(plugins: Path, raw:
 def test_a_run_folder_that_is_an_address_is_refused(plugins: Path, raw: Path, tmp_path: Path, out: str | Path) -> None:
     with pytest.raises(InvalidInput, match="expected a local folder"):
         run(write_workflow(tmp_path, "{}"), {"raw": raw}, out=out)
+
+
+@pytest.mark.slow
+def test_results_keep_what_made_them(plugins: Path, raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for _ in range(2):
+        run(write_workflow(tmp_path), {"raw": raw}, out=out, truth=tmp_path, box="0:4,0:8,0:8")
+    (one,) = voxome.provenance(out / "mask.zarr")
+    assert (one.service, one.way, one.tool, one.parameters) == ("run", "local", "common.threshold", {"at": 100})
+    assert (one.inputs[0].name, one.inputs[0].uri) == ("image", f"zarr://{raw}?level=0")
+    assert one.inputs[0].version
+    assert one.run

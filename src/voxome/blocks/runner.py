@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from voxome.blocks.job_loop import JobBatch, run_jobs
@@ -46,8 +46,11 @@ def run_step(
     *,
     log: Path | None = None,
     progress: Progress | None = None,
+    run: str | None = None,
 ) -> StepReport:
     """Run a step; jobs that the ledger says are done are not repeated, unless their data are missing.
+
+    The outputs keep their provenance, where their kind can, with the id of the `run`.
 
     Raises
     ------
@@ -70,8 +73,9 @@ def run_step(
         for kind, target in targets:
             if kind.has_parts:
                 kind.drop_parts(target)
+    origin = step.provenance(store, run)
     for kind, target in targets:
-        kind.finish(target)
+        kind.finish(replace(target, provenance=origin))
     report.wall_s = time.monotonic() - began
     report.worker_s, report.peak_bytes = ledger.usage(step.key)
     report.ended = True

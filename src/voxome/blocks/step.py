@@ -14,6 +14,7 @@ from voxome.contracts.handle import STORE, Handle, within
 from voxome.contracts.id_groups import count_groups
 from voxome.contracts.json_text import json_text
 from voxome.contracts.kinds import Kind, Target
+from voxome.contracts.provenance import LOCAL, InputRecord, Provenance
 from voxome.contracts.tool import Tool, ToolSpec
 from voxome.geometry import BlockGrid, Box
 from voxome.geometry.grid import region_grids
@@ -180,6 +181,12 @@ class Step:
                     existing=name in self.into,
                 ),
             )
+
+    def provenance(self, store: str, run: str | None) -> Provenance:
+        """Return the provenance of its outputs in `store`, which are made now, with the id of their run."""
+        inputs = (handle.within(store) for handle in self.inputs.values())
+        records = [InputRecord(n, one.uri, one.key or None) for n, one in zip(self.inputs, inputs, strict=True)]
+        return Provenance.now("run", LOCAL, self.tool, self.version, self.parameters, records, run)
 
     def file(self, store: str) -> StoragePath:
         """Return the path of its JSON document, which workers read, in `store`."""

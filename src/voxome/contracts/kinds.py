@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.geometry import BlockGrid, Box
 from voxome.geometry.grid import Block
@@ -50,6 +51,8 @@ class Target:
         Blocks of a job of each phase: job *i* has the blocks from ``i * span`` on.
     existing : bool
         Whether the data existed before the step, which then only writes into them.
+    provenance : Provenance or None
+        What makes the output; known when it is finished.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Target:
     grids: tuple[BlockGrid, ...] = ()
     spans: tuple[int, ...] = ()
     existing: bool = False
+    provenance: Provenance | None = None
 
     def jobs(self, phase: int) -> int:
         """Return the number of jobs of a phase."""

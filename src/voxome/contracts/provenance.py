@@ -9,12 +9,17 @@ from typing import Any, Self
 
 from voxome.contracts.formats import PROVENANCE
 from voxome.errors import CorruptData
-from voxome.redaction import redact
+from voxome.redaction import HIDDEN, is_secret, redact
 
 OWN = "own"
 """The way of a result that the store itself has, or that its server computes."""
 LOCAL = "local"
 """The way of a result that a tool of voxome computes."""
+OTHER = "other"
+"""The way of an entry that another program wrote; `parameters` are what it wrote, as it is."""
+
+ATTRIBUTE = "voxome_provenance"
+"""Attribute in which stores keep entries; where metadata are single texts, the start of their names."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,8 @@ class Provenance:
     service : str
         ``mesh``, ``transfer``, …
     way : str
-        ``own``: the files or the server of the store; ``local``: a tool of voxome; otherwise the name of the service of
-        another package.
+        ``own``: the files or the server of the store; ``local``: a tool of voxome; ``other``: what another program
+        wrote; otherwise the name of the service of another package.
     tool, version : str
         What computed it, and its version.
     parameters : mapping of str to JSON values
@@ -79,17 +84,35 @@ class Provenance:
         inputs: Iterable[InputRecord] = (),
         run: str | None = None,
     ) -> Self:
-        """Return the provenance of what is made now; user names, passwords and tokens in addresses are removed."""
+        """Return the provenance of what is made now.
+
+        User names, passwords and tokens in addresses are removed, and the values of parameters that are secrets.
+        """
         return cls(
             service=service,
             way=way,
             tool=tool,
             version=version,
-            parameters=dict(parameters or {}),
+            parameters=_redacted(parameters or {}),
             inputs=tuple(InputRecord(one.name, redact(one.uri), one.version) for one in inputs),
             time=datetime.now(UTC).isoformat(timespec="seconds"),
             run=run,
         )
+
+    @classmethod
+    def of_others(cls, origin: str, content: object) -> Self:
+        """Return an entry that another program wrote, as it is.
+
+        Parameters
+        ----------
+        origin : str
+            Where it was found: ``attribute history``, …
+        content : JSON value
+            What was found; anything but a mapping is the parameter ``content``.
+        """
+        found = dict(content) if isinstance(content, Mapping) else {"content": content}
+        time: str = next((one for one in (found.get("date"), found.get("time")) if isinstance(one, str)), "")
+        return cls(service=OTHER, way=OTHER, tool=origin, version="", parameters=found, time=time)
 
     def to_json(self) -> dict[str, Any]:
         """Return the provenance as JSON values, marked with their format."""
@@ -133,3 +156,14 @@ class Provenance:
             raise CorruptData(
                 f"{where}: the provenance lacks {error}; expected the fields that voxome writes"
             ) from error
+
+
+def _redacted(value: Any, name: str = "") -> Any:
+    """Return a JSON value without secrets: texts without those in addresses, members of a secret name hidden."""
+    if isinstance(value, Mapping):
+        return {str(key): _redacted(one, str(key)) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(one, name) for one in value]
+    if value is not None and is_secret(name):
+        return HIDDEN
+    return redact(value) if isinstance(value, str) else value

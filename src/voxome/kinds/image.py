@@ -25,6 +25,7 @@ from voxome.kinds.paths import with_suffix
 from voxome.kinds.versions import pinned_volume, require_recordable
 from voxome.resources.extended import Extended
 from voxome.resources.open import absolute, create_source, format_traits, locate, open_source
+from voxome.resources.provenance import record
 from voxome.resources.recognition import get_remote
 from voxome.resources.sample import sample_blocks
 from voxome.resources.unfinished import RUN_MARK, UNFINISHED_LEVEL
@@ -261,7 +262,11 @@ class Image(Kind):
         return ImageWriter(_open(target, "r+"), self.scale_for(target.parameters), target)
 
     def finish(self, target: Target) -> None:
-        if target.existing or self.is_complete(target):
+        if not target.existing and self.is_complete(target):
+            return
+        if target.provenance is not None:
+            record(open_source(_base_of(target), mode="r+"), target.provenance, name=target.uri)
+        if target.existing:
             return
         level = _level_of(target)
         if level:

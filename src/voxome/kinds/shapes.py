@@ -136,8 +136,8 @@ class _Shapes(Kind):
 
     def finish(self, target: Target) -> None:
         uri, spec = Uri.parse(target.uri), self._spec(target)
-        made = Provenance.now(self.type, LOCAL, target.tool, "", target.parameters)
-        self._open_writer(uri, spec).finish(made)
+        origin = target.provenance or Provenance.now(self.type, LOCAL, target.tool, "", target.parameters)
+        self._open_writer(uri, spec).finish(replace(origin, service=self.type))
         _write_record(uri, target, complete=True)
 
     def _spec(self, target: Target) -> ShapesSpec:

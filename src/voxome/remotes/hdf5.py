@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.levels import Level, require_level
 from voxome.contracts.listing import unreadable_entry
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.traits import FormatTraits
@@ -42,8 +43,10 @@ from voxome.geometry import Box
 from voxome.geometry.axes import standard_order
 from voxome.remotes.arrays import copy_out, writable_slices
 from voxome.remotes.hdf5_datasets import (
+    add_provenance,
     create_dataset,
     not_a_volume,
+    read_provenance,
     require_readable,
     set_attributes,
     spec_of,
@@ -115,6 +118,17 @@ class Hdf5Source:
         with storing(self._file), _open_file(self._file, "r+") as h5:
             set_attributes(_dataset(h5, self._file, self._inner), changes)
         self._refresh()
+
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        with _open_file(self._file) as h5:
+            return read_provenance(_dataset(h5, self._file, self._inner))
+
+    def add_provenance(self, one: Provenance) -> None:
+        name = f"hdf5://{self._file}/{self._inner}"
+        if self._mode == "r":
+            raise ReadOnly(f"{name} is open for reading; open it with mode='r+'")
+        with storing(self._file), _open_file(self._file, "r+") as h5:
+            add_provenance(_dataset(h5, self._file, self._inner), one, name)
 
     def _as_stored(self, slices: tuple[slice, ...]) -> tuple[slice, ...]:
         return tuple(slices[i] for i in np.argsort(self._order))

@@ -10,11 +10,13 @@ from typing import Any, cast, get_args
 import h5py
 import numpy as np
 
+from voxome.contracts.provenance import ATTRIBUTE, Provenance
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.geometry.axes import STANDARD, default_axes, standard_order
 from voxome.geometry.units import nm_per
 from voxome.remotes.hdf5_virtual import missing_sources
+from voxome.remotes.provenance_json import read_attributes, with_entry
 
 _RESERVED = (
     "resolution",
@@ -25,6 +27,7 @@ _RESERVED = (
     "DIMENSION_LABELS",
     "DIMENSION_LIST",
     "CLASS",
+    ATTRIBUTE + ".json",
 )
 _UNITS = "units"
 """Attribute with the units of `resolution` and `offset`: a text, or one for each of z, y, x."""
@@ -182,6 +185,23 @@ def set_attributes(dataset: h5py.Dataset, changes: Mapping[str, Any]) -> None:
             if old in dataset.attrs:
                 del dataset.attrs[old]
         dataset.attrs[name if plain else name + _JSON] = value if plain else json.dumps(value)
+
+
+def read_provenance(dataset: h5py.Dataset) -> tuple[Provenance, ...]:
+    """Return what the attributes of a dataset say has made it."""
+    return read_attributes(dict(_json(name, _value(dataset, name)) for name in dataset.attrs))
+
+
+def add_provenance(dataset: h5py.Dataset, one: Provenance, name: str) -> None:
+    """Add an entry to the attributes of a dataset; `name` is for messages.
+
+    Raises
+    ------
+    CorruptData
+        If the attribute for entries is something else.
+    """
+    old = dict(_json(key, _value(dataset, key)) for key in (ATTRIBUTE, ATTRIBUTE + _JSON) if key in dataset.attrs)
+    set_attributes(dataset, {ATTRIBUTE: with_entry(old, one, name)[ATTRIBUTE]})
 
 
 def require_readable(spec: VolumeSpec) -> None:

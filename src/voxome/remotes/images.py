@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.listing import volume_entry
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
@@ -40,12 +41,15 @@ from voxome.geometry import Box
 from voxome.remotes.arrays import writable_slices
 from voxome.remotes.image_codecs import SUFFIXES, Form, encode, format_of, probe
 from voxome.remotes.image_stacks import FileStack, SingleFile, StackSource
+from voxome.remotes.json_store import Json, update_json
 from voxome.remotes.local_files import file_version
 from voxome.remotes.natural_order import natural_sort
+from voxome.remotes.provenance_json import read_attributes, with_entry
 from voxome.remotes.spec_checks import parse_options
 from voxome.remotes.tiff_files import image_series, open_tiff
 from voxome.remotes.tiffs import TiffStack, voxel_size
 from voxome.storage.atomic import replacing, storing
+from voxome.storage.local import LocalPath
 
 SIDECAR = "voxome.json"
 _SUFFIX_OF = {"png": ".png", "tiff": ".tif"}
@@ -93,11 +97,19 @@ class FolderSource(StackSource):
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         if self._mode == "r":
             raise ReadOnly(f"images://{self._folder} is open for reading; open it with mode='r+'")
-        with self._writing:
-            sidecar = _read_sidecar(self._folder)
-            sidecar["attributes"] = {**sidecar.get("attributes", {}), **changes}
-            _write_sidecar(self._folder, sidecar)
-            self._spec = self._spec.replace(attributes=sidecar["attributes"])
+        sidecar = self._update_sidecar(lambda old: {**old, "attributes": {**old.get("attributes", {}), **changes}})
+        self._spec = self._spec.replace(attributes=sidecar["attributes"])
+
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        return read_attributes(_read_sidecar(self._folder))
+
+    def add_provenance(self, one: Provenance) -> None:
+        if self._mode == "r":
+            raise ReadOnly(f"images://{self._folder} is open for reading; open it with mode='r+'")
+        self._update_sidecar(lambda old: with_entry(old, one, self._folder / SIDECAR))
+
+    def _update_sidecar(self, change: Callable[[Json], Json]) -> Json:
+        return update_json(LocalPath(str(self._folder)), SIDECAR, change)
 
 
 class ImagesRemote:

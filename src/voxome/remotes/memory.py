@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import Mode, ResourceInfo, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
@@ -16,6 +17,7 @@ from voxome.errors import AlreadyExists, InvalidBox, NotFound, ReadOnly
 from voxome.geometry import Box
 
 _ARRAYS: dict[str, tuple[VolumeSpec, NDArray[Any]]] = {}
+_PROVENANCE: dict[str, list[Provenance]] = {}
 
 
 class MemorySource:
@@ -52,6 +54,13 @@ class MemorySource:
         spec = self.spec
         _ARRAYS[self._name] = (spec.replace(attributes={**spec.attributes, **changes}), self._data)
 
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        return tuple(_PROVENANCE.get(self._name, ()))
+
+    def add_provenance(self, one: Provenance) -> None:
+        self._require_writable()
+        _PROVENANCE.setdefault(self._name, []).append(one)
+
     def _require_writable(self) -> None:
         if self._mode == "r":
             raise ReadOnly(f"memory://{self._name} is open for reading; open it with mode='r+'")
@@ -78,6 +87,7 @@ class MemoryRemote:
         shape = spec.domain.shape
         data = np.full(shape, spec.fill, spec.dtype) if spec.fill else np.zeros(shape, spec.dtype)
         _ARRAYS[uri.path] = (spec, data)
+        _PROVENANCE.pop(uri.path, None)
         return MemorySource(uri.path, "r+")
 
     def delete(self, uri: Uri) -> None:

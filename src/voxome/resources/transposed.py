@@ -12,6 +12,7 @@ from voxome.contracts.abilities import (
     SupportsAttributes,
     SupportsMetadata,
     SupportsPage,
+    SupportsProvenance,
     SupportsVoxelVersion,
     ability,
 )
@@ -20,7 +21,7 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
 
-_FORWARDED = (SupportsAttributes, SupportsMetadata, SupportsPage, SupportsVoxelVersion)
+_FORWARDED = (SupportsAttributes, SupportsMetadata, SupportsPage, SupportsProvenance, SupportsVoxelVersion)
 """Abilities that do not depend on the order of axes."""
 
 

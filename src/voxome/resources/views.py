@@ -15,6 +15,7 @@ from voxome.contracts.abilities import (
     SupportsAttributes,
     SupportsLevels,
     SupportsMetadata,
+    SupportsProvenance,
     SupportsVoxelVersion,
     ability,
 )
@@ -25,7 +26,7 @@ from voxome.errors import InvalidBox, InvalidInput, ReadOnly
 from voxome.geometry import Box
 from voxome.geometry.axes import standard_order
 
-_FORWARDED = (SupportsAttributes, SupportsMetadata, SupportsVoxelVersion)
+_FORWARDED = (SupportsAttributes, SupportsMetadata, SupportsProvenance, SupportsVoxelVersion)
 """Abilities that do not depend on how voxels are seen."""
 Wrap = Callable[[VolumeSource], VolumeSource]
 """Makes the same view of another source."""

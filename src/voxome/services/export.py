@@ -172,14 +172,26 @@ def suffix_of(out: str) -> str:
     raise InvalidInput(f'Unknown output format "{out}"; use {suffixes}, or / for a folder of PNG sections')
 
 
+def exported_uri(out: str) -> str | None:
+    """Return the URI of the volume that `export` writes as `out`; None for formats without attributes."""
+    suffix = suffix_of(out)
+    if suffix in (".h5", ".hdf5"):
+        return Uri("hdf5", _dataset(out)).reveal()
+    scheme = {".zarr": "zarr", ".n5": "n5", "/": "images"}.get(suffix)
+    return scheme and Uri(scheme, out.rstrip("/")).reveal()
+
+
+def _dataset(out: str) -> str:
+    return out if re.search(r"\.(h5|hdf5)/.", out, re.IGNORECASE) else f"{out}/volume"
+
+
 def _npy(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
     with created_or_removed(Uri("npy", out).reveal(), VolumeSpec.of(box.shape, source.spec.dtype)) as target:
         copy(source, box, target, (0,) * box.ndim, progress)
 
 
 def _hdf5(source: VolumeSource, box: Box, out: str, progress: ProgressCallback) -> None:
-    dataset = out if re.search(r"\.(h5|hdf5)/.", out, re.IGNORECASE) else f"{out}/volume"
-    with created_or_removed(Uri("hdf5", dataset).reveal(), at_origin(source.spec, box)) as target:
+    with created_or_removed(Uri("hdf5", _dataset(out)).reveal(), at_origin(source.spec, box)) as target:
         copy(source, box, target, (0,) * box.ndim, progress)
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from numpy.typing import DTypeLike
 
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_flags, require_function, require_indices, require_path
-from voxome.contracts.spec import VolumeKind, require_chunk
+from voxome.contracts.provenance import LOCAL, Provenance
+from voxome.contracts.spec import VolumeKind, parse_dtype, require_chunk
 from voxome.contracts.uri import Location, Uri, location_text
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.resources.open import absolute, locate
+from voxome.resources.open import absolute, locate, open_source
+from voxome.resources.provenance import history_of, input_record, own_version, record
 from voxome.resources.unfinished import require_finished
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.blockwise_copy import ProgressCallback, copy, silent
-from voxome.services.export import export
+from voxome.services.export import export, exported_uri
 from voxome.services.ingest import open_target, spec_like
 from voxome.services.rollback import created_or_removed
 
@@ -84,6 +87,9 @@ def get(
     opened = as_volume(volume, level=level)
     require_finished(opened.reveal_uri(), force=force)
     export(opened.source, box, target, progress, overwrite=overwrite)
+    if (uri := exported_uri(target)) is not None:
+        entry = _entry("get", opened, {"box": None if box is None else str(box)})
+        record(open_source(uri, mode="r+"), *history_of(opened.source, opened.uri), entry, name=target)
     return Path(target)
 
 
@@ -156,6 +162,7 @@ def put(
     if at is None:
         with created_or_removed(address, spec_like(source.spec, **new)) as target:
             copy(source, domain, target, target.spec.domain.start, progress)
+        record(target, *history_of(source, opened.uri), _entry("put", opened, new), name=address)
         return Volume(target, absolute(Uri.parse(address)).reveal())
     if given := [name.removeprefix("read_") for name, value in new.items() if value is not None]:
         raise InvalidInput(f"at= writes into an existing volume, but {', '.join(given)} would need a new one")
@@ -178,4 +185,14 @@ def put(
             advice = f"give values that fit its dtype {target.spec.dtype}, or write them into a new volume"
         error.add_note(f"{located} {state}; {advice}")
         raise
+    record(target, _entry("put", opened, {"at": corner}), name=address)
     return Volume(target, located.reveal())
+
+
+def _entry(verb: str, volume: Volume, parameters: Mapping[str, Any]) -> Provenance:
+    """Return the provenance of a copy of a volume."""
+    given = {name: value for name, value in parameters.items() if value is not None}
+    if "dtype" in given:
+        given["dtype"] = parse_dtype(given["dtype"]).name
+    inputs = [input_record("source", volume.source, volume.uri)]
+    return Provenance.now(verb, LOCAL, f"voxome.{verb}", own_version(), given, inputs)

@@ -59,6 +59,8 @@ class VolumeCase(ABC):
     """Fields of a spec that `seed` stores, besides shape, dtype and start."""
     attributes: ClassVar[bool] = True
     """Whether it stores attributes."""
+    provenance: ClassVar[bool] = True
+    """Whether it keeps provenance with the arrays that it creates."""
     levels: ClassVar[bool] = False
     """Whether it creates pyramids."""
     deletes: ClassVar[bool] = True

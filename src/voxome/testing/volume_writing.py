@@ -17,8 +17,10 @@ from voxome.contracts.abilities import (
     SupportsCheckSpec,
     SupportsCreate,
     SupportsDelete,
+    SupportsProvenance,
     ability,
 )
+from voxome.contracts.provenance import LOCAL, InputRecord, Provenance
 from voxome.contracts.source import VolumeRemote
 from voxome.contracts.spec import VolumeKind
 from voxome.contracts.uri import Uri
@@ -202,3 +204,45 @@ class VolumeWriting(VolumeCase):
         for attributes in (source.spec.attributes, remote.open(uri).spec.attributes):
             assert {"first": [1, 2.5, None], "second": "changed", "third": "µ"}.items() <= dict(attributes).items()
         assert source.spec.domain == spec.domain
+
+    def test_provenance_is_kept_in_order_and_is_no_attribute(
+        self, remote: VolumeRemote, new_uri: Callable[[], Uri]
+    ) -> None:
+        uri = new_uri()
+        source = self.create_or_skip(remote, uri, self.spec())
+        attributes = dict(source.spec.attributes)
+        entries = [_entry("1", {"id": 2**64 - 2, "note": "µ", "box": None}), _entry("2", {}), _entry("3", {"a": [1.5]})]
+        keeper = self._keeper_or_skip(source)
+        for one in entries:
+            keeper.add_provenance(one)
+        assert self._keeper_or_skip(remote.open(uri)).read_provenance() == tuple(entries)
+        assert dict(remote.open(uri).spec.attributes) == attributes
+        with pytest.raises(ReadOnly):
+            self._keeper_or_skip(remote.open(uri)).add_provenance(entries[0])
+
+    def test_provenance_that_threads_add_at_once_is_complete(
+        self, remote: VolumeRemote, new_uri: Callable[[], Uri]
+    ) -> None:
+        uri = new_uri()
+        self._keeper_or_skip(self.create_or_skip(remote, uri, self.spec()))
+
+        def add(number: int) -> None:
+            self._keeper_or_skip(remote.open(uri, mode="r+")).add_provenance(_entry(str(number), {}))
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(add, range(8)))
+        kept = self._keeper_or_skip(remote.open(uri)).read_provenance()
+        assert sorted(one.version for one in kept) == [str(number) for number in range(8)]
+
+    def _keeper_or_skip(self, source: object) -> SupportsProvenance:
+        keeper = ability(source, SupportsProvenance)
+        if not self.provenance:
+            assert keeper is None
+            pytest.skip("the remote keeps no provenance")
+        assert keeper is not None
+        return keeper
+
+
+def _entry(version: str, parameters: dict[str, Any]) -> Provenance:
+    inputs = [InputRecord("labels", "s3://bucket/labels", "v3"), InputRecord("image", "s3://bucket/image")]
+    return Provenance.now("downsample", LOCAL, "common.downsample", version, parameters, inputs, "run-1")

@@ -142,8 +142,9 @@ def _run(
         open_records(folder / PRIVATE, "step") as opened,
         engines,
     ):
-        ledger = ledger_of(opened, run_id(folder))
-        run_step(step, address, engines[step.name], ledger, log=log, progress=progress)
+        run = run_id(folder)
+        ledger = ledger_of(opened, run)
+        run_step(step, address, engines[step.name], ledger, log=log, progress=progress, run=run)
         if any(kind.is_volume and target.existing for kind, target in step.targets(address)):
             ledger.forget(step.key)
 

@@ -191,8 +191,9 @@ def _run_steps(
     began = time.time()
     reports: list[StepReport] = []
     with open_records(folder / PRIVATE, "run") as records, engines:
-        ledger = ledger_of(records, run_id(folder))
-        details = {"run": run_id(folder), "plan": plan.key, "engines": engines.to_json(), "changes": changes}
+        run = run_id(folder)
+        ledger = ledger_of(records, run)
+        details = {"run": run, "plan": plan.key, "engines": engines.to_json(), "changes": changes}
         records.append([Event(began, "run started", details=details)])
         needed = needed_steps(plan.steps, store, partial(is_done, ledger=ledger))
         for step in plan.steps:
@@ -200,7 +201,7 @@ def _run_steps(
                 reports.append(_skip(step, ledger, progress))
                 continue
             records.append([Event(time.time(), "step started", step.name, {"key": step.key})])
-            reports.append(run_step(step, store, engines[step.name], ledger, log=log, progress=progress))
+            reports.append(run_step(step, store, engines[step.name], ledger, log=log, progress=progress, run=run))
             records.append([Event(time.time(), "step ended", step.name, asdict(reports[-1]))])
         records.append([Event(time.time(), "run ended", details={"plan": plan.key})])
         return _record(plan, reports, began, engines)

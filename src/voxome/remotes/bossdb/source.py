@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.abilities import Ability, SupportsIds, SupportsLevels
 from voxome.contracts.levels import Level, require_level
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.read_cost import box_cost
 from voxome.contracts.source import Mode, Version
 from voxome.contracts.spec import VolumeSpec
@@ -21,6 +22,7 @@ from voxome.remotes.bossdb.description import Description, describe, store_notes
 from voxome.remotes.bossdb.labels import Labels
 from voxome.remotes.bossdb.metadata import Metadata
 from voxome.remotes.bossdb.projects import Channels, Experiments
+from voxome.remotes.bossdb.provenance import add_provenance, read_provenance
 from voxome.remotes.bossdb.scales import factor_at
 from voxome.remotes.http import Api
 
@@ -144,6 +146,15 @@ class BossdbSource:
     def metadata(self) -> Metadata:
         """Metadata of the channel: names and values."""
         return Metadata(self._api, *self._description.address.names)
+
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        """Return what the metadata of the channel say has made it."""
+        return read_provenance(self.metadata)
+
+    def add_provenance(self, one: Provenance) -> None:
+        """Add an entry to the metadata of the channel, under a key of its own."""
+        self._require_writable()
+        add_provenance(self.metadata, one)
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         """Set some attributes; of concurrent changes, the last one is kept."""

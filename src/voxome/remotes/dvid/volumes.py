@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.config.settings import settings
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import Mode, Version
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, InvalidBox, ReadOnly
@@ -17,6 +18,7 @@ from voxome.geometry import Box
 from voxome.geometry.box_locks import BoxLocks
 from voxome.remotes.dvid.instance import join_xyz
 from voxome.remotes.dvid.node import Node
+from voxome.remotes.dvid.provenance import add_provenance, read_provenance
 from voxome.remotes.dvid.tiling import block_indices, split_box
 from voxome.remotes.dvid.types import LABELS_BELOW_0, InstanceInfo, Triple, extents_json
 from voxome.remotes.http import fan_out
@@ -100,6 +102,22 @@ class RawSource:
         fan_out(store, split_box(box, self._block, request_voxels()), workers=self._workers)
         if self._info.has_settable_extents and box.snap(self._block) not in self.spec.domain:
             self._restore_extents()
+
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        """Return what the logs of this version and those before it say has made the instance."""
+        return read_provenance(self._node, self._instance)
+
+    def add_provenance(self, one: Provenance) -> None:
+        """Add an entry to the log of the version.
+
+        Raises
+        ------
+        ReadOnly
+            If the instance is open for reading.
+        """
+        if self._mode == "r":
+            raise ReadOnly(f"{self.name} is open for reading; open it with mode='r+'")
+        add_provenance(self._node, self._instance, one)
 
     def check_writable(self) -> None:
         """Raise if the version is locked.

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from voxome.contracts.levels import Lengths
+from voxome.contracts.provenance import ATTRIBUTE
 from voxome.errors import CorruptData, describe_value
 from voxome.geometry.axes import default_axes, standard_order
 from voxome.geometry.units import nm_per
@@ -31,7 +32,7 @@ VOXOME = "voxome"
 
 STRUCTURAL = frozenset(
     f"""n5 dimensions blockSize dataType compression compressionType transform multiscales pixelResolution
-    downsamplingFactors scales multiScale ome resolution offset units axes {VOXOME}""".split()
+    downsamplingFactors scales multiScale ome resolution offset units axes {VOXOME} {ATTRIBUTE}""".split()
 )
 """Attributes that describe the array itself, and are not the user's."""
 

@@ -10,6 +10,7 @@ import tensorstore as ts
 from numpy.typing import NDArray
 
 from voxome.contracts.levels import Level, require_coarser, require_level
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import Mode, VolumeSource
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import InvalidInput, NotFound, ReadOnly, UnsupportedFormat
@@ -31,6 +32,7 @@ from voxome.remotes.n5.metadata_flavours import (
     is_multiset,
     transform_of,
 )
+from voxome.remotes.provenance_json import read_attributes, with_entry
 from voxome.remotes.tensorstore import TensorStoreSource, reorder_axes
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import open_store
@@ -114,6 +116,23 @@ class N5Source(TensorStoreSource):
             raise InvalidInput(f"{self.name}: {', '.join(wrong)} describe the array itself; use other names")
         changed = update_json(self._home, ATTRIBUTES, lambda old: {**old, **changes})
         self._spec = self._spec.replace(attributes=_user_attributes(changed))
+
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        """Return what the attributes say has made the array."""
+        return read_attributes(read_json(self._home, ATTRIBUTES) or {})
+
+    def add_provenance(self, one: Provenance) -> None:
+        """Add an entry to ``attributes.json``, keep the others; atomic.
+
+        Raises
+        ------
+        ReadOnly
+            If the array is open for reading.
+        CorruptData
+            If the attribute for entries is something else.
+        """
+        self._require_writable()
+        update_json(self._home, ATTRIBUTES, lambda old: with_entry(old, one, self.name))
 
     def _require_writable(self) -> None:
         if not self._writable:

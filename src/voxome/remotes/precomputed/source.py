@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.abilities import Ability
 from voxome.contracts.levels import Level, coarser, require_coarser, require_level
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import MeshSource, Mode, SkeletonSource, VolumeSource
 from voxome.contracts.uri import at_level
 from voxome.errors import AlreadyExists, InvalidInput, ReadOnly
@@ -37,6 +38,7 @@ from voxome.remotes.precomputed.info import (
     with_attributes,
 )
 from voxome.remotes.precomputed.layers import open_link
+from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
 from voxome.remotes.tensorstore import TensorStoreSource, reorder_axes
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import open_store
@@ -127,6 +129,23 @@ class PrecomputedSource(TensorStoreSource):
             )
         self._info = whole_numbers(update_json(self._folder, INFO, lambda old: with_attributes(old, changes)))
         self._spec = self._spec.replace(attributes=free_attributes(self._info))
+
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        """Return what the file ``provenance`` of the volume says."""
+        return read_provenance(self._folder)
+
+    def add_provenance(self, one: Provenance) -> None:
+        """Add an entry to the file ``provenance``, keep the others; atomic.
+
+        Raises
+        ------
+        ReadOnly
+            If the volume is open for reading.
+        CorruptData
+            If the file is something else.
+        """
+        self._need_write()
+        add_provenance(self._folder, one)
 
     def _need_write(self) -> None:
         if not self._writable:

@@ -11,6 +11,7 @@ import tensorstore as ts
 
 from voxome.contracts.arguments import require_indices, require_lengths, require_position
 from voxome.contracts.levels import Lengths
+from voxome.contracts.provenance import ATTRIBUTE
 from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import CorruptData, InvalidInput, UnknownName, UnsupportedFormat
 from voxome.geometry import Box
@@ -24,7 +25,7 @@ from voxome.remotes.zarr.ome import Dataset
 VOXOME = "voxome"
 """Attribute for what neither zarr nor OME-Zarr can express."""
 
-RESERVED = (VOXOME, "ome", "multiscales", "omero", "image-label", "_ARRAY_DIMENSIONS")
+RESERVED = (VOXOME, ATTRIBUTE, "ome", "multiscales", "omero", "image-label", "_ARRAY_DIMENSIONS")
 """Attributes that describe the array itself; a spec's `attributes` leaves them out."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxome.contracts.levels import Lengths
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, UnsupportedFormat
 from voxome.geometry.units import nm_per
@@ -61,6 +62,13 @@ class Dataset:
             return None
         by_axis = dict(zip(self.axes, self.scale, strict=True))
         return (by_axis.get("z", 1.0), by_axis.get("y", 1.0), by_axis.get("x", 1.0))
+
+
+def read_provenance(attributes: Mapping[str, Any]) -> tuple[Provenance, ...]:
+    """Return what the multiscales of others say has made their levels: their ``type`` and ``metadata``."""
+    entry = multiscales(attributes)
+    found = {name: entry[name] for name in ("type", "metadata") if isinstance(entry, Mapping) and entry.get(name)}
+    return (Provenance.of_others("multiscales", found),) if found else ()
 
 
 def multiscales(attributes: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -9,10 +9,12 @@ from typing import Any
 import tensorstore as ts
 
 from voxome.contracts.levels import Lengths, Level, coarser, finest_first, require_coarser, require_level, scale_between
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.uri import at_level
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly
 from voxome.remotes.json_store import Json
+from voxome.remotes.provenance_json import read_attributes, with_entry
 from voxome.remotes.tensorstore import TensorStoreSource
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.chunk_keys import warn_of_unreachable_chunks
@@ -46,6 +48,23 @@ class ZarrSource(TensorStoreSource):
         if reserved:
             raise InvalidInput(f"{self.name}: {', '.join(reserved)} describe the array itself; use other names")
         self._change(lambda old: {**old, **changes})
+
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        """Return what the attributes say has made the array; what others say of the levels, too."""
+        attributes = require_node(self._home.folder).attributes
+        return ome.read_provenance(attributes) + read_attributes(attributes)
+
+    def add_provenance(self, one: Provenance) -> None:
+        """Add an entry to the attributes, keep the others; atomic.
+
+        Raises
+        ------
+        ReadOnly
+            If the array is open for reading.
+        CorruptData
+            If the attribute for entries is something else.
+        """
+        self._change(lambda old: with_entry(old, one, self.name))
 
     def _change(self, change: Callable[[Json], Json]) -> None:
         self._require_writable()

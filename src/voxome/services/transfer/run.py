@@ -24,6 +24,8 @@ from voxome.contracts.arguments import (
     require_whole,
 )
 from voxome.contracts.engine import Engine
+from voxome.contracts.provenance import ATTRIBUTE
+from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import parse_dtype
 from voxome.contracts.uri import Location
 from voxome.errors import InvalidInput, UnknownName
@@ -172,7 +174,7 @@ def transfer(
     options = TargetOptions(name, _shape("chunk", chunk), _shape("shard", shard), encoding, dropped)
     spec = source.spec
     if "attributes" not in options.drop:
-        spec = spec.replace(attributes={**spec.attributes, **metadata(source)})
+        spec = spec.replace(attributes={**spec.attributes, **_free_metadata(source)})
     request = TransferRequest(
         start,
         end,
@@ -186,6 +188,11 @@ def transfer(
     )
     with _state_folder(request, state) as root:
         return run_transfer(request, source, root, open_engine, open_records, progress)[0]
+
+
+def _free_metadata(source: VolumeSource) -> dict[str, Any]:
+    """Return the metadata of the source but for its provenance, which the target keeps in its own way."""
+    return {name: value for name, value in metadata(source).items() if not name.startswith(ATTRIBUTE)}
 
 
 def check_choices(verify: str, levels: int, workers: int = 1) -> None:

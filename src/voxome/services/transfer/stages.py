@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from voxome.blocks.runner import Progress
 from voxome.contracts.abilities import SupportsWriteCheck, ability, most_detailed_version
 from voxome.contracts.formats import PRIVATE
+from voxome.contracts.provenance import LOCAL, Provenance
 from voxome.contracts.read_cost import WARN_ABOVE, chunk_origin, cost_warning, grid_cost
 from voxome.contracts.source import VolumeSource
 from voxome.errors import NotFound
@@ -17,6 +18,7 @@ from voxome.geometry import Box
 from voxome.geometry.notation import comma_text
 from voxome.records.choice import OpenRecords
 from voxome.resources.open import require_creatable
+from voxome.resources.provenance import history_of, input_record, own_version, record
 from voxome.services.transfer.copy import Copy
 from voxome.services.transfer.endpoint import Endpoint
 from voxome.services.transfer.engine import OpenEngine
@@ -160,6 +162,7 @@ def run_transfer(
             run = TransferContext(source, target, request, state, opened, log, progress or (lambda _: None))
             for number, copy in enumerate(copies):
                 run_copy(run, number, copy)
+        _record(run)
         state.keep(complete=True)
         state.mark_finished(request.target_spec.domain)
     blocks, done, wall_s = sum(len(copy.grid) for copy in copies), run.totals, time.monotonic() - began
@@ -177,6 +180,29 @@ def run_transfer(
     if report.reused and request.verify != "all":
         _warn_of_unseen_changes(request, source)
     return report, copies
+
+
+def _record(run: TransferContext) -> None:
+    """Record the transfer in the provenance of the target, unless an earlier call has, and nothing was copied since.
+
+    This may change the version of the target, which later calls expect to be the recorded one.
+    """
+    request, state = run.request, run.state
+    if state.facts.get("recorded") and not run.totals.run:
+        return
+    parameters = {
+        "box": str(request.box),
+        "levels": request.levels,
+        **{name: value for name, value in asdict(request.options).items() if value not in (None, ())},
+    }
+    inputs = [input_record("source", run.source, request.source.uri)]
+    if request.source_version is not None:
+        inputs = [replace(inputs[0], version=request.source_version)]
+    one = Provenance.now("transfer", LOCAL, "voxome.transfer", own_version(), parameters, inputs)
+    state.keep(target=None)
+    history = () if request.existing else history_of(run.source, request.source.uri)
+    record(run.target, *history, one, name=request.target.uri)
+    state.keep(target=request.target.reopen().version().token, recorded=True)
 
 
 def _warn_of_unseen_changes(request: TransferRequest, source: VolumeSource) -> None:

@@ -1,0 +1,47 @@
+"""What made a volume, meshes, skeletons or annotations."""
+
+from __future__ import annotations
+
+import os
+
+from voxome.calls import explain_calls
+from voxome.contracts.provenance import Provenance
+from voxome.contracts.shapes import Annotations, Mesh, Skeleton
+from voxome.resources.open import Resource, open
+from voxome.resources.provenance import read_provenance
+from voxome.resources.shapes import Meshes, Points, Skeletons
+from voxome.resources.volume_like import VolumeLike, as_volume
+
+
+@explain_calls
+def provenance(resource: VolumeLike | Resource | Mesh | Skeleton | Annotations) -> tuple[Provenance, ...]:
+    """Return what made a volume, meshes, skeletons or annotations, as their store keeps it.
+
+    Parameters
+    ----------
+    resource : str, path, Volume, Meshes, Skeletons, Points, Mesh, Skeleton, Annotations or array
+        What was made.
+
+    Returns
+    -------
+    tuple of Provenance
+        Oldest first; empty where nothing is recorded, or the format has no place for it (npy, NIfTI, KNOSSOS, single
+        image files). What other programs recorded has the way ``other``, and is shown as it is.
+
+    Raises
+    ------
+    InvalidInput, InvalidUri, NotFound, UnsupportedFormat, UnknownName
+
+    Examples
+    --------
+    >>> import numpy as np, voxome
+    >>> volume = voxome.put(np.ones((4, 5, 6), "uint8"), "memory://origin")
+    >>> [one.service for one in volume.provenance()]
+    ['put']
+    """
+    if isinstance(resource, Mesh | Skeleton | Annotations):
+        return () if resource.provenance is None else (resource.provenance,)
+    if isinstance(resource, str | os.PathLike):
+        resource = open(resource)
+    source = resource.source if isinstance(resource, Meshes | Skeletons | Points) else as_volume(resource).source
+    return read_provenance(source)
