@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from voxome.services.delete import rm
     from voxome.services.describe import info
     from voxome.services.explain import explain
+    from voxome.services.proofreading.verb import proofread
     from voxome.services.provenance import provenance
     from voxome.services.transfer.run import transfer
     from voxome.services.verbs import get, put
@@ -57,6 +58,7 @@ __all__ = [
     "open",
     "phantom",
     "plan",
+    "proofread",
     "provenance",
     "put",
     "rm",
@@ -91,6 +93,7 @@ _LAZY = {
     "open": "voxome.resources.open",
     "phantom": "voxome.data.phantom.write",
     "plan": "voxome.workflow.verbs",
+    "proofread": "voxome.services.proofreading.verb",
     "provenance": "voxome.services.provenance",
     "put": "voxome.services.verbs",
     "rm": "voxome.services.delete",

@@ -17,6 +17,7 @@
     ├── OutOfMemory (MemoryError)          voxels do not fit into the memory of this machine
     ├── MissingExtra (ImportError)         an optional package is not installed; names the extra
     ├── PluginError (RuntimeError)         a plug-in cannot be loaded, or failed; names it
+    ├── EditConflict (RuntimeError)        another editor has changed or locked a segment
     ├── RunLocked (RuntimeError)           another process is using the run folder
     └── RunFailed (RuntimeError)           jobs of a run failed; names them and their logs
 
@@ -194,6 +195,10 @@ class MissingExtra(VoxomeError, ImportError):
 
 class PluginError(VoxomeError, RuntimeError):
     """A plug-in cannot be loaded, or failed unexpectedly; the message names it."""
+
+
+class EditConflict(VoxomeError, RuntimeError):
+    """Another editor has changed a segment since the version that an edit is based on, or has locked it."""
 
 
 class RunLocked(VoxomeError, RuntimeError):

@@ -46,6 +46,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "knossos": "voxome.remotes.knossos.remote:KnossosRemote",
         "npy": "voxome.remotes.npy:NpyRemote",
         "nifti": "voxome.remotes.nifti:NiftiRemote",
+        "proofread": "voxome.services.proofreading.remote:ProofreadRemote",
         "bossdb": "voxome.remotes.bossdb.remote:BossdbRemote",
         "dvid": "voxome.remotes.dvid.remote:DvidRemote",
         "dvids": "voxome.remotes.dvid.remote:DvidRemote",

@@ -1,0 +1,186 @@
+"""The database of a proofreading store: SQLite in a file, or PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from voxome.contracts.uri import Uri
+from voxome.errors import InvalidUri, StoreError, UnsupportedFormat
+from voxome.extras import require
+from voxome.redaction import redact
+from voxome.services.proofreading.tables import METADATA, STORE
+
+_WAIT_S = 60
+"""Seconds to wait for another writer."""
+_LOCK = 0x766F786F6D65
+"""Number of PostgreSQL's lock for the creation of tables."""
+_KNOWN = "FILE, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+
+
+class Database:
+    """Connections of this process to a store. Every write is one transaction, and all writes have one order.
+
+    Parameters
+    ----------
+    url : sqlalchemy.URL
+        Address of the database, as `parse_store` returns it.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be opened, read or written; every method raises it.
+    """
+
+    def __init__(self, url: sa.URL) -> None:
+        self.url = url
+        self.is_file = url.get_backend_name() == "sqlite"
+        self.name = redact(str(url.database) if self.is_file else url.render_as_string(hide_password=True))
+        self._process, self._engine = 0, self._connect()
+
+    @property
+    def address(self) -> str:
+        """What `parse_store` reads, with the password."""
+        return str(self.url.database) if self.is_file else self.url.render_as_string(hide_password=False)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the tables exist; a file is not created."""
+        if self.is_file and not Path(str(self.url.database)).exists():
+            return False
+        with self.reading() as connection:
+            return sa.inspect(connection).has_table(STORE.name)
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Connect to one state of the database, which others do not change."""
+        options: dict[str, Any] = {} if self.is_file else {"isolation_level": "REPEATABLE READ"}
+        with self._mapped_errors(), self.engine.connect() as connection:
+            yield connection.execution_options(**options)
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Connect as the only writer; what is written is there as a whole when the block ends, else not at all."""
+        with self._transaction() as connection:
+            if not self.is_file:
+                connection.execute(sa.select(STORE.c.id).with_for_update())
+            yield connection
+
+    def create(self, fill: Callable[[sa.Connection], None]) -> None:
+        """Create the tables and let `fill` write into them, in one transaction, unless another process was faster."""
+        if self.is_file:
+            Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        with self._transaction() as connection:
+            if not self.is_file:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            if not sa.inspect(connection).has_table(STORE.name):
+                METADATA.create_all(connection)
+                fill(connection)
+
+    def now_s(self, connection: sa.Connection) -> float:
+        """Return the time, in seconds since 1970, of the clock that all editors share."""
+        if self.is_file:
+            return time.time()
+        return float(connection.execute(sa.select(sa.func.current_timestamp())).scalar_one().timestamp())
+
+    def close(self) -> None:
+        """Close the connections; the next call opens new ones."""
+        self._engine.dispose()
+
+    @property
+    def engine(self) -> sa.Engine:
+        """Engine of this process; one that was copied by a fork is never used."""
+        if self._process != os.getpid():
+            self._engine.dispose(close=False)
+            self._engine = self._connect()
+        return self._engine
+
+    def _connect(self) -> sa.Engine:
+        self._process = os.getpid()
+        engine = sa.create_engine(self.url, connect_args={"timeout": _WAIT_S})
+        weakref.finalize(self, _dispose, engine, self._process)
+        if self.is_file:
+            sa.event.listen(engine, "connect", _tune_sqlite)
+            sa.event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        with self._mapped_errors(), self.engine.connect() as connection:
+            writer = connection.execution_options(writes=True)
+            with writer.begin():
+                yield writer
+
+    @contextmanager
+    def _mapped_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise StoreError(
+                f"Cannot read or write the proofreading store {self.name}: {error.orig}; check its address, the "
+                "permissions and the free space, and repeat the edit, which has changed nothing"
+            ) from error
+
+
+def parse_store(store: str | os.PathLike[str]) -> sa.URL:
+    """Return the address of the database of a store.
+
+    Parameters
+    ----------
+    store : str or path
+        ``FILE``, ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/DATABASE``.
+
+    Raises
+    ------
+    InvalidUri
+        If it has another form.
+    UnsupportedFormat
+        If it is another kind of database.
+    MissingExtra
+        If the driver of PostgreSQL is not installed.
+    """
+    text = os.fspath(store)
+    if "://" not in text:
+        return sa.URL.create("sqlite", database=str(Uri("", text).local_path))
+    try:
+        url = sa.make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise InvalidUri(f"cannot read the address of the store {redact(text)}; expected {_KNOWN}") from error
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise InvalidUri(f"{text} names no file, so that no other process could open it; write sqlite:///FILE")
+        return url.set(database=str(Uri("", url.database).local_path))
+    if backend not in ("postgresql", "postgres"):
+        raise UnsupportedFormat(f"{redact(text)} is a database of {backend}; expected {_KNOWN}")
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+pg8000")
+    if url.drivername == "postgresql+pg8000":
+        require("postgresql", "pg8000")
+    return url
+
+
+def _dispose(engine: sa.Engine, process: int) -> None:
+    """Close the connections of an engine, unless they are those of another process."""
+    engine.dispose(close=process == os.getpid())
+
+
+def _tune_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy's events begin transactions
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

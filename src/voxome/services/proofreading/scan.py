@@ -1,0 +1,80 @@
+"""Scan of a label volume for its supervoxels, before it is proofread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from voxome.contracts.source import VolumeSource
+from voxome.errors import InvalidInput
+from voxome.geometry import BlockGrid, Box
+
+CHUNK = 64
+"""Edge of the chunks of a store, in voxels."""
+_BLOCK = 256
+"""Edge of the blocks that are read at once, in voxels."""
+
+
+def chunk_boxes(box: Box, domain: Box, chunk: Sequence[int]) -> Iterator[tuple[int, Box]]:
+    """Yield number and box of the chunks that meet `box`; they begin at the corner of the domain."""
+    counts = [-(-extent // edge) for extent, edge in zip(domain.shape, chunk, strict=True)]
+    offsets = [[a - low, b - low] for a, b, low in zip(box.start, box.stop, domain.start, strict=True)]
+    ranges = [range(a // edge, -(-b // edge)) for (a, b), edge in zip(offsets, chunk, strict=True)]
+    for z in ranges[0]:
+        for y in ranges[1]:
+            for x in ranges[2]:
+                start = tuple(low + i * edge for low, i, edge in zip(domain.start, (z, y, x), chunk, strict=True))
+                yield (z * counts[1] + y) * counts[2] + x, Box.of_shape(chunk, start) & domain
+
+
+@dataclass
+class Scan:
+    """Supervoxels of a volume.
+
+    Attributes
+    ----------
+    by_chunk : dict
+        Number of a chunk → its supervoxels, sorted, without 0.
+    """
+
+    by_chunk: dict[int, NDArray[np.uint64]] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> NDArray[np.uint64]:
+        """All supervoxels, sorted."""
+        parts = list(chain(self.by_chunk.values()))
+        return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.uint64)
+
+
+def scan(source: VolumeSource, name: str) -> Scan:
+    """Return the supervoxels of a volume, which is read block by block.
+
+    Raises
+    ------
+    InvalidInput
+        If it has negative labels; names the first block that does.
+    """
+    domain, found = source.spec.domain, Scan()
+    for block in BlockGrid(domain, (_BLOCK,) * 3):
+        voxels = source.read(block.write)
+        if voxels.dtype.kind == "i" and voxels.size and voxels.min() < 0:
+            raise InvalidInput(
+                f"{name} has the negative label {int(voxels.min())} in {block.write}; expected labels of 0 and more"
+            )
+        for number, box in chunk_boxes(block.write, domain, (CHUNK,) * 3):
+            ids = _unique(voxels[box.within(block.write)])
+            if len(ids):
+                found.by_chunk[number] = ids
+    return found
+
+
+def _unique(voxels: NDArray[np.generic]) -> NDArray[np.uint64]:
+    flat = np.ascontiguousarray(voxels).reshape(-1).astype(np.uint64)
+    ids = np.sort(pc.unique(pa.array(flat)).to_numpy())
+    return ids[ids != 0]

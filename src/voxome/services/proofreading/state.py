@@ -1,0 +1,100 @@
+"""State of a branch, or of one of its versions, which follows the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from voxome.services.proofreading.changes import Changes
+from voxome.services.proofreading.mapping import Mapping, StoredIds, Supervoxels
+from voxome.services.proofreading.operations import Operation, OperationLog
+from voxome.services.proofreading.tables import OPERATIONS, STORE, STORED_IDS
+
+Lineage = tuple[tuple[str, int | None], ...]
+"""Branches whose operations make a state, each up to a version (None: all)."""
+
+
+@dataclass(frozen=True)
+class News:
+    """What has changed since a state last followed the database.
+
+    Attributes
+    ----------
+    operations : sequence of Operation
+        New operations of its branch.
+    stored_ids : sequence of int
+        Ids that splits of any branch have written into voxels.
+    """
+
+    operations: Sequence[Operation]
+    stored_ids: Sequence[int]
+
+
+class State:
+    """The mapping and the operations of a branch, or of one of its versions.
+
+    Parameters
+    ----------
+    start : Supervoxels
+        The mapping at the start.
+    lineage : tuple of (str, int or None)
+        Branches whose operations it has, and up to which.
+    """
+
+    def __init__(self, start: Supervoxels, lineage: Lineage) -> None:
+        self.tree = StoredIds()
+        self.mapping, self.log = Mapping(start, self.tree), OperationLog()
+        self._lineage, self._known = lineage, 0
+
+    @property
+    def version(self) -> int:
+        """Number of the last operation; 0 at the start."""
+        return self.log.entries[-1].number if self.log.entries else 0
+
+    def is_current(self, connection: sa.Connection) -> bool:
+        """Whether nothing has happened since it last followed the database."""
+        return bool(connection.execute(_LAST).scalar_one() == self._known)
+
+    def follow(self, connection: sa.Connection) -> News:
+        """Apply what has happened since the last call."""
+        last = connection.execute(_LAST).scalar_one()
+        if last == self._known:
+            return News((), ())
+        query = sa.select(STORED_IDS.c.id, STORED_IDS.c.parent).where(STORED_IDS.c.operation > self._known)
+        fresh = connection.execute(query.order_by(STORED_IDS.c.operation)).all()
+        for id, parent in fresh:
+            self.tree.add(id, parent)
+        operations = [read_operation(row) for row in connection.execute(self._query()).mappings()]
+        for operation in operations:
+            self.mapping.apply(operation.changes)
+            self.log.append(operation)
+        self._known = last
+        return News(operations, [id for id, _ in fresh])
+
+    def append(self, operation: Operation) -> None:
+        """Apply an operation that this process has just written, unless it has been applied."""
+        if operation.number == self._known + 1:
+            self.mapping.apply(operation.changes)
+            self.log.append(operation)
+            self._known = operation.number
+
+    def _query(self) -> sa.Select[tuple[object, ...]]:
+        branches = [
+            OPERATIONS.c.branch == branch
+            if last is None
+            else sa.and_(OPERATIONS.c.branch == branch, OPERATIONS.c.number <= last)
+            for branch, last in self._lineage
+        ]
+        query = sa.select(OPERATIONS).where(OPERATIONS.c.number > self._known, sa.or_(*branches))
+        return query.order_by(OPERATIONS.c.number)
+
+
+def read_operation(row: sa.RowMapping) -> Operation:
+    """Return the operation in a row of the table."""
+    fields = {name: row[name] for name in ("number", "branch", "action", "author", "time_s", "session", "target")}
+    return Operation(**fields, details=row["details"], changes=Changes.unpack(row["moves"], row["stored"]))
+
+
+_LAST = sa.select(STORE.c.last_operation)

@@ -1,0 +1,326 @@
+"""A proofreading store: the volume that it belongs to, its branches, versions and counters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from voxome.contracts.formats import PROOFREADING
+from voxome.contracts.source import VolumeSource
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, StoreError, UnknownName
+from voxome.geometry import Box
+from voxome.resources.open import open_source
+from voxome.services.proofreading.database import Database
+from voxome.services.proofreading.mapping import Supervoxels
+from voxome.services.proofreading.scan import CHUNK, Scan
+from voxome.services.proofreading.state import Lineage, State
+from voxome.services.proofreading.tables import BRANCHES, INDEX, OPERATIONS, STORE, SUPERVOXELS, VERSIONS, pack, unpack
+
+MAIN = "main"
+"""Name of the first branch."""
+_PAGE = 1 << 17
+
+VersionLike = int | str
+"""Number of an operation (0: the start), or the name of a version or branch."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A branch: where it began, and who has made it when (seconds since 1970)."""
+
+    name: str
+    parent: str | None
+    fork: int
+    author: str
+    time_s: float
+
+
+@dataclass(frozen=True)
+class NamedVersion:
+    """A version with a name."""
+
+    name: str
+    branch: str
+    version: int
+    author: str
+    time_s: float
+
+
+class ProofreadingStore:
+    """What is in the database of a volume.
+
+    Parameters
+    ----------
+    database : Database
+        Database, in which the store exists.
+    source : VolumeSource, optional
+        The supervoxels, where they cannot be opened by their URI.
+
+    Raises
+    ------
+    NotFound
+        If there is no store.
+    UnsupportedFormat
+        If it is of another version.
+    """
+
+    def __init__(self, database: Database, source: VolumeSource | None = None) -> None:
+        self.database, self._source = database, source
+        if not database.exists:
+            raise NotFound(f"{database.name} is not a proofreading store; voxome.proofread(VOLUME, store=…) makes one")
+        with database.reading() as connection:
+            version, self._description = connection.execute(
+                sa.select(STORE.c.format_version, STORE.c.description)
+            ).one()
+        PROOFREADING.check_version(version, database.name)
+
+    @property
+    def uri(self) -> str:
+        """Address of the supervoxels; empty for an array."""
+        return str(self._description["uri"])
+
+    @property
+    def domain(self) -> Box:
+        """Extent of the supervoxels."""
+        return Box.of_shape(self._description["shape"], self._description["start"])
+
+    @property
+    def chunk(self) -> tuple[int, ...]:
+        """Shape of a chunk of the index and of the changed voxels."""
+        return (CHUNK,) * 3
+
+    @cached_property
+    def source(self) -> VolumeSource:
+        """The supervoxels at the start.
+
+        Raises
+        ------
+        StoreError
+            If they are an array of another process.
+        """
+        if self._source is not None:
+            return self._source
+        if not self.uri:
+            raise StoreError(
+                f"{self.database.name} belongs to an array that was never stored; open it with "
+                "voxome.proofread(ARRAY, store=…)"
+            )
+        return open_source(self.uri)
+
+    @cached_property
+    def start(self) -> Supervoxels:
+        """The mapping at the start."""
+        with self.database.reading() as connection:
+            pages = connection.execute(sa.select(SUPERVOXELS).order_by(SUPERVOXELS.c.page)).all()
+        if not pages:
+            return Supervoxels(np.empty(0, np.uint64))
+        ids = np.concatenate([unpack(page.ids) for page in pages])
+        if pages[0].segments is None:
+            return Supervoxels(ids)
+        return Supervoxels(ids, np.concatenate([unpack(page.segments) for page in pages]))
+
+    @cached_property
+    def index(self) -> dict[int, NDArray[np.uint64]]:
+        """Number of a chunk → supervoxels that it had at the start."""
+        with self.database.reading() as connection:
+            return {row.chunk: unpack(row.ids) for row in connection.execute(sa.select(INDEX))}
+
+    def branches(self) -> dict[str, Branch]:
+        """Return all branches by name, the first one first."""
+        with self.database.reading() as connection:
+            return read_branches(connection)
+
+    def versions(self) -> dict[str, NamedVersion]:
+        """Return the named versions."""
+        with self.database.reading() as connection:
+            rows = connection.execute(sa.select(VERSIONS).order_by(VERSIONS.c.time_s, VERSIONS.c.name))
+            return {row.name: NamedVersion(*row) for row in rows}
+
+    def state(self, branch: str = MAIN, version: VersionLike | None = None) -> State:
+        """Return the state of a branch, or at a version, as it is now.
+
+        Raises
+        ------
+        UnknownName, NotFound
+            If the branch or the version does not exist.
+        """
+        with self.database.reading() as connection:
+            state = State(self.start, self.lineage(connection, branch, version))
+            state.follow(connection)
+        return state
+
+    def lineage(self, connection: sa.Connection, branch: str, version: VersionLike | None = None) -> Lineage:
+        """Return the branches whose operations make a state; the errors are those of `state`."""
+        branches = read_branches(connection)
+        require_branch(branches, branch)
+        last: int | None = None
+        if version is not None:
+            branch, last = self._resolve(connection, branches, branch, version)
+        return _lineage(branches, branch, last)
+
+    def _resolve(
+        self, connection: sa.Connection, branches: dict[str, Branch], branch: str, version: VersionLike
+    ) -> tuple[str, int | None]:
+        """Return the branch and the number of the last operation of a version."""
+        if isinstance(version, str):
+            row = connection.execute(sa.select(VERSIONS).where(VERSIONS.c.name == version)).one_or_none()
+            if row is not None:
+                return row.branch, row.version
+            if version in branches:
+                return version, None
+            names = [*connection.execute(sa.select(VERSIONS.c.name)).scalars(), *branches]
+            raise UnknownName.of("version", version, names, self.database.name)
+        if version == 0 or any(version == one.fork for one in _ancestry(branches, branch)):
+            return branch, version
+        owner = connection.execute(
+            sa.select(OPERATIONS.c.branch).where(OPERATIONS.c.number == version)
+        ).scalar_one_or_none()
+        if owner is None:
+            raise NotFound(f"{self.database.name} has no version {version}; session.history() lists the operations")
+        return owner, version
+
+
+def create_store(
+    database: Database,
+    uri: str,
+    domain: Box,
+    found: Scan,
+    author: str,
+    mapping: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None,
+) -> None:
+    """Create the tables of a store, unless another process was faster.
+
+    Parameters
+    ----------
+    database : Database
+        Database without a store.
+    uri : str
+        Address of the supervoxels; empty for an array.
+    domain : Box
+        Their extent.
+    found : Scan
+        The supervoxels.
+    author : str
+        Who begins.
+    mapping : (n,) and (n,) array of uint64, optional
+        Supervoxels and their segments at the start; a supervoxel that is not among them is a segment of its own.
+    """
+    ids = found.ids
+    segments = None if mapping is None else _segments(ids, *mapping)
+    largest = max(int(ids[-1]) if len(ids) else 0, 0 if segments is None or not len(ids) else int(segments.max()))
+
+    def fill(connection: sa.Connection) -> None:
+        now = database.now_s(connection)
+        description = {"uri": uri, "shape": list(domain.shape), "start": list(domain.start)}
+        row = {"id": 1, "format_version": PROOFREADING.version, "description": description}
+        connection.execute(STORE.insert(), {**row, "last_id": largest, "last_operation": 0})
+        connection.execute(
+            BRANCHES.insert(), {"name": MAIN, "parent": None, "fork": 0, "author": author, "time_s": now}
+        )
+        pages = [
+            {
+                "page": page,
+                "ids": pack(ids[at : at + _PAGE]),
+                "segments": None if segments is None else pack(segments[at : at + _PAGE]),
+            }
+            for page, at in enumerate(range(0, len(ids), _PAGE))
+        ]
+        index = [{"chunk": number, "ids": pack(chunk_ids)} for number, chunk_ids in found.by_chunk.items()]
+        for table, rows in ((SUPERVOXELS, pages), (INDEX, index)):
+            if rows:
+                connection.execute(table.insert(), rows)
+
+    database.create(fill)
+
+
+def _segments(
+    ids: NDArray[np.uint64], supervoxels: NDArray[np.uint64], segments: NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """Return the segment of each of `ids`."""
+    if supervoxels.shape != segments.shape or supervoxels.ndim != 1:
+        raise InvalidInput(
+            f"the mapping has supervoxels of shape {supervoxels.shape} and segments of shape {segments.shape}; "
+            "expected two arrays of one length"
+        )
+    keys, first = np.unique(supervoxels, return_index=True)
+    if len(keys) != len(supervoxels):
+        raise InvalidInput("the mapping has a supervoxel twice; give each supervoxel one segment")
+    unknown = keys[~np.isin(keys, ids)]
+    if len(unknown):
+        raise NotFound(f"the mapping has {len(unknown)} supervoxels that the volume lacks, such as {int(unknown[0])}")
+    if (segments == 0).any():
+        raise InvalidInput("the mapping has the segment 0, which is the background; number segments from 1")
+    result = ids.copy()
+    result[np.searchsorted(ids, keys)] = segments[first]
+    return result
+
+
+def read_branches(connection: sa.Connection) -> dict[str, Branch]:
+    """Return all branches by name, in the order of their creation."""
+    rows = connection.execute(sa.select(BRANCHES).order_by(BRANCHES.c.time_s, BRANCHES.c.name))
+    return {row.name: Branch(*row) for row in rows}
+
+
+def require_branch(branches: dict[str, Branch], name: str) -> Branch:
+    """Return a branch.
+
+    Raises
+    ------
+    UnknownName
+        If it does not exist.
+    """
+    if name not in branches:
+        raise UnknownName.of("branch", name, branches)
+    return branches[name]
+
+
+def _ancestry(branches: dict[str, Branch], branch: str) -> list[Branch]:
+    """Return a branch, its parent, and so on."""
+    found = [branches[branch]]
+    while (parent := found[-1].parent) is not None:
+        found.append(branches[parent])
+    return found
+
+
+def _lineage(branches: dict[str, Branch], branch: str, last: int | None) -> Lineage:
+    lineage: list[tuple[str, int | None]] = []
+    for one in _ancestry(branches, branch):
+        lineage.append((one.name, last))
+        last = one.fork if last is None else min(last, one.fork)
+    return tuple(lineage)
+
+
+def add_branch(connection: sa.Connection, branch: Branch) -> None:
+    """Add a branch.
+
+    Raises
+    ------
+    AlreadyExists
+        If there is one of this name, or a version.
+    """
+    _require_free(connection, branch.name)
+    connection.execute(BRANCHES.insert(), vars(branch))
+
+
+def add_version(connection: sa.Connection, version: NamedVersion) -> None:
+    """Name a version.
+
+    Raises
+    ------
+    AlreadyExists
+        If there is one of this name, or a branch.
+    """
+    _require_free(connection, version.name)
+    connection.execute(VERSIONS.insert(), vars(version))
+
+
+def _require_free(connection: sa.Connection, name: str) -> None:
+    tables: Sequence[sa.Table] = (BRANCHES, VERSIONS)
+    for table in tables:
+        if connection.execute(sa.select(table.c.name).where(table.c.name == name)).first():
+            raise AlreadyExists(f"there is already a branch or version {name!r}; choose another name")

@@ -1,0 +1,134 @@
+"""``voxome.proofread``: begin or continue the proofreading of a label volume."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from voxome.calls import explain_calls
+from voxome.contracts.arguments import require_path
+from voxome.contracts.uri import Location, Uri
+from voxome.errors import InvalidInput, describe_value
+from voxome.resources.volume import Volume
+from voxome.resources.volume_like import VolumeLike, as_volume, location_of
+from voxome.services.proofreading.database import Database, parse_store
+from voxome.services.proofreading.remote import SCHEME
+from voxome.services.proofreading.scan import scan
+from voxome.services.proofreading.session import Session
+from voxome.services.proofreading.store import MAIN, ProofreadingStore, create_store
+
+
+@explain_calls
+def proofread(
+    volume: VolumeLike,
+    store: Location | None = None,
+    *,
+    author: str | None = None,
+    branch: str | None = None,
+    mapping: tuple[ArrayLike, ArrayLike] | None = None,
+    voxel_size_nm: Sequence[float] | None = None,
+) -> Session:
+    """Begin or continue the proofreading of a label volume.
+
+    The labels are its supervoxels and are never written. A store beside them has the mapping of supervoxels to
+    segments, the history of all edits, branches and versions; many processes may edit it at once. The segments are a
+    volume like any other, ``proofread://STORE``.
+
+    Parameters
+    ----------
+    volume : str, path, Volume or array
+        Supervoxels, along z, y, x; or ``proofread://STORE``, to continue.
+    store : str or path, optional
+        ``FILE`` or ``sqlite:///FILE``, or ``postgresql://USER:PASSWORD@HOST/DATABASE`` for editors on several machines.
+        Not needed if `volume` is ``proofread://STORE``. A new store reads the whole volume once.
+    author : str, optional
+        Who edits; the name of the user of this machine if None.
+    branch : str, optional
+        Branch to edit, ``main`` if None.
+    mapping : (n,) and (n,) array of int, optional
+        Supervoxels and their segments at the start, of a new store; other supervoxels are segments of their own.
+    voxel_size_nm : (z, y, x), optional
+        Voxel size of an array.
+
+    Returns
+    -------
+    Session
+
+    Raises
+    ------
+    InvalidInput
+        If the volume has no labels along z, y, x, or negative ones, or another one belongs to the store.
+    NotFound, UnsupportedFormat, UnknownName, InvalidUri
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile, voxome
+    >>> labels = np.repeat(np.arange(1, 5, dtype=np.uint64), 2).reshape(2, 2, 2)
+    >>> session = voxome.proofread(labels, store=tempfile.mkdtemp() + "/edits.sqlite", author="ann")
+    >>> session.merge([3, 4]).version
+    1
+    """
+    name = _author(author)
+    if isinstance(volume, str | os.PathLike):
+        uri = Uri.parse(volume)
+        if uri.scheme == SCHEME:
+            opened = ProofreadingStore(Database(parse_store(uri.path)))
+            return Session(opened, name, branch or uri.query.get("branch", MAIN))
+    if store is None:
+        raise InvalidInput("no store; give the file of one, as in store='edits.sqlite', or the address of a database")
+    require_path("store", store)
+    labels = as_volume(volume, voxel_size_nm=voxel_size_nm)
+    return Session(_open_or_create(labels, Database(parse_store(store)), name, mapping), name, branch or MAIN)
+
+
+def _open_or_create(
+    labels: Volume, database: Database, author: str, mapping: tuple[ArrayLike, ArrayLike] | None
+) -> ProofreadingStore:
+    _require_labels(labels)
+    uri = location_of(labels) or ""
+    if not database.exists:
+        pairs = None if mapping is None else (_ids("mapping", mapping[0]), _ids("mapping", mapping[1]))
+        found = scan(labels.source, labels.uri or "the array")
+        create_store(database, uri, labels.domain, found, author, pairs)
+    elif mapping is not None:
+        raise InvalidInput(f"{database.name} exists; the mapping at the start is given when a store is made")
+    opened = ProofreadingStore(database, None if uri else labels.source)
+    if (opened.uri, opened.domain) != (uri, labels.domain):
+        raise InvalidInput(
+            f"{database.name} belongs to {opened.uri or 'an array'} {opened.domain}, not to {uri or 'this array'} "
+            f"{labels.domain}; use another store"
+        )
+    return opened
+
+
+def _require_labels(volume: Volume) -> None:
+    name, spec = volume.uri or "the array", volume.spec
+    if spec.dtype.kind not in "biu" or (volume.uri and spec.kind != "labels"):
+        raise InvalidInput(
+            f"{name} is {spec.kind} data of {spec.dtype}; expected labels (if these are labels, copy them with "
+            "`voxome put … --kind labels`)"
+        )
+    if spec.axes != ("z", "y", "x"):
+        raise InvalidInput(f"{name} has the axes {'/'.join(spec.axes)}; expected z/y/x: choose others by ?c=0 or ?t=0")
+
+
+def _ids(name: str, values: ArrayLike) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu" or (array.size and array.min() < 0):
+        raise InvalidInput(f"{name} has {array.dtype}; expected ids, whole numbers from 1")
+    return array.astype(np.uint64)
+
+
+def _author(author: str | None) -> str:
+    if author is None:
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):
+            raise InvalidInput("this machine has no name of its user; give author='NAME'") from None
+    if not isinstance(author, str) or not author.strip():
+        raise InvalidInput(f"author is {describe_value(author)}; expected a name")
+    return author

@@ -1,0 +1,292 @@
+"""Edits, history, branches and versions of a session."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from services.proofreading.conftest import LABELS
+
+import voxome
+from voxome.errors import AlreadyExists, EditConflict, InvalidInput, NotFound, UnknownName, UnsupportedFormat
+from voxome.services.proofreading.session import Session
+
+Open = Callable[..., Session]
+
+
+def test_edits_are_seen_by_all_readers_at_once(labels_uri: str, store: str) -> None:
+    session = voxome.proofread(labels_uri, store, author="ann")
+    reader = voxome.open(f"proofread://{store}")
+    assert np.array_equal(reader[...], LABELS)
+    session.merge([1, 2])
+    assert np.array_equal(reader[...], renumbered({2: 1}))
+    assert session.cleave(1, [1]).segments == [1, 33]
+    assert np.array_equal(reader[...], renumbered({1: 33, 2: 1}))
+    assert reader.dtype == np.uint64
+    assert reader.ids().tolist() == [1, *range(3, 34)]
+
+
+def test_the_history_has_authors_and_times_in_one_order(labels_uri: str, store: str) -> None:
+    ann, bob = (voxome.proofread(labels_uri, store, author=author) for author in ("ann", "bob"))
+    ann.merge([1, 2])
+    bob.merge([3, 4])
+    ann.undo()
+    history = bob.history()
+    assert [(one.number, one.action, one.author, one.target) for one in history] == [
+        (1, "merge", "ann", None),
+        (2, "merge", "bob", None),
+        (3, "undo", "ann", 1),
+    ]
+    assert [bob.status(one) for one in history] == ["undone", "done", "done"]
+    assert [one.time_s for one in history] == sorted(one.time_s for one in history)
+    assert history[0].details["ids"] == [1, 2]
+
+
+def test_a_session_that_is_opened_again_has_the_same_state(open_session: Open) -> None:
+    first = open_session()
+    first.merge([5, 6, 7])
+    first.cleave(5, [6])
+    first.undo(1 + 1)
+    assert_same_mapping(open_session("bob"), first)
+
+
+def test_merging_a_segment_with_itself_changes_nothing_and_says_so(open_session: Open) -> None:
+    session = open_session()
+    with pytest.raises(InvalidInput, match="segment 4 occurs more than once; nothing has changed"):
+        session.merge([4, 4])
+    with pytest.raises(InvalidInput, match="two or more"):
+        session.merge([4])
+    assert session.history() == []
+
+
+@pytest.mark.parametrize("id", [0, -1, 2**64, 1.5, "1", None])
+def test_what_is_no_id_is_refused(open_session: Open, id: object) -> None:
+    session = open_session()
+    with pytest.raises(InvalidInput, match="expected ids, whole numbers from 1"):
+        session.merge([1, id])
+    assert session.history() == []
+
+
+def test_a_segment_that_does_not_exist_is_named(open_session: Open) -> None:
+    session = open_session()
+    with pytest.raises(NotFound, match=r"no segment 99 on the branch 'main'$"):
+        session.merge([1, 99])
+    session.merge([1, 2])
+    with pytest.raises(NotFound, match=r"no segment 2 .*: operation 1 \(merge by ann, .*\) removed it"):
+        session.merge([3, 2])
+    with pytest.raises(NotFound, match="no segment 2"):
+        session.supervoxels(2)
+    assert len(session.history()) == 1
+
+
+def test_a_cleave_needs_some_but_not_all_supervoxels(open_session: Open) -> None:
+    session = open_session()
+    session.merge([1, 2])
+    cases = {"some, but not all": [[], [1, 2]], "does not contain": [[3], [1, 3]], "more than once": [[1, 1]]}
+    for message, cut in ((message, cut) for message, cuts in cases.items() for cut in cuts):
+        with pytest.raises(InvalidInput, match=message):
+            session.cleave(1, cut)
+    assert len(session.history()) == 1
+
+
+def test_an_edit_based_on_an_old_version_is_a_conflict(labels_uri: str, store: str) -> None:
+    ann, bob = (voxome.proofread(labels_uri, store, author=author) for author in ("ann", "bob"))
+    ann.merge([1, 2])
+    with pytest.raises(EditConflict, match=r"segment 1 has changed since version 0: operation 1 \(merge by ann"):
+        bob.merge([1, 3])
+    bob.merge([4, 5])
+    bob.refresh()
+    bob.merge([1, 3])
+    with pytest.raises(EditConflict, match="segment 1 has changed since version 1"):
+        ann.merge([1, 6], version=1)
+    assert [one.author for one in ann.history()] == ["ann", "bob", "bob"]
+
+
+def test_own_edits_are_no_conflict(open_session: Open) -> None:
+    ann, bob = open_session("ann"), open_session("bob")
+    ann.merge([1, 2])
+    bob.merge([3, 4])
+    ann.merge([1, 5])
+    with pytest.raises(EditConflict):
+        ann.merge([1, 3])
+
+
+def test_new_ids_are_never_used_twice(labels_uri: str, store: str) -> None:
+    session = voxome.proofread(labels_uri, store, author="ann")
+    session.merge([1, 2, 3])
+    ids = [session.cleave(1, [2]).segments[1]]
+    session.undo()
+    branch = session.create_branch("other")
+    ids += [branch.cleave(1, [2]).segments[1], session.cleave(1, [3]).segments[1]]
+    again = voxome.proofread(labels_uri, store, author="bob")
+    ids.append(again.cleave(1, [2]).segments[1])
+    assert ids == [33, 34, 35, 36]
+
+
+@pytest.mark.parametrize("top", [2**64 - 1, 2**64 - 2])
+def test_there_is_an_error_at_the_top_of_the_ids(tmp_path: Path, top: int) -> None:
+    labels = np.array([[[1, 2, 3, top]]], np.uint64)
+    session = voxome.proofread(labels, tmp_path / "edits.sqlite", author="ann")
+    session.merge([top, 1, 2, 3])
+    for supervoxel in range(1, 2**64 - top):
+        assert session.cleave(top, [supervoxel]).segments[1] == top + supervoxel
+    with pytest.raises(InvalidInput, match=r"2\*\*64 - 1 is the largest"):
+        session.cleave(top, [3])
+    assert session.volume[0, 0, 3] == top
+
+
+def test_versions_never_mix(open_session: Open) -> None:
+    session = open_session()
+    session.merge([1, 2])
+    session.merge([3, 4])
+    session.cleave(1, [2])
+    expected = [{2: 2, 4: 4}, {2: 1, 4: 4}, {2: 1, 4: 3}, {2: 33, 4: 3}]
+    for version, segments in enumerate(expected):
+        assert session.segment_of(list(segments), version).tolist() == list(segments.values())
+        table = session.mapping(version)
+        assert table["supervoxel"].tolist() == list(range(1, 33))
+        volume = voxome.open(f"{session.uri}&version={version}")
+        assert np.array_equal(volume[...], table["segment"][LABELS.astype(int) - 1])
+        for segment in np.unique(table["segment"]).tolist():
+            members = session.supervoxels(segment, version)
+            assert (session.segment_of(members, version) == segment).all()
+    assert session.segment_of([99, 1]).tolist() == [0, 1]
+
+
+def test_branches_are_independent(labels_uri: str, store: str) -> None:
+    session = voxome.proofread(labels_uri, store, author="ann")
+    session.merge([1, 2])
+    session.merge([3, 4])
+    other = session.create_branch("other", 1)
+    assert other.segment_of([2, 4]).tolist() == [1, 4]
+    other.merge([5, 1])
+    assert session.segment_of([1, 2]).tolist() == [1, 1]
+    assert voxome.open(f"proofread://{store}?branch=other")[0, 0, 0] == 5
+    assert [one.number for one in other.history()] == [1, 3]
+    assert session.on("other").segment_of([1]).tolist() == [5]
+    other.undo(1 + 2)
+    with pytest.raises(NotFound, match="this branch has no operation 2"):
+        other.undo(2)
+    other.undo(1)
+    assert session.segment_of([2]).tolist() == [1]
+    assert other.segment_of([2]).tolist() == [2]
+    assert list(session.branches) == ["main", "other"]
+
+
+def test_versions_have_names(open_session: Open) -> None:
+    session = open_session()
+    session.merge([1, 2])
+    session.name_version("first")
+    session.merge([1, 3])
+    assert voxome.open(f"{session.uri}&version=first")[...].max() == 32
+    assert session.segment_of([2, 3], "first").tolist() == [1, 3]
+    for name in ("first", "main"):
+        with pytest.raises(AlreadyExists, match="choose another name"):
+            session.name_version(name)
+    with pytest.raises(UnknownName, match="did you mean 'first'"):
+        session.segment_of([1], "frist")
+    with pytest.raises(NotFound, match="no version 7"):
+        session.segment_of([1], 7)
+    with pytest.raises(InvalidInput, match="not digits alone"):
+        session.create_branch("12")
+    assert session.create_branch("b", "first").segment_of([3]).tolist() == [3]
+
+
+def test_a_locked_segment_is_edited_by_its_session_only(labels_uri: str, store: str) -> None:
+    ann, bob = (voxome.proofread(labels_uri, store, author=author) for author in ("ann", "bob"))
+    with ann.lock(1, 2):
+        for edit in (lambda: bob.merge([3, 1]), lambda: bob.lock(2).__enter__()):
+            with pytest.raises(EditConflict, match=r"segment \d is locked by ann, until .* at the latest"):
+                edit()
+        ann.merge([1, 2])
+        with pytest.raises(EditConflict, match="locked by ann"):
+            bob.undo(1)
+    bob.refresh()
+    bob.merge([3, 1])
+
+
+def test_a_lock_that_nobody_releases_ends(labels_uri: str, store: str) -> None:
+    ann, bob = (voxome.proofread(labels_uri, store, author=author) for author in ("ann", "bob"))
+    lock = ann.lock(1, seconds=0.5)
+    lock.__enter__()
+    with pytest.raises(EditConflict):
+        bob.merge([1, 2])
+    time.sleep(0.6)
+    bob.merge([1, 2])
+    lock.__exit__(None, None, None)
+
+
+def test_the_mapping_at_the_start_is_kept(labels_uri: str, tmp_path: Path) -> None:
+    start = ([1, 2, 3], [7, 7, 40])
+    session = voxome.proofread(labels_uri, tmp_path / "edits.sqlite", author="ann", mapping=start)
+    assert session.supervoxels(7).tolist() == [1, 2, 7]
+    assert session.cleave(7, [1]).segments == [7, 41]
+    expected = renumbered({1: 41, 2: 7, 3: 40})
+    assert np.array_equal(session.volume[...], expected)
+    assert np.array_equal(voxome.open(session.uri)[...], expected)
+    with pytest.raises(InvalidInput, match="the mapping at the start is given when a store is made"):
+        voxome.proofread(labels_uri, tmp_path / "edits.sqlite", author="ann", mapping=start)
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (([1, 1], [2, 3]), "a supervoxel twice"),
+        (([1, 99], [2, 3]), "that the volume lacks, such as 99"),
+        (([1], [0]), "segment 0"),
+        (([1], [2, 3]), "two arrays of one length"),
+        (([-1], [2]), "expected ids"),
+    ],
+)
+def test_a_wrong_mapping_is_refused_and_nothing_made(labels_uri: str, tmp_path: Path, start, message) -> None:
+    with pytest.raises((InvalidInput, NotFound), match=message):
+        voxome.proofread(labels_uri, tmp_path / "edits.sqlite", author="ann", mapping=start)
+    assert not (tmp_path / "edits.sqlite").exists()
+
+
+def test_what_is_no_volume_of_labels_is_refused(tmp_path: Path) -> None:
+    cases = {
+        "image data of float32": np.zeros((2, 2, 2), np.float32),
+        "negative label -3": np.full((2, 2, 2), -3, np.int64),
+        "axes y/x": np.zeros((2, 2), np.int64),
+    }
+    for message, array in cases.items():
+        with pytest.raises(InvalidInput, match=message):
+            voxome.proofread(array, tmp_path / "edits.sqlite", author="ann")
+        assert not (tmp_path / "edits.sqlite").exists()
+
+
+def test_a_store_belongs_to_one_volume(open_session: Open, tmp_path: Path) -> None:
+    open_session()
+    with pytest.raises(InvalidInput, match=r"belongs to zarr://.*labels\.zarr"):
+        voxome.proofread(LABELS, tmp_path / "edits.sqlite", author="ann")
+    with pytest.raises(InvalidInput, match="no store; give"):
+        voxome.proofread(LABELS, author="ann")
+    with pytest.raises(UnsupportedFormat, match="a database of mysql"):
+        voxome.proofread(LABELS, "mysql://localhost/one", author="ann")
+
+
+def test_an_array_is_proofread_in_its_process(tmp_path: Path) -> None:
+    session = voxome.proofread(LABELS, tmp_path / "edits.sqlite", author="ann")
+    session.merge([1, 2])
+    assert session.volume[0, 2, 0] == 1
+    with pytest.raises(voxome.VoxomeError, match="belongs to an array that was never stored"):
+        voxome.open(session.uri)
+    assert voxome.proofread(LABELS, tmp_path / "edits.sqlite", author="bob").segment_of([2]).tolist() == [1]
+
+
+def renumbered(segments: dict[int, int]) -> NDArray[np.uint64]:
+    """Return `LABELS` with some values replaced."""
+    table = np.arange(LABELS.max() + 1)
+    table[list(segments)] = list(segments.values())
+    return table[LABELS.astype(int)].astype(np.uint64)
+
+
+def assert_same_mapping(one: Session, other: Session) -> None:
+    first, second = one.mapping(), other.mapping()
+    assert np.array_equal(first["supervoxel"], second["supervoxel"])
+    assert np.array_equal(first["segment"], second["segment"])
