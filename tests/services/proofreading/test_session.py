@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def test_merging_a_segment_with_itself_changes_nothing_and_says_so(open_session:
 
 
 @pytest.mark.parametrize("id", [0, -1, 2**64, 1.5, "1", None])
-def test_what_is_no_id_is_refused(open_session: Open, id: object) -> None:
+def test_what_is_no_id_is_refused(open_session: Open, id: Any) -> None:
     session = open_session()
     with pytest.raises(InvalidInput, match="expected ids, whole numbers from 1"):
         session.merge([1, id])
