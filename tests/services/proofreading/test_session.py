@@ -65,7 +65,7 @@ def test_merging_a_segment_with_itself_changes_nothing_and_says_so(open_session:
 
 
 @pytest.mark.parametrize("id", [0, -1, 2**64, 1.5, "1", None])
-def test_what_is_no_id_is_refused(open_session: Open, id: Any) -> None:
+def test_anything_but_ids_is_refused(open_session: Open, id: Any) -> None:
     session = open_session()
     with pytest.raises(InvalidInput, match="expected ids, whole numbers from 1"):
         session.merge([1, id])
@@ -249,7 +249,7 @@ def test_a_wrong_mapping_is_refused_and_nothing_made(labels_uri: str, tmp_path: 
     assert not (tmp_path / "edits.sqlite").exists()
 
 
-def test_what_is_no_volume_of_labels_is_refused(tmp_path: Path) -> None:
+def test_anything_but_a_volume_of_labels_is_refused(tmp_path: Path) -> None:
     cases = {
         "image data of float32": np.zeros((2, 2, 2), np.float32),
         "negative label -3": np.full((2, 2, 2), -3, np.int64),
