@@ -20,6 +20,8 @@ from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
 from voxome.extras import require
 
 _COUNT = struct.Struct("<I")
+_DRACO_LEVEL = 7
+"""The smallest files; higher levels are slower."""
 
 
 def decode_mesh(name: str, data: bytes) -> Mesh:
@@ -104,6 +106,29 @@ def decode_draco_arrays(data: bytes) -> tuple[NDArray[Any], NDArray[np.uint32]]:
         return np.asarray(found.points), np.asarray(found.faces, np.uint32)
     except (DracoPy.FileTypeException, AttributeError) as error:
         raise ValueError(str(error)) from error
+
+
+def encode_draco_integers(points: NDArray[np.int32], faces: NDArray[np.uint32]) -> bytes:
+    """Encode a mesh whose positions are integers, which Draco keeps as they are: it quantises only floats.
+
+    Neuroglancer's decoder takes positions of int32, not of uint32.
+
+    Parameters
+    ----------
+    points : (n, 3) array of int32
+        x, y, z.
+    faces : (m, 3) array of uint32
+        At least one.
+
+    Raises
+    ------
+    MissingExtra
+        If DracoPy is not installed.
+    """
+    require("meshes", "DracoPy")
+    import DracoPy
+
+    return bytes(DracoPy.encode(points, faces, compression_level=_DRACO_LEVEL))
 
 
 FORMATS: dict[str, Callable[[bytes], Mesh]] = {".ngmesh": decode_ngmesh, ".obj": decode_obj, ".drc": decode_draco}
