@@ -44,9 +44,9 @@ class Grid:
     def of(cls, levels: Sequence[Mesh], scales: Sequence[float], bits: int) -> Grid:
         """Return a grid around meshes.
 
-        With n levels, it has at least ``2^(n - 1)`` nodes along the longest axis, so that the coarsest may be one node;
-        more where nodes would have many faces, or lattice steps would be long. Along the others it has as many of that
-        length as they need, or shorter ones: a thin object has short lattice steps across.
+        It has one node, or 2, 4, 8 … along the longest axis where a node would have many faces, or a level long lattice
+        steps. Along the others it has as many of that length as they need, or shorter ones: a thin object has short
+        steps across.
 
         Parameters
         ----------
@@ -66,11 +66,13 @@ class Grid:
         longest = float(extents.max()) or 1.0
         steps = (1 << bits) - 1
         lattice = max(longest / scale * _STEPS_PER_EDGE / steps * 2**lod for lod, scale in enumerate(scales))
-        nodes = max(2 ** (len(levels) - 1), math.sqrt(len(levels[0].faces) / _FACES), min(lattice, _MOST_NODES))
+        nodes = max(1, math.sqrt(len(levels[0].faces) / _FACES), min(lattice, _MOST_NODES))
         count = 1 << math.ceil(math.log2(nodes))
         edge = longest / count
-        shape = np.where(extents > 0, extents / np.maximum(np.ceil(extents / edge), 1), edge)
-        return cls(origin, np.nextafter(shape.astype(np.float32), np.float32(np.inf)).astype(np.float64), bits)
+        counts = np.maximum(np.ceil(extents / edge), 1)
+        shape = np.where(extents > 0, extents / counts, edge).astype(np.float32)
+        above = np.nextafter(shape, np.float32(np.inf))
+        return cls(origin, np.where(shape * counts < extents, above, shape).astype(np.float64), bits)
 
     @property
     def steps(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from voxome.contracts.listing import unreadable_entry
+from voxome.contracts.shape_writers import MeshWriter, ShapesSpec
 from voxome.contracts.source import Mode, ResourceInfo, Source
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
@@ -16,6 +17,7 @@ from voxome.remotes.precomputed.create import new_info
 from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import Json, check, whole_numbers
 from voxome.remotes.precomputed.layers import VOLUME, list_layer, open_shapes, read_layer, type_of
+from voxome.remotes.precomputed.mesh_writer import create_meshes, open_mesh_writer
 from voxome.remotes.precomputed.source import PrecomputedPyramid, open_level
 from voxome.storage.find import storage_path
 from voxome.storage.local import LocalPath
@@ -85,6 +87,17 @@ class PrecomputedRemote:
 
     def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
         new_info(spec, str(uri))
+
+    def create_meshes(self, uri: Uri, spec: ShapesSpec) -> None:
+        """Check that meshes can be written into a folder.
+
+        Options of `spec`: ``format`` is multires (levels of detail) or legacy (the finest one); ``bits``, 16 or 10, of
+        a coordinate in a fragment, and whether the folder is ``sharded``, are of the former.
+        """
+        create_meshes(uri, spec)
+
+    def open_mesh_writer(self, uri: Uri, spec: ShapesSpec) -> MeshWriter:
+        return open_mesh_writer(uri, spec)
 
     def delete(self, uri: Uri) -> None:
         folder = storage_path(uri, writing=True)

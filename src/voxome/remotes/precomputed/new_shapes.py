@@ -1,0 +1,101 @@
+"""New folders of meshes and skeletons: where they may be created, and what completes them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.formats import PRIVATE
+from voxome.contracts.provenance import Provenance
+from voxome.contracts.uri import Uri
+from voxome.remotes.json_store import Json, read_json, to_json, update_json
+from voxome.remotes.precomputed.folders import INFO
+from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
+from voxome.storage.find import storage_path
+from voxome.storage.path import StoragePath
+
+IDENTITY = (1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
+"""Transform of metadata whose positions are in nm: 3 rows of 4 numbers."""
+PROPERTIES = "segment_properties"
+"""Name of the subfolder with the list of ids."""
+_PROPERTIES_TYPE = "neuroglancer_segment_properties"
+_MOST_LISTED = 1_000_000
+"""Ids that a viewer can be given as one JSON file, of about 20 MB."""
+
+_log = logging.getLogger(__name__)
+
+
+def new_folder(uri: Uri) -> StoragePath:
+    """Return the folder of a URI, in which shapes may be created.
+
+    A folder with a record of a run belongs to that run, which has checked so.
+
+    Raises
+    ------
+    AlreadyExists
+        If anything else is there.
+    ReadOnly
+        If nothing can be written there.
+    """
+    folder = storage_path(uri, writing=True)
+    if not (folder / PRIVATE).taken():
+        folder.must_be_free(str(uri))
+    return folder
+
+
+def complete_folder(
+    folder: StoragePath, link: str, info: Mapping[str, Any], ids: NDArray[np.uint64], provenance: Provenance | None
+) -> None:
+    """Write what makes a folder of shapes complete; may be repeated.
+
+    That is the list of its ids, its provenance, its metadata, and the name of the folder in the metadata of the
+    segmentation above it, if there is one.
+
+    Parameters
+    ----------
+    folder : StoragePath
+        Folder of the shapes.
+    link : {"mesh", "skeletons"}
+        Key in the metadata of the segmentation.
+    info : mapping
+        Metadata of the folder.
+    ids : (n,) array of uint64
+        Ids of all shapes.
+    provenance : Provenance, optional
+        What made them.
+    """
+    listed = len(ids) <= _MOST_LISTED
+    if listed:
+        inline = {"ids": [str(id) for id in ids.tolist()], "properties": []}
+        properties = {"@type": _PROPERTIES_TYPE, "inline": inline}
+        (folder / PROPERTIES / INFO).write_bytes(to_json(properties, str(folder / PROPERTIES)))
+    else:
+        _log.warning("%s has %s ids, more than viewers list; %s is left out", folder, f"{len(ids):,}", PROPERTIES)
+    if provenance is not None and provenance not in read_provenance(folder):
+        add_provenance(folder, provenance)
+    content = {**info, PROPERTIES: PROPERTIES} if listed else dict(info)
+    (folder / INFO).write_bytes(to_json(content, str(folder / INFO)))
+    if folder.parent is not None:
+        _link(folder.parent, link, folder.name, listed)
+
+
+def _link(above: StoragePath, link: str, name: str, listed: bool) -> None:
+    """Name a folder of shapes in the metadata of the segmentation in the folder above, if there is one."""
+    if not _is_segmentation(read_json(above, INFO)):
+        return
+
+    def enter(old: Json) -> Json:
+        if old.get(link) not in (None, "", name):
+            _log.info("%s named the folder %s as %s; it now names %s", above / INFO, old[link], link, name)
+        properties = {PROPERTIES: f"{name}/{PROPERTIES}"} if listed and not old.get(PROPERTIES) else {}
+        return {**old, link: name, **properties}
+
+    update_json(above, INFO, enter)
+
+
+def _is_segmentation(info: Json | None) -> bool:
+    return info is not None and "scales" in info and info.get("type") == "segmentation"
