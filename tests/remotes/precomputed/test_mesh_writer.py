@@ -78,11 +78,8 @@ def test_meshes_are_read_back(tmp_path: Path, options: dict[str, Any]) -> None:
             assert_allclose(back.vertices_nm.min(axis=0), mesh.vertices_nm.min(axis=0), atol=2)
     with pytest.raises(NotFound):
         found[14]
-    exact = found[12]
-    assert (exact.vertices_nm.min(axis=0).tolist(), exact.vertices_nm.max(axis=0).tolist()) == (
-        [40, 16, 8],
-        [80, 32, 16],
-    )
+    one = found[12].vertices_nm
+    assert (one.min(axis=0).tolist(), one.max(axis=0).tolist()) == ([40, 16, 8], [80, 32, 16])
 
 
 @pytest.mark.slow
@@ -100,7 +97,7 @@ def test_cloud_volume_reads_the_meshes(tmp_path: Path, options: dict[str, Any]) 
             continue
         for lod in range(len(levels)):
             theirs = layer.mesh.get(id, lod=lod)[id]
-            assert_allclose(swapped(theirs), triangles(ours.mesh(id, lod)), rtol=1e-5)
+            assert_allclose(swapped(theirs), triangles(ours.mesh(id, lod)), atol=1e-3)
 
 
 def swapped(mesh: Any) -> Any:
@@ -127,7 +124,8 @@ def test_a_segmentation_names_the_folder_its_list_of_ids_and_nothing_is_null(
     assert [one["method"]["task"] for one in provenance["processing"]] == ["meshes"]
     source = voxome.open(f"precomputed://{tmp_path}", expect=voxome.Volume)
     assert len(source.meshes().ids()) == len(IDS)
-    assert sorted(one.kind for one in voxome.ls(f"precomputed://{tmp_path}"))[:1] == ["meshes"]
+    listed = {one.uri for one in voxome.ls(f"precomputed://{tmp_path}")}
+    assert {f"precomputed://{tmp_path}/mesh", f"precomputed://{tmp_path}/mesh/segment_properties"} <= listed
 
 
 def test_links_to_other_folders_are_replaced_those_to_properties_kept(

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.remotes.precomputed.keyed import KeyedValues
 from voxome.remotes.precomputed.shard_writer import write_shard
 from voxome.remotes.precomputed.sharding import Sharding
 from voxome.storage.path import StoragePath
@@ -53,3 +57,10 @@ class KeyedWriter:
             if before:
                 (self.folder / f"{id}{self.suffix_before}").write_bytes(before)
             (self.folder / f"{id}{self.suffix}").write_bytes(value)
+
+    def ids(self) -> NDArray[np.uint64]:
+        """Return the ids of all values that are there, sorted."""
+        if not self.folder.taken():
+            return np.empty(0, np.uint64)
+        sharding = None if self.sharding is None else self.sharding.to_json()
+        return KeyedValues(self.folder, sharding, self.suffix).ids()

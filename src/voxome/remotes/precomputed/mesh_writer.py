@@ -13,7 +13,6 @@ from voxome.contracts.shapes import Mesh
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput
 from voxome.remotes.mesh_formats import encode_ngmesh
-from voxome.remotes.precomputed.keyed import KeyedValues
 from voxome.remotes.precomputed.keyed_writer import KeyedWriter
 from voxome.remotes.precomputed.layers import LEGACY_MESHES
 from voxome.remotes.precomputed.meshes import MULTIRESOLUTION
@@ -87,9 +86,7 @@ class PrecomputedMeshWriter:
 
     def finish(self, provenance: Provenance | None) -> None:
         """Complete the folder; see `MeshWriter`."""
-        sharding = self._format.info.get("sharding")
-        ids = KeyedValues(self._folder, sharding, self._format.manifest).ids()
-        complete_folder(self._folder, "mesh", self._format.info, ids, provenance)
+        complete_folder(self._folder, "mesh", self._format.info, self._writer.ids(), provenance)
 
 
 def _format_of(spec: ShapesSpec) -> _Format:
