@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from voxome.errors import VoxomeError
     from voxome.geometry import BlockGrid, Box
     from voxome.reports import score
+    from voxome.resources.columns import Table
     from voxome.resources.connect import connect
     from voxome.resources.listing import ls
     from voxome.resources.open import create, open
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from voxome.services.explain import explain
     from voxome.services.proofreading.verb import proofread
     from voxome.services.provenance import provenance
+    from voxome.services.regions import contacts, regions
     from voxome.services.transfer.run import transfer
     from voxome.services.verbs import get, put
     from voxome.workflow.verbs import plan, run, tool
@@ -42,12 +44,14 @@ __all__ = [
     "Points",
     "Skeleton",
     "Skeletons",
+    "Table",
     "Volume",
     "VolumeSpec",
     "VoxomeError",
     "array",
     "configure",
     "connect",
+    "contacts",
     "convert",
     "create",
     "datasets",
@@ -61,6 +65,7 @@ __all__ = [
     "proofread",
     "provenance",
     "put",
+    "regions",
     "rm",
     "run",
     "score",
@@ -78,11 +83,13 @@ _LAZY = {
     "Skeleton": "voxome.contracts.shapes",
     "Skeletons": "voxome.resources.shapes",
     "Volume": "voxome.resources.volume",
+    "Table": "voxome.resources.columns",
     "VolumeSpec": "voxome.contracts.spec",
     "VoxomeError": "voxome.errors",
     "array": "voxome.services.array",
     "configure": "voxome.config.settings",
     "connect": "voxome.resources.connect",
+    "contacts": "voxome.services.regions",
     "convert": "voxome.services.convert",
     "create": "voxome.resources.open",
     "datasets": "voxome.data.registry.read",
@@ -96,6 +103,7 @@ _LAZY = {
     "proofread": "voxome.services.proofreading.verb",
     "provenance": "voxome.services.provenance",
     "put": "voxome.services.verbs",
+    "regions": "voxome.services.regions",
     "rm": "voxome.services.delete",
     "run": "voxome.workflow.verbs",
     "tool": "voxome.workflow.verbs",

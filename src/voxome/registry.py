@@ -61,9 +61,11 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "em.connectome": "voxome.reports.em_scorer:ConnectomeScorer",
     },
     "voxome.services": {
+        "contacts": "voxome.services.regions:contacts",
         "mesh": "voxome.services.shapes:mesh",
         "meshes": "voxome.services.shapes:meshes",
         "provenance": "voxome.services.provenance:provenance",
+        "regions": "voxome.services.regions:regions",
         "skeleton": "voxome.services.shapes:skeleton",
         "skeletons": "voxome.services.shapes:skeletons",
         "transfer": "voxome.services.transfer.run:transfer",
@@ -80,8 +82,11 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "transfer": "voxome.services.transfer.job:run_job",
     },
     "voxome.tools": {
+        "common.contacts": "voxome.tools.common.contacts:contacts",
         "common.downsample": "voxome.tools.common.downsample:downsample",
         "common.graph": "voxome.tools.common.graph:graph",
+        "common.region_sums": "voxome.tools.common.region_sums:region_sums",
+        "common.regions": "voxome.tools.common.regions:regions",
         "common.relabel": "voxome.tools.common.relabel:relabel",
         "common.statistics": "voxome.tools.common.statistics:statistics",
         "common.threshold": "voxome.tools.common.threshold:threshold",

@@ -23,7 +23,7 @@ from voxome.kinds.paths import has_lost_parts, part_name, parts_folder, with_suf
 from voxome.kinds.rows import require_rows
 from voxome.kinds.versions import pinned_file
 from voxome.resources.rows import concatenate
-from voxome.resources.table import TableFile, write_table
+from voxome.resources.table import TableFile, write_batches, write_table
 from voxome.storage.find import storage_at
 
 _STEP_KEY = "voxome_step_key"
@@ -144,8 +144,10 @@ class Table(Kind):
         return TableWriter(self.folding, target)
 
     def write(self, target: Target, value: object) -> None:
-        rows = require_rows(value, self.columns, target)
-        write_table(target.uri, rows, self.columns, metadata={_STEP_KEY: target.key})
+        """Write a table, or an iterator over parts of one in the order of the key, of which it holds one at a time."""
+        parts = value if isinstance(value, Iterator) else iter([value])
+        batches = (require_rows(part, self.columns, target) for part in parts)
+        write_batches(target.uri, batches, self.columns, metadata={_STEP_KEY: target.key})
 
     def fold_parts(self, target: Target) -> None:
         folder = parts_folder(target)

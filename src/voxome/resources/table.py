@@ -139,7 +139,7 @@ class TableFile:
             if metadata.row_group(group).num_rows == 0:
                 continue
             statistics = metadata.row_group(group).column(index).statistics
-            first = np.searchsorted(keys, statistics.min)
+            first = np.searchsorted(keys, keys.dtype.type(statistics.min))
             if first < len(keys) and keys[first] <= statistics.max:
                 yield group
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.tools.common.segments.runs import Ids, Index, Runs
+from voxome.tools.common.segments.runs import Ids, Index, Runs, end_of
 from voxome.tools.common.segments.slots import FREE, mix
 
 Counts = NDArray[np.int64]
@@ -21,8 +22,8 @@ class Faces:
     Attributes
     ----------
     surface : (n, 3) int64
-        Faces of every label, in the order of the ids of the runs, across z, y and x: to other labels, to background, and
-        to the outside.
+        Faces of every label, in the order of the ids of the runs, across z, y and x: to other labels, to background,
+        and to the outside.
     pairs : (p, 2) uint64
         Labels that touch, the smaller first.
     faces : (p, 3) int64
@@ -66,13 +67,7 @@ class Faces:
 
 
 @numba.njit(cache=True, nogil=True)
-def _end(start: Index, run: int, last: int, width: int) -> int:
-    """Return where a run ends, in a row of `width` voxels whose runs end before `last`."""
-    return np.int64(start[run + 1]) if run + 1 < last else np.int64(width)
-
-
-@numba.njit(cache=True, nogil=True)
-def _pair(keys: Counts, slots: Index, count: int, key: int) -> int:
+def _pair(keys: Counts, slots: Index, count: int, key: int) -> Any:
     """Return the row of a pair; `count` if it is new, when it is added."""
     at = np.int64(mix(np.uint64(key)) & np.uint64(len(slots) - 1))
     while slots[at] != FREE and keys[slots[at]] != key:
@@ -120,7 +115,7 @@ def _count(
                 a, one = np.int64(start[run]), np.int64(label[run])
                 if a >= inner[2]:
                     break
-                b = min(_end(start, run, last, shape[2]), inner[2])
+                b = min(end_of(start, run, last, shape[2]), inner[2])
                 if a == 0 and begins[2]:
                     surface[one, 2] += 1
                 if z == 0 and begins[0]:
@@ -155,8 +150,8 @@ def _count(
                 end = first[beside + 1]
                 run, next_run, a = first[row], first[beside], np.int64(0)
                 while a < inner[2]:
-                    stop = _end(start, run, last, shape[2])
-                    next_stop = _end(start, next_run, end, shape[2])
+                    stop = end_of(start, run, last, shape[2])
+                    next_stop = end_of(start, next_run, end, shape[2])
                     b = min(stop, next_stop, inner[2])
                     one, other = np.int64(label[run]), np.int64(label[next_run])
                     if one != other:

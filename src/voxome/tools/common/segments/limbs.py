@@ -1,7 +1,7 @@
 """Whole numbers that exceed 64 bits, as limbs of 32 bits that blocks add up.
 
-A number is the sum of ``limb[k] * 2**(32 * k)``. A block gives limbs below 2**32 (the last one has the rest), so that the sums
-of 2**31 blocks still fit 64 bits.
+A number is the sum of ``limb[k] * 2**(32 * k)``. A block gives limbs below 2**32 (the last one has the rest), so that
+the sums of 2**31 blocks still fit 64 bits.
 """
 
 from __future__ import annotations

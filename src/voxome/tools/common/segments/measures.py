@@ -15,7 +15,7 @@ from voxome.tools.common.segments.sums import AXES, POSITION_LIMBS, PRODUCT_LIMB
 
 Floats = NDArray[np.float64]
 _RANKS = ("major", "middle", "minor")
-_POSITION = {axis: "float64" for axis in AXES} | {f"{axis}_nm": "float64" for axis in AXES}
+_POSITION = dict.fromkeys(AXES, "float64") | {f"{axis}_nm": "float64" for axis in AXES}
 
 REGIONS = {
     "id": "uint64",
@@ -102,7 +102,7 @@ def measure_values(sums: Rows, values: Rows) -> Rows:
             exact = [0, 0]
             for row in range(begin, end):
                 exact[power[row] - 1] += total[row] << (BITS * (place[row] - lowest))
-            mean[at], std[at] = _mean_and_std(count, *exact, BITS * lowest)
+            mean[at], std[at] = _mean_and_std(count, exact[0], exact[1], BITS * lowest)
     known = sums["values"] > 0
     return {
         "values": sums["values"],
@@ -187,8 +187,8 @@ def _covariances(sums: Rows, first: Sequence[NDArray[Any]]) -> Floats:
 def _principal_axes(covariances: Floats, size: Floats) -> tuple[Floats, Floats]:
     """Return the lengths of the principal axes, longest first, and their directions as columns.
 
-    A voxel is a box, not a point, so its own spread is added. The lengths are the full axes of the ellipsoid with the same second
-    moments: twice the square root of five times the variance along each.
+    A voxel is a box, not a point, so its own spread is added. The lengths are the full axes of the ellipsoid with the
+    same second moments: twice the square root of five times the variance along each.
     """
     if np.isnan(size).any():
         return np.full((len(covariances), 3), np.nan), np.full((len(covariances), 3, 3), np.nan)

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.tools.common.segments.runs import Index, Runs
+from voxome.tools.common.segments.runs import Index, Runs, end_of
 
 PRODUCTS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 """The axes of each sum of products."""
@@ -91,8 +91,7 @@ def _add(
                 a = np.int64(start[run])
                 if a >= inner[2]:
                     break
-                b = np.int64(start[run + 1]) if run + 1 < first[row + 1] else np.int64(shape[2])
-                b = min(b, inner[2])
+                b = min(end_of(start, run, first[row + 1], shape[2]), inner[2])
                 n, at = b - a, label[run]
                 x = n * (a + b - 1) // 2
                 voxels[at] += n

@@ -54,7 +54,9 @@ class Runs:
         ordered = np.ascontiguousarray(unsigned(labels).transpose(z, y, x))
         shape = ordered.shape
         if max(shape) ** 2 * ordered.size >= 1 << 61:
-            raise InvalidInput(f"a block of {labels.shape} voxels is too large to be measured at once; use smaller ones")
+            raise InvalidInput(
+                f"a block of {labels.shape} voxels is too large to be measured at once; use smaller ones"
+            )
         first, start, label, ids = _encode(ordered)
         return cls((shape[0], shape[1], shape[2]), (z, y, x), ids, first, start, label)
 
@@ -86,6 +88,12 @@ def unsigned(labels: NDArray[Any]) -> NDArray[Any]:
     if labels.dtype.itemsize == target.itemsize and labels.dtype.isnative:
         return labels.view(target)
     return labels.astype(target)
+
+
+@numba.njit(cache=True, nogil=True)
+def end_of(start: Index, run: int, last: int, width: int) -> Any:
+    """Return where a run ends, in a row of `width` voxels whose runs end before run `last`."""
+    return np.int64(start[run + 1]) if run + 1 < last else np.int64(width)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.kinds import Rows
+from voxome.kinds.merge import Fold
 from voxome.resources.rows import combine, concatenate, empty_rows
 from voxome.tools.common.segments.faces import Faces
 from voxome.tools.common.segments.limbs import split
@@ -47,7 +48,7 @@ SUMS = {
     "max": "float64",
 }
 """Columns of the sums of segments."""
-SUMS_FOLD = {
+SUMS_FOLD: dict[str, Fold] = {
     name: "min" if name in _START or name == "min" else "max" if name in _STOP or name == "max" else "sum"
     for name in SUMS
     if name != "id"

@@ -1,7 +1,8 @@
 """Exact sums of the values of another volume, and of their squares, under every label.
 
-The value of every voxel is a whole number times a power of two; so is its square. They are added as such, in limbs of 32 bits whose
-place is their power of two: nothing is rounded before the mean is, whatever the blocks are. Values that are not finite are left out.
+The value of every voxel is a whole number times a power of two; so is its square. They are added as such, in limbs of
+32 bits whose place is their power of two: nothing is rounded before the mean is, whatever the blocks are. Values that
+are not finite are left out.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from voxome.contracts.kinds import Rows
 from voxome.errors import InvalidInput
 from voxome.tools.common.segments.limbs import BITS
-from voxome.tools.common.segments.runs import Index, Runs
+from voxome.tools.common.segments.runs import Index, Runs, end_of
 
 _MASK = (1 << BITS) - 1
 _EXACT = 1 << 53
@@ -137,8 +138,7 @@ def _add_small(
                 a = np.int64(start[run])
                 if a >= inner[2]:
                     break
-                b = np.int64(start[run + 1]) if run + 1 < first[row + 1] else np.int64(shape[2])
-                b = min(b, inner[2])
+                b = min(end_of(start, run, first[row + 1], shape[2]), inner[2])
                 least = most = values[z, y, a]
                 total, squares = np.int64(0), np.int64(0)
                 for x in range(a, b):
@@ -190,7 +190,7 @@ def _add_floats(
                 a, at = np.int64(start[run]), label[run]
                 if a >= inner[2]:
                     break
-                b = np.int64(start[run + 1]) if run + 1 < first[row + 1] else np.int64(shape[2])
+                b = end_of(start, run, first[row + 1], shape[2])
                 for x in range(a, min(b, inner[2])):
                     value = values[z, y, x]
                     if not np.isfinite(value):

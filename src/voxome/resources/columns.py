@@ -1,0 +1,125 @@
+"""Tables in memory, as services return them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import csv
+
+from voxome.calls import explain_calls, explain_construction
+from voxome.contracts.arguments import require_count, require_path
+from voxome.contracts.kinds import Rows
+from voxome.contracts.provenance import Provenance
+from voxome.contracts.uri import Location
+from voxome.errors import InvalidInput, NotFound, UnknownName
+from voxome.resources.table import write_table
+from voxome.storage.find import storage_at
+
+PROVENANCE = "voxome_provenance"
+"""Metadata of a table file: what made it."""
+
+
+@explain_construction
+class Table:
+    """Columns of numbers, sorted by those that identify a row.
+
+    ``table["voxels"]`` is a column, an array; ``len(table)`` the number of rows; ``dict(table.rows)`` what
+    ``pandas.DataFrame`` and ``polars.DataFrame`` take.
+
+    Parameters
+    ----------
+    rows : mapping of str to array
+        One array a column, all of one length.
+    key : sequence of str
+        Columns that identify a row.
+    provenance : Provenance, optional
+        What made it.
+    """
+
+    def __init__(
+        self, rows: Mapping[str, NDArray[Any]], key: Sequence[str], provenance: Provenance | None = None
+    ) -> None:
+        self.rows: Rows = dict(rows)
+        self.key, self.provenance = tuple(key), provenance
+
+    def __repr__(self) -> str:
+        return f"<Table of {len(self):,} rows: {', '.join(self.columns)}>"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows[self.key[0]])
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return a column.
+
+        Raises
+        ------
+        UnknownName
+            If there is none of that name.
+        """
+        if name not in self.rows:
+            raise UnknownName.of("column", name, self.rows)
+        return self.rows[name]
+
+    @explain_calls
+    def row(self, *key: int) -> dict[str, Any]:
+        """Return the row with the given values of the columns that identify it, as Python numbers by column.
+
+        Raises
+        ------
+        InvalidInput
+            If there are fewer or more values than such columns.
+        NotFound
+            If there is no such row.
+        """
+        if len(key) != len(self.key):
+            raise InvalidInput(f"a row is identified by {', '.join(self.key)}; {len(key)} values were given")
+        found = np.ones(len(self), np.bool_)
+        for name, value in zip(self.key, key, strict=True):
+            found &= self.rows[name] == np.uint64(require_count(name, value, 0))
+        if not found.any():
+            wanted = ", ".join(f"{name} {value}" for name, value in zip(self.key, key, strict=True))
+            raise NotFound(f"the table has no row with {wanted}")
+        at = int(found.argmax())
+        return {name: values[at].item() for name, values in self.rows.items()}
+
+    @explain_calls
+    def write(self, path: Location) -> None:
+        """Write the table as a file ``.parquet``, with its provenance, or ``.csv``; an existing file is replaced.
+
+        Parameters
+        ----------
+        path : str or path
+            Path or address, such as ``s3://bucket/regions.parquet``.
+
+        Raises
+        ------
+        InvalidInput
+            If its suffix is another one.
+        StoreError
+            If it cannot be written.
+        """
+        target = require_path("path", path)
+        suffix = target.partition("?")[0].rpartition(".")[2].lower()
+        if suffix == "parquet":
+            columns = {name: str(values.dtype) for name, values in self.rows.items()}
+            write_table(target, self.rows, columns, metadata=provenance_metadata(self.provenance))
+        elif suffix == "csv":
+            with storage_at(target, writing=True).create_file() as file:
+                csv.write_csv(pa.table(self.rows), file)
+        else:
+            raise InvalidInput(f"{target} is neither .parquet nor .csv; end its name in one of these")
+
+
+def provenance_metadata(provenance: Provenance | None) -> dict[str, str]:
+    """Return the metadata of a table file that keep what made it."""
+    return {} if provenance is None else {PROVENANCE: json.dumps(provenance.to_json())}
