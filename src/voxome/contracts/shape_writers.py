@@ -6,10 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from voxome.contracts.formats import PRIVATE
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Mesh, Skeleton
 from voxome.contracts.uri import Uri
 from voxome.geometry import Box
+
+RECORD = f"{PRIVATE}/shapes.json"
+"""File in a folder of shapes, with the step of a run that it belongs to: the run has checked this, and may resume."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from voxome.contracts.abilities import SupportsUriOptions
-from voxome.contracts.formats import FILE, PRIVATE
+from voxome.contracts.formats import FILE
 from voxome.contracts.handle import Handle
 from voxome.contracts.json_text import parse_object
 from voxome.contracts.kinds import Kind, Reader, Target
 from voxome.contracts.provenance import LOCAL, Provenance
 from voxome.contracts.shape_writers import (
+    RECORD,
     MeshWriter,
     ShapesSpec,
     SkeletonWriter,
@@ -36,7 +37,6 @@ from voxome.storage.path import StoragePath
 
 FORMAT = "precomputed"
 """The format of the shapes that a run keeps in its own store."""
-_RECORD = f"{PRIVATE}/shapes.json"
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class _Shapes(Kind):
 
     def locate(self, handle: Handle, *, level: int = 0) -> Handle:
         uri = absolute(Uri.parse(handle.uri))
-        folder = pinned_folder(replace(handle, uri=_folder(uri).address), _RECORD)
+        folder = pinned_folder(replace(handle, uri=_folder(uri).address), RECORD)
         return replace(folder, uri=str(uri))
 
     def open(self, handle: Handle) -> Reader:
@@ -204,14 +204,14 @@ def _record_of(uri: Uri) -> tuple[str | None, bool]:
     The key is `FOREIGN` if no step has, and None if nothing is there.
     """
     folder = _folder(uri)
-    text = (folder / _RECORD).read_bytes()
+    text = (folder / RECORD).read_bytes()
     if text is None:
         return (FOREIGN if folder.taken() else None), False
     stored = parse_object(text)
-    content = FILE.content(stored, folder / _RECORD) if stored else {}
+    content = FILE.content(stored, folder / RECORD) if stored else {}
     return str(content.get("step_key", FOREIGN)), bool(content.get("complete"))
 
 
 def _write_record(uri: Uri, target: Target, *, complete: bool) -> None:
     data = FILE.stamp({"step_key": target.key, "complete": complete})
-    (_folder(uri) / _RECORD).write_bytes(json.dumps(data).encode())
+    (_folder(uri) / RECORD).write_bytes(json.dumps(data).encode())

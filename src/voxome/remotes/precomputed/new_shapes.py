@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.formats import PRIVATE
 from voxome.contracts.provenance import Provenance
+from voxome.contracts.shape_writers import RECORD
 from voxome.contracts.uri import Uri
 from voxome.remotes.json_store import Json, read_json, to_json, update_json
 from voxome.remotes.precomputed.folders import INFO
@@ -42,7 +42,7 @@ def new_folder(uri: Uri) -> StoragePath:
         If nothing can be written there.
     """
     folder = storage_path(uri, writing=True)
-    if not (folder / PRIVATE).taken():
+    if not (folder / RECORD).exists():
         folder.must_be_free(str(uri))
     return folder
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from voxome.contracts.listing import unreadable_entry
-from voxome.contracts.shape_writers import MeshWriter, ShapesSpec
+from voxome.contracts.shape_writers import MeshWriter, ShapesSpec, SkeletonWriter
 from voxome.contracts.source import Mode, ResourceInfo, Source
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
@@ -18,6 +18,7 @@ from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import Json, check, whole_numbers
 from voxome.remotes.precomputed.layers import VOLUME, list_layer, open_shapes, read_layer, type_of
 from voxome.remotes.precomputed.mesh_writer import create_meshes, open_mesh_writer
+from voxome.remotes.precomputed.skeleton_writer import create_skeletons, open_skeleton_writer
 from voxome.remotes.precomputed.source import PrecomputedPyramid, open_level
 from voxome.storage.find import storage_path
 from voxome.storage.local import LocalPath
@@ -98,6 +99,13 @@ class PrecomputedRemote:
 
     def open_mesh_writer(self, uri: Uri, spec: ShapesSpec) -> MeshWriter:
         return open_mesh_writer(uri, spec)
+
+    def create_skeletons(self, uri: Uri, spec: ShapesSpec) -> None:
+        """Check that skeletons can be written into a folder; the only option of `spec` is whether it is ``sharded``."""
+        create_skeletons(uri, spec)
+
+    def open_skeleton_writer(self, uri: Uri, spec: ShapesSpec) -> SkeletonWriter:
+        return open_skeleton_writer(uri, spec)
 
     def delete(self, uri: Uri) -> None:
         folder = storage_path(uri, writing=True)

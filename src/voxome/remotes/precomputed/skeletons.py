@@ -16,9 +16,11 @@ from voxome.remotes.precomputed.folders import ShapeFolder
 from voxome.remotes.precomputed.keyed import KeyedValues
 from voxome.remotes.precomputed.transforms import Transform
 
-_RADIUS = "radius"
-_FILE_TYPES = {"vertex_types": "swc_type"}
-"""Name of an attribute in cloud-volume's files → ours."""
+RADIUS = "radius"
+"""Attribute of the format with the radii."""
+FILE_NAMES = {"swc_type": "vertex_types", "cross_section_area_nm2": "cross_sectional_area"}
+"""Our name of an attribute → that in the files of cloud-volume and kimimaro."""
+_OWN_NAMES = {name: own for own, name in FILE_NAMES.items()}
 
 
 class PrecomputedSkeletons:
@@ -56,10 +58,10 @@ class PrecomputedSkeletons:
             values = np.frombuffer(data, dtype, width * nodes, at)
             at += values.nbytes
             native = values.astype(dtype.newbyteorder("="))
-            attributes[_FILE_TYPES.get(name, name)] = native if width == 1 else native.reshape(-1, width)
+            attributes[_OWN_NAMES.get(name, name)] = native if width == 1 else native.reshape(-1, width)
         if at != len(data):
             raise ValueError(f"it has {len(data)} bytes; {at} were expected from its counts and the attributes in info")
-        radii = attributes.pop(_RADIUS, None)
+        radii = attributes.pop(RADIUS, None)
         return Skeleton(
             self._transform.to_nm(positions),
             pairs,
