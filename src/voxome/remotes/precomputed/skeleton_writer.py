@@ -151,7 +151,7 @@ def _convert(id: int, values: NDArray[Any], attribute: Json) -> NDArray[Any]:
     """Return the values of an attribute in the type of the file, in its byte order."""
     dtype = np.dtype(attribute["data_type"])
     if dtype.kind in "iu" and values.size:
-        limits = np.iinfo(dtype)
+        limits = np.iinfo(attribute["data_type"])
         if values.min() < limits.min or values.max() > limits.max:
             raise InvalidInput(
                 f"skeleton {id}: the attribute {attribute['id']} has values from {values.min()} to {values.max()}; "
