@@ -25,11 +25,13 @@ PERMISSIVE = re.compile(
 )
 COPYLEFT = re.compile(r"\b[AL]?GPL|GNU (Affero |Lesser )?General Public License", re.I)
 NAMED = {
-    "connected-components-3d": "LGPL; the extra em imports it unchanged",
+    "connected-components-3d": "LGPL; the extras em and services import it unchanged",
+    "edt": "LGPL; the extra services imports it unchanged",
     "crc32c": "LGPL; a dependency of moto, for tests",
     "docutils": "public domain and BSD where it is used; GPL for an editor's plug-in; for tests",
-    "fastremap": "LGPL; a dependency of cloud-volume, of the extra cloudvolume",
+    "fastremap": "LGPL; the extra services imports it unchanged",
     "microviewer": "LGPL; a dependency of cloud-volume, of the extra cloudvolume",
+    "zmesh": "LGPL; the extra services imports it unchanged",
 }
 """Packages of extras under copyleft licences, with the reason why each is acceptable; voxome distributes none."""
 

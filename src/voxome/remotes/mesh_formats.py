@@ -98,7 +98,7 @@ def decode_draco_arrays(data: bytes) -> tuple[NDArray[Any], NDArray[np.uint32]]:
     MissingExtra
         If DracoPy is not installed.
     """
-    require("meshes", "DracoPy")
+    require("services", "DracoPy")
     import DracoPy
 
     try:
@@ -125,7 +125,7 @@ def encode_draco_integers(points: NDArray[np.int32], faces: NDArray[np.uint32]) 
     MissingExtra
         If DracoPy is not installed.
     """
-    require("meshes", "DracoPy")
+    require("services", "DracoPy")
     import DracoPy
 
     return bytes(DracoPy.encode(points, faces, compression_level=_DRACO_LEVEL))

@@ -102,7 +102,7 @@ def regions(
     way = choose(service, labels, "regions", None)
     if way != LOCAL:
         return cast("Table", call_service(way, labels, image, ids=ids, box=box))
-    require("regions", "numba")
+    require("services", "numba")
     from voxome.tools.common.segments.measures import measure_regions, measure_values
 
     region = _region(labels, box)
@@ -169,7 +169,7 @@ def contacts(
     way = choose(service, labels, "contacts", None)
     if way != LOCAL:
         return cast("Table", call_service(way, labels, box=box))
-    require("regions", "numba")
+    require("services", "numba")
     from voxome.tools.common.segments.measures import measure_contacts
 
     region = _region(labels, box)

@@ -57,11 +57,13 @@ def write_meshes(
         Labels along z, y, x.
     out : str
         ``precomputed://FOLDER``, or ``meshfiles://FOLDER?format=ply`` for a file an object.
-    block, box, level, voxel_size_nm, workers, engine, records, progress : optional
+    block, box, level, voxel_size_nm, workers, engine, records : optional
         See `voxome.run`.
     store : str or path, optional
         Folder or address for the pieces of meshes, which all workers can reach; by default a folder of this user, which
         is removed when the meshes are complete.
+    progress : function of a StepReport, optional
+        Called after every job.
     **parameters
         Parameters of the tools ``common.mesh_pieces`` and ``common.meshes``.
 
@@ -104,10 +106,12 @@ def write_skeletons(
         Labels along z, y, x.
     out : str
         ``precomputed://FOLDER``, or ``swc://FOLDER`` for a file an object.
-    block, box, level, voxel_size_nm, workers, engine, records, progress : optional
+    block, box, level, voxel_size_nm, workers, engine, records : optional
         See `voxome.run`.
     store : str or path, optional
         See `write_meshes`.
+    progress : function of a StepReport, optional
+        Called after every job.
     **parameters
         Parameters of the tools ``common.skeleton_pieces`` and ``common.skeletons``.
 

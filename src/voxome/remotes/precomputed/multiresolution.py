@@ -47,7 +47,7 @@ def encode_multiresolution(id: int, levels: Sequence[Mesh], bits: int) -> tuple[
     MissingExtra
         If DracoPy is not installed.
     """
-    require("meshes", "DracoPy")
+    require("services", "DracoPy")
     meshes = list(takewhile(lambda mesh: len(mesh.faces) > 0, levels))
     if not meshes:
         raise InvalidInput(f"the mesh of segment {id} has no faces; leave out objects without a surface")

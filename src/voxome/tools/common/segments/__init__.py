@@ -2,4 +2,4 @@
 
 from voxome.extras import require
 
-require("regions", "numba")
+require("services", "numba")
