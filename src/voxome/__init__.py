@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from voxome.services.proofreading.verb import proofread
     from voxome.services.provenance import provenance
     from voxome.services.regions import contacts, regions
+    from voxome.services.synapses import synapses
     from voxome.services.transfer.run import transfer
     from voxome.services.verbs import get, put
     from voxome.workflow.verbs import plan, run, tool
@@ -69,6 +70,7 @@ __all__ = [
     "rm",
     "run",
     "score",
+    "synapses",
     "tool",
     "transfer",
 ]
@@ -106,6 +108,7 @@ _LAZY = {
     "regions": "voxome.services.regions",
     "rm": "voxome.services.delete",
     "run": "voxome.workflow.verbs",
+    "synapses": "voxome.services.synapses",
     "tool": "voxome.workflow.verbs",
     "transfer": "voxome.services.transfer.run",
 }

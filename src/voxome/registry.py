@@ -68,6 +68,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "regions": "voxome.services.regions:regions",
         "skeleton": "voxome.services.shapes:skeleton",
         "skeletons": "voxome.services.shapes:skeletons",
+        "synapses": "voxome.services.synapses:synapses",
         "transfer": "voxome.services.transfer.run:transfer",
     },
     "voxome.storage": {
