@@ -2,8 +2,8 @@
 
 The maps between the passes (membranes, score, components) are arrays in a temporary folder, so memory holds one block
 and a few numbers for every synapse. Nothing depends on the blocks, nor on the box: grey values are those of the whole
-image, ids are voxels of its domain, and a margin around the box is searched too, so that synapses at its border are seen
-whole.
+image, ids are voxels of its domain, and a margin around the box is searched too, so that synapses at its border are
+seen whole.
 """
 
 from __future__ import annotations

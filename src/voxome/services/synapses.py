@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_function, require_voxels
 from voxome.contracts.kinds import Rows
+from voxome.contracts.placement import placement_problem
 from voxome.contracts.provenance import LOCAL, Provenance
 from voxome.contracts.shapes import Annotations
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.geometry.notation import comma_text
 from voxome.geometry.units import min_voxels
 from voxome.resources.provenance import input_record
 from voxome.resources.volume import Volume
@@ -36,8 +36,6 @@ from voxome.tools.em.synaptic.tables import MIN_PEAK, select_objects
 
 _NAME = "synapses"
 _AXES = ("z", "y", "x")
-_TOLERANCE = 1e-3
-"""Maximum relative difference of voxel sizes, and of offsets in voxels, of volumes with the same voxels."""
 
 
 @explain_calls
@@ -214,15 +212,8 @@ def _problems(name: str, volume: Volume, image: Volume) -> Iterator[str]:
         yield f"membranes have the voxels {volume.domain}, the image {image.domain}; expected the same"
     elif (volume.domain & image.domain).empty:
         yield f"{name} have the voxels {volume.domain}, none of which is in the image, {image.domain}"
-    sizes = volume.voxel_size_nm, image.voxel_size_nm
-    if sizes[0] is None or sizes[1] is None:
-        return
-    if not np.allclose(sizes[0], sizes[1], rtol=_TOLERANCE, atol=0):
-        yield f"{name} have voxels of {comma_text(sizes[0])} nm, the image of {comma_text(sizes[1])} nm"
-    offsets = np.subtract(volume.spec.offset_nm, image.spec.offset_nm) / sizes[1]
-    if not np.allclose(offsets, 0, atol=_TOLERANCE):
-        places = (comma_text(one.spec.offset_nm) for one in (volume, image))
-        yield f"{name} have the offset {next(places)} nm, the image {next(places)} nm"
+    if problem := placement_problem(image.uri or "the image", image.spec, name, volume.spec):
+        yield problem
 
 
 def read_ids(labels: Volume, box: Box) -> NDArray[np.uint64]:
