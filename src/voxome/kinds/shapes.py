@@ -32,7 +32,7 @@ from voxome.resources.open import absolute, open
 from voxome.resources.recognition import get_remote
 from voxome.resources.shapes import Meshes as StoredMeshes
 from voxome.resources.shapes import Skeletons as StoredSkeletons
-from voxome.storage.find import storage_path
+from voxome.storage.find import storage_options, storage_path
 from voxome.storage.path import StoragePath
 
 FORMAT = "precomputed"
@@ -73,15 +73,10 @@ class ShapesWriter:
 
 @dataclass(frozen=True)
 class _Shapes(Kind):
-    """Shapes by id, which a tool of scope ``groups`` returns for each group.
+    """Shapes by id, which a tool of scope ``groups`` returns for each group."""
 
-    Attributes
-    ----------
-    options : tuple of str
-        Parameters of the tool that are options of the format.
-    """
-
-    options: tuple[str, ...] = ()
+    resource: ClassVar[type[StoredMeshes] | type[StoredSkeletons]]
+    """What is opened."""
 
     @abstractmethod
     def _create(self, uri: Uri, spec: ShapesSpec) -> None:
@@ -97,7 +92,7 @@ class _Shapes(Kind):
         return replace(folder, uri=str(uri))
 
     def open(self, handle: Handle) -> Reader:
-        return ShapesReader(open(handle.uri, expect=StoredMeshes | StoredSkeletons))  # type: ignore[arg-type]
+        return ShapesReader(open(handle.uri, expect=self.resource))
 
     def location(self, base: str) -> str:
         return f"{FORMAT}://{base}"
@@ -112,7 +107,7 @@ class _Shapes(Kind):
         if owner is None or not complete:
             if owner is None:
                 _write_record(uri, target, complete=False)
-            self._create(uri, self._spec(target))
+            self._create(*_plain(uri, target))
 
     def target_problems(self, target: Target, workers: int) -> Sequence[str]:  # type: ignore[override]
         owner, _ = _record_of(Uri.parse(target.uri))
@@ -132,23 +127,13 @@ class _Shapes(Kind):
             _folder(uri).delete()
 
     def writer(self, target: Target) -> ShapesWriter:
-        return ShapesWriter(self._open_writer(Uri.parse(target.uri), self._spec(target)))
+        return ShapesWriter(self._open_writer(*_plain(Uri.parse(target.uri), target)))
 
     def finish(self, target: Target) -> None:
-        uri, spec = Uri.parse(target.uri), self._spec(target)
+        uri = Uri.parse(target.uri)
         origin = target.provenance or Provenance.now(self.type, LOCAL, target.tool, "", target.parameters)
-        self._open_writer(uri, spec).finish(replace(origin, service=self.type))
+        self._open_writer(*_plain(uri, target)).finish(replace(origin, service=self.type))
         _write_record(uri, target, complete=True)
-
-    def _spec(self, target: Target) -> ShapesSpec:
-        if target.frame is None:
-            raise InvalidInput(f"the output {target.name!r} of {target.tool} needs labels as input, of which it is")
-        return ShapesSpec(
-            groups=len(target.grids[0]),
-            voxel_size_nm=target.frame.scale_nm,
-            domain=target.frame.domain,
-            options={name: target.parameters[name] for name in self.options},
-        )
 
 
 @dataclass(frozen=True)
@@ -156,6 +141,7 @@ class Meshes(_Shapes):
     """Meshes by id: a tool of scope ``groups`` returns pairs of an id and its levels of detail, finest first."""
 
     type: ClassVar[str] = "meshes"
+    resource = StoredMeshes
 
     def _create(self, uri: Uri, spec: ShapesSpec) -> None:
         _mesh_store(uri).create_meshes(uri, spec)
@@ -169,6 +155,7 @@ class Skeletons(_Shapes):
     """Skeletons by id: a tool of scope ``groups`` returns pairs of an id and its skeleton."""
 
     type: ClassVar[str] = "skeletons"
+    resource = StoredSkeletons
 
     def _create(self, uri: Uri, spec: ShapesSpec) -> None:
         _skeleton_store(uri).create_skeletons(uri, spec)
@@ -191,11 +178,42 @@ def _skeleton_store(uri: Uri) -> SupportsWriteSkeletons:
     return remote
 
 
-def _folder(uri: Uri) -> StoragePath:
-    """Return the folder of shapes, without the options of their format."""
+def split_options(uri: Uri) -> tuple[Uri, dict[str, str]]:
+    """Return a URI without the options that are only for writing, and these options.
+
+    Examples
+    --------
+    >>> split_options(Uri.parse("precomputed://meshes?format=legacy"))
+    (Uri('precomputed://meshes'), {'format': 'legacy'})
+    """
+    kept = {*storage_options(uri), *_own_options(uri)}
+    query = {name: text for name, text in uri.query.items() if name in kept}
+    return replace(uri, query=query), {name: text for name, text in uri.query.items() if name not in kept}
+
+
+def _own_options(uri: Uri) -> tuple[str, ...]:
     remote = get_remote(uri.scheme)
-    own = remote.uri_options if isinstance(remote, SupportsUriOptions) else ()
-    return storage_path(replace(uri, query={name: text for name, text in uri.query.items() if name not in own}))
+    return remote.uri_options if isinstance(remote, SupportsUriOptions) else ()
+
+
+def _plain(uri: Uri, target: Target) -> tuple[Uri, ShapesSpec]:
+    """Return the URI for the remote, and what it writes."""
+    if target.frame is None:
+        raise InvalidInput(f"the output {target.name!r} of {target.tool} needs labels as input, of which it is")
+    plain, options = split_options(uri)
+    spec = ShapesSpec(
+        groups=len(target.grids[0]),
+        voxel_size_nm=target.frame.scale_nm,
+        domain=target.frame.domain,
+        options=options,
+    )
+    return plain, spec
+
+
+def _folder(uri: Uri) -> StoragePath:
+    """Return the folder of shapes."""
+    kept = storage_options(uri)
+    return storage_path(replace(uri, query={name: text for name, text in uri.query.items() if name in kept}))
 
 
 def _record_of(uri: Uri) -> tuple[str | None, bool]:

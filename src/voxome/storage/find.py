@@ -80,6 +80,15 @@ def _plain_path(uri: Uri, name: str) -> StoragePath:
     return path_class(uri.path.rstrip("/") if mark else str(uri.local_path), options)
 
 
+def storage_options(uri: Uri) -> tuple[str, ...]:
+    """Return the names of the options that the storage of a URI has."""
+    scheme, mark, _ = uri.path.partition("://")
+    if not mark or scheme not in targets(GROUP):
+        return LocalPath.known
+    path_class: type[StoragePath] = load(GROUP, scheme)
+    return path_class.known
+
+
 def storage_at(address: str, *, writing: bool = False) -> StoragePath:
     """Return the path that an address without a format names: ``/data/run``, ``s3://bucket/prefix?endpoint=…``.
 

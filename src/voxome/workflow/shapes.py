@@ -16,6 +16,7 @@ from voxome.contracts.uri import Location, Uri
 from voxome.engines.choice import EngineChoice
 from voxome.errors import InvalidUri
 from voxome.geometry import Box
+from voxome.kinds.shapes import split_options
 from voxome.records.choice import RecordsChoice
 from voxome.registry import load
 from voxome.resources.open import absolute, open
@@ -161,7 +162,7 @@ def _write(
     )
     if store is None:
         storage_at(folder).delete()
-    return open(uri, expect=expected)
+    return open(str(split_options(Uri.parse(uri))[0]), expect=expected)
 
 
 def _require_format(out: Location, example: str) -> str:
