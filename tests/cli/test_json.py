@@ -48,6 +48,7 @@ SLOW = [
     ("tool --check-invariance", "tool common.threshold --image raw.zarr --check-invariance"),
     ("phantom", "phantom made --shape 24,32,40"),
     ("bench read", "bench read raw.zarr --sizes 4 --repeats 1"),
+    ("regions", "regions labels.zarr --out regions.parquet --contacts contacts.parquet --workers 1"),
     ("train", "train train.zarr ids.zarr --out trained --minutes 0"),
 ]
 LINES = [*QUICK, *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW)]

@@ -130,6 +130,9 @@ CALLS = """
 1 clean nowhere
 1 clean text.txt
 2 doctor x
+1 regions raw.zarr --out r.parquet
+1 regions text.txt --out r.parquet
+2 regions raw.zarr
 2 --log-level loud ls
 """.strip().splitlines()
 

@@ -232,7 +232,7 @@ def test_some_segments_are_returned_or_named_as_missing() -> None:
         (np.ones((2, 2), np.uint64), "expected integer labels along z, y and x"),
     ],
 )
-def test_what_is_no_label_is_refused(labels: np.ndarray, message: str) -> None:
+def test_anything_but_labels_is_refused(labels: np.ndarray, message: str) -> None:
     for service in (voxome.regions, voxome.contacts):
         with pytest.raises(InvalidInput, match=message):
             service(labels)

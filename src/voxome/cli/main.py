@@ -25,6 +25,7 @@ try:
         plan,
         profiles,
         put,
+        regions,
         rm,
         run,
         score,
@@ -59,6 +60,7 @@ app.command("get")(get.get)
 app.command("put")(put.put)
 app.command("transfer")(transfer.transfer)
 app.command("convert")(convert.convert)
+app.command("regions")(regions.regions)
 app.command("rm")(rm.rm)
 app.command("datasets")(datasets.datasets)
 app.command("profiles")(profiles.profiles)

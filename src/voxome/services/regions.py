@@ -10,18 +10,18 @@ from typing import Any, cast
 import numpy as np
 
 from voxome.config.machine import available_cpus
-from voxome.contracts.arguments import require_id
+from voxome.contracts.arguments import require_counts, require_id
 from voxome.contracts.placement import are_placed, placement_problem
-from voxome.contracts.provenance import LOCAL, InputRecord, Provenance
+from voxome.contracts.provenance import LOCAL, Provenance
 from voxome.contracts.service import service as as_service
-from voxome.errors import InvalidBox, InvalidInput, NotFound, VoxomeError
+from voxome.errors import InvalidBox, InvalidInput, NotFound
 from voxome.extras import require
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
-from voxome.registry import load
 from voxome.resources.columns import Table
 from voxome.resources.labels import require_labels
 from voxome.resources.local_ids import blocks_of
+from voxome.resources.provenance import input_record, own_version
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.choice import call_service, choose
@@ -235,7 +235,7 @@ def _sums(labels: Volume, image: Volume | None, region: Box, *, contacts: bool) 
 
 
 def _select(rows: dict[str, Any], ids: Collection[int], labels: Volume) -> dict[str, Any]:
-    wanted = np.unique(np.array([require_id("ids", one) for one in ids], np.uint64))
+    wanted = np.unique(np.array([require_id("ids", one) for one in require_counts("ids", ids)], np.uint64))
     missing = np.setdiff1d(wanted, rows["id"])
     if missing.size:
         listed = ", ".join(map(str, missing[:5])) + (", …" if missing.size > 5 else "")
@@ -245,13 +245,5 @@ def _select(rows: dict[str, Any], ids: Collection[int], labels: Volume) -> dict[
 
 
 def _provenance(name: str, inputs: dict[str, Volume], region: Box) -> Provenance:
-    spec = load("voxome.tools", f"common.{name}").spec
-    records = (InputRecord(role, volume.uri, _version(volume)) for role, volume in inputs.items())
-    return Provenance.now(name, LOCAL, spec.name, spec.version, {"box": str(region)}, records)
-
-
-def _version(volume: Volume) -> str | None:
-    try:
-        return volume.source.version().token
-    except VoxomeError:
-        return None
+    records = [input_record(role, volume.source, volume.uri) for role, volume in inputs.items()]
+    return Provenance.now(name, LOCAL, f"common.{name}", own_version(), {"box": str(region)}, records)

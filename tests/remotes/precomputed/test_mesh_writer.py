@@ -231,7 +231,7 @@ def test_a_read_only_store_is_refused(serve: Any, tmp_path: Path) -> None:
 def test_more_ids_than_a_viewer_lists_are_left_out_with_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("voxome.remotes.precomputed.new_shapes._MOST_LISTED", 3)
+    monkeypatch.setattr("voxome.remotes.precomputed.new_shapes.MOST_LISTED", 3)
     write_volume(tmp_path)
     write(tmp_path / "mesh", meshes(), {})
     assert "has 7 ids, more than viewers list; segment_properties is left out" in caplog.text

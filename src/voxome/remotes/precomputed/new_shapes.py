@@ -22,8 +22,8 @@ IDENTITY = (1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
 """Transform of metadata whose positions are in nm: 3 rows of 4 numbers."""
 PROPERTIES = "segment_properties"
 """Name of the subfolder with the list of ids."""
-_PROPERTIES_TYPE = "neuroglancer_segment_properties"
-_MOST_LISTED = 1_000_000
+PROPERTIES_TYPE = "neuroglancer_segment_properties"
+MOST_LISTED = 1_000_000
 """Ids that a viewer can be given as one JSON file, of about 20 MB."""
 
 _log = logging.getLogger(__name__)
@@ -68,10 +68,10 @@ def complete_folder(
     provenance : Provenance, optional
         What made them.
     """
-    listed = len(ids) <= _MOST_LISTED
+    listed = len(ids) <= MOST_LISTED
     if listed:
         inline = {"ids": [str(id) for id in ids.tolist()], "properties": []}
-        properties = {"@type": _PROPERTIES_TYPE, "inline": inline}
+        properties = {"@type": PROPERTIES_TYPE, "inline": inline}
         (folder / PROPERTIES / INFO).write_bytes(to_json(properties, str(folder / PROPERTIES)))
     else:
         _log.warning("%s has %s ids, more than viewers list; %s is left out", folder, f"{len(ids):,}", PROPERTIES)
@@ -80,10 +80,10 @@ def complete_folder(
     content = {**info, PROPERTIES: PROPERTIES} if listed else dict(info)
     (folder / INFO).write_bytes(to_json(content, str(folder / INFO)))
     if folder.parent is not None:
-        _link(folder.parent, link, folder.name, listed)
+        link_folder(folder.parent, link, folder.name, listed)
 
 
-def _link(above: StoragePath, link: str, name: str, listed: bool) -> None:
+def link_folder(above: StoragePath, link: str, name: str, listed: bool) -> None:
     """Name a folder of shapes in the metadata of the segmentation in the folder above, if there is one."""
     if not _is_segmentation(read_json(above, INFO)):
         return

@@ -48,7 +48,7 @@ class Runs:
         Raises
         ------
         InvalidInput
-            If there are negative labels, or a block is too large for sums of 64 bits.
+            If these are no integers, or negative, or a block is too large for sums of 64 bits.
         """
         z, y, x = sorted(range(3), key=lambda axis: -abs(labels.strides[axis]))
         ordered = np.ascontiguousarray(unsigned(labels).transpose(z, y, x))
@@ -80,8 +80,10 @@ def unsigned(labels: NDArray[Any]) -> NDArray[Any]:
     Raises
     ------
     InvalidInput
-        If there are negative ones.
+        If there are negative ones, or they are no integers.
     """
+    if labels.dtype.kind not in "iu":
+        raise InvalidInput(f"the labels are {labels.dtype}; expected integers")
     if labels.dtype.kind == "i" and labels.size and (least := int(labels.min())) < 0:
         raise InvalidInput(f"there is the label {least}; expected labels of at least 0, which is background")
     target = np.dtype(np.uint32 if labels.dtype.itemsize <= 4 else np.uint64)

@@ -1,0 +1,117 @@
+"""``voxome regions``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import voxome
+from voxome.resources.columns import PROVENANCE
+from voxome.resources.table import TableFile
+
+IDS = np.array([0, 3, 2**53, 2**53 + 1, 2**63 + 5, 2**64 - 2], np.uint64)
+RNG = np.random.default_rng(1)
+LABELS = RNG.choice(IDS, (9, 10, 11))
+IMAGE = RNG.normal(size=LABELS.shape).astype(np.float32)
+SIZE = (40.0, 4.0, 8.0)
+
+
+@pytest.fixture
+def stored(command: Any) -> Any:
+    voxome.put(LABELS, "precomputed://labels", voxel_size_nm=SIZE, kind="labels", chunk=(4, 4, 4))
+    voxome.put(IMAGE, "zarr://image.zarr", voxel_size_nm=SIZE, chunk=(4, 4, 4))
+    return command
+
+
+def run(command: Any, *arguments: str) -> Any:
+    return command("regions", "precomputed://labels", "--out", "out.parquet", "--engine", "sequential", *arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", ["3,3,3", "4,4,4", "8,8,8", "9,10,11"])
+def test_the_tables_are_those_of_the_service_whatever_the_blocks(stored: Any, block: str) -> None:
+    arguments = ("--image", "zarr://image.zarr", "--contacts", "contacts.parquet", "--block", block)
+    result = run(stored, *arguments)
+    assert result.status == 0, result.err
+    assert "5 segments" in result.err
+    volume = voxome.open("precomputed://labels", expect=voxome.Volume)
+    for file, table in (
+        ("out.parquet", volume.regions("zarr://image.zarr")),
+        ("contacts.parquet", volume.contacts()),
+    ):
+        rows = TableFile(file).read()
+        assert tuple(rows) == table.columns
+        for name in table.columns:
+            assert rows[name].dtype == table[name].dtype
+            np.testing.assert_array_equal(rows[name], table[name])
+    assert not Path("out.parquet.run").exists()
+
+
+def test_the_main_measures_become_properties_of_the_segmentation(stored: Any) -> None:
+    result = run(stored, "--segment-properties", "precomputed://labels/measures", "--json")
+    assert result.status == 0, result.err
+    assert result.json["omitted"] == []
+    assert json.loads(Path("labels/info").read_text())["segment_properties"] == "measures"
+    content = json.loads(Path("labels/measures/info").read_text())
+    inline = content["inline"]
+    assert content["@type"] == "neuroglancer_segment_properties"
+    assert inline["ids"] == [str(one) for one in IDS[1:].tolist()]
+    columns = {one["id"]: one for one in inline["properties"]}
+    assert columns["voxels"]["data_type"] == "uint32"
+    assert columns["voxels"]["values"] == [int((one == LABELS).sum()) for one in IDS[1:]]
+    assert columns["volume_nm3"]["data_type"] == "float32"
+    assert "mean" not in columns
+
+
+def test_a_table_keeps_what_made_it(stored: Any) -> None:
+    assert run(stored, "--box", "0:5,:,:").status == 0
+    made = json.loads(TableFile("out.parquet").metadata[PROVENANCE])
+    assert (made["service"], made["tool"]) == ("regions", "common.regions")
+    assert TableFile("out.parquet").read()["voxels"].sum() == (LABELS[:5] != 0).sum()
+
+
+def test_an_existing_table_is_replaced_only_with_overwrite(stored: Any) -> None:
+    Path("out.parquet").write_text("mine")
+    result = run(stored)
+    assert result.status == 1
+    assert "out.parquet already exists" in result.err
+    assert Path("out.parquet").read_text() == "mine"
+    assert run(stored, "--overwrite").status == 0
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_is_resumed(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("voxome.workflow.region_tables._copy", fail)
+        assert run(stored).status == 130
+    kept = {path: path.stat().st_mtime_ns for path in Path("out.parquet.run").rglob("*.parquet")}
+    assert kept
+    with monkeypatch.context() as patch:
+        patch.setattr("voxome.workflow.region_tables._copy", fail)
+        assert run(stored).status == 130
+    assert {path: path.stat().st_mtime_ns for path in Path("out.parquet.run").rglob("*.parquet")} == kept
+    assert run(stored).status == 0
+    assert len(TableFile("out.parquet")) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("zarr://image.zarr", "--out", "out.parquet"), "float32; expected integer labels"),
+        (("precomputed://labels", "--out", "out.csv"), "end its name in .parquet"),
+        (("precomputed://none", "--out", "out.parquet"), "none"),
+    ],
+)
+def test_what_cannot_be_measured_leaves_nothing(stored: Any, arguments: tuple[str, ...], message: str) -> None:
+    before = sorted(Path().iterdir())
+    result = stored("regions", *arguments)
+    assert result.status == 1
+    assert message in result.err
+    assert sorted(Path().iterdir()) == before
