@@ -121,6 +121,24 @@ class StoragePath(ABC):
         futures = [(key, self.kvstore.read(key)) for key in keys]
         return [self._content(key, future) for key, future in futures]
 
+    def read_ranges(self, ranges: Sequence[tuple[str, int, int]]) -> list[bytes | None]:
+        """Return ranges of files, read at once; None for a file that does not exist.
+
+        Parameters
+        ----------
+        ranges : sequence of (key, start, stop)
+            Name of a file in this folder, first byte, and one past the last.
+
+        Raises
+        ------
+        InvalidBox
+            If a range is not inside its file.
+        AccessDenied, StoreError
+            If the store refuses, or fails.
+        """
+        futures = [(key, self.kvstore.read(key, byte_range=slice(start, stop))) for key, start, stop in ranges]
+        return [self._content(key, future) for key, future in futures]
+
     def read_permitted(self, keys: Sequence[str]) -> dict[str, bytes | StoreError]:
         """Return the contents of those of several files that exist and may be read; all are read at once.
 

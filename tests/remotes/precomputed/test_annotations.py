@@ -13,11 +13,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from remotes.precomputed.layers import BIG_IDS, SHARDING, write_info, write_shards
+from remotes.precomputed.lines import segment_meets_box
 
 import voxome
 from voxome.errors import CorruptData, NotFound, UnknownName, UnsupportedFormat
 from voxome.remotes.precomputed import annotations
-from voxome.remotes.precomputed.annotations import morton_cell, morton_code
+from voxome.remotes.precomputed.annotation_cells import morton_cell, morton_code
 from voxome.testing.volume_case import any_example
 
 GRID = (2, 3, 1)
@@ -164,6 +165,8 @@ def test_a_box_finds_the_annotations_that_meet_it(
     def check(start: tuple[int, ...], size: tuple[int, ...]) -> None:
         stop = np.array(start) + size
         meets = ((low < stop) & (high >= start)).all(axis=1)
+        if kind == "LINE":
+            meets = np.array([segment_meets_box(line, start, stop) for line in collection.vectors])
         found = points.within((np.array(start) * NM)[::-1], (stop * NM)[::-1])
         assert found.ids.tolist() == sorted(id for id, met in zip(collection.ids, meets, strict=True) if met)
 

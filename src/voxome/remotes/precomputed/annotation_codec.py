@@ -5,29 +5,36 @@ Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precom
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.ragged import Ragged, ragged_indices
 from voxome.contracts.shapes import Annotations, AnnotationShape
-from voxome.errors import UnsupportedFormat
+from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry.units import nm_per
+from voxome.remotes.precomputed.annotation_fields import Field, record_dtype
+from voxome.remotes.precomputed.info import OWN
 
-_SHAPES: Mapping[str, AnnotationShape] = {
+SHAPES: Mapping[str, AnnotationShape] = {
     "point": "point",
     "line": "line",
     "axis_aligned_bounding_box": "box",
     "ellipsoid": "ellipsoid",
 }
-_COLOURS = {"rgb": 3, "rgba": 4}
-_ALIGNMENT = 4
+"""Geometry of the format → that of voxome."""
+WORD_BYTES = 4
+"""All parts of a record are multiples of it."""
+ID = np.dtype("<u8")
+_TOLERANCE_NM = 2.0
+"""Largest error of a position of unknown voxel size: half a voxel of 4 nm."""
 
 
 class AnnotationCodec:
-    """Decodes the annotations of one collection.
+    """Encodes and decodes the annotations of one collection.
 
     Parameters
     ----------
@@ -44,15 +51,27 @@ class AnnotationCodec:
 
     def __init__(self, info: Mapping[str, Any], name: str) -> None:
         kind = str(info["annotation_type"]).lower()
-        if kind not in _SHAPES:
-            raise UnsupportedFormat(f"{name} has annotations of type {kind}; voxome reads {', '.join(_SHAPES)}")
-        self.shape = _SHAPES[kind]
+        if kind not in SHAPES:
+            raise UnsupportedFormat(f"{name} has annotations of type {kind}; voxome reads {', '.join(SHAPES)}")
+        self.shape = SHAPES[kind]
         self.nm = _dimensions(info["dimensions"], name)
         self._order = [list(info["dimensions"]).index(axis) for axis in "zyx"]
-        self._vectors = 1 if self.shape == "point" else 2
-        self._properties = [str(one["id"]) for one in info.get("properties") or ()]
-        self._record = _record(self._vectors, info.get("properties") or ())
+        own = info.get(OWN, {}).get("properties", {})
+        self.fields = [_field(one, own.get(str(one["id"]), {})) for one in info.get("properties") or ()]
+        self.record = record_dtype(1 if self.shape == "point" else 2, self.fields)
         self.relations = [str(one["id"]) for one in info.get("relationships") or ()]
+        self._name, self._known_voxels = name, not info.get(OWN, {}).get("voxel_size_unknown", False)
+
+    @property
+    def voxel_size_nm(self) -> tuple[float, float, float]:
+        """Unit of the positions, along z, y and x."""
+        z, y, x = self.nm[self._order].tolist()
+        return z, y, x
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of an encoded annotation in memory: its record and its id."""
+        return np.dtype([("record", self.record), ("id", ID)])
 
     def to_stored(self, zyx_nm: Sequence[float]) -> NDArray[np.float64]:
         """Return a position (z, y, x in nm) in the order and units of the dimensions."""
@@ -60,51 +79,183 @@ class AnnotationCodec:
         stored[self._order] = zyx_nm
         return stored / self.nm
 
-    def decode_one(self, id: int, data: bytes) -> Annotations:
-        """Decode the record of one annotation, with its relations.
+    def encode(self, annotations: Annotations) -> NDArray[Any]:
+        """Return annotations as an array of `dtype`.
 
         Raises
         ------
-        ValueError, struct.error
-            If it has another length than its counts require.
+        InvalidInput
+            If positions are not finite, or radii negative.
+        UnsupportedFormat
+            If the format cannot hold positions with an error of less than half a voxel.
         """
-        records = np.frombuffer(data, self._record, 1)
-        at = records.nbytes
-        related: dict[str, list[NDArray[np.uint64]]] = {}
-        for relation in self.relations:
-            count = struct.unpack_from("<I", data, at)[0]
-            labels = np.frombuffer(data, "<u8", count, at + 4)
-            related[relation] = [labels.astype(np.uint64)]
-            at += 4 + labels.nbytes
-        _check_end(data, at)
-        return self._annotations(records, np.array([id], np.uint64), related)
+        positions = annotations.positions_nm
+        if not np.isfinite(positions).all():
+            raise InvalidInput(f"{self._name}: positions must be finite numbers of nm; NaN or infinity was found")
+        if self.shape == "ellipsoid" and (positions[:, 1] < 0).any():
+            raise InvalidInput(f"{self._name}: radii of ellipsoids must be at least 0")
+        rows = np.zeros(len(annotations), self.dtype)
+        stored = np.empty_like(positions)
+        stored[..., self._order] = positions
+        stored /= self.nm
+        rows["record"]["vectors"] = stored
+        self._check_positions(rows["record"]["vectors"], stored)
+        for field in self.fields:
+            rows["record"][f"property {field.id}"] = annotations.properties[field.name]
+        rows["id"] = annotations.ids
+        return rows
 
-    def decode_many(self, data: bytes) -> Annotations:
-        """Decode a list of annotations, which has no relations.
+    def _check_positions(self, vectors: NDArray[np.float32], exact: NDArray[np.float64]) -> None:
+        errors = np.abs(vectors - exact).max(axis=(0, 1), initial=0)
+        largest_nm = self.nm / 2 if self._known_voxels else np.full(3, _TOLERANCE_NM)
+        if (errors * self.nm >= largest_nm).any():
+            raise UnsupportedFormat(
+                f"{self._name}: the format has positions of 32 bits, which are up to {(errors * self.nm).max():.3g} nm from "
+                "these; give the voxel size of the volume that they belong to (voxel_size_nm), or a larger one"
+            )
+
+    def decode(self, rows: NDArray[Any], relations: Mapping[str, Ragged] | None = None) -> Annotations:
+        """Return an array of `dtype` as annotations."""
+        found = Annotations(self.shape, rows["id"], self.positions_nm(rows["record"]), {}, relations or {})
+        return self.add_properties(found, rows, np.arange(len(rows)))
+
+    def add_properties(self, found: Annotations, rows: NDArray[Any], which: NDArray[np.int64]) -> Annotations:
+        """Return annotations with the properties of encoded ones, those at the indices `which`."""
+        records = rows["record"]
+        return found.replace(
+            properties={field.name: records[f"property {field.id}"][which].astype(field.dtype) for field in self.fields}
+        )
+
+    def positions_nm(self, records: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the positions of records, z, y, x in nm."""
+        vectors = records["vectors"]
+        positions = np.empty(vectors.shape)
+        for axis, number in enumerate(self._order):
+            np.multiply(vectors[..., number], self.nm[number], out=positions[..., axis])
+        return positions
+
+    def decode_lists(self, lists: Iterable[bytes]) -> NDArray[Any]:
+        """Return the annotations of several lists, which have no relations, as one array of `dtype`.
 
         Raises
         ------
-        ValueError, struct.error
-            If it has another length than its count requires.
+        ValueError
+            If one has another length than its count requires.
         """
-        count = struct.unpack_from("<Q", data)[0]
-        if count > len(data) // self._record.itemsize:
-            raise ValueError(f"{len(data)} bytes cannot hold {count} annotations")
-        records = np.frombuffer(data, self._record, count, 8)
-        ids = np.frombuffer(data, "<u8", count, 8 + records.nbytes)
-        _check_end(data, 8 + records.nbytes + ids.nbytes)
-        return self._annotations(records, ids, {})
+        records: list[memoryview] = []
+        ids: list[memoryview] = []
+        size = self.record.itemsize
+        for data in lists:
+            count = int.from_bytes(data[: ID.itemsize], "little")
+            if len(data) < ID.itemsize or len(data) != ID.itemsize + count * (size + ID.itemsize):
+                raise ValueError(f"it has {len(data)} bytes, which does not fit its count of {count}")
+            view, end = memoryview(data), ID.itemsize + count * size
+            records.append(view[ID.itemsize : end])
+            ids.append(view[end:])
+        found = np.frombuffer(b"".join(ids), ID)
+        rows = np.empty(len(found), self.dtype)
+        rows["record"], rows["id"] = np.frombuffer(b"".join(records), self.record), found
+        return rows
+
+    def encode_single(self, rows: NDArray[Any], relations: Sequence[Ragged]) -> tuple[NDArray[np.int64], bytes]:
+        """Return the sizes and the bytes of the values of the index of ids: records with their relations."""
+        width = self.record.itemsize // WORD_BYTES
+        words = np.full(len(rows), width + len(relations), np.int64)
+        for labels in relations:
+            words += 2 * labels.counts
+        out = np.empty(int(words.sum()), "<u4")
+        at = np.cumsum(words) - words
+        scatter(out, at, np.ascontiguousarray(rows["record"]).view("<u4").reshape(len(rows), width))
+        at += width
+        for labels in relations:
+            out[at] = labels.counts
+            out[ragged_indices(at + 1, 2 * labels.counts)] = np.ascontiguousarray(labels.values, ID).view("<u4")
+            at += 1 + 2 * labels.counts
+        return words * WORD_BYTES, out.tobytes()
+
+    def decode_single(self, ids: NDArray[np.uint64], values: Sequence[bytes]) -> Annotations:
+        """Decode values of the index of ids.
+
+        Raises
+        ------
+        ValueError
+            If one has another length than its counts require.
+        """
+        sizes = np.fromiter(map(len, values), np.int64, len(values))
+        if (sizes % WORD_BYTES).any() or (sizes < self.record.itemsize + WORD_BYTES * len(self.relations)).any():
+            raise ValueError(f"it has {sizes.min()} bytes, which is too short, or no multiple of {WORD_BYTES}")
+        words = np.frombuffer(b"".join(values), "<u4")
+        ends = np.cumsum(sizes // WORD_BYTES)
+        at = ends - sizes // WORD_BYTES
+        width = self.record.itemsize // WORD_BYTES
+        rows = np.empty(len(values), self.dtype)
+        records = words[at[:, None] + np.arange(width)] if len(values) else np.empty((0, width), "<u4")
+        rows["record"], rows["id"] = np.ascontiguousarray(records).view(self.record).reshape(-1), ids
+        at = at + width
+        relations: dict[str, Ragged] = {}
+        for name in self.relations:
+            if (at >= ends).any():
+                raise ValueError("it ends before its relations")
+            counts = words[at].astype(np.int64)
+            if (at + 1 + 2 * counts > ends).any():
+                raise ValueError("it has fewer bytes than its counts require")
+            relations[name] = Ragged(words[ragged_indices(at + 1, 2 * counts)].view(ID).astype(np.uint64), counts)
+            at = at + 1 + 2 * counts
+        if (at != ends).any():
+            raise ValueError("it has more bytes than its counts require")
+        return self.decode(rows, relations)
+
+    def encode_lists(
+        self, rows: NDArray[Any], keys: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.uint64], NDArray[np.int64], bytes]:
+        """Return annotations as lists, one for each key.
+
+        Parameters
+        ----------
+        rows : (n,) array of `dtype`
+            Annotations.
+        keys : (n,) array of uint64
+            The list of each, ascending.
+
+        Returns
+        -------
+        keys : (m,) array of uint64
+            Key of each list.
+        sizes : (m,) array of int64
+            Its bytes.
+        data : bytes
+            All lists, one after the other.
+        """
+        found, first, counts = np.unique(keys, return_index=True, return_counts=True)
+        width, id_words = self.record.itemsize // WORD_BYTES, ID.itemsize // WORD_BYTES
+        words = id_words + counts * (width + id_words)
+        out = np.empty(int(words.sum()), "<u4")
+        starts = np.cumsum(words) - words
+        scatter(out, starts, counts.astype(ID).view("<u4").reshape(-1, id_words))
+        at = np.repeat(starts + id_words, counts)
+        rank = np.arange(len(rows)) - np.repeat(first, counts)
+        scatter(out, at + rank * width, np.ascontiguousarray(rows["record"]).view("<u4").reshape(len(rows), width))
+        at += np.repeat(counts * width, counts) + rank * id_words
+        scatter(out, at, np.ascontiguousarray(rows["id"]).view("<u4").reshape(len(rows), id_words))
+        return found, words * WORD_BYTES, out.tobytes()
 
     def none(self) -> Annotations:
         """Return a collection without any annotation."""
-        return self._annotations(np.empty(0, self._record), np.empty(0, np.uint64), {})
+        return self.decode(np.empty(0, self.dtype))
 
-    def _annotations(
-        self, records: NDArray[Any], ids: NDArray[np.uint64], related: Mapping[str, Sequence[NDArray[np.uint64]]]
-    ) -> Annotations:
-        vectors = records["vectors"].astype(np.float64) * self.nm
-        properties = {name: _native(records[f"property {name}"]) for name in self._properties}
-        return Annotations(self.shape, ids, vectors[..., self._order], properties, related)
+
+def scatter(out: NDArray[Any], at: NDArray[np.int64], rows: NDArray[Any]) -> None:
+    """Write rows of words to `out`, each from its own index on."""
+    step = 1 << 16
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        out[at[start : start + step, None] + np.arange(part.shape[1])] = part
+
+
+def _field(entry: Mapping[str, Any], own: Mapping[str, Any]) -> Field:
+    id, type_name = str(entry["id"]), str(entry["type"])
+    field = Field(str(own.get("name", id)), id, type_name, np.dtype("u1"))
+    return Field(field.name, id, type_name, np.dtype(own.get("dtype", field.element.newbyteorder("="))))
 
 
 def _dimensions(dimensions: Mapping[str, Any], name: str) -> NDArray[np.float64]:
@@ -113,26 +264,9 @@ def _dimensions(dimensions: Mapping[str, Any], name: str) -> NDArray[np.float64]
     if sorted(lengths) != ["x", "y", "z"] or any(nm is None for _, nm in lengths.values()):
         found = ", ".join(f"{axis} ({scale:g} {dimensions[axis][1]})" for axis, (scale, _) in lengths.items())
         raise UnsupportedFormat(f"{name} has the dimensions {found}; x, y and z in units of length were expected")
-    return np.array([scale * (nm or 0.0) for scale, nm in lengths.values()])
+    return np.array([_exact_product(scale, nm or 0.0) for scale, nm in lengths.values()])
 
 
-def _record(vectors: int, properties: Sequence[Mapping[str, Any]]) -> np.dtype[Any]:
-    """Return the dtype of a record: vectors, properties by falling size of their elements, padding to 4 bytes."""
-    fields: list[tuple[Any, ...]] = [("vectors", "<f4", (vectors, 3))]
-    elements = [(one, np.dtype("u1" if one["type"] in _COLOURS else one["type"])) for one in properties]
-    for one, dtype in sorted(elements, key=lambda element: -element[1].itemsize):
-        width = (_COLOURS[one["type"]],) if one["type"] in _COLOURS else ()
-        fields.append((f"property {one['id']}", dtype.newbyteorder("<"), width))
-    size = np.dtype(fields).itemsize
-    if padding := -size % _ALIGNMENT:
-        fields.append(("padding", f"V{padding}"))
-    return np.dtype(fields)
-
-
-def _native(values: NDArray[Any]) -> NDArray[Any]:
-    return values.astype(values.dtype.newbyteorder("="))
-
-
-def _check_end(data: bytes, end: int) -> None:
-    if end != len(data):
-        raise ValueError(f"it has {len(data)} bytes; {end} were expected from its counts")
+def _exact_product(scale: float, nm: float) -> float:
+    """Return the number of nm that a text such as 5.24e-9 m says, without an error of rounding: 5.24."""
+    return float(Decimal(repr(scale)) * Decimal(repr(nm)))

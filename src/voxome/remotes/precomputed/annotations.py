@@ -5,44 +5,55 @@ Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precom
 
 from __future__ import annotations
 
-import itertools
-import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.ragged import Ragged
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import CorruptData, InvalidInput, NotFound, UnknownName, UnsupportedFormat
+from voxome.remotes.precomputed.annotation_cells import CellGrid, morton_cells, morton_codes
 from voxome.remotes.precomputed.annotation_codec import AnnotationCodec
+from voxome.remotes.precomputed.annotation_fields import Fields
+from voxome.remotes.precomputed.annotation_writer import BESIDE
+from voxome.remotes.precomputed.beside_table import BesideTable
 from voxome.remotes.precomputed.folders import ShapeFolder, inside, read_files
-from voxome.remotes.precomputed.keyed import KeyedValues
+from voxome.remotes.precomputed.info import OWN
+from voxome.remotes.precomputed.keyed import KeyedValues, check_id
+from voxome.remotes.precomputed.shard_reader import ShardReader
+from voxome.remotes.precomputed.sharding import Sharding
 
-_BATCH = 256
-"""Cells of the spatial index that are read at once."""
+_BATCH = 1 << 16
+"""Cells of the spatial index, or annotations, that are read at once."""
 
-_LISTED = 4096
+_LISTED = 1 << 16
 """Cells of one level beyond which the stored cells are listed, instead of reading every cell of a box."""
+_MARGIN = 1e-9
+"""Part of a cell by which a box is grown before its cells are found, so that rounding does not hide any."""
 
 
-class PrecomputedAnnotations:
-    """Annotations of one collection."""
+class AnnotationIndices:
+    """The indices of a collection, without edits."""
 
     def __init__(self, folder: ShapeFolder) -> None:
         info = folder.info
         self.name, self._folder = folder.name, folder.path
-        self._codec = AnnotationCodec(info, folder.name)
+        self.codec = AnnotationCodec(info, folder.name)
         self._by_id = None if info.get("by_id") is None else self._index(info["by_id"])
         self._by_relation = {str(one["id"]): self._index(one) for one in info.get("relationships") or ()}
         lower = info.get("lower_bound", (0, 0, 0))
         self._levels = [SpatialLevel.parse(self._index(one), lower, one) for one in info.get("spatial") or ()]
+        beside = info.get(OWN, {}).get(BESIDE)
+        self._beside = beside and BesideTable(inside(self._folder, str(beside["key"])), beside["properties"])
 
     @property
     def shape(self) -> AnnotationShape:
-        return self._codec.shape
+        return self.codec.shape
 
     @property
     def relations(self) -> Sequence[str]:
@@ -51,27 +62,97 @@ class PrecomputedAnnotations:
     def ids(self) -> NDArray[np.uint64]:
         return self._ids_index().ids()
 
+    def batches(self) -> Iterator[Annotations]:
+        """Yield all annotations with their relations, sorted by id."""
+        ids = self.ids()
+        for start in range(0, len(ids), _BATCH):
+            yield self.get(ids[start : start + _BATCH])
+
     def get(self, ids: Iterable[int]) -> Annotations:
-        requested = list(ids)
-        values = self._ids_index().read_all(requested)
-        absent = [id for id, data in zip(requested, values, strict=True) if data is None]
-        if absent:
-            raise NotFound(f"{self.name} has no annotation {absent[0]}")
-        found = [
-            self._decode(partial(self._codec.decode_one, id), data or b"", f"annotation {id}")
-            for id, data in zip(requested, values, strict=True)
-        ]
-        return Annotations.join(found) if found else self._codec.none()
+        """Return annotations with their relations, in the order of `ids`.
+
+        Raises
+        ------
+        NotFound
+            If one does not exist.
+        """
+        keys = self.check_ids(ids)
+        values = self._ids_index().read_all(keys)
+        present = [data for data in values if data is not None]
+        if len(present) < len(values):
+            absent = next(id for id, data in zip(keys, values, strict=True) if data is None)
+            raise NotFound(f"{self.name} has no annotation {absent}")
+        return self._complete(self._decode_each(keys, present))
+
+    def check_ids(self, ids: Iterable[int]) -> NDArray[np.uint64]:
+        """Return ids as an array.
+
+        Raises
+        ------
+        InvalidInput
+            If one is not an integer from 0 to 2^64 - 1.
+        """
+        if isinstance(ids, np.ndarray) and ids.dtype == np.uint64:
+            return ids
+        return np.array([check_id(id) for id in ids], np.uint64)
+
+    def none(self) -> Annotations:
+        """Return no annotations, with all properties and relations."""
+        relations = {name: Ragged.of(name, ()) for name in self.codec.relations}
+        return self._complete(self.codec.none()).replace(relations=relations)
+
+    @property
+    def limit(self) -> int | None:
+        """Largest number of annotations in a cell of the spatial index."""
+        return max((level.limit for level in self._levels if level.limit), default=None)
+
+    def conform(self, annotations: Annotations) -> Annotations:
+        """Return annotations as they would be read after they were written.
+
+        Raises
+        ------
+        InvalidInput
+            If they have another geometry, or other properties or relations.
+        UnsupportedFormat
+            If the format cannot hold their positions.
+        """
+        none = self.none()
+        Fields.of(none.properties, self.name).check(annotations.properties)
+        if annotations.shape != self.shape or set(annotations.relations) != set(self.relations):
+            raise InvalidInput(
+                f"these annotations are of shape {annotations.shape} with the relations "
+                f"{', '.join(annotations.relations) or 'none'}; those of {self.name} are of shape {self.shape} with the "
+                f"relations {', '.join(self.relations) or 'none'}"
+            )
+        stored = self.codec.decode(self.codec.encode(annotations))
+        beside = {name: annotations.properties[name] for name in none.properties if name not in stored.properties}
+        relations = {name: annotations.relations[name] for name in self.relations}
+        return stored.replace(properties={**stored.properties, **beside}, relations=relations)
+
+    def _decode_each(self, keys: NDArray[np.uint64], values: Sequence[bytes]) -> Annotations:
+        try:
+            return self.codec.decode_single(keys, values)
+        except (ValueError, InvalidInput) as error:
+            for key, value in zip(keys.tolist(), values, strict=True):
+                self._require_sound(key, value)
+            raise CorruptData(f"{self.name}: cannot decode annotations: {error}") from error
+
+    def _require_sound(self, key: int, value: bytes) -> None:
+        try:
+            self.codec.decode_single(np.array([key], np.uint64), [value])
+        except (ValueError, InvalidInput) as error:
+            raise CorruptData(f"{self.name}: cannot decode annotation {key}: {error}") from error
 
     def within(self, start_nm: Sequence[float], stop_nm: Sequence[float]) -> Annotations:
         if not self._levels:
             raise UnsupportedFormat(f"{self.name} has no spatial index; get annotations by id, or by related label")
-        start, stop = self._codec.to_stored(start_nm), self._codec.to_stored(stop_nm)
-        found = [self._codec.none()]
-        for level in self._levels:
-            for data in level.read(start, stop):
-                found.append(self._decode(self._codec.decode_many, data, "a cell of the spatial index"))
-        return Annotations.join(found).within(start_nm, stop_nm)
+        start, stop = self.codec.to_stored(start_nm), self.codec.to_stored(stop_nm)
+        cells = [data for level in self._levels for data in level.read(start, stop)]
+        rows = self._decode_lists(cells, "a cell of the spatial index")
+        everything = Annotations(self.shape, rows["id"], self.codec.positions_nm(rows["record"]))
+        kept = np.flatnonzero(everything.meet_box(start_nm, stop_nm))
+        kept = kept[np.unique(everything.ids[kept], return_index=True)[1]]
+        return self._complete(self.codec.add_properties(everything.select(kept), rows, kept))
 
     def related(self, relation: str, label: int) -> Annotations:
         index = self._by_relation.get(relation)
@@ -79,22 +160,63 @@ class PrecomputedAnnotations:
             raise UnknownName.of("relation", relation, self._by_relation)
         data = index.read(label)
         if data is None:
-            return self._codec.none()
-        return Annotations.join([self._decode(self._codec.decode_many, data, f"the annotations of {label}")])
+            return self._complete(self.codec.none())
+        rows = self._decode_lists([data], f"the annotations of {label}")
+        return self._complete(self.codec.decode(rows[np.unique(rows["id"], return_index=True)[1]]))
 
-    def _index(self, entry: Mapping[str, Any]) -> KeyedValues:
-        return KeyedValues(inside(self._folder, str(entry["key"])), entry.get("sharding"))
+    def _complete(self, found: Annotations) -> Annotations:
+        """Return annotations with the properties that are beside the indices."""
+        if self._beside is None:
+            return found
+        sharding = self._ids_index().parameters
+        beside = self._beside.lookup(found.ids, sharding.locate(found.ids)[0])
+        return found.replace(properties={**found.properties, **beside})
 
-    def _ids_index(self) -> KeyedValues:
+    def _index(self, entry: Mapping[str, Any]) -> IndexFolder:
+        return IndexFolder(KeyedValues(inside(self._folder, str(entry["key"])), entry.get("sharding")))
+
+    def _ids_index(self) -> IndexFolder:
         if self._by_id is None:
             raise UnsupportedFormat(f"{self.name} has no index of ids; find annotations by position or related label")
         return self._by_id
 
-    def _decode(self, decode: Callable[[bytes], Annotations], data: bytes, what: str) -> Annotations:
+    def _decode_lists(self, lists: Sequence[bytes], what: str) -> NDArray[Any]:
         try:
-            return decode(data)
-        except (ValueError, struct.error, InvalidInput) as error:
+            return self.codec.decode_lists(lists)
+        except (ValueError, InvalidInput) as error:
             raise CorruptData(f"{self.name}: cannot decode {what}: {error}") from error
+
+
+class IndexFolder:
+    """The values of one index, by id.
+
+    Parameters
+    ----------
+    values : KeyedValues
+        Its folder, and how values are stored there.
+    """
+
+    def __init__(self, values: KeyedValues) -> None:
+        self.values = values
+        sharded = values.sharding is not None
+        self._reader = ShardReader(values.folder, Sharding.from_json(values.sharding or {}, values.folder)) if sharded else None
+
+    @property
+    def parameters(self) -> Sharding:
+        """Parameters of its shards."""
+        return Sharding.from_json(self.values.sharding or {}, self.values.folder)
+
+    def ids(self) -> NDArray[np.uint64]:
+        """Return all ids, as `KeyedValues.ids`."""
+        return self.values.ids()
+
+    def read(self, id: int) -> bytes | None:
+        """Return the value of an id; None if it does not exist."""
+        return self.read_all(np.array([check_id(id)], np.uint64))[0]
+
+    def read_all(self, ids: NDArray[np.uint64]) -> list[bytes | None]:
+        """Return the values of ids; None for each that does not exist."""
+        return self.values.read_all(ids.tolist()) if self._reader is None else self._reader.read_all(ids)
 
 
 @dataclass(frozen=True)
@@ -103,85 +225,67 @@ class SpatialLevel:
 
     Attributes
     ----------
-    index : KeyedValues
+    index : IndexFolder
         Cells, by their compressed Morton code where they are in shards.
-    lower, size : (3,) array of float64
-        Corner of the first cell, and extent of a cell, in the order and units of the dimensions.
-    grid : tuple of int
-        Cells along each dimension.
+    cells : CellGrid
+        Where they are.
+    limit : int
+        Largest number of annotations in a cell; 0 if it is not known.
     """
 
-    index: KeyedValues
-    lower: NDArray[np.float64]
-    size: NDArray[np.float64]
-    grid: tuple[int, ...]
+    index: IndexFolder
+    cells: CellGrid
+    limit: int = 0
 
     @classmethod
-    def parse(cls, index: KeyedValues, lower: Sequence[float], entry: Mapping[str, Any]) -> SpatialLevel:
+    def parse(cls, index: IndexFolder, lower: Sequence[float], entry: Mapping[str, Any]) -> SpatialLevel:
         """Return the level that an entry of ``spatial`` describes."""
         size, grid = np.asarray(entry["chunk_size"], np.float64), tuple(int(n) for n in entry["grid_shape"])
         if size.shape != (3,) or len(grid) != 3 or not (size > 0).all():
             raise ValueError(f"a spatial index has cells of {entry['chunk_size']} in a grid of {entry['grid_shape']}")
-        return cls(index, np.asarray(lower, np.float64), size, grid)
+        return cls(index, CellGrid(np.asarray(lower, np.float64), size, grid), int(entry.get("limit", 0)))
 
     def read(self, start: NDArray[np.float64], stop: NDArray[np.float64]) -> Iterator[bytes]:
         """Yield the stored cells that meet the box from `start` to `stop`; outside the grid, the nearest ones.
 
         Cells at the border list annotations that extend beyond it.
         """
-        first = np.clip(np.floor((start - self.lower) / self.size), 0, np.subtract(self.grid, 1))
-        last = np.clip(np.ceil((stop - self.lower) / self.size), 1, self.grid)
-        ranges = [range(int(a), int(b)) for a, b in zip(first, last, strict=True)]
-        cells: Iterable[tuple[int, ...]] = itertools.product(*ranges)
-        if np.prod([len(one) for one in ranges], dtype=float) > _LISTED:
-            cells = self._listed(ranges)
-        for batch in _batches(cells):
-            yield from (data for data in self._read(batch) if data is not None)
+        grid = self.cells.shape
+        low, high = ((end - self.cells.lower) / self.cells.size for end in (start, stop))
+        first = np.clip(np.floor(low - _MARGIN), 0, np.subtract(grid, 1)).astype(np.int64)
+        last = np.clip(np.ceil(high + _MARGIN), 1, grid).astype(np.int64)
+        for cells in self._cells(first, last):
+            yield from (data for data in self._read(cells) if data is not None)
 
-    def _listed(self, ranges: Sequence[range]) -> Iterable[tuple[int, ...]]:
-        """Return the cells in `ranges` that are stored; all of them if the store cannot list."""
+    def _cells(self, first: NDArray[np.int64], last: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Yield the cells from `first` to `last` in batches; of many, those that are stored, if the store can list."""
+        counts = (last - first).clip(0)
+        total = math.prod(counts.tolist())
+        if total > _LISTED:
+            with suppress(UnsupportedFormat):
+                yield self._listed(first, last)
+                return
+        for begin in range(0, total, _BATCH):
+            numbers = np.arange(begin, min(begin + _BATCH, total))
+            yield np.stack(np.unravel_index(numbers, tuple(counts.tolist())), axis=-1) + first
+
+    def _listed(self, first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:
         try:
-            if self.index.sharding is None:
-                names = (name.partition(".")[0].split("_") for name in self.index.folder.names())
-                stored = [tuple(map(int, parts)) for parts in names if len(parts) == 3 and all(map(str.isdigit, parts))]
-            else:
-                stored = [morton_cell(code, self.grid) for code in self.index.ids().tolist()]
+            stored = self._stored()
         except NotFound:
-            return ()
-        except UnsupportedFormat:
-            return itertools.product(*ranges)
-        return [cell for cell in stored if all(at in axis for at, axis in zip(cell, ranges, strict=True))]
+            return np.empty((0, 3), np.int64)
+        return stored[((stored >= first) & (stored < last)).all(axis=1)]
 
-    def _read(self, cells: Sequence[tuple[int, ...]]) -> list[bytes | None]:
-        if self.index.sharding is None:
-            return read_files(self.index.folder, ["_".join(map(str, cell)) for cell in cells])
-        return self.index.read_all(morton_code(cell, self.grid) for cell in cells)
+    def _stored(self) -> NDArray[np.int64]:
+        values = self.index.values
+        if values.sharding is not None:
+            return morton_cells(values.ids(), self.cells.shape)
+        names = (name.partition(".")[0].split("_") for name in values.folder.names())
+        found = [tuple(map(int, parts)) for parts in names if len(parts) == 3 and all(map(str.isdigit, parts))]
+        return np.array(found, np.int64).reshape(-1, 3)
 
+    def _read(self, cells: NDArray[np.int64]) -> list[bytes | None]:
+        if self.index.values.sharding is None:
+            return read_files(self.index.values.folder, ["_".join(map(str, cell)) for cell in cells.tolist()])
+        return self.index.read_all(np.sort(morton_codes(cells, self.cells.shape)))
 
-def morton_code(cell: Sequence[int], grid: Sequence[int]) -> int:
-    """Return the compressed Morton code of a cell: bits of its coordinates in turn, as far as the grid needs them."""
-    code = 0
-    for bit, (axis, level) in enumerate(_morton_bits(grid)):
-        code |= ((cell[axis] >> level) & 1) << bit
-    return code
-
-
-def morton_cell(code: int, grid: Sequence[int]) -> tuple[int, ...]:
-    """Return the cell of a compressed Morton code."""
-    cell = [0] * len(grid)
-    for bit, (axis, level) in enumerate(_morton_bits(grid)):
-        cell[axis] |= ((code >> bit) & 1) << level
-    return tuple(cell)
-
-
-def _morton_bits(grid: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield the axis and the position there of each bit of a code, lowest first."""
-    widths = [max(0, (n - 1).bit_length()) for n in grid]
-    for level in range(max(widths, default=0)):
-        yield from ((axis, level) for axis, width in enumerate(widths) if level < width)
-
-
-def _batches(cells: Iterable[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
-    remaining = iter(cells)
-    while batch := list(itertools.islice(remaining, _BATCH)):
-        yield batch

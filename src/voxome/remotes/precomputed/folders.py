@@ -13,6 +13,7 @@ from typing import Any
 
 import imagecodecs
 
+from voxome.contracts.source import Mode
 from voxome.errors import CorruptData
 from voxome.storage.path import StoragePath
 
@@ -44,11 +45,14 @@ class ShapeFolder:
         Its metadata; empty if it has none.
     name : str
         URI, for messages.
+    mode : {"r", "r+"}
+        Whether it may be written.
     """
 
     path: StoragePath
     info: Mapping[str, Any]
     name: str
+    mode: Mode = "r"
 
 
 def inside(root: StoragePath, relative: str) -> StoragePath:

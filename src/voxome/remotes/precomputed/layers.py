@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 from voxome.contracts.listing import entry_of, unreadable_entry
-from voxome.contracts.source import MeshSource, PointsSource, ResourceInfo, SkeletonSource
+from voxome.contracts.source import MeshSource, Mode, PointsSource, ResourceInfo, SkeletonSource
 from voxome.errors import CorruptData, UnsupportedFormat, VoxomeError
 from voxome.remotes.json_members import problem_of
 from voxome.remotes.json_store import read_json
-from voxome.remotes.precomputed.annotations import PrecomputedAnnotations
+from voxome.remotes.precomputed.annotation_source import PrecomputedAnnotations
 from voxome.remotes.precomputed.folders import INFO, ShapeFolder, inside
 from voxome.remotes.precomputed.info import Json, check, check_members, parsing, scales_by_size, whole_numbers
 from voxome.remotes.precomputed.meshes import MULTIRESOLUTION, open_meshes
@@ -78,7 +78,7 @@ def _volume_above(folder: StoragePath) -> Json | None:
         return None
 
 
-def open_shapes(folder: StoragePath, info: Json, name: str) -> ShapeSource:
+def open_shapes(folder: StoragePath, info: Json, name: str, mode: Mode = "r") -> ShapeSource:
     """Open a folder that is not a volume.
 
     Raises
@@ -90,7 +90,7 @@ def open_shapes(folder: StoragePath, info: Json, name: str) -> ShapeSource:
     if kind not in _OPENERS:
         raise UnsupportedFormat(f"{name} contains {kind}; voxome opens {', '.join([VOLUME, *_OPENERS])}")
     try:
-        return _OPENERS[kind](ShapeFolder(folder, info, name))
+        return _OPENERS[kind](ShapeFolder(folder, info, name, mode))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, VoxomeError):
             raise

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from voxome.contracts.listing import unreadable_entry
+from voxome.contracts.points import PointsSpec, PointsWriter
 from voxome.contracts.shape_writers import MeshWriter, ShapesSpec, SkeletonWriter
 from voxome.contracts.source import Mode, ResourceInfo, Source
 from voxome.contracts.spec import VolumeSpec
@@ -13,6 +14,7 @@ from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, AlreadyExists, CorruptData, NotFound
 from voxome.remotes.json_store import begins_as_object, read_json, update_json
+from voxome.remotes.precomputed.annotation_writer import AnnotationWriter
 from voxome.remotes.precomputed.create import new_info
 from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import Json, check, whole_numbers
@@ -46,7 +48,7 @@ class PrecomputedRemote:
         if info is None:
             raise NotFound(f"{uri} is not a precomputed layer: {folder}/{INFO} does not exist")
         if type_of(info) != VOLUME:
-            return open_shapes(folder, info, str(uri))
+            return open_shapes(folder, info, str(uri), mode)
         check(info, str(uri))
         info = whole_numbers(info)
         if number is None:
@@ -106,6 +108,9 @@ class PrecomputedRemote:
 
     def open_skeleton_writer(self, uri: Uri, spec: ShapesSpec) -> SkeletonWriter:
         return open_skeleton_writer(uri, spec)
+
+    def open_points_writer(self, uri: Uri, spec: PointsSpec) -> PointsWriter:
+        return AnnotationWriter(storage_path(uri, writing=True), str(uri), spec)
 
     def delete(self, uri: Uri) -> None:
         folder = storage_path(uri, writing=True)

@@ -6,8 +6,8 @@ Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precom
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from voxome.storage.path import StoragePath
 
 ShardValue = tuple[int, bytes] | tuple[int, bytes, bytes]
 """Id and value; optionally bytes that are stored, as they are, directly before it: the fragments of a mesh."""
+
+B = TypeVar("B")
 
 _BATCH = 4096
 _BATCH_BYTES = 1 << 24
@@ -52,10 +54,45 @@ def write_shard(folder: StoragePath, sharding: Sharding, shard: int, values: Ite
     AccessDenied, StoreError
         If the file cannot be written.
     """
+    return _write(folder, sharding, shard, _batches(iter(values)), _Body.add)
+
+
+def write_packed_shard(
+    folder: StoragePath, sharding: Sharding, shard: int, batches: Iterable[tuple[NDArray[np.uint64], NDArray[Any], bytes]]
+) -> int:
+    """Write all values of a shard, as `write_shard` does, from values that are joined in batches already.
+
+    Parameters
+    ----------
+    folder : StoragePath
+        Contains the shards.
+    sharding : Sharding
+        Parameters of the folder, with raw data.
+    shard : int
+        Number of the shard.
+    batches : iterable of (ids, sizes, bytes)
+        Ids in ascending order, the bytes of each value, and all values, one after the other.
+
+    Returns
+    -------
+    int
+        Number of values.
+
+    Raises
+    ------
+    InvalidInput, AccessDenied, StoreError
+        As of `write_shard`.
+    """
+    packed = (batch for batch in batches if len(batch[0]))
+    return _write(folder, sharding, shard, packed, lambda body, batch: body.append(*batch))
+
+
+def _write(
+    folder: StoragePath, sharding: Sharding, shard: int, batches: Iterator[B], add: Callable[[_Body, B], None]
+) -> int:
     if not 0 <= shard < 1 << sharding.shard_bits:
         raise InvalidInput(f"{shard} is not a shard of {folder}; expected 0 to {(1 << sharding.shard_bits) - 1}")
     file = folder / sharding.file_name(shard)
-    batches = _batches(iter(values))
     first = next(batches, None)
     if first is None:
         file.unlink()
@@ -63,7 +100,7 @@ def write_shard(folder: StoragePath, sharding: Sharding, shard: int, values: Ite
     with file.create_file() as stream:
         body = _Body(stream, sharding, shard, str(file))
         for batch in itertools.chain([first], batches):
-            body.add(batch)
+            add(body, batch)
         return body.finish()
 
 
@@ -91,13 +128,20 @@ class _Body:
     def add(self, batch: Sequence[ShardValue]) -> None:
         """Append values."""
         ids = np.array([one[0] for one in batch], np.uint64)
-        minishards = self._check(ids)
         data = [compress(one[1], self._sharding.data_encoding) for one in batch]
         before = [one[2] if len(one) > 2 else b"" for one in batch]
         sizes = np.array([len(one) for one in data], np.uint64)
-        ends = np.cumsum(sizes + np.array([len(one) for one in before], np.uint64), dtype=np.uint64)
-        ends += np.uint64(self._end)
-        self._stream.write(b"".join(itertools.chain.from_iterable(zip(before, data, strict=True))))
+        joined = b"".join(itertools.chain.from_iterable(zip(before, data, strict=True)))
+        self.append(ids, sizes, joined, np.array([len(one) for one in before], np.uint64))
+
+    def append(
+        self, ids: NDArray[np.uint64], sizes: NDArray[Any], data: bytes, before: NDArray[np.uint64] | None = None
+    ) -> None:
+        """Append encoded values of `sizes` bytes each, every one after `before` bytes that are no part of it."""
+        minishards = self._check(ids)
+        sizes = sizes.astype(np.uint64)
+        ends = np.cumsum(sizes if before is None else sizes + before, dtype=np.uint64) + np.uint64(self._end)
+        self._stream.write(data)
         self._rows.append(np.stack([minishards, ids, ends - sizes, sizes]))
         self._end, self._last = int(ends[-1]), int(ids[-1])
 

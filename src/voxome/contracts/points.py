@@ -1,0 +1,108 @@
+"""Writing of annotations: a store takes them batch by batch, and may let them be edited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self, runtime_checkable
+
+from voxome.contracts.provenance import Provenance
+from voxome.contracts.shapes import Annotations
+from voxome.contracts.source import PointsSource
+from voxome.contracts.uri import Uri
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointsSpec:
+    """A collection of annotations that is to be written.
+
+    Attributes
+    ----------
+    voxel_size_nm : (z, y, x) or None
+        Unit of the positions: that of the voxels they refer to, so that positions of voxels are exact; None for 1 nm.
+    limit : int or None
+        Largest number of annotations in a cell of a spatial index; None for that of the format.
+    seed : int
+        Seed of the random order in which annotations are shown, the first ones from afar.
+    relation_versions : mapping of str to mapping
+        By relation, the labels that its ids are of: their ``uri`` and ``version``.
+    """
+
+    voxel_size_nm: tuple[float, float, float] | None = None
+    limit: int | None = None
+    seed: int = 0
+    relation_versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+class PointsWriter(Protocol):
+    """Writes annotations of one geometry; nothing is seen of them before `finish`."""
+
+    def __enter__(self) -> Self:
+        """Return the writer."""
+
+    def __exit__(self, *error: object) -> None:
+        """Remove temporary files; without `finish`, whatever was written."""
+
+    def write(self, annotations: Annotations) -> None:
+        """Add annotations, with the geometry, properties and relations of all before.
+
+        Raises
+        ------
+        InvalidInput
+            If they differ in these, or their positions are not finite.
+        UnsupportedFormat
+            If the format cannot hold a property, or the positions.
+        """
+
+    def finish(self, provenance: Provenance | None) -> None:
+        """Write all indices.
+
+        Raises
+        ------
+        InvalidInput
+            If an id occurs twice; then nothing is written.
+        """
+
+
+@runtime_checkable
+class SupportsWritePoints(Protocol):
+    """A remote that stores annotations."""
+
+    def open_points_writer(self, uri: Uri, spec: PointsSpec) -> PointsWriter:
+        """Open the writer of a new collection.
+
+        Raises
+        ------
+        AlreadyExists
+            If something is stored there.
+        """
+
+
+@runtime_checkable
+class SupportsBatches(Protocol):
+    """A source of annotations that yields all of them in bounded memory."""
+
+    def batches(self) -> Iterator[Annotations]:
+        """Yield all annotations with their relations, each once."""
+
+
+@runtime_checkable
+class SupportsEditPoints(PointsSource, Protocol):
+    """A source of annotations that can be edited; readers see edits at once."""
+
+    def write(self, annotations: Annotations) -> None:
+        """Add annotations, or replace those with the same ids."""
+
+    def delete(self, ids: Iterable[int]) -> None:
+        """Delete annotations.
+
+        Raises
+        ------
+        NotFound
+            If one does not exist; then none is deleted.
+        """
+
+    def fold(self) -> None:
+        """Write edits that are kept beside the indices into these."""
+
+

@@ -1,0 +1,205 @@
+"""A precomputed collection of annotations as a source: its indices, and the edits beside them.
+
+An edit is seen by every reader at once. `fold` writes all indices anew, in folders of their own, and then replaces the
+metadata, so that a reader sees the collection before or after it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.points import PointsSpec
+from voxome.contracts.ragged import Ragged
+from voxome.contracts.shapes import Annotations, AnnotationShape
+from voxome.errors import NotFound, ReadOnly, StoreError, UnknownName, VoxomeError
+from voxome.remotes.json_store import read_json
+from voxome.remotes.precomputed.annotation_edits import Edits, EditsFile
+from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, generation_of, remove_indices
+from voxome.remotes.precomputed.annotations import AnnotationIndices
+from voxome.remotes.precomputed.folders import INFO, ShapeFolder
+from voxome.remotes.precomputed.info import OWN
+
+T = TypeVar("T")
+
+_WAIT_S = 0.1
+_PATIENCE_S = 10.0
+"""How long an edit waits for the end of a fold, before it takes the one who folds for dead."""
+
+
+class PrecomputedAnnotations:
+    """Annotations of one collection.
+
+    Parameters
+    ----------
+    folder : ShapeFolder
+        The collection; it can be edited if its mode is "r+".
+    """
+
+    def __init__(self, folder: ShapeFolder) -> None:
+        self._path, self.name, self._mode = folder.path, folder.name, folder.mode
+        self._open(folder)
+
+    def _open(self, folder: ShapeFolder) -> None:
+        self._folder = folder
+        self._state = (folder.path / INFO).file_state()
+        self._indices = AnnotationIndices(folder)
+        key = f"edits.{generation_of(folder.info)}.parquet"
+        self._file = EditsFile(folder.path, key, self._indices.none())
+        self._edits, self._edits_state = Edits(self._indices.none()), object()
+
+    def _refresh(self) -> None:
+        """Notice what other processes have written since the last call."""
+        state = (self._path / INFO).file_state()
+        if state != self._state:
+            info = read_json(self._path, INFO)
+            if info is None:
+                raise NotFound(f"{self.name} does not exist any more")
+            self._open(ShapeFolder(self._path, info, self.name, self._mode))
+            self._state = state
+        edits_state = self._file.state()
+        if edits_state != self._edits_state:
+            self._edits, self._edits_state = self._file.read(), edits_state
+
+    def _query(self, query: Callable[[AnnotationIndices, Edits], T]) -> T:
+        """Return the answer of a query, again if the indices were replaced while they were read."""
+        while True:
+            self._refresh()
+            state = self._state
+            try:
+                answer = query(self._indices, self._edits)
+            except VoxomeError:
+                if (self._path / INFO).file_state() == state:
+                    raise
+                continue
+            if (self._path / INFO).file_state() == state:
+                return answer
+
+    @property
+    def shape(self) -> AnnotationShape:
+        return self._indices.shape
+
+    @property
+    def relations(self) -> Sequence[str]:
+        return self._indices.relations
+
+    @property
+    def voxel_size_nm(self) -> tuple[float, float, float]:
+        """Unit of the positions: z, y, x."""
+        return self._indices.codec.voxel_size_nm
+
+    def ids(self) -> NDArray[np.uint64]:
+        return self._query(
+            lambda indices, edits: np.union1d(np.setdiff1d(indices.ids(), edits.ids), edits.live.ids)
+        )
+
+    def get(self, ids: Iterable[int]) -> Annotations:
+        requested = list(ids)
+        return self._query(lambda indices, edits: _get(indices, edits, requested, self.name))
+
+    def within(self, start_nm: Sequence[float], stop_nm: Sequence[float]) -> Annotations:
+        return self._query(
+            lambda indices, edits: _overlay(
+                indices.within(start_nm, stop_nm), edits, lambda live: live.within(start_nm, stop_nm)
+            )
+        )
+
+    def related(self, relation: str, label: int) -> Annotations:
+        return self._query(
+            lambda indices, edits: _overlay(
+                indices.related(relation, label), edits, lambda live: _related(live, relation, label)
+            )
+        )
+
+    def batches(self) -> Iterator[Annotations]:
+        """Yield all annotations with their relations, sorted by id within each part."""
+        self._refresh()
+        indices, edits = self._indices, self._edits
+        for batch in indices.batches():
+            yield batch.select(np.flatnonzero(~np.isin(batch.ids, edits.ids)))
+        yield edits.live
+
+    def write(self, annotations: Annotations) -> None:
+        self._require_editable()
+        self._refresh()
+        checked = self._indices.conform(annotations)
+        self._change(lambda edits: edits.write(checked))
+
+    def delete(self, ids: Iterable[int]) -> None:
+        self._require_editable()
+        gone = np.unique(np.array(list(ids), np.uint64))
+        self.get(gone.tolist())
+        self._change(lambda edits: edits.delete(gone))
+
+    def _change(self, change: Callable[[Edits], Edits]) -> None:
+        patience = time.monotonic() + _PATIENCE_S
+        while self._file.change(change) is None:
+            if time.monotonic() > patience:
+                self._file.put(replace(self._file.read(), closed=False))
+            time.sleep(_WAIT_S)
+            self._refresh()
+
+    def fold(self) -> None:
+        self._require_editable()
+        self._refresh()
+        folder, indices, file, edits = self._folder, self._indices, self._file, self._file.read()
+        if not len(edits):
+            return
+        own = folder.info.get(OWN, {})
+        spec = PointsSpec(
+            voxel_size_nm=None if own.get("voxel_size_unknown") else indices.codec.voxel_size_nm,
+            limit=indices.limit,
+            seed=int(own.get("seed", 0)),
+            relation_versions=own.get("relations", {}),
+        )
+        generation = generation_of(folder.info) + 1
+        with AnnotationWriter(self._path, self.name, spec, generation=generation, kept=folder.info) as writer:
+            for batch in indices.batches():
+                writer.write(batch.select(np.flatnonzero(~np.isin(batch.ids, edits.ids))))
+            writer.write(edits.live)
+            def carry_over() -> None:
+                """Move edits that were made in the meantime to the new generation."""
+                last = file.close()
+                if last is None:
+                    raise StoreError(f"{self.name} is being folded by another process")
+                later = last.since(edits.next)
+                if len(later):
+                    EditsFile(self._path, f"edits.{generation}.parquet", indices.none()).put(later)
+
+            writer.finish(None, before_info=carry_over)
+        file.remove()
+        remove_indices(self._path, folder.info)
+
+    def _require_editable(self) -> None:
+        if self._mode != "r+":
+            raise ReadOnly(f"{self.name} is open for reading only; open it with mode='r+' to edit annotations")
+
+
+def _get(indices: AnnotationIndices, edits: Edits, ids: Sequence[int], name: str) -> Annotations:
+    keys = indices.check_ids(ids)
+    if gone := [id for id in keys.tolist() if id in edits.deleted]:
+        raise NotFound(f"{name} has no annotation {gone[0]}")
+    edited = np.isin(keys, edits.live.ids)
+    stored = indices.get(keys[~edited])
+    live = edits.live.select(np.searchsorted(edits.live.ids, keys[edited]))
+    return Annotations.join([stored, live])
+
+
+def _overlay(stored: Annotations, edits: Edits, find: Callable[[Annotations], Annotations]) -> Annotations:
+    if not len(edits):
+        return stored
+    kept = stored.select(np.flatnonzero(~np.isin(stored.ids, edits.ids)))
+    return Annotations.join([kept, find(edits.live).replace(relations={})])
+
+
+def _related(live: Annotations, relation: str, label: int) -> Annotations:
+    if relation not in live.relations:
+        raise UnknownName.of("relation", relation, live.relations)
+    labels = Ragged.of(relation, live.relations[relation])
+    rows = np.repeat(np.arange(len(live)), labels.counts)
+    return live.select(np.unique(rows[labels.values == np.uint64(label)]))
