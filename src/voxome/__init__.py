@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from voxome.resources.open import create, open
     from voxome.resources.shapes import Meshes, Points, Skeletons
     from voxome.resources.volume import Volume
+    from voxome.services.annotations.create import create_annotations
     from voxome.services.array import array
     from voxome.services.convert import convert
     from voxome.services.delete import rm
@@ -55,6 +56,7 @@ __all__ = [
     "contacts",
     "convert",
     "create",
+    "create_annotations",
     "datasets",
     "explain",
     "get",
@@ -94,6 +96,7 @@ _LAZY = {
     "contacts": "voxome.services.regions",
     "convert": "voxome.services.convert",
     "create": "voxome.resources.open",
+    "create_annotations": "voxome.services.annotations.create",
     "datasets": "voxome.data.registry.read",
     "explain": "voxome.services.explain",
     "get": "voxome.services.verbs",

@@ -33,6 +33,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "sqlite": "voxome.records.sql:open_sqlite",
     },
     "voxome.remotes": {
+        "annotationfiles": "voxome.remotes.annotation_files.remote:AnnotationFilesRemote",
         "memory": "voxome.remotes.memory:MemoryRemote",
         "zarr": "voxome.remotes.zarr.remote:ZarrRemote",
         "n5": "voxome.remotes.n5.remote:N5Remote",

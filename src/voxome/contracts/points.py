@@ -54,8 +54,15 @@ class PointsWriter(Protocol):
             If the format cannot hold a property, or the positions.
         """
 
-    def finish(self, provenance: Provenance | None) -> None:
-        """Write all indices.
+    def finish(self, provenance: Provenance | None, part: str | None = None) -> str:
+        """Write all indices, and return the URI of the collection.
+
+        Parameters
+        ----------
+        provenance : Provenance or None
+            What made the annotations.
+        part : str or None
+            Name of this collection within the URI that was opened, if that gets several.
 
         Raises
         ------
@@ -104,5 +111,3 @@ class SupportsEditPoints(PointsSource, Protocol):
 
     def fold(self) -> None:
         """Write edits that are kept beside the indices into these."""
-
-

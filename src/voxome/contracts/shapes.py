@@ -165,8 +165,8 @@ class Annotations:
     properties : mapping
         Values by name, each an array of n rows.
     relations : mapping
-        By name, the labels (uint64 arrays) that each of the n annotations is related to: a list for each, or an array of
-        n rows. Empty where the store does not deliver them with the annotations.
+        By name, the labels (uint64 arrays) that each of the n annotations is related to: a list for each, or an array
+        of n rows. Empty where the store does not deliver them with the annotations.
     provenance : Provenance or None
         What made it; None where that is not known.
     """
@@ -175,7 +175,7 @@ class Annotations:
     ids: NDArray[np.uint64]
     positions_nm: NDArray[np.float64]
     properties: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    relations: Mapping[str, Sequence[NDArray[np.uint64]]] = field(default_factory=dict)
+    relations: Mapping[str, Sequence[Any] | NDArray[Any]] = field(default_factory=dict)
     provenance: Provenance | None = None
 
     def __post_init__(self) -> None:
@@ -263,10 +263,7 @@ class Annotations:
             np.concatenate([part.ids for part in parts]),
             np.concatenate([part.positions_nm for part in parts]),
             {name: np.concatenate([part.properties[name] for part in parts]) for name in first.properties},
-            {
-                name: Ragged.join([Ragged.of(name, part.relations[name]) for part in parts])
-                for name in first.relations
-            },
+            {name: Ragged.join([Ragged.of(name, part.relations[name]) for part in parts]) for name in first.relations},
             first.provenance,
         )
 

@@ -50,9 +50,7 @@ def _latest(times: NDArray[np.float64], is_open: NDArray[np.bool_]) -> tuple[NDA
     return latest, np.logical_or.reduce(opens)
 
 
-def crossed_cells(
-    ends: NDArray[np.float64], grid: ArrayLike
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def crossed_cells(ends: NDArray[np.float64], grid: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the cells of a grid that segments cross, each cell once a segment.
 
     Source: J. Amanatides and A. Woo, "A Fast Voxel Traversal Algorithm for Ray Tracing" (1987), for many segments at

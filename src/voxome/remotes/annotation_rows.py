@@ -72,7 +72,9 @@ def from_table(table: pa.Table, shape: AnnotationShape) -> Annotations:
     if missing := [name for name in (ID, *names) if name not in table.column_names]:
         raise InvalidInput(f"the table lacks the columns {', '.join(missing)}; it has {', '.join(table.column_names)}")
     if empty := [name for name in (ID, *names) if table.column(name).null_count]:
-        raise InvalidInput(f"the table has no value of {', '.join(empty)} in some rows; fill them in, or leave these out")
+        raise InvalidInput(
+            f"the table has no value of {', '.join(empty)} in some rows; fill them in, or leave these out"
+        )
     if not pa.types.is_integer(table.schema.field(ID).type):
         raise InvalidInput(f"the ids are of type {table.schema.field(ID).type}; expected integers")
     positions = np.stack([table.column(name).to_numpy().astype(np.float64) for name in names], axis=-1)

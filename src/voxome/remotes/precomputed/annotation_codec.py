@@ -110,7 +110,7 @@ class AnnotationCodec:
         largest_nm = self.nm / 2 if self._known_voxels else np.full(3, _TOLERANCE_NM)
         if (errors * self.nm >= largest_nm).any():
             raise UnsupportedFormat(
-                f"{self._name}: the format has positions of 32 bits, which are up to {(errors * self.nm).max():.3g} nm from "
+                f"{self._name}: the format has positions of 32 bits, up to {(errors * self.nm).max():.3g} nm from "
                 "these; give the voxel size of the volume that they belong to (voxel_size_nm), or a larger one"
             )
 

@@ -148,7 +148,11 @@ class EditsFile:
         return self._parse(self._folder.read(self.key))
 
     def _parse(self, data: bytes | None) -> Edits:
-        return Edits(self._none) if data is None else Edits.from_bytes(data, self._none.shape, f"{self._folder}/{self.key}")
+        return (
+            Edits(self._none)
+            if data is None
+            else Edits.from_bytes(data, self._none.shape, f"{self._folder}/{self.key}")
+        )
 
     def change(self, change: Callable[[Edits], Edits]) -> Edits | None:
         """Change the edits, and return the new ones; None, with nothing changed, if they are being folded."""

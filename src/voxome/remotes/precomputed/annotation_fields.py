@@ -99,8 +99,8 @@ class Fields:
                 beside.append(key)
             else:
                 raise UnsupportedFormat(
-                    f"{name}: the property {key!r} has the dtype {column.dtype} and the shape {column.shape}; a property "
-                    "is one number, text or truth value an annotation, or a colour of 3 or 4 uint8"
+                    f"{name}: the property {key!r} has the dtype {column.dtype} and the shape {column.shape}; a "
+                    "property is one number, text or truth value an annotation, or a colour of 3 or 4 uint8"
                 )
         order = sorted(stored, key=lambda field: -field.element.itemsize)
         return cls(tuple(order), tuple(beside))

@@ -3,9 +3,9 @@
 Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precomputed/annotation.rst
 
 Annotations come in a random order that depends on their ids only. A level takes them in this order until the next one
-would exceed the limit of a cell; from that one on, they belong to the next level, whose cells are smaller. So each is on
-exactly one level, no cell exceeds the limit, a level has the same share of the remaining ones in every cell, and nothing
-depends on how the annotations were cut into batches.
+would exceed the limit of a cell; from that one on, they belong to the next level, whose cells are smaller. So each is
+on exactly one level, no cell exceeds the limit, a level has the same share of the remaining ones in every cell, and
+nothing depends on how the annotations were cut into batches.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ class Level:
         """Return how many entries with the same code come before each, here and in the level."""
         order = np.argsort(codes, kind="stable")
         ordered = codes[order]
-        first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(codes) else np.empty(0, int)
+        first = (
+            np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(codes) else np.empty(0, int)
+        )
         ranks = np.arange(len(codes)) - np.repeat(first, np.diff(np.append(first, len(codes))))
         out = np.empty(len(codes), np.int64)
         out[order] = ranks

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.points import PointsSpec
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.ragged import Ragged
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import NotFound, ReadOnly, StoreError, UnknownName, VoxomeError
@@ -24,6 +25,7 @@ from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, gener
 from voxome.remotes.precomputed.annotations import AnnotationIndices
 from voxome.remotes.precomputed.folders import INFO, ShapeFolder
 from voxome.remotes.precomputed.info import OWN
+from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
 
 T = TypeVar("T")
 
@@ -94,9 +96,7 @@ class PrecomputedAnnotations:
         return self._indices.codec.voxel_size_nm
 
     def ids(self) -> NDArray[np.uint64]:
-        return self._query(
-            lambda indices, edits: np.union1d(np.setdiff1d(indices.ids(), edits.ids), edits.live.ids)
-        )
+        return self._query(lambda indices, edits: np.union1d(np.setdiff1d(indices.ids(), edits.ids), edits.live.ids))
 
     def get(self, ids: Iterable[int]) -> Annotations:
         requested = list(ids)
@@ -117,7 +117,12 @@ class PrecomputedAnnotations:
         )
 
     def batches(self) -> Iterator[Annotations]:
-        """Yield all annotations with their relations, sorted by id within each part."""
+        """Yield all annotations with their relations, sorted by id within each part.
+
+        Yields
+        ------
+        Annotations
+        """
         self._refresh()
         indices, edits = self._indices, self._edits
         for batch in indices.batches():
@@ -162,6 +167,7 @@ class PrecomputedAnnotations:
             for batch in indices.batches():
                 writer.write(batch.select(np.flatnonzero(~np.isin(batch.ids, edits.ids))))
             writer.write(edits.live)
+
             def carry_over() -> None:
                 """Move edits that were made in the meantime to the new generation."""
                 last = file.close()
@@ -174,6 +180,14 @@ class PrecomputedAnnotations:
             writer.finish(None, before_info=carry_over)
         file.remove()
         remove_indices(self._path, folder.info)
+
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        """Return what the file ``provenance`` of the collection says."""
+        return read_provenance(self._path)
+
+    def add_provenance(self, one: Provenance) -> None:
+        """Add an entry to the file ``provenance``; atomic."""
+        add_provenance(self._path, one)
 
     def _require_editable(self) -> None:
         if self._mode != "r+":

@@ -31,6 +31,7 @@ from voxome.remotes.precomputed.annotation_spool import MINISHARD_BITS, Annotati
 from voxome.remotes.precomputed.beside_table import write_beside
 from voxome.remotes.precomputed.folders import INFO, inside
 from voxome.remotes.precomputed.info import OWN, Json
+from voxome.remotes.precomputed.provenance import add_provenance
 from voxome.remotes.precomputed.shard_writer import write_packed_shard
 from voxome.remotes.precomputed.sharding import Sharding
 from voxome.remotes.precomputed.spilled_rows import PARTITIONS
@@ -70,7 +71,13 @@ class AnnotationWriter:
     """
 
     def __init__(
-        self, folder: StoragePath, name: str, spec: PointsSpec, *, generation: int = 1, kept: Json | None = None
+        self,
+        folder: StoragePath,
+        name: str,
+        spec: PointsSpec,
+        *,
+        generation: int = 1,
+        kept: Mapping[str, Any] | None = None,
     ) -> None:
         self._folder, self._name, self._spec = folder, name, spec
         self._generation, self._kept = generation, kept
@@ -109,7 +116,8 @@ class AnnotationWriter:
         self._spool = AnnotationSpool(self._codec, self._fields.beside, self._spec.seed)
 
     def _check(self, annotations: Annotations) -> None:
-        assert self._codec is not None and self._fields is not None
+        assert self._codec is not None
+        assert self._fields is not None
         if annotations.shape != self._codec.shape:
             raise InvalidInput(
                 f"{self._name}: annotations of shape {annotations.shape} after those of shape {self._codec.shape}; a "
@@ -117,8 +125,8 @@ class AnnotationWriter:
             )
         if set(annotations.relations) != set(self._codec.relations):
             raise InvalidInput(
-                f"{self._name}: these annotations have the relations {', '.join(annotations.relations) or 'none'}; those "
-                f"before had {', '.join(self._codec.relations) or 'none'}"
+                f"{self._name}: these annotations have the relations {', '.join(annotations.relations) or 'none'}; "
+                f"those before had {', '.join(self._codec.relations) or 'none'}"
             )
         self._fields.check(annotations.properties)
 
@@ -128,12 +136,22 @@ class AnnotationWriter:
         if parts:
             self._spool.add(parts[0] if len(parts) == 1 else Annotations.concatenate(parts))
 
-    def finish(self, provenance: Provenance | None, before_info: Callable[[], None] = lambda: None) -> None:
+    def finish(
+        self,
+        provenance: Provenance | None,
+        part: str | None = None,
+        before_info: Callable[[], None] = lambda: None,
+    ) -> str:
+        if part is not None:
+            self._folder = self._folder / part
         if self._codec is None or self._spool is None:
-            raise InvalidInput(f"{self._name}: there are no annotations to write; an empty collection needs one empty part")
+            raise InvalidInput(
+                f"{self._name}: there are no annotations to write; an empty collection needs one empty part"
+            )
         self._flush()
         info = {**self._info, **_bounds(self._spool)}
         if self._kept is None:
+            require_free(self._folder, self._name)
             self._folder.put_new({_UNFINISHED: b""})
         try:
             indices = _Indices(self._folder, self._name, self._codec, self._spool, info)
@@ -143,12 +161,15 @@ class AnnotationWriter:
             kept = {} if self._kept is None else self._kept.get(OWN, {})
             info[OWN] = {**kept, **info[OWN], "count": len(self._spool), "generation": self._generation}
             before_info()
+            if provenance is not None:
+                add_provenance(self._folder, provenance)
             (self._folder / INFO).write_bytes(to_json(info, self._name))
         except BaseException:
             with suppress(VoxomeError):
                 self._remove()
             raise
         (self._folder / _UNFINISHED).unlink()
+        return self._folder.uri("precomputed")
 
     def _remove(self) -> None:
         """Remove what a failed `finish` has written."""
@@ -188,9 +209,7 @@ def remove_indices(folder: StoragePath, info: Mapping[str, Any]) -> None:
         inside(folder, str(beside["key"])).unlink()
 
 
-def _draft(
-    shape: AnnotationShape, fields: Fields, relations: Sequence[str], spec: PointsSpec, prefix: str
-) -> Json:
+def _draft(shape: AnnotationShape, fields: Fields, relations: Sequence[str], spec: PointsSpec, prefix: str) -> Json:
     """Return the metadata of a collection, without what is only known at the end."""
     sizes = dict(zip("zyx", spec.voxel_size_nm or (1.0, 1.0, 1.0), strict=True))
     own: Json = {

@@ -121,8 +121,8 @@ class AnnotationIndices:
         if annotations.shape != self.shape or set(annotations.relations) != set(self.relations):
             raise InvalidInput(
                 f"these annotations are of shape {annotations.shape} with the relations "
-                f"{', '.join(annotations.relations) or 'none'}; those of {self.name} are of shape {self.shape} with the "
-                f"relations {', '.join(self.relations) or 'none'}"
+                f"{', '.join(annotations.relations) or 'none'}; those of {self.name} are of shape {self.shape} with "
+                f"the relations {', '.join(self.relations) or 'none'}"
             )
         stored = self.codec.decode(self.codec.encode(annotations))
         beside = {name: annotations.properties[name] for name in none.properties if name not in stored.properties}
@@ -199,7 +199,9 @@ class IndexFolder:
     def __init__(self, values: KeyedValues) -> None:
         self.values = values
         sharded = values.sharding is not None
-        self._reader = ShardReader(values.folder, Sharding.from_json(values.sharding or {}, values.folder)) if sharded else None
+        self._reader = (
+            ShardReader(values.folder, Sharding.from_json(values.sharding or {}, values.folder)) if sharded else None
+        )
 
     @property
     def parameters(self) -> Sharding:
@@ -288,4 +290,3 @@ class SpatialLevel:
         if self.index.values.sharding is None:
             return read_files(self.index.values.folder, ["_".join(map(str, cell)) for cell in cells.tolist()])
         return self.index.read_all(np.sort(morton_codes(cells, self.cells.shape)))
-

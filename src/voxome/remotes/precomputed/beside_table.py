@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -103,21 +104,34 @@ class BesideTable:
     def __init__(self, path: StoragePath, columns: Sequence[str]) -> None:
         self._path, self._columns = path, tuple(columns)
 
-    @cached_property
-    def _file(self) -> pq.ParquetFile:
+    def _read(self, groups: Sequence[int]) -> pa.Table:
+        """Return some row groups."""
+        with self._opened() as file:
+            columns = [ID, *self._columns]
+            if groups:
+                return file.read_row_groups(groups, columns, use_threads=False)
+            return file.schema_arrow.empty_table().select(columns)
+
+    @contextmanager
+    def _opened(self) -> Iterator[pq.ParquetFile]:
         try:
-            return pq.ParquetFile(pa.PythonFile(self._path.open_file(), mode="r"))
+            with self._path.open_file() as file:
+                yield pq.ParquetFile(pa.PythonFile(file, mode="r"))
         except (NotFound, pa.ArrowInvalid) as error:
-            raise CorruptData(f"{self._path}, which has properties of the annotations, cannot be read: {error}") from error
+            raise CorruptData(
+                f"{self._path}, which has properties of the annotations, cannot be read: {error}"
+            ) from error
 
     @cached_property
     def _ranges(self) -> NDArray[np.uint64]:
         """Shard, first and last id of each row group."""
-        metadata, names = self._file.metadata, self._file.schema_arrow.names
         found = []
-        for group in range(metadata.num_row_groups):
-            ids, shards = (metadata.row_group(group).column(names.index(name)).statistics for name in (ID, _SHARD))
-            found.append((shards.min, ids.min, ids.max))
+        with self._opened() as file:
+            metadata, names = file.metadata, file.schema_arrow.names
+            for group in range(metadata.num_row_groups):
+                columns = metadata.row_group(group)
+                ids, shards = (columns.column(names.index(name)).statistics for name in (ID, _SHARD))
+                found.append((shards.min, ids.min, ids.max))
         return np.array(found, np.uint64).reshape(-1, 3)
 
     def lookup(self, ids: NDArray[np.uint64], shards: NDArray[np.uint64]) -> dict[str, NDArray[Any]]:
@@ -139,13 +153,11 @@ class BesideTable:
             for group, (shard, first, last) in enumerate(ranges)
             if ((shards == shard) & (ids >= first) & (ids <= last)).any()
         ]
-        table = self._file.read_row_groups(wanted, [ID, *self._columns], use_threads=False) if wanted else None
-        known = np.empty(0, np.uint64) if table is None else table.column(ID).to_numpy()
+        table = self._read(wanted)
+        known = table.column(ID).to_numpy()
         order = np.argsort(known)
         at = np.searchsorted(known, ids, sorter=order)
-        if len(ids) and (table is None or at.max() >= len(known) or (known[order[at]] != ids).any()):
+        if len(ids) and (at.max() >= len(known) or (known[order[at]] != ids).any()):
             raise CorruptData(f"{self._path} lacks properties of some annotations; write the collection again")
-        if table is None:
-            table = self._file.schema_arrow.empty_table().select(list(self._columns))
         rows = table.take(order[at]) if len(ids) else table.slice(0, 0)
         return {name: numpy_column(rows.column(name)) for name in self._columns}

@@ -58,7 +58,10 @@ def write_shard(folder: StoragePath, sharding: Sharding, shard: int, values: Ite
 
 
 def write_packed_shard(
-    folder: StoragePath, sharding: Sharding, shard: int, batches: Iterable[tuple[NDArray[np.uint64], NDArray[Any], bytes]]
+    folder: StoragePath,
+    sharding: Sharding,
+    shard: int,
+    batches: Iterable[tuple[NDArray[np.uint64], NDArray[Any], bytes]],
 ) -> int:
     """Write all values of a shard, as `write_shard` does, from values that are joined in batches already.
 

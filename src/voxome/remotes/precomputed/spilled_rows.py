@@ -49,19 +49,15 @@ class SpilledRows:
     def read(self, partitions: Iterable[int]) -> NDArray[Any]:
         """Return the rows of some partitions, one partition after the other, in the order in which they came."""
         ranges = [(int(run[one]), int(run[one + 1])) for one in partitions for run in self._runs]
-        out = np.empty(sum(stop - start for start, stop in ranges), self._dtype)
-        view, at = memoryview(out).cast("B") if len(out) else memoryview(b""), 0
+        out = bytearray(sum(stop - start for start, stop in ranges) * self._dtype.itemsize)
+        view, at = memoryview(out), 0
         with storing(self._path):
             for start, stop in ranges:
                 size = (stop - start) * self._dtype.itemsize
                 self._file.seek(start * self._dtype.itemsize)
-                self._file.readinto(view[at : at + size])  # type: ignore[attr-defined]
+                self._file.readinto(view[at : at + size])
                 at += size
-        return out
-
-    def count(self, partition: int) -> int:
-        """Return the number of rows of a partition."""
-        return sum(int(run[partition + 1] - run[partition]) for run in self._runs)
+        return np.frombuffer(out, self._dtype)
 
     def close(self) -> None:
         """Close the file, and remove it."""

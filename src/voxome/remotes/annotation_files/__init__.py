@@ -1,0 +1,1 @@
+"""Annotations in tables: Parquet and CSV files."""

@@ -1,0 +1,172 @@
+"""Columns of tables of annotations: geometry and positions, ids, properties and relations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from voxome.contracts.shapes import Annotations, AnnotationShape
+from voxome.errors import InvalidInput, describe_value
+from voxome.remotes.annotation_rows import ID, POSITIONS, SHAPE_KEY, from_table, is_list, position_columns
+
+Triple = tuple[float, float, float]
+
+LIST_SUFFIX = "[]"
+"""End of the name of a column of a CSV file that is a relation."""
+_PREFIXES: Mapping[AnnotationShape, tuple[tuple[str, ...], ...]] = {
+    "line": (POSITIONS["line"], ("pre_", "post_")),
+    "box": (POSITIONS["box"],),
+    "ellipsoid": (POSITIONS["ellipsoid"],),
+    "point": (POSITIONS["point"],),
+}
+"""Geometry → beginnings of the names of its columns of positions, one of which a table has."""
+_RUN_VERSION = b"voxome_format_version"
+"""Metadata of the tables of a run, whose positions count from the centre of voxel 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """How a table is read.
+
+    Attributes
+    ----------
+    voxel_size_nm : (z, y, x) or None
+        Size of the voxels in which columns ``z, y, x`` count: i is the centre of voxel i.
+    offset_nm : (z, y, x)
+        Position of the centre of voxel 0 in tables of a run.
+    relations : tuple of str
+        Columns of ids that are relations.
+    """
+
+    voxel_size_nm: Triple | None = None
+    offset_nm: Triple = (0.0, 0.0, 0.0)
+    relations: tuple[str, ...] = ()
+
+
+class TableReader:
+    """Turns the rows of a table into annotations.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+        Its columns.
+    options : TableOptions
+        How it is read.
+    name : str
+        Its URI, for messages.
+
+    Raises
+    ------
+    InvalidInput
+        If it lacks columns.
+    """
+
+    def __init__(self, schema: pa.Schema, options: TableOptions, name: str) -> None:
+        self._options, self._name = options, name
+        self._columns = schema.names
+        self.shape, prefixes, unit = _positions_of(schema.names, name)
+        self._is_voxels = not unit
+        self._from = [f"{prefix}{axis}{unit}" for prefix in prefixes for axis in "zyx"]
+        metadata = schema.metadata or {}
+        self._of_run = _RUN_VERSION in metadata and SHAPE_KEY not in metadata
+        if (self._is_voxels or self._of_run) and options.voxel_size_nm is None:
+            what = "in voxels" if self._is_voxels else "from the centre of voxel 0, as in all tables of a run"
+            raise InvalidInput(f"{name}: its positions count {what}; add the voxel size in nm, as ?voxel_size=40,8,8")
+        if missing := [one for one in options.relations if one not in schema.names]:
+            raise InvalidInput(f"{name} has no column {', '.join(missing)}; it has {', '.join(schema.names)}")
+
+    @property
+    def relations(self) -> tuple[str, ...]:
+        """Columns that `TableOptions` names as relations."""
+        return self._options.relations
+
+    def read(self, table: pa.Table, first: int) -> Annotations:
+        """Return rows as annotations; `first` is the number of the first one, which ids count if there are none.
+
+        Raises
+        ------
+        InvalidInput
+            If positions, ids or labels are missing, or no numbers.
+        """
+        names = position_columns(self.shape)
+        columns: dict[str, Any] = {
+            ID: table.column(ID) if ID in self._columns else np.arange(first, first + len(table)) + 1
+        }
+        for stored, name in zip(self._from, names, strict=True):
+            columns[name] = table.column(stored)
+        for name in self._columns:
+            if name not in columns and name not in self._from:
+                column = table.column(name)
+                columns[name] = _as_lists(name, column) if name in self._options.relations else column
+        try:
+            found = from_table(pa.table(columns), self.shape)
+        except (pa.ArrowInvalid, ValueError) as error:
+            raise InvalidInput(f"{self._name}: {error}") from error
+        return found.replace(positions_nm=self._corner_frame(found.positions_nm))
+
+    def _corner_frame(self, positions: Any) -> Any:
+        """Return positions in nm from the corner of voxel 0; the radii of ellipsoids have no origin."""
+        if not (self._is_voxels or self._of_run):
+            return positions
+        size = np.asarray(self._options.voxel_size_nm)
+        moved = (
+            (positions + 0.5) * size if self._is_voxels else positions - np.asarray(self._options.offset_nm) + size / 2
+        )
+        if self.shape == "ellipsoid":
+            moved[:, 1] = positions[:, 1] * size if self._is_voxels else positions[:, 1]
+        return moved
+
+
+def _positions_of(columns: Sequence[str], name: str) -> tuple[AnnotationShape, tuple[str, ...], str]:
+    """Return the geometry, the beginnings of the names of its columns, and their end: ``_nm``; nothing for voxels."""
+    for shape, prefixes, unit in _candidates():
+        if all(f"{prefix}{axis}{unit}" in columns for prefix in prefixes for axis in "zyx"):
+            return shape, prefixes, unit
+    raise InvalidInput(
+        f"{name} has the columns {', '.join(columns)}; positions are expected in z_nm, y_nm, x_nm (points), "
+        "start_z_nm, …, stop_x_nm (lines), low_z_nm, …, high_x_nm (boxes) or centre_z_nm, …, radius_x_nm (ellipsoids), "
+        "or in the same without _nm, in voxels"
+    )
+
+
+def _candidates() -> Iterator[tuple[AnnotationShape, tuple[str, ...], str]]:
+    for unit in ("_nm", ""):
+        for shape, alternatives in _PREFIXES.items():
+            for prefixes in alternatives:
+                yield shape, prefixes, unit
+
+
+def _as_lists(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of single ids, each as a list; a missing one is an empty list."""
+    if is_list(column.type):
+        return column
+    if not pa.types.is_integer(column.type):
+        raise InvalidInput(f"the column {name!r} is of type {column.type}; ids are expected in a relation")
+    chunks = []
+    for chunk in column.chunks:
+        offsets = np.concatenate([[0], np.cumsum(~chunk.is_null().to_numpy(zero_copy_only=False))])
+        chunks.append(pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), chunk.drop_null()))
+    return pa.chunked_array(chunks, pa.large_list(column.type))
+
+
+def parse_triple(option: str, text: str | None, name: str) -> Triple | None:
+    """Return the three lengths of an option, such as ``voxel_size=40,8,8``.
+
+    Raises
+    ------
+    InvalidInput
+        If it is anything else.
+    """
+    if text is None:
+        return None
+    try:
+        z, y, x = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InvalidInput(
+            f"{name}: {option} is {describe_value(text)}; expected three lengths in nm, as {option}=40,8,8"
+        ) from error
+    return z, y, x

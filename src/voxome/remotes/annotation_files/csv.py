@@ -1,0 +1,182 @@
+"""Tables in CSV files: without types, which are found in a first pass; ids never become floats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from voxome.errors import CorruptData
+from voxome.remotes.annotation_files.columns import LIST_SUFFIX
+from voxome.remotes.annotation_rows import is_list
+from voxome.storage.path import StoragePath
+
+_BLOCK_BYTES = 1 << 22
+_INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
+_COLOUR = "[colour]"
+"""End of the name of a column of colours."""
+
+
+@dataclass
+class _Values:
+    """What the values of a column can be."""
+
+    is_bool: bool = True
+    is_integer: bool = True
+    is_number: bool = True
+    low: int = 0
+    high: int = 0
+
+    def look(self, texts: pa.Array) -> None:
+        """Notice some more values."""
+        self.is_bool = self.is_bool and bool(
+            pc.all(pc.is_in(pc.utf8_lower(texts), pa.array(["true", "false"]))).as_py()
+        )
+        if self.is_integer:
+            self._look_at_integers(texts)
+        if self.is_number and not self.is_integer:
+            self.is_number = _cast(pc.if_else(pc.equal(texts, ""), "nan", texts), pa.float64()) is not None
+
+    def _look_at_integers(self, texts: pa.Array) -> None:
+        for kind in (pa.int64(), pa.uint64()):
+            values = _cast(texts, kind)
+            if values is not None:
+                bounds = pc.min_max(values).as_py()
+                self.low, self.high = min(self.low, bounds["min"]), max(self.high, bounds["max"])
+                return
+        self.is_integer = False
+
+    def type(self, name: str) -> pa.DataType:
+        """Return the type of the column: of integers, the smallest that holds them."""
+        if name == "id":
+            return pa.uint64()
+        if self.is_bool:
+            return pa.bool_()
+        for kind in _INTEGERS if self.is_integer else ():
+            limits = np.iinfo(kind)
+            if limits.min <= self.low and self.high <= limits.max:
+                return pa.from_numpy_dtype(kind)
+        return pa.float64() if self.is_number else pa.string()
+
+
+def read_csv_schema(path: StoragePath) -> pa.Schema:
+    """Return the columns of a CSV file with the types that hold all its values.
+
+    Raises
+    ------
+    NotFound
+        If it does not exist.
+    CorruptData
+        If it is no CSV.
+    """
+    found: dict[str, _Values] = {}
+    names: list[str] = []
+    empty = True
+    for batch in _batches(path):
+        names, empty = batch.schema.names, empty and not len(batch)
+        for name, column in zip(names, batch.columns, strict=True):
+            if not name.endswith((LIST_SUFFIX, _COLOUR)) and len(column):
+                found.setdefault(name, _Values()).look(column)
+    return pa.schema([_field(name, found.get(name)) for name in names])
+
+
+def _field(name: str, values: _Values | None) -> pa.Field:
+    if name.endswith(LIST_SUFFIX):
+        return pa.field(name.removesuffix(LIST_SUFFIX), pa.large_list(pa.uint64()))
+    if name.endswith(_COLOUR):
+        return pa.field(name.removesuffix(_COLOUR), pa.list_(pa.uint8()))
+    return pa.field(name, pa.float64() if values is None else values.type(name))
+
+
+def read_csv(path: StoragePath, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows of a CSV file, with the columns of `schema`.
+
+    Raises
+    ------
+    CorruptData
+        If the file is no CSV, or a value does not have the type of its column.
+    """
+    for batch in _batches(path):
+        columns = [_convert(column, field, path) for column, field in zip(batch.columns, schema, strict=True)]
+        yield pa.table(dict(zip(schema.names, columns, strict=True)))
+
+
+def _convert(texts: pa.Array, field: pa.Field, path: StoragePath) -> pa.Array:
+    try:
+        if is_list(field.type):
+            return _parse_lists(texts, field.type)
+        if pa.types.is_boolean(field.type):
+            return pc.equal(pc.utf8_lower(texts), "true")
+        if pa.types.is_floating(field.type):
+            texts = pc.if_else(pc.equal(texts, ""), "nan", texts)
+        return texts.cast(field.type)
+    except pa.ArrowInvalid as error:
+        raise CorruptData(f"{path}: the column {field.name!r} has a value that is no {field.type}: {error}") from error
+
+
+def _parse_lists(texts: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return lists of integers that are written as ``5 7``; colours have equal lengths."""
+    parts = pc.split_pattern(pc.utf8_trim_whitespace(texts), " ")
+    counts = pc.if_else(pc.equal(texts, ""), 0, pc.list_value_length(parts)).to_numpy().astype(np.int64)
+    flat = pc.list_flatten(parts)
+    values = flat.filter(pc.not_equal(flat, "")).cast(kind.value_type)
+    if pa.types.is_uint8(kind.value_type) and len(counts):
+        return pa.FixedSizeListArray.from_arrays(values, int(counts[0]))
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int64())
+    return pa.LargeListArray.from_arrays(offsets, values)
+
+
+def _cast(texts: pa.Array, kind: pa.DataType) -> Any:
+    try:
+        return texts.cast(kind)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _batches(path: StoragePath) -> Iterator[pa.RecordBatch]:
+    """Yield the rows as texts."""
+    with path.open_file() as file:
+        names = _header(file, path)
+        options = pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, quoted_strings_can_be_null=False
+        )
+        read = pa.csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False)
+        parse = pa.csv.ParseOptions(newlines_in_values=True)
+        try:
+            with pa.csv.open_csv(pa.PythonFile(file, mode="r"), read, parse, options) as reader:
+                yield pa.RecordBatch.from_pylist([], reader.schema)
+                yield from reader
+        except pa.ArrowInvalid as error:
+            raise CorruptData(f"{path} is no CSV table: {error}") from error
+
+
+def _header(file: BinaryIO, path: StoragePath) -> list[str]:
+    """Return the names of the columns, and go back to the beginning of the file."""
+    line = file.readline().decode("utf-8-sig", "replace")
+    file.seek(0)
+    if not line.strip():
+        raise CorruptData(f"{path} is empty; a CSV table begins with the names of its columns")
+    try:
+        with pa.csv.open_csv(pa.BufferReader(line.encode()), pa.csv.ReadOptions(use_threads=False)) as reader:
+            names: list[str] = reader.schema.names
+    except pa.ArrowInvalid as error:
+        raise CorruptData(f"{path} is no CSV table: {error}") from error
+    return names
+
+
+def csv_columns(table: pa.Table) -> pa.Table:
+    """Return a table as CSV holds it: lists as texts, and marked in the names of their columns."""
+    columns: dict[str, Any] = {}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if is_list(field.type) or pa.types.is_fixed_size_list(field.type):
+            suffix = LIST_SUFFIX if is_list(field.type) else _COLOUR
+            rows = [" ".join(map(str, row)) for row in column.to_pylist()]
+            columns[field.name + suffix] = pa.array(rows, pa.string())
+        else:
+            columns[field.name] = column
+    return pa.table(columns)

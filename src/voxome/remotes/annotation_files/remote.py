@@ -1,0 +1,229 @@
+"""``annotationfiles://FILE.parquet`` and ``.csv``: a table with a row for each annotation.
+
+Columns are those of `voxome.remotes.annotation_rows`. Tables of other programs are read too: with positions in voxels,
+with ``pre_`` and ``post_`` in place of ``start_`` and ``stop_``, and without ids, which then are the numbers of rows.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from voxome.contracts.points import PointsSpec, PointsWriter
+from voxome.contracts.provenance import Provenance
+from voxome.contracts.ragged import Ragged
+from voxome.contracts.shapes import Annotations, AnnotationShape
+from voxome.contracts.source import Mode, ResourceInfo, Source
+from voxome.contracts.uri import Uri
+from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly, UnknownName, UnsupportedFormat
+from voxome.remotes.annotation_files.columns import TableOptions, TableReader, parse_triple
+from voxome.remotes.annotation_files.csv import csv_columns, read_csv, read_csv_schema
+from voxome.remotes.annotation_rows import to_table
+from voxome.storage.atomic import storing
+from voxome.storage.find import storage_path
+from voxome.storage.path import StoragePath
+
+SUFFIXES = (".csv", ".parquet")
+_ROWS = 1 << 16
+_OPTIONS = ("offset", "relations", "voxel_size")
+
+
+class AnnotationFilesRemote:
+    """Tables of annotations.
+
+    Options after ``?`` are ``voxel_size=Z,Y,X`` in nm (of positions in voxels), ``relations=A,B`` (columns of ids of
+    segments) and, for tables of a run, ``offset=Z,Y,X`` in nm.
+    """
+
+    uri_options = _OPTIONS
+
+    def open(self, uri: Uri, *, mode: Mode = "r") -> Source:
+        if mode != "r":
+            raise ReadOnly(f"{uri} is a table, which cannot be edited; write it as precomputed:// to edit annotations")
+        return TableSource(_path(uri), _options(uri), str(uri))
+
+    def list(self, uri: Uri) -> Iterator[ResourceInfo]:
+        yield ResourceInfo(str(uri), "points")
+
+    def open_points_writer(self, uri: Uri, spec: PointsSpec) -> PointsWriter:
+        _path(uri, writing=True).must_be_free(str(uri))
+        return TableWriter(uri)
+
+
+class TableSource:
+    """The annotations of one table; queries read all of it, part by part.
+
+    Parameters
+    ----------
+    path : StoragePath
+        The file.
+    options : TableOptions
+        How it is read.
+    name : str
+        URI, for messages.
+    """
+
+    def __init__(self, path: StoragePath, options: TableOptions, name: str) -> None:
+        self._path, self.name = path, name
+        self._schema = _schema(path)
+        self._reader = TableReader(self._schema, options, name)
+
+    @property
+    def shape(self) -> AnnotationShape:
+        return self._reader.shape
+
+    @property
+    def relations(self) -> Sequence[str]:
+        return tuple(self._none.relations)
+
+    @cached_property
+    def _none(self) -> Annotations:
+        return self._reader.read(self._schema.empty_table(), 0)
+
+    def batches(self) -> Iterator[Annotations]:
+        """Yield all annotations."""
+        first = 0
+        for table in _rows(self._path, self._schema):
+            yield self._reader.read(table, first)
+            first += len(table)
+
+    def ids(self) -> NDArray[np.uint64]:
+        return np.sort(np.concatenate([self._none.ids, *(part.ids for part in self.batches())]))
+
+    def get(self, ids: Iterable[int]) -> Annotations:
+        wanted = np.unique(np.array(list(ids), np.uint64))
+        found = self._select(lambda part: np.isin(part.ids, wanted))
+        if len(found) < len(wanted):
+            raise NotFound(f"{self.name} has no annotation {np.setdiff1d(wanted, found.ids)[0]}")
+        return found
+
+    def within(self, start_nm: Sequence[float], stop_nm: Sequence[float]) -> Annotations:
+        return self._select(lambda part: part.meet_box(start_nm, stop_nm))
+
+    def related(self, relation: str, label: int) -> Annotations:
+        if relation not in self.relations:
+            raise UnknownName.of("relation", relation, self.relations)
+
+        def is_related(part: Annotations) -> NDArray[np.bool_]:
+            labels = Ragged.of(relation, part.relations[relation])
+            return (
+                np.bincount(
+                    np.repeat(np.arange(len(part)), labels.counts)[labels.values == np.uint64(label)],
+                    minlength=len(part),
+                )
+                > 0
+            )
+
+        return self._select(is_related)
+
+    def _select(self, meets: Callable[[Annotations], NDArray[np.bool_]]) -> Annotations:
+        parts = [part.select(np.flatnonzero(meets(part))) for part in self.batches()]
+        return Annotations.join([self._none, *parts])
+
+
+class TableWriter:
+    """Writes a table: into a temporary file first, so that nothing is seen of it until it is finished.
+
+    Parameters
+    ----------
+    uri : Uri
+        Of the table.
+    """
+
+    def __init__(self, uri: Uri) -> None:
+        self._uri = uri
+        self._draft = tempfile.TemporaryFile()  # noqa: SIM115
+        self._writer: Any = None
+        self._schema: pa.Schema | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._draft.close()
+
+    def write(self, annotations: Annotations) -> None:
+        table = to_table(annotations)
+        path = _path(self._uri)
+        plain = csv_columns(table) if _is_csv(path) else table
+        if self._writer is None:
+            self._schema = table.schema
+            writer = pa.csv.CSVWriter if _is_csv(path) else pq.ParquetWriter
+            self._writer = writer(self._draft, plain.schema)
+        if table.schema != self._schema:
+            raise InvalidInput(
+                f"{self._uri}: these annotations have the columns {_describe(table.schema)}; those before had "
+                f"{_describe(self._schema)}"
+            )
+        with storing(Path(str(path))):
+            self._writer.write_table(plain)
+
+    def finish(self, provenance: Provenance | None, part: str | None = None) -> str:
+        if self._writer is None:
+            raise InvalidInput(f"{self._uri}: there are no annotations to write; an empty table needs one empty part")
+        self._writer.close()
+        stem, dot, suffix = self._uri.path.rpartition(".")
+        uri = self._uri if part is None else replace(self._uri, path=f"{stem}-{part}{dot}{suffix}")
+        path = _path(uri, writing=True)
+        path.must_be_free(str(uri))
+        self._draft.seek(0)
+        with path.create_file() as file:
+            shutil.copyfileobj(self._draft, file)
+        return str(uri)
+
+
+def _describe(schema: pa.Schema | None) -> str:
+    return ", ".join(f"{field.name} ({field.type})" for field in schema or ())
+
+
+def _path(uri: Uri, *, writing: bool = False) -> StoragePath:
+    query = {name: value for name, value in uri.query.items() if name not in _OPTIONS}
+    path = storage_path(Uri(uri.scheme, uri.path, query), writing=writing)
+    if not path.name.lower().endswith(SUFFIXES):
+        raise UnsupportedFormat(
+            f"{uri} does not end in {' or '.join(SUFFIXES)}, the tables of annotations that are known"
+        )
+    return path
+
+
+def _options(uri: Uri) -> TableOptions:
+    query: Mapping[str, str] = uri.query
+    return TableOptions(
+        voxel_size_nm=parse_triple("voxel_size", query.get("voxel_size"), str(uri)),
+        offset_nm=parse_triple("offset", query.get("offset"), str(uri)) or (0.0, 0.0, 0.0),
+        relations=tuple(filter(None, query.get("relations", "").split(","))),
+    )
+
+
+def _schema(path: StoragePath) -> pa.Schema:
+    if _is_csv(path):
+        return read_csv_schema(path)
+    with path.open_file() as file:
+        try:
+            return pq.read_schema(pa.PythonFile(file, mode="r"))
+        except pa.ArrowInvalid as error:
+            raise CorruptData(f"{path} is not a readable Parquet table: {error}") from error
+
+
+def _rows(path: StoragePath, schema: pa.Schema) -> Iterator[pa.Table]:
+    if _is_csv(path):
+        yield from read_csv(path, schema)
+        return
+    with path.open_file() as file:
+        for batch in pq.ParquetFile(pa.PythonFile(file, mode="r")).iter_batches(_ROWS, use_threads=False):
+            yield pa.Table.from_batches([batch])
+
+
+def _is_csv(path: StoragePath) -> bool:
+    return path.name.lower().endswith(".csv")

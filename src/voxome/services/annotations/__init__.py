@@ -1,0 +1,1 @@
+"""Annotations: from any source to any store, and their edits."""

@@ -1,0 +1,131 @@
+"""Write annotations into a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from voxome.calls import explain_calls
+from voxome.contracts.arguments import require_count, require_lengths, require_mapping, require_whole
+from voxome.contracts.points import PointsSpec, PointsWriter, SupportsWritePoints
+from voxome.contracts.provenance import LOCAL, Provenance
+from voxome.contracts.shapes import Annotations
+from voxome.contracts.uri import Location, Uri
+from voxome.errors import InvalidInput, UnknownName, UnsupportedFormat
+from voxome.resources.open import absolute, open
+from voxome.resources.recognition import get_remote
+from voxome.resources.shapes import Points
+from voxome.services.annotations.sources import AnnotationsLike, open_annotations, with_scheme
+
+
+@explain_calls
+def create_annotations(
+    uri: Location,
+    source: AnnotationsLike,
+    *,
+    voxel_size_nm: tuple[float, float, float] | None = None,
+    dtypes: Mapping[str, DTypeLike] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> tuple[Points, ...]:
+    """Write annotations into a store, in bounded memory however many there are.
+
+    Annotations of several geometries become several collections, ``URI/point``, ``URI/line`` and so on.
+
+    Parameters
+    ----------
+    uri : str or path
+        ``precomputed://…`` (a new folder), ``dvid://…/INSTANCE``, or a new ``.parquet`` or ``.csv`` file.
+    source : str, path, Points, Annotations or iterator of Annotations
+        The annotations; in a store, or in a ``.csv`` or ``.parquet`` file.
+    voxel_size_nm : (z, y, x), optional
+        Voxel size of the volume that they belong to; by default that of the source, or else 1 nm. Precomputed
+        annotations have positions of 32 bits in this unit, so that those of voxels are exact.
+    dtypes : mapping of str to dtype, optional
+        Data types to convert properties to, such as ``{"score": "float32"}``. Neuroglancer shows properties of at most
+        32 bits; others are kept in a table beside the collection.
+    limit : int, optional
+        Largest number of annotations in a cell of the spatial index.
+    seed : int
+        Seed of the random order in which annotations are shown from afar.
+
+    Returns
+    -------
+    tuple of Points
+        The collections, one for each geometry.
+
+    Raises
+    ------
+    AlreadyExists
+        If something is stored there.
+    InvalidInput
+        If an id occurs twice, or the annotations of one geometry differ in their properties or relations.
+    UnsupportedFormat
+        If the store cannot hold them.
+
+    Examples
+    --------
+    >>> import voxome
+    >>> found = voxome.Annotations("point", [1, 2], [[[5, 5, 5]], [[9, 9, 9]]], {"score": [0.5, 0.75]})
+    >>> points, = voxome.create_annotations("precomputed://points", found, voxel_size_nm=(8, 8, 8))  # doctest: +SKIP
+    """
+    target = absolute(Uri.parse(with_scheme(uri)))
+    remote = get_remote(target.scheme) if target.scheme else None
+    if not isinstance(remote, SupportsWritePoints):
+        raise UnsupportedFormat(
+            f"{target} cannot hold annotations; write to precomputed://FOLDER, dvid://HOST/UUID/INSTANCE, FILE.parquet "
+            "or FILE.csv"
+        )
+    require_mapping("dtypes", dtypes or {}, "{'score': 'float32'}")
+    converted = {name: np.dtype(one) for name, one in (dtypes or {}).items()}
+    found = open_annotations(source)
+    size = found.voxel_size_nm if voxel_size_nm is None else require_lengths("voxel_size_nm", voxel_size_nm)
+    spec = PointsSpec(
+        voxel_size_nm=size,
+        limit=None if limit is None else require_count("limit", limit),
+        seed=require_whole("seed", seed),
+    )
+    parameters = {"voxel_size_nm": size and list(size), "limit": limit, "seed": seed}
+    provenance = Provenance.now("annotations", LOCAL, "annotations", version("voxome"), parameters, found.records)
+    writers: dict[str, PointsWriter] = {}
+    with ExitStack() as opened:
+        for batch in found.batches:
+            if batch.shape not in writers:
+                writers[batch.shape] = opened.enter_context(remote.open_points_writer(target, spec))
+            writers[batch.shape].write(_convert(batch, converted))
+        if not writers:
+            raise InvalidInput(
+                f"there are no annotations to write to {target}; an empty collection needs one empty part"
+            )
+        parts = {shape: shape if len(writers) > 1 else None for shape in writers}
+        uris = [writer.finish(provenance, parts[shape]) for shape, writer in writers.items()]
+    return tuple(open(one, expect=Points) for one in uris)
+
+
+def _convert(batch: Annotations, dtypes: Mapping[str, np.dtype[Any]]) -> Annotations:
+    if not dtypes:
+        return batch
+    if unknown := sorted(dtypes.keys() - batch.properties.keys()):
+        raise UnknownName.of("property", unknown[0], batch.properties)
+    columns = dict(batch.properties)
+    for name, dtype in dtypes.items():
+        columns[name] = _cast(name, columns[name], dtype)
+    return batch.replace(properties=columns)
+
+
+def _cast(name: str, values: Any, dtype: np.dtype[Any]) -> Any:
+    """Return a property with another dtype; whole numbers that it cannot hold are refused."""
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            cast = values.astype(dtype)
+    except (TypeError, ValueError, FloatingPointError) as error:
+        raise InvalidInput(f"the property {name!r} cannot be converted to {dtype}: {error}") from error
+    if dtype.kind in "iu" and values.dtype.kind in "iufb" and not (cast == values).all():
+        lost = values[cast != values][0]
+        raise InvalidInput(f"the property {name!r} has values that {dtype} cannot hold, such as {lost}")
+    return cast
