@@ -1,6 +1,6 @@
 """A precomputed collection of annotations as a source: its indices, and the edits beside them.
 
-An edit is seen by every reader at once. `fold` writes all indices anew, in folders of their own, and then replaces the
+An edit is seen by every reader at once. `fold` writes all indices again, in folders of their own, and then replaces the
 metadata, so that a reader sees the collection before or after it.
 """
 

@@ -39,7 +39,7 @@ from voxome.storage.path import StoragePath
 
 TYPE = "neuroglancer_annotations_v1"
 BESIDE = "beside"
-"""What is not in the records: the metadata's key, and the name of the table without its suffix."""
+"""Properties beside the records: the metadata's key, and the name of the table without its suffix."""
 _UNFINISHED = "unfinished"
 """File that is there while a collection is written."""
 
