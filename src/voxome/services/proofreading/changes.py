@@ -24,7 +24,7 @@ class Changes:
     moves : (n, 3) array of uint64
         Supervoxel, its segment before, its segment after.
     stored : (n, 3) array of uint64
-        Id in the voxels, its supervoxel before, its supervoxel after.
+        Id in the voxels, its supervoxel before, its supervoxel after; 0: that of its parent.
     """
 
     moves: NDArray[np.uint64]

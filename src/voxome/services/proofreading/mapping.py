@@ -109,9 +109,12 @@ class Mapping:
                 self._own_members(after).add(supervoxel)
             self._segments[supervoxel] = after
         for id, before, after in changes.stored.tolist():
-            self._parts[before].discard(id)
-            self._parts[after].add(id)
-            self._supervoxels[id] = after
+            if before:
+                self._parts[before].discard(id)
+                del self._supervoxels[id]
+            if after:
+                self._parts[after].add(id)
+                self._supervoxels[id] = after
 
     def segment_of(self, supervoxel: int) -> int:
         """Return the segment of a supervoxel; 0 if it does not exist."""
@@ -128,6 +131,10 @@ class Mapping:
         while (supervoxel := self._supervoxels.get(id)) is None and id in self._tree.parents:
             id = self._tree.parents[id]
         return id if supervoxel is None else supervoxel
+
+    def own_supervoxel_of(self, id: int) -> int:
+        """Return the supervoxel of an id in the voxels; 0 if it has none of its own, but that of its parent."""
+        return self._supervoxels.get(id, 0)
 
     def stored_ids(self, supervoxel: int) -> set[int]:
         """Return the ids in the voxels that make up a supervoxel."""

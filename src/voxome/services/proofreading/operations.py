@@ -165,13 +165,11 @@ def _fits(changes: Changes, emptied: set[int], created: set[int], mapping: Mappi
         if mapping.segment_of(supervoxel) != before:
             return False
         moved.setdefault(before, set()).add(supervoxel)
-    for segment, supervoxels in moved.items():
-        if segment and (mapping.supervoxels(segment) <= supervoxels) != (segment in emptied):
+    after = set(changes.moves[:, 2].tolist()) - {0}
+    for segment in moved.keys() - after - {0}:
+        if (mapping.supervoxels(segment) <= moved[segment]) != (segment in emptied):
             return False
-    return all(
-        bool(mapping.supervoxels(segment)) != (segment in created)
-        for segment in set(changes.moves[:, 2].tolist()) - {0}
-    )
+    return all(bool(mapping.supervoxels(segment)) != (segment in created) for segment in after)
 
 
 def edit_details(changes: Changes, mapping: Mapping, segments: Sequence[int], **arguments: Any) -> dict[str, Any]:

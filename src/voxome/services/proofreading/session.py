@@ -2,50 +2,38 @@
 
 from __future__ import annotations
 
-import operator
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, cast
+from typing import Literal
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import ArrayLike, NDArray
 
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_number
 from voxome.contracts.kinds import Rows
-from voxome.errors import EditConflict, InvalidInput, NotFound, describe_value
+from voxome.errors import InvalidInput, NotFound
+from voxome.geometry import Box
 from voxome.resources.volume import Volume
+from voxome.services.proofreading.arguments import id_text, require_distinct, require_ids, require_points
 from voxome.services.proofreading.changes import Changes
-from voxome.services.proofreading.ids import LARGEST, take_ids
-from voxome.services.proofreading.leases import Lease, release_lease, require_free, take_lease
+from voxome.services.proofreading.editor import Edit, Editor, NewIds
+from voxome.services.proofreading.leases import Lease, release_lease, take_lease
 from voxome.services.proofreading.mapping import Mapping
-from voxome.services.proofreading.operations import Action, Operation, edit_details
+from voxome.services.proofreading.operations import Operation
 from voxome.services.proofreading.remote import SCHEME, require_name
 from voxome.services.proofreading.source import SegmentsSource
-from voxome.services.proofreading.state import Lineage, State
+from voxome.services.proofreading.split import SplitPlan, Way, plan_split
 from voxome.services.proofreading.store import (
-    MAIN,
     Branch,
     NamedVersion,
-    ProofreadingStore,
     VersionLike,
     add_branch,
     add_version,
 )
-from voxome.services.proofreading.tables import OPERATIONS, STORE
-
-_KEPT = 8
-"""Earlier versions whose mapping is kept."""
-_LISTED = 10
-"""Ids that a message lists."""
-
-NewIds = Callable[[int], list[int]]
-"""Returns so many ids that nobody has used."""
 
 
-class Session:
+class Session(Editor):
     """Edits of the segments of a volume, on one branch, by one author.
 
     Every edit is one transaction: it is there as a whole, for all readers at once, or it is not there. An edit is
@@ -75,13 +63,6 @@ class Session:
     >>> session.undo(2).action, session.segment_of([2]).tolist()
     ('undo', [1])
     """
-
-    def __init__(self, store: ProofreadingStore, author: str, branch: str = MAIN) -> None:
-        self.store, self.author, self.branch = store, author, branch
-        self._token = uuid.uuid4().hex
-        self._state = store.state(branch)
-        self._seen = self._state.version
-        self._states: dict[Lineage, State] = {}
 
     def __repr__(self) -> str:
         return f"<Session of {self.author} on {self.store.database.name}, branch {self.branch!r}>"
@@ -201,12 +182,12 @@ class Session:
         segments = require_ids("ids", ids)
         if len(segments) < 2:
             raise InvalidInput(f"ids is {segments}; expected two or more segments to merge; nothing has changed")
-        _require_distinct(segments, "segment")
+        require_distinct(segments, "segment")
 
-        def prepare(mapping: Mapping, _: NewIds) -> tuple[Changes, list[int]]:
+        def prepare(mapping: Mapping, _: NewIds) -> Edit:
             target, *others = segments
             moves = [(one, other, target) for other in others for one in sorted(mapping.supervoxels(other))]
-            return Changes.of(moves), [target]
+            return Edit(Changes.of(moves), [target])
 
         return self._edit("merge", segments, prepare, version, {"ids": segments})
 
@@ -239,21 +220,94 @@ class Session:
         """
         (segment,) = require_ids("id", [id])
         cut = require_ids("supervoxels", supervoxels)
-        _require_distinct(cut, "supervoxel")
+        require_distinct(cut, "supervoxel")
 
-        def prepare(mapping: Mapping, new_ids: NewIds) -> tuple[Changes, list[int]]:
+        def prepare(mapping: Mapping, new_ids: NewIds) -> Edit:
             members = mapping.supervoxels(segment)
             if missing := [one for one in cut if one not in members]:
-                raise InvalidInput(f"segment {segment} does not contain the supervoxels {_text(missing)}")
+                raise InvalidInput(f"segment {segment} does not contain the supervoxels {id_text(missing)}")
             if not cut or len(cut) == len(members):
                 raise InvalidInput(
                     f"{len(cut)} of the {len(members)} supervoxels of segment {segment} were given; expected some, but "
                     "not all"
                 )
             new = new_ids(1)[0]
-            return Changes.of((one, segment, new) for one in cut), [segment, new]
+            return Edit(Changes.of((one, segment, new) for one in cut), [segment, new])
 
         return self._edit("cleave", [segment], prepare, version, {"id": segment, "supervoxels": cut})
+
+    @explain_calls
+    def split(
+        self,
+        id: int,
+        points_a: ArrayLike,
+        points_b: ArrayLike,
+        *,
+        way: Way | None = None,
+        box: Box | str | None = None,
+        version: VersionLike | None = None,
+    ) -> Operation:
+        """Split a segment in two, between points.
+
+        In the graph of supervoxels, by a minimum cut; or in the voxels, by a watershed, which divides the supervoxels
+        that the cut crosses. Of these, both parts get new ids, and the voxels are written into a copy of their chunks
+        in the store.
+
+        Parameters
+        ----------
+        id : int
+            Segment, which keeps side a, and what is joined to neither side.
+        points_a, points_b : (n, 3) array of int
+            Voxels (z, y, x) of the segment that shall stay together, in the store's coordinates.
+        way : {"graph", "voxels"}, optional
+            By default the graph if the store has edges, otherwise the voxels.
+        box : Box or str, optional
+            With the voxels: what is divided; supervoxels outside stay on side a.
+        version : int or str, optional
+            Version that the edit is based on; `version` if None.
+
+        Returns
+        -------
+        Operation
+            Its ``segments`` are `id` and the new segment, of side b.
+
+        Raises
+        ------
+        InvalidInput
+            If a point is not in the segment, or the segment cannot be cut so; nothing changes.
+        EditConflict
+            If another session has changed or locked the segment.
+        NotFound
+            If it does not exist.
+        """
+        plan = self.preview_split(id, points_a, points_b, way=way, box=box)
+        arguments = {
+            "id": plan.segment,
+            "way": plan.way,
+            "points_a": np.asarray(points_a).tolist(),
+            "points_b": np.asarray(points_b).tolist(),
+        }
+        return self._edit("split", [plan.segment], plan.prepare, version, arguments)
+
+    @explain_calls
+    def preview_split(
+        self,
+        id: int,
+        points_a: ArrayLike,
+        points_b: ArrayLike,
+        *,
+        way: Way | None = None,
+        box: Box | str | None = None,
+    ) -> SplitPlan:
+        """Return what `split` with the same arguments would do now; the errors are the same."""
+        (segment,) = require_ids("id", [id])
+        domain = self.store.domain
+        region = None if box is None else Box.of(box, domain) & domain
+        sides = require_points("points_a", points_a, domain), require_points("points_b", points_b, domain)
+        with self.store.database.reading() as connection:
+            self._state.follow(connection)
+            self._require_exist([segment])
+            return plan_split(self.store, connection, self._state, segment, *sides, way, region)
 
     @explain_calls
     def undo(self, operation: Operation | int | None = None) -> Operation:
@@ -386,140 +440,3 @@ class Session:
         finally:
             with self.store.database.writing() as connection:
                 release_lease(connection, lease, segments)
-
-    def _toggle(self, operation: Operation | int | None, action: Literal["undo", "redo"]) -> Operation:
-        with self.store.database.writing() as connection:
-            self._state.follow(connection)
-            number = self._last(action) if operation is None else require_operation(operation)
-            edit, done, changes = self._state.log.toggle(number, action, self._state.mapping)
-            self._require_free(connection, edit.changes.segments)
-            entry = self._insert(connection, done, edit.number, {"segments": edit.segments}, changes)
-        self._state.append(entry)
-        return entry
-
-    def _last(self, action: Literal["undo", "redo"]) -> int:
-        """Return the edit that an undo or a redo of this session concerns by default."""
-        log = self._state.log
-        for one in reversed(log.entries):
-            undone = log.status(one) == "undone"
-            if one.session == self._token and one.target is None and undone == (action == "redo"):
-                return one.number
-        raise InvalidInput(f"this session has nothing to {action}; give the number of an operation, as in history()")
-
-    def _edit(
-        self,
-        action: Action,
-        segments: Sequence[int],
-        prepare: Callable[[Mapping, NewIds], tuple[Changes, list[int]]],
-        version: VersionLike | None,
-        arguments: dict[str, Any],
-    ) -> Operation:
-        """Check and write an edit, in one transaction."""
-        with self.store.database.writing() as connection:
-            before = self._state.version
-            self._state.follow(connection)
-            based_on = self._seen if version is None else self._number_of(connection, version)
-            self._require_unchanged(segments, based_on)
-            self._require_exist(segments)
-            self._require_free(connection, segments)
-            changes, left = prepare(self._state.mapping, lambda count: take_ids(connection, count))
-            details = edit_details(changes, self._state.mapping, left, based_on=based_on, **arguments)
-            operation = self._insert(connection, action, None, details, changes)
-        if self._seen == before == operation.number - 1:
-            self._seen = operation.number
-        self._state.append(operation)
-        return operation
-
-    def _insert(
-        self,
-        connection: sa.Connection,
-        action: Action,
-        target: int | None,
-        details: dict[str, Any],
-        changes: Changes,
-    ) -> Operation:
-        number = connection.execute(sa.select(STORE.c.last_operation)).scalar_one() + 1
-        now = self.store.database.now_s(connection)
-        operation = Operation(number, self.branch, action, self.author, now, self._token, target, details, changes)
-        fields = {name: value for name, value in vars(operation).items() if name != "changes"}
-        connection.execute(OPERATIONS.insert(), {**fields, **changes.pack()})
-        connection.execute(STORE.update().values(last_operation=number))
-        return operation
-
-    def _require_unchanged(self, segments: Sequence[int], version: int) -> None:
-        for one in self._state.log.since(version, set(segments)):
-            if one.session != self._token:
-                changed = sorted(one.changes.segments & set(segments))
-                raise EditConflict(
-                    f"segment {_text(changed)} has changed since version {version}: {one}; nothing has changed now: "
-                    "look at it again after refresh(), and repeat the edit"
-                )
-
-    def _require_exist(self, segments: Sequence[int]) -> None:
-        for segment in segments:
-            if not self._state.mapping.supervoxels(segment):
-                last = [one for one in self._state.log.entries if segment in one.changes.segments]
-                reason = f": {last[-1]} removed it" if last else ""
-                raise NotFound(f"no segment {segment} on the branch {self.branch!r}{reason}")
-
-    def _require_free(self, connection: sa.Connection, segments: Iterable[int]) -> None:
-        require_free(connection, self.branch, self._token, segments, self.store.database.now_s(connection))
-
-    def _mapping(self, version: VersionLike | None) -> Mapping:
-        with self.store.database.reading() as connection:
-            return self._state_at(connection, version).mapping
-
-    def _state_at(self, connection: sa.Connection, version: VersionLike | None) -> State:
-        """Return the state at a version; the last ones are kept."""
-        if version is None:
-            self._state.follow(connection)
-            return self._state
-        lineage = tuple(self.store.lineage(connection, self.branch, version))
-        state = self._states.pop(lineage, None) or State(self.store.start, lineage)
-        state.follow(connection)
-        self._states[lineage] = state
-        while len(self._states) > _KEPT:
-            del self._states[next(iter(self._states))]
-        return state
-
-    def _number_of(self, connection: sa.Connection, version: VersionLike) -> int:
-        return version if isinstance(version, int) else self._state_at(connection, version).version
-
-
-def require_ids(name: str, values: ArrayLike | Iterable[int]) -> list[int]:
-    """Return ids as integers; `name` is the argument, for messages.
-
-    Raises
-    ------
-    InvalidInput
-        If one is not a whole number from 1 to 2⁶⁴ - 1.
-    """
-    try:
-        items = values.ravel().tolist() if isinstance(values, np.ndarray) else list(cast("Iterable[Any]", values))
-        ids = [operator.index(one) for one in items]
-    except TypeError:
-        ids = [0]
-    if any(not 0 < one <= LARGEST for one in ids):
-        raise InvalidInput(f"{name} is {describe_value(values)}; expected ids, whole numbers from 1 to 2**64 - 1")
-    return ids
-
-
-def require_operation(operation: Operation | int) -> int:
-    """Return the number of an operation."""
-    if isinstance(operation, Operation):
-        return operation.number
-    if isinstance(operation, bool) or not isinstance(operation, int):
-        raise InvalidInput(
-            f"operation is {describe_value(operation)}; expected an operation of history(), or its number"
-        )
-    return operation
-
-
-def _require_distinct(ids: Sequence[int], what: str) -> None:
-    if repeated := sorted({one for one in ids if ids.count(one) > 1}):
-        raise InvalidInput(f"{what} {_text(repeated)} occurs more than once; nothing has changed")
-
-
-def _text(ids: Sequence[int]) -> str:
-    listed = ", ".join(map(str, ids[:_LISTED]))
-    return f"{listed} and {len(ids) - _LISTED} more" if len(ids) > _LISTED else listed

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any, TypeVar, cast
 
 import numpy as np
+import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from voxome.contracts.source import Version
-from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.levels import Level, require_level
+from voxome.contracts.source import Version, VolumeSource
+from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import ReadOnly
 from voxome.geometry import Box
 from voxome.services.proofreading.lookup import make_lookup
-from voxome.services.proofreading.state import News
+from voxome.services.proofreading.state import News, State
 from voxome.services.proofreading.store import MAIN, ProofreadingStore, VersionLike
+from voxome.services.proofreading.voxel_split import coarse_levels
+from voxome.services.proofreading.voxels import StoredVoxels
 
 A = TypeVar("A")
 
@@ -30,22 +36,28 @@ class SegmentsSource:
         Branch to follow.
     version : int or str, optional
         Version to read; that of the branch now if None.
+    number : int
+        Level of the pyramid; 0 is the finest.
     """
 
     concurrent_writers = False
 
-    def __init__(self, store: ProofreadingStore, branch: str = MAIN, version: VersionLike | None = None) -> None:
-        self._store, self._fixed = store, version is not None
-        self._lock, self._state = Lock(), store.state(branch, version)
-        self._lookup = make_lookup(store.start)
-        self._update(News(self._state.log.entries, list(self._state.tree.parents)))
-        self._supervoxels = store.source
-        self.spec = _segments_spec(self._supervoxels.spec)
+    def __init__(
+        self, store: ProofreadingStore, branch: str = MAIN, version: VersionLike | None = None, number: int = 0
+    ) -> None:
+        self._store, self._branch, self._version = store, branch, version
+        self._lock, self._lookup = Lock(), make_lookup(store.start)
+        self._voxels = StoredVoxels(_level(store.source, number), number)
+        self.spec = _segments_spec(self._voxels.source.spec)
+        with store.database.reading() as connection:
+            self._state = State(store.start, store.lineage(connection, branch, version))
+            self._follow(connection)
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        voxels = _as_ids(self._supervoxels.read(box))
-        with self._lock:
-            self._follow()
+        voxels = self._voxels.read_start(box)
+        with self._lock, self._store.database.reading() as connection:
+            self._follow(connection)
+            self._voxels.update(voxels, box, connection)
             self._lookup.replace(voxels)
         if out is None:
             return voxels
@@ -56,23 +68,36 @@ class SegmentsSource:
         raise ReadOnly(f"{self._store.database.name}: segments are edited by voxome.proofread, not by writing voxels")
 
     def version(self) -> Version:
-        with self._lock:
-            self._follow()
+        with self._lock, self._store.database.reading() as connection:
+            self._follow(connection)
             number = self._state.version
-        below = self._supervoxels.version()
-        return Version(
-            f"{number}+{below.token}", pinned=self._fixed and below.pinned, covers_voxels=below.covers_voxels
-        )
+        below = self._voxels.source.version()
+        pinned = self._version is not None and below.pinned
+        return Version(f"{number}+{below.token}", pinned=pinned, covers_voxels=below.covers_voxels)
+
+    @property
+    def levels(self) -> Sequence[Level]:
+        """Levels of the supervoxels, up to the first whose voxels are not multiples of the finest ones."""
+        pyramid = ability(self._store.source, SupportsLevels)
+        return () if pyramid is None else pyramid.levels[: 1 + len(coarse_levels(pyramid))]
+
+    def level(self, number: int) -> SegmentsSource:
+        require_level(self._store.database.name, number, max(1, len(self.levels)))
+        return SegmentsSource(self._store, self._branch, self._version, number)
+
+    def create_level(self, scale: Scale) -> VolumeSource:
+        raise ReadOnly(f"{self._store.database.name}: levels are those of the supervoxels; export the segments first")
 
     def ability(self, protocol: type[A]) -> A | None:
         """Return this source as `protocol`; the abilities of the supervoxels are not those of the segments."""
-        return cast("A | None", self if isinstance(self, protocol) else None)
+        has = isinstance(self, protocol) and (protocol is not SupportsLevels or bool(self.levels))
+        return cast("A", self) if has else None
 
-    def _follow(self) -> None:
+    def _follow(self, connection: sa.Connection) -> None:
         """Apply what has happened since the last read."""
-        with self._store.database.reading() as connection:
-            if not self._state.is_current(connection):
-                self._update(self._state.follow(connection))
+        if not self._state.is_current(connection):
+            self._update(self._state.follow(connection))
+            self._voxels.follow(connection)
 
     def _update(self, news: News) -> None:
         mapping = self._state.mapping
@@ -82,15 +107,11 @@ class SegmentsSource:
         self._lookup.update(pairs.items())
 
 
+def _level(source: VolumeSource, number: int) -> VolumeSource:
+    pyramid = ability(source, SupportsLevels)
+    return pyramid.level(number) if number and pyramid is not None else source
+
+
 def _segments_spec(spec: VolumeSpec) -> VolumeSpec:
     """Return the spec of the segments of supervoxels: ids of 64 bits, whatever type the supervoxels have."""
     return spec.replace(dtype=np.uint64, kind="labels", fill=0, encoding=None)
-
-
-def _as_ids(voxels: NDArray[Any]) -> NDArray[np.uint64]:
-    """Return voxels as contiguous ids that may be overwritten."""
-    if voxels.dtype == np.int64:
-        voxels = voxels.view(np.uint64)
-    if voxels.dtype != np.uint64 or not voxels.flags.c_contiguous or not voxels.flags.writeable:
-        return np.array(voxels, np.uint64, order="C")
-    return voxels

@@ -74,8 +74,8 @@ class State:
         return News(operations, [id for id, _ in fresh])
 
     def append(self, operation: Operation) -> None:
-        """Apply an operation that this process has just written, unless it has been applied."""
-        if operation.number == self._known + 1:
+        """Apply an operation that this process has just written; `follow` applies it where it wrote ids into voxels."""
+        if operation.number == self._known + 1 and not len(operation.changes.stored):
             self.mapping.apply(operation.changes)
             self.log.append(operation)
             self._known = operation.number

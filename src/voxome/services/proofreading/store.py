@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,10 +16,21 @@ from voxome.errors import AlreadyExists, InvalidInput, NotFound, StoreError, Unk
 from voxome.geometry import Box
 from voxome.resources.open import open_source
 from voxome.services.proofreading.database import Database
+from voxome.services.proofreading.graph_cut import Edges
 from voxome.services.proofreading.mapping import Supervoxels
 from voxome.services.proofreading.scan import CHUNK, Scan
 from voxome.services.proofreading.state import Lineage, State
-from voxome.services.proofreading.tables import BRANCHES, INDEX, OPERATIONS, STORE, SUPERVOXELS, VERSIONS, pack, unpack
+from voxome.services.proofreading.tables import (
+    BRANCHES,
+    EDGES,
+    INDEX,
+    OPERATIONS,
+    STORE,
+    SUPERVOXELS,
+    VERSIONS,
+    pack,
+    unpack,
+)
 
 MAIN = "main"
 """Name of the first branch."""
@@ -130,6 +141,31 @@ class ProofreadingStore:
         with self.database.reading() as connection:
             return {row.chunk: unpack(row.ids) for row in connection.execute(sa.select(INDEX))}
 
+    def chunks_of(self, supervoxels: Iterable[int]) -> list[int]:
+        """Return the numbers of the chunks that had one of some supervoxels at the start."""
+        ids, chunks = self._chunks_by_id
+        wanted = np.array(sorted(supervoxels), np.uint64)
+        first, last = (np.searchsorted(ids, wanted, side) for side in ("left", "right"))
+        return sorted({one for a, b in zip(first, last, strict=True) for one in chunks[a:b].tolist()})
+
+    @cached_property
+    def _chunks_by_id(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Supervoxels, sorted, and the chunks that they are in, one row for each."""
+        ids = np.concatenate([np.empty(0, np.uint64), *self.index.values()])
+        chunks = np.repeat(np.array(list(self.index), np.int64), [len(one) for one in self.index.values()])
+        order = np.argsort(ids, kind="stable")
+        return ids[order], chunks[order]
+
+    @cached_property
+    def edges(self) -> Edges | None:
+        """Edges between supervoxels at the start; None if there are none."""
+        with self.database.reading() as connection:
+            pages = connection.execute(sa.select(EDGES).order_by(EDGES.c.page)).all()
+        if not pages:
+            return None
+        rows = np.concatenate([unpack(page.rows, 3) for page in pages])
+        return Edges(rows[:, :2], np.ascontiguousarray(rows[:, 2]).view(np.float64))
+
     def branches(self) -> dict[str, Branch]:
         """Return all branches by name, the first one first."""
         with self.database.reading() as connection:
@@ -192,6 +228,7 @@ def create_store(
     found: Scan,
     author: str,
     mapping: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None,
+    edges: Edges | None = None,
 ) -> None:
     """Create the tables of a store, unless another process was faster.
 
@@ -209,8 +246,12 @@ def create_store(
         Who begins.
     mapping : (n,) and (n,) array of uint64, optional
         Supervoxels and their segments at the start; a supervoxel that is not among them is a segment of its own.
+    edges : Edges, optional
+        Edges between supervoxels.
     """
     ids = found.ids
+    if edges is not None:
+        _require_edges(edges, ids)
     segments = None if mapping is None else _segments(ids, *mapping)
     largest = max(int(ids[-1]) if len(ids) else 0, 0 if segments is None or not len(ids) else int(segments.max()))
 
@@ -231,7 +272,8 @@ def create_store(
             for page, at in enumerate(range(0, len(ids), _PAGE))
         ]
         index = [{"chunk": number, "ids": pack(chunk_ids)} for number, chunk_ids in found.by_chunk.items()]
-        for table, rows in ((SUPERVOXELS, pages), (INDEX, index)):
+        graph = [] if edges is None else _edge_pages(edges)
+        for table, rows in ((SUPERVOXELS, pages), (INDEX, index), (EDGES, graph)):
             if rows:
                 connection.execute(table.insert(), rows)
 
@@ -258,6 +300,27 @@ def _segments(
     result = ids.copy()
     result[np.searchsorted(ids, keys)] = segments[first]
     return result
+
+
+def _require_edges(edges: Edges, ids: NDArray[np.uint64]) -> None:
+    if edges.ends.ndim != 2 or edges.ends.shape[1] != 2 or edges.affinities.shape != (len(edges.ends),):
+        raise InvalidInput(
+            f"the edges have ends of shape {edges.ends.shape} and affinities of shape {edges.affinities.shape}; "
+            "expected two supervoxels and one affinity for each"
+        )
+    unknown = edges.ends[~np.isin(edges.ends, ids)]
+    if len(unknown):
+        raise NotFound(f"the edges have {len(unknown)} supervoxels that the volume lacks, such as {int(unknown[0])}")
+    if (
+        not (np.isfinite(edges.affinities) & (edges.affinities > 0)).all()
+        or (edges.ends[:, 0] == edges.ends[:, 1]).any()
+    ):
+        raise InvalidInput("an edge joins a supervoxel to itself, or its affinity is not a number above 0")
+
+
+def _edge_pages(edges: Edges) -> list[dict[str, object]]:
+    rows = np.column_stack([edges.ends, edges.affinities.astype(np.float64).view(np.uint64)])
+    return [{"page": page, "rows": pack(rows[at : at + _PAGE])} for page, at in enumerate(range(0, len(rows), _PAGE))]
 
 
 def read_branches(connection: sa.Connection) -> dict[str, Branch]:

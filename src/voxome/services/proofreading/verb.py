@@ -16,6 +16,7 @@ from voxome.errors import InvalidInput, describe_value
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume, location_of
 from voxome.services.proofreading.database import Database, parse_store
+from voxome.services.proofreading.graph_cut import Edges
 from voxome.services.proofreading.remote import SCHEME
 from voxome.services.proofreading.scan import scan
 from voxome.services.proofreading.session import Session
@@ -30,6 +31,7 @@ def proofread(
     author: str | None = None,
     branch: str | None = None,
     mapping: tuple[ArrayLike, ArrayLike] | None = None,
+    edges: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
     voxel_size_nm: Sequence[float] | None = None,
 ) -> Session:
     """Begin or continue the proofreading of a label volume.
@@ -51,6 +53,9 @@ def proofread(
         Branch to edit, ``main`` if None.
     mapping : (n,) and (n,) array of int, optional
         Supervoxels and their segments at the start, of a new store; other supervoxels are segments of their own.
+    edges : (n,), (n,) array of int and (n,) array of float, optional
+        Edges of the graph of supervoxels, of a new store: both ends, and the affinity, above 0. Splits then cut where
+        the affinities are small.
     voxel_size_nm : (z, y, x), optional
         Voxel size of an array.
 
@@ -82,20 +87,24 @@ def proofread(
         raise InvalidInput("no store; give the file of one, as in store='edits.sqlite', or the address of a database")
     require_path("store", store)
     labels = as_volume(volume, voxel_size_nm=voxel_size_nm)
-    return Session(_open_or_create(labels, Database(parse_store(store)), name, mapping), name, branch or MAIN)
+    return Session(_open_or_create(labels, Database(parse_store(store)), name, mapping, edges), name, branch or MAIN)
 
 
 def _open_or_create(
-    labels: Volume, database: Database, author: str, mapping: tuple[ArrayLike, ArrayLike] | None
+    labels: Volume,
+    database: Database,
+    author: str,
+    mapping: tuple[ArrayLike, ArrayLike] | None,
+    edges: tuple[ArrayLike, ArrayLike, ArrayLike] | None,
 ) -> ProofreadingStore:
     _require_labels(labels)
     uri = location_of(labels) or ""
     if not database.exists:
         pairs = None if mapping is None else (_ids("mapping", mapping[0]), _ids("mapping", mapping[1]))
         found = scan(labels.source, labels.uri or "the array")
-        create_store(database, uri, labels.domain, found, author, pairs)
-    elif mapping is not None:
-        raise InvalidInput(f"{database.name} exists; the mapping at the start is given when a store is made")
+        create_store(database, uri, labels.domain, found, author, pairs, None if edges is None else _edges(*edges))
+    elif mapping is not None or edges is not None:
+        raise InvalidInput(f"{database.name} exists; the mapping at the start and edges are given when a store is made")
     opened = ProofreadingStore(database, None if uri else labels.source)
     if (opened.uri, opened.domain) != (uri, labels.domain):
         raise InvalidInput(
@@ -121,6 +130,14 @@ def _ids(name: str, values: ArrayLike) -> np.ndarray[tuple[int, ...], np.dtype[n
     if array.dtype.kind not in "iu" or (array.size and array.min() < 0):
         raise InvalidInput(f"{name} has {array.dtype}; expected ids, whole numbers from 1")
     return array.astype(np.uint64)
+
+
+def _edges(first: ArrayLike, second: ArrayLike, affinities: ArrayLike) -> Edges:
+    ends = [_ids("edges", one) for one in (first, second)]
+    weights = np.asarray(affinities)
+    if ends[0].ndim != 1 or ends[0].shape != ends[1].shape or weights.dtype.kind not in "iuf":
+        raise InvalidInput("edges are two arrays of supervoxels and one of numbers, of one length")
+    return Edges(np.column_stack(ends), weights.astype(np.float64))
 
 
 def _author(author: str | None) -> str:

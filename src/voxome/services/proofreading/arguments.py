@@ -1,0 +1,76 @@
+"""Arguments of edits."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from voxome.errors import InvalidInput, describe_value
+from voxome.geometry import Box
+from voxome.services.proofreading.ids import LARGEST
+from voxome.services.proofreading.operations import Operation
+
+_LISTED = 10
+"""Ids that a message lists."""
+
+
+def require_ids(name: str, values: ArrayLike | Iterable[int]) -> list[int]:
+    """Return ids as integers; `name` is the argument, for messages.
+
+    Raises
+    ------
+    InvalidInput
+        If one is not a whole number from 1 to 2⁶⁴ - 1.
+    """
+    try:
+        items = values.ravel().tolist() if isinstance(values, np.ndarray) else list(cast("Iterable[Any]", values))
+        ids = [operator.index(one) for one in items]
+    except TypeError:
+        ids = [0]
+    if any(not 0 < one <= LARGEST for one in ids):
+        raise InvalidInput(f"{name} is {describe_value(values)}; expected ids, whole numbers from 1 to 2**64 - 1")
+    return ids
+
+
+def require_operation(operation: Operation | int) -> int:
+    """Return the number of an operation."""
+    if isinstance(operation, Operation):
+        return operation.number
+    if isinstance(operation, bool) or not isinstance(operation, int):
+        raise InvalidInput(
+            f"operation is {describe_value(operation)}; expected an operation of history(), or its number"
+        )
+    return operation
+
+
+def require_points(name: str, points: ArrayLike, domain: Box) -> NDArray[np.int64]:
+    """Return points as an (n, 3) array of at least one; `name` is the argument, for messages.
+
+    Raises
+    ------
+    InvalidInput
+        If they are not whole numbers z, y, x of voxels in `domain`.
+    """
+    array = np.asarray(points)
+    if array.dtype.kind not in "iu" or array.ndim != 2 or array.shape[1] != 3 or not len(array):
+        raise InvalidInput(f"{name} is {describe_value(points)}; expected one or more rows of whole numbers z, y, x")
+    for point in array.tolist():
+        if point not in domain:
+            raise InvalidInput(f"{name} has {tuple(point)}, which is not a voxel of {domain}")
+    return array.astype(np.int64)
+
+
+def require_distinct(ids: Sequence[int], what: str) -> None:
+    """Raise if an id occurs twice."""
+    if repeated := sorted({one for one in ids if ids.count(one) > 1}):
+        raise InvalidInput(f"{what} {id_text(repeated)} occurs more than once; nothing has changed")
+
+
+def id_text(ids: Sequence[int]) -> str:
+    """Return the first ids as text."""
+    listed = ", ".join(map(str, ids[:_LISTED]))
+    return f"{listed} and {len(ids) - _LISTED} more" if len(ids) > _LISTED else listed

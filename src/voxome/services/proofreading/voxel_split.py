@@ -1,0 +1,276 @@
+"""Division of the supervoxels of a segment in the voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.source import VolumeSource
+from voxome.contracts.spec import Scale
+from voxome.errors import InvalidInput
+from voxome.geometry import Box
+from voxome.services.proofreading.graph_cut import CannotCut
+from voxome.services.proofreading.mapping import Mapping, StoredIds
+from voxome.services.proofreading.scan import CHUNK, chunk_boxes
+from voxome.services.proofreading.tables import CHUNKS
+from voxome.services.proofreading.voxels import StoredVoxels, decode, write_chunk
+from voxome.services.proofreading.watershed import A, B, divide, is_parted
+
+_MOST_VOXELS = 1 << 26
+"""Voxels of a region that is divided, for which about 3 GB of memory are needed."""
+_SHAPE = (CHUNK,) * 3
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkEdit:
+    """Change of one chunk by a split.
+
+    Attributes
+    ----------
+    level, number : int
+        Level of the pyramid, and number of the chunk.
+    box, part : Box
+        Extent of the chunk, and of what may change.
+    start : array of uint64
+        Ids of the chunk at the start.
+    new : array of int32
+        0: unchanged; n: the n-th new id; -1: one of `values`.
+    values : array of uint64
+        Ids, where `new` is -1.
+    """
+
+    level: int
+    number: int
+    box: Box
+    part: Box
+    start: NDArray[np.uint64]
+    new: NDArray[np.int32]
+    values: NDArray[np.uint64]
+
+    def write(self, connection: sa.Connection, operation: int, ids: Sequence[int]) -> None:
+        """Write the chunk, with these new ids."""
+        query = sa.select(CHUNKS.c.data).where(CHUNKS.c.level == self.level, CHUNKS.c.chunk == self.number)
+        row = connection.execute(query).one_or_none()
+        voxels = self.start.copy() if row is None else decode(row.data, self.box)
+        view = voxels[self.part.within(self.box)]
+        table = np.array([0, *ids], np.uint64)
+        view[...] = np.where(self.new > 0, table[np.maximum(self.new, 0)], np.where(self.new < 0, self.values, view))
+        write_chunk(connection, self.level, self.number, operation, voxels)
+
+
+@dataclass(frozen=True, eq=False)
+class VoxelSplit:
+    """Division of a segment in the voxels.
+
+    Attributes
+    ----------
+    moved : list of int
+        Supervoxels that are on side b as a whole.
+    divided : dict
+        Supervoxel with voxels on both sides → the ids in its voxels.
+    whole : set of int
+        Ids in the voxels of divided supervoxels that are on side b as a whole.
+    parents : list of int
+        Ids in the voxels that are divided; the n-th new id is the part of the n-th on side b.
+    chunks : list of ChunkEdit
+        What is written.
+    contacts : set of (int, int, int, int)
+        Pairs of supervoxels that share a face, each with its side (1 or 2).
+    """
+
+    moved: list[int]
+    divided: dict[int, set[int]]
+    whole: set[int]
+    parents: list[int]
+    chunks: list[ChunkEdit] = field(repr=False)
+    contacts: set[tuple[int, int, int, int]] = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Ids in the voxels around a segment; 0 in chunks that it does not reach."""
+
+    box: Box
+    ids: NDArray[np.uint64]
+    mask: NDArray[np.bool_]
+
+
+def root_of(tree: StoredIds, id: int) -> int:
+    """Return the supervoxel at the start whose voxels an id has."""
+    while id in tree.parents:
+        id = tree.parents[id]
+    return id
+
+
+def read_region(
+    voxels: StoredVoxels, connection: sa.Connection, chunks: Iterable[int], stored: set[int], box: Box | None
+) -> Region:
+    """Read the chunks that a segment may reach.
+
+    Parameters
+    ----------
+    voxels : StoredVoxels
+        Level 0.
+    connection : sqlalchemy.Connection
+        The state to read.
+    chunks : iterable of int
+        Numbers of the chunks.
+    stored : set of int
+        Ids in the voxels of the segment.
+    box : Box, optional
+        Part to read.
+
+    Raises
+    ------
+    InvalidInput
+        If it is too large.
+    """
+    domain = voxels.source.spec.domain
+    wanted = set(chunks)
+    boxes = [one for number, one in chunk_boxes(domain, domain, _SHAPE) if number in wanted]
+    extent = Box(
+        tuple(min(one.start[axis] for one in boxes) for axis in range(3)),
+        tuple(max(one.stop[axis] for one in boxes) for axis in range(3)),
+    )
+    extent = extent if box is None else extent & box
+    if extent.size > _MOST_VOXELS:
+        raise InvalidInput(
+            f"the segment reaches over {extent}, {extent.size:,} voxels; at most {_MOST_VOXELS:,} are divided at once: "
+            "give box=, outside which supervoxels stay whole"
+        )
+    ids = np.zeros(extent.shape, np.uint64)
+    for one in boxes:
+        part = one & extent
+        if not part.empty:
+            ids[part.within(extent)] = voxels.read(part, connection)
+    return Region(extent, ids, np.isin(ids, np.array(sorted(stored), np.uint64)))
+
+
+def split_voxels(
+    source: VolumeSource,
+    connection: sa.Connection,
+    region: Region,
+    mapping: Mapping,
+    points_a: NDArray[np.int64],
+    points_b: NDArray[np.int64],
+) -> VoxelSplit:
+    """Divide a segment by a watershed between points.
+
+    Parameters
+    ----------
+    source : VolumeSource
+        The supervoxels at the start.
+    connection : sqlalchemy.Connection
+        The state to read.
+    region : Region
+        The segment.
+    mapping : Mapping
+        The mapping now.
+    points_a, points_b : (n, 3) array of int
+        Voxels of the sides, in the store's coordinates.
+
+    Raises
+    ------
+    CannotCut
+        If points of one side would be parted.
+    """
+    seeds_a, seeds_b = (points - np.array(region.box.start) for points in (points_a, points_b))
+    sides = divide(region.mask, seeds_a, seeds_b, source.spec.voxel_size_nm)
+    is_b = sides == B
+    for name, side, seeds in (("a", region.mask & ~is_b, seeds_a), ("b", is_b, seeds_b)):
+        if is_parted(region.mask, side, seeds):
+            raise CannotCut(f"the watershed parts the points of side {name} from each other; give fewer points")
+    on_b = np.unique(region.ids[is_b]).tolist()
+    on_a = set(np.unique(region.ids[region.mask & ~is_b]).tolist())
+    supervoxels = {one: mapping.stored_ids(one) for one in {mapping.supervoxel_of(id) for id in on_b}}
+    divided = {one: ids for one, ids in supervoxels.items() if ids & on_a}
+    parts = [id for ids in divided.values() for id in sorted(ids) if id in on_b]
+    parents = [id for id in parts if id in on_a]
+    new = np.zeros(region.box.shape, np.int32)
+    for number, id in enumerate(parents, 1):
+        new[is_b & (region.ids == id)] = number
+    return VoxelSplit(
+        moved=sorted(set(supervoxels) - set(divided)),
+        divided=divided,
+        whole=set(parts) - set(parents),
+        parents=parents,
+        chunks=[*_chunks(StoredVoxels(source), region.box, new), *_coarse_chunks(source, connection, region, new)],
+        contacts=_contacts(region, is_b, mapping),
+    )
+
+
+def _chunks(
+    voxels: StoredVoxels, box: Box, new: NDArray[np.int32], values: NDArray[np.uint64] | None = None
+) -> Iterator[ChunkEdit]:
+    """Yield the chunks in which anything changes."""
+    literal = np.zeros(box.shape, np.uint64) if values is None else values
+    for number, whole in chunk_boxes(box, voxels.source.spec.domain, _SHAPE):
+        part = whole & box
+        inside = part.within(box)
+        if new[inside].any():
+            start = voxels.read_start(whole)
+            yield ChunkEdit(voxels.level, number, whole, part, start, new[inside], literal[inside])
+
+
+def _coarse_chunks(
+    source: VolumeSource, connection: sa.Connection, region: Region, new: NDArray[np.int32]
+) -> Iterator[ChunkEdit]:
+    """Yield the changes of the coarser levels: the most frequent id of level 0, where a divided one was."""
+    pyramid = ability(source, SupportsLevels)
+    if pyramid is None or not new.any():
+        return
+    for level, scale in coarse_levels(pyramid):
+        voxels = StoredVoxels(pyramid.level(level), level)
+        box = region.box.coarsen(scale) & voxels.source.spec.domain
+        before = voxels.read(box, connection)
+        changed, values = np.zeros(box.shape, np.int32), np.zeros(box.shape, np.uint64)
+        where = np.argwhere(new > 0) + np.array(region.box.start)
+        cells = np.unique(where // np.array(scale), axis=0)
+        for cell in cells.tolist():
+            one = Box.of_shape((1, 1, 1), cell)
+            if one not in box:
+                continue
+            at = tuple(np.subtract(cell, box.start))
+            inside = (one.refine(scale) & region.box).within(region.box)
+            ids, parts = region.ids[inside].ravel(), new[inside].ravel()
+            if before[at] in ids[parts > 0]:
+                changed[at], values[at] = _most_frequent(ids, parts)
+        yield from _chunks(voxels, box, changed, values)
+
+
+def _most_frequent(ids: NDArray[np.uint64], parts: NDArray[np.int32]) -> tuple[int, int]:
+    """Return the number of the new id that is most frequent, or -1 and the old id that is."""
+    keys, counts = np.unique(np.rec.fromarrays([ids, parts]), return_counts=True)
+    id, part = keys[int(np.argmax(counts))].item()
+    return (part, 0) if part else (-1, id)
+
+
+def coarse_levels(pyramid: SupportsLevels) -> list[tuple[int, Scale]]:
+    """Return number and scale of the coarser levels, up to the first whose voxels are not multiples of the finest."""
+    found = []
+    for number, level in enumerate(pyramid.levels[1:], 1):
+        if level.scale is None:
+            break
+        found.append((number, level.scale))
+    return found
+
+
+def _contacts(region: Region, is_b: NDArray[np.bool_], mapping: Mapping) -> set[tuple[int, int, int, int]]:
+    found = set()
+    stored, inverse = np.unique(region.ids, return_inverse=True)
+    labels = inverse.reshape(region.ids.shape) * 2 + is_b
+    for axis in range(3):
+        low, high = (np.moveaxis(labels, axis, 0)[cut].ravel() for cut in (slice(None, -1), slice(1, None)))
+        touching = low != high
+        pairs = np.unique(np.column_stack([low[touching], high[touching]]), axis=0)
+        for one, other in pairs.tolist():
+            first, second = (int(stored[label // 2]) for label in (one, other))
+            if first and second:
+                ends = (mapping.supervoxel_of(first), one % 2 + A, mapping.supervoxel_of(second), other % 2 + A)
+                found |= {ends, (*ends[2:], *ends[:2])}
+    return found
