@@ -27,7 +27,7 @@ from voxome.contracts.shapes import Mesh
 from voxome.remotes.bossdb.client import BossDB
 from voxome.remotes.dvid.elements import Element, Relation
 from voxome.remotes.dvid.versions import DvidNode
-from voxome.remotes.mesh_formats import encode_ngmesh
+from voxome.remotes.mesh_files.ngmesh import encode_ngmesh
 from voxome.testing.strategies import noise
 
 SHAPE = (16, 60, 70)

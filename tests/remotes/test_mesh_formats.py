@@ -10,7 +10,8 @@ import pytest
 
 from voxome.contracts.shapes import Mesh
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
-from voxome.remotes.mesh_formats import decode_mesh, encode_ngmesh
+from voxome.remotes.mesh_files.ngmesh import encode_ngmesh
+from voxome.remotes.mesh_formats import decode_mesh, encode_mesh
 
 XYZ = np.array([[0, 0, 0], [10, 0, 0], [0, 20, 0], [0, 0, 30]], np.float32)
 FACES = np.array([[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]], np.uint32)
@@ -88,8 +89,10 @@ def test_data_that_are_not_a_mesh_are_refused(name, data):
 
 
 def test_unknown_suffixes_are_named():
-    with pytest.raises(UnsupportedFormat, match=r"1\.stl is not a known mesh format.* \.ngmesh, \.obj, \.drc"):
-        decode_mesh("1.stl", b"")
+    with pytest.raises(UnsupportedFormat, match=r"1\.fbx is not a known mesh format.* \.ngmesh, \.obj, \.drc"):
+        decode_mesh("1.fbx", b"")
+    with pytest.raises(UnsupportedFormat, match=r"1\.drc is not a mesh format that voxome writes; use \.ngmesh, \.obj"):
+        encode_mesh("1.drc", decode_mesh("1.ngmesh", NGMESH))
 
 
 def test_meshes_are_joined():

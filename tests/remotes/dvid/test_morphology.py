@@ -12,7 +12,7 @@ from voxome.errors import CorruptData, NotFound, UnsupportedFormat
 from voxome.remotes.dvid.keyvalue import KeyValue
 from voxome.remotes.dvid.morphology import Meshes, Skeletons, region_mesh
 from voxome.remotes.dvid.supervoxels import SupervoxelFiles
-from voxome.remotes.mesh_formats import encode_ngmesh
+from voxome.remotes.mesh_files.ngmesh import encode_ngmesh
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from voxome.errors import InvalidInput, NotFound, UnknownName, UnsupportedFormat
 from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.elements import Element
 from voxome.remotes.dvid.keyvalue import KeyValue
-from voxome.remotes.mesh_formats import encode_ngmesh
+from voxome.remotes.mesh_files.ngmesh import encode_ngmesh
 from voxome.resources.listing import ls
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,10 @@ from voxome.remotes.dvid.node import Node
 from voxome.remotes.dvid.supervoxels import SupervoxelFiles
 from voxome.remotes.dvid.swc import decode_swc, swc_mutation_id
 from voxome.remotes.http import fan_out
-from voxome.remotes.mesh_formats import FORMATS, decode_mesh
+from voxome.remotes.mesh_formats import decode_mesh
+
+EXTENSIONS = (".ngmesh", ".obj", ".drc")
+"""Ends of the keys of meshes, in the order in which they are tried."""
 
 
 class Meshes:
@@ -49,7 +52,7 @@ class Meshes:
         if stored is not None:
             return decode_mesh(*stored)
         if self.supervoxels.name not in self._instances:
-            keys = ", ".join(f"{body}{extension}" for extension in FORMATS)
+            keys = ", ".join(f"{body}{extension}" for extension in EXTENSIONS)
             raise NotFound(f"no mesh of body {body}: no key {keys} in {self.bodies.name}")
         missing = self.supervoxels.missing(body)
         if missing:
@@ -93,7 +96,7 @@ class Meshes:
         """Return name and content of the mesh file of a body."""
         if self.bodies.name not in self._instances:
             return None
-        for extension in FORMATS:
+        for extension in EXTENSIONS:
             try:
                 return f"{body}{extension}", self.bodies[f"{body}{extension}"]
             except AbsentKey:

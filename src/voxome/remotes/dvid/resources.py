@@ -18,12 +18,11 @@ from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.elements import Element, Point, element_rows
 from voxome.remotes.dvid.instance import WORKERS, as_labels
 from voxome.remotes.dvid.keyvalue import KeyValue
-from voxome.remotes.dvid.morphology import Meshes, Skeletons
+from voxome.remotes.dvid.morphology import EXTENSIONS, Meshes, Skeletons
 from voxome.remotes.dvid.node import Node
 from voxome.remotes.dvid.parsing import parse_json
 from voxome.remotes.dvid.types import InstanceInfo
 from voxome.remotes.http import fan_out
-from voxome.remotes.mesh_formats import FORMATS
 
 _BODY = "body"
 """Relation of an annotation to the body that contains it."""
@@ -58,7 +57,7 @@ class DvidMeshes(_OfBodies):
         return Meshes(self._node, self._segmentation)
 
     def ids(self) -> NDArray[np.uint64]:
-        return _ids(self._meshes.bodies, tuple(FORMATS), self.name)
+        return _ids(self._meshes.bodies, EXTENSIONS, self.name)
 
     def mesh(self, id: int, lod: int = 0) -> Mesh:
         if lod != 0:

@@ -12,7 +12,7 @@ from voxome.contracts.shape_writers import ShapesSpec
 from voxome.contracts.shapes import Mesh
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput
-from voxome.remotes.mesh_formats import encode_ngmesh
+from voxome.remotes.mesh_files.ngmesh import encode_ngmesh
 from voxome.remotes.precomputed.keyed_writer import KeyedWriter
 from voxome.remotes.precomputed.layers import LEGACY_MESHES
 from voxome.remotes.precomputed.meshes import MULTIRESOLUTION

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from voxome.contracts.shapes import Mesh
 from voxome.contracts.source import MeshSource
 from voxome.errors import CorruptData, InvalidInput, NotFound
-from voxome.remotes.mesh_formats import decode_draco, decode_draco_arrays, decode_ngmesh
+from voxome.remotes.mesh_files.draco import decode_draco, decode_draco_arrays
+from voxome.remotes.mesh_files.ngmesh import decode_ngmesh
 from voxome.remotes.precomputed.folders import ShapeFolder, inside, read_files
 from voxome.remotes.precomputed.keyed import KeyedValues, check_id
 from voxome.remotes.precomputed.mesh_manifest import Manifest

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from voxome.contracts.shapes import Mesh
 from voxome.errors import InvalidInput
 from voxome.extras import require
-from voxome.remotes.mesh_formats import encode_draco_integers
+from voxome.remotes.mesh_files.draco import encode_draco_integers
 from voxome.remotes.precomputed.mesh_grid import Grid, Piece, cut, morton
 from voxome.remotes.precomputed.mesh_manifest import Level, Manifest
 
