@@ -55,9 +55,10 @@ def test_trimesh_reads_our_files(suffix: str) -> None:
 
 
 def load(data: bytes, suffix: str) -> Any:
-    found = trimesh.load(io.BytesIO(data), file_type=suffix[1:])
+    found = trimesh.load(io.BytesIO(data), file_type=suffix[1:], process=False)
     found = found.to_geometry() if isinstance(found, trimesh.Scene) else found
-    found.merge_vertices()
+    if suffix == ".stl":
+        found.merge_vertices()
     return found
 
 
@@ -95,7 +96,8 @@ def test_scenes_of_trimesh_are_read_with_the_places_of_their_parts() -> None:
         (
             "1.ply",
             "ply\nformat ascii 1.0\nelement vertex 4\nproperty double x\nproperty double y\nproperty double z\n"
-            "property uchar red\nelement face 2\nproperty list uchar int vertex_index\nproperty float quality\nend_header\n"
+            "property uchar red\nelement face 2\n"
+            "property list uchar int vertex_index\nproperty float quality\nend_header\n"
             "0 0 0 255\n1 0 0 255\n1 1 0 255\n0 1 0 255\n3 0 1 2 0.5\n3 0 2 3 0.5\n",
         ),
         (
