@@ -55,7 +55,7 @@ def test_trimesh_reads_our_files(suffix: str) -> None:
 
 
 def load(data: bytes, suffix: str) -> Any:
-    found = trimesh.load(io.BytesIO(data), file_type=suffix[1:], process=False)
+    found: Any = trimesh.load(io.BytesIO(data), file_type=suffix[1:], process=False)
     found = found.to_geometry() if isinstance(found, trimesh.Scene) else found
     if suffix == ".stl":
         found.merge_vertices()
