@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -98,6 +99,36 @@ class TestServiceWithARequirement(ServiceContract):
 
     def check(self, result: list[tuple[int, ...]]) -> None:
         assert result == [(8, 8, 8)]
+
+
+@pytest.mark.usefixtures("plugins")
+class TestServiceInsteadOfOurs(ServiceContract):
+    name = "lab_regions"
+    instead_of = "regions"
+    options: ClassVar[Mapping[str, Any]] = {"box": "0:1,0:2,0:2"}
+
+    @pytest.fixture
+    def volume(self, bare_volume: voxome.Volume) -> voxome.Volume:
+        bare_volume[0] = 4
+        return bare_volume
+
+    def check(self, result: voxome.Table) -> None:
+        assert result["id"].tolist() == [4]
+        assert result["voxels"].tolist() == [4]
+        assert result.provenance is not None
+        assert (result.provenance.way, result.provenance.version) == ("lab_regions", "3")
+
+
+class TestRegions(ServiceContract):
+    name = "regions"
+
+    @pytest.fixture
+    def volume(self) -> Iterator[voxome.Volume]:
+        yield voxome.put(np.full((2, 3, 4), 7, np.uint64), "memory://regions", voxel_size_nm=(4, 4, 4))
+        MemoryRemote().delete(Uri("memory", "regions"))
+
+    def check(self, result: voxome.Table) -> None:
+        assert result.row(7)["voxels"] == 24
 
 
 def segmentation(folder: Path) -> voxome.Volume:

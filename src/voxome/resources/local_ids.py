@@ -43,6 +43,8 @@ def find_bounding_box(source: VolumeSource, name: str, label: int) -> Box:
     ------
     NotFound
         If no voxel has the label; the message has `name`.
+    InvalidInput
+        If a voxel that was read has a negative label.
     """
     found: Box | None = None
     dtype = source.spec.dtype
@@ -50,8 +52,9 @@ def find_bounding_box(source: VolumeSource, name: str, label: int) -> Box:
     for block in _blocks(source, source.spec.domain) if possible else ():
         if found is not None and block in found:
             continue
-        mask = source.read(block) == dtype.type(label)
-        inside = _extent(mask)
+        voxels = source.read(block)
+        require_positive(voxels, name)
+        inside = _extent(voxels == dtype.type(label))
         if inside is not None:
             part = inside.shift(block.start)
             found = part if found is None else _hull(found, part)

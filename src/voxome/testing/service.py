@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 
 from voxome.contracts.abilities import ability
+from voxome.contracts.provenance import LOCAL, OWN, Provenance
 from voxome.contracts.service import GROUP
-from voxome.errors import InvalidInput, UnsupportedFormat
+from voxome.errors import InvalidInput, UnknownName, UnsupportedFormat
 from voxome.registry import load
 from voxome.resources.services import BoundService, requirements
 from voxome.resources.volume import Volume
@@ -31,11 +33,17 @@ class ServiceContract(ABC):
         Name in the registry.
     arguments, options
         What a call takes after the volume.
+    instead_of : str, optional
+        Service of voxome whose place it takes, where it is chosen by its name: ``volume.mesh(id, service=NAME)``.
+
+    A service of arrays has the parameter `voxel_size_nm`, and one that several can perform the parameter `service`; the
+    suite tests what it finds.
     """
 
     name: ClassVar[str]
     arguments: ClassVar[Sequence[Any]] = ()
     options: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    instead_of: ClassVar[str | None] = None
 
     @pytest.fixture
     def volume(self) -> Volume:
@@ -71,3 +79,48 @@ class ServiceContract(ABC):
             pytest.skip("it requires no ability that a plain volume lacks")
         with pytest.raises(UnsupportedFormat, match=re.escape(missing[0].missing)):
             getattr(bare_volume, self.name)(*self.arguments, **self.options)
+
+    def test_it_takes_a_numpy_array(self, volume: Volume) -> None:
+        service = self._with_parameter("voxel_size_nm")
+        size = volume.voxel_size_nm or (1.0, 1.0, 1.0)
+        self.check(service(np.asarray(volume), *self.arguments, voxel_size_nm=size, **self.options))
+
+    def test_the_result_says_what_made_it(self, volume: Volume) -> None:
+        result = getattr(volume, self.name)(*self.arguments, **self.options)
+        if (made := getattr(result, "provenance", None)) is None:
+            pytest.skip("its result has no provenance, or it is not known")
+        assert isinstance(made, Provenance), "a result says what made it: pass Provenance.now(…)"
+        assert Provenance.from_json(json.loads(json.dumps(made.to_json()))) == made
+        assert made.tool
+        assert made.version
+        assert made.inputs, "name the volume as an input: resources.provenance.input_record"
+
+    def test_a_tool_of_voxome_can_be_chosen(self, volume: Volume) -> None:
+        self._with_parameter("service")
+        result = getattr(volume, self.name)(*self.arguments, service=LOCAL, **self.options)
+        self.check(result)
+        assert getattr(result, "provenance", None) is None or result.provenance.way == LOCAL
+
+    def test_an_unknown_service_is_refused(self, volume: Volume) -> None:
+        self._with_parameter("service")
+        for unknown in ("no_service_of_this_name", self.name):
+            with pytest.raises(UnknownName):
+                getattr(volume, self.name)(*self.arguments, service=unknown, **self.options)
+        with pytest.raises(InvalidInput, match="service is 3"):
+            getattr(volume, self.name)(*self.arguments, service=3, **self.options)
+
+    def test_a_store_that_cannot_perform_it_says_so(self, bare_volume: Volume) -> None:
+        self._with_parameter("service")
+        with pytest.raises(UnsupportedFormat):
+            getattr(bare_volume, self.name)(*self.arguments, service=OWN, **self.options)
+
+    def test_it_is_chosen_by_its_name(self, volume: Volume) -> None:
+        if self.instead_of is None:
+            pytest.skip("it takes the place of no service of voxome")
+        self.check(getattr(volume, self.instead_of)(*self.arguments, service=self.name, **self.options))
+
+    def _with_parameter(self, name: str) -> Callable[..., Any]:
+        service: Callable[..., Any] = load(GROUP, self.name)
+        if name not in inspect.signature(service).parameters:
+            pytest.skip(f"it has no parameter {name!r}")
+        return service

@@ -1,0 +1,63 @@
+"""One script, one line changed: services give the same on every store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from docs.pages import blocks_of
+from numpy.testing import assert_array_equal
+from services.labelled import EDGES, NEURITE, SIZE, STORES, VOXEL, labels, stored
+
+import voxome
+
+pytestmark = pytest.mark.slow
+
+PAGE = Path(__file__).parents[2] / "docs" / "services.md"
+FIRST = 'volume = voxome.open("zarr://labels.zarr")\n'
+
+
+def run_script(first: str, **names: Any) -> dict[str, Any]:
+    """Run the script of the documentation with another first line."""
+    (block,) = blocks_of(PAGE)
+    assert block.text.startswith(FIRST)
+    values = {"voxome": voxome, **names}
+    exec(block.text.replace(FIRST, f"{first}\n", 1), values)
+    return values
+
+
+@pytest.fixture(scope="module")
+def expected() -> Mapping[str, Any]:
+    """What the script gives on a NumPy array."""
+    volume = voxome.put(labels(), "memory://same-script", voxel_size_nm=SIZE)
+    return run_script("volume = array", array=volume)
+
+
+def assert_tables(one: Any, other: Any) -> None:
+    assert one.columns == other.columns
+    for name in one.columns:
+        assert_array_equal(one[name], other[name], err_msg=name)
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_one_line_changed(
+    store: str, expected: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stored(store, tmp_path, monkeypatch) as uri:
+        found = run_script(f'volume = voxome.open("{uri}")')
+        assert found["ids"].tolist() == [EDGES, NEURITE, VOXEL]
+        assert_array_equal(found["ids"], expected["ids"])
+        assert found["boxes"] == expected["boxes"]
+        assert_tables(found["measures"], expected["measures"])
+        assert_tables(found["touching"], expected["touching"])
+
+
+def test_the_expected_values_are_numpys(expected: Mapping[str, Any]) -> None:
+    data = labels()
+    for id, box in expected["boxes"].items():
+        points = np.argwhere(data == id)
+        assert (box.start, box.stop) == (tuple(points.min(axis=0)), tuple(points.max(axis=0) + 1))
+        assert expected["measures"].row(id)["voxels"] == len(points)
