@@ -14,6 +14,7 @@ from voxome.contracts.frame import Frame
 from voxome.contracts.handle import STORE, Handle
 from voxome.contracts.kinds import Arrays, Kind, Rows, Target
 from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, NotFound, StoreError
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
@@ -21,7 +22,7 @@ from voxome.kinds.merge import ROWS_AT_ONCE, Fold, Folding, merge_parts
 from voxome.kinds.ownership import FOREIGN, require_own
 from voxome.kinds.paths import has_lost_parts, part_name, parts_folder, with_suffix
 from voxome.kinds.rows import require_rows
-from voxome.kinds.versions import pinned_file
+from voxome.kinds.versions import pinned_file, require_recordable
 from voxome.resources.rows import concatenate
 from voxome.resources.table import TableFile, write_batches, write_table
 from voxome.storage.find import storage_at
@@ -123,6 +124,13 @@ class Table(Kind):
 
     def location(self, base: str) -> str:
         return with_suffix(base, ".parquet")
+
+    def target_uri(self, uri: str) -> str:
+        return require_recordable(Uri("", storage_at(uri, writing=True).path, storage_at(uri).options))
+
+    def target_problems(self, target: Target, workers: int) -> Iterator[str]:
+        if _owner_of(target.uri) not in (None, target.key):
+            yield f"{target.uri} exists, and is not the result of the same call; choose another file, or remove it"
 
     def prepare(self, target: Target) -> None:
         require_own(target, _owner_of(target.uri))

@@ -111,16 +111,16 @@ def run_chain(
     *before, last = plan.steps
     last = write_into(last, into or {}, count if engine is None else max(count, 2))
     address = store_address(store, Path(store))
-    if not (into and _is_complete(last, address)):
+    if not _is_complete(last, address):
         for step in (*before, last):
             _run(step, address, count, engine, records, progress)
     return {name: last.output(name).within(address) for name in graph.outputs}
 
 
 def _is_complete(step: Step, address: str) -> bool:
-    """Whether all outputs of a step are there; a volume that is written into is always written again."""
-    targets = list(step.targets(address))
-    return all(kind.is_complete(target) and not (kind.is_volume and target.existing) for kind, target in targets)
+    """Whether all that a step writes elsewhere is there; a volume that exists is always written again."""
+    targets = [(kind, target) for kind, target in step.targets(address) if target.existing]
+    return bool(targets) and all(kind.is_complete(target) and not kind.is_volume for kind, target in targets)
 
 
 def _run(

@@ -46,6 +46,7 @@ def write_meshes(
     workers: int | None = None,
     engine: EngineChoice | None = None,
     records: RecordsChoice | None = None,
+    table: Location | None = None,
     store: Location | None = None,
     progress: Progress | None = None,
     **parameters: Any,
@@ -60,6 +61,8 @@ def write_meshes(
         ``precomputed://FOLDER``, or ``meshfiles://FOLDER?format=ply`` for a file an object.
     block, box, level, voxel_size_nm, workers, engine, records : optional
         See `voxome.run`.
+    table : str or path, optional
+        Parquet file for a table of the objects: volume, area, bounding box, error; see the tool ``common.meshes``.
     store : str or path, optional
         Folder or address for the pieces of meshes, which all workers can reach; by default a folder of this user, which
         is removed when the meshes are complete.
@@ -79,8 +82,19 @@ def write_meshes(
         If it cannot start, with all problems.
     RunFailed, RunLocked, InvalidInput, InvalidUri
     """
-    options = RunOptions.of(block, box, level, voxel_size_nm)
-    return _write(MESHES, labels, out, Meshes, options, parameters, workers, engine, records, store, progress)
+    return _write(
+        MESHES,
+        {"labels": labels, **parameters},
+        out,
+        Meshes,
+        table,
+        store,
+        options=RunOptions.of(block, box, level, voxel_size_nm),
+        workers=worker_count(workers),
+        engine=engine,
+        records=records,
+        progress=progress,
+    )
 
 
 @explain_calls
@@ -95,6 +109,7 @@ def write_skeletons(
     workers: int | None = None,
     engine: EngineChoice | None = None,
     records: RecordsChoice | None = None,
+    table: Location | None = None,
     store: Location | None = None,
     progress: Progress | None = None,
     **parameters: Any,
@@ -109,6 +124,8 @@ def write_skeletons(
         ``precomputed://FOLDER``, or ``swc://FOLDER`` for a file an object.
     block, box, level, voxel_size_nm, workers, engine, records : optional
         See `voxome.run`.
+    table : str or path, optional
+        Parquet file for a table of the objects; see the tool ``common.skeletons``.
     store : str or path, optional
         See `write_meshes`.
     progress : function of a StepReport, optional
@@ -127,39 +144,38 @@ def write_skeletons(
         If it cannot start, with all problems.
     RunFailed, RunLocked, InvalidInput, InvalidUri
     """
-    options = RunOptions.of(block, box, level, voxel_size_nm)
-    return _write(SKELETONS, labels, out, Skeletons, options, parameters, workers, engine, records, store, progress)
+    return _write(
+        SKELETONS,
+        {"labels": labels, **parameters},
+        out,
+        Skeletons,
+        table,
+        store,
+        options=RunOptions.of(block, box, level, voxel_size_nm),
+        workers=worker_count(workers),
+        engine=engine,
+        records=records,
+        progress=progress,
+    )
 
 
 def _write(
     tools: Sequence[str],
-    labels: VolumeLike,
+    inputs: Mapping[str, Any],
     out: Location,
     expected: type[S],
-    options: RunOptions,
-    parameters: Mapping[str, Any],
-    workers: int | None,
-    engine: EngineChoice | None,
-    records: RecordsChoice | None,
+    table: Location | None,
     store: Location | None,
-    progress: Progress | None,
+    **run: Any,
 ) -> S:
+    """Run two tools, the second of which returns shapes; `run` are arguments of `run_chain`."""
     loaded: list[Tool] = [load("voxome.tools", name) for name in tools]
     output = next(name for name, kind in loaded[-1].spec.outputs.items() if kind.type == expected.__name__.lower())
     uri = _require_format(out, loaded[-1].spec.outputs[output].location("FOLDER"))
+    into = {output: uri} | ({} if table is None else {"objects": require_path("table", table)})
     folder = _store(store, uri)
-    values = store_arrays({"labels": labels, **parameters}, inputs_folder(store_address(folder, Path(folder))))
-    run_chain(
-        chain_of(tools[-1], *(tool.spec for tool in loaded)),
-        values,
-        store=folder,
-        workers=worker_count(workers),
-        options=options,
-        engine=engine,
-        records=records,
-        progress=progress,
-        into={output: uri},
-    )
+    values = store_arrays(inputs, inputs_folder(store_address(folder, Path(folder))))
+    run_chain(chain_of(tools[-1], *(tool.spec for tool in loaded)), values, store=folder, into=into, **run)
     if store is None:
         storage_at(folder).delete()
     return open(str(split_options(Uri.parse(uri))[0]), expect=expected)
