@@ -1,0 +1,5 @@
+"""Meshes from labels: surfaces of blocks, their joining, simplification, distances and measures."""
+
+from voxome.extras import require
+
+require("meshes", "fastremap", "numba", "zmesh")
