@@ -87,6 +87,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "common.contacts": "voxome.tools.common.contacts:contacts",
         "common.downsample": "voxome.tools.common.downsample:downsample",
         "common.graph": "voxome.tools.common.graph:graph",
+        "common.mesh_pieces": "voxome.tools.common.mesh_pieces:mesh_pieces",
+        "common.meshes": "voxome.tools.common.meshes:meshes",
         "common.region_sums": "voxome.tools.common.region_sums:region_sums",
         "common.regions": "voxome.tools.common.regions:regions",
         "common.relabel": "voxome.tools.common.relabel:relabel",

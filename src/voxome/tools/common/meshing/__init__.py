@@ -2,4 +2,4 @@
 
 from voxome.extras import require
 
-require("meshes", "fastremap", "numba", "zmesh")
+require("services", "fastremap", "numba", "zmesh")

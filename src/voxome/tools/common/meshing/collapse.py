@@ -237,9 +237,10 @@ def _merge(
         f, k = corner // 3, corner % 3
         a, b = faces[f, (k + 1) % 3], faces[f, (k + 2) % 3]
         faces[f, k] = v
-        if v == a or v == b:
+        third = b if a == v else a if b == v else -1
+        if third >= 0:
             dead[f] = True
-            valence[b if a == v else a] -= 1
+            valence[third] -= 1
         last = corner
         corner = following[corner]
     following[last] = first[v]

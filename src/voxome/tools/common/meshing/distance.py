@@ -131,8 +131,16 @@ def squared_distance(corners: Points, f: int, x: float, y: float, z: float) -> f
 
     Source: C. Ericson, Real-time collision detection, 2005, 5.1.5 (regions of the nearest point).
     """
-    abx, aby, abz = corners[f, 1, 0] - corners[f, 0, 0], corners[f, 1, 1] - corners[f, 0, 1], corners[f, 1, 2] - corners[f, 0, 2]
-    acx, acy, acz = corners[f, 2, 0] - corners[f, 0, 0], corners[f, 2, 1] - corners[f, 0, 1], corners[f, 2, 2] - corners[f, 0, 2]
+    abx, aby, abz = (
+        corners[f, 1, 0] - corners[f, 0, 0],
+        corners[f, 1, 1] - corners[f, 0, 1],
+        corners[f, 1, 2] - corners[f, 0, 2],
+    )
+    acx, acy, acz = (
+        corners[f, 2, 0] - corners[f, 0, 0],
+        corners[f, 2, 1] - corners[f, 0, 1],
+        corners[f, 2, 2] - corners[f, 0, 2],
+    )
     apx, apy, apz = x - corners[f, 0, 0], y - corners[f, 0, 1], z - corners[f, 0, 2]
     d1, d2 = abx * apx + aby * apy + abz * apz, acx * apx + acy * apy + acz * apz
     if d1 <= 0.0 and d2 <= 0.0:

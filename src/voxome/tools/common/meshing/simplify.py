@@ -96,7 +96,8 @@ def _distance(
     limit = max_error_nm - precision
     back = SurfaceTree.of(reduced.vertices, reduced.faces)
     there, over = back.farthest(full.vertices, full.faces, limit, precision)
-    here, near = tree.farthest(reduced.vertices, reduced.faces, limit, precision, min(there, limit))
+    known = min(max(there - precision, 0.0), limit)
+    here, near = tree.farthest(reduced.vertices, reduced.faces, limit, precision, known)
     return max(there, here), np.union1d(np.flatnonzero(over >= 0), near[near >= 0])
 
 
