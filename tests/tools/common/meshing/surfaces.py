@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from voxome.tools.common.meshing.surface import Piece, join_pieces, mesh_block
 Joined = dict[int, tuple[NDArray[np.int64], NDArray[np.int32]]]
 
 
-def random_labels(shape: tuple[int, ...], seed: int = 0, ids: tuple[int, ...] = (0, 1, 2, 2**63 + 5)) -> NDArray:
+def random_labels(shape: tuple[int, ...], seed: int = 0, ids: tuple[int, ...] = (0, 1, 2, 2**63 + 5)) -> NDArray[Any]:
     """Return labels that differ from voxel to voxel, with all ambiguous cells, and touch every border."""
     return np.random.default_rng(seed).choice(np.array(ids, np.uint64), shape)
 
@@ -27,7 +28,9 @@ def blob(shape: tuple[int, int, int] = (24, 28, 32), seed: int = 0) -> NDArray[n
     return radius < 0.7 + 0.04 * lumps
 
 
-def pieces_by_id(labels: NDArray, block: tuple[int, ...], start: tuple[int, ...] = (0, 0, 0)) -> dict[int, list[Piece]]:
+def pieces_by_id(
+    labels: NDArray[Any], block: tuple[int, ...], start: tuple[int, ...] = (0, 0, 0)
+) -> dict[int, list[Piece]]:
     """Return the pieces that blocks have of each object."""
     domain = Box.of_shape(labels.shape, start)
     found: dict[int, list[Piece]] = {}
@@ -37,24 +40,24 @@ def pieces_by_id(labels: NDArray, block: tuple[int, ...], start: tuple[int, ...]
     return found
 
 
-def join_blocks(labels: NDArray, block: tuple[int, ...], start: tuple[int, ...] = (0, 0, 0)) -> Joined:
+def join_blocks(labels: NDArray[Any], block: tuple[int, ...], start: tuple[int, ...] = (0, 0, 0)) -> Joined:
     """Return the joined mesh of each object."""
     return {id: join_pieces(pieces) for id, pieces in pieces_by_id(labels, block, start).items()}
 
 
-def face_counts(vertices: NDArray, faces: NDArray) -> Counter[tuple[tuple[int, ...], ...]]:
+def face_counts(vertices: NDArray[Any], faces: NDArray[Any]) -> Counter[tuple[tuple[int, ...], ...]]:
     """Return the faces as positions of their corners, each starting at its lowest corner, and how often each occurs."""
     corners = [tuple(map(tuple, face)) for face in vertices[faces].tolist()]
     return Counter(face[(least := face.index(min(face))) :] + face[:least] for face in corners)
 
 
-def edge_counts(faces: NDArray) -> list[int]:
+def edge_counts(faces: NDArray[Any]) -> list[int]:
     """Return how many faces each edge has."""
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     return np.unique(edges, axis=0, return_counts=True)[1].tolist()
 
 
-def count_parts(vertices: NDArray, faces: NDArray) -> int:
+def count_parts(vertices: NDArray[Any], faces: NDArray[Any]) -> int:
     """Return the number of connected surfaces."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
