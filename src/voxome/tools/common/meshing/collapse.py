@@ -14,7 +14,7 @@ MAX_VALENCE = 20
 """No collapse makes a vertex with more faces than this."""
 _ROOM = 64
 _COSINE = 0.2
-"""A face may turn by no more than 78 degrees in one collapse."""
+"""A face may turn by at most 78 degrees in one collapse."""
 _QUALITY = 0.02
 """A face may not become thinner than this (1 for an equilateral triangle), unless it was."""
 _RAMP = np.array([0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0])

@@ -54,7 +54,7 @@ class SurfaceTree:
         """Measure how far the points of a surface are from this one; faces as well as vertices count.
 
         A face is divided for as long as it could have a point that is farther away than the farthest found so far: the
-        distance of a point differs from that of another by no more than what is between them.
+        distance of a point differs from that of another at most by what is between them.
 
         Parameters
         ----------

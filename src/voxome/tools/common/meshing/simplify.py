@@ -102,7 +102,7 @@ def _distance(
 
 
 def _surroundings(far: NDArray[np.int64], faces: NDArray[np.int32], count: int, rings: int) -> NDArray[np.bool_]:
-    """Return which vertices are no more than so many edges away from some faces."""
+    """Return which vertices are at most so many edges away from some faces."""
     near = np.zeros(count, np.bool_)
     near[faces[far]] = True
     for _ in range(rings):
