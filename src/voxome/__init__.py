@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from voxome.services.convert import convert
     from voxome.services.delete import rm
     from voxome.services.describe import info
+    from voxome.services.downsample.run import downsample
     from voxome.services.explain import explain
     from voxome.services.proofreading.verb import proofread
     from voxome.services.provenance import provenance
@@ -58,6 +59,7 @@ __all__ = [
     "create",
     "create_annotations",
     "datasets",
+    "downsample",
     "explain",
     "get",
     "info",
@@ -98,6 +100,7 @@ _LAZY = {
     "create": "voxome.resources.open",
     "create_annotations": "voxome.services.annotations.create",
     "datasets": "voxome.data.registry.read",
+    "downsample": "voxome.services.downsample.run",
     "explain": "voxome.services.explain",
     "get": "voxome.services.verbs",
     "info": "voxome.services.describe",

@@ -63,6 +63,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "voxome.services": {
         "contacts": "voxome.services.regions:contacts",
+        "downsample": "voxome.services.downsample.run:downsample",
         "mesh": "voxome.services.shapes:mesh",
         "meshes": "voxome.services.shapes:meshes",
         "provenance": "voxome.services.provenance:provenance",
@@ -79,6 +80,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "gs": "voxome.storage.network:GcsPath",
     },
     "voxome.tasks": {
+        "downsample": "voxome.services.downsample.job:run_job",
         "probe": "voxome.blocks.probe:probe",
         "step": "voxome.blocks.job:run_job",
         "transfer": "voxome.services.transfer.job:run_job",

@@ -15,6 +15,7 @@ try:
         datasets,
         describe,
         doctor,
+        downsample,
         explain,
         get,
         info,
@@ -61,6 +62,7 @@ app.command("put")(put.put)
 app.command("transfer")(transfer.transfer)
 app.command("convert")(convert.convert)
 app.command("regions")(regions.regions)
+app.command("downsample")(downsample.downsample)
 app.command("rm")(rm.rm)
 app.command("datasets")(datasets.datasets)
 app.command("profiles")(profiles.profiles)

@@ -22,16 +22,16 @@ def progress_bars(steps: Sequence[str]) -> Iterator[Callable[[StepReport], None]
     Parameters
     ----------
     steps : sequence of str
-        Names of the steps, in the order in which they run.
+        Names of the steps, in the order in which they run; others are not numbered.
     """
     titles = {name: f"[{i + 1:>{len(str(len(steps)))}}/{len(steps)}] {name}" for i, name in enumerate(steps)}
     with note_on_interrupt("rerun the same command to resume"):
         if sys.stderr.isatty():
             with _bar() as update:
-                yield lambda report: update(report, titles[report.name])
+                yield lambda report: update(report, titles.get(report.name, report.name))
         else:
             lines = _Lines()
-            yield lambda report: lines(report, titles[report.name])
+            yield lambda report: lines(report, titles.get(report.name, report.name))
 
 
 def _ended(report: StepReport, name: str) -> str:

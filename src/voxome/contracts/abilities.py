@@ -166,6 +166,14 @@ class SupportsLevels(Protocol):
 
 
 @runtime_checkable
+class SupportsLevelOffset(Protocol):
+    """A source with a pyramid whose store records where the voxels of each level are."""
+
+    def create_level_at(self, scale: Scale, offset_nm: tuple[float, float, float]) -> VolumeSource:
+        """Add a level as `create_level` does, with the centre of its voxel index 0 at `offset_nm` (z, y, x)."""
+
+
+@runtime_checkable
 class SupportsOpenLevel(Protocol):
     """A remote that opens a single level of a pyramid, even if others are missing or damaged."""
 
@@ -176,6 +184,25 @@ class SupportsOpenLevel(Protocol):
         ------
         NotFound
             If the level does not exist.
+        """
+
+
+@runtime_checkable
+class SupportsOwnDownsampling(Protocol):
+    """A source whose store computes the coarser levels itself."""
+
+    def downsample(self, *, wait: bool = True) -> str:
+        """Let the store compute all levels, unless it has; return its status.
+
+        Parameters
+        ----------
+        wait : bool
+            Whether to return only when the levels are there.
+
+        Raises
+        ------
+        StoreError
+            If the store reports that it failed.
         """
 
 

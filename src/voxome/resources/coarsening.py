@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import tensorstore as ts
 from numpy.typing import NDArray
 
+from voxome.contracts.downsampling import Method
 from voxome.contracts.spec import Scale, VolumeKind
 from voxome.geometry import Box
 
-Method = Literal["mean", "mode", "stride"]
 METHODS: Mapping[VolumeKind, Method] = {"labels": "mode", "image": "mean", "probability": "mean"}
 """Kind of voxels → method that pyramids combine them with."""
 
@@ -28,8 +28,8 @@ def coarsened(data: NDArray[Any], box: Box, factors: Sequence[int], method: Meth
         Box of the data; cells at its border combine the voxels inside it.
     factors : sequence of int
         Edge lengths of a cell, one an axis.
-    method : {"mean", "mode", "stride"}
-        Mean for intensities, the most frequent id for labels, the first voxel.
+    method : {"mean", "mode", "max", "min", "stride"}
+        Mean for intensities, the most frequent id for labels, the largest, the smallest, or the first voxel.
 
     Returns
     -------

@@ -44,8 +44,8 @@ def unfinished_problem(uri: str) -> str | None:
     if (lock := unfinished_transfer(uri)) is not None:
         boxes = ", ".join(lock.unfinished)
         return (
-            f"is not finished: the transfer into its box {boxes} was interrupted, or still runs ({lock.holder}); rerun "
-            "that transfer to complete it first"
+            f"is not finished: the {lock.work} into its box {boxes} was interrupted, or still runs ({lock.holder}); "
+            f"rerun that {lock.work} to complete it first"
         )
     return None
 

@@ -34,11 +34,14 @@ class LockRecord:
         Who holds the lock, for people.
     unfinished : list of str
         Parts of what is locked that the work has begun and not finished; with any, the file stays.
+    work : str
+        What it is locked for: ``run``, ``transfer`` or ``downsampling``.
     """
 
     owner: str | None
     holder: str = "an unknown holder"
     unfinished: list[str] = field(default_factory=list)
+    work: str = "transfer"
 
     @classmethod
     def parse(cls, text: bytes | None) -> LockRecord | None:
@@ -48,7 +51,7 @@ class LockRecord:
         data = parse_object(text) or {}
         unfinished = data.get("unfinished")
         parts = [str(part) for part in unfinished] if isinstance(unfinished, list) else []
-        return cls(data.get("owner"), data.get("holder", cls.holder), parts)
+        return cls(data.get("owner"), data.get("holder", cls.holder), parts, data.get("work", cls.work))
 
 
 class HeldLock:
@@ -89,7 +92,7 @@ def lock_file(file: StoragePath, name: str, work: str, *, owner: str, holder: st
     file : StoragePath
         The file.
     name, work : str
-        What is locked, and for what: ``run`` or ``transfer``.
+        What is locked, and for what: ``run``, ``transfer`` or ``downsampling``.
     owner : str
         Unique and constant for the work.
     holder : str
@@ -100,14 +103,14 @@ def lock_file(file: StoragePath, name: str, work: str, *, owner: str, holder: st
     RunLocked
         If another owner holds it.
     """
-    record = LockRecord(owner, holder)
+    record = LockRecord(owner, holder, work=work)
 
     def take(text: bytes | None) -> bytes:
         old = LockRecord.parse(text)
         if old is not None and old.owner != owner:
             raise RunLocked(
-                f"{name} is in use by the {work} of {old.holder}; wait for it, use another address, or, if that {work} "
-                f"has ended, remove {file}"
+                f"{name} is in use by the {old.work} of {old.holder}; wait for it, use another address, or, if that "
+                f"{old.work} has ended, remove {file}"
             )
         record.unfinished = [] if old is None else old.unfinished
         return json.dumps(asdict(record)).encode()

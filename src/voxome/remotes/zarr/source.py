@@ -108,9 +108,15 @@ class PyramidSource(ZarrSource):
         ReadOnly
             If the array is open for reading.
         """
+        return self._create_level(scale, coarser(self.spec, scale))
+
+    def create_level_at(self, scale: Scale, offset_nm: Lengths) -> ZarrSource:
+        """Add a level as `create_level` does, with the centre of its voxel index 0 at `offset_nm` (z, y, x)."""
+        return self._create_level(scale, coarser(self.spec, scale).replace(offset_nm=offset_nm))
+
+    def _create_level(self, scale: Scale, spec: VolumeSpec) -> ZarrSource:
         self._require_writable()
         require_coarser(self.name, self.levels, scale)
-        spec = coarser(self.spec, scale)
         paths = [one.path for one in self._arrays()]
         path = self._free_path(paths)
         create_level(self._home.folder / path, spec)

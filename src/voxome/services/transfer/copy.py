@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from voxome.contracts.downsampling import Method
 from voxome.geometry import BlockGrid, Box
-from voxome.resources.coarsening import Method
 from voxome.services.transfer.choices import Verify
 
 MAX_JOBS = 1 << 17

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.blocks.memory import peak_bytes
+from voxome.contracts.downsampling import Method
 from voxome.contracts.engine import JobResult
 from voxome.contracts.source import VolumeSource
 from voxome.errors import CorruptData
 from voxome.geometry import BlockGrid, Box
 from voxome.resources.cast import cast_exact
-from voxome.resources.coarsening import Method, coarsened
+from voxome.resources.coarsening import coarsened
 from voxome.resources.open import open_source
 from voxome.services.transfer.choices import Verify
 from voxome.services.transfer.copy import TARGET_BYTES, Copy, is_verified

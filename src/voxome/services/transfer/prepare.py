@@ -10,13 +10,14 @@ from typing import Any
 
 from voxome.config.settings import settings
 from voxome.contracts.abilities import SupportsFixedScales, SupportsLevels, ability, most_detailed_version
+from voxome.contracts.downsampling import Method
 from voxome.contracts.levels import require_scale
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, PlanError, UnsupportedFormat, VoxomeError
 from voxome.geometry import Box
-from voxome.resources.coarsening import METHODS, Method, halving
+from voxome.resources.coarsening import METHODS, halving
 from voxome.resources.open import adapt_spec, create_source
 from voxome.services.rollback import discard
 from voxome.services.transfer.choices import Verify

@@ -120,7 +120,11 @@ class State:
 
 @contextmanager
 def locked_state(
-    root: Path, request: Mapping[str, Any], open_records: OpenRecords, lock: StoragePath | None = None
+    root: Path,
+    request: Mapping[str, Any],
+    open_records: OpenRecords,
+    lock: StoragePath | None = None,
+    work: str = "transfer",
 ) -> Iterator[State]:
     """Open the state of a transfer and lock its destination against other transfers.
 
@@ -134,6 +138,8 @@ def locked_state(
         Opens the ledger.
     lock : StoragePath, optional
         File that locks the destination against transfers of other machines.
+    work : str
+        What it is locked for: ``transfer`` or ``downsampling``.
 
     Raises
     ------
@@ -149,7 +155,7 @@ def locked_state(
         map_disk_errors(parent),
         _lock(parent, destination),
         _removed_if_unused(parent),
-        _lock_store(lock, parent, destination) as held,
+        _lock_store(lock, parent, destination, work) as held,
     ):
         (folder / PRIVATE).mkdir(parents=True, exist_ok=True)
         begun = False
@@ -179,7 +185,7 @@ def _lock(folder: Path, destination: str) -> Iterator[None]:
 
 
 @contextmanager
-def _lock_store(file: StoragePath | None, folder: Path, destination: str) -> Iterator[HeldLock | None]:
+def _lock_store(file: StoragePath | None, folder: Path, destination: str, work: str) -> Iterator[HeldLock | None]:
     """Lock a destination by a file in its store; a warning is logged if the file cannot be written."""
     if file is None:
         yield None
@@ -190,7 +196,7 @@ def _lock_store(file: StoragePath | None, folder: Path, destination: str) -> Ite
         stack.callback(_remove_empty, missing)
         held = None
         try:
-            held = stack.enter_context(lock_file(file, destination, "transfer", owner=_owner(folder), holder=holder))
+            held = stack.enter_context(lock_file(file, destination, work, owner=_owner(folder), holder=holder))
         except (AccessDenied, StoreError) as error:
             _LOG.warning("%s is not locked against transfers of other machines: %s", destination, error)
         yield held

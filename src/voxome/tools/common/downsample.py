@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from voxome import kinds
 from voxome.contracts.context import BlockContext
+from voxome.contracts.downsampling import Method
 from voxome.contracts.parameter import AllowInfNan
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import Scale
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.tools.common.cells.methods import Method, downsample_array
+from voxome.tools.common.cells.methods import downsample_array
 
 
 def _factors(text: str) -> Scale:

@@ -166,3 +166,26 @@ def test_axes_before_z_y_and_x_are_kept_apart() -> None:
     assert result.shape == (2, 3, 3, 2, 3)
     one = cells_of(data[1, 2], Box.of_shape((5, 4, 6)), (2, 2, 2), "mean").values
     assert np.array_equal(result[1, 2], one)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint64", "float32"])
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_cells_are_stored_and_joined_without_a_change(method: str, dtype: str) -> None:
+    data = _random((9, 8, 7), dtype)
+    box = Box.of_shape(data.shape, (1, 2, 3))
+    whole = cells_of(data, box, (2, 2, 2), method)
+    parts = []
+    for start, stop in ((1, 4), (4, 10)):
+        part = Box((start, *box.start[1:]), (stop, *box.stop[1:]))
+        cells = cells_of(data[part.within(box)], part, (2, 2, 2), method)
+        parts.append(METHODS[method].of_arrays(cells.box, cells.arrays, data.dtype, None))
+    joined = METHODS[method].join(whole.box, parts)
+    for name, values in whole.arrays.items():
+        assert np.array_equal(joined.arrays[name], values), name
+    inner = Box((2, 2, 2), (4, 4, 4))
+    cut = METHODS[method].join(inner, parts)
+    assert np.array_equal(cut.values, whole.values[inner.within(whole.box)])
+    assert np.array_equal(
+        cut.coarsen((2, 2, 2)).values,
+        whole.coarsen((2, 2, 2)).values[inner.coarsen((2, 2, 2)).within(whole.box.coarsen((2, 2, 2)))],
+    )

@@ -6,12 +6,13 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
+from voxome.contracts.downsampling import Method
 from voxome.errors import NotFound
 from voxome.geometry import BlockGrid
 from voxome.relay.dialects.boss.pyramid import Pyramid
 from voxome.relay.dialects.boss.records import Channel
 from voxome.relay.dialects.boss.state import BossState
-from voxome.resources.coarsening import Method, coarsened
+from voxome.resources.coarsening import coarsened
 
 _BLOCK = (1, 32, 256, 256)
 _METHODS: dict[str, Method] = {"image": "mean", "annotation": "mode"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,3 +42,15 @@ def shape_of(edges: Edges) -> tuple[int, int, int]:
     """Return the number of cells along each axis."""
     z, y, x = (len(one) - 1 for one in edges)
     return z, y, x
+
+
+def paste(box: Box, parts: Iterable[tuple[Box, NDArray[Any]]]) -> NDArray[Any]:
+    """Return the array of `box` that arrays of other boxes cover together; what lies outside of it is left out."""
+    pasted: NDArray[Any] | None = None
+    for other, values in parts:
+        if pasted is None:
+            pasted = np.empty(box.shape, values.dtype)
+        overlap = box & other
+        pasted[overlap.within(box)] = values[overlap.within(other)]
+    assert pasted is not None, "a box is covered"
+    return pasted

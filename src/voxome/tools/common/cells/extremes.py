@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from voxome.geometry import Box
 from voxome.tools.common.cells.dtypes import compilable, restored
-from voxome.tools.common.cells.edges import cell_edges, shape_of
+from voxome.tools.common.cells.edges import cell_edges, paste, shape_of
 
 _jit = nb.njit(nogil=True, cache=True, boundscheck=False)
 
@@ -49,6 +50,21 @@ class MaxCells:
         """Return the cells of `factors` of these cells."""
         return self.of_voxels(self.values, self.box, factors, self.no_data)
 
+    @classmethod
+    def join(cls, box: Box, parts: Sequence[MaxCells]) -> MaxCells:
+        """Return the cells of `box`, which `parts` cover together."""
+        return cls(box, paste(box, [(one.box, one.values) for one in parts]), parts[0].no_data)
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `of_arrays` needs to restore the cells."""
+        return {"values": self.values}
+
+    @classmethod
+    def of_arrays(cls, box: Box, arrays: Mapping[str, NDArray[Any]], dtype: np.dtype[Any], no_data: Any) -> MaxCells:
+        """Return the cells whose `arrays` were stored."""
+        return cls(box, arrays["values"], no_data)
+
 
 @dataclass(frozen=True)
 class MinCells(MaxCells):
@@ -81,6 +97,21 @@ class FirstCells:
     def coarsen(self, factors: tuple[int, ...]) -> FirstCells:
         """Return the cells of `factors` of these cells."""
         return self.of_voxels(self.values, self.box, factors, None)
+
+    @classmethod
+    def join(cls, box: Box, parts: Sequence[FirstCells]) -> FirstCells:
+        """Return the cells of `box`, which `parts` cover together."""
+        return cls(box, paste(box, [(one.box, one.values) for one in parts]))
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `of_arrays` needs to restore the cells."""
+        return {"values": self.values}
+
+    @classmethod
+    def of_arrays(cls, box: Box, arrays: Mapping[str, NDArray[Any]], dtype: np.dtype[Any], no_data: Any) -> FirstCells:
+        """Return the cells whose `arrays` were stored."""
+        return cls(box, arrays["values"])
 
 
 @_jit

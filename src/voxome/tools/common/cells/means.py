@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from voxome.geometry import Box
 from voxome.tools.common.cells.dtypes import compilable, restored
-from voxome.tools.common.cells.edges import Edges, cell_edges, shape_of
+from voxome.tools.common.cells.edges import Edges, cell_edges, paste, shape_of
 
 _jit = nb.njit(nogil=True, cache=True, boundscheck=False)
 _LOW_BITS = 32
@@ -67,6 +68,27 @@ class MeanCells:
         highs = None if self.highs is None else _sum(self.highs, None, edges)
         sums, counts = _sum(self.sums, None, edges), _sum(self.counts, None, edges)
         return MeanCells(self.box.coarsen(factors), sums, highs, counts, self.dtype, self.no_data)
+
+    @classmethod
+    def join(cls, box: Box, parts: Sequence[MeanCells]) -> MeanCells:
+        """Return the cells of `box`, which `parts` cover together."""
+        first = parts[0]
+        sums = paste(box, [(one.box, one.sums) for one in parts])
+        halves = [(one.box, one.highs) for one in parts if one.highs is not None]
+        highs = paste(box, halves) if halves else None
+        counts = paste(box, [(one.box, one.counts) for one in parts])
+        return cls(box, sums, highs, counts, first.dtype, first.no_data)
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `of_arrays` needs to restore the cells."""
+        highs = {} if self.highs is None else {"highs": self.highs}
+        return {"sums": self.sums, "counts": self.counts, **highs}
+
+    @classmethod
+    def of_arrays(cls, box: Box, arrays: Mapping[str, NDArray[Any]], dtype: np.dtype[Any], no_data: Any) -> MeanCells:
+        """Return the cells whose `arrays` were stored."""
+        return cls(box, arrays["sums"], arrays.get("highs"), arrays["counts"], dtype, no_data)
 
     @property
     def values(self) -> NDArray[Any]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.downsampling import Method
 from voxome.geometry import Box
 from voxome.tools.common.cells.extremes import FirstCells, MaxCells, MinCells
 from voxome.tools.common.cells.means import MeanCells
 from voxome.tools.common.cells.modes import ModeCells
-
-Method = Literal["mean", "mode", "max", "min", "stride"]
-"""How the voxels of a cell become one."""
 
 
 class Cells(Protocol):
@@ -27,6 +25,10 @@ class Cells(Protocol):
     @property
     def values(self) -> NDArray[Any]:
         """The voxel that each becomes."""
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `of_arrays` of the class needs to restore the cells."""
 
     def coarsen(self, factors: tuple[int, ...]) -> Cells:
         """Return the cells of `factors` of these cells, as if computed from all their voxels."""

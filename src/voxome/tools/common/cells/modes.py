@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from voxome.geometry import Box
 from voxome.tools.common.cells.dtypes import compilable, restored
-from voxome.tools.common.cells.edges import cell_edges, shape_of
+from voxome.tools.common.cells.edges import cell_edges, paste, shape_of
 
 _jit = nb.njit(nogil=True, cache=True, boundscheck=False)
 _FEW = 48
@@ -69,6 +70,50 @@ class ModeCells:
         )
         entries = ids[:size].copy(), counts[:size].copy()
         return ModeCells(self.box.coarsen(factors), restored(values, self.values.dtype), ends, *entries, self.no_data)
+
+    @classmethod
+    def join(cls, box: Box, parts: Sequence[ModeCells]) -> ModeCells:
+        """Return the cells of `box`, which `parts` cover together."""
+        values = paste(box, [(one.box, one.values) for one in parts])
+        ends = np.cumsum(paste(box, [(one.box, one._sizes) for one in parts]), dtype=np.int64)
+        ids, counts = np.empty(ends[-1], parts[0].ids.dtype), np.empty(ends[-1], np.int64)
+        for one in parts:
+            overlap = box & one.box
+            start = [slice_.start for slice_ in overlap.within(one.box)]
+            to = [slice_.start for slice_ in overlap.within(box)]
+            _place(one.ends, one.ids, one.counts, one.box.shape, start, overlap.shape, ends, ids, counts, box.shape, to)
+        return cls(box, values, ends, ids, counts, parts[0].no_data)
+
+    @property
+    def _sizes(self) -> NDArray[np.int64]:
+        """Number of entries of each cell."""
+        return np.diff(self.ends, prepend=0).reshape(self.box.shape)
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `of_arrays` needs to restore the cells."""
+        return {"values": self.values, "ends": self.ends, "ids": self.ids, "counts": self.counts}
+
+    @classmethod
+    def of_arrays(cls, box: Box, arrays: Mapping[str, NDArray[Any]], dtype: np.dtype[Any], no_data: Any) -> ModeCells:
+        """Return the cells whose `arrays` were stored."""
+        return cls(box, arrays["values"], arrays["ends"], arrays["ids"], arrays["counts"], no_data)
+
+
+def _place(  # type: ignore[no-untyped-def]
+    old_ends, old_ids, old_counts, old_shape, start, shape, ends, ids, counts, new_shape, to
+) -> None:
+    """Copy the entries of a box of cells, row by row."""
+    _, ny, nx = old_shape
+    _, my, mx = new_shape
+    for z in range(shape[0]):
+        for y in range(shape[1]):
+            old = ((start[0] + z) * ny + start[1] + y) * nx + start[2]
+            new = ((to[0] + z) * my + to[1] + y) * mx + to[2]
+            low, high = (old_ends[old - 1] if old else 0), old_ends[old + shape[2] - 1]
+            at = ends[new - 1] if new else 0
+            ids[at : at + high - low] = old_ids[low:high]
+            counts[at : at + high - low] = old_counts[low:high]
 
 
 def _background(no_data: Any, dtype: np.dtype[Any]) -> tuple[bool, Any]:

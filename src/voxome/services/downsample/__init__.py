@@ -1,0 +1,1 @@
+"""Pyramids of stored volumes."""

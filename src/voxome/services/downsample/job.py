@@ -1,0 +1,208 @@
+"""Jobs of a downsampling: compute the levels of a pass, or put one together from its pieces."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.blocks.memory import peak_bytes
+from voxome.contracts.engine import JobResult
+from voxome.contracts.source import VolumeSource
+from voxome.contracts.uri import at_level
+from voxome.geometry import Box
+from voxome.resources.open import open_source
+from voxome.services.downsample.passes import Assembly, Pass, spatial_part
+from voxome.services.downsample.scratch import Scratch, group_of_cells, group_of_ids, group_of_level
+from voxome.storage.find import storage_at
+from voxome.tools.common.cells.edges import paste
+from voxome.tools.common.cells.methods import METHODS, Cells, cells_of
+from voxome.tools.common.cells.presence import present, unique
+
+
+class OpenPass:
+    """A pass whose source and target are open; jobs may run in several threads.
+
+    Parameters
+    ----------
+    one : Pass
+        What to compute.
+    source, target : VolumeSource
+        Level 0, and the first level that it writes.
+    """
+
+    def __init__(self, one: Pass, source: VolumeSource, target: VolumeSource) -> None:
+        self._pass, self._source, self._target = one, source, target
+        self._scratch = Scratch(storage_at(one.scratch))
+
+    def run(self, payload: Mapping[str, Any]) -> JobResult:
+        """Run job ``payload["job"]``; its voxels and pieces are stored on return."""
+        began = time.perf_counter()
+        for index in self._pass.blocks(payload["job"]):
+            self._run_block(index)
+        return JobResult(time.perf_counter() - began, peak_bytes())
+
+    def _run_block(self, index: int) -> None:
+        one, write = self._pass, self._pass.write_box(index)
+        first, *others = one.levels
+        boxes = {first: write, **{level: one.piece(index, level) for level in others}}
+        arrays = {level: np.empty(box.shape, one.dtype) for level, box in boxes.items()}
+        rows = {level: array.reshape(math.prod(write.shape[:-3]), *array.shape[-3:]) for level, array in arrays.items()}
+        kept: list[list[Cells]] = [[] for _ in rows[first]]
+        ids = _Ids()
+        for tile, is_kept in one.tiles(index):
+            for row, (cells, candidates) in enumerate(self._cells(write, tile)):
+                ids.add(one.before, candidates)
+                for level in one.levels:
+                    if level != first:
+                        cells = cells.coarsen(one.ratio(level, level - 1))
+                    if level == first or is_kept:
+                        _put(rows[level][row], spatial_part(boxes[level]), cells)
+                    if one.ids:
+                        ids.add(level, present(cells.values, candidates))
+                if is_kept and one.keep:
+                    kept[row].append(cells)
+        self._target.write(one.axes.restore(write), arrays[first].transpose(one.axes.inverse))
+        for level in others:
+            if arrays[level].size:
+                self._scratch.write(group_of_level(level), index, {"values": arrays[level]})
+        if one.keep and any(kept):
+            self._keep(index, kept)
+        if one.ids:
+            self._scratch.write(group_of_ids(first), index, ids.arrays)
+
+    def _keep(self, index: int, kept: Sequence[Sequence[Cells]]) -> None:
+        last = self._pass.levels[-1]
+        box = spatial_part(self._pass.piece(index, last))
+        joined = [METHODS[self._pass.method].join(box, cells) for cells in kept]
+        arrays = {f"{row}/{name}": values for row, one in enumerate(joined) for name, values in one.arrays.items()}
+        self._scratch.write(group_of_cells(last), index, arrays)
+
+    def _cells(self, write: Box, tile: Box) -> Iterator[tuple[Cells, NDArray[Any]]]:
+        """Yield the cells of the first level in a tile, and the ids in them, for each channel and time of a block."""
+        one = self._pass
+        first, before = one.levels[0], one.before
+        inner = tile.refine(one.ratio(one.levels[-1], first)) & one.cells(first)
+        ratio = one.ratio(first, before)
+        box = inner.refine(ratio) & one.cells(before)
+        full = Box((*write.start[:-3], *box.start), (*write.stop[:-3], *box.stop))
+        if one.earlier is not None:
+            for finer in self._kept_cells(one.earlier, full):
+                cells = finer.coarsen(ratio)
+                yield cells, self._ids_of(cells, finer.values)
+            return
+        data = self._source.read(one.axes.restore(full)).transpose(one.axes.order)
+        for voxels in data.reshape(-1, *box.shape):
+            cells = cells_of(voxels, box, ratio, one.method, one.no_data)
+            yield cells, self._ids_of(cells, voxels)
+
+    def _ids_of(self, cells: Cells, voxels: NDArray[Any]) -> NDArray[Any]:
+        """Return the ids that a tile has, sorted: those of its histograms, where there are some."""
+        if not self._pass.ids:
+            return voxels[:0].reshape(-1)
+        return unique(cells.arrays.get("ids", voxels))
+
+    def _kept_cells(self, earlier: Pass, full: Box) -> Iterator[Cells]:
+        """Yield the cells of a box that an earlier pass has kept, for each channel and time."""
+        method, dtype, box = METHODS[earlier.method], np.dtype(earlier.dtype), spatial_part(full)
+        no_data = None if earlier.no_data is None else dtype.type(earlier.no_data)
+        pieces = [
+            (piece, self._scratch.read(group_of_cells(earlier.levels[-1]), index))
+            for index, piece in earlier.pieces(full, earlier.levels[-1])
+        ]
+        for at in itertools.product(*(range(a, b) for a, b in zip(full.start[:-3], full.stop[:-3], strict=True))):
+            parts = []
+            for piece, arrays in pieces:
+                lead = Box(piece.start[:-3], piece.stop[:-3])
+                if at not in lead:
+                    continue
+                row = (
+                    int(np.ravel_multi_index([i - a for i, a in zip(at, lead.start, strict=True)], lead.shape))
+                    if at
+                    else 0
+                )
+                own = {name.partition("/")[2]: values for name, values in arrays.items() if name.startswith(f"{row}/")}
+                parts.append(method.of_arrays(spatial_part(piece), own, dtype, no_data))
+            yield method.join(box, parts)
+
+
+class OpenAssembly:
+    """A level that is put together; jobs may run in several threads.
+
+    Parameters
+    ----------
+    one : Assembly
+        What to put together.
+    target : VolumeSource
+        The level.
+    """
+
+    def __init__(self, one: Assembly, target: VolumeSource) -> None:
+        self._assembly, self._target = one, target
+        self._scratch = Scratch(storage_at(one.made_by.scratch))
+
+    def run(self, payload: Mapping[str, Any]) -> JobResult:
+        """Run job ``payload["job"]``; its voxels are stored on return."""
+        began, one = time.perf_counter(), self._assembly
+        axes, group = one.made_by.axes, group_of_level(one.level)
+        for index in one.blocks(payload["job"]):
+            box = axes.arrange(one.grid[index].write)
+            pieces = one.made_by.pieces(box, one.level)
+            values = paste(box, ((piece, self._scratch.read(group, number)["values"]) for number, piece in pieces))
+            self._target.write(axes.restore(box), values.transpose(axes.inverse))
+        return JobResult(time.perf_counter() - began, peak_bytes())
+
+
+class _Ids:
+    """Ids by level."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, NDArray[Any]] = {}
+
+    def add(self, level: int, ids: NDArray[Any]) -> None:
+        old = self._found.get(level)
+        self._found[level] = ids if old is None else np.union1d(old, ids)
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {str(level): ids for level, ids in self._found.items()}
+
+
+def _put(array: NDArray[Any], box: Box, cells: Cells) -> None:
+    overlap = box & cells.box
+    if not overlap.empty:
+        array[overlap.within(box)] = cells.values[overlap.within(cells.box)]
+
+
+_open_parts: dict[str, OpenPass | OpenAssembly] = {}
+"""The current pass or assembly of this process."""
+_opening = threading.Lock()
+
+
+def run_job(payload: Mapping[str, Any]) -> JobResult:
+    """Run one job of a downsampling: the task ``downsample``.
+
+    Parameters
+    ----------
+    payload : mapping
+        ``pass`` or ``assembly`` (as JSON values), and ``job`` (its number).
+    """
+    one = Pass.from_json(payload["pass"]) if "pass" in payload else Assembly.from_json(payload["assembly"])
+    with _opening:
+        opened = _open_parts.get(one.key)
+        if opened is None:
+            _open_parts.clear()
+            opened = _open_parts[one.key] = _open(one)
+    return opened.run(payload)
+
+
+def _open(one: Pass | Assembly) -> OpenPass | OpenAssembly:
+    if isinstance(one, Assembly):
+        return OpenAssembly(one, open_source(at_level(one.made_by.target, one.level), mode="r+"))
+    return OpenPass(one, open_source(one.source), open_source(at_level(one.target, one.levels[0]), mode="r+"))

@@ -1,0 +1,73 @@
+"""Pieces of levels, kept in files until the levels are put together."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.errors import CorruptData
+from voxome.storage.path import StoragePath
+
+
+class Scratch:
+    """Arrays in files of a folder, in any store.
+
+    Parameters
+    ----------
+    folder : StoragePath
+        The folder.
+    """
+
+    def __init__(self, folder: StoragePath) -> None:
+        self._folder = folder
+
+    def write(self, group: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Write arrays, atomically; they replace those of an earlier attempt."""
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **arrays)
+        self._file(group, number).write_bytes(buffer.getvalue())
+
+    def read(self, group: str, number: int) -> dict[str, NDArray[Any]]:
+        """Return arrays that a finished job has written.
+
+        Raises
+        ------
+        CorruptData
+            If they are gone, or damaged.
+        """
+        file = self._file(group, number)
+        content = file.read_bytes()
+        try:
+            with np.load(io.BytesIO(content or b""), allow_pickle=False) as stored:
+                return dict(stored)
+        except (ValueError, OSError, EOFError) as error:
+            raise CorruptData(
+                f"{file} is {'damaged' if content else 'missing'}, but an earlier job has written it; "
+                "compute the levels again with existing=True (--existing)"
+            ) from error
+
+    def delete(self) -> None:
+        """Remove the folder."""
+        self._folder.delete()
+
+    def _file(self, group: str, number: int) -> StoragePath:
+        return self._folder / f"{group}/{number}.npz"
+
+
+def group_of_level(level: int) -> str:
+    """Return the group of the files with the pieces of a level."""
+    return f"level{level}"
+
+
+def group_of_cells(level: int) -> str:
+    """Return the group of the files with the cells of a level, which a later pass needs."""
+    return f"cells{level}"
+
+
+def group_of_ids(level: int) -> str:
+    """Return the group of the files with the ids of the levels of the pass that begins with `level`."""
+    return f"ids{level}"
