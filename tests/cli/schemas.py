@@ -203,6 +203,17 @@ SCHEMAS: dict[str, Schema] = {
     "rm": record(uri=TEXT, **VOXELS),
     "transfer": TRANSFER,
     "convert": TRANSFER,
+    "downsample": record(
+        destination=TEXT,
+        levels=listing(record(shape=INDICES, voxel_size_nm=optional(ZYX), offset_nm=ZYX)),
+        lost_ids=mapping(listing(COUNT)),
+        bytes=COUNT,
+        blocks=COUNT,
+        run=COUNT,
+        reused=COUNT,
+        wall_s=NUMBER,
+        provenance=mapping(ANY),
+    ),
     "plan": record(
         **FORMAT,
         workflow=TEXT,

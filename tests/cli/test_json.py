@@ -42,6 +42,7 @@ QUICK = [
 SLOW = [
     ("transfer", "transfer raw.zarr zarr://copy.zarr"),
     ("convert", "convert raw.zarr zarr://copy.zarr --window 0:9"),
+    ("downsample", "downsample labels.zarr --levels 2"),
     ("run", f"run {MARK} --into mask=zarr://elsewhere.zarr"),
     ("tool", "tool common.threshold --image raw.zarr --out o --workers 1"),
     ("tool", "tool common.statistics --image raw.zarr --out o --workers 1"),

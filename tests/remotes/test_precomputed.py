@@ -240,6 +240,15 @@ def test_levels_of_compressed_files(tmp_path: Path) -> None:
     assert (again.level(1).read(part.spec.domain) == 2).all()
 
 
+def test_levels_have_shards_like_a_volume_that_ends_inside_one(tmp_path: Path) -> None:
+    make(tmp_path / "a", np.ones((20, 20, 16), np.uint8), chunk=(4, 4, 4), write_chunk=(16, 32, 16))
+    pyramid = ability(PrecomputedRemote().open(at(tmp_path / "a"), mode="r+"), SupportsLevels)
+    assert pyramid is not None
+    part = pyramid.create_level((2, 1, 2))
+    part.write(part.spec.domain, np.full((10, 20, 8), 2, np.uint8))
+    assert (pyramid.level(1).read(part.spec.domain) == 2).all()
+
+
 def test_compressed_files_are_not_written_over(tmp_path: Path) -> None:
     spec = make(tmp_path / "a", np.ones((8, 8, 8), np.uint8), chunk=(4, 4, 4))
     compress(tmp_path / "a", ".gz")

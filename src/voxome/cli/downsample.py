@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any, get_args
 
 import typer
@@ -89,16 +88,13 @@ def downsample(
             force=force,
             progress=progress,
         )
-    lost = {level: ids.tolist() for level, ids in report.lost_ids.items()}
     if json:
-        facts = {name: value for name, value in vars(report).items() if name not in ("array", "provenance", "levels")}
-        levels_json = [asdict(one) for one in report.levels]
-        show_json({**facts, "levels": levels_json, "lost_ids": lost, "provenance": report.provenance.to_json()})
+        show_json(report.to_json())
         return
     print_stderr(
         f"{report.destination} has {len(report.levels)} levels: {size_text(report.bytes)} in {report.wall_s:.1f} s; "
         f"{report.run:,} blocks computed, {report.reused:,} computed earlier"
     )
-    for level, ids in lost.items():
-        if ids:
+    for level, ids in report.lost_ids.items():
+        if len(ids):
             print_stderr(f"level {level} has lost {len(ids):,} {'id' if len(ids) == 1 else 'ids'} (listed by --json)")

@@ -50,6 +50,14 @@ def new_scale(spec: VolumeSpec, name: str) -> Json:
     return scale
 
 
+def whole_shards(spec: VolumeSpec) -> VolumeSpec:
+    """Return a spec whose shard is not cut off at the end of the volume, so that levels get shards like it."""
+    if spec.write_chunk is None or spec.read_chunk is None:
+        return spec
+    pairs = zip(spec.write_chunk, spec.read_chunk, strict=True)
+    return spec.replace(write_chunk=[chunk * _next_power(-(-shard // chunk)) for shard, chunk in pairs])
+
+
 def _complete(spec: VolumeSpec, name: str) -> Json:
     if wrong := sorted(set(spec.encoding or {}) - {"codec"}):
         raise InvalidInput(f"{name}: unknown encoding option {', '.join(wrong)}; precomputed has codec")

@@ -19,7 +19,7 @@ from voxome.geometry import Box
 from voxome.remotes.json_store import update_json
 from voxome.remotes.precomputed.chunk_names import warn_of_unreachable_chunks
 from voxome.remotes.precomputed.compressed_chunks import CompressedChunks, require_plain_shards
-from voxome.remotes.precomputed.create import add_scale, new_scale
+from voxome.remotes.precomputed.create import add_scale, new_scale, whole_shards
 from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import (
     STRUCTURAL,
@@ -188,7 +188,7 @@ class PrecomputedPyramid(PrecomputedSource):
         self._need_write()
         require_coarser(self.name, self.levels, scale)
         size = voxel_sizes(self._info)[scales_by_size(self._info)[0]]
-        new = new_scale(coarser(self.spec.replace(voxel_size_nm=size), scale), self.name)
+        new = new_scale(coarser(whole_shards(self.spec).replace(voxel_size_nm=size), scale), self.name)
 
         def enter(old: Json) -> Json:
             if new["key"] in [one["key"] for one in old["scales"]]:

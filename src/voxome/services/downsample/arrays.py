@@ -116,7 +116,7 @@ def downsample_in_memory(
     parameters = {"method": method, "no_data": no_data, "scales": [list(scale) for scale in scales[1:]]}
     return DownsampleReport(
         destination="",
-        levels=[LevelReport.of(number, one.spec) for number, one in enumerate(levels)],
+        levels=[LevelReport.of(one.spec) for one in levels],
         lost_ids=_lost_ids(levels) if spec.kind == "labels" and spec.dtype.kind in "iu" else {},
         wall_s=time.monotonic() - began,
         provenance=Provenance.now(

@@ -167,7 +167,7 @@ class _Downsampling:
         blocks = sum(len(one.grid) for one in (*passes, *(one for some in assemblies for one in some)))
         return DownsampleReport(
             destination=self._request.volume.uri,
-            levels=[LevelReport.of(n, self._pyramid.level(n).spec) for n in range(len(scales))],
+            levels=[LevelReport.of(self._pyramid.level(n).spec) for n in range(len(scales))],
             lost_ids=self._stored_lost_ids(),
             bytes=self._totals["bytes"],
             blocks=blocks,
@@ -180,6 +180,8 @@ class _Downsampling:
     def _check_state(self) -> None:
         """Refuse levels that an earlier call has not begun, unless they may be computed again; then start over."""
         state, request = self._state, self._request
+        if state.facts.get("created") and len(self._pyramid.levels) < state.facts["levels"]:
+            self._forget()
         if state.begun:
             fact, token = ("final", self._final_token()) if state.facts.get("complete") else ("source", self._token())
             if state.facts.get(fact) in (None, token) and not (request.existing and state.facts.get("complete")):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,6 @@ class LevelReport:
 
     Attributes
     ----------
-    number : int
-        0 is the finest.
     shape : tuple of int
         Number of voxels along each axis.
     voxel_size_nm : (z, y, x) or None
@@ -30,15 +29,14 @@ class LevelReport:
         Position of the centre of its voxel index 0.
     """
 
-    number: int
     shape: tuple[int, ...]
     voxel_size_nm: tuple[float, float, float] | None
     offset_nm: tuple[float, float, float]
 
     @classmethod
-    def of(cls, number: int, spec: VolumeSpec) -> LevelReport:
+    def of(cls, spec: VolumeSpec) -> LevelReport:
         """Return the report on a level of `spec`."""
-        return cls(number, spec.domain.shape, spec.voxel_size_nm, spec.offset_nm)
+        return cls(spec.domain.shape, spec.voxel_size_nm, spec.offset_nm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +73,17 @@ class DownsampleReport:
     wall_s: float = 0.0
     provenance: Provenance
     array: Volume | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome as JSON values."""
+        counts = {name: getattr(self, name) for name in ("bytes", "blocks", "run", "reused", "wall_s")}
+        return {
+            "destination": self.destination,
+            "levels": [asdict(level) for level in self.levels],
+            "lost_ids": {str(level): ids.tolist() for level, ids in self.lost_ids.items()},
+            **counts,
+            "provenance": self.provenance.to_json(),
+        }
 
     @property
     def volume(self) -> Volume:

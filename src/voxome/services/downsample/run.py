@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any, get_args
 
@@ -172,7 +173,8 @@ def downsample(
         from voxome.services.downsample.arrays import downsample_in_memory
 
         return downsample_in_memory(opened, *rule, choice, began)
-    source, target = Endpoint.of(opened), Endpoint.of(opened if out is None else require_path("out", out))
+    source = Endpoint.of(volume if isinstance(volume, str | PathLike) else opened)
+    target = source if out is None else Endpoint.of(require_path("out", out))
     open_engine, open_records = engine_opener(engine, (source, target), workers), records_opener(records)
     from voxome.services.downsample.local import LocalRequest, is_copied, run_local
 
@@ -247,7 +249,7 @@ def _by_store(volume: Volume, began: float) -> DownsampleReport:
     scheme = volume.uri.partition("://")[0]
     return DownsampleReport(
         destination=volume.uri,
-        levels=[LevelReport.of(number, spec) for number, spec in enumerate(specs)],
+        levels=[LevelReport.of(spec) for spec in specs],
         wall_s=time.monotonic() - began,
         provenance=Provenance.now("downsample", OWN, scheme, __version__, {"status": status}, [source]),
     )
