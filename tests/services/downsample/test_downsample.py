@@ -219,6 +219,16 @@ def test_a_copy_of_a_volume_that_has_changed_is_refused(tmp_path: Path) -> None:
         voxome.downsample(source.uri, out=f"zarr://{tmp_path}/v.zarr")
 
 
+def test_what_made_the_levels_is_kept_with_the_volume(tmp_path: Path) -> None:
+    volume = make(f"zarr://{tmp_path}/v.zarr", some_labels((20, 20, 20)), kind="labels")
+    report = voxome.downsample(volume.uri, no_data=0)
+    (kept,) = (one for one in voxome.provenance(volume.uri) if one.service == "downsample")
+    assert kept == report.provenance == voxome.downsample(volume.uri, no_data=0).provenance
+    assert (kept.way, kept.tool) == ("local", "common.downsample")
+    assert kept.parameters == {"method": "mode", "no_data": 0, "scales": [[2, 2, 2], [4, 4, 4]]}
+    assert kept.inputs[0].uri == volume.uri
+
+
 def test_an_array_gets_its_levels_in_memory() -> None:
     data = some_labels((100, 100, 100))
     report = voxome.downsample(data, voxel_size_nm=(8, 8, 8))

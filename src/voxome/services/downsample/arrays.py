@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome import __version__
 from voxome.contracts.downsampling import Method
 from voxome.contracts.levels import Level, coarser, require_level
-from voxome.contracts.provenance import LOCAL, InputRecord, Provenance
+from voxome.contracts.provenance import LOCAL, Provenance
 from voxome.contracts.source import Version, VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import InvalidBox, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
+from voxome.resources.provenance import input_record, own_version
 from voxome.resources.volume import Volume
 from voxome.services.downsample.levels import LevelChoice
 from voxome.services.downsample.passes import Axes
@@ -113,15 +113,14 @@ def downsample_in_memory(
         z, y, x = (n * f for n, f in zip(scales[-1], factors, strict=True))
         scales.append((z, y, x))
     levels = [_compute(volume, scale, method, no_data) for scale in scales]
+    source = input_record("volume", volume.source, "")
     parameters = {"method": method, "no_data": no_data, "scales": [list(scale) for scale in scales[1:]]}
     return DownsampleReport(
         destination="",
         levels=[LevelReport.of(one.spec) for one in levels],
         lost_ids=_lost_ids(levels) if spec.kind == "labels" and spec.dtype.kind in "iu" else {},
         wall_s=time.monotonic() - began,
-        provenance=Provenance.now(
-            "downsample", LOCAL, "common.downsample", __version__, parameters, [InputRecord("volume", "")]
-        ),
+        provenance=Provenance.now("downsample", LOCAL, "common.downsample", own_version(), parameters, [source]),
         array=Volume(ComputedPyramid(levels, scales)),
     )
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome import __version__
 from voxome.blocks.job_loop import JobBatch, run_jobs
 from voxome.blocks.runner import Progress, StepReport
 from voxome.contracts.abilities import most_detailed_version
@@ -27,6 +26,7 @@ from voxome.engines.perform import perform
 from voxome.engines.threads import ThreadEngine
 from voxome.errors import AlreadyExists, NotFound
 from voxome.records.choice import OpenRecords
+from voxome.resources.provenance import input_record, own_version, read_provenance, record
 from voxome.resources.unfinished import require_finished
 from voxome.services.downsample.job import OpenAssembly, OpenPass
 from voxome.services.downsample.levels import (
@@ -164,6 +164,10 @@ class _Downsampling:
         done = bool(self._state.facts.get("complete"))
         if not done:
             self._fill(passes, assemblies, open_engine, progress)
+            record(self._target, self._provenance(scales), name=self._name)
+            self._state.keep(complete=True, final=self._token())
+            self._state.mark_finished(self._target.spec.domain)
+            self._scratch.delete()
         blocks = sum(len(one.grid) for one in (*passes, *(one for some in assemblies for one in some)))
         return DownsampleReport(
             destination=self._request.volume.uri,
@@ -174,7 +178,7 @@ class _Downsampling:
             run=self._totals["run"],
             reused=blocks - self._totals["run"],
             wall_s=time.monotonic() - self._began,
-            provenance=self._provenance(scales),
+            provenance=self._stored_provenance() or self._provenance(scales),
         )
 
     def _check_state(self) -> None:
@@ -183,8 +187,10 @@ class _Downsampling:
         if state.facts.get("created") and len(self._pyramid.levels) < state.facts["levels"]:
             self._forget()
         if state.begun:
-            fact, token = ("final", self._final_token()) if state.facts.get("complete") else ("source", self._token())
-            if state.facts.get(fact) in (None, token) and not (request.existing and state.facts.get("complete")):
+            fact = "final" if state.facts.get("complete") else "source"
+            if state.facts.get(fact) in (None, self._token()) and not (
+                request.existing and state.facts.get("complete")
+            ):
                 return
             if not request.existing:
                 raise AlreadyExists(
@@ -257,9 +263,6 @@ class _Downsampling:
                     self._run(part, engine, log, progress)
         lost = lost_ids(passes, self._scratch) if passes and passes[0].ids else {}
         np.savez(state.folder / PRIVATE / _LOST, allow_pickle=False, **{str(level): ids for level, ids in lost.items()})
-        state.keep(complete=True, final=self._final_token())
-        state.mark_finished(self._target.spec.domain)
-        self._scratch.delete()
 
     def _run(self, one: Pass | Assembly, engine: Engine | None, log: Path, progress: Progress) -> None:
         began, ledger, token = time.monotonic(), self._state.ledger, self._token()
@@ -335,9 +338,6 @@ class _Downsampling:
         """Return the version of level 0."""
         return most_detailed_version(self._pyramid.level(0)).token
 
-    def _final_token(self) -> str:
-        return most_detailed_version(self._target).token
-
     def _stored_lost_ids(self) -> dict[int, NDArray[np.uint64]]:
         with np.load(self._state.folder / PRIVATE / _LOST, allow_pickle=False) as stored:
             return {int(level): stored[level] for level in stored}
@@ -345,5 +345,12 @@ class _Downsampling:
     def _provenance(self, scales: Sequence[Scale]) -> Provenance:
         request = self._request
         parameters = {"method": request.method, "no_data": request.no_data, "scales": [list(one) for one in scales[1:]]}
-        source = InputRecord("volume", request.source or request.volume.uri, self._token())
-        return Provenance.now("downsample", LOCAL, "common.downsample", __version__, parameters, [source])
+        source = input_record("volume", self._pyramid.level(0), request.volume.uri)
+        if request.source:
+            source = InputRecord("volume", request.source, request.source_version)
+        return Provenance.now("downsample", LOCAL, "common.downsample", own_version(), parameters, [source])
+
+    def _stored_provenance(self) -> Provenance | None:
+        """Return what the store keeps of the downsampling that has filled the levels; None if it keeps nothing."""
+        entries = [one for one in read_provenance(self._target) if one.service == "downsample"]
+        return entries[-1] if entries else None

@@ -11,7 +11,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, get_args
 
-from voxome import __version__
 from voxome.blocks.runner import Progress
 from voxome.calls import explain_calls
 from voxome.config.folders import state_folder
@@ -31,13 +30,14 @@ from voxome.contracts.arguments import (
 )
 from voxome.contracts.downsampling import Method
 from voxome.contracts.engine import Engine
-from voxome.contracts.provenance import LOCAL, OWN, InputRecord, Provenance
+from voxome.contracts.provenance import LOCAL, OWN, Provenance
 from voxome.contracts.service import Requirement
 from voxome.contracts.spec import require_fill
 from voxome.contracts.uri import Location
 from voxome.errors import InvalidInput, UnknownName, describe_value
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.resources.coarsening import METHODS
+from voxome.resources.provenance import input_record, own_version
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.choice import call_service, choose
@@ -245,13 +245,13 @@ def _by_store(volume: Volume, began: float) -> DownsampleReport:
     status = store.downsample()
     pyramid = ability(volume.source, SupportsLevels)
     specs = [volume.spec] if pyramid is None else [pyramid.level(n).spec for n in range(len(pyramid.levels))]
-    source = InputRecord("volume", volume.uri, volume.source.version().token)
+    source = input_record("volume", volume.source, volume.uri)
     scheme = volume.uri.partition("://")[0]
     return DownsampleReport(
         destination=volume.uri,
         levels=[LevelReport.of(spec) for spec in specs],
         wall_s=time.monotonic() - began,
-        provenance=Provenance.now("downsample", OWN, scheme, __version__, {"status": status}, [source]),
+        provenance=Provenance.now("downsample", OWN, scheme, own_version(), {"status": status}, [source]),
     )
 
 
