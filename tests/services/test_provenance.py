@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from remotes.precomputed.layers import write_info, write_volume
 
 import voxome
 from voxome.contracts.provenance import LOCAL, Provenance
@@ -106,6 +107,16 @@ def test_an_entry_is_recorded_once() -> None:
     assert [one.service for one in volume.provenance()] == ["put", "run"]
 
 
+@pytest.mark.parametrize("scheme", ["zarr", "n5", "precomputed"])
+def test_levels_show_that_of_the_volume(origin: str, tmp_path: Path, scheme: str) -> None:
+    uri = f"{scheme}://{tmp_path}/levels"
+    spec = voxome.VolumeSpec.of((16, 16, 16), "uint8", voxel_size_nm=(8, 8, 8))
+    source = voxome.create(f"memory://{uuid4().hex}", spec)
+    voxome.transfer(source, uri, levels=2, state=tmp_path / "state")
+    assert len(voxome.open(uri, expect=voxome.Volume).levels) == 2
+    assert voxome.provenance(f"{uri}?level=1") == voxome.provenance(uri) != ()
+
+
 def test_views_show_that_of_the_volume(origin: str) -> None:
     assert voxome.provenance(f"{origin}?start=1,2,3") == voxome.provenance(origin)
 
@@ -116,6 +127,23 @@ def test_shapes_have_their_own() -> None:
     assert voxome.provenance(mesh) == (one,)
     assert voxome.provenance(voxome.Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]]))) == ()
     assert voxome.provenance(LABELS) == ()
+
+
+@pytest.mark.parametrize("name", ["mesh", "skeletons"])
+def test_folders_of_shapes_keep_it(tmp_path: Path, name: str) -> None:
+    write_volume(tmp_path, mesh="mesh", skeletons="skeletons")
+    for folder, type in (("mesh", "neuroglancer_legacy_mesh"), ("skeletons", "neuroglancer_skeletons")):
+        write_info(tmp_path / folder, {"@type": type})
+    one = Provenance.now("mesh", LOCAL, "common.meshes", "1", {"max_error_nm": 40.0})
+    shapes = voxome.open(f"precomputed://{tmp_path}/{name}")
+    assert record(shapes.source, one, name=name)
+    assert voxome.provenance(shapes) == voxome.provenance(f"{tmp_path}/{name}") == (one,)
+    assert voxome.provenance(f"precomputed://{tmp_path}") == ()
+
+
+def test_tables_have_their_own() -> None:
+    (one,) = voxome.provenance(voxome.regions(LABELS, voxel_size_nm=(40, 4, 4)))
+    assert one.service == "regions"
 
 
 def test_what_does_not_exist_is_an_error(tmp_path: Path) -> None:

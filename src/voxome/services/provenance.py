@@ -7,6 +7,7 @@ import os
 from voxome.calls import explain_calls
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Annotations, Mesh, Skeleton
+from voxome.resources.columns import Table
 from voxome.resources.open import Resource, open
 from voxome.resources.provenance import read_provenance
 from voxome.resources.shapes import Meshes, Points, Skeletons
@@ -14,12 +15,12 @@ from voxome.resources.volume_like import VolumeLike, as_volume
 
 
 @explain_calls
-def provenance(resource: VolumeLike | Resource | Mesh | Skeleton | Annotations) -> tuple[Provenance, ...]:
-    """Return what made a volume, meshes, skeletons or annotations, as their store keeps it.
+def provenance(resource: VolumeLike | Resource | Mesh | Skeleton | Annotations | Table) -> tuple[Provenance, ...]:
+    """Return what made a volume, meshes, skeletons, annotations or a table, as their store keeps it.
 
     Parameters
     ----------
-    resource : str, path, Volume, Meshes, Skeletons, Points, Mesh, Skeleton, Annotations or array
+    resource : str, path, Volume, Meshes, Skeletons, Points, Mesh, Skeleton, Annotations, Table or array
         What was made.
 
     Returns
@@ -39,7 +40,7 @@ def provenance(resource: VolumeLike | Resource | Mesh | Skeleton | Annotations) 
     >>> [one.service for one in volume.provenance()]
     ['put']
     """
-    if isinstance(resource, Mesh | Skeleton | Annotations):
+    if isinstance(resource, Mesh | Skeleton | Annotations | Table):
         return () if resource.provenance is None else (resource.provenance,)
     if isinstance(resource, str | os.PathLike):
         resource = open(resource)

@@ -53,6 +53,8 @@ class N5Source(TensorStoreSource):
         The attributes above it, if it is a level.
     home : StoragePath, optional
         The group whose attributes are the volume's, if not those of the array.
+    group : StoragePath, optional
+        The group whose attributes have the provenance, if not those of the array.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class N5Source(TensorStoreSource):
         name: str,
         context: GroupContext | None = None,
         home: StoragePath | None = None,
+        group: StoragePath | None = None,
     ) -> None:
         array = read_json(folder, ATTRIBUTES)
         if array is None or "dimensions" not in array:
@@ -88,6 +91,7 @@ class N5Source(TensorStoreSource):
         view = reorder_axes(_handle(folder, array, mode, name), transform.order, spec.domain.start)
         super().__init__(view, spec, name=name, writable=mode == "r+", metadata=(folder, ATTRIBUTES))
         self._folder, self._home, self._array, self._order = folder, home or folder, array, transform.order
+        self._origin = group or self._home
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         if not is_lz4(self._array) or box.empty:
@@ -118,8 +122,8 @@ class N5Source(TensorStoreSource):
         self._spec = self._spec.replace(attributes=_user_attributes(changed))
 
     def read_provenance(self) -> tuple[Provenance, ...]:
-        """Return what the attributes say has made the array."""
-        return read_attributes(read_json(self._home, ATTRIBUTES) or {})
+        """Return what the attributes say has made the volume."""
+        return read_attributes(read_json(self._origin, ATTRIBUTES) or {})
 
     def add_provenance(self, one: Provenance) -> None:
         """Add an entry to ``attributes.json``, keep the others; atomic.
@@ -132,7 +136,7 @@ class N5Source(TensorStoreSource):
             If the attribute for entries is something else.
         """
         self._require_writable()
-        update_json(self._home, ATTRIBUTES, lambda old: with_entry(old, one, self.name))
+        update_json(self._origin, ATTRIBUTES, lambda old: with_entry(old, one, self.name))
 
     def _require_writable(self) -> None:
         if not self._writable:
@@ -198,7 +202,8 @@ def open_level(group: Group, number: int, *, mode: Mode, name: str) -> N5Source:
     """
     require_level(name, number, len(group.names))
     path = group.names[number]
-    return N5Source(group.folder / path, mode=mode, name=f"{name}/{path}", context=group.context)
+    folder = group.folder
+    return N5Source(folder / path, mode=mode, name=f"{name}/{path}", context=group.context, group=folder)
 
 
 def _handle(folder: StoragePath, array: Json, mode: Mode, name: str) -> ts.TensorStore:

@@ -19,6 +19,7 @@ from voxome.remotes.mesh_files.ngmesh import decode_ngmesh
 from voxome.remotes.precomputed.folders import ShapeFolder, inside, read_files
 from voxome.remotes.precomputed.keyed import KeyedValues, check_id
 from voxome.remotes.precomputed.mesh_manifest import Manifest
+from voxome.remotes.precomputed.provenance import FolderProvenance
 from voxome.remotes.precomputed.shards import locate_value
 from voxome.remotes.precomputed.transforms import Transform
 
@@ -31,7 +32,7 @@ def open_meshes(folder: ShapeFolder) -> MeshSource:
     return MultiresolutionMeshes(folder) if folder.info.get("@type") == MULTIRESOLUTION else LegacyMeshes(folder)
 
 
-class LegacyMeshes:
+class LegacyMeshes(FolderProvenance):
     """Meshes in one resolution: a manifest for each segment, and the fragments that it lists."""
 
     def __init__(self, folder: ShapeFolder) -> None:
@@ -74,7 +75,7 @@ class LegacyMeshes:
             raise CorruptData(f"{self.name}: cannot decode fragment {fragment}: {error}") from error
 
 
-class MultiresolutionMeshes:
+class MultiresolutionMeshes(FolderProvenance):
     """Meshes in several levels of detail, each cut into Draco fragments."""
 
     def __init__(self, folder: ShapeFolder) -> None:

@@ -62,6 +62,20 @@ def add_provenance(folder: StoragePath, one: Provenance) -> None:
     update_json(folder, FILE, enter)
 
 
+class FolderProvenance:
+    """Provenance of the shapes in a folder, for their source."""
+
+    _folder: StoragePath
+
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        """Return what the file ``provenance`` of the folder says."""
+        return read_provenance(self._folder)
+
+    def add_provenance(self, one: Provenance) -> None:
+        """Add an entry to the file ``provenance`` of the folder, keep the others; atomic."""
+        add_provenance(self._folder, one)
+
+
 def parse_list(value: object) -> list[Any]:
     """Return a list as it is, nothing as none, and a single value as one."""
     return value if isinstance(value, list) else [value] if value else []

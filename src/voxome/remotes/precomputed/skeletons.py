@@ -14,6 +14,7 @@ from voxome.contracts.shapes import Skeleton
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.precomputed.folders import ShapeFolder
 from voxome.remotes.precomputed.keyed import KeyedValues
+from voxome.remotes.precomputed.provenance import FolderProvenance
 from voxome.remotes.precomputed.transforms import Transform
 
 RADIUS = "radius"
@@ -23,11 +24,11 @@ FILE_NAMES = {"swc_type": "vertex_types", "cross_section_area_nm2": "cross_secti
 _OWN_NAMES = {name: own for own, name in FILE_NAMES.items()}
 
 
-class PrecomputedSkeletons:
+class PrecomputedSkeletons(FolderProvenance):
     """Skeletons by segment id."""
 
     def __init__(self, folder: ShapeFolder) -> None:
-        self.name = folder.name
+        self.name, self._folder = folder.name, folder.path
         self._values = KeyedValues(folder.path, folder.info.get("sharding"))
         self._transform = Transform(folder.info, folder.name)
         self._attributes = [

@@ -28,11 +28,23 @@ Shape = tuple[int, int, int]
 
 
 class ZarrSource(TensorStoreSource):
-    """One zarr array; its attributes are those of `home`, the array itself or the group that it represents."""
+    """One zarr array; its attributes are those of `home`, the array itself or the group that it represents.
 
-    def __init__(self, store: ts.TensorStore, spec: VolumeSpec, *, home: Node, name: str, writable: bool) -> None:
+    Provenance is that of the pyramid, which is in the attributes of `group`, if the array is a level of one.
+    """
+
+    def __init__(
+        self,
+        store: ts.TensorStore,
+        spec: VolumeSpec,
+        *,
+        home: Node,
+        name: str,
+        writable: bool,
+        group: Node | None = None,
+    ) -> None:
         super().__init__(store, spec, name=name, writable=writable, metadata=(home.folder, home.attributes_file))
-        self._home = home
+        self._home, self._group = home, group or home
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         """Set some attributes, keep the others; atomic.
@@ -50,8 +62,8 @@ class ZarrSource(TensorStoreSource):
         self._change(lambda old: {**old, **changes})
 
     def read_provenance(self) -> tuple[Provenance, ...]:
-        """Return what the attributes say has made the array; what others say of the levels, too."""
-        attributes = require_node(self._home.folder).attributes
+        """Return what the attributes say has made the volume; what others say of the levels, too."""
+        attributes = require_node(self._group.folder).attributes
         return ome.read_provenance(attributes) + read_attributes(attributes)
 
     def add_provenance(self, one: Provenance) -> None:
@@ -64,7 +76,8 @@ class ZarrSource(TensorStoreSource):
         CorruptData
             If the attribute for entries is something else.
         """
-        self._change(lambda old: with_entry(old, one, self.name))
+        self._require_writable()
+        self._group.update_attributes(lambda old: with_entry(old, one, self.name))
 
     def _change(self, change: Callable[[Json], Json]) -> None:
         self._require_writable()
@@ -149,12 +162,18 @@ def _open(node: Node, *, writable: bool) -> ts.TensorStore:
 
 
 def open_array(
-    node: Node, dataset: ome.Dataset | None, *, name: str, writable: bool, labels: bool = False
+    node: Node,
+    dataset: ome.Dataset | None,
+    *,
+    name: str,
+    writable: bool,
+    labels: bool = False,
+    group: Node | None = None,
 ) -> ZarrSource:
-    """Open one array, `dataset` being its entry in a pyramid if it has one."""
+    """Open one array, `dataset` being its entry in the pyramid `group` if it has one."""
     handle = _open(node, writable=writable)
     view, spec = layout(node, handle, dataset, home=node, labels=labels)
-    return ZarrSource(view, spec, home=node, name=name, writable=writable)
+    return ZarrSource(view, spec, home=node, name=name, writable=writable, group=group)
 
 
 def open_pyramid(group: Node, entry: Mapping[str, Any], *, name: str, writable: bool) -> PyramidSource:
@@ -177,7 +196,8 @@ def open_level(group: Node, entry: Mapping[str, Any], number: int, *, name: str,
     arrays = sorted_arrays(group, entry)
     require_level(name, number, len(arrays))
     node, labels = _array(group, arrays[number], name), ome.holds_labels(group.attributes)
-    return open_array(node, arrays[number], name=at_level(name, number), writable=writable, labels=labels)
+    level = at_level(name, number)
+    return open_array(node, arrays[number], name=level, writable=writable, labels=labels, group=group)
 
 
 def sorted_arrays(group: Node, entry: Mapping[str, Any]) -> list[ome.Dataset]:
