@@ -92,6 +92,7 @@ def scripts(draw: st.DrawFn) -> list[tuple[int, int, int]]:
     return draw(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 50), st.integers(0, 50)), max_size=40))
 
 
+@pytest.mark.slow
 @given(scripts())
 def test_a_state_is_that_of_the_edits_that_are_done(script: list[tuple[int, int, int]]) -> None:
     labels = np.arange(1, COUNT + 1, dtype=np.uint64).reshape(1, 1, -1)

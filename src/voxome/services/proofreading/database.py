@@ -6,7 +6,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,7 @@ class Database:
             if not self.is_file:
                 connection.execute(sa.select(STORE.c.id).with_for_update())
             yield connection
+        self._flush()
 
     def create(self, fill: Callable[[sa.Connection], None]) -> None:
         """Create the tables and let `fill` write into them, in one transaction, unless another process was faster."""
@@ -102,6 +103,12 @@ class Database:
             self._engine.dispose(close=False)
             self._engine = self._connect()
         return self._engine
+
+    def _flush(self) -> None:
+        """Write the last transactions of a file to the disk; other editors need not wait meanwhile."""
+        if self.is_file:
+            with suppress(FileNotFoundError), open(f"{self.url.database}-wal", "r+b", buffering=0) as file:  # noqa: PTH123
+                os.fsync(file)
 
     def _connect(self) -> sa.Engine:
         self._process = os.getpid()
@@ -177,7 +184,7 @@ def _tune_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # SQLAlchemy's events begin transactions
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA synchronous=NORMAL")  # `Database.writing` flushes
     cursor.close()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Mapping as JsonObject
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from voxome.services.proofreading.mapping import Mapping
 from voxome.services.proofreading.operations import Action, Operation, Toggle, edit_details
 from voxome.services.proofreading.state import Lineage, State
 from voxome.services.proofreading.store import MAIN, ProofreadingStore, VersionLike
+from voxome.services.proofreading.suggestions import decide, require_open
 from voxome.services.proofreading.tables import OPERATIONS, STORE
 
 _KEPT = 8
@@ -65,10 +67,20 @@ class Editor:
 
     def __init__(self, store: ProofreadingStore, author: str, branch: str = MAIN) -> None:
         self.store, self.author, self.branch = store, author, branch
-        self._token = uuid.uuid4().hex
+        self.token = uuid.uuid4().hex
         self._state = store.state(branch)
         self._seen = self._state.version
         self._states: dict[Lineage, State] = {}
+        self._accepted: int | None = None
+
+    @contextmanager
+    def accepting(self, suggestion: int) -> Iterator[None]:
+        """Let the edits in a ``with`` block accept a suggestion, in their transaction."""
+        self._accepted = suggestion
+        try:
+            yield
+        finally:
+            self._accepted = None
 
     def _toggle(self, operation: Operation | int | None, action: Toggle) -> Operation:
         with self.store.database.writing() as connection:
@@ -85,7 +97,7 @@ class Editor:
         log = self._state.log
         for one in reversed(log.entries):
             undone = log.status(one) == "undone"
-            if one.session == self._token and one.target is None and undone == (action == "redo"):
+            if one.session == self.token and one.target is None and undone == (action == "redo"):
                 return one.number
         raise InvalidInput(f"this session has nothing to {action}; give the number of an operation, as in history()")
 
@@ -109,6 +121,10 @@ class Editor:
             details = edit_details(edit.changes, self._state.mapping, edit.segments, based_on=based_on, **arguments)
             operation = self._insert(connection, action, None, {**details, **edit.details}, edit.changes)
             edit.write(connection, operation.number)
+            if self._accepted is not None:
+                now = self.store.database.now_s(connection)
+                require_open(connection, self.branch, self._accepted, self.token, now)
+                decide(connection, self._accepted, "accepted", self.author, operation.number)
         if self._seen == before == operation.number - 1:
             self._seen = operation.number
         self._state.append(operation)
@@ -124,7 +140,7 @@ class Editor:
     ) -> Operation:
         number = connection.execute(sa.select(STORE.c.last_operation)).scalar_one() + 1
         now = self.store.database.now_s(connection)
-        operation = Operation(number, self.branch, action, self.author, now, self._token, target, details, changes)
+        operation = Operation(number, self.branch, action, self.author, now, self.token, target, details, changes)
         fields = {name: value for name, value in vars(operation).items() if name != "changes"}
         connection.execute(OPERATIONS.insert(), {**fields, **changes.pack()})
         connection.execute(STORE.update().values(last_operation=number))
@@ -132,7 +148,7 @@ class Editor:
 
     def _require_unchanged(self, segments: Sequence[int], version: int) -> None:
         for one in self._state.log.since(version, set(segments)):
-            if one.session != self._token:
+            if one.session != self.token:
                 changed = sorted(one.changes.segments & set(segments))
                 raise EditConflict(
                     f"segment {id_text(changed)} has changed since version {version}: {one}; nothing has changed now: "
@@ -147,7 +163,7 @@ class Editor:
                 raise NotFound(f"no segment {segment} on the branch {self.branch!r}{reason}")
 
     def _require_free(self, connection: sa.Connection, segments: Iterable[int]) -> None:
-        require_free(connection, self.branch, self._token, segments, self.store.database.now_s(connection))
+        require_free(connection, self.branch, self.token, segments, self.store.database.now_s(connection))
 
     def _mapping(self, version: VersionLike | None) -> Mapping:
         with self.store.database.reading() as connection:

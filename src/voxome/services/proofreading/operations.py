@@ -12,7 +12,7 @@ from voxome.errors import EditConflict, InvalidInput, NotFound
 from voxome.services.proofreading.changes import Changes
 from voxome.services.proofreading.mapping import Mapping
 
-Action = Literal["merge", "cleave", "split", "undo", "redo"]
+Action = Literal["merge", "cleave", "split", "name", "undo", "redo"]
 """What an operation does."""
 Toggle = Literal["undo", "redo"]
 """What an operation does with another one."""
@@ -28,7 +28,7 @@ class Operation:
         Position in the one order of all operations, from 1; also the version that it has made.
     branch : str
         Branch that it changed.
-    action : {"merge", "cleave", "split", "undo", "redo"}
+    action : {"merge", "cleave", "split", "name", "undo", "redo"}
         What it did.
     author, time_s, session : str, float, str
         Who, when (seconds since 1970), and in which session.

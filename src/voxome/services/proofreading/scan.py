@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -16,21 +16,41 @@ from voxome.errors import InvalidInput
 from voxome.geometry import BlockGrid, Box
 
 CHUNK = 64
-"""Edge of the chunks of a store, in voxels."""
+"""Edge of the chunks of the index, in voxels."""
 _BLOCK = 256
 """Edge of the blocks that are read at once, in voxels."""
 
 
-def chunk_boxes(box: Box, domain: Box, chunk: Sequence[int]) -> Iterator[tuple[int, Box]]:
-    """Yield number and box of the chunks that meet `box`; they begin at the corner of the domain."""
-    counts = [-(-extent // edge) for extent, edge in zip(domain.shape, chunk, strict=True)]
-    offsets = [[a - low, b - low] for a, b, low in zip(box.start, box.stop, domain.start, strict=True)]
-    ranges = [range(a // edge, -(-b // edge)) for (a, b), edge in zip(offsets, chunk, strict=True)]
-    for z in ranges[0]:
-        for y in ranges[1]:
-            for x in ranges[2]:
-                start = tuple(low + i * edge for low, i, edge in zip(domain.start, (z, y, x), chunk, strict=True))
-                yield (z * counts[1] + y) * counts[2] + x, Box.of_shape(chunk, start) & domain
+def chunk_boxes(box: Box, domain: Box, chunk: int, wanted: Container[int] | None = None) -> Iterator[tuple[int, Box]]:
+    """Yield number and box of the chunks that meet `box`; they begin at the corner of the domain.
+
+    Parameters
+    ----------
+    box, domain : Box
+        What is looked at, and all of it.
+    chunk : int
+        Edge of a chunk.
+    wanted : container of int, optional
+        Numbers of the chunks to yield.
+    """
+    counts = [-(-extent // chunk) for extent in domain.shape]
+    ends = zip(box.start, box.stop, domain.start, strict=True)
+    ranges = [range((a - low) // chunk, -((low - b) // chunk)) for a, b, low in ends]
+    for at in itertools.product(*ranges):
+        number = (at[0] * counts[1] + at[1]) * counts[2] + at[2]
+        if wanted is None or number in wanted:
+            yield number, _box_at(at, domain, chunk)
+
+
+def chunk_box(number: int, domain: Box, chunk: int) -> Box:
+    """Return the box of a chunk."""
+    y, x = (-(-extent // chunk) for extent in domain.shape[1:])
+    return _box_at((number // (y * x), number // x % y, number % x), domain, chunk)
+
+
+def _box_at(at: tuple[int, ...], domain: Box, chunk: int) -> Box:
+    start = tuple(low + i * chunk for low, i in zip(domain.start, at, strict=True))
+    return Box.of_shape((chunk,) * 3, start) & domain
 
 
 @dataclass
@@ -48,7 +68,7 @@ class Scan:
     @property
     def ids(self) -> NDArray[np.uint64]:
         """All supervoxels, sorted."""
-        parts = list(chain(self.by_chunk.values()))
+        parts = list(self.by_chunk.values())
         return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.uint64)
 
 
@@ -67,7 +87,7 @@ def scan(source: VolumeSource, name: str) -> Scan:
             raise InvalidInput(
                 f"{name} has the negative label {int(voxels.min())} in {block.write}; expected labels of 0 and more"
             )
-        for number, box in chunk_boxes(block.write, domain, (CHUNK,) * 3):
+        for number, box in chunk_boxes(block.write, domain, CHUNK):
             ids = _unique(voxels[box.within(block.write)])
             if len(ids):
                 found.by_chunk[number] = ids

@@ -4,36 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_number
-from voxome.contracts.kinds import Rows
-from voxome.errors import InvalidInput, NotFound
+from voxome.contracts.uri import Location, location_text
+from voxome.errors import InvalidInput, describe_value
 from voxome.geometry import Box
+from voxome.resources.open import open_source
 from voxome.resources.volume import Volume
 from voxome.services.proofreading.arguments import id_text, require_distinct, require_ids, require_points
 from voxome.services.proofreading.changes import Changes
-from voxome.services.proofreading.editor import Edit, Editor, NewIds
+from voxome.services.proofreading.editor import Edit, NewIds
+from voxome.services.proofreading.export import changed_boxes, update_volume
 from voxome.services.proofreading.leases import Lease, release_lease, take_lease
+from voxome.services.proofreading.lookups import Lookups
 from voxome.services.proofreading.mapping import Mapping
 from voxome.services.proofreading.operations import Operation
-from voxome.services.proofreading.remote import SCHEME, require_name
+from voxome.services.proofreading.queue import SuggestionQueue
+from voxome.services.proofreading.remote import SCHEME
 from voxome.services.proofreading.source import SegmentsSource
 from voxome.services.proofreading.split import SplitPlan, Way, plan_split
-from voxome.services.proofreading.store import (
-    Branch,
-    NamedVersion,
-    VersionLike,
-    add_branch,
-    add_version,
-)
+from voxome.services.proofreading.store import VersionLike
+from voxome.services.transfer.run import transfer
 
 
-class Session(Editor):
+class Session(Lookups):
     """Edits of the segments of a volume, on one branch, by one author.
 
     Every edit is one transaction: it is there as a whole, for all readers at once, or it is not there. An edit is
@@ -76,88 +75,6 @@ class Session(Editor):
     def close(self) -> None:
         """Close the connections to the store."""
         self.store.database.close()
-
-    @property
-    def uri(self) -> str:
-        """Address of the segments, as they are now, for `voxome.open`."""
-        return f"{SCHEME}://{self.store.database.address}?branch={self.branch}"
-
-    @property
-    def volume(self) -> Volume:
-        """The segments, as they are now."""
-        return Volume(SegmentsSource(self.store, self.branch), self.uri)
-
-    @property
-    def version(self) -> int:
-        """Version that edits are based on: that of the last `refresh`, or of this session's last edit."""
-        return self._seen
-
-    def refresh(self) -> int:
-        """Take note of the edits of all other sessions, and return the version."""
-        with self.store.database.reading() as connection:
-            self._state.follow(connection)
-        self._seen = self._state.version
-        return self._seen
-
-    @explain_calls
-    def segment_of(self, supervoxels: ArrayLike, version: VersionLike | None = None) -> NDArray[np.uint64]:
-        """Return the segments of supervoxels.
-
-        Parameters
-        ----------
-        supervoxels : (n,) array of int
-            Supervoxels.
-        version : int or str, optional
-            Version; now if None.
-
-        Returns
-        -------
-        (n,) array of uint64
-            0 where a supervoxel does not exist.
-        """
-        mapping = self._mapping(version)
-        return np.array([mapping.segment_of(one) for one in require_ids("supervoxels", supervoxels)], np.uint64)
-
-    @explain_calls
-    def supervoxels(self, id: int, version: VersionLike | None = None) -> NDArray[np.uint64]:
-        """Return the supervoxels of a segment, sorted.
-
-        Parameters
-        ----------
-        id : int
-            Segment.
-        version : int or str, optional
-            Version; now if None.
-
-        Raises
-        ------
-        NotFound
-            If the segment does not exist in this version.
-        """
-        (segment,) = require_ids("id", [id])
-        found = self._mapping(version).supervoxels(segment)
-        if not found:
-            raise NotFound(f"no segment {segment} in {'this version' if version is None else f'version {version}'}")
-        return np.array(sorted(found), np.uint64)
-
-    @explain_calls
-    def mapping(self, version: VersionLike | None = None) -> Rows:
-        """Return all supervoxels, sorted, and their segments: the columns ``supervoxel`` and ``segment``."""
-        supervoxels, segments = self._mapping(version).table()
-        return {"supervoxel": supervoxels, "segment": segments}
-
-    @explain_calls
-    def history(self) -> list[Operation]:
-        """Return all operations of this branch, and those of its parents up to where it began, in order."""
-        with self.store.database.reading() as connection:
-            self._state.follow(connection)
-        return list(self._state.log.entries)
-
-    def status(self, operation: Operation | int) -> Literal["done", "undone"]:
-        """Return whether what an operation has done is still done."""
-        number = operation if isinstance(operation, int) else operation.number
-        self.history()
-        return self._state.log.status(self._state.log.find(number))
 
     @explain_calls
     def merge(self, ids: Iterable[int], *, version: VersionLike | None = None) -> Operation:
@@ -310,6 +227,36 @@ class Session(Editor):
             return plan_split(self.store, connection, self._state, segment, *sides, way, region)
 
     @explain_calls
+    def name(self, id: int, name: str, *, version: VersionLike | None = None) -> Operation:
+        """Give a segment a name, or a note; `names` says what becomes of it.
+
+        Parameters
+        ----------
+        id : int
+            Segment.
+        name : str
+            Any text.
+        version : int or str, optional
+            Version that the edit is based on; `version` if None.
+
+        Raises
+        ------
+        EditConflict
+            If another session has changed or locked the segment.
+        NotFound
+            If it does not exist.
+        """
+        (segment,) = require_ids("id", [id])
+        if not isinstance(name, str) or not name.strip():
+            raise InvalidInput(f"name is {describe_value(name)}; expected a text")
+
+        def prepare(mapping: Mapping, _: NewIds) -> Edit:
+            lowest = min(mapping.supervoxels(segment))
+            return Edit(Changes.of([]), [segment], {"stored_id": min(mapping.stored_ids(lowest))})
+
+        return self._edit("name", [segment], prepare, version, {"name": name})
+
+    @explain_calls
     def undo(self, operation: Operation | int | None = None) -> Operation:
         """Take an operation back, as if it had never been; the undo of an undo is a redo.
 
@@ -340,75 +287,6 @@ class Session(Editor):
         """
         return self._toggle(operation, "redo")
 
-    @explain_calls
-    def name_version(self, name: str, version: VersionLike | None = None) -> NamedVersion:
-        """Give a version a name, by which it can be opened: ``proofread://STORE?version=NAME``.
-
-        Parameters
-        ----------
-        name : str
-            Letters, digits, ``-`` and ``_``.
-        version : int or str, optional
-            Version; now if None.
-
-        Raises
-        ------
-        AlreadyExists
-            If a version or branch has this name.
-        """
-        require_name(name)
-        with self.store.database.writing() as connection:
-            number = self._state_at(connection, version).version
-            branch = self.store.lineage(connection, self.branch, version)[0][0]
-            named = NamedVersion(name, branch, number, self.author, self.store.database.now_s(connection))
-            add_version(connection, named)
-        return named
-
-    @explain_calls
-    def create_branch(self, name: str, version: VersionLike | None = None) -> Session:
-        """Begin a branch and return a session on it.
-
-        Parameters
-        ----------
-        name : str
-            Letters, digits, ``-`` and ``_``.
-        version : int or str, optional
-            Version of this branch at which it begins; now if None.
-
-        Raises
-        ------
-        AlreadyExists
-            If a version or branch has this name.
-        """
-        require_name(name)
-        self.refresh()
-        with self.store.database.writing() as connection:
-            parent, fork = self.store.lineage(connection, self.branch, version)[0]
-            last = self._state_at(connection, version).version if fork is None else fork
-            now = self.store.database.now_s(connection)
-            add_branch(connection, Branch(name, parent, last, self.author, now))
-        return Session(self.store, self.author, name)
-
-    def on(self, branch: str) -> Session:
-        """Return a session on another branch.
-
-        Raises
-        ------
-        UnknownName
-            If it does not exist.
-        """
-        return Session(self.store, self.author, branch)
-
-    @property
-    def branches(self) -> dict[str, Branch]:
-        """All branches by name, the first one first."""
-        return self.store.branches()
-
-    @property
-    def versions(self) -> dict[str, NamedVersion]:
-        """All named versions."""
-        return self.store.versions()
-
     @contextmanager
     def lock(self, *ids: int, seconds: float = 60) -> Iterator[None]:
         """Keep segments from being edited by other sessions while a ``with`` block runs.
@@ -433,10 +311,55 @@ class Session(Editor):
         with self.store.database.writing() as connection:
             self._state.follow(connection)
             self._require_exist(segments)
-            lease = Lease(self.branch, self._token, self.author)
+            lease = Lease(self.branch, self.token, self.author)
             take_lease(connection, lease, segments, self.store.database.now_s(connection), seconds)
         try:
             yield
         finally:
             with self.store.database.writing() as connection:
                 release_lease(connection, lease, segments)
+
+    @property
+    def suggestions(self) -> SuggestionQueue:
+        """Queue of suggested edits of this branch."""
+        return SuggestionQueue(self)
+
+    @explain_calls
+    def export(
+        self, uri: Location, *, version: VersionLike | None = None, since: VersionLike | None = None, **options: Any
+    ) -> int:
+        """Write the segments of a version into another store.
+
+        Parameters
+        ----------
+        uri : str or path
+            Destination: a new volume, or with `since` an existing one.
+        version : int or str, optional
+            Version; now if None.
+        since : int or str, optional
+            Version that the destination has: only what has changed since is written, at all of its levels.
+        **options
+            Of `voxome.transfer`, for a new volume: ``levels``, ``chunk``, ``dtype``, ``workers``, ….
+
+        Returns
+        -------
+        int
+            Number of chunks that were written, or of blocks for a new volume.
+
+        Raises
+        ------
+        InvalidInput
+            If the destination does not fit, or `options` are given with `since`.
+        """
+        with self.store.database.reading() as connection:
+            after = self._state_at(connection, version)
+            before = None if since is None else self._state_at(connection, since)
+            number = after.version if version is None else version
+        source = SegmentsSource(self.store, self.branch, number)
+        if before is None:
+            pinned = f"{SCHEME}://{self.store.database.address}?branch={self.branch}&version={number}"
+            return transfer(Volume(source, pinned if self.store.uri else ""), location_text(uri), **options).run
+        if options:
+            raise InvalidInput(f"{', '.join(options)}: options are of a new volume; leave them out with since=")
+        target = open_source(uri, mode="r+")
+        return update_volume(source, target, changed_boxes(self.store, before, after), str(uri))

@@ -152,7 +152,7 @@ def plan_split(
         chunks = store.chunks_of({root_of(state.tree, id) for id in stored})
         region = read_region(voxels, connection, chunks, stored, box)
         _require_inside(region.box, points_a, points_b)
-        split = split_voxels(store.source, connection, region, mapping, points_a, points_b)
+        split = split_voxels(store.source, connection, region, mapping, points_a, points_b, contacts=edges is not None)
     except CannotCut as error:
         raise InvalidInput(f"cannot split segment {segment}: {error}; nothing has changed") from error
     moved, divided = (np.array(sorted(one), np.uint64) for one in (split.moved, split.divided))

@@ -97,7 +97,7 @@ CHUNKS = _table(
     sa.Column("operation", sa.BigInteger, nullable=False, index=True),
     sa.Column("data", sa.LargeBinary, nullable=False),
 )
-"""Copies of the chunks that splits have changed, with the operation that wrote each."""
+"""Voxels that splits have changed, by chunk, with the operation that wrote last."""
 
 BRANCHES = _table(
     "branches",

@@ -16,14 +16,12 @@ from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.services.proofreading.graph_cut import CannotCut
 from voxome.services.proofreading.mapping import Mapping, StoredIds
-from voxome.services.proofreading.scan import CHUNK, chunk_boxes
-from voxome.services.proofreading.tables import CHUNKS
-from voxome.services.proofreading.voxels import StoredVoxels, decode, write_chunk
+from voxome.services.proofreading.scan import CHUNK, chunk_box, chunk_boxes
+from voxome.services.proofreading.voxels import EDGE, StoredVoxels, write_chunk
 from voxome.services.proofreading.watershed import A, B, divide, is_parted
 
 _MOST_VOXELS = 1 << 26
 """Voxels of a region that is divided, for which about 3 GB of memory are needed."""
-_SHAPE = (CHUNK,) * 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,33 +32,27 @@ class ChunkEdit:
     ----------
     level, number : int
         Level of the pyramid, and number of the chunk.
-    box, part : Box
-        Extent of the chunk, and of what may change.
-    start : array of uint64
-        Ids of the chunk at the start.
-    new : array of int32
-        0: unchanged; n: the n-th new id; -1: one of `values`.
-    values : array of uint64
+    at : (n,) array of intp
+        Voxels in the flat chunk.
+    new : (n,) array of int32
+        Position of the new id from 1, or -1: one of `values`.
+    values : (n,) array of uint64
         Ids, where `new` is -1.
     """
 
     level: int
     number: int
-    box: Box
-    part: Box
-    start: NDArray[np.uint64]
+    at: NDArray[np.intp]
     new: NDArray[np.int32]
     values: NDArray[np.uint64]
 
     def write(self, connection: sa.Connection, operation: int, ids: Sequence[int]) -> None:
         """Write the chunk, with these new ids."""
-        query = sa.select(CHUNKS.c.data).where(CHUNKS.c.level == self.level, CHUNKS.c.chunk == self.number)
-        row = connection.execute(query).one_or_none()
-        voxels = self.start.copy() if row is None else decode(row.data, self.box)
-        view = voxels[self.part.within(self.box)]
         table = np.array([0, *ids], np.uint64)
-        view[...] = np.where(self.new > 0, table[np.maximum(self.new, 0)], np.where(self.new < 0, self.values, view))
-        write_chunk(connection, self.level, self.number, operation, voxels)
+        values = np.where(self.new > 0, table[np.maximum(self.new, 0)], self.values)
+        write_chunk(
+            connection, self.level, self.number, operation, np.column_stack([self.at.astype(np.uint64), values])
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +123,7 @@ def read_region(
         If it is too large.
     """
     domain = voxels.source.spec.domain
-    wanted = set(chunks)
-    boxes = [one for number, one in chunk_boxes(domain, domain, _SHAPE) if number in wanted]
+    boxes = [chunk_box(number, domain, CHUNK) for number in chunks]
     extent = Box(
         tuple(min(one.start[axis] for one in boxes) for axis in range(3)),
         tuple(max(one.stop[axis] for one in boxes) for axis in range(3)),
@@ -148,7 +139,22 @@ def read_region(
         part = one & extent
         if not part.empty:
             ids[part.within(extent)] = voxels.read(part, connection)
-    return Region(extent, ids, np.isin(ids, np.array(sorted(stored), np.uint64)))
+    whole = Region(extent, ids, np.isin(ids, np.array(sorted(stored), np.uint64)))
+    return _crop(whole, max((max(scale) for _, scale in _coarse_levels_of(voxels.source)), default=1))
+
+
+def _crop(region: Region, margin: int) -> Region:
+    """Return the part of a region around the segment."""
+    if not region.mask.any():
+        return region
+    ends = []
+    for axis in range(3):
+        others = tuple(one for one in range(3) if one != axis)
+        inside = np.flatnonzero(region.mask.any(axis=others))
+        ends.append((region.box.start[axis] + int(inside[0]), region.box.start[axis] + int(inside[-1]) + 1))
+    tight = Box(tuple(a for a, _ in ends), tuple(b for _, b in ends)).grow((margin,) * 3) & region.box
+    inner = tight.within(region.box)
+    return Region(tight, region.ids[inner], region.mask[inner])
 
 
 def split_voxels(
@@ -158,6 +164,8 @@ def split_voxels(
     mapping: Mapping,
     points_a: NDArray[np.int64],
     points_b: NDArray[np.int64],
+    *,
+    contacts: bool,
 ) -> VoxelSplit:
     """Divide a segment by a watershed between points.
 
@@ -173,6 +181,8 @@ def split_voxels(
         The mapping now.
     points_a, points_b : (n, 3) array of int
         Voxels of the sides, in the store's coordinates.
+    contacts : bool
+        Whether to find out which supervoxels touch.
 
     Raises
     ------
@@ -199,22 +209,23 @@ def split_voxels(
         divided=divided,
         whole=set(parts) - set(parents),
         parents=parents,
-        chunks=[*_chunks(StoredVoxels(source), region.box, new), *_coarse_chunks(source, connection, region, new)],
-        contacts=_contacts(region, is_b, mapping),
+        chunks=[*_chunks(source.spec.domain, 0, region.box, new), *_coarse_chunks(source, connection, region, new)],
+        contacts=_contacts(region, is_b, mapping) if contacts else set(),
     )
 
 
 def _chunks(
-    voxels: StoredVoxels, box: Box, new: NDArray[np.int32], values: NDArray[np.uint64] | None = None
+    domain: Box, level: int, box: Box, new: NDArray[np.int32], values: NDArray[np.uint64] | None = None
 ) -> Iterator[ChunkEdit]:
     """Yield the chunks in which anything changes."""
-    literal = np.zeros(box.shape, np.uint64) if values is None else values
-    for number, whole in chunk_boxes(box, voxels.source.spec.domain, _SHAPE):
+    for number, whole in chunk_boxes(box, domain, EDGE):
         part = whole & box
-        inside = part.within(box)
-        if new[inside].any():
-            start = voxels.read_start(whole)
-            yield ChunkEdit(voxels.level, number, whole, part, start, new[inside], literal[inside])
+        found = np.argwhere(new[part.within(box)])
+        if len(found):
+            inside = tuple((found + np.subtract(part.start, box.start)).T)
+            at = np.ravel_multi_index(tuple((found + np.subtract(part.start, whole.start)).T), whole.shape)
+            literal = np.zeros(len(found), np.uint64) if values is None else values[inside]
+            yield ChunkEdit(level, number, at, new[inside], literal)
 
 
 def _coarse_chunks(
@@ -224,7 +235,7 @@ def _coarse_chunks(
     pyramid = ability(source, SupportsLevels)
     if pyramid is None or not new.any():
         return
-    for level, scale in coarse_levels(pyramid):
+    for level, scale in _coarse_levels_of(source):
         voxels = StoredVoxels(pyramid.level(level), level)
         box = region.box.coarsen(scale) & voxels.source.spec.domain
         before = voxels.read(box, connection)
@@ -240,7 +251,7 @@ def _coarse_chunks(
             ids, parts = region.ids[inside].ravel(), new[inside].ravel()
             if before[at] in ids[parts > 0]:
                 changed[at], values[at] = _most_frequent(ids, parts)
-        yield from _chunks(voxels, box, changed, values)
+        yield from _chunks(voxels.source.spec.domain, level, box, changed, values)
 
 
 def _most_frequent(ids: NDArray[np.uint64], parts: NDArray[np.int32]) -> tuple[int, int]:
@@ -258,6 +269,11 @@ def coarse_levels(pyramid: SupportsLevels) -> list[tuple[int, Scale]]:
             break
         found.append((number, level.scale))
     return found
+
+
+def _coarse_levels_of(source: VolumeSource) -> list[tuple[int, Scale]]:
+    pyramid = ability(source, SupportsLevels)
+    return [] if pyramid is None else coarse_levels(pyramid)
 
 
 def _contacts(region: Region, is_b: NDArray[np.bool_], mapping: Mapping) -> set[tuple[int, int, int, int]]:

@@ -1,4 +1,4 @@
-"""Ids in the voxels: those of the volume, and copies of the chunks that splits have changed."""
+"""Ids in the voxels: those of the volume, and those that splits have written, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from numcodecs import blosc
 from numpy.typing import NDArray
 
 from voxome.contracts.source import VolumeSource
 from voxome.geometry import Box
-from voxome.services.proofreading.scan import CHUNK, chunk_boxes
-from voxome.services.proofreading.tables import CHUNKS
+from voxome.services.proofreading.scan import chunk_boxes
+from voxome.services.proofreading.tables import CHUNKS, pack, unpack
 
-_KEPT = 32
-"""Changed chunks that are kept in memory, of 2 MB each."""
-_SHAPE = (CHUNK,) * 3
+EDGE = 32
+"""Edge of the chunks in which splits write, in voxels."""
+_KEPT = 512
+"""Changed chunks that are kept in memory."""
+
+ChangedVoxels = tuple[NDArray[np.intp], NDArray[np.uint64]]
+"""Indices (n, 3) of voxels, and their ids."""
 
 
 class StoredVoxels:
@@ -34,7 +37,7 @@ class StoredVoxels:
     def __init__(self, source: VolumeSource, level: int = 0) -> None:
         self.source, self.level = source, level
         self._operations: dict[int, int] = {}
-        self._kept: OrderedDict[int, tuple[int, NDArray[np.uint64]]] = OrderedDict()
+        self._kept: OrderedDict[int, tuple[int, ChangedVoxels]] = OrderedDict()
         self._known = 0
 
     def read_start(self, box: Box) -> NDArray[np.uint64]:
@@ -59,10 +62,13 @@ class StoredVoxels:
         """Write what splits have changed into the ids at the start, in place; `follow` comes first."""
         if not self._operations:
             return
-        for number, whole in chunk_boxes(box, self.source.spec.domain, _SHAPE):
-            if number in self._operations:
-                part = whole & box
-                voxels[part.within(box)] = self._chunk(connection, number, whole)[part.within(whole)]
+        for number, whole in chunk_boxes(box, self.source.spec.domain, EDGE, self._operations):
+            at, ids = self._chunk(connection, number, whole)
+            at = at - np.array(box.start)
+            if whole not in box:
+                inside = ((at >= 0) & (at < box.shape)).all(axis=1)
+                at, ids = at[inside], ids[inside]
+            voxels[tuple(at.T)] = ids
 
     def read(self, box: Box, connection: sa.Connection) -> NDArray[np.uint64]:
         """Return the ids in `box` now."""
@@ -71,32 +77,31 @@ class StoredVoxels:
         self.update(voxels, box, connection)
         return voxels
 
-    def _chunk(self, connection: sa.Connection, number: int, box: Box) -> NDArray[np.uint64]:
+    def _chunk(self, connection: sa.Connection, number: int, box: Box) -> ChangedVoxels:
+        """Return the voxels of a chunk that have changed: (n, 3) indices, and their ids."""
         operation, kept = self._operations[number], self._kept.get(number)
         if kept is not None and kept[0] == operation:
             self._kept.move_to_end(number)
             return kept[1]
-        query = sa.select(CHUNKS.c.data).where(CHUNKS.c.level == self.level, CHUNKS.c.chunk == number)
-        voxels = decode(connection.execute(query).scalar_one(), box)
-        self._kept[number] = operation, voxels
+        rows = read_chunk(connection, self.level, number)
+        at = np.column_stack(np.unravel_index(rows[:, 0].astype(np.intp), box.shape)) + np.array(box.start)
+        self._kept[number] = operation, (at, rows[:, 1])
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
-        return voxels
+        return self._kept[number][1]
 
 
-def write_chunk(connection: sa.Connection, level: int, number: int, operation: int, voxels: NDArray[np.uint64]) -> None:
-    """Write a copy of a chunk, in place of an earlier one."""
-    key = (CHUNKS.c.level == level, CHUNKS.c.chunk == number)
-    connection.execute(CHUNKS.delete().where(*key))
-    row = {"level": level, "chunk": number, "operation": operation, "data": encode(voxels)}
+def read_chunk(connection: sa.Connection, level: int, number: int) -> NDArray[np.uint64]:
+    """Return the voxels of a chunk that have changed: (n, 2) indices in the flat chunk, sorted, and their ids."""
+    query = sa.select(CHUNKS.c.data).where(CHUNKS.c.level == level, CHUNKS.c.chunk == number)
+    data = connection.execute(query).scalar_one_or_none()
+    return np.empty((0, 2), np.uint64) if data is None else unpack(data, 2)
+
+
+def write_chunk(connection: sa.Connection, level: int, number: int, operation: int, rows: NDArray[np.uint64]) -> None:
+    """Change voxels of a chunk; the others keep what earlier splits have written."""
+    everything = np.concatenate([rows, read_chunk(connection, level, number)])
+    _, first = np.unique(everything[:, 0], return_index=True)
+    connection.execute(CHUNKS.delete().where(CHUNKS.c.level == level, CHUNKS.c.chunk == number))
+    row = {"level": level, "chunk": number, "operation": operation, "data": pack(everything[first])}
     connection.execute(CHUNKS.insert(), row)
-
-
-def encode(voxels: NDArray[np.uint64]) -> bytes:
-    """Return ids, compressed."""
-    return bytes(blosc.compress(np.ascontiguousarray(voxels, "<u8"), b"zstd", 3, blosc.SHUFFLE))
-
-
-def decode(data: bytes, box: Box) -> NDArray[np.uint64]:
-    """Return the ids of a chunk."""
-    return np.frombuffer(blosc.decompress(data), "<u8").astype(np.uint64).reshape(box.shape)

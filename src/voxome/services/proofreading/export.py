@@ -1,0 +1,120 @@
+"""Export of the chunks of a segmentation that edits have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.levels import require_scale
+from voxome.contracts.source import VolumeSource
+from voxome.contracts.spec import Scale
+from voxome.errors import InvalidInput
+from voxome.geometry import Box
+from voxome.resources.cast import exact_values
+from voxome.resources.coarsening import coarsened
+from voxome.services.proofreading.scan import CHUNK, chunk_box
+from voxome.services.proofreading.state import State
+from voxome.services.proofreading.store import ProofreadingStore
+from voxome.services.proofreading.voxel_split import root_of
+
+
+def changed_supervoxels(before: State, after: State) -> dict[int, tuple[int, int]]:
+    """Return the supervoxels whose segment differs between two states: before and after; 0: does not exist."""
+    numbers = [{one.number for one in state.log.entries} for state in (before, after)]
+    moved = {
+        supervoxel
+        for state in (before, after)
+        for one in state.log.entries
+        if one.number not in numbers[0] & numbers[1]
+        for supervoxel in one.changes.moves[:, 0].tolist()
+    }
+    pairs = {one: (before.mapping.segment_of(one), after.mapping.segment_of(one)) for one in sorted(moved)}
+    return {one: pair for one, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def changed_boxes(store: ProofreadingStore, before: State, after: State) -> list[Box]:
+    """Return the boxes of the chunks that have a supervoxel whose segment differs between two states."""
+    roots = {
+        root_of(state.tree, id)
+        for one in changed_supervoxels(before, after)
+        for state in (before, after)
+        for id in state.mapping.stored_ids(one)
+    }
+    return [chunk_box(number, store.domain, CHUNK) for number in store.chunks_of(roots)]
+
+
+def update_volume(source: VolumeSource, target: VolumeSource, boxes: Iterable[Box], name: str) -> int:
+    """Write what differs in some boxes into a volume, and into its coarser levels.
+
+    Parameters
+    ----------
+    source : VolumeSource
+        Segments.
+    target : VolumeSource
+        Volume of the same domain, open for writing.
+    boxes : iterable of Box
+        What may differ.
+    name : str
+        The volume, for messages.
+
+    Returns
+    -------
+    int
+        Number of chunks of its finest level that were written.
+
+    Raises
+    ------
+    InvalidInput
+        If it has another domain, a value does not fit its dtype, or a level cannot be computed.
+    """
+    if source.spec.domain != target.spec.domain:
+        raise InvalidInput(
+            f"{name} has the domain {target.spec.domain}, the segments have {source.spec.domain}; export them whole"
+        )
+    pyramid = ability(target, SupportsLevels)
+    levels = [] if pyramid is None else pyramid.levels
+    scales = [require_scale(name, levels, number) for number in range(1, len(levels))]
+    written = []
+    for cell in _cells(target, boxes):
+        voxels = exact_values(source.read(cell), target.spec.dtype)
+        if not np.array_equal(voxels, target.read(cell)):
+            target.write(cell, np.ascontiguousarray(voxels, target.spec.dtype))
+            written.append(cell)
+    count, finer, last = len(written), target, (1, 1, 1)
+    for number, scale in enumerate(scales, 1):
+        if pyramid is not None and written:
+            coarse = pyramid.level(number)
+            written = list(_update_level(finer, coarse, _factors(last, scale), written))
+            finer, last = coarse, scale
+    return count
+
+
+def _update_level(finer: VolumeSource, coarse: VolumeSource, factors: Scale, boxes: Sequence[Box]) -> Iterator[Box]:
+    """Compute the voxels of a level over boxes of the next finer one; yield what was written."""
+    domain = coarse.spec.domain
+    for cell in _cells(coarse, [box.coarsen(factors) & domain for box in boxes]):
+        fine = cell.refine(factors) & finer.spec.domain
+        voxels: NDArray[np.generic] = coarsened(finer.read(fine), fine, factors, "mode")
+        coarse.write(cell, voxels)
+        yield cell
+
+
+def _factors(last: Scale, scale: Scale) -> Scale:
+    z, y, x = (coarse // fine for fine, coarse in zip(last, scale, strict=True))
+    return (z, y, x)
+
+
+def _cells(target: VolumeSource, boxes: Iterable[Box]) -> list[Box]:
+    """Return the pieces that several processes may write at once, of all boxes, each once."""
+    domain = target.spec.domain
+    grid = target.spec.write_chunk or (CHUNK,) * 3
+    found = set()
+    for box in boxes:
+        ends = zip(box.start, box.stop, domain.start, grid, strict=True)
+        found |= set(product(*(range((a - low) // n, -((low - b) // n)) for a, b, low, n in ends)))
+    corners = (tuple(low + i * n for low, i, n in zip(domain.start, at, grid, strict=True)) for at in sorted(found))
+    return [Box.of_shape(grid, corner) & domain for corner in corners]

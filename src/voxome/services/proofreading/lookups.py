@@ -1,0 +1,243 @@
+"""Look-ups of a proofreading session: the mapping at any version, history, branches."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from voxome.calls import explain_calls
+from voxome.contracts.kinds import Rows
+from voxome.errors import NotFound
+from voxome.geometry import Box
+from voxome.resources.volume import Volume
+from voxome.services.proofreading.arguments import require_ids, require_points
+from voxome.services.proofreading.editor import Editor
+from voxome.services.proofreading.export import changed_supervoxels
+from voxome.services.proofreading.operations import Operation
+from voxome.services.proofreading.remote import SCHEME, require_name
+from voxome.services.proofreading.source import SegmentsSource
+from voxome.services.proofreading.store import Branch, NamedVersion, VersionLike, add_branch, add_version
+from voxome.services.proofreading.voxels import StoredVoxels
+
+
+class Lookups(Editor):
+    """Look-ups of one branch."""
+
+    @property
+    def uri(self) -> str:
+        """Address of the segments, as they are now, for `voxome.open`."""
+        return f"{SCHEME}://{self.store.database.address}?branch={self.branch}"
+
+    @property
+    def volume(self) -> Volume:
+        """The segments, as they are now."""
+        return Volume(SegmentsSource(self.store, self.branch), self.uri)
+
+    @property
+    def version(self) -> int:
+        """Version that edits are based on: that of the last `refresh`, or of this session's last edit."""
+        return self._seen
+
+    def refresh(self) -> int:
+        """Take note of the edits of all other sessions, and return the version."""
+        with self.store.database.reading() as connection:
+            self._state.follow(connection)
+        self._seen = self._state.version
+        return self._seen
+
+    @explain_calls
+    def segment_of(self, supervoxels: ArrayLike, version: VersionLike | None = None) -> NDArray[np.uint64]:
+        """Return the segments of supervoxels.
+
+        Parameters
+        ----------
+        supervoxels : (n,) array of int
+            Supervoxels.
+        version : int or str, optional
+            Version; now if None.
+
+        Returns
+        -------
+        (n,) array of uint64
+            0 where a supervoxel does not exist.
+        """
+        mapping = self._mapping(version)
+        return np.array([mapping.segment_of(one) for one in require_ids("supervoxels", supervoxels)], np.uint64)
+
+    @explain_calls
+    def supervoxels(self, id: int, version: VersionLike | None = None) -> NDArray[np.uint64]:
+        """Return the supervoxels of a segment, sorted.
+
+        Parameters
+        ----------
+        id : int
+            Segment.
+        version : int or str, optional
+            Version; now if None.
+
+        Raises
+        ------
+        NotFound
+            If the segment does not exist in this version.
+        """
+        (segment,) = require_ids("id", [id])
+        found = self._mapping(version).supervoxels(segment)
+        if not found:
+            raise NotFound(f"no segment {segment} in {'this version' if version is None else f'version {version}'}")
+        return np.array(sorted(found), np.uint64)
+
+    @explain_calls
+    def segments_at(self, points: ArrayLike, version: VersionLike | None = None) -> NDArray[np.uint64]:
+        """Return the segments at points, as of annotations, at a version.
+
+        Parameters
+        ----------
+        points : (n, 3) array of int
+            Voxels (z, y, x), in the store's coordinates.
+        version : int or str, optional
+            Version; now if None.
+
+        Returns
+        -------
+        (n,) array of uint64
+            0 in the background.
+        """
+        voxels = StoredVoxels(self.store.source)
+        found: dict[int, int] = {0: 0}
+        segments = []
+        with self.store.database.reading() as connection:
+            mapping = self._state_at(connection, version).mapping
+            for point in require_points("points", points, self.store.domain).tolist():
+                id = int(voxels.read(Box.of_shape((1, 1, 1), point), connection)[0, 0, 0])
+                if id not in found:
+                    found[id] = mapping.segment_of(mapping.supervoxel_of(id))
+                segments.append(found[id])
+        return np.array(segments, np.uint64)
+
+    @explain_calls
+    def changes(self, since: VersionLike, until: VersionLike | None = None) -> Rows:
+        """Return the supervoxels whose segment differs between two versions.
+
+        Parameters
+        ----------
+        since, until : int or str
+            Versions, also of two branches; `until` is now if None.
+
+        Returns
+        -------
+        table
+            ``supervoxel``, ``before`` and ``after``, uint64, sorted by supervoxel; 0 where it does not exist.
+        """
+        with self.store.database.reading() as connection:
+            states = self._state_at(connection, since), self._state_at(connection, until)
+            found = changed_supervoxels(*states)
+        rows = np.array([(one, *pair) for one, pair in found.items()], np.uint64).reshape(-1, 3)
+        return {"supervoxel": rows[:, 0], "before": rows[:, 1], "after": rows[:, 2]}
+
+    @explain_calls
+    def names(self, id: int, version: VersionLike | None = None) -> list[str]:
+        """Return the names of a segment, in the order in which they were given.
+
+        A name stays with the lowest supervoxel that the segment had when it was given: a merged segment has the names
+        of both, and a cleave or split leaves each name to the side of that supervoxel.
+        """
+        (segment,) = require_ids("id", [id])
+        with self.store.database.reading() as connection:
+            state = self._state_at(connection, version)
+        named = [one for one in state.log.entries if one.action == "name" and state.log.status(one) == "done"]
+        mapping = state.mapping
+        return [
+            one.details["name"]
+            for one in named
+            if mapping.segment_of(mapping.supervoxel_of(one.details["stored_id"])) == segment
+        ]
+
+    @explain_calls
+    def mapping(self, version: VersionLike | None = None) -> Rows:
+        """Return all supervoxels, sorted, and their segments: the columns ``supervoxel`` and ``segment``."""
+        supervoxels, segments = self._mapping(version).table()
+        return {"supervoxel": supervoxels, "segment": segments}
+
+    @explain_calls
+    def history(self) -> list[Operation]:
+        """Return all operations of this branch, and those of its parents up to where it began, in order."""
+        with self.store.database.reading() as connection:
+            self._state.follow(connection)
+        return list(self._state.log.entries)
+
+    def status(self, operation: Operation | int) -> Literal["done", "undone"]:
+        """Return whether what an operation has done is still done."""
+        number = operation if isinstance(operation, int) else operation.number
+        self.history()
+        return self._state.log.status(self._state.log.find(number))
+
+    @explain_calls
+    def name_version(self, name: str, version: VersionLike | None = None) -> NamedVersion:
+        """Give a version a name, by which it can be opened: ``proofread://STORE?version=NAME``.
+
+        Parameters
+        ----------
+        name : str
+            Letters, digits, ``-`` and ``_``.
+        version : int or str, optional
+            Version; now if None.
+
+        Raises
+        ------
+        AlreadyExists
+            If a version or branch has this name.
+        """
+        require_name(name)
+        with self.store.database.writing() as connection:
+            number = self._state_at(connection, version).version
+            branch = self.store.lineage(connection, self.branch, version)[0][0]
+            named = NamedVersion(name, branch, number, self.author, self.store.database.now_s(connection))
+            add_version(connection, named)
+        return named
+
+    @explain_calls
+    def create_branch(self, name: str, version: VersionLike | None = None) -> Self:
+        """Begin a branch and return a session on it.
+
+        Parameters
+        ----------
+        name : str
+            Letters, digits, ``-`` and ``_``.
+        version : int or str, optional
+            Version of this branch at which it begins; now if None.
+
+        Raises
+        ------
+        AlreadyExists
+            If a version or branch has this name.
+        """
+        require_name(name)
+        self.refresh()
+        with self.store.database.writing() as connection:
+            parent, fork = self.store.lineage(connection, self.branch, version)[0]
+            last = self._state_at(connection, version).version if fork is None else fork
+            now = self.store.database.now_s(connection)
+            add_branch(connection, Branch(name, parent, last, self.author, now))
+        return type(self)(self.store, self.author, name)
+
+    def on(self, branch: str) -> Self:
+        """Return a session on another branch.
+
+        Raises
+        ------
+        UnknownName
+            If it does not exist.
+        """
+        return type(self)(self.store, self.author, branch)
+
+    @property
+    def branches(self) -> dict[str, Branch]:
+        """All branches by name, the first one first."""
+        return self.store.branches()
+
+    @property
+    def versions(self) -> dict[str, NamedVersion]:
+        """All named versions."""
+        return self.store.versions()
