@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ BIG = 2**63 + 5
 """Ids as large as this are kept exactly."""
 
 
-def scene(*spots: tuple[float, float, float]) -> dict[str, Any]:
+def scene(*spots: tuple[float, float, float], radius: float = 3.0) -> dict[str, Any]:
     """Return an image with three cells and dark spots, its segments and membranes.
 
     The first cell is below z = 40, the others above, on both sides of y = 48. Dark balls are what mitochondria are to
@@ -40,7 +41,7 @@ def scene(*spots: tuple[float, float, float]) -> dict[str, Any]:
     dark = (((points - (14, 80, 80)) ** 2).sum(-1) < 12**2) | (((points - (65, 16, 16)) ** 2).sum(-1) < 11**2)
     grey[dark] = 62
     for spot in spots:
-        grey[((points - np.array(spot)) ** 2).sum(-1) < 3.0**2] = 20
+        grey[((points - np.array(spot)) ** 2).sum(-1) < radius**2] = 20
     raw = np.clip(grey, 0, 255).astype(np.uint8)
     return {"volume": raw, "labels": labels, "membranes": np.where(near, 255, 0).astype(np.uint8)}
 
@@ -73,11 +74,18 @@ def test_a_synapse_on_the_corner_of_blocks_is_found_once() -> None:
         assert_equal(first, other)
 
 
-def test_synapses_100_nm_apart_with_other_partners_are_two() -> None:
-    where = scene((36, 43, 48), (36, 53, 48))
+@pytest.mark.parametrize("radius", [3.0, 3.6])
+def test_synapses_100_nm_apart_with_other_partners_are_two(radius: float) -> None:
+    where = scene((36, 43, 48), (36, 53, 48), radius=radius)
     found = find(where)
     assert sorted(partners(found)) == [(1, BIG), (1, BIG + 1)]
-    assert_equal(found, find(where, block=(32, 32, 32)))
+    for block in ((32, 32, 32), SHAPE):
+        assert_equal(found, find(where, block=block))
+
+
+def test_synapses_100_nm_apart_with_the_same_partners_that_touch_are_one() -> None:
+    where = scene((36, 22, 48), (36, 32, 48), radius=3.6)
+    assert partners(find(where)) == [(1, BIG)]
 
 
 def test_lines_end_in_their_segments() -> None:
@@ -170,17 +178,16 @@ def test_it_says_what_found_them() -> None:
     assert [one.name for one in made.inputs] == ["image", "labels", "membranes"]
 
 
+WHERE = scene((36, 32, 48))
+
+
 class TestSynapses(ServiceContract):
     name = "synapses"
+    options: ClassVar[Mapping[str, Any]] = {"labels": WHERE["labels"], "membranes": WHERE["membranes"]}
 
     @pytest.fixture
     def volume(self, tmp_path: Path) -> voxome.Volume:
-        self.where = scene((36, 32, 48))
-        return voxome.put(self.where["volume"], f"zarr://{tmp_path}/raw.zarr", voxel_size_nm=SIZE)
-
-    @property
-    def options(self) -> dict[str, Any]:  # type: ignore[override]
-        return {"labels": self.where["labels"], "membranes": self.where["membranes"]}
+        return voxome.put(WHERE["volume"], f"zarr://{tmp_path}/raw.zarr", voxel_size_nm=SIZE)
 
     def check(self, result: Annotations) -> None:
         assert partners(result) == [(1, BIG)]

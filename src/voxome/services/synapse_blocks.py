@@ -9,7 +9,7 @@ seen whole.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,12 @@ from voxome.resources.open import create_source
 from voxome.resources.rows import combine, concatenate
 from voxome.resources.sample import sample_blocks
 from voxome.resources.table import TableFile, write_table
-from voxome.tools.common.components import touching_pairs, union
+from voxome.services.synapse_pieces import PIECE_NM, Pieces, cut, owners_of, with_several
+from voxome.services.synapse_rows import Measures, Objects, SynapseRows
+from voxome.tools.common.components import local_components, touching_pairs, union
 from voxome.tools.common.flatness import flat_areas
 from voxome.tools.common.statistics import HISTOGRAM, statistics
-from voxome.tools.em.associate import CONTACTS, FACES, OBJECTS, associate
+from voxome.tools.em.associate import associate
 from voxome.tools.em.densities import densities
 from voxome.tools.em.network import network
 
@@ -43,33 +45,16 @@ BLOCK = (64, 128, 128)
 MARGIN_NM = 400.0
 """Distance from the box up to which the voxels of its synapses are searched."""
 
-_EXTENT = {"id": "uint64", **dict.fromkeys(("z0", "y0", "x0", "z1", "y1", "x1"), "int64")}
-_LOWEST = dict.fromkeys(("z0", "y0", "x0"), "min") | dict.fromkeys(("z1", "y1", "x1"), "max")
 
 ReadLabels = Callable[[Box], NDArray[np.uint64]]
-
-
-@dataclass(frozen=True)
-class SynapseRows:
-    """What the blocks say of all synapses, folded.
-
-    Attributes
-    ----------
-    objects : Rows
-        As `voxome.tools.em.associate` returns them, with the extent of each synapse: ``z0, y0, x0`` the first and
-        ``z1, y1, x1`` the last voxel.
-    contacts, faces : Rows
-        As `voxome.tools.em.associate` returns them; no rows without labels.
-    """
-
-    objects: Rows
-    contacts: Rows
-    faces: Rows
 
 
 @dataclass
 class Detector:
     """The detector of an image.
+
+    An object is a connected set of voxels whose score reaches `threshold`; its cores are those whose score reaches
+    `peak`.
 
     Attributes
     ----------
@@ -87,6 +72,8 @@ class Detector:
         Network.
     threshold : int
         Minimum score of the voxels of a synapse.
+    peak : int
+        Minimum peak score of a synapse.
     block : (z, y, x)
         Shape of a block, without effect on the result.
     notify : callable
@@ -100,6 +87,7 @@ class Detector:
     folder: Path
     model: str
     threshold: int
+    peak: int
     block: tuple[int, int, int]
     notify: Callable[[int, int], None]
     _done: int = field(default=0, init=False)
@@ -109,14 +97,16 @@ class Detector:
         self.frame = Frame(spec.domain, spec.domain, spec.voxel_size_nm, spec.offset_nm)
         margin = tuple(math.ceil(MARGIN_NM / size) for size in self.frame.scale_nm)
         self.searched = self.box.grow(margin) & spec.domain
-        self._total = len(self._grid(self.searched)) * 3
+        self._total = len(self._grid(self.searched)) * 6
 
-    def run(self) -> SynapseRows:
-        """Return the rows of all synapses in the box and its margin."""
+    def run(self) -> tuple[SynapseRows, Pieces]:
+        """Return the rows of all synapses in the box and its margin, and of the pieces of those with several peaks."""
         histogram = self._histogram()
         membranes = self.membranes or self._predict(histogram)
         score, components = self._score(histogram, membranes)
-        return self._measure(score, components, self._joined(components))
+        objects = Objects(components, self._joined(components))
+        cores = self._cores(score)
+        return self._measure(Extended(score, self.frame.domain), objects, Objects(cores, self._joined(cores)))
 
     def _histogram(self) -> TableFile:
         """Return the grey values of a sample of the whole image, without padding and blank sections."""
@@ -152,34 +142,44 @@ class Detector:
             components.write(where.write, found["components"])
         return score, components
 
+    def _cores(self, score: VolumeSource) -> VolumeSource:
+        """Return the components, in each block, of the voxels whose score is that of a peak."""
+        cores = self._create("cores", "uint64", self.searched)
+        for where in self._blocks(self.searched):
+            dark = score.read(where.write) >= max(self.peak, self.threshold)
+            cores.write(where.write, local_components(dark, where.write, self.frame.domain))
+        return cores
+
     def _joined(self, components: VolumeSource) -> Rows:
         """Return the object of each component that touches one of another block."""
-        pairs = []
-        for where in self._blocks(self.searched, ((0, 0, 0), (1, 1, 1))):
-            pairs.append(touching_pairs(components.read(where.read & self.searched)))
+        pairs = [
+            touching_pairs(components.read(where.read & self.searched))
+            for where in self._blocks(self.searched, ((0, 0, 0), (1, 1, 1)))
+        ]
         return union(concatenate(pairs))
 
-    def _measure(self, score: VolumeSource, components: VolumeSource, joined: Rows) -> SynapseRows:
-        """Return objects, contacts and faces."""
-        objects, contacts, faces, extents = [], [], [], []
-        scores, parts = Extended(score, self.frame.domain), Extended(components, self.frame.domain)
+    def _measure(self, score: VolumeSource, objects: Objects, cores: Objects) -> tuple[SynapseRows, Pieces]:
+        """Return the rows of all objects, and of the pieces around the cores of those that have several."""
+        owners = self._owners(objects, cores)
+        reach = tuple(math.ceil(PIECE_NM / size) for size in self.frame.scale_nm)
+        whole, parts = Measures(), Measures()
         for where in self._blocks(self.searched, self._halo(associate)):
-            synapses = _relabel(parts.read(where.read), joined)
+            synapses = objects.read(where.read)
             if not synapses.any():
                 continue
             labels = np.zeros_like(synapses) if self.labels is None else self.labels(where.read)
-            found = associate(synapses, labels, scores.read(where.read), block=where)
-            objects.append(found["objects"])
-            contacts.append(found["contacts"])
-            faces.append(found["faces"])
-            extents.append(_extents(synapses[where.write.within(where.read)], where.write))
-        folded = combine(concatenate(objects, OBJECTS.columns), ["id"], {"peak": "max"})
-        extent = combine(concatenate(extents, _EXTENT), ["id"], _LOWEST)
-        return SynapseRows(
-            folded | {name: extent[name] for name in _LOWEST},
-            combine(concatenate(contacts, CONTACTS.columns), ["synapse_id", "neuron_id"]),
-            combine(concatenate(faces, FACES.columns), ["synapse_id", "a", "b"]),
-        )
+            scores = score.read(where.read)
+            whole.add(synapses, labels, scores, where)
+            if self.labels is not None and np.isin(synapses, owners["object"]).any():
+                around = where.read.grow(reach) & self.frame.domain
+                split = cut(objects.read(around), cores.read(around), owners, self.frame.scale_nm)
+                parts.add(split[where.read.within(around)], labels, scores, where)
+        return whole.fold(), Pieces(parts.fold(), owners)
+
+    def _owners(self, objects: Objects, cores: Objects) -> Rows:
+        """Return the object of each core, of objects that have several."""
+        found = [owners_of(objects.read(where.write), cores.read(where.write)) for where in self._blocks(self.searched)]
+        return with_several(concatenate(found))
 
     def _halo(self, tool: Tool, **parameters: Any) -> Halo:
         return tool.spec.compute_halo(parameters, self.frame.scale_nm)
@@ -187,7 +187,7 @@ class Detector:
     def _grid(self, box: Box, halo: Halo = ((0, 0, 0), (0, 0, 0))) -> BlockGrid:
         return BlockGrid(self.frame.domain, self.block, box, halo, anchor=box.start)
 
-    def _blocks(self, box: Box, halo: Halo) -> Iterator[BlockContext]:
+    def _blocks(self, box: Box, halo: Halo = ((0, 0, 0), (0, 0, 0))) -> Iterator[BlockContext]:
         for one in self._grid(box, halo):
             yield BlockContext(one.write, one.read, self.frame)
             self._done += 1
@@ -201,21 +201,3 @@ class Detector:
 def _textured(block: NDArray[Any]) -> NDArray[Any]:
     values: NDArray[Any] = block[~flat_areas(block)]
     return values
-
-
-def _relabel(components: NDArray[np.uint64], joined: Mapping[str, NDArray[Any]]) -> NDArray[np.uint64]:
-    """Return components under the ids of their objects."""
-    if not len(joined["id"]):
-        return components
-    at = np.minimum(np.searchsorted(joined["id"], components), len(joined["id"]) - 1)
-    found: NDArray[np.uint64] = np.where(joined["id"][at] == components, joined["root"][at], components)
-    return found
-
-
-def _extents(synapses: NDArray[np.uint64], box: Box) -> Rows:
-    """Return the first and the last voxel of the part of each synapse in a block."""
-    points = np.nonzero(synapses)
-    rows: Rows = {"id": synapses[points]}
-    rows |= {f"{axis}0": index + start for axis, index, start in zip("zyx", points, box.start, strict=True)}
-    rows |= {f"{axis}1": rows[f"{axis}0"] for axis in "zyx"}
-    return combine(rows, ["id"], _LOWEST)

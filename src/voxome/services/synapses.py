@@ -25,8 +25,10 @@ from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.blockwise_copy import ProgressCallback, resolve_box, silent
 from voxome.services.choice import call_service, choose
-from voxome.services.synapse_blocks import BLOCK, Detector, SynapseRows
+from voxome.services.synapse_blocks import BLOCK, Detector
+from voxome.services.synapse_pieces import Pieces, resolve
 from voxome.services.synapse_points import partner_points
+from voxome.services.synapse_rows import SynapseRows
 from voxome.tools.common.graph import graph
 from voxome.tools.common.statistics import statistics
 from voxome.tools.em.densities import densities
@@ -77,7 +79,7 @@ def synapses(
         Name of a network, or path of its model card.
     synapse_threshold : int
         Minimum score of a voxel; 0 is the median grey value, 100 the first percentile. Synapses that touch each other
-        above it are found as one.
+        are separated if each has a peak and they have different partners.
     min_synapse_volume_um3 : float
         Minimum volume of a synapse, in cubic micrometres.
     min_synapse_peak : int
@@ -135,7 +137,7 @@ def synapses(
     _require_suitable(image, segments, map_, options)
     region = image.spec.spatial_box(resolve_box(image.spec, box))
     with tempfile.TemporaryDirectory(prefix="voxome-synapses-") as folder:
-        rows = Detector(
+        rows, pieces = Detector(
             image.source,
             None if map_ is None else map_.source,
             None if segments is None else partial(read_ids, segments),
@@ -143,6 +145,7 @@ def synapses(
             Path(folder),
             options["model"],
             options["synapse_threshold"],
+            options["min_synapse_peak"],
             shape,
             progress,
         ).run()
@@ -155,7 +158,7 @@ def synapses(
         {"box": str(region), **options},
         [input_record(name, one.source, one.uri) for name, one in inputs.items() if one is not None],
     )
-    return _annotations(rows, image, segments, region, options, made)
+    return _annotations(rows, pieces, image, segments, region, options, made)
 
 
 def _like(image: Volume, other: VolumeLike) -> Volume:
@@ -237,18 +240,26 @@ def read_ids(labels: Volume, box: Box) -> NDArray[np.uint64]:
 
 
 def _annotations(
-    rows: SynapseRows, image: Volume, labels: Volume | None, box: Box, options: dict[str, Any], made: Provenance
+    rows: SynapseRows,
+    pieces: Pieces,
+    image: Volume,
+    labels: Volume | None,
+    box: Box,
+    options: dict[str, Any],
+    made: Provenance,
 ) -> Annotations:
     """Return the synapses whose centre is in the box, as lines between their partners, or as points."""
     size = image.voxel_size_nm
     assert size is not None, "the network's check requires a voxel size"
     least = min_voxels(options["min_synapse_volume_um3"], size)
+    limits = PartnerParams(options["min_area_um2"], options["min_asymmetry"])
+    if labels is not None:
+        rows = resolve(rows, pieces, size, limits, least, options["min_synapse_peak"])
     objects = _centred(select_objects(rows.objects, least, options["min_synapse_peak"]), box, image.domain)
     if labels is None:
         at = (objects["centre"][:, None] + 0.5) * size
         return Annotations("point", objects["id"], at, _properties(objects), provenance=made)
     known = (_select(one, objects["id"]) for one in (rows.contacts, rows.faces))
-    limits = PartnerParams(options["min_area_um2"], options["min_asymmetry"])
     pairs = partners(*known, voxel_size_nm=size, params=limits)
     objects = {name: values[np.isin(objects["id"], pairs["synapse_id"])] for name, values in objects.items()}
     ends = np.stack([pairs["pre_id"], pairs["post_id"]], axis=1)
