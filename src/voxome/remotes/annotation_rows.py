@@ -48,7 +48,7 @@ def to_table(annotations: Annotations) -> pa.Table:
     InvalidInput
         If two columns have one name, or a property is neither of numbers, texts, truth values nor colours.
     """
-    positions = annotations.positions_nm.reshape(len(annotations), -1)
+    positions = annotations.positions_nm.reshape(len(annotations), len(position_columns(annotations.shape)))
     columns: dict[str, Any] = {ID: pa.array(annotations.ids)}
     columns |= {name: pa.array(positions[:, row]) for row, name in enumerate(position_columns(annotations.shape))}
     for name, values in annotations.properties.items():
@@ -83,7 +83,7 @@ def from_table(table: pa.Table, shape: AnnotationShape) -> Annotations:
     return Annotations(
         shape,
         table.column(ID).to_numpy(),
-        positions.reshape(len(table), -1, 3),
+        positions.reshape(len(table), len(names) // 3, 3),
         {name: numpy_column(table.column(name)) for name in others if name not in lists},
         {name: _labels(name, table.column(name)) for name in others if name in lists},
     )

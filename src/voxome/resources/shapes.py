@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 
 from voxome.calls import explain_construction
 from voxome.contracts.arguments import require_count, require_counts, require_id, require_position, require_text
+from voxome.contracts.points import SupportsBatches, SupportsEditPoints
 from voxome.contracts.shapes import Annotations, AnnotationShape, Mesh, Skeleton
 from voxome.contracts.source import MeshSource, PointsSource, SkeletonSource
-from voxome.errors import InvalidInput, describe_value
+from voxome.errors import InvalidInput, UnsupportedFormat, describe_value
+
+_BATCH = 1 << 16
+"""Annotations that are read at once."""
 
 S = TypeVar("S", bound=MeshSource | SkeletonSource | PointsSource)
 
@@ -105,3 +109,74 @@ class Points(_Stored[PointsSource]):
     def related(self, relation: str, label: int) -> Annotations:
         """Return the annotations that `relation` joins to `label`; see `PointsSource.related`."""
         return self.source.related(require_text("relation", relation), require_count("label", label, 0))
+
+    def batches(self) -> Iterator[Annotations]:
+        """Yield all annotations with their relations, in parts of bounded size.
+
+        Yields
+        ------
+        Annotations
+        """
+        if isinstance(self.source, SupportsBatches):
+            yield from self.source.batches()
+            return
+        ids = self.source.ids()
+        for start in range(0, max(1, len(ids)), _BATCH):
+            yield self.source.get(ids[start : start + _BATCH].tolist())
+
+    def write(self, annotations: Annotations) -> None:
+        """Add annotations, or replace those with the same ids; every reader sees them at once.
+
+        Precomputed annotations keep edits in a small table beside their indices, until they are folded into them.
+
+        Parameters
+        ----------
+        annotations : Annotations
+            With the geometry, the properties and the relations of the collection.
+
+        Raises
+        ------
+        InvalidInput
+            If they have others.
+        ReadOnly
+            If the collection is not open with ``mode="r+"``.
+        UnsupportedFormat
+            If its store cannot be edited.
+
+        Examples
+        --------
+        >>> points = voxome.open("precomputed://synapses", mode="r+")         # doctest: +SKIP
+        >>> points.write(points[7].replace(properties={"score": [0.9]}))     # doctest: +SKIP
+        """
+        if not isinstance(annotations, Annotations):
+            raise InvalidInput(f"annotations is {describe_value(annotations)}; expected voxome.Annotations")
+        self._editable().write(annotations)
+
+    def delete(self, ids: Iterable[int]) -> None:
+        """Delete annotations; no reader finds them afterwards.
+
+        Raises
+        ------
+        NotFound
+            If one does not exist; then none is deleted.
+        ReadOnly, UnsupportedFormat
+            As of `write`.
+        """
+        self._editable().delete(require_counts("ids", ids))
+
+    def fold(self) -> None:
+        """Write the edits that are kept beside the indices into these, in bounded memory; readers may go on meanwhile.
+
+        Raises
+        ------
+        ReadOnly, UnsupportedFormat
+            As of `write`.
+        """
+        self._editable().fold()
+
+    def _editable(self) -> SupportsEditPoints:
+        if not isinstance(self.source, SupportsEditPoints):
+            raise UnsupportedFormat(
+                f"{self.uri} cannot be edited; annotations of precomputed:// (local or in a bucket) and dvid:// can"
+            )
+        return self.source

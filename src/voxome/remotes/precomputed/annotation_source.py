@@ -21,7 +21,7 @@ from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import NotFound, ReadOnly, StoreError, UnknownName, VoxomeError
 from voxome.remotes.json_store import read_json
 from voxome.remotes.precomputed.annotation_edits import Edits, EditsFile
-from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, generation_of, remove_indices
+from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, generation_of, remove_replaced
 from voxome.remotes.precomputed.annotations import AnnotationIndices
 from voxome.remotes.precomputed.folders import INFO, ShapeFolder
 from voxome.remotes.precomputed.info import OWN
@@ -143,11 +143,18 @@ class PrecomputedAnnotations:
 
     def _change(self, change: Callable[[Edits], Edits]) -> None:
         patience = time.monotonic() + _PATIENCE_S
-        while self._file.change(change) is None:
-            if time.monotonic() > patience:
-                self._file.put(replace(self._file.read(), closed=False))
-            time.sleep(_WAIT_S)
+        while True:
+            file = self._file
+            changed = file.change(change)
+            if changed is None and time.monotonic() > patience:
+                file.put(replace(file.read(), closed=False))
+            elif changed is None:
+                time.sleep(_WAIT_S)
             self._refresh()
+            if self._file.key != file.key:
+                file.remove()  # of a generation that was replaced while the edit was written
+            elif changed is not None:
+                return
 
     def fold(self) -> None:
         self._require_editable()
@@ -171,15 +178,17 @@ class PrecomputedAnnotations:
             def carry_over() -> None:
                 """Move edits that were made in the meantime to the new generation."""
                 last = file.close()
-                if last is None:
-                    raise StoreError(f"{self.name} is being folded by another process")
+                if last is None or generation_of(read_json(self._path, INFO) or {}) != generation - 1:
+                    if last is not None:
+                        file.remove()
+                    raise StoreError(f"{self.name} was folded by another process at the same time; nothing was changed")
                 later = last.since(edits.next)
                 if len(later):
                     EditsFile(self._path, f"edits.{generation}.parquet", indices.none()).put(later)
 
             writer.finish(None, before_info=carry_over)
         file.remove()
-        remove_indices(self._path, folder.info)
+        remove_replaced(self._path, folder.info, read_json(self._path, INFO) or {})
 
     def read_provenance(self) -> tuple[Provenance, ...]:
         """Return what the file ``provenance`` of the collection says."""

@@ -9,6 +9,7 @@ by id, by the labels of every relation, and by position (`annotation_levels`). T
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -40,6 +41,8 @@ from voxome.storage.path import StoragePath
 TYPE = "neuroglancer_annotations_v1"
 BESIDE = "beside"
 """Properties beside the records: the metadata's key, and the name of the table without its suffix."""
+_GENERATION = re.compile(r"\d+-[0-9a-f]{8}")
+"""Folder with the indices of a collection that replaced another."""
 _UNFINISHED = "unfinished"
 """File that is there while a collection is written."""
 
@@ -81,6 +84,7 @@ class AnnotationWriter:
     ) -> None:
         self._folder, self._name, self._spec = folder, name, spec
         self._generation, self._kept = generation, kept
+        self._prefix = "" if kept is None else f"{generation}-{os.urandom(4).hex()}/"
         self._fields: Fields | None = None
         self._codec: AnnotationCodec | None = None
         self._spool: AnnotationSpool | None = None
@@ -110,8 +114,8 @@ class AnnotationWriter:
 
     def _begin(self, annotations: Annotations) -> None:
         self._fields = Fields.of(annotations.properties, self._name)
-        prefix = "" if self._generation == 1 else f"{self._generation}/"
-        self._info = _draft(annotations.shape, self._fields, tuple(annotations.relations), self._spec, prefix)
+        relations = tuple(annotations.relations)
+        self._info = _draft(annotations.shape, self._fields, relations, self._spec, self._prefix)
         self._codec = AnnotationCodec(self._info, self._name)
         self._spool = AnnotationSpool(self._codec, self._fields.beside, self._spec.seed)
 
@@ -173,7 +177,7 @@ class AnnotationWriter:
 
     def _remove(self) -> None:
         """Remove what a failed `finish` has written."""
-        (self._folder if self._kept is None else self._folder / str(self._generation)).delete()
+        (self._folder if self._kept is None else self._folder / self._prefix.rstrip("/")).delete()
 
 
 def require_free(folder: StoragePath, name: str) -> None:
@@ -195,16 +199,17 @@ def generation_of(info: Mapping[str, Any]) -> int:
     return int(info.get(OWN, {}).get("generation", 1))
 
 
-def remove_indices(folder: StoragePath, info: Mapping[str, Any]) -> None:
-    """Remove the indices of a collection whose metadata were replaced, and the table beside them."""
-    generation = generation_of(info)
-    if generation > 1:
-        (folder / str(generation)).delete()
-        return
-    for entry in (info.get("by_id"), *(info.get("relationships") or ()), *(info.get("spatial") or ())):
-        if entry:
-            inside(folder, str(entry["key"])).delete()
-    beside = info.get(OWN, {}).get(BESIDE)
+def remove_replaced(folder: StoragePath, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Remove the indices of a collection whose metadata were replaced, and what killed writers have left."""
+    current = str(new["by_id"]["key"]).partition("/")[0]
+    for name in folder.entries().folders:
+        if _GENERATION.fullmatch(name) and name != current:
+            (folder / name).delete()
+    entries = [old.get("by_id"), *(old.get("relationships") or ()), *(old.get("spatial") or ())]
+    for key in [str(entry["key"]) for entry in entries if entry]:
+        if not _GENERATION.fullmatch(key.partition("/")[0]):
+            inside(folder, key).delete()
+    beside = old.get(OWN, {}).get(BESIDE)
     if beside:
         inside(folder, str(beside["key"])).unlink()
 

@@ -6,10 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from voxome.contracts.points import SupportsBatches
 from voxome.contracts.provenance import InputRecord
 from voxome.contracts.shapes import Annotations
-from voxome.contracts.source import PointsSource
 from voxome.contracts.uri import Location, Uri, location_text
 from voxome.errors import InvalidInput, describe_value
 from voxome.remotes.annotation_files.remote import SUFFIXES
@@ -20,7 +18,6 @@ AnnotationsLike = Location | Points | Annotations | Iterable[Annotations]
 """URI or path, annotations of a store, or in memory, or an iterator of parts."""
 
 _SCHEME = "annotationfiles"
-_BATCH = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def open_annotations(source: AnnotationsLike) -> AnnotationsInput:
     if isinstance(source, str | os.PathLike | Points):
         points = source if isinstance(source, Points) else open(with_scheme(source), expect=Points)
         size = getattr(points.source, "voxel_size_nm", None)
-        return AnnotationsInput(_batches(points.source), size, (InputRecord("annotations", points.uri),))
+        return AnnotationsInput(points.batches(), size, (InputRecord("annotations", points.uri),))
     if isinstance(source, Iterable):
         return AnnotationsInput(_checked(source))
     raise InvalidInput(
@@ -71,15 +68,6 @@ def with_scheme(location: Location) -> str:
     uri = Uri.parse(text)
     is_table = not uri.scheme and uri.path.lower().endswith(SUFFIXES)
     return f"{_SCHEME}://{text}" if is_table else text
-
-
-def _batches(source: PointsSource) -> Iterator[Annotations]:
-    if isinstance(source, SupportsBatches):
-        yield from source.batches()
-        return
-    ids = source.ids()
-    for start in range(0, max(1, len(ids)), _BATCH):
-        yield source.get(ids[start : start + _BATCH].tolist())
 
 
 def _checked(parts: Iterable[Annotations]) -> Iterator[Annotations]:
