@@ -157,6 +157,17 @@ SCHEMAS: dict[str, Schema] = {
         ),
     ),
     "ls": listing(record(uri=TEXT, type=TEXT, description=TEXT, dtype=optional(TEXT), shape=optional(INDICES))),
+    "annotations": record(
+        {
+            "geometry": TEXT,
+            "annotations": listing(
+                record(id=TEXT, positions_nm=listing(ZYX), properties=mapping(ANY), relations=mapping(TEXTS))
+            ),
+            "edits": COUNT,
+        },
+        uri=TEXT,
+    ),
+    "annotations --out": record(source=TEXT, collections=listing(record(uri=TEXT, geometry=TEXT))),
     "tools": listing(record(name=TEXT, version=TEXT, summary=TEXT, inputs=TEXTS, parameters=TEXTS, outputs=TEXTS)),
     "datasets": listing(record(**DATASET)),
     "datasets NAME": record({"fetched": record(path=TEXT, sha256=TEXT)}, **DATASET),

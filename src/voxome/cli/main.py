@@ -24,6 +24,7 @@ try:
         ls,
         phantom,
         plan,
+        points,
         profiles,
         put,
         regions,
@@ -60,6 +61,7 @@ app.command("explain")(explain.explain)
 app.command("get")(get.get)
 app.command("put")(put.put)
 app.command("transfer")(transfer.transfer)
+app.command("annotations")(points.points)
 app.command("convert")(convert.convert)
 app.command("regions")(regions.regions)
 app.command("downsample")(downsample.downsample)

@@ -75,6 +75,9 @@ def from_table(table: pa.Table, shape: AnnotationShape) -> Annotations:
         raise InvalidInput(
             f"the table has no value of {', '.join(empty)} in some rows; fill them in, or leave these out"
         )
+    for name in names:
+        if not (pa.types.is_integer(kind := table.schema.field(name).type) or pa.types.is_floating(kind)):
+            raise InvalidInput(f"the column {name!r} is of type {kind}; expected numbers")
     if not pa.types.is_integer(table.schema.field(ID).type):
         raise InvalidInput(f"the ids are of type {table.schema.field(ID).type}; expected integers")
     positions = np.stack([table.column(name).to_numpy().astype(np.float64) for name in names], axis=-1)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,7 @@ def test_a_killed_fold_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: 
     points.write(points[1].replace(ids=[1000]))
 
     def killed(file: EditsFile) -> None:
-        file.change(lambda edits: annotation_source.replace(edits, closed=True))
+        file.change(lambda edits: replace(edits, closed=True))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -269,7 +269,9 @@ def test_ids_are_whole_numbers_of_64_bits(ids: Any) -> None:
 
 
 def test_an_empty_collection_is_one(tmp_path: Path) -> None:
-    points = write(tmp_path / "a", annotations_of("line", 0))
+    empty = annotations_of("line", 0, exact=np.empty(0), note=np.empty(0, str))
+    points = write(tmp_path / "a", empty)
+    assert_equal(points.get([]), empty)
     assert len(points.ids()) == len(points.within((0, 0, 0), (1, 1, 1))) == len(points.related("pre", 3)) == 0
     with pytest.raises(InvalidInput, match="there are no annotations"):
         write(tmp_path / "b", iter([]))

@@ -75,21 +75,23 @@ def read_csv_schema(path: StoragePath) -> pa.Schema:
         If it is no CSV.
     """
     found: dict[str, _Values] = {}
+    widths: dict[str, int] = {}
     names: list[str] = []
-    empty = True
     for batch in _batches(path):
-        names, empty = batch.schema.names, empty and not len(batch)
-        for name, column in zip(names, batch.columns, strict=True):
-            if not name.endswith((LIST_SUFFIX, _COLOUR)) and len(column):
+        names = batch.schema.names
+        for name, column in zip(names, batch.columns, strict=True) if len(batch) else ():
+            if name.endswith(_COLOUR):
+                widths.setdefault(name, len(column[0].as_py().split()))
+            elif not name.endswith(LIST_SUFFIX):
                 found.setdefault(name, _Values()).look(column)
-    return pa.schema([_field(name, found.get(name)) for name in names])
+    return pa.schema([_field(name, found.get(name), widths.get(name, 3)) for name in names])
 
 
-def _field(name: str, values: _Values | None) -> pa.Field:
+def _field(name: str, values: _Values | None, width: int) -> pa.Field:
     if name.endswith(LIST_SUFFIX):
         return pa.field(name.removesuffix(LIST_SUFFIX), pa.large_list(pa.uint64()))
     if name.endswith(_COLOUR):
-        return pa.field(name.removesuffix(_COLOUR), pa.list_(pa.uint8()))
+        return pa.field(name.removesuffix(_COLOUR), pa.list_(pa.uint8(), width))
     return pa.field(name, pa.float64() if values is None else values.type(name))
 
 
@@ -108,7 +110,7 @@ def read_csv(path: StoragePath, schema: pa.Schema) -> Iterator[pa.Table]:
 
 def _convert(texts: pa.Array, field: pa.Field, path: StoragePath) -> pa.Array:
     try:
-        if is_list(field.type):
+        if is_list(field.type) or pa.types.is_fixed_size_list(field.type):
             return _parse_lists(texts, field.type)
         if pa.types.is_boolean(field.type):
             return pc.equal(pc.utf8_lower(texts), "true")
@@ -125,8 +127,10 @@ def _parse_lists(texts: pa.Array, kind: pa.DataType) -> pa.Array:
     counts = pc.if_else(pc.equal(texts, ""), 0, pc.list_value_length(parts)).to_numpy().astype(np.int64)
     flat = pc.list_flatten(parts)
     values = flat.filter(pc.not_equal(flat, "")).cast(kind.value_type)
-    if pa.types.is_uint8(kind.value_type) and len(counts):
-        return pa.FixedSizeListArray.from_arrays(values, int(counts[0]))
+    if pa.types.is_fixed_size_list(kind):
+        if (counts != kind.list_size).any():
+            raise pa.ArrowInvalid(f"expected {kind.list_size} numbers from 0 to 255 in each")
+        return pa.FixedSizeListArray.from_arrays(values, kind.list_size)
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int64())
     return pa.LargeListArray.from_arrays(offsets, values)
 

@@ -92,11 +92,13 @@ class TableSource:
         return self._reader.read(self._schema.empty_table(), 0)
 
     def batches(self) -> Iterator[Annotations]:
-        """Yield all annotations."""
+        """Yield all annotations; at least one part, which may be empty."""
         first = 0
         for table in _rows(self._path, self._schema):
             yield self._reader.read(table, first)
             first += len(table)
+        if not first:
+            yield self._none
 
     def ids(self) -> NDArray[np.uint64]:
         return np.sort(np.concatenate([self._none.ids, *(part.ids for part in self.batches())]))
@@ -151,6 +153,8 @@ class TableWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
         self._draft.close()
 
     def write(self, annotations: Annotations) -> None:

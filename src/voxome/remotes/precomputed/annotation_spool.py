@@ -52,12 +52,14 @@ class AnnotationSpool:
 
     def add(self, annotations: Annotations) -> None:
         """Add annotations."""
+        ids = annotations.ids
+        partitions = partition_of(ids)
+        if self._table is not None:
+            self._table.append(ids, {name: annotations.properties[name] for name in self._beside}, partitions)
         if not len(annotations):
             return
         rows = self._codec.encode(annotations)
         self._widen(rows["record"]["vectors"])
-        ids = annotations.ids
-        partitions = partition_of(ids)
         relations = [Ragged.of(name, annotations.relations[name]) for name in self._codec.relations]
         entries = np.empty(len(rows), [("row", self._codec.dtype), ("counts", "<i8", (len(relations),))])
         entries["row"] = rows
@@ -71,8 +73,6 @@ class AnnotationSpool:
         joined = _interleave(relations, len(rows))
         self._labels.append(joined.values, np.repeat(partitions, joined.counts))
         self._random.append(rows, (_priority(ids, self._seed) >> np.uint64(56)).astype(np.uint8))
-        if self._table is not None:
-            self._table.append(ids, {name: annotations.properties[name] for name in self._beside}, partitions)
 
     def _widen(self, vectors: NDArray[Any]) -> None:
         at = vectors.astype(np.float64)
@@ -80,6 +80,11 @@ class AnnotationSpool:
         low, high = (at[:, 0] - at[:, 1], at[:, 0] + at[:, 1]) if ellipsoid else (at.min(axis=1), at.max(axis=1))
         self.lower = np.minimum(self.lower, low.min(axis=0))
         self.upper = np.maximum(self.upper, high.max(axis=0))
+
+    @property
+    def table_schema(self) -> Any:
+        """Columns of the table of what is beside the records; None without such a table."""
+        return None if self._table is None else self._table.schema
 
     def related_count(self, number: int) -> int:
         """Return the number of entries of a relation."""

@@ -314,12 +314,11 @@ class _Indices:
                     yield int(shard), None if table is None else table.take(chosen)
 
         beside = self._info[OWN].get(BESIDE)
-        if beside is None or not len(self._spool):
-            self._info[OWN].pop(BESIDE, None)
+        if beside is None:
             for _ in parts():
                 pass
         else:
-            write_beside(self._folder / str(beside["key"]), parts())
+            write_beside(self._folder / str(beside["key"]), self._spool.table_schema, parts())
 
     def _require_unique(self, ids: NDArray[np.uint64]) -> None:
         if (repeated := np.flatnonzero(ids[1:] == ids[:-1])).size:

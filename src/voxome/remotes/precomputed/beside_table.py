@@ -37,6 +37,12 @@ class SpilledTable:
         self._runs: list[tuple[Path, NDArray[np.int64]]] = []
         self._schema: pa.Schema | None = None
 
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of the table that is written."""
+        assert self._schema is not None, "the columns are known from the first rows on"
+        return self._schema.append(pa.field(_SHARD, pa.uint32()))
+
     def append(self, ids: NDArray[np.uint64], columns: Mapping[str, Any], partitions: NDArray[np.uint8]) -> None:
         """Write rows, each into its partition.
 
@@ -69,25 +75,22 @@ class SpilledTable:
         return pa.concat_tables([self._schema.empty_table(), *parts])
 
 
-def write_beside(path: StoragePath, parts: Iterator[tuple[int, pa.Table]]) -> None:
+def write_beside(path: StoragePath, schema: pa.Schema, parts: Iterator[tuple[int, pa.Table]]) -> None:
     """Write the table: rows by shard, and by id within one.
 
     Parameters
     ----------
     path : StoragePath
         The file.
+    schema : pyarrow.Schema
+        Its columns.
     parts : iterator of (shard, table)
-        At least one, by ascending shard.
+        Rows, by ascending shard.
     """
-    writer: pq.ParquetWriter | None = None
-    with path.create_file() as file:
+    with path.create_file() as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for shard, table in parts:
             marked = table.append_column(_SHARD, pa.array(np.full(len(table), shard, np.uint32)))
-            if writer is None:
-                writer = pq.ParquetWriter(file, marked.schema, compression="zstd")
             writer.write_table(marked, row_group_size=_ROW_GROUP)
-        if writer is not None:
-            writer.close()
 
 
 class BesideTable:
