@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from voxome.services.describe import info
     from voxome.services.downsample.run import downsample
     from voxome.services.explain import explain
+    from voxome.services.neuroglancer import neuroglancer_layer
     from voxome.services.proofreading.verb import proofread
     from voxome.services.provenance import provenance
     from voxome.services.regions import contacts, regions
@@ -64,6 +65,7 @@ __all__ = [
     "get",
     "info",
     "ls",
+    "neuroglancer_layer",
     "open",
     "phantom",
     "plan",
@@ -105,6 +107,7 @@ _LAZY = {
     "get": "voxome.services.verbs",
     "info": "voxome.services.describe",
     "ls": "voxome.resources.listing",
+    "neuroglancer_layer": "voxome.services.neuroglancer",
     "open": "voxome.resources.open",
     "phantom": "voxome.data.phantom.write",
     "plan": "voxome.workflow.verbs",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from peers.chromium import Visit
     from peers.databases import DatabaseServer
+    from peers.neuroglancer import Show
     from peers.podman import Podman
     from peers.s3 import Bucket
     from peers.slurm import Slurm
@@ -72,6 +73,15 @@ def visit(chromium: Browser) -> Iterator[Visit]:
 
     with visit(chromium) as visited:
         yield visited
+
+
+@pytest.fixture(scope="module")
+def show_in_neuroglancer() -> Iterator[Show]:
+    """Function that shows a state of Neuroglancer in a page, as `peers.neuroglancer.Show`."""
+    from peers import neuroglancer
+
+    with neuroglancer.viewing() as show:
+        yield show
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ events {{ worker_connections 512; }}
 http {{
   log_format short '$request_method $uri $status $http_range';
   access_log {log} short;
+  add_header Access-Control-Allow-Origin * always;
   sendfile on;
   tcp_nopush on;
   {temporary}

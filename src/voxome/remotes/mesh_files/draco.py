@@ -40,14 +40,12 @@ def decode_draco_arrays(data: bytes) -> tuple[NDArray[Any], NDArray[np.uint32]]:
         raise ValueError(str(error)) from error
 
 
-def encode_draco_integers(points: NDArray[np.int32], faces: NDArray[np.uint32]) -> bytes:
+def encode_draco_integers(points: NDArray[np.uint32], faces: NDArray[np.uint32]) -> bytes:
     """Encode a mesh whose positions are integers, which Draco keeps as they are: it quantises only floats.
-
-    Neuroglancer's decoder takes positions of int32, not of uint32.
 
     Parameters
     ----------
-    points : (n, 3) array of int32
+    points : (n, 3) array of uint32
         x, y, z.
     faces : (m, 3) array of uint32
         At least one.

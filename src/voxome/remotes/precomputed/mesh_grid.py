@@ -41,7 +41,7 @@ class Grid:
     bits: int
 
     @classmethod
-    def of(cls, levels: Sequence[Mesh], scales: Sequence[float], bits: int) -> Grid:
+    def of(cls, levels: Sequence[Mesh], edges: Sequence[float], bits: int) -> Grid:
         """Return a grid around meshes.
 
         It has one node, or 2, 4, 8 … along the longest axis where a node would have many faces, or a level long lattice
@@ -52,8 +52,8 @@ class Grid:
         ----------
         levels : sequence of Mesh
             Levels of detail, finest first, none without vertices.
-        scales : sequence of float
-            Resolution of each level in nm.
+        edges : sequence of float
+            Length of the edges of each level in nm.
         bits : int
             See `Grid`.
         """
@@ -65,12 +65,12 @@ class Grid:
         extents = high - origin
         longest = float(extents.max()) or 1.0
         steps = (1 << bits) - 1
-        lattice = max(longest / scale * _STEPS_PER_EDGE / steps * 2**lod for lod, scale in enumerate(scales))
+        lattice = max(longest / edge * _STEPS_PER_EDGE / steps * 2**lod for lod, edge in enumerate(edges))
         nodes = max(1, math.sqrt(len(levels[0].faces) / _FACES), min(lattice, _MOST_NODES))
         count = 1 << math.ceil(math.log2(nodes))
-        edge = longest / count
-        counts = np.maximum(np.ceil(extents / edge), 1)
-        shape = np.where(extents > 0, extents / counts, edge).astype(np.float32)
+        length = longest / count
+        counts = np.maximum(np.ceil(extents / length), 1)
+        shape = np.where(extents > 0, extents / counts, length).astype(np.float32)
         above = np.nextafter(shape, np.float32(np.inf))
         return cls(origin, np.where(shape * counts < extents, above, shape).astype(np.float64), bits)
 
@@ -93,7 +93,7 @@ class Piece:
     ----------
     position : tuple of int
         x, y, z of the node in the grid of its level.
-    points : (n, 3) array of int32
+    points : (n, 3) array of uint32
         x, y, z of vertices, from 0 to ``2^bits - 1``.
     faces : (m, 3) array of uint32
         Counter-clockwise seen from outside, in x, y, z.
@@ -102,7 +102,7 @@ class Piece:
     """
 
     position: tuple[int, int, int]
-    points: NDArray[np.int32]
+    points: NDArray[np.uint32]
     faces: NDArray[np.uint32]
     octants: frozenset[tuple[int, int, int]]
 
@@ -166,7 +166,7 @@ def _piece(
     x, y, z = node.tolist()
     return Piece(
         (x, y, z),
-        (points[used] - steps * node).astype(np.int32),
+        (points[used] - steps * node).astype(np.uint32),
         corners.reshape(-1, 3).astype(np.uint32),
         frozenset((x, y, z) for x, y, z in np.unique(octants, axis=0).tolist()),
     )

@@ -26,7 +26,7 @@ class Level:
     sizes : (n,) array of int64
         Bytes of each fragment; 0 where the surface is empty at this level.
     scale : float
-        Resolution of the level: a viewer shows the coarsest level whose resolution is about a pixel.
+        Resolution of the level in nm: a viewer shows the coarsest level whose resolution is at most a pixel.
     """
 
     offset: NDArray[np.float64]

@@ -21,6 +21,9 @@ from voxome.remotes.precomputed.mesh_manifest import Level, Manifest
 
 Position = tuple[int, int, int]
 
+_PIXELS_PER_EDGE = 8
+"""How long edges may look before a viewer fetches the next finer level; Neuroglancer counts halves of pixels."""
+
 
 def encode_multiresolution(id: int, levels: Sequence[Mesh], bits: int) -> tuple[bytes, bytes]:
     """Encode a mesh in levels of detail.
@@ -51,15 +54,20 @@ def encode_multiresolution(id: int, levels: Sequence[Mesh], bits: int) -> tuple[
     meshes = list(takewhile(lambda mesh: len(mesh.faces) > 0, levels))
     if not meshes:
         raise InvalidInput(f"the mesh of segment {id} has no faces; leave out objects without a surface")
-    scales = [float(scale) for scale in np.maximum.accumulate([_edge_length(mesh) for mesh in meshes])]
-    grid = Grid.of(meshes, scales, bits)
+    edges = np.maximum.accumulate([_edge_length(mesh) for mesh in meshes]).tolist()
+    grid = Grid.of(meshes, edges, bits)
     pieces = list(takewhile(bool, (cut(mesh, grid, lod) for lod, mesh in enumerate(meshes))))
     if not pieces:
         raise InvalidInput(f"all faces of the mesh of segment {id} are lines or points with {bits} bits; use more bits")
     encoded = [_encode_level(found, nodes) for found, nodes in zip(pieces, _nodes(pieces), strict=True)]
     described = [
-        Level(np.zeros(3), positions.astype(np.uint32), np.array([len(one) for one in fragments], np.int64), scale)
-        for (positions, fragments), scale in zip(encoded, scales, strict=False)
+        Level(
+            np.zeros(3),
+            positions.astype(np.uint32),
+            np.array([len(one) for one in fragments], np.int64),
+            edge / _PIXELS_PER_EDGE,
+        )
+        for (positions, fragments), edge in zip(encoded, edges, strict=False)
     ]
     manifest = Manifest(grid.chunk_shape, grid.origin, described)
     return manifest.encode(), b"".join(one for _, fragments in encoded for one in fragments)
