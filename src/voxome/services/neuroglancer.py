@@ -26,8 +26,8 @@ _CORNERS: Mapping[str, Callable[[Triple, Triple], Triple]] = {
 def neuroglancer_layer(labels: str | Volume, *shapes: Location, name: str = "labels") -> dict[str, Any]:
     """Return a layer of Neuroglancer that shows labels together with their meshes and skeletons.
 
-    Shapes are in nm from the corner of voxel 0. Neuroglancer shows the labels of a precomputed volume in that frame, too,
-    but those of an OME-Zarr at the positions of their metadata; there, the layer moves the shapes.
+    Shapes are in nm from the corner of voxel 0. Neuroglancer shows the labels of a precomputed volume in that frame,
+    but those of an OME-Zarr at the positions of their metadata: the layer moves the shapes there.
 
     Parameters
     ----------
