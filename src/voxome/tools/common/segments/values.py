@@ -97,11 +97,10 @@ def _floats(values: NDArray[Any]) -> NDArray[np.float64]:
 
 def _places(values: NDArray[np.float64]) -> tuple[int, int]:
     """Return the place of the first limb that the values and their squares need, and how many they need."""
-    size = np.abs(values)
-    used = size[np.isfinite(size) & (size > 0)]
-    if not used.size:
+    smallest, largest = _extremes(values.ravel())
+    if largest == 0:
         return 0, 1
-    low, high = (int(np.frexp(one)[1]) for one in (used.min(), used.max()))
+    low, high = math.frexp(smallest)[1], math.frexp(largest)[1]
     least = min(low - 53, 2 * (low - 53))
     most = max(high, 2 * high)
     first = least // BITS
@@ -115,6 +114,17 @@ def _normalized(limbs: NDArray[np.int64]) -> NDArray[np.int64]:
         result[..., at + 1] += result[..., at] >> BITS
         result[..., at] &= _MASK
     return result
+
+
+@numba.njit(cache=True, nogil=True)
+def _extremes(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the smallest and the largest size of finite values that are not 0; infinity and 0 without any."""
+    smallest, largest = np.inf, 0.0
+    for value in values:
+        size = abs(value)
+        if 0 < size < np.inf:
+            smallest, largest = min(smallest, size), max(largest, size)
+    return smallest, largest
 
 
 @numba.njit(cache=True, nogil=True)
@@ -204,9 +214,10 @@ def _add_floats(
                     upper, lower = whole >> 27, whole & 0x7FFFFFF
                     square = limbs[at, 1]
                     _add_limbs(limbs[at, 0], whole, shift - least, 1 if value > 0 else -1)
-                    _add_limbs(square, lower * lower, 2 * shift - least, 1)
-                    _add_limbs(square, 2 * upper * lower, 2 * shift - least + 27, 1)
                     _add_limbs(square, upper * upper, 2 * shift - least + 54, 1)
+                    if lower:  # not in numbers that are floats of 32 bits
+                        _add_limbs(square, lower * lower, 2 * shift - least, 1)
+                        _add_limbs(square, 2 * upper * lower, 2 * shift - least + 27, 1)
                     if number[at] & _CARRY == 0:
                         for power in range(2):
                             for place in range(places - 1):
