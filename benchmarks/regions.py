@@ -1,11 +1,11 @@
 """Measures of segments and contacts of an array, compared with scikit-image, connected-components-3d and SciPy.
 
-``python benchmarks/regions.py LABELS [--edge 512] [--only NAME,…]``. LABELS is a crackle file (``connectomics.npy.ckl.gz``,
-512^3; PyPI ``crackle-codec``) or an ``.npy``, of which the corner of `edge` voxels is measured. Every measurement runs
-in a process of its own, after the same call for a corner of 64^3 (which compiles the kernels): CPU seconds, and the
-memory that it adds to the arrays. Rows named million are of a million segments of 5^3 voxels, with ids up to 2^63.
-connected-components-3d, which refuses large ids, gets renumbered ones; what that takes does not count. Peers that are
-not installed are left out (scikit-image is no dependency; at 512^3 it takes 12 GB).
+``python benchmarks/regions.py LABELS [--edge 512] [--only NAME,…]``. LABELS is a crackle file
+(``connectomics.npy.ckl.gz``, 512^3; PyPI ``crackle-codec``) or an ``.npy``, of which the corner of `edge` voxels is
+measured. Every measurement runs in a process of its own, after the same call for a corner of 64^3 (which compiles the
+kernels): CPU seconds, and the memory that it adds to the arrays. Rows named million are of a million segments of 5^3
+voxels, with ids up to 2^63. connected-components-3d, which refuses large ids, gets renumbered ones; what that takes
+does not count. Peers that are not installed are left out (scikit-image is no dependency; at 512^3 it takes 12 GB).
 """
 
 from __future__ import annotations

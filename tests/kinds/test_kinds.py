@@ -154,6 +154,14 @@ class TestWholeTable(TestTable):
         self._write(kind, target, self._jobs(target))
         assert sum(self.content(target.uri)["count"]) == 30
 
+    def test_parts_are_written_one_after_the_other(self, kind: kinds.Kind, store: str) -> None:
+        target = self._target(kind, store)
+        kind.prepare(target)
+        parts = ({"id": np.arange(n, n + 2, dtype=np.uint64), "count": np.ones(2, np.int64)} for n in (0, 2, 4))
+        kind.write(target, parts)
+        assert kind.is_complete(target)
+        assert self.content(target.uri) == {"id": [0, 1, 2, 3, 4, 5], "count": [1] * 6}
+
 
 class TestRegionTable(InStores):
     scope = "regions"

@@ -152,6 +152,18 @@ def test_places_far_away_are_exact(start: tuple[int, int, int]) -> None:
         assert row[name] == near[name]
 
 
+@pytest.mark.slow
+def test_a_cube_of_600_voxels_is_exact_at_any_place() -> None:
+    spec = voxome.VolumeSpec.of((600,) * 3, "uint8", start=(10**9, 0, 7), kind="labels", voxel_size_nm=(40, 4, 4))
+    volume = voxome.create("memory://cube-600", spec)
+    volume[...] = 1
+    row = volume.regions(volume).row(1)
+    assert row["voxels"] == 600**3
+    assert [row[axis] for axis in "zyx"] == [10**9 + 300, 300, 307]
+    assert row["major_axis_nm"] == pytest.approx(2 * np.sqrt(5 / 12) * 600 * 40, rel=1e-12)
+    assert (row["values"], row["mean"], row["std"]) == (600**3, 1, 0)
+
+
 def _ellipsoid(size: tuple[float, float, float]) -> np.ndarray:
     """Return voxels of an ellipsoid with the semi-axes 20, 10 and 50."""
     axes = [np.arange(-edge + step / 2, edge, step) for edge, step in zip((24, 14, 54), size, strict=True)]
@@ -252,6 +264,7 @@ def test_an_image_of_other_voxels_is_refused(image: np.ndarray, message: str) ->
         voxome.regions(np.ones((2, 2, 2), np.uint64), image)
 
 
+@pytest.mark.slow
 def test_a_million_segments_are_measured() -> None:
     labels = np.arange(10**6, dtype=np.uint64).reshape(100, 100, 100) * np.uint64(2**43) + np.uint64(1)
     table = voxome.regions(labels)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from voxome.calls import explain_calls, explain_construction
-from voxome.contracts.arguments import require_count, require_path
+from voxome.contracts.arguments import require_id, require_path
 from voxome.contracts.kinds import Rows
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.uri import Location
@@ -85,7 +85,7 @@ class Table:
             raise InvalidInput(f"a row is identified by {', '.join(self.key)}; {len(key)} values were given")
         found = np.ones(len(self), np.bool_)
         for name, value in zip(self.key, key, strict=True):
-            found &= self.rows[name] == np.uint64(require_count(name, value, 0))
+            found &= self.rows[name] == np.uint64(require_id(name, value))
         if not found.any():
             wanted = ", ".join(f"{name} {value}" for name, value in zip(self.key, key, strict=True))
             raise NotFound(f"the table has no row with {wanted}")

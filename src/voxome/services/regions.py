@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voxome.config.machine import available_cpus
 from voxome.contracts.arguments import require_counts, require_id
@@ -17,14 +18,13 @@ from voxome.contracts.service import service as as_service
 from voxome.errors import InvalidBox, InvalidInput, NotFound
 from voxome.extras import require
 from voxome.geometry import Box
-from voxome.geometry.grid import Block
 from voxome.resources.columns import Table
 from voxome.resources.labels import require_labels
-from voxome.resources.local_ids import blocks_of
 from voxome.resources.provenance import input_record, own_version
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.choice import call_service, choose
+from voxome.services.layers import Layers
 
 _MAX_THREADS = 8
 """Threads, each of which holds a block."""
@@ -206,26 +206,25 @@ def _sums(labels: Volume, image: Volume | None, region: Box, *, contacts: bool) 
 
     name = labels.uri or "the array"
 
-    def measure(block: Block) -> Sums:
-        write, read = block.write, block.read
+    def measure(block: Box, voxels: NDArray[Any]) -> Sums:
         try:
             return Sums.of(
-                labels.source.read(read),
-                None if image is None else image.source.read(write),
-                inner=cast("tuple[int, int, int]", write.shape),
-                origin=tuple(a - b for a, b in zip(write.start, labels.domain.start, strict=True)),
-                outside=tuple(a == b for a, b in zip(write.start, region.start, strict=True)),
+                voxels,
+                None if image is None else image.source.read(block),
+                inner=cast("tuple[int, int, int]", block.shape),
+                origin=tuple(a - b for a, b in zip(block.start, labels.domain.start, strict=True)),
+                outside=tuple(a == b for a, b in zip(block.start, region.start, strict=True)),
                 contacts=contacts,
             )
         except InvalidInput as error:
-            raise InvalidInput(f"{name}, {write}: {error}") from error
+            raise InvalidInput(f"{name}, {block}: {error}") from error
 
     def parts() -> Iterator[Sums]:
         threads = min(available_cpus(), _MAX_THREADS)
         waiting: deque[Future[Sums]] = deque()
         with ThreadPoolExecutor(threads) as pool:
-            for block in blocks_of(labels.source, region, halo=1):
-                waiting.append(pool.submit(measure, block))
+            for block, voxels in Layers(labels.source, region):
+                waiting.append(pool.submit(measure, block, voxels))
                 if len(waiting) > threads:
                     yield waiting.popleft().result()
             while waiting:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from voxome.contracts.handle import Handle
@@ -43,6 +43,8 @@ LISTED = (
     "max",
 )
 """Measures that segment properties list."""
+_BLOCK = (128, 256, 256)
+"""Write box in voxels: larger than that of most tools, as reading a layer beyond it decodes whole chunks."""
 _DTYPES = {**REGIONS, **VALUES, **CONTACTS}
 
 
@@ -120,6 +122,8 @@ def write_regions(
     PlanError, RunLocked, RunFailed
     """
     options = options or RunOptions()
+    if options.block is None:
+        options = replace(options, block=_BLOCK)
     volumes = {"labels": require_labels(labels)} | ({} if image is None else {"image": as_volume(image)})
     tables = {name: _table_path(path) for name, path in (("regions", out), ("contacts", contacts)) if path is not None}
     parent = tables["regions"].parent
