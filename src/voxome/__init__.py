@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from voxome.services.describe import info
     from voxome.services.downsample.run import downsample
     from voxome.services.explain import explain
+    from voxome.services.mesh import mesh, meshes
     from voxome.services.neuroglancer import neuroglancer_layer
     from voxome.services.proofreading.verb import proofread
     from voxome.services.provenance import provenance
@@ -65,6 +66,8 @@ __all__ = [
     "get",
     "info",
     "ls",
+    "mesh",
+    "meshes",
     "neuroglancer_layer",
     "open",
     "phantom",
@@ -107,6 +110,8 @@ _LAZY = {
     "get": "voxome.services.verbs",
     "info": "voxome.services.describe",
     "ls": "voxome.resources.listing",
+    "mesh": "voxome.services.mesh",
+    "meshes": "voxome.services.mesh",
     "neuroglancer_layer": "voxome.services.neuroglancer",
     "open": "voxome.resources.open",
     "phantom": "voxome.data.phantom.write",

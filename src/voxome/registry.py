@@ -64,8 +64,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "voxome.services": {
         "contacts": "voxome.services.regions:contacts",
         "downsample": "voxome.services.downsample.run:downsample",
-        "mesh": "voxome.services.shapes:mesh",
-        "meshes": "voxome.services.shapes:meshes",
+        "mesh": "voxome.services.mesh:mesh",
+        "meshes": "voxome.services.mesh:meshes",
         "provenance": "voxome.services.provenance:provenance",
         "regions": "voxome.services.regions:regions",
         "skeleton": "voxome.services.shapes:skeleton",

@@ -18,6 +18,8 @@ Call = Callable[[voxome.Volume, int], Any]
 
 OF_AN_ID: dict[str, Call] = {
     "bounding_box": lambda volume, id: volume.bounding_box(id),
+    "mesh": lambda volume, id: volume.mesh(id),
+    "meshes": lambda volume, id: volume.meshes([id])[id],
     "regions": lambda volume, id: volume.regions(ids=[id]),
 }
 """Services of one object."""

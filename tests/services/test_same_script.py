@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from docs.pages import blocks_of
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from services.labelled import EDGES, NEURITE, SIZE, STORES, VOXEL, labels, stored
 
 import voxome
+from voxome.tools.common.meshing.measures import area_of, volume_of
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +43,14 @@ def assert_tables(one: Any, other: Any) -> None:
         assert_array_equal(one[name], other[name], err_msg=name)
 
 
+def assert_same_mesh(one: voxome.Mesh, other: voxome.Mesh) -> None:
+    """Compare meshes whose order may differ, as stores are read in other blocks: extent, area, and distance."""
+    for end in (np.min, np.max):
+        assert_allclose(end(one.vertices_nm, axis=0), end(other.vertices_nm, axis=0), atol=40)
+    assert_allclose(area_of(one.vertices_nm, one.faces), area_of(other.vertices_nm, other.faces), rtol=0.02)
+    assert_allclose(volume_of(one.vertices_nm, one.faces), volume_of(other.vertices_nm, other.faces), rtol=0.02)
+
+
 @pytest.mark.parametrize("store", STORES)
 def test_one_line_changed(
     store: str, expected: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -53,6 +62,7 @@ def test_one_line_changed(
         assert found["boxes"] == expected["boxes"]
         assert_tables(found["measures"], expected["measures"])
         assert_tables(found["touching"], expected["touching"])
+        assert_same_mesh(found["mesh"], expected["mesh"])
 
 
 def test_the_expected_values_are_numpys(expected: Mapping[str, Any]) -> None:

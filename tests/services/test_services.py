@@ -147,21 +147,6 @@ class OnASegmentation(ServiceContract):
         return segmentation(tmp_path)
 
 
-class TestMesh(OnASegmentation):
-    name = "mesh"
-    arguments = (2**63 + 5,)
-
-    def check(self, result: voxome.Mesh) -> None:
-        assert len(result.faces) == 4
-
-
-class TestMeshes(OnASegmentation):
-    name = "meshes"
-
-    def check(self, result: voxome.Meshes) -> None:
-        assert result.ids().tolist() == [2**63 + 5]
-
-
 class TestSkeleton(OnASegmentation):
     name = "skeleton"
     arguments = (5,)
@@ -184,7 +169,7 @@ def test_a_missing_mesh_is_an_error(tmp_path: Path) -> None:
 
 def test_a_store_without_meshes_names_the_stores_that_have_them(volume: voxome.Volume) -> None:
     with pytest.raises(UnsupportedFormat, match=r"^memory://services: this store keeps no meshes; a precomputed"):
-        volume.mesh(5)
+        volume.mesh(5, service="own")
 
 
 def test_a_volume_is_transferred_by_its_service(volume: voxome.Volume) -> None:
@@ -194,8 +179,8 @@ def test_a_volume_is_transferred_by_its_service(volume: voxome.Volume) -> None:
 
 
 def test_the_help_is_that_of_the_service(volume: voxome.Volume) -> None:
-    assert volume.mesh.__doc__.startswith("Return the mesh that the store keeps of a segment.")
-    assert str(inspect.signature(volume.mesh)) == "(id: 'int', lod: 'int' = 0) -> 'Mesh'"
+    assert volume.mesh.__doc__.startswith("Return the mesh of an object of a label volume.")
+    assert str(inspect.signature(volume.mesh)).startswith("(id: 'int', lod: 'int' = 0, *, max_error_nm: 'float")
     assert repr(volume.mesh) == "<service mesh of memory://services>"
     assert {"mesh", "skeleton", "transfer", "cutout"} <= set(dir(volume))
 

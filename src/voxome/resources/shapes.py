@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from voxome.calls import explain_construction
 from voxome.contracts.arguments import require_count, require_counts, require_id, require_position, require_text
 from voxome.contracts.points import SupportsBatches, SupportsEditPoints
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Annotations, AnnotationShape, Mesh, Skeleton
 from voxome.contracts.source import MeshSource, PointsSource, SkeletonSource
 from voxome.errors import InvalidInput, UnsupportedFormat, describe_value
+from voxome.resources.provenance import read_provenance
 
 _BATCH = 1 << 16
 """Annotations that are read at once."""
@@ -45,6 +47,11 @@ class _Stored(Generic[S]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.uri}>"
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """What made them, as far as it is known: the last entry of `voxome.provenance`."""
+        return next(reversed(read_provenance(self.source)), None)
 
     def ids(self) -> NDArray[np.uint64]:
         """Return the ids of all segments with a shape, or of all annotations, sorted."""

@@ -235,32 +235,36 @@ def _farthest(
             if known[v] > limit:
                 over[f] = near[v]
     points, values, depths = np.empty((4 * _DEPTH, 3, 3)), np.empty((4 * _DEPTH, 3)), np.empty(4 * _DEPTH, np.int64)
-    middle, heights = np.empty((3, 3)), np.empty(3)
+    nearest = np.empty((4 * _DEPTH, 3), np.int64)
+    middle, heights, guesses = np.empty((3, 3)), np.empty(3), np.empty(3, np.int64)
     bound = best
     for f in range(len(faces)):
         for corner in range(3):
+            v = faces[f, corner]
             for axis in range(3):
-                points[0, corner, axis] = vertices[faces[f, corner], axis]
-            values[0, corner] = known[faces[f, corner]]
-        guess, depths[0], top = near[faces[f, 0]], 0, 1
+                points[0, corner, axis] = vertices[v, axis]
+            values[0, corner], nearest[0, corner] = known[v], near[v]
+        depths[0], top = 0, 1
         while top:
             top -= 1
-            reach = _reach(points, values, top)
             # Above the limit it only matters whether each face is; below, how far the farthest point is.
-            enough = best if over[f] >= 0 else min(best, limit)
-            if reach <= enough + tolerance or depths[top] == _DEPTH - 1:
+            enough = (best if over[f] >= 0 else min(best, limit)) + tolerance
+            reach = _reach(points, values, top)
+            if reach > enough:
+                reach = min(reach, _reach_to_faces(corners, points, nearest, top))
+            if reach <= enough or depths[top] == _DEPTH - 1:
                 bound = max(bound, reach)
                 continue
             for k in range(3):
                 for axis in range(3):
                     middle[k, axis] = (points[top, k, axis] + points[top, (k + 1) % 3, axis]) / 2
-                heights[k], guess = _nearest(
-                    corners, boxes, leaves, middle[k, 0], middle[k, 1], middle[k, 2], guess, stack, distances
+                heights[k], guesses[k] = _nearest(
+                    corners, boxes, leaves, middle[k, 0], middle[k, 1], middle[k, 2], nearest[top, k], stack, distances
                 )
                 best = max(best, heights[k])
                 if heights[k] > limit:
-                    over[f] = guess
-            depth = depths[top] + 1
+                    over[f] = guesses[k]
+            # The corners of the four parts: three have one of the old corners, the last has none.
             for axis in range(3):
                 for k in range(3):
                     points[top + 3, k, axis] = middle[k, axis]
@@ -270,14 +274,35 @@ def _farthest(
                     points[top + k, 3 - k, axis] = middle[1, axis]
                     points[top, k, axis] = middle[2 * k - 2, axis]
             for k in range(3):
-                values[top + 3, k] = heights[k]
+                values[top + 3, k], nearest[top + 3, k] = heights[k], guesses[k]
             for k in (1, 2):
-                values[top + k, k], values[top + k, 0] = values[top, k], heights[2 * k - 2]
-                values[top + k, 3 - k], values[top, k] = heights[1], heights[2 * k - 2]
+                values[top + k, k], nearest[top + k, k] = values[top, k], nearest[top, k]
+                values[top + k, 0], nearest[top + k, 0] = heights[2 * k - 2], guesses[2 * k - 2]
+                values[top + k, 3 - k], nearest[top + k, 3 - k] = heights[1], guesses[1]
+                values[top, k], nearest[top, k] = heights[2 * k - 2], guesses[2 * k - 2]
+            depth = depths[top] + 1
             for _ in range(4):
                 depths[top] = depth
                 top += 1
     return bound, over
+
+
+@_jit
+def _reach_to_faces(corners: Points, points: Points, nearest: NDArray[np.int64], i: int) -> float:
+    """Return an upper bound of the distance of the points of triangle `i`, from the faces nearest to its corners.
+
+    A face is convex, so that no point of a triangle is farther from it than a corner.
+    """
+    bound = np.inf
+    for k in range(3):
+        if k and nearest[i, k] == nearest[i, k - 1]:
+            continue
+        worst = 0.0
+        for corner in range(3):
+            x, y, z = points[i, corner, 0], points[i, corner, 1], points[i, corner, 2]
+            worst = max(worst, squared_distance(corners, nearest[i, k], x, y, z))
+        bound = min(bound, worst)
+    return float(np.sqrt(bound))
 
 
 @_jit

@@ -16,6 +16,8 @@ _SHARE = 0.2
 _REACH = 2.5
 _PRECISION = 0.1
 """By which part of the bound a distance may be overestimated."""
+_LEAST = 0.2
+"""Part of the bound below which distances are not measured."""
 _REDUCTIONS = (0.35, 0.35, 0.1, 0.0)
 """Factors of the tolerance where the distance is too large, one an attempt."""
 _RINGS = (5, 6, 8, 12)
@@ -33,7 +35,8 @@ class Surface:
     faces : (m, 3) array of int32
         Vertices of each face.
     error_nm : float
-        No point of either surface is farther than this from the other; at most a tenth of the bound too high.
+        No point of either surface is farther than this from the other. It is at most a tenth of the bound higher than
+        the largest distance, and not less than a fifth of the bound.
     """
 
     vertices: NDArray[np.float64]
@@ -95,8 +98,9 @@ def _distance(
     precision = max_error_nm * _PRECISION
     limit = max_error_nm - precision
     back = SurfaceTree.of(reduced.vertices, reduced.faces)
-    there, over = back.farthest(full.vertices, full.faces, limit, precision)
-    known = min(max(there - precision, 0.0), limit)
+    least = max_error_nm * _LEAST
+    there, over = back.farthest(full.vertices, full.faces, limit, precision, least)
+    known = min(max(there - precision, least), limit)
     here, near = tree.farthest(reduced.vertices, reduced.faces, limit, precision, known)
     return max(there, here), np.union1d(np.flatnonzero(over >= 0), near[near >= 0])
 
