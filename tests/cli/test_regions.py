@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from peers.s3 import Bucket
 
 import voxome
 from voxome.resources.columns import PROVENANCE
@@ -18,6 +20,7 @@ RNG = np.random.default_rng(1)
 LABELS = RNG.choice(IDS, (9, 10, 11))
 IMAGE = RNG.normal(size=LABELS.shape).astype(np.float32)
 SIZE = (40.0, 4.0, 8.0)
+OUT = ("precomputed://labels", "--out", "out.parquet")
 
 
 @pytest.fixture
@@ -101,12 +104,31 @@ def test_an_interrupted_run_is_resumed(stored: Any, monkeypatch: pytest.MonkeyPa
     assert len(TableFile("out.parquet")) == 5
 
 
+@pytest.mark.slow
+def test_tables_are_written_into_a_bucket(stored: Any, bucket: Bucket, fresh_key: Callable[[], str]) -> None:
+    key = fresh_key()
+    result = stored("regions", "precomputed://labels", "--out", bucket.uri(f"{key}/out.parquet"), "--workers", "1")
+    assert result.status == 0, result.err
+    assert bucket.keys(f"{key}/") == [f"{key}/out.parquet"]
+    assert len(TableFile(bucket.uri(f"{key}/out.parquet"))) == 5
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("zarr://image.zarr", "--out", "out.parquet"), "float32; expected integer labels"),
         (("precomputed://labels", "--out", "out.csv"), "end its name in .parquet"),
         (("precomputed://none", "--out", "out.parquet"), "none"),
+        ((*OUT, "--contacts", "./out.parquet"), "give them two names"),
+        (
+            ("precomputed://labels", "--out", "o.parquet", "--segment-properties", "precomputed://labels"),
+            "something else",
+        ),
+        (
+            ("precomputed://labels", "--out", "o.parquet", "--segment-properties", "zarr://p"),
+            "is no folder for segment",
+        ),
+        ((*OUT, "--image", "zarr://no.zarr"), "no.zarr"),
     ],
 )
 def test_what_cannot_be_measured_leaves_nothing(stored: Any, arguments: tuple[str, ...], message: str) -> None:

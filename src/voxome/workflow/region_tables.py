@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from voxome.calls import explain_calls
+from voxome.contracts.arguments import require_path
 from voxome.contracts.handle import Handle
 from voxome.contracts.provenance import LOCAL, Provenance
-from voxome.contracts.uri import Uri
+from voxome.contracts.uri import Location, Uri
 from voxome.engines.choice import EngineChoice
 from voxome.errors import AlreadyExists, InvalidInput
 from voxome.records.choice import RecordsChoice
 from voxome.registry import TOOLS, load
-from voxome.remotes.precomputed.segment_properties import write_segment_properties
+from voxome.remotes.precomputed.segment_properties import properties_folder, write_segment_properties
 from voxome.resources.columns import provenance_metadata
 from voxome.resources.labels import require_labels
 from voxome.resources.provenance import input_record, own_version
@@ -76,13 +79,14 @@ class RegionTables:
     omitted: tuple[str, ...]
 
 
+@explain_calls
 def write_regions(
-    labels: str,
-    out: str,
+    labels: Location,
+    out: Location,
     *,
-    image: str | None = None,
-    contacts: str | None = None,
-    segment_properties: str | None = None,
+    image: Location | None = None,
+    contacts: Location | None = None,
+    segment_properties: Location | None = None,
     options: RunOptions | None = None,
     workers: int | None = None,
     engine: EngineChoice | None = None,
@@ -96,13 +100,13 @@ def write_regions(
 
     Parameters
     ----------
-    labels : str
+    labels : str or path
         URI or path of the labels.
-    out : str
+    out : str or path
         Path or address of the table of segments, ``FILE.parquet``; columns as those of `voxome.regions`.
-    image : str, optional
+    image : str or path, optional
         URI or path of a volume with the same voxels, whose values under every segment are measured.
-    contacts : str, optional
+    contacts : str or path, optional
         Path or address of the table of contacts, ``FILE.parquet``; columns as those of `voxome.contacts`.
     segment_properties : str, optional
         ``precomputed://SEGMENTATION/FOLDER``: where to write the main measures for Neuroglancer.
@@ -125,27 +129,20 @@ def write_regions(
     if options.block is None:
         options = replace(options, block=_BLOCK)
     volumes = {"labels": require_labels(labels)} | ({} if image is None else {"image": as_volume(image)})
-    tables = {name: _table_path(path) for name, path in (("regions", out), ("contacts", contacts)) if path is not None}
-    parent = tables["regions"].parent
-    assert parent is not None, "a table is a file in a folder"
-    work = parent / f"{tables['regions'].name}.run"
+    tables, work = _tables(out, contacts), _work_folder(out)
+    properties = None
+    if segment_properties is not None:
+        properties = Uri.parse(require_path("segment_properties", segment_properties))
+        properties_folder(properties)
     taken = [str(path) for path in tables.values() if path.exists()]
     if taken and not overwrite and not work.taken():
         raise AlreadyExists(f"{taken[0]} already exists; choose another name, delete it, or use --overwrite")
-    values = {"labels": labels, "contacts": contacts is not None} | ({} if image is None else {"image": image})
+    values = {"contacts": contacts is not None, **{name: volume.reveal_uri() for name, volume in volumes.items()}}
+    run: dict[str, Any] = {"workers": workers, "options": options, "engine": engine, "records": records}
     made: dict[str, Handle] = {}
     for name in tables:
         graph = chain_of("regions", *(load(TOOLS, f"common.{one}").spec for one in ("region_sums", name)))
-        made |= run_chain(
-            graph,
-            values,
-            store=work.address,
-            workers=workers,
-            options=options,
-            engine=engine,
-            records=records,
-            progress=progress,
-        )
+        made |= run_chain(graph, values, store=work.address, progress=progress, **run)
     origin = Provenance.now(
         "regions",
         LOCAL,
@@ -155,24 +152,40 @@ def write_regions(
         [input_record(name, volume.source, volume.uri) for name, volume in volumes.items()],
     )
     found = {name: TableFile(handle.uri) for name, handle in made.items()}
+    unknown = () if image is not None else tuple(VALUES)
     for name, path in tables.items():
-        _copy(found[name], path, () if name == "contacts" or image is not None else tuple(VALUES), origin)
+        _copy(found[name], path, unknown if name == "regions" else (), origin)
     omitted: tuple[str, ...] = ()
-    if segment_properties is not None:
-        listed = tuple(name for name in LISTED if image is not None or name not in VALUES)
-        rows = found["regions"].read(("id", *listed))
-        uri = Uri.parse(segment_properties)
-        omitted = write_segment_properties(uri, rows.pop("id"), rows, origin)
+    if properties is not None:
+        rows = found["regions"].read(["id", *(name for name in LISTED if name not in unknown)])
+        omitted = write_segment_properties(properties, rows.pop("id"), rows, origin)
     report = RegionTables(
-        str(tables["regions"]),
-        len(found["regions"]),
-        None if contacts is None else str(tables["contacts"]),
-        None if contacts is None else len(found["contacts"]),
-        segment_properties,
-        omitted,
+        regions=str(tables["regions"]),
+        segments=len(found["regions"]),
+        contacts=None if contacts is None else str(tables["contacts"]),
+        touching=None if contacts is None else len(found["contacts"]),
+        properties=None if properties is None else str(properties),
+        omitted=omitted,
     )
     work.delete()
     return report
+
+
+def _tables(out: Location, contacts: Location | None) -> dict[str, StoragePath]:
+    """Return the paths of the tables to write, by what they contain."""
+    tables = {"regions": _table_path(require_path("out", out))}
+    if contacts is not None:
+        tables["contacts"] = _table_path(require_path("contacts", contacts))
+        if tables["contacts"].address == tables["regions"].address:
+            raise InvalidInput(f"the tables of segments and of contacts are both {out}; give them two names")
+    return tables
+
+
+def _work_folder(out: Location) -> StoragePath:
+    """Return the folder of what blocks compute, beside the table of segments."""
+    table = _table_path(require_path("out", out))
+    assert table.parent is not None, "a table is a file in a folder"
+    return table.parent / f"{table.name}.run"
 
 
 def _table_path(path: str) -> StoragePath:

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyExists, InvalidInput
+from voxome.errors import AlreadyExists, InvalidInput, InvalidUri
 from voxome.remotes.json_store import Json, read_json, to_json
 from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.new_shapes import MOST_LISTED, PROPERTIES, PROPERTIES_TYPE, link_folder
 from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
 from voxome.storage.find import storage_path
+from voxome.storage.path import StoragePath
 
 _log = logging.getLogger(__name__)
 
@@ -58,19 +59,12 @@ def write_segment_properties(
     ------
     InvalidInput
         If there are more segments than a viewer can list.
-    AlreadyExists
-        If the folder has something else.
-    ReadOnly
-        If it cannot be written.
+    InvalidUri, AlreadyExists, ReadOnly
+        See `properties_folder`.
     """
-    folder = storage_path(uri, writing=True)
+    folder = properties_folder(uri)
     if len(ids) > MOST_LISTED:
         raise InvalidInput(f"{uri}: there are {len(ids):,} segments; expected at most {MOST_LISTED:,} in one JSON file")
-    found = read_json(folder, INFO)
-    if found is None:
-        folder.must_be_free(str(uri))
-    elif found.get("@type") != PROPERTIES_TYPE:
-        raise AlreadyExists(f"{uri} contains something else; give a folder that is empty or has segment properties")
     properties, omitted = [], []
     for name, values in columns.items():
         one = _property(name, values)
@@ -85,6 +79,29 @@ def write_segment_properties(
     if link and folder.parent is not None:
         link_folder(folder.parent, PROPERTIES, folder.name, listed=False)
     return tuple(omitted)
+
+
+def properties_folder(uri: Uri) -> StoragePath:
+    """Return the folder of a URI, in which properties may be written.
+
+    Raises
+    ------
+    InvalidUri
+        If it is not ``precomputed://…``.
+    AlreadyExists
+        If the folder has something else.
+    ReadOnly
+        If nothing can be written there.
+    """
+    if uri.scheme != "precomputed":
+        raise InvalidUri(f"{uri} is no folder for segment properties; expected precomputed://SEGMENTATION/FOLDER")
+    folder = storage_path(uri, writing=True)
+    found = read_json(folder, INFO)
+    if found is None:
+        folder.must_be_free(str(uri))
+    elif found.get("@type") != PROPERTIES_TYPE:
+        raise AlreadyExists(f"{uri} contains something else; give a folder that is empty or has segment properties")
+    return folder
 
 
 def _property(name: str, values: NDArray[Any]) -> Json | None:
