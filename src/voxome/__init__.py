@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from voxome.services.synapses import synapses
     from voxome.services.transfer.run import transfer
     from voxome.services.verbs import get, put
+    from voxome.workflow.shapes import write_meshes, write_skeletons
     from voxome.workflow.verbs import plan, run, tool
 
 __all__ = [
@@ -82,6 +83,8 @@ __all__ = [
     "synapses",
     "tool",
     "transfer",
+    "write_meshes",
+    "write_skeletons",
 ]
 
 _LAZY = {
@@ -125,6 +128,8 @@ _LAZY = {
     "synapses": "voxome.services.synapses",
     "tool": "voxome.workflow.verbs",
     "transfer": "voxome.services.transfer.run",
+    "write_meshes": "voxome.workflow.shapes",
+    "write_skeletons": "voxome.workflow.shapes",
 }
 
 

@@ -22,6 +22,7 @@ try:
         interrupt,
         logs,
         ls,
+        mesh,
         phantom,
         plan,
         points,
@@ -63,6 +64,7 @@ app.command("put")(put.put)
 app.command("transfer")(transfer.transfer)
 app.command("annotations")(points.points)
 app.command("convert")(convert.convert)
+app.command("mesh")(mesh.mesh)
 app.command("regions")(regions.regions)
 app.command("downsample")(downsample.downsample)
 app.command("rm")(rm.rm)
