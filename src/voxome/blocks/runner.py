@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from voxome.blocks.job_loop import JobBatch, run_jobs
 from voxome.blocks.sizes import block_memory_bytes
 from voxome.blocks.step import Step
 from voxome.contracts.engine import Engine, Resources
+from voxome.contracts.handle import Handle
 from voxome.contracts.json_text import json_text
 from voxome.contracts.records import Ledger
 
@@ -47,10 +49,11 @@ def run_step(
     log: Path | None = None,
     progress: Progress | None = None,
     run: str | None = None,
+    outside: Mapping[str, Handle] = MappingProxyType({}),
 ) -> StepReport:
     """Run a step; jobs that the ledger says are done are not repeated, unless their data are missing.
 
-    The outputs keep their provenance, where their kind can, with the id of the `run`.
+    The outputs keep their provenance, where their kind can, with the id of the `run` and its inputs from `outside`.
 
     Raises
     ------
@@ -73,7 +76,7 @@ def run_step(
         for kind, target in targets:
             if kind.has_parts:
                 kind.drop_parts(target)
-    origin = step.provenance(store, run)
+    origin = step.provenance(run, outside)
     for kind, target in targets:
         kind.finish(replace(target, provenance=origin))
     report.wall_s = time.monotonic() - began

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -182,10 +182,19 @@ class Step:
                 ),
             )
 
-    def provenance(self, store: str, run: str | None) -> Provenance:
-        """Return the provenance of its outputs in `store`, which are made now, with the id of their run."""
-        inputs = (handle.within(store) for handle in self.inputs.values())
-        records = [InputRecord(n, one.uri, one.key or None) for n, one in zip(self.inputs, inputs, strict=True)]
+    def provenance(self, run: str | None, outside: Mapping[str, Handle]) -> Provenance:
+        """Return the provenance of its outputs, which are made now.
+
+        Parameters
+        ----------
+        run : str or None
+            Id of their run.
+        outside : mapping of str to Handle
+            Inputs of the run from outside it, which stand for what steps before have computed.
+        """
+        own = {name: handle for name, handle in self.inputs.items() if STORE not in handle.uri}
+        inputs = own if len(own) == len(self.inputs) else {**outside, **own}
+        records = [InputRecord(name, handle.uri, handle.key or None) for name, handle in inputs.items()]
         return Provenance.now("run", LOCAL, self.tool, self.version, self.parameters, records, run)
 
     def file(self, store: str) -> StoragePath:
@@ -232,6 +241,16 @@ class Step:
             into=data["into"],
             digest=data["digest"],
         )
+
+
+def inputs_from_outside(steps: Iterable[Step]) -> dict[str, Handle]:
+    """Return the inputs of steps that no other step computes, by the names of the first tools that take them."""
+    found: dict[str, Handle] = {}
+    for step in steps:
+        for name, handle in step.inputs.items():
+            if STORE not in handle.uri and handle not in found.values():
+                found.setdefault(name, handle)
+    return found
 
 
 def frame_json(frame: Frame) -> dict[str, Any]:

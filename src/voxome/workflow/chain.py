@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from voxome.blocks.runner import run_step
-from voxome.blocks.step import Step
+from voxome.blocks.step import Step, inputs_from_outside
 from voxome.config.folders import state_folder
 from voxome.config.machine import worker_count
 from voxome.contracts.cwl_type import cwl_type
@@ -112,8 +112,9 @@ def run_chain(
     last = write_into(last, into or {}, count if engine is None else max(count, 2))
     address = store_address(store, Path(store))
     if not _is_complete(last, address):
+        outside = inputs_from_outside(plan.steps)
         for step in (*before, last):
-            _run(step, address, count, engine, records, progress)
+            _run(step, address, outside, count, engine, records, progress)
     return {name: last.output(name).within(address) for name in graph.outputs}
 
 
@@ -126,6 +127,7 @@ def _is_complete(step: Step, address: str) -> bool:
 def _run(
     step: Step,
     address: str,
+    outside: Mapping[str, Handle],
     workers: int,
     engine: EngineChoice | None,
     records: RecordsChoice | None,
@@ -144,7 +146,7 @@ def _run(
     ):
         run = run_id(folder)
         ledger = ledger_of(opened, run)
-        run_step(step, address, engines[step.name], ledger, log=log, progress=progress, run=run)
+        run_step(step, address, engines[step.name], ledger, log=log, progress=progress, run=run, outside=outside)
         if any(kind.is_volume and target.existing for kind, target in step.targets(address)):
             ledger.forget(step.key)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from voxome.blocks.runner import StepReport, is_done, run_step
-from voxome.blocks.step import Step
+from voxome.blocks.step import Step, inputs_from_outside
 from voxome.config.machine import worker_count
 from voxome.contracts.formats import PRIVATE, RUN
 from voxome.contracts.records import Event, Ledger
@@ -191,7 +191,7 @@ def _run_steps(
     began = time.time()
     reports: list[StepReport] = []
     with open_records(folder / PRIVATE, "run") as records, engines:
-        run = run_id(folder)
+        run, outside = run_id(folder), inputs_from_outside(plan.steps)
         ledger = ledger_of(records, run)
         details = {"run": run, "plan": plan.key, "engines": engines.to_json(), "changes": changes}
         records.append([Event(began, "run started", details=details)])
@@ -201,7 +201,8 @@ def _run_steps(
                 reports.append(_skip(step, ledger, progress))
                 continue
             records.append([Event(time.time(), "step started", step.name, {"key": step.key})])
-            reports.append(run_step(step, store, engines[step.name], ledger, log=log, progress=progress, run=run))
+            engine = engines[step.name]
+            reports.append(run_step(step, store, engine, ledger, log=log, progress=progress, run=run, outside=outside))
             records.append([Event(time.time(), "step ended", step.name, asdict(reports[-1]))])
         records.append([Event(time.time(), "run ended", details={"plan": plan.key})])
         return _record(plan, reports, began, engines)

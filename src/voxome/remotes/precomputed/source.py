@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from voxome.contracts.abilities import Ability
 from voxome.contracts.levels import Level, coarser, require_coarser, require_level
 from voxome.contracts.provenance import Provenance
-from voxome.contracts.source import MeshSource, Mode, SkeletonSource, VolumeSource
+from voxome.contracts.source import MeshSource, Mode, SkeletonSource, Version, VolumeSource
 from voxome.contracts.uri import at_level
 from voxome.errors import AlreadyExists, InvalidInput, ReadOnly
 from voxome.geometry import Box
@@ -77,7 +79,7 @@ class PrecomputedSource(TensorStoreSource):
             store = _open_scale(folder, info, number, name)
             spec = spec_of(info, number, shard_of(store))
             super().__init__(_orient(store, info), spec, name=name, writable=mode == "r+", metadata=(folder, INFO))
-            self._folder, self._info, self._mode = folder, info, mode
+            self._folder, self._info, self._number, self._mode = folder, info, number, mode
             warn_of_unreachable_chunks(folder, info["scales"][number])
             sharded = info["scales"][number].get("sharding")
             orient = partial(_orient, info=info)
@@ -105,6 +107,17 @@ class PrecomputedSource(TensorStoreSource):
         if self._compressed is not None and not box.empty:
             self._compressed.require_none(self.spec.spatial_box(box))
         super().write(box, data)
+
+    def version(self) -> Version:
+        """Return a digest of the metadata of the scale, which is only a hint; links to meshes do not change it."""
+        described = {key: self._info.get(key) for key in ("data_type", "num_channels", "type")}
+        text = json.dumps([described, self._info["scales"][self._number]], sort_keys=True)
+        return Version(hashlib.sha256(text.encode()).hexdigest()[:16], pinned=False)
+
+    def voxel_version(self) -> Version | None:
+        """Return the state of all files of the scale on this machine; None for other stores, which list too slowly."""
+        state = (self._folder / self._info["scales"][self._number]["key"]).tree_state()
+        return None if state is None else Version(f"{self.version().token}-{state}", pinned=False, covers_voxels=True)
 
     def ability(self, protocol: type[Ability]) -> Ability | None:
         """Return this source as `protocol`, or the meshes or skeletons that the volume's metadata name."""
