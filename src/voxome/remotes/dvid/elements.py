@@ -147,7 +147,7 @@ def element_rows(elements: Sequence[Element]) -> Rows:
     return {
         **_points([element.position for element in elements]),
         "kind": np.array([element.kind for element in elements], np.str_),
-        "confidence": np.array([_confidence(element) for element in elements], np.float64),
+        "confidence": np.array([confidence_of(element) for element in elements], np.float64),
         "relations": np.array([len(element.relations) for element in elements], np.int64),
     }
 
@@ -176,7 +176,8 @@ def _points(points: Sequence[Point]) -> Rows:
     return dict(zip("zyx", np.array(points, np.int64).reshape(-1, 3).T, strict=True))
 
 
-def _confidence(element: Element) -> float:
+def confidence_of(element: Element) -> float:
+    """Return the confidence of a point; NaN if it has none."""
     try:
         return float(element.properties[CONFIDENCE])
     except (KeyError, ValueError):

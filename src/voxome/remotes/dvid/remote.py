@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from voxome.contracts.points import PointsSpec, PointsWriter
 from voxome.contracts.source import Mode, ResourceInfo, Source, VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import Uri
@@ -12,6 +13,7 @@ from voxome.errors import InvalidInput, InvalidUri, UnsupportedFormat
 from voxome.extras import require
 from voxome.geometry import Box
 from voxome.remotes.dvid.node import Address, DvidApi, Node, resolve_version
+from voxome.remotes.dvid.points_writer import DvidPointsWriter
 from voxome.remotes.dvid.repos import Dvid, Repo
 from voxome.remotes.dvid.resources import noun_of, open_resource
 from voxome.remotes.dvid.types import (
@@ -38,17 +40,19 @@ class DvidRemote:
 
     A version is a UUID, a unique prefix of one, either followed by ``:branch`` (the leaf of that branch), or a tag.
     Options after ``?`` are ``level=N``, ``supervoxels=true`` (of a labelmap, instead of bodies), ``throttle=true``
-    (the server may postpone requests while it is busy) and ``labels=NAME`` (whose voxel size annotations have).
+    (the server may postpone requests while it is busy), ``labels=NAME`` (whose voxel size annotations have, and with
+    which new ones are synced) and ``shape=line`` (synapses as lines from pre to post, instead of points).
     """
 
-    uri_options = ("labels", "supervoxels", "throttle")
+    uri_options = ("labels", "shape", "supervoxels", "throttle")
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> Source:
         node, instance = _find_instance(uri)
         description = node.api.json("GET", node.path(instance, "info"))
         type_name = instance_type(description)
         if type_name not in DTYPES:
-            found = open_resource(node, instance, type_name, uri.query.get("labels"), str(uri))
+            labels, shape = uri.query.get("labels"), uri.query.get("shape", "point")
+            found = open_resource(node, instance, type_name, labels, str(uri), shape)
             if found is not None:
                 return found
         return self._open_volume(uri, mode, node, instance, InstanceInfo.parse(str(uri), description))
@@ -108,6 +112,11 @@ class DvidRemote:
 
     def _open(self, uri: Uri, mode: Mode, node: Node, instance: str) -> RawSource:
         return self._open_volume(uri, mode, node, instance, InstanceInfo.fetch(node, instance, str(uri)))
+
+    def open_points_writer(self, uri: Uri, spec: PointsSpec) -> PointsWriter:
+        """Open the writer of points or synapses into an annotation instance, which is created if it does not exist."""
+        node, instance = _find_instance(uri)
+        return DvidPointsWriter(uri, node, instance, spec, uri.query.get("labels"))
 
     def adapt_spec(self, uri: Uri, spec: VolumeSpec, levels: int) -> VolumeSpec:
         """Return the spec with the number of levels, which DVID creates all at once; only labelmaps have some."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,9 +18,11 @@ from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.elements import Element, Point, element_rows
 from voxome.remotes.dvid.instance import WORKERS, as_labels
 from voxome.remotes.dvid.keyvalue import KeyValue
+from voxome.remotes.dvid.lines import DvidLines
 from voxome.remotes.dvid.morphology import EXTENSIONS, Meshes, Skeletons
 from voxome.remotes.dvid.node import Node
 from voxome.remotes.dvid.parsing import parse_json
+from voxome.remotes.dvid.points_writer import point_elements
 from voxome.remotes.dvid.types import InstanceInfo
 from voxome.remotes.http import fan_out
 
@@ -100,9 +102,26 @@ class DvidPoints:
     shape: AnnotationShape = "point"
     relations: Sequence[str] = (_BODY,)
 
-    def __init__(self, node: Node, instance: str, voxel_size_nm: Sequence[float], name: str) -> None:
+    def __init__(self, node: Node, instance: str, voxel_size_nm: tuple[float, float, float], name: str) -> None:
         self.name, self._elements = name, AnnotationInstance(node, instance)
         self._size = np.asarray(voxel_size_nm, np.float64)
+        self.voxel_size_nm = voxel_size_nm
+
+    def batches(self) -> Iterator[Annotations]:
+        """Yield all annotations; their bodies are not among them, since DVID finds annotations by body only."""
+        yield self._annotations(self._elements.all())
+
+    def write(self, annotations: Annotations) -> None:
+        self._elements.post(point_elements(annotations, self.voxel_size_nm, self.name))
+
+    def delete(self, ids: Iterable[int]) -> None:
+        points = [position_of(id) for id in ids]
+        self.get([self._id(point) for point in points])
+        for point in points:
+            self._elements.delete(point)
+
+    def fold(self) -> None:
+        """Do nothing: DVID's indices have all edits."""
 
     def ids(self) -> NDArray[np.uint64]:
         return self._annotations(self._elements.all()).ids
@@ -174,6 +193,10 @@ _OPENERS: Mapping[tuple[str, str], _Opener] = {
 _NOUNS: Mapping[_Opener, str] = {DvidMeshes: "meshes", DvidSkeletons: "skeletons"}
 
 
+_POINTS: Mapping[str, type[DvidPoints] | type[DvidLines]] = {"point": DvidPoints, "line": DvidLines}
+"""``?shape=`` → class of the source of annotations."""
+
+
 def noun_of(type_name: str, instance: str) -> str:
     """Return what an instance is called in a listing: meshes, skeletons or points, or its type."""
     found = _opener(type_name, instance)
@@ -181,11 +204,13 @@ def noun_of(type_name: str, instance: str) -> str:
 
 
 def open_resource(
-    node: Node, instance: str, type_name: str, labels: str | None, name: str
+    node: Node, instance: str, type_name: str, labels: str | None, name: str, shape: str = "point"
 ) -> MeshSource | SkeletonSource | PointsSource | None:
     """Open an instance that is not a volume; None if it holds neither meshes, skeletons nor annotations."""
     if type_name == "annotation":
-        return DvidPoints(node, instance, _voxel_size_nm(node, instance, labels, name), name)
+        if shape not in _POINTS:
+            raise UnknownName.of("shape of annotations in DVID", shape, _POINTS)
+        return _POINTS[shape](node, instance, voxel_size_of(node, instance, labels, name), name)
     found = _opener(type_name, instance)
     return None if found is None else found[0](node, found[1], name)
 
@@ -206,7 +231,7 @@ def _opener(type_name: str, instance: str) -> tuple[_Opener, str] | None:
     return None
 
 
-def _voxel_size_nm(node: Node, instance: str, labels: str | None, name: str) -> tuple[float, float, float]:
+def voxel_size_of(node: Node, instance: str, labels: str | None, name: str) -> tuple[float, float, float]:
     """Return the voxel size of the labels that annotations are synced with, or of those named by ``?labels=``."""
     instances = parse_json(node.api.send("GET", node.repo_path("info")), _parse_bases)
     synced = instances[instance].get("Syncs") or () if instance in instances else ()

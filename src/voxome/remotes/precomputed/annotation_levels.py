@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from voxome.contracts.shapes import AnnotationShape
 from voxome.remotes.precomputed.annotation_cells import CellGrid
 from voxome.remotes.precomputed.annotation_codec import AnnotationCodec
-from voxome.remotes.precomputed.spilled_rows import PARTITIONS, SpilledRows
+from voxome.remotes.spilled_rows import PARTITIONS, SpilledRows
 
 _CELLS_PER_ANNOTATION = 4.0
 """Cells are halved while an annotation meets at most so many on average."""

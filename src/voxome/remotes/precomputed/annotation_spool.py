@@ -16,7 +16,7 @@ from voxome.contracts.ragged import Ragged
 from voxome.contracts.shapes import Annotations
 from voxome.remotes.precomputed.annotation_codec import ID, AnnotationCodec
 from voxome.remotes.precomputed.beside_table import SpilledTable
-from voxome.remotes.precomputed.spilled_rows import PARTITIONS, SpilledRows
+from voxome.remotes.spilled_rows import PARTITIONS, SpilledRows
 
 MINISHARD_BITS = 8
 """Bits of the minishards of the indices of ids and of labels; the bits of the hash above them choose the partition."""

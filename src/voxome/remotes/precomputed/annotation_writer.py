@@ -35,7 +35,7 @@ from voxome.remotes.precomputed.info import OWN, Json
 from voxome.remotes.precomputed.provenance import add_provenance
 from voxome.remotes.precomputed.shard_writer import write_packed_shard
 from voxome.remotes.precomputed.sharding import Sharding
-from voxome.remotes.precomputed.spilled_rows import PARTITIONS
+from voxome.remotes.spilled_rows import PARTITIONS
 from voxome.storage.path import StoragePath
 
 TYPE = "neuroglancer_annotations_v1"
@@ -50,8 +50,8 @@ _RUN = 1 << 17
 """Annotations that are sorted into partitions at once."""
 _IDS_PER_SHARD = 1 << 18
 _SHARD_BYTES = 1 << 25
-_CELL_BYTES = 1 << 14
-"""Size of a cell by which the limit is chosen: a view of Neuroglancer fetches one or a few of every level."""
+_CELL_BYTES = 1 << 13
+"""Size of a cell by which the limit is chosen: a view of Neuroglancer fetches one or two cells of every level."""
 _LARGEST_SHARD_BITS = 8
 _CELL_MINISHARD_BITS = 10
 
@@ -233,7 +233,7 @@ def _draft(shape: AnnotationShape, fields: Fields, relations: Sequence[str], spe
     return {
         "@type": TYPE,
         "dimensions": {axis: [_metres(sizes[axis]), "m"] for axis in "xyz"},
-        "annotation_type": next(kind for kind, name in SHAPES.items() if name == shape),
+        "annotation_type": next(kind.upper() for kind, name in SHAPES.items() if name == shape),  # as cloud-volume
         "properties": [field.to_json() for field in fields.stored],
         "relationships": [{"id": name, "key": f"{prefix}{keys[name]}"} for name in relations],
         "by_id": {"key": f"{prefix}by_id"},

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.remotes.annotation_rows import ID, numpy_column, property_column
-from voxome.remotes.precomputed.spilled_rows import PARTITIONS
+from voxome.remotes.spilled_rows import PARTITIONS
 from voxome.storage.atomic import storing
 from voxome.storage.path import StoragePath
 
