@@ -44,7 +44,12 @@ class DvidLines:
         self.voxel_size_nm = voxel_size_nm
 
     def batches(self) -> Iterator[Annotations]:
-        """Yield all lines."""
+        """Yield all lines.
+
+        Yields
+        ------
+        Annotations
+        """
         yield self._lines()
 
     def ids(self) -> NDArray[np.uint64]:

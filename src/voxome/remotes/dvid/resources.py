@@ -108,7 +108,12 @@ class DvidPoints:
         self.voxel_size_nm = voxel_size_nm
 
     def batches(self) -> Iterator[Annotations]:
-        """Yield all annotations; their bodies are not among them, since DVID finds annotations by body only."""
+        """Yield all annotations; their bodies are not among them, since DVID finds annotations by body only.
+
+        Yields
+        ------
+        Annotations
+        """
         yield self._annotations(self._elements.all())
 
     def write(self, annotations: Annotations) -> None:
