@@ -1,0 +1,5 @@
+"""Skeletons of labels: traced in blocks, joined and pruned per object; pure functions of arrays."""
+
+from voxome.extras import require
+
+require("shapes", "cc3d", "edt", "numba")

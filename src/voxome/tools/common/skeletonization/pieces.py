@@ -1,0 +1,192 @@
+"""Pieces of skeletons: the paths of the objects of one block.
+
+Blocks overlap by one plane of voxels. On it, the paths of both sides go through the same voxel of each contact
+(`contacts`), so that pieces join without gaps; a piece has more branches than the skeleton will have, and which of
+them stay is decided when an object is whole (`tree`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.geometry import Box
+from voxome.tools.common.skeletonization.contacts import contact_points
+from voxome.tools.common.skeletonization.distance import surface_distance
+from voxome.tools.common.skeletonization.parameters import Teasar
+from voxome.tools.common.skeletonization.trace import trace_tree
+from voxome.tools.common.skeletonization.voxel_graph import VoxelGraphs, shortest_paths, voxel_graphs
+
+FINER = 0.5
+"""Share of the covering radius of the skeleton that pieces use."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The paths of one object in one block.
+
+    Attributes
+    ----------
+    id : int
+        Label of the object.
+    voxels : int
+        Number of its voxels in the write box.
+    points : (n, 3) int64
+        Voxel (z, y, x) of each node, in the indices of the volume.
+    depth_nm : (n,) float32
+        Distance from the centre of this voxel to that of the nearest one outside the object.
+    edges : (m, 2) int64
+        Rows of `points`.
+    """
+
+    id: int
+    voxels: int
+    points: NDArray[np.int64]
+    depth_nm: NDArray[np.float32]
+    edges: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class BlockBoxes:
+    """The boxes of a block.
+
+    Attributes
+    ----------
+    write, read : Box
+        What the block covers, and what is read for it.
+    box, domain : Box
+        What all blocks cover, and all voxels of the volume.
+    """
+
+    write: Box
+    read: Box
+    box: Box
+    domain: Box
+
+    @property
+    def closed(self) -> Box:
+        """The write box with the first plane of the next blocks."""
+        return Box(self.write.start, tuple(min(a + 1, b) for a, b in zip(self.write.stop, self.box.stop, strict=True)))
+
+    def borders(self) -> list[tuple[bool, bool]]:
+        """Return whether the read box ends at the border of the volume, along each axis."""
+        return [
+            (a == b, c == d)
+            for a, b, c, d in zip(self.read.start, self.domain.start, self.read.stop, self.domain.stop, strict=True)
+        ]
+
+    def planes(self) -> Iterator[tuple[int, int]]:
+        """Yield the axis and the index of each plane that is shared with another block."""
+        for axis in range(3):
+            if self.write.start[axis] > self.box.start[axis]:
+                yield axis, self.write.start[axis]
+            if self.write.stop[axis] < self.box.stop[axis]:
+                yield axis, self.write.stop[axis]
+
+
+def trace_pieces(
+    labels: NDArray[np.uint64], boxes: BlockBoxes, size_nm: Sequence[float], teasar: Teasar
+) -> Iterator[Piece]:
+    """Yield the pieces of a block, by label.
+
+    Parameters
+    ----------
+    labels : (z, y, x) array of uint64
+        Labels of ``boxes.read``; 0 is background.
+    boxes : BlockBoxes
+        The block; its read box should exceed the write box by a halo, of the radius of neurites, and of a voxel at
+        least.
+    size_nm : (z, y, x)
+        Voxel size.
+    teasar : Teasar
+        How far paths cover.
+    """
+    import cc3d  # an extra
+
+    closed = boxes.closed
+    inside = np.ascontiguousarray(labels[closed.within(boxes.read)])
+    components, count = cc3d.connected_components(inside, connectivity=26, out_dtype=np.uint32, return_N=True)
+    if not count:
+        return
+    graphs = voxel_graphs(components, count)
+    depth = surface_distance(labels, size_nm, boxes.borders())[closed.within(boxes.read)]
+    depths = np.pad(depth, 1).ravel()[graphs.places]
+    own = np.bincount(components[boxes.write.within(closed)].ravel(), minlength=count + 1)
+    targets = _contact_targets(labels, boxes, size_nm, graphs)
+    first = np.stack(np.unravel_index(graphs.places[graphs.starts[1:-1]], graphs.components.shape)) - 1
+    names = inside[tuple(first)]
+    size = np.asarray(size_nm, np.float64)
+    order = np.argsort(names, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(names[order])) + 1):
+        parts = [
+            _trace(graphs, int(k) + 1, depths, size, targets.get(int(k) + 1), teasar, tips=bool(own[k + 1]))
+            for k in group
+            if own[k + 1] or len(targets.get(int(k) + 1, ())) > 1
+        ]
+        if parts:
+            offsets = np.cumsum([0, *(len(part[0]) for part in parts[:-1])])
+            yield Piece(
+                int(names[group[0]]),
+                int(own[group + 1].sum()),
+                np.concatenate([part[0] for part in parts]) + np.array(closed.start),
+                np.concatenate([part[1] for part in parts]),
+                np.concatenate([part[2] + offset for part, offset in zip(parts, offsets, strict=True)]),
+            )
+
+
+def _trace(
+    graphs: VoxelGraphs,
+    component: int,
+    depths: NDArray[np.float32],
+    size: NDArray[np.float64],
+    targets: NDArray[np.int32] | None,
+    teasar: Teasar,
+    *,
+    tips: bool,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """Return points, depths and edges of the paths of a component."""
+    span = slice(graphs.starts[component], graphs.starts[component + 1])
+    places, depth = graphs.places[span], depths[span]
+    if targets is None:
+        targets = np.empty(0, np.int32)
+    start = int(targets[0]) if len(targets) else _outermost(places, graphs.components.shape, size)
+    voxels = graphs.components, graphs.numbers, places, depth
+    parents, lengths = shortest_paths(*voxels, size, start)
+    order = trace_tree(
+        *voxels, parents, lengths, size, targets, FINER * teasar.scale, FINER * teasar.const_nm, tips
+    )
+    position = np.empty(len(places), np.int64)
+    position[order] = np.arange(len(order))
+    edges = np.stack([np.arange(1, len(order)), position[parents[order[1:]]]], axis=1)
+    points = np.stack(np.unravel_index(places[order], graphs.components.shape), axis=1).astype(np.int64) - 1
+    return points, depth[order], edges
+
+
+def _outermost(places: NDArray[np.int64], shape: tuple[int, ...], size: NDArray[np.float64]) -> int:
+    """Return the voxel that is farthest from the centroid: an end."""
+    points = np.stack(np.unravel_index(places, shape), axis=1) * size
+    return int(np.argmax(((points - points.mean(axis=0)) ** 2).sum(axis=1)))
+
+
+def _contact_targets(
+    labels: NDArray[np.uint64], boxes: BlockBoxes, size_nm: Sequence[float], graphs: VoxelGraphs
+) -> dict[int, NDArray[np.int32]]:
+    """Return the voxels that paths have to reach, by component."""
+    closed, borders = boxes.closed, boxes.borders()
+    found = [np.empty((0, 3), np.int64)]
+    for axis, index in boxes.planes():
+        across = [a for a in range(3) if a != axis]
+        plane = labels.take(index - boxes.read.start[axis], axis=axis)
+        face = closed.within(boxes.read)
+        points = contact_points(
+            plane, (face[across[0]], face[across[1]]), [size_nm[a] for a in across], [borders[a] for a in across]
+        )
+        found.append(np.insert(points, axis, index - closed.start[axis], axis=1))
+    points = np.unique(np.concatenate(found), axis=0) + 1
+    components, numbers = graphs.components[tuple(points.T)], graphs.numbers[tuple(points.T)]
+    order = np.argsort(components, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(components[order])) + 1) if len(order) else []
+    return {int(components[group[0]]): numbers[group] for group in groups}

@@ -1,0 +1,185 @@
+"""The skeleton of an object from its pieces: TEASAR on the graph of their nodes.
+
+Pieces have more branches than needed, and join to loops where an object crosses a corner of blocks. Their graph is
+treated as TEASAR treats voxels: the cheapest paths from the farthest uncovered nodes to a root are the skeleton, a tree
+for each connected part of the object. Rings of an object are opened by this rule, in the same way for any blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from voxome.tools.common.skeletonization.heap import SETTLED, pop, push
+from voxome.tools.common.skeletonization.parameters import Teasar
+from voxome.tools.common.skeletonization.pieces import Piece
+
+
+@dataclass(frozen=True)
+class NodeGraph:
+    """Nodes of an object and the edges between them.
+
+    Attributes
+    ----------
+    points : (n, 3) int64
+        Voxel (z, y, x) of each node, all distinct.
+    depth_nm : (n,) float64
+        Distance from its centre to that of the nearest voxel outside.
+    edges : (m, 2) int64
+        Rows of `points`.
+    """
+
+    points: NDArray[np.int64]
+    depth_nm: NDArray[np.float64]
+    edges: NDArray[np.int64]
+
+
+def join_pieces(pieces: Iterable[Piece]) -> NodeGraph:
+    """Join the pieces of one object where they share voxels."""
+    pieces = list(pieces)
+    offsets = np.cumsum([0, *(len(piece.points) for piece in pieces[:-1])])
+    points, number = np.unique(np.concatenate([piece.points for piece in pieces]), axis=0, return_inverse=True)
+    depth = np.full(len(points), np.inf)
+    np.minimum.at(depth, number.ravel(), np.concatenate([piece.depth_nm for piece in pieces]))
+    edges = np.concatenate([piece.edges + offset for piece, offset in zip(pieces, offsets, strict=True)])
+    joined = np.sort(number.ravel()[edges], axis=1)
+    return NodeGraph(points, depth, np.unique(joined, axis=0).reshape(-1, 2))
+
+
+class Tree(NamedTuple):
+    """The nodes of a skeleton.
+
+    Attributes
+    ----------
+    nodes : (n,) int64
+        Rows of a `NodeGraph`; each comes after its parent.
+    parents : (n,) int64
+        Row of `nodes` of the parent of each, -1 for roots.
+    soma : (n,) bool
+        Roots in the middle of a soma.
+    """
+
+    nodes: NDArray[np.int64]
+    parents: NDArray[np.int64]
+
+
+def extract_tree(graph: NodeGraph, size_nm: Sequence[float], teasar: Teasar) -> Tree:
+    """Return the skeleton of an object, one tree for each connected part of its graph."""
+    size = np.asarray(size_nm, np.float64)
+    place = (graph.points + 0.5) * size
+    count = len(place)
+    _, part = connected_components(_adjacency(graph.edges, count), directed=False)
+    nodes: list[NDArray[np.int64]] = []
+    parents: list[NDArray[np.int64]] = []
+    links = _Links.of(graph.edges, place, graph.depth_nm, size.min())
+    total = 0
+    order = np.argsort(part, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(part[order])) + 1):
+        chosen, above = _extract(members, links, place, graph.depth_nm, teasar)
+        nodes.append(chosen)
+        parents.append(np.where(above < 0, -1, above + total))
+        total += len(chosen)
+    return Tree(np.concatenate(nodes), np.concatenate(parents))
+
+
+def _adjacency(edges: NDArray[np.int64], count: int) -> coo_array:
+    return coo_array((np.ones(len(edges), np.uint8), (edges[:, 0], edges[:, 1])), shape=(count, count))
+
+
+class _Links(NamedTuple):
+    """Neighbours of each node: those of node k are ``ends[starts[k]:starts[k + 1]]``."""
+
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    lengths: NDArray[np.float64]
+    costs: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, edges: NDArray[np.int64], place: NDArray[np.float64], depth: NDArray[np.float64], unit: float
+    ) -> _Links:
+        both = np.concatenate([edges, edges[:, ::-1]])
+        both = both[np.lexsort((both[:, 1], both[:, 0]))]
+        starts = np.searchsorted(both[:, 0], np.arange(len(place) + 1))
+        lengths = np.linalg.norm(place[both[:, 0]] - place[both[:, 1]], axis=1)
+        penalty = (unit / depth) ** 4
+        return cls(starts, both[:, 1].copy(), lengths, lengths * 0.5 * (penalty[both[:, 0]] + penalty[both[:, 1]]))
+
+
+def _extract(
+    members: NDArray[np.int64], links: _Links, place: NDArray[np.float64], depth: NDArray[np.float64], teasar: Teasar
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    root = int(members[np.argmax(depth[members])])
+    soma = depth[root] >= teasar.soma_radius_nm
+    if not soma:
+        _, length = _search(links.starts, links.ends, links.lengths, links.lengths, root)
+        root = int(members[np.argmax(length[members])])
+    above, length = _search(links.starts, links.ends, links.costs, links.lengths, root)
+    near = cKDTree(place[members])
+    covered = np.zeros(len(place), np.bool_)
+    row = np.full(len(place), -1, np.int64)
+    nodes, parents = [root], [-1]
+    row[root] = 0
+
+    def cover(path: list[int]) -> None:
+        for found in near.query_ball_point(place[path], teasar.scale * depth[path] + teasar.const_nm):
+            covered[members[found]] = True
+
+    cover([root])
+    for end in members[np.argsort(-length[members], kind="stable")]:
+        if covered[end]:
+            continue
+        path, node = [], int(end)
+        while row[node] < 0:
+            path.append(node)
+            node = int(above[node])
+            if soma and np.linalg.norm(place[node] - place[root]) < depth[root]:
+                node = root
+        for new in reversed(path):
+            row[new] = len(nodes)
+            nodes.append(new)
+            parents.append(int(row[node]))
+            node = new
+        cover(path)
+    return np.array(nodes), np.array(parents)
+
+
+@numba.njit(cache=True, nogil=True)
+def _search(
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    costs: NDArray[np.float64],
+    lengths: NDArray[np.float64],
+    root: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the next node on the cheapest path to `root`, and the length of this path, of all nodes it reaches."""
+    count = len(starts) - 1
+    above = np.full(count, -1, np.int64)
+    length = np.zeros(count, np.float64)
+    cost = np.full(count, np.inf, np.float64)
+    position = np.full(count, -1, np.int32)
+    heap = np.empty(count, np.int32)
+    cost[root] = 0.0
+    filled = push(heap, position, cost, root, 0)
+    while filled:
+        v = pop(heap, position, cost, filled)
+        filled -= 1
+        for k in range(starts[v], starts[v + 1]):
+            u = ends[k]
+            if position[u] == SETTLED:
+                continue
+            new = cost[v] + costs[k]
+            if new < cost[u]:
+                cost[u] = new
+                above[u] = v
+                length[u] = length[v] + lengths[k]
+                filled = push(heap, position, cost, u, filled)
+    return above, length
