@@ -20,8 +20,6 @@ from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.trace import trace_tree
 from voxome.tools.common.skeletonization.voxel_graph import VoxelGraphs, shortest_paths, voxel_graphs
 
-FINER = 0.5
-"""Share of the covering radius of the skeleton that pieces use."""
 
 
 @dataclass(frozen=True)
@@ -155,9 +153,8 @@ def _trace(
     start = int(targets[0]) if len(targets) else _outermost(places, graphs.components.shape, size)
     voxels = graphs.components, graphs.numbers, places, depth
     parents, lengths = shortest_paths(*voxels, size, start)
-    order = trace_tree(
-        *voxels, parents, lengths, size, targets, FINER * teasar.scale, FINER * teasar.const_nm, tips
-    )
+    finer = teasar.finer
+    order = trace_tree(*voxels, parents, lengths, size, targets, finer.scale, finer.const_nm, tips)
     position = np.empty(len(places), np.int64)
     position[order] = np.arange(len(order))
     edges = np.stack([np.arange(1, len(order)), position[parents[order[1:]]]], axis=1)

@@ -62,7 +62,6 @@ def trace_tree(
     budget = np.zeros(count, np.float32)
     origin = np.full(count, NONE, np.int32)
     queue = np.empty(count + 1, np.int32)
-    queued = np.zeros(count, np.bool_)
     stamp = np.full(count, NONE, np.int32)
     covered = 0
     farthest_first = _farthest_first(lengths, 0.5 * size.min())
@@ -71,12 +70,14 @@ def trace_tree(
         if covered < filled:
             _cover(
                 order[covered:filled], components, numbers, places, points, depth, size, steps, scale, const_nm,
-                budget, origin, queue, queued,
+                budget, origin,
             )
             covered = filled
         if budget[tip] > 0 and tip != farthest:
             continue
-        end = _centre_tip(tip, components, numbers, places, points, depth, parents, lengths, size, steps, stamp, queue)
+        end = _centre_tip(
+            tip, components, numbers, places, points, depth, parents, lengths, size, steps, on_tree, stamp, queue
+        )
         filled = _trace(end, parents, on_tree, order, filled)
         budget[tip] = max(budget[tip], np.float32(1e-3))
     return order[:filled].copy()
@@ -152,46 +153,58 @@ def _cover(
     const_nm: float,
     budget: NDArray[np.float32],
     origin: NDArray[np.int32],
-    queue: NDArray[np.int32],
-    queued: NDArray[np.bool_],
 ) -> None:
     """Cover the surroundings of a path.
 
-    Each voxel keeps the voxel of the tree with the largest rest of its radius, `budget`, at this distance.
+    Each voxel keeps the voxel of the tree of which the largest part of its radius is left here, and this rest, `budget`.
+    Voxels pass it on in the order of their budgets, in steps of a voxel, so that each is visited about once.
     """
     flat, index = components.ravel(), numbers.ravel()
     own = flat[places[0]]
-    room = len(queue)
-    head = tail = 0
+    step = size.min()
+    widest = np.float32(0)
+    for v in path:
+        widest = max(widest, depth[v])
+    heads = np.full(np.int64((scale * widest + const_nm) / step) + 1, NONE, np.int64)
+    voxels = np.empty(max(len(path), 1024), np.int32)
+    nexts = np.empty(len(voxels), np.int64)
+    filled = 0
     for v in path:
         radius = scale * depth[v] + const_nm
         if radius > budget[v]:
-            budget[v] = radius
-            origin[v] = v
-            queue[tail] = v
-            tail = (tail + 1) % room
-            queued[v] = True
-    while head != tail:
-        v = queue[head]
-        head = (head + 1) % room
-        queued[v] = False
-        source = origin[v]
-        radius = scale * depth[source] + const_nm
-        for k in range(26):
-            place = places[v] + steps[k]
-            if flat[place] != own:
+            budget[v], origin[v] = radius, v
+            level = np.int64(radius / step)
+            voxels[filled], nexts[filled] = v, heads[level]
+            heads[level] = filled
+            filled += 1
+    for level in range(len(heads) - 1, 0, -1):
+        while heads[level] != NONE:
+            entry = heads[level]
+            heads[level] = nexts[entry]
+            v = voxels[entry]
+            if np.int64(budget[v] / step) != level:
                 continue
-            u = index[place]
-            if budget[u] >= radius or origin[u] == source:
-                continue
-            rest = radius - _distance(u, source, points, size)
-            if rest > 0 and rest > budget[u] * 1.0001:
-                budget[u] = rest
-                origin[u] = source
-                if not queued[u]:
-                    queued[u] = True
-                    queue[tail] = u
-                    tail = (tail + 1) % room
+            source = origin[v]
+            radius = scale * depth[source] + const_nm
+            for k in range(26):
+                place = places[v] + steps[k]
+                if flat[place] != own:
+                    continue
+                u = index[place]
+                if budget[u] >= budget[v] or origin[u] == source:
+                    continue
+                rest = radius - _distance(u, source, points, size)
+                lower = np.int64(rest / step)
+                if rest <= 0 or (budget[u] > 0 and lower <= np.int64(budget[u] / step)):
+                    continue
+                budget[u], origin[u] = rest, source
+                if filled == len(voxels):
+                    voxels = np.concatenate((voxels, np.empty(filled, np.int32)))
+                    nexts = np.concatenate((nexts, np.empty(filled, np.int64)))
+                lower = min(lower, level)
+                voxels[filled], nexts[filled] = u, heads[lower]
+                heads[lower] = filled
+                filled += 1
 
 
 @numba.njit(cache=True, nogil=True)
@@ -206,21 +219,24 @@ def _centre_tip(
     lengths: NDArray[np.float32],
     size: NDArray[np.float64],
     steps: NDArray[np.int64],
+    on_tree: NDArray[np.bool_],
     stamp: NDArray[np.int32],
     queue: NDArray[np.int32],
 ) -> int:
     """Return the voxel in the middle of the end of a neurite whose farthest voxel is `tip`.
 
     The farthest voxel of a blunt end is on its rim. The voxels that are nearly as far are the end; from their centroid,
-    the axis of the neurite leads to the surface.
+    the axis of the neurite leads to the surface. What leaves a traced neurite at its side is no end of it, and stays.
     """
     flat, index = components.ravel(), numbers.ravel()
     own = flat[places[0]]
     ridge = tip
     while parents[ridge] != NONE and depth[parents[ridge]] > depth[ridge]:
         ridge = parents[ridge]
+    if on_tree[ridge]:
+        return tip
     nearest = lengths[tip] - 0.5 * depth[ridge]
-    reach = 2.5 * depth[ridge]
+    reach = 2 * depth[ridge]
     queue[0] = tip
     stamp[tip] = tip
     head, tail = 0, 1
@@ -252,7 +268,7 @@ def _centre_tip(
         place = np.int64(0)
         for axis in range(3):
             place = place * components.shape[axis] + np.int64(np.floor(centre[axis] + 0.5))
-        if flat[place] != own:
+        if flat[place] != own or _distance(index[place], tip, points, size) > reach:
             break
         end = index[place]
         centre += pace

@@ -7,8 +7,7 @@ for each connected part of the object. Rings of an object are opened by this rul
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numba
@@ -19,39 +18,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from voxome.tools.common.skeletonization.heap import SETTLED, pop, push
+from voxome.tools.common.skeletonization.join import NodeGraph
 from voxome.tools.common.skeletonization.parameters import Teasar
-from voxome.tools.common.skeletonization.pieces import Piece
-
-
-@dataclass(frozen=True)
-class NodeGraph:
-    """Nodes of an object and the edges between them.
-
-    Attributes
-    ----------
-    points : (n, 3) int64
-        Voxel (z, y, x) of each node, all distinct.
-    depth_nm : (n,) float64
-        Distance from its centre to that of the nearest voxel outside.
-    edges : (m, 2) int64
-        Rows of `points`.
-    """
-
-    points: NDArray[np.int64]
-    depth_nm: NDArray[np.float64]
-    edges: NDArray[np.int64]
-
-
-def join_pieces(pieces: Iterable[Piece]) -> NodeGraph:
-    """Join the pieces of one object where they share voxels."""
-    pieces = list(pieces)
-    offsets = np.cumsum([0, *(len(piece.points) for piece in pieces[:-1])])
-    points, number = np.unique(np.concatenate([piece.points for piece in pieces]), axis=0, return_inverse=True)
-    depth = np.full(len(points), np.inf)
-    np.minimum.at(depth, number.ravel(), np.concatenate([piece.depth_nm for piece in pieces]))
-    edges = np.concatenate([piece.edges + offset for piece, offset in zip(pieces, offsets, strict=True)])
-    joined = np.sort(number.ravel()[edges], axis=1)
-    return NodeGraph(points, depth, np.unique(joined, axis=0).reshape(-1, 2))
 
 
 class Tree(NamedTuple):
@@ -63,8 +31,6 @@ class Tree(NamedTuple):
         Rows of a `NodeGraph`; each comes after its parent.
     parents : (n,) int64
         Row of `nodes` of the parent of each, -1 for roots.
-    soma : (n,) bool
-        Roots in the middle of a soma.
     """
 
     nodes: NDArray[np.int64]
