@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from voxome.services.proofreading.verb import proofread
     from voxome.services.provenance import provenance
     from voxome.services.regions import contacts, regions
+    from voxome.services.skeleton import skeleton, skeletons
     from voxome.services.synapses import synapses
     from voxome.services.transfer.run import transfer
     from voxome.services.verbs import get, put
@@ -80,6 +81,8 @@ __all__ = [
     "rm",
     "run",
     "score",
+    "skeleton",
+    "skeletons",
     "synapses",
     "tool",
     "transfer",
@@ -125,6 +128,8 @@ _LAZY = {
     "regions": "voxome.services.regions",
     "rm": "voxome.services.delete",
     "run": "voxome.workflow.verbs",
+    "skeleton": "voxome.services.skeleton",
+    "skeletons": "voxome.services.skeleton",
     "synapses": "voxome.services.synapses",
     "tool": "voxome.workflow.verbs",
     "transfer": "voxome.services.transfer.run",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ def sample_line(points_nm: ArrayLike, step_nm: float = 2.0) -> NDArray[np.float6
     """Return points along a polyline (n, 3), at most `step_nm` apart."""
     points = np.asarray(points_nm, float)
     parts = [points[:1]]
-    for a, b in zip(points[:-1], points[1:], strict=True):
+    for a, b in itertools.pairwise(points):
         count = max(1, int(np.ceil(np.linalg.norm(b - a) / step_nm)))
         parts.append(a + (b - a) * np.arange(1, count + 1)[:, None] / count)
     return np.concatenate(parts)
@@ -33,8 +34,6 @@ def draw_tube(
         high = np.minimum(np.ceil((point + radius_nm) / size).astype(int) + 1, labels.shape)
         if (low >= high).any():
             continue
-        axes = [
-            (np.arange(a, b) + 0.5) * s - p for a, b, s, p in zip(low, high, size, point, strict=True)
-        ]
+        axes = [(np.arange(a, b) + 0.5) * s - p for a, b, s, p in zip(low, high, size, point, strict=True)]
         squared = axes[0][:, None, None] ** 2 + axes[1][:, None] ** 2 + axes[2] ** 2
         labels[tuple(map(slice, low, high))][squared <= radius_nm**2] = label

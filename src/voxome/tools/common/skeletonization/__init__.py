@@ -2,4 +2,4 @@
 
 from voxome.extras import require
 
-require("shapes", "cc3d", "edt", "numba")
+require("services", "cc3d", "edt", "fastremap", "numba")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def contact_points(
-    plane: NDArray[np.uint64], face: tuple[slice, slice], size_nm: Sequence[float], edges: Sequence[tuple[bool, bool]]
+    plane: NDArray[np.uint32], face: tuple[slice, slice], size_nm: Sequence[float], edges: Sequence[tuple[bool, bool]]
 ) -> NDArray[np.int64]:
     """Return the middle of each contact of two blocks: where their paths meet.
 
@@ -17,7 +17,7 @@ def contact_points(
 
     Parameters
     ----------
-    plane : (a, b) array of uint64
+    plane : (a, b) array of uint32
         Labels of the plane that the blocks share, with a halo.
     face : (slice, slice)
         Part of `plane` that is the face between the blocks.

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 
 def surface_distance(
-    labels: NDArray[np.uint64], size_nm: Sequence[float], edges: Sequence[tuple[bool, bool]]
+    labels: NDArray[np.uint32], size_nm: Sequence[float], edges: Sequence[tuple[bool, bool]]
 ) -> NDArray[np.float32]:
     """Return the distance from each voxel to the nearest one of another label, from centre to centre.
 
     Parameters
     ----------
-    labels : array of uint64
+    labels : array of uint32
         Labels; 0 is background.
     size_nm : sequence of float
         Voxel size along each axis.

@@ -31,6 +31,10 @@ class NodeGraph:
     depth_nm: NDArray[np.float64]
     edges: NDArray[np.int64]
 
+    def find(self, point: Sequence[int]) -> int:
+        """Return the node of a voxel, which has one."""
+        return int(np.flatnonzero((self.points == np.asarray(point)).all(axis=1))[0])
+
 
 def join_pieces(pieces: Iterable[Piece], size_nm: Sequence[float]) -> NodeGraph:
     """Join the pieces of one object.

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxome.geometry import Box
+from voxome.resources.local_ids import require_positive
 from voxome.tools.common.skeletonization.contacts import contact_points
 from voxome.tools.common.skeletonization.distance import surface_distance
 from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.trace import trace_tree
 from voxome.tools.common.skeletonization.voxel_graph import VoxelGraphs, shortest_paths, voxel_graphs
-
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,17 @@ class BlockBoxes:
 
 
 def trace_pieces(
-    labels: NDArray[np.uint64], boxes: BlockBoxes, size_nm: Sequence[float], teasar: Teasar
+    labels: NDArray[Any],
+    boxes: BlockBoxes,
+    size_nm: Sequence[float],
+    teasar: Teasar,
+    extra: NDArray[np.int64] | None = None,
 ) -> Iterator[Piece]:
     """Yield the pieces of a block, by label.
 
     Parameters
     ----------
-    labels : (z, y, x) array of uint64
+    labels : (z, y, x) array of integers
         Labels of ``boxes.read``; 0 is background.
     boxes : BlockBoxes
         The block; its read box should exceed the write box by a halo, of the radius of neurites, and of a voxel at
@@ -101,9 +106,18 @@ def trace_pieces(
         Voxel size.
     teasar : Teasar
         How far paths cover.
+    extra : (n, 3) int64, optional
+        Voxels of the volume that paths reach in any case.
+
+    Raises
+    ------
+    InvalidInput
+        If there is a negative label.
     """
     import cc3d  # an extra
 
+    require_positive(labels, f"the block {boxes.write}")
+    labels, ids = _renumber(labels)
     closed = boxes.closed
     inside = np.ascontiguousarray(labels[closed.within(boxes.read)])
     components, count = cc3d.connected_components(inside, connectivity=26, out_dtype=np.uint32, return_N=True)
@@ -113,9 +127,9 @@ def trace_pieces(
     depth = surface_distance(labels, size_nm, boxes.borders())[closed.within(boxes.read)]
     depths = np.pad(depth, 1).ravel()[graphs.places]
     own = np.bincount(components[boxes.write.within(closed)].ravel(), minlength=count + 1)
-    targets = _contact_targets(labels, boxes, size_nm, graphs)
+    targets = _targets(_contacts(labels, boxes, size_nm), extra, closed, graphs)
     first = np.stack(np.unravel_index(graphs.places[graphs.starts[1:-1]], graphs.components.shape)) - 1
-    names = inside[tuple(first)]
+    names = ids[inside[tuple(first)]]
     size = np.asarray(size_nm, np.float64)
     order = np.argsort(names, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(names[order])) + 1):
@@ -133,6 +147,16 @@ def trace_pieces(
                 np.concatenate([part[1] for part in parts]),
                 np.concatenate([part[2] + offset for part, offset in zip(parts, offsets, strict=True)]),
             )
+
+
+def _renumber(labels: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+    """Return labels numbered from 1, which libraries take that know no ids beyond 2**63, and the id of each number."""
+    import fastremap  # an extra
+
+    numbers, mapping = fastremap.renumber(np.ascontiguousarray(labels), preserve_zero=True, in_place=False)
+    ids = np.zeros(max(mapping.values(), default=0) + 1, np.uint64)
+    ids[list(mapping.values())] = np.array(list(mapping), np.uint64)
+    return numbers.astype(np.uint32, copy=False), ids
 
 
 def _trace(
@@ -168,21 +192,28 @@ def _outermost(places: NDArray[np.int64], shape: tuple[int, ...], size: NDArray[
     return int(np.argmax(((points - points.mean(axis=0)) ** 2).sum(axis=1)))
 
 
-def _contact_targets(
-    labels: NDArray[np.uint64], boxes: BlockBoxes, size_nm: Sequence[float], graphs: VoxelGraphs
-) -> dict[int, NDArray[np.int32]]:
-    """Return the voxels that paths have to reach, by component."""
-    closed, borders = boxes.closed, boxes.borders()
+def _contacts(labels: NDArray[np.uint32], boxes: BlockBoxes, size_nm: Sequence[float]) -> NDArray[np.int64]:
+    """Return the voxels (n, 3) of the volume in which paths cross the planes of a block."""
+    face, borders = boxes.closed.within(boxes.read), boxes.borders()
     found = [np.empty((0, 3), np.int64)]
     for axis, index in boxes.planes():
-        across = [a for a in range(3) if a != axis]
+        a, b = (other for other in range(3) if other != axis)
         plane = labels.take(index - boxes.read.start[axis], axis=axis)
-        face = closed.within(boxes.read)
-        points = contact_points(
-            plane, (face[across[0]], face[across[1]]), [size_nm[a] for a in across], [borders[a] for a in across]
-        )
-        found.append(np.insert(points, axis, index - closed.start[axis], axis=1))
-    points = np.unique(np.concatenate(found), axis=0) + 1
+        points = contact_points(plane, (face[a], face[b]), (size_nm[a], size_nm[b]), (borders[a], borders[b]))
+        start = boxes.closed.start[a], boxes.closed.start[b]
+        found.append(np.insert(points + np.array(start), axis, index, axis=1))
+    return np.concatenate(found)
+
+
+def _targets(
+    contacts: NDArray[np.int64], extra: NDArray[np.int64] | None, closed: Box, graphs: VoxelGraphs
+) -> dict[int, NDArray[np.int32]]:
+    """Return the voxels that paths have to reach, as numbers in each component."""
+    points = contacts
+    if extra is not None:
+        inside = ((extra >= closed.start) & (extra < closed.stop)).all(axis=1)
+        points = np.concatenate([contacts, extra[inside]])
+    points = np.unique(points, axis=0) - np.array(closed.start) + 1
     components, numbers = graphs.components[tuple(points.T)], graphs.numbers[tuple(points.T)]
     order = np.argsort(components, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(components[order])) + 1) if len(order) else []

@@ -13,7 +13,11 @@ ROUNDS = 12
 
 
 def smooth_nodes(
-    points: NDArray[np.int64], depth_nm: NDArray[np.float64], parents: NDArray[np.int64], size_nm: Sequence[float]
+    points: NDArray[np.int64],
+    depth_nm: NDArray[np.float64],
+    parents: NDArray[np.int64],
+    size_nm: Sequence[float],
+    fixed: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
     """Return positions (z, y, x) of nodes in nm, in the corner frame, such that paths run smoothly.
 
@@ -29,6 +33,8 @@ def smooth_nodes(
         Row of the parent of each node, -1 for roots.
     size_nm : (z, y, x)
         Voxel size.
+    fixed : (n,) bool
+        Nodes that stay, as ends do.
 
     Returns
     -------
@@ -43,7 +49,7 @@ def smooth_nodes(
     ends = np.concatenate([child, parents[child]]), np.concatenate([parents[child], child])
     neighbours = coo_array((np.ones(len(ends[0])), ends), shape=(count, count)).tocsr()
     degree = neighbours.sum(axis=1)
-    moving = degree > 1
+    moving = (degree > 1) & ~fixed
     mean = diags_array(np.where(moving, 0.5 / np.maximum(degree, 1), 0.0)) @ neighbours
     stay = np.where(moving, 0.5, 1.0)[:, None]
     ball = np.maximum(depth_nm - 0.5 * np.linalg.norm(size), 0.0)

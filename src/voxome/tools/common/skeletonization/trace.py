@@ -1,4 +1,4 @@
-"""Paths of a component, and the voxels that they cover: TEASAR's rolling invalidation (Sato et al. 2000, section 3.4)."""
+"""Paths of a component, and what they cover: the rolling invalidation of TEASAR (Sato et al. 2000, section 3.4)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def trace_tree(
     if not tips:
         return order[:filled].copy()
     points = _points(places, components.shape)
-    steps, step_nm = neighbour_steps(components.shape, size)
+    steps, _ = neighbour_steps(components.shape, size)
     budget = np.zeros(count, np.float32)
     origin = np.full(count, NONE, np.int32)
     queue = np.empty(count + 1, np.int32)
@@ -69,8 +69,18 @@ def trace_tree(
     for tip in farthest_first:
         if covered < filled:
             _cover(
-                order[covered:filled], components, numbers, places, points, depth, size, steps, scale, const_nm,
-                budget, origin,
+                order[covered:filled],
+                components,
+                numbers,
+                places,
+                points,
+                depth,
+                size,
+                steps,
+                scale,
+                const_nm,
+                budget,
+                origin,
             )
             covered = filled
         if budget[tip] > 0 and tip != farthest:
@@ -80,7 +90,48 @@ def trace_tree(
         )
         filled = _trace(end, parents, on_tree, order, filled)
         budget[tip] = max(budget[tip], np.float32(1e-3))
+    for tip in _beyond(root, targets, farthest_first, points, depth, parents, lengths, size, on_tree, order[:filled]):
+        filled = _trace(tip, parents, on_tree, order, filled)
     return order[:filled].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+def _beyond(
+    root: int,
+    targets: NDArray[np.int32],
+    farthest_first: NDArray[np.int32],
+    points: NDArray[np.int32],
+    depth: NDArray[np.float32],
+    parents: NDArray[np.int32],
+    lengths: NDArray[np.float32],
+    size: NDArray[np.float64],
+    on_tree: NDArray[np.bool_],
+    order: NDArray[np.int32],
+) -> NDArray[np.int32]:
+    """Return the farthest voxel beyond each target: the end of a neurite, if it is covered from there only.
+
+    Paths end at targets for the sake of the next block, not because a neurite ends there.
+    """
+    count = len(parents)
+    zone = np.full(count, NONE, np.int32)
+    for v in order:
+        if _distance(v, root, points, size) <= depth[root]:
+            zone[v] = root
+    for target in targets:
+        v = target
+        while v != NONE and _distance(v, target, points, size) <= depth[target]:
+            if zone[v] == NONE:
+                zone[v] = target
+            v = parents[v]
+    found = np.full(count, NONE, np.int32)
+    for k in range(count - 1, -1, -1):
+        v = farthest_first[k]
+        if not on_tree[v]:
+            zone[v] = zone[parents[v]]
+            end = zone[v]
+            if end != NONE and _distance(v, end, points, size) > 1.5 * depth[end] + size.max():
+                found[end] = v
+    return found[found != NONE]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -156,7 +207,7 @@ def _cover(
 ) -> None:
     """Cover the surroundings of a path.
 
-    Each voxel keeps the voxel of the tree of which the largest part of its radius is left here, and this rest, `budget`.
+    Each voxel keeps the voxel of the tree of which the largest part of its radius is left here, and this rest.
     Voxels pass it on in the order of their budgets, in steps of a voxel, so that each is visited about once.
     """
     flat, index = components.ravel(), numbers.ravel()

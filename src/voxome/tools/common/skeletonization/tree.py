@@ -37,8 +37,28 @@ class Tree(NamedTuple):
     parents: NDArray[np.int64]
 
 
-def extract_tree(graph: NodeGraph, size_nm: Sequence[float], teasar: Teasar) -> Tree:
-    """Return the skeleton of an object, one tree for each connected part of its graph."""
+def extract_tree(
+    graph: NodeGraph,
+    size_nm: Sequence[float],
+    teasar: Teasar,
+    root: int | None = None,
+    targets: Sequence[int] = (),
+) -> Tree:
+    """Return the skeleton of an object, one tree for each connected part of its graph.
+
+    Parameters
+    ----------
+    graph : NodeGraph
+        All nodes.
+    size_nm : (z, y, x)
+        Voxel size.
+    teasar : Teasar
+        Which branches stay.
+    root : int, optional
+        Node that is the root of its part. By default it is the middle of a soma, or else an end.
+    targets : sequence of int
+        Nodes that the tree contains in any case.
+    """
     size = np.asarray(size_nm, np.float64)
     place = (graph.points + 0.5) * size
     count = len(place)
@@ -49,7 +69,7 @@ def extract_tree(graph: NodeGraph, size_nm: Sequence[float], teasar: Teasar) -> 
     total = 0
     order = np.argsort(part, kind="stable")
     for members in np.split(order, np.flatnonzero(np.diff(part[order])) + 1):
-        chosen, above = _extract(members, links, place, graph.depth_nm, teasar)
+        chosen, above = _extract(members, links, place, graph.depth_nm, teasar, root, targets)
         nodes.append(chosen)
         parents.append(np.where(above < 0, -1, above + total))
         total += len(chosen)
@@ -81,12 +101,24 @@ class _Links(NamedTuple):
 
 
 def _extract(
-    members: NDArray[np.int64], links: _Links, place: NDArray[np.float64], depth: NDArray[np.float64], teasar: Teasar
+    members: NDArray[np.int64],
+    links: _Links,
+    place: NDArray[np.float64],
+    depth: NDArray[np.float64],
+    teasar: Teasar,
+    given: int | None,
+    targets: Sequence[int],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    root = int(members[np.argmax(depth[members])])
-    soma = depth[root] >= teasar.soma_radius_nm
-    if not soma:
-        _, length = _search(links.starts, links.ends, links.lengths, links.lengths, root)
+    """Return nodes and parents of the tree of one connected part."""
+    inside = set(members.tolist())
+    deepest = int(members[np.argmax(depth[members])])
+    soma = given is None and depth[deepest] >= teasar.soma_radius_nm
+    if given in inside:
+        root = int(given)
+    elif soma:
+        root = deepest
+    else:
+        _, length = _search(links.starts, links.ends, links.lengths, links.lengths, deepest)
         root = int(members[np.argmax(length[members])])
     above, length = _search(links.starts, links.ends, links.costs, links.lengths, root)
     near = cKDTree(place[members])
@@ -99,11 +131,8 @@ def _extract(
         for found in near.query_ball_point(place[path], teasar.scale * depth[path] + teasar.const_nm):
             covered[members[found]] = True
 
-    cover([root])
-    for end in members[np.argsort(-length[members], kind="stable")]:
-        if covered[end]:
-            continue
-        path, node = [], int(end)
+    def trace(end: int) -> None:
+        path, node = [], end
         while row[node] < 0:
             path.append(node)
             node = int(above[node])
@@ -114,7 +143,19 @@ def _extract(
             nodes.append(new)
             parents.append(int(row[node]))
             node = new
-        cover(path)
+        if path:
+            cover(path)
+
+    cover([root])
+    farthest = members[np.argsort(-length[members], kind="stable")].tolist()
+    if not soma:
+        trace(farthest[0])
+    for target in targets:
+        if target in inside:
+            trace(target)
+    for end in farthest:
+        if not covered[end]:
+            trace(end)
     return np.array(nodes), np.array(parents)
 
 

@@ -1,8 +1,8 @@
 """Voxels of components as graphs: 26 neighbours, and shortest paths that keep to the middle.
 
 A step costs its length times ``(1 / d)**4``, with d the distance to the surface. This is the penalised field of TEASAR
-(Sato et al. 2000, section 3.3) without its scale: it depends on the surroundings of a voxel only, neither on the thickest
-place of an object nor on the block.
+(Sato et al. 2000, section 3.3) without its scale: it depends on the surroundings of a voxel only, neither on the
+thickest place of an object nor on the block.
 """
 
 from __future__ import annotations

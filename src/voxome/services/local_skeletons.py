@@ -1,0 +1,213 @@
+"""Skeletons of the segments of a volume, computed when they are used."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.frame import ASSUMED_NM
+from voxome.contracts.provenance import LOCAL, InputRecord, Provenance
+from voxome.contracts.shapes import Skeleton
+from voxome.errors import InvalidBox, InvalidInput, NotFound, VoxomeError
+from voxome.extras import require
+from voxome.geometry import BlockGrid, Box
+from voxome.registry import load
+from voxome.resources.local_ids import require_positive
+from voxome.resources.volume import Volume
+
+if TYPE_CHECKING:
+    from voxome.tools.common.skeletonization.parameters import Teasar
+    from voxome.tools.common.skeletonization.pieces import Piece
+
+BLOCK = (256, 256, 256)
+"""Largest block that is in memory at once."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Parameters of the tools of skeletons."""
+
+    scale: float
+    const_nm: float
+    soma_radius_nm: float
+
+    @classmethod
+    def of(cls, scale: float, const_nm: float, soma_radius_nm: float) -> Self:
+        """Return checked parameters.
+
+        Raises
+        ------
+        InvalidInput
+            If one is not a finite number of at least 0.
+        """
+        parameters = load("voxome.tools", "common.skeletons").spec.parameters
+        checked = {}
+        for name, value in {"scale": scale, "const_nm": const_nm, "soma_radius_nm": soma_radius_nm}.items():
+            try:
+                checked[name] = parameters[name].check(value)
+            except InvalidInput as error:
+                raise InvalidInput(f"{name} is {error}") from error
+        return cls(**checked)
+
+    def to_json(self) -> dict[str, float]:
+        """Return them by name."""
+        return asdict(self)
+
+
+class LocalSkeletons:
+    """The skeletons of a label volume as a source.
+
+    Parameters
+    ----------
+    labels : Volume
+        Labels (z, y, x).
+    options : Options
+        Parameters of the tools.
+    ids : sequence of int, optional
+        The segments; all if None.
+    box : Box or str, optional
+        Part of the volume.
+
+    Raises
+    ------
+    InvalidBox
+        If the box is empty or leaves the volume.
+    """
+
+    def __init__(self, labels: Volume, options: Options, ids: Sequence[int] | None, box: Box | str | None) -> None:
+        require("services", "cc3d", "edt", "fastremap", "numba")
+        self._labels, self._options = labels, options
+        self._ids = None if ids is None else np.unique(np.array(ids, np.uint64))
+        self._region = labels.domain if box is None else Box.of(box, labels.domain)
+        self._size = labels.voxel_size_nm or ASSUMED_NM
+        if self._region.empty or self._region not in labels.domain:
+            raise InvalidBox(
+                f"the box {self._region} is empty or leaves the volume; expected a box inside {labels.domain}"
+            )
+
+    def ids(self) -> NDArray[np.uint64]:
+        """Return the ids of the segments, sorted."""
+        return np.array(sorted(self._pieces), np.uint64)
+
+    def skeleton(self, id: int) -> Skeleton:
+        """Return the skeleton of a segment.
+
+        Raises
+        ------
+        NotFound
+            If there is no such segment.
+        """
+        from voxome.tools.common.skeletonization.objects import build_skeleton
+
+        if id not in self._pieces:
+            raise self._missing(id)
+        return self._recorded(build_skeleton(self._pieces[id], self._size, self._teasar))
+
+    def trace(
+        self, id: int, root_nm: Sequence[float] | None = None, targets_nm: Sequence[Sequence[float]] = ()
+    ) -> Skeleton:
+        """Return the skeleton of one segment; only its bounding box is read.
+
+        Raises
+        ------
+        NotFound
+            If there is no such segment.
+        InvalidInput
+            If root or targets are outside it.
+        """
+        from voxome.tools.common.skeletonization.objects import build_skeleton
+
+        region = self._labels.bounding_box(id, exact=True) & self._region
+        given = [*([] if root_nm is None else [root_nm]), *targets_nm]
+        points = np.floor(np.array(given, float).reshape(-1, 3) / self._size).astype(np.int64)
+        self._require_inside(id, points, given)
+        pieces = self._traced(region, np.array([id], np.uint64), points) if id and not region.empty else {}
+        if id not in pieces:
+            raise self._missing(id)
+        root = None if root_nm is None else points[0]
+        targets = points if root_nm is None else points[1:]
+        found = build_skeleton(pieces[id], self._size, self._teasar, root, targets)
+        return self._recorded(found, root_nm, targets_nm)
+
+    @cached_property
+    def _pieces(self) -> dict[int, list[Piece]]:
+        pieces = self._traced(self._region, self._ids)
+        if self._ids is not None:
+            for id in self._ids.tolist():
+                if id not in pieces:
+                    raise self._missing(id)
+        return pieces
+
+    @cached_property
+    def _teasar(self) -> Teasar:
+        from voxome.tools.common.skeletonization.parameters import Teasar
+
+        return Teasar(**self._options.to_json())
+
+    def _traced(
+        self, region: Box, ids: NDArray[np.uint64] | None, points: NDArray[np.int64] | None = None
+    ) -> dict[int, list[Piece]]:
+        """Return the pieces of segments, by id."""
+        from voxome.tools.common.skeleton_pieces import halo_of
+        from voxome.tools.common.skeletonization.pieces import BlockBoxes, trace_pieces
+
+        domain = self._labels.domain
+        found: dict[int, list[Piece]] = defaultdict(list)
+        grid = BlockGrid(domain, BLOCK, box=region, halo=halo_of({}, self._size), anchor=region.start)
+        for block in grid:
+            labels = self._labels.source.read(block.read)
+            require_positive(labels, self._name)
+            labels = labels.astype(np.uint64, copy=False)
+            if ids is not None:
+                labels = np.where(np.isin(labels, ids), labels, np.uint64(0))
+            boxes = BlockBoxes(block.write, block.read, region, domain)
+            for piece in trace_pieces(labels, boxes, self._size, self._teasar, points):
+                found[piece.id].append(piece)
+        return dict(found)
+
+    def _require_inside(self, id: int, points: NDArray[np.int64], given: Sequence[Sequence[float]]) -> None:
+        outside = [position for point, position in zip(points, given, strict=True) if self._label_at(point) != id]
+        if outside:
+            listed = ", ".join(str(tuple(one)) for one in outside[:5]) + (", …" if len(outside) > 5 else "")
+            raise InvalidInput(
+                f"{len(outside)} of {len(given)} positions are outside the segment {id} of {self._name}: {listed}; "
+                "expected positions in it, in nm (z, y, x) from the corner of voxel 0"
+            )
+
+    def _label_at(self, point: NDArray[np.int64]) -> int:
+        voxel = Box.of_shape((1, 1, 1), tuple(point.tolist()))
+        if voxel not in self._region:
+            return 0
+        return int(self._labels.source.read(voxel).item())
+
+    @property
+    def _name(self) -> str:
+        return self._labels.uri or "the array"
+
+    def _missing(self, id: int) -> NotFound:
+        return NotFound(f"{self._name} has no segment {id} in {self._region}; its `ids()` are those that it has")
+
+    def _recorded(
+        self, skeleton: Skeleton, root_nm: Sequence[float] | None = None, targets_nm: Sequence[Sequence[float]] = ()
+    ) -> Skeleton:
+        parameters: dict[str, object] = {**self._options.to_json(), "box": str(self._region)}
+        if root_nm is not None:
+            parameters["root_nm"] = list(root_nm)
+        if targets_nm:
+            parameters["targets_nm"] = [list(one) for one in targets_nm]
+        spec = load("voxome.tools", "common.skeletons").spec
+        record = InputRecord("labels", self._labels.uri, self._version())
+        made = Provenance.now("skeleton", LOCAL, spec.name, spec.version, parameters, [record])
+        return replace(skeleton, provenance=made)
+
+    def _version(self) -> str | None:
+        try:
+            return self._labels.source.version().token
+        except VoxomeError:
+            return None

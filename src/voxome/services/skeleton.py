@@ -1,0 +1,160 @@
+"""Skeletons of segments: those that the store keeps, or computed from the voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import cast
+
+from voxome.contracts.abilities import ability
+from voxome.contracts.arguments import require_id, require_position
+from voxome.contracts.provenance import LOCAL, OWN
+from voxome.contracts.service import Requirement
+from voxome.contracts.service import service as as_service
+from voxome.contracts.shapes import Skeleton
+from voxome.contracts.source import SkeletonSource
+from voxome.geometry import Box
+from voxome.resources.labels import require_labels
+from voxome.resources.shapes import Skeletons
+from voxome.resources.volume import Volume
+from voxome.resources.volume_like import VolumeLike, as_volume
+from voxome.services.choice import call_service, choose
+from voxome.services.local_skeletons import LocalSkeletons, Options
+
+_STORED = Requirement(
+    SkeletonSource,
+    "this store keeps no skeletons; a precomputed segmentation whose info names a folder `skeletons` does, as does a "
+    "DVID labelmap with an instance NAME_skeletons; service='local' computes them",
+)
+
+
+@as_service()
+def skeleton(
+    volume: VolumeLike,
+    id: int,
+    *,
+    scale: float = 1.5,
+    const_nm: float = 300.0,
+    soma_radius_nm: float = 2000.0,
+    root_nm: Sequence[float] | None = None,
+    targets_nm: Sequence[Sequence[float]] = (),
+    box: Box | str | None = None,
+    level: int = 0,
+    voxel_size_nm: Sequence[float] | None = None,
+    service: str | None = None,
+) -> Skeleton:
+    """Return the skeleton of a segment: of the store if it keeps skeletons, else computed from the voxels.
+
+    A computed skeleton is a tree for each 26-connected part of the segment, by TEASAR; rings are opened. Only the
+    surroundings of the segment are read, block by block.
+
+    Parameters
+    ----------
+    volume : str, path, Volume or array
+        Labels (z, y, x) of any integer type; 0 is background.
+    id : int
+        Id of the segment.
+    scale, const_nm : float
+        A path covers what is within ``scale * radius + const_nm`` of it, in nm; what no path covers becomes a branch.
+    soma_radius_nm : float
+        A segment that is as thick as this has a soma: its middle is the root, which branches leave straight.
+    root_nm : (z, y, x), optional
+        Position in the segment, in nm in the corner frame, that is the root.
+    targets_nm : sequence of (z, y, x)
+        Positions in the segment that have a node.
+    box : Box or str, optional
+        Part of the volume, in the store's coordinates.
+    level : int
+        Level of the pyramid; 0 is the finest.
+    voxel_size_nm : (z, y, x), optional
+        Voxel size of an array; voxels of 10 nm if it is unknown.
+    service : str, optional
+        ``own``: what the store keeps; ``local``: compute it; the name of another package's service.
+
+    Returns
+    -------
+    Skeleton
+        Nodes in nm in the corner frame, edges from child to parent, and for each node the distance to the surface.
+
+    Raises
+    ------
+    NotFound
+        If there is no such segment, or the store keeps no skeleton of it.
+    InvalidInput
+        If the volume has no integer labels, or negative ones; if a position is outside the segment.
+    UnsupportedFormat
+        If the service is ``own``, and the store keeps no skeletons.
+
+    Examples
+    --------
+    >>> import numpy as np, voxome
+    >>> labels = np.zeros((5, 5, 40), np.uint64)
+    >>> labels[2, 2, 2:38] = 2**63 + 5
+    >>> skeleton = voxome.skeleton(labels, 2**63 + 5, voxel_size_nm=(40, 16, 16))
+    >>> skeleton.nodes_nm[0].tolist(), skeleton.length_nm
+    ([100.0, 40.0, 40.0], 560.0)
+    """
+    opened = as_volume(volume, level=level, voxel_size_nm=voxel_size_nm)
+    number = require_id("id", id)
+    way = choose(service, opened, "skeleton", _STORED)
+    if way == OWN:
+        return _stored(opened).skeleton(number)
+    options = Options.of(scale, const_nm, soma_radius_nm)
+    root = None if root_nm is None else require_position("root_nm", root_nm)
+    targets = tuple(require_position("targets_nm", one) for one in targets_nm)
+    if way != LOCAL:
+        found = call_service(
+            way, opened, number, **options.to_json(), root_nm=root, targets_nm=targets or None, box=box
+        )
+        return cast("Skeleton", found)
+    return LocalSkeletons(require_labels(opened), options, None, box).trace(number, root, targets)
+
+
+@as_service()
+def skeletons(
+    volume: VolumeLike,
+    ids: Collection[int] | None = None,
+    *,
+    scale: float = 1.5,
+    const_nm: float = 300.0,
+    soma_radius_nm: float = 2000.0,
+    box: Box | str | None = None,
+    level: int = 0,
+    voxel_size_nm: Sequence[float] | None = None,
+    service: str | None = None,
+) -> Skeletons:
+    """Return the skeletons of segments: of the store if it keeps skeletons, else computed when they are used.
+
+    All of them are traced in one pass over the volume, when the first is used; memory grows with the skeletons, not
+    with the volume. `voxome.write_skeletons` writes those of a large volume, on many cores.
+
+    Parameters
+    ----------
+    volume, scale, const_nm, soma_radius_nm, box, level, voxel_size_nm, service : optional
+        See `skeleton`.
+    ids : collection of int, optional
+        The segments; all if None.
+
+    Raises
+    ------
+    NotFound
+        If one of `ids` does not exist.
+    InvalidInput
+        If the volume has no integer labels, or negative ones.
+    UnsupportedFormat
+        If the service is ``own``, and the store keeps no skeletons.
+    """
+    opened = as_volume(volume, level=level, voxel_size_nm=voxel_size_nm)
+    wanted = None if ids is None else [require_id("ids", one) for one in ids]
+    way = choose(service, opened, "skeletons", _STORED)
+    if way == OWN:
+        return Skeletons(_stored(opened), opened.uri)
+    options = Options.of(scale, const_nm, soma_radius_nm)
+    if way != LOCAL:
+        return cast("Skeletons", call_service(way, opened, wanted, **options.to_json(), box=box))
+    return Skeletons(LocalSkeletons(require_labels(opened), options, wanted, box), opened.uri)
+
+
+def _stored(volume: Volume) -> SkeletonSource:
+    source = ability(volume.source, SkeletonSource)
+    assert source is not None, "`choose` checks what it requires"
+    return source

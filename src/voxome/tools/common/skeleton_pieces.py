@@ -1,0 +1,69 @@
+"""Pieces of the skeletons of the labels of a block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+from annotated_types import Ge
+from numpy.typing import NDArray
+
+from voxome import kinds
+from voxome.contracts.context import BlockContext
+from voxome.contracts.kinds import Rows
+from voxome.contracts.python_tool import tool
+from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.tool import Halo, memory_of
+from voxome.tools.common.skeletonization.parameters import Teasar
+from voxome.tools.common.skeletonization.pieces import BlockBoxes, trace_pieces
+from voxome.tools.common.skeletonization.rows import PIECES, rows_of
+
+REACH_NM = 500.0
+"""How far a block sees beyond itself; radii up to this are exact near its faces."""
+_MOST_VOXELS = 32
+
+
+def halo_of(_: Mapping[str, Any], voxel_size_nm: tuple[float, float, float]) -> Halo:
+    """Return the voxels that a block reads beyond itself on each side."""
+    z, y, x = (min(max(math.ceil(REACH_NM / size), 1), _MOST_VOXELS) for size in voxel_size_nm)
+    return (z, y, x), (z, y, x)
+
+
+def _problems(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> Iterable[str]:
+    if specs["labels"].dtype.kind not in "biu":
+        yield f"labels are {specs['labels'].dtype}; expected integers"
+
+
+@tool(
+    "common.skeleton_pieces",
+    halo=halo_of,
+    outputs={"pieces": kinds.Groups(PIECES)},
+    invariance="none",
+    check=_problems,
+    memory=memory_of(300_000_000, 48),
+)
+def skeleton_pieces(
+    labels: Annotated[NDArray[Any], kinds.Labels(dtype=None)],
+    *,
+    scale: Annotated[float, Ge(0)] = 1.5,
+    const_nm: Annotated[float, Ge(0)] = 300.0,
+    block: BlockContext,
+) -> dict[str, Rows]:
+    """Trace the paths of all labels, block by block; common.skeletons joins the pieces.
+
+    Parameters
+    ----------
+    labels : (z, y, x) array of integers
+        Labels; 0 is background.
+    scale, const_nm : float
+        A path covers what is within ``scale * radius + const_nm`` of it, in nm; what no path covers becomes a branch.
+
+    Returns
+    -------
+    pieces : table of groups
+        The part of each skeleton that a block has, with more branches than will stay.
+    """
+    frame = block.frame
+    boxes = BlockBoxes(block.write, block.read, frame.box, frame.domain)
+    return {"pieces": rows_of(list(trace_pieces(labels, boxes, frame.scale_nm, Teasar(scale, const_nm))))}

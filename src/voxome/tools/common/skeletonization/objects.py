@@ -1,0 +1,130 @@
+"""Skeletons of objects, and their measures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from voxome.contracts.kinds import Rows
+from voxome.contracts.shapes import Skeleton
+from voxome.tools.common.skeletonization.join import join_pieces
+from voxome.tools.common.skeletonization.parameters import Teasar
+from voxome.tools.common.skeletonization.pieces import Piece
+from voxome.tools.common.skeletonization.smoothing import smooth_nodes
+from voxome.tools.common.skeletonization.tree import extract_tree
+
+TABLE = {
+    "id": "uint64",
+    "voxels": "int64",
+    "volume_nm3": "float64",
+    "nodes": "int64",
+    "parts": "int64",
+    "branch_points": "int64",
+    "end_points": "int64",
+    "cable_nm": "float64",
+    "max_radius_nm": "float64",
+}
+"""Columns of the table of objects."""
+
+
+@dataclass(frozen=True)
+class TracedObject:
+    """An object with its skeleton, if it is large enough to have one.
+
+    Attributes
+    ----------
+    id, voxels : int
+        Label, and number of its voxels.
+    volume_nm3 : float
+        Their volume.
+    skeleton : Skeleton or None
+        None if the object is smaller than the limit.
+    """
+
+    id: int
+    voxels: int
+    volume_nm3: float
+    skeleton: Skeleton | None
+
+
+def trace_object(
+    pieces: Sequence[Piece], size_nm: Sequence[float], teasar: Teasar, min_volume_nm3: float = 0.0
+) -> TracedObject:
+    """Return the skeleton of an object from all of its pieces.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+        The pieces of all blocks.
+    size_nm : (z, y, x)
+        Voxel size.
+    teasar : Teasar
+        Which branches it has.
+    min_volume_nm3 : float
+        Objects with less volume get no skeleton.
+    """
+    voxels = sum(piece.voxels for piece in pieces)
+    volume = voxels * math.prod(size_nm)
+    skeleton = build_skeleton(pieces, size_nm, teasar) if volume >= min_volume_nm3 else None
+    return TracedObject(pieces[0].id, voxels, volume, skeleton)
+
+
+def build_skeleton(
+    pieces: Sequence[Piece],
+    size_nm: Sequence[float],
+    teasar: Teasar,
+    root: Sequence[int] | None = None,
+    targets: Sequence[Sequence[int]] = (),
+) -> Skeleton:
+    """Return the skeleton of an object: nodes in nm in the corner frame, edges from child to parent.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+        The pieces of all blocks, which reach root and targets.
+    size_nm : (z, y, x)
+        Voxel size.
+    teasar : Teasar
+        Which branches it has.
+    root : (z, y, x), optional
+        Voxel that is the root.
+    targets : sequence of (z, y, x)
+        Voxels that have a node.
+    """
+    graph = join_pieces(pieces, size_nm)
+    wanted = [graph.find(point) for point in targets]
+    tree = extract_tree(graph, size_nm, teasar, None if root is None else graph.find(root), wanted)
+    depth = graph.depth_nm[tree.nodes]
+    fixed = np.isin(tree.nodes, wanted) | (tree.parents < 0)
+    nodes = smooth_nodes(graph.points[tree.nodes], depth, tree.parents, size_nm, fixed)
+    child = np.flatnonzero(tree.parents >= 0)
+    return Skeleton(nodes, np.stack([child, tree.parents[child]], axis=1), depth)
+
+
+def table_rows(objects: Sequence[TracedObject]) -> Rows:
+    """Return a row of `TABLE` for each object."""
+    rows = [_measure(one) for one in objects]
+    return {name: np.array([row[name] for row in rows], dtype) for name, dtype in TABLE.items()}
+
+
+def _measure(one: TracedObject) -> dict[str, float]:
+    row: dict[str, float] = dict.fromkeys(TABLE, 0)
+    row |= {"id": one.id, "voxels": one.voxels, "volume_nm3": one.volume_nm3}
+    if one.skeleton is not None:
+        count, edges = len(one.skeleton.nodes_nm), one.skeleton.edges
+        degree = np.bincount(edges.ravel(), minlength=count)
+        graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
+        row |= {
+            "nodes": count,
+            "parts": connected_components(graph, directed=False, return_labels=False),
+            "branch_points": int((degree > 2).sum()),
+            "end_points": int((degree == 1).sum()),
+            "cable_nm": one.skeleton.length_nm,
+            "max_radius_nm": float(one.skeleton.radii_nm.max()),
+        }
+    return row

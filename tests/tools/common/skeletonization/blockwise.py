@@ -1,0 +1,70 @@
+"""Skeletons of an array in blocks of any size, and their measures."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from voxome.contracts.shapes import Skeleton
+from voxome.geometry import BlockGrid, Box
+from voxome.tools.common.skeleton_pieces import halo_of
+from voxome.tools.common.skeletonization.objects import build_skeleton
+from voxome.tools.common.skeletonization.parameters import Teasar
+from voxome.tools.common.skeletonization.pieces import BlockBoxes, Piece, trace_pieces
+from voxome.tools.common.skeletonization.rows import pieces_of, rows_of
+
+Size = tuple[float, float, float]
+
+
+def pieces_by_id(
+    labels: NDArray[np.integer], size_nm: Size, block: int, teasar: Teasar | None = None
+) -> dict[int, list[Piece]]:
+    """Return the pieces of every object in blocks of `block` voxels, after a round trip through rows."""
+    domain = Box.of_shape(labels.shape)
+    found: dict[int, list[Piece]] = defaultdict(list)
+    for one in BlockGrid(domain, (block,) * 3, halo=halo_of({}, size_nm)):
+        boxes = BlockBoxes(one.write, one.read, domain, domain)
+        pieces = list(trace_pieces(labels[one.read.within(domain)], boxes, size_nm, teasar or Teasar()))
+        for piece in pieces_of(rows_of(pieces)):
+            found[piece.id].append(piece)
+    return dict(found)
+
+
+def skeletonize(
+    labels: NDArray[np.integer], size_nm: Size, block: int = 1 << 20, teasar: Teasar | None = None
+) -> dict[int, Skeleton]:
+    """Return the skeleton of every object."""
+    teasar = teasar or Teasar()
+    pieces = pieces_by_id(labels, size_nm, block, teasar)
+    return {id: build_skeleton(parts, size_nm, teasar) for id, parts in pieces.items()}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What two skeletons of one object have in common."""
+
+    parts: int
+    branch_points: int
+    end_points: int
+    cycles: int
+
+
+def shape_of(skeleton: Skeleton) -> Shape:
+    """Return the shape of a skeleton; cycles are E - V + C."""
+    count, edges = len(skeleton.nodes_nm), skeleton.edges
+    degree = np.bincount(edges.ravel(), minlength=count)
+    graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
+    parts = int(connected_components(graph, directed=False, return_labels=False))
+    return Shape(parts, int((degree > 2).sum()), int((degree == 1).sum()), len(edges) - count + parts)
+
+
+def labels_at(skeleton: Skeleton, labels: NDArray[np.integer], size_nm: Sequence[float]) -> list[int]:
+    """Return the labels under the nodes."""
+    voxels = np.floor(skeleton.nodes_nm / np.asarray(size_nm)).astype(int)
+    return np.unique(labels[tuple(voxels.T)]).tolist()
