@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ def test_root_and_targets_have_nodes(labels: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("options", [{"root_nm": (20, 20, 20)}, {"targets_nm": [(260, 180, 400), (-1, 5, 5)]}])
-def test_positions_outside_the_segment_are_named(labels: np.ndarray, options: dict) -> None:
+def test_positions_outside_the_segment_are_named(labels: np.ndarray, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match=r"1 of [12] positions are outside the segment 3"):
         voxome.skeleton(labels, 3, voxel_size_nm=SIZE, **options)
 

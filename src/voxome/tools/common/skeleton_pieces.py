@@ -14,7 +14,8 @@ from voxome.contracts.context import BlockContext
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.tool import Halo, memory_of
+from voxome.contracts.tool import memory_of
+from voxome.geometry.grid import Halo
 from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.pieces import BlockBoxes, trace_pieces
 from voxome.tools.common.skeletonization.rows import PIECES, rows_of

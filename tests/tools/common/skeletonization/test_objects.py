@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from tools.common.skeletonization.blockwise import Shape, Size, labels_at, shape_of, skeletonize
@@ -14,7 +16,7 @@ CURVE = [(20 + 108 * t, 60 + 15 * np.sin(9.4 * t), 60 + 15 * np.cos(6.3 * t)) fo
 FORK = [[(10, 64, 64), (64, 64, 64), (118, 20, 30)], [(64, 64, 64), (110, 110, 100)]]
 
 
-def tube(lines: list, radius: float, size_nm: Size) -> tuple[np.ndarray, float]:
+def tube(lines: list[Any], radius: float, size_nm: Size) -> tuple[np.ndarray, float]:
     """Return labels of 128³ cubes of the shortest edge of a voxel, and the cable to the surface at the ends in nm."""
     unit = min(size_nm)
     labels = np.zeros([int(np.ceil(128 * unit / size)) for size in size_nm], np.uint64)
@@ -27,7 +29,7 @@ def tube(lines: list, radius: float, size_nm: Size) -> tuple[np.ndarray, float]:
 @pytest.mark.parametrize("size_nm", SIZES)
 @pytest.mark.parametrize("radius", [1.2, 2, 5])
 @pytest.mark.parametrize("line", [LINE, CURVE, [(10, 40, 40), (118, 40, 40)]], ids=["oblique", "curved", "straight"])
-def test_a_tube_has_the_length_of_its_centre_line(line: list, radius: float, size_nm: Size) -> None:
+def test_a_tube_has_the_length_of_its_centre_line(line: list[Any], radius: float, size_nm: Size) -> None:
     labels, truth = tube([line], radius, size_nm)
     for block in [1000, *BLOCKS]:
         found = skeletonize(labels, size_nm, block)[7]

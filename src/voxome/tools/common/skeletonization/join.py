@@ -31,7 +31,7 @@ class NodeGraph:
     depth_nm: NDArray[np.float64]
     edges: NDArray[np.int64]
 
-    def find(self, point: Sequence[int]) -> int:
+    def find(self, point: Sequence[int] | NDArray[np.int64]) -> int:
         """Return the node of a voxel, which has one."""
         return int(np.flatnonzero((self.points == np.asarray(point)).all(axis=1))[0])
 

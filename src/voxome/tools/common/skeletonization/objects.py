@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -78,8 +79,8 @@ def build_skeleton(
     pieces: Sequence[Piece],
     size_nm: Sequence[float],
     teasar: Teasar,
-    root: Sequence[int] | None = None,
-    targets: Sequence[Sequence[int]] = (),
+    root: Sequence[int] | NDArray[np.int64] | None = None,
+    targets: Sequence[Sequence[int]] | NDArray[np.int64] = (),
 ) -> Skeleton:
     """Return the skeleton of an object: nodes in nm in the corner frame, edges from child to parent.
 

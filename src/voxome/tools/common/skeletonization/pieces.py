@@ -198,7 +198,7 @@ def _contacts(labels: NDArray[np.uint32], boxes: BlockBoxes, size_nm: Sequence[f
     found = [np.empty((0, 3), np.int64)]
     for axis, index in boxes.planes():
         a, b = (other for other in range(3) if other != axis)
-        plane = labels.take(index - boxes.read.start[axis], axis=axis)
+        plane: NDArray[np.uint32] = labels.take(index - boxes.read.start[axis], axis=axis)  # type: ignore[assignment]
         points = contact_points(plane, (face[a], face[b]), (size_nm[a], size_nm[b]), (borders[a], borders[b]))
         start = boxes.closed.start[a], boxes.closed.start[b]
         found.append(np.insert(points + np.array(start), axis, index, axis=1))

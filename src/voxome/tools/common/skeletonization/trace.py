@@ -166,14 +166,10 @@ def _points(places: NDArray[np.int64], shape: tuple[int, int, int]) -> NDArray[n
 def _farthest_first(lengths: NDArray[np.float32], step: float) -> NDArray[np.int32]:
     """Return the voxels by falling length, in steps; of equal ones the first voxel comes first."""
     bins = np.int64(lengths.max() / step) + 2
-    starts = np.zeros(bins + 1, np.int64)
+    counts = np.zeros(bins, np.int64)
     for length in lengths:
-        starts[bins - 1 - np.int64(length / step)] += 1
-    total = 0
-    for k in range(bins):
-        here = starts[k]
-        starts[k] = total
-        total += here
+        counts[bins - 1 - np.int64(length / step)] += 1
+    starts = np.cumsum(counts) - counts
     order = np.empty(len(lengths), np.int32)
     for v in range(len(lengths)):
         k = bins - 1 - np.int64(lengths[v] / step)
@@ -213,20 +209,18 @@ def _cover(
     flat, index = components.ravel(), numbers.ravel()
     own = flat[places[0]]
     step = size.min()
-    widest = np.float32(0)
-    for v in path:
-        widest = max(widest, depth[v])
-    heads = np.full(np.int64((scale * widest + const_nm) / step) + 1, NONE, np.int64)
+    widest = np.float32(scale * depth[path].max() + const_nm)
+    heads = np.full(np.int64(widest / step) + 1, NONE, np.int64)
     voxels = np.empty(max(len(path), 1024), np.int32)
     nexts = np.empty(len(voxels), np.int64)
     filled = 0
     for v in path:
-        radius = scale * depth[v] + const_nm
+        radius = np.float32(scale * depth[v] + const_nm)
         if radius > budget[v]:
             budget[v], origin[v] = radius, v
-            level = np.int64(radius / step)
-            voxels[filled], nexts[filled] = v, heads[level]
-            heads[level] = filled
+            highest = np.int64(radius / step)
+            voxels[filled], nexts[filled] = v, heads[highest]
+            heads[highest] = filled
             filled += 1
     for level in range(len(heads) - 1, 0, -1):
         while heads[level] != NONE:
@@ -244,7 +238,7 @@ def _cover(
                 u = index[place]
                 if budget[u] >= budget[v] or origin[u] == source:
                     continue
-                rest = radius - _distance(u, source, points, size)
+                rest = np.float32(min(radius - _distance(u, source, points, size), budget[v]))
                 lower = np.int64(rest / step)
                 if rest <= 0 or (budget[u] > 0 and lower <= np.int64(budget[u] / step)):
                     continue
@@ -252,7 +246,6 @@ def _cover(
                 if filled == len(voxels):
                     voxels = np.concatenate((voxels, np.empty(filled, np.int32)))
                     nexts = np.concatenate((nexts, np.empty(filled, np.int64)))
-                lower = min(lower, level)
                 voxels[filled], nexts[filled] = u, heads[lower]
                 heads[lower] = filled
                 filled += 1

@@ -113,8 +113,8 @@ def _extract(
     inside = set(members.tolist())
     deepest = int(members[np.argmax(depth[members])])
     soma = given is None and depth[deepest] >= teasar.soma_radius_nm
-    if given in inside:
-        root = int(given)
+    if given is not None and given in inside:
+        root = given
     elif soma:
         root = deepest
     else:
