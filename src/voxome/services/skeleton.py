@@ -129,10 +129,12 @@ def skeletons(
 
     Parameters
     ----------
-    volume, scale, const_nm, soma_radius_nm, box, level, voxel_size_nm, service : optional
-        See `skeleton`.
+    volume : str, path, Volume or array
+        Labels (z, y, x) of any integer type; 0 is background.
     ids : collection of int, optional
         The segments; all if None.
+    scale, const_nm, soma_radius_nm, box, level, voxel_size_nm, service : optional
+        See `skeleton`.
 
     Raises
     ------

@@ -27,10 +27,12 @@ def trace_tree(
 
     Parameters
     ----------
-    components, numbers, places, depth, size : arrays
+    components, numbers, places, depth : arrays
         See `shortest_paths`.
     parents, lengths : (n,) arrays
         What `shortest_paths` returns.
+    size : (3,) float64
+        z, y, x of a voxel, in nm.
     targets : (k,) int32
         Voxels that are reached in any case.
     scale, const_nm : float
