@@ -90,7 +90,7 @@ def skeleton(
     >>> labels = np.zeros((5, 5, 40), np.uint64)
     >>> labels[2, 2, 2:38] = 2**63 + 5
     >>> skeleton = voxome.skeleton(labels, 2**63 + 5, voxel_size_nm=(40, 16, 16))
-    >>> skeleton.nodes_nm[0].tolist(), skeleton.length_nm
+    >>> skeleton.nodes_nm.min(axis=0).tolist(), skeleton.length_nm
     ([100.0, 40.0, 40.0], 560.0)
     """
     opened = as_volume(volume, level=level, voxel_size_nm=voxel_size_nm)
