@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -36,12 +35,11 @@ class NodeGraph:
         return int(np.flatnonzero((self.points == np.asarray(point)).all(axis=1))[0])
 
 
-def join_pieces(pieces: Iterable[Piece], size_nm: Sequence[float]) -> NodeGraph:
+def join_pieces(pieces: Iterable[Piece]) -> NodeGraph:
     """Join the pieces of one object.
 
     They share the voxels where paths cross the planes between blocks. Where a neurite runs along such a plane, both
-    sides have a path, which meet at one point only: nodes are joined, too, if they are neighbouring voxels, or if one
-    lies in the ball around the other that the object contains.
+    sides have a path, which meet at one point only: nodes are joined, too, if they are neighbouring voxels.
     """
     pieces = [piece for piece in pieces if len(piece.points)]
     offsets = np.cumsum([0, *(len(piece.points) for piece in pieces)])
@@ -52,8 +50,6 @@ def join_pieces(pieces: Iterable[Piece], size_nm: Sequence[float]) -> NodeGraph:
     np.minimum.at(depth, number, np.concatenate([piece.depth_nm for piece in pieces]))
     edges = [number[piece.edges + offset] for piece, offset in zip(pieces, offsets, strict=False)]
     edges.append(_neighbours(points))
-    owner = [number[a:b] for a, b in itertools.pairwise(offsets)]
-    edges.extend(_links(points * np.asarray(size_nm, np.float64), depth, owner))
     joined = np.sort(np.concatenate(edges), axis=1)
     joined = joined[joined[:, 0] != joined[:, 1]]
     return NodeGraph(points, depth, np.unique(joined, axis=0))
@@ -63,21 +59,3 @@ def _neighbours(points: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the pairs of neighbouring voxels."""
     pairs: NDArray[np.int64] = cKDTree(points).query_pairs(1.5, p=np.inf, output_type="ndarray").astype(np.int64)
     return pairs
-
-
-def _links(
-    place: NDArray[np.float64], depth: NDArray[np.float64], owner: list[NDArray[np.int64]]
-) -> Iterable[NDArray[np.int64]]:
-    """Yield pairs of a node and the nearest node of another piece, if that is in the ball around the first."""
-    trees = [cKDTree(place[nodes]) for nodes in owner]
-    reach = [depth[nodes].max() for nodes in owner]
-    low = np.array([tree.mins for tree in trees])
-    high = np.array([tree.maxes for tree in trees])
-    for a, nodes in enumerate(owner):
-        close = ((low <= high[a] + reach[a]) & (high >= low[a] - reach[a])).all(axis=1)
-        for b in np.flatnonzero(close):
-            if b == a:
-                continue
-            distance, nearest = trees[b].query(place[nodes], distance_upper_bound=reach[a])
-            inside = distance < depth[nodes]
-            yield np.stack([nodes[inside], owner[b][nearest[inside]]], axis=1)

@@ -97,7 +97,7 @@ def build_skeleton(
     targets : sequence of (z, y, x)
         Voxels that have a node.
     """
-    graph = join_pieces(pieces, size_nm)
+    graph = join_pieces(pieces)
     wanted = [graph.find(point) for point in targets]
     tree = extract_tree(graph, size_nm, teasar, None if root is None else graph.find(root), wanted)
     depth = graph.depth_nm[tree.nodes]

@@ -20,7 +20,7 @@ from voxome.tools.common.skeletonization.contacts import contact_points
 from voxome.tools.common.skeletonization.distance import surface_distance
 from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.trace import trace_tree
-from voxome.tools.common.skeletonization.voxel_graph import VoxelGraphs, shortest_paths, voxel_graphs
+from voxome.tools.common.skeletonization.voxel_graph import VoxelGraphs, outermost, shortest_paths, voxel_graphs
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _trace(
     places, depth = graphs.places[span], depths[span]
     if targets is None:
         targets = np.empty(0, np.int32)
-    start = int(targets[0]) if len(targets) else _outermost(places, graphs.components.shape, size)
+    start = int(outermost(places, graphs.components.shape, size))
     voxels = graphs.components, graphs.numbers, places, depth
     parents, lengths = shortest_paths(*voxels, size, start)
     finer = teasar.finer
@@ -184,12 +184,6 @@ def _trace(
     edges = np.stack([np.arange(1, len(order)), position[parents[order[1:]]]], axis=1)
     points = np.stack(np.unravel_index(places[order], graphs.components.shape), axis=1).astype(np.int64) - 1
     return points, depth[order], edges
-
-
-def _outermost(places: NDArray[np.int64], shape: tuple[int, ...], size: NDArray[np.float64]) -> int:
-    """Return the voxel that is farthest from the centroid: an end."""
-    points = np.stack(np.unravel_index(places, shape), axis=1) * size
-    return int(np.argmax(((points - points.mean(axis=0)) ** 2).sum(axis=1)))
 
 
 def _contacts(labels: NDArray[np.uint32], boxes: BlockBoxes, size_nm: Sequence[float]) -> NDArray[np.int64]:

@@ -34,7 +34,7 @@ def trace_tree(
     size : (3,) float64
         z, y, x of a voxel, in nm.
     targets : (k,) int32
-        Voxels that are reached in any case.
+        Voxels that are reached in any case. Their paths cover nothing: a path to the next block replaces no branch.
     scale, const_nm : float
         A path covers what is within ``scale * depth + const_nm`` of one of its voxels, and connected to it.
     tips : bool
@@ -55,9 +55,9 @@ def trace_tree(
     order[0] = root
     on_tree[root] = True
     filled = 1
-    for target in targets:
-        filled = _trace(target, parents, on_tree, order, filled)
     if not tips:
+        for target in targets:
+            filled = _trace(target, parents, on_tree, order, filled)
         return order[:filled].copy()
     points = _points(places, components.shape)
     steps, _ = neighbour_steps(components.shape, size)
@@ -92,48 +92,9 @@ def trace_tree(
         )
         filled = _trace(end, parents, on_tree, order, filled)
         budget[tip] = max(budget[tip], np.float32(1e-3))
-    for tip in _beyond(root, targets, farthest_first, points, depth, parents, lengths, size, on_tree, order[:filled]):
-        filled = _trace(tip, parents, on_tree, order, filled)
-    return order[:filled].copy()
-
-
-@numba.njit(cache=True, nogil=True)
-def _beyond(
-    root: int,
-    targets: NDArray[np.int32],
-    farthest_first: NDArray[np.int32],
-    points: NDArray[np.int32],
-    depth: NDArray[np.float32],
-    parents: NDArray[np.int32],
-    lengths: NDArray[np.float32],
-    size: NDArray[np.float64],
-    on_tree: NDArray[np.bool_],
-    order: NDArray[np.int32],
-) -> NDArray[np.int32]:
-    """Return the farthest voxel beyond each target: the end of a neurite, if it is covered from there only.
-
-    Paths end at targets for the sake of the next block, not because a neurite ends there.
-    """
-    count = len(parents)
-    zone = np.full(count, NONE, np.int32)
-    for v in order:
-        if _distance(v, root, points, size) <= depth[root]:
-            zone[v] = root
     for target in targets:
-        v = target
-        while v != NONE and _distance(v, target, points, size) <= depth[target]:
-            if zone[v] == NONE:
-                zone[v] = target
-            v = parents[v]
-    found = np.full(count, NONE, np.int32)
-    for k in range(count - 1, -1, -1):
-        v = farthest_first[k]
-        if not on_tree[v]:
-            zone[v] = zone[parents[v]]
-            end = zone[v]
-            if end != NONE and _distance(v, end, points, size) > 1.5 * depth[end] + size.max():
-                found[end] = v
-    return found[found != NONE]
+        filled = _trace(target, parents, on_tree, order, filled)
+    return order[:filled].copy()
 
 
 @numba.njit(cache=True, nogil=True)

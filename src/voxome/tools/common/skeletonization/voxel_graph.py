@@ -148,3 +148,20 @@ def shortest_paths(
                 lengths[u] = lengths[v] + step_nm[k]
                 filled = push(heap, position, cost, u, filled)
     return parents, lengths
+
+
+@numba.njit(cache=True, nogil=True)
+def outermost(places: NDArray[np.int64], shape: tuple[int, int, int], size: NDArray[np.float64]) -> int:
+    """Return the number of the voxel that is farthest from the centroid: an end of the component."""
+    centre = np.zeros(3)
+    for place in places:
+        centre += np.array((place // (shape[1] * shape[2]), place // shape[2] % shape[1], place % shape[2]))
+    centre /= len(places)
+    farthest, found = -1.0, 0
+    for v in range(len(places)):
+        z = (places[v] // (shape[1] * shape[2]) - centre[0]) * size[0]
+        y = (places[v] // shape[2] % shape[1] - centre[1]) * size[1]
+        x = (places[v] % shape[2] - centre[2]) * size[2]
+        if z * z + y * y + x * x > farthest:
+            farthest, found = z * z + y * y + x * x, v
+    return found
