@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from docs.pages import blocks_of
 from numpy.testing import assert_allclose, assert_array_equal
-from services.labelled import EDGES, NEURITE, SIZE, STORES, VOXEL, labels, stored
+from numpy.typing import NDArray
+from services.labelled import BALL, EDGES, NEURITE, SIZE, STORES, VOXEL, labels, stored
 
 import voxome
 from voxome.tools.common.meshing.measures import area_of, volume_of
@@ -51,6 +52,27 @@ def assert_same_mesh(one: voxome.Mesh, other: voxome.Mesh) -> None:
     assert_allclose(volume_of(one.vertices_nm, one.faces), volume_of(other.vertices_nm, other.faces), rtol=0.02)
 
 
+def triangles(mesh: voxome.Mesh) -> NDArray[np.float32]:
+    """Return the triangles of a mesh in an order of their own, each from its smallest corner on."""
+    corners = mesh.vertices_nm[mesh.faces]
+    first = np.lexsort(np.moveaxis(corners[..., ::-1], -1, 0), axis=-1)[:, 0]
+    turned = np.stack([corners[np.arange(len(corners)), (first + turn) % 3] for turn in range(3)], axis=1)
+    flat = turned.reshape(-1, 9)
+    return flat[np.lexsort(flat.T)]
+
+
+def assert_same_services(volume: voxome.Volume, expected: Mapping[str, Any], *, indexed: bool) -> None:
+    """Check that surfaces have the same triangles, and that the store's index says what the voxels say."""
+    for id in (EDGES, NEURITE, BALL, VOXEL):
+        mesh, other = volume.mesh(id), expected["volume"].mesh(id)
+        assert_array_equal(triangles(mesh), triangles(other), err_msg=str(id))
+        assert mesh.provenance is not None
+        assert mesh.provenance.way == "local"
+    for service in ("own", "local") if indexed else ("local",):
+        assert_array_equal(volume.ids("0:32,:,:", service=service), expected["ids"])
+        assert {id: volume.bounding_box(id, service=service) for id in expected["boxes"]} == expected["boxes"]
+
+
 @pytest.mark.parametrize("store", STORES)
 def test_one_line_changed(
     store: str, expected: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -63,6 +85,7 @@ def test_one_line_changed(
         assert_tables(found["measures"], expected["measures"])
         assert_tables(found["touching"], expected["touching"])
         assert_same_mesh(found["mesh"], expected["mesh"])
+        assert_same_services(found["volume"], expected, indexed=store in ("bossdb", "dvid"))
 
 
 def test_the_expected_values_are_numpys(expected: Mapping[str, Any]) -> None:
