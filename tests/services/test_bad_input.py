@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 import voxome
-from voxome.errors import InvalidInput, NotFound
+from voxome.errors import InvalidInput, NotFound, PlanError
 from voxome.resources.volume_like import as_volume
+from voxome.workflow.shapes import write_meshes
 
 SIZE = (40.0, 16.0, 8.0)
 Call = Callable[[voxome.Volume, int], Any]
@@ -75,6 +77,20 @@ def test_one_voxel_is_an_object(name: str, shape: tuple[int, int, int]) -> None:
     table = volume_of(array).regions()
     assert table["id"].tolist() == [2**64 - 2]
     assert all(np.isfinite(table[name]).all() for name in table.columns)
+
+
+@pytest.mark.parametrize("folder", ["/proc/sys/mesh", "{tmp_path}/file/mesh"])
+def test_a_mesh_folder_on_a_read_only_place_is_refused_before_anything_is_computed(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compute(*_: object, **__: object) -> None:
+        pytest.fail("a step was run")
+
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("voxome.workflow.chain.run_step", compute)
+    with pytest.raises(PlanError, match=r"cannot write .*/mesh: "):
+        write_meshes(block(), f"precomputed://{folder.format(tmp_path=tmp_path)}", voxel_size_nm=SIZE, workers=1)
+    assert {path.name for path in tmp_path.iterdir()} <= {"file", "state"}
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from voxome.contracts.abilities import SupportsUriOptions
 from voxome.contracts.formats import FILE
@@ -23,7 +24,7 @@ from voxome.contracts.shape_writers import (
     SupportsWriteSkeletons,
 )
 from voxome.contracts.uri import Uri
-from voxome.errors import InvalidInput, UnsupportedFormat
+from voxome.errors import InvalidInput, UnsupportedFormat, VoxomeError
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
 from voxome.kinds.ownership import FOREIGN, require_own
@@ -113,7 +114,8 @@ class _Shapes(Kind):
         owner, _ = _record_of(Uri.parse(target.uri))
         if owner not in (None, target.key):
             return [f"{target.uri} has {self.type} of another run, or of another program; choose another folder"]
-        return []
+        problem = _write_problem(_folder(Uri.parse(target.uri))) if owner is None else None
+        return [] if problem is None else [f"{target.uri}: {problem}"]
 
     def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
         return _record_of(Uri.parse(target.uri))[0] != target.key
@@ -214,6 +216,19 @@ def _folder(uri: Uri) -> StoragePath:
     """Return the folder of shapes."""
     kept = storage_options(uri)
     return storage_path(replace(uri, query={name: text for name, text in uri.query.items() if name in kept}))
+
+
+def _write_problem(folder: StoragePath) -> str | None:
+    """Return why a new folder cannot be written, found out by a file beside it, which is removed; None if it can."""
+    if folder.parent is None:
+        return None
+    probe = folder.parent / f".{folder.name}.{uuid4().hex}"
+    try:
+        probe.write_bytes(b"")
+        probe.unlink()
+    except VoxomeError as error:
+        return str(error).replace(str(probe), str(folder))
+    return None
 
 
 def _record_of(uri: Uri) -> tuple[str | None, bool]:
