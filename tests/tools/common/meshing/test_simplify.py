@@ -58,6 +58,8 @@ def test_a_closed_surface_stays_one(bound: float) -> None:
         assert count_parts(reduced.vertices, reduced.faces) == count_parts(full.vertices, full.faces)
         assert np.bincount(reduced.faces.ravel()).max() <= max(MAX_VALENCE, np.bincount(full.faces.ravel()).max())
         assert reduced.error_nm <= bound
+        assert (reduced.vertices.min(axis=0) >= full.vertices.min(axis=0)).all()
+        assert (reduced.vertices.max(axis=0) <= full.vertices.max(axis=0)).all()
 
 
 def test_a_single_voxel_stays_closed() -> None:

@@ -72,9 +72,14 @@ def _error(q: NDArray[np.float64], x: float, y: float, z: float) -> float:
 
 @_jit
 def _place(
-    q: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64], fixed: bool, out: NDArray[np.float64]
+    q: NDArray[np.float64],
+    u: NDArray[np.float64],
+    v: NDArray[np.float64],
+    fixed: bool,
+    box: NDArray[np.float64],
+    out: NDArray[np.float64],
 ) -> float:
-    """Find the position of the vertex into which the edge u, v collapses, and return its error."""
+    """Find the position, in a box, of the vertex into which the edge u, v collapses, and return its error."""
     if fixed:
         out[:] = v
         return _error(q, v[0], v[1], v[2])
@@ -92,7 +97,9 @@ def _place(
         y = (c1 * bx + c3 * by + c4 * bz) / determinant
         z = (c2 * bx + c4 * by + c5 * bz) / determinant
         if x * x + y * y + z * z <= reach:
-            out[0], out[1], out[2] = mx + x, my + y, mz + z
+            out[0] = min(max(mx + x, box[0, 0]), box[1, 0])
+            out[1] = min(max(my + y, box[0, 1]), box[1, 1])
+            out[2] = min(max(mz + z, box[0, 2]), box[1, 2])
             return _error(q, out[0], out[1], out[2])
     middle = _error(q, mx, my, mz)
     first, second = _error(q, u[0], u[1], u[2]), _error(q, v[0], v[1], v[2])
@@ -260,8 +267,8 @@ def collapse(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Collapse edges in place, those with the smallest error first, as far as a tolerance allows.
 
-    Sweeps with a rising limit each collapse edges that share no neighbour, so that the result depends on the order of
-    the vertices only.
+    No vertex leaves the bounding box. Sweeps with a rising limit each collapse edges that share no neighbour, so that
+    the result depends on the order of the vertices only.
 
     Source: M. Garland, P. Heckbert, Surface simplification using quadric error metrics, SIGGRAPH 1997; T. Dey et al.,
     Topology preserving edge contraction, 1998 (which edges keep a surface one).
@@ -300,6 +307,9 @@ def collapse(
     costs, neighbours = np.empty(_ROOM), np.empty(_ROOM, np.int32)
     sum_, at = np.empty(11), np.empty(3)
     live = count
+    box = np.empty((2, 3))
+    for axis in range(3):
+        box[0, axis], box[1, axis] = vertices[:, axis].min(), vertices[:, axis].max()
     for sweep in range(1, _SWEEPS + 1):
         share = _RAMP[min(sweep, len(_RAMP)) - 1]
         collapsed = 0
@@ -313,7 +323,7 @@ def collapse(
                 v = faces[corner // 3, (corner % 3 + 1) % 3]
                 if touched[v] != sweep:
                     sum_[:] = quadrics[u] + quadrics[v]
-                    costs[found] = _place(sum_, vertices[u], vertices[v], locked[v], at)
+                    costs[found] = _place(sum_, vertices[u], vertices[v], locked[v], box, at)
                     neighbours[found] = v
                     found += 1
                 corner = following[corner]
@@ -336,7 +346,7 @@ def collapse(
                 if not _is_simple(faces, first, following, valence, seen, stamp, u, v):
                     continue
                 sum_[:] = quadrics[u] + quadrics[v]
-                _place(sum_, vertices[u], vertices[v], locked[v], at)
+                _place(sum_, vertices[u], vertices[v], locked[v], box, at)
                 if not _keeps_shape(vertices, faces, first, following, u, v, at):
                     continue
                 if not locked[v] and not _keeps_shape(vertices, faces, first, following, v, u, at):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 _LEAF = 4
 _STACK = 128
-_DEPTH = 24
+_DEPTH = 48
 
 _jit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
@@ -234,9 +234,12 @@ def _farthest(
             best = max(best, known[v])
             if known[v] > limit:
                 over[f] = near[v]
-    points, values, depths = np.empty((4 * _DEPTH, 3, 3)), np.empty((4 * _DEPTH, 3)), np.empty(4 * _DEPTH, np.int64)
-    nearest = np.empty((4 * _DEPTH, 3), np.int64)
-    middle, heights, guesses = np.empty((3, 3)), np.empty(3), np.empty(3, np.int64)
+    points, values, nearest = (
+        np.empty((_DEPTH + 1, 3, 3)),
+        np.empty((_DEPTH + 1, 3)),
+        np.empty((_DEPTH + 1, 3), np.int64),
+    )
+    depths = np.empty(_DEPTH + 1, np.int64)
     bound = best
     for f in range(len(faces)):
         for corner in range(3):
@@ -255,36 +258,39 @@ def _farthest(
             if reach <= enough or depths[top] == _DEPTH - 1:
                 bound = max(bound, reach)
                 continue
-            for k in range(3):
+            # The longest edge is halved: the first part keeps corner k, the second the one after it.
+            k = _longest_side(points, top)
+            after = (k + 1) % 3
+            x, y, z = (
+                (points[top, k, 0] + points[top, after, 0]) / 2,
+                (points[top, k, 1] + points[top, after, 1]) / 2,
+                (points[top, k, 2] + points[top, after, 2]) / 2,
+            )
+            height, face = _nearest(corners, boxes, leaves, x, y, z, nearest[top, k], stack, distances)
+            best = max(best, height)
+            if height > limit:
+                over[f] = face
+            for corner in range(3):
                 for axis in range(3):
-                    middle[k, axis] = (points[top, k, axis] + points[top, (k + 1) % 3, axis]) / 2
-                heights[k], guesses[k] = _nearest(
-                    corners, boxes, leaves, middle[k, 0], middle[k, 1], middle[k, 2], nearest[top, k], stack, distances
-                )
-                best = max(best, heights[k])
-                if heights[k] > limit:
-                    over[f] = guesses[k]
-            # The corners of the four parts: three have one of the old corners, the last has none.
-            for axis in range(3):
-                for k in range(3):
-                    points[top + 3, k, axis] = middle[k, axis]
-                for k in (1, 2):
-                    points[top + k, k, axis] = points[top, k, axis]
-                    points[top + k, 0, axis] = middle[2 * k - 2, axis]
-                    points[top + k, 3 - k, axis] = middle[1, axis]
-                    points[top, k, axis] = middle[2 * k - 2, axis]
-            for k in range(3):
-                values[top + 3, k], nearest[top + 3, k] = heights[k], guesses[k]
-            for k in (1, 2):
-                values[top + k, k], nearest[top + k, k] = values[top, k], nearest[top, k]
-                values[top + k, 0], nearest[top + k, 0] = heights[2 * k - 2], guesses[2 * k - 2]
-                values[top + k, 3 - k], nearest[top + k, 3 - k] = heights[1], guesses[1]
-                values[top, k], nearest[top, k] = heights[2 * k - 2], guesses[2 * k - 2]
-            depth = depths[top] + 1
-            for _ in range(4):
-                depths[top] = depth
-                top += 1
+                    points[top + 1, corner, axis] = points[top, corner, axis]
+                values[top + 1, corner], nearest[top + 1, corner] = values[top, corner], nearest[top, corner]
+            points[top, after, 0], points[top, after, 1], points[top, after, 2] = x, y, z
+            points[top + 1, k, 0], points[top + 1, k, 1], points[top + 1, k, 2] = x, y, z
+            values[top, after] = values[top + 1, k] = height
+            nearest[top, after] = nearest[top + 1, k] = face
+            depths[top] += 1
+            depths[top + 1] = depths[top]
+            top += 2
     return bound, over
+
+
+@_jit
+def _longest_side(points: Points, i: int) -> int:
+    """Return the side of triangle `i`, from that corner to the next, that is longest."""
+    a, b, c = _side(points, i, 0, 1), _side(points, i, 1, 2), _side(points, i, 2, 0)
+    if a >= b and a >= c:
+        return 0
+    return 1 if b >= c else 2
 
 
 @_jit
