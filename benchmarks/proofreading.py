@@ -47,8 +47,8 @@ def supervoxel(cell: list[int]) -> int:
     return (cell[0] * ACROSS + cell[1]) * ACROSS + cell[2] + 1
 
 
-def random_edit(session: Session, choose: random.Random) -> tuple[str, float]:
-    """Make an edit; return its action and the seconds that the call took."""
+def random_edit(session: Session, choose: random.Random) -> tuple[str, float, float]:
+    """Make an edit; return its action, and the seconds and the seconds of CPU time that the call took."""
     cell = [choose.randrange(ACROSS - 1) for _ in range(3)]
     one = int(session.segment_of([supervoxel(cell)])[0])
     action = choose.choices(["merge", "cleave", "split", "undo", "redo"], [50, 20, 15, 10, 5])[0]
@@ -59,17 +59,18 @@ def random_edit(session: Session, choose: random.Random) -> tuple[str, float]:
         at = [edge * EDGE + 1 for edge in cell]
         other = [at[0] + EDGE - 3, at[1], at[2]]
         call = lambda: session.split(one, [at], [other])  # noqa: E731
-    elif action == "cleave" and one and len(session.supervoxels(one)) > 1:
-        cut = session.supervoxels(one)[:1]
-        call = lambda: session.cleave(one, cut)  # noqa: E731
+    elif action == "cleave" and session.version:
+        merged = choose.choice(session.history()).details["segments"][0]
+        cut = session.supervoxels(merged)[:1]
+        call = lambda: session.cleave(merged, cut)  # noqa: E731
     else:
         action, axis = "merge", choose.randrange(3)
         cell[axis] += 1
         other_segment = int(session.segment_of([supervoxel(cell)])[0])
         call = lambda: session.merge([one, other_segment])  # noqa: E731
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     call()
-    return action, time.perf_counter() - began
+    return action, time.perf_counter() - began, time.process_time() - used
 
 
 def edit(store: str, name: str, seed: int, count: int, log: Path) -> None:
@@ -78,11 +79,11 @@ def edit(store: str, name: str, seed: int, count: int, log: Path) -> None:
     with log.open("a") as file:
         while session.refresh() < count:
             try:
-                action, seconds = random_edit(session, choose)
+                action, seconds, used = random_edit(session, choose)
             except ERRORS:
                 continue
             number = session.history()[-1].number
-            file.write(json.dumps([action, seconds, number]) + "\n")
+            file.write(json.dumps([action, seconds, used, number]) + "\n")
             file.flush()
 
 
@@ -144,7 +145,7 @@ def overhead(labels: Any, segments: Any, edge: int, repeats: int = 15) -> float:
     """Return the median ratio of the times of alternating reads."""
     choose, ratios = random.Random(0), []
     for _ in range(repeats):
-        corner = [choose.randrange(0, ACROSS * EDGE - edge + 1, 1) for _ in range(3)]
+        corner = [choose.randrange(ACROSS * EDGE - edge + 1) for _ in range(3)]
         box = voxome.Box.of_shape((edge,) * 3, corner)
         times = []
         for volume in (labels, segments):
@@ -179,11 +180,13 @@ def main() -> None:
     print(f"edited for {time.perf_counter() - began:.1f} s")
     rows = [json.loads(line) for path in given.folder.glob("*.log") for line in path.read_text().splitlines()]
     for action in ("merge", "cleave", "split", "undo", "redo"):
-        times = sorted(1e3 * seconds for one, seconds, _ in rows if one == action)
+        times = sorted(1e3 * seconds for one, seconds, _, _ in rows if one == action)
         if times:
             p95 = times[int(0.95 * (len(times) - 1))]
-            print(f"{action:8}{len(times):6} calls, median {statistics.median(times):7.1f} ms, 95 % {p95:7.1f} ms")
-    check(session, seen, [number for _, _, number in rows])
+            used = statistics.median(1e3 * cpu for one, _, cpu, _ in rows if one == action)
+            wall = f"median {statistics.median(times):6.1f} ms, 95 % {p95:6.1f} ms"
+            print(f"{action:8}{len(times):5} calls: {wall}, CPU time {used:6.1f} ms")
+    check(session, seen, [number for _, _, _, number in rows])
     labels = voxome.open(uri, expect=voxome.Volume)
     for edge in (64, 128, ACROSS * EDGE):
         print(f"reading {edge}³ voxels takes {overhead(labels, session.volume, edge):.2f} of the CPU time of the zarr")

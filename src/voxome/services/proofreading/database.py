@@ -23,6 +23,7 @@ _WAIT_S = 60
 """Seconds to wait for another writer."""
 _LOCK = 0x766F786F6D65
 """Number of PostgreSQL's lock for the creation of tables."""
+_LAST = f"SELECT last_operation FROM {STORE.name}"
 _KNOWN = "FILE, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
 
 
@@ -65,6 +66,18 @@ class Database:
         options: dict[str, Any] = {} if self.is_file else {"isolation_level": "REPEATABLE READ"}
         with self._mapped_errors(), self.engine.connect() as connection:
             yield connection.execution_options(**options)
+
+    def last_operation(self) -> int:
+        """Return the number of the last operation on any branch; the fastest query there is."""
+        with self._mapped_errors():
+            connection = self.engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                cursor.execute(_LAST)
+                (number,) = cursor.fetchone() or (0,)
+                return int(number)
+            finally:
+                connection.close()
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -130,9 +143,10 @@ class Database:
     def _mapped_errors(self) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as error:
+        except (DBAPIError, self._engine.dialect.loaded_dbapi.Error) as error:
+            reason = getattr(error, "orig", error)
             raise StoreError(
-                f"Cannot read or write the proofreading store {self.name}: {error.orig}; check its address, the "
+                f"Cannot read or write the proofreading store {self.name}: {reason}; check its address, the "
                 "permissions and the free space, and repeat the edit, which has changed nothing"
             ) from error
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,34 +20,27 @@ _BLOCK = 256
 """Edge of the blocks that are read at once, in voxels."""
 
 
-def chunk_boxes(box: Box, domain: Box, chunk: int, wanted: Container[int] | None = None) -> Iterator[tuple[int, Box]]:
-    """Yield number and box of the chunks that meet `box`; they begin at the corner of the domain.
-
-    Parameters
-    ----------
-    box, domain : Box
-        What is looked at, and all of it.
-    chunk : int
-        Edge of a chunk.
-    wanted : container of int, optional
-        Numbers of the chunks to yield.
-    """
-    counts = [-(-extent // chunk) for extent in domain.shape]
+def chunk_numbers(box: Box, domain: Box, chunk: int) -> Iterator[int]:
+    """Yield the numbers of the chunks that meet `box`; chunks of this edge begin at the corner of the domain."""
+    _, y, x = (-(-extent // chunk) for extent in domain.shape)
     ends = zip(box.start, box.stop, domain.start, strict=True)
-    ranges = [range((a - low) // chunk, -((low - b) // chunk)) for a, b, low in ends]
-    for at in itertools.product(*ranges):
-        number = (at[0] * counts[1] + at[1]) * counts[2] + at[2]
-        if wanted is None or number in wanted:
-            yield number, _box_at(at, domain, chunk)
+    planes, rows, columns = (range((a - low) // chunk, -((low - b) // chunk)) for a, b, low in ends)
+    for plane in planes:
+        for row in rows:
+            first = (plane * y + row) * x
+            yield from range(first + columns.start, first + columns.stop)
+
+
+def chunk_boxes(box: Box, domain: Box, chunk: int) -> Iterator[tuple[int, Box]]:
+    """Yield number and box of the chunks that meet `box`."""
+    for number in chunk_numbers(box, domain, chunk):
+        yield number, chunk_box(number, domain, chunk)
 
 
 def chunk_box(number: int, domain: Box, chunk: int) -> Box:
     """Return the box of a chunk."""
     y, x = (-(-extent // chunk) for extent in domain.shape[1:])
-    return _box_at((number // (y * x), number // x % y, number % x), domain, chunk)
-
-
-def _box_at(at: tuple[int, ...], domain: Box, chunk: int) -> Box:
+    at = (number // (y * x), number // x % y, number % x)
     start = tuple(low + i * chunk for low, i in zip(domain.start, at, strict=True))
     return Box.of_shape((chunk,) * 3, start) & domain
 

@@ -55,9 +55,12 @@ class SegmentsSource:
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         voxels = self._voxels.read_start(box)
-        with self._lock, self._store.database.reading() as connection:
-            self._follow(connection)
-            self._voxels.update(voxels, box, connection)
+        with self._lock:
+            if self._store.database.last_operation() != self._state.known or self._voxels.missing(box):
+                with self._store.database.reading() as connection:
+                    self._follow(connection)
+                    self._voxels.load(box, connection)
+            self._voxels.update(voxels, box)
             self._lookup.replace(voxels)
         if out is None:
             return voxels

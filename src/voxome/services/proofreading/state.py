@@ -41,12 +41,17 @@ class State:
         The mapping at the start.
     lineage : tuple of (str, int or None)
         Branches whose operations it has, and up to which.
+
+    Attributes
+    ----------
+    known : int
+        Last operation of any branch that it has taken note of.
     """
 
     def __init__(self, start: Supervoxels, lineage: Lineage) -> None:
         self.tree = StoredIds()
         self.mapping, self.log = Mapping(start, self.tree), OperationLog()
-        self._lineage, self._known = lineage, 0
+        self._lineage, self.known = lineage, 0
 
     @property
     def version(self) -> int:
@@ -55,14 +60,14 @@ class State:
 
     def is_current(self, connection: sa.Connection) -> bool:
         """Whether nothing has happened since it last followed the database."""
-        return bool(connection.execute(_LAST).scalar_one() == self._known)
+        return bool(connection.execute(_LAST).scalar_one() == self.known)
 
     def follow(self, connection: sa.Connection) -> News:
         """Apply what has happened since the last call."""
         last = connection.execute(_LAST).scalar_one()
-        if last == self._known:
+        if last == self.known:
             return News((), ())
-        query = sa.select(STORED_IDS.c.id, STORED_IDS.c.parent).where(STORED_IDS.c.operation > self._known)
+        query = sa.select(STORED_IDS.c.id, STORED_IDS.c.parent).where(STORED_IDS.c.operation > self.known)
         fresh = connection.execute(query.order_by(STORED_IDS.c.operation)).all()
         for id, parent in fresh:
             self.tree.add(id, parent)
@@ -70,15 +75,15 @@ class State:
         for operation in operations:
             self.mapping.apply(operation.changes)
             self.log.append(operation)
-        self._known = last
+        self.known = last
         return News(operations, [id for id, _ in fresh])
 
     def append(self, operation: Operation) -> None:
         """Apply an operation that this process has just written; `follow` applies it where it wrote ids into voxels."""
-        if operation.number == self._known + 1 and not len(operation.changes.stored):
+        if operation.number == self.known + 1 and not len(operation.changes.stored):
             self.mapping.apply(operation.changes)
             self.log.append(operation)
-            self._known = operation.number
+            self.known = operation.number
 
     def _query(self) -> sa.Select[tuple[object, ...]]:
         branches = [
@@ -87,7 +92,7 @@ class State:
             else sa.and_(OPERATIONS.c.branch == branch, OPERATIONS.c.number <= last)
             for branch, last in self._lineage
         ]
-        query = sa.select(OPERATIONS).where(OPERATIONS.c.number > self._known, sa.or_(*branches))
+        query = sa.select(OPERATIONS).where(OPERATIONS.c.number > self.known, sa.or_(*branches))
         return query.order_by(OPERATIONS.c.number)
 
 

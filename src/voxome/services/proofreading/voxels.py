@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.source import VolumeSource
 from voxome.geometry import Box
-from voxome.services.proofreading.scan import chunk_boxes
+from voxome.services.proofreading.scan import chunk_box, chunk_numbers
 from voxome.services.proofreading.tables import CHUNKS, pack, unpack
 
 EDGE = 32
@@ -19,8 +19,9 @@ EDGE = 32
 _KEPT = 512
 """Changed chunks that are kept in memory."""
 
-ChangedVoxels = tuple[NDArray[np.intp], NDArray[np.uint64]]
-"""Indices (n, 3) of voxels, and their ids."""
+ChangedVoxels = tuple[int, NDArray[np.intp], NDArray[np.uint64]]
+"""Operation, indices (n, 3) of voxels, and their ids."""
+_NOTHING: ChangedVoxels = (-1, np.empty((0, 3), np.intp), np.empty(0, np.uint64))
 
 
 class StoredVoxels:
@@ -37,7 +38,7 @@ class StoredVoxels:
     def __init__(self, source: VolumeSource, level: int = 0) -> None:
         self.source, self.level = source, level
         self._operations: dict[int, int] = {}
-        self._kept: OrderedDict[int, tuple[int, ChangedVoxels]] = OrderedDict()
+        self._kept: OrderedDict[int, ChangedVoxels] = OrderedDict()
         self._known = 0
 
     def read_start(self, box: Box) -> NDArray[np.uint64]:
@@ -58,37 +59,46 @@ class StoredVoxels:
             self._operations[chunk] = operation
             self._known = max(self._known, operation)
 
-    def update(self, voxels: NDArray[np.uint64], box: Box, connection: sa.Connection) -> None:
-        """Write what splits have changed into the ids at the start, in place; `follow` comes first."""
-        if not self._operations:
-            return
-        for number, whole in chunk_boxes(box, self.source.spec.domain, EDGE, self._operations):
-            at, ids = self._chunk(connection, number, whole)
+    def missing(self, box: Box) -> list[int]:
+        """Return the changed chunks in `box` that are not in memory as they are now."""
+        return [one for one in self._changed(box) if self._kept.get(one, _NOTHING)[0] != self._operations[one]]
+
+    def load(self, box: Box, connection: sa.Connection) -> None:
+        """Read the changed chunks in `box` into memory."""
+        for number in self.missing(box):
+            rows, whole = read_chunk(connection, self.level, number), chunk_box(number, self._domain, EDGE)
+            at = np.column_stack(np.unravel_index(rows[:, 0].astype(np.intp), whole.shape)) + np.array(whole.start)
+            self._kept[number] = self._operations[number], at, rows[:, 1]
+        for number in self._changed(box):
+            self._kept.move_to_end(number)
+        while len(self._kept) > max(_KEPT, len(self._changed(box))):
+            self._kept.popitem(last=False)
+
+    def update(self, voxels: NDArray[np.uint64], box: Box) -> None:
+        """Write what splits have changed into the ids at the start, in place; `load` comes first."""
+        changed = [self._kept[number][1:] for number in self._changed(box)]
+        if changed:
+            at, ids = (np.concatenate(parts) for parts in zip(*changed, strict=True))
             at = at - np.array(box.start)
-            if whole not in box:
-                inside = ((at >= 0) & (at < box.shape)).all(axis=1)
-                at, ids = at[inside], ids[inside]
-            voxels[tuple(at.T)] = ids
+            inside = ((at >= 0) & (at < box.shape)).all(axis=1)
+            voxels[tuple(at[inside].T)] = ids[inside]
 
     def read(self, box: Box, connection: sa.Connection) -> NDArray[np.uint64]:
         """Return the ids in `box` now."""
         voxels = self.read_start(box)
         self.follow(connection)
-        self.update(voxels, box, connection)
+        self.load(box, connection)
+        self.update(voxels, box)
         return voxels
 
-    def _chunk(self, connection: sa.Connection, number: int, box: Box) -> ChangedVoxels:
-        """Return the voxels of a chunk that have changed: (n, 3) indices, and their ids."""
-        operation, kept = self._operations[number], self._kept.get(number)
-        if kept is not None and kept[0] == operation:
-            self._kept.move_to_end(number)
-            return kept[1]
-        rows = read_chunk(connection, self.level, number)
-        at = np.column_stack(np.unravel_index(rows[:, 0].astype(np.intp), box.shape)) + np.array(box.start)
-        self._kept[number] = operation, (at, rows[:, 1])
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
-        return self._kept[number][1]
+    @property
+    def _domain(self) -> Box:
+        return self.source.spec.domain
+
+    def _changed(self, box: Box) -> list[int]:
+        if not self._operations:
+            return []
+        return [one for one in chunk_numbers(box, self._domain, EDGE) if one in self._operations]
 
 
 def read_chunk(connection: sa.Connection, level: int, number: int) -> NDArray[np.uint64]:
