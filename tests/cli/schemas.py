@@ -49,6 +49,16 @@ VOXELS = {
     "bytes": COUNT,
 }
 """What every verb says of a volume or a part of one."""
+OPERATION = record(
+    number=COUNT,
+    branch=TEXT,
+    action=TEXT,
+    target=optional(COUNT),
+    segments=INDICES,
+    author=TEXT,
+    time=TEXT,
+    status=TEXT,
+)
 DISK = record(folder=TEXT, free_bytes=COUNT, total_bytes=COUNT)
 FORMAT = {"voxome": TEXT, "format_version": COUNT}
 HANDLE = record(
@@ -291,6 +301,28 @@ SCHEMAS: dict[str, Schema] = {
         dtype=TEXT,
         voxel_size_nm=ZYX,
         scores=mapping(mapping(NUMBER)),
+    ),
+    "proofread start": record(uri=TEXT, source=TEXT, supervoxels=COUNT, operations=COUNT),
+    "proofread history": listing(OPERATION),
+    "proofread undo": OPERATION,
+    "proofread redo": OPERATION,
+    "proofread versions": listing(
+        record(name=TEXT, type=TEXT, number=COUNT, branch=optional(TEXT), author=TEXT),
+    ),
+    "proofread changes": listing(record(supervoxel=COUNT, before=COUNT, after=COUNT)),
+    "proofread export": record(source=TEXT, destination=TEXT, run=COUNT),
+    "proofread suggestions": listing(
+        record(
+            number=COUNT,
+            branch=TEXT,
+            action=TEXT,
+            arguments=mapping(ANY),
+            score=NUMBER,
+            status=TEXT,
+            operation=optional(COUNT),
+            author=TEXT,
+            decided_by=optional(TEXT),
+        )
     ),
     "bench read": record(
         uri=TEXT,

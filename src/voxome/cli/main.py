@@ -27,6 +27,7 @@ try:
         plan,
         points,
         profiles,
+        proofread,
         put,
         regions,
         rm,
@@ -68,6 +69,7 @@ app.command("mesh")(mesh.mesh)
 app.command("regions")(regions.regions)
 app.command("downsample")(downsample.downsample)
 app.command("rm")(rm.rm)
+app.add_typer(proofread.app, name="proofread")
 app.command("datasets")(datasets.datasets)
 app.command("profiles")(profiles.profiles)
 app.command("doctor")(doctor.doctor)

@@ -55,7 +55,7 @@ class Database:
     @property
     def exists(self) -> bool:
         """Whether the tables exist; a file is not created."""
-        if self.is_file and not Path(str(self.url.database)).exists():
+        if self.is_file and not Path(str(self.url.database)).is_file():
             return False
         with self.reading() as connection:
             return sa.inspect(connection).has_table(STORE.name)

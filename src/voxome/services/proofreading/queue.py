@@ -10,8 +10,8 @@ from voxome.contracts.arguments import require_number
 from voxome.errors import UnknownName
 from voxome.services.proofreading.arguments import require_ids
 from voxome.services.proofreading.operations import Operation
+from voxome.services.proofreading.statuses import Status
 from voxome.services.proofreading.suggestions import (
-    Status,
     Suggestion,
     add_suggestion,
     claim_suggestion,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 
 from voxome.errors import EditConflict, NotFound
+from voxome.services.proofreading.statuses import Status
 from voxome.services.proofreading.tables import SUGGESTIONS
-
-Status = Literal["open", "accepted", "rejected"]
-"""What has become of a suggestion."""
 
 
 @dataclass(frozen=True)
