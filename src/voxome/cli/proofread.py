@@ -49,8 +49,8 @@ def start(
     from voxome.services.proofreading.verb import proofread
 
     with proofread(labels, store, author=author) as session:
-        count = len(session.store.start.ids)
-        facts = {"uri": session.uri, "source": session.store.uri, "supervoxels": count, "operations": len(session.history())}
+        counts = {"supervoxels": len(session.store.start.ids), "operations": len(session.history())}
+        facts = {"uri": session.uri, "source": session.store.uri, **counts}
     if json:
         show_json(facts)
     else:
