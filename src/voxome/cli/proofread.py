@@ -13,6 +13,7 @@ from voxome.cli.logs import Verbs
 from voxome.cli.options import CoreWorkers, NewChunk
 from voxome.cli.table import show_facts, show_table
 from voxome.cli.values import parse_as, parse_count
+from voxome.errors import InvalidInput
 from voxome.services.proofreading.statuses import Status
 
 if TYPE_CHECKING:
@@ -46,9 +47,13 @@ def start(
     json: Json = False,
 ) -> None:
     """Make the store of a label volume, which is read once."""
+    from voxome.services.proofreading.session import Session
     from voxome.services.proofreading.verb import proofread
 
-    with proofread(labels, store, author=author) as session:
+    session = proofread(labels, store, author=author)
+    if not isinstance(session, Session):
+        raise InvalidInput(f"{labels} needs no store: DVID keeps all edits itself")
+    with session:
         counts = {"supervoxels": len(session.store.start.ids), "operations": len(session.history())}
         facts = {"uri": session.uri, "source": session.store.uri, **counts}
     if json:
@@ -187,9 +192,10 @@ def suggestions(
 
 
 def _open(store: str, author: str | None = None) -> Session:
-    from voxome.services.proofreading.verb import proofread
+    from voxome.contracts.uri import Uri
+    from voxome.services.proofreading.verb import open_session
 
-    return proofread(store if store.startswith("proofread://") else f"proofread://{store}", author=author)
+    return open_session(Uri.parse(store if store.startswith("proofread://") else f"proofread://{store}"), author)
 
 
 def _facts(one: Operation, session: Session) -> dict[str, Any]:

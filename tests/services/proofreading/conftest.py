@@ -37,6 +37,8 @@ def open_session(labels_uri: str, tmp_path: Path) -> Callable[..., Session]:
     """Function that opens a session, by author, in a store of SQLite unless one is given."""
 
     def open(author: str = "ann", store: str = "", **options: object) -> Session:
-        return voxome.proofread(labels_uri, store or tmp_path / "edits.sqlite", author=author, **options)
+        session = voxome.proofread(labels_uri, store or tmp_path / "edits.sqlite", author=author, **options)
+        assert isinstance(session, Session)
+        return session
 
     return open

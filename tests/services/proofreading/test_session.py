@@ -229,7 +229,7 @@ def test_the_mapping_at_the_start_is_kept(labels_uri: str, tmp_path: Path) -> No
     expected = renumbered({1: 41, 2: 7, 3: 40})
     assert np.array_equal(session.volume[...], expected)
     assert np.array_equal(voxome.open(session.uri)[...], expected)
-    with pytest.raises(InvalidInput, match="the mapping at the start and edges are given when"):
+    with pytest.raises(InvalidInput, match="mapping: the mapping at the start and edges are given when"):
         voxome.proofread(labels_uri, tmp_path / "edits.sqlite", author="ann", mapping=start)
 
 

@@ -38,7 +38,9 @@ def session(tmp_path: Path) -> Session:
     """Session on the dumbbell, in a zarr with a pyramid."""
     uri = f"zarr://{tmp_path}/labels.zarr"
     voxome.transfer(dumbbell(), uri, levels=3, chunk=(32, 32, 32), voxel_size_nm=(10, 10, 10))
-    return voxome.proofread(uri, tmp_path / "edits.sqlite", author="ann")
+    opened = voxome.proofread(uri, tmp_path / "edits.sqlite", author="ann")
+    assert isinstance(opened, Session)
+    return opened
 
 
 def chain(path: Path, affinities: list[float] | None = None, pairs: list[tuple[int, int]] | None = None) -> Session:
@@ -46,6 +48,7 @@ def chain(path: Path, affinities: list[float] | None = None, pairs: list[tuple[i
     ends = np.array(pairs or [(at, at + 1) for at in range(1, 6)])
     edges = (ends[:, 0], ends[:, 1], np.array(affinities or [0.9, 0.8, 0.1, 0.8, 0.9]))
     session = voxome.proofread(CHAIN, path / "edits.sqlite", author="ann", edges=edges)
+    assert isinstance(session, Session)
     session.merge([1, 2, 3, 4, 5, 6])
     return session
 

@@ -128,6 +128,7 @@ _HANDLERS: Mapping[tuple[str, str], Handler] = {
     ("POST", "server/settings"): _settings,
     ("POST", "server/reload-auth"): _reload,
     ("POST", "server/reload-blocklist"): _reload,
+    ("POST", "server/reload-metadata"): _reload,
     ("GET", "repos/info"): _repos,
     ("POST", "repos"): _create_repo,
 }

@@ -83,10 +83,16 @@ class DvidApi(Api):
     base : str
         ``http://HOST[:PORT]`` or ``https://HOST``. The token of the profile (DatasetGateway), if any, is
         sent in the header ``Authorization``.
+
+    Attributes
+    ----------
+    user : str or None
+        User who is sent with changes; that of the profile, or of this machine, if None.
     """
 
     def __init__(self, base: str, **options: Any) -> None:
         super().__init__(base, headers=lambda: _headers(base), explain=_explain, **options)
+        self.user: str | None = None
 
     def send(
         self,
@@ -99,7 +105,7 @@ class DvidApi(Api):
     ) -> httpx.Response:
         """Send a request as `Api.send` does, with DVID's messages of status 400 as errors of the right type."""
         changes = method.upper() not in ("GET", "HEAD")
-        query = {**(params or {}), **({"u": _user(self.base), "app": APP} if changes else {})}
+        query = {**(params or {}), **({"u": self.user or _user(self.base), "app": APP} if changes else {})}
         until = time.monotonic() + THROTTLE_TIMEOUT_S
         while True:
             try:
@@ -119,13 +125,13 @@ class Node:
 
     Parameters
     ----------
-    api : Api
+    api : DvidApi
         The server.
     uuid : str
         Full UUID of the version.
     """
 
-    def __init__(self, api: Api, uuid: str) -> None:
+    def __init__(self, api: DvidApi, uuid: str) -> None:
         self.api, self.uuid = api, uuid
 
     def __repr__(self) -> str:

@@ -197,6 +197,47 @@ class DvidNode:
         """Tag the version with a name that can be used instead of its UUID; DVID stores it as a locked child."""
         return self._child(self._post("tag", tag=name, note=note))
 
+    def merge_versions(self, others: Iterable[str], note: str = "") -> DvidNode:
+        """Merge this version and others, all committed, into a new one; DVID takes it that they have no conflicts.
+
+        Parameters
+        ----------
+        others : iterable of str
+            UUIDs.
+        note : str
+            Purpose of the new version.
+        """
+        return self._merged("merge", others, note, mergeType="conflict-free")
+
+    def resolve_versions(self, others: Iterable[str], instances: Iterable[str], note: str = "") -> DvidNode:
+        """Merge this version and others, all committed; where they conflict, the earlier ones win, this one first.
+
+        Parameters
+        ----------
+        others : iterable of str
+            UUIDs, the most important first.
+        instances : iterable of str
+            Data instances in which conflicts are resolved.
+        note : str
+            Purpose of the new version.
+        """
+        return self._merged("resolve", others, note, data=list(instances))
+
+    def reload_metadata(self) -> None:
+        """Let the server read the metadata of all repos again, as after another server has changed them.
+
+        Raises
+        ------
+        AccessDenied
+            If the server requires an administrator; see `Dvid.create_repo`.
+        """
+        api = self.node.api
+        api.send("POST", "/api/server/reload-metadata", params=api.admin_params())
+
+    def set_user(self, user: str | None) -> None:
+        """Send this user with changes; that of the profile, or of this machine, if None."""
+        self.node.api.user = user
+
     def at(self, version: str) -> DvidNode:
         """Return another version: a UUID, a unique prefix of one, either with ``:branch``, or a tag."""
         return DvidNode(Node(self.node.api, resolve_version(self.node.api, version)))
@@ -310,6 +351,10 @@ class DvidNode:
     def _post(self, action: str, **fields: Any) -> httpx.Response:
         body = {name: value for name, value in fields.items() if value is not None}
         return self.node.api.send("POST", self.node.path(action), json=body)
+
+    def _merged(self, action: str, others: Iterable[str], note: str, **fields: Any) -> DvidNode:
+        body = {**fields, "parents": [self.uuid, *others], "note": note}
+        return self._child(self.node.api.send("POST", self.node.repo_path(action), json=body))
 
     def _child(self, response: httpx.Response) -> DvidNode:
         return DvidNode(Node(self.node.api, parse_json(response, lambda reply: parse_string(reply["child"]))))

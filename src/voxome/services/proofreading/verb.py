@@ -16,6 +16,7 @@ from voxome.errors import InvalidInput, describe_value
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume, location_of
 from voxome.services.proofreading.database import Database, parse_store
+from voxome.services.proofreading.dvid import DvidSession, proofread_dvid
 from voxome.services.proofreading.graph_cut import Edges
 from voxome.services.proofreading.remote import SCHEME
 from voxome.services.proofreading.scan import scan
@@ -33,7 +34,7 @@ def proofread(
     mapping: tuple[ArrayLike, ArrayLike] | None = None,
     edges: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
     voxel_size_nm: Sequence[float] | None = None,
-) -> Session:
+) -> Session | DvidSession:
     """Begin or continue the proofreading of a label volume.
 
     The labels are its supervoxels and are never written. A store beside them has the mapping of supervoxels to
@@ -43,7 +44,8 @@ def proofread(
     Parameters
     ----------
     volume : str, path, Volume or array
-        Supervoxels, along z, y, x; or ``proofread://STORE``, to continue.
+        Supervoxels, along z, y, x; or ``proofread://STORE``, to continue; or ``dvid://HOST/UUID/INSTANCE``, which is
+        edited on its server, without a store.
     store : str or path, optional
         ``FILE`` or ``sqlite:///FILE``, or ``postgresql://USER:PASSWORD@HOST/DATABASE`` for editors on several machines.
         Not needed if `volume` is ``proofread://STORE``. A new store reads the whole volume once.
@@ -61,7 +63,7 @@ def proofread(
 
     Returns
     -------
-    Session
+    Session or DvidSession
 
     Raises
     ------
@@ -77,17 +79,32 @@ def proofread(
     >>> session.merge([3, 4]).version
     1
     """
-    name = _author(author)
     if isinstance(volume, str | os.PathLike):
         uri = Uri.parse(volume)
+        if uri.scheme in ("dvid", "dvids"):
+            _refuse(store=store, branch=branch, mapping=mapping, edges=edges)
+            return proofread_dvid(uri, author)
         if uri.scheme == SCHEME:
-            opened = ProofreadingStore(Database(parse_store(uri.path)))
-            return Session(opened, name, branch or uri.query.get("branch", MAIN))
+            _refuse_new(mapping=mapping, edges=edges)
+            return open_session(uri, author, branch)
     if store is None:
         raise InvalidInput("no store; give the file of one, as in store='edits.sqlite', or the address of a database")
     require_path("store", store)
+    name = _author(author)
     labels = as_volume(volume, voxel_size_nm=voxel_size_nm)
     return Session(_open_or_create(labels, Database(parse_store(store)), name, mapping, edges), name, branch or MAIN)
+
+
+def open_session(uri: Uri, author: str | None = None, branch: str | None = None) -> Session:
+    """Return a session on the store of ``proofread://STORE``.
+
+    Raises
+    ------
+    NotFound
+        If it does not exist.
+    """
+    opened = ProofreadingStore(Database(parse_store(uri.path)))
+    return Session(opened, _author(author), branch or uri.query.get("branch", MAIN))
 
 
 def _open_or_create(
@@ -103,8 +120,8 @@ def _open_or_create(
         pairs = None if mapping is None else (_ids("mapping", mapping[0]), _ids("mapping", mapping[1]))
         found = scan(labels.source, labels.uri or "the array")
         create_store(database, uri, labels.domain, found, author, pairs, None if edges is None else _edges(*edges))
-    elif mapping is not None or edges is not None:
-        raise InvalidInput(f"{database.name} exists; the mapping at the start and edges are given when a store is made")
+    else:
+        _refuse_new(mapping=mapping, edges=edges)
     opened = ProofreadingStore(database, None if uri else labels.source)
     if (opened.uri, opened.domain) != (uri, labels.domain):
         raise InvalidInput(
@@ -112,6 +129,20 @@ def _open_or_create(
             f"{labels.domain}; use another store"
         )
     return opened
+
+
+def _refuse(**arguments: object) -> None:
+    for name, value in arguments.items():
+        if value is not None:
+            raise InvalidInput(f"{name} is of volumes with a store beside them; DVID keeps all edits itself")
+
+
+def _refuse_new(**arguments: object) -> None:
+    for name, value in arguments.items():
+        if value is not None:
+            raise InvalidInput(
+                f"{name}: the mapping at the start and edges are given when a store is made; this exists"
+            )
 
 
 def _require_labels(volume: Volume) -> None:
