@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -21,6 +22,7 @@ from voxome.geometry import Box
 from voxome.resources.columns import Table
 from voxome.resources.labels import require_labels
 from voxome.resources.provenance import input_record, own_version
+from voxome.resources.rows import empty_rows
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.choice import call_service, choose
@@ -201,14 +203,14 @@ def _image(image: VolumeLike, labels: Volume, region: Box) -> Volume:
 
 
 def _sums(labels: Volume, image: Volume | None, region: Box, *, contacts: bool) -> Any:
-    """Add up the sums of all blocks, which threads of this process compute."""
-    from voxome.tools.common.segments.sums import Sums, join_all
+    """Add up the sums of all blocks, which threads of this process compute: of contacts, or of segments."""
+    from voxome.tools.common.segments.sums import SUMS, Sums, join_all
 
     name = labels.uri or "the array"
 
     def measure(block: Box, voxels: NDArray[Any]) -> Sums:
         try:
-            return Sums.of(
+            found = Sums.of(
                 voxels,
                 None if image is None else image.source.read(block),
                 inner=cast("tuple[int, int, int]", block.shape),
@@ -218,6 +220,7 @@ def _sums(labels: Volume, image: Volume | None, region: Box, *, contacts: bool) 
             )
         except InvalidInput as error:
             raise InvalidInput(f"{name}, {block}: {error}") from error
+        return replace(found, segments=empty_rows(SUMS)) if contacts else found
 
     def parts() -> Iterator[Sums]:
         threads = min(available_cpus(), _MAX_THREADS)
