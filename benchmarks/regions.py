@@ -70,16 +70,16 @@ MEASURES: dict[str, tuple[str, Callable[[Array, Array], int]]] = {
     "ids": ("Volume.ids", lambda labels, image: len(volume_of(labels).ids())),
     "cc3d.statistics": ("cc3d", cc3d_statistics),
     "cc3d.contacts": ("cc3d", cc3d_contacts),
-    "skimage, sizes and boxes": ("skimage", lambda labels, image: scikit(labels)),
-    "skimage, with axes": ("skimage", lambda labels, image: scikit(labels, None, *AXES)),
-    "scipy, values": ("scipy", scipy_values),
+    "skimage sizes": ("skimage", lambda labels, image: scikit(labels)),
+    "skimage axes": ("skimage", lambda labels, image: scikit(labels, None, *AXES)),
+    "scipy values": ("scipy", scipy_values),
     "numpy.unique": ("numpy", lambda labels, image: len(np.unique(labels)) - 1),
 }
 PAIRS = (
     ("regions", "cc3d.statistics"),
-    ("regions", "skimage, sizes and boxes"),
-    ("regions", "skimage, with axes"),
-    ("regions with values", "scipy, values"),
+    ("regions", "skimage sizes"),
+    ("regions", "skimage axes"),
+    ("regions with values", "scipy values"),
     ("contacts", "cc3d.contacts"),
     ("ids", "numpy.unique"),
 )
