@@ -106,7 +106,8 @@ class OpenPass:
         """Return the ids that a tile has, sorted: those of its histograms, where there are some."""
         if not self._pass.ids:
             return voxels[:0].reshape(-1)
-        return unique(cells.arrays.get("ids", voxels))
+        entries = cells.arrays.get("ids")
+        return unique(voxels) if entries is None else np.union1d(unique(entries), unique(cells.values))
 
     def _kept_cells(self, earlier: Pass, full: Box) -> Iterator[Cells]:
         """Yield the cells of a box that an earlier pass has kept, for each channel and time."""

@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from voxome.geometry import Box
 from voxome.tools.common.cells.dtypes import compilable, restored
-from voxome.tools.common.cells.edges import Edges, cell_edges, paste, shape_of
+from voxome.tools.common.cells.edges import (
+    SIZES,
+    Edges,
+    Sizes,
+    add_sizes,
+    cell_edges,
+    paste,
+    paste_sizes,
+    shape_of,
+    sizes_of,
+)
 
 _jit = nb.njit(nogil=True, cache=True, boundscheck=False)
 _LOW_BITS = 32
@@ -31,8 +41,10 @@ class MeanCells:
         Sums of the voxels that count; of 64-bit integers, of their lower 32 bits.
     highs : (z, y, x) array of int64, or None
         Sums of the upper 32 bits of 64-bit integers.
-    counts : (z, y, x) array of int64
-        How many voxels count.
+    counts : (z, y, x) array of int64, or None
+        How many voxels count; None if all do.
+    sizes : three arrays of int64
+        Voxels along the cells, along z, y and x.
     dtype : dtype
         Data type of the voxels.
     no_data : number or None
@@ -42,7 +54,8 @@ class MeanCells:
     box: Box
     sums: NDArray[Any]
     highs: NDArray[np.int64] | None
-    counts: NDArray[np.int64]
+    counts: NDArray[np.int64] | None
+    sizes: Sizes
     dtype: np.dtype[Any]
     no_data: Any
 
@@ -59,15 +72,16 @@ class MeanCells:
             highs, sums = (_sum(half, mask, edges) for half in halves)
         else:
             highs, sums = None, _sum(compilable(data), mask, edges)
-        counts = _sizes(edges) if mask is None else _sum(mask.view(np.uint8), None, edges)
-        return cls(box.coarsen(factors), sums, highs, counts, dtype, no_data)
+        counts = None if mask is None else _sum(mask.view(np.uint8), None, edges)
+        return cls(box.coarsen(factors), sums, highs, counts, sizes_of(edges), dtype, no_data)
 
     def coarsen(self, factors: tuple[int, ...]) -> MeanCells:
         """Return the cells of `factors` of these cells."""
         edges = cell_edges(self.box, factors)
         highs = None if self.highs is None else _sum(self.highs, None, edges)
-        sums, counts = _sum(self.sums, None, edges), _sum(self.counts, None, edges)
-        return MeanCells(self.box.coarsen(factors), sums, highs, counts, self.dtype, self.no_data)
+        sums, counts = _sum(self.sums, None, edges), None if self.counts is None else _sum(self.counts, None, edges)
+        sizes = add_sizes(self.sizes, edges)
+        return MeanCells(self.box.coarsen(factors), sums, highs, counts, sizes, self.dtype, self.no_data)
 
     @classmethod
     def join(cls, box: Box, parts: Sequence[MeanCells]) -> MeanCells:
@@ -76,34 +90,47 @@ class MeanCells:
         sums = paste(box, [(one.box, one.sums) for one in parts])
         halves = [(one.box, one.highs) for one in parts if one.highs is not None]
         highs = paste(box, halves) if halves else None
-        counts = paste(box, [(one.box, one.counts) for one in parts])
-        return cls(box, sums, highs, counts, first.dtype, first.no_data)
+        masked = any(one.counts is not None for one in parts)
+        counts = paste(box, [(one.box, one.all_counts) for one in parts]) if masked else None
+        sizes = paste_sizes(box, [(one.box, one.sizes) for one in parts])
+        return cls(box, sums, highs, counts, sizes, first.dtype, first.no_data)
+
+    @property
+    def all_counts(self) -> NDArray[np.int64]:
+        """How many voxels of each cell count."""
+        z, y, x = self.sizes
+        return z[:, None, None] * y[:, None] * x if self.counts is None else self.counts
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `of_arrays` needs to restore the cells."""
-        highs = {} if self.highs is None else {"highs": self.highs}
-        return {"sums": self.sums, "counts": self.counts, **highs}
+        some = {"highs": self.highs, "counts": self.counts}
+        known = {name: values for name, values in some.items() if values is not None}
+        return {"sums": self.sums, **known, **dict(zip(SIZES, self.sizes, strict=True))}
 
     @classmethod
     def of_arrays(cls, box: Box, arrays: Mapping[str, NDArray[Any]], dtype: np.dtype[Any], no_data: Any) -> MeanCells:
         """Return the cells whose `arrays` were stored."""
-        return cls(box, arrays["sums"], arrays.get("highs"), arrays["counts"], dtype, no_data)
+        z, y, x = (arrays[name] for name in SIZES)
+        return cls(box, arrays["sums"], arrays.get("highs"), arrays.get("counts"), (z, y, x), dtype, no_data)
 
     @property
     def values(self) -> NDArray[Any]:
         """Means, those of integers rounded half to even; of cells in which nothing counts, no data or NaN."""
         if self.dtype.kind == "f":
             with np.errstate(all="ignore"):
-                means = (self.sums / self.counts).astype(self.dtype)
+                means = (self.sums / self.all_counts).astype(self.dtype)
         else:
             means = np.empty(self.sums.shape, np.uint8 if self.dtype.kind == "b" else self.dtype)
-            if self.highs is None:
-                _round(self.sums.reshape(-1), self.counts.reshape(-1), means.reshape(-1))
+            if self.highs is not None:
+                counts = np.ascontiguousarray(self.all_counts).reshape(-1)
+                _round_wide(self.highs.reshape(-1), self.sums.reshape(-1), counts, means.reshape(-1))
+            elif self.counts is None:
+                _round_full(self.sums, *self.sizes, means)
             else:
-                _round_wide(self.highs.reshape(-1), self.sums.reshape(-1), self.counts.reshape(-1), means.reshape(-1))
+                _round(self.sums.reshape(-1), self.counts.reshape(-1), means.reshape(-1))
             means = restored(means, self.dtype)
-        if self.no_data is not None:
+        if self.no_data is not None and self.counts is not None:
             means[self.counts == 0] = self.no_data
         return means
 
@@ -115,11 +142,6 @@ def _counted(data: NDArray[Any], no_data: Any) -> NDArray[np.bool_] | None:
         known = ~np.isnan(data)
         mask = known if mask is None else mask & known
     return None if mask is None or mask.all() else mask
-
-
-def _sizes(edges: Edges) -> NDArray[np.int64]:
-    z, y, x = (np.diff(one) for one in edges)
-    return np.ascontiguousarray(z[:, None, None] * y[:, None] * x)
 
 
 def _sum(data: NDArray[Any], mask: NDArray[np.bool_] | None, edges: Edges) -> NDArray[Any]:
@@ -169,6 +191,23 @@ def _add_counted(data, mask, ez, ey, ex, sums):  # type: ignore[no-untyped-def]
                             if mask[z, y, x]:
                                 part += data[z, y, x]
                         sums[cz, cy, cx] += part
+
+
+@_jit
+def _round_full(sums, sz, sy, sx, means):  # type: ignore[no-untyped-def]
+    """Divide by the number of voxels, and round half to even."""
+    for z in range(sums.shape[0]):
+        for y in range(sums.shape[1]):
+            for x in range(sums.shape[2]):
+                total, n = sums[z, y, x], sz[z] * sy[y] * sx[x]
+                if n == 8:
+                    mean, rest = total >> 3, total & 7
+                else:
+                    mean = total // n
+                    rest = total - mean * n
+                if 2 * rest > n or (2 * rest == n and mean & 1):
+                    mean += 1
+                means[z, y, x] = mean
 
 
 @_jit

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from voxome.geometry import Box
 from voxome.tools.common.cells.dtypes import compilable, restored
-from voxome.tools.common.cells.edges import cell_edges, paste, shape_of
+from voxome.tools.common.cells.edges import (
+    SIZES,
+    Sizes,
+    add_sizes,
+    cell_edges,
+    paste,
+    paste_sizes,
+    shape_of,
+    sizes_of,
+)
 
 _jit = nb.njit(nogil=True, cache=True, boundscheck=False)
 _FEW = 48
@@ -21,7 +30,7 @@ _FEW = 48
 
 @dataclass(frozen=True)
 class ModeCells:
-    """Histograms of the voxels of cells, cell by cell in C order.
+    """Histograms of the voxels of cells, cell by cell in C order; cells of one value have no entries.
 
     Attributes
     ----------
@@ -36,6 +45,8 @@ class ModeCells:
         Value of each entry.
     counts : (m,) array of int64
         How many voxels have it.
+    sizes : three arrays of int64
+        Voxels along the cells, along z, y and x.
     no_data : number or None
         Value that does not count.
     """
@@ -45,59 +56,62 @@ class ModeCells:
     ends: NDArray[np.int64]
     ids: NDArray[Any]
     counts: NDArray[np.int64]
+    sizes: Sizes
     no_data: Any
 
     @classmethod
     def of_voxels(cls, data: NDArray[Any], box: Box, factors: tuple[int, ...], no_data: Any) -> ModeCells:
         """Return the cells of `factors` voxels; `data` are the voxels of `box`."""
-        voxels = compilable(data)
-        edges = cell_edges(box, factors)
+        voxels, edges = compilable(data), cell_edges(box, factors)
         values = np.empty(shape_of(edges), voxels.dtype)
         ends, ids = np.empty(values.size, np.int64), np.empty(voxels.size, voxels.dtype)
         counts = np.empty(voxels.size, np.int64)
         size = _count(voxels, *edges, *_background(no_data, voxels.dtype), values, ends, ids, counts)
-        entries = ids[:size].copy(), counts[:size].copy()
-        return cls(box.coarsen(factors), restored(values, data.dtype), ends, *entries, no_data)
+        entries = ends, ids[:size].copy(), counts[:size].copy()
+        return cls(box.coarsen(factors), restored(values, data.dtype), *entries, sizes_of(edges), no_data)
 
     def coarsen(self, factors: tuple[int, ...]) -> ModeCells:
         """Return the cells of `factors` of these cells."""
-        edges, shape = cell_edges(self.box, factors), self.box.shape
-        values = np.empty(shape_of(edges), self.ids.dtype)
-        ends, ids, counts = np.empty(values.size, np.int64), np.empty_like(self.ids), np.empty_like(self.counts)
-        background = _background(self.no_data, self.ids.dtype)[1]
-        size = _merge(
-            self.ends, self.ids, self.counts, shape[1], shape[2], *edges, background, values, ends, ids, counts
-        )
-        entries = ids[:size].copy(), counts[:size].copy()
-        return ModeCells(self.box.coarsen(factors), restored(values, self.values.dtype), ends, *entries, self.no_data)
+        edges, old = cell_edges(self.box, factors), compilable(self.values)
+        sizes, most = add_sizes(self.sizes, edges), len(self.ids) + old.size
+        values = np.empty(shape_of(edges), old.dtype)
+        ends, ids, counts = np.empty(values.size, np.int64), np.empty(most, old.dtype), np.empty(most, np.int64)
+        background = _background(self.no_data, old.dtype)
+        entries = self.ends, self.ids, self.counts
+        size = _merge(old, *entries, *self.sizes, *edges, *background, values, ends, ids, counts)
+        entries = ends, ids[:size].copy(), counts[:size].copy()
+        return ModeCells(self.box.coarsen(factors), restored(values, self.values.dtype), *entries, sizes, self.no_data)
 
     @classmethod
     def join(cls, box: Box, parts: Sequence[ModeCells]) -> ModeCells:
         """Return the cells of `box`, which `parts` cover together."""
         values = paste(box, [(one.box, one.values) for one in parts])
-        ends = np.cumsum(paste(box, [(one.box, one._sizes) for one in parts]), dtype=np.int64)
+        ends = np.cumsum(paste(box, [(one.box, one._entries) for one in parts]), dtype=np.int64)
         ids, counts = np.empty(ends[-1], parts[0].ids.dtype), np.empty(ends[-1], np.int64)
         for one in parts:
             overlap = box & one.box
             start = [slice_.start for slice_ in overlap.within(one.box)]
             to = [slice_.start for slice_ in overlap.within(box)]
             _place(one.ends, one.ids, one.counts, one.box.shape, start, overlap.shape, ends, ids, counts, box.shape, to)
-        return cls(box, values, ends, ids, counts, parts[0].no_data)
+        sizes = paste_sizes(box, [(one.box, one.sizes) for one in parts])
+        return cls(box, values, ends, ids, counts, sizes, parts[0].no_data)
 
     @property
-    def _sizes(self) -> NDArray[np.int64]:
+    def _entries(self) -> NDArray[np.int64]:
         """Number of entries of each cell."""
         return np.diff(self.ends, prepend=0).reshape(self.box.shape)
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `of_arrays` needs to restore the cells."""
-        return {"values": self.values, "ends": self.ends, "ids": self.ids, "counts": self.counts}
+        entries = {"ends": self.ends, "ids": self.ids, "counts": self.counts}
+        return {"values": self.values, **entries, **dict(zip(SIZES, self.sizes, strict=True))}
 
     @classmethod
     def of_arrays(cls, box: Box, arrays: Mapping[str, NDArray[Any]], dtype: np.dtype[Any], no_data: Any) -> ModeCells:
         """Return the cells whose `arrays` were stored."""
-        return cls(box, arrays["values"], arrays["ends"], arrays["ids"], arrays["counts"], no_data)
+        z, y, x = (arrays[name] for name in SIZES)
+        return cls(box, arrays["values"], arrays["ends"], arrays["ids"], arrays["counts"], (z, y, x), no_data)
 
 
 def _place(  # type: ignore[no-untyped-def]
@@ -159,68 +173,108 @@ def _most_frequent(ids, counts, start, end, background):  # type: ignore[no-unty
 
 
 @_jit
+def _is_uniform(data, z0, z1, y0, y1, x0, x1):  # type: ignore[no-untyped-def]
+    first = data[z0, y0, x0]
+    for z in range(z0, z1):
+        for y in range(y0, y1):
+            for x in range(x0, x1):
+                if data[z, y, x] != first:
+                    return False
+    return True
+
+
+@_jit
 def _count(data, ez, ey, ex, masked, background, values, ends, ids, counts):  # type: ignore[no-untyped-def]
     """Count the values of each cell; return the number of entries."""
     largest = np.diff(ez).max() * np.diff(ey).max() * np.diff(ex).max()
     found, weights = np.empty(largest, data.dtype), np.ones(largest, np.int64)
     cell, end = 0, 0
     for cz in range(len(ez) - 1):
+        z0, z1 = ez[cz], ez[cz + 1]
         for cy in range(len(ey) - 1):
+            y0, y1 = ey[cy], ey[cy + 1]
+            halved = z1 - z0 == 2 and y1 - y0 == 2
             for cx in range(len(ex) - 1):
-                first = data[ez[cz], ey[cy], ex[cx]]
-                uniform, size = True, 0
-                for z in range(ez[cz], ez[cz + 1]):
-                    for y in range(ey[cy], ey[cy + 1]):
-                        for x in range(ex[cx], ex[cx + 1]):
-                            value = data[z, y, x]
-                            uniform = uniform and value == first
-                            found[size] = value
-                            size += 1
-                start = end
-                if uniform:
-                    if not (masked and first == background):
-                        ids[end], counts[end] = first, size
-                        end += 1
+                x0, x1 = ex[cx], ex[cx + 1]
+                first = data[z0, y0, x0]
+                if halved and x1 - x0 == 2:
+                    uniform = (
+                        (data[z0, y0, x0 + 1] == first)
+                        & (data[z0, y0 + 1, x0] == first)
+                        & (data[z0, y0 + 1, x0 + 1] == first)
+                        & (data[z0 + 1, y0, x0] == first)
+                        & (data[z0 + 1, y0, x0 + 1] == first)
+                        & (data[z0 + 1, y0 + 1, x0] == first)
+                        & (data[z0 + 1, y0 + 1, x0 + 1] == first)
+                    )
                 else:
-                    kept = 0
-                    for i in range(size):
-                        value = found[i]
-                        if value == value and not (masked and value == background):
-                            found[kept] = value
-                            kept += 1
-                    end = _tally(found, weights, kept, ids, counts, end)
-                values[cz, cy, cx] = _most_frequent(ids, counts, start, end, background)
+                    uniform = _is_uniform(data, z0, z1, y0, y1, x0, x1)
+                if uniform and first == first:
+                    values[cz, cy, cx] = first
+                else:
+                    size, start = 0, end
+                    for z in range(z0, z1):
+                        for y in range(y0, y1):
+                            for x in range(x0, x1):
+                                value = data[z, y, x]
+                                if value == value and not (masked and value == background):
+                                    found[size] = value
+                                    size += 1
+                    end = _tally(found, weights, size, ids, counts, end)
+                    values[cz, cy, cx] = _most_frequent(ids, counts, start, end, background)
                 ends[cell] = end
                 cell += 1
     return end
 
 
 @_jit
-def _merge(old_ends, old_ids, old_counts, ny, nx, ez, ey, ex, background, values, ends, ids, counts):  # type: ignore[no-untyped-def]
+def _merge(  # type: ignore[no-untyped-def]
+    old, old_ends, old_ids, old_counts, sz, sy, sx, ez, ey, ex, masked, background, values, ends, ids, counts
+):
     """Merge the histograms of the cells in each coarser cell; return the number of entries."""
-    found, weights = np.empty(_FEW, old_ids.dtype), np.empty(_FEW, np.int64)
+    found, weights = np.empty(_FEW, old.dtype), np.empty(_FEW, np.int64)
+    ny, nx = old.shape[1], old.shape[2]
     cell, end = 0, 0
     for cz in range(len(ez) - 1):
         for cy in range(len(ey) - 1):
             for cx in range(len(ex) - 1):
-                size = 0
+                first = old[ez[cz], ey[cy], ex[cx]]
+                uniform = first == first
                 for z in range(ez[cz], ez[cz + 1]):
                     for y in range(ey[cy], ey[cy + 1]):
-                        row = (z * ny + y) * nx
-                        begin, stop = row + ex[cx], row + ex[cx + 1] - 1
-                        low = 0 if begin == 0 else old_ends[begin - 1]
-                        for entry in range(low, old_ends[stop]):
-                            if size and found[size - 1] == old_ids[entry]:
-                                weights[size - 1] += old_counts[entry]
-                                continue
-                            if size == len(found):
-                                found = np.concatenate((found, np.empty_like(found)))
-                                weights = np.concatenate((weights, np.empty_like(weights)))
-                            found[size], weights[size] = old_ids[entry], old_counts[entry]
-                            size += 1
+                        begin = (z * ny + y) * nx + ex[cx]
+                        last = begin + ex[cx + 1] - ex[cx] - 1
+                        uniform = uniform and (old_ends[last] == (old_ends[begin - 1] if begin else 0))
+                if uniform and _is_uniform(old, ez[cz], ez[cz + 1], ey[cy], ey[cy + 1], ex[cx], ex[cx + 1]):
+                    values[cz, cy, cx] = first
+                    ends[cell] = end
+                    cell += 1
+                    continue
+                size, full = 0, 0
+                for z in range(ez[cz], ez[cz + 1]):
+                    for y in range(ey[cy], ey[cy + 1]):
+                        for x in range(ex[cx], ex[cx + 1]):
+                            child = (z * ny + y) * nx + x
+                            low, high = (old_ends[child - 1] if child else 0), old_ends[child]
+                            voxels = sz[z] * sy[y] * sx[x]
+                            full += voxels
+                            if size + max(1, high - low) > len(found):
+                                room = np.empty(size + high - low + 1, old.dtype)
+                                found = np.concatenate((found, room))
+                                weights = np.concatenate((weights, np.empty(len(room), np.int64)))
+                            if low == high:
+                                value = old[z, y, x]
+                                if value == value and not (masked and value == background):
+                                    found[size], weights[size] = value, voxels
+                                    size += 1
+                            for entry in range(low, high):
+                                found[size], weights[size] = old_ids[entry], old_counts[entry]
+                                size += 1
                 start = end
                 end = _tally(found, weights, size, ids, counts, end)
                 values[cz, cy, cx] = _most_frequent(ids, counts, start, end, background)
+                if end == start + 1 and counts[start] == full:
+                    end = start
                 ends[cell] = end
                 cell += 1
     return end
