@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
@@ -162,6 +163,17 @@ class SupportsLevels(Protocol):
         ------
         InvalidInput
             If it is not coarser than all others, or their voxels are not whole multiples of the finest ones.
+        """
+
+
+@runtime_checkable
+class SupportsStagedWrites(Protocol):
+    """A source that collects the parts of a chunk or shard, and stores it once."""
+
+    def stage(self) -> AbstractContextManager[Callable[[Box, NDArray[Any]], None]]:
+        """Return a context that yields a function like `write`, of several threads too; voxels are stored at its end.
+
+        After an error, nothing is stored.
         """
 
 

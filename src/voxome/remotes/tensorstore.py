@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -109,6 +111,22 @@ class TensorStoreSource:
         return data
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
+        self._write(self._store, box, data)
+
+    @contextmanager
+    def stage(self) -> Iterator[Callable[[Box, NDArray[Any]], None]]:
+        """Yield a function like `write` that collects voxels in memory; they are stored at the end, unless it fails."""
+        with map_errors(self.name):
+            transaction = ts.Transaction()
+        try:
+            yield partial(self._write, self._store.with_transaction(transaction))
+        except BaseException:
+            transaction.abort()
+            raise
+        with map_errors(self.name):
+            transaction.commit_sync()
+
+    def _write(self, store: ts.TensorStore, box: Box, data: NDArray[Any]) -> None:
         if not self._writable:
             raise ReadOnly(f"{self.name} is open for reading; open it with mode='r+'")
         self._check(box)
@@ -118,7 +136,7 @@ class TensorStoreSource:
             return
         values = np.asarray(data).astype(self.spec.dtype, copy=False)
         with map_errors(self.name):
-            result_of(self._store[_slices(box)].write(values))
+            result_of(store[_slices(box)].write(values))
 
     def version(self) -> Version:
         """Return the state of the array's metadata file, which is only a hint."""

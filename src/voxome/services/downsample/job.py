@@ -6,13 +6,18 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxome.blocks.memory import peak_bytes
+from voxome.contracts.abilities import SupportsStagedWrites, ability
 from voxome.contracts.engine import JobResult
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.uri import at_level
@@ -26,6 +31,15 @@ from voxome.tools.common.cells.methods import METHODS, Cells, cells_of
 from voxome.tools.common.cells.presence import present, unique
 
 
+@dataclass(frozen=True)
+class _Tile:
+    """What was computed of a tile: for each channel and time, the cells of each level, if the block keeps them."""
+
+    levels: Sequence[Mapping[int, Cells]]
+    ids: Mapping[int, NDArray[Any]]
+    is_kept: bool
+
+
 class OpenPass:
     """A pass whose source and target are open; jobs may run in several threads.
 
@@ -35,11 +49,14 @@ class OpenPass:
         What to compute.
     source, target : VolumeSource
         Level 0, and the first level that it writes.
+    threads : int
+        Number of tiles to compute at once.
     """
 
-    def __init__(self, one: Pass, source: VolumeSource, target: VolumeSource) -> None:
-        self._pass, self._source, self._target = one, source, target
+    def __init__(self, one: Pass, source: VolumeSource, target: VolumeSource, threads: int = 1) -> None:
+        self._pass, self._source, self._target, self._threads = one, source, target, threads
         self._scratch = Scratch(storage_at(one.scratch))
+        self._buffers = threading.local()
 
     def run(self, payload: Mapping[str, Any]) -> JobResult:
         """Run job ``payload["job"]``; its voxels and pieces are stored on return."""
@@ -50,32 +67,52 @@ class OpenPass:
 
     def _run_block(self, index: int) -> None:
         one, write = self._pass, self._pass.write_box(index)
-        first, *others = one.levels
-        boxes = {first: write, **{level: one.piece(index, level) for level in others}}
+        boxes = {level: one.piece(index, level) for level in one.levels[1:]}
         arrays = {level: np.empty(box.shape, one.dtype) for level, box in boxes.items()}
-        rows = {level: array.reshape(math.prod(write.shape[:-3]), *array.shape[-3:]) for level, array in arrays.items()}
-        kept: list[list[Cells]] = [[] for _ in rows[first]]
+        kept: list[list[Cells]] = [[] for _ in range(math.prod(write.shape[:-3]))]
         ids = _Ids()
-        for tile, is_kept in one.tiles(index):
-            for row, (cells, candidates) in enumerate(self._cells(write, tile)):
-                ids.add(one.before, candidates)
-                for level in one.levels:
-                    if level != first:
-                        cells = cells.coarsen(one.ratio(level, level - 1))
-                    if level == first or is_kept:
-                        _put(rows[level][row], spatial_part(boxes[level]), cells)
-                    if one.ids:
-                        ids.add(level, present(cells.values, candidates))
-                if is_kept and one.keep:
-                    kept[row].append(cells)
-        self._target.write(one.axes.restore(write), arrays[first].transpose(one.axes.inverse))
-        for level in others:
-            if arrays[level].size:
-                self._scratch.write(group_of_level(level), index, {"values": arrays[level]})
+        with staged(self._target, one.grid[index].write) as put, ThreadPoolExecutor(self._threads) as pool:
+            compute = partial(self._compute, write, put)
+            for tile in pool.map(compute, *zip(*one.tiles(index), strict=True)):
+                for level, found in tile.ids.items():
+                    ids.add(level, found)
+                for row, levels in enumerate(tile.levels if tile.is_kept else ()):
+                    for level, array in arrays.items():
+                        own = array.reshape(-1, *array.shape[-3:])[row]
+                        _put(own, spatial_part(boxes[level]), levels[level])
+                    if one.keep:
+                        kept[row].append(levels[one.levels[-1]])
+        for level, array in arrays.items():
+            if array.size:
+                self._scratch.write(group_of_level(level), index, {"values": array})
         if one.keep and any(kept):
             self._keep(index, kept)
         if one.ids:
-            self._scratch.write(group_of_ids(first), index, ids.arrays)
+            self._scratch.write(group_of_ids(one.levels[0]), index, ids.arrays)
+
+    def _compute(self, write: Box, put: Callable[[Box, NDArray[Any]], None], tile: Box, is_kept: bool) -> _Tile:
+        """Compute a tile of a block, and write its part of the first level."""
+        one, ids, rows = self._pass, _Ids(), list[Mapping[int, Cells]]()
+        first, *others = one.levels
+        values = []
+        for cells, finer in self._cells(write, tile):
+            levels = {first: cells}
+            for level in others:
+                levels[level] = levels[level - 1].coarsen(one.ratio(level, level - 1))
+            values.append(cells.values)
+            if one.ids:
+                candidates = _ids_of(levels[one.levels[-1]], finer)
+                ids.add(one.before, candidates)
+                for level, found in levels.items():
+                    ids.add(level, present(found.values, candidates))
+            rows.append({level: levels[level] for level in (*others, one.levels[-1])})
+        overlap = spatial_part(write) & cells.box
+        if not overlap.empty:
+            box = Box((*write.start[:-3], *overlap.start), (*write.stop[:-3], *overlap.stop))
+            inner = overlap.within(cells.box)
+            data = np.stack([one[inner] for one in values]).reshape(box.shape)
+            put(one.axes.restore(box), data.transpose(one.axes.inverse))
+        return _Tile(rows, ids.found, is_kept)
 
     def _keep(self, index: int, kept: Sequence[Sequence[Cells]]) -> None:
         last = self._pass.levels[-1]
@@ -85,7 +122,7 @@ class OpenPass:
         self._scratch.write(group_of_cells(last), index, arrays)
 
     def _cells(self, write: Box, tile: Box) -> Iterator[tuple[Cells, NDArray[Any]]]:
-        """Yield the cells of the first level in a tile, and the ids in them, for each channel and time of a block."""
+        """Yield the cells of the first level in a tile, and the voxels in them, for each channel and time of a block."""
         one = self._pass
         first, before = one.levels[0], one.before
         inner = tile.refine(one.ratio(one.levels[-1], first)) & one.cells(first)
@@ -94,20 +131,20 @@ class OpenPass:
         full = Box((*write.start[:-3], *box.start), (*write.stop[:-3], *box.stop))
         if one.earlier is not None:
             for finer in self._kept_cells(one.earlier, full):
-                cells = finer.coarsen(ratio)
-                yield cells, self._ids_of(cells, finer.values)
+                yield finer.coarsen(ratio), finer.values
             return
-        data = self._source.read(one.axes.restore(full)).transpose(one.axes.order)
+        data = self._read(one.axes.restore(full)).transpose(one.axes.order)
         for voxels in data.reshape(-1, *box.shape):
-            cells = cells_of(voxels, box, ratio, one.method, one.no_data)
-            yield cells, self._ids_of(cells, voxels)
+            yield cells_of(voxels, box, ratio, one.method, one.no_data), voxels
 
-    def _ids_of(self, cells: Cells, voxels: NDArray[Any]) -> NDArray[Any]:
-        """Return the ids that a tile has, sorted: those of its histograms, where there are some."""
-        if not self._pass.ids:
-            return voxels[:0].reshape(-1)
-        entries = cells.arrays.get("ids")
-        return unique(voxels) if entries is None else np.union1d(unique(entries), unique(cells.values))
+    def _read(self, box: Box) -> NDArray[Any]:
+        """Read a box into memory that this thread reuses, as allocation is slow."""
+        size, dtype = math.prod(box.shape), self._source.spec.dtype
+        buffer = getattr(self._buffers, "voxels", None)
+        if buffer is None or buffer.size < size:
+            buffer = self._buffers.voxels = np.empty(size, dtype)
+        data: NDArray[Any] = buffer[:size].reshape(box.shape)
+        return self._source.read(box, out=data)
 
     def _kept_cells(self, earlier: Pass, full: Box) -> Iterator[Cells]:
         """Yield the cells of a box that an earlier pass has kept, for each channel and time."""
@@ -160,19 +197,42 @@ class OpenAssembly:
         return JobResult(time.perf_counter() - began, peak_bytes())
 
 
+def _ids_of(cells: Cells, voxels: NDArray[Any]) -> NDArray[Any]:
+    """Return the ids among voxels, sorted: those of the histograms of coarse cells, where there are some."""
+    entries = cells.arrays.get("ids")
+    return unique(voxels) if entries is None else np.union1d(unique(entries), unique(cells.values))
+
+
 class _Ids:
     """Ids by level."""
 
     def __init__(self) -> None:
-        self._found: dict[int, NDArray[Any]] = {}
+        self.found: dict[int, NDArray[Any]] = {}
 
     def add(self, level: int, ids: NDArray[Any]) -> None:
-        old = self._found.get(level)
-        self._found[level] = ids if old is None else np.union1d(old, ids)
+        old = self.found.get(level)
+        self.found[level] = ids if old is None else np.union1d(old, ids)
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
-        return {str(level): ids for level, ids in self._found.items()}
+        return {str(level): ids for level, ids in self.found.items()}
+
+
+@contextmanager
+def staged(target: VolumeSource, box: Box) -> Iterator[Callable[[Box, NDArray[Any]], None]]:
+    """Yield a function that writes parts of `box`, which is stored once, at the end; no two blocks share a chunk."""
+    stages = ability(target, SupportsStagedWrites)
+    if stages is not None:
+        with stages.stage() as put:
+            yield put
+        return
+    data = np.empty(box.shape, target.spec.dtype)
+
+    def collect(part: Box, values: NDArray[Any]) -> None:
+        data[part.within(box)] = values
+
+    yield collect
+    target.write(box, data)
 
 
 def _put(array: NDArray[Any], box: Box, cells: Cells) -> None:

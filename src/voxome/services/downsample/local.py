@@ -49,7 +49,7 @@ from voxome.storage.find import storage_at
 
 _LOG = logging.getLogger(__name__)
 _THREADS = 2
-"""Number of threads, so that one reads while another computes."""
+"""Number of threads that compute tiles of a block, so that one reads while another computes."""
 _TILE_BYTES = 1 << 27
 """Approximate memory for a tile with its histograms."""
 _LOST = "lost.npz"
@@ -311,7 +311,7 @@ class _Downsampling:
             yield engine
             return
         task = self._open(one).run
-        threads = ThreadEngine(workers=_THREADS, run=partial(perform, task=task, quiet=True))
+        threads = ThreadEngine(workers=1, run=partial(perform, task=task, quiet=True))
         try:
             yield threads
         finally:
@@ -320,7 +320,7 @@ class _Downsampling:
     def _open(self, one: Pass | Assembly) -> OpenPass | OpenAssembly:
         if isinstance(one, Assembly):
             return OpenAssembly(one, self._pyramid.level(one.level))
-        return OpenPass(one, self._target, self._pyramid.level(one.levels[0]))
+        return OpenPass(one, self._target, self._pyramid.level(one.levels[0]), _THREADS)
 
     @property
     def _scratch_address(self) -> str:
