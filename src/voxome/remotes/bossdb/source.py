@@ -19,6 +19,7 @@ from voxome.geometry import Box
 from voxome.remotes.bossdb.bucket import BucketVolume
 from voxome.remotes.bossdb.cutouts import Cutouts
 from voxome.remotes.bossdb.description import Description, describe, store_notes
+from voxome.remotes.bossdb.downsampling import Downsampling, compute_levels
 from voxome.remotes.bossdb.labels import Labels
 from voxome.remotes.bossdb.metadata import Metadata
 from voxome.remotes.bossdb.projects import Channels, Experiments
@@ -98,6 +99,22 @@ class BossdbSource:
     def downsample_status(self) -> str:
         """Return NOT_DOWNSAMPLED, QUEUED, IN_PROGRESS, DOWNSAMPLED or FAILED."""
         return Channels(self._api).get(*self._description.address.names).downsample_status
+
+    def downsample(self, *, wait: bool = True) -> str:
+        """Let the server compute all coarser resolutions of the experiment, unless it has; return its status.
+
+        Parameters
+        ----------
+        wait : bool
+            Whether to return only when they are there; an interrupted call is repeated to wait again.
+
+        Raises
+        ------
+        StoreError
+            If the server reports that it failed.
+        """
+        names = self._description.address.names
+        return compute_levels(Downsampling(self._api), (names[0], names[1], names[2]), wait=wait)
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Read `box`: from the bucket that has the voxels, if there is one, else by concurrent requests to the API."""

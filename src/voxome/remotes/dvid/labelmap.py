@@ -223,6 +223,26 @@ class LabelmapSource(LabelLevel):
             supervoxels=self._supervoxels,
         )
 
+    def downsample(self, *, wait: bool = True) -> str:
+        """Return that DVID keeps the levels: it computes them whenever level 0 is written.
+
+        Parameters
+        ----------
+        wait : bool
+            Not used: reads wait for the server.
+
+        Raises
+        ------
+        UnsupportedFormat
+            If the labelmap was created without coarser levels.
+        """
+        if not self._info.max_level:
+            raise UnsupportedFormat(
+                f"{self.name} was created without coarser levels, and DVID adds none; set their number when you create "
+                "a labelmap: voxome.create(…, encoding={'levels': 3})"
+            )
+        return f"{self._info.max_level + 1} levels"
+
     def create_level(self, scale: tuple[int, int, int]) -> LabelLevel:
         """Raise an error: DVID creates levels itself.
 

@@ -122,7 +122,7 @@ class OpenPass:
         self._scratch.write(group_of_cells(last), index, arrays)
 
     def _cells(self, write: Box, tile: Box) -> Iterator[tuple[Cells, NDArray[Any]]]:
-        """Yield the cells of the first level in a tile, and the voxels in them, for each channel and time of a block."""
+        """Yield the cells of the first level in a tile, and their voxels, for each channel and time of a block."""
         one = self._pass
         first, before = one.levels[0], one.before
         inner = tile.refine(one.ratio(one.levels[-1], first)) & one.cells(first)
