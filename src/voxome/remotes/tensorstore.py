@@ -115,7 +115,13 @@ class TensorStoreSource:
 
     @contextmanager
     def stage(self) -> Iterator[Callable[[Box, NDArray[Any]], None]]:
-        """Yield a function like `write` that collects voxels in memory; they are stored at the end, unless it fails."""
+        """Collect voxels in memory, and store them at the end, unless it fails.
+
+        Yields
+        ------
+        function of a box and its voxels
+            Like `write`.
+        """
         with map_errors(self.name):
             transaction = ts.Transaction()
         try:

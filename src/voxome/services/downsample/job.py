@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.blocks.memory import peak_bytes
+from voxome.blocks.memory import peak_bytes, release_free_memory
 from voxome.contracts.abilities import SupportsStagedWrites, ability
 from voxome.contracts.engine import JobResult
 from voxome.contracts.source import VolumeSource
@@ -26,9 +26,11 @@ from voxome.resources.open import open_source
 from voxome.services.downsample.passes import Assembly, Pass, spatial_part
 from voxome.services.downsample.scratch import Scratch, group_of_cells, group_of_ids, group_of_level
 from voxome.storage.find import storage_at
-from voxome.tools.common.cells.edges import paste
 from voxome.tools.common.cells.methods import METHODS, Cells, cells_of
 from voxome.tools.common.cells.presence import present, unique
+
+_TRIM_EVERY = 16
+"""Tiles after which freed memory is returned to the system, which keeps much of it otherwise."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ class OpenPass:
         ids = _Ids()
         with staged(self._target, one.grid[index].write) as put, ThreadPoolExecutor(self._threads) as pool:
             compute = partial(self._compute, write, put)
-            for tile in pool.map(compute, *zip(*one.tiles(index), strict=True)):
+            for number, tile in enumerate(pool.map(compute, *zip(*one.tiles(index), strict=True)), 1):
+                if number % _TRIM_EVERY == 0:
+                    release_free_memory()
                 for level, found in tile.ids.items():
                     ids.add(level, found)
                 for row, levels in enumerate(tile.levels if tile.is_kept else ()):
@@ -82,6 +86,7 @@ class OpenPass:
                         _put(own, spatial_part(boxes[level]), levels[level])
                     if one.keep:
                         kept[row].append(levels[one.levels[-1]])
+        release_free_memory()
         for level, array in arrays.items():
             if array.size:
                 self._scratch.write(group_of_level(level), index, {"values": array})
@@ -190,10 +195,14 @@ class OpenAssembly:
         began, one = time.perf_counter(), self._assembly
         axes, group = one.made_by.axes, group_of_level(one.level)
         for index in one.blocks(payload["job"]):
-            box = axes.arrange(one.grid[index].write)
-            pieces = one.made_by.pieces(box, one.level)
-            values = paste(box, ((piece, self._scratch.read(group, number)["values"]) for number, piece in pieces))
-            self._target.write(axes.restore(box), values.transpose(axes.inverse))
+            write = one.grid[index].write
+            with staged(self._target, write) as put:
+                box = axes.arrange(write)
+                for number, piece in one.made_by.pieces(box, one.level):
+                    part = box & piece
+                    values = self._scratch.read(group, number)["values"][part.within(piece)]
+                    put(axes.restore(part), values.transpose(axes.inverse))
+            release_free_memory()
         return JobResult(time.perf_counter() - began, peak_bytes())
 
 
@@ -220,7 +229,13 @@ class _Ids:
 
 @contextmanager
 def staged(target: VolumeSource, box: Box) -> Iterator[Callable[[Box, NDArray[Any]], None]]:
-    """Yield a function that writes parts of `box`, which is stored once, at the end; no two blocks share a chunk."""
+    """Write parts of `box`, which is stored once, at the end; no two blocks share a chunk.
+
+    Yields
+    ------
+    function of a box and its voxels
+        Collects them.
+    """
     stages = ability(target, SupportsStagedWrites)
     if stages is not None:
         with stages.stage() as put:

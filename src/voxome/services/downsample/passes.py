@@ -17,8 +17,8 @@ from voxome.geometry import BlockGrid, Box
 
 MAX_JOBS = 1 << 17
 """Approximate maximum number of jobs of a pass; up to this number, jobs have one block each."""
-_TILE_VOXELS = 1 << 21
-"""Voxels, or cells, that are combined at a time, unless a chunk of the source has more."""
+TILE_VOXELS, TILE_CELLS = 1 << 20, 1 << 18
+"""Voxels that are combined at a time, unless a chunk of the source has more, and cells with their histograms."""
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,7 @@ class Assembly(Blocks):
         return cls(**{**data, "block": tuple(data["block"]), "made_by": Pass.from_json(data["made_by"])})
 
 
-def tile_shape(ratio: Sequence[int], read_chunk: Sequence[int]) -> Scale:
+def tile_shape(ratio: Sequence[int], read_chunk: Sequence[int], voxels: int = TILE_VOXELS) -> Scale:
     """Return how many cells to compute at a time.
 
     Parameters
@@ -277,12 +277,14 @@ def tile_shape(ratio: Sequence[int], read_chunk: Sequence[int]) -> Scale:
         Voxels of the source along one cell.
     read_chunk : (z, y, x)
         Chunk of the source; tiles hold complete ones, where they are not much larger than a tile.
+    voxels : int
+        Approximate number of voxels of the source in a tile.
     """
     tile = [max(1, -(-chunk // n)) for chunk, n in zip(read_chunk, ratio, strict=True)]
-    while _voxels(tile, ratio) > 8 * _TILE_VOXELS and max(tile) > 1:
+    while _voxels(tile, ratio) > 8 * voxels and max(tile) > 1:
         longest = max(range(3), key=lambda axis: tile[axis] * ratio[axis])
         tile[longest] = -(-tile[longest] // 2)
-    while 2 * _voxels(tile, ratio) <= _TILE_VOXELS:
+    while 2 * _voxels(tile, ratio) <= voxels:
         shortest = min(range(3), key=lambda axis: (tile[axis] * ratio[axis], axis))
         tile[shortest] *= 2
     z, y, x = tile

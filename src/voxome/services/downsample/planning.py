@@ -10,7 +10,7 @@ from voxome.contracts.downsampling import Method
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.geometry import Box
 from voxome.services.downsample.levels import spatial_chunk
-from voxome.services.downsample.passes import Assembly, Pass, tile_shape
+from voxome.services.downsample.passes import TILE_CELLS, TILE_VOXELS, Assembly, Pass, tile_shape
 from voxome.services.transfer.copy import block_shape
 
 _CELL_VOXELS = 512
@@ -68,7 +68,7 @@ def plan_passes(
                 earlier=earlier,
                 voxels=str(spec.domain),
                 spatial=spec.spatial,
-                tile=tile_shape(_ratio(last, before), read_chunk),
+                tile=tile_shape(_ratio(last, before), read_chunk, TILE_CELLS if earlier else TILE_VOXELS),
                 dtype=spec.dtype.name,
                 method=method,
                 no_data=no_data,
