@@ -139,7 +139,8 @@ READ = """async (id) => {
   for (let i = 0; i < 200 && !reference.value; ++i) await new Promise((done) => setTimeout(done, 50));
   const value = reference.value;
   const properties = {};
-  (source.properties.value ?? source.properties).forEach((one, row) => { properties[one.identifier] = value.properties[row]; });
+  const specs = source.properties.value ?? source.properties;
+  specs.forEach((one, row) => { properties[one.identifier] = value.properties[row]; });
   return {
     properties,
     related: value.relatedSegments.map((ids) => Array.from(ids, (one) => one.toString())),
