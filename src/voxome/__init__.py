@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from voxome.resources.shapes import Meshes, Points, Skeletons
     from voxome.resources.volume import Volume
     from voxome.services.annotations.create import create_annotations
+    from voxome.services.annotations.relate import relate_annotations
     from voxome.services.array import array
     from voxome.services.convert import convert
     from voxome.services.delete import rm
@@ -78,6 +79,7 @@ __all__ = [
     "provenance",
     "put",
     "regions",
+    "relate_annotations",
     "rm",
     "run",
     "score",
@@ -126,6 +128,7 @@ _LAZY = {
     "provenance": "voxome.services.provenance",
     "put": "voxome.services.verbs",
     "regions": "voxome.services.regions",
+    "relate_annotations": "voxome.services.annotations.relate",
     "rm": "voxome.services.delete",
     "run": "voxome.workflow.verbs",
     "skeleton": "voxome.services.skeleton",

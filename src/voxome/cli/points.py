@@ -97,6 +97,16 @@ def points(
             help="With --out: convert a property, as score=float32, which Neuroglancer shows. Repeatable.",
         ),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option("--labels", metavar="URI", help="With --out: relate them to the segments at their positions."),
+    ] = None,
+    relate: Annotated[
+        str | None,
+        typer.Option(
+            "--relate", metavar="URI", help="Relate them to the segments that labels have at their positions now."
+        ),
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -121,16 +131,18 @@ def points(
     from voxome.services.annotations.sources import with_scheme
 
     finds = box is not None or bool(id) or segment is not None
-    edits = write is not None or bool(delete) or fold
+    edits = write is not None or bool(delete) or relate is not None or fold
     if edits and (finds or out is not None):
-        raise InvalidInput("--write, --delete and --fold edit annotations; find or copy them in a command of its own")
+        raise InvalidInput(
+            "--write, --delete, --relate and --fold edit annotations; find or copy them in a command of its own"
+        )
     if edits:
-        count = edit_annotations(source, write=write, delete=delete or (), fold=fold)
+        count = edit_annotations(source, write=write, delete=delete or (), relate=relate, fold=fold)
         return show_json({"uri": source, "edits": count}) if json else print_stderr(f"{source}: {count:,} edits")
     if not finds and out is None:
         raise InvalidInput(
             "nothing to do: find annotations with --box, --id or --segment, copy them with --out, or edit them with "
-            "--write, --delete or --fold"
+            "--write, --delete, --relate or --fold"
         )
     found = None
     if finds:
@@ -144,6 +156,7 @@ def points(
         source if found is None else found,
         voxel_size_nm=voxel_size,
         dtypes=dict(dtype or ()),
+        labels=labels,
         limit=limit,
         seed=seed,
     )

@@ -109,5 +109,12 @@ class SupportsEditPoints(PointsSource, Protocol):
             If one does not exist; then none is deleted.
         """
 
+    @property
+    def relation_versions(self) -> Mapping[str, Mapping[str, Any]]:
+        """By relation, the labels that its ids are of: their ``uri`` and ``version``; empty where this is not known."""
+
+    def set_relation_versions(self, versions: Mapping[str, Mapping[str, Any]]) -> None:
+        """Say of which labels the ids of relations are."""
+
     def fold(self) -> None:
         """Write edits that are kept beside the indices into these."""

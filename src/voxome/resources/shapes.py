@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,6 +180,15 @@ class Points(_Stored[PointsSource]):
             As of `write`.
         """
         self._editable().fold()
+
+    @property
+    def relation_versions(self) -> Mapping[str, Mapping[str, Any]]:
+        """By relation, the labels that its ids are of: their ``uri`` and ``version``; empty where this is not known."""
+        return self.source.relation_versions if isinstance(self.source, SupportsEditPoints) else {}
+
+    def set_relation_versions(self, versions: Mapping[str, Mapping[str, Any]]) -> None:
+        """Say of which labels the ids of relations are; see `relation_versions`."""
+        self._editable().set_relation_versions(versions)
 
     def _editable(self) -> SupportsEditPoints:
         if not isinstance(self.source, SupportsEditPoints):

@@ -125,6 +125,14 @@ class DvidPoints:
         for point in points:
             self._elements.delete(point)
 
+    @property
+    def relation_versions(self) -> Mapping[str, Mapping[str, Any]]:
+        """Empty: DVID finds bodies by position, in the version of its labels that is open."""
+        return {}
+
+    def set_relation_versions(self, versions: Mapping[str, Mapping[str, Any]]) -> None:
+        """Do nothing: bodies are always those of the labels."""
+
     def fold(self) -> None:
         """Do nothing: DVID's indices have all edits."""
 

@@ -7,9 +7,9 @@ metadata, so that a reader sees the collection before or after it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from voxome.contracts.provenance import Provenance
 from voxome.contracts.ragged import Ragged
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import NotFound, ReadOnly, StoreError, UnknownName, VoxomeError
-from voxome.remotes.json_store import read_json
+from voxome.remotes.json_store import read_json, update_json
 from voxome.remotes.precomputed.annotation_edits import Edits, EditsFile
 from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, generation_of, remove_replaced
 from voxome.remotes.precomputed.annotations import AnnotationIndices
@@ -94,6 +94,23 @@ class PrecomputedAnnotations:
     def voxel_size_nm(self) -> tuple[float, float, float]:
         """Unit of the positions: z, y, x."""
         return self._indices.codec.voxel_size_nm
+
+    @property
+    def relation_versions(self) -> Mapping[str, Mapping[str, Any]]:
+        """Labels that the ids of relations are of: their ``uri`` and ``version``."""
+        self._refresh()
+        versions: Mapping[str, Mapping[str, Any]] = self._folder.info.get(OWN, {}).get("relations", {})
+        return versions
+
+    def set_relation_versions(self, versions: Mapping[str, Mapping[str, Any]]) -> None:
+        """Say of which labels the ids of relations are."""
+        self._require_editable()
+
+        def change(info: dict[str, Any]) -> dict[str, Any]:
+            own = info.get(OWN, {})
+            return {**info, OWN: {**own, "relations": {**own.get("relations", {}), **versions}}}
+
+        update_json(self._path, INFO, change)
 
     def ids(self) -> NDArray[np.uint64]:
         return self._query(lambda indices, edits: np.union1d(np.setdiff1d(indices.ids(), edits.ids), edits.live.ids))

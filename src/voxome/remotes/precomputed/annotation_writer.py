@@ -224,7 +224,7 @@ def _draft(shape: AnnotationShape, fields: Fields, relations: Sequence[str], spe
             if field.id != field.name or field.dtype != field.element
         },
         "seed": spec.seed,
-        "relations": {name: dict(version) for name, version in spec.relation_versions.items()},
+        "relations": {name: dict(one) for name, one in spec.relation_versions.items() if name in relations},
         "voxel_size_unknown": spec.voxel_size_nm is None,
     }
     if fields.beside:

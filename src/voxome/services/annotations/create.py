@@ -20,7 +20,11 @@ from voxome.errors import InvalidInput, UnknownName, UnsupportedFormat
 from voxome.resources.open import absolute, open
 from voxome.resources.recognition import get_remote
 from voxome.resources.shapes import Points
+from voxome.resources.volume_like import VolumeLike
+from voxome.services.annotations.relate import RELATIONS, SegmentFinder
 from voxome.services.annotations.sources import AnnotationsLike, open_annotations, with_scheme
+
+_RELATION_NAMES = {name for names in RELATIONS.values() for name in names}
 
 
 @explain_calls
@@ -30,6 +34,7 @@ def create_annotations(
     *,
     voxel_size_nm: tuple[float, float, float] | None = None,
     dtypes: Mapping[str, DTypeLike] | None = None,
+    labels: VolumeLike | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> tuple[Points, ...]:
@@ -49,6 +54,9 @@ def create_annotations(
     dtypes : mapping of str to dtype, optional
         Data types to convert properties to, such as ``{"score": "float32"}``. Neuroglancer shows properties of at most
         32 bits; others are kept in a table beside the collection.
+    labels : str, path, Volume or array, optional
+        Labels to whose segments annotations are related by position: ``segment``, or ``pre_segment`` and
+        ``post_segment`` of lines. `Points.relation_versions` says of which version; see `relate_annotations`.
     limit : int, optional
         Largest number of annotations in a cell of the spatial index.
     seed : int
@@ -84,20 +92,26 @@ def create_annotations(
     require_mapping("dtypes", dtypes or {}, "{'score': 'float32'}")
     converted = {name: np.dtype(one) for name, one in (dtypes or {}).items()}
     found = open_annotations(source)
+    finder = None if labels is None else SegmentFinder(labels)
     size = found.voxel_size_nm if voxel_size_nm is None else require_lengths("voxel_size_nm", voxel_size_nm)
+    if finder is not None and size is None:
+        size = finder.voxel_size_nm
     spec = PointsSpec(
         voxel_size_nm=size,
         limit=None if limit is None else require_count("limit", limit),
         seed=require_whole("seed", seed),
+        relation_versions={} if finder is None else dict.fromkeys(_RELATION_NAMES, finder.version()),
     )
     parameters = {"voxel_size_nm": size and list(size), "limit": limit, "seed": seed}
-    provenance = Provenance.now("annotations", LOCAL, "annotations", version("voxome"), parameters, found.records)
+    records = found.records if finder is None else (*found.records, finder.record)
+    provenance = Provenance.now("annotations", LOCAL, "annotations", version("voxome"), parameters, records)
     writers: dict[str, PointsWriter] = {}
     with ExitStack() as opened:
         for batch in found.batches:
             if batch.shape not in writers:
                 writers[batch.shape] = opened.enter_context(remote.open_points_writer(target, spec))
-            writers[batch.shape].write(_convert(batch, converted))
+            part = _convert(batch, converted)
+            writers[batch.shape].write(part if finder is None else finder.relate(part))
         if not writers:
             raise InvalidInput(
                 f"there are no annotations to write to {target}; an empty collection needs one empty part"

@@ -7,11 +7,18 @@ from collections.abc import Iterable
 from voxome.contracts.uri import Location
 from voxome.resources.open import open
 from voxome.resources.shapes import Points
+from voxome.resources.volume_like import VolumeLike
+from voxome.services.annotations.relate import relate_annotations
 from voxome.services.annotations.sources import AnnotationsLike, open_annotations, with_scheme
 
 
 def edit_annotations(
-    uri: Location, *, write: AnnotationsLike | None = None, delete: Iterable[int] = (), fold: bool = False
+    uri: Location,
+    *,
+    write: AnnotationsLike | None = None,
+    delete: Iterable[int] = (),
+    relate: VolumeLike | None = None,
+    fold: bool = False,
 ) -> int:
     """Write and delete annotations of a collection, and fold its edits into its indices.
 
@@ -23,13 +30,15 @@ def edit_annotations(
         Annotations to add, or to replace those with the same ids.
     delete : iterable of int
         Ids of annotations to delete.
+    relate : str, path, Volume or array, optional
+        Labels, to whose segments they are related afterwards; see `relate_annotations`.
     fold : bool
         Whether edits are then written into the indices.
 
     Returns
     -------
     int
-        Number of annotations that were written or deleted.
+        Number of annotations that were written, deleted or got other segments.
 
     Raises
     ------
@@ -45,6 +54,9 @@ def edit_annotations(
     gone = list(delete)
     if gone:
         points.delete(gone)
+    count += len(gone)
+    if relate is not None:
+        count += relate_annotations(points, relate)
     if fold:
         points.fold()
-    return count + len(gone)
+    return count

@@ -1,0 +1,150 @@
+"""Relate annotations to the segments at their positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.calls import explain_calls
+from voxome.contracts.provenance import InputRecord
+from voxome.contracts.ragged import Ragged
+from voxome.contracts.shapes import Annotations, AnnotationShape
+from voxome.errors import InvalidInput, UnsupportedFormat
+from voxome.geometry import Box
+from voxome.resources.provenance import input_record
+from voxome.resources.shapes import Points
+from voxome.resources.volume import Volume
+from voxome.resources.volume_like import VolumeLike, as_volume
+
+RELATIONS: Mapping[AnnotationShape, Sequence[str]] = {
+    "point": ("segment",),
+    "line": ("pre_segment", "post_segment"),
+    "box": ("segment",),
+    "ellipsoid": ("segment",),
+}
+"""Geometry → relation of each end of a line, or of the centre of another annotation."""
+_BLOCK = 64
+"""Edge of the blocks of labels that are read, in voxels."""
+
+
+class SegmentFinder:
+    """Finds the segments of annotations in a volume of labels.
+
+    Parameters
+    ----------
+    labels : str, path, Volume or array
+        The labels, with a voxel size.
+
+    Raises
+    ------
+    InvalidInput
+        If it has no voxel size, or no whole numbers.
+    """
+
+    def __init__(self, labels: VolumeLike) -> None:
+        self._volume: Volume = as_volume(labels)
+        spec = self._volume.spec
+        if spec.dtype.kind not in "iu":
+            raise InvalidInput(f"{self._volume.uri} has the dtype {spec.dtype}; expected labels, of whole numbers")
+        if spec.voxel_size_nm is None or spec.domain.ndim != 3:
+            raise InvalidInput(f"{self._volume.uri} needs three axes and a voxel size, to find annotations in it")
+        self.voxel_size_nm = spec.voxel_size_nm
+        self.record: InputRecord = input_record("labels", self._volume.source, self._volume.uri)
+
+    def version(self) -> dict[str, Any]:
+        """Return the address and the version of the labels."""
+        return {"uri": self.record.uri, "version": self.record.version}
+
+    def relate(self, annotations: Annotations) -> Annotations:
+        """Return annotations with their relations to the segments at their positions; background is none."""
+        relations = dict(annotations.relations)
+        for name, at in zip(RELATIONS[annotations.shape], _anchors(annotations), strict=True):
+            found = self._labels_at(np.floor(at / self.voxel_size_nm).astype(np.int64))
+            relations[name] = Ragged(found[found != 0], (found != 0).astype(np.int64))
+        return annotations.replace(relations=relations)
+
+    def _labels_at(self, voxels: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """Return the label of each voxel, 0 outside the volume; block by block."""
+        labels = np.zeros(len(voxels), np.uint64)
+        domain = self._volume.spec.domain
+        inside = np.flatnonzero(((voxels >= domain.start) & (voxels < domain.stop)).all(axis=1))
+        blocks = (voxels[inside] - domain.start) // _BLOCK
+        _, which = np.unique(blocks, axis=0, return_inverse=True)
+        order = np.argsort(which, kind="stable")
+        for rows in np.split(inside[order], np.flatnonzero(np.diff(which[order])) + 1) if len(inside) else ():
+            at = voxels[rows]
+            start, stop = at.min(axis=0), at.max(axis=0) + 1
+            data = self._volume.cutout(Box(tuple(start.tolist()), tuple(stop.tolist())))
+            found = data[tuple((at - start).T)]
+            if (found < 0).any():
+                raise InvalidInput(f"{self._volume.uri} has the label {found.min()}; expected ids of at least 0")
+            labels[rows] = found
+        return labels
+
+
+@explain_calls
+def relate_annotations(points: Points, labels: VolumeLike) -> int:
+    """Relate stored annotations to the segments that are at their positions now, as after proofreading.
+
+    The relations are ``segment``, or ``pre_segment`` and ``post_segment`` of lines. Those that changed are written as
+    edits, which every reader sees, and the collection says of which version of the labels its relations are.
+
+    Parameters
+    ----------
+    points : Points
+        Annotations, open with ``mode="r+"``, with these relations.
+    labels : str, path, Volume or array
+        The labels.
+
+    Returns
+    -------
+    int
+        Number of annotations whose segments changed.
+
+    Raises
+    ------
+    UnsupportedFormat
+        If the collection lacks these relations, or cannot be edited.
+    """
+    names = RELATIONS[points.shape]
+    if missing := [name for name in names if name not in points.relations]:
+        raise UnsupportedFormat(
+            f"{points.uri} has no relation {', '.join(missing)}; write it again with create_annotations(…, labels=…)"
+        )
+    finder = SegmentFinder(labels)
+    changed = 0
+    for batch in list(_changes(points, finder, names)):
+        points.write(batch)
+        changed += len(batch)
+    points.set_relation_versions({name: finder.version() for name in names})
+    return changed
+
+
+def _changes(points: Points, finder: SegmentFinder, names: Sequence[str]) -> Iterator[Annotations]:
+    """Yield the annotations whose segments are others than those that are stored."""
+    for batch in points.batches():
+        related = finder.relate(batch)
+        differs = np.zeros(len(batch), np.bool_)
+        for name in names:
+            old, new = Ragged.of(name, batch.relations[name]), Ragged.of(name, related.relations[name])
+            differs |= (old.counts != new.counts) | (_first(old) != _first(new))
+        if differs.any():
+            yield related.select(np.flatnonzero(differs))
+
+
+def _first(labels: Ragged) -> NDArray[np.uint64]:
+    first = np.zeros(len(labels), np.uint64)
+    some = labels.counts > 0
+    first[some] = labels.values[labels.starts[some]]
+    return first
+
+
+def _anchors(annotations: Annotations) -> list[NDArray[np.float64]]:
+    """Return the positions at which segments are looked up, in nm."""
+    at = annotations.positions_nm
+    if annotations.shape == "line":
+        return [at[:, 0], at[:, 1]]
+    return [at.mean(axis=1) if annotations.shape == "box" else at[:, 0]]

@@ -1,0 +1,121 @@
+"""Relations of annotations follow the segments of a volume, and say of which version they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import voxome
+from voxome.contracts.shapes import Annotations
+from voxome.errors import InvalidInput, UnsupportedFormat
+
+SIZE = (40.0, 8.0, 4.0)
+SHAPE = (12, 70, 150)
+BIG = 2**63 + 5
+
+
+@pytest.fixture
+def labels() -> np.ndarray:
+    """Slabs of 10 sections along x, and background in the first sections of z."""
+    found = np.broadcast_to(np.arange(SHAPE[2], dtype=np.uint64) // np.uint64(10) + np.uint64(BIG), SHAPE).copy()
+    found[:2] = 0
+    return found
+
+
+def annotations_of(shape: Any, count: int) -> Annotations:
+    random = np.random.default_rng(0)
+    voxels = random.integers((0, 0, 0), (14, 75, 160), (count, 2, 3))
+    positions = (voxels + random.random((count, 2, 3))) * SIZE
+    if shape == "point":
+        positions = positions[:, :1]
+    return Annotations(shape, np.arange(1, count + 1), positions)
+
+
+def label_at(labels: np.ndarray, position: np.ndarray) -> list[int]:
+    voxel = tuple(np.floor(position / SIZE).astype(int))
+    if not all(at < n for at, n in zip(voxel, labels.shape, strict=True)) or labels[voxel] == 0:
+        return []
+    return [int(labels[voxel])]
+
+
+def check(points: voxome.Points, labels: np.ndarray) -> None:
+    """For each segment, the query by segment gives the annotations whose voxel is in it; none is lost."""
+    ends = {"point": ("segment",), "line": ("pre_segment", "post_segment")}[points.shape]
+    found = points.get(points.ids().tolist())
+    total = 0
+    for end, name in enumerate(ends):
+        expected = [label_at(labels, one) for one in found.positions_nm[:, end]]
+        assert [one.tolist() for one in found.relations[name]] == expected
+        for label in np.unique(labels)[1:].tolist():
+            ids = points.related(name, label).ids.tolist()
+            assert ids == [id for id, one in zip(found.ids.tolist(), expected, strict=True) if one == [label]]
+            total += len(ids)
+    assert total > len(found) / 2
+
+
+@pytest.mark.parametrize("shape", ["point", "line"])
+def test_annotations_are_related_to_the_segments_at_their_positions(
+    tmp_path: Path, labels: np.ndarray, shape: str
+) -> None:
+    volume = voxome.put(labels, f"zarr://{tmp_path}/labels.zarr", voxel_size_nm=SIZE, kind="labels")
+    uri = f"precomputed://{tmp_path}/a"
+    (points,) = voxome.create_annotations(uri, annotations_of(shape, 300), labels=volume)
+    check(points, labels)
+    before = points.relation_versions
+    assert {one["uri"] for one in before.values()} == {volume.uri}
+    labels[:, :, 15:40] = BIG + 1000
+    labels[:, 30:] += np.uint64(7)
+    volume = voxome.open(f"{tmp_path}/labels.zarr", mode="r+")
+    volume[...] = labels
+    editor = voxome.open(uri, mode="r+", expect=voxome.Points)
+    changed = voxome.relate_annotations(editor, volume)
+    assert 0 < changed < 300
+    for _ in ("beside", "folded"):
+        check(points, labels)
+        assert points.relation_versions.keys() == before.keys()
+        editor.fold()
+    assert {one["version"] for one in points.relation_versions.values()} != {one["version"] for one in before.values()}
+    assert voxome.relate_annotations(editor, volume) == 0
+
+
+@pytest.mark.slow
+def test_relations_follow_merges_splits_and_undo(tmp_path: Path, labels: np.ndarray) -> None:
+    small = labels - np.uint64(BIG - 1) * (labels > 0)
+    voxome.put(small, f"zarr://{tmp_path}/labels.zarr", voxel_size_nm=SIZE, kind="labels")
+    session = voxome.proofread(f"zarr://{tmp_path}/labels.zarr", tmp_path / "edits.sqlite", author="ada")
+    uri = f"precomputed://{tmp_path}/a"
+    (points,) = voxome.create_annotations(uri, annotations_of("point", 300), labels=session.volume)
+    check(points, small)
+    editor = voxome.open(uri, mode="r+", expect=voxome.Points)
+    versions = [points.relation_versions["segment"]["version"]]
+    edits: list[Callable[[], object]] = [
+        lambda: session.merge([2, 3, 4]),
+        lambda: session.cleave(2, [3]),
+        lambda: session.split(6, [(4, 5, 52)], [(4, 60, 58)]),
+        session.undo,
+        session.undo,
+        session.undo,
+    ]
+    for edit in edits:
+        edit()
+        voxome.relate_annotations(editor, session.volume)
+        check(points, session.volume[...])
+        versions.append(points.relation_versions["segment"]["version"])
+    assert len(set(versions)) == len(versions) > 1
+
+
+def test_labels_that_are_none_are_refused(tmp_path: Path, labels: np.ndarray) -> None:
+    one = annotations_of("point", 3)
+    uri = f"precomputed://{tmp_path}/a"
+    floats = voxome.put(labels.astype("float32"), f"zarr://{tmp_path}/floats.zarr", voxel_size_nm=SIZE)
+    with pytest.raises(InvalidInput, match="has the dtype float32"):
+        voxome.create_annotations(uri, one, labels=floats)
+    with pytest.raises(InvalidInput, match="voxel size"):
+        voxome.create_annotations(uri, one, labels=labels)
+    (points,) = voxome.create_annotations(uri, one)
+    with pytest.raises(UnsupportedFormat, match="has no relation segment"):
+        voxome.relate_annotations(points, labels)
