@@ -112,5 +112,7 @@ def test_a_dvid_version_has_what_made_those_before_it_and_no_others(server: str)
     for version in (main, side):
         keeper(f"{server.replace('http', 'dvid')}/{version.uuid}/a").add_provenance(entry(version.uuid))
     found = voxome.provenance(f"{server.replace('http', 'dvid')}/{main.uuid}/a")
-    assert [one.version for one in found] == ["root", main.uuid]
-    assert [one.version for one in voxome.provenance(f"{root}/a")] == ["root"]
+    assert [one.version for one in found if one.way == "local"] == ["root", main.uuid]
+    (note,) = [one for one in found if one.way == "other"]
+    assert (note.parameters["note"], note.parameters["version"]) == ("done", created["root"])
+    assert [one.version for one in voxome.provenance(f"{root}/a") if one.way == "local"] == ["root"]

@@ -117,6 +117,24 @@ def test_levels_show_that_of_the_volume(origin: str, tmp_path: Path, scheme: str
     assert voxome.provenance(f"{uri}?level=1") == voxome.provenance(uri) != ()
 
 
+def test_blocks_that_are_put_into_a_volume_are_one_entry() -> None:
+    uri = f"memory://{uuid4().hex}"
+    voxome.put(LABELS, uri)
+    for z in range(4):
+        voxome.put(LABELS[:1], uri, at=(z, 0, 0))
+    assert [one.parameters for one in voxome.provenance(uri)] == [{}, {"existing": True}]
+
+
+def test_entries_do_not_grow_without_end(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr("voxome.resources.provenance.MOST_ENTRIES", 2)
+    volume = voxome.put(LABELS, f"memory://{uuid4().hex}")
+    for version in ("1", "2", "3"):
+        one = Provenance.now("run", LOCAL, "a.b", version)
+        assert record(volume.source, one, name=volume.uri) == (version == "1")
+    assert [one.service for one in volume.provenance()] == ["put", "run"]
+    assert "has 2 entries of provenance, the most that are recorded" in caplog.text
+
+
 def test_views_show_that_of_the_volume(origin: str) -> None:
     assert voxome.provenance(f"{origin}?start=1,2,3") == voxome.provenance(origin)
 

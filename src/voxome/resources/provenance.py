@@ -13,6 +13,8 @@ from voxome.errors import VoxomeError
 from voxome.redaction import redact
 from voxome.resources.views import View
 
+MOST_ENTRIES = 1000
+"""Most entries that are recorded: some stores read all of them whenever the resource is opened."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -25,8 +27,8 @@ def read_provenance(source: object) -> tuple[Provenance, ...]:
 def record(source: object, *entries: Provenance, name: str) -> bool:
     """Add entries to the provenance of a resource, and return whether its store keeps them.
 
-    An entry that is there, but for its time, is not added again. A format without a place for provenance, and a store
-    that refuses it, are logged: the resource itself is there.
+    An entry that is there, but for its time, is not added again. A format without a place for provenance, a store that
+    refuses it, and more than `MOST_ENTRIES` are logged: the resource itself is there.
 
     Parameters
     ----------
@@ -43,13 +45,16 @@ def record(source: object, *entries: Provenance, name: str) -> bool:
         return False
     try:
         known = [replace(one, time="") for one in keeper.read_provenance()]
-        for one in entries:
-            if replace(one, time="") not in known:
-                keeper.add_provenance(one)
+        new = [one for one in entries if replace(one, time="") not in known]
+        room = max(0, MOST_ENTRIES - len(known))
+        for one in new[:room]:
+            keeper.add_provenance(one)
     except VoxomeError as error:
         _LOG.warning("the provenance of %s is not recorded: %s", redact(name), error)
         return False
-    return True
+    if len(new) > room:
+        _LOG.warning("%s has %s entries of provenance, the most that are recorded", redact(name), f"{MOST_ENTRIES:,}")
+    return len(new) <= room
 
 
 def history_of(source: object, name: str) -> tuple[Provenance, ...]:

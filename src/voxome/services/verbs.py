@@ -185,7 +185,7 @@ def put(
             advice = f"give values that fit its dtype {target.spec.dtype}, or write them into a new volume"
         error.add_note(f"{located} {state}; {advice}")
         raise
-    record(target, _entry("put", opened, {"at": corner}), name=address)
+    record(target, _entry("put", opened, {"existing": True}), name=address)
     return Volume(target, located.reveal())
 
 

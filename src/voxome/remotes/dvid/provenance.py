@@ -1,7 +1,7 @@
 """Provenance of a data instance, as lines in the logs of the versions of its repo.
 
 Servers only append to logs. A line names its instance; what made an instance at a version is in the
-logs of this version and of all before it.
+logs of this version and of all before it. The notes of these versions are what people wrote about them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ _MARK = "voxome provenance of "
 
 
 def read_provenance(node: Node, instance: str) -> tuple[Provenance, ...]:
-    """Return what the logs say of an instance at a version, oldest first."""
+    """Return what the logs say of an instance at a version, and the notes, oldest first."""
     versions = parse_json(node.api.send("GET", node.repo_path("info")), parse_versions)
     before = _ancestors(versions, node.uuid)
-    lines = [line for version in versions.values() if version.uuid in before for line in version.log]
-    return tuple(one for line in lines for one in _parse(line, instance))
+    return tuple(one for version in versions.values() if version.uuid in before for one in _entries(version, instance))
 
 
 def add_provenance(node: Node, instance: str, one: Provenance) -> None:
@@ -39,6 +38,14 @@ def _ancestors(versions: Mapping[str, VersionInfo], uuid: str) -> set[str]:
             found.add(name)
             left += versions[name].parents
     return found
+
+
+def _entries(version: VersionInfo, instance: str) -> Iterator[Provenance]:
+    """Yield the entries of one version."""
+    for line in version.log:
+        yield from _parse(line, instance)
+    if version.note:
+        yield Provenance.of_others("note", {"note": version.note, "version": version.uuid, "time": version.updated})
 
 
 def _parse(line: str, instance: str) -> Iterator[Provenance]:
