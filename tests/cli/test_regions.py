@@ -70,6 +70,14 @@ def test_the_main_measures_become_properties_of_the_segmentation(stored: Any) ->
     assert "mean" not in columns
 
 
+def test_a_volume_without_labels_has_empty_tables(command: Any) -> None:
+    voxome.put(np.zeros_like(LABELS), "precomputed://labels", voxel_size_nm=SIZE, kind="labels")
+    result = run(command, "--contacts", "contacts.parquet", "--json")
+    assert result.status == 0, result.err
+    assert (result.json["segments"], result.json["touching"]) == (0, 0)
+    assert "voxels" in TableFile("out.parquet").columns
+
+
 def test_a_table_keeps_what_made_it(stored: Any) -> None:
     assert run(stored, "--box", "0:5,:,:").status == 0
     made = json.loads(TableFile("out.parquet").metadata[PROVENANCE])

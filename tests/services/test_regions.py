@@ -120,6 +120,14 @@ def test_labels_are_of_any_integer_type(dtype: str) -> None:
     _assert_equal(voxome.regions(labels.astype(dtype)), voxome.regions(labels))
 
 
+def test_a_volume_without_labels_has_no_rows() -> None:
+    background = np.zeros((3, 4, 5), np.uint64)
+    table = voxome.regions(background, background, voxel_size_nm=SIZE)
+    assert len(table) == 0
+    assert {"major_z", "mean"} <= set(table.columns)
+    assert len(voxome.contacts(background)) == 0
+
+
 def test_few_but_large_ids_take_no_memory() -> None:
     labels = np.zeros((4, 4, 4), np.uint64)
     labels[0, 0, 0], labels[3, 3, 3] = 5, 2**63 + 3

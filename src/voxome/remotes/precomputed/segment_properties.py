@@ -5,6 +5,7 @@ Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precom
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidInput, InvalidUri
-from voxome.remotes.json_store import Json, read_json, to_json
+from voxome.remotes.json_store import Json, read_json
 from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.new_shapes import MOST_LISTED, PROPERTIES, PROPERTIES_TYPE, link_folder
 from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
@@ -73,7 +74,7 @@ def write_segment_properties(
     if omitted:
         _log.warning("%s: %s cannot be written, as some segments have no finite value", uri, ", ".join(omitted))
     content = {"@type": PROPERTIES_TYPE, "inline": {"ids": [str(id) for id in ids.tolist()], "properties": properties}}
-    (folder / INFO).write_bytes(to_json(content, str(folder)))
+    (folder / INFO).write_bytes(json.dumps(content, allow_nan=False, separators=(",", ":")).encode())
     if provenance is not None and provenance not in read_provenance(folder):
         add_provenance(folder, provenance)
     if link and folder.parent is not None:
