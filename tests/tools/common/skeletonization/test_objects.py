@@ -104,3 +104,27 @@ def test_neighbouring_ids_beyond_doubles_stay_apart() -> None:
     for row, id in enumerate(ids):
         labels[2 * row, 2 * row, 2:18] = id
     assert sorted(skeletonize(labels, (10, 10, 10), 8)) == ids
+
+
+@pytest.fixture(scope="module")
+def soma() -> np.ndarray:
+    """Return a ball of radius 5 µm with three tubes, in voxels of 100 nm."""
+    labels = np.zeros((160, 150, 140), np.uint64)
+    centre = np.array((8000.0, 7000.0, 6500.0))
+    draw_tube(labels, [centre, centre + 1], 5000, (100, 100, 100), label=7)
+    for end in [(500, 7000, 6500), (15500, 9000, 7000), (9000, 14500, 2000)]:
+        draw_tube(labels, [centre, end], 400, (100, 100, 100), label=7)
+    return labels
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", [1000, 64])
+def test_a_soma_is_the_root_which_three_branches_leave_straight(soma: np.ndarray, block: int) -> None:
+    found = skeletonize(soma, (100, 100, 100), block)[7]
+    root = int(np.flatnonzero(found.parents < 0)[0])
+    from_centre = np.linalg.norm(found.nodes_nm - (8000, 7000, 6500), axis=1)
+    assert from_centre[root] < 500
+    assert found.radii_nm[root] == pytest.approx(5000, rel=0.1)
+    assert (found.edges[:, 1] == root).sum() == 3
+    assert (from_centre < 4500).sum() == 1, "no branch runs inside the ball"
+    assert shape_of(found) == Shape(parts=1, branch_points=1, end_points=3, cycles=0)

@@ -17,6 +17,7 @@ from voxome.tools.common.skeletonization.join import join_pieces
 from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.pieces import Piece
 from voxome.tools.common.skeletonization.smoothing import smooth_nodes
+from voxome.tools.common.skeletonization.soma import add_soma
 from voxome.tools.common.skeletonization.tree import extract_tree
 
 TABLE = {
@@ -97,9 +98,11 @@ def build_skeleton(
     targets : sequence of (z, y, x)
         Voxels that have a node.
     """
-    graph = join_pieces(pieces)
+    joined = join_pieces(pieces)
+    surface = np.concatenate([piece.surface for piece in pieces])
+    graph, soma = add_soma(joined, surface, size_nm, teasar)
     wanted = [graph.find(point) for point in targets]
-    tree = extract_tree(graph, size_nm, teasar, None if root is None else graph.find(root), wanted)
+    tree = extract_tree(graph, size_nm, teasar, None if root is None else graph.find(root), wanted, soma)
     depth = graph.depth_nm[tree.nodes]
     fixed = np.isin(tree.nodes, wanted) | (tree.parents < 0)
     nodes = smooth_nodes(graph.points[tree.nodes], depth, tree.parents, size_nm, fixed)

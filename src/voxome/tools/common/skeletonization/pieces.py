@@ -22,6 +22,9 @@ from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.trace import trace_tree
 from voxome.tools.common.skeletonization.voxel_graph import VoxelGraphs, outermost, shortest_paths, voxel_graphs
 
+SURFACE_NM = 250.0
+"""Edge of the cells of which each has a voxel of the surface of a thick object; thinner ones have a smaller depth."""
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -39,6 +42,9 @@ class Piece:
         Distance from the centre of this voxel to that of the nearest one outside the object.
     edges : (m, 2) int64
         Rows of `points`.
+    surface : (k, 3) int64
+        Voxels at the surface, about one in a cell of `SURFACE_NM`, where the object is thick: depths in a block are too
+        large if the nearest surface is beyond its halo.
     """
 
     id: int
@@ -46,6 +52,7 @@ class Piece:
     points: NDArray[np.int64]
     depth_nm: NDArray[np.float32]
     edges: NDArray[np.int64]
+    surface: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -123,14 +130,15 @@ def trace_pieces(
     components, count = cc3d.connected_components(inside, connectivity=26, out_dtype=np.uint32, return_N=True)
     if not count:
         return
+    size = np.asarray(size_nm, np.float64)
     graphs = voxel_graphs(components, count)
     depth = surface_distance(labels, size_nm, boxes.borders())[closed.within(boxes.read)]
     depths = np.pad(depth, 1).ravel()[graphs.places]
+    thick = _thick_surface(graphs, depths, size, closed)
     own = np.bincount(components[boxes.write.within(closed)].ravel(), minlength=count + 1)
     targets = _targets(_contacts(labels, boxes, size_nm), extra, closed, graphs)
     first = np.stack(np.unravel_index(graphs.places[graphs.starts[1:-1]], graphs.components.shape)) - 1
     names = ids[inside[tuple(first)]]
-    size = np.asarray(size_nm, np.float64)
     order = np.argsort(names, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(names[order])) + 1):
         parts = [
@@ -146,6 +154,7 @@ def trace_pieces(
                 np.concatenate([part[0] for part in parts]) + np.array(closed.start),
                 np.concatenate([part[1] for part in parts]),
                 np.concatenate([part[2] + offset for part, offset in zip(parts, offsets, strict=True)]),
+                np.concatenate([np.empty((0, 3), np.int64), *(thick[k] for k in group + 1 if k in thick)]),
             )
 
 
@@ -184,6 +193,22 @@ def _trace(
     edges = np.stack([np.arange(1, len(order)), position[parents[order[1:]]]], axis=1)
     points = np.stack(np.unravel_index(places[order], graphs.components.shape), axis=1).astype(np.int64) - 1
     return points, depth[order], edges
+
+
+def _thick_surface(
+    graphs: VoxelGraphs, depths: NDArray[np.float32], size: NDArray[np.float64], closed: Box
+) -> dict[int, NDArray[np.int64]]:
+    """Return voxels (n, 3) of the surface of each component that is thick, in the indices of the volume."""
+    found = {}
+    for component in range(1, len(graphs.starts) - 1):
+        span = slice(graphs.starts[component], graphs.starts[component + 1])
+        if depths[span].max() <= SURFACE_NM:
+            continue
+        places = graphs.places[span][depths[span] <= size.max()]
+        points = np.stack(np.unravel_index(places, graphs.components.shape), axis=1) - 1 + np.array(closed.start)
+        cells = np.floor(points * size / SURFACE_NM).astype(np.int64)
+        found[component] = points[np.unique(cells, axis=0, return_index=True)[1]]
+    return found
 
 
 def _contacts(labels: NDArray[np.uint32], boxes: BlockBoxes, size_nm: Sequence[float]) -> NDArray[np.int64]:

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from voxome.contracts.kinds import Rows
 from voxome.tools.common.skeletonization.pieces import Piece
 
-PIECES = {"id": "uint64", "voxels": "int64", "points": "bytes", "depth_nm": "bytes", "edges": "bytes"}
+PIECES = {
+    "id": "uint64",
+    "voxels": "int64",
+    "points": "bytes",
+    "depth_nm": "bytes",
+    "edges": "bytes",
+    "surface": "bytes",
+}
 """Columns of the fields of `Piece`; arrays are little-endian, in C order."""
 _POINTS, _DEPTH, _EDGES = np.dtype("<i8"), np.dtype("<f4"), np.dtype("<u4")
 
@@ -23,6 +30,7 @@ def rows_of(pieces: Sequence[Piece]) -> Rows:
         "points": _bytes([piece.points.astype(_POINTS).tobytes() for piece in pieces]),
         "depth_nm": _bytes([piece.depth_nm.astype(_DEPTH).tobytes() for piece in pieces]),
         "edges": _bytes([piece.edges.astype(_EDGES).tobytes() for piece in pieces]),
+        "surface": _bytes([piece.surface.astype(_POINTS).tobytes() for piece in pieces]),
     }
 
 
@@ -35,6 +43,7 @@ def pieces_of(rows: Rows) -> list[Piece]:
             np.frombuffer(rows["points"][row], _POINTS).reshape(-1, 3).astype(np.int64),
             np.frombuffer(rows["depth_nm"][row], _DEPTH).astype(np.float32),
             np.frombuffer(rows["edges"][row], _EDGES).reshape(-1, 2).astype(np.int64),
+            np.frombuffer(rows["surface"][row], _POINTS).reshape(-1, 3).astype(np.int64),
         )
         for row in range(len(rows["id"]))
     ]

@@ -43,6 +43,7 @@ def extract_tree(
     teasar: Teasar,
     root: int | None = None,
     targets: Sequence[int] = (),
+    soma: int | None = None,
 ) -> Tree:
     """Return the skeleton of an object, one tree for each connected part of its graph.
 
@@ -55,9 +56,11 @@ def extract_tree(
     teasar : Teasar
         Which branches stay.
     root : int, optional
-        Node that is the root of its part. By default it is the middle of a soma, or else an end.
+        Node that is the root of its part. By default it is that of the soma, or else an end.
     targets : sequence of int
         Nodes that the tree contains in any case.
+    soma : int, optional
+        Node in the middle of a soma. Its radius is covered, and paths lead to it straight.
     """
     size = np.asarray(size_nm, np.float64)
     place = (graph.points + 0.5) * size
@@ -69,7 +72,7 @@ def extract_tree(
     total = 0
     order = np.argsort(part, kind="stable")
     for members in np.split(order, np.flatnonzero(np.diff(part[order])) + 1):
-        chosen, above = _extract(members, links, place, graph.depth_nm, teasar, root, targets)
+        chosen, above = _extract(members, links, place, graph.depth_nm, teasar, root, targets, soma)
         nodes.append(chosen)
         parents.append(np.where(above < 0, -1, above + total))
         total += len(chosen)
@@ -108,16 +111,18 @@ def _extract(
     teasar: Teasar,
     given: int | None,
     targets: Sequence[int],
+    soma: int | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return nodes and parents of the tree of one connected part."""
     inside = set(members.tolist())
-    deepest = int(members[np.argmax(depth[members])])
-    soma = given is None and depth[deepest] >= teasar.soma_radius_nm
+    if soma not in inside:
+        soma = None
     if given is not None and given in inside:
         root = given
-    elif soma:
-        root = deepest
+    elif soma is not None:
+        root = soma
     else:
+        deepest = int(members[np.argmax(depth[members])])
         _, length = _search(links.starts, links.ends, links.lengths, links.lengths, deepest)
         root = int(members[np.argmax(length[members])])
     above, length = _search(links.starts, links.ends, links.costs, links.lengths, root)
@@ -128,7 +133,10 @@ def _extract(
     row[root] = 0
 
     def cover(path: list[int]) -> None:
-        for found in near.query_ball_point(place[path], teasar.scale * depth[path] + teasar.const_nm):
+        radii = teasar.scale * depth[path] + teasar.const_nm
+        if path == [soma]:
+            radii = depth[path] + teasar.const_nm
+        for found in near.query_ball_point(place[path], radii):
             covered[members[found]] = True
 
     def trace(end: int) -> None:
@@ -136,8 +144,8 @@ def _extract(
         while row[node] < 0:
             path.append(node)
             node = int(above[node])
-            if soma and np.linalg.norm(place[node] - place[root]) < depth[root]:
-                node = root
+            if soma is not None and node != soma and row[soma] >= 0 and in_soma[node]:
+                node = soma
         for new in reversed(path):
             row[new] = len(nodes)
             nodes.append(new)
@@ -146,9 +154,14 @@ def _extract(
         if path:
             cover(path)
 
-    cover([root])
+    if soma is not None:
+        in_soma = np.linalg.norm(place - place[soma], axis=1) < depth[soma]
+        trace(soma)
+        cover([soma])
+    else:
+        cover([root])
     farthest = members[np.argsort(-length[members], kind="stable")].tolist()
-    if not soma:
+    if soma is None:
         trace(farthest[0])
     for target in targets:
         if target in inside:
