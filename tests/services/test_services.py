@@ -63,15 +63,15 @@ def test_a_service_with_the_name_of_an_attribute_is_refused(
 
 
 def test_the_requirements_of_a_service_are_checked_once(volume: voxome.Volume, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(Requirement, "find", lambda self, source, uri: asked.append(uri))
+    requested: list[str] = []
+    monkeypatch.setattr(Requirement, "find", lambda self, source, uri: requested.append(uri))
 
     @service(Requirement(SupportsIds, "this store keeps no ids"))
     def size(volume: voxome.Volume) -> int:
         return volume.domain.size
 
     assert size(volume) == 24
-    assert asked == [volume.uri]
+    assert requested == [volume.uri]
 
 
 @pytest.mark.usefixtures("plugins")

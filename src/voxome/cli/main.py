@@ -33,6 +33,7 @@ try:
         rm,
         run,
         score,
+        skeletonize,
         tool,
         tools,
         train,
@@ -66,6 +67,7 @@ app.command("transfer")(transfer.transfer)
 app.command("annotations")(points.points)
 app.command("convert")(convert.convert)
 app.command("mesh")(mesh.mesh)
+app.command("skeletonize")(skeletonize.skeletonize)
 app.command("regions")(regions.regions)
 app.command("downsample")(downsample.downsample)
 app.command("rm")(rm.rm)

@@ -105,17 +105,20 @@ class _Shapes(Kind):
         uri = Uri.parse(target.uri)
         owner, complete = _record_of(uri)
         require_own(target, owner)
-        if owner is None or not complete:
-            if owner is None:
-                _write_record(uri, target, complete=False)
+        if not complete:
             self._create(*_plain(uri, target))
+        if owner is None:
+            _write_record(uri, target, complete=False)
 
     def target_problems(self, target: Target, workers: int) -> Sequence[str]:  # type: ignore[override]
-        owner, _ = _record_of(Uri.parse(target.uri))
+        uri = Uri.parse(target.uri)
+        owner, complete = _record_of(uri)
         if owner not in (None, target.key):
-            return [f"{target.uri} has {self.type} of another run, or of another program; choose another folder"]
-        problem = _write_problem(_folder(Uri.parse(target.uri))) if owner is None else None
-        return [] if problem is None else [f"{target.uri}: {problem}"]
+            others = "another program" if owner == FOREIGN else "another call" + ("" if complete else ", unfinished")
+            return [f"{uri} has {self.type} of {others}; choose another folder, or remove it"]
+        self._create(*_plain(uri, target))
+        problem = _write_problem(_folder(uri)) if owner is None else None
+        return [] if problem is None else [f"{uri}: {problem}"]
 
     def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
         return _record_of(Uri.parse(target.uri))[0] != target.key

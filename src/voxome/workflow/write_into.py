@@ -34,21 +34,24 @@ def write_into(step: Step, into: Mapping[str, str], workers: int) -> Step:
     """
     problems: list[str] = []
     found: dict[str, str] = {}
-    targets = {target.name: (kind, target) for kind, target in step.targets(STORE)}
+    targets = step.spec.outputs
     for name, uri in into.items():
         try:
             if name not in targets:
                 raise UnknownName.of(f"{step.tool} output", name, targets)
-            kind, target = targets[name]
-            found[name] = kind.target_uri(require_path(f"into[{name!r}]", uri))
-            problems += kind.target_problems(replace(target, uri=found[name], existing=True), workers)
+            found[name] = targets[name].target_uri(require_path(f"into[{name!r}]", uri))
         except VoxomeError as error:
             problems.append(str(error))
-    if not problems:
-        problems += _new_array_problems(replace(step, into=found))
+    written = replace(step, into=found)
+    for kind, target in written.targets(STORE):
+        try:
+            problems += kind.target_problems(target, workers) if target.existing else ()
+        except VoxomeError as error:
+            problems.append(str(error))
+    problems = problems or [*_new_array_problems(written)]
     if problems:
         raise PlanError(problems)
-    return replace(step, into=found)
+    return written
 
 
 def _new_array_problems(step: Step) -> Iterator[str]:
