@@ -67,6 +67,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "mesh": "voxome.services.mesh:mesh",
         "meshes": "voxome.services.mesh:meshes",
         "provenance": "voxome.services.provenance:provenance",
+        "proofread": "voxome.services.proofreading.verb:proofread",
         "regions": "voxome.services.regions:regions",
         "skeleton": "voxome.services.skeleton:skeleton",
         "skeletons": "voxome.services.skeleton:skeletons",

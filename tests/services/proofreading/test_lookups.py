@@ -125,6 +125,8 @@ def test_changed_chunks_are_exported_like_the_whole(tmp_path: Path, target: str)
     session.split(9, [[1, 1, 81]], [[1, 1, 88]])
     assert session.export(f"{target}://{tmp_path}/out", since="first") == 2
     assert session.export(f"{target}://{tmp_path}/out", since="first") == 0
+    made = voxome.provenance(f"{target}://{tmp_path}/out")[-1]
+    assert (made.service, made.parameters["since"]) == ("proofread", "first")
     session.export(f"{target}://{tmp_path}/whole", **options)
     for level in range(3):
         updated, whole = (voxome.open(f"{target}://{tmp_path}/{name}", level=level)[...] for name in ("out", "whole"))

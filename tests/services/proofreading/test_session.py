@@ -287,6 +287,23 @@ def renumbered(segments: dict[int, int]) -> NDArray[np.uint64]:
     return table[LABELS.astype(int)].astype(np.uint64)
 
 
+def test_a_volume_in_memory_is_opened_in_its_process(tmp_path: Path) -> None:
+    volume = voxome.put(LABELS, f"memory://{tmp_path.name}")
+    session = volume.proofread(tmp_path / "edits.sqlite", author="ann")
+    session.merge([1, 2])
+    assert voxome.open(session.uri)[0, 2, 0] == 1
+    voxome.rm(volume.uri)
+
+
+def test_labels_that_are_not_finished_are_refused(tmp_path: Path) -> None:
+    unfinished = {"voxome_run": {"step": "segment", "complete": False}}
+    spec = voxome.VolumeSpec.of(LABELS.shape, "uint64", kind="labels", attributes=unfinished)
+    voxome.create(f"zarr://{tmp_path}/labels.zarr", spec)[...] = LABELS
+    with pytest.raises(InvalidInput, match="is not finished: the run that computes it"):
+        voxome.proofread(tmp_path / "labels.zarr", tmp_path / "edits.sqlite", author="ann")
+    assert not (tmp_path / "edits.sqlite").exists()
+
+
 def assert_same_mapping(one: Session, other: Session) -> None:
     first, second = one.mapping(), other.mapping()
     assert np.array_equal(first["supervoxel"], second["supervoxel"])

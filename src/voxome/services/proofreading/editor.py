@@ -18,6 +18,7 @@ from voxome.services.proofreading.ids import take_ids
 from voxome.services.proofreading.leases import require_free
 from voxome.services.proofreading.mapping import Mapping
 from voxome.services.proofreading.operations import Action, Operation, Toggle, edit_details
+from voxome.services.proofreading.source import SegmentsSource
 from voxome.services.proofreading.state import Lineage, State
 from voxome.services.proofreading.store import MAIN, ProofreadingStore, VersionLike
 from voxome.services.proofreading.suggestions import decide, require_open
@@ -72,6 +73,7 @@ class Editor:
         self._seen = self._state.version
         self._states: dict[Lineage, State] = {}
         self._accepted: int | None = None
+        self._source: SegmentsSource | None = None
 
     @contextmanager
     def accepting(self, suggestion: int) -> Iterator[None]:

@@ -33,7 +33,9 @@ class Lookups(Editor):
     @property
     def volume(self) -> Volume:
         """The segments, as they are now."""
-        return Volume(SegmentsSource(self.store, self.branch), self.uri)
+        if self._source is None:
+            self._source = SegmentsSource(self.store, self.branch)
+        return Volume(self._source, self.uri)
 
     @property
     def version(self) -> int:
@@ -170,7 +172,8 @@ class Lookups(Editor):
     def status(self, operation: Operation | int) -> Literal["done", "undone"]:
         """Return whether what an operation has done is still done."""
         number = operation if isinstance(operation, int) else operation.number
-        self.history()
+        with self.store.database.reading() as connection:
+            self._state.follow(connection)
         return self._state.log.status(self._state.log.find(number))
 
     @explain_calls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping as JsonObject
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -76,12 +77,15 @@ class OperationLog:
         self.entries: list[Operation] = []
         self._by_number: dict[int, Operation] = {}
         self._last_toggle: dict[int, Operation] = {}
+        self._by_segment: defaultdict[int, list[Operation]] = defaultdict(list)
 
     def append(self, operation: Operation) -> None:
         """Append the next operation."""
         self.entries.append(operation)
         self._by_number[operation.number] = operation
         self._last_toggle[operation.target or operation.number] = operation
+        for segment in operation.changes.segments:
+            self._by_segment[segment].append(operation)
 
     def status(self, operation: Operation) -> Literal["done", "undone"]:
         """Return whether what an operation has done is still done."""
@@ -104,13 +108,13 @@ class OperationLog:
 
     def since(self, version: int, segments: set[int] | frozenset[int]) -> list[Operation]:
         """Return the operations after `version` that concern one of `segments`, in order."""
-        found = []
-        for operation in reversed(self.entries):
-            if operation.number <= version:
-                break
-            if not operation.changes.segments.isdisjoint(segments):
-                found.append(operation)
-        return found[::-1]
+        found = {}
+        for segment in segments:
+            for operation in reversed(self._by_segment.get(segment, ())):
+                if operation.number <= version:
+                    break
+                found[operation.number] = operation
+        return [found[number] for number in sorted(found)]
 
     def toggle(self, number: int, action: Toggle, mapping: Mapping) -> tuple[Operation, Toggle, Changes]:
         """Return the edit that an undo or redo concerns, what is done with it, and the changes to apply.

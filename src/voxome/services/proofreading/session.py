@@ -11,10 +11,12 @@ from numpy.typing import ArrayLike
 
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_number
+from voxome.contracts.provenance import LOCAL, Provenance
 from voxome.contracts.uri import Location, location_text
 from voxome.errors import InvalidInput, describe_value
 from voxome.geometry import Box
 from voxome.resources.open import open_source
+from voxome.resources.provenance import input_record, own_version, record
 from voxome.resources.volume import Volume
 from voxome.services.proofreading.arguments import id_text, require_distinct, require_ids, require_points
 from voxome.services.proofreading.changes import Changes
@@ -361,5 +363,10 @@ class Session(Lookups):
             return transfer(Volume(source, pinned if self.store.uri else ""), location_text(uri), **options).run
         if options:
             raise InvalidInput(f"{', '.join(options)}: options are of a new volume; leave them out with since=")
-        target = open_source(uri, mode="r+")
-        return update_volume(source, target, changed_boxes(self.store, before, after), str(uri))
+        target, name = open_source(uri, mode="r+"), str(uri)
+        count = update_volume(source, target, changed_boxes(self.store, before, after), name)
+        inputs = [input_record("segments", source, f"{SCHEME}://{self.store.database.name}?version={number}")]
+        parameters = {"branch": self.branch, "version": number, "since": since}
+        made = Provenance.now("proofread", LOCAL, "voxome.proofread", own_version(), parameters, inputs)
+        record(target, made, name=name)
+        return count

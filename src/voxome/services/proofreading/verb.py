@@ -13,8 +13,9 @@ from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_path
 from voxome.contracts.uri import Location, Uri
 from voxome.errors import InvalidInput, describe_value
+from voxome.resources.unfinished import require_finished
 from voxome.resources.volume import Volume
-from voxome.resources.volume_like import VolumeLike, as_volume, location_of
+from voxome.resources.volume_like import VolumeLike, as_volume, location_of, opens
 from voxome.services.proofreading.database import Database, parse_store
 from voxome.services.proofreading.dvid import DvidSession, proofread_dvid
 from voxome.services.proofreading.graph_cut import Edges
@@ -115,7 +116,8 @@ def _open_or_create(
     edges: tuple[ArrayLike, ArrayLike, ArrayLike] | None,
 ) -> ProofreadingStore:
     _require_labels(labels)
-    uri = location_of(labels) or ""
+    require_finished(labels.reveal_uri())
+    uri = _recorded_uri(labels)
     if not database.exists:
         pairs = None if mapping is None else (_ids("mapping", mapping[0]), _ids("mapping", mapping[1]))
         found = scan(labels.source, labels.uri or "the array")
@@ -129,6 +131,14 @@ def _open_or_create(
             f"{labels.domain}; use another store"
         )
     return opened
+
+
+def _recorded_uri(labels: Volume) -> str:
+    """Return the URI of supervoxels by which readers open them; empty if there is none."""
+    uri = location_of(labels)
+    if uri is None and labels.uri == labels.reveal_uri() and opens(labels.uri, labels.source):
+        return labels.uri  # in the memory of this process
+    return uri or ""
 
 
 def _refuse(**arguments: object) -> None:
