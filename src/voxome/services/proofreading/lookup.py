@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,7 +21,7 @@ _SLAB = 1 << 15
 class Lookup(Protocol):
     """Segments by the ids in the voxels."""
 
-    def update(self, pairs: Iterable[tuple[int, int]]) -> None:
+    def update(self, segments: Mapping[int, int]) -> None:
         """Set the segments of some ids."""
 
     def replace(self, voxels: NDArray[np.uint64]) -> None:
@@ -50,8 +50,8 @@ class DenseLookup:
         if start.segments is not None:
             self._table[start.ids] = start.segments
 
-    def update(self, pairs: Iterable[tuple[int, int]]) -> None:
-        rows = np.array(list(pairs), np.uint64).reshape(-1, 2)
+    def update(self, segments: Mapping[int, int]) -> None:
+        rows = np.array(list(segments.items()), np.uint64).reshape(-1, 2)
         if not len(rows):
             return
         largest, size = int(rows[:, 0].max()), len(self._table)
@@ -77,12 +77,12 @@ class SparseLookup:
         self._ids = np.empty(0, np.uint64) if start.segments is None else start.ids
         self._segments = np.empty(0, np.uint64) if start.segments is None else start.segments
 
-    def update(self, pairs: Iterable[tuple[int, int]]) -> None:
-        rows = np.array(list(pairs), np.uint64).reshape(-1, 2)
+    def update(self, segments: Mapping[int, int]) -> None:
+        rows = np.array(list(segments.items()), np.uint64).reshape(-1, 2)
         ids = np.concatenate([rows[:, 0], self._ids])
-        segments = np.concatenate([rows[:, 1], self._segments])
+        values = np.concatenate([rows[:, 1], self._segments])
         self._ids, first = np.unique(ids, return_index=True)
-        self._segments = segments[first]
+        self._segments = values[first]
 
     def replace(self, voxels: NDArray[np.uint64]) -> None:
         if not len(self._ids):

@@ -107,7 +107,7 @@ class SegmentsSource:
         pairs = dict(pair for one in news.operations for pair in mapping.stored_segments(one.changes))
         for id in news.stored_ids:
             pairs[id] = mapping.segment_of(mapping.supervoxel_of(id))
-        self._lookup.update(pairs.items())
+        self._lookup.update(pairs)
 
 
 def _level(source: VolumeSource, number: int) -> VolumeSource:

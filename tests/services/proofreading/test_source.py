@@ -1,0 +1,140 @@
+"""Segments as a volume."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import voxome
+from voxome.errors import EditConflict, InvalidInput, NotFound, ReadOnly, UnknownName
+from voxome.geometry import Box
+from voxome.services.proofreading.lookup import DenseLookup, SparseLookup, make_lookup
+from voxome.services.proofreading.mapping import Supervoxels
+from voxome.services.proofreading.session import Session
+from voxome.services.proofreading.source import SegmentsSource
+
+IDS = st.integers(1, 40) | st.integers(2**64 - 40, 2**64 - 1)
+
+
+@given(
+    st.lists(IDS, min_size=1, max_size=20, unique=True),
+    st.booleans(),
+    st.dictionaries(IDS, IDS, max_size=10),
+    st.integers(0, 99),
+)
+def test_look_ups_replace_ids_as_a_dictionary_does(
+    ids: list[int], mapped: bool, pairs: dict[int, int], seed: int
+) -> None:
+    sorted_ids = np.array(sorted(ids), np.uint64)
+    choose = np.random.default_rng(seed)
+    segments = choose.choice(sorted_ids, len(ids)) if mapped else None
+    start = Supervoxels(sorted_ids, segments)
+    table = dict(zip(sorted_ids.tolist(), (sorted_ids if segments is None else segments).tolist(), strict=True))
+    lookups = [make_lookup(start)]
+    if max(ids) < 1000:
+        pairs = {id % 1000 + 1: segment for id, segment in pairs.items()}
+        lookups.append(SparseLookup(start))
+        assert isinstance(lookups[0], DenseLookup)
+    voxels = choose.choice(np.array([0, *ids, *pairs], np.uint64), (2, 130, 150))
+    for lookup in lookups:
+        lookup.update(pairs)
+        replaced = voxels.copy()
+        lookup.replace(replaced)
+        expected = table | pairs
+        assert replaced.ravel().tolist() == [expected.get(one, one) for one in voxels.ravel().tolist()]
+
+
+def test_volumes_that_begin_elsewhere_are_proofread(tmp_path: Path) -> None:
+    labels = np.zeros((10, 70, 80), np.uint16)
+    labels[2:8, 2:68, 2:78] = 7
+    labels[2:8, 30:40, 38:42] = 0
+    spec = voxome.VolumeSpec.of(labels.shape, "uint16", kind="labels", start=(5, 60, 1000), chunk=(8, 32, 32))
+    voxome.create(f"zarr://{tmp_path}/labels.zarr", spec)[...] = labels
+    session = voxome.proofread(tmp_path / "labels.zarr", tmp_path / "edits.sqlite", author="ann")
+    kept, new = session.split(7, [[10, 95, 1010]], [[10, 95, 1070]]).segments
+    volume = voxome.open(session.uri, expect=voxome.Volume)
+    assert volume.domain == Box((5, 60, 1000), (15, 130, 1080))
+    voxels = volume[...]
+    assert np.array_equal(voxels > 0, labels > 0)
+    assert (voxels[5, 35, 10], voxels[5, 35, 70]) == (kept, new)
+    part = volume.cutout("6:14,70:125,1030:1079")
+    assert np.array_equal(part, voxels[1:9, 10:65, 30:79])
+    out = np.empty((2, 3, 4), np.uint64)
+    volume.source.read(Box((10, 90, 1040), (12, 93, 1044)), out=out)
+    assert np.array_equal(out, voxels[5:7, 30:33, 40:44])
+    assert session.segments_at([[10, 95, 1070]]).tolist() == [new]
+    session.export(f"zarr://{tmp_path}/out.zarr")
+    assert np.array_equal(voxome.open(f"zarr://{tmp_path}/out.zarr")[...], voxels)
+
+
+def test_segments_are_only_read(tmp_path: Path) -> None:
+    labels = np.arange(8, dtype=np.uint64).reshape(2, 2, 2)
+    session = voxome.proofread(labels, tmp_path / "edits.sqlite", author="ann")
+    with pytest.raises(ReadOnly, match=r"edited by voxome\.proofread"):
+        session.volume[0] = 1
+    with pytest.raises(NotFound, match="is not a proofreading store"):
+        voxome.open(f"proofread://{tmp_path}/none.sqlite")
+    with pytest.raises(UnknownName, match="Unknown option 'brunch'"):
+        voxome.open(f"proofread://{tmp_path}/edits.sqlite?brunch=main")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_every_version_stays_as_it_was_on_every_branch(tmp_path: Path, seed: int) -> None:
+    labels = np.repeat(np.arange(1, 7, dtype=np.uint64), 40).reshape(1, 4, 60)
+    main = voxome.proofread(labels, tmp_path / "edits.sqlite", author="ann")
+    assert isinstance(main, Session)
+    choose, sessions = random.Random(seed), [main]
+    seen: dict[int, NDArray[np.uint64]] = {0: labels}
+    for step in range(80):
+        session = choose.choice(sessions)
+        if step in (15, 30):
+            version = choose.choice(session.history()).number
+            sessions.append(session.create_branch(f"b{step}", version))
+            assert np.array_equal(sessions[-1].volume[...], seen[version])
+            continue
+        if (number := edit_at_random(session, choose)) is not None:
+            seen[number] = session.volume[...]
+            assert np.array_equal(seen[number] > 0, labels > 0)
+    for number, voxels in seen.items():
+        assert np.array_equal(SegmentsSource(main.store, "main", number).read(main.store.domain), voxels)
+    for session in sessions:
+        assert np.array_equal(
+            voxome.proofread(labels, main.store.database.address, branch=session.branch).volume[...],
+            session.volume[...],
+        )
+        table = session.mapping()
+        members = [session.supervoxels(one).tolist() for one in np.unique(table["segment"]).tolist()]
+        assert sorted(one for group in members for one in group) == table["supervoxel"].tolist()
+        for one in reversed(session.history()):
+            if one.target is None and session.status(one) == "done":
+                session.undo(one)
+        assert np.array_equal(session.volume[...], labels)
+    ids = {int(one) for voxels in seen.values() for one in np.unique(voxels)}
+    assert len(ids) > 15
+
+
+def edit_at_random(session: Session, choose: random.Random) -> int | None:
+    segments = np.unique(session.volume[...]).tolist()
+    action = choose.choice(["merge", "cleave", "split", "split", "undo", "redo"])
+    session.refresh()
+    try:
+        if action == "merge" and len(segments) > 1:
+            return session.merge(choose.sample(segments, 2)).number
+        if action == "split":
+            segment = choose.choice(segments)
+            points = choose.sample(np.argwhere(session.volume[...] == segment).tolist(), 2)
+            return session.split(segment, points[:1], points[1:]).number
+        if action in ("undo", "redo"):
+            number = choose.choice(session.history()).number
+            return (session.undo if action == "undo" else session.redo)(number).number
+        segment = choose.choice(segments)
+        return session.cleave(segment, session.supervoxels(segment)[:1]).number
+    except (EditConflict, InvalidInput, NotFound, IndexError, ValueError):
+        return None
