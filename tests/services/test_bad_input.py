@@ -22,6 +22,8 @@ OF_AN_ID: dict[str, Call] = {
     "bounding_box": lambda volume, id: volume.bounding_box(id),
     "mesh": lambda volume, id: volume.mesh(id),
     "meshes": lambda volume, id: volume.meshes([id])[id],
+    "skeleton": lambda volume, id: volume.skeleton(id),
+    "skeletons": lambda volume, id: volume.skeletons()[id],
     "regions": lambda volume, id: volume.regions(ids=[id]),
 }
 """Services of one object."""

@@ -15,6 +15,7 @@ from services.labelled import BALL, EDGES, NEURITE, SIZE, STORES, VOXEL, labels,
 
 import voxome
 from voxome.tools.common.meshing.measures import area_of, volume_of
+from voxome.workflow.shapes import write_meshes, write_skeletons
 
 pytestmark = pytest.mark.slow
 
@@ -44,12 +45,22 @@ def assert_tables(one: Any, other: Any) -> None:
         assert_array_equal(one[name], other[name], err_msg=name)
 
 
-def assert_same_mesh(one: voxome.Mesh, other: voxome.Mesh) -> None:
+def assert_same_mesh(one: voxome.Mesh, other: voxome.Mesh, rtol: float = 0.02) -> None:
     """Compare meshes whose order may differ, as stores are read in other blocks: extent, area, and distance."""
     for end in (np.min, np.max):
         assert_allclose(end(one.vertices_nm, axis=0), end(other.vertices_nm, axis=0), atol=40)
-    assert_allclose(area_of(one.vertices_nm, one.faces), area_of(other.vertices_nm, other.faces), rtol=0.02)
-    assert_allclose(volume_of(one.vertices_nm, one.faces), volume_of(other.vertices_nm, other.faces), rtol=0.02)
+    assert_allclose(area_of(one.vertices_nm, one.faces), area_of(other.vertices_nm, other.faces), rtol=rtol)
+    assert_allclose(volume_of(one.vertices_nm, one.faces), volume_of(other.vertices_nm, other.faces), rtol=rtol)
+
+
+def assert_same_skeleton(one: voxome.Skeleton, other: voxome.Skeleton) -> None:
+    """Compare skeletons whose nodes may be in another order: positions, radii and edges."""
+    orders = [np.lexsort(skeleton.nodes_nm.T) for skeleton in (one, other)]
+    for name in ("nodes_nm", "radii_nm"):
+        assert_array_equal(getattr(one, name)[orders[0]], getattr(other, name)[orders[1]])
+    pairs = zip(orders, (one, other), strict=True)
+    edges = [np.sort(np.argsort(order)[skeleton.edges], axis=1) for order, skeleton in pairs]
+    assert_array_equal(*(rows[np.lexsort(rows.T)] for rows in edges))
 
 
 def triangles(mesh: voxome.Mesh) -> NDArray[np.float32]:
@@ -68,6 +79,8 @@ def assert_same_services(volume: voxome.Volume, expected: Mapping[str, Any], *, 
         assert_array_equal(triangles(mesh), triangles(other), err_msg=str(id))
         assert mesh.provenance is not None
         assert mesh.provenance.way == "local"
+    for id in (NEURITE, BALL, VOXEL):
+        assert_same_skeleton(volume.skeleton(id), expected["volume"].skeleton(id))
     for service in ("own", "local") if indexed else ("local",):
         assert_array_equal(volume.ids("0:32,:,:", service=service), expected["ids"])
         assert {id: volume.bounding_box(id, service=service) for id in expected["boxes"]} == expected["boxes"]
@@ -85,7 +98,25 @@ def test_one_line_changed(
         assert_tables(found["measures"], expected["measures"])
         assert_tables(found["touching"], expected["touching"])
         assert_same_mesh(found["mesh"], expected["mesh"])
+        assert_same_skeleton(found["skeleton"], expected["skeleton"])
         assert_same_services(found["volume"], expected, indexed=store in ("bossdb", "dvid"))
+
+
+def test_a_store_that_keeps_shapes_answers_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "labels"
+    voxome.put(labels(), f"precomputed://{folder}", voxel_size_nm=SIZE)
+    write_meshes(f"precomputed://{folder}", f"precomputed://{folder}/mesh", workers=1, block=(32, 32, 32))
+    write_skeletons(f"precomputed://{folder}", f"precomputed://{folder}/skeletons", workers=1, block=(32, 32, 32))
+    volume = voxome.open(f"precomputed://{folder}", expect=voxome.Volume)
+    for id in (NEURITE, BALL, VOXEL):
+        shapes = [(volume.mesh(id, service=way), volume.skeleton(id, service=way)) for way in (None, "local")]
+        (own, skeleton), (local, traced) = shapes
+        assert own.provenance is not None
+        assert own.provenance.way == "own"
+        assert_same_mesh(own, local, rtol=0.2)
+        assert_allclose(skeleton.length_nm, traced.length_nm, rtol=0.05)
+    assert [one.tool for one in voxome.provenance(f"precomputed://{folder}/mesh")] == ["common.meshes"]
+    assert [one.tool for one in voxome.provenance(f"precomputed://{folder}/skeletons")] == ["common.skeletons"]
 
 
 def test_the_expected_values_are_numpys(expected: Mapping[str, Any]) -> None:
