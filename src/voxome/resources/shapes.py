@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -101,7 +102,7 @@ class Points(_Stored[PointsSource]):
 
     def get(self, ids: Iterable[int]) -> Annotations:
         """Return annotations by id, with their relations; see `PointsSource.get`."""
-        return self.source.get(require_counts("ids", ids))
+        return self._marked(self.source.get(require_counts("ids", ids)))
 
     def within(self, start_nm: Sequence[float], stop_nm: Sequence[float]) -> Annotations:
         """Return the annotations that meet the box from `start_nm` to `stop_nm` (z, y, x, in nm).
@@ -111,11 +112,20 @@ class Points(_Stored[PointsSource]):
         UnsupportedFormat
             If the collection has no spatial index.
         """
-        return self.source.within(require_position("start_nm", start_nm), require_position("stop_nm", stop_nm))
+        start, stop = require_position("start_nm", start_nm), require_position("stop_nm", stop_nm)
+        return self._marked(self.source.within(start, stop))
 
     def related(self, relation: str, label: int) -> Annotations:
         """Return the annotations that `relation` joins to `label`; see `PointsSource.related`."""
-        return self.source.related(require_text("relation", relation), require_count("label", label, 0))
+        return self._marked(self.source.related(require_text("relation", relation), require_count("label", label, 0)))
+
+    def _marked(self, found: Annotations) -> Annotations:
+        """Return annotations with what made them."""
+        return found if found.provenance is not None else found.replace(provenance=self._made)
+
+    @cached_property
+    def _made(self) -> Provenance | None:
+        return self.provenance
 
     def batches(self) -> Iterator[Annotations]:
         """Yield all annotations with their relations, in parts of bounded size.

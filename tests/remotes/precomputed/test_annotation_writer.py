@@ -51,6 +51,9 @@ def test_annotations_are_found_by_id_by_relation_and_by_position(tmp_path: Path,
     expected = annotations_of(shape, 500)
     points = write(tmp_path / "a", expected, limit=20)
     assert (points.shape, points.relations) == (shape, ("pre", "post"))
+    made = points.within((0, 0, 0), (1, 1, 1)).provenance
+    assert made is not None
+    assert (made.service, made.parameters["limit"]) == ("annotations", 20)
     assert points.ids().tolist() == sorted(expected.ids.tolist())
     assert_equal(points.get(expected.ids.tolist()), expected)
     assert_equal(points[2**63 + 5], expected.select(np.array([2])))
