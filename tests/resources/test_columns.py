@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import voxome
 from voxome.contracts.provenance import LOCAL, Provenance
 from voxome.errors import InvalidInput, NotFound, UnknownName
 from voxome.resources.columns import PROVENANCE, Table
@@ -52,6 +53,15 @@ def test_a_parquet_file_keeps_all_bits_and_what_made_it(table: Table, tmp_path: 
         assert values.dtype == table[name].dtype
         np.testing.assert_array_equal(values, table[name])
     assert '"service": "regions"' in stored.metadata[PROVENANCE]
+
+
+def test_a_table_file_says_what_made_it(table: Table, tmp_path: Path) -> None:
+    table.write(tmp_path / "t.parquet")
+    assert voxome.provenance(tmp_path / "t.parquet") == (table.provenance,)
+    Table(table.rows, ("id",)).write(tmp_path / "bare.parquet")
+    assert voxome.provenance(str(tmp_path / "bare.parquet")) == ()
+    with pytest.raises(NotFound, match=r"none\.parquet"):
+        voxome.provenance(tmp_path / "none.parquet")
 
 
 def test_a_csv_file_keeps_all_bits(table: Table, tmp_path: Path) -> None:

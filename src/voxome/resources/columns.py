@@ -16,8 +16,8 @@ from voxome.contracts.arguments import require_id, require_path
 from voxome.contracts.kinds import Rows
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.uri import Location
-from voxome.errors import InvalidInput, NotFound, UnknownName
-from voxome.resources.table import write_table
+from voxome.errors import CorruptData, InvalidInput, NotFound, UnknownName
+from voxome.resources.table import TableFile, write_table
 from voxome.storage.find import storage_at
 
 PROVENANCE = "voxome_provenance"
@@ -123,3 +123,21 @@ class Table:
 def provenance_metadata(provenance: Provenance | None) -> dict[str, str]:
     """Return the metadata of a table file that keep what made it."""
     return {} if provenance is None else {PROVENANCE: json.dumps(provenance.to_json())}
+
+
+def read_table_provenance(path: str) -> tuple[Provenance, ...]:
+    """Return what made a table file; empty if it does not say.
+
+    Raises
+    ------
+    NotFound, CorruptData, UnsupportedFormat
+        If there is no such file, it is no Parquet file, or it is of another version.
+    """
+    text = TableFile(path).metadata.get(PROVENANCE)
+    if text is None:
+        return ()
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise CorruptData(f"{path}: its provenance is not JSON: {error}") from error
+    return (Provenance.from_json(data, path),)

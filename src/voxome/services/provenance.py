@@ -7,7 +7,8 @@ import os
 from voxome.calls import explain_calls
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Annotations, Mesh, Skeleton
-from voxome.resources.columns import Table
+from voxome.contracts.uri import location_text
+from voxome.resources.columns import Table, read_table_provenance
 from voxome.resources.open import Resource, open
 from voxome.resources.provenance import read_provenance
 from voxome.resources.shapes import Meshes, Points, Skeletons
@@ -21,7 +22,7 @@ def provenance(resource: VolumeLike | Resource | Mesh | Skeleton | Annotations |
     Parameters
     ----------
     resource : str, path, Volume, Meshes, Skeletons, Points, Mesh, Skeleton, Annotations, Table or array
-        What was made.
+        What was made; a path may be that of a table, ``FILE.parquet``.
 
     Returns
     -------
@@ -43,6 +44,9 @@ def provenance(resource: VolumeLike | Resource | Mesh | Skeleton | Annotations |
     if isinstance(resource, Mesh | Skeleton | Annotations | Table):
         return () if resource.provenance is None else (resource.provenance,)
     if isinstance(resource, str | os.PathLike):
+        path = location_text(resource)
+        if path.partition("?")[0].endswith(".parquet"):
+            return read_table_provenance(path)
         resource = open(resource)
     source = resource.source if isinstance(resource, Meshes | Skeletons | Points) else as_volume(resource).source
     return read_provenance(source)
