@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from voxome.services.proofreading.verb import proofread
     from voxome.services.provenance import provenance
     from voxome.services.regions import contacts, regions
+    from voxome.services.shape_files import load, save
     from voxome.services.skeleton import skeleton, skeletons
     from voxome.services.synapses import synapses
     from voxome.services.transfer.run import transfer
@@ -68,6 +69,7 @@ __all__ = [
     "explain",
     "get",
     "info",
+    "load",
     "ls",
     "mesh",
     "meshes",
@@ -82,6 +84,7 @@ __all__ = [
     "relate_annotations",
     "rm",
     "run",
+    "save",
     "score",
     "skeleton",
     "skeletons",
@@ -117,6 +120,7 @@ _LAZY = {
     "explain": "voxome.services.explain",
     "get": "voxome.services.verbs",
     "info": "voxome.services.describe",
+    "load": "voxome.services.shape_files",
     "ls": "voxome.resources.listing",
     "mesh": "voxome.services.mesh",
     "meshes": "voxome.services.mesh",
@@ -131,6 +135,7 @@ _LAZY = {
     "relate_annotations": "voxome.services.annotations.relate",
     "rm": "voxome.services.delete",
     "run": "voxome.workflow.verbs",
+    "save": "voxome.services.shape_files",
     "skeleton": "voxome.services.skeleton",
     "skeletons": "voxome.services.skeleton",
     "synapses": "voxome.services.synapses",

@@ -19,6 +19,7 @@ from voxome.contracts.arguments import require_mapping, require_position
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.ragged import Ragged, as_labels
 from voxome.errors import InvalidInput, UnknownName, describe_value
+from voxome.extras import require
 from voxome.geometry.segments import segments_meet_box
 
 AnnotationShape = Literal["point", "line", "box", "ellipsoid"]
@@ -104,6 +105,32 @@ class Skeleton:
         """Total length of the edges, in nm."""
         steps = self.nodes_nm[self.edges[:, 0]] - self.nodes_nm[self.edges[:, 1]]
         return float(np.linalg.norm(steps, axis=1).sum())
+
+    def to_networkx(self) -> Any:
+        """Return the skeleton as a graph of networkx.
+
+        Returns
+        -------
+        networkx.Graph
+            Nodes are rows, with ``position_nm`` (z, y, x), ``radius_nm`` and all attributes; edges have ``length_nm``.
+
+        Raises
+        ------
+        MissingExtra
+            If networkx is not installed.
+        """
+        require("em", "networkx")
+        import networkx
+
+        graph = networkx.Graph()
+        columns = {"position_nm": map(tuple, self.nodes_nm.tolist()), "radius_nm": self.radii_nm.tolist()}
+        columns |= {name: np.asarray(values).tolist() for name, values in self.attributes.items()}
+        rows = zip(*columns.values(), strict=True)
+        graph.add_nodes_from((node, dict(zip(columns, row, strict=True))) for node, row in enumerate(rows))
+        lengths = np.linalg.norm(self.nodes_nm[self.edges[:, 0]] - self.nodes_nm[self.edges[:, 1]], axis=1)
+        for (child, parent), length in zip(self.edges.tolist(), lengths.tolist(), strict=True):
+            graph.add_edge(child, parent, length_nm=length)
+        return graph
 
     @cached_property
     def parents(self) -> NDArray[np.int64]:

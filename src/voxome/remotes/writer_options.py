@@ -1,10 +1,12 @@
-"""Options of a format that shapes are written with."""
+"""Options of the formats of shapes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, UnknownName
 
 
@@ -31,6 +33,12 @@ def read_options(options: Mapping[str, Any], known: Mapping[str, Sequence[Any]],
         if name not in known:
             raise UnknownName.of("option", name, known, owner)
     return {name: _read(name, options.get(name, values[0]), values, owner) for name, values in known.items()}
+
+
+def take_options(uri: Uri, names: Collection[str]) -> tuple[Uri, dict[str, str]]:
+    """Return a URI without some options, and those of them that it has."""
+    others = {name: value for name, value in uri.query.items() if name not in names}
+    return replace(uri, query=others), {name: uri.query[name] for name in names if name in uri.query}
 
 
 def _read(name: str, value: Any, values: Sequence[Any], owner: str) -> Any:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.provenance import Provenance
-from voxome.contracts.shape_writers import RECORD
 from voxome.contracts.uri import Uri
 from voxome.remotes.json_store import Json, read_json, to_json, update_json
 from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
+from voxome.remotes.shape_files import require_new
 from voxome.storage.find import storage_path
 from voxome.storage.path import StoragePath
 
@@ -42,8 +42,7 @@ def new_folder(uri: Uri) -> StoragePath:
         If nothing can be written there.
     """
     folder = storage_path(uri, writing=True)
-    if not (folder / RECORD).exists():
-        folder.must_be_free(str(uri))
+    require_new(folder, str(uri))
     return folder
 
 

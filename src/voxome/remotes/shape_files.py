@@ -1,0 +1,103 @@
+"""Folders with a file for each mesh or skeleton, called by its id: ``1004.ply``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.arguments import require_id
+from voxome.contracts.provenance import Provenance
+from voxome.contracts.shape_writers import RECORD
+from voxome.contracts.source import ResourceInfo
+from voxome.errors import NotFound
+from voxome.remotes.json_store import read_json, update_json
+from voxome.remotes.provenance_json import read_attributes, with_entry
+from voxome.storage.path import StoragePath
+
+SIDECAR = "voxome.json"
+"""File with what made the others."""
+_LIMIT = 1 << 64
+
+
+class ShapeFiles:
+    """Files of a folder by id.
+
+    Parameters
+    ----------
+    folder : StoragePath
+        Contains the files.
+    suffixes : sequence of str
+        Ends of their names, in the order in which they are looked for.
+    name : str
+        URI, for messages.
+    """
+
+    def __init__(self, folder: StoragePath, suffixes: Sequence[str], name: str) -> None:
+        self.folder, self.suffixes, self.name = folder, suffixes, name
+
+    def ids(self) -> NDArray[np.uint64]:
+        """Return the ids of all files, sorted.
+
+        Raises
+        ------
+        UnsupportedFormat
+            If the store cannot list them.
+        """
+        matches = (self._pattern.fullmatch(name) for name in self.folder.names())
+        numbers = {int(match[1]) for match in matches if match}
+        return np.array(sorted(number for number in numbers if number < _LIMIT), np.uint64)
+
+    def read(self, id: int) -> tuple[str, bytes]:
+        """Return name and content of the file of an id.
+
+        Raises
+        ------
+        NotFound
+            If there is none.
+        """
+        names = [f"{require_id('id', id)}{suffix}" for suffix in self.suffixes]
+        for name, data in zip(names, self.folder.read_all(names), strict=True):
+            if data is not None:
+                return f"{self.folder}/{name}", data
+        raise NotFound(f"{self.name} has no file {' or '.join(names)}")
+
+    def list(self, noun: str) -> Iterator[ResourceInfo]:
+        """List the folder as one resource."""
+        count = len(self.ids())
+        if count:
+            yield ResourceInfo(self.name, noun, f"{count:,} {'file' if count == 1 else 'files'}")
+
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        """Return what made the files, as ``voxome.json`` says."""
+        return read_attributes(read_json(self.folder, SIDECAR) or {})
+
+    def add_provenance(self, one: Provenance) -> None:
+        """Add an entry to ``voxome.json``, and keep the others."""
+        update_json(self.folder, SIDECAR, lambda old: with_entry(old, one, self.folder / SIDECAR))
+
+    def finish(self, provenance: Provenance | None) -> None:
+        """Complete the folder, after all files are written; may be repeated."""
+        if provenance is None:
+            update_json(self.folder, SIDECAR, lambda old: old)
+        elif provenance not in self.read_provenance():
+            self.add_provenance(provenance)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(rf"(\d{{1,20}})({'|'.join(map(re.escape, self.suffixes))})")
+
+
+def require_new(folder: StoragePath, name: str) -> None:
+    """Refuse a folder in which there is anything, unless it belongs to a run, which has checked so.
+
+    Raises
+    ------
+    AlreadyExists
+        If there is anything.
+    """
+    if not (folder / RECORD).exists():
+        folder.must_be_free(name)
