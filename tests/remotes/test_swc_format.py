@@ -126,9 +126,7 @@ def test_the_unit_is_taken_from_the_header_or_given(header: str, unit: str | Non
     assert np.isnan(found.radii_nm[1])
 
 
-@pytest.mark.parametrize(
-    "meta", ["", "# Meta: {broken\n", '# Meta: {"units": "8 nanometer"}\n', '# Meta: {"id": 5}\n']
-)
+@pytest.mark.parametrize("meta", ["", "# Meta: {broken\n", '# Meta: {"units": "8 nanometer"}\n', '# Meta: {"id": 5}\n'])
 def test_an_unknown_unit_is_not_guessed(meta: str) -> None:
     with pytest.raises(InvalidInput, match=r"5\.swc: its header says no unit; give it: unit=nm, um, mm"):
         decode_swc(meta + BODY, "5.swc")
