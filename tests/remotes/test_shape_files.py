@@ -22,7 +22,7 @@ from voxome.remotes.meshfiles import MeshFilesRemote
 from voxome.remotes.swc import SwcRemote
 
 MESHES = {id: [box((0, 0, row), (40, 16, row + 8))] for row, id in enumerate(BIG_IDS)}
-SKELETON = Skeleton([[1, 2, 3], [4, 5, 6]], [[1, 0]], [1, 2], {"swc_type": [1, 2]})
+SKELETON = Skeleton([[1, 2, 3], [4, 5, 6]], [[1, 0]], [1, 2], {"swc_type": np.array([1, 2])})
 
 
 def spec_of(**options: Any) -> ShapesSpec:

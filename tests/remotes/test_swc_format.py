@@ -61,7 +61,7 @@ def test_any_graph_is_the_same_after_a_round_trip(count: int, seed: int, extra: 
 
 def test_a_tree_in_order_keeps_its_rows() -> None:
     skeleton = Skeleton(
-        [[0.1, 2, 3], [4, 5, 1e7 + 1 / 3], [7, 8, 9]], [[1, 0], [2, 0]], [1.5, np.nan, 0.1], {"swc_type": [1, 2, 3]}
+        [[0.1, 2, 3], [4, 5, 1e7 + 1 / 3], [7, 8, 9]], [[1, 0], [2, 0]], [1.5, np.nan, 0.1], {"swc_type": np.array([1, 2, 3])}
     )
     back = round_trip(skeleton)
     assert_array_equal(back.nodes_nm, skeleton.nodes_nm)
@@ -97,7 +97,7 @@ def test_the_header_says_unit_and_frame() -> None:
 
 
 def test_attributes_without_a_place_are_named(caplog: pytest.LogCaptureFixture) -> None:
-    skeleton = Skeleton([[1, 2, 3]], np.zeros((0, 2)), [5], {"swc_type": [1], "score": [2.0]})
+    skeleton = Skeleton([[1, 2, 3]], np.zeros((0, 2)), [5], {"swc_type": np.array([1]), "score": np.array([2.0])})
     with caplog.at_level(logging.WARNING):
         text = encode_swc(skeleton)
     assert "SWC has no place for the attributes score" in caplog.text
