@@ -60,9 +60,8 @@ def test_any_graph_is_the_same_after_a_round_trip(count: int, seed: int, extra: 
 
 
 def test_a_tree_in_order_keeps_its_rows() -> None:
-    skeleton = Skeleton(
-        [[0.1, 2, 3], [4, 5, 1e7 + 1 / 3], [7, 8, 9]], [[1, 0], [2, 0]], [1.5, np.nan, 0.1], {"swc_type": np.array([1, 2, 3])}
-    )
+    nodes = [[0.1, 2, 3], [4, 5, 1e7 + 1 / 3], [7, 8, 9]]
+    skeleton = Skeleton(nodes, [[1, 0], [2, 0]], [1.5, np.nan, 0.1], {"swc_type": np.array([1, 2, 3])})
     back = round_trip(skeleton)
     assert_array_equal(back.nodes_nm, skeleton.nodes_nm)
     assert_array_equal(back.edges, skeleton.edges)

@@ -82,6 +82,22 @@ def test_meshes_are_read_back(tmp_path: Path, options: dict[str, Any]) -> None:
     assert (one.min(axis=0).tolist(), one.max(axis=0).tolist()) == ([40, 16, 8], [80, 32, 16])
 
 
+@pytest.mark.parametrize("options", FORMATS, ids=str)
+def test_fragments_are_joined_where_their_nodes_meet(
+    tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every edge has two faces by index, too, and no vertex inside a node is joined with another."""
+    monkeypatch.setattr("voxome.remotes.precomputed.mesh_grid._FACES", 30)
+    levels = meshes()[5]
+    write(tmp_path, {5: levels}, options)
+    found = voxome.open(f"precomputed://{tmp_path}", expect=voxome.Meshes)
+    for lod in range(1 if options.get("format") == "legacy" else 3):
+        mesh = found.mesh(5, lod)
+        edges = np.sort(mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+        assert (np.unique(edges, axis=0, return_counts=True)[1] == 2).all()
+        assert len(np.unique(mesh.faces)) == len(mesh.vertices_nm)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("options", FORMATS, ids=str)
 def test_cloud_volume_reads_the_meshes(tmp_path: Path, options: dict[str, Any]) -> None:

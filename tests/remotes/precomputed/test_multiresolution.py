@@ -18,6 +18,7 @@ from voxome.contracts.shapes import Mesh
 from voxome.errors import InvalidInput
 from voxome.remotes.precomputed.mesh_grid import Grid, cut, morton
 from voxome.remotes.precomputed.mesh_manifest import Manifest
+from voxome.remotes.precomputed.mesh_welding import weld
 from voxome.remotes.precomputed.multiresolution import encode_multiresolution
 from voxome.testing.volume_case import any_example
 
@@ -218,3 +219,15 @@ def test_morton_codes_interleave_from_x() -> None:
     assert morton(np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [3, 0, 0], [2**20, 0, 0]])).tolist() == [
         1, 2, 4, 9, 2**60,
     ]  # fmt: skip
+
+
+def test_vertices_are_joined_on_borders_and_only_between_fragments() -> None:
+    """Two fragments that meet at x = 1: their three vertices there are one each, the doubled inner ones stay two."""
+    left = np.array([[10, 0, 0], [10, 5, 0], [10, 5, 0], [10, 0, 5], [3, 3, 3], [3, 3, 3]])
+    right = np.array([[0, 0, 0], [0, 5, 0], [0, 0, 5], [3, 3, 3]])
+    faces = np.array([[0, 1, 3], [2, 4, 5]], np.uint32), np.array([[0, 1, 2], [0, 2, 3]], np.uint32)
+    points, joined = weld([(np.array([0, 0, 0]), left, faces[0]), (np.array([1, 0, 0]), right, faces[1])], 10)
+    assert points.tolist() == [
+        [1, 0, 0], [1, 0.5, 0], [1, 0.5, 0], [1, 0, 0.5], [0.3, 0.3, 0.3], [0.3, 0.3, 0.3], [1.3, 0.3, 0.3],
+    ]  # fmt: skip
+    assert joined.tolist() == [[0, 1, 3], [2, 4, 5], [0, 1, 3], [0, 3, 6]]

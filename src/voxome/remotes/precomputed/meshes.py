@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from voxome.remotes.mesh_files.ngmesh import decode_ngmesh
 from voxome.remotes.precomputed.folders import ShapeFolder, inside, read_files
 from voxome.remotes.precomputed.keyed import KeyedValues, check_id
 from voxome.remotes.precomputed.mesh_manifest import Manifest
+from voxome.remotes.precomputed.mesh_welding import weld
 from voxome.remotes.precomputed.provenance import FolderProvenance
 from voxome.remotes.precomputed.shards import locate_value
 from voxome.remotes.precomputed.transforms import Transform
@@ -95,12 +97,16 @@ class MultiresolutionMeshes(FolderProvenance):
         before = sum(int(one.sizes.sum()) for one in manifest.levels[:lod])
         data = self._read_fragments(id, manifest, before, before + int(level.sizes.sum()))
         starts = np.cumsum([0, *level.sizes])
-        parts = [
-            self._decode(id, data[start:stop], manifest, lod, position)
+        fragments = [
+            (position, *self._decode(id, data[start:stop]))
             for start, stop, position in zip(starts[:-1], starts[1:], level.positions, strict=True)
             if stop > start
         ]
-        return Mesh.join(parts)
+        if not fragments:
+            return Mesh.join([])
+        nodes, faces = weld(fragments, self._steps)
+        model = manifest.grid_origin + level.offset + manifest.chunk_shape * (1 << lod) * nodes
+        return Mesh(self._transform.to_nm(model).astype(np.float32), self._transform.orient(faces.astype(np.uint32)))
 
     def _manifest(self, id: int) -> Manifest:
         data = self._manifests.read(id)
@@ -126,11 +132,9 @@ class MultiresolutionMeshes(FolderProvenance):
             raise CorruptData(f"{self.name}: the fragments of segment {id} are missing or cut short")
         return data
 
-    def _decode(self, id: int, data: bytes, manifest: Manifest, lod: int, position: NDArray[np.uint32]) -> Mesh:
+    def _decode(self, id: int, data: bytes) -> tuple[NDArray[Any], NDArray[np.uint32]]:
         try:
             points, faces = decode_draco_arrays(data)
         except ValueError as error:
             raise CorruptData(f"{self.name}: cannot decode a fragment of segment {id}: {error}") from error
-        cell = position + points.reshape(-1, 3).astype(np.float64) / self._steps
-        model = manifest.grid_origin + manifest.levels[lod].offset + manifest.chunk_shape * (1 << lod) * cell
-        return Mesh(self._transform.to_nm(model).astype(np.float32), self._transform.orient(faces))
+        return points.reshape(-1, 3), faces.reshape(-1, 3)
