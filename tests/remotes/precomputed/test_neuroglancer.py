@@ -90,6 +90,8 @@ def test_a_mesh_is_fetched_in_the_detail_that_its_distance_needs(
     server = serve_by_nginx(tmp_path, log=log)
     picture = show_in_neuroglancer(visit, state(f"precomputed://{server}/mesh", height_nm))
     assert faults(visit) == []
+    statuses = {line.split()[2] for line in log.read_text().splitlines() if "/mesh" in line}
+    assert statuses == {"200", "206"}
     fetched, finest = levels_of(tmp_path / "mesh", log)
     assert set(fetched) == lods
     assert fetched.count(0) < 0.5 * finest
