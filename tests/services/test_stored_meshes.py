@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import voxome
-from voxome.contracts.shape_writers import ShapesSpec
+from voxome.contracts.shape_writers import ShapesSpec, SupportsWriteMeshes
 from voxome.contracts.uri import Uri
 from voxome.resources.recognition import get_remote
 
@@ -45,6 +45,7 @@ def test_the_box_of_a_mesh_is_that_of_its_voxels(mesh: voxome.Mesh, tmp_path: Pa
     options = dict(part.split("=") for part in query.split("&")) if query else {}
     parsed = Uri.parse(remote_uri)
     remote = get_remote(parsed.scheme)
+    assert isinstance(remote, SupportsWriteMeshes)
     spec = ShapesSpec(groups=1, voxel_size_nm=tuple(SIZE), domain=voxome.Box.of_shape((9, 9, 9)), options=options)
     remote.create_meshes(parsed, spec)
     writer = remote.open_mesh_writer(parsed, spec)
