@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from voxome.contracts.shapes import Skeleton
 from voxome.geometry import BlockGrid, Box
 from voxome.tools.common.skeleton_pieces import halo_of
+from voxome.tools.common.skeletonization.cells import trace_cells
 from voxome.tools.common.skeletonization.objects import build_skeleton
 from voxome.tools.common.skeletonization.parameters import Teasar
-from voxome.tools.common.skeletonization.pieces import BlockBoxes, Piece, trace_pieces
+from voxome.tools.common.skeletonization.pieces import BlockBoxes, Piece
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
@@ -58,7 +59,8 @@ def skeletonize(labels: Labels, block: int) -> Skeletons:
     pieces: dict[int, list[Piece]] = defaultdict(list)
     for one in BlockGrid(domain, (block,) * 3, halo=halo_of({}, SIZE_NM)):
         boxes = BlockBoxes(one.write, one.read, domain, domain)
-        for piece in trace_pieces(labels[one.read.within(domain)], boxes, SIZE_NM, TEASAR):
+        part = labels[one.read.within(domain)]
+        for piece in trace_cells(part, boxes, halo_of({}, SIZE_NM), domain.start, SIZE_NM, TEASAR):
             pieces[piece.id].append(piece)
     return {id: build_skeleton(parts, SIZE_NM, TEASAR) for id, parts in pieces.items()}
 
@@ -132,15 +134,14 @@ def compare(name: str, found: Skeletons, expected: Skeletons) -> None:
     )
 
 
-def inside(skeletons: Skeletons, box: Box) -> float:
-    """Return the cable within a box, in nm."""
-    low, high = (np.array(corner) * SIZE_NM for corner in (box.start, box.stop))
-    total = 0.0
-    for one in skeletons.values():
-        within = ((one.nodes_nm >= low) & (one.nodes_nm < high)).all(axis=1)
-        ends = one.nodes_nm[one.edges[within[one.edges].all(axis=1)]]
-        total += float(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1).sum())
-    return total
+def compare_crop(labels: Labels, whole: Skeletons) -> None:
+    """Print how the skeletons of objects differ in a crop that contains them."""
+    part = labels[CROP.within(Box.of_shape(labels.shape))]
+    before, after = (dict(zip(*np.unique(one, return_counts=True), strict=True)) for one in (labels, part))
+    entire = [id for id, voxels in after.items() if id and before[id] == voxels]
+    if entire:
+        crop = skeletonize(np.where(np.isin(part, entire), part, 0), 512)
+        compare(f"{len(entire)} in a crop", crop, {id: whole[id] for id in entire})
 
 
 def tubes() -> Iterator[tuple[str, Labels, float, tuple[float, float, float]]]:
@@ -197,9 +198,7 @@ def main() -> None:
     whole = timed("whole", skeletonize, labels, 512)
     for block in (256, 128):
         compare(f"blocks of {block}", timed(f"blocks of {block}", skeletonize, labels, block), whole)
-    crop = skeletonize(labels[CROP.within(Box.of_shape(labels.shape))], 512)
-    shifted = Box.of_shape(CROP.shape)
-    print(f"crop: cable {inside(crop, shifted) / inside(whole, CROP):.4f} of the whole's inside {CROP}")
+    compare_crop(labels, whole)
     if options.peers:
         for name, peer in (("kimimaro", kimimaro), ("bioimage-cpp", bioimage)):
             compare(f"voxome by {name}", whole, timed(name, peer, labels))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from remotes.precomputed.layers import write_info, write_volume
 from remotes.precomputed.test_skeletons import ATTRIBUTES, DATA
+from tools.common.skeletonization.tubes import draw_tube
 
 import voxome
 from voxome.errors import InvalidInput, NotFound, UnknownName, UnsupportedFormat
@@ -125,3 +126,15 @@ def test_labels_of_one_byte_are_labels_in_an_array() -> None:
     array = np.zeros((3, 3, 9), np.uint8)
     array[1, 1, 1:8] = 200
     assert len(as_volume(array).skeleton(200, service="local").nodes_nm) == 7
+
+
+@pytest.mark.parametrize("axes", [(0, 2, 1), (1, 0, 2), (2, 1, 0), (1, 2, 0)])
+@pytest.mark.parametrize("size_nm", [(40, 16, 16), (16, 16, 16)])
+def test_a_skeleton_is_turned_with_its_volume(axes: tuple[int, ...], size_nm: tuple[float, ...]) -> None:
+    array = np.zeros((40, 90, 70), np.uint64)
+    draw_tube(array, [(100, 100, 100), (300, 700, 500), (560, 1300, 200)], 70, size_nm, label=5)
+    draw_tube(array, [(300, 700, 500), (500, 900, 1000)], 50, size_nm, label=5)
+    expected = voxome.skeleton(array, 5, voxel_size_nm=size_nm)
+    turned = voxome.skeleton(array.transpose(axes), 5, voxel_size_nm=[size_nm[axis] for axis in axes])
+    assert np.allclose(turned.nodes_nm, expected.nodes_nm[:, axes])
+    assert np.array_equal(turned.edges, expected.edges)

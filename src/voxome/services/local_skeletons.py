@@ -155,11 +155,13 @@ class LocalSkeletons:
     ) -> dict[int, list[Piece]]:
         """Return the pieces of segments, by id."""
         from voxome.tools.common.skeleton_pieces import halo_of
-        from voxome.tools.common.skeletonization.pieces import BlockBoxes, trace_pieces
+        from voxome.tools.common.skeletonization.cells import trace_cells
+        from voxome.tools.common.skeletonization.pieces import BlockBoxes
 
         domain = self._labels.domain
         found: dict[int, list[Piece]] = defaultdict(list)
-        grid = BlockGrid(domain, BLOCK, box=region, halo=halo_of({}, self._size), anchor=region.start)
+        halo = halo_of({}, self._size)
+        grid = BlockGrid(domain, BLOCK, box=region, halo=halo, anchor=region.start)
         for block in grid:
             labels = self._labels.source.read(block.read)
             require_positive(labels, self._name)
@@ -167,7 +169,7 @@ class LocalSkeletons:
             if ids is not None:
                 labels = np.where(np.isin(labels, ids), labels, np.uint64(0))
             boxes = BlockBoxes(block.write, block.read, region, domain)
-            for piece in trace_pieces(labels, boxes, self._size, self._teasar, points):
+            for piece in trace_cells(labels, boxes, halo, region.start, self._size, self._teasar, points):
                 found[piece.id].append(piece)
         return dict(found)
 

@@ -16,8 +16,9 @@ from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.geometry.grid import Halo
+from voxome.tools.common.skeletonization.cells import trace_cells
 from voxome.tools.common.skeletonization.parameters import Teasar
-from voxome.tools.common.skeletonization.pieces import BlockBoxes, trace_pieces
+from voxome.tools.common.skeletonization.pieces import BlockBoxes
 from voxome.tools.common.skeletonization.rows import PIECES, rows_of
 
 REACH_NM = 500.0
@@ -42,7 +43,7 @@ def _problems(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> Iterable
     outputs={"pieces": kinds.Groups(PIECES)},
     invariance="none",
     check=_problems,
-    memory=memory_of(300_000_000, 48),
+    memory=memory_of(800_000_000, 16),
 )
 def skeleton_pieces(
     labels: Annotated[NDArray[Any], kinds.Labels(dtype=None)],
@@ -67,4 +68,6 @@ def skeleton_pieces(
     """
     frame = block.frame
     boxes = BlockBoxes(block.write, block.read, frame.box, frame.domain)
-    return {"pieces": rows_of(list(trace_pieces(labels, boxes, frame.scale_nm, Teasar(scale, const_nm))))}
+    halo = halo_of({}, frame.scale_nm)
+    teasar = Teasar(scale, const_nm)
+    return {"pieces": rows_of(list(trace_cells(labels, boxes, halo, frame.domain.start, frame.scale_nm, teasar)))}

@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from voxome.contracts.shapes import Skeleton
 from voxome.geometry import BlockGrid, Box
 from voxome.tools.common.skeleton_pieces import halo_of
+from voxome.tools.common.skeletonization.cells import trace_cells
 from voxome.tools.common.skeletonization.objects import build_skeleton
 from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.pieces import BlockBoxes, Piece, trace_pieces
@@ -23,14 +24,18 @@ Size = tuple[float, float, float]
 
 
 def pieces_by_id(
-    labels: NDArray[np.integer], size_nm: Size, block: int, teasar: Teasar | None = None
+    labels: NDArray[np.integer], size_nm: Size, block: int, teasar: Teasar | None = None, *, cells: bool = False
 ) -> dict[int, list[Piece]]:
-    """Return the pieces of every object in blocks of `block` voxels, after a round trip through rows."""
+    """Return the pieces of every object in blocks of `block` voxels, or cells, after a round trip through rows."""
     domain = Box.of_shape(labels.shape)
     found: dict[int, list[Piece]] = defaultdict(list)
     for one in BlockGrid(domain, (block,) * 3, halo=halo_of({}, size_nm)):
         boxes = BlockBoxes(one.write, one.read, domain, domain)
-        pieces = list(trace_pieces(labels[one.read.within(domain)], boxes, size_nm, teasar or Teasar()))
+        parts = labels[one.read.within(domain)], boxes
+        if cells:
+            pieces = list(trace_cells(*parts, halo_of({}, size_nm), (0, 0, 0), size_nm, teasar or Teasar()))
+        else:
+            pieces = list(trace_pieces(*parts, size_nm, teasar or Teasar()))
         for piece in pieces_of(rows_of(pieces)):
             found[piece.id].append(piece)
     return dict(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from voxome.contracts.kinds import Rows
 from voxome.contracts.shapes import Skeleton
+from voxome.tools.common.skeletonization.axes import inverse, tracing_order
 from voxome.tools.common.skeletonization.join import join_pieces
 from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.pieces import Piece
@@ -98,6 +99,28 @@ def build_skeleton(
     targets : sequence of (z, y, x)
         Voxels that have a node.
     """
+    points = np.concatenate([piece.points for piece in pieces])
+    axes = tracing_order(size_nm, np.ptp(points, axis=0).tolist())
+    back = inverse(axes)
+    turned = [replace(one, points=one.points[:, axes], surface=one.surface[:, axes]) for one in pieces]
+    found = _build(
+        turned,
+        [size_nm[axis] for axis in axes],
+        teasar,
+        None if root is None else [root[axis] for axis in axes],
+        [[target[axis] for axis in axes] for target in targets],
+    )
+    return replace(found, nodes_nm=found.nodes_nm[:, back])
+
+
+def _build(
+    pieces: Sequence[Piece],
+    size_nm: Sequence[float],
+    teasar: Teasar,
+    root: Sequence[int] | None,
+    targets: Sequence[Sequence[int]],
+) -> Skeleton:
+    """Return the skeleton of an object whose axes are in the order of tracing."""
     joined = join_pieces(pieces)
     surface = np.concatenate([piece.surface for piece in pieces])
     graph, soma = add_soma(joined, surface, size_nm, teasar)

@@ -8,7 +8,7 @@ them stay is decided when an object is whole (`tree`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from voxome.geometry import Box
 from voxome.resources.local_ids import require_positive
+from voxome.tools.common.skeletonization.axes import inverse, permute, tracing_order
 from voxome.tools.common.skeletonization.contacts import contact_points
 from voxome.tools.common.skeletonization.distance import surface_distance
 from voxome.tools.common.skeletonization.parameters import Teasar
@@ -121,9 +122,26 @@ def trace_pieces(
     InvalidInput
         If there is a negative label.
     """
+    require_positive(labels, f"the block {boxes.write}")
+    axes = tracing_order(size_nm, boxes.box.shape)
+    back = inverse(axes)
+    turned = BlockBoxes(*(permute(box, axes) for box in (boxes.write, boxes.read, boxes.box, boxes.domain)))
+    size = [size_nm[axis] for axis in axes]
+    targets = None if extra is None else extra[:, axes]
+    for piece in _trace_block(labels.transpose(axes), turned, size, teasar, targets):
+        yield replace(piece, points=piece.points[:, back], surface=piece.surface[:, back])
+
+
+def _trace_block(
+    labels: NDArray[Any],
+    boxes: BlockBoxes,
+    size_nm: Sequence[float],
+    teasar: Teasar,
+    extra: NDArray[np.int64] | None,
+) -> Iterator[Piece]:
+    """Yield the pieces of a block whose axes are in the order of tracing."""
     import cc3d  # an extra
 
-    require_positive(labels, f"the block {boxes.write}")
     labels, ids = _renumber(labels)
     closed = boxes.closed
     inside = np.ascontiguousarray(labels[closed.within(boxes.read)])

@@ -1,0 +1,53 @@
+"""Blocks cut into cells, so that their size decides no result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.geometry import BlockGrid, Box
+from voxome.geometry.grid import Halo
+from voxome.tools.common.skeletonization.parameters import Teasar
+from voxome.tools.common.skeletonization.pieces import BlockBoxes, Piece, trace_pieces
+
+CELL = 128
+"""Edge of a cell in voxels."""
+
+
+def trace_cells(
+    labels: NDArray[Any],
+    boxes: BlockBoxes,
+    halo: Halo,
+    anchor: Sequence[int],
+    size_nm: Sequence[float],
+    teasar: Teasar,
+    extra: NDArray[np.int64] | None = None,
+) -> Iterator[Piece]:
+    """Yield the pieces of a block, cell by cell.
+
+    Cells start at multiples of `CELL` from `anchor`: blocks of multiples of it have the same pieces together as any
+    other such blocks, and memory does not grow with the block. Blocks of other sizes cut cells.
+
+    Parameters
+    ----------
+    labels : (z, y, x) array of integers
+        Labels of ``boxes.read``.
+    boxes : BlockBoxes
+        The block.
+    halo : pair of (z, y, x)
+        What a cell sees beyond itself.
+    anchor : (z, y, x)
+        Where a cell starts.
+    size_nm, teasar, extra : optional
+        See `trace_pieces`.
+    """
+    grid = BlockGrid(boxes.domain, (CELL,) * 3, box=boxes.write, halo=halo, anchor=tuple(anchor))
+    for cell in grid:
+        read: Box = cell.read & boxes.read
+        yield from trace_pieces(
+            labels[read.within(boxes.read)], replace(boxes, write=cell.write, read=read), size_nm, teasar, extra
+        )
