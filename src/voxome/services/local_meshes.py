@@ -116,7 +116,9 @@ class LocalMeshes:
 
     @cached_property
     def _found(self) -> NDArray[np.uint64]:
-        return self.labels.ids(self.region)
+        if ability(self.labels.source, SupportsIds) is not None:
+            return self.labels.ids(self.region)
+        return np.array(sorted(self._boxes), np.uint64)
 
     @cached_property
     def _boxes(self) -> dict[int, Box]:

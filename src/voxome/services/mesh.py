@@ -70,8 +70,7 @@ def mesh(
     level : int, optional
         Level of the pyramid that is meshed; the finest, or that of the volume, if None.
     block : (z, y, x), optional
-        Voxels that are meshed at a time; complete chunks if None. The mesh has the same faces for all blocks, before it
-        is simplified.
+        Voxels that are meshed at a time; complete chunks if None. The mesh does not depend on it.
     voxel_size_nm : (z, y, x), optional
         Voxel size of an array.
     service : str, optional

@@ -89,3 +89,15 @@ def test_pieces_are_rows_and_back() -> None:
 def test_there_may_be_no_pieces() -> None:
     assert pieces_of(rows_of([])) == []
     assert table_rows([])["id"].dtype == np.uint64
+
+
+@pytest.mark.parametrize("block", [(16, 16, 16), (12, 14, 16), (5, 32, 7)])
+@pytest.mark.parametrize("bound", [0, 40])
+def test_a_mesh_does_not_depend_on_the_blocks(block: tuple[int, int, int], bound: float) -> None:
+    errors = LevelErrors.of(bound, 2, (40, 32, 32))
+    whole = mesh_object(pieces_by_id(blob().astype(np.uint8), (99, 99, 99))[1], (40, 32, 32), errors)
+    found = mesh_object(pieces_by_id(blob().astype(np.uint8), block)[1], (40, 32, 32), errors)
+    for one, other in zip(whole.levels, found.levels, strict=True):
+        np.testing.assert_array_equal(one.vertices_nm, other.vertices_nm)
+        np.testing.assert_array_equal(one.faces, other.faces)
+    assert whole.measures == found.measures

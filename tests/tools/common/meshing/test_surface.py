@@ -16,7 +16,7 @@ from tools.common.meshing.surfaces import (
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.tools.common.meshing.measures import is_watertight, volume_of
-from voxome.tools.common.meshing.surface import mesh_block, unsigned
+from voxome.tools.common.meshing.surface import mesh_block, sort_surface, unsigned
 
 
 @pytest.mark.parametrize("block", [(16, 16, 16), (5, 17, 3), (1, 4, 48), (2, 2, 2)])
@@ -113,3 +113,18 @@ def test_a_block_needs_one_voxel_beyond_its_upper_faces() -> None:
 def test_labels_that_are_none_are_refused(values: list[float], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         unsigned(np.array(values).reshape(1, 1, 2))
+
+
+def test_a_sorted_surface_has_the_same_faces() -> None:
+    vertices, faces = join_blocks(random_labels((7, 8, 9)), (4, 4, 4))[1]
+    at, sorted_faces = sort_surface(vertices, faces)
+    assert face_counts(at, sorted_faces) == face_counts(vertices, faces)
+    assert at.tolist() == sorted(vertices.tolist())
+    rows = sorted_faces.tolist()
+    assert rows == sorted(rows)
+    assert (sorted_faces[:, 0] == sorted_faces.min(axis=1)).all()
+
+
+def test_an_empty_surface_is_sorted() -> None:
+    vertices, faces = sort_surface(np.empty((0, 3), np.int64), np.empty((0, 3), np.int32))
+    assert len(vertices) == len(faces) == 0

@@ -13,7 +13,7 @@ from voxome.contracts.kinds import Rows
 from voxome.contracts.shapes import Mesh
 from voxome.tools.common.meshing.measures import area_of, is_watertight, volume_of
 from voxome.tools.common.meshing.simplify import Surface, simplify
-from voxome.tools.common.meshing.surface import Piece, join_pieces
+from voxome.tools.common.meshing.surface import Piece, join_pieces, sort_surface
 
 Lengths = tuple[float, float, float]
 
@@ -75,7 +75,7 @@ def mesh_object(
     Parameters
     ----------
     pieces : sequence of Piece
-        All pieces of the object, in the order of the blocks.
+        All pieces of the object; the result does not depend on the blocks.
     voxel_size_nm : (z, y, x)
         Edge lengths of a voxel.
     errors : LevelErrors
@@ -103,6 +103,7 @@ def mesh_object(
     if volume < min_volume_nm3:
         none = {"meshed": False, "watertight": False, "vertices": 0, "faces": 0, "error_nm": np.nan}
         return MeshedObject([], measures | none | {"mesh_volume_nm3": 0.0, "area_nm2": 0.0})
+    vertices, faces = sort_surface(vertices, faces)
     # Relative to its lowest corner, so that large coordinates cost no precision.
     half = np.array(voxel_size_nm) / 2
     corner = vertices.min(axis=0)

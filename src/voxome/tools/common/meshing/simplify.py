@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.errors import InvalidInput
 from voxome.tools.common.meshing.collapse import collapse
 from voxome.tools.common.meshing.distance import SurfaceTree
 from voxome.tools.common.meshing.measures import border_vertices, volume_of
@@ -14,6 +15,7 @@ from voxome.tools.common.meshing.measures import border_vertices, volume_of
 _SHARE = 0.2
 """Tolerance of a collapse, a root mean square, as a part of the bound, which is of the largest distance."""
 _REACH = 2.5
+"""Largest sum of the distances by which the surface leaves a vertex, as a multiple of that tolerance."""
 _PRECISION = 0.1
 """By which part of the bound a distance may be overestimated."""
 _LEAST = 0.2
@@ -22,6 +24,8 @@ _REDUCTIONS = (0.35, 0.35, 0.1, 0.0)
 """Factors of the tolerance where the distance is too large, one an attempt."""
 _RINGS = (5, 6, 8, 12)
 """Rings of vertices around such a place to which they apply."""
+_MAX_FACES = np.iinfo(np.int32).max // 3
+"""Faces whose corners have a number of 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,17 @@ def simplify(full: Surface, max_error_nm: float) -> Surface:
     -------
     Surface
         The original itself, if nothing can be left out.
+
+    Raises
+    ------
+    InvalidInput
+        If it has more than 715 million faces.
     """
     vertices, faces = full.vertices, full.faces
     if len(faces) < 5 or max_error_nm <= 0:
         return full
+    if len(faces) > _MAX_FACES:
+        raise InvalidInput(f"a surface of {len(faces)} faces is too large to simplify; mesh a coarser level")
     locked = border_vertices(len(vertices), faces)
     solid = not locked.any() and volume_of(vertices, faces) > 0
     tolerance = np.full(len(vertices), max_error_nm * _SHARE)

@@ -160,9 +160,18 @@ def join_pieces(pieces: Sequence[Piece]) -> tuple[NDArray[np.int64], NDArray[np.
         z, y, x in half voxels, from the corner of voxel 0.
     faces : (m, 3) array of int32
         Vertices of each face.
+
+    Raises
+    ------
+    InvalidInput
+        If there are too many vertices for 32 bits.
     """
     counts = [len(piece.vertices) for piece in pieces]
     offsets = np.cumsum([0, *counts])
+    if offsets[-1] > np.iinfo(np.int32).max:
+        raise InvalidInput(
+            f"object {pieces[0].id} has {offsets[-1]} vertices; expected at most 2^31: mesh a coarser level"
+        )
     vertices = np.concatenate(
         [np.empty((0, 3), np.int64), *(piece.vertices + 2 * np.array(piece.start, np.int64) for piece in pieces)]
     )
@@ -193,3 +202,71 @@ def _weld(
     kept[borders[~new]] = False
     index = (np.cumsum(kept) - 1).astype(np.int32)[target]
     return vertices[kept], index[faces]
+
+
+def sort_surface(vertices: NDArray[np.int64], faces: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Sort a surface, so that it does not depend on the blocks that it was joined from.
+
+    Parameters
+    ----------
+    vertices : (n, 3) array of int64
+        Positions, all of them different.
+    faces : (m, 3) array of int32
+        Vertices of each face.
+
+    Returns
+    -------
+    vertices : (n, 3) array of int64
+        By z, y and x.
+    faces : (m, 3) array of int32
+        Each beginning with its lowest vertex, in the order of their vertices.
+    """
+    if not len(vertices):
+        return vertices, faces
+    order = _order(vertices, vertices.min(axis=0), vertices.max(axis=0))
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return vertices[order], _sort_faces(faces, rank)
+
+
+@numba.njit(cache=True, nogil=True)
+def _order(vertices: NDArray[np.int64], low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return the order of vertices by z, y, x: a counting sort along each axis, the last one first."""
+    order, moved = np.arange(len(vertices), dtype=np.int32), np.empty(len(vertices), np.int32)
+    for axis in (2, 1, 0):
+        starts = np.zeros(high[axis] - low[axis] + 2, np.int64)
+        for row in range(len(vertices)):
+            starts[vertices[row, axis] - low[axis] + 1] += 1
+        starts = np.cumsum(starts)
+        for row in order:
+            at = vertices[row, axis] - low[axis]
+            moved[starts[at]] = row
+            starts[at] += 1
+        order, moved = moved, order
+    return order
+
+
+@numba.njit(cache=True, nogil=True)
+def _sort_faces(faces: NDArray[np.int32], rank: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return faces of other numbers of vertices, each from its lowest on: a counting sort by that, then by the next."""
+    starts = np.zeros(len(rank) + 1, np.int64)
+    for f in range(len(faces)):
+        a, b, c = rank[faces[f, 0]], rank[faces[f, 1]], rank[faces[f, 2]]
+        starts[min(a, b, c) + 1] += 1
+    starts = np.cumsum(starts)
+    out = np.empty_like(faces)
+    ends = starts.copy()
+    for f in range(len(faces)):
+        a, b, c = rank[faces[f, 0]], rank[faces[f, 1]], rank[faces[f, 2]]
+        if b < a and b < c:
+            a, b, c = b, c, a
+        elif c < a and c < b:
+            a, b, c = c, a, b
+        at = ends[a]
+        ends[a] += 1
+        while at > starts[a] and (out[at - 1, 1] > b or (out[at - 1, 1] == b and out[at - 1, 2] > c)):
+            for k in range(3):
+                out[at, k] = out[at - 1, k]
+            at -= 1
+        out[at, 0], out[at, 1], out[at, 2] = a, b, c
+    return out
