@@ -97,9 +97,7 @@ def compare_surfaces(labels: Labels, block: int) -> dict[int, tuple[NDArray[np.i
         faces += len(triangles)
     print(f"load {os.getloadavg()[0]:.1f}; {labels.shape} voxels in blocks of {block}")
     print(f"objects {len(joined)}, of which {equal} have exactly the faces of the whole and {closed} are watertight")
-    print(
-        f"faces {faces:,}; CPU s: blocks {blocks_s:.1f}, with joining and sorting {ours_s:.1f}; zmesh on the whole {zmesh_s:.1f}"
-    )
+    print(f"faces {faces:,}; CPU s: blocks {blocks_s:.1f}, joined and sorted {ours_s:.1f}, zmesh {zmesh_s:.1f}")
     print(f"speed compared with zmesh {zmesh_s / ours_s:.2f}; memory of meshing by blocks {blocks_bytes / 1e6:.0f} MB")
     return joined
 
