@@ -238,9 +238,9 @@ def _order(vertices: NDArray[np.int64], low: NDArray[np.int64], high: NDArray[np
         for row in range(len(vertices)):
             starts[vertices[row, axis] - low[axis] + 1] += 1
         starts = np.cumsum(starts)
-        for row in order:
-            at = vertices[row, axis] - low[axis]
-            moved[starts[at]] = row
+        for vertex in order:
+            at = vertices[vertex, axis] - low[axis]
+            moved[starts[at]] = vertex
             starts[at] += 1
         order, moved = moved, order
     return order
