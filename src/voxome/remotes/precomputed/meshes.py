@@ -106,7 +106,7 @@ class MultiresolutionMeshes(FolderProvenance):
             return Mesh.join([])
         nodes, faces = weld(fragments, self._steps)
         model = manifest.grid_origin + level.offset + manifest.chunk_shape * (1 << lod) * nodes
-        return Mesh(self._transform.to_nm(model).astype(np.float32), self._transform.orient(faces.astype(np.uint32)))
+        return Mesh(self._transform.to_nm(model).astype(np.float32), self._transform.orient(faces))
 
     def _manifest(self, id: int) -> Manifest:
         data = self._manifests.read(id)

@@ -35,11 +35,13 @@ class Transform:
             self._matrix = _IDENTITY if values is None else np.asarray(values, np.float64).reshape(3, 4)
         except (TypeError, ValueError) as error:
             raise UnsupportedFormat(f"{name}: transform should have 12 numbers, not {values!r}") from error
+        self._is_identity = bool((self._matrix == _IDENTITY).all())
 
     def to_nm(self, xyz: ArrayLike) -> NDArray[np.float64]:
         """Return positions as rows of z, y, x in nm."""
         rows = np.asarray(xyz, np.float64).reshape(-1, 3)
-        return (rows @ self._matrix[:, :3].T + self._matrix[:, 3])[:, ::-1].copy()
+        moved = rows if self._is_identity else rows @ self._matrix[:, :3].T + self._matrix[:, 3]
+        return moved[:, ::-1].copy()
 
     def orient(self, faces: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """Return the faces of a file with their outside preserved: going from x, y, z to z, y, x mirrors."""
