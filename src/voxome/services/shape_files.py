@@ -40,10 +40,11 @@ def save(shape: Mesh | Skeleton, path: Location, *, overwrite: bool = False) -> 
 
     Examples
     --------
-    >>> import voxome
+    >>> import tempfile, voxome
     >>> mesh = voxome.Mesh([[0, 0, 0], [0, 0, 8], [0, 8, 0], [8, 0, 0]], [[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]])
-    >>> voxome.save(mesh, "corner.ply")
-    >>> voxome.load("corner.ply").faces.shape
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     voxome.save(mesh, f"{folder}/corner.ply")
+    ...     voxome.load(f"{folder}/corner.ply").faces.shape
     (4, 3)
     """
     require_flags(overwrite=overwrite)
