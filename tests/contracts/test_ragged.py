@@ -25,5 +25,5 @@ def test_ids_above_2_to_the_53_stay_different() -> None:
 
 @pytest.mark.parametrize("values", [[1.0], ["7"], [True, 2.5], [-1], [2**64], 7, [[1]], np.array([-1])])
 def test_other_values_than_ids_are_refused(values: object) -> None:
-    with pytest.raises(InvalidInput, match=r"ids contains .* expected lists of integers"):
+    with pytest.raises(InvalidInput, match=r"ids is .* expected lists of integers"):
         as_labels("ids", values)  # type: ignore[arg-type]

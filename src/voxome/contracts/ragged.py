@@ -117,7 +117,7 @@ def as_labels(name: str, values: ArrayLike) -> NDArray[np.uint64]:
     if array.ndim == 1 and not array.size:
         return np.empty(0, np.uint64)
     if array.ndim != 1 or array.dtype.kind not in "iu" or (array.dtype.kind == "i" and (array < 0).any()):
-        raise InvalidInput(f"{name} contains {describe_value(values)}; expected lists of integers from 0 to 2^64 - 1")
+        raise InvalidInput(f"{name} is {describe_value(values)}; expected lists of integers from 0 to 2^64 - 1")
     return np.ascontiguousarray(array, np.uint64)
 
 
