@@ -40,8 +40,8 @@ def create_annotations(
 ) -> tuple[Points, ...]:
     """Write annotations into a store, in bounded memory however many there are.
 
-    Annotations of several geometries become several collections, ``URI/point``, ``URI/line`` and so on. They are sorted in
-    temporary files, about 250 bytes for each, in the folder that ``TMPDIR`` names.
+    Annotations of several geometries become several collections, ``URI/point``, ``URI/line`` and so on. They are
+    sorted in temporary files, about 250 bytes for each, in the folder that ``TMPDIR`` names.
 
     Parameters
     ----------
