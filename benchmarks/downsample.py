@@ -124,12 +124,12 @@ def run(source: Path, format: str, data: str, way: str) -> tuple[float, float, i
     return seconds, cpu, peak
 
 
-def measure(folder: Path, edge: int, repeats: int) -> None:
+def measure(folder: Path, edge: int, repeats: int, chosen: list[str], formats: list[str]) -> None:
     """Print a table."""
     print(f"{edge}^3 voxels, median of {repeats}")
     print(f"{'':20}{'way':8}{'s':>8}{'ratio':>8}{'CPU s':>9}{'ratio':>8}{'memory':>10}")
-    for data in DATA:
-        for format in FORMATS:
+    for data in chosen:
+        for format in formats:
             source = folder / f"{data}.{format}"
             if not source.exists():
                 make(f"{format}://{source}", data, edge)
@@ -148,6 +148,8 @@ def main() -> None:
     parser.add_argument("--edge", type=int, default=1024)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--keep", action="store_true", help="keep the volumes, and use those of an earlier call")
+    parser.add_argument("--data", choices=DATA, nargs="*", default=DATA)
+    parser.add_argument("--formats", choices=FORMATS, nargs="*", default=FORMATS)
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
@@ -157,7 +159,7 @@ def main() -> None:
         parser.error(f"{given.folder} is there: name a folder that can be made, and removed at the end")
     given.folder.mkdir(parents=True, exist_ok=True)
     try:
-        measure(given.folder, given.edge, given.repeats)
+        measure(given.folder, given.edge, given.repeats, given.data, given.formats)
     finally:
         if not given.keep:
             shutil.rmtree(given.folder)

@@ -14,8 +14,13 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 
 def release_free_memory() -> None:
-    """Return memory that this process has freed to the system."""
+    """Return memory that this process has freed to the system, that of cycles of objects included."""
     gc.collect()
+    trim_memory()
+
+
+def trim_memory() -> None:
+    """Return memory that is free already to the system."""
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):
             ctypes.CDLL(None).malloc_trim(0)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.blocks.memory import peak_bytes, release_free_memory
+from voxome.blocks.memory import peak_bytes, trim_memory
 from voxome.contracts.abilities import SupportsStagedWrites, ability
 from voxome.contracts.engine import JobResult
 from voxome.contracts.source import VolumeSource
@@ -29,7 +29,7 @@ from voxome.storage.find import storage_at
 from voxome.tools.common.cells.methods import METHODS, Cells, cells_of
 from voxome.tools.common.cells.presence import present, unique
 
-_TRIM_EVERY = 16
+_TRIM_EVERY = 8
 """Tiles after which freed memory is returned to the system, which keeps much of it otherwise."""
 
 
@@ -77,7 +77,7 @@ class OpenPass:
             compute = partial(self._compute, write, put)
             for number, tile in enumerate(pool.map(compute, *zip(*one.tiles(index), strict=True)), 1):
                 if number % _TRIM_EVERY == 0:
-                    release_free_memory()
+                    trim_memory()
                 for level, found in tile.ids.items():
                     ids.add(level, found)
                 for row, levels in enumerate(tile.levels if tile.is_kept else ()):
@@ -86,7 +86,7 @@ class OpenPass:
                         _put(own, spatial_part(boxes[level]), levels[level])
                     if one.keep:
                         kept[row].append(levels[one.levels[-1]])
-        release_free_memory()
+        trim_memory()
         for level, array in arrays.items():
             if array.size:
                 self._scratch.write(group_of_level(level), index, {"values": array})
@@ -202,7 +202,7 @@ class OpenAssembly:
                     part = box & piece
                     values = self._scratch.read(group, number)["values"][part.within(piece)]
                     put(axes.restore(part), values.transpose(axes.inverse))
-            release_free_memory()
+            trim_memory()
         return JobResult(time.perf_counter() - began, peak_bytes())
 
 

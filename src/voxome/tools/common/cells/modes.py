@@ -90,8 +90,8 @@ class ModeCells:
         ids, counts = np.empty(ends[-1], parts[0].ids.dtype), np.empty(ends[-1], np.int64)
         for one in parts:
             overlap = box & one.box
-            start = [slice_.start for slice_ in overlap.within(one.box)]
-            to = [slice_.start for slice_ in overlap.within(box)]
+            start = tuple(slice_.start for slice_ in overlap.within(one.box))
+            to = tuple(slice_.start for slice_ in overlap.within(box))
             _place(one.ends, one.ids, one.counts, one.box.shape, start, overlap.shape, ends, ids, counts, box.shape, to)
         sizes = paste_sizes(box, [(one.box, one.sizes) for one in parts])
         return cls(box, values, ends, ids, counts, sizes, parts[0].no_data)
@@ -114,9 +114,10 @@ class ModeCells:
         return cls(box, arrays["values"], arrays["ends"], arrays["ids"], arrays["counts"], (z, y, x), no_data)
 
 
+@_jit
 def _place(  # type: ignore[no-untyped-def]
     old_ends, old_ids, old_counts, old_shape, start, shape, ends, ids, counts, new_shape, to
-) -> None:
+):
     """Copy the entries of a box of cells, row by row."""
     _, ny, nx = old_shape
     _, my, mx = new_shape
@@ -198,15 +199,28 @@ def _count(data, ez, ey, ex, masked, background, values, ends, ids, counts):  # 
                 x0, x1 = ex[cx], ex[cx + 1]
                 first = data[z0, y0, x0]
                 if halved and x1 - x0 == 2:
-                    uniform = (
-                        (data[z0, y0, x0 + 1] == first)
-                        & (data[z0, y0 + 1, x0] == first)
-                        & (data[z0, y0 + 1, x0 + 1] == first)
-                        & (data[z0 + 1, y0, x0] == first)
-                        & (data[z0 + 1, y0, x0 + 1] == first)
-                        & (data[z0 + 1, y0 + 1, x0] == first)
-                        & (data[z0 + 1, y0 + 1, x0 + 1] == first)
-                    )
+                    b, c, d = data[z0, y0, x0 + 1], data[z0, y0 + 1, x0], data[z0, y0 + 1, x0 + 1]
+                    e, f = data[z0 + 1, y0, x0], data[z0 + 1, y0, x0 + 1]
+                    g, h = data[z0 + 1, y0 + 1, x0], data[z0 + 1, y0 + 1, x0 + 1]
+                    same = 1 + (b == first) + (c == first) + (d == first)
+                    same += (e == first) + (f == first) + (g == first) + (h == first)
+                    uniform = same == 8
+                    if not uniform:
+                        other = b if b != first else c if c != first else d if d != first else e
+                        other = other if other != first else f if f != first else g if g != first else h
+                        rest = (b == other) + (c == other) + (d == other) + (e == other)
+                        rest += (f == other) + (g == other) + (h == other)
+                        if (
+                            first == first
+                            and same + rest == 8
+                            and not (masked and (first == background or other == background))
+                        ):
+                            ids[end], counts[end], ids[end + 1], counts[end + 1] = first, same, other, rest
+                            values[cz, cy, cx] = first if same > rest or (same == rest and first < other) else other
+                            end += 2
+                            ends[cell] = end
+                            cell += 1
+                            continue
                 else:
                     uniform = _is_uniform(data, z0, z1, y0, y1, x0, x1)
                 if uniform and first == first:
@@ -264,10 +278,15 @@ def _merge(  # type: ignore[no-untyped-def]
                                 weights = np.concatenate((weights, np.empty(len(room), np.int64)))
                             if low == high:
                                 value = old[z, y, x]
-                                if value == value and not (masked and value == background):
+                                if size and found[size - 1] == value:
+                                    weights[size - 1] += voxels
+                                elif value == value and not (masked and value == background):
                                     found[size], weights[size] = value, voxels
                                     size += 1
                             for entry in range(low, high):
+                                if size and found[size - 1] == old_ids[entry]:
+                                    weights[size - 1] += old_counts[entry]
+                                    continue
                                 found[size], weights[size] = old_ids[entry], old_counts[entry]
                                 size += 1
                 start = end
