@@ -148,7 +148,7 @@ def test_links_to_other_folders_are_replaced_those_to_properties_kept(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_volume(tmp_path, mesh="old", segment_properties="properties")
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, "voxome"):
         write(tmp_path / "new", meshes(), {})
     layer = json.loads((tmp_path / "info").read_text())
     assert (layer["mesh"], layer["segment_properties"]) == ("new", "properties")

@@ -116,7 +116,8 @@ class PrecomputedSource(TensorStoreSource):
 
     def voxel_version(self) -> Version | None:
         """Return the state of all files of the scale on this machine; None for other stores, which list too slowly."""
-        state = (self._folder / self._info["scales"][self._number]["key"]).tree_state()
+        scale = self._folder / self._info["scales"][self._number]["key"]
+        state = "" if scale.is_local and not scale.taken() else scale.tree_state()  # no chunk has been written
         return None if state is None else Version(f"{self.version().token}-{state}", pinned=False, covers_voxels=True)
 
     def ability(self, protocol: type[Ability]) -> Ability | None:
