@@ -99,6 +99,8 @@ class Image(Kind):
         Of an output: voxels of the frame along one voxel of it.
     kind : {"image", "probability", "labels"}
         Meaning of the voxels.
+    at_first : function of the parameters, optional
+        Of an output: whether its voxels are where the first ones are that they span, not in their middle.
     """
 
     dtype: str | None = None
@@ -106,6 +108,7 @@ class Image(Kind):
     attributes: Mapping[str, Any] | Callable[[Parameters], Mapping[str, Any]] = field(default_factory=dict)
     scale: Scale | Callable[[Parameters], Scale] = (1, 1, 1)
     kind: VolumeKind = "image"
+    at_first: Callable[[Parameters], bool] | None = None
     type: ClassVar[str] = "volume"
     is_volume: ClassVar[bool] = True
 
@@ -171,7 +174,8 @@ class Image(Kind):
             write_chunk=chunk,
             attributes=dict(attributes),
         )
-        return coarser(spec, scale)
+        placed = self.at_first is not None and self.at_first(parameters)
+        return coarser(spec, scale).replace(offset_nm=spec.offset_nm) if placed else coarser(spec, scale)
 
     def prepare(self, target: Target) -> None:
         if target.existing:

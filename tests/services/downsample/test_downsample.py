@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import tensorstore as ts
 from numpy.typing import NDArray
+from peers.s3 import Bucket
 
 import voxome
 from voxome.contracts.downsampling import Method
@@ -197,6 +199,16 @@ def test_channels_and_times_are_kept_apart(tmp_path: Path) -> None:
         for t in range(2):
             for c in range(3):
                 assert np.array_equal(values[t, c], expected(data[t, c], level.scale, "mean", (0, 0, 0)))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_blocks")
+def test_levels_are_added_in_a_bucket(bucket: Bucket, fresh_key: Callable[[], str]) -> None:
+    key = fresh_key()
+    uri, data = f"zarr://{bucket.uri(f'{key}/v.zarr')}", some_labels((20, 20, 20))
+    voxome.downsample(make(uri, data, kind="labels"), levels=5, engine="local", workers=2)
+    check(uri, data, "mode", 5, (0, 0, 0))
+    assert not [name for name in bucket.keys(key) if "voxome-l" in name]
 
 
 @pytest.mark.parametrize("place", PLACES)

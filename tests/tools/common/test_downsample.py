@@ -42,6 +42,8 @@ def test_the_result_has_the_coarser_voxel_size() -> None:
     assert spec is not None
     assert spec.domain == Box.of_shape((4, 3, 4))
     assert (spec.voxel_size_nm, spec.offset_nm) == ((40.0, 8.0, 8.0), (0.0, 10.0, 2.0))
+    strided = kind.output_spec(frame, (4, 6, 8), {"method": "stride", "factors": "1,2,2"})
+    assert (strided.voxel_size_nm, strided.offset_nm) == ((40.0, 8.0, 8.0), (0.0, 8.0, 0.0))
 
 
 @pytest.mark.parametrize("factors", ["2,2", "0,2,2", "2;2;2", ""])

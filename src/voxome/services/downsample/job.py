@@ -29,7 +29,7 @@ from voxome.storage.find import storage_at
 from voxome.tools.common.cells.methods import METHODS, Cells, cells_of
 from voxome.tools.common.cells.presence import present, unique
 
-_TRIM_EVERY = 8
+_TRIM_EVERY = 4
 """Tiles after which freed memory is returned to the system, which keeps much of it otherwise."""
 
 

@@ -25,7 +25,10 @@ def _factors(text: str) -> Scale:
     return z, y, x
 
 
-@tool("common.downsample", outputs=kinds.Image(scale=lambda p: _factors(p["factors"])))
+@tool(
+    "common.downsample",
+    outputs=kinds.Image(scale=lambda p: _factors(p["factors"]), at_first=lambda p: p["method"] == "stride"),
+)
 def downsample(
     image: Annotated[NDArray[Any], kinds.Image()],
     *,
