@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ EDGE = 32
 """Edge of the chunks in which splits write, in voxels."""
 _KEPT = 512
 """Changed chunks that are kept in memory."""
+_BATCH = 500
+"""Chunks of one query."""
 
 ChangedVoxels = tuple[int, NDArray[np.intp], NDArray[np.uint64]]
 """Operation, indices (n, 3) of voxels, and their ids."""
@@ -65,8 +68,8 @@ class StoredVoxels:
 
     def load(self, box: Box, connection: sa.Connection) -> None:
         """Read the changed chunks in `box` into memory."""
-        for number in self.missing(box):
-            rows, whole = read_chunk(connection, self.level, number), chunk_box(number, self._domain, EDGE)
+        for number, rows in read_chunks(connection, self.level, self.missing(box)):
+            whole = chunk_box(number, self._domain, EDGE)
             at = np.column_stack(np.unravel_index(rows[:, 0].astype(np.intp), whole.shape)) + np.array(whole.start)
             self._kept[number] = self._operations[number], at, rows[:, 1]
         for number in self._changed(box):
@@ -101,16 +104,19 @@ class StoredVoxels:
         return [one for one in chunk_numbers(box, self._domain, EDGE) if one in self._operations]
 
 
-def read_chunk(connection: sa.Connection, level: int, number: int) -> NDArray[np.uint64]:
-    """Return the voxels of a chunk that have changed: (n, 2) indices in the flat chunk, sorted, and their ids."""
-    query = sa.select(CHUNKS.c.data).where(CHUNKS.c.level == level, CHUNKS.c.chunk == number)
-    data = connection.execute(query).scalar_one_or_none()
-    return np.empty((0, 2), np.uint64) if data is None else unpack(data, 2)
+def read_chunks(
+    connection: sa.Connection, level: int, numbers: Sequence[int]
+) -> Iterator[tuple[int, NDArray[np.uint64]]]:
+    """Yield chunks and their voxels that have changed: (n, 2) indices in the flat chunk, sorted, and their ids."""
+    for at in range(0, len(numbers), _BATCH):
+        wanted = CHUNKS.c.chunk.in_(numbers[at : at + _BATCH])
+        for row in connection.execute(sa.select(CHUNKS.c.chunk, CHUNKS.c.data).where(CHUNKS.c.level == level, wanted)):
+            yield row.chunk, unpack(row.data, 2)
 
 
 def write_chunk(connection: sa.Connection, level: int, number: int, operation: int, rows: NDArray[np.uint64]) -> None:
     """Change voxels of a chunk; the others keep what earlier splits have written."""
-    everything = np.concatenate([rows, read_chunk(connection, level, number)])
+    everything = np.concatenate([rows, *(before for _, before in read_chunks(connection, level, [number]))])
     _, first = np.unique(everything[:, 0], return_index=True)
     connection.execute(CHUNKS.delete().where(CHUNKS.c.level == level, CHUNKS.c.chunk == number))
     row = {"level": level, "chunk": number, "operation": operation, "data": pack(everything[first])}
