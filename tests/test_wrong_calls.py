@@ -152,7 +152,7 @@ CALLS: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (voxome.tool, ("common.threshold", {"imge": RAW}), {"out": "out"}, r"of the tool common\.threshold; did you mean"),
     (voxome.tool, ("common.threshold", {"image": RAW}), {"out": "raw.zarr/x"}, "is inside zarr://"),
     (voxome.tool, ("common.threshold", {"image": RAW}), {"out": "out", "into": 5}, "into is 5; expected a mapping"),
-    (voxome.tool, ("common.threshold", {"image": RAW}), {"out": "out", "into": {"result": 5}}, "'result' is 5"),
+    (voxome.tool, ("common.threshold", {"image": RAW}), {"out": "out", "into": {"result": 5}}, r"'result'\] is 5"),
     (voxome.datasets, ([3],), {}, r"name is \[3\]; expected text"),
     (voxome.phantom, ("raw.zarr/phantom",), {"shape": (8, 8, 8)}, "is inside zarr://"),
     (voxome.phantom, ("phantom",), {"progress": 5}, "progress is 5"),
