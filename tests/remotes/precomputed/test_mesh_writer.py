@@ -259,3 +259,19 @@ def test_objects_without_a_surface_are_refused(tmp_path: Path) -> None:
     for number, options in enumerate(FORMATS):
         with pytest.raises(InvalidInput, match="mesh of segment 5 has no faces"):
             write(tmp_path / str(number), {5: [nothing]}, options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", FORMATS, ids=str)
+def test_meshes_are_written_into_any_store(any_store: str, options: dict[str, Any]) -> None:
+    uri, remote = Uri.parse(f"precomputed://{any_store}"), PrecomputedRemote()
+    spec = ShapesSpec(groups=1, voxel_size_nm=(40, 16, 8), domain=Box.of_shape((9, 9, 9)), options=options)
+    remote.create_meshes(uri, spec)
+    for _ in range(2):
+        remote.open_mesh_writer(uri, spec).write_group(0, sorted(meshes().items()))
+    remote.open_mesh_writer(uri, spec).finish(None)
+    found = voxome.open(uri.reveal(), expect=voxome.Meshes)
+    assert found.ids().tolist() == sorted(IDS)
+    assert open_edges(found[2**63 + 5]) == 0
+    with pytest.raises(AlreadyExists):
+        remote.create_meshes(uri, spec)
