@@ -212,6 +212,7 @@ SCHEMAS: dict[str, Schema] = {
         problems=TEXTS,
     ),
     "get": record(source=TEXT, destination=TEXT, box=BOX, **VOXELS),
+    "mesh": record(uri=TEXT, meshes=COUNT, table=optional(TEXT)),
     "put": record(source=TEXT, destination=TEXT, **VOXELS),
     "regions": record(
         regions=TEXT,
@@ -222,6 +223,7 @@ SCHEMAS: dict[str, Schema] = {
         omitted=TEXTS,
     ),
     "rm": record(uri=TEXT, **VOXELS),
+    "skeletonize": record(uri=TEXT, skeletons=COUNT, table=optional(TEXT)),
     "transfer": TRANSFER,
     "convert": TRANSFER,
     "downsample": record(

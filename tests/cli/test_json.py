@@ -43,6 +43,8 @@ SLOW = [
     ("transfer", "transfer raw.zarr zarr://copy.zarr"),
     ("convert", "convert raw.zarr zarr://copy.zarr --window 0:9"),
     ("downsample", "downsample labels.zarr --levels 2"),
+    ("mesh", "mesh labels.zarr --out precomputed://mesh --table objects.parquet --workers 1"),
+    ("skeletonize", "skeletonize labels.zarr --out precomputed://skeletons --workers 1"),
     ("run", f"run {MARK} --into mask=zarr://elsewhere.zarr"),
     ("tool", "tool common.threshold --image raw.zarr --out o --workers 1"),
     ("tool", "tool common.statistics --image raw.zarr --out o --workers 1"),

@@ -97,7 +97,7 @@ def test_options_for_computing_exclude_the_store(tmp_path: Path) -> None:
     volume[...] = 0
     volume[2:4, 2:4, 2:4] = 9
     assert volume.mesh(9, max_error_nm=0).provenance.way == "local"
-    with pytest.raises(InvalidInput, match="max_error_nm is an option of meshes that are computed"):
+    with pytest.raises(InvalidInput, match=r"max_error_nm is an option of mesh(es)? that is computed"):
         volume.mesh(9, max_error_nm=0, service="own")
     assert volume.meshes().ids().tolist() == [OWN]
     assert volume.meshes(service="local").ids().tolist() == [9]

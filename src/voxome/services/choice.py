@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from voxome.contracts.abilities import ability
-from voxome.contracts.provenance import LOCAL, OWN
+from voxome.contracts.provenance import LOCAL, OWN, Provenance
 from voxome.contracts.service import GROUP, Requirement
 from voxome.errors import InvalidInput, UnknownName, UnsupportedFormat, describe_value
 from voxome.registry import load, targets
+from voxome.resources.provenance import input_record, own_version, read_provenance
 from voxome.resources.volume import Volume
 
 
-def choose(service: str | None, volume: Volume, name: str, own: Requirement[Any] | None) -> str:
+def choose(
+    service: str | None,
+    volume: Volume,
+    name: str,
+    own: Requirement[Any] | None,
+    computing: Mapping[str, object] = MappingProxyType({}),
+) -> str:
     """Return who performs the service `name` of a volume.
 
     Parameters
@@ -26,6 +36,8 @@ def choose(service: str | None, volume: Volume, name: str, own: Requirement[Any]
         Its name, for messages.
     own : Requirement or None
         What the source must be able to do for the store to perform it; None if no store can.
+    computing : mapping of str to object
+        Options that only a tool has; one that is not None excludes the store.
 
     Returns
     -------
@@ -35,7 +47,7 @@ def choose(service: str | None, volume: Volume, name: str, own: Requirement[Any]
     Raises
     ------
     InvalidInput
-        If `service` is not a text.
+        If `service` is not a text, or is ``own`` with an option that only a tool has.
     UnsupportedFormat
         If it is ``own``, and the store cannot.
     UnknownName
@@ -43,18 +55,48 @@ def choose(service: str | None, volume: Volume, name: str, own: Requirement[Any]
     """
     if service is not None and not isinstance(service, str):
         raise InvalidInput(f"service is {describe_value(service)}; expected 'own', 'local' or the name of a service")
+    options = [option for option, value in computing.items() if value is not None]
+    if service is None and options:
+        return LOCAL
     if service is None:
         return OWN if own is not None and ability(volume.source, own.ability) is not None else LOCAL
     if service == OWN:
         if own is None:
             raise UnsupportedFormat(f"{volume.uri or 'the array'}: no store performs {name!r} itself; use 'local'")
         own.find(volume.source, volume.uri)
+        if options:
+            raise InvalidInput(
+                f"{options[0]} is an option of {name} that is computed, not of what a store keeps; leave it out, or "
+                "use service='local'"
+            )
     if service in (OWN, LOCAL):
         return service
     if service not in targets(GROUP) or service == name:
         others = [OWN, LOCAL, *(one for one in targets(GROUP) if one != name)]
         raise UnknownName.of(f"service for {name!r}", service, others)
     return service
+
+
+def own_provenance(service: str, volume: Volume, source: object, parameters: Mapping[str, Any]) -> Provenance:
+    """Return what made something that a store keeps: what the store says, or only that it has it.
+
+    Parameters
+    ----------
+    service : str
+        ``mesh``, ``skeleton``.
+    volume : Volume
+        Labels that it belongs to.
+    source : object
+        Gives it.
+    parameters : mapping of str to JSON values
+        Which of them it is.
+    """
+    recorded = read_provenance(source)
+    if recorded:
+        return replace(recorded[-1], service=service, way=OWN)
+    scheme = volume.uri.partition("://")[0] or "memory"
+    inputs = [input_record("labels", volume.source, volume.uri)]
+    return Provenance.now(service, OWN, scheme, own_version(), parameters, inputs)
 
 
 def call_service(service: str, volume: Volume, *arguments: Any, **options: Any) -> Any:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from voxome.contracts.arguments import require_count, require_id, require_number, require_voxels
-from voxome.contracts.provenance import OWN, Provenance
+from voxome.contracts.provenance import OWN
 from voxome.contracts.service import Requirement
 from voxome.contracts.service import service as as_service
 from voxome.contracts.shapes import Mesh
@@ -19,11 +18,10 @@ from voxome.errors import InvalidBox, InvalidInput, NotFound
 from voxome.extras import require
 from voxome.geometry import Box
 from voxome.resources.labels import require_labels
-from voxome.resources.provenance import input_record, read_provenance
 from voxome.resources.shapes import Meshes
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
-from voxome.services.choice import call_service, choose
+from voxome.services.choice import call_service, choose, own_provenance
 
 if TYPE_CHECKING:
     from voxome.services.local_meshes import LocalMeshes
@@ -106,11 +104,13 @@ def mesh(
     opened = as_volume(volume, voxel_size_nm=voxel_size_nm)
     label, lod = require_id("id", id), require_count("lod", lod, 0)
     options: dict[str, Any] = {"max_error_nm": max_error_nm, "box": box, "level": level, "block": block}
-    way = _choose(service, opened, "mesh", options)
+    way = choose(service, opened, "mesh", _STORED, options)
     if way == OWN:
         source = _STORED.find(opened.source, opened.uri)
         found = source.mesh(label, lod)
-        return replace(found, provenance=found.provenance or _own_provenance(opened, source, label, lod))
+        return replace(
+            found, provenance=found.provenance or own_provenance("mesh", opened, source, {"id": str(label), "lod": lod})
+        )
     if way != "local":
         return cast("Mesh", call_service(way, opened, label, lod=lod or None, **options))
     if label == 0:
@@ -167,7 +167,7 @@ def meshes(
     opened = as_volume(volume, voxel_size_nm=voxel_size_nm)
     chosen = None if ids is None else tuple(require_id("ids", one) for one in ids)
     options: dict[str, Any] = {"max_error_nm": max_error_nm, "box": box, "level": level, "block": block}
-    way = _choose(service, opened, "meshes", {"ids": chosen, **options})
+    way = choose(service, opened, "meshes", _STORED, {"ids": chosen, **options})
     if way == OWN:
         return Meshes(_STORED.find(opened.source, opened.uri), opened.uri)
     if way != "local":
@@ -176,20 +176,6 @@ def meshes(
     if chosen is not None:
         source.require_ids()
     return Meshes(source, opened.uri)
-
-
-def _choose(service: str | None, volume: Volume, name: str, options: dict[str, Any]) -> str:
-    """Return who meshes a volume: options that only a tool has exclude the store."""
-    given = [option for option, value in options.items() if value is not None]
-    if service is None and given:
-        return choose("local", volume, name, _STORED)
-    way = choose(service, volume, name, _STORED)
-    if way == OWN and given:
-        raise InvalidInput(
-            f"{given[0]} is an option of meshes that are computed, not of those that a store keeps; leave it out, or "
-            "use service='local'"
-        )
-    return way
 
 
 def _local(
@@ -231,13 +217,3 @@ def _origin_nm(labels: Volume) -> tuple[float, float, float]:
     finest_corner = np.array(finest.offset_nm) - np.array(finest.voxel_size_nm) / 2
     z, y, x = np.round(corner - finest_corner, 9).tolist()
     return (z, y, x)
-
-
-def _own_provenance(volume: Volume, source: object, id: int, lod: int) -> Provenance:
-    """Return what made a mesh of a store: what the store says, or that it has it."""
-    recorded = read_provenance(source)
-    if recorded:
-        return replace(recorded[-1], service="mesh", way=OWN)
-    scheme = volume.uri.partition("://")[0] or "memory"
-    inputs = [input_record("labels", volume.source, volume.uri)]
-    return Provenance.now("mesh", OWN, scheme, version("voxome"), {"id": str(id), "lod": lod}, inputs)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import cast
 
-from voxome.contracts.abilities import ability
 from voxome.contracts.arguments import require_id, require_position
 from voxome.contracts.provenance import LOCAL, OWN
 from voxome.contracts.service import Requirement
@@ -15,9 +15,8 @@ from voxome.contracts.source import SkeletonSource
 from voxome.geometry import Box
 from voxome.resources.labels import require_labels
 from voxome.resources.shapes import Skeletons
-from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
-from voxome.services.choice import call_service, choose
+from voxome.services.choice import call_service, choose, own_provenance
 from voxome.services.local_skeletons import LocalSkeletons, Options
 
 _STORED = Requirement(
@@ -25,6 +24,8 @@ _STORED = Requirement(
     "this store keeps no skeletons; a precomputed segmentation whose info names a folder `skeletons` does, as does a "
     "DVID labelmap with an instance NAME_skeletons; service='local' computes them",
 )
+
+_DEFAULTS = {"scale": 1.5, "const_nm": 300.0, "soma_radius_nm": 2000.0}
 
 
 @as_service()
@@ -68,7 +69,8 @@ def skeleton(
     voxel_size_nm : (z, y, x), optional
         Voxel size of an array; voxels of 10 nm if it is unknown.
     service : str, optional
-        ``own``: what the store keeps; ``local``: compute it; the name of another package's service.
+        ``own``: what the store keeps; ``local``: compute it; the name of another package's service. If None, that of
+        the store if it keeps skeletons and no option is given that is for computing.
 
     Returns
     -------
@@ -95,9 +97,14 @@ def skeleton(
     """
     opened = as_volume(volume, level=level, voxel_size_nm=voxel_size_nm)
     number = require_id("id", id)
-    way = choose(service, opened, "skeleton", _STORED)
+    changed = _changed(scale=scale, const_nm=const_nm, soma_radius_nm=soma_radius_nm)
+    given = {"root_nm": root_nm, "targets_nm": targets_nm or None, "box": box, "level": level or None, **changed}
+    way = choose(service, opened, "skeleton", _STORED, given)
     if way == OWN:
-        return _stored(opened).skeleton(number)
+        source = _STORED.find(opened.source, opened.uri)
+        found = source.skeleton(number)
+        made = found.provenance or own_provenance("skeleton", opened, source, {"id": str(number)})
+        return replace(found, provenance=made)
     options = Options.of(scale, const_nm, soma_radius_nm)
     root = None if root_nm is None else require_position("root_nm", root_nm)
     targets = tuple(require_position("targets_nm", one) for one in targets_nm)
@@ -147,16 +154,17 @@ def skeletons(
     """
     opened = as_volume(volume, level=level, voxel_size_nm=voxel_size_nm)
     wanted = None if ids is None else [require_id("ids", one) for one in ids]
-    way = choose(service, opened, "skeletons", _STORED)
+    changed = _changed(scale=scale, const_nm=const_nm, soma_radius_nm=soma_radius_nm)
+    given = {"ids": wanted, "box": box, "level": level or None, **changed}
+    way = choose(service, opened, "skeletons", _STORED, given)
     if way == OWN:
-        return Skeletons(_stored(opened), opened.uri)
+        return Skeletons(_STORED.find(opened.source, opened.uri), opened.uri)
     options = Options.of(scale, const_nm, soma_radius_nm)
     if way != LOCAL:
         return cast("Skeletons", call_service(way, opened, wanted, **options.to_json(), box=box))
     return Skeletons(LocalSkeletons(require_labels(opened), options, wanted, box), opened.uri)
 
 
-def _stored(volume: Volume) -> SkeletonSource:
-    source = ability(volume.source, SkeletonSource)
-    assert source is not None, "`choose` checks what it requires"
-    return source
+def _changed(**parameters: float) -> dict[str, float]:
+    """Return the parameters that do not have their default values."""
+    return {name: value for name, value in parameters.items() if value != _DEFAULTS[name]}

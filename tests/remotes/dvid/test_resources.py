@@ -57,7 +57,7 @@ def test_meshes(uri: str, node, create_instance) -> None:
     assert_array_equal(volume.mesh(1).faces, MESH.faces)
     assert ability(volume.source, SkeletonSource) is None
     with pytest.raises(UnsupportedFormat, match="this store keeps no skeletons"):
-        volume.skeleton(1)
+        volume.skeleton(1, service="own")
     supervoxels = voxome.open(f"{uri}/segmentation?supervoxels=true", expect=voxome.Volume)
     assert ability(supervoxels.source, MeshSource) is None
     with pytest.raises(InvalidInput, match="holds meshes; a volume was expected"):

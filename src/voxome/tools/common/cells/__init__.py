@@ -2,4 +2,4 @@
 
 from voxome.extras import require
 
-require("em", "numba")
+require("services", "numba")
