@@ -57,7 +57,7 @@ def make_meshes(labels: Any, count: int) -> dict[int, list[Mesh]]:
 def write(uri: Uri, meshes: dict[int, list[Mesh]], bits: int) -> None:
     remote = PrecomputedRemote()
     spec = ShapesSpec(groups=GROUPS, voxel_size_nm=SIZE, domain=Box.of_shape((1, 1, 1)), options={"bits": bits})
-    remote.create_meshes(uri, spec)
+    remote.check_meshes(uri, spec)
     groups = group_of(np.array(list(meshes), np.uint64), GROUPS)
     writer = remote.open_mesh_writer(uri, spec)
     for number in range(GROUPS):

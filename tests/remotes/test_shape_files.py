@@ -32,7 +32,7 @@ def spec_of(**options: Any) -> ShapesSpec:
 def write_meshes(uri: str, shapes: Any = None, **options: Any) -> None:
     parsed, remote = Uri.parse(uri), MeshFilesRemote()
     assert isinstance(remote, SupportsWriteMeshes)
-    remote.create_meshes(parsed, spec_of(**options))
+    remote.check_meshes(parsed, spec_of(**options))
     writer = remote.open_mesh_writer(parsed, spec_of(**options))
     writer.write_group(0, iter((MESHES if shapes is None else shapes).items()))
     for _ in range(2):
@@ -93,7 +93,7 @@ def test_a_folder_without_meshes_exists(tmp_path: Path) -> None:
 def test_skeletons_are_files_that_are_read_back(tmp_path: Path) -> None:
     uri, remote = Uri.parse(f"swc://{tmp_path}/a"), SwcRemote()
     assert isinstance(remote, SupportsWriteSkeletons)
-    remote.create_skeletons(uri, spec_of())
+    remote.check_skeletons(uri, spec_of())
     writer = remote.open_skeleton_writer(uri, spec_of())
     writer.write_group(0, iter([(id, SKELETON) for id in BIG_IDS]))
     writer.finish(Provenance.now("skeletons", "local", "common.skeletons", "1"))
@@ -103,7 +103,7 @@ def test_skeletons_are_files_that_are_read_back(tmp_path: Path) -> None:
     assert found[5].attributes["swc_type"].tolist() == [1, 2]
     assert [one.tool for one in voxome.provenance(str(uri))] == ["common.skeletons"]
     with pytest.raises(AlreadyExists):
-        remote.create_skeletons(uri, spec_of())
+        remote.check_skeletons(uri, spec_of())
 
 
 def test_the_unit_of_swc_files_of_others_is_given_in_the_uri(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_box_of_a_mesh_is_that_of_its_voxels(mesh: voxome.Mesh, tmp_path: Pa
     remote = get_remote(parsed.scheme)
     assert isinstance(remote, SupportsWriteMeshes)
     spec = ShapesSpec(groups=1, voxel_size_nm=tuple(SIZE), domain=voxome.Box.of_shape((9, 9, 9)), options=options)
-    remote.create_meshes(parsed, spec)
+    remote.check_meshes(parsed, spec)
     writer = remote.open_mesh_writer(parsed, spec)
     writer.write_group(0, [(7, [mesh])])
     writer.finish(None)

@@ -70,8 +70,8 @@ class SkeletonWriter(Protocol):
 class SupportsWriteMeshes(Protocol):
     """A remote that stores meshes."""
 
-    def create_meshes(self, uri: Uri, spec: ShapesSpec) -> None:
-        """Create what meshes are written into; called once, and again when an interrupted run resumes.
+    def check_meshes(self, uri: Uri, spec: ShapesSpec) -> None:
+        """Check that meshes can be written there; nothing is created. Called again when an interrupted run resumes.
 
         Raises
         ------
@@ -82,15 +82,15 @@ class SupportsWriteMeshes(Protocol):
         """
 
     def open_mesh_writer(self, uri: Uri, spec: ShapesSpec) -> MeshWriter:
-        """Open the writer of meshes that `create_meshes` has prepared."""
+        """Open the writer of meshes, where `check_meshes` had no objection."""
 
 
 @runtime_checkable
 class SupportsWriteSkeletons(Protocol):
     """A remote that stores skeletons."""
 
-    def create_skeletons(self, uri: Uri, spec: ShapesSpec) -> None:
-        """Create what skeletons are written into; see `SupportsWriteMeshes.create_meshes`."""
+    def check_skeletons(self, uri: Uri, spec: ShapesSpec) -> None:
+        """Check that skeletons can be written there; see `SupportsWriteMeshes.check_meshes`."""
 
     def open_skeleton_writer(self, uri: Uri, spec: ShapesSpec) -> SkeletonWriter:
-        """Open the writer of skeletons that `create_skeletons` has prepared."""
+        """Open the writer of skeletons, where `check_skeletons` had no objection."""

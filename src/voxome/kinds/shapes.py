@@ -80,8 +80,8 @@ class _Shapes(Kind):
     """What is opened."""
 
     @abstractmethod
-    def _create(self, uri: Uri, spec: ShapesSpec) -> None:
-        """Create what the shapes are written into."""
+    def _check(self, uri: Uri, spec: ShapesSpec) -> None:
+        """Check that the shapes can be written there."""
 
     @abstractmethod
     def _open_writer(self, uri: Uri, spec: ShapesSpec) -> MeshWriter | SkeletonWriter:
@@ -106,7 +106,7 @@ class _Shapes(Kind):
         owner, complete = _record_of(uri)
         require_own(target, owner)
         if not complete:
-            self._create(*_plain(uri, target))
+            self._check(*_plain(uri, target))
         if owner is None:
             _write_record(uri, target, complete=False)
 
@@ -116,7 +116,7 @@ class _Shapes(Kind):
         if owner not in (None, target.key):
             others = "another program" if owner == FOREIGN else "another call" + ("" if complete else ", unfinished")
             return [f"{uri} has {self.type} of {others}; choose another folder, or remove it"]
-        self._create(*_plain(uri, target))
+        self._check(*_plain(uri, target))
         problem = _write_problem(_folder(uri)) if owner is None else None
         return [] if problem is None else [f"{uri}: {problem}"]
 
@@ -148,8 +148,8 @@ class Meshes(_Shapes):
     type: ClassVar[str] = "meshes"
     resource = StoredMeshes
 
-    def _create(self, uri: Uri, spec: ShapesSpec) -> None:
-        _mesh_store(uri).create_meshes(uri, spec)
+    def _check(self, uri: Uri, spec: ShapesSpec) -> None:
+        _mesh_store(uri).check_meshes(uri, spec)
 
     def _open_writer(self, uri: Uri, spec: ShapesSpec) -> MeshWriter:
         return _mesh_store(uri).open_mesh_writer(uri, spec)
@@ -162,8 +162,8 @@ class Skeletons(_Shapes):
     type: ClassVar[str] = "skeletons"
     resource = StoredSkeletons
 
-    def _create(self, uri: Uri, spec: ShapesSpec) -> None:
-        _skeleton_store(uri).create_skeletons(uri, spec)
+    def _check(self, uri: Uri, spec: ShapesSpec) -> None:
+        _skeleton_store(uri).check_skeletons(uri, spec)
 
     def _open_writer(self, uri: Uri, spec: ShapesSpec) -> SkeletonWriter:
         return _skeleton_store(uri).open_skeleton_writer(uri, spec)

@@ -76,7 +76,7 @@ class MeshFilesRemote:
     def list(self, uri: Uri) -> Iterator[ResourceInfo]:
         return _files(uri).list("meshes")
 
-    def create_meshes(self, uri: Uri, spec: ShapesSpec) -> None:
+    def check_meshes(self, uri: Uri, spec: ShapesSpec) -> None:
         require_new(_new_files(uri, spec).folder, str(uri))
 
     def open_mesh_writer(self, uri: Uri, spec: ShapesSpec) -> MeshFiles:

@@ -68,7 +68,7 @@ class SwcRemote:
         plain, _ = take_options(uri, _OPTIONS)
         return ShapeFiles(storage_path(plain), (SUFFIX,), str(uri)).list("skeletons")
 
-    def create_skeletons(self, uri: Uri, spec: ShapesSpec) -> None:
+    def check_skeletons(self, uri: Uri, spec: ShapesSpec) -> None:
         require_new(_new_files(uri, spec).folder, str(uri))
 
     def open_skeleton_writer(self, uri: Uri, spec: ShapesSpec) -> SwcFiles:

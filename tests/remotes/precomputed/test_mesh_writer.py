@@ -48,7 +48,7 @@ def write(
 ) -> None:
     uri, remote = Uri("precomputed", str(path)), PrecomputedRemote()
     spec = ShapesSpec(groups=groups, voxel_size_nm=(40, 16, 8), domain=Box.of_shape((9, 9, 9)), options=options)
-    remote.create_meshes(uri, spec)
+    remote.check_meshes(uri, spec)
     ids = sorted(shapes)
     group = group_of(np.array(ids, np.uint64), groups)
     for number in range(groups):  # each group in a process of its own
@@ -266,7 +266,7 @@ def test_objects_without_a_surface_are_refused(tmp_path: Path) -> None:
 def test_meshes_are_written_into_any_store(any_store: str, options: dict[str, Any]) -> None:
     uri, remote = Uri.parse(f"precomputed://{any_store}"), PrecomputedRemote()
     spec = ShapesSpec(groups=1, voxel_size_nm=(40, 16, 8), domain=Box.of_shape((9, 9, 9)), options=options)
-    remote.create_meshes(uri, spec)
+    remote.check_meshes(uri, spec)
     for _ in range(2):
         remote.open_mesh_writer(uri, spec).write_group(0, sorted(meshes().items()))
     remote.open_mesh_writer(uri, spec).finish(None)
@@ -274,4 +274,4 @@ def test_meshes_are_written_into_any_store(any_store: str, options: dict[str, An
     assert found.ids().tolist() == sorted(IDS)
     assert open_edges(found[2**63 + 5]) == 0
     with pytest.raises(AlreadyExists):
-        remote.create_meshes(uri, spec)
+        remote.check_meshes(uri, spec)

@@ -53,7 +53,7 @@ def spec_of(groups: int = 4, **options: Any) -> ShapesSpec:
 
 def write(path: Path, shapes: Mapping[int, Skeleton], groups: int = 4, **options: Any) -> None:
     uri, spec, remote = Uri("precomputed", str(path)), spec_of(groups, **options), PrecomputedRemote()
-    remote.create_skeletons(uri, spec)
+    remote.check_skeletons(uri, spec)
     ids = sorted(shapes)
     group = group_of(np.array(ids, np.uint64), groups)
     for number in range(groups):
@@ -139,7 +139,7 @@ def test_attributes_that_the_format_cannot_store_are_refused(tmp_path: Path, ske
 
 def test_all_skeletons_have_the_same_attributes_in_all_groups(tmp_path: Path) -> None:
     uri, remote = Uri("precomputed", str(tmp_path / "skeletons")), PrecomputedRemote()
-    remote.create_skeletons(uri, spec_of(sharded=False))
+    remote.check_skeletons(uri, spec_of(sharded=False))
     writer = remote.open_skeleton_writer(uri, spec_of(sharded=False))
     writer.write_group(0, [(5, node(score=np.array([1.0])))])
     for other in (node(), node(score=np.array([1])), node(score=np.array([1.0]), more=np.array([1]))):

@@ -56,7 +56,7 @@ class _Format:
     encode: Encode
 
 
-def create_meshes(uri: Uri, spec: ShapesSpec) -> None:
+def check_meshes(uri: Uri, spec: ShapesSpec) -> None:
     """Check that meshes can be written into a folder; see `SupportsWriteMeshes`."""
     _format_of(spec)
     new_folder(uri)

@@ -19,8 +19,8 @@ from voxome.remotes.precomputed.create import new_info
 from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import Json, check, whole_numbers
 from voxome.remotes.precomputed.layers import VOLUME, list_layer, open_shapes, read_layer, type_of
-from voxome.remotes.precomputed.mesh_writer import create_meshes, open_mesh_writer
-from voxome.remotes.precomputed.skeleton_writer import create_skeletons, open_skeleton_writer
+from voxome.remotes.precomputed.mesh_writer import check_meshes, open_mesh_writer
+from voxome.remotes.precomputed.skeleton_writer import check_skeletons, open_skeleton_writer
 from voxome.remotes.precomputed.source import PrecomputedPyramid, open_level
 from voxome.storage.find import storage_path
 from voxome.storage.local import LocalPath
@@ -91,20 +91,20 @@ class PrecomputedRemote:
     def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
         new_info(spec, str(uri))
 
-    def create_meshes(self, uri: Uri, spec: ShapesSpec) -> None:
+    def check_meshes(self, uri: Uri, spec: ShapesSpec) -> None:
         """Check that meshes can be written into a folder.
 
         Options of `spec`: ``format`` is multires (levels of detail) or legacy (the finest one); ``bits``, 16 or 10, of
         a coordinate in a fragment, and whether the folder is ``sharded``, are of the former.
         """
-        create_meshes(uri, spec)
+        check_meshes(uri, spec)
 
     def open_mesh_writer(self, uri: Uri, spec: ShapesSpec) -> MeshWriter:
         return open_mesh_writer(uri, spec)
 
-    def create_skeletons(self, uri: Uri, spec: ShapesSpec) -> None:
+    def check_skeletons(self, uri: Uri, spec: ShapesSpec) -> None:
         """Check that skeletons can be written into a folder; the only option of `spec` is whether it is ``sharded``."""
-        create_skeletons(uri, spec)
+        check_skeletons(uri, spec)
 
     def open_skeleton_writer(self, uri: Uri, spec: ShapesSpec) -> SkeletonWriter:
         return open_skeleton_writer(uri, spec)

@@ -38,7 +38,7 @@ _STORED_AS = {"bool": "uint8", "int64": "int32", "uint64": "uint32", "float16": 
 _AXES = 2
 
 
-def create_skeletons(uri: Uri, spec: ShapesSpec) -> None:
+def check_skeletons(uri: Uri, spec: ShapesSpec) -> None:
     """Check that skeletons can be written into a folder; see `SupportsWriteSkeletons`."""
     _sharding_of(spec)
     new_folder(uri)

@@ -26,6 +26,7 @@ def tube(lines: list[Any], radius: float, size_nm: Size) -> tuple[np.ndarray, fl
     return labels, sum(length_nm(np.multiply(line, unit)) for line in lines) + ends * radius * unit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size_nm", SIZES)
 @pytest.mark.parametrize("radius", [1.2, 2, 5])
 @pytest.mark.parametrize("line", [LINE, CURVE, [(10, 40, 40), (118, 40, 40)]], ids=["oblique", "curved", "straight"])
@@ -38,6 +39,7 @@ def test_a_tube_has_the_length_of_its_centre_line(line: list[Any], radius: float
         assert labels_at(found, labels, size_nm) == [7]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size_nm", SIZES[:2])
 @pytest.mark.parametrize("radius", [1.2, 5, 8])
 def test_a_fork_on_the_planes_between_blocks_is_one_branch_without_ticks(radius: float, size_nm: Size) -> None:
@@ -51,6 +53,7 @@ def test_a_fork_on_the_planes_between_blocks_is_one_branch_without_ticks(radius:
         assert labels_at(found, labels, size_nm) == [7]
 
 
+@pytest.mark.slow
 def test_a_phantom_has_the_same_branches_in_isotropic_and_anisotropic_voxels() -> None:
     lengths = []
     for size_nm in [(16, 16, 16), (40, 16, 16)]:
@@ -117,6 +120,7 @@ def soma() -> np.ndarray:
     return labels
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.parametrize("block", [1000, 64])
 def test_a_soma_is_the_root_which_three_branches_leave_straight(soma: np.ndarray, block: int) -> None:
