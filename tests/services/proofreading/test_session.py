@@ -265,6 +265,10 @@ def test_a_store_belongs_to_one_volume(open_session: Open, tmp_path: Path) -> No
     open_session()
     with pytest.raises(InvalidInput, match=r"belongs to zarr://.*labels\.zarr"):
         voxome.proofread(LABELS, tmp_path / "edits.sqlite", author="ann")
+    voxome.proofread(LABELS, tmp_path / "array.sqlite", author="ann")
+    voxome.proofread(LABELS.astype(np.int16), tmp_path / "array.sqlite", author="ann")
+    with pytest.raises(InvalidInput, match="an array with other voxels"):
+        voxome.proofread(LABELS[::-1], tmp_path / "array.sqlite", author="ann")
     with pytest.raises(InvalidInput, match="no store; give"):
         voxome.proofread(LABELS, author="ann")
     with pytest.raises(UnsupportedFormat, match="a database of mysql"):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import voxome
 from voxome.errors import EditConflict, InvalidInput, NotFound, ReadOnly, UnknownName
 from voxome.geometry import Box
-from voxome.services.proofreading.lookup import DenseLookup, SparseLookup, make_lookup
+from voxome.services.proofreading.lookup import DenseLookup, SparseLookup, UnknownId, make_lookup
 from voxome.services.proofreading.mapping import Supervoxels
 from voxome.services.proofreading.session import Session
 from voxome.services.proofreading.source import SegmentsSource
@@ -39,15 +39,19 @@ def test_look_ups_replace_ids_as_a_dictionary_does(
     lookups = [make_lookup(start)]
     if max(ids) < 1000:
         pairs = {id % 1000 + 1: segment for id, segment in pairs.items()}
-        lookups.append(SparseLookup(start))
+        lookups.append(SparseLookup(sorted_ids, sorted_ids if segments is None else segments))
         assert isinstance(lookups[0], DenseLookup)
     voxels = choose.choice(np.array([0, *ids, *pairs], np.uint64), (2, 130, 150))
     for lookup in lookups:
-        lookup.update(pairs)
+        lookup = lookup.updated(pairs)
         replaced = voxels.copy()
         lookup.replace(replaced)
         expected = table | pairs
         assert replaced.ravel().tolist() == [expected.get(one, one) for one in voxels.ravel().tolist()]
+        unknown = max(expected) + 1 if max(expected) < 2**64 - 1 else min(set(range(1, 99)) - expected.keys())
+        with pytest.raises(UnknownId) as caught:
+            lookup.replace(np.array([0, unknown], np.uint64))
+        assert caught.value.id == unknown
 
 
 def test_volumes_that_begin_elsewhere_are_proofread(tmp_path: Path) -> None:
@@ -82,6 +86,30 @@ def test_segments_are_only_read(tmp_path: Path) -> None:
         voxome.open(f"proofread://{tmp_path}/none.sqlite")
     with pytest.raises(UnknownName, match="Unknown option 'brunch'"):
         voxome.open(f"proofread://{tmp_path}/edits.sqlite?brunch=main")
+
+
+def test_new_ids_far_above_those_of_the_volume_are_looked_up(tmp_path: Path) -> None:
+    labels = np.zeros((4, 4, 40), np.uint64)
+    labels[1:3, 1:3, 2:38], labels[0, 0, 0] = 1, 2
+    start = ([1, 2], [10**12, 7])
+    session = voxome.proofread(labels, tmp_path / "edits.sqlite", author="ann", mapping=start)
+    before = session.volume[...]
+    session.split(10**12, [[1, 1, 3]], [[1, 1, 36]], way="voxels")
+    assert np.unique(session.volume[...]).tolist() == [0, 7, 10**12, 10**12 + 1]
+    session.undo()
+    assert np.array_equal(session.volume[...], before)
+
+
+@pytest.mark.parametrize("id", [3, 2000, 5_000_000, 2**63 + 5])
+def test_supervoxels_that_changed_after_the_store_was_made_are_noticed(tmp_path: Path, id: int) -> None:
+    uri = f"zarr://{tmp_path}/labels.zarr"
+    voxome.put(np.repeat(np.array([1, 2], np.uint64), 32).reshape(4, 4, 4), uri, kind="labels")
+    session = voxome.proofread(uri, tmp_path / "edits.sqlite", author="ann")
+    voxome.open(uri, mode="r+")[0:1, 0:1, 0:1] = np.uint64(id)
+    for volume in (session.volume, voxome.open(session.uri)):
+        with pytest.raises(InvalidInput, match=rf"has the id {id} in .* have changed since the store was made"):
+            volume[...]
+        assert (volume[2:] == 2).all()
 
 
 @pytest.mark.slow

@@ -17,86 +17,133 @@ _DENSE_IDS = 1 << 25
 _SLAB = 1 << 15
 """Voxels that are looked up at once, so that they stay in the cache of the processor."""
 
+Table = tuple[NDArray[np.uint64], NDArray[np.uint64]]
+"""Ids, sorted, and their segments."""
+
 
 class Lookup(Protocol):
-    """Segments by the ids in the voxels."""
+    """Segments by the ids in the voxels; 0, the background, is kept."""
 
-    def update(self, segments: Mapping[int, int]) -> None:
-        """Set the segments of some ids."""
+    def updated(self, segments: Mapping[int, int]) -> Lookup:
+        """Set the segments of some ids, and return the look-up that has them from now on."""
 
     def replace(self, voxels: NDArray[np.uint64]) -> None:
-        """Replace ids by their segments, in place."""
+        """Replace ids by their segments, in place.
+
+        Raises
+        ------
+        UnknownId
+            If one has no segment.
+        """
+
+
+class UnknownId(LookupError):
+    """An id without a segment.
+
+    Parameters
+    ----------
+    id : int
+        The id.
+    """
+
+    def __init__(self, id: int) -> None:
+        self.id = id
 
 
 def make_lookup(start: Supervoxels) -> Lookup:
-    """Return the look-up of the mapping at the start; ids that it does not have keep their value."""
+    """Return the look-up of the mapping at the start."""
+    segments = start.ids if start.segments is None else start.segments
     largest = int(start.ids[-1]) if len(start.ids) else 0
-    return DenseLookup(start, largest) if largest < _DENSE_IDS else SparseLookup(start)
+    return (DenseLookup if largest < _DENSE_IDS else SparseLookup)(start.ids, segments)
 
 
 class DenseLookup:
-    """Table with a place for every id.
+    """Table with a place for every id; 0 where there is no such id, as in the last place.
 
     Parameters
     ----------
-    start : Supervoxels
-        The mapping at the start.
-    largest : int
-        Largest id.
+    ids : (n,) array of uint64
+        Ids, sorted.
+    segments : (n,) array of uint64
+        Their segments.
     """
 
-    def __init__(self, start: Supervoxels, largest: int) -> None:
-        self._table = np.arange(2 * largest + 1024, dtype=np.uint64)
-        if start.segments is not None:
-            self._table[start.ids] = start.segments
+    def __init__(self, ids: NDArray[np.uint64], segments: NDArray[np.uint64]) -> None:
+        largest = int(ids[-1]) if len(ids) else 0
+        self._table = np.zeros(2 * largest + 1024, np.uint64)
+        self._table[ids] = segments
 
-    def update(self, segments: Mapping[int, int]) -> None:
-        rows = np.array(list(segments.items()), np.uint64).reshape(-1, 2)
+    def updated(self, segments: Mapping[int, int]) -> Lookup:
+        rows = _rows(segments)
         if not len(rows):
-            return
-        largest, size = int(rows[:, 0].max()), len(self._table)
-        if largest >= size:
-            self._table = np.concatenate([self._table, np.arange(size, 2 * largest, dtype=np.uint64)])
+            return self
+        largest = int(rows[:, 0].max())
+        if largest >= _DENSE_IDS:
+            ids = np.flatnonzero(self._table)
+            return SparseLookup(ids.astype(np.uint64), self._table[ids]).updated(segments)
+        if largest + 1 >= len(self._table):
+            self._table = np.concatenate([self._table, np.zeros(2 * largest + 1024 - len(self._table), np.uint64)])
         self._table[rows[:, 0]] = rows[:, 1]
+        return self
 
     def replace(self, voxels: NDArray[np.uint64]) -> None:
         for slab in _slabs(voxels):
-            np.take(self._table, slab.view(np.int64), out=slab, mode="clip")
+            segments = np.take(self._table, slab.view(np.int64), mode="clip")
+            if np.count_nonzero(segments) != np.count_nonzero(slab):
+                raise UnknownId(int(slab[(segments == 0) & (slab != 0)][0]))
+            slab[...] = segments
 
 
 class SparseLookup:
-    """Sorted table of the ids whose segment is another one.
+    """Sorted tables of all ids, and of those whose segment has changed.
 
     Parameters
     ----------
-    start : Supervoxels
-        The mapping at the start.
+    ids : (n,) array of uint64
+        Ids, sorted.
+    segments : (n,) array of uint64
+        Their segments.
     """
 
-    def __init__(self, start: Supervoxels) -> None:
-        self._ids = np.empty(0, np.uint64) if start.segments is None else start.ids
-        self._segments = np.empty(0, np.uint64) if start.segments is None else start.segments
+    def __init__(self, ids: NDArray[np.uint64], segments: NDArray[np.uint64]) -> None:
+        self._start = ids, segments
+        self._changed = np.empty(0, np.uint64), np.empty(0, np.uint64)
 
-    def update(self, segments: Mapping[int, int]) -> None:
-        rows = np.array(list(segments.items()), np.uint64).reshape(-1, 2)
-        ids = np.concatenate([rows[:, 0], self._ids])
-        values = np.concatenate([rows[:, 1], self._segments])
-        self._ids, first = np.unique(ids, return_index=True)
-        self._segments = values[first]
+    def updated(self, segments: Mapping[int, int]) -> Lookup:
+        rows = _rows(segments)
+        keys, values = (np.concatenate([rows[:, i], self._changed[i]]) for i in (0, 1))
+        ids, first = np.unique(keys, return_index=True)
+        self._changed = ids, values[first]
+        return self
 
     def replace(self, voxels: NDArray[np.uint64]) -> None:
-        if not len(self._ids):
-            return
         for slab in _slabs(voxels):
             starts = np.flatnonzero(slab[1:] != slab[:-1]) + 1
             starts = np.concatenate([[0], starts])
             encoded: Any = pc.dictionary_encode(pa.array(slab[starts]))
             ids = encoded.dictionary.to_numpy()
-            at = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
-            segments = np.where(self._ids[at] == ids, self._segments[at], ids)
+            segments = np.zeros(len(ids), np.uint64)
+            for table in (self._start, self._changed):
+                _look_up(ids, table, segments)
+            unknown = (segments == 0) & (ids != 0)
+            if unknown.any():
+                raise UnknownId(int(ids[unknown][0]))
             if (segments != ids).any():
                 values = segments[encoded.indices.to_numpy()]
                 slab[...] = np.repeat(values, np.diff(starts, append=len(slab)))
+
+
+def _look_up(ids: NDArray[np.uint64], table: Table, segments: NDArray[np.uint64]) -> None:
+    """Write the segments of the ids that a table has."""
+    keys, values = table
+    if len(keys):
+        at = np.minimum(np.searchsorted(keys, ids), len(keys) - 1)
+        found = keys[at] == ids
+        segments[found] = values[at[found]]
+
+
+def _rows(segments: Mapping[int, int]) -> NDArray[np.uint64]:
+    return np.array(list(segments.items()), np.uint64).reshape(-1, 2)
 
 
 def _slabs(voxels: NDArray[np.uint64]) -> Iterator[NDArray[np.uint64]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -84,6 +85,14 @@ def scan(source: VolumeSource, name: str) -> Scan:
             if len(ids):
                 found.by_chunk[number] = ids
     return found
+
+
+def digest_voxels(source: VolumeSource) -> str:
+    """Return a digest of all voxels, which is the same for all dtypes that hold the labels."""
+    digest = hashlib.blake2b(digest_size=16)
+    for block in BlockGrid(source.spec.domain, (_BLOCK,) * 3):
+        digest.update(np.ascontiguousarray(source.read(block.write).astype("<u8")).data)
+    return digest.hexdigest()
 
 
 def _unique(voxels: NDArray[np.generic]) -> NDArray[np.uint64]:

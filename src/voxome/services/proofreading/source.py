@@ -14,9 +14,9 @@ from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.levels import Level, require_level
 from voxome.contracts.source import Version, VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
-from voxome.errors import ReadOnly
+from voxome.errors import InvalidInput, ReadOnly
 from voxome.geometry import Box
-from voxome.services.proofreading.lookup import make_lookup
+from voxome.services.proofreading.lookup import UnknownId, make_lookup
 from voxome.services.proofreading.state import News, State
 from voxome.services.proofreading.store import MAIN, ProofreadingStore, VersionLike
 from voxome.services.proofreading.voxel_split import coarse_levels
@@ -61,7 +61,10 @@ class SegmentsSource:
                     self._follow(connection)
                     self._voxels.load(box, connection)
             self._voxels.update(voxels, box)
-            self._lookup.replace(voxels)
+            try:
+                self._lookup.replace(voxels)
+            except UnknownId as unknown:
+                raise self._changed_below(unknown.id, box) from None
         if out is None:
             return voxels
         out[...] = voxels
@@ -107,7 +110,14 @@ class SegmentsSource:
         pairs = dict(pair for one in news.operations for pair in mapping.stored_segments(one.changes))
         for id in news.stored_ids:
             pairs[id] = mapping.segment_of(mapping.supervoxel_of(id))
-        self._lookup.update(pairs)
+        self._lookup = self._lookup.updated(pairs)
+
+    def _changed_below(self, id: int, box: Box) -> InvalidInput:
+        name = f"level {self._voxels.level} of {self._store.uri}" if self._store.uri else "the array"
+        return InvalidInput(
+            f"{name} has the id {id} in {box}, which is not one of the supervoxels of {self._store.database.name}: its "
+            "voxels have changed since the store was made; restore them, or make a new store"
+        )
 
 
 def _level(source: VolumeSource, number: int) -> VolumeSource:

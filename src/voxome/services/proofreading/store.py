@@ -96,6 +96,11 @@ class ProofreadingStore:
         return str(self._description["uri"])
 
     @property
+    def digest(self) -> str:
+        """Digest of the voxels of an array; empty for supervoxels with an address."""
+        return str(self._description["digest"])
+
+    @property
     def domain(self) -> Box:
         """Extent of the supervoxels."""
         return Box.of_shape(self._description["shape"], self._description["start"])
@@ -229,6 +234,7 @@ def create_store(
     author: str,
     mapping: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None,
     edges: Edges | None = None,
+    digest: str = "",
 ) -> None:
     """Create the tables of a store, unless another process was faster.
 
@@ -248,6 +254,8 @@ def create_store(
         Supervoxels and their segments at the start; a supervoxel that is not among them is a segment of its own.
     edges : Edges, optional
         Edges between supervoxels.
+    digest : str
+        Digest of the voxels of an array.
     """
     ids = found.ids
     if edges is not None:
@@ -257,7 +265,8 @@ def create_store(
 
     def fill(connection: sa.Connection) -> None:
         now = database.now_s(connection)
-        description = {"uri": uri, "shape": list(domain.shape), "start": list(domain.start)}
+        extent = {"shape": list(domain.shape), "start": list(domain.start)}
+        description = {"uri": uri, "digest": digest, **extent}
         row = {"id": 1, "format_version": PROOFREADING.version, "description": description}
         connection.execute(STORE.insert(), {**row, "last_id": largest, "last_operation": 0})
         connection.execute(

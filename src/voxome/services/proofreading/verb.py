@@ -20,7 +20,7 @@ from voxome.services.proofreading.database import Database, parse_store
 from voxome.services.proofreading.dvid import DvidSession, proofread_dvid
 from voxome.services.proofreading.graph_cut import Edges
 from voxome.services.proofreading.remote import SCHEME
-from voxome.services.proofreading.scan import scan
+from voxome.services.proofreading.scan import digest_voxels, scan
 from voxome.services.proofreading.session import Session
 from voxome.services.proofreading.store import MAIN, ProofreadingStore, create_store
 
@@ -118,10 +118,12 @@ def _open_or_create(
     _require_labels(labels)
     require_finished(labels.reveal_uri())
     uri = _recorded_uri(labels)
+    digest = "" if uri else digest_voxels(labels.source)
     if not database.exists:
         pairs = None if mapping is None else (_ids("mapping", mapping[0]), _ids("mapping", mapping[1]))
         found = scan(labels.source, labels.uri or "the array")
-        create_store(database, uri, labels.domain, found, author, pairs, None if edges is None else _edges(*edges))
+        graph = None if edges is None else _edges(*edges)
+        create_store(database, uri, labels.domain, found, author, pairs, graph, digest)
     else:
         _refuse_new(mapping=mapping, edges=edges)
     opened = ProofreadingStore(database, None if uri else labels.source)
@@ -129,6 +131,10 @@ def _open_or_create(
         raise InvalidInput(
             f"{database.name} belongs to {opened.uri or 'an array'} {opened.domain}, not to {uri or 'this array'} "
             f"{labels.domain}; use another store"
+        )
+    if opened.digest != digest:
+        raise InvalidInput(
+            f"{database.name} belongs to an array with other voxels than this one; give that one, or use another store"
         )
     return opened
 
