@@ -125,7 +125,7 @@ def test_the_skeletons_of_a_store_are_preferred_to_computed_ones(tmp_path: Path)
 def test_labels_of_one_byte_are_labels_in_an_array() -> None:
     array = np.zeros((3, 3, 9), np.uint8)
     array[1, 1, 1:8] = 200
-    assert len(as_volume(array).skeleton(200, service="local").nodes_nm) == 7
+    assert len(as_volume(array, voxel_size_nm=(8, 8, 8)).skeleton(200, service="local").nodes_nm) == 7
 
 
 @pytest.mark.parametrize("axes", [(0, 2, 1), (1, 0, 2), (2, 1, 0), (1, 2, 0)])

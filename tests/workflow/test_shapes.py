@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import voxome
 from voxome.cli.main import app
-from voxome.errors import InvalidUri, PlanError
+from voxome.errors import AlreadyExists, InvalidInput, InvalidUri, PlanError
 from voxome.resources.table import TableFile
 
 SIZE = (20.0, 10.0, 10.0)
@@ -107,6 +107,32 @@ def test_problems_are_reported_before_anything_is_written(labels: str, tmp_path:
         voxome.write_meshes(labels, f"precomputed://{tmp_path}/mesh?shardet=false")
     with pytest.raises(PlanError, match="max_error_nm"):
         voxome.write_meshes(labels, f"precomputed://{tmp_path}/mesh", max_error_nm=-1)
-    with pytest.raises(PlanError, match="float32"):
+    with pytest.raises(InvalidInput, match="no voxel size"):
+        voxome.write_meshes(np.ones((3, 3, 3), np.uint32), f"precomputed://{tmp_path}/mesh")
+    with pytest.raises(InvalidInput, match="float32"):
         voxome.write_meshes(np.ones((3, 3, 3), np.float32), f"precomputed://{tmp_path}/mesh", voxel_size_nm=SIZE)
     assert not (tmp_path / "mesh").exists()
+
+
+def test_levels_that_do_not_share_the_corner_are_placed_or_refused(tmp_path: Path) -> None:
+    array = np.zeros((16, 16, 32), np.uint64)
+    array[4:12, 4:12, 4:28] = 7
+    labels = f"zarr://{tmp_path}/labels.zarr"
+    voxome.put(array, labels, kind="labels", voxel_size_nm=(16, 16, 16))
+    voxome.downsample(labels, method="stride", levels=2)
+    mesh = voxome.mesh(labels, 7, level=1)
+    assert mesh.vertices_nm.min(axis=0) == pytest.approx([56, 56, 56])
+    skeleton = voxome.skeleton(labels, 7, level=1)
+    assert (skeleton.nodes_nm.min(axis=0) > [56, 56, 56]).all()
+    assert (skeleton.nodes_nm.max(axis=0) < [184, 184, 440]).all()
+    with pytest.raises(InvalidInput, match="does not begin at the corner of level 0"):
+        voxome.write_meshes(labels, f"precomputed://{tmp_path}/mesh", level=1)
+
+
+def test_two_calls_never_share_a_folder(labels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = f"precomputed://{tmp_path}/mesh"
+    monkeypatch.setattr("voxome.kinds.shapes._record_of", lambda uri: (None, False))
+    (tmp_path / "mesh" / ".voxome").mkdir(parents=True)
+    (tmp_path / "mesh" / ".voxome" / "shapes.json").write_text("{}")
+    with pytest.raises(AlreadyExists):
+        voxome.write_meshes(labels, out, engine="sequential")

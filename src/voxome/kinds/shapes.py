@@ -73,7 +73,7 @@ class ShapesWriter:
 
 
 @dataclass(frozen=True)
-class _Shapes(Kind):
+class Shapes(Kind):
     """Shapes by id, which a tool of scope ``groups`` returns for each group."""
 
     resource: ClassVar[type[StoredMeshes] | type[StoredSkeletons]]
@@ -108,7 +108,7 @@ class _Shapes(Kind):
         if not complete:
             self._check(*_plain(uri, target))
         if owner is None:
-            _write_record(uri, target, complete=False)
+            _folder(uri).put_new({RECORD: _record(target, complete=False)})
 
     def target_problems(self, target: Target, workers: int) -> Sequence[str]:  # type: ignore[override]
         uri = Uri.parse(target.uri)
@@ -138,11 +138,11 @@ class _Shapes(Kind):
         uri = Uri.parse(target.uri)
         origin = target.provenance or Provenance.now(self.type, LOCAL, target.tool, "", target.parameters)
         self._open_writer(*_plain(uri, target)).finish(replace(origin, service=self.type))
-        _write_record(uri, target, complete=True)
+        (_folder(uri) / RECORD).write_bytes(_record(target, complete=True))
 
 
 @dataclass(frozen=True)
-class Meshes(_Shapes):
+class Meshes(Shapes):
     """Meshes by id: a tool of scope ``groups`` returns pairs of an id and its levels of detail, finest first."""
 
     type: ClassVar[str] = "meshes"
@@ -156,7 +156,7 @@ class Meshes(_Shapes):
 
 
 @dataclass(frozen=True)
-class Skeletons(_Shapes):
+class Skeletons(Shapes):
     """Skeletons by id: a tool of scope ``groups`` returns pairs of an id and its skeleton."""
 
     type: ClassVar[str] = "skeletons"
@@ -248,6 +248,5 @@ def _record_of(uri: Uri) -> tuple[str | None, bool]:
     return str(content.get("step_key", FOREIGN)), bool(content.get("complete"))
 
 
-def _write_record(uri: Uri, target: Target, *, complete: bool) -> None:
-    data = FILE.stamp({"step_key": target.key, "complete": complete})
-    (_folder(uri) / RECORD).write_bytes(json.dumps(data).encode())
+def _record(target: Target, *, complete: bool) -> bytes:
+    return json.dumps(FILE.stamp({"step_key": target.key, "complete": complete})).encode()

@@ -30,3 +30,33 @@ def require_labels(labels: VolumeLike) -> Volume:
             "copy them with `voxome put … --kind labels`)"
         )
     return volume
+
+
+def corner_of_level(volume: Volume, number: int) -> tuple[float, float, float]:
+    """Return the corner of voxel 0 of a level of a pyramid, from that of level 0, where the frame of shapes begins.
+
+    It is 0 but for levels that were made by striding, or whose metadata have no position.
+
+    Parameters
+    ----------
+    volume : Volume
+        A volume, whose levels are known.
+    number : int
+        Level of the pyramid.
+
+    Returns
+    -------
+    (z, y, x)
+        In nm.
+    """
+    if not number:
+        return 0.0, 0.0, 0.0
+    finest, level = volume.levels[0], volume.levels[number]
+    if finest.voxel_size_nm is None or level.voxel_size_nm is None:
+        return 0.0, 0.0, 0.0
+    corners = (
+        [place - size / 2 for place, size in zip(one.offset_nm, one.voxel_size_nm, strict=True)]  # type: ignore[arg-type]
+        for one in (finest, level)
+    )
+    z, y, x = (round(there - here, 9) for here, there in zip(*corners, strict=True))
+    return z, y, x

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.frame import ASSUMED_NM
 from voxome.contracts.provenance import LOCAL, InputRecord, Provenance
 from voxome.contracts.shapes import Skeleton
 from voxome.errors import InvalidBox, InvalidInput, NotFound, VoxomeError
@@ -73,19 +72,35 @@ class LocalSkeletons:
         The segments; all if None.
     box : Box or str, optional
         Part of the volume.
+    origin_nm : (z, y, x)
+        Position of the corner of voxel 0.
 
     Raises
     ------
     InvalidBox
         If the box is empty or leaves the volume.
+    InvalidInput
+        If the volume has no voxel size.
     """
 
-    def __init__(self, labels: Volume, options: Options, ids: Sequence[int] | None, box: Box | str | None) -> None:
+    def __init__(
+        self,
+        labels: Volume,
+        options: Options,
+        ids: Sequence[int] | None,
+        box: Box | str | None,
+        origin_nm: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> None:
         require("services", "cc3d", "edt", "fastremap", "numba")
-        self._labels, self._options = labels, options
+        self._labels, self._options, self._origin = labels, options, np.array(origin_nm)
         self._ids = None if ids is None else np.unique(np.array(ids, np.uint64))
         self._region = labels.domain if box is None else Box.of(box, labels.domain)
-        self._size = labels.voxel_size_nm or ASSUMED_NM
+        if labels.voxel_size_nm is None:
+            raise InvalidInput(
+                f"{labels.uri or 'the array'} has no voxel size; pass voxel_size_nm=(z, y, x) with an array, or set it "
+                "in the store"
+            )
+        self._size = labels.voxel_size_nm
         if self._region.empty or self._region not in labels.domain:
             raise InvalidBox(
                 f"the box {self._region} is empty or leaves the volume; expected a box inside {labels.domain}"
@@ -125,7 +140,7 @@ class LocalSkeletons:
 
         region = self._labels.bounding_box(id, exact=True) & self._region
         given = [*([] if root_nm is None else [root_nm]), *targets_nm]
-        points = np.floor(np.array(given, float).reshape(-1, 3) / self._size).astype(np.int64)
+        points = np.floor((np.array(given, float).reshape(-1, 3) - self._origin) / self._size).astype(np.int64)
         self._require_inside(id, points, given)
         pieces = self._traced(region, np.array([id], np.uint64), points) if id and not region.empty else {}
         if id not in pieces:
@@ -206,7 +221,7 @@ class LocalSkeletons:
         spec = load("voxome.tools", "common.skeletons").spec
         record = InputRecord("labels", self._labels.uri, self._version())
         made = Provenance.now("skeleton", LOCAL, spec.name, spec.version, parameters, [record])
-        return replace(skeleton, provenance=made)
+        return replace(skeleton, nodes_nm=skeleton.nodes_nm + self._origin, provenance=made)
 
     def _version(self) -> str | None:
         try:

@@ -17,7 +17,7 @@ from voxome.contracts.source import MeshSource
 from voxome.errors import InvalidBox, InvalidInput, NotFound
 from voxome.extras import require
 from voxome.geometry import Box
-from voxome.resources.labels import require_labels
+from voxome.resources.labels import corner_of_level, require_labels
 from voxome.resources.shapes import Meshes
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
@@ -191,7 +191,8 @@ def _local(
     error = 0.0 if max_error_nm is None else require_number("max_error_nm", max_error_nm)
     if not (isinstance(error, float | int | np.number) and 0 <= error < np.inf):
         raise InvalidInput(f"max_error_nm is {max_error_nm}; expected a distance in nm of at least 0")
-    labels = require_labels(volume.level(require_count("level", level, 0)) if level else volume)
+    number = 0 if level is None else require_count("level", level, 0)
+    labels = require_labels(volume.level(number) if number else volume)
     name = labels.uri or "the array"
     if labels.voxel_size_nm is None:
         raise InvalidInput(
@@ -204,16 +205,4 @@ def _local(
     require("services", "fastremap", "numba", "zmesh")
     from voxome.services.local_meshes import LocalMeshes
 
-    return LocalMeshes(labels, region, _origin_nm(labels), float(error), shape, chosen, service)
-
-
-def _origin_nm(labels: Volume) -> tuple[float, float, float]:
-    """Return the corner of voxel 0 of a level of a pyramid, from that of voxel 0 of the finest level."""
-    levels = labels.levels
-    size, finest = labels.voxel_size_nm, levels[0] if levels else None
-    if size is None or finest is None or finest.voxel_size_nm is None:
-        return (0.0, 0.0, 0.0)
-    corner = np.array(labels.spec.offset_nm) - np.array(size) / 2
-    finest_corner = np.array(finest.offset_nm) - np.array(finest.voxel_size_nm) / 2
-    z, y, x = np.round(corner - finest_corner, 9).tolist()
-    return (z, y, x)
+    return LocalMeshes(labels, region, corner_of_level(volume, number), float(error), shape, chosen, service)

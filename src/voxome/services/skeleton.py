@@ -13,7 +13,7 @@ from voxome.contracts.service import service as as_service
 from voxome.contracts.shapes import Skeleton
 from voxome.contracts.source import SkeletonSource
 from voxome.geometry import Box
-from voxome.resources.labels import require_labels
+from voxome.resources.labels import corner_of_level, require_labels
 from voxome.resources.shapes import Skeletons
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.choice import call_service, choose, own_provenance
@@ -67,7 +67,7 @@ def skeleton(
     level : int
         Level of the pyramid; 0 is the finest.
     voxel_size_nm : (z, y, x), optional
-        Voxel size of an array; voxels of 10 nm if it is unknown.
+        Voxel size of an array.
     service : str, optional
         ``own``: what the store keeps; ``local``: compute it; the name of another package's service. If None, that of
         the store if it keeps skeletons and no option is given that is for computing.
@@ -82,7 +82,7 @@ def skeleton(
     NotFound
         If there is no such segment, or the store keeps no skeleton of it.
     InvalidInput
-        If the volume has no integer labels, or negative ones; if a position is outside the segment.
+        If the volume has no integer labels, or negative ones, or no voxel size; if a position is outside the segment.
     UnsupportedFormat
         If the service is ``own``, and the store keeps no skeletons.
 
@@ -95,8 +95,8 @@ def skeleton(
     >>> skeleton.nodes_nm.min(axis=0).tolist(), skeleton.length_nm
     ([100.0, 40.0, 40.0], 560.0)
     """
-    opened = as_volume(volume, level=level, voxel_size_nm=voxel_size_nm)
-    number = require_id("id", id)
+    whole, number = as_volume(volume, voxel_size_nm=voxel_size_nm), require_id("id", id)
+    opened = as_volume(whole, level=level)
     changed = _changed(scale=scale, const_nm=const_nm, soma_radius_nm=soma_radius_nm)
     given = {"root_nm": root_nm, "targets_nm": targets_nm or None, "box": box, "level": level or None, **changed}
     way = choose(service, opened, "skeleton", _STORED, given)
@@ -113,7 +113,8 @@ def skeleton(
             way, opened, number, **options.to_json(), root_nm=root, targets_nm=targets or None, box=box
         )
         return cast("Skeleton", found)
-    return LocalSkeletons(require_labels(opened), options, None, box).trace(number, root, targets)
+    origin = corner_of_level(whole, level)
+    return LocalSkeletons(require_labels(opened), options, None, box, origin).trace(number, root, targets)
 
 
 @as_service()
@@ -152,7 +153,8 @@ def skeletons(
     UnsupportedFormat
         If the service is ``own``, and the store keeps no skeletons.
     """
-    opened = as_volume(volume, level=level, voxel_size_nm=voxel_size_nm)
+    whole = as_volume(volume, voxel_size_nm=voxel_size_nm)
+    opened = as_volume(whole, level=level)
     wanted = None if ids is None else [require_id("ids", one) for one in ids]
     changed = _changed(scale=scale, const_nm=const_nm, soma_radius_nm=soma_radius_nm)
     given = {"ids": wanted, "box": box, "level": level or None, **changed}
@@ -162,7 +164,8 @@ def skeletons(
     options = Options.of(scale, const_nm, soma_radius_nm)
     if way != LOCAL:
         return cast("Skeletons", call_service(way, opened, wanted, **options.to_json(), box=box))
-    return Skeletons(LocalSkeletons(require_labels(opened), options, wanted, box), opened.uri)
+    source = LocalSkeletons(require_labels(opened), options, wanted, box, corner_of_level(whole, level))
+    return Skeletons(source, opened.uri)
 
 
 def _changed(**parameters: float) -> dict[str, float]:

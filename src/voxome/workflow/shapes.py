@@ -14,14 +14,15 @@ from voxome.contracts.arguments import require_path
 from voxome.contracts.tool import Tool
 from voxome.contracts.uri import Location, Uri
 from voxome.engines.choice import EngineChoice
-from voxome.errors import InvalidUri
+from voxome.errors import InvalidInput, InvalidUri
 from voxome.geometry import Box
-from voxome.kinds.shapes import split_options
+from voxome.kinds.shapes import Shapes, split_options
 from voxome.records.choice import RecordsChoice
 from voxome.registry import load
+from voxome.resources.labels import corner_of_level, require_labels
 from voxome.resources.open import absolute, open
 from voxome.resources.shapes import Meshes, Skeletons
-from voxome.resources.volume_like import VolumeLike
+from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.storage.find import storage_at
 from voxome.workflow.array_inputs import inputs_folder, store_arrays
 from voxome.workflow.chain import chain_of, run_chain
@@ -169,8 +170,9 @@ def _write(
     **run: Any,
 ) -> S:
     """Run two tools, the second of which returns shapes; `run` are arguments of `run_chain`."""
+    _require_labels(inputs["labels"], run["options"])
     loaded: list[Tool] = [load("voxome.tools", name) for name in tools]
-    output = next(name for name, kind in loaded[-1].spec.outputs.items() if kind.type == expected.__name__.lower())
+    output = next(name for name, kind in loaded[-1].spec.outputs.items() if isinstance(kind, Shapes))
     uri = _require_format(out, loaded[-1].spec.outputs[output].location("FOLDER"))
     into = {output: uri} | ({} if table is None else {"objects": require_path("table", table)})
     folder = _store(store, uri)
@@ -179,6 +181,20 @@ def _write(
     if store is None:
         storage_at(folder).delete()
     return open(str(split_options(Uri.parse(uri))[0]), expect=expected)
+
+
+def _require_labels(labels: VolumeLike, options: RunOptions) -> None:
+    """Check what tools cannot: that the volume is of labels, and where its voxels are."""
+    volume = require_labels(as_volume(labels))
+    name = volume.uri or "the array"
+    if options.voxel_size_nm is None and volume.level(options.level).voxel_size_nm is None:
+        raise InvalidInput(f"{name} has no voxel size; give it with voxel_size_nm=(z, y, x) (--voxel-size)")
+    corner = corner_of_level(volume, options.level)
+    if any(corner):
+        raise InvalidInput(
+            f"level {options.level} of {name} does not begin at the corner of level 0, but {corner} nm from it, "
+            "as with levels that keep every n-th voxel; use level 0, or another pyramid"
+        )
 
 
 def _require_format(out: Location, example: str) -> str:
