@@ -84,5 +84,5 @@ def test_the_warning_names_the_chunks() -> None:
 
 
 def test_sources_that_are_not_servers_have_chunks_from_the_start_of_the_domain() -> None:
-    volume = voxome.create("memory://origin", VolumeSpec.of((4, 5, 6), "uint8", start=(1, 2, 3)))
+    volume = voxome.create("memory://read-cost", VolumeSpec.of((4, 5, 6), "uint8", start=(1, 2, 3)))
     assert chunk_origin(volume.source) == (1, 2, 3)

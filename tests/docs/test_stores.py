@@ -54,7 +54,7 @@ def test_the_column_creates_matches_the_remotes(row: list[str]) -> None:
 def test_the_stores_that_cannot_remove_volumes_are_named() -> None:
     known = {scheme: load("voxome.remotes", scheme)() for scheme in BUILT_IN["voxome.remotes"]}
     without = {scheme for scheme, remote in known.items() if not hasattr(remote, "delete")}
-    assert without == {"cloudvolume", "graphene", "dvid", "dvids", "wkw", "dicom"}
+    assert without == {"cloudvolume", "graphene", "dvid", "dvids", "wkw", "dicom", "annotationfiles", "proofread"}
 
 
 def constants() -> list[list[str]]:
