@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import InvalidInput, NotFound, ReadOnly, StoreError, UnknownName, UnsupportedFormat
 from voxome.remotes.precomputed import annotation_source
 from voxome.remotes.precomputed.annotation_edits import EditsFile
+from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, remove_replaced
 
 EVERYWHERE: Any = ((-1e6, -1e6, -1e6), (1e6, 1e6, 1e6))
 
@@ -75,7 +76,7 @@ def test_edits_survive_several_folds(tmp_path: Path) -> None:
         points.delete([number + 1000])
         points.write(one.replace(ids=[number + 2000]))
     assert points.ids()[points.ids() >= 1000].tolist()[:4] == [2000, 2001, 2002, 2003]
-    assert len(list((tmp_path / "a").glob("*-*"))) == 1
+    assert len(list((tmp_path / "a").glob("[0-9]*-*"))) == 1
 
 
 def test_what_cannot_be_edited_is_refused(tmp_path: Path) -> None:
@@ -148,38 +149,141 @@ def test_an_edit_that_is_made_while_others_are_folded_is_kept(tmp_path: Path, mo
     in_the_middle(monkeypatch, lambda: (other.write(other[1].replace(ids=[2000])), other.delete([1000])))
     points.fold()
     assert points.ids()[points.ids() >= 1000].tolist()[0] == 2000
-    assert len(list((tmp_path / "a").glob("edits.2.parquet"))) == 1
+    assert len(list((tmp_path / "a").glob("edits.2-*.parquet"))) == 1
 
 
 def in_the_middle(monkeypatch: pytest.MonkeyPatch, happen: Callable[[], object]) -> None:
     """Let something happen while annotations are folded, before the edits are closed."""
     close = EditsFile.close
 
-    def happen_and_close(file: EditsFile) -> object:
+    def happen_and_close(file: EditsFile, fold: str) -> object:
         monkeypatch.setattr(EditsFile, "close", close)
         happen()
-        return close(file)
+        return close(file, fold)
 
     monkeypatch.setattr(EditsFile, "close", happen_and_close)
 
 
-def test_a_killed_fold_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Killed(BaseException):
+    """The process ends."""
+
+
+def kill_fold(points: voxome.Points, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fold, and end as a killed process does between the edits and the metadata."""
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AnnotationWriter, "_write_info", killed)
+        patch.setattr(AnnotationWriter, "_remove", lambda writer: None)
+        patch.setattr(EditsFile, "reopen", lambda file, fold: None)
+        with pytest.raises(Killed):
+            points.fold()
+
+
+@pytest.mark.parametrize("first", ["edit", "fold"])
+def test_a_killed_fold_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
     monkeypatch.setattr(annotation_source, "_PATIENCE_S", 0.2)
     points = create(tmp_path / "a", annotations_of("point", 50))
     points.write(points[1].replace(ids=[1000]))
-
-    def killed(file: EditsFile) -> None:
-        file.change(lambda edits: replace(edits, closed=True))
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EditsFile, "close", killed)
-        with pytest.raises(KeyboardInterrupt):
-            points.fold()
+    kill_fold(points, monkeypatch)
+    if first == "edit":
+        points.write(points[1].replace(ids=[1001]))
+    points.fold()
+    assert not list((tmp_path / "a").glob("edits*"))
     points.write(points[1].replace(ids=[1001]))
-    assert points.ids()[points.ids() >= 1000].tolist()[:2] == [1000, 1001]
     points.fold()
     assert points.ids()[points.ids() >= 1000].tolist()[:2] == [1000, 1001]
+    assert len(list((tmp_path / "a").glob("[0-9]*-*"))) == 1
+
+
+def test_edits_that_a_killed_fold_carried_over_do_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(annotation_source, "_PATIENCE_S", 0.2)
+    points = create(tmp_path / "a", annotations_of("point", 50))
+    other = voxome.open(points.uri, expect=voxome.Points, mode="r+")
+    points.write(points[1].replace(ids=[1000]))
+    in_the_middle(monkeypatch, lambda: other.write(other[1].replace(ids=[2000])))
+    kill_fold(points, monkeypatch)
+    points.delete([2000])
+    points.fold()
+    assert 2000 not in points.ids().tolist()
+
+
+def test_a_fold_that_was_taken_for_dead_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(annotation_source, "_PATIENCE_S", 0.2)
+    points = create(tmp_path / "a", annotations_of("point", 50))
+    other = voxome.open(points.uri, expect=voxome.Points, mode="r+")
+    points.write(points[1].replace(ids=[1000]))
+    write = AnnotationWriter._write_info
+
+    def late(writer: AnnotationWriter, *arguments: Any) -> None:
+        other.write(other[1].replace(ids=[2000]))
+        write(writer, *arguments)
+
+    monkeypatch.setattr(AnnotationWriter, "_write_info", late)
+    with pytest.raises(StoreError, match="another process"):
+        points.fold()
+    monkeypatch.setattr(AnnotationWriter, "_write_info", write)
+    for _ in range(2):
+        assert {1000, 2000} <= set(points.ids().tolist())
+        points.fold()
+
+
+def test_two_edits_after_a_killed_fold_are_both_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(annotation_source, "_PATIENCE_S", 0.2)
+    points = create(tmp_path / "a", annotations_of("point", 50))
+    other = voxome.open(points.uri, expect=voxome.Points, mode="r+")
+    points.write(points[1].replace(ids=[1000]))
+    kill_fold(points, monkeypatch)
+    reopen = EditsFile.reopen
+
+    def late(file: EditsFile, fold: str) -> None:
+        monkeypatch.setattr(EditsFile, "reopen", reopen)
+        other.write(other[1].replace(ids=[2000]))
+        reopen(file, fold)
+
+    monkeypatch.setattr(EditsFile, "reopen", late)
+    points.write(points[1].replace(ids=[3000]))
+    assert {1000, 2000, 3000} <= set(points.ids().tolist())
+
+
+def test_the_end_of_a_fold_spares_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = create(tmp_path / "a", annotations_of("point", 50))
+    other = voxome.open(points.uri, expect=voxome.Points, mode="r+")
+    points.write(points[1].replace(ids=[1000]))
+    remove, close = remove_replaced, EditsFile.close
+
+    def late(*arguments: Any) -> None:
+        def in_the_next_fold(file: EditsFile, fold: str) -> object:
+            remove(*arguments)
+            return close(file, fold)
+
+        monkeypatch.setattr(annotation_source, "remove_replaced", remove)
+        monkeypatch.setattr(EditsFile, "close", in_the_next_fold)
+        other.write(other[1].replace(ids=[2000]))
+        other.fold()
+
+    monkeypatch.setattr(annotation_source, "remove_replaced", late)
+    points.fold()
+    assert {1, 1000, 2000} <= set(points.get(points.ids().tolist()).ids.tolist())
+
+
+def test_a_fold_keeps_what_others_added_to_the_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = create(tmp_path / "a", annotations_of("point", 50, kind=np.zeros(50, np.uint8)))
+    info = json.loads((tmp_path / "a/info").read_text())
+    labels = {"enum_values": [0, 1], "enum_labels": ["axon", "dendrite"], "description": "type of end"}
+    info["properties"][0] |= labels
+    (tmp_path / "a/info").write_text(json.dumps({**info, "description": "by the lab"}))
+    points.delete([1])
+    in_the_middle(monkeypatch, lambda: points.set_relation_versions({"pre": {"uri": "x", "version": "7"}}))
+    points.fold()
+    folded = json.loads((tmp_path / "a/info").read_text())
+    assert folded["description"] == "by the lab"
+    assert labels.items() <= folded["properties"][0].items()
+    assert points.relation_versions["pre"]["version"] == "7"
 
 
 def test_two_folds_at_once_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

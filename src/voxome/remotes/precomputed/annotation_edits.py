@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ from voxome.remotes.annotation_rows import from_table, to_table
 from voxome.storage.path import StoragePath
 
 _DELETED, _NUMBER = "voxome_deleted", "voxome_number"
-_NEXT, _CLOSED = b"voxome_next", b"voxome_closed"
+_NEXT, _CLOSED_BY = b"voxome_next", b"voxome_closed_by"
 _ATTEMPTS = 100
 _WAIT_S = 0.05
 
@@ -38,15 +39,15 @@ class Edits:
         Ids, and the number of their edit.
     next : int
         Number of the next edit.
-    closed : bool
-        Whether they are being folded into the indices, so that others wait.
+    closed_by : str
+        Fold that writes them into the indices, so that others wait; empty if there is none.
     """
 
     live: Annotations
     numbers: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     deleted: dict[int, int] = field(default_factory=dict)
     next: int = 0
-    closed: bool = False
+    closed_by: str = ""
 
     @property
     def ids(self) -> NDArray[np.uint64]:
@@ -80,7 +81,7 @@ class Edits:
         """Return the edits from one number on."""
         kept = np.flatnonzero(self.numbers >= number)
         deleted = {id: edit for id, edit in self.deleted.items() if edit >= number}
-        return replace(self, live=self.live.select(kept), numbers=self.numbers[kept], deleted=deleted, closed=False)
+        return replace(self, live=self.live.select(kept), numbers=self.numbers[kept], deleted=deleted, closed_by="")
 
     def to_bytes(self) -> bytes:
         """Return the edits as a Parquet file."""
@@ -94,7 +95,7 @@ class Edits:
             table = table.append_column(name, pa.array(values))
         removed = removed.append_column(_DELETED, pa.array(np.ones(len(gone), np.bool_)))
         removed = removed.append_column(_NUMBER, pa.array(numbers))
-        schema = table.schema.with_metadata({_NEXT: str(self.next).encode(), _CLOSED: str(int(self.closed)).encode()})
+        schema = table.schema.with_metadata({_NEXT: str(self.next).encode(), _CLOSED_BY: self.closed_by.encode()})
         both = pa.concat_tables([table, removed.cast(table.schema)]).cast(schema)
         buffer = io.BytesIO()
         pq.write_table(both, buffer)
@@ -121,7 +122,7 @@ class Edits:
                 numbers[~is_deleted],
                 dict(zip(ids[is_deleted].tolist(), numbers[is_deleted].tolist(), strict=True)),
                 int(metadata[_NEXT]),
-                bool(int(metadata[_CLOSED])),
+                metadata[_CLOSED_BY].decode(),
             )
         except (pa.ArrowInvalid, KeyError, ValueError, OSError) as error:
             raise CorruptData(f"{name}, which has the edits of annotations, cannot be read: {error}") from error
@@ -161,7 +162,7 @@ class EditsFile:
 
             def text(old: bytes | None, found: list[Edits] = found) -> bytes:
                 edits = self._parse(old)
-                if edits.closed:
+                if edits.closed_by:
                     raise _Closed
                 found.append(change(edits))
                 return found[0].to_bytes()
@@ -174,9 +175,22 @@ class EditsFile:
             time.sleep(_WAIT_S)
         raise StoreError(f"{self._folder}/{self.key}: others changed it {_ATTEMPTS} times at once; try again")
 
-    def close(self) -> Edits | None:
-        """Let no one change the edits until they are folded; None if another process does so already."""
-        return self.change(lambda edits: replace(edits, closed=True))
+    def close(self, fold: str) -> Edits | None:
+        """Let no one change the edits until the fold `fold` has ended; None if another one has closed them."""
+        return self.change(lambda edits: replace(edits, closed_by=fold))
+
+    def reopen(self, fold: str) -> None:
+        """Let others change the edits again, if it is the fold `fold` that has closed them."""
+
+        def text(old: bytes | None) -> bytes:
+            edits = self._parse(old)
+            if edits.closed_by != fold:
+                raise _NotClosed
+            return replace(edits, closed_by="").to_bytes()
+
+        with suppress(_NotClosed):
+            while not self._folder.change(self.key, text):
+                time.sleep(_WAIT_S)
 
     def put(self, edits: Edits) -> None:
         """Replace the edits."""
@@ -193,3 +207,7 @@ class EditsFile:
 
 class _Closed(Exception):
     """The edits are being folded."""
+
+
+class _NotClosed(Exception):
+    """The edits are not closed, or by another fold."""

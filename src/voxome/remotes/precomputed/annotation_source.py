@@ -6,9 +6,9 @@ metadata, so that a reader sees the collection before or after it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,7 +21,7 @@ from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import NotFound, ReadOnly, StoreError, UnknownName, VoxomeError
 from voxome.remotes.json_store import read_json, update_json
 from voxome.remotes.precomputed.annotation_edits import Edits, EditsFile
-from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, generation_of, remove_replaced
+from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, edits_key, generation_of, remove_replaced
 from voxome.remotes.precomputed.annotations import AnnotationIndices
 from voxome.remotes.precomputed.folders import INFO, ShapeFolder
 from voxome.remotes.precomputed.info import OWN
@@ -51,8 +51,7 @@ class PrecomputedAnnotations:
         self._folder = folder
         self._state = (folder.path / INFO).file_state()
         self._indices = AnnotationIndices(folder)
-        key = f"edits.{generation_of(folder.info)}.parquet"
-        self._file = EditsFile(folder.path, key, self._indices.none())
+        self._file = EditsFile(folder.path, edits_key(folder.info), self._indices.none())
         self._edits, self._edits_state = Edits(self._indices.none()), object()
 
     def _refresh(self) -> None:
@@ -159,26 +158,63 @@ class PrecomputedAnnotations:
         self._change(lambda edits: edits.delete(gone))
 
     def _change(self, change: Callable[[Edits], Edits]) -> None:
-        patience = time.monotonic() + _PATIENCE_S
         while True:
             file = self._file
             changed = file.change(change)
-            if changed is None and time.monotonic() > patience:
-                file.put(replace(file.read(), closed=False))
-            elif changed is None:
-                time.sleep(_WAIT_S)
-            self._refresh()
+            if changed is None:
+                self._wait_for_fold()
+            else:
+                self._refresh()
             if self._file.key != file.key:
                 file.remove()  # of a generation that was replaced while the edit was written
             elif changed is not None:
                 return
 
+    def _wait_for_fold(self) -> None:
+        """Refresh, and wait while others fold; a fold that does not end is taken for dead, and cannot end any more."""
+        self._refresh()
+        fold, patience = self._edits.closed_by, time.monotonic() + _PATIENCE_S
+        while fold and self._edits.closed_by == fold:
+            if time.monotonic() > patience:
+                self._abandon(fold)
+            else:
+                time.sleep(_WAIT_S)
+            self._refresh()
+
+    def _abandon(self, fold: str) -> None:
+        """Let the edits be changed that a fold has closed, after it was forbidden to replace the metadata."""
+        key = self._file.key
+
+        def change(info: dict[str, Any]) -> dict[str, Any]:
+            own = info.get(OWN, {})
+            abandoned = sorted({*own.get("abandoned", ()), fold})
+            return {**info, OWN: {**own, "abandoned": abandoned}} if edits_key(info) == key else info
+
+        update_json(self._path, INFO, change)
+        self._file.reopen(fold)
+
     def fold(self) -> None:
         self._require_editable()
-        self._refresh()
+        self._wait_for_fold()
         folder, indices, file, edits = self._folder, self._indices, self._file, self._file.read()
         if not len(edits):
             return
+        fold = os.urandom(8).hex()
+        try:
+            new = self._fold(folder, indices, file, edits, fold)
+        except BaseException as error:
+            file.reopen(fold)
+            self._refresh()
+            if isinstance(error, VoxomeError) and self._file.key != file.key:
+                file.remove()
+                raise StoreError(
+                    f"{self.name} was folded by another process at the same time; nothing was changed"
+                ) from error
+            raise
+        remove_replaced(self._path, folder.info, generation_of(folder.info) + 1, new)
+
+    def _fold(self, folder: ShapeFolder, indices: AnnotationIndices, file: EditsFile, edits: Edits, fold: str) -> str:
+        """Write the indices again with `edits`, and return the name of the file of later edits."""
         own = folder.info.get(OWN, {})
         spec = PointsSpec(
             voxel_size_nm=None if own.get("voxel_size_unknown") else indices.codec.voxel_size_nm,
@@ -187,6 +223,7 @@ class PrecomputedAnnotations:
             relation_versions=own.get("relations", {}),
         )
         generation = generation_of(folder.info) + 1
+        busy = f"{self.name} is being folded by another process; nothing was changed; fold again later"
         with AnnotationWriter(self._path, self.name, spec, generation=generation, kept=folder.info) as writer:
             for batch in indices.batches():
                 writer.write(batch.select(np.flatnonzero(~np.isin(batch.ids, edits.ids))))
@@ -194,18 +231,19 @@ class PrecomputedAnnotations:
 
             def carry_over() -> None:
                 """Move edits that were made in the meantime to the new generation."""
-                last = file.close()
-                if last is None or generation_of(read_json(self._path, INFO) or {}) != generation - 1:
-                    if last is not None:
-                        file.remove()
-                    raise StoreError(f"{self.name} was folded by another process at the same time; nothing was changed")
+                last = file.close(fold)
+                if last is None:
+                    raise StoreError(busy)
                 later = last.since(edits.next)
                 if len(later):
-                    EditsFile(self._path, f"edits.{generation}.parquet", indices.none()).put(later)
+                    EditsFile(self._path, writer.edits_key, indices.none()).put(later)
 
-            writer.finish(None, before_info=carry_over)
-        file.remove()
-        remove_replaced(self._path, folder.info, read_json(self._path, INFO) or {})
+            def check_replaced(info: dict[str, Any]) -> None:
+                if edits_key(info) != file.key or fold in info.get(OWN, {}).get("abandoned", ()):
+                    raise StoreError(busy)
+
+            writer.finish(None, before_info=carry_over, check_replaced=check_replaced)
+            return writer.edits_key
 
     def read_provenance(self) -> tuple[Provenance, ...]:
         """Return what the file ``provenance`` of the collection says."""

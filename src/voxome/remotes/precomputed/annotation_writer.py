@@ -23,7 +23,7 @@ from voxome.contracts.points import PointsSpec
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import AlreadyExists, InvalidInput, VoxomeError
-from voxome.remotes.json_store import read_json, to_json
+from voxome.remotes.json_store import read_json, to_json, update_json
 from voxome.remotes.precomputed.annotation_cells import CellGrid
 from voxome.remotes.precomputed.annotation_codec import SHAPES, AnnotationCodec
 from voxome.remotes.precomputed.annotation_fields import Fields
@@ -43,6 +43,8 @@ BESIDE = "beside"
 """Properties beside the records: the metadata's key, and the name of the table without its suffix."""
 _GENERATION = re.compile(r"\d+-[0-9a-f]{8}")
 """Folder with the indices of a collection that replaced another."""
+_OF_GENERATION = ("abandoned", BESIDE)
+"""Own metadata that do not pass to the next generation."""
 _UNFINISHED = "unfinished"
 """File that is there while a collection is written."""
 
@@ -145,6 +147,7 @@ class AnnotationWriter:
         provenance: Provenance | None,
         part: str | None = None,
         before_info: Callable[[], None] = lambda: None,
+        check_replaced: Callable[[Json], None] = lambda info: None,
     ) -> str:
         if part is not None:
             self._folder = self._folder / part
@@ -162,22 +165,42 @@ class AnnotationWriter:
             indices.write_ids()
             indices.write_relations()
             info["spatial"] = indices.write_levels(self._spec.limit)
-            kept = {} if self._kept is None else self._kept.get(OWN, {})
-            info[OWN] = {**kept, **info[OWN], "count": len(self._spool), "generation": self._generation}
+            info[OWN] = {**info[OWN], "count": len(self._spool), "generation": self._generation}
             before_info()
             if provenance is not None:
                 add_provenance(self._folder, provenance)
-            (self._folder / INFO).write_bytes(to_json(info, self._name))
+            self._write_info(info, check_replaced)
         except BaseException:
             with suppress(VoxomeError):
                 self._remove()
             raise
-        (self._folder / _UNFINISHED).unlink()
+        if self._kept is None:
+            (self._folder / _UNFINISHED).unlink()
         return self._folder.uri("precomputed")
+
+    def _write_info(self, info: Json, check_replaced: Callable[[Json], None]) -> None:
+        if self._kept is None:
+            (self._folder / INFO).write_bytes(to_json(info, self._name))
+            return
+
+        def replaced(old: Json) -> Json:
+            check_replaced(old)
+            return _keep_metadata(old, info)
+
+        update_json(self._folder, INFO, replaced)
+
+    @property
+    def edits_key(self) -> str:
+        """Name of the file of its edits."""
+        return _edits_key(self._prefix)
 
     def _remove(self) -> None:
         """Remove what a failed `finish` has written."""
-        (self._folder if self._kept is None else self._folder / self._prefix.rstrip("/")).delete()
+        if self._kept is None:
+            self._folder.delete()
+        elif edits_key(read_json(self._folder, INFO) or {}) != self.edits_key:
+            (self._folder / self._prefix.rstrip("/")).delete()
+            (self._folder / self.edits_key).unlink()
 
 
 def require_free(folder: StoragePath, name: str) -> None:
@@ -199,14 +222,41 @@ def generation_of(info: Mapping[str, Any]) -> int:
     return int(info.get(OWN, {}).get("generation", 1))
 
 
-def remove_replaced(folder: StoragePath, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """Remove the indices of a collection whose metadata were replaced, and what killed writers have left."""
-    current = str(new["by_id"]["key"]).partition("/")[0]
-    for name in folder.entries().folders:
-        if _GENERATION.fullmatch(name) and name != current:
+def edits_key(info: Mapping[str, Any]) -> str:
+    """Return the name of the file of a collection's edits; those that replace it have other names."""
+    key = str((info.get("by_id") or {}).get("key", ""))
+    return _edits_key(key if _GENERATION.fullmatch(key.partition("/")[0]) else "")
+
+
+def _edits_key(prefix: str) -> str:
+    return f"edits.{prefix.partition('/')[0] or 1}.parquet"
+
+
+def remove_replaced(folder: StoragePath, old: Mapping[str, Any], generation: int, edits: str) -> None:
+    """Remove the indices and edits of collections that a generation has replaced, and what killed writers have left.
+
+    Those of later generations stay, as others may be writing them.
+
+    Parameters
+    ----------
+    folder : StoragePath
+        The collection.
+    old : mapping
+        Metadata that were replaced.
+    generation : int
+        The new generation.
+    edits : str
+        Name of the file of its edits.
+    """
+    entries = folder.entries()
+    keys = {name: _edits_key(name) for name in entries.folders if _GENERATION.fullmatch(name)}
+    for name, key in keys.items():
+        if key != edits and int(name.partition("-")[0]) <= generation:
             (folder / name).delete()
-    entries = [old.get("by_id"), *(old.get("relationships") or ()), *(old.get("spatial") or ())]
-    for key in [str(entry["key"]) for entry in entries if entry]:
+            (folder / key).unlink()
+    (folder / _edits_key("")).unlink()
+    indices = [old.get("by_id"), *(old.get("relationships") or ()), *(old.get("spatial") or ())]
+    for key in [str(entry["key"]) for entry in indices if entry]:
         if not _GENERATION.fullmatch(key.partition("/")[0]):
             inside(folder, key).delete()
     beside = old.get(OWN, {}).get(BESIDE)
@@ -239,6 +289,19 @@ def _draft(shape: AnnotationShape, fields: Fields, relations: Sequence[str], spe
         "by_id": {"key": f"{prefix}by_id"},
         OWN: own,
     }
+
+
+def _keep_metadata(old: Mapping[str, Any], new: Json) -> Json:
+    """Return the new metadata of a collection, with what others have added to the old ones."""
+
+    def kept(key: str) -> list[Json]:
+        described = {str(one["id"]): one for one in old.get(key) or ()}
+        return [{**described.get(one["id"], {}), **one} for one in new[key]]
+
+    own = old.get(OWN, {})
+    others = {key: value for key, value in own.items() if key not in _OF_GENERATION}
+    lists = {key: kept(key) for key in ("properties", "relationships")}
+    return {**old, **new, **lists, OWN: {**others, **new[OWN], "relations": own.get("relations", {})}}
 
 
 def _keys(relations: Sequence[str]) -> dict[str, str]:
