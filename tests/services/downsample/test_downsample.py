@@ -21,6 +21,8 @@ from voxome.contracts.downsampling import Method
 from voxome.errors import AlreadyExists, InvalidInput, ReadOnly, RunFailed, UnknownName, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.resources.volume import Volume
+from voxome.services.downsample import local
+from voxome.services.transfer.state import State
 from voxome.tools.common.cells.methods import downsample_array
 
 START, SHAPE = (3, 5, 64), (50, 45, 35)
@@ -276,6 +278,80 @@ def test_levels_of_a_volume_that_has_changed_are_computed_again_on_request(tmp_p
         voxome.downsample(uri_open(uri))
     voxome.downsample(uri_open(uri), existing=True)
     check(uri, data, "mean", 4, (0, 0, 0))
+
+
+def test_levels_beyond_those_that_are_asked_for_are_computed_again_too(tmp_path: Path) -> None:
+    uri, data = f"zarr://{tmp_path}/v.zarr", some_image((40, 40, 40))
+    voxome.downsample(make(uri, data), levels=3)
+    data[:8] = 0
+    uri_open(uri)[:8] = 0
+    report = voxome.downsample(uri_open(uri), levels=2, existing=True)
+    assert len(report.levels) == 3
+    check(uri, data, "mean", 3, (0, 0, 0))
+
+
+class Killed(BaseException):
+    """Ends a call where a process would be killed."""
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("number", [1, 2])
+def test_levels_that_are_created_and_not_filled_are_unfinished_and_the_same_call_resumes(
+    tmp_path: Path, number: int, before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, data = f"zarr://{tmp_path}/v.zarr", some_image((20, 20, 20))
+    make(uri, data)
+    create, calls = local.create_level, []
+
+    def killed(*arguments: Any, **options: Any) -> None:
+        calls.append(1)
+        if before and len(calls) == number:
+            raise Killed
+        create(*arguments, **options)
+        if len(calls) == number:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(local, "create_level", killed)
+        with pytest.raises(Killed):
+            voxome.downsample(uri_open(uri), levels=3)
+    with pytest.raises(InvalidInput, match="is not finished: the downsampling"):
+        voxome.transfer(uri, f"zarr://{tmp_path}/other.zarr")
+    voxome.downsample(uri_open(uri), levels=3)
+    check(uri, data, "mean", 3, (0, 0, 0))
+    voxome.transfer(uri, f"zarr://{tmp_path}/other.zarr")
+
+
+def test_a_level_that_cannot_be_created_leaves_the_volume_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"zarr://{tmp_path}/v.zarr"
+    make(uri, some_image((20, 20, 20)))
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise UnsupportedFormat("no such level")
+
+    monkeypatch.setattr(local, "create_level", fail)
+    with pytest.raises(UnsupportedFormat, match="no such level"):
+        voxome.downsample(uri_open(uri), levels=3)
+    voxome.transfer(uri, f"zarr://{tmp_path}/other.zarr")
+
+
+def test_a_downsampling_that_is_killed_at_its_very_end_is_finished_by_the_same_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"zarr://{tmp_path}/v.zarr"
+    make(uri, some_image((20, 20, 20)))
+
+    def kill(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(State, "mark_finished", kill)
+        with pytest.raises(Killed):
+            voxome.downsample(uri_open(uri), levels=3)
+    assert voxome.downsample(uri_open(uri), levels=3).run == 0
+    voxome.transfer(uri, f"zarr://{tmp_path}/other.zarr")
 
 
 def test_a_volume_that_was_removed_and_created_again_gets_its_levels(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from voxome.contracts.provenance import LOCAL, InputRecord, Provenance
 from voxome.contracts.spec import Scale
 from voxome.engines.perform import perform
 from voxome.engines.threads import ThreadEngine
-from voxome.errors import AlreadyExists, NotFound
+from voxome.errors import AlreadyExists, NotFound, VoxomeError
 from voxome.records.choice import OpenRecords
 from voxome.resources.provenance import input_record, own_version, read_provenance, record
 from voxome.resources.unfinished import require_finished
@@ -165,9 +165,11 @@ class _Downsampling:
         if not done:
             self._fill(passes, assemblies, open_engine, progress)
             record(self._target, self._provenance(scales), name=self._name)
-            self._state.keep(complete=True, final=self._token())
+            self._state.keep(complete=True, final=self._token(), released=False)
+        if not self._state.facts.get("released"):
             self._state.mark_finished(self._target.spec.domain)
             self._scratch.delete()
+            self._state.keep(released=True)
         blocks = sum(len(one.grid) for one in (*passes, *(one for some in assemblies for one in some)))
         return DownsampleReport(
             destination=self._request.volume.uri,
@@ -211,17 +213,25 @@ class _Downsampling:
         self._state.forget()
 
     def _create_levels(self) -> list[Scale]:
-        """Create the missing levels; return the scales of all."""
+        """Create the missing levels; return the scales of all, also of more than were asked for, if there are more.
+
+        The volume is marked before, as a level is empty at first.
+        """
         state, request = self._state, self._request
         if state.facts.get("created"):
             return known_scales(self._name, self._pyramid)[: state.facts["levels"]]
-        is_new = len(self._pyramid.levels) == 1
-        for scale in missing_scales(self._name, self._target, self._pyramid, request.choice):
-            create_level(self._name, self._target, self._pyramid, scale, at_first=request.method == "stride")
-            state.keep(created=False, origin=request.source_version)
+        facts, marks, count = dict(state.facts), state.marks, len(self._pyramid.levels)
+        try:
+            for scale in missing_scales(self._name, self._target, self._pyramid, request.choice):
+                state.keep(created=False, origin=request.source_version)
+                state.mark_unfinished(self._target.spec.domain)
+                create_level(self._name, self._target, self._pyramid, scale, at_first=request.method == "stride")
+        except VoxomeError:
+            if not facts and len(self._pyramid.levels) == count:
+                state.restore_marks(marks)
+                state.forget()
+            raise
         scales = known_scales(self._name, self._pyramid)
-        if request.choice.count is not None and not is_new:
-            scales = scales[: request.choice.count]
         state.keep(created=True, levels=len(scales), source=self._token(), origin=request.source_version)
         return scales
 

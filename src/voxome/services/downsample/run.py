@@ -91,7 +91,8 @@ def downsample(
     no_data : number, optional
         Value that does not count where there is anything else; with 0, the background of labels loses.
     levels : int, optional
-        Number of levels, the finest included; by default, until one fits into a chunk.
+        Number of levels, the finest included; by default, until one fits into a chunk. With `existing`, coarser levels
+        that there are beyond these are computed again, too.
     factors : (z, y, x), or sequence of (z, y, x), optional
         Factors from each level to the next, the same for all or one after the other; by default, the finest axes are
         halved until voxels are cubes, and then all axes.

@@ -76,6 +76,16 @@ class State:
         if self._lock is not None:
             self._lock.keep([one for one in self._lock.unfinished if Box.parse(one) not in box])
 
+    @property
+    def marks(self) -> list[str]:
+        """Boxes of the destination that are marked as not filled."""
+        return [] if self._lock is None else self._lock.unfinished
+
+    def restore_marks(self, marks: Sequence[str]) -> None:
+        """Set the marks to those that there were before, as nothing was written since."""
+        if self._lock is not None:
+            self._lock.keep(marks)
+
     def begin(self, copies: Sequence[Copy], *, verify_again: bool = False) -> None:
         """Resume the copies, or start them if the transfer is new.
 
