@@ -94,6 +94,57 @@ def test_an_existing_table_is_replaced_only_with_overwrite(stored: Any) -> None:
     assert run(stored, "--overwrite").status == 0
 
 
+def test_a_folder_of_something_else_is_kept_and_does_not_allow_to_replace_a_table(stored: Any) -> None:
+    Path("out.parquet").write_text("mine")
+    Path("out.parquet.run").mkdir()
+    Path("out.parquet.run/notes.txt").write_text("mine")
+    for arguments in ((), ("--overwrite",)):
+        result = run(stored, *arguments)
+        assert result.status == 1
+        assert "out.parquet.run is where blocks of out.parquet would be kept, and has something else" in result.err
+    assert Path("out.parquet").read_text() == Path("out.parquet.run/notes.txt").read_text() == "mine"
+
+
+def test_segment_properties_are_replaced_only_with_overwrite(stored: Any) -> None:
+    curated = {"ids": ["3"], "properties": [{"id": "name", "type": "label", "values": ["giant fibre"]}]}
+    info = Path("labels/names/info")
+    info.parent.mkdir()
+    info.write_text(json.dumps({"@type": "neuroglancer_segment_properties", "inline": curated}))
+    arguments = ("--segment-properties", "precomputed://labels/names")
+    result = run(stored, *arguments)
+    assert result.status == 1
+    assert "names/info already exists" in result.err
+    assert json.loads(info.read_text())["inline"] == curated
+    assert not Path("out.parquet").exists()
+    assert not Path("out.parquet.run").exists()
+    assert run(stored, *arguments, "--overwrite").status == 0
+    assert "voxels" in info.read_text()
+
+
+@pytest.mark.slow
+def test_a_call_for_something_else_does_not_replace_the_tables_of_an_interrupted_one(
+    stored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("voxome.workflow.region_tables.RegionTables", fail)
+        assert run(stored).status == 130
+    assert len(TableFile("out.parquet")) == 5
+    result = run(stored, "--box", "0:5,:,:")
+    assert result.status == 1
+    assert "out.parquet already exists" in result.err
+    assert run(stored).status == 0
+    assert not Path("out.parquet.run").exists()
+
+
+def test_a_run_that_cannot_be_planned_leaves_nothing(stored: Any) -> None:
+    result = run(stored, "--box", "100:200,:,:")
+    assert result.status == 1
+    assert not Path("out.parquet.run").exists()
+
+
 @pytest.mark.slow
 def test_an_interrupted_run_is_resumed(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:

@@ -43,7 +43,9 @@ def regions(
     workers: CoreWorkers = None,
     engine: EngineName = None,
     records: Records = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing tables.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace existing tables and segment properties.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Measure the segments of a volume, block by block and exactly; rerun the same command to resume.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,16 @@ from voxome.contracts.handle import Handle
 from voxome.contracts.provenance import LOCAL, Provenance
 from voxome.contracts.uri import Location, Uri
 from voxome.engines.choice import EngineChoice
-from voxome.errors import AlreadyExists, InvalidInput
+from voxome.errors import InvalidInput
 from voxome.records.choice import RecordsChoice
 from voxome.registry import TOOLS, load
+from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.segment_properties import properties_folder, write_segment_properties
 from voxome.resources.columns import provenance_metadata
 from voxome.resources.labels import require_labels
 from voxome.resources.provenance import input_record, own_version
 from voxome.resources.table import ROW_GROUP, TableFile, write_batches
+from voxome.resources.volume import Volume
 from voxome.resources.volume_like import as_volume
 from voxome.storage.find import storage_at
 from voxome.storage.path import StoragePath
@@ -28,6 +30,7 @@ from voxome.tools.common.segments.measures import CONTACTS, REGIONS, VALUES
 from voxome.workflow.chain import chain_of, run_chain
 from voxome.workflow.options import RunOptions
 from voxome.workflow.run import Progress
+from voxome.workflow.table_work import work_folder
 
 LISTED = (
     "voxels",
@@ -115,60 +118,57 @@ def write_regions(
     workers, engine, records, progress : optional
         See `voxome.workflow.run_tool.run_tool`.
     overwrite : bool
-        Whether to replace existing tables.
+        Whether to replace existing tables and segment properties.
 
     Raises
     ------
     InvalidInput
         If a file has another suffix, or the labels are none.
     AlreadyExists
-        If a table exists, unless `overwrite`, or the folder of the properties has something else.
+        If a table or segment properties exist, unless `overwrite`, and the same call, interrupted, has not begun
+        them; if the folder of the properties, or ``<out>.run``, has something else.
     PlanError, RunLocked, RunFailed
     """
     options = options or RunOptions()
     if options.block is None:
         options = replace(options, block=_BLOCK)
     volumes = {"labels": require_labels(labels)} | ({} if image is None else {"image": as_volume(image)})
-    tables, work = _tables(out, contacts), _work_folder(out)
-    properties = None
+    tables, properties = _tables(out, contacts), None
+    files = list(tables.values())
     if segment_properties is not None:
         properties = Uri.parse(require_path("segment_properties", segment_properties))
-        properties_folder(properties)
-    taken = [str(path) for path in tables.values() if path.exists()]
-    if taken and not overwrite and not work.taken():
-        raise AlreadyExists(f"{taken[0]} already exists; choose another name, delete it, or use --overwrite")
+        files.append(properties_folder(properties) / INFO)
     values = {"contacts": contacts is not None, **{name: volume.reveal_uri() for name, volume in volumes.items()}}
     run: dict[str, Any] = {"workers": workers, "options": options, "engine": engine, "records": records}
-    made: dict[str, Handle] = {}
-    for name in tables:
-        graph = chain_of("regions", *(load(TOOLS, f"common.{one}").spec for one in ("region_sums", name)))
-        made |= run_chain(graph, values, store=work.address, progress=progress, **run)
-    origin = Provenance.now(
-        "regions",
-        LOCAL,
-        "common.regions",
-        own_version(),
-        {"box": None if options.box is None else str(options.box), "level": options.level},
-        [input_record(name, volume.source, volume.uri) for name, volume in volumes.items()],
-    )
-    found = {name: TableFile(handle.uri) for name, handle in made.items()}
-    unknown = () if image is not None else tuple(VALUES)
-    for name, path in tables.items():
-        _copy(found[name], path, unknown if name == "regions" else (), origin)
-    omitted: tuple[str, ...] = ()
-    if properties is not None:
-        rows = found["regions"].read(["id", *(name for name in LISTED if name not in unknown)])
-        omitted = write_segment_properties(properties, rows.pop("id"), rows, origin)
-    report = RegionTables(
-        regions=str(tables["regions"]),
-        segments=len(found["regions"]),
-        contacts=None if contacts is None else str(tables["contacts"]),
-        touching=None if contacts is None else len(found["contacts"]),
-        properties=None if properties is None else str(properties),
-        omitted=omitted,
-    )
-    work.delete()
-    return report
+    with work_folder(files, _request(volumes, options), overwrite=overwrite) as work:
+        made: dict[str, Handle] = {}
+        for name in tables:
+            graph = chain_of("regions", *(load(TOOLS, f"common.{one}").spec for one in ("region_sums", name)))
+            made |= run_chain(graph, values, store=work.address, progress=progress, **run)
+        origin = Provenance.now(
+            "regions",
+            LOCAL,
+            "common.regions",
+            own_version(),
+            {"box": None if options.box is None else str(options.box), "level": options.level},
+            [input_record(name, volume.source, volume.uri) for name, volume in volumes.items()],
+        )
+        found = {name: TableFile(handle.uri) for name, handle in made.items()}
+        unknown = () if image is not None else tuple(VALUES)
+        for name, path in tables.items():
+            _copy(found[name], path, unknown if name == "regions" else (), origin)
+        omitted: tuple[str, ...] = ()
+        if properties is not None:
+            rows = found["regions"].read(["id", *(name for name in LISTED if name not in unknown)])
+            omitted = write_segment_properties(properties, rows.pop("id"), rows, origin)
+        return RegionTables(
+            regions=str(tables["regions"]),
+            segments=len(found["regions"]),
+            contacts=None if contacts is None else str(tables["contacts"]),
+            touching=None if contacts is None else len(found["contacts"]),
+            properties=None if properties is None else str(properties),
+            omitted=omitted,
+        )
 
 
 def _tables(out: Location, contacts: Location | None) -> dict[str, StoragePath]:
@@ -181,11 +181,14 @@ def _tables(out: Location, contacts: Location | None) -> dict[str, StoragePath]:
     return tables
 
 
-def _work_folder(out: Location) -> StoragePath:
-    """Return the folder of what blocks compute, beside the table of segments."""
-    table = _table_path(require_path("out", out))
-    assert table.parent is not None, "a table is a file in a folder"
-    return table.parent / f"{table.name}.run"
+def _request(volumes: Mapping[str, Volume], options: RunOptions) -> dict[str, Any]:
+    """Return what is measured, as JSON values: a call for the same is the same call."""
+    return {
+        **{name: volume.uri for name, volume in volumes.items()},
+        "box": None if options.box is None else str(options.box),
+        "level": options.level,
+        "voxel_size_nm": None if options.voxel_size_nm is None else list(options.voxel_size_nm),
+    }
 
 
 def _table_path(path: str) -> StoragePath:

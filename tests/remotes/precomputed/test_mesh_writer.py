@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -144,15 +143,26 @@ def test_a_segmentation_names_the_folder_its_list_of_ids_and_nothing_is_null(
     assert {f"precomputed://{tmp_path}/mesh", f"precomputed://{tmp_path}/mesh/segment_properties"} <= listed
 
 
-def test_links_to_other_folders_are_replaced_those_to_properties_kept(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_links_to_missing_folders_are_replaced_those_to_properties_kept(tmp_path: Path) -> None:
     write_volume(tmp_path, mesh="old", segment_properties="properties")
-    with caplog.at_level(logging.INFO, "voxome"):
-        write(tmp_path / "new", meshes(), {})
+    write(tmp_path / "new", meshes(), {})
     layer = json.loads((tmp_path / "info").read_text())
     assert (layer["mesh"], layer["segment_properties"]) == ("new", "properties")
-    assert "named the folder old as mesh; it now names new" in caplog.text
+
+
+@pytest.mark.parametrize("named", ["curated", "curated/", "../elsewhere", "https://host/meshes"])
+def test_links_to_other_folders_are_kept_and_a_warning_says_so(
+    tmp_path: Path, named: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_volume(tmp_path, mesh=named, segment_properties="properties")
+    (tmp_path / "curated").mkdir()
+    (tmp_path / "curated/1:0").write_bytes(b"")
+    before = (tmp_path / "info").read_text()
+    write(tmp_path / "trial", meshes(), {})
+    assert (tmp_path / "info").read_text() == before
+    assert (
+        f"names {named} as mesh, and keeps it; for viewers to show trial instead, set 'mesh' to 'trial'" in caplog.text
+    )
 
 
 def test_without_a_segmentation_above_nothing_is_linked(tmp_path: Path) -> None:

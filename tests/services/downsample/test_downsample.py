@@ -21,7 +21,7 @@ from voxome.contracts.downsampling import Method
 from voxome.errors import AlreadyExists, InvalidInput, ReadOnly, RunFailed, UnknownName, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.resources.volume import Volume
-from voxome.services.downsample import local
+from voxome.services.downsample.levels import create_level
 from voxome.services.transfer.state import State
 from voxome.tools.common.cells.methods import downsample_array
 
@@ -301,18 +301,18 @@ def test_levels_that_are_created_and_not_filled_are_unfinished_and_the_same_call
 ) -> None:
     uri, data = f"zarr://{tmp_path}/v.zarr", some_image((20, 20, 20))
     make(uri, data)
-    create, calls = local.create_level, []
+    calls: list[int] = []
 
     def killed(*arguments: Any, **options: Any) -> None:
         calls.append(1)
         if before and len(calls) == number:
             raise Killed
-        create(*arguments, **options)
+        create_level(*arguments, **options)
         if len(calls) == number:
             raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(local, "create_level", killed)
+        patched.setattr("voxome.services.downsample.local.create_level", killed)
         with pytest.raises(Killed):
             voxome.downsample(uri_open(uri), levels=3)
     with pytest.raises(InvalidInput, match="is not finished: the downsampling"):
@@ -331,7 +331,7 @@ def test_a_level_that_cannot_be_created_leaves_the_volume_as_it_was(
     def fail(*_: Any, **__: Any) -> None:
         raise UnsupportedFormat("no such level")
 
-    monkeypatch.setattr(local, "create_level", fail)
+    monkeypatch.setattr("voxome.services.downsample.local.create_level", fail)
     with pytest.raises(UnsupportedFormat, match="no such level"):
         voxome.downsample(uri_open(uri), levels=3)
     voxome.transfer(uri, f"zarr://{tmp_path}/other.zarr")

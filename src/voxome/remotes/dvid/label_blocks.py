@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from voxome.errors import CorruptData, InvalidInput
 from voxome.remotes.dvid.types import SUB_BLOCK, Triple
+from voxome.remotes.inflate import inflate
 
 GZIP_LEVEL = 1
 """Measured in ``benchmarks/dvid_label_blocks.py``: higher levels cost more time than their smaller size is worth."""
@@ -111,10 +112,10 @@ def decompress(data: bytes | memoryview) -> bytes:
     Raises
     ------
     CorruptData
-        If the data are not gzip, or truncated.
+        If the data are not gzip, truncated, or implausibly large.
     """
     try:
-        return zlib.decompress(data, _GZIP)
+        return inflate(data, _GZIP)
     except zlib.error as error:
         raise CorruptData(f"cannot decompress a label block of {len(data)} bytes: {error}") from error
 

@@ -52,7 +52,7 @@ def complete_folder(
     """Write what makes a folder of shapes complete; may be repeated.
 
     That is the list of its ids, its provenance, its metadata, and the name of the folder in the metadata of the
-    segmentation above it, if there is one.
+    segmentation above it, if there is one that names no other.
 
     Parameters
     ----------
@@ -83,17 +83,38 @@ def complete_folder(
 
 
 def link_folder(above: StoragePath, link: str, name: str, listed: bool) -> None:
-    """Name a folder of shapes in the metadata of the segmentation in the folder above, if there is one."""
-    if not _is_segmentation(read_json(above, INFO)):
+    """Name a folder of shapes in the metadata of the segmentation in the folder above, if there is one.
+
+    Metadata that name another folder, which exists, are kept, and a warning says so.
+    """
+    info = read_json(above, INFO)
+    if info is None or not _is_segmentation(info):
+        return
+    named = info.get(link)
+    if named not in (None, "", name) and not _is_missing(above, named):
+        _log.warning(
+            "%s names %s as %s, and keeps it; for viewers to show %s instead, set %r to %r there",
+            above / INFO,
+            named,
+            link,
+            name,
+            link,
+            name,
+        )
         return
 
     def enter(old: Json) -> Json:
-        if old.get(link) not in (None, "", name):
-            _log.info("%s named the folder %s as %s; it now names %s", above / INFO, old[link], link, name)
         properties = {PROPERTIES: f"{name}/{PROPERTIES}"} if listed and not old.get(PROPERTIES) else {}
         return {**old, link: name, **properties}
 
     update_json(above, INFO, enter)
+
+
+def _is_missing(above: StoragePath, named: object) -> bool:
+    """Return whether metadata name a folder in which there is nothing; one that is elsewhere counts as existing."""
+    if not isinstance(named, str) or "://" in named or ".." in named.split("/"):
+        return False
+    return not (above / named.strip("/")).taken()
 
 
 def _is_segmentation(info: Json | None) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.id_groups import HASH, MINISHARD_BITS, hash_ids
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
+from voxome.remotes.inflate import inflate
 from voxome.storage.path import StoragePath
 
 ENTRY_BYTES = 16
@@ -148,9 +149,9 @@ def decompress(data: bytes, encoding: str) -> bytes:
     Raises
     ------
     zlib.error
-        If the data are damaged.
+        If the data are damaged, or implausibly large.
     """
-    return zlib.decompress(data, wbits=_GZIP_WINDOW) if encoding == "gzip" else data
+    return inflate(data, _GZIP_WINDOW) if encoding == "gzip" else data
 
 
 def _shift(values: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
