@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from numpy.typing import NDArray
 from services.proofreading.conftest import LABELS
 
@@ -105,6 +106,49 @@ def test_an_edit_based_on_an_old_version_is_a_conflict(labels_uri: str, store: s
     with pytest.raises(EditConflict, match="segment 1 has changed since version 1"):
         ann.merge([1, 6], version=1)
     assert [one.author for one in ann.history()] == ["ann", "bob", "bob"]
+
+
+def test_an_edit_is_based_on_a_version_of_its_branch(open_session: Open) -> None:
+    ann, bob = open_session("ann"), open_session("bob")
+    ann.merge([1, 2])
+    ann.create_branch("trial").merge([5, 6])
+    for version in (2, "trial"):
+        with pytest.raises(InvalidInput, match="not in the history of the branch 'main'"):
+            bob.merge([1, 3], version=version)
+    with pytest.raises(NotFound, match="no version 1000000"):
+        bob.merge([1, 3], version=10**6)
+    with pytest.raises(EditConflict):
+        bob.merge([1, 3], version=0)
+    assert bob.merge([1, 3], version=np.int64(1)).details["based_on"] == 1
+    assert bob.merge([1, 4], version="main").details["based_on"] == 3
+
+
+@pytest.mark.parametrize("version", [True, -5, 1.0, [1], b"main"])
+def test_anything_but_a_version_is_refused(open_session: Open, tmp_path: Path, version: Any) -> None:
+    session = open_session()
+    session.merge([1, 2])
+    for call in (
+        lambda: session.merge([3, 4], version=version),
+        lambda: session.segment_of([2], version),
+        lambda: session.changes(version),
+        lambda: session.changes(0, version),
+        lambda: session.create_branch("other", version),
+        lambda: session.name_version("first", version),
+        lambda: session.export(tmp_path / "out.zarr", version=version),
+        lambda: session.export(tmp_path / "out.zarr", since=version),
+    ):
+        with pytest.raises(InvalidInput, match="expected the number of an operation"):
+            call()
+    assert len(session.history()) == 1
+
+
+def test_the_address_of_a_session_shows_no_password(open_session: Open, tmp_path: Path) -> None:
+    session = open_session()
+    assert session.uri == session.reveal_uri() == f"proofread://{tmp_path}/edits.sqlite?branch=main"
+    session.store.database.is_file = False
+    session.store.database.url = sa.make_url("postgresql+pg8000://ann:s3cret@host/edits")
+    assert session.uri == "proofread://postgresql+pg8000://host/edits?branch=main"
+    assert session.reveal_uri() == "proofread://postgresql+pg8000://ann:s3cret@host/edits?branch=main"
 
 
 def test_own_edits_are_no_conflict(open_session: Open) -> None:

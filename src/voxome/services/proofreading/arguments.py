@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import numpy as np
@@ -45,6 +46,28 @@ def require_operation(operation: Operation | int) -> int:
             f"operation is {describe_value(operation)}; expected an operation of history(), or its number"
         )
     return operation
+
+
+def require_version(version: int | str) -> int | str:
+    """Return a version: the number of an operation, or a name.
+
+    Raises
+    ------
+    InvalidInput
+        If it is neither a whole number from 0 nor a text.
+    """
+    if isinstance(version, str):
+        return version
+    number = -1
+    if not isinstance(version, bool | np.bool_):
+        with suppress(TypeError):
+            number = operator.index(version)
+    if number < 0:
+        raise InvalidInput(
+            f"version is {describe_value(version)}; expected the number of an operation, 0 for the start, or the name "
+            "of a version or branch"
+        )
+    return number
 
 
 def require_points(name: str, points: ArrayLike, domain: Box) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from voxome.errors import EditConflict, InvalidInput, NotFound
+from voxome.errors import EditConflict, InvalidInput, NotFound, describe_value
 from voxome.services.proofreading.arguments import id_text, require_operation
 from voxome.services.proofreading.changes import Changes
 from voxome.services.proofreading.ids import take_ids
@@ -185,4 +185,12 @@ class Editor:
         return state
 
     def _number_of(self, connection: sa.Connection, version: VersionLike) -> int:
-        return version if isinstance(version, int) else self._state_at(connection, version).version
+        """Return the number of a version of this branch, on which an edit is based."""
+        _, last = self.store.lineage(connection, self.branch, version)[0]
+        number = self._state_at(connection, version).version if last is None else last
+        if number and not self._state.log.has(number):
+            raise InvalidInput(
+                f"version is {describe_value(version)}, which is not in the history of the branch {self.branch!r}; "
+                "base the edit on a version that is, as history() lists them"
+            )
+        return number

@@ -11,6 +11,7 @@ from voxome.calls import explain_calls
 from voxome.contracts.kinds import Rows
 from voxome.errors import NotFound
 from voxome.geometry import Box
+from voxome.redaction import redact
 from voxome.resources.volume import Volume
 from voxome.services.proofreading.arguments import require_ids, require_points
 from voxome.services.proofreading.editor import Editor
@@ -27,15 +28,26 @@ class Lookups(Editor):
 
     @property
     def uri(self) -> str:
-        """Address of the segments, as they are now, for `voxome.open`."""
-        return f"{SCHEME}://{self.store.database.address}?branch={self.branch}"
+        """Address of the segments, as they are now, for people; without the password of a database."""
+        return redact(self.reveal_uri())
+
+    def reveal_uri(self, version: int | None = None) -> str:
+        """Return the address of the segments with the password of a database, for `voxome.open`.
+
+        Parameters
+        ----------
+        version : int, optional
+            Version; always now if None.
+        """
+        chosen = "" if version is None else f"&version={version}"
+        return f"{SCHEME}://{self.store.database.address}?branch={self.branch}{chosen}"
 
     @property
     def volume(self) -> Volume:
         """The segments, as they are now."""
         if self._source is None:
             self._source = SegmentsSource(self.store, self.branch)
-        return Volume(self._source, self.uri)
+        return Volume(self._source, self.reveal_uri())
 
     @property
     def version(self) -> int:

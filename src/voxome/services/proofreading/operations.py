@@ -93,6 +93,10 @@ class OperationLog:
         done = last is operation if operation.target else last.action != "undo"
         return "done" if done else "undone"
 
+    def has(self, number: int) -> bool:
+        """Whether an operation is one of this branch."""
+        return number in self._by_number
+
     def find(self, number: int) -> Operation:
         """Return an operation of this branch.
 

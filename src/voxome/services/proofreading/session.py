@@ -359,8 +359,8 @@ class Session(Lookups):
             number = after.version if version is None else version
         source = SegmentsSource(self.store, self.branch, number)
         if before is None:
-            pinned = f"{SCHEME}://{self.store.database.address}?branch={self.branch}&version={number}"
-            return transfer(Volume(source, pinned if self.store.uri else ""), location_text(uri), **options).run
+            segments = Volume(source, self.reveal_uri(number) if self.store.uri else "")
+            return transfer(segments, location_text(uri), **options).run
         if options:
             raise InvalidInput(f"{', '.join(options)}: options are of a new volume; leave them out with since=")
         target, name = open_source(uri, mode="r+"), str(uri)

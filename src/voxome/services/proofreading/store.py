@@ -15,6 +15,7 @@ from voxome.contracts.source import VolumeSource
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, StoreError, UnknownName
 from voxome.geometry import Box
 from voxome.resources.open import open_source
+from voxome.services.proofreading.arguments import require_version
 from voxome.services.proofreading.database import Database
 from voxome.services.proofreading.graph_cut import Edges
 from voxome.services.proofreading.mapping import Supervoxels
@@ -189,6 +190,8 @@ class ProofreadingStore:
         ------
         UnknownName, NotFound
             If the branch or the version does not exist.
+        InvalidInput
+            If the version is no version.
         """
         with self.database.reading() as connection:
             state = State(self.start, self.lineage(connection, branch, version))
@@ -196,12 +199,12 @@ class ProofreadingStore:
         return state
 
     def lineage(self, connection: sa.Connection, branch: str, version: VersionLike | None = None) -> Lineage:
-        """Return the branches whose operations make a state; the errors are those of `state`."""
+        """Return the branches whose operations make a state, its own first; the errors are those of `state`."""
         branches = read_branches(connection)
         require_branch(branches, branch)
         last: int | None = None
         if version is not None:
-            branch, last = self._resolve(connection, branches, branch, version)
+            branch, last = self._resolve(connection, branches, branch, require_version(version))
         return _lineage(branches, branch, last)
 
     def _resolve(
