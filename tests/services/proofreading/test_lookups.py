@@ -101,6 +101,27 @@ def test_suggestions_are_taken_by_score_and_decided_once(labels_uri: str, store:
         ann.suggestions.accept(9)
 
 
+def test_a_suggestion_has_the_arguments_of_its_edit(open_session: Open) -> None:
+    session = open_session()
+    for message, action, arguments in [
+        ("Unknown argument 'bogus'", "merge", {"ids": [1, 2], "bogus": 3}),
+        ("needs ids", "merge", {}),
+        ("needs points_b", "split", {"id": 1, "points_a": [[0, 0, 0]]}),
+        ("rows of whole numbers", "split", {"id": 1, "points_a": [[0, 0]], "points_b": [[0, 0, 1]]}),
+        ("Unknown way 'voxel'", "split", {"id": 1, "points_a": [[0, 0, 0]], "points_b": [[0, 0, 1]], "way": "voxel"}),
+        ("expected ids", "cleave", {"id": 1.5, "supervoxels": [1]}),
+        ("version is", "merge", {"ids": [1, 2], "version": True}),
+    ]:
+        with pytest.raises(InvalidInput, match=message):
+            session.suggestions.add(action, **arguments)
+    assert session.suggestions.list(None) == []
+    points = {"points_a": np.array([[0, 0, 0]]), "points_b": ((0, 1, 7),)}
+    box = voxome.Box((0, 0, 0), (4, 8, 8))
+    number = session.suggestions.add("split", id=np.uint64(1), **points, way="voxels", box=box)
+    assert session.suggestions.list()[0].arguments["points_a"] == [[0, 0, 0]]
+    assert session.suggestions.accept(number).action == "split"
+
+
 def test_a_suggestion_that_nobody_decides_comes_back(open_session: Open) -> None:
     ann, bob = open_session("ann"), open_session("bob")
     ann.suggestions.add("merge", ids=[1, 2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -262,7 +263,45 @@ def test_a_lock_that_nobody_releases_ends(labels_uri: str, store: str) -> None:
         bob.merge([1, 2])
     time.sleep(0.6)
     bob.merge([1, 2])
-    lock.__exit__(None, None, None)
+    with pytest.raises(EditConflict, match="the lock of segment 1 ended before its block"):
+        lock.__exit__(None, None, None)
+
+
+def test_the_error_of_a_block_is_not_hidden_by_the_end_of_its_lock(open_session: Open) -> None:
+    session = open_session()
+    with pytest.raises(KeyError), session.lock(1, seconds=1e-6):
+        raise KeyError
+    with session.lock(1):
+        assert session.merge([1, 2]).segments == [1]
+
+
+def test_a_segment_stays_locked_until_the_last_block_ends(open_session: Open) -> None:
+    ann, bob = open_session("ann"), open_session("bob")
+    with ann.lock(4, 5):
+        with ann.lock(4, 4, seconds=1e-6):
+            pass
+        with pytest.raises(EditConflict, match="segment 4 is locked by ann"):
+            bob.merge([4, 6])
+    bob.merge([4, 6])
+    with pytest.raises(InvalidInput, match="no segments to lock"), ann.lock():
+        pass
+
+
+@pytest.mark.parametrize("option", [{"mapping": ([1, 2], [1, 1])}, {"edges": ([1], [2], [0.5])}])
+def test_who_is_too_late_to_make_a_store_loses_nothing_in_silence(
+    labels_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: dict[str, Any]
+) -> None:
+    verb = importlib.import_module("voxome.services.proofreading.verb")
+    scan = verb.scan
+
+    def scan_too_slowly(*arguments: Any) -> Any:
+        monkeypatch.setattr(verb, "scan", scan)
+        voxome.proofread(labels_uri, tmp_path / "edits.sqlite", author="ann")
+        return scan(*arguments)
+
+    monkeypatch.setattr(verb, "scan", scan_too_slowly)
+    with pytest.raises(InvalidInput, match="are given when a store is made; this exists"):
+        voxome.proofread(labels_uri, tmp_path / "edits.sqlite", author="bob", **option)
 
 
 def test_the_mapping_at_the_start_is_kept(labels_uri: str, tmp_path: Path) -> None:

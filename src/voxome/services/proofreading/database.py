@@ -88,16 +88,18 @@ class Database:
             yield connection
         self._flush()
 
-    def create(self, fill: Callable[[sa.Connection], None]) -> None:
-        """Create the tables and let `fill` write into them, in one transaction, unless another process was faster."""
+    def create(self, fill: Callable[[sa.Connection], None]) -> bool:
+        """Create the tables and let `fill` write into them, in one transaction; False if another process was faster."""
         if self.is_file:
             Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
         with self._transaction() as connection:
             if not self.is_file:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-            if not sa.inspect(connection).has_table(STORE.name):
+            is_new = not sa.inspect(connection).has_table(STORE.name)
+            if is_new:
                 METADATA.create_all(connection)
                 fill(connection)
+        return is_new
 
     def now_s(self, connection: sa.Connection) -> float:
         """Return the time, in seconds since 1970, of the clock that all editors share."""

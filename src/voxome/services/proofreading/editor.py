@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Mapping as JsonObject
 from contextlib import contextmanager
@@ -72,6 +73,7 @@ class Editor:
         self._state = store.state(branch)
         self._seen = self._state.version
         self._states: dict[Lineage, State] = {}
+        self._locks: Counter[int] = Counter()
         self._accepted: int | None = None
         self._source: SegmentsSource | None = None
 

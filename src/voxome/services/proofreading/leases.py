@@ -22,7 +22,7 @@ class Lease:
 
 
 def take_lease(connection: sa.Connection, lease: Lease, segments: Sequence[int], now_s: float, seconds: float) -> None:
-    """Lock segments, or lock them for longer.
+    """Lock segments, or lock them for longer, never for shorter.
 
     Raises
     ------
@@ -31,15 +31,17 @@ def take_lease(connection: sa.Connection, lease: Lease, segments: Sequence[int],
     """
     require_free(connection, lease.branch, lease.session, segments, now_s)
     connection.execute(LEASES.delete().where(LEASES.c.until_s <= now_s))
+    held = _ends(connection, lease)
     _delete(connection, lease, segments)
-    connection.execute(
-        LEASES.insert(), [{**vars(lease), "segment": one, "until_s": now_s + seconds} for one in segments]
-    )
+    ends = {one: max(now_s + seconds, held.get(one, 0)) for one in segments}
+    connection.execute(LEASES.insert(), [{**vars(lease), "segment": one, "until_s": end} for one, end in ends.items()])
 
 
-def release_lease(connection: sa.Connection, lease: Lease, segments: Sequence[int]) -> None:
-    """Unlock segments that a session has locked."""
+def release_lease(connection: sa.Connection, lease: Lease, segments: Sequence[int], now_s: float) -> list[int]:
+    """Unlock segments that a session has locked, and return those whose lock had ended before."""
+    held = _ends(connection, lease)
     _delete(connection, lease, segments)
+    return [one for one in segments if held.get(one, 0) <= now_s]
 
 
 def require_free(connection: sa.Connection, branch: str, session: str, segments: Iterable[int], now_s: float) -> None:
@@ -58,6 +60,12 @@ def require_free(connection: sa.Connection, branch: str, session: str, segments:
             raise EditConflict(
                 f"segment {segment} is locked by {row.author}, until {until} at the latest; repeat the edit then"
             )
+
+
+def _ends(connection: sa.Connection, lease: Lease) -> dict[int, float]:
+    """Return the segments that a session has locked, and when each lock ends."""
+    query = sa.select(LEASES).where(LEASES.c.branch == lease.branch, LEASES.c.session == lease.session)
+    return {row.segment: row.until_s for row in connection.execute(query)}
 
 
 def _delete(connection: sa.Connection, lease: Lease, segments: Sequence[int]) -> None:

@@ -31,12 +31,12 @@ class Lookups(Editor):
         """Address of the segments, as they are now, for people; without the password of a database."""
         return redact(self.reveal_uri())
 
-    def reveal_uri(self, version: int | None = None) -> str:
+    def reveal_uri(self, version: VersionLike | None = None) -> str:
         """Return the address of the segments with the password of a database, for `voxome.open`.
 
         Parameters
         ----------
-        version : int, optional
+        version : int or str, optional
             Version; always now if None.
         """
         chosen = "" if version is None else f"&version={version}"

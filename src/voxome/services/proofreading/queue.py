@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast, get_args
 
-from voxome.calls import explain_calls
+from voxome.calls import call_problem, explain_calls
 from voxome.contracts.arguments import require_number
 from voxome.errors import UnknownName
-from voxome.services.proofreading.arguments import require_ids
+from voxome.geometry import Box
+from voxome.services.proofreading.arguments import require_ids, require_points, require_version
 from voxome.services.proofreading.operations import Operation
+from voxome.services.proofreading.split import Way
 from voxome.services.proofreading.statuses import Status
 from voxome.services.proofreading.suggestions import (
     Suggestion,
@@ -24,6 +26,38 @@ if TYPE_CHECKING:
     from voxome.services.proofreading.session import Session
 
 _ACTIONS = ("merge", "cleave", "split")
+
+
+def _ids(name: str, value: Any, _: Box) -> list[int]:
+    return require_ids(name, value)
+
+
+def _id(name: str, value: Any, _: Box) -> int:
+    return require_ids(name, [value])[0]
+
+
+def _points(name: str, value: Any, domain: Box) -> list[list[int]]:
+    points: list[list[int]] = require_points(name, value, domain).tolist()
+    return points
+
+
+def _way(name: str, value: Any, _: Box) -> Way:
+    if value not in get_args(Way):
+        raise UnknownName.of(name, str(value), get_args(Way))
+    return cast("Way", value)
+
+
+_JSON_VALUES: Mapping[str, Callable[[str, Any, Box], Any]] = {
+    "ids": _ids,
+    "id": _id,
+    "supervoxels": _ids,
+    "points_a": _points,
+    "points_b": _points,
+    "way": _way,
+    "box": lambda _, value, domain: str(Box.of(value, domain)),
+    "version": lambda _, value, domain: require_version(value),
+}
+"""Argument of an edit → function that returns its value for JSON."""
 
 
 class SuggestionQueue:
@@ -49,7 +83,7 @@ class SuggestionQueue:
         score : float
             The higher, the earlier it is looked at.
         **arguments
-            Arguments of the method of that name, JSON values.
+            Arguments of the method of that name.
 
         Returns
         -------
@@ -60,18 +94,23 @@ class SuggestionQueue:
         ------
         UnknownName
             If there is no such action.
+        InvalidInput
+            If the method does not have such arguments, or lacks some. What is in the segments is checked on `accept`.
         """
         if action not in _ACTIONS:
             raise UnknownName.of("action", action, _ACTIONS)
         require_number("score", score)
-        for name in ("ids", "supervoxels"):
-            if name in arguments:
-                arguments[name] = require_ids(name, arguments[name])
         session = self._session
-        database = session.store.database
+        problem = call_problem(getattr(type(session), action), [session], arguments)
+        if problem is not None:
+            raise problem
+        domain, database = session.store.domain, session.store.database
+        values = {
+            name: _JSON_VALUES[name](name, value, domain) for name, value in arguments.items() if value is not None
+        }
         with database.writing() as connection:
             now = database.now_s(connection)
-            return add_suggestion(connection, session.branch, action, arguments, score, session.author, now)
+            return add_suggestion(connection, session.branch, action, values, score, session.author, now)
 
     @explain_calls
     def list(self, status: Status | None = "open") -> list[Suggestion]:

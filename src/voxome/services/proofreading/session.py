@@ -13,7 +13,7 @@ from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_number
 from voxome.contracts.provenance import LOCAL, Provenance
 from voxome.contracts.uri import Location, location_text
-from voxome.errors import InvalidInput, describe_value
+from voxome.errors import EditConflict, InvalidInput, describe_value
 from voxome.geometry import Box
 from voxome.resources.open import open_source
 from voxome.resources.provenance import input_record, own_version, record
@@ -293,6 +293,8 @@ class Session(Lookups):
     def lock(self, *ids: int, seconds: float = 60) -> Iterator[None]:
         """Keep segments from being edited by other sessions while a ``with`` block runs.
 
+        Blocks may be nested: a segment is free again when the last block that locks it ends.
+
         Parameters
         ----------
         *ids : int
@@ -303,11 +305,13 @@ class Session(Lookups):
         Raises
         ------
         EditConflict
-            If another session has locked one.
+            If another session has locked one; at the end of the block, if the lock has ended before it.
         NotFound
             If one does not exist.
         """
-        segments = require_ids("ids", ids)
+        segments = list(dict.fromkeys(require_ids("ids", ids)))
+        if not segments:
+            raise InvalidInput("no segments to lock; expected one or more ids")
         if require_number("seconds", seconds) <= 0:
             raise InvalidInput(f"seconds is {seconds}; expected more than 0")
         with self.store.database.writing() as connection:
@@ -315,11 +319,19 @@ class Session(Lookups):
             self._require_exist(segments)
             lease = Lease(self.branch, self.token, self.author)
             take_lease(connection, lease, segments, self.store.database.now_s(connection), seconds)
+        self._locks.update(segments)
         try:
             yield
         finally:
+            self._locks.subtract(segments)
+            free = [one for one in segments if not self._locks[one]]
             with self.store.database.writing() as connection:
-                release_lease(connection, lease, segments)
+                ended = release_lease(connection, lease, free, self.store.database.now_s(connection))
+        if ended:
+            raise EditConflict(
+                f"the lock of segment {id_text(ended)} ended before its block, so others may have edited it since; "
+                "the block's own edits are made: look at the segment after refresh(), and give lock() more seconds="
+            )
 
     @property
     def suggestions(self) -> SuggestionQueue:

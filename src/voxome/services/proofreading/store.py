@@ -238,7 +238,7 @@ def create_store(
     mapping: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None,
     edges: Edges | None = None,
     digest: str = "",
-) -> None:
+) -> bool:
     """Create the tables of a store, unless another process was faster.
 
     Parameters
@@ -259,6 +259,11 @@ def create_store(
         Edges between supervoxels.
     digest : str
         Digest of the voxels of an array.
+
+    Returns
+    -------
+    bool
+        Whether it was created; False if another process was faster, whose store stays as it is.
     """
     ids = found.ids
     if edges is not None:
@@ -289,7 +294,7 @@ def create_store(
             if rows:
                 connection.execute(table.insert(), rows)
 
-    database.create(fill)
+    return database.create(fill)
 
 
 def _segments(

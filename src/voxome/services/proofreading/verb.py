@@ -119,12 +119,13 @@ def _open_or_create(
     require_finished(labels.reveal_uri())
     uri = _recorded_uri(labels)
     digest = "" if uri else digest_voxels(labels.source)
-    if not database.exists:
+    is_new = not database.exists
+    if is_new:
         pairs = None if mapping is None else (_ids("mapping", mapping[0]), _ids("mapping", mapping[1]))
         found = scan(labels.source, labels.uri or "the array")
         graph = None if edges is None else _edges(*edges)
-        create_store(database, uri, labels.domain, found, author, pairs, graph, digest)
-    else:
+        is_new = create_store(database, uri, labels.domain, found, author, pairs, graph, digest)
+    if not is_new:
         _refuse_new(mapping=mapping, edges=edges)
     opened = ProofreadingStore(database, None if uri else labels.source)
     if (opened.uri, opened.domain) != (uri, labels.domain):
