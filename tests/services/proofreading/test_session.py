@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,15 @@ from numpy.typing import NDArray
 from services.proofreading.conftest import LABELS
 
 import voxome
-from voxome.errors import AlreadyExists, EditConflict, InvalidInput, NotFound, UnknownName, UnsupportedFormat
+from voxome.errors import (
+    AlreadyExists,
+    EditConflict,
+    InvalidInput,
+    NotFound,
+    StoreError,
+    UnknownName,
+    UnsupportedFormat,
+)
 from voxome.services.proofreading.session import Session
 
 Open = Callable[..., Session]
@@ -372,6 +383,43 @@ def renumbered(segments: dict[int, int]) -> NDArray[np.uint64]:
     table = np.arange(LABELS.max() + 1)
     table[list(segments)] = list(segments.values())
     return table[LABELS.astype(int)].astype(np.uint64)
+
+
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_who_may_only_read_a_store_reads_its_segments(is_edited: bool) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        file, uri = Path(name) / "edits.sqlite", f"zarr://{name}/labels.zarr"
+        editor = voxome.proofread(voxome.put(LABELS, uri, kind="labels"), file, author="ann")
+        editor.merge([1, 2])
+        assert voxome.open(file)[0, 2, 0] == 1
+        if not is_edited:
+            editor.close()
+            assert not Path(f"{file}-wal").exists()
+        with without_write_permission(Path(name)):
+            reader = voxome.proofread(f"proofread://{file}", author="bob")
+            assert reader.segment_of([1, 2, 3]).tolist() == [1, 1, 3]
+            assert voxome.open(file)[0, 2, 0] == 1
+            with pytest.raises(StoreError, match="check its address, the permissions"):
+                reader.merge([3, 4])
+        editor.merge([1, 3])
+        assert reader.segment_of([3]).tolist() == [1]
+
+
+@contextmanager
+def without_write_permission(folder: Path) -> Iterator[None]:
+    """Let this process write nothing in a folder; root, who may always write, becomes another user meanwhile."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    is_root = os.getuid() == 0
+    if is_root:
+        os.setresuid(65534, 65534, 0)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.setresuid(0, 0, 0)
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def test_a_volume_in_memory_is_opened_in_its_process(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +93,10 @@ class Database:
     def create(self, fill: Callable[[sa.Connection], None]) -> bool:
         """Create the tables and let `fill` write into them, in one transaction; False if another process was faster."""
         if self.is_file:
-            Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+            file = Path(str(self.url.database))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with self._mapped_errors(), closing(sqlite3.connect(file, timeout=_WAIT_S)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
         with self._transaction() as connection:
             if not self.is_file:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
@@ -127,7 +132,10 @@ class Database:
 
     def _connect(self) -> sa.Engine:
         self._process = os.getpid()
-        engine = sa.create_engine(self.url, connect_args={"timeout": _WAIT_S})
+        options: dict[str, Any] = {"connect_args": {"timeout": _WAIT_S}}
+        if self.is_file and not _is_writable(file := Path(str(self.url.database))):
+            options = {"creator": partial(open_read_only, file), "poolclass": sa.NullPool}
+        engine = sa.create_engine(self.url, **options)
         weakref.finalize(self, _dispose, engine, self._process)
         if self.is_file:
             sa.event.listen(engine, "connect", _tune_sqlite)
@@ -191,6 +199,22 @@ def parse_store(store: str | os.PathLike[str]) -> sa.URL:
     return url
 
 
+def open_read_only(file: Path) -> sqlite3.Connection:
+    """Open a file of SQLite for reading, also where nothing can be written, neither the file nor beside it.
+
+    There, the log of a file that somebody edits is read; of one that nobody edits there is no log, and it could not be
+    made. Such a connection is used for one query, as an editor may come.
+    """
+    has_log = Path(f"{file}-wal").exists() or os.access(file.parent, os.W_OK)
+    uri = f"{file.absolute().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}"
+    return sqlite3.connect(uri, uri=True, timeout=_WAIT_S, check_same_thread=False)
+
+
+def _is_writable(file: Path) -> bool:
+    """Whether this process may edit a file, or make it."""
+    return not file.exists() or (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
+
+
 def _dispose(engine: sa.Engine, process: int) -> None:
     """Close the connections of an engine, unless they are those of another process."""
     engine.dispose(close=process == os.getpid())
@@ -199,7 +223,6 @@ def _dispose(engine: sa.Engine, process: int) -> None:
 def _tune_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # SQLAlchemy's events begin transactions
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")  # `Database.writing` flushes
     cursor.close()
 

@@ -11,7 +11,7 @@ from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidUri, ReadOnly
-from voxome.services.proofreading.database import Database, parse_store
+from voxome.services.proofreading.database import Database, open_read_only, parse_store
 from voxome.services.proofreading.source import SegmentsSource
 from voxome.services.proofreading.store import MAIN, ProofreadingStore
 from voxome.services.proofreading.tables import STORE
@@ -50,7 +50,7 @@ class ProofreadRemote:
             if file.read(len(_MAGIC)) != _MAGIC:
                 return False
         try:
-            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            with closing(open_read_only(path)) as connection:
                 found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (STORE.name,)).fetchone()
         except sqlite3.Error:
             return False
