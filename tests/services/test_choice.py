@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+import voxome
 from voxome.contracts.abilities import SupportsIds
 from voxome.contracts.service import Requirement
-from voxome.errors import InvalidInput, UnknownName, UnsupportedFormat
+from voxome.errors import InvalidInput, UnknownName, UnsupportedFormat, WrongCall
 from voxome.resources.volume_like import as_volume
 from voxome.services.choice import choose
 
@@ -55,3 +58,57 @@ def test_an_unknown_service_is_refused(volume):
         choose("mesh", volume, "mesh", INDEX)
     with pytest.raises(InvalidInput, match="service is 3"):
         choose(3, volume, "boxes", INDEX)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Replace the registry of services by one, `lab`, and return what it is called with."""
+    called: dict[str, Any] = {}
+
+    def lab(volume: voxome.Volume, labels: object = None, *, box: object = None, **options: Any) -> str:
+        called.update(options, box=box)
+        return "found"
+
+    monkeypatch.setattr("voxome.services.choice.targets", lambda _: {"lab": "lab:run"})
+    monkeypatch.setattr("voxome.services.choice.load", lambda *_: lab)
+    return called
+
+
+IMAGE = np.zeros((8, 8, 8), np.uint8)
+
+
+def test_another_service_gets_the_options_that_are_given_and_no_defaults(calls: dict[str, Any]) -> None:
+    voxome.synapses(IMAGE, voxel_size_nm=(8, 8, 8), service="lab")
+    assert calls == {"box": None}
+    voxome.synapses(IMAGE, voxel_size_nm=(8, 8, 8), service="lab", min_synapse_peak=3, block=(4, 4, 4))
+    assert calls == {"box": None, "min_synapse_peak": 3, "block": (4, 4, 4)}
+    calls.clear()
+    options: dict[str, Any] = {
+        "existing": True,
+        "force": True,
+        "workers": 3,
+        "chunk": (4, 4, 4),
+        "shard": (8, 8, 8),
+        "encoding": {"a": 1},
+        "progress": print,
+        "levels": 2,
+    }
+    voxome.downsample(IMAGE, voxel_size_nm=(8, 8, 8), service="lab", **options)
+    assert calls == {"box": None, **options}
+    calls.clear()
+    labels = IMAGE.astype(np.uint64)
+    for call in (voxome.mesh, voxome.skeleton):
+        call(labels, 1, voxel_size_nm=(8, 8, 8), service="lab")  # type: ignore[operator]
+        assert calls == {"box": None}
+
+
+def test_an_option_that_another_service_does_not_have_is_named(
+    calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lab(volume: voxome.Volume, labels: object = None, *, box: object = None) -> str:
+        return "found"
+
+    monkeypatch.setattr("voxome.services.choice.load", lambda *_: lab)
+    assert voxome.synapses(IMAGE, voxel_size_nm=(8, 8, 8), service="lab") == "found"
+    with pytest.raises(WrongCall, match=r"Unknown argument 'min_synapse_peak' of lab\(\)"):
+        voxome.synapses(IMAGE, voxel_size_nm=(8, 8, 8), service="lab", min_synapse_peak=3)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from voxome.calls import explain_calls
 from voxome.contracts.abilities import ability
 from voxome.contracts.provenance import LOCAL, OWN, Provenance
 from voxome.contracts.service import GROUP, Requirement
@@ -107,4 +109,15 @@ def call_service(service: str, volume: Volume, *arguments: Any, **options: Any) 
     WrongCall
         If it does not take one of them.
     """
-    return load(GROUP, service)(volume, *arguments, **{name: one for name, one in options.items() if one is not None})
+    chosen = {name: one for name, one in options.items() if one is not None}
+    return explain_calls(load(GROUP, service))(volume, *arguments, **chosen)
+
+
+def chosen_options(function: Callable[..., Any], **options: Any) -> dict[str, Any]:
+    """Return the options of a call of `function` that are not its defaults, which another service may not have."""
+    defaults = {name: one.default for name, one in inspect.signature(function).parameters.items()}
+    return {
+        name: value
+        for name, value in options.items()
+        if value is not defaults[name] and (defaults[name] is None or value != defaults[name])
+    }

@@ -16,7 +16,7 @@ from voxome.geometry import Box
 from voxome.resources.labels import corner_of_level, require_labels
 from voxome.resources.shapes import Skeletons
 from voxome.resources.volume_like import VolumeLike, as_volume
-from voxome.services.choice import call_service, choose, own_provenance
+from voxome.services.choice import call_service, choose, chosen_options, own_provenance
 from voxome.services.local_skeletons import LocalSkeletons, Options
 
 _STORED = Requirement(
@@ -24,8 +24,6 @@ _STORED = Requirement(
     "this store keeps no skeletons; a precomputed segmentation whose info names a folder `skeletons` does, as does a "
     "DVID labelmap with an instance NAME_skeletons; service='local' computes them",
 )
-
-_DEFAULTS = {"scale": 1.5, "const_nm": 300.0, "soma_radius_nm": 2000.0}
 
 
 @as_service()
@@ -97,7 +95,7 @@ def skeleton(
     """
     whole, number = as_volume(volume, voxel_size_nm=voxel_size_nm), require_id("id", id)
     opened = as_volume(whole, level=level)
-    changed = _changed(scale=scale, const_nm=const_nm, soma_radius_nm=soma_radius_nm)
+    changed = chosen_options(skeleton, scale=scale, const_nm=const_nm, soma_radius_nm=soma_radius_nm)
     given = {"root_nm": root_nm, "targets_nm": targets_nm or None, "box": box, "level": level or None, **changed}
     way = choose(service, opened, "skeleton", _STORED, given)
     if way == OWN:
@@ -109,9 +107,7 @@ def skeleton(
     root = None if root_nm is None else require_position("root_nm", root_nm)
     targets = tuple(require_position("targets_nm", one) for one in targets_nm)
     if way != LOCAL:
-        found = call_service(
-            way, opened, number, **options.to_json(), root_nm=root, targets_nm=targets or None, box=box
-        )
+        found = call_service(way, opened, number, **changed, root_nm=root, targets_nm=targets or None, box=box)
         return cast("Skeleton", found)
     origin = corner_of_level(whole, level)
     return LocalSkeletons(require_labels(opened), options, None, box, origin).trace(number, root, targets)
@@ -156,18 +152,13 @@ def skeletons(
     whole = as_volume(volume, voxel_size_nm=voxel_size_nm)
     opened = as_volume(whole, level=level)
     wanted = None if ids is None else [require_id("ids", one) for one in ids]
-    changed = _changed(scale=scale, const_nm=const_nm, soma_radius_nm=soma_radius_nm)
+    changed = chosen_options(skeletons, scale=scale, const_nm=const_nm, soma_radius_nm=soma_radius_nm)
     given = {"ids": wanted, "box": box, "level": level or None, **changed}
     way = choose(service, opened, "skeletons", _STORED, given)
     if way == OWN:
         return Skeletons(_STORED.find(opened.source, opened.uri), opened.uri)
     options = Options.of(scale, const_nm, soma_radius_nm)
     if way != LOCAL:
-        return cast("Skeletons", call_service(way, opened, wanted, **options.to_json(), box=box))
+        return cast("Skeletons", call_service(way, opened, wanted, **changed, box=box))
     source = LocalSkeletons(require_labels(opened), options, wanted, box, corner_of_level(whole, level))
     return Skeletons(source, opened.uri)
-
-
-def _changed(**parameters: float) -> dict[str, float]:
-    """Return the parameters that do not have their default values."""
-    return {name: value for name, value in parameters.items() if value != _DEFAULTS[name]}

@@ -67,15 +67,17 @@ def cut(
         with one core, and farther than `PIECE_NM` from all cores.
     """
     pieces = np.zeros_like(objects)
-    for object_id in np.unique(owners["object"]):
-        inside = objects == object_id
-        if not inside.any():
-            continue
-        at = tuple(slice(index.min(), index.max() + 1) for index in np.nonzero(inside))
-        within, nearest = np.where(inside[at], cores[at], 0), np.full(inside[at].shape, np.inf)
-        for core in np.intersect1d(within, owners["core"][owners["object"] == object_id]):
+    ids, places = np.unique(objects, return_inverse=True)
+    boxes = ndimage.find_objects(places.reshape(objects.shape) + 1)
+    here = np.isin(owners["object"], ids)
+    owner, core_of = owners["object"][here], owners["core"][here]
+    for row in np.flatnonzero(np.isin(ids, owner)):
+        at = boxes[row]
+        inside = objects[at] == ids[row]
+        within, nearest = np.where(inside, cores[at], 0), np.full(inside.shape, np.inf)
+        for core in np.intersect1d(within, core_of[owner == ids[row]]):
             distance = ndimage.distance_transform_edt(within != core, sampling=voxel_size_nm)
-            closer = inside[at] & (distance < nearest) & (distance <= PIECE_NM)
+            closer = inside & (distance < nearest) & (distance <= PIECE_NM)
             pieces[at][closer], nearest[closer] = core, distance[closer]
     return pieces
 

@@ -24,7 +24,7 @@ from voxome.resources.provenance import input_record
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.services.blockwise_copy import ProgressCallback, resolve_box, silent
-from voxome.services.choice import call_service, choose
+from voxome.services.choice import call_service, choose, chosen_options
 from voxome.services.synapse_blocks import BLOCK, Detector
 from voxome.services.synapse_pieces import Pieces, resolve
 from voxome.services.synapse_points import partner_points
@@ -93,7 +93,7 @@ def synapses(
     block : (z, y, x), optional
         Shape of a block, without effect on the result.
     service : str, optional
-        ``local``, or the name of the service of another package, which is called with the same arguments.
+        ``local``, or the name of the service of another package, which is called with what is given here.
     progress : callable
         Called with the number of blocks done and their total.
 
@@ -129,7 +129,8 @@ def synapses(
     }
     chosen = choose(service, image, _NAME, None)
     if chosen != LOCAL:
-        found: Annotations = call_service(chosen, image, segments, box=box, membranes=map_, **options)
+        changed = chosen_options(synapses, **options, block=block, progress=progress)
+        found: Annotations = call_service(chosen, image, segments, box=box, membranes=map_, **changed)
         return found
     require_function("progress", progress)
     shape = BLOCK if block is None else require_voxels("block", block)

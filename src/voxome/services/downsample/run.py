@@ -40,7 +40,7 @@ from voxome.resources.coarsening import METHODS
 from voxome.resources.provenance import input_record, own_version
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
-from voxome.services.choice import call_service, choose
+from voxome.services.choice import call_service, choose, chosen_options
 from voxome.services.downsample.levels import LevelChoice
 from voxome.services.downsample.report import DownsampleReport, LevelReport
 from voxome.services.transfer.endpoint import Endpoint
@@ -165,8 +165,11 @@ def downsample(
             )
         return _by_store(opened, began)
     if way != LOCAL:
-        others = {"state": state, "engine": engine, "records": records}
-        report: DownsampleReport = call_service(way, opened, **options, **others)
+        writing = {"existing": existing, "force": force, "chunk": chunk, "shard": shard, "encoding": encoding}
+        running = {"workers": workers, "state": state, "engine": engine, "records": records, "progress": progress}
+        report: DownsampleReport = call_service(
+            way, opened, **chosen_options(downsample, **options, **writing, **running)
+        )
         return report
     rule = _rule(opened, method, no_data)
     choice = _choice(levels, factors)
