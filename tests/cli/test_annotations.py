@@ -64,6 +64,12 @@ def test_what_is_found_is_printed_or_written(stored: Any, tmp_path: Path) -> Non
     assert again.json["annotations"][0]["relations"] == {"body": ["9223372036854775813", "7"]}
 
 
+def test_a_query_without_results_prints_the_columns_alone(stored: Any) -> None:
+    result = stored("annotations", "precomputed://synapses", "--box", ":,:,900000:")
+    assert result.status == 0
+    assert len(result.out.splitlines()) == 1
+
+
 def test_annotations_are_edited(stored: Any, tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text(ROWS.splitlines()[0] + "\n77,1,1,1,1,1,1,0.5,8\n")
     voxome.create_annotations("new.parquet", "new.csv?voxel_size=40,4,4", dtypes={"score": "float32"})
@@ -81,7 +87,9 @@ def test_annotations_are_edited(stored: Any, tmp_path: Path) -> None:
     ("arguments", "status", "message"),
     [
         ((), 1, "nothing to do"),
-        (("--box", "1:2"), 2, "expected three ranges in nm"),
+        (("--box", "1:2"), 2, "expected three rising ranges in nm"),
+        (("--box", "9:2,:,:"), 2, "expected three rising ranges in nm"),
+        (("--dtype", "score=real"), 2, "Unknown dtype 'real'"),
         (("--dtype", "score"), 2, "expected PROPERTY=DTYPE"),
         (("--fold", "--out", "x.csv"), 1, "in a command of its own"),
         (("--id", "12"), 1, "has no annotation 12"),

@@ -175,7 +175,12 @@ def test_results_keep_what_made_them(plugins: Path, raw: Path, tmp_path: Path) -
     for _ in range(2):
         run(write_workflow(tmp_path), {"raw": raw}, out=out, truth=tmp_path, box="0:4,0:8,0:8")
     (one,) = voxome.provenance(out / "mask.zarr")
-    assert (one.service, one.way, one.tool, one.parameters) == ("run", "local", "common.threshold", {"at": 100})
+    assert (one.service, one.way, one.tool, one.parameters) == (
+        "run",
+        "local",
+        "common.threshold",
+        {"at": 100, "box": "0:4,0:8,0:8"},
+    )
     assert (one.inputs[0].name, one.inputs[0].uri) == ("image", f"zarr://{raw}")
     assert one.inputs[0].version
     assert one.run

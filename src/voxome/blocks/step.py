@@ -194,8 +194,9 @@ class Step:
         """
         own = {name: handle for name, handle in self.inputs.items() if STORE not in handle.uri}
         inputs = own if len(own) == len(self.inputs) else {**outside, **own}
-        records = [InputRecord(name, handle.uri, handle.key or None) for name, handle in inputs.items()]
-        return Provenance.now("run", LOCAL, self.tool, self.version, self.parameters, records, run)
+        records = [InputRecord(name, one.uri, _version_of(one)) for name, one in inputs.items()]
+        part = {} if self.frame is None or self.frame.box == self.frame.domain else {"box": str(self.frame.box)}
+        return Provenance.now("run", LOCAL, self.tool, self.version, {**self.parameters, **part}, records, run)
 
     def file(self, store: str) -> StoragePath:
         """Return the path of its JSON document, which workers read, in `store`."""
@@ -241,6 +242,11 @@ class Step:
             into=data["into"],
             digest=data["digest"],
         )
+
+
+def _version_of(handle: Handle) -> str | None:
+    """Return the version of an input, without its address."""
+    return handle.key.removeprefix(handle.uri).strip() or None
 
 
 def inputs_from_outside(steps: Iterable[Step]) -> dict[str, Handle]:

@@ -10,6 +10,8 @@ from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.table import show_table
 from voxome.cli.values import parse_count, parse_index, parse_lengths_nm, parse_whole
+from voxome.contracts.spec import parse_dtype
+from voxome.errors import InvalidInput
 
 if TYPE_CHECKING:
     from voxome.contracts.shapes import Annotations
@@ -26,8 +28,8 @@ def _parse_box(text: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
         start, stop = zip(*((float(low or -_OPEN), float(high or _OPEN)) for low, high in ends), strict=True)
     except ValueError:
         start = stop = ()
-    if len(start) != 3:
-        raise typer.BadParameter(f"{text!r}: expected three ranges in nm, such as 0:4000,:,100.5:200")
+    if len(start) != 3 or any(low > high for low, high in zip(start, stop, strict=True)):
+        raise typer.BadParameter(f"{text!r}: expected three rising ranges in nm, such as 0:4000,:,100.5:200")
     return start, stop
 
 
@@ -36,6 +38,10 @@ def _parse_dtype(text: Any) -> tuple[str, str]:
     name, equals, dtype = str(text).rpartition("=")
     if not equals:
         raise typer.BadParameter(f"{text!r}: expected PROPERTY=DTYPE, such as score=float32")
+    try:
+        parse_dtype(dtype)
+    except InvalidInput as error:
+        raise typer.BadParameter(str(error)) from None
     return name, dtype
 
 
@@ -122,7 +128,6 @@ def points(
 
     Without a query, --out copies all of them, in bounded memory.
     """
-    from voxome.errors import InvalidInput
     from voxome.resources.open import open
     from voxome.resources.shapes import Points
     from voxome.services.annotations.create import create_annotations
@@ -188,15 +193,15 @@ def _show(found: Annotations) -> None:
     from voxome.remotes.annotation_rows import position_columns
 
     columns = ["id", *position_columns(found.shape), *found.properties, *found.relations]
+    places = len(columns) - 1 - len(found.properties) - len(found.relations)
+    positions = found.positions_nm.reshape(len(found), places).tolist()
     rows = [
         [
             id,
-            *(f"{at:g}" if at != int(at) else int(at) for at in positions),
+            *(f"{at:g}" if at != int(at) else int(at) for at in positions[row]),
             *(values[row] for values in found.properties.values()),
             *(" ".join(map(str, labels[row].tolist())) for labels in found.relations.values()),
         ]
-        for row, (id, positions) in enumerate(
-            zip(found.ids.tolist(), found.positions_nm.reshape(len(found), -1).tolist(), strict=True)
-        )
+        for row, id in enumerate(found.ids.tolist())
     ]
     show_table(columns, rows)

@@ -45,7 +45,7 @@ class Requirement(Generic[A]):
         """
         found = ability(source, self.ability)
         if found is None:
-            raise UnsupportedFormat(f"{uri}: {self.missing}")
+            raise UnsupportedFormat(f"{uri or 'the array'}: {self.missing}")
         return found
 
 
