@@ -26,7 +26,7 @@ def test_objects_elsewhere_cost_a_block_nothing() -> None:
     objects = np.ones((4, 8, 8), np.uint64)
     cores = np.zeros_like(objects)
     cores[0, 0, 0], cores[3, 7, 7] = 1, 2
-    ids = np.arange(1, 500_001, dtype=np.uint64)
+    ids = np.arange(1, 2_000_001, dtype=np.uint64)
     owners = {"core": ids, "object": (ids + np.uint64(1)) // np.uint64(2)}
     began = time.process_time()
     assert set(np.unique(cut(objects, cores, owners, (10, 10, 10)))) == {1, 2}
