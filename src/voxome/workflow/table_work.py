@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.json_text import json_text
-from voxome.errors import AlreadyExists
+from voxome.errors import AlreadyExists, VoxomeError
 from voxome.remotes.json_store import read_json, to_json
 from voxome.storage.lock import lock_store
 from voxome.storage.path import StoragePath
@@ -48,21 +48,27 @@ def work_folder(files: Sequence[StoragePath], request: Mapping[str, Any], *, ove
             f"{folder} is where blocks of {table.name} would be kept, and has something else; move it away, or choose "
             "another name for the table"
         )
-    record = {"request": dict(request), "files": [file.address for file in files]}
+    record = {"request": dict(request), "files": [str(file) for file in files]}
     begun = found["files"] if found is not None and found.get("request") == record["request"] else []
-    taken = [str(file) for file in files if file.address not in begun and file.exists()]
+    taken = [str(file) for file in files if str(file) not in begun and file.exists()]
     if taken and not overwrite:
         raise AlreadyExists(f"{taken[0]} already exists; choose another name, delete it, or use --overwrite")
     text = to_json(record, str(folder / _RECORD))
     if found is None:
         folder.put_new({_RECORD: text})
-    owner = hashlib.sha256(json_text(record, str(folder), sort_keys=True).encode()).hexdigest()
+    owner = hashlib.sha256(json_text(record["request"], str(folder), sort_keys=True).encode()).hexdigest()
     try:
         with lock_store(folder, owner, f"{socket.gethostname()}:{table}"):
             (folder / _RECORD).write_bytes(text)
             yield folder
             folder.delete()
     except BaseException:
-        if folder.names() == [PRIVATE] and (folder / PRIVATE).names() == [_RECORD.rpartition("/")[2]]:
-            folder.delete()
+        with suppress(VoxomeError):
+            _remove_if_unused(folder)
         raise
+
+
+def _remove_if_unused(folder: StoragePath) -> None:
+    """Remove a folder in which there is only the record."""
+    if folder.names() == [PRIVATE] and (folder / PRIVATE).names() == [_RECORD.rpartition("/")[2]]:
+        folder.delete()
