@@ -131,6 +131,25 @@ def test_a_suggestion_that_nobody_decides_comes_back(open_session: Open) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("method", ["mode", "stride", "max"])
+def test_levels_that_were_downsampled_are_updated_as_if_downsampled_again(tmp_path: Path, method: str) -> None:
+    labels = np.random.default_rng(0).integers(0, 4, (32, 34, 37)).astype(np.uint64)
+    spec = voxome.VolumeSpec.of(labels.shape, "uint64", kind="labels", start=(3, 1, 2), chunk=(16, 16, 16))
+    voxome.create(f"zarr://{tmp_path}/labels.zarr", spec)[...] = labels
+    session = voxome.proofread(tmp_path / "labels.zarr", tmp_path / "edits.sqlite", author="ann")
+    out, again = f"zarr://{tmp_path}/out.zarr", f"zarr://{tmp_path}/again.zarr"
+    session.export(out, chunk=(16, 16, 16))
+    options = {"method": method, "levels": 3, "no_data": 0}
+    voxome.downsample(out, **options)
+    session.merge([1, 2])
+    assert session.export(out, since=0) == 18
+    session.export(again)
+    voxome.downsample(again, **options)
+    for level in range(3):
+        assert np.array_equal(voxome.open(out, level=level)[...], voxome.open(again, level=level)[...])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["zarr", "n5", "precomputed"])
 def test_changed_chunks_are_exported_like_the_whole(tmp_path: Path, target: str) -> None:
     labels = np.zeros((70, 80, 140), np.uint32)

@@ -221,6 +221,30 @@ def test_a_divided_segment_can_be_edited_and_divided_again(session: Session) -> 
     assert np.array_equal(session.volume[...], dumbbell())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [(0, 0, 0), (3, 5, 7)])
+def test_coarse_levels_of_a_split_are_those_of_a_downsampling(tmp_path: Path, start: tuple[int, int, int]) -> None:
+    choose = np.random.default_rng(1)
+    labels = np.full((20, 30, 80), 9, np.uint64)
+    labels[4:17, 5:26, 5:75] = 1
+    noise = (choose.random(labels.shape) < 0.3) & (labels == 1)
+    a, b = (10, 15, 10), (10, 15, 70)
+    noise[a] = noise[b] = False
+    labels[noise] = choose.integers(2, 9, noise.sum())
+    spec = voxome.VolumeSpec.of(labels.shape, "uint64", kind="labels", start=start)
+    for name in ("labels", "again"):
+        voxome.create(f"zarr://{tmp_path}/{name}.zarr", spec)
+    voxome.open(f"zarr://{tmp_path}/labels.zarr", mode="r+")[...] = labels
+    voxome.downsample(f"zarr://{tmp_path}/labels.zarr", levels=3)
+    session = voxome.proofread(tmp_path / "labels.zarr", tmp_path / "edits.sqlite", author="ann")
+    session.split(1, [np.add(a, start)], [np.add(b, start)], way="voxels")
+    voxome.open(f"zarr://{tmp_path}/again.zarr", mode="r+")[...] = session.volume[...]
+    voxome.downsample(f"zarr://{tmp_path}/again.zarr", levels=3)
+    for level in (1, 2):
+        expected = voxome.open(f"zarr://{tmp_path}/again.zarr", level=level)[...]
+        assert np.array_equal(session.volume.level(level)[...], expected)
+
+
 def test_a_version_before_a_split_is_read_as_it_was(session: Session) -> None:
     reader = voxome.open(f"{session.uri}&version=0")
     session.split(5, A, B)

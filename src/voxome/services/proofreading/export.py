@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -10,16 +12,22 @@ from numpy.typing import NDArray
 
 from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.contracts.levels import require_scale
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import Scale
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.resources.cast import exact_values
 from voxome.resources.coarsening import coarsened
+from voxome.resources.provenance import read_provenance
 from voxome.services.proofreading.scan import CHUNK, chunk_box
 from voxome.services.proofreading.state import State
 from voxome.services.proofreading.store import ProofreadingStore
 from voxome.services.proofreading.voxel_split import root_of
+from voxome.tools.common.cells.methods import downsample_array
+
+ScaledLevel = tuple[VolumeSource, Scale]
+"""A coarser level, and its scale."""
 
 
 def changed_supervoxels(before: State, after: State) -> dict[int, tuple[int, int]]:
@@ -84,13 +92,46 @@ def update_volume(source: VolumeSource, target: VolumeSource, boxes: Iterable[Bo
         if not np.array_equal(voxels, target.read(cell)):
             target.write(cell, np.ascontiguousarray(voxels, target.spec.dtype))
             written.append(cell)
-    count, finer, last = len(written), target, (1, 1, 1)
-    for number, scale in enumerate(scales, 1):
-        if pyramid is not None and written:
-            coarse = pyramid.level(number)
-            written = list(_update_level(finer, coarse, _factors(last, scale), written))
-            finer, last = coarse, scale
-    return count
+    if pyramid is not None and written:
+        downsampled = _downsampling(target)
+        update = (
+            _update_each_from_the_last if downsampled is None else partial(_update_all_from_the_finest, downsampled)
+        )
+        update(target, [(pyramid.level(number), scale) for number, scale in enumerate(scales, 1)], written)
+    return len(written)
+
+
+def _downsampling(target: VolumeSource) -> Provenance | None:
+    """Return the record of the `voxome.downsample` that has made the levels of a volume; None if it was a transfer."""
+    makers = [one for one in read_provenance(target) if one.service in ("downsample", "transfer")]
+    return makers[-1] if makers and makers[-1].service == "downsample" else None
+
+
+def _update_each_from_the_last(finest: VolumeSource, levels: Sequence[ScaledLevel], written: Sequence[Box]) -> None:
+    """Update levels as a transfer computes them."""
+    finer, last = finest, (1, 1, 1)
+    for coarse, scale in levels:
+        written = list(_update_level(finer, coarse, _factors(last, scale), written))
+        finer, last = coarse, scale
+
+
+def _update_all_from_the_finest(
+    made: Provenance, finest: VolumeSource, levels: Sequence[ScaledLevel], written: Sequence[Box]
+) -> None:
+    """Update levels as `voxome.downsample` computes them: by its method, from the voxels of the finest level."""
+    method, no_data = made.parameters.get("method", "mode"), made.parameters.get("no_data")
+    for coarse, scale in levels:
+        parts = defaultdict(list)
+        for box in written:
+            touched = box.coarsen(scale) & coarse.spec.domain
+            for cell in _cells(coarse, [touched]):
+                parts[cell].append(touched & cell)
+        for cell, changed in parts.items():
+            voxels = np.array(coarse.read(cell))
+            for part in changed:
+                fine = part.refine(scale) & finest.spec.domain
+                voxels[part.within(cell)] = downsample_array(finest.read(fine), fine, scale, method, no_data)
+            coarse.write(cell, voxels)
 
 
 def _update_level(finer: VolumeSource, coarse: VolumeSource, factors: Scale, boxes: Sequence[Box]) -> Iterator[Box]:

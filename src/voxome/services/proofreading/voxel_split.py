@@ -255,9 +255,12 @@ def _coarse_chunks(
 
 
 def _most_frequent(ids: NDArray[np.uint64], parts: NDArray[np.int32]) -> tuple[int, int]:
-    """Return the number of the new id that is most frequent, or -1 and the old id that is."""
-    keys, counts = np.unique(np.rec.fromarrays([ids, parts]), return_counts=True)
-    id, part = keys[int(np.argmax(counts))].item()
+    """Return the number of the new id that is most frequent, or -1 and the old id that is.
+
+    Of equally frequent ones it is the smallest, as in any pyramid; new ids are larger than all old ones.
+    """
+    keys, counts = np.unique(np.rec.fromarrays([parts, np.where(parts > 0, 0, ids)]), return_counts=True)
+    part, id = keys[int(np.argmax(counts))].item()
     return (part, 0) if part else (-1, id)
 
 
