@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import DirEntry, scandir, urandom
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -160,6 +160,10 @@ class LocalPath(StoragePath):
             if not Path(self.path).exists():
                 return
             raise StoreError(f"cannot remove {self}: {error}") from error
+
+    def remove_if_empty(self) -> None:
+        with suppress(OSError):
+            Path(self.path).rmdir()
 
     def remove_stale_parts(self) -> None:
         for part in Path(self.path).rglob(".*.part"):

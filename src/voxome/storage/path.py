@@ -398,6 +398,9 @@ class StoragePath(ABC):
         with map_errors(str(self), invalid=StoreError):
             result_of(self.kvstore.delete_range(ts.KvStore.KeyRange()))
 
+    def remove_if_empty(self) -> None:  # noqa: B027
+        """Remove this folder if there is nothing in it; object stores have no empty folders."""
+
     def remove_stale_parts(self) -> None:  # noqa: B027
         """Remove the partial files that killed writers left in this folder; nobody may be writing there.
 

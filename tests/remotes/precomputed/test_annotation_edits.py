@@ -176,7 +176,7 @@ def kill_fold(points: voxome.Points, monkeypatch: pytest.MonkeyPatch) -> None:
 
     with monkeypatch.context() as patch:
         patch.setattr(AnnotationWriter, "_write_info", killed)
-        patch.setattr(AnnotationWriter, "_remove", lambda writer: None)
+        patch.setattr(AnnotationWriter, "_remove", lambda *_: None)
         patch.setattr(EditsFile, "reopen", lambda file, fold: None)
         with pytest.raises(Killed):
             points.fold()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import voxome
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.remotes.precomputed.annotation_cells import morton_cells
+from voxome.remotes.precomputed.annotation_writer import AnnotationWriter
 from voxome.remotes.precomputed.annotations import AnnotationIndices
 from voxome.remotes.precomputed.folders import ShapeFolder
 from voxome.storage.local import LocalPath
@@ -280,14 +283,74 @@ def test_an_empty_collection_is_one(tmp_path: Path) -> None:
         write(tmp_path / "b", iter([]))
 
 
+KILLED = """
+import os, sys, voxome
+from voxome.remotes.precomputed.annotation_writer import AnnotationWriter
+
+AnnotationWriter._write_info = lambda *_: os._exit(9)
+voxome.create_annotations(sys.argv[1], voxome.Annotations("point", [1, 2], [[[1, 1, 1]], [[2, 2, 2]]]))
+"""
+
+
+@pytest.mark.slow
 def test_what_is_there_is_kept_and_what_a_killed_writer_left_is_replaced(tmp_path: Path) -> None:
     write(tmp_path / "a", annotations_of("point", 3))
     with pytest.raises(AlreadyExists):
         write(tmp_path / "a", annotations_of("point", 3))
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b/unfinished").touch()
-    (tmp_path / "b/by_id").mkdir()
+    for name in ("b", "c"):
+        assert subprocess.run([sys.executable, "-c", KILLED, f"precomputed://{tmp_path}/{name}"]).returncode == 9
+        assert (tmp_path / name / "by_id").is_dir()
+    (tmp_path / "c/notes.txt").write_text("mine")
     assert len(write(tmp_path / "b", annotations_of("point", 3)).ids()) == 3
+    with pytest.raises(AlreadyExists, match=r"notes\.txt"):
+        write(tmp_path / "c", annotations_of("point", 3))
+    assert (tmp_path / "c/notes.txt").exists()
+
+
+def test_a_folder_that_others_use_is_never_emptied(tmp_path: Path) -> None:
+    for name in ("unfinished", "by_id"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text("mine")
+        with pytest.raises(AlreadyExists):
+            write(tmp_path / name, annotations_of("point", 3))
+        assert (tmp_path / name / name).read_text() == "mine"
+
+
+def test_a_second_writer_leaves_the_first_one_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish = AnnotationWriter._write_info
+
+    def late(writer: AnnotationWriter, *arguments: Any) -> None:
+        monkeypatch.setattr(AnnotationWriter, "_write_info", finish)
+        with pytest.raises(AlreadyExists, match="being written by process"):
+            write(tmp_path / "a", annotations_of("point", 7))
+        finish(writer, *arguments)
+
+    monkeypatch.setattr(AnnotationWriter, "_write_info", late)
+    expected = annotations_of("point", 3)
+    assert_equal(write(tmp_path / "a", expected).get(expected.ids.tolist()), expected)
+    assert not list((tmp_path / "a").glob(".*"))
+
+
+def test_collections_of_several_geometries_are_all_written_or_none(tmp_path: Path) -> None:
+    lines = annotations_of("line", 3)
+    parts = [annotations_of("point", 3), lines.replace(ids=[3, 3, 4])]
+    with pytest.raises(InvalidInput, match="occurs twice") as caught:
+        voxome.create_annotations(f"precomputed://{tmp_path}/a", iter(parts))
+    assert "a/point was removed" in caught.value.__notes__[0]
+    assert len(voxome.create_annotations(f"precomputed://{tmp_path}/a", iter([parts[0], lines]))) == 2
+
+
+def test_of_two_writers_that_begin_at_once_the_last_to_finish_leaves_the_other_alone(tmp_path: Path) -> None:
+    expected = annotations_of("point", 3)
+
+    def parts() -> Iterator[Annotations]:
+        yield annotations_of("point", 7)
+        write(tmp_path / "a", expected)
+
+    with pytest.raises(AlreadyExists):
+        write(tmp_path / "a", parts())
+    points = voxome.open(f"precomputed://{tmp_path}/a", expect=voxome.Points)
+    assert_equal(points.get(expected.ids.tolist()), expected)
 
 
 @pytest.mark.slow

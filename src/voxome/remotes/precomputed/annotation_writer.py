@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from voxome.contracts.points import PointsSpec
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Annotations, AnnotationShape
-from voxome.errors import AlreadyExists, InvalidInput, VoxomeError
+from voxome.errors import InvalidInput, VoxomeError
 from voxome.remotes.json_store import read_json, to_json, update_json
 from voxome.remotes.precomputed.annotation_cells import CellGrid
 from voxome.remotes.precomputed.annotation_codec import SHAPES, AnnotationCodec
@@ -32,9 +32,11 @@ from voxome.remotes.precomputed.annotation_spool import MINISHARD_BITS, Annotati
 from voxome.remotes.precomputed.beside_table import write_beside
 from voxome.remotes.precomputed.folders import INFO, inside
 from voxome.remotes.precomputed.info import OWN, Json
+from voxome.remotes.precomputed.provenance import FILE as PROVENANCE_FILE
 from voxome.remotes.precomputed.provenance import add_provenance
 from voxome.remotes.precomputed.shard_writer import write_packed_shard
 from voxome.remotes.precomputed.sharding import Sharding
+from voxome.remotes.precomputed.writer_claim import WriterClaim, require_free
 from voxome.remotes.spilled_rows import PARTITIONS
 from voxome.storage.path import StoragePath
 
@@ -45,8 +47,8 @@ _GENERATION = re.compile(r"\d+-[0-9a-f]{8}")
 """Folder with the indices of a collection that replaced another."""
 _OF_GENERATION = ("abandoned", BESIDE)
 """Own metadata that do not pass to the next generation."""
-_UNFINISHED = "unfinished"
-"""File that is there while a collection is written."""
+_LEVEL = "spatial"
+"""Beginning of the name of the folder of a level."""
 
 _RUN = 1 << 17
 """Annotations that are sorted into partitions at once."""
@@ -157,9 +159,9 @@ class AnnotationWriter:
             )
         self._flush()
         info = {**self._info, **_bounds(self._spool)}
+        claim = WriterClaim.of_this_process(self._names())
         if self._kept is None:
-            require_free(self._folder, self._name)
-            self._folder.put_new({_UNFINISHED: b""})
+            claim.take(self._folder, self._name)
         try:
             indices = _Indices(self._folder, self._name, self._codec, self._spool, info)
             indices.write_ids()
@@ -172,10 +174,10 @@ class AnnotationWriter:
             self._write_info(info, check_replaced)
         except BaseException:
             with suppress(VoxomeError):
-                self._remove()
+                self._remove(claim)
             raise
         if self._kept is None:
-            (self._folder / _UNFINISHED).unlink()
+            claim.release(self._folder)
         return self._folder.uri("precomputed")
 
     def _write_info(self, info: Json, check_replaced: Callable[[Json], None]) -> None:
@@ -194,27 +196,20 @@ class AnnotationWriter:
         """Name of the file of its edits."""
         return _edits_key(self._prefix)
 
-    def _remove(self) -> None:
+    def _names(self) -> list[str]:
+        """Return regular expressions of the names of what a new collection has in its folder."""
+        keys = [entry["key"] for entry in (self._info["by_id"], *self._info["relationships"])]
+        keys += [entry["key"] for entry in (self._info[OWN].get(BESIDE),) if entry]
+        return [*map(re.escape, keys), rf"{_LEVEL}\d+", INFO, PROVENANCE_FILE]
+
+    def _remove(self, claim: WriterClaim) -> None:
         """Remove what a failed `finish` has written."""
         if self._kept is None:
-            self._folder.delete()
+            claim.remove_written(self._folder)
+            claim.release(self._folder)
         elif edits_key(read_json(self._folder, INFO) or {}) != self.edits_key:
             (self._folder / self._prefix.rstrip("/")).delete()
             (self._folder / self.edits_key).unlink()
-
-
-def require_free(folder: StoragePath, name: str) -> None:
-    """Require that nothing is stored in a folder; what a killed writer has left there is removed.
-
-    Raises
-    ------
-    AlreadyExists
-        If something is.
-    """
-    if (folder / _UNFINISHED).exists() and read_json(folder, INFO) is None:
-        folder.delete()
-    if folder.taken():
-        raise AlreadyExists(f"{name} already exists; choose another path, or delete it")
 
 
 def generation_of(info: Mapping[str, Any]) -> int:
@@ -415,7 +410,7 @@ class _Indices:
         def finish(level: Level) -> None:
             sharding = _cell_sharding(level.grid.bits, level.entries * self._codec.dtype.itemsize)
             entry = {
-                "key": f"{prefix}spatial{len(entries)}",
+                "key": f"{prefix}{_LEVEL}{len(entries)}",
                 "grid_shape": list(level.grid.shape),
                 "chunk_size": level.grid.size.tolist(),
                 "limit": chosen,

@@ -23,6 +23,7 @@ from voxome.resources.shapes import Points
 from voxome.resources.volume_like import VolumeLike
 from voxome.services.annotations.relate import RELATIONS, SegmentFinder
 from voxome.services.annotations.sources import AnnotationsLike, open_annotations, with_scheme
+from voxome.services.rollback import discard
 
 _RELATION_NAMES = {name for names in RELATIONS.values() for name in names}
 
@@ -40,8 +41,9 @@ def create_annotations(
 ) -> tuple[Points, ...]:
     """Write annotations into a store, in bounded memory however many there are.
 
-    Annotations of several geometries become several collections, ``URI/point``, ``URI/line`` and so on. They are
-    sorted in temporary files, about 250 bytes for each, in the folder that ``TMPDIR`` names.
+    Annotations of several geometries become several collections, ``URI/point``, ``URI/line`` and so on; if one cannot
+    be written, the others are removed. They are sorted in temporary files, about 250 bytes for each, in the folder that
+    ``TMPDIR`` names.
 
     Parameters
     ----------
@@ -118,7 +120,15 @@ def create_annotations(
                 f"there are no annotations to write to {target}; an empty collection needs one empty part"
             )
         parts = {shape: shape if len(writers) > 1 else None for shape in writers}
-        uris = [writer.finish(provenance, parts[shape]) for shape, writer in writers.items()]
+        uris: list[str] = []
+        try:
+            for shape, writer in writers.items():
+                uris.append(writer.finish(provenance, parts[shape]))
+        except BaseException as error:
+            for one in uris:
+                outcome = "was removed" if discard(one) else "is left; delete it before writing it again"
+                error.add_note(f"{one} {outcome}")
+            raise
     return tuple(open(one, expect=Points) for one in uris)
 
 
