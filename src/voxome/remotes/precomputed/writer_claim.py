@@ -89,7 +89,7 @@ class WriterClaim:
         AlreadyExists
             If another process writes there, or something else is there; `name` is the folder's, for the message.
         """
-        before: list[Self | None] = []
+        before: list[WriterClaim | None] = []
 
         def text(old: bytes | None) -> bytes:
             before[:] = [self._parse(old)]
