@@ -57,6 +57,29 @@ def test_ids_of_a_csv_never_become_floats(tmp_path: Path) -> None:
     assert [one.tolist() for one in found.relations["seg"]] == [[id] for id in BIG]
 
 
+@pytest.mark.parametrize("id", [7, 2**53 + 1, 2**60 + 1, 2**64 - 1])
+def test_an_empty_cell_is_no_label_and_leaves_the_others_exact(tmp_path: Path, id: int) -> None:
+    (tmp_path / "a.csv").write_text(f"id,z_nm,y_nm,x_nm,body\n1,0,0,0,{id}\n2,0,0,0,\n")
+    found = read(f"{tmp_path}/a.csv?relations=body").get([1, 2])
+    assert [one.tolist() for one in found.relations["body"]] == [[id], []]
+    if id <= 2**53:
+        np.testing.assert_array_equal(read(f"{tmp_path}/a.csv").get([1, 2]).properties["body"], [id, np.nan])
+    else:
+        with pytest.raises(InvalidInput, match="lacks 1 values"):
+            read(f"{tmp_path}/a.csv").get([1, 2])
+
+
+def test_ids_of_a_relation_that_are_inexact_floats_are_refused(tmp_path: Path) -> None:
+    table = {"id": [1, 2], "z_nm": [0, 0], "y_nm": [0, 0], "x_nm": [0, 0]}
+    pq.write_table(pa.table({**table, "body": [7.0, None]}), tmp_path / "a.parquet")
+    found = read(f"{tmp_path}/a.parquet?relations=body").get([1, 2])
+    assert [one.tolist() for one in found.relations["body"]] == [[7], []]
+    for wrong, message in ((2.0**60, "not exact"), (1.5, "no ids"), (-1.0, "no ids")):
+        pq.write_table(pa.table({**table, "body": [7.0, wrong]}), tmp_path / "a.parquet")
+        with pytest.raises(InvalidInput, match=message):
+            read(f"{tmp_path}/a.parquet?relations=body").get([1])
+
+
 def test_values_of_a_csv_have_the_smallest_type_that_holds_them(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(
         "z_nm,y_nm,x_nm,a,b,c,d,e,f\n1,2,3,255,-1,true,0.1,word,18446744073709551614\n1,2,3,0,7,False,,2,1\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -91,6 +91,17 @@ class SupportsBatches(Protocol):
 
     def batches(self) -> Iterator[Annotations]:
         """Yield all annotations with their relations, each once."""
+
+
+@runtime_checkable
+class SupportsUpdatePoints(Protocol):
+    """A source of annotations that can be changed from what they are, while others edit them."""
+
+    def update(self, ids: Iterable[int], change: Callable[[Annotations], Annotations]) -> int:
+        """Write what `change` makes of annotations as they are at this moment, and return how many it returned.
+
+        Ids of none are left out. `change` is called again if others edit at the same time.
+        """
 
 
 @runtime_checkable

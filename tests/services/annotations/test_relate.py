@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 import voxome
+import voxome.services.annotations.relate as relate
 from voxome.contracts.shapes import Annotations
 from voxome.errors import InvalidInput, UnsupportedFormat
+from voxome.services.annotations.find import find_annotations
+from voxome.services.annotations.relate import SegmentFinder
 
 SIZE = (40.0, 8.0, 4.0)
 SHAPE = (12, 70, 150)
@@ -106,6 +109,53 @@ def test_relations_follow_merges_splits_and_undo(tmp_path: Path, labels: np.ndar
         check(points, session.volume[...])
         versions.append(points.relation_versions["segment"]["version"])
     assert len(set(versions)) == len(versions) > 1
+
+
+@pytest.mark.parametrize("then", ["edits are beside", "fold"])
+def test_edits_that_others_make_meanwhile_are_kept(
+    tmp_path: Path, labels: np.ndarray, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    uri, before = f"precomputed://{tmp_path}/a", annotations_of("point", 300)
+    volume = voxome.put(labels, f"zarr://{tmp_path}/labels.zarr", voxel_size_nm=SIZE, kind="labels")
+    voxome.create_annotations(uri, before.replace(relations={"segment": np.ones((300, 1), np.uint64)}))
+    editor, other = (voxome.open(uri, mode="r+", expect=voxome.Points) for _ in range(2))
+    place = np.array([[[5.5 * 40, 5.5 * 8, 145.5 * 4]]])
+    find = SegmentFinder.relate
+
+    def relate(finder: SegmentFinder, annotations: Annotations) -> Annotations:
+        monkeypatch.setattr(SegmentFinder, "relate", find)
+        related = finder.relate(annotations)
+        other.write(other[2].replace(positions_nm=place))
+        other.delete([3])
+        if then == "fold":
+            other.fold()
+        return related
+
+    monkeypatch.setattr(SegmentFinder, "relate", relate)
+    voxome.relate_annotations(editor, volume)
+    assert 3 not in editor.ids().tolist()
+    np.testing.assert_allclose(editor[2].positions_nm, place)
+    check(editor, labels)
+
+
+def test_many_changed_relations_are_folded(tmp_path: Path, labels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relate, "_BATCH", 40)
+    monkeypatch.setattr(relate, "_MOST_EDITS", 100)
+    uri = f"precomputed://{tmp_path}/a"
+    volume = voxome.put(labels, f"zarr://{tmp_path}/labels.zarr", voxel_size_nm=SIZE, kind="labels")
+    source = annotations_of("point", 300).replace(relations={"segment": np.ones((300, 1), np.uint64)})
+    voxome.create_annotations(uri, source)
+    editor = voxome.open(uri, mode="r+", expect=voxome.Points)
+    assert voxome.relate_annotations(editor, volume) == 300
+    assert len(list((tmp_path / "a").glob("[0-9]*-*"))) == 1
+    check(editor, labels)
+
+
+@pytest.mark.parametrize("ids", [[], np.array([], int), (), np.array([1, 2]), [1, 2]])
+def test_ids_are_a_condition_also_if_there_are_none(tmp_path: Path, ids: Any) -> None:
+    source = annotations_of("point", 3).replace(relations={"segment": np.ones((3, 1), np.uint64)})
+    (points,) = voxome.create_annotations(f"precomputed://{tmp_path}/a", source)
+    assert find_annotations(points, ids=ids, segment=1).ids.tolist() == list(ids)
 
 
 def test_labels_that_are_none_are_refused(tmp_path: Path, labels: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import InvalidInput, describe_value
@@ -24,6 +25,8 @@ _PREFIXES: Mapping[AnnotationShape, tuple[tuple[str, ...], ...]] = {
     "point": (POSITIONS["point"],),
 }
 """Geometry → beginnings of the names of its columns of positions, one of which a table has."""
+_EXACT = 1 << 53
+"""Largest id to which floats hold all."""
 _RUN_VERSION = b"voxome_format_version"
 """Metadata of the tables of a run, whose positions count from the centre of voxel 0."""
 
@@ -144,6 +147,8 @@ def _as_lists(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column of single ids, each as a list; a missing one is an empty list."""
     if is_list(column.type):
         return column
+    if pa.types.is_floating(column.type):
+        column = _as_integers(name, column)
     if not pa.types.is_integer(column.type):
         raise InvalidInput(f"the column {name!r} is of type {column.type}; ids are expected in a relation")
     chunks = []
@@ -151,6 +156,21 @@ def _as_lists(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
         offsets = np.concatenate([[0], np.cumsum(~chunk.is_null().to_numpy(zero_copy_only=False))])
         chunks.append(pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), chunk.drop_null()))
     return pa.chunked_array(chunks, pa.large_list(column.type))
+
+
+def _as_integers(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return ids that are floats because some are missing; those that floats do not hold exactly are refused."""
+    present = pc.if_else(pc.is_nan(column), None, column)
+    largest = pc.max(present).as_py()
+    if largest is not None and largest > _EXACT:
+        raise InvalidInput(
+            f"the column {name!r} is of type {column.type}, with ids above 2^53, which are not exact; "
+            "write it as integers"
+        )
+    try:
+        return present.cast(pa.uint64())
+    except pa.ArrowInvalid as error:
+        raise InvalidInput(f"the column {name!r} has values that are no ids: {error}") from error
 
 
 def parse_triple(option: str, text: str | None, name: str) -> Triple | None:

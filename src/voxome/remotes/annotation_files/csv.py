@@ -13,11 +13,13 @@ import pyarrow.csv
 
 from voxome.errors import CorruptData
 from voxome.remotes.annotation_files.columns import LIST_SUFFIX
-from voxome.remotes.annotation_rows import is_list
+from voxome.remotes.annotation_rows import ID, is_list
 from voxome.storage.path import StoragePath
 
 _BLOCK_BYTES = 1 << 22
 _INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
+_EXACT = 1 << 53
+"""Size of whole numbers from which a float does not hold them all."""
 _COLOUR = "[colour]"
 """End of the name of a column of colours."""
 
@@ -29,6 +31,7 @@ class _Values:
     is_bool: bool = True
     is_integer: bool = True
     is_number: bool = True
+    some_lack: bool = False
     low: int = 0
     high: int = 0
 
@@ -43,20 +46,27 @@ class _Values:
             self.is_number = _cast(pc.if_else(pc.equal(texts, ""), "nan", texts), pa.float64()) is not None
 
     def _look_at_integers(self, texts: pa.Array) -> None:
+        present = _present(texts)
+        self.some_lack = self.some_lack or present.null_count > 0
         for kind in (pa.int64(), pa.uint64()):
-            values = _cast(texts, kind)
+            values = _cast(present, kind)
             if values is not None:
                 bounds = pc.min_max(values).as_py()
-                self.low, self.high = min(self.low, bounds["min"]), max(self.high, bounds["max"])
+                self.low, self.high = min(self.low, bounds["min"] or 0), max(self.high, bounds["max"] or 0)
                 return
         self.is_integer = False
 
     def type(self, name: str) -> pa.DataType:
-        """Return the type of the column: of integers, the smallest that holds them."""
+        """Return the type of the column: of integers, the smallest that holds them.
+
+        Where some lack, it is a float with NaN for these, unless it could not hold all others.
+        """
         if name == "id":
             return pa.uint64()
         if self.is_bool:
             return pa.bool_()
+        if self.is_integer and self.some_lack and max(-self.low, self.high) <= _EXACT:
+            return pa.float64()
         for kind in _INTEGERS if self.is_integer else ():
             limits = np.iinfo(kind)
             if limits.min <= self.low and self.high <= limits.max:
@@ -116,6 +126,8 @@ def _convert(texts: pa.Array, field: pa.Field, path: StoragePath) -> pa.Array:
             return pc.equal(pc.utf8_lower(texts), "true")
         if pa.types.is_floating(field.type):
             texts = pc.if_else(pc.equal(texts, ""), "nan", texts)
+        elif pa.types.is_integer(field.type) and field.name != ID:
+            texts = _present(texts)
         return texts.cast(field.type)
     except pa.ArrowInvalid as error:
         raise CorruptData(f"{path}: the column {field.name!r} has a value that is no {field.type}: {error}") from error
@@ -133,6 +145,11 @@ def _parse_lists(texts: pa.Array, kind: pa.DataType) -> pa.Array:
         return pa.FixedSizeListArray.from_arrays(values, kind.list_size)
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int64())
     return pa.LargeListArray.from_arrays(offsets, values)
+
+
+def _present(texts: pa.Array) -> pa.Array:
+    """Return texts with nulls in place of empty ones."""
+    return pc.if_else(pc.equal(texts, ""), None, texts)
 
 
 def _cast(texts: pa.Array, kind: pa.DataType) -> Any:

@@ -156,7 +156,10 @@ class EditsFile:
         )
 
     def change(self, change: Callable[[Edits], Edits]) -> Edits | None:
-        """Change the edits, and return the new ones; None, with nothing changed, if they are being folded."""
+        """Change the edits, and return the new ones; None, with nothing changed, if they are being folded.
+
+        If `change` returns the edits that it got, nothing is written.
+        """
         for _ in range(_ATTEMPTS):
             found: list[Edits] = []
 
@@ -165,6 +168,8 @@ class EditsFile:
                 if edits.closed_by:
                     raise _Closed
                 found.append(change(edits))
+                if found[0] is edits:
+                    raise _Unchanged
                 return found[0].to_bytes()
 
             try:
@@ -172,6 +177,8 @@ class EditsFile:
                     return found[0]
             except _Closed:
                 return None
+            except _Unchanged:
+                return found[0]
             time.sleep(_WAIT_S)
         raise StoreError(f"{self._folder}/{self.key}: others changed it {_ATTEMPTS} times at once; try again")
 
@@ -207,6 +214,10 @@ class EditsFile:
 
 class _Closed(Exception):
     """The edits are being folded."""
+
+
+class _Unchanged(Exception):
+    """There is nothing to write."""
 
 
 class _NotClosed(Exception):

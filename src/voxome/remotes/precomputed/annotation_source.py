@@ -157,10 +157,32 @@ class PrecomputedAnnotations:
         self.get(gone.tolist())
         self._change(lambda edits: edits.delete(gone))
 
+    def update(self, ids: Iterable[int], change: Callable[[Annotations], Annotations]) -> int:
+        self._require_editable()
+        self._refresh()
+        keys = self._indices.check_ids(ids)
+        counts: list[int] = []
+
+        def write(edits: Edits) -> Edits:
+            stored = self._indices.get_existing(keys[~np.isin(keys, edits.ids)])
+            live = edits.live.select(np.flatnonzero(np.isin(edits.live.ids, keys)))
+            changed = change(Annotations.join([stored, live]))
+            counts[:] = [len(changed)]
+            return edits.write(self._indices.conform(changed)) if len(changed) else edits
+
+        self._change(write)
+        return counts[0]
+
     def _change(self, change: Callable[[Edits], Edits]) -> None:
         while True:
             file = self._file
-            changed = file.change(change)
+            try:
+                changed = file.change(change)
+            except VoxomeError:
+                self._refresh()
+                if self._file.key == file.key:
+                    raise
+                continue
             if changed is None:
                 self._wait_for_fold()
             else:

@@ -77,12 +77,16 @@ class AnnotationIndices:
             If one does not exist.
         """
         keys = self.check_ids(ids)
-        values = self._ids_index().read_all(keys)
-        present = [data for data in values if data is not None]
-        if len(present) < len(values):
-            absent = next(id for id, data in zip(keys, values, strict=True) if data is None)
-            raise NotFound(f"{self.name} has no annotation {absent}")
-        return self._complete(self._decode_each(keys, present))
+        found = self.get_existing(keys)
+        if len(found) < len(keys):
+            raise NotFound(f"{self.name} has no annotation {keys[~np.isin(keys, found.ids)][0]}")
+        return found
+
+    def get_existing(self, ids: NDArray[np.uint64]) -> Annotations:
+        """Return those of some annotations that exist, as `get` does."""
+        values = self._ids_index().read_all(ids)
+        kept = [row for row, data in enumerate(values) if data is not None]
+        return self._complete(self._decode_each(ids[kept], [data for data in values if data is not None]))
 
     def check_ids(self, ids: Iterable[int]) -> NDArray[np.uint64]:
         """Return ids as an array.

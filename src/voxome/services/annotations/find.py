@@ -44,7 +44,7 @@ def find_annotations(
         If there is no condition.
     """
     conditions: list[Annotations] = []
-    if ids:
+    if ids is not None:
         conditions.append(points.get(ids))
     if segment is not None:
         names = points.relations if relation is None else [relation]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxome.calls import explain_calls
+from voxome.contracts.points import SupportsUpdatePoints
 from voxome.contracts.provenance import InputRecord
 from voxome.contracts.ragged import Ragged
 from voxome.contracts.shapes import Annotations, AnnotationShape
@@ -26,6 +27,10 @@ RELATIONS: Mapping[AnnotationShape, Sequence[str]] = {
     "ellipsoid": ("segment",),
 }
 """Geometry → relation of each end of a line, or of the centre of another annotation."""
+_BATCH = 1 << 16
+"""Annotations that are related at once."""
+_MOST_EDITS = 1 << 20
+"""Changed relations after which edits are folded into the indices."""
 _BLOCK = 64
 """Edge of the blocks of labels that are read, in voxels."""
 
@@ -90,7 +95,8 @@ def relate_annotations(points: Points, labels: VolumeLike) -> int:
     """Relate stored annotations to the segments that are at their positions now, as after proofreading.
 
     The relations are ``segment``, or ``pre_segment`` and ``post_segment`` of lines. Those that changed are written as
-    edits, which every reader sees, and the collection says of which version of the labels its relations are.
+    edits, which every reader sees, and the collection says of which version of the labels its relations are. What
+    others edit meanwhile is kept. After every million, edits are folded into the indices, to bound memory.
 
     Parameters
     ----------
@@ -115,24 +121,30 @@ def relate_annotations(points: Points, labels: VolumeLike) -> int:
             f"{points.uri} has no relation {', '.join(missing)}; write it again with create_annotations(…, labels=…)"
         )
     finder = SegmentFinder(labels)
-    changed = 0
-    for batch in list(_changes(points, finder, names)):
-        points.write(batch)
-        changed += len(batch)
+    if not isinstance(points.source, SupportsUpdatePoints):
+        raise UnsupportedFormat(f"the relations of {points.uri} cannot be changed; those of precomputed:// can")
+    changed = unfolded = 0
+    ids = points.ids()
+    for start in range(0, len(ids), _BATCH):
+        count = points.source.update(
+            ids[start : start + _BATCH].tolist(), lambda current: _changes(current, finder, names)
+        )
+        changed, unfolded = changed + count, unfolded + count
+        if unfolded >= _MOST_EDITS:
+            points.fold()
+            unfolded = 0
     points.set_relation_versions({name: finder.version() for name in names})
     return changed
 
 
-def _changes(points: Points, finder: SegmentFinder, names: Sequence[str]) -> Iterator[Annotations]:
-    """Yield the annotations whose segments are others than those that are stored."""
-    for batch in points.batches():
-        related = finder.relate(batch)
-        differs = np.zeros(len(batch), np.bool_)
-        for name in names:
-            old, new = Ragged.of(name, batch.relations[name]), Ragged.of(name, related.relations[name])
-            differs |= (old.counts != new.counts) | (_first(old) != _first(new))
-        if differs.any():
-            yield related.select(np.flatnonzero(differs))
+def _changes(current: Annotations, finder: SegmentFinder, names: Sequence[str]) -> Annotations:
+    """Return those of some annotations whose segments are others than before, with these."""
+    related = finder.relate(current)
+    differs = np.zeros(len(current), np.bool_)
+    for name in names:
+        old, new = Ragged.of(name, current.relations[name]), Ragged.of(name, related.relations[name])
+        differs |= (old.counts != new.counts) | (_first(old) != _first(new))
+    return related.select(np.flatnonzero(differs))
 
 
 def _first(labels: Ragged) -> NDArray[np.uint64]:
