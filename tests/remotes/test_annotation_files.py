@@ -184,6 +184,13 @@ def test_wrong_requests_are_explained(tmp_path: Path) -> None:
     assert not (tmp_path / "c.parquet").exists()
 
 
+def test_a_parquet_says_what_made_it(tmp_path: Path) -> None:
+    for suffix, expected in (("parquet", ["annotations"]), ("csv", [])):
+        (points,) = voxome.create_annotations(f"{tmp_path}/a.{suffix}", annotations_of("point", 3), seed=5)
+        assert [one.service for one in voxome.provenance(points.uri)] == expected
+    assert read(f"{tmp_path}/a.parquet").provenance.parameters["seed"] == 5  # type: ignore[union-attr]
+
+
 def test_several_geometries_become_several_files(tmp_path: Path) -> None:
     found = voxome.create_annotations(
         tmp_path / "a.parquet", iter([annotations_of("point", 3), annotations_of("line", 2)])

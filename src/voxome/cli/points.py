@@ -152,7 +152,7 @@ def points(
     found = None
     if finds:
         collection = open(with_scheme(source), expect=Points)
-        found = find_annotations(collection, box=box, ids=id, segment=segment, relation=relation)
+        found = find_annotations(collection, box=box, ids=id or None, segment=segment, relation=relation)
     if out is None:
         assert found is not None
         return show_json(_as_json(source, found)) if json else _show(found)

@@ -7,7 +7,8 @@ import os
 from voxome.calls import explain_calls
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Annotations, Mesh, Skeleton
-from voxome.contracts.uri import location_text
+from voxome.contracts.uri import Uri, location_text
+from voxome.registry import targets
 from voxome.resources.columns import Table, read_table_provenance
 from voxome.resources.open import Resource, open
 from voxome.resources.provenance import read_provenance
@@ -45,7 +46,7 @@ def provenance(resource: VolumeLike | Resource | Mesh | Skeleton | Annotations |
         return () if resource.provenance is None else (resource.provenance,)
     if isinstance(resource, str | os.PathLike):
         path = location_text(resource)
-        if path.partition("?")[0].endswith(".parquet"):
+        if path.partition("?")[0].endswith(".parquet") and Uri.parse(path).scheme not in targets("voxome.remotes"):
             return read_table_provenance(path)
         resource = open(resource)
     source = resource.source if isinstance(resource, Meshes | Skeletons | Points) else as_volume(resource).source

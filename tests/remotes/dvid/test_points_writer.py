@@ -48,6 +48,7 @@ def points_of(count: int) -> Annotations:
 def test_points_come_back_and_are_edited(server: Callable[[str], str]) -> None:
     expected = points_of(50)
     (points,) = voxome.create_annotations(server("notes"), expected, voxel_size_nm=SIZE)
+    assert [one.service for one in voxome.provenance(points.uri)] == ["annotations"]
     found = points.get(points.ids().tolist())
     order = np.lexsort(expected.positions_nm[:, 0].T[::-1])
     np.testing.assert_array_equal(found.positions_nm, expected.positions_nm[order])

@@ -162,11 +162,20 @@ def test_cells_list_annotations_in_random_order(tmp_path: Path) -> None:
     assert abs(np.corrcoef(ids, np.arange(300))[0, 1]) < 0.2
 
 
-def test_more_annotations_at_one_place_than_the_limit_have_levels_of_equal_cells(tmp_path: Path) -> None:
-    found = Annotations("point", np.arange(1, 101), np.full((100, 1, 3), 7.0))
+@pytest.mark.parametrize("others", [0, 100])
+def test_the_last_level_takes_all_that_are_at_one_place(tmp_path: Path, others: int) -> None:
+    positions = np.concatenate([np.full((500, 1, 3), 7.0), np.random.default_rng(0).random((others, 1, 3)) * 60])
+    found = Annotations("point", np.arange(1, 501 + others), positions)
     points = write(tmp_path / "a", found, limit=9)
-    assert all(len(ids) <= 9 for _, _, ids, _ in cells_of(tmp_path / "a"))
-    assert len(points.within((0, 0, 0), (8, 8, 8))) == 100
+    levels = info_of(tmp_path / "a")["spatial"]
+    assert len(levels) <= 8
+    assert all(level["limit"] == 9 for level in levels[:-1])
+    assert all(len(ids) <= entry["limit"] for entry, _, ids, _ in cells_of(tmp_path / "a"))
+    assert np.isin(np.arange(1, 501), points.within((6, 6, 6), (8, 8, 8)).ids).all()
+    editor = voxome.open(points.uri, expect=voxome.Points, mode="r+")
+    editor.delete([1])
+    editor.fold()
+    assert [level["limit"] for level in info_of(tmp_path / "a")["spatial"][:-1]] == [9] * (len(levels) - 1)
 
 
 def test_large_boxes_do_not_multiply(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ with ``pre_`` and ``post_`` in place of ``start_`` and ``stop_``, and without id
 
 from __future__ import annotations
 
+import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +23,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from voxome.contracts.points import PointsSpec, PointsWriter
-from voxome.contracts.provenance import Provenance
+from voxome.contracts.provenance import ATTRIBUTE, Provenance
 from voxome.contracts.ragged import Ragged
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.contracts.source import Mode, ResourceInfo, Source
@@ -30,10 +32,12 @@ from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly, Unknown
 from voxome.remotes.annotation_files.columns import TableOptions, TableReader, parse_triple
 from voxome.remotes.annotation_files.csv import csv_columns, read_csv, read_csv_schema
 from voxome.remotes.annotation_rows import to_table
+from voxome.remotes.provenance_json import parse_entries
 from voxome.storage.atomic import storing
 from voxome.storage.find import storage_path
 from voxome.storage.path import StoragePath
 
+_LOG = logging.getLogger(__name__)
 SUFFIXES = (".csv", ".parquet")
 _ROWS = 1 << 16
 _OPTIONS = ("offset", "relations", "voxel_size")
@@ -97,6 +101,29 @@ class TableSource:
             first += len(table)
         if not first:
             yield self._none
+
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        """Return what the metadata of a Parquet file say; CSV files have none."""
+        if _is_csv(self._path):
+            return ()
+        with self._path.open_file() as file:
+            metadata = pq.read_metadata(pa.PythonFile(file, mode="r")).metadata or {}
+        text = metadata.get(ATTRIBUTE.encode())
+        if text is None:
+            return ()
+        try:
+            return parse_entries(json.loads(text), f"metadata {ATTRIBUTE}")
+        except ValueError:
+            return (Provenance.of_others(f"metadata {ATTRIBUTE}", text.decode(errors="replace")),)
+
+    def add_provenance(self, one: Provenance) -> None:
+        """Refuse: the metadata of a table are written with it.
+
+        Raises
+        ------
+        ReadOnly
+        """
+        raise ReadOnly(f"{self.name} is a table, to which no provenance can be added")
 
     def ids(self) -> NDArray[np.uint64]:
         return np.sort(np.concatenate([self._none.ids, *(part.ids for part in self.batches())]))
@@ -174,6 +201,8 @@ class TableWriter:
     def finish(self, provenance: Provenance | None, part: str | None = None) -> str:
         if self._writer is None:
             raise InvalidInput(f"{self._uri}: there are no annotations to write; an empty table needs one empty part")
+        if provenance is not None:
+            self._keep(provenance)
         self._writer.close()
         stem, dot, suffix = self._uri.path.rpartition(".")
         uri = self._uri if part is None else replace(self._uri, path=f"{stem}-{part}{dot}{suffix}")
@@ -183,6 +212,13 @@ class TableWriter:
         with path.create_file() as file:
             shutil.copyfileobj(self._draft, file)
         return str(uri)
+
+    def _keep(self, provenance: Provenance) -> None:
+        """Write what made the annotations into the metadata of the file."""
+        if isinstance(self._writer, pq.ParquetWriter):
+            self._writer.add_key_value_metadata({ATTRIBUTE: json.dumps(provenance.to_json())})
+        else:
+            _LOG.info("%s has no place for provenance; Parquet files have", self._uri)
 
 
 def _describe(schema: pa.Schema | None) -> str:

@@ -13,12 +13,13 @@ from voxome.errors import CorruptData, NotFound, UnknownName
 from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.elements import Element, confidence_of
 from voxome.remotes.dvid.node import Node
+from voxome.remotes.dvid.provenance import LoggedElements
 
 CONFIDENCE, PRE_CONFIDENCE = "confidence", "pre_confidence"
 """Properties of a line: of its postsynaptic, and of its presynaptic point."""
 
 
-class DvidLines:
+class DvidLines(LoggedElements):
     """The synapses of an instance: a line for each relation of a presynaptic point to a postsynaptic one.
 
     The point of voxel i is its centre, ``(i + 1/2) * voxel_size_nm``. The id of a line is a hash of its two points.

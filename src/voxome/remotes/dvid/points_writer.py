@@ -17,12 +17,13 @@ from voxome.contracts.points import PointsSpec
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Annotations
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
+from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat, VoxomeError
 from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.elements import CONFIDENCE, Element, Relation
 from voxome.remotes.dvid.lines import CONFIDENCE as LINE_CONFIDENCE
 from voxome.remotes.dvid.lines import PRE_CONFIDENCE
 from voxome.remotes.dvid.node import Node
+from voxome.remotes.dvid.provenance import add_provenance
 from voxome.remotes.dvid.versions import DvidNode
 from voxome.remotes.spilled_rows import PARTITIONS, SpilledRows
 
@@ -108,8 +109,17 @@ class DvidPointsWriter:
         self._elements.post(self._points)
         for partition in range(PARTITIONS):
             self._elements.post(_synapse_elements(self._ends.read([partition]), self._name))
+        if provenance is not None:
+            self._keep(provenance)
         uri = self._uri if self._shape != "line" else replace(self._uri, query={**self._uri.query, "shape": "line"})
         return uri.reveal()
+
+    def _keep(self, provenance: Provenance) -> None:
+        """Add what made the annotations to the log of the version; that they are there counts more."""
+        try:
+            add_provenance(self._node, self._instance, provenance)
+        except VoxomeError as error:
+            _LOG.warning("the provenance of %s is not recorded: %s", self._name, error)
 
 
 def point_elements(annotations: Annotations, voxel_size_nm: tuple[float, float, float], name: str) -> list[Element]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from voxome.contracts.provenance import Provenance
+from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.node import Node
 from voxome.remotes.dvid.parsing import parse_json
 from voxome.remotes.dvid.versions import DvidNode, VersionInfo, parse_versions
@@ -28,6 +29,20 @@ def read_provenance(node: Node, instance: str) -> tuple[Provenance, ...]:
 def add_provenance(node: Node, instance: str, one: Provenance) -> None:
     """Add a line to the log of a version."""
     DvidNode(node).add_log(f"{_MARK}{instance}: {json.dumps(entry_json(one))}")
+
+
+class LoggedElements:
+    """Provenance of the annotations of an instance, for their source."""
+
+    _elements: AnnotationInstance
+
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        """Return what the logs of this version and those before it say has made the instance."""
+        return read_provenance(self._elements.node, self._elements.name)
+
+    def add_provenance(self, one: Provenance) -> None:
+        """Add an entry to the log of the version."""
+        add_provenance(self._elements.node, self._elements.name, one)
 
 
 def _ancestors(versions: Mapping[str, VersionInfo], uuid: str) -> set[str]:

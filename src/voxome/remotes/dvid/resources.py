@@ -23,6 +23,7 @@ from voxome.remotes.dvid.morphology import EXTENSIONS, Meshes, Skeletons
 from voxome.remotes.dvid.node import Node
 from voxome.remotes.dvid.parsing import parse_json
 from voxome.remotes.dvid.points_writer import point_elements
+from voxome.remotes.dvid.provenance import LoggedElements
 from voxome.remotes.dvid.types import InstanceInfo
 from voxome.remotes.http import fan_out
 
@@ -81,7 +82,7 @@ class DvidSkeletons(_OfBodies):
         return self._skeletons.get(int(as_labels([id])[0]))
 
 
-class DvidPoints:
+class DvidPoints(LoggedElements):
     """Annotated points of an instance.
 
     The point of voxel i is its centre, ``(i + 1/2) * voxel_size_nm``. Its properties are ``kind``, ``confidence`` (NaN

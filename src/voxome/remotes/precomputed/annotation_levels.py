@@ -4,8 +4,9 @@ Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precom
 
 Annotations come in a random order that depends on their ids only. A level takes them in this order until the next one
 would exceed the limit of a cell; from that one on, they belong to the next level, whose cells are smaller. So each is
-on exactly one level, no cell exceeds the limit, a level has the same share of the remaining ones in every cell, and
-nothing depends on how the annotations were cut into batches.
+on exactly one level, a level has the same share of the remaining ones in every cell, and nothing depends on how the
+annotations were cut into batches. No cell exceeds the limit, but on a level whose cells cannot be halved: that is the
+last one, and takes the rest.
 """
 
 from __future__ import annotations
@@ -41,11 +42,14 @@ class Level:
         Temporary file for entries.
     dtype : numpy.dtype
         Of an entry: ``row`` (an encoded annotation) and ``code``.
+    is_last : bool
+        Whether it takes all annotations that are left, whatever the limit is.
     """
 
     grid: CellGrid
     path: Path
     dtype: np.dtype[Any]
+    is_last: bool = False
     entries: int = 0
     _codes: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     _counts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
@@ -56,7 +60,7 @@ class Level:
     def take(self, rows: NDArray[Any], shape: AnnotationShape, limit: int) -> int:
         """Take encoded annotations until the next one would exceed `limit` in a cell; return how many."""
         which, codes = self.grid.find(shape, rows["record"]["vectors"])
-        excess = self._rank(codes) >= limit
+        excess = (self._rank(codes) >= limit) & (not self.is_last)
         accepted = int(which[excess].min()) if excess.any() else len(rows)
         inside = which < accepted
         self._count(codes[inside])
@@ -158,12 +162,16 @@ def assign_levels(
             rows = rows[accepted:]
             if len(rows):
                 finish(level)
-                level = Level(_next_grid(level.grid, batch, codec), path, dtype)
+                level = _next_level(level, batch, codec)
     finish(level)
 
 
-def _next_grid(grid: CellGrid, sample: NDArray[Any], codec: AnnotationCodec) -> CellGrid:
-    """Return the cells of the next level: halved, unless annotations are so large that this would only repeat them."""
-    halved = grid.halved(codec.nm)
+def _next_level(level: Level, sample: NDArray[Any], codec: AnnotationCodec) -> Level:
+    """Return the next level, of halved cells, unless annotations are so large that this would only repeat them.
+
+    If its cells cannot be halved again, it is the last one.
+    """
+    halved = level.grid.halved(codec.nm)
     mean = halved.mean_cells(codec.shape, sample["record"]["vectors"])
-    return halved if mean <= _CELLS_PER_ANNOTATION else grid
+    grid = halved if mean <= _CELLS_PER_ANNOTATION else level.grid
+    return Level(grid, level.path, level.dtype, is_last=grid.halved(codec.nm).shape == grid.shape)

@@ -413,7 +413,7 @@ class _Indices:
                 "key": f"{prefix}{_LEVEL}{len(entries)}",
                 "grid_shape": list(level.grid.shape),
                 "chunk_size": level.grid.size.tolist(),
-                "limit": chosen,
+                "limit": max(chosen, level.largest),
                 "sharding": sharding.to_json(),
             }
             entries.append(entry)

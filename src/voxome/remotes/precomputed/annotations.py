@@ -107,8 +107,8 @@ class AnnotationIndices:
 
     @property
     def limit(self) -> int | None:
-        """Largest number of annotations in a cell of the spatial index."""
-        return max((level.limit for level in self._levels if level.limit), default=None)
+        """Largest number of annotations in a cell of the spatial index; the last level may have more."""
+        return min((level.limit for level in self._levels if level.limit), default=None)
 
     def conform(self, annotations: Annotations) -> Annotations:
         """Return annotations as they would be read after they were written.
