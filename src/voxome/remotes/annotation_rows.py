@@ -87,7 +87,7 @@ def from_table(table: pa.Table, shape: AnnotationShape) -> Annotations:
         shape,
         table.column(ID).to_numpy(),
         positions.reshape(len(table), len(names) // 3, 3),
-        {name: numpy_column(table.column(name)) for name in others if name not in lists},
+        {name: numpy_column(name, table.column(name)) for name in others if name not in lists},
         {name: _labels(name, table.column(name)) for name in others if name in lists},
     )
 
@@ -116,7 +116,7 @@ def property_column(name: str, values: Any) -> pa.Array:
         ) from error
 
 
-def numpy_column(column: pa.ChunkedArray) -> NDArray[Any]:
+def numpy_column(name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     """Return a column as an array; texts as such, unless some are missing (None).
 
     Raises
@@ -129,7 +129,10 @@ def numpy_column(column: pa.ChunkedArray) -> NDArray[Any]:
         flat = pa.concat_arrays([chunk.flatten() for chunk in column.chunks] or [pa.array([], kind.value_type)])
         return flat.to_numpy(zero_copy_only=False).reshape(-1, kind.list_size)
     if column.null_count and not (pa.types.is_string(kind) or pa.types.is_floating(kind)):
-        raise InvalidInput(f"a column of {kind} lacks {column.null_count} values; fill them in, or leave it out")
+        raise InvalidInput(
+            f"the column {name!r} of {kind} lacks {column.null_count} values; fill them in, leave it out, or read it "
+            f"as a relation (?relations={name})"
+        )
     values: NDArray[Any] = column.combine_chunks().to_numpy(zero_copy_only=False)
     return values.astype(np.str_) if pa.types.is_string(kind) and not column.null_count else values
 

@@ -163,4 +163,4 @@ class BesideTable:
         if len(ids) and (at.max() >= len(known) or (known[order[at]] != ids).any()):
             raise CorruptData(f"{self._path} lacks properties of some annotations; write the collection again")
         rows = table.take(order[at]) if len(ids) else table.slice(0, 0)
-        return {name: numpy_column(rows.column(name)) for name in self._columns}
+        return {name: numpy_column(name, rows.column(name)) for name in self._columns}
