@@ -401,7 +401,7 @@ def test_who_may_only_read_a_store_reads_its_segments(is_edited: bool) -> None:
             assert voxome.open(file)[0, 2, 0] == 1
             with pytest.raises(StoreError, match="check its address, the permissions"):
                 reader.merge([3, 4])
-        editor.merge([1, 3])
+        voxome.proofread(f"proofread://{file}", author="ann").merge([1, 3])
         assert reader.segment_of([3]).tolist() == [1]
 
 

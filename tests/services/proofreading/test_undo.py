@@ -34,6 +34,20 @@ def test_undo_restores_the_mapping_and_redo_the_edit(open_session: Open) -> None
     assert [one.action for one in session.history()] == ["merge", "cleave", "undo", "undo", "redo", "redo"]
 
 
+def test_the_version_follows_undo_and_redo(open_session: Open) -> None:
+    session = open_session()
+    session.merge([1, 2])
+    for number, act in enumerate((session.undo, session.redo), start=2):
+        assert act().number == session.version == number
+
+
+def test_a_closed_session_edits_no_longer(open_session: Open) -> None:
+    session = open_session()
+    session.close()
+    with pytest.raises(InvalidInput, match="this session is closed"):
+        session.merge([1, 2])
+
+
 def test_a_second_undo_or_redo_is_refused(open_session: Open) -> None:
     session = open_session()
     session.merge([1, 2])

@@ -75,6 +75,7 @@ class Editor:
         self._states: dict[Lineage, State] = {}
         self._locks: Counter[int] = Counter()
         self._accepted: int | None = None
+        self._closed = False
         self._source: SegmentsSource | None = None
 
     @contextmanager
@@ -87,14 +88,28 @@ class Editor:
             self._accepted = None
 
     def _toggle(self, operation: Operation | int | None, action: Toggle) -> Operation:
-        with self.store.database.writing() as connection:
+        with self._writing() as connection:
+            before = self._state.version
             self._state.follow(connection)
             number = self._last(action) if operation is None else require_operation(operation)
             edit, done, changes = self._state.log.toggle(number, action, self._state.mapping)
             self._require_free(connection, edit.changes.segments)
             entry = self._insert(connection, done, edit.number, {"segments": edit.segments}, changes)
-        self._state.append(entry)
+        self._append(entry, before)
         return entry
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        if self._closed:
+            raise InvalidInput("this session is closed; begin another one with voxome.proofread(…)")
+        with self.store.database.writing() as connection:
+            yield connection
+
+    def _append(self, operation: Operation, before: int) -> None:
+        """Take note of an own operation; edits are based on it, unless others have edited since version `before`."""
+        if self._seen == before == operation.number - 1:
+            self._seen = operation.number
+        self._state.append(operation)
 
     def _last(self, action: Toggle) -> int:
         """Return the edit that an undo or a redo of this session concerns by default."""
@@ -114,7 +129,7 @@ class Editor:
         arguments: dict[str, Any],
     ) -> Operation:
         """Check and write an edit, in one transaction."""
-        with self.store.database.writing() as connection:
+        with self._writing() as connection:
             before = self._state.version
             self._state.follow(connection)
             based_on = self._seen if version is None else self._number_of(connection, version)
@@ -129,9 +144,7 @@ class Editor:
                 now = self.store.database.now_s(connection)
                 require_open(connection, self.branch, self._accepted, self.token, now)
                 decide(connection, self._accepted, "accepted", self.author, operation.number)
-        if self._seen == before == operation.number - 1:
-            self._seen = operation.number
-        self._state.append(operation)
+        self._append(operation, before)
         return operation
 
     def _insert(

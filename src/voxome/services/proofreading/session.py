@@ -75,7 +75,8 @@ class Session(Lookups):
         self.close()
 
     def close(self) -> None:
-        """Close the connections to the store."""
+        """Close the connections to the store; the session edits no longer."""
+        self._closed = True
         self.store.database.close()
 
     @explain_calls
