@@ -18,7 +18,7 @@ import voxome
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import InvalidInput, NotFound, ReadOnly, StoreError, UnknownName, UnsupportedFormat
 from voxome.remotes.precomputed import annotation_source
-from voxome.remotes.precomputed.annotation_edits import EditsFile
+from voxome.remotes.precomputed.annotation_edits import Edits, EditsFile
 from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, remove_replaced
 
 EVERYWHERE: Any = ((-1e6, -1e6, -1e6), (1e6, 1e6, 1e6))
@@ -238,14 +238,14 @@ def test_two_edits_after_a_killed_fold_are_both_kept(tmp_path: Path, monkeypatch
     other = voxome.open(points.uri, expect=voxome.Points, mode="r+")
     points.write(points[1].replace(ids=[1000]))
     kill_fold(points, monkeypatch)
-    reopen = EditsFile.reopen
+    to_bytes = Edits.to_bytes
 
-    def late(file: EditsFile, fold: str) -> None:
-        monkeypatch.setattr(EditsFile, "reopen", reopen)
+    def late(edits: Edits) -> bytes:
+        monkeypatch.setattr(Edits, "to_bytes", to_bytes)
         other.write(other[1].replace(ids=[2000]))
-        reopen(file, fold)
+        return to_bytes(edits)
 
-    monkeypatch.setattr(EditsFile, "reopen", late)
+    monkeypatch.setattr(Edits, "to_bytes", late)
     points.write(points[1].replace(ids=[3000]))
     assert {1000, 2000, 3000} <= set(points.ids().tolist())
 

@@ -16,6 +16,7 @@ from remotes.precomputed.collections_of_annotations import BIG, EXTENT_NM, all_t
 from remotes.precomputed.lines import segment_meets_box
 
 import voxome
+from voxome.contracts.points import PointsSpec
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.remotes.precomputed.annotation_cells import morton_cells
@@ -327,11 +328,15 @@ def test_a_folder_that_others_use_is_never_emptied(tmp_path: Path) -> None:
 
 def test_a_second_writer_leaves_the_first_one_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finish = AnnotationWriter._write_info
+    second = AnnotationWriter(LocalPath(str(tmp_path / "a")), "second", PointsSpec())
+    second.write(annotations_of("point", 7))
 
     def late(writer: AnnotationWriter, *arguments: Any) -> None:
         monkeypatch.setattr(AnnotationWriter, "_write_info", finish)
         with pytest.raises(AlreadyExists, match="being written by process"):
             write(tmp_path / "a", annotations_of("point", 7))
+        with second, pytest.raises(AlreadyExists, match="being written by process"):
+            second.finish(None)
         finish(writer, *arguments)
 
     monkeypatch.setattr(AnnotationWriter, "_write_info", late)
