@@ -178,7 +178,7 @@ def test_apis_without_their_extra_say_what_to_install(tmp_path: Path) -> None:
         "testing": "import voxome.testing",
         "dvid": "from voxome.remotes.dvid.messages import encode_keys; encode_keys(['one'])",
         "keyring": "voxome.configure(keyring=True); voxome.open('bossdb://localhost:1/one/two/three')",
-        "postgresql": "voxome.proofread(VOLUME, 'postgresql://localhost/one')",
+        "postgresql": "from voxome.services.proofreading.database import parse_store; parse_store('postgresql://one/two')",
         "em": "voxome.run('workflow.cwl', {}, out='out')",
     }
     found = json.loads(_run(CALLS, tmp_path, json.dumps(list(cases.values()))))
