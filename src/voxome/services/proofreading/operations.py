@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import numpy as np
+
 from voxome.errors import EditConflict, InvalidInput, NotFound
 from voxome.services.proofreading.changes import Changes
 from voxome.services.proofreading.mapping import Mapping
@@ -159,11 +161,33 @@ class OperationLog:
         emptied, created = edit.details["emptied"], edit.details["created"]
         if not is_undone:
             emptied, created = created, emptied
-        if not _fits(changes, set(emptied), set(created), mapping):
-            later = [one for one in self.since(last.number, edit.changes.segments) if self.status(one) == "done"]
-            names = ", ".join(map(str, later)) or "later operations"
+        later = self._dependent(edit)
+        if later or not _fits(changes, set(emptied), set(created), mapping):
+            others = [one for one in self.since(last.number, edit.changes.segments) if self.status(one) == "done"]
+            names = ", ".join(map(str, later or others)) or "later operations"
             raise EditConflict(f"cannot {action} {edit}: {names} depend on it; undo these first")
         return edit, action, changes
+
+    def _dependent(self, edit: Operation) -> list[Operation]:
+        """Return the later edits that are done and concern a segment of `edit`.
+
+        Only merges into one segment are independent, where neither takes what the other has moved or emptied.
+        """
+        later = self.since(edit.number, edit.changes.segments)
+        return [
+            one
+            for one in later
+            if one.target is None and self.status(one) == "done" and not _are_independent(edit, one)
+        ]
+
+
+def _are_independent(one: Operation, other: Operation) -> bool:
+    if not one.action == other.action == "merge":
+        return False
+    if np.isin(one.changes.moves[:, 0], other.changes.moves[:, 0]).any():
+        return False
+    emptied = [set(each.details["emptied"]) for each in (one, other)]
+    return not (one.changes.segments & emptied[1] or other.changes.segments & emptied[0])
 
 
 def _fits(changes: Changes, emptied: set[int], created: set[int], mapping: Mapping) -> bool:
