@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from time import time_ns
 from uuid import uuid4
 
 from voxome.contracts.provenance import ATTRIBUTE, Provenance
@@ -24,7 +25,8 @@ def read_provenance(metadata: Metadata) -> tuple[Provenance, ...]:
 
 def add_provenance(metadata: Metadata, one: Provenance) -> None:
     """Store an entry under a key of its own."""
-    metadata[f"{ATTRIBUTE}.{one.time}.{uuid4().hex[:8]}"] = json.dumps(entry_json(one), separators=(",", ":"))
+    key = f"{ATTRIBUTE}.{one.time}.{time_ns()}.{uuid4().hex[:8]}"
+    metadata[key] = json.dumps(entry_json(one), separators=(",", ":"))
 
 
 def _parse(name: str, text: str) -> Provenance:
