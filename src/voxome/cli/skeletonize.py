@@ -65,7 +65,10 @@ def skeletonize(
     records: Records = None,
     json: Json = False,
 ) -> None:
-    """Skeletonize every object of a segmentation, block by block; rerun the same command to resume."""
+    """Skeletonize every object of a segmentation, block by block; rerun the same command to resume.
+
+    Skeletons depend on the blocks: in total by about 1 % of the cable, those of single objects by more.
+    """
     from voxome.cli.progress import progress_bars
     from voxome.workflow.shapes import SKELETONS, write_skeletons
 
