@@ -147,8 +147,13 @@ def test_a_parquet_of_another_program_is_read(tmp_path: Path) -> None:
         ("", CorruptData, "is empty"),
         ("a,b\n1,2\n", InvalidInput, "positions are expected in z_nm, y_nm, x_nm"),
         ("z_nm,y_nm,x_nm\n1,2\n", CorruptData, "no CSV table"),
-        ("z_nm,y_nm,x_nm,id\n1,2,3,1.5\n", CorruptData, "column 'id' has a value that is no uint64"),
-        ("z_nm,y_nm,x_nm,seg[]\n1,2,3,a b\n", CorruptData, "column 'seg' has a value"),
+        ("z_nm,y_nm,x_nm,id\n1,2,3,1\n1,2,3,1.5\n", CorruptData, "row 2 has '1.5' in the column 'id'.* no uint64"),
+        ("z_nm,y_nm,x_nm,id\n1,2,3,\n", CorruptData, "row 1 has '' in the column 'id'"),
+        ("z_nm,y_nm,x_nm,seg[]\n1,2,3,7\n1,2,3,a b\n", CorruptData, "row 2 has 'a b' in the column 'seg'"),
+        ("z_nm,y_nm,x_nm,id\n1,2,3,7\n4,5,6,8\n4,5,6,7\n", InvalidInput, "rows 1 and 3 both have the id 7"),
+        ("z_nm,y_nm,x_nm,id\n1,2,3,7\n4,nan,6,8\n", InvalidInput, r"row 2 \(id 8\) has nan in y_nm; positions must"),
+        ("z_nm,y_nm,x_nm\n1,2,3\n4,,6\n", InvalidInput, r"row 2 \(id 2\) has nan in y_nm"),
+        ("z_nm,y_nm,x_nm\n1,2,-inf\n", InvalidInput, r"row 1 \(id 1\) has -inf in x_nm"),
         ("z_nm,y_nm,x_nm\n1,2,x\n", InvalidInput, "column 'x_nm' is of type string"),
     ],
 )
@@ -158,6 +163,75 @@ def test_a_csv_that_cannot_be_read_is_explained(
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(error, match=message):
         read(f"{tmp_path}/a.csv").ids()
+
+
+@pytest.mark.parametrize("query", ["ids", "get", "within", "related", "batches", "copy"])
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [("7,9,9,9,5", "rows 1 and 3 both have the id 7"), ("9,nan,9,9,5", "row 3 .id 9. has nan in z_nm")],
+)
+def test_every_query_of_a_table_names_the_row_that_is_wrong(tmp_path: Path, query: str, row: str, message: str) -> None:
+    (tmp_path / "a.csv").write_text(f"id,z_nm,y_nm,x_nm,seg[]\n7,1,1,1,5\n8,2,2,2,5\n{row}\n")
+    points = read(f"{tmp_path}/a.csv")
+    queries: dict[str, Any] = {
+        "ids": points.ids,
+        "get": lambda: points.get([8]),
+        "within": lambda: points.within((0, 0, 0), (3, 3, 3)),
+        "related": lambda: points.related("seg", 5),
+        "batches": lambda: list(points.batches()),
+        "copy": lambda: voxome.create_annotations(tmp_path / "b.parquet", points),
+    }
+    with pytest.raises(InvalidInput, match=message):
+        queries[query]()
+    assert not (tmp_path / "b.parquet").exists()
+
+
+def test_the_columns_of_the_file_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("pre_z,pre_y,pre_x,post_z,post_y,post_x\n1,2,3,4,5,nan\n")
+    with pytest.raises(InvalidInput, match=r"row 1 .id 1. has nan in post_x"):
+        read(f"{tmp_path}/a.csv?voxel_size=40,8,4").ids()
+    missing = {"z_nm": [0.0, None], "y_nm": [0.0, 0.0], "x_nm": [0.0, 0.0]}
+    pq.write_table(pa.table(missing), tmp_path / "a.parquet")
+    with pytest.raises(InvalidInput, match="row 2 has no value of z_nm"):
+        read(f"{tmp_path}/a.parquet").ids()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_ids_that_occur_twice_and_positions_that_are_not_finite_are_not_written(tmp_path: Path, suffix: str) -> None:
+    twice: Any = iter([annotations_of("point", 5), annotations_of("point", 5)])
+    with pytest.raises(InvalidInput, match="occurs twice"):
+        voxome.create_annotations(tmp_path / f"a.{suffix}", twice)
+    wrong = Annotations("ellipsoid", [3, 4], [[[0, 0, 0], [1, 1, 1]], [[0, 0, 0], [1, -1, 1]]])
+    with pytest.raises(InvalidInput, match="the annotation 4 has -1 in radius_y_nm; radii of ellipsoids must be at"):
+        voxome.create_annotations(tmp_path / f"a.{suffix}", wrong)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_empty_table_is_written_and_read(tmp_path: Path, shape: AnnotationShape, suffix: str) -> None:
+    none = annotations_of(shape, 5).select(np.empty(0, np.int64))
+    (points,) = voxome.create_annotations(f"{tmp_path}/a.{suffix}", none)
+    assert (points.shape, set(points.relations), points.ids().tolist()) == (shape, {"pre", "post"}, [])
+    (copy,) = voxome.create_annotations(f"precomputed://{tmp_path}/p", f"{tmp_path}/a.{suffix}")
+    for one in (points, copy):
+        assert len(one.within((0, 0, 0), (1e9, 1e9, 1e9))) == len(one.related("pre", 7)) == 0
+        assert set(one.get([]).properties) == set(none.properties)
+
+
+@pytest.mark.parametrize("text", ["id,z_nm,y_nm,x_nm,seg", "id,z_nm,y_nm,x_nm,seg\r\n", "id,z_nm,y_nm,x_nm,seg\n\n"])
+def test_a_csv_with_its_header_alone_is_empty(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    points = read(f"{tmp_path}/a.csv?relations=seg")
+    assert (points.ids().tolist(), list(points.relations)) == ([], ["seg"])
+
+
+def test_empty_tables_of_other_programs_are_read(tmp_path: Path) -> None:
+    names = ("id", "z_nm", "y_nm", "x_nm", "seg", "note")
+    for column in (pa.array([], pa.float64()), pa.array([], pa.null())):
+        pq.write_table(pa.table(dict.fromkeys(names, column)), tmp_path / "a.parquet")
+        points = read(f"{tmp_path}/a.parquet?relations=seg")
+        assert (points.ids().tolist(), list(points.relations)) == ([], ["seg"])
 
 
 def test_wrong_requests_are_explained(tmp_path: Path) -> None:

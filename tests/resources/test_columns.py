@@ -10,7 +10,7 @@ import pytest
 
 import voxome
 from voxome.contracts.provenance import LOCAL, Provenance
-from voxome.errors import InvalidInput, NotFound, UnknownName
+from voxome.errors import AlreadyExists, InvalidInput, NotFound, ReadOnly, UnknownName
 from voxome.resources.columns import PROVENANCE, Table
 from voxome.resources.table import TableFile
 
@@ -70,6 +70,27 @@ def test_a_csv_file_keeps_all_bits(table: Table, tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [int(row["id"]) for row in rows] == BIG
     np.testing.assert_array_equal([float(row["mean"]) for row in rows], table["mean"])
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_an_existing_file_is_replaced_only_if_overwritten(table: Table, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t.{suffix}"
+    path.write_text("mine")
+    with pytest.raises(AlreadyExists, match=rf"t\.{suffix} already exists.*overwrite=True"):
+        table.write(path)
+    assert path.read_text() == "mine"
+    table.write(path, overwrite=True)
+    assert len(path.read_bytes()) > 4
+    (tmp_path / f"folder.{suffix}").mkdir()
+    (tmp_path / f"folder.{suffix}/notes.txt").write_text("mine")
+    with pytest.raises(AlreadyExists):
+        table.write(tmp_path / f"folder.{suffix}")
+
+
+def test_a_place_that_cannot_be_written_is_named(table: Table, tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(ReadOnly, match=r"t\.csv cannot be written: .*notes is a file, not a folder; choose another"):
+        table.write(tmp_path / "notes/t.csv")
 
 
 def test_another_suffix_is_refused(table: Table, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
-from uuid import uuid4
 
 from voxome.contracts.abilities import SupportsUriOptions
 from voxome.contracts.formats import FILE
@@ -24,7 +23,7 @@ from voxome.contracts.shape_writers import (
     SupportsWriteSkeletons,
 )
 from voxome.contracts.uri import Uri
-from voxome.errors import InvalidInput, UnsupportedFormat, VoxomeError
+from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
 from voxome.kinds.ownership import FOREIGN, require_own
@@ -35,6 +34,7 @@ from voxome.resources.shapes import Meshes as StoredMeshes
 from voxome.resources.shapes import Skeletons as StoredSkeletons
 from voxome.storage.find import storage_options, storage_path
 from voxome.storage.path import StoragePath
+from voxome.storage.probe import write_problem
 
 FORMAT = "precomputed"
 """The format of the shapes that a run keeps in its own store."""
@@ -117,7 +117,7 @@ class Shapes(Kind):
             others = "another program" if owner == FOREIGN else "another call" + ("" if complete else ", unfinished")
             return [f"{uri} has {self.type} of {others}; choose another folder, or remove it"]
         self._check(*_plain(uri, target))
-        problem = _write_problem(_folder(uri)) if owner is None else None
+        problem = write_problem(_folder(uri)) if owner is None else None
         return [] if problem is None else [f"{uri}: {problem}"]
 
     def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
@@ -219,19 +219,6 @@ def _folder(uri: Uri) -> StoragePath:
     """Return the folder of shapes."""
     kept = storage_options(uri)
     return storage_path(replace(uri, query={name: text for name, text in uri.query.items() if name in kept}))
-
-
-def _write_problem(folder: StoragePath) -> str | None:
-    """Return why a new folder cannot be written, found out by a file beside it, which is removed; None if it can."""
-    if folder.parent is None:
-        return None
-    probe = folder.parent / f".{folder.name}.{uuid4().hex}"
-    try:
-        probe.write_bytes(b"")
-        probe.unlink()
-    except VoxomeError as error:
-        return str(error).replace(str(probe), str(folder))
-    return None
 
 
 def _record_of(uri: Uri) -> tuple[str | None, bool]:

@@ -7,18 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import csv
 
 from voxome.calls import explain_calls, explain_construction
-from voxome.contracts.arguments import require_id, require_path
+from voxome.contracts.arguments import require_flags, require_id, require_path
 from voxome.contracts.kinds import Rows
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.uri import Location
 from voxome.errors import CorruptData, InvalidInput, NotFound, UnknownName
-from voxome.resources.table import TableFile, write_table
-from voxome.storage.find import storage_at
+from voxome.resources.table import TableFile
+from voxome.resources.table_files import require_new_table, table_path, write_table_file
 
 PROVENANCE = "voxome_provenance"
 """Metadata of a table file: what made it."""
@@ -93,31 +91,33 @@ class Table:
         return {name: values[at].item() for name, values in self.rows.items()}
 
     @explain_calls
-    def write(self, path: Location) -> None:
-        """Write the table as a file ``.parquet``, with its provenance, or ``.csv``; an existing file is replaced.
+    def write(self, path: Location, *, overwrite: bool = False) -> None:
+        """Write the table as a file ``.parquet``, with its provenance, or ``.csv``.
 
         Parameters
         ----------
         path : str or path
             Path or address, such as ``s3://bucket/regions.parquet``.
+        overwrite : bool
+            Whether a file that exists is replaced.
 
         Raises
         ------
+        AlreadyExists
+            If the file exists, unless `overwrite`.
         InvalidInput
             If its suffix is another one.
+        ReadOnly
+            If its store or folder cannot be written to.
         StoreError
             If it cannot be written.
         """
-        target = require_path("path", path)
-        suffix = target.partition("?")[0].rpartition(".")[2].lower()
-        if suffix == "parquet":
-            columns = {name: str(values.dtype) for name, values in self.rows.items()}
-            write_table(target, self.rows, columns, metadata=provenance_metadata(self.provenance))
-        elif suffix == "csv":
-            with storage_at(target, writing=True).create_file() as file:
-                csv.write_csv(pa.table(self.rows), file)
-        else:
-            raise InvalidInput(f"{target} is neither .parquet nor .csv; end its name in one of these")
+        require_flags(overwrite=overwrite)
+        target = table_path(require_path("path", path))
+        if not overwrite:
+            require_new_table(target)
+        columns = {name: str(values.dtype) for name, values in self.rows.items()}
+        write_table_file(target, [self.rows], columns, provenance_metadata(self.provenance))
 
 
 def provenance_metadata(provenance: Provenance | None) -> dict[str, str]:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import InvalidInput, describe_value
+from voxome.remotes.annotation_checks import require_positions
 from voxome.remotes.annotation_rows import ID, POSITIONS, SHAPE_KEY, from_table, is_list, position_columns
 
 Triple = tuple[float, float, float]
@@ -96,6 +97,9 @@ class TableReader:
             If positions, ids or labels are missing, or no numbers.
         """
         names = position_columns(self.shape)
+        if not len(table):
+            table = self._with_types(table)
+        self._require_values(table, first)
         columns: dict[str, Any] = {
             ID: table.column(ID) if ID in self._columns else np.arange(first, first + len(table)) + 1
         }
@@ -109,7 +113,25 @@ class TableReader:
             found = from_table(pa.table(columns), self.shape)
         except (pa.ArrowInvalid, ValueError) as error:
             raise InvalidInput(f"{self._name}: {error}") from error
+        require_positions(found, self._name, first, self._from)
         return found.replace(positions_nm=self._corner_frame(found.positions_nm))
+
+    def _with_types(self, table: pa.Table) -> pa.Table:
+        """Return a table without rows whose ids and positions are numbers; other programs give these no types."""
+        types = {ID: pa.uint64(), **dict.fromkeys(self._from, pa.float64())}
+        types |= {one: pa.large_list(pa.uint64()) for one in self._options.relations}
+        others = {name: pa.float64() for name in self._columns if pa.types.is_null(table.schema.field(name).type)}
+        fields = [pa.field(one.name, types.get(one.name, others.get(one.name, one.type))) for one in table.schema]
+        return pa.schema(fields).empty_table()
+
+    def _require_values(self, table: pa.Table, first: int) -> None:
+        """Refuse rows without an id or a position."""
+        for name in (ID, *self._from):
+            if name in self._columns and table.column(name).null_count:
+                row = pc.index(table.column(name).is_null(), pa.scalar(True)).as_py()
+                raise InvalidInput(
+                    f"{self._name}: row {first + row + 1} has no value of {name}; fill it in, or remove the row"
+                )
 
     def _corner_frame(self, positions: Any) -> Any:
         """Return positions in nm from the corner of voxel 0; the radii of ellipsoids have no origin."""

@@ -61,7 +61,7 @@ class _Values:
 
         Where some lack, it is a float with NaN for these, unless it could not hold all others.
         """
-        if name == "id":
+        if name == ID:
             return pa.uint64()
         if self.is_bool:
             return pa.bool_()
@@ -102,7 +102,9 @@ def _field(name: str, values: _Values | None, width: int) -> pa.Field:
         return pa.field(name.removesuffix(LIST_SUFFIX), pa.large_list(pa.uint64()))
     if name.endswith(_COLOUR):
         return pa.field(name.removesuffix(_COLOUR), pa.list_(pa.uint8(), width))
-    return pa.field(name, pa.float64() if values is None else values.type(name))
+    if values is None:  # of a table without rows
+        return pa.field(name, pa.uint64() if name == ID else pa.float64())
+    return pa.field(name, values.type(name))
 
 
 def read_csv(path: StoragePath, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -111,26 +113,41 @@ def read_csv(path: StoragePath, schema: pa.Schema) -> Iterator[pa.Table]:
     Raises
     ------
     CorruptData
-        If the file is no CSV, or a value does not have the type of its column.
+        If the file is no CSV, or a value does not have the type of its column; the row is named, the first one is 1.
     """
+    first = 0
     for batch in _batches(path):
-        columns = [_convert(column, field, path) for column, field in zip(batch.columns, schema, strict=True)]
+        columns = [_convert(column, field, path, first) for column, field in zip(batch.columns, schema, strict=True)]
         yield pa.table(dict(zip(schema.names, columns, strict=True)))
+        first += len(batch)
 
 
-def _convert(texts: pa.Array, field: pa.Field, path: StoragePath) -> pa.Array:
+def _convert(texts: pa.Array, field: pa.Field, path: StoragePath, first: int) -> pa.Array:
+    """Return a column as the type of `field`; `first` is the number of rows before it."""
     try:
-        if is_list(field.type) or pa.types.is_fixed_size_list(field.type):
-            return _parse_lists(texts, field.type)
-        if pa.types.is_boolean(field.type):
-            return pc.equal(pc.utf8_lower(texts), "true")
-        if pa.types.is_floating(field.type):
-            texts = pc.if_else(pc.equal(texts, ""), "nan", texts)
-        elif pa.types.is_integer(field.type) and field.name != ID:
-            texts = _present(texts)
-        return texts.cast(field.type)
-    except pa.ArrowInvalid as error:
-        raise CorruptData(f"{path}: the column {field.name!r} has a value that is no {field.type}: {error}") from error
+        return _typed(texts, field)
+    except pa.ArrowInvalid:
+        for row, text in enumerate(texts):
+            try:
+                _typed(texts.slice(row, 1), field)
+            except pa.ArrowInvalid as error:
+                raise CorruptData(
+                    f"{path}: row {first + row + 1} has {text.as_py()!r} in the column {field.name!r}, which is no "
+                    f"{field.type}; correct the row, or remove it"
+                ) from error
+        raise
+
+
+def _typed(texts: pa.Array, field: pa.Field) -> pa.Array:
+    if is_list(field.type) or pa.types.is_fixed_size_list(field.type):
+        return _parse_lists(texts, field.type)
+    if pa.types.is_boolean(field.type):
+        return pc.equal(pc.utf8_lower(texts), "true")
+    if pa.types.is_floating(field.type):
+        texts = pc.if_else(pc.equal(texts, ""), "nan", texts)
+    elif pa.types.is_integer(field.type) and field.name != ID:
+        texts = _present(texts)
+    return texts.cast(field.type)
 
 
 def _parse_lists(texts: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -162,7 +179,10 @@ def _cast(texts: pa.Array, kind: pa.DataType) -> Any:
 def _batches(path: StoragePath) -> Iterator[pa.RecordBatch]:
     """Yield the rows as texts."""
     with path.open_file() as file:
-        names = _header(file, path)
+        names, has_rows = _header(file, path)
+        if not has_rows:
+            yield pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in names]))
+            return
         options = pa.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, quoted_strings_can_be_null=False
         )
@@ -176,9 +196,10 @@ def _batches(path: StoragePath) -> Iterator[pa.RecordBatch]:
             raise CorruptData(f"{path} is no CSV table: {error}") from error
 
 
-def _header(file: BinaryIO, path: StoragePath) -> list[str]:
-    """Return the names of the columns, and go back to the beginning of the file."""
-    line = file.readline().decode("utf-8-sig", "replace")
+def _header(file: BinaryIO, path: StoragePath) -> tuple[list[str], bool]:
+    """Return the names of the columns, and whether anything follows; go back to the beginning of the file."""
+    line = file.readline().decode("utf-8-sig", "replace").rstrip("\r\n") + "\n"
+    has_rows = bool(file.read(1))
     file.seek(0)
     if not line.strip():
         raise CorruptData(f"{path} is empty; a CSV table begins with the names of its columns")
@@ -187,7 +208,7 @@ def _header(file: BinaryIO, path: StoragePath) -> list[str]:
             names: list[str] = reader.schema.names
     except pa.ArrowInvalid as error:
         raise CorruptData(f"{path} is no CSV table: {error}") from error
-    return names
+    return names, has_rows
 
 
 def csv_columns(table: pa.Table) -> pa.Table:

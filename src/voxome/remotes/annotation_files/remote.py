@@ -28,7 +28,8 @@ from voxome.contracts.ragged import Ragged
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.contracts.source import Mode, ResourceInfo, Source
 from voxome.contracts.uri import Uri
-from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly, UnknownName, UnsupportedFormat
+from voxome.errors import AlreadyExists, CorruptData, InvalidInput, NotFound, ReadOnly, UnknownName, UnsupportedFormat
+from voxome.remotes.annotation_checks import UniqueIds, require_positions
 from voxome.remotes.annotation_files.columns import TableOptions, TableReader, parse_triple
 from voxome.remotes.annotation_files.csv import csv_columns, read_csv, read_csv_schema
 from voxome.remotes.annotation_rows import to_table
@@ -36,6 +37,7 @@ from voxome.remotes.provenance_json import parse_entries
 from voxome.storage.atomic import storing
 from voxome.storage.find import storage_path
 from voxome.storage.path import StoragePath
+from voxome.storage.probe import require_write_access
 
 _LOG = logging.getLogger(__name__)
 SUFFIXES = (".csv", ".parquet")
@@ -59,7 +61,9 @@ class AnnotationFilesRemote:
         yield ResourceInfo(str(uri), "points")
 
     def open_points_writer(self, uri: Uri, spec: PointsSpec) -> PointsWriter:
-        _path(uri, writing=True).must_be_free(str(uri))
+        path = _path(uri, writing=True)
+        _require_free(path, uri)
+        require_write_access(path, str(uri))
         return TableWriter(uri)
 
 
@@ -94,11 +98,25 @@ class TableSource:
         return self._reader.read(self._schema.empty_table(), 0)
 
     def batches(self) -> Iterator[Annotations]:
-        """Yield all annotations; at least one part, which may be empty."""
+        """Yield all annotations; at least one part, which may be empty.
+
+        Raises
+        ------
+        InvalidInput
+            If an id occurs twice, at the end, or a row has no position.
+        """
         first = 0
-        for table in _rows(self._path, self._schema):
-            yield self._reader.read(table, first)
-            first += len(table)
+        with UniqueIds() as seen:
+            for table in _rows(self._path, self._schema):
+                part = self._reader.read(table, first)
+                seen.add(part.ids)
+                yield part
+                first += len(table)
+            if (repeated := seen.find_repeated()) is not None:
+                raise InvalidInput(
+                    f"{self.name}: rows {repeated.first} and {repeated.second} both have the id {repeated.id}; ids of "
+                    "annotations must be unique: change one, or remove the column, so that rows are numbered"
+                )
         if not first:
             yield self._none
 
@@ -171,6 +189,7 @@ class TableWriter:
     def __init__(self, uri: Uri) -> None:
         self._uri = uri
         self._draft = tempfile.TemporaryFile()  # noqa: SIM115
+        self._seen = UniqueIds()
         self._writer: Any = None
         self._schema: pa.Schema | None = None
 
@@ -181,8 +200,11 @@ class TableWriter:
         if self._writer is not None:
             self._writer.close()
         self._draft.close()
+        self._seen.__exit__(*error)
 
     def write(self, annotations: Annotations) -> None:
+        require_positions(annotations, str(self._uri))
+        self._seen.add(annotations.ids)
         table = to_table(annotations)
         path = _path(self._uri)
         plain = csv_columns(table) if _is_csv(path) else table
@@ -201,13 +223,15 @@ class TableWriter:
     def finish(self, provenance: Provenance | None, part: str | None = None) -> str:
         if self._writer is None:
             raise InvalidInput(f"{self._uri}: there are no annotations to write; an empty table needs one empty part")
+        if (repeated := self._seen.find_repeated()) is not None:
+            raise InvalidInput(f"{self._uri}: the id {repeated.id} occurs twice; ids of annotations must be unique")
         if provenance is not None:
             self._keep(provenance)
         self._writer.close()
         stem, dot, suffix = self._uri.path.rpartition(".")
         uri = self._uri if part is None else replace(self._uri, path=f"{stem}-{part}{dot}{suffix}")
         path = _path(uri, writing=True)
-        path.must_be_free(str(uri))
+        _require_free(path, uri)
         self._draft.seek(0)
         with path.create_file() as file:
             shutil.copyfileobj(self._draft, file)
@@ -233,6 +257,13 @@ def _path(uri: Uri, *, writing: bool = False) -> StoragePath:
             f"{uri} does not end in {' or '.join(SUFFIXES)}, the tables of annotations that are known"
         )
     return path
+
+
+def _require_free(path: StoragePath, uri: Uri) -> None:
+    """Refuse a path with a file, which in a bucket is no folder, or with anything else."""
+    if path.exists():
+        raise AlreadyExists(f"{uri} already exists; choose another path, or delete it")
+    path.must_be_free(str(uri))
 
 
 def _options(uri: Uri) -> TableOptions:

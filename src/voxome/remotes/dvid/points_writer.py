@@ -18,6 +18,7 @@ from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Annotations
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat, VoxomeError
+from voxome.remotes.annotation_checks import require_positions
 from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.elements import CONFIDENCE, Element, Relation
 from voxome.remotes.dvid.lines import CONFIDENCE as LINE_CONFIDENCE
@@ -148,9 +149,8 @@ def point_elements(annotations: Annotations, voxel_size_nm: tuple[float, float, 
 
 def to_voxels(annotations: Annotations, voxel_size_nm: tuple[float, float, float], name: str) -> NDArray[np.int64]:
     """Return the voxels that contain positions; DVID keeps no more of these."""
+    require_positions(annotations, name)
     exact = annotations.positions_nm / np.asarray(voxel_size_nm)
-    if not np.isfinite(exact).all():
-        raise InvalidInput(f"{name}: positions must be finite numbers of nm; NaN or infinity was found")
     voxels = np.floor(exact)
     moved = int((np.abs(exact - voxels - 0.5) > 1e-6).any(axis=(1, 2)).sum())
     if moved:

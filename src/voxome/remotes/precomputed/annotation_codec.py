@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from voxome.contracts.ragged import Ragged, ragged_indices
 from voxome.contracts.shapes import Annotations, AnnotationShape
-from voxome.errors import InvalidInput, UnsupportedFormat
+from voxome.errors import UnsupportedFormat
 from voxome.geometry.units import nm_per
+from voxome.remotes.annotation_checks import require_positions
 from voxome.remotes.precomputed.annotation_fields import Field, record_dtype
 from voxome.remotes.precomputed.info import OWN
 
@@ -89,11 +90,8 @@ class AnnotationCodec:
         UnsupportedFormat
             If the format cannot hold positions with an error of less than half a voxel.
         """
+        require_positions(annotations, self._name)
         positions = annotations.positions_nm
-        if not np.isfinite(positions).all():
-            raise InvalidInput(f"{self._name}: positions must be finite numbers of nm; NaN or infinity was found")
-        if self.shape == "ellipsoid" and (positions[:, 1] < 0).any():
-            raise InvalidInput(f"{self._name}: radii of ellipsoids must be at least 0")
         rows = np.zeros(len(annotations), self.dtype)
         stored = np.empty_like(positions)
         stored[..., self._order] = positions

@@ -39,6 +39,7 @@ from voxome.remotes.precomputed.sharding import Sharding
 from voxome.remotes.precomputed.writer_claim import WriterClaim, require_free
 from voxome.remotes.spilled_rows import PARTITIONS
 from voxome.storage.path import StoragePath
+from voxome.storage.probe import require_write_access
 
 TYPE = "neuroglancer_annotations_v1"
 BESIDE = "beside"
@@ -96,6 +97,7 @@ class AnnotationWriter:
         self._waiting: list[Annotations] = []
         if kept is None:
             require_free(folder, name)
+        require_write_access(folder / INFO, name)
 
     def __enter__(self) -> Self:
         return self

@@ -22,6 +22,7 @@ from voxome.remotes.precomputed.new_shapes import MOST_LISTED, PROPERTIES, PROPE
 from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
 from voxome.storage.find import storage_path
 from voxome.storage.path import StoragePath
+from voxome.storage.probe import require_write_access
 
 _log = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ def properties_folder(uri: Uri) -> StoragePath:
         folder.must_be_free(str(uri))
     elif found.get("@type") != PROPERTIES_TYPE:
         raise AlreadyExists(f"{uri} contains something else; give a folder that is empty or has segment properties")
+    require_write_access(folder / INFO, str(uri))
     return folder
 
 

@@ -74,8 +74,11 @@ def create_annotations(
     ------
     AlreadyExists
         If something is stored there.
+    ReadOnly
+        If nothing can be written there; this is found before annotations are read.
     InvalidInput
-        If an id occurs twice, or the annotations of one geometry differ in their properties or relations.
+        If an id occurs twice, a position is not finite, or the annotations of one geometry differ in their properties
+        or relations.
     UnsupportedFormat
         If the store cannot hold them.
 
@@ -110,9 +113,12 @@ def create_annotations(
     provenance = Provenance.now("annotations", LOCAL, "annotations", version("voxome"), parameters, records)
     writers: dict[str, PointsWriter] = {}
     with ExitStack() as opened:
+        unused = [opened.enter_context(remote.open_points_writer(target, spec))]  # refuses what cannot be written
         for batch in found.batches:
             if batch.shape not in writers:
-                writers[batch.shape] = opened.enter_context(remote.open_points_writer(target, spec))
+                writers[batch.shape] = (
+                    unused.pop() if unused else opened.enter_context(remote.open_points_writer(target, spec))
+                )
             part = _convert(batch, converted)
             writers[batch.shape].write(part if finder is None else finder.relate(part))
         if not writers:

@@ -1,0 +1,31 @@
+"""Whether a place can be written to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from voxome.errors import ReadOnly
+from voxome.storage.local import LocalPath
+from voxome.storage.probe import require_write_access, write_problem
+
+
+def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("mine")
+    for name in ("a.csv", "b.csv", "new/folder/c.csv"):
+        assert write_problem(LocalPath(str(tmp_path / name))) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("mine")
+    for name in ("a.csv/b.csv", "a.csv/folder/b.csv"):
+        with pytest.raises(ReadOnly, match=r"^b cannot be written: .*a\.csv is a file, not a folder; choose another"):
+            require_write_access(LocalPath(str(tmp_path / name)), "b")
+
+
+def test_what_the_system_says_is_reported() -> None:
+    problem = write_problem(LocalPath("/proc/folder/b.csv"))
+    assert problem is not None
+    assert problem.startswith("cannot write /proc/folder/b.csv: ")
