@@ -49,7 +49,7 @@ class Region:
 
 
 class GroupRows(Protocol):
-    """The rows of the objects of one group of ids, which several blocks have returned."""
+    """The rows of the objects of one group of ids, which several blocks have returned; memory holds those of one."""
 
     def ids(self) -> NDArray[np.uint64]:
         """Return the ids of the group, sorted."""

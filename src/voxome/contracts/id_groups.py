@@ -17,18 +17,30 @@ MINISHARD_BITS = 6
 _C1, _C2, _MASK = 0x239B961B, 0xAB0E9789, np.uint64(0xFFFFFFFF)
 
 
-_VOXELS, _MOST = 1 << 24, 1024
+_VOXELS = 1 << 24
+"""Voxels of a group, as long as there are not many groups: enough groups for all workers."""
+_MANY, _MANY_VOXELS = 1024, 1 << 27
+"""From so many groups on, each has at least so many voxels: its pieces and its shard, of about 100 MB, fit any disk."""
+_MOST = 1 << 16
+"""Groups at most, as every group reads a range of each part, of which there are some thousands."""
 
 
 def count_groups(voxels: int) -> int:
-    """Return the number of groups for the objects of so many voxels: one for about 256³, at most 1024.
+    """Return the number of groups for the objects of so many voxels: one for about 256³, or for 512³ if there are many.
+
+    The memory of a group does not depend on it, as objects are read one after the other; its temporary file does.
 
     Examples
     --------
-    >>> count_groups(1000), count_groups(512**3), count_groups(10**15)
-    (1, 8, 1024)
+    >>> count_groups(1000), count_groups(512**3), count_groups(10**11), count_groups(10**12), count_groups(10**15)
+    (1, 8, 1024, 8192, 65536)
     """
-    return min(_MOST, 1 << max(0, (-(-voxels // _VOXELS) - 1).bit_length()))
+    small, large = (_next_power_of_two(-(-voxels // size)) for size in (_VOXELS, _MANY_VOXELS))
+    return min(max(min(small, _MANY), large), _MOST)
+
+
+def _next_power_of_two(number: int) -> int:
+    return 1 << max(0, (number - 1).bit_length())
 
 
 def group_of(ids: NDArray[np.uint64], groups: int) -> NDArray[np.int64]:

@@ -55,7 +55,7 @@ class ToolSpec:
     parameters : mapping of str to Parameter
         Settings, with their types, ranges and defaults.
     outputs : mapping of str to Kind
-        Kinds of the outputs.
+        Kinds of the outputs; they are stored in this order. Rows of a table may be an iterator over parts of them.
     halo : halo, or function of the parameters and the voxel size
         Voxels needed around the write box.
     invariance : {"exact", "none"}

@@ -5,32 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from voxome.contracts.formats import GROUPS
 from voxome.contracts.handle import STORE, Handle
-from voxome.contracts.id_groups import count_groups, group_of
-from voxome.contracts.kinds import Kind, Rows, Target
+from voxome.contracts.id_groups import count_groups
+from voxome.contracts.kinds import Kind, Target
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import CorruptData, InvalidInput, NotFound
 from voxome.geometry import Box
 from voxome.geometry.grid import Block
+from voxome.kinds.group_parts import ID, SUFFIX, PartWriter, read_group
+from voxome.kinds.object_rows import ObjectRows
 from voxome.kinds.ownership import FOREIGN, require_own
 from voxome.kinds.paths import has_lost_parts, part_name, parts_folder
 from voxome.kinds.rows import require_rows
 from voxome.kinds.versions import pinned_folder
-from voxome.resources.rows import concatenate, empty_rows
-from voxome.resources.table import TableFile, write_row_groups
 from voxome.storage.find import storage_at
 from voxome.storage.path import StoragePath
 
-ID = "id"
-"""The column that says to which object a row belongs."""
-_GROUP = "group"
 _INDEX = "groups.json"
 
 
@@ -79,30 +72,6 @@ class GroupIndex:
             raise CorruptData(f"the table of groups {path} is damaged: {error!r}; remove it, and rerun") from error
 
 
-class ObjectRows:
-    """The rows of one group, by object; see `voxome.contracts.context.GroupRows`.
-
-    Parameters
-    ----------
-    rows : mapping of str to array
-        In the order of the blocks.
-    """
-
-    def __init__(self, rows: Rows) -> None:
-        order = np.argsort(rows[ID], kind="stable")
-        self._rows = {name: values[order] for name, values in rows.items()}
-
-    def ids(self) -> NDArray[np.uint64]:
-        """Return the ids of the group, sorted."""
-        return np.unique(self._rows[ID])
-
-    def rows(self, id: int) -> Rows:
-        """Return the rows of an object, in the order of the blocks."""
-        key = np.uint64(id)
-        start, stop = (int(np.searchsorted(self._rows[ID], key, side)) for side in ("left", "right"))
-        return {name: values[start:stop] for name, values in self._rows.items()}
-
-
 @dataclass(frozen=True)
 class GroupReader:
     """A table of groups as an input: a tool of groups gets the rows of its group."""
@@ -125,11 +94,8 @@ class GroupReader:
         """
         if not 0 <= group < self.index.groups:
             raise InvalidInput(f"there is no group {group} in {self.folder}, which has {self.index.groups}")
-        parts = [empty_rows(self.columns)]
-        for job in range(self.index.parts):
-            part = TableFile((self.folder / part_name(0, job)).address)
-            parts.append(part.lookup(_GROUP, np.array([group], np.int64)))
-        return ObjectRows(concatenate(parts, self.columns))
+        names = _part_names(self.index.parts)
+        return ObjectRows(read_group(self.folder, names, group, self.columns), self.columns)
 
     def view(self) -> GroupReader:
         """Return this reader."""
@@ -140,30 +106,19 @@ class GroupWriter:
     """The rows of the blocks of a job, in one part, sorted by group."""
 
     def __init__(self, columns: Mapping[str, str], target: Target, groups: int) -> None:
-        self._columns, self._target, self._groups = columns, target, groups
-        self._rows: list[Rows] = []
+        self._columns, self._target, self._part = columns, target, PartWriter(columns, groups)
 
     def begin_job(self) -> None:
         """Discard the rows of a job that failed."""
-        self._rows.clear()
+        self._part.clear()
 
     def write(self, value: object, block: Block) -> None:
         """Take the rows of a block."""
-        self._rows.append(require_rows(value, self._columns, self._target))
+        self._part.append(require_rows(value, self._columns, self._target))
 
     def end_job(self, phase: int, job: int) -> None:
-        """Write the part of the job, each group in row groups of its own."""
-        rows, self._rows = concatenate(self._rows, self._columns), []
-        groups = group_of(rows[ID], self._groups)
-        order = np.argsort(groups, kind="stable")
-        starts = np.searchsorted(groups[order], np.arange(self._groups + 1))
-        columns = {_GROUP: "int64", **self._columns}
-        batches = (
-            {_GROUP: groups[members], **{name: rows[name][members] for name in self._columns}}
-            for start, stop in pairwise(starts.tolist())
-            if len(members := order[start:stop])
-        )
-        write_row_groups(parts_folder(self._target) / part_name(phase, job), batches, columns)
+        """Write the part of the job."""
+        self._part.write(parts_folder(self._target) / part_name(phase, job, SUFFIX))
 
 
 @dataclass(frozen=True)
@@ -193,7 +148,7 @@ class Groups(Kind):
         if STORE in handle.uri:
             return
         path = storage_at(handle.uri)
-        names = [part_name(0, job) for job in range(GroupIndex.read(path).parts)]
+        names = _part_names(GroupIndex.read(path).parts)
         missing = path.missing(names)
         if missing:
             yield f"is not finished: {len(missing)} of {len(names)} parts are missing; rerun what computes it"
@@ -211,7 +166,7 @@ class Groups(Kind):
         (folder / _INDEX).write_bytes(GroupIndex(_groups(target), target.jobs(0), target.key).to_json())
 
     def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
-        return _owner_of(parts_folder(target)) != target.key or has_lost_parts(target, done)
+        return _owner_of(parts_folder(target)) != target.key or has_lost_parts(target, done, SUFFIX)
 
     def is_complete(self, target: Target) -> bool:
         return not self.is_lost(target, [range(target.jobs(0))], ended=True)
@@ -226,6 +181,10 @@ class Groups(Kind):
 
     def writer(self, target: Target) -> GroupWriter:
         return GroupWriter(self.columns, target, _groups(target))
+
+
+def _part_names(parts: int) -> list[str]:
+    return [part_name(0, job, SUFFIX) for job in range(parts)]
 
 
 def _groups(target: Target) -> int:

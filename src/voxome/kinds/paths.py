@@ -27,12 +27,12 @@ def parts_folder(target: Target) -> StoragePath:
     return storage_at(target.folder) / target.name
 
 
-def part_name(phase: int, job: int) -> str:
+def part_name(phase: int, job: int, suffix: str = ".parquet") -> str:
     """Return the file name of the rows of one job."""
-    return f"{phase}-{job:07d}.parquet"
+    return f"{phase}-{job:07d}{suffix}"
 
 
-def has_lost_parts(target: Target, done: Sequence[Collection[int]]) -> bool:
+def has_lost_parts(target: Target, done: Sequence[Collection[int]], suffix: str = ".parquet") -> bool:
     """Return whether the part of a finished job is missing."""
-    names = [part_name(phase, job) for phase, jobs in enumerate(done) for job in jobs]
+    names = [part_name(phase, job, suffix) for phase, jobs in enumerate(done) for job in jobs]
     return bool(parts_folder(target).missing(names))

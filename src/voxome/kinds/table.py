@@ -58,8 +58,9 @@ class TableWriter:
         self._rows.clear()
 
     def write(self, value: object, block: Block) -> None:
-        """Take the rows of a block."""
-        self._rows.append(require_rows(value, self._folding.columns, self._target))
+        """Take the rows of a block, or an iterator over parts of them."""
+        parts = value if isinstance(value, Iterator) else iter([value])
+        self._rows.extend(require_rows(part, self._folding.columns, self._target) for part in parts)
 
     def end_job(self, phase: int, job: int) -> None:
         """Write the part of the job."""

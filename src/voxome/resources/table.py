@@ -83,7 +83,7 @@ class TableFile:
         Missing numbers are NaN in columns of floats, and 0 in those of whole numbers, whose other values stay exact.
         """
         table = self._table(columns)
-        return _rows(table.drop_null() if drop_nulls else table)
+        return rows_of(table.drop_null() if drop_nulls else table)
 
     def stacked(self, columns: Sequence[str], dtype: DTypeLike | None = None) -> NDArray[Any]:
         """Return columns side by side, (rows, columns), in the memory of the result and a batch.
@@ -102,7 +102,7 @@ class TableFile:
 
     def batches(self, rows: int) -> Iterator[Rows]:
         """Yield all rows in order, at most so many at a time."""
-        return (_rows(pa.Table.from_batches([batch])) for batch in self._record_batches(rows) if len(batch))
+        return (rows_of(pa.Table.from_batches([batch])) for batch in self._record_batches(rows) if len(batch))
 
     def _table(self, columns: Sequence[str] | None) -> pa.Table:
         """Return columns of all rows; pyarrow 18 cannot read files without row groups."""
@@ -124,9 +124,9 @@ class TableFile:
         Only their row groups are read, in the memory of the result and one group.
         """
         keys = np.unique(keys)
-        parts = [_rows(self._file.schema_arrow.empty_table())]
+        parts = [rows_of(self._file.schema_arrow.empty_table())]
         for group in self._groups(column, keys):
-            rows = _rows(self._file.read_row_group(group, use_threads=False))
+            rows = rows_of(self._file.read_row_group(group, use_threads=False))
             keep = np.isin(rows[column], keys)
             parts.append({name: values[keep] for name, values in rows.items()})
         return concatenate(parts)
@@ -144,7 +144,8 @@ class TableFile:
                 yield group
 
 
-def _rows(table: pa.Table) -> Rows:
+def rows_of(table: pa.Table) -> Rows:
+    """Return the columns of a table of Arrow as arrays."""
     return {name: _values(table.column(name).combine_chunks()) for name in table.column_names}
 
 
@@ -221,10 +222,7 @@ def write_row_groups(
 
     Columns may also be of ``bytes``: byte strings of any length.
     """
-    schema = pa.schema(
-        [(name, _arrow_type(dtype)) for name, dtype in columns.items()],
-        {_VERSION: str(TABLE.version), **metadata},
-    )
+    schema = arrow_schema(columns).with_metadata({_VERSION: str(TABLE.version), **metadata})
     target = path if isinstance(path, StoragePath) else storage_at(str(path), writing=True)
     with (
         target.create_file() as file,
@@ -236,6 +234,11 @@ def write_row_groups(
                 for name, dtype in columns.items()
             ]
             writer.write_table(pa.table(arrays, schema=schema), row_group_size=most)
+
+
+def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
+    """Return the schema of columns, names and dtypes."""
+    return pa.schema([(name, _arrow_type(dtype)) for name, dtype in columns.items()])
 
 
 def _arrow_type(dtype: str) -> pa.DataType:

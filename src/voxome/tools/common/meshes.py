@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from annotated_types import Ge, Interval
 
 from voxome import kinds
 from voxome.contracts.context import Group, GroupRows
+from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.contracts.shapes import Mesh
 from voxome.tools.common.meshing.objects import TABLE, LevelErrors, mesh_object, table_rows
 from voxome.tools.common.meshing.rows import PIECES, pieces_of
+from voxome.tools.common.object_stream import ObjectStream
 
 
 @tool(
@@ -49,11 +52,11 @@ def meshes(
     """
     size = group.frame.scale_nm
     errors = LevelErrors.of(max_error_nm, levels, size)
-    shapes: list[tuple[int, list[Mesh]]] = []
-    measures = []
-    for id in pieces.ids().tolist():
-        found = mesh_object(pieces_of(pieces.rows(id)), size, errors, min_volume_nm3)
-        measures.append(found.measures)
-        if found.levels:
-            shapes.append((id, found.levels))
-    return {"meshes": iter(shapes), "objects": table_rows(measures)}
+
+    def results() -> Iterator[tuple[Rows, int, list[Mesh] | None]]:
+        for id in pieces.ids().tolist():
+            found = mesh_object(pieces_of(pieces.rows(id)), size, errors, min_volume_nm3)
+            yield table_rows([found.measures]), id, found.levels or None
+
+    stream = ObjectStream(results())
+    return {"meshes": stream.shapes(), "objects": stream.rows()}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from annotated_types import Ge
 
 from voxome import kinds
 from voxome.contracts.context import Group, GroupRows
+from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
+from voxome.contracts.shapes import Skeleton
+from voxome.tools.common.object_stream import ObjectStream
 from voxome.tools.common.skeletonization.objects import TABLE, table_rows, trace_object
 from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.rows import PIECES, pieces_of
@@ -49,11 +53,11 @@ def skeletons(
         Volume, cable, branch and end points of each object.
     """
     teasar = Teasar(scale, const_nm, soma_radius_nm)
-    found = [
-        trace_object(pieces_of(pieces.rows(id)), group.frame.scale_nm, teasar, min_volume_nm3)
-        for id in pieces.ids().tolist()
-    ]
-    return {
-        "skeletons": ((one.id, one.skeleton) for one in found if one.skeleton is not None),
-        "objects": table_rows(found),
-    }
+
+    def results() -> Iterator[tuple[Rows, int, Skeleton | None]]:
+        for id in pieces.ids().tolist():
+            one = trace_object(pieces_of(pieces.rows(id)), group.frame.scale_nm, teasar, min_volume_nm3)
+            yield table_rows([one]), id, one.skeleton
+
+    stream = ObjectStream(results())
+    return {"skeletons": stream.shapes(), "objects": stream.rows()}
