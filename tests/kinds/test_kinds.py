@@ -146,6 +146,15 @@ class TestTable(InStores):
         assert storage_at(target.uri).read_bytes() == b"PAR1"
 
 
+class TestTableInParts(TestTable):
+    """The tool returns an iterator over parts of the rows of a block."""
+
+    def value(self, block: Block) -> object:
+        rows = super().value(block)
+        assert isinstance(rows, dict)
+        return ({name: values[start : start + 7] for name, values in rows.items()} for start in range(0, 30, 7))
+
+
 class TestWholeTable(TestTable):
     scope = "whole"
 

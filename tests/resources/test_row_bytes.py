@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from voxome.contracts.kinds import Rows
 from voxome.resources.row_bytes import decode_batches, encode_batch, to_batch
 
 COLUMNS = {"id": "uint64", "score": "float32", "text": "bytes"}
-ROWS = {
+ROWS: Rows = {
     "id": np.array([2**64 - 1, 0, 7], np.uint64),
     "score": np.array([0.5, np.nan, -np.inf], np.float32),
     "text": np.array([b"", b"\0" * 1000, b"abc"], object),

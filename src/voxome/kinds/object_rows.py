@@ -51,9 +51,9 @@ class ObjectRows:
     def _spill(self, batch: Rows) -> Rows:
         return {name: self._store(batch[name]) if name in self._texts else batch[name] for name in self._columns}
 
-    def _store(self, texts: NDArray[np.object_]) -> Rows:
+    def _store(self, texts: NDArray[np.object_]) -> NDArray[np.void]:
         ends = self._spool.size + np.cumsum([len(text) for text in texts], dtype=np.int64)
-        spans = np.empty(len(texts), "int64,int64")
+        spans: NDArray[np.void] = np.empty(len(texts), "int64,int64")
         spans["f0"][1:], spans["f0"][:1], spans["f1"] = ends[:-1], self._spool.size, ends
         self._spool.append(b"".join(texts))
         return spans
