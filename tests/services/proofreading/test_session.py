@@ -135,6 +135,18 @@ def test_an_edit_is_based_on_a_version_of_its_branch(open_session: Open) -> None
     assert bob.merge([1, 4], version="main").details["based_on"] == 3
 
 
+def test_the_version_of_a_session_follows_its_own_edits_until_others_edit(open_session: Open) -> None:
+    ann, bob = open_session("ann"), open_session("bob")
+    ann.split(1, [[0, 0, 0]], [[0, 1, 7]])
+    ann.merge([2, 3])
+    other = ann.create_branch("other")
+    other.merge([4, 5])
+    assert (ann.merge([6, 7]).number, ann.version, other.version) == (4, 4, 3)
+    bob.merge([8, 9])
+    assert (ann.undo(4).number, ann.version, bob.version) == (6, 4, 0)
+    assert (ann.refresh(), ann.merge([10, 11]).number, ann.version) == (6, 7, 7)
+
+
 @pytest.mark.parametrize("version", [True, -5, 1.0, [1], b"main"])
 def test_anything_but_a_version_is_refused(open_session: Open, tmp_path: Path, version: Any) -> None:
     session = open_session()

@@ -89,13 +89,12 @@ class Editor:
 
     def _toggle(self, operation: Operation | int | None, action: Toggle) -> Operation:
         with self._writing() as connection:
-            before = self._state.version
             self._state.follow(connection)
             number = self._last(action) if operation is None else require_operation(operation)
             edit, done, changes = self._state.log.toggle(number, action, self._state.mapping)
             self._require_free(connection, edit.changes.segments)
             entry = self._insert(connection, done, edit.number, {"segments": edit.segments}, changes)
-        self._append(entry, before)
+        self._append(entry)
         return entry
 
     @contextmanager
@@ -105,9 +104,9 @@ class Editor:
         with self.store.database.writing() as connection:
             yield connection
 
-    def _append(self, operation: Operation, before: int) -> None:
-        """Take note of an own operation; edits are based on it, unless others have edited since version `before`."""
-        if self._seen == before == operation.number - 1:
+    def _append(self, operation: Operation) -> None:
+        """Take note of an own operation; edits are based on it, unless others have edited since the last refresh."""
+        if all(one.session == self.token for one in self._state.log.after(self._seen)):
             self._seen = operation.number
         self._state.append(operation)
 
@@ -130,7 +129,6 @@ class Editor:
     ) -> Operation:
         """Check and write an edit, in one transaction."""
         with self._writing() as connection:
-            before = self._state.version
             self._state.follow(connection)
             based_on = self._seen if version is None else self._number_of(connection, version)
             self._require_unchanged(segments, based_on)
@@ -144,7 +142,7 @@ class Editor:
                 now = self.store.database.now_s(connection)
                 require_open(connection, self.branch, self._accepted, self.token, now)
                 decide(connection, self._accepted, "accepted", self.author, operation.number)
-        self._append(operation, before)
+        self._append(operation)
         return operation
 
     def _insert(

@@ -11,14 +11,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from voxome.services.proofreading.mapping import Supervoxels
+from voxome.services.proofreading.sorted_table import SortedTable, insert_rows, set_segments
 
 _DENSE_IDS = 1 << 25
 """Largest id for which a table with a place for every id is kept, of 256 MB."""
 _SLAB = 1 << 15
 """Voxels that are looked up at once, so that they stay in the cache of the processor."""
-
-Table = tuple[NDArray[np.uint64], NDArray[np.uint64]]
-"""Ids, sorted, and their segments."""
 
 
 class Lookup(Protocol):
@@ -95,7 +93,7 @@ class DenseLookup:
 
 
 class SparseLookup:
-    """Sorted tables of all ids, and of those whose segment has changed.
+    """Sorted table of the ids at the start, and one of those that came later, by splits.
 
     Parameters
     ----------
@@ -106,15 +104,21 @@ class SparseLookup:
     """
 
     def __init__(self, ids: NDArray[np.uint64], segments: NDArray[np.uint64]) -> None:
-        self._start = ids, segments
-        self._changed = np.empty(0, np.uint64), np.empty(0, np.uint64)
+        self._start, self._added = (ids, segments), (np.empty(0, np.uint64), np.empty(0, np.uint64))
+        self._shared = True
 
     def updated(self, segments: Mapping[int, int]) -> Lookup:
         rows = _rows(segments)
-        keys, values = (np.concatenate([rows[:, i], self._changed[i]]) for i in (0, 1))
-        ids, first = np.unique(keys, return_index=True)
-        self._changed = ids, values[first]
+        if len(rows):
+            rows = set_segments(self._added, set_segments(self._own_start(), rows))
+            self._added = insert_rows(self._added, rows)
         return self
+
+    def _own_start(self) -> SortedTable:
+        """Return the table of the start, with segments that nobody else uses."""
+        if self._shared:
+            self._start, self._shared = (self._start[0], self._start[1].copy()), False
+        return self._start
 
     def replace(self, voxels: NDArray[np.uint64]) -> None:
         for slab in _slabs(voxels):
@@ -123,7 +127,7 @@ class SparseLookup:
             encoded: Any = pc.dictionary_encode(pa.array(slab[starts]))
             ids = encoded.dictionary.to_numpy()
             segments = np.zeros(len(ids), np.uint64)
-            for table in (self._start, self._changed):
+            for table in (self._start, self._added):
                 _look_up(ids, table, segments)
             unknown = (segments == 0) & (ids != 0)
             if unknown.any():
@@ -133,7 +137,7 @@ class SparseLookup:
                 slab[...] = np.repeat(values, np.diff(starts, append=len(slab)))
 
 
-def _look_up(ids: NDArray[np.uint64], table: Table, segments: NDArray[np.uint64]) -> None:
+def _look_up(ids: NDArray[np.uint64], table: SortedTable, segments: NDArray[np.uint64]) -> None:
     """Write the segments of the ids that a table has."""
     keys, values = table
     if len(keys):

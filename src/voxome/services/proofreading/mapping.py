@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.services.proofreading.changes import Changes
+from voxome.services.proofreading.sorted_table import SortedTable, insert_rows, set_segments
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,15 +92,6 @@ class Mapping:
         self._supervoxels: dict[int, int] = {}
         self._parts: defaultdict[int, set[int]] = defaultdict(set)
 
-    def copy(self) -> Mapping:
-        """Return a mapping that changes independently of this one."""
-        other = Mapping(self._start, self._tree)
-        other._segments = dict(self._segments)
-        other._members = {segment: set(members) for segment, members in self._members.items()}
-        other._supervoxels = dict(self._supervoxels)
-        other._parts = defaultdict(set, {supervoxel: set(parts) for supervoxel, parts in self._parts.items()})
-        return other
-
     def apply(self, changes: Changes) -> None:
         """Apply the changes of an operation."""
         for supervoxel, before, after in changes.moves.tolist():
@@ -156,15 +148,14 @@ class Mapping:
             for id in self.stored_ids(supervoxel):
                 yield id, segment
 
-    def table(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    def table(self) -> SortedTable:
         """Return supervoxels, sorted, and their segments, of all that exist."""
-        changed = np.fromiter(self._segments.keys(), np.uint64, len(self._segments))
-        segments = np.fromiter(self._segments.values(), np.uint64, len(self._segments))
-        kept = ~np.isin(self._start.ids, changed)
+        rows = np.array(list(self._segments.items()), np.uint64).reshape(-1, 2)
         start = self._start.ids if self._start.segments is None else self._start.segments
-        ids = np.concatenate([self._start.ids[kept], changed[segments != 0]])
-        order = np.argsort(ids)
-        return ids[order], np.concatenate([start[kept], segments[segments != 0]])[order]
+        table = self._start.ids, start.copy()
+        ids, segments = insert_rows(table, set_segments(table, rows))
+        exists = segments != 0
+        return ids[exists], segments[exists]
 
     def _own_members(self, segment: int) -> set[int]:
         members = self._members.get(segment)

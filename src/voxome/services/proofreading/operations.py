@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as JsonObject
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any, Literal
 
 import numpy as np
@@ -111,6 +112,10 @@ class OperationLog:
         if operation is None:
             raise NotFound(f"this branch has no operation {number}; session.history() lists its operations")
         return operation
+
+    def after(self, version: int) -> Iterator[Operation]:
+        """Yield the operations after `version`, the last one first."""
+        return takewhile(lambda one: one.number > version, reversed(self.entries))
 
     def since(self, version: int, segments: set[int] | frozenset[int]) -> list[Operation]:
         """Return the operations after `version` that concern one of `segments`, in order."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import Lock
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -16,8 +15,7 @@ from voxome.contracts.source import Version, VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import InvalidInput, ReadOnly
 from voxome.geometry import Box
-from voxome.services.proofreading.lookup import UnknownId, make_lookup
-from voxome.services.proofreading.state import News, State
+from voxome.services.proofreading.lookup import UnknownId
 from voxome.services.proofreading.store import MAIN, ProofreadingStore, VersionLike
 from voxome.services.proofreading.voxel_split import coarse_levels
 from voxome.services.proofreading.voxels import StoredVoxels
@@ -46,17 +44,16 @@ class SegmentsSource:
         self, store: ProofreadingStore, branch: str = MAIN, version: VersionLike | None = None, number: int = 0
     ) -> None:
         self._store, self._branch, self._version = store, branch, version
-        self._lock, self._lookup = Lock(), make_lookup(store.start)
         self._voxels = StoredVoxels(_level(store.source, number), number)
         self.spec = _segments_spec(self._voxels.source.spec)
-        with store.database.reading() as connection:
-            self._state = State(store.start, store.lineage(connection, branch, version))
+        self._lookup, self._known = store.lookup(branch, version), -1
+        with self._lookup.lock, store.database.reading() as connection:
             self._follow(connection)
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         voxels = self._voxels.read_start(box)
-        with self._lock:
-            if self._store.database.last_operation() != self._state.known or self._voxels.missing(box):
+        with self._lookup.lock:
+            if self._store.database.last_operation() != self._known or self._voxels.missing(box):
                 with self._store.database.reading() as connection:
                     self._follow(connection)
                     self._voxels.load(box, connection)
@@ -74,9 +71,9 @@ class SegmentsSource:
         raise ReadOnly(f"{self._store.database.name}: segments are edited by voxome.proofread, not by writing voxels")
 
     def version(self) -> Version:
-        with self._lock, self._store.database.reading() as connection:
+        with self._lookup.lock, self._store.database.reading() as connection:
             self._follow(connection)
-            number = self._state.version
+            number = self._lookup.version
         below = self._voxels.source.version()
         pinned = self._version is not None and below.pinned
         return Version(f"{number}+{below.token}", pinned=pinned, covers_voxels=below.covers_voxels)
@@ -101,16 +98,10 @@ class SegmentsSource:
 
     def _follow(self, connection: sa.Connection) -> None:
         """Apply what has happened since the last read."""
-        if not self._state.is_current(connection):
-            self._update(self._state.follow(connection))
+        self._lookup.follow(connection)
+        if self._lookup.known != self._known:
             self._voxels.follow(connection)
-
-    def _update(self, news: News) -> None:
-        mapping = self._state.mapping
-        pairs = dict(pair for one in news.operations for pair in mapping.stored_segments(one.changes))
-        for id in news.stored_ids:
-            pairs[id] = mapping.segment_of(mapping.supervoxel_of(id))
-        self._lookup = self._lookup.updated(pairs)
+            self._known = self._lookup.known
 
     def _changed_below(self, id: int, box: Box) -> InvalidInput:
         name = f"level {self._voxels.level} of {self._store.uri}" if self._store.uri else "the array"

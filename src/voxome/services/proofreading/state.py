@@ -58,10 +58,6 @@ class State:
         """Number of the last operation; 0 at the start."""
         return self.log.entries[-1].number if self.log.entries else 0
 
-    def is_current(self, connection: sa.Connection) -> bool:
-        """Whether nothing has happened since it last followed the database."""
-        return bool(connection.execute(_LAST).scalar_one() == self.known)
-
     def follow(self, connection: sa.Connection) -> News:
         """Apply what has happened since the last call."""
         last = connection.execute(_LAST).scalar_one()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,8 @@ from voxome.errors import AlreadyExists, InvalidInput, NotFound, StoreError, Unk
 from voxome.geometry import Box
 from voxome.resources.open import open_source
 from voxome.services.proofreading.arguments import require_version
+from voxome.services.proofreading.branch_lookup import BranchLookup
+from voxome.services.proofreading.contents import contents_of
 from voxome.services.proofreading.database import Database
 from voxome.services.proofreading.graph_cut import Edges
 from voxome.services.proofreading.mapping import Supervoxels
@@ -86,10 +89,11 @@ class ProofreadingStore:
         if not database.exists:
             raise NotFound(f"{database.name} is not a proofreading store; voxome.proofread(VOLUME, store=…) makes one")
         with database.reading() as connection:
-            version, self._description = connection.execute(
-                sa.select(STORE.c.format_version, STORE.c.description)
+            version, self._description, last = connection.execute(
+                sa.select(STORE.c.format_version, STORE.c.description, STORE.c.last_operation)
             ).one()
         PROOFREADING.check_version(version, database.name)
+        self._contents = contents_of(database, self._description["token"], last)
 
     @property
     def uri(self) -> str:
@@ -129,9 +133,12 @@ class ProofreadingStore:
             )
         return open_source(self.uri)
 
-    @cached_property
+    @property
     def start(self) -> Supervoxels:
         """The mapping at the start."""
+        return self._contents.constant("start", self._read_start)
+
+    def _read_start(self) -> Supervoxels:
         with self.database.reading() as connection:
             pages = connection.execute(sa.select(SUPERVOXELS).order_by(SUPERVOXELS.c.page)).all()
         if not pages:
@@ -141,30 +148,28 @@ class ProofreadingStore:
             return Supervoxels(ids)
         return Supervoxels(ids, np.concatenate([unpack(page.segments) for page in pages]))
 
-    @cached_property
-    def index(self) -> dict[int, NDArray[np.uint64]]:
-        """Number of a chunk → supervoxels that it had at the start."""
-        with self.database.reading() as connection:
-            return {row.chunk: unpack(row.ids) for row in connection.execute(sa.select(INDEX))}
-
     def chunks_of(self, supervoxels: Iterable[int]) -> list[int]:
         """Return the numbers of the chunks that had one of some supervoxels at the start."""
-        ids, chunks = self._chunks_by_id
+        ids, chunks = self._contents.constant("chunks by id", self._read_chunks_by_id)
         wanted = np.array(sorted(supervoxels), np.uint64)
         first, last = (np.searchsorted(ids, wanted, side) for side in ("left", "right"))
         return sorted({one for a, b in zip(first, last, strict=True) for one in chunks[a:b].tolist()})
 
-    @cached_property
-    def _chunks_by_id(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-        """Supervoxels, sorted, and the chunks that they are in, one row for each."""
-        ids = np.concatenate([np.empty(0, np.uint64), *self.index.values()])
-        chunks = np.repeat(np.array(list(self.index), np.int64), [len(one) for one in self.index.values()])
+    def _read_chunks_by_id(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Return supervoxels, sorted, and the chunks that they are in, one row for each."""
+        with self.database.reading() as connection:
+            index = {row.chunk: unpack(row.ids) for row in connection.execute(sa.select(INDEX))}
+        ids = np.concatenate([np.empty(0, np.uint64), *index.values()])
+        chunks = np.repeat(np.array(list(index), np.int64), [len(one) for one in index.values()])
         order = np.argsort(ids, kind="stable")
         return ids[order], chunks[order]
 
-    @cached_property
+    @property
     def edges(self) -> Edges | None:
         """Edges between supervoxels at the start; None if there are none."""
+        return self._contents.constant("edges", self._read_edges)
+
+    def _read_edges(self) -> Edges | None:
         with self.database.reading() as connection:
             pages = connection.execute(sa.select(EDGES).order_by(EDGES.c.page)).all()
         if not pages:
@@ -197,6 +202,12 @@ class ProofreadingStore:
             state = State(self.start, self.lineage(connection, branch, version))
             state.follow(connection)
         return state
+
+    def lookup(self, branch: str = MAIN, version: VersionLike | None = None) -> BranchLookup:
+        """Return the look-up of a branch, or at a version, which all readers share; the errors are those of `state`."""
+        with self.database.reading() as connection:
+            lineage = self.lineage(connection, branch, version)
+        return self._contents.lookup(self.start, lineage)
 
     def lineage(self, connection: sa.Connection, branch: str, version: VersionLike | None = None) -> Lineage:
         """Return the branches whose operations make a state, its own first; the errors are those of `state`."""
@@ -274,7 +285,7 @@ def create_store(
     def fill(connection: sa.Connection) -> None:
         now = database.now_s(connection)
         extent = {"shape": list(domain.shape), "start": list(domain.start)}
-        description = {"uri": uri, "digest": digest, **extent}
+        description = {"uri": uri, "digest": digest, "token": uuid.uuid4().hex, **extent}
         row = {"id": 1, "format_version": PROOFREADING.version, "description": description}
         connection.execute(STORE.insert(), {**row, "last_id": largest, "last_operation": 0})
         connection.execute(
