@@ -28,6 +28,7 @@ EXAMPLES = (
     "voxome.resources",
     "voxome.services",
     "voxome.services.transfer",
+    "voxome.viewer",
 )
 
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from voxome.services.synapses import synapses
     from voxome.services.transfer.run import transfer
     from voxome.services.verbs import get, put
+    from voxome.viewer.layers import open_link
     from voxome.workflow.shapes import write_meshes, write_skeletons
     from voxome.workflow.verbs import plan, run, tool
 
@@ -75,6 +76,7 @@ __all__ = [
     "meshes",
     "neuroglancer_layer",
     "open",
+    "open_link",
     "phantom",
     "plan",
     "proofread",
@@ -126,6 +128,7 @@ _LAZY = {
     "meshes": "voxome.services.mesh",
     "neuroglancer_layer": "voxome.services.neuroglancer",
     "open": "voxome.resources.open",
+    "open_link": "voxome.viewer.layers",
     "phantom": "voxome.data.phantom.write",
     "plan": "voxome.workflow.verbs",
     "proofread": "voxome.services.proofreading.verb",

@@ -66,6 +66,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "voxome.services": {
         "contacts": "voxome.services.regions:contacts",
         "downsample": "voxome.services.downsample.run:downsample",
+        "link": "voxome.viewer.link:link",
         "mesh": "voxome.services.mesh:mesh",
         "meshes": "voxome.services.mesh:meshes",
         "provenance": "voxome.services.provenance:provenance",

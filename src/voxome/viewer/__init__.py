@@ -1,0 +1,1 @@
+"""Views of volumes in Neuroglancer: links, and the layers behind them."""

@@ -1,0 +1,83 @@
+"""Annotations inside the JSON state of Neuroglancer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from voxome.contracts.shapes import Annotations, AnnotationShape
+from voxome.errors import InvalidInput
+
+_SHAPES: Mapping[str, tuple[AnnotationShape, tuple[str, ...]]] = {
+    "point": ("point", ("point",)),
+    "line": ("line", ("pointA", "pointB")),
+    "axis_aligned_bounding_box": ("box", ("pointA", "pointB")),
+    "ellipsoid": ("ellipsoid", ("center", "radii")),
+}
+"""Type in the state → shape, and the members with its positions."""
+
+
+def read_inline(entries: Sequence[Mapping[str, Any]], scales_nm: Sequence[float], layer: str) -> dict[str, Annotations]:
+    """Return annotations by shape; they are numbered from 1, in their order.
+
+    Parameters
+    ----------
+    entries : sequence of mapping
+        Annotations as in the state: positions in x, y, z, ``description``, ``segments``.
+    scales_nm : (x, y, z)
+        nm of a unit of the positions.
+    layer : str
+        Name of the layer, for messages.
+
+    Returns
+    -------
+    dict
+        Shape → annotations with the property ``description``, the id in the viewer as ``name``, and the related
+        ``segments``.
+
+    Raises
+    ------
+    InvalidInput
+        If an annotation is malformed, or of a type that voxome does not know.
+    """
+    rows: dict[str, list[int]] = {}
+    for number, one in enumerate(entries):
+        if not isinstance(one, Mapping) or one.get("type") not in _SHAPES:
+            kind = one.get("type") if isinstance(one, Mapping) else one
+            raise InvalidInput(
+                f"annotation {number} of the layer {layer!r} is {kind!r}; expected one of {', '.join(_SHAPES)}"
+            )
+        rows.setdefault(one["type"], []).append(number)
+    return {_SHAPES[name][0]: _read(name, numbers, entries, scales_nm, layer) for name, numbers in rows.items()}
+
+
+def _read(
+    name: str, numbers: list[int], entries: Sequence[Mapping[str, Any]], scales_nm: Sequence[float], layer: str
+) -> Annotations:
+    shape, members = _SHAPES[name]
+    chosen = [entries[number] for number in numbers]
+    try:
+        places = np.array([[one[member][:3] for member in members] for one in chosen], np.float64)
+        segments = [_segments(one.get("segments", [])) for one in chosen]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"the layer {layer!r} has a malformed {name}: {error}; expected {' and '.join(members)} as x, y, z"
+        ) from error
+    return Annotations(
+        shape,
+        np.array(numbers, np.uint64) + np.uint64(1),
+        (places * np.asarray(scales_nm))[..., ::-1],
+        {
+            "name": np.array([str(one.get("id", "")) for one in chosen], object),
+            "description": np.array([str(one.get("description", "")) for one in chosen], object),
+        },
+        {"segments": segments},
+    )
+
+
+def _segments(given: Sequence[Any]) -> list[int]:
+    """Return the related ids: a list, or a list for each relation."""
+    flat = [one for part in given for one in (part if isinstance(part, list) else [part])]
+    return [int(one) for one in flat]

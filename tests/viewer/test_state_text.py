@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxome.errors import InvalidInput, NotFound
+from voxome.viewer.state_text import build_link, parse_state, read_state
+
+STATE = {"layers": [{"name": "a_b, 'c' \"d\"", "source": "precomputed://gs://x/y_z"}], "showAxisLines": False}
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda one: st.lists(one) | st.dictionaries(st.text(), one)
+)
+
+
+@given(st.dictionaries(st.text(), VALUES))
+def test_every_state_comes_back_from_its_link(state: dict[str, Any]) -> None:
+    assert read_state(build_link(state, "https://host")) == state
+
+
+@given(st.dictionaries(st.text(), VALUES))
+def test_every_state_comes_back_from_the_form_of_older_links(state: dict[str, Any]) -> None:
+    assert parse_state(_older(json.dumps(state))) == state
+
+
+def test_a_stored_state_is_read(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text(json.dumps(STATE))
+    assert read_state(f"{tmp_path}/state.json") == STATE
+    assert read_state(f"https://host/#!file://{tmp_path}/state.json") == STATE
+    assert read_state(f"https://host/?json_url=file://{tmp_path}/state.json") == STATE
+
+
+@pytest.mark.parametrize("link", ["https://host/", "https://host/#!{", "em.zarr", "{'a':", "[1]"])
+def test_what_is_no_link_is_refused(link: str) -> None:
+    with pytest.raises((InvalidInput, NotFound)):
+        read_state("file://nowhere" if link == "https://host/" else link)
+
+
+def _older(text: str) -> str:
+    """Return JSON with ``'`` for ``"`` and ``_`` for commas outside of texts."""
+    out, inside, escaped = [], False, False
+    for one in text:
+        if inside and not escaped and one == "\\":
+            escaped = True
+            continue
+        if escaped:
+            out.append(one if one == '"' else f"\\{one}")
+        elif one == '"':
+            inside = not inside
+            out.append("'")
+        elif inside:
+            out.append("\\'" if one == "'" else one)
+        else:
+            out.append("_" if one == "," else one)
+        escaped = False
+    return "".join(out)
