@@ -35,7 +35,7 @@ def test_a_stored_state_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("link", ["https://host/", "https://host/#!{", "em.zarr", "{'a':", "[1]"])
-def test_what_is_no_link_is_refused(link: str) -> None:
+def test_other_texts_are_refused(link: str) -> None:
     with pytest.raises((InvalidInput, NotFound)):
         read_state("file://nowhere" if link == "https://host/" else link)
 
