@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from typing import Any
 
 from anyio import to_thread
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount
+from starlette.types import ASGIApp
 
+from voxome.relay.cors import Cors
 from voxome.relay.dialect import Dialect
+from voxome.relay.raw_paths import RawPaths
 
 
 def create_app(dialects: Sequence[Dialect], *, allow_origins: Sequence[str] = ()) -> Starlette:
@@ -24,11 +26,6 @@ def create_app(dialects: Sequence[Dialect], *, allow_origins: Sequence[str] = ()
     allow_origins : sequence of str
         Web pages that browsers may let read it (``*`` for all), for viewers.
     """
-    middleware = []
-    if allow_origins:
-        middleware.append(
-            Middleware(CORSMiddleware, allow_origins=allow_origins, allow_methods=["*"], allow_headers=["*"])
-        )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -39,7 +36,18 @@ def create_app(dialects: Sequence[Dialect], *, allow_origins: Sequence[str] = ()
             await to_thread.run_sync(stack.close)
 
     routes = [route for dialect in dialects for route in dialect.routes()]
-    return Starlette(routes=sorted(routes, key=_is_at_root), middleware=middleware, lifespan=lifespan)
+    return _Application(allow_origins, routes=sorted(routes, key=_is_at_root), lifespan=lifespan)
+
+
+class _Application(Starlette):
+    """An application with layers outside that of Starlette's which answers 500."""
+
+    def __init__(self, allow_origins: Sequence[str], **options: Any) -> None:
+        super().__init__(**options)
+        self._allow_origins = allow_origins
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Cors(RawPaths(super().build_middleware_stack()), self._allow_origins)
 
 
 def _is_at_root(route: BaseRoute) -> bool:

@@ -30,6 +30,11 @@ _STATUS: dict[type[Exception], int] = {
 }  # fmt: skip
 """The first type that fits decides; any other error is the server's."""
 
+NOT_KEPT = {"Cache-Control": "no-store"}
+"""Header of errors: what is missing or fails now may be there a moment later."""
+RETRY = {"Retry-After": "1"}
+"""Header with status 503."""
+
 Handler = Callable[[Request, Caller, bytearray], Response]
 """Answers a request of a caller, with its body, in a thread."""
 
@@ -61,15 +66,18 @@ def endpoint(relay: Relay, limit: int, handler: Handler) -> Callable[[Request], 
 
 
 def error_response(error: Exception, request: Request, caller: Caller) -> Response:
-    """Return the JSON of an error: 401 where a token may help, no details where the server failed."""
+    """Return the JSON of an error: 401 where a token may help, no details where the server failed.
+
+    No cache keeps it, and where the store of a source fails, clients are to repeat the request.
+    """
     status = next((status for raised, status in _STATUS.items() if isinstance(error, raised)), 500)
     if status >= 500:
         _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
     if status == 500:
-        return JSONResponse({"message": "internal error; see the log of the server"}, status)
+        return JSONResponse({"message": "internal error; see the log of the server"}, status, NOT_KEPT)
     if isinstance(error, AccessDenied) and not caller.name:
-        return JSONResponse({"message": str(error)}, 401, {"WWW-Authenticate": "Token"})
-    return JSONResponse({"message": str(error)}, status)
+        return JSONResponse({"message": str(error)}, 401, {"WWW-Authenticate": "Token", **NOT_KEPT})
+    return JSONResponse({"message": str(error)}, status, NOT_KEPT | (RETRY if status == 503 else {}))
 
 
 async def read_body(request: Request, limit: int) -> bytearray:

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import AccessDenied, NotFound, ReadOnly
+from voxome.errors import AccessDenied, ReadOnly
 from voxome.geometry import Box
 from voxome.relay.accounts import Caller
 from voxome.relay.rights import Rights
@@ -18,8 +18,9 @@ from voxome.relay.sources import Sources
 class PermittedSources:
     """The sources that a caller may read, and write where the rights permit it.
 
-    A name that the caller may neither read nor write raises the same NotFound as one that does not exist, so that
-    private names are not revealed; other errors are those of `Sources`.
+    A name that the caller may neither read nor write raises AccessDenied, not NotFound: viewers draw a chunk that is
+    missing as empty tissue, and so would show an expired session. Such names are in no list. Other errors are those of
+    `Sources`.
 
     Parameters
     ----------
@@ -42,13 +43,14 @@ class PermittedSources:
         Raises
         ------
         NotFound
-            If it does not exist, or the caller may neither read nor write it.
+            If it does not exist.
+        AccessDenied
+            If the caller may neither read nor write it.
         """
-        if name in self._sources:
-            rights = self._sources.rights(name)
-            if rights.may_read(self._caller) or rights.may_write(self._caller):
-                return rights
-        raise NotFound(f"source {name} does not exist, or you may not use it")
+        rights = self._sources.rights(name)
+        if not rights.may_read(self._caller) and not rights.may_write(self._caller):
+            raise AccessDenied(f"no permission to use {name}")
+        return rights
 
     def level_count(self, name: str) -> int:
         """Return the number of levels of a source: 1 without a pyramid."""

@@ -1,0 +1,135 @@
+"""Answers that are files: whole or a range, with a validator, for GET and HEAD.
+
+RFC 9110 (conditions and ranges) and RFC 9111 (caches). The content is always sent as it is, never compressed on the
+way, so that ranges, lengths and validators are those of one sequence of bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from voxome.relay.http import NOT_KEPT, LongResponse
+
+_RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
+_ETAG = re.compile(r'\s*(W/)?("[^"]*"|[^",\s]+)\s*')
+_YEAR_S = 31_536_000
+
+
+@dataclass(frozen=True)
+class FileAnswer:
+    """A file, stored or computed.
+
+    Attributes
+    ----------
+    content : bytes-like
+        All of it.
+    media_type : str
+        Its type, such as ``application/json``.
+    immutable : bool
+        Whether its URL has a version, so that caches may keep it without a question.
+    """
+
+    content: bytes | bytearray | memoryview
+    media_type: str = "application/octet-stream"
+    immutable: bool = False
+
+    @cached_property
+    def etag(self) -> str:
+        """Strong validator: a digest of the content, so the same in every worker, on every host, after a restart."""
+        return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
+
+
+def file_response(request: Request, file: FileAnswer, *, public: bool) -> Response:
+    """Return the answer to GET or HEAD of a file.
+
+    Ranges of one part (``a-b``, ``a-``, ``-n``) give 206; lists of ranges, and what is no range, the whole file, as
+    RFC 9110 allows.
+
+    Parameters
+    ----------
+    request : Request
+        With its conditions and range.
+    file : FileAnswer
+        What it asks for.
+    public : bool
+        Whether everybody may read it; shared caches keep nothing else.
+    """
+    headers = _cache_headers(file, public=public)
+    conditions = request.headers
+    if "if-match" in conditions and not _matches(conditions["if-match"], file.etag, weak=False):
+        message = f"the file is another version: its ETag is {file.etag}"
+        return JSONResponse({"message": message}, 412, headers | NOT_KEPT)
+    if "if-none-match" in conditions and _matches(conditions["if-none-match"], file.etag, weak=True):
+        return Response(status_code=304, headers=headers)
+    size = memoryview(file.content).nbytes
+    headers |= {"Accept-Ranges": "bytes", "Content-Length": str(size)}
+    if request.method == "HEAD":
+        return Response(headers=headers, media_type=file.media_type)
+    selected = _requested_range(request, file.etag, size)
+    if selected is None:
+        return LongResponse(file.content, headers=headers, media_type=file.media_type)
+    if not selected:
+        return JSONResponse(
+            {"message": f"the range is outside the file, which has {size} bytes"},
+            416,
+            {"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes", **NOT_KEPT},
+        )
+    headers |= {
+        "Content-Range": f"bytes {selected.start}-{selected.stop - 1}/{size}",
+        "Content-Length": str(len(selected)),
+    }
+    part = memoryview(file.content).cast("B")[selected.start : selected.stop]
+    return LongResponse(part, 206, headers, file.media_type)
+
+
+def _cache_headers(file: FileAnswer, *, public: bool) -> dict[str, str]:
+    reach = "public" if public else "private"
+    lifetime = f"max-age={_YEAR_S}, immutable" if file.immutable else "no-cache"
+    vary = {} if public else {"Vary": "Authorization"}
+    return {"ETag": file.etag, "Cache-Control": f"{reach}, {lifetime}", **vary}
+
+
+def _requested_range(request: Request, etag: str, size: int) -> range | None:
+    """Return the bytes that are requested, none of them if there are no such; None for the whole file."""
+    match = _RANGE.fullmatch(request.headers.get("range", ""))
+    condition = request.headers.get("if-range")
+    if (
+        match is None
+        or not any(match.groups())
+        or (condition is not None and not _matches(condition, etag, weak=False))
+    ):
+        return None
+    first, last = (None if not digits else _bounded(digits, size) for digits in match.groups())
+    if first is None:
+        return range(size - (last or 0), size)
+    if last is None:
+        return range(first, size)
+    if _is_less(match[2], match[1]):
+        return None
+    return range(first, min(last + 1, size))
+
+
+def _bounded(digits: str, size: int) -> int:
+    """Return a number, at most `size`, whatever the count of its digits."""
+    significant = digits.lstrip("0")
+    return size if len(significant) > len(str(size)) else min(int(significant or "0"), size)
+
+
+def _is_less(one: str, other: str) -> bool:
+    first, second = one.lstrip("0"), other.lstrip("0")
+    return (len(first), first) < (len(second), second)
+
+
+def _matches(condition: str, etag: str, *, weak: bool) -> bool:
+    """Return whether a list of ETags, quoted or not, has `etag`; weak ones count only for `weak` comparisons."""
+    if condition.strip() == "*":
+        return True
+    return any(
+        (weak or not prefix) and value.strip('"') == etag.strip('"') for prefix, value in _ETAG.findall(condition)
+    )

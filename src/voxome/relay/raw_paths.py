@@ -1,0 +1,55 @@
+"""Paths are routed as they were sent: what escapes hide is refused before routes, rights and sources see it."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote_to_bytes
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class RawPaths:
+    """Layer that answers 404 where decoding would change the parts of a path.
+
+    A server decodes the whole path before it is routed: ``a%2Fb`` would become two parts, ``%2e%2e`` the folder above.
+    Nothing that a relay serves has such a name.
+
+    Parameters
+    ----------
+    app : ASGI application
+        Gets all other requests.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw = scope.get("raw_path")
+        if scope["type"] == "http" and raw is not None and not is_plain(raw):
+            respond = JSONResponse({"message": "no resource has this path: it has escaped slashes or dots"}, 404)
+            await respond(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def is_plain(raw_path: bytes) -> bool:
+    """Return whether each part of a path, decoded once, is text without ``/`` and NUL that names no other folder.
+
+    Examples
+    --------
+    >>> is_plain(b"/raw/a%20b/+"), is_plain(b"/raw/a%2Fb"), is_plain(b"/raw/..%2fb"), is_plain(b"/raw/%2e%2e/b")
+    (True, False, False, False)
+    """
+    parts = raw_path.partition(b"?")[0].split(b"/")
+    if not any(b"%" in part or part in (b".", b"..") for part in parts):
+        return True
+    decoded = [unquote_to_bytes(part) for part in parts]
+    return not any(part in (b".", b"..") or b"/" in part or b"\0" in part or not _is_text(part) for part in decoded)
+
+
+def _is_text(part: bytes) -> bool:
+    try:
+        part.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
