@@ -48,7 +48,7 @@ class FileAnswer:
 def file_response(request: Request, file: FileAnswer, *, public: bool) -> Response:
     """Return the answer to GET or HEAD of a file.
 
-    Ranges of one part (``a-b``, ``a-``, ``-n``) give 206; lists of ranges, and what is no range, the whole file, as
+    Ranges of one part (``a-b``, ``a-``, ``-n``) give 206; lists of ranges and invalid ones give the whole file, as
     RFC 9110 allows.
 
     Parameters
