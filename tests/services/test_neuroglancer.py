@@ -31,7 +31,7 @@ def test_shapes_beside_precomputed_labels_stay(tmp_path: Path) -> None:
 
 
 def test_labels_whose_place_is_unknown_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedFormat, match=r"expected labels in precomputed or zarr.* not in npy; convert them"):
+    with pytest.raises(UnsupportedFormat, match=r"a\.npy: .* no shapes beside labels of this format; copy them"):
         voxome.neuroglancer_layer(create(f"npy://{tmp_path}/a.npy", voxel_size_nm=None, offset_nm=(0, 0, 0)))
     with pytest.raises(InvalidInput, match="has no voxel size"):
         voxome.neuroglancer_layer(create(f"zarr://{tmp_path}/b.zarr", voxel_size_nm=None))

@@ -61,3 +61,6 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
         voxome.load(tmp_path / "a.txt")
     with pytest.raises(InvalidInput, match="unit is 'inch'; expected nm, um, mm"):
         voxome.load(tmp_path / "a.swc", unit="inch")
+    voxome.save(MESH, tmp_path / "a.ply")
+    with pytest.raises(InvalidInput, match=r"a\.ply: unit='um' is for skeletons"):
+        voxome.load(tmp_path / "a.ply", unit="um")

@@ -190,7 +190,7 @@ def _as_json(source: str, found: Annotations) -> dict[str, Any]:
 
 
 def _show(found: Annotations) -> None:
-    from voxome.remotes.annotation_rows import position_columns
+    from voxome.contracts.position_columns import position_columns
 
     columns = ["id", *position_columns(found.shape), *found.properties, *found.relations]
     places = len(columns) - 1 - len(found.properties) - len(found.relations)

@@ -86,6 +86,15 @@ class SupportsWritePoints(Protocol):
 
 
 @runtime_checkable
+class SupportsPointsFiles(Protocol):
+    """A remote of single files of annotations, which their suffix recognises where annotations are expected."""
+
+    @property
+    def points_suffixes(self) -> tuple[str, ...]:
+        """Ends of their names, in lower case: ``.parquet``."""
+
+
+@runtime_checkable
 class SupportsBatches(Protocol):
     """A source of annotations that yields all of them in bounded memory."""
 

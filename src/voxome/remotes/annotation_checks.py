@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.id_groups import hash_ids
+from voxome.contracts.position_columns import position_columns
 from voxome.contracts.shapes import Annotations
 from voxome.errors import InvalidInput
-from voxome.remotes.annotation_rows import position_columns
 from voxome.remotes.spilled_rows import PARTITIONS, SpilledRows
 
 _ROW = np.dtype([("id", "<u8"), ("row", "<i8")])

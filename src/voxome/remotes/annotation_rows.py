@@ -1,7 +1,7 @@
 """Annotations as tables: one row each, in Parquet, CSV and tables of edits.
 
-Columns are ``id``, the positions in nm (see `POSITIONS`), one for each property, and one for each relation: a list of
-uint64. A colour is a list of 3 or 4 uint8.
+Columns are ``id``, the positions in nm (see `voxome.contracts.position_columns`), one for each property, and one for
+each relation: a list of uint64. A colour is a list of 3 or 4 uint8.
 """
 
 from __future__ import annotations
@@ -13,31 +13,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from voxome.contracts.position_columns import position_columns
 from voxome.contracts.ragged import Ragged, as_labels
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import InvalidInput
 
 ID = "id"
-POSITIONS: Mapping[AnnotationShape, tuple[str, ...]] = {
-    "point": ("",),
-    "line": ("start_", "stop_"),
-    "box": ("low_", "high_"),
-    "ellipsoid": ("centre_", "radius_"),
-}
-"""Geometry → what its columns ``z_nm, y_nm, x_nm`` begin with."""
 SHAPE_KEY = b"voxome_annotations"
 """Key of the metadata of a table whose value is the geometry."""
-
-
-def position_columns(shape: AnnotationShape) -> tuple[str, ...]:
-    """Return the names of the columns of positions.
-
-    Examples
-    --------
-    >>> position_columns("point")
-    ('z_nm', 'y_nm', 'x_nm')
-    """
-    return tuple(f"{prefix}{axis}_nm" for prefix in POSITIONS[shape] for axis in "zyx")
 
 
 def to_table(annotations: Annotations) -> pa.Table:

@@ -41,7 +41,6 @@ from voxome.geometry import Box
 from voxome.remotes.arrays import writable_slices
 from voxome.remotes.image_codecs import SUFFIXES, Form, encode, format_of, probe
 from voxome.remotes.image_stacks import FileStack, SingleFile, StackSource
-from voxome.remotes.json_store import Json, update_json
 from voxome.remotes.local_files import file_version
 from voxome.remotes.natural_order import natural_sort
 from voxome.remotes.provenance_json import read_attributes, with_entry
@@ -49,6 +48,7 @@ from voxome.remotes.spec_checks import parse_options
 from voxome.remotes.tiff_files import image_series, open_tiff
 from voxome.remotes.tiffs import TiffStack, voxel_size
 from voxome.storage.atomic import replacing, storing
+from voxome.storage.json_store import Json, update_json
 from voxome.storage.local import LocalPath
 
 SIDECAR = "voxome.json"

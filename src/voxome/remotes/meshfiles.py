@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.shape_writers import ShapesSpec
-from voxome.contracts.shapes import Mesh
+from voxome.contracts.shapes import Mesh, Skeleton
 from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.uri import Uri
-from voxome.errors import InvalidInput, NotFound
+from voxome.errors import InvalidInput, NotFound, UnsupportedFormat
 from voxome.remotes.mesh_formats import FORMATS, WRITTEN, decode_mesh, encode_mesh
 from voxome.remotes.shape_files import ShapeFiles, require_new
 from voxome.remotes.writer_options import read_options, take_options
@@ -67,6 +67,8 @@ class MeshFilesRemote:
     default).
     """
 
+    file_suffixes = tuple(FORMATS)
+
     def open(self, uri: Uri, *, mode: Mode = "r") -> MeshFiles:
         files = _files(uri)
         if not files.folder.taken():
@@ -81,6 +83,16 @@ class MeshFilesRemote:
 
     def open_mesh_writer(self, uri: Uri, spec: ShapesSpec) -> MeshFiles:
         return MeshFiles(_new_files(uri, spec))
+
+    def decode_file(self, name: str, data: bytes, unit: str | None = None) -> Mesh:
+        if unit is not None:
+            raise InvalidInput(f"{name}: unit={unit!r} is for skeletons; vertices are in nm, those of .glb in metres")
+        return decode_mesh(name, data)
+
+    def encode_file(self, name: str, shape: Mesh | Skeleton) -> bytes:
+        if isinstance(shape, Skeleton):
+            raise UnsupportedFormat(f"{name} is a format of meshes; save skeletons as .swc")
+        return encode_mesh(name, shape)
 
     def delete(self, uri: Uri) -> None:
         storage_path(take_options(uri, _READS)[0], writing=True).delete()

@@ -14,8 +14,8 @@ from voxome.contracts.provenance import Provenance
 from voxome.contracts.shape_writers import RECORD
 from voxome.contracts.source import ResourceInfo
 from voxome.errors import NotFound
-from voxome.remotes.json_store import read_json, update_json
 from voxome.remotes.provenance_json import read_attributes, with_entry
+from voxome.storage.json_store import read_json, update_json
 from voxome.storage.path import StoragePath
 
 SIDECAR = "voxome.json"

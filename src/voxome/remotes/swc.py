@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.provenance import Provenance
+from voxome.contracts.shape_files import UNITS
 from voxome.contracts.shape_writers import ShapesSpec
-from voxome.contracts.shapes import Skeleton
+from voxome.contracts.shapes import Mesh, Skeleton
 from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.uri import Uri
-from voxome.errors import CorruptData, NotFound
+from voxome.errors import CorruptData, NotFound, UnsupportedFormat
 from voxome.remotes.shape_files import ShapeFiles, require_new
-from voxome.remotes.swc_format import UNITS, decode_swc, encode_swc
+from voxome.remotes.swc_format import decode_swc, encode_swc
 from voxome.remotes.writer_options import read_options, take_options
 from voxome.storage.find import storage_path
 
@@ -57,6 +58,8 @@ class SwcFiles:
 class SwcRemote:
     """Folders of SWC files; ``?unit=`` is that of files whose headers do not say it: nm, um or mm."""
 
+    file_suffixes = (SUFFIX,)
+
     def open(self, uri: Uri, *, mode: Mode = "r") -> SwcFiles:
         plain, given = take_options(uri, _OPTIONS)
         files = ShapeFiles(storage_path(plain), (SUFFIX,), str(uri))
@@ -73,6 +76,14 @@ class SwcRemote:
 
     def open_skeleton_writer(self, uri: Uri, spec: ShapesSpec) -> SwcFiles:
         return SwcFiles(_new_files(uri, spec))
+
+    def decode_file(self, name: str, data: bytes, unit: str | None = None) -> Skeleton:
+        return read_swc(name, data, unit)
+
+    def encode_file(self, name: str, shape: Mesh | Skeleton) -> bytes:
+        if isinstance(shape, Mesh):
+            raise UnsupportedFormat(f"{name} is a format of skeletons; save meshes as .ply, .obj, .stl or .glb")
+        return encode_swc(shape).encode()
 
     def delete(self, uri: Uri) -> None:
         storage_path(take_options(uri, _OPTIONS)[0], writing=True).delete()

@@ -8,17 +8,14 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.shape_files import UNITS
 from voxome.contracts.shapes import Skeleton
 from voxome.errors import CorruptData, InvalidInput
-
-UNITS: Mapping[str, float] = {"nm": 1.0, "um": 1e3, "mm": 1e6}
-"""Unit → nm."""
 
 _COLUMNS = 7
 _TYPE = "swc_type"

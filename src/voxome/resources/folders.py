@@ -6,7 +6,7 @@ from pathlib import Path
 
 from voxome.contracts.abilities import SupportsMarkerFiles, SupportsRecognise
 from voxome.errors import InvalidInput
-from voxome.registry import load_all
+from voxome.resources.recognition import remotes_with
 
 
 def require_outside_volumes(folder: Path) -> Path:
@@ -17,11 +17,8 @@ def require_outside_volumes(folder: Path) -> Path:
     InvalidInput
         If it is a folder of zarr, N5 or precomputed data, or inside one.
     """
-    stores = [(scheme, remote()) for scheme, remote in load_all("voxome.remotes")]
     formats = [
-        (scheme, store)
-        for scheme, store in stores
-        if isinstance(store, SupportsMarkerFiles) and isinstance(store, SupportsRecognise)
+        (scheme, store) for scheme, store in remotes_with(SupportsMarkerFiles) if isinstance(store, SupportsRecognise)
     ]
     path = folder.expanduser().absolute()
     for one in (path, *path.parents):

@@ -33,13 +33,13 @@ from voxome.errors import (
     MissingExtra,
     NotFound,
     ReadOnly,
-    UnknownName,
     UnsupportedFormat,
     describe_value,
 )
 from voxome.registry import load, targets
 from voxome.resources.file_names import file_problem
 from voxome.resources.recognition import (
+    find_remote,
     get_remote,
     marker_files,
     recognise,
@@ -77,10 +77,7 @@ _RESOURCES: Mapping[type[Any], tuple[type[Any], str]] = {
 
 def format_traits(scheme: str) -> FormatTraits:
     """Return what the remote of `scheme` declares about its format; the defaults if there is no such remote."""
-    try:
-        remote = get_remote(scheme)
-    except UnknownName:
-        return FormatTraits()
+    remote = find_remote(scheme)
     return remote.traits if isinstance(remote, SupportsFormatTraits) else FormatTraits()
 
 

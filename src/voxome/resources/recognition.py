@@ -6,18 +6,23 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from voxome.contracts.abilities import SupportsMarkerFiles, SupportsRecognise, SupportsSignature
 from voxome.contracts.source import Remote
 from voxome.contracts.traits import SupportsFormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import StoreError, VoxomeError
-from voxome.registry import load, load_all
+from voxome.registry import load, load_all, targets
 from voxome.storage.atomic import read_error
 from voxome.storage.find import storage_path
 from voxome.storage.path import StoragePath
 from voxome.storage.zips import ZipPath, in_zip
+
+GROUP = "voxome.remotes"
+"""Group of the remotes in the registry."""
+
+Ability = TypeVar("Ability")
 
 _BATCH = 256
 """Folders whose marker files are read at once."""
@@ -31,7 +36,20 @@ def get_remote(scheme: str) -> Remote:
     UnknownName
         If it does not exist.
     """
-    return cast("Remote", load("voxome.remotes", scheme)())
+    return cast("Remote", load(GROUP, scheme)())
+
+
+def find_remote(scheme: str) -> Remote | None:
+    """Return the remote of `scheme`, or None."""
+    return get_remote(scheme) if scheme in targets(GROUP) else None
+
+
+def remotes_with(protocol: type[Ability]) -> Iterator[tuple[str, Ability]]:
+    """Yield scheme and remote of all that have an ability; they are imported one by one."""
+    for scheme, _ in load_all(GROUP):
+        store = get_remote(scheme)
+        if isinstance(store, protocol):
+            yield scheme, store
 
 
 def recognise(path: Path) -> str | None:
@@ -42,11 +60,7 @@ def recognise(path: Path) -> str | None:
     AccessDenied, StoreError
         If it may not be read, or its disk fails.
     """
-    for scheme, _ in load_all("voxome.remotes"):
-        store = get_remote(scheme)
-        if isinstance(store, SupportsRecognise) and _recognises(store, path):
-            return scheme
-    return None
+    return next((scheme for scheme, store in remotes_with(SupportsRecognise) if _recognises(store, path)), None)
 
 
 def _recognises(store: SupportsRecognise, path: Path) -> bool:
@@ -60,15 +74,13 @@ def _recognises(store: SupportsRecognise, path: Path) -> bool:
 
 def signatures() -> list[str]:
     """Return by what the formats are recognised, for messages."""
-    stores = (get_remote(scheme) for scheme, _ in load_all("voxome.remotes"))
-    return [store.signature for store in stores if isinstance(store, SupportsSignature)]
+    return [store.signature for _, store in remotes_with(SupportsSignature)]
 
 
 def scheme_of_name(path: str) -> str | None:
     """Return the scheme of the format that the name of a new volume ends with, or one of its parts; None if unknown."""
-    stores = {scheme: get_remote(scheme) for scheme, _ in load_all("voxome.remotes")}
-    declared = {scheme: one.traits.suffix for scheme, one in stores.items() if isinstance(one, SupportsFormatTraits)}
-    suffixes = {suffix: scheme for scheme, suffix in declared.items() if suffix}
+    declared = ((store.traits.suffix, scheme) for scheme, store in remotes_with(SupportsFormatTraits))
+    suffixes = {suffix: scheme for suffix, scheme in declared if suffix}
     ends = (Path(part).suffix.lower() for part in reversed(path.split("/")))
     return next((suffixes[end] for end in ends if end in suffixes), None)
 
@@ -116,8 +128,7 @@ def marker_files() -> list[str]:
 
 def _marked() -> dict[str, SupportsMarkerFiles]:
     """Scheme → remote, for each format with marker files."""
-    stores = {scheme: get_remote(scheme) for scheme, _ in load_all("voxome.remotes")}
-    return {scheme: store for scheme, store in stores.items() if isinstance(store, SupportsMarkerFiles)}
+    return dict(remotes_with(SupportsMarkerFiles))
 
 
 def _match(folder: Uri, files: Collection[str], stores: Mapping[str, SupportsMarkerFiles]) -> str | None:

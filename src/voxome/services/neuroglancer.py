@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from voxome.calls import explain_calls
-from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.uri import Location, Uri, location_text
+from voxome.contracts.abilities import ability
+from voxome.contracts.neuroglancer import SupportsNeuroglancerFrame
+from voxome.contracts.uri import Location, location_text
 from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import as_volume
@@ -15,11 +15,6 @@ from voxome.resources.volume_like import as_volume
 Triple = tuple[float, float, float]
 
 _NM = 1e-9
-_CORNERS: Mapping[str, Callable[[Triple, Triple], Triple]] = {
-    "precomputed": lambda size, offset: (0.0, 0.0, 0.0),
-    "zarr": lambda size, offset: (offset[0] - size[0] / 2, offset[1] - size[1] / 2, offset[2] - size[2] / 2),
-}
-"""Format of the labels → where Neuroglancer shows the corner of voxel 0 (z, y, x in nm), by voxel size and offset."""
 
 
 @explain_calls
@@ -46,28 +41,26 @@ def neuroglancer_layer(labels: str | Volume, *shapes: Location, name: str = "lab
     Raises
     ------
     UnsupportedFormat
-        If the labels are neither precomputed nor OME-Zarr.
+        If Neuroglancer shows no shapes beside labels of this format.
     InvalidInput
         If their voxel size is unknown.
     """
     volume = as_volume(labels)
-    scheme = Uri.parse(volume.uri).scheme
-    if scheme not in _CORNERS:
+    frame = ability(volume.source, SupportsNeuroglancerFrame)
+    if frame is None:
         raise UnsupportedFormat(
-            f"{volume.uri}: expected labels in {' or '.join(_CORNERS)}, beside which Neuroglancer shows shapes, not in "
-            f"{scheme}; convert them"
+            f"{volume.uri}: Neuroglancer shows no shapes beside labels of this format; copy them to precomputed:// or "
+            "zarr://"
         )
-    corner = _CORNERS[scheme](*_scale_of(volume.spec, volume.uri))
+    corner = frame.neuroglancer_corner_nm
+    if corner is None:
+        raise InvalidInput(
+            f"{volume.uri} has no voxel size, so that the place of shapes is unknown; set it in its metadata"
+        )
     moved = [
         {"url": location_text(one), **({"transform": _transform(corner)} if any(corner) else {})} for one in shapes
     ]
     return {"type": "segmentation", "name": name, "source": [{"url": volume.uri}, *moved]}
-
-
-def _scale_of(spec: VolumeSpec, uri: str) -> tuple[Triple, Triple]:
-    if spec.voxel_size_nm is None:
-        raise InvalidInput(f"{uri} has no voxel size, so that the place of shapes is unknown; set it in its metadata")
-    return spec.voxel_size_nm, spec.offset_nm
 
 
 def _transform(corner: Triple) -> dict[str, Any]:

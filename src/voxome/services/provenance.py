@@ -12,6 +12,7 @@ from voxome.registry import targets
 from voxome.resources.columns import Table, read_table_provenance
 from voxome.resources.open import Resource, open
 from voxome.resources.provenance import read_provenance
+from voxome.resources.recognition import GROUP
 from voxome.resources.shapes import Meshes, Points, Skeletons
 from voxome.resources.volume_like import VolumeLike, as_volume
 
@@ -46,7 +47,7 @@ def provenance(resource: VolumeLike | Resource | Mesh | Skeleton | Annotations |
         return () if resource.provenance is None else (resource.provenance,)
     if isinstance(resource, str | os.PathLike):
         path = location_text(resource)
-        if path.partition("?")[0].endswith(".parquet") and Uri.parse(path).scheme not in targets("voxome.remotes"):
+        if path.partition("?")[0].endswith(".parquet") and Uri.parse(path).scheme not in targets(GROUP):
             return read_table_provenance(path)
         resource = open(resource)
     source = resource.source if isinstance(resource, Meshes | Skeletons | Points) else as_volume(resource).source

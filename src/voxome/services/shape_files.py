@@ -6,12 +6,11 @@ from pathlib import PurePosixPath
 
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_flags
+from voxome.contracts.shape_files import UNITS, SupportsShapeFiles
 from voxome.contracts.shapes import Mesh, Skeleton
 from voxome.contracts.uri import Location, location_text
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, UnsupportedFormat, describe_value
-from voxome.remotes.mesh_formats import FORMATS, decode_mesh, encode_mesh
-from voxome.remotes.swc import SUFFIX, read_swc
-from voxome.remotes.swc_format import UNITS, encode_swc
+from voxome.resources.recognition import remotes_with
 from voxome.storage.find import storage_at
 from voxome.storage.path import StoragePath
 
@@ -51,7 +50,7 @@ def save(shape: Mesh | Skeleton, path: Location, *, overwrite: bool = False) -> 
     if not isinstance(shape, Mesh | Skeleton):
         raise InvalidInput(f"{describe_value(shape)} cannot be saved as a file; expected a Mesh or a Skeleton")
     file = storage_at(location_text(path), writing=True)
-    data = _encode(shape, file)
+    data = _format_of(file).encode_file(file.name, shape)
     if not overwrite and file.exists():
         raise AlreadyExists(f"{file} already exists; choose another path, or overwrite it (overwrite=True)")
     file.write_bytes(data)
@@ -81,24 +80,30 @@ def load(path: Location, *, unit: str | None = None) -> Mesh | Skeleton:
     CorruptData
         If it cannot be decoded.
     InvalidInput
-        If the unit of an SWC file is unknown.
+        If the unit of an SWC file is unknown, or one is given for a mesh.
     """
     if unit is not None and unit not in UNITS:
         raise InvalidInput(f"unit is {describe_value(unit)}; expected {', '.join(UNITS)}")
     file = storage_at(location_text(path))
-    suffix = PurePosixPath(file.name).suffix.lower()
-    if suffix not in (SUFFIX, *FORMATS):
-        known = ", ".join((SUFFIX, *FORMATS))
-        raise UnsupportedFormat(f"{file} is not a known format of meshes or skeletons; expected {known}")
+    format = _format_of(file)
     data = file.read_bytes()
     if data is None:
         raise NotFound(f"the file {file} does not exist")
-    return read_swc(str(file), data, unit) if suffix == SUFFIX else decode_mesh(str(file), data)
+    return format.decode_file(str(file), data, unit)
 
 
-def _encode(shape: Mesh | Skeleton, file: StoragePath) -> bytes:
-    if isinstance(shape, Mesh):
-        return encode_mesh(file.name, shape)
-    if PurePosixPath(file.name).suffix.lower() != SUFFIX:
-        raise UnsupportedFormat(f"{file} is not a format of skeletons; expected {SUFFIX}")
-    return encode_swc(shape).encode()
+def _format_of(file: StoragePath) -> SupportsShapeFiles:
+    """Return the remote of files of this suffix.
+
+    Raises
+    ------
+    UnsupportedFormat
+        If there is none.
+    """
+    suffix = PurePosixPath(file.name).suffix.lower()
+    known: list[str] = []
+    for _, store in remotes_with(SupportsShapeFiles):
+        if suffix in store.file_suffixes:
+            return store
+        known += store.file_suffixes
+    raise UnsupportedFormat(f"{file} is not a known format of meshes or skeletons; expected {', '.join(known)}")

@@ -10,17 +10,17 @@ from typing import Any
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_path
 from voxome.contracts.handle import Handle
+from voxome.contracts.neuroglancer import SupportsSegmentProperties
 from voxome.contracts.provenance import LOCAL, Provenance
 from voxome.contracts.uri import Location, Uri
 from voxome.engines.choice import EngineChoice
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, InvalidUri
 from voxome.records.choice import RecordsChoice
 from voxome.registry import TOOLS, load
-from voxome.remotes.precomputed.folders import INFO
-from voxome.remotes.precomputed.segment_properties import properties_folder, write_segment_properties
 from voxome.resources.columns import provenance_metadata
 from voxome.resources.labels import require_labels
 from voxome.resources.provenance import input_record, own_version
+from voxome.resources.recognition import find_remote
 from voxome.resources.table import ROW_GROUP, TableFile, write_batches
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import as_volume
@@ -137,7 +137,8 @@ def write_regions(
     files = list(tables.values())
     if segment_properties is not None:
         properties = Uri.parse(require_path("segment_properties", segment_properties))
-        files.append(properties_folder(properties) / INFO)
+        store = _properties_store(properties)
+        files.append(storage_at(store.segment_properties_file(properties), writing=True))
     values = {"contacts": contacts is not None, **{name: volume.reveal_uri() for name, volume in volumes.items()}}
     run: dict[str, Any] = {"workers": workers, "options": options, "engine": engine, "records": records}
     with work_folder(files, _request(volumes, options), overwrite=overwrite) as work:
@@ -160,7 +161,7 @@ def write_regions(
         omitted: tuple[str, ...] = ()
         if properties is not None:
             rows = found["regions"].read(["id", *(name for name in LISTED if name not in unknown)])
-            omitted = write_segment_properties(properties, rows.pop("id"), rows, origin)
+            omitted = store.write_segment_properties(properties, rows.pop("id"), rows, origin)
         return RegionTables(
             regions=str(tables["regions"]),
             segments=len(found["regions"]),
@@ -189,6 +190,20 @@ def _request(volumes: Mapping[str, Volume], options: RunOptions) -> dict[str, An
         "level": options.level,
         "voxel_size_nm": None if options.voxel_size_nm is None else list(options.voxel_size_nm),
     }
+
+
+def _properties_store(uri: Uri) -> SupportsSegmentProperties:
+    """Return the remote that writes segment properties at a URI.
+
+    Raises
+    ------
+    InvalidUri
+        If it is not the URI of such a remote.
+    """
+    store = find_remote(uri.scheme)
+    if not isinstance(store, SupportsSegmentProperties):
+        raise InvalidUri(f"{uri} is no folder for segment properties; expected precomputed://SEGMENTATION/FOLDER")
+    return store
 
 
 def _table_path(path: str) -> StoragePath:

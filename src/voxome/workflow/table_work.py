@@ -11,7 +11,7 @@ from typing import Any
 from voxome.contracts.formats import PRIVATE
 from voxome.contracts.json_text import json_text
 from voxome.errors import AlreadyExists, VoxomeError
-from voxome.remotes.json_store import read_json, to_json
+from voxome.storage.json_store import read_json, to_json
 from voxome.storage.lock import lock_store
 from voxome.storage.path import StoragePath
 

@@ -9,8 +9,8 @@ from scipy.spatial.distance import cdist
 
 from voxome.errors import InvalidInput, NotFound, ReadOnly
 from voxome.geometry import Box
+from voxome.geometry.runs import Runs
 from voxome.remotes.dvid.labels import Labels
-from voxome.remotes.dvid.sparse import Runs
 
 pytestmark = pytest.mark.slow
 

@@ -8,10 +8,11 @@ from remotes.dvid.recorded import EDITED, ROOT, body, exchanges, replay_server, 
 
 from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import Box
+from voxome.geometry.runs import Runs
 from voxome.remotes.dvid.edits import CleaveResult, SplitResult
 from voxome.remotes.dvid.labels import Labels
 from voxome.remotes.dvid.node import DvidApi, Node
-from voxome.remotes.dvid.sparse import Runs, decode_rles, encode_rles
+from voxome.remotes.dvid.sparse import decode_rles, encode_rles
 
 POINTS_XYZ = [[16, 7, 60], [102, 38, 40], [15, 36, 43], [59, 111, 57], [104, 116, 37], [38, 0, 49], [43, 63, 53]]
 

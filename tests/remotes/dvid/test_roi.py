@@ -10,8 +10,8 @@ from remotes.dvid.recorded import response_body
 
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
+from voxome.geometry.runs import Runs
 from voxome.remotes.dvid.roi import Roi
-from voxome.remotes.dvid.sparse import Runs
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,8 @@ from remotes.dvid.recorded import response_body
 
 from voxome.errors import CorruptData, InvalidInput
 from voxome.geometry import Box
-from voxome.remotes.dvid.sparse import Runs, decode_coarse, decode_rles, encode_rles
+from voxome.geometry.runs import Runs
+from voxome.remotes.dvid.sparse import decode_coarse, decode_rles, encode_rles
 
 pytestmark = pytest.mark.slow
 

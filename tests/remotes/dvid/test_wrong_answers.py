@@ -9,6 +9,7 @@ from standins.faulty_proxy import Answer, Cut, FaultyProxy
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, StoreError, VoxomeError
 from voxome.geometry import Box
+from voxome.geometry.runs import Runs
 from voxome.remotes import http
 from voxome.remotes.dvid.annotations import AnnotationInstance
 from voxome.remotes.dvid.connections import Connections
@@ -21,7 +22,6 @@ from voxome.remotes.dvid.node import DvidApi, Node
 from voxome.remotes.dvid.remote import DvidRemote
 from voxome.remotes.dvid.repos import Dvid
 from voxome.remotes.dvid.roi import Roi
-from voxome.remotes.dvid.sparse import Runs
 from voxome.remotes.dvid.supervoxels import SupervoxelFiles
 from voxome.remotes.dvid.versions import DvidNode
 

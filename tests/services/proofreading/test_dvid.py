@@ -150,7 +150,7 @@ def test_what_dvid_does_not_have_is_refused(session: DvidSession, address: str) 
         session.undo()
     with pytest.raises(InvalidInput, match="store is of volumes with a store beside them"):
         voxome.proofread(address, "edits.sqlite")
-    with pytest.raises(InvalidUri, match="does not name a labelmap"):
+    with pytest.raises(InvalidUri, match="does not name an instance"):
         voxome.proofread(address.rpartition("/")[0])
     with pytest.raises(InvalidInput, match="is missing; expected a labelmap"):
         voxome.proofread(f"{address}s")

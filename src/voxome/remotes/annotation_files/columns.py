@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from voxome.contracts.position_columns import POSITIONS, position_columns
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import InvalidInput, describe_value
 from voxome.remotes.annotation_checks import require_positions
-from voxome.remotes.annotation_rows import ID, POSITIONS, SHAPE_KEY, from_table, is_list, position_columns
+from voxome.remotes.annotation_rows import ID, SHAPE_KEY, from_table, is_list
 
 Triple = tuple[float, float, float]
 

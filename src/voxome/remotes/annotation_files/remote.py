@@ -52,6 +52,8 @@ class AnnotationFilesRemote:
     segments) and, for tables of a run, ``offset=Z,Y,X`` in nm.
     """
 
+    points_suffixes = SUFFIXES
+
     def open(self, uri: Uri, *, mode: Mode = "r") -> Source:
         if mode != "r":
             raise ReadOnly(f"{uri} is a table, which cannot be edited; write it as precomputed:// to edit annotations")

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from voxome.errors import InvalidInput, NotFound
+from voxome.geometry.runs import Runs
 from voxome.remotes.dvid.instance import as_labels
 from voxome.remotes.dvid.lookups import check_label
 from voxome.remotes.dvid.shapes import Shapes
-from voxome.remotes.dvid.sparse import Runs, encode_rles
+from voxome.remotes.dvid.sparse import encode_rles
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,15 @@ class DvidRemote:
         _find_instance(uri)
         _choose_instance(uri, spec)
 
+    def open_label_edits(self, uri: Uri, author: str | None) -> tuple[DvidNode, str]:
+        node, instance = _find_instance(uri)
+        version = DvidNode(node)
+        version.set_user(author)
+        type_name = version.instances.get(instance)
+        if type_name != "labelmap":
+            raise InvalidInput(f"{uri} is {type_name or 'missing'}; expected a labelmap")
+        return version, instance
+
     def connect(self, uri: Uri) -> Dvid | DvidNode:
         """Return the server, or one of its versions."""
         address = Address.parse(uri)

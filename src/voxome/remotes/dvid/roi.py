@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
+from voxome.geometry.runs import Runs
 from voxome.remotes.dvid.instance import Instance, as_points, parse_block_shape
 from voxome.remotes.dvid.parsing import parse_bools
-from voxome.remotes.dvid.sparse import Runs
 
 BATCH = 10_000
 """Number of points per request."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import numpy as np
 from voxome.contracts.kinds import Rows
 from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import Box
+from voxome.geometry.runs import Runs
 from voxome.remotes.dvid.indices import LabelIndex, decode_index, decode_indices
 from voxome.remotes.dvid.instance import WORKERS, as_labels, batches, parse_block_shape, query_params
 from voxome.remotes.dvid.lookups import Lookups, check_label
-from voxome.remotes.dvid.sparse import Runs, decode_coarse, decode_rles
+from voxome.remotes.dvid.sparse import decode_coarse, decode_rles
 from voxome.remotes.http import fan_out
 
 INDICES = 500
@@ -22,6 +24,11 @@ INDICES = 500
 
 class Shapes(Lookups):
     """Shapes of labels: sparse volumes and indices."""
+
+    @cached_property
+    def block_shape(self) -> tuple[int, int, int]:
+        """Block shape (z, y, x) in voxels."""
+        return parse_block_shape(self.info)
 
     def runs(self, label: int, *, box: Box | None = None, scale: int = 0, supervoxel: bool = False) -> Runs:
         """Return the voxels of a body (or supervoxel).
@@ -138,7 +145,7 @@ class Shapes(Lookups):
         rows: list[tuple[int, ...]] = []
         distances: list[float] = []
         runs, blocks = self.runs(label), self.blocks(label)
-        shape = parse_block_shape(self.info)
+        shape = self.block_shape
         for other in sorted(set(as_labels(others).tolist())):
             if other == label:
                 raise InvalidInput(f"body {label} is also among the others")

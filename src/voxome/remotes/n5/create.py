@@ -10,11 +10,11 @@ import tensorstore as ts
 from voxome.contracts.levels import coarser
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import InvalidInput, UnsupportedFormat
-from voxome.remotes.json_store import Json, to_json, update_json
 from voxome.remotes.n5.codecs import from_codec
 from voxome.remotes.n5.groups import ATTRIBUTES, Group, attributes_of, container
 from voxome.remotes.n5.metadata_flavours import STRUCTURAL, VOXOME
 from voxome.remotes.n5.new_level import plan_level
+from voxome.storage.json_store import Json, to_json, update_json
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import map_errors
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from voxome.contracts.levels import Lengths, Level, finest_first, scale_between
 from voxome.errors import AccessDenied, CorruptData, StoreError
-from voxome.remotes.json_store import read_json
 from voxome.remotes.n5.metadata_flavours import (
     GroupContext,
     Json,
@@ -16,6 +15,7 @@ from voxome.remotes.n5.metadata_flavours import (
     level_number,
     transform_of,
 )
+from voxome.storage.json_store import read_json
 from voxome.storage.path import StoragePath
 
 ATTRIBUTES = "attributes.json"

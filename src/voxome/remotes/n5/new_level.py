@@ -8,10 +8,10 @@ from typing import Any
 
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import UnsupportedFormat
-from voxome.remotes.json_store import Json
 from voxome.remotes.n5.groups import Group, attributes_of
 from voxome.remotes.n5.metadata_flavours import level_number
 from voxome.remotes.zarr.ome import compose
+from voxome.storage.json_store import Json
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, CorruptData, NotFound
-from voxome.remotes.json_store import begins_as_object
 from voxome.remotes.n5.create import check_spec, create_array, create_group
 from voxome.remotes.n5.groups import ATTRIBUTES, Group, attributes_of, context_of_level, find_group
 from voxome.remotes.n5.metadata_flavours import Json, check_array, level_number
 from voxome.remotes.n5.source import N5Pyramid, N5Source, open_level
 from voxome.storage.find import storage_path
+from voxome.storage.json_store import begins_as_object
 from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
 from voxome.storage.walk import Levels, walk

@@ -16,7 +16,6 @@ from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.errors import InvalidInput, NotFound, ReadOnly, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.json_members import problem_of
-from voxome.remotes.json_store import read_json, update_json
 from voxome.remotes.n5.codecs import codec_of, is_lz4, to_tensorstore_metadata
 from voxome.remotes.n5.create import create_level
 from voxome.remotes.n5.groups import ATTRIBUTES, Group, find_group
@@ -34,6 +33,7 @@ from voxome.remotes.n5.metadata_flavours import (
 )
 from voxome.remotes.provenance_json import read_attributes, with_entry
 from voxome.remotes.tensorstore import TensorStoreSource, reorder_axes
+from voxome.storage.json_store import read_json, update_json
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import open_store
 

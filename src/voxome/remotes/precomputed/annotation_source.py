@@ -19,13 +19,13 @@ from voxome.contracts.provenance import Provenance
 from voxome.contracts.ragged import Ragged
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import NotFound, ReadOnly, StoreError, UnknownName, VoxomeError
-from voxome.remotes.json_store import read_json, update_json
 from voxome.remotes.precomputed.annotation_edits import Edits, EditsFile
 from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, edits_key, generation_of, remove_replaced
 from voxome.remotes.precomputed.annotations import AnnotationIndices
 from voxome.remotes.precomputed.folders import INFO, ShapeFolder
 from voxome.remotes.precomputed.info import OWN
 from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
+from voxome.storage.json_store import read_json, update_json
 
 T = TypeVar("T")
 

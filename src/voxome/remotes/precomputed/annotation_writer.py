@@ -23,7 +23,6 @@ from voxome.contracts.points import PointsSpec
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import InvalidInput, VoxomeError
-from voxome.remotes.json_store import read_json, to_json, update_json
 from voxome.remotes.precomputed.annotation_cells import CellGrid
 from voxome.remotes.precomputed.annotation_codec import SHAPES, AnnotationCodec
 from voxome.remotes.precomputed.annotation_fields import Fields
@@ -38,6 +37,7 @@ from voxome.remotes.precomputed.shard_writer import write_packed_shard
 from voxome.remotes.precomputed.sharding import Sharding
 from voxome.remotes.precomputed.writer_claim import WriterClaim, require_free
 from voxome.remotes.spilled_rows import PARTITIONS
+from voxome.storage.json_store import read_json, to_json, update_json
 from voxome.storage.path import StoragePath
 from voxome.storage.probe import require_write_access
 

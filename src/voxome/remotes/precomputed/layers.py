@@ -10,12 +10,12 @@ from voxome.contracts.listing import entry_of, unreadable_entry
 from voxome.contracts.source import MeshSource, Mode, PointsSource, ResourceInfo, SkeletonSource
 from voxome.errors import CorruptData, UnsupportedFormat, VoxomeError
 from voxome.remotes.json_members import problem_of
-from voxome.remotes.json_store import read_json
 from voxome.remotes.precomputed.annotation_source import PrecomputedAnnotations
 from voxome.remotes.precomputed.folders import INFO, ShapeFolder, inside
 from voxome.remotes.precomputed.info import Json, check, check_members, parsing, scales_by_size, whole_numbers
 from voxome.remotes.precomputed.meshes import MULTIRESOLUTION, open_meshes
 from voxome.remotes.precomputed.skeletons import PrecomputedSkeletons
+from voxome.storage.json_store import read_json
 from voxome.storage.path import StoragePath
 
 ShapeSource = MeshSource | SkeletonSource | PointsSource

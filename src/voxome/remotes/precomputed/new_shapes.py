@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.uri import Uri
-from voxome.remotes.json_store import Json, read_json, to_json, update_json
 from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
 from voxome.remotes.shape_files import require_new
 from voxome.storage.find import storage_path
+from voxome.storage.json_store import Json, read_json, to_json, update_json
 from voxome.storage.path import StoragePath
 
 IDENTITY = (1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)

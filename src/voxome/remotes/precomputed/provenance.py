@@ -12,8 +12,8 @@ from typing import Any
 
 from voxome.contracts.provenance import OTHER, Provenance
 from voxome.errors import CorruptData
-from voxome.remotes.json_store import Json, read_json, update_json
 from voxome.remotes.provenance_json import entry_json, parse_entry, require_entries
+from voxome.storage.json_store import Json, read_json, update_json
 from voxome.storage.path import StoragePath
 
 FILE = "provenance"

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from voxome.contracts.listing import unreadable_entry
 from voxome.contracts.points import PointsSpec, PointsWriter
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.shape_writers import MeshWriter, ShapesSpec, SkeletonWriter
 from voxome.contracts.source import Mode, ResourceInfo, Source
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.traits import FormatTraits
 from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, AlreadyExists, CorruptData, NotFound
-from voxome.remotes.json_store import begins_as_object, read_json, update_json
 from voxome.remotes.precomputed.annotation_writer import AnnotationWriter
 from voxome.remotes.precomputed.create import new_info
 from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import Json, check, whole_numbers
 from voxome.remotes.precomputed.layers import VOLUME, list_layer, open_shapes, read_layer, type_of
 from voxome.remotes.precomputed.mesh_writer import check_meshes, open_mesh_writer
+from voxome.remotes.precomputed.segment_properties import properties_folder, write_segment_properties
 from voxome.remotes.precomputed.skeleton_writer import check_skeletons, open_skeleton_writer
 from voxome.remotes.precomputed.source import PrecomputedPyramid, open_level
 from voxome.storage.find import storage_path
+from voxome.storage.json_store import begins_as_object, read_json, update_json
 from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
 from voxome.storage.walk import walk
@@ -111,6 +117,18 @@ class PrecomputedRemote:
 
     def open_points_writer(self, uri: Uri, spec: PointsSpec) -> PointsWriter:
         return AnnotationWriter(storage_path(uri, writing=True), str(uri), spec)
+
+    def segment_properties_file(self, uri: Uri) -> str:
+        return (properties_folder(uri) / INFO).address
+
+    def write_segment_properties(
+        self,
+        uri: Uri,
+        ids: NDArray[np.uint64],
+        columns: Mapping[str, NDArray[Any]],
+        provenance: Provenance | None = None,
+    ) -> tuple[str, ...]:
+        return write_segment_properties(uri, ids, columns, provenance)
 
     def delete(self, uri: Uri) -> None:
         folder = storage_path(uri, writing=True)

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyExists, InvalidInput, InvalidUri
-from voxome.remotes.json_store import Json, read_json
+from voxome.errors import AlreadyExists, InvalidInput
 from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.new_shapes import MOST_LISTED, PROPERTIES, PROPERTIES_TYPE, link_folder
 from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
 from voxome.storage.find import storage_path
+from voxome.storage.json_store import Json, read_json
 from voxome.storage.path import StoragePath
 from voxome.storage.probe import require_write_access
 
@@ -61,7 +61,7 @@ def write_segment_properties(
     ------
     InvalidInput
         If there are more segments than a viewer can list.
-    InvalidUri, AlreadyExists, ReadOnly
+    AlreadyExists, ReadOnly
         See `properties_folder`.
     """
     folder = properties_folder(uri)
@@ -88,15 +88,11 @@ def properties_folder(uri: Uri) -> StoragePath:
 
     Raises
     ------
-    InvalidUri
-        If it is not ``precomputed://…``.
     AlreadyExists
         If the folder has something else.
     ReadOnly
         If nothing can be written there.
     """
-    if uri.scheme != "precomputed":
-        raise InvalidUri(f"{uri} is no folder for segment properties; expected precomputed://SEGMENTATION/FOLDER")
     folder = storage_path(uri, writing=True)
     found = read_json(folder, INFO)
     if found is None:

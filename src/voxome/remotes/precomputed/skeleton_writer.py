@@ -18,7 +18,6 @@ from voxome.contracts.shape_writers import ShapesSpec
 from voxome.contracts.shapes import Skeleton
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, describe_value
-from voxome.remotes.json_store import Json, read_json, update_json
 from voxome.remotes.precomputed.keyed_writer import KeyedWriter
 from voxome.remotes.precomputed.layers import SKELETONS
 from voxome.remotes.precomputed.new_shapes import IDENTITY, complete_folder, new_folder
@@ -26,6 +25,7 @@ from voxome.remotes.precomputed.sharding import Sharding
 from voxome.remotes.precomputed.skeletons import FILE_NAMES, RADIUS
 from voxome.remotes.writer_options import read_options
 from voxome.storage.find import storage_path
+from voxome.storage.json_store import Json, read_json, update_json
 from voxome.storage.path import StoragePath
 
 _OPTIONS: Mapping[str, Sequence[Any]] = {"sharded": (True, False)}

@@ -18,7 +18,6 @@ from voxome.contracts.source import MeshSource, Mode, SkeletonSource, Version, V
 from voxome.contracts.uri import at_level
 from voxome.errors import AlreadyExists, InvalidInput, ReadOnly
 from voxome.geometry import Box
-from voxome.remotes.json_store import update_json
 from voxome.remotes.precomputed.chunk_names import warn_of_unreachable_chunks
 from voxome.remotes.precomputed.compressed_chunks import CompressedChunks, require_plain_shards
 from voxome.remotes.precomputed.create import add_scale, new_scale, whole_shards
@@ -42,6 +41,7 @@ from voxome.remotes.precomputed.info import (
 from voxome.remotes.precomputed.layers import open_link
 from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
 from voxome.remotes.tensorstore import TensorStoreSource, reorder_axes
+from voxome.storage.json_store import update_json
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import open_store
 
@@ -125,6 +125,11 @@ class PrecomputedSource(TensorStoreSource):
         key = _LINKED.get(protocol)
         found: object = self if key is None else open_link(self._folder, self._info, key)
         return found if isinstance(found, protocol) else None
+
+    @property
+    def neuroglancer_corner_nm(self) -> tuple[float, float, float]:
+        """Where Neuroglancer shows the corner of voxel 0 (z, y, x): it starts there."""
+        return (0.0, 0.0, 0.0)
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         """Set some attributes in ``info`` and keep the others, atomically.

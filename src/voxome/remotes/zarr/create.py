@@ -10,12 +10,12 @@ import tensorstore as ts
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import AlreadyExists, InvalidInput, UnsupportedFormat
 from voxome.geometry.axes import standard_order
-from voxome.remotes.json_store import Json, to_json, update_json
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.codecs import codecs_v3, compressor_v2
 from voxome.remotes.zarr.fill_values import encode_fill
 from voxome.remotes.zarr.layout import user_attrs, voxome_attrs
 from voxome.remotes.zarr.metadata import find_node
+from voxome.storage.json_store import Json, to_json, update_json
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import map_errors
 

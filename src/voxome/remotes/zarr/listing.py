@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from voxome.remotes.json_store import read_json
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.metadata import FILES, Node, find_node, require_node
+from voxome.storage.json_store import read_json
 from voxome.storage.path import StoragePath
 from voxome.storage.walk import Levels, walk
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voxome.errors import CorruptData, NotFound
-from voxome.remotes.json_store import Json, read_json, update_json
+from voxome.storage.json_store import Json, read_json, update_json
 from voxome.storage.path import StoragePath
 
 _FILES_V2 = {"array": ".zarray", "group": ".zgroup"}

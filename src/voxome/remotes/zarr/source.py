@@ -13,7 +13,6 @@ from voxome.contracts.provenance import Provenance
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.uri import at_level
 from voxome.errors import CorruptData, InvalidInput, NotFound, ReadOnly
-from voxome.remotes.json_store import Json
 from voxome.remotes.provenance_json import read_attributes, with_entry
 from voxome.remotes.tensorstore import TensorStoreSource
 from voxome.remotes.zarr import ome
@@ -23,6 +22,7 @@ from voxome.remotes.zarr.handle import open_handle
 from voxome.remotes.zarr.layout import RESERVED, layout, user_attrs, voxel_zero_nm
 from voxome.remotes.zarr.metadata import Node, find_node, require_node
 from voxome.remotes.zarr.normalize_metadata import normalize
+from voxome.storage.json_store import Json
 
 Shape = tuple[int, int, int]
 
@@ -45,6 +45,12 @@ class ZarrSource(TensorStoreSource):
     ) -> None:
         super().__init__(store, spec, name=name, writable=writable, metadata=(home.folder, home.attributes_file))
         self._home, self._group = home, group or home
+
+    @property
+    def neuroglancer_corner_nm(self) -> Lengths | None:
+        """Where Neuroglancer shows the corner of voxel 0 (z, y, x): half a voxel before the position of its centre."""
+        size, (z, y, x) = self.spec.voxel_size_nm, self.spec.offset_nm
+        return None if size is None else (z - size[0] / 2, y - size[1] / 2, x - size[2] / 2)
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         """Set some attributes, keep the others; atomic.

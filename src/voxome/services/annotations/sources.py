@@ -6,18 +6,17 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from voxome.contracts.points import SupportsPointsFiles
 from voxome.contracts.provenance import InputRecord
 from voxome.contracts.shapes import Annotations
 from voxome.contracts.uri import Location, Uri, location_text
 from voxome.errors import InvalidInput, describe_value
-from voxome.remotes.annotation_files.remote import SUFFIXES
 from voxome.resources.open import open
+from voxome.resources.recognition import remotes_with
 from voxome.resources.shapes import Points
 
 AnnotationsLike = Location | Points | Annotations | Iterable[Annotations]
 """URI or path, annotations of a store, or in memory, or an iterator of parts."""
-
-_SCHEME = "annotationfiles"
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,11 @@ def with_scheme(location: Location) -> str:
     """Return the URI of annotations; the path of a table becomes one."""
     text = location_text(location)
     uri = Uri.parse(text)
-    is_table = not uri.scheme and uri.path.lower().endswith(SUFFIXES)
-    return f"{_SCHEME}://{text}" if is_table else text
+    if uri.scheme:
+        return text
+    files = ((scheme, store.points_suffixes) for scheme, store in remotes_with(SupportsPointsFiles))
+    scheme = next((scheme for scheme, suffixes in files if uri.path.lower().endswith(suffixes)), None)
+    return text if scheme is None else f"{scheme}://{text}"
 
 
 def _checked(parts: Iterable[Annotations]) -> Iterator[Annotations]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Never, Self
+from typing import Any, Never, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from voxome.calls import explain_calls
 from voxome.contracts.kinds import Rows
-from voxome.contracts.uri import Location, Uri, location_text
-from voxome.errors import EditConflict, InvalidInput, InvalidUri, NotFound, UnknownName, UnsupportedFormat
+from voxome.contracts.label_edits import LabelEdits, LabelMutation, LabelVersion, LabelVersionInfo
+from voxome.contracts.uri import Location, location_text
+from voxome.errors import EditConflict, InvalidInput, NotFound, UnknownName, UnsupportedFormat
 from voxome.geometry import Box
-from voxome.resources.connect import connect
+from voxome.geometry.runs import Runs
 from voxome.resources.open import open, open_source
 from voxome.resources.volume import Volume
 from voxome.services.proofreading.arguments import require_distinct, require_ids, require_points
@@ -25,12 +26,6 @@ from voxome.services.proofreading.operations import Operation
 from voxome.services.proofreading.split import Way
 from voxome.services.proofreading.watershed import B, divide, is_parted
 from voxome.services.transfer.run import transfer
-
-if TYPE_CHECKING:
-    from voxome.remotes.dvid.history import Mutation
-    from voxome.remotes.dvid.labels import Labels
-    from voxome.remotes.dvid.sparse import Runs
-    from voxome.remotes.dvid.versions import DvidNode, VersionInfo
 
 _MOST_VOXELS = 1 << 26
 _LABELS = ("Target", "Labels", "OrigLabel", "CleavedLabel", "Body")
@@ -46,7 +41,7 @@ class DvidSession:
 
     Parameters
     ----------
-    node : DvidNode
+    node : LabelVersion
         Version to edit, which must be open.
     instance : str
         Name of the labelmap.
@@ -54,9 +49,9 @@ class DvidSession:
         ``dvid`` or ``dvids``.
     """
 
-    def __init__(self, node: DvidNode, instance: str, scheme: str = "dvid") -> None:
+    def __init__(self, node: LabelVersion, instance: str, scheme: str = "dvid") -> None:
         self.node, self.instance, self._scheme = node, instance, scheme
-        self.labels: Labels = node.labels(instance)
+        self.labels: LabelEdits = node.labels(instance)
         self._own: set[int] = set()
         self._seen = 0
         self.refresh()
@@ -200,7 +195,7 @@ class DvidSession:
         return self.node.branches
 
     @property
-    def versions(self) -> dict[str, VersionInfo]:
+    def versions(self) -> Mapping[str, LabelVersionInfo]:
         """Versions by UUID, oldest first."""
         return self.node.versions
 
@@ -252,9 +247,7 @@ class DvidSession:
         return update_volume(source, open_source(uri, mode="r+"), self._changed_boxes(since, node.uuid), str(uri))
 
     def _changed_boxes(self, since: str, until: str) -> list[Box]:
-        from voxome.remotes.dvid.instance import parse_block_shape
-
-        table, shape = self.changes(since, until), parse_block_shape(self.labels.info)
+        table, shape = self.changes(since, until), self.labels.block_shape
         boxes = set()
         for name, version in (("before", since), ("after", until)):
             labels = self._at(version)
@@ -281,16 +274,16 @@ class DvidSession:
                 raise InvalidInput(
                     f"cannot split segment {id}: the watershed parts the points of side {name}; nothing has changed"
                 )
-        return type(runs).from_mask(is_b, (region.start[0], region.start[1], region.start[2]))
+        return Runs.from_mask(is_b, (region.start[0], region.start[1], region.start[2]))
 
     def _mappings(self, version: str | None) -> dict[int, int]:
         table = self._at(version).mappings()
         return dict(zip(table["supervoxel"].tolist(), table["body"].tolist(), strict=True))
 
-    def _at(self, version: str | None) -> Labels:
+    def _at(self, version: str | None) -> LabelEdits:
         return self.labels if version is None else self.node.at(version).labels(self.instance)
 
-    def _on(self, node: DvidNode) -> DvidSession:
+    def _on(self, node: LabelVersion) -> DvidSession:
         return DvidSession(node, self.instance, self._scheme)
 
     def _require_unchanged(self, segments: list[int], version: int | None) -> None:
@@ -315,28 +308,7 @@ class DvidSession:
         return Operation(mutation, self.node.info.branch, action, user, time_s, "", None, details, Changes.of([]))
 
 
-def proofread_dvid(uri: Uri, author: str | None) -> DvidSession:
-    """Return a session on a labelmap.
-
-    Raises
-    ------
-    InvalidUri
-        If the URI does not name a labelmap of a version.
-    """
-    parts = uri.path.rstrip("/").split("/")
-    if len(parts) != 3:
-        raise InvalidUri(f"{uri} does not name a labelmap; write {uri.scheme}://HOST[:PORT]/UUID[:BRANCH]/INSTANCE")
-    from voxome.remotes.dvid.versions import DvidNode
-
-    node = connect(f"{uri.scheme}://{parts[0]}/{parts[1]}", DvidNode)
-    node.set_user(author)
-    found = node.instances.get(parts[2])
-    if found != "labelmap":
-        raise InvalidInput(f"{uri} is {found or 'missing'}; expected a labelmap")
-    return DvidSession(node, parts[2], uri.scheme)
-
-
-def _operation(one: Mutation, branch: str) -> Operation:
+def _operation(one: LabelMutation, branch: str) -> Operation:
     segments: list[int] = []
     for name in _LABELS:
         value = one.details.get(name, [])

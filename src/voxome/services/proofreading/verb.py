@@ -11,13 +11,15 @@ from numpy.typing import ArrayLike
 
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_path
+from voxome.contracts.label_edits import SupportsLabelEdits
 from voxome.contracts.uri import Location, Uri
 from voxome.errors import InvalidInput, describe_value
+from voxome.resources.recognition import find_remote
 from voxome.resources.unfinished import require_finished
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume, location_of, opens
 from voxome.services.proofreading.database import Database, parse_store
-from voxome.services.proofreading.dvid import DvidSession, proofread_dvid
+from voxome.services.proofreading.dvid import DvidSession
 from voxome.services.proofreading.graph_cut import Edges
 from voxome.services.proofreading.remote import SCHEME
 from voxome.services.proofreading.scan import digest_voxels, scan
@@ -82,9 +84,10 @@ def proofread(
     """
     if isinstance(volume, str | os.PathLike):
         uri = Uri.parse(volume)
-        if uri.scheme in ("dvid", "dvids"):
+        remote = find_remote(uri.scheme)
+        if isinstance(remote, SupportsLabelEdits):
             _refuse(store=store, branch=branch, mapping=mapping, edges=edges)
-            return proofread_dvid(uri, author)
+            return DvidSession(*remote.open_label_edits(uri, author), uri.scheme)
         if uri.scheme == SCHEME:
             _refuse_new(mapping=mapping, edges=edges)
             return open_session(uri, author, branch)

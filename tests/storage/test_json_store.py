@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from voxome.errors import CorruptData, InvalidInput, UnsupportedFormat
-from voxome.remotes.json_store import Json, read_json, update_json
+from voxome.storage.json_store import Json, read_json, update_json
 from voxome.storage.local import LocalPath
 
 
