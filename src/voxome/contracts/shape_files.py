@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from voxome.contracts.shapes import Mesh, Skeleton
 
 UNITS: Mapping[str, float] = {"nm": 1.0, "um": 1e3, "mm": 1e6}
-"""Units that a file may be said to have → nm."""
+"""Unit of a file → nm."""
 
 
 @runtime_checkable

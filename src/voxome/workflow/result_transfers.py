@@ -76,7 +76,7 @@ def transfer_results(
     Raises
     ------
     RunFailed
-        If blocks could not be copied or verified; the next run goes on.
+        If blocks could not be copied or verified; the next run resumes.
     PlanError, AlreadyExists
         If a destination has changed since it was prepared.
     """

@@ -213,7 +213,7 @@ class _Downsampling:
         self._state.forget()
 
     def _create_levels(self) -> list[Scale]:
-        """Create the missing levels; return the scales of all, also of more than were asked for, if there are more.
+        """Create the missing levels; return the scales of all, also of those beyond the levels requested.
 
         The volume is marked before, as a level is empty at first.
         """
