@@ -74,8 +74,13 @@ class PermittedSources:
             raise AccessDenied(f"no permission to read {name}")
         return self._sources.read(name, box, level=level)
 
-    def write(self, name: str, box: Box, data: NDArray[Any]) -> None:
-        """Write the voxels of `box`.
+    def version(self, name: str) -> str:
+        """Return a text that changes whenever voxels of a source may have changed."""
+        self.rights(name)
+        return self._sources.version(name)
+
+    def write(self, name: str, box: Box, data: NDArray[Any], *, level: int = 0) -> None:
+        """Write the voxels of `box`, in the coordinates of the level.
 
         Raises
         ------
@@ -85,7 +90,7 @@ class PermittedSources:
             If the caller may not write it.
         """
         self.require_write(name)
-        self._sources.write(name, box, data)
+        self._sources.write(name, box, data, level=level)
 
     def require_write(self, name: str) -> None:
         """Check that the caller may write a source.

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from threading import RLock
-from typing import Any, Protocol
+from typing import Any
 
 from numpy.typing import NDArray
 
 from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.read_cost import chunk_origin
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import (
     AlreadyExists,
+    CorruptData,
     InvalidBox,
     InvalidInput,
     NotFound,
@@ -24,8 +24,14 @@ from voxome.errors import (
     VoxomeError,
 )
 from voxome.geometry import Box
+from voxome.geometry.box_locks import BoxLocks
+from voxome.relay.cache.chunk_cache import ChunkCache
+from voxome.relay.cache.counters import SourceCounters, exposition
+from voxome.relay.cache.generations import Generations
+from voxome.relay.cache.states import SourceStates
+from voxome.relay.cache.status import record
 from voxome.relay.rights import PUBLIC_READ, Rights
-from voxome.resources.open import open_source
+from voxome.relay.upstream import CACHE_REMOTE, Caching, ReadableSource, Upstream
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 
@@ -34,50 +40,16 @@ class SourceUnavailable(StoreError):
     """The store behind a source fails."""
 
 
-class ReadableSource(Protocol):
-    """A stored volume, or one computed when it is read. Its methods may be called from several threads."""
-
-    @property
-    def spec(self) -> VolumeSpec:
-        """Shape and meaning."""
-
-    def read(self, box: Box) -> NDArray[Any]:
-        """Return the voxels of `box`."""
-
-
-@dataclass
-class _Entry:
-    """A source, or the URI from which it is opened when it is first used."""
-
-    uri: str
-    rights: Rights
-    source: ReadableSource | None
-    levels: dict[int, ReadableSource] = field(default_factory=dict)
-    lock: RLock = field(default_factory=RLock)
-
-    def open(self) -> ReadableSource:
-        with self.lock:
-            if self.source is None:
-                self.source = open_source(self.uri, mode="r+" if self.rights.writers else "r")
-            return self.source
-
-    def open_level(self, number: int) -> ReadableSource | None:
-        """Return a level, opened when it is first used; None if it does not exist."""
-        with self.lock:
-            source = self.open()
-            if number == 0:
-                return source
-            pyramid = ability(source, SupportsLevels)
-            if number not in self.levels and pyramid is not None and 0 < number < len(pyramid.levels):
-                self.levels[number] = pyramid.level(number)
-            return self.levels.get(number)
-
-
 class Sources:
     """Sources by name, read-only unless writers are named. Its methods may be called from several threads.
 
     Errors of the store behind a source are raised as `SourceUnavailable`, whose message names the source only: clients
     learn nothing about paths and hosts; the cause is for the log.
+
+    Parameters
+    ----------
+    cache : ChunkCache, optional
+        Cache of the sources behind a network, and of others whose `Caching` wants it.
 
     Examples
     --------
@@ -89,10 +61,23 @@ class Sources:
     [[[0, 0], [0, 0]]]
     """
 
-    def __init__(self) -> None:
-        self._entries: dict[str, _Entry] = {}
+    def __init__(self, cache: ChunkCache | None = None) -> None:
+        self._cache = cache
+        self._generations = Generations() if cache is None else cache.generations
+        self._states = SourceStates(
+            self._generations, None if cache is None or cache.disk is None else cache.disk.index
+        )
+        self._entries: dict[str, Upstream] = {}
+        self._writing = BoxLocks()
 
-    def add(self, name: str, source: str | ReadableSource, rights: Rights = PUBLIC_READ) -> None:
+    def add(
+        self,
+        name: str,
+        source: str | ReadableSource,
+        rights: Rights = PUBLIC_READ,
+        caching: Caching = CACHE_REMOTE,
+        counters: SourceCounters | None = None,
+    ) -> None:
         """Serve `source` as `name`.
 
         Parameters
@@ -103,6 +88,10 @@ class Sources:
             A URI, opened when it is first used, or an object with `spec` and `read`.
         rights : Rights
             Who may read and write it.
+        caching : Caching
+            How it is cached, if there is a cache.
+        counters : SourceCounters, optional
+            Counters of its reads.
 
         Raises
         ------
@@ -115,10 +104,9 @@ class Sources:
             raise InvalidInput(f"invalid source name {name!r}: use letters, digits, _, - and ., separated by /")
         if name in self._entries:
             raise AlreadyExists(f"a source {name} is already served; choose another name")
-        uri, opened = (source, None) if isinstance(source, str) else ("", source)
-        if rights.writers and opened is not None and not isinstance(opened, VolumeSource):
+        if rights.writers and not isinstance(source, str | VolumeSource):
             raise InvalidInput(f"the source {name} cannot be written; leave out its writers")
-        self._entries[name] = _Entry(uri, rights, opened)
+        self._entries[name] = Upstream(source, rights, caching, self._states, counters or SourceCounters())
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names of all sources, in order."""
@@ -154,7 +142,7 @@ class Sources:
         return self._level(name, level).spec
 
     def read(self, name: str, box: Box, *, level: int = 0) -> NDArray[Any]:
-        """Return the voxels of `box`, in the coordinates of the level.
+        """Return the voxels of `box`, in the coordinates of the level; the array may not be writable.
 
         Raises
         ------
@@ -165,13 +153,23 @@ class Sources:
         SourceUnavailable
             If the store behind the source fails.
         """
-        source = self._level(name, level)
-        _check_box(name, box, source.spec)
+        _check_box(name, box, self._level(name, level).spec)
+        entry = self._entry(name)
         with _store_errors(name, "read"):
-            return source.read(box)
+            try:
+                voxels = self._read(entry, box, level)
+            except (CorruptData, NotFound, StoreError):
+                if not entry.check():
+                    raise
+                voxels = self._read(entry, box, level)  # the source was replaced; its metadata were the old ones
+        entry.counters.add("read_bytes", voxels.nbytes)
+        return voxels
 
-    def write(self, name: str, box: Box, data: NDArray[Any]) -> None:
-        """Write the voxels of `box`.
+    def write(self, name: str, box: Box, data: NDArray[Any], *, level: int = 0) -> None:
+        """Write the voxels of `box`, in the coordinates of the level.
+
+        Voxels that were cached or are being fetched are never served afterwards; writes to one chunk wait for each
+        other.
 
         Raises
         ------
@@ -184,8 +182,8 @@ class Sources:
         SourceUnavailable
             If the store behind it fails.
         """
-        source = self._open(name)
-        if not self.rights(name).writers or not isinstance(source, VolumeSource):
+        entry, source = self._entry(name), self._level(name, level)
+        if not entry.rights.writers or not isinstance(source, VolumeSource):
             raise ReadOnly(f"{name} is served read-only")
         _check_box(name, box, source.spec)
         if data.shape != box.shape or data.dtype != source.spec.dtype:
@@ -193,10 +191,48 @@ class Sources:
                 f"{name} cannot store {data.dtype} voxels of shape {data.shape} in box {box}: "
                 f"send {source.spec.dtype} voxels of shape {box.shape}"
             )
+        if box.empty:
+            return
         with _store_errors(name, "written"):
-            source.write(box, data)
+            chunks = entry.chunks_under(box, level)
+            with (
+                self._writing.hold((entry.identity, level), written_box(source, box)),
+                self._generations.writing(entry.identity, chunks),
+            ):
+                source.write(box, data)
+        entry.counters.add("written_bytes", data.nbytes)
 
-    def _entry(self, name: str) -> _Entry:
+    def version(self, name: str) -> str:
+        """Return a text that changes with each write, and when the source is replaced or may have changed.
+
+        It is the same in all processes of a relay, and after a restart.
+
+        Raises
+        ------
+        NotFound
+            If no source has this name.
+        SourceUnavailable
+            If the store behind the source fails.
+        """
+        entry = self._entry(name)
+        with _open_errors(name):
+            return entry.version(self._generations.version(entry.identity))
+
+    def metrics(self) -> str:
+        """Return counters of all sources in the text format of Prometheus."""
+        return exposition({name: self._entries[name].counters.values for name in self})
+
+    def _read(self, entry: Upstream, box: Box, level: int) -> NDArray[Any]:
+        array = entry.array(level) if self._cache is not None and entry.is_cached and not box.empty else None
+        if self._cache is not None and array is not None:
+            return self._cache.read(array, box)
+        source = entry.open_level(level)
+        if source is None:
+            raise StoreError(f"level {level} no longer exists")
+        record("bypass")
+        return source.read(box)
+
+    def _entry(self, name: str) -> Upstream:
         if name not in self._entries:
             raise NotFound(f"no source {name} is served")
         return self._entries[name]
@@ -213,6 +249,15 @@ class Sources:
         if source is None:
             raise NotFound(f"{name} has no level {level}: its levels are 0 to {self.level_count(name) - 1}")
         return source
+
+
+def written_box(source: VolumeSource, box: Box) -> Box:
+    """Return all voxels that a store may write again when `box` is written: whole chunks or shards."""
+    spec = source.spec
+    if spec.write_chunk is None:
+        return spec.domain
+    first = chunk_origin(source)
+    return box.shift([-n for n in first]).snap(spec.write_chunk).shift(first)
 
 
 def _check_box(name: str, box: Box, spec: VolumeSpec) -> None:

@@ -1,0 +1,203 @@
+"""Reads through the cache: chunks from memory or disk, or fetched once for all who wait for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from threading import Lock
+from time import perf_counter
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.errors import AccessDenied, CorruptData, NotFound, StoreError
+from voxome.geometry import Box
+from voxome.relay.cache.array import CachedArray
+from voxome.relay.cache.disk import DiskTier
+from voxome.relay.cache.entry import CachedChunk
+from voxome.relay.cache.generations import Generations
+from voxome.relay.cache.leases import Leases
+from voxome.relay.cache.memory import MemoryTier
+from voxome.relay.cache.status import record
+
+_THREADS = 16
+_REFUSALS = (NotFound, AccessDenied, CorruptData)
+"""Errors in which the source has answered; after any other, a stale chunk may be served."""
+
+Result = Literal["memory", "disk", "stale", "stored", "unstored", "collapsed"]
+_COUNTERS: dict[Result, str] = {
+    "memory": "memory_hits", "disk": "disk_hits", "stale": "stale_hits", "stored": "misses", "unstored": "misses",
+    "collapsed": "collapsed",
+}  # fmt: skip
+_STATUS: dict[Result, str] = {"memory": "hit", "disk": "hit"}
+
+
+@dataclass(frozen=True)
+class _Found:
+    chunk: CachedChunk
+    result: Result
+
+
+class ChunkCache:
+    """Two tiers of chunks in front of the sources of a relay. Its methods may be called from several threads.
+
+    A chunk that is in neither tier is read from its source by a thread of the cache, once for all who wait for it, in
+    this process and in others that share the disk tier. All may leave: it is kept nevertheless. An error goes to all
+    who wait, and is not kept. What a source sends is kept only if it has the shape and dtype of the chunk.
+
+    Parameters
+    ----------
+    memory : MemoryTier
+        Chunks in memory.
+    generations : Generations
+        Generations of the chunks, shared with all who write the sources.
+    disk : DiskTier, optional
+        Chunks on disk.
+    leases : Leases, optional
+        Leases of chunks, if several processes share the disk tier.
+    """
+
+    def __init__(
+        self,
+        memory: MemoryTier,
+        generations: Generations,
+        disk: DiskTier | None = None,
+        leases: Leases | None = None,
+    ) -> None:
+        self.memory, self.disk, self.generations = memory, disk, generations
+        self._leases = leases
+        self._pool = ThreadPoolExecutor(_THREADS, "voxome-relay-fetch")
+        self._flights: dict[tuple[bytes, int, int], Future[_Found]] = {}
+        self._lock = Lock()
+
+    def read(self, array: CachedArray, box: Box) -> NDArray[Any]:
+        """Return the voxels of a box that is not empty; the array may not be writable.
+
+        Raises
+        ------
+        StoreError, OSError
+            What the source raises, or if it sends other voxels than expected.
+        """
+        first, *others = islice(array.grid.touching(box), 2)
+        if not others:
+            chunk_box = array.grid[first].write
+            for found in self._find(array, [first]):
+                return found[1].voxels[box.within(chunk_box)]
+        out = np.empty(box.shape, array.dtype)
+        for index, chunk in self._find(array, array.grid.touching(box)):
+            chunk_box = array.grid[index].write
+            part = chunk_box & box
+            out[part.within(box)] = chunk.voxels[part.within(chunk_box)]
+        return out
+
+    def close(self) -> None:
+        """Wait for the chunks under way, and close the disk tier."""
+        self._pool.shutdown(cancel_futures=True)
+        if self.disk is not None:
+            self.disk.close()
+        self.generations.close()
+
+    def _find(self, array: CachedArray, chunks: Iterable[int]) -> Iterator[tuple[int, CachedChunk]]:
+        """Yield chunks of an array, those of the cache first."""
+        remaining = iter(chunks)
+        while some := list(islice(remaining, 2 * _THREADS)):
+            flights = []
+            for index in some:
+                found = self._look_up(array, index)
+                if found.fresh is not None:
+                    self._count(array, found.fresh.result)
+                    yield index, found.fresh.chunk
+                else:
+                    flights.append((index, *self._join(array, index, found)))
+            for index, flight, joined in flights:
+                found_or_fetched = flight.result()
+                self._count(array, "collapsed" if joined else found_or_fetched.result)
+                yield index, found_or_fetched.chunk
+
+    def _look_up(self, array: CachedArray, index: int) -> _Lookup:
+        key, generation = array.key(index), self.generations.of(array.source, array.name(index))
+        stale = None
+        chunk = self.memory.get(key)
+        if chunk is not None and chunk.generation == generation:
+            if chunk.epoch == array.epoch:
+                return _Lookup(key, generation, _Found(chunk, "memory"))
+            stale = chunk
+        chunk = None if self.disk is None else self.disk.get(key, array.dtype, array.grid[index].write.shape)
+        if chunk is not None and chunk.generation == generation:
+            if chunk.epoch == array.epoch:
+                self.memory.put(key, chunk)
+                return _Lookup(key, generation, _Found(chunk, "disk"))
+            stale = stale or chunk
+        return _Lookup(key, generation, None, stale)
+
+    def _join(self, array: CachedArray, index: int, missing: _Lookup) -> tuple[Future[_Found], bool]:
+        """Return the fetch of a chunk, started now or, if the second value is true, before."""
+        flight = (missing.key, missing.generation, array.epoch)
+        with self._lock:
+            running = self._flights.get(flight)
+            if running is not None:
+                return running, True
+            started = self._flights[flight] = self._pool.submit(self._fly, flight, array, index, missing)
+        return started, False
+
+    def _fly(self, flight: tuple[bytes, int, int], array: CachedArray, index: int, missing: _Lookup) -> _Found:
+        try:
+            return self._fetch(array, index, missing)
+        finally:
+            with self._lock:
+                del self._flights[flight]
+
+    def _fetch(self, array: CachedArray, index: int, missing: _Lookup) -> _Found:
+        with self._lease(missing.key):
+            if self._leases is not None:
+                found = self._look_up(array, index)
+                if found.fresh is not None:  # another process has fetched it
+                    return _Found(found.fresh.chunk, "collapsed")
+            try:
+                voxels = self._read_source(array, array.grid[index].write)
+            except _REFUSALS:
+                raise
+            except (StoreError, OSError):
+                if missing.stale is None or missing.stale.epoch < array.oldest_epoch:
+                    raise
+                return _Found(missing.stale, "stale")
+            chunk = CachedChunk(voxels, missing.generation, array.epoch)
+            in_memory = self.memory.put(missing.key, chunk)
+            on_disk = self.disk is not None and self.disk.put(missing.key, chunk)
+        return _Found(chunk, "stored" if in_memory or on_disk else "unstored")
+
+    def _read_source(self, array: CachedArray, box: Box) -> NDArray[Any]:
+        begin = perf_counter()
+        try:
+            sent = array.read(box)
+        except BaseException:
+            array.counters.add("errors")
+            raise
+        array.counters.observe_fetch(perf_counter() - begin, sent.nbytes)
+        if sent.shape != box.shape or sent.dtype != array.dtype:
+            expected = f"{array.dtype} voxels of shape {box.shape} in box {box}"
+            raise StoreError(f"the source sent {sent.dtype} voxels of shape {sent.shape}; expected {expected}")
+        voxels = np.array(sent, order="C")  # the source may change its own array later
+        voxels.flags.writeable = False
+        return voxels
+
+    def _lease(self, key: bytes) -> AbstractContextManager[None]:
+        return nullcontext() if self._leases is None else self._leases.hold(key)
+
+    def _count(self, array: CachedArray, result: Result) -> None:
+        array.counters.add(_COUNTERS[result])
+        record(_STATUS.get(result, result))
+
+
+@dataclass(frozen=True)
+class _Lookup:
+    """A chunk as the tiers have it: fresh, stale or not at all."""
+
+    key: bytes
+    generation: int
+    fresh: _Found | None
+    stale: CachedChunk | None = None

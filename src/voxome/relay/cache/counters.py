@@ -1,0 +1,99 @@
+"""Counters of reads by source, for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper ends of the classes of latency."""
+_COUNTERS = {
+    "memory_hits": ("chunk_reads", 'result="memory"'),
+    "disk_hits": ("chunk_reads", 'result="disk"'),
+    "stale_hits": ("chunk_reads", 'result="stale"'),
+    "misses": ("chunk_reads", 'result="miss"'),
+    "collapsed": ("chunk_reads", 'result="collapsed"'),
+    "errors": ("fetch_errors", ""),
+    "fetched_bytes": ("fetched_bytes", ""),
+    "read_bytes": ("read_bytes", ""),
+    "written_bytes": ("written_bytes", ""),
+    "fetch_s": ("fetch_seconds_sum", ""),
+}
+"""Name of a counter → the metric that it belongs to, and its labels."""
+_HELP = {
+    "chunk_reads": "Chunks read, by where they were found",
+    "fetch_errors": "Reads of a chunk from the source that failed",
+    "fetched_bytes": "Bytes of voxels read from the source",
+    "read_bytes": "Bytes of voxels given to clients",
+    "written_bytes": "Bytes of voxels written to the source",
+}
+_LATENCY = "voxome_relay_fetch_seconds"
+COLUMNS = len(_COUNTERS) + len(BUCKETS_S) + 1
+"""Numbers that are counted for a source."""
+_COLUMN = {name: column for column, name in enumerate(_COUNTERS)}
+
+
+class SourceCounters:
+    """Counters of one source. Its methods may be called from several threads.
+
+    Parameters
+    ----------
+    values : (COLUMNS,) array of float64, optional
+        Where they are kept; in memory if None.
+    """
+
+    def __init__(self, values: NDArray[np.float64] | None = None) -> None:
+        self.values = np.zeros(COLUMNS) if values is None else values
+        self._lock = Lock()
+
+    def add(self, name: str, amount: float = 1) -> None:
+        """Add to a counter."""
+        with self._lock:
+            self.values[_COLUMN[name]] += amount
+
+    def observe_fetch(self, seconds: float, nbytes: int) -> None:
+        """Count a read from the source that took so long."""
+        with self._lock:
+            self.values[_COLUMN["fetch_s"]] += seconds
+            self.values[_COLUMN["fetched_bytes"]] += nbytes
+            self.values[len(_COUNTERS) + int(np.searchsorted(BUCKETS_S, seconds))] += 1
+
+    def __getitem__(self, name: str) -> float:
+        return float(self.values[_COLUMN[name]])
+
+
+def exposition(sources: Mapping[str, NDArray[np.float64]]) -> str:
+    """Return the counters of sources by name in the text format of Prometheus."""
+    lines: list[str] = []
+    for metric, meaning in _HELP.items():
+        lines += [f"# HELP voxome_relay_{metric}_total {meaning}.", f"# TYPE voxome_relay_{metric}_total counter"]
+        for column, (_, labels) in enumerate(one for one in _COUNTERS.values()):
+            if list(_COUNTERS.values())[column][0] == metric:
+                lines += [
+                    f"voxome_relay_{metric}_total{{{_labels(source, labels)}}} {_number(values[column])}"
+                    for source, values in sources.items()
+                ]
+    lines += [f"# HELP {_LATENCY} Time of a read of a chunk from the source.", f"# TYPE {_LATENCY} histogram"]
+    for source, values in sources.items():
+        lines += _histogram(source, values)
+    return "\n".join(lines) + "\n"
+
+
+def _histogram(source: str, values: NDArray[np.float64]) -> Iterable[str]:
+    counts = np.cumsum(values[len(_COUNTERS) :])
+    for end, count in zip((*map(str, BUCKETS_S), "+Inf"), counts, strict=True):
+        labels = _labels(source, f'le="{end}"')
+        yield f"{_LATENCY}_bucket{{{labels}}} {_number(count)}"
+    yield f"{_LATENCY}_sum{{{_labels(source, '')}}} {_number(values[_COLUMN['fetch_s']])}"
+    yield f"{_LATENCY}_count{{{_labels(source, '')}}} {_number(counts[-1])}"
+
+
+def _labels(source: str, more: str) -> str:
+    return f'source="{source}"' + (f",{more}" if more else "")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else repr(float(value))

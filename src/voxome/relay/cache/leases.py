@@ -1,0 +1,38 @@
+"""Leases of chunks: one process of a relay fetches a chunk, and the others wait for it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_FILES = 256
+
+
+class Leases:
+    """Locks on files, which the system frees when a process dies.
+
+    Keys share files by their hashes; a thread holds one lease at a time, so no two wait for each other.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the files, created if it does not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def hold(self, key: bytes) -> Iterator[None]:
+        """Wait until no other thread or process holds the lease of `key`, then hold it inside the context."""
+        name = f"{int.from_bytes(key[:4], 'big') % _FILES}.lock"
+        file = os.open(self._folder / name, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(file)

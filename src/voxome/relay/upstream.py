@@ -1,0 +1,298 @@
+"""A source of a relay and its store: opened when needed, checked again from time to time."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import secrets
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import Lock, RLock
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from voxome.contracts.abilities import SupportsLevels, SupportsRecognise, ability, most_detailed_version
+from voxome.contracts.source import Version, VolumeSource
+from voxome.contracts.spec import VolumeSpec
+from voxome.errors import InvalidInput, NotFound, StoreError, VoxomeError
+from voxome.geometry import Box
+from voxome.relay.cache.array import CachedArray
+from voxome.relay.cache.counters import SourceCounters
+from voxome.relay.cache.grid import chunk_grid
+from voxome.relay.cache.states import SourceState, SourceStates
+from voxome.relay.rights import Rights
+from voxome.resources.open import canonical, locate, open_source
+from voxome.resources.recognition import get_remote
+
+_RETRY_S = 1.0
+"""Time after a check that failed until the next."""
+_GROWTH = 2
+"""Voxels of a coarser level around those of a written box that its store may compute from them."""
+_LIVE = frozenset({"memory", "proofread"})
+"""Schemes of sources whose voxels change by more than writes to them."""
+_LOG = logging.getLogger(__name__)
+
+
+class ReadableSource(Protocol):
+    """A stored volume, or one computed when it is read. Its methods may be called from several threads."""
+
+    @property
+    def spec(self) -> VolumeSpec:
+        """Shape and meaning."""
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Return the voxels of `box`."""
+
+
+@dataclass(frozen=True)
+class Caching:
+    """How a source is cached.
+
+    Attributes
+    ----------
+    enabled : bool or None
+        Whether it is cached; if None, unless it is on this machine.
+    ttl_s : float
+        Time after which the store is asked whether the source has changed.
+    stale_s : float
+        Time beyond that for which cached voxels are served while the store cannot be reached.
+    """
+
+    enabled: bool | None = None
+    ttl_s: float = 600.0
+    stale_s: float = 86400.0
+
+    def __post_init__(self) -> None:
+        if not self.ttl_s > 0 or not self.stale_s >= 0:
+            raise InvalidInput(
+                f"ttl_s is {self.ttl_s} and stale_s {self.stale_s}; expected more than 0 s, and at least 0 s"
+            )
+
+
+CACHE_REMOTE = Caching()
+"""Sources behind a network are cached."""
+
+
+@dataclass
+class _Opened:
+    """Handles of one incarnation of a source."""
+
+    incarnation: str
+    source: ReadableSource
+    levels: dict[int, ReadableSource] = field(default_factory=dict)
+    arrays: dict[int, CachedArray] = field(default_factory=dict)
+
+
+class Upstream:
+    """A source, or the URI from which it is opened when it is first used.
+
+    Parameters
+    ----------
+    source : str or ReadableSource
+        The URI or the source.
+    rights : Rights
+        Whether it is opened for writing.
+    caching : Caching
+        How it is cached.
+    states : SourceStates
+        Its state, shared with other processes.
+    counters : SourceCounters
+        Counters of its reads.
+    """
+
+    def __init__(
+        self,
+        source: str | ReadableSource,
+        rights: Rights,
+        caching: Caching,
+        states: SourceStates,
+        counters: SourceCounters,
+    ) -> None:
+        self.rights, self.caching, self.counters = rights, caching, counters
+        self._uri = source if isinstance(source, str) else ""
+        self._given: ReadableSource | None = None if isinstance(source, str) else source
+        self._states = states
+        self._opened: _Opened | None = None
+        self._lock, self._checking = RLock(), Lock()
+        self._next_check = 0.0
+        self._failure: tuple[float, Exception] | None = None
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of the URI, the same for all its spellings and in all processes; random for an object."""
+        if not self._uri:
+            return secrets.token_hex(16)
+        return hashlib.sha256(canonical(locate(self._uri).reveal()).reveal().encode()).hexdigest()[:32]
+
+    @cached_property
+    def is_cached(self) -> bool:
+        """Whether it is cached, if the relay has a cache."""
+        return _is_remote(self._uri) if self.caching.enabled is None else self.caching.enabled
+
+    def open(self) -> ReadableSource:
+        """Return the source, as it was when it was last checked.
+
+        Raises
+        ------
+        VoxomeError, OSError
+            If it cannot be opened, or cannot be checked for longer than `Caching.stale_s`.
+        """
+        return self._current()[0].source
+
+    def open_level(self, number: int) -> ReadableSource | None:
+        """Return a level; None if it does not exist."""
+        opened, _ = self._current()
+        with self._lock:
+            return _level(opened, number)
+
+    def array(self, number: int) -> CachedArray | None:
+        """Return a level as it is cached; None if it does not exist."""
+        opened, state = self._current()
+        with self._lock:
+            array = opened.arrays.get(number)
+            if array is None or array.epoch != state.epoch:
+                source = _level(opened, number)
+                if source is None:
+                    return None
+                oldest = state.epoch - math.ceil(self.caching.stale_s / self.caching.ttl_s)
+                array = opened.arrays[number] = CachedArray(
+                    self.identity, state.incarnation, number, chunk_grid(source, source.spec), source.spec.dtype,
+                    source.read, self.counters, state.epoch, oldest,
+                )  # fmt: skip
+            return array
+
+    def version(self, generation: int) -> str:
+        """Return a text that changes whenever voxels may have changed; `generation` is that of its writes."""
+        _, state = self._current()
+        return hashlib.sha256(f"{state.incarnation}/{state.epoch}/{generation}".encode()).hexdigest()[:16]
+
+    def check(self) -> bool:
+        """Find out now whether the source was replaced; return whether it was."""
+        before = self._opened
+        with self._checking, suppress(VoxomeError, OSError):
+            self._check(self._states.get(self.identity))
+        return self._opened is not before
+
+    def chunks_under(self, box: Box, number: int) -> list[str] | None:
+        """Return the names of the cached chunks, of all levels, that a write to `box` may change; None for all."""
+        source = self.open()
+        pyramid = ability(source, SupportsLevels)
+        if pyramid is None or len(pyramid.levels) == 1:
+            array = self.array(0)
+            return None if array is None else array.names(box)
+        return None if number else self._chunks_of_levels(box, [level.scale for level in pyramid.levels])
+
+    def _chunks_of_levels(self, box: Box, scales: list[tuple[int, int, int] | None]) -> list[str] | None:
+        names: list[str] = []
+        fine = self.open().spec
+        for number, scale in enumerate(scales):
+            try:
+                array = self.array(number)
+            except (VoxomeError, OSError):
+                return None
+            if array is None or scale is None or len(fine.spatial) != 3:
+                return None
+            factors = [1] * box.ndim
+            for axis, factor in zip(fine.spatial, scale, strict=True):
+                factors[axis] = factor
+            grown = box if number == 0 else box.coarsen(factors).grow([_GROWTH] * box.ndim)
+            names += array.names(grown & array.grid.domain)
+        return names
+
+    def _current(self) -> tuple[_Opened, SourceState]:
+        """Return the handles and the state of the source, which is checked before if that is due."""
+        state = self._states.get(self.identity)
+        if self._opened is None or state is None or self._is_due(state):
+            state = self._checked(state)
+        with self._lock:
+            if self._opened is None or self._opened.incarnation != state.incarnation:
+                self._opened = _Opened(state.incarnation, self._open_source())
+            return self._opened, state
+
+    def _checked(self, state: SourceState | None) -> SourceState:
+        """Check the source, unless another thread does; wait for that only if there is nothing to serve yet."""
+        begin = time.monotonic()
+        if self._checking.acquire(blocking=state is None or self._opened is None):
+            try:
+                if self._failure is not None and self._failure[0] >= begin:
+                    raise self._failure[1]
+                current = self._states.get(self.identity)
+                if self._opened is None or current is None or self._is_due(current):
+                    self._check(current)
+            finally:
+                self._checking.release()
+        found = self._states.get(self.identity)
+        if found is None:
+            raise StoreError("the state of the source is unknown")
+        return found
+
+    def _is_due(self, state: SourceState) -> bool:
+        now = time.monotonic()
+        return now - state.checked >= self.caching.ttl_s and now >= self._next_check and _may_change(self._given)
+
+    def _open_source(self) -> ReadableSource:
+        if self._given is not None:
+            return self._given
+        return open_source(self._uri, mode="r+" if self.rights.writers else "r")
+
+    def _check(self, state: SourceState | None) -> None:
+        """Find out whether the source is still what it was; not to be able to is no reason to drop what is cached."""
+        try:
+            source = self._open_source()
+            version = _version(source, detailed=self.is_cached)
+        except NotFound as error:
+            self._failure = (time.monotonic(), error)
+            self._opened = None
+            if state is not None:
+                self._states.put(self.identity, SourceState.new(""))
+            raise
+        except (VoxomeError, OSError) as error:
+            now = time.monotonic()
+            self._failure, self._next_check = (now, error), now + _RETRY_S
+            if self._opened is None or state is None or now - state.checked > self.caching.ttl_s + self.caching.stale_s:
+                raise
+            _LOG.warning("a source could not be checked, and is served as it was: %s", error)
+            return
+        if state is None or state.token != version.token:
+            state = SourceState.new(version.token)
+            self._states.put(self.identity, state)
+        elif version.pinned or version.covers_voxels:
+            self._states.put(self.identity, state.confirmed())
+        elif self._is_due(state):
+            self._states.put(self.identity, state.expired())
+        with self._lock:
+            if self._opened is None or self._opened.incarnation != state.incarnation:
+                self._opened = _Opened(state.incarnation, source)
+
+
+def _level(opened: _Opened, number: int) -> ReadableSource | None:
+    if number == 0:
+        return opened.source
+    pyramid = ability(opened.source, SupportsLevels)
+    if number not in opened.levels and pyramid is not None and 0 < number < len(pyramid.levels):
+        opened.levels[number] = pyramid.level(number)
+    return opened.levels.get(number)
+
+
+def _may_change(given: ReadableSource | None) -> bool:
+    return given is None or isinstance(given, VolumeSource)
+
+
+def _version(source: ReadableSource, *, detailed: bool) -> Version:
+    """Return the version of a source; an object without one never changes."""
+    if not isinstance(source, VolumeSource):
+        return Version("", pinned=True)
+    return most_detailed_version(source) if detailed else source.version()
+
+
+def _is_remote(uri: str) -> bool:
+    """Return whether the store of a URI is behind a network, and voxels change only by writes to them."""
+    if not uri:
+        return False
+    located = locate(uri)
+    local = "://" not in located.path and isinstance(get_remote(located.scheme), SupportsRecognise)
+    return not local and located.scheme not in _LIVE

@@ -1,0 +1,293 @@
+"""Sources are cached by identity and state, checked again in time, and kept while they cannot be reached."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from relay.cache.caches import ONE, SHAPE, WHOLE, Store, open_cache, part, zeros
+
+import voxome
+from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.errors import InvalidInput, NotFound, StoreError
+from voxome.geometry import Box
+from voxome.relay.cache.chunk_cache import ChunkCache
+from voxome.relay.rights import Rights
+from voxome.relay.sources import Sources, SourceUnavailable
+from voxome.relay.upstream import Caching
+from voxome.resources.open import create_source
+from voxome.testing.strategies import noise
+
+ADMIN = Rights(writers=frozenset({"admin"}))
+CACHED = Caching(enabled=True)
+
+
+class Clock:
+    """The time of `time.monotonic`, which a test moves."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead_s, self._real = 0.0, time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: self._real() + self.ahead_s)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def cache() -> Iterator[ChunkCache]:
+    with closing(open_cache()) as opened:
+        yield opened
+
+
+def served(cache: ChunkCache, store: Store, caching: Caching = CACHED, rights: Rights = ADMIN) -> Sources:
+    sources = Sources(cache)
+    sources.add("em", store, rights, caching)
+    return sources
+
+
+def zarr_uri(folder: Path, voxels: np.ndarray, **options) -> str:
+    uri = f"zarr://{folder}/a.zarr"
+    voxome.create(uri, voxome.VolumeSpec.of(voxels.shape, voxels.dtype, **options))[:] = voxels
+    return uri
+
+
+def test_sources_behind_a_network_are_cached_by_default(cache: ChunkCache, tmp_path: Path) -> None:
+    sources = Sources(cache)
+    uri = zarr_uri(tmp_path, noise(SHAPE, "uint8"))
+    sources.add("local", uri)
+    sources.add("forced", uri, caching=CACHED)
+    sources.read("local", ONE)
+    assert cache.memory.nbytes == 0
+    sources.read("forced", ONE)
+    assert cache.memory.nbytes > 0
+
+
+def test_a_write_is_read_at_once_under_all_names_of_a_volume(cache: ChunkCache, tmp_path: Path) -> None:
+    uri = zarr_uri(tmp_path, noise(SHAPE, "uint8"))
+    sources = Sources(cache)
+    sources.add("one", uri, ADMIN, CACHED)
+    sources.add("other", f"{tmp_path}/./a.zarr", caching=CACHED)
+    before = [sources.version(name) for name in sources]
+    for name in sources:
+        sources.read(name, WHOLE)
+    sources.write("one", ONE, zeros(ONE))
+    for name in sources:
+        assert not sources.read(name, ONE).any()
+        assert_array_equal(sources.read(name, WHOLE)[:, 10:], noise(SHAPE, "uint8")[:, 10:])
+    assert all(sources.version(name) != old for name, old in zip(sources, before, strict=True))
+
+
+def test_coarser_levels_are_read_again_where_a_write_may_change_them(cache: ChunkCache, tmp_path: Path) -> None:
+    uri = f"zarr://{tmp_path}/a.zarr"
+    spec = voxome.VolumeSpec.of((256, 128, 128), "uint8", chunk=(64, 64, 64), voxel_size_nm=(4, 4, 4))
+    pyramid = ability(create_source(uri, spec), SupportsLevels)
+    assert pyramid is not None
+    coarse = pyramid.create_level((2, 2, 2))
+    sources = Sources(cache)
+    sources.add("em", uri, ADMIN, CACHED)
+    whole = Box.of_shape((128, 64, 64))
+    sources.read("em", whole, level=1)
+    coarse.write(whole, np.full(whole.shape, 9, "uint8"))  # as a store does that computes its levels itself
+    sources.write("em", ONE, zeros(ONE))
+    read = sources.read("em", whole, level=1)
+    assert (read[:64] == 9).all()
+    assert not read[64:].any()
+
+
+def test_a_source_that_was_replaced_shows_nothing_of_the_old_one(
+    cache: ChunkCache, tmp_path: Path, clock: Clock
+) -> None:
+    uri = zarr_uri(tmp_path, noise(SHAPE, "uint8"))
+    sources = Sources(cache)
+    sources.add("em", uri, caching=CACHED)
+    sources.read("em", WHOLE)
+    old = sources.version("em")
+    shutil.rmtree(tmp_path / "a.zarr")
+    zarr_uri(tmp_path, np.zeros((30, 30, 30), "uint64"), chunk=(10, 10, 10))
+    clock.ahead_s = 601
+    assert sources.spec("em").dtype == np.uint64
+    read = sources.read("em", Box.of_shape((30, 30, 30)))
+    assert read.dtype == np.uint64
+    assert not read.any()
+    assert sources.version("em") != old
+
+
+def test_new_metadata_are_found_when_a_read_fails(cache: ChunkCache, tmp_path: Path) -> None:
+    uri = zarr_uri(tmp_path, noise(SHAPE, "uint8"), chunk=(64, 64, 64))
+    sources = Sources(cache)
+    sources.add("em", uri, caching=CACHED)
+    sources.read("em", ONE)
+    shutil.rmtree(tmp_path / "a.zarr")
+    again = noise((60, 70, 80), "uint64")
+    zarr_uri(tmp_path, again, chunk=(10, 10, 10))
+    far = Box((59, 69, 79), (60, 70, 80))
+    assert_array_equal(sources.read("em", far), part(again, far))
+
+
+@pytest.mark.parametrize("covers_voxels", [False, True])
+def test_a_source_is_checked_after_its_ttl(cache: ChunkCache, clock: Clock, covers_voxels: bool) -> None:
+    store = Store()
+    store.covers_voxels = covers_voxels
+    sources = served(cache, store, Caching(True, ttl_s=10))
+    before = sources.version("em")
+    sources.read("em", ONE)
+    clock.ahead_s = 9
+    sources.read("em", ONE)
+    assert len(store.boxes) == 1
+    clock.ahead_s = 11
+    sources.read("em", ONE)
+    assert len(store.boxes) == (1 if covers_voxels else 2)
+    assert (sources.version("em") == before) == covers_voxels
+    store.token = "second"
+    clock.ahead_s = 22
+    sources.read("em", ONE)
+    assert len(store.boxes) == (2 if covers_voxels else 3)
+    assert sources.version("em") != before
+
+
+@pytest.mark.parametrize("failure", [StoreError, OSError, TimeoutError, ConnectionRefusedError])
+def test_a_source_that_cannot_be_reached_is_served_as_it_was(
+    cache: ChunkCache, clock: Clock, failure: type[Exception]
+) -> None:
+    def fail() -> None:
+        raise failure("no answer")
+
+    store = Store()
+    sources = served(cache, store, Caching(True, ttl_s=10, stale_s=100))
+    sources.read("em", ONE)
+    store.before_read = store.check = fail
+    clock.ahead_s = 60
+    assert_array_equal(sources.read("em", ONE), part(store.voxels, ONE))
+    with pytest.raises(SourceUnavailable):
+        sources.read("em", WHOLE)
+    clock.ahead_s = 111
+    with pytest.raises(SourceUnavailable):
+        sources.read("em", ONE)
+    store.before_read = store.check = lambda: None
+    store.covers_voxels = True
+    clock.ahead_s = 113
+    assert_array_equal(sources.read("em", ONE), part(store.voxels, ONE))
+    assert len([box for box in store.boxes if ONE in box]) <= 2
+
+
+def test_a_source_that_is_gone_is_not_served(cache: ChunkCache, clock: Clock) -> None:
+    def gone() -> None:
+        raise NotFound("deleted")
+
+    store = Store()
+    sources = served(cache, store, Caching(True, ttl_s=10))
+    sources.read("em", ONE)
+    store.check = gone
+    clock.ahead_s = 11
+    with pytest.raises(SourceUnavailable):
+        sources.read("em", ONE)
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_the_wall_clock_may_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int) -> None:
+    store, wall = Store(), time.time
+    for start in range(3):
+        if start:
+            monkeypatch.setattr(time, "time", lambda: wall() + days * 86400)
+        with closing(open_cache(tmp_path / "cache")) as cache:
+            sources = Sources(cache)
+            sources.add("em", store, caching=Caching(True, ttl_s=10))
+            sources._entries["em"].identity = "the same at each start"
+            sources.read("em", ONE)
+            sources.read("em", ONE)
+    assert len(store.boxes) == 1
+
+
+def test_after_a_start_of_the_machine_time_goes_by_the_wall_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, wall, monotonic = Store(), time.time, time.monotonic
+    ages, reads = (0, -86400, 5, 20), []
+    for boot, age in enumerate(ages):
+        monkeypatch.setattr("voxome.relay.cache.states._boot", lambda boot=boot: str(boot))
+        monkeypatch.setattr(time, "time", lambda age=age: wall() + age)
+        monkeypatch.setattr(time, "monotonic", lambda boot=boot: monotonic() + 1000 * boot)
+        with closing(open_cache(tmp_path / "cache")) as cache:
+            sources = Sources(cache)
+            sources.add("em", store, caching=Caching(True, ttl_s=10))
+            sources._entries["em"].identity = "the same at each start"
+            sources.read("em", ONE)
+        reads.append(len(store.boxes))
+    assert reads == [1, 1, 1, 2]
+
+
+def test_one_check_is_made_for_all_who_wait(cache: ChunkCache) -> None:
+    store, release, checks = Store(), Event(), []
+
+    def check() -> None:
+        checks.append(1)
+        release.wait(10)
+        raise StoreError("refused")
+
+    store.check = check
+    sources = served(cache, store)
+    with ThreadPoolExecutor(8) as pool:
+        reads = [pool.submit(sources.read, "em", ONE) for _ in range(8)]
+        Event().wait(0.2)
+        release.set()
+        for read in reads:
+            assert isinstance(read.exception(10), SourceUnavailable)
+    assert len(checks) <= 2
+
+
+@pytest.mark.parametrize("chunks", ["own", "none"])
+def test_boxes_that_share_a_chunk_are_written_at_the_same_time(chunks: str, cache: ChunkCache) -> None:
+    class WholeChunks(Store):
+        """A store that writes whole chunks, and so needs one writer at a time."""
+
+        def write(self, box: Box, data: np.ndarray) -> None:
+            before = self.voxels.copy()
+            before[box.within(WHOLE)] = data
+            Event().wait(0.01)
+            self.voxels = before
+
+    store = WholeChunks(np.full(SHAPE, 1, "uint8"))
+    if chunks == "none":
+        store.spec = store.spec.replace(read_chunk=None, write_chunk=None)
+    sources = served(cache, store)
+    boxes = [Box((z, y, 0), (z + 5, y + 10, 10)) for z in range(0, 60, 5) for y in range(0, 60, 10)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda box: sources.write("em", box, np.full(box.shape, 2, "uint8")), boxes))
+    assert (sources.read("em", Box((0, 0, 0), (60, 60, 10))) == 2).all()
+    assert (sources.read("em", Box((0, 0, 10), SHAPE)) == 1).all()
+
+
+def test_a_write_during_a_fetch_wins(cache: ChunkCache) -> None:
+    store, fetched, release = Store(), Event(), Event()
+    sources = served(cache, store)
+
+    def hold() -> None:
+        fetched.set()
+        release.wait(10)
+
+    store.after_read = hold
+    with ThreadPoolExecutor(1) as pool:
+        early = pool.submit(sources.read, "em", ONE)
+        assert fetched.wait(10)
+        store.after_read = lambda: None
+        sources.write("em", ONE, zeros(ONE))
+        release.set()
+        early.result(10)
+    assert not sources.read("em", ONE).any()
+
+
+def test_a_time_of_0_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="ttl_s"):
+        Caching(ttl_s=0)
+    with pytest.raises(InvalidInput, match="stale_s"):
+        Caching(stale_s=-1)
