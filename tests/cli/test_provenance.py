@@ -53,3 +53,11 @@ def test_nothing_is_explained(tmp_path: Path) -> None:
     assert shown.exit_code == 0
     assert shown.stdout == ""
     assert "no provenance is recorded" in shown.stderr
+
+
+def test_an_input_without_a_version_is_shown_as_such(tmp_path: Path) -> None:
+    volume = voxome.put(np.ones((4, 5, 6), "uint8"), f"zarr://{tmp_path}/b.zarr", voxel_size_nm=(40, 4, 4))
+    one = Provenance.now("mesh", LOCAL, "lab", "2", {}, [InputRecord("labels", "s3://host/a")])
+    record(volume.source, one, name=volume.uri)
+    shown = CliRunner().invoke(app, ["info", "--provenance", volume.uri])
+    assert "labels s3://host/a (version unknown)" in shown.output

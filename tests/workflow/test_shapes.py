@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from typer.testing import CliRunner
 
 import voxome
 from voxome.cli.main import app
-from voxome.errors import AlreadyExists, InvalidInput, InvalidUri, PlanError
+from voxome.errors import AlreadyExists, InvalidInput, InvalidUri, PlanError, WrongCall
+from voxome.kinds.shapes import _Record
+from voxome.kinds.table import Table
 from voxome.resources.table import TableFile
 
 SIZE = (20.0, 10.0, 10.0)
@@ -51,6 +54,9 @@ def test_meshes_of_all_objects_are_written(labels: str, tmp_path: Path, state: P
     (origin,) = voxome.provenance(out)
     assert [(one.name, one.uri) for one in origin.inputs] == [("labels", labels)]
     assert not list(state.glob("shapes-*"))
+    (made,) = voxome.provenance(table)
+    assert made.tool == "common.meshes"
+    assert made.inputs == origin.inputs
 
 
 def test_a_repeated_call_writes_nothing(labels: str, tmp_path: Path) -> None:
@@ -72,6 +78,82 @@ def test_meshes_of_another_call_are_kept(labels: str, tmp_path: Path) -> None:
     assert voxome.open(out.partition("?")[0]).ids().tolist() == before
 
 
+BLOCK: dict[str, Any] = {"block": (12, 16, 40), "engine": "sequential"}
+
+
+def test_meshes_of_another_call_are_replaced_if_that_is_wanted(labels: str, tmp_path: Path) -> None:
+    out, table = f"precomputed://{tmp_path}/mesh", tmp_path / "objects.parquet"
+    voxome.write_meshes(labels, out, table=table, **BLOCK)
+    few = {"min_volume_nm3": 5_000_000, "table": table}
+    with pytest.raises(PlanError, match=r"(?s)meshes of another call.*objects.parquet exists.*--overwrite"):
+        voxome.write_meshes(labels, out, **few, **BLOCK)
+    assert voxome.write_meshes(labels, out, overwrite=True, **few, **BLOCK).ids().tolist() != IDS
+    assert TableFile(table).read()["meshed"].tolist().count(False) >= 1
+
+
+def test_nothing_is_replaced_by_a_call_that_cannot_start(labels: str, tmp_path: Path) -> None:
+    out = f"precomputed://{tmp_path}/mesh"
+    voxome.write_meshes(labels, out, **BLOCK)
+    for wrong in ({"max_error_nm": -1.0}, {"table": labels.removeprefix("precomputed://") + "/info"}):
+        with pytest.raises(PlanError):
+            voxome.write_meshes(labels, out, overwrite=True, **wrong, **BLOCK)
+    with pytest.raises(PlanError):
+        voxome.write_meshes(labels, f"{out}?bits=11", overwrite=True, **BLOCK)
+    assert voxome.open(out).ids().tolist() == IDS
+
+
+def test_only_shapes_of_the_same_type_are_replaced(labels: str, tmp_path: Path) -> None:
+    out = f"precomputed://{tmp_path}/shapes"
+    with pytest.raises(PlanError, match="has data of another program"):
+        voxome.write_meshes(labels, labels, overwrite=True, **BLOCK)
+    voxome.write_meshes(labels, out, **BLOCK)
+    with pytest.raises(PlanError, match="has meshes of voxome"):
+        voxome.write_skeletons(labels, out, overwrite=True, **BLOCK)
+    (tmp_path / "shapes" / "notes").mkdir()
+    with pytest.raises(PlanError, match="folders of others, notes"):
+        voxome.write_meshes(labels, out, overwrite=True, min_volume_nm3=1.0, **BLOCK)
+    assert voxome.open(out).ids().tolist() == IDS
+
+
+def test_a_fresh_call_computes_everything_again(labels: str, tmp_path: Path) -> None:
+    out = f"precomputed://{tmp_path}/files?sharded=false"
+    voxome.write_meshes(labels, out, **BLOCK)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "files").rglob("[0-9]*")}
+    voxome.write_meshes(labels, out, overwrite=True, **BLOCK)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "files").rglob("[0-9]*")} == before
+    voxome.write_meshes(labels, out, fresh=True, **BLOCK)
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "files").rglob("[0-9]*")}
+    assert all(after[path] > time for path, time in before.items())
+
+
+def test_a_fresh_call_keeps_the_meshes_of_another(labels: str, tmp_path: Path) -> None:
+    out = f"precomputed://{tmp_path}/mesh"
+    voxome.write_meshes(labels, out, **BLOCK)
+    with pytest.raises(PlanError, match="another call"):
+        voxome.write_meshes(labels, out, fresh=True, min_volume_nm3=1.0, **BLOCK)
+    assert voxome.open(out).ids().tolist() == IDS
+
+
+def test_a_table_gets_its_provenance_after_an_interruption(
+    labels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, table = f"precomputed://{tmp_path}/mesh", tmp_path / "objects.parquet"
+    with monkeypatch.context() as patch:
+        patch.setattr(Table, "finish", lambda self, target: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            voxome.write_meshes(labels, out, table=table, **BLOCK)
+    assert voxome.provenance(table) == ()
+    voxome.write_meshes(labels, out, table=table, **BLOCK)
+    assert len(voxome.provenance(table)) == 1
+
+
+def test_unknown_options_are_named(labels: str, tmp_path: Path) -> None:
+    with pytest.raises(WrongCall, match=r"Unknown argument 'blok' of write_meshes\(\); did you mean 'block'"):
+        voxome.write_meshes(labels, f"precomputed://{tmp_path}/mesh", blok=(4, 4, 4))  # type: ignore[call-arg]
+    with pytest.raises(InvalidInput, match="overwrite"):
+        voxome.write_skeletons(labels, f"precomputed://{tmp_path}/s", overwrite="yes")  # type: ignore[arg-type]
+
+
 def test_skeletons_of_all_objects_are_written(labels: str, tmp_path: Path) -> None:
     out = f"precomputed://{tmp_path}/skeletons"
     options = {"block": (6, 8, 16), "engine": "sequential", "const_nm": 50}
@@ -90,6 +172,9 @@ def test_the_verbs_write_them(labels: str, tmp_path: Path) -> None:
         done = CliRunner().invoke(app, arguments)
         assert done.exit_code == 0, done.output
         assert json.loads(done.stdout) == {"uri": out, kind: 3, "table": None}
+        again = CliRunner().invoke(app, [*arguments, "--overwrite", "--min-volume", "5e6"])
+        assert json.loads(again.stdout)[kind] < 3, again.output
+        assert CliRunner().invoke(app, [*arguments, "--fresh"]).exit_code != 0
 
 
 def test_an_array_is_meshed(tmp_path: Path) -> None:
@@ -131,7 +216,7 @@ def test_levels_that_do_not_share_the_corner_are_placed_or_refused(tmp_path: Pat
 
 def test_two_calls_never_share_a_folder(labels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = f"precomputed://{tmp_path}/mesh"
-    monkeypatch.setattr("voxome.kinds.shapes._record_of", lambda uri: (None, False))
+    monkeypatch.setattr("voxome.kinds.shapes._read_record", lambda uri: _Record(None))
     (tmp_path / "mesh" / ".voxome").mkdir(parents=True)
     (tmp_path / "mesh" / ".voxome" / "shapes.json").write_text("{}")
     with pytest.raises(AlreadyExists):

@@ -56,7 +56,7 @@ def _value_text(value: Any) -> str | None:
         texts = {name: one if isinstance(one, str) else json_text(one, name) for name, one in value.items()}
         return ", ".join(f"{name}={text}" for name, text in texts.items())
     if isinstance(value, list):
-        return ", ".join(" ".join(filter(None, one.values())) for one in value)
+        return ", ".join(f"{one['name']} {one['uri']} {one['version'] or '(version unknown)'}" for one in value)
     return None if value is None else str(value)
 
 

@@ -51,6 +51,8 @@ class Target:
         Blocks of a job of each phase: job *i* has the blocks from ``i * span`` on.
     existing : bool
         Whether the data existed before the step, which then only writes into them.
+    replacing : bool
+        Whether a result of another call at `uri` is replaced.
     provenance : Provenance or None
         What makes the output; known when it is finished.
     """
@@ -67,6 +69,7 @@ class Target:
     grids: tuple[BlockGrid, ...] = ()
     spans: tuple[int, ...] = ()
     existing: bool = False
+    replacing: bool = False
     provenance: Provenance | None = None
 
     def jobs(self, phase: int) -> int:
@@ -206,6 +209,9 @@ class Kind(ABC):
             A sentence for each problem.
         """
         yield f"{target.uri}: a {self.type} cannot be written into existing data"
+
+    def discard(self, target: Target) -> None:  # noqa: B027
+        """Remove the result of another call at ``target.uri``, which `target_problems` would let a new one replace."""
 
     @abstractmethod
     def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:

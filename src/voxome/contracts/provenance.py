@@ -62,6 +62,8 @@ class Provenance:
         When, in UTC, as ISO 8601 writes it.
     run : str or None
         Id of the run that it is a result of.
+    warnings : tuple of str
+        What is known against it now, as that its labels have changed since. No store keeps them.
     """
 
     service: str
@@ -72,6 +74,7 @@ class Provenance:
     inputs: tuple[InputRecord, ...] = ()
     time: str
     run: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def now(

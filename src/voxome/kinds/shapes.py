@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from voxome.contracts.abilities import SupportsUriOptions
-from voxome.contracts.formats import FILE
+from voxome.contracts.formats import FILE, PRIVATE
 from voxome.contracts.handle import Handle
 from voxome.contracts.json_text import parse_object
 from voxome.contracts.kinds import Kind, Reader, Target
@@ -38,6 +38,9 @@ from voxome.storage.probe import write_problem
 
 FORMAT = "precomputed"
 """The format of the shapes that a run keeps in its own store."""
+_OVERWRITE = "--overwrite, overwrite=True"
+_OWN_FOLDERS = (PRIVATE, "segment_properties")
+"""Folders that writers of shapes create."""
 
 
 @dataclass(frozen=True)
@@ -103,32 +106,53 @@ class Shapes(Kind):
 
     def prepare(self, target: Target) -> None:
         uri = Uri.parse(target.uri)
-        owner, complete = _record_of(uri)
-        require_own(target, owner)
-        if not complete:
+        record = _read_record(uri)
+        require_own(target, record.owner)
+        if not record.complete:
             self._check(*_plain(uri, target))
-        if owner is None:
-            _folder(uri).put_new({RECORD: _record(target, complete=False)})
+        if record.owner is None:
+            _folder(uri).put_new({RECORD: self._record(target, complete=False)})
 
     def target_problems(self, target: Target, workers: int) -> Sequence[str]:  # type: ignore[override]
         uri = Uri.parse(target.uri)
-        owner, complete = _record_of(uri)
-        if owner not in (None, target.key):
-            others = "another program" if owner == FOREIGN else "another call" + ("" if complete else ", unfinished")
-            return [f"{uri} has {self.type} of {others}; choose another folder, or remove it"]
+        record = _read_record(uri)
+        if record.owner not in (None, target.key):
+            return self._problems_of_replacing(uri, record, target)
         self._check(*_plain(uri, target))
-        problem = write_problem(_folder(uri)) if owner is None else None
+        problem = write_problem(_folder(uri)) if record.owner is None else None
         return [] if problem is None else [f"{uri}: {problem}"]
 
+    def _problems_of_replacing(self, uri: Uri, record: _Record, target: Target) -> Sequence[str]:
+        """Return why what is in a folder cannot be replaced."""
+        if record.owner == FOREIGN or record.type != self.type:
+            others = "another program" if record.owner == FOREIGN else "voxome"
+            what = "data" if record.owner == FOREIGN else record.type
+            return [f"{uri} has {what} of {others}; choose another folder, or remove it"]
+        if not target.replacing:
+            others = "another call" + ("" if record.complete else ", unfinished")
+            return [f"{uri} has {self.type} of {others}; choose another folder, or replace them ({_OVERWRITE})"]
+        foreign = [name for name in _folder(uri).entries().folders if name not in _OWN_FOLDERS]
+        if foreign:
+            return [f"{uri} has folders of others, {', '.join(foreign)}; choose another folder, or move them away"]
+        plain, spec = _plain(uri, target)
+        self._open_writer(plain, spec)  # refuses wrong options
+        return []
+
+    def discard(self, target: Target) -> None:
+        uri = Uri.parse(target.uri)
+        if target.replacing and _read_record(uri).owner not in (None, target.key, FOREIGN):
+            _folder(uri).delete()
+
     def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
-        return _record_of(Uri.parse(target.uri))[0] != target.key
+        return _read_record(Uri.parse(target.uri)).owner != target.key
 
     def is_complete(self, target: Target) -> bool:
-        return _record_of(Uri.parse(target.uri)) == (target.key, True)
+        record = _read_record(Uri.parse(target.uri))
+        return record.owner == target.key and record.complete
 
     def remove(self, target: Target) -> None:
         uri = Uri.parse(target.uri)
-        if _record_of(uri)[0] == target.key:
+        if _read_record(uri).owner == target.key:
             _folder(uri).delete()
 
     def writer(self, target: Target) -> ShapesWriter:
@@ -138,7 +162,10 @@ class Shapes(Kind):
         uri = Uri.parse(target.uri)
         origin = target.provenance or Provenance.now(self.type, LOCAL, target.tool, "", target.parameters)
         self._open_writer(*_plain(uri, target)).finish(replace(origin, service=self.type))
-        (_folder(uri) / RECORD).write_bytes(_record(target, complete=True))
+        (_folder(uri) / RECORD).write_bytes(self._record(target, complete=True))
+
+    def _record(self, target: Target, *, complete: bool) -> bytes:
+        return json.dumps(FILE.stamp({"type": self.type, "step_key": target.key, "complete": complete})).encode()
 
 
 @dataclass(frozen=True)
@@ -221,19 +248,30 @@ def _folder(uri: Uri) -> StoragePath:
     return storage_path(replace(uri, query={name: text for name, text in uri.query.items() if name in kept}))
 
 
-def _record_of(uri: Uri) -> tuple[str | None, bool]:
-    """Return the key of the step that has written a folder of shapes, and whether it has completed it.
+@dataclass(frozen=True)
+class _Record:
+    """Whose a folder of shapes is.
 
-    The key is `FOREIGN` if no step has, and None if nothing is there.
+    Attributes
+    ----------
+    owner : str or None
+        Key of the step that has written it, `FOREIGN` if no step has, None if nothing is there.
+    type : str
+        What it has: ``meshes``, ``skeletons``.
+    complete : bool
+        Whether the step has completed it.
     """
+
+    owner: str | None
+    type: str = ""
+    complete: bool = False
+
+
+def _read_record(uri: Uri) -> _Record:
     folder = _folder(uri)
     text = (folder / RECORD).read_bytes()
     if text is None:
-        return (FOREIGN if folder.taken() else None), False
+        return _Record(FOREIGN if folder.taken() else None)
     stored = parse_object(text)
     content = FILE.content(stored, folder / RECORD) if stored else {}
-    return str(content.get("step_key", FOREIGN)), bool(content.get("complete"))
-
-
-def _record(target: Target, *, complete: bool) -> bytes:
-    return json.dumps(FILE.stamp({"step_key": target.key, "complete": complete})).encode()
+    return _Record(str(content.get("step_key", FOREIGN)), str(content.get("type", "")), bool(content.get("complete")))

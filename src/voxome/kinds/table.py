@@ -23,6 +23,7 @@ from voxome.kinds.ownership import FOREIGN, require_own
 from voxome.kinds.paths import has_lost_parts, part_name, parts_folder, with_suffix
 from voxome.kinds.rows import require_rows
 from voxome.kinds.versions import pinned_file, require_recordable
+from voxome.resources.columns import PROVENANCE, provenance_metadata
 from voxome.resources.rows import concatenate
 from voxome.resources.table import TableFile, write_batches, write_table
 from voxome.storage.find import storage_at
@@ -130,19 +131,28 @@ class Table(Kind):
         return require_recordable(Uri("", storage_at(uri, writing=True).path, storage_at(uri).options))
 
     def target_problems(self, target: Target, workers: int) -> Iterator[str]:
-        if _owner_of(target.uri) not in (None, target.key):
-            yield f"{target.uri} exists, and is not the result of the same call; choose another file, or remove it"
+        owner = _owner_of(target.uri)
+        if owner in (None, target.key) or (target.replacing and owner != FOREIGN):
+            return
+        advice = "remove it" if owner == FOREIGN else "replace it (--overwrite, overwrite=True)"
+        yield f"{target.uri} exists, and is not the result of the same call; choose another file, or {advice}"
+
+    def discard(self, target: Target) -> None:
+        if target.replacing and _owner_of(target.uri) not in (None, target.key, FOREIGN):
+            storage_at(target.uri).unlink()
 
     def prepare(self, target: Target) -> None:
         require_own(target, _owner_of(target.uri))
 
     def is_lost(self, target: Target, done: Sequence[Collection[int]], *, ended: bool) -> bool:
         if ended:
-            return not self.is_complete(target)
+            return _owner_of(target.uri) != target.key
         return bool(target.grids) and has_lost_parts(target, done)
 
     def is_complete(self, target: Target) -> bool:
-        return _owner_of(target.uri) == target.key
+        if _owner_of(target.uri) != target.key:
+            return False
+        return not target.existing or PROVENANCE in TableFile(target.uri).metadata
 
     def remove(self, target: Target) -> None:
         if _owner_of(target.uri) in (None, target.key):
@@ -162,6 +172,14 @@ class Table(Kind):
         folder = parts_folder(target)
         parts = ((folder / part_name(0, job)).address for job in range(target.jobs(0)))
         merge_parts(parts, target.uri, folder / "merge", self.folding, metadata={_STEP_KEY: target.key})
+
+    def finish(self, target: Target) -> None:
+        """Write what made it into a table that the user has named; other tables are described by their run."""
+        if not target.existing or self.is_complete(target):
+            return
+        table = TableFile(target.uri)
+        metadata = {_STEP_KEY: target.key, **provenance_metadata(target.provenance)}
+        write_batches(target.uri, table.batches(ROWS_AT_ONCE), self.columns, row_group=ROWS_AT_ONCE, metadata=metadata)
 
     def drop_parts(self, target: Target) -> None:
         with suppress(NotFound, StoreError):

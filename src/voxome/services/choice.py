@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from voxome.calls import explain_calls
 from voxome.contracts.abilities import ability
-from voxome.contracts.provenance import LOCAL, OWN, Provenance
+from voxome.contracts.provenance import LOCAL, OWN
 from voxome.contracts.service import GROUP, Requirement
 from voxome.errors import InvalidInput, UnknownName, UnsupportedFormat, describe_value
 from voxome.registry import load, targets
-from voxome.resources.provenance import input_record, own_version, read_provenance
 from voxome.resources.volume import Volume
 
 
@@ -77,28 +75,6 @@ def choose(
         others = [OWN, LOCAL, *(one for one in targets(GROUP) if one != name)]
         raise UnknownName.of(f"service for {name!r}", service, others)
     return service
-
-
-def own_provenance(service: str, volume: Volume, source: object, parameters: Mapping[str, Any]) -> Provenance:
-    """Return what made something that a store keeps: what the store says, or only that it has it.
-
-    Parameters
-    ----------
-    service : str
-        ``mesh``, ``skeleton``.
-    volume : Volume
-        Labels that it belongs to.
-    source : object
-        Gives it.
-    parameters : mapping of str to JSON values
-        Which of them it is.
-    """
-    recorded = read_provenance(source)
-    if recorded:
-        return replace(recorded[-1], service=service, way=OWN)
-    scheme = volume.uri.partition("://")[0] or "memory"
-    inputs = [input_record("labels", volume.source, volume.uri)]
-    return Provenance.now(service, OWN, scheme, own_version(), parameters, inputs)
 
 
 def call_service(service: str, volume: Volume, *arguments: Any, **options: Any) -> Any:

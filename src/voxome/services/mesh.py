@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -21,7 +20,8 @@ from voxome.resources.labels import corner_of_level, require_labels
 from voxome.resources.shapes import Meshes
 from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike, as_volume
-from voxome.services.choice import call_service, choose, own_provenance
+from voxome.services.choice import call_service, choose
+from voxome.services.stored_shapes import StoredMeshes
 
 if TYPE_CHECKING:
     from voxome.services.local_meshes import LocalMeshes
@@ -49,7 +49,8 @@ def mesh(
     """Return the mesh of an object of a label volume.
 
     It is the one that the store keeps, or is computed from the voxels: the surface between the centres of voxels
-    (marching cubes), closed at the faces of the volume, and simplified as far as `max_error_nm` allows.
+    (marching cubes), closed at the faces of the volume, and simplified as far as `max_error_nm` allows. If the voxels
+    have changed since the store's mesh was made, as far as their version tells, a warning says so.
 
     Parameters
     ----------
@@ -78,7 +79,8 @@ def mesh(
     Returns
     -------
     Mesh
-        Vertices z, y, x in nm: voxel i covers i to i + 1 times the voxel size. Its `provenance` says what made it.
+        Vertices z, y, x in nm: voxel i covers i to i + 1 times the voxel size. Its `provenance` says what made it, and
+        its ``provenance.warnings`` whether the voxels have changed since.
 
     Raises
     ------
@@ -106,11 +108,7 @@ def mesh(
     options: dict[str, Any] = {"max_error_nm": max_error_nm, "box": box, "level": level, "block": block}
     way = choose(service, opened, "mesh", _STORED, options)
     if way == OWN:
-        source = _STORED.find(opened.source, opened.uri)
-        found = source.mesh(label, lod)
-        return replace(
-            found, provenance=found.provenance or own_provenance("mesh", opened, source, {"id": str(label), "lod": lod})
-        )
+        return StoredMeshes("mesh", opened, _STORED.find(opened.source, opened.uri)).mesh(label, lod)
     if way != "local":
         return cast("Mesh", call_service(way, opened, label, lod=lod or None, **options))
     if label == 0:
@@ -169,7 +167,7 @@ def meshes(
     options: dict[str, Any] = {"max_error_nm": max_error_nm, "box": box, "level": level, "block": block}
     way = choose(service, opened, "meshes", _STORED, {"ids": chosen, **options})
     if way == OWN:
-        return Meshes(_STORED.find(opened.source, opened.uri), opened.uri)
+        return Meshes(StoredMeshes("meshes", opened, _STORED.find(opened.source, opened.uri)), opened.uri)
     if way != "local":
         return cast("Meshes", call_service(way, opened, chosen, **options))
     source = _local(opened, "meshes", chosen, **options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from typing import cast
 
 from voxome.contracts.arguments import require_id, require_position
@@ -16,8 +15,9 @@ from voxome.geometry import Box
 from voxome.resources.labels import corner_of_level, require_labels
 from voxome.resources.shapes import Skeletons
 from voxome.resources.volume_like import VolumeLike, as_volume
-from voxome.services.choice import call_service, choose, chosen_options, own_provenance
+from voxome.services.choice import call_service, choose, chosen_options
 from voxome.services.local_skeletons import LocalSkeletons, Options
+from voxome.services.stored_shapes import StoredSkeletons
 
 _STORED = Requirement(
     SkeletonSource,
@@ -99,10 +99,7 @@ def skeleton(
     given = {"root_nm": root_nm, "targets_nm": targets_nm or None, "box": box, "level": level or None, **changed}
     way = choose(service, opened, "skeleton", _STORED, given)
     if way == OWN:
-        source = _STORED.find(opened.source, opened.uri)
-        found = source.skeleton(number)
-        made = found.provenance or own_provenance("skeleton", opened, source, {"id": str(number)})
-        return replace(found, provenance=made)
+        return StoredSkeletons("skeleton", opened, _STORED.find(opened.source, opened.uri)).skeleton(number)
     options = Options.of(scale, const_nm, soma_radius_nm)
     root = None if root_nm is None else require_position("root_nm", root_nm)
     targets = tuple(require_position("targets_nm", one) for one in targets_nm)
@@ -156,7 +153,7 @@ def skeletons(
     given = {"ids": wanted, "box": box, "level": level or None, **changed}
     way = choose(service, opened, "skeletons", _STORED, given)
     if way == OWN:
-        return Skeletons(_STORED.find(opened.source, opened.uri), opened.uri)
+        return Skeletons(StoredSkeletons("skeletons", opened, _STORED.find(opened.source, opened.uri)), opened.uri)
     options = Options.of(scale, const_nm, soma_radius_nm)
     if way != LOCAL:
         return cast("Skeletons", call_service(way, opened, wanted, **changed, box=box))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from voxome.blocks.runner import run_step
 from voxome.blocks.step import Step, inputs_from_outside
@@ -16,6 +18,7 @@ from voxome.contracts.formats import PRIVATE
 from voxome.contracts.handle import STORE, Handle, within
 from voxome.contracts.parameter import Parameter
 from voxome.contracts.ports import port_of
+from voxome.contracts.records import Ledger
 from voxome.contracts.tool import Input, ToolSpec
 from voxome.engines.choice import EngineChoice, StepEngines
 from voxome.records.choice import RecordsChoice, records_opener
@@ -28,6 +31,8 @@ from voxome.workflow.plan import make_plan
 from voxome.workflow.run import Progress
 from voxome.workflow.store import lock_results, run_id, store_address
 from voxome.workflow.write_into import write_into
+
+_LOG = logging.getLogger(__name__)
 
 
 def chain_of(name: str, *specs: ToolSpec) -> Graph:
@@ -69,17 +74,40 @@ def _graph_input(port: str, one: Input | Parameter) -> GraphInput:
     return GraphInput(port, types, one.required, doc=one.summary)
 
 
+class ChainOptions(TypedDict, total=False):
+    """How a chain runs.
+
+    Attributes
+    ----------
+    workers : int, optional
+        Number of processes; by default the cores that this process may use.
+    options : RunOptions, optional
+        Block, box, level, voxel size.
+    engine, records : optional
+        What runs the jobs, and what keeps events and finished jobs; see `voxome.run`.
+    progress : function of a StepReport, optional
+        Called after every job.
+    into : mapping of str to str, optional
+        Outputs of the last step → URIs to write them into. Existing arrays are written again by every call, unless it
+        resumes one that was interrupted.
+    overwrite : bool
+        Whether meshes, skeletons and tables of other calls, at these URIs, are replaced.
+    fresh : bool
+        Whether to remove what earlier calls of the same have computed, and start again.
+    """
+
+    workers: int | None
+    options: RunOptions | None
+    engine: EngineChoice | None
+    records: RecordsChoice | None
+    progress: Progress | None
+    into: Mapping[str, str] | None
+    overwrite: bool
+    fresh: bool
+
+
 def run_chain(
-    graph: Graph,
-    values: Mapping[str, object],
-    *,
-    store: str | Path,
-    workers: int | None = None,
-    options: RunOptions | None = None,
-    engine: EngineChoice | None = None,
-    records: RecordsChoice | None = None,
-    progress: Progress | None = None,
-    into: Mapping[str, str] | None = None,
+    graph: Graph, values: Mapping[str, object], *, store: str | Path, **how: Unpack[ChainOptions]
 ) -> dict[str, Handle]:
     """Run the steps of a graph in order, block by block; repeat the same call to resume one that was interrupted.
 
@@ -92,10 +120,8 @@ def run_chain(
     store : str or path
         Folder or address below which every step has a folder ``<name>-<key>``, with its ledger and log if it is on this
         machine.
-    workers, options, engine, records, progress : optional
-        See `voxome.workflow.run_tool.run_tool`.
-    into : mapping of str to str, optional
-        Outputs of the last step → URIs to write them into.
+    **how
+        See `ChainOptions`.
 
     Returns
     -------
@@ -106,16 +132,38 @@ def run_chain(
     ------
     PlanError, RunLocked, RunFailed
     """
-    count = worker_count(workers)
-    plan = make_plan(graph, values, replace(options or RunOptions(), home=STORE))
+    workers, overwrite, fresh = worker_count(how.get("workers")), how.get("overwrite", False), how.get("fresh", False)
+    plan = make_plan(graph, values, replace(how.get("options") or RunOptions(), home=STORE))
     *before, last = plan.steps
-    last = write_into(last, into or {}, count if engine is None else max(count, 2))
+    writers = workers if how.get("engine") is None else max(workers, 2)
+    last = write_into(last, how.get("into") or {}, writers, overwrite=overwrite)
     address = store_address(store, Path(store))
-    if not _is_complete(last, address):
-        outside = inputs_from_outside(plan.steps)
+    outside = inputs_from_outside(plan.steps)
+    if _is_complete(last, address) and not fresh:
+        _warn_of_reuse(last, outside)
+    else:
+        _discard(last, address, overwrite=overwrite)
         for step in (*before, last):
-            _run(step, address, outside, count, engine, records, progress)
+            _run(step, address, outside, workers, how)
     return {name: last.output(name).within(address) for name in graph.outputs}
+
+
+def _warn_of_reuse(step: Step, outside: Mapping[str, Handle]) -> None:
+    """Warn that a result is not computed again although its inputs may have changed."""
+    for handle in outside.values():
+        if handle.unpinned:
+            _LOG.warning(
+                "%s is kept, as %s has the same version as before; its store does not report changes of its data: "
+                "after one, compute it again (--fresh, fresh=True)",
+                ", ".join(step.into.values()),
+                handle.uri,
+            )
+
+
+def _discard(step: Step, address: str, *, overwrite: bool) -> None:
+    for kind, target in step.targets(address):
+        if target.existing:
+            kind.discard(replace(target, replacing=overwrite))
 
 
 def _is_complete(step: Step, address: str) -> bool:
@@ -124,19 +172,11 @@ def _is_complete(step: Step, address: str) -> bool:
     return bool(targets) and all(kind.is_complete(target) and not kind.is_volume for kind, target in targets)
 
 
-def _run(
-    step: Step,
-    address: str,
-    outside: Mapping[str, Handle],
-    workers: int,
-    engine: EngineChoice | None,
-    records: RecordsChoice | None,
-    progress: Progress | None,
-) -> None:
+def _run(step: Step, address: str, outside: Mapping[str, Handle], workers: int, how: ChainOptions) -> None:
     folder = _ledger_folder(step, address)
     log = folder / PRIVATE / "workers.log"
-    engines = StepEngines(engine, [step.name], workers=workers, log=log)
-    open_records = records_opener(records)
+    engines = StepEngines(how.get("engine"), [step.name], workers=workers, log=log)
+    open_records = records_opener(how.get("records"))
     with (
         map_disk_errors(folder),
         lock_folder(folder),
@@ -146,9 +186,20 @@ def _run(
     ):
         run = run_id(folder)
         ledger = ledger_of(opened, run)
+        if how.get("fresh"):
+            _forget(step, address, ledger)
+        progress = how.get("progress")
         run_step(step, address, engines[step.name], ledger, log=log, progress=progress, run=run, outside=outside)
         if any(kind.is_volume and target.existing for kind, target in step.targets(address)):
             ledger.forget(step.key)
+
+
+def _forget(step: Step, address: str, ledger: Ledger) -> None:
+    """Remove what earlier calls have computed of a step; existing arrays stay, and are written again."""
+    ledger.forget(step.key)
+    for kind, target in step.targets(address):
+        if not (kind.is_volume and target.existing):
+            kind.remove(target)
 
 
 def _ledger_folder(step: Step, address: str) -> Path:

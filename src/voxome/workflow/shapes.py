@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from voxome.calls import explain_calls
 from voxome.config.folders import state_folder
 from voxome.config.machine import worker_count
-from voxome.contracts.arguments import require_path
+from voxome.contracts.arguments import require_flags, require_path
 from voxome.contracts.tool import Tool
 from voxome.contracts.uri import Location, Uri
 from voxome.engines.choice import EngineChoice
-from voxome.errors import InvalidInput, InvalidUri
+from voxome.errors import InvalidInput, InvalidUri, WrongCall, unknown
 from voxome.geometry import Box
 from voxome.kinds.shapes import Shapes, split_options
 from voxome.records.choice import RecordsChoice
@@ -35,22 +35,50 @@ SKELETONS = ("common.skeleton_pieces", "common.skeletons")
 S = TypeVar("S", Meshes, Skeletons)
 
 
+class ShapesOptions(TypedDict, total=False):
+    """Options of `write_meshes` and `write_skeletons`.
+
+    Attributes
+    ----------
+    block, box, level, voxel_size_nm, workers, engine, records : optional
+        See `voxome.run`.
+    table : str or path, optional
+        Parquet file for a table of the objects; see the tools ``common.meshes`` and ``common.skeletons``.
+    store : str or path, optional
+        Folder or address for the pieces of shapes, which all workers can reach; by default a folder of this user, which
+        is removed when the shapes are complete.
+    progress : function of a StepReport, optional
+        Called after every job.
+    overwrite : bool
+        Whether shapes of another call at `out` are replaced, and its table. They are removed before the new ones are
+        written; a call that was interrupted is resumed.
+    fresh : bool
+        Whether to remove what earlier calls of the same have computed, and start again.
+    """
+
+    block: BlockChoice | None
+    box: Box | str | None
+    level: int
+    voxel_size_nm: Sequence[float] | None
+    workers: int | None
+    engine: EngineChoice | None
+    records: RecordsChoice | None
+    table: Location | None
+    store: Location | None
+    progress: Progress | None
+    overwrite: bool
+    fresh: bool
+
+
 @explain_calls
 def write_meshes(
     labels: VolumeLike,
     out: Location,
     *,
-    block: BlockChoice | None = None,
-    box: Box | str | None = None,
-    level: int = 0,
-    voxel_size_nm: Sequence[float] | None = None,
-    workers: int | None = None,
-    engine: EngineChoice | None = None,
-    records: RecordsChoice | None = None,
-    table: Location | None = None,
-    store: Location | None = None,
-    progress: Progress | None = None,
-    **parameters: Any,
+    max_error_nm: float = 0.0,
+    levels: int = 1,
+    min_volume_nm3: float = 0.0,
+    **options: Unpack[ShapesOptions],
 ) -> Meshes:
     """Mesh every object of a segmentation, block by block, into a store; repeat the same call to resume.
 
@@ -60,17 +88,15 @@ def write_meshes(
         Labels along z, y, x.
     out : str
         ``precomputed://FOLDER``, or ``meshfiles://FOLDER?format=ply`` for a file an object.
-    block, box, level, voxel_size_nm, workers, engine, records : optional
-        See `voxome.run`.
-    table : str or path, optional
-        Parquet file for a table of the objects: volume, area, bounding box, error; see the tool ``common.meshes``.
-    store : str or path, optional
-        Folder or address for the pieces of meshes, which all workers can reach; by default a folder of this user, which
-        is removed when the meshes are complete.
-    progress : function of a StepReport, optional
-        Called after every job.
-    **parameters
-        Parameters of the tools ``common.mesh_pieces`` and ``common.meshes``.
+    max_error_nm : float
+        Largest distance, in nm, between a mesh and the surface of the voxels; 0 for that surface itself.
+    levels : int
+        Number of levels of detail; each doubles the largest distance, from a voxel on if that is 0.
+    min_volume_nm3 : float
+        Objects with less volume, in cubic nm, get no mesh; the table lists them.
+    **options
+        ``block``, ``box``, ``level``, ``voxel_size_nm``, ``workers``, ``engine``, ``records``, ``table``, ``store``,
+        ``progress``, ``overwrite``, ``fresh``; see `ShapesOptions`.
 
     Returns
     -------
@@ -80,22 +106,11 @@ def write_meshes(
     Raises
     ------
     PlanError
-        If it cannot start, with all problems.
+        If it cannot start, with all problems, such as meshes of another call at `out`, unless `overwrite`.
     RunFailed, RunLocked, InvalidInput, InvalidUri
     """
-    return _write(
-        MESHES,
-        {"labels": labels, **parameters},
-        out,
-        Meshes,
-        table,
-        store,
-        options=RunOptions.of(block, box, level, voxel_size_nm),
-        workers=worker_count(workers),
-        engine=engine,
-        records=records,
-        progress=progress,
-    )
+    parameters = {"max_error_nm": max_error_nm, "levels": levels, "min_volume_nm3": min_volume_nm3}
+    return _write("write_meshes", MESHES, Meshes, labels, out, parameters, options)
 
 
 @explain_calls
@@ -103,17 +118,11 @@ def write_skeletons(
     labels: VolumeLike,
     out: Location,
     *,
-    block: BlockChoice | None = None,
-    box: Box | str | None = None,
-    level: int = 0,
-    voxel_size_nm: Sequence[float] | None = None,
-    workers: int | None = None,
-    engine: EngineChoice | None = None,
-    records: RecordsChoice | None = None,
-    table: Location | None = None,
-    store: Location | None = None,
-    progress: Progress | None = None,
-    **parameters: Any,
+    scale: float = 1.5,
+    const_nm: float = 300.0,
+    soma_radius_nm: float = 2000.0,
+    min_volume_nm3: float = 0.0,
+    **options: Unpack[ShapesOptions],
 ) -> Skeletons:
     """Skeletonize every object of a segmentation, block by block, into a store; repeat the same call to resume.
 
@@ -123,16 +132,14 @@ def write_skeletons(
         Labels along z, y, x.
     out : str
         ``precomputed://FOLDER``, or ``swc://FOLDER`` for a file an object.
-    block, box, level, voxel_size_nm, workers, engine, records : optional
-        See `voxome.run`.
-    table : str or path, optional
-        Parquet file for a table of the objects; see the tool ``common.skeletons``.
-    store : str or path, optional
-        See `write_meshes`.
-    progress : function of a StepReport, optional
-        Called after every job.
-    **parameters
-        Parameters of the tools ``common.skeleton_pieces`` and ``common.skeletons``.
+    scale, const_nm : float
+        A path covers what is within ``scale * radius + const_nm`` of it, in nm; what no path covers becomes a branch.
+    soma_radius_nm : float
+        An object that is as thick as this, in nm, has a soma: its middle is the root, which branches leave straight.
+    min_volume_nm3 : float
+        Objects with less volume, in cubic nm, get no skeleton; the table lists them.
+    **options
+        As of `write_meshes`; see `ShapesOptions`.
 
     Returns
     -------
@@ -142,42 +149,55 @@ def write_skeletons(
     Raises
     ------
     PlanError
-        If it cannot start, with all problems.
+        If it cannot start, with all problems, such as skeletons of another call at `out`, unless `overwrite`.
     RunFailed, RunLocked, InvalidInput, InvalidUri
     """
-    return _write(
-        SKELETONS,
-        {"labels": labels, **parameters},
-        out,
-        Skeletons,
-        table,
-        store,
-        options=RunOptions.of(block, box, level, voxel_size_nm),
-        workers=worker_count(workers),
-        engine=engine,
-        records=records,
-        progress=progress,
-    )
+    parameters = {
+        "scale": scale,
+        "const_nm": const_nm,
+        "soma_radius_nm": soma_radius_nm,
+        "min_volume_nm3": min_volume_nm3,
+    }
+    return _write("write_skeletons", SKELETONS, Skeletons, labels, out, parameters, options)
 
 
 def _write(
+    verb: str,
     tools: Sequence[str],
-    inputs: Mapping[str, Any],
-    out: Location,
     expected: type[S],
-    table: Location | None,
-    store: Location | None,
-    **run: Any,
+    labels: VolumeLike,
+    out: Location,
+    parameters: Mapping[str, Any],
+    options: ShapesOptions,
 ) -> S:
-    """Run two tools, the second of which returns shapes; `run` are arguments of `run_chain`."""
-    _require_labels(inputs["labels"], run["options"])
+    """Run two tools, the second of which returns shapes, into a store."""
+    for name in options:
+        if name not in ShapesOptions.__annotations__:
+            raise WrongCall(unknown("argument", name, [*parameters, *ShapesOptions.__annotations__], f"{verb}()"))
+    overwrite, fresh = options.get("overwrite", False), options.get("fresh", False)
+    require_flags(overwrite=overwrite, fresh=fresh)
+    run = RunOptions.of(options.get("block"), options.get("box"), options.get("level", 0), options.get("voxel_size_nm"))
+    _require_labels(labels, run)
     loaded: list[Tool] = [load("voxome.tools", name) for name in tools]
     output = next(name for name, kind in loaded[-1].spec.outputs.items() if isinstance(kind, Shapes))
     uri = _require_format(out, loaded[-1].spec.outputs[output].location("FOLDER"))
+    table, store = options.get("table"), options.get("store")
     into = {output: uri} | ({} if table is None else {"objects": require_path("table", table)})
     folder = _store(store, uri)
-    values = store_arrays(inputs, inputs_folder(store_address(folder, Path(folder))))
-    run_chain(chain_of(tools[-1], *(tool.spec for tool in loaded)), values, store=folder, into=into, **run)
+    values = store_arrays({"labels": labels, **parameters}, inputs_folder(store_address(folder, Path(folder))))
+    run_chain(
+        chain_of(tools[-1], *(tool.spec for tool in loaded)),
+        values,
+        store=folder,
+        into=into,
+        options=run,
+        workers=worker_count(options.get("workers")),
+        engine=options.get("engine"),
+        records=options.get("records"),
+        progress=options.get("progress"),
+        overwrite=overwrite,
+        fresh=fresh,
+    )
     if store is None:
         storage_at(folder).delete()
     return open(str(split_options(Uri.parse(uri))[0]), expect=expected)

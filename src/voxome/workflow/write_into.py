@@ -11,7 +11,7 @@ from voxome.contracts.handle import STORE
 from voxome.errors import PlanError, UnknownName, VoxomeError
 
 
-def write_into(step: Step, into: Mapping[str, str], workers: int) -> Step:
+def write_into(step: Step, into: Mapping[str, str], workers: int, *, overwrite: bool = False) -> Step:
     """Return the step with outputs written into existing arrays.
 
     Two blocks must never share a chunk, or one would undo what the other wrote: the block has to be a multiple of the
@@ -25,6 +25,8 @@ def write_into(step: Step, into: Mapping[str, str], workers: int) -> Step:
         Output → URI of an array.
     workers : int
         How many processes will write.
+    overwrite : bool
+        Whether results of other calls, such as meshes, may be replaced.
 
     Raises
     ------
@@ -45,7 +47,8 @@ def write_into(step: Step, into: Mapping[str, str], workers: int) -> Step:
     written = replace(step, into=found)
     for kind, target in written.targets(STORE):
         try:
-            problems += kind.target_problems(target, workers) if target.existing else ()
+            replacing = replace(target, replacing=overwrite)
+            problems += kind.target_problems(replacing, workers) if target.existing else ()
         except VoxomeError as error:
             problems.append(str(error))
     problems = problems or [*_new_array_problems(written)]

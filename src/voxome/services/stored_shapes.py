@@ -1,0 +1,119 @@
+"""Meshes and skeletons that a store keeps of a volume: what made them, and whether its voxels have changed since."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxome.contracts.abilities import SupportsProvenance, ability, most_detailed_version
+from voxome.contracts.provenance import OWN, Provenance
+from voxome.contracts.shapes import Mesh, Skeleton
+from voxome.contracts.source import MeshSource, SkeletonSource
+from voxome.errors import UnsupportedFormat, VoxomeError
+from voxome.resources.open import canonical, open_source
+from voxome.resources.provenance import input_record, own_version, read_provenance
+from voxome.resources.volume import Volume
+
+S = TypeVar("S", bound=MeshSource | SkeletonSource)
+
+_LABELS = "labels"
+"""Name of the input that shapes are made from."""
+_LOG = logging.getLogger(__name__)
+
+
+class _StoredShapes(Generic[S]):
+    """Shapes of a volume that its store keeps; a source.
+
+    Parameters
+    ----------
+    service : str
+        Which service returns them: ``mesh``, ``meshes``, …
+    volume : Volume
+        The labels that they are of.
+    source : MeshSource or SkeletonSource
+        Reads them.
+    """
+
+    def __init__(self, service: str, volume: Volume, source: S) -> None:
+        self.service, self.volume, self.source = service, volume, source
+
+    def ids(self) -> NDArray[np.uint64]:
+        """Return the ids of all shapes, sorted."""
+        return self.source.ids()
+
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        """Return what made them, the last entry with what is known against it now."""
+        recorded = read_provenance(self.source)
+        return (*recorded[:-1], self._judged(recorded[-1])) if recorded else ()
+
+    def add_provenance(self, one: Provenance) -> None:
+        """Add an entry to the provenance of all shapes, if their store keeps any.
+
+        Raises
+        ------
+        UnsupportedFormat
+        """
+        keeper = ability(self.source, SupportsProvenance)
+        if keeper is None:
+            raise UnsupportedFormat(f"{self.volume.uri}: its store has no place for the provenance of its shapes")
+        keeper.add_provenance(one)
+
+    def _provenance(self, of: Mapping[str, Any]) -> Provenance:
+        """Return what made one of them: what the store says, or only that it has it."""
+        recorded = read_provenance(self.source)
+        if recorded:
+            one = self._judged(recorded[-1])
+            return replace(one, service=self.service, way=OWN, parameters={**one.parameters, **of})
+        scheme = self.volume.uri.partition("://")[0] or "memory"
+        inputs = [input_record(_LABELS, self.volume.source, self.volume.uri)]
+        return Provenance.now(self.service, OWN, scheme, own_version(), of, inputs)
+
+    def _judged(self, recorded: Provenance) -> Provenance:
+        """Return an entry with a warning, which is also logged, if the labels have another version now."""
+        labels = [one for one in recorded.inputs if one.name == _LABELS]
+        warnings = tuple(
+            f"{self.volume.uri}: its {self.service} of {recorded.time} may be outdated, since the version of {one.uri} "
+            f"was {one.version} then and is {now} now; write them again, with overwrite=True, or compute them with "
+            "service='local'"
+            for one in labels
+            if one.version is not None and (now := _version_now(self.volume, one.uri)) not in (None, one.version)
+        )
+        for warning in warnings:
+            _LOG.warning("%s", warning)
+        return replace(recorded, warnings=warnings)
+
+
+class StoredMeshes(_StoredShapes[MeshSource]):
+    """Meshes of a volume that its store keeps."""
+
+    def mesh(self, id: int, lod: int = 0) -> Mesh:
+        """Return a mesh; see `MeshSource.mesh`."""
+        found = self.source.mesh(id, lod)
+        return replace(found, provenance=found.provenance or self._provenance({"id": str(id), "lod": lod}))
+
+
+class StoredSkeletons(_StoredShapes[SkeletonSource]):
+    """Skeletons of a volume that its store keeps."""
+
+    def skeleton(self, id: int) -> Skeleton:
+        """Return a skeleton; see `SkeletonSource.skeleton`."""
+        found = self.source.skeleton(id)
+        return replace(found, provenance=found.provenance or self._provenance({"id": str(id)}))
+
+
+def _version_now(volume: Volume, uri: str) -> str | None:
+    """Return the version of a recorded input, None if it is not known, or if the volume is elsewhere: a copy."""
+    try:
+        recorded, opened = canonical(uri), canonical(volume.reveal_uri())
+        if (recorded.scheme, recorded.path) != (opened.scheme, opened.path):
+            return None
+        source = volume.source if recorded.query == opened.query else open_source(str(recorded))
+        return most_detailed_version(source).token or None
+    except (VoxomeError, OSError) as error:
+        _LOG.info("the version of %s is not known: %s", uri, error)
+        return None

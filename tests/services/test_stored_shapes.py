@@ -1,0 +1,110 @@
+"""Stored meshes and skeletons say so when the voxels have changed since they were made."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import voxome
+from voxome.contracts.provenance import LOCAL, InputRecord, Provenance
+from voxome.resources.provenance import record
+
+SIZE = (20.0, 10.0, 10.0)
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXOME_STATE", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> str:
+    """A segmentation with meshes and skeletons."""
+    uri = f"precomputed://{tmp_path}/labels"
+    spec = voxome.VolumeSpec.of((8, 8, 24), "uint64", kind="labels", voxel_size_nm=SIZE, chunk=(8, 8, 8))
+    array = np.zeros((8, 8, 24), np.uint64)
+    array[2:6, 2:6, 2:22] = 7
+    voxome.create(uri, spec)[...] = array
+    voxome.write_meshes(uri, f"{uri}/mesh", engine="sequential")
+    voxome.write_skeletons(uri, f"{uri}/skeletons", engine="sequential")
+    return uri
+
+
+def shapes(uri: str) -> dict[str, Provenance | None]:
+    """Return the provenance of what every service gives."""
+    volume = voxome.open(uri, expect=voxome.Volume)
+    return {
+        "mesh": volume.mesh(7).provenance,
+        "meshes": volume.meshes().provenance,
+        "one of meshes": volume.meshes()[7].provenance,
+        "skeleton": volume.skeleton(7).provenance,
+        "skeletons": volume.skeletons().provenance,
+        "one of skeletons": volume.skeletons()[7].provenance,
+    }
+
+
+def warnings_of(found: dict[str, Any]) -> dict[str, int]:
+    return {name: len(one.warnings) for name, one in found.items()}
+
+
+@pytest.mark.slow
+def test_nothing_is_said_while_the_voxels_are_the_same(labels: str, caplog: pytest.LogCaptureFixture) -> None:
+    voxome.downsample(labels, levels=2)
+    found = shapes(labels)
+    assert set(warnings_of(found).values()) == {0}
+    assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
+    assert found["mesh"] is not None
+    assert (found["mesh"].service, found["mesh"].way, found["mesh"].parameters["id"]) == ("mesh", "own", "7")
+
+
+@pytest.mark.slow
+def test_a_warning_says_that_voxels_have_changed(labels: str, caplog: pytest.LogCaptureFixture) -> None:
+    before = voxome.open(labels, expect=voxome.Volume).meshes()
+    voxome.open(labels, expect=voxome.Volume, mode="r+")[2:6, 2:6, 20:22] = 0
+    found = shapes(labels)
+    assert set(warnings_of(found).values()) == {1}
+    assert found["mesh"] is not None
+    (warning,) = found["mesh"].warnings
+    assert f"{labels}: its mesh of " in warning
+    assert "may be outdated" in warning
+    assert "service='local'" in warning
+    assert warning in caplog.messages
+    late = before[7].provenance
+    assert late is not None
+    assert late.warnings
+    assert voxome.open(labels, expect=voxome.Volume).mesh(7, service="local").provenance.warnings == ()  # type: ignore[union-attr]
+    voxome.write_meshes(labels, f"{labels}/mesh", engine="sequential", overwrite=True)
+    assert warnings_of(shapes(labels))["mesh"] == 0
+
+
+@pytest.mark.slow
+def test_a_coarser_level_is_compared_with_itself(labels: str, tmp_path: Path) -> None:
+    voxome.downsample(labels, levels=2)
+    shutil.rmtree(tmp_path / "labels" / "mesh")
+    voxome.write_meshes(labels, f"{labels}/mesh", engine="sequential", level=1)
+    assert warnings_of(shapes(labels))["mesh"] == 0
+    voxome.open(labels, expect=voxome.Volume, level=1, mode="r+")[0:2, 0:2, 0:2] = 7
+    assert warnings_of(shapes(labels))["mesh"] == 1
+
+
+@pytest.mark.slow
+def test_a_copy_elsewhere_is_not_compared(labels: str, tmp_path: Path) -> None:
+    shutil.copytree(tmp_path / "labels", tmp_path / "copy")
+    voxome.open(labels, expect=voxome.Volume, mode="r+")[2:6, 2:6, 20:22] = 0
+    assert set(warnings_of(shapes(f"precomputed://{tmp_path}/copy")).values()) == {0}
+
+
+@pytest.mark.slow
+def test_without_a_version_nothing_is_said(labels: str, tmp_path: Path) -> None:
+    volume = voxome.open(labels, expect=voxome.Volume)
+    unknown = Provenance.now("meshes", LOCAL, "lab", "1", {}, [InputRecord("labels", labels)])
+    for folder in ("mesh", "skeletons"):
+        record(voxome.open(f"{labels}/{folder}", mode="r+").source, unknown, name=folder)
+    volume = voxome.open(labels, expect=voxome.Volume, mode="r+")
+    volume[2:6, 2:6, 20:22] = 0
+    assert set(warnings_of(shapes(labels)).values()) == {0}
