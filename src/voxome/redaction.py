@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection
+import shlex
+from collections.abc import Collection, Sequence
 
 HIDDEN = "***"
 _NAME = (
@@ -83,6 +84,25 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
         text = text.replace(secret, HIDDEN)
     text = _IN_QUERY.sub(rf"\1={HIDDEN}", without_credentials(text))
     return _IN_HEADER.sub(rf"\1{HIDDEN}", text)
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """Return a command as a shell takes it, without the values of secret options and of secrets in addresses.
+
+    Examples
+    --------
+    >>> command_line(["run", "--set", "api_key=abc", "--token", "abc", "http://me:pass@host/a b"])
+    "run --set 'api_key=***' --token '***' 'http://host/a b'"
+    """
+    shown, before = [], ""
+    for one in arguments:
+        name, equals, _ = one.partition("=")
+        if equals and is_secret(name.lstrip("-")):
+            shown.append(f"{name}={HIDDEN}")
+        else:
+            shown.append(HIDDEN if before.startswith("--") and is_secret(before[2:]) else redact(one))
+        before = one
+    return shlex.join(shown)
 
 
 class _Redacting(logging.Filter):

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from voxome.reports.colours import neuron_colour
 from voxome.reports.data import Edge, ReportData, Slice, StepCost, edges_of
 from voxome.reports.graph import MAX_EDGES
 from voxome.reports.page import TOP_EDGES, render_report
-from voxome.reports.pictures import MAX_SIDE, grey_picture, label_picture, neuron_colour
+from voxome.reports.pictures import MAX_SIDE, grey_picture, label_picture
 
 LABELS = np.array([[0, 1, 1], [2**63, 2, 2]], np.uint64)
 GREY = np.array([[0, 50, 100], [150, 200, 250]], np.uint8)
@@ -21,7 +22,11 @@ DATA = ReportData(
     title="A <b>run</b> & more",
     run={"input": "zarr://a&b"},
     totals={"neurons": "3"},
-    slices=[Slice("z = 4", GREY, GREY, LABELS), Slice("z = 5", raw=GREY)],
+    slices=[
+        Slice("z = 4", GREY, GREY, LABELS, synapses=np.array([[0.5, 2.5]]), width_nm=300.0),
+        Slice("z = 5", raw=GREY),
+    ],
+    volumes_um3=[0.002, 0.03, 1.5],
     edges=[Edge(1, 2, True, 3, 0.25), Edge(2, 1, False, 1, 0.5), Edge(1, 1, True, 1, 0.5)],
     scores={"graph": {"f1": 0.96666, "true_positives": 12345}},
     steps=[StepCost("membranes", 18, 12, 6, 75.2, 612_000_000), StepCost("graph", 1, 1, 0, 0.5, 1_300_000_000)],
@@ -62,6 +67,9 @@ def test_the_page_is_well_formed_and_escaped():
     outline = Outline(render_report(DATA))
     assert ("b", {}) not in outline.tags
     for text in (
+        "50 nm",
+        "Sizes of neurons",
+        "higher, best 1",
         "A <b>run</b> & more",
         "zarr://a&b",
         "0.9667",
@@ -86,6 +94,10 @@ def test_pictures_show_the_arrays():
     images = [decode(attrs["src"]) for tag, attrs in Outline(render_report(DATA)).tags if tag == "img"]
     assert len(images) == 4
     np.testing.assert_array_equal(images[0], GREY)
+    page = render_report(DATA)
+    assert page.count('<b class="scale"') == 3
+    assert page.count('<svg class="marks"') == 2
+    assert '<circle cx="2.5" cy="0.5"' in page
     np.testing.assert_array_equal(decode(grey_picture(GREY * 2.0)), np.rint(GREY / 250 * 255))
     coloured = decode(label_picture(LABELS))
     assert coloured[0, 0].tolist() == [0, 0, 0]
@@ -104,7 +116,7 @@ def test_the_graph_shows_the_strongest_connections(count):
     page = render_report(replace(DATA, edges=edges))
     shown = min(count, MAX_EDGES)
     assert page.count('class="edge"') == shown
-    assert page.count("<circle") == shown + 1
+    assert page.count("<title>neuron ") == shown + 1
     assert page.count('class="swatch"') == 2 * min(count, TOP_EDGES)
     assert (f"The {MAX_EDGES} strongest of {count}" in page) == (count > MAX_EDGES)
     assert render_report(replace(DATA, edges=edges[::-1])) == page

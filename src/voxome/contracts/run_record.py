@@ -65,6 +65,7 @@ class EngineRecord(TypedDict):
 class RunRecord(TypedDict):
     """A finished run.
 
+    ``command`` is the command line without secrets and ``host`` the machine where the run was started,
     ``plan`` is the key of its plan, ``unpinned`` are the inputs whose store does not report changes, ``changes`` says
     what ran again and why, ``outputs`` are paths relative to the store, which is None if it is the run folder,
     ``scores`` are there if there was ground truth: group → name → value, and ``summary`` has the main numbers of the
@@ -83,6 +84,8 @@ class RunRecord(TypedDict):
     engines: list[EngineRecord]
     started_s: float
     wall_s: float
+    command: NotRequired[str]
+    host: NotRequired[str]
     steps: list[StepRecord]
     outputs: dict[str, str]
     store: str | None

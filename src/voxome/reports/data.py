@@ -22,12 +22,18 @@ class Slice:
         Grey-scale images.
     neurons : (y, x) integer, optional
         Labels, 0 = background.
+    synapses : (n, 2) array, optional
+        y, x in pixels, from the corner of the plane.
+    width_nm : float, optional
+        Width of the plane; None if the voxel size is unknown.
     """
 
     caption: str
     raw: NDArray[Any] | None = None
     membranes: NDArray[Any] | None = None
     neurons: NDArray[Any] | None = None
+    synapses: NDArray[np.float64] | None = None
+    width_nm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,8 @@ class ReportData:
         Planes to show.
     edges : sequence of Edge
         All connections.
+    volumes_um3 : sequence of float
+        Volumes of the neurons; empty if the voxel size is unknown.
     scores : mapping of str to mapping of str to float, optional
         Group → name of a score → value; None without ground truth.
     steps : sequence of StepCost
@@ -80,6 +88,7 @@ class ReportData:
     totals: Mapping[str, str] = field(default_factory=dict)
     slices: Sequence[Slice] = ()
     edges: Sequence[Edge] = ()
+    volumes_um3: Sequence[float] = ()
     scores: Mapping[str, Mapping[str, float]] | None = None
     steps: Sequence[StepCost] = ()
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.frame import Frame
 from voxome.contracts.handle import Handle
 from voxome.contracts.report import FinishedRun, Results
 from voxome.contracts.run_record import JsonValue, RunRecord
 from voxome.geometry import Box
 from voxome.reports.data import ReportData, Slice, StepCost, edges_of
 from voxome.reports.gaps import gap_facts
+from voxome.reports.marks import length_text
 from voxome.reports.page import render_report
 from voxome.resources.open import open_source
 from voxome.resources.table import TableFile
 
-MAX_SIDE = 512
-"""Voxels along each side of the planes that the report shows."""
+MAX_SIDE = 4096
+"""Voxels along each side of the planes that the report shows; of larger ones, the middle."""
 _PLANES = 3
+_NEAR_NM = 100.0
+"""Distance from a plane up to which synapses are drawn in it."""
 _NEEDED = ("neurons", "connectome", "neurons_table", "synapses", "membranes", "sections")
 
 
@@ -53,10 +58,11 @@ def _data(run: FinishedRun, totals: Mapping[str, int], gaps: Mapping[str, str]) 
     assert frame is not None
     return ReportData(
         title=f"{record['workflow']}: {run.folder.name}",
-        run={**_facts(record, frame.box), **gaps},
+        run={**_facts(run, frame), **gaps},
         totals={name: f"{number:,}" for name, number in totals.items()},
-        slices=list(_slices(_raw(record), results, frame.box)),
+        slices=list(_slices(run, frame)),
         edges=edges_of(connectome),
+        volumes_um3=_volumes(run, frame),
         scores=record.get("scores"),
         steps=[
             StepCost(name=step["name"], **step["blocks"], seconds=step["wall_s"], peak_bytes=step["peak_bytes"])
@@ -70,33 +76,73 @@ def _raw(record: RunRecord) -> str:
     return Handle.from_json(cast("Mapping[str, JsonValue]", record["inputs"]["raw"])).uri
 
 
-def _facts(record: RunRecord, box: Box) -> dict[str, str]:
+def _facts(run: FinishedRun, frame: Frame) -> dict[str, str]:
+    record, size = run.record, frame.voxel_size_nm
+    extent = () if size is None else [n * one for n, one in zip(frame.box.shape, size, strict=True)]
     return {
         "input": _raw(record),
-        "box": str(box),
+        "box": f"{frame.box} (z, y, x)",
+        "voxel size": "unknown" if size is None else f"{' × '.join(f'{one:g}' for one in size)} nm (z, y, x)",
+        **({"extent": " × ".join(map(length_text, extent))} if extent else {}),
         "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record["started_s"])),
         "took": f"{record['wall_s']:.0f} s on {max(engine['workers'] for engine in record['engines'])} workers",
+        "command": record.get("command", "unknown"),
+        "host": record.get("host", "unknown"),
         "plan": record["plan"],
         "versions": ", ".join(f"{name} {number}" for name, number in record["versions"].items()),
         **{f"warning {i + 1}": text for i, text in enumerate(record["warnings"])},
     }
 
 
-def _slices(raw: str, results: Results, box: Box) -> Iterator[Slice]:
-    depth = box.shape[0]
+def _volumes(run: FinishedRun, frame: Frame) -> Sequence[float]:
+    """Return the volumes of the neurons in µm³; none if the voxel size is unknown."""
+    if frame.voxel_size_nm is None:
+        return ()
+    voxels = TableFile(run.results["neurons_table"].uri).read(["voxels"])["voxels"]
+    return (voxels * (math.prod(frame.voxel_size_nm) / 1e9)).tolist()
+
+
+def _slices(run: FinishedRun, frame: Frame) -> Iterator[Slice]:
+    results, box, size = run.results, frame.box, frame.voxel_size_nm
+    depth, shown = box.shape[0], _middle(box)
+    part = (
+        ""
+        if shown == box
+        else f", the middle {shown.shape[1]:,} × {shown.shape[2]:,} of {box.shape[1]:,} × {box.shape[2]:,}"
+    )
+    synapses = None if size is None else _synapse_voxels(run, frame)
     for z in sorted({box.start[0] + depth * (2 * i + 1) // (2 * _PLANES) for i in range(_PLANES)}):
+        plane = Box((z, *shown.start[1:]), (z + 1, *shown.stop[1:]))
         yield Slice(
-            f"z = {z}",
-            raw=_plane(raw, box, z),
-            membranes=_plane(results["membranes"].uri, box, z),
-            neurons=_plane(results["neurons"].uri, box, z),
+            f"z = {z}{part}",
+            raw=_read(_raw(run.record), plane),
+            membranes=_read(results["membranes"].uri, plane),
+            neurons=_read(results["neurons"].uri, plane),
+            synapses=None if synapses is None or size is None else _near(synapses, plane, size[0]),
+            width_nm=None if size is None else plane.shape[2] * size[2],
         )
 
 
-def _plane(uri: str, box: Box, z: int) -> NDArray[Any]:
-    """Return the middle of a plane of the box."""
+def _middle(box: Box) -> Box:
+    """Return what the pictures show of the planes of a box."""
+    start = [max(a, (a + b - MAX_SIDE) // 2) for a, b in zip(box.start, box.stop, strict=True)]
+    stop = [min(b, a + MAX_SIDE) for a, b in zip(start, box.stop, strict=True)]
+    return Box((box.start[0], *start[1:]), (box.stop[0], *stop[1:]))
+
+
+def _read(uri: str, plane: Box) -> NDArray[Any]:
     source = open_source(uri)
-    middle = [(a + b) // 2 for a, b in zip(box.start, box.stop, strict=True)]
-    half = MAX_SIDE // 2
-    around = Box((z, middle[1] - half, middle[2] - half), (z + 1, middle[1] + half, middle[2] + half)) & box
-    return np.asarray(source.read(source.spec.lift(around)))[0]
+    return np.asarray(source.read(source.spec.lift(plane)))[0]
+
+
+def _synapse_voxels(run: FinishedRun, frame: Frame) -> NDArray[np.float64]:
+    """Return the positions (n, 3) of the synapses, in the indices of the volume."""
+    places = TableFile(run.results["synapses"].uri).stacked(("z_nm", "y_nm", "x_nm"), np.float64)
+    return (places - np.array(frame.offset_nm)) / np.array(frame.voxel_size_nm)
+
+
+def _near(synapses: NDArray[np.float64], plane: Box, depth_nm: float) -> NDArray[np.float64]:
+    """Return y and x, from the corner of a plane, of the synapses that are in it and at most `_NEAR_NM` from it."""
+    at = synapses - np.array(plane.start) + [0, 0.5, 0.5]
+    inside = (at[:, 1:] >= 0).all(axis=1) & (at[:, 1:] <= plane.shape[1:]).all(axis=1)
+    return at[inside & (np.abs(at[:, 0]) * depth_nm <= max(_NEAR_NM, depth_nm / 2)), 1:]

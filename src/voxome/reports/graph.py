@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import networkx as nx
 
+from voxome.reports.colours import Colour, neuron_colour
 from voxome.reports.data import Edge
-from voxome.reports.pictures import neuron_colour
 
 MAX_EDGES = 90
 """Number of connections that are drawn, strongest first."""
@@ -22,7 +22,7 @@ def strongest(edges: Sequence[Edge], count: int) -> list[Edge]:
     return sorted(edges, key=lambda e: (-e.synapses, -e.area_um2, e.pre_id, e.post_id))[:count]
 
 
-def graph_drawing(edges: Sequence[Edge]) -> str:
+def graph_drawing(edges: Sequence[Edge], colours: Mapping[int, Colour] | None = None) -> str:
     """Return an SVG element: neurons as discs in the colours of the slices, connections as arrows or lines.
 
     Undirected connections are lines. The layout is the force-directed one of Fruchterman & Reingold (1991), as
@@ -34,7 +34,8 @@ def graph_drawing(edges: Sequence[Edge]) -> str:
     most = max((e.synapses for e in drawn), default=1)
     radius = {i: 6 + 2.2 * math.sqrt(ends[i]) for i in positions}
     lines = [_line(e, positions, radius[e.post_id], most) for e in drawn if e.pre_id != e.post_id]
-    discs = [_disc(i, *positions[i], radius[i]) for i in positions]
+    given = colours or {}
+    discs = [_disc(i, *positions[i], radius[i], given.get(i) or neuron_colour(i)) for i in positions]
     return (
         f'<svg viewBox="0 0 {_SIDE:.0f} {_SIDE:.0f}" role="img" aria-label="Graph of the strongest connections">'
         '<defs><marker id="arrow" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="9" markerHeight="9" '
@@ -82,8 +83,8 @@ def _line(edge: Edge, positions: dict[int, tuple[float, float]], stop: float, mo
     )
 
 
-def _disc(neuron: int, x: float, y: float, radius: float) -> str:
-    red, green, blue = neuron_colour(neuron)
+def _disc(neuron: int, x: float, y: float, radius: float, colour: Colour) -> str:
+    red, green, blue = colour
     return (
         f'<g><circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="rgb({red} {green} {blue})">'
         f'<title>neuron {neuron}</title></circle><text x="{x:.1f}" y="{y - radius - 3:.1f}">{neuron}</text></g>'

@@ -6,9 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
 
+from voxome.reports.colours import Colour, distinct_colours, neuron_colour
 from voxome.reports.data import Edge, ReportData, Slice, StepCost
 from voxome.reports.graph import MAX_EDGES, graph_drawing, strongest
-from voxome.reports.pictures import grey_picture, label_picture, neuron_colour
+from voxome.reports.marks import scale_bar, synapse_marks
+from voxome.reports.pictures import grey_picture, label_picture
+from voxome.reports.scales import SCALES, score_text
+from voxome.reports.sizes import size_histogram, size_rows
 
 TOP_EDGES = 15
 """Number of connections listed beside the graph."""
@@ -28,11 +32,13 @@ def render_report(data: ReportData) -> str:
         HTML document, to be written as UTF-8.
     """
     style = resources.files("voxome.reports").joinpath("report.css").read_text(encoding="utf-8")
+    colours = distinct_colours(one.neurons for one in data.slices if one.neurons is not None)
     parts = [
         f"<h1>{escape(data.title)}</h1>",
         _totals(data.totals),
-        _section("Slices", _slices(data.slices)),
-        _section("Connectome", _connectome(data.edges)),
+        _section("Slices", _slices(data.slices, colours)),
+        _section("Connectome", _connectome(data.edges, colours)),
+        _section("Sizes of neurons", _sizes(data.volumes_um3)),
         _section("Scores against the truth", _scores(data.scores)),
         _section("Time and memory", _steps(data.steps)),
         _section("Run", _facts(data.run)),
@@ -60,30 +66,55 @@ def _facts(facts: Mapping[str, str]) -> str:
     return f'<div class="card"><dl class="facts">{rows}</dl></div>' if rows else ""
 
 
-def _slices(slices: Sequence[Slice]) -> str:
-    return f'<div class="slices">{"".join(map(_slice, slices))}</div>' if slices else ""
+def _slices(slices: Sequence[Slice], colours: Mapping[int, Colour]) -> str:
+    if not slices:
+        return ""
+    rings = any(one.synapses is not None and len(one.synapses) for one in slices)
+    note = '<p class="note">Rings are synapses near the plane. Neighbours have different colours.</p>' if rings else ""
+    return f'<div class="slices">{"".join(_slice(one, colours) for one in slices)}</div>{note}'
 
 
-def _slice(plane: Slice) -> str:
+def _slice(plane: Slice, colours: Mapping[int, Colour]) -> str:
     pictures = {}
     if plane.raw is not None:
         pictures["raw"] = grey_picture(plane.raw)
     if plane.membranes is not None:
         pictures["membranes"] = grey_picture(plane.membranes)
     if plane.neurons is not None:
-        pictures["neurons"] = label_picture(plane.neurons, plane.raw)
-    caption = escape(plane.caption)
+        pictures["neurons"] = label_picture(plane.neurons, plane.raw, colours)
+    caption, bar = escape(plane.caption), "" if plane.width_nm is None else scale_bar(plane.width_nm)
     images = "".join(
-        f'<div><img src="{uri}" alt="{name}, {caption}"><span>{name}</span></div>' for name, uri in pictures.items()
+        f'<div><img src="{uri}" alt="{name}, {caption}"><span>{name}</span>{_marks(plane, name)}{bar}</div>'
+        for name, uri in pictures.items()
     )
     return f'<figure><div class="row">{images}</div><figcaption>{caption}</figcaption></figure>'
 
 
-def _connectome(edges: Sequence[Edge]) -> str:
+def _marks(plane: Slice, picture: str) -> str:
+    shown = getattr(plane, picture)
+    return "" if plane.synapses is None or picture == "membranes" else synapse_marks(plane.synapses, shown.shape)
+
+
+def _sizes(volumes_um3: Sequence[float]) -> str:
+    table = _table(("", "volume, µm³"), size_rows(volumes_um3), numeric=(1,))
+    return _pair(size_histogram(volumes_um3), table) if len(volumes_um3) else ""
+
+
+def _pair(first: str, second: str) -> str:
+    return f'<div class="pair"><div class="card">{first}</div><div class="card">{second}</div></div>'
+
+
+def _connectome(edges: Sequence[Edge], colours: Mapping[int, Colour]) -> str:
     if not edges:
         return ""
     rows = [
-        (_neuron(e.pre_id), "→" if e.directed else "–", _neuron(e.post_id), f"{e.synapses:,}", f"{e.area_um2:.3f}")
+        (
+            _neuron(e.pre_id, colours),
+            "→" if e.directed else "–",
+            _neuron(e.post_id, colours),
+            f"{e.synapses:,}",
+            f"{e.area_um2:.3f}",
+        )
         for e in strongest(edges, TOP_EDGES)
     ]
     table = _table(("pre", "", "post", "synapses", "area, µm²"), rows, numeric=(3, 4))
@@ -92,24 +123,22 @@ def _connectome(edges: Sequence[Edge]) -> str:
         f"{shown} connections. An arrow points to the postsynaptic neuron; a line without one is a synapse of unknown "
         "direction. Wider means more synapses; colours are those of the slices."
     )
-    return (
-        f'<div class="pair"><div class="card">{graph_drawing(edges)}</div><div class="card">{table}</div></div>'
-        f'<p class="note">{note}</p>'
-    )
+    return f'{_pair(graph_drawing(edges, colours), table)}<p class="note">{note}</p>'
 
 
-def _neuron(neuron: int) -> str:
-    red, green, blue = neuron_colour(neuron)
+def _neuron(neuron: int, colours: Mapping[int, Colour]) -> str:
+    red, green, blue = colours.get(neuron) or neuron_colour(neuron)
     return f'<i class="swatch" style="background:rgb({red} {green} {blue})"></i>{neuron}'
 
 
 def _scores(scores: Mapping[str, Mapping[str, float]] | None) -> str:
     rows = [
-        (escape(group), escape(name.replace("_", " ")), f"{value:,}" if isinstance(value, int) else f"{value:.4f}")
+        (escape(group), escape(name.replace("_", " ")), score_text(name, value), *SCALES.get(name, ("", "")))
         for group, values in (scores or {}).items()
         for name, value in values.items()
     ]
-    return f'<div class="card">{_table(("", "score", "value"), rows, numeric=(2,))}</div>' if rows else ""
+    heads = ("", "score", "value", "unit", "better")
+    return f'<div class="card">{_table(heads, rows, numeric=(2,))}</div>' if rows else ""
 
 
 def _steps(steps: Sequence[StepCost]) -> str:

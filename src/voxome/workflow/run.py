@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from voxome.errors import PlanError
 from voxome.records.choice import OpenRecords, RecordsChoice, records_opener
 from voxome.records.folder import lock_folder, map_disk_errors, read_json_or_none, write_json
 from voxome.records.scoped import ledger_of
+from voxome.redaction import command_line
 from voxome.registry import naming_plugin
 from voxome.storage.find import storage_at
 from voxome.workflow.needed import needed_steps
@@ -245,6 +247,8 @@ def _record(plan: Plan, reports: list[StepReport], began: float, engines: StepEn
         "warnings": list(plan.warnings),
         "versions": _versions(),
         "engines": engines.to_json(),
+        "command": command_line(sys.argv),
+        "host": platform.node(),
         "started_s": began,
         "wall_s": time.time() - began,
         "steps": [
