@@ -60,7 +60,7 @@ def skeletonize(labels: Labels, block: int) -> Skeletons:
     for one in BlockGrid(domain, (block,) * 3, halo=halo_of({}, SIZE_NM)):
         boxes = BlockBoxes(one.write, one.read, domain, domain)
         part = labels[one.read.within(domain)]
-        for piece in trace_cells(part, boxes, halo_of({}, SIZE_NM), domain.start, SIZE_NM, TEASAR):
+        for piece in trace_cells(part, boxes, halo_of({}, SIZE_NM), SIZE_NM, TEASAR):
             pieces[piece.id].append(piece)
     return {id: build_skeleton(parts, SIZE_NM, TEASAR) for id, parts in pieces.items()}
 

@@ -147,6 +147,19 @@ def test_outputs_are_kinds(outputs: Any) -> None:
         tool("demo.wrong", outputs=outputs)(image_and(int))
 
 
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"grid": 0, "outputs": kinds.Table({"id": "uint64"}, key=("id",))},
+        {"grid": 2, "outputs": kinds.Image("uint8")},
+        {"grid": 2, "outputs": kinds.Table({"id": "uint64"}, key=("id",)), "scope": "whole"},
+    ],
+)
+def test_a_grid_is_for_blocks_without_volumes(declared: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match=r"demo.wrong .*grid .*; expected"):
+        tool("demo.wrong", **declared)(image_and(int))
+
+
 @pytest.mark.parametrize("name", ["", "a b", "a/b", ".a", "a?b"])
 def test_names_of_tools_are_those_of_files(name: str) -> None:
     with pytest.raises(InvalidInput, match="The name of a tool is"):

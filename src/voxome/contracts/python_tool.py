@@ -69,6 +69,7 @@ def tool(
     version: str = "1",
     scope: Scope = "block",
     halo: HaloLike | HaloOf = 0,
+    grid: int = 1,
     invariance: Invariance = "exact",
     check: Check | None = None,
     examine: Examine | None = None,
@@ -123,6 +124,7 @@ def tool(
             else:
                 _require_type(name, argument, annotation)
                 parameters[argument] = Parameter(argument, annotation, signature.default, docs.get(argument, ""))
+        _require_grid(name, grid, scope, outputs)
         spec = ToolSpec(
             name=name,
             version=version,
@@ -131,6 +133,7 @@ def tool(
             parameters=parameters,
             outputs=dict(outputs) if isinstance(outputs, Mapping) else {"result": outputs},
             halo=halo,
+            grid=grid,
             invariance=invariance,
             check=check,
             examine=examine,
@@ -185,6 +188,18 @@ def _require_form(name: str, outputs: Kind | Mapping[str, Kind]) -> None:
     for output, kind in outputs.items() if isinstance(outputs, Mapping) else [("result", outputs)]:
         if not isinstance(kind, Kind):
             raise InvalidInput(f"The output {output!r} of the tool {name} is {kind!r}; expected a kind: kinds.Image()")
+
+
+def _require_grid(name: str, grid: int, scope: Scope, outputs: Kind | Mapping[str, Kind]) -> None:
+    """Check that blocks may start at multiples of `grid`: those of volumes start where their chunks do."""
+    if grid < 1:
+        raise InvalidInput(f"The grid of the tool {name} is {grid}; expected a number of voxels of at least 1")
+    volumes = any(kind.is_volume for kind in (outputs.values() if isinstance(outputs, Mapping) else [outputs]))
+    if grid > 1 and (scope != "block" or volumes):
+        raise InvalidInput(
+            f"The tool {name} of scope {scope!r} has a grid of {grid} voxels; expected a tool of blocks that returns "
+            "no volumes"
+        )
 
 
 def _context_as(annotation: type, context: Context | None) -> Context | None:

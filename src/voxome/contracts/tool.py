@@ -58,6 +58,9 @@ class ToolSpec:
         Kinds of the outputs; they are stored in this order. Rows of a table may be an iterator over parts of them.
     halo : halo, or function of the parameters and the voxel size
         Voxels needed around the write box.
+    grid : int
+        Multiple of the index of voxels at which blocks start and end, unless the box does; for tools whose outputs are
+        no volumes.
     invariance : {"exact", "none"}
         Whether the result is bitwise equal for any blocks and workers.
     check : function of the specs of the volume inputs and the parameters, optional
@@ -83,6 +86,7 @@ class ToolSpec:
     parameters: Mapping[str, Parameter]
     outputs: Mapping[str, Kind]
     halo: HaloLike | HaloOf = 0
+    grid: int = 1
     invariance: Invariance = "exact"
     check: Check | None = None
     examine: Examine | None = None
@@ -103,8 +107,8 @@ class ToolSpec:
         return normalize_halo(self.halo(parameters, scale_nm) if callable(self.halo) else self.halo)
 
     def compute_scale(self, parameters: Parameters) -> Scale:
-        """Return the voxels (z, y, x) into which blocks are not divided: those along one voxel of each output."""
-        scales = [kind.scale_for(parameters) for kind in self.outputs.values()]
+        """Return the voxels (z, y, x) into which blocks are not divided: the grid, and those of a voxel of each output."""
+        scales = [(self.grid,) * 3] + [kind.scale_for(parameters) for kind in self.outputs.values()]
         z, y, x = (math.lcm(*factors) for factors in zip(*scales, strict=True))
         return z, y, x
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from voxome.tools.common.skeletonization.pieces import Piece
 
 BLOCK = (256, 256, 256)
-"""Largest block that is in memory at once."""
+"""Largest block that is in memory at once; a multiple of the cells in which skeletons are traced."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class LocalSkeletons:
         domain = self._labels.domain
         found: dict[int, list[Piece]] = defaultdict(list)
         halo = halo_of({}, self._size)
-        grid = BlockGrid(domain, BLOCK, box=region, halo=halo, anchor=region.start)
+        grid = BlockGrid(domain, BLOCK, box=region, halo=halo, anchor=(0, 0, 0))
         for block in grid:
             labels = self._labels.source.read(block.read)
             require_positive(labels, self._name)
@@ -184,7 +184,7 @@ class LocalSkeletons:
             if ids is not None:
                 labels = np.where(np.isin(labels, ids), labels, np.uint64(0))
             boxes = BlockBoxes(block.write, block.read, region, domain)
-            for piece in trace_cells(labels, boxes, halo, region.start, self._size, self._teasar, points):
+            for piece in trace_cells(labels, boxes, halo, self._size, self._teasar, points):
                 found[piece.id].append(piece)
         return dict(found)
 

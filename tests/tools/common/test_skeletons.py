@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tools.common.skeletonization.tubes import draw_tube
 
 import voxome
 from voxome.contracts.shapes import Skeleton
@@ -32,13 +33,15 @@ def labels(tmp_path: Path) -> str:
     return uri
 
 
-def run(labels: str, folder: Path, block: int, **values: float) -> tuple[dict[int, Skeleton], TableFile]:
+def run(
+    labels: str, folder: Path, block: int, box: str | None = None, **values: float
+) -> tuple[dict[int, Skeleton], TableFile]:
     specs = [load("voxome.tools", name).spec for name in SKELETONS]
     handles = run_chain(
         chain_of("skeletons", *specs),
         {"labels": labels, **values},
         store=folder / f"run{block}",
-        options=RunOptions(block=(block,) * 3),
+        options=RunOptions.of((block,) * 3, box, 0, None),
         engine="sequential",
     )
     found = voxome.open(handles["skeletons"].uri, expect=voxome.Skeletons)
@@ -56,14 +59,25 @@ def test_skeletons_of_all_labels_are_stored(labels: str, tmp_path: Path) -> None
         assert nodes == len(found[id].nodes_nm)
 
 
-def test_blocks_give_the_skeletons_of_the_whole(labels: str, tmp_path: Path) -> None:
-    whole, before = run(labels, tmp_path, 60)
-    blocks, after = run(labels, tmp_path, 20)
-    assert whole.keys() == blocks.keys()
-    line = 2**63 + 5
-    assert blocks[line].length_nm == pytest.approx(whole[line].length_nm, rel=0.02)
-    for name in ("id", "voxels", "parts"):
-        assert before.read()[name].tolist() == after.read()[name].tolist()
+@pytest.mark.slow
+def test_blocks_and_boxes_give_the_skeletons_of_the_whole(tmp_path: Path) -> None:
+    array = np.zeros((140, 150, 160), np.uint64)
+    draw_tube(array, [(200, 300, 300), (900, 1350, 1300), (1280, 400, 1500)], 70, SIZE, label=1)
+    draw_tube(array, [(900, 1350, 1300), (1300, 1400, 300)], 40, SIZE, label=1)
+    draw_tube(array, [(700, 200, 1200), (700, 200, 1440)], 100, SIZE, label=2**63 + 5)
+    uri = f"zarr://{tmp_path}/labels.zarr"
+    voxome.put(array, uri, voxel_size_nm=SIZE)
+    whole, rows = run(uri, tmp_path / "whole", 160)
+    for block, box in [(128, None), (77, None), (50, "13:138,9:145,11:158")]:
+        found, other = run(uri, tmp_path / f"{box}", block, box)
+        assert found.keys() == whole.keys() == {1, 2**63 + 5}
+        for id, skeleton in whole.items():
+            assert np.array_equal(found[id].nodes_nm, skeleton.nodes_nm)
+            assert np.array_equal(found[id].edges, skeleton.edges)
+            assert np.array_equal(found[id].radii_nm, skeleton.radii_nm)
+        assert {name: column.tolist() for name, column in other.read().items()} == {
+            name: column.tolist() for name, column in rows.read().items()
+        }
 
 
 @pytest.mark.parametrize("block", [60, 20, 7])

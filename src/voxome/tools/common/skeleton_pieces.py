@@ -16,7 +16,7 @@ from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.geometry.grid import Halo
-from voxome.tools.common.skeletonization.cells import trace_cells
+from voxome.tools.common.skeletonization.cells import CELL, trace_cells
 from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.pieces import BlockBoxes
 from voxome.tools.common.skeletonization.rows import PIECES, rows_of
@@ -40,8 +40,8 @@ def _problems(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> Iterable
 @tool(
     "common.skeleton_pieces",
     halo=halo_of,
+    grid=CELL,
     outputs={"pieces": kinds.Groups(PIECES)},
-    invariance="none",
     check=_problems,
     memory=memory_of(800_000_000, 16),
 )
@@ -70,4 +70,4 @@ def skeleton_pieces(
     boxes = BlockBoxes(block.write, block.read, frame.box, frame.domain)
     halo = halo_of({}, frame.scale_nm)
     teasar = Teasar(scale, const_nm)
-    return {"pieces": rows_of(list(trace_cells(labels, boxes, halo, frame.domain.start, frame.scale_nm, teasar)))}
+    return {"pieces": rows_of(list(trace_cells(labels, boxes, halo, frame.scale_nm, teasar)))}

@@ -24,19 +24,28 @@ Size = tuple[float, float, float]
 
 
 def pieces_by_id(
-    labels: NDArray[np.integer], size_nm: Size, block: int, teasar: Teasar | None = None, *, cells: bool = False
+    labels: NDArray[np.integer], size_nm: Size, block: int, teasar: Teasar | None = None
 ) -> dict[int, list[Piece]]:
-    """Return the pieces of every object in blocks of `block` voxels, or cells, after a round trip through rows."""
+    """Return the pieces of every object in blocks of `block` voxels, after a round trip through rows."""
     domain = Box.of_shape(labels.shape)
     found: dict[int, list[Piece]] = defaultdict(list)
     for one in BlockGrid(domain, (block,) * 3, halo=halo_of({}, size_nm)):
         boxes = BlockBoxes(one.write, one.read, domain, domain)
-        parts = labels[one.read.within(domain)], boxes
-        if cells:
-            pieces = list(trace_cells(*parts, halo_of({}, size_nm), (0, 0, 0), size_nm, teasar or Teasar()))
-        else:
-            pieces = list(trace_pieces(*parts, size_nm, teasar or Teasar()))
+        pieces = list(trace_pieces(labels[one.read.within(domain)], boxes, size_nm, teasar or Teasar()))
         for piece in pieces_of(rows_of(pieces)):
+            found[piece.id].append(piece)
+    return dict(found)
+
+
+def cells_by_id(
+    labels: NDArray[np.integer], domain: Box, box: Box, block: Sequence[int], size_nm: Size
+) -> dict[int, list[Piece]]:
+    """Return the pieces of the cells of a box, read in blocks of whole cells; labels are those of the domain."""
+    found: dict[int, list[Piece]] = defaultdict(list)
+    halo = (3, 3, 3), (3, 3, 3)
+    for one in BlockGrid(domain, tuple(block), box, halo, anchor=(0, 0, 0)):
+        boxes = BlockBoxes(one.write, one.read, box, domain)
+        for piece in trace_cells(labels[one.read.within(domain)], boxes, halo, size_nm, Teasar()):
             found[piece.id].append(piece)
     return dict(found)
 

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from voxome.geometry import Box
-
 
 def tracing_order(size_nm: Sequence[float], shape: Sequence[int]) -> list[int]:
     """Return the axes by falling voxel size, then by falling extent.
@@ -20,14 +18,9 @@ def tracing_order(size_nm: Sequence[float], shape: Sequence[int]) -> list[int]:
     >>> tracing_order((16, 40, 16), (100, 100, 300))
     [1, 2, 0]
     """
-    return sorted(range(3), key=lambda axis: (-size_nm[axis], -shape[axis]))
+    return sorted(range(len(shape)), key=lambda axis: (-size_nm[axis], -shape[axis]))
 
 
 def inverse(axes: Sequence[int]) -> list[int]:
     """Return the order that undoes `axes`."""
     return np.argsort(axes).tolist()
-
-
-def permute(box: Box, axes: Sequence[int]) -> Box:
-    """Return a box with its axes in another order."""
-    return Box(tuple(box.start[axis] for axis in axes), tuple(box.stop[axis] for axis in axes))

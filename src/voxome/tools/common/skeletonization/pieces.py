@@ -8,20 +8,26 @@ them stay is decided when an object is whole (`tree`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxome.geometry import Box
 from voxome.resources.local_ids import require_positive
-from voxome.tools.common.skeletonization.axes import inverse, permute, tracing_order
+from voxome.tools.common.skeletonization.axes import inverse, tracing_order
 from voxome.tools.common.skeletonization.contacts import contact_points
 from voxome.tools.common.skeletonization.distance import surface_distance
 from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.trace import trace_tree
-from voxome.tools.common.skeletonization.voxel_graph import VoxelGraphs, outermost, shortest_paths, voxel_graphs
+from voxome.tools.common.skeletonization.voxel_graph import (
+    VoxelGraph,
+    bounding_boxes,
+    outermost,
+    shortest_paths,
+    voxel_graph,
+)
 
 SURFACE_NM = 250.0
 """Edge of the cells of which each has a voxel of the surface of a thick object; thinner ones have a smaller depth."""
@@ -122,57 +128,38 @@ def trace_pieces(
     InvalidInput
         If there is a negative label.
     """
-    require_positive(labels, f"the block {boxes.write}")
-    axes = tracing_order(size_nm, boxes.box.shape)
-    back = inverse(axes)
-    turned = BlockBoxes(*(permute(box, axes) for box in (boxes.write, boxes.read, boxes.box, boxes.domain)))
-    size = [size_nm[axis] for axis in axes]
-    targets = None if extra is None else extra[:, axes]
-    for piece in _trace_block(labels.transpose(axes), turned, size, teasar, targets):
-        yield replace(piece, points=piece.points[:, back], surface=piece.surface[:, back])
-
-
-def _trace_block(
-    labels: NDArray[Any],
-    boxes: BlockBoxes,
-    size_nm: Sequence[float],
-    teasar: Teasar,
-    extra: NDArray[np.int64] | None,
-) -> Iterator[Piece]:
-    """Yield the pieces of a block whose axes are in the order of tracing."""
     import cc3d  # an extra
 
+    require_positive(labels, f"the block {boxes.write}")
     labels, ids = _renumber(labels)
     closed = boxes.closed
     inside = np.ascontiguousarray(labels[closed.within(boxes.read)])
     components, count = cc3d.connected_components(inside, connectivity=26, out_dtype=np.uint32, return_N=True)
     if not count:
         return
-    size = np.asarray(size_nm, np.float64)
-    graphs = voxel_graphs(components, count)
+    start, stop, first = bounding_boxes(components, count)
+    boxed = [Box(tuple(low), tuple(high)) for low, high in zip(start.tolist(), stop.tolist(), strict=True)]
     depth = surface_distance(labels, size_nm, boxes.borders())[closed.within(boxes.read)]
-    depths = np.pad(depth, 1).ravel()[graphs.places]
-    thick = _thick_surface(graphs, depths, size, closed)
-    own = np.bincount(components[boxes.write.within(closed)].ravel(), minlength=count + 1)
-    targets = _targets(_contacts(labels, boxes, size_nm), extra, closed, graphs)
-    first = np.stack(np.unravel_index(graphs.places[graphs.starts[1:-1]], graphs.components.shape)) - 1
-    names = ids[inside[tuple(first)]]
-    order = np.argsort(names, kind="stable")
+    own = np.bincount(components[boxes.write.within(closed)].ravel(), minlength=count + 1)[1:]
+    targets = _targets(_contacts(labels, boxes, size_nm), extra, closed, components)
+    names = ids[inside[tuple(first.T)]]
+    order = np.lexsort((*first.T[::-1], names))
     for group in np.split(order, np.flatnonzero(np.diff(names[order])) + 1):
         parts = [
-            _trace(graphs, int(k) + 1, depths, size, targets.get(int(k) + 1), teasar, tips=bool(own[k + 1]))
-            for k in group
-            if own[k + 1] or len(targets.get(int(k) + 1, ())) > 1
+            _trace(boxed[k], k + 1, components, depth, size_nm, targets.get(k + 1), teasar, bool(own[k]))
+            for k in group.tolist()
+            if own[k] or len(targets.get(k + 1, ())) > 1
         ]
         if parts:
-            offsets = np.cumsum([0, *(len(part[0]) for part in parts[:-1])])
+            offsets = np.cumsum([0, *(len(part.points) for part in parts[:-1])])
+            corner = np.array(closed.start)
             yield Piece(
                 int(names[group[0]]),
-                int(own[group + 1].sum()),
-                np.concatenate([part[0] for part in parts]) + np.array(closed.start),
-                np.concatenate([part[1] for part in parts]),
-                np.concatenate([part[2] + offset for part, offset in zip(parts, offsets, strict=True)]),
-                np.concatenate([np.empty((0, 3), np.int64), *(thick[k] for k in group + 1 if k in thick)]),
+                int(own[group].sum()),
+                np.concatenate([part.points for part in parts]) + corner,
+                np.concatenate([part.depth_nm for part in parts]),
+                np.concatenate([part.edges + offset for part, offset in zip(parts, offsets, strict=True)]),
+                _thin_out(np.concatenate([part.surface for part in parts]) + corner, size_nm),
             )
 
 
@@ -186,47 +173,67 @@ def _renumber(labels: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[np.uint
     return numbers.astype(np.uint32, copy=False), ids
 
 
+class _Part(NamedTuple):
+    """The paths of a component; see `Piece`."""
+
+    points: NDArray[np.int64]
+    depth_nm: NDArray[np.float32]
+    edges: NDArray[np.int64]
+    surface: NDArray[np.int64]
+
+
 def _trace(
-    graphs: VoxelGraphs,
+    box: Box,
     component: int,
-    depths: NDArray[np.float32],
-    size: NDArray[np.float64],
-    targets: NDArray[np.int32] | None,
+    components: NDArray[np.uint32],
+    depth: NDArray[np.float32],
+    size_nm: Sequence[float],
+    targets: NDArray[np.int64] | None,
     teasar: Teasar,
-    *,
     tips: bool,
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-    """Return points, depths and edges of the paths of a component."""
-    span = slice(graphs.starts[component], graphs.starts[component + 1])
-    places, depth = graphs.places[span], depths[span]
-    if targets is None:
-        targets = np.empty(0, np.int32)
-    start = int(outermost(places, graphs.components.shape, size))
-    voxels = graphs.components, graphs.numbers, places, depth
-    parents, lengths = shortest_paths(*voxels, size, start)
-    finer = teasar.finer
-    order = trace_tree(*voxels, parents, lengths, size, targets, finer.scale, finer.const_nm, tips)
-    position = np.empty(len(places), np.int64)
+) -> _Part:
+    """Return the paths of a component from what is in its bounding box, with its axes in the order of tracing."""
+    axes = tracing_order(size_nm, box.shape)
+    slices = tuple(slice(a, b) for a, b in zip(box.start, box.stop, strict=True))
+    mask = components[slices].transpose(axes) == component
+    graph = voxel_graph(mask)
+    depths = depth[slices].transpose(axes)[mask]
+    size = np.array([size_nm[axis] for axis in axes], np.float64)
+    back, corner = inverse(axes), np.array(box.start)
+    reached = np.empty(0, np.int32)
+    if targets is not None:
+        reached = graph.index[tuple((targets - corner + 1)[:, axes].T)]
+    order, parents = _paths(graph, depths, size, reached, teasar.finer, tips)
+    position = np.empty(len(graph.places), np.int64)
     position[order] = np.arange(len(order))
     edges = np.stack([np.arange(1, len(order)), position[parents[order[1:]]]], axis=1)
-    points = np.stack(np.unravel_index(places[order], graphs.components.shape), axis=1).astype(np.int64) - 1
-    return points, depth[order], edges
+    surface = np.empty((0, 3), np.int64)
+    if depths.max() > SURFACE_NM:
+        surface = graph.points(np.flatnonzero(depths <= size.max()))[:, back] + corner
+    return _Part(graph.points(order)[:, back] + corner, depths[order], edges, surface)
 
 
-def _thick_surface(
-    graphs: VoxelGraphs, depths: NDArray[np.float32], size: NDArray[np.float64], closed: Box
-) -> dict[int, NDArray[np.int64]]:
-    """Return voxels (n, 3) of the surface of each component that is thick, in the indices of the volume."""
-    found = {}
-    for component in range(1, len(graphs.starts) - 1):
-        span = slice(graphs.starts[component], graphs.starts[component + 1])
-        if depths[span].max() <= SURFACE_NM:
-            continue
-        places = graphs.places[span][depths[span] <= size.max()]
-        points = np.stack(np.unravel_index(places, graphs.components.shape), axis=1) - 1 + np.array(closed.start)
-        cells = np.floor(points * size / SURFACE_NM).astype(np.int64)
-        found[component] = points[np.unique(cells, axis=0, return_index=True)[1]]
-    return found
+def _paths(
+    graph: VoxelGraph,
+    depths: NDArray[np.float32],
+    size: NDArray[np.float64],
+    targets: NDArray[np.int32],
+    teasar: Teasar,
+    tips: bool,
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the voxels of the paths of a component, the root first, and the parents of all voxels."""
+    start = outermost(graph.places, graph.index.shape, size)
+    parents, lengths = shortest_paths(graph.index, graph.places, depths, size, start)
+    order = trace_tree(
+        graph.index, graph.places, depths, parents, lengths, size, targets, teasar.scale, teasar.const_nm, tips
+    )
+    return order, parents
+
+
+def _thin_out(surface: NDArray[np.int64], size_nm: Sequence[float]) -> NDArray[np.int64]:
+    """Return one of the voxels (n, 3) of a surface in each cell of `SURFACE_NM`."""
+    cells = np.floor(surface * np.asarray(size_nm) / SURFACE_NM).astype(np.int64)
+    return surface[np.sort(np.unique(cells, axis=0, return_index=True)[1])]
 
 
 def _contacts(labels: NDArray[np.uint32], boxes: BlockBoxes, size_nm: Sequence[float]) -> NDArray[np.int64]:
@@ -243,15 +250,15 @@ def _contacts(labels: NDArray[np.uint32], boxes: BlockBoxes, size_nm: Sequence[f
 
 
 def _targets(
-    contacts: NDArray[np.int64], extra: NDArray[np.int64] | None, closed: Box, graphs: VoxelGraphs
-) -> dict[int, NDArray[np.int32]]:
-    """Return the voxels that paths have to reach, as numbers in each component."""
+    contacts: NDArray[np.int64], extra: NDArray[np.int64] | None, closed: Box, components: NDArray[np.uint32]
+) -> dict[int, NDArray[np.int64]]:
+    """Return the voxels (n, 3), from the corner of `closed`, that the paths of each component have to reach."""
     points = contacts
     if extra is not None:
         inside = ((extra >= closed.start) & (extra < closed.stop)).all(axis=1)
         points = np.concatenate([contacts, extra[inside]])
-    points = np.unique(points, axis=0) - np.array(closed.start) + 1
-    components, numbers = graphs.components[tuple(points.T)], graphs.numbers[tuple(points.T)]
-    order = np.argsort(components, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(components[order])) + 1) if len(order) else []
-    return {int(components[group[0]]): numbers[group] for group in groups}
+    points = np.unique(points, axis=0) - np.array(closed.start)
+    component = components[tuple(points.T)]
+    order = np.argsort(component, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(component[order])) + 1) if len(order) else []
+    return {int(component[group[0]]): points[group] for group in groups}

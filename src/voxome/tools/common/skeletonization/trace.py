@@ -11,8 +11,7 @@ from voxome.tools.common.skeletonization.voxel_graph import NONE, neighbour_step
 
 @numba.njit(cache=True, nogil=True)
 def trace_tree(
-    components: NDArray[np.uint32],
-    numbers: NDArray[np.int32],
+    index: NDArray[np.int32],
     places: NDArray[np.int64],
     depth: NDArray[np.float32],
     parents: NDArray[np.int32],
@@ -27,7 +26,7 @@ def trace_tree(
 
     Parameters
     ----------
-    components, numbers, places, depth : arrays
+    index, places, depth : arrays
         See `shortest_paths`.
     parents, lengths : (n,) arrays
         What `shortest_paths` returns.
@@ -59,8 +58,8 @@ def trace_tree(
         for target in targets:
             filled = _trace(target, parents, on_tree, order, filled)
         return order[:filled].copy()
-    points = _points(places, components.shape)
-    steps, _ = neighbour_steps(components.shape, size)
+    points = _points(places, index.shape)
+    steps, _ = neighbour_steps(index.shape, size)
     budget = np.zeros(count, np.float32)
     origin = np.full(count, NONE, np.int32)
     queue = np.empty(count + 1, np.int32)
@@ -69,29 +68,13 @@ def trace_tree(
     farthest_first = _farthest_first(lengths, 0.5 * size.min())
     farthest = farthest_first[0]
     for tip in farthest_first:
-        if covered < filled:
-            _cover(
-                order[covered:filled],
-                components,
-                numbers,
-                places,
-                points,
-                depth,
-                size,
-                steps,
-                scale,
-                const_nm,
-                budget,
-                origin,
-            )
-            covered = filled
         if budget[tip] > 0 and tip != farthest:
             continue
-        end = _centre_tip(
-            tip, components, numbers, places, points, depth, parents, lengths, size, steps, on_tree, stamp, queue
-        )
+        end = _centre_tip(tip, index, places, points, depth, parents, lengths, size, steps, on_tree, stamp, queue)
         filled = _trace(end, parents, on_tree, order, filled)
-        budget[tip] = max(budget[tip], np.float32(1e-3))
+        sources = np.append(order[covered:filled], tip)  # `end` stands for the tip, whose surroundings it may not cover
+        _cover(sources, index, places, points, depth, size, steps, scale, const_nm, budget, origin)
+        covered = filled
     for target in targets:
         filled = _trace(target, parents, on_tree, order, filled)
     return order[:filled].copy()
@@ -152,8 +135,7 @@ def _distance(a: int, b: int, points: NDArray[np.int32], size: NDArray[np.float6
 @numba.njit(cache=True, nogil=True)
 def _cover(
     path: NDArray[np.int32],
-    components: NDArray[np.uint32],
-    numbers: NDArray[np.int32],
+    index: NDArray[np.int32],
     places: NDArray[np.int64],
     points: NDArray[np.int32],
     depth: NDArray[np.float32],
@@ -169,8 +151,7 @@ def _cover(
     Each voxel keeps the voxel of the tree of which the largest part of its radius is left here, and this rest.
     Voxels pass it on in the order of their budgets, in steps of a voxel, so that each is visited about once.
     """
-    flat, index = components.ravel(), numbers.ravel()
-    own = flat[places[0]]
+    flat = index.ravel()
     step = size.min()
     widest = np.float32(scale * depth[path].max() + const_nm)
     heads = np.full(np.int64(widest / step) + 1, NONE, np.int64)
@@ -195,11 +176,8 @@ def _cover(
             source = origin[v]
             radius = scale * depth[source] + const_nm
             for k in range(26):
-                place = places[v] + steps[k]
-                if flat[place] != own:
-                    continue
-                u = index[place]
-                if budget[u] >= budget[v] or origin[u] == source:
+                u = flat[places[v] + steps[k]]
+                if u == NONE or budget[u] >= budget[v] or origin[u] == source:
                     continue
                 rest = np.float32(min(radius - _distance(u, source, points, size), budget[v]))
                 lower = np.int64(rest / step)
@@ -217,8 +195,7 @@ def _cover(
 @numba.njit(cache=True, nogil=True)
 def _centre_tip(
     tip: int,
-    components: NDArray[np.uint32],
-    numbers: NDArray[np.int32],
+    index: NDArray[np.int32],
     places: NDArray[np.int64],
     points: NDArray[np.int32],
     depth: NDArray[np.float32],
@@ -235,8 +212,7 @@ def _centre_tip(
     The farthest voxel of a blunt end is on its rim. The voxels that are nearly as far are the end; from their centroid,
     the axis of the neurite leads to the surface. What leaves a traced neurite at its side is no end of it, and stays.
     """
-    flat, index = components.ravel(), numbers.ravel()
-    own = flat[places[0]]
+    flat = index.ravel()
     ridge = tip
     while parents[ridge] != NONE and depth[parents[ridge]] > depth[ridge]:
         ridge = parents[ridge]
@@ -254,11 +230,8 @@ def _centre_tip(
         for axis in range(3):
             centre[axis] += points[v, axis]
         for k in range(26):
-            place = places[v] + steps[k]
-            if flat[place] != own:
-                continue
-            u = index[place]
-            if stamp[u] != tip and lengths[u] >= nearest and _distance(u, tip, points, size) <= reach:
+            u = flat[places[v] + steps[k]]
+            if u != NONE and stamp[u] != tip and lengths[u] >= nearest and _distance(u, tip, points, size) <= reach:
                 stamp[u] = tip
                 queue[tail] = u
                 tail += 1
@@ -274,9 +247,9 @@ def _centre_tip(
     while True:
         place = np.int64(0)
         for axis in range(3):
-            place = place * components.shape[axis] + np.int64(np.floor(centre[axis] + 0.5))
-        if flat[place] != own or _distance(index[place], tip, points, size) > reach:
+            place = place * index.shape[axis] + np.int64(np.floor(centre[axis] + 0.5))
+        if flat[place] == NONE or _distance(flat[place], tip, points, size) > reach:
             break
-        end = index[place]
+        end = flat[place]
         centre += pace
     return tip if end == NONE else end

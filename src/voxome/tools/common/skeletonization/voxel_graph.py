@@ -7,7 +7,7 @@ thickest place of an object nor on the block.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -19,52 +19,69 @@ NONE = -1
 """No voxel."""
 
 
-class VoxelGraphs(NamedTuple):
-    """Voxels of a box by component, numbered from 0 in each component in C order.
+class VoxelGraph(NamedTuple):
+    """Voxels of a component in its bounding box, numbered in C order.
+
+    Nothing else of the volume has a part in it, so that what is computed from it depends on the component alone.
 
     Attributes
     ----------
-    components : (z, y, x) uint32
-        Component of each voxel, 0 for none; with one layer of 0 around.
-    numbers : (z, y, x) int32
-        Number of each voxel in its component.
+    index : (z, y, x) int32
+        Number of each voxel, `NONE` for others; with one layer of these around the bounding box.
     places : (n,) int64
-        Voxels as indices of ``components.ravel()``: those of component k are ``places[starts[k]:starts[k + 1]]``.
-    starts : (components + 2,) int64
-        See `places`.
+        Voxels as indices of ``index.ravel()``, sorted.
     """
 
-    components: NDArray[np.uint32]
-    numbers: NDArray[np.int32]
+    index: NDArray[np.int32]
     places: NDArray[np.int64]
-    starts: NDArray[np.int64]
+
+    def points(self, numbers: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """Return voxels (n, 3) by number, from the corner of the bounding box."""
+        return np.stack(np.unravel_index(self.places[numbers], self.index.shape), axis=1) - 1
 
 
-def voxel_graphs(components: NDArray[np.uint32], count: int) -> VoxelGraphs:
-    """Return the voxels of `count` components (z, y, x), numbered from 1."""
-    padded = np.pad(components, 1)
-    return VoxelGraphs(padded, *_number(padded.ravel(), count, padded.shape))
+def voxel_graph(component: NDArray[np.bool_]) -> VoxelGraph:
+    """Return the graph of a component, which is true in its bounding box."""
+    padded = np.pad(component, 1)
+    places = np.flatnonzero(padded)
+    index = np.full(padded.shape, NONE, np.int32)
+    index.ravel()[places] = np.arange(len(places), dtype=np.int32)
+    return VoxelGraph(index, places)
 
 
 @numba.njit(cache=True, nogil=True)
-def _number(
-    flat: NDArray[np.uint32], count: int, shape: tuple[int, int, int]
-) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
-    starts = np.zeros(count + 2, np.int64)
-    for component in flat:
-        if component:
-            starts[component + 1] += 1
-    starts = np.cumsum(starts)
-    filled = np.zeros(count + 1, np.int32)
-    numbers = np.empty(len(flat), np.int32)
-    places = np.empty(starts[-1], np.int64)
-    for place in range(len(flat)):
-        component = flat[place]
-        if component:
-            numbers[place] = filled[component]
-            places[starts[component] + filled[component]] = place
-            filled[component] += 1
-    return numbers.reshape(shape), places, starts
+def bounding_boxes(
+    components: NDArray[np.uint32], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the bounding boxes and the first voxels of components.
+
+    Parameters
+    ----------
+    components : (z, y, x) uint32
+        Component of each voxel, numbered from 1; 0 for none.
+    count : int
+        Number of components.
+
+    Returns
+    -------
+    start, stop, first : (count, 3) int64
+        First is the first voxel in C order.
+    """
+    start = np.full((count, 3), np.iinfo(np.int64).max, np.int64)
+    stop = np.zeros((count, 3), np.int64)
+    first = np.zeros((count, 3), np.int64)
+    for z in range(components.shape[0]):
+        for y in range(components.shape[1]):
+            for x in range(components.shape[2]):
+                k = np.int64(components[z, y, x]) - 1
+                if k < 0:
+                    continue
+                if stop[k, 0] == 0:
+                    first[k, 0], first[k, 1], first[k, 2] = z, y, x
+                start[k, 0], stop[k, 0] = min(start[k, 0], z), z + 1
+                start[k, 1], stop[k, 1] = min(start[k, 1], y), max(stop[k, 1], y + 1)
+                start[k, 2], stop[k, 2] = min(start[k, 2], x), max(stop[k, 2], x + 1)
+    return start, stop, first
 
 
 @numba.njit(cache=True, nogil=True)
@@ -87,8 +104,7 @@ def neighbour_steps(
 
 @numba.njit(cache=True, nogil=True)
 def shortest_paths(
-    components: NDArray[np.uint32],
-    numbers: NDArray[np.int32],
+    index: NDArray[np.int32],
     places: NDArray[np.int64],
     depth: NDArray[np.float32],
     size: NDArray[np.float64],
@@ -98,12 +114,10 @@ def shortest_paths(
 
     Parameters
     ----------
-    components, numbers : (z, y, x) arrays
-        See `VoxelGraphs`.
-    places : (n,) int64
-        Voxels of one component.
+    index, places : arrays
+        See `VoxelGraph`.
     depth : (n,) float32
-        Distance of each to the surface, in nm.
+        Distance of each voxel to the surface, in nm.
     size : (3,) float64
         z, y, x of a voxel, in nm.
     start : int
@@ -116,9 +130,8 @@ def shortest_paths(
     lengths : (n,) float32
     """
     count = len(places)
-    flat, index = components.ravel(), numbers.ravel()
-    own = flat[places[0]]
-    steps, step_nm = neighbour_steps(components.shape, size)
+    flat = index.ravel()
+    steps, step_nm = neighbour_steps(index.shape, size)
     unit = size.min()
     penalty = np.empty(count, np.float32)
     for v in range(count):
@@ -136,10 +149,8 @@ def shortest_paths(
         filled -= 1
         place, base, half = places[v], cost[v], penalty[v]
         for k in range(26):
-            if flat[place + steps[k]] != own:
-                continue
-            u = index[place + steps[k]]
-            if position[u] == SETTLED:
+            u = flat[place + steps[k]]
+            if u == NONE or position[u] == SETTLED:
                 continue
             new = base + step_nm[k] * (half + penalty[u])
             if new < cost[u]:
