@@ -107,7 +107,7 @@ class ToolSpec:
         return normalize_halo(self.halo(parameters, scale_nm) if callable(self.halo) else self.halo)
 
     def compute_scale(self, parameters: Parameters) -> Scale:
-        """Return the voxels (z, y, x) into which blocks are not divided: the grid, and those of a voxel of each output."""
+        """Return the voxels (z, y, x) into which blocks are not divided: of the grid, and of a voxel of any output."""
         scales = [(self.grid,) * 3] + [kind.scale_for(parameters) for kind in self.outputs.values()]
         z, y, x = (math.lcm(*factors) for factors in zip(*scales, strict=True))
         return z, y, x
