@@ -202,7 +202,7 @@ def _trace(
     back, corner = inverse(axes), np.array(box.start)
     reached = np.empty(0, np.int32)
     if targets is not None:
-        reached = graph.index[tuple((targets - corner + 1)[:, axes].T)]
+        reached = graph.numbers[tuple((targets - corner + 1)[:, axes].T)]
     order, parents = _paths(graph, depths, size, reached, teasar.finer, tips)
     position = np.empty(len(graph.places), np.int64)
     position[order] = np.arange(len(order))
@@ -222,10 +222,10 @@ def _paths(
     tips: bool,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the voxels of the paths of a component, the root first, and the parents of all voxels."""
-    start = outermost(graph.places, graph.index.shape, size)
-    parents, lengths = shortest_paths(graph.index, graph.places, depths, size, start)
+    start = outermost(graph.places, graph.numbers.shape, size)
+    parents, lengths = shortest_paths(graph.numbers, graph.places, depths, size, start)
     order = trace_tree(
-        graph.index, graph.places, depths, parents, lengths, size, targets, teasar.scale, teasar.const_nm, tips
+        graph.numbers, graph.places, depths, parents, lengths, size, targets, teasar.scale, teasar.const_nm, tips
     )
     return order, parents
 

@@ -26,18 +26,18 @@ class VoxelGraph(NamedTuple):
 
     Attributes
     ----------
-    index : (z, y, x) int32
+    numbers : (z, y, x) int32
         Number of each voxel, `NONE` for others; with one layer of these around the bounding box.
     places : (n,) int64
-        Voxels as indices of ``index.ravel()``, sorted.
+        Voxels as indices of ``numbers.ravel()``, sorted.
     """
 
-    index: NDArray[np.int32]
+    numbers: NDArray[np.int32]
     places: NDArray[np.int64]
 
-    def points(self, numbers: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    def points(self, chosen: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return voxels (n, 3) by number, from the corner of the bounding box."""
-        return np.stack(np.unravel_index(self.places[numbers], self.index.shape), axis=1) - 1
+        return np.stack(np.unravel_index(self.places[chosen], self.numbers.shape), axis=1) - 1
 
 
 def voxel_graph(component: NDArray[np.bool_]) -> VoxelGraph:
@@ -115,7 +115,7 @@ def shortest_paths(
     Parameters
     ----------
     index, places : arrays
-        See `VoxelGraph`.
+        Numbers and places of a `VoxelGraph`.
     depth : (n,) float32
         Distance of each voxel to the surface, in nm.
     size : (3,) float64
