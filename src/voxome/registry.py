@@ -22,7 +22,10 @@ _log = logging.getLogger(__name__)
 BUILT_IN: dict[str, dict[str, str]] = {
     "voxome.dialects": {
         "boss": "voxome.relay.dialects.boss.dialect:BossDialect",
+        "precomputed": "voxome.relay.dialects.precomputed.dialect:PrecomputedDialect",
         "raw": "voxome.relay.dialects.raw:RawDialect",
+        "zarr": "voxome.relay.dialects.zarr.dialect:Zarr2Dialect",
+        "zarr3": "voxome.relay.dialects.zarr.dialect:Zarr3Dialect",
     },
     "voxome.engines": {
         "local": "voxome.engines.local:open_local",

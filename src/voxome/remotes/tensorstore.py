@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.source import Version
 from voxome.contracts.spec import VolumeSpec
-from voxome.errors import AccessDenied, CorruptData, InvalidBox, InvalidInput, ReadOnly
+from voxome.errors import AccessDenied, CorruptData, InvalidBox, InvalidInput, ReadOnly, UnsupportedFormat
 from voxome.geometry import BlockGrid, Box
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import context, map_errors, result_of
@@ -31,6 +31,29 @@ def reorder_axes(store: ts.TensorStore, order: Sequence[int], start: Sequence[in
 def domain_of(store: ts.TensorStore) -> Box:
     """Return all indices of `store`."""
     return Box(tuple(store.domain.inclusive_min), tuple(store.domain.exclusive_max))
+
+
+def encode_array(spec: Mapping[str, Any], voxels: NDArray[Any], name: str) -> bytes:
+    """Return the file of an array of one chunk, encoded in memory.
+
+    Parameters
+    ----------
+    spec : mapping
+        Driver and metadata of an array whose only chunk has the shape of `voxels`.
+    voxels : array
+        All of its voxels, with the axes of the driver.
+    name : str
+        What is encoded, for messages.
+    """
+    memory: dict[str, Any] = {"kvstore": {"driver": "memory"}, "store_data_equal_to_fill_value": True}
+    own = ts.Context()
+    with map_errors(name, invalid=UnsupportedFormat):
+        store = ts.open({**spec, **memory}, context=own, create=True).result()
+        files = ts.KvStore.open(memory["kvstore"], context=own).result()
+        metadata = set(files.list().result())
+        store.write(voxels).result()
+        (chunk,) = set(files.list().result()) - metadata
+        return bytes(files[chunk])
 
 
 class TensorStoreSource:

@@ -69,7 +69,7 @@ def _complete(spec: VolumeSpec, name: str) -> Json:
         "voxel_offset": list(frame.start[::-1]),
         "resolution": list(size[::-1]),
         "chunk_size": list(_chunk(spec)[::-1]),
-        **_codec(spec),
+        **codec_of(spec),
         **({"sharding": sharding} if sharding else {}),
     }
     channels = spec.domain.shape[0] if spec.domain.ndim == 4 else 1
@@ -92,7 +92,8 @@ def _chunk(spec: VolumeSpec) -> tuple[int, ...]:
     return tuple(max(1, min(64, n)) for n in spec.frame.shape)
 
 
-def _codec(spec: VolumeSpec) -> Json:
+def codec_of(spec: VolumeSpec) -> Json:
+    """Return the entry ``encoding`` of a scale, and its options."""
     is_segmentation = spec.kind == "labels" and spec.dtype.name in ("uint32", "uint64")
     default = "compressed_segmentation" if is_segmentation else "raw"
     codec = (spec.encoding or {}).get("codec", default)

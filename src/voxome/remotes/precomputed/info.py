@@ -31,7 +31,7 @@ STRUCTURAL = frozenset({"@type", "type", "data_type", "num_channels", "scales", 
 LINKS = frozenset({"mesh", "skeletons", "segment_properties"})
 """Attributes that are keys of ``info`` itself."""
 
-_DATA_TYPES = (*(f"{sign}int{bits}" for sign in ("u", "") for bits in (8, 16, 32, 64)), "float32")
+DATA_TYPES = (*(f"{sign}int{bits}" for sign in ("u", "") for bits in (8, 16, 32, 64)), "float32")
 _READ = ("raw", "jpeg", "png", "compressed_segmentation")
 _READ_BY_CLOUDVOLUME = ("compresso", "crackle", "fpzip", "jxl", "kempressed", "zfpc")
 _OPTIONS = ("jpeg_quality", "png_level", "compressed_segmentation_block_size")
@@ -104,8 +104,8 @@ def check_members(info: Mapping[str, Any], number: int) -> None:
             )
     require_text("key", scale["key"])
     require_object("sharding", scale.get("sharding") or {})
-    if require_text("data_type", info["data_type"]).lower() not in _DATA_TYPES:
-        raise wrong_member("data_type", info["data_type"], f"one of {', '.join(_DATA_TYPES)}")
+    if require_text("data_type", info["data_type"]).lower() not in DATA_TYPES:
+        raise wrong_member("data_type", info["data_type"], f"one of {', '.join(DATA_TYPES)}")
     if type(channels := info.get("num_channels", 1)) is not int or channels < 1:
         raise wrong_member("num_channels", channels, "a whole number of at least 1")
     require_text("type", info.get("type", "image"))

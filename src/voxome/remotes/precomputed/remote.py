@@ -27,6 +27,7 @@ from voxome.remotes.precomputed.mesh_writer import check_meshes, open_mesh_write
 from voxome.remotes.precomputed.segment_properties import properties_folder, write_segment_properties
 from voxome.remotes.precomputed.skeleton_writer import check_skeletons, open_skeleton_writer
 from voxome.remotes.precomputed.source import PrecomputedPyramid, open_level
+from voxome.remotes.precomputed.volume_files import PrecomputedFiles
 from voxome.storage.find import storage_path
 from voxome.storage.json_store import begins_as_object, read_json, update_json
 from voxome.storage.local import LocalPath
@@ -93,6 +94,9 @@ class PrecomputedRemote:
 
         update_json(folder, INFO, enter)
         return PrecomputedPyramid(folder, info, mode="r+", name=str(uri))
+
+    def volume_files(self, levels: Sequence[VolumeSpec], name: str) -> PrecomputedFiles:
+        return PrecomputedFiles(levels, name)
 
     def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
         new_info(spec, str(uri))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorstore as ts
@@ -50,7 +50,7 @@ def create(folder: StoragePath, spec: VolumeSpec) -> None:
     UnsupportedFormat, InvalidInput
         If zarr cannot store such an array, or the encoding is invalid.
     """
-    spec, options = _complete(spec, str(folder))
+    spec, options = complete(spec, str(folder))
     documents = _new_files(spec, options, folder.name)
     if find_node(folder) is not None:
         raise AlreadyExists(f"a zarr array or group exists at {folder}; choose another path, or delete it")
@@ -66,7 +66,7 @@ def check_spec(spec: VolumeSpec, name: str) -> None:
     ------
     UnsupportedFormat, InvalidInput
     """
-    _new_files(*_complete(spec, name), name)
+    _new_files(*complete(spec, name), name)
 
 
 def create_level(folder: StoragePath, spec: VolumeSpec) -> None:
@@ -93,7 +93,14 @@ def _create_groups_above(array: StoragePath, format: str) -> None:
             update_json(folder, name, create_group)
 
 
-def _complete(spec: VolumeSpec, name: str) -> tuple[VolumeSpec, dict[str, Any]]:
+def complete(spec: VolumeSpec, name: str) -> tuple[VolumeSpec, dict[str, Any]]:
+    """Return a spec with its chunks, and all options of its encoding.
+
+    Raises
+    ------
+    UnsupportedFormat, InvalidInput
+        If zarr cannot store such an array, or an option is unknown.
+    """
     options = {"format": "zarr3", "codec": "zstd", "ome": ome.expressible(spec), **(spec.encoding or {})}
     unknown = sorted(set(options) - set(_OPTIONS))
     if unknown:
@@ -119,13 +126,41 @@ def _ints(chunk: Iterable[int]) -> tuple[int, ...]:
 
 def _new_files(spec: VolumeSpec, options: Mapping[str, Any], name: str) -> dict[str, bytes]:
     """File name → content of a plain array, or of a pyramid whose array is ``0``."""
-    attributes = voxome_attrs(spec) if options["ome"] else {**spec.attributes, **voxome_attrs(spec)}
-    array = _encode(_array_documents(spec, options, attributes), name)
+    array = array_files(spec, options, name)
     _check_with_tensorstore(array, options["format"], name)
     if not options["ome"]:
         return array
-    group = _encode(_group_documents(spec, options, name), name)
+    group = group_files(spec, [ome.dataset("0", spec, (1, 1, 1))], options, name)
     return {**{f"0/{key}": text for key, text in array.items()}, **group}
+
+
+def array_files(spec: VolumeSpec, options: Mapping[str, Any], name: str) -> dict[str, bytes]:
+    """Return file name → content of the metadata of an array; `spec` and `options` are complete."""
+    attributes = voxome_attrs(spec) if options["ome"] else {**spec.attributes, **voxome_attrs(spec)}
+    return _encode(_array_documents(spec, options, attributes), name)
+
+
+def group_files(
+    spec: VolumeSpec, datasets: Sequence[Mapping[str, Any]], options: Mapping[str, Any], name: str
+) -> dict[str, bytes]:
+    """Return file name → content of the metadata of a pyramid.
+
+    Parameters
+    ----------
+    spec : VolumeSpec
+        Its finest level.
+    datasets : sequence of mapping
+        Entry of each level in the multiscales, finest first.
+    options : mapping
+        Options of its encoding, complete.
+    name : str
+        What it is called.
+    """
+    version2 = options["format"] == "zarr2"
+    attributes = {**spec.attributes, **ome.document(spec, name, "0.4" if version2 else "0.5", datasets)}
+    file, group = _GROUPS[options["format"]]
+    documents = {file: group, ".zattrs": attributes} if version2 else {file: {**group, "attributes": attributes}}
+    return _encode(documents, name)
 
 
 def _encode(documents: Documents, name: str) -> dict[str, bytes]:
@@ -140,14 +175,6 @@ def _check_with_tensorstore(array: Mapping[str, bytes], format: str, name: str) 
         for key, text in array.items():
             memory[key] = text
         ts.open({"driver": format, "kvstore": {"driver": "memory"}}, context=separate).result()
-
-
-def _group_documents(spec: VolumeSpec, options: Mapping[str, Any], name: str) -> Documents:
-    """Return the files of a pyramid with one level, the array ``0`` for `spec`."""
-    version2 = options["format"] == "zarr2"
-    attributes = {**spec.attributes, **ome.document(spec, name, "0.4" if version2 else "0.5")}
-    file, group = _GROUPS[options["format"]]
-    return {file: group, ".zattrs": attributes} if version2 else {file: {**group, "attributes": attributes}}
 
 
 def _array_documents(spec: VolumeSpec, options: Mapping[str, Any], attributes: Mapping[str, Any]) -> Documents:

@@ -160,8 +160,18 @@ def expressible(spec: VolumeSpec) -> bool:
     return set(spec.axes) <= set(_TYPES) and {"y", "x"} <= set(spec.axes)
 
 
-def document(spec: VolumeSpec, name: str, version: str) -> dict[str, Any]:
-    """Return the group attributes of a pyramid with one level, the array ``0`` for `spec`."""
+def document(spec: VolumeSpec, name: str, version: str, arrays: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the group attributes of a pyramid whose `arrays`, finest first, are those of `dataset`.
+
+    Parameters
+    ----------
+    spec : VolumeSpec
+        The finest level.
+    name, version : str
+        What the pyramid is called, and the version of OME-Zarr.
+    arrays : sequence of mapping
+        Its entries.
+    """
     if not expressible(spec):
         raise UnsupportedFormat(
             f"{name}: OME-Zarr has the axes t, c, z, y, x, not {'/'.join(spec.axes)}; "
@@ -171,7 +181,7 @@ def document(spec: VolumeSpec, name: str, version: str) -> dict[str, Any]:
     if spec.voxel_size_nm is not None:
         for axis in spec.spatial:
             axes[axis]["unit"] = "nanometer"
-    entry = {"name": name, "axes": axes, "datasets": [dataset("0", spec, (1, 1, 1))]}
+    entry = {"name": name, "axes": axes, "datasets": list(arrays)}
     if version == "0.4":
         return {"multiscales": [{"version": version, **entry}]}
     return {"ome": {"version": version, "multiscales": [entry]}}

@@ -20,6 +20,7 @@ from voxome.remotes.zarr.create import check_spec, create
 from voxome.remotes.zarr.listing import volumes_under
 from voxome.remotes.zarr.metadata import FILES, Node, find_node, require_node
 from voxome.remotes.zarr.source import ZarrSource, open_array, open_level, open_pyramid
+from voxome.remotes.zarr.volume_files import ZarrFiles
 from voxome.storage.find import require_writable, storage_path
 from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
@@ -71,6 +72,9 @@ class ZarrRemote:
 
     def _spec_of(self, folder: StoragePath) -> VolumeSpec:
         return self._open(folder, str(folder)).spec
+
+    def volume_files(self, levels: Sequence[VolumeSpec], name: str) -> ZarrFiles:
+        return ZarrFiles(levels, name)
 
     def create(self, uri: Uri, spec: VolumeSpec) -> ZarrSource:
         folder = _folder(uri, writing=True)

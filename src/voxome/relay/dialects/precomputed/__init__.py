@@ -1,0 +1,1 @@
+"""Neuroglancer's precomputed format."""

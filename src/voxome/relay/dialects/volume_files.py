@@ -1,0 +1,117 @@
+"""A dialect whose URLs are the files of a format: ``PREFIX/NAME/PATH``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from voxome.contracts.abilities import ability
+from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.volume_files import ChunkFile, SupportsVolumeFiles, VolumeFiles
+from voxome.errors import InvalidInput, NotFound, UnsupportedFormat
+from voxome.registry import load
+from voxome.relay.accounts import PUBLIC, Caller
+from voxome.relay.dialects.chunks import MOST_BYTES, served_chunk
+from voxome.relay.files import FileAnswer, file_response
+from voxome.relay.http import endpoint
+from voxome.relay.permitted import PermittedSources
+from voxome.relay.relay import Relay
+from voxome.relay.sources import SourceUnavailable
+
+_JSON = "application/json"
+
+
+class VolumeFilesDialect:
+    """Sources as the files of a format, read-only.
+
+    Which files a volume has is known to the remote of the format. Nothing but those files has a URL: all others, those
+    of other versions of the format too, get status 404.
+
+    Parameters
+    ----------
+    relay : Relay
+        Provides the sources and accounts.
+    prefix : str
+        First part of its URLs, such as ``/zarr``.
+    scheme : str
+        Scheme of the remote.
+    encoding : mapping, optional
+        Options of the format.
+    together : collection of str
+        Axes that no chunk of the format divides.
+    """
+
+    def __init__(
+        self,
+        relay: Relay,
+        prefix: str,
+        scheme: str,
+        *,
+        encoding: Mapping[str, Any] | None = None,
+        together: Collection[str] = (),
+    ) -> None:
+        self._relay, self._prefix, self._encoding, self._together = relay, prefix, encoding, together
+        format = ability(load("voxome.remotes", scheme)(), SupportsVolumeFiles)
+        if format is None:
+            raise UnsupportedFormat(f"the remote {scheme} has no files of volumes that could be served")
+        self._format = format
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the only route: every file below the prefix."""
+        return [Route(f"{self._prefix}/{{path:path}}", endpoint(self._relay, 0, self._answer), methods=["GET"])]
+
+    def close(self) -> None:
+        """Do nothing: no work is left in the background."""
+
+    def _answer(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        sources, path = PermittedSources(self._relay.sources, caller), request.path_params["path"]
+        for name, key in self._names(path):
+            rights = sources.rights(name)
+            file = self.file(sources, name, key)
+            if file is not None:
+                return file_response(request, file, public=PUBLIC in rights.readers)
+        raise NotFound(f"there is no {self._prefix}/{path}")
+
+    def _names(self, path: str) -> Iterator[tuple[str, str]]:
+        """Yield the sources whose names begin a path, the longest first, and what follows."""
+        parts = path.split("/")
+        for count in range(len(parts) - 1, 0, -1):
+            name = "/".join(parts[:count])
+            if name in self._relay.sources:
+                yield name, "/".join(parts[count:])
+
+    def file(self, sources: PermittedSources, name: str, path: str) -> FileAnswer | None:
+        """Return the file `path` of a source; None if it has none.
+
+        Raises
+        ------
+        NotFound
+            If the format has no such volumes; the message says why.
+        SourceUnavailable
+            If the store behind it fails.
+        """
+        levels = [self._served(sources.spec(name, level=n)) for n in range(sources.level_count(name))]
+        try:
+            files = self._format.volume_files(levels, name)
+            chunk = files.find(path)
+            if chunk is None:
+                content = files.metadata().get(path)
+                return None if content is None else FileAnswer(content, _JSON)
+        except (UnsupportedFormat, InvalidInput) as error:
+            raise NotFound(str(error)) from error
+        return FileAnswer(self._encode(files, chunk, sources, name))
+
+    def _served(self, spec: VolumeSpec) -> VolumeSpec:
+        most = min(MOST_BYTES, self._relay.largest_cutout_bytes)
+        chunk = served_chunk(spec, together=self._together, most_bytes=most)
+        return spec.replace(read_chunk=chunk, write_chunk=chunk, encoding=self._encoding, attributes={})
+
+    def _encode(self, files: VolumeFiles, chunk: ChunkFile, sources: PermittedSources, name: str) -> bytes | memoryview:
+        try:
+            return files.encode(chunk, sources.read(name, chunk.box, level=chunk.level))
+        except InvalidInput as error:  # the box is not the caller's choice
+            raise SourceUnavailable(f"the source {name} cannot be read; see the log of the server") from error
