@@ -13,11 +13,11 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.volume_files import ChunkFile, scale_by_shape
 from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
-from voxome.remotes.json_store import to_json
 from voxome.remotes.precomputed.create import codec_of, new_info, new_scale
 from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import DATA_TYPES, Json
 from voxome.remotes.tensorstore import encode_array
+from voxome.storage.json_store import to_json
 
 _AXES = (("z", "y", "x"), ("c", "z", "y", "x"))
 _WIDER = {"bool": "uint8", "float16": "float32"}

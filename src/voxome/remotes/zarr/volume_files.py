@@ -14,10 +14,10 @@ from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.volume_files import ChunkFile, scale_by_shape
 from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
-from voxome.remotes.json_store import to_json
 from voxome.remotes.tensorstore import encode_array
 from voxome.remotes.zarr import ome
 from voxome.remotes.zarr.create import array_files, complete, group_files
+from voxome.storage.json_store import to_json
 
 _INDEX = re.compile(r"0|[1-9]\d{0,17}", re.ASCII)
 
