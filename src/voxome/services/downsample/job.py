@@ -26,8 +26,8 @@ from voxome.resources.open import open_source
 from voxome.services.downsample.passes import Assembly, Pass, spatial_part
 from voxome.services.downsample.scratch import Scratch, group_of_cells, group_of_ids, group_of_level
 from voxome.storage.find import storage_at
-from voxome.tools.common.cells.methods import METHODS, Cells, cells_of
-from voxome.tools.common.cells.presence import present, unique
+from voxome.tools.common.cells.levels import CellLevels, levels_of_cells, levels_of_voxels
+from voxome.tools.common.cells.methods import METHODS, Cells
 
 _TRIM_EVERY = 4
 """Tiles after which freed memory is returned to the system, which keeps much of it otherwise."""
@@ -35,10 +35,9 @@ _TRIM_EVERY = 4
 
 @dataclass(frozen=True)
 class _Tile:
-    """What was computed of a tile: for each channel and time, the cells of each level, if the block keeps them."""
+    """What was computed of a tile: its levels, for each channel and time, and whether the block keeps them."""
 
-    levels: Sequence[Mapping[int, Cells]]
-    ids: Mapping[int, NDArray[Any]]
+    rows: Sequence[CellLevels]
     is_kept: bool
 
 
@@ -78,14 +77,16 @@ class OpenPass:
             for number, tile in enumerate(pool.map(compute, *zip(*one.tiles(index), strict=True)), 1):
                 if number % _TRIM_EVERY == 0:
                     trim_memory()
-                for level, found in tile.ids.items():
-                    ids.add(level, found)
-                for row, levels in enumerate(tile.levels if tile.is_kept else ()):
-                    for level, array in arrays.items():
+                for row, levels in enumerate(tile.rows):
+                    for level, found in zip((one.before, *one.levels), levels.ids, strict=False):
+                        ids.add(level, found)
+                    if not tile.is_kept:
+                        continue
+                    for at, (level, array) in enumerate(arrays.items(), 1):
                         own = array.reshape(-1, *array.shape[-3:])[row]
-                        _put(own, spatial_part(boxes[level]), levels[level])
-                    if one.keep:
-                        kept[row].append(levels[one.levels[-1]])
+                        _put(own, spatial_part(boxes[level]), levels.boxes[at], levels.values[at])
+                    if levels.last is not None:
+                        kept[row].append(levels.last)
         trim_memory()
         for level, array in arrays.items():
             if array.size:
@@ -97,27 +98,15 @@ class OpenPass:
 
     def _compute(self, write: Box, put: Callable[[Box, NDArray[Any]], None], tile: Box, is_kept: bool) -> _Tile:
         """Compute a tile of a block, and write its part of the first level."""
-        one, ids, rows = self._pass, _Ids(), list[Mapping[int, Cells]]()
-        first, *others = one.levels
-        values = []
-        for cells, finer in self._cells(write, tile):
-            levels = {first: cells}
-            for level in others:
-                levels[level] = levels[level - 1].coarsen(one.ratio(level, level - 1))
-            values.append(cells.values)
-            if one.ids:
-                candidates = _ids_of(levels[one.levels[-1]], finer)
-                ids.add(one.before, candidates)
-                for level, found in levels.items():
-                    ids.add(level, present(found.values, candidates))
-            rows.append({level: levels[level] for level in (*others, one.levels[-1])})
-        overlap = spatial_part(write) & cells.box
+        one, rows = self._pass, list(self._levels(write, tile))
+        first = rows[0].boxes[0]
+        overlap = spatial_part(write) & first
         if not overlap.empty:
             box = Box((*write.start[:-3], *overlap.start), (*write.stop[:-3], *overlap.stop))
-            inner = overlap.within(cells.box)
-            data = np.stack([one[inner] for one in values]).reshape(box.shape)
+            inner = overlap.within(first)
+            data = np.stack([row.values[0][inner] for row in rows]).reshape(box.shape)
             put(one.axes.restore(box), data.transpose(one.axes.inverse))
-        return _Tile(rows, ids.found, is_kept)
+        return _Tile(rows, is_kept)
 
     def _keep(self, index: int, kept: Sequence[Sequence[Cells]]) -> None:
         last = self._pass.levels[-1]
@@ -126,21 +115,21 @@ class OpenPass:
         arrays = {f"{row}/{name}": values for row, one in enumerate(joined) for name, values in one.arrays.items()}
         self._scratch.write(group_of_cells(last), index, arrays)
 
-    def _cells(self, write: Box, tile: Box) -> Iterator[tuple[Cells, NDArray[Any]]]:
-        """Yield the cells of the first level in a tile, and their voxels, for each channel and time of a block."""
+    def _levels(self, write: Box, tile: Box) -> Iterator[CellLevels]:
+        """Yield the levels of a tile, for each channel and time of a block."""
         one = self._pass
         first, before = one.levels[0], one.before
         inner = tile.refine(one.ratio(one.levels[-1], first)) & one.cells(first)
-        ratio = one.ratio(first, before)
-        box = inner.refine(ratio) & one.cells(before)
+        box = inner.refine(one.ratio(first, before)) & one.cells(before)
         full = Box((*write.start[:-3], *box.start), (*write.stop[:-3], *box.stop))
+        ratios = [one.ratio(level, finer) for finer, level in itertools.pairwise((before, *one.levels))]
         if one.earlier is not None:
             for finer in self._kept_cells(one.earlier, full):
-                yield finer.coarsen(ratio), finer.values
+                yield levels_of_cells(finer, ratios, ids=one.ids, keep=one.keep)
             return
         data = self._read(one.axes.restore(full)).transpose(one.axes.order)
         for voxels in data.reshape(-1, *box.shape):
-            yield cells_of(voxels, box, ratio, one.method, one.no_data), voxels
+            yield levels_of_voxels(voxels, box, ratios, one.method, one.no_data, ids=one.ids, keep=one.keep)
 
     def _read(self, box: Box) -> NDArray[Any]:
         """Read a box into memory that this thread reuses, as allocation is slow."""
@@ -206,12 +195,6 @@ class OpenAssembly:
         return JobResult(time.perf_counter() - began, peak_bytes())
 
 
-def _ids_of(cells: Cells, voxels: NDArray[Any]) -> NDArray[Any]:
-    """Return the ids among voxels, sorted: those of the histograms of coarse cells, where there are some."""
-    entries = cells.arrays.get("ids")
-    return unique(voxels) if entries is None else np.union1d(unique(entries), unique(cells.values))
-
-
 class _Ids:
     """Ids by level."""
 
@@ -250,10 +233,10 @@ def staged(target: VolumeSource, box: Box) -> Iterator[Callable[[Box, NDArray[An
     target.write(box, data)
 
 
-def _put(array: NDArray[Any], box: Box, cells: Cells) -> None:
-    overlap = box & cells.box
+def _put(array: NDArray[Any], box: Box, cells: Box, values: NDArray[Any]) -> None:
+    overlap = box & cells
     if not overlap.empty:
-        array[overlap.within(box)] = cells.values[overlap.within(cells.box)]
+        array[overlap.within(box)] = values[overlap.within(cells)]
 
 
 _open_parts: dict[str, OpenPass | OpenAssembly] = {}

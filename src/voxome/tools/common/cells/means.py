@@ -199,19 +199,28 @@ def _add_counted(data, mask, ez, ey, ex, sums):  # type: ignore[no-untyped-def]
 
 @_jit
 def _round_full(sums, sz, sy, sx, means):  # type: ignore[no-untyped-def]
-    """Divide by the number of voxels, and round half to even."""
+    """Divide by the number of voxels, and round half to even; rows of cells of 1, 2, 4, … voxels by shifts."""
+    cells = len(sx)
     for z in range(sums.shape[0]):
         for y in range(sums.shape[1]):
-            for x in range(sums.shape[2]):
-                total, n = sums[z, y, x], sz[z] * sy[y] * sx[x]
-                if n == 8:
-                    mean, rest = total >> 3, total & 7
-                else:
-                    mean = total // n
-                    rest = total - mean * n
-                if 2 * rest > n or (2 * rest == n and mean & 1):
+            row, out, n = sums[z, y], means[z, y], sz[z] * sy[y] * sx[cells // 2]
+            begin, end, shift = cells, cells, 0
+            if n & (n - 1) == 0:
+                begin, end = int(sx[0] != sx[cells // 2]), cells - int(sx[cells - 1] != sx[cells // 2])
+                while 1 << shift < n:
+                    shift += 1
+            one, below = sums.dtype.type(1), sums.dtype.type(n // 2 - 1 if n > 1 else 0)
+            by = sums.dtype.type(shift)
+            for x in range(begin, end):
+                out[x] = (row[x] + below + ((row[x] >> by) & one if n > 1 else 0)) >> by
+            for at in range(cells - end + begin):
+                x = at if at < begin else at + end - begin
+                total, m = row[x], sz[z] * sy[y] * sx[x]
+                mean = total // m
+                rest = total - mean * m
+                if 2 * rest > m or (2 * rest == m and mean & 1):
                     mean += 1
-                means[z, y, x] = mean
+                out[x] = mean
 
 
 @_jit

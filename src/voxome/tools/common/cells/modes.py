@@ -22,6 +22,7 @@ from voxome.tools.common.cells.edges import (
     shape_of,
     sizes_of,
 )
+from voxome.tools.common.cells.mode_levels import ModeLevels, background_of, mode_levels
 
 _jit = nb.njit(nogil=True, cache=True, boundscheck=False)
 _FEW = 48
@@ -62,13 +63,15 @@ class ModeCells:
     @classmethod
     def of_voxels(cls, data: NDArray[Any], box: Box, factors: tuple[int, ...], no_data: Any) -> ModeCells:
         """Return the cells of `factors` voxels; `data` are the voxels of `box`."""
-        voxels, edges = compilable(data), cell_edges(box, factors)
-        values = np.empty(shape_of(edges), voxels.dtype)
-        ends, ids = np.empty(values.size, np.int64), np.empty(voxels.size, voxels.dtype)
-        counts = np.empty(voxels.size, np.int64)
-        size = _count(voxels, *edges, *_background(no_data, voxels.dtype), values, ends, ids, counts)
-        entries = ends, ids[:size].copy(), counts[:size].copy()
-        return cls(box.coarsen(factors), restored(values, data.dtype), *entries, sizes_of(edges), no_data)
+        one = mode_levels(data, box, [factors], no_data, ids=False, keep=True)
+        return cls.of_levels(one, box, factors, no_data)
+
+    @classmethod
+    def of_levels(cls, levels: ModeLevels, box: Box, factors: tuple[int, ...], no_data: Any) -> ModeCells:
+        """Return the cells of the last of some levels, of `factors` voxels of `box`, with their histograms."""
+        assert levels.ends is not None, "the histograms are kept"
+        entries = levels.ends, levels.entries, levels.counts
+        return cls(box.coarsen(factors), levels.values[-1], *entries, sizes_of(cell_edges(box, factors)), no_data)
 
     def coarsen(self, factors: tuple[int, ...]) -> ModeCells:
         """Return the cells of `factors` of these cells."""
@@ -76,7 +79,7 @@ class ModeCells:
         sizes, most = add_sizes(self.sizes, edges), len(self.ids) + old.size
         values = np.empty(shape_of(edges), old.dtype)
         ends, ids, counts = np.empty(values.size, np.int64), np.empty(most, old.dtype), np.empty(most, np.int64)
-        background = _background(self.no_data, old.dtype)
+        background = background_of(self.no_data, old.dtype)
         entries = self.ends, self.ids, self.counts
         size = _merge(old, *entries, *self.sizes, *edges, *background, values, ends, ids, counts)
         entries = ends, ids[:size].copy(), counts[:size].copy()
@@ -131,13 +134,6 @@ def _place(  # type: ignore[no-untyped-def]
             counts[at : at + high - low] = old_counts[low:high]
 
 
-def _background(no_data: Any, dtype: np.dtype[Any]) -> tuple[bool, Any]:
-    """Return whether there is a value that does not count, and what a cell gets in which nothing counts."""
-    if no_data is not None:
-        return True, dtype.type(no_data)
-    return False, dtype.type(np.nan if dtype.kind == "f" else 0)
-
-
 @_jit
 def _tally(found, weights, size, ids, counts, at):  # type: ignore[no-untyped-def]
     """Write the histogram of weighted values from entry `at` on; return its end."""
@@ -182,63 +178,6 @@ def _is_uniform(data, z0, z1, y0, y1, x0, x1):  # type: ignore[no-untyped-def]
                 if data[z, y, x] != first:
                     return False
     return True
-
-
-@_jit
-def _count(data, ez, ey, ex, masked, background, values, ends, ids, counts):  # type: ignore[no-untyped-def]
-    """Count the values of each cell; return the number of entries."""
-    largest = np.diff(ez).max() * np.diff(ey).max() * np.diff(ex).max()
-    found, weights = np.empty(largest, data.dtype), np.ones(largest, np.int64)
-    cell, end = 0, 0
-    for cz in range(len(ez) - 1):
-        z0, z1 = ez[cz], ez[cz + 1]
-        for cy in range(len(ey) - 1):
-            y0, y1 = ey[cy], ey[cy + 1]
-            halved = z1 - z0 == 2 and y1 - y0 == 2
-            for cx in range(len(ex) - 1):
-                x0, x1 = ex[cx], ex[cx + 1]
-                first = data[z0, y0, x0]
-                if halved and x1 - x0 == 2:
-                    b, c, d = data[z0, y0, x0 + 1], data[z0, y0 + 1, x0], data[z0, y0 + 1, x0 + 1]
-                    e, f = data[z0 + 1, y0, x0], data[z0 + 1, y0, x0 + 1]
-                    g, h = data[z0 + 1, y0 + 1, x0], data[z0 + 1, y0 + 1, x0 + 1]
-                    same = 1 + (b == first) + (c == first) + (d == first)
-                    same += (e == first) + (f == first) + (g == first) + (h == first)
-                    uniform = same == 8
-                    if not uniform:
-                        other = b if b != first else c if c != first else d if d != first else e
-                        other = other if other != first else f if f != first else g if g != first else h
-                        rest = (b == other) + (c == other) + (d == other) + (e == other)
-                        rest += (f == other) + (g == other) + (h == other)
-                        if (
-                            first == first
-                            and same + rest == 8
-                            and not (masked and (first == background or other == background))
-                        ):
-                            ids[end], counts[end], ids[end + 1], counts[end + 1] = first, same, other, rest
-                            values[cz, cy, cx] = first if same > rest or (same == rest and first < other) else other
-                            end += 2
-                            ends[cell] = end
-                            cell += 1
-                            continue
-                else:
-                    uniform = _is_uniform(data, z0, z1, y0, y1, x0, x1)
-                if uniform and first == first:
-                    values[cz, cy, cx] = first
-                else:
-                    size, start = 0, end
-                    for z in range(z0, z1):
-                        for y in range(y0, y1):
-                            for x in range(x0, x1):
-                                value = data[z, y, x]
-                                if value == value and not (masked and value == background):
-                                    found[size] = value
-                                    size += 1
-                    end = _tally(found, weights, size, ids, counts, end)
-                    values[cz, cy, cx] = _most_frequent(ids, counts, start, end, background)
-                ends[cell] = end
-                cell += 1
-    return end
 
 
 @_jit
