@@ -137,16 +137,6 @@ def _mark_differing(data, z0, z1, y0, y1, edges, firsts, differs):  # type: igno
 
 
 @_jit
-def _is_pair(data, z0, z1, y0, y1, x):  # type: ignore[no-untyped-def]
-    """Return whether a cell of two voxels along x has one value."""
-    first, others = data[z0, y0, x], False
-    for z in range(z0, z1):
-        for y in range(y0, y1):
-            others |= (data[z, y, x] != first) | (data[z, y, x + 1] != first)
-    return not others
-
-
-@_jit
 def _number(value, distinct, n, table, slots):  # type: ignore[no-untyped-def]
     """Return the number of a value among the distinct ones of a cell; it is added if it is new."""
     for number in range(min(n, _FEW)):
@@ -166,14 +156,139 @@ def _number(value, distinct, n, table, slots):  # type: ignore[no-untyped-def]
 
 
 @_jit
+def _most_frequent(start, size, numbers, counts, tally, distinct):  # type: ignore[no-untyped-def]
+    """Complete the histogram in entries `start` to `size`; return the number of the most frequent value."""
+    best, most = numbers[start], 0
+    for entry in range(start, size):
+        one = numbers[entry]
+        count = tally[one]
+        tally[one], counts[entry] = 0, count
+        if count > most or (count == most and distinct[one] < distinct[best]):
+            best, most = one, count
+    return best
+
+
+@_jit
+def _count(  # type: ignore[no-untyped-def]
+    data, pz, py, px, start, stop, shape, masked, background, tracked,
+    values, numbers, counts, ends, tally, wins, distinct, table, slots,
+):  # fmt: skip
+    """Fill a box of cells of the first level, and their histograms; return how many values were numbered."""
+    n, last, number, size, cell = 0, background, -1, 0, 0
+    for i in range(start[0], stop[0]):
+        z0, z1 = pz[i], pz[i + 1]
+        for j in range(start[1], stop[1]):
+            y0, y1, row = py[j], py[j + 1], (i * shape[1] + j) * shape[2]
+            halved = z1 - z0 == 2 and y1 - y0 == 2
+            for k in range(start[2], stop[2]):
+                x0, x1, begin = px[k], px[k + 1], size
+                cell += 1
+                value = data[z0, y0, x0]
+                if halved and x1 - x0 == 2:
+                    b, c, d = data[z0, y0, x0 + 1], data[z0, y0 + 1, x0], data[z0, y0 + 1, x0 + 1]
+                    e, f = data[z0 + 1, y0, x0], data[z0 + 1, y0, x0 + 1]
+                    g, h = data[z0 + 1, y0 + 1, x0], data[z0 + 1, y0 + 1, x0 + 1]
+                    same = 1 + (b == value) + (c == value) + (d == value)
+                    same += (e == value) + (f == value) + (g == value) + (h == value)
+                    if same == 8 and not (masked and value == background):
+                        if number < 0 or value != last:
+                            number, last = _number(value, distinct, n, table, slots), value
+                            n = max(n, number + 1)
+                        numbers[size], counts[size] = number, 8
+                        size += 1
+                        ends[cell] = size
+                        values[row + k] = value
+                        wins[number] |= 1
+                        continue
+                    other = b if b != value else c if c != value else d if d != value else e
+                    other = other if other != value else f if f != value else g if g != value else h
+                    rest = (b == other) + (c == other) + (d == other) + (e == other)
+                    rest += (f == other) + (g == other) + (h == other)
+                    if same + rest == 8 and not (masked and (value == background or other == background)):
+                        if number < 0 or value != last:
+                            number = _number(value, distinct, n, table, slots)
+                            n = max(n, number + 1)
+                        numbers[size], counts[size], best = number, same, number
+                        number, last = _number(other, distinct, n, table, slots), other
+                        n = max(n, number + 1)
+                        numbers[size + 1], counts[size + 1] = number, rest
+                        size += 2
+                        ends[cell] = size
+                        if rest > same or (rest == same and other < value):
+                            best = number
+                        values[row + k] = distinct[best]
+                        wins[best] |= 1
+                        continue
+                for z in range(z0, z1):
+                    for y in range(y0, y1):
+                        for x in range(x0, x1):
+                            value = data[z, y, x]
+                            if value != value:
+                                continue
+                            if number < 0 or value != last:
+                                number, last = _number(value, distinct, n, table, slots), value
+                                n = max(n, number + 1)
+                            if masked and value == background:
+                                continue
+                            if tally[number] == 0:
+                                numbers[size] = number
+                                size += 1
+                            tally[number] += 1
+                ends[cell] = size
+                if size == begin:
+                    values[row + k] = background
+                    if tracked:
+                        wins[_number(background, distinct, n, table, slots)] |= 1
+                    continue
+                best = _most_frequent(begin, size, numbers, counts, tally, distinct)
+                values[row + k] = distinct[best]
+                wins[best] |= 1
+    return n
+
+
+@_jit
+def _merge(  # type: ignore[no-untyped-def]
+    pz, py, px, start, stop, shape, first, ny, nx, background, tracked, bit, n,
+    values, old, old_counts, old_ends, numbers, counts, ends, tally, wins, distinct, table, slots,
+):  # fmt: skip
+    """Fill a box of cells of a level, and their histograms, from those of the level before; return their entries."""
+    size, cell = 0, 0
+    for i in range(start[0], stop[0]):
+        z0, z1 = pz[i] - first[0], pz[i + 1] - first[0]
+        for j in range(start[1], stop[1]):
+            y0, y1, row = py[j] - first[1], py[j + 1] - first[1], (i * shape[1] + j) * shape[2]
+            for k in range(start[2], stop[2]):
+                x0, x1, begin = px[k] - first[2], px[k + 1] - first[2], size
+                for z in range(z0, z1):
+                    for y in range(y0, y1):
+                        line = (z * ny + y) * nx
+                        for entry in range(old_ends[line + x0], old_ends[line + x1]):
+                            one = old[entry]
+                            if tally[one] == 0:
+                                numbers[size] = one
+                                size += 1
+                            tally[one] += old_counts[entry]
+                cell += 1
+                ends[cell] = size
+                if size == begin:
+                    values[row + k] = background
+                    if tracked:
+                        wins[_number(background, distinct, n, table, slots)] |= bit
+                    continue
+                best = _most_frequent(begin, size, numbers, counts, tally, distinct)
+                values[row + k] = distinct[best]
+                wins[best] |= bit
+    return size
+
+
+@_jit
 def _fill(  # type: ignore[no-untyped-def]
     data, pz, py, px, fz, fy, fx, shapes, begins, masked, background,
     values, tracked, found, marks, keep, ends, entries, counts, distinct,
 ):  # fmt: skip
     """Fill the values of all levels; return the number of ids found, and of entries of histograms kept.
 
-    In each cell of the last level, values are numbered; `new` and `old` are histograms of its cells on two levels, with
-    these numbers.
+    In each cell of the last level, values are numbered, and histograms have these numbers.
     """
     levels, largest = len(shapes), len(distinct)
     tally, wins = np.zeros(largest, np.int64), np.zeros(largest, np.int64)
@@ -194,9 +309,11 @@ def _fill(  # type: ignore[no-untyped-def]
             y0, y1 = py[0, fy[0, ty]], py[0, fy[0, ty + 1]]
             _mark_differing(data, z0, z1, y0, y1, edges, firsts, differs)
             for tx in range(shapes[levels - 1, 2]):
-                x0, x1 = px[0, fx[0, tx]], px[0, fx[0, tx + 1]]
-                first = data[z0, y0, x0]
-                if not differs[x0:x1].any():
+                differ = 0
+                for x in range(edges[tx], edges[tx + 1]):
+                    differ |= differs[x]
+                if not differ:
+                    first = firsts[edges[tx]]
                     for level in range(levels):
                         for i in range(fz[level, tz], fz[level, tz + 1]):
                             for j in range(fy[level, ty], fy[level, ty + 1]):
@@ -209,77 +326,27 @@ def _fill(  # type: ignore[no-untyped-def]
                         ends[top] = end
                     top += 1
                     continue
-                n, last, number = 0, first, -1
-                for level in range(levels):
+                start, stop = (fz[0, tz], fy[0, ty], fx[0, tx]), (fz[0, tz + 1], fy[0, ty + 1], fx[0, tx + 1])
+                shape = (shapes[0, 0], shapes[0, 1], shapes[0, 2])
+                n = _count(
+                    data, pz[0], py[0], px[0], start, stop, shape, masked, background, tracked,
+                    values, new, new_counts, new_ends, tally, wins, distinct, table, slots,
+                )  # fmt: skip
+                size = new_ends[(stop[0] - start[0]) * (stop[1] - start[1]) * (stop[2] - start[2])]
+                for level in range(1, levels):
                     new, old, new_counts, old_counts = old, new, old_counts, new_counts
                     new_ends, old_ends = old_ends, new_ends
-                    size, cell, bit = 0, 0, 1 << level
-                    if level:
-                        ny = fy[level - 1, ty + 1] - fy[level - 1, ty]
-                        nx = fx[level - 1, tx + 1] - fx[level - 1, tx]
-                    for i in range(fz[level, tz], fz[level, tz + 1]):
-                        for j in range(fy[level, ty], fy[level, ty + 1]):
-                            row = begins[level] + (i * shapes[level, 1] + j) * shapes[level, 2]
-                            for k in range(fx[level, tx], fx[level, tx + 1]):
-                                start = size
-                                left, right = px[0, k], px[0, k + 1]
-                                if level == 0 and right - left == 2:
-                                    z2, z3, y2, y3 = pz[0, i], pz[0, i + 1], py[0, j], py[0, j + 1]
-                                    value = data[z2, y2, left]
-                                    if not (masked and value == background) and _is_pair(data, z2, z3, y2, y3, left):
-                                        if number < 0 or value != last:
-                                            number, last = _number(value, distinct, n, table, slots), value
-                                            n = max(n, number + 1)
-                                        new[size], new_counts[size] = number, 2 * (z3 - z2) * (y3 - y2)
-                                        size, cell = size + 1, cell + 1
-                                        new_ends[cell] = size
-                                        values[row + k] = value
-                                        wins[number] |= bit
-                                        continue
-                                for z in range(pz[level, i], pz[level, i + 1]):
-                                    for y in range(py[level, j], py[level, j + 1]):
-                                        if level:
-                                            line = ((z - fz[level - 1, tz]) * ny + y - fy[level - 1, ty]) * nx
-                                            child = line + px[level, k] - fx[level - 1, tx]
-                                            stop = line + px[level, k + 1] - fx[level - 1, tx]
-                                            for entry in range(old_ends[child], old_ends[stop]):
-                                                one = old[entry]
-                                                if tally[one] == 0:
-                                                    new[size] = one
-                                                    size += 1
-                                                tally[one] += old_counts[entry]
-                                            continue
-                                        for x in range(left, right):
-                                            value = data[z, y, x]
-                                            if value != value:
-                                                continue
-                                            if number < 0 or value != last:
-                                                number, last = _number(value, distinct, n, table, slots), value
-                                                n = max(n, number + 1)
-                                            if masked and value == background:
-                                                continue
-                                            if tally[number] == 0:
-                                                new[size] = number
-                                                size += 1
-                                            tally[number] += 1
-                                cell += 1
-                                new_ends[cell] = size
-                                if size == start:
-                                    values[row + k] = background
-                                    if tracked:
-                                        wins[_number(background, distinct, n, table, slots)] |= bit
-                                    continue
-                                best, most = new[start], 0
-                                for entry in range(start, size):
-                                    one = new[entry]
-                                    count = tally[one]
-                                    tally[one], new_counts[entry] = 0, count
-                                    if count > most or (count == most and distinct[one] < distinct[best]):
-                                        best, most = one, count
-                                values[row + k] = distinct[best]
-                                wins[best] |= bit
+                    first_child, ny, nx = start, stop[1] - start[1], stop[2] - start[2]
+                    start = (fz[level, tz], fy[level, ty], fx[level, tx])
+                    stop = (fz[level, tz + 1], fy[level, ty + 1], fx[level, tx + 1])
+                    shape = (shapes[level, 0], shapes[level, 1], shapes[level, 2])
+                    size = _merge(
+                        pz[level], py[level], px[level], start, stop, shape, first_child, ny, nx, background, tracked,
+                        1 << level, n, values[begins[level] :], old, old_counts, old_ends, new, new_counts, new_ends,
+                        tally, wins, distinct, table, slots,
+                    )  # fmt: skip
                 if keep:
-                    if size != 1 or new_counts[0] != (z1 - z0) * (y1 - y0) * (x1 - x0):
+                    if size != 1 or new_counts[0] != (z1 - z0) * (y1 - y0) * (edges[tx + 1] - edges[tx]):
                         for entry in range(size):
                             entries[end], counts[end] = distinct[new[entry]], new_counts[entry]
                             end += 1
