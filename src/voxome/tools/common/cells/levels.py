@@ -72,7 +72,7 @@ def levels_of_voxels(
     levels = mode_levels(data, box, ratios, value, ids=ids, keep=keep)
     *_, whole = accumulate(ratios, _multiply)
     last = ModeCells.of_levels(levels, box, whole, value) if keep else None
-    boxes = list(accumulate(ratios, lambda finer, ratio: finer.coarsen(ratio), initial=box))[1:]  # type: ignore[arg-type, var-annotated]
+    boxes = list(accumulate(ratios, lambda finer, ratio: finer.coarsen(ratio), initial=box))[1:]
     return CellLevels(boxes, levels.values, levels.ids or (), last)
 
 

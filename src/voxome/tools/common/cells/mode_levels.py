@@ -30,15 +30,13 @@ class ModeLevels:
         Those of each level.
     ids : sequence of (n,) arrays, or None
         The values that occur among the voxels, and on each level, sorted.
-    ends, entries, counts : arrays, or None
-        Histograms of the cells of the last level, as in `ModeCells`.
+    histograms : three arrays, or None
+        `ends`, `ids` and `counts` of the cells of the last level, as in `ModeCells`.
     """
 
     values: Sequence[NDArray[Any]]
     ids: Sequence[NDArray[Any]] | None
-    ends: NDArray[np.int64] | None
-    entries: NDArray[Any] | None
-    counts: NDArray[np.int64] | None
+    histograms: tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]] | None
 
 
 def mode_levels(
@@ -86,7 +84,7 @@ def mode_levels(
     return ModeLevels(
         [restored(one, data.dtype) for one in levels],
         [restored(one, data.dtype) for one in _sorted_ids(found[:n], marks[:n], len(levels))] if ids else None,
-        *((ends, entries[:m].copy(), counts[:m].copy()) if keep else (None, None, None)),
+        (ends, entries[:m].copy(), counts[:m].copy()) if keep else None,
     )
 
 

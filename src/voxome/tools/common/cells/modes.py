@@ -69,9 +69,9 @@ class ModeCells:
     @classmethod
     def of_levels(cls, levels: ModeLevels, box: Box, factors: tuple[int, ...], no_data: Any) -> ModeCells:
         """Return the cells of the last of some levels, of `factors` voxels of `box`, with their histograms."""
-        assert levels.ends is not None, "the histograms are kept"
-        entries = levels.ends, levels.entries, levels.counts
-        return cls(box.coarsen(factors), levels.values[-1], *entries, sizes_of(cell_edges(box, factors)), no_data)
+        assert levels.histograms is not None, "the histograms are kept"
+        sizes = sizes_of(cell_edges(box, factors))
+        return cls(box.coarsen(factors), levels.values[-1], *levels.histograms, sizes, no_data)
 
     def coarsen(self, factors: tuple[int, ...]) -> ModeCells:
         """Return the cells of `factors` of these cells."""
