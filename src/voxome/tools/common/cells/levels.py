@@ -56,10 +56,12 @@ def levels_of_voxels(
 
     Parameters
     ----------
-    data, box, method, no_data
+    data, box
         See `cells_of`.
     ratios : sequence of (z, y, x) of int
         Edge lengths of the cells of each level, in those of the level before.
+    method, no_data
+        See `cells_of`.
     ids : bool
         Whether to find the values that occur on each level.
     keep : bool
