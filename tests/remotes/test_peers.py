@@ -30,7 +30,7 @@ from voxome.testing.strategies import DTYPES, noise
 pytestmark = pytest.mark.slow
 
 SHAPE, CHUNK, START = (9, 17, 10), (8, 8, 8), (3, -5, 7)
-ALL = (*DTYPES, "bool", "float16", "complex64", "complex128")
+ALL = (*DTYPES, "bool", "float16")
 
 
 def read(scheme: str, path: Path) -> NDArray[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import voxome
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidInput, UnsupportedFormat
 
 SPEC = voxome.VolumeSpec.of((4, 8, 8), "uint64", kind="labels")
 
@@ -48,6 +48,21 @@ def test_labels_of_floats_are_not_created(scheme: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"labels of float32 are not supported; expected integers or booleans"):
         voxome.put(np.ones((4, 5, 6), np.float32), f"{scheme}://{tmp_path}/a.h5", kind="labels")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("scheme", ["memory", "zarr", "hdf5", "n5", "precomputed"])
+@pytest.mark.parametrize("dtype", ["complex64", "M8[s]", "U4"])
+def test_volumes_of_other_than_numbers_are_not_created(scheme: str, dtype: str, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedFormat, match=r"are not supported; expected booleans, integers or floats"):
+        voxome.create(f"{scheme}://{tmp_path}/a.h5", SPEC.replace(dtype=dtype))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_source_of_other_than_numbers_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = voxome.create("memory://complex", SPEC.replace(dtype="uint8"))
+    monkeypatch.setattr(type(volume.source), "spec", volume.spec.replace(dtype="complex64"))
+    with pytest.raises(UnsupportedFormat, match=r"memory://complex: voxels of complex64 are not supported"):
+        voxome.open("memory://complex")
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])

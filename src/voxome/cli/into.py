@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from voxome.cli.values import parse_as, parse_count, parse_output
+from voxome.cli.options import drop_option, levels_option
+from voxome.cli.values import parse_as, parse_output
 from voxome.services.transfer.choices import Droppable, Verify
 
 if TYPE_CHECKING:
@@ -22,10 +23,7 @@ Into = Annotated[
         show_default=False,
     ),
 ]
-IntoLevels = Annotated[
-    int,
-    typer.Option("--levels", parser=parse_count, metavar="N", help="With --into: number of levels of the destination."),
-]
+IntoLevels = Annotated[int, levels_option("With --into: number of levels of the destination.")]
 IntoVerify = Annotated[
     Any,
     typer.Option(
@@ -37,12 +35,7 @@ IntoVerify = Annotated[
 ]
 IntoDrop = Annotated[
     list[Any] | None,
-    typer.Option(
-        "--drop",
-        parser=parse_as(Droppable),
-        metavar="|".join(get_args(Droppable)),
-        help="With --into: property to leave out, if the format cannot store it. Repeatable.",
-    ),
+    drop_option("With --into: property to leave out, if the format cannot store it. Repeatable."),
 ]
 IntoExisting = Annotated[
     bool, typer.Option("--existing", help="With --into: write into an existing volume that this run did not create.")

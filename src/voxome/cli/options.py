@@ -83,22 +83,24 @@ CopyBox = Annotated[
 SourceLevel = Annotated[
     int, typer.Option("--level", parser=parse_index, metavar="N", help="Pyramid level of the source; 0 is the finest.")
 ]
-NewLevels = Annotated[
-    int, typer.Option("--levels", parser=parse_count, metavar="N", help="Number of levels of the destination.")
-]
+
+
+def levels_option(help: str) -> Any:
+    """Return the option for the number of levels of a destination."""
+    return typer.Option("--levels", parser=parse_count, metavar="N", help=help)
+
+
+def drop_option(help: str) -> Any:
+    """Return the option for properties that are left out."""
+    return typer.Option("--drop", parser=parse_as(Droppable), metavar="|".join(get_args(Droppable)), help=help)
+
+
+NewLevels = Annotated[int, levels_option("Number of levels of the destination.")]
 NewChunk = Annotated[
     Any | None,
     typer.Option("--chunk", parser=parse_shape, metavar="Z,Y,X", help="Chunk shape of the destination."),
 ]
-Dropped = Annotated[
-    list[Any] | None,
-    typer.Option(
-        "--drop",
-        parser=parse_as(Droppable),
-        metavar="|".join(get_args(Droppable)),
-        help="Property to leave out, if the format cannot store it. Repeatable.",
-    ),
-]
+Dropped = Annotated[list[Any] | None, drop_option("Property to leave out, if the format cannot store it. Repeatable.")]
 State = Annotated[
     Path | None, typer.Option("--state", help="Folder for transfer progress; default: VOXOME_STATE or a cache folder.")
 ]

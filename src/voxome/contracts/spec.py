@@ -243,7 +243,7 @@ def require_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
         value = dtype.type(fill).item()
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidInput(f"fill {fill!r} is not a valid {dtype}: {error}") from error
-    if not isinstance(value, float | complex) and value != fill:
+    if not isinstance(value, float) and value != fill:
         raise InvalidInput(f"fill {fill!r} is not a valid {dtype}, which would turn it into {value!r}")
     return value
 

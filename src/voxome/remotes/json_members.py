@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from voxome.errors import describe_value
+
+T = TypeVar("T")
 
 
 def problem_of(error: Exception) -> str:
@@ -33,9 +35,7 @@ def require_object(name: str, value: Any) -> Mapping[str, Any]:
     ValueError
         If it is something else; the message has its `name`.
     """
-    if not isinstance(value, Mapping):
-        raise wrong_member(name, value, "an object")
-    return value
+    return _require_type(name, value, Mapping, "an object")
 
 
 def require_list(name: str, value: Any) -> Sequence[Any]:
@@ -46,9 +46,7 @@ def require_list(name: str, value: Any) -> Sequence[Any]:
     ValueError
         If it is something else; the message has its `name`.
     """
-    if not isinstance(value, list):
-        raise wrong_member(name, value, "a list")
-    return value
+    return _require_type(name, value, list, "a list")
 
 
 def require_text(name: str, value: Any) -> str:
@@ -59,8 +57,12 @@ def require_text(name: str, value: Any) -> str:
     ValueError
         If it is something else; the message has its `name`.
     """
-    if not isinstance(value, str):
-        raise wrong_member(name, value, "text")
+    return _require_type(name, value, str, "text")
+
+
+def _require_type(name: str, value: Any, type: type[T], expected: str) -> T:
+    if not isinstance(value, type):
+        raise wrong_member(name, value, expected)
     return value
 
 

@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar, Unpack, cast, get_args, overload
 
+import numpy as np
+
 from voxome.calls import explain_calls
 from voxome.contracts.abilities import (
     SupportsAdaptSpec,
@@ -257,8 +259,14 @@ def _open_stored(store: Remote, uri: Uri, mode: Mode, level: int) -> Source:
 
 def _volume(source: Source, uri: Uri) -> VolumeSource:
     if isinstance(source, VolumeSource):
+        _require_numbers(uri, source.spec.dtype)
         return source
     raise _unexpected(source, uri, Volume)
+
+
+def _require_numbers(uri: Uri, dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "biuf":
+        raise UnsupportedFormat(f"{uri}: voxels of {dtype} are not supported; expected booleans, integers or floats")
 
 
 def _kind_of(source: Source) -> tuple[type[Any], str]:
@@ -379,8 +387,7 @@ def _creator(located: Uri, spec: VolumeSpec) -> SupportsCreate:
         scheme = scheme_of_name(located.path)
         hint = f"write {scheme}://{located}" if scheme else f"write the format before it, as in zarr://{located}"
         raise InvalidUri(f"cannot create {located} without a format; {hint}")
-    if spec.dtype.kind not in "biufc":
-        raise UnsupportedFormat(f"{located}: voxels of {spec.dtype} are not supported; expected numbers, such as uint8")
+    _require_numbers(located, spec.dtype)
     require_fill(spec.fill, spec.dtype)
     if spec.kind == "labels" and spec.dtype.kind not in "biu":
         raise InvalidInput(f"{located}: labels of {spec.dtype} are not supported; expected integers or booleans")

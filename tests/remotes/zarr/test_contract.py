@@ -20,7 +20,7 @@ from voxome.testing import VolumeRemoteContract
 
 DTYPES = (
     *("uint16", "bool", "int8", "uint8", "int16", "int32", "uint32", "int64", "uint64"),
-    *("float16", "float32", "float64", "complex64", "complex128"),
+    *("float16", "float32", "float64"),
 )
 
 

@@ -29,7 +29,7 @@ _GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
 """Format → name and content of the metadata file of a group."""
 
 _DEFAULT_SIDE = {1: 1 << 18, 2: 512}
-_LARGEST = {"b": 1, "i": 8, "u": 8, "f": 8, "c": 16}
+_LARGEST = {"b": 1, "i": 8, "u": 8, "f": 8}
 _OPTIONS = ("format", "codec", "shard", "ome")
 
 
@@ -109,7 +109,7 @@ def complete(spec: VolumeSpec, name: str) -> tuple[VolumeSpec, dict[str, Any]]:
         raise UnsupportedFormat(f"{name}: the zarr format should be zarr2 or zarr3, not {options['format']!r}")
     if standard_order(spec.axes) != tuple(range(len(spec.axes))):
         raise InvalidInput(f"{name}: axes are {'/'.join(spec.axes)}; bring them into the order t, c, z, y, x")
-    if spec.dtype.kind not in "biufc" or spec.dtype.itemsize > _LARGEST[spec.dtype.kind]:
+    if spec.dtype.kind not in "biuf" or spec.dtype.itemsize > _LARGEST[spec.dtype.kind]:
         raise UnsupportedFormat(f"{name}: zarr stores numbers of up to 64 bits and booleans, not {spec.dtype}")
     read = _ints(spec.read_chunk or default_chunk(spec.domain.shape))
     write = _ints(options.get("shard") or spec.write_chunk or read)

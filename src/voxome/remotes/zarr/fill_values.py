@@ -26,7 +26,7 @@ def decode_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
     fill : JSON value
         The ``fill_value`` of zarr v2 or v3.
     dtype : numpy.dtype
-        Type of the voxels: boolean, integer, float or complex.
+        Type of the voxels: boolean, integer or float.
 
     Returns
     -------
@@ -54,8 +54,6 @@ def encode_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
         If `dtype` cannot represent it.
     """
     value = require_fill(fill, dtype)
-    if isinstance(value, complex):
-        return [_encode_float(value.real), _encode_float(value.imag)]
     if isinstance(value, float):
         return _encode_float(value)
     return value
@@ -108,19 +106,10 @@ def _float(fill: Any, dtype: np.dtype[Any]) -> Any:
     return value
 
 
-def _complex(fill: Any, dtype: np.dtype[Any]) -> Any:
-    part = np.dtype(f"f{dtype.itemsize // 2}")
-    real, imaginary = fill if isinstance(fill, list) else (fill, 0)
-    value = np.zeros((), dtype.newbyteorder("="))
-    value.real, value.imag = _float(real, part), _float(imaginary, part)
-    return value[()]
-
-
 _DECODERS: dict[str, Callable[[Any, np.dtype[Any]], Any]] = {
     "b": _boolean,
     "i": _integer,
     "u": _integer,
     "f": _float,
-    "c": _complex,
 }
 """Kind of dtype → function that decodes its fill values."""

@@ -45,8 +45,8 @@ _REQUIRED_V3 = {"transpose": ("order",), "sharding_indexed": ("chunk_shape", "co
 SEPARATORS = {"default": "/", "v2": "."}
 """Chunk key encodings of zarr v3 → the separator that each has unless its configuration says otherwise."""
 
-_NUMERIC = "biufc"
-_FLOATS = ("float16", "float32", "float64", "complex64", "complex128")
+_NUMERIC = "biuf"
+_FLOATS = ("float16", "float32", "float64")
 _TYPES = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), *_FLOATS)
 _ONE_BYTE = ("bool", "int8", "uint8", "int4", "uint4")
 _NOT_NUMPY = ("bfloat16", "int4", "uint4")
@@ -193,7 +193,7 @@ def _data_type(extension: Any) -> str:
     named = long_form("data_type", extension)
     name: str = named["name"]
     if name not in (*_TYPES, *_NOT_NUMPY) or "configuration" in named:
-        raise UnsupportedFormat(f"it has values of type {name}; numbers and booleans are read")
+        raise UnsupportedFormat(f"it has values of type {name}; voxome reads booleans, integers and floats")
     return name
 
 
@@ -217,7 +217,7 @@ def _numeric(name: Any) -> np.dtype[Any]:
     except (TypeError, ValueError):
         dtype = None
     if dtype is None or dtype.kind not in _NUMERIC:
-        raise UnsupportedFormat(f"it has values of type {name}; numbers and booleans are read")
+        raise UnsupportedFormat(f"it has values of type {name}; voxome reads booleans, integers and floats")
     return dtype
 
 

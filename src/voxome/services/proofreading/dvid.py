@@ -24,10 +24,10 @@ from voxome.services.proofreading.changes import Changes
 from voxome.services.proofreading.export import update_volume
 from voxome.services.proofreading.operations import Operation
 from voxome.services.proofreading.split import Way
+from voxome.services.proofreading.voxel_split import MOST_VOXELS
 from voxome.services.proofreading.watershed import B, divide, is_parted
 from voxome.services.transfer.run import transfer
 
-_MOST_VOXELS = 1 << 26
 _LABELS = ("Target", "Labels", "OrigLabel", "CleavedLabel", "Body")
 """Names of the fields of a mutation with bodies."""
 
@@ -261,9 +261,9 @@ class DvidSession:
         """Return the voxels of a segment on side b."""
         runs = self.labels.runs(id, box=box)
         region = runs.box
-        if region.size > _MOST_VOXELS:
+        if region.size > MOST_VOXELS:
             raise InvalidInput(
-                f"segment {id} reaches over {region}, {region.size:,} voxels; at most {_MOST_VOXELS:,} are divided at "
+                f"segment {id} reaches over {region}, {region.size:,} voxels; at most {MOST_VOXELS:,} are divided at "
                 "once: give box=, outside which supervoxels stay whole"
             )
         mask = runs.mask(region)

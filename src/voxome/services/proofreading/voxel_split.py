@@ -20,7 +20,7 @@ from voxome.services.proofreading.scan import CHUNK, chunk_box, chunk_boxes
 from voxome.services.proofreading.voxels import EDGE, StoredVoxels, write_chunk
 from voxome.services.proofreading.watershed import A, B, divide, is_parted
 
-_MOST_VOXELS = 1 << 26
+MOST_VOXELS = 1 << 26
 """Voxels of a region that is divided, for which about 3 GB of memory are needed."""
 
 
@@ -129,9 +129,9 @@ def read_region(
         tuple(max(one.stop[axis] for one in boxes) for axis in range(3)),
     )
     extent = extent if box is None else extent & box
-    if extent.size > _MOST_VOXELS:
+    if extent.size > MOST_VOXELS:
         raise InvalidInput(
-            f"the segment reaches over {extent}, {extent.size:,} voxels; at most {_MOST_VOXELS:,} are divided at once: "
+            f"the segment reaches over {extent}, {extent.size:,} voxels; at most {MOST_VOXELS:,} are divided at once: "
             "give box=, outside which supervoxels stay whole"
         )
     ids = np.zeros(extent.shape, np.uint64)

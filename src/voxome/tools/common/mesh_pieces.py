@@ -14,7 +14,8 @@ from voxome.contracts.python_tool import tool
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.tool import memory_of
 from voxome.tools.common.meshing.rows import PIECES, rows_of
-from voxome.tools.common.meshing.surface import mesh_block, unsigned
+from voxome.tools.common.meshing.surface import mesh_block
+from voxome.tools.common.unsigned_labels import unsigned_labels
 
 
 def _problems(specs: Mapping[str, VolumeSpec], _: Mapping[str, Any]) -> Iterable[str]:
@@ -43,4 +44,4 @@ def mesh_pieces(labels: Annotated[NDArray[Any], kinds.Labels(dtype=None)], *, bl
     pieces : table of groups
         The part of each mesh that a block has. All pieces together are the faces of the whole, each once.
     """
-    return {"pieces": rows_of(mesh_block(unsigned(labels), block.read, block.write, block.frame.box))}
+    return {"pieces": rows_of(mesh_block(unsigned_labels(labels), block.read, block.write, block.frame.box))}

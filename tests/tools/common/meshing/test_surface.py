@@ -16,7 +16,8 @@ from tools.common.meshing.surfaces import (
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.tools.common.meshing.measures import is_watertight, volume_of
-from voxome.tools.common.meshing.surface import mesh_block, sort_surface, unsigned
+from voxome.tools.common.meshing.surface import mesh_block, sort_surface
+from voxome.tools.common.unsigned_labels import unsigned_labels
 
 
 @pytest.mark.parametrize("block", [(16, 16, 16), (5, 17, 3), (1, 4, 48), (2, 2, 2)])
@@ -112,7 +113,7 @@ def test_a_block_needs_one_voxel_beyond_its_upper_faces() -> None:
 @pytest.mark.parametrize(("values", "message"), [([-5, 1], "the label -5"), ([1.5, 2.0], "float64 were given")])
 def test_labels_that_are_none_are_refused(values: list[float], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
-        unsigned(np.array(values).reshape(1, 1, 2))
+        unsigned_labels(np.array(values).reshape(1, 1, 2))
 
 
 def test_a_sorted_surface_has_the_same_faces() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from voxome.contracts.kinds import Rows
 from voxome.tools.common.meshing.surface import Piece
+from voxome.tools.common.piece_columns import bytes_column
 
 PIECES = {
     "id": "uint64",
@@ -32,9 +33,9 @@ def rows_of(pieces: Sequence[Piece]) -> Rows:
         "start_y": starts[:, 1],
         "start_x": starts[:, 2],
         "voxels": np.array([piece.voxels for piece in pieces], np.int64),
-        "vertices": _bytes([piece.vertices.astype(_VERTICES).tobytes() for piece in pieces]),
-        "faces": _bytes([piece.faces.astype(_INDICES).tobytes() for piece in pieces]),
-        "borders": _bytes([piece.borders.astype(_INDICES).tobytes() for piece in pieces]),
+        "vertices": bytes_column([piece.vertices.astype(_VERTICES).tobytes() for piece in pieces]),
+        "faces": bytes_column([piece.faces.astype(_INDICES).tobytes() for piece in pieces]),
+        "borders": bytes_column([piece.borders.astype(_INDICES).tobytes() for piece in pieces]),
     }
 
 
@@ -52,9 +53,3 @@ def pieces_of(rows: Rows) -> list[Piece]:
         )
         for row, (z, y, x) in enumerate(starts)
     ]
-
-
-def _bytes(values: list[bytes]) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-    column = np.empty(len(values), object)
-    column[:] = values
-    return column

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import fastremap
 import numba
@@ -95,21 +94,6 @@ def mesh_block(labels: NDArray[np.unsignedinteger], read: Box, write: Box, box: 
         vertices, borders = _half_voxels(mesh.vertices, shift, planes)
         pieces.append(Piece(id, start, sizes.get(id, 0), vertices, mesh.faces, borders))
     return pieces
-
-
-def unsigned(labels: NDArray[Any]) -> NDArray[np.unsignedinteger]:
-    """Return integer labels with an unsigned dtype.
-
-    Raises
-    ------
-    InvalidInput
-        If a label is negative, or they are not integers.
-    """
-    if labels.dtype.kind not in "biu":
-        raise InvalidInput(f"labels of {labels.dtype} were given; expected integers")
-    if labels.dtype.kind == "i" and labels.size and (least := int(labels.min())) < 0:
-        raise InvalidInput(f"there is the label {least}; expected labels of at least 0, which is background")
-    return labels.view(f"u{labels.dtype.itemsize}")
 
 
 def _meshes(labels: NDArray[np.unsignedinteger]) -> dict[int, zmesh.Mesh]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from voxome.errors import InvalidInput
 from voxome.tools.common.segments.slots import FREE, mix
+from voxome.tools.common.unsigned_labels import unsigned_labels
 
 Ids = NDArray[np.uint64]
 Index = NDArray[np.int32]
@@ -51,7 +52,7 @@ class Runs:
             If these are no integers, or negative, or a block is too large for sums of 64 bits.
         """
         z, y, x = sorted(range(3), key=lambda axis: -abs(labels.strides[axis]))
-        ordered = np.ascontiguousarray(unsigned(labels).transpose(z, y, x))
+        ordered = np.ascontiguousarray(_wide(unsigned_labels(labels)).transpose(z, y, x))
         shape = ordered.shape
         if max(shape) ** 2 * ordered.size >= 1 << 61:
             raise InvalidInput(
@@ -74,22 +75,9 @@ class Runs:
         return np.take(values, np.argsort(self.axes), axis=dimension)
 
 
-def unsigned(labels: NDArray[Any]) -> NDArray[Any]:
-    """Return labels as uint32 or uint64.
-
-    Raises
-    ------
-    InvalidInput
-        If there are negative ones, or they are no integers.
-    """
-    if labels.dtype.kind not in "iu":
-        raise InvalidInput(f"the labels are {labels.dtype}; expected integers")
-    if labels.dtype.kind == "i" and labels.size and (least := int(labels.min())) < 0:
-        raise InvalidInput(f"there is the label {least}; expected labels of at least 0, which is background")
-    target = np.dtype(np.uint32 if labels.dtype.itemsize <= 4 else np.uint64)
-    if labels.dtype.itemsize == target.itemsize and labels.dtype.isnative:
-        return labels.view(target)
-    return labels.astype(target)
+def _wide(labels: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
+    """Return labels as uint32 or uint64, so that few functions are compiled."""
+    return labels.astype(np.uint32 if labels.dtype.itemsize <= 4 else np.uint64, copy=False)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from voxome.contracts.kinds import Rows
+from voxome.tools.common.piece_columns import bytes_column
 from voxome.tools.common.skeletonization.pieces import Piece
 
 PIECES = {
@@ -27,10 +27,10 @@ def rows_of(pieces: Sequence[Piece]) -> Rows:
     return {
         "id": np.array([piece.id for piece in pieces], np.uint64),
         "voxels": np.array([piece.voxels for piece in pieces], np.int64),
-        "points": _bytes([piece.points.astype(_POINTS).tobytes() for piece in pieces]),
-        "depth_nm": _bytes([piece.depth_nm.astype(_DEPTH).tobytes() for piece in pieces]),
-        "edges": _bytes([piece.edges.astype(_EDGES).tobytes() for piece in pieces]),
-        "surface": _bytes([piece.surface.astype(_POINTS).tobytes() for piece in pieces]),
+        "points": bytes_column([piece.points.astype(_POINTS).tobytes() for piece in pieces]),
+        "depth_nm": bytes_column([piece.depth_nm.astype(_DEPTH).tobytes() for piece in pieces]),
+        "edges": bytes_column([piece.edges.astype(_EDGES).tobytes() for piece in pieces]),
+        "surface": bytes_column([piece.surface.astype(_POINTS).tobytes() for piece in pieces]),
     }
 
 
@@ -47,9 +47,3 @@ def pieces_of(rows: Rows) -> list[Piece]:
         )
         for row in range(len(rows["id"]))
     ]
-
-
-def _bytes(values: list[bytes]) -> NDArray[np.object_]:
-    column = np.empty(len(values), object)
-    column[:] = values
-    return column
