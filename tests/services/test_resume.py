@@ -24,7 +24,8 @@ import voxome
 from voxome.errors import AccessDenied, AlreadyExists, PlanError, RunFailed, RunLocked, UnsupportedFormat
 from voxome.resources.volume import Volume
 from voxome.services.transfer import prepare
-from voxome.services.transfer.copy import Copy, is_verified
+from voxome.services.transfer.copy import Copy
+from voxome.services.transfer.verification import is_verified
 from voxome.storage.path import StoragePath
 
 CHUNK = (16, 16, 16)
@@ -322,7 +323,16 @@ def test_a_transfer_killed_ten_times_resumes(tmp_path: Path, state: Path, worker
     command = [sys.executable, "-m", "voxome.cli.main", "transfer", volume.uri, target, *options]
     rng, times, done = random.Random(workers), dict[int, int](), set[int]()
     whole = str(volume.domain)
-    plan = Copy("copy", volume.uri, target, whole, whole, CHUNK, "uint8", (0, 0, 0), (1, 1, 1))
+    plan = Copy(
+        name="copy",
+        source=volume.uri,
+        target=target,
+        domain=whole,
+        box=whole,
+        block=CHUNK,
+        dtype="uint8",
+        shift=(0, 0, 0),
+    )
     for _ in range(10):
         wanted, process = len(done) + rng.randint(1, 30), subprocess.Popen(command, stdout=subprocess.DEVNULL)
         while process.poll() is None and len(finished(state)) < wanted:

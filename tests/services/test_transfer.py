@@ -13,7 +13,7 @@ from voxome.blocks.runner import StepReport
 from voxome.errors import InvalidBox, InvalidInput, RunFailed, UnknownName, UnsupportedFormat
 from voxome.geometry import Box
 from voxome.resources.volume import Volume
-from voxome.services.transfer import job
+from voxome.services.downsample import planning
 
 FORMATS = {
     "memory": "memory://{}/a",
@@ -102,7 +102,7 @@ def test_levels_do_not_depend_on_blocks(
     source = make(
         f"zarr://{tmp_path}/a.zarr", dtype=dtype, shape=(41, 38, 50), start=(-5, 2, 7), kind=kind, voxel_size_nm=CUBE
     )
-    monkeypatch.setattr(job, "TARGET_BYTES", 4096)
+    monkeypatch.setattr(planning, "TILE_VOXELS", 512)
     voxome.transfer(source, f"{store}://{tmp_path}/small", levels=3, chunk=(8, 8, 8), verify="all")
     monkeypatch.undo()
     monkeypatch.setenv("VOXOME_STATE", str(tmp_path / "state"))
@@ -124,11 +124,35 @@ def test_levels_make_voxels_more_isotropic(tmp_path: Path) -> None:
     levels = [voxome.open(f"{tmp_path}/b.zarr", level=number) for number in range(5)]
     sizes = [(40, 8, 8), (40, 16, 16), (40, 32, 32), (80, 64, 64), (160, 128, 128)]
     assert [level.voxel_size_nm for level in levels] == sizes
-    for number, (z, y, x) in enumerate([(1, 2, 2), (1, 2, 2), (2, 2, 2), (2, 2, 2)], 1):
-        finer = levels[number - 1][...].astype(float)
-        whole = finer[: finer.shape[0] // z * z].reshape(-1, z, finer.shape[1] // y, y, finer.shape[2] // x, x)
-        found = levels[number][: finer.shape[0] // z].astype(float)
+    finest = levels[0][...].astype(float)
+    for number, (z, y, x) in enumerate([(1, 2, 2), (1, 4, 4), (2, 8, 8), (4, 16, 16)], 1):
+        whole = finest[: finest.shape[0] // z * z].reshape(-1, z, 32 // y, y, 32 // x, x)
+        found = levels[number][: finest.shape[0] // z].astype(float)
         assert abs(found - whole.mean(axis=(1, 3, 5))).max() <= 0.5
+
+
+def test_levels_are_those_of_a_downsampling(tmp_path: Path) -> None:
+    source = make(f"zarr://{tmp_path}/a.zarr", dtype="uint64", shape=(41, 38, 50), kind="labels", voxel_size_nm=CUBE)
+    options = {"levels": 4, "chunk": (8, 8, 8)}
+    voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", **options)
+    voxome.downsample(source, out=f"zarr://{tmp_path}/c.zarr", **options)
+    for number in range(4):
+        one, other = (voxome.open(f"zarr://{tmp_path}/{name}.zarr", level=number) for name in "bc")
+        assert np.array_equal(one[...], other[...])
+    assert not list(tmp_path.glob(".*-levels"))
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_the_levels_of_a_box_that_is_written_later_are_those_of_the_whole(tmp_path: Path) -> None:
+    source = make(f"zarr://{tmp_path}/a.zarr", shape=(41, 38, 50), voxel_size_nm=CUBE, start=(-5, 2, 7))
+    voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", levels=4, chunk=(8, 8, 8))
+    box = Box((3, 9, 13), (20, 22, 41))
+    source[box.within(source.domain)] = 255 - source.cutout(box)
+    voxome.transfer(source, f"zarr://{tmp_path}/b.zarr", box=box, levels=4, existing=True)
+    voxome.transfer(source, f"zarr://{tmp_path}/c.zarr", levels=4, chunk=(8, 8, 8))
+    for number in range(4):
+        one, other = (voxome.open(f"zarr://{tmp_path}/{name}.zarr", level=number) for name in "bc")
+        assert np.array_equal(one[...], other[...])
 
 
 def test_levels_stop_where_one_would_be_a_voxel(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

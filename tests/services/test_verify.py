@@ -17,8 +17,8 @@ from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, InvalidInput, RunFailed, StoreError, VoxomeError
 from voxome.geometry import Box
 from voxome.remotes.zarr.remote import ZarrRemote
-from voxome.services.transfer.copy import is_verified
 from voxome.services.transfer.job import OpenCopy
+from voxome.services.transfer.verification import is_verified
 
 CHUNK = (16, 16, 16)
 BAD = (20, 5, 33)

@@ -56,7 +56,7 @@ class Destination:
 
     @property
     def steps(self) -> list[str]:
-        """Names of the copies, one for each level, in reports of progress."""
+        """Names of the copy and of its coarser levels, in reports of progress."""
         return [f"{self.output}.into", *(f"{self.output}.into.level{n}" for n in range(1, self.options.levels))]
 
     def request(self, store: str) -> TransferRequest:

@@ -12,7 +12,8 @@ from voxome.contracts.formats import PRIVATE
 from voxome.contracts.run_record import TransferRecord
 from voxome.errors import PlanError, RunLocked, VoxomeError
 from voxome.records.choice import OpenRecords
-from voxome.services.transfer.copy import count_verified
+from voxome.services.downsample.passes import Pass
+from voxome.services.transfer.blocks import count_verified
 from voxome.services.transfer.engine import engine_opener
 from voxome.services.transfer.stages import prepare_transfer, run_transfer
 from voxome.workflow.destinations import Destination, base_of
@@ -83,7 +84,7 @@ def transfer_results(
     for one in destinations:
         request, began = one.request(store), time.monotonic()
         open_engine = engine_opener(None, (request.source, request.target), workers)
-        report, copies = run_transfer(
+        report, parts = run_transfer(
             request,
             request.source.open(),
             _state_folder(folder),
@@ -95,22 +96,21 @@ def transfer_results(
             "output": one.output,
             "destination": one.label,
             "key": one.result.key,
-            "levels": len(copies),
+            "levels": 1 + sum(len(part.levels) for part in parts if isinstance(part, Pass)),
             "bytes": one.bytes,
             "blocks": {"total": report.blocks, "run": report.run, "reused": report.reused},
-            "verified": count_verified(copies, request.verify, request.seed),
+            "verified": count_verified(parts, request.verify, request.seed),
             "wall_s": round(time.monotonic() - began, 3),
         }
 
 
 def _renamed(progress: Progress, destination: Destination) -> Progress:
-    """Return the function with the copies named after the output."""
-    names = dict(
-        zip(["copy", *(f"level {n}" for n in range(1, destination.options.levels))], destination.steps, strict=True)
-    )
+    """Return the function with the copy and the levels named after the output."""
+    name = destination.steps[0]
 
     def notify(report: StepReport) -> None:
-        progress(replace(report, name=names[report.name]))
+        part = "" if report.name == "copy" else f".{report.name.replace(' ', '')}"
+        progress(replace(report, name=f"{name}{part}"))
 
     return notify
 

@@ -25,10 +25,15 @@ from voxome.geometry import Box
 from voxome.resources.open import open_source
 from voxome.services.downsample.passes import Assembly, Pass, spatial_part
 from voxome.services.downsample.scratch import Scratch, group_of_cells, group_of_ids, group_of_level
+from voxome.services.transfer.verification import is_verified, require_equal
 from voxome.storage.find import storage_at
 from voxome.tools.common.cells.levels import CellLevels, levels_of_cells, levels_of_voxels
 from voxome.tools.common.cells.methods import METHODS, Cells
 
+Put = Callable[[Box, NDArray[Any]], None]
+"""Stores the voxels of a box."""
+Reopen = Callable[[], VolumeSource]
+"""Opens an array again, bypassing any cache."""
 _TRIM_EVERY = 4
 """Tiles after which freed memory is returned to the system, which keeps much of it otherwise."""
 
@@ -39,6 +44,46 @@ class _Tile:
 
     rows: Sequence[CellLevels]
     is_kept: bool
+
+
+class _Check:
+    """Blocks of a job that are read back after they were written, or instead of it.
+
+    Parameters
+    ----------
+    one : Pass or Assembly
+        What the job belongs to.
+    reopen : callable, optional
+        Opens the level again.
+    payload : mapping
+        ``verify``, ``seed`` and ``written``, if blocks are read back.
+    """
+
+    def __init__(self, one: Pass | Assembly, reopen: Reopen | None, payload: Mapping[str, Any]) -> None:
+        self._one, self._reopen, self.verified = one, reopen, 0
+        self._verify, self._seed = payload.get("verify", "none"), payload.get("seed", 0)
+        self._written = payload.get("written", False)
+
+    @contextmanager
+    def staged(self, target: VolumeSource, index: int) -> Iterator[Put]:
+        """Write parts of block `index`; see `staged`."""
+        box = self._one.grid[index].write
+        if self._reopen is None or not is_verified(self._verify, self._seed, index, len(self._one.grid)):
+            with staged(target, box) as put:
+                yield put
+            return
+        data = np.empty(box.shape, target.spec.dtype)
+
+        def collect(part: Box, values: NDArray[Any]) -> None:
+            data[part.within(box)] = values
+
+        yield collect
+        if not self._written:
+            target.write(box, data)
+        name = self._one.made_by.target if isinstance(self._one, Assembly) else self._one.target
+        level = self._one.level if isinstance(self._one, Assembly) else self._one.levels[0]
+        require_equal(at_level(name, level), self._reopen(), box, data, written=self._written)
+        self.verified += 1
 
 
 class OpenPass:
@@ -52,27 +97,39 @@ class OpenPass:
         Level 0, and the first level that it writes.
     threads : int
         Number of tiles to compute at once.
+    reopen : callable, optional
+        Opens the first level again, to read back what was written.
     """
 
-    def __init__(self, one: Pass, source: VolumeSource, target: VolumeSource, threads: int = 1) -> None:
-        self._pass, self._source, self._target, self._threads = one, source, target, threads
+    def __init__(
+        self,
+        one: Pass,
+        source: VolumeSource,
+        target: VolumeSource,
+        threads: int = 1,
+        reopen: Reopen | None = None,
+    ) -> None:
+        self._pass, self._source, self._target, self._threads, self._reopen = one, source, target, threads, reopen
         self._scratch = Scratch(storage_at(one.scratch))
         self._buffers = threading.local()
 
     def run(self, payload: Mapping[str, Any]) -> JobResult:
-        """Run job ``payload["job"]``; its voxels and pieces are stored on return."""
-        began = time.perf_counter()
-        for index in self._pass.blocks(payload["job"]):
-            self._run_block(index)
-        return JobResult(time.perf_counter() - began, peak_bytes())
+        """Run job ``payload["job"]``; its voxels and pieces are stored on return.
 
-    def _run_block(self, index: int) -> None:
+        For ``verify``, ``seed`` and ``written`` of the payload see `OpenCopy.run`.
+        """
+        began, check = time.perf_counter(), _Check(self._pass, self._reopen, payload)
+        for index in self._pass.blocks(payload["job"]):
+            self._run_block(index, check)
+        return JobResult(time.perf_counter() - began, peak_bytes(), {"verified": check.verified})
+
+    def _run_block(self, index: int, check: _Check) -> None:
         one, write = self._pass, self._pass.write_box(index)
         boxes = {level: one.piece(index, level) for level in one.levels[1:]}
         arrays = {level: np.empty(box.shape, one.dtype) for level, box in boxes.items()}
         kept: list[list[Cells]] = [[] for _ in range(math.prod(write.shape[:-3]))]
         ids = _Ids()
-        with staged(self._target, one.grid[index].write) as put, ThreadPoolExecutor(self._threads) as pool:
+        with check.staged(self._target, index) as put, ThreadPoolExecutor(self._threads) as pool:
             compute = partial(self._compute, write, put)
             for number, tile in enumerate(pool.map(compute, *zip(*one.tiles(index), strict=True)), 1):
                 if number % _TRIM_EVERY == 0:
@@ -96,7 +153,7 @@ class OpenPass:
         if one.ids:
             self._scratch.write(group_of_ids(one.levels[0]), index, ids.arrays)
 
-    def _compute(self, write: Box, put: Callable[[Box, NDArray[Any]], None], tile: Box, is_kept: bool) -> _Tile:
+    def _compute(self, write: Box, put: Put, tile: Box, is_kept: bool) -> _Tile:
         """Compute a tile of a block, and write its part of the first level."""
         one, rows = self._pass, list(self._levels(write, tile))
         first = rows[0].boxes[0]
@@ -173,26 +230,29 @@ class OpenAssembly:
         What to put together.
     target : VolumeSource
         The level.
+    reopen : callable, optional
+        Opens the level again, to read back what was written.
     """
 
-    def __init__(self, one: Assembly, target: VolumeSource) -> None:
-        self._assembly, self._target = one, target
+    def __init__(self, one: Assembly, target: VolumeSource, reopen: Reopen | None = None) -> None:
+        self._assembly, self._target, self._reopen = one, target, reopen
         self._scratch = Scratch(storage_at(one.made_by.scratch))
 
     def run(self, payload: Mapping[str, Any]) -> JobResult:
-        """Run job ``payload["job"]``; its voxels are stored on return."""
+        """Run job ``payload["job"]``; its voxels are stored on return; see `OpenPass.run`."""
         began, one = time.perf_counter(), self._assembly
+        check = _Check(one, self._reopen, payload)
         axes, group = one.made_by.axes, group_of_level(one.level)
         for index in one.blocks(payload["job"]):
             write = one.grid[index].write
-            with staged(self._target, write) as put:
+            with check.staged(self._target, index) as put:
                 box = axes.arrange(write)
                 for number, piece in one.made_by.pieces(box, one.level):
                     part = box & piece
                     values = self._scratch.read(group, number)["values"][part.within(piece)]
                     put(axes.restore(part), values.transpose(axes.inverse))
             trim_memory()
-        return JobResult(time.perf_counter() - began, peak_bytes())
+        return JobResult(time.perf_counter() - began, peak_bytes(), {"verified": check.verified})
 
 
 class _Ids:
@@ -211,7 +271,7 @@ class _Ids:
 
 
 @contextmanager
-def staged(target: VolumeSource, box: Box) -> Iterator[Callable[[Box, NDArray[Any]], None]]:
+def staged(target: VolumeSource, box: Box) -> Iterator[Put]:
     """Write parts of `box`, which is stored once, at the end; no two blocks share a chunk.
 
     Yields
@@ -250,7 +310,7 @@ def run_job(payload: Mapping[str, Any]) -> JobResult:
     Parameters
     ----------
     payload : mapping
-        ``pass`` or ``assembly`` (as JSON values), and ``job`` (its number).
+        ``pass`` or ``assembly`` (as JSON values), ``job`` (its number), and the rest of what `OpenPass.run` takes.
     """
     one = Pass.from_json(payload["pass"]) if "pass" in payload else Assembly.from_json(payload["assembly"])
     with _opening:
@@ -263,5 +323,7 @@ def run_job(payload: Mapping[str, Any]) -> JobResult:
 
 def _open(one: Pass | Assembly) -> OpenPass | OpenAssembly:
     if isinstance(one, Assembly):
-        return OpenAssembly(one, open_source(at_level(one.made_by.target, one.level), mode="r+"))
-    return OpenPass(one, open_source(one.source), open_source(at_level(one.target, one.levels[0]), mode="r+"))
+        uri = at_level(one.made_by.target, one.level)
+        return OpenAssembly(one, open_source(uri, mode="r+"), partial(open_source, uri))
+    uri = at_level(one.target, one.levels[0])
+    return OpenPass(one, open_source(one.source), open_source(uri, mode="r+"), reopen=partial(open_source, uri))

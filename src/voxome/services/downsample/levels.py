@@ -89,8 +89,8 @@ def require_pyramid(name: str, target: VolumeSource) -> SupportsLevels:
     return pyramid
 
 
-def known_scales(name: str, pyramid: SupportsLevels) -> list[Scale]:
-    """Return the scales of all levels that there are.
+def known_scales(name: str, pyramid: SupportsLevels, count: int | None = None) -> list[Scale]:
+    """Return the scales of all levels that there are, or of the `count` finest.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def known_scales(name: str, pyramid: SupportsLevels) -> list[Scale]:
         If one is not a whole multiple of the level before.
     """
     levels = pyramid.levels
-    scales = [require_scale(name, levels, number) for number in range(len(levels))]
+    scales = [require_scale(name, levels, number) for number in range(len(levels) if count is None else count)]
     for number, (before, scale) in enumerate(pairwise(scales), 1):
         if any(b % a for a, b in zip(before, scale, strict=True)):
             raise InvalidInput(

@@ -40,18 +40,17 @@ from voxome.services.downsample.lost import lost_ids
 from voxome.services.downsample.passes import Assembly, Pass
 from voxome.services.downsample.planning import plan_assemblies, plan_passes
 from voxome.services.downsample.report import DownsampleReport, LevelReport
-from voxome.services.downsample.scratch import Scratch
+from voxome.services.downsample.scratch import Scratch, scratch_address
 from voxome.services.transfer.copy import block_bytes
 from voxome.services.transfer.endpoint import Endpoint
 from voxome.services.transfer.engine import OpenEngine
+from voxome.services.transfer.execute import LEVEL_BYTES
 from voxome.services.transfer.state import State, locked_state
 from voxome.storage.find import storage_at
 
 _LOG = logging.getLogger(__name__)
 _THREADS = 2
 """Number of threads that compute tiles of a block, so that one reads while another computes."""
-_TILE_BYTES = 1 << 27
-"""Approximate memory for a tile with its histograms."""
 _LOST = "lost.npz"
 
 
@@ -299,7 +298,7 @@ class _Downsampling:
             task="downsample",
             payload=lambda job: {**payload, "job": job},
             where=lambda job: f"level {level} {one.where(job)}",
-            resources=Resources(memory_bytes=2 * report.block_bytes + _TILE_BYTES),
+            resources=Resources(memory_bytes=2 * report.block_bytes + LEVEL_BYTES),
         )
         progress(report)
         with self._engine(one, engine) as opened:
@@ -334,11 +333,7 @@ class _Downsampling:
 
     @property
     def _scratch_address(self) -> str:
-        """Address of the folder for pieces: beside the volume, where all workers find it, if its store has a place."""
-        lock = self._request.volume.lock
-        if lock is None or lock.parent is None or self._request.volume.has_secrets:
-            return str(self._state.folder / PRIVATE / "levels")
-        return (lock.parent / f"{lock.name.removesuffix('-lock')}-levels").address
+        return scratch_address(self._request.volume, self._state.folder)
 
     @property
     def _scratch(self) -> Scratch:

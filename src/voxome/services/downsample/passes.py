@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from voxome.contracts.downsampling import Method
 from voxome.contracts.spec import Scale
-from voxome.geometry import BlockGrid, Box
+from voxome.geometry import Box
+from voxome.services.transfer.blocks import Blocks
 
-MAX_JOBS = 1 << 17
-"""Approximate maximum number of jobs of a pass; up to this number, jobs have one block each."""
 TILE_VOXELS, TILE_CELLS = 1 << 20, 1 << 18
 """Voxels that are combined at a time, unless a chunk of the source has more, and cells with their histograms."""
 
@@ -58,51 +55,6 @@ class Axes:
 def spatial_part(box: Box) -> Box:
     """Return the last three axes of a box."""
     return Box(box.start[-3:], box.stop[-3:])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Blocks:
-    """Jobs over the blocks of a level.
-
-    Attributes
-    ----------
-    domain, box : str
-        Domain of the array to write, and the part of it to fill.
-    block : tuple of int
-        Block shape, a multiple of its write chunk; blocks start at the start of the domain.
-    """
-
-    domain: str
-    box: str
-    block: tuple[int, ...]
-
-    @cached_property
-    def grid(self) -> BlockGrid:
-        """Grid of blocks."""
-        return BlockGrid(Box.parse(self.domain), self.block, Box.parse(self.box))
-
-    @property
-    def jobs(self) -> int:
-        """Number of jobs."""
-        return -(-len(self.grid) // self._span)
-
-    def blocks(self, job: int) -> range:
-        """Return the indices of the blocks of a job."""
-        return range(job * self._span, min((job + 1) * self._span, len(self.grid)))
-
-    def where(self, job: int) -> str:
-        """Return the boxes of a job as text to display."""
-        first, *rest = self.blocks(job)
-        return str(self.grid[first].write) + (f" to {self.grid[rest[-1]].write}" if rest else "")
-
-    @cached_property
-    def key(self) -> str:
-        """Key in the ledger."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
-
-    @property
-    def _span(self) -> int:
-        return -(-len(self.grid) // MAX_JOBS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,8 +115,8 @@ def _ratio(coarse: Scale, fine: Scale) -> Scale:
 
 
 def _filled(spec: VolumeSpec, level: VolumeSpec, scale: Scale) -> Box:
-    """Return the part of a level that level 0 covers: all, unless another program has created it larger."""
-    return level.domain & level.lift(spec.frame.coarsen(scale))
+    """Return the part of a level that level 0, or the part of it in `spec`, covers."""
+    return level.domain & spec.lift(spec.frame.coarsen(scale))
 
 
 def _block(level: VolumeSpec, ratio: Sequence[int], read_chunk: Sequence[int]) -> tuple[int, ...]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxome.contracts.formats import PRIVATE
 from voxome.errors import CorruptData
+from voxome.services.transfer.endpoint import Endpoint
 from voxome.storage.path import StoragePath
 
 
@@ -56,6 +59,22 @@ class Scratch:
 
     def _file(self, group: str, number: int) -> StoragePath:
         return self._folder / f"{group}/{number}.npz"
+
+
+def scratch_address(volume: Endpoint, folder: Path) -> str:
+    """Return the address of the folder for pieces: beside the volume, where all workers find it, if there is a place.
+
+    Parameters
+    ----------
+    volume : Endpoint
+        The volume with the levels.
+    folder : path
+        Folder for progress, for volumes whose store has no place.
+    """
+    lock = volume.lock
+    if lock is None or lock.parent is None or volume.has_secrets:
+        return str(folder / PRIVATE / "levels")
+    return (lock.parent / f"{lock.name.removesuffix('-lock')}-levels").address
 
 
 def group_of_level(level: int) -> str:

@@ -1,4 +1,4 @@
-"""Execution of a copy by an engine, recorded in the ledger of its transfer."""
+"""Execution of a part, and of the levels above it, by an engine, recorded in the ledger of its transfer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,11 +20,20 @@ from voxome.contracts.source import VolumeSource
 from voxome.engines.perform import perform
 from voxome.engines.threads import ThreadEngine
 from voxome.errors import RunFailed
+from voxome.services.downsample.passes import Assembly, Pass
 from voxome.services.transfer.copy import COVER_BYTES, Copy, block_bytes
-from voxome.services.transfer.job import BlockDiffers, OpenCopy
+from voxome.services.transfer.job import OpenCopy
 from voxome.services.transfer.prepare import TransferRequest
 from voxome.services.transfer.state import State
+from voxome.services.transfer.verification import BlockDiffers
 
+if TYPE_CHECKING:
+    from voxome.services.downsample.job import OpenAssembly, OpenPass
+
+Part = Copy | Pass | Assembly
+"""The copy of a transfer, or what fills its coarser levels."""
+LEVEL_BYTES = 1 << 27
+"""Approximate memory for voxels of several levels, with histograms, that are computed at a time."""
 _ARRAYS = 4
 """Arrays of a block in memory at once: as read, converted, encoded and read back."""
 _THREADS = 2
@@ -32,7 +42,7 @@ _THREADS = 2
 
 @dataclass
 class Totals:
-    """Totals over all copies of a transfer."""
+    """Totals over all parts of a transfer."""
 
     bytes: int = 0
     run: int = 0
@@ -41,7 +51,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class TransferContext:
-    """State shared by the copies of one call; without an engine, threads of this process use the open volumes."""
+    """State shared by the parts of one call; without an engine, threads of this process use the open volumes."""
 
     source: VolumeSource
     target: VolumeSource
@@ -52,53 +62,53 @@ class TransferContext:
     progress: Progress
     totals: Totals = field(default_factory=Totals)
 
-    def tokens(self, number: int) -> dict[str, str]:
-        """Return the version tokens of the target and, for copy 0, which alone reads it, of the source."""
+    def tokens(self, part: Part) -> dict[str, str]:
+        """Return the version tokens of the target and, for the part, which alone reads it, of the source."""
         target = {"target": self.target.version().token}
-        if number:
+        if not isinstance(part, Copy):
             return target
         return {"source": self.request.source_version or most_detailed_version(self.source).token, **target}
 
-    def keep_stable_tokens(self, number: int, before: Mapping[str, str]) -> None:
+    def keep_stable_tokens(self, part: Part, before: Mapping[str, str]) -> None:
         """Record the versions that writing does not change, by which later calls recognise source and target."""
-        now = self.tokens(number)
+        now = self.tokens(part)
         self.state.keep(**{name: token for name, token in before.items() if now[name] == token})
 
 
-def run_copy(run: TransferContext, number: int, copy: Copy) -> None:
-    """Run the remaining blocks of copy `number` of a transfer.
+def run_part(run: TransferContext, part: Part) -> None:
+    """Run the remaining blocks of a part of a transfer.
 
     Raises
     ------
     RunFailed
         If a job failed.
     """
-    began, itemsize, tokens = time.monotonic(), run.target.spec.dtype.itemsize, run.tokens(number)
-    report = StepReport(copy.name, "transfer", copy.key, len(copy.grid))
-    report.block_bytes = block_bytes(copy.block, copy.grid.box.shape, itemsize)
-    report.reused = sum(len(copy.blocks(job)) for job in run.state.ledger.jobs_done(copy.key, 0))
+    began, itemsize, tokens = time.monotonic(), run.target.spec.dtype.itemsize, run.tokens(part)
+    report = StepReport(part.name, "transfer", part.key, len(part.grid))
+    report.block_bytes = block_bytes(part.block, part.grid.box.shape, itemsize)
+    report.reused = sum(len(part.blocks(job)) for job in run.state.ledger.jobs_done(part.key, 0))
 
     def on_done(job: int, result: JobResult) -> None:
         if not report.run:
-            run.keep_stable_tokens(number, tokens)
-        blocks = copy.blocks(job)
+            run.keep_stable_tokens(part, tokens)
+        blocks = part.blocks(job)
         report.run += len(blocks)
         run.totals.run += len(blocks)
-        run.totals.bytes += sum(copy.grid[index].write.size for index in blocks) * itemsize
+        run.totals.bytes += sum(part.grid[index].write.size for index in blocks) * itemsize
         run.totals.verified += result.counts["verified"]
         if run.request.verify == "all":
-            run.state.ledger.job_done(copy.verified_key, 0, job, 0.0, 0)
+            run.state.ledger.job_done(part.verified_key, 0, job, 0.0, 0)
 
     run.progress(report)
-    with _engine(run, number, copy) as engine:
-        _run_jobs(run, copy, engine, report, on_done)
+    with _engine(run, part) as engine:
+        _run_jobs(run, part, engine, report, on_done)
         if run.request.verify == "all":
-            _verify_earlier(run, copy, engine, report)
+            _verify_earlier(run, part, engine, report)
     report.wall_s, report.ended = time.monotonic() - began, True
     run.progress(report)
 
 
-def _verify_earlier(run: TransferContext, copy: Copy, engine: Engine, report: StepReport) -> None:
+def _verify_earlier(run: TransferContext, part: Part, engine: Engine, report: StepReport) -> None:
     """Compare the blocks that earlier calls have copied, and have not verified all, with the source.
 
     Raises
@@ -106,42 +116,42 @@ def _verify_earlier(run: TransferContext, copy: Copy, engine: Engine, report: St
     RunFailed
         If some differ, which the next call copies again, or could not be compared; the others are kept.
     """
-    ledger, done = run.state.ledger, run.state.ledger.jobs_done(copy.key, 0)
+    ledger, done = run.state.ledger, run.state.ledger.jobs_done(part.key, 0)
 
     def on_done(job: int, result: JobResult) -> None:
         run.totals.verified += result.counts["verified"]
 
     try:
-        _run_jobs(run, copy, engine, report, on_done, written=True)
+        _run_jobs(run, part, engine, report, on_done, written=True)
     except RunFailed as failure:
         wrong = {job for job, error_type in failure.error_types.items() if error_type == BlockDiffers.__name__}
         if wrong:
-            ledger.forget(copy.key)
+            ledger.forget(part.key)
         for job in sorted(done - wrong) if wrong else ():
-            ledger.job_done(copy.key, 0, job, 0.0, 0)
+            ledger.job_done(part.key, 0, job, 0.0, 0)
         raise
 
 
 def _run_jobs(
     run: TransferContext,
-    copy: Copy,
+    part: Part,
     engine: Engine,
     report: StepReport,
     on_done: Callable[[int, JobResult], None],
     *,
     written: bool = False,
 ) -> None:
-    """Run the jobs of a copy; with `written`, the blocks are only verified."""
-    shared = {"copy": asdict(copy), "verify": run.request.verify, "seed": run.request.seed, "written": written}
+    """Run the jobs of a part; with `written`, the blocks are only verified."""
+    shared = {_field(part): asdict(part), "verify": run.request.verify, "seed": run.request.seed, "written": written}
     batch = JobBatch(
         name="the verification" if written else "the transfer",
-        key=copy.verified_key if written else copy.key,
+        key=part.verified_key if written else part.key,
         phase=0,
-        jobs=copy.jobs,
-        task="transfer",
+        jobs=part.jobs,
+        task="transfer" if isinstance(part, Copy) else "downsample",
         payload=lambda job: {**shared, "job": job},
-        where=copy.where,
-        resources=_resources(copy),
+        where=part.where,
+        resources=_resources(part),
     )
     run_jobs(
         batch,
@@ -153,34 +163,47 @@ def _run_jobs(
     )
 
 
-def _resources(copy: Copy) -> Resources:
-    size = block_bytes(copy.block, copy.grid.box.shape, np.dtype(copy.dtype).itemsize)
-    return Resources(memory_bytes=_ARRAYS * size)
+def _resources(part: Part) -> Resources:
+    memory = _ARRAYS * _bytes(part)
+    return Resources(memory_bytes=memory if isinstance(part, Copy) else max(memory, LEVEL_BYTES))
+
+
+def _bytes(part: Part) -> int:
+    dtype = part.made_by.dtype if isinstance(part, Assembly) else part.dtype
+    return block_bytes(part.block, part.grid.box.shape, np.dtype(dtype).itemsize)
+
+
+def _field(part: Part) -> str:
+    """Return the name of a part in what a worker gets."""
+    return "copy" if isinstance(part, Copy) else "pass" if isinstance(part, Pass) else "assembly"
 
 
 @contextmanager
-def _engine(run: TransferContext, number: int, copy: Copy) -> Iterator[Engine]:
+def _engine(run: TransferContext, part: Part) -> Iterator[Engine]:
     """Yield the engine of the transfer, or threads over the open volumes."""
     if run.engine is not None:
         yield run.engine
         return
-    threads = ThreadEngine(
-        workers=_threads(copy), run=partial(perform, task=_open_copy(run, number, copy).run, quiet=True)
-    )
+    threads = ThreadEngine(workers=_threads(part), run=partial(perform, task=_open(run, part).run, quiet=True))
     try:
         yield threads
     finally:
         threads.close()
 
 
-def _open_copy(run: TransferContext, number: int, copy: Copy) -> OpenCopy:
-    request, endpoint = run.request, run.request.target.level(number)
-    source = request.target.level(number - 1).open() if number else run.source
-    target = endpoint.open("r+") if number else run.target
-    return OpenCopy(copy, source, target, endpoint.reopen, verify=request.verify, seed=request.seed)
+def _open(run: TransferContext, part: Part) -> OpenCopy | OpenPass | OpenAssembly:
+    request = run.request
+    if isinstance(part, Copy):
+        reopen = request.target.reopen
+        return OpenCopy(part, run.source, run.target, reopen, verify=request.verify, seed=request.seed)
+    from voxome.services.downsample import job
+
+    level = request.target.level(part.levels[0] if isinstance(part, Pass) else part.level)
+    if isinstance(part, Assembly):
+        return job.OpenAssembly(part, level.open("r+"), level.reopen)
+    return job.OpenPass(part, run.target, level.open("r+"), _THREADS, level.reopen)
 
 
-def _threads(copy: Copy) -> int:
-    """Return the number of threads: one if blocks are so large that only one should be in memory."""
-    large = 2 * block_bytes(copy.block, copy.grid.box.shape, np.dtype(copy.dtype).itemsize) > COVER_BYTES
-    return 1 if large else _THREADS
+def _threads(part: Part) -> int:
+    """Return the number of threads: one if blocks are so large that only one should be in memory, or have threads."""
+    return _THREADS if isinstance(part, Copy) and 2 * _bytes(part) <= COVER_BYTES else 1

@@ -1,4 +1,4 @@
-"""A job of a transfer: read, convert or downsample, write and verify its blocks."""
+"""A job of a transfer: read, convert, write and verify its blocks."""
 
 from __future__ import annotations
 
@@ -12,30 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.blocks.memory import peak_bytes
-from voxome.contracts.downsampling import Method
 from voxome.contracts.engine import JobResult
 from voxome.contracts.source import VolumeSource
-from voxome.errors import CorruptData
-from voxome.geometry import BlockGrid, Box
+from voxome.geometry import Box
 from voxome.resources.cast import cast_exact
-from voxome.resources.coarsening import coarsened
 from voxome.resources.open import open_source
 from voxome.services.transfer.choices import Verify
-from voxome.services.transfer.copy import TARGET_BYTES, Copy, is_verified
-
-_FINER_PER_COARSER = 8
-"""Typical number of voxels that are downsampled to one."""
-
-_NEW = ("what was written", "check its disk or server, and rerun the same command")
-_EARLIER = (
-    "its source",
-    "one of them was changed or is damaged; rerun the same command to copy these voxels again",
-)
-"""What a block differs from, and what to do: a block that was just written, or by an earlier call."""
-
-
-class BlockDiffers(CorruptData):
-    """A block that is read back differs from what it should be, or cannot be decoded."""
+from voxome.services.transfer.copy import Copy
+from voxome.services.transfer.verification import is_verified, require_equal
 
 
 class OpenCopy:
@@ -84,11 +68,13 @@ class OpenCopy:
         began, verified, written = time.perf_counter(), 0, payload["written"]
         for index in self.copy.blocks(payload["job"]):
             box = self.copy.grid[index].write
-            data = self._read(box) if self.copy.method is None else self._downsample(box, self.copy.method)
+            data = self._read(box)
             if not written:
                 self._target.write(box, data)
             if is_verified(self._verify, self._seed, index, len(self.copy.grid)):
-                self._verify_block(box, data, *(_EARLIER if written else _NEW))
+                target = self._reopen()
+                out = self._buffer("stored", box, target.spec.dtype)
+                require_equal(self.copy.target, target, box, data, written=written, out=out)
                 verified += 1
         return JobResult(time.perf_counter() - began, peak_bytes(), {"verified": verified})
 
@@ -96,27 +82,6 @@ class OpenCopy:
         source_box = box.shift([-n for n in self.copy.shift])
         data = self._source.read(source_box, out=self._buffer("data", box, self._source.spec.dtype))
         return cast_exact(data, np.dtype(self.copy.dtype))
-
-    def _downsample(self, box: Box, method: Method) -> NDArray[Any]:
-        """Downsample the previous level to a block, in parts to save memory."""
-        spec, factors = self._source.spec, self.copy.factors
-        data = np.empty(box.shape, spec.dtype)
-        for part in BlockGrid(box, _part_shape(box.shape, spec.dtype.itemsize)):
-            finer = part.write.refine(factors) & spec.domain
-            data[part.write.within(box)] = coarsened(self._source.read(finer), finer, factors, method)
-        return data
-
-    def _verify_block(self, box: Box, data: NDArray[Any], expected: str, remedy: str) -> None:
-        target = self._reopen()
-        try:
-            stored = target.read(box, out=self._buffer("stored", box, target.spec.dtype))
-        except CorruptData as error:
-            raise BlockDiffers(f"{error}; {remedy}") from error
-        if stored.dtype != data.dtype or not np.array_equal(raw_words(stored), raw_words(data)):
-            wrong = int((stored != data).sum())
-            raise BlockDiffers(
-                f"{self.copy.target} differs from {expected} at {box}, in {wrong:,} of {box.size:,} voxels; {remedy}"
-            )
 
     def _buffer(self, name: str, box: Box, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return an array for the voxels of `box` in memory that this thread reuses, as allocation is slow."""
@@ -127,21 +92,6 @@ class OpenCopy:
             setattr(self._buffers, name, buffer)
         array: NDArray[Any] = buffer[:size].reshape(box.shape)
         return array
-
-
-def raw_words(data: NDArray[Any]) -> NDArray[Any]:
-    """Return the bytes of an array as 64-bit words, or as bytes if they do not divide; NaNs compare bit by bit."""
-    flat = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
-    return flat if flat.size % 8 else flat.view(np.uint64)
-
-
-def _part_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Return the shape of parts that need about as much memory to downsample as a block to copy."""
-    part = list(shape)
-    while np.prod(part) * itemsize * _FINER_PER_COARSER > TARGET_BYTES:
-        longest = int(np.argmax(part))
-        part[longest] = -(-part[longest] // 2)
-    return tuple(part)
 
 
 _open_copies: dict[tuple[str, str, int], OpenCopy] = {}

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from voxome.config.settings import settings
 from voxome.contracts.abilities import SupportsFixedScales, SupportsLevels, ability, most_detailed_version
-from voxome.contracts.downsampling import Method
 from voxome.contracts.levels import require_scale
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyExists, InvalidInput, NotFound, PlanError, UnsupportedFormat, VoxomeError
+from voxome.errors import AlreadyExists, NotFound, PlanError, UnsupportedFormat, VoxomeError
 from voxome.geometry import Box
 from voxome.resources.coarsening import METHODS, halving
 from voxome.resources.open import adapt_spec, create_source
+from voxome.services.downsample.levels import known_scales
+from voxome.services.downsample.passes import Assembly, Pass
+from voxome.services.downsample.planning import plan_assemblies, plan_passes
 from voxome.services.rollback import discard
 from voxome.services.transfer.choices import Verify
 from voxome.services.transfer.copy import Copy, block_shape
@@ -199,11 +200,11 @@ def _add_levels(state: State, target: VolumeSource, request: TransferRequest) ->
             break
         state.keep(target=None)
         pyramid.create_level(scale)
-    _ = [_factors(str(request.target.uri), pyramid, number) for number in _coarser(pyramid, request)]
+    known_scales(request.target.uri, pyramid, 1 + len(_coarser(pyramid, request)))
 
 
 def _coarser(pyramid: SupportsLevels | None, request: TransferRequest) -> range:
-    """Return the numbers of the levels that are filled from the level before: all requested that the target has."""
+    """Return the numbers of the coarser levels that are filled: all requested that the target has."""
     return range(1, min(request.levels, 1 if pyramid is None else len(pyramid.levels)))
 
 
@@ -219,66 +220,54 @@ def _next_scale(name: str, target: VolumeSource, pyramid: SupportsLevels) -> Sca
     return z, y, x
 
 
-def _factors(name: str, pyramid: SupportsLevels, number: int) -> Scale:
-    """Return the downsampling factors (z, y, x) from the previous level to level `number`."""
-    before, scale = (require_scale(name, pyramid.levels, n) for n in (number - 1, number))
-    if any(b % a for a, b in zip(before, scale, strict=True)):
-        raise InvalidInput(
-            f"Level {number} has scale {scale} (z, y, x), which is not a multiple of {before}, the scale of the "
-            "previous level; choose fewer levels"
-        )
-    z, y, x = (b // a for a, b in zip(before, scale, strict=True))
-    return z, y, x
-
-
-def plan(source: VolumeSource, target: VolumeSource, request: TransferRequest) -> list[Copy]:
-    """Return the copies that fill the target: one from the source, and one for each level from the previous one."""
+def plan_copy(source: VolumeSource, target: VolumeSource, request: TransferRequest) -> Copy:
+    """Return the copy that fills the finest level of the target."""
     spec, box = target.spec, request.target_spec.domain
-    read_chunk = source.spec.read_chunk or (1,) * spec.domain.ndim
-    shift = tuple(b - a for a, b in zip(request.box.start, box.start, strict=True))
-    name = request.source_name
-    first = _copy("copy", request.source, request.target, spec, box, read_chunk, shift=shift, source_name=name)
-    return [first, *_level_copies(target, box, request)]
-
-
-def _level_copies(target: VolumeSource, box: Box, request: TransferRequest) -> Iterator[Copy]:
-    pyramid = ability(target, SupportsLevels)
-    for number in _coarser(pyramid, request):
-        assert pyramid is not None
-        spec = pyramid.level(number).spec
-        by_axis = dict(zip("zyx", _factors(str(request.target.uri), pyramid, number), strict=True))
-        factors = tuple(by_axis.get(axis, 1) for axis in spec.axes)
-        box = box.coarsen(factors)
-        endpoints = request.target.level(number - 1), request.target.level(number)
-        chunk = spec.write_chunk or (1,) * box.ndim
-        yield _copy(f"level {number}", *endpoints, spec, box, chunk, factors=factors, method=METHODS[spec.kind])
-
-
-def _copy(
-    name: str,
-    source: Endpoint,
-    target: Endpoint,
-    spec: VolumeSpec,
-    box: Box,
-    read_chunk: tuple[int, ...],
-    *,
-    shift: tuple[int, ...] | None = None,
-    factors: tuple[int, ...] | None = None,
-    method: Method | None = None,
-    source_name: str = "",
-) -> Copy:
-    chunk, size = spec.write_chunk or (1,) * box.ndim, settings().transfer_block_bytes
-    block = block_shape(chunk, spec.domain.shape, spec.dtype.itemsize, read_chunk, size // 8 if method else size)
+    chunk, read_chunk = spec.write_chunk or (1,) * box.ndim, source.spec.read_chunk or (1,) * box.ndim
+    size = settings().transfer_block_bytes
     return Copy(
-        name,
-        source.uri,
-        target.uri,
-        str(spec.domain),
-        str(box),
-        block,
-        spec.dtype.name,
-        shift or (0,) * box.ndim,
-        factors or (1,) * box.ndim,
-        method,
-        source_name,
+        name="copy",
+        source=request.source.uri,
+        target=request.target.uri,
+        domain=str(spec.domain),
+        box=str(box),
+        block=block_shape(chunk, spec.domain.shape, spec.dtype.itemsize, read_chunk, size),
+        dtype=spec.dtype.name,
+        shift=tuple(b - a for a, b in zip(request.box.start, box.start, strict=True)),
+        source_name=request.source_name,
     )
+
+
+def plan_levels(target: VolumeSource, request: TransferRequest, scratch: str) -> list[Pass | Assembly]:
+    """Return what fills the coarser levels of the target, over the box that is copied: as `voxome.downsample` does.
+
+    Parameters
+    ----------
+    target : VolumeSource
+        The finest level.
+    request : TransferRequest
+        The transfer.
+    scratch : str
+        Address of the folder for pieces.
+    """
+    pyramid = ability(target, SupportsLevels)
+    levels = {} if pyramid is None else {n: pyramid.level(n).spec for n in _coarser(pyramid, request)}
+    if pyramid is None or not levels:
+        return []
+    uri, spec = request.target.uri, target.spec
+    scales = known_scales(uri, pyramid, 1 + len(levels))
+    cell = dict(zip("zyx", scales[-1], strict=True))
+    whole = tuple(cell.get(axis, 1) for axis in spec.axes)
+    part = spec.replace(domain=request.target_spec.domain.coarsen(whole).refine(whole) & spec.domain)
+    passes = plan_passes(
+        source=uri,
+        target=uri,
+        scratch=scratch,
+        spec=part,
+        levels=levels,
+        scales=scales,
+        method=METHODS[spec.kind],
+        no_data=None,
+        ids=False,
+    )
+    return [each for one in passes for each in (one, *plan_assemblies(one, part, levels, scales))]

@@ -19,12 +19,14 @@ from voxome.geometry.notation import comma_text
 from voxome.records.choice import OpenRecords
 from voxome.resources.open import require_creatable
 from voxome.resources.provenance import history_of, input_record, own_version, record
+from voxome.services.downsample.scratch import Scratch, scratch_address
 from voxome.services.transfer.copy import Copy
 from voxome.services.transfer.endpoint import Endpoint
 from voxome.services.transfer.engine import OpenEngine
-from voxome.services.transfer.execute import TransferContext, run_copy
-from voxome.services.transfer.prepare import TransferRequest, plan, prepare, require_fit
+from voxome.services.transfer.execute import Part, TransferContext, run_part
+from voxome.services.transfer.prepare import TransferRequest, plan_copy, plan_levels, prepare, require_fit
 from voxome.services.transfer.state import locked_state
+from voxome.storage.find import storage_at
 
 _log = logging.getLogger(__name__)
 
@@ -123,7 +125,7 @@ def run_transfer(
     open_engine: OpenEngine,
     open_records: OpenRecords,
     progress: Progress | None,
-) -> tuple[TransferReport, list[Copy]]:
+) -> tuple[TransferReport, list[Part]]:
     """Prepare the target, and copy the blocks that are not in the ledger.
 
     Parameters
@@ -141,8 +143,8 @@ def run_transfer(
 
     Returns
     -------
-    TransferReport, list of Copy
-        The outcome, and the copies that the transfer consists of.
+    TransferReport, list of parts
+        The outcome, and what the transfer consists of: a copy, and what fills coarser levels.
 
     Raises
     ------
@@ -152,20 +154,24 @@ def run_transfer(
     began = time.monotonic()
     with locked_state(root, request.identity, open_records, request.target.lock) as state:
         target = prepare(state, request, source)
-        copies = plan(source, target, request)
-        for warning in _cost_warnings(request.source, source, copies[0]):
+        copy = plan_copy(source, target, request)
+        scratch = scratch_address(request.target, state.folder)
+        parts = [copy, *plan_levels(target, request, scratch)]
+        for warning in _cost_warnings(request.source, source, copy):
             _log.warning("%s", warning)
         state.mark_unfinished(request.target_spec.domain)
-        state.begin(copies, verify_again=request.source_version is None and bool(state.facts.get("complete")))
+        state.begin(parts, verify_again=request.source_version is None and bool(state.facts.get("complete")))
         log = state.folder / PRIVATE / "workers.log"
         with open_engine(target, log) as opened:
             run = TransferContext(source, target, request, state, opened, log, progress or (lambda _: None))
-            for number, copy in enumerate(copies):
-                run_copy(run, number, copy)
+            for part in parts:
+                run_part(run, part)
         _record(run)
         state.keep(complete=True)
+        if len(parts) > 1:
+            Scratch(storage_at(scratch)).delete()
         state.mark_finished(request.target_spec.domain)
-    blocks, done, wall_s = sum(len(copy.grid) for copy in copies), run.totals, time.monotonic() - began
+    blocks, done, wall_s = sum(len(part.grid) for part in parts), run.totals, time.monotonic() - began
     report = TransferReport(
         request.source.uri,
         request.target.uri,
@@ -179,7 +185,7 @@ def run_transfer(
     )
     if report.reused and request.verify != "all":
         _warn_of_unseen_changes(request, source)
-    return report, copies
+    return report, parts
 
 
 def _record(run: TransferContext) -> None:

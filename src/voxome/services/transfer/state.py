@@ -19,7 +19,7 @@ from voxome.errors import AccessDenied, AlreadyExists, RunLocked, StoreError
 from voxome.geometry import Box
 from voxome.records.choice import OpenRecords
 from voxome.records.folder import lock_folder, map_disk_errors, read_json_or_none, write_json
-from voxome.services.transfer.copy import Copy
+from voxome.services.transfer.blocks import Blocks
 from voxome.storage.atomic import replacing
 from voxome.storage.lock import HeldLock, lock_file
 from voxome.storage.path import StoragePath
@@ -86,13 +86,13 @@ class State:
         if self._lock is not None:
             self._lock.keep(marks)
 
-    def begin(self, copies: Sequence[Copy], *, verify_again: bool = False) -> None:
+    def begin(self, copies: Sequence[Blocks], *, verify_again: bool = False) -> None:
         """Resume the copies, or start them if the transfer is new.
 
         Parameters
         ----------
-        copies : sequence of Copy
-            All of the transfer.
+        copies : sequence of Blocks
+            All copies and levels of the transfer.
         verify_again : bool
             Whether blocks that were read back are to be read back again.
         """
