@@ -13,8 +13,8 @@ from voxome import Box, Volume
 from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.errors import PlanError
 from voxome.registry import load
-from voxome.resources.coarsening import coarsened
 from voxome.resources.table import TableFile, write_table
+from voxome.tools.common.cells.methods import downsample_array
 from voxome.tools.common.statistics import HISTOGRAM
 from voxome.workflow.cwl import load as load_workflow
 from voxome.workflow.describe import document
@@ -99,7 +99,7 @@ def test_levels_of_a_box_with_an_odd_corner_cover_it(workflow: Path, raw: Path, 
     data, box = finest[...], BOX
     for number in (1, 2):
         level = finest.level(number)
-        data, box = coarsened(data, box, (1, 2, 2), "mean"), box.coarsen((1, 2, 2))
+        data, box = downsample_array(data, box, (1, 2, 2), "mean"), box.coarsen((1, 2, 2))
         assert level.domain == box
         factor = 2**number
         assert level.voxel_size_nm == (40, 8 * factor, 8 * factor)
@@ -161,7 +161,7 @@ def test_a_coarser_result_of_a_box_with_an_odd_corner_does_not_depend_on_blocks(
     coarse = volume(result.uri)
     assert (coarse.domain, result.box) == (BOX.coarsen((2, 2, 2)), str(BOX.coarsen((2, 2, 2))))
     assert (result.domain, result.voxel_size_nm) == (str(DOMAIN.coarsen((2, 2, 2))), (80, 16, 16))
-    assert np.array_equal(coarse[...], coarsened(volume(raw).cutout(BOX), BOX, (2, 2, 2), "mean"))
+    assert np.array_equal(coarse[...], downsample_array(volume(raw).cutout(BOX), BOX, (2, 2, 2), "mean"))
     (tmp_path / "result.handle.json").write_text(json.dumps(result.to_json()))
     inputs = {"image": tmp_path / "result.handle.json", "at": 128}
     mask = tool("common.threshold", inputs, out=tmp_path / "mask", block=block)["result"]

@@ -1,43 +1,14 @@
-"""Downsampling of arrays."""
+"""Methods and factors of pyramids."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
-import tensorstore as ts
-from numpy.typing import NDArray
 
 from voxome.contracts.downsampling import Method
 from voxome.contracts.spec import Scale, VolumeKind
-from voxome.geometry import Box
 
 METHODS: Mapping[VolumeKind, Method] = {"labels": "mode", "image": "mean", "probability": "mean"}
 """Kind of voxels → method that pyramids combine them with."""
-
-
-def coarsened(data: NDArray[Any], box: Box, factors: Sequence[int], method: Method) -> NDArray[Any]:
-    """Combine the voxels of `box` in cells of `factors` voxels that start at multiples of them.
-
-    Parameters
-    ----------
-    data : array of the shape of `box`
-        Any dtype.
-    box : Box
-        Box of the data; cells at its border combine the voxels inside it.
-    factors : sequence of int
-        Edge lengths of a cell, one an axis.
-    method : {"mean", "mode", "max", "min", "stride"}
-        Mean for intensities, the most frequent id for labels, the largest, the smallest, or the first voxel.
-
-    Returns
-    -------
-    array of the same dtype
-        One voxel a cell.
-    """
-    placed = ts.array(data)[ts.d[:].translate_to[list(box.start)]]
-    return np.asarray(ts.downsample(placed, list(factors), method).read().result())
 
 
 def halving(voxel_size_nm: Sequence[float] | None) -> Scale:

@@ -22,8 +22,8 @@ from voxome.resources.volume import Volume
 VolumeLike = Location | Volume | NDArray[Any]
 """Anything that `as_volume` takes."""
 
-_IMAGES = (np.uint8, np.uint16)
-"""Integer data types of images; all others are labels."""
+_ID_BYTES = 4
+"""Integers of so many bytes or more are labels."""
 
 
 class ArraySource:
@@ -66,8 +66,8 @@ class ArraySource:
 
 
 def array_kind(dtype: np.dtype[Any]) -> VolumeKind:
-    """Return the kind of an array: integers are labels, except uint8 and uint16; everything else is an image."""
-    return "labels" if dtype.kind in "iu" and dtype not in _IMAGES else "image"
+    """Return the kind of an array: integers of 32 and 64 bits are labels; everything else is an image."""
+    return "labels" if dtype.kind in "iu" and dtype.itemsize >= _ID_BYTES else "image"
 
 
 def as_volume(volume: VolumeLike, *, level: int = 0, voxel_size_nm: Sequence[float] | None = None) -> Volume:

@@ -119,7 +119,7 @@ def put(
     dtype : dtype, optional
         Data type of the new volume; values must not change.
     kind : {"image", "labels", "probability"}, optional
-        Meaning of the voxels; that of `volume` if None. Integers of an array are labels, but for uint8 and uint16.
+        Meaning of the voxels; that of `volume` if None. Of arrays, integers of 32 and 64 bits are labels.
     chunk : tuple of int, optional
         Chunk shape of the new volume.
     at : tuple of int, optional

@@ -354,6 +354,32 @@ def test_a_downsampling_that_is_killed_at_its_very_end_is_finished_by_the_same_c
     voxome.transfer(uri, f"zarr://{tmp_path}/other.zarr")
 
 
+@pytest.mark.parametrize("store", ["zarr", "n5", "precomputed"])
+def test_a_downsampling_that_is_killed_right_after_it_was_recorded_is_finished_by_the_same_call(
+    tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, keep = f"{store}://{tmp_path}/v", State.keep
+    make(uri, some_image((20, 20, 20)))
+
+    def kill(state: State, **facts: Any) -> None:
+        if facts.get("complete"):
+            raise Killed
+        keep(state, **facts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(State, "keep", kill)
+        with pytest.raises(Killed):
+            voxome.downsample(uri_open(uri), levels=3)
+    assert voxome.downsample(uri_open(uri), levels=3).run == 0
+    assert [one.service for one in voxome.provenance(uri)].count("downsample") == 1
+
+
+def test_an_image_without_z_is_refused_before_it_is_copied(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="axes z, y and x"):
+        voxome.downsample(some_image((20, 20, 20))[0], out=f"zarr://{tmp_path}/v.zarr")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_volume_that_was_removed_and_created_again_gets_its_levels(tmp_path: Path) -> None:
     uri = f"zarr://{tmp_path}/v.zarr"
     voxome.downsample(make(uri, some_image((40, 40, 40))))

@@ -163,8 +163,8 @@ class _Downsampling:
         done = bool(self._state.facts.get("complete"))
         if not done:
             self._fill(passes, assemblies, open_engine, progress)
-            record(self._target, self._provenance(scales), name=self._name)
-            self._state.keep(complete=True, final=self._token(), released=False)
+            self._record(scales)
+            self._state.keep(complete=True, final=self._token(), released=False, recording=False)
         if not self._state.facts.get("released"):
             self._state.mark_finished(self._target.spec.domain)
             self._scratch.delete()
@@ -354,6 +354,16 @@ class _Downsampling:
         if request.source:
             source = InputRecord("volume", request.source, request.source_version)
         return Provenance.now("downsample", LOCAL, "common.downsample", own_version(), parameters, [source])
+
+    def _record(self, scales: Sequence[Scale]) -> None:
+        """Record the downsampling with the volume, unless an earlier call was killed right after it has.
+
+        This may change the version of level 0, which later calls compare.
+        """
+        one, stored = self._provenance(scales), self._stored_provenance()
+        if not (self._state.facts.get("recording") and stored and stored.parameters == one.parameters):
+            self._state.keep(source=None, recording=True)
+            record(self._target, one, name=self._name)
 
     def _stored_provenance(self) -> Provenance | None:
         """Return what the store keeps of the downsampling that has filled the levels; None if it keeps nothing."""

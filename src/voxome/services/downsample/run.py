@@ -177,6 +177,7 @@ def downsample(
         from voxome.services.downsample.arrays import downsample_in_memory
 
         return downsample_in_memory(opened, *rule, choice, began)
+    _ = opened.spec.frame
     source = Endpoint.of(volume if isinstance(volume, str | PathLike) else opened)
     target = source if out is None else Endpoint.of(require_path("out", out))
     open_engine, open_records = engine_opener(engine, (source, target), workers), records_opener(records)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
 from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.downsampling import Method
 from voxome.contracts.levels import require_scale
-from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import Scale
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
 from voxome.resources.cast import exact_values
-from voxome.resources.coarsening import coarsened
 from voxome.resources.provenance import read_provenance
 from voxome.services.proofreading.scan import CHUNK, chunk_box
 from voxome.services.proofreading.state import State
@@ -93,33 +90,20 @@ def update_volume(source: VolumeSource, target: VolumeSource, boxes: Iterable[Bo
             target.write(cell, np.ascontiguousarray(voxels, target.spec.dtype))
             written.append(cell)
     if pyramid is not None and written:
-        downsampled = _downsampling(target)
-        update = (
-            _update_each_from_the_last if downsampled is None else partial(_update_all_from_the_finest, downsampled)
-        )
-        update(target, [(pyramid.level(number), scale) for number, scale in enumerate(scales, 1)], written)
+        _update_levels(target, [(pyramid.level(number), scale) for number, scale in enumerate(scales, 1)], written)
     return len(written)
 
 
-def _downsampling(target: VolumeSource) -> Provenance | None:
-    """Return the record of the `voxome.downsample` that has made the levels of a volume; None if it was a transfer."""
+def _rule(target: VolumeSource) -> tuple[Method, float | int | None]:
+    """Return the method of the levels of a volume, and the value that does not count, by what has made them."""
     makers = [one for one in read_provenance(target) if one.service in ("downsample", "transfer")]
-    return makers[-1] if makers and makers[-1].service == "downsample" else None
+    made = makers[-1].parameters if makers else {}
+    return made.get("method", "mode"), made.get("no_data")
 
 
-def _update_each_from_the_last(finest: VolumeSource, levels: Sequence[ScaledLevel], written: Sequence[Box]) -> None:
-    """Update levels as a transfer computes them."""
-    finer, last = finest, (1, 1, 1)
-    for coarse, scale in levels:
-        written = list(_update_level(finer, coarse, _factors(last, scale), written))
-        finer, last = coarse, scale
-
-
-def _update_all_from_the_finest(
-    made: Provenance, finest: VolumeSource, levels: Sequence[ScaledLevel], written: Sequence[Box]
-) -> None:
-    """Update levels as `voxome.downsample` computes them: by its method, from the voxels of the finest level."""
-    method, no_data = made.parameters.get("method", "mode"), made.parameters.get("no_data")
+def _update_levels(finest: VolumeSource, levels: Sequence[ScaledLevel], written: Sequence[Box]) -> None:
+    """Update levels as `voxome.downsample` and transfers compute them: from the voxels of the finest level."""
+    method, no_data = _rule(finest)
     for coarse, scale in levels:
         parts = defaultdict(list)
         for box in written:
@@ -132,21 +116,6 @@ def _update_all_from_the_finest(
                 fine = part.refine(scale) & finest.spec.domain
                 voxels[part.within(cell)] = downsample_array(finest.read(fine), fine, scale, method, no_data)
             coarse.write(cell, voxels)
-
-
-def _update_level(finer: VolumeSource, coarse: VolumeSource, factors: Scale, boxes: Sequence[Box]) -> Iterator[Box]:
-    """Compute the voxels of a level over boxes of the next finer one; yield what was written."""
-    domain = coarse.spec.domain
-    for cell in _cells(coarse, [box.coarsen(factors) & domain for box in boxes]):
-        fine = cell.refine(factors) & finer.spec.domain
-        voxels: NDArray[np.generic] = coarsened(finer.read(fine), fine, factors, "mode")
-        coarse.write(cell, voxels)
-        yield cell
-
-
-def _factors(last: Scale, scale: Scale) -> Scale:
-    z, y, x = (coarse // fine for fine, coarse in zip(last, scale, strict=True))
-    return (z, y, x)
 
 
 def _cells(target: VolumeSource, boxes: Iterable[Box]) -> list[Box]:

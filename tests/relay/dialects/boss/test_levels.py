@@ -14,9 +14,12 @@ from PIL import Image
 from relay.dialects.boss.client import FRAME, Client
 from standins.boss import Boss
 
+from voxome.contracts.downsampling import Method
 from voxome.errors import StoreError
+from voxome.geometry import Box
 from voxome.relay.dialects.boss.downsample import Downsampler
 from voxome.relay.dialects.boss.records import Channel
+from voxome.tools.common.cells.methods import downsample_array
 
 pytestmark = pytest.mark.slow
 
@@ -63,6 +66,27 @@ def test_images_are_averaged(client: Client) -> None:
     found = client.read("raw/1/0:65/0:35/0:21", "uint8", (21, 35, 65))
     assert np.abs(found - mean).max() <= 0.5
     assert client.read("raw/2/32:33/17:18/0:21", "uint8", (21, 1, 1)).any()
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("raw", "uint8"), ("seg", "uint64")])
+def test_every_level_is_computed_from_the_finest(
+    client: Client, monkeypatch: pytest.MonkeyPatch, name: str, dtype: str
+) -> None:
+    monkeypatch.setattr("voxome.relay.dialects.boss.downsample._BLOCK", (1, 4, 8, 16))
+    client.project(hierarchy_method="isotropic", num_hierarchy_levels=4)
+    client.channel("raw")
+    if name == "seg":
+        client.channel("seg", "uint64", sources=["raw"])
+    data = np.random.default_rng(0).integers(1, 5, (21, 70, 130)).astype(dtype)
+    client.write(f"{name}/0/0:130/0:70/0:21", data)
+    client.request("POST", f"/v1/downsample/col/exp/{name}", status=201)
+    assert wait(client, f"/v1/downsample/col/exp/{name}") == "DOWNSAMPLED"
+    for level in (1, 2, 3):
+        z, y, x = shape = tuple(-(-n // 2**level) for n in data.shape)
+        found = client.read(f"{name}/{level}/0:{x}/0:{y}/0:{z}", dtype, shape)
+        method: Method = "mean" if name == "raw" else "mode"
+        expected = downsample_array(data, Box.of_shape(data.shape), (2**level,) * 3, method)
+        assert_array_equal(found, expected)
 
 
 def test_labels_get_the_most_frequent_id(client: Client) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Event
+
+import numpy as np
 
 from voxome.contracts.downsampling import Method
 from voxome.errors import NotFound
-from voxome.geometry import BlockGrid
+from voxome.geometry import BlockGrid, Box
 from voxome.relay.dialects.boss.pyramid import Pyramid
 from voxome.relay.dialects.boss.records import Channel
 from voxome.relay.dialects.boss.state import BossState
-from voxome.resources.coarsening import coarsened
 
 _BLOCK = (1, 32, 256, 256)
 _METHODS: dict[str, Method] = {"image": "mean", "annotation": "mode"}
@@ -55,8 +57,7 @@ class Downsampler:
     def _run(self, channel: Channel, stop: Event) -> None:
         try:
             pyramid = self._boss.pyramid(self._boss.refresh(channel))
-            for level in pyramid.levels[1:]:
-                compute(self._boss, pyramid, level, stop)
+            compute(self._boss, pyramid, stop)
             status = "NOT_DOWNSAMPLED" if stop.is_set() else "DOWNSAMPLED"
             self._boss.change(channel, downsample_status=status)
         except NotFound:
@@ -68,17 +69,39 @@ class Downsampler:
             self._stops.pop(channel.uid, None)
 
 
-def compute(boss: BossState, pyramid: Pyramid, level: int, stop: Event) -> None:
-    """Compute `level` from the next finer one: means of images, most frequent ids of annotations."""
-    finer, coarser = pyramid.scale(level - 1), pyramid.scale(level)
-    factors = (1, *(b // a for a, b in zip(finer, coarser, strict=True)))
-    method = _METHODS[pyramid.channel.type]
-    for block in BlockGrid(pyramid.domain(level), _BLOCK):
+class _Stopped(Exception):
+    """The computation was cancelled."""
+
+
+def compute(boss: BossState, pyramid: Pyramid, stop: Event) -> None:
+    """Compute all coarser levels from the finest, by the rule of ``docs/downsampling.md``, in one pass over its voxels.
+
+    Images get means, annotations the most frequent ids.
+    """
+    from voxome.tools.common.cells.methods import METHODS, Cells, cells_of
+
+    method, base = _METHODS[pyramid.channel.type], pyramid.levels.start
+
+    def cells(level: int, box: Box) -> Cells:
+        """Store a block of a level, and everything below it."""
         if stop.is_set():
-            return
-        source = block.write.refine(factors) & pyramid.domain(level - 1)
-        data = boss.voxels.read(pyramid, level - 1, source)
-        if data.any():
-            boss.voxels.put(pyramid, level, block.write, coarsened(data, source, factors, method))
+            raise _Stopped
+        z, y, x = (b // a for a, b in zip(pyramid.scale(level - 1), pyramid.scale(level), strict=True))
+        finer = box.refine((1, z, y, x)) & pyramid.domain(level - 1)
+        inner = Box(finer.start[1:], finer.stop[1:])
+        if level - 1 == base:
+            found = cells_of(boss.voxels.read(pyramid, base, finer)[0], inner, (z, y, x), method)
         else:
-            boss.voxels.erase(pyramid, level, block.write)
+            parts = [cells(level - 1, block.write) for block in BlockGrid(finer, _BLOCK)]
+            found = METHODS[method].join(inner, parts).coarsen((z, y, x))
+        values = found.values[np.newaxis]
+        if values.any():
+            boss.voxels.put(pyramid, level, box, values)
+        else:
+            boss.voxels.erase(pyramid, level, box)
+        return found
+
+    if len(pyramid.levels) > 1:
+        for block in BlockGrid(pyramid.domain(pyramid.levels[-1]), _BLOCK):
+            with suppress(_Stopped):
+                cells(pyramid.levels[-1], block.write)
