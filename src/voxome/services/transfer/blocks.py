@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from voxome.geometry import BlockGrid, Box
-from voxome.services.transfer.verification import Verify, is_verified
+from voxome.services.transfer.choices import Verify
+from voxome.services.transfer.verification import is_verified
 
 MAX_JOBS = 1 << 17
 """Approximate maximum number of jobs; up to this number, jobs have one block each."""

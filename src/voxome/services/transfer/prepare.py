@@ -272,4 +272,7 @@ def plan_levels(target: VolumeSource, request: TransferRequest, scratch: str) ->
         no_data=None,
         ids=False,
     )
-    return [each for one in passes for each in (one, *plan_assemblies(one, part, levels, scales))]
+    parts = list[Pass | Assembly]()
+    for one in passes:
+        parts += [one, *plan_assemblies(one, part, levels, scales)]
+    return parts

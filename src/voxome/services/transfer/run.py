@@ -89,9 +89,9 @@ def transfer(
     dtype : dtype, optional
         Data type of the destination; values that would change are refused.
     levels : int
-        Number of levels of the destination, fewer where one would be a single voxel. Coarser ones are means, or the
-        most frequent label. Each halves the axes along which voxels are less than twice as long as along the shortest,
-        unless the store fixes the scales.
+        Number of levels of the destination, fewer where one would be a single voxel. Coarser ones are computed from the
+        finest, as by `downsample`: means, or the most frequent label. Each halves the axes along which voxels are less
+        than twice as long as along the shortest, unless the store fixes the scales.
     workers : int
         Number of processes. With 1, and for destinations that allow only one writing process, this process copies,
         with one thread reading while another writes.
