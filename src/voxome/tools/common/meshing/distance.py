@@ -179,13 +179,17 @@ def _nearest(
     y: float,
     z: float,
     guess: int,
+    enough: float,
     stack: NDArray[np.int64],
     distances: Points,
 ) -> tuple[float, int]:
-    """Return the distance of a point to the surface, and the nearest face; `guess` is a face that may be near."""
+    """Return the distance of a point to the surface, and the nearest face; `guess` is a face that may be near.
+
+    The search ends at the first face that is not farther than `enough`, which need not be the nearest.
+    """
     best, face = squared_distance(corners, guess, x, y, z), guess
     stack[0], distances[0], top = 1, _to_box(boxes, 1, x, y, z), 1
-    while top:
+    while top and best > enough * enough:
         top -= 1
         if distances[top] >= best:
             continue
@@ -225,7 +229,7 @@ def _farthest(
     guess, best = 0, least
     for v in range(len(vertices)):
         known[v], guess = _nearest(
-            corners, boxes, leaves, vertices[v, 0], vertices[v, 1], vertices[v, 2], guess, stack, distances
+            corners, boxes, leaves, vertices[v, 0], vertices[v, 1], vertices[v, 2], guess, least, stack, distances
         )
         near[v] = guess
     for f in range(len(faces)):
@@ -254,7 +258,7 @@ def _farthest(
             enough = (best if over[f] >= 0 else min(best, limit)) + tolerance
             reach = _reach(points, values, top)
             if reach > enough:
-                reach = min(reach, _reach_to_faces(corners, points, nearest, top))
+                reach = min(reach, _reach_to_faces(corners, points, values, nearest, top, enough))
             if reach <= enough or depths[top] == _DEPTH - 1:
                 bound = max(bound, reach)
                 continue
@@ -266,7 +270,7 @@ def _farthest(
                 (points[top, k, 1] + points[top, after, 1]) / 2,
                 (points[top, k, 2] + points[top, after, 2]) / 2,
             )
-            height, face = _nearest(corners, boxes, leaves, x, y, z, nearest[top, k], stack, distances)
+            height, face = _nearest(corners, boxes, leaves, x, y, z, nearest[top, k], least, stack, distances)
             best = max(best, height)
             if height > limit:
                 over[f] = face
@@ -294,21 +298,33 @@ def _longest_side(points: Points, i: int) -> int:
 
 
 @_jit
-def _reach_to_faces(corners: Points, points: Points, nearest: NDArray[np.int64], i: int) -> float:
+def _reach_to_faces(
+    corners: Points, points: Points, values: Points, nearest: NDArray[np.int64], i: int, enough: float
+) -> float:
     """Return an upper bound of the distance of the points of triangle `i`, from the faces nearest to its corners.
 
-    A face is convex, so that no point of a triangle is farther from it than a corner.
+    A face is convex, so that no point of a triangle is farther from it than a corner. The search ends at the first
+    bound that is not larger than `enough`.
     """
     bound = np.inf
     for k in range(3):
-        if k and nearest[i, k] == nearest[i, k - 1]:
+        face = nearest[i, k]
+        if k and face == nearest[i, k - 1]:
             continue
-        worst = 0.0
-        for corner in range(3):
-            x, y, z = points[i, corner, 0], points[i, corner, 1], points[i, corner, 2]
-            worst = max(worst, squared_distance(corners, nearest[i, k], x, y, z))
+        worst = values[i, k]
+        for step in (1, 2):
+            corner = (k + step) % 3
+            if worst >= bound:
+                break
+            if nearest[i, corner] == face:
+                worst = max(worst, values[i, corner])
+            else:
+                x, y, z = points[i, corner, 0], points[i, corner, 1], points[i, corner, 2]
+                worst = max(worst, np.sqrt(squared_distance(corners, face, x, y, z)))
         bound = min(bound, worst)
-    return float(np.sqrt(bound))
+        if bound <= enough:
+            break
+    return float(bound)
 
 
 @_jit

@@ -28,10 +28,12 @@ def area_of(vertices: Vertices, faces: Faces) -> float:
 def border_vertices(count: int, faces: Faces) -> NDArray[np.bool_]:
     """Return which of the vertices are on an edge that does not have exactly two faces, in opposite directions."""
     keys, opposite = _directed_edges(count, faces)
-    order = np.sort(keys)
-    single = _counts(order, keys) == 1
-    paired = _counts(np.sort(opposite), keys) == 1
     border = np.zeros(count, np.bool_)
+    order, reverse = np.sort(keys), np.sort(opposite)
+    if (order == reverse).all() and (order[1:] != order[:-1]).all():
+        return border
+    single = _counts(order, keys) == 1
+    paired = _counts(reverse, keys) == 1
     odd = keys[~(single & paired)]
     border[odd // count] = True
     border[odd % count] = True
