@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from voxome.services.describe import info
     from voxome.services.downsample.run import downsample
     from voxome.services.explain import explain
+    from voxome.services.ids import bounding_box, ids
     from voxome.services.mesh import mesh, meshes
     from voxome.services.neuroglancer import neuroglancer_layer
     from voxome.services.proofreading.verb import proofread
@@ -59,6 +60,7 @@ __all__ = [
     "VolumeSpec",
     "VoxomeError",
     "array",
+    "bounding_box",
     "configure",
     "connect",
     "contacts",
@@ -69,6 +71,7 @@ __all__ = [
     "downsample",
     "explain",
     "get",
+    "ids",
     "info",
     "load",
     "ls",
@@ -111,6 +114,7 @@ _LAZY = {
     "VolumeSpec": "voxome.contracts.spec",
     "VoxomeError": "voxome.errors",
     "array": "voxome.services.array",
+    "bounding_box": "voxome.services.ids",
     "configure": "voxome.config.settings",
     "connect": "voxome.resources.connect",
     "contacts": "voxome.services.regions",
@@ -121,6 +125,7 @@ _LAZY = {
     "downsample": "voxome.services.downsample.run",
     "explain": "voxome.services.explain",
     "get": "voxome.services.verbs",
+    "ids": "voxome.services.ids",
     "info": "voxome.services.describe",
     "load": "voxome.services.shape_files",
     "ls": "voxome.resources.listing",

@@ -67,8 +67,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "em.connectome": "voxome.reports.em_scorer:ConnectomeScorer",
     },
     "voxome.services": {
+        "bounding_box": "voxome.services.ids:bounding_box",
         "contacts": "voxome.services.regions:contacts",
         "downsample": "voxome.services.downsample.run:downsample",
+        "ids": "voxome.services.ids:ids",
         "link": "voxome.viewer.link:link",
         "mesh": "voxome.services.mesh:mesh",
         "meshes": "voxome.services.mesh:meshes",

@@ -69,6 +69,20 @@ def exact_values(data: ArrayLike, dtype: np.dtype[Any]) -> NDArray[Any]:
     return cast_exact(np.atleast_1d(values), dtype).reshape(values.shape)
 
 
+def require_unmasked(values: object) -> None:
+    """Check that no value of a masked array is masked.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    if isinstance(values, np.ma.MaskedArray) and (count := int(np.count_nonzero(values.mask))):
+        raise InvalidInput(
+            f"{count:,} values of the array are masked, and voxels have no mask; fill them first, as with "
+            "array.filled(0), or pass array.data"
+        )
+
+
 def _round(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     with np.errstate(all="ignore"):
         cast = values.astype(dtype)

@@ -14,19 +14,17 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from voxome.calls import explain_calls, explain_construction
 from voxome.contracts.abilities import SupportsIds, SupportsLevels, ability
-from voxome.contracts.arguments import require_count, require_flags
+from voxome.contracts.arguments import require_count
 from voxome.contracts.levels import Level, require_level
-from voxome.contracts.provenance import LOCAL, OWN
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
 from voxome.contracts.uri import at_level
-from voxome.errors import InvalidInput, UnknownName, UnsupportedFormat, describe_value
+from voxome.errors import InvalidInput, UnsupportedFormat, describe_value
 from voxome.extras import require
 from voxome.geometry import BlockGrid, Box
 from voxome.redaction import Secret, redact
-from voxome.resources.cast import exact_values
+from voxome.resources.cast import exact_values, require_unmasked
 from voxome.resources.indexing import Key, Selection, expand, select
-from voxome.resources.local_ids import find_bounding_box, find_ids
 from voxome.resources.memory import enough_memory
 from voxome.resources.metadata import metadata
 from voxome.resources.services import BoundService, get_service, service_names
@@ -166,62 +164,6 @@ class Volume:
         return metadata(self.source)
 
     @explain_calls
-    def ids(self, box: Box | str | None = None, *, service: str | None = None) -> NDArray[np.uint64]:
-        """Return the labels in `box` (everywhere, if None), sorted, without 0.
-
-        Parameters
-        ----------
-        box : Box or str, optional
-            In the store's coordinates.
-        service : {"own", "local"}, optional
-            ``own``: from the store's index of labels; ``local``: from the voxels, block by block; None: from the index
-            if the store has one.
-
-        Raises
-        ------
-        InvalidInput
-            If this is not a label volume, or has negative labels.
-        UnsupportedFormat
-            If the service is ``own``, and the store has no index of labels.
-        """
-        region = self.domain if box is None else Box.of(box, self.domain)
-        index = self._index_for(service)
-        if index is not None:
-            return index.ids(region)
-        self._require_labels()
-        return find_ids(self.source, self.uri or "the array", region)
-
-    @explain_calls
-    def bounding_box(self, label: int, *, exact: bool = True, service: str | None = None) -> Box:
-        """Return the bounding box of a label, in the store's coordinates.
-
-        Parameters
-        ----------
-        label : int
-            The label.
-        exact : bool
-            Whether to return the smallest box; otherwise it may be larger, where the store finds that faster.
-        service : {"own", "local"}, optional
-            As in `ids`. Without an index, all voxels are read, except in blocks within what is known of the box.
-
-        Raises
-        ------
-        NotFound
-            If no voxel has the label.
-        InvalidInput
-            If this is not a label volume.
-        UnsupportedFormat
-            If the service is ``own``, and the store has no index of labels.
-        """
-        require_flags(exact=exact)
-        number = require_count("label", label, 0)
-        index = self._index_for(service)
-        if index is not None:
-            return index.bounding_box(number, exact=exact)
-        self._require_labels()
-        return find_bounding_box(self.source, self.uri or "the array", number)
-
-    @explain_calls
     def reserve_ids(self, count: int) -> range:
         """Reserve labels, which the store will not assign again.
 
@@ -231,22 +173,6 @@ class Volume:
             If the store cannot reserve labels.
         """
         return self._label_index().reserve_ids(require_count("count", count))
-
-    def _index_for(self, service: str | None) -> SupportsIds | None:
-        """Return the store's index of labels, if `service` allows it and the store has one."""
-        if service not in (None, OWN, LOCAL):
-            raise UnknownName.of("service", service, (OWN, LOCAL))
-        if service == OWN:
-            return self._label_index()
-        return ability(self.source, SupportsIds) if service is None else None
-
-    def _require_labels(self) -> None:
-        kind, dtype, name = self.spec.kind, self.dtype, self.uri or "the array"
-        if dtype.kind not in "biu" or (self.uri and kind != "labels"):
-            raise InvalidInput(
-                f"{name} is {kind} data of {dtype}; expected a label volume (if these are labels, copy them with "
-                "`voxome put … --kind labels`)"
-            )
 
     def _label_index(self) -> SupportsIds:
         index = ability(self.source, SupportsIds)
@@ -291,6 +217,7 @@ class Volume:
         InvalidInput, InvalidBox
             If the data are not values of the dtype of the volume, or do not fit the box, or it leaves the domain.
         """
+        require_unmasked(data)
         region = Box.of(box, self.domain)
         with self._explaining(data, region.shape):
             values = np.broadcast_to(exact_values(data, self.dtype), region.shape)
@@ -332,6 +259,7 @@ class Volume:
         return self._gather(selection)[selection.key]
 
     def __setitem__(self, key: Key, value: Any) -> None:
+        require_unmasked(value)
         selection = select(key, self.shape)
         if 0 in selection.shape:
             with self._explaining(value, selection.shape):

@@ -15,6 +15,7 @@ from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.contracts.uri import Location, Uri, location_text
 from voxome.errors import InvalidBox, InvalidInput, ReadOnly, VoxomeError, describe_value
 from voxome.geometry import Box
+from voxome.resources.cast import require_unmasked
 from voxome.resources.open import absolute, format_traits, open, open_source
 from voxome.resources.views import View
 from voxome.resources.volume import Volume
@@ -46,7 +47,8 @@ class ArraySource:
                 "expected numbers along at least one axis"
             )
         size = None if voxel_size_nm is None else require_lengths("voxel_size_nm", voxel_size_nm)
-        self._array = array
+        require_unmasked(array)
+        self._array = np.asarray(array)
         self.spec = VolumeSpec.of(array.shape, array.dtype, kind=array_kind(array.dtype), voxel_size_nm=size)
 
     def read(self, box: Box, *, out: NDArray[Any] | None = None) -> NDArray[Any]:

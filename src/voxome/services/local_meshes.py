@@ -18,6 +18,7 @@ from voxome.registry import load
 from voxome.resources.local_ids import blocks_of, require_positive
 from voxome.resources.provenance import input_record
 from voxome.resources.volume import Volume
+from voxome.services.ids import bounding_box, ids
 from voxome.tools.common.meshing.objects import Lengths, LevelErrors, mesh_object
 from voxome.tools.common.meshing.surface import Piece, mesh_block
 
@@ -117,7 +118,7 @@ class LocalMeshes:
     @cached_property
     def _found(self) -> NDArray[np.uint64]:
         if ability(self.labels.source, SupportsIds) is not None:
-            return self.labels.ids(self.region)
+            return ids(self.labels, self.region)
         return np.array(sorted(self._boxes), np.uint64)
 
     @cached_property
@@ -134,7 +135,7 @@ class LocalMeshes:
     def _box_of(self, id: int) -> Box:
         """Return the bounding box of an object in the region."""
         if ability(self.labels.source, SupportsIds) is not None:
-            box = self.labels.bounding_box(id, exact=False) & self.region
+            box = bounding_box(self.labels, id, exact=False) & self.region
             if box.empty:
                 raise self._missing(id)
             return box
