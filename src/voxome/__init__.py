@@ -9,6 +9,7 @@ from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from voxome import plot
     from voxome.config.settings import configure
     from voxome.contracts.shapes import Annotations, Mesh, Skeleton
     from voxome.contracts.spec import VolumeSpec
@@ -82,6 +83,7 @@ __all__ = [
     "open_link",
     "phantom",
     "plan",
+    "plot",
     "proofread",
     "provenance",
     "put",
@@ -153,12 +155,14 @@ _LAZY = {
     "write_skeletons": "voxome.workflow.shapes",
 }
 
+_MODULES = {"plot": "voxome.plot", "score": "voxome.reports.score"}
+
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
         return import_module("importlib.metadata").version("voxome")
-    if name == "score":
-        return import_module("voxome.reports.score")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _LAZY:
         raise AttributeError(f"module 'voxome' has no attribute {name!r}")
     return getattr(import_module(_LAZY[name]), name)

@@ -22,12 +22,13 @@ def scale_bar(width_nm: float) -> str:
     >>> scale_bar(5120)
     '<b class="scale" style="width:19.53%">1 µm</b>'
     """
-    length = _round(0.2 * width_nm)
+    length = bar_length_nm(width_nm)
     return f'<b class="scale" style="width:{100 * length / width_nm:.2f}%">{escape(length_text(length))}</b>'
 
 
-def _round(length: float) -> float:
-    """Return the number of 1, 2 or 5 times a power of ten that is nearest in ratio."""
+def bar_length_nm(width_nm: float) -> float:
+    """Return the length of a scale bar for a picture: of 1, 2 or 5 times a power of ten, nearest to a fifth of it."""
+    length = 0.2 * width_nm
     power = 10.0 ** math.floor(math.log10(length))
     return min((factor * power for factor in (1, 2, 5, 10)), key=lambda one: abs(math.log(one / length)))
 
