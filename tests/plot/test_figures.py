@@ -90,7 +90,7 @@ def test_a_scene_has_meshes_skeletons_and_points_in_one_file(tmp_path: Path) -> 
     labels[1:3, 1:4, 2:7] = 5
     mesh = voxome.mesh(labels, 5, voxel_size_nm=(40, 8, 4))
     skeleton = voxome.Skeleton(np.array([[0.0, 0, 0], [1000, 2000, 3000]]), np.array([[1, 0]]), np.ones(2))
-    line = voxome.Annotations("line", [1], [[[0, 0, 0], [1000, 0, 0]]])
+    line = voxome.Annotations("line", np.array([1], np.uint64), np.array([[[0.0, 0, 0], [1000, 0, 0]]]))
     figure = voxome.plot.scene(
         meshes={5: mesh}, skeletons={5: skeleton}, points={"synapses": line, "cells": [[1e3, 2e3, 3e3]]}
     )
