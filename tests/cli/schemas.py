@@ -312,6 +312,7 @@ SCHEMAS: dict[str, Schema] = {
         record(name=TEXT, type=TEXT, number=COUNT, branch=optional(TEXT), author=TEXT),
     ),
     "proofread changes": listing(record(supervoxel=COUNT, before=COUNT, after=COUNT)),
+    "proofread compare": listing(record(box=TEXT)),
     "proofread export": record(source=TEXT, destination=TEXT, run=COUNT),
     "proofread suggestions": listing(
         record(

@@ -37,6 +37,7 @@ def test_every_verb_prints_json_by_its_schema(edited: Command) -> None:
         "redo edits.sqlite 2",
         "versions edits.sqlite --name first --version 1",
         "changes edits.sqlite --since first",
+        "compare edits.sqlite",
         "export edits.sqlite zarr://out.zarr --version 0 --levels 2",
         "export edits.sqlite zarr://out.zarr --since 0",
         "suggestions edits.sqlite --status open",
@@ -75,3 +76,15 @@ def test_errors_are_one_message(edited: Command) -> None:
         assert message in result.err, result.err
     for line in (f"versions {STORE} --version 1", f"undo {STORE} x", f"suggestions {STORE} --status opened"):
         assert edited("proofread", *line.split()).status == 2
+
+
+def test_a_volume_that_was_repainted_is_told_from_one_that_was_not(edited: Command) -> None:
+    result = edited("proofread", "compare", STORE)
+    assert (result.status, result.out) == (0, "")
+    assert "labels.zarr is what it was when the store was made" in result.err
+    voxome.open("labels.zarr", mode="r+")[0, 0, 0] = np.uint64(2)
+    result = edited("proofread", "compare", STORE)
+    assert (result.status, result.out.splitlines()) == (1, ["box", "0:4,0:2,0:2"])
+    result = edited("info", f"proofread://{STORE}")
+    assert result.status != 0
+    assert "have changed since the store" in result.err

@@ -143,6 +143,25 @@ def changes(
         show_table(list(table), rows)
 
 
+@app.command("compare")
+def compare(store: Store, json: Json = False) -> None:
+    """Compare the label volume with what it was when the store was made, and list the boxes that differ.
+
+    The volume is read once. The exit status is 1 if a box differs.
+    """
+    with _open(store) as session:
+        boxes = [str(box) for box in session.compare_source()]
+        source = session.store.uri
+    if json:
+        show_json([{"box": box} for box in boxes])
+    elif boxes:
+        show_table(["box"], [[box] for box in boxes])
+    else:
+        print_stderr(f"{source} is what it was when the store was made")
+    if boxes:
+        raise typer.Exit(1)
+
+
 @app.command("export")
 def export(
     store: Store,

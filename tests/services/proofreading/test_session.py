@@ -357,7 +357,7 @@ def test_a_wrong_mapping_is_refused_and_nothing_made(labels_uri: str, tmp_path: 
 
 def test_anything_but_a_volume_of_labels_is_refused(tmp_path: Path) -> None:
     cases = {
-        "image data of float32": np.zeros((2, 2, 2), np.float32),
+        "dtype float32; expected integer labels": np.zeros((2, 2, 2), np.float32),
         "negative label -3": np.full((2, 2, 2), -3, np.int64),
         "axes y/x": np.zeros((2, 2), np.int64),
     }

@@ -105,11 +105,11 @@ def test_supervoxels_that_changed_after_the_store_was_made_are_noticed(tmp_path:
     uri = f"zarr://{tmp_path}/labels.zarr"
     voxome.put(np.repeat(np.array([1, 2], np.uint64), 32).reshape(4, 4, 4), uri, kind="labels")
     session = voxome.proofread(uri, tmp_path / "edits.sqlite", author="ann")
+    volume = session.volume
     voxome.open(uri, mode="r+")[0:1, 0:1, 0:1] = np.uint64(id)
-    for volume in (session.volume, voxome.open(session.uri)):
-        with pytest.raises(InvalidInput, match=rf"has the id {id} in .* have changed since the store was made"):
-            volume[...]
-        assert (volume[2:] == 2).all()
+    with pytest.raises(InvalidInput, match=rf"has the id {id}, .* have changed since the store"):
+        volume[...]
+    assert (volume[2:] == 2).all()
 
 
 @pytest.mark.slow

@@ -62,6 +62,11 @@ class Database:
         with self.reading() as connection:
             return sa.inspect(connection).has_table(STORE.name)
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it is a file that this process may not edit."""
+        return self.is_file and not _is_writable(Path(str(self.url.database)))
+
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Connect to one state of the database, which others do not change."""
@@ -133,8 +138,8 @@ class Database:
     def _connect(self) -> sa.Engine:
         self._process = os.getpid()
         options: dict[str, Any] = {"connect_args": {"timeout": _WAIT_S}}
-        if self.is_file and not _is_writable(file := Path(str(self.url.database))):
-            options = {"creator": partial(open_read_only, file), "poolclass": sa.NullPool}
+        if self.is_read_only:
+            options = {"creator": partial(open_read_only, Path(str(self.url.database))), "poolclass": sa.NullPool}
         engine = sa.create_engine(self.url, **options)
         weakref.finalize(self, _dispose, engine, self._process)
         if self.is_file:

@@ -19,6 +19,7 @@ from voxome.services.proofreading.export import changed_supervoxels
 from voxome.services.proofreading.operations import Operation
 from voxome.services.proofreading.remote import SCHEME, require_name
 from voxome.services.proofreading.source import SegmentsSource
+from voxome.services.proofreading.source_check import changed_boxes, record_state, source_state
 from voxome.services.proofreading.store import Branch, NamedVersion, VersionLike, add_branch, add_version
 from voxome.services.proofreading.voxels import StoredVoxels
 
@@ -173,6 +174,24 @@ class Lookups(Editor):
         """Return all supervoxels, sorted, and their segments: the columns ``supervoxel`` and ``segment``."""
         supervoxels, segments = self._mapping(version).table()
         return {"supervoxel": supervoxels, "segment": segments}
+
+    def compare_source(self) -> list[Box]:
+        """Compare all supervoxels with those of which the store was made.
+
+        All voxels are read once. If none differs, opening the store compares nothing until the files change again.
+
+        Returns
+        -------
+        list of Box
+            Chunks that differ.
+        """
+        database, source = self.store.database, self.store.opened_source
+        state = source_state(source)
+        differing = list(changed_boxes(database, source))
+        if not (differing or database.is_read_only):
+            with database.writing() as connection:
+                record_state(connection, state)
+        return differing
 
     @explain_calls
     def history(self) -> list[Operation]:

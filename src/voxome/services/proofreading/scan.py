@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -53,10 +54,13 @@ class Scan:
     Attributes
     ----------
     by_chunk : dict
-        Number of a chunk → its supervoxels, sorted, without 0.
+        Number of a chunk → its supervoxels, sorted, without 0; chunks of zeros are left out.
+    digests : dict
+        Number of these chunks → digest of its voxels.
     """
 
     by_chunk: dict[int, NDArray[np.uint64]] = field(default_factory=dict)
+    digests: dict[int, bytes] = field(default_factory=dict)
 
     @property
     def ids(self) -> NDArray[np.uint64]:
@@ -71,31 +75,35 @@ def scan(source: VolumeSource, name: str) -> Scan:
     Raises
     ------
     InvalidInput
-        If it has negative labels; names the first block that does.
+        If it has negative labels; names the first chunk that does.
     """
-    domain, found = source.spec.domain, Scan()
-    for block in BlockGrid(domain, (_BLOCK,) * 3):
-        voxels = source.read(block.write)
+    found = Scan()
+    for number, box, voxels in read_chunks(source):
         if voxels.dtype.kind == "i" and voxels.size and voxels.min() < 0:
             raise InvalidInput(
-                f"{name} has the negative label {int(voxels.min())} in {block.write}; expected labels of 0 and more"
+                f"{name} has the negative label {int(voxels.min())} in {box}; expected labels of 0 and more"
             )
-        for number, box in chunk_boxes(block.write, domain, CHUNK):
-            ids = _unique(voxels[box.within(block.write)])
-            if len(ids):
-                found.by_chunk[number] = ids
+        ids = _unique(voxels)
+        if len(ids):
+            found.by_chunk[number], found.digests[number] = ids, digest_chunk(voxels)
     return found
 
 
-def digest_voxels(source: VolumeSource) -> str:
-    """Return a digest of all voxels, which is the same for all dtypes that hold the labels."""
-    digest = hashlib.blake2b(digest_size=16)
-    for block in BlockGrid(source.spec.domain, (_BLOCK,) * 3):
-        digest.update(np.ascontiguousarray(source.read(block.write).astype("<u8")).data)
-    return digest.hexdigest()
+def read_chunks(source: VolumeSource) -> Iterator[tuple[int, Box, NDArray[Any]]]:
+    """Yield number, box and voxels of all chunks of a volume, which is read block by block."""
+    domain = source.spec.domain
+    for block in BlockGrid(domain, (_BLOCK,) * 3):
+        voxels = source.read(block.write)
+        for number, box in chunk_boxes(block.write, domain, CHUNK):
+            yield number, box, voxels[box.within(block.write)]
 
 
-def _unique(voxels: NDArray[np.generic]) -> NDArray[np.uint64]:
+def digest_chunk(voxels: NDArray[Any]) -> bytes:
+    """Return a digest of labels, which is the same for all dtypes that hold them."""
+    return hashlib.blake2b(np.ascontiguousarray(voxels, "<u8").data, digest_size=8).digest()
+
+
+def _unique(voxels: NDArray[Any]) -> NDArray[np.uint64]:
     flat = np.ascontiguousarray(voxels).reshape(-1).astype(np.uint64)
     ids = np.sort(pc.unique(pa.array(flat)).to_numpy())
     return ids[ids != 0]

@@ -16,6 +16,7 @@ from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import InvalidInput, ReadOnly
 from voxome.geometry import Box
 from voxome.services.proofreading.lookup import UnknownId
+from voxome.services.proofreading.source_check import changed_error
 from voxome.services.proofreading.store import MAIN, ProofreadingStore, VersionLike
 from voxome.services.proofreading.voxel_split import coarse_levels
 from voxome.services.proofreading.voxels import StoredVoxels
@@ -105,10 +106,7 @@ class SegmentsSource:
 
     def _changed_below(self, id: int, box: Box) -> InvalidInput:
         name = f"level {self._voxels.level} of {self._store.uri}" if self._store.uri else "the array"
-        return InvalidInput(
-            f"{name} has the id {id} in {box}, which is not one of the supervoxels of {self._store.database.name}: its "
-            "voxels have changed since the store was made; restore them, or make a new store"
-        )
+        return changed_error(self._store.database, name, box, f"has the id {id}, which is none of its supervoxels,")
 
 
 def _level(source: VolumeSource, number: int) -> VolumeSource:

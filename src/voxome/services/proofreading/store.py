@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as JsonObject
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -23,6 +25,7 @@ from voxome.services.proofreading.database import Database
 from voxome.services.proofreading.graph_cut import Edges
 from voxome.services.proofreading.mapping import Supervoxels
 from voxome.services.proofreading.scan import CHUNK, Scan
+from voxome.services.proofreading.source_check import require_unchanged
 from voxome.services.proofreading.state import Lineage, State
 from voxome.services.proofreading.tables import (
     BRANCHES,
@@ -75,6 +78,8 @@ class ProofreadingStore:
         Database, in which the store exists.
     source : VolumeSource, optional
         The supervoxels, where they cannot be opened by their URI.
+    compared : bool
+        Whether they are known to be those of which it was made.
 
     Raises
     ------
@@ -84,8 +89,8 @@ class ProofreadingStore:
         If it is of another version.
     """
 
-    def __init__(self, database: Database, source: VolumeSource | None = None) -> None:
-        self.database, self._source = database, source
+    def __init__(self, database: Database, source: VolumeSource | None = None, *, compared: bool = False) -> None:
+        self.database, self._source, self._compared = database, source, compared
         if not database.exists:
             raise NotFound(f"{database.name} is not a proofreading store; voxome.proofread(VOLUME, store=…) makes one")
         with database.reading() as connection:
@@ -101,11 +106,6 @@ class ProofreadingStore:
         return str(self._description["uri"])
 
     @property
-    def digest(self) -> str:
-        """Digest of the voxels of an array; empty for supervoxels with an address."""
-        return str(self._description["digest"])
-
-    @property
     def domain(self) -> Box:
         """Extent of the supervoxels."""
         return Box.of_shape(self._description["shape"], self._description["start"])
@@ -115,7 +115,7 @@ class ProofreadingStore:
         """Shape of a chunk of the index and of the changed voxels."""
         return (CHUNK,) * 3
 
-    @cached_property
+    @property
     def source(self) -> VolumeSource:
         """The supervoxels at the start.
 
@@ -123,7 +123,21 @@ class ProofreadingStore:
         ------
         StoreError
             If they are an array of another process.
+        InvalidInput
+            If they have changed since, as far as that is found out.
         """
+        self.require_unchanged()
+        return self.opened_source
+
+    def require_unchanged(self) -> None:
+        """Compare the supervoxels, once, with those of which the store was made; the errors are those of `source`."""
+        if not self._compared:
+            require_unchanged(self.database, self.opened_source, self._description["source_state"], self.uri)
+            self._compared = True
+
+    @cached_property
+    def opened_source(self) -> VolumeSource:
+        """The supervoxels, compared with nothing; the errors are those of `source`."""
         if self._source is not None:
             return self._source
         if not self.uri:
@@ -158,7 +172,7 @@ class ProofreadingStore:
     def _read_chunks_by_id(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         """Return supervoxels, sorted, and the chunks that they are in, one row for each."""
         with self.database.reading() as connection:
-            index = {row.chunk: unpack(row.ids) for row in connection.execute(sa.select(INDEX))}
+            index = {row.chunk: unpack(row.ids) for row in connection.execute(sa.select(INDEX.c.chunk, INDEX.c.ids))}
         ids = np.concatenate([np.empty(0, np.uint64), *index.values()])
         chunks = np.repeat(np.array(list(index), np.int64), [len(one) for one in index.values()])
         order = np.argsort(ids, kind="stable")
@@ -245,10 +259,10 @@ def create_store(
     uri: str,
     domain: Box,
     found: Scan,
+    state: JsonObject[str, Any],
     author: str,
     mapping: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None,
     edges: Edges | None = None,
-    digest: str = "",
 ) -> bool:
     """Create the tables of a store, unless another process was faster.
 
@@ -262,14 +276,14 @@ def create_store(
         Their extent.
     found : Scan
         The supervoxels.
+    state : mapping
+        Their `source_state` before they were read.
     author : str
         Who begins.
     mapping : (n,) and (n,) array of uint64, optional
         Supervoxels and their segments at the start; a supervoxel that is not among them is a segment of its own.
     edges : Edges, optional
         Edges between supervoxels.
-    digest : str
-        Digest of the voxels of an array.
 
     Returns
     -------
@@ -285,7 +299,7 @@ def create_store(
     def fill(connection: sa.Connection) -> None:
         now = database.now_s(connection)
         extent = {"shape": list(domain.shape), "start": list(domain.start)}
-        description = {"uri": uri, "digest": digest, "token": uuid.uuid4().hex, **extent}
+        description = {"uri": uri, "source_state": dict(state), "token": uuid.uuid4().hex, **extent}
         row = {"id": 1, "format_version": PROOFREADING.version, "description": description}
         connection.execute(STORE.insert(), {**row, "last_id": largest, "last_operation": 0})
         connection.execute(
@@ -299,7 +313,10 @@ def create_store(
             }
             for page, at in enumerate(range(0, len(ids), _PAGE))
         ]
-        index = [{"chunk": number, "ids": pack(chunk_ids)} for number, chunk_ids in found.by_chunk.items()]
+        index = [
+            {"chunk": number, "ids": pack(ids), "digest": found.digests[number]}
+            for number, ids in found.by_chunk.items()
+        ]
         graph = [] if edges is None else _edge_pages(edges)
         for table, rows in ((SUPERVOXELS, pages), (INDEX, index), (EDGES, graph)):
             if rows:

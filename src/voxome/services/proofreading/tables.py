@@ -62,8 +62,13 @@ SUPERVOXELS = _table(
 )
 """All supervoxels at the start, sorted, and their segments where these are others."""
 
-INDEX = _table("index", _number("chunk", primary_key=True), sa.Column("ids", sa.LargeBinary, nullable=False))
-"""Supervoxels at the start in every chunk."""
+INDEX = _table(
+    "index",
+    _number("chunk", primary_key=True),
+    sa.Column("ids", sa.LargeBinary, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+)
+"""Supervoxels at the start in every chunk that has one, and a digest of its voxels."""
 
 EDGES = _table("edges", _number("page", primary_key=True), sa.Column("rows", sa.LargeBinary, nullable=False))
 """Edges between supervoxels: two ids, and the bits of the affinity."""

@@ -14,6 +14,7 @@ from voxome.contracts.arguments import require_path
 from voxome.contracts.label_edits import SupportsLabelEdits
 from voxome.contracts.uri import Location, Uri
 from voxome.errors import InvalidInput, describe_value
+from voxome.resources.labels import require_labels
 from voxome.resources.recognition import find_remote
 from voxome.resources.unfinished import require_finished
 from voxome.resources.volume import Volume
@@ -22,8 +23,9 @@ from voxome.services.proofreading.database import Database, parse_store
 from voxome.services.proofreading.dvid import DvidSession
 from voxome.services.proofreading.graph_cut import Edges
 from voxome.services.proofreading.remote import SCHEME
-from voxome.services.proofreading.scan import digest_voxels, scan
+from voxome.services.proofreading.scan import scan
 from voxome.services.proofreading.session import Session
+from voxome.services.proofreading.source_check import changed_boxes, source_state
 from voxome.services.proofreading.store import MAIN, ProofreadingStore, create_store
 
 
@@ -121,26 +123,28 @@ def _open_or_create(
     _require_labels(labels)
     require_finished(labels.reveal_uri())
     uri = _recorded_uri(labels)
-    digest = "" if uri else digest_voxels(labels.source)
     is_new = not database.exists
     if is_new:
         pairs = None if mapping is None else (_ids("mapping", mapping[0]), _ids("mapping", mapping[1]))
-        found = scan(labels.source, labels.uri or "the array")
+        state = source_state(labels.source)
+        supervoxels = scan(labels.source, labels.uri or "the array")
         graph = None if edges is None else _edges(*edges)
-        is_new = create_store(database, uri, labels.domain, found, author, pairs, graph, digest)
+        is_new = create_store(database, uri, labels.domain, supervoxels, state, author, pairs, graph)
     if not is_new:
         _refuse_new(mapping=mapping, edges=edges)
-    opened = ProofreadingStore(database, None if uri else labels.source)
-    if (opened.uri, opened.domain) != (uri, labels.domain):
+    store = ProofreadingStore(database, None if uri else labels.source, compared=is_new or not uri)
+    if (store.uri, store.domain) != (uri, labels.domain):
         raise InvalidInput(
-            f"{database.name} belongs to {opened.uri or 'an array'} {opened.domain}, not to {uri or 'this array'} "
+            f"{database.name} belongs to {store.uri or 'an array'} {store.domain}, not to {uri or 'this array'} "
             f"{labels.domain}; use another store"
         )
-    if opened.digest != digest:
+    if not (is_new or uri) and (box := next(changed_boxes(database, labels.source), None)) is not None:
         raise InvalidInput(
-            f"{database.name} belongs to an array with other voxels than this one; give that one, or use another store"
+            f"{database.name} belongs to an array with other voxels than this one, in {box}; give that one, or use "
+            "another store"
         )
-    return opened
+    store.require_unchanged()
+    return store
 
 
 def _recorded_uri(labels: Volume) -> str:
@@ -166,14 +170,11 @@ def _refuse_new(**arguments: object) -> None:
 
 
 def _require_labels(volume: Volume) -> None:
-    name, spec = volume.uri or "the array", volume.spec
-    if spec.dtype.kind not in "biu" or (volume.uri and spec.kind != "labels"):
-        raise InvalidInput(
-            f"{name} is {spec.kind} data of {spec.dtype}; expected labels (if these are labels, copy them with "
-            "`voxome put … --kind labels`)"
-        )
-    if spec.axes != ("z", "y", "x"):
-        raise InvalidInput(f"{name} has the axes {'/'.join(spec.axes)}; expected z/y/x: choose others by ?c=0 or ?t=0")
+    if volume.spec.axes != ("z", "y", "x"):
+        name, axes = volume.uri or "the array", "/".join(volume.spec.axes)
+        raise InvalidInput(f"{name} has the axes {axes}; expected z/y/x: choose others by ?c=0 or ?t=0")
+    if volume.dtype != bool:
+        require_labels(volume)
 
 
 def _ids(name: str, values: ArrayLike) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
