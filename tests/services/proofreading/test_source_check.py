@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import voxome
 from voxome.errors import InvalidInput
-from voxome.services.proofreading import source_check
+from voxome.services.proofreading.scan import digest_chunk
 from voxome.services.proofreading.session import Session
 
 CHANGED = r"has other voxels in .*: its voxels have changed since the store .*edits\.sqlite was made"
@@ -81,13 +81,12 @@ def test_files_that_were_touched_are_compared_once(
     voxome.put(np.ones((1, 64, 64 * 20), np.uint64), "zarr://labels.zarr", kind="labels", chunk=(1, 64, 64))
     make("labels.zarr").close()
     read: list[object] = []
-    digest = source_check.digest_chunk
 
     def recording(voxels: NDArray[np.uint64]) -> bytes:
         read.append(voxels)
-        return digest(voxels)
+        return digest_chunk(voxels)
 
-    monkeypatch.setattr(source_check, "digest_chunk", recording)
+    monkeypatch.setattr("voxome.services.proofreading.source_check.digest_chunk", recording)
     make("labels.zarr").close()
     assert not read
     for path in (tmp_path / "labels.zarr").rglob("*"):
