@@ -78,7 +78,7 @@ def test_errors_are_one_message(edited: Command) -> None:
         assert edited("proofread", *line.split()).status == 2
 
 
-def test_a_volume_that_was_repainted_is_told_from_one_that_was_not(edited: Command) -> None:
+def test_a_volume_that_was_repainted_is_noticed(edited: Command) -> None:
     result = edited("proofread", "compare", STORE)
     assert (result.status, result.out) == (0, "")
     assert "labels.zarr is what it was when the store was made" in result.err

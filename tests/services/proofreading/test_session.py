@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -77,7 +78,7 @@ def test_merging_a_segment_with_itself_changes_nothing_and_says_so(open_session:
     assert session.history() == []
 
 
-@pytest.mark.parametrize("id", [0, -1, 2**64, 1.5, "1", None])
+@pytest.mark.parametrize("id", [-1, 2**64, 1.5, "1", None])
 def test_anything_but_ids_is_refused(open_session: Open, id: Any) -> None:
     session = open_session()
     with pytest.raises(InvalidInput, match="expected ids, whole numbers from 1"):
@@ -411,7 +412,7 @@ def test_who_may_only_read_a_store_reads_its_segments(is_edited: bool) -> None:
             reader = voxome.proofread(f"proofread://{file}", author="bob")
             assert reader.segment_of([1, 2, 3]).tolist() == [1, 1, 3]
             assert voxome.open(file)[0, 2, 0] == 1
-            with pytest.raises(StoreError, match="check its address, the permissions"):
+            with pytest.raises(StoreError, match="nothing has changed: check the permissions"):
                 reader.merge([3, 4])
         voxome.proofread(f"proofread://{file}", author="ann").merge([1, 3])
         assert reader.segment_of([3]).tolist() == [1]
@@ -455,3 +456,61 @@ def assert_same_mapping(one: Session, other: Session) -> None:
     first, second = one.mapping(), other.mapping()
     assert np.array_equal(first["supervoxel"], second["supervoxel"])
     assert np.array_equal(first["segment"], second["segment"])
+
+
+EDITS: dict[str, Callable[[Session], object]] = {
+    "merge into it": lambda session: session.merge([0, 1]),
+    "merge it": lambda session: session.merge(np.array([1, 0])),
+    "cleave": lambda session: session.cleave(0, [1]),
+    "cleave it off": lambda session: session.cleave(1, [0]),
+    "split": lambda session: session.split(0, [[0, 0, 0]], [[0, 0, 1]]),
+    "name": lambda session: session.name(0, "soma"),
+    "names": lambda session: session.names(0),
+    "supervoxels": lambda session: session.supervoxels(0),
+    "lock": lambda session: session.lock(0).__enter__(),
+    "suggest": lambda session: session.suggestions.add("merge", ids=[0, 1]),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_the_background_is_no_segment(open_session: Open, edit: str) -> None:
+    session = open_session()
+    with pytest.raises(InvalidInput, match="0 is the background, which is no segment"):
+        EDITS[edit](session)
+    assert session.history() == []
+    assert session.segment_of([0, 1]).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("id", [True, -1, 1.0, "1", None, 2**64, [1]])
+def test_anything_but_an_id_is_named(open_session: Open, id: Any) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(f"id is {id!r}; expected ids, whole numbers from 1")):
+        open_session().cleave(id, [1])
+
+
+def test_names_are_those_of_a_segment_that_exists(open_session: Open) -> None:
+    session = open_session()
+    session.name(2, "soma")
+    session.merge([1, 2])
+    assert session.names(2, 1) == session.names(1) == ["soma"]
+    with pytest.raises(NotFound, match="no segment 2 in this version"):
+        session.names(2)
+
+
+@pytest.mark.parametrize("file", ["/proc/edits.sqlite", "/proc/new/edits.sqlite", "{folder}/file/edits.sqlite"])
+def test_where_no_store_can_be_made_no_voxel_is_read(
+    labels_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("voxome.services.proofreading.verb.scan", lambda *_: pytest.fail("voxels were read"))
+    with pytest.raises(StoreError, match=r"cannot write .*edits\.sqlite: "):
+        voxome.proofread(labels_uri, file.format(folder=tmp_path), author="ann")
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["labels.zarr"]
+
+
+def test_files_and_folders_that_are_not_stores_are_named(labels_uri: str, tmp_path: Path) -> None:
+    for call in (lambda: voxome.proofread(labels_uri, tmp_path), lambda: voxome.open(f"proofread://{tmp_path}")):
+        with pytest.raises(StoreError, match="is a folder; a proofreading store is a file"):
+            call()
+    (tmp_path / "notes.txt").write_text("not a database " * 99)
+    with pytest.raises(StoreError, match=r"cannot read the proofreading store .*notes\.txt: file is not a database"):
+        voxome.proofread(labels_uri, tmp_path / "notes.txt")

@@ -19,8 +19,17 @@ _LISTED = 10
 """Ids that a message lists."""
 
 
-def require_ids(name: str, values: ArrayLike | Iterable[int]) -> list[int]:
+def require_ids(name: str, values: ArrayLike | Iterable[int], *, background: bool = False) -> list[int]:
     """Return ids as integers; `name` is the argument, for messages.
+
+    Parameters
+    ----------
+    name : str
+        The argument.
+    values : array or iterable of int
+        Ids.
+    background : bool
+        Whether 0 may be among them, as where something is looked up.
 
     Raises
     ------
@@ -29,11 +38,25 @@ def require_ids(name: str, values: ArrayLike | Iterable[int]) -> list[int]:
     """
     try:
         items = values.ravel().tolist() if isinstance(values, np.ndarray) else list(cast("Iterable[Any]", values))
-        ids = [operator.index(one) for one in items]
     except TypeError:
-        ids = [0]
-    if any(not 0 < one <= LARGEST for one in ids):
-        raise InvalidInput(f"{name} is {describe_value(values)}; expected ids, whole numbers from 1 to 2**64 - 1")
+        items = [None]
+    return _require_ids(name, values, items, background=background)
+
+
+def require_id(name: str, value: Any) -> int:
+    """Return an id as an integer; `name` is the argument, for messages, and the error that of `require_ids`."""
+    return _require_ids(name, value, [value], background=False)[0]
+
+
+def _require_ids(name: str, given: object, items: list[Any], *, background: bool) -> list[int]:
+    try:
+        ids = [-1 if isinstance(one, bool | np.bool_) else operator.index(one) for one in items]
+    except TypeError:
+        ids = [-1]
+    if 0 in ids and not background:
+        raise InvalidInput(f"{name} is {describe_value(given)}; 0 is the background, which is no segment: leave it out")
+    if any(not 0 <= one <= LARGEST for one in ids):
+        raise InvalidInput(f"{name} is {describe_value(given)}; expected ids, whole numbers from 1 to 2**64 - 1")
     return ids
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from voxome.services.proofreading.lookup import make_lookup
 from voxome.services.proofreading.mapping import Supervoxels
+from voxome.services.proofreading.operations import Operation
 from voxome.services.proofreading.state import Lineage, State
 
 
@@ -42,6 +43,11 @@ class BranchLookup:
     def version(self) -> int:
         """Number of its last operation; 0 at the start."""
         return self._state.version
+
+    @property
+    def operations(self) -> list[Operation]:
+        """Its operations, in order."""
+        return list(self._state.log.entries)
 
     def follow(self, connection: sa.Connection) -> None:
         """Apply what has happened since the last call."""

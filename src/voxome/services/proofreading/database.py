@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -20,12 +21,19 @@ from voxome.errors import InvalidUri, StoreError, UnsupportedFormat
 from voxome.extras import require
 from voxome.redaction import redact
 from voxome.services.proofreading.tables import METADATA, STORE
+from voxome.storage.atomic import storing
 
 _WAIT_S = 60
 """Seconds to wait for another writer."""
 _LOCK = 0x766F786F6D65
 """Number of PostgreSQL's lock for the creation of tables."""
 _LAST = f"SELECT last_operation FROM {STORE.name}"
+_READ = "cannot read the proofreading store {name}: {reason}; check that this is its address, and its permissions"
+_WRITE = (
+    "cannot write the proofreading store {name}: {reason}; nothing has changed: check the permissions and the free "
+    "space, and repeat the edit"
+)
+_CREATE = "cannot make the proofreading store {name}: {reason}; check the address, the permissions and the free space"
 _KNOWN = "FILE, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
 
 
@@ -57,6 +65,8 @@ class Database:
     @property
     def exists(self) -> bool:
         """Whether the tables exist; a file is not created."""
+        if self.is_file and Path(str(self.url.database)).is_dir():
+            raise StoreError(f"{self.name} is a folder; a proofreading store is a file, as in edits.sqlite")
         if self.is_file and not Path(str(self.url.database)).is_file():
             return False
         with self.reading() as connection:
@@ -95,14 +105,27 @@ class Database:
             yield connection
         self._flush()
 
+    def require_creatable(self) -> None:
+        """Raise if it is a file that this process cannot make, before what it is to contain is computed."""
+        if not self.is_file:
+            return
+        file = Path(str(self.url.database))
+        folder = next(one for one in file.parents if one.exists())
+        with storing(file):
+            if file.exists():
+                os.close(os.open(file, os.O_RDWR))
+            else:
+                tempfile.TemporaryFile(dir=folder).close()
+
     def create(self, fill: Callable[[sa.Connection], None]) -> bool:
         """Create the tables and let `fill` write into them, in one transaction; False if another process was faster."""
         if self.is_file:
             file = Path(str(self.url.database))
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with self._mapped_errors(), closing(sqlite3.connect(file, timeout=_WAIT_S)) as connection:
+            with storing(file):
+                file.parent.mkdir(parents=True, exist_ok=True)
+            with self._mapped_errors(_CREATE), closing(sqlite3.connect(file, timeout=_WAIT_S)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
-        with self._transaction() as connection:
+        with self._transaction(_CREATE) as connection:
             if not self.is_file:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
             is_new = not sa.inspect(connection).has_table(STORE.name)
@@ -148,22 +171,19 @@ class Database:
         return engine
 
     @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        with self._mapped_errors(), self.engine.connect() as connection:
+    def _transaction(self, purpose: str = _WRITE) -> Iterator[sa.Connection]:
+        with self._mapped_errors(purpose), self.engine.connect() as connection:
             writer = connection.execution_options(writes=True)
             with writer.begin():
                 yield writer
 
     @contextmanager
-    def _mapped_errors(self) -> Iterator[None]:
+    def _mapped_errors(self, purpose: str = _READ) -> Iterator[None]:
         try:
             yield
         except (DBAPIError, self._engine.dialect.loaded_dbapi.Error) as error:
             reason = getattr(error, "orig", error)
-            raise StoreError(
-                f"Cannot read or write the proofreading store {self.name}: {reason}; check its address, the "
-                "permissions and the free space, and repeat the edit, which has changed nothing"
-            ) from error
+            raise StoreError(purpose.format(name=self.name, reason=reason)) from error
 
 
 def parse_store(store: str | os.PathLike[str]) -> sa.URL:

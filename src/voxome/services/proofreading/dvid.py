@@ -19,7 +19,7 @@ from voxome.geometry import Box
 from voxome.geometry.runs import Runs
 from voxome.resources.open import open, open_source
 from voxome.resources.volume import Volume
-from voxome.services.proofreading.arguments import require_distinct, require_ids, require_points
+from voxome.services.proofreading.arguments import require_distinct, require_id, require_ids, require_points
 from voxome.services.proofreading.changes import Changes
 from voxome.services.proofreading.export import update_volume
 from voxome.services.proofreading.operations import Operation
@@ -94,7 +94,7 @@ class DvidSession:
     @explain_calls
     def segment_of(self, supervoxels: ArrayLike, version: str | None = None) -> NDArray[np.uint64]:
         """Return the segments of supervoxels at a version, 0 where one does not exist; see `Session.segment_of`."""
-        return self._at(version).bodies_of(require_ids("supervoxels", supervoxels))
+        return self._at(version).bodies_of(require_ids("supervoxels", supervoxels, background=True))
 
     @explain_calls
     def supervoxels(self, id: int, version: str | None = None) -> NDArray[np.uint64]:
@@ -135,9 +135,11 @@ class DvidSession:
     @explain_calls
     def cleave(self, id: int, supervoxels: Iterable[int], *, version: int | None = None) -> Operation:
         """Divide supervoxels off a segment, into a new segment; see `Session.cleave`."""
-        self._require_unchanged([id], version)
-        done = self.labels.cleave(id, require_ids("supervoxels", supervoxels))
-        return self._record(done.mutation_id, "cleave", [id, done.label])
+        segment, cut = require_id("id", id), require_ids("supervoxels", supervoxels)
+        require_distinct(cut, "supervoxel")
+        self._require_unchanged([segment], version)
+        done = self.labels.cleave(segment, cut)
+        return self._record(done.mutation_id, "cleave", [segment, done.label])
 
     @explain_calls
     def split(

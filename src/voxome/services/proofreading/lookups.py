@@ -13,9 +13,10 @@ from voxome.errors import NotFound
 from voxome.geometry import Box
 from voxome.redaction import redact
 from voxome.resources.volume import Volume
-from voxome.services.proofreading.arguments import require_ids, require_points
+from voxome.services.proofreading.arguments import require_id, require_ids, require_points
 from voxome.services.proofreading.editor import Editor
 from voxome.services.proofreading.export import changed_supervoxels
+from voxome.services.proofreading.mapping import Mapping
 from voxome.services.proofreading.operations import Operation
 from voxome.services.proofreading.remote import SCHEME, require_name
 from voxome.services.proofreading.source import SegmentsSource
@@ -76,10 +77,12 @@ class Lookups(Editor):
         Returns
         -------
         (n,) array of uint64
-            0 where a supervoxel does not exist.
+            0 where a supervoxel does not exist, and for 0, the background.
         """
         mapping = self._mapping(version)
-        return np.array([mapping.segment_of(one) for one in require_ids("supervoxels", supervoxels)], np.uint64)
+        return np.array(
+            [mapping.segment_of(one) for one in require_ids("supervoxels", supervoxels, background=True)], np.uint64
+        )
 
     @explain_calls
     def supervoxels(self, id: int, version: VersionLike | None = None) -> NDArray[np.uint64]:
@@ -97,11 +100,8 @@ class Lookups(Editor):
         NotFound
             If the segment does not exist in this version.
         """
-        (segment,) = require_ids("id", [id])
-        found = self._mapping(version).supervoxels(segment)
-        if not found:
-            raise NotFound(f"no segment {segment} in {'this version' if version is None else f'version {version}'}")
-        return np.array(sorted(found), np.uint64)
+        segment = require_id("id", id)
+        return np.array(sorted(_members(self._mapping(version), segment, version)), np.uint64)
 
     @explain_calls
     def segments_at(self, points: ArrayLike, version: VersionLike | None = None) -> NDArray[np.uint64]:
@@ -157,12 +157,18 @@ class Lookups(Editor):
 
         A name stays with the lowest supervoxel that the segment had when it was given: a merged segment has the names
         of both, and a cleave or split leaves each name to the side of that supervoxel.
+
+        Raises
+        ------
+        NotFound
+            If the segment does not exist in this version.
         """
-        (segment,) = require_ids("id", [id])
+        segment = require_id("id", id)
         with self.store.database.reading() as connection:
             state = self._state_at(connection, version)
         named = [one for one in state.log.entries if one.action == "name" and state.log.status(one) == "done"]
         mapping = state.mapping
+        _members(mapping, segment, version)
         return [
             one.details["name"]
             for one in named
@@ -275,3 +281,17 @@ class Lookups(Editor):
     def versions(self) -> dict[str, NamedVersion]:
         """All named versions."""
         return self.store.versions()
+
+
+def _members(mapping: Mapping, segment: int, version: VersionLike | None) -> set[int]:
+    """Return the supervoxels of a segment.
+
+    Raises
+    ------
+    NotFound
+        If it does not exist in this version.
+    """
+    members = mapping.supervoxels(segment)
+    if not members:
+        raise NotFound(f"no segment {segment} in {'this version' if version is None else f'version {version}'}")
+    return members

@@ -9,7 +9,7 @@ from voxome.calls import call_problem, explain_calls
 from voxome.contracts.arguments import require_number
 from voxome.errors import UnknownName
 from voxome.geometry import Box
-from voxome.services.proofreading.arguments import require_ids, require_points, require_version
+from voxome.services.proofreading.arguments import require_id, require_ids, require_points, require_version
 from voxome.services.proofreading.operations import Operation
 from voxome.services.proofreading.split import Way
 from voxome.services.proofreading.statuses import Status
@@ -33,7 +33,7 @@ def _ids(name: str, value: Any, _: Box) -> list[int]:
 
 
 def _id(name: str, value: Any, _: Box) -> int:
-    return require_ids(name, [value])[0]
+    return require_id(name, value)
 
 
 def _points(name: str, value: Any, domain: Box) -> list[list[int]]:

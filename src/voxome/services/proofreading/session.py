@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,13 @@ from numpy.typing import ArrayLike
 
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_number
-from voxome.contracts.provenance import LOCAL, Provenance
 from voxome.contracts.uri import Location, location_text
 from voxome.errors import EditConflict, InvalidInput, describe_value
 from voxome.geometry import Box
 from voxome.resources.open import open_source
-from voxome.resources.provenance import input_record, own_version, record
+from voxome.resources.provenance import record
 from voxome.resources.volume import Volume
-from voxome.services.proofreading.arguments import id_text, require_distinct, require_ids, require_points
+from voxome.services.proofreading.arguments import id_text, require_distinct, require_id, require_ids, require_points
 from voxome.services.proofreading.changes import Changes
 from voxome.services.proofreading.editor import Edit, NewIds
 from voxome.services.proofreading.export import changed_boxes, update_volume
@@ -27,7 +27,6 @@ from voxome.services.proofreading.lookups import Lookups
 from voxome.services.proofreading.mapping import Mapping
 from voxome.services.proofreading.operations import Operation
 from voxome.services.proofreading.queue import SuggestionQueue
-from voxome.services.proofreading.remote import SCHEME
 from voxome.services.proofreading.source import SegmentsSource
 from voxome.services.proofreading.split import SplitPlan, Way, plan_split
 from voxome.services.proofreading.store import VersionLike
@@ -138,7 +137,7 @@ class Session(Lookups):
         NotFound
             If it does not exist.
         """
-        (segment,) = require_ids("id", [id])
+        segment = require_id("id", id)
         cut = require_ids("supervoxels", supervoxels)
         require_distinct(cut, "supervoxel")
 
@@ -220,7 +219,7 @@ class Session(Lookups):
         box: Box | str | None = None,
     ) -> SplitPlan:
         """Return what `split` with the same arguments would do now; the errors are the same."""
-        (segment,) = require_ids("id", [id])
+        segment = require_id("id", id)
         domain = self.store.domain
         region = None if box is None else Box.of(box, domain) & domain
         sides = require_points("points_a", points_a, domain), require_points("points_b", points_b, domain)
@@ -249,7 +248,7 @@ class Session(Lookups):
         NotFound
             If it does not exist.
         """
-        (segment,) = require_ids("id", [id])
+        segment = require_id("id", id)
         if not isinstance(name, str) or not name.strip():
             raise InvalidInput(f"name is {describe_value(name)}; expected a text")
 
@@ -378,8 +377,6 @@ class Session(Lookups):
             raise InvalidInput(f"{', '.join(options)}: options are of a new volume; leave them out with since=")
         target, name = open_source(uri, mode="r+"), str(uri)
         count = update_volume(source, target, changed_boxes(self.store, before, after), name)
-        inputs = [input_record("segments", source, f"{SCHEME}://{self.store.database.name}?version={number}")]
-        parameters = {"branch": self.branch, "version": number, "since": since}
-        made = Provenance.now("proofread", LOCAL, "voxome.proofread", own_version(), parameters, inputs)
-        record(target, made, name=name)
+        made = source.read_provenance()[-1]
+        record(target, replace(made, parameters={**made.parameters, "since": since}), name=name)
         return count

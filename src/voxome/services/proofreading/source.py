@@ -9,13 +9,16 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.abilities import SupportsLevels, ability, most_detailed_version
 from voxome.contracts.levels import Level, require_level
+from voxome.contracts.provenance import Provenance
 from voxome.contracts.source import Version, VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import InvalidInput, ReadOnly
 from voxome.geometry import Box
+from voxome.resources.provenance import history_of
 from voxome.services.proofreading.lookup import UnknownId
+from voxome.services.proofreading.records import made_by
 from voxome.services.proofreading.source_check import changed_error
 from voxome.services.proofreading.store import MAIN, ProofreadingStore, VersionLike
 from voxome.services.proofreading.voxel_split import coarse_levels
@@ -72,12 +75,33 @@ class SegmentsSource:
         raise ReadOnly(f"{self._store.database.name}: segments are edited by voxome.proofread, not by writing voxels")
 
     def version(self) -> Version:
-        with self._lookup.lock, self._store.database.reading() as connection:
-            self._follow(connection)
-            number = self._lookup.version
-        below = self._voxels.source.version()
+        return self._version_above(self._voxels.source.version())
+
+    def voxel_version(self) -> Version | None:
+        """Return the version of the segments with the state of all supervoxels; None if their store cannot tell."""
+        below = most_detailed_version(self._voxels.source)
+        return self._version_above(below) if below.pinned or below.covers_voxels else None
+
+    def _version_above(self, below: Version) -> Version:
+        number = self._refresh()
         pinned = self._version is not None and below.pinned
         return Version(f"{number}+{below.token}", pinned=pinned, covers_voxels=below.covers_voxels)
+
+    def read_provenance(self) -> tuple[Provenance, ...]:
+        """Return what has made the supervoxels, and an entry for the edits that are done in this version."""
+        self._refresh()
+        start = self._store.branches()[MAIN].time_s
+        made = made_by(self._lookup.operations, self._branch, self._lookup.version, self._store.labels_record(), start)
+        return (*history_of(self._voxels.source, self._store.uri), made)
+
+    def add_provenance(self, one: Provenance) -> None:
+        raise ReadOnly(f"{self._store.database.name}: the provenance of segments is their history")
+
+    def _refresh(self) -> int:
+        """Take note of what has happened since the last read, and return the version."""
+        with self._lookup.lock, self._store.database.reading() as connection:
+            self._follow(connection)
+            return self._lookup.version
 
     @property
     def levels(self) -> Sequence[Level]:

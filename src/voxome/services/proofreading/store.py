@@ -14,9 +14,11 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from voxome.contracts.formats import PROOFREADING
+from voxome.contracts.provenance import InputRecord
 from voxome.contracts.source import VolumeSource
 from voxome.errors import AlreadyExists, InvalidInput, NotFound, StoreError, UnknownName
 from voxome.geometry import Box
+from voxome.redaction import redact
 from voxome.resources.open import open_source
 from voxome.services.proofreading.arguments import require_version
 from voxome.services.proofreading.branch_lookup import BranchLookup
@@ -104,6 +106,10 @@ class ProofreadingStore:
     def uri(self) -> str:
         """Address of the supervoxels; empty for an array."""
         return str(self._description["uri"])
+
+    def labels_record(self) -> InputRecord:
+        """Return the supervoxels as an input of what is made of them, with their state when they were compared."""
+        return InputRecord("labels", redact(self.uri) or "array", self._description["source_state"]["token"])
 
     @property
     def domain(self) -> Box:

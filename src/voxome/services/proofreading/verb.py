@@ -126,6 +126,7 @@ def _open_or_create(
     is_new = not database.exists
     if is_new:
         pairs = None if mapping is None else (_ids("mapping", mapping[0]), _ids("mapping", mapping[1]))
+        database.require_creatable()
         state = source_state(labels.source)
         supervoxels = scan(labels.source, labels.uri or "the array")
         graph = None if edges is None else _edges(*edges)
