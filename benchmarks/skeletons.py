@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import multiprocessing
 import os
 import resource
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from voxome.contracts.shapes import Skeleton
 from voxome.geometry import BlockGrid, Box
@@ -31,7 +36,8 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 SIZE_NM = (40.0, 32.0, 32.0)
 TEASAR = Teasar()
-CROP = Box((40, 30, 50), (440, 420, 460))
+MARGIN = 37
+"""Voxels between objects and the border of the crop that contains them; no multiple of anything."""
 Labels = NDArray[np.integer]
 Skeletons = dict[int, Skeleton]
 
@@ -55,9 +61,13 @@ def choose(labels: Labels, count: int) -> Labels:
 
 def skeletonize(labels: Labels, block: int) -> Skeletons:
     """Return the skeletons of all labels, in blocks."""
-    domain = Box.of_shape(labels.shape)
+    return skeletonize_part(labels, Box.of_shape(labels.shape), block)
+
+
+def skeletonize_part(labels: Labels, domain: Box, block: int) -> Skeletons:
+    """Return the skeletons of the labels of a domain, in blocks."""
     pieces: dict[int, list[Piece]] = defaultdict(list)
-    for one in BlockGrid(domain, (block,) * 3, halo=halo_of({}, SIZE_NM)):
+    for one in BlockGrid(domain, (block,) * 3, halo=halo_of({}, SIZE_NM), anchor=(0, 0, 0)):
         boxes = BlockBoxes(one.write, one.read, domain, domain)
         part = labels[one.read.within(domain)]
         for piece in trace_cells(part, boxes, halo_of({}, SIZE_NM), SIZE_NM, TEASAR):
@@ -105,17 +115,41 @@ def branches(skeleton: Skeleton) -> int:
 
 
 def parts(skeleton: Skeleton) -> int:
-    """Return the number of connected parts of a skeleton; cycles count against it."""
-    return len(skeleton.nodes_nm) - len(skeleton.edges)
+    """Return the number of connected parts of a skeleton."""
+    count, ends = len(skeleton.nodes_nm), skeleton.edges.T
+    graph = coo_array((np.ones(len(skeleton.edges)), (ends[0], ends[1])), shape=(count, count))
+    return int(connected_components(graph, directed=False, return_labels=False))
+
+
+def cycles(skeleton: Skeleton) -> int:
+    """Return the number of independent cycles: edges - nodes + parts."""
+    return len(skeleton.edges) - len(skeleton.nodes_nm) + parts(skeleton)
+
+
+def equal(one: Skeleton, other: Skeleton) -> bool:
+    """Return whether two skeletons are bitwise equal."""
+    names = ("nodes_nm", "edges", "radii_nm")
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
 def timed(name: str, function: object, *arguments: object) -> Skeletons:
-    """Print how much time of the processor a call takes."""
-    start = time.process_time()
-    found: Skeletons = function(*arguments)  # type: ignore[operator]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"{name:20} {time.process_time() - start:7.1f} s of processor time, peak so far {peak:.2f} GB", flush=True)
+    """Print how much time of the processor, and memory beyond the labels, a call takes in a process of its own."""
+    fork = multiprocessing.get_context("fork")
+    ours, theirs = fork.Pipe(duplex=False)
+    process = fork.Process(target=_measure, args=(theirs, function, arguments))
+    process.start()
+    theirs.close()
+    found, seconds, peak = ours.recv()
+    process.join()
+    print(f"{name:20} {seconds:7.1f} s of processor time, {peak / 1e6:.2f} GB beyond the labels", flush=True)
     return found
+
+
+def _measure(results: Connection, function: object, arguments: tuple[object, ...]) -> None:
+    base, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    found: Skeletons = function(*arguments)  # type: ignore[operator]
+    seconds = time.process_time() - start
+    results.send((found, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base))
 
 
 def compare(name: str, found: Skeletons, expected: Skeletons) -> None:
@@ -124,24 +158,41 @@ def compare(name: str, found: Skeletons, expected: Skeletons) -> None:
     ours, theirs = ([one[id] for id in ids] for one in (found, expected))
     cable = np.array([[a.length_nm, b.length_nm] for a, b in zip(ours, theirs, strict=True)])
     forks = np.array([[branches(a), branches(b)] for a, b in zip(ours, theirs, strict=True)])
-    same = sum(parts(a) == parts(b) for a, b in zip(ours, theirs, strict=True))
+    same, loops, bitwise = (
+        sum(map(test, ours, theirs))
+        for test in (lambda a, b: parts(a) == parts(b), lambda a, b: cycles(a) == cycles(b), equal)
+    )
     each = np.abs(cable[:, 0] / np.maximum(cable[:, 1], 1) - 1)
     print(
         f"{name:20} cable {cable[:, 0].sum() / cable[:, 1].sum():.4f} (objects: median off by {np.median(each):.2%}, "
         f"90 % within {np.percentile(each, 90):.2%}), branches {forks[:, 0].sum()} for {forks[:, 1].sum()}, "
-        f"connected alike {same} of {len(ids)}",
+        f"of {len(ids)} objects, parts equal in {same}, cycles in {loops}, all bits in {bitwise}",
         flush=True,
     )
 
 
 def compare_crop(labels: Labels, whole: Skeletons) -> None:
-    """Print how the skeletons of objects differ in a crop that contains them."""
-    part = labels[CROP.within(Box.of_shape(labels.shape))]
-    before, after = (dict(zip(*np.unique(one, return_counts=True), strict=True)) for one in (labels, part))
-    entire = [id for id, voxels in after.items() if id and before[id] == voxels]
-    if entire:
-        crop = skeletonize(np.where(np.isin(part, entire), part, 0), 512)
-        compare(f"{len(entire)} in a crop", crop, {id: whole[id] for id in entire})
+    """Print how skeletons differ in a crop that contains some objects, with the indices of the whole."""
+    domain = Box.of_shape(labels.shape)
+    found = {id: box for id, box in bounding_boxes(labels).items() if max(box.shape) < 400}
+    inside = [id for id, box in found.items() if box.grow((MARGIN,) * 3, (MARGIN,) * 3) in domain] or list(found)
+    start, stop = (
+        tuple(int(limit([getattr(found[id], name)[axis] for id in inside])) for axis in range(3))
+        for limit, name in ((min, "start"), (max, "stop"))
+    )
+    crop = Box(start, stop).grow((MARGIN,) * 3, (MARGIN,) * 3) & domain
+    part = np.where(np.isin(labels, inside), labels, 0)[crop.within(domain)]
+    compare(f"{len(inside)} in the crop {crop}", skeletonize_part(part, crop, 512), {id: whole[id] for id in inside})
+
+
+def bounding_boxes(labels: Labels) -> dict[int, Box]:
+    """Return the bounding box of each label."""
+    import fastremap
+
+    numbers, ids = fastremap.renumber(labels, preserve_zero=True, in_place=False)
+    found = ndimage.find_objects(numbers)
+    boxes = {id: found[number - 1] for id, number in ids.items() if id}
+    return {id: Box(tuple(s.start for s in box), tuple(s.stop for s in box)) for id, box in boxes.items()}
 
 
 def tubes() -> Iterator[tuple[str, Labels, float, tuple[float, float, float]]]:

@@ -15,6 +15,7 @@ import voxome
 from voxome.errors import InvalidInput, NotFound, UnknownName, UnsupportedFormat
 from voxome.resources.volume_like import as_volume
 from voxome.services import local_skeletons
+from voxome.tools.common.skeletonization import cells
 
 SIZE = (40.0, 16.0, 16.0)
 LINE = 2**63 + 5
@@ -34,6 +35,8 @@ def test_an_array_has_skeletons(labels: np.ndarray) -> None:
     assert sorted(found.nodes_nm.tolist()) == [[100.0, 40.0, 16 * (x + 0.5)] for x in range(3, 57)]
     assert found.provenance.way == "local"
     assert found.provenance.parameters["scale"] == 1.5
+    assert found.provenance.parameters["id"] == str(LINE)
+    assert found.provenance.parameters["voxel_size_nm"] == list(SIZE)
 
 
 @pytest.mark.parametrize("uri", ["zarr://{}/a.zarr", "n5://{}/a.n5", "precomputed://{}/p", "memory://{}"])
@@ -54,10 +57,13 @@ def test_all_skeletons_are_those_of_single_segments(labels: np.ndarray) -> None:
 
 
 def test_blocks_do_not_matter_for_a_service(labels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells, "CELL", 8)
     whole = voxome.skeleton(labels, 3, voxel_size_nm=SIZE)
     monkeypatch.setattr(local_skeletons, "BLOCK", (7, 9, 11))
     blocks = voxome.skeleton(labels, 3, voxel_size_nm=SIZE)
-    assert blocks.length_nm == pytest.approx(whole.length_nm, rel=0.02)
+    assert np.array_equal(blocks.nodes_nm, whole.nodes_nm)
+    assert np.array_equal(blocks.edges, whole.edges)
+    assert np.array_equal(blocks.radii_nm, whole.radii_nm)
     assert len(blocks.edges) == len(blocks.nodes_nm) - 1
 
 

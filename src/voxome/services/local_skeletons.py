@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from voxome.tools.common.skeletonization.pieces import Piece
 
 BLOCK = (256, 256, 256)
-"""Largest block that is in memory at once; a multiple of the cells in which skeletons are traced."""
+"""Largest block that is in memory at once; it is rounded up to whole cells."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class LocalSkeletons:
 
         if id not in self._pieces:
             raise self._missing(id)
-        return self._recorded(build_skeleton(self._pieces[id], self._size, self._teasar))
+        return self._recorded(id, build_skeleton(self._pieces[id], self._size, self._teasar))
 
     def trace(
         self, id: int, root_nm: Sequence[float] | None = None, targets_nm: Sequence[Sequence[float]] = ()
@@ -148,7 +148,7 @@ class LocalSkeletons:
         root = None if root_nm is None else points[0]
         targets = points if root_nm is None else points[1:]
         found = build_skeleton(pieces[id], self._size, self._teasar, root, targets)
-        return self._recorded(found, root_nm, targets_nm)
+        return self._recorded(id, found, root_nm, targets_nm)
 
     @cached_property
     def _pieces(self) -> dict[int, list[Piece]]:
@@ -170,13 +170,14 @@ class LocalSkeletons:
     ) -> dict[int, list[Piece]]:
         """Return the pieces of segments, by id."""
         from voxome.tools.common.skeleton_pieces import halo_of
-        from voxome.tools.common.skeletonization.cells import trace_cells
+        from voxome.tools.common.skeletonization.cells import CELL, trace_cells
         from voxome.tools.common.skeletonization.pieces import BlockBoxes
 
         domain = self._labels.domain
         found: dict[int, list[Piece]] = defaultdict(list)
         halo = halo_of({}, self._size)
-        grid = BlockGrid(domain, BLOCK, box=region, halo=halo, anchor=(0, 0, 0))
+        block_shape = Box.of_shape(BLOCK).snap((CELL,) * 3).shape
+        grid = BlockGrid(domain, block_shape, box=region, halo=halo, anchor=(0, 0, 0))
         for block in grid:
             labels = self._labels.source.read(block.read)
             require_positive(labels, self._name)
@@ -211,9 +212,18 @@ class LocalSkeletons:
         return NotFound(f"{self._name} has no segment {id} in {self._region}; its `ids()` are those that it has")
 
     def _recorded(
-        self, skeleton: Skeleton, root_nm: Sequence[float] | None = None, targets_nm: Sequence[Sequence[float]] = ()
+        self,
+        id: int,
+        skeleton: Skeleton,
+        root_nm: Sequence[float] | None = None,
+        targets_nm: Sequence[Sequence[float]] = (),
     ) -> Skeleton:
-        parameters: dict[str, object] = {**self._options.to_json(), "box": str(self._region)}
+        parameters: dict[str, object] = {
+            "id": str(id),
+            **self._options.to_json(),
+            "box": str(self._region),
+            "voxel_size_nm": list(self._size),
+        }
         if root_nm is not None:
             parameters["root_nm"] = list(root_nm)
         if targets_nm:

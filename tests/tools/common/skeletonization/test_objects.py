@@ -68,7 +68,7 @@ def test_a_line_of_voxels_has_nodes_at_their_centres() -> None:
     labels[2, 2, 3:17] = 2**63 + 5
     found = skeletonize(labels, (40, 16, 16))[2**63 + 5]
     assert sorted(found.nodes_nm.tolist()) == [[100.0, 40.0, 16 * (x + 0.5)] for x in range(3, 17)]
-    assert set(found.radii_nm.tolist()) == {16.0}
+    assert set(found.radii_nm.tolist()) == {8.0}
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 3, 3)])

@@ -21,7 +21,7 @@ class NodeGraph:
     points : (n, 3) int64
         Voxel (z, y, x) of each node, all distinct.
     depth_nm : (n,) float64
-        Distance from its centre to that of the nearest voxel outside.
+        Distance from its centre to the surface.
     edges : (m, 2) int64
         Rows of `points`, sorted and distinct.
     """

@@ -18,7 +18,7 @@ from voxome.geometry import Box
 from voxome.resources.local_ids import require_positive
 from voxome.tools.common.skeletonization.axes import inverse, tracing_order
 from voxome.tools.common.skeletonization.contacts import contact_points
-from voxome.tools.common.skeletonization.distance import surface_distance
+from voxome.tools.common.skeletonization.distance import face_distance, surface_distance
 from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.trace import trace_tree
 from voxome.tools.common.skeletonization.voxel_graph import (
@@ -46,7 +46,7 @@ class Piece:
     points : (n, 3) int64
         Voxel (z, y, x) of each node, in the indices of the volume.
     depth_nm : (n,) float32
-        Distance from the centre of this voxel to that of the nearest one outside the object.
+        Distance from the centre of this voxel to the surface of the object: to the nearest voxel outside.
     edges : (m, 2) int64
         Rows of `points`.
     surface : (k, 3) int64
@@ -142,6 +142,7 @@ def trace_pieces(
     depth = surface_distance(labels, size_nm, boxes.borders())[closed.within(boxes.read)]
     own = np.bincount(components[boxes.write.within(closed)].ravel(), minlength=count + 1)[1:]
     targets = _targets(_contacts(labels, boxes, size_nm), extra, closed, components)
+    size, borders = np.asarray(size_nm, np.float64), np.array(boxes.borders())
     names = ids[inside[tuple(first.T)]]
     order = np.lexsort((*first.T[::-1], names))
     for group in np.split(order, np.flatnonzero(np.diff(names[order])) + 1):
@@ -153,11 +154,13 @@ def trace_pieces(
         if parts:
             offsets = np.cumsum([0, *(len(part.points) for part in parts[:-1])])
             corner = np.array(closed.start)
+            points = np.concatenate([part.points for part in parts]) + corner
+            near = np.concatenate([part.depth_nm for part in parts])
             yield Piece(
                 int(names[group[0]]),
                 int(own[group].sum()),
-                np.concatenate([part.points for part in parts]) + corner,
-                np.concatenate([part.depth_nm for part in parts]),
+                points,
+                face_distance(labels, points - np.array(boxes.read.start), near, size, borders),
                 np.concatenate([part.edges + offset for part, offset in zip(parts, offsets, strict=True)]),
                 _thin_out(np.concatenate([part.surface for part in parts]) + corner, size_nm),
             )

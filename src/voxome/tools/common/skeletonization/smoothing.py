@@ -28,7 +28,7 @@ def smooth_nodes(
     points : (n, 3) int64
         Voxels of the nodes.
     depth_nm : (n,) float64
-        Distance of each voxel from the nearest voxel outside, from centre to centre.
+        Distance of the centre of each voxel from the surface.
     parents : (n,) int64
         Row of the parent of each node, -1 for roots.
     size_nm : (z, y, x)
@@ -52,7 +52,7 @@ def smooth_nodes(
     moving = (degree > 1) & ~fixed
     mean = diags_array(np.where(moving, 0.5 / np.maximum(degree, 1), 0.0)) @ neighbours
     stay = np.where(moving, 0.5, 1.0)[:, None]
-    ball = np.maximum(depth_nm - 0.5 * np.linalg.norm(size), 0.0)
+    ball = 0.9 * depth_nm
     place = centre
     for _ in range(ROUNDS):
         place = centre + _limit(stay * place + mean @ place - centre, ball, size)

@@ -44,13 +44,13 @@ def add_soma(
     size = np.asarray(size_nm, np.float64)
     near = cKDTree((surface + 0.5) * size)
     place = (graph.points + 0.5) * size
-    depth = np.minimum(graph.depth_nm, near.query(place)[0] + size.min())
+    depth = np.minimum(graph.depth_nm, near.query(place)[0] + 0.5 * size.min())
     deepest = int(np.argmax(depth))
     if depth[deepest] < teasar.soma_radius_nm:
         return NodeGraph(graph.points, depth, graph.edges), None
     middle = np.floor(_climb(place[deepest], near, size) / size).astype(np.int64)
     centre = (middle + 0.5) * size
-    radius = float(near.query(centre)[0] + size.min())
+    radius = float(near.query(centre)[0] + 0.5 * size.min())
     same = np.flatnonzero((graph.points == middle).all(axis=1))
     soma = int(same[0]) if len(same) else len(place)
     points = graph.points if len(same) else np.concatenate([graph.points, middle[None]])
