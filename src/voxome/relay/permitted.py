@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
+from voxome.contracts.abilities import Ability
 from voxome.contracts.spec import VolumeSpec
 from voxome.errors import AccessDenied, ReadOnly
 from voxome.geometry import Box
 from voxome.relay.accounts import Caller
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources
+
+T = TypeVar("T")
 
 
 class PermittedSources:
@@ -73,6 +76,18 @@ class PermittedSources:
         if not self.rights(name).may_read(self._caller):
             raise AccessDenied(f"no permission to read {name}")
         return self._sources.read(name, box, level=level)
+
+    def use(self, name: str, protocol: type[Ability], action: Callable[[Ability], T]) -> T | None:
+        """Return what `action` does with an ability of a source; None if the source does not have it.
+
+        Raises
+        ------
+        AccessDenied
+            If the caller may not read the source.
+        """
+        if not self.rights(name).may_read(self._caller):
+            raise AccessDenied(f"no permission to read {name}")
+        return self._sources.use(name, protocol, action)
 
     def version(self, name: str) -> str:
         """Return a text that changes whenever voxels of a source may have changed."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.abilities import Ability, SupportsLevels, ability
 from voxome.contracts.read_cost import chunk_origin
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
@@ -34,6 +34,8 @@ from voxome.relay.rights import PUBLIC_READ, Rights
 from voxome.relay.upstream import CACHE_REMOTE, Caching, ReadableSource, Upstream
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
+
+T = TypeVar("T")
 
 
 class SourceUnavailable(StoreError):
@@ -221,6 +223,26 @@ class Sources:
     def metrics(self) -> str:
         """Return counters of all sources in the text format of Prometheus."""
         return exposition({name: self._entries[name].counters.values for name in self})
+
+    def use(self, name: str, protocol: type[Ability], action: Callable[[Ability], T]) -> T | None:
+        """Return what `action` does with an ability of a source; None if the source does not have it.
+
+        Raises
+        ------
+        NotFound
+            If no source has this name, or the action looks for something that does not exist.
+        SourceUnavailable
+            If the store behind the source fails.
+        """
+        source = self._open(name)
+        try:
+            with _store_errors(name, "read"):
+                provided = ability(source, protocol)
+                return None if provided is None else action(provided)
+        except SourceUnavailable as error:
+            if isinstance(error.__cause__, NotFound):
+                raise NotFound(f"the source {name} has nothing of this id") from error
+            raise
 
     def _read(self, entry: Upstream, box: Box, level: int) -> NDArray[Any]:
         array = entry.array(level) if self._cache is not None and entry.is_cached and not box.empty else None

@@ -22,7 +22,8 @@ from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
 from voxome.relay.sources import SourceUnavailable
 
-_JSON = "application/json"
+JSON = "application/json"
+"""Media type of metadata."""
 
 
 class VolumeFilesDialect:
@@ -94,16 +95,21 @@ class VolumeFilesDialect:
         SourceUnavailable
             If the store behind it fails.
         """
-        levels = [self._served(sources.spec(name, level=n)) for n in range(sources.level_count(name))]
+        finest, *coarser = (self._served(sources.spec(name, level=n)) for n in range(sources.level_count(name)))
         try:
-            files = self._format.volume_files(levels, name)
+            files = self._format.volume_files([finest, *coarser], name)
             chunk = files.find(path)
             if chunk is None:
-                content = files.metadata().get(path)
-                return None if content is None else FileAnswer(content, _JSON)
+                described = finest.replace(attributes=self.attributes(sources, name))
+                content = self._format.volume_files([described, *coarser], name).metadata().get(path)
+                return None if content is None else FileAnswer(content, JSON)
         except (UnsupportedFormat, InvalidInput) as error:
             raise NotFound(str(error)) from error
         return FileAnswer(self._encode(files, chunk, sources, name))
+
+    def attributes(self, sources: PermittedSources, name: str) -> Mapping[str, Any]:
+        """Return attributes of a source that its metadata name; none by default."""
+        return {}
 
     def _served(self, spec: VolumeSpec) -> VolumeSpec:
         most = min(MOST_BYTES, self._relay.largest_cutout_bytes)

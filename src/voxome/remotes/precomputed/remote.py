@@ -20,6 +20,7 @@ from voxome.contracts.uri import Uri
 from voxome.errors import AccessDenied, AlreadyExists, CorruptData, NotFound
 from voxome.remotes.precomputed.annotation_writer import AnnotationWriter
 from voxome.remotes.precomputed.create import new_info
+from voxome.remotes.precomputed.encoded_shapes import LegacyMeshFiles, SkeletonFiles
 from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import Json, check, whole_numbers
 from voxome.remotes.precomputed.layers import VOLUME, list_layer, open_shapes, read_layer, type_of
@@ -97,6 +98,12 @@ class PrecomputedRemote:
 
     def volume_files(self, levels: Sequence[VolumeSpec], name: str) -> PrecomputedFiles:
         return PrecomputedFiles(levels, name)
+
+    def mesh_files(self) -> LegacyMeshFiles:
+        return LegacyMeshFiles()
+
+    def skeleton_files(self) -> SkeletonFiles:
+        return SkeletonFiles()
 
     def check_spec(self, uri: Uri, spec: VolumeSpec) -> None:
         new_info(spec, str(uri))

@@ -31,7 +31,7 @@ from voxome.storage.path import StoragePath
 _OPTIONS: Mapping[str, Sequence[Any]] = {"sharded": (True, False)}
 _RECORD = f"{PRIVATE}/skeleton_attributes.json"
 _ATTRIBUTES = "attributes"
-_RADII: Json = {"id": RADIUS, "data_type": "float32", "num_components": 1}
+RADII: Json = {"id": RADIUS, "data_type": "float32", "num_components": 1}
 _TYPES = ("float32", "int8", "uint8", "int16", "uint16", "int32", "uint32")
 _STORED_AS = {"bool": "uint8", "int64": "int32", "uint64": "uint32", "float16": "float32", "float64": "float32"}
 """Types that the format does not have → type that they are stored as."""
@@ -78,7 +78,7 @@ class PrecomputedSkeletonWriter:
         info = {
             "@type": SKELETONS,
             "transform": IDENTITY,
-            "vertex_attributes": recorded.get(_ATTRIBUTES, [_RADII]),
+            "vertex_attributes": recorded.get(_ATTRIBUTES, [RADII]),
             **({"sharding": self._sharding.to_json()} if self._sharding is not None else {}),
         }
         complete_folder(self._folder, "skeletons", info, self._writer.ids(), provenance)
@@ -93,7 +93,7 @@ class PrecomputedSkeletonWriter:
                     f"skeleton {id} has the attributes {_names(found)}, those before have {_names(expected)}; give all "
                     f"skeletons of {self._folder} the same attributes"
                 )
-            yield id, _encode(id, skeleton, found), b""
+            yield id, encode_skeleton(id, skeleton, found), b""
 
     def _agree(self, found: list[Json]) -> list[Json]:
         """Return the attributes of the skeletons of all groups: `found`, unless another process was first."""
@@ -113,7 +113,7 @@ def _sharding_of(spec: ShapesSpec) -> Sharding | None:
 
 def _describe(id: int, skeleton: Skeleton) -> list[Json]:
     """Return the attributes of a skeleton as metadata list them, the radius first."""
-    return [_RADII, *(_describe_one(id, name, skeleton.attributes[name]) for name in sorted(skeleton.attributes))]
+    return [RADII, *(_describe_one(id, name, skeleton.attributes[name]) for name in sorted(skeleton.attributes))]
 
 
 def _describe_one(id: int, name: str, values: Any) -> Json:
@@ -135,7 +135,8 @@ def _describe_one(id: int, name: str, values: Any) -> Json:
     }
 
 
-def _encode(id: int, skeleton: Skeleton, attributes: Sequence[Json]) -> bytes:
+def encode_skeleton(id: int, skeleton: Skeleton, attributes: Sequence[Json]) -> bytes:
+    """Return the file of a skeleton, whose attributes `RADII` and then all others by name are described."""
     columns = [skeleton.radii_nm, *(skeleton.attributes[name] for name in sorted(skeleton.attributes))]
     parts = [
         struct.pack("<II", len(skeleton.nodes_nm), len(skeleton.edges)),

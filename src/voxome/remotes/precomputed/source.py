@@ -21,7 +21,7 @@ from voxome.geometry import Box
 from voxome.remotes.precomputed.chunk_names import warn_of_unreachable_chunks
 from voxome.remotes.precomputed.compressed_chunks import CompressedChunks, require_plain_shards
 from voxome.remotes.precomputed.create import add_scale, new_scale, whole_shards
-from voxome.remotes.precomputed.folders import INFO
+from voxome.remotes.precomputed.folders import INFO, inside
 from voxome.remotes.precomputed.info import (
     STRUCTURAL,
     Json,
@@ -41,7 +41,7 @@ from voxome.remotes.precomputed.info import (
 from voxome.remotes.precomputed.layers import open_link
 from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
 from voxome.remotes.tensorstore import TensorStoreSource, reorder_axes
-from voxome.storage.json_store import update_json
+from voxome.storage.json_store import read_json, update_json
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import open_store
 
@@ -148,6 +148,11 @@ class PrecomputedSource(TensorStoreSource):
             )
         self._info = whole_numbers(update_json(self._folder, INFO, lambda old: with_attributes(old, changes)))
         self._spec = self._spec.replace(attributes=free_attributes(self._info))
+
+    def read_segment_properties(self) -> Mapping[str, Any] | None:
+        """Return the metadata of the properties of segments that ``info`` names; None if it names none."""
+        link = self._info.get("segment_properties")
+        return read_json(inside(self._folder, str(link)), INFO) if link else None
 
     def read_provenance(self) -> tuple[Provenance, ...]:
         """Return what the file ``provenance`` of the volume says."""

@@ -97,7 +97,7 @@ class PrecomputedFiles:
         domain = Box((0,) * len(lead) + spec.frame.start, lead + spec.frame.stop)
         encoding, chunk = self._levels[0].encoding, spec.read_chunk
         return spec.replace(
-            domain=domain, dtype=self._dtype, voxel_size_nm=size, fill=0, encoding=encoding, attributes={},
+            domain=domain, dtype=self._dtype, voxel_size_nm=size, fill=0, encoding=encoding,
             read_chunk=chunk, write_chunk=chunk,
         )  # fmt: skip
 
