@@ -24,7 +24,8 @@ from voxome.relay.sources import Sources
 
 ID = 2**63 + 5
 MESH = ball(500, (400, 160, 80))
-LINE = Skeleton(np.array([[40, 16, 8], [80, 32, 16.5]]), np.array([[1, 0]]), np.array([5, 6.5]), {"weight": np.array([1, 2])})
+NODES = np.array([[40, 16, 8], [80, 32, 16.5]])
+LINE = Skeleton(NODES, np.array([[1, 0]]), np.array([5, 6.5]), {"weight": np.array([1, 2])})
 
 
 @pytest.fixture(scope="module")
