@@ -64,21 +64,75 @@ def test_negative_ids_are_refused(name: str) -> None:
         OF_LABELS[name](volume_of(block(np.int64, -5)), 5)
 
 
+def voxels_of(array: NDArray[Any], id: int) -> NDArray[np.intp]:
+    """Return the voxels of an object, (n, 3)."""
+    return np.argwhere(array == id)
+
+
+def check_box(box: Any, array: NDArray[Any], id: int) -> None:
+    voxels = voxels_of(array, id)
+    assert (box.start, box.stop) == (tuple(voxels.min(axis=0)), tuple(voxels.max(axis=0) + 1))
+
+
+def check_mesh(mesh: Any, array: NDArray[Any], id: int) -> None:
+    voxels = voxels_of(array, id)
+    assert np.allclose(mesh.vertices_nm.min(axis=0), voxels.min(axis=0) * SIZE)
+    assert np.allclose(mesh.vertices_nm.max(axis=0), (voxels.max(axis=0) + 1) * SIZE)
+    edges = np.concatenate([mesh.faces[:, pair] for pair in ([0, 1], [1, 2], [2, 0])])
+    assert {tuple(edge) for edge in edges.tolist()} == {(b, a) for a, b in edges.tolist()}, "closed, and one way round"
+    corners = mesh.vertices_nm[mesh.faces].astype(float)
+    volume = np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])).sum() / 6
+    whole = len(voxels) * np.prod(SIZE)
+    assert whole / 6 - 1e-3 <= abs(volume) <= whole  # an octahedron, for one voxel
+
+
+def check_skeleton(skeleton: Any, array: NDArray[Any], id: int) -> None:
+    voxels = voxels_of(array, id)
+    nodes = np.floor(skeleton.nodes_nm / SIZE).astype(int)
+    assert (array[tuple(nodes.T)] == id).all()
+    assert len(skeleton.edges) == len(nodes) - 1
+    extent = np.ptp(skeleton.nodes_nm, axis=0)
+    assert (extent >= (np.ptp(voxels, axis=0) + 1) * SIZE * 0.6 - SIZE).all()
+
+
+def check_regions(table: Any, array: NDArray[Any], id: int) -> None:
+    voxels = voxels_of(array, id)
+    row = {name: table[name].tolist() for name in table.columns}
+    assert (row["id"], row["voxels"], row["volume_nm3"]) == ([id], [len(voxels)], [len(voxels) * np.prod(SIZE)])
+    for axis, name in enumerate("zyx"):
+        along = voxels[:, axis]
+        assert (row[f"start_{name}"], row[f"stop_{name}"]) == ([along.min()], [along.max() + 1])
+        assert np.isclose(row[f"{name}_nm"], (along.mean() + 0.5) * SIZE[axis])
+        others = np.delete(voxels, axis, axis=1)
+        assert row[f"faces_{name}"] == [2 * len(np.unique(others, axis=0))], "of a box"
+    assert all(np.isfinite(column).all() for column in row.values())
+
+
+CHECKS: dict[str, Callable[[Any, NDArray[Any], int], None]] = {
+    "bounding_box": check_box,
+    "mesh": check_mesh,
+    "meshes": check_mesh,
+    "skeleton": check_skeleton,
+    "skeletons": check_skeleton,
+    "regions": check_regions,
+    "ids": lambda ids, array, _: np.testing.assert_array_equal(ids, np.unique(array[array > 0])),
+    "contacts": lambda table, *_: np.testing.assert_array_equal(table["area_nm2"], np.empty(0)),
+}
+"""Comparison of the result of a service with numpy's, for a box of one id."""
+
+
 @pytest.mark.parametrize("name", OF_LABELS)
 def test_an_object_that_touches_every_border_is_measured(name: str) -> None:
-    OF_LABELS[name](volume_of(np.full((3, 4, 5), 5, np.uint64)), 5)
-    assert volume_of(np.full((3, 4, 5), 5, np.uint64)).bounding_box(5).shape == (3, 4, 5)
+    array = np.full((3, 4, 5), 5, np.uint64)
+    CHECKS[name](OF_LABELS[name](volume_of(array), 5), array, 5)
 
 
 @pytest.mark.parametrize("name", OF_LABELS)
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 3, 3)])
 def test_one_voxel_is_an_object(name: str, shape: tuple[int, int, int]) -> None:
-    array = np.zeros(shape, np.uint64)
-    array[tuple(n // 2 for n in shape)] = 2**64 - 2
-    OF_LABELS[name](volume_of(array), 2**64 - 2)
-    table = volume_of(array).regions()
-    assert table["id"].tolist() == [2**64 - 2]
-    assert all(np.isfinite(table[name]).all() for name in table.columns)
+    id, array = 2**64 - 2, np.zeros(shape, np.uint64)
+    array[tuple(n // 2 for n in shape)] = id
+    CHECKS[name](OF_LABELS[name](volume_of(array), id), array, id)
 
 
 @pytest.mark.parametrize("folder", ["/proc/sys/mesh", "{tmp_path}/file/mesh"])
