@@ -67,6 +67,27 @@ def test_merge_and_cleave_have_the_same_results_as_in_a_store(session: DvidSessi
     assert history[0].number < history[1].number
 
 
+def test_arguments_are_checked_as_in_a_store(session: DvidSession) -> None:
+    for edit in (
+        lambda: session.merge([5, 0]),
+        lambda: session.cleave(0, [5]),
+        lambda: session.cleave(5, [0]),
+        lambda: session.split(0, A, B),
+    ):
+        with pytest.raises(InvalidInput, match="0 is the background, which is no segment"):
+            edit()
+    with pytest.raises(InvalidInput, match=r"id is 5\.0; expected ids"):
+        session.split(5.0, A, B)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="supervoxel 5 occurs more than once"):
+        session.cleave(5, [5, 5])
+    with pytest.raises(InvalidInput, match=r"point \(16, 16, 12\) is on both sides"):
+        session.split(5, A, A)
+    with pytest.raises(UnknownName, match="Unknown way 'cut'"):
+        session.split(5, A, B, way="cut")  # type: ignore[arg-type]
+    assert session.segment_of([0, 5]).tolist() == [0, 5]
+    assert session.history() == []
+
+
 def test_a_split_divides_supervoxels(session: DvidSession) -> None:
     session.merge([5, 6])
     kept, new = session.split(5, A, B).segments

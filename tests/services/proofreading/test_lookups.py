@@ -7,11 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
+from numpy.typing import NDArray
 from services.proofreading.conftest import LABELS
 
 import voxome
 from voxome.errors import EditConflict, InvalidInput, NotFound, UnknownName
+from voxome.geometry import Box
 from voxome.services.proofreading.session import Session
+from voxome.services.proofreading.voxels import StoredVoxels
 
 Open = Callable[..., Session]
 
@@ -55,6 +59,23 @@ def test_annotations_follow_their_voxels(open_session: Open) -> None:
     assert np.array_equal(session.segments_at(points, 0), LABELS[tuple(points.T)])
     with pytest.raises(InvalidInput, match="not a voxel"):
         session.segments_at([[0, 0, 8]])
+
+
+def test_points_that_are_close_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.arange(1, 4 * 70 * 140 + 1, dtype=np.uint64).reshape(4, 70, 140)
+    session = voxome.proofread(labels, tmp_path / "edits.sqlite", author="ann")
+    assert isinstance(session, Session)
+    reads: list[Box] = []
+    read = StoredVoxels.read
+
+    def recording(voxels: StoredVoxels, box: Box, connection: sa.Connection) -> NDArray[np.uint64]:
+        reads.append(box)
+        return read(voxels, box, connection)
+
+    monkeypatch.setattr(StoredVoxels, "read", recording)
+    points = np.random.default_rng(0).permutation(np.argwhere(labels % 11 == 0))
+    assert np.array_equal(session.segments_at(points), labels[tuple(points.T)])
+    assert len(reads) == 6
 
 
 def test_names_of_both_are_kept_on_merge_and_follow_their_supervoxels(open_session: Open) -> None:

@@ -509,7 +509,7 @@ def test_where_no_store_can_be_made_no_voxel_is_read(
 
 def test_files_and_folders_that_are_not_stores_are_named(labels_uri: str, tmp_path: Path) -> None:
     for call in (lambda: voxome.proofread(labels_uri, tmp_path), lambda: voxome.open(f"proofread://{tmp_path}")):
-        with pytest.raises(StoreError, match="is a folder; a proofreading store is a file"):
+        with pytest.raises(StoreError, match="is a folder, so it is not a proofreading store"):
             call()
     (tmp_path / "notes.txt").write_text("not a database " * 99)
     with pytest.raises(StoreError, match=r"cannot read the proofreading store .*notes\.txt: file is not a database"):

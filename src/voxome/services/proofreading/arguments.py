@@ -48,15 +48,17 @@ def require_id(name: str, value: Any) -> int:
     return _require_ids(name, value, [value], background=False)[0]
 
 
-def _require_ids(name: str, given: object, items: list[Any], *, background: bool) -> list[int]:
+def _require_ids(name: str, argument: object, items: list[Any], *, background: bool) -> list[int]:
     try:
         ids = [-1 if isinstance(one, bool | np.bool_) else operator.index(one) for one in items]
     except TypeError:
         ids = [-1]
     if 0 in ids and not background:
-        raise InvalidInput(f"{name} is {describe_value(given)}; 0 is the background, which is no segment: leave it out")
+        raise InvalidInput(
+            f"{name} is {describe_value(argument)}; 0 is the background, which is no segment: leave it out"
+        )
     if any(not 0 <= one <= LARGEST for one in ids):
-        raise InvalidInput(f"{name} is {describe_value(given)}; expected ids, whole numbers from 1 to 2**64 - 1")
+        raise InvalidInput(f"{name} is {describe_value(argument)}; expected ids, whole numbers from 1 to 2**64 - 1")
     return ids
 
 
@@ -108,6 +110,12 @@ def require_points(name: str, points: ArrayLike, domain: Box) -> NDArray[np.int6
         if point not in domain:
             raise InvalidInput(f"{name} has {tuple(point)}, which is not a voxel of {domain}")
     return array.astype(np.int64)
+
+
+def require_apart(points_a: NDArray[np.int64], points_b: NDArray[np.int64]) -> None:
+    """Raise if a point is on both sides of a split."""
+    if both := sorted({tuple(one) for one in points_a.tolist()} & {tuple(one) for one in points_b.tolist()}):
+        raise InvalidInput(f"point {both[0]} is on both sides; give each side its own")
 
 
 def require_distinct(ids: Sequence[int], what: str) -> None:

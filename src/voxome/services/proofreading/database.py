@@ -66,7 +66,9 @@ class Database:
     def exists(self) -> bool:
         """Whether the tables exist; a file is not created."""
         if self.is_file and Path(str(self.url.database)).is_dir():
-            raise StoreError(f"{self.name} is a folder; a proofreading store is a file, as in edits.sqlite")
+            raise StoreError(
+                f"{self.name} is a folder, so it is not a proofreading store; expected a file, such as edits.sqlite"
+            )
         if self.is_file and not Path(str(self.url.database)).is_file():
             return False
         with self.reading() as connection:

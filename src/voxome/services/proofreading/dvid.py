@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Never, Self
+from typing import Any, Never, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,13 @@ from voxome.geometry import Box
 from voxome.geometry.runs import Runs
 from voxome.resources.open import open, open_source
 from voxome.resources.volume import Volume
-from voxome.services.proofreading.arguments import require_distinct, require_id, require_ids, require_points
+from voxome.services.proofreading.arguments import (
+    require_apart,
+    require_distinct,
+    require_id,
+    require_ids,
+    require_points,
+)
 from voxome.services.proofreading.changes import Changes
 from voxome.services.proofreading.export import update_volume
 from voxome.services.proofreading.operations import Operation
@@ -85,9 +91,9 @@ class DvidSession:
         versions, waiting, numbers = self.node.versions, [self.node.uuid], [0]
         while waiting:
             uuid = waiting.pop()
-            found = [one.mutation_id or 0 for one in self._at(uuid).mutations()]
-            numbers += found
-            waiting += () if found else versions[uuid].parents
+            ids = [one.mutation_id or 0 for one in self._at(uuid).mutations()]
+            numbers += ids
+            waiting += () if ids else versions[uuid].parents
         self._seen = max(numbers)
         return self.version
 
@@ -138,8 +144,8 @@ class DvidSession:
         segment, cut = require_id("id", id), require_ids("supervoxels", supervoxels)
         require_distinct(cut, "supervoxel")
         self._require_unchanged([segment], version)
-        done = self.labels.cleave(segment, cut)
-        return self._record(done.mutation_id, "cleave", [segment, done.label])
+        result = self.labels.cleave(segment, cut)
+        return self._record(result.mutation_id, "cleave", [segment, result.label])
 
     @explain_calls
     def split(
@@ -156,14 +162,18 @@ class DvidSession:
 
         Supervoxels that the cut divides are split first, then side b is cleaved off.
         """
-        if way not in (None, "voxels"):
+        if way not in (None, *get_args(Way)):
+            raise UnknownName.of("way", way, get_args(Way))
+        if way == "graph":
             raise InvalidInput("DVID has no graph of supervoxels; use way='voxels'")
+        id = require_id("id", id)
         self._require_unchanged([id], version)
         domain = self.volume.domain
         seeds_a, seeds_b = require_points("points_a", points_a, domain), require_points("points_b", points_b, domain)
-        for point, found in zip(np.concatenate([seeds_a, seeds_b]), self.labels.at([*seeds_a, *seeds_b]), strict=True):
-            if found != id:
-                raise InvalidInput(f"point {tuple(point.tolist())} is in segment {found}, not in segment {id}")
+        require_apart(seeds_a, seeds_b)
+        for point, body in zip(np.concatenate([seeds_a, seeds_b]), self.labels.at([*seeds_a, *seeds_b]), strict=True):
+            if body != id:
+                raise InvalidInput(f"point {tuple(point.tolist())} is in segment {body}, not in segment {id}")
         side = self._side_b(id, seeds_a, seeds_b, None if box is None else Box.of(box, domain))
         cut = []
         for supervoxel in self.supervoxels(id).tolist():
@@ -172,9 +182,9 @@ class DvidSession:
             if part.count == runs.count:
                 cut.append(supervoxel)
             elif part.count:
-                done = self.labels.split_supervoxel(supervoxel, part)
-                self._own.add(done.mutation_id)
-                cut.append(done.part)
+                result = self.labels.split_supervoxel(supervoxel, part)
+                self._own.add(result.mutation_id)
+                cut.append(result.part)
         cleaved = self.labels.cleave(id, cut)
         return self._record(cleaved.mutation_id, "cleave", [id, cleaved.label])
 
@@ -303,9 +313,9 @@ class DvidSession:
 
     def _record(self, mutation: int, action: Any, segments: list[int]) -> Operation:
         self._own.add(mutation)
-        found = [one for one in self.labels.mutations() if one.mutation_id == mutation]
-        user = found[-1].user if found else ""
-        time_s = _seconds(found[-1].time) if found else math.nan
+        entries = [one for one in self.labels.mutations() if one.mutation_id == mutation]
+        user = entries[-1].user if entries else ""
+        time_s = _seconds(entries[-1].time) if entries else math.nan
         details = {"segments": segments}
         return Operation(mutation, self.node.info.branch, action, user, time_s, "", None, details, Changes.of([]))
 

@@ -91,9 +91,9 @@ class Editor:
         with self._writing() as connection:
             self._state.follow(connection)
             number = self._last(action) if operation is None else require_operation(operation)
-            edit, done, changes = self._state.log.toggle(number, action, self._state.mapping)
+            edit, toggle, changes = self._state.log.toggle(number, action, self._state.mapping)
             self._require_free(connection, edit.changes.segments)
-            entry = self._insert(connection, done, edit.number, {"segments": edit.segments}, changes)
+            entry = self._insert(connection, toggle, edit.number, {"segments": edit.segments}, changes)
         self._append(entry)
         return entry
 

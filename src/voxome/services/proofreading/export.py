@@ -122,9 +122,9 @@ def _cells(target: VolumeSource, boxes: Iterable[Box]) -> list[Box]:
     """Return the pieces that several processes may write at once, of all boxes, each once."""
     domain = target.spec.domain
     grid = target.spec.write_chunk or (CHUNK,) * 3
-    found = set()
+    indices = set()
     for box in boxes:
         ends = zip(box.start, box.stop, domain.start, grid, strict=True)
-        found |= set(product(*(range((a - low) // n, -((low - b) // n)) for a, b, low, n in ends)))
-    corners = (tuple(low + i * n for low, i, n in zip(domain.start, at, grid, strict=True)) for at in sorted(found))
+        indices |= set(product(*(range((a - low) // n, -((low - b) // n)) for a, b, low, n in ends)))
+    corners = (tuple(low + i * n for low, i, n in zip(domain.start, at, grid, strict=True)) for at in sorted(indices))
     return [Box.of_shape(grid, corner) & domain for corner in corners]

@@ -96,8 +96,8 @@ def _minimum_cut(
     edges = graph.tocoo()
     capacities = np.maximum(edges.data * scale, 1).astype(np.int32)
     if along_paths:
-        kept = _paths(graph, side_a, side_b) | _paths(graph, side_b, side_a)
-        on_path = [(a, b) in kept for a, b in zip(edges.row.tolist(), edges.col.tolist(), strict=True)]
+        paths = _paths(graph, side_a, side_b) | _paths(graph, side_b, side_a)
+        on_path = [(a, b) in paths for a, b in zip(edges.row.tolist(), edges.col.tolist(), strict=True)]
         capacities[np.array(on_path, bool)] = _TOTAL
     rows = np.concatenate([edges.row, np.full(len(side_a), count), side_b])
     columns = np.concatenate([edges.col, side_a, np.full(len(side_b), count + 1)])
@@ -135,7 +135,7 @@ def _paths(graph: sparse.csr_array, seeds: NDArray[np.intp], avoided: NDArray[np
 def _is_parted(graph: sparse.csr_array, is_b: NDArray[np.bool_], side: Sequence[int] | NDArray[np.intp]) -> bool:
     """Whether a cut parts seeds of one side that are joined in the graph."""
     edges = graph.tocoo()
-    kept = is_b[edges.row] == is_b[edges.col]
-    rest = sparse.coo_array((edges.data[kept], (edges.row[kept], edges.col[kept])), graph.shape)
+    on_one_side = is_b[edges.row] == is_b[edges.col]
+    rest = sparse.coo_array((edges.data[on_one_side], (edges.row[on_one_side], edges.col[on_one_side])), graph.shape)
     before, after = (csgraph.connected_components(one, directed=False)[1][side] for one in (graph, rest.tocsr()))
     return len(np.unique(after)) > len(np.unique(before))

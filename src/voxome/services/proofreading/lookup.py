@@ -142,8 +142,8 @@ def _look_up(ids: NDArray[np.uint64], table: SortedTable, segments: NDArray[np.u
     keys, values = table
     if len(keys):
         at = np.minimum(np.searchsorted(keys, ids), len(keys) - 1)
-        found = keys[at] == ids
-        segments[found] = values[at[found]]
+        has = keys[at] == ids
+        segments[has] = values[at[has]]
 
 
 def _rows(segments: Mapping[int, int]) -> NDArray[np.uint64]:

@@ -22,7 +22,7 @@ from voxome.services.proofreading.remote import SCHEME, require_name
 from voxome.services.proofreading.source import SegmentsSource
 from voxome.services.proofreading.source_check import changed_boxes, record_state, source_state
 from voxome.services.proofreading.store import Branch, NamedVersion, VersionLike, add_branch, add_version
-from voxome.services.proofreading.voxels import StoredVoxels
+from voxome.services.proofreading.voxels import StoredVoxels, ids_at
 
 
 class Lookups(Editor):
@@ -41,8 +41,8 @@ class Lookups(Editor):
         version : int or str, optional
             Version; always now if None.
         """
-        chosen = "" if version is None else f"&version={version}"
-        return f"{SCHEME}://{self.store.database.address}?branch={self.branch}{chosen}"
+        query = "" if version is None else f"&version={version}"
+        return f"{SCHEME}://{self.store.database.address}?branch={self.branch}{query}"
 
     @property
     def volume(self) -> Volume:
@@ -119,17 +119,14 @@ class Lookups(Editor):
         (n,) array of uint64
             0 in the background.
         """
+        at = require_points("points", points, self.store.domain)
         voxels = StoredVoxels(self.store.source)
-        found: dict[int, int] = {0: 0}
-        segments = []
         with self.store.database.reading() as connection:
             mapping = self._state_at(connection, version).mapping
-            for point in require_points("points", points, self.store.domain).tolist():
-                id = int(voxels.read(Box.of_shape((1, 1, 1), point), connection)[0, 0, 0])
-                if id not in found:
-                    found[id] = mapping.segment_of(mapping.supervoxel_of(id))
-                segments.append(found[id])
-        return np.array(segments, np.uint64)
+            ids = ids_at(voxels, connection, at)
+        stored, inverse = np.unique(ids, return_inverse=True)
+        segments = [mapping.segment_of(mapping.supervoxel_of(one)) if one else 0 for one in stored.tolist()]
+        return np.array(segments, np.uint64)[inverse]
 
     @explain_calls
     def changes(self, since: VersionLike, until: VersionLike | None = None) -> Rows:
@@ -147,8 +144,8 @@ class Lookups(Editor):
         """
         with self.store.database.reading() as connection:
             states = self._state_at(connection, since), self._state_at(connection, until)
-            found = changed_supervoxels(*states)
-        rows = np.array([(one, *pair) for one, pair in found.items()], np.uint64).reshape(-1, 3)
+            pairs = changed_supervoxels(*states)
+        rows = np.array([(one, *pair) for one, pair in pairs.items()], np.uint64).reshape(-1, 3)
         return {"supervoxel": rows[:, 0], "before": rows[:, 1], "after": rows[:, 2]}
 
     @explain_calls

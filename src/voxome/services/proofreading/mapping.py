@@ -133,12 +133,12 @@ class Mapping:
         waiting = list(self._parts.get(supervoxel, ()))
         if supervoxel not in self._supervoxels and self._start.segment_of(supervoxel):
             waiting.append(supervoxel)
-        found = set(waiting)
+        ids = set(waiting)
         while waiting:
-            fresh = [id for id in self._tree.children(waiting.pop()) if id not in self._supervoxels]
-            waiting += fresh
-            found.update(fresh)
-        return found
+            parts = [id for id in self._tree.children(waiting.pop()) if id not in self._supervoxels]
+            waiting += parts
+            ids.update(parts)
+        return ids
 
     def stored_segments(self, changes: Changes) -> Iterable[tuple[int, int]]:
         """Yield the ids in the voxels that changes concern, and their segments now."""

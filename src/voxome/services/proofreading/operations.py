@@ -93,8 +93,8 @@ class OperationLog:
     def status(self, operation: Operation) -> Literal["done", "undone"]:
         """Return whether what an operation has done is still done."""
         last = self._last_toggle[operation.target or operation.number]
-        done = last is operation if operation.target else last.action != "undo"
-        return "done" if done else "undone"
+        is_done = last is operation if operation.target else last.action != "undo"
+        return "done" if is_done else "undone"
 
     def has(self, number: int) -> bool:
         """Whether an operation is one of this branch."""
@@ -119,13 +119,13 @@ class OperationLog:
 
     def since(self, version: int, segments: set[int] | frozenset[int]) -> list[Operation]:
         """Return the operations after `version` that concern one of `segments`, in order."""
-        found = {}
+        operations = {}
         for segment in segments:
             for operation in reversed(self._by_segment.get(segment, ())):
                 if operation.number <= version:
                     break
-                found[operation.number] = operation
-        return [found[number] for number in sorted(found)]
+                operations[operation.number] = operation
+        return [operations[number] for number in sorted(operations)]
 
     def toggle(self, number: int, action: Toggle, mapping: Mapping) -> tuple[Operation, Toggle, Changes]:
         """Return the edit that an undo or redo concerns, what is done with it, and the changes to apply.

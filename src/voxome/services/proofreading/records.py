@@ -11,7 +11,7 @@ from voxome.resources.provenance import own_version
 from voxome.services.proofreading.operations import Operation
 
 
-def made_by(
+def describe_edits(
     operations: Sequence[Operation], branch: str, version: int, labels: InputRecord, start_s: float
 ) -> Provenance:
     """Return the provenance of the segments of a version.

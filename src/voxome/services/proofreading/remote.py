@@ -51,10 +51,10 @@ class ProofreadRemote:
                 return False
         try:
             with closing(open_read_only(path)) as connection:
-                found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (STORE.name,)).fetchone()
+                row = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (STORE.name,)).fetchone()
         except sqlite3.Error:
             return False
-        return found is not None
+        return row is not None
 
 
 def require_name(name: str) -> str:

@@ -77,7 +77,7 @@ def scan(source: VolumeSource, name: str) -> Scan:
     InvalidInput
         If it has negative labels; names the first chunk that does.
     """
-    found = Scan()
+    result = Scan()
     for number, box, voxels in read_chunks(source):
         if voxels.dtype.kind == "i" and voxels.size and voxels.min() < 0:
             raise InvalidInput(
@@ -85,8 +85,8 @@ def scan(source: VolumeSource, name: str) -> Scan:
             )
         ids = _unique(voxels)
         if len(ids):
-            found.by_chunk[number], found.digests[number] = ids, digest_chunk(voxels)
-    return found
+            result.by_chunk[number], result.digests[number] = ids, digest_chunk(voxels)
+    return result
 
 
 def read_chunks(source: VolumeSource) -> Iterator[tuple[int, Box, NDArray[Any]]]:

@@ -377,6 +377,6 @@ class Session(Lookups):
             raise InvalidInput(f"{', '.join(options)}: options are of a new volume; leave them out with since=")
         target, name = open_source(uri, mode="r+"), str(uri)
         count = update_volume(source, target, changed_boxes(self.store, before, after), name)
-        made = source.read_provenance()[-1]
-        record(target, replace(made, parameters={**made.parameters, "since": since}), name=name)
+        entry = source.read_provenance()[-1]
+        record(target, replace(entry, parameters={**entry.parameters, "since": since}), name=name)
         return count

@@ -18,7 +18,7 @@ from voxome.errors import InvalidInput, ReadOnly
 from voxome.geometry import Box
 from voxome.resources.provenance import history_of
 from voxome.services.proofreading.lookup import UnknownId
-from voxome.services.proofreading.records import made_by
+from voxome.services.proofreading.records import describe_edits
 from voxome.services.proofreading.source_check import changed_error
 from voxome.services.proofreading.store import MAIN, ProofreadingStore, VersionLike
 from voxome.services.proofreading.voxel_split import coarse_levels
@@ -91,8 +91,10 @@ class SegmentsSource:
         """Return what has made the supervoxels, and an entry for the edits that are done in this version."""
         self._refresh()
         start = self._store.branches()[MAIN].time_s
-        made = made_by(self._lookup.operations, self._branch, self._lookup.version, self._store.labels_record(), start)
-        return (*history_of(self._voxels.source, self._store.uri), made)
+        edits = describe_edits(
+            self._lookup.operations, self._branch, self._lookup.version, self._store.labels_record(), start
+        )
+        return (*history_of(self._voxels.source, self._store.uri), edits)
 
     def add_provenance(self, one: Provenance) -> None:
         raise ReadOnly(f"{self._store.database.name}: the provenance of segments is their history")

@@ -55,9 +55,9 @@ def require_unchanged(database: Database, source: VolumeSource, recorded: Mappin
         return
     with database.reading() as connection:
         count: int = connection.execute(sa.select(sa.func.count()).select_from(INDEX)).scalar_one()
-        chosen = sorted(random.sample(range(count), min(count, _COMPARED)))
+        positions = sorted(random.sample(range(count), min(count, _COMPARED)))
         query = sa.select(INDEX.c.chunk, INDEX.c.digest).order_by(INDEX.c.chunk).limit(1)
-        rows = [connection.execute(query.offset(at)).one() for at in chosen]
+        rows = [connection.execute(query.offset(at)).one() for at in positions]
     for number, digest in rows:
         box = chunk_box(number, source.spec.domain, CHUNK)
         if digest_chunk(source.read(box)) != digest:

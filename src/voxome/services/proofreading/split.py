@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from voxome.errors import EditConflict, InvalidInput, UnknownName
 from voxome.geometry import Box
+from voxome.services.proofreading.arguments import require_apart
 from voxome.services.proofreading.changes import Changes
 from voxome.services.proofreading.editor import Edit, NewIds
 from voxome.services.proofreading.graph_cut import CannotCut, Edges, cut_graph
@@ -57,17 +58,22 @@ class SplitPlan:
         parents = [] if self.voxels is None else self.voxels.parents
         new_segment, *ids = new_ids(1 + 2 * len(self.divided) + len(parents))
         moves = [(one, self.segment, new_segment) for one in self.moved.tolist()]
-        left = [self.segment, new_segment]
+        segments = [self.segment, new_segment]
         if self.voxels is None or not len(self.divided):
-            return Edit(Changes.of(moves), left)
-        return self._divide(self.voxels, mapping, moves, left, ids)
+            return Edit(Changes.of(moves), segments)
+        return self._divide(self.voxels, mapping, moves, segments, ids)
 
     def _divide(
-        self, split: VoxelSplit, mapping: Mapping, moves: list[tuple[int, int, int]], left: list[int], ids: list[int]
+        self,
+        split: VoxelSplit,
+        mapping: Mapping,
+        moves: list[tuple[int, int, int]],
+        segments: list[int],
+        ids: list[int],
     ) -> Edit:
         count = len(self.divided)
-        rests, parts, fresh = ids[:count], ids[count : 2 * count], ids[2 * count :]
-        new_ids = dict(zip(split.parents, fresh, strict=True))
+        rests, parts, stored_ids = ids[:count], ids[count : 2 * count], ids[2 * count :]
+        new_ids = dict(zip(split.parents, stored_ids, strict=True))
         stored: list[tuple[int, int, int]] = []
         sides: dict[tuple[int, int], int] = {}
         for supervoxel, rest, part in zip(self.divided.tolist(), rests, parts, strict=True):
@@ -75,7 +81,7 @@ class SplitPlan:
                 raise EditConflict(
                     f"supervoxel {supervoxel} has been divided on another branch meanwhile; repeat the split"
                 )
-            moves += [(supervoxel, self.segment, 0), (rest, 0, self.segment), (part, 0, left[1])]
+            moves += [(supervoxel, self.segment, 0), (rest, 0, self.segment), (part, 0, segments[1])]
             sides |= {(supervoxel, A): rest, (supervoxel, B): part}
             for id in sorted(split.divided[supervoxel]):
                 stored.append((id, mapping.own_supervoxel_of(id), part if id in split.whole else rest))
@@ -87,11 +93,11 @@ class SplitPlan:
             if rows:
                 connection.execute(STORED_IDS.insert(), rows)
             for chunk in split.chunks:
-                chunk.write(connection, operation, fresh)
+                chunk.write(connection, operation, stored_ids)
 
         edges = _divided_edges(self.edges, split.contacts, sides)
         details: dict[str, Any] = {"divided": self.divided.tolist(), "edges": edges}
-        return Edit(Changes.of(moves, stored), left, details, write)
+        return Edit(Changes.of(moves, stored), segments, details, write)
 
 
 def _divided_edges(
@@ -138,8 +144,7 @@ def plan_split(
         [_supervoxel_at(voxels, connection, mapping, segment, point) for point in points.tolist()]
         for points in (points_a, points_b)
     ]
-    if both := sorted({tuple(one) for one in points_a.tolist()} & {tuple(one) for one in points_b.tolist()}):
-        raise InvalidInput(f"point {both[0]} is on both sides; give each side its own")
+    require_apart(points_a, points_b)
     members = np.array(sorted(mapping.supervoxels(segment)), np.uint64)
     edges = _edges_at(store, state, members)
     try:
@@ -180,9 +185,11 @@ def _edges_at(store: ProofreadingStore, state: State, members: NDArray[np.uint64
 
 
 def _rows_with(edges: Edges, supervoxels: NDArray[np.uint64]) -> list[EdgeRow]:
-    chosen = np.isin(edges.ends, supervoxels).any(axis=1)
-    pairs = edges.ends[chosen].tolist()
-    return [(one, other, weight) for (one, other), weight in zip(pairs, edges.affinities[chosen].tolist(), strict=True)]
+    touching = np.isin(edges.ends, supervoxels).any(axis=1)
+    pairs = edges.ends[touching].tolist()
+    return [
+        (one, other, weight) for (one, other), weight in zip(pairs, edges.affinities[touching].tolist(), strict=True)
+    ]
 
 
 def _supervoxel_at(
@@ -190,9 +197,9 @@ def _supervoxel_at(
 ) -> int:
     id = int(voxels.read(Box.of_shape((1, 1, 1), point), connection)[0, 0, 0])
     supervoxel = mapping.supervoxel_of(id) if id else 0
-    found = mapping.segment_of(supervoxel) if supervoxel else 0
-    if found != segment:
-        where = f"in segment {found}" if found else "in the background"
+    actual = mapping.segment_of(supervoxel) if supervoxel else 0
+    if actual != segment:
+        where = f"in segment {actual}" if actual else "in the background"
         raise InvalidInput(f"point {tuple(point)} is {where}, not in segment {segment}")
     return supervoxel
 

@@ -64,15 +64,15 @@ class State:
         if last == self.known:
             return News((), ())
         query = sa.select(STORED_IDS.c.id, STORED_IDS.c.parent).where(STORED_IDS.c.operation > self.known)
-        fresh = connection.execute(query.order_by(STORED_IDS.c.operation)).all()
-        for id, parent in fresh:
+        splits = connection.execute(query.order_by(STORED_IDS.c.operation)).all()
+        for id, parent in splits:
             self.tree.add(id, parent)
         operations = [read_operation(row) for row in connection.execute(self._query()).mappings()]
         for operation in operations:
             self.mapping.apply(operation.changes)
             self.log.append(operation)
         self.known = last
-        return News(operations, [id for id, _ in fresh])
+        return News(operations, [id for id, _ in splits])
 
     def append(self, operation: Operation) -> None:
         """Apply an operation that this process has just written; `follow` applies it where it wrote ids into voxels."""

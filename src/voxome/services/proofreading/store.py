@@ -171,8 +171,8 @@ class ProofreadingStore:
     def chunks_of(self, supervoxels: Iterable[int]) -> list[int]:
         """Return the numbers of the chunks that had one of some supervoxels at the start."""
         ids, chunks = self._contents.constant("chunks by id", self._read_chunks_by_id)
-        wanted = np.array(sorted(supervoxels), np.uint64)
-        first, last = (np.searchsorted(ids, wanted, side) for side in ("left", "right"))
+        sought = np.array(sorted(supervoxels), np.uint64)
+        first, last = (np.searchsorted(ids, sought, side) for side in ("left", "right"))
         return sorted({one for a, b in zip(first, last, strict=True) for one in chunks[a:b].tolist()})
 
     def _read_chunks_by_id(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -264,7 +264,7 @@ def create_store(
     database: Database,
     uri: str,
     domain: Box,
-    found: Scan,
+    scan: Scan,
     state: JsonObject[str, Any],
     author: str,
     mapping: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None,
@@ -280,7 +280,7 @@ def create_store(
         Address of the supervoxels; empty for an array.
     domain : Box
         Their extent.
-    found : Scan
+    scan : Scan
         The supervoxels.
     state : mapping
         Their `source_state` before they were read.
@@ -296,7 +296,7 @@ def create_store(
     bool
         Whether it was created; False if another process was faster, whose store stays as it is.
     """
-    ids = found.ids
+    ids = scan.ids
     if edges is not None:
         _require_edges(edges, ids)
     segments = None if mapping is None else _segments(ids, *mapping)
@@ -320,8 +320,7 @@ def create_store(
             for page, at in enumerate(range(0, len(ids), _PAGE))
         ]
         index = [
-            {"chunk": number, "ids": pack(ids), "digest": found.digests[number]}
-            for number, ids in found.by_chunk.items()
+            {"chunk": number, "ids": pack(ids), "digest": scan.digests[number]} for number, ids in scan.by_chunk.items()
         ]
         graph = [] if edges is None else _edge_pages(edges)
         for table, rows in ((SUPERVOXELS, pages), (INDEX, index), (EDGES, graph)):
@@ -395,10 +394,10 @@ def require_branch(branches: dict[str, Branch], name: str) -> Branch:
 
 def _ancestry(branches: dict[str, Branch], branch: str) -> list[Branch]:
     """Return a branch, its parent, and so on."""
-    found = [branches[branch]]
-    while (parent := found[-1].parent) is not None:
-        found.append(branches[parent])
-    return found
+    ancestry = [branches[branch]]
+    while (parent := ancestry[-1].parent) is not None:
+        ancestry.append(branches[parent])
+    return ancestry
 
 
 def _lineage(branches: dict[str, Branch], branch: str, last: int | None) -> Lineage:

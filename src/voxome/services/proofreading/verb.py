@@ -109,8 +109,8 @@ def open_session(uri: Uri, author: str | None = None, branch: str | None = None)
     NotFound
         If it does not exist.
     """
-    opened = ProofreadingStore(Database(parse_store(uri.path)))
-    return Session(opened, _author(author), branch or uri.query.get("branch", MAIN))
+    store = ProofreadingStore(Database(parse_store(uri.path)))
+    return Session(store, _author(author), branch or uri.query.get("branch", MAIN))
 
 
 def _open_or_create(

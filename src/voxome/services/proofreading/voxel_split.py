@@ -220,11 +220,11 @@ def _chunks(
     """Yield the chunks in which anything changes."""
     for number, whole in chunk_boxes(box, domain, EDGE):
         part = whole & box
-        found = np.argwhere(new[part.within(box)])
-        if len(found):
-            inside = tuple((found + np.subtract(part.start, box.start)).T)
-            at = np.ravel_multi_index(tuple((found + np.subtract(part.start, whole.start)).T), whole.shape)
-            literal = np.zeros(len(found), np.uint64) if values is None else values[inside]
+        voxels = np.argwhere(new[part.within(box)])
+        if len(voxels):
+            inside = tuple((voxels + np.subtract(part.start, box.start)).T)
+            at = np.ravel_multi_index(tuple((voxels + np.subtract(part.start, whole.start)).T), whole.shape)
+            literal = np.zeros(len(voxels), np.uint64) if values is None else values[inside]
             yield ChunkEdit(level, number, at, new[inside], literal)
 
 
@@ -266,12 +266,12 @@ def _most_frequent(ids: NDArray[np.uint64], parts: NDArray[np.int32]) -> tuple[i
 
 def coarse_levels(pyramid: SupportsLevels) -> list[tuple[int, Scale]]:
     """Return number and scale of the coarser levels, up to the first whose voxels are not multiples of the finest."""
-    found = []
+    result = []
     for number, level in enumerate(pyramid.levels[1:], 1):
         if level.scale is None:
             break
-        found.append((number, level.scale))
-    return found
+        result.append((number, level.scale))
+    return result
 
 
 def _coarse_levels_of(source: VolumeSource) -> list[tuple[int, Scale]]:
@@ -280,7 +280,7 @@ def _coarse_levels_of(source: VolumeSource) -> list[tuple[int, Scale]]:
 
 
 def _contacts(region: Region, is_b: NDArray[np.bool_], mapping: Mapping) -> set[tuple[int, int, int, int]]:
-    found = set()
+    contacts = set()
     stored, inverse = np.unique(region.ids, return_inverse=True)
     labels = inverse.reshape(region.ids.shape) * 2 + is_b
     for axis in range(3):
@@ -291,5 +291,5 @@ def _contacts(region: Region, is_b: NDArray[np.bool_], mapping: Mapping) -> set[
             first, second = (int(stored[label // 2]) for label in (one, other))
             if first and second:
                 ends = (mapping.supervoxel_of(first), one % 2 + A, mapping.supervoxel_of(second), other % 2 + A)
-                found |= {ends, (*ends[2:], *ends[:2])}
-    return found
+                contacts |= {ends, (*ends[2:], *ends[:2])}
+    return contacts

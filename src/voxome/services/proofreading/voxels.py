@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.source import VolumeSource
 from voxome.geometry import Box
-from voxome.services.proofreading.scan import chunk_box, chunk_numbers
+from voxome.services.proofreading.scan import CHUNK, chunk_box, chunk_numbers
 from voxome.services.proofreading.tables import CHUNKS, pack, unpack
 
 EDGE = 32
@@ -104,13 +104,27 @@ class StoredVoxels:
         return [one for one in chunk_numbers(box, self._domain, EDGE) if one in self._operations]
 
 
+def ids_at(voxels: StoredVoxels, connection: sa.Connection, points: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return the ids in the voxels at (n, 3) points, reading those that are close to each other at once."""
+    ids = np.empty(len(points), np.uint64)
+    _, inverse = np.unique(points // CHUNK, axis=0, return_inverse=True)
+    order = np.argsort(inverse, kind="stable")
+    for part in np.split(order, np.flatnonzero(np.diff(inverse[order])) + 1):
+        corner, end = points[part].min(axis=0), points[part].max(axis=0) + 1
+        box = Box(tuple(corner.tolist()), tuple(end.tolist()))
+        ids[part] = voxels.read(box, connection)[tuple((points[part] - corner).T)]
+    return ids
+
+
 def read_chunks(
     connection: sa.Connection, level: int, numbers: Sequence[int]
 ) -> Iterator[tuple[int, NDArray[np.uint64]]]:
     """Yield chunks and their voxels that have changed: (n, 2) indices in the flat chunk, sorted, and their ids."""
     for at in range(0, len(numbers), _BATCH):
-        wanted = CHUNKS.c.chunk.in_(numbers[at : at + _BATCH])
-        for row in connection.execute(sa.select(CHUNKS.c.chunk, CHUNKS.c.data).where(CHUNKS.c.level == level, wanted)):
+        condition = CHUNKS.c.chunk.in_(numbers[at : at + _BATCH])
+        for row in connection.execute(
+            sa.select(CHUNKS.c.chunk, CHUNKS.c.data).where(CHUNKS.c.level == level, condition)
+        ):
             yield row.chunk, unpack(row.data, 2)
 
 
