@@ -34,7 +34,9 @@ Put = Callable[[Box, NDArray[Any]], None]
 """Stores the voxels of a box."""
 Reopen = Callable[[], VolumeSource]
 """Opens an array again, bypassing any cache."""
-_TRIM_EVERY = 4
+_MAX_WAITING = 1 << 20
+"""Ids that wait to be united."""
+_TRIM_EVERY = 8
 """Tiles after which freed memory is returned to the system, which keeps much of it otherwise."""
 
 
@@ -129,21 +131,24 @@ class OpenPass:
         arrays = {level: np.empty(box.shape, one.dtype) for level, box in boxes.items()}
         kept: list[list[Cells]] = [[] for _ in range(math.prod(write.shape[:-3]))]
         ids = _Ids()
-        with check.staged(self._target, index) as put, ThreadPoolExecutor(self._threads) as pool:
-            compute = partial(self._compute, write, put)
-            for number, tile in enumerate(pool.map(compute, *zip(*one.tiles(index), strict=True)), 1):
-                if number % _TRIM_EVERY == 0:
-                    trim_memory()
-                for row, levels in enumerate(tile.rows):
-                    for level, found in zip((one.before, *one.levels), levels.ids, strict=False):
-                        ids.add(level, found)
-                    if not tile.is_kept:
-                        continue
-                    for at, (level, array) in enumerate(arrays.items(), 1):
-                        own = array.reshape(-1, *array.shape[-3:])[row]
-                        _put(own, spatial_part(boxes[level]), levels.boxes[at], levels.values[at])
-                    if levels.last is not None:
-                        kept[row].append(levels.last)
+        with check.staged(self._target, index) as put:
+            with ThreadPoolExecutor(self._threads) as pool:
+                compute = partial(self._compute, write, put)
+                for number, tile in enumerate(pool.map(compute, *zip(*one.tiles(index), strict=True)), 1):
+                    if number % _TRIM_EVERY == 0:
+                        trim_memory()
+                    for row, levels in enumerate(tile.rows):
+                        for level, found in zip((one.before, *one.levels), levels.ids, strict=False):
+                            ids.add(level, found)
+                        if not tile.is_kept:
+                            continue
+                        for at, (level, array) in enumerate(arrays.items(), 1):
+                            own = array.reshape(-1, *array.shape[-3:])[row]
+                            _put(own, spatial_part(boxes[level]), levels.boxes[at], levels.values[at])
+                        if levels.last is not None:
+                            kept[row].append(levels.last)
+            trim_memory()  # before the shard is encoded
+        del put, compute  # which hold what was staged
         trim_memory()
         for level, array in arrays.items():
             if array.size:
@@ -161,7 +166,8 @@ class OpenPass:
         if not overlap.empty:
             box = Box((*write.start[:-3], *overlap.start), (*write.stop[:-3], *overlap.stop))
             inner = overlap.within(first)
-            data = np.stack([row.values[0][inner] for row in rows]).reshape(box.shape)
+            parts = [row.values[0][inner] for row in rows]
+            data = (parts[0] if len(parts) == 1 else np.stack(parts)).reshape(box.shape)
             put(one.axes.restore(box), data.transpose(one.axes.inverse))
         return _Tile(rows, is_kept)
 
@@ -259,15 +265,21 @@ class _Ids:
     """Ids by level."""
 
     def __init__(self) -> None:
-        self.found: dict[int, NDArray[Any]] = {}
+        self._found: dict[int, list[NDArray[Any]]] = {}
+        self._waiting = 0
 
     def add(self, level: int, ids: NDArray[Any]) -> None:
-        old = self.found.get(level)
-        self.found[level] = ids if old is None else np.union1d(old, ids)
+        self._found.setdefault(level, []).append(ids)
+        self._waiting += len(ids)
+        if self._waiting > _MAX_WAITING:
+            self._found, self._waiting = {level: [ids] for level, ids in self._united().items()}, 0
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
-        return {str(level): ids for level, ids in self.found.items()}
+        return {str(level): ids for level, ids in self._united().items()}
+
+    def _united(self) -> dict[int, NDArray[Any]]:
+        return {level: np.unique(np.concatenate(ids)) for level, ids in self._found.items()}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from voxome.tools.common.cells.edges import Edges, cell_edges, shape_of
 _jit = nb.njit(nogil=True, cache=True, boundscheck=False)
 _FEW = 4
 """So many values of a cell are compared one by one; others are looked up in a table."""
+_rooms = threading.local()
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -70,11 +72,9 @@ def mode_levels(
     axes = [_padded([edges[axis] for edges in chain]) for axis in range(3)]
     firsts = [_firsts(children, chain[-1][axis]) for axis, children in enumerate(axes)]
     largest = int(np.prod([np.diff(children[0][first[0]]).max() for children, first in zip(axes, firsts, strict=True)]))
-    found = np.empty(voxels.size if ids else 0, voxels.dtype)
-    marks = np.empty(len(found), np.int64)
+    found, marks = _room("found", voxels.size if ids else 0, voxels.dtype)
     ends = np.empty(sizes[-1] if keep else 0, np.int64)
-    entries = np.empty(voxels.size if keep else 0, voxels.dtype)
-    counts = np.empty(len(entries), np.int64)
+    entries, counts = _room("entries", voxels.size if keep else 0, voxels.dtype)
     distinct = np.empty(largest + 1, voxels.dtype)
     n, m = _fill(
         *(voxels, *axes, *firsts, shapes, begins, *background_of(no_data, voxels.dtype)),
@@ -86,6 +86,15 @@ def mode_levels(
         [restored(one, data.dtype) for one in _sorted_ids(found[:n], marks[:n], len(levels))] if ids else None,
         (ends, entries[:m].copy(), counts[:m].copy()) if keep else None,
     )
+
+
+def _room(name: str, size: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return memory for values and numbers that this thread reuses, as most of it is never touched."""
+    known = getattr(_rooms, name, None)
+    if known is None or len(known[0]) < size or known[0].dtype != dtype:
+        known = np.empty(size, dtype), np.empty(size, np.int64)
+        setattr(_rooms, name, known)
+    return known
 
 
 def background_of(no_data: Any, dtype: np.dtype[Any]) -> tuple[bool, Any]:

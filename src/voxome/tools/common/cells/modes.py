@@ -70,8 +70,8 @@ class ModeCells:
     def of_levels(cls, levels: ModeLevels, box: Box, factors: tuple[int, ...], no_data: Any) -> ModeCells:
         """Return the cells of the last of some levels, of `factors` voxels of `box`, with their histograms."""
         assert levels.histograms is not None, "the histograms are kept"
-        sizes = sizes_of(cell_edges(box, factors))
-        return cls(box.coarsen(factors), levels.values[-1], *levels.histograms, sizes, no_data)
+        sizes, values = sizes_of(cell_edges(box, factors)), levels.values[-1].copy()
+        return cls(box.coarsen(factors), values, *levels.histograms, sizes, no_data)
 
     def coarsen(self, factors: tuple[int, ...]) -> ModeCells:
         """Return the cells of `factors` of these cells."""
