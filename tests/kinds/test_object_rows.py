@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -33,3 +35,22 @@ def test_objects_have_their_rows_in_the_order_of_the_batches(in_memory: int, mon
 
 def test_no_batches_are_no_objects() -> None:
     assert ObjectRows(iter(()), COLUMNS).ids().tolist() == []
+
+
+def test_memory_holds_the_byte_strings_of_one_object() -> None:
+    """Fifty objects of two megabytes each take the memory of a few, and of what is kept before a file is written."""
+
+    def large(block: int) -> Rows:
+        pieces, names = np.empty(5, object), np.empty(5, object)
+        pieces[:], names[:] = [bytes([block]) * 200_000] * 5, [b""] * 5
+        ids = np.arange(5 * (block % 10), 5 * (block % 10) + 5, dtype=np.uint64)
+        return {"piece": pieces, "id": ids, "block": np.full(5, block), "name": names}
+
+    tracemalloc.start()
+    rows = ObjectRows(map(large, range(100)), COLUMNS)
+    assert len(rows.ids()) == 50
+    for id in rows.ids().tolist():
+        assert sum(map(len, rows.rows(id)["piece"])) == 2_000_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6

@@ -144,7 +144,7 @@ def test_a_mesh_folder_on_a_read_only_place_is_refused_before_anything_is_comput
 
     (tmp_path / "file").touch()
     monkeypatch.setattr("voxome.workflow.chain.run_step", compute)
-    with pytest.raises(PlanError, match=r"cannot write .*/mesh: "):
+    with pytest.raises(PlanError, match=r"/mesh: .*(cannot write|is a file, not a folder)"):
         write_meshes(block(), f"precomputed://{folder.format(tmp_path=tmp_path)}", voxel_size_nm=SIZE, workers=1)
     assert {path.name for path in tmp_path.iterdir()} <= {"file", "state"}
 

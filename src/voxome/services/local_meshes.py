@@ -175,6 +175,11 @@ class LocalMeshes:
 
     def _provenance(self, of: dict[str, object]) -> Provenance:
         spec = load("voxome.tools", "common.meshes").spec
-        parameters = {**of, "max_error_nm": self.max_error_nm, "box": str(self.region)}
+        parameters = {
+            **of,
+            "max_error_nm": self.max_error_nm,
+            "box": str(self.region),
+            "voxel_size_nm": list(self._size),
+        }
         inputs = [input_record("labels", self.labels.source, self.labels.uri)]
         return Provenance.now(self.service, LOCAL, spec.name, spec.version, parameters, inputs)
