@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 import voxome
+from voxome.contracts.abilities import most_detailed_version
 from voxome.contracts.provenance import LOCAL, InputRecord, Provenance
 from voxome.resources.provenance import record
+from voxome.services import stored_shapes
 
 SIZE = (20.0, 10.0, 10.0)
 
@@ -108,3 +110,24 @@ def test_without_a_version_nothing_is_said(labels: str, tmp_path: Path) -> None:
     volume = voxome.open(labels, expect=voxome.Volume, mode="r+")
     volume[2:6, 2:6, 20:22] = 0
     assert set(warnings_of(shapes(labels)).values()) == {0}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("long_s", "looks"), [(1e9, 5), (0.0, 1)])
+def test_a_version_that_takes_long_is_not_looked_for_again_at_once(
+    labels: str, long_s: float, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[object] = []
+
+    def look(source: Any) -> Any:
+        found.append(source)
+        return most_detailed_version(source)
+
+    monkeypatch.setattr(stored_shapes, "most_detailed_version", look)
+    monkeypatch.setattr(stored_shapes, "_LONG_S", long_s)
+    monkeypatch.setattr(stored_shapes, "_PATIENCE", 1e9)
+    monkeypatch.setattr(stored_shapes, "_slow", {})
+    volume = voxome.open(labels, expect=voxome.Volume)
+    for _ in range(5):
+        volume.mesh(7)
+    assert len(found) == looks

@@ -54,10 +54,7 @@ def skeletonize(
     ] = 0.0,
     run: RunMapping,
 ) -> Any:
-    """Skeletonize every object of a segmentation, block by block; rerun the same command to resume.
-
-    Skeletons depend on the blocks: in total by about 1 % of the cable, those of single objects by more.
-    """
+    """Skeletonize every object of a segmentation, block by block; rerun the same command to resume."""
     from voxome.workflow.shapes import write_skeletons
 
     return write_skeletons(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from voxome.contracts.abilities import SupportsProvenance, ability, most_detailed_version
 from voxome.contracts.provenance import OWN, Provenance
 from voxome.contracts.shapes import Mesh, Skeleton
-from voxome.contracts.source import MeshSource, SkeletonSource
+from voxome.contracts.source import MeshSource, SkeletonSource, VolumeSource
 from voxome.errors import UnsupportedFormat, VoxomeError
 from voxome.resources.open import canonical, open_source
 from voxome.resources.provenance import input_record, own_version, read_provenance
@@ -23,6 +24,12 @@ S = TypeVar("S", bound=MeshSource | SkeletonSource)
 
 _LABELS = "labels"
 """Name of the input that shapes are made from."""
+_LONG_S = 0.2
+"""Seconds from which on finding a version takes long."""
+_PATIENCE = 10
+"""For how many times as long as that took it is not looked for again."""
+_slow: dict[str, tuple[float, str]] = {}
+"""URI of labels whose version takes long → when to look for it again, and the last one."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -113,7 +120,19 @@ def _version_now(volume: Volume, uri: str) -> str | None:
         if (recorded.scheme, recorded.path) != (opened.scheme, opened.path):
             return None
         source = volume.source if recorded.query == opened.query else open_source(str(recorded))
-        return most_detailed_version(source).token or None
+        return _token_of(source, str(recorded)) or None
     except (VoxomeError, OSError) as error:
         _LOG.info("the version of %s is not known: %s", uri, error)
         return None
+
+
+def _token_of(source: VolumeSource, uri: str) -> str:
+    """Return the version of a source; where that takes long, as with very many chunks, it may be some seconds old."""
+    began = time.monotonic()
+    if uri in _slow and began < _slow[uri][0]:
+        return _slow[uri][1]
+    token = most_detailed_version(source).token
+    ended = time.monotonic()
+    if ended - began > _LONG_S:
+        _slow[uri] = ended + _PATIENCE * (ended - began), token
+    return token
