@@ -21,7 +21,7 @@ import voxome
 pytestmark = pytest.mark.slow
 
 TOKEN = "an-admin-token-that-is-secret"
-COMMAND = [sys.executable, "-W", "error", "-m", "voxome.relay"]
+COMMAND = [sys.executable, "-W", "error", "-m", "voxome.cli.main", "serve"]
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def running(folder: Path, *more: str, stop: int = signal.SIGTERM) -> Iterator[st
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        yield process.stdout.readline().removeprefix("serving at ").strip()
+        yield process.stdout.readline().removeprefix("Serving at ").strip()
     finally:
         process.send_signal(stop)
         output = "".join(process.communicate(timeout=30))
@@ -43,9 +43,14 @@ def running(folder: Path, *more: str, stop: int = signal.SIGTERM) -> Iterator[st
 
 
 def fails(*arguments: str) -> str:
-    ran = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=20, check=False)
     assert ran.returncode == 1, ran
     return ran.stderr
+
+
+def token(*arguments: str) -> str:
+    command = [*COMMAND[:-1], "relay", "token", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_everything_survives_a_kill(tmp_path: Path) -> None:
@@ -57,11 +62,7 @@ def test_everything_survives_a_kill(tmp_path: Path) -> None:
         client.request("POST", "/v1/meta/col/?key=k&value=v", status=201)
         client.request("POST", "/v1/sso/user/bob", json={"password": "open sesame"}, status=201)
         client.request("PUT", "/v1/collection/col/experiment/exp/channel/raw", json={"public": True})
-    catalogue = ["--catalogue", str(tmp_path / "names.sqlite")]
-    issued = subprocess.run(
-        [*COMMAND, *catalogue, "--new-token-for", "bob"], capture_output=True, text=True, check=True
-    )
-    bob = issued.stdout.strip()
+    bob = token("create", "bob", "--catalogue", str(tmp_path / "names.sqlite"))
     with running(tmp_path, "--allow-origin", "*") as url:
         with closing(Client(url, None)) as nobody:
             assert_array_equal(nobody.read("raw/0/0:130/0:70/0:21", "uint8", data.shape), data)
@@ -84,7 +85,7 @@ def test_sources_are_served_by_name_and_admins_write_where_they_may(tmp_path: Pa
     for name in ("em", "copy"):
         spec = voxome.VolumeSpec.of(data.shape, "uint8", voxel_size_nm=(40, 4, 4))
         voxome.create(f"zarr://{tmp_path}/{name}.zarr", spec)[:] = data
-    sources = ["--source", f"lab/exp/em={tmp_path}/em.zarr", "--source", f"copy={tmp_path}/copy.zarr"]
+    sources = [f"lab/exp/em={tmp_path}/em.zarr", f"{tmp_path}/copy.zarr"]
     with running(tmp_path, *sources, "--writable", "copy") as url:
         with closing(Client(url, None)) as nobody:
             assert_array_equal(nobody.read_at("lab/exp/em/0/0:40/0:30/0:9", "uint8", data.shape), data)
@@ -102,12 +103,22 @@ def test_sources_are_served_by_name_and_admins_write_where_they_may(tmp_path: Pa
 
 def test_wrong_options_are_explained(tmp_path: Path) -> None:
     catalogue = str(tmp_path / "names.sqlite")
+    config = tmp_path / "relay.toml"
     assert "RELAY_NONE" in fails("--admin-token-env", "RELAY_NONE")
-    assert "--data" in fails("--catalogue", catalogue)
-    assert "user bob does not exist" in fails("--catalogue", catalogue, "--new-token-for", "bob")
-    assert "NAME=URI" in fails("--source", "lab/em")
-    assert "no --source" in fails("--source", "a=a.npy", "--writable", "b")
-    assert "boss" in fails("--dialect", "bos")
+    assert "catalogue and data need each other" in fails("--catalogue", catalogue)
+    assert "has no path" in fails("zarr://")
+    assert "suggests no name" in fails("zarr:///")
+    assert "did you mean 'zarr'" in fails("zar:///data/a")
+    assert "/missing/a does not exist" in fails("a=/missing/a")
+    np.save(tmp_path / "a.npy", np.zeros((2, 2, 2), "uint8"))
+    local = f"a={tmp_path}/a.npy"
+    assert "two volumes would be served as a" in fails("a.npy", "b/a.npy")
+    assert "--writable b: no volume" in fails(local, "--writable", "b")
+    assert "boss" in fails(local, "--dialect", "bos")
+    config.write_text("[sources.a]\nurl = 'a.npy'\nttl_s = 0")
+    explained = fails(str(config))
+    for part in (str(config), "sources.a.uri: missing", "did you mean 'sources.a.uri'", "ttl_s: expected more than 0"):
+        assert part in explained
 
 
 def test_a_port_in_use_is_reported(tmp_path: Path) -> None:

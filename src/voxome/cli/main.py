@@ -30,9 +30,11 @@ try:
         proofread,
         put,
         regions,
+        relay,
         rm,
         run,
         score,
+        serve,
         skeletonize,
         tool,
         tools,
@@ -72,6 +74,8 @@ app.command("regions")(regions.regions)
 app.command("downsample")(downsample.downsample)
 app.command("rm")(rm.rm)
 app.add_typer(proofread.app, name="proofread")
+app.command("serve")(serve.serve)
+app.add_typer(relay.app, name="relay")
 app.command("datasets")(datasets.datasets)
 app.command("profiles")(profiles.profiles)
 app.command("doctor")(doctor.doctor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -42,12 +43,17 @@ class Membership(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Token(Record):
-    """The SHA-256 of a token and the name of its user; the token itself is stored nowhere."""
+    """The SHA-256 of a token and the name of its user; the token itself is stored nowhere.
+
+    `created` and `expires` are times in s since 1970; a token that expires at 0 never does.
+    """
 
     KEY = ("digest",)
 
     digest: str = field(repr=False)
     user: str
+    created: float = 0.0
+    expires: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ class Accounts:
         Raises
         ------
         AccessDenied
-            If the header is malformed or the token unknown.
+            If the header is malformed, or the token unknown or expired.
         """
         if not authorization:
             return Caller()
@@ -95,11 +101,14 @@ class Accounts:
         if hashed in self.admins:
             return Caller(self.admins[hashed], frozenset({ADMIN, PUBLIC}))
         try:
-            return self.user(self.catalogue.get(Token, hashed).user)
+            found = self.catalogue.get(Token, hashed)
         except NotFound:
             if token.strip() == PUBLIC:
                 return Caller()
             raise AccessDenied("Invalid token.") from None
+        if found.expires and found.expires <= time.time():
+            raise AccessDenied("The token has expired; get a new one.")
+        return self.user(found.user)
 
     def user(self, name: str) -> Caller:
         """Return the user `name` with their groups."""

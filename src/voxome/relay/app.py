@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
+from voxome.relay.cache.status import CacheStatusHeader
 from voxome.relay.cors import Cors
 from voxome.relay.dialect import Dialect
 from voxome.relay.raw_paths import RawPaths
@@ -47,7 +48,7 @@ class _Application(Starlette):
         self._allow_origins = allow_origins
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Cors(RawPaths(super().build_middleware_stack()), self._allow_origins)
+        return Cors(RawPaths(CacheStatusHeader(super().build_middleware_stack())), self._allow_origins)
 
 
 def _is_at_root(route: BaseRoute) -> bool:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from anyio import CapacityLimiter
 
+from voxome.geometry.box_locks import BoxLocks
 from voxome.relay.accounts import Accounts
+from voxome.relay.box_locks import SupportsHold
 from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.sources import Sources
 
@@ -34,6 +36,8 @@ class Relay:
         Limit of one request's voxels, uncompressed.
     threads : CapacityLimiter
         Limit of the threads in which the handlers of all dialects run.
+    locks : SupportsHold
+        Locks on boxes that dialects write under their data URI, shared with the other processes of the relay.
     """
 
     catalogue: Catalogue
@@ -42,3 +46,4 @@ class Relay:
     sources: Sources = field(default_factory=Sources)
     largest_cutout_bytes: int = 520 * 2**20
     threads: CapacityLimiter = field(default_factory=_handler_threads, repr=False)
+    locks: SupportsHold = field(default_factory=BoxLocks, repr=False)

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread
 
 import uvicorn
 from starlette.applications import Starlette
 
+from voxome.relay.config import TlsConfig
+
 _STOP_TIMEOUT_S = 20.0
 
 
-def create_server(app: Starlette) -> uvicorn.Server:
+def create_server(app: Starlette, tls: TlsConfig | None = None) -> uvicorn.Server:
     """Return a server of `app` that logs errors, not requests."""
-    settings = uvicorn.Config(app, access_log=False, log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
+    settings = uvicorn.Config(
+        app, access_log=False, log_level="warning", lifespan="on", timeout_graceful_shutdown=5,
+        ssl_certfile=None if tls is None else tls.certificate, ssl_keyfile=None if tls is None else tls.key,
+    )  # fmt: skip
     return uvicorn.Server(settings)
 
 
+def serve_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Run a server in the main thread until SIGINT or SIGTERM, after which the caller goes on."""
+    signal.signal(signal.SIGTERM, _end_run)  # uvicorn sends itself the signal again when it has stopped
+    with suppress(KeyboardInterrupt, _Ended):
+        server.run([listener])
+
+
+class _Ended(BaseException):
+    """SIGTERM, after the server has stopped."""
+
+
+def _end_run(number: int, frame: object) -> None:
+    raise _Ended
+
+
 def run(app: Starlette, *, host: str, port: int, started: Callable[[str], None]) -> None:
-    """Serve `app` until SIGINT or SIGTERM.
+    """Serve an application until SIGINT or SIGTERM.
 
     Parameters
     ----------
@@ -33,9 +54,9 @@ def run(app: Starlette, *, host: str, port: int, started: Callable[[str], None])
     started : function
         Called with ``http://HOST:PORT`` once connections are accepted.
     """
-    with _listening(host, port) as listener:
-        started(_address(listener))
-        create_server(app).run([listener])
+    with listening(host, port) as listener:
+        started(address_of(listener))
+        serve_until_stopped(create_server(app), listener)
 
 
 @contextmanager
@@ -56,24 +77,25 @@ def in_thread(app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> Iter
     str
         ``http://HOST:PORT``.
     """
-    listener = _listening(host, port)
+    listener = listening(host, port)
     server = create_server(app)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="voxome-relay", daemon=True)
     thread.start()
     try:
-        yield _address(listener)
+        yield address_of(listener)
     finally:
         server.should_exit = True
         thread.join(_STOP_TIMEOUT_S)
         listener.close()
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
     """Return a listening socket that declares TCP: otherwise asyncio delays small answers by 40 ms (no TCP_NODELAY)."""
     listener = socket.create_server((host, port))
     return socket.socket(listener.family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach())
 
 
-def _address(listener: socket.socket) -> str:
+def address_of(listener: socket.socket, scheme: str = "http") -> str:
+    """Return the URL of a listening socket."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from voxome.errors import (
 )
 from voxome.geometry import Box
 from voxome.geometry.box_locks import BoxLocks
+from voxome.relay.box_locks import SupportsHold
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.counters import SourceCounters, exposition
 from voxome.relay.cache.generations import Generations
@@ -52,6 +53,8 @@ class Sources:
     ----------
     cache : ChunkCache, optional
         Cache of the sources behind a network, and of others whose `Caching` wants it.
+    locks : SupportsHold, optional
+        Locks on boxes that are written, shared with the other processes of the relay; None if there are none.
 
     Examples
     --------
@@ -63,14 +66,14 @@ class Sources:
     [[[0, 0], [0, 0]]]
     """
 
-    def __init__(self, cache: ChunkCache | None = None) -> None:
+    def __init__(self, cache: ChunkCache | None = None, locks: SupportsHold | None = None) -> None:
         self._cache = cache
         self._generations = Generations() if cache is None else cache.generations
         self._states = SourceStates(
             self._generations, None if cache is None or cache.disk is None else cache.disk.index
         )
         self._entries: dict[str, Upstream] = {}
-        self._writing = BoxLocks()
+        self._locks: SupportsHold = BoxLocks() if locks is None else locks
 
     def add(
         self,
@@ -198,7 +201,7 @@ class Sources:
         with _store_errors(name, "written"):
             chunks = entry.chunks_under(box, level)
             with (
-                self._writing.hold((entry.identity, level), written_box(source, box)),
+                self._locks.hold((entry.identity, level), written_box(source, box)),
                 self._generations.writing(entry.identity, chunks),
             ):
                 source.write(box, data)
@@ -220,9 +223,9 @@ class Sources:
         with _open_errors(name):
             return entry.version(self._generations.version(entry.identity))
 
-    def metrics(self) -> str:
-        """Return counters of all sources in the text format of Prometheus."""
-        return exposition({name: self._entries[name].counters.values for name in self})
+    def metrics(self, names: Iterable[str]) -> str:
+        """Return counters of some sources, over all processes of the relay, in the text format of Prometheus."""
+        return exposition({name: self._entries[name].counters.totals() for name in names})
 
     def use(self, name: str, protocol: type[Ability], action: Callable[[Ability], T]) -> T | None:
         """Return what `action` does with an ability of a source; None if the source does not have it.

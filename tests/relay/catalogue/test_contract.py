@@ -157,7 +157,7 @@ def test_a_catalogue_of_another_version_is_refused(tmp_path: Path) -> None:
     with closing(SqlCatalogue.in_file(path)) as catalogue:
         catalogue.write(add=[ONE_OF_EACH[0]])
     for statement, found in (
-        ("UPDATE voxome_formats SET version = 2", "of version 2"),
+        ("UPDATE voxome_formats SET version = 9", "of version 9"),
         ("DELETE FROM voxome_formats", "without a version"),
     ):
         with closing(sqlite3.connect(path)) as database, database:

@@ -94,6 +94,13 @@ class ChunkCache:
             out[part.within(box)] = chunk.voxels[part.within(chunk_box)]
         return out
 
+    def metrics(self) -> str:
+        """Return the size of the disk tier in the text format of Prometheus."""
+        if self.disk is None:
+            return ""
+        name, nbytes = "voxome_relay_cache_disk_bytes", self.disk.nbytes
+        return f"# HELP {name} Bytes of the files of the cache.\n# TYPE {name} gauge\n{name} {nbytes}\n"
+
     def close(self) -> None:
         """Wait for the chunks under way, and close the disk tier."""
         self._pool.shutdown(cancel_futures=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
+
+from voxome.relay.cache.generations import PROCESSES
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper ends of the classes of latency."""
@@ -41,13 +44,20 @@ class SourceCounters:
 
     Parameters
     ----------
-    values : (COLUMNS,) array of float64, optional
-        Where they are kept; in memory if None.
+    table : (processes, COLUMNS) array of float64, optional
+        Where all processes of a relay keep them; in memory if None.
+    process : int
+        Row of this process.
     """
 
-    def __init__(self, values: NDArray[np.float64] | None = None) -> None:
-        self.values = np.zeros(COLUMNS) if values is None else values
+    def __init__(self, table: NDArray[np.float64] | None = None, process: int = 0) -> None:
+        self._table = np.zeros((1, COLUMNS)) if table is None else table
+        self.values = self._table[process]
         self._lock = Lock()
+
+    def totals(self) -> NDArray[np.float64]:
+        """Return the counters, summed over all processes."""
+        return self._table.sum(axis=0)
 
     def add(self, name: str, amount: float = 1) -> None:
         """Add to a counter."""
@@ -63,6 +73,15 @@ class SourceCounters:
 
     def __getitem__(self, name: str) -> float:
         return float(self.values[_COLUMN[name]])
+
+
+def open_counters(file: Path, sources: int) -> NDArray[np.float64]:
+    """Return the table of counters in a memory-mapped file, by source and process; all 0 if the file is new."""
+    shape = (sources, PROCESSES, COLUMNS)
+    nbytes = 8 * sources * PROCESSES * COLUMNS
+    if not file.exists() or file.stat().st_size != nbytes:
+        file.write_bytes(bytes(nbytes))
+    return np.memmap(file, np.float64, "r+", shape=shape)
 
 
 def exposition(sources: Mapping[str, NDArray[np.float64]]) -> str:

@@ -59,6 +59,13 @@ class DiskTier:
         if process == 0:
             self._cleaner.start()
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all files, unfinished ones among them; 0 while the index cannot be read."""
+        with self._tolerating("read"):
+            return self.index.nbytes
+        return 0
+
     def get(self, key: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> CachedChunk | None:
         """Return the chunk of `key`, if it is here and as it was written."""
         with self._tolerating("read"):

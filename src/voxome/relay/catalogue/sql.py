@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from threading import RLock
@@ -26,7 +27,7 @@ _TYPES: dict[Any, TypeEngine[Any]] = {
 
 
 class SqlCatalogue:
-    """Records in the tables of a database; one process writes. A table is created when its type is first used.
+    """Records in the tables of a database, which several processes share. A table is created when it is first used.
 
     Parameters
     ----------
@@ -64,25 +65,32 @@ class SqlCatalogue:
     def write(self, *, add: Iterable[Record] = (), remove: Iterable[Record] = ()) -> None:
         removed = [(one, self._table(type(one))) for one in remove]
         added = [(one, self._table(type(one))) for one in add]
-        with self._lock, self._engine.begin() as connection:
-            for one, table in removed:
-                if connection.execute(table.delete().where(*_has_key(table, one))).rowcount == 0:
-                    raise NotFound(f"{one} does not exist")
-            for one, table in added:
-                try:
-                    connection.execute(table.insert(), asdict(one))
-                except sa.exc.IntegrityError as error:
-                    raise AlreadyExists(f"{one} already exists") from error
+        with self._transaction() as connection:
+            _replace(connection, removed, added)
 
     def change(self, old: R, change: Callable[[R], R]) -> R:
-        with self._lock:
-            current = self.get(type(old), *old.key)
+        table = self._table(type(old))
+        query = sa.select(table).where(*_has_key(table, old)).with_for_update()
+        with self._transaction() as connection:
+            row = connection.execute(query).mappings().first()
+            if row is None:
+                raise NotFound(f"{old} does not exist")
+            current = _record(type(old), row)
             new = change(current)
-            self.write(remove=[current], add=[new])
+            _replace(connection, [(current, table)], [(new, table)])
         return new
 
     def close(self) -> None:
         self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        """Yield a connection in a transaction that no other process or thread writes beside."""
+        with self._lock, self._engine.connect() as connection:
+            if self._engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            connection.commit()
 
     def _table(self, record_type: type[Record]) -> sa.Table:
         with self._lock:
@@ -90,9 +98,23 @@ class SqlCatalogue:
                 table = _table(record_type)
                 if not self._tables:
                     check_format(self._engine, CATALOGUE, _table_names(Record), str(self._engine.url))
-                table.metadata.create_all(self._engine)
+                with self._transaction() as connection:
+                    table.metadata.create_all(connection)
                 self._tables[record_type] = table
             return self._tables[record_type]
+
+
+def _replace(
+    connection: sa.Connection, removed: list[tuple[Record, sa.Table]], added: list[tuple[Record, sa.Table]]
+) -> None:
+    for one, table in removed:
+        if connection.execute(table.delete().where(*_has_key(table, one))).rowcount == 0:
+            raise NotFound(f"{one} does not exist")
+    for one, table in added:
+        try:
+            connection.execute(table.insert(), asdict(one))
+        except sa.exc.IntegrityError as error:
+            raise AlreadyExists(f"{one} already exists") from error
 
 
 def _table_names(record_type: type[Record]) -> list[str]:
@@ -123,4 +145,5 @@ def _tune_sqlite(connection: Any, _: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA busy_timeout=30000")
     cursor.close()

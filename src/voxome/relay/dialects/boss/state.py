@@ -45,7 +45,7 @@ class BossState:
         self.catalogue: Catalogue = relay.catalogue
         self.accounts: Accounts = relay.accounts
         self.access = Access(relay.catalogue, relay.sources)
-        self.voxels: VoxelStore = VolumeStore(relay.data)
+        self.voxels: VoxelStore = VolumeStore(relay.data, relay.locks)
         self._served = ServedVoxels(relay.sources)
         self.largest_cutout_bytes = relay.largest_cutout_bytes
         self.lock = RLock()
@@ -79,9 +79,8 @@ class BossState:
     def reserve(self, channel: Channel, count: int) -> int:
         """Reserve `count` consecutive ids of a channel; return the first."""
         with self.lock:
-            first = self.refresh(channel).next_id
-            self.change(channel, next_id=first + count)
-        return first
+            old = self.refresh(channel)
+            return self.catalogue.change(old, lambda one: replace(one, next_id=one.next_id + count)).next_id - count
 
     def refresh(self, channel: Channel) -> Channel:
         """Return the current record of a channel.

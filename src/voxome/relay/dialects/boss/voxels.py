@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from voxome.contracts.abilities import SupportsDelete
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.uri import Uri
-from voxome.errors import InvalidBox, NotFound
+from voxome.errors import AlreadyExists, InvalidBox, NotFound
 from voxome.geometry import Box
-from voxome.geometry.box_locks import BoxLocks
+from voxome.relay.box_locks import SupportsHold
 from voxome.relay.dialects.boss.pyramid import Pyramid
 from voxome.relay.dialects.boss.records import Channel
 from voxome.resources.open import create_source, open_source
@@ -51,13 +51,15 @@ class VolumeStore:
     ----------
     root : str
         ``memory://NAME`` or ``zarr://FOLDER``.
+    locks : SupportsHold
+        Locks on boxes that are written.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, locks: SupportsHold) -> None:
         self.root = root.rstrip("/")
         self._open: dict[str, VolumeSource] = {}
         self._opening = Lock()
-        self._locks = BoxLocks()
+        self._locks = locks
 
     def read(self, pyramid: Pyramid, level: int, box: Box) -> NDArray[Any]:
         source = self._source(pyramid, level)
@@ -127,5 +129,7 @@ class VolumeStore:
             found = self._source(pyramid, level)
             if found is None:
                 uri = self._uri(pyramid.channel, level)
-                found = self._open[uri] = create_source(uri, pyramid.spec(level))
+                with suppress(AlreadyExists):
+                    return self._open.setdefault(uri, create_source(uri, pyramid.spec(level)))
+                found = self._open[uri] = open_source(uri, mode="r+")  # another process was faster
         return found

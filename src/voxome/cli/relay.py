@@ -1,0 +1,98 @@
+"""``voxome relay``: tokens of a relay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from voxome.cli.console import Json, print_stderr, show_json
+from voxome.cli.logs import Verbs
+from voxome.cli.table import show_table
+from voxome.errors import NotFound
+
+if TYPE_CHECKING:
+    from voxome.relay.catalogue.sql import SqlCatalogue
+
+app = Verbs(help="Manage a relay.", no_args_is_help=True)
+token = Verbs(help="Make, list and revoke tokens; a relay that runs sees it at once.", no_args_is_help=True)
+app.add_typer(token, name="token")
+
+_SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+CatalogueFile = Annotated[Path, typer.Option("--catalogue", metavar="FILE", help="SQLite file of the relay.")]
+
+
+def parse_lifetime(text: Any) -> int:
+    """Return a time such as ``30d`` in s."""
+    matched = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", str(text))
+    if matched is None:
+        raise typer.BadParameter(
+            f"{text}: expected minutes, hours, days or weeks, as in 90m, 12h, 30d or 4w"
+        )
+    return int(matched[1]) * _SECONDS[matched[2]]
+
+
+@token.command("create")
+def create(
+    user: Annotated[str, typer.Argument(help="Name of the user, who is created if necessary.")],
+    catalogue: CatalogueFile,
+    expires: Annotated[
+        Any, typer.Option(parser=parse_lifetime, metavar="30d", help="Lifetime; by default it does not expire.")
+    ] = None,
+    group: Annotated[list[str] | None, typer.Option(help="Group to which the user is added. Repeatable.")] = None,
+) -> None:
+    """Print a new token of a user; it is stored only as a hash, and cannot be shown again."""
+    from voxome.relay.tokens import create_token
+
+    with _opened(catalogue, create=True) as records:
+        typer.echo(create_token(records, user, lifetime_s=expires, groups=group or ()))
+
+
+@token.command("list")
+def list_all(catalogue: CatalogueFile, json: Json = False) -> None:
+    """List tokens by user: their ids, not the tokens themselves."""
+    from voxome.relay.tokens import ID_LENGTH, list_tokens
+
+    with _opened(catalogue) as records:
+        found = list_tokens(records)
+    rows = [
+        {"id": one.digest[:ID_LENGTH], "user": one.user, "created": _time(one.created), "expires": _time(one.expires)}
+        for one in found
+    ]
+    if json:
+        show_json(rows)
+    else:
+        show_table(["id", "user", "created", "expires"], [[value or "never" for value in row.values()] for row in rows])
+
+
+@token.command("revoke")
+def revoke(
+    id: Annotated[str, typer.Argument(metavar="ID", help="Id of the token, or its first digits.")],
+    catalogue: CatalogueFile,
+) -> None:
+    """Revoke a token."""
+    from voxome.relay.tokens import ID_LENGTH, revoke_token
+
+    with _opened(catalogue) as records:
+        revoked = revoke_token(records, id)
+    print_stderr(f"Revoked token {revoked.digest[:ID_LENGTH]} of {revoked.user}")
+
+
+@contextmanager
+def _opened(file: Path, *, create: bool = False) -> Iterator[SqlCatalogue]:
+    from voxome.relay.catalogue.sql import SqlCatalogue
+
+    if not create and not file.exists():
+        raise NotFound(f"{file} does not exist; give the file that `voxome serve --catalogue` uses")
+    with closing(SqlCatalogue.in_file(file)) as records:
+        yield records
+
+
+def _time(seconds: float) -> str | None:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else None

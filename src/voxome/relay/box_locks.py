@@ -1,0 +1,70 @@
+"""Locks on boxes that all processes of a relay respect."""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import math
+import os
+import zlib
+from collections.abc import Hashable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from voxome.geometry import Box
+from voxome.geometry.box_locks import BoxLocks
+
+_FILES = 32
+_EDGE = 64
+
+
+class SupportsHold(Protocol):
+    """Locks on boxes of volumes."""
+
+    def hold(self, volume: Hashable, box: Box) -> AbstractContextManager[None]:
+        """Wait until nobody else holds a voxel of `box` in `volume`, then hold it inside the context."""
+
+
+class SharedBoxLocks:
+    """Locks on boxes by locks on files, which the system frees when a process dies.
+
+    Cubes of 64 voxels share 32 files by their hashes. A box locks those of all its cubes, in one order, so that no two
+    wait for each other.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the files, created if it does not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._threads = BoxLocks()
+
+    @contextmanager
+    def hold(self, volume: Hashable, box: Box) -> Iterator[None]:
+        """Wait until no other thread or process holds a voxel of `box` in `volume`, then hold it."""
+        with self._threads.hold(volume, box), ExitStack() as stack:
+            for number in _files(volume, box):
+                stack.enter_context(self._lock(number))
+            yield
+
+    @contextmanager
+    def _lock(self, number: int) -> Iterator[None]:
+        file = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(file)
+
+
+def _files(volume: Hashable, box: Box) -> list[int]:
+    """Return the numbers of the files that a box locks, in order."""
+    cubes = box.coarsen([_EDGE] * box.ndim)
+    if math.prod(cubes.shape) > 8 * _FILES:
+        return list(range(_FILES))
+    cells = itertools.product(*(range(a, b) for a, b in zip(cubes.start, cubes.stop, strict=True)))
+    return sorted({zlib.crc32(f"{volume} {cell}".encode()) % _FILES for cell in cells})

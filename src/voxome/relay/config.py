@@ -1,0 +1,183 @@
+"""The configuration of a relay, as written in a TOML file.
+
+::
+
+    port = 8090
+    workers = 4
+    allow_origins = ["*"]
+
+    [cache]
+    folder = "/var/cache/voxome"
+    memory_mib = 1024
+    disk_mib = 102400
+
+    [sources."lab/brain/em"]
+    uri = "precomputed://https://store.example/em"
+    readers = ["lab"]                                  # groups; by default everybody
+    writers = ["proofreaders"]                         # groups; by default nobody
+    ttl_s = 60
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from voxome.contracts.validation import describe_problem
+from voxome.errors import InvalidInput, UnknownName
+from voxome.relay.accounts import PUBLIC
+from voxome.relay.rights import Rights
+from voxome.relay.upstream import CACHE_REMOTE, Caching
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class SourceConfig(_Model):
+    """A volume that is served.
+
+    Attributes
+    ----------
+    uri : str
+        Any URI or path that voxome opens.
+    readers, writers : tuple of str
+        Groups; everybody is in ``public``, and admins may read everything.
+    cache : bool or None
+        Whether it is cached; if None, unless it is on this machine.
+    ttl_s, stale_s : float
+        See `Caching`.
+    """
+
+    uri: str = Field(min_length=1)
+    readers: tuple[str, ...] = (PUBLIC,)
+    writers: tuple[str, ...] = ()
+    cache: bool | None = None
+    ttl_s: Annotated[float, Field(gt=0)] = CACHE_REMOTE.ttl_s
+    stale_s: Annotated[float, Field(ge=0)] = CACHE_REMOTE.stale_s
+
+    @property
+    def rights(self) -> Rights:
+        """Who may read and write it."""
+        return Rights(frozenset(self.readers), frozenset(self.writers))
+
+    @property
+    def caching(self) -> Caching:
+        """How it is cached."""
+        return Caching(self.cache, self.ttl_s, self.stale_s)
+
+
+class CacheConfig(_Model):
+    """The cache.
+
+    Attributes
+    ----------
+    folder : Path or None
+        Folder of the disk tier; without one only memory is used, or, by several processes, a temporary folder.
+    memory_mib, disk_mib : int
+        Budgets of all processes together.
+    """
+
+    folder: Path | None = None
+    memory_mib: Annotated[int, Field(ge=0)] = 512
+    disk_mib: Annotated[int, Field(ge=0)] = 10240
+
+
+class TlsConfig(_Model):
+    """Files of a certificate, in PEM format."""
+
+    certificate: Path
+    key: Path
+
+
+class RelayConfig(_Model):
+    """All that a relay is started with.
+
+    Attributes
+    ----------
+    host, port : str, int
+        Address to listen on; any free port if 0.
+    workers : int
+        Number of processes.
+    sources : mapping of str to SourceConfig
+        Volumes by name.
+    dialects : tuple of str
+        APIs; by default all.
+    catalogue : Path or None
+        SQLite file of users, tokens, projects and permissions; in memory if None.
+    data : Path or None
+        Folder for volumes that clients create; in memory if None.
+    admin_token_env : str or None
+        Environment variable with the admin's token.
+    allow_origins : tuple of str
+        Web pages that may read; ``*`` for all.
+    largest_cutout_mib : int
+        Limit of one request's voxels, uncompressed.
+    cache : CacheConfig
+        Cache of the sources.
+    tls : TlsConfig or None
+        Certificate, without which HTTP is served.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8090
+    workers: Annotated[int, Field(ge=1, le=32)] = 1
+    sources: dict[str, SourceConfig] = {}
+    dialects: tuple[str, ...] = ()
+    catalogue: Path | None = None
+    data: Path | None = None
+    admin_token_env: str | None = None
+    allow_origins: tuple[str, ...] = ()
+    largest_cutout_mib: Positive = 520
+    cache: CacheConfig = CacheConfig()
+    tls: TlsConfig | None = None
+
+
+def parse_config(values: dict[str, Any], where: str) -> RelayConfig:
+    """Return a configuration of JSON values; `where` names them in messages.
+
+    Raises
+    ------
+    InvalidInput
+        If it has unknown keys or invalid values; the message names all of them.
+    """
+    try:
+        config = RelayConfig.model_validate(values)
+    except ValidationError as error:
+        raise InvalidInput(f"{where}: " + "; ".join(_problem(values, one) for one in error.errors())) from None
+    if (config.catalogue is None) != (config.data is None):
+        raise InvalidInput(f"{where}: catalogue and data need each other; add the missing one, or leave out both")
+    return config
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """Return the values in a TOML file, unchecked.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not TOML.
+    """
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{file} is not a TOML file: {error}") from error
+
+
+def _problem(values: dict[str, Any], error: Any) -> str:
+    path = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        return str(UnknownName.of("key", path, _known(error["loc"])))
+    return f"{path}: {describe_problem(error)}"
+
+
+def _known(path: tuple[int | str, ...]) -> list[str]:
+    models: dict[str, type[_Model]] = {"sources": SourceConfig, "cache": CacheConfig, "tls": TlsConfig}
+    model = models.get(str(path[0]), RelayConfig) if len(path) > 1 else RelayConfig
+    prefix = ".".join(map(str, path[:-1]))
+    return [f"{prefix}.{name}".lstrip(".") for name in model.model_fields]

@@ -1,0 +1,154 @@
+"""A relay and its application, opened from a configuration by each of its processes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from starlette.applications import Starlette
+
+from voxome.contracts.uri import Uri
+from voxome.errors import InvalidInput, RunLocked
+from voxome.geometry.box_locks import BoxLocks
+from voxome.relay.accounts import Accounts
+from voxome.relay.app import create_app
+from voxome.relay.box_locks import SharedBoxLocks
+from voxome.relay.cache.chunk_cache import ChunkCache
+from voxome.relay.cache.counters import SourceCounters, open_counters
+from voxome.relay.cache.disk import DiskTier
+from voxome.relay.cache.generations import Generations
+from voxome.relay.cache.leases import Leases
+from voxome.relay.cache.memory import MemoryTier
+from voxome.relay.catalogue.contract import Catalogue
+from voxome.relay.catalogue.memory import MemoryCatalogue
+from voxome.relay.catalogue.sql import SqlCatalogue
+from voxome.relay.config import CacheConfig, RelayConfig
+from voxome.relay.dialect import open_dialects
+from voxome.relay.operation import Operation
+from voxome.relay.relay import Relay
+from voxome.relay.secrets import digest
+from voxome.relay.sources import Sources
+from voxome.resources.open import bare_address, locate
+from voxome.resources.recognition import get_remote
+
+_MIB = 2**20
+
+
+@contextmanager
+def prepared(config: RelayConfig) -> Iterator[RelayConfig]:
+    """Yield the configuration with all folders that the processes of a relay share, locked against other relays.
+
+    Raises
+    ------
+    RunLocked
+        If another relay uses the cache folder.
+    NotFound, UnknownName, InvalidUri
+        If a volume on this machine does not exist, or a URI cannot be one of a volume.
+    """
+    for source in config.sources.values():
+        _check_uri(source.uri)
+    with ExitStack() as stack:
+        if config.workers > 1 and (config.cache.folder is None or config.catalogue is None):
+            shared = Path(stack.enter_context(TemporaryDirectory(prefix="voxome-relay-")))
+            cache = config.cache.model_copy(update={"folder": config.cache.folder or shared / "cache"})
+            records = {
+                "catalogue": config.catalogue or shared / "catalogue.sqlite",
+                "data": config.data or shared / "data",
+            }
+            config = config.model_copy(update={"cache": cache, **records})
+        if config.cache.folder is not None:
+            stack.enter_context(_locked(config.cache.folder))
+            (config.cache.folder / "counters").unlink(missing_ok=True)
+            if config.sources:
+                open_counters(config.cache.folder / "counters", len(config.sources))
+        yield config
+
+
+@contextmanager
+def opened(config: RelayConfig) -> Iterator[Starlette]:
+    """Yield the application of one process of a relay; at the end everything is closed.
+
+    Raises
+    ------
+    InvalidInput, StoreError
+        If the configuration names something that does not exist, or a folder cannot be used.
+    """
+    with ExitStack() as stack:
+        records: Catalogue = MemoryCatalogue() if config.catalogue is None else SqlCatalogue.in_file(config.catalogue)
+        stack.enter_context(closing(records))
+        cache = stack.enter_context(closing(_open_cache(config.cache, config.workers)))
+        folder = config.cache.folder
+        locks = BoxLocks() if folder is None else SharedBoxLocks(folder / "boxes")
+        sources = Sources(cache, locks)
+        table = (
+            None if folder is None or not config.sources else open_counters(folder / "counters", len(config.sources))
+        )
+        for number, (name, source) in enumerate(config.sources.items()):
+            counters = SourceCounters(None if table is None else table[number], cache.generations.process)
+            sources.add(name, source.uri, source.rights, source.caching, counters)
+        root = "memory://relay" if config.data is None else f"zarr://{config.data.absolute()}"
+        accounts, largest = Accounts(records, admins(config.admin_token_env)), config.largest_cutout_mib * _MIB
+        relay = Relay(records, accounts, root, sources, largest, locks=locks)
+        with _one_at_a_time(folder):
+            dialects = open_dialects(relay, config.dialects)
+        yield create_app([Operation(relay, cache), *dialects], allow_origins=config.allow_origins)
+
+
+def admins(variable: str | None) -> dict[str, str]:
+    """Return the digest of the admin's token, which is in the environment variable `variable`.
+
+    Raises
+    ------
+    InvalidInput
+        If the variable is not set.
+    """
+    if variable is None:
+        return {}
+    token = os.environ.get(variable, "").strip()
+    if not token:
+        raise InvalidInput(f"the environment variable {variable} is not set; set it to the admin's token")
+    return {digest(token): "admin"}
+
+
+def _check_uri(text: str) -> None:
+    """Raise what is wrong with a URI, as far as it is known without a network."""
+    uri = Uri.parse(text)
+    if uri.scheme and bare_address(uri) is None:
+        get_remote(uri.scheme)
+    if not uri.scheme and ":" not in uri.path:
+        locate(text)
+
+
+def _open_cache(config: CacheConfig, workers: int) -> ChunkCache:
+    memory = MemoryTier(config.memory_mib * _MIB // workers)
+    if config.folder is None:
+        return ChunkCache(memory, Generations())
+    generations = Generations(config.folder / "generations")
+    disk = DiskTier(config.folder, config.disk_mib * _MIB, generations.process)
+    return ChunkCache(memory, generations, disk, Leases(config.folder / "leases"))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "relay.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunLocked(f"another relay uses the cache in {folder}; stop it, or use another folder") from error
+        yield
+
+
+@contextmanager
+def _one_at_a_time(folder: Path | None) -> Iterator[None]:
+    """Let the processes of a relay enter the context one after the other: dialects write records when they start."""
+    if folder is None:
+        yield
+        return
+    with (folder / "start.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

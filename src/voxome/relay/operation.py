@@ -1,0 +1,70 @@
+"""What operators ask a relay: whether it lives, whether it is ready, and its metrics.
+
+==================  ======================================================================================
+``GET /health``     200 while the process answers
+``GET /ready``      200 while it can serve, 503 otherwise, with the reasons
+``GET /metrics``    metrics in the text format of Prometheus, of the sources that the caller may read
+==================  ======================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from voxome.relay.accounts import Caller, User
+from voxome.relay.cache.chunk_cache import ChunkCache
+from voxome.relay.http import endpoint
+from voxome.relay.permitted import PermittedSources
+from voxome.relay.relay import Relay
+
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Operation:
+    """Health, readiness and metrics, in the form of a dialect.
+
+    Parameters
+    ----------
+    relay : Relay
+        Provides sources and accounts.
+    cache : ChunkCache
+        Cache of the sources.
+    """
+
+    def __init__(self, relay: Relay, cache: ChunkCache) -> None:
+        self._relay, self._cache = relay, cache
+        self._closed = False
+
+    def routes(self) -> Sequence[BaseRoute]:
+        serve = partial(endpoint, self._relay, 0)
+        return [
+            Route("/health", _health, methods=["GET"]),
+            Route("/ready", serve(self._ready), methods=["GET"]),
+            Route("/metrics", serve(self._metrics), methods=["GET"]),
+        ]
+
+    def close(self) -> None:
+        """Be ready no longer."""
+        self._closed = True
+
+    def _ready(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        problems = ["the server is stopping"] if self._closed else []
+        try:
+            self._relay.catalogue.find(User, name="")
+        except Exception:  # of any database; the log of the server has it when a request fails
+            problems.append("the catalogue cannot be read")
+        return JSONResponse({"ready": not problems, "problems": problems}, 503 if problems else 200)
+
+    def _metrics(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        names = list(PermittedSources(self._relay.sources, caller))
+        text = self._relay.sources.metrics(names) + self._cache.metrics()
+        return PlainTextResponse(text, media_type=_METRICS_TYPE, headers={"Cache-Control": "no-store"})
+
+
+async def _health(request: Request) -> Response:
+    return JSONResponse({"status": "ok"})

@@ -1,0 +1,139 @@
+"""The processes of a relay: started together, replaced when they die, stopped together."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from socket import socket
+
+from voxome.errors import StoreError, VoxomeError
+from voxome.relay.config import RelayConfig
+from voxome.relay.opening import opened, prepared
+from voxome.relay.serve import address_of, create_server, listening, serve_until_stopped
+
+_STOP_TIMEOUT_S = 20.0
+_RESTART_S = 1.0
+"""Least time between two starts of one worker."""
+_LOG = logging.getLogger(__name__)
+
+
+class _Worker:
+    """One process, which has a pipe to tell that it serves; the other end tells it that its parent is gone."""
+
+    def __init__(self, config: RelayConfig, listener: socket) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, child = context.Pipe()
+        self.process: SpawnProcess = context.Process(target=_serve, args=(config, listener, child), daemon=True)
+        self.started = time.monotonic()
+        self.process.start()
+        child.close()
+
+    def wait_until_serving(self) -> bool:
+        """Return whether the process serves; False if it has ended before."""
+        try:
+            self.pipe.recv()
+        except EOFError:
+            return False
+        return True
+
+
+def serve(config: RelayConfig, *, started: Callable[[str], None]) -> None:
+    """Serve a relay until SIGINT or SIGTERM.
+
+    Parameters
+    ----------
+    config : RelayConfig
+        All about it.
+    started : function
+        Called with ``http://HOST:PORT`` once it serves.
+
+    Raises
+    ------
+    VoxomeError, OSError
+        If it cannot start.
+    """
+    with listening(config.host, config.port) as listener, prepared(config) as shared:
+        address = address_of(listener, "http" if config.tls is None else "https")
+        if config.workers > 1:
+            run_workers(shared, listener, lambda: started(address))
+            return
+        with opened(shared) as app:
+            started(address)
+            serve_until_stopped(create_server(app, config.tls), listener)
+
+
+def run_workers(config: RelayConfig, listener: socket, started: Callable[[], None]) -> None:
+    """Serve with ``config.workers`` processes until SIGINT or SIGTERM; one that dies is replaced.
+
+    Parameters
+    ----------
+    config : RelayConfig
+        By which each process opens the relay.
+    listener : socket
+        From which all of them accept connections.
+    started : function
+        Called once all of them serve.
+
+    Raises
+    ------
+    StoreError
+        If a process cannot start; it has printed why.
+    """
+    stop = threading.Event()
+    for interruption in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interruption, lambda *_: stop.set())
+    workers = [_Worker(config, listener) for _ in range(config.workers)]
+    try:
+        if not all(worker.wait_until_serving() for worker in workers):
+            if stop.is_set():
+                return
+            raise StoreError("a process of the relay could not start; its message is above")
+        started()
+        while not stop.is_set():
+            wait([worker.process.sentinel for worker in workers], timeout=0.2)
+            for number, worker in enumerate(workers):
+                if not worker.process.is_alive() and time.monotonic() - worker.started >= _RESTART_S:
+                    code = worker.process.exitcode
+                    _LOG.error("process %s of the relay ended with status %s; it is replaced", worker.process.pid, code)
+                    workers[number] = _Worker(config, listener)
+    finally:
+        _stop(workers)
+
+
+def _stop(workers: list[_Worker]) -> None:
+    for worker in workers:
+        worker.process.terminate()
+    deadline = time.monotonic() + _STOP_TIMEOUT_S
+    for worker in workers:
+        worker.process.join(max(0.0, deadline - time.monotonic()))
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+
+
+def _serve(config: RelayConfig, listener: socket, parent: Connection) -> None:
+    """Serve in a worker until it is terminated, or its parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes; the parent stops this one
+    try:
+        with opened(config) as app:
+            server = create_server(app, config.tls)
+
+            def watch() -> None:
+                while not server.started and not server.should_exit:
+                    time.sleep(0.02)
+                parent.send("serving")
+                parent.poll(None)
+                server.should_exit = True
+
+            threading.Thread(target=watch, daemon=True).start()
+            serve_until_stopped(server, listener)
+    except (VoxomeError, OSError) as error:
+        print(f"voxome: {error}", file=sys.stderr, flush=True)
+        sys.exit(1)

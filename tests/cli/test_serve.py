@@ -1,0 +1,80 @@
+"""The command line of a relay becomes its configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from voxome.cli.relay import parse_lifetime
+from voxome.cli.serve import build_config, split_name
+from voxome.errors import InvalidInput
+
+CONFIG = """
+port = 9000
+allow_origins = ["*"]
+
+[cache]
+memory_mib = 7
+
+[sources."lab/em"]
+uri = "zarr://https://store.example/em.zarr"
+readers = ["lab"]
+ttl_s = 5
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("zarr:///data/em.zarr", "em"), ("/data/em.ome.zarr/", "em.ome"), ("precomputed://s3://bucket/a b/", "a-b"),
+     ("bossdb://host/col/exp/chan", "chan"), ("zarr://https://h/em.zarr?level=2", "em"), ("em.h5/volumes/raw", "raw"),
+     ("dvid://host:8000/abcd/gray=1", "gray-1")],
+)  # fmt: skip
+def test_a_uri_without_a_name_gets_one(text: str, name: str) -> None:
+    assert split_name(text) == (name, text)
+
+
+def test_a_named_uri_keeps_its_own_equals_signs() -> None:
+    assert split_name("a/b=zarr://x?level=2") == ("a/b", "zarr://x?level=2")
+    assert split_name("zarr://x?level=2") == ("x", "zarr://x?level=2")
+
+
+def test_options_override_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "relay.toml"
+    file.write_text(CONFIG)
+    options = {"port": 1, "host": None, "allow_origins": [], "cache": {"folder": tmp_path, "memory_mib": None}}
+    config = build_config([str(file), "b=c.npy"], ["b"], {**options, "tls": {"certificate": None, "key": None}})
+    assert (config.port, config.host, config.allow_origins) == (1, "127.0.0.1", ("*",))
+    assert (config.cache.folder, config.cache.memory_mib, config.tls) == (tmp_path, 7, None)
+    assert config.sources["lab/em"].rights.readers == {"lab"}
+    assert config.sources["lab/em"].caching.ttl_s == 5
+    assert config.sources["b"].rights.writers == {"admin"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["a.toml", "b.toml"], "give one"), (["a=x", "a=y"], "served as a"), (["zarr:///"], "suggests no name")],
+)
+def test_wrong_arguments_are_explained(arguments: list[str], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        build_config(arguments, [], {})
+
+
+def test_all_problems_of_a_file_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "relay.toml"
+    file.write_text("workers = 0\nsource = 1\n[cache]\nmemory = 1\n[tls]\nkey = 'a'")
+    with pytest.raises(InvalidInput) as raised:
+        build_config([str(file)], [], {})
+    for part in ("workers: expected at least 1", "'sources'", "cache.memory_mib", "tls.certificate: missing"):
+        assert part in str(raised.value)
+    file.write_text("port = ")
+    with pytest.raises(InvalidInput, match="is not a TOML file"):
+        build_config([str(file)], [], {})
+
+
+def test_lifetimes_are_parsed() -> None:
+    assert [parse_lifetime(text) for text in ("90m", "12h", "30d", "4w")] == [5400, 43200, 2592000, 2419200]
+    for text in ("", "0d", "-1d", "1", "1y", "1.5h"):
+        with pytest.raises(typer.BadParameter, match="expected minutes"):
+            parse_lifetime(text)
