@@ -32,9 +32,7 @@ def parse_lifetime(text: Any) -> int:
     """Return a time such as ``30d`` in s."""
     matched = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", str(text))
     if matched is None:
-        raise typer.BadParameter(
-            f"{text}: expected minutes, hours, days or weeks, as in 90m, 12h, 30d or 4w"
-        )
+        raise typer.BadParameter(f"{text}: expected minutes, hours, days or weeks, as in 90m, 12h, 30d or 4w")
     return int(matched[1]) * _SECONDS[matched[2]]
 
 
