@@ -185,6 +185,10 @@ class StoreError(VoxomeError, OSError):
     """The store, or the disk under it, failed."""
 
 
+class RelayLoop(StoreError):
+    """A relay reads from itself."""
+
+
 class OutOfMemory(VoxomeError, MemoryError):
     """Voxels do not fit into the memory of this machine."""
 

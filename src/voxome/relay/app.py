@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any
@@ -14,10 +15,13 @@ from starlette.types import ASGIApp
 from voxome.relay.cache.status import CacheStatusHeader
 from voxome.relay.cors import Cors
 from voxome.relay.dialect import Dialect
+from voxome.relay.loops import RefuseLoops
 from voxome.relay.raw_paths import RawPaths
 
 
-def create_app(dialects: Sequence[Dialect], *, allow_origins: Sequence[str] = ()) -> Starlette:
+def create_app(
+    dialects: Sequence[Dialect], *, allow_origins: Sequence[str] = (), instance: str | None = None
+) -> Starlette:
     """Return the ASGI application that answers in `dialects`, and closes them on shutdown.
 
     Parameters
@@ -26,6 +30,8 @@ def create_app(dialects: Sequence[Dialect], *, allow_origins: Sequence[str] = ()
         The APIs that are served.
     allow_origins : sequence of str
         Web pages that browsers may let read it (``*`` for all), for viewers.
+    instance : str, optional
+        Id of the relay, the same in all its processes; a new one if None.
     """
 
     @asynccontextmanager
@@ -37,18 +43,21 @@ def create_app(dialects: Sequence[Dialect], *, allow_origins: Sequence[str] = ()
             await to_thread.run_sync(stack.close)
 
     routes = [route for dialect in dialects for route in dialect.routes()]
-    return _Application(allow_origins, routes=sorted(routes, key=_is_at_root), lifespan=lifespan)
+    return _Application(
+        allow_origins, instance or secrets.token_hex(8), routes=sorted(routes, key=_is_at_root), lifespan=lifespan
+    )
 
 
 class _Application(Starlette):
     """An application with layers outside that of Starlette's which answers 500."""
 
-    def __init__(self, allow_origins: Sequence[str], **options: Any) -> None:
+    def __init__(self, allow_origins: Sequence[str], instance: str, **options: Any) -> None:
         super().__init__(**options)
-        self._allow_origins = allow_origins
+        self._allow_origins, self._instance = allow_origins, instance
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Cors(RawPaths(CacheStatusHeader(super().build_middleware_stack())), self._allow_origins)
+        inner = CacheStatusHeader(super().build_middleware_stack())
+        return Cors(RawPaths(RefuseLoops(inner, self._instance)), self._allow_origins)
 
 
 def _is_at_root(route: BaseRoute) -> bool:

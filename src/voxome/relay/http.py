@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from voxome.errors import AccessDenied, InvalidInput, NotFound, ReadOnly
 from voxome.relay.accounts import Caller
 from voxome.relay.relay import Relay
-from voxome.relay.sources import SourceUnavailable
+from voxome.relay.sources import SourceLoop, SourceUnavailable
 
 _SLICE_BYTES = 2**20
 _LOG = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class TooLarge(InvalidInput):
 
 _STATUS: dict[type[Exception], int] = {
     TooLarge: 413, InvalidInput: 400, NotFound: 404, ReadOnly: 403, AccessDenied: 403,
-    SourceUnavailable: 503,
+    SourceLoop: 508, SourceUnavailable: 503,
 }  # fmt: skip
 """The first type that fits decides; any other error is the server's."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -38,9 +40,25 @@ from voxome.resources.recognition import get_remote
 _MIB = 2**20
 
 
+@dataclass(frozen=True)
+class SharedConfig:
+    """What all processes of a relay have in common.
+
+    Attributes
+    ----------
+    config : RelayConfig
+        Its configuration.
+    instance : str
+        Its id, by which it recognises its own requests.
+    """
+
+    config: RelayConfig
+    instance: str
+
+
 @contextmanager
-def prepared(config: RelayConfig) -> Iterator[RelayConfig]:
-    """Yield the configuration with all folders that the processes of a relay share, locked against other relays.
+def prepared(config: RelayConfig) -> Iterator[SharedConfig]:
+    """Yield the configuration with an id and all folders that its processes share, locked against other relays.
 
     Raises
     ------
@@ -65,11 +83,11 @@ def prepared(config: RelayConfig) -> Iterator[RelayConfig]:
             (config.cache.folder / "counters").unlink(missing_ok=True)
             if config.sources:
                 open_counters(config.cache.folder / "counters", len(config.sources))
-        yield config
+        yield SharedConfig(config, secrets.token_hex(8))
 
 
 @contextmanager
-def opened(config: RelayConfig) -> Iterator[Starlette]:
+def opened(shared: SharedConfig) -> Iterator[Starlette]:
     """Yield the application of one process of a relay; at the end everything is closed.
 
     Raises
@@ -77,6 +95,7 @@ def opened(config: RelayConfig) -> Iterator[Starlette]:
     InvalidInput, StoreError
         If the configuration names something that does not exist, or a folder cannot be used.
     """
+    config = shared.config
     with ExitStack() as stack:
         records: Catalogue = MemoryCatalogue() if config.catalogue is None else SqlCatalogue.in_file(config.catalogue)
         stack.enter_context(closing(records))
@@ -95,7 +114,8 @@ def opened(config: RelayConfig) -> Iterator[Starlette]:
         relay = Relay(records, accounts, root, sources, largest, locks=locks)
         with _one_at_a_time(folder):
             dialects = open_dialects(relay, config.dialects)
-        yield create_app([Operation(relay, cache), *dialects], allow_origins=config.allow_origins)
+        operation = Operation(relay, cache)
+        yield create_app([operation, *dialects], allow_origins=config.allow_origins, instance=shared.instance)
 
 
 def admins(variable: str | None) -> dict[str, str]:

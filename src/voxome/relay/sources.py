@@ -20,6 +20,7 @@ from voxome.errors import (
     InvalidInput,
     NotFound,
     ReadOnly,
+    RelayLoop,
     StoreError,
     VoxomeError,
 )
@@ -41,6 +42,10 @@ T = TypeVar("T")
 
 class SourceUnavailable(StoreError):
     """The store behind a source fails."""
+
+
+class SourceLoop(SourceUnavailable):
+    """A source leads back to this relay."""
 
 
 class Sources:
@@ -296,7 +301,7 @@ def _open_errors(name: str) -> Iterator[None]:
     try:
         yield
     except (VoxomeError, OSError) as error:
-        raise SourceUnavailable(f"the source {name} cannot be opened; see the log of the server") from error
+        raise _failure(name, "opened", error) from error
 
 
 @contextmanager
@@ -307,4 +312,10 @@ def _store_errors(name: str, action: str) -> Iterator[None]:
     except InvalidInput as error:
         raise InvalidInput(f"the source {name} cannot be {action} in this box; request another box") from error
     except (VoxomeError, OSError) as error:
-        raise SourceUnavailable(f"the source {name} cannot be {action}; see the log of the server") from error
+        raise _failure(name, action, error) from error
+
+
+def _failure(name: str, action: str, error: Exception) -> SourceUnavailable:
+    if isinstance(error, RelayLoop):
+        return SourceLoop(f"the source {name} leads back to a relay that reads from it; check the URIs of its sources")
+    return SourceUnavailable(f"the source {name} cannot be {action}; see the log of the server")

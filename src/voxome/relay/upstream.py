@@ -27,11 +27,14 @@ from voxome.relay.cache.states import SourceState, SourceStates
 from voxome.relay.rights import Rights
 from voxome.resources.open import canonical, locate, open_source
 from voxome.resources.recognition import get_remote
+from voxome.storage.hops import hops
 
 _RETRY_S = 1.0
 """Time after a check that failed until the next."""
 _GROWTH = 2
 """Voxels of a coarser level around those of a written box that its store may compute from them."""
+_MOST_HANDLES = 8
+"""Ways, through other relays, by which requests come and for which a source is open at the same time."""
 _LIVE = frozenset({"memory", "proofread"})
 """Schemes of sources whose voxels change by more than writes to them."""
 _LOG = logging.getLogger(__name__)
@@ -116,7 +119,7 @@ class Upstream:
         self._uri = source if isinstance(source, str) else ""
         self._given: ReadableSource | None = None if isinstance(source, str) else source
         self._states = states
-        self._opened: _Opened | None = None
+        self._by_hops: dict[tuple[str, ...], _Opened] = {}
         self._lock, self._checking = RLock(), Lock()
         self._next_check = 0.0
         self._failure: tuple[float, Exception] | None = None
@@ -177,6 +180,17 @@ class Upstream:
             self._check(self._states.get(self.identity))
         return self._opened is not before
 
+    @property
+    def _opened(self) -> _Opened | None:
+        """Handles that send the hops of the current request; a handle sends those with which it was opened."""
+        return self._by_hops.get(hops())
+
+    @_opened.setter
+    def _opened(self, opened: _Opened) -> None:
+        while len(self._by_hops) >= _MOST_HANDLES:
+            del self._by_hops[next(iter(self._by_hops))]
+        self._by_hops[hops()] = opened
+
     def chunks_under(self, box: Box, number: int) -> list[str] | None:
         """Return the names of the cached chunks, of all levels, that a write to `box` may change; None for all."""
         source = self.open()
@@ -209,9 +223,10 @@ class Upstream:
         if self._opened is None or state is None or self._is_due(state):
             state = self._checked(state)
         with self._lock:
-            if self._opened is None or self._opened.incarnation != state.incarnation:
-                self._opened = _Opened(state.incarnation, self._open_source())
-            return self._opened, state
+            current = self._opened
+            if current is None or current.incarnation != state.incarnation:
+                current = self._opened = _Opened(state.incarnation, self._open_source())
+            return current, state
 
     def _checked(self, state: SourceState | None) -> SourceState:
         """Check the source, unless another thread does; wait for that only if there is nothing to serve yet."""
@@ -246,7 +261,7 @@ class Upstream:
             version = _version(source, detailed=self.is_cached)
         except NotFound as error:
             self._failure = (time.monotonic(), error)
-            self._opened = None
+            self._by_hops.clear()
             if state is not None:
                 self._states.put(self.identity, SourceState.new(""))
             raise

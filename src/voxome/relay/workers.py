@@ -15,7 +15,7 @@ from socket import socket
 
 from voxome.errors import StoreError, VoxomeError
 from voxome.relay.config import RelayConfig
-from voxome.relay.opening import opened, prepared
+from voxome.relay.opening import SharedConfig, opened, prepared
 from voxome.relay.serve import address_of, create_server, listening, serve_until_stopped
 
 _STOP_TIMEOUT_S = 20.0
@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 class _Worker:
     """One process, which has a pipe to tell that it serves; the other end tells it that its parent is gone."""
 
-    def __init__(self, config: RelayConfig, listener: socket) -> None:
+    def __init__(self, config: SharedConfig, listener: socket) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, child = context.Pipe()
         self.process: SpawnProcess = context.Process(target=_serve, args=(config, listener, child), daemon=True)
@@ -69,12 +69,12 @@ def serve(config: RelayConfig, *, started: Callable[[str], None]) -> None:
             serve_until_stopped(create_server(app, config.tls), listener)
 
 
-def run_workers(config: RelayConfig, listener: socket, started: Callable[[], None]) -> None:
-    """Serve with ``config.workers`` processes until SIGINT or SIGTERM; one that dies is replaced.
+def run_workers(shared: SharedConfig, listener: socket, started: Callable[[], None]) -> None:
+    """Serve with as many processes as configured until SIGINT or SIGTERM; one that dies is replaced.
 
     Parameters
     ----------
-    config : RelayConfig
+    shared : SharedConfig
         By which each process opens the relay.
     listener : socket
         From which all of them accept connections.
@@ -89,7 +89,7 @@ def run_workers(config: RelayConfig, listener: socket, started: Callable[[], Non
     stop = threading.Event()
     for interruption in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interruption, lambda *_: stop.set())
-    workers = [_Worker(config, listener) for _ in range(config.workers)]
+    workers = [_Worker(shared, listener) for _ in range(shared.config.workers)]
     try:
         if not all(worker.wait_until_serving() for worker in workers):
             if stop.is_set():
@@ -102,7 +102,7 @@ def run_workers(config: RelayConfig, listener: socket, started: Callable[[], Non
                 if not worker.process.is_alive() and time.monotonic() - worker.started >= _RESTART_S:
                     code = worker.process.exitcode
                     _LOG.error("process %s of the relay ended with status %s; it is replaced", worker.process.pid, code)
-                    workers[number] = _Worker(config, listener)
+                    workers[number] = _Worker(shared, listener)
     finally:
         _stop(workers)
 
@@ -118,12 +118,12 @@ def _stop(workers: list[_Worker]) -> None:
             worker.process.join()
 
 
-def _serve(config: RelayConfig, listener: socket, parent: Connection) -> None:
+def _serve(shared: SharedConfig, listener: socket, parent: Connection) -> None:
     """Serve in a worker until it is terminated, or its parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes; the parent stops this one
     try:
-        with opened(config) as app:
-            server = create_server(app, config.tls)
+        with opened(shared) as app:
+            server = create_server(app, shared.config.tls)
 
             def watch() -> None:
                 while not server.started and not server.should_exit:

@@ -12,6 +12,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, TypeVar
@@ -24,10 +25,12 @@ from voxome.errors import (
     CorruptData,
     InvalidInput,
     NotFound,
+    RelayLoop,
     StoreError,
     VoxomeError,
 )
 from voxome.redaction import HIDDEN, is_secret, quieten_libraries, redact
+from voxome.storage.hops import hop_headers
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -54,6 +57,7 @@ _BY_STATUS: dict[int, type[VoxomeError]] = {
     403: AccessDenied,
     404: NotFound,
     409: AlreadyExists,
+    508: RelayLoop,
 }
 _MESSAGE_LENGTH = 500
 _POOL_LOCK = threading.Lock()
@@ -215,7 +219,7 @@ class Api:
         self, method: str, response: httpx.Response, errors: Mapping[int, type[VoxomeError]]
     ) -> VoxomeError:
         status = response.status_code
-        error_type = errors.get(status) or _BY_STATUS.get(status, StoreError)
+        error_type: type[VoxomeError] = errors.get(status) or _BY_STATUS.get(status, StoreError)
         message = redact(self._explain(response), _sent_secrets(response.request)) or "no message"
         return _with_status(error_type(f"{method} {printable_url(response.url)} answered {status}: {message}"), status)
 
@@ -252,7 +256,7 @@ def fan_out(call: Callable[[T], R], items: Iterable[T], *, workers: int) -> list
             while todo or pending:
                 while todo and len(pending) < 2 * workers:
                     index, item = todo.popleft()
-                    pending[pool.submit(call, item)] = index
+                    pending[pool.submit(copy_context().run, call, item)] = index
                 done, _ = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
                     results[pending.pop(future)] = future.result()
@@ -308,10 +312,17 @@ def _pool(timeout_s: float) -> httpx.Client:
     limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
     headers = {"Accept-Encoding": "gzip"}
     client = httpx.Client(
-        timeout=timeout_s, limits=limits, headers=headers, event_hooks={"response": [_check_gzip_end]}
+        timeout=timeout_s,
+        limits=limits,
+        headers=headers,
+        event_hooks={"request": [_add_hops], "response": [_check_gzip_end]},
     )
     atexit.register(client.close)
     return client
+
+
+def _add_hops(request: httpx.Request) -> None:
+    request.headers.update(hop_headers())
 
 
 def _backoff(attempt: int) -> float:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from voxome.config.profiles import store_profile
 from voxome.errors import InvalidUri, MissingExtra, StoreError
 from voxome.extras import require
+from voxome.storage.hops import hop_headers
 from voxome.storage.page import Page
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import map_errors, result_of
@@ -115,7 +116,10 @@ def _google() -> str:
 
 def _http(address: str) -> dict[str, Any]:
     url = urlsplit(address)
-    return {"driver": "http", "base_url": f"{url.scheme}://{url.netloc}", "path": f"{url.path.rstrip('/')}/"}
+    base = f"{url.scheme}://{url.netloc}"
+    headers = [f"{name}: {value}" for name, value in hop_headers().items()]
+    spec = {"driver": "http", "base_url": base, "path": f"{url.path.rstrip('/')}/"}
+    return {**spec, "headers": headers} if headers else spec
 
 
 def _credentials(options: Mapping[str, str]) -> dict[str, str]:

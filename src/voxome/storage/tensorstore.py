@@ -19,6 +19,7 @@ from voxome.errors import (
     CorruptData,
     InvalidBox,
     NotFound,
+    RelayLoop,
     StoreError,
     UnsupportedFormat,
     VoxomeError,
@@ -47,6 +48,7 @@ _NO_CREDENTIALS = (
 _MEMBER = re.compile(r'member "([^"]*)"|position (\d+)')
 _WRAPPERS = ("metadata", "scale_metadata", "multiscale_metadata")
 """Members of what tensorstore is given, in which the metadata of a volume are."""
+_LOOP = "[HTTP code 508]"
 _STATUS = re.compile(r"([A-Z_]+): (.*)", re.DOTALL)
 _BY_STATUS: dict[str, type[VoxomeError]] = {
     "NOT_FOUND": NotFound,
@@ -147,7 +149,7 @@ def _sort(text: str, invalid: type[VoxomeError]) -> tuple[type[VoxomeError], str
     matched = _STATUS.match(short)
     if matched is None:
         return invalid, short
-    error_class = _BY_STATUS.get(matched[1], StoreError)
+    error_class = RelayLoop if _LOOP in short else _BY_STATUS.get(matched[1], StoreError)
     if "[os_error_code=" in short and error_class is not AlreadyExists:
         error_class = StoreError
     if _WRITING.search(short) and error_class not in (AlreadyExists, AccessDenied):

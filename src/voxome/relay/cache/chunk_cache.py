@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import islice
 from threading import Lock
@@ -14,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.errors import AccessDenied, CorruptData, NotFound, StoreError
+from voxome.errors import AccessDenied, CorruptData, NotFound, RelayLoop, StoreError
 from voxome.geometry import Box
 from voxome.relay.cache.array import CachedArray
 from voxome.relay.cache.disk import DiskTier
@@ -25,7 +26,7 @@ from voxome.relay.cache.memory import MemoryTier
 from voxome.relay.cache.status import record
 
 _THREADS = 16
-_REFUSALS = (NotFound, AccessDenied, CorruptData)
+_REFUSALS = (NotFound, AccessDenied, CorruptData, RelayLoop)
 """Errors in which the source has answered; after any other, a stale chunk may be served."""
 
 Result = Literal["memory", "disk", "stale", "stored", "unstored", "collapsed"]
@@ -148,7 +149,9 @@ class ChunkCache:
             running = self._flights.get(flight)
             if running is not None:
                 return running, True
-            started = self._flights[flight] = self._pool.submit(self._fly, flight, array, index, missing)
+            started = self._flights[flight] = self._pool.submit(
+                copy_context().run, self._fly, flight, array, index, missing
+            )
         return started, False
 
     def _fly(self, flight: tuple[bytes, int, int], array: CachedArray, index: int, missing: _Lookup) -> _Found:

@@ -22,7 +22,7 @@ from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.routes import ROUTES, Handler
 from voxome.relay.dialects.boss.state import BossState
 from voxome.relay.http import TooLarge, read_body
-from voxome.relay.sources import SourceUnavailable
+from voxome.relay.sources import SourceLoop, SourceUnavailable
 
 _LARGEST_DOCUMENT_BYTES = 2**20
 _CUTOUTS = "/v1/cutout/"
@@ -84,6 +84,8 @@ def _refusal(error: Exception, request: Request) -> Refused:
     if isinstance(error, NotFound):
         return Refused(Code.RESOURCE_NOT_FOUND, str(error))
     _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    if isinstance(error, SourceLoop):
+        return Refused(Code.UNHANDLED_EXCEPTION, str(error), 508)
     if isinstance(error, SourceUnavailable):
         return Refused(Code.UNHANDLED_EXCEPTION, str(error), 503)
     return Refused(Code.UNHANDLED_EXCEPTION, "internal error; see the log of the server")
