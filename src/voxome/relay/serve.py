@@ -26,7 +26,7 @@ def create_server(app: Starlette, tls: TlsConfig | None = None) -> uvicorn.Serve
 
 
 def serve_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Run a server in the main thread until SIGINT or SIGTERM, after which the caller goes on."""
+    """Run a server in the main thread until SIGINT or SIGTERM, and then return."""
     signal.signal(signal.SIGTERM, _end_run)  # uvicorn sends itself the signal again when it has stopped
     with suppress(KeyboardInterrupt, _Ended):
         server.run([listener])

@@ -60,7 +60,7 @@ class Caching:
     enabled : bool or None
         Whether it is cached; if None, unless it is on this machine.
     ttl_s : float
-        Time after which the store is asked whether the source has changed.
+        Time after which the source is checked for changes.
     stale_s : float
         Time beyond that for which cached voxels are served while the store cannot be reached.
     """

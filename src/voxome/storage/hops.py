@@ -44,7 +44,7 @@ def hop_headers() -> dict[str, str]:
 
 
 def parse_hops(text: str) -> list[str]:
-    """Return the ids in a header; what is no id is left out, as other programs may use the header.
+    """Return the ids in a header; other values are left out, as other programs may use the header.
 
     Examples
     --------
