@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from voxome.contracts.abilities import Ability, SupportsLevels, ability
+from voxome.contracts.abilities import Ability, ability
 from voxome.contracts.read_cost import chunk_origin
 from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import VolumeSpec
@@ -137,9 +137,9 @@ class Sources:
 
     def level_count(self, name: str) -> int:
         """Return the number of levels of a source: 1 without a pyramid."""
-        source = self._open(name)
-        pyramid = ability(source, SupportsLevels)
-        return 1 if pyramid is None else len(pyramid.levels)
+        entry = self._entry(name)
+        with _open_errors(name):
+            return entry.level_count()
 
     def spec(self, name: str, *, level: int = 0) -> VolumeSpec:
         """Return the shape and meaning of a source, or of a level of its pyramid.
@@ -168,7 +168,7 @@ class Sources:
         with _store_errors(name, "read"):
             try:
                 voxels = self._read(entry, box, level)
-            except (CorruptData, NotFound, StoreError):
+            except (CorruptData, NotFound):
                 if not entry.check():
                     raise
                 voxels = self._read(entry, box, level)  # the source was replaced; its metadata were the old ones

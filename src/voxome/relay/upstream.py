@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from voxome.contracts.abilities import SupportsLevels, SupportsRecognise, ability, most_detailed_version
 from voxome.contracts.source import Version, VolumeSource
-from voxome.contracts.spec import VolumeSpec
+from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.errors import InvalidInput, NotFound, StoreError, VoxomeError
 from voxome.geometry import Box
 from voxome.relay.cache.array import CachedArray
@@ -30,7 +30,7 @@ from voxome.resources.recognition import get_remote
 from voxome.storage.hops import hops
 
 _RETRY_S = 1.0
-"""Time after a check that failed until the next."""
+"""Time after a check that failed, or that a failed read has caused, until the next."""
 _GROWTH = 2
 """Voxels of a coarser level around those of a written box that its store may compute from them."""
 _MOST_HANDLES = 8
@@ -82,12 +82,30 @@ CACHE_REMOTE = Caching()
 
 @dataclass
 class _Opened:
-    """Handles of one incarnation of a source."""
+    """Handles of one incarnation of a source, and its levels when it was opened."""
 
     incarnation: str
     source: ReadableSource
     levels: dict[int, ReadableSource] = field(default_factory=dict)
     arrays: dict[int, CachedArray] = field(default_factory=dict)
+
+    @cached_property
+    def pyramid(self) -> SupportsLevels | None:
+        """The source as a pyramid, if it is one."""
+        return ability(self.source, SupportsLevels)
+
+    @cached_property
+    def scales(self) -> tuple[Scale | None, ...]:
+        """Scales of all levels, which a store may read from its metadata at each call."""
+        return ((1, 1, 1),) if self.pyramid is None else tuple(level.scale for level in self.pyramid.levels)
+
+    def level(self, number: int) -> ReadableSource | None:
+        """Return a level, opened when it is first used; None if it does not exist."""
+        if number == 0:
+            return self.source
+        if number not in self.levels and self.pyramid is not None and 0 < number < len(self.scales):
+            self.levels[number] = self.pyramid.level(number)
+        return self.levels.get(number)
 
 
 class Upstream:
@@ -150,7 +168,11 @@ class Upstream:
         """Return a level; None if it does not exist."""
         opened, _ = self._current()
         with self._lock:
-            return _level(opened, number)
+            return opened.level(number)
+
+    def level_count(self) -> int:
+        """Return the number of levels: 1 without a pyramid."""
+        return len(self._current()[0].scales)
 
     def array(self, number: int) -> CachedArray | None:
         """Return a level as it is cached; None if it does not exist."""
@@ -158,7 +180,7 @@ class Upstream:
         with self._lock:
             array = opened.arrays.get(number)
             if array is None or array.epoch != state.epoch:
-                source = _level(opened, number)
+                source = opened.level(number)
                 if source is None:
                     return None
                 oldest = state.epoch - math.ceil(self.caching.stale_s / self.caching.ttl_s)
@@ -174,11 +196,16 @@ class Upstream:
         return hashlib.sha256(f"{state.incarnation}/{state.epoch}/{generation}".encode()).hexdigest()[:16]
 
     def check(self) -> bool:
-        """Find out now whether the source was replaced; return whether it was."""
-        before = self._opened
+        """Find out whether the source was replaced, once a second at most; return whether it was."""
+        if time.monotonic() < self._next_check:
+            return False
         with self._checking, suppress(VoxomeError, OSError):
-            self._check(self._states.get(self.identity))
-        return self._opened is not before
+            before = self._states.get(self.identity)
+            self._next_check = time.monotonic() + _RETRY_S
+            self._check(before)
+            after = self._states.get(self.identity)
+            return after is not None and (before is None or after.incarnation != before.incarnation)
+        return False
 
     @property
     def _opened(self) -> _Opened | None:
@@ -193,17 +220,16 @@ class Upstream:
 
     def chunks_under(self, box: Box, number: int) -> list[str] | None:
         """Return the names of the cached chunks, of all levels, that a write to `box` may change; None for all."""
-        source = self.open()
-        pyramid = ability(source, SupportsLevels)
-        if pyramid is None or len(pyramid.levels) == 1:
+        opened, _ = self._current()
+        if len(opened.scales) == 1:
             array = self.array(0)
             return None if array is None else array.names(box)
-        return None if number else self._chunks_of_levels(box, [level.scale for level in pyramid.levels])
+        return None if number else self._chunks_of_levels(box, opened)
 
-    def _chunks_of_levels(self, box: Box, scales: list[tuple[int, int, int] | None]) -> list[str] | None:
+    def _chunks_of_levels(self, box: Box, opened: _Opened) -> list[str] | None:
         names: list[str] = []
-        fine = self.open().spec
-        for number, scale in enumerate(scales):
+        fine = opened.source.spec
+        for number, scale in enumerate(opened.scales):
             try:
                 array = self.array(number)
             except (VoxomeError, OSError):
@@ -280,17 +306,7 @@ class Upstream:
         elif self._is_due(state):
             self._states.put(self.identity, state.expired())
         with self._lock:
-            if self._opened is None or self._opened.incarnation != state.incarnation:
-                self._opened = _Opened(state.incarnation, source)
-
-
-def _level(opened: _Opened, number: int) -> ReadableSource | None:
-    if number == 0:
-        return opened.source
-    pyramid = ability(opened.source, SupportsLevels)
-    if number not in opened.levels and pyramid is not None and 0 < number < len(pyramid.levels):
-        opened.levels[number] = pyramid.level(number)
-    return opened.levels.get(number)
+            self._opened = _Opened(state.incarnation, source)  # with the levels that the store has now
 
 
 def _may_change(given: ReadableSource | None) -> bool:
