@@ -122,7 +122,11 @@ class ChunkCache:
                 else:
                     flights.append((index, *self._join(array, index, found)))
             for index, flight, joined in flights:
-                found_or_fetched = flight.result()
+                try:
+                    found_or_fetched = flight.result()
+                except BaseException:
+                    record("unstored")
+                    raise
                 self._count(array, "collapsed" if joined else found_or_fetched.result)
                 yield index, found_or_fetched.chunk
 

@@ -21,7 +21,7 @@ from voxome.relay.dialects.boss.downsample import Downsampler
 from voxome.relay.dialects.boss.errors import Code, Refused
 from voxome.relay.dialects.boss.routes import ROUTES, Handler
 from voxome.relay.dialects.boss.state import BossState
-from voxome.relay.http import TooLarge, read_body
+from voxome.relay.http import RETRY, TooLarge, read_body
 from voxome.relay.sources import SourceLoop, SourceUnavailable
 
 _LARGEST_DOCUMENT_BYTES = 2**20
@@ -61,7 +61,7 @@ class _Server:
                 return JSONResponse({"detail": str(denied)}, 401, {"WWW-Authenticate": "Token"})
             except Exception as error:
                 refused = _refusal(error, request)
-                return JSONResponse(refused.to_json(), refused.status)
+                return JSONResponse(refused.to_json(), refused.status, RETRY if refused.status == 503 else None)
 
         return respond
 
