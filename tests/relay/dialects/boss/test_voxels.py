@@ -13,6 +13,7 @@ from numpy.testing import assert_array_equal
 import voxome
 from voxome.errors import InvalidBox
 from voxome.geometry import Box
+from voxome.geometry.box_locks import BoxLocks
 from voxome.relay.dialects.boss.pyramid import Pyramid
 from voxome.relay.dialects.boss.records import Channel, CoordinateFrame, Experiment
 from voxome.relay.dialects.boss.voxels import VolumeStore
@@ -40,15 +41,15 @@ def random(box: Box, dtype: str = "uint8") -> np.ndarray:
 
 def test_merged_voxels_are_read_by_another_store(root: str) -> None:
     pyramid, old, new = make_pyramid(), random(BOX), random(BOX)[..., ::-1]
-    VolumeStore(root).merge(pyramid, 0, BOX, old)
-    VolumeStore(root).merge(pyramid, 0, BOX, new)
-    assert_array_equal(VolumeStore(root).read(pyramid, 0, BOX), np.where(new, new, old))
-    VolumeStore(root).erase(pyramid, 0, BOX)
-    assert not VolumeStore(root).read(pyramid, 0, pyramid.native).any()
+    VolumeStore(root, BoxLocks()).merge(pyramid, 0, BOX, old)
+    VolumeStore(root, BoxLocks()).merge(pyramid, 0, BOX, new)
+    assert_array_equal(VolumeStore(root, BoxLocks()).read(pyramid, 0, BOX), np.where(new, new, old))
+    VolumeStore(root, BoxLocks()).erase(pyramid, 0, BOX)
+    assert not VolumeStore(root, BoxLocks()).read(pyramid, 0, pyramid.native).any()
 
 
 def test_unwritten_voxels_are_zero_and_nothing_is_created(root: str, tmp_path: Path) -> None:
-    voxels, pyramid = VolumeStore(root), make_pyramid(datatype="uint16")
+    voxels, pyramid = VolumeStore(root, BoxLocks()), make_pyramid(datatype="uint16")
     assert not voxels.read(pyramid, 1, BOX).any()
     assert voxels.read(pyramid, 1, BOX).dtype == np.uint16
     voxels.erase(pyramid, 1, BOX)
@@ -57,7 +58,7 @@ def test_unwritten_voxels_are_zero_and_nothing_is_created(root: str, tmp_path: P
 
 
 def test_reads_but_not_writes_may_leave_a_level(root: str) -> None:
-    voxels, pyramid = VolumeStore(root), make_pyramid()
+    voxels, pyramid = VolumeStore(root, BoxLocks()), make_pyramid()
     level = Box((0, 0, 0, 0), (1, 21, 18, 33))
     assert pyramid.domain(2) == level
     data = random(level)
@@ -71,17 +72,17 @@ def test_reads_but_not_writes_may_leave_a_level(root: str) -> None:
 
 
 def test_a_deleted_channel_has_no_voxels(root: str) -> None:
-    voxels, pyramid = VolumeStore(root), make_pyramid()
+    voxels, pyramid = VolumeStore(root, BoxLocks()), make_pyramid()
     for level in (0, 1):
         voxels.put(pyramid, level, Box((0, 0, 0, 0), (1, 1, 1, 1)), np.ones((1, 1, 1, 1), "uint8"))
     voxels.delete(pyramid.channel, range(3))
     assert not voxels.read(pyramid, 0, BOX).any()
-    assert not VolumeStore(root).read(pyramid, 1, pyramid.native).any()
+    assert not VolumeStore(root, BoxLocks()).read(pyramid, 1, pyramid.native).any()
 
 
 def test_the_stored_volume_is_a_plain_zarr_array(root: str) -> None:
     pyramid = make_pyramid(type="annotation", datatype="uint64")
-    VolumeStore(root).put(pyramid, 2, Box((0, 0, 0, 0), (1, 1, 1, 1)), np.ones((1, 1, 1, 1), "uint64"))
+    VolumeStore(root, BoxLocks()).put(pyramid, 2, Box((0, 0, 0, 0), (1, 1, 1, 1)), np.ones((1, 1, 1, 1), "uint64"))
     volume = voxome.open(f"{root}/{pyramid.channel.uid}/2.zarr")
     assert volume.axes == ("t", "z", "y", "x")
     assert volume.shape == (1, 21, 18, 33)
@@ -92,7 +93,7 @@ def test_the_stored_volume_is_a_plain_zarr_array(root: str) -> None:
 
 
 def test_concurrent_merges_lose_nothing(root: str) -> None:
-    voxels, pyramid = VolumeStore(root), make_pyramid()
+    voxels, pyramid = VolumeStore(root, BoxLocks()), make_pyramid()
     parts = [
         np.where(np.arange(pyramid.native.size) % 9 == i, i + 1, 0).reshape(pyramid.native.shape) for i in range(9)
     ]
