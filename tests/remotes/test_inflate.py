@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import zlib
+from collections.abc import Callable
 
+import imagecodecs
 import numpy as np
 import pytest
 
-from voxome.remotes.inflate import inflate
+from voxome.remotes.inflate import SUFFIXES, decompress_file, inflate
 
 GZIP = 31
 
@@ -27,3 +31,47 @@ def test_data_that_would_fill_the_memory_are_refused() -> None:
 def test_data_that_end_early_are_refused() -> None:
     with pytest.raises(zlib.error, match="truncated"):
         inflate(gzip.compress(b"voxels")[:-5], GZIP)
+
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".br": imagecodecs.brotli_encode,
+    ".zstd": imagecodecs.zstd_encode,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+}
+
+
+def test_every_suffix_is_tested() -> None:
+    assert set(COMPRESS) == set(SUFFIXES)
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_files_of_every_suffix_come_back(suffix: str) -> None:
+    for plain in (b"", b"voxels", bytes(1 << 22), np.random.default_rng(1).bytes(1 << 16)):
+        assert decompress_file(suffix, COMPRESS[suffix](plain)) == plain
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz", ".bz2"])
+def test_files_of_several_streams_come_back(suffix: str) -> None:
+    assert decompress_file(suffix, COMPRESS[suffix](b"vox") + COMPRESS[suffix](b"els")) == b"voxels"
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_files_of_every_suffix_that_would_fill_the_memory_are_refused(
+    suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voxome.remotes.inflate._LEAST", 1 << 16)
+    large = COMPRESS[suffix](bytes(1 << 25))
+    assert decompress_file(suffix, large, known=1 << 25) == bytes(1 << 25)
+    with pytest.raises(ValueError, match=r"are more than [\d,]+ bytes when decompressed"):
+        decompress_file(suffix, large)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz", ".bz2", ".br", ".zstd"])
+def test_files_of_every_suffix_that_end_early_are_refused(suffix: str) -> None:
+    data = COMPRESS[suffix](np.random.default_rng(1).bytes(1000))
+    with pytest.raises((ValueError, OSError)):
+        decompress_file(suffix, data[:-5])
+    with pytest.raises((ValueError, OSError, zlib.error, lzma.LZMAError)):
+        decompress_file(suffix, b"no stream at all")

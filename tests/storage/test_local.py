@@ -8,8 +8,9 @@ import pytest
 
 import voxome
 from voxome.contracts.source import Mode
-from voxome.errors import UnsupportedFormat
+from voxome.errors import InvalidBox, StoreError, UnsupportedFormat
 from voxome.storage.find import storage_at
+from voxome.storage.local import LocalPath
 
 SPEC = voxome.VolumeSpec.of((4, 5, 6), "uint8", voxel_size_nm=(8, 8, 8))
 CHUNKED = ("zarr", "n5", "precomputed")
@@ -40,3 +41,15 @@ def test_a_folder_that_is_gone_is_removed_already(tmp_path: Path) -> None:
     (tmp_path / "kept").touch()
     storage_at(str(tmp_path / "gone")).delete()
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_ranges_of_files_are_read_in_order(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(range(100)))
+    (tmp_path / "b").write_bytes(b"voxels")
+    folder = LocalPath(str(tmp_path))
+    ranges = [("a", 90, 100), ("a", 0, 3), ("none", 0, 1), ("b", 3, 6), ("a", 5, 5), ("b/c", 0, 1)]
+    assert folder.read_ranges(ranges) == [bytes(range(90, 100)), bytes(range(3)), None, b"els", b"", None]
+    with pytest.raises(InvalidBox, match="not all inside the file"):
+        folder.read_ranges([("b", 3, 7)])
+    with pytest.raises(StoreError, match="cannot read"):
+        folder.read_ranges([("", 0, 1)])

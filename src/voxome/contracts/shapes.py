@@ -259,15 +259,7 @@ class Annotations:
     def meet_box(self, start_nm: Sequence[float], stop_nm: Sequence[float]) -> NDArray[np.bool_]:
         """Return which annotations meet a box, as `within` does."""
         start, stop = require_position("start_nm", start_nm), require_position("stop_nm", stop_nm)
-        bounds = self.bounds_nm
-        meets = _in_box(bounds[:, 0], bounds[:, 1], start, stop)
-        if self.shape == "line":
-            ends = self.positions_nm
-            unsure = meets.copy()
-            for end in (ends[:, 0], ends[:, 1]):
-                unsure &= ~_in_box(end, end, start, stop)
-            meets[unsure] = segments_meet_box(ends[unsure], start, stop)
-        return meets
+        return columns_meet_box(self.shape, np.moveaxis(self.positions_nm, 0, -1), start, stop)
 
     def replace(self, **changes: Any) -> Annotations:
         """Return these annotations with other values of some attributes."""
@@ -295,13 +287,44 @@ class Annotations:
         )
 
 
+def columns_meet_box(
+    shape: AnnotationShape, columns: NDArray[np.float64], start: Sequence[float], stop: Sequence[float]
+) -> NDArray[np.bool_]:
+    """Return which annotations meet the half-open box from `start` to `stop`, as `Annotations.within` does.
+
+    Parameters
+    ----------
+    shape : AnnotationShape
+        Their geometry.
+    columns : (k, 3, n) array of float64
+        Their positions, in the units of the box; quickest if each coordinate is contiguous.
+    start, stop : sequence of float
+        Corners of the box, along the axes of `columns`.
+
+    Returns
+    -------
+    (n,) array of bool
+    """
+    first, second = columns[0], columns[-1]
+    if shape == "ellipsoid":
+        return _in_box(first - second, first + second, start, stop)
+    if shape == "point":
+        return _in_box(first, first, start, stop)
+    meets = _in_box(np.minimum(first, second), np.maximum(first, second), start, stop)
+    if shape == "line":
+        ends_inside = _in_box(first, first, start, stop) | _in_box(second, second, start, stop)
+        unsure = np.flatnonzero(meets & ~ends_inside)
+        meets[unsure] = segments_meet_box(np.moveaxis(columns[:, :, unsure], -1, 0), start, stop)
+    return meets
+
+
 def _in_box(
     low: NDArray[np.float64], high: NDArray[np.float64], start: Sequence[float], stop: Sequence[float]
 ) -> NDArray[np.bool_]:
-    """Return which boxes from `low` to `high`, closed, meet the half-open one from `start` to `stop`."""
-    meets = np.ones(len(low), np.bool_)
-    for axis in range(low.shape[1]):  # in turn, which is several times as fast as all of a short axis
-        meets &= (low[:, axis] < stop[axis]) & (high[:, axis] >= start[axis])
+    """Return which boxes from `low` to `high`, closed, (d, n), meet the half-open one from `start` to `stop`."""
+    meets = np.ones(low.shape[1], np.bool_)
+    for axis in range(len(low)):  # in turn, which is several times as fast as all of a short axis
+        meets &= (low[axis] < stop[axis]) & (high[axis] >= start[axis])
     return meets
 
 

@@ -6,11 +6,13 @@ import hashlib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from io import FileIO
+from itertools import groupby
 from os import DirEntry, scandir, urandom
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from voxome.errors import AlreadyExists, NotFound, StoreError, UnsupportedFormat
+from voxome.errors import AlreadyExists, InvalidBox, NotFound, StoreError, UnsupportedFormat
 from voxome.storage.atomic import replacing, storing
 from voxome.storage.page import Page
 from voxome.storage.path import StoragePath
@@ -64,6 +66,13 @@ class LocalPath(StoragePath):
 
     def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
         return [_read(Path(self.path, key)) for key in keys]
+
+    def read_ranges(self, ranges: Sequence[tuple[str, int, int]]) -> list[bytes | None]:
+        """Return ranges of files; consecutive ranges of one file are read without opening it again."""
+        found: list[bytes | None] = []
+        for key, group in groupby(ranges, lambda one: one[0]):
+            found += _read_ranges(Path(self.path, key), [(start, stop) for _, start, stop in group])
+        return found
 
     def read_bytes(self) -> bytes | None:
         return _read(Path(self.path))
@@ -182,6 +191,28 @@ def _read(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _read_ranges(path: Path, ranges: Sequence[tuple[int, int]]) -> list[bytes | None]:
+    try:
+        with path.open("rb", buffering=0) as file:
+            return [_read_range(path, file, start, stop) for start, stop in ranges]
+    except (FileNotFoundError, NotADirectoryError):
+        return [None] * len(ranges)
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _read_range(path: Path, file: FileIO, start: int, stop: int) -> bytes:
+    file.seek(start)
+    data = bytearray()
+    while len(data) < stop - start and (part := file.read(stop - start - len(data))):
+        if len(part) == stop - start:
+            return part
+        data += part
+    if len(data) < stop - start:
+        raise InvalidBox(f"{path}: bytes {start} to {stop} are not all inside the file")
+    return bytes(data)
 
 
 def _states(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.ragged import Ragged, ragged_indices
-from voxome.contracts.shapes import Annotations, AnnotationShape
+from voxome.contracts.shapes import Annotations, AnnotationShape, columns_meet_box
 from voxome.errors import UnsupportedFormat
 from voxome.geometry.units import nm_per
 from voxome.remotes.annotation_checks import require_positions
@@ -114,23 +114,40 @@ class AnnotationCodec:
 
     def decode(self, rows: NDArray[Any], relations: Mapping[str, Ragged] | None = None) -> Annotations:
         """Return an array of `dtype` as annotations."""
-        found = Annotations(self.shape, rows["id"], self.positions_nm(rows["record"]), {}, relations or {})
-        return self.add_properties(found, rows, np.arange(len(rows)))
-
-    def add_properties(self, found: Annotations, rows: NDArray[Any], which: NDArray[np.int64]) -> Annotations:
-        """Return annotations with the properties of encoded ones, those at the indices `which`."""
         records = rows["record"]
-        return found.replace(
-            properties={field.name: records[f"property {field.id}"][which].astype(field.dtype) for field in self.fields}
-        )
+        positions = np.moveaxis(self.columns_nm(records), -1, 0)
+        return Annotations(self.shape, rows["id"], positions, self.properties(records), relations or {})
 
-    def positions_nm(self, records: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the positions of records, z, y, x in nm."""
-        vectors = records["vectors"]
-        positions = np.empty(vectors.shape)
+    def properties(self, records: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Return the properties of records."""
+        return {field.name: records[f"property {field.id}"].astype(field.dtype) for field in self.fields}
+
+    def columns_nm(self, records: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the positions of records in nm, (k, 3, n): z, y, x, each of them contiguous."""
+        vectors = np.moveaxis(records["vectors"], 0, -1)
+        columns = np.empty(vectors.shape)
         for axis, number in enumerate(self._order):
-            np.multiply(vectors[..., number], self.nm[number], out=positions[..., axis])
-        return positions
+            np.multiply(vectors[:, number], self.nm[number], out=columns[:, axis])
+        return columns
+
+    def decode_within(self, lists: Iterable[bytes], start_nm: Sequence[float], stop_nm: Sequence[float]) -> Annotations:
+        """Return the annotations of several lists that meet a box, each once, sorted by id; as of `decode_lists`."""
+        records, ids = self._split_lists(lists)
+        columns = self.columns_nm(records)
+        kept = np.flatnonzero(columns_meet_box(self.shape, columns, start_nm, stop_nm))
+        kept = kept[_argsort(ids[kept])]
+        found = ids[kept]
+        if (again := found[1:] == found[:-1]).any():
+            kept = kept[np.concatenate([[True], ~again])]
+            found = ids[kept]
+        positions = np.moveaxis(np.take(columns, kept, axis=-1), -1, 0)
+        return Annotations(self.shape, found, positions, self.properties(self._take(records, kept)))
+
+    def _take(self, records: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Return records at some indices; as words, which is ten times as fast as field by field."""
+        width = self.record.itemsize // WORD_BYTES
+        words = np.take(np.ascontiguousarray(records).view("<u4").reshape(len(records), width), rows, axis=0)
+        return words.view(self.record).reshape(-1)
 
     def decode_lists(self, lists: Iterable[bytes]) -> NDArray[Any]:
         """Return the annotations of several lists, which have no relations, as one array of `dtype`.
@@ -140,6 +157,13 @@ class AnnotationCodec:
         ValueError
             If one has another length than its count requires.
         """
+        records, ids = self._split_lists(lists)
+        rows = np.empty(len(ids), self.dtype)
+        rows["record"], rows["id"] = records, ids
+        return rows
+
+    def _split_lists(self, lists: Iterable[bytes]) -> tuple[NDArray[Any], NDArray[np.uint64]]:
+        """Return the records and the ids of several lists."""
         records: list[memoryview] = []
         ids: list[memoryview] = []
         size = self.record.itemsize
@@ -150,10 +174,7 @@ class AnnotationCodec:
             view, end = memoryview(data), ID.itemsize + count * size
             records.append(view[ID.itemsize : end])
             ids.append(view[end:])
-        found = np.frombuffer(b"".join(ids), ID)
-        rows = np.empty(len(found), self.dtype)
-        rows["record"], rows["id"] = np.frombuffer(b"".join(records), self.record), found
-        return rows
+        return np.frombuffer(b"".join(records), self.record), np.frombuffer(b"".join(ids), ID)
 
     def encode_single(self, rows: NDArray[Any], relations: Sequence[Ragged]) -> tuple[NDArray[np.int64], bytes]:
         """Return the sizes and the bytes of the values of the index of ids: records with their relations."""
@@ -240,6 +261,16 @@ class AnnotationCodec:
     def none(self) -> Annotations:
         """Return a collection without any annotation."""
         return self.decode(np.empty(0, self.dtype))
+
+
+def _argsort(ids: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return the order of ids; of small ones, quickly, by sorting them with their indices in the lowest bits."""
+    bits = len(ids).bit_length()
+    if len(ids) and int(ids.max()) >> (64 - bits) == 0:
+        packed = (ids << np.uint64(bits)) | np.arange(len(ids), dtype=np.uint64)
+        packed.sort()
+        return (packed & np.uint64((1 << bits) - 1)).astype(np.int64)
+    return np.argsort(ids)
 
 
 def scatter(out: NDArray[Any], at: NDArray[np.int64], rows: NDArray[Any]) -> None:

@@ -152,11 +152,11 @@ class AnnotationIndices:
             raise UnsupportedFormat(f"{self.name} has no spatial index; get annotations by id, or by related label")
         start, stop = self.codec.to_stored(start_nm), self.codec.to_stored(stop_nm)
         cells = [data for level in self._levels for data in level.read(start, stop)]
-        rows = self._decode_lists(cells, "a cell of the spatial index")
-        everything = Annotations(self.shape, rows["id"], self.codec.positions_nm(rows["record"]))
-        kept = np.flatnonzero(everything.meet_box(start_nm, stop_nm))
-        kept = kept[np.unique(everything.ids[kept], return_index=True)[1]]
-        return self._complete(self.codec.add_properties(everything.select(kept), rows, kept))
+        try:
+            found = self.codec.decode_within(cells, start_nm, stop_nm)
+        except (ValueError, InvalidInput) as error:
+            raise CorruptData(f"{self.name}: cannot decode a cell of the spatial index: {error}") from error
+        return self._complete(found)
 
     def related(self, relation: str, label: int) -> Annotations:
         index = self._by_relation.get(relation)
@@ -165,7 +165,10 @@ class AnnotationIndices:
         data = index.read(label)
         if data is None:
             return self._complete(self.codec.none())
-        rows = self._decode_lists([data], f"the annotations of {label}")
+        try:
+            rows = self.codec.decode_lists([data])
+        except (ValueError, InvalidInput) as error:
+            raise CorruptData(f"{self.name}: cannot decode the annotations of {label}: {error}") from error
         return self._complete(self.codec.decode(rows[np.unique(rows["id"], return_index=True)[1]]))
 
     def _complete(self, found: Annotations) -> Annotations:
@@ -183,12 +186,6 @@ class AnnotationIndices:
         if self._by_id is None:
             raise UnsupportedFormat(f"{self.name} has no index of ids; find annotations by position or related label")
         return self._by_id
-
-    def _decode_lists(self, lists: Sequence[bytes], what: str) -> NDArray[Any]:
-        try:
-            return self.codec.decode_lists(lists)
-        except (ValueError, InvalidInput) as error:
-            raise CorruptData(f"{self.name}: cannot decode {what}: {error}") from error
 
 
 class IndexFolder:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from voxome.config.settings import in_worker
-from voxome.remotes.precomputed.folders import DECOMPRESS
+from voxome.remotes.inflate import SUFFIXES
 from voxome.storage.path import StoragePath
 
 _LOG = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def warn_of_unreachable_chunks(folder: StoragePath, scale: Mapping[str, Any]) ->
 def _is_unreachable(file: str, scale: Mapping[str, Any]) -> bool:
     """Return whether a file is called like chunks or shards, but not like one of the scale."""
     suffix = Path(file).suffix
-    name = file.removesuffix(suffix) if suffix in DECOMPRESS else file
+    name = file.removesuffix(suffix) if suffix in SUFFIXES else file
     sharded, chunk = bool(scale.get("sharding")), _CHUNK.fullmatch(name)
     if chunk is None:
         return not sharded and _SHARD.fullmatch(name) is not None

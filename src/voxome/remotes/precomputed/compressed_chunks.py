@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
-from voxome.remotes.precomputed.folders import DECOMPRESS, NETWORK_SUFFIXES, decompress
+from voxome.remotes.inflate import SUFFIXES
+from voxome.remotes.precomputed.folders import NETWORK_SUFFIXES, decompress
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import map_errors, result_of
 
@@ -32,12 +33,15 @@ def require_plain_shards(folder: StoragePath, key: str, name: str) -> None:
         If one is; the message names it.
     """
     files = Path(folder.path, key).glob("*.shard.*") if folder.is_local else ()
-    compressed = next((file.name for file in files if file.suffix in DECOMPRESS), None)
+    compressed = next((file.name for file in files if file.suffix in SUFFIXES), None)
     if compressed:
         raise UnsupportedFormat(
             f"{name}: {key}/{compressed} is a shard that was compressed as one file; decompress it to read the volume"
         )
 
+
+_ENCODED = 2
+"""Times the bytes of its voxels that a chunk has at most when it is encoded."""
 
 Orient = Callable[[ts.TensorStore], ts.TensorStore]
 
@@ -61,6 +65,7 @@ class CompressedChunks:
         scale = info["scales"][number]
         self._folder, self._info, self._number, self._orient = folder, info, number, orient
         self._key = scale["key"]
+        self._bytes = np.dtype(info["data_type"]).itemsize * int(info["num_channels"])
         self._chunk = tuple(scale["chunk_sizes"][0][::-1])
         self._domain = Box.of_shape(scale["size"][::-1], (scale.get("voxel_offset") or [0, 0, 0])[::-1])
 
@@ -114,7 +119,7 @@ class CompressedChunks:
         found = {}
         for chunk, name in names:
             plain = f"{self._folder.path}/{name}"
-            suffix = None if _exists(plain) else next((s for s in DECOMPRESS if _exists(plain + s)), None)
+            suffix = None if _exists(plain) else next((s for s in SUFFIXES if _exists(plain + s)), None)
             if suffix:
                 found[chunk] = name + suffix
         return found
@@ -141,7 +146,8 @@ class CompressedChunks:
             files = result_of(ts.KvStore.open({"driver": "memory"}, context=own))
             files["info"] = json.dumps({**self._info, "scales": [self._info["scales"][self._number]]}).encode()
             for chunk, name in found.items():
-                files[self._file(chunk)] = decompress(self._folder, name, self._folder.read(name) or b"")
+                data = self._folder.read(name) or b""
+                files[self._file(chunk)] = decompress(self._folder, name, data, _ENCODED * chunk.size * self._bytes)
             spec = {"driver": "neuroglancer_precomputed", "kvstore": {"driver": "memory"}}
             store = ts.open(spec, context=own).result()
         return self._orient(store)

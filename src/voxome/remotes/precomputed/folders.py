@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import lzma
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-import imagecodecs
-
 from voxome.contracts.source import Mode
 from voxome.errors import CorruptData
+from voxome.remotes.inflate import SUFFIXES, decompress_file
 from voxome.storage.path import StoragePath
 
 INFO = "info"
 """Name of the metadata file of every precomputed folder."""
-
-DECOMPRESS: Mapping[str, Callable[[bytes], Any]] = {
-    ".gz": gzip.decompress,
-    ".br": imagecodecs.brotli_decode,
-    ".zstd": imagecodecs.zstd_decode,
-    ".xz": lzma.decompress,
-    ".bz2": bz2.decompress,
-}
-"""Suffix that cloud-volume adds to the name of a compressed file → decompressor."""
 
 NETWORK_SUFFIXES = (".gz", ".br")
 """Suffixes that are looked up in stores behind a network, where each costs a request."""
@@ -73,7 +61,7 @@ def read_files(folder: StoragePath, names: Sequence[str]) -> list[bytes | None]:
     """Read several files, each as ``name`` or compressed as ``name.gz`` and the like; None for a missing one."""
     found = folder.read_all(names)
     missing = [row for row, data in enumerate(found) if data is None]
-    suffixes = tuple(DECOMPRESS) if folder.is_local else NETWORK_SUFFIXES
+    suffixes = SUFFIXES if folder.is_local else NETWORK_SUFFIXES
     keys = [(row, names[row] + suffix) for row in missing for suffix in suffixes]
     for (row, key), data in zip(keys, folder.read_all([key for _, key in keys]), strict=True):
         if data is not None and found[row] is None:
@@ -81,18 +69,20 @@ def read_files(folder: StoragePath, names: Sequence[str]) -> list[bytes | None]:
     return found
 
 
-def decompress(folder: StoragePath, key: str, data: bytes) -> bytes:
+def decompress(folder: StoragePath, key: str, data: bytes, known: int = 0) -> bytes:
     """Decompress a file according to its suffix, unless the server has already done so.
+
+    `known` bytes are plausible, however few they are compressed, since metadata say so.
 
     Raises
     ------
     CorruptData
-        If it cannot be decompressed.
+        If it cannot be decompressed, or would be implausibly large.
     """
     suffix = PurePosixPath(key).suffix
     if suffix == ".gz" and not folder.is_local and data[:2] != b"\x1f\x8b":
         return data
     try:
-        return bytes(DECOMPRESS[suffix](data))
-    except (OSError, EOFError, RuntimeError, ValueError, zlib.error, lzma.LZMAError) as error:
+        return decompress_file(suffix, data, known)
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise CorruptData(f"{folder}/{key} cannot be decompressed: {error}") from error

@@ -13,7 +13,8 @@ import tensorstore as ts
 from numpy.typing import NDArray
 
 from voxome.errors import InvalidInput, UnsupportedFormat
-from voxome.remotes.precomputed.folders import DECOMPRESS, read_files
+from voxome.remotes.inflate import SUFFIXES
+from voxome.remotes.precomputed.folders import read_files
 from voxome.storage.path import StoragePath
 from voxome.storage.tensorstore import context, map_errors, result_of
 
@@ -69,7 +70,7 @@ class KeyedValues:
 
     @cached_property
     def _name(self) -> re.Pattern[str]:
-        compressed = "|".join(map(re.escape, DECOMPRESS))
+        compressed = "|".join(map(re.escape, SUFFIXES))
         return re.compile(rf"(\d{{1,20}}){re.escape(self._suffix)}(?:{compressed})?")
 
     @cached_property

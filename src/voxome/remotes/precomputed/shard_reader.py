@@ -75,21 +75,21 @@ class ShardReader:
             which, starts, sizes = _locate(indices, int(shard), minishards[rows], ids[rows])
             order = np.argsort(starts, kind="stable")
             found = self._read(int(shard), starts[order], sizes[order])
-            for row, data in zip(rows[which[order]], found, strict=True):
-                values[int(row)] = data
+            for row, data in zip(rows[which[order]].tolist(), found, strict=True):
+                values[row] = data
         return values
 
-    def _read(self, shard: int, starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> Iterator[bytes]:
-        """Yield values, which begin at ascending bytes."""
+    def _read(self, shard: int, starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> list[bytes]:
+        """Return values, which begin at ascending bytes."""
         ranges = list(_ranges(starts, starts + sizes))
         spans = [(int(starts[first]), int((starts[first:last] + sizes[first:last]).max())) for first, last in ranges]
-        encoding = self._sharding.data_encoding
+        values: list[bytes] = []
         for (first, last), (begin, _), data in zip(ranges, spans, self._read_ranges(shard, spans), strict=True):
-            for start, size in zip(starts[first:last].tolist(), sizes[first:last].tolist(), strict=True):
-                value = data[start - begin : start - begin + size]
-                if encoding != "raw":
-                    value = self._decompress(value, encoding, shard)
-                yield value
+            low = starts[first:last] - begin
+            high = low + sizes[first:last]
+            values += [data[start:stop] for start, stop in zip(low.tolist(), high.tolist(), strict=True)]
+        encoding = self._sharding.data_encoding
+        return values if encoding == "raw" else [self._decompress(value, encoding, shard) for value in values]
 
     def _read_ranges(self, shard: int, spans: Sequence[tuple[int, int]]) -> list[bytes]:
         """Return ranges of bytes of a shard, which must exist; all are read at once."""
