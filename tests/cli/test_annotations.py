@@ -83,10 +83,37 @@ def test_annotations_are_edited(stored: Any, tmp_path: Path) -> None:
     np.testing.assert_array_equal(points[77].positions_nm, [[[60, 6, 6], [60, 6, 6]]])
 
 
+def test_without_a_query_the_collection_is_described(stored: Any) -> None:
+    result = stored("annotations", "precomputed://synapses", "--json")
+    jsonschema.validate(result.json, SCHEMAS["annotations SOURCE"])
+    assert (result.json["count"], result.json["geometry"]) == (3, "line")
+    assert (result.json["properties"], result.json["relations"]) == ({"score": "float32"}, ["body"])
+    table = stored("annotations", "synapses.csv?voxel_size=40,4,4", "--json")
+    assert (table.json["count"], table.json["properties"]) == (3, {"score": "float64"})
+    assert table.json["bounds_nm"] == [[60, 10, 14], [1660, 206, 246]]
+    low, high = np.array(result.json["bounds_nm"])
+    assert (low <= [60, 10, 14]).all()
+    assert (high >= [1660, 206, 246]).all()
+    text = stored("annotations", "precomputed://synapses").out
+    assert "count\t3\n" in text
+    assert "properties\tscore float32\n" in text
+    assert stored("info", "precomputed://synapses").out == text
+
+
+def test_a_description_counts_edits(stored: Any) -> None:
+    points = voxome.open("precomputed://synapses", expect=voxome.Points, mode="r+")
+    points.write(points[5].replace(ids=np.array([77], np.uint64), positions_nm=[[[9e4, 0, 0], [9e4, 1, 1]]]))
+    points.write(points[6])
+    points.delete([5])
+    summary = points.summarise()
+    assert summary.count == len(points.ids()) == 3
+    assert summary.bounds_nm is not None
+    assert summary.bounds_nm[1][0] == 9e4
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        ((), 1, "nothing to do"),
         (("--box", "1:2"), 2, "expected three rising ranges in nm"),
         (("--box", "9:2,:,:"), 2, "expected three rising ranges in nm"),
         (("--dtype", "score=real"), 2, "Unknown dtype 'real'"),

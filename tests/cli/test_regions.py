@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -163,6 +164,86 @@ def test_an_interrupted_run_is_resumed(stored: Any, monkeypatch: pytest.MonkeyPa
     assert len(TableFile("out.parquet")) == 5
 
 
+@pytest.mark.parametrize("part", [np.s_[:8], np.s_[:, :7], np.s_[:, :, 1:]])
+def test_an_image_that_lacks_voxels_of_the_labels_is_refused(stored: Any, part: Any) -> None:
+    voxome.put(IMAGE[part], "zarr://part.zarr", voxel_size_nm=SIZE)
+    result = run(stored, "--image", "zarr://part.zarr")
+    assert result.status == 1
+    shape = ",".join(map(str, IMAGE[part].shape))
+    assert f"the image zarr://part.zarr has {shape} voxels" in result.err
+    assert "expected those of the labels precomputed://labels: 9,10,11, 0:9,0:10,0:11" in result.err
+    assert not list(Path().glob("out*"))
+
+
+def test_a_part_that_both_volumes_have_is_measured(stored: Any) -> None:
+    voxome.put(IMAGE[:5], "zarr://part.zarr", voxel_size_nm=SIZE)
+    assert run(stored, "--image", "zarr://part.zarr", "--box", "0:5,:,:").status == 0
+    volume = voxome.open("precomputed://labels", expect=voxome.Volume)
+    np.testing.assert_array_equal(
+        TableFile("out.parquet").read()["mean"], volume.regions("zarr://image.zarr", box="0:5,:,:")["mean"]
+    )
+
+
+def test_tables_are_written_as_csv(stored: Any) -> None:
+    result = stored(
+        "regions", "precomputed://labels", "--out", "out.csv", "--contacts", "c.CSV", "--engine", "sequential"
+    )
+    assert result.status == 0, result.err
+    volume = voxome.open("precomputed://labels", expect=voxome.Volume)
+    for file, table in (("out.csv", volume.regions()), ("c.CSV", volume.contacts())):
+        with Path(file).open(newline="") as opened:
+            rows = list(csv.DictReader(opened))
+        assert tuple(rows[0]) == table.columns
+        for name in table.columns:
+            values = [table[name].dtype.type(row[name]) for row in rows]
+            np.testing.assert_array_equal(values, table[name])
+
+
+def test_steps_are_numbered_once(stored: Any) -> None:
+    result = run(stored, "--contacts", "contacts.parquet")
+    steps = [line.partition(":")[0] for line in result.err.splitlines() if line.startswith("[")]
+    assert steps == ["[1/3] common.region_sums", "[2/3] common.regions", "[3/3] common.contacts"]
+
+
+def test_a_finished_call_is_noticed(stored: Any) -> None:
+    arguments = ("--contacts", "contacts.parquet", "--segment-properties", "precomputed://labels/measures")
+    assert run(stored, *arguments).status == 0
+    before = {path: path.stat().st_mtime_ns for path in Path().rglob("*") if path.is_file()}
+    result = run(stored, *arguments)
+    assert result.status == 0, result.err
+    assert "Already finished by the same command" in result.err
+    assert "out.parquet: 5 segments" in result.err
+    assert {path: path.stat().st_mtime_ns for path in Path().rglob("*") if path.is_file()} == before
+    first = run(stored, *arguments, "--overwrite", "--json").json
+    again = run(stored, *arguments, "--json").json
+    assert (first.pop("reused"), again.pop("reused")) == (False, True)
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--box", "0:5,:,:"), ("--image", "zarr://image.zarr"), ("--voxel-size", "40,4,4")]
+)
+def test_a_table_of_another_call_is_not_taken_for_finished(stored: Any, arguments: tuple[str, ...]) -> None:
+    assert run(stored).status == 0
+    result = run(stored, *arguments)
+    assert result.status == 1
+    assert "out.parquet already exists" in result.err
+
+
+def test_a_table_of_other_voxels_is_not_taken_for_finished(stored: Any) -> None:
+    assert run(stored).status == 0
+    voxome.open("precomputed://labels", expect=voxome.Volume, mode="r+")[0] = 0
+    result = run(stored)
+    assert result.status == 1
+    assert "out.parquet already exists" in result.err
+
+
+def test_what_is_missing_beside_a_finished_table_is_written(stored: Any) -> None:
+    assert run(stored).status == 0
+    assert run(stored, "--contacts", "contacts.parquet").status == 0
+    assert len(TableFile("contacts.parquet")) == 10
+
+
 @pytest.mark.slow
 def test_tables_are_written_into_a_bucket(stored: Any, bucket: Bucket, fresh_key: Callable[[], str]) -> None:
     key = fresh_key()
@@ -176,7 +257,13 @@ def test_tables_are_written_into_a_bucket(stored: Any, bucket: Bucket, fresh_key
     ("arguments", "message"),
     [
         (("zarr://image.zarr", "--out", "out.parquet"), "float32; expected integer labels"),
-        (("precomputed://labels", "--out", "out.csv"), "end its name in .parquet"),
+        (("precomputed://labels", "--out", "out.xlsx"), "neither .parquet nor .csv; end its name in one of these"),
+        (("precomputed://labels", "--out", "labels/info/out.csv"), "info is a file, not a folder; choose another"),
+        ((*OUT, "--contacts", "labels/info/contacts.csv"), "info is a file, not a folder; choose another"),
+        (
+            ("precomputed://labels", "--out", "o.csv", "--segment-properties", "precomputed://labels/info/a"),
+            "info is a file, not a folder; choose another",
+        ),
         (("precomputed://none", "--out", "out.parquet"), "none"),
         ((*OUT, "--contacts", "./out.parquet"), "give them two names"),
         (

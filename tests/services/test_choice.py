@@ -47,17 +47,25 @@ def test_what_the_store_lacks_is_named(volume):
         choose("own", volume, "boxes", None)
 
 
-def test_another_service_is_chosen_by_name(volume):
-    assert choose("transfer", volume, "boxes", INDEX) == "transfer"
+def test_the_service_of_another_package_is_chosen_by_name(volume, calls):
+    assert choose("lab", volume, "boxes", INDEX) == "lab"
 
 
-def test_an_unknown_service_is_refused(volume):
-    with pytest.raises(UnknownName, match="transfer"):
-        choose("transfr", volume, "boxes", INDEX)
-    with pytest.raises(UnknownName):
-        choose("mesh", volume, "mesh", INDEX)
+def test_an_unknown_service_is_refused_with_what_there_is(volume, calls):
+    with pytest.raises(
+        UnknownName, match=r"^Unknown service 'lab2' of boxes; did you mean 'lab'\? Known: lab, local, own$"
+    ):
+        choose("lab2", volume, "boxes", INDEX)
+    with pytest.raises(UnknownName, match=r"'Local' of boxes; did you mean 'local'\? Known: lab, local$"):
+        choose("Local", volume, "boxes", None)
     with pytest.raises(InvalidInput, match="service is 3"):
         choose(3, volume, "boxes", INDEX)
+
+
+@pytest.mark.parametrize("name", ["mesh", "transfer"])
+def test_the_services_of_voxome_do_not_stand_for_each_other(volume, name):
+    with pytest.raises(UnknownName, match=f"Unknown service '{name}' of mesh"):
+        choose(name, volume, "mesh", INDEX)
 
 
 @pytest.fixture

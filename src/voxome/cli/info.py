@@ -34,7 +34,12 @@ def info(
     if json:
         show_json(facts)
     else:
-        show_facts({_label(name): _text(value) for name, value in facts.items()})
+        show_info(facts)
+
+
+def show_info(facts: Mapping[str, Any]) -> None:
+    """Print the facts of `voxome.info`, one a line."""
+    show_facts({_label(name): _text(value) for name, value in facts.items()})
 
 
 def _show_provenance(uri: str, *, json: bool) -> None:
@@ -63,6 +68,10 @@ def _value_text(value: Any) -> str | None:
 def _text(value: Any) -> str:
     if value is None:
         return "unknown"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(one)}" for name, one in value.items()) or "none"
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return " to ".join(map(_text, value))
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return "; ".join(f"{number}: {_level_text(level)}" for number, level in enumerate(value))
     if isinstance(value, bool):

@@ -8,6 +8,7 @@ import typer
 
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json
+from voxome.cli.info import show_info
 from voxome.cli.table import show_table
 from voxome.cli.values import parse_count, parse_index, parse_lengths_nm, parse_whole
 from voxome.contracts.spec import parse_dtype
@@ -126,7 +127,8 @@ def points(
 ) -> None:
     """Find, copy, convert and edit annotations.
 
-    Without a query, --out copies all of them, in bounded memory.
+    Without a query, --out copies all of them, in bounded memory; without --out, their number, properties and bounds are
+    shown.
     """
     from voxome.resources.open import open
     from voxome.resources.shapes import Points
@@ -134,6 +136,7 @@ def points(
     from voxome.services.annotations.edit import edit_annotations
     from voxome.services.annotations.find import find_annotations
     from voxome.services.annotations.sources import with_scheme
+    from voxome.services.describe import info
 
     finds = box is not None or bool(id) or segment is not None
     edits = write is not None or bool(delete) or relate is not None or fold
@@ -145,10 +148,8 @@ def points(
         count = edit_annotations(source, write=write, delete=delete or (), relate=relate, fold=fold)
         return show_json({"uri": source, "edits": count}) if json else print_stderr(f"{source}: {count:,} edits")
     if not finds and out is None:
-        raise InvalidInput(
-            "nothing to do: find annotations with --box, --id or --segment, copy them with --out, or edit them with "
-            "--write, --delete, --relate or --fold"
-        )
+        facts = info(open(with_scheme(source), expect=Points))
+        return show_json(facts) if json else show_info(facts)
     found = None
     if finds:
         collection = open(with_scheme(source), expect=Points)

@@ -17,7 +17,7 @@ def regions(
     labels: Annotated[str, typer.Argument(help="URI or path of the labels.", metavar="LABELS", autocompletion=uris)],
     *,
     out: Annotated[
-        str, typer.Option("--out", metavar="FILE.parquet", help="Table of the segments: path, or address in a bucket.")
+        str, typer.Option("--out", metavar="FILE", help="Table of the segments, .parquet or .csv: path, or address.")
     ],
     image: Annotated[
         str | None,
@@ -25,7 +25,7 @@ def regions(
     ] = None,
     contacts: Annotated[
         str | None,
-        typer.Option("--contacts", metavar="FILE.parquet", help="Table of the contacts between segments."),
+        typer.Option("--contacts", metavar="FILE", help="Table of the contacts between segments, .parquet or .csv."),
     ] = None,
     segment_properties: Annotated[
         str | None,
@@ -74,6 +74,8 @@ def regions(
     if json:
         show_json(asdict(report))
         return
+    if report.reused:
+        print_stderr("Already finished by the same command; nothing was computed. --overwrite measures again.")
     print_stderr(f"{report.regions}: {report.segments:,} segments")
     if report.contacts is not None:
         print_stderr(f"{report.contacts}: {report.touching:,} contacts")

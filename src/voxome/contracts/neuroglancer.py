@@ -36,6 +36,9 @@ class SupportsSegmentProperties(Protocol):
             If nothing can be written there.
         """
 
+    def stored_segment_properties(self, uri: Uri) -> tuple[tuple[str, ...], tuple[Provenance, ...]]:
+        """Return the names of the numbers that are there, and what made them, oldest first; both may be empty."""
+
     def write_segment_properties(
         self,
         uri: Uri,

@@ -34,6 +34,33 @@ class PointsSpec:
     relation_versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PointsSummary:
+    """What is known of a collection of annotations as a whole.
+
+    Attributes
+    ----------
+    count : int or None
+        Number of annotations; None if only reading all of them would tell.
+    properties : mapping of str to str
+        Name → dtype.
+    bounds_nm : ((z, y, x), (z, y, x)) or None
+        Corners of a box that contains all of them; None if there are none, or it is not known.
+    """
+
+    count: int | None
+    properties: Mapping[str, str]
+    bounds_nm: tuple[tuple[float, ...], tuple[float, ...]] | None
+
+
+@runtime_checkable
+class SupportsPointsSummary(Protocol):
+    """A source of annotations that can be summarised without asking a server for all of them."""
+
+    def summarise(self) -> PointsSummary:
+        """Return what is known of the collection."""
+
+
 class PointsWriter(Protocol):
     """Writes annotations of one geometry; nothing is seen of them before `finish`."""
 

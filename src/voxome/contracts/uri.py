@@ -148,7 +148,7 @@ def location_text(location: Location) -> str:
     >>> location_text("a.zarr?level=1"), location_text(Path("a.zarr?level=1"))
     ('a.zarr?level=1', 'a.zarr?level=1?')
     """
-    return Uri.parse(location).reveal() if isinstance(location, PurePath) else os.fspath(location)
+    return location if isinstance(location, str) else Uri.parse(location).reveal()
 
 
 def at_level(text: str, level: int) -> str:

@@ -28,7 +28,8 @@ from voxome.geometry import Box
 from voxome.geometry.grid import Block
 from voxome.kinds.ownership import FOREIGN, require_own
 from voxome.kinds.versions import pinned_folder, require_recordable
-from voxome.resources.open import absolute, open
+from voxome.resources.addresses import absolute
+from voxome.resources.open import open
 from voxome.resources.recognition import get_remote
 from voxome.resources.shapes import Meshes as StoredMeshes
 from voxome.resources.shapes import Skeletons as StoredSkeletons

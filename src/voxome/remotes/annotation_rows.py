@@ -99,6 +99,13 @@ def property_column(name: str, values: Any) -> pa.Array:
         ) from error
 
 
+def type_name(values: NDArray[Any]) -> str:
+    """Return the name of the type of a property, for people to read."""
+    if values.dtype.kind in "UO":
+        return "text"
+    return values.dtype.name if values.ndim == 1 else f"{values.shape[1]} × {values.dtype.name}"
+
+
 def numpy_column(name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     """Return a column as an array; texts as such, unless some are missing (None).
 

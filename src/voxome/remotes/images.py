@@ -42,9 +42,12 @@ from voxome.remotes.arrays import writable_slices
 from voxome.remotes.image_codecs import SUFFIXES, Form, encode, format_of, probe
 from voxome.remotes.image_stacks import FileStack, SingleFile, StackSource
 from voxome.remotes.local_files import file_version
+from voxome.remotes.mesh_formats import FORMATS
 from voxome.remotes.natural_order import natural_sort
 from voxome.remotes.provenance_json import read_attributes, with_entry
+from voxome.remotes.shape_files import is_shape_folder
 from voxome.remotes.spec_checks import parse_options
+from voxome.remotes.swc import SUFFIX as SWC
 from voxome.remotes.tiff_files import image_series, open_tiff
 from voxome.remotes.tiffs import TiffStack, voxel_size
 from voxome.storage.atomic import replacing, storing
@@ -121,7 +124,8 @@ class ImagesRemote:
 
     def recognises(self, path: Path) -> bool:
         if path.is_dir():
-            return (path / SIDECAR).is_file() or _has_nothing_but_sections(path)
+            shapes = is_shape_folder(path, (*FORMATS, SWC))  # have such a file beside them, too
+            return ((path / SIDECAR).is_file() and not shapes) or _has_nothing_but_sections(path)
         files = _files(path)
         try:
             return bool(files) and bool(format_of(files[0]))

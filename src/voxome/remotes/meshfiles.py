@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput, NotFound, UnsupportedFormat
 from voxome.remotes.mesh_formats import FORMATS, WRITTEN, decode_mesh, encode_mesh
-from voxome.remotes.shape_files import ShapeFiles, require_new
+from voxome.remotes.shape_files import ShapeFiles, is_shape_folder, require_new
 from voxome.remotes.writer_options import read_options, take_options
 from voxome.storage.find import storage_path
 
@@ -68,6 +69,10 @@ class MeshFilesRemote:
     """
 
     file_suffixes = tuple(FORMATS)
+    signature = "a folder of mesh files that are called by ids (1004.ply)"
+
+    def recognises(self, path: Path) -> bool:
+        return is_shape_folder(path, tuple(FORMATS))
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> MeshFiles:
         files = _files(uri)

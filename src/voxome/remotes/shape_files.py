@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from os import scandir
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,8 @@ from voxome.storage.path import StoragePath
 SIDECAR = "voxome.json"
 """File with what made the others."""
 _LIMIT = 1 << 64
+_COMPANIONS = ("", ".csv", ".json", ".md", ".tsv", ".txt")
+"""Suffixes of files that explain a folder of shapes."""
 
 
 class ShapeFiles:
@@ -89,6 +93,22 @@ class ShapeFiles:
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         return re.compile(rf"(\d{{1,20}})({'|'.join(map(re.escape, self.suffixes))})")
+
+
+def is_shape_folder(path: Path, suffixes: Sequence[str]) -> bool:
+    """Return whether a local folder has files called by ids, and beside them at most files that explain these."""
+    if not path.is_dir():
+        return False
+    found = False
+    with scandir(path) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            name = PurePath(entry.name)
+            if entry.is_dir() or not (name.suffix in suffixes or name.suffix.lower() in _COMPANIONS):
+                return False
+            found = found or (name.suffix in suffixes and name.stem.isdecimal())
+    return found
 
 
 def require_new(folder: StoragePath, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from voxome.contracts.shapes import Mesh, Skeleton
 from voxome.contracts.source import Mode, ResourceInfo
 from voxome.contracts.uri import Uri
 from voxome.errors import CorruptData, NotFound, UnsupportedFormat
-from voxome.remotes.shape_files import ShapeFiles, require_new
+from voxome.remotes.shape_files import ShapeFiles, is_shape_folder, require_new
 from voxome.remotes.swc_format import decode_swc, encode_swc
 from voxome.remotes.writer_options import read_options, take_options
 from voxome.storage.find import storage_path
@@ -59,6 +60,10 @@ class SwcRemote:
     """Folders of SWC files; ``?unit=`` is that of files whose headers do not say it: nm, um or mm."""
 
     file_suffixes = (SUFFIX,)
+    signature = "a folder of SWC files that are called by ids (1004.swc)"
+
+    def recognises(self, path: Path) -> bool:
+        return is_shape_folder(path, (SUFFIX,))
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> SwcFiles:
         plain, given = take_options(uri, _OPTIONS)

@@ -18,7 +18,6 @@ from voxome.contracts.abilities import (
     SupportsLevels,
     SupportsMarkerFiles,
     SupportsOpenLevel,
-    SupportsRecognise,
     SupportsUriOptions,
     ability,
 )
@@ -39,6 +38,7 @@ from voxome.errors import (
     describe_value,
 )
 from voxome.registry import load, targets
+from voxome.resources.addresses import absolute, has_local_paths
 from voxome.resources.file_names import file_problem
 from voxome.resources.recognition import (
     find_remote,
@@ -186,18 +186,6 @@ def bare_address(uri: Uri) -> Uri | None:
     return None if named or uri.scheme else uri
 
 
-def absolute(uri: Uri) -> Uri:
-    """Return `uri` with an absolute path, so that it holds in any working directory."""
-    if "://" in uri.path or not _has_local_paths(uri.scheme):
-        return uri
-    return replace(uri, path=str(uri.local_path))
-
-
-def _has_local_paths(scheme: str) -> bool:
-    """Return whether the path of a URI of `scheme` is one on this machine, unless it is an address."""
-    return scheme not in targets(GROUP) and isinstance(get_remote(scheme), SupportsRecognise)
-
-
 def canonical(uri: Location) -> Uri:
     """Return a URI that is equal for all spellings of one volume: absolute, without links and slashes at the end.
 
@@ -205,7 +193,7 @@ def canonical(uri: Location) -> Uri:
     """
     parsed = Uri.parse(uri)
     path = parsed.path.rstrip("/")
-    if "://" not in path and (not parsed.scheme or _has_local_paths(parsed.scheme)):
+    if "://" not in path and (not parsed.scheme or has_local_paths(parsed.scheme)):
         path = os.path.realpath(parsed.local_path)
     query = {name: value for name, value in parsed.query.items() if (name, value) != (LEVEL, "0")}
     return replace(parsed, path=path, query=query)

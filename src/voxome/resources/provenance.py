@@ -11,6 +11,7 @@ from voxome.contracts.provenance import InputRecord, Provenance
 from voxome.contracts.source import VolumeSource
 from voxome.errors import VoxomeError
 from voxome.redaction import redact
+from voxome.resources.addresses import absolute_text
 from voxome.resources.views import View
 
 MOST_ENTRIES = 1000
@@ -81,10 +82,10 @@ def input_record(name: str, source: VolumeSource, uri: str) -> InputRecord:
     source : VolumeSource
         The volume.
     uri : str
-        Its address; a volume without one is ``array``, with the options of its views.
+        Its address, which becomes absolute; a volume without one is ``array``, with the options of its views.
     """
     options = "" if uri else "&".join(_options(source))
-    address = redact(uri) or (f"array?{options}" if options else "array")
+    address = redact(absolute_text(uri)) or (f"array?{options}" if options else "array")
     try:
         token = most_detailed_version(source).token
     except (VoxomeError, OSError):

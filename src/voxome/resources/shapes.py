@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from voxome.calls import explain_construction
 from voxome.contracts.arguments import require_count, require_counts, require_id, require_position, require_text
-from voxome.contracts.points import SupportsBatches, SupportsEditPoints
+from voxome.contracts.points import PointsSummary, SupportsBatches, SupportsEditPoints, SupportsPointsSummary
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Annotations, AnnotationShape, Mesh, Skeleton
 from voxome.contracts.source import MeshSource, PointsSource, SkeletonSource
@@ -126,6 +126,12 @@ class Points(_Stored[PointsSource]):
     @cached_property
     def _made(self) -> Provenance | None:
         return self.provenance
+
+    def summarise(self) -> PointsSummary:
+        """Return the number of annotations, their properties and their bounds, as far as the store knows."""
+        if isinstance(self.source, SupportsPointsSummary):
+            return self.source.summarise()
+        return PointsSummary(count=None, properties={}, bounds_nm=None)
 
     def batches(self) -> Iterator[Annotations]:
         """Yield all annotations with their relations, in parts of bounded size.

@@ -15,8 +15,9 @@ from voxome.contracts.spec import VolumeKind, VolumeSpec
 from voxome.contracts.uri import Location, Uri, location_text
 from voxome.errors import InvalidBox, InvalidInput, ReadOnly, VoxomeError, describe_value
 from voxome.geometry import Box
+from voxome.resources.addresses import absolute
 from voxome.resources.cast import require_unmasked
-from voxome.resources.open import absolute, format_traits, open, open_source
+from voxome.resources.open import format_traits, open, open_source
 from voxome.resources.views import View
 from voxome.resources.volume import Volume
 
@@ -108,6 +109,11 @@ def require_location(value: object) -> str:
     InvalidInput
         If it is neither, nor anything else that means a volume.
     """
+    if isinstance(value, list | tuple):
+        raise InvalidInput(
+            f"a {type(value).__name__} of {len(value)} is not a volume; expected one URI, path, voxome.Volume or NumPy "
+            "array: make an array of numbers with numpy.array(…), and open volumes one by one"
+        )
     if not isinstance(value, str | os.PathLike):
         raise InvalidInput(
             f"{describe_value(value)} ({type(value).__name__}) is not a volume; expected a URI, a path, a "

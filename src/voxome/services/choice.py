@@ -12,7 +12,7 @@ from voxome.contracts.abilities import ability
 from voxome.contracts.provenance import LOCAL, OWN
 from voxome.contracts.service import GROUP, Requirement
 from voxome.errors import InvalidInput, UnknownName, UnsupportedFormat, describe_value
-from voxome.registry import load, targets
+from voxome.registry import BUILT_IN, load, targets
 from voxome.resources.volume import Volume
 
 
@@ -28,8 +28,8 @@ def choose(
     Parameters
     ----------
     service : str or None
-        ``own``: the store; ``local``: a tool of voxome; the name of another service; None: the store if it can,
-        otherwise a tool.
+        ``own``: the store; ``local``: a tool of voxome; the name of the service of another package; None: the store
+        if it can, otherwise a tool.
     volume : Volume
         What the service is of.
     name : str
@@ -71,9 +71,9 @@ def choose(
             )
     if service in (OWN, LOCAL):
         return service
-    if service not in targets(GROUP) or service == name:
-        others = [OWN, LOCAL, *(one for one in targets(GROUP) if one != name)]
-        raise UnknownName.of(f"service for {name!r}", service, others)
+    others = [one for one in targets(GROUP) if one not in BUILT_IN[GROUP]]  # those of voxome do something else
+    if service not in others:
+        raise UnknownName.of("service", service, [*([] if own is None else [OWN]), LOCAL, *others], owner=name)
     return service
 
 

@@ -49,7 +49,9 @@ def info(resource: VolumeLike | Resource) -> dict[str, Any]:
     -------
     dict
         ``uri``, ``format``, ``kind``; of a volume also ``shape``, ``dtype``, ``axes``, ``start``, ``voxel_size_nm``,
-        ``offset_nm``, ``bytes``, ``chunk``, ``write_chunk`` and ``levels``, a list with the facts of each level.
+        ``offset_nm``, ``bytes``, ``chunk``, ``write_chunk`` and ``levels``, a list with the facts of each level; of
+        points ``geometry``, ``count``, ``properties`` (name → dtype), ``relations``, ``relation_versions`` and
+        ``bounds_nm`` (two corners, z, y, x), None where only reading all of a store would tell.
 
     Raises
     ------
@@ -75,7 +77,15 @@ def _shape_facts(resource: Meshes | Skeletons | Points) -> dict[str, Any]:
         "kind": type(resource).__name__.lower(),
     }
     if isinstance(resource, Points):
-        facts |= {"geometry": resource.shape, "relations": list(resource.relations)}
+        summary = resource.summarise()
+        facts |= {
+            "geometry": resource.shape,
+            "count": summary.count,
+            "properties": dict(summary.properties),
+            "relations": list(resource.relations),
+            "relation_versions": {name: dict(one) for name, one in resource.relation_versions.items()},
+            "bounds_nm": summary.bounds_nm and [list(end) for end in summary.bounds_nm],
+        }
     return facts
 
 

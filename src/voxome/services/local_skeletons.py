@@ -17,6 +17,7 @@ from voxome.errors import InvalidBox, InvalidInput, NotFound, VoxomeError
 from voxome.extras import require
 from voxome.geometry import BlockGrid, Box
 from voxome.registry import load
+from voxome.resources.addresses import absolute_text
 from voxome.resources.local_ids import require_positive
 from voxome.resources.volume import Volume
 
@@ -229,7 +230,7 @@ class LocalSkeletons:
         if targets_nm:
             parameters["targets_nm"] = [list(one) for one in targets_nm]
         spec = load("voxome.tools", "common.skeletons").spec
-        record = InputRecord("labels", self._labels.uri, self._version())
+        record = InputRecord("labels", absolute_text(self._labels.uri), self._version())
         made = Provenance.now("skeleton", LOCAL, spec.name, spec.version, parameters, [record])
         return replace(skeleton, nodes_nm=skeleton.nodes_nm + self._origin, provenance=made)
 

@@ -19,6 +19,7 @@ from voxome.contracts.service import service as as_service
 from voxome.errors import InvalidBox, InvalidInput, NotFound
 from voxome.extras import require
 from voxome.geometry import Box
+from voxome.geometry.notation import comma_text
 from voxome.resources.columns import Table
 from voxome.resources.labels import require_labels
 from voxome.resources.provenance import input_record, own_version
@@ -107,8 +108,8 @@ def regions(
     require("services", "numba")
     from voxome.tools.common.segments.measures import measure_regions, measure_values
 
-    region = _region(labels, box)
-    pictured = None if image is None else _image(image, labels, region)
+    region = measured_region(labels, box)
+    pictured = None if image is None else require_same_voxels(as_volume(image), labels, region)
     sums = _sums(labels, pictured, region, contacts=False)
     rows = measure_regions(sums.segments, labels.domain.start, labels.voxel_size_nm)
     if pictured is not None:
@@ -174,32 +175,48 @@ def contacts(
     require("services", "numba")
     from voxome.tools.common.segments.measures import measure_contacts
 
-    region = _region(labels, box)
+    region = measured_region(labels, box)
     sums = _sums(labels, None, region, contacts=True)
     rows = measure_contacts(sums.contacts, labels.domain.start, labels.voxel_size_nm)
     return Table(rows, ("a", "b"), _provenance("contacts", {"labels": labels}, region))
 
 
-def _region(labels: Volume, box: Box | str | None) -> Box:
+def measured_region(labels: Volume, box: Box | str | None) -> Box:
+    """Return the part of a volume that is measured: all of it, or the box.
+
+    Raises
+    ------
+    InvalidBox
+        If the box is empty or leaves the volume.
+    """
     region = labels.domain if box is None else Box.of(box, labels.domain)
     if region.ndim != labels.ndim or region.empty or region not in labels.domain:
         raise InvalidBox(f"the box {region} is empty or leaves the volume; expected a box inside {labels.domain}")
     return region
 
 
-def _image(image: VolumeLike, labels: Volume, region: Box) -> Volume:
-    """Open the volume whose values are measured, which must have the voxels of the labels."""
-    opened = as_volume(image)
-    name, other = opened.uri or "the image", labels.uri or "the labels"
-    if opened.ndim != 3 or opened.dtype.kind not in "biuf":
-        axes = "/".join(opened.axes)
-        raise InvalidInput(f"{name} has axes {axes} and dtype {opened.dtype}; expected numbers along z, y and x")
-    same = opened.domain == labels.domain or are_placed(opened.spec, labels.spec)
-    if region not in opened.domain or not same:
-        raise InvalidInput(f"{name} spans {opened.domain}; expected the voxels of {other}, {region}")
-    if problem := placement_problem(other, labels.spec, name, opened.spec):
+def require_same_voxels(image: Volume, labels: Volume, region: Box) -> Volume:
+    """Return the volume whose values are measured, which must have all voxels of a region of the labels.
+
+    Raises
+    ------
+    InvalidInput
+        If it has not, or its voxels are elsewhere.
+    """
+    name, other = image.uri or "the image", labels.uri or "the labels"
+    if image.ndim != 3 or image.dtype.kind not in "biuf":
+        axes = "/".join(image.axes)
+        raise InvalidInput(f"{name} has axes {axes} and dtype {image.dtype}; expected numbers along z, y and x")
+    same = image.domain == labels.domain or are_placed(image.spec, labels.spec)
+    if region not in image.domain or not same:
+        shapes = [comma_text(box.shape) for box in (image.domain, region)]
+        raise InvalidInput(
+            f"the image {name} has {shapes[0]} voxels, {image.domain}; expected those of the labels {other}: "
+            f"{shapes[1]}, {region}. Give the image of these labels, or the part that both have as the box"
+        )
+    if problem := placement_problem(other, labels.spec, name, image.spec):
         raise InvalidInput(problem)
-    return opened
+    return image
 
 
 def _sums(labels: Volume, image: Volume | None, region: Box, *, contacts: bool) -> Any:

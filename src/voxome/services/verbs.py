@@ -15,7 +15,8 @@ from voxome.contracts.spec import VolumeKind, parse_dtype, require_chunk
 from voxome.contracts.uri import Location, Uri, location_text
 from voxome.errors import InvalidInput
 from voxome.geometry import Box
-from voxome.resources.open import absolute, locate, open_source
+from voxome.resources.addresses import absolute
+from voxome.resources.open import locate, open_source
 from voxome.resources.provenance import history_of, input_record, own_version, record
 from voxome.resources.unfinished import require_finished
 from voxome.resources.volume import Volume

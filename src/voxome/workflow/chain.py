@@ -40,7 +40,7 @@ def chain_of(name: str, *specs: ToolSpec) -> Graph:
 
     An input of a tool that has the name of an output of a tool before it comes from there; all other inputs and
     parameters are inputs of the workflow, those of several tools that have one name only once. The outputs of the
-    workflow are those of the last tool.
+    workflow are those of the last tool, and of all before whose outputs no tool takes.
 
     Parameters
     ----------
@@ -62,8 +62,10 @@ def chain_of(name: str, *specs: ToolSpec) -> Graph:
                 sources[port] = FromInput(port)
         nodes.append(Node(spec.name, spec.name, spec.version, sources))
         made |= {output: FromStep(spec.name, output) for output in spec.outputs}
-    last = specs[-1]
-    return Graph(name, inputs, tuple(nodes), {output: FromStep(last.name, output) for output in last.outputs})
+    taken = {source.step for node in nodes for source in node.inputs.values() if isinstance(source, FromStep)}
+    ends = [spec for spec in specs if spec.name not in taken]
+    outputs = {output: FromStep(spec.name, output) for spec in ends for output in spec.outputs}
+    return Graph(name, inputs, tuple(nodes), outputs)
 
 
 def _graph_input(port: str, one: Input | Parameter) -> GraphInput:
@@ -126,7 +128,7 @@ def run_chain(
     Returns
     -------
     dict of str to Handle
-        Locations of the outputs of the last step.
+        Locations of the outputs of the graph.
 
     Raises
     ------
@@ -145,7 +147,8 @@ def run_chain(
         _discard(last, address, overwrite=overwrite)
         for step in (*before, last):
             _run(step, address, outside, workers, how)
-    return {name: last.output(name).within(address) for name in graph.outputs}
+    steps = {step.name: step for step in (*before, last)}
+    return {name: steps[one.step].output(one.output).within(address) for name, one in graph.outputs.items()}
 
 
 def _warn_of_reuse(step: Step, outside: Mapping[str, Handle]) -> None:

@@ -19,8 +19,9 @@ from voxome.geometry import Box
 from voxome.kinds.shapes import Shapes, split_options
 from voxome.records.choice import RecordsChoice
 from voxome.registry import load
+from voxome.resources.addresses import absolute
 from voxome.resources.labels import corner_of_level, require_labels
-from voxome.resources.open import absolute, open
+from voxome.resources.open import open
 from voxome.resources.shapes import Meshes, Skeletons
 from voxome.resources.volume_like import VolumeLike, as_volume
 from voxome.storage.find import storage_at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -19,7 +19,13 @@ _RECORD = f"{PRIVATE}/table.json"
 
 
 @contextmanager
-def work_folder(files: Sequence[StoragePath], request: Mapping[str, Any], *, overwrite: bool) -> Iterator[StoragePath]:
+def work_folder(
+    files: Sequence[StoragePath],
+    request: Mapping[str, Any],
+    *,
+    overwrite: bool,
+    finished: Collection[StoragePath] = (),
+) -> Iterator[StoragePath]:
     """Yield the folder ``<table>.run``, locked; it is removed at the end, and stays after a failure if it has results.
 
     Parameters
@@ -31,6 +37,8 @@ def work_folder(files: Sequence[StoragePath], request: Mapping[str, Any], *, ove
         this.
     overwrite : bool
         Whether to replace existing files.
+    finished : collection of StoragePath
+        Files that an earlier call for the same has written, which may be written again.
 
     Raises
     ------
@@ -40,8 +48,7 @@ def work_folder(files: Sequence[StoragePath], request: Mapping[str, Any], *, ove
         If another call uses the folder.
     """
     table = files[0]
-    assert table.parent is not None, "a table is a file in a folder"
-    folder = table.parent / f"{table.name}.run"
+    folder = work_path(table)
     found = read_json(folder, _RECORD)
     if found is None and folder.taken():
         raise AlreadyExists(
@@ -50,7 +57,7 @@ def work_folder(files: Sequence[StoragePath], request: Mapping[str, Any], *, ove
         )
     record = {"request": dict(request), "files": [str(file) for file in files]}
     begun = found["files"] if found is not None and found.get("request") == record["request"] else []
-    taken = [str(file) for file in files if str(file) not in begun and file.exists()]
+    taken = [str(file) for file in files if str(file) not in begun and file not in finished and file.exists()]
     if taken and not overwrite:
         raise AlreadyExists(f"{taken[0]} already exists; choose another name, delete it, or use --overwrite")
     text = to_json(record, str(folder / _RECORD))
@@ -66,6 +73,12 @@ def work_folder(files: Sequence[StoragePath], request: Mapping[str, Any], *, ove
         with suppress(VoxomeError):
             _remove_if_unused(folder)
         raise
+
+
+def work_path(table: StoragePath) -> StoragePath:
+    """Return the folder in which blocks of a table keep what they compute; it is there as long as they do."""
+    assert table.parent is not None, "a table is a file in a folder"
+    return table.parent / f"{table.name}.run"
 
 
 def _remove_if_unused(folder: StoragePath) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from voxome.contracts.position_columns import POSITIONS, position_columns
+from voxome.contracts.provenance import ATTRIBUTE
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import InvalidInput, describe_value
 from voxome.remotes.annotation_checks import require_positions
@@ -30,7 +31,11 @@ _PREFIXES: Mapping[AnnotationShape, tuple[tuple[str, ...], ...]] = {
 _EXACT = 1 << 53
 """Largest id to which floats hold all."""
 _RUN_VERSION = b"voxome_format_version"
-"""Metadata of the tables of a run, whose positions count from the centre of voxel 0."""
+"""Metadata of the tables that voxome writes; of a run, whose positions count from the centre of voxel 0."""
+
+
+_PROVENANCE = ATTRIBUTE.encode()
+"""Metadata of tables of services, as of `voxome.regions`, whose positions count from the corner of voxel 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +82,8 @@ class TableReader:
         self._is_voxels = not unit
         self._from = [f"{prefix}{axis}{unit}" for prefix in prefixes for axis in "zyx"]
         metadata = schema.metadata or {}
-        self._of_run = _RUN_VERSION in metadata and SHAPE_KEY not in metadata
+        others = SHAPE_KEY in metadata or _PROVENANCE in metadata  # annotations, and results of services
+        self._of_run = _RUN_VERSION in metadata and not others
         if (self._is_voxels or self._of_run) and options.voxel_size_nm is None:
             what = "in voxels" if self._is_voxels else "from the centre of voxel 0, as in all tables of a run"
             raise InvalidInput(f"{name}: its positions count {what}; add the voxel size in nm, as ?voxel_size=40,8,8")
@@ -145,6 +151,14 @@ class TableReader:
         if self.shape == "ellipsoid":
             moved[:, 1] = positions[:, 1] * size if self._is_voxels else positions[:, 1]
         return moved
+
+
+def has_positions(columns: Sequence[str]) -> bool:
+    """Return whether a table with these columns has positions."""
+    return any(
+        all(f"{prefix}{axis}{unit}" in columns for prefix in prefixes for axis in "zyx")
+        for _, prefixes, unit in _candidates()
+    )
 
 
 def _positions_of(columns: Sequence[str], name: str) -> tuple[AnnotationShape, tuple[str, ...], str]:

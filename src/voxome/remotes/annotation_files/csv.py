@@ -97,6 +97,18 @@ def read_csv_schema(path: StoragePath) -> pa.Schema:
     return pa.schema([_field(name, found.get(name), widths.get(name, 3)) for name in names])
 
 
+def read_csv_names(path: StoragePath) -> list[str]:
+    """Return the names of the columns of a CSV file, from its first line alone.
+
+    Raises
+    ------
+    NotFound, CorruptData
+        As `read_csv_schema`.
+    """
+    with path.open_file() as file:
+        return _header(file, path)[0]
+
+
 def _field(name: str, values: _Values | None, width: int) -> pa.Field:
     if name.endswith(LIST_SUFFIX):
         return pa.field(name.removesuffix(LIST_SUFFIX), pa.large_list(pa.uint64()))

@@ -22,20 +22,30 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from voxome.contracts.points import PointsSpec, PointsWriter
+from voxome.contracts.points import PointsSpec, PointsSummary, PointsWriter
 from voxome.contracts.provenance import ATTRIBUTE, Provenance
 from voxome.contracts.ragged import Ragged
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.contracts.source import Mode, ResourceInfo, Source
 from voxome.contracts.uri import Uri
-from voxome.errors import AlreadyExists, CorruptData, InvalidInput, NotFound, ReadOnly, UnknownName, UnsupportedFormat
+from voxome.errors import (
+    AlreadyExists,
+    CorruptData,
+    InvalidInput,
+    NotFound,
+    ReadOnly,
+    UnknownName,
+    UnsupportedFormat,
+    VoxomeError,
+)
 from voxome.remotes.annotation_checks import UniqueIds, require_positions
-from voxome.remotes.annotation_files.columns import TableOptions, TableReader, parse_triple
-from voxome.remotes.annotation_files.csv import csv_columns, read_csv, read_csv_schema
-from voxome.remotes.annotation_rows import to_table
+from voxome.remotes.annotation_files.columns import TableOptions, TableReader, has_positions, parse_triple
+from voxome.remotes.annotation_files.csv import csv_columns, read_csv, read_csv_names, read_csv_schema
+from voxome.remotes.annotation_rows import to_table, type_name
 from voxome.remotes.provenance_json import parse_entries
 from voxome.storage.atomic import storing
 from voxome.storage.find import storage_path
+from voxome.storage.local import LocalPath
 from voxome.storage.path import StoragePath
 from voxome.storage.probe import require_write_access
 
@@ -53,6 +63,17 @@ class AnnotationFilesRemote:
     """
 
     points_suffixes = SUFFIXES
+    signature = "a table of annotations (.csv, .parquet) with positions"
+
+    def recognises(self, path: Path) -> bool:
+        """Return whether `path` is a table with columns of positions."""
+        if not (path.name.lower().endswith(SUFFIXES) and path.is_file()):
+            return False
+        file = LocalPath(str(path))
+        try:
+            return has_positions(read_csv_names(file) if _is_csv(file) else _schema(file).names)
+        except VoxomeError:
+            return False
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> Source:
         if mode != "r":
@@ -121,6 +142,18 @@ class TableSource:
                 )
         if not first:
             yield self._none
+
+    def summarise(self) -> PointsSummary:
+        """Return count, properties and bounds, for which all of the table is read."""
+        count, low, high = 0, np.full(3, np.inf), np.full(3, -np.inf)
+        for part in self.batches():
+            count += len(part)
+            if len(part):
+                bounds = part.bounds_nm
+                low, high = np.minimum(low, bounds[:, 0].min(axis=0)), np.maximum(high, bounds[:, 1].max(axis=0))
+        properties = {name: type_name(values) for name, values in self._none.properties.items()}
+        bounds_nm = (tuple(low.tolist()), tuple(high.tolist())) if count else None
+        return PointsSummary(count=count, properties=properties, bounds_nm=bounds_nm)
 
     def read_provenance(self) -> tuple[Provenance, ...]:
         """Return what the metadata of a Parquet file say; CSV files have none."""

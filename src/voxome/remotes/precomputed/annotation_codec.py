@@ -80,6 +80,11 @@ class AnnotationCodec:
         stored[self._order] = zyx_nm
         return stored / self.nm
 
+    def to_nm(self, stored: Sequence[float]) -> NDArray[np.float64]:
+        """Return a position in the order and units of the dimensions as z, y, x in nm."""
+        position: NDArray[np.float64] = (np.asarray(stored, np.float64) * self.nm)[self._order]
+        return position
+
     def encode(self, annotations: Annotations) -> NDArray[Any]:
         """Return annotations as an array of `dtype`.
 

@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.contracts.points import PointsSpec
+from voxome.contracts.points import PointsSpec, PointsSummary
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.ragged import Ragged
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import NotFound, ReadOnly, StoreError, UnknownName, VoxomeError
+from voxome.remotes.annotation_rows import type_name
 from voxome.remotes.precomputed.annotation_edits import Edits, EditsFile
 from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, edits_key, generation_of, remove_replaced
 from voxome.remotes.precomputed.annotations import AnnotationIndices
@@ -110,6 +111,23 @@ class PrecomputedAnnotations:
             return {**info, OWN: {**own, "relations": {**own.get("relations", {}), **versions}}}
 
         update_json(self._path, INFO, change)
+
+    def summarise(self) -> PointsSummary:
+        """Return what the metadata and the edits say."""
+        return self._query(self._summarise)
+
+    def _summarise(self, indices: AnnotationIndices, edits: Edits) -> PointsSummary:
+        count, bounds = self._folder.info.get(OWN, {}).get("count"), indices.bounds_nm
+        if count is not None and len(edits):
+            count += len(edits.live) - len(indices.get_existing(edits.ids))
+        if bounds is not None and len(edits.live):
+            ends = np.concatenate([[bounds], edits.live.bounds_nm])
+            bounds = np.stack([ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)])
+        return PointsSummary(
+            count=count,
+            properties={name: type_name(values) for name, values in indices.none().properties.items()},
+            bounds_nm=None if bounds is None or count == 0 else tuple(tuple(end) for end in bounds.tolist()),
+        )
 
     def ids(self) -> NDArray[np.uint64]:
         return self._query(lambda indices, edits: np.union1d(np.setdiff1d(indices.ids(), edits.ids), edits.live.ids))

@@ -42,7 +42,7 @@ class AnnotationIndices:
 
     def __init__(self, folder: ShapeFolder) -> None:
         info = folder.info
-        self.name, self._folder = folder.name, folder.path
+        self.name, self._folder, self._info = folder.name, folder.path, info
         self.codec = AnnotationCodec(info, folder.name)
         self._by_id = None if info.get("by_id") is None else self._index(info["by_id"])
         self._by_relation = {str(one["id"]): self._index(one) for one in info.get("relationships") or ()}
@@ -58,6 +58,12 @@ class AnnotationIndices:
     @property
     def relations(self) -> Sequence[str]:
         return tuple(self._by_relation)
+
+    @property
+    def bounds_nm(self) -> NDArray[np.float64] | None:
+        """Lowest and highest corner that the metadata name, (2, 3): z, y, x in nm; None if they name none."""
+        corners = [self._info.get(name) for name in ("lower_bound", "upper_bound")]
+        return None if None in corners else np.stack([self.codec.to_nm(corner) for corner in corners])
 
     def ids(self) -> NDArray[np.uint64]:
         return self._ids_index().ids()

@@ -25,7 +25,7 @@ from voxome.remotes.precomputed.folders import INFO
 from voxome.remotes.precomputed.info import Json, check, whole_numbers
 from voxome.remotes.precomputed.layers import VOLUME, list_layer, open_shapes, read_layer, type_of
 from voxome.remotes.precomputed.mesh_writer import check_meshes, open_mesh_writer
-from voxome.remotes.precomputed.segment_properties import properties_folder, write_segment_properties
+from voxome.remotes.precomputed.segment_properties import properties_folder, stored_properties, write_segment_properties
 from voxome.remotes.precomputed.skeleton_writer import check_skeletons, open_skeleton_writer
 from voxome.remotes.precomputed.source import PrecomputedPyramid, open_level
 from voxome.remotes.precomputed.volume_files import PrecomputedFiles
@@ -131,6 +131,9 @@ class PrecomputedRemote:
 
     def segment_properties_file(self, uri: Uri) -> str:
         return (properties_folder(uri) / INFO).address
+
+    def stored_segment_properties(self, uri: Uri) -> tuple[tuple[str, ...], tuple[Provenance, ...]]:
+        return stored_properties(uri)
 
     def write_segment_properties(
         self,

@@ -83,6 +83,13 @@ def write_segment_properties(
     return tuple(omitted)
 
 
+def stored_properties(uri: Uri) -> tuple[tuple[str, ...], tuple[Provenance, ...]]:
+    """Return the names of the properties in a folder, and what made them, oldest first."""
+    folder = storage_path(uri)
+    listed = (read_json(folder, INFO) or {}).get("inline", {}).get("properties", ())
+    return tuple(str(one.get("id")) for one in listed), read_provenance(folder)
+
+
 def properties_folder(uri: Uri) -> StoragePath:
     """Return the folder of a URI, in which properties may be written.
 

@@ -17,7 +17,8 @@ from voxome.contracts.provenance import LOCAL, Provenance
 from voxome.contracts.shapes import Annotations
 from voxome.contracts.uri import Location, Uri
 from voxome.errors import InvalidInput, UnknownName, UnsupportedFormat
-from voxome.resources.open import absolute, open
+from voxome.resources.addresses import absolute
+from voxome.resources.open import open
 from voxome.resources.recognition import get_remote
 from voxome.resources.shapes import Points
 from voxome.resources.volume_like import VolumeLike

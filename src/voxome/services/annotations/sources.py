@@ -11,6 +11,7 @@ from voxome.contracts.provenance import InputRecord
 from voxome.contracts.shapes import Annotations
 from voxome.contracts.uri import Location, Uri, location_text
 from voxome.errors import InvalidInput, describe_value
+from voxome.resources.addresses import absolute_text
 from voxome.resources.open import open
 from voxome.resources.recognition import remotes_with
 from voxome.resources.shapes import Points
@@ -52,7 +53,7 @@ def open_annotations(source: AnnotationsLike) -> AnnotationsInput:
     if isinstance(source, str | os.PathLike | Points):
         points = source if isinstance(source, Points) else open(with_scheme(source), expect=Points)
         size = getattr(points.source, "voxel_size_nm", None)
-        return AnnotationsInput(points.batches(), size, (InputRecord("annotations", points.uri),))
+        return AnnotationsInput(points.batches(), size, (InputRecord("annotations", absolute_text(points.uri)),))
     if isinstance(source, Iterable):
         return AnnotationsInput(_checked(source))
     raise InvalidInput(

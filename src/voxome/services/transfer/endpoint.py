@@ -17,7 +17,8 @@ from voxome.contracts.uri import Location, Uri, at_level
 from voxome.errors import InvalidInput, NotFound
 from voxome.geometry import Box
 from voxome.geometry.notation import comma_text
-from voxome.resources.open import absolute, format_traits, locate, open_source
+from voxome.resources.addresses import absolute
+from voxome.resources.open import format_traits, locate, open_source
 from voxome.resources.transfer_lock import lock_path
 from voxome.resources.view_options import is_percent
 from voxome.resources.volume import Volume
