@@ -47,7 +47,7 @@ def test_a_folder_with_something_else_is_not(tmp_path: Path, other: str) -> None
     voxome.save(MESH, tmp_path / "1004.ply")
     (tmp_path / other).parent.mkdir(exist_ok=True)
     (tmp_path / other).write_text("1 0 0 0 0 1 -1\n")
-    with pytest.raises(UnsupportedFormat, match=r"a folder of mesh files that are called by ids"):
+    with pytest.raises(UnsupportedFormat, match=r"meshes \(ID\.ply\)"):
         voxome.open(tmp_path)
 
 
@@ -63,7 +63,7 @@ def test_a_table_of_annotations_is_recognised(tmp_path: Path) -> None:
         voxome.create_annotations(tmp_path / f"a.{suffix}", found)
         assert voxome.open(tmp_path / f"a.{suffix}", expect=voxome.Points).ids().tolist() == [7]
     (tmp_path / "b.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(UnsupportedFormat, match="a table of annotations"):
+    with pytest.raises(UnsupportedFormat, match=r"annotations \(\.csv, \.parquet\)"):
         voxome.open(tmp_path / "b.csv")
 
 

@@ -119,7 +119,7 @@ class ImagesRemote:
     """Folders of images, and files of one image or of many pages."""
 
     uri_options = ("series",)
-    signature = "a TIFF, PNG or JPEG file, or a folder with nothing but these"
+    signature = "a TIFF, PNG or JPEG file, or a folder of these"
     traits = FormatTraits(codec_option="compression")
 
     def recognises(self, path: Path) -> bool:

@@ -69,7 +69,7 @@ class MeshFilesRemote:
     """
 
     file_suffixes = tuple(FORMATS)
-    signature = "a folder of mesh files that are called by ids (1004.ply)"
+    signature = "meshes (ID.ply)"
 
     def recognises(self, path: Path) -> bool:
         return is_shape_folder(path, tuple(FORMATS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from os import scandir
+from os import DirEntry, scandir
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -102,13 +102,21 @@ def is_shape_folder(path: Path, suffixes: Sequence[str]) -> bool:
     found = False
     with scandir(path) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
-                continue
             name = PurePath(entry.name)
-            if entry.is_dir() or not (name.suffix in suffixes or name.suffix.lower() in _COMPANIONS):
+            if name.name.startswith("."):
+                continue
+            if not (name.suffix in suffixes or name.suffix.lower() in _COMPANIONS) or not _is_file(entry):
                 return False
             found = found or (name.suffix in suffixes and name.stem.isdecimal())
     return found
+
+
+def _is_file(entry: DirEntry[str]) -> bool:
+    """Return whether an entry of a folder is a file; links in circles are none."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def require_new(folder: StoragePath, name: str) -> None:

@@ -60,7 +60,7 @@ class SwcRemote:
     """Folders of SWC files; ``?unit=`` is that of files whose headers do not say it: nm, um or mm."""
 
     file_suffixes = (SUFFIX,)
-    signature = "a folder of SWC files that are called by ids (1004.swc)"
+    signature = "skeletons (ID.swc)"
 
     def recognises(self, path: Path) -> bool:
         return is_shape_folder(path, (SUFFIX,))

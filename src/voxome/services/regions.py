@@ -203,7 +203,7 @@ def require_same_voxels(image: Volume, labels: Volume, region: Box) -> Volume:
     InvalidInput
         If it has not, or its voxels are elsewhere.
     """
-    name, other = image.uri or "the image", labels.uri or "the labels"
+    name, other = f"the image {image.uri}".rstrip(), f"the labels {labels.uri}".rstrip()
     if image.ndim != 3 or image.dtype.kind not in "biuf":
         axes = "/".join(image.axes)
         raise InvalidInput(f"{name} has axes {axes} and dtype {image.dtype}; expected numbers along z, y and x")
@@ -211,8 +211,8 @@ def require_same_voxels(image: Volume, labels: Volume, region: Box) -> Volume:
     if region not in image.domain or not same:
         shapes = [comma_text(box.shape) for box in (image.domain, region)]
         raise InvalidInput(
-            f"the image {name} has {shapes[0]} voxels, {image.domain}; expected those of the labels {other}: "
-            f"{shapes[1]}, {region}. Give the image of these labels, or the part that both have as the box"
+            f"{name} has {shapes[0]} voxels, {image.domain}; expected those of {other}: {shapes[1]}, {region}. Give "
+            "the image of these labels, or the part that both have as the box"
         )
     if problem := placement_problem(other, labels.spec, name, image.spec):
         raise InvalidInput(problem)

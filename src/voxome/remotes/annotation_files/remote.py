@@ -63,7 +63,7 @@ class AnnotationFilesRemote:
     """
 
     points_suffixes = SUFFIXES
-    signature = "a table of annotations (.csv, .parquet) with positions"
+    signature = "annotations (.csv, .parquet)"
 
     def recognises(self, path: Path) -> bool:
         """Return whether `path` is a table with columns of positions."""

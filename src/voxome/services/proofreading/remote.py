@@ -24,7 +24,7 @@ class ProofreadRemote:
     """Segments in proofreading stores; ``?branch=NAME&version=NUMBER`` chooses what is read."""
 
     uri_options = ("branch", "version")
-    signature = "a file of SQLite with the table proofreading_store"
+    signature = "a proofreading store"
     traits = FormatTraits()
 
     def open(self, uri: Uri, *, mode: Mode = "r") -> SegmentsSource:
