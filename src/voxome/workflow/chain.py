@@ -148,7 +148,8 @@ def run_chain(
         for step in (*before, last):
             _run(step, address, outside, workers, how)
     steps = {step.name: step for step in (*before, last)}
-    return {name: steps[one.step].output(one.output).within(address) for name, one in graph.outputs.items()}
+    ends = {name: one for name, one in graph.outputs.items() if isinstance(one, FromStep)}
+    return {name: steps[one.step].output(one.output).within(address) for name, one in ends.items()}
 
 
 def _warn_of_reuse(step: Step, outside: Mapping[str, Handle]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +33,7 @@ from voxome.workflow.options import RunOptions
 from voxome.workflow.run import Progress
 from voxome.workflow.table_work import work_folder, work_path
 
+_LOG = logging.getLogger(__name__)
 LISTED = (
     "voxels",
     "volume_nm3",
@@ -144,7 +146,7 @@ def write_regions(
     if image is not None:
         _require_same_voxels(volumes["image"], volumes["labels"], options)
     tables, properties = _tables(out, contacts), None
-    files, listed = list(tables.values()), ()
+    files = list(tables.values())
     if segment_properties is not None:
         properties = Uri.parse(require_path("segment_properties", segment_properties))
         store = _properties_store(properties)
@@ -156,19 +158,20 @@ def write_regions(
     settings = {name: value for name, value in request.items() if name not in volumes}
     origin = Provenance.now("regions", LOCAL, "common.regions", own_version(), settings, records_of)
     finished = [path for path in tables.values() if _is_made_by(_table_provenance(path), origin)]
+    omitted: tuple[str, ...] = ()
     if properties is not None:
         listed, made_by = store.stored_segment_properties(properties)
+        omitted = tuple(name for name in LISTED if name not in listed and name not in unknown)
         finished += [files[-1]] if _is_made_by(made_by, origin) else []
     if len(finished) == len(files) and not overwrite and not work_path(files[0]).taken():
-        omitted = tuple(name for name in LISTED if name not in listed and name not in unknown)
-        return _reused(tables, properties, () if properties is None else omitted)
+        _warn_of_reuse(tables["regions"], origin)
+        return _reused(tables, properties, omitted)
     with work_folder(files, request, overwrite=overwrite, finished=finished) as work:
         graph = chain_of("regions", *(load(TOOLS, f"common.{one}").spec for one in ("region_sums", *tables)))
         made = run_chain(graph, values, store=work.address, progress=progress, **run)
         found = {name: TableFile(handle.uri) for name, handle in made.items()}
         for name, path in tables.items():
             _copy(found[name], path, unknown if name == "regions" else (), origin)
-        omitted: tuple[str, ...] = ()
         if properties is not None:
             rows = found["regions"].read(["id", *(name for name in LISTED if name not in unknown)])
             omitted = store.write_segment_properties(properties, rows.pop("id"), rows, origin)
@@ -233,6 +236,17 @@ def _table_provenance(path: StoragePath) -> tuple[Provenance, ...]:
 def _is_made_by(stored: Sequence[Provenance], origin: Provenance) -> bool:
     """Return whether the last entry of a provenance is `origin`, at any time."""
     return [replace(one, time="") for one in stored[-1:]] == [replace(origin, time="")]
+
+
+def _warn_of_reuse(table: StoragePath, origin: Provenance) -> None:
+    """Warn that a table is not computed again although the voxels may have changed."""
+    for one in origin.inputs:
+        if one.version is None:
+            _LOG.warning(
+                "%s is kept, although the store of %s does not report changes of its data: after one, use --overwrite",
+                table,
+                one.uri,
+            )
 
 
 def _reused(tables: Mapping[str, StoragePath], properties: Uri | None, omitted: tuple[str, ...]) -> RegionTables:

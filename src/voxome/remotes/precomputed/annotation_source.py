@@ -126,7 +126,7 @@ class PrecomputedAnnotations:
         return PointsSummary(
             count=count,
             properties={name: type_name(values) for name, values in indices.none().properties.items()},
-            bounds_nm=None if bounds is None or count == 0 else tuple(tuple(end) for end in bounds.tolist()),
+            bounds_nm=None if bounds is None or count == 0 else (tuple(bounds[0].tolist()), tuple(bounds[1].tolist())),
         )
 
     def ids(self) -> NDArray[np.uint64]:

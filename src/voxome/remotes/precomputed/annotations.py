@@ -62,8 +62,8 @@ class AnnotationIndices:
     @property
     def bounds_nm(self) -> NDArray[np.float64] | None:
         """Lowest and highest corner that the metadata name, (2, 3): z, y, x in nm; None if they name none."""
-        corners = [self._info.get(name) for name in ("lower_bound", "upper_bound")]
-        return None if None in corners else np.stack([self.codec.to_nm(corner) for corner in corners])
+        corners = [self._info[name] for name in ("lower_bound", "upper_bound") if name in self._info]
+        return np.stack([self.codec.to_nm(corner) for corner in corners]) if len(corners) == 2 else None
 
     def ids(self) -> NDArray[np.uint64]:
         return self._ids_index().ids()
