@@ -187,6 +187,17 @@ def test_large_boxes_do_not_multiply(tmp_path: Path) -> None:
     assert len(points.within((2000, 2000, 2000), (2001, 2001, 2001))) == 500
 
 
+def test_large_annotations_need_few_levels(tmp_path: Path) -> None:
+    ends = np.random.default_rng(0).random((3000, 2, 3)) * 40_000
+    lines = Annotations("line", np.arange(1, 3001), ends)
+    points = write(tmp_path / "a", lines, limit=10)
+    assert len(info_of(tmp_path / "a")["spatial"]) <= 20  # not 300, each with 10 in its cell
+    assert all(len(ids) <= entry["limit"] for entry, _, ids, _ in cells_of(tmp_path / "a"))
+    assert sum(len(ids) for _, _, ids, _ in cells_of(tmp_path / "a")) <= 3000 * 5
+    start, stop = (5000, 5000, 5000), (9000, 20000, 9000)
+    assert points.within(start, stop).ids.tolist() == lines.within(start, stop).ids.tolist()
+
+
 def test_properties_of_all_types_come_back_equal(tmp_path: Path) -> None:
     expected = annotations_of("point", 300, **all_types(300))
     points = write(tmp_path / "a", expected)

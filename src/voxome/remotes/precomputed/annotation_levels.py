@@ -5,8 +5,9 @@ Format: https://github.com/google/neuroglancer/blob/master/src/datasource/precom
 Annotations come in a random order that depends on their ids only. A level takes them in this order until the next one
 would exceed the limit of a cell; from that one on, they belong to the next level, whose cells are smaller. So each is
 on exactly one level, a level has the same share of the remaining ones in every cell, and nothing depends on how the
-annotations were cut into batches. No cell exceeds the limit, but on a level whose cells cannot be halved: that is the
-last one, and takes the rest.
+annotations were cut into batches. No cell exceeds the limit of its level. Where annotations are so large that smaller
+cells would only repeat them, the next level has the same cells and twice the limit, so that there are few levels; a
+level whose cells cannot be halved is the last one, and takes the rest.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Level:
         Temporary file for entries.
     dtype : numpy.dtype
         Of an entry: ``row`` (an encoded annotation) and ``code``.
+    limit : int
+        Largest number of annotations in a cell.
     is_last : bool
         Whether it takes all annotations that are left, whatever the limit is.
     """
@@ -49,6 +52,7 @@ class Level:
     grid: CellGrid
     path: Path
     dtype: np.dtype[Any]
+    limit: int
     is_last: bool = False
     entries: int = 0
     _codes: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
@@ -57,10 +61,10 @@ class Level:
     _bounds: NDArray[np.uint64] | None = None
     _spilled: SpilledRows | None = None
 
-    def take(self, rows: NDArray[Any], shape: AnnotationShape, limit: int) -> int:
-        """Take encoded annotations until the next one would exceed `limit` in a cell; return how many."""
+    def take(self, rows: NDArray[Any], shape: AnnotationShape) -> int:
+        """Take encoded annotations until the next one would exceed the limit of a cell; return how many."""
         which, codes = self.grid.find(shape, rows["record"]["vectors"])
-        excess = (self._rank(codes) >= limit) & (not self.is_last)
+        excess = (self._rank(codes) >= self.limit) & (not self.is_last)
         accepted = int(which[excess].min()) if excess.any() else len(rows)
         inside = which < accepted
         self._count(codes[inside])
@@ -147,31 +151,34 @@ def assign_levels(
     grid : CellGrid
         The coarsest level.
     limit : int
-        Largest number of annotations in a cell.
+        Largest number of annotations in a cell, but on levels after which cells are not halved.
     path : Path
         Name of a temporary file.
     finish : function of a Level
         Called with each level when it is complete, the coarsest first.
     """
     dtype = np.dtype([("row", codec.dtype), ("code", "<u8")])
-    level = Level(grid, path, dtype)
+    level = Level(grid, path, dtype, limit)
     for batch in batches:
         rows = batch
         while len(rows):
-            accepted = level.take(rows, codec.shape, limit)
+            accepted = level.take(rows, codec.shape)
             rows = rows[accepted:]
             if len(rows):
                 finish(level)
-                level = _next_level(level, batch, codec)
+                level = _next_level(level, batch, codec, limit)
     finish(level)
 
 
-def _next_level(level: Level, sample: NDArray[Any], codec: AnnotationCodec) -> Level:
+def _next_level(level: Level, sample: NDArray[Any], codec: AnnotationCodec, limit: int) -> Level:
     """Return the next level, of halved cells, unless annotations are so large that this would only repeat them.
+
+    Then it has the same cells, and twice as many annotations in each.
 
     If its cells cannot be halved again, it is the last one.
     """
     halved = level.grid.halved(codec.nm)
     mean = halved.mean_cells(codec.shape, sample["record"]["vectors"])
-    grid = halved if mean <= _CELLS_PER_ANNOTATION else level.grid
-    return Level(grid, level.path, level.dtype, is_last=grid.halved(codec.nm).shape == grid.shape)
+    if mean > _CELLS_PER_ANNOTATION:
+        return Level(level.grid, level.path, level.dtype, 2 * level.limit)
+    return Level(halved, level.path, level.dtype, limit, is_last=halved.halved(codec.nm).shape == halved.shape)
