@@ -140,6 +140,17 @@ def points(
 
     finds = box is not None or bool(id) or segment is not None
     edits = write is not None or bool(delete) or relate is not None or fold
+    if relation is not None and segment is None:
+        raise InvalidInput("--relation says by which relation --segment is found; give --segment ID, too")
+    only_out = {
+        "--voxel-size": voxel_size,
+        "--dtype": dtype,
+        "--labels": labels,
+        "--limit": limit,
+        "--seed": seed or None,
+    }
+    if out is None and (unused := [name for name, value in only_out.items() if value]):
+        raise InvalidInput(f"{unused[0]} concerns annotations that are written; give --out URI, too, or leave it out")
     if edits and (finds or out is not None):
         raise InvalidInput(
             "--write, --delete, --relate and --fold edit annotations; find or copy them in a command of its own"

@@ -231,8 +231,17 @@ def parse_dtype(dtype: DTypeLike) -> np.dtype[Any]:
         raise InvalidInput(f"Unknown dtype {describe_value(dtype)}; use a NumPy dtype such as uint8") from error
 
 
-def require_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
+def require_fill(fill: Any, dtype: np.dtype[Any], name: str = "fill") -> Any:
     """Return the value of voxels of `dtype` that were never written, as a Python number; floats are rounded.
+
+    Parameters
+    ----------
+    fill : number
+        The value.
+    dtype : numpy.dtype
+        Of the voxels.
+    name : str
+        What the caller calls the value, for messages.
 
     Raises
     ------
@@ -242,10 +251,17 @@ def require_fill(fill: Any, dtype: np.dtype[Any]) -> Any:
     try:
         value = dtype.type(fill).item()
     except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInput(f"fill {fill!r} is not a valid {dtype}: {error}") from error
+        raise InvalidInput(f"{name} {fill!r} is not a valid {dtype}; expected {_values_of(dtype)}") from error
     if not isinstance(value, float) and value != fill:
-        raise InvalidInput(f"fill {fill!r} is not a valid {dtype}, which would turn it into {value!r}")
+        raise InvalidInput(f"{name} {fill!r} is not a valid {dtype}; expected {_values_of(dtype)}")
     return value
+
+
+def _values_of(dtype: np.dtype[Any]) -> str:
+    """Return what voxels of a dtype can be, for messages."""
+    if dtype.kind not in "iu":
+        return "true or false" if dtype.kind == "b" else "a number"
+    return f"a whole number from {np.iinfo(dtype).min} to {np.iinfo(dtype).max}"
 
 
 def require_chunk(name: str, chunk: Sequence[int] | None, axes: Sequence[str]) -> tuple[int, ...] | None:

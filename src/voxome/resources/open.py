@@ -264,7 +264,7 @@ def _kind_of(source: Source) -> tuple[type[Any], str]:
 def _unexpected(source: Source, uri: Uri, expected: type[Any]) -> InvalidInput:
     noun = next(noun for resource, noun in _RESOURCES.values() if resource is expected)
     found, was = _kind_of(source)[1], "was" if expected is Volume else "were"
-    return InvalidInput(f"{uri} holds {found}; {noun} {was} expected; open {found} with voxome.open(uri)")
+    return InvalidInput(f"{uri} holds {found}; {noun} {was} expected: give the address of {noun}")
 
 
 def _level_number(uri: Uri, level: int | None = None) -> int:

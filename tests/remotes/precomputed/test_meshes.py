@@ -110,7 +110,7 @@ def test_links_out_of_the_layer_are_refused(tmp_path: Path, link: str) -> None:
 def test_meshes_are_no_substitute_for_a_volume(tmp_path: Path) -> None:
     write_legacy(tmp_path / "mesh", 5)
     uri = f"precomputed://{tmp_path}/mesh"
-    message = "holds meshes; a volume was expected; open meshes with voxome.open"
+    message = "holds meshes; a volume was expected: give the address of a volume"
     with pytest.raises(InvalidInput, match=message):
         voxome.transfer(uri, "memory://copy")
     with pytest.raises(InvalidInput, match=message):

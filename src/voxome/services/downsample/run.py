@@ -224,7 +224,7 @@ def _rule(volume: Volume, method: Method | None, no_data: float | None) -> tuple
         )
     if spec.dtype.kind not in "biuf":
         raise InvalidInput(f"{name}: voxels of {spec.dtype} cannot be combined; expected real numbers or booleans")
-    return chosen, None if no_data is None else require_fill(require_number("no_data", no_data), spec.dtype)
+    return chosen, None if no_data is None else require_fill(require_number("no_data", no_data), spec.dtype, "no_data")
 
 
 def _choice(levels: int | None, factors: Any) -> LevelChoice:
