@@ -111,6 +111,34 @@ def test_relations_follow_merges_splits_and_undo(tmp_path: Path, labels: np.ndar
     assert len(set(versions)) == len(versions) > 1
 
 
+def test_relations_are_those_of_a_version_of_a_proofreading_store(tmp_path: Path) -> None:
+    labels = np.repeat(np.array([11, 12, 13], np.uint64), 5) * np.ones((8, 16, 1), np.uint64)
+    voxome.put(labels, f"zarr://{tmp_path}/labels.zarr", voxel_size_nm=SIZE, kind="labels")
+    session = voxome.proofread(f"zarr://{tmp_path}/labels.zarr", tmp_path / "edits.sqlite", author="ada")
+    store = f"proofread://{tmp_path}/edits.sqlite"
+    at = (np.array([[[2, 5, 2]], [[2, 5, 7]], [[2, 5, 12]]]) + 0.5) * SIZE
+    (points,) = voxome.create_annotations(
+        f"precomputed://{tmp_path}/a", voxome.Annotations("point", [1, 2, 3], at), labels=store
+    )
+    editor = voxome.open(points.uri, mode="r+", expect=voxome.Points)
+
+    def related() -> list[list[int]]:
+        return [points.related("segment", one).ids.tolist() for one in (11, 12, 13)]
+
+    assert related() == [[1], [2], [3]]
+    session.merge([11, 12])
+    session.name_version("first-pass")
+    assert voxome.relate_annotations(editor, store) == 1
+    assert related() == [[1, 2], [], [3]]
+    session.undo()
+    assert voxome.relate_annotations(editor, store) == 1
+    assert related() == [[1], [2], [3]]
+    assert voxome.relate_annotations(editor, f"{store}?version=first-pass") == 1
+    assert related() == [[1, 2], [], [3]]
+    assert points.relation_versions["segment"]["uri"] == f"{store}?version=first-pass"
+    assert points.related("segment", 11).ids.tolist() == points.get([1, 2]).ids.tolist()
+
+
 @pytest.mark.parametrize("then", ["edits are beside", "fold"])
 def test_edits_that_others_make_meanwhile_are_kept(
     tmp_path: Path, labels: np.ndarray, monkeypatch: pytest.MonkeyPatch, then: str
