@@ -84,6 +84,20 @@ def test_a_volume_that_starts_elsewhere_has_its_skeletons_there(labels: np.ndarr
     assert np.allclose(volume.skeleton(3).nodes_nm, expected)
 
 
+@pytest.mark.slow
+def test_nodes_have_the_areas_of_cross_sections(labels: np.ndarray) -> None:
+    found = voxome.skeleton(labels, 3, voxel_size_nm=SIZE, cross_sections=True)
+    areas = found.attributes["cross_section_nm2"]
+    middle = (found.nodes_nm[:, 2] > 400) & (found.nodes_nm[:, 2] < 600)
+    assert areas[middle] == pytest.approx(5 * 40 * 7 * 16, rel=0.05)
+    assert np.array_equal(voxome.skeletons(labels, voxel_size_nm=SIZE, cross_sections=True)[3].nodes_nm, found.nodes_nm)
+    cut = voxome.skeleton(labels[:8], 3, voxel_size_nm=SIZE, cross_sections=True)
+    middle = (cut.nodes_nm[:, 2] > 400) & (cut.nodes_nm[:, 2] < 600)
+    assert np.isnan(cut.attributes["cross_section_nm2"][middle]).all(), "they leave the volume"
+    with pytest.raises(InvalidInput, match="cross_sections"):
+        voxome.skeleton(labels, 3, voxel_size_nm=SIZE, cross_sections="yes")  # type: ignore[arg-type]
+
+
 def test_root_and_targets_have_nodes(labels: np.ndarray) -> None:
     root, target = (260.0, 180.0, 400.0), (180.0, 136.0, 600.0)
     found = voxome.skeleton(labels, 3, voxel_size_nm=SIZE, root_nm=root, targets_nm=[target])

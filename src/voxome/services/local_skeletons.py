@@ -20,6 +20,7 @@ from voxome.registry import load
 from voxome.resources.addresses import absolute_text
 from voxome.resources.local_ids import require_positive
 from voxome.resources.volume import Volume
+from voxome.services.skeleton_sections import add_cross_sections
 
 if TYPE_CHECKING:
     from voxome.tools.common.skeletonization.parameters import Teasar
@@ -75,6 +76,8 @@ class LocalSkeletons:
         Part of the volume.
     origin_nm : (z, y, x)
         Position of the corner of voxel 0.
+    cross_sections : bool
+        Whether nodes have the area of the cross-section there.
 
     Raises
     ------
@@ -91,9 +94,11 @@ class LocalSkeletons:
         ids: Sequence[int] | None,
         box: Box | str | None,
         origin_nm: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        cross_sections: bool = False,
     ) -> None:
         require("services", "cc3d", "edt", "fastremap", "numba")
         self._labels, self._options, self._origin = labels, options, np.array(origin_nm)
+        self._cross_sections = cross_sections
         self._ids = None if ids is None else np.unique(np.array(ids, np.uint64))
         self._region = labels.domain if box is None else Box.of(box, labels.domain)
         if labels.voxel_size_nm is None:
@@ -229,6 +234,9 @@ class LocalSkeletons:
             parameters["root_nm"] = list(root_nm)
         if targets_nm:
             parameters["targets_nm"] = [list(one) for one in targets_nm]
+        if self._cross_sections:
+            parameters["cross_sections"] = True
+            skeleton = add_cross_sections(self._labels, id, skeleton, self._size)
         spec = load("voxome.tools", "common.skeletons").spec
         record = InputRecord("labels", absolute_text(self._labels.uri), self._version())
         made = Provenance.now("skeleton", LOCAL, spec.name, spec.version, parameters, [record])

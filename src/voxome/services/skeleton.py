@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import cast
 
-from voxome.contracts.arguments import require_id, require_position
+from voxome.contracts.arguments import require_flags, require_id, require_position
 from voxome.contracts.provenance import LOCAL, OWN
 from voxome.contracts.service import Requirement
 from voxome.contracts.service import service as as_service
@@ -34,6 +34,7 @@ def skeleton(
     scale: float = 1.5,
     const_nm: float = 300.0,
     soma_radius_nm: float = 2000.0,
+    cross_sections: bool = False,
     root_nm: Sequence[float] | None = None,
     targets_nm: Sequence[Sequence[float]] = (),
     box: Box | str | None = None,
@@ -56,6 +57,9 @@ def skeleton(
         A path covers what is within ``scale * radius + const_nm`` of it, in nm; what no path covers becomes a branch.
     soma_radius_nm : float
         A segment that is as thick as this has a soma: its middle is the root, which branches leave straight.
+    cross_sections : bool
+        Whether nodes have the attribute ``cross_section_nm2``: the area of the segment's cross-section there, in nm²,
+        perpendicular to the skeleton; NaN where it leaves the volume or is too wide to be one.
     root_nm : (z, y, x), optional
         Position in the segment, in nm in the corner frame, that is the root.
     targets_nm : sequence of (z, y, x)
@@ -95,7 +99,10 @@ def skeleton(
     """
     whole, number = as_volume(volume, voxel_size_nm=voxel_size_nm), require_id("id", id)
     opened = as_volume(whole, level=level)
-    changed = chosen_options(skeleton, scale=scale, const_nm=const_nm, soma_radius_nm=soma_radius_nm)
+    require_flags(cross_sections=cross_sections)
+    changed = chosen_options(
+        skeleton, scale=scale, const_nm=const_nm, soma_radius_nm=soma_radius_nm, cross_sections=cross_sections
+    )
     given = {"root_nm": root_nm, "targets_nm": targets_nm or None, "box": box, "level": level or None, **changed}
     way = choose(service, opened, "skeleton", _STORED, given)
     if way == OWN:
@@ -107,7 +114,8 @@ def skeleton(
         found = call_service(way, opened, number, **changed, root_nm=root, targets_nm=targets or None, box=box)
         return cast("Skeleton", found)
     origin = corner_of_level(whole, level)
-    return LocalSkeletons(require_labels(opened), options, None, box, origin).trace(number, root, targets)
+    source = LocalSkeletons(require_labels(opened), options, None, box, origin, cross_sections)
+    return source.trace(number, root, targets)
 
 
 @as_service()
@@ -118,6 +126,7 @@ def skeletons(
     scale: float = 1.5,
     const_nm: float = 300.0,
     soma_radius_nm: float = 2000.0,
+    cross_sections: bool = False,
     box: Box | str | None = None,
     level: int = 0,
     voxel_size_nm: Sequence[float] | None = None,
@@ -134,7 +143,7 @@ def skeletons(
         Labels (z, y, x) of any integer type; 0 is background.
     ids : collection of int, optional
         The segments; all if None.
-    scale, const_nm, soma_radius_nm, box, level, voxel_size_nm, service : optional
+    scale, const_nm, soma_radius_nm, cross_sections, box, level, voxel_size_nm, service : optional
         See `skeleton`.
 
     Raises
@@ -149,7 +158,10 @@ def skeletons(
     whole = as_volume(volume, voxel_size_nm=voxel_size_nm)
     opened = as_volume(whole, level=level)
     wanted = None if ids is None else [require_id("ids", one) for one in ids]
-    changed = chosen_options(skeletons, scale=scale, const_nm=const_nm, soma_radius_nm=soma_radius_nm)
+    require_flags(cross_sections=cross_sections)
+    changed = chosen_options(
+        skeletons, scale=scale, const_nm=const_nm, soma_radius_nm=soma_radius_nm, cross_sections=cross_sections
+    )
     given = {"ids": wanted, "box": box, "level": level or None, **changed}
     way = choose(service, opened, "skeletons", _STORED, given)
     if way == OWN:
@@ -157,5 +169,6 @@ def skeletons(
     options = Options.of(scale, const_nm, soma_radius_nm)
     if way != LOCAL:
         return cast("Skeletons", call_service(way, opened, wanted, **changed, box=box))
-    source = LocalSkeletons(require_labels(opened), options, wanted, box, corner_of_level(whole, level))
+    origin = corner_of_level(whole, level)
+    source = LocalSkeletons(require_labels(opened), options, wanted, box, origin, cross_sections)
     return Skeletons(source, opened.uri)

@@ -25,7 +25,9 @@ def cylinder(axis: tuple[float, ...], radii: tuple[float, float], size_nm: Size)
 @pytest.mark.parametrize("size_nm", [(16.0, 16.0, 16.0), (40.0, 16.0, 16.0)])
 @pytest.mark.parametrize("axis", [(1, 0, 0), (0, 0, 1), (1, 2, 3), (1, 1, 0)])
 @pytest.mark.parametrize("radii", [(200, 200), (150, 300)])
-def test_a_section_has_the_area_of_the_ellipse(axis: tuple[float, ...], radii: tuple[float, float], size_nm: Size) -> None:
+def test_a_section_has_the_area_of_the_ellipse(
+    axis: tuple[float, ...], radii: tuple[float, float], size_nm: Size
+) -> None:
     mask, along = cylinder(axis, radii, size_nm)
     positions = 1000 + np.arange(-300, 301, 53)[:, None] * along
     reach = np.full((len(positions), 3), 60)
