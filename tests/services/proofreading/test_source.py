@@ -54,6 +54,22 @@ def test_look_ups_replace_ids_as_a_dictionary_does(
         assert caught.value.id == unknown
 
 
+def test_ids_that_share_a_place_of_the_cache_keep_their_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voxome.services.proofreading.lookup._CACHE_BITS", 2)
+    choose = np.random.default_rng(0)
+    ids = np.unique(choose.integers(1, 2**63, 200).astype(np.uint64))
+    table = dict(zip(ids.tolist(), choose.permutation(ids).tolist(), strict=True))
+    lookup = SparseLookup(ids, np.array(list(table.values()), np.uint64))
+    for step in range(5):
+        voxels = choose.choice(np.array([0, *table], np.uint64), (2, 130, 150))
+        expected = [table.get(one, 0) for one in voxels.ravel().tolist()]
+        lookup.replace(voxels)
+        assert voxels.ravel().tolist() == expected
+        pairs = dict.fromkeys([*choose.choice(np.array([*table], np.uint64), 20).tolist(), 2**63 + step], step + 1)
+        lookup.updated(pairs)
+        table |= pairs
+
+
 def test_volumes_that_begin_elsewhere_are_proofread(tmp_path: Path) -> None:
     labels = np.zeros((10, 70, 80), np.uint16)
     labels[2:8, 2:68, 2:78] = 7

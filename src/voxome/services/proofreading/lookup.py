@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from voxome.services.proofreading.mapping import Supervoxels
@@ -15,6 +13,10 @@ from voxome.services.proofreading.sorted_table import SortedTable, insert_rows, 
 
 _DENSE_IDS = 1 << 25
 """Largest id for which a table with a place for every id is kept, of 256 MB."""
+_CACHE_BITS = 18
+"""Logarithm of the places of a cache, of 6 MB."""
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2⁶⁴ divided by the golden ratio."""
 _SLAB = 1 << 15
 """Voxels that are looked up at once, so that they stay in the cache of the processor."""
 
@@ -93,7 +95,9 @@ class DenseLookup:
 
 
 class SparseLookup:
-    """Sorted table of the ids at the start, and one of those that came later, by splits.
+    """Sorted table of the ids at the start, one of those that came later, by splits, and a cache.
+
+    Each id has one place in the cache, which it shares with others: what was looked up last stays there.
 
     Parameters
     ----------
@@ -106,13 +110,47 @@ class SparseLookup:
     def __init__(self, ids: NDArray[np.uint64], segments: NDArray[np.uint64]) -> None:
         self._start, self._added = (ids, segments), (np.empty(0, np.uint64), np.empty(0, np.uint64))
         self._shared = True
+        self._cached_ids, self._cached_segments = (np.zeros(1 << _CACHE_BITS, np.uint64) for _ in range(2))
+        self._numbers = np.empty(1 << _CACHE_BITS, np.intp)
 
     def updated(self, segments: Mapping[int, int]) -> Lookup:
         rows = _rows(segments)
         if len(rows):
+            places = _places(rows[:, 0])
+            self._cached_ids[places] = self._cached_segments[places] = 0
             rows = set_segments(self._added, set_segments(self._own_start(), rows))
             self._added = insert_rows(self._added, rows)
         return self
+
+    def replace(self, voxels: NDArray[np.uint64]) -> None:
+        for slab in _slabs(voxels):
+            starts = np.concatenate([[0], np.flatnonzero(slab[1:] != slab[:-1]) + 1])
+            ids = slab[starts]
+            places = _places(ids)
+            segments = np.take(self._cached_segments, places)
+            rest = np.flatnonzero(np.take(self._cached_ids, places) != ids)
+            while len(rest):
+                missing, at = ids[rest], places[rest]
+                self._load(missing, at)
+                is_there = self._cached_ids[at] == missing
+                segments[rest[is_there]] = self._cached_segments[at[is_there]]
+                rest = rest[~is_there]
+            if (segments != ids).any():
+                slab[...] = np.repeat(segments, np.diff(starts, append=len(slab)))
+
+    def _load(self, ids: NDArray[np.uint64], places: NDArray[np.int64]) -> None:
+        """Put one of the ids that share a place into the cache, for each place."""
+        numbers = np.arange(len(ids))
+        self._numbers[places] = numbers
+        is_last = self._numbers[places] == numbers
+        ids, places = ids[is_last], places[is_last]
+        segments = np.zeros(len(ids), np.uint64)
+        for table in (self._start, self._added):
+            _look_up(ids, table, segments)
+        unknown = (segments == 0) & (ids != 0)
+        if unknown.any():
+            raise UnknownId(int(ids[unknown].min()))
+        self._cached_ids[places], self._cached_segments[places] = ids, segments
 
     def _own_start(self) -> SortedTable:
         """Return the table of the start, with segments that nobody else uses."""
@@ -120,21 +158,10 @@ class SparseLookup:
             self._start, self._shared = (self._start[0], self._start[1].copy()), False
         return self._start
 
-    def replace(self, voxels: NDArray[np.uint64]) -> None:
-        for slab in _slabs(voxels):
-            starts = np.flatnonzero(slab[1:] != slab[:-1]) + 1
-            starts = np.concatenate([[0], starts])
-            encoded: Any = pc.dictionary_encode(pa.array(slab[starts]))
-            ids = encoded.dictionary.to_numpy()
-            segments = np.zeros(len(ids), np.uint64)
-            for table in (self._start, self._added):
-                _look_up(ids, table, segments)
-            unknown = (segments == 0) & (ids != 0)
-            if unknown.any():
-                raise UnknownId(int(ids[unknown][0]))
-            if (segments != ids).any():
-                values = segments[encoded.indices.to_numpy()]
-                slab[...] = np.repeat(values, np.diff(starts, append=len(slab)))
+
+def _places(ids: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return the places of ids in a cache, by Fibonacci hashing; that of 0 is 0."""
+    return ((ids * _GOLDEN) >> np.uint64(64 - _CACHE_BITS)).view(np.int64)
 
 
 def _look_up(ids: NDArray[np.uint64], table: SortedTable, segments: NDArray[np.uint64]) -> None:
