@@ -24,6 +24,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "boss": "voxome.relay.dialects.boss.dialect:BossDialect",
         "precomputed": "voxome.relay.dialects.precomputed.dialect:PrecomputedDialect",
         "raw": "voxome.relay.dialects.raw:RawDialect",
+        "s3": "voxome.relay.dialects.s3.dialect:S3Dialect",
         "zarr": "voxome.relay.dialects.zarr.dialect:Zarr2Dialect",
         "zarr3": "voxome.relay.dialects.zarr.dialect:Zarr3Dialect",
     },

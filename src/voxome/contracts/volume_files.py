@@ -28,6 +28,23 @@ class ChunkFile:
     box: Box
 
 
+@dataclass(frozen=True)
+class ChunkNames:
+    """Paths of the files of all chunks of a level.
+
+    Attributes
+    ----------
+    start : str
+        What all of them begin with.
+    parts : tuple of tuple of str
+        What may follow, one part of each axis, in the order of the path; sorted. No part begins another one, but along
+        the last axis.
+    """
+
+    start: str
+    parts: tuple[tuple[str, ...], ...]
+
+
 class VolumeFiles(Protocol):
     """The files of a volume with its levels, by their paths below its folder. Methods may be called from threads."""
 
@@ -53,6 +70,12 @@ class VolumeFiles(Protocol):
         voxels : array
             The voxels of its box.
         """
+
+    def chunk_names(self) -> Sequence[ChunkNames]:
+        """Return the paths of all chunks, level by level."""
+
+    def size(self, chunk: ChunkFile) -> int | None:
+        """Return the bytes of the file of a chunk; None if they depend on its voxels."""
 
 
 @runtime_checkable

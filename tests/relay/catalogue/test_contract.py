@@ -28,6 +28,7 @@ from voxome.relay.dialects.boss.records import (
     Profile,
 )
 from voxome.relay.dialects.boss.roles import Role
+from voxome.relay.dialects.s3.keys import KeyPair
 
 ONE_OF_EACH: list[Record] = [
     Collection(name="c", description="é", creator="u", public=True),
@@ -45,6 +46,7 @@ ONE_OF_EACH: list[Record] = [
     Profile(user="u", first_name="U", password="salt$hash"),
     Role(user="u", role="user-manager"),
     Token(digest="d", user="u"),
+    KeyPair(access_key="k", secret="s", user="u"),
 ]  # fmt: skip
 
 

@@ -69,12 +69,27 @@ class VolumeFilesDialect:
         """Do nothing: no work is left in the background."""
 
     def _answer(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        sources, path = PermittedSources(self._relay.sources, caller), request.path_params["path"]
-        for name, key in self._names(path):
-            rights = sources.rights(name)
-            file = self.file(sources, name, key)
+        sources = PermittedSources(self._relay.sources, caller)
+        name, file = self.find(sources, request.path_params["path"])
+        return file_response(request, file, public=PUBLIC in sources.rights(name).readers)
+
+    def find(self, sources: PermittedSources, path: str) -> tuple[str, FileAnswer]:
+        """Return the file ``NAME/PATH``, with the name of its source.
+
+        Raises
+        ------
+        NotFound
+            If there is no such file.
+        AccessDenied
+            If the caller may not read it.
+        SourceUnavailable
+            If the store behind the source fails.
+        """
+        for name, rest in self._names(path):
+            sources.rights(name)
+            file = self.file(sources, name, rest)
             if file is not None:
-                return file_response(request, file, public=PUBLIC in rights.readers)
+                return name, file
         raise NotFound(f"there is no {self._prefix}/{path}")
 
     def _names(self, path: str) -> Iterator[tuple[str, str]]:
@@ -95,21 +110,39 @@ class VolumeFilesDialect:
         SourceUnavailable
             If the store behind it fails.
         """
-        finest, *coarser = (self._served(sources.spec(name, level=n)) for n in range(sources.level_count(name)))
+        levels = self._levels(sources, name)
         try:
-            files = self._format.volume_files([finest, *coarser], name)
+            files = self._format.volume_files(levels, name)
             chunk = files.find(path)
             if chunk is None:
-                described = finest.replace(attributes=self.attributes(sources, name))
-                content = self._format.volume_files([described, *coarser], name).metadata().get(path)
+                described = levels[0].replace(attributes=self.attributes(sources, name))
+                content = self._format.volume_files([described, *levels[1:]], name).metadata().get(path)
                 return None if content is None else FileAnswer(content, JSON)
         except (UnsupportedFormat, InvalidInput) as error:
             raise NotFound(str(error)) from error
         return FileAnswer(self._encode(files, chunk, sources, name))
 
+    def files(self, sources: PermittedSources, name: str) -> VolumeFiles:
+        """Return all files of a source.
+
+        Raises
+        ------
+        NotFound
+            If the format has no such volumes; the message says why.
+        SourceUnavailable
+            If the store behind it fails.
+        """
+        try:
+            return self._format.volume_files(self._levels(sources, name), name)
+        except (UnsupportedFormat, InvalidInput) as error:
+            raise NotFound(str(error)) from error
+
     def attributes(self, sources: PermittedSources, name: str) -> Mapping[str, Any]:
         """Return attributes of a source that its metadata name; none by default."""
         return {}
+
+    def _levels(self, sources: PermittedSources, name: str) -> list[VolumeSpec]:
+        return [self._served(sources.spec(name, level=n)) for n in range(sources.level_count(name))]
 
     def _served(self, spec: VolumeSpec) -> VolumeSpec:
         most = min(MOST_BYTES, self._relay.largest_cutout_bytes)

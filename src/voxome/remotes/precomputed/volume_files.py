@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.volume_files import ChunkFile, scale_by_shape
+from voxome.contracts.volume_files import ChunkFile, ChunkNames, scale_by_shape
 from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.precomputed.create import codec_of, new_info, new_scale
@@ -87,6 +87,13 @@ class PrecomputedFiles:
         }
         return encode_array(spec, x_first, self._name)
 
+    def chunk_names(self) -> Sequence[ChunkNames]:
+        return [ChunkNames(f"{level}/", _parts(spec)) for level, spec in enumerate(self._levels)]
+
+    def size(self, chunk: ChunkFile) -> int | None:
+        raw = codec_of(self._levels[0])["encoding"] == "raw"
+        return chunk.box.size * self._dtype.itemsize if raw else None
+
     def _describe(self, spec: VolumeSpec) -> VolumeSpec:
         """Return the spec of a level as the metadata describe it."""
         size = spec.voxel_size_nm
@@ -109,6 +116,14 @@ def _chunk_at(spec: VolumeSpec, start: Sequence[int]) -> Box | None:
     if any(not low <= a < high or (a - low) % n for a, low, high, n in axes):
         return None
     return Box(tuple(start), tuple(min(a + n, high) for a, _, high, n in axes))
+
+
+def _parts(spec: VolumeSpec) -> tuple[tuple[str, ...], ...]:
+    """Return the parts of the names of chunks along x, y, z."""
+    frame, chunk = spec.frame, spec.read_chunk or spec.domain.shape
+    axes = zip(frame.start, frame.stop, (chunk[i] for i in spec.spatial), strict=True)
+    z, y, x = ([f"{a}-{min(a + n, high)}" for a in range(low, high, n)] for low, high, n in axes)
+    return tuple(sorted(f"{one}_" for one in x)), tuple(sorted(f"{one}_" for one in y)), tuple(sorted(z))
 
 
 def _path_of(level: int, box: Box) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.spec import VolumeSpec
-from voxome.contracts.volume_files import ChunkFile, scale_by_shape
+from voxome.contracts.volume_files import ChunkFile, ChunkNames, scale_by_shape
 from voxome.errors import UnsupportedFormat
 from voxome.geometry import Box
 from voxome.remotes.tensorstore import encode_array
@@ -92,6 +93,24 @@ class ZarrFiles:
             json.loads(text) for key, text in array_files(one, self._options, self._name).items() if key != ".zattrs"
         )
         return encode_array({"driver": self._options["format"], "metadata": file}, whole, self._name)
+
+    def chunk_names(self) -> Sequence[ChunkNames]:
+        return [
+            ChunkNames(f"{level}/" * self._options["ome"] + "c/" * (self._options["format"] == "zarr3"), _parts(spec))
+            for level, spec in enumerate(self._levels)
+        ]
+
+    def size(self, chunk: ChunkFile) -> int | None:
+        spec = self._levels[chunk.level]
+        shape = spec.read_chunk or spec.domain.shape
+        return math.prod(shape) * spec.dtype.itemsize if self._options["codec"] == "raw" else None
+
+
+def _parts(spec: VolumeSpec) -> tuple[tuple[str, ...], ...]:
+    """Return the parts of the names of chunks along each axis."""
+    axes = zip(spec.domain.shape, spec.read_chunk or spec.domain.shape, strict=True)
+    *leading, last = ([str(index) for index in range(-(-size // n))] for size, n in axes)
+    return (*(tuple(sorted(f"{one}/" for one in axis)) for axis in leading), tuple(sorted(last)))
 
 
 def _consolidated(files: Mapping[str, bytes], name: str) -> dict[str, bytes]:
