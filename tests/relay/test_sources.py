@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
 
 import voxome
 from voxome.contracts.abilities import SupportsLevels, ability
+from voxome.contracts.shapes import Mesh
+from voxome.contracts.source import MeshSource, SkeletonSource
 from voxome.errors import AlreadyExists, CorruptData, InvalidBox, InvalidInput, NotFound, ReadOnly, StoreError
 from voxome.geometry import Box
 from voxome.relay.rights import Rights
@@ -130,3 +134,26 @@ def test_names_are_unique_and_listed_in_order() -> None:
         sources.add("b", Computed())
     with pytest.raises(NotFound, match="no source c"):
         sources.spec("c")
+
+
+def test_abilities_are_used_and_their_errors_are_those_of_the_store() -> None:
+    class Meshes:
+        spec = voxome.VolumeSpec.of((1, 1, 1), "uint64")
+
+        def read(self, box: Box) -> NDArray[Any]:
+            raise NotImplementedError
+
+        def ids(self) -> NDArray[np.uint64]:
+            return np.array([7], np.uint64)
+
+        def mesh(self, id: int, lod: int = 0) -> Mesh:
+            raise {0: NotFound, 1: StoreError}[id]("/secret")
+
+    sources = Sources()
+    sources.add("seg", Meshes())
+    assert sources.use("seg", MeshSource, lambda source: int(source.ids()[0])) == 7
+    assert sources.use("seg", SkeletonSource, lambda source: 1) is None
+    for id, error in ((0, NotFound), (1, SourceUnavailable)):
+        with pytest.raises(error) as raised:
+            sources.use("seg", MeshSource, lambda source, id=id: source.mesh(id))
+        assert "secret" not in str(raised.value)

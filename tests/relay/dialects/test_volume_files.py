@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from relay.serving import as_user, serving, stored
+from relay.serving import as_user, pyramid, serving, stored
 
 import voxome
 from voxome.errors import CorruptData, InvalidInput, StoreError
@@ -120,6 +120,22 @@ def test_a_chunk_that_cannot_be_decoded_is_trouble_of_the_store(tmp_path: Path) 
             "zarr3/em/0/c/1/0/0": 503,
         }.items():
             assert httpx.get(f"{url}/{path}").status_code == status, path
+
+
+def test_a_level_that_fails_does_not_concern_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    pyramid(f"zarr://{path}", DATA, voxel_size_nm=(40, 4, 4))
+    (path / "1/zarr.json").write_text("{")
+    sources = Sources()
+    sources.add("em", f"zarr://{path}")
+    chunks = {"precomputed": "1/0-40_0-35_0-10", "zarr": "1/0/0/0", "zarr3": "1/c/0/0/0"}
+    with serving(sources, DIALECTS) as url:
+        for dialect in DIALECTS:
+            metadata, chunk = FILES[dialect]
+            statuses = [
+                httpx.get(f"{url}/{dialect}/em/{file}").status_code for file in (chunk, chunks[dialect], metadata)
+            ]
+            assert statuses == [200, 503, 503]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, overload
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +24,32 @@ from voxome.relay.sources import SourceUnavailable
 
 JSON = "application/json"
 """Media type of metadata."""
+
+
+class _Levels(Sequence[VolumeSpec]):
+    """Specs of the levels of a source, each found when it is needed: a level that fails does not concern the others."""
+
+    def __init__(self, count: int, spec_of: Callable[[int], VolumeSpec]) -> None:
+        self._count, self._spec_of = count, spec_of
+        self._specs: dict[int, VolumeSpec] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> VolumeSpec: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[VolumeSpec]: ...
+
+    def __getitem__(self, index: int | slice) -> VolumeSpec | Sequence[VolumeSpec]:
+        if isinstance(index, slice):
+            return [self[n] for n in range(*index.indices(self._count))]
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        if index not in self._specs:
+            self._specs[index] = self._spec_of(index)
+        return self._specs[index]
 
 
 class VolumeFilesDialect:
@@ -141,8 +167,8 @@ class VolumeFilesDialect:
         """Return attributes of a source that its metadata name; none by default."""
         return {}
 
-    def _levels(self, sources: PermittedSources, name: str) -> list[VolumeSpec]:
-        return [self._served(sources.spec(name, level=n)) for n in range(sources.level_count(name))]
+    def _levels(self, sources: PermittedSources, name: str) -> Sequence[VolumeSpec]:
+        return _Levels(sources.level_count(name), lambda level: self._served(sources.spec(name, level=level)))
 
     def _served(self, spec: VolumeSpec) -> VolumeSpec:
         most = min(MOST_BYTES, self._relay.largest_cutout_bytes)

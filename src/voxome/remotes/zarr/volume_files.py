@@ -40,15 +40,15 @@ class ZarrFiles:
     """
 
     def __init__(self, levels: Sequence[VolumeSpec], name: str) -> None:
-        encoding = levels[0].encoding
-        completed = [complete(one.replace(encoding=encoding, attributes={}), name) for one in levels]
-        self._levels, self._name, self._options = [spec for spec, _ in completed], name, completed[0][1]
+        self._levels, self._name = levels, name
+        _, self._options = complete(levels[0], name)
         if not self._options["ome"] and len(levels) > 1:
             axes = "/".join(levels[0].axes)
             raise UnsupportedFormat(f"{name}: OME-Zarr has pyramids with the axes t, c, z, y, x, not {axes}")
 
     def metadata(self) -> Mapping[str, bytes]:
-        arrays = [array_files(spec, self._options, self._name) for spec in self._levels]
+        levels = [self._level(n) for n in range(len(self._levels))]
+        arrays = [array_files(spec, self._options, self._name) for spec in levels]
         if not self._options["ome"]:
             return arrays[0]
         entries = [
@@ -67,7 +67,7 @@ class ZarrFiles:
             level = int(parts.pop(0))
         if self._options["format"] == "zarr3" and (not parts or parts.pop(0) != "c"):
             return None
-        spec = self._levels[level]
+        spec = self._level(level)
         if len(parts) != spec.domain.ndim or not all(map(_INDEX.fullmatch, parts)):
             return None
         chunk, (first, end) = spec.read_chunk or spec.domain.shape, (spec.domain.start, spec.domain.stop)
@@ -79,7 +79,7 @@ class ZarrFiles:
         )
 
     def encode(self, chunk: ChunkFile, voxels: NDArray[Any]) -> bytes | memoryview:
-        spec = self._levels[chunk.level]
+        spec = self._level(chunk.level)
         little = spec.dtype.newbyteorder("<")
         shape = spec.read_chunk or spec.domain.shape
         whole = np.ascontiguousarray(voxels, little)
@@ -97,13 +97,18 @@ class ZarrFiles:
     def chunk_names(self) -> Sequence[ChunkNames]:
         return [
             ChunkNames(f"{level}/" * self._options["ome"] + "c/" * (self._options["format"] == "zarr3"), _parts(spec))
-            for level, spec in enumerate(self._levels)
+            for level, spec in enumerate(map(self._level, range(len(self._levels))))
         ]
 
     def size(self, chunk: ChunkFile) -> int | None:
-        spec = self._levels[chunk.level]
+        spec = self._level(chunk.level)
         shape = spec.read_chunk or spec.domain.shape
         return math.prod(shape) * spec.dtype.itemsize if self._options["codec"] == "raw" else None
+
+    def _level(self, number: int) -> VolumeSpec:
+        """Return the spec of a level as the metadata describe it."""
+        encoded = self._levels[number].replace(encoding=self._levels[0].encoding, attributes={})
+        return complete(encoded, self._name)[0]
 
 
 def _parts(spec: VolumeSpec) -> tuple[tuple[str, ...], ...]:
