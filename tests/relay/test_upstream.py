@@ -20,6 +20,7 @@ from voxome.contracts.abilities import SupportsLevels, ability
 from voxome.errors import InvalidInput, NotFound, StoreError
 from voxome.geometry import Box
 from voxome.relay.cache.chunk_cache import ChunkCache
+from voxome.relay.cache.status import cache_status, recording
 from voxome.relay.rights import Rights
 from voxome.relay.sources import Sources, SourceUnavailable
 from voxome.relay.upstream import Caching
@@ -167,7 +168,9 @@ def test_a_source_that_cannot_be_reached_is_served_as_it_was(
     sources.read("em", ONE)
     store.before_read = store.check = fail
     clock.ahead_s = 60
-    assert_array_equal(sources.read("em", ONE), part(store.voxels, ONE))
+    with recording() as results:
+        assert_array_equal(sources.read("em", ONE), part(store.voxels, ONE))
+    assert cache_status(results) == 'voxome; hit; detail="stale"'
     with pytest.raises(SourceUnavailable):
         sources.read("em", WHOLE)
     clock.ahead_s = 111

@@ -45,6 +45,10 @@ readers = ["lab"]
 """
 
 
+def stored_in(folder: Path) -> list[str]:
+    return ["--catalogue", str(folder / "catalogue.sqlite"), "--data", str(folder / "data")]
+
+
 class Server:
     """A relay that runs as a command."""
 
@@ -171,6 +175,16 @@ def test_tokens_are_known_and_revoked_at_once_in_all_processes(tmp_path: Path) -
         identifier = token("list").splitlines()[1].split()[0]
         token("revoke", identifier)
         assert [server.get(f"/raw/private/cutout?{box}", **headers).status_code for _ in range(6)] == [401] * 6
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    with serving(tmp_path, "--cache", str(tmp_path / "cache"), *stored_in(tmp_path)) as server:
+        workers = server.workers()
+        server.process.kill()
+        deadline = time.monotonic() + 20
+        while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
 
 def test_a_relay_whose_processes_cannot_start_says_why(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class SourceConfig(_Model):
     writers: tuple[str, ...] = ()
     cache: bool | None = None
     ttl_s: Annotated[float, Field(gt=0)] = CACHE_REMOTE.ttl_s
-    stale_s: Annotated[float, Field(ge=0)] = CACHE_REMOTE.stale_s
+    stale_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = CACHE_REMOTE.stale_s
 
     @property
     def rights(self) -> Rights:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,8 +22,9 @@ from voxome.relay.app import create_app
 from voxome.relay.box_locks import SharedBoxLocks
 from voxome.relay.cache.chunk_cache import ChunkCache
 from voxome.relay.cache.counters import SourceCounters, open_counters
-from voxome.relay.cache.disk import DiskTier
+from voxome.relay.cache.disk import INDEX_FILE, DiskTier
 from voxome.relay.cache.generations import Generations
+from voxome.relay.cache.index import DiskIndex
 from voxome.relay.cache.leases import Leases
 from voxome.relay.cache.memory import MemoryTier
 from voxome.relay.catalogue.contract import Catalogue
@@ -80,6 +82,8 @@ def prepared(config: RelayConfig) -> Iterator[SharedConfig]:
             config = config.model_copy(update={"cache": cache, **records})
         if config.cache.folder is not None:
             stack.enter_context(_locked(config.cache.folder))
+            with suppress(sqlite3.Error):  # which the processes report, or mend
+                DiskIndex(config.cache.folder / INDEX_FILE).close()
             (config.cache.folder / "counters").unlink(missing_ok=True)
             if config.sources:
                 open_counters(config.cache.folder / "counters", len(config.sources))

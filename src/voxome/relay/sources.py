@@ -255,7 +255,10 @@ class Sources:
     def _read(self, entry: Upstream, box: Box, level: int) -> NDArray[Any]:
         array = entry.array(level) if self._cache is not None and entry.is_cached and not box.empty else None
         if self._cache is not None and array is not None:
-            return self._cache.read(array, box)
+            voxels = self._cache.read(array, box)
+            if entry.is_overdue:
+                record("stale")
+            return voxels
         source = entry.open_level(level)
         if source is None:
             raise StoreError(f"level {level} no longer exists")

@@ -70,9 +70,9 @@ class Caching:
     stale_s: float = 86400.0
 
     def __post_init__(self) -> None:
-        if not self.ttl_s > 0 or not self.stale_s >= 0:
+        if not self.ttl_s > 0 or not 0 <= self.stale_s < math.inf:
             raise InvalidInput(
-                f"ttl_s is {self.ttl_s} and stale_s {self.stale_s}; expected more than 0 s, and at least 0 s"
+                f"ttl_s is {self.ttl_s} and stale_s {self.stale_s}; expected more than 0 s, and a finite time"
             )
 
 
@@ -189,6 +189,12 @@ class Upstream:
                     source.read, self.counters, state.epoch, oldest,
                 )  # fmt: skip
             return array
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it could not be checked when that was due."""
+        state = self._states.get(self.identity)
+        return state is not None and _may_change(self._given) and time.monotonic() - state.checked >= self.caching.ttl_s
 
     def version(self, generation: int) -> str:
         """Return a text that changes whenever voxels may have changed; `generation` is that of its writes."""

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from socket import socket
 
@@ -19,6 +19,8 @@ from voxome.relay.opening import SharedConfig, opened, prepared
 from voxome.relay.serve import address_of, create_server, listening, serve_until_stopped
 
 _STOP_TIMEOUT_S = 20.0
+_LOOK_S = 0.2
+"""Time between two looks at the workers."""
 _RESTART_S = 1.0
 """Least time between two starts of one worker."""
 _LOG = logging.getLogger(__name__)
@@ -97,7 +99,7 @@ def run_workers(shared: SharedConfig, listener: socket, started: Callable[[], No
             raise StoreError("a process of the relay could not start; its message is above")
         started()
         while not stop.is_set():
-            wait([worker.process.sentinel for worker in workers], timeout=0.2)
+            stop.wait(_LOOK_S)
             for number, worker in enumerate(workers):
                 if not worker.process.is_alive() and time.monotonic() - worker.started >= _RESTART_S:
                     code = worker.process.exitcode

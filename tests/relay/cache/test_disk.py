@@ -103,7 +103,7 @@ def test_files_of_a_process_that_was_killed_are_removed_and_their_bytes_freed(tm
     assert tier.index.nbytes == 1500
     tier.close()
     again = DiskTier(tmp_path, 10**6)
-    again.close()
+    again._cleaner.join()
     assert len(files(tmp_path)) == 1
     assert DiskTier(tmp_path, 10**6).index.nbytes == 1000
 
@@ -113,7 +113,7 @@ def test_a_file_that_another_process_writes_is_left_alone(tmp_path: Path) -> Non
     other.index.begin("aa/unfinished", 500, 1, 10**6)
     (tmp_path / "chunks" / "aa").mkdir()
     (tmp_path / "chunks" / "aa" / "unfinished.part").write_bytes(b"half")
-    DiskTier(tmp_path, 10**6, process=0).close()
+    DiskTier(tmp_path, 10**6, process=0)._cleaner.join()
     assert len(files(tmp_path)) == 1
 
 
@@ -126,7 +126,7 @@ def test_a_damaged_index_begins_empty(tmp_path: Path, caplog: pytest.LogCaptureF
     assert "begins empty" in caplog.text
     assert again.get(key(1), DTYPE, SHAPE) is None
     assert again.put(key(1), chunk(1))
-    again.close()
+    again._cleaner.join()
     assert len(files(tmp_path)) == 1
 
 

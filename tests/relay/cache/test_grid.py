@@ -28,6 +28,13 @@ def test_a_chunk_is_neither_tiny_nor_huge(chunk: tuple[int, ...], dtype: str) ->
         assert length % own == 0 or length < own
 
 
+def test_times_and_channels_are_grouped_last() -> None:
+    described = VolumeSpec.of((9, 2, 100, 100, 100), "uint8", chunk=(1, 1, 16, 16, 16), axes="tczyx")
+    assert chunk_grid(None, described).block == (1, 1, 64, 64, 64)
+    small = VolumeSpec.of((900, 20, 20, 20), "uint8", chunk=(1, 20, 20, 20), axes="tzyx")
+    assert chunk_grid(None, small).block == (64, 20, 20, 20)
+
+
 def test_a_source_without_chunks_is_divided() -> None:
     grid = chunk_grid(None, spec((500, 600, 700), "uint8"))
     assert math.prod(grid.block) == 2**20

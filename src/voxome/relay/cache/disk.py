@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
@@ -20,6 +20,8 @@ from voxome.errors import StoreError
 from voxome.relay.cache.entry import CachedChunk
 from voxome.relay.cache.index import DiskIndex, IndexEntry
 
+INDEX_FILE = "index.sqlite"
+"""Name of the index in the folder of the tier."""
 _PART = ".part"
 _WARN_EVERY_S = 60.0
 _LOG = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class DiskTier:
         self.folder, self.budget, self._process = folder, budget, process
         self._files = folder / "chunks"
         self._next_warning = 0.0
+        self._closing = Event()
         self.index = self._open_index()
         with self._tolerating("cleaned"):
             self._unlink(f"{file}{_PART}" for file in self.index.take_unfinished(process))
@@ -106,13 +109,14 @@ class DiskTier:
 
     def close(self) -> None:
         """Record what is only in memory."""
+        self._closing.set()
         if self._cleaner.is_alive():
             self._cleaner.join()
         with self._tolerating("closed"):
             self.index.close()
 
     def _open_index(self) -> DiskIndex:
-        file = self.folder / "index.sqlite"
+        file = self.folder / INDEX_FILE
         try:
             self._files.mkdir(parents=True, exist_ok=True)
             try:
@@ -153,6 +157,8 @@ class DiskTier:
         """Remove files that no entry names: of a process that was killed, or of an index that was lost."""
         with self._tolerating("cleaned"):
             for first in range(256):
+                if self._closing.is_set():
+                    return
                 folder = self._files / f"{first:02x}"
                 found = [path.name for path in folder.iterdir()] if folder.is_dir() else []
                 known = self.index.files(first) if found else set()

@@ -38,18 +38,20 @@ def chunk_grid(source: object, spec: VolumeSpec) -> BlockGrid:
     served = ability(source, SupportsRequests)
     anchor = domain.start if served is None else served.chunk_origin
     if spec.read_chunk is None:
-        block = _grouped((1,) * domain.ndim, domain.shape, size, _UNDIVIDED_BYTES)
+        block = _grouped((1,) * domain.ndim, spec, _UNDIVIDED_BYTES)
     else:
-        block = _grouped(spec.read_chunk, domain.shape, size, SMALLEST_BYTES)
+        block = _grouped(spec.read_chunk, spec, SMALLEST_BYTES)
     return BlockGrid(domain, _divided(block, size), anchor=anchor)
 
 
-def _grouped(chunk: Sequence[int], extent: Sequence[int], itemsize: int, smallest: int) -> tuple[int, ...]:
-    block = list(chunk)
-    while math.prod(block) * itemsize < smallest:
+def _grouped(chunk: Sequence[int], spec: VolumeSpec, smallest: int) -> tuple[int, ...]:
+    """Return a block of whole chunks, which has several times or channels only if that of one is too small."""
+    block, extent = list(chunk), spec.domain.shape
+    while math.prod(block) * spec.dtype.itemsize < smallest:
         axes = [axis for axis, (n, whole) in enumerate(zip(block, extent, strict=True)) if n < whole]
         if not axes:
             break
+        axes = [axis for axis in axes if axis in spec.spatial] or axes
         block[min(axes, key=lambda axis: (block[axis], -axis))] *= 2
     return tuple(block)
 
