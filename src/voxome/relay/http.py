@@ -56,7 +56,8 @@ def endpoint(relay: Relay, limit: int, handler: Handler) -> Callable[[Request], 
         caller = Caller()
         try:
             authorization = request.headers.get("authorization", "")
-            caller = await anyio.to_thread.run_sync(relay.accounts.caller, authorization, limiter=relay.threads)
+            if authorization:
+                caller = await anyio.to_thread.run_sync(relay.accounts.caller, authorization, limiter=relay.threads)
             body = await read_body(request, limit)
             return await anyio.to_thread.run_sync(handler, request, caller, body, limiter=relay.threads)
         except Exception as error:
