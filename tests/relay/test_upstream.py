@@ -229,6 +229,32 @@ def test_after_a_start_of_the_machine_time_goes_by_the_wall_clock(
     assert reads == [1, 1, 1, 2]
 
 
+def test_nobody_waits_long_for_a_check_of_what_can_be_served(cache: ChunkCache, clock: Clock) -> None:
+    store, release = Store(), Event()
+    sources = served(cache, store, Caching(True, ttl_s=10))
+    sources.read("em", ONE)
+    store.check = lambda: release.wait(30)
+    clock.ahead_s = 11
+    begin = time.perf_counter()
+    for _ in range(20):
+        assert_array_equal(sources.read("em", ONE), part(store.voxels, ONE))
+    assert time.perf_counter() - begin < 4
+    release.set()
+
+
+def test_a_source_that_does_not_answer_holds_up_no_other(cache: ChunkCache) -> None:
+    release, dead, living = Event(), Store(np.zeros((64, 64, 64 * 40), "uint8")), Store()
+    dead.before_read = lambda: release.wait(30)
+    sources = served(cache, dead)
+    sources.add("living", living, caching=CACHED)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(sources.read, "em", dead.spec.domain)
+        assert_array_equal(sources.read("living", WHOLE), living.voxels)
+        assert not waiting.done()
+        release.set()
+        waiting.result(10)
+
+
 def test_one_check_is_made_for_all_who_wait(cache: ChunkCache) -> None:
     store, release, checks = Store(), Event(), []
 

@@ -196,6 +196,14 @@ def test_a_relay_whose_processes_cannot_start_says_why(tmp_path: Path) -> None:
     assert "could not start" in ran.stderr
 
 
+def test_a_file_that_one_process_may_write_is_not_written_by_several(tmp_path: Path) -> None:
+    voxome.create(f"hdf5://{tmp_path}/a.h5/raw", voxome.VolumeSpec.of((8, 8, 8), "uint8"))
+    command = [sys.executable, "-m", "voxome.cli.main", "serve", f"a={tmp_path}/a.h5/raw", "--writable", "a"]
+    ran = subprocess.run([*command, "--workers", "2"], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 1
+    assert "a can be written by one process only" in ran.stderr
+
+
 def test_a_cache_folder_has_one_relay(tmp_path: Path) -> None:
     with serving(tmp_path, "--cache", str(tmp_path / "cache")):
         command = [sys.executable, "-m", "voxome.cli.main", "serve", "--port", "0", "--cache", str(tmp_path / "cache")]

@@ -30,13 +30,13 @@ from voxome.relay.cache.memory import MemoryTier
 from voxome.relay.catalogue.contract import Catalogue
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.catalogue.sql import SqlCatalogue
-from voxome.relay.config import CacheConfig, RelayConfig
+from voxome.relay.config import CacheConfig, RelayConfig, SourceConfig
 from voxome.relay.dialect import open_dialects
 from voxome.relay.operation import Operation
 from voxome.relay.relay import Relay
 from voxome.relay.secrets import digest
 from voxome.relay.sources import Sources
-from voxome.resources.open import bare_address, locate
+from voxome.resources.open import bare_address, locate, open_source
 from voxome.resources.recognition import get_remote
 
 _MIB = 2**20
@@ -66,11 +66,12 @@ def prepared(config: RelayConfig) -> Iterator[SharedConfig]:
     ------
     RunLocked
         If another relay uses the cache folder.
-    NotFound, UnknownName, InvalidUri
-        If a volume on this machine does not exist, or a URI cannot be one of a volume.
+    NotFound, UnknownName, InvalidInput
+        If a volume on this machine does not exist, or a URI cannot be one of a volume, or several processes would write
+        a volume of which only one can.
     """
-    for source in config.sources.values():
-        _check_uri(source.uri)
+    for name, source in config.sources.items():
+        _check_source(name, source, config.workers)
     with ExitStack() as stack:
         if config.workers > 1 and (config.cache.folder is None or config.catalogue is None):
             shared = Path(stack.enter_context(TemporaryDirectory(prefix="voxome-relay-")))
@@ -138,13 +139,18 @@ def admins(variable: str | None) -> dict[str, str]:
     return {digest(token): "admin"}
 
 
-def _check_uri(text: str) -> None:
-    """Raise what is wrong with a URI, as far as it is known without a network."""
-    uri = Uri.parse(text)
+def _check_source(name: str, source: SourceConfig, workers: int) -> None:
+    """Raise what is wrong with a source, as far as it is known without a network."""
+    uri = Uri.parse(source.uri)
     if uri.scheme and bare_address(uri) is None:
         get_remote(uri.scheme)
     if not uri.scheme and ":" not in uri.path:
-        locate(text)
+        uri = locate(source.uri)
+    alone = workers > 1 and source.writers and ":" not in uri.path
+    if alone and not open_source(source.uri).concurrent_writers:
+        raise InvalidInput(
+            f"{name} can be written by one process only; use workers = 1, no writers, or another format, as zarr"
+        )
 
 
 def _open_cache(config: CacheConfig, workers: int) -> ChunkCache:

@@ -7,10 +7,12 @@ import logging
 import math
 import secrets
 import time
+from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import cached_property
-from threading import Lock, RLock
+from threading import Lock, RLock, Thread
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -31,6 +33,8 @@ from voxome.storage.hops import hops
 
 _RETRY_S = 1.0
 """Time after a check that failed, or that a failed read has caused, until the next."""
+_PATIENCE_S = 2.0
+"""Time for which a reader waits for the check of a source that can be served as it was."""
 _GROWTH = 2
 """Voxels of a coarser level around those of a written box that its store may compute from them."""
 _MOST_HANDLES = 8
@@ -141,6 +145,7 @@ class Upstream:
         self._lock, self._checking = RLock(), Lock()
         self._next_check = 0.0
         self._failure: tuple[float, Exception] | None = None
+        self._background: tuple[float, Future[None]] | None = None
 
     @cached_property
     def identity(self) -> str:
@@ -194,7 +199,7 @@ class Upstream:
     def is_overdue(self) -> bool:
         """Whether it could not be checked when that was due."""
         state = self._states.get(self.identity)
-        return state is not None and _may_change(self._given) and time.monotonic() - state.checked >= self.caching.ttl_s
+        return state is not None and _may_change(self._given) and self._age_s(state) >= self.caching.ttl_s
 
     def version(self, generation: int) -> str:
         """Return a text that changes whenever voxels may have changed; `generation` is that of its writes."""
@@ -261,21 +266,51 @@ class Upstream:
             return current, state
 
     def _checked(self, state: SourceState | None) -> SourceState:
-        """Check the source, unless another thread does; wait for that only if there is nothing to serve yet."""
-        begin = time.monotonic()
-        if self._checking.acquire(blocking=state is None or self._opened is None):
-            try:
-                if self._failure is not None and self._failure[0] >= begin:
-                    raise self._failure[1]
-                current = self._states.get(self.identity)
-                if self._opened is None or current is None or self._is_due(current):
-                    self._check(current)
-            finally:
-                self._checking.release()
+        """Check the source, once for all who wait; with something to serve, none waits for long."""
+        if state is None or self._opened is None:
+            self._check_first()
+        else:
+            begun, check = self._background_check()
+            with suppress(TimeoutError):
+                check.result(max(0.0, begun + _PATIENCE_S - time.monotonic()))
         found = self._states.get(self.identity)
-        if found is None:
-            raise StoreError("the state of the source is unknown")
+        if found is None or (
+            _may_change(self._given) and self._age_s(found) > self.caching.ttl_s + self.caching.stale_s
+        ):
+            raise StoreError("the source could not be checked for too long")
         return found
+
+    def _age_s(self, state: SourceState) -> float:
+        return time.monotonic() - state.checked
+
+    def _check_first(self) -> None:
+        begin = time.monotonic()
+        with self._checking:
+            if self._failure is not None and self._failure[0] >= begin:
+                raise self._failure[1]
+            current = self._states.get(self.identity)
+            if self._opened is None or current is None:
+                self._check(current)
+
+    def _background_check(self) -> tuple[float, Future[None]]:
+        """Return when the check that is under way has begun, and its end; start one if there is none."""
+        with self._lock:
+            if self._background is None or self._background[1].done():
+                self._background = (time.monotonic(), Future())
+                run = copy_context().run
+                Thread(target=run, args=(self._run_check, self._background[1]), daemon=True).start()
+            return self._background
+
+    def _run_check(self, ended: Future[None]) -> None:
+        try:
+            with self._checking:
+                current = self._states.get(self.identity)
+                if current is None or self._is_due(current):
+                    self._check(current)
+        except BaseException as error:
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
 
     def _is_due(self, state: SourceState) -> bool:
         now = time.monotonic()

@@ -26,6 +26,7 @@ from voxome.relay.cache.memory import MemoryTier
 from voxome.relay.cache.status import record
 
 _THREADS = 16
+"""Chunks that are fetched from one source at the same time."""
 _REFUSALS = (NotFound, AccessDenied, CorruptData, RelayLoop)
 """Errors in which the source has answered; after any other, a stale chunk may be served."""
 
@@ -71,7 +72,7 @@ class ChunkCache:
     ) -> None:
         self.memory, self.disk, self.generations = memory, disk, generations
         self._leases = leases
-        self._pool = ThreadPoolExecutor(_THREADS, "voxome-relay-fetch")
+        self._pools: dict[str, ThreadPoolExecutor] = {}
         self._flights: dict[tuple[bytes, int, int], Future[_Found]] = {}
         self._lock = Lock()
 
@@ -104,7 +105,8 @@ class ChunkCache:
 
     def close(self) -> None:
         """Wait for the chunks under way, and close the disk tier."""
-        self._pool.shutdown(cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(cancel_futures=True)
         if self.disk is not None:
             self.disk.close()
         self.generations.close()
@@ -153,10 +155,16 @@ class ChunkCache:
             running = self._flights.get(flight)
             if running is not None:
                 return running, True
-            started = self._flights[flight] = self._pool.submit(
+            started = self._flights[flight] = self._pool(array.source).submit(
                 copy_context().run, self._fly, flight, array, index, missing
             )
         return started, False
+
+    def _pool(self, source: str) -> ThreadPoolExecutor:
+        """Return the threads of a source, so that one that does not answer holds up no other."""
+        if source not in self._pools:
+            self._pools[source] = ThreadPoolExecutor(_THREADS, "voxome-relay-fetch")
+        return self._pools[source]
 
     def _fly(self, flight: tuple[bytes, int, int], array: CachedArray, index: int, missing: _Lookup) -> _Found:
         try:
