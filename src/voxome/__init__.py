@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from voxome.data.registry.read import datasets
     from voxome.errors import VoxomeError
     from voxome.geometry import BlockGrid, Box
+    from voxome.relay.local_view import view
     from voxome.reports import score
     from voxome.resources.columns import Table
     from voxome.resources.connect import connect
@@ -98,6 +99,7 @@ __all__ = [
     "synapses",
     "tool",
     "transfer",
+    "view",
     "write_meshes",
     "write_skeletons",
 ]
@@ -151,6 +153,7 @@ _LAZY = {
     "synapses": "voxome.services.synapses",
     "tool": "voxome.workflow.verbs",
     "transfer": "voxome.services.transfer.run",
+    "view": "voxome.relay.local_view",
     "write_meshes": "voxome.workflow.shapes",
     "write_skeletons": "voxome.workflow.shapes",
 }

@@ -25,6 +25,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "precomputed": "voxome.relay.dialects.precomputed.dialect:PrecomputedDialect",
         "raw": "voxome.relay.dialects.raw:RawDialect",
         "s3": "voxome.relay.dialects.s3.dialect:S3Dialect",
+        "view": "voxome.relay.dialects.view.dialect:ViewDialect",
         "zarr": "voxome.relay.dialects.zarr.dialect:Zarr2Dialect",
         "zarr3": "voxome.relay.dialects.zarr.dialect:Zarr3Dialect",
     },
@@ -82,6 +83,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "skeletons": "voxome.services.skeleton:skeletons",
         "synapses": "voxome.services.synapses:synapses",
         "transfer": "voxome.services.transfer.run:transfer",
+        "view": "voxome.relay.local_view:view",
     },
     "voxome.storage": {
         "http": "voxome.storage.network:HttpPath",

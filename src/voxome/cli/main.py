@@ -40,6 +40,7 @@ try:
         tools,
         train,
         transfer,
+        view,
     )
     from voxome.cli.complete import joined_words
     from voxome.cli.console import print_stderr
@@ -72,6 +73,7 @@ app.command("mesh")(mesh.mesh)
 app.command("skeletonize")(skeletonize.skeletonize)
 app.command("regions")(regions.regions)
 app.command("downsample")(downsample.downsample)
+app.command("view")(view.view)
 app.command("rm")(rm.rm)
 app.add_typer(proofread.app, name="proofread")
 app.command("serve")(serve.serve)

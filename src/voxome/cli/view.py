@@ -1,0 +1,43 @@
+"""``voxome view``: show volumes and runs in Neuroglancer."""
+
+from __future__ import annotations
+
+import webbrowser
+from threading import Event
+from typing import Annotated, Any
+
+import typer
+
+from voxome.cli.complete import uris
+from voxome.cli.values import parse_whole
+
+
+def view(
+    targets: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME=]URI|RUN…", help="Volumes, annotations, or the folder of a run.", autocompletion=uris
+        ),
+    ],
+    port: Annotated[
+        Any, typer.Option(parser=parse_whole, metavar="N", help="Port of the page; by default any free one.")
+    ] = 0,
+    browser: Annotated[bool, typer.Option(help="Whether to open the page in the browser.")] = True,
+) -> None:
+    """Show volumes and runs in Neuroglancer, until interrupted."""
+    from voxome.relay.local_view import view as show
+    from voxome.viewer.contents import layer_name
+
+    named = [_split(text) for text in targets]
+    names = [name or layer_name(uri) for name, uri in named]
+    with show(*(uri for _, uri in named), names=names, port=port) as shown:
+        typer.echo(f"Viewer at {shown.url} (Ctrl+C ends it)")
+        if browser:
+            webbrowser.open(shown.url)
+        Event().wait()
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return the name of a layer, empty if there is none, and the address."""
+    name, equals, uri = text.partition("=")
+    return (name, uri) if equals and uri and not set(name) & set("/:?|") else ("", text)

@@ -1,0 +1,1 @@
+"""Neuroglancer as a page of the relay."""

@@ -1,0 +1,185 @@
+"""Neuroglancer in front of the relay's sources.
+
+=====================================  =====================================================================
+``GET /view``                          the viewer, with all sources that the caller may read
+``GET /view?layer=NAME&layer=…``       with these sources
+``GET /view?s=ID``                     with a shared state
+``GET /view/state?base=…``             the first state, as JSON
+``POST /view/states?base=…``           keep a state: its id, as JSON
+``GET /view/states/ID?base=…``         a kept state, without the layers that the caller may not see
+=====================================  =====================================================================
+
+The page tells its own address (`base`), so that the viewer works behind proxies with any prefix.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import quote, unquote
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from voxome.errors import InvalidInput, NotFound
+from voxome.relay.accounts import Caller
+from voxome.relay.dialects.view.client import client_file, client_folder, start_page
+from voxome.relay.dialects.view.kept_states import LARGEST_BYTES, find_state, keep_state
+from voxome.relay.files import FileAnswer, file_response
+from voxome.relay.http import endpoint
+from voxome.relay.permitted import PermittedSources
+from voxome.relay.relay import Relay
+from voxome.viewer.state_text import State
+from voxome.viewer.states import Layer, build_state
+
+MOST_LAYERS = 32
+"""Sources that are shown where the address names none."""
+
+_TOKEN = "relay"
+"""Part of the page's address in which Neuroglancer looks for the session of a server."""
+_PAGE = f"/view/v/{_TOKEN}/"
+_ALIVE_S = 10.0
+"""Proxies close connections that are silent for longer."""
+
+_BASE = re.compile(r"https?://[^\s\"'<>\\{}]+/")
+_FORMAT = "precomputed"
+
+FirstState = Callable[[PermittedSources, Sequence[str], str], State]
+"""Sources of the caller, names in the address, and address of the relay → state."""
+
+
+class ViewDialect:
+    """Neuroglancer under ``/view``.
+
+    Parameters
+    ----------
+    relay : Relay
+        Provides the sources and accounts, and keeps shared states in its catalogue.
+    first_state : function, optional
+        Returns the state that the viewer begins with; by default all sources as layers.
+
+    Raises
+    ------
+    MissingExtra
+        If Neuroglancer is not installed.
+    """
+
+    def __init__(self, relay: Relay, first_state: FirstState | None = None) -> None:
+        client_folder()
+        self._relay, self._first_state = relay, first_state or show_sources
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the routes under ``/view``."""
+        serve = partial(endpoint, self._relay, 0)
+        keep = endpoint(self._relay, LARGEST_BYTES, self._keep)
+        return [
+            Route("/view", _to_page, methods=["GET"]),
+            Route("/view/", _to_page, methods=["GET"]),
+            Route(_PAGE, serve(self._page), methods=["GET"]),
+            Route(f"{_PAGE}{{file}}", serve(self._file), methods=["GET"]),
+            Route(f"/view/events/{_TOKEN}", _events, methods=["GET"]),
+            Route("/view/state", serve(self._first), methods=["GET"]),
+            Route("/view/states", keep, methods=["POST"]),
+            Route("/view/states/{id}", serve(self._kept), methods=["GET"]),
+        ]
+
+    def close(self) -> None:
+        """Do nothing: no work is left in the background."""
+
+    def _page(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        return file_response(request, start_page("voxome"), public=True)
+
+    def _file(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        return file_response(request, client_file(request.path_params["file"]), public=True)
+
+    def _first(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        sources = PermittedSources(self._relay.sources, caller)
+        return _json(request, self._first_state(sources, request.query_params.getlist("layer"), _base(request)))
+
+    def _keep(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        try:
+            state = json.loads(bytes(body))
+        except (ValueError, RecursionError) as error:
+            raise InvalidInput(f"the state is not valid JSON: {error}") from error
+        if not isinstance(state, dict):
+            raise InvalidInput("the state is not a JSON object")
+        return JSONResponse({"id": keep_state(self._relay.catalogue, state, _base(request), caller.name)})
+
+    def _kept(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        sources, base = PermittedSources(self._relay.sources, caller), _base(request)
+        id = request.path_params["id"]
+        try:
+            return _json(request, find_state(self._relay.catalogue, id, base, lambda url: _may_see(sources, url, base)))
+        except NotFound:
+            raise NotFound(f"no view {id} is kept here") from None
+
+
+def show_sources(sources: PermittedSources, names: Sequence[str], base: str) -> State:
+    """Return a state with sources as layers: images below labels.
+
+    Raises
+    ------
+    NotFound
+        If a name is that of no source that the caller may read.
+    """
+    chosen = list(names) or list(sources)[:MOST_LAYERS]
+    specs = {name: sources.spec(name) for name in chosen}
+    images = [name for name in chosen if specs[name].kind != "labels"]
+    labels = [name for name in chosen if specs[name].kind == "labels"]
+    layers = [Layer(name, "image", source_url(base, name)) for name in images]
+    layers += [Layer(name, "segmentation", source_url(base, name)) for name in labels]
+    sizes = (specs[layer.name].voxel_size_nm for layer in layers)
+    return build_state(layers, next((size for size in sizes if size is not None), None))
+
+
+def source_url(base: str, name: str) -> str:
+    """Return the data source of Neuroglancer for a source of the relay at `base`."""
+    return f"{_FORMAT}://{base}{_FORMAT}/{quote(name)}"
+
+
+def _may_see(sources: PermittedSources, url: str, base: str) -> bool:
+    """Return whether the caller may read a source, by its address; those of other servers are not ours to refuse."""
+    start = url.find(base)
+    if start < 0:
+        return True
+    path = unquote(url[start + len(base) :]).partition("/")[2]
+    return any(name in set(sources) for name in _beginnings(path))
+
+
+def _beginnings(path: str) -> Iterable[str]:
+    parts = path.split("/")
+    return ("/".join(parts[:count]) for count in range(len(parts), 0, -1))
+
+
+def _base(request: Request) -> str:
+    base = request.query_params.get("base") or str(request.base_url)
+    if _BASE.fullmatch(base) is None:
+        raise InvalidInput("base is not the address of a server; expected http(s)://HOST/ with a slash at the end")
+    return base
+
+
+def _json(request: Request, state: Any) -> Response:
+    return file_response(request, FileAnswer(json.dumps(state).encode(), "application/json"), public=False)
+
+
+async def _to_page(request: Request) -> Response:
+    """Lead to the page by a relative address, which holds behind any prefix."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"{'' if request.url.path.endswith('/') else 'view/'}v/{_TOKEN}/{query}", 307)
+
+
+async def _events(request: Request) -> Response:
+    """Keep the connection that the viewer holds; nothing is sent over it, since the address has the state."""
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_silence(request), headers=headers, media_type="text/event-stream")
+
+
+async def _silence(request: Request) -> AsyncIterator[str]:
+    while not await request.is_disconnected():
+        yield ":\n\n"
+        await anyio.sleep(_ALIVE_S)

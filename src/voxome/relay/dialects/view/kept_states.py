@@ -1,0 +1,114 @@
+"""States that people share by a short link."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from voxome.errors import AlreadyExists, InvalidInput, NotFound
+from voxome.relay.catalogue.contract import Catalogue, Record
+from voxome.viewer.state_text import State
+
+LARGEST_BYTES = 8 * 2**20
+"""Of a state, as JSON."""
+MOST_STATES = 1000
+"""Of one owner."""
+
+_BASE = "{base}"
+"""Stands for the address of the relay, which each visitor may know by another name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedState(Record):
+    """A state that somebody shares."""
+
+    KEY = ("id",)
+
+    id: str
+    owner: str
+    created_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateText(Record):
+    """The JSON of a shared state."""
+
+    KEY = ("id",)
+
+    id: str
+    text: str = field(repr=False)
+
+
+def keep_state(catalogue: Catalogue, state: State, base: str, owner: str) -> str:
+    """Keep a state; return its id, the same for the same state.
+
+    Raises
+    ------
+    InvalidInput
+        If it is too large, or the owner has too many.
+    """
+    text = json.dumps(_replaced(state, base, _BASE), separators=(",", ":"), sort_keys=True)
+    if len(text) > LARGEST_BYTES:
+        raise InvalidInput(f"the state has {len(text)} bytes; expected at most {LARGEST_BYTES}")
+    id = hashlib.sha256(text.encode()).hexdigest()[:16]
+    try:
+        catalogue.get(SharedState, id)
+    except NotFound:
+        if len(catalogue.find(SharedState, owner=owner)) >= MOST_STATES:
+            raise InvalidInput(
+                f"{MOST_STATES} links are kept for you, which is the limit; use the whole link"
+            ) from None
+        record = SharedState(id=id, owner=owner, created_s=time.time())
+        with suppress(AlreadyExists):  # kept by another request, at the same time
+            catalogue.write(add=[StateText(id=id, text=text), record])
+    return id
+
+
+def find_state(catalogue: Catalogue, id: str, base: str, may_see: Callable[[str], bool]) -> State:
+    """Return a kept state for a visitor.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Where it is kept.
+    id : str
+        What `keep_state` returned.
+    base : str
+        Address of the relay, with a slash at the end.
+    may_see : function
+        Whether the visitor may see the source with this address; layers of others are left out.
+
+    Raises
+    ------
+    NotFound
+        If there is no such state.
+    """
+    state = json.loads(catalogue.get(StateText, id).text)
+    state = _replaced(state, _BASE, base)
+    layers = state.get("layers")
+    if isinstance(layers, list):
+        state["layers"] = [one for one in layers if all(map(may_see, _addresses(one)))]
+    return dict(state)
+
+
+def _addresses(layer: Any) -> list[str]:
+    """Return all texts of the sources of a layer."""
+    source = layer.get("source", []) if isinstance(layer, dict) else []
+    entries = source if isinstance(source, list) else [source]
+    return [str(one.get("url", "")) if isinstance(one, dict) else str(one) for one in entries]
+
+
+def _replaced(value: Any, old: str, new: str) -> Any:
+    """Return JSON with `old` replaced by `new` in all texts, but not in names."""
+    if isinstance(value, str):
+        return value.replace(old, new)
+    if isinstance(value, list):
+        return [_replaced(one, old, new) for one in value]
+    if isinstance(value, dict):
+        return {name: _replaced(one, old, new) for name, one in value.items()}
+    return value

@@ -1,0 +1,49 @@
+// Gives Neuroglancer its first state, and adds a button that makes a short link to the present one.
+(() => {
+  const here = location.href.replace(/[#?].*$/, "");
+  const base = new URL("../../..", here).href;
+  const view = new URL("../..", here).href;
+  const query = new URLSearchParams(location.search);
+  const parameters = new URLSearchParams({ base });
+  for (const one of query.getAll("layer")) parameters.append("layer", one);
+  const shared = query.get("s");
+  const path = shared ? `states/${encodeURIComponent(shared)}` : "state";
+  if (!location.hash.startsWith("#!")) location.hash = `#!${view}${path}?${parameters}`;
+
+  const show = (text) => {
+    const note = document.createElement("div");
+    note.textContent = text;
+    note.style.cssText =
+      "position:fixed;bottom:44px;right:12px;z-index:99;max-width:60%;padding:6px 10px;border-radius:4px;" +
+      "background:#222;color:#eee;font:13px sans-serif;user-select:all;overflow-wrap:anywhere";
+    document.body.append(note);
+    setTimeout(() => note.remove(), 15000);
+  };
+
+  const share = async () => {
+    const controller = AbortSignal.timeout(2000);
+    try {
+      const answer = await fetch(`${view}states?${new URLSearchParams({ base })}`, {
+        method: "POST", body: JSON.stringify(window.viewer.state.toJSON()), signal: controller,
+        headers: { "Content-Type": "application/json" },
+      });
+      const { id, message } = await answer.json();
+      if (!answer.ok) throw new Error(message);
+      const link = `${here}?s=${id}`;
+      show(link);
+      await navigator.clipboard?.writeText(link);
+    } catch (error) {
+      show(`The relay keeps no link: ${error.message}. The address of this page has the whole state.`);
+    }
+  };
+
+  addEventListener("load", () => {
+    const button = document.createElement("button");
+    button.id = "voxome-share";
+    button.textContent = "Share";
+    button.title = "Make a short link to this view";
+    button.style.cssText = "position:fixed;bottom:12px;right:12px;z-index:99;padding:4px 10px";
+    button.onclick = share;
+    document.body.append(button);
+  });
+})();

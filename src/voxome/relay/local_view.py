@@ -1,0 +1,189 @@
+"""A viewer on this machine: volumes, arrays, annotations and runs, served to its own browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+from voxome.calls import explain_calls
+from voxome.contracts.shapes import Annotations
+from voxome.errors import InvalidInput
+from voxome.extras import require
+from voxome.relay.accounts import Accounts
+from voxome.relay.app import create_app
+from voxome.relay.catalogue.memory import MemoryCatalogue
+from voxome.relay.dialect import open_dialects
+from voxome.relay.dialects.view.dialect import ViewDialect, source_url
+from voxome.relay.permitted import PermittedSources
+from voxome.relay.relay import Relay
+from voxome.relay.serve import in_thread
+from voxome.relay.sources import Sources
+from voxome.resources.shapes import Points
+from voxome.resources.volume import Volume
+from voxome.resources.volume_like import VolumeLike
+from voxome.services.annotations.create import create_annotations
+from voxome.viewer.contents import Content, contents_of
+from voxome.viewer.meshed import with_meshes
+from voxome.viewer.state_text import State
+from voxome.viewer.states import Layer, build_state
+
+_FILES = "files"
+
+
+class LocalView:
+    """A running viewer; it ends with `close`, at the end of a ``with`` block, or with the process.
+
+    Attributes
+    ----------
+    url : str
+        Address of the page.
+    """
+
+    def __init__(self, url: str, stack: ExitStack) -> None:
+        self.url, self._stack = url, stack
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._stack.close()
+
+    def __enter__(self) -> LocalView:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"LocalView({self.url!r})"
+
+    def _repr_html_(self) -> str:
+        """Return the viewer as a frame of a notebook, with the address for a browser that does not reach it there."""
+        return (
+            f'<iframe src="{self.url}" width="100%" height="600" style="border:0"></iframe>'
+            f'<p><a href="{self.url}" target="_blank">{self.url}</a></p>'
+        )
+
+
+@explain_calls
+def view(*targets: VolumeLike | Points | Annotations, names: Sequence[str] = (), port: int = 0) -> LocalView:
+    """Show volumes, arrays, annotations and runs in Neuroglancer.
+
+    The viewer comes with voxome and needs no network. It is served to this machine only, read-only.
+
+    Parameters
+    ----------
+    *targets : str, path, Volume, Points, Annotations or array
+        What is shown: a folder of a run is shown with all results.
+    names : sequence of str, optional
+        Names of the layers, one for each target; by default the last part of the address. A run has its own names.
+    port : int
+        Port of the page; any free one if 0.
+
+    Returns
+    -------
+    LocalView
+        With the address of the page; a notebook shows the page itself.
+
+    Raises
+    ------
+    InvalidInput
+        If there is nothing to show, or two layers have the same name.
+    NotFound, UnsupportedFormat
+        If a target cannot be opened.
+    MissingExtra
+        If the viewer is not installed.
+
+    Examples
+    --------
+    >>> with voxome.view("em.zarr", "neurons.zarr") as shown:  # doctest: +SKIP
+    ...     print(shown.url)
+    """
+    require("view", "neuroglancer", "starlette", "uvicorn")
+    contents = _contents(targets, names)
+    stack = ExitStack()
+    try:
+        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="voxome-view-")))
+        sources = Sources()
+        urls = {one.name: _serve(one, sources, scratch) for one in contents}
+        catalogue = MemoryCatalogue()
+        relay = Relay(catalogue, Accounts(catalogue), "memory://view", sources)
+        first = _FirstState(contents, urls)
+        dialects = [*open_dialects(relay, ["precomputed"]), ViewDialect(relay, first), _Files(scratch)]
+        address = stack.enter_context(in_thread(create_app(dialects), port=port))
+    except BaseException:
+        stack.close()
+        raise
+    return LocalView(f"{address}/view", stack)
+
+
+def _contents(targets: Sequence[VolumeLike | Points | Annotations], names: Sequence[str]) -> list[Content]:
+    if names and len(names) != len(targets):
+        raise InvalidInput(f"there are {len(names)} names of {len(targets)} targets; give one for each")
+    contents: list[Content] = []
+    for number, target in enumerate(targets, 1):
+        layers = list(contents_of(target, number))
+        if names and len(layers) == 1:
+            layers = [layers[0].named(names[number - 1])]
+        contents += layers
+    if not contents:
+        raise InvalidInput("there is nothing to show; give at least one volume or run")
+    seen: set[str] = set()
+    for one in contents:
+        if one.name in seen:
+            raise InvalidInput(f"two layers would be called {one.name}; choose other names")
+        seen.add(one.name)
+    return contents
+
+
+def _serve(content: Content, sources: Sources, scratch: Path) -> str:
+    """Make a content available; return its data source, with ``{base}`` for the address of the relay."""
+    if isinstance(content.resource, Volume):
+        sources.add(content.name, with_meshes(content.resource))
+        return source_url("{base}", content.name)
+    folder = scratch / content.name
+    points = create_annotations(f"precomputed://{folder}", content.resource)
+    if len(points) != 1:
+        raise InvalidInput(f"{content.name} has annotations of {len(points)} shapes; view those of one shape")
+    return f"precomputed://{{base}}{_FILES}/{content.name}"
+
+
+@dataclass(frozen=True)
+class _FirstState:
+    """The state that the page begins with: all contents, images at the bottom."""
+
+    contents: Sequence[Content]
+    urls: dict[str, str]
+
+    def __call__(self, sources: PermittedSources, names: Sequence[str], base: str) -> State:
+        order = {"image": 0, "segmentation": 1, "annotation": 2}
+        layers = [
+            Layer(
+                one.name, one.type, self.urls[one.name].replace("{base}", base), tuple(one.segments), one.colours,
+                one.visible, one.linked,
+            )
+            for one in sorted(self.contents, key=lambda one: order[one.type])
+        ]  # fmt: skip
+        volumes = [one.resource for one in self.contents if isinstance(one.resource, Volume)]
+        sizes = (one.voxel_size_nm for one in volumes)
+        return build_state(layers, next((size for size in sizes if size is not None), None))
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Files of a folder under ``/files``."""
+
+    folder: Path
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [Mount(f"/{_FILES}", StaticFiles(directory=self.folder, follow_symlink=False))]
+
+    def close(self) -> None:
+        """Do nothing: no work is left in the background."""

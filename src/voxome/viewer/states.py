@@ -1,0 +1,72 @@
+"""States of Neuroglancer, built of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from voxome.viewer.state_text import State
+
+LayerType = Literal["image", "segmentation", "annotation"]
+
+_M_PER_NM = 1e-9
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a view.
+
+    Attributes
+    ----------
+    name : str
+        Unique in the view.
+    type : {"image", "segmentation", "annotation"}
+        What it shows.
+    source : str
+        Data source of Neuroglancer.
+    segments : tuple of int
+        Ids that are selected.
+    colours : mapping of int to (red, green, blue)
+        Colours of segments, of 255.
+    visible : bool
+        Whether it is shown at first.
+    linked : mapping of str to str
+        Relation of annotations → name of the segmentation to which its ids belong.
+    """
+
+    name: str
+    type: LayerType
+    source: str
+    segments: tuple[int, ...] = ()
+    colours: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
+    visible: bool = True
+    linked: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the layer as it is in a state: ids as text, which keeps all of their bits."""
+        layer: dict[str, Any] = {"type": self.type, "name": self.name, "source": self.source}
+        if self.segments:
+            layer["segments"] = [str(one) for one in self.segments]
+        if self.colours:
+            layer["segmentColors"] = {str(one): "#{:02x}{:02x}{:02x}".format(*rgb) for one, rgb in self.colours.items()}
+        if self.linked:
+            layer["linkedSegmentationLayer"] = dict(self.linked)
+        return layer if self.visible else {**layer, "visible": False}
+
+
+def build_state(layers: Iterable[Layer], voxel_size_nm: Sequence[float] | None = None) -> State:
+    """Return the state that shows layers, the first at the bottom.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+        What is shown.
+    voxel_size_nm : (z, y, x), optional
+        Unit of the positions in the viewer; by default, the viewer takes that of the first layer.
+    """
+    state: State = {"layers": [one.to_json() for one in layers], "layout": "4panel", "showSlices": False}
+    if voxel_size_nm is not None:
+        sizes = zip("xyz", reversed(voxel_size_nm), strict=True)
+        state = {"dimensions": {axis: [size * _M_PER_NM, "m"] for axis, size in sizes}, **state}
+    return state

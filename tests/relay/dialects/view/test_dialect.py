@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from relay.serving import as_user, serving, stored
+
+from voxome.relay.dialects.view import kept_states
+from voxome.relay.rights import Rights
+from voxome.relay.sources import Sources
+from voxome.viewer.layers import Layers
+
+BASE = "https://lab.example.org/hub/user/ann/proxy/8001/"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    sources = Sources()
+    sources.add("em", stored(np.zeros((4, 5, 6), np.uint8), voxel_size_nm=(40, 8, 4)))
+    sources.add("lab/cells", stored(np.zeros((4, 5, 6), np.uint64), kind="labels"))
+    sources.add("secret", stored(np.zeros((4, 5, 6), np.uint8)), Rights(frozenset({"lab"})))
+    with serving(sources, ["precomputed", "view"], members={"ann": "lab", "bob": None}) as url:
+        yield url
+
+
+def names(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return list(Layers(answer.json()))
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_no_absolute_address(url: str) -> None:
+    answer = httpx.get(f"{url}/view?layer=em")
+    assert answer.headers["location"] == "view/v/relay/?layer=em"
+    assert httpx.get(f"{url}/view/").headers["location"] == "v/relay/"
+    page = httpx.get(f"{url}/view/v/relay/?layer=em")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert 'src="/' not in page.text
+    assert "https://" not in page.text
+    script = page.text.partition('defer src="')[2].partition('"')[0]
+    file = httpx.get(f"{url}/view/v/relay/{script}")
+    assert (file.status_code, file.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
+    assert httpx.get(file.url, headers={"If-None-Match": file.headers["etag"]}).status_code == 304
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "..%2fstates.py", "index.html", "%00.js", ".js"])
+def test_nothing_else_is_served(url: str, name: str) -> None:
+    assert httpx.get(f"{url}/view/v/relay/{name}").status_code in (400, 404)
+
+
+def test_the_first_state_has_the_sources_that_the_caller_may_read(url: str) -> None:
+    assert names(httpx.get(f"{url}/view/state")) == ["em", "lab/cells"]
+    assert names(httpx.get(f"{url}/view/state", headers=as_user("ann"))) == ["em", "secret", "lab/cells"]
+    assert names(httpx.get(f"{url}/view/state?layer=lab/cells&layer=em")) == ["em", "lab/cells"]
+    assert httpx.get(f"{url}/view/state?layer=secret").status_code == 401
+
+
+def test_the_sources_have_the_address_by_which_the_page_was_opened(url: str) -> None:
+    layers = Layers(httpx.get(f"{url}/view/state", params={"base": BASE}).json())
+    assert layers.uris("lab/cells") == [f"precomputed://{BASE}precomputed/lab/cells"]
+    for wrong in ("javascript:alert(1)/", "http://host", 'http://"/'):
+        assert httpx.get(f"{url}/view/state", params={"base": wrong}).status_code == 400
+
+
+def share(url: str, state: dict[str, Any], base: str, name: str = "ann") -> str:
+    answer = httpx.post(f"{url}/view/states", params={"base": base}, json=state, headers=as_user(name))
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])
+
+
+def test_a_shared_state_is_the_same_under_every_address(url: str) -> None:
+    state = httpx.get(f"{url}/view/state", params={"base": BASE}).json()
+    state["layers"][1]["segments"] = [str(2**63 + 5)]
+    id = share(url, state, BASE)
+    assert share(url, state, BASE) == id
+    other = "http://127.0.0.1:8090/"
+    found = httpx.get(f"{url}/view/states/{id}", params={"base": other}).json()
+    assert Layers(found).segments("lab/cells") == [2**63 + 5]
+    assert Layers(found).uris("em") == [f"precomputed://{other}precomputed/em"]
+    assert httpx.get(f"{url}/view/states/{id}", params={"base": BASE}).json() == state
+    assert len(f"{BASE}view/v/relay/?s={id}") < 200
+
+
+def test_who_may_not_read_a_layer_gets_the_state_without_it(url: str) -> None:
+    state = httpx.get(f"{url}/view/state", params={"base": BASE}, headers=as_user("ann")).json()
+    state["layers"].append({"name": "elsewhere", "source": "precomputed://https://other.org/em"})
+    address = f"{url}/view/states/{share(url, state, BASE)}"
+    assert names(httpx.get(address, headers=as_user("ann"))) == ["em", "secret", "lab/cells", "elsewhere"]
+    assert names(httpx.get(address, headers=as_user("bob"))) == ["em", "lab/cells", "elsewhere"]
+    assert names(httpx.get(address)) == ["em", "lab/cells", "elsewhere"]
+
+
+def test_states_are_bounded_in_size_and_number(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_states, "MOST_STATES", 2)
+    for number in range(2):
+        share(url, {"layers": [], "number": number}, BASE, "bob")
+    refused = httpx.post(f"{url}/view/states", json={"layers": [], "number": 3}, headers=as_user("bob"))
+    assert refused.status_code == 400
+    assert "use the whole link" in refused.json()["message"]
+    for body, status in ((b"[1]", 400), (b"{", 400), (b"x" * (8 * 2**20 + 1), 413)):
+        assert httpx.post(f"{url}/view/states", content=body).status_code == status
+
+
+def test_an_unknown_state_is_not_found(url: str) -> None:
+    answer = httpx.get(f"{url}/view/states/abc")
+    assert (answer.status_code, answer.json()["message"]) == (404, "no view abc is kept here")
+
+
+def test_the_connection_of_the_viewer_stays_open(url: str) -> None:
+    with httpx.stream("GET", f"{url}/view/events/relay", timeout=5) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["x-accel-buffering"] == "no"
+        assert next(answer.iter_text()) == ":\n\n"

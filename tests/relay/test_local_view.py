@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from peers.chromium import Visit
+
+import voxome
+from voxome.errors import InvalidInput, NotFound
+from voxome.viewer.layers import Layers
+
+SIZE_NM = (8.0, 8.0, 8.0)
+ID = 2**53 + 1
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    image = np.full((40, 100, 120), 20, np.uint8)
+    image[:, 30:60, 40:80] = 200
+    return image
+
+
+def write(path: Path, data: np.ndarray, **options: object) -> str:
+    spec = voxome.VolumeSpec.of(data.shape, data.dtype, voxel_size_nm=SIZE_NM).replace(**options)
+    volume = voxome.create(f"zarr://{path}", spec)
+    volume[...] = data
+    return volume.uri
+
+
+def test_a_view_serves_what_it_shows(image: np.ndarray, tmp_path: Path) -> None:
+    labels = np.where(image == 200, np.uint64(ID), np.uint64(0))
+    points = voxome.Annotations("point", np.array([1], np.uint64), np.array([[[80.0, 80, 80]]]))
+    with voxome.view(
+        image, write(tmp_path / "cells.zarr", labels, kind="labels"), points, names=["em", "cells", "p"]
+    ) as shown:
+        state = httpx.get(f"{shown.url}/state").json()
+        layers = Layers(state)
+        assert [one["type"] for one in state["layers"]] == ["image", "segmentation", "annotation"]
+        em = voxome.open(layers.uris("em")[0])
+        np.testing.assert_array_equal(em[:5], image[:5])
+        np.testing.assert_array_equal(layers["cells"][:5], labels[:5])
+        assert len(layers["p"].within((0, 0, 0), (100, 100, 100))) == 1
+        mesh = layers["cells"].mesh(ID, service="own")
+        assert mesh.vertices_nm.min(axis=0).tolist() == [0, 240, 320]
+        assert "iframe" in shown._repr_html_()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(shown.url)
+    assert not list(Path("/tmp").glob("voxome-view-*/p"))
+
+
+def test_what_cannot_be_shown_is_refused(image: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="nothing to show"):
+        voxome.view()
+    with pytest.raises(InvalidInput, match="two layers would be called em"):
+        voxome.view(image, image, names=["em", "em"])
+    with pytest.raises(InvalidInput, match="1 names of 2 targets"):
+        voxome.view(image, image, names=["em"])
+    with pytest.raises(NotFound):
+        voxome.view(str(tmp_path / "nothing.zarr"))
+
+
+def test_a_volume_is_shown_by_its_method(image: np.ndarray, tmp_path: Path) -> None:
+    volume = voxome.open(write(tmp_path / "em.zarr", image))
+    with volume.view() as shown:
+        assert list(Layers(httpx.get(f"{shown.url}/state").json())) == ["em"]
+
+
+@pytest.mark.slow
+def test_the_page_shows_image_labels_mesh_and_points_and_shares_a_link(
+    image: np.ndarray, tmp_path: Path, visit: Visit
+) -> None:
+    labels = write(tmp_path / "cells.zarr", np.where(image == 200, np.uint64(ID), np.uint64(0)), kind="labels")
+    page = visit.page
+    with voxome.view(write(tmp_path / "em.zarr", image), labels) as shown:
+        page.goto(shown.url)
+        ready = "() => window.viewer !== undefined && viewer.state.toJSON().layers?.length === 2 && viewer.isReady()"
+        page.wait_for_function(ready, timeout=60_000)
+        page.evaluate(
+            f"viewer.layerManager.managedLayers[1].layer.displayState.segmentationGroupState.value.visibleSegments.add({ID}n)"
+        )
+        page.wait_for_function("() => viewer.isReady()", timeout=60_000)
+        page.wait_for_timeout(1000)
+        assert any(f"/mesh/{ID}:0:0" in one for one in visit.requests)
+        page.click("#voxome-share")
+        note = page.wait_for_selector("text=?s=", timeout=20_000)
+        assert note is not None
+        link = note.inner_text()
+        first = page.evaluate("JSON.stringify(viewer.state.toJSON())")
+        page.goto("about:blank")
+        page.goto(link)
+        page.wait_for_function(ready, timeout=60_000)
+        assert page.evaluate("JSON.stringify(viewer.state.toJSON().layers)") in first
+    hosts = {one.split("/")[2] for one in visit.requests if one.startswith("http")}
+    assert hosts == {shown.url.split("/")[2]}

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from voxome.viewer.layers import Layers
+from voxome.viewer.states import Layer, build_state
+
+
+def test_a_state_has_its_layers_in_order_with_ids_as_text() -> None:
+    id = 2**63 + 5
+    state = build_state(
+        [
+            Layer("em", "image", "precomputed://https://host/em", visible=False),
+            Layer("cells", "segmentation", "precomputed://https://host/cells", (id,), {id: (255, 0, 16)}),
+            Layer("synapses", "annotation", "precomputed://https://host/s", linked={"pre": "cells"}),
+        ],
+        (40, 8, 4),
+    )
+    em, cells, synapses = state["layers"]
+    assert em["visible"] is False
+    assert cells["segments"] == [str(id)]
+    assert cells["segmentColors"] == {str(id): "#ff0010"}
+    assert synapses["linkedSegmentationLayer"] == {"pre": "cells"}
+    assert [state["dimensions"][axis][0] for axis in "xyz"] == pytest.approx([4e-9, 8e-9, 4e-8])
+    assert Layers(state).segments("cells") == [id]
+
+
+def test_without_a_voxel_size_the_viewer_chooses_its_unit() -> None:
+    assert "dimensions" not in build_state([Layer("em", "image", "zarr://https://host/em")])
