@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from peers.chromium import Visit
 
 import voxome
@@ -16,20 +18,20 @@ ID = 2**53 + 1
 
 
 @pytest.fixture
-def image() -> np.ndarray:
+def image() -> NDArray[np.uint8]:
     image = np.full((40, 100, 120), 20, np.uint8)
     image[:, 30:60, 40:80] = 200
     return image
 
 
-def write(path: Path, data: np.ndarray, **options: object) -> str:
+def write(path: Path, data: NDArray[Any], **options: Any) -> str:
     spec = voxome.VolumeSpec.of(data.shape, data.dtype, voxel_size_nm=SIZE_NM).replace(**options)
     volume = voxome.create(f"zarr://{path}", spec)
     volume[...] = data
     return volume.uri
 
 
-def test_a_view_serves_what_it_shows(image: np.ndarray, tmp_path: Path) -> None:
+def test_a_view_serves_what_it_shows(image: NDArray[Any], tmp_path: Path) -> None:
     labels = np.where(image == 200, np.uint64(ID), np.uint64(0))
     points = voxome.Annotations("point", np.array([1], np.uint64), np.array([[[80.0, 80, 80]]]))
     with voxome.view(
@@ -50,7 +52,7 @@ def test_a_view_serves_what_it_shows(image: np.ndarray, tmp_path: Path) -> None:
     assert not list(Path("/tmp").glob("voxome-view-*/p"))
 
 
-def test_what_cannot_be_shown_is_refused(image: np.ndarray, tmp_path: Path) -> None:
+def test_what_cannot_be_shown_is_refused(image: NDArray[Any], tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="nothing to show"):
         voxome.view()
     with pytest.raises(InvalidInput, match="two layers would be called em"):
@@ -61,7 +63,7 @@ def test_what_cannot_be_shown_is_refused(image: np.ndarray, tmp_path: Path) -> N
         voxome.view(str(tmp_path / "nothing.zarr"))
 
 
-def test_a_volume_is_shown_by_its_method(image: np.ndarray, tmp_path: Path) -> None:
+def test_a_volume_is_shown_by_its_method(image: NDArray[Any], tmp_path: Path) -> None:
     volume = voxome.open(write(tmp_path / "em.zarr", image))
     with volume.view() as shown:
         assert list(Layers(httpx.get(f"{shown.url}/state").json())) == ["em"]
@@ -69,7 +71,7 @@ def test_a_volume_is_shown_by_its_method(image: np.ndarray, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_the_page_shows_image_labels_mesh_and_points_and_shares_a_link(
-    image: np.ndarray, tmp_path: Path, visit: Visit
+    image: NDArray[Any], tmp_path: Path, visit: Visit
 ) -> None:
     labels = write(tmp_path / "cells.zarr", np.where(image == 200, np.uint64(ID), np.uint64(0)), kind="labels")
     page = visit.page

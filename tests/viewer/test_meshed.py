@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from voxome.viewer.meshed import with_meshes
 ID = 2**40 + 1
 
 
-def labels(uri: str, **options: object) -> voxome.Volume:
+def labels(uri: str, **options: Any) -> voxome.Volume:
     spec = voxome.VolumeSpec.of((16, 16, 16), "uint64", kind="labels", voxel_size_nm=(40, 8, 4)).replace(**options)
     volume = voxome.create(uri, spec)
     volume[4:8, 4:8, 4:8] = ID if spec.kind == "labels" else 1
