@@ -80,6 +80,11 @@ def contents_of(target: VolumeLike | Points | Annotations, number: int) -> Itera
     number : int
         Names an array: ``array1``.
 
+    Yields
+    ------
+    Content
+        The layers, the lowest first.
+
     Raises
     ------
     InvalidInput
