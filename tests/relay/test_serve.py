@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -119,6 +122,21 @@ def test_wrong_options_are_explained(tmp_path: Path) -> None:
     explained = fails(str(config))
     for part in (str(config), "sources.a.uri: missing", "did you mean 'sources.a.uri'", "ttl_s: expected more than 0"):
         assert part in explained
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate with openssl")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_relay_with_a_certificate_serves_https(tmp_path: Path, workers: str) -> None:
+    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "cert.pem")
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *subject]
+    subprocess.run([*make, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    with running(tmp_path, "--tls-certificate", certificate, "--tls-key", key, "--workers", workers) as url:
+        assert url.startswith("https://")
+        assert httpx.get(f"{url}/health", verify=ssl.create_default_context(cafile=certificate)).status_code == 200
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"{url}/health")
+    assert "tls.key: missing" in fails("--tls-certificate", certificate)
 
 
 def test_a_port_in_use_is_reported(tmp_path: Path) -> None:

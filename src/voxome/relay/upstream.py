@@ -208,15 +208,18 @@ class Upstream:
 
     def check(self) -> bool:
         """Find out whether the source was replaced, once a second at most; return whether it was."""
-        if time.monotonic() < self._next_check:
+        if time.monotonic() < self._next_check or not self._checking.acquire(blocking=False):
             return False
-        with self._checking, suppress(VoxomeError, OSError):
+        try:
             before = self._states.get(self.identity)
             self._next_check = time.monotonic() + _RETRY_S
             self._check(before)
-            after = self._states.get(self.identity)
-            return after is not None and (before is None or after.incarnation != before.incarnation)
-        return False
+        except (VoxomeError, OSError):
+            return False
+        finally:
+            self._checking.release()
+        after = self._states.get(self.identity)
+        return after is not None and (before is None or after.incarnation != before.incarnation)
 
     @property
     def _opened(self) -> _Opened | None:

@@ -15,7 +15,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from relay.cache.caches import ONE, SHAPE, WHOLE, Store, open_cache, part
 
-from voxome.errors import AccessDenied, CorruptData, NotFound, StoreError
+from voxome.errors import AccessDenied, CorruptData, InvalidBox, NotFound, StoreError
 from voxome.geometry import Box
 from voxome.relay.cache.array import CachedArray
 from voxome.relay.cache.chunk_cache import ChunkCache
@@ -180,6 +180,12 @@ def test_a_fetch_under_way_during_a_write_is_not_served_after_it(cache: ChunkCac
         early.result(10)
     for _ in range(2):
         assert (cache.read(array, ONE) == 9).all()
+
+
+def test_a_box_beyond_the_array_is_refused(cache: ChunkCache) -> None:
+    for box in (Box((0, 0, 0), (61, 1, 1)), Box((-1, 0, 0), (1, 1, 1)), Box((100, 0, 0), (101, 1, 1))):
+        with pytest.raises(InvalidBox):
+            cache.read(array_of(Store()), box)
 
 
 def test_another_incarnation_shares_nothing(cache: ChunkCache) -> None:

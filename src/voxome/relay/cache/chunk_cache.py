@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.errors import AccessDenied, CorruptData, NotFound, RelayLoop, StoreError
+from voxome.errors import AccessDenied, CorruptData, InvalidBox, NotFound, RelayLoop, StoreError
 from voxome.geometry import Box
 from voxome.relay.cache.array import CachedArray
 from voxome.relay.cache.disk import DiskTier
@@ -81,9 +81,13 @@ class ChunkCache:
 
         Raises
         ------
+        InvalidBox
+            If the box leaves the array, which may have been replaced by a smaller one.
         StoreError, OSError
             What the source raises, or if it sends other voxels than expected.
         """
+        if box not in array.grid.domain:
+            raise InvalidBox(f"box {box} is not inside {array.grid.domain}")
         first, *others = islice(array.grid.touching(box), 2)
         if not others:
             chunk_box = array.grid[first].write
