@@ -1,4 +1,4 @@
-"""``voxome relay``: tokens of a relay."""
+"""``voxome relay``: tokens and key pairs of a relay."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 app = Verbs(help="Manage a relay.", no_args_is_help=True)
 token = Verbs(help="Make, list and revoke tokens; a relay that runs sees it at once.", no_args_is_help=True)
 app.add_typer(token, name="token")
+key = Verbs(help="Make, list and revoke key pairs of the S3 API.", no_args_is_help=True)
+app.add_typer(key, name="key")
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -80,6 +82,50 @@ def revoke(
     with _opened(catalogue) as records:
         revoked = revoke_token(records, id)
     print_stderr(f"Revoked token {revoked.digest[:ID_LENGTH]} of {revoked.user}")
+
+
+@key.command("create")
+def create_key(
+    user: Annotated[str, typer.Argument(help="Name of the user, who is created if necessary.")],
+    catalogue: CatalogueFile,
+    expires: Annotated[
+        Any, typer.Option(parser=parse_lifetime, metavar="30d", help="Lifetime; by default it does not expire.")
+    ] = None,
+    group: Annotated[list[str] | None, typer.Option(help="Group to which the user is added. Repeatable.")] = None,
+) -> None:
+    """Print a new key pair of a user, as environment variables that clients of S3 read."""
+    from voxome.relay.dialects.s3.keys import create_key_pair
+
+    with _opened(catalogue, create=True) as records:
+        pair = create_key_pair(records, user, lifetime_s=expires, groups=group or ())
+    typer.echo(f"AWS_ACCESS_KEY_ID={pair.access_key}\nAWS_SECRET_ACCESS_KEY={pair.secret}")
+
+
+@key.command("list")
+def list_keys(catalogue: CatalogueFile, json: Json = False) -> None:
+    """List access keys by user, without their secrets."""
+    from voxome.relay.dialects.s3.keys import KeyPair
+
+    with _opened(catalogue) as records:
+        pairs = sorted(records.find(KeyPair), key=lambda pair: (pair.user, pair.access_key))
+    rows = [{"access_key": one.access_key, "user": one.user, "expires": _time(one.expires)} for one in pairs]
+    if json:
+        show_json(rows)
+    else:
+        show_table(["access key", "user", "expires"], [[value or "never" for value in row.values()] for row in rows])
+
+
+@key.command("revoke")
+def revoke_key(
+    access_key: Annotated[str, typer.Argument(help="The access key, as `voxome relay key list` shows it.")],
+    catalogue: CatalogueFile,
+) -> None:
+    """Revoke a key pair."""
+    from voxome.relay.dialects.s3.keys import revoke_key_pair
+
+    with _opened(catalogue) as records:
+        revoked = revoke_key_pair(records, access_key)
+    print_stderr(f"Revoked access key {revoked.access_key} of {revoked.user}")
 
 
 @contextmanager

@@ -35,6 +35,21 @@ def create_token(
     InvalidInput
         If the name is empty, or that of the public group.
     """
+    add_user(catalogue, name, groups)
+    token, now = new_token(), time.time()
+    expires = 0.0 if lifetime_s is None else now + lifetime_s
+    catalogue.write(add=[Token(digest=digest(token), user=name, created=now, expires=expires)])
+    return token
+
+
+def add_user(catalogue: Catalogue, name: str, groups: Iterable[str] = ()) -> None:
+    """Create a user, and add them to groups, as far as that is necessary.
+
+    Raises
+    ------
+    InvalidInput
+        If the name is empty, or that of the public group.
+    """
     if not name or name == PUBLIC:
         raise InvalidInput(f"a user cannot have the name {name!r}; choose another")
     memberships = [Membership(group=group, user=name, rank="member") for group in groups]
@@ -43,10 +58,6 @@ def create_token(
             catalogue.write(add=[record])
         except AlreadyExists:
             continue
-    token, now = new_token(), time.time()
-    expires = 0.0 if lifetime_s is None else now + lifetime_s
-    catalogue.write(add=[Token(digest=digest(token), user=name, created=now, expires=expires)])
-    return token
 
 
 def list_tokens(catalogue: Catalogue) -> list[Token]:

@@ -18,12 +18,12 @@ from numpy.testing import assert_array_equal
 from relay.serving import stored
 from starlette.requests import Request
 
-from voxome.errors import AccessDenied, NotFound
+from voxome.errors import AccessDenied, InvalidInput, NotFound
 from voxome.relay.accounts import Accounts, Membership, User
 from voxome.relay.app import create_app
 from voxome.relay.catalogue.memory import MemoryCatalogue
 from voxome.relay.dialects.s3.dialect import S3Dialect
-from voxome.relay.dialects.s3.keys import KeyPair, create_key_pair
+from voxome.relay.dialects.s3.keys import KeyPair, create_key_pair, revoke_key_pair
 from voxome.relay.dialects.s3.signature import verify
 from voxome.relay.relay import Relay
 from voxome.relay.rights import Rights
@@ -191,7 +191,20 @@ def test_tensorstore_reads_arrays(url: str, bucket: str, driver: str, path: str)
     assert_array_equal(found[..., 0].T if bucket == "precomputed" else found, DATA)
 
 
-def test_a_key_pair_belongs_to_a_user() -> None:
-    with pytest.raises(NotFound, match="nobody"):
-        create_key_pair(CATALOGUE, "nobody")
+def test_key_pairs_expire_and_are_revoked(url: str) -> None:
+    short, other = create_key_pair(CATALOGUE, "bob", lifetime_s=-1), create_key_pair(CATALOGUE, "bob")
+    where = {"Bucket": "zarr3", "Key": "lab/private/zarr.json"}
+    assert code_of(lambda: client(url, short).get_object(**where)) == "AccessDenied"
+    assert client(url, other).get_object(**where)["ContentLength"] > 0
+    assert revoke_key_pair(CATALOGUE, other.access_key) == other
+    assert code_of(lambda: client(url, other).get_object(**where)) == "AccessDenied"
+    with pytest.raises(NotFound, match=other.access_key):
+        revoke_key_pair(CATALOGUE, other.access_key)
+
+
+def test_a_key_pair_hides_its_secret_and_creates_its_user() -> None:
     assert BOB.secret not in repr(BOB)
+    create_key_pair(CATALOGUE, "new", groups=["lab"])
+    assert CATALOGUE.find(Membership, user="new", group="lab")
+    with pytest.raises(InvalidInput, match="public"):
+        create_key_pair(CATALOGUE, "public")

@@ -3,35 +3,68 @@
 from __future__ import annotations
 
 import secrets
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from voxome.errors import AccessDenied, NotFound
-from voxome.relay.accounts import Accounts, Caller, User
+from voxome.relay.accounts import Accounts, Caller
 from voxome.relay.catalogue.contract import Catalogue, Record
+from voxome.relay.tokens import add_user
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyPair(Record):
-    """An access key with its secret, and the name of its user."""
+    """An access key with its secret, the name of its user, and when it expires (s since 1970; 0 for never)."""
 
     KEY = ("access_key",)
 
     access_key: str
     secret: str = field(repr=False)
     user: str
+    expires: float = 0.0
 
 
-def create_key_pair(catalogue: Catalogue, user: str) -> KeyPair:
-    """Return a new key pair of a user, stored in the catalogue.
+def create_key_pair(
+    catalogue: Catalogue, user: str, *, lifetime_s: float | None = None, groups: Iterable[str] = ()
+) -> KeyPair:
+    """Return a new key pair of a user, who is created if necessary.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Where users and key pairs are.
+    user : str
+        Name of the user.
+    lifetime_s : float, optional
+        Time in s after which it expires; None if it never does.
+    groups : iterable of str
+        Groups to which the user is added.
+
+    Raises
+    ------
+    InvalidInput
+        If the name is empty, or that of the public group.
+    """
+    add_user(catalogue, user, groups)
+    pair = KeyPair(
+        access_key=f"VX{secrets.token_hex(9).upper()}", secret=secrets.token_urlsafe(30), user=user,
+        expires=0.0 if lifetime_s is None else time.time() + lifetime_s,
+    )  # fmt: skip
+    catalogue.write(add=[pair])
+    return pair
+
+
+def revoke_key_pair(catalogue: Catalogue, access_key: str) -> KeyPair:
+    """Remove a key pair.
 
     Raises
     ------
     NotFound
-        If the user does not exist.
+        If there is none with this access key.
     """
-    catalogue.get(User, user)
-    pair = KeyPair(access_key=f"VX{secrets.token_hex(9).upper()}", secret=secrets.token_urlsafe(30), user=user)
-    catalogue.write(add=[pair])
+    pair = catalogue.get(KeyPair, access_key)
+    catalogue.write(remove=[pair])
     return pair
 
 
@@ -66,6 +99,9 @@ class Keys:
 
     def _pair(self, access_key: str) -> KeyPair:
         try:
-            return self.catalogue.get(KeyPair, access_key)
+            pair = self.catalogue.get(KeyPair, access_key)
         except NotFound:
             raise AccessDenied("the access key does not exist") from None
+        if pair.expires and pair.expires <= time.time():
+            raise AccessDenied("the access key has expired; get a new one")
+        return pair
