@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,12 @@ EXAMPLES = (
 
 def _blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def _extras() -> dict[str, list[str]]:
+    """Return the packages of each extra."""
+    project: dict[str, dict[str, list[str]]] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return project["optional-dependencies"]
 
 
 def test_the_readme_example_runs() -> None:
@@ -68,6 +75,29 @@ def test_documented_commands_and_options_exist(page: Path) -> None:
         assert result.exit_code == 0, line
         for option in (word.partition("=")[0] for word in words if word.startswith("--")):
             assert option in result.output, (line, option)
+
+
+def test_the_page_of_installation_has_all_extras_with_their_packages() -> None:
+    page = (ROOT / "docs/installation.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.+?) \| .*? \| (.*?) ?\|$", page, re.MULTILINE)
+    documented = {
+        name: packages.split(", ")
+        for names, lists in rows
+        for name, packages in zip(re.findall(r"`(.+?)`", names), lists.split("; "), strict=True)
+    }
+    assert documented.pop("all") == [""]
+    packages = {
+        name: [re.split(r"[\[<>=]", one)[0] for one in needed]
+        for name, needed in _extras().items()
+        if name not in ("all", "dev")
+    }
+    assert {name: sorted(needed) for name, needed in documented.items()} == packages
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_extras_that_pages_mention_exist(page: Path) -> None:
+    for listed, name in re.findall(r"voxome\[([\w,]+)\]|[Ee]xtra `(\w+)`", page.read_text(encoding="utf-8")):
+        assert set((listed or name).split(",")) <= set(_extras())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
