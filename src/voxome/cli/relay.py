@@ -46,12 +46,17 @@ def create(
         Any, typer.Option(parser=parse_lifetime, metavar="30d", help="Lifetime; by default it does not expire.")
     ] = None,
     group: Annotated[list[str] | None, typer.Option(help="Group to which the user is added. Repeatable.")] = None,
+    json: Json = False,
 ) -> None:
     """Print a new token of a user; it is stored only as a hash, and cannot be shown again."""
     from voxome.relay.tokens import create_token
 
     with _opened(catalogue, create=True) as records:
-        typer.echo(create_token(records, user, lifetime_s=expires, groups=group or ()))
+        created = create_token(records, user, lifetime_s=expires, groups=group or ())
+    if json:
+        show_json({"token": created, "user": user})
+    else:
+        typer.echo(created)
 
 
 @token.command("list")
@@ -75,13 +80,17 @@ def list_all(catalogue: CatalogueFile, json: Json = False) -> None:
 def revoke(
     id: Annotated[str, typer.Argument(metavar="ID", help="Id of the token, or its first digits.")],
     catalogue: CatalogueFile,
+    json: Json = False,
 ) -> None:
     """Revoke a token."""
     from voxome.relay.tokens import ID_LENGTH, revoke_token
 
     with _opened(catalogue) as records:
         revoked = revoke_token(records, id)
-    print_stderr(f"Revoked token {revoked.digest[:ID_LENGTH]} of {revoked.user}")
+    if json:
+        show_json({"id": revoked.digest[:ID_LENGTH], "user": revoked.user})
+    else:
+        print_stderr(f"Revoked token {revoked.digest[:ID_LENGTH]} of {revoked.user}")
 
 
 @key.command("create")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from voxome.cli.complete import uris
+from voxome.cli.console import Json, show_json
 from voxome.cli.values import parse_count, parse_whole
 from voxome.contracts.uri import Uri
 from voxome.errors import InvalidInput
@@ -62,6 +64,7 @@ def serve(
     ] = None,
     tls_certificate: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate, in PEM format.")] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Key of the certificate.")] = None,
+    json: Json = False,
 ) -> None:
     """Serve volumes over HTTP, with a cache, until interrupted."""
     from voxome.relay.workers import serve as serve_relay
@@ -73,7 +76,7 @@ def serve(
         "tls": {"certificate": tls_certificate, "key": tls_key},
     }  # fmt: skip
     config = build_config(sources or [], writable or [], options)
-    serve_relay(config, started=lambda url: typer.echo(_announcement(url, config)))
+    serve_relay(config, started=lambda url: _announce(url, config, json=json))
 
 
 def build_config(arguments: list[str], writable: list[str], options: dict[str, Any]) -> RelayConfig:
@@ -139,5 +142,9 @@ def _override(values: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _announcement(url: str, config: RelayConfig) -> str:
-    return "\n".join([f"Serving at {url}", *(f"  {name}" for name in config.sources)])
+def _announce(url: str, config: RelayConfig, *, json: bool) -> None:
+    if json:
+        show_json({"url": url, "sources": list(config.sources)})
+        sys.stdout.flush()
+    else:
+        typer.echo("\n".join([f"Serving at {url}", *(f"  {name}" for name in config.sources)]))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_FILES = 256
+_FILES = 2**14
 
 
 class Leases:
