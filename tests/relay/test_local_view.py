@@ -96,3 +96,38 @@ def test_the_page_shows_image_labels_mesh_and_points_and_shares_a_link(
         assert page.evaluate("JSON.stringify(viewer.state.toJSON().layers)") in first
     hosts = {one.split("/")[2] for one in visit.requests if one.startswith("http")}
     assert hosts == {shown.url.split("/")[2]}
+
+
+def test_annotations_are_kept_by_version(image: NDArray[np.uint8], tmp_path: Path) -> None:
+    with voxome.view(image, annotate=tmp_path / "drawn") as shown:
+        address = f"{shown.url}/annotations/annotations"
+        assert Layers(httpx.get(f"{shown.url}/state").json()).annotations("annotations") == {}
+        seen = httpx.get(address).json()["version"]
+        point = {"type": "point", "id": "1", "point": [1, 2, 3]}
+        body = {"annotations": [point], "version": seen}
+        assert httpx.put(address, json=body).status_code == 200
+        assert httpx.put(address, json=body).status_code == 409
+        assert httpx.put(address, json={"annotations": point}).status_code == 400
+        assert httpx.put(f"{address}2", json=body).status_code == 404
+        (shape,) = Layers(httpx.get(f"{shown.url}/state").json()).annotations("annotations").values()
+        assert shape.positions_nm.tolist() == [[[3, 2, 1]]]
+    with voxome.view(image) as shown:
+        assert httpx.get(f"{shown.url}/annotations/annotations").status_code == 404
+
+
+@pytest.mark.slow
+def test_an_annotation_drawn_by_mouse_is_in_the_store(image: NDArray[np.uint8], tmp_path: Path, visit: Visit) -> None:
+    page = visit.page
+    with voxome.view(write(tmp_path / "em.zarr", image), annotate=tmp_path / "drawn") as shown:
+        page.goto(shown.url)
+        page.wait_for_function("() => document.body.dataset.voxomeKept === '0' && viewer.isReady()", timeout=60_000)
+        page.keyboard.down("Control")
+        page.mouse.click(250, 250)
+        page.keyboard.up("Control")
+        page.wait_for_function("() => document.body.dataset.voxomeKept === '1'", timeout=20_000)
+        (drawn,) = page.evaluate("viewer.state.toJSON().layers.at(-1).annotations")
+        points = voxome.open(f"precomputed://{tmp_path}/drawn/point", expect=voxome.Points)
+        stored = points.within((0, 0, 0), (1e6, 1e6, 1e6))
+        np.testing.assert_allclose(stored.positions_nm[0, 0, ::-1], drawn["point"], atol=1e-2)
+        page.reload()
+        page.wait_for_function("() => document.body.dataset.voxomeKept === '1'", timeout=60_000)

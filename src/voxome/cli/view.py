@@ -19,6 +19,10 @@ def view(
             metavar="[NAME=]URI|RUN…", help="Volumes, annotations, or the folder of a run.", autocompletion=uris
         ),
     ],
+    annotate: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Keep annotations that are drawn in the viewer in this folder."),
+    ] = None,
     port: Annotated[
         Any, typer.Option(parser=parse_whole, metavar="N", help="Port of the page; by default any free one.")
     ] = 0,
@@ -30,7 +34,7 @@ def view(
 
     named = [_split(text) for text in targets]
     names = [name or layer_name(uri) for name, uri in named]
-    with show(*(uri for _, uri in named), names=names, port=port) as shown:
+    with show(*(uri for _, uri in named), names=names, annotate=annotate, port=port) as shown:
         typer.echo(f"Viewer at {shown.url} (Ctrl+C ends it)")
         if browser:
             webbrowser.open(shown.url)

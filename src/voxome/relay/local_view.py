@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from voxome.calls import explain_calls
 from voxome.contracts.shapes import Annotations
+from voxome.contracts.uri import Location, location_text
 from voxome.errors import InvalidInput
 from voxome.extras import require
 from voxome.relay.accounts import Accounts
@@ -30,11 +31,14 @@ from voxome.resources.volume import Volume
 from voxome.resources.volume_like import VolumeLike
 from voxome.services.annotations.create import create_annotations
 from voxome.viewer.contents import Content, contents_of
+from voxome.viewer.kept_annotations import KeptAnnotations
 from voxome.viewer.meshed import with_meshes
 from voxome.viewer.state_text import State
 from voxome.viewer.states import Layer, build_state
 
 _FILES = "files"
+_DRAWN = "annotations"
+"""Layer of the annotations that are drawn in the viewer."""
 
 
 class LocalView:
@@ -73,7 +77,12 @@ class LocalView:
 
 
 @explain_calls
-def view(*targets: VolumeLike | Points | Annotations, names: Sequence[str] = (), port: int = 0) -> LocalView:
+def view(
+    *targets: VolumeLike | Points | Annotations,
+    names: Sequence[str] = (),
+    annotate: Location | None = None,
+    port: int = 0,
+) -> LocalView:
     """Show volumes, arrays, annotations and runs in Neuroglancer.
 
     The viewer comes with voxome and needs no network. It is served to this machine only, read-only.
@@ -84,6 +93,9 @@ def view(*targets: VolumeLike | Points | Annotations, names: Sequence[str] = (),
         What is shown: a folder of a run is shown with all results.
     names : sequence of str, optional
         Names of the layers, one for each target; by default the last part of the address. A run has its own names.
+    annotate : str or path, optional
+        Folder in which annotations that are drawn in the viewer are kept, by anybody who reaches the page on this
+        machine: as precomputed collections ``point``, ``line``, ``box`` and ``ellipsoid``.
     port : int
         Port of the page; any free one if 0.
 
@@ -107,7 +119,7 @@ def view(*targets: VolumeLike | Points | Annotations, names: Sequence[str] = (),
     ...     print(shown.url)
     """
     require("view", "neuroglancer", "starlette", "uvicorn")
-    contents = _contents(targets, names)
+    contents = _contents(targets, names, annotate=annotate is not None)
     stack = ExitStack()
     try:
         scratch = Path(stack.enter_context(TemporaryDirectory(prefix="voxome-view-")))
@@ -115,8 +127,11 @@ def view(*targets: VolumeLike | Points | Annotations, names: Sequence[str] = (),
         urls = {one.name: _serve(one, sources, scratch) for one in contents}
         catalogue = MemoryCatalogue()
         relay = Relay(catalogue, Accounts(catalogue), "memory://view", sources)
-        first = _FirstState(contents, urls)
-        dialects = [*open_dialects(relay, ["precomputed"]), ViewDialect(relay, first), _Files(scratch)]
+        edited = (
+            {} if annotate is None else {_DRAWN: KeptAnnotations.at(location_text(annotate), _voxel_size(contents))}
+        )
+        first = _FirstState(contents, urls, edited)
+        dialects = [*open_dialects(relay, ["precomputed"]), ViewDialect(relay, first, edited), _Files(scratch)]
         address = stack.enter_context(in_thread(create_app(dialects), port=port))
     except BaseException:
         stack.close()
@@ -124,7 +139,9 @@ def view(*targets: VolumeLike | Points | Annotations, names: Sequence[str] = (),
     return LocalView(f"{address}/view", stack)
 
 
-def _contents(targets: Sequence[VolumeLike | Points | Annotations], names: Sequence[str]) -> list[Content]:
+def _contents(
+    targets: Sequence[VolumeLike | Points | Annotations], names: Sequence[str], *, annotate: bool
+) -> list[Content]:
     if names and len(names) != len(targets):
         raise InvalidInput(f"there are {len(names)} names of {len(targets)} targets; give one for each")
     contents: list[Content] = []
@@ -135,7 +152,7 @@ def _contents(targets: Sequence[VolumeLike | Points | Annotations], names: Seque
         contents += layers
     if not contents:
         raise InvalidInput("there is nothing to show; give at least one volume or run")
-    seen: set[str] = set()
+    seen = {_DRAWN} if annotate else set()
     for one in contents:
         if one.name in seen:
             raise InvalidInput(f"two layers would be called {one.name}; choose other names")
@@ -155,12 +172,19 @@ def _serve(content: Content, sources: Sources, scratch: Path) -> str:
     return f"precomputed://{{base}}{_FILES}/{content.name}"
 
 
+def _voxel_size(contents: Sequence[Content]) -> tuple[float, float, float] | None:
+    """Return the first voxel size that is known."""
+    sizes = (one.resource.voxel_size_nm for one in contents if isinstance(one.resource, Volume))
+    return next((size for size in sizes if size is not None), None)
+
+
 @dataclass(frozen=True)
 class _FirstState:
     """The state that the page begins with: all contents, images at the bottom."""
 
     contents: Sequence[Content]
-    urls: dict[str, str]
+    urls: Mapping[str, str]
+    edited: Mapping[str, KeptAnnotations]
 
     def __call__(self, sources: PermittedSources, names: Sequence[str], base: str) -> State:
         order = {"image": 0, "segmentation": 1, "annotation": 2}
@@ -171,9 +195,11 @@ class _FirstState:
             )
             for one in sorted(self.contents, key=lambda one: order[one.type])
         ]  # fmt: skip
-        volumes = [one.resource for one in self.contents if isinstance(one.resource, Volume)]
-        sizes = (one.voxel_size_nm for one in volumes)
-        return build_state(layers, next((size for size in sizes if size is not None), None))
+        labels = next((one.name for one in layers if one.type == "segmentation"), None)
+        for name, kept in self.edited.items():
+            linked = {} if labels is None else {"segments": labels}
+            layers.append(Layer(name, "annotation", "", linked=linked, annotations=kept.read()))
+        return build_state(layers, _voxel_size(self.contents))
 
 
 @dataclass(frozen=True)

@@ -81,3 +81,22 @@ def _segments(given: Sequence[Any]) -> list[int]:
     """Return the related ids: a list, or a list for each relation."""
     flat = [one for part in given for one in (part if isinstance(part, list) else [part])]
     return [int(one) for one in flat]
+
+
+def inline_entry(annotations: Annotations, row: int) -> dict[str, Any]:
+    """Return an annotation as it is in a state, with positions in nm.
+
+    Positions are rounded to 1e-3 nm, so that those of 32 bits in a store compare equal.
+    """
+    name, (_, members) = next(item for item in _SHAPES.items() if item[1][0] == annotations.shape)
+    places = np.round(annotations.positions_nm[row], 3)[:, ::-1].tolist()
+    entry: dict[str, Any] = {
+        "type": name,
+        "id": str(int(annotations.ids[row])),
+        **dict(zip(members, places, strict=True)),
+    }
+    if description := str(annotations.properties.get("description", [""] * (row + 1))[row]):
+        entry["description"] = description
+    if segments := [str(one) for labels in annotations.relations.values() for one in labels[row].tolist()]:
+        entry["segments"] = [segments]
+    return entry

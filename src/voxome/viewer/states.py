@@ -11,6 +11,10 @@ from voxome.viewer.state_text import State
 LayerType = Literal["image", "segmentation", "annotation"]
 
 _M_PER_NM = 1e-9
+_IN_STATE = {
+    "url": "local://annotations",
+    "transform": {"outputDimensions": {axis: [_M_PER_NM, "m"] for axis in "xyz"}},
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Layer:
         Whether it is shown at first.
     linked : mapping of str to str
         Relation of annotations → name of the segmentation to which its ids belong.
+    annotations : sequence of mapping, optional
+        Annotations inside the state, with positions in nm; then there is no source.
     """
 
     name: str
@@ -42,10 +48,14 @@ class Layer:
     colours: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
     visible: bool = True
     linked: Mapping[str, str] = field(default_factory=dict)
+    annotations: Sequence[Mapping[str, Any]] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the layer as it is in a state: ids as text, which keeps all of their bits."""
         layer: dict[str, Any] = {"type": self.type, "name": self.name, "source": self.source}
+        if self.annotations is not None:
+            layer |= {"source": _IN_STATE, "annotations": list(self.annotations)}
+            layer |= {"tool": "annotatePoint", "tab": "annotations"}
         if self.segments:
             layer["segments"] = [str(one) for one in self.segments]
         if self.colours:
@@ -65,7 +75,10 @@ def build_state(layers: Iterable[Layer], voxel_size_nm: Sequence[float] | None =
     voxel_size_nm : (z, y, x), optional
         Unit of the positions in the viewer; by default, the viewer takes that of the first layer.
     """
-    state: State = {"layers": [one.to_json() for one in layers], "layout": "4panel", "showSlices": False}
+    shown = list(layers)
+    state: State = {"layers": [one.to_json() for one in shown], "layout": "4panel", "showSlices": False}
+    if edited := [one.name for one in shown if one.annotations is not None]:
+        state["selectedLayer"] = {"layer": edited[0], "visible": True}
     if voxel_size_nm is not None:
         sizes = zip("xyz", reversed(voxel_size_nm), strict=True)
         state = {"dimensions": {axis: [size * _M_PER_NM, "m"] for axis, size in sizes}, **state}

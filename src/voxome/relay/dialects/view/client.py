@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,12 +55,20 @@ def client_file(name: str) -> FileAnswer:
     return FileAnswer(path.read_bytes(), _TYPES[matched[1]])
 
 
-def start_page(title: str) -> FileAnswer:
+def start_page(title: str, edited: Sequence[str] = ()) -> FileAnswer:
     """Return the page that loads the viewer; `start.js` runs before it.
 
     All of its addresses are relative, so that it works behind any prefix.
+
+    Parameters
+    ----------
+    title : str
+        Title of the page.
+    edited : sequence of str
+        Names of the layers whose annotations are kept.
     """
     page = (client_folder() / "index.html").read_text(encoding="utf-8")
     script = (Path(__file__).parent / "start.js").read_text(encoding="utf-8")
-    head = f"<head><title>{title}</title><script>{script}</script>"
+    names = html.escape(json.dumps(list(edited)))
+    head = f'<head><title>{title}</title><meta name="voxome-edited" content="{names}"><script>{script}</script>'
     return FileAnswer(_HEAD.sub(lambda _: head, page, count=1).encode(), "text/html; charset=utf-8")

@@ -7,6 +7,8 @@
 ``GET /view/state?base=…``             the first state, as JSON
 ``POST /view/states?base=…``           keep a state: its id, as JSON
 ``GET /view/states/ID?base=…``         a kept state, without the layers that the caller may not see
+``GET /view/annotations/NAME``         annotations that are edited in the viewer, and their version, as JSON
+``PUT /view/annotations/NAME``         all of them, and the version that they were edited from: the new version
 =====================================  =====================================================================
 
 The page tells its own address (`base`), so that the viewer works behind proxies with any prefix.
@@ -16,8 +18,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -34,6 +37,7 @@ from voxome.relay.files import FileAnswer, file_response
 from voxome.relay.http import endpoint
 from voxome.relay.permitted import PermittedSources
 from voxome.relay.relay import Relay
+from voxome.viewer.kept_annotations import ChangedElsewhere, KeptAnnotations, digest
 from voxome.viewer.state_text import State
 from voxome.viewer.states import Layer, build_state
 
@@ -43,6 +47,7 @@ MOST_LAYERS = 32
 _TOKEN = "relay"
 """Part of the page's address in which Neuroglancer looks for the session of a server."""
 _PAGE = f"/view/v/{_TOKEN}/"
+_ANNOTATIONS = "/view/annotations/{name}"
 _ALIVE_S = 10.0
 """Proxies close connections that are silent for longer."""
 
@@ -62,6 +67,8 @@ class ViewDialect:
         Provides the sources and accounts, and keeps shared states in its catalogue.
     first_state : function, optional
         Returns the state that the viewer begins with; by default all sources as layers.
+    edited : mapping of str to KeptAnnotations, optional
+        Layers whose annotations everybody who reaches the relay may edit: it has to be one for this machine only.
 
     Raises
     ------
@@ -69,9 +76,14 @@ class ViewDialect:
         If Neuroglancer is not installed.
     """
 
-    def __init__(self, relay: Relay, first_state: FirstState | None = None) -> None:
+    def __init__(
+        self,
+        relay: Relay,
+        first_state: FirstState | None = None,
+        edited: Mapping[str, KeptAnnotations] = MappingProxyType({}),
+    ) -> None:
         client_folder()
-        self._relay, self._first_state = relay, first_state or show_sources
+        self._relay, self._first_state, self._edited = relay, first_state or show_sources, edited
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes under ``/view``."""
@@ -86,13 +98,15 @@ class ViewDialect:
             Route("/view/state", serve(self._first), methods=["GET"]),
             Route("/view/states", keep, methods=["POST"]),
             Route("/view/states/{id}", serve(self._kept), methods=["GET"]),
+            Route(_ANNOTATIONS, serve(self._annotations), methods=["GET"]),
+            Route(_ANNOTATIONS, endpoint(self._relay, LARGEST_BYTES, self._edit), methods=["PUT"]),
         ]
 
     def close(self) -> None:
         """Do nothing: no work is left in the background."""
 
     def _page(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        return file_response(request, start_page("voxome"), public=True)
+        return file_response(request, start_page("voxome", list(self._edited)), public=True)
 
     def _file(self, request: Request, caller: Caller, body: bytearray) -> Response:
         return file_response(request, client_file(request.path_params["file"]), public=True)
@@ -102,13 +116,28 @@ class ViewDialect:
         return _json(request, self._first_state(sources, request.query_params.getlist("layer"), _base(request)))
 
     def _keep(self, request: Request, caller: Caller, body: bytearray) -> Response:
-        try:
-            state = json.loads(bytes(body))
-        except (ValueError, RecursionError) as error:
-            raise InvalidInput(f"the state is not valid JSON: {error}") from error
-        if not isinstance(state, dict):
-            raise InvalidInput("the state is not a JSON object")
+        state = _object(body)
         return JSONResponse({"id": keep_state(self._relay.catalogue, state, _base(request), caller.name)})
+
+    def _annotations(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        entries = self._edited_layer(request).read()
+        return _json(request, {"annotations": entries, "version": digest(entries)})
+
+    def _edit(self, request: Request, caller: Caller, body: bytearray) -> Response:
+        kept, given = self._edited_layer(request), _object(body)
+        entries, seen = given.get("annotations"), given.get("version")
+        if not isinstance(entries, list) or not isinstance(seen, str):
+            raise InvalidInput("the body should have annotations, a list, and the version that they were edited from")
+        try:
+            return JSONResponse({"version": kept.replace(entries, seen)})
+        except ChangedElsewhere as error:
+            return JSONResponse({"message": str(error)}, 409)
+
+    def _edited_layer(self, request: Request) -> KeptAnnotations:
+        name = request.path_params["name"]
+        if name not in self._edited:
+            raise NotFound(f"no annotations {name} are edited here")
+        return self._edited[name]
 
     def _kept(self, request: Request, caller: Caller, body: bytearray) -> Response:
         sources, base = PermittedSources(self._relay.sources, caller), _base(request)
@@ -154,6 +183,16 @@ def _may_see(sources: PermittedSources, url: str, base: str) -> bool:
 def _beginnings(path: str) -> Iterable[str]:
     parts = path.split("/")
     return ("/".join(parts[:count]) for count in range(len(parts), 0, -1))
+
+
+def _object(body: bytearray) -> dict[str, Any]:
+    try:
+        value = json.loads(bytes(body))
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"the body is not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InvalidInput("the body is not a JSON object")
+    return value
 
 
 def _base(request: Request) -> str:

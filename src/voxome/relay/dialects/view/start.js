@@ -37,7 +37,50 @@
     }
   };
 
+  // Keeps the annotations of a layer: what is drawn, moved or deleted is sent to the relay a moment later.
+  const keep = (name) => {
+    const address = `${view}annotations/${encodeURIComponent(name)}`;
+    const drawn = () => {
+      const layer = window.viewer.state.toJSON().layers?.find((one) => one.name === name);
+      return layer === undefined ? undefined : layer.annotations ?? [];
+    };
+    let version, sent, timer, busy = false;
+    const send = async () => {
+      const annotations = drawn();
+      const text = JSON.stringify(annotations);
+      if (annotations === undefined || version === undefined || text === sent || busy) return;
+      busy = true;
+      try {
+        const answer = await fetch(address, {
+          method: "PUT", body: JSON.stringify({ annotations, version }), headers: { "Content-Type": "application/json" },
+        });
+        const reply = await answer.json();
+        if (!answer.ok) throw new Error(reply.message);
+        version = reply.version;
+        sent = text;
+        document.body.dataset.voxomeKept = String(annotations.length);
+      } catch (error) {
+        show(`${name}: not kept: ${error.message}`);
+      }
+      busy = false;
+      if (JSON.stringify(drawn()) !== text) later();
+    };
+    const later = () => {
+      clearTimeout(timer);
+      timer = setTimeout(send, 400);
+    };
+    const begin = async () => {
+      if (drawn() === undefined) return setTimeout(begin, 200);
+      ({ version } = await (await fetch(address)).json());
+      sent = JSON.stringify(drawn());
+      document.body.dataset.voxomeKept = String(drawn().length);
+      window.viewer.state.changed.add(later);
+    };
+    begin();
+  };
+
   addEventListener("load", () => {
+    for (const name of JSON.parse(document.querySelector("meta[name=voxome-edited]").content)) keep(name);
     const button = document.createElement("button");
     button.id = "voxome-share";
     button.textContent = "Share";

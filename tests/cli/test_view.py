@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+import voxome
+from voxome.cli.view import _split
+from voxome.viewer.layers import Layers
+
+
+def test_a_target_may_have_a_name() -> None:
+    texts = ["em=zarr:///a=b.zarr", "/data/a=b.zarr", "zarr:///a.zarr?window=1:2", "run"]
+    assert [_split(text)[0] for text in texts] == ["em", "", "", ""]
+
+
+@pytest.mark.slow
+def test_the_viewer_runs_until_it_is_interrupted(tmp_path: Path) -> None:
+    voxome.create(f"zarr://{tmp_path}/a.zarr", voxome.VolumeSpec.of((4, 5, 6), "uint8"))
+    command = [sys.executable, "-m", "voxome.cli.main", "view", f"em={tmp_path}/a.zarr", "--no-browser"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as running:
+        assert running.stdout is not None
+        found = re.search(r"http://\S+/view", running.stdout.readline())
+        assert found is not None
+        assert list(Layers(httpx.get(f"{found[0]}/state", timeout=30).json())) == ["em"]
+        running.send_signal(signal.SIGINT)
+        assert running.wait(30) == 130
