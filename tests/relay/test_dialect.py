@@ -122,12 +122,12 @@ def test_a_dialect_of_another_package_is_served_by_its_name(tmp_path: Path) -> N
     script = "import numpy, sys; numpy.save(sys.argv[1], numpy.zeros((3, 4, 5), 'uint8'))"
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "a.npy")], check=True)
     process = subprocess.Popen(
-        [sys.executable, "-m", "voxome.relay", "--port", "0", "--dialect", "sizes", "--source", f"a={tmp_path}/a.npy"],
+        [sys.executable, "-m", "voxome.cli.main", "serve", "--port", "0", "--dialect", "sizes", f"{tmp_path}/a.npy"],
         env={**os.environ, "PYTHONPATH": str(package)}, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         assert process.stdout is not None
-        url = process.stdout.readline().removeprefix("serving at ").strip()
+        url = process.stdout.readline().removeprefix("Serving at ").strip()
         assert httpx.get(f"{url}/sizes/a").text == "60"
         assert httpx.get(f"{url}/raw").status_code == 404
     finally:
