@@ -29,7 +29,7 @@ def test_what_is_drawn_is_in_a_collection_of_its_shape(kept: KeptAnnotations, tm
     (found,) = [points[int(one)] for one in points.related("segments", ID).ids]
     np.testing.assert_allclose(found.positions_nm, [[[8, 400, 564.5]]], atol=1e-3)
     lines = voxome.open(f"precomputed://{tmp_path}/drawn/line", expect=voxome.Points)
-    assert lines[7].positions_nm.tolist() == [[[0, 0, 0], [24, 16, 8]]]
+    np.testing.assert_allclose(lines[7].positions_nm, [[[0, 0, 0], [24, 16, 8]]], atol=1e-3)
     point, line = kept.read()
     assert (point["description"], point["segments"]) == ("a cell", [[str(ID)]])
     assert line == LINE
