@@ -7,16 +7,24 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from voxome.remotes.precomputed.edge_pairs import pair_other_edges
+from voxome.remotes.precomputed.open_edges import OpenEdges, pair_single_edges
 
 Fragment = tuple[NDArray[Any], NDArray[Any], NDArray[np.uint32]]
 """Position of the node (3,), points in it (n, 3) from 0 to the number of steps, and faces (m, 3)."""
 
 
 def weld(fragments: Sequence[Fragment], steps: int) -> tuple[NDArray[np.float64], NDArray[np.uint32]]:
-    """Join the fragments of a level of detail; a vertex on the border of nodes is one in all of them.
+    """Join the fragments of a level of detail along the edges that only one face of a fragment has.
 
-    Vertices inside a node, and several of one fragment at the same place, stay apart: a surface that touches itself
-    stays as it is.
+    Vertices are joined because their edges are, never because they are at the same place: sheets that only touch stay
+    apart, in a fragment and between fragments. Draco stores a vertex several times if the faces around it are not
+    connected in the fragment: it is one again if neighbours in other fragments connect them. It also takes sheets
+    apart, or connects them otherwise, that touch in a fragment along an edge; their edges are joined so that the
+    surface is closed.
 
     Parameters
     ----------
@@ -33,36 +41,22 @@ def weld(fragments: Sequence[Fragment], steps: int) -> tuple[NDArray[np.float64]
         Rows of three points.
     """
     lattice = np.concatenate([points + steps * position.astype(np.float64) for position, points, _ in fragments])
-    if len(fragments) == 1:
-        return lattice / steps, fragments[0][2]
     counts = [len(points) for _, points, _ in fragments]
-    border = np.flatnonzero(np.concatenate([_on_border(points, steps) for _, points, _ in fragments]))
-    part = np.repeat(np.arange(len(fragments)), counts)[border]
-    order, starts = _runs(np.column_stack([lattice[border], _occurrences(lattice[border], part)]))
-    first = np.arange(len(lattice))
-    first[border[order]] = np.repeat(border[order[starts]], np.diff(np.r_[starts, len(order)]))
-    kept = first == np.arange(len(first))
-    rows = (np.cumsum(kept) - 1).astype(np.uint32)[first]
-    offsets = np.cumsum(counts[:-1])
-    faces = [one[faces] for one, (_, _, faces) in zip(np.split(rows, offsets), fragments, strict=True)]
-    return lattice[kept] / steps, np.concatenate(faces)
+    starts = np.cumsum([0, *counts[:-1]])
+    faces = np.concatenate([one.astype(np.int64) + start for start, (_, _, one) in zip(starts, fragments, strict=True)])
+    edges = OpenEdges.of(lattice, faces, np.repeat(np.arange(len(fragments)), counts))
+    pairs, others = pair_single_edges(edges)
+    names = _name_joined(len(lattice), pairs)
+    if len(others):
+        names = _name_joined(len(lattice), np.concatenate([pairs, pair_other_edges(others, names)]))
+    kept = names == np.arange(len(names))
+    return lattice[kept] / steps, (np.cumsum(kept) - 1).astype(np.uint32)[names[faces]]
 
 
-def _on_border(points: NDArray[Any], steps: int) -> NDArray[np.bool_]:
-    x, y, z = points.T
-    return (x == 0) | (x == steps) | (y == 0) | (y == steps) | (z == 0) | (z == steps)
-
-
-def _occurrences(points: NDArray[np.float64], part: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many points at the same place come before each in its fragment."""
-    order, starts = _runs(np.column_stack([points, part]))
-    found = np.empty(len(points), np.int64)
-    found[order] = np.arange(len(points)) - np.repeat(starts, np.diff(np.r_[starts, len(points)]))
-    return found
-
-
-def _runs(rows: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return a stable order in which equal rows follow each other, and where each run of them starts in it."""
-    order = np.lexsort(rows.T)
-    ordered = rows[order]
-    return order, np.flatnonzero(np.r_[True, (ordered[1:] != ordered[:-1]).any(axis=1)][: len(rows)])
+def _name_joined(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the first vertex of those with which each is joined, itself among them."""
+    graph = coo_array((np.ones(len(pairs), np.bool_), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    found, labels = connected_components(graph, directed=False)
+    first = np.full(found, count)
+    np.minimum.at(first, labels, np.arange(count))
+    return first[labels]
