@@ -177,6 +177,26 @@ def test_the_verbs_write_them(labels: str, tmp_path: Path) -> None:
         assert CliRunner().invoke(app, [*arguments, "--fresh"]).exit_code != 0
 
 
+@pytest.mark.slow
+def test_a_tool_replaces_shapes_of_another_call(labels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    common = ["--out", f"{tmp_path}/store", "--engine", "sequential"]
+    done = CliRunner().invoke(app, ["tool", "common.mesh_pieces", "--labels", labels, "--block", "12,16,40", *common])
+    assert done.exit_code == 0, done.output
+    out = f"precomputed://{tmp_path}/mesh"
+    arguments = ["tool", "common.meshes", "--pieces", "pieces.handle.json", "--into", f"meshes={out}", *common]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    few = [*arguments, "--min-volume-nm3", "5e6"]
+    refused = CliRunner().invoke(app, few)
+    assert "--overwrite" in str(refused.exception)
+    assert voxome.open(out).ids().tolist() == IDS
+    assert CliRunner().invoke(app, [*few, "--overwrite"]).exit_code == 0
+    assert voxome.open(out).ids().tolist() != IDS
+    again = CliRunner().invoke(app, [*few, "--fresh"])
+    assert again.exit_code == 0, again.output
+    assert voxome.open(out).ids().tolist() != IDS
+
+
 def test_an_array_is_meshed(tmp_path: Path) -> None:
     array = np.ones((3, 3, 3), np.uint32)
     meshes = voxome.write_meshes(array, f"precomputed://{tmp_path}/mesh", voxel_size_nm=SIZE, engine="sequential")

@@ -148,6 +148,15 @@ Truth = Annotated[
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Remove what earlier runs in this folder have computed, and start again.")
 ]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Replace what another call of voxome wrote at OUT, and the table; it is removed first."
+    ),
+]
+FreshCall = Annotated[
+    bool, typer.Option("--fresh", help="Remove what earlier calls of the same have computed, and start again.")
+]
 Records = Annotated[
     str | None,
     typer.Option(

@@ -11,7 +11,7 @@ import typer
 
 from voxome.cli.complete import uris
 from voxome.cli.console import Json, print_stderr, show_json
-from voxome.cli.options import BoxText, CoreWorkers, EngineName, Level, Records, VoxelSize
+from voxome.cli.options import BoxText, CoreWorkers, EngineName, FreshCall, Level, Overwrite, Records, VoxelSize
 from voxome.cli.tool import Block
 
 if TYPE_CHECKING:
@@ -29,15 +29,6 @@ _Store = Annotated[
         help="Where the pieces are kept in the meantime, for workers on other machines. Default: a cache folder.",
     ),
 ]
-_Overwrite = Annotated[
-    bool,
-    typer.Option(
-        "--overwrite", help="Replace what another call of voxome wrote at OUT, and the table; it is removed first."
-    ),
-]
-_Fresh = Annotated[
-    bool, typer.Option("--fresh", help="Remove what earlier calls of the same have computed, and start again.")
-]
 
 
 def _option(name: str, annotation: Any, default: Any = None) -> inspect.Parameter:
@@ -54,8 +45,8 @@ _SHARED = (
     _option("workers", CoreWorkers),
     _option("engine", EngineName),
     _option("records", Records),
-    _option("overwrite", _Overwrite, False),
-    _option("fresh", _Fresh, False),
+    _option("overwrite", Overwrite, False),
+    _option("fresh", FreshCall, False),
 )
 _JSON = _option("json", Json, False)
 

@@ -13,7 +13,17 @@ from typer.core import TyperGroup
 
 from voxome.cli.console import Json, print_stderr, show_json
 from voxome.cli.logs import Verbs, with_log_options
-from voxome.cli.options import BoxText, CoreWorkers, EngineName, Force, Level, Records, VoxelSize, read_options
+from voxome.cli.options import (
+    BoxText,
+    CoreWorkers,
+    EngineName,
+    Force,
+    FreshCall,
+    Level,
+    Records,
+    VoxelSize,
+    read_options,
+)
 from voxome.cli.values import parse_output, parse_shape
 from voxome.contracts.parameter import Parameter
 from voxome.contracts.ports import option_of, port_of
@@ -35,7 +45,14 @@ Into = Annotated[
         "--into",
         parser=parse_output,
         metavar="OUTPUT=URI",
-        help="Existing array to write an output into. Repeatable.",
+        help="Existing array, or folder of shapes or table, to write an output into. Repeatable.",
+    ),
+]
+_Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Replace meshes, skeletons or a table of another call of voxome at the URIs of --into; removed first.",
     ),
 ]
 CheckInvariance = Annotated[
@@ -56,6 +73,8 @@ _COMMON: dict[str, tuple[Any, Any]] = {
     "level": (Level, 0),
     "voxel_size": (VoxelSize, None),
     "force": (Force, False),
+    "overwrite": (_Overwrite, False),
+    "fresh": (FreshCall, False),
     "check_invariance": (CheckInvariance, False),
     "json": (Json, False),
 }
@@ -218,6 +237,8 @@ def _run(spec: ToolSpec, values: dict[str, Any]) -> None:
             records=values["records"],
             progress=progress,
             into=dict(values["into"] or ()),
+            overwrite=values["overwrite"],
+            fresh=values["fresh"],
         )
     documents = {output: handle.to_json() for output, handle in handles.items()}
     for output, document in documents.items():

@@ -12,7 +12,7 @@ HOST_OPTIONS = {"store": "--out", "block": "--block", "workers": "--workers"}
 HOST_PORTS = frozenset(HOST_OPTIONS)
 _RESERVED = HOST_PORTS | {
     *("out", "into", "box", "level", "voxel_size", "force", "engine", "records", "check_invariance", "json"),
-    *("verbose", "log_level", "help"),
+    *("overwrite", "fresh", "verbose", "log_level", "help"),
 }
 _PREFIX = "tool_"
 
