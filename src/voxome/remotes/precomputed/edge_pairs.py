@@ -59,7 +59,7 @@ class _Pairing:
         for group, places in enumerate(self._places):
             for place in places:
                 self._near[place].append(group)
-        self.joined: list[list[int]] = []
+        self.joined: list[Pair] = []
 
     def follow(self, groups: Iterable[int]) -> None:
         """Join the pairs of groups that are certain, and those that become so."""
