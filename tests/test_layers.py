@@ -127,7 +127,7 @@ def test_the_base_installation_reads_writes_lists_and_copies(tmp_path: Path) -> 
         ["put", "raw.npy", "zarr://raw.zarr"],
         ["info", "raw.zarr"],
         ["ls", "."],
-        ["transfer", "raw.zarr", "n5://raw.n5", "--levels", "2"],
+        ["transfer", "raw.zarr", "n5://raw.n5"],
         ["transfer", "raw.n5", "precomputed://raw"],
         ["get", "precomputed://raw", "raw.h5"],
         ["get", "raw.h5", "again.tif", "--box", "0:8,0:8,0:16"],
@@ -156,11 +156,14 @@ def test_commands_without_their_extra_say_what_to_install(tmp_path: Path) -> Non
         ("webknossos", ["info", "wkw://layer"]),
         ("dicom", ["info", "dicom://series"]),
         ("plots", ["bench", "read", "raw.npy", "--sizes", "4", "--out", "figures"]),
+        ("services", ["transfer", "raw.npy", "zarr://copy.zarr", "--levels", "2"]),
+        ("services", ["downsample", "raw.npy", "--out", "zarr://copy.zarr"]),
     ]
     found = _run_commands(tmp_path, [line for _, line in cases])
     for (extra, line), (status, err) in zip(cases, found, strict=True):
         assert status == 1, (line, err)
         assert MESSAGE.search(err.splitlines()[-1]).group(1) == extra, (line, err)
+    assert not (tmp_path / "copy.zarr").exists()
 
 
 def test_tools_whose_extra_is_missing_are_left_out_of_the_list(tmp_path: Path) -> None:

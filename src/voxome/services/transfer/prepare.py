@@ -14,7 +14,6 @@ from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import Scale, VolumeSpec
 from voxome.contracts.uri import Uri
 from voxome.errors import AlreadyExists, NotFound, PlanError, UnsupportedFormat, VoxomeError
-from voxome.extras import require
 from voxome.geometry import Box
 from voxome.resources.coarsening import METHODS, halving
 from voxome.resources.open import adapt_spec, create_source
@@ -98,7 +97,6 @@ def prepare(state: State, request: TransferRequest, source: VolumeSource | None 
     AlreadyExists, PlanError, UnsupportedFormat, InvalidInput
     """
     if request.levels > 1:
-        require("services", "numba")
         _ = request.target_spec.frame
     try:
         target = request.target.open("r+")

@@ -29,6 +29,7 @@ from voxome.contracts.source import VolumeSource
 from voxome.contracts.spec import parse_dtype
 from voxome.contracts.uri import Location
 from voxome.errors import InvalidInput, UnknownName
+from voxome.extras import require
 from voxome.geometry import Box
 from voxome.records.choice import RecordsChoice, records_opener
 from voxome.resources.metadata import metadata
@@ -137,6 +138,8 @@ def transfer(
         If blocks could not be copied or verified; names their boxes.
     RunLocked
         If another transfer to `dst` is running.
+    MissingExtra
+        If levels are to be computed without the extra ``services``; nothing is created.
 
     Examples
     --------
@@ -201,11 +204,15 @@ def check_choices(verify: str, levels: int, workers: int = 1) -> None:
     Raises
     ------
     UnknownName, InvalidInput
+    MissingExtra
+        If levels are to be computed, and numba is not installed.
     """
     if verify not in get_args(Verify):
         raise UnknownName.of("verify mode", verify, get_args(Verify))
     require_count("levels", levels)
     require_count("workers", workers)
+    if levels > 1:
+        require("services", "numba")
 
 
 def _shape(name: str, value: Sequence[int] | None) -> tuple[int, int, int] | None:
