@@ -20,7 +20,9 @@ COARSEST = 128
 
 
 def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: str) -> Iterator[Step]:
-    """Yield the steps that create the levels of a published array, each from the one before.
+    """Yield the steps that create the levels of a published array, as if each were computed from level 0.
+
+    Each step but the first takes the sums, or histograms, of the voxels of level 0 that the one before has kept.
 
     Axes are halved so that voxels become cubes: those of long voxels later (`resources.coarsening.halving`).
 
@@ -40,24 +42,26 @@ def pyramid_steps(name: str, stem: str, handle: Handle, spec: VolumeSpec, home: 
     traits = format_traits(Uri.parse(handle.uri).scheme)
     if not traits.creates_levels:
         return
-    tool: Tool = load("voxome.tools", "common.downsample")
+    source = {"image": handle}
     chunk = spec.write_chunk or (traits.chunk_edge,) * spec.domain.ndim
     level = 0
     while max(spec.frame.shape) > COARSEST:
         level, factors = level + 1, halving(spec.voxel_size_nm)
         z, y, x = (f * chunk[axis] for f, axis in zip(factors, spec.spatial, strict=True))
-        source = Handle(handle.type, at_level(handle.uri, level - 1), f"{handle.key}/{level - 1}")
+        tool: Tool = load("voxome.tools", "common.level" if level == 1 else "common.next_level")
         parameters = tool.spec.bind({"method": METHODS[spec.kind], "factors": ",".join(map(str, factors))})
-        yield Step(
+        step = Step(
             name=f"{name}.level{level}",
             tool=tool.spec.name,
             version=tool.spec.compute_version(parameters),
             parameters=parameters,
-            inputs={"image": source},
+            inputs=source,
             frame=Frame(spec.frame, spec.frame, spec.voxel_size_nm, spec.offset_nm),
             block=(z, y, x),
             home=home,
             published={"result": at_level(stem, level)},
             digest=tool.digest,
         )
+        yield step
+        source = {"cells": step.output("cells")}
         spec = coarser(spec, factors)

@@ -1,6 +1,7 @@
-"""Kinds of data between steps: volumes, tables, tables of regions and of groups of ids, meshes, skeletons, files."""
+"""Kinds of data between steps: volumes, tables (of regions, of groups of ids), arrays of blocks, meshes, skeletons, files."""
 
 from voxome.contracts.kinds import Kind, Reader, Rows, Target, Writer
+from voxome.kinds.block_arrays import BlockArrays
 from voxome.kinds.file import File
 from voxome.kinds.groups import Groups
 from voxome.kinds.image import Image, Labels, Probability
@@ -9,6 +10,7 @@ from voxome.kinds.shapes import Meshes, Skeletons
 from voxome.kinds.table import Table
 
 __all__ = [
+    "BlockArrays",
     "File",
     "Groups",
     "Image",

@@ -29,6 +29,7 @@ from voxome.services.transfer.verification import is_verified, require_equal
 from voxome.storage.find import storage_at
 from voxome.tools.common.cells.levels import CellLevels, levels_of_cells, levels_of_voxels
 from voxome.tools.common.cells.methods import METHODS, Cells
+from voxome.tools.common.cells.stored import arrays_of, joined
 
 Put = Callable[[Box, NDArray[Any]], None]
 """Stores the voxels of a box."""
@@ -174,9 +175,8 @@ class OpenPass:
     def _keep(self, index: int, kept: Sequence[Sequence[Cells]]) -> None:
         last = self._pass.levels[-1]
         box = spatial_part(self._pass.piece(index, last))
-        joined = [METHODS[self._pass.method].join(box, cells) for cells in kept]
-        arrays = {f"{row}/{name}": values for row, one in enumerate(joined) for name, values in one.arrays.items()}
-        self._scratch.write(group_of_cells(last), index, arrays)
+        rows = [METHODS[self._pass.method].join(box, cells) for cells in kept]
+        self._scratch.write(group_of_cells(last), index, arrays_of(rows))
 
     def _levels(self, write: Box, tile: Box) -> Iterator[CellLevels]:
         """Yield the levels of a tile, for each channel and time of a block."""
@@ -205,26 +205,19 @@ class OpenPass:
 
     def _kept_cells(self, earlier: Pass, full: Box) -> Iterator[Cells]:
         """Yield the cells of a box that an earlier pass has kept, for each channel and time."""
-        method, dtype, box = METHODS[earlier.method], np.dtype(earlier.dtype), spatial_part(full)
-        no_data = None if earlier.no_data is None else dtype.type(earlier.no_data)
         pieces = [
             (piece, self._scratch.read(group_of_cells(earlier.levels[-1]), index))
             for index, piece in earlier.pieces(full, earlier.levels[-1])
         ]
         for at in itertools.product(*(range(a, b) for a, b in zip(full.start[:-3], full.stop[:-3], strict=True))):
-            parts = []
+            parts, rows = [], []
             for piece, arrays in pieces:
                 lead = Box(piece.start[:-3], piece.stop[:-3])
-                if at not in lead:
-                    continue
-                row = (
-                    int(np.ravel_multi_index([i - a for i, a in zip(at, lead.start, strict=True)], lead.shape))
-                    if at
-                    else 0
-                )
-                own = {name.partition("/")[2]: values for name, values in arrays.items() if name.startswith(f"{row}/")}
-                parts.append(method.of_arrays(spatial_part(piece), own, dtype, no_data))
-            yield method.join(box, parts)
+                if at in lead:
+                    parts.append((spatial_part(piece), arrays))
+                    within = [i - a for i, a in zip(at, lead.start, strict=True)]
+                    rows.append(int(np.ravel_multi_index(within, lead.shape)) if at else 0)
+            yield joined(spatial_part(full), parts, rows, earlier.method, earlier.dtype, earlier.no_data)
 
 
 class OpenAssembly:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from voxome.contracts.formats import PRIVATE
-from voxome.errors import CorruptData
 from voxome.services.transfer.endpoint import Endpoint
+from voxome.storage.array_file import SUFFIX, read_arrays, write_arrays
 from voxome.storage.path import StoragePath
 
 
@@ -30,9 +28,7 @@ class Scratch:
 
     def write(self, group: str, number: int, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Write arrays, atomically; they replace those of an earlier attempt."""
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **arrays)
-        self._file(group, number).write_bytes(buffer.getvalue())
+        write_arrays(self._file(group, number), arrays)
 
     def read(self, group: str, number: int) -> dict[str, NDArray[Any]]:
         """Return arrays that a finished job has written.
@@ -42,23 +38,14 @@ class Scratch:
         CorruptData
             If they are gone, or damaged.
         """
-        file = self._file(group, number)
-        content = file.read_bytes()
-        try:
-            with np.load(io.BytesIO(content or b""), allow_pickle=False) as stored:
-                return dict(stored)
-        except (ValueError, OSError, EOFError) as error:
-            raise CorruptData(
-                f"{file} is {'damaged' if content else 'missing'}, but an earlier job has written it; "
-                "compute the levels again with existing=True (--existing)"
-            ) from error
+        return read_arrays(self._file(group, number), "compute the levels again with existing=True (--existing)")
 
     def delete(self) -> None:
         """Remove the folder."""
         self._folder.delete()
 
     def _file(self, group: str, number: int) -> StoragePath:
-        return self._folder / f"{group}/{number}.npz"
+        return self._folder / f"{group}/{number}{SUFFIX}"
 
 
 def scratch_address(volume: Endpoint, folder: Path) -> str:

@@ -18,7 +18,8 @@ from voxome.geometry import Box
 from voxome.tools.common.cells.methods import downsample_array
 
 
-def _factors(text: str) -> Scale:
+def parse_factors(text: str) -> Scale:
+    """Return the factors (z, y, x) of a text such as ``1,2,2``."""
     if not re.fullmatch("[1-9][0-9]*(,[1-9][0-9]*){2}", text):
         raise InvalidInput(f"Invalid factors {text!r}; expected Z,Y,X, each at least 1, such as 1,2,2")
     z, y, x = (int(n) for n in text.split(","))
@@ -27,7 +28,7 @@ def _factors(text: str) -> Scale:
 
 @tool(
     "common.downsample",
-    outputs=kinds.Image(scale=lambda p: _factors(p["factors"]), at_first=lambda p: p["method"] == "stride"),
+    outputs=kinds.Image(scale=lambda p: parse_factors(p["factors"]), at_first=lambda p: p["method"] == "stride"),
 )
 def downsample(
     image: Annotated[NDArray[Any], kinds.Image()],
@@ -60,4 +61,4 @@ def downsample(
     """
     leading = image.shape[:-3]
     box = Box((*(0 for _ in leading), *block.read.start), (*leading, *block.read.stop))
-    return downsample_array(image, box, (*(1 for _ in leading), *_factors(factors)), method, no_data)
+    return downsample_array(image, box, (*(1 for _ in leading), *parse_factors(factors)), method, no_data)
