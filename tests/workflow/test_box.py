@@ -90,7 +90,7 @@ def test_results_are_arrays_of_the_box_where_the_voxels_of_the_input_are(
 
 
 @pytest.mark.slow
-def test_levels_of_a_box_with_an_odd_corner_cover_it_and_are_computed_from_level_0(
+def test_levels_of_a_box_with_an_odd_corner_cover_it_and_are_of_level_0(
     workflow: Path, raw: Path, tmp_path: Path
 ) -> None:
     run(workflow, {"raw": raw}, out=tmp_path / "out", box=BOX, block=BLOCK, engine="threads", workers=2)

@@ -61,9 +61,7 @@ class _Index:
             z, y, x = (int(n) for n in content["scale"])
             return cls(grid, (z, y, x), str(content["step_key"]))
         except (json.JSONDecodeError, LookupError, TypeError, ValueError) as error:
-            raise CorruptData(
-                f"the arrays of blocks {folder} are damaged: {error!r}; remove them, and rerun"
-            ) from error
+            raise CorruptData(f"the arrays of blocks {folder} are damaged: {error!r}; remove them, rerun") from error
 
 
 @dataclass(frozen=True)
@@ -100,9 +98,8 @@ class BlockArraysWriter:
     def write(self, value: object, block: Block) -> None:
         """Write the arrays of a block."""
         if not (isinstance(value, Mapping) and all(isinstance(one, np.ndarray) for one in value.values())):
-            raise InvalidInput(
-                f"output {self.target.name!r} of {self.target.tool} is a {type(value).__name__}; expected a dict of arrays"
-            )
+            name, what = self.target.name, type(value).__name__
+            raise InvalidInput(f"output {name!r} of {self.target.tool} is a {what}; expected a dict of arrays")
         write_arrays(self.folder / _name(block.index), value)
 
     def end_job(self, phase: int, job: int) -> None:
