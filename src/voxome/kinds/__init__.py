@@ -1,4 +1,4 @@
-"""Kinds of data between steps: volumes, tables, tables of regions and of groups of ids, arrays of blocks, meshes, files."""
+"""Kinds of data between steps: volumes, tables, rows by region and by group of ids, arrays of blocks, meshes, files."""
 
 from voxome.contracts.kinds import Kind, Reader, Rows, Target, Writer
 from voxome.kinds.block_arrays import BlockArrays
