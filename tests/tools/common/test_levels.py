@@ -25,7 +25,7 @@ def _context(box: Box, domain: Box) -> BlockContext:
 
 def _levels(data: NDArray[Any], method: Method, block: tuple[int, int, int]) -> list[NDArray[Any]]:
     """Return all levels of voxels of `DOMAIN`, computed block by block."""
-    found, box, parts = [], DOMAIN, list[tuple[Box, dict[str, NDArray[Any]]]]()
+    found, box, parts = list[NDArray[Any]](), DOMAIN, list[tuple[Box, dict[str, NDArray[Any]]]]()
     for number, factors in enumerate(FACTORS):
         shape = tuple(n * f for n, f in zip(block, factors, strict=True))
         grid = BlockGrid(box, shape, anchor=box.snap(factors).start)

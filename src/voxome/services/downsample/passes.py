@@ -14,7 +14,7 @@ from voxome.contracts.spec import Scale
 from voxome.geometry import Box
 from voxome.services.transfer.blocks import Blocks
 
-TILE_VOXELS, TILE_CELLS = 1 << 20, 1 << 18
+TILE_VOXELS, TILE_CELLS = 1 << 21, 1 << 18
 """Voxels that are combined at a time, unless a chunk of the source has more, and cells with their histograms."""
 
 
@@ -220,20 +220,21 @@ class Assembly(Blocks):
         return cls(**{**data, "block": tuple(data["block"]), "made_by": Pass.from_json(data["made_by"])})
 
 
-def tile_shape(ratio: Sequence[int], read_chunk: Sequence[int], voxels: int = TILE_VOXELS) -> Scale:
+def tile_shape(ratio: Sequence[int], chunk: Sequence[int], voxels: int = TILE_VOXELS) -> Scale:
     """Return how many cells to compute at a time.
 
     Parameters
     ----------
     ratio : (z, y, x)
         Voxels of the source along one cell.
-    read_chunk : (z, y, x)
-        Chunk of the source; tiles hold complete ones, where they are not much larger than a tile.
+    chunk : (z, y, x)
+        Voxels of the source that are best read, and written as cells, together; tiles hold complete chunks, where these
+        are not much larger than a tile.
     voxels : int
         Approximate number of voxels of the source in a tile.
     """
-    tile = [max(1, -(-chunk // n)) for chunk, n in zip(read_chunk, ratio, strict=True)]
-    while _voxels(tile, ratio) > 8 * voxels and max(tile) > 1:
+    tile = [max(1, -(-chunk // n)) for chunk, n in zip(chunk, ratio, strict=True)]
+    while _voxels(tile, ratio) > 4 * voxels and max(tile) > 1:
         longest = max(range(3), key=lambda axis: tile[axis] * ratio[axis])
         tile[longest] = -(-tile[longest] // 2)
     while 2 * _voxels(tile, ratio) <= voxels:

@@ -68,7 +68,9 @@ def plan_passes(
                 earlier=earlier,
                 voxels=str(spec.domain),
                 spatial=spec.spatial,
-                tile=tile_shape(_ratio(last, before), read_chunk, TILE_CELLS if earlier else TILE_VOXELS),
+                tile=tile_shape(
+                    _ratio(last, before), _tile_chunk(first, ratio, read_chunk), TILE_CELLS if earlier else TILE_VOXELS
+                ),
                 dtype=spec.dtype.name,
                 method=method,
                 no_data=no_data,
@@ -107,6 +109,15 @@ def _groups(scales: Sequence[Scale]) -> list[list[int]]:
             before = scales[level - 1]
         groups.append([level])
     return groups
+
+
+def _tile_chunk(first: VolumeSpec, ratio: Sequence[int], read_chunk: Sequence[int]) -> list[int]:
+    """Return how many cells of the source of a pass make whole chunks of it and of the level that is written.
+
+    Parts of a chunk that are written one after the other cost much more than a whole one.
+    """
+    written = [n * r for n, r in zip(spatial_chunk(first, first.read_chunk), ratio, strict=True)]
+    return [math.lcm(a, b) if math.lcm(a, b) <= 2 * max(a, b) else b for a, b in zip(read_chunk, written, strict=True)]
 
 
 def _ratio(coarse: Scale, fine: Scale) -> Scale:
