@@ -68,9 +68,9 @@ def plan_passes(
                 earlier=earlier,
                 voxels=str(spec.domain),
                 spatial=spec.spatial,
-                tile=tile_shape(
-                    _ratio(last, before), _tile_chunk(first, ratio, read_chunk), TILE_CELLS if earlier else TILE_VOXELS
-                ),
+                tile=tile_shape(_ratio(last, before), (1, 1, 1), TILE_CELLS)
+                if earlier
+                else tile_shape(last, _tile_chunk(first, ratio, read_chunk)),
                 dtype=spec.dtype.name,
                 method=method,
                 no_data=no_data,
@@ -112,7 +112,7 @@ def _groups(scales: Sequence[Scale]) -> list[list[int]]:
 
 
 def _tile_chunk(first: VolumeSpec, ratio: Sequence[int], read_chunk: Sequence[int]) -> list[int]:
-    """Return how many cells of the source of a pass make whole chunks of it and of the level that is written.
+    """Return how many voxels of level 0 make whole chunks of it and of the level that is written.
 
     Parts of a chunk that are written one after the other cost much more than a whole one.
     """
