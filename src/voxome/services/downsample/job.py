@@ -37,7 +37,7 @@ Reopen = Callable[[], VolumeSource]
 """Opens an array again, bypassing any cache."""
 _MAX_WAITING = 1 << 20
 """Ids that wait to be united."""
-_TRIM_EVERY = 8
+_TRIM_EVERY = 4
 """Tiles after which freed memory is returned to the system, which keeps much of it otherwise."""
 
 
@@ -241,17 +241,22 @@ class OpenAssembly:
         """Run job ``payload["job"]``; its voxels are stored on return; see `OpenPass.run`."""
         began, one = time.perf_counter(), self._assembly
         check = _Check(one, self._reopen, payload)
-        axes, group = one.made_by.axes, group_of_level(one.level)
+        axes = one.made_by.axes
         for index in one.blocks(payload["job"]):
             write = one.grid[index].write
             with check.staged(self._target, index) as put:
                 box = axes.arrange(write)
                 for number, piece in one.made_by.pieces(box, one.level):
                     part = box & piece
-                    values = self._scratch.read(group, number)["values"][part.within(piece)]
-                    put(axes.restore(part), values.transpose(axes.inverse))
+                    put(axes.restore(part), self._values(number, part.within(piece)).transpose(axes.inverse))
+                    trim_memory()
             trim_memory()
         return JobResult(time.perf_counter() - began, peak_bytes(), {"verified": check.verified})
+
+    def _values(self, number: int, part: tuple[slice, ...]) -> NDArray[Any]:
+        """Return a part of the voxels that block `number` of the pass keeps."""
+        values: NDArray[Any] = self._scratch.read(group_of_level(self._assembly.level), number)["values"][part]
+        return values
 
 
 class _Ids:

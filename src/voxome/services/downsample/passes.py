@@ -220,7 +220,7 @@ class Assembly(Blocks):
         return cls(**{**data, "block": tuple(data["block"]), "made_by": Pass.from_json(data["made_by"])})
 
 
-def tile_shape(ratio: Sequence[int], chunk: Sequence[int], voxels: int = TILE_VOXELS) -> Scale:
+def tile_shape(ratio: Sequence[int], chunk: Sequence[int], voxels: int) -> Scale:
     """Return how many cells to compute at a time.
 
     Parameters

@@ -70,7 +70,7 @@ def plan_passes(
                 spatial=spec.spatial,
                 tile=tile_shape(_ratio(last, before), (1, 1, 1), TILE_CELLS)
                 if earlier
-                else tile_shape(last, _tile_chunk(first, ratio, read_chunk)),
+                else tile_shape(last, _tile_chunk(first, ratio, read_chunk), TILE_VOXELS),
                 dtype=spec.dtype.name,
                 method=method,
                 no_data=no_data,
