@@ -28,6 +28,13 @@ inputs:
     - string
     inputBinding:
       prefix: --pieces
+  labels:
+    type:
+    - 'null'
+    - File
+    - string
+    inputBinding:
+      prefix: --labels
   scale:
     type: double?
     default: 1.5
@@ -53,6 +60,12 @@ inputs:
     doc: 'Objects with less volume, in cubic nm, get no skeleton; the table lists them. Allowed: at least 0.'
     inputBinding:
       prefix: --min-volume-nm3
+  cross_sections:
+    type: boolean?
+    default: false
+    doc: "Whether nodes have the attribute cross_section_nm2: the area of the object's cross-section there, in nm²."
+    inputBinding:
+      valueFrom: --cross-sections=$(self)
   store:
     type: string
     doc: Folder (absolute path) or address for results.

@@ -52,11 +52,21 @@ def skeletonize(
             help="Objects with less volume, in cubic nm, get no skeleton; the table lists them.",
         ),
     ] = 0.0,
+    cross_sections: Annotated[
+        bool, typer.Option("--cross-sections", help="Give nodes the area of the cross-section there, in nm².")
+    ] = False,
     run: RunMapping,
 ) -> Any:
     """Skeletonize every object of a segmentation, block by block; rerun the same command to resume."""
     from voxome.workflow.shapes import write_skeletons
 
     return write_skeletons(
-        labels, out, scale=scale, const_nm=const, soma_radius_nm=soma_radius, min_volume_nm3=min_volume, **run
+        labels,
+        out,
+        scale=scale,
+        const_nm=const,
+        soma_radius_nm=soma_radius,
+        min_volume_nm3=min_volume,
+        cross_sections=cross_sections,
+        **run,
     )

@@ -20,7 +20,6 @@ from voxome.registry import load
 from voxome.resources.addresses import absolute_text
 from voxome.resources.local_ids import require_positive
 from voxome.resources.volume import Volume
-from voxome.services.skeleton_sections import add_cross_sections
 
 if TYPE_CHECKING:
     from voxome.tools.common.skeletonization.parameters import Teasar
@@ -235,6 +234,8 @@ class LocalSkeletons:
         if targets_nm:
             parameters["targets_nm"] = [list(one) for one in targets_nm]
         if self._cross_sections:
+            from voxome.tools.common.skeletonization.node_sections import add_cross_sections
+
             parameters["cross_sections"] = True
             skeleton = add_cross_sections(self._labels, id, skeleton, self._size)
         spec = load("voxome.tools", "common.skeletons").spec

@@ -121,7 +121,7 @@ def voxel_warnings(tool: ToolSpec, handles: Mapping[str, Handle], frame: Frame) 
 def cost_warnings(step: Step, handles: Mapping[str, Handle], volumes: Mapping[str, VolumeSpec]) -> Iterator[str]:
     """Yield the warnings for volumes from outside of which a step reads much more than it needs."""
     grid = step.phases[0]
-    if grid is None:
+    if grid is None or step.spec.scope == "groups":
         return
     for name, spec in volumes.items():
         if STORE in handles[name].uri or spec.read_chunk is None:

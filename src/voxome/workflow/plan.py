@@ -209,7 +209,7 @@ class _Planner:
 
     def _step(self, node: Node, tool: Tool, parameters: dict[str, Any], inputs: BoundInputs) -> Step:
         frame = frame_of_tables(inputs.handles)
-        if inputs.volumes:
+        if inputs.volumes and (frame is None or tool.spec.scope != "groups"):
             frame = frame_of_volumes(inputs.handles, inputs.volumes)
             self.warnings += size_warnings(inputs.handles[next(iter(inputs.volumes))], frame)
             self.warnings += overlap_warnings(inputs.handles, inputs.volumes, frame)

@@ -123,6 +123,7 @@ def write_skeletons(
     const_nm: float = 300.0,
     soma_radius_nm: float = 2000.0,
     min_volume_nm3: float = 0.0,
+    cross_sections: bool = False,
     **options: Unpack[ShapesOptions],
 ) -> Skeletons:
     """Skeletonize every object of a segmentation, block by block, into a store; repeat the same call to resume.
@@ -139,6 +140,9 @@ def write_skeletons(
         An object that is as thick as this, in nm, has a soma: its middle is the root, which branches leave straight.
     min_volume_nm3 : float
         Objects with less volume, in cubic nm, get no skeleton; the table lists them.
+    cross_sections : bool
+        Whether nodes have the attribute ``cross_section_nm2``: the area of the segment's cross-section there, in nm²,
+        NaN where it is not known. The table has the median of each object.
     **options
         As of `write_meshes`; see `ShapesOptions`.
 
@@ -153,11 +157,13 @@ def write_skeletons(
         If it cannot start, with all problems, such as skeletons of another call at `out`, unless `overwrite`.
     RunFailed, RunLocked, InvalidInput, InvalidUri
     """
+    require_flags(cross_sections=cross_sections)
     parameters = {
         "scale": scale,
         "const_nm": const_nm,
         "soma_radius_nm": soma_radius_nm,
         "min_volume_nm3": min_volume_nm3,
+        "cross_sections": cross_sections,
     }
     return _write("write_skeletons", SKELETONS, Skeletons, labels, out, parameters, options)
 

@@ -10,10 +10,12 @@ from tools.common.skeletonization.tubes import draw_tube
 
 import voxome
 from voxome.contracts.shapes import Skeleton
+from voxome.errors import PlanError, RunFailed
 from voxome.registry import load
 from voxome.resources.table import TableFile
 from voxome.workflow.chain import chain_of, run_chain
 from voxome.workflow.options import RunOptions
+from voxome.workflow.run_tool import run_tool
 from voxome.workflow.shapes import SKELETONS
 
 SIZE = (10.0, 10.0, 10.0)
@@ -75,9 +77,7 @@ def test_blocks_and_boxes_give_the_skeletons_of_the_whole(tmp_path: Path) -> Non
             assert np.array_equal(found[id].nodes_nm, skeleton.nodes_nm)
             assert np.array_equal(found[id].edges, skeleton.edges)
             assert np.array_equal(found[id].radii_nm, skeleton.radii_nm)
-        assert {name: column.tolist() for name, column in other.read().items()} == {
-            name: column.tolist() for name, column in rows.read().items()
-        }
+        np.testing.assert_equal(dict(other.read()), dict(rows.read()))
 
 
 @pytest.mark.parametrize("block", [60, 20, 7])
@@ -88,3 +88,50 @@ def test_dust_is_judged_by_the_whole_object(labels: str, tmp_path: Path, block: 
     assert rows["id"].tolist() == [1, 2, 2**63 + 5], "objects without a skeleton are named"
     assert rows["nodes"].tolist()[1:] == [0, 0]
     assert rows["voxels"][1] == 900
+
+
+@pytest.mark.slow
+def test_cross_sections_do_not_depend_on_blocks_and_are_those_of_the_service(tmp_path: Path) -> None:
+    array = np.zeros((140, 60, 150), np.uint64)
+    draw_tube(array, [(200, 300, 200), (1200, 300, 1300)], 80, SIZE, label=1)
+    array[20:23, 50:, 20:120] = 2  # leaves the volume
+    uri = f"zarr://{tmp_path}/labels.zarr"
+    voxome.put(array, uri, voxel_size_nm=SIZE)
+    expected = voxome.open(uri).skeletons(cross_sections=True)
+    for block, box in [(256, None), (128, None), (128, "5:139,0:60,3:150")]:
+        found, table = run(uri, tmp_path / f"{box}", block, box, cross_sections=True)
+        medians = dict(zip(*(table.read()[name].tolist() for name in ("id", "median_cross_section_nm2")), strict=True))
+        assert found.keys() == {1, 2}
+        for id, skeleton in found.items():
+            areas = skeleton.attributes["cross_section_nm2"]
+            assert np.array_equal(areas, expected[id].attributes["cross_section_nm2"], equal_nan=True)
+            known = areas[~np.isnan(areas)]
+            assert medians[id] == pytest.approx(np.median(known) if len(known) else np.nan, nan_ok=True, rel=1e-6)
+        assert medians[1] == pytest.approx(np.pi * 80**2, rel=0.1)
+        assert np.isnan(found[2].attributes["cross_section_nm2"]).any()
+
+
+def test_areas_are_only_of_calls_that_ask_for_them(labels: str, tmp_path: Path) -> None:
+    found, table = run(labels, tmp_path, 60)
+    assert not any(skeleton.attributes for skeleton in found.values())
+    assert np.isnan(table.read()["median_cross_section_nm2"]).all()
+    pieces = tmp_path / "run60"
+    assert pieces.exists()
+    with pytest.raises(PlanError, match="cross_sections needs the labels"):
+        run_tool(
+            "common.skeletons",
+            {"pieces": next(pieces.glob("common.skeleton_pieces-*/pieces")), "cross_sections": True},
+            store=tmp_path / "alone",
+            engine="sequential",
+        )
+    for shape in ((30, 60, 60), (60, 60, 60)):
+        other = f"zarr://{tmp_path}/{shape[0]}.zarr"
+        voxome.put(np.zeros(shape, np.uint64), other, voxel_size_nm=SIZE)
+        values = {"pieces": next(pieces.glob("common.skeleton_pieces-*/pieces")), "labels": other}
+        with pytest.raises(RunFailed, match="give those from which its pieces were traced"):
+            run_tool(
+                "common.skeletons",
+                {**values, "cross_sections": True},
+                store=tmp_path / "alone",
+                engine="sequential",
+            )

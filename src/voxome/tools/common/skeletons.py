@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from annotated_types import Ge
@@ -12,24 +13,35 @@ from voxome.contracts.context import Group, GroupRows
 from voxome.contracts.kinds import Rows
 from voxome.contracts.python_tool import tool
 from voxome.contracts.shapes import Skeleton
+from voxome.contracts.source import VolumeView
+from voxome.contracts.spec import VolumeSpec
 from voxome.tools.common.object_stream import ObjectStream
+from voxome.tools.common.skeletonization.node_sections import add_cross_sections
 from voxome.tools.common.skeletonization.objects import TABLE, table_rows, trace_object
 from voxome.tools.common.skeletonization.parameters import Teasar
 from voxome.tools.common.skeletonization.rows import PIECES, pieces_of
+
+
+def _problems(specs: Mapping[str, VolumeSpec], parameters: Mapping[str, Any]) -> Iterable[str]:
+    if parameters["cross_sections"] and "labels" not in specs:
+        yield "cross_sections needs the labels too, from which the pieces were traced"
 
 
 @tool(
     "common.skeletons",
     scope="groups",
     outputs={"skeletons": kinds.Skeletons(), "objects": kinds.Table(TABLE, key=("id",))},
+    check=_problems,
 )
 def skeletons(
     pieces: Annotated[GroupRows, kinds.Groups(PIECES)],
+    labels: Annotated[VolumeView | None, kinds.Labels(dtype=None)] = None,
     *,
     scale: Annotated[float, Ge(0)] = 1.5,
     const_nm: Annotated[float, Ge(0)] = 300.0,
     soma_radius_nm: Annotated[float, Ge(0)] = 2000.0,
     min_volume_nm3: Annotated[float, Ge(0)] = 0.0,
+    cross_sections: bool = False,
     group: Group,
 ) -> dict[str, Any]:
     """Join the pieces of each object into a skeleton, and choose its branches.
@@ -38,25 +50,31 @@ def skeletons(
     ----------
     pieces : table of groups
         Pieces from common.skeleton_pieces.
+    labels : volume of integers, optional
+        The labels from which the pieces were traced, for cross-sections.
     scale, const_nm : float
         A path covers what is within ``scale * radius + const_nm`` of it, in nm; what no path covers becomes a branch.
     soma_radius_nm : float
         An object that is as thick as this, in nm, has a soma: its middle is the root, which branches leave straight.
     min_volume_nm3 : float
         Objects with less volume, in cubic nm, get no skeleton; the table lists them.
+    cross_sections : bool
+        Whether nodes have the attribute ``cross_section_nm2``: the area of the object's cross-section there, in nm².
 
     Returns
     -------
     skeletons : skeletons
         A tree for each 26-connected part of an object; rings are opened.
     objects : table
-        Volume, cable, branch and end points of each object.
+        Volume, cable, branch and end points of each object, and the median of the known areas of its cross-sections.
     """
     teasar = Teasar(scale, const_nm, soma_radius_nm)
 
     def results() -> Iterator[tuple[Rows, int, Skeleton | None]]:
         for id in pieces.ids().tolist():
             one = trace_object(pieces_of(pieces.rows(id)), group.frame.scale_nm, teasar, min_volume_nm3)
+            if cross_sections and labels is not None and one.skeleton is not None:
+                one = replace(one, skeleton=add_cross_sections(labels, id, one.skeleton, group.frame.scale_nm))
             yield table_rows([one]), id, one.skeleton
 
     stream = ObjectStream(results())

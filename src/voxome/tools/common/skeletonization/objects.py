@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -31,8 +31,11 @@ TABLE = {
     "end_points": "int64",
     "cable_nm": "float64",
     "max_radius_nm": "float64",
+    "median_cross_section_nm2": "float64",
 }
-"""Columns of the table of objects."""
+"""Columns of the table of objects; areas are NaN without cross-sections, or if none is known."""
+CROSS_SECTION = "cross_section_nm2"
+"""Attribute of nodes: the area of the cross-section there."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def table_rows(objects: Sequence[TracedObject]) -> Rows:
 
 def _measure(one: TracedObject) -> dict[str, float]:
     row: dict[str, float] = dict.fromkeys(TABLE, 0)
-    row |= {"id": one.id, "voxels": one.voxels, "volume_nm3": one.volume_nm3}
+    row |= {"id": one.id, "voxels": one.voxels, "volume_nm3": one.volume_nm3, "median_cross_section_nm2": math.nan}
     if one.skeleton is not None:
         count, edges = len(one.skeleton.nodes_nm), one.skeleton.edges
         degree = np.bincount(edges.ravel(), minlength=count)
@@ -153,5 +156,13 @@ def _measure(one: TracedObject) -> dict[str, float]:
             "end_points": int((degree == 1).sum()),
             "cable_nm": one.skeleton.length_nm,
             "max_radius_nm": float(one.skeleton.radii_nm.max()),
+            "median_cross_section_nm2": _median(one.skeleton.attributes.get(CROSS_SECTION, ())),
         }
     return row
+
+
+def _median(areas: ArrayLike) -> float:
+    """Return the median of the areas that are known; NaN if none is."""
+    known = np.asarray(areas, np.float64)
+    known = known[~np.isnan(known)]
+    return float(np.median(known)) if len(known) else math.nan
