@@ -7,6 +7,7 @@ import ctypes
 import gc
 import resource
 import sys
+from functools import cache
 from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
@@ -23,7 +24,12 @@ def trim_memory() -> None:
     """Return memory that is free already to the system."""
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)
+            _c_library().malloc_trim(0)
+
+
+@cache
+def _c_library() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
 
 
 def reset_peak() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxome.blocks.memory import peak_bytes, release_free_memory, trim_memory
+from voxome.blocks.memory import peak_bytes, trim_memory
 from voxome.contracts.abilities import SupportsStagedWrites, ability
 from voxome.contracts.engine import JobResult
 from voxome.contracts.source import VolumeSource
@@ -124,7 +124,7 @@ class OpenPass:
         began, check = time.perf_counter(), _Check(self._pass, self._reopen, payload)
         for index in self._pass.blocks(payload["job"]):
             self._run_block(index, check)
-            release_free_memory()
+            trim_memory()
         return JobResult(time.perf_counter() - began, peak_bytes(), {"verified": check.verified})
 
     def _run_block(self, index: int, check: _Check) -> None:
@@ -251,7 +251,7 @@ class OpenAssembly:
                     part = box & piece
                     put(axes.restore(part), self._values(number, part.within(piece)).transpose(axes.inverse))
                     trim_memory()
-            release_free_memory()
+            trim_memory()
         return JobResult(time.perf_counter() - began, peak_bytes(), {"verified": check.verified})
 
     def _values(self, number: int, part: tuple[slice, ...]) -> NDArray[Any]:
