@@ -14,6 +14,7 @@
     ├── ReadOnly (PermissionError)         a write without write access
     ├── AccessDenied (PermissionError)     the store refuses the token or the request
     ├── StoreError (OSError)               the store or its disk failed
+    │   └── RelayLoop                      a relay reads from itself
     ├── OutOfMemory (MemoryError)          voxels do not fit into the memory of this machine
     ├── MissingExtra (ImportError)         an optional package is not installed; names the extra
     ├── PluginError (RuntimeError)         a plug-in cannot be loaded, or failed; names it

@@ -285,6 +285,8 @@ SCHEMAS: dict[str, Schema] = {
         changes=TEXTS,
         versions=mapping(TEXT),
         engines=listing(record(name=TEXT, workers=COUNT, options=mapping(TEXT), steps=TEXTS)),
+        command=TEXT,
+        host=TEXT,
         started_s=NUMBER,
         wall_s=NUMBER,
         steps=listing(FINISHED_STEP),

@@ -60,7 +60,7 @@ def test_negative_labels_are_refused() -> None:
 def test_the_store_or_the_voxels_can_be_chosen(volume: Volume) -> None:
     with pytest.raises(UnsupportedFormat, match="keeps no index of its labels"):
         volume.ids(service="own")
-    with pytest.raises(UnknownName, match="Unknown service for 'bounding_box' 'locale'; did you mean 'local'"):
+    with pytest.raises(UnknownName, match="Unknown service 'locale' of bounding_box; did you mean 'local'"):
         volume.bounding_box(5, service="locale")
 
 

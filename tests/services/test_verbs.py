@@ -102,8 +102,10 @@ def test_what_means_no_volume_is_refused(tmp_path: Path) -> None:
         lambda one: voxome.get(one, tmp_path / "a.npy"),
         lambda one: voxome.put(one, "memory://x"),
     ):
-        with pytest.raises(InvalidInput, match=r"\[1, 2\] \(list\) is not a volume; expected a URI, a path, a"):
+        with pytest.raises(InvalidInput, match="a list of 2 is not a volume; expected one URI, path, "):
             call([1, 2])
+        with pytest.raises(InvalidInput, match=r"1\.5 \(float\) is not a volume; expected a URI, a path, a voxome"):
+            call(1.5)
     with pytest.raises(InvalidInput, match="out is 3; expected a path"):
         voxome.get(ARRAY, 3)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="chunk is 3; expected three numbers of voxels"):

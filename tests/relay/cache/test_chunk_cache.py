@@ -165,7 +165,7 @@ def test_a_fetch_under_way_during_a_write_is_not_served_after_it(cache: ChunkCac
 
     def hold() -> None:
         fetched.set()
-        release.wait(10)
+        release.wait(20)
 
     store.after_read = hold
     with ThreadPoolExecutor(2) as pool:

@@ -29,6 +29,7 @@ from voxome.relay.dialects.boss.records import (
 )
 from voxome.relay.dialects.boss.roles import Role
 from voxome.relay.dialects.s3.keys import KeyPair
+from voxome.relay.dialects.view.kept_states import SharedState, StateText
 
 ONE_OF_EACH: list[Record] = [
     Collection(name="c", description="é", creator="u", public=True),
@@ -47,6 +48,8 @@ ONE_OF_EACH: list[Record] = [
     Role(user="u", role="user-manager"),
     Token(digest="d", user="u"),
     KeyPair(access_key="k", secret="s", user="u"),
+    SharedState(id="i", owner="u", created_s=0.5),
+    StateText(id="i", text="{}"),
 ]  # fmt: skip
 
 

@@ -178,7 +178,7 @@ class ChunkCache:
                 del self._flights[flight]
 
     def _fetch(self, array: CachedArray, index: int, missing: _Lookup) -> _Found:
-        with self._lease(missing.key):
+        with self._lease(missing):
             if self._leases is not None:
                 found = self._look_up(array, index)
                 if found.fresh is not None:  # another process has fetched it
@@ -211,8 +211,8 @@ class ChunkCache:
         voxels.flags.writeable = False
         return voxels
 
-    def _lease(self, key: bytes) -> AbstractContextManager[None]:
-        return nullcontext() if self._leases is None else self._leases.hold(key)
+    def _lease(self, missing: _Lookup) -> AbstractContextManager[None]:
+        return nullcontext() if self._leases is None else self._leases.hold(missing.key, missing.generation)
 
     def _count(self, array: CachedArray, result: Result) -> None:
         array.counters.add(_COUNTERS[result])

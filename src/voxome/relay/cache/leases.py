@@ -27,9 +27,12 @@ class Leases:
         folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
-    def hold(self, key: bytes) -> Iterator[None]:
-        """Wait until no other thread or process holds the lease of `key`, then hold it inside the context."""
-        name = f"{int.from_bytes(key[:4], 'big') % _FILES}.lock"
+    def hold(self, key: bytes, generation: int) -> Iterator[None]:
+        """Wait until no other thread or process holds the lease, then hold it inside the context.
+
+        A fetch that began before a write has another generation, so it holds up no reader after the write.
+        """
+        name = f"{(int.from_bytes(key[:4], 'big') ^ generation) % _FILES}.lock"
         file = os.open(self._folder / name, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
