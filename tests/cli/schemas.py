@@ -322,6 +322,7 @@ SCHEMAS: dict[str, Schema] = {
     "relay token list": listing(record(id=TEXT, user=TEXT, created=optional(TEXT), expires=optional(TEXT))),
     "relay token revoke": record(id=TEXT, user=TEXT),
     "serve": record(url=TEXT, sources=TEXTS),
+    "view": record(url=TEXT),
     "proofread start": record(uri=TEXT, source=TEXT, supervoxels=COUNT, operations=COUNT),
     "proofread history": listing(OPERATION),
     "proofread undo": OPERATION,

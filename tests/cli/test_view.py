@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -23,14 +23,16 @@ def test_a_target_may_have_a_name() -> None:
 @pytest.mark.slow
 def test_the_viewer_runs_until_it_is_interrupted(tmp_path: Path) -> None:
     voxome.create(f"zarr://{tmp_path}/a.zarr", voxome.VolumeSpec.of((4, 5, 6), "uint8"))
-    command = [sys.executable, "-m", "voxome.cli.main", "view", f"em={tmp_path}/a.zarr", "--no-browser"]
+    command = [sys.executable, "-m", "voxome.cli.main", "view", f"em={tmp_path}/a.zarr", "--no-browser", "--json"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as running:
-        assert running.stdout is not None
-        found = re.search(r"http://\S+/view", running.stdout.readline())
-        assert found is not None
-        assert list(Layers(httpx.get(f"{found[0]}/state", timeout=30).json())) == ["em"]
-        running.send_signal(signal.SIGINT)
-        assert running.wait(30) == 130
+        try:
+            assert running.stdout is not None
+            url = json.loads("".join(next(running.stdout) for _ in range(3)))["url"]
+            assert list(Layers(httpx.get(f"{url}/state", timeout=30).json())) == ["em"]
+            running.send_signal(signal.SIGINT)
+            assert running.wait(30) == 130
+        finally:
+            running.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import webbrowser
 from threading import Event
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from voxome.cli.complete import uris
+from voxome.cli.console import Json, show_json
 from voxome.cli.values import parse_whole
 
 
@@ -27,6 +29,7 @@ def view(
         Any, typer.Option(parser=parse_whole, metavar="N", help="Port of the page; by default any free one.")
     ] = 0,
     browser: Annotated[bool, typer.Option(help="Whether to open the page in the browser.")] = True,
+    json: Json = False,
 ) -> None:
     """Show volumes and runs in Neuroglancer, until interrupted."""
     from voxome.relay.local_view import view as show
@@ -35,7 +38,11 @@ def view(
     named = [_split(text) for text in targets]
     names = [name or layer_name(uri) for name, uri in named]
     with show(*(uri for _, uri in named), names=names, annotate=annotate, port=port) as shown:
-        typer.echo(f"Viewer at {shown.url} (Ctrl+C ends it)")
+        if json:
+            show_json({"url": shown.url})
+            sys.stdout.flush()
+        else:
+            typer.echo(f"Viewer at {shown.url} (Ctrl+C ends it)")
         if browser:
             webbrowser.open(shown.url)
         Event().wait()
