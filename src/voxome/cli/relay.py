@@ -101,13 +101,17 @@ def create_key(
         Any, typer.Option(parser=parse_lifetime, metavar="30d", help="Lifetime; by default it does not expire.")
     ] = None,
     group: Annotated[list[str] | None, typer.Option(help="Group to which the user is added. Repeatable.")] = None,
+    json: Json = False,
 ) -> None:
     """Print a new key pair of a user, as environment variables that clients of S3 read."""
     from voxome.relay.dialects.s3.keys import create_key_pair
 
     with _opened(catalogue, create=True) as records:
         pair = create_key_pair(records, user, lifetime_s=expires, groups=group or ())
-    typer.echo(f"AWS_ACCESS_KEY_ID={pair.access_key}\nAWS_SECRET_ACCESS_KEY={pair.secret}")
+    if json:
+        show_json({"access_key": pair.access_key, "secret": pair.secret, "user": user})
+    else:
+        typer.echo(f"AWS_ACCESS_KEY_ID={pair.access_key}\nAWS_SECRET_ACCESS_KEY={pair.secret}")
 
 
 @key.command("list")
@@ -128,13 +132,17 @@ def list_keys(catalogue: CatalogueFile, json: Json = False) -> None:
 def revoke_key(
     access_key: Annotated[str, typer.Argument(help="The access key, as `voxome relay key list` shows it.")],
     catalogue: CatalogueFile,
+    json: Json = False,
 ) -> None:
     """Revoke a key pair."""
     from voxome.relay.dialects.s3.keys import revoke_key_pair
 
     with _opened(catalogue) as records:
         revoked = revoke_key_pair(records, access_key)
-    print_stderr(f"Revoked access key {revoked.access_key} of {revoked.user}")
+    if json:
+        show_json({"access_key": revoked.access_key, "user": revoked.user})
+    else:
+        print_stderr(f"Revoked access key {revoked.access_key} of {revoked.user}")
 
 
 @contextmanager
