@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxome.contracts.shapes import Annotations, Mesh, Skeleton
-from voxome.errors import InvalidInput
+from voxome.errors import InvalidBox, InvalidInput
 
 XYZ = np.arange(12).reshape(4, 3)
 
@@ -94,6 +94,8 @@ def test_joined_annotations_are_sorted_and_unique() -> None:
     assert both.properties["a"].tolist() == [0, 1, 2]
     assert both.within((0, 0, 0), (3, 4, 5)).ids.tolist() == [3]
     assert both.within((3, 4, 5), (4, 5, 6)).ids.tolist() == [2**63 + 1]
+    with pytest.raises(InvalidBox, match="is reversed"):
+        both.within((3, 4, 5), (4, 5, 4))
 
 
 def test_arrays_of_annotations_must_agree() -> None:

@@ -13,7 +13,16 @@ from remotes.precomputed.collections_of_annotations import BIG, all_types, annot
 
 import voxome
 from voxome.contracts.shapes import Annotations, AnnotationShape
-from voxome.errors import AlreadyExists, CorruptData, InvalidInput, NotFound, ReadOnly, UnknownName, UnsupportedFormat
+from voxome.errors import (
+    AlreadyExists,
+    CorruptData,
+    InvalidBox,
+    InvalidInput,
+    NotFound,
+    ReadOnly,
+    UnknownName,
+    UnsupportedFormat,
+)
 from voxome.resources.table import write_table
 
 SHAPES: tuple[AnnotationShape, ...] = ("point", "line", "box", "ellipsoid")
@@ -155,6 +164,8 @@ def test_a_parquet_of_another_program_is_read(tmp_path: Path) -> None:
         ("z_nm,y_nm,x_nm\n1,2,3\n4,,6\n", InvalidInput, r"row 2 \(id 2\) has nan in y_nm"),
         ("z_nm,y_nm,x_nm\n1,2,-inf\n", InvalidInput, r"row 1 \(id 1\) has -inf in x_nm"),
         ("z_nm,y_nm,x_nm\n1,2,x\n", InvalidInput, "column 'x_nm' is of type string"),
+        ("z_nm,y_nm,x_nm,z_nm\n1,2,3,4\n", InvalidInput, "has several columns z_nm; rename or remove"),
+        ("z_nm,y_nm,x_nm,seg,seg[]\n1,2,3,4,5\n", InvalidInput, "has several columns seg; rename or remove"),
     ],
 )
 def test_a_csv_that_cannot_be_read_is_explained(
@@ -219,6 +230,21 @@ def test_an_empty_table_is_written_and_read(tmp_path: Path, shape: AnnotationSha
         assert set(one.get([]).properties) == set(none.properties)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_of_a_csv_end_with_a_line_feed_a_carriage_return_or_both(tmp_path: Path, end: str) -> None:
+    rows = ('id,z_nm,y_nm,x_nm,"a\nb"', "1,0,0,0,5", "2,0,0,0,6")
+    (tmp_path / "a.csv").write_bytes("".join(row + end for row in rows).encode())
+    points = read(f"{tmp_path}/a.csv")
+    assert points.ids().tolist() == [1, 2]
+    assert points.get([1, 2]).properties["a\nb"].tolist() == [5, 6]
+
+
+def test_positions_that_are_infinite_in_nm_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("z,y,x\n0,0,0\n1e300,0,0\n")
+    with pytest.raises(InvalidInput, match=r"row 2 .id 2. has inf in z"):
+        read(f"{tmp_path}/a.csv?voxel_size=1e9,1,1").ids()
+
+
 @pytest.mark.parametrize("text", ["id,z_nm,y_nm,x_nm,seg", "id,z_nm,y_nm,x_nm,seg\r\n", "id,z_nm,y_nm,x_nm,seg\n\n"])
 def test_a_csv_with_its_header_alone_is_empty(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.csv").write_text(text)
@@ -240,6 +266,8 @@ def test_wrong_requests_are_explained(tmp_path: Path) -> None:
         voxome.create_annotations(tmp_path / "a.csv", annotations_of("point", 5))
     with pytest.raises(NotFound, match="no annotation 12345"):
         points[12345]
+    with pytest.raises(InvalidBox, match="is reversed"):
+        points.within((0, 9, 0), (10, 0, 10))
     with pytest.raises(UnknownName, match="post"):
         points.related("pots", 1)
     with pytest.raises(ReadOnly, match="precomputed://"):
@@ -248,8 +276,12 @@ def test_wrong_requests_are_explained(tmp_path: Path) -> None:
         read(f"{tmp_path}/a.txt")
     with pytest.raises(InvalidInput, match="no column boody"):
         read(f"{tmp_path}/a.csv?relations=boody")
-    with pytest.raises(InvalidInput, match="expected three lengths"):
-        read(f"{tmp_path}/a.csv?voxel_size=4")
+    for wrong in ("4", "nan,1,1", "-4,1,1", "0,1,1", "inf,1,1"):
+        with pytest.raises(InvalidInput, match="expected three positive lengths"):
+            read(f"{tmp_path}/a.csv?voxel_size={wrong}")
+    for wrong in ("4", "nan,1,1", "-inf,1,1"):
+        with pytest.raises(InvalidInput, match=r"offset is .*expected a position"):
+            read(f"{tmp_path}/a.csv?offset={wrong}")
     with pytest.raises(NotFound):
         read(f"{tmp_path}/b.csv")
     mixed: Any = iter([annotations_of("point", 5), annotations_of("point", 5).replace(properties={})])

@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from voxome.contracts.uri import Location
-from voxome.errors import InvalidInput, UnknownName, describe_value
+from voxome.errors import InvalidBox, InvalidInput, UnknownName, describe_value
 
 
 def require_voxels(name: str, value: Sequence[int]) -> tuple[int, int, int]:
@@ -51,6 +51,24 @@ def require_position(name: str, value: Sequence[float]) -> tuple[float, float, f
         If it is not three finite numbers.
     """
     return _three_numbers(name, value, "a position in nm (z, y, x), such as (0, 0, 0)")
+
+
+def require_positions_in_order(
+    start_nm: Sequence[float], stop_nm: Sequence[float]
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Return the ends of a box (z, y, x) in nm.
+
+    Raises
+    ------
+    InvalidInput
+        If one is not three finite numbers.
+    InvalidBox
+        If a start is above its stop.
+    """
+    start, stop = require_position("start_nm", start_nm), require_position("stop_nm", stop_nm)
+    if any(low > high for low, high in zip(start, stop, strict=True)):
+        raise InvalidBox(f"the box from {start} to {stop} nm is reversed: every start must be at most its stop")
+    return start, stop
 
 
 def require_index(name: str, value: Sequence[float]) -> tuple[float, float, float]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from voxome.calls import explain_construction
-from voxome.contracts.arguments import require_mapping, require_position
+from voxome.contracts.arguments import require_mapping, require_positions_in_order
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.ragged import Ragged, as_labels
 from voxome.errors import InvalidInput, UnknownName, describe_value
@@ -253,12 +253,17 @@ class Annotations:
         """Return the annotations that meet the box from `start_nm` to `stop_nm` (z, y, x), half-open.
 
         A line does if a point of it is in the box; an ellipsoid, if its bounds meet the box.
+
+        Raises
+        ------
+        InvalidBox
+            If a start is above its stop.
         """
         return self.select(np.flatnonzero(self.meet_box(start_nm, stop_nm)))
 
     def meet_box(self, start_nm: Sequence[float], stop_nm: Sequence[float]) -> NDArray[np.bool_]:
         """Return which annotations meet a box, as `within` does."""
-        start, stop = require_position("start_nm", start_nm), require_position("stop_nm", stop_nm)
+        start, stop = require_positions_in_order(start_nm, stop_nm)
         return columns_meet_box(self.shape, np.moveaxis(self.positions_nm, 0, -1), start, stop)
 
     def replace(self, **changes: Any) -> Annotations:

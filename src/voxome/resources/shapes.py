@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxome.calls import explain_construction
-from voxome.contracts.arguments import require_count, require_counts, require_id, require_position, require_text
+from voxome.contracts.arguments import (
+    require_count,
+    require_counts,
+    require_id,
+    require_positions_in_order,
+    require_text,
+)
 from voxome.contracts.points import PointsSummary, SupportsBatches, SupportsEditPoints, SupportsPointsSummary
 from voxome.contracts.provenance import Provenance
 from voxome.contracts.shapes import Annotations, AnnotationShape, Mesh, Skeleton
@@ -105,14 +111,16 @@ class Points(_Stored[PointsSource]):
         return self._marked(self.source.get(require_counts("ids", ids)))
 
     def within(self, start_nm: Sequence[float], stop_nm: Sequence[float]) -> Annotations:
-        """Return the annotations that meet the box from `start_nm` to `stop_nm` (z, y, x, in nm).
+        """Return the annotations that meet the box from `start_nm` to `stop_nm` (z, y, x, in nm), half-open.
 
         Raises
         ------
+        InvalidBox
+            If a start is above its stop.
         UnsupportedFormat
             If the collection has no spatial index.
         """
-        start, stop = require_position("start_nm", start_nm), require_position("stop_nm", stop_nm)
+        start, stop = require_positions_in_order(start_nm, stop_nm)
         return self._marked(self.source.within(start, stop))
 
     def related(self, relation: str, label: int) -> Annotations:

@@ -182,6 +182,31 @@ def kill_fold(points: voxome.Points, monkeypatch: pytest.MonkeyPatch) -> None:
             points.fold()
 
 
+def test_batches_go_on_while_others_edit_and_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, written, gone, after = edited("point")
+    editor = create(tmp_path / "a", before)
+    monkeypatch.setattr(annotation_source, "BATCH", 30)
+    editor.write(written)
+    reader = voxome.open(f"precomputed://{tmp_path}/a", expect=voxome.Points)
+    batches = reader.batches()
+    found = [next(batches)]
+    editor.delete(gone)
+    editor.fold()
+    found.append(next(batches))
+    editor.write(after.select(np.array([after.ids.argmax()])).replace(positions_nm=before.positions_nm[:1]))
+    editor.fold()
+    found += batches
+    ids = np.concatenate([part.ids for part in found])
+    assert ids.tolist() == sorted({*found[0].ids.tolist(), *after.ids.tolist()})
+    whole = Annotations.join(found)
+    late = int(after.ids.max())
+    assert whole.positions_nm[whole.ids == late].tolist() == before.positions_nm[:1].tolist()
+    others = [int(id) for id in after.ids if id != late]
+    assert_equal(
+        whole.select(np.flatnonzero(np.isin(whole.ids, others))), after.select(np.flatnonzero(after.ids != late))
+    )
+
+
 @pytest.mark.parametrize("first", ["edit", "fold"])
 def test_a_killed_fold_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
     monkeypatch.setattr(annotation_source, "_PATIENCE_S", 0.2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,12 +74,16 @@ class TableReader:
     Raises
     ------
     InvalidInput
-        If it lacks columns.
+        If it lacks columns, or has two of one name.
     """
 
     def __init__(self, schema: pa.Schema, options: TableOptions, name: str) -> None:
         self._options, self._name = options, name
         self._columns = schema.names
+        if repeated := [one for one, count in Counter(schema.names).items() if count > 1]:
+            raise InvalidInput(
+                f"{name} has several columns {', '.join(repeated)}; rename or remove all but one of each"
+            )
         self.shape, prefixes, unit = _positions_of(schema.names, name)
         self._is_voxels = not unit
         self._from = [f"{prefix}{axis}{unit}" for prefix in prefixes for axis in "zyx"]
@@ -121,7 +127,10 @@ class TableReader:
         except (pa.ArrowInvalid, ValueError) as error:
             raise InvalidInput(f"{self._name}: {error}") from error
         require_positions(found, self._name, first, self._from)
-        return found.replace(positions_nm=self._corner_frame(found.positions_nm))
+        with np.errstate(over="ignore"):
+            moved = found.replace(positions_nm=self._corner_frame(found.positions_nm))
+        require_positions(moved, self._name, first, self._from)
+        return moved
 
     def _with_types(self, table: pa.Table) -> pa.Table:
         """Return a table without rows whose ids and positions are numbers; other programs give these no types."""
@@ -210,20 +219,42 @@ def _as_integers(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
         raise InvalidInput(f"the column {name!r} has values that are no ids: {error}") from error
 
 
-def parse_triple(option: str, text: str | None, name: str) -> Triple | None:
+def parse_lengths(option: str, text: str | None, name: str) -> Triple | None:
     """Return the three lengths of an option, such as ``voxel_size=40,8,8``.
 
     Raises
     ------
     InvalidInput
-        If it is anything else.
+        If they are not three positive numbers.
     """
-    if text is None:
-        return None
-    try:
-        z, y, x = (float(part) for part in text.split(","))
-    except ValueError as error:
+    found = _parse_triple(text)
+    if text is not None and (found is None or min(found) <= 0):
         raise InvalidInput(
-            f"{name}: {option} is {describe_value(text)}; expected three lengths in nm, as {option}=40,8,8"
-        ) from error
-    return z, y, x
+            f"{name}: {option} is {describe_value(text)}; expected three positive lengths in nm, as {option}=40,8,8"
+        )
+    return found
+
+
+def parse_position(option: str, text: str | None, name: str) -> Triple | None:
+    """Return the position that an option is, such as ``offset=-20,0,0``.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not three finite numbers.
+    """
+    found = _parse_triple(text)
+    if text is not None and found is None:
+        raise InvalidInput(
+            f"{name}: {option} is {describe_value(text)}; expected a position in nm (z, y, x), as {option}=40,8,8"
+        )
+    return found
+
+
+def _parse_triple(text: str | None) -> Triple | None:
+    """Return three finite numbers; None if `text` is anything else."""
+    try:
+        z, y, x = (float(part) for part in (text or "").split(","))
+    except ValueError:
+        return None
+    return (z, y, x) if all(map(math.isfinite, (z, y, x))) else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -198,7 +200,9 @@ def _batches(path: StoragePath) -> Iterator[pa.RecordBatch]:
         options = pa.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, quoted_strings_can_be_null=False
         )
-        read = pa.csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False)
+        read = pa.csv.ReadOptions(
+            block_size=_BLOCK_BYTES, use_threads=False, column_names=names, skip_rows_after_names=1
+        )
         parse = pa.csv.ParseOptions(newlines_in_values=True)
         try:
             with pa.csv.open_csv(pa.PythonFile(file, mode="r"), read, parse, options) as reader:
@@ -209,17 +213,22 @@ def _batches(path: StoragePath) -> Iterator[pa.RecordBatch]:
 
 
 def _header(file: BinaryIO, path: StoragePath) -> tuple[list[str], bool]:
-    """Return the names of the columns, and whether anything follows; go back to the beginning of the file."""
-    line = file.readline().decode("utf-8-sig", "replace").rstrip("\r\n") + "\n"
-    has_rows = bool(file.read(1))
-    file.seek(0)
-    if not line.strip():
-        raise CorruptData(f"{path} is empty; a CSV table begins with the names of its columns")
+    """Return the names of the columns, and whether anything follows; go back to the beginning of the file.
+
+    Lines end with a line feed, a carriage return or both.
+    """
+    text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
     try:
-        with pa.csv.open_csv(pa.BufferReader(line.encode()), pa.csv.ReadOptions(use_threads=False)) as reader:
-            names: list[str] = reader.schema.names
-    except pa.ArrowInvalid as error:
+        rows = csv.reader(text)
+        names = next(rows, [])
+        has_rows = next(rows, None) is not None
+    except csv.Error as error:
         raise CorruptData(f"{path} is no CSV table: {error}") from error
+    finally:
+        text.detach()
+    file.seek(0)
+    if not "".join(names).strip():
+        raise CorruptData(f"{path} is empty; a CSV table begins with the names of its columns")
     return names, has_rows
 
 

@@ -39,7 +39,13 @@ from voxome.errors import (
     VoxomeError,
 )
 from voxome.remotes.annotation_checks import UniqueIds, require_positions
-from voxome.remotes.annotation_files.columns import TableOptions, TableReader, has_positions, parse_triple
+from voxome.remotes.annotation_files.columns import (
+    TableOptions,
+    TableReader,
+    has_positions,
+    parse_lengths,
+    parse_position,
+)
 from voxome.remotes.annotation_files.csv import csv_columns, read_csv, read_csv_names, read_csv_schema
 from voxome.remotes.annotation_rows import to_table, type_name
 from voxome.remotes.provenance_json import parse_entries
@@ -304,8 +310,8 @@ def _require_free(path: StoragePath, uri: Uri) -> None:
 def _options(uri: Uri) -> TableOptions:
     query: Mapping[str, str] = uri.query
     return TableOptions(
-        voxel_size_nm=parse_triple("voxel_size", query.get("voxel_size"), str(uri)),
-        offset_nm=parse_triple("offset", query.get("offset"), str(uri)) or (0.0, 0.0, 0.0),
+        voxel_size_nm=parse_lengths("voxel_size", query.get("voxel_size"), str(uri)),
+        offset_nm=parse_position("offset", query.get("offset"), str(uri)) or (0.0, 0.0, 0.0),
         relations=tuple(filter(None, query.get("relations", "").split(","))),
     )
 

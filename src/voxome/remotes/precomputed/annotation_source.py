@@ -22,7 +22,7 @@ from voxome.errors import NotFound, ReadOnly, StoreError, UnknownName, VoxomeErr
 from voxome.remotes.annotation_rows import type_name
 from voxome.remotes.precomputed.annotation_edits import Edits, EditsFile
 from voxome.remotes.precomputed.annotation_writer import AnnotationWriter, edits_key, generation_of, remove_replaced
-from voxome.remotes.precomputed.annotations import AnnotationIndices
+from voxome.remotes.precomputed.annotations import BATCH, AnnotationIndices
 from voxome.remotes.precomputed.folders import INFO, ShapeFolder
 from voxome.remotes.precomputed.info import OWN
 from voxome.remotes.precomputed.provenance import add_provenance, read_provenance
@@ -130,7 +130,7 @@ class PrecomputedAnnotations:
         )
 
     def ids(self) -> NDArray[np.uint64]:
-        return self._query(lambda indices, edits: np.union1d(np.setdiff1d(indices.ids(), edits.ids), edits.live.ids))
+        return self._query(_ids)
 
     def get(self, ids: Iterable[int]) -> Annotations:
         requested = list(ids)
@@ -151,17 +151,34 @@ class PrecomputedAnnotations:
         )
 
     def batches(self) -> Iterator[Annotations]:
-        """Yield all annotations with their relations, sorted by id within each part.
+        """Yield all annotations with their relations, sorted by id; at least one part, which may be empty.
+
+        If the indices are replaced meanwhile, those that follow are of the new ones.
 
         Yields
         ------
         Annotations
         """
-        self._refresh()
-        indices, edits = self._indices, self._edits
-        for batch in indices.batches():
-            yield batch.select(np.flatnonzero(~np.isin(batch.ids, edits.ids)))
-        yield edits.live
+        last: np.uint64 | None = None
+        while True:
+            state, indices, edits, ids = self._query(
+                lambda indices, edits: (self._state, indices, edits, _ids(indices, edits))
+            )
+            if last is not None:
+                ids = ids[np.searchsorted(ids, last, side="right") :]
+            elif not len(ids):
+                yield indices.none()
+            for start in range(0, len(ids), BATCH):
+                try:
+                    part = _get(indices, edits, ids[start : start + BATCH], self.name)
+                except VoxomeError:
+                    if (self._path / INFO).file_state() == state:
+                        raise
+                    break
+                yield part
+                last = part.ids[-1]
+            else:
+                return
 
     def write(self, annotations: Annotations) -> None:
         self._require_editable()
@@ -298,7 +315,12 @@ class PrecomputedAnnotations:
             raise ReadOnly(f"{self.name} is open for reading only; open it with mode='r+' to edit annotations")
 
 
-def _get(indices: AnnotationIndices, edits: Edits, ids: Sequence[int], name: str) -> Annotations:
+def _ids(indices: AnnotationIndices, edits: Edits) -> NDArray[np.uint64]:
+    """Return all ids, sorted."""
+    return np.union1d(np.setdiff1d(indices.ids(), edits.ids), edits.live.ids)
+
+
+def _get(indices: AnnotationIndices, edits: Edits, ids: Sequence[int] | NDArray[np.uint64], name: str) -> Annotations:
     keys = indices.check_ids(ids)
     if gone := [id for id in keys.tolist() if id in edits.deleted]:
         raise NotFound(f"{name} has no annotation {gone[0]}")

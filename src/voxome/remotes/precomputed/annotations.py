@@ -28,7 +28,7 @@ from voxome.remotes.precomputed.keyed import KeyedValues, check_id
 from voxome.remotes.precomputed.shard_reader import ShardReader
 from voxome.remotes.precomputed.sharding import Sharding
 
-_BATCH = 1 << 16
+BATCH = 1 << 16
 """Cells of the spatial index, or annotations, that are read at once."""
 
 _LISTED = 1 << 16
@@ -71,8 +71,8 @@ class AnnotationIndices:
     def batches(self) -> Iterator[Annotations]:
         """Yield all annotations with their relations, sorted by id."""
         ids = self.ids()
-        for start in range(0, len(ids), _BATCH):
-            yield self.get(ids[start : start + _BATCH])
+        for start in range(0, len(ids), BATCH):
+            yield self.get(ids[start : start + BATCH])
 
     def get(self, ids: Iterable[int]) -> Annotations:
         """Return annotations with their relations, in the order of `ids`.
@@ -274,8 +274,8 @@ class SpatialLevel:
             with suppress(UnsupportedFormat):
                 yield self._listed(first, last)
                 return
-        for begin in range(0, total, _BATCH):
-            numbers = np.arange(begin, min(begin + _BATCH, total))
+        for begin in range(0, total, BATCH):
+            numbers = np.arange(begin, min(begin + BATCH, total))
             yield np.stack(np.unravel_index(numbers, tuple(counts.tolist())), axis=-1) + first
 
     def _listed(self, first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:
