@@ -63,6 +63,12 @@ def test_what_cannot_be_shown_is_refused(image: NDArray[Any], tmp_path: Path) ->
         voxome.view(str(tmp_path / "nothing.zarr"))
 
 
+def test_requests_under_other_host_names_are_refused(image: NDArray[np.uint8]) -> None:
+    with voxome.view(image, hosts=["hub.example.org"]) as shown:
+        for host, status in (("evil.example", 400), ("hub.example.org", 200), ("localhost", 200)):
+            assert httpx.get(f"{shown.url}/state", headers={"Host": host}).status_code == status
+
+
 def test_a_volume_is_shown_by_its_method(image: NDArray[Any], tmp_path: Path) -> None:
     volume = voxome.open(write(tmp_path / "em.zarr", image))
     with volume.view() as shown:

@@ -49,5 +49,7 @@ def test_a_link_has_no_secret_and_nothing_that_only_this_machine_reads() -> None
         build_source(Uri.parse("precomputed://https://ann:secret@host/em"))
     with pytest.raises(InvalidInput, match="on this machine"):
         build_source(Uri.parse("zarr:///data/em.zarr"))
+    with pytest.raises(InvalidInput, match="names no server"):
+        build_source(Uri.parse("bossdb://lab/em/raw"))
     with pytest.raises(UnsupportedFormat, match="does not read hdf5"):
         build_source(Uri.parse("hdf5:///data/em.h5/raw"))

@@ -79,3 +79,25 @@ def test_malformed_and_too_many_annotations_are_refused_whole(
         kept.replace([POINT, LINE], kept.version())
     with pytest.raises(InvalidInput, match="choose another folder"):
         KeptAnnotations.at(f"{tmp_path}/drawn")
+
+
+def test_what_is_far_from_the_origin_is_not_written_again(
+    kept: KeptAnnotations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.replace([{"type": "point", "id": "1", "point": [1_234_567.8, 2_345_678.9, 3_456_789.1]}], kept.version())
+    monkeypatch.setattr(voxome.Points, "write", lambda *_: pytest.fail("written again"))
+    far = {"type": "point", "id": "1", "point": [1_234_567.8, 2_345_678.9, 3_456_789.1]}
+    kept.replace([far], kept.version())
+
+
+def test_collections_that_an_edit_would_harm_are_refused(tmp_path: Path) -> None:
+    scored = voxome.Annotations("point", np.array([1], np.uint64), np.zeros((1, 1, 3)), {"score": np.ones(1)})
+    voxome.create_annotations(f"precomputed://{tmp_path}/drawn/point", scored)
+    with pytest.raises(InvalidInput, match="annotations with score, which were not drawn"):
+        KeptAnnotations.at(f"{tmp_path}/drawn")
+
+
+@pytest.mark.parametrize("entry", [3, None, "point", []])
+def test_entries_that_are_no_objects_are_refused(kept: KeptAnnotations, entry: Any) -> None:
+    with pytest.raises(InvalidInput, match="expected an object"):
+        kept.replace([entry], kept.version())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import voxome
-from voxome.errors import InvalidInput, NotFound, UnsupportedFormat
+from voxome.errors import InvalidInput, UnsupportedFormat
 from voxome.viewer.layers import Layers
 
 
@@ -78,8 +78,11 @@ def test_a_layer_that_does_not_open_concerns_nobody_else(tmp_path: Path) -> None
     assert layers["b"].uri.endswith("em.zarr")
     with pytest.raises(UnsupportedFormat, match="brainmaps"):
         layers["a"]
-    with pytest.raises(NotFound, match=r"no layer 'c'; its layers: a, b"):
+    with pytest.raises(KeyError, match="Unknown layer 'c'"):
         layers["c"]
+    assert "c" not in layers
+    assert layers.get("c") is None
+    assert "a" in layers
 
 
 def test_a_layer_that_the_link_moves_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -89,6 +92,39 @@ def test_a_layer_that_the_link_moves_is_named(tmp_path: Path, caplog: pytest.Log
     with caplog.at_level(logging.WARNING):
         layers_of({"name": "em", "source": source})["em"]
     assert "moves the layer em" in caplog.text
+
+
+def test_positions_have_the_order_of_the_dimensions() -> None:
+    dimensions = {"t": [1, "s"], "z": [4e-8, "m"], "y": [8e-9, "m"], "x": [4e-9, "m"]}
+    entry = {"type": "point", "point": [7, 10, 20, 30]}
+    layers = layers_of(
+        {"name": "notes", "source": "local://annotations", "annotations": [entry]},
+        position=[7, 10, 20, 30], dimensions=dimensions,
+    )  # fmt: skip
+    assert layers.position_nm == pytest.approx((400, 160, 120))
+    np.testing.assert_allclose(layers.annotations("notes")["point"].positions_nm, [[[400, 160, 120]]])
+
+
+def test_layers_of_one_name_are_all_there() -> None:
+    layers = layers_of({"name": "a", "source": "n5://s3://c/d"}, {"name": "a", "source": "n5://s3://e/f"})
+    assert [layers.uris(name) for name in layers] == [["n5://s3://c/d"], ["n5://s3://e/f"]]
+
+
+@pytest.mark.parametrize("state", [{"navigation": None}, {"dimensions": 3, "position": [1, 2, 3]}])
+def test_views_without_a_place_have_no_position(state: dict[str, Any]) -> None:
+    assert voxome.open_link({"layers": [], **state}).position_nm is None
+
+
+@pytest.mark.parametrize("position", [[1, 2], "a", 3, [1, 2, "z"]])
+def test_malformed_positions_are_refused(position: Any) -> None:
+    with pytest.raises(InvalidInput, match="the position of the view is malformed"):
+        layers_of(position=position, dimensions={axis: [1e-9, "m"] for axis in "xyz"}).position_nm
+
+
+@pytest.mark.parametrize("source", [3, {"uri": "a"}, [None]])
+def test_malformed_sources_are_named(source: Any) -> None:
+    with pytest.raises(InvalidInput, match="a source of the layer 'a'"):
+        layers_of({"name": "a", "source": source}).uris("a")
 
 
 @pytest.mark.parametrize("layers", [3, [3], [{"source": "a"}]])

@@ -9,8 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from voxome.calls import explain_calls
 from voxome.contracts.shapes import Annotations
@@ -82,6 +84,7 @@ def view(
     names: Sequence[str] = (),
     annotate: Location | None = None,
     port: int = 0,
+    hosts: Sequence[str] = (),
 ) -> LocalView:
     """Show volumes, arrays, annotations and runs in Neuroglancer.
 
@@ -98,6 +101,9 @@ def view(
         machine: as precomputed collections ``point``, ``line``, ``box`` and ``ellipsoid``.
     port : int
         Port of the page; any free one if 0.
+    hosts : sequence of str
+        Other names than ``localhost`` by which browsers reach the page, through a proxy on this machine; requests
+        under any other name are refused, so that no web page gets through to it.
 
     Returns
     -------
@@ -132,11 +138,16 @@ def view(
         )
         first = _FirstState(contents, urls, edited)
         dialects = [*open_dialects(relay, ["precomputed"]), ViewDialect(relay, first, edited), _Files(scratch)]
-        address = stack.enter_context(in_thread(create_app(dialects), port=port))
+        address = stack.enter_context(in_thread(_for_hosts(create_app(dialects), hosts), port=port))
     except BaseException:
         stack.close()
         raise
     return LocalView(f"{address}/view", stack)
+
+
+def _for_hosts(app: ASGIApp, hosts: Sequence[str]) -> ASGIApp:
+    """Refuse requests under other host names (DNS rebinding)."""
+    return TrustedHostMiddleware(app, ["127.0.0.1", "localhost", "[::1]", *hosts], www_redirect=False)
 
 
 def _contents(

@@ -9,14 +9,14 @@ from contextlib import contextmanager, suppress
 from threading import Thread
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from voxome.relay.config import TlsConfig
 
 _STOP_TIMEOUT_S = 20.0
 
 
-def create_server(app: Starlette, tls: TlsConfig | None = None) -> uvicorn.Server:
+def create_server(app: ASGIApp, tls: TlsConfig | None = None) -> uvicorn.Server:
     """Return a server of `app` that logs errors, not requests."""
     settings = uvicorn.Config(
         app, access_log=False, log_level="warning", lifespan="on", timeout_graceful_shutdown=5,
@@ -40,12 +40,12 @@ def _end_run(number: int, frame: object) -> None:
     raise _Ended
 
 
-def run(app: Starlette, *, host: str, port: int, started: Callable[[str], None]) -> None:
+def run(app: ASGIApp, *, host: str, port: int, started: Callable[[str], None]) -> None:
     """Serve an application until SIGINT or SIGTERM.
 
     Parameters
     ----------
-    app : Starlette
+    app : ASGIApp
         Application to serve.
     host : str
         Address to listen on.
@@ -60,12 +60,12 @@ def run(app: Starlette, *, host: str, port: int, started: Callable[[str], None])
 
 
 @contextmanager
-def in_thread(app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def in_thread(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """Serve `app` from a thread of this process inside the context.
 
     Parameters
     ----------
-    app : Starlette
+    app : ASGIApp
         Application to serve.
     host : str
         Address to listen on.

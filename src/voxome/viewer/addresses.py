@@ -98,6 +98,8 @@ def build_source(uri: Uri) -> str:
     if uri.has_secrets:
         raise InvalidInput(f"{uri}: a link would contain the credentials in this address; leave them out")
     source = _SOURCES[uri.scheme](uri.path)
+    if source.count("://") < 2 and uri.scheme == "bossdb":
+        raise InvalidInput(f"{uri} names no server; open it as bossdb://https://HOST/COLLECTION/EXPERIMENT/CHANNEL")
     if source.count("://") < 2:
         raise InvalidInput(f"{uri} is on this machine, where a browser cannot read it; serve it with `voxome serve`")
     return source

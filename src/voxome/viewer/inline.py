@@ -9,6 +9,10 @@ import numpy as np
 
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.errors import InvalidInput
+from voxome.geometry.units import nm_per
+
+Axes = Sequence[tuple[str, float]]
+"""Names of axes, in their order, with the nm of their units."""
 
 _SHAPES: Mapping[str, tuple[AnnotationShape, tuple[str, ...]]] = {
     "point": ("point", ("point",)),
@@ -19,15 +23,30 @@ _SHAPES: Mapping[str, tuple[AnnotationShape, tuple[str, ...]]] = {
 """Type in the state → shape, and the members with its positions."""
 
 
-def read_inline(entries: Sequence[Mapping[str, Any]], scales_nm: Sequence[float], layer: str) -> dict[str, Annotations]:
+def read_axes(dimensions: Any) -> Axes | None:
+    """Return the axes of the ``dimensions`` of a state, in their order, which is that of all of its positions.
+
+    None if they are malformed, or lack x, y or z; other axes count as they are.
+    """
+    if not isinstance(dimensions, Mapping) or not {"x", "y", "z"} <= set(dimensions):
+        return None
+    try:
+        axes = [(str(axis), float(size) * (nm_per(unit) or 1.0)) for axis, (size, unit) in dimensions.items()]
+    except (TypeError, ValueError):
+        return None
+    spatial = [nm_per(dimensions[axis][1]) for axis in "xyz"]
+    return None if None in spatial or not np.isfinite([nm for _, nm in axes]).all() else axes
+
+
+def read_inline(entries: Sequence[Mapping[str, Any]], axes: Axes, layer: str) -> dict[str, Annotations]:
     """Return annotations by shape; they are numbered from 1, in their order.
 
     Parameters
     ----------
     entries : sequence of mapping
-        Annotations as in the state: positions in x, y, z, ``description``, ``segments``.
-    scales_nm : (x, y, z)
-        nm of a unit of the positions.
+        Annotations as in the state, with positions, ``description`` and ``segments``.
+    axes : sequence of (str, float)
+        Names of the axes of the positions, in their order, and nm of their units.
     layer : str
         Name of the layer, for messages.
 
@@ -50,25 +69,28 @@ def read_inline(entries: Sequence[Mapping[str, Any]], scales_nm: Sequence[float]
                 f"annotation {number} of the layer {layer!r} is {kind!r}; expected one of {', '.join(_SHAPES)}"
             )
         rows.setdefault(one["type"], []).append(number)
-    return {_SHAPES[name][0]: _read(name, numbers, entries, scales_nm, layer) for name, numbers in rows.items()}
+    return {_SHAPES[name][0]: _read(name, numbers, entries, axes, layer) for name, numbers in rows.items()}
 
 
-def _read(
-    name: str, numbers: list[int], entries: Sequence[Mapping[str, Any]], scales_nm: Sequence[float], layer: str
-) -> Annotations:
+def _read(name: str, numbers: list[int], entries: Sequence[Mapping[str, Any]], axes: Axes, layer: str) -> Annotations:
     shape, members = _SHAPES[name]
     chosen = [entries[number] for number in numbers]
+    names = [axis for axis, _ in axes]
+    columns = [names.index(axis) for axis in "zyx"]
     try:
-        places = np.array([[one[member][:3] for member in members] for one in chosen], np.float64)
+        places = np.array([[one[member] for member in members] for one in chosen], np.float64)
+        if places.shape[2:] != (len(axes),) or not np.isfinite(places).all():
+            raise ValueError(f"a position that is not {len(axes)} finite numbers")
         segments = [_segments(one.get("segments", [])) for one in chosen]
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidInput(
-            f"the layer {layer!r} has a malformed {name}: {error}; expected {' and '.join(members)} as x, y, z"
+            f"the layer {layer!r} has a malformed {name}: {error}; expected {' and '.join(members)}, each with "
+            f"{', '.join(names)}"
         ) from error
     return Annotations(
         shape,
         np.array(numbers, np.uint64) + np.uint64(1),
-        (places * np.asarray(scales_nm))[..., ::-1],
+        (places * [nm for _, nm in axes])[..., columns],
         {
             "name": np.array([str(one.get("id", "")) for one in chosen], object),
             "description": np.array([str(one.get("description", "")) for one in chosen], object),

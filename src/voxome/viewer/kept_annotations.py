@@ -13,7 +13,7 @@ import numpy as np
 
 from voxome.contracts.shapes import Annotations, AnnotationShape
 from voxome.contracts.uri import Uri
-from voxome.errors import InvalidInput, NotFound, StoreError
+from voxome.errors import InvalidInput, NotFound, StoreError, describe_value
 from voxome.resources.addresses import absolute
 from voxome.resources.open import open
 from voxome.resources.shapes import Points
@@ -23,6 +23,9 @@ from voxome.viewer.inline import inline_entry, read_inline
 
 MOST_ANNOTATIONS = 20_000
 """What a viewer takes in its state; more are shown, not edited."""
+
+_NM = (("x", 1.0), ("y", 1.0), ("z", 1.0))
+_PLACES = ("point", "pointA", "pointB", "center", "radii")
 
 Entry = Mapping[str, Any]
 """An annotation as it is in the state of Neuroglancer, with positions in nm."""
@@ -57,12 +60,15 @@ class KeptAnnotations:
         Raises
         ------
         InvalidInput
-            If it names another format, or has more annotations than the viewer edits.
+            If it names another format, has more annotations than the viewer edits, or such with properties or
+            relations that an edit would lose.
         """
         uri = absolute(Uri.parse(location if "://" in location else f"precomputed://{location}"))
         if uri.scheme != "precomputed":
             raise InvalidInput(f"{uri} cannot keep annotations of the viewer; name a folder, or precomputed://FOLDER")
         kept = cls(str(uri).rstrip("/"), voxel_size_nm)
+        for shape in get_args(AnnotationShape):
+            kept._check(shape)
         if len(kept.read()) > MOST_ANNOTATIONS:
             raise InvalidInput(
                 f"{uri} has over {MOST_ANNOTATIONS:,} annotations, more than the viewer edits; choose another folder"
@@ -96,7 +102,7 @@ class KeptAnnotations:
         """
         if len(entries) > MOST_ANNOTATIONS:
             raise InvalidInput(f"there are {len(entries):,} annotations; expected at most {MOST_ANNOTATIONS:,}")
-        wanted = read_inline([{**one, "id": str(_id(one))} for one in entries], (1, 1, 1), self.uri)
+        wanted = read_inline([{**one, "id": str(_id(one))} for one in map(_object, entries)], _NM, self.uri)
         with self._lock:
             if self.version() != seen:
                 raise ChangedElsewhere("the annotations were changed elsewhere; reload the page to see them")
@@ -111,7 +117,7 @@ class KeptAnnotations:
         changed: list[int] = []
         if wanted is not None:
             named = _stored_form(wanted, list(given))
-            changed = [row for id, row in given.items() if stored.get(id) != inline_entry(named, row)]
+            changed = [row for id, row in given.items() if not _equal(stored.get(id), inline_entry(named, row))]
             self._write(shape, named.select(np.array(changed, np.int64)), exists=self._open(shape) is not None)
         gone = sorted(set(stored) - set(given))
         if gone and (points := self._open(shape)) is not None:
@@ -132,11 +138,36 @@ class KeptAnnotations:
         except NotFound:
             return None
 
+    def _check(self, shape: AnnotationShape) -> None:
+        """Check that a collection has nothing that an edit in the viewer would lose."""
+        points = self._open(shape)
+        for batch in () if points is None else open_annotations(points).batches:
+            others = {*batch.properties, *batch.relations} - {"description", "segments"}
+            if others or set(batch.relations) != {"segments"}:
+                raise InvalidInput(
+                    f"{self.uri}/{shape} has annotations with {', '.join(sorted(others)) or 'no segments'}, which were "
+                    "not drawn in the viewer, and would be lost there; choose another folder"
+                )
+
     def _entries(self, shape: AnnotationShape) -> Iterator[Entry]:
         points = self._open(shape)
         for batch in () if points is None else open_annotations(points).batches:
             for row in range(len(batch)):
                 yield inline_entry(batch, row)
+
+
+def _object(entry: Any) -> Entry:
+    if not isinstance(entry, Mapping):
+        raise InvalidInput(f"an annotation is {describe_value(entry)}; expected an object")
+    return entry
+
+
+def _equal(stored: Entry | None, given: Entry) -> bool:
+    """Return whether an annotation is as it is stored, where positions have 32 bits."""
+    if stored is None or stored.keys() != given.keys():
+        return False
+    same = all(stored[name] == given[name] for name in given if name not in _PLACES)
+    return same and all(np.allclose(stored[name], given[name], 2e-7, 1e-3) for name in given if name in _PLACES)
 
 
 def digest(entries: Sequence[Entry]) -> str:

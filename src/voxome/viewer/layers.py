@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from voxome.calls import explain_calls
 from voxome.contracts.shapes import Annotations
-from voxome.errors import InvalidInput, NotFound, VoxomeError
-from voxome.geometry.units import nm_per
+from voxome.errors import InvalidInput, UnknownName, VoxomeError
 from voxome.resources.open import Resource, open
 from voxome.resources.volume import Volume
 from voxome.viewer.addresses import parse_source
-from voxome.viewer.inline import read_inline
+from voxome.viewer.inline import Axes, read_axes, read_inline
 from voxome.viewer.state_text import State, read_state
 
 _log = logging.getLogger(__name__)
 
 _LOCAL = "local://"
+
+
+class UnknownLayer(UnknownName, KeyError):
+    """A view has no layer of this name."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Layers(Mapping[str, Resource]):
@@ -42,7 +48,7 @@ class Layers(Mapping[str, Resource]):
 
         Raises
         ------
-        KeyError
+        UnknownLayer
             If the view has no such layer.
         UnsupportedFormat
             If the layer has no source that voxome reads.
@@ -50,6 +56,9 @@ class Layers(Mapping[str, Resource]):
         if name not in self._opened:
             self._opened[name] = self._open(name)
         return self._opened[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._layers
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._layers)
@@ -71,21 +80,33 @@ class Layers(Mapping[str, Resource]):
 
     def annotations(self, name: str) -> dict[str, Annotations]:
         """Return the annotations that a layer keeps inside the link, by shape (``point``, ``line``, ``box``, …)."""
-        layer = self._layer(name)
         local = [one for one in self._sources(name) if one["url"].startswith(_LOCAL)]
-        scales = _dimensions_of(local[0].get("transform", {}).get("outputDimensions") if local else None)
-        return read_inline(layer.get("annotations", []), scales or self._scales(name), name)
+        own = [axes for one in local if (axes := read_axes(_member(_member(one, "transform"), "outputDimensions")))]
+        axes = own[0] if own else read_axes(self.state.get("dimensions"))
+        entries = self._layer(name).get("annotations", [])
+        if axes is None:
+            raise InvalidInput(
+                f"the view has no unit for the annotations of {name!r}; expected dimensions with x, y and z"
+            )
+        if not isinstance(entries, list):
+            raise InvalidInput(f"the annotations of {name!r} are malformed; expected a list")
+        return read_inline(entries, axes, name)
 
     @property
     def position_nm(self) -> tuple[float, float, float] | None:
         """Centre of the view (z, y, x) in nm in the frame of Neuroglancer; None if the state has none."""
-        pose = self.state.get("navigation", {}).get("pose", {}).get("position", {})
+        pose = _member(_member(_member(self.state, "navigation"), "pose"), "position")
         position = self.state.get("position", pose.get("voxelCoordinates"))
-        scales = _dimensions_of(self.state.get("dimensions")) or _sizes_of(pose.get("voxelSize"))
-        if position is None or scales is None:
+        axes = read_axes(self.state.get("dimensions")) or _older_axes(pose.get("voxelSize"))
+        if position is None or axes is None:
             return None
-        x, y, z = (float(at) * scale for at, scale in zip(position, scales, strict=False))
-        return z, y, x
+        try:
+            at = {axis: float(index) * nm for (axis, nm), index in zip(axes, position, strict=True)}
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(
+                f"the position of the view is malformed: {error}; expected {len(axes)} numbers"
+            ) from error
+        return at["z"], at["y"], at["x"]
 
     def _open(self, name: str) -> Resource:
         sources = [one for one in self._sources(name) if not one["url"].startswith(_LOCAL)]
@@ -108,19 +129,19 @@ class Layers(Mapping[str, Resource]):
 
     def _layer(self, name: str) -> Mapping[str, Any]:
         if name not in self._layers:
-            raise NotFound(f"the view has no layer {name!r}; its layers: {', '.join(self._layers)}")
+            raise UnknownLayer.of("layer", name, self._layers)
         return self._layers[name]
 
     def _sources(self, name: str) -> list[Mapping[str, Any]]:
         given = self._layer(name).get("source", [])
-        entries = given if isinstance(given, list) else [given]
-        return [{"url": one} if isinstance(one, str) else one for one in entries]
-
-    def _scales(self, name: str) -> Sequence[float]:
-        scales = _dimensions_of(self.state.get("dimensions"))
-        if scales is None:
-            raise InvalidInput(f"the view does not say the unit of the annotations of {name!r}; expected dimensions")
-        return scales
+        entries = [
+            {"url": one} if isinstance(one, str) else one for one in (given if isinstance(given, list) else [given])
+        ]
+        if not all(isinstance(one, Mapping) and isinstance(one.get("url"), str) for one in entries):
+            raise InvalidInput(
+                f"a source of the layer {name!r} is malformed; expected an address, or an object with url"
+            )
+        return entries
 
 
 @explain_calls
@@ -166,24 +187,37 @@ def _layers_of(state: State) -> dict[str, Mapping[str, Any]]:
         ]
     if not isinstance(layers, list) or not all(isinstance(one, Mapping) and "name" in one for one in layers):
         raise InvalidInput("the layers of the state are malformed; expected a list of objects with a name")
-    return {str(one["name"]): one for one in layers}
+    named: dict[str, Mapping[str, Any]] = {}
+    for one in layers:
+        name, number = str(one["name"]), 0
+        while (chosen := f"{name}{number or ''}") in named:  # as the viewer renames them
+            number += 1
+        named[chosen] = one
+    return named
 
 
-def _dimensions_of(dimensions: Any) -> tuple[float, float, float] | None:
-    """Return the nm of a unit of x, y and z."""
-    if not isinstance(dimensions, Mapping) or not {"x", "y", "z"} <= set(dimensions):
-        return None
-    scales = [float(dimensions[axis][0]) * (nm_per(dimensions[axis][1]) or np.nan) for axis in "xyz"]
-    return (scales[0], scales[1], scales[2]) if np.isfinite(scales).all() else None
+def _member(value: Any, name: str) -> Mapping[str, Any]:
+    """Return an object inside an object; an empty one if there is none."""
+    inner = value.get(name) if isinstance(value, Mapping) else None
+    return inner if isinstance(inner, Mapping) else {}
 
 
-def _sizes_of(size: Any) -> tuple[float, float, float] | None:
-    return None if size is None else (float(size[0]), float(size[1]), float(size[2]))
+def _older_axes(size: Any) -> Axes | None:
+    """Return the axes of older states, from the voxel size in nm along x, y and z."""
+    try:
+        return None if size is None else [(axis, float(nm)) for axis, nm in zip("xyz", size, strict=True)]
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"the voxel size of the view is malformed: {error}; expected three numbers") from error
 
 
 def _warn_if_moved(name: str, source: Mapping[str, Any]) -> None:
-    matrix = source.get("transform", {}).get("matrix")
-    if matrix is not None and not np.array_equal(np.asarray(matrix, float)[:, :-1], np.eye(len(matrix))):
-        _log.warning("the link transforms the layer %s; the volume has the coordinates of its store", name)
-    elif matrix is not None and np.asarray(matrix, float)[:, -1].any():
+    given = _member(source, "transform").get("matrix")
+    if given is None:
+        return
+    try:
+        matrix = np.asarray(given, float)
+        moved = not np.array_equal(matrix, np.eye(*matrix.shape))
+    except (TypeError, ValueError):
+        moved = True
+    if moved:
         _log.warning("the link moves the layer %s; the volume has the coordinates of its store", name)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from voxome.calls import explain_calls
 from voxome.contracts.arguments import require_text
@@ -14,12 +13,10 @@ from voxome.resources.volume import Volume
 from voxome.resources.volume_like import as_volume
 from voxome.viewer.addresses import build_source
 from voxome.viewer.state_text import build_link
+from voxome.viewer.states import Layer, LayerType, build_state
 
 VIEWER = "https://neuroglancer-demo.appspot.com"
 """Where Neuroglancer runs, unless another address is given."""
-
-_M_PER_NM = 1e-9
-_TYPES: Mapping[str, str] = {"labels": "segmentation"}
 
 
 @explain_calls
@@ -59,21 +56,11 @@ def link(
         If a volume is on this machine, or `segments` are given for an image.
     """
     require_text("viewer", viewer)
-    ids = as_labels("segments", list(segments))
-    top = _layer(volume, name)
-    if len(ids) and top["type"] != "segmentation":
+    ids = as_labels("segments", list(segments)).tolist()
+    if ids and volume.spec.kind != "labels":
         raise InvalidInput(f"{volume.uri} is an image, which has no segments; open labels, or leave out segments")
-    if len(ids):
-        top["segments"] = [str(one) for one in ids.tolist()]
     below = [_layer(_volume(one), key) for key, one in others.items()]
-    state: dict[str, Any] = {"layers": [*below, top], "layout": "4panel"}
-    if volume.spec.voxel_size_nm is not None:
-        sizes = reversed(volume.spec.voxel_size_nm)
-        state = {
-            "dimensions": {axis: [size * _M_PER_NM, "m"] for axis, size in zip("xyz", sizes, strict=True)},
-            **state,
-        }
-    return build_link(state, viewer)
+    return build_link(build_state([*below, _layer(volume, name, ids)], volume.spec.voxel_size_nm), viewer)
 
 
 def _volume(given: str | Volume) -> Volume:
@@ -82,14 +69,11 @@ def _volume(given: str | Volume) -> Volume:
     return as_volume(given)
 
 
-def _layer(volume: Volume, name: str | None) -> dict[str, Any]:
+def _layer(volume: Volume, name: str | None, segments: Sequence[int] = ()) -> Layer:
     if not volume.uri:
         raise UnsupportedFormat(
             "Neuroglancer does not read an array of this process; serve it with `voxome view`, or store it"
         )
     uri = Uri.parse(volume.reveal_uri())
-    return {
-        "type": _TYPES.get(volume.spec.kind, "image"),
-        "name": name or uri.path.rstrip("/").rpartition("/")[2],
-        "source": build_source(uri),
-    }
+    type: LayerType = "segmentation" if volume.spec.kind == "labels" else "image"
+    return Layer(name or uri.path.rstrip("/").rpartition("/")[2], type, build_source(uri), tuple(segments))

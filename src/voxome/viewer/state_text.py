@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import httpx
 
 from voxome.contracts.uri import Uri
-from voxome.errors import AccessDenied, InvalidInput, NotFound, StoreError
+from voxome.errors import AccessDenied, InvalidInput, NotFound, StoreError, describe_value
 from voxome.redaction import redact
 from voxome.storage.find import storage_at
 
@@ -38,8 +38,8 @@ def read_state(link: str | Mapping[str, Any]) -> State:
     """
     if isinstance(link, Mapping):
         return dict(link)
-    if not isinstance(link, str):
-        raise InvalidInput(f"the link is a {type(link).__name__}; expected text, such as https://host/#!{{…}}")
+    if not isinstance(link, str) or not link.strip():
+        raise InvalidInput(f"the link is {describe_value(link)}; expected text, such as https://host/#!{{…}}")
     if link.lstrip().startswith("{"):
         return parse_state(link)
     parts = urlsplit(link)
@@ -104,6 +104,8 @@ def _fetch(address: str) -> State:
     """Return the state that is stored at an address."""
     plain = address.removeprefix("middleauth+")
     local = "://" not in plain
+    if local and plain.endswith(".json") and not Uri.parse(plain).local_path.exists():
+        raise NotFound(f"{plain} does not exist; expected a file with the JSON of a state")
     if local and not Uri.parse(plain).local_path.is_file():
         raise InvalidInput(
             f"{redact(address)!r} is no link of Neuroglancer; expected https://host/#!{{…}}, or where a state is stored"
