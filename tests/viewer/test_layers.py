@@ -118,7 +118,7 @@ def test_views_without_a_place_have_no_position(state: dict[str, Any]) -> None:
 @pytest.mark.parametrize("position", [[1, 2], "a", 3, [1, 2, "z"]])
 def test_malformed_positions_are_refused(position: Any) -> None:
     with pytest.raises(InvalidInput, match="the position of the view is malformed"):
-        layers_of(position=position, dimensions={axis: [1e-9, "m"] for axis in "xyz"}).position_nm
+        _ = layers_of(position=position, dimensions={axis: [1e-9, "m"] for axis in "xyz"}).position_nm
 
 
 @pytest.mark.parametrize("source", [3, {"uri": "a"}, [None]])
